@@ -1,0 +1,9 @@
+/** Tests are compiled first (tsconfig.test.json); Jest runs the JavaScript, so that worker threads load the same files as in production. */
+export default {
+  testEnvironment: 'node',
+  transform: {},
+  rootDir: 'build',
+  testMatch: ['<rootDir>/test/**/*.test.js'],
+  testTimeout: 30_000,
+  verbose: false,
+};

@@ -1,0 +1,36 @@
+/** Options of `MajordomoError`. */
+export interface MajordomoErrorOptions {
+  readonly cause?: unknown;
+  /** Facts that a program may want beside the text, for instance `{ status: "503" }`. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Every error that this package throws on purpose. Match on `code`, which is stable, never on the
+ * text or by `instanceof` (two copies of a package may live in one process).
+ */
+export class MajordomoError extends Error {
+  override readonly name = 'MajordomoError';
+  readonly code: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: string, message: string, options: MajordomoErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+}
+
+/** The `code` of whatever was thrown, or `undefined`: also for errors of native modules. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'message' in error) {
+    return String(error.message);
+  }
+  return String(error);
+}

@@ -1,0 +1,91 @@
+/**
+ * The transport port: what the broker and the SDK know of the network.
+ *
+ * Three things stand behind it: libzmq (through zeromq.js), this project's own ZMTP engine, and the
+ * simulator. Nothing here names sockets or promises of one of them.
+ */
+import type { Frames } from '../core/frames.js';
+
+/** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
+export type PeerId = number;
+
+/** What is known of a peer as soon as it is there. */
+export interface PeerInfo {
+  /** Index of the listener that it came in through, in the order in which they were opened. */
+  readonly listener: number;
+  /** The routing id by which the ROUTER knows it. */
+  readonly routingId: Buffer;
+  /** True if the peer chose its routing id itself: it can then come back under it (D26). */
+  readonly ownRoutingId: boolean;
+}
+
+/**
+ * What a transport tells. The calls for one peer come in order: `connected`, then any of the
+ * others, then `disconnected`, after which the number may be given to another peer.
+ */
+export interface TransportEvents {
+  connected(peer: PeerId, info: PeerInfo): void;
+  /** One message, without its routing id; the frames are valid until this returns. */
+  message(peer: PeerId, frames: Frames): void;
+  /** A message over `messageBytesMax` or `framesMax` came and was thrown away. */
+  oversized(peer: PeerId): void;
+  /** The peer does not read: its output passed `outputBytesMax`. What is sent now may be lost. */
+  full(peer: PeerId): void;
+  /** After `full`: the peer has read what was waiting for it. */
+  drained(peer: PeerId): void;
+  disconnected(peer: PeerId): void;
+}
+
+/** Where the frames of outgoing messages go. Bytes are copied at once, nothing waits or throws. */
+export interface Output {
+  /**
+   * The next frame of the message for `peer`: the bytes `[start, end)`. The message is complete with
+   * the frame for which `more` is false. What is written to a peer that is gone is thrown away.
+   */
+  write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void;
+  /** Several frames that `core/packed` laid out; their own MORE flags say where the message ends. */
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void;
+}
+
+/** A ROUTER with one or more listeners. */
+export interface Transport extends Output {
+  /**
+   * Hands over what was written since the last call: once per turn of the loop.
+   * What became of it comes as events.
+   */
+  flush(): void;
+  /** Ends a connection, throwing away what waits for it. `disconnected` follows, never within the call. */
+  disconnect(peer: PeerId): void;
+  /** Closes all listeners and connections; output that waits is given `lingerMs` to leave. */
+  close(lingerMs: number): Promise<void>;
+}
+
+/** Bounds that a transport keeps by itself. */
+export interface TransportLimits {
+  /** One message, all its frames together. */
+  readonly messageBytesMax: number;
+  readonly framesMax: number;
+  /** Output waiting for one peer. */
+  readonly outputBytesMax: number;
+}
+
+/** What a link (the DEALER side: a client's or worker's connection to one endpoint) tells. */
+export interface LinkEvents {
+  /** The connection stands; comes again after each reconnect. */
+  connected(): void;
+  /** One message; the frames are valid until this returns. */
+  message(frames: Frames): void;
+  /** The connection is gone. The link dials again by itself; what was in flight is lost. */
+  disconnected(): void;
+}
+
+/** One DEALER connection to one endpoint, which dials again by itself until it is closed. */
+export interface Link {
+  /** As `Output.write`. What is written while there is no connection waits, up to `outputBytesMax`. */
+  write(bytes: Uint8Array, start: number, end: number, more: boolean): void;
+  /** Ends the connection; output that waits is given `lingerMs` to leave. */
+  close(lingerMs: number): Promise<void>;
+}
+
+/** Opens a link. Throws `ERR_MDP_ENDPOINT` if the endpoint is not one that can be dialled. */
+export type Dial = (endpoint: string, events: LinkEvents) => Link;
