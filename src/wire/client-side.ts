@@ -1,0 +1,83 @@
+/** A client's half of MDP: what it sends, and what it receives from a broker. Total on input. */
+import type { Frames } from '../core/frames.js';
+import {
+  CLIENT_01,
+  CLIENT_02,
+  CLIENT_FINAL,
+  CLIENT_PARTIAL,
+  CLIENT_REQUEST,
+  COMMAND_FRAMES,
+  EMPTY,
+  ENVELOPE_FRAMES_MAX,
+  type MdpVersion,
+} from './mdp.js';
+
+/** A reply as a client reads it; the indexes point into the frames that it was read from. */
+export interface ClientReply {
+  readonly kind: 'partial' | 'final';
+  readonly version: MdpVersion;
+  /** Number of envelope frames before the delimiter; -1 where there is no delimiter. */
+  readonly envelopeFrames: number;
+  readonly service: number;
+  readonly body: number;
+}
+
+export interface MalformedReply {
+  readonly kind: 'malformed';
+  readonly reason: string;
+}
+
+/**
+ * The frames of a request, in order.
+ * @param correlation the envelope's id frame, or `null` for none: then 0.1 has the bare delimiter
+ * and 0.2 no delimiter at all (D2)
+ */
+export function clientRequest(
+  version: MdpVersion,
+  correlation: Buffer | null,
+  service: Buffer,
+  body: readonly Uint8Array[],
+): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  if (correlation !== null) frames.push(correlation, EMPTY);
+  else if (version === 1) frames.push(EMPTY);
+  frames.push(version === 1 ? CLIENT_01 : CLIENT_02);
+  if (version === 2) frames.push(COMMAND_FRAMES[CLIENT_REQUEST] ?? EMPTY);
+  frames.push(service, ...(body.length === 0 ? [EMPTY] : body));
+  return frames;
+}
+
+export function readClientReply(frames: Frames): ClientReply | MalformedReply {
+  if (frames.count > 0 && frames.equals(0, CLIENT_02)) return readBody(frames, 2, -1, 1);
+  const until = Math.min(frames.count, ENVELOPE_FRAMES_MAX + 1);
+  let delimiter = 0;
+  while (delimiter < until && frames.size(delimiter) !== 0) delimiter++;
+  const header = delimiter + 1;
+  if (delimiter >= until || header >= frames.count) return malformed('no header');
+  if (frames.equals(header, CLIENT_01)) return readBody(frames, 1, delimiter, header + 1);
+  if (frames.equals(header, CLIENT_02)) return readBody(frames, 2, delimiter, header + 1);
+  return malformed('not a MDP client header');
+}
+
+function readBody(
+  frames: Frames,
+  version: MdpVersion,
+  envelopeFrames: number,
+  from: number,
+): ClientReply | MalformedReply {
+  let service = from;
+  let kind: 'partial' | 'final' = 'final';
+  if (version === 2) {
+    if (frames.size(from) !== 1) return malformed('no command');
+    const command = frames.buffer(from)[frames.start(from)];
+    if (command === CLIENT_PARTIAL) kind = 'partial';
+    else if (command !== CLIENT_FINAL) return malformed('neither PARTIAL nor FINAL');
+    service++;
+  }
+  if (service + 1 >= frames.count) return malformed('no service name and body');
+  return { kind, version, envelopeFrames, service, body: service + 1 };
+}
+
+function malformed(reason: string): MalformedReply {
+  return { kind: 'malformed', reason };
+}

@@ -1,0 +1,254 @@
+/**
+ * What a broker receives: frames → typed message. Total: any list of frames gives a message or
+ * `malformed` with its reason, nothing throws, and no body is copied.
+ */
+import { Frames } from '../core/frames.js';
+import {
+  CLIENT_01,
+  CLIENT_02,
+  CLIENT_REQUEST,
+  CREDIT_MAX,
+  ENVELOPE_FRAMES_MAX,
+  HEADER_BYTES,
+  type MdpVersion,
+  SERVICE_NAME_BYTES_MAX,
+  WORKER_01,
+  WORKER_01_DISCONNECT,
+  WORKER_01_HEARTBEAT,
+  WORKER_01_REPLY,
+  WORKER_02,
+  WORKER_02_DISCONNECT,
+  WORKER_02_FINAL,
+  WORKER_02_HEARTBEAT,
+  WORKER_02_PARTIAL,
+  WORKER_READY,
+  WORKER_RETURN,
+} from './mdp.js';
+
+export type InboundKind =
+  | 'malformed'
+  | 'request'
+  | 'ready'
+  /** A worker's REPLY (0.1) or FINAL (0.2): the whole answer or its end. */
+  | 'final'
+  | 'partial'
+  | 'heartbeat'
+  | 'disconnect'
+  | 'return';
+
+/** Label of `messages_malformed_total`. */
+export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_large';
+
+/** One received message. Reused: the fields that `kind` does not name keep old values. */
+export class Inbound {
+  kind: InboundKind = 'malformed';
+  frames: Frames = new Frames();
+  version: MdpVersion = 1;
+  /** request: frames `[0, envelopeFrames)` are the ids before the empty delimiter. */
+  envelopeFrames = 0;
+  /** request: an empty delimiter stands before the header (always so in 0.1; D2). */
+  enveloped = false;
+  /** request, ready: index of the service name. */
+  service = 0;
+  /** final, partial, return: index of the frame with the client's token (D7). */
+  client = 0;
+  /** request, final, partial: index of the first body frame. return: of the reason, if any. */
+  body = 0;
+  /** ready: the credit that it declares (D23), or 1. */
+  credit = 1;
+  /** ready: the credit frame is there. */
+  declaresCredit = false;
+  malformed: MalformedKind = 'envelope';
+  reason = '';
+
+  readonly #fail = (kind: MalformedKind, reason: string): void => {
+    this.kind = 'malformed';
+    this.malformed = kind;
+    this.reason = reason;
+  };
+
+  /** Reads one message, given without its routing id. */
+  read(frames: Frames): void {
+    this.frames = frames;
+    const first = headerAt(frames, 0);
+    // D24: right after the routing id, a 0.2 header means 0.2 without envelope.
+    if (first === 'client02') {
+      this.envelopeFrames = 0;
+      this.enveloped = false;
+      this.#readRequest(2, 1);
+      return;
+    }
+    if (first === 'worker02') {
+      this.#readWorker(2, 1);
+      return;
+    }
+    const delimiter = firstEmpty(frames);
+    if (delimiter < 0) {
+      this.#fail('envelope', 'no empty delimiter among the first nine frames');
+      return;
+    }
+    const header = headerAt(frames, delimiter + 1);
+    if (header === 'client01' || header === 'client02') {
+      this.envelopeFrames = delimiter;
+      this.enveloped = true;
+      this.#readRequest(header === 'client01' ? 1 : 2, delimiter + 2);
+    } else if (header === 'worker01' && delimiter === 0) {
+      this.#readWorker(1, 2);
+    } else if (header === 'worker01' || header === 'worker02') {
+      this.#fail('worker', "an envelope before a worker's header");
+    } else {
+      this.#fail('envelope', 'no MDP header after the empty delimiter');
+    }
+  }
+
+  #readRequest(version: MdpVersion, from: number): void {
+    const frames = this.frames;
+    let service = from;
+    if (version === 2) {
+      if (byteOf(frames, from) !== CLIENT_REQUEST) {
+        this.#fail('client', 'not a REQUEST');
+        return;
+      }
+      service++;
+    }
+    if (service >= frames.count) {
+      this.#fail('client', 'no service name');
+    } else if (!isServiceName(frames, service)) {
+      this.#fail('client', 'a service name is 1 to 255 bytes');
+    } else if (service + 1 >= frames.count) {
+      this.#fail('client', 'no body');
+    } else {
+      this.kind = 'request';
+      this.version = version;
+      this.service = service;
+      this.body = service + 1;
+    }
+  }
+
+  #readWorker(version: MdpVersion, at: number): void {
+    const frames = this.frames;
+    this.version = version;
+    const kind = workerCommand(version, byteOf(frames, at));
+    switch (kind) {
+      case 'ready':
+        this.#readReady(at + 1);
+        return;
+      case 'final':
+      case 'partial':
+        if (this.#readToken(kind, at + 1) && this.body >= frames.count) {
+          this.#fail('worker', 'a reply without a body');
+        }
+        return;
+      case 'return':
+        if (this.#readToken(kind, at + 1) && frames.count - this.body > 1) {
+          this.#fail('worker', 'frames too many');
+        }
+        return;
+      case 'heartbeat':
+      case 'disconnect':
+        if (frames.count > at + 1) this.#fail('worker', 'frames too many');
+        else this.kind = kind;
+        return;
+      case null:
+        this.#fail('worker', 'no command that a worker sends');
+    }
+  }
+
+  #readReady(at: number): void {
+    const frames = this.frames;
+    if (at >= frames.count) {
+      this.#fail('worker', 'READY without a service name');
+    } else if (!isServiceName(frames, at)) {
+      this.#fail('worker', 'a service name is 1 to 255 bytes');
+    } else if (frames.count > at + 2) {
+      this.#fail('worker', 'frames too many');
+    } else {
+      this.kind = 'ready';
+      this.service = at;
+      this.declaresCredit = frames.count === at + 2;
+      this.credit = this.declaresCredit ? decimal(frames, at + 1, CREDIT_MAX) : 1;
+      if (this.credit < 1) this.#fail('worker', 'credit is a decimal number from 1 to 10000');
+    }
+  }
+
+  /** `client, empty, …` of a reply or RETURN. */
+  #readToken(kind: InboundKind, at: number): boolean {
+    const frames = this.frames;
+    if (at + 1 >= frames.count || frames.size(at + 1) !== 0) {
+      this.#fail('worker', 'no client frame followed by an empty one');
+      return false;
+    }
+    this.kind = kind;
+    this.client = at;
+    this.body = at + 2;
+    return true;
+  }
+}
+
+function workerCommand(version: MdpVersion, command: number): InboundKind | null {
+  if (command === WORKER_READY) return 'ready';
+  if (command === WORKER_RETURN) return 'return';
+  if (version === 1) {
+    if (command === WORKER_01_REPLY) return 'final';
+    if (command === WORKER_01_HEARTBEAT) return 'heartbeat';
+    if (command === WORKER_01_DISCONNECT) return 'disconnect';
+    return null;
+  }
+  if (command === WORKER_02_PARTIAL) return 'partial';
+  if (command === WORKER_02_FINAL) return 'final';
+  if (command === WORKER_02_HEARTBEAT) return 'heartbeat';
+  if (command === WORKER_02_DISCONNECT) return 'disconnect';
+  return null;
+}
+
+function firstEmpty(frames: Frames): number {
+  const until = Math.min(frames.count, ENVELOPE_FRAMES_MAX + 1);
+  for (let index = 0; index < until; index++) if (frames.size(index) === 0) return index;
+  return -1;
+}
+
+type Header = 'client01' | 'client02' | 'worker01' | 'worker02' | null;
+
+const LETTER_C = 0x43;
+
+function headerAt(frames: Frames, index: number): Header {
+  if (index >= frames.count || frames.size(index) !== HEADER_BYTES) return null;
+  // The fourth letter tells clients from workers, so one comparison of all six decides.
+  const isClient = frames.buffer(index)[frames.start(index) + 3] === LETTER_C;
+  if (isClient) {
+    if (frames.equals(index, CLIENT_01)) return 'client01';
+    return frames.equals(index, CLIENT_02) ? 'client02' : null;
+  }
+  if (frames.equals(index, WORKER_01)) return 'worker01';
+  return frames.equals(index, WORKER_02) ? 'worker02' : null;
+}
+
+/** The value of a one-byte frame, or -1. */
+function byteOf(frames: Frames, index: number): number {
+  if (index >= frames.count || frames.size(index) !== 1) return -1;
+  return frames.buffer(index)[frames.start(index)] ?? -1;
+}
+
+function isServiceName(frames: Frames, index: number): boolean {
+  const size = frames.size(index);
+  return size >= 1 && size <= SERVICE_NAME_BYTES_MAX;
+}
+
+const DIGIT_0 = 0x30;
+const DIGIT_9 = 0x39;
+
+/** A decimal number without sign or leading zero, up to `max`; else -1. */
+function decimal(frames: Frames, index: number, max: number): number {
+  const buffer = frames.buffer(index);
+  const start = frames.start(index);
+  const end = frames.end(index);
+  if (start === end || buffer[start] === DIGIT_0) return -1;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const digit = buffer[at] ?? 0;
+    if (digit < DIGIT_0 || digit > DIGIT_9) return -1;
+    value = value * 10 + (digit - DIGIT_0);
+    if (value > max) return -1;
+  }
+  return value;
+}

@@ -1,0 +1,49 @@
+/**
+ * The constants of 7/MDP (0.1) and 18/MDP (0.2).
+ *
+ * The trap: PARTIAL and FINAL are 0x02 and 0x03 towards clients, 0x03 and 0x04 from workers.
+ */
+
+/** Protocol version of a message: `MDP/0.1` or `MDP/0.2`. */
+export type MdpVersion = 1 | 2;
+
+export const HEADER_BYTES = 6;
+export const CLIENT_01: Buffer = Buffer.from('MDPC01');
+export const CLIENT_02: Buffer = Buffer.from('MDPC02');
+export const WORKER_01: Buffer = Buffer.from('MDPW01');
+export const WORKER_02: Buffer = Buffer.from('MDPW02');
+
+/** Commands of 18/MDP §MDP/Client. (0.1 has none.) */
+export const CLIENT_REQUEST = 0x01;
+export const CLIENT_PARTIAL = 0x02;
+export const CLIENT_FINAL = 0x03;
+
+/** Commands of MDP/Worker that both versions share. */
+export const WORKER_READY = 0x01;
+export const WORKER_REQUEST = 0x02;
+/** 0.1 only. */
+export const WORKER_01_REPLY = 0x03;
+export const WORKER_01_HEARTBEAT = 0x04;
+export const WORKER_01_DISCONNECT = 0x05;
+/** 0.2 only. */
+export const WORKER_02_PARTIAL = 0x03;
+export const WORKER_02_FINAL = 0x04;
+export const WORKER_02_HEARTBEAT = 0x05;
+export const WORKER_02_DISCONNECT = 0x06;
+/** D25, either version: gives one request back; only from a worker with credit. */
+export const WORKER_RETURN = 0x07;
+
+/** D1: identity and correlation frames that may stand before the empty delimiter. */
+export const ENVELOPE_FRAMES_MAX = 8;
+export const SERVICE_NAME_BYTES_MAX = 255;
+/** D23 */
+export const CREDIT_MAX = 10_000;
+
+/** Namespaces that no worker may offer: `mmi.*` always, `titanic.*` while it is hosted (D4). */
+export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
+
+/** A one-byte frame for each command, made once. */
+export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 8 }, (_, command) =>
+  Buffer.from([command]),
+);
+export const EMPTY: Buffer = Buffer.alloc(0);

@@ -1,0 +1,112 @@
+/** A worker's half of MDP: what it sends, and what it receives from a broker. Total on input. */
+import type { Frames } from '../core/frames.js';
+import type { MalformedReply } from './client-side.js';
+import {
+  COMMAND_FRAMES,
+  EMPTY,
+  type MdpVersion,
+  WORKER_01,
+  WORKER_01_DISCONNECT,
+  WORKER_01_HEARTBEAT,
+  WORKER_01_REPLY,
+  WORKER_02,
+  WORKER_02_DISCONNECT,
+  WORKER_02_FINAL,
+  WORKER_02_HEARTBEAT,
+  WORKER_02_PARTIAL,
+  WORKER_READY,
+  WORKER_REQUEST,
+  WORKER_RETURN,
+} from './mdp.js';
+
+/** REQUEST: `client` is the index of the token frame, `body` that of the first body frame. */
+export interface WorkerRequest {
+  readonly kind: 'request';
+  readonly client: number;
+  readonly body: number;
+}
+
+export interface WorkerSignal {
+  readonly kind: 'heartbeat' | 'disconnect';
+}
+
+/** Not worker traffic: perhaps a reply to something that this peer asked as a client (D23). */
+export interface OtherTraffic {
+  readonly kind: 'other';
+}
+
+export type WorkerInbound = WorkerRequest | WorkerSignal | OtherTraffic | MalformedReply;
+
+function message(version: MdpVersion, command: number, rest: readonly Uint8Array[]): Uint8Array[] {
+  const frame = COMMAND_FRAMES[command] ?? EMPTY;
+  return version === 1 ? [EMPTY, WORKER_01, frame, ...rest] : [WORKER_02, frame, ...rest];
+}
+
+/** @param credit D23: only for a broker that is known to understand it; else `null` */
+export function workerReady(
+  version: MdpVersion,
+  service: Buffer,
+  credit: number | null,
+): Uint8Array[] {
+  const rest = credit === null ? [service] : [service, Buffer.from(String(credit))];
+  return message(version, WORKER_READY, rest);
+}
+
+export function workerPartial(client: Buffer, body: readonly Uint8Array[]): Uint8Array[] {
+  return message(2, WORKER_02_PARTIAL, [client, EMPTY, ...nonEmpty(body)]);
+}
+
+/** REPLY of 0.1, FINAL of 0.2. */
+export function workerFinal(
+  version: MdpVersion,
+  client: Buffer,
+  body: readonly Uint8Array[],
+): Uint8Array[] {
+  const command = version === 1 ? WORKER_01_REPLY : WORKER_02_FINAL;
+  return message(version, command, [client, EMPTY, ...nonEmpty(body)]);
+}
+
+export function workerHeartbeat(version: MdpVersion): Uint8Array[] {
+  return message(version, version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT, []);
+}
+
+export function workerDisconnect(version: MdpVersion): Uint8Array[] {
+  return message(version, version === 1 ? WORKER_01_DISCONNECT : WORKER_02_DISCONNECT, []);
+}
+
+/** D25: gives one request back; only towards a broker that knows credit. */
+export function workerReturn(version: MdpVersion, client: Buffer, reason: string): Uint8Array[] {
+  return message(version, WORKER_RETURN, [client, EMPTY, Buffer.from(reason)]);
+}
+
+function nonEmpty(body: readonly Uint8Array[]): readonly Uint8Array[] {
+  return body.length === 0 ? [EMPTY] : body;
+}
+
+/** Reads what came from the broker, by the version that this worker speaks. */
+export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerInbound {
+  const header = version === 1 ? 1 : 0;
+  if (version === 1 && (frames.count < 2 || frames.size(0) !== 0)) return { kind: 'other' };
+  if (frames.count <= header) return { kind: 'other' };
+  if (!frames.equals(header, version === 1 ? WORKER_01 : WORKER_02)) return { kind: 'other' };
+  const at = header + 1;
+  if (at >= frames.count || frames.size(at) !== 1) return malformed('no command');
+  const command = frames.buffer(at)[frames.start(at)];
+  if (command === WORKER_REQUEST) {
+    if (frames.count < at + 4 || frames.size(at + 2) !== 0) {
+      return malformed('REQUEST without client, empty frame and body');
+    }
+    return { kind: 'request', client: at + 1, body: at + 3 };
+  }
+  if (command === (version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT)) {
+    return { kind: 'heartbeat' };
+  }
+  if (command === (version === 1 ? WORKER_01_DISCONNECT : WORKER_02_DISCONNECT)) {
+    return { kind: 'disconnect' };
+  }
+  return malformed('no command that a broker sends');
+}
+
+function malformed(reason: string): MalformedReply {
+  return { kind: 'malformed', reason };
+}
