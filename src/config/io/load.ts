@@ -1,0 +1,74 @@
+/**
+ * Loads the configuration: file < environment < `--set`.
+ *
+ * `loadConfig` returns the effective configuration, where each value came from, and warnings; or
+ * throws one `ERR_CONFIG_INVALID` that names everything that is wrong.
+ */
+import { hostname } from 'node:os';
+
+import { MajordomoError } from '../../core/errors.js';
+import type { Config } from '../config.js';
+import { problemLine, type Problem } from '../problem.js';
+import { merge, type MapTree, type Source, type Tree } from '../tree.js';
+import { validate } from '../validate.js';
+import { readEnvironment } from './environment.js';
+import { readFile } from './file.js';
+import { readSets } from './sets.js';
+
+/** Where configuration comes from; all of it is optional. */
+export interface LoadOptions {
+  /** A YAML file. Without one nothing is read from the disk. */
+  readonly file?: string;
+  /** Usually `process.env`; only `MAJORDOMO_…__…` is looked at. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** The `KEY=VALUE` of every `--set`, in order. */
+  readonly sets?: readonly string[];
+  /** The default of `node.name`; that of the operating system unless given. */
+  readonly hostName?: string;
+}
+
+/** A configuration without errors. */
+export interface Loaded {
+  readonly config: Config;
+  /** The file that was read. */
+  readonly file: string | null;
+  /** What was set, as it was written: where each value came from. */
+  readonly written: MapTree;
+  /** Keys that were set and have no effect in this version. */
+  readonly warnings: readonly Problem[];
+}
+
+/**
+ * Reads and checks everything.
+ * @throws ERR_CONFIG_INVALID with `details.problems` (`Problem[]`); its text is one line a problem
+ * @throws ERR_CONFIG_FILE if the file is missing, unreadable or no file
+ */
+export function loadConfig(options: LoadOptions = {}): Loaded {
+  const sources: Source[] = [
+    ...(options.file === undefined ? [] : [readFile(options.file)]),
+    readEnvironment(options.environment ?? {}),
+    readSets(options.sets ?? []),
+  ];
+  let written: Tree = {
+    kind: 'map',
+    origin: { source: 'file', place: options.file ?? 'configuration' },
+    entries: new Map(),
+  };
+  const unreadable: Problem[] = [];
+  for (const source of sources) {
+    unreadable.push(...source.problems);
+    if (source.tree !== null) written = merge(written, source.tree);
+  }
+  const { config, problems, warnings } = validate(written, options.hostName ?? hostname());
+  const all = [...unreadable, ...problems];
+  if (config === null || all.length > 0 || written.kind !== 'map') throw invalid(all);
+  return { config, file: options.file ?? null, written, warnings };
+}
+
+const PROBLEMS_SHOWN_MAX = 100;
+
+function invalid(problems: readonly Problem[]): MajordomoError {
+  const lines = problems.slice(0, PROBLEMS_SHOWN_MAX).map(problemLine);
+  if (problems.length > lines.length) lines.push(`… and ${problems.length - lines.length} more`);
+  return new MajordomoError('ERR_CONFIG_INVALID', lines.join('\n'), { details: { problems } });
+}

@@ -1,0 +1,130 @@
+/**
+ * Configuration as it was written, each node with its place: what the readers in io/ make of a file,
+ * the environment and `--set`, and what a message or `check` points back to.
+ */
+import type { Problem } from './problem.js';
+
+/** Kind of source that a value came from. */
+export type SourceKind = 'file' | 'environment' | 'set';
+
+/** Where something was written. */
+export interface Origin {
+  readonly source: SourceKind;
+  /** As in `Problem.place`. */
+  readonly place: string;
+}
+
+/** A value as it was written. */
+export type Tree = ScalarTree | ListTree | MapTree;
+
+export interface ScalarTree {
+  readonly kind: 'scalar';
+  readonly origin: Origin;
+  readonly value: unknown;
+}
+
+export interface ListTree {
+  readonly kind: 'list';
+  readonly origin: Origin;
+  readonly items: readonly Tree[];
+}
+
+export interface MapTree {
+  readonly kind: 'map';
+  readonly origin: Origin;
+  readonly entries: ReadonlyMap<string, Entry>;
+}
+
+/** A key of a map: its own place, its value. */
+export interface Entry {
+  readonly key: Origin;
+  readonly value: Tree;
+}
+
+/** Steps from the root: keys and indices. */
+export type Path = readonly (string | number)[];
+
+/** What one source gave. */
+export interface Source {
+  /** Null if nothing was written, or nothing of it could be read. */
+  readonly tree: MapTree | null;
+  readonly problems: readonly Problem[];
+}
+
+/** `['broker', 'listen', 0]` → `broker.listen[0]`. Keys that are no plain words are quoted. */
+export function pathText(path: Path): string {
+  let text = '';
+  for (const step of path) {
+    if (typeof step === 'number') text += `[${step}]`;
+    else {
+      const word = /^[\w-]{1,64}$/.test(step) ? step : JSON.stringify(shorten(step));
+      text += text === '' ? word : `.${word}`;
+    }
+  }
+  return text;
+}
+
+const SHOWN_CHARACTERS_MAX = 64;
+
+function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+}
+
+/** A value for a message: short, on one line. */
+export function show(value: unknown): string {
+  if (value === null || value === undefined) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a map';
+  if (typeof value === 'string') return JSON.stringify(shorten(value));
+  return shorten(String(value));
+}
+
+/** Lays `over` on `under`: maps key by key, anything else is replaced. */
+export function merge(under: Tree, over: Tree): Tree {
+  if (under.kind !== 'map' || over.kind !== 'map') return over;
+  const entries = new Map(under.entries);
+  for (const [name, entry] of over.entries) {
+    const below = entries.get(name);
+    entries.set(
+      name,
+      below === undefined ? entry : { key: entry.key, value: merge(below.value, entry.value) },
+    );
+  }
+  return { kind: 'map', origin: over.origin, entries };
+}
+
+/** The node at a path, or undefined. */
+export function treeAt(tree: Tree, path: Path): Tree | undefined {
+  let node: Tree | undefined = tree;
+  for (const step of path) {
+    if (node === undefined) return undefined;
+    if (node.kind === 'map' && typeof step === 'string') node = node.entries.get(step)?.value;
+    else if (node.kind === 'list' && typeof step === 'number') node = node.items[step];
+    else return undefined;
+  }
+  return node;
+}
+
+/** The node at a path, or the nearest one above it. */
+export function nearestAt(tree: Tree, path: Path): Tree {
+  for (let length = path.length; length > 0; length--) {
+    const node = treeAt(tree, path.slice(0, length));
+    if (node !== undefined) return node;
+  }
+  return tree;
+}
+
+/** The plain value of a tree. Its maps have no prototype: no key of a file can reach one. */
+export function plain(tree: Tree): unknown {
+  switch (tree.kind) {
+    case 'scalar':
+      return tree.value;
+    case 'list':
+      return tree.items.map(plain);
+    case 'map': {
+      const made: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+      for (const [name, entry] of tree.entries) made[name] = plain(entry.value);
+      return made;
+    }
+  }
+}
