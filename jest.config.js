@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+
 /** Tests are compiled first (tsconfig.test.json); Jest runs the JavaScript, so that worker threads load the same files as in production. */
 export default {
   testEnvironment: 'node',
@@ -6,4 +8,5 @@ export default {
   testMatch: ['<rootDir>/test/**/*.test.js'],
   testTimeout: 30_000,
   verbose: false,
+  reporters: ['default', fileURLToPath(new URL('scripts/jest-suites.mjs', import.meta.url))],
 };

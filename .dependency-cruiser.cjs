@@ -1,0 +1,349 @@
+/**
+ * The rooms of src/ and what each may import (docs/ARCHITECTURE.md has the table and its reasons).
+ * `npm run check:rooms` prints a broken rule with its comment, which names the remedy.
+ */
+const ROOMS = [
+  'core',
+  'wire',
+  'zmtp',
+  'transport',
+  'broker',
+  'mmi',
+  'titanic',
+  'bstar',
+  'config',
+  'observe',
+  'http',
+  'daemon',
+  'sdk',
+  'cli',
+];
+
+/** Every package that src/ may import; `packages` below says where. */
+const PACKAGES = [
+  'better-sqlite3',
+  'commander',
+  'pino',
+  'pino-pretty',
+  'prom-client',
+  'yaml',
+  'zeromq',
+  'zod',
+];
+
+const TYPES_ONLY = ['type-only', 'type-import'];
+
+const room = (...names) => `^src/(${names.join('|')})/`;
+const shell = (...names) => `^src/(${names.join('|')})/io/`;
+const npmPackage = (...names) => `(^|/)node_modules/(@types/)?(${names.join('|')})/`;
+
+/** A room outside its io/ imports, of ours, nothing but `allowed` (patterns of paths). */
+function mayImport(name, allowed, comment) {
+  return {
+    name: `${name}-imports`,
+    severity: 'error',
+    comment,
+    from: { path: room(name), pathNot: shell(name) },
+    to: { path: '^src/', pathNot: [room(name), ...allowed] },
+  };
+}
+
+/** As `mayImport`, and types of `alsoTypes`. */
+function mayImportTypes(name, allowed, alsoTypes, comment) {
+  return [
+    mayImport(name, [...allowed, ...alsoTypes], comment),
+    {
+      name: `${name}-imports-types`,
+      severity: 'error',
+      comment,
+      from: { path: room(name), pathNot: shell(name) },
+      to: {
+        path: alsoTypes,
+        pathNot: [room(name), ...allowed],
+        dependencyTypesNot: TYPES_ONLY,
+      },
+    },
+  ];
+}
+
+const PORTS = '^src/broker/ports\\.ts$';
+const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
+
+const rooms = [
+  mayImport(
+    'core',
+    [],
+    'core knows nothing of this project. Move what needs another room into that room, or pass it in as an argument.',
+  ),
+  mayImport(
+    'wire',
+    [room('core')],
+    'wire imports core only: it turns frames into values. Return a value and let the caller act on it.',
+  ),
+  mayImport(
+    'zmtp',
+    [room('core')],
+    'zmtp imports core only: it knows bytes and frames, not messages. Put MDP into wire, sockets into zmtp/io.',
+  ),
+  mayImport(
+    'transport',
+    [room('core'), room('zmtp')],
+    'transport imports core and zmtp only: it carries frames and does not read them. Report by a TransportEvents call; parsing belongs to wire.',
+  ),
+  ...mayImportTypes(
+    'mmi',
+    [room('core', 'wire')],
+    [PORTS],
+    'mmi imports core, wire and the types of broker/ports.ts. Put what it must ask of the broker into broker/ports.ts and `import type` it; the daemon plugs the two together.',
+  ),
+  ...mayImportTypes(
+    'titanic',
+    [room('core', 'wire')],
+    [PORTS],
+    'titanic imports core, wire and the types of broker/ports.ts. Put what it must ask of the broker into broker/ports.ts and `import type` it; the daemon plugs the two together.',
+  ),
+  mayImport(
+    'bstar',
+    [room('core', 'wire')],
+    "bstar imports core and wire only: it replicates opaque records. Ladder and merge are titanic's; the daemon plugs the two together.",
+  ),
+  mayImport(
+    'broker',
+    [room('core', 'wire')],
+    'broker imports core, wire and its own files only. Describe what it needs of others as an interface in broker/ports.ts; the daemon plugs it in.',
+  ),
+  ...mayImportTypes(
+    'config',
+    [room('core')],
+    [room(...ROOMS.filter((name) => name !== 'config' && name !== 'core'))],
+    'config imports core, and types of the others. Use `import type`, or move the value to core; reading files and environment belongs to config/io.',
+  ),
+  ...['observe', 'http'].flatMap((name) =>
+    mayImportTypes(
+      name,
+      [room('core')],
+      [room(...ROOMS.filter((other) => other !== name && other !== 'core'))],
+      `${name} imports core, and types of the others. Use \`import type\` and let the daemon hand the object in.`,
+    ),
+  ),
+  mayImport(
+    'sdk',
+    [room('core', 'wire', 'transport')],
+    'sdk imports core, wire and transport only: a user who imports it must load nothing of the daemon. Move what both need to core or wire.',
+  ),
+  mayImport(
+    'cli',
+    [room('sdk', 'config', 'core'), ...LAZY],
+    'cli imports sdk, config and core, and lazily daemon, titanic/io and zmtp. Ask the daemon through the SDK or HTTP instead.',
+  ),
+  {
+    name: 'cli-imports-lazily',
+    severity: 'error',
+    comment:
+      'A command loads daemon, titanic/io and zmtp only when it runs, so that the others start fast. Use `await import(…)` inside its action.',
+    from: { path: room('cli') },
+    to: { path: LAZY, dependencyTypesNot: [...TYPES_ONLY, 'dynamic-import'] },
+  },
+  {
+    name: 'main-imports',
+    severity: 'error',
+    comment: 'main.ts is nothing but the call into cli/. Put the code there.',
+    from: { path: '^src/main\\.ts$' },
+    to: { pathNot: room('cli') },
+  },
+  {
+    name: 'main-is-first',
+    severity: 'error',
+    comment:
+      'Nothing imports main.ts: importing it runs the command. Move what is needed into its room.',
+    from: {},
+    to: { path: '^src/main\\.ts$' },
+  },
+  ...ROOMS.filter((name) => name !== 'daemon').map((name) => ({
+    name: `${name}-io-imports`,
+    severity: 'error',
+    comment:
+      'A shell (io/) imports its own room, core, wire and transport only. Pass the other thing in: the daemon composes the shells.',
+    from: { path: shell(name) },
+    to: { path: '^src/', pathNot: room(name, 'core', 'wire', 'transport') },
+  })),
+  {
+    name: 'machine-without-io',
+    severity: 'error',
+    comment:
+      "A room does not import its own io/: the shell drives the machine. Emit an effect on the machine's sink, or move this code into io/.",
+    from: { path: '^src/([^/]+)/', pathNot: ['^src/[^/]+/io/', room('daemon')] },
+    to: { path: '^src/$1/io/' },
+  },
+  {
+    name: 'known-room',
+    severity: 'error',
+    comment:
+      'This file is in no room. Move it into one, or add a room here and to the table in docs/ARCHITECTURE.md.',
+    from: { path: '^src/', pathNot: [room(...ROOMS), '^src/main\\.ts$'] },
+    to: {},
+  },
+];
+
+/** A package, where it may be imported, and what to do elsewhere. */
+function packageOnlyIn(name, where, comment) {
+  return {
+    name: `package-${name}`,
+    severity: 'error',
+    comment,
+    from: { path: '^src/', pathNot: where },
+    to: { path: npmPackage(name) },
+  };
+}
+
+const packages = [
+  packageOnlyIn(
+    'zeromq',
+    ['^src/transport/libzmq[^/]*\\.ts$', '^src/transport/libzmq/'],
+    'Only the adapter src/transport/libzmq* imports zeromq. Use the port (transport/port.ts).',
+  ),
+  packageOnlyIn(
+    'better-sqlite3',
+    ['^src/[^/]+/io/'],
+    'SQLite is a native library: only an io/ folder imports better-sqlite3. Describe a store as a port and carry it out there.',
+  ),
+  packageOnlyIn(
+    'pino',
+    [room('observe', 'daemon')],
+    'Only observe and daemon know the logger. Report an event; observe makes a log line of it.',
+  ),
+  packageOnlyIn(
+    'pino-pretty',
+    [room('observe', 'daemon')],
+    'Only observe and daemon know the logger. Report an event; observe makes a log line of it.',
+  ),
+  packageOnlyIn(
+    'prom-client',
+    [room('observe', 'daemon')],
+    'Only observe and daemon know the metrics library. Report an event; observe counts it.',
+  ),
+  packageOnlyIn(
+    'zod',
+    [room('config')],
+    'Only config imports zod: there is one schema. Import the configuration type.',
+  ),
+  packageOnlyIn(
+    'yaml',
+    ['^src/config/io/'],
+    'Only config/io reads YAML. Let it hand over the value.',
+  ),
+  packageOnlyIn(
+    'commander',
+    [room('cli')],
+    'Only cli parses arguments. Take what you need as an option of a function.',
+  ),
+  {
+    name: 'package-without-room',
+    severity: 'error',
+    comment:
+      'No room is named for this package. Write it with node: built-ins, or name the one room that may import it in .dependency-cruiser.cjs.',
+    from: { path: '^src/' },
+    to: {
+      path: 'node_modules/',
+      pathNot: [npmPackage(...PACKAGES), npmPackage('node')],
+    },
+  },
+  {
+    name: 'no-dev-dependencies',
+    severity: 'error',
+    comment:
+      'What is installed has no devDependencies: this import would fail there. Move the package to dependencies, or the code to test/.',
+    from: { path: '^src/' },
+    to: {
+      dependencyTypes: ['npm-dev'],
+      dependencyTypesNot: TYPES_ONLY,
+      pathNot: '(^|/)node_modules/@types/',
+    },
+  },
+  {
+    name: 'resolvable',
+    severity: 'error',
+    comment:
+      'This import leads nowhere. Correct the path (it ends in .js), or add the package to package.json.',
+    from: { path: '^src/' },
+    to: { couldNotResolve: true },
+  },
+];
+
+const MACHINES = ['core', 'wire', 'broker', 'mmi', 'titanic', 'bstar'];
+const IO_BUILT_INS = [
+  'child_process',
+  'cluster',
+  'dgram',
+  'dns',
+  'fs',
+  'http',
+  'http2',
+  'https',
+  'net',
+  'os',
+  'process',
+  'readline',
+  'stream',
+  'timers',
+  'tls',
+  'worker_threads',
+];
+const CLOCK_AND_RANDOM = ['^src/core/(clock|random)\\.ts$'];
+
+const builtIn = (...names) => `^(node:)?(${names.join('|')})(/|$)`;
+
+const machines = [
+  {
+    name: 'machine-is-pure',
+    severity: 'error',
+    comment:
+      'A machine touches no socket, disk, timer or thread. Emit an effect on its sink and let the io/ folder carry it out.',
+    from: { path: room(...MACHINES, 'zmtp'), pathNot: ['^src/[^/]+/io/', ...CLOCK_AND_RANDOM] },
+    to: { path: builtIn(...IO_BUILT_INS), dependencyTypes: ['core'] },
+  },
+  {
+    name: 'machine-is-deterministic',
+    severity: 'error',
+    comment:
+      'A machine gets time and randomness as arguments (`now`, `RandomFill` of core/random.ts), so that a seed replays it.',
+    from: { path: room(...MACHINES), pathNot: ['^src/[^/]+/io/', ...CLOCK_AND_RANDOM] },
+    to: {
+      path: [builtIn('crypto', 'perf_hooks'), '^src/core/(clock|random)\\.ts$'],
+      dependencyTypesNot: TYPES_ONLY,
+    },
+  },
+];
+
+const graph = [
+  {
+    name: 'no-circle',
+    severity: 'error',
+    comment:
+      'These files import each other. Move what both need into a third file, or pass it in as an argument (a circle of types alone is allowed).',
+    from: {},
+    to: { circular: true, viaOnly: { dependencyTypesNot: TYPES_ONLY } },
+  },
+  {
+    name: 'no-orphan',
+    severity: 'error',
+    comment: 'Nothing imports this file and it imports nothing. Delete it, or use it.',
+    from: { orphan: true, path: '^src/', pathNot: '\\.d\\.ts$' },
+    to: {},
+  },
+];
+
+module.exports = {
+  forbidden: [...rooms, ...packages, ...machines, ...graph],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+      mainFields: ['main', 'types', 'typings'],
+    },
+    skipAnalysisNotInRules: true,
+  },
+};

@@ -1,0 +1,157 @@
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+const TYPED = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
+const UNTYPED = ['**/*.js', '**/*.mjs', '**/*.cjs'];
+
+/** Rooms that are pure: time and randomness come to them as arguments, effects leave by a sink. */
+const MACHINES = ['src/{core,wire,zmtp,broker,mmi,titanic,bstar}/**/*.ts'];
+const MACHINES_NOT = ['src/*/io/**', 'src/core/clock.ts', 'src/core/random.ts'];
+
+const NO_INSTANCEOF_ERROR = {
+  selector: 'BinaryExpression[operator="instanceof"][right.name=/Error$/]',
+  message:
+    'instanceof fails across realms and copies of a package: match on codeOf(error) (core/errors).',
+};
+
+const SYNTAX = [
+  NO_INSTANCEOF_ERROR,
+  {
+    selector: 'TSAsExpression > TSAsExpression > TSUnknownKeyword',
+    message: '`as unknown as` hides what a value is: narrow it by a check, or fix its type.',
+  },
+];
+
+const SRC_SYNTAX = [
+  ...SYNTAX,
+  {
+    selector: 'ExportDefaultDeclaration',
+    message: 'Export it by its name: a thing is called the same everywhere.',
+  },
+  {
+    selector: 'ExportAllDeclaration',
+    message: 'No barrels: import from the file that has it; an SDK entry point lists names.',
+  },
+];
+
+const IMPURE = 'A machine is pure: take it as an argument (`now`, `random`) or emit an effect.';
+const impure = (name) => ({ name, message: IMPURE });
+
+const plainRules = {
+  eqeqeq: 'error',
+  'no-var': 'error',
+  'prefer-const': 'error',
+  'object-shorthand': 'error',
+  curly: ['error', 'multi-line'],
+  'no-implicit-coercion': 'error',
+  'no-param-reassign': 'error',
+  'default-case-last': 'error',
+  'no-self-compare': 'error',
+  'no-template-curly-in-string': 'error',
+};
+
+export default defineConfig(
+  globalIgnores(['build/', 'dist/', 'data/', 'coverage/']),
+  { linterOptions: { reportUnusedDisableDirectives: 'error', reportUnusedInlineConfigs: 'error' } },
+  {
+    files: UNTYPED,
+    extends: [tseslint.configs.recommended],
+    rules: {
+      ...plainRules,
+      'no-restricted-syntax': ['error', NO_INSTANCEOF_ERROR],
+    },
+  },
+  {
+    files: TYPED,
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: {
+      parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      ...plainRules,
+      'no-restricted-syntax': ['error', ...SYNTAX],
+      '@typescript-eslint/consistent-type-imports': [
+        'error',
+        // A statement that is all type is erased, and the architecture rules can tell it.
+        { fixStyle: 'separate-type-imports', disallowTypeAnnotations: false },
+      ],
+      '@typescript-eslint/no-import-type-side-effects': 'error',
+      '@typescript-eslint/consistent-type-exports': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/restrict-plus-operands': ['error', { allowNumberAndString: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        // A method of an interface keeps the names of what it does not need.
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
+      ],
+      // Hot loops count, because that is faster over buffers and typed arrays.
+      '@typescript-eslint/prefer-for-of': 'off',
+      // An implementation of an asynchronous interface need not wait for anything.
+      '@typescript-eslint/require-await': 'off',
+      // A sink that ignores an event is an empty method; an empty function says so by itself.
+      '@typescript-eslint/no-empty-function': 'off',
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...SRC_SYNTAX] },
+  },
+  {
+    // What the command prints is its result; the daemon logs (contract: one JSON object a line).
+    files: ['src/**/*.ts'],
+    ignores: ['src/cli/**'],
+    rules: { 'no-console': 'error' },
+  },
+  {
+    files: MACHINES,
+    ignores: MACHINES_NOT,
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'setTimeout',
+          'setInterval',
+          'setImmediate',
+          'clearTimeout',
+          'clearInterval',
+          'clearImmediate',
+          'queueMicrotask',
+          'performance',
+          'process',
+          'crypto',
+          'fetch',
+        ].map(impure),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: IMPURE },
+        { object: 'Date', property: 'now', message: IMPURE },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        ...SRC_SYNTAX,
+        { selector: 'NewExpression[callee.name="Date"][arguments.length=0]', message: IMPURE },
+      ],
+    },
+  },
+  {
+    files: ['test/**/*.ts'],
+    rules: {
+      // `expect(sink.send)` takes a method without calling it.
+      '@typescript-eslint/unbound-method': 'off',
+    },
+  },
+);

@@ -1,0 +1,72 @@
+/**
+ * Tools that a bare machine may lack. A case that needs one is skipped by name where it is absent
+ * (scripts/jest-suites.mjs lists it); with CI=true it fails there instead.
+ */
+import { spawnSync } from 'node:child_process';
+import { it } from '@jest/globals';
+
+/** Debian's own Python, which is the one that the package python3-zmq belongs to. */
+export const PYTHON = '/usr/bin/python3';
+
+/** Succeeds, quickly, if and only if the tool can be used. */
+interface Probe {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly input?: string;
+}
+
+const PROBES = {
+  'python3-zmq': { command: PYTHON, args: ['-c', 'import zmq'] },
+  'gcc and libzmq3-dev': {
+    command: 'gcc',
+    args: ['-x', 'c', '-o', '/dev/null', '-', '-lzmq'],
+    input: '#include <zmq.h>\nint main(void) { return zmq_errno(); }\n',
+  },
+  chromium: { command: 'chromium', args: ['--version'] },
+  root: { command: '/bin/sh', args: ['-c', 'test "$(id -u)" = 0'] },
+} as const satisfies Record<string, Probe>;
+
+export type Tool = keyof typeof PROBES;
+
+const known = new Map<Tool, boolean>();
+
+export function toolAvailable(tool: Tool): boolean {
+  const before = known.get(tool);
+  if (before !== undefined) return before;
+  const probe: Probe = PROBES[tool];
+  const run = spawnSync(probe.command, probe.args, { input: probe.input ?? '', timeout: 20_000 });
+  const available = run.status === 0;
+  known.set(tool, available);
+  return available;
+}
+
+export type HowToRun = 'run' | 'skip' | 'fail';
+
+/** What becomes of a case whose tool is there or not, on a continuous-integration machine or not. */
+export function howToRun(available: boolean, ci: string | undefined): HowToRun {
+  if (available) return 'run';
+  return ci === 'true' ? 'fail' : 'skip';
+}
+
+/**
+ * As Jest's `it`, for a case that needs `tool`. What the case prepares in `beforeAll` must ask
+ * `toolAvailable` itself.
+ * @param timeoutMs as Jest's third argument
+ */
+export function itWithTool(
+  tool: Tool,
+  title: string,
+  run: () => void | Promise<void>,
+  timeoutMs?: number,
+): void {
+  const how = howToRun(toolAvailable(tool), process.env['CI']);
+  if (how === 'run') {
+    it(title, run, timeoutMs);
+  } else if (how === 'skip') {
+    it.skip(`${title} [needs ${tool}]`, run, timeoutMs);
+  } else {
+    it(`${title} [needs ${tool}]`, () => {
+      throw new Error(`${tool} is absent on this machine, and CI=true allows no skipping`);
+    });
+  }
+}

@@ -1,0 +1,240 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+/**
+ * The architecture rules are a program too. This writes a small tree that breaks each of them once,
+ * runs the same check as `npm run check:rooms` on it, and looks for every rule's name and remedy.
+ */
+const ROOT = process.cwd();
+const CONFIG = join(ROOT, '.dependency-cruiser.cjs');
+const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+
+const PACKAGES = [
+  'better-sqlite3',
+  'commander',
+  'left',
+  'pino',
+  'pino-pretty',
+  'prom-client',
+  'yaml',
+  'zeromq',
+  'zod',
+];
+
+/** What the importing files import; each exports a value `x` and a type `T`. */
+const TARGETS = [
+  'src/bstar/target.ts',
+  'src/broker/target.ts',
+  'src/broker/ports.ts',
+  'src/broker/io/target.ts',
+  'src/config/target.ts',
+  'src/config/io/target.ts',
+  'src/core/clock.ts',
+  'src/core/target.ts',
+  'src/daemon/target.ts',
+  'src/observe/target.ts',
+  'src/sdk/target.ts',
+  'src/titanic/target.ts',
+  'src/titanic/io/target.ts',
+  'src/transport/target.ts',
+  'src/wire/target.ts',
+  'src/zmtp/target.ts',
+  'src/zmtp/io/target.ts',
+];
+
+/** File, what it imports (`type X`: only types, `lazy X`: by `import()`), the rules it breaks. */
+type Case = readonly [file: string, imports: string, ...rules: string[]];
+
+const BROKEN: readonly Case[] = [
+  ['src/core/a.ts', 'src/wire/target.ts', 'core-imports'],
+  ['src/core/a2.ts', 'type src/wire/target.ts', 'core-imports'],
+  ['src/wire/a.ts', 'src/broker/target.ts', 'wire-imports'],
+  ['src/zmtp/a.ts', 'src/transport/target.ts', 'zmtp-imports'],
+  ['src/transport/a.ts', 'src/wire/target.ts', 'transport-imports'],
+  ['src/mmi/a.ts', 'src/broker/target.ts', 'mmi-imports'],
+  ['src/mmi/a2.ts', 'type src/broker/target.ts', 'mmi-imports'],
+  ['src/mmi/a3.ts', 'src/broker/ports.ts', 'mmi-imports-types'],
+  ['src/titanic/a.ts', 'src/transport/target.ts', 'titanic-imports'],
+  ['src/titanic/a2.ts', 'src/broker/ports.ts', 'titanic-imports-types'],
+  ['src/bstar/a.ts', 'src/titanic/target.ts', 'bstar-imports'],
+  ['src/bstar/a2.ts', 'type src/broker/ports.ts', 'bstar-imports'],
+  ['src/broker/a.ts', 'src/titanic/target.ts', 'broker-imports'],
+  ['src/broker/a2.ts', 'src/transport/target.ts', 'broker-imports'],
+  ['src/broker/a3.ts', 'src/broker/io/target.ts', 'machine-without-io'],
+  ['src/config/a.ts', 'src/broker/target.ts', 'config-imports-types'],
+  ['src/config/a2.ts', 'src/config/io/target.ts', 'machine-without-io'],
+  ['src/observe/a.ts', 'src/broker/target.ts', 'observe-imports-types'],
+  ['src/http/a.ts', 'src/observe/target.ts', 'http-imports-types'],
+  ['src/sdk/a.ts', 'src/broker/target.ts', 'sdk-imports'],
+  ['src/sdk/a2.ts', 'type src/config/target.ts', 'sdk-imports'],
+  ['src/cli/a.ts', 'src/broker/target.ts', 'cli-imports'],
+  ['src/cli/a2.ts', 'lazy src/titanic/target.ts', 'cli-imports'],
+  ['src/cli/a3.ts', 'src/daemon/target.ts', 'cli-imports-lazily'],
+  ['src/cli/a4.ts', 'src/titanic/io/target.ts', 'cli-imports-lazily'],
+  ['src/cli/a5.ts', 'src/zmtp/target.ts', 'cli-imports-lazily'],
+  ['src/main.ts', 'src/sdk/target.ts', 'main-imports'],
+  ['src/cli/a6.ts', 'src/main.ts', 'main-is-first', 'cli-imports'],
+  ['src/config/a3.ts', 'src/main.ts', 'main-is-first', 'config-imports'],
+  ['src/observe/a2.ts', 'src/main.ts', 'main-is-first', 'observe-imports'],
+  ['src/http/a2.ts', 'src/main.ts', 'main-is-first', 'http-imports'],
+  ['src/broker/io/a.ts', 'src/titanic/target.ts', 'broker-io-imports'],
+  ['src/titanic/io/a.ts', 'src/config/target.ts', 'titanic-io-imports'],
+  ['src/zmtp/io/a.ts', 'src/sdk/target.ts', 'zmtp-io-imports'],
+  ['src/parlour/a.ts', 'src/core/target.ts', 'known-room'],
+  ['src/transport/b.ts', 'zeromq', 'package-zeromq'],
+  ['src/titanic/b.ts', 'better-sqlite3', 'package-better-sqlite3'],
+  ['src/http/b.ts', 'pino', 'package-pino'],
+  ['src/http/b2.ts', 'prom-client', 'package-prom-client'],
+  ['src/http/b3.ts', 'pino-pretty', 'package-pino-pretty'],
+  ['src/sdk/b.ts', 'zod', 'package-zod'],
+  ['src/config/b.ts', 'yaml', 'package-yaml'],
+  ['src/daemon/b.ts', 'commander', 'package-commander'],
+  ['src/observe/b.ts', 'left', 'package-without-room', 'no-dev-dependencies'],
+  ['src/wire/b.ts', './nowhere.js', 'resolvable'],
+  ['src/broker/b.ts', 'node:fs/promises', 'machine-is-pure'],
+  ['src/titanic/b2.ts', 'node:worker_threads', 'machine-is-pure'],
+  ['src/bstar/b.ts', 'timers', 'machine-is-pure'],
+  ['src/mmi/b.ts', 'node:http', 'machine-is-pure'],
+  ['src/wire/b2.ts', 'node:child_process', 'machine-is-pure'],
+  ['src/zmtp/b.ts', 'node:net', 'machine-is-pure'],
+  ['src/core/b.ts', 'node:timers/promises', 'machine-is-pure'],
+  ['src/broker/b2.ts', 'node:crypto', 'machine-is-deterministic'],
+  ['src/broker/b3.ts', 'src/core/clock.ts', 'machine-is-deterministic'],
+  ['src/wire/c1.ts', 'src/wire/c2.ts', 'no-circle'],
+  ['src/wire/d.ts', '', 'no-orphan'],
+];
+
+const ALLOWED: readonly Case[] = [
+  // The other half of the circle above: it is reported once.
+  ['src/wire/c2.ts', 'src/wire/c1.ts'],
+  ['src/wire/ok.ts', 'src/core/target.ts'],
+  ['src/zmtp/ok.ts', 'node:crypto'],
+  ['src/transport/ok.ts', 'src/zmtp/io/target.ts'],
+  ['src/transport/libzmq-router.ts', 'zeromq'],
+  ['src/mmi/ok.ts', 'type src/broker/ports.ts'],
+  ['src/titanic/ok.ts', 'type src/broker/ports.ts'],
+  ['src/broker/ok.ts', 'type src/core/clock.ts'],
+  ['src/broker/io/ok.ts', 'src/transport/target.ts'],
+  ['src/broker/io/ok2.ts', 'src/broker/target.ts'],
+  ['src/titanic/io/ok.ts', 'better-sqlite3'],
+  ['src/titanic/io/ok2.ts', 'node:worker_threads'],
+  ['src/config/ok.ts', 'zod'],
+  ['src/config/ok2.ts', 'type src/broker/target.ts'],
+  ['src/observe/ok.ts', 'pino'],
+  ['src/sdk/ok.ts', 'src/transport/target.ts'],
+  ['src/cli/ok.ts', 'lazy src/daemon/target.ts'],
+  ['src/cli/ok2.ts', 'src/config/io/target.ts'],
+  ['src/cli/ok3.ts', 'lazy src/zmtp/target.ts'],
+  ['src/daemon/ok.ts', 'src/titanic/io/target.ts'],
+  ['src/wire/e1.ts', 'type src/wire/e2.ts'],
+  ['src/wire/e2.ts', 'type src/wire/e1.ts'],
+];
+
+interface Violation {
+  readonly from: string;
+  readonly rule: { readonly name: string };
+}
+
+interface Report {
+  readonly summary: {
+    readonly violations: readonly Violation[];
+    readonly ruleSetUsed: { readonly forbidden: readonly { name: string; comment: string }[] };
+  };
+}
+
+let tree = '';
+let report: Report['summary'];
+let printed = '';
+
+function put(path: string, text: string): void {
+  const file = join(tree, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+function source([file, imports]: Case): string {
+  const [, how, what] = /^(?:(type|lazy) )?(.*)$/.exec(imports) ?? [];
+  if (what === undefined || what === '') return 'export {};\n';
+  const ups = '../'.repeat(file.split('/').length - 1);
+  const specifier = what.startsWith('src/') ? `${ups}${what.replace(/\.ts$/, '.js')}` : what;
+  if (how === 'type') return `import type { T } from '${specifier}';\nexport type U = T;\n`;
+  if (how === 'lazy') return `export const y = await import('${specifier}');\n`;
+  return `import * as y from '${specifier}';\nexport const z = y;\n`;
+}
+
+function cruise(outputType: string): string {
+  const run = spawnSync(
+    process.execPath,
+    [CRUISER, '--config', CONFIG, '--output-type', outputType, 'src'],
+    { cwd: tree, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
+  );
+  if (run.stderr !== '') throw new Error(run.stderr);
+  return run.stdout;
+}
+
+beforeAll(() => {
+  tree = mkdtempSync(join(tmpdir(), 'majordomo-rooms-'));
+  const dependencies = PACKAGES.filter((name) => name !== 'left');
+  put(
+    'package.json',
+    JSON.stringify({
+      type: 'module',
+      dependencies: Object.fromEntries(dependencies.map((name) => [name, '1.0.0'])),
+      devDependencies: { left: '1.0.0' },
+    }),
+  );
+  put('tsconfig.json', readFileSync(join(ROOT, 'tsconfig.json'), 'utf8'));
+  for (const name of PACKAGES) {
+    put(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
+    put(`node_modules/${name}/index.js`, 'exports.x = 1;\n');
+  }
+  for (const target of TARGETS) put(target, 'export type T = number;\nexport const x = 1;\n');
+  for (const each of [...BROKEN, ...ALLOWED]) put(each[0], source(each));
+
+  report = (JSON.parse(cruise('json')) as Report).summary;
+  printed = cruise('err-long').replace(/\s+/g, ' ');
+}, 60_000);
+
+afterAll(() => {
+  rmSync(tree, { recursive: true, force: true });
+});
+
+function rulesBrokenBy(file: string): string[] {
+  const names = report.violations
+    .filter((each) => each.from === file)
+    .map((each) => each.rule.name);
+  return [...new Set(names)].sort();
+}
+
+describe('the rooms of src/ (architecture.md §2)', () => {
+  for (const [file, imports, ...rules] of BROKEN) {
+    it(`${file} importing "${imports}" breaks ${rules.join(' and ')}`, () => {
+      expect(rulesBrokenBy(file)).toEqual([...rules].sort());
+    });
+  }
+
+  for (const [file, imports] of ALLOWED) {
+    it(`${file} may import "${imports}"`, () => {
+      expect(rulesBrokenBy(file)).toEqual([]);
+    });
+  }
+
+  it('has a case here for every rule, but for those of rooms that are made alike', () => {
+    const proven = new Set(BROKEN.flatMap(([, , ...rules]) => rules));
+    const unproven = report.ruleSetUsed.forbidden
+      .map((rule) => rule.name)
+      .filter((name) => !proven.has(name) && !name.endsWith('-io-imports'));
+    expect(unproven).toEqual([]);
+  });
+
+  it('prints the remedy of every broken rule', () => {
+    const broken = new Set(report.violations.map((each) => each.rule.name));
+    for (const { name, comment } of report.ruleSetUsed.forbidden) {
+      expect(comment.length).toBeGreaterThan(40);
+      if (broken.has(name)) expect(printed).toContain(comment);
+    }
+  });
+});
