@@ -1,0 +1,178 @@
+/**
+ * Finds what nobody uses: exports of src/ that nothing in src/ imports (a test alone keeps nothing
+ * alive), exports of test/, bench/ and examples/ that nothing at all imports, and dependencies of
+ * package.json that no file of src/ imports. Exits with 1 and says what to do about each.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { analyzeTsConfig } from 'ts-unused-exports';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/** Files whose exports are for others than this package. */
+const ENTRY_POINTS = new Set(['src/sdk/client.ts', 'src/sdk/worker.ts']);
+
+/** Exports that nothing in src/ imports and that stay all the same: `FILE: NAME` → why. */
+const KEPT_EXPORTS = new Map([]);
+
+/** Dependencies that nothing in src/ imports yet and that stay all the same: name → why. */
+const KEPT_DEPENDENCIES = new Map([
+  ['better-sqlite3', "Titanic's store and the lock of the data directory"],
+  ['prom-client', 'the metrics page'],
+]);
+
+const REMEDY =
+  'A dead export: delete it, or drop `export` if its own file needs it. What must stay goes into ' +
+  'KEPT_EXPORTS or KEPT_DEPENDENCIES of scripts/dead-code.mjs, with its reason.';
+
+const pathOf = (file) => relative(ROOT, file).replaceAll('\\', '/');
+
+function typeScriptFiles(folder) {
+  if (!existsSync(join(ROOT, folder))) return [];
+  return readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Whether `name` is a type of that file which the file itself names somewhere else too. */
+function isTypeNamedAtHome(file, name) {
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
+  let isType = false;
+  let namings = 0;
+  const visit = (node) => {
+    if (ts.isIdentifier(node) && node.text === name) namings++;
+    if (
+      (ts.isInterfaceDeclaration(node) || ts.isTypeAliasDeclaration(node)) &&
+      node.name.text === name
+    ) {
+      isType = true;
+      namings--;
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return isType && namings > 0;
+}
+
+/** What an `import(…)` takes out of its module: names, or `*` if that cannot be read off. */
+function namesTaken(call) {
+  let node = call.parent;
+  while (ts.isAwaitExpression(node) || ts.isParenthesizedExpression(node)) node = node.parent;
+  if (ts.isPropertyAccessExpression(node)) return [node.name.text];
+  if (ts.isVariableDeclaration(node) && ts.isObjectBindingPattern(node.name)) {
+    return node.name.elements.map((element) =>
+      element.dotDotDotToken ? '*' : (element.propertyName ?? element.name).getText(),
+    );
+  }
+  return ['*'];
+}
+
+/** `FILE: NAME` of all that is imported by `import(…)`, which ts-unused-exports does not follow. */
+function lazilyImported(folders) {
+  const taken = new Set();
+  for (const file of folders.flatMap(typeScriptFiles)) {
+    const text = readFileSync(file, 'utf8');
+    if (!text.includes('import(')) continue;
+    const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
+    const visit = (node) => {
+      if (
+        ts.isCallExpression(node) &&
+        node.expression.kind === ts.SyntaxKind.ImportKeyword &&
+        ts.isStringLiteralLike(node.arguments[0])
+      ) {
+        const target = resolve(dirname(file), node.arguments[0].text.replace(/\.js$/, '.ts'));
+        for (const name of namesTaken(node)) taken.add(`${pathOf(target)}: ${name}`);
+      }
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+  }
+  return taken;
+}
+
+/**
+ * A value is dead if no other file imports it; a type only if its own file does not name it either,
+ * because it may be part of the signature of something that is used.
+ * @returns `FILE: NAME`, where FILE is relative to the root, → where that is declared
+ */
+function deadExports(project, folders) {
+  const dead = new Map();
+  const lazily = lazilyImported(folders);
+  const { unusedExports } = analyzeTsConfig(join(ROOT, project));
+  for (const [file, names] of Object.entries(unusedExports)) {
+    const path = pathOf(file);
+    if (lazily.has(`${path}: *`)) continue;
+    for (const { exportName: name, location } of names) {
+      const key = `${path}: ${name}`;
+      if (lazily.has(key) || isTypeNamedAtHome(file, name)) continue;
+      dead.set(key, { path, name, line: location?.line ?? 1 });
+    }
+  }
+  return dead;
+}
+
+function checkExports(problems) {
+  const inSrc = deadExports('tsconfig.json', ['src']);
+  const anywhere = deadExports('tsconfig.test.json', ['src', 'test', 'bench', 'examples']);
+  for (const [key, { path, name, line }] of inSrc) {
+    if (ENTRY_POINTS.has(path) || KEPT_EXPORTS.has(key)) continue;
+    const who = anywhere.has(key) ? 'no other file uses it' : 'only tests or examples use it';
+    problems.push(`${path}:${line}: export ${name}: ${who}`);
+  }
+  for (const [, { path, name, line }] of anywhere) {
+    if (path.startsWith('src/')) continue;
+    problems.push(`${path}:${line}: export ${name}: no other file uses it`);
+  }
+  for (const key of KEPT_EXPORTS.keys()) {
+    if (!inSrc.has(key)) {
+      problems.push(
+        `scripts/dead-code.mjs: KEPT_EXPORTS names "${key}", which is used now or gone. ` +
+          'Delete the entry.',
+      );
+    }
+  }
+}
+
+/** The packages that the TypeScript files below `folder` import in any way. */
+function importedPackages(folder) {
+  const packages = new Set();
+  for (const file of typeScriptFiles(folder)) {
+    const text = readFileSync(file, 'utf8');
+    for (const { fileName } of ts.preProcessFile(text, true, true).importedFiles) {
+      if (/^(\.|node:)/.test(fileName)) continue;
+      const parts = fileName.split('/');
+      packages.add(fileName.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0]);
+    }
+  }
+  return packages;
+}
+
+function checkDependencies(problems) {
+  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const imported = importedPackages('src');
+  for (const name of Object.keys(dependencies)) {
+    if (imported.has(name) || KEPT_DEPENDENCIES.has(name)) continue;
+    problems.push(
+      `package.json: dependency ${name}: no file of src/ imports it; npm uninstall ${name}`,
+    );
+  }
+  for (const name of KEPT_DEPENDENCIES.keys()) {
+    if (!(name in dependencies) || imported.has(name)) {
+      const why = imported.has(name) ? 'src/ imports it now' : 'package.json does not have it';
+      problems.push(
+        `scripts/dead-code.mjs: KEPT_DEPENDENCIES names ${name}, but ${why}. Delete the entry.`,
+      );
+    }
+  }
+}
+
+const problems = [];
+checkExports(problems);
+checkDependencies(problems);
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) {
+  console.error(`\n${problems.length} dead. ${REMEDY}`);
+  process.exitCode = 1;
+}
