@@ -96,8 +96,8 @@ export default defineConfig(
         // A method of an interface keeps the names of what it does not need.
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
       ],
-      // isolatedDeclarations wants the type of an exported class's field written out.
-      '@typescript-eslint/consistent-generic-constructors': ['error', 'type-annotation'],
+      // isolatedDeclarations wants the type of an exported class's field written out; locals infer it.
+      '@typescript-eslint/consistent-generic-constructors': 'off',
       // Hot loops count, because that is faster over buffers and typed arrays.
       '@typescript-eslint/prefer-for-of': 'off',
       // An implementation of an asynchronous interface need not wait for anything.
