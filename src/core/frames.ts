@@ -1,3 +1,5 @@
+import { MajordomoError } from './errors.js';
+
 /**
  * The frames of one message, as views into whatever buffers the transport read them into.
  *
@@ -38,21 +40,24 @@ export class Frames {
 
   buffer(index: number): Buffer {
     const found = this.buffers[index];
-    if (found === undefined || index >= this.count) throw new RangeError(`no frame ${index}`);
+    if (found === undefined || index >= this.count) {
+      throw new MajordomoError('ERR_INTERNAL', `no frame ${String(index)}`);
+    }
     return found;
   }
 
+  /** 0 for a frame that is not there, as `end` and `size`: never what an earlier message left. */
   start(index: number): number {
-    return this.starts[index] ?? 0;
+    return index < this.count ? (this.starts[index] ?? 0) : 0;
   }
 
   end(index: number): number {
-    return this.ends[index] ?? 0;
+    return index < this.count ? (this.ends[index] ?? 0) : 0;
   }
 
   /** Bytes in a frame. */
   size(index: number): number {
-    return (this.ends[index] ?? 0) - (this.starts[index] ?? 0);
+    return this.end(index) - this.start(index);
   }
 
   /** The frame as a view: valid as long as this message is. */
@@ -75,7 +80,7 @@ export class Frames {
   equals(index: number, bytes: Uint8Array): boolean {
     const start = this.start(index);
     const length = bytes.length;
-    if (this.end(index) - start !== length) return false;
+    if (index >= this.count || this.end(index) - start !== length) return false;
     const buffer = this.buffer(index);
     for (let i = 0; i < length; i++) if (buffer[start + i] !== bytes[i]) return false;
     return true;
