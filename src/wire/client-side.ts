@@ -10,6 +10,7 @@ import {
   EMPTY,
   ENVELOPE_FRAMES_MAX,
   type MdpVersion,
+  SERVICE_NAME_BYTES_MAX,
 } from './mdp.js';
 
 /** A reply as a client reads it; the indexes point into the frames that it was read from. */
@@ -68,13 +69,17 @@ function readBody(
   let service = from;
   let kind: 'partial' | 'final' = 'final';
   if (version === 2) {
-    if (frames.size(from) !== 1) return malformed('no command');
+    if (from >= frames.count || frames.size(from) !== 1) return malformed('no command');
     const command = frames.buffer(from)[frames.start(from)];
     if (command === CLIENT_PARTIAL) kind = 'partial';
     else if (command !== CLIENT_FINAL) return malformed('neither PARTIAL nor FINAL');
     service++;
   }
   if (service + 1 >= frames.count) return malformed('no service name and body');
+  const size = frames.size(service);
+  if (size < 1 || size > SERVICE_NAME_BYTES_MAX) {
+    return malformed('a service name is 1 to 255 bytes');
+  }
   return { kind, version, envelopeFrames, service, body: service + 1 };
 }
 

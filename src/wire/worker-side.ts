@@ -99,12 +99,21 @@ export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerIn
     return { kind: 'request', client: at + 1, body: at + 3 };
   }
   if (command === (version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT)) {
-    return { kind: 'heartbeat' };
+    return signal('heartbeat', frames, at);
   }
   if (command === (version === 1 ? WORKER_01_DISCONNECT : WORKER_02_DISCONNECT)) {
-    return { kind: 'disconnect' };
+    return signal('disconnect', frames, at);
   }
   return malformed('no command that a broker sends');
+}
+
+/** D24: frames too many are malformed. */
+function signal(
+  kind: WorkerSignal['kind'],
+  frames: Frames,
+  at: number,
+): WorkerSignal | MalformedReply {
+  return frames.count > at + 1 ? malformed('frames too many') : { kind };
 }
 
 function malformed(reason: string): MalformedReply {
