@@ -60,9 +60,25 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
     if (source.tree !== null) written = merge(written, source.tree);
   }
   const { config, problems, warnings } = validate(written, options.hostName ?? hostname());
-  const all = [...unreadable, ...problems];
+  const all = inOrder([...unreadable, ...problems], options.file ?? '');
   if (config === null || all.length > 0 || written.kind !== 'map') throw invalid(all);
   return { config, file: options.file ?? null, written, warnings };
+}
+
+/** Those of the file first, from its top to its end; the others as they were found. */
+function inOrder(problems: readonly Problem[], file: string): Problem[] {
+  const place = /:(\d+):(\d+)$/;
+  const position = (problem: Problem): readonly [number, number] => {
+    const match = problem.place.startsWith(`${file}:`) ? place.exec(problem.place) : null;
+    return match === null ? [Infinity, 0] : [Number(match[1]), Number(match[2])];
+  };
+  return problems
+    .map((problem) => ({ problem, at: position(problem) }))
+    .sort((left, right) => {
+      if (left.at[0] === right.at[0]) return left.at[1] - right.at[1];
+      return left.at[0] < right.at[0] ? -1 : 1;
+    })
+    .map(({ problem }) => problem);
 }
 
 const PROBLEMS_SHOWN_MAX = 100;

@@ -1,0 +1,19 @@
+// Writes what is made from the configuration's rows. Run it after a build: node scripts/generate-docs.mjs
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = new URL('../', import.meta.url);
+const { exampleFile, jsonSchema, referencePage } = await import(
+  new URL('dist/config/document.js', root).href
+);
+
+const files = {
+  'docs/configuration.md': referencePage(),
+  'config/majordomo.schema.json': jsonSchema(),
+  'config/majordomo.yaml': exampleFile(),
+};
+
+for (const [path, text] of Object.entries(files)) {
+  writeFileSync(fileURLToPath(new URL(path, root)), text);
+  console.log(path);
+}

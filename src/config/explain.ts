@@ -1,0 +1,40 @@
+/** Where each effective value came from: what `majordomo check` prints. */
+import type { Config } from './config.js';
+import { SECTIONS } from './schema.js';
+import { treeAt, type SourceKind, type Tree } from './tree.js';
+
+/** One key of the effective configuration. */
+export interface Explained {
+  /** `broker.heartbeatIntervalMs`. */
+  readonly key: string;
+  /** The effective value; a secret is `********`. */
+  readonly value: unknown;
+  readonly source: 'default' | SourceKind;
+  /** `FILE:LINE:COL`, `environment MAJORDOMO_…`, `--set #1`; null for a default. */
+  readonly place: string | null;
+}
+
+/** Stands for a secret. */
+export const MASK: string = '********';
+
+/** The value of a key as it may be shown. */
+export function shown(section: string, key: string, value: unknown): unknown {
+  const secret = SECTIONS[section]?.keys[key]?.form === 'secret';
+  return secret && value !== null ? MASK : value;
+}
+
+/** Every key with its value and where that came from, in the order of the reference page. */
+export function explain(loaded: { readonly config: Config; readonly written: Tree }): Explained[] {
+  const config: Readonly<Record<string, Readonly<Record<string, unknown>>>> = loaded.config;
+  return Object.entries(SECTIONS).flatMap(([section, { keys }]) =>
+    Object.keys(keys).map((key): Explained => {
+      const node = treeAt(loaded.written, [section, key]);
+      return {
+        key: `${section}.${key}`,
+        value: shown(section, key, config[section]?.[key] ?? null),
+        source: node?.origin.source ?? 'default',
+        place: node?.origin.place ?? null,
+      };
+    }),
+  );
+}

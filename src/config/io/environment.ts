@@ -1,0 +1,39 @@
+import type { Source } from '../tree.js';
+import { assign, SETTABLE, type Assignment } from './paths.js';
+
+const PREFIX = 'MAJORDOMO_';
+const LEVEL = '__';
+
+/** `['broker', 'heartbeatIntervalMs']` → `MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS`. */
+export function variableName(path: readonly string[]): string {
+  const levels = path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+  return PREFIX + levels.join(LEVEL);
+}
+
+const PATHS: ReadonlyMap<string, readonly string[]> = new Map(
+  SETTABLE.map((path) => [variableName(path), path]),
+);
+
+/** Reads the variables `MAJORDOMO_…__…`; others are not configuration. */
+export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source {
+  const assignments: Assignment[] = [];
+  // Sorted: a variable for a whole map comes before those for its keys, wherever they stand.
+  for (const name of Object.keys(environment).sort()) {
+    const text = environment[name];
+    if (text === undefined || !name.startsWith(PREFIX) || !name.includes(LEVEL)) continue;
+    const path = PATHS.get(name) ?? [...camelPath(name)];
+    const origin = { source: 'environment', place: `environment ${name}` } as const;
+    assignments.push({ name, path, text, origin });
+  }
+  return assign(assignments, variableName);
+}
+
+/** What an unknown variable would name, for the message. */
+function camelPath(name: string): string[] {
+  return name
+    .slice(PREFIX.length)
+    .split(LEVEL)
+    .map((level) =>
+      level.toLowerCase().replace(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase()),
+    );
+}

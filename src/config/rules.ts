@@ -1,0 +1,126 @@
+/** What must hold between keys. What must hold for one key is in its row. */
+import type { Config } from './config.js';
+import { collide, parseAddress, parseEndpoint, type Endpoint } from './endpoint.js';
+import { formatSize } from './size.js';
+import type { Path } from './tree.js';
+
+/** A rule that is broken; `path` is the key to be changed first. */
+export interface Broken {
+  readonly path: Path;
+  readonly message: string;
+}
+
+/** One rule over the keys `about`. It is not asked if one of them is wrong by itself. */
+export interface Rule {
+  readonly about: readonly string[];
+  readonly check: (config: Config) => readonly Broken[];
+}
+
+function pairNeeds(key: 'listen' | 'peer'): Rule {
+  return {
+    about: ['bstar.role', `bstar.${key}`],
+    check: ({ bstar }) =>
+      bstar.role === 'standalone' || bstar[key] !== null
+        ? []
+        : [{ path: ['bstar', 'role'], message: `${bstar.role} needs bstar.${key}` }],
+  };
+}
+
+function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
+  const broken: Broken[] = [];
+  const seen: { readonly text: string; readonly endpoint: Endpoint }[] = [];
+  broker.listen.forEach((listener, index) => {
+    const parsed = parseEndpoint(listener.endpoint);
+    if (!parsed.ok) return;
+    const other = seen.find(({ endpoint }) => collide(endpoint, parsed.value));
+    if (other !== undefined) {
+      const message = `${listener.endpoint} cannot be bound beside ${other.text}`;
+      broken.push({ path: ['broker', 'listen', index], message });
+    }
+    seen.push({ text: listener.endpoint, endpoint: parsed.value });
+  });
+  return broken;
+}
+
+/** What other parts of the daemon bind must be free of the broker's listeners. */
+function besideListeners(config: Config, path: Path, text: string | null): readonly Broken[] {
+  if (text === null || text === 'off') return [];
+  const parsed = path[0] === 'http' ? parseAddress(text) : parseEndpoint(text);
+  if (!parsed.ok) return [];
+  const mine: Endpoint =
+    'scheme' in parsed.value ? parsed.value : { scheme: 'tcp', ...parsed.value };
+  for (const { endpoint } of config.broker.listen) {
+    const other = parseEndpoint(endpoint);
+    if (other.ok && collide(mine, other.value)) {
+      return [{ path, message: `${text} cannot be bound beside broker.listen ${endpoint}` }];
+    }
+  }
+  return [];
+}
+
+/** Every rule. */
+export const RULES: readonly Rule[] = [
+  pairNeeds('listen'),
+  pairNeeds('peer'),
+  {
+    about: ['bstar.listen', 'bstar.peer'],
+    check: ({ bstar }) =>
+      bstar.peer === null || bstar.peer !== bstar.listen
+        ? []
+        : [{ path: ['bstar', 'peer'], message: 'is bstar.listen: a node cannot be its own peer' }],
+  },
+  {
+    about: ['bstar.role', 'bstar.curve'],
+    check: ({ bstar }) =>
+      bstar.role !== 'backup' || bstar.curve === null || bstar.curve.serverKey !== undefined
+        ? []
+        : [{ path: ['bstar', 'curve'], message: 'the backup dials, and needs serverKey' }],
+  },
+  {
+    about: ['bstar.role', 'titanic.replication'],
+    check: ({ bstar, titanic }) =>
+      bstar.role !== 'standalone' || titanic.replication === 'off'
+        ? []
+        : [
+            {
+              path: ['titanic', 'replication'],
+              message: `${titanic.replication} needs a pair: set bstar.role, or replication: off`,
+            },
+          ],
+  },
+  {
+    about: ['titanic.retryBaseMs', 'titanic.retryMaxMs'],
+    check: ({ titanic }) =>
+      titanic.retryMaxMs >= titanic.retryBaseMs
+        ? []
+        : [
+            {
+              path: ['titanic', 'retryMaxMs'],
+              message: `${titanic.retryMaxMs} is below titanic.retryBaseMs ${titanic.retryBaseMs}`,
+            },
+          ],
+  },
+  {
+    about: ['limits.messageBytes', 'limits.outputBytes'],
+    check: ({ limits }) =>
+      limits.outputBytes >= limits.messageBytes
+        ? []
+        : [
+            {
+              path: ['limits', 'outputBytes'],
+              message:
+                `${formatSize(limits.outputBytes)} is below limits.messageBytes ` +
+                `${formatSize(limits.messageBytes)}: the largest message could reach nobody`,
+            },
+          ],
+  },
+  { about: ['broker.listen'], check: listenersAmongThemselves },
+  {
+    about: ['broker.listen', 'bstar.listen'],
+    check: (config) => besideListeners(config, ['bstar', 'listen'], config.bstar.listen),
+  },
+  {
+    about: ['broker.listen', 'http.listen'],
+    check: (config) => besideListeners(config, ['http', 'listen'], config.http.listen),
+  },
+];

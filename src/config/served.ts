@@ -1,0 +1,45 @@
+/**
+ * What this version does not do yet of what can be configured. This is the only place that says so:
+ * a version that learns to serve something takes it out of here.
+ *
+ * (The engines of `broker.transport` are in its row: `options` and `later`.)
+ */
+import type { Config } from './config.js';
+
+/** A section whose keys are checked but change nothing, but for values that switch it off. */
+export interface Unserved {
+  readonly section: keyof Config;
+  readonly off: Readonly<Record<string, unknown>>;
+}
+
+/** Sections without effect: setting one of their keys is a warning. */
+export const UNSERVED: readonly Unserved[] = [
+  { section: 'titanic', off: { enabled: false, replication: 'off' } },
+  { section: 'bstar', off: { role: 'standalone', listen: null, peer: null, curve: null } },
+  { section: 'http', off: { listen: 'off', token: null } },
+];
+
+/** A setting that is an error, because running without it would be dangerous. */
+export interface Refused {
+  readonly path: readonly (string | number)[];
+  readonly why: string;
+}
+
+/** What of this configuration must not be run by this version. */
+export function refusals(config: Config): Refused[] {
+  const found: Refused[] = [];
+  if (config.bstar.role !== 'standalone') {
+    found.push({
+      path: ['bstar', 'role'],
+      why: 'this version has no pairs, and without its peer this node would serve unprotected',
+    });
+  }
+  const why = 'this version has no CURVE, and without it anybody could get in';
+  if (config.bstar.curve !== null) found.push({ path: ['bstar', 'curve'], why });
+  config.broker.listen.forEach((listener, index) => {
+    if (listener.curve !== undefined) {
+      found.push({ path: ['broker', 'listen', index, 'curve'], why });
+    }
+  });
+  return found;
+}

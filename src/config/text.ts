@@ -1,0 +1,56 @@
+/** Rows in words: for messages and for the reference page. */
+import { SECTIONS, type Row } from './schema.js';
+import type { Path } from './tree.js';
+
+/** The row of `section.key`, also of a path below it. */
+export function rowAt(path: Path): Row | null {
+  const [section, key] = path;
+  if (typeof section !== 'string' || typeof key !== 'string') return null;
+  if (!Object.hasOwn(SECTIONS, section)) return null;
+  const keys = SECTIONS[section]?.keys ?? {};
+  return Object.hasOwn(keys, key) ? (keys[key] ?? null) : null;
+}
+
+function textExpectation(row: Row): string {
+  const length = `${row.min ?? 0} to ${row.max ?? 0} characters`;
+  switch (row.form) {
+    case 'file':
+      return `a file name of ${length}, without folders`;
+    case 'secret':
+      return `${length} of printable ASCII without spaces`;
+    case 'path':
+      return `a path of ${length}`;
+    default:
+      return `text of ${length}, without line breaks`;
+  }
+}
+
+/** What a value of this row must be. */
+export function expectation(row: Row): string {
+  switch (row.kind) {
+    case 'text':
+      return textExpectation(row);
+    case 'durationMs':
+      return `an integer from ${row.min ?? 0} to ${row.max ?? 0} (milliseconds)`;
+    case 'count':
+      return `an integer from ${row.min ?? 0} to ${row.max ?? 0}`;
+    case 'size':
+      return (
+        `a size from ${row.min ?? 0} to ${row.max ?? 0} ` +
+        '(an integer of bytes, or one with KiB, MiB, GiB or TiB)'
+      );
+    case 'flag':
+      return 'true or false';
+    case 'choice':
+      return (row.options ?? []).join(', ').replace(/, ([^,]+)$/, ' or $1');
+    case 'listeners':
+      return 'an endpoint, a list of endpoints, or a list of listeners';
+    case 'endpoint':
+    case 'dialEndpoint':
+      return '`tcp://host:port` or `ipc://path`';
+    case 'address':
+      return '`host:port` or `off`';
+    case 'curve':
+      return '`{secretKeyFile, keysFile, serverKey}`';
+  }
+}

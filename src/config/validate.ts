@@ -1,0 +1,252 @@
+/** From what was written to the effective configuration, or to everything that is wrong with it. */
+import type { z } from 'zod';
+
+import { ROLES, type Config, type ListenerConfig } from './config.js';
+import { didYouMean } from './nearest.js';
+import type { Problem } from './problem.js';
+import { RULES } from './rules.js';
+import { SECTIONS, type Row } from './schema.js';
+import { refusals, UNSERVED } from './served.js';
+import { expectation, rowAt } from './text.js';
+import { nearestAt, pathText, plain, show, treeAt, type Path, type Tree } from './tree.js';
+import { CONFIG_SCHEMA, LISTENERS, MAP_KEYS, type WrittenListener } from './zod.js';
+
+/** What validation found. `config` is null if a value is wrong. */
+export interface Validated {
+  readonly config: Config | null;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Checks everything that was written; `hostName` is the default of `node.name`. */
+export function validate(written: Tree, hostName: string): Validated {
+  const input = sectionsOf(plain(written));
+  const parsed = CONFIG_SCHEMA.safeParse(input);
+  if (parsed.success) {
+    const config = complete(parsed.data, hostName);
+    const problems = crossProblems(written, config, new Set());
+    return {
+      config: problems.length === 0 ? config : null,
+      problems,
+      warnings: unservedWarnings(written, config),
+    };
+  }
+  const found = parsed.error.issues.flatMap((issue) => translate(written, issue, []));
+  const wrong = new Set(found.map(({ path }) => path.slice(0, 2).join('.')));
+  const problems = withoutRepeats(found.map(({ problem }) => problem));
+  // What is right is still checked against what else is right: everything in one run.
+  const rest = CONFIG_SCHEMA.safeParse(without(input, wrong));
+  if (rest.success) {
+    problems.push(...crossProblems(written, complete(rest.data, hostName), wrong));
+  }
+  return { config: null, problems, warnings: [] };
+}
+
+/** A section without a value (all its keys commented out) is an empty one. */
+function sectionsOf(value: unknown): Record<string, unknown> {
+  const sections: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  if (typeof value !== 'object' || value === null) return sections;
+  for (const [name, section] of Object.entries(value)) {
+    if (section !== null || !Object.hasOwn(SECTIONS, name)) sections[name] = section as unknown;
+  }
+  return sections;
+}
+
+/** The input without the keys `section` and `section.key` that are wrong. */
+function without(
+  input: Readonly<Record<string, unknown>>,
+  wrong: ReadonlySet<string>,
+): Record<string, unknown> {
+  const sections: Record<string, unknown> = {};
+  for (const [name, section] of Object.entries(SECTIONS)) {
+    const given = input[name];
+    if (wrong.has(name) || typeof given !== 'object' || given === null) continue;
+    const right = Object.entries(given).filter(
+      ([key]) => Object.hasOwn(section.keys, key) && !wrong.has(`${name}.${key}`),
+    );
+    sections[name] = Object.fromEntries(right);
+  }
+  return sections;
+}
+
+interface Found {
+  readonly path: Path;
+  readonly problem: Problem;
+}
+
+function translate(written: Tree, issue: Issue, base: Path): Found[] {
+  const path: Path = [...base, ...issue.path.map((step) => stepOf(step))];
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => unknownKey(written, path, key));
+  }
+  const row = rowAt(path);
+  const isScalar = row !== null && path.length === 2 && !OWN_MESSAGES.includes(row.kind);
+  if (issue.code === 'invalid_union' && !isScalar) {
+    const best = issue.errors.find(
+      (errors) => !errors.some((error) => error.code === 'invalid_type' && error.path.length === 0),
+    );
+    if (best !== undefined) return best.flatMap((error) => translate(written, error, path));
+  }
+  const value = treeAt(written, path);
+  const { place } = nearestAt(written, path).origin;
+  const message = isScalar
+    ? `expected ${expectation(row)}${gotInstead(row, value)}`
+    : structureMessage(path, issue.message, value);
+  return [{ path, problem: { place, path: pathText(path), message } }];
+}
+
+/** Kinds whose zod schema says what is wrong better than the row can. */
+const OWN_MESSAGES: readonly string[] = [
+  'listeners',
+  'endpoint',
+  'dialEndpoint',
+  'address',
+  'curve',
+];
+
+function stepOf(step: PropertyKey): string | number {
+  return typeof step === 'number' ? step : String(step);
+}
+
+function structureMessage(path: Path, message: string, value: Tree | undefined): string {
+  if (value === undefined) return 'is missing';
+  const given = plain(value);
+  if (path.length < 2) return `expected a map of keys, got ${show(given)}`;
+  const last = path[path.length - 1];
+  if (last === 'transport') {
+    const row = rowAt(['broker', 'transport']);
+    if (row !== null) return `expected ${expectation(row)}${gotInstead(row, value)}`;
+  }
+  const hint =
+    path[path.length - 2] === 'allow' && typeof given === 'string' ? didYouMean(given, ROLES) : '';
+  return `${message}, got ${show(given)}${hint}`;
+}
+
+function gotInstead(row: Row, tree: Tree | undefined): string {
+  const value = tree === undefined ? undefined : plain(tree);
+  if (row.form === 'secret') return '';
+  const got = `, got ${show(value)}`;
+  if (row.kind === 'text' && (typeof value === 'number' || typeof value === 'boolean')) {
+    return `${got}; put it in quotes`;
+  }
+  if (row.options === undefined || typeof value !== 'string') return got;
+  if (row.later?.includes(value) === true) {
+    return `${got}; this version has only ${row.options.join(', ')}`;
+  }
+  return got + didYouMean(value, row.options);
+}
+
+function unknownKey(written: Tree, path: Path, key: string): Found {
+  const map = nearestAt(written, path);
+  const entry = map.kind === 'map' ? map.entries.get(key) : undefined;
+  const whole = [...path, key];
+  const problem: Problem = {
+    place: (entry?.key ?? map.origin).place,
+    path: pathText(whole),
+    message: `unknown key${didYouMean(key, knownKeys(path))}`,
+  };
+  return { path: whole, problem };
+}
+
+function knownKeys(path: Path): readonly string[] {
+  const [name] = path;
+  if (name === undefined) return Object.keys(SECTIONS);
+  if (path.length === 1) return Object.keys(SECTIONS[String(name)]?.keys ?? {});
+  if (name === 'bstar') return MAP_KEYS.peerCurve;
+  return path.length === 3 ? MAP_KEYS.listener : MAP_KEYS.listenerCurve;
+}
+
+function withoutRepeats(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter(({ place, path, message }) => {
+    const key = JSON.stringify([place, path, message]);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+/** Fills in what has no constant default, and puts the listeners in full. */
+function complete(
+  parsed: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  hostName: string,
+): Config {
+  const { node, broker, titanic, bstar } = parsed;
+  const filled: Record<string, Record<string, unknown>> = {};
+  for (const [name, section] of Object.entries(SECTIONS)) {
+    const values: Record<string, unknown> = {};
+    for (const key of Object.keys(section.keys)) values[key] = parsed[name]?.[key] ?? null;
+    filled[name] = values;
+  }
+  const inPair = bstar?.['role'] !== 'standalone';
+  Object.assign(filled['node'] ?? {}, { name: node?.['name'] ?? hostName });
+  Object.assign(filled['titanic'] ?? {}, {
+    replication: titanic?.['replication'] ?? (inPair ? 'sync' : 'off'),
+  });
+  const transport = broker?.['transport'] as ListenerConfig['transport'];
+  Object.assign(filled['broker'] ?? {}, { listen: listeners(broker?.['listen'], transport) });
+  // The rows are what both the zod schema and the type `Config` are made of.
+  const whole: unknown = filled;
+  return whole as Config;
+}
+
+function listeners(value: unknown, transport: ListenerConfig['transport']): ListenerConfig[] {
+  const given = LISTENERS.parse(value);
+  return (typeof given === 'string' ? [given] : given).map((item) => {
+    const { endpoint, allow, curve, ...rest }: WrittenListener =
+      typeof item === 'string' ? { endpoint: item } : item;
+    return {
+      endpoint,
+      allow: ROLES.filter((role) => allow === undefined || allow.includes(role)),
+      transport: rest.transport ?? transport,
+      ...(curve === undefined ? {} : { curve }),
+    };
+  });
+}
+
+function crossProblems(written: Tree, config: Config, wrong: ReadonlySet<string>): Problem[] {
+  const isWrong = (path: string): boolean =>
+    wrong.has(path) || wrong.has(path.slice(0, path.indexOf('.')));
+  const broken = RULES.filter(({ about }) => !about.some(isWrong)).flatMap((rule) =>
+    rule.check(config).map((one) => ({ ...one, about: rule.about })),
+  );
+  const ruled = broken.map(({ path, message, about }) => ({
+    place: placeOf(written, [path, ...about.map((key) => key.split('.'))]),
+    path: pathText(path),
+    message,
+  }));
+  const refused = refusals(config).map(({ path, why }) => ({
+    place: placeOf(written, [path]),
+    path: pathText(path),
+    message: why,
+  }));
+  return [...ruled, ...refused];
+}
+
+/** The place of the first of these paths that was written at all. */
+function placeOf(written: Tree, paths: readonly Path[]): string {
+  for (const path of paths) {
+    const node = treeAt(written, path) ?? treeAt(written, path.slice(0, 2));
+    if (node !== undefined) return node.origin.place;
+  }
+  return written.origin.place;
+}
+
+function unservedWarnings(written: Tree, config: Config): Problem[] {
+  const warnings: Problem[] = [];
+  for (const { section, off } of UNSERVED) {
+    const values: Readonly<Record<string, unknown>> = config[section];
+    for (const key of Object.keys(SECTIONS[section]?.keys ?? {})) {
+      const node = treeAt(written, [section, key]);
+      if (node === undefined || (key in off && off[key] === values[key])) continue;
+      warnings.push({
+        place: node.origin.place,
+        path: `${section}.${key}`,
+        message: 'has no effect in this version',
+      });
+    }
+  }
+  return warnings;
+}
