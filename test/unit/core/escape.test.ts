@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { escapeName } from '../../../src/core/escape.js';
+
+describe('A service name that is shown', () => {
+  it.each([
+    ['echo', 'echo'],
+    ['a b~!"/', 'a b~!"/'],
+    ['100%', '100%25'],
+    ['%41', '%2541'],
+    ['\x00\x1f\x7f\x80\xff', '%00%1F%7F%80%FF'],
+    ['line\r\nbreak\t', 'line%0D%0Abreak%09'],
+    ['\x1b[31m', '%1B[31m'],
+    ['', ''],
+  ])('%j is written as %j (D3)', (name, shown) => {
+    expect(escapeName(Buffer.from(name, 'latin1'))).toBe(shown);
+  });
+
+  it('has its UTF-8 characters escaped byte by byte (D3)', () => {
+    expect(escapeName(Buffer.from('é€'))).toBe('%C3%A9%E2%82%AC');
+  });
+
+  it('escapes each of the 256 bytes to a text that no other byte has (D3)', () => {
+    const shown = Array.from({ length: 256 }, (_, byte) => escapeName(Uint8Array.of(byte)));
+    expect(new Set(shown).size).toBe(256);
+    expect(shown.filter((text) => text.length === 1)).toHaveLength(0x7e - 0x20 + 1 - 1);
+  });
+
+  it('is printable ASCII and gives the bytes back, so that no two names look the same (D3)', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (name) => {
+        const shown = escapeName(name);
+        expect(shown).toMatch(/^[\x20-\x7e]*$/u);
+        const back = shown.replace(/%([0-9A-F]{2})/gu, (_, hex: string) =>
+          String.fromCharCode(Number.parseInt(hex, 16)),
+        );
+        expect(back).toBe(Buffer.from(name).toString('latin1'));
+      }),
+    );
+  });
+});

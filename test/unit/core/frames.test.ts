@@ -1,0 +1,121 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { codeOf } from '../../../src/core/errors.js';
+import { Frames } from '../../../src/core/frames.js';
+
+function thrownBy(act: () => unknown): unknown {
+  try {
+    act();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+describe('The frames of a message', () => {
+  it('are views into the buffers that they were read into, without a copy', () => {
+    const chunk = Buffer.from('..first.second');
+    const other = Buffer.from('third');
+    const frames = new Frames();
+    frames.push(chunk, 2, 7);
+    frames.push(chunk, 8, 14);
+    frames.push(other, 0, 5);
+    expect([0, 1, 2].map((index) => frames.view(index).toString())).toEqual([
+      'first',
+      'second',
+      'third',
+    ]);
+    expect([frames.buffer(0), frames.buffer(2)]).toEqual([chunk, other]);
+    expect(frames.view(1).buffer).toBe(chunk.buffer);
+    chunk.write('FIRST', 2);
+    expect(frames.view(0).toString()).toBe('FIRST');
+  });
+
+  it('that are kept are copies, which later reads into the buffer do not change', () => {
+    const chunk = Buffer.from('abcdef');
+    const frames = new Frames();
+    frames.push(chunk, 0, 2);
+    frames.push(chunk, 2, 2);
+    frames.push(chunk, 2, 6);
+    const one = frames.copy(0);
+    const rest = frames.copyFrom(1);
+    chunk.fill('x');
+    expect(one.toString()).toBe('ab');
+    expect(rest.map(String)).toEqual(['', 'cdef']);
+    expect(frames.copyFrom(3)).toEqual([]);
+    expect(frames.copyFrom(9)).toEqual([]);
+  });
+
+  it('made here may be texts, bytes and views, also empty ones', () => {
+    const view = new Uint8Array([9, 1, 2, 9]).subarray(1, 3);
+    const frames = Frames.of('é', view, '', Buffer.from('z'));
+    expect(frames.count).toBe(4);
+    expect([0, 1, 2, 3].map((index) => [...frames.view(index)])).toEqual([
+      [0xc3, 0xa9],
+      [1, 2],
+      [],
+      [0x7a],
+    ]);
+    expect(Frames.of().count).toBe(0);
+  });
+
+  it('compare by their bytes and lengths', () => {
+    const frames = new Frames();
+    frames.push(Buffer.from('xMDPC01y'), 1, 7);
+    frames.push(Buffer.alloc(4), 2, 2);
+    expect(frames.equals(0, Buffer.from('MDPC01'))).toBe(true);
+    expect(frames.equals(0, Buffer.from('MDPC02'))).toBe(false);
+    expect(frames.equals(0, Buffer.from('MDPC0'))).toBe(false);
+    expect(frames.equals(0, Buffer.from('MDPC01y'))).toBe(false);
+    expect(frames.equals(1, Buffer.alloc(0))).toBe(true);
+    expect(frames.equals(1, Buffer.alloc(1))).toBe(false);
+  });
+
+  it('beyond the last are absent, not those of the message before, in a reused instance', () => {
+    const frames = Frames.of('a', 'MDPC01', '');
+    frames.clear();
+    frames.push(Buffer.from('b'), 0, 1);
+    expect(frames.count).toBe(1);
+    for (const index of [1, 2, 3]) {
+      expect([frames.start(index), frames.end(index), frames.size(index)]).toEqual([0, 0, 0]);
+      expect(frames.equals(index, Buffer.from('MDPC01'))).toBe(false);
+      expect(frames.equals(index, Buffer.alloc(0))).toBe(false);
+    }
+    expect(frames.copyFrom(0).map(String)).toEqual(['b']);
+  });
+
+  it('that are not there cannot be had: that is a bug of ours, with its code', () => {
+    const frames = Frames.of('a', 'b');
+    frames.clear();
+    frames.push(Buffer.from('c'), 0, 1);
+    for (const index of [-1, 1, 2, 7]) {
+      for (const act of [
+        () => frames.buffer(index),
+        () => frames.view(index),
+        () => frames.copy(index),
+      ]) {
+        expect(codeOf(thrownBy(act))).toBe('ERR_INTERNAL');
+      }
+    }
+  });
+
+  it('of any message read the same from a fresh and from a reused instance', () => {
+    const message = fc.array(fc.uint8Array({ maxLength: 8 }), { maxLength: 6 });
+    fc.assert(
+      fc.property(message, message, (before, after) => {
+        const reused = Frames.of(...before);
+        reused.clear();
+        for (const frame of after) reused.push(Buffer.from(frame), 0, frame.length);
+        const fresh = Frames.of(...after);
+        for (let index = 0; index < 8; index++) {
+          expect(reused.size(index)).toBe(fresh.size(index));
+          for (const frame of before) {
+            expect(reused.equals(index, frame)).toBe(fresh.equals(index, frame));
+          }
+        }
+        expect(reused.copyFrom(0)).toEqual(fresh.copyFrom(0));
+      }),
+    );
+  });
+});

@@ -1,0 +1,211 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { Frames } from '../../../src/core/frames.js';
+import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
+import { bytesOf, type FrameText, ids, layouts, textOf, truncations } from './layouts.js';
+import { atClient, type Read } from './readers.js';
+
+type Row = readonly [name: string, message: readonly FrameText[], enough: number, read: Read];
+
+const NAME_255 = '\xff'.repeat(255);
+
+function reply(
+  kind: 'partial' | 'final',
+  version: 1 | 2,
+  envelope: FrameText[] | null,
+  body: FrameText[],
+  service = 's',
+): Read {
+  return { kind, version, envelope, service, body };
+}
+
+const ROWS: readonly Row[] = [
+  ['0.1 reply', ['', 'MDPC01', 's', 'b'], 4, reply('final', 1, [], ['b'])],
+  [
+    '0.1 reply in an envelope',
+    ['a', 'b', '', 'MDPC01', 's', 'b', ''],
+    6,
+    reply('final', 1, ['a', 'b'], ['b', '']),
+  ],
+  ['0.2 PARTIAL', ['MDPC02', '\x02', 's', 'p'], 4, reply('partial', 2, null, ['p'])],
+  ['0.2 FINAL', ['MDPC02', '\x03', 's', 'f', ''], 4, reply('final', 2, null, ['f', ''])],
+  [
+    '0.2 PARTIAL in an envelope',
+    ['a', '', 'MDPC02', '\x02', 's', ''],
+    6,
+    reply('partial', 2, ['a'], ['']),
+  ],
+  [
+    '0.2 FINAL in an envelope',
+    ['a', '', 'MDPC02', '\x03', 's', 'f'],
+    6,
+    reply('final', 2, ['a'], ['f']),
+  ],
+  [
+    '0.2 FINAL after a bare delimiter',
+    ['', 'MDPC02', '\x03', 's', 'f'],
+    5,
+    reply('final', 2, [], ['f']),
+  ],
+  [
+    '0.1 reply by a name of 255 bytes',
+    ['', 'MDPC01', NAME_255, 'b'],
+    4,
+    reply('final', 1, [], ['b'], NAME_255),
+  ],
+  [
+    '0.2 FINAL by a name of 255 bytes',
+    ['MDPC02', '\x03', NAME_255, 'b'],
+    4,
+    reply('final', 2, null, ['b'], NAME_255),
+  ],
+  [
+    '0.1 reply whose body looks like a message',
+    ['', 'MDPC01', 's', '', 'MDPC02', '\x02'],
+    4,
+    reply('final', 1, [], ['', 'MDPC02', '\x02']),
+  ],
+];
+
+const MALFORMED: Read = { kind: 'malformed', explained: true };
+
+function expectMalformed(message: readonly FrameText[], before = message): void {
+  for (const frames of layouts(message, before)) {
+    expect([message, atClient(frames)]).toEqual([message, MALFORMED]);
+  }
+}
+
+describe('What a client reads', () => {
+  it.each(ROWS)('reads a %s (§2)', (_name, message, _enough, read) => {
+    for (const frames of layouts(message)) expect(atClient(frames)).toEqual(read);
+  });
+
+  it.each(ROWS)(
+    'a %s cut short is malformed at every frame count (§2)',
+    (_name, message, enough) => {
+      for (const cut of truncations(message)) {
+        if (cut.length < enough) {
+          expectMalformed(cut, message);
+        } else {
+          for (const frames of layouts(cut, message)) {
+            expect(atClient(frames)).not.toEqual(MALFORMED);
+          }
+        }
+      }
+    },
+  );
+
+  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8])('reads replies behind %d id frames (D1)', (count) => {
+    for (const frames of layouts([...ids(count), '', 'MDPC01', 's', 'b'])) {
+      expect(atClient(frames)).toEqual(reply('final', 1, ids(count), ['b']));
+    }
+    for (const frames of layouts([...ids(count), '', 'MDPC02', '\x02', 's', 'b'])) {
+      expect(atClient(frames)).toEqual(reply('partial', 2, ids(count), ['b']));
+    }
+  });
+
+  it.each([9, 10, 10_000])('does not read replies behind %d id frames (D1)', (count) => {
+    expectMalformed([...ids(count), '', 'MDPC01', 's', 'b']);
+    expectMalformed([...ids(count), '', 'MDPC02', '\x03', 's', 'b']);
+  });
+
+  it('reads an envelope whose ids look like headers, by the order of D24', () => {
+    for (const frames of layouts(['MDPC01', 'MDPC02', '', 'MDPC01', 's', 'b'])) {
+      expect(atClient(frames)).toEqual(reply('final', 1, ['MDPC01', 'MDPC02'], ['b']));
+    }
+    for (const frames of layouts(['MDPC02', '\x03', 's', '', 'MDPC01', 't', 'b'])) {
+      expect(atClient(frames)).toEqual(reply('final', 2, null, ['', 'MDPC01', 't', 'b']));
+    }
+  });
+
+  it('reads a body of 10,000 frames to the last', () => {
+    const body = Array<string>(10_000).fill('x');
+    for (const frames of layouts(['MDPC02', '\x03', 's', ...body])) {
+      expect(atClient(frames)).toEqual(reply('final', 2, null, body));
+    }
+  });
+
+  it('takes PARTIAL for 0x02 and FINAL for 0x03, of all 256 bytes (18/MDP §MDP/Client)', () => {
+    for (let code = 0; code < 256; code++) {
+      for (const envelope of [[], [''], ['id', '']]) {
+        const message = [...envelope, 'MDPC02', String.fromCharCode(code), 's', 'b'];
+        const kind = code === 2 ? 'partial' : code === 3 ? 'final' : 'malformed';
+        for (const frames of layouts(message)) {
+          expect([code, atClient(frames)['kind']]).toEqual([code, kind]);
+        }
+      }
+    }
+  });
+
+  it.each(['', '\x03\x03', '3'])('takes %j for no command (§2)', (command) => {
+    expectMalformed(['MDPC02', command, 's', 'b']);
+    expectMalformed(['', 'MDPC02', command, 's', 'b']);
+  });
+
+  it.each(['', 'MDPC0', 'MDPC011', 'MDPC03', 'mdpc01', 'MDPW01', 'MDPW02', '\x01'])(
+    'takes %j for no header (§2)',
+    (header) => {
+      expectMalformed(['', header, '\x03', 's', 'b']);
+      expectMalformed(['id', '', header, 's', 'b']);
+      expectMalformed([header, '\x03', 's', 'b']);
+    },
+  );
+
+  it.each([0, 256, 1000])('takes %d bytes for no service name (§2)', (size) => {
+    const name = 'n'.repeat(size);
+    expectMalformed(['', 'MDPC01', name, 'b']);
+    expectMalformed(['MDPC02', '\x02', name, 'b']);
+    expectMalformed(['MDPC02', '\x03', name, 'b']);
+    expectMalformed(['id', '', 'MDPC02', '\x03', name, 'b']);
+  });
+
+  it.each([0, 1, 9, 10_000])('is malformed with nothing but %d empty frames', (count) => {
+    expectMalformed(Array<string>(count).fill(''));
+  });
+
+  it('hands bodies over as views, without a copy', () => {
+    const chunk = bytesOf('MDPC02\x03sbody');
+    const frames = new Frames();
+    for (const [start, end] of [
+      [0, 6],
+      [6, 7],
+      [7, 8],
+      [8, 12],
+    ] as const) {
+      frames.push(chunk, start, end);
+    }
+    const read = readClientReply(frames);
+    expect(read.kind).toBe('final');
+    if (read.kind === 'final') expect(frames.buffer(read.body)).toBe(chunk);
+  });
+});
+
+describe('What a client sends', () => {
+  const service = bytesOf('echo');
+  const body = [bytesOf('hi'), bytesOf('')];
+  const id = bytesOf('\x00id');
+
+  function sent(version: 1 | 2, correlation: Buffer | null, frames: Buffer[] = body): FrameText[] {
+    return clientRequest(version, correlation, service, frames).map(textOf);
+  }
+
+  it('is in 0.1 delimiter, header, service, body (7/MDP §MDP/Client)', () => {
+    expect(sent(1, null)).toEqual(['', 'MDPC01', 'echo', 'hi', '']);
+    expect(sent(1, id)).toEqual(['\x00id', '', 'MDPC01', 'echo', 'hi', '']);
+  });
+
+  it('has in 0.2 a delimiter only where there is an envelope (D2)', () => {
+    expect(sent(2, null)).toEqual(['MDPC02', '\x01', 'echo', 'hi', '']);
+    expect(sent(2, id)).toEqual(['\x00id', '', 'MDPC02', '\x01', 'echo', 'hi', '']);
+  });
+
+  it('has at least one body frame (§2: body+)', () => {
+    expect(sent(1, null, [])).toEqual(['', 'MDPC01', 'echo', '']);
+    expect(sent(2, null, [])).toEqual(['MDPC02', '\x01', 'echo', '']);
+  });
+
+  it('carries the bodies that were given, without a copy', () => {
+    const frames = clientRequest(2, null, service, body);
+    expect([frames[3] === body[0], frames[4] === body[1]]).toEqual([true, true]);
+  });
+});

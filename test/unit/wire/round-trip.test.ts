@@ -1,0 +1,198 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import type { Frames } from '../../../src/core/frames.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
+import { clientRequest } from '../../../src/wire/client-side.js';
+import { Inbound } from '../../../src/wire/inbound.js';
+import { CREDIT_MAX } from '../../../src/wire/mdp.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../../src/wire/outbound.js';
+import {
+  workerDisconnect,
+  workerFinal,
+  workerHeartbeat,
+  workerPartial,
+  workerReady,
+  workerReturn,
+} from '../../../src/wire/worker-side.js';
+import { bytesOf, type FrameText, scattered, textOf } from './layouts.js';
+import { atBroker, atClient, atWorker } from './readers.js';
+import { Recorder } from './recorder.js';
+
+const PEER = 3;
+const BARE_HEADERS = ['MDPC02', 'MDPW02'];
+
+const version = fc.constantFrom<1 | 2>(1, 2);
+function text(minBytes: number, maxBytes: number): fc.Arbitrary<FrameText> {
+  return fc.uint8Array({ minLength: minBytes, maxLength: maxBytes, size: 'max' }).map(textOf);
+}
+const frame = fc.oneof(
+  { weight: 6, arbitrary: text(0, 20) },
+  { weight: 1, arbitrary: text(250, 300) },
+  { weight: 1, arbitrary: fc.constantFrom('', 'MDPC01', 'MDPC02', 'MDPW01', 'MDPW02', '\x01') },
+);
+const body = fc.array(frame, { minLength: 1, maxLength: 5 });
+const service = fc.oneof(text(1, 12), text(1, 255));
+const token = text(0, 16);
+/** D24: the first id must not read like a 0.2 header. */
+const envelope = fc
+  .array(fc.oneof(text(1, 12), text(256, 300), fc.constantFrom('MDPC01', 'MDPW02')), {
+    maxLength: 8,
+  })
+  .filter(([first]) => first === undefined || !BARE_HEADERS.includes(first));
+
+function received(sent: readonly Uint8Array[]): Frames {
+  return scattered(sent.map(textOf));
+}
+
+function buffers(frames: readonly FrameText[]): Buffer[] {
+  return frames.map(bytesOf);
+}
+
+/** Packs the frames `[from, to)` as the broker keeps them. */
+function kept(frames: Frames, from: number, to: number, open: boolean): Buffer {
+  const bytes = Buffer.alloc(packedBytes(frames, from, to));
+  pack(frames, from, to, bytes, 0, open);
+  return bytes;
+}
+
+describe('From a client to a broker', () => {
+  it('any request is read as it was sent (§2, D2)', () => {
+    const correlation = fc.option(text(1, 40).filter((id) => !BARE_HEADERS.includes(id)));
+    fc.assert(
+      fc.property(version, correlation, service, body, (v, id, name, frames) => {
+        const sent = clientRequest(
+          v,
+          id === null ? null : bytesOf(id),
+          bytesOf(name),
+          buffers(frames),
+        );
+        const bare = v === 1 ? [] : null;
+        expect(atBroker(received(sent))).toEqual({
+          kind: 'request',
+          version: v,
+          envelope: id === null ? bare : [id],
+          service: name,
+          body: frames,
+        });
+      }),
+    );
+  });
+});
+
+describe('From a worker to a broker', () => {
+  it('any READY is read as it was sent, with and without credit (§3, D23)', () => {
+    const credit = fc.option(fc.integer({ min: 1, max: CREDIT_MAX }));
+    fc.assert(
+      fc.property(version, service, credit, (v, name, n) => {
+        expect(atBroker(received(workerReady(v, bytesOf(name), n)))).toEqual({
+          kind: 'ready',
+          version: v,
+          service: name,
+          credit: n ?? 1,
+          declaresCredit: n !== null,
+        });
+      }),
+    );
+  });
+
+  it('any REPLY, PARTIAL, FINAL and RETURN is read as it was sent (§3, D25)', () => {
+    fc.assert(
+      fc.property(version, token, body, fc.string(), (v, client, frames, reason) => {
+        const to = bytesOf(client);
+        const final = workerFinal(v, to, buffers(frames));
+        const read = { kind: 'final', version: v, client, body: frames };
+        expect(atBroker(received(final))).toEqual(read);
+        const partial = workerPartial(to, buffers(frames));
+        expect(atBroker(received(partial))).toEqual({ ...read, kind: 'partial', version: 2 });
+        expect(atBroker(received(workerReturn(v, to, reason)))).toEqual({
+          kind: 'return',
+          version: v,
+          client,
+          body: [textOf(Buffer.from(reason))],
+        });
+      }),
+    );
+  });
+
+  it.each([1, 2] as const)('HEARTBEAT and DISCONNECT of 0.%d are read as sent (§3)', (v) => {
+    const heartbeat = atBroker(received(workerHeartbeat(v)));
+    expect(heartbeat).toEqual({ kind: 'heartbeat', version: v });
+    const disconnect = atBroker(received(workerDisconnect(v)));
+    expect(disconnect).toEqual({ kind: 'disconnect', version: v });
+  });
+});
+
+describe('From a broker to a worker', () => {
+  it('any REQUEST is read as it was sent, its body as it came from the client (§3)', () => {
+    fc.assert(
+      fc.property(version, token, body, (v, client, frames) => {
+        const out = new Recorder();
+        const packed = kept(scattered(frames), 0, frames.length, false);
+        writeWorkerRequest(out, PEER, v, bytesOf(client), packed, 0, packed.length);
+        expect(atWorker(v, out.only(PEER))).toEqual({ kind: 'request', client, body: frames });
+      }),
+    );
+  });
+
+  it.each([1, 2] as const)('HEARTBEAT and DISCONNECT of 0.%d are read as sent (§3)', (v) => {
+    const heartbeat = new Recorder();
+    writeWorkerHeartbeat(heartbeat, PEER, v);
+    expect(atWorker(v, heartbeat.only(PEER))).toEqual({ kind: 'heartbeat' });
+    const disconnect = new Recorder();
+    writeWorkerDisconnect(disconnect, PEER, v);
+    expect(atWorker(v, disconnect.only(PEER))).toEqual({ kind: 'disconnect' });
+  });
+});
+
+describe('From a client to a broker, to a worker and back', () => {
+  it('any body arrives unchanged, in the envelope and form of the request (D1, D2)', () => {
+    const form = fc.oneof(
+      fc.record({ v: fc.constant(2 as const), ids: fc.constant(null) }),
+      fc.record({ v: version, ids: envelope }),
+    );
+    const workers = fc.record({ version, client: token });
+    fc.assert(
+      fc.property(form, workers, service, body, body, (from, worker, name, asked, told) => {
+        const header = from.v === 1 ? ['MDPC01'] : ['MDPC02', '\x01'];
+        const start = from.ids === null ? [] : [...from.ids, ''];
+        const request = scattered([...start, ...header, name, ...asked]);
+        const inbound = new Inbound();
+        inbound.read(request);
+        expect(inbound.kind).toBe('request');
+        const ids = kept(request, 0, inbound.envelopeFrames, true);
+        const path = {
+          version: inbound.version,
+          enveloped: inbound.enveloped,
+          envelope: ids,
+          envelopeStart: 0,
+          envelopeEnd: ids.length,
+        };
+        const packed = kept(request, inbound.body, request.count, false);
+
+        const toWorker = new Recorder();
+        const { version: v, client } = worker;
+        writeWorkerRequest(toWorker, PEER, v, bytesOf(client), packed, 0, packed.length);
+        const seen = atWorker(v, toWorker.only(PEER));
+        expect(seen).toEqual({ kind: 'request', client, body: asked });
+
+        inbound.read(received(workerFinal(v, bytesOf(client), buffers(told))));
+        expect(inbound.kind).toBe('final');
+        const toClient = new Recorder();
+        writeClientReply(toClient, PEER, path, true, bytesOf(name), inbound.frames, inbound.body);
+        expect(atClient(toClient.only(PEER))).toEqual({
+          kind: 'final',
+          version: from.v,
+          envelope: from.ids,
+          service: name,
+          body: told,
+        });
+      }),
+    );
+  });
+});

@@ -1,0 +1,186 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { Inbound } from '../../../src/wire/inbound.js';
+import { type FrameText, layouts, reused, textOf } from './layouts.js';
+import { atBroker, atClient, atWorker } from './readers.js';
+
+/** Frames that mean something, so that random lists come near to messages. */
+const TELLING = [
+  '',
+  'MDPC01',
+  'MDPC02',
+  'MDPW01',
+  'MDPW02',
+  '\x01',
+  '\x02',
+  '\x03',
+  '\x04',
+  '\x05',
+];
+const FRAMES = [
+  ...TELLING,
+  '\x06',
+  '\x07',
+  '\x00',
+  '5',
+  '10000',
+  '10001',
+  '0',
+  's',
+  'n'.repeat(256),
+];
+
+const frame = fc.oneof(
+  { weight: 8, arbitrary: fc.constantFrom(...FRAMES) },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 300 }).map(textOf) },
+);
+const prefix = fc.constantFrom<readonly FrameText[]>(
+  [],
+  [''],
+  ['a', 'b', ''],
+  ['', 'MDPC01'],
+  ['MDPC02', '\x01'],
+  ['', 'MDPC02', '\x03'],
+  ['', 'MDPW01'],
+  ['MDPW02'],
+  ['', 'MDPW01', '\x03', 't', ''],
+  ['MDPW02', '\x03', 't', ''],
+  ['MDPW02', '\x04', 't', ''],
+  ['MDPW02', '\x02', 't', ''],
+  ['MDPW02', '\x07', 't'],
+);
+const message = fc
+  .tuple(prefix, fc.array(frame, { maxLength: 12 }))
+  .map(([start, rest]) => [...start, ...rest]);
+
+/** One letter a frame, so that the forms of protocols.md can be said as regular expressions. */
+function letters(frames: readonly FrameText[]): string {
+  const headers: Readonly<Record<string, string>> = {
+    MDPC01: 'c',
+    MDPC02: 'C',
+    MDPW01: 'w',
+    MDPW02: 'W',
+  };
+  return frames
+    .map((text) => {
+      if (text === '') return 'e';
+      if (/^[\0-\x07]$/u.test(text)) return String(text.charCodeAt(0));
+      if (/^([1-9][0-9]{0,3}|10000)$/u.test(text)) return 'k';
+      return headers[text] ?? (text.length > 255 ? 'x' : 'n');
+    })
+    .join('');
+}
+
+/** §1 to §3, D1, D2, D23 to D25; the first form that fits, none: malformed. */
+const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
+  [/^C1[^ex]./u, 'request'],
+  [/^(?![CW])[^e]{0,8}e(c|C1)[^ex]./u, 'request'],
+  [/^(ew|W)1[^ex]k?$/u, 'ready'],
+  [/^(ew3|W4).e./u, 'final'],
+  [/^W3.e./u, 'partial'],
+  [/^(ew4|W5)$/u, 'heartbeat'],
+  [/^(ew5|W6)$/u, 'disconnect'],
+  [/^(ew|W)7.e.?$/u, 'return'],
+];
+
+const CLIENT_FORMS: readonly (readonly [RegExp, string])[] = [
+  [/^C2[^ex]./u, 'partial'],
+  [/^C3[^ex]./u, 'final'],
+  [/^(?!C)[^e]{0,8}eC2[^ex]./u, 'partial'],
+  [/^(?!C)[^e]{0,8}e(c|C3)[^ex]./u, 'final'],
+];
+
+const WORKER_FORMS = {
+  1: [
+    [/^ew2.e./u, 'request'],
+    [/^ew4$/u, 'heartbeat'],
+    [/^ew5$/u, 'disconnect'],
+    [/^(?!ew)/u, 'other'],
+  ],
+  2: [
+    [/^W2.e./u, 'request'],
+    [/^W5$/u, 'heartbeat'],
+    [/^W6$/u, 'disconnect'],
+    [/^(?!W)/u, 'other'],
+  ],
+} as const;
+
+function formOf(forms: readonly (readonly [RegExp, string])[], frames: readonly FrameText[]) {
+  const text = letters(frames);
+  return forms.find(([form]) => form.test(text))?.[1] ?? 'malformed';
+}
+
+const RUNS = { numRuns: 4000 };
+
+describe('Any list of frames', () => {
+  it('is at the broker what its form says, else malformed, and never throws (§1–3)', () => {
+    const inbound = new Inbound();
+    fc.assert(
+      fc.property(message, message, (before, frames) => {
+        const kind = formOf(BROKER_FORMS, frames);
+        expect([letters(frames), atBroker(reused(frames, before), inbound)['kind']]).toEqual([
+          letters(frames),
+          kind,
+        ]);
+        if (kind === 'malformed') {
+          expect(['envelope', 'client', 'worker']).toContain(inbound.malformed);
+          expect(inbound.reason).not.toBe('');
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  it('is at a client a PARTIAL, a FINAL or malformed by its form, and never throws (§2)', () => {
+    fc.assert(
+      fc.property(message, message, (before, frames) => {
+        const read = atClient(reused(frames, before));
+        expect([letters(frames), read['kind']]).toEqual([
+          letters(frames),
+          formOf(CLIENT_FORMS, frames),
+        ]);
+      }),
+      RUNS,
+    );
+  });
+
+  it.each([1, 2] as const)('is at an 0.%d worker read by its form, and never throws (§3)', (v) => {
+    fc.assert(
+      fc.property(message, message, (before, frames) => {
+        const read = atWorker(v, reused(frames, before));
+        expect([letters(frames), read['kind']]).toEqual([
+          letters(frames),
+          formOf(WORKER_FORMS[v], frames),
+        ]);
+      }),
+      RUNS,
+    );
+  });
+
+  it('reads the same however its bytes lie in the buffers', () => {
+    const inbound = new Inbound();
+    fc.assert(
+      fc.property(message, message, (before, frames) => {
+        const [first, ...others] = layouts(frames, before).map((layout) => [
+          atBroker(layout, inbound),
+          atClient(layout),
+          atWorker(1, layout),
+          atWorker(2, layout),
+        ]);
+        for (const other of others) expect(other).toEqual(first);
+      }),
+    );
+  });
+
+  it('finds every form among the random lists, so that the properties above mean something', () => {
+    const seen = new Set<string>();
+    for (const frames of fc.sample(message, { numRuns: 8000, seed: 1 })) {
+      seen.add(`broker ${formOf(BROKER_FORMS, frames)}`);
+      seen.add(`client ${formOf(CLIENT_FORMS, frames)}`);
+    }
+    const broker = [...BROKER_FORMS.map(([, kind]) => kind), 'malformed'];
+    for (const kind of broker) expect(seen).toContain(`broker ${kind}`);
+    for (const kind of ['partial', 'final', 'malformed']) expect(seen).toContain(`client ${kind}`);
+  });
+});
