@@ -185,7 +185,9 @@ export class Inbound {
   }
 }
 
-function workerCommand(version: MdpVersion, command: number): InboundKind | null {
+type WorkerKind = Exclude<InboundKind, 'malformed' | 'request'>;
+
+function workerCommand(version: MdpVersion, command: number): WorkerKind | null {
   if (command === WORKER_READY) return 'ready';
   if (command === WORKER_RETURN) return 'return';
   if (version === 1) {
