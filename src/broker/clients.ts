@@ -1,0 +1,79 @@
+import { Client, type Peer } from './state.js';
+import type { RequestTable } from './requests.js';
+
+/**
+ * Those who are owed replies. An unnamed client ends with its connection; one that chose its own
+ * routing id may come back under it and still get its replies (D26).
+ */
+export class Clients {
+  readonly #byId: (Client | null)[] = [];
+  readonly #freeIds: number[] = [];
+  readonly #away = new Map<string, Client>();
+  readonly #table: RequestTable;
+
+  constructor(table: RequestTable) {
+    this.#table = table;
+  }
+
+  get count(): number {
+    return this.#byId.length - this.#freeIds.length;
+  }
+
+  /** @param id the CLIENT field of a request; -1 gives `null` */
+  byId(id: number): Client | null {
+    return this.#byId[id] ?? null;
+  }
+
+  /** The client behind a connection, made at its first request. */
+  of(peer: Peer): Client {
+    if (peer.client !== null) return peer.client;
+    const id = this.#freeIds.pop() ?? this.#byId.length;
+    const client = new Client(id, peer, this.#table);
+    this.#byId[id] = client;
+    peer.client = client;
+    return client;
+  }
+
+  /** A named peer connected: what it left behind is its own again. */
+  rejoin(peer: Peer): void {
+    if (peer.name === null) return;
+    const client = this.#away.get(peer.name);
+    if (client === undefined) return;
+    this.#away.delete(peer.name);
+    client.peer = peer;
+    client.slow = false;
+    peer.client = client;
+  }
+
+  /**
+   * Its connection ended.
+   * @returns the client if its waiting requests are now to be dropped
+   */
+  leave(peer: Peer): Client | null {
+    const client = peer.client;
+    if (client === null) return null;
+    peer.client = null;
+    client.peer = null;
+    if (this.#releasedIfDone(client)) return null;
+    if (client.name !== null) {
+      this.#away.set(client.name, client);
+      return null;
+    }
+    client.departed = true;
+    return client;
+  }
+
+  /** A request of this client ended. */
+  settled(client: Client): void {
+    this.#releasedIfDone(client);
+  }
+
+  #releasedIfDone(client: Client): boolean {
+    if (client.peer !== null || client.requests.count > 0) return false;
+    if (this.#byId[client.id] !== client) return false;
+    this.#byId[client.id] = null;
+    this.#freeIds.push(client.id);
+    if (client.name !== null) this.#away.delete(client.name);
+    return true;
+  }
+}

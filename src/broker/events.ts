@@ -1,0 +1,42 @@
+/**
+ * What happened, for those who watch: one place turns each into a log line and a metric. None is
+ * emitted for a request that is served as usual.
+ */
+import type { MalformedKind } from '../wire/inbound.js';
+import type { DroppedReply, LostReason, RequestRefusal, WorkerRefusal } from './counters.js';
+
+/** Names of services are percent-escaped (D3). */
+export type BrokerEvent =
+  | { readonly name: 'worker.registered'; readonly service: string; readonly credit: number }
+  | {
+      readonly name: 'worker.lost';
+      readonly service: string;
+      readonly reason: LostReason;
+      /** Requests that it held. */
+      readonly inFlight: number;
+    }
+  | { readonly name: 'worker.refused'; readonly service: string; readonly reason: WorkerRefusal }
+  | { readonly name: 'worker.unexpected'; readonly what: string }
+  | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
+  | { readonly name: 'request.expired'; readonly service: string; readonly waitedMs: number }
+  | {
+      readonly name: 'request.abandoned';
+      readonly service: string;
+      readonly deliveries: number;
+      readonly reason: string;
+    }
+  | { readonly name: 'request.dropped'; readonly service: string; readonly reason: 'client_gone' }
+  | {
+      readonly name: 'request.refused';
+      readonly service: string;
+      readonly reason: RequestRefusal;
+      readonly text: string;
+    }
+  | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
+  | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
+  | { readonly name: 'message.malformed'; readonly kind: MalformedKind; readonly reason: string }
+  | { readonly name: 'client.closed'; readonly reason: 'slow_client' };
+
+export interface BrokerEvents {
+  emit(event: BrokerEvent): void;
+}

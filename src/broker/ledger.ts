@@ -1,0 +1,355 @@
+/**
+ * What the broker holds of requests: their records, the bytes of envelope and body, the PARTIALs
+ * held back; and how their clients are reached. Which request goes where is `lifecycle.ts`.
+ */
+import { Arena } from '../core/arena.js';
+import { escapeName } from '../core/escape.js';
+import { Frames } from '../core/frames.js';
+import { pack, packedBytes, unpack } from '../core/packed.js';
+import type { Inbound } from '../wire/inbound.js';
+import { EMPTY } from '../wire/mdp.js';
+import { MMI_REFUSED, type RefusalStatus } from '../wire/mmi.js';
+import type { ReturnPath } from '../wire/outbound.js';
+import type { Clients } from './clients.js';
+import type { BrokerCounters, DroppedReply, RequestRefusal } from './counters.js';
+import type { BrokerEvents } from './events.js';
+import type { BrokerLimits } from './options.js';
+import {
+  ARRIVED_AT,
+  BODY_BYTES,
+  BYTES,
+  CLIENT,
+  DELIVERIES,
+  ENVELOPE_BYTES,
+  ENVELOPED,
+  FLAGS,
+  HELD,
+  INTERNAL,
+  LOST,
+  NONE,
+  type RequestId,
+  RequestList,
+  type RequestTable,
+  SERVICE,
+  SLOW,
+  TELLS,
+  VERSION_02,
+} from './requests.js';
+import type { Services } from './services.js';
+import type { BrokerSink } from './sink.js';
+import type { Client, Peer, Service } from './state.js';
+import type { Tokens } from './tokens.js';
+
+const REFUSED_NAME = Buffer.from(MMI_REFUSED);
+
+/** What the ledger works on; all of it belongs to one `Broker`. */
+export interface LedgerParts {
+  readonly sink: BrokerSink;
+  readonly events: BrokerEvents;
+  readonly counters: BrokerCounters;
+  readonly table: RequestTable;
+  readonly tokens: Tokens;
+  readonly clients: Clients;
+  readonly services: Services;
+}
+
+/** Why a request gets no reply (D9, D11). */
+export interface Refusal {
+  readonly status: RefusalStatus;
+  readonly text: string;
+}
+
+/** How a request ended, for a reply that still comes. */
+export type Outcome = 'answered' | 'too_late';
+
+export class Ledger {
+  /** All that have a time to live, in order of arrival. */
+  readonly byArrival: RequestList;
+  readonly #parts: LedgerParts;
+  readonly #arena = new Arena();
+  /** PARTIALs held for 0.1 clients, packed (D10). */
+  readonly #partials = new Map<RequestId, Buffer[]>();
+  readonly #path: ReturnPath = {
+    version: 1,
+    enveloped: false,
+    envelope: EMPTY,
+    envelopeStart: 0,
+    envelopeEnd: 0,
+  };
+  #heldBytes = 0;
+  #internal = 0;
+  limits: BrokerLimits;
+
+  constructor(parts: LedgerParts, limits: BrokerLimits) {
+    this.#parts = parts;
+    this.limits = limits;
+    this.byArrival = RequestList.byArrival(parts.table);
+  }
+
+  /** Requests held for worker services. */
+  get held(): number {
+    return this.#parts.table.count - this.#internal;
+  }
+
+  /** Requests at internal services. */
+  get internal(): number {
+    return this.#internal;
+  }
+
+  /** Bytes held: envelopes, bodies and PARTIALs. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** The limit that one more request for `service` would break, as a text; or `null`. */
+  overLimit(service: Service | null, inbound: Inbound): string | null {
+    const limits = this.limits;
+    const { frames } = inbound;
+    const bytes =
+      packedBytes(frames, 0, inbound.envelopeFrames) +
+      packedBytes(frames, inbound.body, frames.count);
+    if (this.held >= limits.queuedRequests) return 'limits.queuedRequests is reached';
+    if (this.#heldBytes + bytes > limits.queuedBytes) return 'limits.queuedBytes is reached';
+    if (service === null) {
+      const { services } = this.#parts;
+      return services.count - services.withWorkers >= limits.services
+        ? 'limits.services is reached by names that no worker serves'
+        : null;
+    }
+    return service.queue.count >= limits.queuedRequestsPerService
+      ? 'limits.queuedRequestsPerService is reached'
+      : null;
+  }
+
+  /** Copies a request for a worker service: the only copy that is made of its body. */
+  add(inbound: Inbound, peer: Peer, now: number): RequestId {
+    const { frames, body } = inbound;
+    const id = this.#store(inbound, peer, frames, body, frames.count);
+    this.#parts.table.setTime(id, ARRIVED_AT, now);
+    this.byArrival.pushBack(id);
+    return id;
+  }
+
+  /** Keeps envelope and name of a request that an internal service answers. */
+  addInternal(inbound: Inbound, peer: Peer): RequestId {
+    const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
+    this.#parts.table.raise(id, INTERNAL);
+    this.#internal++;
+    return id;
+  }
+
+  /**
+   * The body of a request as packed frames at `[start, end)` of a buffer. The object is reused.
+   * (For an internal service: its name.)
+   */
+  readonly body: { buffer: Buffer; start: number; end: number } = {
+    buffer: EMPTY,
+    start: 0,
+    end: 0,
+  };
+
+  locateBody(id: RequestId): void {
+    const { table } = this.#parts;
+    const handle = table.get(id, BYTES);
+    this.body.buffer = this.#arena.buffer(handle);
+    this.body.start = this.#arena.offset(handle) + table.get(id, ENVELOPE_BYTES);
+    this.body.end = this.body.start + table.get(id, BODY_BYTES);
+  }
+
+  /** The packed envelope of a request, as a copy. */
+  envelope(id: RequestId): Buffer {
+    const path = this.#returnPath(id);
+    return Buffer.from(path.envelope.subarray(path.envelopeStart, path.envelopeEnd));
+  }
+
+  clientOf(id: RequestId): Client | null {
+    return this.#parts.clients.byId(this.#parts.table.get(id, CLIENT));
+  }
+
+  serviceOf(id: RequestId): Service {
+    return this.#parts.services.byId(this.#parts.table.get(id, SERVICE));
+  }
+
+  /** True if nobody can be sent the reply, now or later. */
+  isClientGone(id: RequestId): boolean {
+    return this.clientOf(id)?.departed ?? true;
+  }
+
+  /** The request runs on without its client: its reply will be dropped and counted (D26). */
+  detach(id: RequestId, client: Client): void {
+    client.requests.remove(id);
+    this.#parts.table.set(id, CLIENT, NONE);
+    if (client.slow) this.#parts.table.raise(id, SLOW);
+  }
+
+  // ---------------------------------------------------------------- to the client
+
+  /** Sends (a part of) the reply, if the client is there. */
+  reply(id: RequestId, final: boolean, frames: Frames, from: number): void {
+    const { counters, sink, table } = this.#parts;
+    const client = this.clientOf(id);
+    if (client?.peer && !client.peer.closing) {
+      if (final) counters.requestsReplied++;
+      const name = this.serviceOf(id).name;
+      sink.reply(client.peer.id, this.#returnPath(id), final, name, frames, from);
+    } else {
+      const slow = client?.slow ?? table.is(id, SLOW);
+      this.countDroppedReply(slow ? 'slow_client' : 'client_gone');
+    }
+  }
+
+  /** The reply of an internal service. */
+  replyInternal(id: RequestId, frames: Frames): void {
+    const client = this.clientOf(id);
+    if (!client?.peer || client.peer.closing) return;
+    const name = new Frames();
+    this.locateBody(id);
+    unpack(this.body.buffer, this.body.start, this.body.end, name);
+    const path = this.#returnPath(id);
+    this.#parts.sink.reply(client.peer.id, path, true, name.view(0), frames, 0);
+  }
+
+  /** Tells the client why there will be no reply, if it asked for that (D11). */
+  tell(id: RequestId, refusal: Refusal): void {
+    const client = this.clientOf(id);
+    if (!this.#parts.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
+    const body = Frames.of(refusal.status, this.serviceOf(id).name, refusal.text);
+    this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
+  }
+
+  /** Refuses a request that was not accepted: silence, or D11's refusal. */
+  refuse(inbound: Inbound, peer: Peer, reason: RequestRefusal, refusal: Refusal | null): void {
+    const { frames } = inbound;
+    this.countRefusal(reason, frames.view(inbound.service), refusal?.text ?? 'not allowed here');
+    if (refusal === null || peer.hellos.length === 0) return;
+    const envelope = Buffer.allocUnsafe(packedBytes(frames, 0, inbound.envelopeFrames));
+    pack(frames, 0, inbound.envelopeFrames, envelope, 0, true);
+    if (!tells(peer, envelope, 0, envelope.length)) return;
+    const path = this.#path;
+    path.version = inbound.version;
+    path.enveloped = inbound.enveloped;
+    path.envelope = envelope;
+    path.envelopeStart = 0;
+    path.envelopeEnd = envelope.length;
+    const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
+    this.#parts.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+  }
+
+  countRefusal(reason: RequestRefusal, name: Buffer, text: string): void {
+    const { counters, events } = this.#parts;
+    counters.requestsRefused[reason]++;
+    events.emit({ name: 'request.refused', service: escapeName(name), reason, text });
+  }
+
+  countDroppedReply(reason: DroppedReply): void {
+    this.#parts.counters.repliesDropped[reason]++;
+    this.#parts.events.emit({ name: 'reply.dropped', reason });
+  }
+
+  // ---------------------------------------------------------------- PARTIALs held back
+
+  /**
+   * Keeps a PARTIAL for a 0.1 client.
+   * @returns false if they are now more than may be held
+   */
+  hold(id: RequestId, frames: Frames, from: number): boolean {
+    const part = Buffer.allocUnsafe(packedBytes(frames, from, frames.count));
+    pack(frames, from, frames.count, part, 0, false);
+    const parts = this.#partials.get(id) ?? [];
+    parts.push(part);
+    this.#partials.set(id, parts);
+    this.#parts.table.raise(id, HELD);
+    this.#heldBytes += part.length;
+    const total = parts.reduce((sum, each) => sum + each.length, 0);
+    return total <= this.limits.messageBytes && this.#heldBytes <= this.limits.queuedBytes;
+  }
+
+  /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
+  joined(id: RequestId, frames: Frames, from: number): Frames | null {
+    const parts = this.#partials.get(id);
+    if (parts === undefined) return null;
+    const joined = new Frames();
+    for (const part of parts) unpack(part, 0, part.length, joined);
+    for (let index = from; index < frames.count; index++) {
+      joined.push(frames.buffer(index), frames.start(index), frames.end(index));
+    }
+    return joined;
+  }
+
+  dropPartials(id: RequestId): void {
+    const parts = this.#partials.get(id);
+    if (parts === undefined) return;
+    for (const part of parts) this.#heldBytes -= part.length;
+    this.#partials.delete(id);
+    this.#parts.table.lower(id, HELD);
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  /** Forgets the request. It is in no queue and at no worker any more. */
+  release(id: RequestId, outcome: Outcome): void {
+    const { table, clients, tokens } = this.#parts;
+    this.dropPartials(id);
+    if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
+    const client = this.clientOf(id);
+    if (client !== null) {
+      client.requests.remove(id);
+      clients.settled(client);
+    }
+    if (this.byArrival.has(id)) this.byArrival.remove(id);
+    if (table.is(id, INTERNAL)) this.#internal--;
+    this.#heldBytes -= table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES);
+    this.#arena.free(table.get(id, BYTES));
+    table.free(id);
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
+  #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {
+    const { table, clients } = this.#parts;
+    const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
+    const bodyBytes = packedBytes(frames, from, to);
+    const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
+    const buffer = this.#arena.buffer(handle);
+    const offset = this.#arena.offset(handle);
+    const bodyAt = pack(frames, 0, inbound.envelopeFrames, buffer, offset, true);
+    pack(frames, from, to, buffer, bodyAt, false);
+    let flags = 0;
+    if (inbound.version === 2) flags |= VERSION_02;
+    if (inbound.enveloped) flags |= ENVELOPED;
+    if (tells(peer, buffer, offset, bodyAt)) flags |= TELLS;
+    const id = table.allocate();
+    const client = clients.of(peer);
+    table.set(id, FLAGS, flags);
+    table.set(id, BYTES, handle);
+    table.set(id, ENVELOPE_BYTES, envelopeBytes);
+    table.set(id, BODY_BYTES, bodyBytes);
+    table.set(id, CLIENT, client.id);
+    table.set(id, DELIVERIES, 0);
+    client.requests.pushBack(id);
+    this.#heldBytes += envelopeBytes + bodyBytes;
+    return id;
+  }
+
+  #returnPath(id: RequestId): ReturnPath {
+    const { table } = this.#parts;
+    const handle = table.get(id, BYTES);
+    const path = this.#path;
+    path.version = table.is(id, VERSION_02) ? 2 : 1;
+    path.enveloped = table.is(id, ENVELOPED);
+    path.envelope = this.#arena.buffer(handle);
+    path.envelopeStart = this.#arena.offset(handle);
+    path.envelopeEnd = path.envelopeStart + table.get(id, ENVELOPE_BYTES);
+    return path;
+  }
+}
+
+/** True if the packed envelope begins with one that said `mmi.hello` over this connection (D11). */
+function tells(peer: Peer, buffer: Buffer, start: number, end: number): boolean {
+  for (const hello of peer.hellos) {
+    if (hello.length > end - start) continue;
+    if (hello.compare(buffer, start, start + hello.length) === 0) return true;
+  }
+  return false;
+}

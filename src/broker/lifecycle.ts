@@ -1,0 +1,415 @@
+/**
+ * The life of a request: accepted → queued → out at a worker → answered; or requeued, expired,
+ * abandoned, dropped, refused. (Internal services: accepted → answered.)
+ */
+import { assert } from '../core/assert.js';
+import { Frames } from '../core/frames.js';
+import { packedBytes } from '../core/packed.js';
+import type { Inbound } from '../wire/inbound.js';
+import { EMPTY } from '../wire/mdp.js';
+import type { Ledger, LedgerParts, Refusal } from './ledger.js';
+import type { BrokerOptions } from './options.js';
+import {
+  ANSWERED,
+  ARRIVED_AT,
+  DELIVERIES,
+  DISPATCHED_AT,
+  GIVEN_UP,
+  HELD,
+  INTERNAL,
+  LOST,
+  NONE,
+  OUT,
+  QUEUED,
+  type RequestId,
+  RequestList,
+  SERVICE,
+  SPOILED,
+  STREAMED,
+  VERSION_02,
+  WORKER,
+} from './requests.js';
+import type { Client, Peer, Worker } from './state.js';
+import { deliveryBit } from './tokens.js';
+import type { Workers } from './workers.js';
+
+/** What the lifecycle works on; all of it belongs to one `Broker`. */
+export interface LifecycleParts extends LedgerParts {
+  readonly options: BrokerOptions;
+  readonly ledger: Ledger;
+  readonly workers: Workers;
+}
+
+const EXPIRED: Refusal = { status: '408', text: 'no worker took it within its time to live' };
+const DRAINING: Refusal = { status: '503', text: 'this broker is shutting down' };
+
+export class Lifecycle {
+  readonly #parts: LifecycleParts;
+  /** All that are out, in order of dispatch. */
+  readonly #byDispatch: RequestList;
+
+  constructor(parts: LifecycleParts) {
+    this.#parts = parts;
+    this.#byDispatch = RequestList.byDispatch(parts.table);
+  }
+
+  /** Requests out at workers. */
+  get out(): number {
+    return this.#byDispatch.count;
+  }
+
+  // ---------------------------------------------------------------- arrival
+
+  /** Takes in a client's request for a worker service, or refuses it. */
+  accept(inbound: Inbound, peer: Peer, draining: boolean, now: number): void {
+    const { table, services, counters, workers, ledger } = this.#parts;
+    const { frames, service: name } = inbound;
+    counters.requestsReceived++;
+    if (draining) {
+      ledger.refuse(inbound, peer, 'draining', DRAINING);
+      return;
+    }
+    let service = services.find(frames.buffer(name), frames.start(name), frames.end(name));
+    const limit = ledger.overLimit(service, inbound);
+    if (limit !== null) {
+      ledger.refuse(inbound, peer, 'limit', { status: '429', text: limit });
+      return;
+    }
+    service ??= services.add(frames.copy(name));
+    const id = ledger.add(inbound, peer, now);
+    table.raise(id, QUEUED);
+    table.set(id, SERVICE, service.id);
+    service.queue.pushBack(id);
+    workers.schedule(service);
+  }
+
+  /** Takes in a request for an internal service, which answers it by its number; or refuses it. */
+  acceptInternal(inbound: Inbound, peer: Peer): RequestId {
+    const { ledger } = this.#parts;
+    if (ledger.internal >= ledger.limits.queuedRequests) {
+      const text = 'too many requests wait for internal services';
+      ledger.refuse(inbound, peer, 'limit', { status: '429', text });
+      return NONE;
+    }
+    return ledger.addInternal(inbound, peer);
+  }
+
+  /** Answers a request of an internal service. */
+  answerInternal(id: RequestId, body: readonly Buffer[]): void {
+    const { table, ledger } = this.#parts;
+    assert(table.has(id) && table.is(id, INTERNAL), 'an internal request is answered once');
+    ledger.replyInternal(id, body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body));
+    ledger.release(id, 'answered');
+  }
+
+  // ---------------------------------------------------------------- delivery
+
+  /**
+   * Hands waiting requests to available workers, oldest first.
+   * @param budget requests to handle at most
+   * @returns what is left of the budget
+   */
+  dispatch(now: number, budget: number): number {
+    const { workers, services, ledger } = this.#parts;
+    let left = budget;
+    for (const service of workers.takeDue()) {
+      service.due = false;
+      while (left > 0 && service.queue.count > 0) {
+        const worker = service.available.first();
+        if (worker === null) break;
+        const id = service.queue.head;
+        if (ledger.isClientGone(id)) this.#dropQueued(id);
+        else this.#deliver(id, worker, now);
+        left--;
+      }
+      if (service.available.first() !== null) workers.schedule(service);
+      services.releaseIfUnused(service);
+    }
+    return left;
+  }
+
+  #deliver(id: RequestId, worker: Worker, now: number): void {
+    const { table, tokens, sink, workers, ledger } = this.#parts;
+    const delivery = table.get(id, DELIVERIES) + 1;
+    worker.service.queue.remove(id);
+    if (delivery === 1) tokens.assign(id);
+    table.set(id, DELIVERIES, delivery);
+    const othersOnly = ~deliveryBit(delivery);
+    table.set(id, LOST, table.get(id, LOST) & othersOnly);
+    table.set(id, SPOILED, table.get(id, SPOILED) & othersOnly);
+    table.lower(id, QUEUED);
+    table.raise(id, OUT);
+    table.set(id, WORKER, worker.peer.id);
+    table.setTime(id, DISPATCHED_AT, now);
+    this.#byDispatch.pushBack(id);
+    worker.held.pushBack(id);
+    ledger.locateBody(id);
+    const { buffer, start, end } = ledger.body;
+    sink.request(worker.peer.id, worker.version, tokens.encode(id), buffer, start, end);
+    workers.took(worker, now);
+  }
+
+  // ---------------------------------------------------------------- replies
+
+  /** A reply (REPLY, FINAL) or PARTIAL of the worker that the request is out at. */
+  replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound): void {
+    const { table, ledger } = this.#parts;
+    const final = inbound.kind === 'final';
+    if (table.is(id, ANSWERED | GIVEN_UP)) {
+      if (final) ledger.countDroppedReply(table.is(id, ANSWERED) ? 'answered' : 'too_late');
+    } else if (final) {
+      this.#answer(id, inbound);
+    } else {
+      this.#partial(id, inbound);
+    }
+    if (!final) return;
+    this.#takeBack(id, worker);
+    ledger.release(id, table.is(id, GIVEN_UP) ? 'too_late' : 'answered');
+  }
+
+  /**
+   * A reply of a worker that was lost in silence (D8): used if it is whole and the request is
+   * unanswered.
+   * @param bit that of its delivery
+   */
+  replyOfLost(id: RequestId, bit: number, inbound: Inbound): void {
+    const { table, ledger, services } = this.#parts;
+    if (inbound.kind === 'partial') {
+      // A FINAL that follows is not whole without this part.
+      table.set(id, SPOILED, table.get(id, SPOILED) | bit);
+      return;
+    }
+    if (table.is(id, ANSWERED)) {
+      ledger.countDroppedReply('answered');
+    } else if (table.is(id, STREAMED | GIVEN_UP) || (table.get(id, SPOILED) & bit) !== 0) {
+      ledger.countDroppedReply('too_late');
+    } else {
+      ledger.dropPartials(id);
+      this.#answer(id, inbound);
+      if (table.is(id, OUT)) {
+        table.raise(id, ANSWERED);
+      } else {
+        const service = ledger.serviceOf(id);
+        service.queue.remove(id);
+        ledger.release(id, 'answered');
+        services.releaseIfUnused(service);
+      }
+    }
+  }
+
+  /** Sends the reply to its client, with the PARTIALs that were held before it. */
+  #answer(id: RequestId, inbound: Inbound): void {
+    const { ledger, table } = this.#parts;
+    const { frames, body } = inbound;
+    const joined = ledger.joined(id, frames, body);
+    if (joined === null) {
+      ledger.reply(id, true, frames, body);
+    } else if (packedBytes(joined, 0, joined.count) > ledger.limits.messageBytes) {
+      this.#abandon(id, 'the reply joined from PARTIALs is too large');
+      table.raise(id, GIVEN_UP);
+    } else {
+      ledger.reply(id, true, joined, 0);
+    }
+  }
+
+  #partial(id: RequestId, inbound: Inbound): void {
+    const { table, ledger } = this.#parts;
+    if (table.is(id, VERSION_02)) {
+      table.raise(id, STREAMED);
+      ledger.reply(id, false, inbound.frames, inbound.body);
+    } else if (!ledger.hold(id, inbound.frames, inbound.body)) {
+      ledger.dropPartials(id);
+      this.#abandon(id, 'the PARTIALs held for a 0.1 client are too large');
+      table.raise(id, GIVEN_UP);
+    }
+  }
+
+  // ---------------------------------------------------------------- the end without a reply
+
+  /**
+   * A worker no longer has the request (D6): back to the front of the queue, or its end.
+   * @param silent the worker did not say so itself, and may still send its reply (D8)
+   */
+  giveBack(id: RequestId, worker: Worker, silent: boolean, draining: boolean, now: number): void {
+    const { table, ledger, options } = this.#parts;
+    this.#takeBack(id, worker);
+    const delivery = table.get(id, DELIVERIES);
+    if (silent) {
+      const bit = deliveryBit(delivery);
+      table.set(id, LOST, table.get(id, LOST) | bit);
+      if (table.is(id, HELD)) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
+    }
+    ledger.dropPartials(id);
+    if (table.is(id, ANSWERED | GIVEN_UP)) {
+      ledger.release(id, table.is(id, ANSWERED) ? 'answered' : 'too_late');
+    } else if (ledger.isClientGone(id)) {
+      this.#drop(id);
+    } else if (table.is(id, STREAMED)) {
+      this.#abandon(id, 'its worker was lost after a PARTIAL');
+      ledger.release(id, 'too_late');
+    } else if (delivery >= options.maxDeliveries) {
+      this.#abandon(id, `it was given back or lost with its worker ${delivery} times`);
+      ledger.release(id, 'too_late');
+    } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
+      this.#expire(id, now);
+    } else if (draining) {
+      this.#refuseHeld(id);
+    } else {
+      this.#requeue(id, worker, delivery);
+    }
+  }
+
+  #requeue(id: RequestId, worker: Worker, deliveries: number): void {
+    const { table, counters, events, workers } = this.#parts;
+    const { service } = worker;
+    table.lower(id, OUT);
+    table.raise(id, QUEUED);
+    service.queue.pushFront(id);
+    counters.requestsRequeued++;
+    events.emit({ name: 'request.requeued', service: service.shown, deliveries });
+    workers.schedule(service);
+  }
+
+  /** Ends waiting requests whose time to live is over. Returns what is left of the budget. */
+  expire(now: number, budget: number): number {
+    const { table, options } = this.#parts;
+    return this.#endWaiting(
+      budget,
+      (id) => table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now,
+      (id) => {
+        this.#expire(id, now);
+      },
+    );
+  }
+
+  /** While draining nothing waits: whoever understands it is told to go elsewhere. */
+  refuseWaiting(budget: number): number {
+    return this.#endWaiting(
+      budget,
+      () => true,
+      (id) => {
+        this.#refuseHeld(id);
+      },
+    );
+  }
+
+  #endWaiting(
+    budget: number,
+    isDue: (id: RequestId) => boolean,
+    end: (id: RequestId) => void,
+  ): number {
+    const { table, ledger, services } = this.#parts;
+    let left = budget;
+    while (left > 0) {
+      const id = ledger.byArrival.head;
+      if (id === NONE || !isDue(id)) break;
+      if (table.is(id, QUEUED)) {
+        const service = ledger.serviceOf(id);
+        service.queue.remove(id);
+        end(id);
+        services.releaseIfUnused(service);
+      } else {
+        // Out at a worker, which may take its time; should it come back, it ends then.
+        ledger.byArrival.remove(id);
+      }
+      left--;
+    }
+    return left;
+  }
+
+  /** Drops the waiting requests of a client that will not return (D26). Returns the budget left. */
+  forget(client: Client, budget: number): number {
+    const { table, ledger, clients } = this.#parts;
+    let left = budget;
+    while (left > 0 && client.requests.head !== NONE) {
+      const id = client.requests.head;
+      if (table.is(id, QUEUED)) this.#dropQueued(id);
+      else ledger.detach(id, client);
+      left--;
+    }
+    clients.settled(client);
+    return left;
+  }
+
+  /** A worker that holds a request for too long and whose silence says nothing (D5), or `null`. */
+  nextOverdue(now: number, holder: (peer: number) => Worker): Worker | null {
+    const { table, options } = this.#parts;
+    for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
+      if (table.getTime(id, DISPATCHED_AT) + options.busyTimeoutMs > now) return null;
+      const worker = holder(table.get(id, WORKER));
+      if (!worker.heartbeatsWhileBusy) return worker;
+      // Its silence is what counts; moved behind, so that it hides no other.
+      this.#byDispatch.remove(id);
+      table.setTime(id, DISPATCHED_AT, now);
+      this.#byDispatch.pushBack(id);
+    }
+    return null;
+  }
+
+  /** When something is next due; Infinity for never. */
+  nextDueAt(): number {
+    const { table, options, ledger } = this.#parts;
+    const arrived = ledger.byArrival.head;
+    const out = this.#byDispatch.head;
+    const expiry =
+      arrived === NONE ? Infinity : table.getTime(arrived, ARRIVED_AT) + options.requestTtlMs;
+    const overdue =
+      out === NONE ? Infinity : table.getTime(out, DISPATCHED_AT) + options.busyTimeoutMs;
+    return Math.min(expiry, overdue);
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  #takeBack(id: RequestId, worker: Worker): void {
+    worker.held.remove(id);
+    this.#byDispatch.remove(id);
+    if (worker.peer.worker === worker) this.#parts.workers.gave(worker);
+  }
+
+  #expire(id: RequestId, now: number): void {
+    const { table, counters, events, ledger } = this.#parts;
+    counters.requestsExpired++;
+    events.emit({
+      name: 'request.expired',
+      service: ledger.serviceOf(id).shown,
+      waitedMs: Math.round(now - table.getTime(id, ARRIVED_AT)),
+    });
+    ledger.tell(id, EXPIRED);
+    ledger.release(id, 'too_late');
+  }
+
+  #abandon(id: RequestId, reason: string): void {
+    const { table, counters, events, ledger } = this.#parts;
+    counters.requestsAbandoned++;
+    events.emit({
+      name: 'request.abandoned',
+      service: ledger.serviceOf(id).shown,
+      deliveries: table.get(id, DELIVERIES),
+      reason,
+    });
+    ledger.tell(id, { status: '502', text: reason });
+  }
+
+  #refuseHeld(id: RequestId): void {
+    const { ledger } = this.#parts;
+    ledger.countRefusal('draining', ledger.serviceOf(id).name, DRAINING.text);
+    ledger.tell(id, DRAINING);
+    ledger.release(id, 'too_late');
+  }
+
+  #dropQueued(id: RequestId): void {
+    const { ledger, services } = this.#parts;
+    const service = ledger.serviceOf(id);
+    service.queue.remove(id);
+    this.#drop(id);
+    services.releaseIfUnused(service);
+  }
+
+  #drop(id: RequestId): void {
+    const { counters, events, ledger } = this.#parts;
+    counters.requestsDropped++;
+    const { shown } = ledger.serviceOf(id);
+    events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone' });
+    ledger.release(id, 'too_late');
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The available workers of one service, by load: least loaded first, then least recently used
+ * (D23). For each load a chain in order of use, and a bitmap of the loads that have a worker, so
+ * that joining, leaving and finding cost the same for one worker and for thousands.
+ */
+import { Chain, type ChainLink } from '../core/chain.js';
+
+export class LoadIndex<T> {
+  readonly #chains: Chain<T>[] = [];
+  #bitmap: Int32Array = new Int32Array(1);
+
+  /** Puts the link behind all others of its load, taking it from where it was. */
+  put(link: ChainLink<T>, load: number): void {
+    this.remove(link);
+    while (this.#chains.length <= load) this.#chains.push(new Chain());
+    const word = load >>> 5;
+    if (word >= this.#bitmap.length) {
+      const grown = new Int32Array(Math.max(word + 1, this.#bitmap.length * 2));
+      grown.set(this.#bitmap);
+      this.#bitmap = grown;
+    }
+    this.#bitmap[word] = (this.#bitmap[word] ?? 0) | (1 << (load & 31));
+    this.#chains[load]?.append(link);
+  }
+
+  /** Takes a link out. Its load's bit is cleared when the next search finds the chain empty. */
+  remove(link: ChainLink<T>): void {
+    link.leave();
+  }
+
+  /** The first of the least loaded, or `null` if none is available. */
+  first(): T | null {
+    for (let word = 0; word < this.#bitmap.length; word++) {
+      let bits = this.#bitmap[word] ?? 0;
+      while (bits !== 0) {
+        const bit = 31 - Math.clz32(bits & -bits);
+        const head = this.#chains[word * 32 + bit]?.head;
+        if (head !== null && head !== undefined) return head.owner;
+        bits &= ~(1 << bit);
+        this.#bitmap[word] = bits;
+      }
+    }
+    return null;
+  }
+}

@@ -1,0 +1,33 @@
+/** What the broker machine is configured with. All durations in milliseconds, all sizes in bytes. */
+export interface BrokerOptions {
+  readonly heartbeatIntervalMs: number;
+  /** Silent intervals before a worker is lost. */
+  readonly heartbeatLiveness: number;
+  /** How long a request may wait for a worker, from its arrival. */
+  readonly requestTtlMs: number;
+  /** How long a worker that does not heartbeat while busy may hold a request (D5). */
+  readonly busyTimeoutMs: number;
+  /** Deliveries of one request in all (D6). */
+  readonly maxDeliveries: number;
+  /** By index of the listener: what may come in there. */
+  readonly listeners: readonly ListenerRoles[];
+  readonly limits: BrokerLimits;
+}
+
+export interface ListenerRoles {
+  readonly client: boolean;
+  readonly worker: boolean;
+}
+
+export interface BrokerLimits {
+  /** Names with workers; and, counted apart, names that only have requests waiting. */
+  readonly services: number;
+  readonly workers: number;
+  /** Requests held, waiting or at workers. */
+  readonly queuedRequests: number;
+  /** Their bytes, and those of PARTIALs held back. */
+  readonly queuedBytes: number;
+  readonly queuedRequestsPerService: number;
+  /** A reply that is joined from PARTIALs (D10). */
+  readonly messageBytes: number;
+}

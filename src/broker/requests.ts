@@ -1,0 +1,230 @@
+/**
+ * The table of requests. A million may wait at once, so a request is no object but a record of
+ * `RECORD_INTS` integers in a page of many (96 bytes; beside it only its bytes in the arena).
+ * Lists of requests run through link fields of the records.
+ */
+import { present } from '../core/assert.js';
+
+/** A request: the number of its record, reused after `free`. */
+export type RequestId = number;
+
+/** No request. */
+export const NONE: RequestId = -1;
+
+const RECORD_INTS = 24;
+const PAGE_BITS = 12;
+const PAGE_RECORDS = 1 << PAGE_BITS;
+const PAGE_MASK = PAGE_RECORDS - 1;
+
+/** Integer fields of a record. */
+export const FLAGS = 0;
+/** Client number, or -1 once the client is gone for good. */
+export const CLIENT = 1;
+export const SERVICE = 2;
+/** While out: the worker's peer. */
+export const WORKER = 3;
+export const DELIVERIES = 4;
+/** Bit `delivery % 32`: that delivery's worker was lost in silence, its reply may still come (D8). */
+export const LOST = 5;
+/** Bit `delivery % 32`: it was lost, and its reply would no longer be whole. */
+export const SPOILED = 6;
+export const RANDOM_HIGH = 7;
+export const RANDOM_LOW = 8;
+/** Arena handle of envelope and body. */
+export const BYTES = 9;
+export const ENVELOPE_BYTES = 10;
+export const BODY_BYTES = 11;
+const QUEUE_NEXT = 12;
+const CLIENT_NEXT = 14;
+const TTL_NEXT = 16;
+const BUSY_NEXT = 18;
+
+/** Fields that hold monotonic milliseconds, as indexes of doubles. */
+export const ARRIVED_AT = 10;
+export const DISPATCHED_AT = 11;
+
+/** Bits of `FLAGS`. */
+export const QUEUED: number = 1 << 0;
+/** At a worker. */
+export const OUT: number = 1 << 1;
+/** At an internal service. */
+export const INTERNAL: number = 1 << 2;
+export const VERSION_02: number = 1 << 3;
+export const ENVELOPED: number = 1 << 4;
+/** Its client said `mmi.hello` and is told of refusals (D11). */
+export const TELLS: number = 1 << 5;
+/** A PARTIAL of the present delivery went to the client: no second delivery (D6). */
+export const STREAMED: number = 1 << 6;
+/** PARTIALs are held for a 0.1 client (D10). */
+export const HELD: number = 1 << 7;
+/** Answered while still out at another worker, whose reply is then one too many (D8). */
+export const ANSWERED: number = 1 << 8;
+/** Given up while still out at a worker. */
+export const GIVEN_UP: number = 1 << 9;
+/** Its client was closed because it did not read. */
+export const SLOW: number = 1 << 10;
+
+export class RequestTable {
+  #ints: Int32Array[] = [];
+  #doubles: Float64Array[] = [];
+  /** Records from here on were never used. */
+  #fresh = 0;
+  #freed: RequestId = NONE;
+  #count = 0;
+
+  /** Requests in the table. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** A record whose fields are 0 but for the links. */
+  allocate(): RequestId {
+    this.#count++;
+    const reused = this.#freed;
+    if (reused !== NONE) {
+      this.#freed = this.get(reused, QUEUE_NEXT);
+      this.#clear(reused);
+      return reused;
+    }
+    const id = this.#fresh++;
+    if (id >>> PAGE_BITS === this.#ints.length) {
+      const bytes = new ArrayBuffer(PAGE_RECORDS * RECORD_INTS * 4);
+      this.#ints.push(new Int32Array(bytes));
+      this.#doubles.push(new Float64Array(bytes));
+    }
+    this.#clear(id);
+    return id;
+  }
+
+  free(id: RequestId): void {
+    this.set(id, FLAGS, 0);
+    this.set(id, QUEUE_NEXT, this.#freed);
+    this.#freed = id;
+    if (--this.#count === 0) {
+      // The moment when nothing is held gives a burst's pages back, at no cost.
+      this.#ints.length = 1;
+      this.#doubles.length = 1;
+      this.#fresh = 0;
+      this.#freed = NONE;
+    }
+  }
+
+  /** True if the number is one of a request that is there. */
+  has(id: number): boolean {
+    return id >= 0 && id < this.#fresh && this.get(id, FLAGS) !== 0;
+  }
+
+  get(id: RequestId, field: number): number {
+    const page = this.#ints[id >>> PAGE_BITS];
+    return page?.[(id & PAGE_MASK) * RECORD_INTS + field] ?? 0;
+  }
+
+  set(id: RequestId, field: number, value: number): void {
+    const page = present(this.#ints[id >>> PAGE_BITS], 'a record that was allocated');
+    page[(id & PAGE_MASK) * RECORD_INTS + field] = value;
+  }
+
+  getTime(id: RequestId, field: number): number {
+    const page = this.#doubles[id >>> PAGE_BITS];
+    return page?.[(id & PAGE_MASK) * (RECORD_INTS / 2) + field] ?? 0;
+  }
+
+  setTime(id: RequestId, field: number, value: number): void {
+    const page = present(this.#doubles[id >>> PAGE_BITS], 'a record that was allocated');
+    page[(id & PAGE_MASK) * (RECORD_INTS / 2) + field] = value;
+  }
+
+  is(id: RequestId, flag: number): boolean {
+    return (this.get(id, FLAGS) & flag) !== 0;
+  }
+
+  raise(id: RequestId, flag: number): void {
+    this.set(id, FLAGS, this.get(id, FLAGS) | flag);
+  }
+
+  lower(id: RequestId, flag: number): void {
+    this.set(id, FLAGS, this.get(id, FLAGS) & ~flag);
+  }
+
+  #clear(id: RequestId): void {
+    const page = present(this.#ints[id >>> PAGE_BITS], 'a record that was allocated');
+    const at = (id & PAGE_MASK) * RECORD_INTS;
+    page.fill(0, at, at + QUEUE_NEXT);
+    page.fill(NOT_LISTED, at + QUEUE_NEXT, at + BUSY_NEXT + 2);
+  }
+}
+
+const NOT_LISTED = -2;
+
+/** A list of requests through one pair of link fields; a request is in at most one list per pair. */
+export class RequestList {
+  head: RequestId = NONE;
+  tail: RequestId = NONE;
+  count = 0;
+  readonly #table: RequestTable;
+  readonly #next: number;
+  readonly #previous: number;
+
+  private constructor(table: RequestTable, next: number) {
+    this.#table = table;
+    this.#next = next;
+    this.#previous = next + 1;
+  }
+
+  /** Waiting for a worker of one service, or out at one worker. */
+  static queue(table: RequestTable): RequestList {
+    return new RequestList(table, QUEUE_NEXT);
+  }
+
+  /** All of one client. */
+  static ofClient(table: RequestTable): RequestList {
+    return new RequestList(table, CLIENT_NEXT);
+  }
+
+  /** All that have a time to live, in order of arrival: the head is due first. */
+  static byArrival(table: RequestTable): RequestList {
+    return new RequestList(table, TTL_NEXT);
+  }
+
+  /** All that are out, in order of dispatch. */
+  static byDispatch(table: RequestTable): RequestList {
+    return new RequestList(table, BUSY_NEXT);
+  }
+
+  has(id: RequestId): boolean {
+    return this.#table.get(id, this.#next) !== NOT_LISTED;
+  }
+
+  next(id: RequestId): RequestId {
+    return this.#table.get(id, this.#next);
+  }
+
+  pushBack(id: RequestId): void {
+    this.#table.set(id, this.#next, NONE);
+    this.#table.set(id, this.#previous, this.tail);
+    if (this.tail === NONE) this.head = id;
+    else this.#table.set(this.tail, this.#next, id);
+    this.tail = id;
+    this.count++;
+  }
+
+  pushFront(id: RequestId): void {
+    this.#table.set(id, this.#next, this.head);
+    this.#table.set(id, this.#previous, NONE);
+    if (this.head === NONE) this.tail = id;
+    else this.#table.set(this.head, this.#previous, id);
+    this.head = id;
+    this.count++;
+  }
+
+  remove(id: RequestId): void {
+    const next = this.#table.get(id, this.#next);
+    const previous = this.#table.get(id, this.#previous);
+    if (previous === NONE) this.head = next;
+    else this.#table.set(previous, this.#next, next);
+    if (next === NONE) this.tail = previous;
+    else this.#table.set(next, this.#previous, previous);
+    this.#table.set(id, this.#next, NOT_LISTED);
+    this.count--;
+  }
+}

@@ -1,0 +1,64 @@
+import { present } from '../core/assert.js';
+import { ByteTable } from '../core/byte-table.js';
+import type { RequestTable } from './requests.js';
+import { Service } from './state.js';
+
+/** All services by name and number. A service lives while it has workers or waiting requests. */
+export class Services {
+  readonly #byName: ByteTable;
+  readonly #byId: (Service | null)[] = [];
+  readonly #freeIds: number[] = [];
+  readonly #table: RequestTable;
+  #withWorkers = 0;
+
+  /** @param seed see `ByteTable` */
+  constructor(table: RequestTable, seed: number) {
+    this.#table = table;
+    this.#byName = new ByteTable(seed);
+  }
+
+  get count(): number {
+    return this.#byName.size;
+  }
+
+  /** Services that have a worker. */
+  get withWorkers(): number {
+    return this.#withWorkers;
+  }
+
+  find(bytes: Uint8Array, start: number, end: number): Service | null {
+    const id = this.#byName.get(bytes, start, end);
+    return id < 0 ? null : (this.#byId[id] ?? null);
+  }
+
+  byId(id: number): Service {
+    return present(this.#byId[id], 'a service that lives');
+  }
+
+  add(name: Buffer): Service {
+    const id = this.#freeIds.pop() ?? this.#byId.length;
+    const service = new Service(id, name, this.#table);
+    this.#byId[id] = service;
+    this.#byName.add(name, id);
+    return service;
+  }
+
+  /** A worker came or went. */
+  workersChanged(before: number, after: number): void {
+    if (before === 0 && after > 0) this.#withWorkers++;
+    if (before > 0 && after === 0) this.#withWorkers--;
+  }
+
+  /** Forgets the service if nothing needs it any more. */
+  releaseIfUnused(service: Service): void {
+    if (service.workers.size > 0 || service.queue.count > 0 || service.due) return;
+    if (this.#byId[service.id] !== service) return;
+    this.#byName.delete(service.name);
+    this.#byId[service.id] = null;
+    this.#freeIds.push(service.id);
+  }
+
+  *all(): IterableIterator<Service> {
+    for (const service of this.#byId) if (service !== null) yield service;
+  }
+}

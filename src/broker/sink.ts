@@ -1,0 +1,33 @@
+/**
+ * The effects of the broker machine, carried out by its shell and recorded by tests. The calls
+ * return nothing: what became of them comes back as inputs. Buffers are only valid during the call.
+ */
+import type { Frames } from '../core/frames.js';
+import type { MdpVersion } from '../wire/mdp.js';
+import type { ReturnPath } from '../wire/outbound.js';
+
+export interface BrokerSink {
+  /** REQUEST to a worker. `body` holds packed frames at `[bodyStart, bodyEnd)`. */
+  request(
+    peer: number,
+    version: MdpVersion,
+    token: Buffer,
+    body: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+  ): void;
+  heartbeat(peer: number, version: MdpVersion): void;
+  /** DISCONNECT, the command; the connection stays. */
+  disconnect(peer: number, version: MdpVersion): void;
+  /** A reply to a client: the frames of `frames` from `from` on are its body. */
+  reply(
+    peer: number,
+    path: ReturnPath,
+    final: boolean,
+    service: Buffer,
+    frames: Frames,
+    from: number,
+  ): void;
+  /** Ends the peer's connection. */
+  close(peer: number): void;
+}

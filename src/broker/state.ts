@@ -1,0 +1,110 @@
+/** The things that the broker knows: peers, clients, workers, services. Data, no behaviour. */
+import { ChainLink } from '../core/chain.js';
+import { escapeName } from '../core/escape.js';
+import type { MdpVersion } from '../wire/mdp.js';
+import { LoadIndex } from './load-index.js';
+import { RequestList, type RequestTable } from './requests.js';
+
+/** One connection. */
+export class Peer {
+  readonly id: number;
+  readonly listener: number;
+  /** Key under which the peer can come back, if it chose its routing id itself (D26). */
+  readonly name: string | null;
+  client: Client | null = null;
+  worker: Worker | null = null;
+  /** Packed envelopes whose owners said `mmi.hello` over this connection (D11). */
+  readonly hellos: Buffer[] = [];
+  /** We ended the connection; what still comes is ignored. */
+  closing = false;
+
+  constructor(id: number, listener: number, name: string | null) {
+    this.id = id;
+    this.listener = listener;
+    this.name = name;
+  }
+}
+
+/** Who is owed replies: a connection, or a named peer that may return. */
+export class Client {
+  readonly id: number;
+  /** Its connection, or `null` while it has none. */
+  peer: Peer | null;
+  readonly name: string | null;
+  readonly requests: RequestList;
+  /** Closed by us because it did not read. */
+  slow = false;
+  /** It will not come back: its waiting requests are being dropped (D26). */
+  departed = false;
+
+  constructor(id: number, peer: Peer, table: RequestTable) {
+    this.id = id;
+    this.peer = peer;
+    this.name = peer.name;
+    this.requests = RequestList.ofClient(table);
+  }
+}
+
+export class Service {
+  readonly id: number;
+  readonly name: Buffer;
+  /** The name as it may be shown (D3). */
+  readonly shown: string;
+  readonly queue: RequestList;
+  readonly available: LoadIndex<Worker> = new LoadIndex();
+  readonly workers: Set<Worker> = new Set();
+  workersBusy = 0;
+  /** Listed for the next dispatch. */
+  due = false;
+
+  constructor(id: number, name: Buffer, table: RequestTable) {
+    this.id = id;
+    this.name = name;
+    this.shown = escapeName(name);
+    this.queue = RequestList.queue(table);
+  }
+}
+
+export class Worker {
+  readonly peer: Peer;
+  readonly service: Service;
+  readonly version: MdpVersion;
+  readonly credit: number;
+  /** It declared a credit, so it knows RETURN (D25). */
+  readonly declaredCredit: boolean;
+  readonly registeredAt: number;
+  /** Requests out at it, in order of dispatch. */
+  readonly held: RequestList;
+  lastSeenAt: number;
+  lastSentAt: number;
+  /** It has sent a HEARTBEAT while busy, so its silence means something then too (D5). */
+  heartbeatsWhileBusy = false;
+  /** It does not read: it is given nothing until it has. */
+  full = false;
+  /** In the chain of those whose silence is timed. */
+  readonly silence: ChainLink<Worker> = new ChainLink<Worker>(this);
+  /** In the chain of all, by the time of the last message to it. */
+  readonly quiet: ChainLink<Worker> = new ChainLink<Worker>(this);
+  /** In its service's index while it has credit left. */
+  readonly load: ChainLink<Worker> = new ChainLink<Worker>(this);
+
+  constructor(
+    peer: Peer,
+    service: Service,
+    version: MdpVersion,
+    credit: number,
+    declaredCredit: boolean,
+    table: RequestTable,
+    now: number,
+  ) {
+    this.peer = peer;
+    this.service = service;
+    this.version = version;
+    this.credit = credit;
+    this.declaredCredit = declaredCredit;
+    this.held = RequestList.queue(table);
+    this.registeredAt = now;
+    this.lastSeenAt = now;
+    this.lastSentAt = now;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The `client` frame that a worker is given (D7): the number of the request, of the delivery, and
+ * 64 random bits of the request. Opaque to the worker, and not to be guessed.
+ */
+import type { Frames } from '../core/frames.js';
+import type { RandomFill } from '../core/random.js';
+import {
+  DELIVERIES,
+  RANDOM_HIGH,
+  RANDOM_LOW,
+  type RequestId,
+  type RequestTable,
+} from './requests.js';
+
+export const TOKEN_BYTES = 13;
+const DELIVERY_MASK = 0xff;
+/** Deliveries back that are told apart: as many as the bits of the fields LOST and SPOILED. */
+const DELIVERIES_REMEMBERED = 32;
+const RANDOM_POOL_BYTES = 8192;
+/** Lost tokens whose requests are over that are remembered, to tell lateness from forgery. */
+const OUTLIVED_MAX = 10_000;
+
+export class Tokens {
+  readonly #table: RequestTable;
+  readonly #random: RandomFill;
+  readonly #pool = Buffer.alloc(RANDOM_POOL_BYTES);
+  #poolAt = RANDOM_POOL_BYTES;
+  readonly #token = Buffer.alloc(TOKEN_BYTES);
+  /** By the random bits of a request that ended while a reply of a lost worker might still come. */
+  readonly #outlived = new Map<string, 'answered' | 'too_late'>();
+
+  constructor(table: RequestTable, random: RandomFill) {
+    this.#table = table;
+    this.#random = random;
+  }
+
+  /** Gives the request its random bits, once. */
+  assign(id: RequestId): void {
+    if (this.#poolAt === RANDOM_POOL_BYTES) {
+      this.#random(this.#pool);
+      this.#poolAt = 0;
+    }
+    this.#table.set(id, RANDOM_HIGH, this.#pool.readInt32BE(this.#poolAt));
+    this.#table.set(id, RANDOM_LOW, this.#pool.readInt32BE(this.#poolAt + 4));
+    this.#poolAt += 8;
+  }
+
+  /** The token of the present delivery; the buffer is reused. */
+  encode(id: RequestId): Buffer {
+    const token = this.#token;
+    token[0] = this.#table.get(id, DELIVERIES) & DELIVERY_MASK;
+    token.writeUInt32BE(id, 1);
+    token.writeInt32BE(this.#table.get(id, RANDOM_HIGH), 5);
+    token.writeInt32BE(this.#table.get(id, RANDOM_LOW), 9);
+    return token;
+  }
+
+  /** The request that the frame is a token of, or -1. */
+  request(frames: Frames, index: number): number {
+    if (frames.size(index) !== TOKEN_BYTES) return -1;
+    const buffer = frames.buffer(index);
+    const start = frames.start(index);
+    const id = buffer.readUInt32BE(start + 1);
+    if (!this.#table.has(id)) return -1;
+    if (this.#table.get(id, RANDOM_HIGH) !== buffer.readInt32BE(start + 5)) return -1;
+    if (this.#table.get(id, RANDOM_LOW) !== buffer.readInt32BE(start + 9)) return -1;
+    return this.#deliveriesBack(frames, index, id) < DELIVERIES_REMEMBERED ? id : -1;
+  }
+
+  /** True if the token is that of the request's present (or last) delivery. */
+  isLatest(frames: Frames, index: number, id: RequestId): boolean {
+    return this.#deliveriesBack(frames, index, id) === 0;
+  }
+
+  /** The bit of the token's delivery in the fields LOST and SPOILED. */
+  deliveryBit(frames: Frames, index: number): number {
+    return deliveryBit(frames.buffer(index)[frames.start(index)] ?? 0);
+  }
+
+  /** The request is over, though a worker lost in silence may still answer it. */
+  outlive(id: RequestId, outcome: 'answered' | 'too_late'): void {
+    if (this.#outlived.size >= OUTLIVED_MAX) {
+      for (const oldest of this.#outlived.keys()) {
+        this.#outlived.delete(oldest);
+        break;
+      }
+    }
+    this.#outlived.set(this.encode(id).toString('latin1', 5), outcome);
+  }
+
+  /** How a request ended whose token this is, if it is one that `outlive` was told of. */
+  outlived(frames: Frames, index: number): 'answered' | 'too_late' | null {
+    if (this.#outlived.size === 0 || frames.size(index) !== TOKEN_BYTES) return null;
+    return this.#outlived.get(frames.view(index).toString('latin1', 5)) ?? null;
+  }
+
+  #deliveriesBack(frames: Frames, index: number, id: RequestId): number {
+    const delivery = frames.buffer(index)[frames.start(index)] ?? 0;
+    return (this.#table.get(id, DELIVERIES) - delivery) & DELIVERY_MASK;
+  }
+}
+
+/** @param delivery number of the delivery, from 1 */
+export function deliveryBit(delivery: number): number {
+  return 1 << (delivery & (DELIVERIES_REMEMBERED - 1));
+}

@@ -1,0 +1,157 @@
+import { Chain } from '../core/chain.js';
+import type { BrokerOptions } from './options.js';
+import type { Services } from './services.js';
+import type { BrokerSink } from './sink.js';
+import type { Service, Worker } from './state.js';
+
+/**
+ * The registered workers: who is available, whose silence is timed, whom to send a heartbeat.
+ * Every change costs the same for one worker and for thousands.
+ */
+export class Workers {
+  readonly #options: BrokerOptions;
+  readonly #services: Services;
+  readonly #sink: BrokerSink;
+  /** Workers whose silence counts, in order of `lastSeenAt` (D5). */
+  readonly #silence = new Chain<Worker>();
+  /** All workers, in order of `lastSentAt`. */
+  readonly #quiet = new Chain<Worker>();
+  /** Services with a worker to spare and a request waiting. */
+  #due: Service[] = [];
+  #count = 0;
+
+  constructor(options: BrokerOptions, services: Services, sink: BrokerSink) {
+    this.#options = options;
+    this.#services = services;
+    this.#sink = sink;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(worker: Worker): void {
+    const service = worker.service;
+    this.#services.workersChanged(service.workers.size, service.workers.size + 1);
+    service.workers.add(worker);
+    worker.peer.worker = worker;
+    this.#count++;
+    this.#silence.append(worker.silence);
+    this.#quiet.append(worker.quiet);
+    this.#makeAvailable(worker);
+  }
+
+  /** Forgets the worker. Its requests are the caller's business: `worker.held` is left as it is. */
+  remove(worker: Worker): void {
+    const service = worker.service;
+    worker.silence.leave();
+    worker.quiet.leave();
+    service.available.remove(worker.load);
+    if (worker.held.count > 0) service.workersBusy--;
+    this.#services.workersChanged(service.workers.size, service.workers.size - 1);
+    service.workers.delete(worker);
+    worker.peer.worker = null;
+    this.#count--;
+  }
+
+  /** Any command of a worker is a sign of life. */
+  touch(worker: Worker, now: number): void {
+    worker.lastSeenAt = now;
+    if (worker.silence.chain !== null) this.#silence.append(worker.silence);
+  }
+
+  /** A HEARTBEAT came while `worker` was busy, its oldest request out since `dispatchedAt` (D5). */
+  heartbeatWhileBusy(worker: Worker, dispatchedAt: number, now: number): void {
+    // Within an interval of the dispatch it may have crossed the REQUEST, and proves nothing.
+    if (now - dispatchedAt <= this.#options.heartbeatIntervalMs) return;
+    worker.heartbeatsWhileBusy = true;
+    this.#silence.append(worker.silence);
+  }
+
+  /** A request was put into `worker.held`. */
+  took(worker: Worker, now: number): void {
+    if (worker.held.count === 1) {
+      worker.service.workersBusy++;
+      if (!worker.heartbeatsWhileBusy) worker.silence.leave();
+    }
+    if (worker.held.count >= worker.credit) worker.service.available.remove(worker.load);
+    else worker.service.available.put(worker.load, worker.held.count);
+    this.sent(worker, now);
+  }
+
+  /** A request was taken out of `worker.held`. */
+  gave(worker: Worker): void {
+    if (worker.held.count === 0) {
+      worker.service.workersBusy--;
+      this.#silence.append(worker.silence);
+    }
+    this.#makeAvailable(worker);
+  }
+
+  /** The worker does not read, or reads again. */
+  setFull(worker: Worker, full: boolean): void {
+    worker.full = full;
+    if (full) worker.service.available.remove(worker.load);
+    else this.#makeAvailable(worker);
+  }
+
+  sent(worker: Worker, now: number): void {
+    worker.lastSentAt = now;
+    this.#quiet.append(worker.quiet);
+  }
+
+  /** Lists the service for the next dispatch, if it has requests waiting. */
+  schedule(service: Service): void {
+    if (service.due || service.queue.count === 0) return;
+    service.due = true;
+    this.#due.push(service);
+  }
+
+  /** The services to dispatch for, which from now on are no longer listed. */
+  takeDue(): Service[] {
+    const due = this.#due;
+    this.#due = [];
+    return due;
+  }
+
+  get isDispatchDue(): boolean {
+    return this.#due.length > 0;
+  }
+
+  /** The next worker that has been silent for too long, or `null`. */
+  nextSilent(now: number): Worker | null {
+    const head = this.#silence.head;
+    return head !== null && head.owner.lastSeenAt + this.#silentMs() <= now ? head.owner : null;
+  }
+
+  /** Sends HEARTBEAT to every worker that nothing was sent to for an interval (18/MDP §Heartbeating). */
+  sendHeartbeats(now: number): void {
+    const interval = this.#options.heartbeatIntervalMs;
+    for (let head = this.#quiet.head; head !== null; head = this.#quiet.head) {
+      const worker = head.owner;
+      if (worker.lastSentAt + interval > now) return;
+      if (!worker.full) this.#sink.heartbeat(worker.peer.id, worker.version);
+      this.sent(worker, now);
+    }
+  }
+
+  /** When something is next due, in monotonic milliseconds; Infinity for never. */
+  nextDueAt(): number {
+    const silent = this.#silence.head;
+    const quiet = this.#quiet.head;
+    const lost = silent === null ? Infinity : silent.owner.lastSeenAt + this.#silentMs();
+    const heartbeat =
+      quiet === null ? Infinity : quiet.owner.lastSentAt + this.#options.heartbeatIntervalMs;
+    return Math.min(lost, heartbeat);
+  }
+
+  #silentMs(): number {
+    return this.#options.heartbeatIntervalMs * this.#options.heartbeatLiveness;
+  }
+
+  #makeAvailable(worker: Worker): void {
+    if (worker.full || worker.held.count >= worker.credit) return;
+    worker.service.available.put(worker.load, worker.held.count);
+    this.schedule(worker.service);
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Memory for many small byte runs outside of the JavaScript heap: no object and no work for the
+ * garbage collector per run. Runs of one size class share pages; a page whose runs are all freed is
+ * given back. Runs above `SHARED_BYTES_MAX` get a page of their own.
+ */
+import { assert, present } from './assert.js';
+
+/** A run of bytes: valid from `allocate` to `free`. */
+export type ArenaHandle = number;
+
+const PAGE_BYTES = 256 * 1024;
+const SLOT_BYTES_MIN = 32;
+const SHARED_BYTES_MAX = 16 * 1024;
+const SLOT_BITS = 13;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
+const NO_SLOT = -1;
+
+interface Page {
+  readonly buffer: Buffer;
+  readonly number: number;
+  /** Index into the size classes, or -1 for a page with a single large run. */
+  readonly sizeClass: number;
+  readonly slotBytes: number;
+  readonly slots: number;
+  used: number;
+  /** Slots at or above this were never used. */
+  fresh: number;
+  /** Head of the list of freed slots; each holds the number of the next in its first bytes. */
+  freed: number;
+  /** Place in its class's list of pages with room, or -1. */
+  roomIndex: number;
+}
+
+/** Sizes grow by about a fifth, so that at most a fifth of a slot is wasted. */
+function sizeClasses(): number[] {
+  const sizes: number[] = [];
+  for (let size = SLOT_BYTES_MIN; size < SHARED_BYTES_MAX;) {
+    sizes.push(size);
+    size = Math.ceil((size * 1.2) / 16) * 16;
+  }
+  sizes.push(SHARED_BYTES_MAX);
+  return sizes;
+}
+
+export class Arena {
+  readonly #sizes = sizeClasses();
+  /** Size class for each multiple of 16 bytes. */
+  readonly #classOf = new Uint8Array(SHARED_BYTES_MAX / 16 + 1);
+  readonly #pages: (Page | null)[] = [];
+  readonly #freePageNumbers: number[] = [];
+  /** By size class: the pages that have a free slot. */
+  readonly #withRoom: Page[][] = this.#sizes.map(() => []);
+  #pageBytes = 0;
+
+  constructor() {
+    let sizeClass = 0;
+    for (let step = 0; step < this.#classOf.length; step++) {
+      while ((this.#sizes[sizeClass] ?? 0) < step * 16) sizeClass++;
+      this.#classOf[step] = sizeClass;
+    }
+  }
+
+  /** Bytes of all pages held, used or not. */
+  get pageBytes(): number {
+    return this.#pageBytes;
+  }
+
+  /** Room for `bytes` bytes, with undefined content. */
+  allocate(bytes: number): ArenaHandle {
+    if (bytes > SHARED_BYTES_MAX) return this.#newPage(-1, bytes, 1).number << SLOT_BITS;
+    const sizeClass = this.#classOf[(bytes + 15) >>> 4] ?? 0;
+    const room = present(this.#withRoom[sizeClass], 'size class');
+    let page = room[room.length - 1];
+    if (page === undefined) {
+      const slotBytes = present(this.#sizes[sizeClass], 'size class');
+      page = this.#newPage(sizeClass, slotBytes, Math.floor(PAGE_BYTES / slotBytes));
+      page.roomIndex = 0;
+      room.push(page);
+    }
+    let slot = page.freed;
+    if (slot === NO_SLOT) slot = page.fresh++;
+    else page.freed = page.buffer.readInt32LE(slot * page.slotBytes);
+    page.used++;
+    if (page.used === page.slots) {
+      room.pop();
+      page.roomIndex = -1;
+    }
+    return (page.number << SLOT_BITS) | slot;
+  }
+
+  free(handle: ArenaHandle): void {
+    const page = this.#page(handle);
+    page.used--;
+    assert(page.used >= 0, 'arena: freed once');
+    if (page.sizeClass < 0) {
+      this.#release(page);
+      return;
+    }
+    const slot = handle & SLOT_MASK;
+    page.buffer.writeInt32LE(page.freed, slot * page.slotBytes);
+    page.freed = slot;
+    const room = present(this.#withRoom[page.sizeClass], 'size class');
+    if (page.roomIndex < 0) {
+      page.roomIndex = room.length;
+      room.push(page);
+    }
+    // One empty page a class is kept, so that a lone run that comes and goes costs no page each time.
+    if (page.used === 0 && room.length > 1) {
+      const last = present(room.pop(), 'a page with room');
+      if (last !== page) {
+        room[page.roomIndex] = last;
+        last.roomIndex = page.roomIndex;
+      }
+      this.#release(page);
+    }
+  }
+
+  /** The buffer that a run lies in; it begins at `offset`. */
+  buffer(handle: ArenaHandle): Buffer {
+    return this.#page(handle).buffer;
+  }
+
+  offset(handle: ArenaHandle): number {
+    return (handle & SLOT_MASK) * this.#page(handle).slotBytes;
+  }
+
+  #page(handle: ArenaHandle): Page {
+    return present(this.#pages[handle >>> SLOT_BITS], 'arena: a live handle');
+  }
+
+  #newPage(sizeClass: number, slotBytes: number, slots: number): Page {
+    const number = this.#freePageNumbers.pop() ?? this.#pages.length;
+    const page: Page = {
+      buffer: Buffer.allocUnsafeSlow(slotBytes * slots),
+      number,
+      sizeClass,
+      slotBytes,
+      slots,
+      used: sizeClass < 0 ? 1 : 0,
+      fresh: 0,
+      freed: NO_SLOT,
+      roomIndex: -1,
+    };
+    this.#pages[number] = page;
+    this.#pageBytes += page.buffer.length;
+    return page;
+  }
+
+  #release(page: Page): void {
+    this.#pages[page.number] = null;
+    this.#freePageNumbers.push(page.number);
+    this.#pageBytes -= page.buffer.length;
+  }
+}
