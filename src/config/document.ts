@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { SECTIONS, type Row } from './schema.js';
 import { UNSERVED } from './served.js';
-import { expectation } from './text.js';
+import { expectation, variableName } from './text.js';
 import { CONFIG_SCHEMA } from './zod.js';
 
 const NO_EFFECT = 'In this version the keys of this section are checked, but have no effect.';
@@ -29,16 +29,11 @@ function defaultText(row: Row): string {
   return `${text} (${count} ${unit[1]}${count === 1 ? '' : 's'})`;
 }
 
-function variable(section: string, key: string): string {
-  const upper = key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-  return `MAJORDOMO_${section.toUpperCase()}__${upper}`;
-}
-
 function rowText(section: string, key: string, row: Row): string {
   const facts = [
     `- default: ${defaultText(row)}`,
     `- value: ${expectation(row)}`,
-    `- variable: \`${variable(section, key)}\``,
+    `- variable: \`${variableName([section, key])}\``,
     `- a change needs: ${row.live === true ? 'SIGHUP' : 'a restart'}`,
   ];
   const later =
@@ -81,12 +76,11 @@ broker:
       allow: [worker]
 \`\`\`
 
-| key | default | meaning |
-|---|---|---|
-| \`endpoint\` | needed | \`tcp://host:port\` (host: \`*\`, a name, IPv4, \`[IPv6]\`; port \`*\` or 0: any free one) or \`ipc://path\` |
-| \`allow\` | \`[client, worker]\` | who may come in through it |
-| \`transport\` | \`broker.transport\` | its engine |
-| \`curve\` | none | \`{secretKeyFile, keysFile}\`: CURVE; refused in this version, which does not have it |
+- \`endpoint\` (needed): \`tcp://host:port\` (host: \`*\`, a name, IPv4 or \`[IPv6]\`; port \`*\` or 0: any
+  free one) or \`ipc://path\`
+- \`allow\`: who may come in through it; default \`[client, worker]\`
+- \`transport\`: its engine; default \`broker.transport\`
+- \`curve\`: \`{secretKeyFile, keysFile}\`; default none. An error in this version, which has no CURVE
 `;
 
 /** docs/configuration.md */
@@ -108,7 +102,13 @@ export function referencePage(): string {
 /** config/majordomo.schema.json: what may be written, for editors. */
 export function jsonSchema(): string {
   const schema = z.toJSONSchema(CONFIG_SCHEMA, { io: 'input', unrepresentable: 'any' });
-  return `${JSON.stringify({ title: 'Majordomo', ...schema }, null, 2)}\n`;
+  const text = JSON.stringify({ title: 'Majordomo', ...schema }, null, 2);
+  // Lists of words on one line, as the formatter of this repository has them.
+  return `${text.replace(/\[\s+("[^[\]{}]*")\s+\]/g, onOneLine)}\n`;
+}
+
+function onOneLine(_: string, words: string): string {
+  return `[${words.replace(/,\s+/g, ', ')}]`;
 }
 
 const COLUMNS = 98;

@@ -54,3 +54,15 @@ export function expectation(row: Row): string {
       return '`{secretKeyFile, keysFile, serverKey}`';
   }
 }
+
+/** What variables of the environment that are configuration begin with. */
+export const PREFIX = 'MAJORDOMO_';
+
+/** What stands between the levels of a path in the name of a variable. */
+export const LEVEL = '__';
+
+/** `['broker', 'heartbeatIntervalMs']` → `MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS`. */
+export function variableName(path: readonly string[]): string {
+  const levels = path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+  return PREFIX + levels.join(LEVEL);
+}

@@ -76,7 +76,8 @@ export function show(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
   if (typeof value === 'string') return JSON.stringify(shorten(value));
-  return shorten(String(value));
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return `a ${typeof value}`;
 }
 
 /** Lays `over` on `under`: maps key by key, anything else is replaced. */

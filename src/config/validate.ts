@@ -170,7 +170,7 @@ function withoutRepeats(problems: readonly Problem[]): Problem[] {
 
 /** Fills in what has no constant default, and puts the listeners in full. */
 function complete(
-  parsed: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+  parsed: Readonly<Record<string, Readonly<Record<string, unknown>> | null>>,
   hostName: string,
 ): Config {
   const { node, broker, titanic, bstar } = parsed;

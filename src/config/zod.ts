@@ -121,7 +121,7 @@ function text(row: Row): z.ZodType {
     case 'secret':
       return base.regex(/^[\x21-\x7e]+$/);
     case 'name':
-      return base.regex(/^\P{C}+$/u);
+      return base.regex(/^[ -~\u00a0-\u2027\u202a-\uffff]+$/);
     default:
       return base.regex(/^[^\0]+$/);
   }
@@ -174,18 +174,21 @@ function rowSchema(row: Row): z.ZodType {
 }
 
 /** The whole configuration. What is absent and has no constant default stays absent. */
-export const CONFIG_SCHEMA: z.ZodType<Record<string, Record<string, unknown>>> = z.strictObject(
-  Object.fromEntries(
-    Object.entries(SECTIONS).map(([name, section]) => [
-      name,
-      z
-        .strictObject(
-          Object.fromEntries(
-            Object.entries(section.keys).map(([key, row]) => [key, rowSchema(row)]),
-          ),
-        )
-        .prefault({})
-        .meta({ description: section.about }),
-    ]),
-  ),
-);
+export const CONFIG_SCHEMA: z.ZodType<Record<string, Record<string, unknown> | null>> =
+  z.strictObject(
+    Object.fromEntries(
+      Object.entries(SECTIONS).map(([name, section]) => [
+        name,
+        z
+          .strictObject(
+            Object.fromEntries(
+              Object.entries(section.keys).map(([key, row]) => [key, rowSchema(row)]),
+            ),
+          )
+          // `broker:` with all its keys commented out.
+          .nullable()
+          .prefault({})
+          .meta({ description: section.about }),
+      ]),
+    ),
+  );

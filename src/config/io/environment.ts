@@ -1,14 +1,6 @@
+import { LEVEL, PREFIX, variableName } from '../text.js';
 import type { Source } from '../tree.js';
 import { assign, SETTABLE, type Assignment } from './paths.js';
-
-const PREFIX = 'MAJORDOMO_';
-const LEVEL = '__';
-
-/** `['broker', 'heartbeatIntervalMs']` → `MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS`. */
-export function variableName(path: readonly string[]): string {
-  const levels = path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
-  return PREFIX + levels.join(LEVEL);
-}
 
 const PATHS: ReadonlyMap<string, readonly string[]> = new Map(
   SETTABLE.map((path) => [variableName(path), path]),

@@ -1,0 +1,75 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { load } from './support.js';
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const DAY_MS = 86_400_000;
+
+/** The table of the contract; `broker.transport` is the one engine of this version. */
+const TABLE = {
+  node: { name: 'here', dataDir: './data' },
+  broker: {
+    listen: [
+      { endpoint: 'tcp://127.0.0.1:5555', allow: ['client', 'worker'], transport: 'libzmq' },
+    ],
+    transport: 'libzmq',
+    heartbeatIntervalMs: 2500,
+    heartbeatLiveness: 3,
+    requestTtlMs: 60_000,
+    busyTimeoutMs: 600_000,
+    maxDeliveries: 3,
+  },
+  limits: {
+    messageBytes: 16 * MIB,
+    frames: 256,
+    services: 10_000,
+    workers: 10_000,
+    queuedRequests: 1_000_000,
+    queuedBytes: GIB,
+    outputBytes: 64 * MIB,
+    connections: 10_000,
+    queuedRequestsPerService: 100_000,
+  },
+  titanic: {
+    enabled: true,
+    file: 'titanic.db',
+    replication: 'off',
+    maxAttempts: 10,
+    retryBaseMs: 500,
+    retryMaxMs: 60_000,
+    replyTtlMs: 7 * DAY_MS,
+    requestTtlMs: 7 * DAY_MS,
+    keyTtlMs: DAY_MS,
+    maxInFlight: 1000,
+    maxOpen: 10_000_000,
+    maxBytes: 64 * GIB,
+  },
+  bstar: {
+    role: 'standalone',
+    pair: 'default',
+    listen: null,
+    peer: null,
+    heartbeatIntervalMs: 1000,
+    curve: null,
+  },
+  http: { listen: '127.0.0.1:5580', token: null },
+  log: { level: 'info', format: 'auto' },
+  shutdown: { graceMs: 10_000 },
+};
+
+describe('the defaults', () => {
+  it('are those of the contract, every key and no other', () => {
+    expect(load({}).config).toEqual(TABLE);
+  });
+
+  it('hold for an empty file, for one of comments, and for sections without keys', () => {
+    for (const text of ['', '# nothing\n', '---\n', '{}', 'broker:\nlimits:\n  # frames: 1\n']) {
+      expect(load({ text }).config).toEqual(TABLE);
+    }
+  });
+
+  it('cause no warning', () => {
+    expect(load({}).warnings).toEqual([]);
+  });
+});

@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { diff } from '../../../src/config/diff.js';
+import { explain, MASK } from '../../../src/config/explain.js';
+import { SECTIONS } from '../../../src/config/schema.js';
+import { load } from './support.js';
+
+describe('explain', () => {
+  const loaded = load({
+    text: 'broker:\n  maxDeliveries: 5\nhttp:\n  token: sixteen-letters-or-more\n',
+    environment: { MAJORDOMO_LIMITS__FRAMES: '99' },
+    sets: ['log.level=warn', 'broker.listen=tcp://*:1'],
+  });
+  const byKey = new Map(explain(loaded).map((one) => [one.key, one]));
+
+  it('tells of every key where its value came from', () => {
+    expect(byKey.get('broker.maxDeliveries')).toMatchObject({ value: 5, source: 'file' });
+    expect(byKey.get('broker.maxDeliveries')?.place).toMatch(/majordomo\.yaml:2:18$/);
+    expect(byKey.get('limits.frames')).toEqual({
+      key: 'limits.frames',
+      value: 99,
+      source: 'environment',
+      place: 'environment MAJORDOMO_LIMITS__FRAMES',
+    });
+    expect(byKey.get('log.level')).toMatchObject({ source: 'set', place: '--set #1' });
+    expect(byKey.get('broker.listen')).toMatchObject({
+      value: [{ endpoint: 'tcp://*:1', allow: ['client', 'worker'], transport: 'libzmq' }],
+      place: '--set #2',
+    });
+    expect(byKey.get('node.name')).toEqual({
+      key: 'node.name',
+      value: 'here',
+      source: 'default',
+      place: null,
+    });
+    const keys = Object.entries(SECTIONS).flatMap(([section, { keys: rows }]) =>
+      Object.keys(rows).map((key) => `${section}.${key}`),
+    );
+    expect([...byKey.keys()]).toEqual(keys);
+  });
+
+  it('masks secrets', () => {
+    expect(byKey.get('http.token')?.value).toBe(MASK);
+    expect(JSON.stringify(explain(loaded))).not.toContain('sixteen');
+  });
+});
+
+describe('what this version does not serve', () => {
+  it('is a warning by name for each key that was set, unless it switches the feature off', () => {
+    const warned = (...sets: string[]): string[] =>
+      load({ sets }).warnings.map(({ place, path, message }) => `${place}: ${path} ${message}`);
+    expect(warned('titanic.maxOpen=5', 'http.listen=127.0.0.1:1', 'bstar.pair=x')).toEqual([
+      '--set #1: titanic.maxOpen has no effect in this version',
+      '--set #3: bstar.pair has no effect in this version',
+      '--set #2: http.listen has no effect in this version',
+    ]);
+    expect(warned('titanic.enabled=true')).toHaveLength(1);
+    expect(
+      warned('titanic.enabled=false', 'titanic.replication=off', 'bstar.role=standalone'),
+    ).toEqual([]);
+    expect(warned('http.listen=off', 'bstar.peer=null', 'broker.maxDeliveries=2')).toEqual([]);
+  });
+});
+
+describe('diff, for SIGHUP', () => {
+  it('parts what can be applied at once (log level, limits) from what needs a restart', () => {
+    const before = load({}).config;
+    const after = load({
+      sets: ['log.level=debug', 'limits.workers=5', 'log.format=json', 'broker.listen=tcp://*:1'],
+    }).config;
+    const { live, restart } = diff(before, after);
+    expect(live).toEqual([
+      { key: 'limits.workers', from: 10_000, to: 5 },
+      { key: 'log.level', from: 'info', to: 'debug' },
+    ]);
+    expect(restart.map(({ key }) => key)).toEqual(['broker.listen', 'log.format']);
+    expect(diff(before, load({}).config)).toEqual({ live: [], restart: [] });
+  });
+
+  it('has every limit among the live ones, and masks secrets', () => {
+    expect(Object.values(SECTIONS['limits']?.keys ?? {}).every(({ live }) => live)).toBe(true);
+    const { restart } = diff(
+      load({}).config,
+      load({ sets: ['http.token=sixteen-letters-or-more'] }).config,
+    );
+    expect(restart).toEqual([{ key: 'http.token', from: null, to: MASK }]);
+  });
+});

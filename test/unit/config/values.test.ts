@@ -1,0 +1,171 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { collide, parseDialEndpoint, parseEndpoint } from '../../../src/config/endpoint.js';
+import { editDistance, nearestName } from '../../../src/config/nearest.js';
+import { SECTIONS } from '../../../src/config/schema.js';
+import { formatSize, parseSize } from '../../../src/config/size.js';
+import { bound } from '../../../src/config/zod.js';
+import { load, problemsOf } from './support.js';
+
+describe('a size', () => {
+  it('is an integer of bytes, or one with KiB, MiB, GiB or TiB', () => {
+    expect([0, 4096, '4096', '64KiB', '16 MiB', '1GiB', '2TiB'].map(parseSize)).toEqual([
+      0,
+      4096,
+      4096,
+      65_536,
+      16_777_216,
+      2 ** 30,
+      2 ** 41,
+    ]);
+    for (const wrong of ['', '16MB', '500kB', '1.5GiB', '-1', '1 B', ' 1', '0x10', '9999TiBs']) {
+      expect(parseSize(wrong)).toBeNull();
+    }
+    for (const wrong of [-1, 1.5, NaN, Infinity, 2 ** 53]) expect(parseSize(wrong)).toBeNull();
+    expect(parseSize('999999999999999TiB')).toBeNull();
+  });
+
+  it('is shown in the largest unit that is exact', () => {
+    expect([1, 1024, 16_777_216, 2 ** 40, 1025].map(formatSize)).toEqual([
+      '1',
+      '1KiB',
+      '16MiB',
+      '1TiB',
+      '1025',
+    ]);
+  });
+});
+
+describe('an endpoint', () => {
+  const good = [
+    'tcp://127.0.0.1:5555',
+    'tcp://*:5555',
+    'tcp://*:*',
+    'tcp://0.0.0.0:0',
+    'tcp://[::1]:65535',
+    'tcp://[fe80::1%eth0]:1',
+    'tcp://broker-1.example.org:1',
+    'tcp://eth0:1',
+    'ipc:///run/majordomo.sock',
+    'ipc://@abstract',
+    `ipc://${'a'.repeat(107)}`,
+  ];
+  const bad = [
+    '',
+    'tcp://',
+    'tcp://:1',
+    'tcp://h',
+    'tcp://h:',
+    'tcp://h:65536',
+    'tcp://h:-1',
+    'tcp://h:1x',
+    'tcp://::1:1',
+    'tcp://[::1',
+    'tcp://[1:2]:1',
+    'tcp://256.0.0.1:1',
+    'tcp://1.2.3:1',
+    'tcp://1.2.3.4.5:1',
+    'tcp://a b:1',
+    'tcp://a..b:1',
+    'inproc://a',
+    'udp://h:1',
+    'TCP://h:1',
+    'ipc://',
+    'ipc://*',
+    `ipc://${'a'.repeat(108)}`,
+    `ipc://${'ä'.repeat(54)}`,
+    'ipc://a\0b',
+  ];
+
+  it.each(good)('may be %s', (text) => {
+    expect(parseEndpoint(text)).toMatchObject({ ok: true });
+  });
+
+  it.each(bad)('may not be %j', (text) => {
+    expect(parseEndpoint(text)).toMatchObject({ ok: false });
+  });
+
+  it('without a scheme is told the one that was meant', () => {
+    expect(parseEndpoint('127.0.0.1:5555')).toEqual({
+      ok: false,
+      why: 'it does not begin with tcp:// or ipc://; did you mean tcp://127.0.0.1:5555',
+    });
+  });
+
+  it('that is dialled needs a host and a port', () => {
+    for (const text of ['tcp://*:1', 'tcp://h:0', 'tcp://h:*']) {
+      expect(parseDialEndpoint(text).ok).toBe(false);
+    }
+    expect(parseDialEndpoint('ipc://a').ok).toBe(true);
+  });
+
+  it('collides with what binds the same port on the same interface', () => {
+    const clash = (left: string, right: string): boolean => {
+      const [a, b] = [parseEndpoint(left), parseEndpoint(right)];
+      return a.ok && b.ok && collide(a.value, b.value);
+    };
+    expect(clash('tcp://h:1', 'tcp://H:1')).toBe(true);
+    expect(clash('tcp://0.0.0.0:1', 'tcp://h:1')).toBe(true);
+    expect(clash('tcp://h:1', 'tcp://h:2')).toBe(false);
+    expect(clash('tcp://a:1', 'tcp://b:1')).toBe(false);
+    expect(clash('tcp://h:0', 'tcp://h:0')).toBe(false);
+    expect(clash('tcp://h:1', 'ipc://h:1')).toBe(false);
+  });
+});
+
+describe('the nearest name', () => {
+  it('is found by edit distance, and by words where much was left out', () => {
+    const known = ['heartbeatIntervalMs', 'heartbeatLiveness', 'requestTtlMs'];
+    expect(nearestName('heartbeetintervalms', known)).toBe('heartbeatIntervalMs');
+    expect(nearestName('heartbeatMs', known)).toBe('heartbeatIntervalMs');
+    expect(nearestName('completelyElse', known)).toBeNull();
+    expect(nearestName('', known)).toBeNull();
+    expect(nearestName('x'.repeat(1000), known)).toBeNull();
+  });
+
+  it('counts insertions, deletions, replacements and swaps', () => {
+    expect(editDistance('abc', 'abc')).toBe(0);
+    expect(editDistance('', 'abc')).toBe(3);
+    expect(editDistance('abc', 'acb')).toBe(1);
+    expect(editDistance('kitten', 'sitting')).toBe(3);
+  });
+});
+
+describe('every key with a range', () => {
+  const rows = Object.entries(SECTIONS).flatMap(([section, { keys }]) =>
+    Object.entries(keys)
+      .filter(([, row]) => ['durationMs', 'count', 'size'].includes(row.kind))
+      .map(([key, row]) => [`${section}.${key}`, row] as const),
+  );
+
+  it.each(rows)('%s takes its bounds and refuses what is beyond', (path, row) => {
+    const [min, max] = [bound(row.min), bound(row.max)];
+    const about = (value: number): string[] =>
+      problemsOf({ sets: [`${path}=${value}`] }).filter((line) => line.includes('expected'));
+    expect([about(min), about(max)]).toEqual([[], []]);
+    expect([about(min - 1), about(max + 1)]).toEqual([
+      [expect.stringContaining(path)],
+      [expect.stringContaining(path)],
+    ]);
+    expect(row.default).not.toBeNull();
+  });
+});
+
+describe('listeners', () => {
+  it('are a list in the effective configuration, however they were written', () => {
+    const all = { allow: ['client', 'worker'], transport: 'libzmq' };
+    const listen = (value: string): unknown =>
+      load({ sets: [`broker.listen=${value}`] }).config.broker.listen;
+    expect(listen('tcp://*:1')).toEqual([{ endpoint: 'tcp://*:1', ...all }]);
+    expect(listen('[tcp://*:1, ipc://a]')).toEqual([
+      { endpoint: 'tcp://*:1', ...all },
+      { endpoint: 'ipc://a', ...all },
+    ]);
+    expect(listen('[{endpoint: tcp://*:1, allow: [worker]}, ipc://a]')).toEqual([
+      { endpoint: 'tcp://*:1', allow: ['worker'], transport: 'libzmq' },
+      { endpoint: 'ipc://a', ...all },
+    ]);
+    expect(problemsOf({ sets: ['broker.listen=[]'] })).toHaveLength(1);
+    expect(problemsOf({ sets: ['broker.listen={endpoint: tcp://*:1}'] })).toHaveLength(1);
+  });
+});
