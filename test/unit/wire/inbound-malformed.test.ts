@@ -151,6 +151,18 @@ describe('A header', () => {
       }
     }
   });
+
+  it.each(['MDPW01', 'MDPW02'])(
+    'of a worker, %s, is not helped by ids like commands (D24)',
+    (header) => {
+      for (const id of ['\x01', '\x03', '\x04', '\x05', '\x06', '\x07']) {
+        for (const envelope of [[id], ['a', id], ['a', 'b', id, TOKEN], ['a', id, TOKEN]]) {
+          expectMalformed([...envelope, '', header], 'worker');
+          expectMalformed([...envelope, '', header, '\x04', TOKEN, '', 'b'], 'worker');
+        }
+      }
+    },
+  );
 });
 
 describe('A command', () => {
