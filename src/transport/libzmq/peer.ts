@@ -1,0 +1,65 @@
+import type { PeerId, PeerInfo } from '../port.js';
+import { Outbox } from './outbox.js';
+import type { MarkedRouter } from './sockets.js';
+
+/** One ROUTER socket, which is one listener, and the peers that it knows by their routing ids. */
+export interface Listening {
+  readonly socket: MarkedRouter;
+  readonly index: number;
+  readonly known: Map<string, RouterPeer>;
+}
+
+/** Told when the fate of a message that libzmq was given is known. */
+export interface Outcome {
+  sent(peer: RouterPeer): void;
+  failed(peer: RouterPeer, error: unknown): void;
+}
+
+/** One peer of a ROUTER, and the output that libzmq has not taken yet. */
+export class RouterPeer {
+  readonly id: PeerId;
+  readonly info: PeerInfo;
+  readonly outbox: Outbox;
+  readonly listening: Listening;
+  /** Under which the listener knows it. */
+  readonly key: string;
+  /** Written to since the last flush. */
+  dirty = false;
+  /** libzmq was given a message and has not said yet what became of it. */
+  sending = false;
+  /** libzmq's own queue for this peer is full: the timer tries again. */
+  blocked = false;
+  gone = false;
+  /** `full` was told, `drained` not yet. */
+  toldFull = false;
+  // Made once: sending costs no closure per message.
+  readonly #sent: () => void;
+  readonly #failed: (error: unknown) => void;
+
+  constructor(
+    id: PeerId,
+    info: PeerInfo,
+    key: string,
+    listening: Listening,
+    outputBytesMax: number,
+    outcome: Outcome,
+  ) {
+    this.id = id;
+    this.info = info;
+    this.key = key;
+    this.listening = listening;
+    this.outbox = new Outbox([info.routingId], outputBytesMax);
+    this.#sent = () => {
+      outcome.sent(this);
+    };
+    this.#failed = (error) => {
+      outcome.failed(this, error);
+    };
+  }
+
+  /** Gives libzmq one whole message; with `sendTimeout: 0` it takes all of it or nothing. */
+  send(message: Buffer[]): void {
+    this.sending = true;
+    this.listening.socket.send(message).then(this.#sent, this.#failed);
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * The transport port on libzmq's ROUTER.
+ *
+ * What libzmq cannot do, and what is therefore different from a transport that owns its
+ * connections:
+ * - A peer is known from its first message on (`connected`), not from its handshake.
+ * - `disconnected` comes at once only where libzmq has its draft option DISCONNECT_MSG
+ *   (`reportsDisconnects`); else when something is sent to the peer, or never: then a routing id
+ *   that fell silent stays known, about 1 KiB each.
+ * - `disconnect` forgets the peer; its connection stays open, and its next message makes it a new
+ *   peer.
+ * - Beside `outputBytesMax` libzmq holds up to `PIPE_MESSAGES_MAX` messages for each peer.
+ * - `messageBytesMax` is kept per frame by libzmq (it ends the connection) and per message here,
+ *   after libzmq has read all of it (`oversized`).
+ * - A peer that comes back under a routing id of its own before the end of its last connection was
+ *   read is turned away by libzmq (no hand-over: anybody could take anybody's routing id).
+ */
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+import { codeOf } from '../../core/errors.js';
+import { monotonicMs } from '../../core/clock.js';
+import { Frames } from '../../core/frames.js';
+import type { PeerNumbers } from '../peer-numbers.js';
+import type { PeerId, Transport, TransportEvents, TransportLimits } from '../port.js';
+import { closeAndReap, waitUntil } from './closing.js';
+import { bindError, checkBound, needsIpv6 } from './endpoints.js';
+import type { Listening } from './peer.js';
+import { RouterPeer } from './peer.js';
+import { Sender } from './sender.js';
+import { MarkedRouter } from './sockets.js';
+
+/** Messages that libzmq holds per peer and direction, beside what waits here and in the kernel. */
+const PIPE_MESSAGES_MAX = 100;
+/** A connection that has not shaken hands by then is closed: half-open ones are bounded in time. */
+const HANDSHAKE_MS_MAX = 2000;
+const BACKLOG = 1024;
+/** A peer whose machine vanished without a word is given up after about 90 s of silence. */
+const KEEPALIVE = {
+  tcpKeepalive: 1,
+  tcpKeepaliveIdle: 60,
+  tcpKeepaliveInterval: 10,
+  tcpKeepaliveCount: 3,
+} as const;
+/** Messages read before timers and other sockets get their turn. */
+const MESSAGES_PER_TURN = 256;
+const MARKER_BYTES = 32;
+/** Routing ids that libzmq makes: a zero byte and a number of four bytes. */
+const MADE_ROUTING_ID_BYTES = 5;
+
+export interface LibzmqListener {
+  /** Where to listen: `tcp://HOST:PORT` (0 or `*`: any free port) or `ipc://PATH`. */
+  readonly endpoint: string;
+  /** `PeerInfo.listener` of the peers that come in through it. */
+  readonly index: number;
+}
+
+export interface LibzmqRouterOptions {
+  readonly listeners: readonly LibzmqListener[];
+  readonly limits: TransportLimits;
+  readonly peers: PeerNumbers;
+  /** Told from the next turn of the event loop on, never within the call that opens. */
+  readonly events: TransportEvents;
+}
+
+export interface OpenedRouter {
+  readonly transport: Transport;
+  /** What is listened on, ports filled in, in the order of the listeners. */
+  readonly endpoints: readonly string[];
+  /** False: the end of a connection is noticed only when something is sent to the peer. */
+  readonly reportsDisconnects: boolean;
+}
+
+/**
+ * Listens on one ROUTER per listener.
+ * Throws `ERR_MDP_ENDPOINT_IN_USE` or `ERR_MDP_ENDPOINT`, naming the endpoint; nothing stays open.
+ */
+export async function openLibzmqRouter(options: LibzmqRouterOptions): Promise<OpenedRouter> {
+  const router = new LibzmqRouter(options);
+  try {
+    const endpoints: string[] = [];
+    for (const listener of options.listeners) endpoints.push(await router.listen(listener));
+    return { transport: router, endpoints, reportsDisconnects: router.reportsDisconnects };
+  } catch (error) {
+    await router.close(0);
+    throw error;
+  }
+}
+
+class LibzmqRouter implements Transport {
+  readonly #limits: TransportLimits;
+  readonly #numbers: PeerNumbers;
+  readonly #events: TransportEvents;
+  readonly #sender: Sender;
+  readonly #sockets: MarkedRouter[] = [];
+  readonly #peers: (RouterPeer | undefined)[] = [];
+  readonly #frames = new Frames();
+  /** Never leaves the process, so no peer can send it: only libzmq says that a peer is gone. */
+  readonly #marker = randomBytes(MARKER_BYTES);
+  /** Events that arose inside a call of the machine's, told after it. */
+  #later: (() => void)[] = [];
+  #closing: Promise<void> | undefined;
+  reportsDisconnects = true;
+
+  constructor(options: LibzmqRouterOptions) {
+    this.#limits = options.limits;
+    this.#numbers = options.peers;
+    this.#events = options.events;
+    this.#sender = new Sender({
+      drained: (peer) => {
+        this.#drained(peer);
+      },
+      gone: (peer) => {
+        this.#forget(peer);
+      },
+    });
+  }
+
+  async listen(listener: LibzmqListener): Promise<string> {
+    const { endpoint, index } = listener;
+    await checkBound(endpoint);
+    const socket = new MarkedRouter({
+      mandatory: true,
+      sendTimeout: 0,
+      linger: 0,
+      sendHighWaterMark: PIPE_MESSAGES_MAX,
+      receiveHighWaterMark: PIPE_MESSAGES_MAX,
+      maxMessageSize: this.#limits.messageBytesMax,
+      handshakeInterval: HANDSHAKE_MS_MAX,
+      backlog: BACKLOG,
+      ipv6: needsIpv6(endpoint),
+      ...KEEPALIVE,
+    });
+    this.#sockets.push(socket);
+    this.reportsDisconnects = socket.markDisconnects(this.#marker) && this.reportsDisconnects;
+    try {
+      await socket.bind(endpoint);
+    } catch (error) {
+      throw bindError(endpoint, error);
+    }
+    const bound = socket.lastEndpoint ?? endpoint;
+    // A handler that throws is a bug of this program: it goes out as an unhandled rejection.
+    void this.#read({ socket, index, known: new Map() });
+    return bound;
+  }
+
+  write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    const to = this.#peers[peer];
+    if (to === undefined) return;
+    to.outbox.write(bytes, start, end, more);
+    this.#wrote(to);
+  }
+
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void {
+    const to = this.#peers[peer];
+    if (to === undefined) return;
+    to.outbox.writePacked(packed, start, end);
+    this.#wrote(to);
+  }
+
+  flush(): void {
+    this.#sender.flush();
+  }
+
+  disconnect(peer: PeerId): void {
+    const found = this.#peers[peer];
+    if (found !== undefined) this.#forget(found);
+  }
+
+  close(lingerMs: number): Promise<void> {
+    this.#closing ??= this.#close(lingerMs);
+    return this.#closing;
+  }
+
+  async #close(lingerMs: number): Promise<void> {
+    const deadlineMs = monotonicMs() + lingerMs;
+    this.flush();
+    await waitUntil(() => this.#peers.every((peer) => peer?.outbox.empty ?? true), deadlineMs);
+    this.#sender.stop();
+    this.#later = [];
+    for (const peer of this.#peers) if (peer !== undefined) peer.gone = true;
+    this.#peers.length = 0;
+    const restMs = Math.max(0, deadlineMs - monotonicMs());
+    await Promise.all(this.#sockets.map((socket) => closeAndReap(socket, restMs)));
+  }
+
+  async #read(from: Listening): Promise<void> {
+    await turn();
+    for (let read = 1; this.#closing === undefined; read++) {
+      let parts: Buffer[];
+      try {
+        parts = await from.socket.receive();
+      } catch (error) {
+        if (from.socket.closed) return;
+        if (codeOf(error) === 'EAGAIN') continue;
+        throw error;
+      }
+      if (this.#isClosing()) return;
+      this.#received(from, parts);
+      if (read % MESSAGES_PER_TURN === 0) await turn();
+    }
+  }
+
+  /** Asked anew after each wait. */
+  #isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  #received(from: Listening, parts: readonly Buffer[]): void {
+    const routingId = parts[0];
+    if (routingId === undefined) return;
+    const key = routingId.toString('latin1');
+    const peer = from.known.get(key);
+    const marker = parts[1];
+    if (parts.length === 2 && marker !== undefined && marker.equals(this.#marker)) {
+      if (peer !== undefined) this.#forget(peer);
+      this.#tellLater();
+      return;
+    }
+    this.#deliver(peer ?? this.#meet(from, key, routingId), parts);
+  }
+
+  #meet(from: Listening, key: string, routingId: Buffer): RouterPeer {
+    // The end of the routing id's last owner is told before its next one.
+    this.#tellLater();
+    const ownRoutingId = routingId.length !== MADE_ROUTING_ID_BYTES || routingId[0] !== 0;
+    const info = { listener: from.index, routingId, ownRoutingId };
+    const outputBytesMax = this.#limits.outputBytesMax;
+    const id = this.#numbers.take();
+    const peer = new RouterPeer(id, info, key, from, outputBytesMax, this.#sender);
+    from.known.set(key, peer);
+    this.#peers[id] = peer;
+    this.#events.connected(id, info);
+    return peer;
+  }
+
+  #deliver(peer: RouterPeer, parts: readonly Buffer[]): void {
+    // `connected` may have been answered by `disconnect`.
+    if (peer.gone) return;
+    const { framesMax, messageBytesMax } = this.#limits;
+    const frames = this.#frames;
+    frames.clear();
+    let bytes = 0;
+    for (let index = 1; index < parts.length && index <= framesMax; index++) {
+      const part = parts[index];
+      if (part === undefined) break;
+      bytes += part.length;
+      frames.push(part, 0, part.length);
+    }
+    if (parts.length - 1 > framesMax || bytes > messageBytesMax) this.#events.oversized(peer.id);
+    else this.#events.message(peer.id, frames);
+  }
+
+  #wrote(peer: RouterPeer): void {
+    this.#sender.wrote(peer);
+    if (!peer.outbox.full || peer.toldFull) return;
+    peer.toldFull = true;
+    this.#tell(() => {
+      if (!peer.gone) this.#events.full(peer.id);
+    });
+  }
+
+  #drained(peer: RouterPeer): void {
+    peer.outbox.reopen();
+    peer.toldFull = false;
+    this.#tell(() => {
+      if (!peer.gone) this.#events.drained(peer.id);
+    });
+  }
+
+  #forget(peer: RouterPeer): void {
+    if (peer.gone) return;
+    peer.gone = true;
+    peer.outbox.clear();
+    this.#sender.forget(peer);
+    peer.listening.known.delete(peer.key);
+    this.#peers[peer.id] = undefined;
+    this.#tell(() => {
+      // Only now: until it is told, the machine knows the old peer by this number.
+      this.#numbers.release(peer.id);
+      this.#events.disconnected(peer.id);
+    });
+  }
+
+  /** Puts an event off until the call of the machine's that we may be in has returned. */
+  #tell(event: () => void): void {
+    this.#later.push(event);
+    if (this.#later.length > 1) return;
+    queueMicrotask(() => {
+      this.#tellLater();
+    });
+  }
+
+  #tellLater(): void {
+    for (let event = this.#later.shift(); event !== undefined; event = this.#later.shift()) event();
+  }
+}
