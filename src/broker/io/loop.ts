@@ -1,0 +1,126 @@
+/**
+ * The shell around the broker machine. A turn: what the transport has read goes into the machine as
+ * it comes; then, once, everything that is due; then the transport writes once per connection.
+ */
+import { monotonicMs } from '../../core/clock.js';
+import type { Frames } from '../../core/frames.js';
+import type { PeerId, PeerInfo, Transport, TransportEvents } from '../../transport/port.js';
+import type { Broker } from '../broker.js';
+
+/** Node's timers take no more; the loop is then woken early and waits again. */
+const TIMER_MS_MAX = 60_000;
+
+export class BrokerLoop implements TransportEvents {
+  readonly #broker: Broker;
+  #transport: Transport | null = null;
+  #now = monotonicMs();
+  #turnDue = false;
+  #timer: NodeJS.Timeout | null = null;
+  #timerAt = Infinity;
+  /** Called at the end of each turn while draining. */
+  #afterTurn: (() => void) | null = null;
+
+  constructor(broker: Broker) {
+    this.#broker = broker;
+  }
+
+  /** The transport whose events come here; its output is flushed once per turn. */
+  attach(transport: Transport): void {
+    this.#transport = transport;
+    this.#schedule();
+  }
+
+  connected(peer: PeerId, info: PeerInfo): void {
+    this.#schedule();
+    this.#broker.connected(peer, info);
+  }
+
+  message(peer: PeerId, frames: Frames): void {
+    this.#schedule();
+    this.#broker.message(peer, frames, this.#now);
+  }
+
+  oversized(peer: PeerId): void {
+    this.#schedule();
+    this.#broker.oversized(peer, this.#now);
+  }
+
+  full(peer: PeerId): void {
+    this.#schedule();
+    this.#broker.full(peer);
+  }
+
+  drained(peer: PeerId): void {
+    this.#schedule();
+    this.#broker.drained(peer);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.#schedule();
+    this.#broker.disconnected(peer, this.#now);
+  }
+
+  /**
+   * Lets requests at workers finish, for at most `graceMs`, and tells all workers DISCONNECT.
+   * Resolves when the last output was handed to the transport.
+   */
+  async drain(graceMs: number): Promise<void> {
+    const until = monotonicMs() + graceMs;
+    await new Promise<void>((resolve) => {
+      const grace = setTimeout(resolve, graceMs);
+      this.#afterTurn = () => {
+        const { requests } = this.#broker.load;
+        if (requests > 0 && monotonicMs() < until) return;
+        clearTimeout(grace);
+        resolve();
+      };
+      this.#schedule();
+      this.#broker.drain(this.#now);
+    });
+    this.#afterTurn = null;
+    this.#broker.stop(monotonicMs());
+    this.#transport?.flush();
+    this.stop();
+  }
+
+  /** No more turns. */
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#transport = null;
+  }
+
+  /** One turn for all that comes before it; its inputs share one reading of the clock. */
+  #schedule(): void {
+    if (this.#turnDue) return;
+    this.#turnDue = true;
+    this.#now = monotonicMs();
+    setImmediate(this.#turn);
+  }
+
+  readonly #turn = (): void => {
+    this.#turnDue = false;
+    if (this.#transport === null) return;
+    this.#now = monotonicMs();
+    const more = this.#broker.run(this.#now);
+    this.#transport.flush();
+    this.#afterTurn?.();
+    if (more) this.#schedule();
+    this.#arm(this.#broker.nextRunAt());
+  };
+
+  /** One timer for everything; it is only set anew when something became due sooner. */
+  #arm(at: number): void {
+    if (at >= this.#timerAt) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timerAt = at;
+    const wait = Math.min(Math.max(at - this.#now, 0), TIMER_MS_MAX);
+    this.#timer = setTimeout(this.#wake, Math.ceil(wait));
+  }
+
+  readonly #wake = (): void => {
+    this.#timer = null;
+    this.#timerAt = Infinity;
+    this.#schedule();
+  };
+}

@@ -1,0 +1,57 @@
+import type { Frames } from '../../core/frames.js';
+import type { Transport } from '../../transport/port.js';
+import type { MdpVersion } from '../../wire/mdp.js';
+import {
+  type ReturnPath,
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../wire/outbound.js';
+import type { BrokerSink } from '../sink.js';
+
+/** Carries the broker's effects out: straight into the peers' output. */
+export class TransportSink implements BrokerSink {
+  #transport: Transport | null = null;
+
+  /** Before this, and after `detach`, effects go nowhere. */
+  attach(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  request(
+    peer: number,
+    version: MdpVersion,
+    token: Buffer,
+    body: Buffer,
+    bodyStart: number,
+    bodyEnd: number,
+  ): void {
+    if (this.#transport === null) return;
+    writeWorkerRequest(this.#transport, peer, version, token, body, bodyStart, bodyEnd);
+  }
+
+  heartbeat(peer: number, version: MdpVersion): void {
+    if (this.#transport !== null) writeWorkerHeartbeat(this.#transport, peer, version);
+  }
+
+  disconnect(peer: number, version: MdpVersion): void {
+    if (this.#transport !== null) writeWorkerDisconnect(this.#transport, peer, version);
+  }
+
+  reply(
+    peer: number,
+    path: ReturnPath,
+    final: boolean,
+    service: Buffer,
+    frames: Frames,
+    from: number,
+  ): void {
+    if (this.#transport === null) return;
+    writeClientReply(this.#transport, peer, path, final, service, frames, from);
+  }
+
+  close(peer: number): void {
+    this.#transport?.disconnect(peer);
+  }
+}

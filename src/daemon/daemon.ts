@@ -1,0 +1,144 @@
+/** Composes one node: configuration → data directory, broker, MMI, transport, log. */
+import { Broker } from '../broker/broker.js';
+import { BrokerLoop } from '../broker/io/loop.js';
+import { TransportSink } from '../broker/io/sink.js';
+import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
+import type { Config } from '../config/config.js';
+import { diff } from '../config/diff.js';
+import { monotonicMs } from '../core/clock.js';
+import { secureRandom } from '../core/random.js';
+import { packageVersion } from '../core/version.js';
+import { Mmi } from '../mmi/mmi.js';
+import { BrokerLog } from '../observe/broker-log.js';
+import type { Log } from '../observe/log.js';
+import { Throttle } from '../observe/throttle.js';
+import { openLibzmqRouter } from '../transport/libzmq/router.js';
+import { PeerNumbers } from '../transport/peer-numbers.js';
+import type { Transport } from '../transport/port.js';
+import type { BrokerStatus } from '../wire/mmi.js';
+import { type DataDir, openDataDir } from './io/data-dir.js';
+
+/** How long the last replies and DISCONNECTs may take to leave. */
+const LINGER_MS = 1000;
+
+export interface Daemon {
+  /** Where it listens, in the order of the configuration, ports filled in. */
+  readonly endpoints: readonly string[];
+  /** Applies what can change while running, and logs what needs a restart. */
+  reconfigure(config: Config): void;
+  /** Drains and closes everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node.
+ * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+ */
+export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
+  const dataDir = openDataDir(config.node.dataDir);
+  try {
+    return await startIn(dataDir, config, log);
+  } catch (error) {
+    dataDir.release();
+    throw error;
+  }
+}
+
+async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daemon> {
+  const startedAt = monotonicMs();
+  const throttle = new Throttle(monotonicMs);
+  const sink = new TransportSink();
+  const options = brokerOptions(config);
+  const broker = new Broker(options, sink, new BrokerLog(log, throttle), secureRandom);
+  let current = config;
+  broker.host(new Mmi((now) => brokerStatus(current, now - startedAt)));
+  const loop = new BrokerLoop(broker);
+  const { transport, endpoints, reportsDisconnects } = await openLibzmqRouter({
+    listeners: config.broker.listen.map(({ endpoint }, index) => ({ endpoint, index })),
+    limits: {
+      messageBytesMax: config.limits.messageBytes,
+      framesMax: config.limits.frames,
+      outputBytesMax: config.limits.outputBytes,
+    },
+    peers: new PeerNumbers(),
+    events: loop,
+  });
+  sink.attach(transport);
+  loop.attach(transport);
+  log.info(
+    { event: 'broker.ready', endpoints, http: null, node: config.node.name, reportsDisconnects },
+    `listening on ${endpoints.join(', ')}`,
+  );
+  return {
+    endpoints,
+    reconfigure: (next) => {
+      reconfigure(current, next, broker, log);
+      current = { ...current, limits: next.limits, log: next.log };
+    },
+    stop: async () => {
+      await stop(broker, loop, transport, current, log);
+      throttle.flush();
+      dataDir.release();
+    },
+  };
+}
+
+async function stop(
+  broker: Broker,
+  loop: BrokerLoop,
+  transport: Transport,
+  config: Config,
+  log: Log,
+): Promise<void> {
+  const { requestsOut, workers } = broker.load;
+  log.info(
+    { event: 'broker.draining', requestsOut, workers, graceMs: config.shutdown.graceMs },
+    `draining: ${requestsOut} requests are at workers`,
+  );
+  await loop.drain(config.shutdown.graceMs);
+  await transport.close(LINGER_MS);
+  log.info({ event: 'broker.stopped' }, 'stopped');
+}
+
+function reconfigure(current: Config, next: Config, broker: Broker, log: Log): void {
+  const { live, restart } = diff(current, next);
+  broker.setLimits(brokerLimits(next));
+  log.setLevel(next.log.level);
+  log.info(
+    { event: 'config.reloaded', applied: live, needRestart: restart },
+    `configuration reread: ${live.length} changes applied, ${restart.length} need a restart`,
+  );
+}
+
+function brokerLimits(config: Config): BrokerLimits {
+  return config.limits;
+}
+
+function brokerOptions(config: Config): BrokerOptions {
+  return {
+    heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
+    heartbeatLiveness: config.broker.heartbeatLiveness,
+    requestTtlMs: config.broker.requestTtlMs,
+    busyTimeoutMs: config.broker.busyTimeoutMs,
+    maxDeliveries: config.broker.maxDeliveries,
+    listeners: config.broker.listen.map(({ allow }) => ({
+      client: allow.includes('client'),
+      worker: allow.includes('worker'),
+    })),
+    limits: brokerLimits(config),
+  };
+}
+
+function brokerStatus(config: Config, uptimeMs: number): BrokerStatus {
+  return {
+    version: packageVersion(),
+    uptimeMs: Math.round(uptimeMs),
+    node: config.node.name,
+    role: config.bstar.role,
+    state: 'active',
+    epoch: 0,
+    limits: { ...config.limits },
+    extensions: ['credit', 'hello'],
+    pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
+  };
+}

@@ -1,0 +1,70 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+import Database from 'better-sqlite3';
+
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+
+/** A data directory that this process, and no other, uses. */
+export interface DataDir {
+  readonly path: string;
+  /** Lets others have it. The end of the process does so, too. */
+  release(): void;
+}
+
+const LOCK_FILE = 'lock';
+const PRIVATE_MODE = 0o700;
+
+/**
+ * Makes the directory if it is absent, and takes an exclusive lock in it. The lock is one that the
+ * kernel releases when the process ends, however it ends: held through SQLite, on a file of its own.
+ * @throws ERR_DATA_DIR_IN_USE if another process has it
+ * @throws ERR_DATA_DIR if it cannot be made or written
+ */
+export function openDataDir(directory: string): DataDir {
+  const path = resolve(directory);
+  try {
+    if (mkdirSync(path, { recursive: true, mode: PRIVATE_MODE }) !== undefined) {
+      chmodSync(path, PRIVATE_MODE);
+    }
+  } catch (error) {
+    throw unusable(path, error);
+  }
+  const lock = take(path);
+  return {
+    path,
+    release: () => {
+      lock.close();
+    },
+  };
+}
+
+function take(path: string): Database.Database {
+  let lock: Database.Database | null = null;
+  try {
+    lock = new Database(join(path, LOCK_FILE), { timeout: 0 });
+    lock.pragma('journal_mode = MEMORY');
+    // Stays open for as long as the process lives.
+    lock.exec('BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock?.close();
+    const code = codeOf(error) ?? '';
+    if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) {
+      throw new MajordomoError(
+        'ERR_DATA_DIR_IN_USE',
+        `${path} is in use by another broker; give each its own node.dataDir`,
+        { cause: error },
+      );
+    }
+    throw unusable(path, error);
+  }
+}
+
+function unusable(path: string, cause: unknown): MajordomoError {
+  return new MajordomoError(
+    'ERR_DATA_DIR',
+    `node.dataDir ${path} cannot be used: ${messageOf(cause)}`,
+    { cause },
+  );
+}

@@ -1,0 +1,106 @@
+/** The life of the process that `majordomo serve` is: signals, exit codes, the last words. */
+import type { Loaded } from '../config/io/load.js';
+import { codeOf, messageOf } from '../core/errors.js';
+import { createLog, type Log } from '../observe/log.js';
+import { type Daemon, startDaemon } from './daemon.js';
+
+const EXIT_UNAVAILABLE = 69;
+const EXIT_INTERNAL = 70;
+const EXIT_DISK = 74;
+const EXIT_CONFIG = 78;
+
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  ERR_MDP_ENDPOINT_IN_USE: EXIT_UNAVAILABLE,
+  ERR_MDP_ENDPOINT: EXIT_UNAVAILABLE,
+  ERR_DATA_DIR_IN_USE: EXIT_UNAVAILABLE,
+  ERR_DATA_DIR: EXIT_DISK,
+  ERR_CONFIG_INVALID: EXIT_CONFIG,
+  ERR_CONFIG_FILE: EXIT_CONFIG,
+};
+
+/** `128 + signal`, for the second one that does not wait for the drain. */
+const EXIT_SIGNALLED = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/**
+ * Runs the daemon until it is told to stop.
+ * @param reload reads the configuration again (SIGHUP)
+ * @param ready called with the endpoints once clients are served
+ * @returns the exit status
+ */
+export async function serve(
+  loaded: Loaded,
+  reload: () => Loaded,
+  ready: (endpoints: readonly string[]) => void,
+): Promise<number> {
+  const { level, format } = loaded.config.log;
+  const log = createLog(level, format, process.stdout.isTTY);
+  dieOnBugs(log);
+  warnOf(loaded, log);
+  let daemon: Daemon;
+  try {
+    daemon = await startDaemon(loaded.config, log);
+  } catch (error) {
+    const code = codeOf(error) ?? 'ERR_INTERNAL';
+    log.fatal({ event: 'broker.failed', code }, messageOf(error));
+    log.flush();
+    process.stderr.write(`majordomo: ${messageOf(error)}\n`);
+    return EXIT_CODES[code] ?? EXIT_INTERNAL;
+  }
+  ready(daemon.endpoints);
+  process.on('SIGHUP', () => {
+    reread(daemon, reload, log);
+  });
+  await toldToStop(log);
+  await daemon.stop();
+  log.flush();
+  return 0;
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+function toldToStop(log: Log): Promise<void> {
+  return new Promise((resolve) => {
+    let told = false;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (told) {
+          log.flush();
+          process.exit(EXIT_SIGNALLED[signal]);
+        }
+        told = true;
+        resolve();
+      });
+    }
+  });
+}
+
+function reread(daemon: Daemon, reload: () => Loaded, log: Log): void {
+  try {
+    const loaded = reload();
+    warnOf(loaded, log);
+    daemon.reconfigure(loaded.config);
+  } catch (error) {
+    log.error(
+      { event: 'config.refused', code: codeOf(error) },
+      `the configuration was not applied: ${messageOf(error)}`,
+    );
+  }
+}
+
+function warnOf(loaded: Loaded, log: Log): void {
+  for (const { place, path, message } of loaded.warnings) {
+    log.warn({ event: 'config.ignored', place, path }, `${path}: ${message}`);
+  }
+}
+
+/** An error that nobody expected is a bug: say all that is known of it, and stop. */
+function dieOnBugs(log: Log): void {
+  const die = (error: unknown): void => {
+    const stack =
+      typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
+    log.fatal({ event: 'broker.crashed', stack }, `internal error: ${messageOf(error)}`);
+    log.flush();
+    process.exit(EXIT_INTERNAL);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+}

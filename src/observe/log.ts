@@ -1,0 +1,75 @@
+/**
+ * The log: one JSON object a line on standard output, or lines for people on a terminal
+ * (contract.md's keys `time`, `level`, `event`, `msg`, and fields).
+ */
+import { destination, type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import pretty from 'pino-pretty';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+export type LogFormat = 'auto' | 'json' | 'pretty';
+
+/** A log line: `event` is stable and of the form `noun.participle`. */
+export type LogFields = Readonly<Record<string, unknown>> & { readonly event: string };
+
+export interface Log {
+  debug(fields: LogFields, text: string): void;
+  info(fields: LogFields, text: string): void;
+  warn(fields: LogFields, text: string): void;
+  error(fields: LogFields, text: string): void;
+  fatal(fields: LogFields, text: string): void;
+  setLevel(level: LogLevel): void;
+  /** Writes out what is buffered, waiting for it. */
+  flush(): void;
+}
+
+/** Lines waiting for a reader of standard output that stalls; beyond it they are dropped. */
+const BUFFERED_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * @param isTerminal whether standard output is one: what `auto` goes by
+ */
+export function createLog(level: LogLevel, format: LogFormat, isTerminal: boolean): Log {
+  const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
+  const out = destination({ dest: 1, sync: false, maxLength: BUFFERED_BYTES_MAX });
+  // A reader that went away must not take the broker down.
+  out.on('error', () => undefined);
+  const stream: DestinationStream = isPretty
+    ? pretty({ destination: out, colorize: isTerminal, ignore: 'event', hideObject: false })
+    : out;
+  const logger: Logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    stream,
+  );
+  return {
+    debug: (fields, text) => {
+      logger.debug(fields, text);
+    },
+    info: (fields, text) => {
+      logger.info(fields, text);
+    },
+    warn: (fields, text) => {
+      logger.warn(fields, text);
+    },
+    error: (fields, text) => {
+      logger.error(fields, text);
+    },
+    fatal: (fields, text) => {
+      logger.fatal(fields, text);
+    },
+    setLevel: (next) => {
+      logger.level = next;
+    },
+    flush: () => {
+      try {
+        out.flushSync();
+      } catch {
+        // Standard output is gone; there is nobody left to tell.
+      }
+    },
+  };
+}

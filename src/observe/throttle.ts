@@ -1,0 +1,83 @@
+/**
+ * At most one line a second for each kind of thing that a peer can provoke, with the number of those
+ * left out. The last of them is told when its second is over, so that no count stays unsaid.
+ */
+import type { LogFields } from './log.js';
+
+type Write = (fields: LogFields, text: string) => void;
+
+interface Kind {
+  /** Monotonic milliseconds until which the kind is silent. */
+  until: number;
+  leftOut: number;
+  last: { readonly write: Write; readonly fields: LogFields; readonly text: string } | null;
+}
+
+const SILENT_MS = 1000;
+/** Kinds told apart at once (names of services are among them); the rest share one. */
+const KINDS_MAX = 256;
+const OTHERS = '(others)';
+
+export class Throttle {
+  readonly #kinds = new Map<string, Kind>();
+  readonly #now: () => number;
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param now monotonic milliseconds */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  write(kind: string, write: Write, fields: LogFields, text: string): void {
+    const now = this.#now();
+    const known = this.#kinds.get(kind) ?? this.#add(kind, now);
+    if (known.until > now) {
+      known.leftOut++;
+      known.last = { write, fields, text };
+      return;
+    }
+    this.#say(known, now, write, fields, text);
+  }
+
+  /** Tells all that was left out. */
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const kind of this.#kinds.values()) this.#sayLast(kind, Infinity);
+    this.#kinds.clear();
+  }
+
+  #add(name: string, now: number): Kind {
+    const key = this.#kinds.size < KINDS_MAX ? name : OTHERS;
+    const kind = this.#kinds.get(key) ?? { until: now, leftOut: 0, last: null };
+    this.#kinds.set(key, kind);
+    this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
+    return kind;
+  }
+
+  #say(kind: Kind, now: number, write: Write, fields: LogFields, text: string): void {
+    write(kind.leftOut > 0 ? { ...fields, leftOut: kind.leftOut } : fields, text);
+    kind.until = now + SILENT_MS;
+    kind.leftOut = 0;
+    kind.last = null;
+  }
+
+  /** The line that is written is one of those left out, so it counts one less. */
+  #sayLast(kind: Kind, now: number): void {
+    const { last } = kind;
+    if (last === null) return;
+    kind.leftOut--;
+    this.#say(kind, now, last.write, last.fields, last.text);
+  }
+
+  readonly #tick = (): void => {
+    this.#timer = null;
+    const now = this.#now();
+    for (const [name, kind] of this.#kinds) {
+      if (kind.until > now) continue;
+      if (kind.last === null) this.#kinds.delete(name);
+      else this.#sayLast(kind, now);
+    }
+    if (this.#kinds.size > 0) this.#timer = setTimeout(this.#tick, SILENT_MS).unref();
+  };
+}
