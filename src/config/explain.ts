@@ -15,7 +15,7 @@ export interface Explained {
 }
 
 /** Stands for a secret. */
-export const MASK = '********';
+const MASK = '********';
 
 /** The value of a key as it may be shown. */
 export function shown(section: string, key: string, value: unknown): unknown {

@@ -1,7 +1,7 @@
 const NAME_CHARACTERS_MAX = 128;
 
 /** Edits (insert, delete, replace, swap of neighbours) that make `right` of `left`. */
-export function editDistance(left: string, right: string): number {
+function editDistance(left: string, right: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let i = 1; i <= left.length; i++) {

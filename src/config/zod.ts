@@ -109,7 +109,7 @@ export const MAP_KEYS: Readonly<Record<'listener' | 'listenerCurve' | 'peerCurve
 };
 
 /** A bound of a row as a number: sizes are written as text there. */
-export function bound(value: number | string | undefined): number {
+function bound(value: number | string | undefined): number {
   return value === undefined ? 0 : (parseSize(value) ?? 0);
 }
 

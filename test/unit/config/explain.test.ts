@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { diff } from '../../../src/config/diff.js';
-import { explain, MASK } from '../../../src/config/explain.js';
+import { explain } from '../../../src/config/explain.js';
 import { SECTIONS } from '../../../src/config/schema.js';
 import { load } from './support.js';
+
+const MASK = '********';
 
 describe('explain', () => {
   const loaded = load({
