@@ -1,0 +1,34 @@
+import { sdkError } from './errors.js';
+
+/** What can be sent: text (as UTF-8), bytes, or several frames of either. */
+export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
+
+/**
+ * The frames of a body. Bytes are not copied: they must not change until the call has settled.
+ * An empty array is one empty frame, since every MDP body has at least one.
+ * @throws ERR_MDP_BODY
+ */
+export function bodyFrames(body: unknown): Uint8Array[] {
+  if (!Array.isArray(body)) return [bodyFrame(body)];
+  const parts: readonly unknown[] = body;
+  return parts.length === 0 ? [Buffer.alloc(0)] : parts.map(bodyFrame);
+}
+
+function bodyFrame(part: unknown): Uint8Array {
+  if (typeof part === 'string') return Buffer.from(part, 'utf8');
+  // `ArrayBuffer.isView` and not `instanceof`: the array may come from another realm.
+  if (ArrayBuffer.isView(part)) {
+    return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
+  }
+  const is = part === null ? 'null' : typeof part;
+  throw sdkError('ERR_MDP_BODY', `a body is a string, bytes, or an array of these, not ${is}`);
+}
+
+/** Bytes that frames take, with something for each, so that empty frames are not free. */
+export function bodyCost(frames: readonly Uint8Array[]): number {
+  let bytes = 0;
+  for (const frame of frames) bytes += frame.length + FRAME_OVERHEAD_BYTES;
+  return bytes;
+}
+
+const FRAME_OVERHEAD_BYTES = 100;

@@ -1,0 +1,34 @@
+/** What the SDK wants to know from the JSON of `mmi.broker`. Total: brokers may answer anything. */
+import type { Frames } from '../core/frames.js';
+
+/** A larger one is not believed: it would raise every time-out. */
+const PAIR_HEARTBEAT_MS_MAX = 60_000;
+
+/**
+ * The pair's heartbeat in milliseconds, 0 for a broker that is no pair or does not know the question,
+ * `null` if there is no status.
+ * @param at index of the status frame
+ */
+export function pairHeartbeatMs(frames: Frames, at: number): number | null {
+  const facts = brokerFacts(frames, at);
+  if (facts === null) return at < frames.count ? 0 : null;
+  const value = 'pairHeartbeatMs' in facts ? facts.pairHeartbeatMs : 0;
+  return typeof value === 'number' && value >= 0 && value <= PAIR_HEARTBEAT_MS_MAX ? value : 0;
+}
+
+/** D23: the broker says that it knows worker credit. */
+export function offersCredit(frames: Frames, at: number): boolean {
+  const facts = brokerFacts(frames, at);
+  if (facts === null || !('extensions' in facts)) return false;
+  return Array.isArray(facts.extensions) && facts.extensions.includes('credit');
+}
+
+function brokerFacts(frames: Frames, at: number): object | null {
+  if (at + 1 >= frames.count || frames.view(at).toString('latin1') !== '200') return null;
+  try {
+    const value: unknown = JSON.parse(frames.view(at + 1).toString('utf8'));
+    return typeof value === 'object' && value !== null ? value : null;
+  } catch {
+    return null;
+  }
+}

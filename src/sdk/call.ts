@@ -1,0 +1,138 @@
+import type { MonotonicMs } from '../core/clock.js';
+import type { MajordomoError } from '../core/errors.js';
+import type { Timed } from './deadlines.js';
+import { sdkError } from './errors.js';
+import type { RequestSettings } from './options.js';
+
+/** Whoever waits for what becomes of a request; exactly one of `done` and `fail` is called, once. */
+export interface CallOwner {
+  /** A PARTIAL, in order. */
+  part(call: Call, frames: Buffer[]): void;
+  done(call: Call, frames: Buffer[]): void;
+  fail(call: Call, error: MajordomoError): void;
+}
+
+/** What a broker said by `mmi.refused` (D11). */
+export interface Refusal {
+  readonly status: string;
+  readonly reason: string;
+}
+
+/**
+ * Where a request is. *waiting*: for a connection; *sent*: for its answer; *resting*: for the end of
+ * a pause after a refusal; *settled*: nothing more happens to it.
+ */
+export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
+
+/** One request and all its sends. */
+export class Call implements Timed {
+  dueMs: MonotonicMs = Infinity;
+  dueQueue = 0;
+
+  readonly id: number;
+  readonly service: string;
+  readonly serviceName: Buffer;
+  readonly body: readonly Uint8Array[];
+  readonly owner: CallOwner;
+  readonly timeoutMs: number;
+  readonly retries: number;
+  /** PARTIALs go to the user as they come, so it is never sent again after the first. */
+  readonly streams: boolean;
+  startedMs: MonotonicMs = 0;
+
+  state: CallState = 'waiting';
+  /** Number of the link that it was sent on last; 0 when that link is gone, or none was. */
+  link = 0;
+  /** Every send has a number, which comes back in the envelope. */
+  attempt = 0;
+  /** Sends that a worker may have seen: those that were not refused. */
+  sends = 0;
+  /** How many messages the link had brought when it was sent. */
+  heardAtSend = 0;
+  refusals = 0;
+  refusal: Refusal | null = null;
+
+  /** Takes the listener off the request's AbortSignal. */
+  unlisten: (() => void) | null = null;
+
+  /** A PARTIAL has come of `partsOf`; parts of another attempt are not mixed with it. */
+  hasParts = false;
+  partsOf = 0;
+  /** Answers to earlier attempts are incomplete: their PARTIALs were thrown away. */
+  oldestAttempt = 0;
+
+  constructor(
+    id: number,
+    service: string,
+    serviceName: Buffer,
+    body: readonly Uint8Array[],
+    streams: boolean,
+    settings: RequestSettings,
+    owner: CallOwner,
+  ) {
+    this.id = id;
+    this.service = service;
+    this.serviceName = serviceName;
+    this.body = body;
+    this.streams = streams;
+    this.timeoutMs = settings.timeoutMs;
+    this.retries = settings.retries;
+    this.owner = owner;
+  }
+
+  get mayBeSent(): boolean {
+    return this.sends <= this.retries && !(this.streams && this.hasParts);
+  }
+
+  /** To be called at each send. */
+  sent(link: number, heard: number): void {
+    this.state = 'sent';
+    this.link = link;
+    this.heardAtSend = heard;
+    this.refusal = null;
+    this.attempt++;
+    this.sends++;
+    if (!this.hasParts) return;
+    this.hasParts = false;
+    this.oldestAttempt = this.attempt;
+  }
+
+  /** True if an answer to `attempt` (modulo `modulus`) is one to use; notes whose parts these are. */
+  accepts(attemptModulo: number, modulus: number, final: boolean): boolean {
+    const attempt =
+      this.attempt - ((((this.attempt - attemptModulo) % modulus) + modulus) % modulus);
+    if (attempt < Math.max(1, this.oldestAttempt)) return false;
+    if (this.hasParts) return attempt === this.partsOf;
+    if (!final) {
+      this.hasParts = true;
+      this.partsOf = attempt;
+    }
+    return true;
+  }
+
+  /** The error of a request whose time is up. */
+  timeoutError(): MajordomoError {
+    const { service, sends } = this;
+    if (this.refusal !== null) return this.refusedError(this.refusal);
+    if (this.streams && this.hasParts) return this.brokenError('no further part came in time');
+    if (sends === 0 && this.attempt === 0) {
+      const text = `no endpoint accepted a connection for the request to '${service}'`;
+      return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
+    }
+    const text = `no answer from '${service}' (sent ${sends} times)`;
+    return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
+  }
+
+  refusedError(refusal: Refusal): MajordomoError {
+    const { status, reason } = refusal;
+    const text = `the broker refused the request to '${this.service}': ${status} ${reason}`;
+    return sdkError('ERR_MDP_REFUSED', text, {
+      details: { status, service: this.service, reason },
+    });
+  }
+
+  brokenError(why: string): MajordomoError {
+    const text = `the stream of '${this.service}' broke: ${why}`;
+    return sdkError('ERR_MDP_STREAM_BROKEN', text, { details: { service: this.service } });
+  }
+}

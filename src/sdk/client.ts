@@ -1,0 +1,401 @@
+/**
+ * The client, `majordomo-broker/client`: asks services of any MDP/0.1 or 0.2 broker, or of a pair.
+ * What it does when brokers are silent, refuse or die: see `lazy-pirate.ts` and `docs/sdk.md`.
+ */
+import { monotonicMs } from '../core/clock.js';
+import type { MajordomoError } from '../core/errors.js';
+import type { Frames } from '../core/frames.js';
+import type { Dial, Link } from '../transport/port.js';
+import { clientRequest, type ClientReply, readClientReply } from '../wire/client-side.js';
+import { EMPTY } from '../wire/mdp.js';
+import { MMI_BROKER, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
+import { BareLinks } from './bare-links.js';
+import { type Body, bodyFrames } from './body.js';
+import { pairHeartbeatMs } from './broker-facts.js';
+import { Call, type CallOwner } from './call.js';
+import type { Courier, CourierSink } from './courier.js';
+import { defaultDial } from './default-dial.js';
+import { sdkError } from './errors.js';
+import { LazyPirate } from './lazy-pirate.js';
+import { endpointError, writeMessage } from './links.js';
+import type { Message, StreamPart } from './message.js';
+import {
+  type ClientOptions,
+  type ClientSettings,
+  clientSettings,
+  type RequestOptions,
+  type RequestSettings,
+  requestSettings,
+  serviceName,
+} from './options.js';
+import { PendingReply } from './pending-reply.js';
+import { ReplyStream } from './reply-stream.js';
+import { Ticker } from './ticker.js';
+
+export { MajordomoError } from '../core/errors.js';
+export type { Dial, Link, LinkEvents } from '../transport/port.js';
+export type { Body } from './body.js';
+export type { SdkErrorCode } from './errors.js';
+export type { ClientOptions, Protocol, RequestOptions } from './options.js';
+
+/** The answer to a request. */
+export type Reply = Message;
+/** One part of a streamed answer. */
+export type Part = StreamPart;
+
+/** What a client has counted since it was made. */
+export interface ClientCounters {
+  /** Messages that were no replies. */
+  malformed: number;
+  /** Replies for which nobody waited any longer, or that came twice. */
+  late: number;
+  /** Sends of a request after its first. */
+  resends: number;
+  /** Links opened after the first. */
+  reopened: number;
+}
+
+/** An endpoint without a connection for so long is passed over, if there is another. */
+const CONNECT_MS = 1000;
+/** The correlation frame: the request's number, then that of its send, modulo 256. */
+const CORRELATION_BYTES = 5;
+const ATTEMPT_MODULUS = 256;
+const ID_MAX = 0xffff_ffff;
+/** The number of this client's own question to the broker. */
+const PROBE_ID = 0;
+const HELLO = Buffer.from(MMI_HELLO);
+const BROKER = Buffer.from(MMI_BROKER);
+const REFUSED = Buffer.from(MMI_REFUSED);
+
+export class Client {
+  readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
+  readonly #settings: ClientSettings;
+  readonly #dial: Dial;
+  readonly #defaults: RequestSettings;
+  readonly #courier: Courier;
+  /** With `envelope: false`, the same courier: it knows which call a link carries. */
+  readonly #bare: BareLinks | null;
+  readonly #links = new Map<number, Link>();
+  readonly #calls = new Map<number, Call>();
+  readonly #closing = new Set<Promise<void>>();
+  readonly #ticker: Ticker;
+  #lastId = 0;
+  #closed = false;
+  #warned = false;
+
+  /** Dials the first endpoint at once. @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+  constructor(options: ClientOptions) {
+    const settings = clientSettings(options);
+    this.#settings = settings;
+    this.#dial = settings.dial ?? defaultDial;
+    this.#defaults = requestSettings(undefined, settings);
+    const sink = this.#sink();
+    const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
+    this.#bare = settings.envelope ? null : new BareLinks(machine, sink);
+    this.#courier = this.#bare ?? new LazyPirate(machine, sink, Math.random);
+    this.#ticker = new Ticker((now) => {
+      this.#courier.tick(now);
+      return this.#courier.nextMs();
+    });
+    this.#courier.start(monotonicMs());
+  }
+
+  /** Requests that wait for an answer. */
+  get outstanding(): number {
+    return this.#calls.size;
+  }
+
+  /**
+   * Asks `service` and waits for its answer. The bytes of `body` are not copied: leave them alone
+   * until the promise settles. If the service streams, the frames of all parts come joined.
+   *
+   * Rejects with ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_ABORTED,
+   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_OPTION or ERR_MDP_BODY.
+   */
+  request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      const bufferBytes = this.#settings.streamBufferBytes;
+      const pending = new PendingReply(resolve, reject, bufferBytes, (call) => {
+        const text = `the parts of the reply passed ${bufferBytes} bytes`;
+        this.#abandon(call);
+        call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details: { service } }));
+      });
+      const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
+      const name = serviceName(service);
+      const frames = bodyFrames(body);
+      const obstacle = this.#obstacle(settings);
+      if (obstacle === null) this.#begin(service, name, frames, false, settings, pending);
+      else reject(obstacle);
+    });
+  }
+
+  /**
+   * Asks `service` and gives the parts of its answer as they come; the last has `final: true`.
+   * Sent at the first `next()`. After a first part it is never sent again: what stops it then is
+   * ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest silence before each part.
+   * @throws ERR_MDP_OPTION, ERR_MDP_BODY; the iterator, whatever `request` rejects with
+   */
+  stream(
+    service: string,
+    body: Body,
+    options?: RequestOptions,
+  ): AsyncIterableIterator<Part, undefined> {
+    const name = serviceName(service);
+    const frames = bodyFrames(body);
+    const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
+    const source = {
+      obstacle: () => this.#obstacle(settings),
+      begin: (owner: CallOwner) => this.#begin(service, name, frames, true, settings, owner),
+      abandon: (call: Call) => {
+        this.#abandon(call);
+      },
+    };
+    return new ReplyStream(source, this.#settings.streamBufferBytes);
+  }
+
+  /** Rejects what is outstanding with ERR_MDP_CLOSED, and closes the connections. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#ticker.stop();
+    for (const call of [...this.#calls.values()]) {
+      this.#release(call);
+      call.owner.fail(call, sdkError('ERR_MDP_CLOSED', 'the client was closed'));
+    }
+    for (const link of [...this.#links.keys()]) this.#closeLink(link);
+    await Promise.all(this.#closing);
+  }
+
+  /** Why no request can be sent now. */
+  #obstacle({ signal }: RequestSettings): MajordomoError | null {
+    if (this.#closed) return sdkError('ERR_MDP_CLOSED', 'the client was closed');
+    if (signal?.aborted === true) return abortedError(signal);
+    if (this.#calls.size < this.#settings.maxOutstanding) return null;
+    return sdkError('ERR_MDP_LIMIT', `${this.#calls.size} requests are outstanding`);
+  }
+
+  #requestSettings(options: RequestOptions): RequestSettings {
+    return requestSettings(options, this.#settings);
+  }
+
+  #begin(
+    service: string,
+    name: Buffer,
+    body: readonly Uint8Array[],
+    streams: boolean,
+    settings: RequestSettings,
+    owner: CallOwner,
+  ): Call {
+    const { signal } = settings;
+    const call = new Call(this.#nextId(), service, name, body, streams, settings, owner);
+    if (signal !== undefined) this.#heed(signal, call);
+    this.#calls.set(call.id, call);
+    this.#courier.add(call, monotonicMs());
+    this.#wake();
+    return call;
+  }
+
+  #nextId(): number {
+    do this.#lastId = this.#lastId === ID_MAX ? 1 : this.#lastId + 1;
+    while (this.#calls.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #heed(signal: AbortSignal, call: Call): void {
+    const listener = (): void => {
+      this.#abandon(call);
+      call.owner.fail(call, abortedError(signal));
+    };
+    signal.addEventListener('abort', listener, { once: true });
+    call.unlisten = () => {
+      signal.removeEventListener('abort', listener);
+    };
+  }
+
+  /** Nobody waits for the call any longer. */
+  #abandon(call: Call): void {
+    this.#release(call);
+    this.#courier.forget(call, monotonicMs());
+    this.#wake();
+  }
+
+  #release(call: Call): void {
+    this.#calls.delete(call.id);
+    call.unlisten?.();
+  }
+
+  #wake(): void {
+    this.#ticker.want(this.#courier.nextMs());
+  }
+
+  #sink(): CourierSink {
+    return {
+      open: (link, endpoint) => {
+        this.#openLink(link, this.#settings.endpoints[endpoint] ?? '');
+      },
+      close: (link) => {
+        this.#closeLink(link);
+      },
+      greet: (link) => {
+        // Without a correlation id, so that it holds for every request over this connection (D11).
+        this.#write(link, clientRequest(this.#settings.version, null, HELLO, [EMPTY]));
+        this.#probe(link);
+      },
+      probe: (link) => {
+        this.#probe(link);
+      },
+      send: (link, call) => {
+        this.#send(link, call);
+      },
+      fail: (call, error) => {
+        this.#release(call);
+        call.owner.fail(call, error);
+      },
+      raised: (fromMs, toMs) => {
+        this.#warnRaised(fromMs, toMs);
+      },
+    };
+  }
+
+  #openLink(link: number, endpoint: string): void {
+    if (link > 1) this.counters.reopened++;
+    const events = {
+      connected: () => {
+        if (!this.#links.has(link)) return;
+        this.#courier.connected(link, monotonicMs());
+        this.#wake();
+      },
+      disconnected: () => {
+        if (!this.#links.has(link)) return;
+        this.#courier.disconnected(link, monotonicMs());
+        this.#wake();
+      },
+      message: (frames: Frames) => {
+        if (this.#links.has(link)) this.#receive(link, frames);
+      },
+    };
+    try {
+      this.#links.set(link, this.#dial(endpoint, events));
+    } catch (error) {
+      if (link === 1) throw endpointError(endpoint, error);
+      this.#notOpened(link);
+    }
+  }
+
+  /** Too many open files, say: tried again after a pause, or when a request's time-out has run. */
+  #notOpened(link: number): void {
+    if (this.#bare !== null) return;
+    queueMicrotask(() => {
+      if (this.#closed) return;
+      this.#courier.disconnected(link, monotonicMs());
+      this.#wake();
+    });
+  }
+
+  #closeLink(link: number): void {
+    const found = this.#links.get(link);
+    this.#links.delete(link);
+    if (found === undefined) return;
+    const closing = found.close(0).finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #write(link: number, frames: readonly Uint8Array[]): void {
+    const found = this.#links.get(link);
+    if (found !== undefined) writeMessage(found, frames);
+  }
+
+  #probe(link: number): void {
+    const question = correlation(PROBE_ID, 0);
+    this.#write(link, clientRequest(this.#settings.version, question, BROKER, [EMPTY]));
+  }
+
+  #send(link: number, call: Call): void {
+    if (call.attempt > 1) this.counters.resends++;
+    const id = this.#bare === null ? correlation(call.id, call.attempt) : null;
+    this.#write(link, clientRequest(this.#settings.version, id, call.serviceName, call.body));
+  }
+
+  #receive(link: number, frames: Frames): void {
+    this.#courier.heard(link);
+    const reply = readClientReply(frames);
+    if (reply.kind === 'malformed') {
+      this.counters.malformed++;
+      return;
+    }
+    if (this.#bare !== null) {
+      const call = this.#bare.callOn(link);
+      if (call === undefined) this.counters.late++;
+      else this.#answer(call, call.attempt, frames, reply);
+      return;
+    }
+    // Without an envelope it is the answer to `mmi.hello`, whatever that was.
+    if (reply.envelopeFrames <= 0) return;
+    if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
+      this.counters.malformed++;
+      return;
+    }
+    const buffer = frames.buffer(0);
+    const id = buffer.readUInt32BE(frames.start(0));
+    const call = this.#calls.get(id);
+    if (call !== undefined) {
+      this.#answer(call, buffer[frames.start(0) + 4] ?? 0, frames, reply);
+    } else if (id !== PROBE_ID) {
+      this.counters.late++;
+    } else if (frames.equals(reply.service, BROKER)) {
+      const heartbeatMs = pairHeartbeatMs(frames, reply.body);
+      if (heartbeatMs !== null) this.#courier.learnt(link, heartbeatMs);
+    }
+  }
+
+  #answer(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
+    if (!frames.equals(reply.service, call.serviceName)) {
+      if (!frames.equals(reply.service, REFUSED)) this.counters.malformed++;
+      // One that is about an earlier send says nothing of the later.
+      else if (attempt === call.attempt % ATTEMPT_MODULUS) this.#refuse(call, frames, reply);
+      else this.counters.late++;
+      return;
+    }
+    const final = reply.kind === 'final';
+    if (!call.accepts(attempt, ATTEMPT_MODULUS, final)) {
+      this.counters.late++;
+      return;
+    }
+    const body = frames.copyFrom(reply.body);
+    if (final) {
+      this.#release(call);
+      this.#courier.answered(call, monotonicMs());
+      // A link is free for one that waited; with an envelope there is nothing new to wait for.
+      if (this.#bare !== null) this.#wake();
+      call.owner.done(call, body);
+    } else {
+      this.#courier.progressed(call, monotonicMs());
+      call.owner.part(call, body);
+    }
+  }
+
+  #refuse(call: Call, frames: Frames, reply: ClientReply): void {
+    const [status, , reason] = frames.copyFrom(reply.body);
+    const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
+    this.#courier.refused(call, refusal, monotonicMs());
+    this.#wake();
+  }
+
+  #warnRaised(fromMs: number, toMs: number): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const text = `timeoutMs ${fromMs} is raised to ${toMs}: 2.5 heartbeats of the broker's pair`;
+    process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
+  }
+}
+
+/** The one frame of the envelope that requests go out with, and come back with. */
+function correlation(id: number, attempt: number): Buffer {
+  const frame = Buffer.allocUnsafe(CORRELATION_BYTES);
+  frame.writeUInt32BE(id, 0);
+  frame[4] = attempt % ATTEMPT_MODULUS;
+  return frame;
+}
+
+function abortedError(signal: AbortSignal): MajordomoError {
+  return sdkError('ERR_MDP_ABORTED', 'the request was aborted', { cause: signal.reason });
+}

@@ -1,0 +1,25 @@
+import { MajordomoError, type MajordomoErrorOptions } from '../core/errors.js';
+
+/** Every code that the SDK throws or rejects with, and when. `docs/errors.md` is compared with it. */
+export const SDK_ERRORS = {
+  ERR_MDP_ABORTED: 'The AbortSignal that was given aborted; `cause` is its reason.',
+  ERR_MDP_BODY: 'A body is not what it must be: not bytes or text to send, not JSON to read.',
+  ERR_MDP_CLOSED: 'The client was closed, before the call or while it waited.',
+  ERR_MDP_ENDPOINT: 'An endpoint is not one that can be dialled.',
+  ERR_MDP_LIMIT: 'A bound of this client was reached: `maxOutstanding` or `streamBufferBytes`.',
+  ERR_MDP_OPTION: 'An option or argument is unknown, of the wrong type or out of range.',
+  ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason` (D11).',
+  ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL had been delivered and before FINAL.',
+  ERR_MDP_TIMEOUT: 'No answer came in time; `details.sends` says how often it was sent.',
+  ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time: nothing was sent.',
+} as const;
+
+export type SdkErrorCode = keyof typeof SDK_ERRORS;
+
+export function sdkError(
+  code: SdkErrorCode,
+  message: string,
+  options?: MajordomoErrorOptions,
+): MajordomoError {
+  return new MajordomoError(code, message, options);
+}

@@ -1,0 +1,273 @@
+/** The SDK's options: types, defaults, ranges. Whatever is wrong is an error that names the option. */
+import type { Dial } from '../transport/port.js';
+import { CREDIT_MAX, type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
+import { sdkError } from './errors.js';
+
+/** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
+export type Protocol = '0.1' | '0.2';
+
+export interface ClientOptions {
+  /** Where brokers are, such as `tcp://127.0.0.1:5555`: one, or the nodes of a pair, in order. */
+  readonly endpoints: readonly string[];
+  /** Silence after which a request is sent again, in milliseconds. Default 2500. */
+  readonly timeoutMs?: number;
+  /** How often a request is sent again at most. 0: never, whatever happens. Default 3. */
+  readonly retries?: number;
+  /** Requests that may wait for an answer at once; beyond: ERR_MDP_LIMIT. Default 100000. */
+  readonly maxOutstanding?: number;
+  /** What one reply's parts may take while they wait to be read, in bytes. Default 64 MiB. */
+  readonly streamBufferBytes?: number;
+  /** Default `0.2`. */
+  readonly protocol?: Protocol;
+  /** False for brokers that return no envelope: then one connection for each request. Default true. */
+  readonly envelope?: boolean;
+  /** Connections at once with `envelope: false`; other requests wait for one. Default 64. */
+  readonly maxLinks?: number;
+  /** First and longest pause after a refusal, in milliseconds. Defaults 100 and 2000. */
+  readonly retryBaseMs?: number;
+  readonly retryMaxMs?: number;
+  /** How connections are made. Default: libzmq. */
+  readonly dial?: Dial;
+}
+
+export interface RequestOptions {
+  /** Instead of the client's `timeoutMs`. */
+  readonly timeoutMs?: number;
+  /** Instead of the client's `retries`. */
+  readonly retries?: number;
+  /** Gives the request up when it aborts: ERR_MDP_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WorkerOptions {
+  /** Where brokers are; the worker registers at every one of them. */
+  readonly endpoints: readonly string[];
+  /** The service that it offers, 1 to 255 bytes. */
+  readonly service: string;
+  /** Requests at once, at each endpoint. Default 1. */
+  readonly concurrency?: number;
+  /** Default `0.2`. */
+  readonly protocol?: Protocol;
+  /** Heartbeats to the broker, in milliseconds. Default 2500. */
+  readonly heartbeatIntervalMs?: number;
+  /** Silent intervals after which the broker is taken for dead. Default 3. */
+  readonly heartbeatLiveness?: number;
+  /** First and longest pause before it registers again, in milliseconds. Defaults 100 and 5000. */
+  readonly retryBaseMs?: number;
+  readonly retryMaxMs?: number;
+  /** Told of handlers that throw. Default: a process warning. `request` is the one given back. */
+  readonly onError?: (error: unknown, request: { readonly service: string }) => void;
+  /** How connections are made. Default: libzmq. */
+  readonly dial?: Dial;
+}
+
+export interface CloseOptions {
+  /** How long requests that have begun may still run, in milliseconds. Default 10000. */
+  readonly graceMs?: number;
+}
+
+/** `ClientOptions` with every default filled in. */
+export interface ClientSettings {
+  readonly endpoints: readonly string[];
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly maxOutstanding: number;
+  readonly streamBufferBytes: number;
+  readonly version: MdpVersion;
+  readonly envelope: boolean;
+  readonly maxLinks: number;
+  readonly retryBaseMs: number;
+  readonly retryMaxMs: number;
+  readonly dial: Dial | undefined;
+}
+
+/** `WorkerOptions` with every default filled in. */
+export interface WorkerSettings {
+  readonly endpoints: readonly string[];
+  readonly service: string;
+  readonly serviceName: Buffer;
+  readonly concurrency: number;
+  readonly version: MdpVersion;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatLiveness: number;
+  readonly retryBaseMs: number;
+  readonly retryMaxMs: number;
+  readonly onError: WorkerOptions['onError'];
+  readonly dial: Dial | undefined;
+}
+
+const DAY_MS = 86_400_000;
+const MIB = 1_048_576;
+const ENDPOINTS_MAX = 64;
+const ENDPOINT = /^(tcp:\/\/.+:\d{1,5}|(ipc|inproc):\/\/.+)$/;
+
+/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+export function clientSettings(given: unknown): ClientSettings {
+  const options = new Options('Client', given);
+  const settings: ClientSettings = {
+    endpoints: options.endpoints(),
+    timeoutMs: options.integer('timeoutMs', 2500, 1, DAY_MS),
+    retries: options.integer('retries', 3, 0, 1000),
+    maxOutstanding: options.integer('maxOutstanding', 100_000, 1, 10_000_000),
+    streamBufferBytes: options.integer('streamBufferBytes', 64 * MIB, 1, 4096 * MIB),
+    version: options.version(),
+    envelope: options.boolean('envelope', true),
+    maxLinks: options.integer('maxLinks', 64, 1, 10_000),
+    retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
+    retryMaxMs: options.integer('retryMaxMs', 2000, 1, DAY_MS),
+    dial: options.optional('dial', isDial, 'a function'),
+  };
+  options.end();
+  return settings;
+}
+
+/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+export function workerSettings(given: unknown): WorkerSettings {
+  const options = new Options('Worker', given);
+  const service = serviceName(options.take('service'));
+  const settings: WorkerSettings = {
+    endpoints: options.endpoints(),
+    service: service.toString('utf8'),
+    serviceName: service,
+    concurrency: options.integer('concurrency', 1, 1, CREDIT_MAX),
+    version: options.version(),
+    heartbeatIntervalMs: options.integer('heartbeatIntervalMs', 2500, 10, DAY_MS),
+    heartbeatLiveness: options.integer('heartbeatLiveness', 3, 1, 1000),
+    retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
+    retryMaxMs: options.integer('retryMaxMs', 5000, 1, DAY_MS),
+    onError: options.optional('onError', isErrorHook, 'a function'),
+    dial: options.optional('dial', isDial, 'a function'),
+  };
+  options.end();
+  return settings;
+}
+
+/** `RequestOptions` with the client's values where none are given. */
+export interface RequestSettings {
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws ERR_MDP_OPTION */
+export function requestSettings(given: unknown, client: ClientSettings): RequestSettings {
+  const options = new Options('request', given);
+  const settings: RequestSettings = {
+    timeoutMs: options.integer('timeoutMs', client.timeoutMs, 1, DAY_MS),
+    retries: options.integer('retries', client.retries, 0, 1000),
+    signal: options.optional('signal', isSignal, 'an AbortSignal'),
+  };
+  options.end();
+  return settings;
+}
+
+/** @returns milliseconds @throws ERR_MDP_OPTION */
+export function closeGraceMs(given: unknown): number {
+  const options = new Options('close', given);
+  const graceMs = options.integer('graceMs', 10_000, 0, DAY_MS);
+  options.end();
+  return graceMs;
+}
+
+/** The bytes of a service name. @throws ERR_MDP_OPTION */
+export function serviceName(service: unknown): Buffer {
+  if (typeof service !== 'string') throw wrong('service', 'must be a string');
+  const bytes = Buffer.from(service, 'utf8');
+  if (bytes.length < 1 || bytes.length > SERVICE_NAME_BYTES_MAX) {
+    throw wrong('service', `must have 1 to ${SERVICE_NAME_BYTES_MAX} bytes`);
+  }
+  return bytes;
+}
+
+function wrong(option: string, what: string): Error {
+  return sdkError('ERR_MDP_OPTION', `${option} ${what}`, { details: { option } });
+}
+
+/** Reads an object of options one by one; what is left over at the end is unknown. */
+class Options {
+  readonly #what: string;
+  readonly #given: Readonly<Record<string, unknown>>;
+  readonly #known = new Set<string>();
+
+  constructor(what: string, given: unknown) {
+    if (given !== undefined && (typeof given !== 'object' || given === null)) {
+      throw wrong(`options of ${what}`, 'must be an object');
+    }
+    this.#what = what;
+    this.#given = { ...given };
+  }
+
+  take(name: string): unknown {
+    this.#known.add(name);
+    return this.#given[name];
+  }
+
+  integer(name: string, fallback: number, min: number, max: number): number {
+    const value = this.take(name);
+    if (value === undefined) return fallback;
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+      throw wrong(name, `must be a whole number from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  boolean(name: string, fallback: boolean): boolean {
+    const value = this.take(name);
+    if (value === undefined) return fallback;
+    if (typeof value !== 'boolean') throw wrong(name, 'must be true or false');
+    return value;
+  }
+
+  version(): MdpVersion {
+    const value = this.take('protocol');
+    if (value === undefined || value === '0.2') return 2;
+    if (value !== '0.1') throw wrong('protocol', "must be '0.1' or '0.2'");
+    return 1;
+  }
+
+  /** @param must what the value must be, in words */
+  optional<T>(name: string, is: (value: unknown) => value is T, must: string): T | undefined {
+    const value = this.take(name);
+    if (value === undefined || is(value)) return value;
+    throw wrong(name, `must be ${must}`);
+  }
+
+  endpoints(): readonly string[] {
+    const value = this.take('endpoints');
+    if (!Array.isArray(value) || value.length === 0 || value.length > ENDPOINTS_MAX) {
+      throw wrong('endpoints', `must be an array of 1 to ${ENDPOINTS_MAX} strings`);
+    }
+    const list: readonly unknown[] = value;
+    return list.map((endpoint) => {
+      if (typeof endpoint !== 'string') throw wrong('endpoints', 'must be an array of strings');
+      if (ENDPOINT.test(endpoint)) return endpoint;
+      throw sdkError(
+        'ERR_MDP_ENDPOINT',
+        `not an endpoint: ${endpoint} (tcp://HOST:PORT, ipc://…)`,
+        {
+          details: { endpoint },
+        },
+      );
+    });
+  }
+
+  end(): void {
+    for (const name of Object.keys(this.#given)) {
+      if (!this.#known.has(name)) throw wrong(name, `is not an option of ${this.#what}`);
+    }
+  }
+}
+
+function isDial(value: unknown): value is Dial {
+  return typeof value === 'function';
+}
+
+function isErrorHook(value: unknown): value is NonNullable<WorkerOptions['onError']> {
+  return typeof value === 'function';
+}
+
+function isSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
+  );
+}

@@ -1,0 +1,41 @@
+import { monotonicMs, type MonotonicMs } from '../core/clock.js';
+
+/**
+ * One timer for a whole machine. A tick comes after everything that could be read was read, so that
+ * a program that was busy for a while does not take answers that wait in the socket for silence.
+ */
+export class Ticker {
+  readonly #tick: (now: MonotonicMs) => MonotonicMs;
+  #timer: NodeJS.Timeout | null = null;
+  #immediate: NodeJS.Immediate | null = null;
+  #atMs: MonotonicMs = Infinity;
+
+  /** @param tick does what is due, and says when it wants to be called next */
+  constructor(tick: (now: MonotonicMs) => MonotonicMs) {
+    this.#tick = tick;
+  }
+
+  /** The machine wants a tick at `atMs`; `Infinity` for none. A tick too early does no harm. */
+  want(atMs: MonotonicMs): void {
+    if (atMs >= this.#atMs || atMs === Infinity) return;
+    this.stop();
+    this.#atMs = atMs;
+    const waitMs = Math.min(Math.max(atMs - monotonicMs(), 0), LONGEST_WAIT_MS);
+    this.#timer = setTimeout(() => {
+      this.#immediate = setImmediate(() => {
+        this.stop();
+        this.want(this.#tick(monotonicMs()));
+      });
+    }, Math.ceil(waitMs));
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    this.#timer = null;
+    this.#immediate = null;
+    this.#atMs = Infinity;
+  }
+}
+
+const LONGEST_WAIT_MS = 2 ** 30;

@@ -1,0 +1,316 @@
+/**
+ * One registration of a worker at one broker: a machine without I/O (7/MDP, 18/MDP §Reconnect).
+ *
+ * - READY on every connection, and again after a DISCONNECT or a pause of our own making.
+ * - A HEARTBEAT each interval while registered, also while busy; a broker that is silent for
+ *   `interval × liveness` is left for a new connection.
+ * - With a credit of more than one (D23) the broker is asked first, on the same connection.
+ * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
+ *   registered one a token that the broker does not know would cost it every other request (D8, §3).
+ */
+import type { MonotonicMs } from '../core/clock.js';
+import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
+
+export interface SessionOptions extends BackoffOptions {
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatLiveness: number;
+  /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
+  readonly credit: number;
+}
+
+/** One request that this worker was given. */
+export class Task {
+  /** The broker's token (D7). */
+  readonly client: Buffer;
+  readonly frames: Buffer[];
+  /** The registration that it belongs to. */
+  readonly registration: number;
+  /** PARTIALs have left: the answer cannot be given as a whole any more. */
+  streamed = false;
+
+  constructor(client: Buffer, frames: Buffer[], registration: number) {
+    this.client = client;
+    this.frames = frames;
+    this.registration = registration;
+  }
+}
+
+/** Effects, carried out in order. */
+export interface SessionSink {
+  open(): void;
+  close(): void;
+  /** Ask `mmi.broker`; the answer comes back as `offers`. */
+  ask(): void;
+  ready(credit: number | null): void;
+  heartbeat(): void;
+  disconnect(): void;
+  /** Let the handler have it. */
+  begin(task: Task): void;
+  partial(task: Task, frames: readonly Uint8Array[]): void;
+  final(task: Task, frames: readonly Uint8Array[]): void;
+  /** The whole answer, over a connection of its own (D8). */
+  late(task: Task, frames: readonly Uint8Array[]): void;
+  /** RETURN (D25). */
+  giveBack(task: Task): void;
+  /** Whether the broker offers credit is known. */
+  learnt(credit: boolean): void;
+  /** Nothing more will come of this session. */
+  ended(): void;
+}
+
+/**
+ * *away*: no link, in the pause before the next; *dialling*; *asking* for credit; *resting*: connected,
+ * READY follows after a pause; *full*: connected, READY follows when handlers of an earlier
+ * registration have ended.
+ */
+export type SessionState =
+  'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
+
+export class WorkerSession {
+  readonly #options: SessionOptions;
+  readonly #sink: SessionSink;
+  readonly #random: Random;
+  #state: SessionState = 'away';
+  /** When the present state's pause or question ends; `Infinity` if it has none. */
+  #untilMs: MonotonicMs = Infinity;
+  #beatMs: MonotonicMs = Infinity;
+  #heardMs: MonotonicMs = 0;
+  #tickMs: MonotonicMs = 0;
+  #failures = 0;
+  #registration = 0;
+  /** This registration declared credit. */
+  #declared = false;
+  #closing = false;
+  /** Begun, of whatever registration. */
+  readonly #running = new Set<Task>();
+  /** Given by the broker, but not begun: others hold every place. */
+  #held: Task[] = [];
+
+  constructor(options: SessionOptions, sink: SessionSink, random: Random) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#random = random;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** It drains, or has ended. */
+  get closing(): boolean {
+    return this.#closing || this.#state === 'ended';
+  }
+
+  start(now: MonotonicMs): void {
+    this.#tickMs = now;
+    this.#open();
+  }
+
+  connected(now: MonotonicMs): void {
+    if (this.#state === 'ended') return;
+    this.#heardMs = now;
+    if (this.#closing) return;
+    if (this.#options.credit === 1) {
+      this.#register(now, null);
+      return;
+    }
+    this.#state = 'asking';
+    this.#untilMs = now + this.#options.heartbeatIntervalMs;
+    this.#sink.ask();
+  }
+
+  /** The connection is gone. A new link follows: the old one's unsent output would come first. */
+  disconnected(now: MonotonicMs): void {
+    if (this.#state !== 'ended' && this.#state !== 'away') this.#leave(now);
+  }
+
+  /** Whether the broker offers credit. */
+  offers(credit: boolean, now: MonotonicMs): void {
+    this.#heardMs = now;
+    if (this.#state !== 'asking') return;
+    this.#sink.learnt(credit);
+    this.#register(now, credit ? this.#options.credit : null);
+  }
+
+  heartbeat(now: MonotonicMs): void {
+    this.#heardMs = now;
+    if (this.#state === 'registered') this.#failures = 0;
+  }
+
+  /** DISCONNECT from the broker: it has forgotten us. */
+  dismissed(now: MonotonicMs): void {
+    this.#heardMs = now;
+    if (this.#state === 'registered') this.#rest(now);
+  }
+
+  request(client: Buffer, frames: Buffer[], now: MonotonicMs): void {
+    this.#heardMs = now;
+    // One that crossed our DISCONNECT: the broker has taken it back.
+    if (this.#state !== 'registered') return;
+    this.#failures = 0;
+    // More than it was promised: 18/MDP allows one at a time, D23 the credit.
+    if (this.#held.length >= this.#places) return;
+    this.#held.push(new Task(client, frames, this.#registration));
+    this.#beginHeld();
+  }
+
+  /** A part of the answer. @returns false if it could not be sent any more */
+  partial(task: Task, frames: readonly Uint8Array[]): boolean {
+    task.streamed = true;
+    if (!this.#running.has(task) || !this.#isPresent(task)) return false;
+    this.#sink.partial(task, frames);
+    return true;
+  }
+
+  /** The handler has answered. */
+  finished(task: Task, frames: readonly Uint8Array[], now: MonotonicMs): void {
+    if (!this.#running.delete(task) || this.#state === 'ended') return;
+    if (this.#isPresent(task)) this.#sink.final(task, frames);
+    else if (!task.streamed) this.#sink.late(task, frames);
+    this.#placeIsFree(now);
+  }
+
+  /** The handler has thrown: the request is given back (D25), never answered by a made-up body. */
+  failed(task: Task, now: MonotonicMs): void {
+    if (!this.#running.delete(task) || this.#state === 'ended') return;
+    if (this.#isPresent(task)) {
+      if (this.#declared) {
+        this.#sink.giveBack(task);
+      } else {
+        this.#sink.disconnect();
+        this.#rest(now);
+      }
+    }
+    this.#placeIsFree(now);
+  }
+
+  /**
+   * Drains: what has begun may end. What comes now is held, not returned: with nobody else free the
+   * broker would send it straight back, until `maxDeliveries` has abandoned it (D6). The DISCONNECT
+   * at the end gives it back, once.
+   */
+  close(): void {
+    if (this.#state === 'ended') return;
+    this.#closing = true;
+    if (this.#running.size === 0) this.#end();
+  }
+
+  /** Ends at once; the DISCONNECT gives back whatever is out. */
+  abort(): void {
+    if (this.#state !== 'ended') this.#end();
+  }
+
+  tick(now: MonotonicMs): void {
+    if (this.#state === 'ended') return;
+    // A pause of our own is no silence of the broker's: what it sent may not be read yet.
+    if (now - this.#tickMs > this.#options.heartbeatIntervalMs * 2) this.#heardMs = now;
+    this.#tickMs = now;
+    if (this.#state === 'registered') {
+      if (this.#silentMs() <= now) {
+        this.#leave(now);
+        return;
+      }
+      if (this.#beatMs <= now) this.#beat(now);
+      return;
+    }
+    if (this.#untilMs > now) return;
+    this.#untilMs = Infinity;
+    if (this.#state === 'away') this.#open();
+    else if (this.#state === 'asking') this.offers(false, now);
+    else if (this.#state === 'resting') this.connected(now);
+  }
+
+  nextMs(): MonotonicMs {
+    if (this.#state !== 'registered') return this.#untilMs;
+    return Math.min(this.#beatMs, this.#silentMs());
+  }
+
+  get #places(): number {
+    return this.#declared ? this.#options.credit : 1;
+  }
+
+  #silentMs(): MonotonicMs {
+    return this.#heardMs + this.#options.heartbeatIntervalMs * this.#options.heartbeatLiveness;
+  }
+
+  #isPresent(task: Task): boolean {
+    return this.#state === 'registered' && task.registration === this.#registration;
+  }
+
+  #open(): void {
+    this.#state = 'dialling';
+    this.#untilMs = Infinity;
+    this.#sink.open();
+  }
+
+  #register(now: MonotonicMs, credit: number | null): void {
+    this.#untilMs = Infinity;
+    this.#declared = credit !== null;
+    // Handlers of an earlier registration still run: offering their places would be a lie.
+    if (this.#running.size >= this.#places) {
+      this.#state = 'full';
+      return;
+    }
+    this.#registration++;
+    this.#held = [];
+    this.#state = 'registered';
+    this.#heardMs = now;
+    this.#tickMs = now;
+    this.#sink.ready(credit);
+    this.#beatMs = now + this.#options.heartbeatIntervalMs;
+  }
+
+  #beat(now: MonotonicMs): void {
+    this.#sink.heartbeat();
+    this.#beatMs = now + this.#options.heartbeatIntervalMs;
+  }
+
+  #leave(now: MonotonicMs): void {
+    this.#sink.close();
+    this.#failures++;
+    this.#lose('away', now + backoffMs(this.#options, this.#failures, this.#random));
+  }
+
+  /** This registration is over, by the broker's will or ours; a new one follows after a pause. */
+  #rest(now: MonotonicMs): void {
+    this.#failures++;
+    this.#lose('resting', now + backoffMs(this.#options, this.#failures, this.#random));
+  }
+
+  /** What was given and has not begun is not ours any more. */
+  #lose(next: SessionState, untilMs: MonotonicMs): void {
+    this.#state = next;
+    this.#untilMs = untilMs;
+    this.#held = [];
+    if (this.#closing && this.#running.size === 0) this.#end();
+  }
+
+  #beginHeld(): void {
+    while (!this.#closing && this.#running.size < this.#places) {
+      const task = this.#held.shift();
+      if (task === undefined) return;
+      this.#running.add(task);
+      this.#sink.begin(task);
+    }
+  }
+
+  #placeIsFree(now: MonotonicMs): void {
+    if (this.#state === 'ended') return;
+    if (this.#closing) {
+      if (this.#running.size === 0) this.#end();
+      return;
+    }
+    if (this.#state === 'full') this.#register(now, this.#declared ? this.#options.credit : null);
+    else this.#beginHeld();
+  }
+
+  #end(): void {
+    const registered = this.#state === 'registered';
+    this.#state = 'ended';
+    this.#untilMs = Infinity;
+    this.#held = [];
+    if (registered) this.#sink.disconnect();
+    this.#sink.close();
+    this.#sink.ended();
+  }
+}

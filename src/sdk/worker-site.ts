@@ -1,0 +1,299 @@
+import { monotonicMs, type MonotonicMs } from '../core/clock.js';
+import { codeOf } from '../core/errors.js';
+import type { Frames } from '../core/frames.js';
+import type { Dial, Link } from '../transport/port.js';
+import { clientRequest, readClientReply } from '../wire/client-side.js';
+import { EMPTY } from '../wire/mdp.js';
+import { MMI_BROKER } from '../wire/mmi.js';
+import {
+  readWorkerInbound,
+  workerDisconnect,
+  workerFinal,
+  workerHeartbeat,
+  workerPartial,
+  workerReady,
+  workerReturn,
+} from '../wire/worker-side.js';
+import { offersCredit } from './broker-facts.js';
+import { endpointError, writeMessage } from './links.js';
+import type { WorkerSettings } from './options.js';
+import { type SessionSink, type Task, WorkerSession } from './worker-session.js';
+
+/** What a site needs of its worker. */
+export interface SiteOwner {
+  readonly settings: WorkerSettings;
+  readonly dial: Dial;
+  /** Let the handler have the task; its end is told to the session. */
+  run(session: WorkerSession, task: Task): void;
+  /** A link is closing; the worker waits for it at its end. */
+  closing(promise: Promise<void>): void;
+  /** A message that no broker should send. */
+  malformed(): void;
+  /** A machine has something new to wait for. */
+  wake(): void;
+  /** The endpoint cannot be dialled at all. */
+  failed(error: Error): void;
+  /** Every session here has ended. */
+  ended(): void;
+}
+
+const BROKER = Buffer.from(MMI_BROKER);
+/** What a last DISCONNECT or a late reply is given to leave, in milliseconds. */
+const LINGER_MS = 1000;
+
+/**
+ * A worker at one endpoint: a session with all its credit where the broker knows that (D23), else
+ * as many sessions as it has places, each on a link of its own.
+ */
+export class WorkerSite {
+  readonly #endpoint: string;
+  readonly #owner: SiteOwner;
+  readonly #registrations = new Set<Registration>();
+  #closing = false;
+  /** For replies whose registration has ended (D8): opened when needed, closed when quiet. */
+  #late: Link | null = null;
+  #lateMs: MonotonicMs = Infinity;
+
+  constructor(endpoint: string, owner: SiteOwner) {
+    this.#endpoint = endpoint;
+    this.#owner = owner;
+  }
+
+  get ended(): boolean {
+    return this.#registrations.size === 0;
+  }
+
+  start(now: MonotonicMs): void {
+    this.#add(this.#owner.settings.concurrency, now);
+  }
+
+  close(): void {
+    this.#closing = true;
+    for (const registration of [...this.#registrations]) registration.session.close();
+  }
+
+  abort(): void {
+    this.#closing = true;
+    for (const registration of [...this.#registrations]) registration.session.abort();
+  }
+
+  tick(now: MonotonicMs): void {
+    for (const registration of [...this.#registrations]) registration.session.tick(now);
+    if (this.#lateMs <= now) this.#closeLate();
+  }
+
+  nextMs(): MonotonicMs {
+    let next = this.#lateMs;
+    for (const { session } of this.#registrations) next = Math.min(next, session.nextMs());
+    return next;
+  }
+
+  #add(credit: number, now: MonotonicMs): void {
+    const registration = new Registration(this.#endpoint, this.#owner, credit, {
+      learnt: (offered) => {
+        this.#fill(offered);
+      },
+      late: (frames) => {
+        this.#sendLate(frames);
+      },
+      ended: () => {
+        this.#ended(registration);
+      },
+    });
+    this.#registrations.add(registration);
+    registration.session.start(now);
+  }
+
+  /** Only the first session asks for credit; what it learns decides about the others. */
+  #fill(creditOffered: boolean): void {
+    if (this.#closing) return;
+    const others = [...this.#registrations].filter(({ asks }) => !asks);
+    if (creditOffered) {
+      for (const { session } of others) session.close();
+      return;
+    }
+    const now = monotonicMs();
+    const open = others.filter(({ session }) => !session.closing).length;
+    for (let count = open + 1; count < this.#owner.settings.concurrency; count++) this.#add(1, now);
+  }
+
+  #ended(registration: Registration): void {
+    this.#registrations.delete(registration);
+    if (this.#registrations.size > 0) return;
+    this.#closeLate();
+    this.#owner.ended();
+  }
+
+  #sendLate(frames: readonly Uint8Array[]): void {
+    if (this.#late === null) {
+      // A broker that takes the reply says DISCONNECT all the same: there is nothing to hear.
+      const nothing = (): void => undefined;
+      const deaf = { connected: nothing, disconnected: nothing, message: nothing };
+      try {
+        this.#late = this.#owner.dial(this.#endpoint, deaf);
+      } catch {
+        // Too many open files, say: the broker has given the request to another by now.
+        return;
+      }
+    }
+    writeMessage(this.#late, frames);
+    this.#lateMs = monotonicMs() + this.#owner.settings.heartbeatIntervalMs;
+    this.#owner.wake();
+  }
+
+  #closeLate(): void {
+    this.#lateMs = Infinity;
+    if (this.#late === null) return;
+    this.#owner.closing(this.#late.close(LINGER_MS));
+    this.#late = null;
+  }
+}
+
+/** What a session's effects mean for its site. */
+interface SiteHooks {
+  learnt(creditOffered: boolean): void;
+  late(frames: readonly Uint8Array[]): void;
+  ended(): void;
+}
+
+/** A session and its link. */
+class Registration implements SessionSink {
+  readonly session: WorkerSession;
+  /** It asks for credit. */
+  readonly asks: boolean;
+  readonly #endpoint: string;
+  readonly #owner: SiteOwner;
+  readonly #hooks: SiteHooks;
+  #link: Link | null = null;
+
+  constructor(endpoint: string, owner: SiteOwner, credit: number, hooks: SiteHooks) {
+    this.#endpoint = endpoint;
+    this.#owner = owner;
+    this.#hooks = hooks;
+    this.asks = credit > 1;
+    this.session = new WorkerSession({ ...owner.settings, credit }, this, Math.random);
+  }
+
+  open(): void {
+    let mine: Link | null = null;
+    const current = (): boolean => mine !== null && mine === this.#link;
+    const events = {
+      connected: () => {
+        if (current()) this.session.connected(monotonicMs());
+        this.#owner.wake();
+      },
+      disconnected: () => {
+        if (current()) this.session.disconnected(monotonicMs());
+        this.#owner.wake();
+      },
+      message: (frames: Frames) => {
+        if (current()) this.#receive(frames);
+      },
+    };
+    try {
+      mine = this.#owner.dial(this.#endpoint, events);
+      this.#link = mine;
+    } catch (error) {
+      this.#notOpened(error);
+    }
+  }
+
+  /** A wrong endpoint is the end; anything else, such as too many open files, may pass. */
+  #notOpened(error: unknown): void {
+    if (codeOf(error) === 'ERR_MDP_ENDPOINT') {
+      this.#owner.failed(endpointError(this.#endpoint, error));
+      return;
+    }
+    queueMicrotask(() => {
+      this.session.disconnected(monotonicMs());
+      this.#owner.wake();
+    });
+  }
+
+  close(): void {
+    if (this.#link === null) return;
+    this.#owner.closing(this.#link.close(this.session.state === 'ended' ? LINGER_MS : 0));
+    this.#link = null;
+  }
+
+  ask(): void {
+    this.#write(clientRequest(this.#owner.settings.version, null, BROKER, [EMPTY]));
+  }
+
+  ready(credit: number | null): void {
+    const { version, serviceName } = this.#owner.settings;
+    this.#write(workerReady(version, serviceName, credit));
+  }
+
+  heartbeat(): void {
+    this.#write(workerHeartbeat(this.#owner.settings.version));
+  }
+
+  disconnect(): void {
+    this.#write(workerDisconnect(this.#owner.settings.version));
+  }
+
+  begin(task: Task): void {
+    this.#owner.run(this.session, task);
+  }
+
+  partial(task: Task, frames: readonly Uint8Array[]): void {
+    this.#write(workerPartial(task.client, frames));
+  }
+
+  final(task: Task, frames: readonly Uint8Array[]): void {
+    this.#write(workerFinal(this.#owner.settings.version, task.client, frames));
+  }
+
+  late(task: Task, frames: readonly Uint8Array[]): void {
+    this.#hooks.late(workerFinal(this.#owner.settings.version, task.client, frames));
+  }
+
+  giveBack(task: Task): void {
+    this.#write(workerReturn(this.#owner.settings.version, task.client, 'the handler failed'));
+  }
+
+  learnt(credit: boolean): void {
+    this.#hooks.learnt(credit);
+  }
+
+  ended(): void {
+    this.#hooks.ended();
+  }
+
+  #write(frames: readonly Uint8Array[]): void {
+    if (this.#link !== null) writeMessage(this.#link, frames);
+  }
+
+  #receive(frames: Frames): void {
+    const now = monotonicMs();
+    const message = readWorkerInbound(this.#owner.settings.version, frames);
+    switch (message.kind) {
+      case 'request':
+        this.session.request(frames.copy(message.client), frames.copyFrom(message.body), now);
+        return;
+      case 'heartbeat':
+        this.session.heartbeat(now);
+        return;
+      case 'disconnect':
+        this.session.dismissed(now);
+        this.#owner.wake();
+        return;
+      case 'other':
+        this.#readAnswer(frames, now);
+        return;
+      case 'malformed':
+        this.#owner.malformed();
+    }
+  }
+
+  #readAnswer(frames: Frames, now: MonotonicMs): void {
+    const reply = readClientReply(frames);
+    if (reply.kind === 'malformed' || !frames.equals(reply.service, BROKER)) {
+      this.#owner.malformed();
+      return;
+    }
+    this.session.offers(offersCredit(frames, reply.body), now);
+    this.#owner.wake();
+  }
+}

@@ -1,0 +1,204 @@
+/**
+ * The worker, `majordomo-broker/worker`: offers a service at one broker, or at both nodes of a pair.
+ * How it registers, lives through lost brokers and drains: see `worker-session.ts` and `docs/sdk.md`.
+ */
+import { monotonicMs, type MonotonicMs } from '../core/clock.js';
+import { messageOf } from '../core/errors.js';
+import { defaultDial } from './default-dial.js';
+import { sdkError } from './errors.js';
+import { type Handler, TaskContext } from './handler.js';
+import { Message } from './message.js';
+import { type CloseOptions, closeGraceMs, type WorkerOptions, workerSettings } from './options.js';
+import { Ticker } from './ticker.js';
+import type { Task, WorkerSession } from './worker-session.js';
+import { type SiteOwner, WorkerSite } from './worker-site.js';
+
+export { MajordomoError } from '../core/errors.js';
+export type { Dial, Link, LinkEvents } from '../transport/port.js';
+export type { Body } from './body.js';
+export type { SdkErrorCode } from './errors.js';
+export type { Handler, HandlerContext } from './handler.js';
+export type { CloseOptions, Protocol, WorkerOptions } from './options.js';
+
+/** A request, as a handler is given it. */
+export type Request = Message;
+
+/** What a worker has counted since it was made. */
+export interface WorkerCounters {
+  /** Requests that handlers have answered. */
+  answered: number;
+  /** Requests whose handlers threw. */
+  failed: number;
+  /** Messages that no broker should send. */
+  malformed: number;
+}
+
+export class Worker {
+  readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0 };
+  readonly #handler: Handler;
+  readonly #owner: SiteOwner;
+  readonly #onError: WorkerOptions['onError'];
+  readonly #sites = new Set<WorkerSite>();
+  readonly #running = new Set<TaskContext>();
+  readonly #closings = new Set<Promise<void>>();
+  readonly #ticker: Ticker;
+  #run: Promise<void> | null = null;
+  #finish: (() => void) | null = null;
+  #error: Error | null = null;
+  #closed = false;
+  #grace: NodeJS.Timeout | undefined;
+  #warned = false;
+
+  /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+  constructor(options: WorkerOptions, handler: Handler) {
+    const settings = workerSettings(options);
+    if (typeof handler !== 'function') {
+      throw sdkError('ERR_MDP_OPTION', 'handler must be a function', {
+        details: { option: 'handler' },
+      });
+    }
+    this.#handler = handler;
+    this.#onError = settings.onError;
+    this.#ticker = new Ticker((now) => this.#tick(now));
+    this.#owner = {
+      settings,
+      dial: settings.dial ?? defaultDial,
+      run: (session, task) => {
+        void this.#answer(session, task);
+      },
+      closing: (promise) => {
+        const tracked = promise.finally(() => this.#closings.delete(tracked));
+        this.#closings.add(tracked);
+      },
+      malformed: () => {
+        this.counters.malformed++;
+      },
+      wake: () => {
+        this.#wake();
+      },
+      failed: (error) => {
+        this.#error ??= error;
+        this.#abort();
+      },
+      ended: () => {
+        this.#ended();
+      },
+    };
+    for (const endpoint of settings.endpoints) {
+      this.#sites.add(new WorkerSite(endpoint, this.#owner));
+    }
+  }
+
+  /** Requests that handlers are working on. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /**
+   * Serves until `close()`, and resolves when everything is closed. Lost brokers and connections are
+   * no errors: it registers again by itself. Rejects with ERR_MDP_ENDPOINT if one cannot be dialled.
+   */
+  run(): Promise<void> {
+    this.#run ??= this.#closed ? Promise.resolve() : this.#serve();
+    return this.#run;
+  }
+
+  /**
+   * Drains: takes up nothing more, lets what has begun end within `graceMs`, then aborts the signals
+   * of what still runs and gives it back to the broker. Resolves with `run()`.
+   */
+  async close(options?: CloseOptions): Promise<void> {
+    const graceMs = closeGraceMs(options);
+    const first = !this.#closed;
+    this.#closed = true;
+    if (this.#run === null) return;
+    if (first) {
+      this.#grace = setTimeout(() => {
+        this.#abort();
+      }, graceMs);
+      for (const site of [...this.#sites]) site.close();
+    }
+    await this.#run.catch(() => undefined);
+  }
+
+  async #serve(): Promise<void> {
+    const ended = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+    });
+    const now = monotonicMs();
+    for (const site of [...this.#sites]) if (this.#error === null) site.start(now);
+    this.#wake();
+    await ended;
+    this.#ticker.stop();
+    clearTimeout(this.#grace);
+    await Promise.all(this.#closings);
+    if (this.#error !== null) throw this.#error;
+  }
+
+  #abort(): void {
+    this.#closed = true;
+    for (const context of this.#running) context.abort();
+    for (const site of [...this.#sites]) site.abort();
+    if (this.#error !== null) this.#finish?.();
+  }
+
+  #ended(): void {
+    for (const site of this.#sites) if (!site.ended) return;
+    this.#finish?.();
+  }
+
+  #tick(now: MonotonicMs): MonotonicMs {
+    for (const site of this.#sites) site.tick(now);
+    return this.#nextMs();
+  }
+
+  #nextMs(): MonotonicMs {
+    let next = Infinity;
+    for (const site of this.#sites) next = Math.min(next, site.nextMs());
+    return next;
+  }
+
+  #wake(): void {
+    this.#ticker.want(this.#nextMs());
+  }
+
+  async #answer(session: WorkerSession, task: Task): Promise<void> {
+    const { version, service } = this.#owner.settings;
+    const context = new TaskContext(version, (frames) => session.partial(task, frames));
+    const request = new Message(service, task.frames);
+    this.#running.add(context);
+    let frames: Uint8Array[] | null = null;
+    try {
+      frames = await context.run(this.#handler, request);
+    } catch (error) {
+      this.#report(error, request);
+    }
+    this.#running.delete(context);
+    if (frames !== null) {
+      this.counters.answered++;
+      session.finished(task, frames, monotonicMs());
+    } else {
+      this.counters.failed++;
+      session.failed(task, monotonicMs());
+    }
+    this.#ticker.want(session.nextMs());
+  }
+
+  #report(error: unknown, request: Message): void {
+    try {
+      if (this.#onError !== undefined) {
+        this.#onError(error, request);
+        return;
+      }
+    } catch (hookError) {
+      process.emitWarning(`onError itself threw: ${messageOf(hookError)}`);
+      return;
+    }
+    if (this.#warned) return;
+    this.#warned = true;
+    const text = `a handler of '${request.service}' threw: ${messageOf(error)}`;
+    process.emitWarning(`${text}; further ones are not shown (see onError)`, {
+      code: 'MDP_HANDLER_FAILED',
+    });
+  }
+}
