@@ -22,7 +22,9 @@ export async function serveCommand(
   }
   const { serve } = await import('../daemon/serve.js');
   return await serve(loaded, load, (endpoints) => {
-    if (file === undefined) process.stderr.write(whatNext(endpoints));
+    if (file !== undefined) return;
+    // In the next turn signals are handled: whoever reads this may send one.
+    setImmediate(() => process.stderr.write(whatNext(endpoints)));
   });
 }
 

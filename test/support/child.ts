@@ -1,0 +1,158 @@
+/** The command as a real process: started, watched, and ended by the test that started it. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { Readable, Writable } from 'node:stream';
+
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const DEADLINE_MS = 20_000;
+
+export interface Exit {
+  /** Null if a signal ended it. */
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** How an ended process ended, and all that it said. */
+export interface Finished extends Exit {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ChildOptions {
+  /** Beside the variables of this process, of which those of Majordomo are left out. */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly directory?: string;
+}
+
+const running = new Set<Child>();
+
+/** A process of this package's `main.js`. */
+export class Child {
+  readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
+  /** Resolves when it has ended and its output is read. */
+  readonly exited: Promise<Exit>;
+  readonly #stdout: Buffer[] = [];
+  readonly #stderr: Buffer[] = [];
+  readonly #watchers = new Set<() => void>();
+
+  constructor(args: readonly string[], options: ChildOptions = {}) {
+    this.process = spawn(process.execPath, [MAIN, ...args], {
+      cwd: options.directory,
+      env: { ...cleanEnvironment(), ...options.environment },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    // It may end without having read its input.
+    this.process.stdin.on('error', () => undefined);
+    this.process.stdout.on('data', (chunk: Buffer) => {
+      this.#stdout.push(chunk);
+      this.#notify();
+    });
+    this.process.stderr.on('data', (chunk: Buffer) => {
+      this.#stderr.push(chunk);
+      this.#notify();
+    });
+    running.add(this);
+    this.exited = once(this.process, 'close').then((): Exit => {
+      running.delete(this);
+      this.#notify();
+      return { status: this.process.exitCode, signal: this.process.signalCode };
+    });
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0;
+  }
+
+  get stdoutBytes(): Buffer {
+    return Buffer.concat(this.#stdout);
+  }
+
+  get stdout(): string {
+    return this.stdoutBytes.toString('utf8');
+  }
+
+  get stderr(): string {
+    return Buffer.concat(this.#stderr).toString('utf8');
+  }
+
+  get ended(): boolean {
+    return !running.has(this);
+  }
+
+  /** Writes to its standard input; without `more` that ends. */
+  input(bytes: string | Uint8Array, more = false): void {
+    if (more) this.process.stdin.write(bytes);
+    else this.process.stdin.end(bytes);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
+  /** Resolves as soon as `condition` is true of what it has said; rejects if it ends before. */
+  until(condition: (child: this) => boolean, what: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (error: Error | null): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(look);
+        if (error === null) resolve();
+        else reject(error);
+      };
+      const look = (): void => {
+        if (condition(this)) settle(null);
+        else if (this.ended) settle(this.#failure(`ended before ${what}`));
+      };
+      const timer = setTimeout(() => {
+        settle(this.#failure(`no ${what} within ${DEADLINE_MS} ms`));
+      }, DEADLINE_MS);
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  /** Waits for its end, and kills it if that does not come. */
+  async finished(): Promise<Finished> {
+    const timer = setTimeout(() => {
+      this.signal('SIGKILL');
+    }, DEADLINE_MS);
+    const exit = await this.exited;
+    clearTimeout(timer);
+    return { ...exit, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  /** SIGKILL, and waits for the end. */
+  async kill(): Promise<Exit> {
+    this.signal('SIGKILL');
+    return await this.exited;
+  }
+
+  #notify(): void {
+    for (const look of [...this.#watchers]) look();
+  }
+
+  #failure(what: string): Error {
+    return new Error(`${what}\nstdout: ${this.stdout}\nstderr: ${this.stderr}`);
+  }
+}
+
+/** Runs a command line to its end; `input` is all of its standard input. */
+export async function run(
+  args: readonly string[],
+  options: ChildOptions & { readonly input?: string | Uint8Array } = {},
+): Promise<Finished> {
+  const child = new Child(args, options);
+  child.input(options.input ?? '');
+  return await child.finished();
+}
+
+/** Ends everything that was started and still runs: for `afterEach`. */
+export async function killAll(): Promise<void> {
+  await Promise.all([...running].map((child) => child.kill()));
+}
+
+function cleanEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(MAJORDOMO_|NODE_OPTIONS$)/.test(name)),
+  );
+}

@@ -1,0 +1,113 @@
+/**
+ * A broker as a real process, for tests of whatever talks to one. Call `removeDaemons` in `afterEach`.
+ *
+ * ```ts
+ * const daemon = await startDaemon({ sets: ['broker.heartbeatIntervalMs=100'] });
+ * … daemon.endpoint …
+ * await daemon.kill();                     // SIGKILL; `stop()` is SIGTERM and the drain
+ * const again = await startDaemon({ endpoint: daemon.endpoint, dataDir: daemon.dataDir });
+ * ```
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Child, type Exit, killAll } from './child.js';
+
+/** One line of the daemon's log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
+
+export interface DaemonOptions {
+  /** Where it listens. Default: a free port of loopback. */
+  readonly endpoint?: string;
+  /** Default: a new one, removed by `removeDaemons`. */
+  readonly dataDir?: string;
+  /** More `--set`, `key=value`; they win. */
+  readonly sets?: readonly string[];
+  /** A configuration file. */
+  readonly file?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+const directories: string[] = [];
+
+/** A directory of the test's own, below the system's temporary one; short enough for `ipc://`. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
+  directories.push(directory);
+  return directory;
+}
+
+/** Kills every process that was started, and removes the temporary directories. */
+export async function removeDaemons(): Promise<void> {
+  await killAll();
+  for (const directory of directories.splice(0)) {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A process of `majordomo serve`. */
+export class Daemon extends Child {
+  readonly dataDir: string;
+  /** Where it listens, ports filled in; empty before `broker.ready`. */
+  endpoints: readonly string[] = [];
+
+  constructor(options: DaemonOptions = {}) {
+    const dataDir = options.dataDir ?? temporaryDirectory();
+    const sets = [
+      `node.dataDir=${dataDir}`,
+      `broker.listen=${options.endpoint ?? 'tcp://127.0.0.1:0'}`,
+      'http.listen=off',
+      'log.format=json',
+      ...(options.sets ?? []),
+    ];
+    const file = options.file === undefined ? [] : ['--config', options.file];
+    super(
+      ['serve', ...file, ...sets.flatMap((set) => ['--set', set])],
+      options.environment === undefined ? {} : { environment: options.environment },
+    );
+    this.dataDir = dataDir;
+  }
+
+  /** The first listener's endpoint. */
+  get endpoint(): string {
+    const first = this.endpoints[0];
+    if (first === undefined) throw new Error('the daemon is not ready');
+    return first;
+  }
+
+  /** All complete lines of its log so far. */
+  get log(): readonly LogLine[] {
+    const lines = this.stdout.split('\n').slice(0, -1);
+    return lines.map((line): LogLine => JSON.parse(line) as LogLine);
+  }
+
+  /** The lines of one event. */
+  logged(event: string): readonly LogLine[] {
+    return this.log.filter((line) => line.event === event);
+  }
+
+  /** Waits until `count` lines of that event are logged; gives the last of them. */
+  async waitFor(event: string, count = 1): Promise<LogLine> {
+    await this.until(() => this.logged(event).length >= count, `${count} × ${event} in the log`);
+    return this.logged(event)[count - 1] ?? {};
+  }
+
+  /** SIGTERM: drains, and gives how it ended. */
+  async stop(): Promise<Exit> {
+    this.signal('SIGTERM');
+    return await this.finished();
+  }
+}
+
+/** Starts a broker and waits for `broker.ready`. */
+export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
+  const daemon = new Daemon(options);
+  const { endpoints } = await daemon.waitFor('broker.ready');
+  if (Array.isArray(endpoints)) daemon.endpoints = endpoints.map(String);
+  // Its last words of the start, by which signals are handled, too.
+  if (options.file === undefined) {
+    await daemon.until(({ stderr }) => stderr.includes('Majordomo listens on'), 'the first steps');
+  }
+  return daemon;
+}
