@@ -1,11 +1,11 @@
 /** Endpoints of this adapter: what may be bound and dialled, and what failed about them. */
-import { lstat } from 'node:fs/promises';
+import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { MajordomoError, codeOf, messageOf } from '../../core/errors.js';
 
 const IPC = 'ipc://';
-const TCP = 'tcp://';
 const TCP_DIALLED = /^tcp:\/\/(?:[^;]+;)?(?:\[[^\]]+\]|[^:[\]*]+):([0-9]{1,5})$/;
+const TCP_BOUND = /^tcp:\/\/(?:\[[^\]]+\]|[^:[\]]+):(?:([0-9]{1,5})|\*)$/;
 const PORT_MAX = 65_535;
 
 /** @param endpoint as the user wrote it: messages name it */
@@ -47,12 +47,14 @@ export function checkDialled(endpoint: string): void {
  * is no socket at all.
  */
 export async function checkBound(endpoint: string): Promise<void> {
-  if (endpoint.startsWith(TCP)) return;
-  if (!endpoint.startsWith(IPC)) {
+  const tcp = TCP_BOUND.exec(endpoint);
+  // libzmq takes port 99999 for 34463.
+  if (tcp !== null && Number(tcp[1] ?? 0) <= PORT_MAX) return;
+  if (!endpoint.startsWith(IPC) || endpoint.length === IPC.length) {
     throw endpointError(endpoint, 'not an endpoint to listen on (tcp://HOST:PORT or ipc://PATH)');
   }
-  const path = endpoint.slice(IPC.length);
-  if (path === '*' || path.startsWith('@')) return;
+  const path = socketPath(endpoint);
+  if (path === undefined) return;
   try {
     if (!(await lstat(path)).isSocket()) {
       throw endpointError(endpoint, 'there is a file at that path that is not a socket');
@@ -76,4 +78,32 @@ function listens(path: string): Promise<boolean> {
       resolve(codeOf(error) !== 'ECONNREFUSED' && codeOf(error) !== 'ENOENT');
     });
   });
+}
+
+/** The file of an ipc endpoint; none for the abstract name space and for names that libzmq makes. */
+function socketPath(endpoint: string): string | undefined {
+  const path = endpoint.slice(IPC.length);
+  return !endpoint.startsWith(IPC) || path === '*' || path.startsWith('@') ? undefined : path;
+}
+
+/** A socket file that is ours; its inode tells it from one that another process made since. */
+export interface SocketFile {
+  readonly path: string;
+  readonly inode: number;
+}
+
+/** The file that binding this endpoint has made. */
+export async function socketFileOf(endpoint: string): Promise<SocketFile | undefined> {
+  const path = socketPath(endpoint);
+  if (path === undefined) return undefined;
+  return { path, inode: (await lstat(path)).ino };
+}
+
+/** Removes the file, which libzmq leaves behind: while we still listen, so that it is still ours. */
+export async function removeSocketFile(file: SocketFile): Promise<void> {
+  try {
+    if ((await lstat(file.path)).ino === file.inode) await unlink(file.path);
+  } catch {
+    // Somebody removed it, or its directory, or our right to: what is left is taken over.
+  }
 }

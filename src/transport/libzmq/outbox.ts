@@ -46,7 +46,8 @@ export class Outbox {
   write(bytes: Uint8Array, start: number, end: number, more: boolean): boolean {
     this.#building ??= [...this.#prefix];
     this.#buildingBytes += end - start + FRAME_COST_BYTES;
-    if (this.#bytes + this.#buildingBytes > this.#bytesMax) this.#full = true;
+    // The rest of a message that was spoilt must not fill a box that was reopened since.
+    if (!this.#spoilt && this.#bytes + this.#buildingBytes > this.#bytesMax) this.#full = true;
     if (this.#full) this.#spoilt = true;
     const kept = !this.#spoilt;
     if (kept) this.#building.push(Buffer.from(bytes.subarray(start, end)));

@@ -14,6 +14,9 @@
  *   after libzmq has read all of it (`oversized`).
  * - A peer that comes back under a routing id of its own before the end of its last connection was
  *   read is turned away by libzmq (no hand-over: anybody could take anybody's routing id).
+ * - libzmq numbers peers from a start that can be guessed, and aborts the process if a peer chose
+ *   such a number as its own routing id before (`add_out_pipe`, 4.3.5). Nothing here can prevent it:
+ *   listen with it only where peers are trusted.
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -23,7 +26,8 @@ import { Frames } from '../../core/frames.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type { PeerId, Transport, TransportEvents, TransportLimits } from '../port.js';
 import { closeAndReap, waitUntil } from './closing.js';
-import { bindError, checkBound, needsIpv6 } from './endpoints.js';
+import type { SocketFile } from './endpoints.js';
+import { bindError, checkBound, needsIpv6, removeSocketFile, socketFileOf } from './endpoints.js';
 import type { Listening } from './peer.js';
 import { RouterPeer } from './peer.js';
 import { Sender } from './sender.js';
@@ -92,6 +96,7 @@ class LibzmqRouter implements Transport {
   readonly #events: TransportEvents;
   readonly #sender: Sender;
   readonly #sockets: MarkedRouter[] = [];
+  readonly #files: SocketFile[] = [];
   readonly #peers: (RouterPeer | undefined)[] = [];
   readonly #frames = new Frames();
   /** Never leaves the process, so no peer can send it: only libzmq says that a peer is gone. */
@@ -134,6 +139,8 @@ class LibzmqRouter implements Transport {
     this.reportsDisconnects = socket.markDisconnects(this.#marker) && this.reportsDisconnects;
     try {
       await socket.bind(endpoint);
+      const file = await socketFileOf(endpoint);
+      if (file !== undefined) this.#files.push(file);
     } catch (error) {
       throw bindError(endpoint, error);
     }
@@ -174,6 +181,7 @@ class LibzmqRouter implements Transport {
   async #close(lingerMs: number): Promise<void> {
     const deadlineMs = monotonicMs() + lingerMs;
     this.flush();
+    await Promise.all(this.#files.map(removeSocketFile));
     await waitUntil(() => this.#peers.every((peer) => peer?.outbox.empty ?? true), deadlineMs);
     this.#sender.stop();
     this.#later = [];
@@ -291,6 +299,7 @@ class LibzmqRouter implements Transport {
   }
 
   #tellLater(): void {
+    if (this.#isClosing()) this.#later = [];
     for (let event = this.#later.shift(); event !== undefined; event = this.#later.shift()) event();
   }
 }

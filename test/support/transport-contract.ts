@@ -1,0 +1,23 @@
+import { describe } from '@jest/globals';
+import type { TransportFactory } from './transport-fixture.js';
+import { describeLink } from './transport-link-contract.js';
+import { describeListening } from './transport-listen-contract.js';
+import { describeRouter } from './transport-router-contract.js';
+
+/**
+ * What every transport behind `src/transport/port.ts` promises, proved against libzmq's own
+ * sockets and against bytes written by hand.
+ */
+export function describeTransportContract(name: string, factory: TransportFactory): void {
+  describe(`${name} as a transport`, () => {
+    describe('ROUTER', () => {
+      describeRouter(factory);
+    });
+    describe('endpoints', () => {
+      describeListening(factory);
+    });
+    describe('link', () => {
+      describeLink(factory);
+    });
+  });
+}

@@ -1,0 +1,206 @@
+import type { Frames } from '../../src/core/frames.js';
+import { PeerNumbers } from '../../src/transport/peer-numbers.js';
+import type {
+  Dial,
+  LinkEvents,
+  PeerId,
+  PeerInfo,
+  Transport,
+  TransportEvents,
+  TransportLimits,
+} from '../../src/transport/port.js';
+import { until } from './transport-peers.js';
+
+export interface RouterOptions {
+  readonly listeners: readonly { readonly endpoint: string; readonly index: number }[];
+  readonly limits: TransportLimits;
+  readonly peers: PeerNumbers;
+  readonly events: TransportEvents;
+}
+
+export interface LinkOptions {
+  readonly limits: TransportLimits;
+  readonly routingId?: Buffer;
+  readonly dropping?: () => void;
+}
+
+/** What is judged by the contract: both sides of one transport. */
+export interface TransportFactory {
+  open(
+    options: RouterOptions,
+  ): Promise<{ readonly transport: Transport; readonly endpoints: readonly string[] }>;
+  dial(options: LinkOptions): Dial;
+}
+
+export const LIMITS: TransportLimits = {
+  messageBytesMax: 4 << 20,
+  framesMax: 32,
+  outputBytesMax: 2 << 20,
+};
+
+export interface Received {
+  readonly peer: PeerId;
+  readonly frames: readonly Buffer[];
+}
+
+/** Writes frames of text, whole. */
+export function writeAll(
+  write: (bytes: Uint8Array, start: number, end: number, more: boolean) => void,
+  frames: readonly (string | Buffer)[],
+): void {
+  frames.forEach((frame, index) => {
+    const bytes = Buffer.from(frame);
+    write(bytes, 0, bytes.length, index < frames.length - 1);
+  });
+}
+
+/** A listening transport and everything that it told. */
+export class Server implements TransportEvents {
+  /** `connected 0`, `message 0`, … in the order in which they came. */
+  readonly told: string[] = [];
+  readonly messages: Received[] = [];
+  readonly infos: PeerInfo[] = [];
+  /** Called for each message, within the event. */
+  answer: ((peer: PeerId, frames: Frames) => void) | undefined;
+  readonly #transport: Transport;
+  readonly endpoints: readonly string[];
+
+  private constructor(transport: Transport, endpoints: readonly string[], events: LateEvents) {
+    this.#transport = transport;
+    this.endpoints = endpoints;
+    events.to = this;
+  }
+
+  static async open(
+    factory: TransportFactory,
+    endpoints: readonly string[] = ['tcp://127.0.0.1:0'],
+    options: { readonly limits?: Partial<TransportLimits>; readonly peers?: PeerNumbers } = {},
+  ): Promise<Server> {
+    const events = new LateEvents();
+    const opened = await factory.open({
+      listeners: endpoints.map((endpoint, index) => ({ endpoint, index })),
+      limits: { ...LIMITS, ...options.limits },
+      peers: options.peers ?? new PeerNumbers(),
+      events,
+    });
+    return new Server(opened.transport, opened.endpoints, events);
+  }
+
+  get transport(): Transport {
+    return this.#transport;
+  }
+
+  get endpoint(): string {
+    return this.endpoints[0] ?? '';
+  }
+
+  /** The texts of the messages of one peer, in order. */
+  texts(peer: PeerId): string[][] {
+    return this.messages
+      .filter((message) => message.peer === peer)
+      .map((message) => message.frames.map(String));
+  }
+
+  count(event: string): number {
+    return this.told.filter((one) => one.startsWith(event)).length;
+  }
+
+  async untilTold(event: string, times = 1): Promise<void> {
+    await until(() => this.count(event) >= times, `${event} ×${times}`);
+  }
+
+  async untilMessages(count: number): Promise<void> {
+    await until(() => this.messages.length >= count, `${count} messages`);
+  }
+
+  /** The peer that sent a message which begins with this text; waits for it. */
+  async peerOf(text: string): Promise<PeerId> {
+    const find = (): Received | undefined =>
+      this.messages.find((message) => String(message.frames[0]) === text);
+    await until(() => find() !== undefined, `a message ${text}`);
+    return find()?.peer ?? -1;
+  }
+
+  send(peer: PeerId, ...frames: (string | Buffer)[]): void {
+    writeAll((bytes, start, end, more) => {
+      this.#transport.write(peer, bytes, start, end, more);
+    }, frames);
+  }
+
+  connected(peer: PeerId, info: PeerInfo): void {
+    this.told.push(`connected ${peer}`);
+    this.infos[peer] = info;
+  }
+
+  message(peer: PeerId, frames: Frames): void {
+    this.told.push(`message ${peer}`);
+    this.messages.push({ peer, frames: frames.copyFrom(0) });
+    this.answer?.(peer, frames);
+  }
+
+  oversized(peer: PeerId): void {
+    this.told.push(`oversized ${peer}`);
+  }
+
+  full(peer: PeerId): void {
+    this.told.push(`full ${peer}`);
+  }
+
+  drained(peer: PeerId): void {
+    this.told.push(`drained ${peer}`);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.told.push(`disconnected ${peer}`);
+  }
+}
+
+/** The server does not exist yet while its transport is opened. */
+class LateEvents implements TransportEvents {
+  to: TransportEvents | undefined;
+
+  connected(peer: PeerId, info: PeerInfo): void {
+    this.to?.connected(peer, info);
+  }
+
+  message(peer: PeerId, frames: Frames): void {
+    this.to?.message(peer, frames);
+  }
+
+  oversized(peer: PeerId): void {
+    this.to?.oversized(peer);
+  }
+
+  full(peer: PeerId): void {
+    this.to?.full(peer);
+  }
+
+  drained(peer: PeerId): void {
+    this.to?.drained(peer);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.to?.disconnected(peer);
+  }
+}
+
+/** A link's events, kept. */
+export class LinkRecord implements LinkEvents {
+  readonly told: string[] = [];
+
+  connected(): void {
+    this.told.push('connected');
+  }
+
+  message(frames: Frames): void {
+    this.told.push(`message ${frames.copyFrom(0).map(String).join('|')}`);
+  }
+
+  disconnected(): void {
+    this.told.push('disconnected');
+  }
+
+  async untilTold(event: string, times = 1): Promise<void> {
+    await until(() => this.told.filter((one) => one === event).length >= times, event);
+  }
+}

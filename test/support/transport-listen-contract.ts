@@ -1,0 +1,177 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { fork } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import { Server } from './transport-fixture.js';
+import type { TransportFactory } from './transport-fixture.js';
+import { DealerPeer, until } from './transport-peers.js';
+
+/** Leaves the socket of a process that was killed behind at the path that it is given. */
+const ABANDON = `
+  const server = require('node:net').createServer();
+  server.listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'));
+`;
+
+/** Endpoints: opening and closing them. */
+export function describeListening(factory: TransportFactory): void {
+  const closers: (() => unknown)[] = [];
+
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  });
+
+  async function serve(...endpoints: string[]): Promise<Server> {
+    const server = await Server.open(factory, endpoints.length === 0 ? undefined : endpoints);
+    closers.push(() => server.transport.close(0));
+    return server;
+  }
+
+  function dealer(endpoint: string): DealerPeer {
+    const peer = new DealerPeer(endpoint);
+    closers.push(() => {
+      peer.close();
+    });
+    return peer;
+  }
+
+  function folder(): string {
+    const path = mkdtempSync(join(tmpdir(), 'mdp-'));
+    closers.push(() => {
+      rmSync(path, { recursive: true, force: true });
+    });
+    return path;
+  }
+
+  /** Proves that listening there is refused with this code and that the message names it. */
+  async function expectRefused(code: string, ...endpoints: string[]): Promise<void> {
+    const refusal = await serve(...endpoints).then(
+      () => undefined,
+      (error: unknown) => ({ code: codeOf(error), message: messageOf(error) }),
+    );
+    expect(refusal?.code).toBe(code);
+    expect(refusal?.message).toContain(endpoints.at(-1));
+  }
+
+  it('reports the port that was chosen for port 0, and names the listener of each peer', async () => {
+    const path = `ipc://${join(folder(), 's')}`;
+    const server = await serve('tcp://127.0.0.1:0', path, 'tcp://127.0.0.1:*');
+    expect(server.endpoints).toHaveLength(3);
+    expect(server.endpoints[0]).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9][0-9]*$/);
+    expect(server.endpoints[1]).toBe(path);
+    for (const [index, endpoint] of server.endpoints.entries()) {
+      const peer = dealer(endpoint).read();
+      await peer.send(`to ${index}`);
+      const id = await server.peerOf(`to ${index}`);
+      expect(server.infos[id]?.listener).toBe(index);
+      server.send(id, 'back');
+      server.transport.flush();
+      await until(() => peer.received.length === 1, 'an answer');
+    }
+  });
+
+  it('refuses a tcp port in use, naming the endpoint, and keeps nothing open', async () => {
+    const { endpoint } = await serve();
+    const path = join(folder(), 's');
+    await expectRefused('ERR_MDP_ENDPOINT_IN_USE', `ipc://${path}`, endpoint);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('refuses a port on which another kind of server listens', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    closers.push(() => other.close());
+    const address = other.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    await expectRefused('ERR_MDP_ENDPOINT_IN_USE', `tcp://127.0.0.1:${port}`);
+  });
+
+  it('refuses an ipc path on which somebody listens, and leaves it to him', async () => {
+    const path = `ipc://${join(folder(), 's')}`;
+    const first = await serve(path);
+    await expectRefused('ERR_MDP_ENDPOINT_IN_USE', path);
+    await dealer(path).send('hello');
+    await first.untilMessages(1);
+  });
+
+  it('takes over the ipc path of a process that died', async () => {
+    const path = join(folder(), 's');
+    const abandon = fork('-e', [ABANDON, path], { execArgv: [], stdio: 'ignore' });
+    await once(abandon, 'exit');
+    expect(existsSync(path)).toBe(true);
+    const server = await serve(`ipc://${path}`);
+    await dealer(`ipc://${path}`).send('hello');
+    await server.untilMessages(1);
+  });
+
+  it('never removes a file that is no socket', async () => {
+    const path = join(folder(), 'precious');
+    writeFileSync(path, 'data');
+    await expectRefused('ERR_MDP_ENDPOINT', `ipc://${path}`);
+    expect(readFileSync(path, 'utf8')).toBe('data');
+  });
+
+  it.each([
+    'http://127.0.0.1:0',
+    'tcp://127.0.0.1',
+    'tcp://127.0.0.1:99999',
+    'tcp://198.51.100.7:5555',
+    'ipc:///nowhere/at/all/s',
+    `ipc:///tmp/${'long'.repeat(60)}`,
+    'inproc://here',
+    '',
+  ])('refuses the endpoint %p', async (endpoint) => {
+    await expectRefused('ERR_MDP_ENDPOINT', endpoint);
+  });
+
+  describe('closing', () => {
+    it('gives output that waits time to leave', async () => {
+      const server = await serve();
+      const peer = dealer(server.endpoint);
+      await peer.send('hello');
+      await server.untilMessages(1);
+      const chunk = Buffer.alloc(4096);
+      for (let index = 0; index < 400; index++) server.send(0, String(index), chunk);
+      const closed = server.transport.close(10_000);
+      peer.read();
+      await closed;
+      await until(() => peer.received.length === 400, 'all messages');
+    });
+
+    it('waits no longer for a peer that does not read than it was told', async () => {
+      const server = await serve();
+      await dealer(server.endpoint).send('hello');
+      await server.untilMessages(1);
+      const chunk = Buffer.alloc(64 << 10);
+      for (let index = 0; server.count('full') === 0; index++) {
+        server.send(0, String(index), chunk);
+        server.transport.flush();
+        await turn();
+      }
+      await server.transport.close(50);
+    });
+
+    it('frees port and path, tells nothing more, and may be asked for twice', async () => {
+      const path = join(folder(), 's');
+      const server = await serve('tcp://127.0.0.1:0', `ipc://${path}`);
+      const peer = dealer(server.endpoint);
+      await peer.send('hello');
+      await server.untilMessages(1);
+      await Promise.all([server.transport.close(0), server.transport.close(0)]);
+      expect(existsSync(path)).toBe(false);
+      const told = [...server.told];
+      server.send(0, 'too late');
+      server.transport.flush();
+      server.transport.disconnect(0);
+      const next = await serve(server.endpoint, `ipc://${path}`);
+      await peer.send('again');
+      await next.untilMessages(1);
+      expect(server.told).toEqual(told);
+      await server.transport.close(0);
+    });
+  });
+}
