@@ -1,0 +1,316 @@
+/**
+ * The peers of a `Stage`. They send what the codec of their side makes and keep what the codec of
+ * their side reads, so that a script shows what a peer would really receive.
+ */
+import type { Frames } from '../../src/core/frames.js';
+import { clientRequest, readClientReply } from '../../src/wire/client-side.js';
+import type { MdpVersion } from '../../src/wire/mdp.js';
+import {
+  readWorkerInbound,
+  workerDisconnect,
+  workerFinal,
+  workerHeartbeat,
+  workerPartial,
+  workerReady,
+  workerReturn,
+} from '../../src/wire/worker-side.js';
+import type { Stage } from './stage.js';
+
+/** A frame in a script: bytes, or one character a byte (latin1). */
+export type FrameLike = string | Uint8Array;
+
+export function toBytes(frame: FrameLike): Buffer {
+  return typeof frame === 'string' ? Buffer.from(frame, 'latin1') : Buffer.from(frame);
+}
+
+/** Frames `[from, …)` as one text, with `|` between them. */
+function bodyText(frames: Frames, from: number): string {
+  return frames
+    .copyFrom(from)
+    .map((frame) => frame.toString('latin1'))
+    .join('|');
+}
+
+/** Whoever reads what comes in over a connection. */
+interface Reader {
+  /** @returns false if the message is not for this one */
+  reads(frames: Frames): boolean;
+}
+
+export interface ConnectionOptions {
+  readonly listener?: number;
+  /** Given: the peer chose it itself, and may come back under it (D26). */
+  readonly routingId?: string;
+}
+
+/** One connection to the broker; any number of clients and a worker may share it. */
+export class Connection {
+  readonly name: string;
+  readonly stage: Stage;
+  readonly #options: ConnectionOptions;
+  readonly #readers: Reader[] = [];
+  #unread: string[][] = [];
+  peer = -1;
+  /** The broker ended it. */
+  closedByBroker = false;
+
+  constructor(stage: Stage, name: string, options: ConnectionOptions) {
+    this.stage = stage;
+    this.name = name;
+    this.#options = options;
+    this.connect();
+  }
+
+  /** Again, after `disconnect`: as a new peer to the broker. */
+  connect(): void {
+    const { listener = 0, routingId } = this.#options;
+    this.closedByBroker = false;
+    this.peer = this.stage.connected(this, {
+      listener,
+      routingId: toBytes(routingId ?? `\0${this.name}`),
+      ownRoutingId: routingId !== undefined,
+    });
+  }
+
+  disconnect(): void {
+    if (this.peer < 0) return;
+    const { peer } = this;
+    this.peer = -1;
+    this.stage.disconnected(peer);
+  }
+
+  /** One message, without the routing id. */
+  sends(...frames: FrameLike[]): void {
+    this.stage.message(this.peer, frames.map(toBytes));
+  }
+
+  sendsOversized(): void {
+    this.stage.input((broker, now) => {
+      broker.oversized(this.peer, now);
+    });
+  }
+
+  /** It reads nothing, and its output has reached the limit. */
+  fills(): void {
+    this.stage.input((broker) => {
+      broker.full(this.peer);
+    });
+  }
+
+  /** It has read what waited for it. */
+  drains(): void {
+    this.stage.input((broker) => {
+      broker.drained(this.peer);
+    });
+  }
+
+  addReader(reader: Reader): void {
+    this.#readers.push(reader);
+  }
+
+  receives(frames: Frames): void {
+    if (this.#readers.some((reader) => reader.reads(frames))) return;
+    this.#unread.push(frames.copyFrom(0).map((frame) => frame.toString('latin1')));
+  }
+
+  /** Messages that no reader of this connection took, frame by frame, since the last call. */
+  raw(): string[][] {
+    const unread = this.#unread;
+    this.#unread = [];
+    return unread;
+  }
+}
+
+/** Which request of several a worker means: by its body, or by the token that came with it. */
+export interface Which {
+  readonly of?: string;
+  readonly token?: Uint8Array;
+}
+
+export class WorkerActor implements Reader {
+  readonly connection: Connection;
+  readonly version: MdpVersion;
+  /** Requests that came and were not answered, in order. */
+  readonly #open: { readonly body: string; readonly token: Buffer }[] = [];
+  #inbox: string[] = [];
+  #heartbeats = 0;
+
+  constructor(connection: Connection, version: MdpVersion) {
+    this.connection = connection;
+    this.version = version;
+    connection.addReader(this);
+  }
+
+  ready(service: FrameLike, options: { readonly credit?: number } = {}): this {
+    return this.#sends(workerReady(this.version, toBytes(service), options.credit ?? null));
+  }
+
+  /** REPLY (0.1) or FINAL (0.2) to the oldest open request, if not told otherwise. */
+  final(body: FrameLike | readonly FrameLike[], which: Which = {}): this {
+    const token = this.#take(which);
+    return this.#sends(workerFinal(this.version, token, bytesOfBody(body)));
+  }
+
+  partial(body: FrameLike | readonly FrameLike[], which: Which = {}): this {
+    return this.#sends(workerPartial(this.token(which), bytesOfBody(body)));
+  }
+
+  /** RETURN (D25). */
+  returns(reason: string, which: Which = {}): this {
+    return this.#sends(workerReturn(this.version, this.#take(which), reason));
+  }
+
+  heartbeat(): this {
+    return this.#sends(workerHeartbeat(this.version));
+  }
+
+  /** DISCONNECT, the command. */
+  saysDisconnect(): this {
+    return this.#sends(workerDisconnect(this.version));
+  }
+
+  /** Its connection ends. */
+  disconnect(): this {
+    this.connection.disconnect();
+    return this;
+  }
+
+  heartbeatsEvery(intervalMs: number): this {
+    this.connection.stage.beatEvery(this, intervalMs);
+    return this;
+  }
+
+  fallsSilent(): this {
+    this.connection.stage.beatNoMore(this);
+    return this;
+  }
+
+  /** The token of an open request: of the oldest if not told otherwise. */
+  token(which: Which = {}): Buffer {
+    if (which.token !== undefined) return Buffer.from(which.token);
+    const found = this.#open.find(({ body }) => which.of === undefined || body === which.of);
+    if (found === undefined) throw new Error(`${this.connection.name} has no such request open`);
+    return found.token;
+  }
+
+  reads(frames: Frames): boolean {
+    const message = readWorkerInbound(this.version, frames);
+    switch (message.kind) {
+      case 'other':
+        return false;
+      case 'malformed':
+        throw new Error(`${this.connection.name} cannot read it: ${message.reason}`);
+      case 'heartbeat':
+        this.#heartbeats++;
+        return true;
+      case 'disconnect':
+        this.#inbox.push('DISCONNECT');
+        return true;
+      case 'request': {
+        const body = bodyText(frames, message.body);
+        this.#open.push({ body, token: frames.copy(message.client) });
+        this.#inbox.push(`REQUEST ${body}`);
+        return true;
+      }
+    }
+  }
+
+  /** What came since the last call, but for HEARTBEATs: `REQUEST hi|there`, `DISCONNECT`. */
+  inbox(): string[] {
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    return inbox;
+  }
+
+  /** HEARTBEATs that came since the last call. */
+  heartbeats(): number {
+    const heartbeats = this.#heartbeats;
+    this.#heartbeats = 0;
+    return heartbeats;
+  }
+
+  #take(which: Which): Buffer {
+    const token = this.token(which);
+    const at = this.#open.findIndex((open) => open.token.equals(token));
+    if (at >= 0) this.#open.splice(at, 1);
+    return token;
+  }
+
+  #sends(frames: readonly Uint8Array[]): this {
+    this.connection.sends(...frames);
+    return this;
+  }
+}
+
+export interface ClientOptions extends ConnectionOptions {
+  readonly version?: MdpVersion;
+  /** The ids before the empty delimiter, as a proxy or a correlating socket adds them (D1). */
+  readonly envelope?: readonly string[];
+  /** 0.2 only: an empty delimiter though there are no ids (D2). */
+  readonly enveloped?: boolean;
+  /** Shares this connection. */
+  readonly over?: Connection;
+}
+
+export class ClientActor implements Reader {
+  readonly connection: Connection;
+  readonly version: MdpVersion;
+  readonly #envelope: readonly string[];
+  readonly #enveloped: boolean;
+  #inbox: string[] = [];
+
+  constructor(connection: Connection, options: ClientOptions) {
+    this.connection = connection;
+    this.version = options.version ?? 2;
+    this.#envelope = options.envelope ?? [];
+    this.#enveloped =
+      this.version === 1 || this.#envelope.length > 0 || (options.enveloped ?? false);
+    connection.addReader(this);
+  }
+
+  request(service: FrameLike, ...body: FrameLike[]): this {
+    const bare = clientRequest(this.version, null, toBytes(service), body.map(toBytes));
+    const delimiter = this.#enveloped && this.version === 2 ? [''] : [];
+    this.connection.sends(...this.#envelope, ...delimiter, ...bare);
+    return this;
+  }
+
+  /** Declares that it understands refusals (D11), and takes the answer out of its inbox. */
+  hello(options: FrameLike = ''): this {
+    this.request('mmi.hello', options);
+    const answer = this.#inbox.pop();
+    if (!(answer ?? '').endsWith('mmi.hello 200')) throw new Error(`hello: ${String(answer)}`);
+    return this;
+  }
+
+  disconnect(): this {
+    this.connection.disconnect();
+    return this;
+  }
+
+  reads(frames: Frames): boolean {
+    const reply = readClientReply(frames);
+    if (reply.kind === 'malformed' || reply.version !== this.version) return false;
+    const isEnveloped = reply.envelopeFrames >= 0;
+    const ids = frames.copyFrom(0).slice(0, Math.max(0, reply.envelopeFrames));
+    // The reply has the form of its request (D2), and the whole envelope in order (D1).
+    if (isEnveloped !== this.#enveloped) return false;
+    if (ids.map((id) => id.toString('latin1')).join('/') !== this.#envelope.join('/')) return false;
+    const service = frames.view(reply.service).toString('latin1');
+    const command = this.version === 1 ? 'REPLY' : reply.kind === 'final' ? 'FINAL' : 'PARTIAL';
+    this.#inbox.push(`${command} ${service} ${bodyText(frames, reply.body)}`);
+    return true;
+  }
+
+  /** What came since the last call: `REPLY echo hi` (0.1), `PARTIAL echo a`, `FINAL echo b`. */
+  inbox(): string[] {
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    return inbox;
+  }
+}
+
+function bytesOfBody(body: FrameLike | readonly FrameLike[]): Buffer[] {
+  if (typeof body === 'string' || body instanceof Uint8Array) return [toBytes(body)];
+  return body.map(toBytes);
+}

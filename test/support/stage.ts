@@ -1,0 +1,305 @@
+/**
+ * A broker machine on a stage: peers with names, virtual time, seeded randomness, and a record of
+ * all that happened. The language of the scripts in test/machine.
+ *
+ * Each input is a turn of its own (the input, then `run` until nothing more is due), but in `batch`.
+ */
+import { Broker, type BrokerLoad, type PeerIdentity } from '../../src/broker/broker.js';
+import type { BrokerEvent } from '../../src/broker/events.js';
+import type { BrokerLimits, BrokerOptions } from '../../src/broker/options.js';
+import type { InternalService } from '../../src/broker/ports.js';
+import type { BrokerSink } from '../../src/broker/sink.js';
+import { Frames } from '../../src/core/frames.js';
+import { Mmi } from '../../src/mmi/mmi.js';
+import type { MdpVersion } from '../../src/wire/mdp.js';
+import type { BrokerStatus } from '../../src/wire/mmi.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../src/wire/outbound.js';
+import { Recorder } from '../unit/wire/recorder.js';
+import {
+  ClientActor,
+  type ClientOptions,
+  Connection,
+  type ConnectionOptions,
+  WorkerActor,
+} from './stage-peers.js';
+import { seededRandom } from './stage-random.js';
+
+export interface StageOptions extends Partial<Omit<BrokerOptions, 'limits'>> {
+  readonly limits?: Partial<BrokerLimits>;
+  readonly seed?: number;
+  /** Beside `mmi.*`. */
+  readonly hosts?: readonly InternalService[];
+}
+
+export const STAGE_LIMITS: BrokerLimits = {
+  services: 1000,
+  workers: 1000,
+  queuedRequests: 1_000_000,
+  queuedBytes: 1_000_000_000,
+  queuedRequestsPerService: 1_000_000,
+  messageBytes: 1_000_000,
+};
+
+/** An hour, so that nothing depends on the clock's zero. */
+const START_MS = 3_600_000;
+
+export interface WorkerOptions extends ConnectionOptions {
+  readonly version?: MdpVersion;
+  /** Shares this connection. */
+  readonly over?: Connection;
+}
+
+/** What one `run` did. */
+export interface RunReport {
+  readonly more: boolean;
+  /** Messages sent and events emitted. */
+  readonly effects: number;
+}
+
+const NOTHING: BrokerLoad = {
+  peers: 0,
+  clients: 0,
+  services: 0,
+  workers: 0,
+  requests: 0,
+  requestsOut: 0,
+  bytes: 0,
+};
+
+const open: Stage[] = [];
+
+/** A stage that `endStages` closes. */
+export function stage(options: StageOptions = {}): Stage {
+  const made = new Stage(options);
+  open.push(made);
+  return made;
+}
+
+/** For `afterEach`: everyone leaves, and the broker must then hold nothing at all. */
+export function endStages(): void {
+  for (const each of open.splice(0)) each.end();
+}
+
+export class Stage {
+  readonly broker: Broker;
+  readonly options: BrokerOptions;
+  now: number = START_MS;
+  readonly #events: BrokerEvent[] = [];
+  readonly #connections: (Connection | null)[] = [];
+  readonly #recorder = new Recorder();
+  readonly #beats: { readonly worker: WorkerActor; readonly everyMs: number; at: number }[] = [];
+  #effects = 0;
+  #isBatch = false;
+
+  constructor(options: StageOptions) {
+    this.options = {
+      heartbeatIntervalMs: options.heartbeatIntervalMs ?? 1000,
+      heartbeatLiveness: options.heartbeatLiveness ?? 3,
+      requestTtlMs: options.requestTtlMs ?? 60_000,
+      busyTimeoutMs: options.busyTimeoutMs ?? 600_000,
+      maxDeliveries: options.maxDeliveries ?? 3,
+      listeners: options.listeners ?? [{ client: true, worker: true }],
+      limits: { ...STAGE_LIMITS, ...options.limits },
+    };
+    const events = {
+      emit: (event: BrokerEvent): void => {
+        this.#effects++;
+        this.#events.push(event);
+      },
+    };
+    this.broker = new Broker(this.options, this.#sink(), events, seededRandom(options.seed ?? 1));
+    this.broker.host(new Mmi(() => STAGE_STATUS));
+    for (const service of options.hosts ?? []) this.broker.host(service);
+  }
+
+  // ---------------------------------------------------------------- who is there
+
+  connection(name: string, options: ConnectionOptions = {}): Connection {
+    return new Connection(this, name, options);
+  }
+
+  worker(name: string, options: WorkerOptions = {}): WorkerActor {
+    const connection = options.over ?? this.connection(name, options);
+    return new WorkerActor(connection, options.version ?? 2);
+  }
+
+  client(name: string, options: ClientOptions = {}): ClientActor {
+    return new ClientActor(options.over ?? this.connection(name, options), options);
+  }
+
+  // ---------------------------------------------------------------- inputs
+
+  input(give: (broker: Broker, now: number) => void): void {
+    give(this.broker, this.now);
+    if (!this.#isBatch) this.turn();
+  }
+
+  /** All inputs of `give` in one turn. */
+  batch(give: () => void): void {
+    this.unrun(give);
+    this.turn();
+  }
+
+  /** As `batch`, without the `run` at its end. */
+  unrun(give: () => void): void {
+    this.#isBatch = true;
+    give();
+    this.#isBatch = false;
+  }
+
+  connected(connection: Connection, identity: PeerIdentity): number {
+    let peer = this.#connections.indexOf(null);
+    if (peer < 0) peer = this.#connections.length;
+    this.#connections[peer] = connection;
+    this.input((broker) => {
+      broker.connected(peer, identity);
+    });
+    return peer;
+  }
+
+  disconnected(peer: number): void {
+    this.#connections[peer] = null;
+    this.input((broker, now) => {
+      broker.disconnected(peer, now);
+    });
+  }
+
+  /** The frames are overwritten afterwards, as those of a transport are. */
+  message(peer: number, message: readonly Buffer[]): void {
+    const frames = new Frames();
+    const bytes = Buffer.concat(message);
+    let at = 0;
+    for (const frame of message) {
+      frames.push(bytes, at, at + frame.length);
+      at += frame.length;
+    }
+    this.input((broker, now) => {
+      broker.message(peer, frames, now);
+      bytes.fill(0xee);
+      frames.clear();
+    });
+  }
+
+  // ---------------------------------------------------------------- time
+
+  /** `run` until nothing more is due now. */
+  turn(): void {
+    while (this.runOnce().more);
+    if (this.broker.nextRunAt() <= this.now) throw new Error('due at once, though nothing is due');
+  }
+
+  runOnce(): RunReport {
+    this.#effects = 0;
+    const more = this.broker.run(this.now);
+    return { more, effects: this.#effects };
+  }
+
+  /** Time passes, with a turn whenever the broker asked for one or a worker has to beat. */
+  after(ms: number): void {
+    const until = this.now + ms;
+    for (;;) {
+      const beat = this.#beats.reduce((first, each) => Math.min(first, each.at), Infinity);
+      const next = Math.min(beat, this.broker.nextRunAt());
+      if (next > until) break;
+      this.now = Math.max(this.now, next);
+      for (const each of this.#beats.filter(({ at }) => at <= this.now)) {
+        each.at += each.everyMs;
+        each.worker.heartbeat();
+      }
+      this.turn();
+    }
+    this.now = until;
+    this.turn();
+  }
+
+  beatEvery(worker: WorkerActor, everyMs: number): void {
+    this.#beats.push({ worker, everyMs, at: this.now + everyMs });
+  }
+
+  beatNoMore(worker: WorkerActor): void {
+    const at = this.#beats.findIndex((each) => each.worker === worker);
+    if (at >= 0) this.#beats.splice(at, 1);
+  }
+
+  // ---------------------------------------------------------------- what happened
+
+  /** Events of this name since the last call for it. */
+  events<Name extends BrokerEvent['name']>(name: Name): Extract<BrokerEvent, { name: Name }>[] {
+    const isNamed = (event: BrokerEvent): event is Extract<BrokerEvent, { name: Name }> =>
+      event.name === name;
+    const named = this.#events.filter(isNamed);
+    const others = this.#events.filter((event) => event.name !== name);
+    this.#events.splice(0, this.#events.length, ...others);
+    return named;
+  }
+
+  /** Everyone leaves, every time-out passes. */
+  end(): void {
+    this.#beats.length = 0;
+    for (const connection of this.#connections) connection?.disconnect();
+    this.after(this.options.requestTtlMs);
+    const load = JSON.stringify(this.broker.load);
+    if (load !== JSON.stringify(NOTHING)) throw new Error(`the broker still holds ${load}`);
+    if (this.broker.nextRunAt() !== Infinity) throw new Error('something is still due');
+  }
+
+  #sink(): BrokerSink {
+    const out = this.#recorder;
+    return {
+      request: (peer, version, token, body, start, end) => {
+        writeWorkerRequest(out, peer, version, token, body, start, end);
+        this.#carryOut();
+      },
+      heartbeat: (peer, version) => {
+        writeWorkerHeartbeat(out, peer, version);
+        this.#carryOut();
+      },
+      disconnect: (peer, version) => {
+        writeWorkerDisconnect(out, peer, version);
+        this.#carryOut();
+      },
+      reply: (peer, path, final, service, frames, from) => {
+        writeClientReply(out, peer, path, final, service, frames, from);
+        this.#carryOut();
+      },
+      close: (peer) => {
+        this.#effects++;
+        const connection = this.#connections[peer];
+        if (!connection) throw new Error('the broker closes a connection that is gone');
+        connection.closedByBroker = true;
+      },
+    };
+  }
+
+  #carryOut(): void {
+    for (const { peer, frames } of out(this.#recorder)) {
+      this.#effects++;
+      const connection = this.#connections[peer];
+      if (!connection || connection.closedByBroker) {
+        throw new Error('the broker sends over a connection that is gone');
+      }
+      connection.receives(frames);
+    }
+  }
+}
+
+function out(recorder: Recorder): Recorder['messages'] {
+  return recorder.messages.splice(0);
+}
+
+export const STAGE_STATUS: BrokerStatus = {
+  version: '0.1.0',
+  uptimeMs: 1234,
+  node: 'stage',
+  role: 'standalone',
+  state: 'active',
+  epoch: 0,
+  limits: { messageBytes: 1_000_000 },
+  extensions: ['credit', 'hello'],
+  pairHeartbeatMs: 0,
+};
