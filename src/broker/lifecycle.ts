@@ -333,12 +333,13 @@ export class Lifecycle {
 
   /** A worker that holds a request for too long and whose silence says nothing (D5), or `null`. */
   nextOverdue(now: number, holder: (peer: number) => Worker): Worker | null {
-    const { table, options } = this.#parts;
+    const { table, options, workers } = this.#parts;
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
       if (table.getTime(id, DISPATCHED_AT) + options.busyTimeoutMs > now) return null;
       const worker = holder(table.get(id, WORKER));
-      if (!worker.heartbeatsWhileBusy) return worker;
-      // Its silence is what counts; moved behind, so that it hides no other.
+      if (!worker.heartbeatsWhileBusy && workers.isSilent(worker, now)) return worker;
+      // Its silence is what counts from now on; moved behind, so that it hides no other.
+      workers.timeSilence(worker);
       this.#byDispatch.remove(id);
       table.setTime(id, DISPATCHED_AT, now);
       this.#byDispatch.pushBack(id);

@@ -68,6 +68,18 @@ export class Workers {
     this.#silence.append(worker.silence);
   }
 
+  isSilent(worker: Worker, now: number): boolean {
+    return worker.lastSeenAt + this.#silentMs() <= now;
+  }
+
+  /**
+   * From now on the silence of this busy worker counts. The chain keeps its order only roughly
+   * then: it may be noticed late, by one time-out at most.
+   */
+  timeSilence(worker: Worker): void {
+    if (worker.silence.chain === null) this.#silence.append(worker.silence);
+  }
+
   /** A request was put into `worker.held`. */
   took(worker: Worker, now: number): void {
     if (worker.held.count === 1) {
@@ -84,6 +96,8 @@ export class Workers {
     if (worker.held.count === 0) {
       worker.service.workersBusy--;
       this.#silence.append(worker.silence);
+    } else if (!worker.heartbeatsWhileBusy) {
+      worker.silence.leave();
     }
     this.#makeAvailable(worker);
   }
@@ -121,7 +135,7 @@ export class Workers {
   /** The next worker that has been silent for too long, or `null`. */
   nextSilent(now: number): Worker | null {
     const head = this.#silence.head;
-    return head !== null && head.owner.lastSeenAt + this.#silentMs() <= now ? head.owner : null;
+    return head !== null && this.isSilent(head.owner, now) ? head.owner : null;
   }
 
   /** Sends HEARTBEAT to every worker that nothing was sent to for an interval (18/MDP §Heartbeating). */
