@@ -59,6 +59,12 @@ export interface Refusal {
   readonly text: string;
 }
 
+/** The PARTIALs of one request, packed one after the other: the first `bytes` of a growing buffer. */
+interface HeldPartials {
+  buffer: Buffer;
+  bytes: number;
+}
+
 /** How a request ended, for a reply that still comes. */
 export type Outcome = 'answered' | 'too_late';
 
@@ -68,7 +74,7 @@ export class Ledger {
   readonly #parts: LedgerParts;
   readonly #arena = new Arena();
   /** PARTIALs held for 0.1 clients, packed (D10). */
-  readonly #partials = new Map<RequestId, Buffer[]>();
+  readonly #partials = new Map<RequestId, HeldPartials>();
   readonly #path: ReturnPath = {
     version: 1,
     enveloped: false,
@@ -175,6 +181,11 @@ export class Ledger {
     return this.clientOf(id)?.departed ?? true;
   }
 
+  /** True if the client has a routing id of its own, under which it may come back (D26). */
+  mayReturn(id: RequestId): boolean {
+    return (this.clientOf(id)?.name ?? null) !== null;
+  }
+
   /** The request runs on without its client: its reply will be dropped and counted (D26). */
   detach(id: RequestId, client: Client): void {
     client.requests.remove(id);
@@ -184,18 +195,22 @@ export class Ledger {
 
   // ---------------------------------------------------------------- to the client
 
-  /** Sends (a part of) the reply, if the client is there. */
-  reply(id: RequestId, final: boolean, frames: Frames, from: number): void {
+  /**
+   * Sends (a part of) the reply, if the client is there.
+   * @returns false if it is not; a whole reply is then counted as dropped
+   */
+  reply(id: RequestId, final: boolean, frames: Frames, from: number): boolean {
     const { counters, sink, table } = this.#parts;
     const client = this.clientOf(id);
     if (client?.peer && !client.peer.closing) {
       if (final) counters.requestsReplied++;
       const name = this.serviceOf(id).name;
       sink.reply(client.peer.id, this.#returnPath(id), final, name, frames, from);
-    } else {
-      const slow = client?.slow ?? table.is(id, SLOW);
-      this.countDroppedReply(slow ? 'slow_client' : 'client_gone');
+      return true;
     }
+    const slow = client?.slow ?? table.is(id, SLOW);
+    if (final) this.countDroppedReply(slow ? 'slow_client' : 'client_gone');
+    return false;
   }
 
   /** The reply of an internal service. */
@@ -253,15 +268,19 @@ export class Ledger {
    * @returns false if they are now more than may be held
    */
   hold(id: RequestId, frames: Frames, from: number): boolean {
-    const part = Buffer.allocUnsafe(packedBytes(frames, from, frames.count));
-    pack(frames, from, frames.count, part, 0, false);
-    const parts = this.#partials.get(id) ?? [];
-    parts.push(part);
+    const bytes = packedBytes(frames, from, frames.count);
+    const parts = this.#partials.get(id) ?? { buffer: EMPTY, bytes: 0 };
+    if (parts.bytes + bytes > parts.buffer.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(parts.bytes + bytes, parts.buffer.length * 2));
+      parts.buffer.copy(grown, 0, 0, parts.bytes);
+      parts.buffer = grown;
+    }
+    pack(frames, from, frames.count, parts.buffer, parts.bytes, false);
+    parts.bytes += bytes;
     this.#partials.set(id, parts);
     this.#parts.table.raise(id, HELD);
-    this.#heldBytes += part.length;
-    const total = parts.reduce((sum, each) => sum + each.length, 0);
-    return total <= this.limits.messageBytes && this.#heldBytes <= this.limits.queuedBytes;
+    this.#heldBytes += bytes;
+    return parts.bytes <= this.limits.messageBytes && this.#heldBytes <= this.limits.queuedBytes;
   }
 
   /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
@@ -269,7 +288,7 @@ export class Ledger {
     const parts = this.#partials.get(id);
     if (parts === undefined) return null;
     const joined = new Frames();
-    for (const part of parts) unpack(part, 0, part.length, joined);
+    unpack(parts.buffer, 0, parts.bytes, joined);
     for (let index = from; index < frames.count; index++) {
       joined.push(frames.buffer(index), frames.start(index), frames.end(index));
     }
@@ -279,7 +298,7 @@ export class Ledger {
   dropPartials(id: RequestId): void {
     const parts = this.#partials.get(id);
     if (parts === undefined) return;
-    for (const part of parts) this.#heldBytes -= part.length;
+    this.#heldBytes -= parts.bytes;
     this.#partials.delete(id);
     this.#parts.table.lower(id, HELD);
   }

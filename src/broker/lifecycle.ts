@@ -216,7 +216,12 @@ export class Lifecycle {
     const { table, ledger } = this.#parts;
     if (table.is(id, VERSION_02)) {
       table.raise(id, STREAMED);
-      ledger.reply(id, false, inbound.frames, inbound.body);
+      const isSent = ledger.reply(id, false, inbound.frames, inbound.body);
+      if (!isSent && ledger.mayReturn(id)) {
+        // It would take what follows for the whole (D6, D26).
+        this.#abandon(id, 'its client was away during a PARTIAL');
+        table.raise(id, GIVEN_UP);
+      }
     } else if (!ledger.hold(id, inbound.frames, inbound.body)) {
       ledger.dropPartials(id);
       this.#abandon(id, 'the PARTIALs held for a 0.1 client are too large');
