@@ -12,7 +12,7 @@ export interface HandlerContext {
    * parts are kept, and joined to the one answer.
    * @throws ERR_MDP_STREAM_BROKEN if the request is no longer ours; ERR_MDP_BODY
    */
-  partial(body: Body): void;
+  readonly partial: (body: Body) => void;
 }
 
 /**
@@ -47,7 +47,8 @@ export class TaskContext implements HandlerContext {
     return this.#controller.signal;
   }
 
-  partial(body: Body): void {
+  /** A property, so that handlers may take it out of the context. */
+  readonly partial = (body: Body): void => {
     const frames = bodyFrames(body);
     if (!this.#over && this.#version === 1) {
       this.#kept.push(...frames);
@@ -56,7 +57,7 @@ export class TaskContext implements HandlerContext {
     if (this.#over || !this.#send(frames)) {
       throw sdkError('ERR_MDP_STREAM_BROKEN', 'the request is no longer this worker’s');
     }
-  }
+  };
 
   /** The request was given back. */
   abort(): void {

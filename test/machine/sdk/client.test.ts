@@ -1,0 +1,245 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { codeOf } from '../../../src/core/errors.js';
+import { Client, type ClientOptions, type Part } from '../../../src/sdk/client.js';
+import { FakeNet, shown } from './fake-dial.js';
+
+const ENDPOINT = 'tcp://127.0.0.1:5555';
+const clients: Client[] = [];
+
+function made(options: Partial<ClientOptions> = {}): { client: Client; net: FakeNet } {
+  const net = new FakeNet();
+  const client = new Client({ endpoints: [ENDPOINT], dial: net.dial, ...options });
+  clients.push(client);
+  return { client, net };
+}
+
+/** A client whose connection stands, and that has said its first words. */
+function connected(options: Partial<ClientOptions> = {}): { client: Client; net: FakeNet } {
+  const both = made(options);
+  both.net.link.events.connected();
+  both.net.link.written();
+  return both;
+}
+
+/** The correlation frame of the only message that was written. */
+function correlation(net: FakeNet): Buffer {
+  return net.link.written()[0]?.[0] ?? Buffer.alloc(0);
+}
+
+async function codeFrom(promise: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await promise;
+    return 'resolved';
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+});
+
+describe('what a client says', () => {
+  it('0.2: hello without, requests with a correlation frame before the header (D2, D11)', () => {
+    const { client, net } = made();
+    void client.request('echo', ['a', Buffer.from('b')]).catch(() => undefined);
+    net.link.events.connected();
+    expect(shown(net.link.written())).toEqual([
+      'MDPC02|\\x01|mmi.hello|',
+      '\\x00\\x00\\x00\\x00\\x00||MDPC02|\\x01|mmi.broker|',
+      '\\x00\\x00\\x00\\x01\\x01||MDPC02|\\x01|echo|a|b',
+    ]);
+  });
+
+  it('0.1: the same in the form of 7/MDP', () => {
+    const { client, net } = made({ protocol: '0.1' });
+    void client.request('echo', []).catch(() => undefined);
+    net.link.events.connected();
+    expect(shown(net.link.written())).toEqual([
+      '|MDPC01|mmi.hello|',
+      '\\x00\\x00\\x00\\x00\\x00||MDPC01|mmi.broker|',
+      '\\x00\\x00\\x00\\x01\\x01||MDPC01|echo|',
+    ]);
+  });
+
+  it('envelope: false: no hello, and just the request', () => {
+    const { client, net } = made({ protocol: '0.1', envelope: false });
+    void client.request('echo', 'hi').catch(() => undefined);
+    net.link.events.connected();
+    expect(shown(net.link.written())).toEqual(['|MDPC01|echo|hi']);
+  });
+});
+
+describe('what a client makes of answers', () => {
+  it('matches replies to requests in whatever order they come', async () => {
+    const { client, net } = connected();
+    const replies = [client.request('echo', '1'), client.request('echo', '2')];
+    const ids = net.link.written().map(([id]) => id ?? Buffer.alloc(0));
+    net.link.says(ids[1] ?? '', '', 'MDPC02', '\x03', 'echo', 'two', '2');
+    net.link.says(ids[0] ?? '', '', 'MDPC02', '\x03', 'echo', '{"one":1}');
+    const [first, second] = await Promise.all(replies);
+    expect(first?.json()).toEqual({ one: 1 });
+    expect(second?.frames.map(String)).toEqual(['two', '2']);
+    expect(second?.text()).toBe('two2');
+    expect(client.outstanding).toBe(0);
+  });
+
+  it('counts and ignores what is no reply, of another service, late or twice', async () => {
+    const { client, net } = connected();
+    const reply = client.request('echo', '1');
+    const id = correlation(net);
+    net.link.says('rubbish');
+    net.link.says(id, '', 'MDPC02', '\x07', 'echo', 'x');
+    net.link.says(id, '', 'MDPC02', '\x03', 'other', 'x');
+    net.link.says('too long an id', '', 'MDPC02', '\x03', 'echo', 'x');
+    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'right');
+    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'again');
+    expect((await reply).text()).toBe('right');
+    expect(client.counters).toEqual({ malformed: 4, late: 1, resends: 0, reopened: 0 });
+  });
+
+  it('rejects with what mmi.refused says (D11)', async () => {
+    const { client, net } = connected();
+    const reply = client.request('echo', '1');
+    net.link.says(correlation(net), '', 'MDPC02', '\x03', 'mmi.refused', '408', 'echo', 'expired');
+    await expect(reply).rejects.toMatchObject({
+      code: 'ERR_MDP_REFUSED',
+      details: { status: '408', service: 'echo', reason: 'expired' },
+    });
+  });
+
+  it('joins the parts of a service that streams', async () => {
+    const { client, net } = connected();
+    const reply = client.request('echo', '1');
+    const id = correlation(net);
+    net.link.says(id, '', 'MDPC02', '\x02', 'echo', 'a', 'b');
+    net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'c');
+    expect((await reply).frames.map(String)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('a body that is no JSON is ERR_MDP_BODY', async () => {
+    const { client, net } = connected();
+    const reply = client.request('echo', '1');
+    net.link.says(correlation(net), '', 'MDPC02', '\x03', 'echo', '{');
+    const message = await reply;
+    expect(() => message.json()).toThrow(expect.objectContaining({ code: 'ERR_MDP_BODY' }));
+  });
+});
+
+describe('streams', () => {
+  it('give each part as it comes, the last marked final, and send at the first next()', async () => {
+    const { client, net } = connected();
+    const stream = client.stream('count', '3');
+    expect(net.link.written()).toEqual([]);
+    const first = stream.next();
+    const id = correlation(net);
+    for (const part of ['1', '2']) net.link.says(id, '', 'MDPC02', '\x02', 'count', part);
+    net.link.says(id, '', 'MDPC02', '\x03', 'count', '3');
+    const parts: Part[] = [];
+    const { value } = await first;
+    if (value !== undefined) parts.push(value);
+    for await (const part of stream) parts.push(part);
+    expect(parts.map((part) => [part.text(), part.final])).toEqual([
+      ['1', false],
+      ['2', false],
+      ['3', true],
+    ]);
+  });
+
+  it('a loop that is left early gives the request up', async () => {
+    const { client, net } = connected();
+    const stream = client.stream('count', '');
+    const first = stream.next();
+    const id = correlation(net);
+    net.link.says(id, '', 'MDPC02', '\x02', 'count', '1');
+    await first;
+    expect(client.outstanding).toBe(1);
+    await stream.return?.();
+    expect(client.outstanding).toBe(0);
+    net.link.says(id, '', 'MDPC02', '\x02', 'count', '2');
+    expect(client.counters.late).toBe(1);
+    expect((await stream.next()).done).toBe(true);
+  });
+
+  it('parts that are not read are bounded: ERR_MDP_LIMIT after those that were kept', async () => {
+    const { client, net } = connected({ streamBufferBytes: 250 });
+    const stream = client.stream('count', '');
+    const first = stream.next();
+    const id = correlation(net);
+    for (let part = 0; part < 5; part++) net.link.says(id, '', 'MDPC02', '\x02', 'count', 'x');
+    expect((await first).value?.text()).toBe('x');
+    await stream.next();
+    await stream.next();
+    expect(await codeFrom(stream.next())).toBe('ERR_MDP_LIMIT');
+    expect((await stream.next()).done).toBe(true);
+    expect(client.outstanding).toBe(0);
+  });
+});
+
+describe('giving up', () => {
+  it('an AbortSignal rejects with ERR_MDP_ABORTED, before the call and during it', async () => {
+    const { client } = connected();
+    const controller = new AbortController();
+    const pending = client.request('echo', '', { signal: controller.signal });
+    const stream = client.stream('echo', '', { signal: controller.signal });
+    const next = stream.next();
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await expect(pending).rejects.toMatchObject({ code: 'ERR_MDP_ABORTED', cause: reason });
+    expect(await codeFrom(next)).toBe('ERR_MDP_ABORTED');
+    const after = client.request('echo', '', { signal: controller.signal });
+    expect(await codeFrom(after)).toBe('ERR_MDP_ABORTED');
+    expect(client.outstanding).toBe(0);
+  });
+
+  it('close() rejects what is outstanding, and what is asked after it, with ERR_MDP_CLOSED', async () => {
+    const { client, net } = connected();
+    const pending = client.request('echo', '');
+    const next = client.stream('echo', '').next();
+    const codes = Promise.all([codeFrom(pending), codeFrom(next)]);
+    await client.close();
+    expect(await codes).toEqual(['ERR_MDP_CLOSED', 'ERR_MDP_CLOSED']);
+    expect(await codeFrom(client.request('echo', ''))).toBe('ERR_MDP_CLOSED');
+    expect(net.link.closed).toBe(true);
+  });
+
+  it('more than maxOutstanding requests at once are ERR_MDP_LIMIT', async () => {
+    const { client } = connected({ maxOutstanding: 1 });
+    void client.request('echo', '').catch(() => undefined);
+    expect(await codeFrom(client.request('echo', ''))).toBe('ERR_MDP_LIMIT');
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{}, 'ERR_MDP_OPTION', 'endpoints'],
+    [{ endpoints: [] }, 'ERR_MDP_OPTION', 'endpoints'],
+    [{ endpoints: ['localhost'] }, 'ERR_MDP_ENDPOINT', 'localhost'],
+    [{ endpoints: [ENDPOINT], timeout: 1 }, 'ERR_MDP_OPTION', 'timeout'],
+    [{ endpoints: [ENDPOINT], timeoutMs: 0 }, 'ERR_MDP_OPTION', 'timeoutMs'],
+    [{ endpoints: [ENDPOINT], retries: '3' }, 'ERR_MDP_OPTION', 'retries'],
+    [{ endpoints: [ENDPOINT], protocol: '0.3' }, 'ERR_MDP_OPTION', 'protocol'],
+    [{ endpoints: [ENDPOINT], envelope: 1 }, 'ERR_MDP_OPTION', 'envelope'],
+  ])('%j is %s, and the text names %s', (options, code, named) => {
+    let thrown: unknown;
+    try {
+      clients.push(new Client(options as ClientOptions));
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code, message: expect.stringContaining(named) });
+  });
+
+  it.each([
+    ['', 'x', {}, 'ERR_MDP_OPTION'],
+    ['a'.repeat(256), 'x', {}, 'ERR_MDP_OPTION'],
+    ['echo', 5, {}, 'ERR_MDP_BODY'],
+    ['echo', ['a', null], {}, 'ERR_MDP_BODY'],
+    ['echo', 'x', { timeoutMs: 1.5 }, 'ERR_MDP_OPTION'],
+    ['echo', 'x', { signal: 'now' }, 'ERR_MDP_OPTION'],
+    ['echo', 'x', { retry: 1 }, 'ERR_MDP_OPTION'],
+  ])('request(%j, %j, %j) rejects with %s', async (service, body, options, code) => {
+    const { client } = connected();
+    expect(await codeFrom(client.request(service, body as string, options as object))).toBe(code);
+  });
+});

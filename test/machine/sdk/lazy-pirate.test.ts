@@ -1,0 +1,246 @@
+import { describe, expect, it } from '@jest/globals';
+import { PirateScript } from './pirate-script.js';
+
+/** A script with a standing connection, whose effects so far are read. */
+function connected(endpoints = 1): PirateScript {
+  const script = new PirateScript({ endpoints }).connect();
+  expect(script.effects).toEqual(['0 open 1 to 0', '0 greet 1']);
+  return script;
+}
+
+describe('the client over one link (protocols.md §7)', () => {
+  it('says hello before any request, and sends what waited for the connection', () => {
+    const script = new PirateScript().ask('a').ask('b');
+    expect(script.effects).toEqual(['0 open 1 to 0']);
+    script.connect();
+    expect(script.effects).toEqual(['0 greet 1', '0 send a #1 on 1', '0 send b #1 on 1']);
+  });
+
+  it('sends a request 1 + retries times, then fails with ERR_MDP_TIMEOUT', () => {
+    const script = connected().ask('a', { timeoutMs: 1000, retries: 2 }).hear();
+    for (const at of [1000, 2000, 3000])
+      script
+        .pass(at - 1 - script.now)
+        .hear()
+        .pass(1);
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '1000 send a #2 on 1',
+      '2000 send a #3 on 1',
+      '3000 fail a ERR_MDP_TIMEOUT',
+    ]);
+    expect(script.errors.get('a')?.details).toEqual({ service: 'a', sends: 3 });
+    expect(script.courier.nextMs()).toBe(Infinity);
+  });
+
+  it('takes a link on which nothing at all was heard since the send for a dead broker', () => {
+    const script = connected(2).ask('a').pass(400).ask('b').pass(600);
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '400 send b #1 on 1',
+      '1000 close 1',
+      '1000 open 2 to 1',
+    ]);
+    script.connect();
+    expect(script.effects).toEqual(['1000 greet 2', '1000 send b #2 on 2', '1000 send a #2 on 2']);
+  });
+
+  it('sends just the silent request again where anything else was heard', () => {
+    const script = connected(2).ask('a').ask('b').pass(500);
+    expect(script.answer('b')).toBe(true);
+    script.pass(500);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '0 send b #1 on 1', '1000 send a #2 on 1']);
+  });
+
+  it('asks a quiet broker for a sign of life, so that a slow service is no dead broker', () => {
+    const script = connected(2).broker(0).ask('a').pass(500);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '500 probe 1']);
+    script.broker(0).pass(500);
+    expect(script.effects).toEqual(['1000 send a #2 on 1']);
+  });
+
+  it('asks no broker that has not answered before on this connection', () => {
+    const script = connected(2).ask('a').pass(999);
+    expect(script.effects).toEqual(['0 send a #1 on 1']);
+  });
+
+  it('sends again on a new link when the connection ends, and counts that send', () => {
+    const script = connected().ask('a', { retries: 1 }).pass(10).cut().pass(50);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '10 close 1', '60 open 2 to 0']);
+    script.connect().pass(20).cut().pass(200).connect();
+    expect(script.effects).toEqual([
+      '60 greet 2',
+      '60 send a #2 on 2',
+      '80 close 2',
+      '180 open 3 to 0',
+      '280 greet 3',
+    ]);
+    script.pass(1000);
+    expect(script.effects).toEqual(['1060 fail a ERR_MDP_TIMEOUT']);
+  });
+
+  it('never sends a request with retries: 0 twice, whatever happens', () => {
+    const script = connected().ask('a', { retries: 0 }).pass(10).cut().pass(100).connect();
+    script.pass(2000);
+    expect(script.effects.filter((line) => line.includes('send a'))).toEqual(['0 send a #1 on 1']);
+    expect(script.errors.get('a')?.code).toBe('ERR_MDP_TIMEOUT');
+  });
+
+  it('tries the next endpoint after a second without a connection, and only if somebody waits', () => {
+    const script = new PirateScript({ endpoints: 2 }).pass(60_000).ask('a').pass(3000);
+    expect(script.effects).toEqual([
+      '0 open 1 to 0',
+      '61000 close 1',
+      '61000 open 2 to 1',
+      '62000 close 2',
+      '62000 open 3 to 0',
+      '63000 close 3',
+      '63000 open 4 to 1',
+    ]);
+  });
+
+  it('fails with ERR_MDP_UNREACHABLE when the time of all tries passed without a connection', () => {
+    const script = new PirateScript().ask('a', { timeoutMs: 500, retries: 1 }).pass(1000);
+    expect(script.effects).toEqual(['0 open 1 to 0', '1000 fail a ERR_MDP_UNREACHABLE']);
+  });
+
+  it('uses the first answer, also one to an earlier send, and no second one', () => {
+    const script = connected().ask('a').pass(500).hear().pass(500);
+    expect(script.call('a').attempt).toBe(2);
+    expect(script.answer('a', 1)).toBe(true);
+    expect(script.call('a').state).toBe('settled');
+    expect(script.courier.nextMs()).toBe(Infinity);
+  });
+});
+
+describe('refusals (D11)', () => {
+  it.each(['408', '502', '404'])('a %s is final', (status) => {
+    const script = connected().ask('a').refuse('a', status);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '0 fail a ERR_MDP_REFUSED']);
+    expect(script.errors.get('a')?.details).toEqual({ status, service: 'a', reason: 'because' });
+  });
+
+  it('a 429 is sent again over the same link after a pause that grows', () => {
+    const script = connected(2).ask('a').refuse('a', '429').pass(50).refuse('a', '429').pass(100);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '50 send a #2 on 1', '150 send a #3 on 1']);
+  });
+
+  it('does not count a refused send, as nobody ran it, but keeps to the time of all tries', () => {
+    const script = connected().ask('a', { timeoutMs: 1000, retries: 0 });
+    while (script.call('a').state !== 'settled') script.refuse('a', '429').pass(50);
+    expect(script.now).toBeLessThanOrEqual(1050);
+    expect(script.errors.get('a')?.code).toBe('ERR_MDP_REFUSED');
+    expect(script.call('a').attempt).toBeGreaterThan(3);
+  });
+
+  it('a 503 is asked of the next endpoint, after a pause that grows while both refuse', () => {
+    const script = connected(2).ask('a').refuse('a', '503').pass(50).connect();
+    script.refuse('a', '503').pass(100).connect();
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '0 close 1',
+      '50 open 2 to 1',
+      '50 greet 2',
+      '50 send a #2 on 2',
+      '50 close 2',
+      '150 open 3 to 0',
+      '150 greet 3',
+      '150 send a #3 on 3',
+    ]);
+  });
+
+  it('keeps a link that refuses until what else is out on it is answered', () => {
+    const script = connected(2).ask('a').ask('b').refuse('a', '503').pass(50).connect();
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '0 send b #1 on 1',
+      '50 open 2 to 1',
+      '50 greet 2',
+      '50 send a #2 on 2',
+    ]);
+    expect(script.answer('b')).toBe(true);
+    expect(script.effects).toEqual(['50 close 1']);
+  });
+
+  it('with one endpoint a 503 is sent again over the same link', () => {
+    const script = connected().ask('a').refuse('a', '503').pass(50);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '50 send a #2 on 1']);
+  });
+});
+
+describe('a pair (protocols.md §6, §7)', () => {
+  it('is away from the first endpoint for at least two heartbeats', () => {
+    const script = connected(2).broker(1000).ask('a', { timeoutMs: 5000 }).pass(10).cut();
+    script.pass(1500).connect().refuse('a', '503').pass(3000);
+    expect(script.effects.slice(1)).toEqual([
+      '10 close 1',
+      '60 open 2 to 0',
+      '1060 close 2',
+      '1060 open 3 to 1',
+      '1510 greet 3',
+      '1510 send a #2 on 3',
+      '1510 close 3',
+      '3060 open 4 to 0',
+      '4060 close 4',
+      '4060 open 5 to 1',
+    ]);
+  });
+
+  it('raises a time-out below 2.5 heartbeats, and says so', () => {
+    const script = connected(2).broker(1000).ask('a', { timeoutMs: 1000 }).pass(2499);
+    script.broker(1000).pass(1);
+    expect(script.effects).toEqual([
+      '0 raised 1000 to 2500',
+      '0 send a #1 on 1',
+      '1250 probe 1',
+      '2500 send a #2 on 1',
+    ]);
+  });
+});
+
+describe('parts of an answer', () => {
+  it('count as signs of life of their request: the time-out starts anew', () => {
+    const script = connected().ask('a', { streams: true, retries: 0 });
+    for (let part = 0; part < 5; part++) {
+      script.pass(900);
+      expect(script.part('a')).toBe(true);
+    }
+    script.pass(1000);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '5500 fail a ERR_MDP_STREAM_BROKEN']);
+  });
+
+  it('a stream is sent again before its first part, never after it', () => {
+    const script = connected().ask('a', { streams: true }).pass(500).hear().pass(500);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '1000 send a #2 on 1']);
+    expect(script.part('a')).toBe(true);
+    script.cut();
+    expect(script.effects[0]).toBe('1000 close 1');
+    expect(script.errors.get('a')?.code).toBe('ERR_MDP_STREAM_BROKEN');
+  });
+
+  it('never mixes the parts of two sends', () => {
+    const script = connected().ask('a', { streams: true }).pass(500).hear().pass(500);
+    expect(script.part('a', 2)).toBe(true);
+    expect(script.part('a', 1)).toBe(false);
+    expect(script.answer('a', 1)).toBe(false);
+    expect(script.answer('a', 2)).toBe(true);
+  });
+
+  it('a request whose parts are joined is sent again, and parts of the old send are ignored', () => {
+    const script = connected().ask('a').pass(10);
+    expect(script.part('a', 1)).toBe(true);
+    script.pass(500).hear().pass(500);
+    expect(script.call('a').attempt).toBe(2);
+    expect(script.part('a', 1)).toBe(false);
+    expect(script.answer('a', 2)).toBe(true);
+  });
+});
+
+describe('what nobody waits for', () => {
+  it('leaves nothing behind', () => {
+    const script = connected(2).ask('a').ask('b').refuse('a', '429').abort('a').abort('b');
+    script.pass(60_000);
+    expect(script.effects).toEqual(['0 send a #1 on 1', '0 send b #1 on 1']);
+    expect(script.courier.nextMs()).toBe(Infinity);
+  });
+});

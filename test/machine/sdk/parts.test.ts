@@ -1,0 +1,119 @@
+import { describe, expect, it } from '@jest/globals';
+import { backoffMs } from '../../../src/sdk/backoff.js';
+import { Deadlines, type Timed } from '../../../src/sdk/deadlines.js';
+import { type Handler, TaskContext } from '../../../src/sdk/handler.js';
+import { Message } from '../../../src/sdk/message.js';
+import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+
+class Item implements Timed {
+  dueMs = Infinity;
+  dueQueue = 0;
+}
+
+describe('deadlines', () => {
+  it('fall due in order of time, whatever their durations', () => {
+    const deadlines = new Deadlines<Item>();
+    const [long, short, gone] = [new Item(), new Item(), new Item()];
+    deadlines.set(long, 0, 300);
+    deadlines.set(short, 100, 100);
+    deadlines.set(gone, 100, 50);
+    deadlines.clear(gone);
+    expect(deadlines.nextMs()).toBe(200);
+    expect(deadlines.takeDue(199)).toBeUndefined();
+    expect(deadlines.takeDue(200)).toBe(short);
+    expect(deadlines.nextMs()).toBe(300);
+    expect(deadlines.takeDue(300)).toBe(long);
+    expect(deadlines.nextMs()).toBe(Infinity);
+  });
+
+  it('are never early, and late by at most a sixteenth, with thousands of durations', () => {
+    const deadlines = new Deadlines<Item>();
+    for (let duration = 1; duration <= 20_000; duration++) {
+      const item = new Item();
+      deadlines.set(item, 0, duration);
+      expect(item.dueMs).toBeGreaterThanOrEqual(duration);
+      expect(item.dueMs).toBeLessThanOrEqual(Math.ceil(duration * (1 + 1 / 16)));
+    }
+    let taken = 0;
+    while (deadlines.takeDue(Infinity) !== undefined) taken++;
+    expect(taken).toBe(20_000);
+  });
+});
+
+describe('pauses', () => {
+  it('double up to the longest, with half of each left to chance', () => {
+    const options = { retryBaseMs: 100, retryMaxMs: 1000 };
+    const shortest = [1, 2, 3, 4, 5, 99].map((failures) => backoffMs(options, failures, () => 0));
+    expect(shortest).toEqual([50, 100, 200, 400, 500, 500]);
+    expect(backoffMs(options, 99, () => 0.5)).toBe(750);
+  });
+});
+
+async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
+  const said: string[] = [];
+  const context = new TaskContext(version, (frames) => {
+    said.push(`PARTIAL ${frames.join()}`);
+    return true;
+  });
+  const frames = await context.run(handler as Handler, new Message('s', [Buffer.from('in')]));
+  return [...said, `FINAL ${frames.map((frame) => frame.toString()).join()}`];
+}
+
+describe('handlers', () => {
+  it('answer by a body, a promise of one, or parts and a last one', async () => {
+    expect(await run((request: Message) => request.frames)).toEqual(['FINAL in']);
+    expect(await run(() => Promise.resolve(['a', 'b']))).toEqual(['FINAL a,b']);
+    const parts = async function* (): AsyncGenerator<string, string> {
+      yield await Promise.resolve('1');
+      return '2';
+    };
+    expect(await run(parts)).toEqual(['PARTIAL 1', 'FINAL 2']);
+    expect(await run(parts, 1)).toEqual(['FINAL 1,2']);
+  });
+
+  it.each([undefined, null, 5, {}, ['a', 5]])(
+    'that return %p have failed: no body is made up',
+    async (value) => {
+      await expect(run(() => value)).rejects.toMatchObject({ code: 'ERR_MDP_BODY' });
+    },
+  );
+
+  it('cannot send parts of a request that is no longer theirs', async () => {
+    const context = new TaskContext(2, () => false);
+    const handler: Handler = (_request, { partial }) => {
+      partial('x');
+      return '';
+    };
+    await expect(context.run(handler, new Message('s', []))).rejects.toMatchObject({
+      code: 'ERR_MDP_STREAM_BROKEN',
+    });
+  });
+
+  it('have their signal aborted when the request was given back', () => {
+    const context = new TaskContext(2, () => true);
+    const { signal } = context;
+    context.abort();
+    expect(signal.aborted).toBe(true);
+    expect(new TaskContext(2, () => true).signal.aborted).toBe(false);
+  });
+});
+
+describe('options of a worker', () => {
+  const endpoints = ['tcp://127.0.0.1:5555'];
+  it.each([
+    [{ endpoints }, 'service'],
+    [{ endpoints, service: '' }, 'service'],
+    [{ endpoints, service: 's', concurrency: 0 }, 'concurrency'],
+    [{ endpoints, service: 's', concurrency: 10_001 }, 'concurrency'],
+    [{ endpoints, service: 's', heartbeatIntervalMs: 1 }, 'heartbeatIntervalMs'],
+    [{ endpoints, service: 's', onError: 'log' }, 'onError'],
+    [{ endpoints, service: 's', name: 'x' }, 'name'],
+  ])('%j is ERR_MDP_OPTION, and the text names %s', (options, named) => {
+    expect(() => new Worker(options as WorkerOptions, () => '')).toThrow(
+      expect.objectContaining({
+        code: 'ERR_MDP_OPTION',
+        message: expect.stringContaining(named),
+      }),
+    );
+  });
+});

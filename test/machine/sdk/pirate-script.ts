@@ -1,0 +1,171 @@
+/** A script of the client's machines in virtual time: inputs go in, effects come out as lines. */
+import type { MajordomoError } from '../../../src/core/errors.js';
+import { BareLinks } from '../../../src/sdk/bare-links.js';
+import { Call } from '../../../src/sdk/call.js';
+import type { Courier, CourierSink } from '../../../src/sdk/courier.js';
+import { LazyPirate } from '../../../src/sdk/lazy-pirate.js';
+
+export interface ScriptOptions {
+  readonly endpoints?: number;
+  readonly bare?: boolean;
+  readonly maxLinks?: number;
+}
+
+export interface AskOptions {
+  readonly timeoutMs?: number;
+  readonly retries?: number;
+  readonly streams?: boolean;
+}
+
+const ATTEMPTS = 256;
+
+/** Pauses are exactly their longest half: jitter is the other half, and 0 here. */
+const NO_JITTER = (): number => 0;
+
+export class PirateScript {
+  now = 0;
+  link = 0;
+  readonly courier: Courier;
+  readonly #lines: string[] = [];
+  readonly #calls = new Map<string, Call>();
+  readonly errors = new Map<string, MajordomoError>();
+
+  constructor(options: ScriptOptions = {}) {
+    const endpoints = options.endpoints ?? 1;
+    const sink = this.#sink();
+    const machine = { endpoints, connectMs: 1000, retryBaseMs: 100, retryMaxMs: 2000 };
+    this.courier =
+      options.bare === true
+        ? new BareLinks({ ...machine, maxLinks: options.maxLinks ?? 2 }, sink)
+        : new LazyPirate(machine, sink, NO_JITTER);
+    this.courier.start(this.now);
+  }
+
+  /** The effects since the last call. */
+  get effects(): string[] {
+    return this.#lines.splice(0);
+  }
+
+  call(name: string): Call {
+    const found = this.#calls.get(name);
+    if (found === undefined) throw new Error(`no call ${name}`);
+    return found;
+  }
+
+  ask(name: string, options: AskOptions = {}): this {
+    const settings = {
+      timeoutMs: options.timeoutMs ?? 1000,
+      retries: options.retries ?? 3,
+      signal: undefined,
+    };
+    const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
+    const streams = options.streams === true;
+    const call = new Call(
+      this.#calls.size + 1,
+      name,
+      Buffer.from(name),
+      [],
+      streams,
+      settings,
+      owner,
+    );
+    this.#calls.set(name, call);
+    this.courier.add(call, this.now);
+    return this;
+  }
+
+  connect(link = this.link): this {
+    this.courier.connected(link, this.now);
+    return this;
+  }
+
+  cut(link = this.link): this {
+    this.courier.disconnected(link, this.now);
+    return this;
+  }
+
+  /** Any message comes over the link. */
+  hear(link = this.link): this {
+    this.courier.heard(link);
+    return this;
+  }
+
+  /** The broker answers `mmi.broker`. */
+  broker(pairHeartbeatMs: number, link = this.link): this {
+    this.courier.heard(link);
+    this.courier.learnt(link, pairHeartbeatMs);
+    return this;
+  }
+
+  /** The answer to the present send, or to `attempt`. @returns whether it was used */
+  answer(name: string, attempt = this.call(name).attempt): boolean {
+    const call = this.call(name);
+    this.courier.heard(call.link);
+    if (!call.accepts(attempt % ATTEMPTS, ATTEMPTS, true)) return false;
+    this.courier.answered(call, this.now);
+    return true;
+  }
+
+  part(name: string, attempt = this.call(name).attempt): boolean {
+    const call = this.call(name);
+    this.courier.heard(call.link);
+    if (!call.accepts(attempt % ATTEMPTS, ATTEMPTS, false)) return false;
+    this.courier.progressed(call, this.now);
+    return true;
+  }
+
+  refuse(name: string, status: string): this {
+    const call = this.call(name);
+    this.courier.heard(call.link);
+    this.courier.refused(call, { status, reason: 'because' }, this.now);
+    return this;
+  }
+
+  abort(name: string): this {
+    this.courier.forget(this.call(name), this.now);
+    return this;
+  }
+
+  /** Lets time pass, tick by tick as the machine wants them. */
+  pass(ms: number): this {
+    const until = this.now + ms;
+    for (let next = this.courier.nextMs(); next <= until; next = this.courier.nextMs()) {
+      this.now = Math.max(this.now, next);
+      this.courier.tick(this.now);
+    }
+    this.now = until;
+    return this;
+  }
+
+  #sink(): CourierSink {
+    const say = (line: string): void => {
+      this.#lines.push(`${this.now} ${line}`);
+    };
+    return {
+      open: (link, endpoint) => {
+        this.link = link;
+        say(`open ${link} to ${endpoint}`);
+      },
+      close: (link) => {
+        say(`close ${link}`);
+      },
+      greet: (link) => {
+        say(`greet ${link}`);
+      },
+      probe: (link) => {
+        say(`probe ${link}`);
+      },
+      send: (link, call) => {
+        say(`send ${call.service} #${call.attempt} on ${link}`);
+      },
+      fail: (call, error) => {
+        this.errors.set(call.service, error);
+        say(`fail ${call.service} ${error.code}`);
+      },
+      raised: (fromMs, toMs) => {
+        const line = `raised ${fromMs} to ${toMs}`;
+        if (!this.#lines.some((said) => said.endsWith(line))) say(line);
+      },
+    };
+  }
+}

@@ -1,0 +1,291 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { type SessionSink, type Task, WorkerSession } from '../../../src/sdk/worker-session.js';
+
+const OPTIONS = {
+  heartbeatIntervalMs: 1000,
+  heartbeatLiveness: 3,
+  retryBaseMs: 100,
+  retryMaxMs: 400,
+};
+
+/** A session in virtual time: inputs go in, effects come out as lines; tasks go by their token. */
+class SessionScript {
+  now = 0;
+  readonly session: WorkerSession;
+  readonly #tasks = new Map<string, Task>();
+  readonly #lines: string[] = [];
+
+  constructor(credit = 1) {
+    // Without jitter pauses are half of their longest.
+    this.session = new WorkerSession({ ...OPTIONS, credit }, this.#sink(), () => 0);
+    this.session.start(this.now);
+  }
+
+  get effects(): string[] {
+    return this.#lines.splice(0);
+  }
+
+  connect(): this {
+    this.session.connected(this.now);
+    return this;
+  }
+
+  cut(): this {
+    this.session.disconnected(this.now);
+    return this;
+  }
+
+  offers(credit: boolean): this {
+    this.session.offers(credit, this.now);
+    return this;
+  }
+
+  beat(): this {
+    this.session.heartbeat(this.now);
+    return this;
+  }
+
+  dismiss(): this {
+    this.session.dismissed(this.now);
+    return this;
+  }
+
+  request(...tokens: string[]): this {
+    for (const token of tokens) this.session.request(Buffer.from(token), [], this.now);
+    return this;
+  }
+
+  part(token: string): boolean {
+    return this.session.partial(this.task(token), []);
+  }
+
+  answer(token: string): this {
+    this.session.finished(this.task(token), [], this.now);
+    return this;
+  }
+
+  fail(token: string): this {
+    this.session.failed(this.task(token), this.now);
+    return this;
+  }
+
+  close(): this {
+    this.session.close();
+    return this;
+  }
+
+  task(token: string): Task {
+    const found = this.#tasks.get(token);
+    if (found === undefined) throw new Error(`no task ${token}`);
+    return found;
+  }
+
+  pass(ms: number): this {
+    const until = this.now + ms;
+    for (let next = this.session.nextMs(); next <= until; next = this.session.nextMs()) {
+      this.now = Math.max(this.now, next);
+      this.session.tick(this.now);
+    }
+    this.now = until;
+    return this;
+  }
+
+  #sink(): SessionSink {
+    const say = (line: string): void => {
+      this.#lines.push(`${this.now} ${line}`);
+    };
+    const saying = (line: string) => (): void => {
+      say(line);
+    };
+    const about = (line: string) => (task: Task) => {
+      say(`${line} ${task.client.toString()}`);
+    };
+    return {
+      open: saying('open'),
+      close: saying('close link'),
+      ask: saying('ask'),
+      ready: (credit) => {
+        say(credit === null ? 'READY' : `READY ${credit}`);
+      },
+      heartbeat: saying('HEARTBEAT'),
+      disconnect: saying('DISCONNECT'),
+      begin: (task) => {
+        this.#tasks.set(task.client.toString(), task);
+        about('begin')(task);
+      },
+      partial: about('PARTIAL'),
+      final: about('FINAL'),
+      late: about('late FINAL'),
+      giveBack: about('RETURN'),
+      learnt: (credit) => {
+        say(credit ? 'credit' : 'no credit');
+      },
+      ended: saying('ended'),
+    };
+  }
+}
+
+let script: SessionScript;
+
+/** A registered session of one place, or of `credit` places by credit. */
+function registered(credit = 1): SessionScript {
+  const made = new SessionScript(credit).connect();
+  if (credit > 1) made.offers(true);
+  void made.effects;
+  return made;
+}
+
+describe('a registration (7/MDP, 18/MDP)', () => {
+  beforeEach(() => {
+    script = registered();
+  });
+
+  it('begins with READY, and answers each request by its token', () => {
+    const fresh = new SessionScript().connect().request('t1').answer('t1').request('t2');
+    expect(fresh.effects).toEqual(['0 open', '0 READY', '0 begin t1', '0 FINAL t1', '0 begin t2']);
+  });
+
+  it('heartbeats each interval, also while busy', () => {
+    script.request('t1').pass(1000).beat().pass(1000);
+    expect(script.effects).toEqual(['0 begin t1', '1000 HEARTBEAT', '2000 HEARTBEAT']);
+  });
+
+  it('leaves a broker that is silent for interval × liveness, and registers on a new connection', () => {
+    script.pass(3050).connect();
+    expect(script.effects).toEqual([
+      '1000 HEARTBEAT',
+      '2000 HEARTBEAT',
+      '3000 close link',
+      '3050 open',
+      '3050 READY',
+    ]);
+  });
+
+  it('does not take a pause of its own process for silence of the broker', () => {
+    script.now = 10_000;
+    script.session.tick(10_000);
+    expect(script.effects).toEqual(['10000 HEARTBEAT']);
+  });
+
+  it('registers again after a DISCONNECT, after a pause that grows', () => {
+    script.dismiss().pass(50).dismiss().pass(100).beat().dismiss().pass(50);
+    expect(script.effects).toEqual(['50 READY', '150 READY', '200 READY']);
+  });
+
+  it('registers again on a new link when the connection has ended', () => {
+    script.cut().pass(50).connect();
+    expect(script.effects).toEqual(['0 close link', '50 open', '50 READY']);
+  });
+
+  it('gives a request whose handler threw back by DISCONNECT and READY (D25)', () => {
+    script.request('t1').fail('t1').pass(50);
+    expect(script.effects).toEqual(['0 begin t1', '0 DISCONNECT', '50 READY']);
+  });
+
+  it('ignores a request that crossed its DISCONNECT', () => {
+    script.request('t1').fail('t1').request('t2').pass(10);
+    expect(script.effects).toEqual(['0 begin t1', '0 DISCONNECT']);
+  });
+});
+
+describe('replies that come late (D8)', () => {
+  it('go out with their old token beside the new registration, which waits for the place', () => {
+    script = registered().request('t1').cut().pass(50).connect();
+    expect(script.effects).toEqual(['0 begin t1', '0 close link', '50 open']);
+    script.answer('t1');
+    expect(script.effects).toEqual(['50 late FINAL t1', '50 READY']);
+  });
+
+  it('do not keep a worker with credit from registering, nor make it run too many', () => {
+    script = registered(2).request('t1').cut().pass(50).connect().offers(true).request('t2', 't3');
+    expect(script.effects.slice(-3)).toEqual(['50 credit', '50 READY 2', '50 begin t2']);
+    script.answer('t1');
+    expect(script.effects).toEqual(['50 late FINAL t1', '50 begin t3']);
+  });
+
+  it('are not sent when parts have left already, since the rest alone is no answer', () => {
+    script = registered().request('t1');
+    expect(script.part('t1')).toBe(true);
+    script.cut();
+    expect(script.part('t1')).toBe(false);
+    void script.effects;
+    expect(script.answer('t1').effects).toEqual([]);
+  });
+
+  it('a late failure says nothing: the broker has given the request to another', () => {
+    script = registered().request('t1').cut();
+    void script.effects;
+    expect(script.fail('t1').effects).toEqual([]);
+  });
+});
+
+describe('credit (D23)', () => {
+  it('is asked for on the connection, then declared with READY', () => {
+    script = new SessionScript(4).connect().offers(true);
+    expect(script.effects).toEqual(['0 open', '0 ask', '0 credit', '0 READY 4']);
+  });
+
+  it('is not declared to a broker that does not offer it, or is silent for an interval', () => {
+    script = new SessionScript(4).connect().offers(false);
+    expect(script.effects).toEqual(['0 open', '0 ask', '0 no credit', '0 READY']);
+    script = new SessionScript(4).connect().pass(1000);
+    expect(script.effects).toEqual(['0 open', '0 ask', '1000 no credit', '1000 READY']);
+  });
+
+  it('is asked for anew on each connection: another broker may stand there', () => {
+    script = registered(4).cut().pass(50).connect();
+    expect(script.effects).toEqual(['0 close link', '50 open', '50 ask']);
+  });
+
+  it('lets handlers run side by side and answer in any order', () => {
+    script = registered(2).request('t1', 't2').answer('t2').answer('t1');
+    expect(script.effects).toEqual(['0 begin t1', '0 begin t2', '0 FINAL t2', '0 FINAL t1']);
+  });
+
+  it('gives one request back by RETURN, and keeps the others (D25)', () => {
+    script = registered(2).request('t1', 't2').fail('t1').answer('t2');
+    expect(script.effects.slice(2)).toEqual(['0 RETURN t1', '0 FINAL t2']);
+  });
+
+  it('takes no more from a broker than it was promised', () => {
+    script = registered(2).request('t1', 't2', 't3', 't4', 't5').answer('t1').answer('t2');
+    script.answer('t3').answer('t4');
+    expect(script.effects.filter((line) => line.includes('begin'))).toHaveLength(4);
+  });
+});
+
+describe('closing', () => {
+  it('an idle worker says DISCONNECT at once', () => {
+    expect(registered().close().effects).toEqual(['0 DISCONNECT', '0 close link', '0 ended']);
+  });
+
+  it('a busy one answers first; what comes meanwhile is given back by the DISCONNECT', () => {
+    script = registered(3).request('t1').close().request('t2').pass(1000).answer('t1');
+    expect(script.effects).toEqual([
+      '0 begin t1',
+      '1000 HEARTBEAT',
+      '1000 FINAL t1',
+      '1000 DISCONNECT',
+      '1000 close link',
+      '1000 ended',
+    ]);
+  });
+
+  it('when its grace is over, all that is out is given back, and late ends say nothing', () => {
+    script = registered(2).request('t1');
+    void script.effects;
+    script.session.abort();
+    expect(script.answer('t1').effects).toEqual(['0 DISCONNECT', '0 close link', '0 ended']);
+    expect(script.session.nextMs()).toBe(Infinity);
+  });
+
+  it('without a connection it waits for its handlers, and sends what they answer (D8)', () => {
+    script = registered().request('t1').cut();
+    void script.effects;
+    expect(script.close().answer('t1').effects).toEqual([
+      '0 late FINAL t1',
+      '0 close link',
+      '0 ended',
+    ]);
+  });
+});
