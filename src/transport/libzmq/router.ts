@@ -219,7 +219,7 @@ class LibzmqRouter implements Transport {
     const key = routingId.toString('latin1');
     const peer = from.known.get(key);
     const marker = parts[1];
-    if (parts.length === 2 && marker !== undefined && marker.equals(this.#marker)) {
+    if (parts.length === 2 && marker?.equals(this.#marker) === true) {
       if (peer !== undefined) this.#forget(peer);
       this.#tellLater();
       return;
