@@ -60,6 +60,8 @@ export class Server implements TransportEvents {
   readonly told: string[] = [];
   readonly messages: Received[] = [];
   readonly infos: PeerInfo[] = [];
+  /** Connections that a transport which can tell has refused. */
+  readonly rejections: { listener: number; kind: string; reason: string }[] = [];
   /** Called for each message, within the event. */
   answer: ((peer: PeerId, frames: Frames) => void) | undefined;
   readonly #transport: Transport;
@@ -153,11 +155,15 @@ export class Server implements TransportEvents {
   disconnected(peer: PeerId): void {
     this.told.push(`disconnected ${peer}`);
   }
+
+  rejected(listener: number, kind: string, reason: string): void {
+    this.rejections.push({ listener, kind, reason });
+  }
 }
 
 /** The server does not exist yet while its transport is opened. */
-class LateEvents implements TransportEvents {
-  to: TransportEvents | undefined;
+export class LateEvents implements TransportEvents {
+  to: Server | undefined;
 
   connected(peer: PeerId, info: PeerInfo): void {
     this.to?.connected(peer, info);
@@ -181,6 +187,10 @@ class LateEvents implements TransportEvents {
 
   disconnected(peer: PeerId): void {
     this.to?.disconnected(peer);
+  }
+
+  rejected(listener: number, kind: string, reason: string): void {
+    this.to?.rejected(listener, kind, reason);
   }
 }
 

@@ -4,24 +4,16 @@ import { dialLibzmq } from '../../../src/transport/libzmq/link.js';
 import { openLibzmqRouter } from '../../../src/transport/libzmq/router.js';
 import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
 import { describeTransportContract } from '../../support/transport-contract.js';
-import { LIMITS } from '../../support/transport-fixture.js';
+import { LateEvents, LIMITS } from '../../support/transport-fixture.js';
 
 describeTransportContract('libzmq', { open: openLibzmqRouter, dial: dialLibzmq });
 
 it('says whether this libzmq reports the end of a connection at once (D15)', async () => {
-  const nothing = (): void => undefined;
   const opened = await openLibzmqRouter({
     listeners: [{ endpoint: 'tcp://127.0.0.1:0', index: 0 }],
     limits: LIMITS,
     peers: new PeerNumbers(),
-    events: {
-      connected: nothing,
-      message: nothing,
-      oversized: nothing,
-      full: nothing,
-      drained: nothing,
-      disconnected: nothing,
-    },
+    events: new LateEvents(),
   });
   expect(opened.reportsDisconnects).toBe(capability.draft === true);
   await opened.transport.close(0);
