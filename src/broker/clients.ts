@@ -73,7 +73,10 @@ export class Clients {
     if (this.#byId[client.id] !== client) return false;
     this.#byId[client.id] = null;
     this.#freeIds.push(client.id);
-    if (client.name !== null) this.#away.delete(client.name);
+    // A second connection under the same name may have left something behind, too.
+    if (client.name !== null && this.#away.get(client.name) === client) {
+      this.#away.delete(client.name);
+    }
     return true;
   }
 }
