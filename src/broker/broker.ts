@@ -43,6 +43,8 @@ export interface PeerIdentity {
 
 /** Different owners of `mmi.hello` over one connection: clients behind one proxy. */
 const HELLOS_PER_PEER_MAX = 1024;
+/** Their envelopes together: enough for ids as libzmq makes them, in any number of hops. */
+const HELLO_BYTES_PER_PEER_MAX = 65_536;
 
 /** Requests that one `run` handles of each kind of due work, so that the loop gets its turn. */
 const RUN_BUDGET = 2048;
@@ -445,12 +447,15 @@ export class Broker implements BrokerHost {
   }
 
   tellsRefusals(id: number): boolean {
-    const hellos = this.#ledger.clientOf(id)?.peer?.hellos;
-    if (hellos === undefined) return true;
+    const peer = this.#ledger.clientOf(id)?.peer;
+    if (!peer) return true;
+    const { hellos } = peer;
     const envelope = this.#ledger.envelope(id);
     if (hellos.some((known) => known.equals(envelope))) return true;
-    if (hellos.length >= HELLOS_PER_PEER_MAX) return false;
+    const bytes = peer.helloBytes + envelope.length;
+    if (hellos.length >= HELLOS_PER_PEER_MAX || bytes > HELLO_BYTES_PER_PEER_MAX) return false;
     hellos.push(envelope);
+    peer.helloBytes = bytes;
     return true;
   }
 

@@ -15,6 +15,8 @@ export class Peer {
   worker: Worker | null = null;
   /** Packed envelopes whose owners said `mmi.hello` over this connection (D11). */
   readonly hellos: Buffer[] = [];
+  /** Bytes of them all. */
+  helloBytes = 0;
   /** We ended the connection; what still comes is ignored. */
   closing = false;
 
