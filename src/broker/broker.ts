@@ -181,6 +181,12 @@ export class Broker implements BrokerHost {
     this.#malformed(this.#peer(id), 'too_large', 'a message over the limits', now);
   }
 
+  /** The transport ended a connection for what came over it. */
+  rejected(listener: number, kind: string, reason: string): void {
+    this.counters.connectionsRejected++;
+    this.#events.emit({ name: 'connection.rejected', listener, kind, reason });
+  }
+
   // ---------------------------------------------------------------- inputs: messages
 
   /** @param frames without the routing id; valid until this returns */

@@ -42,6 +42,8 @@ export class BrokerCounters {
   };
   /** Well-formed commands of workers that do not fit their state (protocols.md §3). */
   unexpected = 0;
+  /** Connections that were ended for not being, or not speaking, ZMTP as they should. */
+  connectionsRejected = 0;
   readonly repliesDropped: Record<DroppedReply, number> = {
     client_gone: 0,
     answered: 0,

@@ -35,6 +35,12 @@ export type BrokerEvent =
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
   | { readonly name: 'message.malformed'; readonly kind: MalformedKind; readonly reason: string }
+  | {
+      readonly name: 'connection.rejected';
+      readonly listener: number;
+      readonly kind: string;
+      readonly reason: string;
+    }
   | { readonly name: 'client.closed'; readonly reason: 'slow_client' };
 
 export interface BrokerEvents {

@@ -5,6 +5,7 @@
  * What the broker keeps of a message is kept so, because a transport that speaks ZMTP can then send
  * it on by one copy.
  */
+import { copyBytes } from './bytes.js';
 import type { Frames } from './frames.js';
 
 const MORE = 0x01;
@@ -95,21 +96,4 @@ export function unpack(bytes: Buffer, start: number, end: number, frames: Frames
     readPacked(bytes, at, cursor);
     frames.push(bytes, cursor.start, cursor.end);
   }
-}
-
-/** Below this many bytes a loop is faster than the call into native code. */
-const LOOP_BYTES_MAX = 48;
-
-function copyBytes(
-  source: Buffer,
-  start: number,
-  end: number,
-  target: Buffer,
-  offset: number,
-): void {
-  if (end - start > LOOP_BYTES_MAX) {
-    source.copy(target, offset, start, end);
-    return;
-  }
-  for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;
 }

@@ -43,6 +43,8 @@ function line(event: BrokerEvent): Line {
       return of('info', `${name} ${event.reason}`, `a reply was dropped: ${event.reason}`);
     case 'message.malformed':
       return of('warn', `${name} ${event.kind}`, `a malformed message: ${event.reason}`);
+    case 'connection.rejected':
+      return of('warn', `${name} ${event.kind}`, `a connection was ended: ${event.reason}`);
     case 'client.closed':
       return of('warn', name, 'a client that does not read was closed');
   }

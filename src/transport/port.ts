@@ -34,6 +34,13 @@ export interface TransportEvents {
   /** After `full`: the peer has read what was waiting for it. */
   drained(peer: PeerId): void;
   disconnected(peer: PeerId): void;
+  /**
+   * A connection was ended for what came over it, which was no ZMTP, or not as it should be; or
+   * before that, for there were too many. (Its `disconnected` follows if it was a peer.)
+   * @param kind a stable word to count it under
+   * @param reason for people; short, without what the peer sent but printable ASCII
+   */
+  rejected(listener: number, kind: string, reason: string): void;
 }
 
 /** Where the frames of outgoing messages go. Bytes are copied at once, nothing waits or throws. */

@@ -60,6 +60,10 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.disconnected(peer, this.#now);
   }
 
+  rejected(listener: number, kind: string, reason: string): void {
+    this.#broker.rejected(listener, kind, reason);
+  }
+
   /**
    * Lets requests at workers finish, for at most `graceMs`, and tells all workers DISCONNECT.
    * Resolves when the last output was handed to the transport.

@@ -13,8 +13,8 @@ import { codeOf, messageOf } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
 import type { Dial, Link, LinkEvents, TransportLimits } from '../port.js';
 import { closeAndReap, waitUntil } from './closing.js';
-import { checkDialled, endpointError, needsIpv6 } from './endpoints.js';
-import { Outbox } from './outbox.js';
+import { checkDialled, endpointError, needsIpv6 } from '../endpoints.js';
+import { Outbox } from '../outbox.js';
 import { NamedDealer } from './sockets.js';
 
 const PIPE_MESSAGES_MAX = 100;

@@ -1,5 +1,5 @@
 import type { PeerId, PeerInfo } from '../port.js';
-import { Outbox } from './outbox.js';
+import { Outbox } from '../outbox.js';
 import type { MarkedRouter } from './sockets.js';
 
 /** One ROUTER socket, which is one listener, and the peers that it knows by their routing ids. */

@@ -1,4 +1,4 @@
-import { PackedCursor, readPacked } from '../../core/packed.js';
+import { PackedCursor, readPacked } from '../core/packed.js';
 
 /** What a queued frame costs beside its bytes: empty frames are bounded, too. */
 const FRAME_COST_BYTES = 96;

@@ -1,7 +1,7 @@
 /** Endpoints of this adapter: what may be bound and dialled, and what failed about them. */
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { MajordomoError, codeOf, messageOf } from '../../core/errors.js';
+import { MajordomoError, codeOf, messageOf } from '../core/errors.js';
 
 const IPC = 'ipc://';
 const TCP_DIALLED = /^tcp:\/\/(?:[^;]+;)?(?:\[[^\]]+\]|[^:[\]*]+):([0-9]{1,5})$/;

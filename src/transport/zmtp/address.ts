@@ -1,0 +1,33 @@
+import type { TcpNetConnectOpts, IpcNetConnectOpts, ListenOptions } from 'node:net';
+
+const TCP = /^tcp:\/\/(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5}|\*)$/;
+const IPC = 'ipc://';
+
+/** An abstract socket's name begins with a zero byte in the system, and with `@` in an endpoint. */
+function ipcPath(endpoint: string): string {
+  const path = endpoint.slice(IPC.length);
+  return path.startsWith('@') ? `\0${path.slice(1)}` : path;
+}
+
+/** Where an endpoint that was checked is to be listened on. */
+export function bindAddress(endpoint: string): ListenOptions {
+  const tcp = TCP.exec(endpoint);
+  if (tcp === null) return { path: ipcPath(endpoint) };
+  const [, v6, host, port] = tcp;
+  const portNumber = port === '*' ? 0 : Number(port);
+  if (v6 !== undefined) return { host: v6 === '*' ? '::' : v6, port: portNumber };
+  return { host: host === '*' ? '0.0.0.0' : (host ?? ''), port: portNumber };
+}
+
+/** How an endpoint that was checked is dialled. */
+export function dialAddress(endpoint: string): TcpNetConnectOpts | IpcNetConnectOpts {
+  const tcp = TCP.exec(endpoint);
+  if (tcp === null) return { path: ipcPath(endpoint) };
+  const [, v6, host, port] = tcp;
+  return { host: v6 ?? host ?? '', port: Number(port) };
+}
+
+/** The endpoint with the port that the system gave. */
+export function boundEndpoint(endpoint: string, port: number | null): string {
+  return port === null ? endpoint : endpoint.replace(/:(?:[0-9]+|\*)$/, `:${port}`);
+}

@@ -1,0 +1,220 @@
+/**
+ * A link on this project's own ZMTP engine: a DEALER's one connection, dialled again with back-off
+ * and jitter until it is closed.
+ *
+ * What is written while there is no connection waits, up to `outputBytesMax`: beyond it whole
+ * messages are thrown away, oldest kept. What a connection that breaks held is lost. Resending is
+ * the caller's business (protocols: at least once).
+ */
+import { connect } from 'node:net';
+
+import { monotonicMs } from '../../core/clock.js';
+import { Frames } from '../../core/frames.js';
+import { Connection, type ConnectionEvents } from '../../zmtp/connection.js';
+import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
+import { NullMechanism } from '../../zmtp/null.js';
+import { checkDialled } from '../endpoints.js';
+import { Outbox } from '../outbox.js';
+import type { Dial, Link, LinkEvents, TransportLimits } from '../port.js';
+import { dialAddress } from './address.js';
+
+const RECONNECT_MS_MIN = 100;
+const RECONNECT_MS_MAX = 2000;
+const HANDSHAKE_MS_MAX = 3000;
+/** Silence after which the peer is asked for a sign of life, and after which it is given up. */
+const PING_AFTER_MS = 5000;
+const DEAD_AFTER_MS = 12_000;
+const PING_CHECK_MS = 2500;
+const NO_IDENTITY: Buffer = Buffer.alloc(0);
+
+export interface ZmtpLinkOptions {
+  readonly limits: TransportLimits;
+  /** 1 to 255 bytes by which the ROUTER shall know this end; without it the ROUTER makes one. */
+  readonly routingId?: Buffer;
+}
+
+/** How to open links with these options. */
+export function dialZmtp(options: ZmtpLinkOptions): Dial {
+  return (endpoint: string, events: LinkEvents): Link => {
+    checkDialled(endpoint);
+    return new ZmtpLink(endpoint, options, events);
+  };
+}
+
+class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
+  readonly #endpoint: string;
+  readonly #options: ZmtpLinkOptions;
+  readonly #events: LinkEvents;
+  readonly #frames = new Frames();
+  /** Messages written while there is no connection. */
+  readonly #waiting: Outbox;
+  #shell: SocketShell | null = null;
+  #isReady = false;
+  #isFlushDue = false;
+  /** Where the message that is being written goes, until its last frame. */
+  #route: 'none' | 'out' | 'waiting' | 'dropped' = 'none';
+  #retryMs = RECONNECT_MS_MIN;
+  #timer: NodeJS.Timeout | null = null;
+  #closing: Promise<void> | null = null;
+  #whenClosed: (() => void) | null = null;
+
+  constructor(endpoint: string, options: ZmtpLinkOptions, events: LinkEvents) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+    this.#events = events;
+    this.#waiting = new Outbox([], options.limits.outputBytesMax);
+    // Nothing is told within the call that opens.
+    setImmediate(this.#dial);
+  }
+
+  write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    if (this.#closing !== null) return;
+    if (this.#route === 'none') this.#route = this.#chooseRoute();
+    if (this.#route === 'out') this.#shell?.connection.write(bytes, start, end, more);
+    else if (this.#route === 'waiting') this.#waiting.write(bytes, start, end, more);
+    if (more) return;
+    if (this.#route === 'out') this.#flushSoon();
+    this.#route = 'none';
+  }
+
+  close(lingerMs: number): Promise<void> {
+    this.#closing ??= this.#close(lingerMs);
+    return this.#closing;
+  }
+
+  async #close(lingerMs: number): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const shell = this.#shell;
+    if (shell === null) return;
+    const closed = new Promise<void>((resolve) => {
+      this.#whenClosed = resolve;
+    });
+    if (this.#isReady && lingerMs > 0) shell.end(lingerMs);
+    else shell.destroy();
+    await closed;
+  }
+
+  // ---------------------------------------------------------------- dialling
+
+  readonly #dial = (): void => {
+    this.#timer = null;
+    if (this.#closing !== null) return;
+    const { messageBytesMax, framesMax } = this.#options.limits;
+    const mechanism = new NullMechanism('DEALER', this.#options.routingId ?? NO_IDENTITY);
+    const options = { mechanism, waitsForGreeting: false, messageBytesMax, framesMax };
+    const now = monotonicMs();
+    const connection = new Connection(options, this, this.#frames, now);
+    const socket = connect(dialAddress(this.#endpoint));
+    const shell = new SocketShell(socket, connection, this);
+    this.#shell = shell;
+    socket.once('connect', () => {
+      shell.flush();
+    });
+    this.#timer = setTimeout(() => {
+      shell.destroy();
+    }, HANDSHAKE_MS_MAX);
+  };
+
+  #dialLater(): void {
+    // Half of it by chance, so that those that lost one broker do not return as one.
+    const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
+    this.#retryMs = Math.min(this.#retryMs * 2, RECONNECT_MS_MAX);
+    this.#timer = setTimeout(this.#dial, waitMs);
+  }
+
+  // ---------------------------------------------------------------- of the connection
+
+  ready(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#watch, PING_CHECK_MS).unref();
+    this.#retryMs = RECONNECT_MS_MIN;
+    this.#isReady = true;
+    this.#sendWaiting();
+    this.#events.connected();
+  }
+
+  message(frames: Frames): void {
+    this.#events.message(frames);
+  }
+
+  failed(): void {
+    this.#shell?.end(0);
+  }
+
+  /** A broker's machine that vanished without a word answers no PING. */
+  readonly #watch = (): void => {
+    const shell = this.#shell;
+    if (shell === null) return;
+    const { connection } = shell;
+    const silentMs = monotonicMs() - connection.lastHeardAt;
+    if (connection.canPing && silentMs > DEAD_AFTER_MS) {
+      shell.destroy();
+      return;
+    }
+    if (silentMs > PING_AFTER_MS) {
+      connection.ping();
+      shell.flush();
+    }
+    this.#timer = setTimeout(this.#watch, PING_CHECK_MS).unref();
+  };
+
+  // ---------------------------------------------------------------- of the socket
+
+  received(): void {
+    const shell = this.#shell;
+    if (shell !== null && !this.#isReady) shell.flush();
+    else if (shell !== null && shell.connection.output.bytes > 0) this.#flushSoon();
+  }
+
+  written(): void {
+    // The next flush takes what came meanwhile.
+  }
+
+  closed(): void {
+    const wasReady = this.#isReady;
+    this.#isReady = false;
+    this.#shell = null;
+    if (this.#route === 'out') this.#route = 'dropped';
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#closing !== null) {
+      this.#whenClosed?.();
+      return;
+    }
+    this.#dialLater();
+    if (wasReady) this.#events.disconnected();
+  }
+
+  // ---------------------------------------------------------------- output
+
+  #chooseRoute(): 'out' | 'waiting' | 'dropped' {
+    if (!this.#isReady || this.#shell === null) return 'waiting';
+    return this.#shell.waitingBytes > this.#options.limits.outputBytesMax ? 'dropped' : 'out';
+  }
+
+  /** All that is written in one turn goes out in one write. */
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    setImmediate(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushDue = false;
+    this.#shell?.flush();
+  };
+
+  #sendWaiting(): void {
+    const connection = this.#shell?.connection;
+    if (connection === undefined) return;
+    for (let message = this.#waiting.peek(); message; message = this.#waiting.peek()) {
+      const last = message.length - 1;
+      for (const [index, frame] of message.entries()) {
+        connection.write(frame, 0, frame.length, index < last);
+      }
+      this.#waiting.shift();
+    }
+    this.#waiting.reopen();
+    this.#flushSoon();
+  }
+}

@@ -1,0 +1,426 @@
+/**
+ * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
+ * (23/ZMTP 3.0, 37/ZMTP 3.1.) No peer's bytes make it throw, whatever pieces they come in.
+ */
+import { copyBytes } from '../core/bytes.js';
+import { Frames } from '../core/frames.js';
+import { PackedCursor, readPacked } from '../core/packed.js';
+import { command, commandName, type Metadata } from './commands.js';
+import {
+  greeting,
+  GREETING_BYTES,
+  GREETING_HEAD_BYTES,
+  greetingFault,
+  readGreeting,
+} from './greeting.js';
+import { type FrameCipher, type Mechanism, OpenedFrame } from './mechanism.js';
+import { OutputQueue } from './output-queue.js';
+
+const FLAG_MORE = 0x01;
+const FLAG_LONG = 0x02;
+const FLAG_COMMAND = 0x04;
+const SHORT_BYTES_MAX = 255;
+const TWO_POW_32 = 0x1_0000_0000;
+
+/** A handshake command is never larger: what an unauthenticated peer can make us keep. */
+const HANDSHAKE_COMMAND_BYTES_MAX = 4096;
+const HANDSHAKE_COMMANDS_MAX = 4;
+/** PINGs and other commands that are answered or passed over in one second. */
+const COMMANDS_PER_SECOND_MAX = 200;
+/** Name and time to live, before the context. */
+const PING_HEAD_BYTES = 7;
+const PING_CONTEXT_BYTES_MAX = 16;
+/** Commands between messages are small. */
+const COMMAND_BYTES_MAX = 1024;
+/** What CURVE adds to a frame, with room to spare. */
+const SEALED_OVERHEAD_BYTES = 64;
+/** A carry buffer of this size stays with its connection when it is empty. */
+const CARRY_BYTES_KEPT = 1024;
+const CARRY_BYTES_MIN = 128;
+
+/** Why a connection was ended by this side; the label under which it is counted. */
+export type FailureKind = 'greeting' | 'mechanism' | 'handshake' | 'protocol' | 'too_large';
+
+export interface ConnectionEvents {
+  /** Messages may flow. */
+  ready(metadata: Metadata, publicKey: Buffer | null): void;
+  /** One whole message; the frames are valid until this returns. */
+  message(frames: Frames): void;
+  /** The connection is over: close it once its output has left. Nothing more is read. */
+  failed(kind: FailureKind, reason: string): void;
+}
+
+export interface ConnectionOptions {
+  readonly mechanism: Mechanism;
+  /** Sends only the head of the greeting until the peer's mechanism is known, to be able to say why. */
+  readonly waitsForGreeting: boolean;
+  /** One message, all its frames together. */
+  readonly messageBytesMax: number;
+  readonly framesMax: number;
+}
+
+type Phase = 'greeting' | 'handshake' | 'traffic' | 'failed';
+
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
+export class Connection {
+  readonly output: OutputQueue = new OutputQueue();
+  /** Monotonic milliseconds at which the peer was last heard. */
+  lastHeardAt: number;
+  /** The peer understands PING (ZMTP 3.1). */
+  canPing = false;
+  readonly #options: ConnectionOptions;
+  readonly #events: ConnectionEvents;
+  #phase: Phase = 'greeting';
+  #greetingSent = 0;
+  #handshakeCommands = 0;
+  #cipher: FrameCipher | null = null;
+  /** Bytes of a message (or greeting, or command) whose end has not come yet. */
+  #carry: Buffer = NO_BYTES;
+  #carried = 0;
+  /** How many more bytes it takes, at least, to get any further with what is carried. */
+  #missing = 1;
+  readonly #frames: Frames;
+  readonly #opened = new OpenedFrame();
+  /** Frames of a sealed message whose last one has not come yet. */
+  #pending: Frames | null = null;
+  #pendingBytes = 0;
+  #commandsSince = 0;
+  #commands = 0;
+
+  constructor(options: ConnectionOptions, events: ConnectionEvents, frames: Frames, now: number) {
+    this.#options = options;
+    this.#events = events;
+    this.#frames = frames;
+    this.lastHeardAt = now;
+    this.#sendGreeting(options.waitsForGreeting ? GREETING_HEAD_BYTES : GREETING_BYTES);
+  }
+
+  get isReady(): boolean {
+    return this.#phase === 'traffic';
+  }
+
+  get isFailed(): boolean {
+    return this.#phase === 'failed';
+  }
+
+  /** Bytes held of what is not complete. */
+  get carriedBytes(): number {
+    return this.#carry.length;
+  }
+
+  // ---------------------------------------------------------------- output
+
+  /** The next frame of a message: the bytes `[start, end)`. Only when ready. */
+  write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    this.#frame(more ? FLAG_MORE : 0, bytes, start, end);
+  }
+
+  /** Packed frames are what plain ZMTP frames look like, so without a cipher this is one copy. */
+  writePacked(packed: Buffer, start: number, end: number): void {
+    if (this.#cipher === null) {
+      this.output.append(packed, start, end);
+      return;
+    }
+    const cursor = new PackedCursor();
+    for (let at = start; at < end; at = cursor.end) {
+      readPacked(packed, at, cursor);
+      this.#frame(cursor.more ? FLAG_MORE : 0, packed, cursor.start, cursor.end);
+    }
+  }
+
+  /** Asks the peer for a sign of life, if it knows how (37/ZMTP §Connection Heartbeating). */
+  ping(): void {
+    if (!this.canPing || this.#phase !== 'traffic') return;
+    this.#command(command('PING', Buffer.from([0, 0])));
+  }
+
+  /** The peer's greeting is long in coming: show the whole of ours, it may be waiting for that. */
+  showGreeting(): void {
+    this.#sendGreeting(GREETING_BYTES);
+  }
+
+  /** This side is done with it: nothing more is read. */
+  close(): void {
+    this.#phase = 'failed';
+    this.#carry = NO_BYTES;
+    this.#carried = 0;
+    this.#pending = null;
+  }
+
+  #sendGreeting(until: number): void {
+    if (this.#greetingSent >= until) return;
+    const { name, asServer } = this.#options.mechanism;
+    this.output.append(greeting(name, asServer), this.#greetingSent, until);
+    this.#greetingSent = until;
+  }
+
+  #command(body: Buffer): void {
+    this.#frame(FLAG_COMMAND, body, 0, body.length);
+  }
+
+  #frame(flags: number, bytes: Uint8Array, start: number, end: number): void {
+    const { output } = this;
+    const size = end - start;
+    const cipher = this.#cipher;
+    const sealed = cipher === null ? size : cipher.sealedBytes(size);
+    const head = sealed > SHORT_BYTES_MAX ? 9 : 2;
+    let at = output.reserve(head + sealed);
+    const { chunk } = output;
+    // A sealed frame shows nothing of its flags outside (25/ZMTP-CURVE §MESSAGE).
+    const shown = cipher === null ? flags : 0;
+    if (head === 9) {
+      chunk[at] = shown | FLAG_LONG;
+      chunk.writeUInt32BE(Math.floor(sealed / TWO_POW_32), at + 1);
+      chunk.writeUInt32BE(sealed % TWO_POW_32, at + 5);
+    } else {
+      chunk[at] = shown;
+      chunk[at + 1] = sealed;
+    }
+    at += head;
+    if (cipher === null) copyBytes(bytes, start, end, chunk, at);
+    else cipher.seal(flags, bytes, start, end, chunk, at);
+  }
+
+  // ---------------------------------------------------------------- input
+
+  /** Bytes came. They are not kept beyond the call; what is incomplete is copied. */
+  receive(chunk: Buffer, now: number): void {
+    if (this.#phase === 'failed') return;
+    this.lastHeardAt = now;
+    let at = 0;
+    // What was carried is completed by just the bytes that it lacks, the rest is read in place.
+    while (this.#carried > 0 && at < chunk.length) {
+      const until = Math.min(at + this.#missing, chunk.length);
+      this.#keep(chunk, at, until);
+      at = until;
+      const used = this.#consume(this.#carry, 0, this.#carried, now);
+      if (this.isFailed) return;
+      this.#carry.copyWithin(0, used, this.#carried);
+      this.#carried -= used;
+    }
+    if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_KEPT) this.#carry = NO_BYTES;
+    if (at >= chunk.length) return;
+    at = this.#consume(chunk, at, chunk.length, now);
+    if (at < chunk.length && !this.isFailed) this.#keep(chunk, at, chunk.length);
+  }
+
+  #keep(chunk: Buffer, start: number, end: number): void {
+    const needed = this.#carried + end - start;
+    if (needed > this.#carry.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, this.#carried * 2));
+      this.#carry.copy(grown, 0, 0, this.#carried);
+      this.#carry = grown;
+    }
+    copyBytes(chunk, start, end, this.#carry, this.#carried);
+    this.#carried = needed;
+  }
+
+  /** Handles all that is complete in `[from, end)`. Returns the offset of what is not. */
+  #consume(bytes: Buffer, from: number, end: number, now: number): number {
+    let at = from;
+    for (;;) {
+      let next: number;
+      if (this.#phase === 'traffic') {
+        next =
+          this.#cipher === null
+            ? this.#readMessage(bytes, at, end, now)
+            : this.#readSealed(bytes, at, end, now, this.#cipher);
+      } else if (this.#phase === 'handshake') {
+        next = this.#readHandshake(bytes, at, end);
+      } else {
+        next = this.#readGreeting(bytes, at, end);
+      }
+      if (next < 0 || this.isFailed) return at;
+      at = next;
+    }
+  }
+
+  // Each of the readers below returns the offset after what it read, or -1 if that is not complete.
+
+  #readGreeting(bytes: Buffer, from: number, end: number): number {
+    const fault = greetingFault(bytes.subarray(from, end));
+    if (fault !== null) return this.#fail('greeting', fault);
+    if (end - from < GREETING_BYTES) return this.#lack(1);
+    const read = readGreeting(bytes.subarray(from, from + GREETING_BYTES));
+    const { mechanism } = this.#options;
+    this.#sendGreeting(GREETING_BYTES);
+    if (read.mechanism !== mechanism.name) {
+      const theirs = read.mechanism.replace(/[^\x20-\x7e]/g, '?');
+      return this.#fail('mechanism', `the peer wants ${theirs}, this side ${mechanism.name}`);
+    }
+    if (mechanism.name === 'CURVE' && read.asServer === mechanism.asServer) {
+      return this.#fail('mechanism', 'one side is the CURVE server, the other its client');
+    }
+    this.canPing = read.minor >= 1;
+    this.#phase = 'handshake';
+    const first = mechanism.begin();
+    if (first !== null) this.#command(first);
+    return from + GREETING_BYTES;
+  }
+
+  #readHandshake(bytes: Buffer, at: number, end: number): number {
+    if (at >= end) return this.#lack(1);
+    const flags = bytes[at] ?? 0;
+    if ((flags & ~FLAG_LONG) !== FLAG_COMMAND) {
+      return this.#fail('handshake', 'no command in the handshake');
+    }
+    const start = at + headBytes(flags);
+    if (start > end) return this.#lack(start - end);
+    const size = frameSize(bytes, at, flags);
+    if (size > HANDSHAKE_COMMAND_BYTES_MAX) {
+      return this.#fail('handshake', 'a handshake command is too large');
+    }
+    const next = start + size;
+    if (next > end) return this.#lack(next - end);
+    if (++this.#handshakeCommands > HANDSHAKE_COMMANDS_MAX) {
+      return this.#fail('handshake', 'too many commands in the handshake');
+    }
+    const step = this.#options.mechanism.step(bytes.subarray(start, next));
+    if (step.send !== null) this.#command(step.send);
+    if (step.kind === 'failed') return this.#fail('handshake', step.reason);
+    if (step.kind === 'ready') {
+      this.#phase = 'traffic';
+      this.#cipher = this.#options.mechanism.cipher();
+      this.#events.ready(step.metadata, step.publicKey);
+    }
+    return next;
+  }
+
+  /** Plain frames up to the end of a message, read in place; or one command. */
+  #readMessage(bytes: Buffer, from: number, end: number, now: number): number {
+    const frames = this.#frames;
+    const { messageBytesMax, framesMax } = this.#options;
+    frames.clear();
+    let total = 0;
+    for (let at = from; at < end;) {
+      const flags = bytes[at] ?? 0;
+      const start = at + headBytes(flags);
+      if (start > end) return this.#lack(start - end);
+      if ((flags & ~(FLAG_MORE | FLAG_LONG)) !== 0) {
+        return this.#readCommand(bytes, from, at, end, now);
+      }
+      const size = frameSize(bytes, at, flags);
+      total += size;
+      if (total > messageBytesMax) return this.#tooLarge();
+      const next = start + size;
+      if (next > end) return this.#lack(next - end);
+      frames.push(bytes, start, next);
+      if (frames.count > framesMax) return this.#tooLarge();
+      if ((flags & FLAG_MORE) === 0) {
+        this.#events.message(frames);
+        return next;
+      }
+      at = next;
+    }
+    return this.#lack(1);
+  }
+
+  /** A frame at `at` of the message or command that begins at `from` that is no plain message frame. */
+  #readCommand(bytes: Buffer, from: number, at: number, end: number, now: number): number {
+    const flags = bytes[at] ?? 0;
+    if ((flags & ~FLAG_LONG) !== FLAG_COMMAND) {
+      return this.#fail('protocol', 'unknown frame flags');
+    }
+    if (at !== from) return this.#fail('protocol', 'a command inside of a message');
+    const start = at + headBytes(flags);
+    const size = frameSize(bytes, at, flags);
+    if (size > COMMAND_BYTES_MAX) return this.#fail('protocol', 'a command is too large');
+    if (start + size > end) return this.#lack(start + size - end);
+    this.#handleCommand(bytes.subarray(start, start + size), now);
+    return start + size;
+  }
+
+  /** One sealed frame: it can be opened only once, so its plain text is kept until the last. */
+  #readSealed(bytes: Buffer, at: number, end: number, now: number, cipher: FrameCipher): number {
+    if (at >= end) return this.#lack(1);
+    const flags = bytes[at] ?? 0;
+    const start = at + headBytes(flags);
+    if (start > end) return this.#lack(start - end);
+    // libzmq marks MESSAGE neither as command nor as followed by more; others mark it as command.
+    if ((flags & ~(FLAG_LONG | FLAG_COMMAND)) !== 0) {
+      return this.#fail('protocol', 'unknown frame flags');
+    }
+    const size = frameSize(bytes, at, flags);
+    const { messageBytesMax, framesMax } = this.#options;
+    if (this.#pendingBytes + size > messageBytesMax + SEALED_OVERHEAD_BYTES) {
+      return this.#tooLarge();
+    }
+    const next = start + size;
+    if (next > end) return this.#lack(next - end);
+    const opened = this.#opened;
+    if (!cipher.open(bytes, start, next, opened)) {
+      return this.#fail('protocol', 'a frame that was not sealed by the peer, or came twice');
+    }
+    if (opened.command) {
+      if (this.#pending !== null) return this.#fail('protocol', 'a command inside of a message');
+      this.#handleCommand(opened.buffer.subarray(opened.start, opened.end), now);
+      return next;
+    }
+    const frames = (this.#pending ??= new Frames());
+    frames.push(opened.buffer, opened.start, opened.end);
+    this.#pendingBytes += opened.end - opened.start;
+    if (frames.count > framesMax || this.#pendingBytes > messageBytesMax) return this.#tooLarge();
+    if (!opened.more) {
+      this.#pending = null;
+      this.#pendingBytes = 0;
+      this.#events.message(frames);
+    }
+    return next;
+  }
+
+  #handleCommand(body: Buffer, now: number): void {
+    // A flood of small commands would cost more than it brings.
+    if (now - this.#commandsSince >= 1000) {
+      this.#commandsSince = now;
+      this.#commands = 0;
+    }
+    if (++this.#commands > COMMANDS_PER_SECOND_MAX) {
+      this.#fail('protocol', 'too many commands in a second');
+      return;
+    }
+    const name = commandName(body);
+    if (name === 'PING') {
+      const context = body.subarray(PING_HEAD_BYTES);
+      if (body.length < PING_HEAD_BYTES || context.length > PING_CONTEXT_BYTES_MAX) {
+        this.#fail('protocol', 'a malformed PING');
+        return;
+      }
+      this.#command(command('PONG', context));
+    } else if (name === 'ERROR') {
+      this.#fail('protocol', 'the peer sent an ERROR');
+    } else if (name === '') {
+      this.#fail('protocol', 'a command without a name');
+    }
+    // PONG is the sign of life that it is; commands of later versions are passed over.
+  }
+
+  #lack(bytes: number): -1 {
+    this.#missing = bytes;
+    return -1;
+  }
+
+  #tooLarge(): -1 {
+    return this.#fail('too_large', 'a message over the limits');
+  }
+
+  #fail(kind: FailureKind, reason: string): -1 {
+    if (this.#phase === 'failed') return -1;
+    this.#phase = 'failed';
+    this.#carry = NO_BYTES;
+    this.#carried = 0;
+    this.#pending = null;
+    this.#events.failed(kind, reason);
+    return -1;
+  }
+}
+
+function headBytes(flags: number): number {
+  return (flags & FLAG_LONG) === 0 ? 2 : 9;
+}
+
+/** The size of the frame whose complete head is at `at`. */
+function frameSize(bytes: Buffer, at: number, flags: number): number {
+  if ((flags & FLAG_LONG) === 0) return bytes[at + 1] ?? 0;
+  return bytes.readUInt32BE(at + 1) * TWO_POW_32 + bytes.readUInt32BE(at + 5);
+}

@@ -1,0 +1,54 @@
+/** The greeting of 23/ZMTP §Greeting and 37/ZMTP: 64 bytes that each side sends first. */
+
+export const GREETING_BYTES = 64;
+/** Signature and major version: what is sent before the peer's mechanism is known. */
+export const GREETING_HEAD_BYTES = 11;
+const MECHANISM_AT = 12;
+const MECHANISM_BYTES = 20;
+const AS_SERVER_AT = 32;
+const MAJOR = 3;
+const MINOR = 1;
+
+export type MechanismName = 'NULL' | 'CURVE';
+
+export function greeting(mechanism: MechanismName, asServer: boolean): Buffer {
+  const bytes = Buffer.alloc(GREETING_BYTES);
+  bytes[0] = 0xff;
+  bytes[9] = 0x7f;
+  bytes[10] = MAJOR;
+  bytes[11] = MINOR;
+  bytes.write(mechanism, MECHANISM_AT, 'latin1');
+  bytes[AS_SERVER_AT] = asServer ? 1 : 0;
+  return bytes;
+}
+
+/** What a peer's greeting says. */
+export interface Greeting {
+  readonly minor: number;
+  /** As the peer wrote it, without its padding. */
+  readonly mechanism: string;
+  readonly asServer: boolean;
+}
+
+/**
+ * Checks as much of a greeting as is there, so that what is no ZMTP is refused at its first byte.
+ * @returns what is wrong, or `null`
+ */
+export function greetingFault(bytes: Buffer): string | null {
+  const { length } = bytes;
+  if (length > 0 && bytes[0] !== 0xff) return 'not ZMTP 3: no signature';
+  if (length > 9 && ((bytes[9] ?? 0) & 1) !== 1) return 'not ZMTP 3: no signature';
+  if (length > 10 && (bytes[10] ?? 0) < MAJOR) return `ZMTP ${bytes[10] ?? 0} is too old`;
+  return null;
+}
+
+/** Reads a whole greeting that has no fault. */
+export function readGreeting(bytes: Buffer): Greeting {
+  const field = bytes.subarray(MECHANISM_AT, MECHANISM_AT + MECHANISM_BYTES);
+  const padding = field.indexOf(0);
+  return {
+    minor: bytes[11] ?? 0,
+    mechanism: field.toString('latin1', 0, padding < 0 ? MECHANISM_BYTES : padding),
+    asServer: bytes[AS_SERVER_AT] === 1,
+  };
+}

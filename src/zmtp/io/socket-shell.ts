@@ -1,0 +1,107 @@
+import type { Socket } from 'node:net';
+
+import { monotonicMs } from '../../core/clock.js';
+import type { Connection } from '../connection.js';
+import { recycle, type Taken } from '../output-queue.js';
+
+/** What the shell of a connection tells. */
+export interface ShellEvents {
+  /** Bytes came and were handled. */
+  received(): void;
+  /** Output that waited has gone to the kernel, all of what the last flush took. */
+  written(): void;
+  /** The socket is gone. Told once, never within a call. */
+  closed(): void;
+}
+
+/** Silence after which the kernel asks the peer's machine whether it is still there. */
+const KEEP_ALIVE_MS = 30_000;
+/** How long the last words to a peer may take to leave. */
+const LAST_WORDS_MS_MAX = 1000;
+
+/** A connection machine on a `node:net` socket: bytes in both directions, one write per flush. */
+export class SocketShell {
+  readonly connection: Connection;
+  readonly #socket: Socket;
+  readonly #events: ShellEvents;
+  #writing: Taken | null = null;
+  #ending = false;
+
+  constructor(socket: Socket, connection: Connection, events: ShellEvents) {
+    this.#socket = socket;
+    this.connection = connection;
+    this.#events = events;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.on('data', (chunk: Buffer) => {
+      connection.receive(chunk, monotonicMs());
+      events.received();
+    });
+    // What went wrong is told by `close`, which always follows.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#socketClosed();
+    });
+  }
+
+  /** Bytes that wait, or are with the kernel but not yet taken by it. */
+  get waitingBytes(): number {
+    return this.connection.output.bytes + (this.#writing?.bytes ?? 0);
+  }
+
+  /** Writes what waits, unless a write is under way: then it goes with the next. */
+  flush(): void {
+    if (this.#writing !== null || this.connection.output.bytes === 0 || this.#socket.destroyed) {
+      return;
+    }
+    const taken = this.connection.output.take();
+    this.#writing = taken;
+    const { views } = taken;
+    const last = views.length - 1;
+    if (last > 0) this.#socket.cork();
+    for (let index = 0; index < last; index++) {
+      const view = views[index];
+      if (view !== undefined) this.#socket.write(view);
+    }
+    const view = views[last];
+    if (view !== undefined) this.#socket.write(view, this.#written);
+    if (last > 0) this.#socket.uncork();
+  }
+
+  /** Closes the socket once what waits is written, or when `lastWordsMs` have passed. */
+  end(lastWordsMs: number = LAST_WORDS_MS_MAX): void {
+    this.#ending = true;
+    this.connection.close();
+    this.flush();
+    if (this.#writing === null) {
+      this.#socket.destroy();
+      return;
+    }
+    // It may be that the peer sends on and never reads.
+    this.#socket.pause();
+    this.#socket.setTimeout(Math.max(1, lastWordsMs), () => {
+      this.#socket.destroy();
+    });
+  }
+
+  destroy(): void {
+    this.#ending = true;
+    this.connection.close();
+    this.#socket.destroy();
+  }
+
+  readonly #written = (): void => {
+    if (this.#writing !== null) recycle(this.#writing.chunks);
+    this.#writing = null;
+    if (this.#socket.destroyed) return;
+    if (this.connection.output.bytes > 0) this.flush();
+    else if (this.#ending) this.#socket.destroy();
+    this.#events.written();
+  };
+
+  #socketClosed(): void {
+    this.connection.close();
+    recycle(this.connection.output.take().chunks);
+    this.#events.closed();
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * Bytes waiting to be written to one connection, in chunks from a shared pool: frames are copied
+ * into place once, and a connection that is idle holds nothing.
+ */
+import { copyBytes } from '../core/bytes.js';
+
+/** Chunk sizes: a heartbeat needs little, a batch of replies much. */
+const CHUNK_BYTES = [1024, 64 * 1024] as const;
+const POOLED_MAX = [4096, 256] as const;
+
+const pools: readonly Buffer[][] = [[], []];
+
+function takeChunk(size: 0 | 1): Buffer {
+  return pools[size]?.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES[size]);
+}
+
+/** Gives chunks back once their bytes are with the kernel. */
+export function recycle(chunks: readonly Buffer[]): void {
+  for (const chunk of chunks) {
+    const size = chunk.length === CHUNK_BYTES[0] ? 0 : 1;
+    const pool = pools[size];
+    if (pool === undefined || chunk.length !== CHUNK_BYTES[size]) continue;
+    if (pool.length < POOLED_MAX[size]) pool.push(chunk);
+  }
+}
+
+/** What is to be written now: `chunks` are to be recycled, `views` are the bytes. */
+export interface Taken {
+  readonly chunks: readonly Buffer[];
+  readonly views: readonly Buffer[];
+  readonly bytes: number;
+}
+
+export class OutputQueue {
+  /** The chunk being filled: `reserve` returns an offset into it. */
+  chunk: Buffer = NO_CHUNK;
+  #at = 0;
+  #bytes = 0;
+  #lastTakenBytes = 0;
+  #chunks: Buffer[] = [];
+  #views: Buffer[] = [];
+
+  /** Bytes waiting. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Makes room for `bytes` contiguous bytes in `chunk`. Returns where they go. */
+  reserve(bytes: number): number {
+    if (this.#at + bytes > this.chunk.length) this.#nextChunk(bytes);
+    const at = this.#at;
+    this.#at = at + bytes;
+    this.#bytes += bytes;
+    return at;
+  }
+
+  /** Appends bytes as they are. */
+  append(source: Uint8Array, start: number, end: number): void {
+    const at = this.reserve(end - start);
+    copyBytes(source, start, end, this.chunk, at);
+  }
+
+  /** Takes all that waits. */
+  take(): Taken {
+    this.#closeChunk();
+    const taken = { chunks: this.#chunks, views: this.#views, bytes: this.#bytes };
+    this.#lastTakenBytes = this.#bytes;
+    this.#bytes = 0;
+    this.#chunks = [];
+    this.#views = [];
+    return taken;
+  }
+
+  #nextChunk(bytes: number): void {
+    const size = Math.max(bytes, this.#bytes, this.#lastTakenBytes) > CHUNK_BYTES[0] ? 1 : 0;
+    this.#closeChunk();
+    this.chunk = bytes > CHUNK_BYTES[1] ? Buffer.allocUnsafeSlow(bytes) : takeChunk(size);
+  }
+
+  #closeChunk(): void {
+    if (this.chunk.length > 0) {
+      this.#chunks.push(this.chunk);
+      this.#views.push(this.chunk.subarray(0, this.#at));
+    }
+    this.chunk = NO_CHUNK;
+    this.#at = 0;
+  }
+}
+
+const NO_CHUNK: Buffer = Buffer.alloc(0);
