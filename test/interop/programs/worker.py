@@ -43,7 +43,8 @@ class Worker:
     def register(self):
         """A new connection, as the Guide's workers do; what was held is forgotten."""
         if self.socket is not None:
-            self.socket.close()
+            # What was answered last still leaves.
+            self.socket.close(linger=2000)
         self.held = []
         self.socket = mdp.connect(zmq.DEALER, args.endpoint)
         credit = [b"%d" % args.credit] if args.credit else []

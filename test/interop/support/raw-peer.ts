@@ -1,6 +1,8 @@
 /**
  * A DEALER that writes frames by hand, in this process, on libzmq. Call `closePeers` in `afterEach`.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { Dealer } from 'zeromq';
 
 const DEADLINE_MS = 20_000;
@@ -79,6 +81,25 @@ export class RawPeer {
   async ask(id: string, service: string, ...body: readonly Frame[]): Promise<readonly string[]> {
     await this.send(id, '', 'MDPC02', '\x01', service, ...body);
     return await this.receiveCommand();
+  }
+
+  /** mmi.hello for everything on this connection (D11). */
+  async hello(): Promise<void> {
+    await this.send('', 'MDPC02', '\x01', 'mmi.hello', '');
+    const answer = await this.receiveCommand();
+    if (answer.at(-1) !== '200') throw new Error(`mmi.hello: ${JSON.stringify(answer)}`);
+  }
+
+  /** Asks the broker until `holds` is true of its JSON (mmi.services, mmi.workers). */
+  async untilMmi<T>(service: string, holds: (found: T) => boolean): Promise<T> {
+    const deadline = Date.now() + DEADLINE_MS;
+    for (;;) {
+      const json = (await this.ask('mmi', service, '')).at(-1) ?? '';
+      const found = JSON.parse(json) as T;
+      if (holds(found)) return found;
+      if (Date.now() > deadline) throw new Error(`${service} still says ${json}`);
+      await delay(20);
+    }
   }
 
   /**

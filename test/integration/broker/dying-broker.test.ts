@@ -1,0 +1,64 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { python } from '../../interop/support/program.js';
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { itWithTool } from '../../support/tools.js';
+import { cleanUp, registeredWorker } from './support.js';
+
+const SETS = ['broker.heartbeatIntervalMs=300'];
+
+async function killed(daemon: Daemon): Promise<void> {
+  const { signal } = await daemon.kill();
+  expect(signal).toBe('SIGKILL');
+}
+
+/** On the same port and data directory, whose lock the kernel has released. */
+function startAgain(daemon: Daemon): Promise<Daemon> {
+  return startDaemon({ endpoint: daemon.endpoint, dataDir: daemon.dataDir, sets: SETS });
+}
+
+describe('a broker that is killed and started again on its port', () => {
+  afterEach(cleanUp);
+
+  itWithTool('python3-zmq', 'is found again by a Lazy Pirate and a worker', async () => {
+    for (const version of ['0.1', '0.2']) {
+      const daemon = await startDaemon({ sets: SETS });
+      const speaks = ['--version', version];
+      const worker = await registeredWorker(daemon, 1, '--heartbeat-ms', 300, ...speaks);
+      const client = python('lazy_pirate', daemon.endpoint, 'work', ...speaks);
+      client.tell('before');
+      expect(await client.waitFor('reply')).toMatchObject({ frames: ['before'], attempts: 1 });
+      await killed(daemon);
+      client.tell('meanwhile');
+      await client.waitFor('retry');
+      await worker.waitFor('broker-silent');
+      const again = await startAgain(daemon);
+      expect(await client.waitFor('reply', 2)).toMatchObject({ frames: ['meanwhile'] });
+      await client.finished();
+      expect(await again.stop()).toMatchObject({ status: 0 });
+      await worker.kill();
+    }
+  });
+
+  it('is found again by a client and a worker of the SDK', async () => {
+    const daemon = await startDaemon({ sets: SETS });
+    const endpoints = [daemon.endpoint];
+    const heartbeatIntervalMs = 300;
+    const worker = new Worker(
+      { endpoints, service: 'work', heartbeatIntervalMs },
+      (request) => request.frames,
+    );
+    const running = worker.run();
+    const client = new Client({ endpoints, timeoutMs: 500, retries: 60 });
+    expect((await client.request('work', 'before')).text()).toBe('before');
+    await killed(daemon);
+    const meanwhile = client.request('work', 'meanwhile');
+    await startAgain(daemon);
+    expect((await meanwhile).text()).toBe('meanwhile');
+    await client.close();
+    await worker.close();
+    await running;
+  });
+});

@@ -1,0 +1,170 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { itWithTool } from '../../support/tools.js';
+import {
+  cleanUp,
+  occurrences,
+  rawWorker,
+  registeredWorker,
+  tokenOf,
+  untilLogged,
+  type WorkerSeen,
+} from './support.js';
+
+const TOOL = 'python3-zmq';
+/** Long enough that a busy machine does not expire the living. */
+const HEARTBEAT_MS = 300;
+const HEARTBEAT = ['--heartbeat-ms', HEARTBEAT_MS] as const;
+
+function brokerWithHeartbeats(...sets: string[]): Promise<Daemon> {
+  return startDaemon({ sets: [`broker.heartbeatIntervalMs=${HEARTBEAT_MS}`, ...sets] });
+}
+
+describe('a worker that dies', () => {
+  afterEach(cleanUp);
+
+  itWithTool(TOOL, 'by SIGKILL in the middle of a request: another answers it (D6)', async () => {
+    const daemon = await startDaemon();
+    const client = new RawPeer(daemon.endpoint);
+    const first = await registeredWorker(daemon, 1, '--mode', 'hold');
+    const asked = client.ask('id', 'work', 'x');
+    await first.waitFor('request');
+    await registeredWorker(daemon, 2, '--tag', 'second');
+    await first.kill();
+    expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'x', 'second']);
+    expect(await client.settle()).toEqual([]);
+    await untilLogged(daemon, 'worker.lost', { reason: 'connection', inFlight: 1 });
+    expect(await daemon.waitFor('request.requeued')).toMatchObject({ service: 'work' });
+  });
+
+  itWithTool(TOOL, 'by SIGKILL under load: every request is answered once', async () => {
+    const daemon = await startDaemon();
+    const client = new RawPeer(daemon.endpoint);
+    const doomed = await registeredWorker(daemon, 1, '--mode', 'hold', '--credit', 20);
+    await registeredWorker(daemon, 2, '--version', '0.2', '--credit', 20);
+    const ids = Array.from({ length: 500 }, (_, number) => `id-${number}`);
+    await Promise.all(ids.map((id) => client.send(id, '', 'MDPC01', 'work', id)));
+    await doomed.waitFor('request', 20);
+    await doomed.kill();
+    const answered: string[] = [];
+    while (answered.length < ids.length) {
+      const [id, , , , body] = await client.receive();
+      expect(body).toBe(id);
+      answered.push(String(id));
+    }
+    expect(await client.settle()).toEqual([]);
+    expect(answered.sort()).toEqual(ids.sort());
+    expect(occurrences(daemon, 'request.abandoned')).toBe(0);
+  });
+
+  itWithTool(
+    TOOL,
+    'by SIGSTOP, alone: its late reply is used, it registers anew (D8)',
+    async () => {
+      const daemon = await brokerWithHeartbeats();
+      const client = new RawPeer(daemon.endpoint);
+      const worker = await registeredWorker(daemon, 1, '--mode', 'hold', ...HEARTBEAT);
+      const asked = client.ask('id', 'work', 'x');
+      await worker.waitFor('request');
+      // D5: one that heartbeats while it is busy is expired by its heartbeats.
+      await worker.until(
+        () => worker.said('heartbeat-sent').filter(({ held }) => held === 1).length >= 3,
+        'heartbeats while busy',
+      );
+      worker.signal('SIGSTOP');
+      await untilLogged(daemon, 'worker.lost', { reason: 'expired', inFlight: 1 });
+      await untilLogged(daemon, 'request.requeued');
+      worker.tell('release');
+      worker.signal('SIGCONT');
+      expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'x']);
+      await client.untilMmi<WorkerSeen[]>(
+        'mmi.workers',
+        (workers) => workers.length === 1 && workers[0]?.state === 'waiting',
+      );
+      // The request was withdrawn from the queue: nobody has it a second time.
+      expect(await client.settle()).toEqual([]);
+      expect(worker.said('request')).toHaveLength(1);
+    },
+  );
+
+  itWithTool(TOOL, 'by SIGSTOP, with a second: the first reply wins (D8)', async () => {
+    const daemon = await brokerWithHeartbeats();
+    const client = new RawPeer(daemon.endpoint);
+    const worker = await registeredWorker(daemon, 1, '--mode', 'hold', ...HEARTBEAT);
+    const asked = client.ask('id', 'work', 'x');
+    await worker.waitFor('request');
+    await registeredWorker(daemon, 2, '--tag', 'second', ...HEARTBEAT);
+    await worker.until(
+      () => worker.said('heartbeat-sent').filter(({ held }) => held === 1).length >= 3,
+      'heartbeats while busy',
+    );
+    worker.signal('SIGSTOP');
+    expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'x', 'second']);
+    worker.tell('release');
+    worker.signal('SIGCONT');
+    await untilLogged(daemon, 'reply.dropped');
+    await client.untilMmi<WorkerSeen[]>('mmi.workers', (workers) => workers.length === 2);
+    expect(await client.settle()).toEqual([]);
+  });
+
+  itWithTool(
+    TOOL,
+    'not at all: one that cannot heartbeat while busy is left alone (D5)',
+    async () => {
+      const daemon = await startDaemon({ sets: ['broker.heartbeatIntervalMs=100'] });
+      const client = new RawPeer(daemon.endpoint);
+      const mute = await registeredWorker(daemon, 1, '--mode', 'mute', '--heartbeat-ms', 100);
+      const asked = client.ask('id', 'work', 'x');
+      await mute.waitFor('request');
+      // As many intervals as expire anyone else, and twice as many more.
+      await mute.waitFor('heartbeat-received', mute.said('heartbeat-received').length + 10);
+      mute.tell('release');
+      expect((await asked).at(-1)).toBe('x');
+      expect(mute.said('ready-sent')).toHaveLength(1);
+    },
+  );
+
+  itWithTool(TOOL, 'without heartbeats: busyTimeoutMs after its dispatch (D5)', async () => {
+    const daemon = await brokerWithHeartbeats('broker.busyTimeoutMs=1500');
+    const client = new RawPeer(daemon.endpoint);
+    const mute = await registeredWorker(daemon, 1, '--mode', 'mute', ...HEARTBEAT);
+    const asked = client.ask('id', 'work', 'x');
+    await mute.waitFor('request');
+    await registeredWorker(daemon, 2, '--tag', 'second', ...HEARTBEAT);
+    expect((await asked).at(-1)).toBe('second');
+    expect(occurrences(daemon, 'worker.lost', { reason: 'expired' })).toBe(1);
+  });
+
+  it('with each worker it is given to: the request is given up after maxDeliveries (D6)', async () => {
+    const daemon = await startDaemon({ sets: ['broker.maxDeliveries=3'] });
+    const client = new RawPeer(daemon.endpoint);
+    await client.hello();
+    const asked = client.ask('id', 'deadly', 'x');
+    for (let delivery = 1; delivery <= 3; delivery++) {
+      const worker = await rawWorker(daemon.endpoint, 'deadly');
+      tokenOf(await worker.receiveCommand());
+      worker.close();
+    }
+    expect((await asked).slice(2, 7)).toEqual(['MDPC02', '\x03', 'mmi.refused', '502', 'deadly']);
+    expect(await daemon.waitFor('request.abandoned')).toMatchObject({ deliveries: 3 });
+    const survivor = await rawWorker(daemon.endpoint, 'deadly');
+    expect(await survivor.settle()).toEqual([]);
+  });
+
+  it('after a PARTIAL: its request is not tried again (D6)', async () => {
+    const daemon = await startDaemon();
+    const client = new RawPeer(daemon.endpoint);
+    await client.hello();
+    const worker = await rawWorker(daemon.endpoint, 'work');
+    const part = client.ask('id', 'work', 'x');
+    const token = tokenOf(await worker.receiveCommand());
+    await worker.send('MDPW02', '\x03', token, '', 'half');
+    expect(await part).toEqual(['id', '', 'MDPC02', '\x02', 'work', 'half']);
+    const second = await rawWorker(daemon.endpoint, 'work');
+    worker.close();
+    expect((await client.receive()).slice(4, 6)).toEqual(['mmi.refused', '502']);
+    expect(await second.settle()).toEqual([]);
+  });
+});

@@ -1,0 +1,87 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { python } from '../../interop/support/program.js';
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { itWithTool } from '../../support/tools.js';
+import { cleanUp, rawWorker, tokenOf, untilLogged } from './support.js';
+
+const ANYWHERE = 'tcp://127.0.0.1:0';
+
+async function split(...sets: string[]): Promise<{ clients: string; workers: string }> {
+  const listen = JSON.stringify([
+    { endpoint: ANYWHERE, allow: ['client'] },
+    { endpoint: ANYWHERE, allow: ['worker'] },
+  ]);
+  daemon = await startDaemon({ sets: [`broker.listen=${listen}`, ...sets] });
+  const [clients, workers] = daemon.endpoints;
+  if (clients === undefined || workers === undefined) throw new Error('two listeners');
+  return { clients, workers };
+}
+
+let daemon: Daemon;
+
+describe('a broker with several listeners', () => {
+  afterEach(cleanUp);
+
+  it('joins clients of one with workers of another', async () => {
+    const { clients, workers } = await split();
+    const worker = await rawWorker(workers, 'work');
+    const client = new RawPeer(clients);
+    const asked = client.ask('id', 'work', 'x');
+    const token = tokenOf(await worker.receiveCommand());
+    await worker.send('MDPW02', '\x04', token, '', 'y');
+    expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'y']);
+  });
+
+  it('sends a worker away from one for clients, in its version', async () => {
+    const { clients } = await split();
+    const peer = await rawWorker(clients, 'work');
+    expect(await peer.receive()).toEqual(['MDPW02', '\x06']);
+    await peer.send('', 'MDPW01', '\x01', 'work');
+    expect(await peer.receive()).toEqual(['', 'MDPW01', '\x05']);
+    expect((await peer.ask('id', 'mmi.service', 'work')).at(-1)).toBe('404');
+    await untilLogged(daemon, 'worker.refused', { reason: 'rights' }, 2);
+  });
+
+  it('meets a client with silence on one for workers, but answers mmi.* (8/MMI)', async () => {
+    const { workers } = await split();
+    await rawWorker(workers, 'work');
+    const peer = new RawPeer(workers);
+    await peer.send('id', '', 'MDPC02', '\x01', 'work', 'x');
+    await peer.send('', 'MDPC01', 'work', 'x');
+    expect(await peer.settle()).toEqual([]);
+    expect((await peer.ask('id', 'mmi.service', 'work')).at(-1)).toBe('200');
+    await untilLogged(daemon, 'request.refused', { reason: 'rights' }, 2);
+  });
+
+  it('serves an ipc socket beside tcp, and takes its path away at the end', async () => {
+    const path = join(temporaryDirectory(), 'socket');
+    daemon = await startDaemon({ sets: [`broker.listen=["ipc://${path}", "${ANYWHERE}"]`] });
+    expect(daemon.endpoints[0]).toBe(`ipc://${path}`);
+    const worker = await rawWorker(daemon.endpoints[1] ?? '', 'work');
+    const client = new RawPeer(daemon.endpoint);
+    const asked = client.ask('id', 'work', 'x');
+    const token = tokenOf(await worker.receiveCommand());
+    await worker.send('MDPW02', '\x04', token, '', 'y');
+    expect((await asked).at(-1)).toBe('y');
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+    expect(existsSync(path)).toBe(false);
+  });
+
+  itWithTool('python3-zmq', 'is found again by others over ipc after kill -9', async () => {
+    const endpoint = `ipc://${join(temporaryDirectory(), 'socket')}`;
+    const sets = ['broker.heartbeatIntervalMs=300'];
+    daemon = await startDaemon({ endpoint, sets });
+    python('worker', endpoint, 'work', '--heartbeat-ms', 300);
+    const client = python('lazy_pirate', endpoint, 'work');
+    client.tell('before');
+    await client.waitFor('reply');
+    await daemon.kill();
+    daemon = await startDaemon({ endpoint, dataDir: daemon.dataDir, sets });
+    client.tell('after');
+    expect(await client.waitFor('reply', 2)).toMatchObject({ frames: ['after'] });
+  });
+});

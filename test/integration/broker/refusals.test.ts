@@ -1,0 +1,149 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { python } from '../../interop/support/program.js';
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { itWithTool } from '../../support/tools.js';
+import { cleanUp, rawWorker, tokenOf, untilLogged, type WorkerSeen } from './support.js';
+
+let daemon: Daemon;
+
+async function brokerWith(...sets: string[]): Promise<string> {
+  daemon = await startDaemon({ sets });
+  return daemon.endpoint;
+}
+
+/** Envelope, header, service frame, status and service of a refusal. */
+function refusal(id: string, status: string, service: string): string[] {
+  return [id, '', 'MDPC02', '\x03', 'mmi.refused', status, service];
+}
+
+describe('a client that has said mmi.hello is told instead of met with silence (D11)', () => {
+  afterEach(cleanUp);
+
+  it('408 when no worker took its request in time', async () => {
+    const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
+    await client.hello();
+    expect((await client.ask('id', 'none', 'x')).slice(0, 7)).toEqual(refusal('id', '408', 'none'));
+    expect(await daemon.waitFor('request.expired')).toMatchObject({ service: 'none' });
+  });
+
+  it('408 in the form of a 0.1 request, without envelope', async () => {
+    const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
+    await client.hello();
+    await client.send('', 'MDPC01', 'none', 'x');
+    const [empty, header, service, status, name] = await client.receive();
+    expect([empty, header, service, status, name]).toEqual([
+      ...['', 'MDPC01', 'mmi.refused', '408', 'none'],
+    ]);
+  });
+
+  it('429 over a limit; what was accepted before stays', async () => {
+    const endpoint = await brokerWith('limits.queuedRequestsPerService=2');
+    const client = new RawPeer(endpoint);
+    const quiet = new RawPeer(endpoint);
+    await client.hello();
+    await client.send('one', '', 'MDPC02', '\x01', 'work', '1');
+    await client.send('two', '', 'MDPC02', '\x01', 'work', '2');
+    const third = await client.ask('three', 'work', '3');
+    expect(third.slice(0, 7)).toEqual(refusal('three', '429', 'work'));
+    await quiet.send('four', '', 'MDPC02', '\x01', 'work', '4');
+    expect(await quiet.settle()).toEqual([]);
+    const worker = await rawWorker(endpoint, 'work');
+    for (const body of ['1', '2']) {
+      const request = await worker.receiveCommand();
+      expect(request.slice(4)).toEqual([body]);
+      await worker.send('MDPW02', '\x04', tokenOf(request), '', body);
+      expect((await client.receive()).at(-1)).toBe(body);
+    }
+    await untilLogged(daemon, 'request.refused', { reason: 'limit' }, 2);
+  });
+
+  it('502 when it is abandoned after its last delivery', async () => {
+    const endpoint = await brokerWith('broker.maxDeliveries=1');
+    const client = new RawPeer(endpoint);
+    await client.hello();
+    const worker = await rawWorker(endpoint, 'work');
+    const asked = client.ask('id', 'work', 'x');
+    tokenOf(await worker.receiveCommand());
+    await worker.send('MDPW02', '\x06');
+    expect((await asked).slice(0, 7)).toEqual(refusal('id', '502', 'work'));
+  });
+
+  itWithTool('python3-zmq', 'behind a proxy: the one that said it, not its neighbour', async () => {
+    const broker = await brokerWith('broker.requestTtlMs=200');
+    const { endpoint } = await python('proxy', broker).waitFor('listening');
+    const client = new RawPeer(String(endpoint));
+    const neighbour = new RawPeer(String(endpoint));
+    await client.hello();
+    await neighbour.send('n', '', 'MDPC02', '\x01', 'none', 'x');
+    await neighbour.settle();
+    expect((await client.ask('id', 'none', 'x'))[5]).toBe('408');
+    // Its own was older, and is over, too.
+    expect(await neighbour.settle()).toEqual([]);
+    await untilLogged(daemon, 'request.expired', {}, 2);
+  });
+
+  it('not one that has not said it: silence (D9)', async () => {
+    const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
+    await client.send('id', '', 'MDPC02', '\x01', 'none', 'x');
+    await untilLogged(daemon, 'request.expired');
+    expect(await client.settle()).toEqual([]);
+  });
+});
+
+describe('limits', () => {
+  afterEach(cleanUp);
+
+  it('a worker over limits.workers or limits.services is sent DISCONNECT', async () => {
+    const endpoint = await brokerWith('limits.workers=2', 'limits.services=1');
+    const first = await rawWorker(endpoint, 'one');
+    await first.settle();
+    const other = await rawWorker(endpoint, 'two');
+    expect(await other.receiveCommand()).toEqual(['MDPW02', '\x06']);
+    const second = await rawWorker(endpoint, 'one');
+    expect(await second.settle()).toEqual([]);
+    const third = await rawWorker(endpoint, 'one');
+    expect(await third.receiveCommand()).toEqual(['MDPW02', '\x06']);
+    // A place that becomes free is taken: READY after DISCONNECT registers anew.
+    await first.send('MDPW02', '\x06');
+    await first.settle();
+    await third.send('MDPW02', '\x01', 'one');
+    expect(await third.settle()).toEqual([]);
+    await third.untilMmi<WorkerSeen[]>('mmi.workers', (workers) => workers.length === 2);
+  });
+
+  it('a worker of a reserved name is sent DISCONNECT, and is no service (D4)', async () => {
+    const worker = await rawWorker(await brokerWith(), 'mmi.mine');
+    expect(await worker.receiveCommand()).toEqual(['MDPW02', '\x06']);
+    expect((await worker.ask('id', 'mmi.mine', 'x')).at(-1)).toBe('501');
+  });
+
+  it('a message over limits.frames is dropped, a worker that sends it expelled', async () => {
+    const endpoint = await brokerWith('limits.frames=16');
+    const frames = (count: number): string[] => Array.from({ length: count }, () => 'x');
+    const client = new RawPeer(endpoint);
+    const worker = await rawWorker(endpoint, 'work');
+    await client.send('id', '', 'MDPC02', '\x01', 'work', ...frames(12));
+    expect(await client.settle()).toEqual([]);
+    await client.send('id', '', 'MDPC02', '\x01', 'work', ...frames(11));
+    const token = tokenOf(await worker.receiveCommand());
+    await worker.send('MDPW02', '\x04', token, '', ...frames(13));
+    expect(await worker.receiveCommand()).toEqual(['MDPW02', '\x06']);
+    await untilLogged(daemon, 'message.malformed', { kind: 'too_large' }, 2);
+  });
+
+  it('a message over limits.messageBytes is dropped', async () => {
+    const endpoint = await brokerWith('limits.messageBytes=4KiB');
+    const client = new RawPeer(endpoint);
+    const third = Buffer.alloc(1500);
+    await client.send('id', '', 'MDPC02', '\x01', 'work', third, third, third);
+    expect(await client.settle()).toEqual([]);
+    await untilLogged(daemon, 'message.malformed', { kind: 'too_large' });
+    // A single frame over it costs the sender its connection; others do not notice.
+    const huge = new RawPeer(endpoint);
+    await huge.send('id', '', 'MDPC02', '\x01', 'work', Buffer.alloc(1 << 20));
+    expect((await client.ask('id', 'mmi.service', 'work')).at(-1)).toBe('404');
+    expect(await client.untilMmi<unknown[]>('mmi.services', () => true)).toEqual([]);
+  });
+});
