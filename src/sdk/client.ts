@@ -32,7 +32,7 @@ import { PendingReply } from './pending-reply.js';
 import { ReplyStream } from './reply-stream.js';
 import { Ticker } from './ticker.js';
 
-export { MajordomoError } from '../core/errors.js';
+export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export type { SdkErrorCode } from './errors.js';

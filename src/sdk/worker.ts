@@ -13,7 +13,7 @@ import { Ticker } from './ticker.js';
 import type { Task, WorkerSession } from './worker-session.js';
 import { type SiteOwner, WorkerSite } from './worker-site.js';
 
-export { MajordomoError } from '../core/errors.js';
+export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export type { SdkErrorCode } from './errors.js';

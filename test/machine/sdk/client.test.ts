@@ -1,6 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { codeOf } from '../../../src/core/errors.js';
-import { Client, type ClientOptions, type Part } from '../../../src/sdk/client.js';
+import {
+  Client,
+  type ClientOptions,
+  type Part,
+  type RequestOptions,
+} from '../../../src/sdk/client.js';
 import { FakeNet, shown } from './fake-dial.js';
 
 const ENDPOINT = 'tcp://127.0.0.1:5555';
@@ -240,6 +245,8 @@ describe('options', () => {
     ['echo', 'x', { retry: 1 }, 'ERR_MDP_OPTION'],
   ])('request(%j, %j, %j) rejects with %s', async (service, body, options, code) => {
     const { client } = connected();
-    expect(await codeFrom(client.request(service, body as string, options as object))).toBe(code);
+    expect(await codeFrom(client.request(service, body as string, options as RequestOptions))).toBe(
+      code,
+    );
   });
 });

@@ -18,11 +18,7 @@ describe('the client over one link (protocols.md §7)', () => {
 
   it('sends a request 1 + retries times, then fails with ERR_MDP_TIMEOUT', () => {
     const script = connected().ask('a', { timeoutMs: 1000, retries: 2 }).hear();
-    for (const at of [1000, 2000, 3000])
-      script
-        .pass(at - 1 - script.now)
-        .hear()
-        .pass(1);
+    for (let tries = 1; tries <= 3; tries++) script.pass(999).hear().pass(1);
     expect(script.effects).toEqual([
       '0 send a #1 on 1',
       '1000 send a #2 on 1',

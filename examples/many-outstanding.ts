@@ -1,0 +1,27 @@
+/**
+ * Keeps many requests under way over one connection: node many-outstanding.js [ENDPOINT] [COUNT]
+ *
+ * Each `request` is a promise of its own, and answers come in any order: a window bounds how many
+ * wait at once, so that a long list does not become as many requests in the broker.
+ */
+import { Client } from 'majordomo-broker/client';
+
+const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
+const count = Number(process.argv[3] ?? '10000');
+const WINDOW = 500;
+
+const client = new Client({ endpoints: [endpoint], timeoutMs: 10_000 });
+let next = 0;
+let right = 0;
+
+async function lane(): Promise<void> {
+  while (next < count) {
+    const question = `request ${next++}`;
+    const reply = await client.request('echo', question);
+    if (reply.text() === question) right++;
+  }
+}
+
+await Promise.all(Array.from({ length: WINDOW }, lane));
+console.log(`${right} of ${count} answered`);
+await client.close();

@@ -1,0 +1,228 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { messageOf } from '../../../src/core/errors.js';
+import { Client, type ClientOptions } from '../../../src/sdk/client.js';
+import type { Handler } from '../../../src/sdk/handler.js';
+import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+
+const HEARTBEAT_MS = 200;
+const DEADLINE_MS = 20_000;
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+async function brokerAt(options: Parameters<typeof startDaemon>[0] = {}): Promise<Daemon> {
+  return await startDaemon({ ...options, sets: [`broker.heartbeatIntervalMs=${HEARTBEAT_MS}`] });
+}
+
+function client(endpoint: string, options: Partial<ClientOptions> = {}): Client {
+  const made = new Client({ endpoints: [endpoint], ...options });
+  closing.push(() => made.close());
+  return made;
+}
+
+function worker(endpoint: string, options: Partial<WorkerOptions>, handler: Handler): Worker {
+  const fixed = { endpoints: [endpoint], heartbeatIntervalMs: HEARTBEAT_MS };
+  const made = new Worker({ ...fixed, service: 'echo', ...options }, handler);
+  closing.push(() => made.close({ graceMs: 100 }));
+  void made.run();
+  return made;
+}
+
+const echo: Handler = (request) => request.frames;
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Waits until so many workers are registered. */
+async function registered(asking: Client, count: number): Promise<void> {
+  let found = -1;
+  while (found !== count) {
+    const [, json] = (await asking.request('mmi.workers', 'echo')).frames;
+    const list: unknown = JSON.parse(String(json));
+    found = Array.isArray(list) ? list.length : -1;
+  }
+}
+
+/** A promise that is settled by hand. */
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+describe('client and worker with the broker', () => {
+  it.each<['0.1' | '0.2', '0.1' | '0.2', number]>([
+    ['0.1', '0.1', 1],
+    ['0.1', '0.2', 10],
+    ['0.2', '0.1', 10],
+    ['0.2', '0.2', 1],
+    ['0.2', '0.2', 100],
+  ])(
+    '1,000 outstanding requests each get their own answer (client %s, worker %s, concurrency %i)',
+    async (theirs, ours, concurrency) => {
+      const { endpoint } = await brokerAt();
+      worker(endpoint, { protocol: ours, concurrency }, echo);
+      const asking = client(endpoint, { protocol: theirs, timeoutMs: DEADLINE_MS });
+      const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
+      const replies = await Promise.all(asked.map((body) => asking.request('echo', body)));
+      expect(replies.map((reply) => reply.text())).toEqual(asked);
+      expect(asking.counters).toEqual({ malformed: 0, late: 0, resends: 0, reopened: 0 });
+    },
+  );
+
+  it.each<['0.1' | '0.2', string[]]>([
+    ['0.2', ['1', '2', 'end']],
+    ['0.1', ['12end']],
+  ])(
+    'streams what a generator yields; to a 0.1 worker’s client it is one answer (%s)',
+    async (protocol, expected) => {
+      const { endpoint } = await brokerAt();
+      worker(endpoint, { protocol }, async function* () {
+        yield '1';
+        await Promise.resolve();
+        yield '2';
+        return 'end';
+      });
+      const parts: string[] = [];
+      for await (const part of client(endpoint).stream('echo', '')) parts.push(part.text());
+      expect(parts).toEqual(expected);
+    },
+  );
+
+  it('a killed and restarted broker is found again by both, and no request is lost', async () => {
+    const first = await brokerAt();
+    const { endpoint } = first;
+    worker(endpoint, { concurrency: 4 }, echo);
+    worker(endpoint, {}, echo);
+    const asking = client(endpoint, { timeoutMs: 1000, retries: 15 });
+    expect((await asking.request('echo', 'before')).text()).toBe('before');
+    await first.kill();
+    const during = Promise.all(
+      Array.from({ length: 100 }, (_, number) => asking.request('echo', String(number))),
+    );
+    await brokerAt({ endpoint, dataDir: first.dataDir });
+    const replies = await during;
+    expect(replies.map((reply) => reply.text())).toEqual(
+      Array.from({ length: 100 }, (_, number) => String(number)),
+    );
+  });
+
+  it('a stopped broker is left in silence, and found again when it goes on', async () => {
+    const broker = await brokerAt();
+    worker(broker.endpoint, {}, echo);
+    const asking = client(broker.endpoint, { timeoutMs: 300, retries: 30 });
+    await asking.request('echo', 'before');
+    broker.signal('SIGSTOP');
+    const during = asking.request('echo', 'during');
+    await until(() => asking.counters.reopened > 0, 'a new link');
+    broker.signal('SIGCONT');
+    expect((await during).text()).toBe('during');
+  });
+
+  it('the second of two endpoints is used when nothing listens at the first', async () => {
+    const { endpoint } = await brokerAt();
+    worker(endpoint, {}, echo);
+    const asking = new Client({ endpoints: ['tcp://127.0.0.1:1', endpoint] });
+    closing.push(() => asking.close());
+    expect((await asking.request('echo', 'hi')).text()).toBe('hi');
+  });
+
+  it.each([1, 5])(
+    'a request whose handler throws goes to another worker (D25, concurrency %i)',
+    async (concurrency) => {
+      const { endpoint } = await brokerAt();
+      const errors: string[] = [];
+      const onError = (error: unknown): void => {
+        errors.push(messageOf(error));
+      };
+      const failing = worker(endpoint, { concurrency, onError }, () => {
+        throw new Error('no');
+      });
+      worker(endpoint, {}, echo);
+      const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+      await registered(asking, 2);
+      for (let number = 0; number < 20; number++) {
+        expect((await asking.request('echo', String(number))).text()).toBe(String(number));
+      }
+      expect(failing.counters.failed).toBeGreaterThan(0);
+      expect(errors[0]).toBe('no');
+    },
+  );
+
+  it('an expired request is refused with 408 where the broker knows hello (D11)', async () => {
+    const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=100'] });
+    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    await expect(asking.request('nobody', 'hi')).rejects.toMatchObject({
+      code: 'ERR_MDP_REFUSED',
+      details: { status: '408', service: 'nobody' },
+    });
+  });
+
+  it('close() lets what has begun end, and gives the rest to others', async () => {
+    const { endpoint } = await brokerAt();
+    const { opened, open } = gate();
+    const slow = worker(endpoint, { concurrency: 2 }, async (request) => {
+      await opened;
+      return `slow ${request.text()}`;
+    });
+    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const first = asking.request('echo', '1');
+    await until(() => slow.running === 1, 'the first to begin');
+    const closed = slow.close({ graceMs: DEADLINE_MS });
+    const second = asking.request('echo', '2');
+    worker(endpoint, {}, (request) => `other ${request.text()}`);
+    open();
+    expect((await first).text()).toBe('slow 1');
+    expect((await second).text()).toBe('other 2');
+    await closed;
+  });
+
+  it('after the grace the signal aborts, and the request goes to another worker', async () => {
+    const { endpoint } = await brokerAt();
+    let aborted = false;
+    const stuck = worker(endpoint, {}, async (_request, { signal }) => {
+      await new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+      });
+      aborted = true;
+      return 'too late';
+    });
+    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asked = asking.request('echo', 'hi');
+    await until(() => stuck.running === 1, 'the handler to begin');
+    await stuck.close({ graceMs: 10 });
+    worker(endpoint, {}, echo);
+    expect((await asked).text()).toBe('hi');
+    expect(aborted).toBe(true);
+  });
+
+  it('a reply that is late for its registration is still used (D8)', async () => {
+    const broker = await brokerAt();
+    const { opened, open } = gate();
+    const slow = worker(broker.endpoint, {}, async () => {
+      await opened;
+      return 'late';
+    });
+    const asking = client(broker.endpoint, { timeoutMs: DEADLINE_MS });
+    const asked = asking.request('echo', 'hi');
+    await until(() => slow.running === 1, 'the handler to begin');
+    // The worker leaves the silent broker; which sees, when it goes on, that the connection ended.
+    broker.signal('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS * 5));
+    broker.signal('SIGCONT');
+    await broker.waitFor('worker.lost');
+    open();
+    expect((await asked).text()).toBe('late');
+  });
+});

@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+
+const BUILD = fileURLToPath(new URL('../../../', import.meta.url));
+const EXAMPLES = join(BUILD, 'examples');
+const PACKAGE = join(process.cwd(), 'package.json');
+
+let project: string;
+let endpoint: string;
+const children: ChildProcess[] = [];
+
+/** A project of a user's: the package in its node_modules, and the examples beside it. */
+function userProject(): string {
+  const directory = temporaryDirectory();
+  const installed = join(directory, 'node_modules', 'majordomo-broker');
+  mkdirSync(installed, { recursive: true });
+  copyFileSync(PACKAGE, join(installed, 'package.json'));
+  symlinkSync(join(BUILD, 'src'), join(installed, 'dist'));
+  writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
+  for (const name of readdirSync(EXAMPLES)) {
+    if (name.endsWith('.js')) copyFileSync(join(EXAMPLES, name), join(directory, name));
+  }
+  return directory;
+}
+
+interface Program {
+  readonly child: ChildProcess;
+  output: string;
+}
+
+function start(name: string, ...args: string[]): Program {
+  const child = spawn(process.execPath, [join(project, name), endpoint, ...args], {
+    cwd: project,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const program: Program = { child, output: '' };
+  const collect = (chunk: Buffer): void => {
+    program.output += chunk.toString();
+  };
+  child.stdout.on('data', collect);
+  child.stderr.on('data', collect);
+  children.push(child);
+  return program;
+}
+
+/** Runs a program to its end, and gives what it printed. */
+async function run(name: string, ...args: string[]): Promise<string> {
+  const program = start(name, ...args);
+  await once(program.child, 'close');
+  const status = program.child.exitCode;
+  if (status !== 0) throw new Error(`${name} exited with ${status}: ${program.output}`);
+  return program.output;
+}
+
+/** Ends a worker by SIGTERM, and gives what it printed. */
+async function end(program: Program): Promise<string> {
+  const closed = once(program.child, 'close');
+  program.child.kill('SIGTERM');
+  await closed;
+  return program.output;
+}
+
+beforeAll(async () => {
+  ({ endpoint } = await startDaemon());
+  project = userProject();
+});
+
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await removeDaemons();
+});
+
+describe('the examples, as a user runs them', () => {
+  it('echo-client and many-outstanding are answered by echo-worker, which drains on SIGTERM', async () => {
+    const worker = start('echo-worker.js');
+    expect(await run('echo-client.js', 'hello')).toBe('hello\n');
+    expect(await run('many-outstanding.js', '2000')).toBe('2000 of 2000 answered\n');
+    expect(await end(worker)).toBe(`echo serves at ${endpoint}\nclosed\n`);
+  });
+
+  it('streaming-client prints the parts of streaming-worker', async () => {
+    const worker = start('streaming-worker.js');
+    expect(await run('streaming-client.js', '3')).toBe('3\n2\n1\nlift-off!\n');
+    expect(await end(worker)).toContain('closed');
+  });
+
+  it('abort gives up a request that nobody serves', async () => {
+    expect(await run('abort.js')).toBe('ERR_MDP_ABORTED\n');
+  });
+});
