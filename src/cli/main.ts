@@ -1,40 +1,151 @@
 /** The `majordomo` command: one file a command, loaded when it is called. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command } from 'commander';
 
+import { codeOf, messageOf } from '../core/errors.js';
+import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
+import { type Done, examples } from './options.js';
+import { guardOutput } from './output.js';
 
-const EXIT_USAGE = 64;
+/** Adds arguments, options, examples and the action to a command that has its name. */
+type Define = (command: Command, done: Done) => void;
 
-interface ConfigOptions {
-  readonly config?: string;
-  readonly set: readonly string[];
+interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<Define>;
 }
+
+const COMMANDS: Readonly<Record<string, Entry>> = {
+  serve: {
+    summary: 'run the broker in the foreground',
+    load: async () => (await import('./serve.js')).defineServe,
+  },
+  check: {
+    summary: 'check a configuration and show where each value comes from',
+    load: async () => (await import('./check.js')).defineCheck,
+  },
+  request: {
+    summary: 'ask a service and print its reply',
+    load: async () => (await import('./request.js')).defineRequest,
+  },
+  worker: {
+    summary: 'make any shell command a service',
+    load: async () => (await import('./worker.js')).defineWorker,
+  },
+  status: {
+    summary: 'what a broker says of itself',
+    load: async () => (await import('./status.js')).defineStatus,
+  },
+  services: {
+    summary: 'the services that a broker knows, and how busy they are',
+    load: async () => (await import('./services.js')).defineServices,
+  },
+  workers: {
+    summary: 'the workers that are registered',
+    load: async () => (await import('./workers.js')).defineWorkers,
+  },
+  doctor: {
+    summary: 'look for what usually goes wrong on this machine',
+    load: async () => (await import('./doctor.js')).defineDoctor,
+  },
+};
+
+const EXAMPLES = [
+  ['majordomo serve', 'a broker on tcp://127.0.0.1:5555'],
+  ['majordomo worker upper -- tr a-z A-Z', 'any command is a service'],
+  ['majordomo request upper hello', 'prints HELLO'],
+  ['majordomo services', 'what is served, and how busy'],
+  ['majordomo help worker', 'more of one command'],
+] as const;
+
+const EXIT_STATUSES = `
+EXIT STATUS
+  0 done · 1 the request failed · 64 wrong usage · 69 unavailable · 70 internal error · 74 disk
+  75 connected, but no reply in time · 78 configuration · 130, 143 second SIGINT, SIGTERM
+`;
 
 /** Runs one command line. Returns the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
-  let status = 0;
-  const program = new Command('majordomo')
-    .description('Service-oriented reliable request-reply over ZeroMQ')
-    .version(packageVersion())
-    .exitOverride();
-  program
-    .command('serve')
-    .description('run the broker in the foreground')
-    .option('-c, --config <file>', 'configuration file (YAML)')
-    .addOption(
-      new Option('--set <key=value>', 'set one configuration key; may be given several times')
-        .argParser((value: string, before: readonly string[]) => [...before, value])
-        .default([]),
-    )
-    .action(async (options: ConfigOptions) => {
-      const { serveCommand } = await import('./serve.js');
-      status = await serveCommand(options.config, options.set);
-    });
+  guardOutput();
+  const [first, ...rest] = args;
+  // `help X` is `X --help`, so that a wrong X is answered like any other wrong command.
+  const asked = first === 'help' && rest[0] !== undefined ? [rest[0], '--help'] : args;
+  const name = asked[0] ?? '';
+  const known = Object.hasOwn(COMMANDS, name);
+  // The daemon logs its bugs itself.
+  if (name !== 'serve') dieOnBugs();
+  let status: ExitStatus = EXIT.done;
   try {
-    await program.parseAsync(args, { from: 'user' });
+    const program = await buildProgram(name, (ended) => {
+      status = ended;
+    });
+    const wrongHelp = first === 'help' && !known && rest[0] !== undefined;
+    await program.parseAsync(wrongHelp ? [name] : asked, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    return failed(error);
   }
   return status;
+}
+
+async function buildProgram(called: string, done: Done): Promise<Command> {
+  const program = new Command('majordomo')
+    .description('Service-oriented reliable request-reply over ZeroMQ (7/MDP, 18/MDP).')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, 'majordomo: '));
+      },
+    })
+    .enablePositionalOptions()
+    .exitOverride()
+    .addHelpText('after', examples(EXAMPLES) + EXIT_STATUSES);
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    const command = program.command(name).summary(summary).description(summary);
+    command.showHelpAfterError(`(majordomo help ${name} shows examples)`);
+    if (name === called) (await load())(command, done);
+  }
+  return program;
+}
+
+/** Says what went wrong, once; a stack only for bugs. */
+function failed(error: unknown): ExitStatus {
+  const code = codeOf(error) ?? '';
+  if (code.startsWith('commander.')) return isHelp(error, code) ? EXIT.done : EXIT.usage;
+  const status = exitStatusOf(error);
+  if (status === EXIT.internal) return bug(error);
+  // One line a problem: the places come first, so that editors find them.
+  const text = code === 'ERR_CONFIG_INVALID' ? messageOf(error) : `majordomo: ${messageOf(error)}`;
+  process.stderr.write(`${text}\n`);
+  return status;
+}
+
+/** Commander throws also when it has done what was asked: help, version. */
+function isHelp(error: unknown, code: string): boolean {
+  if (code === 'commander.helpDisplayed' || code === 'commander.version') return true;
+  return (
+    code === 'commander.help' &&
+    typeof error === 'object' &&
+    error !== null &&
+    'exitCode' in error &&
+    error.exitCode === 0
+  );
+}
+
+function bug(error: unknown): ExitStatus {
+  const stack =
+    typeof error === 'object' && error !== null && 'stack' in error
+      ? String(error.stack)
+      : messageOf(error);
+  process.stderr.write(`majordomo: internal error (a bug): ${stack}\n`);
+  return EXIT.internal;
+}
+
+function dieOnBugs(): void {
+  const die = (error: unknown): void => {
+    process.exit(bug(error));
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
 }

@@ -1,31 +1,33 @@
-import { type Loaded, loadConfig } from '../config/io/load.js';
-import { messageOf } from '../core/errors.js';
+/** `majordomo serve`: runs the daemon in the foreground until a signal ends it. */
+import type { Command } from 'commander';
 
-const EXIT_CONFIG = 78;
+import { addConfigOptions, type ConfigOptions, load } from './config-options.js';
+import { type Done, examples } from './options.js';
 
-/**
- * `majordomo serve`: runs the daemon in the foreground until a signal ends it.
- * @returns the exit status
- */
-export async function serveCommand(
-  file: string | undefined,
-  sets: readonly string[],
-): Promise<number> {
-  const load = (): Loaded =>
-    loadConfig({ ...(file === undefined ? {} : { file }), environment: process.env, sets });
-  let loaded: Loaded;
-  try {
-    loaded = load();
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
-    return EXIT_CONFIG;
-  }
-  const { serve } = await import('../daemon/serve.js');
-  return await serve(loaded, load, (endpoints) => {
-    if (file !== undefined) return;
-    // In the next turn signals are handled: whoever reads this may send one.
-    setImmediate(() => process.stderr.write(whatNext(endpoints)));
-  });
+const EXAMPLES = [
+  ['majordomo serve', 'the defaults: tcp://127.0.0.1:5555, data in ./data'],
+  ['majordomo serve -c /etc/majordomo.yaml', 'a configuration file'],
+  ['majordomo serve --set broker.listen=tcp://0.0.0.0:5555', 'one key; it wins over the file'],
+  ["majordomo serve --set 'broker.listen=[tcp://*:5555, ipc:///run/mdp]'", 'values are YAML'],
+  ['MAJORDOMO_LOG__LEVEL=debug majordomo serve', 'by a variable'],
+  ['kill -HUP PID', 'reread the configuration'],
+  ['kill PID', 'drain, then exit; twice: exit at once'],
+] as const;
+
+export function defineServe(command: Command, done: Done): void {
+  addConfigOptions(command)
+    .addHelpText('after', examples(EXAMPLES))
+    .action(async (options: ConfigOptions) => {
+      const reload = (): ReturnType<typeof load> => load(options);
+      const loaded = reload();
+      const { serve } = await import('../daemon/serve.js');
+      const status = await serve(loaded, reload, (endpoints) => {
+        if (options.config !== undefined) return;
+        // In the next turn signals are handled: whoever reads this may send one.
+        setImmediate(() => process.stderr.write(whatNext(endpoints)));
+      });
+      done(status);
+    });
 }
 
 /** For the first start, without a configuration file: three things to try. */

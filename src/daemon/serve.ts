@@ -1,25 +1,9 @@
 /** The life of the process that `majordomo serve` is: signals, exit codes, the last words. */
 import type { Loaded } from '../config/io/load.js';
 import { codeOf, messageOf } from '../core/errors.js';
+import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { createLog, type Log } from '../observe/log.js';
 import { type Daemon, startDaemon } from './daemon.js';
-
-const EXIT_UNAVAILABLE = 69;
-const EXIT_INTERNAL = 70;
-const EXIT_DISK = 74;
-const EXIT_CONFIG = 78;
-
-const EXIT_CODES: Readonly<Record<string, number>> = {
-  ERR_MDP_ENDPOINT_IN_USE: EXIT_UNAVAILABLE,
-  ERR_MDP_ENDPOINT: EXIT_UNAVAILABLE,
-  ERR_DATA_DIR_IN_USE: EXIT_UNAVAILABLE,
-  ERR_DATA_DIR: EXIT_DISK,
-  ERR_CONFIG_INVALID: EXIT_CONFIG,
-  ERR_CONFIG_FILE: EXIT_CONFIG,
-};
-
-/** `128 + signal`, for the second one that does not wait for the drain. */
-const EXIT_SIGNALLED = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /**
  * Runs the daemon until it is told to stop.
@@ -31,7 +15,7 @@ export async function serve(
   loaded: Loaded,
   reload: () => Loaded,
   ready: (endpoints: readonly string[]) => void,
-): Promise<number> {
+): Promise<ExitStatus> {
   const { level, format } = loaded.config.log;
   const log = createLog(level, format, process.stdout.isTTY);
   dieOnBugs(log);
@@ -44,7 +28,7 @@ export async function serve(
     log.fatal({ event: 'broker.failed', code }, messageOf(error));
     log.flush();
     process.stderr.write(`majordomo: ${messageOf(error)}\n`);
-    return EXIT_CODES[code] ?? EXIT_INTERNAL;
+    return exitStatusOf(error);
   }
   ready(daemon.endpoints);
   process.on('SIGHUP', () => {
@@ -53,7 +37,7 @@ export async function serve(
   await toldToStop(log);
   await daemon.stop();
   log.flush();
-  return 0;
+  return EXIT.done;
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
@@ -99,7 +83,7 @@ function dieOnBugs(log: Log): void {
       typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
     log.fatal({ event: 'broker.crashed', stack }, `internal error: ${messageOf(error)}`);
     log.flush();
-    process.exit(EXIT_INTERNAL);
+    process.exit(EXIT.internal);
   };
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);

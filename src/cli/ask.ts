@@ -1,0 +1,87 @@
+/** Questions to a broker by MMI, for the commands that show what is going on. */
+import type { Command } from 'commander';
+
+import { MajordomoError } from '../core/errors.js';
+import type { Client } from '../sdk/client.js';
+import {
+  addEndpointOption,
+  addOutputOption,
+  type EndpointOptions,
+  endpointsOf,
+  type OutputFormat,
+  timeoutOption,
+} from './options.js';
+
+export interface AskOptions extends EndpointOptions {
+  readonly output: OutputFormat;
+  readonly timeoutMs: number;
+}
+
+export function addAskOptions(command: Command): Command {
+  return addOutputOption(addEndpointOption(command)).addOption(
+    timeoutOption('how long to wait for the answer of an endpoint', 2500),
+  );
+}
+
+/** One object of the broker's JSON. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+/** An answer: its status frame, and its JSON if it has one. */
+export interface Answer {
+  readonly status: string;
+  readonly value: unknown;
+}
+
+/** Runs `use` with a client of these endpoints, each of which gets one chance to answer. */
+export async function withClient<T>(
+  options: EndpointOptions & { readonly timeoutMs: number },
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  const endpoints = endpointsOf(options);
+  const { Client } = await import('../sdk/client.js');
+  const { timeoutMs } = options;
+  const client = new Client({ endpoints, timeoutMs, retries: endpoints.length - 1 });
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Asks one MMI service. @throws whatever `Client.request` rejects with; ERR_REQUEST_FAILED */
+export async function ask(client: Client, service: string, argument = ''): Promise<Answer> {
+  const { frames } = await client.request(service, argument);
+  const status = frames[0]?.toString('latin1') ?? '';
+  const json = frames[1];
+  if (json === undefined) return { status, value: null };
+  try {
+    const value: unknown = JSON.parse(json.toString('utf8'));
+    return { status, value };
+  } catch {
+    throw notUnderstood(service, 'no JSON');
+  }
+}
+
+/** The error for an answer that is not what this command needs. */
+export function notUnderstood(service: string, what: string): MajordomoError {
+  const text =
+    what === '501'
+      ? `the broker does not know ${service} (501): it is another broker, or an older one`
+      : `the broker's answer to ${service} is not understood: ${what}`;
+  return new MajordomoError('ERR_REQUEST_FAILED', text);
+}
+
+/** The list that a broker answered. @throws ERR_REQUEST_FAILED */
+export function listOf(service: string, { status, value }: Answer): readonly Facts[] {
+  if (status !== '200') throw notUnderstood(service, status);
+  if (!Array.isArray(value)) throw notUnderstood(service, 'no list');
+  const list: readonly unknown[] = value;
+  return list.map((item) => factsOf(service, { status, value: item }));
+}
+
+/** The object that a broker answered. @throws ERR_REQUEST_FAILED */
+export function factsOf(service: string, { status, value }: Answer): Facts {
+  if (status !== '200') throw notUnderstood(service, status);
+  if (typeof value !== 'object' || value === null) throw notUnderstood(service, 'no object');
+  return { ...value };
+}

@@ -1,0 +1,73 @@
+/** `majordomo check`: validates a configuration, and shows what is in effect and why. */
+import type { Command } from 'commander';
+
+import { explain } from '../config/explain.js';
+import type { Loaded } from '../config/io/load.js';
+import { problemLine } from '../config/problem.js';
+import { codeOf } from '../core/errors.js';
+import { EXIT } from '../core/exit.js';
+import { addConfigOptions, type ConfigOptions, load } from './config-options.js';
+import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import { print, printable, printJson, table } from './output.js';
+
+interface CheckOptions extends ConfigOptions {
+  readonly output: OutputFormat;
+}
+
+const EXAMPLES = [
+  ['majordomo check', 'the defaults and the environment'],
+  ['majordomo check -c majordomo.yaml', 'a file; all that is wrong with it at once'],
+  ['majordomo check --set limits.frames=64', 'what a --set would change'],
+  ['majordomo check -o json | jq .valid', 'for programs'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+What is wrong goes to standard error, as FILE:LINE:COL: key: what; exit status 78.
+`;
+
+export function defineCheck(command: Command, done: Done): void {
+  addOutputOption(addConfigOptions(command))
+    .addHelpText('after', AFTER)
+    .action(async (options: CheckOptions) => {
+      await check(options);
+      done(EXIT.done);
+    });
+}
+
+async function check(options: CheckOptions): Promise<void> {
+  const isJson = options.output === 'json';
+  let loaded: Loaded;
+  try {
+    loaded = load(options);
+  } catch (error) {
+    if (isJson && codeOf(error) === 'ERR_CONFIG_INVALID') {
+      await printJson({ ...empty(options), problems: problemsOf(error) });
+    }
+    throw error;
+  }
+  for (const warning of loaded.warnings) {
+    process.stderr.write(`warning: ${problemLine(warning)}\n`);
+  }
+  const configuration = explain(loaded);
+  if (isJson) {
+    await printJson({ ...empty(options), valid: true, configuration, warnings: loaded.warnings });
+    return;
+  }
+  const rows = configuration.map(({ key, value, place }) => [
+    key,
+    value === null ? '-' : printable(value),
+    place ?? 'default',
+  ]);
+  await print(table([{ head: 'KEY' }, { head: 'VALUE' }, { head: 'FROM' }], rows));
+}
+
+function empty({ config }: CheckOptions): Readonly<Record<string, unknown>> {
+  return { valid: false, file: config ?? null, configuration: [], warnings: [], problems: [] };
+}
+
+function problemsOf(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null || !('details' in error)) return [];
+  const { details } = error;
+  if (typeof details !== 'object' || details === null || !('problems' in details)) return [];
+  return details.problems;
+}

@@ -1,0 +1,94 @@
+/** Whether the data directory can be used, without making it. */
+import { accessSync, constants, existsSync, statfsSync, statSync, type Stats } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+import { codeOf, messageOf } from '../../core/errors.js';
+import { type Finding, ok, problem, warning } from './finding.js';
+import { approximately } from './sizes.js';
+
+const DATA_DIRECTORY = 'data directory';
+const LOCK_FILE = 'lock';
+const OTHERS = 0o077;
+
+/** @param served whether a Majordomo serves where this configuration listens */
+export async function dataDirectory(directory: string, served: boolean): Promise<Finding> {
+  const path = resolve(directory);
+  let stats: Stats;
+  try {
+    stats = statSync(path);
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? absent(path) : unusable(path, messageOf(error));
+  }
+  if (!stats.isDirectory()) return unusable(path, 'it is no directory');
+  const denied = deniedAt(path);
+  if (denied !== null) return unusable(path, denied);
+  const inUse = await isInUse(path, served);
+  if (inUse !== null) return inUse;
+  if ((stats.mode & OTHERS) !== 0) {
+    return warning(DATA_DIRECTORY, `${path} is open to other users`, `chmod 700 ${path}`);
+  }
+  return ok(DATA_DIRECTORY, `${path} is usable and free`);
+}
+
+function absent(path: string): Finding {
+  const above = existingAbove(path);
+  const denied = deniedAt(above);
+  if (denied !== null) return unusable(path, `it is absent, and ${above}: ${denied}`);
+  return ok(DATA_DIRECTORY, `${path} will be made`);
+}
+
+function unusable(path: string, why: string): Finding {
+  const remedy = 'give node.dataDir a directory that this user can write';
+  return problem(DATA_DIRECTORY, `${path} cannot be used: ${why}`, remedy);
+}
+
+function deniedAt(path: string): string | null {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    return null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Null if it is free. Takes the lock for a moment: asking is trying. */
+async function isInUse(path: string, served: boolean): Promise<Finding | null> {
+  if (!existsSync(join(path, LOCK_FILE))) return null;
+  const { openDataDir } = await import('../../daemon/io/data-dir.js');
+  try {
+    openDataDir(path).release();
+    return null;
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') return unusable(path, messageOf(error));
+    const text = `${path} is in use by a running broker`;
+    if (served) return ok(DATA_DIRECTORY, text);
+    const remedy = 'that one listens elsewhere: a second broker needs its own node.dataDir';
+    return warning(DATA_DIRECTORY, text, remedy);
+  }
+}
+
+function existingAbove(path: string): string {
+  let above = path;
+  while (!existsSync(above) && dirname(above) !== above) above = dirname(above);
+  return above;
+}
+
+const MIB = 1024 * 1024;
+const SPACE_MIN_BYTES = 64 * MIB;
+const SPACE_LOW_BYTES = 1024 * MIB;
+
+export function freeSpace(directory: string): Finding {
+  const name = 'free space';
+  const path = existingAbove(resolve(directory));
+  let bytes: number;
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    bytes = bavail * bsize;
+  } catch (error) {
+    return problem(name, messageOf(error), 'check the file system of node.dataDir');
+  }
+  const text = `${approximately(bytes)} at ${path}`;
+  const remedy = 'make room, or move node.dataDir';
+  if (bytes < SPACE_MIN_BYTES) return problem(name, text, remedy);
+  return bytes < SPACE_LOW_BYTES ? warning(name, text, remedy) : ok(name, text);
+}

@@ -1,0 +1,79 @@
+/** What the machine gives: Node, time, descriptors, memory. */
+import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+
+import { formatSize } from '../../config/size.js';
+import { type Finding, ok, problem, warning } from './finding.js';
+import { atLeast } from './native.js';
+import { approximately } from './sizes.js';
+
+/** As `engines` of package.json. */
+const NODE_MIN = '20.17';
+
+export function nodeVersion(): Finding {
+  const name = 'node';
+  const { node } = process.versions;
+  return atLeast(node, NODE_MIN)
+    ? ok(name, `Node ${node}`)
+    : problem(name, `Node ${node} is too old`, `install Node ${NODE_MIN} or later`);
+}
+
+/** No release of this program is older: a clock before it is wrong. */
+const EARLIEST_MS = Date.UTC(2026, 0, 1);
+const TIMESYNC = '/run/systemd/timesync';
+
+/** Liveness goes by a clock that nobody sets; logs and what is stored go by this one. */
+export function clock(): Finding {
+  const name = 'clock';
+  const now = new Date();
+  const text = now.toISOString();
+  const remedy = 'set it, and keep it by NTP: logs and stored requests are dated by it';
+  if (now.getTime() < EARLIEST_MS) return problem(name, `${text} is in the past`, remedy);
+  if (existsSync(TIMESYNC) && !existsSync(`${TIMESYNC}/synchronized`)) {
+    return warning(name, `${text}, not synchronized (systemd-timesyncd)`, remedy);
+  }
+  return ok(name, text);
+}
+
+/** What the process needs beside its connections: files, threads, its own sockets. */
+const DESCRIPTORS_OWN = 100;
+const DESCRIPTORS_MIN = 256;
+
+export function descriptors(connections: number, listeners: number): Finding {
+  const name = 'descriptors';
+  const limit = descriptorLimit();
+  if (limit === null) return ok(name, 'the limit cannot be read on this system');
+  const wanted = connections * listeners + DESCRIPTORS_OWN;
+  const remedy = `ulimit -n ${wanted}, or LimitNOFILE=${wanted} in the unit`;
+  const text = `at most ${limit} open files`;
+  if (limit < DESCRIPTORS_MIN) return problem(name, text, remedy);
+  if (limit >= wanted) return ok(name, text);
+  return warning(name, `${text}, but limits.connections wants ${wanted}`, remedy);
+}
+
+function descriptorLimit(): number | null {
+  let limits: string;
+  try {
+    limits = readFileSync('/proc/self/limits', 'utf8');
+  } catch {
+    return null;
+  }
+  const found = /^Max open files\s+(\S+)/m.exec(limits)?.[1];
+  if (found === undefined) return null;
+  return found === 'unlimited' ? Infinity : Number(found);
+}
+
+const REASONABLE_SHARE = 0.5;
+
+export function memory(queuedBytes: number): Finding {
+  const name = 'memory';
+  const total = totalmem();
+  // 0 or a huge number where there is no limit.
+  const allowed = process.constrainedMemory();
+  const available = allowed > 0 && allowed < total ? allowed : total;
+  const text = `${approximately(available)}, of which limits.queuedBytes may take ${formatSize(queuedBytes)}`;
+  const remedy = `set limits.queuedBytes to ${approximately(available * REASONABLE_SHARE)} or less`;
+  if (queuedBytes > available) return problem(name, text, remedy);
+  if (queuedBytes > available * REASONABLE_SHARE) return warning(name, text, remedy);
+  return ok(name, text);
+}

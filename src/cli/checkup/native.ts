@@ -1,0 +1,89 @@
+/**
+ * Whether the native modules load. In a process of their own: one that was built for another Node
+ * may end it without a word.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+
+import { messageOf } from '../../core/errors.js';
+import { type Finding, ok, problem } from './finding.js';
+
+const require = createRequire(import.meta.url);
+
+const PROBE_MS = 20_000;
+/** An earlier one can lose data when its write-ahead log is reset. */
+const SQLITE_MIN = '3.51.3';
+const REBUILD = 'run npm ci again with this Node; a build needs python3, make and g++';
+
+/** The module's version, printed by a process that loads and uses it. */
+const PROBES = {
+  zeromq: 'process.stdout.write(require(process.argv[1]).version)',
+  'better-sqlite3':
+    'const D = require(process.argv[1]); const db = new D(":memory:");' +
+    'process.stdout.write(db.prepare("SELECT sqlite_version() AS v").get().v)',
+} as const;
+
+export async function zeromq(): Promise<Finding> {
+  const name = 'zeromq';
+  const probed = await probe(name);
+  return probed.ok
+    ? ok(name, `loads, libzmq ${probed.text}`)
+    : problem(name, `does not load: ${probed.text}`, REBUILD);
+}
+
+export async function sqlite(): Promise<Finding> {
+  const name = 'better-sqlite3';
+  const probed = await probe(name);
+  if (!probed.ok) return problem(name, `does not load: ${probed.text}`, REBUILD);
+  const text = `loads, SQLite ${probed.text}`;
+  if (atLeast(probed.text, SQLITE_MIN)) return ok(name, text);
+  return problem(name, text, `SQLite must be ${SQLITE_MIN} or later: install with the lock file`);
+}
+
+async function probe(
+  module: keyof typeof PROBES,
+): Promise<{ readonly ok: boolean; readonly text: string }> {
+  let path: string;
+  try {
+    path = require.resolve(module);
+  } catch (error) {
+    return { ok: false, text: firstLine(messageOf(error)) };
+  }
+  const child = spawn(process.execPath, ['-e', PROBES[module], path], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: PROBE_MS,
+    killSignal: 'SIGKILL',
+  });
+  let out = '';
+  let errors = '';
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+  try {
+    await once(child, 'close');
+  } catch (error) {
+    return { ok: false, text: messageOf(error) };
+  }
+  if (child.exitCode === 0) return { ok: true, text: out };
+  if (child.signalCode !== null) return { ok: false, text: `it ended by ${child.signalCode}` };
+  const said = errors.split('\n').find((line) => line.includes('Error'));
+  return { ok: false, text: said ?? `it ended with ${child.exitCode ?? 'no status'}` };
+}
+
+function firstLine(text: string): string {
+  return text.split('\n')[0] ?? '';
+}
+
+/** Compares dotted numbers. */
+export function atLeast(version: string, least: string): boolean {
+  const [given, wanted] = [numbers(version), numbers(least)];
+  for (let index = 0; index < wanted.length; index++) {
+    const difference = (given[index] ?? 0) - (wanted[index] ?? 0);
+    if (difference !== 0) return difference > 0;
+  }
+  return true;
+}
+
+function numbers(version: string): readonly number[] {
+  return version.split('.').map((part) => Number.parseInt(part, 10));
+}

@@ -1,0 +1,65 @@
+import type { Dial } from '../sdk/worker.js';
+import { printable, say } from './output.js';
+
+/** Without a connection for so long, it says so. */
+const PATIENCE_MS = 3000;
+
+/**
+ * A dial that tells people of connections that come, go, or do not come: a worker without a broker
+ * looks just like an idle one.
+ */
+export function noting(dial: Dial, service: string): Dial {
+  const name = printable(service);
+  /** Connections by endpoint: a worker may have several to one. */
+  const connections = new Map<string, number>();
+  const change = (endpoint: string, by: number): void => {
+    const before = connections.get(endpoint) ?? 0;
+    const now = before + by;
+    connections.set(endpoint, now);
+    if (before === 0) say(`${name}: connected to ${endpoint}`);
+    else if (now === 0) say(`${name}: lost ${endpoint}, trying on`);
+  };
+  const watch = (endpoint: string): void => {
+    if (connections.has(endpoint)) return;
+    connections.set(endpoint, 0);
+    const timer = setTimeout(() => {
+      if (connections.get(endpoint) === 0) say(`${name}: nobody answers at ${endpoint}, trying on`);
+    }, PATIENCE_MS);
+    timer.unref();
+  };
+  return (endpoint, events) => {
+    watch(endpoint);
+    let connected = false;
+    let closed = false;
+    const set = (now: boolean): void => {
+      if (connected === now) return;
+      connected = now;
+      if (closed) connections.set(endpoint, (connections.get(endpoint) ?? 1) - 1);
+      else change(endpoint, now ? 1 : -1);
+    };
+    const link = dial(endpoint, {
+      connected: () => {
+        if (!closed) set(true);
+        events.connected();
+      },
+      disconnected: () => {
+        set(false);
+        events.disconnected();
+      },
+      message: (frames) => {
+        events.message(frames);
+      },
+    });
+    return {
+      write: (bytes, start, end, more) => {
+        link.write(bytes, start, end, more);
+      },
+      close: (lingerMs) => {
+        // Our own doing, at the end or to dial anew: nothing to tell.
+        closed = true;
+        set(false);
+        return link.close(lingerMs);
+      },
+    };
+  };
+}

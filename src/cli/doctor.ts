@@ -1,0 +1,102 @@
+/** `majordomo doctor`: checks this machine and configuration for what usually goes wrong. */
+import type { Command } from 'commander';
+
+import type { Config } from '../config/config.js';
+import { problemLine } from '../config/problem.js';
+import { messageOf } from '../core/errors.js';
+import { EXIT } from '../core/exit.js';
+import { dataDirectory, freeSpace } from './checkup/data-directory.js';
+import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
+import { listeners } from './checkup/listeners.js';
+import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
+import { sqlite, zeromq } from './checkup/native.js';
+import { addConfigOptions, type ConfigOptions, load } from './config-options.js';
+import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import { print, printable, printJson, type Style, styled } from './output.js';
+
+interface DoctorOptions extends ConfigOptions {
+  readonly output: OutputFormat;
+}
+
+const EXAMPLES = [
+  ['majordomo doctor', 'before the first start'],
+  ['majordomo doctor -c /etc/majordomo.yaml', 'with the configuration that serve is given'],
+  ['majordomo doctor -o json | jq \'.checks[] | select(.state != "ok")\'', 'for programs'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+Nothing is changed or made. Run it as the user that runs the broker. Exit status: 0 if there is no
+problem (warnings allowed), 1 if there is one.
+`;
+
+export function defineDoctor(command: Command, done: Done): void {
+  addOutputOption(addConfigOptions(command))
+    .addHelpText('after', AFTER)
+    .action(async (options: DoctorOptions) => {
+      const checks = await examine(options);
+      const count = (state: State): number => checks.filter((each) => each.state === state).length;
+      const [warnings, problems] = [count('warning'), count('problem')];
+      if (options.output === 'json') {
+        await printJson({ problems, warnings, checks });
+      } else {
+        await print(checks.map(lines).join(''));
+        await print(`${counted(problems, 'problem')}, ${counted(warnings, 'warning')}\n`);
+      }
+      done(problems === 0 ? EXIT.done : EXIT.failed);
+    });
+}
+
+async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+  const { config, findings } = configuration(options);
+  return [
+    nodeVersion(),
+    await zeromq(),
+    await sqlite(),
+    clock(),
+    ...findings,
+    ...(config === null ? [] : await ofConfiguration(config)),
+  ];
+}
+
+async function ofConfiguration(config: Config): Promise<readonly Finding[]> {
+  const directory = config.node.dataDir;
+  const found = await listeners(config.broker.listen.map(({ endpoint }) => endpoint));
+  return [
+    await dataDirectory(directory, found.served),
+    freeSpace(directory),
+    ...found.findings,
+    descriptors(config.limits.connections, config.broker.listen.length),
+    memory(config.limits.queuedBytes),
+  ];
+}
+
+function configuration(options: DoctorOptions): {
+  readonly config: Config | null;
+  readonly findings: readonly Finding[];
+} {
+  const name = 'configuration';
+  try {
+    const { config, warnings } = load(options);
+    const found = warnings.map((each) =>
+      warning(name, problemLine(each), 'take the key out until a version serves it'),
+    );
+    const of = options.config ?? 'defaults, environment and --set';
+    return { config, findings: found.length > 0 ? found : [ok(name, `valid: ${of}`)] };
+  } catch (error) {
+    const remedy = 'majordomo check shows it; docs/configuration.md has every key';
+    return { config: null, findings: [problem(name, messageOf(error), remedy)] };
+  }
+}
+
+const STYLES: Readonly<Record<State, Style>> = { ok: 'green', warning: 'yellow', problem: 'red' };
+
+function lines({ name, state, text, remedy }: Finding): string {
+  const [first = '', ...more] = text.split('\n').map(printable);
+  const rest = [...more, ...(remedy === null ? [] : [`→ ${printable(remedy)}`])];
+  const head = `${styled(state.padEnd(7), STYLES[state])}  ${name}: ${first}`;
+  return [head, ...rest.map((line) => `${' '.repeat(9)}${line}`), ''].join('\n');
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,100 @@
+/** Options that several commands have, read and checked the same way everywhere. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { parseDialEndpoint } from '../config/endpoint.js';
+import { MajordomoError } from '../core/errors.js';
+import type { ExitStatus } from '../core/exit.js';
+
+/** Tells how the command ended; without it, well. */
+export type Done = (status: ExitStatus) => void;
+
+export interface EndpointOptions {
+  readonly endpoint?: readonly string[];
+}
+
+export type OutputFormat = 'text' | 'json';
+
+const DEFAULT_ENDPOINT = 'tcp://127.0.0.1:5555';
+const ENDPOINTS_MAX = 64;
+
+/** Longer command lines do not push the second column to the right. */
+const EXAMPLE_WIDTH_MAX = 56;
+
+/** The EXAMPLES of a help page: command lines and what they do, in two columns. */
+export function examples(lines: readonly (readonly [line: string, does: string])[]): string {
+  const widths = lines.map(([line]) => line.length).filter((width) => width <= EXAMPLE_WIDTH_MAX);
+  const width = Math.max(0, ...widths);
+  const rows = lines.map(([line, does]) => `  ${line.padEnd(width)}   # ${does}`);
+  return `\nEXAMPLES\n${rows.join('\n')}\n`;
+}
+
+/** `--endpoint`, repeatable. */
+export function addEndpointOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--endpoint <endpoint>',
+      `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list, or ${DEFAULT_ENDPOINT})`,
+    ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
+  );
+}
+
+/**
+ * Where brokers are: options, else the environment, else this machine.
+ * @throws ERR_USAGE if one cannot be dialled
+ */
+export function endpointsOf(options: EndpointOptions): readonly string[] {
+  const fromEnvironment = process.env['MAJORDOMO_ENDPOINT'] ?? '';
+  const { endpoint: given } = options;
+  const found = given ?? listOf(fromEnvironment);
+  const place = given === undefined ? 'MAJORDOMO_ENDPOINT' : '--endpoint';
+  for (const endpoint of found) {
+    const parsed = parseDialEndpoint(endpoint);
+    if (!parsed.ok) {
+      throw new MajordomoError('ERR_USAGE', `${place} '${endpoint}': ${parsed.why}`);
+    }
+  }
+  if (found.length > ENDPOINTS_MAX) {
+    throw new MajordomoError('ERR_USAGE', `${place}: more than ${ENDPOINTS_MAX} endpoints`);
+  }
+  return found.length === 0 ? [DEFAULT_ENDPOINT] : [...new Set(found)];
+}
+
+function listOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter((part) => part !== '');
+}
+
+/** `-o text|json`. */
+export function addOutputOption(command: Command, formats: readonly string[] = []): Command {
+  return command.addOption(
+    new Option('-o, --output <format>', 'how to print it')
+      .choices(['text', 'json', ...formats])
+      .default('text'),
+  );
+}
+
+/** An option that is a whole number within bounds. */
+export function integerOption(flags: string, about: string, min: number, max: number): Option {
+  return new Option(flags, about).argParser((text: string): number => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  });
+}
+
+const DAY_MS = 86_400_000;
+
+/** `--timeout-ms`. */
+export function timeoutOption(about: string, defaultMs: number): Option {
+  return integerOption('--timeout-ms <ms>', about, 1, DAY_MS).default(defaultMs);
+}
+
+/**
+ * The bytes of a service name as they are shown and typed.
+ * @throws ERR_USAGE unless they are 1 to 255
+ */
+export function checkService(service: string): void {
+  const bytes = Buffer.byteLength(service);
+  if (bytes < 1 || bytes > 255) {
+    throw new MajordomoError('ERR_USAGE', `a service name has 1 to 255 bytes, this has ${bytes}`);
+  }
+}

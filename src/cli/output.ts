@@ -1,0 +1,84 @@
+/** Printing: standard output as a command's result, tables for people, colours where they are wanted. */
+import { once } from 'node:events';
+
+import { codeOf, messageOf } from '../core/errors.js';
+import { EXIT } from '../core/exit.js';
+
+/**
+ * A reader that went away (`| head`) ends the command in silence; a full disk is an error. Messages
+ * for which nobody is left are dropped.
+ */
+export function guardOutput(): void {
+  process.stdout.on('error', (error) => {
+    if (codeOf(error) === 'EPIPE') process.exit(EXIT.done);
+    process.stderr.write(`majordomo: standard output: ${messageOf(error)}\n`);
+    process.exit(EXIT.disk);
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+/** Writes to standard output, waiting for a reader that is slow. */
+export async function print(bytes: string | Uint8Array): Promise<void> {
+  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+}
+
+/** One JSON value, indented for a terminal, else on one line. */
+export async function printJson(value: unknown): Promise<void> {
+  const indent = process.stdout.isTTY ? 2 : 0;
+  await print(`${JSON.stringify(value, null, indent)}\n`);
+}
+
+export type Style = 'bold' | 'green' | 'yellow' | 'red';
+
+const STYLES: Readonly<Record<Style, string>> = { bold: '1', green: '32', yellow: '33', red: '31' };
+
+/** Styled for a terminal, unless NO_COLOR says otherwise; else as it is. */
+export function styled(text: string, style: Style): string {
+  const wanted = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '';
+  return wanted ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
+}
+
+/** Text of another program's on one line, without anything that a terminal would act on. */
+export function printable(value: unknown): string {
+  if (value === undefined) return '-';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.replaceAll(/\p{C}/gu, '\uFFFD');
+}
+
+/** A column: its head, and whether its cells are numbers. */
+export interface Column {
+  readonly head: string;
+  readonly right?: boolean;
+}
+
+/** Aligned columns under their heads. */
+export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map(({ head }, index) =>
+    Math.max(head.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]): string =>
+    columns
+      .map(({ right }, index) => {
+        const cell = cells[index] ?? '';
+        const width = widths[index] ?? 0;
+        return right === true ? cell.padStart(width) : cell.padEnd(width);
+      })
+      .join('  ')
+      .trimEnd();
+  const heads = styled(line(columns.map(({ head }) => head)), 'bold');
+  return `${[heads, ...rows.map(line)].join('\n')}\n`;
+}
+
+/** A duration for people: `5s`, `3m 20s`, `2h 5m`, `4d 1h`. */
+export function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h ${Math.floor(seconds / 60) % 60}m`;
+  return `${Math.floor(seconds / 86_400)}d ${Math.floor(seconds / 3600) % 24}h`;
+}
+
+/** A message for people, on standard error. */
+export function say(text: string): void {
+  process.stderr.write(`majordomo: ${text}\n`);
+}

@@ -1,0 +1,139 @@
+/** `majordomo worker`: makes any shell command a service. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { formatSize, parseSize } from '../config/size.js';
+import { MajordomoError, messageOf } from '../core/errors.js';
+import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
+import type { Worker } from '../sdk/worker.js';
+import { isRunnable, Jobs } from './jobs.js';
+import {
+  addEndpointOption,
+  checkService,
+  type Done,
+  type EndpointOptions,
+  endpointsOf,
+  examples,
+  integerOption,
+} from './options.js';
+import { printable, say } from './output.js';
+import { noting } from './connections.js';
+
+interface WorkerCommandOptions extends EndpointOptions {
+  readonly concurrency: number;
+  readonly protocol: '0.1' | '0.2';
+  readonly timeoutMs?: number;
+  readonly outputBytes: number;
+  readonly graceMs: number;
+}
+
+const EXAMPLES = [
+  ['majordomo worker upper -- tr a-z A-Z', 'standard input to standard output'],
+  ['majordomo worker --concurrency 4 thumbnail -- convert - -resize 200 -', 'four at once'],
+  ["majordomo worker date -- sh -c 'TZ=$(cat) date'", 'a line of shell'],
+  ['majordomo worker --timeout-ms 5000 probe -- ./probe.py', 'a command that may hang'],
+  [
+    'majordomo worker --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper -- tr a-z A-Z',
+    'a pair',
+  ],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+COMMAND runs once for each request, with MAJORDOMO_SERVICE in its environment: the body is its
+standard input (several frames one after the other), its standard output is the reply (one frame),
+its standard error passes through. If it exits with another status than 0 the request is given back
+to the broker, for another worker or another attempt; so it is when the output is too large.
+SIGINT and SIGTERM drain: what runs may end; a second one ends at once.
+`;
+
+const DAY_MS = 86_400_000;
+const CONCURRENCY_MAX = 1000;
+const OUTPUT_BYTES = 16 * 1024 * 1024;
+const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;
+
+export function defineWorker(command: Command, done: Done): void {
+  command
+    .usage('[options] <service> -- <command...>')
+    .argument('<service>', 'the service to offer')
+    .argument('<command...>', 'the command that answers, and its arguments')
+    .addOption(
+      integerOption('--concurrency <n>', 'requests at once', 1, CONCURRENCY_MAX).default(1),
+    )
+    .addOption(
+      new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
+    )
+    .addOption(integerOption('--timeout-ms <ms>', 'kill a command that runs longer', 1, DAY_MS))
+    .addOption(
+      new Option('--output-bytes <size>', 'most that a command may answer, as 16MiB')
+        .argParser(outputBytes)
+        .default(OUTPUT_BYTES, formatSize(OUTPUT_BYTES)),
+    )
+    .addOption(
+      integerOption('--grace-ms <ms>', 'how long draining may take', 0, DAY_MS).default(10_000),
+    );
+  addEndpointOption(command)
+    .addHelpText('after', AFTER)
+    .action(async (service: string, line: readonly string[], options: WorkerCommandOptions) => {
+      checkService(service);
+      const endpoints = endpointsOf(options);
+      if (service.startsWith('mmi.')) {
+        throw new MajordomoError('ERR_USAGE', 'services mmi.… are the broker’s own (8/MMI)');
+      }
+      const [program = '', ...args] = line;
+      if (!isRunnable(program)) {
+        throw new MajordomoError('ERR_USAGE', `${printable(program)}: no such command`);
+      }
+      const { timeoutMs = null, outputBytes: outputBytesMax } = options;
+      const jobs = new Jobs({ service, program, args, timeoutMs, outputBytesMax });
+      await serve(service, endpoints, jobs, options);
+      done(EXIT.done);
+    });
+}
+
+function outputBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== null && bytes >= 1 && bytes <= OUTPUT_BYTES_MAX) return bytes;
+  throw new InvalidArgumentError(`It must be a size from 1 to ${formatSize(OUTPUT_BYTES_MAX)}.`);
+}
+
+async function serve(
+  service: string,
+  endpoints: readonly string[],
+  jobs: Jobs,
+  options: WorkerCommandOptions,
+): Promise<void> {
+  const { Worker } = await import('../sdk/worker.js');
+  const { defaultDial } = await import('../sdk/default-dial.js');
+  const { concurrency, protocol } = options;
+  const worker = new Worker(
+    {
+      endpoints,
+      service,
+      concurrency,
+      protocol,
+      dial: noting(defaultDial, service),
+      onError: (error) => {
+        say(`${printable(service)}: ${messageOf(error)}; the request is given back`);
+      },
+    },
+    (request, { signal }) => jobs.run(request.frames, signal),
+  );
+  drainWhenTold(worker, jobs, options.graceMs);
+  await worker.run();
+}
+
+/** The first signal drains; the second one does not wait. */
+function drainWhenTold(worker: Worker, jobs: Jobs, graceMs: number): void {
+  let told = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (told) {
+        jobs.killAll();
+        process.exit(EXIT_SIGNALLED[signal]);
+      }
+      told = true;
+      const { running } = worker;
+      if (running > 0) say(`draining: ${running} at work; again to end at once`);
+      void worker.close({ graceMs });
+    });
+  }
+}

@@ -1,0 +1,59 @@
+/** `majordomo workers`: who is registered. */
+import type { Command } from 'commander';
+
+import { MajordomoError } from '../core/errors.js';
+import { EXIT } from '../core/exit.js';
+import { addAskOptions, ask, type AskOptions, type Facts, listOf, withClient } from './ask.js';
+import { checkService, type Done, examples } from './options.js';
+import { duration, print, printable, printJson, table } from './output.js';
+
+const EXAMPLES = [
+  ['majordomo workers', 'of all services'],
+  ['majordomo workers upper', 'of one'],
+  ["majordomo workers -o json | jq 'map(.inFlight) | add'", 'the JSON of mmi.workers'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+Exit status 1 if the named service has no worker.
+`;
+
+const WORKERS = 'mmi.workers';
+const COLUMNS = [
+  { head: 'SERVICE' },
+  { head: 'STATE' },
+  { head: 'MDP' },
+  { head: 'IN FLIGHT', right: true },
+  { head: 'CREDIT', right: true },
+  { head: 'SINCE', right: true },
+] as const;
+
+export function defineWorkers(command: Command, done: Done): void {
+  addAskOptions(command.argument('[service]', 'only the workers of this service'))
+    .addHelpText('after', AFTER)
+    .action(async (service: string | undefined, options: AskOptions) => {
+      if (service !== undefined) checkService(service);
+      const answer = await withClient(options, (client) => ask(client, WORKERS, service));
+      if (answer.status === '404') {
+        throw new MajordomoError(
+          'ERR_REQUEST_FAILED',
+          `no worker is registered for ${printable(service)}`,
+        );
+      }
+      const workers = listOf(WORKERS, answer);
+      if (options.output === 'json') await printJson(workers);
+      else await print(table(COLUMNS, workers.map(row)));
+      done(EXIT.done);
+    });
+}
+
+function row(worker: Facts): readonly string[] {
+  const { sinceMs } = worker;
+  return [
+    printable(worker['service']),
+    printable(worker['state']),
+    printable(worker['version']),
+    printable(worker['inFlight']),
+    printable(worker['credit']),
+    typeof sinceMs === 'number' ? duration(sinceMs) : '-',
+  ];
+}

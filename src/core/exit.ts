@@ -1,0 +1,53 @@
+import { codeOf } from './errors.js';
+
+/** Exit statuses of the `majordomo` command, in the one place that has them (contract §2). */
+export const EXIT = {
+  done: 0,
+  /** The request failed, or `doctor` found a problem. */
+  failed: 1,
+  /** Wrong usage. */
+  usage: 64,
+  /** Port taken, data directory in use, no endpoint accepted a connection. */
+  unavailable: 69,
+  /** A bug. */
+  internal: 70,
+  /** The disk: not readable, not writable, damaged, missing. */
+  disk: 74,
+  /** Connected, but no reply in time. */
+  noReply: 75,
+  /** Wrong or missing configuration. */
+  config: 78,
+  /** A second SIGINT. */
+  interrupted: 130,
+  /** A second SIGTERM. */
+  terminated: 143,
+} as const;
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+
+/** `128 + signal`: the signal that did not wait for the end of the drain. */
+export const EXIT_SIGNALLED = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
+
+const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStatus>([
+  ['ERR_CONFIG_FILE', EXIT.config],
+  ['ERR_CONFIG_INVALID', EXIT.config],
+  ['ERR_DATA_DIR', EXIT.disk],
+  ['ERR_DATA_DIR_IN_USE', EXIT.unavailable],
+  ['ERR_MDP_BODY', EXIT.usage],
+  ['ERR_MDP_ENDPOINT', EXIT.unavailable],
+  ['ERR_MDP_ENDPOINT_IN_USE', EXIT.unavailable],
+  ['ERR_MDP_LIMIT', EXIT.failed],
+  ['ERR_MDP_OPTION', EXIT.usage],
+  ['ERR_MDP_REFUSED', EXIT.failed],
+  ['ERR_MDP_STREAM_BROKEN', EXIT.failed],
+  ['ERR_MDP_TIMEOUT', EXIT.noReply],
+  ['ERR_MDP_UNREACHABLE', EXIT.unavailable],
+  ['ERR_OUTPUT', EXIT.disk],
+  ['ERR_REQUEST_FAILED', EXIT.failed],
+  ['ERR_USAGE', EXIT.usage],
+]);
+
+/** The status of a command that ended by this error; a code that is not known is a bug of ours. */
+export function exitStatusOf(error: unknown): ExitStatus {
+  return STATUS_OF_CODE.get(codeOf(error) ?? '') ?? EXIT.internal;
+}
