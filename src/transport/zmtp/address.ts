@@ -1,11 +1,19 @@
 import type { TcpNetConnectOpts, IpcNetConnectOpts, ListenOptions } from 'node:net';
 
+import { endpointError } from '../endpoints.js';
+
 const TCP = /^tcp:\/\/(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5}|\*)$/;
 const IPC = 'ipc://';
+
+/** The system takes no longer ones; Node would cut them short without a word. */
+const IPC_PATH_BYTES_MAX = 107;
 
 /** An abstract socket's name begins with a zero byte in the system, and with `@` in an endpoint. */
 function ipcPath(endpoint: string): string {
   const path = endpoint.slice(IPC.length);
+  if (Buffer.byteLength(path) > IPC_PATH_BYTES_MAX) {
+    throw endpointError(endpoint, `a path of more than ${IPC_PATH_BYTES_MAX} bytes`);
+  }
   return path.startsWith('@') ? `\0${path.slice(1)}` : path;
 }
 

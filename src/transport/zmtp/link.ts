@@ -31,12 +31,15 @@ export interface ZmtpLinkOptions {
   readonly limits: TransportLimits;
   /** 1 to 255 bytes by which the ROUTER shall know this end; without it the ROUTER makes one. */
   readonly routingId?: Buffer;
+  /** Output passed `outputBytesMax`: messages are thrown away until it has left. */
+  readonly dropping?: () => void;
 }
 
 /** How to open links with these options. */
 export function dialZmtp(options: ZmtpLinkOptions): Dial {
   return (endpoint: string, events: LinkEvents): Link => {
     checkDialled(endpoint);
+    dialAddress(endpoint);
     return new ZmtpLink(endpoint, options, events);
   };
 }
@@ -57,6 +60,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #timer: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
   #whenClosed: (() => void) | null = null;
+  /** While closing: until then output that waits may leave. */
+  #lingersUntil = Infinity;
+  #lingerTimer: NodeJS.Timeout | null = null;
+  #toldDropping = false;
 
   constructor(endpoint: string, options: ZmtpLinkOptions, events: LinkEvents) {
     this.#endpoint = endpoint;
@@ -71,7 +78,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#closing !== null) return;
     if (this.#route === 'none') this.#route = this.#chooseRoute();
     if (this.#route === 'out') this.#shell?.connection.write(bytes, start, end, more);
-    else if (this.#route === 'waiting') this.#waiting.write(bytes, start, end, more);
+    else if (this.#route === 'dropped') this.#tellDropping();
+    else if (!this.#waiting.write(bytes, start, end, more)) this.#tellDropping();
     if (more) return;
     if (this.#route === 'out') this.#flushSoon();
     this.#route = 'none';
@@ -83,22 +91,37 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   async #close(lingerMs: number): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    const shell = this.#shell;
-    if (shell === null) return;
+    const deadline = monotonicMs() + lingerMs;
+    this.#lingersUntil = deadline;
     const closed = new Promise<void>((resolve) => {
       this.#whenClosed = resolve;
     });
-    if (this.#isReady && lingerMs > 0) shell.end(lingerMs);
-    else shell.destroy();
+    if (this.#isReady) {
+      this.#shell?.end(lingerMs);
+    } else if (this.#waiting.empty || lingerMs <= 0) {
+      this.#giveUp();
+    } else {
+      // The connection may still come, and what waits may still leave.
+      this.#lingerTimer = setTimeout(this.#giveUp, lingerMs);
+    }
     await closed;
+    if (this.#lingerTimer !== null) clearTimeout(this.#lingerTimer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
   }
+
+  readonly #giveUp = (): void => {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#waiting.clear();
+    if (this.#shell === null) this.#whenClosed?.();
+    else this.#shell.destroy();
+  };
 
   // ---------------------------------------------------------------- dialling
 
   readonly #dial = (): void => {
     this.#timer = null;
-    if (this.#closing !== null) return;
+    if (this.#closing !== null && this.#waiting.empty) return;
     const { messageBytesMax, framesMax } = this.#options.limits;
     const mechanism = new NullMechanism('DEALER', this.#options.routingId ?? NO_IDENTITY);
     const options = { mechanism, waitsForGreeting: false, messageBytesMax, framesMax };
@@ -130,11 +153,12 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#retryMs = RECONNECT_MS_MIN;
     this.#isReady = true;
     this.#sendWaiting();
-    this.#events.connected();
+    if (this.#closing === null) this.#events.connected();
+    else this.#shell?.end(Math.max(0, this.#lingersUntil - monotonicMs()));
   }
 
   message(frames: Frames): void {
-    this.#events.message(frames);
+    if (this.#closing === null) this.#events.message(frames);
   }
 
   failed(): void {
@@ -167,7 +191,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   written(): void {
-    // The next flush takes what came meanwhile.
+    if (this.#isReady && this.#shell?.waitingBytes === 0) this.#toldDropping = false;
   }
 
   closed(): void {
@@ -177,12 +201,12 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#route === 'out') this.#route = 'dropped';
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#closing !== null) {
+    if (this.#closing !== null && (wasReady || monotonicMs() >= this.#lingersUntil)) {
       this.#whenClosed?.();
       return;
     }
     this.#dialLater();
-    if (wasReady) this.#events.disconnected();
+    if (this.#closing === null && wasReady) this.#events.disconnected();
   }
 
   // ---------------------------------------------------------------- output
@@ -190,6 +214,13 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #chooseRoute(): 'out' | 'waiting' | 'dropped' {
     if (!this.#isReady || this.#shell === null) return 'waiting';
     return this.#shell.waitingBytes > this.#options.limits.outputBytesMax ? 'dropped' : 'out';
+  }
+
+  #tellDropping(): void {
+    const { dropping } = this.#options;
+    if (this.#toldDropping || dropping === undefined) return;
+    this.#toldDropping = true;
+    queueMicrotask(dropping);
   }
 
   /** All that is written in one turn goes out in one write. */

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import { Chain, ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
+import { PackedCursor, readPacked } from '../../core/packed.js';
 import type { Metadata } from '../../zmtp/commands.js';
 import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
 import { listen, type Listening } from '../../zmtp/io/listener.js';
@@ -113,10 +114,10 @@ export class ZmtpRouter implements Transport {
   /** Opens one more listener. Returns its endpoint, the port filled in. */
   async listen(listener: ZmtpListener): Promise<string> {
     const { endpoint, index } = listener;
+    const address = bindAddress(endpoint);
     await checkBound(endpoint);
     let opened: Listening;
     try {
-      const address = bindAddress(endpoint);
       await removeStale(address.path);
       opened = await listen(address, this.limits.connectionsMax, {
         accepted: (socket) => {
@@ -146,14 +147,14 @@ export class ZmtpRouter implements Transport {
 
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
     const to = this.#peers[peer];
-    if (to === undefined || to.isGone) return;
+    if (to?.takes(more) !== true) return;
     to.shell.connection.write(bytes, start, end, more);
     if (!to.isDirty) this.#markDirty(to);
   }
 
   writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void {
     const to = this.#peers[peer];
-    if (to === undefined || to.isGone) return;
+    if (to?.takes(isOpen(packed, start, end)) !== true) return;
     to.shell.connection.writePacked(packed, start, end);
     if (!to.isDirty) this.#markDirty(to);
   }
@@ -301,6 +302,8 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
   readonly shell: SocketShell;
   readonly #router: ZmtpRouter;
   #carriedBytes = 0;
+  #isMidMessage = false;
+  #isDropping = false;
 
   constructor(router: ZmtpRouter, socket: Socket, listener: number) {
     this.#router = router;
@@ -316,6 +319,16 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
   showGreeting(): void {
     this.shell.connection.showGreeting();
     this.shell.flush();
+  }
+
+  /**
+   * Whether the next frame is to be written. Nothing is to a peer that is full or gone; but a
+   * message is written whole or not at all.
+   */
+  takes(more: boolean): boolean {
+    if (!this.#isMidMessage) this.#isDropping = this.isFull || this.isGone;
+    this.#isMidMessage = more;
+    return !this.#isDropping && !this.isGone;
   }
 
   /** The machine above is done with it. */
@@ -379,6 +392,13 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
     this.#carriedBytes = 0;
     this.#router.unregister(this);
   }
+}
+
+/** True if packed frames are followed by more of their message. */
+function isOpen(packed: Buffer, start: number, end: number): boolean {
+  const cursor = new PackedCursor();
+  for (let at = start; at < end; at = cursor.end) readPacked(packed, at, cursor);
+  return cursor.more;
 }
 
 /** Removes a socket file on which nobody listens (`checkBound` made sure of that). */

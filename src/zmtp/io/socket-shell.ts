@@ -25,7 +25,8 @@ export class SocketShell {
   readonly #socket: Socket;
   readonly #events: ShellEvents;
   #writing: Taken | null = null;
-  #ending = false;
+  /** Runs out when the last words have had their time. */
+  #ending: NodeJS.Timeout | null = null;
 
   constructor(socket: Socket, connection: Connection, events: ShellEvents) {
     this.#socket = socket;
@@ -68,24 +69,22 @@ export class SocketShell {
     if (last > 0) this.#socket.uncork();
   }
 
-  /** Closes the socket once what waits is written, or when `lastWordsMs` have passed. */
+  /**
+   * Ends the connection once what waits is written. What still comes is thrown away, for closing
+   * over unread bytes would take back what was sent.
+   * @param lastWordsMs how long that may take
+   */
   end(lastWordsMs: number = LAST_WORDS_MS_MAX): void {
-    this.#ending = true;
+    if (this.#ending !== null || this.#socket.destroyed) return;
+    this.#ending = setTimeout(() => {
+      this.#socket.destroy();
+    }, lastWordsMs);
     this.connection.close();
     this.flush();
-    if (this.#writing === null) {
-      this.#socket.destroy();
-      return;
-    }
-    // It may be that the peer sends on and never reads.
-    this.#socket.pause();
-    this.#socket.setTimeout(Math.max(1, lastWordsMs), () => {
-      this.#socket.destroy();
-    });
+    if (this.#writing === null) this.#socket.end();
   }
 
   destroy(): void {
-    this.#ending = true;
     this.connection.close();
     this.#socket.destroy();
   }
@@ -95,11 +94,12 @@ export class SocketShell {
     this.#writing = null;
     if (this.#socket.destroyed) return;
     if (this.connection.output.bytes > 0) this.flush();
-    else if (this.#ending) this.#socket.destroy();
+    else if (this.#ending !== null) this.#socket.end();
     this.#events.written();
   };
 
   #socketClosed(): void {
+    if (this.#ending !== null) clearTimeout(this.#ending);
     this.connection.close();
     recycle(this.connection.output.take().chunks);
     this.#events.closed();
