@@ -89,6 +89,22 @@ describe('the examples, as a user runs them', () => {
     expect(await end(worker)).toContain('closed');
   });
 
+  it('shell.sh makes a service of a command, and asks it', async () => {
+    const script = join(process.cwd(), 'examples', 'shell.sh');
+    const main = join(BUILD, 'src', 'main.js');
+    const child = spawn('sh', [script, endpoint], {
+      env: { ...process.env, MAJORDOMO: `${process.execPath} ${main}` },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    children.push(child);
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await once(child, 'close');
+    expect(output).toContain('HELLO\n');
+  });
+
   it('abort gives up a request that nobody serves', async () => {
     expect(await run('abort.js')).toBe('ERR_MDP_ABORTED\n');
   });

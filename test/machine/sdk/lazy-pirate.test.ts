@@ -129,6 +129,14 @@ describe('refusals (D11)', () => {
     expect(script.call('a').attempt).toBeGreaterThan(3);
   });
 
+  it('leaves a request that was refused all its retries for silence', () => {
+    const script = connected().ask('a', { timeoutMs: 1000, retries: 1 });
+    script.refuse('a', '429').pass(50).refuse('a', '429').pass(100);
+    expect(script.call('a').sends).toBe(1);
+    script.hear().pass(1000);
+    expect(script.effects.at(-1)).toBe('1150 send a #4 on 1');
+  });
+
   it('a 503 is asked of the next endpoint, after a pause that grows while both refuse', () => {
     const script = connected(2).ask('a').refuse('a', '503').pass(50).connect();
     script.refuse('a', '503').pass(100).connect();
