@@ -6,6 +6,7 @@ import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
 import {
   DELIVERIES,
+  LOST,
   RANDOM_HIGH,
   RANDOM_LOW,
   type RequestId,
@@ -20,6 +21,13 @@ const RANDOM_POOL_BYTES = 8192;
 /** Lost tokens whose requests are over that are remembered, to tell lateness from forgery. */
 const OUTLIVED_MAX = 10_000;
 
+/** What is remembered of a request that ended while a lost worker might still answer it. */
+interface Outlived {
+  readonly outcome: 'answered' | 'too_late';
+  /** The field LOST. */
+  readonly lost: number;
+}
+
 export class Tokens {
   readonly #table: RequestTable;
   readonly #random: RandomFill;
@@ -27,7 +35,7 @@ export class Tokens {
   #poolAt = RANDOM_POOL_BYTES;
   readonly #token = Buffer.alloc(TOKEN_BYTES);
   /** By the random bits of a request that ended while a reply of a lost worker might still come. */
-  readonly #outlived = new Map<string, 'answered' | 'too_late'>();
+  readonly #outlived = new Map<string, Outlived>();
 
   constructor(table: RequestTable, random: RandomFill) {
     this.#table = table;
@@ -85,13 +93,16 @@ export class Tokens {
         break;
       }
     }
-    this.#outlived.set(this.encode(id).toString('latin1', 5), outcome);
+    const lost = this.#table.get(id, LOST);
+    this.#outlived.set(this.encode(id).toString('latin1', 5), { outcome, lost });
   }
 
-  /** How a request ended whose token this is, if it is one that `outlive` was told of. */
-  outlived(frames: Frames, index: number): 'answered' | 'too_late' | null {
+  /** How a request ended, if this is the token of a worker that was lost in silence with it (D8). */
+  outlived(frames: Frames, index: number): Outlived['outcome'] | null {
     if (this.#outlived.size === 0 || frames.size(index) !== TOKEN_BYTES) return null;
-    return this.#outlived.get(frames.view(index).toString('latin1', 5)) ?? null;
+    const known = this.#outlived.get(frames.view(index).toString('latin1', 5));
+    if (known === undefined) return null;
+    return (known.lost & this.deliveryBit(frames, index)) === 0 ? null : known.outcome;
   }
 
   #deliveriesBack(frames: Frames, index: number, id: RequestId): number {
