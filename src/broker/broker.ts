@@ -160,8 +160,9 @@ export class Broker implements BrokerHost {
   /** The peer does not read: its output is at `limits.outputBytes`. */
   full(id: number): void {
     const peer = this.#peer(id);
+    peer.full = true;
     if (peer.worker !== null) {
-      this.#workers.setFull(peer.worker, true);
+      this.#workers.fullChanged(peer.worker);
       return;
     }
     if (peer.closing) return;
@@ -172,8 +173,9 @@ export class Broker implements BrokerHost {
   }
 
   drained(id: number): void {
-    const { worker } = this.#peer(id);
-    if (worker !== null) this.#workers.setFull(worker, false);
+    const peer = this.#peer(id);
+    peer.full = false;
+    if (peer.worker !== null) this.#workers.fullChanged(peer.worker);
   }
 
   /** A message came that was larger than the limits and was not read. */

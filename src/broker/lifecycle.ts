@@ -45,8 +45,9 @@ const DRAINING: Refusal = { status: '503', text: 'this broker is shutting down' 
 
 export class Lifecycle {
   readonly #parts: LifecycleParts;
-  /** All that are out, in order of dispatch. */
+  /** Those out for less than `busyTimeoutMs`, in order of dispatch (D5). */
   readonly #byDispatch: RequestList;
+  #out = 0;
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
@@ -55,7 +56,7 @@ export class Lifecycle {
 
   /** Requests out at workers. */
   get out(): number {
-    return this.#byDispatch.count;
+    return this.#out;
   }
 
   // ---------------------------------------------------------------- arrival
@@ -142,6 +143,7 @@ export class Lifecycle {
     table.set(id, WORKER, worker.peer.id);
     table.setTime(id, DISPATCHED_AT, now);
     this.#byDispatch.pushBack(id);
+    this.#out++;
     worker.held.pushBack(id);
     ledger.locateBody(id);
     const { buffer, start, end } = ledger.body;
@@ -343,11 +345,9 @@ export class Lifecycle {
       if (table.getTime(id, DISPATCHED_AT) + options.busyTimeoutMs > now) return null;
       const worker = holder(table.get(id, WORKER));
       if (!worker.heartbeatsWhileBusy && workers.isSilent(worker, now)) return worker;
-      // Its silence is what counts from now on; moved behind, so that it hides no other.
+      // Its silence is what counts from now on.
       workers.timeSilence(worker);
       this.#byDispatch.remove(id);
-      table.setTime(id, DISPATCHED_AT, now);
-      this.#byDispatch.pushBack(id);
     }
     return null;
   }
@@ -368,8 +368,11 @@ export class Lifecycle {
 
   #takeBack(id: RequestId, worker: Worker): void {
     worker.held.remove(id);
-    this.#byDispatch.remove(id);
-    if (worker.peer.worker === worker) this.#parts.workers.gave(worker);
+    if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
+    this.#out--;
+    if (worker.peer.worker !== worker) return;
+    const oldest = worker.held.head;
+    this.#parts.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
   }
 
   #expire(id: RequestId, now: number): void {

@@ -17,6 +17,8 @@ export class Peer {
   readonly hellos: Buffer[] = [];
   /** Bytes of them all. */
   helloBytes = 0;
+  /** It does not read. As a worker it is given nothing until it has, also under a new READY. */
+  full = false;
   /** We ended the connection; what still comes is ignored. */
   closing = false;
 
@@ -81,8 +83,6 @@ export class Worker {
   lastSentAt: number;
   /** It has sent a HEARTBEAT while busy, so its silence means something then too (D5). */
   heartbeatsWhileBusy = false;
-  /** It does not read: it is given nothing until it has. */
-  full = false;
   /** In the chain of those whose silence is timed. */
   readonly silence: ChainLink<Worker> = new ChainLink<Worker>(this);
   /** In the chain of all, by the time of the last message to it. */

@@ -73,11 +73,12 @@ export class Workers {
   }
 
   /**
-   * From now on the silence of this busy worker counts. The chain keeps its order only roughly
-   * then: it may be noticed late, by one time-out at most.
+   * From now on the silence of this busy worker counts. It may have begun a while ago; that it is
+   * searched for its place is rare: once per request that is out for `busyTimeoutMs`.
    */
   timeSilence(worker: Worker): void {
-    if (worker.silence.chain === null) this.#silence.append(worker.silence);
+    if (worker.silence.chain !== null) return;
+    this.#silence.insert(worker.silence, (other) => other.lastSeenAt > worker.lastSeenAt);
   }
 
   /** A request was put into `worker.held`. */
@@ -91,21 +92,23 @@ export class Workers {
     this.sent(worker, now);
   }
 
-  /** A request was taken out of `worker.held`. */
-  gave(worker: Worker): void {
+  /**
+   * A request was taken out of `worker.held`.
+   * @param isTimed one of those left is out for so long that the worker's silence counts (D5)
+   */
+  gave(worker: Worker, isTimed: boolean): void {
     if (worker.held.count === 0) {
       worker.service.workersBusy--;
       this.#silence.append(worker.silence);
-    } else if (!worker.heartbeatsWhileBusy) {
+    } else if (!worker.heartbeatsWhileBusy && !isTimed) {
       worker.silence.leave();
     }
     this.#makeAvailable(worker);
   }
 
-  /** The worker does not read, or reads again. */
-  setFull(worker: Worker, full: boolean): void {
-    worker.full = full;
-    if (full) worker.service.available.remove(worker.load);
+  /** The worker's peer does not read, or reads again. */
+  fullChanged(worker: Worker): void {
+    if (worker.peer.full) worker.service.available.remove(worker.load);
     else this.#makeAvailable(worker);
   }
 
@@ -144,7 +147,7 @@ export class Workers {
     for (let head = this.#quiet.head; head !== null; head = this.#quiet.head) {
       const worker = head.owner;
       if (worker.lastSentAt + interval > now) return;
-      if (!worker.full) this.#sink.heartbeat(worker.peer.id, worker.version);
+      if (!worker.peer.full) this.#sink.heartbeat(worker.peer.id, worker.version);
       this.sent(worker, now);
     }
   }
@@ -164,7 +167,7 @@ export class Workers {
   }
 
   #makeAvailable(worker: Worker): void {
-    if (worker.full || worker.held.count >= worker.credit) return;
+    if (worker.peer.full || worker.held.count >= worker.credit) return;
     worker.service.available.put(worker.load, worker.held.count);
     this.schedule(worker.service);
   }

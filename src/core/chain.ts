@@ -34,6 +34,20 @@ export class Chain<T> {
     this.#tail = link;
   }
 
+  /** Puts a link that is in no chain behind the last one that is not `after` it, from the end on. */
+  insert(link: ChainLink<T>, after: (other: T) => boolean): void {
+    let previous = this.#tail;
+    while (previous !== null && after(previous.owner)) previous = previous.previous;
+    const next = previous === null ? this.head : previous.next;
+    link.chain = this;
+    link.previous = previous;
+    link.next = next;
+    if (previous === null) this.head = link;
+    else previous.next = link;
+    if (next === null) this.#tail = link;
+    else next.previous = link;
+  }
+
   remove(link: ChainLink<T>): void {
     if (link.previous === null) this.head = link.next;
     else link.previous.next = link.next;
