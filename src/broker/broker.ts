@@ -377,13 +377,16 @@ export class Broker implements BrokerHost {
    */
   run(now: number): boolean {
     this.#expireWorkers(now);
-    let more = false;
-    const budgetLeft = this.#draining
-      ? this.#lifecycle.refuseWaiting(RUN_BUDGET)
-      : this.#lifecycle.expire(now, RUN_BUDGET);
-    more ||= budgetLeft === 0;
-    more ||= !this.#forgetDeparted();
-    more ||= this.#lifecycle.dispatch(now, RUN_BUDGET) === 0;
+    // Each kind of work has a budget of its own, so that much of one holds up no other.
+    const lifecycle = this.#lifecycle;
+    let more = !this.#forgetDeparted();
+    if (this.#draining) {
+      if (lifecycle.refuseWaiting(RUN_BUDGET) === 0) more = true;
+      lifecycle.dispatchNothing();
+    } else {
+      if (lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
+      if (lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
+    }
     this.#workers.sendHeartbeats(now);
     return more;
   }

@@ -29,7 +29,7 @@ import {
   VERSION_02,
   WORKER,
 } from './requests.js';
-import type { Client, Peer, Worker } from './state.js';
+import type { Client, Peer, Service, Worker } from './state.js';
 import { deliveryBit } from './tokens.js';
 import type { Workers } from './workers.js';
 
@@ -111,22 +111,49 @@ export class Lifecycle {
    * @returns what is left of the budget
    */
   dispatch(now: number, budget: number): number {
-    const { workers, services, ledger } = this.#parts;
+    const { workers, services } = this.#parts;
     let left = budget;
+    let last: Service | null = null;
     for (const service of workers.takeDue()) {
       service.due = false;
-      while (left > 0 && service.queue.count > 0) {
-        const worker = service.available.first();
-        if (worker === null) break;
-        const id = service.queue.head;
-        if (ledger.isClientGone(id)) this.#dropQueued(id);
-        else this.#deliver(id, worker, now);
-        left--;
-      }
-      if (service.available.first() !== null) workers.schedule(service);
+      const before = left;
+      left = this.#dispatchFor(service, now, left);
+      // Who used up the budget is the last to be served of the next.
+      if (before > 0 && left === 0) last = service;
+      else if (service.available.first() !== null) workers.schedule(service);
       services.releaseIfUnused(service);
     }
+    if (last !== null && last.available.first() !== null) workers.schedule(last);
     return left;
+  }
+
+  #dispatchFor(service: Service, now: number, budget: number): number {
+    const { table, options, ledger } = this.#parts;
+    let left = budget;
+    for (; left > 0 && service.queue.count > 0; left--) {
+      const worker = service.available.first();
+      if (worker === null) break;
+      const id = service.queue.head;
+      if (ledger.isClientGone(id)) {
+        this.#dropQueued(id);
+      } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
+        // Overdue while more expires than one turn takes.
+        service.queue.remove(id);
+        this.#expire(id, now);
+      } else {
+        this.#deliver(id, worker, now);
+      }
+    }
+    return left;
+  }
+
+  /** While draining nothing is handed out any more. */
+  dispatchNothing(): void {
+    const { workers, services } = this.#parts;
+    for (const service of workers.takeDue()) {
+      service.due = false;
+      services.releaseIfUnused(service);
+    }
   }
 
   #deliver(id: RequestId, worker: Worker, now: number): void {

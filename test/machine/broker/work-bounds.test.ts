@@ -1,0 +1,140 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Frames } from '../../../src/core/frames.js';
+import { endStages, stage, type Stage } from '../../support/stage.js';
+import type { ClientActor } from '../../support/stage-peers.js';
+
+afterEach(endStages);
+
+const MANY = 200_000;
+/** Requests of one kind of work that one `run` handles. */
+const BUDGET = 2048;
+
+/** So many requests of one client, without the trouble of a codec for each. */
+function queued(s: Stage, count: number, service = 'echo'): ClientActor {
+  const client = s.client(`floods ${service}`);
+  const before = s.broker.load.requests;
+  const frames = Frames.of('MDPC02', '\x01', service, 'x');
+  for (let at = 0; at < count; at++) s.broker.message(client.connection.peer, frames, s.now);
+  s.turn();
+  expect(s.broker.load.requests).toBe(before + count);
+  return client;
+}
+
+/** Runs until nothing more is due. */
+function runs(s: Stage): { readonly runs: number; readonly effectsMost: number } {
+  for (let count = 1, most = 0; ; count++) {
+    const { more, effects } = s.runOnce();
+    most = Math.max(most, effects);
+    if (!more) return { runs: count, effectsMost: most };
+  }
+}
+
+describe('200,000 waiting requests', () => {
+  it('that expire at once do so over many turns, each within its budget', () => {
+    const s = stage();
+    queued(s, MANY);
+    s.now += 60_000;
+    const seen = runs(s);
+    expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
+    expect(seen.runs).toBeLessThanOrEqual(MANY / BUDGET + 2);
+    expect(s.broker.counters.requestsExpired).toBe(MANY);
+    expect(s.broker.load).toMatchObject({ requests: 0, bytes: 0, services: 0 });
+  });
+
+  it('whose client goes away are dropped over many turns, each within its budget (D26)', () => {
+    const s = stage();
+    const client = queued(s, MANY);
+    s.unrun(() => {
+      client.disconnect();
+    });
+    const seen = runs(s);
+    expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
+    expect(seen.runs).toBeLessThanOrEqual(MANY / BUDGET + 2);
+    expect(s.broker.counters.requestsDropped).toBe(MANY);
+    expect(s.broker.load).toMatchObject({ requests: 0, bytes: 0, clients: 0 });
+  });
+
+  it('are refused over many turns when the broker drains, each within its budget', () => {
+    const s = stage();
+    queued(s, MANY);
+    s.unrun(() => {
+      s.broker.drain(s.now);
+    });
+    const seen = runs(s);
+    expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
+    expect(s.broker.counters.requestsRefused.draining).toBe(MANY);
+  });
+
+  it('are handed out over many turns, each within its budget', () => {
+    const s = stage();
+    queued(s, MANY);
+    const workers = Array.from({ length: 20 }, (_, at) => s.worker(`w${at}`));
+    s.unrun(() => {
+      for (const worker of workers) worker.ready('echo', { credit: 10_000 });
+    });
+    const seen = runs(s);
+    expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET + workers.length);
+    expect(s.broker.load.requestsOut).toBe(MANY);
+  });
+});
+
+describe('one kind of work', () => {
+  it('does not hold up dispatch, however much of it is due: expiry', () => {
+    const s = stage();
+    queued(s, 10_000, 'idle');
+    s.after(59_000);
+    s.client('c1').request('echo', 'hi');
+    const w1 = s.worker('w1');
+    s.now += 1000;
+    s.unrun(() => {
+      w1.ready('echo');
+    });
+    expect(s.runOnce().more).toBe(true);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+  });
+
+  it('does not hold up dispatch, however much of it is due: clients that went away (D26)', () => {
+    const s = stage();
+    const gone = queued(s, 10_000, 'idle');
+    const c1 = s.client('c1').request('echo', 'hi');
+    const w1 = s.worker('w1');
+    s.unrun(() => {
+      gone.disconnect();
+      w1.ready('echo');
+    });
+    expect(s.runOnce().more).toBe(true);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    w1.final('HI');
+    expect(c1.inbox()).toEqual(['FINAL echo HI']);
+  });
+
+  it('lets no overdue request slip through to a worker while it is not finished (D9)', () => {
+    const s = stage();
+    queued(s, 10_000);
+    const w1 = s.worker('w1');
+    s.now += 60_000;
+    s.unrun(() => {
+      w1.ready('echo', { credit: 10_000 });
+    });
+    runs(s);
+    expect(w1.inbox()).toEqual([]);
+    expect(s.broker.counters.requestsExpired).toBe(10_000);
+  });
+
+  it('for one service leaves the next turn to the others', () => {
+    const s = stage();
+    queued(s, 10_000, 'greedy');
+    s.client('c2').request('modest', 'x');
+    const greedy = s.worker('w1');
+    const modest = s.worker('w2');
+    s.unrun(() => {
+      greedy.ready('greedy', { credit: 10_000 });
+      modest.ready('modest');
+    });
+    s.runOnce();
+    s.runOnce();
+    expect(modest.inbox()).toEqual(['REQUEST x']);
+    runs(s);
+    expect(greedy.inbox()).toHaveLength(10_000);
+  });
+});

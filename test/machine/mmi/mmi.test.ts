@@ -1,0 +1,227 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { endStages, stage, STAGE_STATUS } from '../../support/stage.js';
+import type { ClientActor } from '../../support/stage-peers.js';
+
+afterEach(endStages);
+
+/** Asks, and returns the body of the answer. */
+function ask(client: ClientActor, service: string, ...body: string[]): string {
+  client.request(service, ...body);
+  const [answer = '', ...others] = client.inbox();
+  expect(others).toEqual([]);
+  const command = client.version === 1 ? 'REPLY' : 'FINAL';
+  expect(answer.startsWith(`${command} ${service} `)).toBe(true);
+  return answer.slice(command.length + service.length + 2);
+}
+
+function json(answer: string): unknown {
+  expect(answer.slice(0, 4)).toBe('200|');
+  return JSON.parse(Buffer.from(answer.slice(4), 'latin1').toString('utf8'));
+}
+
+describe.each([1, 2] as const)('mmi.service, asked by 0.%i', (version) => {
+  it('is 200 for a service with a worker, waiting or busy, and 404 without (8/MMI)', () => {
+    const s = stage();
+    const c1 = s.client('c1', { version });
+    expect(ask(c1, 'mmi.service', 'echo')).toBe('404');
+    const w1 = s.worker('w1').ready('echo');
+    expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
+    s.client('c2').request('echo', 'hi');
+    expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
+    w1.disconnect();
+    expect(ask(c1, 'mmi.service', 'echo')).toBe('404');
+  });
+
+  it('is 404 for a name that only requests wait for (8/MMI)', () => {
+    const s = stage();
+    const c1 = s.client('c1', { version }).request('idle', 'hi');
+    expect(ask(c1, 'mmi.service', 'idle')).toBe('404');
+  });
+
+  it.each(['mmi.service', 'mmi.services', 'mmi.workers', 'mmi.broker', 'mmi.hello'])(
+    'is 200 for %s itself (protocols.md §4)',
+    (name) => {
+      const s = stage();
+      expect(ask(s.client('c1', { version }), 'mmi.service', name)).toBe('200');
+    },
+  );
+
+  it('is 404 for an mmi.x that does not exist (protocols.md §4)', () => {
+    const s = stage();
+    const c1 = s.client('c1', { version });
+    expect(ask(c1, 'mmi.service', 'mmi.x')).toBe('404');
+    expect(ask(c1, 'mmi.service', 'mmi.')).toBe('404');
+  });
+
+  it('is 200 for titanic.* while it is hosted (protocols.md §4)', () => {
+    const hosted = {
+      prefix: Buffer.from('titanic.'),
+      offers: (name: Buffer) => name.toString() === 'titanic.request',
+      request: () => undefined,
+    };
+    const s = stage({ hosts: [hosted] });
+    const c1 = s.client('c1', { version });
+    expect(ask(c1, 'mmi.service', 'titanic.request')).toBe('200');
+    expect(ask(c1, 'mmi.service', 'titanic.x')).toBe('404');
+  });
+
+  it('is 400 without a name, or with two (protocols.md §4)', () => {
+    const s = stage();
+    const c1 = s.client('c1', { version });
+    expect(ask(c1, 'mmi.service', '')).toBe('400');
+    expect(ask(c1, 'mmi.service', 'echo', 'echo')).toBe('400');
+  });
+
+  it('is 404 for names that no service can have', () => {
+    const s = stage();
+    const c1 = s.client('c1', { version });
+    expect(ask(c1, 'mmi.service', 'x'.repeat(256))).toBe('404');
+    expect(ask(c1, 'mmi.service', '\xff\0')).toBe('404');
+  });
+});
+
+describe('an mmi.x that does not exist', () => {
+  it.each(['mmi.', 'mmi.x', 'mmi.Service', 'mmi.service.', 'mmi.\xff', `mmi.${'x'.repeat(251)}`])(
+    '(%.20s) is answered 501 (8/MMI)',
+    (name) => {
+      const s = stage();
+      expect(ask(s.client('c1'), name, 'anything', 'at all')).toBe('501');
+    },
+  );
+});
+
+describe('mmi.services', () => {
+  it('tells of every service with a worker or a waiting request, by these keys', () => {
+    const s = stage();
+    s.worker('w1').ready('echo', { credit: 2 });
+    s.worker('w2').ready('echo');
+    const c1 = s.client('c1').request('echo', '1').request('idle', '2').request('idle', '3');
+    expect(json(ask(c1, 'mmi.services', ''))).toEqual([
+      { service: 'echo', workersWaiting: 1, workersBusy: 1, queued: 0 },
+      { service: 'idle', workersWaiting: 0, workersBusy: 0, queued: 2 },
+    ]);
+  });
+
+  it('is an empty list where there is nothing', () => {
+    expect(json(ask(stage().client('c1'), 'mmi.services', ''))).toEqual([]);
+  });
+
+  it('shows names percent-escaped (D3)', () => {
+    const s = stage();
+    s.worker('w1').ready('%\xff"\n');
+    expect(json(ask(s.client('c1'), 'mmi.services', ''))).toMatchObject([
+      { service: '%25%FF"%0A' },
+    ]);
+  });
+
+  it('is 400 for frames too many', () => {
+    expect(ask(stage().client('c1'), 'mmi.services', '', '')).toBe('400');
+  });
+});
+
+describe('mmi.workers', () => {
+  it('tells of every worker by these keys, and of no routing id', () => {
+    const s = stage();
+    s.worker('w1', { version: 1, routingId: 'secret' }).ready('echo');
+    s.after(250);
+    s.worker('w2').ready('a%b', { credit: 7 });
+    s.after(250);
+    const c1 = s.client('c1').request('a%b', '1').request('a%b', '2');
+    const answer = ask(c1, 'mmi.workers', '');
+    expect(json(answer)).toEqual([
+      {
+        service: 'echo',
+        state: 'waiting',
+        version: '0.1',
+        inFlight: 0,
+        credit: 1,
+        sinceMs: 500,
+      },
+      {
+        service: 'a%25b',
+        state: 'busy',
+        version: '0.2',
+        inFlight: 2,
+        credit: 7,
+        sinceMs: 250,
+      },
+    ]);
+    expect(answer).not.toContain('secret');
+  });
+
+  it('tells of one service, if it is named', () => {
+    const s = stage();
+    s.worker('w1').ready('echo');
+    s.worker('w2').ready('other');
+    expect(json(ask(s.client('c1'), 'mmi.workers', 'other'))).toMatchObject([{ service: 'other' }]);
+  });
+
+  it('is 404 for a service without workers, 400 for frames too many', () => {
+    const s = stage();
+    const c1 = s.client('c1').request('idle', 'hi');
+    expect(ask(c1, 'mmi.workers', 'idle')).toBe('404');
+    expect(ask(c1, 'mmi.workers', 'nobody')).toBe('404');
+    expect(ask(c1, 'mmi.workers', '', '')).toBe('400');
+  });
+
+  it('is an empty list where nobody is registered', () => {
+    expect(json(ask(stage().client('c1'), 'mmi.workers', ''))).toEqual([]);
+  });
+});
+
+describe('mmi.broker', () => {
+  it('tells what the daemon gives it, by these keys', () => {
+    const answer = json(ask(stage().client('c1'), 'mmi.broker', ''));
+    expect(answer).toEqual(STAGE_STATUS);
+    expect(Object.keys(Object(answer))).toEqual([
+      'version',
+      'uptimeMs',
+      'node',
+      'role',
+      'state',
+      'epoch',
+      'limits',
+      'extensions',
+      'pairHeartbeatMs',
+    ]);
+  });
+
+  it('is 400 for frames too many', () => {
+    expect(ask(stage().client('c1'), 'mmi.broker', '', '')).toBe('400');
+  });
+});
+
+describe('MMI', () => {
+  it('is answered on listeners of any role (protocols.md §4)', () => {
+    const listeners = [
+      { client: true, worker: true },
+      { client: true, worker: false },
+      { client: false, worker: true },
+      { client: false, worker: false },
+    ];
+    const s = stage({ listeners });
+    for (const listener of listeners.keys()) {
+      expect(ask(s.client(`c${listener}`, { listener }), 'mmi.service', 'mmi.hello')).toBe('200');
+    }
+  });
+
+  it('is answered over the connection of a worker (D23)', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1', { over: w1.connection, version: 1 });
+    expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
+  });
+
+  it('returns the envelope whole (D1)', () => {
+    const s = stage();
+    expect(ask(s.client('c1', { envelope: ['hop', 'id'] }), 'mmi.service', 'x')).toBe('404');
+  });
+
+  it('does not count as a request for a worker service, and waits for nobody', () => {
+    const s = stage({ limits: { queuedRequests: 1 } });
+    const c1 = s.client('c1').request('idle', 'full now');
+    expect(ask(c1, 'mmi.service', 'idle')).toBe('404');
+    expect(s.broker.counters.requestsReceived).toBe(1);
+    expect(s.broker.load.requests).toBe(1);
+  });
+});
