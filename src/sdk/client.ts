@@ -35,7 +35,7 @@ import { Ticker } from './ticker.js';
 export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
-export type { SdkErrorCode } from './errors.js';
+export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { ClientOptions, Protocol, RequestOptions } from './options.js';
 
 /** The answer to a request. */

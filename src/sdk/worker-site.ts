@@ -29,6 +29,8 @@ export interface SiteOwner {
   closing(promise: Promise<void>): void;
   /** A message that no broker should send. */
   malformed(): void;
+  /** A connection was given up for a new one. */
+  reconnecting(): void;
   /** A machine has something new to wait for. */
   wake(): void;
   /** The endpoint cannot be dialled at all. */
@@ -212,7 +214,9 @@ class Registration implements SessionSink {
 
   close(): void {
     if (this.#link === null) return;
-    this.#owner.closing(this.#link.close(this.session.state === 'ended' ? LINGER_MS : 0));
+    const last = this.session.state === 'ended';
+    if (!last) this.#owner.reconnecting();
+    this.#owner.closing(this.#link.close(last ? LINGER_MS : 0));
     this.#link = null;
   }
 

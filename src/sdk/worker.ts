@@ -16,7 +16,7 @@ import { type SiteOwner, WorkerSite } from './worker-site.js';
 export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
-export type { SdkErrorCode } from './errors.js';
+export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Handler, HandlerContext } from './handler.js';
 export type { CloseOptions, Protocol, WorkerOptions } from './options.js';
 
@@ -31,10 +31,12 @@ export interface WorkerCounters {
   failed: number;
   /** Messages that no broker should send. */
   malformed: number;
+  /** Connections given up for new ones: lost, or to a broker that was silent. */
+  reconnects: number;
 }
 
 export class Worker {
-  readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0 };
+  readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0, reconnects: 0 };
   readonly #handler: Handler;
   readonly #owner: SiteOwner;
   readonly #onError: WorkerOptions['onError'];
@@ -72,6 +74,9 @@ export class Worker {
       },
       malformed: () => {
         this.counters.malformed++;
+      },
+      reconnecting: () => {
+        this.counters.reconnects++;
       },
       wake: () => {
         this.#wake();

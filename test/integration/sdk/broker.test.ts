@@ -219,7 +219,7 @@ describe('client and worker with the broker', () => {
     await until(() => slow.running === 1, 'the handler to begin');
     // The worker leaves the silent broker; which sees, when it goes on, that the connection ended.
     broker.signal('SIGSTOP');
-    await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS * 5));
+    await until(() => slow.counters.reconnects > 0, 'the worker to leave');
     broker.signal('SIGCONT');
     await broker.waitFor('worker.lost');
     open();

@@ -2,7 +2,7 @@
 import { Frames } from '../../../src/core/frames.js';
 import type { Dial, Link, LinkEvents } from '../../../src/transport/port.js';
 
-export class FakeLink implements Link {
+class FakeLink implements Link {
   readonly endpoint: string;
   readonly events: LinkEvents;
   closed = false;
