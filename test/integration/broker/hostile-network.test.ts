@@ -1,0 +1,203 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+
+import { afterEach, describe, expect } from '@jest/globals';
+
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { itWithTool } from '../../support/tools.js';
+import { Siege } from './siege.js';
+import { cleanUp } from './support.js';
+
+const TOOL = 'python3-zmq';
+const IDLE_WANTED = 1200;
+
+const sockets: Socket[] = [];
+
+/** A connection without ZeroMQ; errors only end it. */
+async function dial(endpoint: string): Promise<Socket> {
+  const { hostname, port } = new URL(endpoint.replace('tcp:', 'http:'));
+  const socket = connect({ host: hostname, port: Number(port) });
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  // What comes is thrown away; without a reader the end would not be seen.
+  socket.resume();
+  await once(socket, 'connect');
+  return socket;
+}
+
+async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) await once(socket, 'close');
+}
+
+/** ZMTP 3.0, mechanism NULL. */
+function greeting(): Buffer {
+  const bytes = Buffer.alloc(64);
+  bytes[0] = 0xff;
+  bytes[9] = 0x7f;
+  bytes[10] = 3;
+  bytes.write('NULL', 12, 'latin1');
+  return bytes;
+}
+
+function readyOfDealer(): Buffer {
+  const body = Buffer.from('\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER', 'latin1');
+  return Buffer.concat([Buffer.from([4, body.length]), body]);
+}
+
+function readUntil(socket: Socket, holds: (all: Buffer) => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let all = Buffer.alloc(0);
+    const look = (chunk: Buffer): void => {
+      all = Buffer.concat([all, chunk]);
+      if (!holds(all)) return;
+      socket.off('data', look);
+      resolve();
+    };
+    socket.on('data', look);
+    socket.once('close', () => {
+      reject(new Error(`closed after ${all.length} bytes`));
+    });
+  });
+}
+
+/** `write` sends the bytes it is given. libzmq takes READY only from one that waits for its greeting. */
+async function shakeHands(
+  socket: Socket,
+  write: (bytes: Buffer) => Promise<void> | boolean = (bytes) => socket.write(bytes),
+): Promise<void> {
+  const greeted = readUntil(socket, (all) => all.length >= 64);
+  await write(greeting());
+  await greeted;
+  await write(readyOfDealer());
+}
+
+const GARBAGE: readonly Buffer[] = [
+  Buffer.from('GET / HTTP/1.1\r\nHost: broker\r\n\r\n'),
+  Buffer.from('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 'latin1'),
+  Buffer.from('*1\r\n$4\r\nPING\r\n'),
+  Buffer.alloc(100_000, 0xff),
+  Buffer.alloc(100_000),
+  Buffer.alloc(0),
+  // A ZMTP 1.0 frame of a length that nobody has.
+  Buffer.from('ff7fffffffffffffff00', 'hex'),
+  greeting(),
+  greeting().subarray(0, 11),
+  Buffer.concat([greeting(), Buffer.from('GET / HTTP/1.1\r\n\r\n')]),
+  Buffer.concat([greeting(), randomBytes(1000)]),
+];
+
+/** Sent after the handshake. */
+const NO_FRAMES: readonly Buffer[] = [
+  randomBytes(1000),
+  // Frames said to have 2^62 and 2^63 bytes, an unknown command, a flag that is none.
+  Buffer.from('024000000000000000', 'hex'),
+  Buffer.from('028000000000000000', 'hex'),
+  Buffer.from('0403024e4f', 'hex'),
+  Buffer.from('f00178', 'hex'),
+  // Frames without end: each says that one more follows.
+  Buffer.from('010178'.repeat(20_000), 'hex'),
+];
+
+/** How many connections this process may open beside what it needs itself. */
+function idleConnections(): number {
+  const limits = readFileSync('/proc/self/limits', 'utf8');
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
+  return Math.min(IDLE_WANTED, Math.floor(soft / 2));
+}
+
+describe('a well-behaved client is served while the port gets', () => {
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+    await cleanUp();
+  });
+
+  itWithTool(TOOL, 'bytes that are no ZeroMQ', async () => {
+    const siege = await Siege.begin();
+    const round = async (): Promise<void> => {
+      const opened = await Promise.all(GARBAGE.map(() => dial(siege.endpoint)));
+      for (const [index, socket] of opened.entries()) socket.write(GARBAGE[index] ?? '');
+      for (const bytes of NO_FRAMES) {
+        const socket = await dial(siege.endpoint);
+        await shakeHands(socket);
+        socket.write(bytes);
+        opened.push(socket);
+      }
+      await siege.served();
+      // Some were closed by the broker; the others leave, by a reset or by an end.
+      for (const [index, socket] of opened.entries()) {
+        if (index % 2 === 0) socket.resetAndDestroy();
+        else socket.end();
+      }
+    };
+    await round();
+    const before = siege.residentBytes();
+    for (let rounds = 0; rounds < 10; rounds++) await round();
+    expect(siege.residentBytes()).toBeLessThan(before * 2);
+    await siege.end();
+  });
+
+  itWithTool(TOOL, 'connections that stop in the middle of the handshake: closed', async () => {
+    const siege = await Siege.begin();
+    const opened = await Promise.all(Array.from({ length: 100 }, () => dial(siege.endpoint)));
+    for (const [index, socket] of opened.entries()) {
+      socket.write(greeting().subarray(0, index % 64));
+    }
+    await Promise.all(opened.map(closed));
+    await siege.end();
+  });
+
+  itWithTool(TOOL, 'a message byte by byte, and a half one that never ends', async () => {
+    const siege = await Siege.begin();
+    const [slow, half] = await Promise.all([dial(siege.endpoint), dial(siege.endpoint)]);
+    const frames = ['', 'MDPC01', 'mmi.service', 'steady'];
+    const message = Buffer.concat(
+      frames.map((frame, index) => {
+        const more = index + 1 < frames.length ? 1 : 0;
+        return Buffer.concat([Buffer.from([more, frame.length]), Buffer.from(frame)]);
+      }),
+    );
+    await shakeHands(half);
+    half.write(message.subarray(0, -3));
+    slow.setNoDelay(true);
+    const byByte = async (bytes: Buffer): Promise<void> => {
+      for (const byte of bytes) {
+        await new Promise((resolve) => slow.write(Buffer.from([byte]), resolve));
+      }
+    };
+    await shakeHands(slow, byByte);
+    const answered = readUntil(slow, (all) => all.includes('\x00\x03200'));
+    await byByte(message);
+    await answered;
+    await siege.served();
+    await siege.end();
+  });
+
+  itWithTool(
+    TOOL,
+    'more than a thousand connections that say nothing',
+    async () => {
+      const siege = await Siege.begin();
+      const count = idleConnections();
+      const before = siege.openDescriptors();
+      const opened: Socket[] = [];
+      while (opened.length < count) {
+        const some = Array.from({ length: Math.min(100, count - opened.length) }, () =>
+          dial(siege.endpoint),
+        );
+        const dialled = await Promise.all(some);
+        await Promise.all(dialled.map((socket) => shakeHands(socket)));
+        opened.push(...dialled);
+      }
+      await siege.served();
+      const client = new RawPeer(siege.endpoint);
+      expect((await client.ask('id', 'mmi.service', 'steady')).at(-1)).toBe('200');
+      expect(siege.openDescriptors()).toBeGreaterThanOrEqual(before + count);
+      for (const socket of opened) socket.resetAndDestroy();
+      while (siege.openDescriptors() > before + 50) await siege.served();
+      await siege.end();
+    },
+    60_000,
+  );
+});

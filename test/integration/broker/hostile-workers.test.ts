@@ -1,0 +1,150 @@
+import { afterEach, describe, expect } from '@jest/globals';
+
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { itWithTool } from '../../support/tools.js';
+import { Siege } from './siege.js';
+import {
+  cleanUp,
+  occurrences,
+  rawWorker,
+  tokenOf,
+  untilLogged,
+  type WorkerSeen,
+} from './support.js';
+
+const TOOL = 'python3-zmq';
+const KIB = 1024;
+
+describe('a worker', () => {
+  afterEach(cleanUp);
+
+  itWithTool(TOOL, 'that replies for someone else reaches nobody (D7)', async () => {
+    const siege = await Siege.begin();
+    const { endpoint } = siege;
+    const client = new RawPeer(endpoint);
+    const honest = await rawWorker(endpoint, 'work');
+    const asked = client.ask('id', 'work', 'x');
+    const token = tokenOf(await honest.receiveCommand());
+    const mallory = await rawWorker(endpoint, 'other');
+    const flipped = Array.from(token, (_, at) => {
+      const bytes = Buffer.from(token, 'latin1');
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      return bytes.toString('latin1');
+    });
+    // Also with the token itself, should it ever have leaked: it is another's.
+    const forged = ['', 'id', token, ...flipped, token.slice(1), `${token}x`, 'x'.repeat(5000)];
+    for (const guess of forged) {
+      for (const command of ['\x03', '\x04']) {
+        await mallory.send('MDPW02', '\x01', 'other');
+        await mallory.send('MDPW02', command, guess, '', 'forged');
+      }
+    }
+    const answers = await mallory.settle();
+    expect(answers.every(([header, command]) => header === 'MDPW02' && command === '\x06')).toBe(
+      true,
+    );
+    expect(answers.length).toBeGreaterThanOrEqual(forged.length * 2);
+    await honest.send('MDPW02', '\x04', token, '', 'honest');
+    expect((await asked).at(-1)).toBe('honest');
+    expect(await client.settle()).toEqual([]);
+    await siege.end();
+  });
+
+  itWithTool(TOOL, 'that replies twice is heard once', async () => {
+    const siege = await Siege.begin();
+    const client = new RawPeer(siege.endpoint);
+    const worker = await rawWorker(siege.endpoint, 'work');
+    for (let turn = 0; turn < 50; turn++) {
+      const asked = client.ask('id', 'work', String(turn));
+      const token = tokenOf(await worker.receiveCommand());
+      for (const command of ['\x04', '\x04', '\x03', '\x03', '\x04']) {
+        await worker.send('MDPW02', command, token, '', `reply ${turn}`);
+      }
+      expect((await asked).at(-1)).toBe(`reply ${turn}`);
+      // Whether it was sent away for that or not: it is registered again.
+      await worker.send('MDPW02', '\x06');
+      await worker.send('MDPW02', '\x01', 'work');
+      await worker.settle();
+      expect(await client.settle()).toEqual([]);
+    }
+    await siege.end();
+  });
+
+  itWithTool(TOOL, 'that never reads: bounded; others take what it has (D5)', async () => {
+    const siege = await Siege.begin(
+      'limits.messageBytes=512KiB',
+      'limits.outputBytes=1MiB',
+      'broker.busyTimeoutMs=1500',
+    );
+    const { endpoint } = siege;
+    const client = new RawPeer(endpoint);
+    const deaf = new RawPeer(endpoint, { reads: false });
+    await deaf.send('MDPW02', '\x01', 'work', '10000');
+    await client.untilMmi<WorkerSeen[]>('mmi.workers', (workers) => workers.length === 2);
+    const body = Buffer.alloc(64 * KIB, 'x');
+    const count = 400;
+    for (let sent = 0; sent < count; sent++) {
+      await client.send(`id-${sent}`, '', 'MDPC02', '\x01', 'work', body);
+    }
+    await siege.served();
+    // It is not given everything: the rest waits for who reads.
+    const seen = await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true);
+    const out = seen.find(({ service }) => service === 'work')?.inFlight ?? 0;
+    expect(out).toBeLessThan(count);
+    const reader = await rawWorker(endpoint, 'work');
+    const answered = new Set<string>();
+    while (answered.size < count) {
+      const request = await reader.receiveCommand();
+      await reader.send('MDPW02', '\x04', tokenOf(request), '', 'done');
+      const [id = ''] = await client.receive();
+      expect(answered.has(id)).toBe(false);
+      answered.add(id);
+    }
+    await untilLogged(siege.daemon, 'worker.lost', { service: 'work', reason: 'expired' });
+    await siege.end();
+  });
+
+  itWithTool(TOOL, 'that registers, leaves and comes back all the time', async () => {
+    const siege = await Siege.begin();
+    const peer = new RawPeer(siege.endpoint);
+    const round = async (): Promise<void> => {
+      for (let turn = 0; turn < 1000; turn++) {
+        await peer.send('MDPW02', '\x01', `service-${turn % 30}`);
+        await peer.send('MDPW02', '\x06');
+      }
+      expect(await peer.settle()).toEqual([]);
+    };
+    await round();
+    const before = siege.residentBytes();
+    for (let rounds = 0; rounds < 4; rounds++) await round();
+    expect(siege.residentBytes()).toBeLessThan(before * 2);
+    const rest = await peer.untilMmi<unknown[]>('mmi.services', () => true);
+    expect(rest).toHaveLength(1);
+    await siege.end();
+    expect(occurrences(siege.daemon, 'worker.lost', { reason: 'disconnected' })).toBe(5000);
+  });
+
+  itWithTool(TOOL, 'that sends PARTIALs without end to a 0.1 client: given up (D10)', async () => {
+    const siege = await Siege.begin('limits.messageBytes=256KiB');
+    const client = new RawPeer(siege.endpoint);
+    await client.hello();
+    const worker = await rawWorker(siege.endpoint, 'work');
+    await client.send('id', '', 'MDPC01', 'work', 'x');
+    const token = tokenOf(await worker.receiveCommand());
+    const part = Buffer.alloc(64 * KIB);
+    const round = async (): Promise<void> => {
+      for (let sent = 0; sent < 200; sent++) await worker.send('MDPW02', '\x03', token, '', part);
+      await worker.settle();
+    };
+    await round();
+    expect((await client.receive()).slice(3, 5)).toEqual(['mmi.refused', '502']);
+    const before = siege.residentBytes();
+    for (let rounds = 0; rounds < 3; rounds++) await round();
+    expect(siege.residentBytes()).toBeLessThan(before * 2);
+    await worker.send('MDPW02', '\x04', token, '', 'end');
+    await worker.settle();
+    expect(await client.settle()).toEqual([]);
+    expect(await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true)).toHaveLength(2);
+    await siege.end();
+  });
+});
