@@ -36,11 +36,7 @@ function rowText(section: string, key: string, row: Row): string {
     `- variable: \`${variableName([section, key])}\``,
     `- a change needs: ${row.live === true ? 'SIGHUP' : 'a restart'}`,
   ];
-  const later =
-    row.later === undefined
-      ? []
-      : [`- not in this version: ${row.later.map((value) => `\`${value}\``).join(', ')}`];
-  return [`### \`${section}.${key}\``, '', row.about, '', ...facts, ...later].join('\n');
+  return [`### \`${section}.${key}\``, '', row.about, '', ...facts].join('\n');
 }
 
 const INTRODUCTION = `# Configuration

@@ -33,8 +33,6 @@ export interface Row {
   readonly min?: number | string;
   readonly max?: number | string;
   readonly options?: readonly string[];
-  /** Values that a later version takes. */
-  readonly later?: readonly string[];
   /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`. */
   readonly form?: 'name' | 'path' | 'file' | 'secret';
   /** SIGHUP applies a change without a restart. */
@@ -84,9 +82,8 @@ export const SCHEMA = {
       },
       transport: {
         kind: 'choice',
-        options: ['libzmq'],
-        later: ['zmtp'],
-        default: 'libzmq',
+        options: ['zmtp', 'libzmq'],
+        default: 'zmtp',
         about: 'The engine of listeners that name none.',
       },
       heartbeatIntervalMs: {

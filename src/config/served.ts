@@ -1,8 +1,6 @@
 /**
  * What this version does not do yet of what can be configured. This is the only place that says so:
  * a version that learns to serve something takes it out of here.
- *
- * (The engines of `broker.transport` are in its row: `options` and `later`.)
  */
 import type { Config } from './config.js';
 

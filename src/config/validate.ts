@@ -132,9 +132,6 @@ function gotInstead(row: Row, tree: Tree | undefined): string {
     return `${got}; put it in quotes`;
   }
   if (row.options === undefined || typeof value !== 'string') return got;
-  if (row.later?.includes(value) === true) {
-    return `${got}; this version has only ${row.options.join(', ')}`;
-  }
   return got + didYouMean(value, row.options);
 }
 

@@ -3,7 +3,7 @@ import { Broker } from '../broker/broker.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
-import type { Config } from '../config/config.js';
+import type { Config, TransportName } from '../config/config.js';
 import { diff } from '../config/diff.js';
 import { monotonicMs } from '../core/clock.js';
 import { secureRandom } from '../core/random.js';
@@ -12,9 +12,17 @@ import { Mmi } from '../mmi/mmi.js';
 import { BrokerLog } from '../observe/broker-log.js';
 import type { Log } from '../observe/log.js';
 import { Throttle } from '../observe/throttle.js';
-import { openLibzmqRouter } from '../transport/libzmq/router.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
-import type { Transport } from '../transport/port.js';
+import type {
+  ListenerOptions,
+  OpenedRouter,
+  RouterLimits,
+  RouterOptions,
+  Transport,
+  TransportEvents,
+} from '../transport/port.js';
+import { openSeveral } from '../transport/several.js';
+import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus } from '../wire/mmi.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 
@@ -53,26 +61,18 @@ async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daem
   let current = config;
   broker.host(new Mmi((now) => brokerStatus(current, now - startedAt)));
   const loop = new BrokerLoop(broker);
-  const { transport, endpoints, reportsDisconnects } = await openLibzmqRouter({
-    listeners: config.broker.listen.map(({ endpoint }, index) => ({ endpoint, index })),
-    limits: {
-      messageBytesMax: config.limits.messageBytes,
-      framesMax: config.limits.frames,
-      outputBytesMax: config.limits.outputBytes,
-    },
-    peers: new PeerNumbers(),
-    events: loop,
-  });
+  const { transport, endpoints } = await openTransports(config, loop);
   sink.attach(transport);
   loop.attach(transport);
   log.info(
-    { event: 'broker.ready', endpoints, http: null, node: config.node.name, reportsDisconnects },
+    { event: 'broker.ready', endpoints, http: null, node: config.node.name },
     `listening on ${endpoints.join(', ')}`,
   );
   return {
     endpoints,
     reconfigure: (next) => {
       reconfigure(current, next, broker, log);
+      transport.setLimits(routerLimits(next));
       current = { ...current, limits: next.limits, log: next.log };
     },
     stop: async () => {
@@ -108,6 +108,37 @@ function reconfigure(current: Config, next: Config, broker: Broker, log: Log): v
     { event: 'config.reloaded', applied: live, needRestart: restart },
     `configuration reread: ${live.length} changes applied, ${restart.length} need a restart`,
   );
+}
+
+/** Each listener on the transport that it asks for. */
+function openTransports(config: Config, events: TransportEvents): Promise<OpenedRouter> {
+  const listenersOf = (name: TransportName): ListenerOptions[] =>
+    config.broker.listen.flatMap(({ endpoint, transport }, index) =>
+      transport === name ? [{ endpoint, index }] : [],
+    );
+  return openSeveral(
+    [
+      { open: openZmtpRouter, listeners: listenersOf('zmtp') },
+      { open: openLibzmq, listeners: listenersOf('libzmq') },
+    ],
+    { limits: routerLimits(config), peers: new PeerNumbers(), events },
+  );
+}
+
+/** The native module is loaded only where a listener wants it. */
+async function openLibzmq(options: RouterOptions): Promise<OpenedRouter> {
+  const { openLibzmqRouter } = await import('../transport/libzmq/router.js');
+  return await openLibzmqRouter(options);
+}
+
+function routerLimits({ limits }: Config): RouterLimits {
+  return {
+    messageBytesMax: limits.messageBytes,
+    framesMax: limits.frames,
+    outputBytesMax: limits.outputBytes,
+    connectionsMax: limits.connections,
+    receiveBytesMax: limits.queuedBytes,
+  };
 }
 
 function brokerLimits(config: Config): BrokerLimits {

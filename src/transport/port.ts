@@ -5,6 +5,7 @@
  * simulator. Nothing here names sockets or promises of one of them.
  */
 import type { Frames } from '../core/frames.js';
+import type { PeerNumbers } from './peer-numbers.js';
 
 /** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
 export type PeerId = number;
@@ -63,6 +64,8 @@ export interface Transport extends Output {
   flush(): void;
   /** Ends a connection, throwing away what waits for it. `disconnected` follows, never within the call. */
   disconnect(peer: PeerId): void;
+  /** Other limits from now on; those of messages hold for connections that come. */
+  setLimits(limits: RouterLimits): void;
   /** Closes all listeners and connections; output that waits is given `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }
@@ -74,6 +77,39 @@ export interface TransportLimits {
   readonly framesMax: number;
   /** Output waiting for one peer. */
   readonly outputBytesMax: number;
+}
+
+/** Bounds of a ROUTER beside. */
+export interface RouterLimits extends TransportLimits {
+  /** Connections per listener. */
+  readonly connectionsMax: number;
+  /** Incomplete messages of all connections together. */
+  readonly receiveBytesMax: number;
+}
+
+/** One listener of a ROUTER. */
+export interface ListenerOptions {
+  /** Where to listen: `tcp://HOST:PORT` (0 or `*`: any free port) or `ipc://PATH`. */
+  readonly endpoint: string;
+  /** `PeerInfo.listener` of the peers that come in through it. */
+  readonly index: number;
+}
+
+/** What a ROUTER is opened with. */
+export interface RouterOptions {
+  readonly listeners: readonly ListenerOptions[];
+  readonly limits: RouterLimits;
+  /** Shared by all transports of one broker. */
+  readonly peers: PeerNumbers;
+  /** Told from the next turn of the event loop on, never within the call that opens. */
+  readonly events: TransportEvents;
+}
+
+/** A ROUTER that listens. */
+export interface OpenedRouter {
+  readonly transport: Transport;
+  /** What is listened on, ports filled in, in the order of the listeners. */
+  readonly endpoints: readonly string[];
 }
 
 /** What a link (the DEALER side: a client's or worker's connection to one endpoint) tells. */

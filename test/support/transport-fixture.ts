@@ -3,20 +3,16 @@ import { PeerNumbers } from '../../src/transport/peer-numbers.js';
 import type {
   Dial,
   LinkEvents,
+  OpenedRouter,
   PeerId,
   PeerInfo,
+  RouterLimits,
+  RouterOptions,
   Transport,
   TransportEvents,
   TransportLimits,
 } from '../../src/transport/port.js';
 import { until } from './transport-peers.js';
-
-export interface RouterOptions {
-  readonly listeners: readonly { readonly endpoint: string; readonly index: number }[];
-  readonly limits: TransportLimits;
-  readonly peers: PeerNumbers;
-  readonly events: TransportEvents;
-}
 
 export interface LinkOptions {
   readonly limits: TransportLimits;
@@ -26,13 +22,13 @@ export interface LinkOptions {
 
 /** What is judged by the contract: both sides of one transport. */
 export interface TransportFactory {
-  open(
-    options: RouterOptions,
-  ): Promise<{ readonly transport: Transport; readonly endpoints: readonly string[] }>;
+  open(options: RouterOptions): Promise<OpenedRouter>;
   dial(options: LinkOptions): Dial;
 }
 
-export const LIMITS: TransportLimits = {
+export const LIMITS: RouterLimits = {
+  connectionsMax: 1000,
+  receiveBytesMax: 256 << 20,
   messageBytesMax: 4 << 20,
   framesMax: 32,
   outputBytesMax: 2 << 20,
@@ -76,7 +72,7 @@ export class Server implements TransportEvents {
   static async open(
     factory: TransportFactory,
     endpoints: readonly string[] = ['tcp://127.0.0.1:0'],
-    options: { readonly limits?: Partial<TransportLimits>; readonly peers?: PeerNumbers } = {},
+    options: { readonly limits?: Partial<RouterLimits>; readonly peers?: PeerNumbers } = {},
   ): Promise<Server> {
     const events = new LateEvents();
     const opened = await factory.open({

@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes } from '../../src/core/packed.js';
 import { PeerNumbers } from '../../src/transport/peer-numbers.js';
-import type { TransportLimits } from '../../src/transport/port.js';
+import type { RouterLimits } from '../../src/transport/port.js';
 import { LIMITS, Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
 import { BytePeer, DealerPeer, requestPeer, until } from './transport-peers.js';
@@ -21,7 +21,7 @@ export function describeRouter(factory: TransportFactory): void {
   });
 
   async function serve(options?: {
-    limits?: Partial<TransportLimits>;
+    limits?: Partial<RouterLimits>;
     peers?: PeerNumbers;
   }): Promise<Server> {
     const server = await Server.open(factory, undefined, options);

@@ -10,6 +10,7 @@
  * - `disconnect` forgets the peer; its connection stays open, and its next message makes it a new
  *   peer.
  * - Beside `outputBytesMax` libzmq holds up to `PIPE_MESSAGES_MAX` messages for each peer.
+ * - `connectionsMax` and `receiveBytesMax` are not kept.
  * - `messageBytesMax` is kept per frame by libzmq (it ends the connection) and per message here,
  *   after libzmq has read all of it (`oversized`).
  * - A peer that comes back under a routing id of its own before the end of its last connection was
@@ -24,7 +25,15 @@ import { codeOf } from '../../core/errors.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { PeerNumbers } from '../peer-numbers.js';
-import type { PeerId, Transport, TransportEvents, TransportLimits } from '../port.js';
+import type {
+  ListenerOptions,
+  OpenedRouter,
+  PeerId,
+  RouterLimits,
+  RouterOptions,
+  Transport,
+  TransportEvents,
+} from '../port.js';
 import { closeAndReap, waitUntil } from './closing.js';
 import type { SocketFile } from '../endpoints.js';
 import { bindError, checkBound, needsIpv6, removeSocketFile, socketFileOf } from '../endpoints.js';
@@ -51,25 +60,7 @@ const MARKER_BYTES = 32;
 /** Routing ids that libzmq makes: a zero byte and a number of four bytes. */
 const MADE_ROUTING_ID_BYTES = 5;
 
-export interface LibzmqListener {
-  /** Where to listen: `tcp://HOST:PORT` (0 or `*`: any free port) or `ipc://PATH`. */
-  readonly endpoint: string;
-  /** `PeerInfo.listener` of the peers that come in through it. */
-  readonly index: number;
-}
-
-export interface LibzmqRouterOptions {
-  readonly listeners: readonly LibzmqListener[];
-  readonly limits: TransportLimits;
-  readonly peers: PeerNumbers;
-  /** Told from the next turn of the event loop on, never within the call that opens. */
-  readonly events: TransportEvents;
-}
-
-export interface OpenedRouter {
-  readonly transport: Transport;
-  /** What is listened on, ports filled in, in the order of the listeners. */
-  readonly endpoints: readonly string[];
+export interface OpenedLibzmqRouter extends OpenedRouter {
   /** False: the end of a connection is noticed only when something is sent to the peer. */
   readonly reportsDisconnects: boolean;
 }
@@ -78,7 +69,7 @@ export interface OpenedRouter {
  * Listens on one ROUTER per listener.
  * Throws `ERR_MDP_ENDPOINT_IN_USE` or `ERR_MDP_ENDPOINT`, naming the endpoint; nothing stays open.
  */
-export async function openLibzmqRouter(options: LibzmqRouterOptions): Promise<OpenedRouter> {
+export async function openLibzmqRouter(options: RouterOptions): Promise<OpenedLibzmqRouter> {
   const router = new LibzmqRouter(options);
   try {
     const endpoints: string[] = [];
@@ -91,7 +82,7 @@ export async function openLibzmqRouter(options: LibzmqRouterOptions): Promise<Op
 }
 
 class LibzmqRouter implements Transport {
-  readonly #limits: TransportLimits;
+  #limits: RouterLimits;
   readonly #numbers: PeerNumbers;
   readonly #events: TransportEvents;
   readonly #sender: Sender;
@@ -106,7 +97,7 @@ class LibzmqRouter implements Transport {
   #closing: Promise<void> | undefined;
   reportsDisconnects = true;
 
-  constructor(options: LibzmqRouterOptions) {
+  constructor(options: RouterOptions) {
     this.#limits = options.limits;
     this.#numbers = options.peers;
     this.#events = options.events;
@@ -120,7 +111,12 @@ class LibzmqRouter implements Transport {
     });
   }
 
-  async listen(listener: LibzmqListener): Promise<string> {
+  /** (libzmq keeps no `connectionsMax` and no `receiveBytesMax`.) */
+  setLimits(limits: RouterLimits): void {
+    this.#limits = limits;
+  }
+
+  async listen(listener: ListenerOptions): Promise<string> {
     const { endpoint, index } = listener;
     await checkBound(endpoint);
     const socket = new MarkedRouter({

@@ -25,7 +25,15 @@ import {
   socketFileOf,
 } from '../endpoints.js';
 import type { PeerNumbers } from '../peer-numbers.js';
-import type { PeerId, Transport, TransportEvents, TransportLimits } from '../port.js';
+import type {
+  ListenerOptions,
+  OpenedRouter,
+  PeerId,
+  RouterLimits,
+  RouterOptions,
+  Transport,
+  TransportEvents,
+} from '../port.js';
 import { bindAddress, boundEndpoint } from './address.js';
 
 /** A connection that has not shaken hands by then is closed. */
@@ -39,40 +47,11 @@ const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids made here: a zero byte and a number, as libzmq makes them. */
 const MADE_ROUTING_ID_BYTES = 5;
 
-export interface ZmtpListener {
-  /** Where to listen: `tcp://HOST:PORT` (0 or `*`: any free port) or `ipc://PATH`. */
-  readonly endpoint: string;
-  /** `PeerInfo.listener` of the peers that come in through it. */
-  readonly index: number;
-}
-
-/** Bounds that this transport keeps beside those of every transport. */
-export interface ZmtpLimits extends TransportLimits {
-  /** Per listener. */
-  readonly connectionsMax: number;
-  /** Incomplete messages of all connections together. */
-  readonly receiveBytesMax: number;
-}
-
-export interface ZmtpRouterOptions {
-  readonly listeners: readonly ZmtpListener[];
-  readonly limits: ZmtpLimits;
-  readonly peers: PeerNumbers;
-  /** Told from the next turn of the event loop on, never within the call that opens. */
-  readonly events: TransportEvents;
-}
-
-export interface OpenedZmtpRouter {
-  readonly transport: ZmtpRouter;
-  /** What is listened on, ports filled in, in the order of the listeners. */
-  readonly endpoints: readonly string[];
-}
-
 /**
  * Listens on every listener.
  * Throws `ERR_MDP_ENDPOINT_IN_USE` or `ERR_MDP_ENDPOINT`, naming the endpoint; nothing stays open.
  */
-export async function openZmtpRouter(options: ZmtpRouterOptions): Promise<OpenedZmtpRouter> {
+export async function openZmtpRouter(options: RouterOptions): Promise<OpenedRouter> {
   const router = new ZmtpRouter(options);
   try {
     const endpoints: string[] = [];
@@ -84,12 +63,12 @@ export async function openZmtpRouter(options: ZmtpRouterOptions): Promise<Opened
   }
 }
 
-export class ZmtpRouter implements Transport {
+class ZmtpRouter implements Transport {
   readonly events: TransportEvents;
   readonly numbers: PeerNumbers;
   /** The views of the message being handed over: one for all connections. */
   readonly frames: Frames = new Frames();
-  limits: ZmtpLimits;
+  limits: RouterLimits;
   readonly #peers: (RouterPeer | undefined)[] = [];
   readonly #connections = new Set<RouterPeer>();
   readonly #listening: Listening[] = [];
@@ -105,14 +84,14 @@ export class ZmtpRouter implements Transport {
   #carriedBytes = 0;
   #closing: Promise<void> | null = null;
 
-  constructor(options: ZmtpRouterOptions) {
+  constructor(options: RouterOptions) {
     this.events = options.events;
     this.numbers = options.peers;
     this.limits = options.limits;
   }
 
   /** Opens one more listener. Returns its endpoint, the port filled in. */
-  async listen(listener: ZmtpListener): Promise<string> {
+  async listen(listener: ListenerOptions): Promise<string> {
     const { endpoint, index } = listener;
     const address = bindAddress(endpoint);
     await checkBound(endpoint);
@@ -140,7 +119,7 @@ export class ZmtpRouter implements Transport {
   }
 
   /** Other limits from now on. Those of messages hold for connections that come. */
-  setLimits(limits: ZmtpLimits): void {
+  setLimits(limits: RouterLimits): void {
     this.limits = limits;
     for (const listening of this.#listening) listening.setConnectionsMax(limits.connectionsMax);
   }

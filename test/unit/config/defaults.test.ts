@@ -10,10 +10,8 @@ const DAY_MS = 86_400_000;
 const TABLE = {
   node: { name: 'here', dataDir: './data' },
   broker: {
-    listen: [
-      { endpoint: 'tcp://127.0.0.1:5555', allow: ['client', 'worker'], transport: 'libzmq' },
-    ],
-    transport: 'libzmq',
+    listen: [{ endpoint: 'tcp://127.0.0.1:5555', allow: ['client', 'worker'], transport: 'zmtp' }],
+    transport: 'zmtp',
     heartbeatIntervalMs: 2500,
     heartbeatLiveness: 3,
     requestTtlMs: 60_000,

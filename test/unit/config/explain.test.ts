@@ -26,7 +26,7 @@ describe('explain', () => {
     });
     expect(byKey.get('log.level')).toMatchObject({ source: 'set', place: '--set #1' });
     expect(byKey.get('broker.listen')).toMatchObject({
-      value: [{ endpoint: 'tcp://*:1', allow: ['client', 'worker'], transport: 'libzmq' }],
+      value: [{ endpoint: 'tcp://*:1', allow: ['client', 'worker'], transport: 'zmtp' }],
       place: '--set #2',
     });
     expect(byKey.get('node.name')).toEqual({

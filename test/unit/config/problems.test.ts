@@ -7,7 +7,7 @@ const WRONG = `broker:
     - tcp://*:5555
     - endpoint: ipc:///run/x
       alow: [client]
-    - {endpoint: tcp://h:70000, transport: zmtp, allow: [worke]}
+    - {endpoint: tcp://h:70000, transport: zmpt, allow: [worke]}
     - 5
     - {allow: []}
   heartbeetIntervalMs: 5
@@ -34,8 +34,8 @@ describe('a configuration with many faults', () => {
       'FILE:5:7: broker.listen[1].alow: unknown key; did you mean allow',
       'FILE:6:18: broker.listen[2].endpoint: expected an endpoint (tcp://host:port or ' +
         'ipc://path): the port is not a number from 0 to 65535, got "tcp://h:70000"',
-      'FILE:6:44: broker.listen[2].transport: expected libzmq, got "zmtp"; this version has ' +
-        'only libzmq',
+      'FILE:6:44: broker.listen[2].transport: expected zmtp or libzmq, ' +
+        'got "zmpt"; did you mean zmtp',
       'FILE:6:58: broker.listen[2].allow[0]: expected client or worker, got "worke"; did you ' +
         'mean worker',
       'FILE:7:7: broker.listen[3]: expected an endpoint or {endpoint, allow, transport, curve}, ' +

@@ -154,7 +154,7 @@ describe('every key with a range', () => {
 
 describe('listeners', () => {
   it('are a list in the effective configuration, however they were written', () => {
-    const all = { allow: ['client', 'worker'], transport: 'libzmq' };
+    const all = { allow: ['client', 'worker'], transport: 'zmtp' };
     const listen = (value: string): unknown =>
       load({ sets: [`broker.listen=${value}`] }).config.broker.listen;
     expect(listen('tcp://*:1')).toEqual([{ endpoint: 'tcp://*:1', ...all }]);
@@ -163,7 +163,7 @@ describe('listeners', () => {
       { endpoint: 'ipc://a', ...all },
     ]);
     expect(listen('[{endpoint: tcp://*:1, allow: [worker]}, ipc://a]')).toEqual([
-      { endpoint: 'tcp://*:1', allow: ['worker'], transport: 'libzmq' },
+      { endpoint: 'tcp://*:1', allow: ['worker'], transport: 'zmtp' },
       { endpoint: 'ipc://a', ...all },
     ]);
     expect(problemsOf({ sets: ['broker.listen=[]'] })).toHaveLength(1);

@@ -1,0 +1,130 @@
+import type {
+  ListenerOptions,
+  OpenedRouter,
+  PeerId,
+  PeerInfo,
+  RouterLimits,
+  RouterOptions,
+  Transport,
+  TransportEvents,
+} from './port.js';
+
+/** One transport, and which of the listeners are its own. */
+export interface TransportPart {
+  readonly open: (options: RouterOptions) => Promise<OpenedRouter>;
+  readonly listeners: readonly ListenerOptions[];
+}
+
+/**
+ * Opens the listeners of several transports as one. Peers keep to the transport that they came in
+ * through; with only one there is nothing in between.
+ * @throws as the transports do; nothing stays open
+ */
+export async function openSeveral(
+  parts: readonly TransportPart[],
+  options: Omit<RouterOptions, 'listeners'>,
+): Promise<OpenedRouter> {
+  const [first, ...others] = parts.filter(({ listeners }) => listeners.length > 0);
+  if (first !== undefined && others.length === 0) {
+    return await first.open({ ...options, listeners: first.listeners });
+  }
+  const together = new Together(options.events);
+  const endpoints: string[] = [];
+  try {
+    for (const { open, listeners } of first === undefined ? [] : [first, ...others]) {
+      const owner = together.nextOwner();
+      const opened = await open({ ...options, listeners, events: owner });
+      owner.transport = opened.transport;
+      for (const [place, { index }] of listeners.entries()) {
+        endpoints[index] = opened.endpoints[place] ?? '';
+      }
+    }
+  } catch (error) {
+    await together.close(0);
+    throw error;
+  }
+  return { transport: together, endpoints };
+}
+
+/** The events of one transport: notes which peers are its own. */
+class Owner implements TransportEvents {
+  transport: Transport | null = null;
+  readonly #owners: (Owner | undefined)[];
+  readonly #events: TransportEvents;
+
+  constructor(owners: (Owner | undefined)[], events: TransportEvents) {
+    this.#owners = owners;
+    this.#events = events;
+  }
+
+  connected(peer: PeerId, info: PeerInfo): void {
+    this.#owners[peer] = this;
+    this.#events.connected(peer, info);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.#events.disconnected(peer);
+    this.#owners[peer] = undefined;
+  }
+
+  message(...message: Parameters<TransportEvents['message']>): void {
+    this.#events.message(...message);
+  }
+
+  oversized(peer: PeerId): void {
+    this.#events.oversized(peer);
+  }
+
+  full(peer: PeerId): void {
+    this.#events.full(peer);
+  }
+
+  drained(peer: PeerId): void {
+    this.#events.drained(peer);
+  }
+
+  rejected(listener: number, kind: string, reason: string): void {
+    this.#events.rejected(listener, kind, reason);
+  }
+}
+
+class Together implements Transport {
+  readonly #events: TransportEvents;
+  readonly #all: Owner[] = [];
+  /** By peer. */
+  readonly #owners: (Owner | undefined)[] = [];
+
+  constructor(events: TransportEvents) {
+    this.#events = events;
+  }
+
+  nextOwner(): Owner {
+    const owner = new Owner(this.#owners, this.#events);
+    this.#all.push(owner);
+    return owner;
+  }
+
+  write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    this.#owners[peer]?.transport?.write(peer, bytes, start, end, more);
+  }
+
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void {
+    this.#owners[peer]?.transport?.writePacked(peer, packed, start, end);
+  }
+
+  flush(): void {
+    for (const { transport } of this.#all) transport?.flush();
+  }
+
+  disconnect(peer: PeerId): void {
+    this.#owners[peer]?.transport?.disconnect(peer);
+  }
+
+  setLimits(limits: RouterLimits): void {
+    for (const { transport } of this.#all) transport?.setLimits(limits);
+  }
+
+  async close(lingerMs: number): Promise<void> {
+    await Promise.all(this.#all.map(({ transport }) => transport?.close(lingerMs)));
+  }
+}
