@@ -122,7 +122,7 @@ describe('dispatch', () => {
       }
     });
     const w1 = s.worker('w1').ready('echo', { credit: 100 });
-    expect(w1.inbox()).toEqual([...'0123456789'].map((body) => `REQUEST ${body}`));
+    expect(w1.inbox()).toEqual(Array.from({ length: 10 }, (_, at) => `REQUEST ${at}`));
   });
 
   it('goes to the worker that waits the longest: least recently used first (protocols.md §3)', () => {

@@ -30,7 +30,7 @@ describe('the envelope of a request', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.connection('c1');
-    c1.sends(...'123456789', '', 'MDPC01', 'echo', 'hi');
+    c1.sends(...counts.map(String), '', 'MDPC01', 'echo', 'hi');
     expect(w1.inbox()).toEqual([]);
     expect(s.broker.counters.malformed.envelope).toBe(1);
   });

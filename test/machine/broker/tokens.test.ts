@@ -22,12 +22,10 @@ describe('the client frame that a worker is given', () => {
       random.add(w1.token({ of: String(at) }).toString('latin1', 5));
     }
     expect(random.size).toBe(1000);
-    const bits = new Array<number>(64).fill(0);
-    for (const each of random) {
-      const value = Buffer.from(each, 'latin1').readBigUInt64BE();
-      for (let bit = 0; bit < 64; bit++)
-        bits[bit] = (bits[bit] ?? 0) + Number((value >> BigInt(bit)) & 1n);
-    }
+    const values = Array.from(random, (each) => Buffer.from(each, 'latin1').readBigUInt64BE());
+    const bits = Array.from({ length: 64 }, (_, bit) =>
+      values.reduce((ones, value) => ones + Number((value >> BigInt(bit)) & 1n), 0),
+    );
     for (const ones of bits) expect(Math.abs(ones - 500)).toBeLessThan(100);
   });
 

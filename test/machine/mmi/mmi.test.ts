@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { endStages, stage, STAGE_STATUS } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 
@@ -173,7 +174,7 @@ describe('mmi.broker', () => {
   it('tells what the daemon gives it, by these keys', () => {
     const answer = json(ask(stage().client('c1'), 'mmi.broker', ''));
     expect(answer).toEqual(STAGE_STATUS);
-    expect(Object.keys(Object(answer))).toEqual([
+    expect(Object.keys(answer as BrokerStatus)).toEqual([
       'version',
       'uptimeMs',
       'node',
