@@ -13,6 +13,13 @@ import { BareLinks } from './bare-links.js';
 import { type Body, bodyFrames } from './body.js';
 import { pairHeartbeatMs } from './broker-facts.js';
 import { Call, type CallOwner } from './call.js';
+import {
+  ATTEMPT_MODULUS,
+  correlation,
+  CORRELATION_BYTES,
+  ID_MAX,
+  PROBE_ID,
+} from './correlation.js';
 import type { Courier, CourierSink } from './courier.js';
 import { defaultDial } from './default-dial.js';
 import { sdkError } from './errors.js';
@@ -57,12 +64,6 @@ export interface ClientCounters {
 
 /** An endpoint without a connection for so long is passed over, if there is another. */
 const CONNECT_MS = 1000;
-/** The correlation frame: the request's number, then that of its send, modulo 256. */
-const CORRELATION_BYTES = 5;
-const ATTEMPT_MODULUS = 256;
-const ID_MAX = 0xffff_ffff;
-/** The number of this client's own question to the broker. */
-const PROBE_ID = 0;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
 const REFUSED = Buffer.from(MMI_REFUSED);
@@ -80,6 +81,9 @@ export class Client {
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   #lastId = 0;
+  /** The service that was asked last, and its bytes: most clients ask one. */
+  #service = '';
+  #name: Buffer = EMPTY;
   #closed = false;
   #warned = false;
 
@@ -121,7 +125,7 @@ export class Client {
         call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details: { service } }));
       });
       const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
-      const name = serviceName(service);
+      const name = this.#nameOf(service);
       const frames = bodyFrames(body);
       const obstacle = this.#obstacle(settings);
       if (obstacle === null) this.#begin(service, name, frames, false, settings, pending);
@@ -163,6 +167,13 @@ export class Client {
     }
     for (const link of [...this.#links.keys()]) this.#closeLink(link);
     await Promise.all(this.#closing);
+  }
+
+  #nameOf(service: string): Buffer {
+    if (service === this.#service && service !== '') return this.#name;
+    this.#name = serviceName(service);
+    this.#service = service;
+    return this.#name;
   }
 
   /** Why no request can be sent now. */
@@ -386,14 +397,6 @@ export class Client {
     const text = `timeoutMs ${fromMs} is raised to ${toMs}: 2.5 heartbeats of the broker's pair`;
     process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
   }
-}
-
-/** The one frame of the envelope that requests go out with, and come back with. */
-function correlation(id: number, attempt: number): Buffer {
-  const frame = Buffer.allocUnsafe(CORRELATION_BYTES);
-  frame.writeUInt32BE(id, 0);
-  frame[4] = attempt % ATTEMPT_MODULUS;
-  return frame;
 }
 
 function abortedError(signal: AbortSignal): MajordomoError {

@@ -1,0 +1,16 @@
+/** The frame by which a client knows its requests again: the only one of their envelope (D1, D2). */
+
+/** The correlation frame: the request's number, then that of its send, modulo 256. */
+export const CORRELATION_BYTES = 5;
+export const ATTEMPT_MODULUS = 256;
+export const ID_MAX = 0xffff_ffff;
+/** The number of this client's own question to the broker. */
+export const PROBE_ID = 0;
+
+/** The one frame of the envelope that requests go out with, and come back with. */
+export function correlation(id: number, attempt: number): Buffer {
+  const frame = Buffer.allocUnsafe(CORRELATION_BYTES);
+  frame.writeUInt32BE(id, 0);
+  frame[4] = attempt % ATTEMPT_MODULUS;
+  return frame;
+}
