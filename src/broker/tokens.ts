@@ -68,10 +68,10 @@ export class Tokens {
     if (frames.size(index) !== TOKEN_BYTES) return -1;
     const buffer = frames.buffer(index);
     const start = frames.start(index);
-    const id = buffer.readUInt32BE(start + 1);
+    const id = int32At(buffer, start + 1);
     if (!this.#table.has(id)) return -1;
-    if (this.#table.get(id, RANDOM_HIGH) !== buffer.readInt32BE(start + 5)) return -1;
-    if (this.#table.get(id, RANDOM_LOW) !== buffer.readInt32BE(start + 9)) return -1;
+    if (this.#table.get(id, RANDOM_HIGH) !== int32At(buffer, start + 5)) return -1;
+    if (this.#table.get(id, RANDOM_LOW) !== int32At(buffer, start + 9)) return -1;
     return this.#deliveriesBack(frames, index, id) < DELIVERIES_REMEMBERED ? id : -1;
   }
 
@@ -109,6 +109,16 @@ export class Tokens {
     const delivery = frames.buffer(index)[frames.start(index)] ?? 0;
     return (this.#table.get(id, DELIVERIES) - delivery) & DELIVERY_MASK;
   }
+}
+
+/** As `readInt32BE`, without its checks: this is read for every reply. */
+function int32At(buffer: Buffer, at: number): number {
+  return (
+    ((buffer[at] ?? 0) << 24) |
+    ((buffer[at + 1] ?? 0) << 16) |
+    ((buffer[at + 2] ?? 0) << 8) |
+    (buffer[at + 3] ?? 0)
+  );
 }
 
 /** @param delivery number of the delivery, from 1 */

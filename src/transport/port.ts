@@ -51,8 +51,11 @@ export interface Output {
    * the frame for which `more` is false. What is written to a peer that is gone is thrown away.
    */
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void;
-  /** Several frames that `core/packed` laid out; their own MORE flags say where the message ends. */
-  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void;
+  /**
+   * The next frames, as `core/packed` laid them out.
+   * @param more what the MORE flag of the last of them says
+   */
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void;
 }
 
 /** A ROUTER with one or more listeners. */

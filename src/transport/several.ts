@@ -108,8 +108,8 @@ class Together implements Transport {
     this.#owners[peer]?.transport?.write(peer, bytes, start, end, more);
   }
 
-  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void {
-    this.#owners[peer]?.transport?.writePacked(peer, packed, start, end);
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void {
+    this.#owners[peer]?.transport?.writePacked(peer, packed, start, end, more);
   }
 
   flush(): void {

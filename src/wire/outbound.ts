@@ -23,7 +23,7 @@ import {
 /** The sending half of the transport port, as far as the codec needs it. */
 export interface FrameWriter {
   write(peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void;
-  writePacked(peer: number, packed: Buffer, start: number, end: number): void;
+  writePacked(peer: number, packed: Buffer, start: number, end: number, more: boolean): void;
 }
 
 /** How a reply finds its way: the envelope of its request, unchanged and in order (D1). */
@@ -64,7 +64,7 @@ export function writeWorkerRequest(
   command(out, peer, WORKER_REQUEST, true);
   whole(out, peer, token, true);
   whole(out, peer, EMPTY, true);
-  out.writePacked(peer, body, bodyStart, bodyEnd);
+  out.writePacked(peer, body, bodyStart, bodyEnd, false);
 }
 
 export function writeWorkerHeartbeat(out: FrameWriter, peer: number, version: MdpVersion): void {
@@ -89,7 +89,7 @@ export function writeClientReply(
 ): void {
   if (path.enveloped) {
     if (path.envelopeEnd > path.envelopeStart) {
-      out.writePacked(peer, path.envelope, path.envelopeStart, path.envelopeEnd);
+      out.writePacked(peer, path.envelope, path.envelopeStart, path.envelopeEnd, true);
     }
     whole(out, peer, EMPTY, true);
   }

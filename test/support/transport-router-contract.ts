@@ -251,7 +251,7 @@ export function describeRouter(factory: TransportFactory): void {
       const packed = Buffer.alloc(packedBytes(frames, 0, 3) + 2);
       const end = pack(frames, 0, 3, packed, 2, false);
       server.transport.write(0, Buffer.from('head'), 0, 4, true);
-      server.transport.writePacked(0, packed, 2, end);
+      server.transport.writePacked(0, packed, 2, end, false);
       server.transport.flush();
       packed.fill(0);
       await until(() => peer.received.length === 1, 'the message');
@@ -282,7 +282,7 @@ export function describeRouter(factory: TransportFactory): void {
     it('to peers that never were are thrown away', async () => {
       const server = await serve();
       server.send(4711, 'nobody', 'there');
-      server.transport.writePacked(4711, Buffer.from([0, 1, 65]), 0, 3);
+      server.transport.writePacked(4711, Buffer.from([0, 1, 65]), 0, 3, false);
       server.transport.disconnect(4711);
       server.transport.flush();
       await expectServed(server, 'somebody');

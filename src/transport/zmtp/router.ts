@@ -10,7 +10,6 @@ import type { Socket } from 'node:net';
 import { Chain, ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
-import { PackedCursor, readPacked } from '../../core/packed.js';
 import type { Metadata } from '../../zmtp/commands.js';
 import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
 import { listen, type Listening } from '../../zmtp/io/listener.js';
@@ -131,9 +130,9 @@ class ZmtpRouter implements Transport {
     if (!to.isDirty) this.#markDirty(to);
   }
 
-  writePacked(peer: PeerId, packed: Buffer, start: number, end: number): void {
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void {
     const to = this.#peers[peer];
-    if (to?.takes(isOpen(packed, start, end)) !== true) return;
+    if (to?.takes(more) !== true) return;
     to.shell.connection.writePacked(packed, start, end);
     if (!to.isDirty) this.#markDirty(to);
   }
@@ -371,13 +370,6 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
     this.#carriedBytes = 0;
     this.#router.unregister(this);
   }
-}
-
-/** True if packed frames are followed by more of their message. */
-function isOpen(packed: Buffer, start: number, end: number): boolean {
-  const cursor = new PackedCursor();
-  for (let at = start; at < end; at = cursor.end) readPacked(packed, at, cursor);
-  return cursor.more;
 }
 
 /** Removes a socket file on which nobody listens (`checkBound` made sure of that). */
