@@ -87,7 +87,7 @@ export class Lifecycle {
   /** Takes in a request for an internal service, which answers it by its number; or refuses it. */
   acceptInternal(inbound: Inbound, peer: Peer): RequestId {
     const { ledger } = this.#parts;
-    if (ledger.internal >= ledger.limits.queuedRequests) {
+    if (ledger.internal >= ledger.limits.queuedRequests || !ledger.hasRoom) {
       const text = 'too many requests wait for internal services';
       ledger.refuse(inbound, peer, 'limit', { status: '429', text });
       return NONE;
@@ -369,9 +369,13 @@ export class Lifecycle {
   nextOverdue(now: number, holder: (peer: number) => Worker): Worker | null {
     const { table, options, workers } = this.#parts;
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
-      if (table.getTime(id, DISPATCHED_AT) + options.busyTimeoutMs > now) return null;
+      const dispatchedAt = table.getTime(id, DISPATCHED_AT);
+      if (dispatchedAt + options.busyTimeoutMs > now) return null;
       const worker = holder(table.get(id, WORKER));
-      if (!worker.heartbeatsWhileBusy && workers.isSilent(worker, now)) return worker;
+      // What came within an interval of the dispatch may have crossed it, and tells nothing.
+      const isUnheard = worker.lastSeenAt <= dispatchedAt + options.heartbeatIntervalMs;
+      if (!worker.heartbeatsWhileBusy && (isUnheard || workers.isSilent(worker, now)))
+        return worker;
       // Its silence is what counts from now on.
       workers.timeSilence(worker);
       this.#byDispatch.remove(id);
