@@ -102,6 +102,11 @@ export class Ledger {
     return this.#internal;
   }
 
+  /** False when no request of any size can be held any more. */
+  get hasRoom(): boolean {
+    return this.#arena.hasRoom;
+  }
+
   /** Bytes held: envelopes, bodies and PARTIALs. */
   get heldBytes(): number {
     return this.#heldBytes;
@@ -116,6 +121,7 @@ export class Ledger {
       packedBytes(frames, inbound.body, frames.count);
     if (this.held >= limits.queuedRequests) return 'limits.queuedRequests is reached';
     if (this.#heldBytes + bytes > limits.queuedBytes) return 'limits.queuedBytes is reached';
+    if (!this.hasRoom) return 'what one process can hold is reached';
     if (service === null) {
       const { services } = this.#parts;
       return services.count - services.withWorkers >= limits.services

@@ -13,6 +13,8 @@ const SLOT_BYTES_MIN = 32;
 const SHARED_BYTES_MAX = 16 * 1024;
 const SLOT_BITS = 13;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
+/** A handle is 32 bits: what is left of them numbers the pages. */
+const PAGES_MAX = 1 << (32 - SLOT_BITS);
 const NO_SLOT = -1;
 
 interface Page {
@@ -50,9 +52,12 @@ export class Arena {
   readonly #freePageNumbers: number[] = [];
   /** By size class: the pages that have a free slot. */
   readonly #withRoom: Page[][] = this.#sizes.map(() => []);
+  readonly #pagesMax: number;
   #pageBytes = 0;
 
-  constructor() {
+  /** @param pagesMax at most, and by default, as many as a handle can number */
+  constructor(pagesMax: number = PAGES_MAX) {
+    this.#pagesMax = Math.min(pagesMax, PAGES_MAX);
     let sizeClass = 0;
     for (let step = 0; step < this.#classOf.length; step++) {
       while ((this.#sizes[sizeClass] ?? 0) < step * 16) sizeClass++;
@@ -63,6 +68,11 @@ export class Arena {
   /** Bytes of all pages held, used or not. */
   get pageBytes(): number {
     return this.#pageBytes;
+  }
+
+  /** False while the numbers of pages are used up: then nothing may be allocated. */
+  get hasRoom(): boolean {
+    return this.#freePageNumbers.length > 0 || this.#pages.length < this.#pagesMax;
   }
 
   /** Room for `bytes` bytes, with undefined content. */
@@ -129,6 +139,7 @@ export class Arena {
   }
 
   #newPage(sizeClass: number, slotBytes: number, slots: number): Page {
+    assert(this.hasRoom, 'arena: a page can be numbered');
     const number = this.#freePageNumbers.pop() ?? this.#pages.length;
     const page: Page = {
       buffer: Buffer.allocUnsafeSlow(slotBytes * slots),

@@ -102,6 +102,18 @@ describe('a busy worker', () => {
     expect(s.broker.counters.requestsRequeued).toBe(1);
   });
 
+  it('of which nothing was heard is lost at busyTimeoutMs, though it is short (D5)', () => {
+    const s = stage({ ...TIMES, busyTimeoutMs: 500 });
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1').request('echo', 'hi');
+    s.after(100);
+    w1.heartbeat();
+    s.after(399);
+    expect(s.broker.load.workers).toBe(1);
+    s.after(1);
+    expect(s.broker.load.workers).toBe(0);
+  });
+
   it('that has sent a HEARTBEAT while busy is lost at interval × liveness of silence (D5)', () => {
     const s = stage(TIMES);
     const w1 = s.worker('w1').ready('echo');

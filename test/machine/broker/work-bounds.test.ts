@@ -64,17 +64,19 @@ describe('200,000 waiting requests', () => {
     expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
     expect(s.broker.counters.requestsRefused.draining).toBe(MANY);
   });
+});
 
+describe('50,000 waiting requests', () => {
   it('are handed out over many turns, each within its budget', () => {
     const s = stage();
-    queued(s, MANY);
-    const workers = Array.from({ length: 20 }, (_, at) => s.worker(`w${at}`));
+    queued(s, 50_000);
+    const workers = Array.from({ length: 5 }, (_, at) => s.worker(`w${at}`));
     s.unrun(() => {
       for (const worker of workers) worker.ready('echo', { credit: 10_000 });
     });
     const seen = runs(s);
     expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET + workers.length);
-    expect(s.broker.load.requestsOut).toBe(MANY);
+    expect(s.broker.load.requestsOut).toBe(50_000);
   });
 });
 

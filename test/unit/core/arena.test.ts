@@ -106,6 +106,17 @@ describe('an arena', () => {
     expect(arena.pageBytes).toBe(before);
   });
 
+  it('says when its pages can no longer be numbered, and takes none beyond', () => {
+    const arena = new Arena(3);
+    const large = [1, 2, 3].map(() => arena.allocate(SHARED_BYTES_MAX + 1));
+    expect(arena.hasRoom).toBe(false);
+    expect(() => arena.allocate(1)).toThrow(expect.objectContaining({ code: 'ERR_INTERNAL' }));
+    arena.free(large[1] ?? -1);
+    expect(arena.hasRoom).toBe(true);
+    const small = arena.allocate(1);
+    expect(small).toBe(1 << 13);
+  });
+
   it('refuses a handle that is free already', () => {
     const arena = new Arena();
     const large = arena.allocate(SHARED_BYTES_MAX + 1);
