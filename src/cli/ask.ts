@@ -63,7 +63,7 @@ export async function ask(client: Client, service: string, argument = ''): Promi
 }
 
 /** The error for an answer that is not what this command needs. */
-export function notUnderstood(service: string, what: string): MajordomoError {
+function notUnderstood(service: string, what: string): MajordomoError {
   const text =
     what === '501'
       ? `the broker does not know ${service} (501): it is another broker, or an older one`

@@ -23,6 +23,8 @@ export interface ChildOptions {
   /** Beside the variables of this process, of which those of Majordomo are left out. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
+  readonly before?: string;
 }
 
 const running = new Set<Child>();
@@ -37,7 +39,9 @@ export class Child {
   readonly #watchers = new Set<() => void>();
 
   constructor(args: readonly string[], options: ChildOptions = {}) {
-    this.process = spawn(process.execPath, [MAIN, ...args], {
+    const line = [process.execPath, MAIN, ...args];
+    const shell = `${options.before ?? ':'} && exec "$0" "$@"`;
+    this.process = spawn('/bin/sh', ['-c', shell, ...line], {
       cwd: options.directory,
       env: { ...cleanEnvironment(), ...options.environment },
       stdio: ['pipe', 'pipe', 'pipe'],

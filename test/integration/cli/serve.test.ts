@@ -1,14 +1,40 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { removeDaemons, startDaemon } from '../../support/daemon.js';
+import { Child, run } from '../../support/child.js';
+import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 
 afterEach(removeDaemons);
+
+/** A worker that never answers, so that a drain has something to wait for. */
+async function keepBusy(daemon: Daemon): Promise<Child> {
+  const worker = new Child(['worker', 'slow', '--endpoint', daemon.endpoint, '--', 'sleep', '60']);
+  await daemon.waitFor('worker.registered');
+  worker.process.stdin.end();
+  const client = new Child(['request', 'slow', '--endpoint', daemon.endpoint]);
+  client.process.stdin.end();
+  for (let busy = false; !busy;) {
+    const { stdout } = await run(['services', '-o', 'json', '--endpoint', daemon.endpoint]);
+    busy = stdout.includes('"workersBusy":1');
+  }
+  return worker;
+}
+
+/** What it says of itself. */
+async function status(daemon: Daemon): Promise<unknown> {
+  const { stdout } = await run(['status', '-o', 'json', '--endpoint', daemon.endpoint]);
+  return JSON.parse(stdout);
+}
 
 describe('majordomo serve', () => {
   it('says where it listens and on which node when clients are served (contract §6)', async () => {
     const daemon = await startDaemon({ sets: ['node.name=left'] });
     expect(daemon.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]\d+$/);
     expect(daemon.logged('broker.ready')[0]).toMatchObject({ level: 'info', node: 'left' });
+    expect(daemon.stderr).toContain(`request upper hello --endpoint ${daemon.endpoint}`);
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s and exits with 0', async (signal) => {
@@ -20,5 +46,145 @@ describe('majordomo serve', () => {
       'broker.draining',
       'broker.stopped',
     ]);
+  });
+
+  it.each([
+    { signal: 'SIGINT', expected: 130 },
+    { signal: 'SIGTERM', expected: 143 },
+  ] as const)('exits at once at a second signal: $expected', async ({ signal, expected }) => {
+    const daemon = await startDaemon({ sets: ['shutdown.graceMs=600000'] });
+    const worker = await keepBusy(daemon);
+    daemon.signal('SIGTERM');
+    await daemon.waitFor('broker.draining');
+    daemon.signal(signal);
+    expect(await daemon.finished()).toMatchObject({ status: expected, signal: null });
+    expect(daemon.logged('broker.stopped')).toEqual([]);
+    // Killed in one go it would leave its command behind.
+    worker.signal('SIGTERM');
+    await worker.until(({ stderr }) => stderr.includes('draining'), 'the drain');
+    worker.signal('SIGTERM');
+    expect(await worker.finished()).toMatchObject({ status: 143 });
+  });
+
+  it('refuses a data directory that another one uses, with 69', async () => {
+    const first = await startDaemon();
+    const second = new Daemon({ dataDir: first.dataDir });
+    const ended = await second.finished();
+    expect(ended.status).toBe(69);
+    expect(ended.stderr).toContain(first.dataDir);
+    expect(ended.stderr).toContain('in use');
+    expect(second.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_DATA_DIR_IN_USE' });
+  });
+
+  it('has its data directory again after kill -9: the kernel lets the lock go', async () => {
+    const first = await startDaemon();
+    await first.kill();
+    const again = await startDaemon({ dataDir: first.dataDir, endpoint: first.endpoint });
+    expect(again.endpoint).toBe(first.endpoint);
+  });
+
+  it('refuses a port that is taken, with 69, and names the endpoint', async () => {
+    const { endpoint } = await startDaemon();
+    const ended = await new Daemon({ endpoint }).finished();
+    expect(ended.status).toBe(69);
+    expect(ended.stderr).toContain(endpoint);
+  });
+
+  it('refuses a port that a stranger has, with 69, and leaves nothing open', async () => {
+    const stranger = createServer();
+    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+    const address = stranger.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const taken = `tcp://127.0.0.1:${port}`;
+    const ended = await new Daemon({ endpoint: `[tcp://127.0.0.1:0, ${taken}]` }).finished();
+    stranger.close();
+    expect(ended.status).toBe(69);
+    expect(ended.stderr).toContain(taken);
+  });
+
+  it('reports every mistake of a configuration at once, with 78', async () => {
+    const ended = await new Daemon({
+      sets: ['broker.heartbeatLivenes=3', 'limits.frames=-1', 'log.level=loud'],
+    }).finished();
+    expect(ended.status).toBe(78);
+    expect(ended.stdout).toBe('');
+    const lines = ended.stderr.trimEnd().split('\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[0]).toContain('did you mean broker.heartbeatLiveness');
+    expect(ended.stderr).not.toContain('    at ');
+  });
+
+  it('ends with 78 for a configuration file that is not there', async () => {
+    const ended = await run(['serve', '-c', join(temporaryDirectory(), 'absent.yaml')]);
+    expect(ended).toMatchObject({ status: 78, stdout: '' });
+    expect(ended.stderr).toContain('absent.yaml');
+  });
+
+  it('ends with 74 for a data directory that cannot be one', async () => {
+    const file = join(temporaryDirectory(), 'file');
+    writeFileSync(file, '');
+    const ended = await new Daemon({ dataDir: join(file, 'data') }).finished();
+    expect(ended.status).toBe(74);
+    expect(ended.stderr).toContain('node.dataDir');
+  });
+
+  it('applies at SIGHUP what can change, and says what needs a restart', async () => {
+    const directory = temporaryDirectory();
+    const file = join(directory, 'majordomo.yaml');
+    writeFileSync(file, 'limits:\n  frames: 32\n');
+    const daemon = await startDaemon({ file });
+    // Once it answers, it also handles signals.
+    expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
+    writeFileSync(file, 'limits:\n  frames: 64\nbroker:\n  maxDeliveries: 5\n');
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('config.reloaded')).toMatchObject({
+      applied: [{ key: 'limits.frames', from: 32, to: 64 }],
+      needRestart: [{ key: 'broker.maxDeliveries', from: 3, to: 5 }],
+    });
+    expect(await status(daemon)).toMatchObject({ limits: { frames: 64 } });
+  });
+
+  it('keeps what it has when the configuration is wrong at SIGHUP', async () => {
+    const directory = temporaryDirectory();
+    const file = join(directory, 'majordomo.yaml');
+    writeFileSync(file, 'limits:\n  frames: 32\n');
+    const daemon = await startDaemon({ file });
+    // Once it answers, it also handles signals.
+    expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
+    writeFileSync(file, 'limits:\n  frames: lots\n');
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('config.refused')).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+    expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
+  });
+
+  it('reads the environment, over which --set wins', async () => {
+    const daemon = await startDaemon({
+      environment: { MAJORDOMO_NODE__NAME: 'env', MAJORDOMO_LIMITS__FRAMES: '32' },
+      sets: ['node.name=set'],
+    });
+    expect(await status(daemon)).toMatchObject({ node: 'set', limits: { frames: 32 } });
+  });
+
+  it('goes on when nobody reads its log any more', async () => {
+    const daemon = await startDaemon();
+    daemon.process.stdout.destroy();
+    daemon.process.stderr.destroy();
+    daemon.signal('SIGHUP');
+    expect(await status(daemon)).toMatchObject({ state: 'active' });
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+  });
+});
+
+describe('two listeners', () => {
+  it('serve a client by one of what a worker offers by the other', async () => {
+    const directory = temporaryDirectory();
+    mkdirSync(join(directory, 'run'));
+    chmodSync(join(directory, 'run'), 0o700);
+    const ipc = `ipc://${join(directory, 'run', 'mdp')}`;
+    const daemon = await startDaemon({ endpoint: `[tcp://127.0.0.1:0, ${ipc}]` });
+    expect(daemon.endpoints[1]).toBe(ipc);
+    new Child(['worker', 'upper', '--endpoint', ipc, '--', 'tr', 'a-z', 'A-Z']).input('');
+    const asked = await run(['request', 'upper', 'hello', '--endpoint', daemon.endpoint]);
+    expect(asked).toMatchObject({ status: 0, stdout: 'HELLO\n', stderr: '' });
   });
 });

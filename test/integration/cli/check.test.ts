@@ -1,0 +1,106 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { run } from '../../support/child.js';
+import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+
+afterEach(removeDaemons);
+
+function fileWith(yaml: string): string {
+  const file = join(temporaryDirectory(), 'majordomo.yaml');
+  writeFileSync(file, yaml);
+  return file;
+}
+
+describe('majordomo check', () => {
+  it('shows every value and where it came from: file < environment < --set (contract §3)', async () => {
+    const file = fileWith('broker:\n  maxDeliveries: 4\nlimits:\n  frames: 32\n  workers: 5\n');
+    const { status, stdout, stderr } = await run(
+      ['check', '-c', file, '--set', 'limits.frames=99', '--set', 'log.level=debug'],
+      { environment: { MAJORDOMO_LIMITS__WORKERS: '7' } },
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const row = (key: string): string[] =>
+      stdout
+        .split('\n')
+        .map((line) => line.split(/ {2,}/))
+        .find(([name]) => name === key) ?? [];
+    expect(row('broker.maxDeliveries')).toEqual(['broker.maxDeliveries', '4', `${file}:2:18`]);
+    expect(row('limits.workers').slice(1)).toEqual(['7', 'environment MAJORDOMO_LIMITS__WORKERS']);
+    expect(row('limits.frames').slice(1)).toEqual(['99', '--set #1']);
+    expect(row('log.level').slice(1)).toEqual(['debug', '--set #2']);
+    expect(row('limits.services').slice(1)).toEqual(['10000', 'default']);
+  });
+
+  it('masks secrets, in text and in JSON', async () => {
+    const token = 'correct-horse-battery-staple';
+    const args = ['check', '--set', `http.token=${token}`];
+    for (const more of [[], ['-o', 'json']]) {
+      const { status, stdout, stderr } = await run([...args, ...more]);
+      expect(status).toBe(0);
+      expect(stdout).toContain('********');
+      expect(stdout + stderr).not.toContain(token);
+    }
+  });
+
+  it('warns of keys that this version does not serve, on standard error', async () => {
+    const { status, stderr } = await run(['check', '--set', 'http.listen=127.0.0.1:1234']);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^warning: --set #1: http\.listen: /);
+  });
+
+  it('has stable keys as JSON', async () => {
+    const { status, stdout } = await run(['check', '-o', 'json', '--set', 'limits.frames=32']);
+    expect(status).toBe(0);
+    const answer = JSON.parse(stdout) as { configuration: unknown[] };
+    expect(Object.keys(answer).sort()).toEqual([
+      'configuration',
+      'file',
+      'problems',
+      'valid',
+      'warnings',
+    ]);
+    expect(answer).toMatchObject({ valid: true, file: null, problems: [], warnings: [] });
+    expect(answer.configuration).toContainEqual({
+      key: 'limits.frames',
+      value: 32,
+      source: 'set',
+      place: '--set #1',
+    });
+  });
+
+  it('tells all that is wrong at once, with places, and ends with 78', async () => {
+    const file = fileWith('brokr:\n  x: 1\nlimits:\n  frames: lots\n');
+    const args = ['check', '-c', file, '--set', 'log.level=loud'];
+    const { status, stdout, stderr } = await run(args);
+    expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
+    const lines = stderr.trimEnd().split('\n');
+    expect(lines[0]).toMatch(new RegExp(`^${file}:1:1: brokr: .*did you mean broker$`));
+    expect(lines[1]).toMatch(new RegExp(`^${file}:4:11: limits\\.frames: `));
+    expect(lines[2]).toMatch(/^--set #1: log\.level: /);
+    expect(lines).toHaveLength(3);
+  });
+
+  it('tells programs what is wrong, too', async () => {
+    const { status, stdout, stderr } = await run(['check', '-o', 'json', '--set', 'log.level=1']);
+    expect(status).toBe(78);
+    expect(stderr).toContain('log.level');
+    expect(JSON.parse(stdout)).toMatchObject({
+      valid: false,
+      problems: [{ place: '--set #1', path: 'log.level' }],
+    });
+  });
+
+  it('ends with 78 when the file is missing or no YAML', async () => {
+    expect(await run(['check', '-c', 'no-such-file.yaml'])).toMatchObject({
+      status: 78,
+      stdout: '',
+      stderr: 'majordomo: no-such-file.yaml: no such file\n',
+    });
+    const { status, stderr } = await run(['check', '-c', fileWith('a: [\n')]);
+    expect(status).toBe(78);
+    expect(stderr).not.toContain('    at ');
+  });
+});

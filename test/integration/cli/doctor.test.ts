@@ -1,0 +1,171 @@
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { type ChildOptions, run } from '../../support/child.js';
+import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+
+afterEach(removeDaemons);
+
+interface Check {
+  readonly name: string;
+  readonly state: string;
+  readonly text: string;
+  readonly remedy: string | null;
+}
+
+interface Examined {
+  readonly status: number | null;
+  readonly checks: readonly Check[];
+  check(name: string): Check | undefined;
+}
+
+/** What it finds with these settings, on a free port and a data directory of its own. */
+async function examine(sets: readonly string[], options: ChildOptions = {}): Promise<Examined> {
+  const all = [`node.dataDir=${temporaryDirectory()}`, 'broker.listen=tcp://127.0.0.1:0', ...sets];
+  const args = all.flatMap((set) => ['--set', set]);
+  const { status, stdout } = await run(['doctor', '-o', 'json', ...args], options);
+  const { checks, problems } = JSON.parse(stdout) as { checks: Check[]; problems: number };
+  expect(problems).toBe(checks.filter(({ state }) => state === 'problem').length);
+  expect(status).toBe(problems === 0 ? 0 : 1);
+  return { status, checks, check: (name) => checks.find((each) => each.name.startsWith(name)) };
+}
+
+describe('majordomo doctor', () => {
+  it('finds nothing wrong where the broker runs, and tells what it looked at', async () => {
+    const { checks, status } = await examine([]);
+    expect(status).toBe(0);
+    expect(checks.map(({ name }) => name)).toEqual([
+      'node',
+      'zeromq',
+      'better-sqlite3',
+      'clock',
+      'configuration',
+      'data directory',
+      'free space',
+      'listener tcp://127.0.0.1:0',
+      'descriptors',
+      'memory',
+    ]);
+    expect(checks.find(({ name }) => name === 'better-sqlite3')?.text).toMatch(/SQLite 3\.\d+/);
+  });
+
+  it('prints a line for each, and a sum', async () => {
+    const directory = join(temporaryDirectory(), 'data');
+    const args = ['--set', `node.dataDir=${directory}`, '--set', 'broker.listen=tcp://127.0.0.1:0'];
+    const { status, stdout, stderr } = await run(['doctor', ...args]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain(`ok       data directory: ${directory} will be made\n`);
+    expect(stdout).toMatch(/^0 problems, \d+ warnings?\n$/m);
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it('reports a wrong configuration whole, with a remedy, and goes on', async () => {
+    const { status, check } = await examine(['limits.frames=0', 'log.level=loud']);
+    expect(status).toBe(1);
+    expect(check('configuration')).toMatchObject({ state: 'problem' });
+    expect(check('configuration')?.text).toMatch(/limits\.frames[^]*log\.level/);
+    expect(check('configuration')?.remedy).toContain('majordomo check');
+    expect(check('zeromq')?.state).toBe('ok');
+  });
+
+  it('warns of keys that have no effect', async () => {
+    const { status, check } = await examine(['http.listen=127.0.0.1:1']);
+    expect(status).toBe(0);
+    expect(check('configuration')).toMatchObject({ state: 'warning' });
+  });
+
+  it('knows a Majordomo that serves at the endpoint, and its data directory', async () => {
+    const { endpoint, dataDir } = await startDaemon({ sets: ['node.name=left'] });
+    const { status, check } = await examine([
+      `broker.listen=${endpoint}`,
+      `node.dataDir=${dataDir}`,
+    ]);
+    expect(status).toBe(0);
+    expect(check('listener')).toMatchObject({ state: 'ok' });
+    expect(check('listener')?.text).toMatch(
+      /^a Majordomo \d+\.\d+\.\d+ serves there \(node left\)$/,
+    );
+    expect(check('data directory')).toMatchObject({ state: 'ok' });
+  });
+
+  it('warns of a data directory that a broker elsewhere uses', async () => {
+    const { dataDir } = await startDaemon();
+    const { check } = await examine([`node.dataDir=${dataDir}`]);
+    expect(check('data directory')).toMatchObject({ state: 'warning' });
+    expect(check('data directory')?.text).toContain('in use by a running broker');
+  });
+
+  it('finds the stranger at a port, with the way to find out who it is', async () => {
+    const stranger = createServer();
+    await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+    const address = stranger.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const { status, check } = await examine([`broker.listen=tcp://127.0.0.1:${port}`]);
+    stranger.close();
+    expect(status).toBe(1);
+    expect(check('listener')).toMatchObject({ state: 'problem' });
+    expect(check('listener')?.remedy).toContain(`sport = :${port}`);
+  });
+
+  it('finds addresses that are not of this machine, and ipc folders that are absent', async () => {
+    const listen = 'broker.listen=[tcp://192.0.2.1:5555, ipc:///no-such-folder/mdp]';
+    const { checks } = await examine([listen]);
+    expect(checks.filter(({ name }) => name.startsWith('listener'))).toMatchObject([
+      { state: 'problem', text: expect.stringContaining('does not have that address') },
+      { state: 'problem', text: '/no-such-folder is absent', remedy: 'mkdir -p /no-such-folder' },
+    ]);
+  });
+
+  it('finds who serves an ipc endpoint, and takes a stale socket for free', async () => {
+    const path = join(temporaryDirectory(), 'mdp');
+    const daemon = await startDaemon({ endpoint: `ipc://${path}` });
+    const listen = `broker.listen=ipc://${path}`;
+    expect((await examine([listen])).check('listener')?.text).toContain('serves there');
+    await daemon.kill();
+    expect((await examine([listen])).check('listener')?.text).toBe('free');
+  });
+
+  it('finds a data directory that cannot be one, or is open to others', async () => {
+    const folder = temporaryDirectory();
+    writeFileSync(join(folder, 'file'), '');
+    const file = await examine([`node.dataDir=${join(folder, 'file')}`]);
+    expect(file.check('data directory')).toMatchObject({ state: 'problem' });
+    mkdirSync(join(folder, 'open'));
+    chmodSync(join(folder, 'open'), 0o755);
+    const open = await examine([`node.dataDir=${join(folder, 'open')}`]);
+    expect(open.check('data directory')).toMatchObject({
+      state: 'warning',
+      remedy: `chmod 700 ${join(folder, 'open')}`,
+    });
+  });
+
+  it('makes nothing', async () => {
+    const folder = temporaryDirectory();
+    await examine([`node.dataDir=${join(folder, 'data')}`]);
+    await examine([`node.dataDir=${folder}`]);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('compares the limit of open files with limits.connections', async () => {
+    const enough = await examine(['limits.connections=100'], { before: 'ulimit -n 400' });
+    expect(enough.check('descriptors')).toMatchObject({ state: 'ok' });
+    const few = await examine(['limits.connections=1000'], { before: 'ulimit -n 400' });
+    expect(few.check('descriptors')).toMatchObject({
+      state: 'warning',
+      remedy: 'ulimit -n 1100, or LimitNOFILE=1100 in the unit',
+    });
+    const tooFew = await examine(['limits.connections=1000'], { before: 'ulimit -n 100' });
+    expect(tooFew).toMatchObject({ status: 1 });
+    expect(tooFew.check('descriptors')).toMatchObject({ state: 'problem' });
+  });
+
+  it('compares the memory with limits.queuedBytes', async () => {
+    const { status, check } = await examine(['limits.queuedBytes=1TiB']);
+    expect(status).toBe(1);
+    expect(check('memory')).toMatchObject({ state: 'problem' });
+    expect(check('memory')?.remedy).toMatch(/^set limits\.queuedBytes to \d+[MG]iB or less$/);
+  });
+});

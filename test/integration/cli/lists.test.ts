@@ -1,0 +1,167 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Router } from 'zeromq';
+
+import { Child, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+
+const routers: Router[] = [];
+
+afterEach(async () => {
+  for (const router of routers.splice(0)) router.close();
+  await removeDaemons();
+});
+
+async function offer(daemon: Daemon, service: string, ...options: string[]): Promise<void> {
+  const before = daemon.logged('worker.registered').length;
+  new Child(['worker', service, ...options, '--endpoint', daemon.endpoint, '--', 'cat']).input('');
+  await daemon.waitFor('worker.registered', before + 1);
+}
+
+/** Another broker: answers every 0.2 request of a client by `answer`. */
+async function otherBroker(answer: (service: string) => readonly string[]): Promise<string> {
+  const router = new Router({ linger: 0 });
+  routers.push(router);
+  await router.bind('tcp://127.0.0.1:0');
+  void (async () => {
+    for await (const frames of router) {
+      const header = frames.findIndex((frame) => frame.equals(Buffer.from('MDPC02')));
+      const service = frames[header + 2] ?? Buffer.alloc(0);
+      const reply = [Buffer.from('MDPC02'), Buffer.from([3]), service, ...answer(String(service))];
+      await router.send([...frames.slice(0, header), ...reply]);
+    }
+  })();
+  return router.lastEndpoint ?? '';
+}
+
+function cells(stdout: string): string[][] {
+  return stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(/ {2,}/));
+}
+
+describe('majordomo services', () => {
+  it('shows a table by name, and the JSON of mmi.services', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'zeta');
+    await offer(daemon, 'alpha');
+    await offer(daemon, 'alpha');
+    const at = ['--endpoint', daemon.endpoint];
+    const { status, stdout, stderr } = await run(['services', ...at]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(cells(stdout)).toEqual([
+      ['SERVICE', 'WAITING', 'BUSY', 'QUEUED'],
+      ['alpha', expect.stringMatching(/^ *2$/), expect.anything(), expect.anything()],
+      ['zeta', expect.stringMatching(/^ *1$/), expect.anything(), expect.anything()],
+    ]);
+    const json = JSON.parse((await run(['services', '-o', 'json', ...at])).stdout) as unknown[];
+    expect(json).toHaveLength(2);
+    expect(json).toContainEqual({ service: 'alpha', workersWaiting: 2, workersBusy: 0, queued: 0 });
+  });
+
+  it('is a head without rows, and an empty list, when nothing is served', async () => {
+    const { endpoint } = await startDaemon();
+    const at = ['--endpoint', endpoint];
+    expect((await run(['services', ...at])).stdout).toBe('SERVICE  WAITING  BUSY  QUEUED\n');
+    expect((await run(['services', '-o', 'json', ...at])).stdout).toBe('[]\n');
+  });
+});
+
+describe('majordomo workers', () => {
+  it('shows all of them, or those of one service', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'one', '--protocol', '0.1');
+    await offer(daemon, 'many', '--concurrency', '5');
+    const at = ['--endpoint', daemon.endpoint];
+    const all = cells((await run(['workers', ...at])).stdout);
+    expect(all[0]).toEqual(['SERVICE', 'STATE', 'MDP', 'IN FLIGHT', 'CREDIT', 'SINCE']);
+    expect(all).toHaveLength(3);
+    const { stdout } = await run(['workers', 'many', '-o', 'json', ...at]);
+    expect(JSON.parse(stdout)).toEqual([
+      {
+        service: 'many',
+        state: 'waiting',
+        version: '0.2',
+        inFlight: 0,
+        credit: 5,
+        sinceMs: expect.any(Number),
+      },
+    ]);
+  });
+
+  it('ends with 1 for a service without workers', async () => {
+    const { endpoint } = await startDaemon();
+    expect(await run(['workers', 'none', '--endpoint', endpoint])).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'majordomo: no worker is registered for none\n',
+    });
+  });
+});
+
+describe('majordomo status', () => {
+  it('shows the broker and its sums, and the JSON of mmi.broker', async () => {
+    const daemon = await startDaemon({ sets: ['node.name=left'] });
+    await offer(daemon, 'echo');
+    const at = ['--endpoint', daemon.endpoint];
+    const rows = new Map(
+      cells((await run(['status', ...at])).stdout).map(([name, value]) => [name, value]),
+    );
+    expect(rows.get('node')).toBe('left');
+    expect(rows.get('state')).toBe('active');
+    expect(rows.get('workers')).toBe('1 (1 waiting, 0 busy)');
+    const json = JSON.parse((await run(['status', '-o', 'json', ...at])).stdout) as object;
+    expect(Object.keys(json)).toEqual(
+      expect.arrayContaining(['version', 'uptimeMs', 'node', 'role', 'state', 'epoch', 'limits']),
+    );
+  });
+});
+
+describe.each(['status', 'services', 'workers'])('majordomo %s', (command) => {
+  it('ends with 69 when nobody listens there', async () => {
+    const daemon = await startDaemon();
+    await daemon.stop();
+    const args = [command, '--timeout-ms', '300', '--endpoint', daemon.endpoint];
+    const { status, stdout, stderr } = await run(args);
+    expect({ status, stdout }).toEqual({ status: 69, stdout: '' });
+    expect(stderr).toContain('no endpoint accepted a connection');
+  });
+
+  it('asks the next endpoint when the first accepts no connection', async () => {
+    const gone = await startDaemon();
+    await gone.stop();
+    const { endpoint } = await startDaemon();
+    const args = [command, '--endpoint', gone.endpoint, '--endpoint', endpoint];
+    expect(await run(args)).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('ends with 1 at a broker that knows MMI, but not this question', async () => {
+    const endpoint = await otherBroker(() => ['501']);
+    const { status, stdout, stderr } = await run([command, '--endpoint', endpoint]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('(501)');
+  });
+
+  it.each([
+    ['no JSON', '{'],
+    ['another kind of JSON', '3'],
+    ['nothing', undefined],
+  ])('ends with 1 at a broker that answers %s', async (_what, json) => {
+    const endpoint = await otherBroker(() => (json === undefined ? ['200'] : ['200', json]));
+    const { status, stdout, stderr } = await run([command, '--endpoint', endpoint]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('is not understood');
+  });
+
+  it('shows no control characters of another broker’s to a terminal', async () => {
+    const evil = { service: '\u001b[2Jevil', state: '\u0007', node: 'a\nb', workersWaiting: {} };
+    const endpoint = await otherBroker((service) => [
+      '200',
+      JSON.stringify(service === 'mmi.broker' ? evil : [evil]),
+    ]);
+    const { status, stdout } = await run([command, '--endpoint', endpoint]);
+    expect(status).toBe(0);
+    const controls = stdout.split('').filter((letter) => letter < ' ' && letter !== '\n');
+    expect(controls).toEqual([]);
+  });
+});

@@ -1,0 +1,223 @@
+import { createServer } from 'node:net';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Worker } from '../../../src/sdk/worker.js';
+import { Child, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+
+const workers: Worker[] = [];
+
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.close({ graceMs: 0 })));
+  await removeDaemons();
+});
+
+/** A worker of this process: its handler says what the test needs. */
+async function offer(
+  daemon: Daemon,
+  service: string,
+  handler: ConstructorParameters<typeof Worker>[1],
+): Promise<void> {
+  const before = daemon.logged('worker.registered').length;
+  const worker = new Worker({ endpoints: [daemon.endpoint], service }, handler);
+  workers.push(worker);
+  void worker.run();
+  await daemon.waitFor('worker.registered', before + 1);
+}
+
+async function startEcho(): Promise<Daemon> {
+  const daemon = await startDaemon();
+  await offer(daemon, 'echo', (request) => request.frames);
+  return daemon;
+}
+
+/** An endpoint at which nobody listens: one that was free a moment ago. */
+async function deadEndpoint(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return `tcp://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`;
+}
+
+describe('majordomo request prints', () => {
+  it('each frame of the reply, with a newline unless it has one', async () => {
+    const { endpoint } = await startEcho();
+    const at = ['--endpoint', endpoint];
+    expect(await run(['request', 'echo', 'one', 'two\n', '', ...at])).toMatchObject({
+      status: 0,
+      stdout: 'one\ntwo\n\n',
+      stderr: '',
+    });
+    expect(await run(['request', 'echo', ...at])).toMatchObject({ status: 0, stdout: '\n' });
+    expect(await run(['request', 'echo', ...at, '--', '-5'])).toMatchObject({ stdout: '-5\n' });
+  });
+
+  it('JSON in which every frame says how it is encoded', async () => {
+    const { endpoint } = await startEcho();
+    const args = ['request', 'echo', 'grün', '-', '-o', 'json', '--endpoint', endpoint];
+    const { status, stdout } = await run(args, { input: Buffer.from([0x00, 0xff, 0x0a]) });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      service: 'echo',
+      frames: [
+        { encoding: 'utf8', data: 'grün' },
+        { encoding: 'base64', data: 'AP8K' },
+      ],
+    });
+  });
+
+  it('with -o raw the bytes and nothing else; standard input may be a frame of 8 MiB', async () => {
+    const { endpoint } = await startEcho();
+    const input = Buffer.alloc(8 * 1024 * 1024, 'majordomo\u00ff');
+    const child = new Child(['request', 'echo', '-', '-o', 'raw', '--endpoint', endpoint]);
+    child.input(input);
+    expect((await child.finished()).status).toBe(0);
+    expect(child.stdoutBytes.equals(input)).toBe(true);
+  });
+
+  it('names in JSON percent-escaped, as the lists of services have them (D3)', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'größe', () => 'x');
+    const at = ['-o', 'json', '--endpoint', daemon.endpoint];
+    const [asked, listed] = [
+      await run(['request', 'größe', ...at]),
+      await run(['services', ...at]),
+    ];
+    const { service } = JSON.parse(asked.stdout) as { service: string };
+    expect(service).toBe('gr%C3%B6%C3%9Fe');
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ service }]);
+  });
+
+  it('parts as they come with --stream, before the last is there', async () => {
+    const daemon = await startDaemon();
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    await offer(daemon, 'count', async function* count() {
+      yield 'one';
+      await released;
+      return 'two';
+    });
+    const child = new Child(['request', 'count', '--stream', '--endpoint', daemon.endpoint]);
+    child.input('');
+    await child.until(({ stdout }) => stdout === 'one\n', 'the first part');
+    release();
+    expect(await child.finished()).toMatchObject({ status: 0, stdout: 'one\ntwo\n' });
+  });
+
+  it('one JSON object a line with --stream -o json', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'count', async function* count() {
+      yield ['a', 'b'];
+      return 'c';
+    });
+    const args = ['request', 'count', '--stream', '-o', 'json', '--endpoint', daemon.endpoint];
+    const lines = (await run(args)).stdout.trimEnd().split('\n');
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+      { service: 'count', final: false, frames: [{ data: 'a' }, { data: 'b' }] },
+      { service: 'count', final: true, frames: [{ data: 'c' }] },
+    ]);
+  });
+
+  it('nothing more once its reader is gone (| head), and without a word', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'flood', async function* flood() {
+      const line = 'x'.repeat(65_536);
+      for (let part = 0; part < 200; part++) yield line;
+      return line;
+    });
+    const child = new Child(['request', 'flood', '--stream', '--endpoint', daemon.endpoint]);
+    child.input('');
+    await child.until(({ stdout }) => stdout.length > 0, 'the first part');
+    child.process.stdout.destroy();
+    expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
+  });
+});
+
+describe('majordomo request speaks', () => {
+  it('MDP 0.1 with --protocol 0.1, and gets the parts joined (D10)', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'count', async function* count() {
+      yield 'one';
+      return 'two';
+    });
+    const args = ['request', 'count', '--protocol', '0.1', '--endpoint', daemon.endpoint];
+    expect(await run(args)).toMatchObject({ status: 0, stdout: 'one\ntwo\n' });
+  });
+
+  it('with the next endpoint when the first accepts no connection', async () => {
+    const { endpoint } = await startEcho();
+    const args = ['request', 'echo', 'hi', '--endpoint', await deadEndpoint()];
+    expect(await run([...args, '--endpoint', endpoint])).toMatchObject({ stdout: 'hi\n' });
+  });
+
+  it.each([', ', ' ', ','])(
+    'with the endpoints of MAJORDOMO_ENDPOINT, parted by "%s"',
+    async (by) => {
+      const { endpoint } = await startEcho();
+      const environment = { MAJORDOMO_ENDPOINT: [await deadEndpoint(), endpoint].join(by) };
+      expect(await run(['request', 'echo', 'hi'], { environment })).toMatchObject({
+        stdout: 'hi\n',
+      });
+    },
+  );
+
+  it('with a broker that comes while it waits', async () => {
+    const first = await startEcho();
+    const { endpoint, dataDir } = first;
+    await first.kill();
+    const child = new Child(['request', 'echo', 'hi', '--retries', '20', '--endpoint', endpoint]);
+    child.input('');
+    await startDaemon({ endpoint, dataDir });
+    expect(await child.finished()).toMatchObject({ status: 0, stdout: 'hi\n' });
+  });
+});
+
+describe('majordomo request ends (contract §2)', () => {
+  const once = ['--timeout-ms', '300', '--retries', '0'];
+
+  it('with 69 when no endpoint accepts a connection', async () => {
+    const args = ['request', 'echo', 'hi', ...once, '--endpoint', await deadEndpoint()];
+    expect(await run(args)).toMatchObject({
+      status: 69,
+      stdout: '',
+      stderr: "majordomo: no endpoint accepted a connection for the request to 'echo'\n",
+    });
+  });
+
+  it('with 75 when it was connected, but no reply came in time', async () => {
+    const { endpoint } = await startDaemon();
+    const args = ['request', 'nobody', 'hi', ...once, '--endpoint', endpoint];
+    const { status, stdout, stderr } = await run(args);
+    expect({ status, stdout }).toEqual({ status: 75, stdout: '' });
+    expect(stderr).toBe("majordomo: no answer from 'nobody' (sent 1 times)\n");
+  });
+
+  it('with 1 when the broker refuses, and tells its reason (D11)', async () => {
+    const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=50'] });
+    const { status, stdout, stderr } = await run(['request', 'nobody', '--endpoint', endpoint]);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain("the broker refused the request to 'nobody': 408");
+  });
+
+  it('with 74 when standard output cannot be written', async () => {
+    const { endpoint } = await startEcho();
+    const before = 'exec > /dev/full';
+    const ended = await run(['request', 'echo', 'hi', '--endpoint', endpoint], { before });
+    expect(ended.status).toBe(74);
+    expect(ended.stderr).toContain('standard output: ');
+  });
+
+  it('by its signal when it is interrupted', async () => {
+    const { endpoint } = await startDaemon();
+    const child = new Child(['request', 'nobody', '--endpoint', endpoint]);
+    child.input('');
+    for (let queued = false; !queued;) {
+      const { stdout } = await run(['services', '-o', 'json', '--endpoint', endpoint]);
+      queued = stdout.includes('"queued":1');
+    }
+    child.signal('SIGINT');
+    expect(await child.finished()).toMatchObject({ signal: 'SIGINT', stderr: '' });
+  });
+});

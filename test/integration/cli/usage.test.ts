@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Child, killAll, run } from '../../support/child.js';
+
+afterEach(killAll);
+
+const COMMANDS = [
+  'serve',
+  'check',
+  'request',
+  'worker',
+  'status',
+  'services',
+  'workers',
+  'doctor',
+] as const;
+
+describe('help', () => {
+  it('lists every command, with examples and exit statuses', async () => {
+    const { status, stdout, stderr } = await run(['--help']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    for (const command of COMMANDS) expect(stdout).toContain(`\n  ${command} `);
+    expect(stdout).toContain('EXAMPLES');
+    expect(stdout).toContain('EXIT STATUS');
+  });
+
+  it.each(COMMANDS)('of %s teaches by example', async (command) => {
+    const { status, stdout } = await run(['help', command]);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`Usage: majordomo ${command} `);
+    expect(stdout).toMatch(new RegExp(`EXAMPLES\\n +.*majordomo ${command}\\b`));
+    expect(await run([command, '--help'])).toMatchObject({ status: 0, stdout });
+  });
+
+  it('gives the version of the package', async () => {
+    const manifest: unknown = JSON.parse(readFileSync('package.json', 'utf8'));
+    const { stdout } = await run(['--version']);
+    expect(manifest).toMatchObject({ version: stdout.trim() });
+  });
+
+  it('goes to standard error, with 64, when nothing was asked', async () => {
+    expect(await run([])).toMatchObject({
+      status: 64,
+      stdout: '',
+      stderr: expect.stringContaining('Usage: majordomo'),
+    });
+  });
+});
+
+describe('wrong usage ends with 64 and says what would be right', () => {
+  it.each([
+    { args: ['reqest', 'upper'], says: 'Did you mean request?' },
+    { args: ['help', 'wrker'], says: 'Did you mean worker?' },
+    { args: ['request', 'upper', '--endpont', 'x'], says: 'Did you mean --endpoint?' },
+    { args: ['request'], says: "missing required argument 'service'" },
+    { args: ['request', 'a', '--timeout-ms', '0'], says: 'a whole number from 1 to' },
+    { args: ['request', 'a', '--retries', '1.5'], says: 'a whole number from 0 to' },
+    { args: ['request', 'a', '--protocol', '0.3'], says: 'Allowed choices are 0.1, 0.2' },
+    { args: ['request', 'a', '-o', 'xml'], says: 'Allowed choices are text, json, raw' },
+    { args: ['request', 'a', '--durable'], says: "unknown option '--durable'" },
+    { args: ['request', 'a', '-', '-'], says: 'standard input can be one frame only' },
+    { args: ['request', ''], says: '1 to 255 bytes' },
+    { args: ['request', 'ü'.repeat(128)], says: 'this has 256' },
+    { args: ['request', 'a', '--endpoint', '127.0.0.1:5555'], says: 'tcp://127.0.0.1:5555' },
+    { args: ['request', 'a', '--endpoint', 'tcp://*:5555'], says: '* cannot be dialled' },
+    { args: ['worker', 'a'], says: "missing required argument 'command'" },
+    { args: ['worker', 'a', '--', 'no-such-program'], says: 'no-such-program: no such command' },
+    { args: ['worker', 'a', '--', '/etc/passwd'], says: '/etc/passwd: no such command' },
+    { args: ['worker', 'mmi.service', '--', 'cat'], says: 'the broker’s own' },
+    { args: ['worker', 'a', '--concurrency', '0', '--', 'cat'], says: 'from 1 to 1000' },
+    { args: ['worker', 'a', '--output-bytes', '5GB', '--', 'cat'], says: 'a size from 1 to 1GiB' },
+    { args: ['workers', 'a', 'b'], says: 'too many arguments' },
+    { args: ['status', 'now'], says: 'too many arguments' },
+    { args: ['titanic', 'ls'], says: "unknown command 'titanic'" },
+  ])('$args', async ({ args, says }) => {
+    const { status, stdout, stderr } = await run(args);
+    expect({ status, stdout }).toEqual({ status: 64, stdout: '' });
+    expect(stderr).toContain(says);
+    expect(stderr).toMatch(/^majordomo: /);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it('names the variable when the endpoint came from there', async () => {
+    const environment = { MAJORDOMO_ENDPOINT: 'tcp://127.0.0.1:5555, here' };
+    const { status, stderr } = await run(['services'], { environment });
+    expect(status).toBe(64);
+    expect(stderr).toContain("MAJORDOMO_ENDPOINT 'here'");
+  });
+});
+
+describe('standard output', () => {
+  it('may go away: the command ends in silence', async () => {
+    const child = new Child(['help', 'request']);
+    child.process.stdout.destroy();
+    child.input('');
+    expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('has no colours where it is no terminal', async () => {
+    const { stdout } = await run(['doctor'], { environment: { FORCE_COLOR: '1' } });
+    expect(stdout).not.toContain('\u001b');
+  });
+});
