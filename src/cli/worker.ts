@@ -102,7 +102,7 @@ async function serve(
   options: WorkerCommandOptions,
 ): Promise<void> {
   const { Worker } = await import('../sdk/worker.js');
-  const { defaultDial } = await import('../sdk/default-dial.js');
+  const { dialOf } = await import('../sdk/dials.js');
   const { concurrency, protocol } = options;
   const worker = new Worker(
     {
@@ -110,7 +110,7 @@ async function serve(
       service,
       concurrency,
       protocol,
-      dial: noting(defaultDial, service),
+      dial: noting(dialOf('zmtp'), service),
       onError: (error) => {
         say(`${printable(service)}: ${messageOf(error)}; the request is given back`);
       },

@@ -21,7 +21,6 @@ import {
   PROBE_ID,
 } from './correlation.js';
 import type { Courier, CourierSink } from './courier.js';
-import { defaultDial } from './default-dial.js';
 import { sdkError } from './errors.js';
 import { LazyPirate } from './lazy-pirate.js';
 import { endpointError, writeMessage } from './links.js';
@@ -91,7 +90,7 @@ export class Client {
   constructor(options: ClientOptions) {
     const settings = clientSettings(options);
     this.#settings = settings;
-    this.#dial = settings.dial ?? defaultDial;
+    this.#dial = settings.dial;
     this.#defaults = requestSettings(undefined, settings);
     const sink = this.#sink();
     const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };

@@ -1,6 +1,7 @@
 /** The SDK's options: types, defaults, ranges. Whatever is wrong is an error that names the option. */
 import type { Dial } from '../transport/port.js';
 import { CREDIT_MAX, type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
+import { dialOf, type TransportName } from './dials.js';
 import { sdkError } from './errors.js';
 
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
@@ -26,7 +27,9 @@ export interface ClientOptions {
   /** First and longest pause after a refusal, in milliseconds. Defaults 100 and 2000. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
-  /** How connections are made. Default: libzmq. */
+  /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
+  readonly transport?: TransportName;
+  /** How connections are made, instead of by `transport`. */
   readonly dial?: Dial;
 }
 
@@ -57,7 +60,9 @@ export interface WorkerOptions {
   readonly retryMaxMs?: number;
   /** Told of handlers that throw. Default: a process warning. `request` is the one given back. */
   readonly onError?: (error: unknown, request: { readonly service: string }) => void;
-  /** How connections are made. Default: libzmq. */
+  /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
+  readonly transport?: TransportName;
+  /** How connections are made, instead of by `transport`. */
   readonly dial?: Dial;
 }
 
@@ -78,7 +83,7 @@ export interface ClientSettings {
   readonly maxLinks: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
-  readonly dial: Dial | undefined;
+  readonly dial: Dial;
 }
 
 /** `WorkerOptions` with every default filled in. */
@@ -93,7 +98,7 @@ export interface WorkerSettings {
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
   readonly onError: WorkerOptions['onError'];
-  readonly dial: Dial | undefined;
+  readonly dial: Dial;
 }
 
 const DAY_MS = 86_400_000;
@@ -115,7 +120,7 @@ export function clientSettings(given: unknown): ClientSettings {
     maxLinks: options.integer('maxLinks', 64, 1, 10_000),
     retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
     retryMaxMs: options.integer('retryMaxMs', 2000, 1, DAY_MS),
-    dial: options.optional('dial', isDial, 'a function'),
+    dial: options.dial(),
   };
   options.end();
   return settings;
@@ -136,7 +141,7 @@ export function workerSettings(given: unknown): WorkerSettings {
     retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
     retryMaxMs: options.integer('retryMaxMs', 5000, 1, DAY_MS),
     onError: options.optional('onError', isErrorHook, 'a function'),
-    dial: options.optional('dial', isDial, 'a function'),
+    dial: options.dial(),
   };
   options.end();
   return settings;
@@ -223,6 +228,15 @@ class Options {
     if (value === undefined || value === '0.2') return 2;
     if (value !== '0.1') throw wrong('protocol', "must be '0.1' or '0.2'");
     return 1;
+  }
+
+  dial(): Dial {
+    const transport = this.take('transport');
+    const dial = this.optional('dial', isDial, 'a function');
+    if (dial !== undefined) return dial;
+    if (transport === undefined || transport === 'zmtp') return dialOf('zmtp');
+    if (transport !== 'libzmq') throw wrong('transport', "must be 'zmtp' or 'libzmq'");
+    return dialOf('libzmq');
   }
 
   /** @param must what the value must be, in words */

@@ -4,7 +4,6 @@
  */
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
-import { defaultDial } from './default-dial.js';
 import { sdkError } from './errors.js';
 import { type Handler, TaskContext } from './handler.js';
 import { Message } from './message.js';
@@ -64,7 +63,7 @@ export class Worker {
     this.#ticker = new Ticker((now) => this.#tick(now));
     this.#owner = {
       settings,
-      dial: settings.dial ?? defaultDial,
+      dial: settings.dial,
       run: (session, task) => {
         void this.#answer(session, task);
       },

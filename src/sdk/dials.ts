@@ -1,0 +1,64 @@
+/** How the SDK connects: on this package's own ZMTP engine, or on libzmq. */
+import type { Dial, Link, LinkEvents } from '../transport/port.js';
+import { checkDialled } from '../transport/endpoints.js';
+import { Outbox } from '../transport/outbox.js';
+import { dialZmtp } from '../transport/zmtp/link.js';
+
+/** An engine: `zmtp` is this package's own and needs no native module. */
+export type TransportName = 'zmtp' | 'libzmq';
+
+const MIB = 1_048_576;
+
+/** What an SDK's connection holds at most; brokers have their own, smaller bounds. */
+const LINK_LIMITS = {
+  messageBytesMax: 256 * MIB,
+  framesMax: 65_536,
+  outputBytesMax: 256 * MIB,
+} as const;
+
+/** The dial of an engine. libzmq's native module is loaded at its first link. */
+export function dialOf(transport: TransportName): Dial {
+  if (transport === 'zmtp') return dialZmtp({ limits: LINK_LIMITS });
+  return (endpoint, events) => {
+    checkDialled(endpoint);
+    return new LateLink(endpoint, events);
+  };
+}
+
+/** A link on libzmq, whose module is still being loaded: what is written meanwhile waits. */
+class LateLink implements Link {
+  readonly #waiting = new Outbox([], LINK_LIMITS.outputBytesMax);
+  #link: Link | null = null;
+  #isClosed = false;
+  readonly #loaded: Promise<void>;
+
+  constructor(endpoint: string, events: LinkEvents) {
+    this.#loaded = this.#load(endpoint, events);
+  }
+
+  write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    if (this.#isClosed) return;
+    if (this.#link === null) this.#waiting.write(bytes, start, end, more);
+    else this.#link.write(bytes, start, end, more);
+  }
+
+  async close(lingerMs: number): Promise<void> {
+    this.#isClosed = true;
+    await this.#loaded;
+    await this.#link?.close(lingerMs);
+  }
+
+  async #load(endpoint: string, events: LinkEvents): Promise<void> {
+    const { dialLibzmq } = await import('../transport/libzmq/link.js');
+    if (this.#isClosed && this.#waiting.empty) return;
+    const link = dialLibzmq({ limits: LINK_LIMITS })(endpoint, events);
+    for (let message = this.#waiting.peek(); message; message = this.#waiting.peek()) {
+      const last = message.length - 1;
+      for (const [index, frame] of message.entries()) {
+        link.write(frame, 0, frame.length, index < last);
+      }
+      this.#waiting.shift();
+    }
+    this.#link = link;
+  }
+}
