@@ -2,7 +2,8 @@ import type { TcpNetConnectOpts, IpcNetConnectOpts, ListenOptions } from 'node:n
 
 import { endpointError } from '../endpoints.js';
 
-const TCP = /^tcp:\/\/(?:\[([^\]]+)\]|([^:[\]]+)):([0-9]{1,5}|\*)$/;
+const TCP = /^tcp:\/\/(?:([^;]+);)?(?:\[([^\]]+)\]|([^:;[\]]+)):([0-9]{1,5}|\*)$/;
+const SOURCE = /^(?:\[([^\]]+)\]|([0-9.]+)):([0-9]{1,5}|\*)$/;
 const IPC = 'ipc://';
 
 /** The system takes no longer ones; Node would cut them short without a word. */
@@ -21,7 +22,8 @@ function ipcPath(endpoint: string): string {
 export function bindAddress(endpoint: string): ListenOptions {
   const tcp = TCP.exec(endpoint);
   if (tcp === null) return { path: ipcPath(endpoint) };
-  const [, v6, host, port] = tcp;
+  const [, source, v6, host, port] = tcp;
+  if (source !== undefined) throw endpointError(endpoint, 'only who dials has a source address');
   const portNumber = port === '*' ? 0 : Number(port);
   if (v6 !== undefined) return { host: v6 === '*' ? '::' : v6, port: portNumber };
   return { host: host === '*' ? '0.0.0.0' : (host ?? ''), port: portNumber };
@@ -31,8 +33,14 @@ export function bindAddress(endpoint: string): ListenOptions {
 export function dialAddress(endpoint: string): TcpNetConnectOpts | IpcNetConnectOpts {
   const tcp = TCP.exec(endpoint);
   if (tcp === null) return { path: ipcPath(endpoint) };
-  const [, v6, host, port] = tcp;
-  return { host: v6 ?? host ?? '', port: Number(port) };
+  const [, source, v6, host, port] = tcp;
+  const target = { host: v6 ?? host ?? '', port: Number(port) };
+  if (source === undefined) return target;
+  const from = SOURCE.exec(source);
+  if (from === null) throw endpointError(endpoint, 'the source is not an address and a port');
+  const [, from6, from4 = '', fromPort] = from;
+  const localPort = fromPort === '*' ? 0 : Number(fromPort);
+  return { ...target, localAddress: from6 ?? from4, localPort };
 }
 
 /** The endpoint with the port that the system gave. */

@@ -21,10 +21,16 @@ import { dialAddress } from './address.js';
 const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 2000;
 const HANDSHAKE_MS_MAX = 3000;
-/** Silence after which the peer is asked for a sign of life, and after which it is given up. */
+/** Silence after which the peer is asked for a sign of life. */
 const PING_AFTER_MS = 5000;
-const DEAD_AFTER_MS = 12_000;
 const PING_CHECK_MS = 2500;
+/**
+ * So many PINGs without an answer are too many. They are counted, not timed: what came while this
+ * process stood still is read only after its timers.
+ */
+const UNANSWERED_MAX = 3;
+/** A connection that stood so long was no misunderstanding: the next is dialled without delay. */
+const STOOD_MS = 1000;
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 
 export interface ZmtpLinkOptions {
@@ -58,6 +64,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #route: 'none' | 'out' | 'waiting' | 'dropped' = 'none';
   #retryMs = RECONNECT_MS_MIN;
   #timer: NodeJS.Timeout | null = null;
+  #readyAt = 0;
+  #unanswered = 0;
   #closing: Promise<void> | null = null;
   #whenClosed: (() => void) | null = null;
   /** While closing: until then output that waits may leave. */
@@ -82,6 +90,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     else if (!this.#waiting.write(bytes, start, end, more)) this.#tellDropping();
     if (more) return;
     if (this.#route === 'out') this.#flushSoon();
+    // The connection may have come to stand while the message was being written.
+    else if (this.#route === 'waiting' && this.#isReady) this.#sendWaiting();
     this.#route = 'none';
   }
 
@@ -112,6 +122,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   readonly #giveUp = (): void => {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#lingersUntil = -Infinity;
     this.#waiting.clear();
     if (this.#shell === null) this.#whenClosed?.();
     else this.#shell.destroy();
@@ -150,7 +161,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   ready(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#watch, PING_CHECK_MS).unref();
-    this.#retryMs = RECONNECT_MS_MIN;
+    this.#readyAt = monotonicMs();
+    this.#unanswered = 0;
     this.#isReady = true;
     this.#sendWaiting();
     if (this.#closing === null) this.#events.connected();
@@ -170,12 +182,14 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const shell = this.#shell;
     if (shell === null) return;
     const { connection } = shell;
-    const silentMs = monotonicMs() - connection.lastHeardAt;
-    if (connection.canPing && silentMs > DEAD_AFTER_MS) {
-      shell.destroy();
-      return;
-    }
-    if (silentMs > PING_AFTER_MS) {
+    if (monotonicMs() - connection.lastHeardAt < PING_AFTER_MS) {
+      this.#unanswered = 0;
+    } else if (connection.canPing) {
+      if (this.#unanswered >= UNANSWERED_MAX) {
+        shell.destroy();
+        return;
+      }
+      this.#unanswered++;
       connection.ping();
       shell.flush();
     }
@@ -205,6 +219,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
       this.#whenClosed?.();
       return;
     }
+    if (wasReady && monotonicMs() - this.#readyAt >= STOOD_MS) this.#retryMs = RECONNECT_MS_MIN;
     this.#dialLater();
     if (this.#closing === null && wasReady) this.#events.disconnected();
   }
