@@ -42,6 +42,8 @@ const GREETING_WAIT_MS = 100;
 const HANDSHAKE_CHECK_MS = 50;
 /** Handshakes at once over all listeners: they cost CPU before anybody has shown a key. */
 const HANDSHAKES_MAX = 1024;
+/** One that takes longer makes room for a new one, so that the idle keep nobody out. */
+const HANDSHAKE_HURRIED_MS = 500;
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids made here: a zero byte and a number, as libzmq makes them. */
 const MADE_ROUTING_ID_BYTES = 5;
@@ -169,7 +171,7 @@ class ZmtpRouter implements Transport {
       this.#whenClosed = whenEmpty;
       whenEmpty();
     });
-    for (const peer of this.#connections) peer.shell.end();
+    for (const peer of this.#connections) peer.shell.end(lingerMs);
     const late = setTimeout(() => {
       for (const peer of this.#connections) peer.shell.destroy();
     }, lingerMs);
@@ -182,6 +184,7 @@ class ZmtpRouter implements Transport {
   // ---------------------------------------------------------------- connections
 
   #accept(socket: Socket, listener: number): void {
+    if (this.#handshakeCount >= HANDSHAKES_MAX) this.#hurry();
     if (this.#handshakeCount >= HANDSHAKES_MAX) {
       socket.on('error', () => undefined);
       socket.destroy();
@@ -193,6 +196,13 @@ class ZmtpRouter implements Transport {
     this.#handshakeCount++;
     this.#handshakes.append(peer.handshake);
     this.#handshakeTimer ??= setTimeout(this.#checkHandshakes, HANDSHAKE_CHECK_MS);
+  }
+
+  /** Ends the oldest handshake, unless it is a young one. */
+  #hurry(): void {
+    const oldest = this.#handshakes.head?.owner;
+    if (oldest === undefined || monotonicMs() - oldest.acceptedAt < HANDSHAKE_HURRIED_MS) return;
+    oldest.failed('handshakes', 'a slow handshake made room for another');
   }
 
   readonly #checkHandshakes = (): void => {
@@ -247,10 +257,17 @@ class ZmtpRouter implements Transport {
     this.#whenClosed?.();
   }
 
-  /** Bytes of incomplete messages changed. @returns false if they are too many */
-  carried(change: number): boolean {
+  /** Bytes of incomplete messages changed: if they are too many, whoever holds most is ended. */
+  carried(change: number): void {
     this.#carriedBytes += change;
-    return this.#carriedBytes <= this.limits.receiveBytesMax;
+    while (change > 0 && this.#carriedBytes > this.limits.receiveBytesMax) {
+      let most: RouterPeer | null = null;
+      for (const peer of this.#connections) {
+        if (peer.carriedBytes > (most?.carriedBytes ?? 0)) most = peer;
+      }
+      if (most === null) return;
+      most.failed('too_large', 'incomplete messages are over the limit');
+    }
   }
 
   #markDirty(peer: RouterPeer): void {
@@ -279,7 +296,8 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
   readonly handshake: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
   readonly shell: SocketShell;
   readonly #router: ZmtpRouter;
-  #carriedBytes = 0;
+  /** As the router has counted them. */
+  carriedBytes = 0;
   #isMidMessage = false;
   #isDropping = false;
 
@@ -312,6 +330,7 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
   /** The machine above is done with it. */
   abandon(): void {
     this.isGone = true;
+    this.#countCarried(0);
     this.shell.destroy();
   }
 
@@ -339,18 +358,22 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
     const { connection } = this.shell;
     // What the handshake or a PING asked for goes out now; messages go out with the turn.
     if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
-    const carried = connection.carriedBytes;
-    if (carried === this.#carriedBytes) return;
-    const fits = this.#router.carried(carried - this.#carriedBytes);
-    const grew = carried > this.#carriedBytes;
-    this.#carriedBytes = carried;
-    if (!fits && grew) this.failed('too_large', 'incomplete messages are over the limit');
+    this.#countCarried(connection.carriedBytes);
   }
 
-  failed(kind: FailureKind | 'identity', reason: string): void {
+  #countCarried(bytes: number): void {
+    const change = bytes - this.carriedBytes;
+    if (change === 0) return;
+    this.carriedBytes = bytes;
+    this.#router.carried(change);
+  }
+
+  failed(kind: FailureKind | 'identity' | 'handshakes', reason: string): void {
     const { events } = this.#router;
     if (this.isGone) return;
     this.isGone = true;
+    this.#router.settled(this);
+    this.#countCarried(0);
     if (kind === 'too_large' && this.id >= 0) events.oversized(this.id);
     else events.rejected(this.listener, kind, reason);
     this.shell.end();
@@ -364,10 +387,13 @@ class RouterPeer implements ConnectionEvents, ShellEvents {
     this.#router.events.drained(this.id);
   }
 
-  closed(): void {
+  closed(isCut: boolean): void {
+    const { events } = this.#router;
+    if (isCut && !this.isGone) {
+      events.rejected(this.listener, 'cut', 'the peer left in the middle of what it was saying');
+    }
     this.isGone = true;
-    this.#router.carried(-this.#carriedBytes);
-    this.#carriedBytes = 0;
+    this.#countCarried(0);
     this.#router.unregister(this);
   }
 }

@@ -10,8 +10,11 @@ export interface ShellEvents {
   received(): void;
   /** Output that waited has gone to the kernel, all of what the last flush took. */
   written(): void;
-  /** The socket is gone. Told once, never within a call. */
-  closed(): void;
+  /**
+   * The socket is gone. Told once, never within a call.
+   * @param isCut the peer left in the middle of the handshake or of a message
+   */
+  closed(isCut: boolean): void;
 }
 
 /** Silence after which the kernel asks the peer's machine whether it is still there. */
@@ -27,6 +30,7 @@ export class SocketShell {
   #writing: Taken | null = null;
   /** Runs out when the last words have had their time. */
   #ending: NodeJS.Timeout | null = null;
+  #isCut = false;
 
   constructor(socket: Socket, connection: Connection, events: ShellEvents) {
     this.#socket = socket;
@@ -37,6 +41,11 @@ export class SocketShell {
     socket.on('data', (chunk: Buffer) => {
       connection.receive(chunk, monotonicMs());
       events.received();
+    });
+    // One that can say nothing more is no peer: half a connection is none (23/ZMTP is symmetric).
+    socket.on('end', () => {
+      this.#isCut = connection.isInterrupted;
+      this.end();
     });
     // What went wrong is told by `close`, which always follows.
     socket.on('error', () => undefined);
@@ -100,8 +109,9 @@ export class SocketShell {
 
   #socketClosed(): void {
     if (this.#ending !== null) clearTimeout(this.#ending);
+    const isCut = this.#isCut || this.connection.isInterrupted;
     this.connection.close();
     recycle(this.connection.output.take().chunks);
-    this.#events.closed();
+    this.#events.closed(isCut);
   }
 }
