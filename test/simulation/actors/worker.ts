@@ -1,0 +1,287 @@
+/** A worker of either version, well-behaved or not. */
+import { Frames } from '../../../src/core/frames.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import {
+  readWorkerInbound,
+  workerDisconnect,
+  workerFinal,
+  workerHeartbeat,
+  workerPartial,
+  workerReady,
+  workerReturn,
+} from '../../../src/wire/worker-side.js';
+import type { Delivered, Intent } from '../model/intent.js';
+import { hold } from '../world/failure.js';
+import type { Dialled } from '../world/network.js';
+import type { SimRandom } from '../world/random.js';
+import { Line, type Actor, type Surroundings } from './line.js';
+import { malformedWorkerMessage } from './malformed.js';
+
+/** What a worker may do with a request instead of answering it. */
+export type Mischief =
+  | 'returns'
+  | 'quits'
+  | 'crashes'
+  | 'loses its connection'
+  | 'freezes'
+  | 'answers twice'
+  | 'never answers'
+  | 'sends garbage'
+  | 'registers again'
+  | 'steals'
+  | 'floods partials';
+
+export interface WorkerHabits {
+  readonly version: MdpVersion;
+  readonly service: string;
+  readonly credit: number | null;
+  readonly beats: 'always' | 'when idle' | 'never';
+  readonly serveMaxMs: number;
+  readonly partialsMax: number;
+  readonly mischief: readonly Mischief[];
+  readonly mischiefChance: number;
+  /** After it is told to go, or lost its connection, it still answers what it had. */
+  readonly isStubborn: boolean;
+}
+
+interface Job {
+  readonly token: string;
+  readonly key: string;
+}
+
+const SILENT_INTERVALS = 6;
+
+export class SimWorker implements Actor {
+  readonly name: string;
+  readonly habits: WorkerHabits;
+  readonly #around: Surroundings;
+  readonly #random: SimRandom;
+  readonly #line: Line;
+  #jobs: Job[] = [];
+  #heardAt = 0;
+  #frozen = false;
+  /** What it would have done while it was frozen. */
+  #postponed: (() => void)[] = [];
+  #registered = false;
+  #left = false;
+
+  constructor(
+    name: string,
+    habits: WorkerHabits,
+    around: Surroundings,
+    dialled: Dialled,
+    random: SimRandom,
+  ) {
+    this.name = name;
+    this.habits = habits;
+    this.#around = around;
+    this.#random = random;
+    this.#line = new Line(
+      name,
+      around,
+      dialled,
+      random.fork(1),
+      (frames) => {
+        this.#received(frames);
+      },
+      () => {
+        this.#again();
+      },
+    );
+  }
+
+  start(): void {
+    this.#register();
+    this.#beat();
+  }
+
+  leave(): void {
+    this.#left = true;
+    if (this.#random.chance(0.5)) this.#line.close();
+    else this.#line.cut(true, true);
+  }
+
+  // ---------------------------------------------------------------- registration and heartbeats
+
+  #register(): void {
+    if (!this.#line.isOpen) this.#line.dial();
+    const { version, service, credit } = this.habits;
+    const frames = workerReady(version, Buffer.from(service), credit);
+    this.#send(frames, { kind: 'ready', version, service, credit });
+    this.#registered = true;
+    this.#heardAt = this.#around.clock.now;
+  }
+
+  /** It is no longer known there: it begins anew after a while. */
+  #again(): void {
+    this.#registered = false;
+    if (!this.habits.isStubborn) this.#jobs = [];
+    this.#later(this.#random.int(0, this.#around.heartbeatIntervalMs * 2), () => {
+      if (!this.#registered) this.#register();
+    });
+  }
+
+  #beat(): void {
+    const { heartbeatIntervalMs: interval, clock } = this.#around;
+    clock.after(interval, () => {
+      if (this.#left) return;
+      if (!this.#frozen) this.#signOfLife();
+      this.#beat();
+    });
+  }
+
+  #signOfLife(): void {
+    const { heartbeatIntervalMs: interval, clock } = this.#around;
+    const { beats, version } = this.habits;
+    if (!this.#line.isOpen || !this.#registered) return;
+    if (clock.now - this.#heardAt > SILENT_INTERVALS * interval) {
+      this.#line.close();
+      this.#again();
+    } else if (beats === 'always' || (beats === 'when idle' && this.#jobs.length === 0)) {
+      this.#send(workerHeartbeat(version), { kind: 'heartbeat', version });
+    }
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  #received(delivered: Delivered): void {
+    this.#later(0, () => {
+      this.#read(delivered);
+    });
+  }
+
+  #read(delivered: Delivered): void {
+    const frames = Frames.of(...delivered);
+    const inbound = readWorkerInbound(this.habits.version, frames);
+    hold(inbound.kind !== 'malformed', `${this.name} cannot read what it is sent`);
+    this.#heardAt = this.#around.clock.now;
+    if (inbound.kind === 'disconnect') this.#again();
+    if (inbound.kind !== 'request') return;
+    const token = frames.view(inbound.client).toString('latin1');
+    const key = frames.view(inbound.body).toString('latin1');
+    const job = { token, key };
+    this.#around.tokens.push(job);
+    this.#jobs.push(job);
+    const { mischief, mischiefChance, serveMaxMs } = this.habits;
+    const [first, ...others] = mischief;
+    const bad = first !== undefined && this.#random.chance(mischiefChance);
+    const what = bad ? this.#random.pick([first, ...others]) : null;
+    this.#later(this.#random.int(0, serveMaxMs), () => {
+      if (what === null) this.#answer(job);
+      else this.#misbehave(what, job);
+    });
+  }
+
+  #answer(job: Job, parts = this.#random.int(0, this.habits.partialsMax)): void {
+    if (!this.#jobs.includes(job)) return;
+    this.#jobs.splice(this.#jobs.indexOf(job), 1);
+    this.#sendAnswer(job, parts);
+  }
+
+  #sendAnswer({ token, key }: Job, parts: number): void {
+    const { version } = this.habits;
+    const client = Buffer.from(token, 'latin1');
+    const derived = Buffer.from(`A${key}`);
+    for (let part = 0; part < parts; part++) {
+      const body = [derived, Buffer.from(`p${part}`)];
+      const intent: Intent = { kind: 'partial', version, token, body };
+      this.#send(workerPartial(client, body), intent);
+    }
+    const body = [derived, Buffer.from(`f${parts}`)];
+    this.#send(workerFinal(version, client, body), { kind: 'final', version, token, body });
+  }
+
+  #misbehave(what: Mischief, job: Job): void {
+    const { tally, heartbeatIntervalMs: interval } = this.#around;
+    const { version } = this.habits;
+    tally.fault(`worker ${what}`);
+    this.#around.trace.note(this.#around.clock.now, this.name, what);
+    switch (what) {
+      case 'returns':
+        this.#jobs.splice(this.#jobs.indexOf(job), 1);
+        this.#return(job);
+        return;
+      case 'quits':
+        this.#send(workerDisconnect(version), { kind: 'disconnect', version });
+        if (this.#random.chance(0.3)) this.#answer(job);
+        this.#again();
+        return;
+      case 'crashes':
+        this.#jobs = [];
+        this.#line.cut(this.#random.chance(0.5), false);
+        this.#again();
+        return;
+      case 'loses its connection':
+        this.#line.cut(this.#random.chance(0.5), true);
+        if (this.habits.isStubborn) this.#later(interval, () => this.#answer(job));
+        return;
+      case 'freezes':
+        this.#freeze(this.#random.int(1, interval * 12));
+        this.#later(0, () => this.#answer(job));
+        return;
+      case 'answers twice':
+        this.#answer(job);
+        this.#sendAnswer(job, 0);
+        return;
+      case 'never answers':
+        return;
+      case 'sends garbage':
+        this.#line.send(malformedWorkerMessage(this.#random, version));
+        return;
+      case 'registers again':
+        this.#register();
+        this.#answer(job);
+        return;
+      case 'steals':
+        this.#steal(job);
+        return;
+      case 'floods partials':
+        this.#answer(job, version === 2 ? 12 : 0);
+    }
+  }
+
+  #return({ token }: Job): void {
+    const { version } = this.habits;
+    const frames = workerReturn(version, Buffer.from(token, 'latin1'), 'no');
+    this.#send(frames, { kind: 'return', version, token });
+  }
+
+  /** Answers, or returns, in the name of another worker. */
+  #steal(job: Job): void {
+    const { tokens } = this.#around;
+    const loot = tokens[this.#random.int(0, tokens.length - 1)] ?? job;
+    if (this.#random.chance(0.2)) this.#return(loot);
+    else this.#sendAnswer(loot, this.#random.int(0, this.habits.partialsMax));
+    this.#answer(job);
+  }
+
+  #freeze(forMs: number): void {
+    this.#frozen = true;
+    const isDeaf = this.#random.chance(0.5);
+    if (isDeaf) this.#line.stopReading();
+    this.#around.clock.after(forMs, () => {
+      this.#frozen = false;
+      if (isDeaf) this.#line.resumeReading();
+      const postponed = this.#postponed;
+      this.#postponed = [];
+      for (const action of postponed) action();
+    });
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  #send(frames: readonly Uint8Array[], intent: Intent): void {
+    this.#line.send({ frames, intent });
+  }
+
+  /** Does it then, or as soon as it is not frozen any more; unless it has left. */
+  #later(delayMs: number, action: () => void): void {
+    const run = (): void => {
+      if (this.#left) return;
+      if (this.#frozen) this.#postponed.push(run);
+      else action();
+    };
+    if (delayMs === 0) run();
+    else this.#around.clock.after(delayMs, run);
+  }
+}

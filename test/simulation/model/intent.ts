@@ -1,0 +1,58 @@
+/**
+ * What the sender of a message means by it. It travels beside the frames, so that the model knows
+ * the truth without reading the wire, and the broker, which only sees the frames, is checked by it.
+ */
+import type { MalformedKind } from '../../../src/wire/inbound.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+
+export interface RequestIntent {
+  readonly kind: 'request';
+  readonly version: MdpVersion;
+  readonly enveloped: boolean;
+  readonly envelope: readonly Buffer[];
+  readonly service: string;
+  readonly body: readonly Buffer[];
+}
+
+export interface ReadyIntent {
+  readonly kind: 'ready';
+  readonly version: MdpVersion;
+  readonly service: string;
+  readonly credit: number | null;
+}
+
+export interface ReplyIntent {
+  readonly kind: 'final' | 'partial';
+  readonly version: MdpVersion;
+  /** As Latin-1. */
+  readonly token: string;
+  readonly body: readonly Buffer[];
+}
+
+export interface ReturnIntent {
+  readonly kind: 'return';
+  readonly version: MdpVersion;
+  readonly token: string;
+}
+
+export interface SignalIntent {
+  readonly kind: 'heartbeat' | 'disconnect';
+  readonly version: MdpVersion;
+}
+
+export interface MalformedIntent {
+  readonly kind: 'malformed';
+  readonly as: MalformedKind;
+}
+
+export type Intent =
+  RequestIntent | ReadyIntent | ReplyIntent | ReturnIntent | SignalIntent | MalformedIntent;
+
+/** A message on its way to the broker. */
+export interface Sent {
+  readonly frames: readonly Uint8Array[];
+  readonly intent: Intent;
+}
+
+/** A message on its way from the broker. */
+export type Delivered = readonly Buffer[];

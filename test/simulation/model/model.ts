@@ -1,0 +1,433 @@
+/**
+ * The reference: told of every input before the broker is, it knows what the broker must do. What
+ * the protocol leaves to the broker (in which order services are served) is checked as it comes.
+ */
+import type { BrokerLoad } from '../../../src/broker/broker.js';
+import type { BrokerCounters, LostReason } from '../../../src/broker/counters.js';
+import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import { hold, violated } from '../world/failure.js';
+import { replyFrames, show, workerFrames } from './expected.js';
+import type { Intent, ReadyIntent, ReplyIntent, RequestIntent, ReturnIntent } from './intent.js';
+import { keyOf, ModelRequests } from './requests.js';
+import { ModelServices } from './services.js';
+import { Delivery, ModelClient, ModelPeer, type ModelRequest, ModelWorker } from './state.js';
+
+const TOKEN_BYTES_MIN = 8;
+
+/** Who connects, as the broker is told. */
+export interface ModelIdentity {
+  readonly listener: number;
+  readonly routingId: Buffer;
+  readonly ownRoutingId: boolean;
+}
+
+export class Model {
+  readonly #options: BrokerOptions;
+  readonly #services = new ModelServices();
+  readonly #requests: ModelRequests;
+  readonly #peers = new Map<number, ModelPeer>();
+  readonly #clients = new Set<ModelClient>();
+  readonly #away = new Map<string, ModelClient>();
+  readonly #workers = new Set<ModelWorker>();
+  readonly #deliveries = new Map<string, Delivery>();
+  #departed: ModelClient[] = [];
+  #uses = 0;
+  #running = false;
+  #now = 0;
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+    this.#requests = new ModelRequests(options, this.#services);
+  }
+
+  get counters(): BrokerCounters {
+    return this.#requests.counters;
+  }
+
+  get load(): BrokerLoad {
+    return {
+      peers: this.#peers.size,
+      clients: this.#clients.size,
+      services: this.#services.count,
+      workers: this.#workers.size,
+      requests: this.#requests.held,
+      requestsOut: this.#requests.out,
+      bytes: this.#requests.bytes,
+    };
+  }
+
+  // ---------------------------------------------------------------- inputs: peers
+
+  connected(id: number, { listener, routingId, ownRoutingId }: ModelIdentity): void {
+    const name = ownRoutingId ? `${listener} ${routingId.toString('latin1')}` : null;
+    const peer = new ModelPeer(id, listener, name);
+    this.#peers.set(id, peer);
+    const client = name === null ? undefined : this.#away.get(name);
+    if (name === null || client === undefined) return;
+    this.#away.delete(name);
+    client.peer = peer;
+    client.slow = false;
+    peer.client = client;
+  }
+
+  disconnected(id: number, now: number): void {
+    const peer = this.#peer(id);
+    if (peer.worker !== null) this.#lose(peer.worker, 'connection', true, now);
+    this.#peers.delete(id);
+    const { client } = peer;
+    if (client === null) return;
+    client.peer = null;
+    if (client.requests.size === 0) {
+      this.#clients.delete(client);
+    } else if (client.name !== null) {
+      this.#away.set(client.name, client);
+    } else {
+      client.departed = true;
+      this.#departed.push(client);
+    }
+  }
+
+  full(id: number): void {
+    const peer = this.#peer(id);
+    peer.full = true;
+    if (peer.worker !== null || peer.closing) return;
+    peer.closing = true;
+    if (peer.client !== null) peer.client.slow = true;
+    this.#requests.expected.close(id);
+  }
+
+  drained(id: number): void {
+    const peer = this.#peer(id);
+    peer.full = false;
+    if (peer.worker !== null) peer.worker.usedAt = this.#uses++;
+  }
+
+  oversized(id: number, now: number): void {
+    this.#malformed(this.#peer(id), 'too_large', now);
+  }
+
+  // ---------------------------------------------------------------- inputs: messages
+
+  message(id: number, intent: Intent, now: number): void {
+    const peer = this.#peer(id);
+    if (peer.closing) return;
+    switch (intent.kind) {
+      case 'request':
+        if (intent.service.startsWith('mmi.')) this.#mmi(peer, intent);
+        else this.#requests.accept(peer, () => this.#clientOf(peer), intent, now);
+        return;
+      case 'ready':
+        this.#ready(peer, intent, now);
+        return;
+      case 'final':
+      case 'partial':
+        this.#reply(peer, intent, now);
+        return;
+      case 'heartbeat':
+        this.#heartbeat(peer, intent.version, now);
+        return;
+      case 'disconnect':
+        if (peer.worker !== null) this.#lose(peer.worker, 'disconnected', false, now);
+        return;
+      case 'return':
+        this.#returned(peer, intent, now);
+        return;
+      case 'malformed':
+        this.#malformed(peer, intent.as, now);
+    }
+  }
+
+  #mmi(peer: ModelPeer, intent: RequestIntent): void {
+    this.#clientOf(peer);
+    let status = '501';
+    if (intent.service === 'mmi.service') {
+      const service = this.#services.find(keyOf(intent.body));
+      status = service !== null && service.workers.size > 0 ? '200' : '404';
+    } else if (intent.service === 'mmi.hello') {
+      status = '200';
+      peer.hellos.push(intent.envelope);
+    }
+    const frames = replyFrames(intent, true, intent.service, [Buffer.from(status)]);
+    this.#requests.expected.message(peer.id, frames);
+  }
+
+  #ready(peer: ModelPeer, intent: ReadyIntent, now: number): void {
+    if (peer.worker !== null) {
+      this.#unexpected(peer, intent.version, now);
+      return;
+    }
+    const { limits, listeners } = this.#options;
+    const isNew = (this.#services.find(intent.service)?.workers.size ?? 0) === 0;
+    const isLimit =
+      this.#workers.size >= limits.workers ||
+      (isNew && this.#services.withWorkers >= limits.services);
+    const refusals = this.counters.workersRefused;
+    if (listeners[peer.listener]?.worker === false) refusals.rights++;
+    else if (intent.service.startsWith('mmi.')) refusals.reserved++;
+    else if (this.#requests.draining) refusals.draining++;
+    else if (isLimit) refusals.limit++;
+    else {
+      const service = this.#services.named(intent.service);
+      const { version, credit } = intent;
+      const worker = new ModelWorker(peer, service, version, credit, now, this.#uses++);
+      service.workers.add(worker);
+      this.#workers.add(worker);
+      peer.worker = worker;
+      return;
+    }
+    this.#requests.expected.disconnect(peer.id, intent.version);
+  }
+
+  #reply(peer: ModelPeer, intent: ReplyIntent, now: number): void {
+    const { worker } = peer;
+    if (worker !== null) worker.lastSeenAt = now;
+    const delivery = this.#deliveries.get(intent.token);
+    if (delivery?.state === 'out' && delivery.worker === worker) {
+      this.#requests.replyOfHolder(delivery.request, intent);
+      if (intent.kind === 'partial') return;
+      worker.usedAt = this.#uses++;
+      this.#settleIfDraining(worker, now);
+    } else if (delivery?.state === 'lost') {
+      this.#requests.replyOfLost(delivery, intent);
+      if (worker === null) this.#requests.expected.disconnect(peer.id, intent.version);
+    } else {
+      this.#unexpected(peer, intent.version, now);
+    }
+  }
+
+  #heartbeat(peer: ModelPeer, version: MdpVersion, now: number): void {
+    const { worker } = peer;
+    if (worker === null) {
+      this.#unexpected(peer, version, now);
+      return;
+    }
+    worker.lastSeenAt = now;
+    const oldest = worker.held[0];
+    if (oldest === undefined) return;
+    // D5: within an interval of the dispatch it proves nothing.
+    if (now - oldest.dispatchedAt > this.#options.heartbeatIntervalMs) {
+      worker.heartbeatsWhileBusy = true;
+    }
+  }
+
+  #returned(peer: ModelPeer, intent: ReturnIntent, now: number): void {
+    const { worker } = peer;
+    if (worker !== null) worker.lastSeenAt = now;
+    const delivery = this.#deliveries.get(intent.token);
+    if (worker?.declaredCredit !== true) {
+      this.#unexpected(peer, intent.version, now);
+    } else if (delivery?.state === 'out' && delivery.worker === worker) {
+      this.#requests.giveBack(worker, [delivery.request], false, now);
+      worker.usedAt = this.#uses++;
+      this.#settleIfDraining(worker, now);
+    } else if (delivery?.state !== 'lost') {
+      this.#unexpected(peer, intent.version, now);
+    }
+  }
+
+  #malformed(peer: ModelPeer, kind: keyof BrokerCounters['malformed'], now: number): void {
+    this.counters.malformed[kind]++;
+    const { worker } = peer;
+    if (worker === null) return;
+    this.#requests.expected.disconnect(peer.id, worker.version);
+    this.#lose(worker, 'protocol', false, now);
+  }
+
+  #unexpected(peer: ModelPeer, version: MdpVersion, now: number): void {
+    this.counters.unexpected++;
+    this.#requests.expected.disconnect(peer.id, version);
+    if (peer.worker !== null) this.#lose(peer.worker, 'protocol', false, now);
+  }
+
+  // ---------------------------------------------------------------- inputs: the end
+
+  drain(now: number): void {
+    this.#requests.draining = true;
+    for (const worker of [...this.#workers]) this.#settleIfDraining(worker, now);
+  }
+
+  stop(now: number): void {
+    for (const worker of [...this.#workers]) {
+      this.#requests.expected.disconnect(worker.peer.id, worker.version);
+      this.#lose(worker, 'drained', false, now);
+    }
+  }
+
+  #settleIfDraining(worker: ModelWorker, now: number): void {
+    if (!this.#requests.draining || worker.held.length > 0) return;
+    this.#requests.expected.disconnect(worker.peer.id, worker.version);
+    this.#lose(worker, 'drained', false, now);
+  }
+
+  // ---------------------------------------------------------------- time
+
+  /** Overdue workers first, then overdue requests; dispatch and heartbeats as they come. */
+  beginRun(now: number): void {
+    this.#running = true;
+    this.#now = now;
+    for (const worker of [...this.#workers]) {
+      if (this.#lostAt(worker) <= now) this.#lose(worker, 'expired', true, now);
+    }
+    for (const client of this.#departed) {
+      this.#requests.forget(client);
+      this.#clients.delete(client);
+    }
+    this.#departed = [];
+    this.#requests.expire(now);
+  }
+
+  endRun(): void {
+    this.#running = false;
+    for (const service of this.#services.all()) {
+      service.touched = false;
+      hold(
+        service.queue.length === 0 || service.nextWorker() === null,
+        `a request for ${service.name} waits though a worker is available`,
+      );
+    }
+    for (const worker of this.#workers) {
+      if (worker.lastSentAt + this.#options.heartbeatIntervalMs > this.#now) continue;
+      hold(worker.peer.full, `worker at peer ${worker.peer.id} gets no heartbeat`);
+      worker.lastSentAt = this.#now;
+    }
+  }
+
+  /** After each input and run: nothing that must be done is left undone. */
+  settle(): void {
+    this.#requests.expected.settle();
+    this.#requests.step++;
+    for (const client of this.#clients) {
+      if (client.peer !== null || client.requests.size > 0) continue;
+      this.#clients.delete(client);
+      if (client.name !== null) this.#away.delete(client.name);
+    }
+  }
+
+  /** When something must happen at the latest. */
+  dueAt(): number {
+    let due = Infinity;
+    for (const worker of this.#workers) {
+      const heartbeatAt = worker.lastSentAt + this.#options.heartbeatIntervalMs;
+      due = Math.min(due, heartbeatAt, this.#lostAt(worker));
+    }
+    for (const service of this.#services.all()) {
+      for (const { arrivedAt } of service.queue) {
+        due = Math.min(due, arrivedAt + this.#options.requestTtlMs);
+      }
+    }
+    return due;
+  }
+
+  /** D5 */
+  #lostAt(worker: ModelWorker): number {
+    const { heartbeatIntervalMs, heartbeatLiveness, busyTimeoutMs } = this.#options;
+    const [oldest] = worker.held;
+    const silentAt = worker.lastSeenAt + heartbeatIntervalMs * heartbeatLiveness;
+    if (oldest === undefined || worker.heartbeatsWhileBusy) return silentAt;
+    return Math.max(silentAt, oldest.dispatchedAt + busyTimeoutMs);
+  }
+
+  // ---------------------------------------------------------------- outputs
+
+  /** The broker sent this to a peer. Frames as on the wire, without the routing id. */
+  sent(id: number, frames: readonly Buffer[]): void {
+    hold(this.#peers.has(id), `a message to peer ${id}, which is gone: ${show(frames)}`);
+    if (this.#requests.expected.take(id, frames)) return;
+    const { worker } = this.#peer(id);
+    if (worker !== null && this.#running) {
+      const header = workerFrames(worker.version, 4, 5);
+      const command = frames[header.length - 1];
+      if (
+        frames.length === header.length &&
+        header.every((frame, i) => frames[i]?.equals(frame) === true)
+      ) {
+        this.#sentHeartbeat(worker);
+        return;
+      }
+      if (frames.length > header.length + 2 && command?.equals(Buffer.from([2])) === true) {
+        this.#sentRequest(worker, frames, header.length);
+        return;
+      }
+    }
+    violated(`peer ${id} is sent what it must not get: ${show(frames)}`);
+  }
+
+  closed(id: number): void {
+    this.#requests.expected.takeClose(id);
+  }
+
+  #sentHeartbeat(worker: ModelWorker): void {
+    const { heartbeatIntervalMs } = this.#options;
+    hold(!worker.peer.full, 'a heartbeat to a worker that does not read');
+    hold(worker.lastSentAt + heartbeatIntervalMs <= this.#now, 'a heartbeat before its time');
+    worker.lastSentAt = this.#now;
+  }
+
+  #sentRequest(worker: ModelWorker, frames: readonly Buffer[], at: number): void {
+    const [token, empty, ...body] = frames.slice(at);
+    const request = this.#requests.byKey.get(keyOf(body));
+    hold(request !== undefined, `a worker is given a request that nobody waits for: ${show(body)}`);
+    hold(token !== undefined && empty?.length === 0, 'REQUEST without token and empty frame');
+    hold(body.length === request.intent.body.length, 'a body with other frames');
+    hold(
+      body.every((frame, i) => request.intent.body[i]?.equals(frame) === true),
+      'a body with other bytes',
+    );
+    hold(request.state === 'queued', `${keyOf(body)} is dispatched though it is out`);
+    const { service } = request;
+    hold(service === worker.service, `${keyOf(body)} goes to a worker of another service`);
+    const first = service.queue.find((other) => other.isBefore(request));
+    hold(first === undefined, `${keyOf(body)} overtakes ${keyOf(first?.intent.body ?? [])}`);
+    hold(service.nextWorker() === worker, `peer ${worker.peer.id} is not the next worker`);
+    const { maxDeliveries, requestTtlMs } = this.#options;
+    hold(request.deliveries < maxDeliveries, `${keyOf(body)} is delivered once too often`);
+    hold(
+      request.arrivedAt + requestTtlMs > this.#now,
+      `${keyOf(body)} is delivered after its time`,
+    );
+    hold(!(request.client?.departed ?? true), `${keyOf(body)} is delivered for nobody`);
+    this.#deliver(request, worker, token);
+  }
+
+  #deliver(request: ModelRequest, worker: ModelWorker, token: Buffer): void {
+    const name = token.toString('latin1');
+    hold(token.length >= TOKEN_BYTES_MIN, 'a token of too few bytes (D7)');
+    hold(!this.#deliveries.has(name), 'a token is given twice (D7)');
+    const delivery = new Delivery(request, worker);
+    this.#deliveries.set(name, delivery);
+    request.service.queue.splice(request.service.queue.indexOf(request), 1);
+    request.state = 'out';
+    request.worker = worker;
+    request.delivery = delivery;
+    request.deliveries++;
+    request.dispatchedAt = this.#now;
+    worker.held.push(request);
+    worker.lastSentAt = this.#now;
+    worker.usedAt = this.#uses++;
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  #lose(worker: ModelWorker, reason: LostReason, silent: boolean, now: number): void {
+    this.counters.workersLost[reason]++;
+    worker.peer.worker = null;
+    worker.service.workers.delete(worker);
+    this.#workers.delete(worker);
+    this.#requests.giveBack(worker, [...worker.held], silent, now);
+  }
+
+  #clientOf(peer: ModelPeer): ModelClient {
+    let { client } = peer;
+    if (client === null) {
+      client = new ModelClient(peer);
+      peer.client = client;
+      this.#clients.add(client);
+    }
+    return client;
+  }
+
+  #peer(id: number): ModelPeer {
+    return this.#peers.get(id) ?? violated(`no peer ${id}`);
+  }
+}

@@ -1,0 +1,310 @@
+/**
+ * What must become of requests: accepted, given back, answered, expired, abandoned, dropped,
+ * refused. Written from the protocol's text, not from the broker.
+ */
+import { BrokerCounters, type RequestRefusal } from '../../../src/broker/counters.js';
+import type { BrokerOptions } from '../../../src/broker/options.js';
+import { Expected, replyFrames } from './expected.js';
+import type { ReplyIntent, RequestIntent } from './intent.js';
+import {
+  type Delivery,
+  type ModelClient,
+  type ModelPeer,
+  ModelRequest,
+  type ModelWorker,
+  type Outcome,
+  packedSize,
+} from './state.js';
+import type { ModelServices } from './services.js';
+
+export class ModelRequests {
+  readonly counters = new BrokerCounters();
+  readonly expected = new Expected();
+  readonly #options: BrokerOptions;
+  readonly #services: ModelServices;
+  /** By the first frame of the body, which no two requests share. */
+  readonly byKey = new Map<string, ModelRequest>();
+  draining = false;
+  /** Counts the inputs and runs. */
+  step = 1;
+  #order = 0;
+  bytes = 0;
+
+  constructor(options: BrokerOptions, services: ModelServices) {
+    this.#options = options;
+    this.#services = services;
+  }
+
+  get held(): number {
+    return this.byKey.size;
+  }
+
+  get out(): number {
+    let out = 0;
+    for (const request of this.byKey.values()) if (request.state === 'out') out++;
+    return out;
+  }
+
+  // ---------------------------------------------------------------- arrival
+
+  accept(peer: ModelPeer, client: () => ModelClient, intent: RequestIntent, now: number): void {
+    if (this.#options.listeners[peer.listener]?.client === false) {
+      this.counters.requestsRefused.rights++;
+      return;
+    }
+    this.counters.requestsReceived++;
+    const tells = toldTo(peer, intent);
+    if (this.draining) {
+      this.#refuse(peer, intent, tells, 'draining', '503');
+      return;
+    }
+    if (this.#isOverLimit(intent)) {
+      this.#refuse(peer, intent, tells, 'limit', '429');
+      return;
+    }
+    const service = this.#services.named(intent.service);
+    const owner = client();
+    const request = new ModelRequest(intent, service, owner, tells, now, this.#order++);
+    owner.requests.add(request);
+    this.byKey.set(keyOf(intent.body), request);
+    this.bytes += request.bytes;
+    service.queue.push(request);
+    service.touched = true;
+  }
+
+  #isOverLimit(intent: RequestIntent): boolean {
+    const { limits } = this.#options;
+    const bytes = packedSize(intent.envelope) + packedSize(intent.body);
+    if (this.held >= limits.queuedRequests) return true;
+    if (this.bytes + bytes > limits.queuedBytes) return true;
+    const service = this.#services.find(intent.service);
+    if (service === null) return this.#services.withoutWorkers >= limits.services;
+    return service.queue.length >= limits.queuedRequestsPerService;
+  }
+
+  #refuse(
+    peer: ModelPeer,
+    intent: RequestIntent,
+    tells: boolean,
+    reason: RequestRefusal,
+    status: string,
+  ): void {
+    this.counters.requestsRefused[reason]++;
+    if (tells) this.#expectRefusal(peer.id, intent, status);
+  }
+
+  #expectRefusal(peer: number, intent: RequestIntent, status: string): void {
+    const text = Buffer.from('why');
+    const body = [Buffer.from(status), Buffer.from(intent.service, 'latin1'), text];
+    this.expected.message(peer, replyFrames(intent, true, 'mmi.refused', body), true);
+  }
+
+  // ---------------------------------------------------------------- replies
+
+  replyOfHolder(request: ModelRequest, intent: ReplyIntent): void {
+    const final = intent.kind === 'final';
+    if (request.answered || request.givenUp) {
+      if (final) this.counters.repliesDropped[request.answered ? 'answered' : 'too_late']++;
+    } else if (final) {
+      this.#answer(request, intent.body);
+    } else if (request.intent.version === 2) {
+      request.streamed = true;
+      this.#toClient(request, false, intent.body);
+    } else {
+      this.#keepPartial(request, intent.body);
+    }
+    if (final) this.#end(request, request.givenUp ? 'too_late' : 'answered');
+  }
+
+  /** D8 */
+  replyOfLost(delivery: Delivery, intent: ReplyIntent): void {
+    const { request } = delivery;
+    if (request.state === 'over') {
+      if (intent.kind === 'final') this.counters.repliesDropped[request.outcome]++;
+    } else if (intent.kind === 'partial') {
+      delivery.spoiled = true;
+    } else if (request.answered) {
+      this.counters.repliesDropped.answered++;
+    } else if (request.streamed || request.givenUp || delivery.spoiled) {
+      this.counters.repliesDropped.too_late++;
+    } else {
+      this.#dropPartials(request);
+      this.#answer(request, intent.body);
+      if (request.state === 'out') request.answered = true;
+      else this.#end(request, 'answered');
+    }
+  }
+
+  #keepPartial(request: ModelRequest, body: readonly Buffer[]): void {
+    const { limits } = this.#options;
+    request.held.push(body);
+    this.bytes += packedSize(body);
+    const total = packedSize(request.held.flat());
+    if (total <= limits.messageBytes && this.bytes <= limits.queuedBytes) return;
+    this.#dropPartials(request);
+    this.#abandon(request);
+    request.givenUp = true;
+  }
+
+  #answer(request: ModelRequest, body: readonly Buffer[]): void {
+    const whole = [...request.held.flat(), ...body];
+    if (request.held.length > 0 && packedSize(whole) > this.#options.limits.messageBytes) {
+      this.#abandon(request);
+      request.givenUp = true;
+    } else {
+      this.#toClient(request, true, whole);
+    }
+  }
+
+  #toClient(request: ModelRequest, final: boolean, body: readonly Buffer[]): void {
+    const { client, intent } = request;
+    const peer = client?.peer;
+    if (peer && !peer.closing) {
+      if (final) this.counters.requestsReplied++;
+      this.expected.message(peer.id, replyFrames(intent, final, intent.service, body));
+    } else if (final) {
+      const slow = client?.slow ?? request.slow;
+      this.counters.repliesDropped[slow ? 'slow_client' : 'client_gone']++;
+    } else if (client !== null && client.name !== null) {
+      // It may return, and would take the rest for the whole.
+      this.#abandon(request);
+      request.givenUp = true;
+    }
+  }
+
+  // ---------------------------------------------------------------- the end without a reply
+
+  /** D6, of all that a worker held or of one that it returned. */
+  giveBack(
+    worker: ModelWorker,
+    requests: readonly ModelRequest[],
+    silent: boolean,
+    now: number,
+  ): void {
+    for (const request of requests) {
+      const { delivery } = request;
+      worker.held.splice(worker.held.indexOf(request), 1);
+      request.worker = null;
+      if (delivery !== null) {
+        delivery.state = silent ? 'lost' : 'over';
+        if (request.held.length > 0) delivery.spoiled = true;
+      }
+      this.#dropPartials(request);
+      this.#afterLoss(request, now);
+    }
+    const back = requests.filter(({ state }) => state === 'queued');
+    const group = this.#order++;
+    for (const [index, request] of back.entries()) {
+      request.lossStep = this.step;
+      request.lossGroup = group;
+      request.order = index;
+    }
+    worker.service.queue.unshift(...back);
+    if (back.length > 0) worker.service.touched = true;
+  }
+
+  #afterLoss(request: ModelRequest, now: number): void {
+    const { maxDeliveries, requestTtlMs } = this.#options;
+    if (request.answered || request.givenUp) {
+      this.#end(request, request.answered ? 'answered' : 'too_late');
+    } else if (isClientGone(request)) {
+      this.counters.requestsDropped++;
+      this.#end(request, 'too_late');
+    } else if (request.streamed || request.deliveries >= maxDeliveries) {
+      this.#abandon(request);
+      this.#end(request, 'too_late');
+    } else if (request.arrivedAt + requestTtlMs <= now) {
+      this.#expire(request);
+    } else if (this.draining) {
+      this.#refuseHeld(request);
+    } else {
+      request.state = 'queued';
+      this.counters.requestsRequeued++;
+    }
+  }
+
+  /** What waits for too long; while draining, all that waits. */
+  expire(now: number): void {
+    for (const request of [...this.byKey.values()]) {
+      if (request.state !== 'queued') continue;
+      if (this.draining) this.#refuseHeld(request);
+      else if (request.arrivedAt + this.#options.requestTtlMs <= now) this.#expire(request);
+    }
+  }
+
+  /** D26: the waiting requests of a client that will not return. */
+  forget(client: ModelClient): void {
+    for (const request of [...client.requests]) {
+      if (request.state === 'queued') {
+        this.counters.requestsDropped++;
+        this.#end(request, 'too_late');
+      } else {
+        client.requests.delete(request);
+        request.client = null;
+        request.slow = client.slow;
+      }
+    }
+  }
+
+  #expire(request: ModelRequest): void {
+    this.counters.requestsExpired++;
+    this.#tell(request, '408');
+    this.#end(request, 'too_late');
+  }
+
+  #refuseHeld(request: ModelRequest): void {
+    this.counters.requestsRefused.draining++;
+    this.#tell(request, '503');
+    this.#end(request, 'too_late');
+  }
+
+  #abandon(request: ModelRequest): void {
+    this.counters.requestsAbandoned++;
+    this.#tell(request, '502');
+  }
+
+  #tell(request: ModelRequest, status: string): void {
+    const peer = request.client?.peer;
+    if (request.tells && peer && !peer.closing)
+      {this.#expectRefusal(peer.id, request.intent, status);}
+  }
+
+  #dropPartials(request: ModelRequest): void {
+    this.bytes -= packedSize(request.held.flat());
+    request.held = [];
+  }
+
+  #end(request: ModelRequest, outcome: Outcome): void {
+    this.#dropPartials(request);
+    const { queue } = request.service;
+    if (request.state === 'queued') queue.splice(queue.indexOf(request), 1);
+    if (request.worker !== null) {
+      const { held } = request.worker;
+      held.splice(held.indexOf(request), 1);
+      if (request.delivery !== null) request.delivery.state = 'over';
+    }
+    request.worker = null;
+    request.state = 'over';
+    request.outcome = outcome;
+    request.client?.requests.delete(request);
+    this.byKey.delete(keyOf(request.intent.body));
+    this.bytes -= request.bytes;
+  }
+}
+
+export function keyOf(body: readonly Buffer[]): string {
+  return body[0]?.toString('latin1') ?? '';
+}
+
+function isClientGone(request: ModelRequest): boolean {
+  return request.client?.departed ?? true;
+}
+
+/** D11: its envelope begins with that of a hello over this connection. */
+function toldTo(peer: ModelPeer, intent: RequestIntent): boolean {
+  return peer.hellos.some(
+    (hello) =>
+      hello.length <= intent.envelope.length &&
+      hello.every((frame, index) => intent.envelope[index]?.equals(frame) === true),
+  );
+}

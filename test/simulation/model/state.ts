@@ -1,0 +1,164 @@
+/** What the model knows: plain lists, searched from end to end. */
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import type { RequestIntent } from './intent.js';
+
+export class ModelPeer {
+  readonly id: number;
+  readonly listener: number;
+  readonly name: string | null;
+  client: ModelClient | null = null;
+  worker: ModelWorker | null = null;
+  readonly hellos: (readonly Buffer[])[] = [];
+  closing = false;
+  full = false;
+
+  constructor(id: number, listener: number, name: string | null) {
+    this.id = id;
+    this.listener = listener;
+    this.name = name;
+  }
+}
+
+export class ModelClient {
+  peer: ModelPeer | null;
+  readonly name: string | null;
+  readonly requests = new Set<ModelRequest>();
+  slow = false;
+  departed = false;
+
+  constructor(peer: ModelPeer) {
+    this.peer = peer;
+    this.name = peer.name;
+  }
+}
+
+export class ModelWorker {
+  readonly peer: ModelPeer;
+  readonly service: ModelService;
+  readonly version: MdpVersion;
+  readonly credit: number;
+  readonly declaredCredit: boolean;
+  /** In order of dispatch. */
+  readonly held: ModelRequest[] = [];
+  lastSeenAt: number;
+  lastSentAt: number;
+  heartbeatsWhileBusy = false;
+  /** Counts up at each change of its load: the lowest is the least recently used. */
+  usedAt: number;
+
+  constructor(
+    peer: ModelPeer,
+    service: ModelService,
+    version: MdpVersion,
+    credit: number | null,
+    now: number,
+    usedAt: number,
+  ) {
+    this.peer = peer;
+    this.service = service;
+    this.version = version;
+    this.credit = credit ?? 1;
+    this.declaredCredit = credit !== null;
+    this.lastSeenAt = now;
+    this.lastSentAt = now;
+    this.usedAt = usedAt;
+  }
+
+  get isAvailable(): boolean {
+    return !this.peer.full && this.held.length < this.credit;
+  }
+}
+
+export class ModelService {
+  readonly name: string;
+  queue: ModelRequest[] = [];
+  readonly workers = new Set<ModelWorker>();
+  /** Something was put into its queue since the last run. */
+  touched = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** Least loaded first, then least recently used (D23). */
+  nextWorker(): ModelWorker | null {
+    let best: ModelWorker | null = null;
+    for (const worker of this.workers) {
+      if (!worker.isAvailable) continue;
+      const load = worker.held.length - (best?.held.length ?? Infinity);
+      if (load < 0 || (load === 0 && worker.usedAt < (best?.usedAt ?? Infinity))) best = worker;
+    }
+    return best;
+  }
+}
+
+export type Outcome = 'answered' | 'too_late';
+
+export class ModelRequest {
+  readonly intent: RequestIntent;
+  readonly service: ModelService;
+  readonly bytes: number;
+  readonly arrivedAt: number;
+  /** It is told of refusals (D11). */
+  readonly tells: boolean;
+  client: ModelClient | null;
+  /** Its client was closed for not reading. */
+  slow = false;
+  state: 'queued' | 'out' | 'over' = 'queued';
+  outcome: Outcome = 'too_late';
+  worker: ModelWorker | null = null;
+  dispatchedAt = 0;
+  deliveries = 0;
+  /** The present or last delivery. */
+  delivery: Delivery | null = null;
+  streamed = false;
+  held: (readonly Buffer[])[] = [];
+  answered = false;
+  givenUp = false;
+  /** Place in the queue: later loss before earlier; of one loss in order. 0: never given back. */
+  lossStep = 0;
+  lossGroup = 0;
+  order: number;
+
+  constructor(
+    intent: RequestIntent,
+    service: ModelService,
+    client: ModelClient,
+    tells: boolean,
+    now: number,
+    order: number,
+  ) {
+    this.intent = intent;
+    this.service = service;
+    this.client = client;
+    this.tells = tells;
+    this.arrivedAt = now;
+    this.order = order;
+    this.bytes = packedSize(intent.envelope) + packedSize(intent.body);
+  }
+
+  /** True if this one must be dispatched before `other`. */
+  isBefore(other: ModelRequest): boolean {
+    if (this.lossStep !== other.lossStep) return this.lossStep > other.lossStep;
+    return this.lossGroup === other.lossGroup && this.order < other.order;
+  }
+}
+
+/** One handing of a request to a worker. */
+export class Delivery {
+  readonly request: ModelRequest;
+  readonly worker: ModelWorker;
+  /** `lost`: its worker was lost in silence, and may still reply (D8). */
+  state: 'out' | 'lost' | 'over' = 'out';
+  spoiled = false;
+
+  constructor(request: ModelRequest, worker: ModelWorker) {
+    this.request = request;
+    this.worker = worker;
+  }
+}
+
+/** Bytes that frames take in the broker's memory: as on a ZMTP wire. */
+export function packedSize(frames: readonly Uint8Array[]): number {
+  return frames.reduce((sum, { length }) => sum + length + (length > 255 ? 9 : 2), 0);
+}

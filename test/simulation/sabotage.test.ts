@@ -1,0 +1,158 @@
+/** The simulation is only worth what it finds: brokers that are broken on purpose. */
+import { describe, expect, it } from '@jest/globals';
+import type { BrokerSink } from '../../src/broker/sink.js';
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import type { Sabotage } from './world/broker-node.js';
+import { WHOLE, World } from './world/world.js';
+
+const SEEDS_MAX = 200;
+/** A fault shows itself at this call and every further one of as many. */
+const EVERY = 7;
+
+/** The first thing that is found wrong. */
+function found(sabotage: Sabotage): string {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+    try {
+      new World(seed, WHOLE, false, sabotage).run();
+    } catch (error) {
+      expect(codeOf(error)).toBe('ERR_SIMULATION');
+      return messageOf(error);
+    }
+  }
+  return 'nothing';
+}
+
+/** True at some calls. */
+function sometimes(): () => boolean {
+  let calls = 0;
+  return () => ++calls % EVERY === 0;
+}
+
+function broken(
+  change: (good: BrokerSink, isTime: () => boolean) => Partial<BrokerSink>,
+): Sabotage {
+  return (good) => ({ ...good, ...change(good, sometimes()) });
+}
+
+describe('the simulation finds a broker that', () => {
+  it.each<[string, RegExp, Sabotage]>([
+    [
+      'answers twice',
+      /must not get/,
+      broken((good, isTime) => ({
+        reply: (...effect) => {
+          good.reply(...effect);
+          if (isTime()) good.reply(...effect);
+        },
+      })),
+    ],
+    [
+      'loses a reply',
+      /is not sent/,
+      broken((good, isTime) => ({
+        reply: (...effect) => {
+          if (!isTime()) good.reply(...effect);
+        },
+      })),
+    ],
+    [
+      'replies to the wrong peer',
+      /which is gone|must not get/,
+      broken((good, isTime) => ({
+        reply: (peer, ...effect) => {
+          good.reply(isTime() ? peer + 1 : peer, ...effect);
+        },
+      })),
+    ],
+    [
+      'forgets the envelope',
+      /must not get/,
+      broken((good, isTime) => ({
+        reply: (peer, path, ...effect) => {
+          const bare = { ...path, envelopeEnd: path.envelopeStart };
+          good.reply(peer, isTime() ? bare : path, ...effect);
+        },
+      })),
+    ],
+    [
+      'gives a request to the wrong worker',
+      /which is gone|must not get|next worker|another service/,
+      broken((good, isTime) => ({
+        request: (peer, ...effect) => {
+          good.request(isTime() ? peer + 1 : peer, ...effect);
+        },
+      })),
+    ],
+    [
+      'gives one token to two requests',
+      /token is given twice/,
+      broken((good) => ({
+        request: (peer, version, token, ...effect) => {
+          good.request(peer, version, token.fill(0x41), ...effect);
+        },
+      })),
+    ],
+    [
+      'loses a request',
+      /waits though a worker is available|should be/,
+      broken((good, isTime) => ({
+        request: (...effect) => {
+          if (!isTime()) good.request(...effect);
+        },
+      })),
+    ],
+    [
+      'forgets a heartbeat',
+      /gets no heartbeat/,
+      broken((good, isTime) => ({
+        heartbeat: (...effect) => {
+          if (!isTime()) good.heartbeat(...effect);
+        },
+      })),
+    ],
+    [
+      'sends a heartbeat too many',
+      /before its time|must not get/,
+      broken((good, isTime) => ({
+        heartbeat: (...effect) => {
+          good.heartbeat(...effect);
+          if (isTime()) good.heartbeat(...effect);
+        },
+      })),
+    ],
+    [
+      'does not tell a worker to go',
+      /is not sent/,
+      broken((good, isTime) => ({
+        disconnect: (...effect) => {
+          if (!isTime()) good.disconnect(...effect);
+        },
+      })),
+    ],
+    [
+      'tells a worker to go without need',
+      /must not get/,
+      broken((good, isTime) => ({
+        heartbeat: (...effect) => {
+          if (isTime()) good.disconnect(...effect);
+          else good.heartbeat(...effect);
+        },
+      })),
+    ],
+    ['closes no slow client', /is not closed/, broken(() => ({ close: () => {} }))],
+  ])('%s', (_what, message, sabotage) => {
+    expect(found(sabotage)).toMatch(message);
+  });
+});
+
+describe('a world', () => {
+  it('is the same each time that its seed makes it', () => {
+    const [first, second] = [11, 11].map((seed) => {
+      const world = new World(seed, WHOLE, true);
+      world.run();
+      return world.trace.last(1000);
+    });
+    expect(first?.length).toBeGreaterThan(50);
+    expect(second).toEqual(first);
+  });
+});

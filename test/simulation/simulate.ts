@@ -1,0 +1,53 @@
+/** `npm run simulate -- --seeds N --from S [--without 1,2]` */
+import { parseArgs } from 'node:util';
+import { messageOf } from '../../src/core/errors.js';
+import { Tally } from './actors/tally.js';
+import { runSeed } from './world/seeds.js';
+
+const PROGRESS_EVERY_SEEDS = 1000;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1000' },
+    from: { type: 'string', default: '1' },
+    without: { type: 'string', default: '' },
+  },
+});
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (text !== '' && Number.isSafeInteger(value) && value >= 0) return value;
+  process.stderr.write(`simulate: --${name} is a whole number, not ${text}\n`);
+  process.exit(64);
+}
+
+function main(): number {
+  const seeds = wholeNumber('seeds', values.seeds);
+  const from = wholeNumber('from', values.from);
+  const left = values.without.split(',').filter((each) => each !== '');
+  const without = new Set(left.map((each) => wholeNumber('without', each)));
+  const tally = new Tally();
+  const began = process.hrtime.bigint();
+  for (let done = 0; done < seeds; done++) {
+    if (done > 0 && done % PROGRESS_EVERY_SEEDS === 0) {
+      process.stdout.write(`${done} of ${seeds} seeds, ${tally.requests} requests\n`);
+    }
+    try {
+      runSeed(from + done, tally, { without });
+    } catch (error) {
+      process.stdout.write(`${messageOf(error)}\n`);
+      return 1;
+    }
+  }
+  for (const [what, count] of [...tally.faults].sort()) {
+    process.stdout.write(`${String(count).padStart(9)}  ${what}\n`);
+  }
+  const seconds = Number((process.hrtime.bigint() - began) / 1_000_000n) / 1000;
+  process.stdout.write(
+    `${seeds} seeds from ${from} in ${seconds.toFixed(1)} s: ${tally.requests} requests, ` +
+      `${tally.replies} replies, ${tally.faultCount} faults injected; every invariant held\n`,
+  );
+  return 0;
+}
+
+process.exitCode = main();

@@ -1,0 +1,326 @@
+/**
+ * A broker process: the machine under test behind a simulated shell. It reads inputs in turns, as
+ * the daemon's loop does; its effects go through the real codec onto the network. The model hears
+ * every input before the machine does, and sees every message that leaves.
+ */
+import { Broker } from '../../../src/broker/broker.js';
+import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerSink } from '../../../src/broker/sink.js';
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
+import { Mmi } from '../../../src/mmi/mmi.js';
+import type { BrokerStatus } from '../../../src/wire/mmi.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../../src/wire/outbound.js';
+import type { Tally } from '../actors/tally.js';
+import { checkAgreement } from '../model/agreement.js';
+import type { Delivered, Sent } from '../model/intent.js';
+import { Model } from '../model/model.js';
+import type { SimClock, SimTimer } from './clock.js';
+import { hold } from './failure.js';
+import type { Connection, ServerEnd } from './network.js';
+import type { SimRandom } from './random.js';
+import type { Trace } from './trace.js';
+
+type Link = Connection<Sent, Delivered>;
+
+interface Input {
+  readonly what: 'connected' | 'message' | 'full' | 'drained' | 'disconnected';
+  readonly link: Link;
+  readonly peer: number;
+  readonly sent: Sent | null;
+}
+
+/** How the shell behaves. */
+export interface ShellHabits {
+  /** Inputs read before `run`, at most. */
+  readonly batchMax: number;
+  /** Time from an input, or from when something is due, to the turn. */
+  readonly turnDelayMaxMs: number;
+  /** Chance of a turn that comes much later: the process had no processor. */
+  readonly stallChance: number;
+  readonly stallMaxMs: number;
+  /** Inputs are taken as they come, at the time of the turn's first; else all when it ends. */
+  readonly readsAtOnce: boolean;
+}
+
+/** Makes a broken broker of a good one, to see that it is found out. */
+export type Sabotage = (sink: BrokerSink) => BrokerSink;
+
+/** Turns at one moment before the loop is taken for endless. */
+const RUNS_AT_ONCE_MAX = 100;
+
+export class BrokerNode implements ServerEnd<Sent, Delivered> {
+  readonly #broker: Broker;
+  readonly #model: Model;
+  readonly #clock: SimClock;
+  readonly #random: SimRandom;
+  readonly #habits: ShellHabits;
+  readonly #trace: Trace;
+  readonly #tally: Tally;
+  readonly #inbox: Input[] = [];
+  readonly #links: (Link | null)[] = [];
+  readonly #peers = new Map<Link, number>();
+  readonly #freePeers: number[] = [];
+  readonly #message = new Frames();
+  #turn: SimTimer | null = null;
+  /** When the turn under way read its first input. */
+  #turnBeganAt: number | null = null;
+  #isInMachine = false;
+  #stopped = false;
+
+  constructor(
+    options: BrokerOptions,
+    habits: ShellHabits,
+    clock: SimClock,
+    random: SimRandom,
+    trace: Trace,
+    tally: Tally,
+    sabotage: Sabotage | null,
+  ) {
+    this.#tally = tally;
+    this.#clock = clock;
+    this.#random = random;
+    this.#habits = habits;
+    this.#trace = trace;
+    this.#model = new Model(options);
+    const note = { emit: () => {} };
+    const sink = this.#sink();
+    this.#broker = new Broker(options, sabotage?.(sink) ?? sink, note, (target) => {
+      random.fill(target);
+    });
+    this.#broker.host(new Mmi(() => STATUS));
+  }
+
+  get counters(): Broker['counters'] {
+    return this.#broker.counters;
+  }
+
+  get load(): Broker['load'] {
+    return this.#broker.load;
+  }
+
+  // ---------------------------------------------------------------- from the network
+
+  connected(link: Link): void {
+    const peer = this.#freePeers.pop() ?? this.#links.length;
+    this.#links[peer] = link;
+    this.#peers.set(link, peer);
+    this.#push('connected', link, null);
+  }
+
+  received(link: Link, sent: Sent): void {
+    this.#push('message', link, sent);
+  }
+
+  full(link: Link): void {
+    this.#tally.fault('output full');
+    this.#push('full', link, null);
+  }
+
+  drained(link: Link): void {
+    this.#push('drained', link, null);
+  }
+
+  disconnected(link: Link): void {
+    this.#push('disconnected', link, null);
+  }
+
+  drain(): void {
+    this.#turnBeganAt ??= this.#clock.now;
+    const now = this.#turnBeganAt;
+    this.#trace.note(now, 'broker', 'drains');
+    this.#isInMachine = true;
+    this.#model.drain(now);
+    this.#broker.drain(now);
+    this.#isInMachine = false;
+    this.#settle('drain');
+    this.#planTurn(now);
+  }
+
+  stop(): void {
+    const now = this.#turnBeganAt ?? this.#clock.now;
+    this.#trace.note(now, 'broker', 'stops');
+    this.#isInMachine = true;
+    this.#model.stop(now);
+    this.#broker.stop(now);
+    this.#isInMachine = false;
+    this.#settle('stop');
+    this.#stopped = true;
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  #push(what: Input['what'], link: Link, sent: Sent | null): void {
+    const peer = this.#peers.get(link);
+    hold(peer !== undefined, 'a connection has a number');
+    const input = { what, link, peer, sent };
+    const { now } = this.#clock;
+    if (this.#habits.readsAtOnce && !this.#isInMachine && this.#inbox.length === 0) {
+      this.#turnBeganAt ??= now;
+      this.#input(input, this.#turnBeganAt);
+    } else {
+      this.#inbox.push(input);
+    }
+    this.#planTurn(now);
+  }
+
+  #planTurn(wanted: number): void {
+    if (wanted === Infinity) return;
+    const { turnDelayMaxMs, stallChance, stallMaxMs } = this.#habits;
+    let delay = this.#random.int(0, turnDelayMaxMs);
+    if (this.#random.chance(stallChance)) delay += this.#random.int(0, stallMaxMs);
+    const at = wanted + delay;
+    if (this.#turn !== null) {
+      if (this.#turn.at <= at) return;
+      this.#turn.cancel();
+    }
+    this.#turn = this.#clock.at(at, () => {
+      this.#turn = null;
+      this.#takeTurn();
+    });
+  }
+
+  #takeTurn(): void {
+    const { now } = this.#clock;
+    this.#turnBeganAt = null;
+    const batch = this.#random.int(1, this.#habits.batchMax);
+    for (let taken = 0; taken < batch; taken++) {
+      const input = this.#inbox.shift();
+      if (input === undefined) break;
+      this.#input(input, now);
+    }
+    // The last input was `stop`: the process closes its sockets, and nothing is due any more.
+    if (!this.#stopped) this.#run(now);
+    if (this.#inbox.length > 0) this.#planTurn(now);
+    else if (!this.#stopped) this.#planTurn(this.#broker.nextRunAt());
+  }
+
+  #input({ what, link, peer, sent }: Input, now: number): void {
+    if (this.#stopped && what !== 'connected' && what !== 'disconnected') return;
+    this.#trace.note(now, `peer ${peer}`, `> ${sent?.intent.kind ?? what}`, sent?.frames);
+    const model = this.#model;
+    const broker = this.#broker;
+    this.#isInMachine = true;
+    switch (what) {
+      case 'connected':
+        model.connected(peer, link);
+        broker.connected(peer, link);
+        break;
+      case 'message':
+        if (sent !== null) this.#received(peer, sent, now);
+        break;
+      case 'full':
+      case 'drained':
+        model[what](peer);
+        broker[what](peer);
+        break;
+      case 'disconnected':
+        model.disconnected(peer, now);
+        broker.disconnected(peer, now);
+        this.#links[peer] = null;
+        this.#peers.delete(link);
+        this.#freePeers.push(peer);
+    }
+    this.#isInMachine = false;
+    this.#settle(what);
+  }
+
+  #received(peer: number, { frames, intent }: Sent, now: number): void {
+    if (intent.kind === 'malformed' && intent.as === 'too_large') {
+      this.#model.oversized(peer, now);
+      this.#broker.oversized(peer, now);
+      return;
+    }
+    this.#model.message(peer, intent, now);
+    this.#broker.message(peer, Frames.of(...frames), now);
+  }
+
+  #run(now: number): void {
+    const wasDue = this.#broker.nextRunAt() <= now;
+    if (wasDue) this.#trace.note(now, 'broker', 'run is due');
+    this.#isInMachine = true;
+    this.#model.beginRun(now);
+    let runs = 1;
+    while (this.#broker.run(now)) hold(++runs < RUNS_AT_ONCE_MAX, 'run comes to an end');
+    this.#isInMachine = false;
+    this.#model.endRun();
+    this.#settle(wasDue ? 'run when due' : 'run');
+    const next = this.#broker.nextRunAt();
+    hold(next > now, `nextRunAt is ${next}, which is past, right after a run`);
+    const due = this.#model.dueAt();
+    hold(next <= due, `nextRunAt is ${next}, but something is due at ${due}`);
+  }
+
+  #settle(after: string): void {
+    this.#model.settle();
+    checkAgreement(this.#broker, this.#model, after);
+  }
+
+  // ---------------------------------------------------------------- effects
+
+  #sink(): BrokerSink {
+    return {
+      request: (peer, version, token, body, start, end) => {
+        writeWorkerRequest(this.#output, peer, version, token, body, start, end);
+      },
+      heartbeat: (peer, version) => {
+        writeWorkerHeartbeat(this.#output, peer, version);
+      },
+      disconnect: (peer, version) => {
+        writeWorkerDisconnect(this.#output, peer, version);
+      },
+      reply: (peer, path, final, service, frames, from) => {
+        writeClientReply(this.#output, peer, path, final, service, frames, from);
+      },
+      close: (peer) => {
+        this.#trace.note(this.#clock.now, `peer ${peer}`, '< closed');
+        this.#model.closed(peer);
+        this.#links[peer]?.end();
+      },
+    };
+  }
+
+  readonly #output = {
+    write: (peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void => {
+      const copy = Buffer.from(bytes.subarray(start, end));
+      this.#message.push(copy, 0, copy.length);
+      if (!more) this.#complete(peer);
+    },
+    writePacked: (
+      peer: number,
+      packed: Buffer,
+      start: number,
+      end: number,
+      more: boolean,
+    ): void => {
+      unpack(packed, start, end, this.#message);
+      if (!more) this.#complete(peer);
+    },
+  };
+
+  #complete(peer: number): void {
+    const frames = this.#message.copyFrom(0);
+    this.#message.clear();
+    this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
+    this.#model.sent(peer, frames);
+    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
+    this.#links[peer]?.write(frames, bytes);
+  }
+}
+
+const STATUS: BrokerStatus = {
+  version: '0',
+  uptimeMs: 0,
+  node: 'simulated',
+  role: 'standalone',
+  state: 'active',
+  epoch: 0,
+  limits: {},
+  extensions: ['credit', 'hello'],
+  pairHeartbeatMs: 0,
+};

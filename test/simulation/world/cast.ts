@@ -1,0 +1,241 @@
+/** Who takes part in the world of a seed. */
+import { SimClient, type ClientHabits } from '../actors/client.js';
+import { SimHostile } from '../actors/hostile.js';
+import { type Actor, Line, type Surroundings } from '../actors/line.js';
+import { SimProxy } from '../actors/proxy.js';
+import { type Mischief, SimWorker, type WorkerHabits } from '../actors/worker.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import type { Dialled } from './network.js';
+import type { SimRandom } from './random.js';
+import type { Weather } from './weather.js';
+
+/** An actor that has still to be made, so that any can be left out. */
+type Role = (random: SimRandom) => Actor & { start(): void };
+
+const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
+  'returns',
+  'quits',
+  'crashes',
+  'loses its connection',
+  'freezes',
+  'answers twice',
+  'never answers',
+  'sends garbage',
+  'registers again',
+  'steals',
+  'floods partials',
+];
+
+export class Cast {
+  readonly clients: SimClient[] = [];
+  readonly #weather: Weather;
+  readonly #around: Surroundings;
+
+  constructor(weather: Weather, around: Surroundings) {
+    this.#weather = weather;
+    this.#around = around;
+  }
+
+  roles(random: SimRandom): Role[] {
+    const { isFair, services } = this.#weather;
+    const roles: Role[] = [];
+    // In fair weather every service has a worker; else there is chance.
+    if (isFair) for (const service of services) roles.push(this.#worker(service));
+    const workers = random.int(isFair ? 0 : 1, 5);
+    for (let i = 0; i < workers; i++) roles.push(this.#worker(random.pick([...services])));
+    const clients = random.int(1, 4);
+    for (let i = 0; i < clients; i++) roles.push(this.#client());
+    if (random.chance(0.3)) roles.push(this.#proxy());
+    const hostiles = isFair ? 0 : random.int(0, 2);
+    for (let i = 0; i < hostiles; i++) roles.push(this.#hostile());
+    return roles;
+  }
+
+  /** Those who show at the end that the broker still serves. */
+  healers(): Role[] {
+    return this.#weather.services.flatMap((service) => [
+      (random) => this.#makeWorker(`healer-${service}`, goodWorker(service), random, 0),
+      (random) => this.#makeClient(`patient-${service}`, this.#patient(service), random, 0),
+    ]);
+  }
+
+  // ---------------------------------------------------------------- workers
+
+  #worker(service: string): Role {
+    return (random) => {
+      const name = `w${this.#number()}`;
+      const { isFair } = this.#weather;
+      const listener = isFair || random.chance(0.95) ? random.pick([0, 2]) : 1;
+      return this.#makeWorker(name, this.#workerHabits(service, random), random, listener);
+    };
+  }
+
+  #makeWorker(name: string, habits: WorkerHabits, random: SimRandom, listener: number): SimWorker {
+    return new SimWorker(name, habits, this.#around, dialled(name, listener, random, 0.1), random);
+  }
+
+  #workerHabits(service: string, random: SimRandom): WorkerHabits {
+    const { isFair, options } = this.#weather;
+    const version = random.pick<MdpVersion>([1, 2]);
+    const interval = options.heartbeatIntervalMs;
+    const beats = random.pick(['always', 'when idle', isFair ? 'always' : 'never'] as const);
+    const credit = random.chance(0.4) ? random.int(1, 20) : null;
+    const kinds = MISCHIEF.filter((each) => each !== 'returns' || credit !== null || !isFair);
+    const mischief = Array.from({ length: random.int(1, 5) }, () =>
+      random.pick([kinds[0] ?? 'quits', ...kinds.slice(1)]),
+    );
+    const isGood = isFair || random.chance(0.3);
+    return {
+      version,
+      service,
+      credit,
+      beats,
+      serveMaxMs: random.pick([0, Math.floor(interval / 4), interval * 3]),
+      partialsMax: version === 2 && random.chance(0.5) ? 3 : 0,
+      mischief: isGood ? [] : mischief,
+      mischiefChance: random.pick([0.1, 0.4]),
+      isStubborn: random.chance(0.5),
+    };
+  }
+
+  // ---------------------------------------------------------------- clients
+
+  #client(): Role {
+    return (random) => {
+      const name = `c${this.#number()}`;
+      const habits = this.#clientHabits(random);
+      const { isFair } = this.#weather;
+      const listener = isFair || random.chance(0.95) ? random.pick([0, 1]) : 2;
+      return this.#makeClient(name, habits, random, listener);
+    };
+  }
+
+  #makeClient(name: string, habits: ClientHabits, random: SimRandom, listener: number): SimClient {
+    const line: Line = new Line(
+      name,
+      this.#around,
+      dialled(name, listener, random, 0.4),
+      random.fork(1),
+      (frames) => {
+        client.received(frames);
+      },
+      () => {
+        client.lost();
+      },
+    );
+    const client = new SimClient(name, habits, this.#around, line, random);
+    this.clients.push(client);
+    return client;
+  }
+
+  #clientHabits(random: SimRandom): ClientHabits {
+    const { isFair, options, services } = this.#weather;
+    const interval = options.heartbeatIntervalMs;
+    const correlates = random.chance(0.6);
+    const isPatient = isFair || random.chance(0.3);
+    return {
+      version: random.pick<MdpVersion>([1, 2]),
+      correlates,
+      prefix: [],
+      says: random.chance(0.4) ? 'hello' : 'nothing',
+      services,
+      requests: random.int(1, 15),
+      window: correlates ? random.int(1, 8) : 1,
+      gapMaxMs: interval * random.pick([1, 3]),
+      patienceMs: isPatient ? Infinity : interval * random.int(1, 10),
+      retries: random.int(0, 3),
+      redials: random.chance(0.5),
+      bodyBytesMax: random.pick([0, 40, 400]),
+      cutChance: isFair ? 0 : random.pick([0, 0.1]),
+      stopChance: isFair ? 0 : random.pick([0, 0.1]),
+      mmiChance: random.pick([0, 0.2]),
+    };
+  }
+
+  #patient(service: string): ClientHabits {
+    return {
+      version: 2,
+      correlates: true,
+      prefix: [],
+      says: 'nothing',
+      services: [service],
+      requests: 2,
+      window: 2,
+      gapMaxMs: this.#weather.options.heartbeatIntervalMs,
+      patienceMs: Infinity,
+      retries: 0,
+      redials: false,
+      bodyBytesMax: 10,
+      cutChance: 0,
+      stopChance: 0,
+      mmiChance: 0,
+    };
+  }
+
+  #proxy(): Role {
+    return (random) => {
+      const name = `p${this.#number()}`;
+      const proxy = new SimProxy(name, this.#around, dialled(name, 0, random, 0.3), random);
+      for (let number = 0; number < random.int(1, 3); number++) {
+        const id = `${name}c${number}`;
+        // Further hops put their ids before, or behind: D1 allows eight in all.
+        const hops = Array.from({ length: random.pick([0, 0, 1, 6]) }, (_, hop) => `hop${hop}`);
+        const prefix = [id, ...hops].map((each) => Buffer.from(each));
+        const habits = this.#clientHabits(random);
+        const own = { ...habits, prefix, redials: false, cutChance: 0, stopChance: 0 };
+        const client = new SimClient(id, own, this.#around, proxy.line, random.fork(10 + number));
+        proxy.clients.push(client);
+        this.clients.push(client);
+      }
+      return proxy;
+    };
+  }
+
+  // ---------------------------------------------------------------- others
+
+  #hostile(): Role {
+    return (random) => {
+      const name = `h${this.#number()}`;
+      const { options, services } = this.#weather;
+      const habits = {
+        messages: random.int(1, 25),
+        gapMaxMs: options.heartbeatIntervalMs * 2,
+        services,
+        registers: random.chance(0.5),
+      };
+      const listener = random.pick([0, 0, 1, 2]);
+      return new SimHostile(
+        name,
+        habits,
+        this.#around,
+        dialled(name, listener, random, 0.3),
+        random,
+      );
+    };
+  }
+
+  #made = 0;
+
+  #number(): number {
+    return this.#made++;
+  }
+}
+
+function dialled(name: string, listener: number, random: SimRandom, named: number): Dialled {
+  const ownRoutingId = random.chance(named);
+  return { listener, ownRoutingId, routingId: Buffer.from(name) };
+}
+
+function goodWorker(service: string): WorkerHabits {
+  return {
+    version: 2,
+    service,
+    credit: null,
+    beats: 'always',
+    serveMaxMs: 0,
+    partialsMax: 0,
+    mischief: [],
+    mischiefChance: 0,
+    isStubborn: false,
+  };
+}

@@ -1,0 +1,86 @@
+/** Virtual time: what is to happen, in order of time and, at one time, in order of planning. */
+
+export class SimTimer {
+  readonly at: number;
+  readonly order: number;
+  #action: (() => void) | null;
+
+  constructor(at: number, order: number, action: () => void) {
+    this.at = at;
+    this.order = order;
+    this.#action = action;
+  }
+
+  cancel(): void {
+    this.#action = null;
+  }
+
+  run(): void {
+    const action = this.#action;
+    this.#action = null;
+    action?.();
+  }
+}
+
+function isBefore(a: SimTimer, b: SimTimer): boolean {
+  return a.at < b.at || (a.at === b.at && a.order < b.order);
+}
+
+export class SimClock {
+  /** Milliseconds. */
+  now = 0;
+  readonly #heap: SimTimer[] = [];
+  #order = 0;
+
+  /** Plans `action` for `delayMs` from now. */
+  after(delayMs: number, action: () => void): SimTimer {
+    return this.at(this.now + delayMs, action);
+  }
+
+  at(time: number, action: () => void): SimTimer {
+    const timer = new SimTimer(Math.max(time, this.now), this.#order++, action);
+    const heap = this.#heap;
+    let index = heap.length;
+    heap.push(timer);
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = heap[parent];
+      if (above === undefined || !isBefore(timer, above)) break;
+      heap[index] = above;
+      index = parent;
+    }
+    heap[index] = timer;
+    return timer;
+  }
+
+  /** Lets everything happen that is planned up to `time`, and then it is `time`. */
+  runUntil(time: number): void {
+    for (let next = this.#heap[0]; next !== undefined && next.at <= time; next = this.#heap[0]) {
+      this.#takeFirst();
+      this.now = next.at;
+      next.run();
+    }
+    this.now = time;
+  }
+
+  #takeFirst(): void {
+    const heap = this.#heap;
+    const last = heap.pop();
+    if (last === undefined || heap.length === 0) return;
+    let index = 0;
+    for (;;) {
+      let child = index * 2 + 1;
+      let below = heap[child];
+      if (below === undefined) break;
+      const right = heap[child + 1];
+      if (right !== undefined && isBefore(right, below)) {
+        below = right;
+        child++;
+      }
+      if (!isBefore(below, last)) break;
+      heap[index] = below;
+      index = child;
+    }
+    heap[index] = last;
+  }
+}

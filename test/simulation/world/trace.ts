@@ -1,0 +1,34 @@
+/**
+ * The script of a run: who did what when. Kept only when a failed seed is run again, so it costs
+ * nothing otherwise.
+ */
+import { escapeName } from '../../../src/core/escape.js';
+
+const LINES_MAX = 5000;
+const SHOWN_BYTES_MAX = 40;
+
+export class Trace {
+  readonly #lines: string[] | null;
+
+  constructor(isKept: boolean) {
+    this.#lines = isKept ? [] : null;
+  }
+
+  note(now: number, who: string, what: string, frames: readonly Uint8Array[] = []): void {
+    if (this.#lines === null) return;
+    if (this.#lines.length >= LINES_MAX) this.#lines.splice(0, LINES_MAX / 2);
+    const shown = frames.map(showFrame).join(' ');
+    this.#lines.push(`${now.toFixed(0).padStart(7)}  ${who.padEnd(12)} ${what} ${shown}`.trimEnd());
+  }
+
+  last(count: number): readonly string[] {
+    return this.#lines?.slice(-count) ?? [];
+  }
+}
+
+function showFrame(frame: Uint8Array): string {
+  if (frame.length === 0) return '[]';
+  if (frame.length === 1) return `[0x${(frame[0] ?? 0).toString(16).padStart(2, '0')}]`;
+  const text = escapeName(frame.subarray(0, SHOWN_BYTES_MAX));
+  return frame.length > SHOWN_BYTES_MAX ? `[${text}… ${frame.length} bytes]` : `[${text}]`;
+}
