@@ -103,11 +103,11 @@ class ZmtpRouter implements Transport {
         accepted: (socket) => {
           this.#accept(socket, index);
         },
-        dropped: () => {
+        full: () => {
           this.events.rejected(index, 'connections', 'limits.connections is reached');
         },
-        failed: (error) => {
-          this.events.rejected(index, 'accept', error.message);
+        failed: (reason) => {
+          this.events.rejected(index, 'accept', reason);
         },
       });
     } catch (error) {
