@@ -76,9 +76,17 @@ export function readMetadata(bytes: Buffer): Metadata | typeof BROKEN {
 /** @returns what is wrong with a peer's metadata for a socket of `own` type, or `null` */
 export function metadataFault(own: SocketType, peer: Metadata): string | null {
   if (!COMPATIBLE[own].includes(peer.socketType)) {
-    return `a ${own} does not talk to a ${peer.socketType === '' ? 'peer of no type' : peer.socketType.slice(0, 16)}`;
+    const theirs = peer.socketType === '' ? 'peer of no type' : printable(peer.socketType);
+    return `a ${own} does not talk to a ${theirs}`;
   }
   if (peer.identity.length > IDENTITY_BYTES_MAX) return 'an identity is at most 255 bytes';
   if (peer.identity[0] === 0) return 'an identity does not begin with a zero byte';
   return null;
+}
+
+const SHOWN_MAX = 64;
+
+/** What a peer sent, as it may be shown to people. */
+export function printable(text: string): string {
+  return text.slice(0, SHOWN_MAX).replace(/[^\x20-\x7e]/g, '?');
 }

@@ -5,7 +5,7 @@
 import { copyBytes } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
-import { command, commandName, type Metadata } from './commands.js';
+import { command, commandName, type Metadata, printable } from './commands.js';
 import {
   greeting,
   GREETING_BYTES,
@@ -13,7 +13,12 @@ import {
   greetingFault,
   readGreeting,
 } from './greeting.js';
-import { type FrameCipher, type Mechanism, OpenedFrame } from './mechanism.js';
+import {
+  type FrameCipher,
+  type HandshakeFailure,
+  type Mechanism,
+  OpenedFrame,
+} from './mechanism.js';
 import { OutputQueue } from './output-queue.js';
 
 const FLAG_MORE = 0x01;
@@ -32,6 +37,10 @@ const PING_HEAD_BYTES = 7;
 const PING_CONTEXT_BYTES_MAX = 16;
 /** Commands between messages are small. */
 const COMMAND_BYTES_MAX = 1024;
+/** Commands between the frames of one message, all together. */
+const COMMANDS_IN_MESSAGE_BYTES_MAX = 16 * 1024;
+/** So much output waits that a PONG beside it would tell the peer nothing that it does not. */
+const PONG_OUTPUT_BYTES_MAX = 64 * 1024;
 /** What CURVE adds to a frame, with room to spare. */
 const SEALED_OVERHEAD_BYTES = 64;
 /** A carry buffer of this size stays with its connection when it is empty. */
@@ -39,11 +48,11 @@ const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
 
 /** Why a connection was ended by this side; the label under which it is counted. */
-export type FailureKind = 'greeting' | 'mechanism' | 'handshake' | 'protocol' | 'too_large';
+export type FailureKind = 'greeting' | 'mechanism' | HandshakeFailure | 'protocol' | 'too_large';
 
 export interface ConnectionEvents {
-  /** Messages may flow. */
-  ready(metadata: Metadata, publicKey: Buffer | null): void;
+  /** Messages may flow. `key`: the name of the peer's key, where it has authenticated itself. */
+  ready(metadata: Metadata, key: string | null): void;
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
   /** The connection is over: close it once its output has left. Nothing more is read. */
@@ -80,10 +89,14 @@ export class Connection {
   #carried = 0;
   /** How many more bytes it takes, at least, to get any further with what is carried. */
   #missing = 1;
+  /** Commands that stand inside of the incomplete message are handled as far as this into it. */
+  #commandsUntil = 0;
   readonly #frames: Frames;
   readonly #opened = new OpenedFrame();
-  /** Frames of a sealed message whose last one has not come yet. */
+  /** Frames of a sealed message whose last one has not come yet, from earlier segments. */
   #pending: Frames | null = null;
+  #isMidMessage = false;
+  #pendingKept = 0;
   #pendingBytes = 0;
   #commandsSince = 0;
   #commands = 0;
@@ -106,7 +119,12 @@ export class Connection {
 
   /** Bytes held of what is not complete. */
   get carriedBytes(): number {
-    return this.#carry.length;
+    return this.#carry.length + this.#pendingBytes;
+  }
+
+  /** Something has begun that is not complete: the handshake, a message or a command. */
+  get isInterrupted(): boolean {
+    return this.#carried > 0 || this.#pending !== null || this.#phase === 'handshake';
   }
 
   // ---------------------------------------------------------------- output
@@ -143,9 +161,7 @@ export class Connection {
   /** This side is done with it: nothing more is read. */
   close(): void {
     this.#phase = 'failed';
-    this.#carry = NO_BYTES;
-    this.#carried = 0;
-    this.#pending = null;
+    this.#forget();
   }
 
   #sendGreeting(until: number): void {
@@ -163,6 +179,8 @@ export class Connection {
     const { output } = this;
     const size = end - start;
     const cipher = this.#cipher;
+    // Its keys are forgotten.
+    if (cipher !== null && this.#phase === 'failed') return;
     const sealed = cipher === null ? size : cipher.sealedBytes(size);
     const head = sealed > SHORT_BYTES_MAX ? 9 : 2;
     let at = output.reserve(head + sealed);
@@ -188,15 +206,28 @@ export class Connection {
   receive(chunk: Buffer, now: number): void {
     if (this.#phase === 'failed') return;
     this.lastHeardAt = now;
+    const carriedMuch = this.#carry.length > CARRY_BYTES_KEPT;
+    this.#receive(chunk, now);
+    if (this.#isMidMessage) this.#keepOpened();
+    // What is carried must not stay in memory for the views that were made into it.
+    if (carriedMuch || this.#carry.length > CARRY_BYTES_KEPT) {
+      this.#frames.clear();
+      this.#frames.buffers.fill(NO_BYTES);
+    }
+  }
+
+  #receive(chunk: Buffer, now: number): void {
     let at = 0;
     // What was carried is completed by just the bytes that it lacks, the rest is read in place.
     while (this.#carried > 0 && at < chunk.length) {
       const until = Math.min(at + this.#missing, chunk.length);
       this.#keep(chunk, at, until);
+      this.#missing -= until - at;
       at = until;
+      if (this.#missing > 0) return;
       const used = this.#consume(this.#carry, 0, this.#carried, now);
       if (this.isFailed) return;
-      this.#carry.copyWithin(0, used, this.#carried);
+      if (used > 0) this.#carry.copyWithin(0, used, this.#carried);
       this.#carried -= used;
     }
     if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_KEPT) this.#carry = NO_BYTES;
@@ -246,7 +277,7 @@ export class Connection {
     const { mechanism } = this.#options;
     this.#sendGreeting(GREETING_BYTES);
     if (read.mechanism !== mechanism.name) {
-      const theirs = read.mechanism.replace(/[^\x20-\x7e]/g, '?');
+      const theirs = printable(read.mechanism);
       return this.#fail('mechanism', `the peer wants ${theirs}, this side ${mechanism.name}`);
     }
     if (mechanism.name === 'CURVE' && read.asServer === mechanism.asServer) {
@@ -278,11 +309,11 @@ export class Connection {
     }
     const step = this.#options.mechanism.step(bytes.subarray(start, next));
     if (step.send !== null) this.#command(step.send);
-    if (step.kind === 'failed') return this.#fail('handshake', step.reason);
+    if (step.kind === 'failed') return this.#fail(step.failure, step.reason);
     if (step.kind === 'ready') {
       this.#phase = 'traffic';
       this.#cipher = this.#options.mechanism.cipher();
-      this.#events.ready(step.metadata, step.publicKey);
+      this.#events.ready(step.metadata, step.key);
     }
     return next;
   }
@@ -293,42 +324,40 @@ export class Connection {
     const { messageBytesMax, framesMax } = this.#options;
     frames.clear();
     let total = 0;
+    let commandBytes = 0;
     for (let at = from; at < end;) {
       const flags = bytes[at] ?? 0;
       const start = at + headBytes(flags);
       if (start > end) return this.#lack(start - end);
-      if ((flags & ~(FLAG_MORE | FLAG_LONG)) !== 0) {
-        return this.#readCommand(bytes, from, at, end, now);
-      }
       const size = frameSize(bytes, at, flags);
+      const next = start + size;
+      if ((flags & ~(FLAG_MORE | FLAG_LONG)) !== 0) {
+        const fault = commandFault(flags, size, (commandBytes += size));
+        if (fault !== null) return this.#fail('protocol', fault);
+        if (next > end) return this.#lack(next - end);
+        // libzmq puts its PING also between two frames of a message. An incomplete message is
+        // looked at again, its commands are not.
+        if (next - from > this.#commandsUntil) {
+          this.#handleCommand(bytes.subarray(start, next), now);
+          if (at === from || this.isFailed) return next;
+          this.#commandsUntil = next - from;
+        }
+        at = next;
+        continue;
+      }
       total += size;
       if (total > messageBytesMax) return this.#tooLarge();
-      const next = start + size;
       if (next > end) return this.#lack(next - end);
       frames.push(bytes, start, next);
       if (frames.count > framesMax) return this.#tooLarge();
       if ((flags & FLAG_MORE) === 0) {
+        this.#commandsUntil = 0;
         this.#events.message(frames);
         return next;
       }
       at = next;
     }
     return this.#lack(1);
-  }
-
-  /** A frame at `at` of the message or command that begins at `from` that is no plain message frame. */
-  #readCommand(bytes: Buffer, from: number, at: number, end: number, now: number): number {
-    const flags = bytes[at] ?? 0;
-    if ((flags & ~FLAG_LONG) !== FLAG_COMMAND) {
-      return this.#fail('protocol', 'unknown frame flags');
-    }
-    if (at !== from) return this.#fail('protocol', 'a command inside of a message');
-    const start = at + headBytes(flags);
-    const size = frameSize(bytes, at, flags);
-    if (size > COMMAND_BYTES_MAX) return this.#fail('protocol', 'a command is too large');
-    if (start + size > end) return this.#lack(start + size - end);
-    this.#handleCommand(bytes.subarray(start, start + size), now);
-    return start + size;
   }
 
   /** One sealed frame: it can be opened only once, so its plain text is kept until the last. */
@@ -349,24 +378,41 @@ export class Connection {
     const next = start + size;
     if (next > end) return this.#lack(next - end);
     const opened = this.#opened;
+    if (!this.#isMidMessage) cipher.recycle();
     if (!cipher.open(bytes, start, next, opened)) {
       return this.#fail('protocol', 'a frame that was not sealed by the peer, or came twice');
     }
+    // (Also between two frames of a message.)
     if (opened.command) {
-      if (this.#pending !== null) return this.#fail('protocol', 'a command inside of a message');
       this.#handleCommand(opened.buffer.subarray(opened.start, opened.end), now);
       return next;
     }
-    const frames = (this.#pending ??= new Frames());
+    const frames = this.#pending ?? this.#frames;
+    if (!this.#isMidMessage) frames.clear();
     frames.push(opened.buffer, opened.start, opened.end);
     this.#pendingBytes += opened.end - opened.start;
     if (frames.count > framesMax || this.#pendingBytes > messageBytesMax) return this.#tooLarge();
-    if (!opened.more) {
-      this.#pending = null;
-      this.#pendingBytes = 0;
-      this.#events.message(frames);
-    }
+    this.#isMidMessage = opened.more;
+    if (opened.more) return next;
+    this.#pending = null;
+    this.#pendingKept = 0;
+    this.#pendingBytes = 0;
+    this.#events.message(frames);
     return next;
+  }
+
+  /** The rest of a sealed message comes later: others will use the room that its frames are in. */
+  #keepOpened(): void {
+    const opened = this.#pending ?? this.#frames;
+    const pending = (this.#pending ??= new Frames());
+    for (let index = this.#pendingKept; index < opened.count; index++) {
+      const copy = opened.copy(index);
+      pending.buffers[index] = copy;
+      pending.starts[index] = 0;
+      pending.ends[index] = copy.length;
+    }
+    pending.count = opened.count;
+    this.#pendingKept = opened.count;
   }
 
   #handleCommand(body: Buffer, now: number): void {
@@ -386,7 +432,8 @@ export class Connection {
         this.#fail('protocol', 'a malformed PING');
         return;
       }
-      this.#command(command('PONG', context));
+      // Also for one that asks and never reads, output is bounded.
+      if (this.output.bytes <= PONG_OUTPUT_BYTES_MAX) this.#command(command('PONG', context));
     } else if (name === 'ERROR') {
       this.#fail('protocol', 'the peer sent an ERROR');
     } else if (name === '') {
@@ -407,12 +454,27 @@ export class Connection {
   #fail(kind: FailureKind, reason: string): -1 {
     if (this.#phase === 'failed') return -1;
     this.#phase = 'failed';
-    this.#carry = NO_BYTES;
-    this.#carried = 0;
-    this.#pending = null;
+    this.#forget();
     this.#events.failed(kind, reason);
     return -1;
   }
+
+  #forget(): void {
+    this.#carry = NO_BYTES;
+    this.#carried = 0;
+    this.#pending = null;
+    this.#pendingBytes = 0;
+    this.#isMidMessage = false;
+    this.#cipher?.close();
+    this.#options.mechanism.close();
+  }
+}
+
+/** @param all bytes of this and the other commands in the same message */
+function commandFault(flags: number, size: number, all: number): string | null {
+  if ((flags & ~FLAG_LONG) !== FLAG_COMMAND) return 'unknown frame flags';
+  if (size > COMMAND_BYTES_MAX) return 'a command is too large';
+  return all > COMMANDS_IN_MESSAGE_BYTES_MAX ? 'too many commands inside of a message' : null;
 }
 
 function headBytes(flags: number): number {

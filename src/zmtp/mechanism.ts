@@ -11,11 +11,19 @@ export type HandshakeStep =
       readonly kind: 'ready';
       readonly send: Buffer | null;
       readonly metadata: Metadata;
-      /** The peer's long-term public key, where the mechanism authenticates it. */
-      readonly publicKey: Buffer | null;
+      /** The name of the peer's key, where the mechanism authenticates it. */
+      readonly key: string | null;
     }
   /** The connection is over; `send` (an ERROR) is sent before it is closed. */
-  | { readonly kind: 'failed'; readonly send: Buffer | null; readonly reason: string };
+  | {
+      readonly kind: 'failed';
+      readonly send: Buffer | null;
+      readonly failure: HandshakeFailure;
+      readonly reason: string;
+    };
+
+/** `key`: the peer's key has no entry here. `keys`: whether it has cannot be found out now. */
+export type HandshakeFailure = 'handshake' | 'key' | 'keys';
 
 /** Seals and opens frames once the handshake is done. `null` for plain text. */
 export interface FrameCipher {
@@ -35,9 +43,13 @@ export interface FrameCipher {
    * @returns false if it is not what the peer sealed, or is not its next frame
    */
   open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean;
+  /** What was opened is no longer needed. */
+  recycle(): void;
+  /** The connection is over: forgets its keys. */
+  close(): void;
 }
 
-/** The plain text of a sealed frame; valid until the message that it is part of was handled. */
+/** The plain text of a sealed frame; valid until `recycle`, and no longer than one `receive`. */
 export class OpenedFrame {
   buffer: Buffer = Buffer.alloc(0);
   start = 0;
@@ -54,6 +66,8 @@ export interface Mechanism {
   begin(): Buffer | null;
   /** The peer's next handshake command, as it came: valid during the call. */
   step(body: Buffer): HandshakeStep;
-  /** After `ready`. */
+  /** After `ready`, once. */
   cipher(): FrameCipher | null;
+  /** The connection is over: forgets what is secret. */
+  close(): void;
 }

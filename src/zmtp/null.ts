@@ -6,6 +6,7 @@ import {
   commandName,
   metadata,
   metadataFault,
+  printable,
   readMetadata,
   type SocketType,
 } from './commands.js';
@@ -34,22 +35,23 @@ export class NullMechanism implements Mechanism {
     if (read === BROKEN) return failed('the metadata of READY cannot be read');
     const fault = metadataFault(this.#socketType, read);
     if (fault !== null) return failed(fault);
-    return { kind: 'ready', send: null, metadata: read, publicKey: null };
+    return { kind: 'ready', send: null, metadata: read, key: null };
   }
 
   cipher(): FrameCipher | null {
     return null;
   }
+
+  close(): void {
+    // Nothing here is secret.
+  }
 }
 
 function failed(reason: string): HandshakeStep {
-  return { kind: 'failed', send: null, reason };
+  return { kind: 'failed', send: null, failure: 'handshake', reason };
 }
-
-const REASON_SHOWN_MAX = 64;
 
 /** The reason in an ERROR's data (a size byte and printable text). */
 export function errorReason(data: Buffer): string {
-  const text = data.toString('latin1', 1, 1 + (data[0] ?? 0));
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, REASON_SHOWN_MAX);
+  return printable(data.toString('latin1', 1, 1 + (data[0] ?? 0)));
 }
