@@ -376,16 +376,17 @@ export class Broker implements BrokerHost {
    * @returns true if more is due than one turn should take: come again soon
    */
   run(now: number): boolean {
-    this.#expireWorkers(now);
     // Each kind of work has a budget of its own, so that much of one holds up no other.
     const lifecycle = this.#lifecycle;
-    let more = !this.#forgetDeparted();
+    const areExpired = this.#expireWorkers(now);
+    let more = !areExpired;
+    if (!this.#forgetDeparted()) more = true;
     if (this.#draining) {
       if (lifecycle.refuseWaiting(RUN_BUDGET) === 0) more = true;
       lifecycle.dispatchNothing();
     } else {
       if (lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
-      if (lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
+      if (areExpired && lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
     }
     this.#workers.sendHeartbeats(now);
     return more;
@@ -396,19 +397,18 @@ export class Broker implements BrokerHost {
     return Math.min(this.#workers.nextDueAt(), this.#lifecycle.nextDueAt());
   }
 
-  #expireWorkers(now: number): void {
-    for (let due = this.#workers.nextSilent(now); due; due = this.#workers.nextSilent(now)) {
-      this.#lose(due, 'expired', true, now);
-    }
+  /** @returns false if there is more to do */
+  #expireWorkers(now: number): boolean {
     const holder = (id: number): Worker =>
       present(this.#peers[id]?.worker, 'a request is out at a registered worker');
-    for (
-      let due = this.#lifecycle.nextOverdue(now, holder);
-      due;
-      due = this.#lifecycle.nextOverdue(now, holder)
-    ) {
+    // Of the requests that they hold; one worker's are not divided.
+    for (let budget = RUN_BUDGET; budget > 0;) {
+      const due = this.#workers.nextSilent(now) ?? this.#lifecycle.nextOverdue(now, holder);
+      if (due === null) return true;
+      budget -= 1 + due.held.count;
       this.#lose(due, 'expired', true, now);
     }
+    return false;
   }
 
   /** @returns false if there is more to do */

@@ -374,8 +374,9 @@ export class Lifecycle {
       const worker = holder(table.get(id, WORKER));
       // What came within an interval of the dispatch may have crossed it, and tells nothing.
       const isUnheard = worker.lastSeenAt <= dispatchedAt + options.heartbeatIntervalMs;
-      if (!worker.heartbeatsWhileBusy && (isUnheard || workers.isSilent(worker, now)))
+      if (!worker.heartbeatsWhileBusy && (isUnheard || workers.isSilent(worker, now))) {
         return worker;
+      }
       // Its silence is what counts from now on.
       workers.timeSilence(worker);
       this.#byDispatch.remove(id);

@@ -218,6 +218,14 @@ describe('a reply of a worker that said it would not come', () => {
     expect(c1.inbox()).toEqual(['FINAL echo HI']);
   });
 
+  it('by DISCONNECT is not used because of an earlier delivery that was lost in silence (D8)', () => {
+    const s = stage({ maxDeliveries: 1000 });
+    const c1 = s.client('c1').request('echo', 'hi');
+    for (let at = 0; at < 100; at++) s.worker(`w${at}`).ready('echo').disconnect();
+    const last = s.worker('last').ready('echo').saysDisconnect().final('late');
+    expect([c1.inbox(), last.inbox()]).toEqual([[], ['REQUEST hi', 'DISCONNECT']]);
+  });
+
   it('by RETURN is unexpected (D25, D8)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo', { credit: 1 });

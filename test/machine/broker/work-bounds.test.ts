@@ -80,6 +80,32 @@ describe('50,000 waiting requests', () => {
   });
 });
 
+describe('workers that are lost all at once', () => {
+  it('give their requests back over many turns, before anything is handed out (D5, D6)', () => {
+    const s = stage();
+    const workers = Array.from({ length: 300 }, (_, at) => s.worker(`w${at}`));
+    const survivor = s.worker('survivor');
+    s.batch(() => {
+      for (const worker of workers) worker.ready('echo', { credit: 100 });
+    });
+    queued(s, 30_000);
+    expect(s.broker.load.requestsOut).toBe(30_000);
+    s.after(1500);
+    for (const worker of workers) worker.heartbeat();
+    s.now += 3000;
+    s.unrun(() => {
+      survivor.ready('echo', { credit: 10_000 });
+    });
+    expect(s.runOnce()).toMatchObject({ more: true });
+    expect(survivor.inbox()).toEqual([]);
+    const seen = runs(s);
+    expect(seen.effectsMost).toBeLessThanOrEqual(2 * (BUDGET + 100));
+    expect(seen.runs).toBeLessThan(40);
+    expect(s.broker.load).toMatchObject({ workers: 1, requests: 30_000, requestsOut: 10_000 });
+    expect(survivor.inbox()).toHaveLength(10_000);
+  });
+});
+
 describe('one kind of work', () => {
   it('does not hold up dispatch, however much of it is due: expiry', () => {
     const s = stage();
