@@ -120,6 +120,16 @@ describe('the request of a lost worker', () => {
     expect(w2.inbox()).not.toContain('REQUEST hi');
   });
 
+  it('expires at once, too, when nobody else is there to take it (D6)', () => {
+    const s = stage({ requestTtlMs: 10_000 });
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1').request('echo', 'hi');
+    s.after(11_000);
+    w1.disconnect();
+    expect(s.broker.counters).toMatchObject({ requestsExpired: 1, requestsRequeued: 0 });
+    expect(s.broker.load).toMatchObject({ requests: 0, services: 0 });
+  });
+
   it('is not ended by its time to live while it is at a worker (D6, D9)', () => {
     const s = stage({ requestTtlMs: 10_000 });
     const w1 = s.worker('w1').ready('echo');
