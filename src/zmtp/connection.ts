@@ -327,12 +327,16 @@ export class Connection {
     let commandBytes = 0;
     for (let at = from; at < end;) {
       const flags = bytes[at] ?? 0;
+      const isCommand = (flags & ~(FLAG_MORE | FLAG_LONG)) !== 0;
+      if (isCommand && (flags & ~FLAG_LONG) !== FLAG_COMMAND) {
+        return this.#fail('protocol', 'unknown frame flags');
+      }
       const start = at + headBytes(flags);
       if (start > end) return this.#lack(start - end);
       const size = frameSize(bytes, at, flags);
       const next = start + size;
-      if ((flags & ~(FLAG_MORE | FLAG_LONG)) !== 0) {
-        const fault = commandFault(flags, size, (commandBytes += size));
+      if (isCommand) {
+        const fault = commandFault(size, (commandBytes += size));
         if (fault !== null) return this.#fail('protocol', fault);
         if (next > end) return this.#lack(next - end);
         // libzmq puts its PING also between two frames of a message. An incomplete message is
@@ -471,8 +475,7 @@ export class Connection {
 }
 
 /** @param all bytes of this and the other commands in the same message */
-function commandFault(flags: number, size: number, all: number): string | null {
-  if ((flags & ~FLAG_LONG) !== FLAG_COMMAND) return 'unknown frame flags';
+function commandFault(size: number, all: number): string | null {
   if (size > COMMAND_BYTES_MAX) return 'a command is too large';
   return all > COMMANDS_IN_MESSAGE_BYTES_MAX ? 'too many commands inside of a message' : null;
 }
