@@ -1,0 +1,107 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { Frames } from '../../../src/core/frames.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
+import { OutputQueue, recycle, type Taken } from '../../../src/zmtp/output-queue.js';
+import { Recorded } from './wire.js';
+
+/** Around the sizes of the chunks. */
+const SIZES = [0, 1, 2, 1022, 1023, 1024, 1025, 2048, 65_535, 65_536, 65_537, 131_072, 200_000];
+
+const size = fc.oneof(fc.constantFrom(...SIZES), fc.nat(3000));
+
+function patterned(bytes: number, seed: number): Buffer {
+  return Buffer.from(new Uint8Array(bytes).map((_, index) => (index * 7 + seed) & 0xff));
+}
+
+function bytesOf(taken: Taken): Buffer {
+  return Buffer.concat(taken.views);
+}
+
+describe('the output queue of a connection', () => {
+  it('gives back what was appended, in order, whatever the sizes and the takes between', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(size, { maxLength: 8 }), { maxLength: 5 }), (rounds) => {
+        const queue = new OutputQueue();
+        for (const sizes of rounds) {
+          const parts = sizes.map(patterned);
+          for (const part of parts) queue.append(part, 0, part.length);
+          const all = Buffer.concat(parts);
+          expect(queue.bytes).toBe(all.length);
+          const taken = queue.take();
+          expect(taken.bytes).toBe(all.length);
+          expect(bytesOf(taken).equals(all)).toBe(true);
+          expect(queue.bytes).toBe(0);
+          recycle(taken.chunks);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('reserves room that is contiguous, for an exact fit without another chunk', () => {
+    for (const bytes of SIZES.filter((one) => one > 0)) {
+      const queue = new OutputQueue();
+      const at = queue.reserve(bytes);
+      expect(queue.chunk.length).toBeGreaterThanOrEqual(at + bytes);
+      queue.chunk.fill(1, at, at + bytes);
+      const taken = queue.take();
+      expect(taken.chunks).toHaveLength(1);
+      expect(bytesOf(taken).equals(Buffer.alloc(bytes, 1))).toBe(true);
+    }
+    const queue = new OutputQueue();
+    queue.append(Buffer.alloc(1000), 0, 1000);
+    queue.append(Buffer.alloc(24), 0, 24);
+    expect(queue.take().chunks).toHaveLength(1);
+  });
+
+  it('never shares a chunk between two owners, also after chunks came back', () => {
+    const chunk = fc.record({ owner: fc.nat(3), bytes: size, back: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(chunk, { maxLength: 60 }), (steps) => {
+        const queues = Array.from({ length: 4 }, () => new OutputQueue());
+        const out = new Set<Buffer>();
+        for (const { owner, bytes, back } of steps) {
+          queues[owner]?.append(Buffer.alloc(bytes), 0, bytes);
+          const taken = queues[owner]?.take().chunks ?? [];
+          for (const one of taken) {
+            expect(out.has(one)).toBe(false);
+            out.add(one);
+          }
+          if (!back) continue;
+          recycle(taken);
+          for (const one of taken) out.delete(one);
+        }
+      }),
+    );
+  });
+
+  it('holds no chunk once all was taken', () => {
+    const queue = new OutputQueue();
+    queue.append(Buffer.alloc(10), 0, 10);
+    queue.take();
+    expect(queue.chunk).toHaveLength(0);
+    expect(queue.take()).toEqual({ chunks: [], views: [], bytes: 0 });
+  });
+});
+
+describe('frames that are written', () => {
+  it('packed or singly are the same bytes', () => {
+    fc.assert(
+      fc.property(fc.array(size, { minLength: 1, maxLength: 6 }), (sizes) => {
+        const bodies = sizes.map(patterned);
+        const frames = Frames.of(...bodies);
+        const packed = Buffer.alloc(packedBytes(frames, 0, frames.count));
+        pack(frames, 0, frames.count, packed, 0, false);
+        const [singly, together] = [Recorded.shaken(), Recorded.shaken()];
+        bodies.forEach((body, index) => {
+          singly.connection.write(body, 0, body.length, index < bodies.length - 1);
+        });
+        together.connection.writePacked(packed, 0, packed.length);
+        expect(together.sent().equals(singly.sent())).toBe(true);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
