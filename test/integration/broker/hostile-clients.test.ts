@@ -1,14 +1,14 @@
-import { afterEach, describe, expect } from '@jest/globals';
+import { afterEach, describe, expect, jest } from '@jest/globals';
 
-import { python } from '../../interop/support/program.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { itWithTool } from '../../support/tools.js';
 import { Siege } from './siege.js';
-import { cleanUp, occurrences, rawWorker, type ServiceSeen, untilLogged } from './support.js';
+import { cleanUp, occurrences, type ServiceSeen, untilLogged } from './support.js';
 
 const TOOL = 'python3-zmq';
+/** They work the machine hard; what is waited for has deadlines of its own. */
+jest.setTimeout(60_000);
 const KIB = 1024;
-const GROWTH_MAX = 2;
 
 function untilOnlySteady(watcher: RawPeer): Promise<unknown> {
   return watcher.untilMmi<ServiceSeen[]>('mmi.services', (services) => services.length === 1);
@@ -17,33 +17,11 @@ function untilOnlySteady(watcher: RawPeer): Promise<unknown> {
 describe('a client', () => {
   afterEach(cleanUp);
 
-  itWithTool(TOOL, 'that never reads is closed, and its replies are dropped', async () => {
-    const siege = await Siege.begin('limits.messageBytes=512KiB', 'limits.outputBytes=1MiB');
-    python('worker', siege.endpoint, 'echo', '--credit', 10);
-    const body = Buffer.alloc(64 * KIB, 'x');
-    const flood = async (): Promise<void> => {
-      const deaf = new RawPeer(siege.endpoint, { reads: false });
-      for (let sent = 0; sent < 400; sent++) {
-        await deaf.send('id', '', 'MDPC02', '\x01', 'echo', body);
-      }
-      const before = occurrences(siege.daemon, 'client.closed');
-      await untilLogged(siege.daemon, 'client.closed', {}, before + 1);
-      await siege.served();
-      deaf.close();
-    };
-    await flood();
-    await untilLogged(siege.daemon, 'reply.dropped', { reason: 'slow_client' });
-    const before = siege.residentBytes();
-    for (let rounds = 0; rounds < 3; rounds++) await flood();
-    expect(siege.residentBytes()).toBeLessThan(before * GROWTH_MAX);
-    await siege.end();
-  });
-
-  itWithTool(TOOL, 'that vanishes, and the hundred after it, leave nothing (D26)', async () => {
+  itWithTool(TOOL, 'that vanishes, and the fifty after it, leave nothing (D26)', async () => {
     const siege = await Siege.begin();
     const watcher = new RawPeer(siege.endpoint);
     const round = async (rounds: number): Promise<void> => {
-      const clients = Array.from({ length: 100 }, () => new RawPeer(siege.endpoint));
+      const clients = Array.from({ length: 50 }, () => new RawPeer(siege.endpoint));
       for (const [number, client] of clients.entries()) {
         for (let sent = 0; sent < 10; sent++) {
           await client.send('MDPC02', '\x01', `none-${number % 7}`, Buffer.alloc(KIB));
@@ -55,13 +33,13 @@ describe('a client', () => {
         client.close();
       }
       await untilOnlySteady(watcher);
-      await untilLogged(siege.daemon, 'request.dropped', {}, 1000 * rounds);
+      await untilLogged(siege.daemon, 'request.dropped', {}, 500 * rounds);
     };
     await round(1);
     const before = siege.residentBytes();
     const descriptors = siege.openDescriptors();
-    for (let rounds = 2; rounds <= 5; rounds++) await round(rounds);
-    expect(siege.residentBytes()).toBeLessThan(before * GROWTH_MAX);
+    for (let rounds = 2; rounds <= 4; rounds++) await round(rounds);
+    siege.expectBounded(before);
     expect(siege.openDescriptors()).toBeLessThan(descriptors + 50);
     await siege.end();
   });
@@ -81,7 +59,7 @@ describe('a client', () => {
     const before = siege.residentBytes();
     await flood();
     await flood();
-    expect(siege.residentBytes()).toBeLessThan(before * GROWTH_MAX);
+    siege.expectBounded(before);
     await siege.served();
     peer.close();
     await untilOnlySteady(watcher);
@@ -93,7 +71,7 @@ describe('a client', () => {
     TOOL,
     'that asks for ever new services: names are bounded, and forgotten',
     async () => {
-      const siege = await Siege.begin('limits.services=500', 'broker.requestTtlMs=1000');
+      const siege = await Siege.begin('limits.services=500', 'broker.requestTtlMs=300');
       const peer = new RawPeer(siege.endpoint);
       const watcher = new RawPeer(siege.endpoint);
       const round = async (rounds: number): Promise<void> => {
@@ -106,34 +84,9 @@ describe('a client', () => {
       await round(1);
       const before = siege.residentBytes();
       for (let rounds = 2; rounds <= 4; rounds++) await round(rounds);
-      expect(siege.residentBytes()).toBeLessThan(before * GROWTH_MAX);
+      siege.expectBounded(before);
       await siege.end();
       expect(occurrences(siege.daemon, 'request.refused')).toBeGreaterThanOrEqual(3 * 4500);
     },
   );
-
-  itWithTool(TOOL, 'that floods mmi.* and does not read the answers', async () => {
-    const siege = await Siege.begin('limits.messageBytes=512KiB', 'limits.outputBytes=1MiB');
-    const idle = await Promise.all(
-      Array.from({ length: 50 }, (_, number) =>
-        rawWorker(siege.endpoint, `idle-${number}-${'x'.repeat(200)}`),
-      ),
-    );
-    for (const worker of idle) await worker.settle();
-    const flood = async (): Promise<void> => {
-      const deaf = new RawPeer(siege.endpoint, { reads: false });
-      for (let sent = 0; sent < 2000; sent++) {
-        await deaf.send('id', '', 'MDPC02', '\x01', 'mmi.services', '');
-      }
-      await siege.served();
-      deaf.close();
-    };
-    await flood();
-    await untilLogged(siege.daemon, 'client.closed');
-    const before = siege.residentBytes();
-    await flood();
-    await flood();
-    expect(siege.residentBytes()).toBeLessThan(before * GROWTH_MAX);
-    await siege.end();
-  });
 });

@@ -1,18 +1,13 @@
-import { afterEach, describe, expect } from '@jest/globals';
+import { afterEach, describe, expect, jest } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { itWithTool } from '../../support/tools.js';
 import { Siege } from './siege.js';
-import {
-  cleanUp,
-  occurrences,
-  rawWorker,
-  tokenOf,
-  untilLogged,
-  type WorkerSeen,
-} from './support.js';
+import { cleanUp, occurrences, rawWorker, tokenOf, type WorkerSeen } from './support.js';
 
 const TOOL = 'python3-zmq';
+/** They work the machine hard; what is waited for has deadlines of its own. */
+jest.setTimeout(60_000);
 const KIB = 1024;
 
 describe('a worker', () => {
@@ -70,40 +65,6 @@ describe('a worker', () => {
     await siege.end();
   });
 
-  itWithTool(TOOL, 'that never reads: bounded; others take what it has (D5)', async () => {
-    const siege = await Siege.begin(
-      'limits.messageBytes=512KiB',
-      'limits.outputBytes=1MiB',
-      'broker.busyTimeoutMs=1500',
-    );
-    const { endpoint } = siege;
-    const client = new RawPeer(endpoint);
-    const deaf = new RawPeer(endpoint, { reads: false });
-    await deaf.send('MDPW02', '\x01', 'work', '10000');
-    await client.untilMmi<WorkerSeen[]>('mmi.workers', (workers) => workers.length === 2);
-    const body = Buffer.alloc(64 * KIB, 'x');
-    const count = 400;
-    for (let sent = 0; sent < count; sent++) {
-      await client.send(`id-${sent}`, '', 'MDPC02', '\x01', 'work', body);
-    }
-    await siege.served();
-    // It is not given everything: the rest waits for who reads.
-    const seen = await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true);
-    const out = seen.find(({ service }) => service === 'work')?.inFlight ?? 0;
-    expect(out).toBeLessThan(count);
-    const reader = await rawWorker(endpoint, 'work');
-    const answered = new Set<string>();
-    while (answered.size < count) {
-      const request = await reader.receiveCommand();
-      await reader.send('MDPW02', '\x04', tokenOf(request), '', 'done');
-      const [id = ''] = await client.receive();
-      expect(answered.has(id)).toBe(false);
-      answered.add(id);
-    }
-    await untilLogged(siege.daemon, 'worker.lost', { service: 'work', reason: 'expired' });
-    await siege.end();
-  });
-
   itWithTool(TOOL, 'that registers, leaves and comes back all the time', async () => {
     const siege = await Siege.begin();
     const peer = new RawPeer(siege.endpoint);
@@ -117,7 +78,7 @@ describe('a worker', () => {
     await round();
     const before = siege.residentBytes();
     for (let rounds = 0; rounds < 4; rounds++) await round();
-    expect(siege.residentBytes()).toBeLessThan(before * 2);
+    siege.expectBounded(before);
     const rest = await peer.untilMmi<unknown[]>('mmi.services', () => true);
     expect(rest).toHaveLength(1);
     await siege.end();
@@ -140,7 +101,7 @@ describe('a worker', () => {
     expect((await client.receive()).slice(3, 5)).toEqual(['mmi.refused', '502']);
     const before = siege.residentBytes();
     for (let rounds = 0; rounds < 3; rounds++) await round();
-    expect(siege.residentBytes()).toBeLessThan(before * 2);
+    siege.expectBounded(before);
     await worker.send('MDPW02', '\x04', token, '', 'end');
     await worker.settle();
     expect(await client.settle()).toEqual([]);

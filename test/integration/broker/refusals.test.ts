@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { python } from '../../interop/support/program.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
+import { TRANSPORTS } from '../../interop/support/transports.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
 import { cleanUp, rawWorker, tokenOf, untilLogged, type WorkerSeen } from './support.js';
@@ -118,32 +119,41 @@ describe('limits', () => {
     expect(await worker.receiveCommand()).toEqual(['MDPW02', '\x06']);
     expect((await worker.ask('id', 'mmi.mine', 'x')).at(-1)).toBe('501');
   });
+});
 
-  it('a message over limits.frames is dropped, a worker that sends it expelled', async () => {
-    const endpoint = await brokerWith('limits.frames=16');
+describe.each(TRANSPORTS)('a message over a limit, over %s', (transport) => {
+  afterEach(cleanUp);
+
+  const TOO_LARGE = { kind: 'too_large' };
+
+  it('of frames is never delivered; a worker that sends it is expelled', async () => {
+    const endpoint = await brokerWith('limits.frames=16', `broker.transport=${transport}`);
     const frames = (count: number): string[] => Array.from({ length: count }, () => 'x');
-    const client = new RawPeer(endpoint);
     const worker = await rawWorker(endpoint, 'work');
-    await client.send('id', '', 'MDPC02', '\x01', 'work', ...frames(12));
-    expect(await client.settle()).toEqual([]);
-    await client.send('id', '', 'MDPC02', '\x01', 'work', ...frames(11));
+    const over = new RawPeer(endpoint);
+    await over.send('id', '', 'MDPC02', '\x01', 'work', ...frames(12));
+    await untilLogged(daemon, 'message.malformed', TOO_LARGE);
+    expect(await worker.settle()).toEqual([]);
+    const within = new RawPeer(endpoint);
+    await within.send('id', '', 'MDPC02', '\x01', 'work', ...frames(11));
     const token = tokenOf(await worker.receiveCommand());
     await worker.send('MDPW02', '\x04', token, '', ...frames(13));
-    expect(await worker.receiveCommand()).toEqual(['MDPW02', '\x06']);
-    await untilLogged(daemon, 'message.malformed', { kind: 'too_large' }, 2);
+    await untilLogged(daemon, 'worker.lost', { service: 'work', reason: 'protocol' });
+    await untilLogged(daemon, 'message.malformed', TOO_LARGE, 2);
+    await within.untilMmi<unknown[]>('mmi.workers', (workers) => workers.length === 0);
   });
 
-  it('a message over limits.messageBytes is dropped', async () => {
-    const endpoint = await brokerWith('limits.messageBytes=4KiB');
-    const client = new RawPeer(endpoint);
+  it('of bytes is never delivered, also as a single frame', async () => {
+    const endpoint = await brokerWith('limits.messageBytes=4KiB', `broker.transport=${transport}`);
     const third = Buffer.alloc(1500);
-    await client.send('id', '', 'MDPC02', '\x01', 'work', third, third, third);
-    expect(await client.settle()).toEqual([]);
-    await untilLogged(daemon, 'message.malformed', { kind: 'too_large' });
-    // A single frame over it costs the sender its connection; others do not notice.
-    const huge = new RawPeer(endpoint);
+    const [joined, huge] = [new RawPeer(endpoint), new RawPeer(endpoint)];
+    await joined.send('id', '', 'MDPC02', '\x01', 'work', third, third, third);
+    await untilLogged(daemon, 'message.malformed', TOO_LARGE);
     await huge.send('id', '', 'MDPC02', '\x01', 'work', Buffer.alloc(1 << 20));
-    expect((await client.ask('id', 'mmi.service', 'work')).at(-1)).toBe('404');
-    expect(await client.untilMmi<unknown[]>('mmi.services', () => true)).toEqual([]);
+    const within = new RawPeer(endpoint);
+    await within.send('id', '', 'MDPC02', '\x01', 'work', third, third);
+    const worker = await rawWorker(endpoint, 'work');
+    expect((await worker.receiveCommand()).slice(4)).toHaveLength(2);
+    expect(await worker.settle()).toEqual([]);
   });
 });

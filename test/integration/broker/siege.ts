@@ -13,6 +13,7 @@ import { type Daemon, type LogLine, startDaemon } from '../../support/daemon.js'
 const SERVICE = 'steady';
 /** What counts as being served. */
 const ANSWERS = 20;
+const SLACK_BYTES = 32 * 1024 * 1024;
 
 export class Siege {
   readonly daemon: Daemon;
@@ -45,6 +46,11 @@ export class Siege {
   residentBytes(): number {
     const status = readFileSync(`/proc/${this.daemon.pid}/status`, 'utf8');
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+  }
+
+  /** Grown by what passes through, for collection comes when it will; not by what is kept. */
+  expectBounded(beforeBytes: number): void {
+    expect(this.residentBytes()).toBeLessThan(beforeBytes * 2 + SLACK_BYTES);
   }
 
   openDescriptors(): number {

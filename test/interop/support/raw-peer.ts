@@ -18,7 +18,7 @@ export interface RawPeerOptions {
 const open = new Set<RawPeer>();
 
 /** Bytes by their latin-1 characters: frames of tests show as what they are. */
-export function bytes(frame: Frame): Buffer {
+function bytes(frame: Frame): Buffer {
   return typeof frame === 'string' ? Buffer.from(frame, 'latin1') : frame;
 }
 
