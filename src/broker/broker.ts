@@ -18,7 +18,13 @@ import type { BrokerEvents } from './events.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import type { BrokerLimits, BrokerOptions } from './options.js';
-import type { BrokerHost, InternalRequest, InternalService } from './ports.js';
+import type {
+  BrokerDesk,
+  BrokerHost,
+  InternalClient,
+  InternalRequest,
+  InternalService,
+} from './ports.js';
 import {
   DISPATCHED_AT,
   LOST,
@@ -31,6 +37,7 @@ import {
 import { Services } from './services.js';
 import type { BrokerSink } from './sink.js';
 import { type Client, Peer, Worker } from './state.js';
+import { StoredRequests } from './stored.js';
 import { Tokens } from './tokens.js';
 import { Workers } from './workers.js';
 
@@ -61,7 +68,7 @@ export interface BrokerLoad {
   readonly bytes: number;
 }
 
-export class Broker implements BrokerHost {
+export class Broker implements BrokerHost, BrokerDesk {
   readonly counters: BrokerCounters = new BrokerCounters();
   readonly #options: BrokerOptions;
   readonly #sink: BrokerSink;
@@ -73,6 +80,7 @@ export class Broker implements BrokerHost {
   readonly #workers: Workers;
   readonly #ledger: Ledger;
   readonly #lifecycle: Lifecycle;
+  readonly #stored: StoredRequests;
   readonly #peers: (Peer | null)[] = [];
   #peerCount = 0;
   readonly #inbound = new Inbound();
@@ -82,6 +90,7 @@ export class Broker implements BrokerHost {
   #maxWorkers: number;
   #maxServices: number;
   #draining = false;
+  #lastWorker = 0;
 
   /** @param random unpredictable bytes: tokens and hashing depend on it */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
@@ -108,12 +117,18 @@ export class Broker implements BrokerHost {
       workers: this.#workers,
     };
     this.#ledger = new Ledger(parts, options.limits);
-    this.#lifecycle = new Lifecycle({ ...parts, ledger: this.#ledger });
+    this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
+    this.#lifecycle = new Lifecycle({ ...parts, ledger: this.#ledger, stored: this.#stored });
   }
 
   /** Plugs in a service of this process. Before the first input. */
   host(service: InternalService): void {
     this.#internals.push(service);
+  }
+
+  /** Plugs in the keeper of stored requests. Before the first input. */
+  keep(client: InternalClient): void {
+    this.#stored.attach(client);
   }
 
   /** Other limits from now on; what is held already stays. */
@@ -258,8 +273,10 @@ export class Broker implements BrokerHost {
       this.#services.add(frames.copy(at));
     const { credit, declaresCredit } = inbound;
     const table = this.#table;
-    const worker = new Worker(peer, service, version, credit, declaresCredit, table, now);
+    const number = ++this.#lastWorker;
+    const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
     this.#workers.add(worker);
+    this.#stored.workerCame(service);
     this.#events.emit({ name: 'worker.registered', service: service.shown, credit });
   }
 
@@ -328,7 +345,8 @@ export class Broker implements BrokerHost {
     } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
       const reason = body < frames.count ? escapeName(frames.view(body)) : '';
       this.#events.emit({ name: 'request.returned', service: worker.service.shown, reason });
-      this.#lifecycle.giveBack(id, worker, false, this.#draining, now);
+      const why = reason === '' ? 'given back' : `given back: ${reason}`;
+      this.#lifecycle.giveBack(id, worker, false, this.#draining, why, now);
       this.#settleIfDraining(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // It was lost with it and is already elsewhere.
@@ -431,6 +449,7 @@ export class Broker implements BrokerHost {
   drain(now: number): void {
     this.#draining = true;
     for (const service of [...this.#services.all()]) {
+      this.#stored.handBack(service);
       for (const worker of [...service.workers]) this.#settleIfDraining(worker, now);
     }
   }
@@ -449,6 +468,24 @@ export class Broker implements BrokerHost {
     if (!this.#draining || worker.held.count > 0) return;
     this.#sink.disconnect(worker.peer.id, worker.version);
     this.#lose(worker, 'drained', false, now);
+  }
+
+  // ---------------------------------------------------------------- for the keeper of stored requests
+
+  room(service: Buffer): number {
+    return this.#draining ? 0 : this.#stored.room(service);
+  }
+
+  setBacklog(service: Buffer, has: boolean): void {
+    this.#stored.setBacklog(service, has);
+  }
+
+  submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
+    return this.#draining ? null : this.#stored.submit(service, reference, body, again);
+  }
+
+  withdraw(id: number): void {
+    this.#stored.withdraw(id);
   }
 
   // ---------------------------------------------------------------- for internal services
@@ -524,8 +561,9 @@ export class Broker implements BrokerHost {
     });
     this.#workers.remove(worker);
     while (held.tail !== NONE) {
-      this.#lifecycle.giveBack(held.tail, worker, silent, this.#draining, now);
+      this.#lifecycle.giveBack(held.tail, worker, silent, this.#draining, reason, now);
     }
+    if (service.workers.size === 0) this.#stored.handBack(service);
     this.#services.releaseIfUnused(service);
   }
 

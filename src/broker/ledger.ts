@@ -3,6 +3,7 @@
  * held back; and how their clients are reached. Which request goes where is `lifecycle.ts`.
  */
 import { Arena } from '../core/arena.js';
+import { copyBytes } from '../core/bytes.js';
 import { escapeName } from '../core/escape.js';
 import { Frames } from '../core/frames.js';
 import { pack, packedBytes, unpack } from '../core/packed.js';
@@ -32,6 +33,7 @@ import {
   type RequestTable,
   SERVICE,
   SLOW,
+  STORED,
   TELLS,
   VERSION_02,
 } from './requests.js';
@@ -84,6 +86,7 @@ export class Ledger {
   };
   #heldBytes = 0;
   #internal = 0;
+  #stored = 0;
   limits: BrokerLimits;
 
   constructor(parts: LedgerParts, limits: BrokerLimits) {
@@ -92,9 +95,9 @@ export class Ledger {
     this.byArrival = RequestList.byArrival(parts.table);
   }
 
-  /** Requests held for worker services. */
+  /** Requests of clients held for worker services. */
   get held(): number {
-    return this.#parts.table.count - this.#internal;
+    return this.#parts.table.count - this.#internal - this.#stored;
   }
 
   /** Requests at internal services. */
@@ -142,6 +145,38 @@ export class Ledger {
     return id;
   }
 
+  /** A record for a request of the internal client; `setBody` follows. */
+  addStored(): RequestId {
+    const { table } = this.#parts;
+    const id = table.allocate();
+    table.set(id, FLAGS, STORED);
+    table.set(id, CLIENT, NONE);
+    table.set(id, BYTES, NONE);
+    this.#stored++;
+    return id;
+  }
+
+  /** Copies the packed body of a stored request that has none now. */
+  setBody(id: RequestId, body: Buffer): void {
+    const { table } = this.#parts;
+    const handle = this.#arena.allocate(body.length);
+    copyBytes(body, 0, body.length, this.#arena.buffer(handle), this.#arena.offset(handle));
+    table.set(id, BYTES, handle);
+    table.set(id, BODY_BYTES, body.length);
+    this.#heldBytes += body.length;
+  }
+
+  /** Between two deliveries the body is with its keeper only. */
+  dropBody(id: RequestId): void {
+    const { table } = this.#parts;
+    const handle = table.get(id, BYTES);
+    if (handle === NONE) return;
+    this.#heldBytes -= table.get(id, BODY_BYTES);
+    this.#arena.free(handle);
+    table.set(id, BYTES, NONE);
+    table.set(id, BODY_BYTES, 0);
+  }
+
   /** Keeps envelope and name of a request that an internal service answers. */
   addInternal(inbound: Inbound, peer: Peer): RequestId {
     const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
@@ -184,6 +219,7 @@ export class Ledger {
 
   /** True if nobody can be sent the reply, now or later. */
   isClientGone(id: RequestId): boolean {
+    if (this.#parts.table.is(id, STORED)) return false;
     return this.clientOf(id)?.departed ?? true;
   }
 
@@ -323,8 +359,9 @@ export class Ledger {
     }
     if (this.byArrival.has(id)) this.byArrival.remove(id);
     if (table.is(id, INTERNAL)) this.#internal--;
-    this.#heldBytes -= table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES);
-    this.#arena.free(table.get(id, BYTES));
+    this.#heldBytes -= table.get(id, ENVELOPE_BYTES);
+    this.dropBody(id);
+    if (table.is(id, STORED)) this.#stored--;
     table.free(id);
   }
 

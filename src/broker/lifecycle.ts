@@ -25,11 +25,13 @@ import {
   RequestList,
   SERVICE,
   SPOILED,
+  STORED,
   STREAMED,
   VERSION_02,
   WORKER,
 } from './requests.js';
 import type { Client, Peer, Service, Worker } from './state.js';
+import type { StoredRequests } from './stored.js';
 import { deliveryBit } from './tokens.js';
 import type { Workers } from './workers.js';
 
@@ -38,6 +40,7 @@ export interface LifecycleParts extends LedgerParts {
   readonly options: BrokerOptions;
   readonly ledger: Ledger;
   readonly workers: Workers;
+  readonly stored: StoredRequests;
 }
 
 const EXPIRED: Refusal = { status: '408', text: 'no worker took it within its time to live' };
@@ -130,17 +133,22 @@ export class Lifecycle {
   #dispatchFor(service: Service, now: number, budget: number): number {
     const { table, options, ledger } = this.#parts;
     let left = budget;
-    for (; left > 0 && service.queue.count > 0; left--) {
+    for (; left > 0; left--) {
+      const id = nextOf(service);
       const worker = service.available.first();
-      if (worker === null) break;
-      const id = service.queue.head;
-      if (ledger.isClientGone(id)) {
+      if (id === NONE || worker === null) break;
+      if (table.is(id, STORED)) {
+        service.stored.remove(id);
+        this.#deliver(id, worker, now);
+        this.#parts.stored.dispatched(id, worker);
+      } else if (ledger.isClientGone(id)) {
         this.#dropQueued(id);
       } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
         // Overdue while more expires than one turn takes.
         service.queue.remove(id);
         this.#expire(id, now);
       } else {
+        service.queue.remove(id);
         this.#deliver(id, worker, now);
       }
     }
@@ -159,7 +167,6 @@ export class Lifecycle {
   #deliver(id: RequestId, worker: Worker, now: number): void {
     const { table, tokens, sink, workers, ledger } = this.#parts;
     const delivery = table.get(id, DELIVERIES) + 1;
-    worker.service.queue.remove(id);
     if (delivery === 1) tokens.assign(id);
     table.set(id, DELIVERIES, delivery);
     const othersOnly = ~deliveryBit(delivery);
@@ -217,11 +224,13 @@ export class Lifecycle {
       this.#answer(id, inbound);
       if (table.is(id, OUT)) {
         table.raise(id, ANSWERED);
-      } else {
+      } else if (table.is(id, QUEUED)) {
         const service = ledger.serviceOf(id);
-        service.queue.remove(id);
+        (table.is(id, STORED) ? service.stored : service.queue).remove(id);
         ledger.release(id, 'answered');
         services.releaseIfUnused(service);
+      } else {
+        ledger.release(id, 'answered');
       }
     }
   }
@@ -232,13 +241,19 @@ export class Lifecycle {
     const { frames, body } = inbound;
     const joined = ledger.joined(id, frames, body);
     if (joined === null) {
-      ledger.reply(id, true, frames, body);
+      this.#handOver(id, frames, body);
     } else if (packedBytes(joined, 0, joined.count) > ledger.limits.messageBytes) {
       this.#abandon(id, 'the reply joined from PARTIALs is too large');
       table.raise(id, GIVEN_UP);
     } else {
-      ledger.reply(id, true, joined, 0);
+      this.#handOver(id, joined, 0);
     }
+  }
+
+  #handOver(id: RequestId, frames: Frames, from: number): void {
+    const { ledger, table, stored } = this.#parts;
+    if (table.is(id, STORED)) stored.replied(id, frames, from);
+    else ledger.reply(id, true, frames, from);
   }
 
   #partial(id: RequestId, inbound: Inbound): void {
@@ -263,8 +278,16 @@ export class Lifecycle {
   /**
    * A worker no longer has the request (D6): back to the front of the queue, or its end.
    * @param silent the worker did not say so itself, and may still send its reply (D8)
+   * @param why for the story of a stored request
    */
-  giveBack(id: RequestId, worker: Worker, silent: boolean, draining: boolean, now: number): void {
+  giveBack(
+    id: RequestId,
+    worker: Worker,
+    silent: boolean,
+    draining: boolean,
+    why: string,
+    now: number,
+  ): void {
     const { table, ledger, options } = this.#parts;
     this.#takeBack(id, worker);
     const delivery = table.get(id, DELIVERIES);
@@ -276,6 +299,9 @@ export class Lifecycle {
     ledger.dropPartials(id);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       ledger.release(id, table.is(id, ANSWERED) ? 'answered' : 'too_late');
+    } else if (table.is(id, STORED)) {
+      if (why === 'drained') this.#parts.stored.interrupted(id);
+      else this.#parts.stored.failed(id, why);
     } else if (ledger.isClientGone(id)) {
       this.#drop(id);
     } else if (table.is(id, STREAMED)) {
@@ -421,6 +447,10 @@ export class Lifecycle {
 
   #abandon(id: RequestId, reason: string): void {
     const { table, counters, events, ledger } = this.#parts;
+    if (table.is(id, STORED)) {
+      this.#parts.stored.spoilt(id, reason);
+      return;
+    }
     counters.requestsAbandoned++;
     events.emit({
       name: 'request.abandoned',
@@ -453,4 +483,12 @@ export class Lifecycle {
     events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone' });
     ledger.release(id, 'too_late');
   }
+}
+
+/** The request that is next for the service: while stored and plain ones wait, they take turns. */
+function nextOf(service: Service): RequestId {
+  const { queue, stored } = service;
+  const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredsTurn);
+  service.isStoredsTurn = !takesStored;
+  return takesStored ? stored.head : queue.head;
 }

@@ -24,6 +24,44 @@ export interface InternalService {
   request(request: InternalRequest, host: BrokerHost, now: number): void;
 }
 
+/**
+ * Keeps requests of its own and wants them served by workers. It is told from within the broker's
+ * inputs, so it only notes what it hears, and acts in a turn of its own. `reference` is its own
+ * number for a request.
+ */
+export interface InternalClient {
+  /** A service has room for more: see `BrokerHost.room`. */
+  roomAt(service: Buffer): void;
+  /** @param worker the number of the worker, as in the log */
+  dispatched(reference: number, worker: number): void;
+  /** The whole reply, frames from `from` on, valid until this returns. The broker forgets the request. */
+  replied(reference: number, frames: Frames, from: number): void;
+  /**
+   * A delivery ended without a reply.
+   * @param isKnown its number stays valid, and a reply may still come
+   */
+  failed(reference: number, reason: string, isKnown: boolean): void;
+  /** It was prepared, but its service has no workers any more. Its number stays valid. */
+  handedBack(reference: number): void;
+}
+
+/** What the internal client can ask of the broker, in its own turn. */
+export interface BrokerDesk {
+  /** How many more requests of a service are wanted now; 0 without workers. */
+  room(service: Buffer): number;
+  /** Whether `roomAt` is to be told when workers take what was prepared. */
+  setBacklog(service: Buffer, has: boolean): void;
+  /**
+   * Hands a request over, for one delivery.
+   * @param body packed frames, copied
+   * @param again the request's number, if it was handed over before and is still known
+   * @returns its number; `null` if the service has no workers
+   */
+  submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null;
+  /** Ends what was handed over: nothing more is told of it. */
+  withdraw(id: number): void;
+}
+
 /** What an internal service can ask of the broker. */
 export interface BrokerHost {
   /** Answers a request with these body frames. A client that is gone is not an error. */

@@ -39,6 +39,8 @@ const BUSY_NEXT = 18;
 
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
+/** Of a stored request, which has no time to live here: its keeper's number for it. */
+export const REFERENCE: number = ARRIVED_AT;
 export const DISPATCHED_AT = 11;
 
 /** Bits of `FLAGS`. */
@@ -61,6 +63,8 @@ export const ANSWERED: number = 1 << 8;
 export const GIVEN_UP: number = 1 << 9;
 /** Its client was closed because it did not read. */
 export const SLOW: number = 1 << 10;
+/** Of the internal client: see `stored.ts`. Neither queued nor out: between two deliveries. */
+export const STORED: number = 1 << 11;
 
 export class RequestTable {
   #ints: Int32Array[] = [];

@@ -51,7 +51,13 @@ export class Services {
 
   /** Forgets the service if nothing needs it any more. */
   releaseIfUnused(service: Service): void {
-    if (service.workers.size > 0 || service.queue.count > 0 || service.due) return;
+    if (
+      service.workers.size > 0 ||
+      service.queue.count > 0 ||
+      service.due ||
+      service.stored.count > 0
+    )
+      return;
     if (this.#byId[service.id] !== service) return;
     this.#byName.delete(service.name);
     this.#byId[service.id] = null;

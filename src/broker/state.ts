@@ -55,6 +55,14 @@ export class Service {
   /** The name as it may be shown (D3). */
   readonly shown: string;
   readonly queue: RequestList;
+  /** Requests of the internal client. */
+  readonly stored: RequestList;
+  /** The internal client has more for it. */
+  hasBacklog = false;
+  /** The next request goes to the queue of stored ones: while both wait, they take turns. */
+  isStoredsTurn = false;
+  /** Of all its workers together. */
+  credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();
   readonly workers: Set<Worker> = new Set();
   workersBusy = 0;
@@ -66,12 +74,15 @@ export class Service {
     this.name = name;
     this.shown = escapeName(name);
     this.queue = RequestList.queue(table);
+    this.stored = RequestList.queue(table);
   }
 }
 
 export class Worker {
   readonly peer: Peer;
   readonly service: Service;
+  /** By this it is told apart in logs and in the story of a stored request. */
+  readonly number: number;
   readonly version: MdpVersion;
   readonly credit: number;
   /** It declared a credit, so it knows RETURN (D25). */
@@ -93,6 +104,7 @@ export class Worker {
   constructor(
     peer: Peer,
     service: Service,
+    number: number,
     version: MdpVersion,
     credit: number,
     declaredCredit: boolean,
@@ -101,6 +113,7 @@ export class Worker {
   ) {
     this.peer = peer;
     this.service = service;
+    this.number = number;
     this.version = version;
     this.credit = credit;
     this.declaredCredit = declaredCredit;

@@ -34,6 +34,7 @@ export class Workers {
     const service = worker.service;
     this.#services.workersChanged(service.workers.size, service.workers.size + 1);
     service.workers.add(worker);
+    service.credit += worker.credit;
     worker.peer.worker = worker;
     this.#count++;
     this.#silence.append(worker.silence);
@@ -50,6 +51,7 @@ export class Workers {
     if (worker.held.count > 0) service.workersBusy--;
     this.#services.workersChanged(service.workers.size, service.workers.size - 1);
     service.workers.delete(worker);
+    service.credit -= worker.credit;
     worker.peer.worker = null;
     this.#count--;
   }
@@ -119,7 +121,7 @@ export class Workers {
 
   /** Lists the service for the next dispatch, if it has requests waiting. */
   schedule(service: Service): void {
-    if (service.due || service.queue.count === 0) return;
+    if (service.due || service.queue.count + service.stored.count === 0) return;
     service.due = true;
     this.#due.push(service);
   }

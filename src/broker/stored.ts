@@ -1,0 +1,152 @@
+/**
+ * Requests of the internal client: those that somebody in this process keeps (Titanic). They wait in
+ * a queue of their own beside that of plain requests, have no time to live here, and are delivered
+ * once: what comes after a lost worker is their keeper's decision.
+ */
+import { assert } from '../core/assert.js';
+import type { Frames } from '../core/frames.js';
+import type { Ledger } from './ledger.js';
+import type { InternalClient } from './ports.js';
+import {
+  ANSWERED,
+  GIVEN_UP,
+  OUT,
+  QUEUED,
+  REFERENCE,
+  type RequestId,
+  type RequestTable,
+  SERVICE,
+} from './requests.js';
+import type { Services } from './services.js';
+import type { Service, Worker } from './state.js';
+import type { Workers } from './workers.js';
+
+/** Requests of one service that are prepared ahead of its workers, at most. */
+const PREPARED_MAX = 256;
+
+export interface StoredParts {
+  readonly table: RequestTable;
+  readonly services: Services;
+  readonly workers: Workers;
+  readonly ledger: Ledger;
+}
+
+export class StoredRequests {
+  readonly #parts: StoredParts;
+  #client: InternalClient | null = null;
+
+  constructor(parts: StoredParts) {
+    this.#parts = parts;
+  }
+
+  attach(client: InternalClient): void {
+    assert(this.#client === null, 'there is one internal client');
+    this.#client = client;
+  }
+
+  // ---------------------------------------------------------------- what the client asks
+
+  /** How many more requests of this service are wanted: enough that no worker has to wait. */
+  room(name: Buffer): number {
+    const service = this.#parts.services.find(name, 0, name.length);
+    if (service === null) return 0;
+    return Math.max(0, Math.min(service.credit, PREPARED_MAX) - service.stored.count);
+  }
+
+  setBacklog(name: Buffer, has: boolean): void {
+    const service = this.#parts.services.find(name, 0, name.length);
+    if (service !== null) service.hasBacklog = has;
+  }
+
+  /** @returns `null` if the service has no workers */
+  submit(name: Buffer, reference: number, body: Buffer, again: RequestId | null): RequestId | null {
+    const { table, services, workers, ledger } = this.#parts;
+    const service = services.find(name, 0, name.length);
+    if (service === null || service.workers.size === 0) return null;
+    const id = again ?? ledger.addStored();
+    ledger.setBody(id, body);
+    table.set(id, SERVICE, service.id);
+    table.setTime(id, REFERENCE, reference);
+    table.raise(id, QUEUED);
+    service.stored.pushBack(id);
+    workers.schedule(service);
+    return id;
+  }
+
+  /** The client wants no reply any more. */
+  withdraw(id: RequestId): void {
+    const { table, ledger, services } = this.#parts;
+    if (table.is(id, OUT)) {
+      table.raise(id, GIVEN_UP);
+      return;
+    }
+    if (table.is(id, QUEUED)) {
+      const service = ledger.serviceOf(id);
+      service.stored.remove(id);
+      ledger.release(id, 'too_late');
+      services.releaseIfUnused(service);
+    } else {
+      ledger.release(id, 'too_late');
+    }
+  }
+
+  // ---------------------------------------------------------------- what the client is told
+
+  /** A worker registered. */
+  workerCame(service: Service): void {
+    this.#client?.roomAt(service.name);
+  }
+
+  dispatched(id: RequestId, worker: Worker): void {
+    const { service } = worker;
+    this.#client?.dispatched(this.#reference(id), worker.number);
+    if (!service.hasBacklog || service.stored.count > Math.min(service.credit, PREPARED_MAX) / 2) {
+      return;
+    }
+    this.#client?.roomAt(service.name);
+  }
+
+  replied(id: RequestId, frames: Frames, from: number): void {
+    this.#client?.replied(this.#reference(id), frames, from);
+  }
+
+  /** Its delivery ended. It stays known, since a reply may still come, until it goes out again. */
+  failed(id: RequestId, reason: string): void {
+    const { table, ledger } = this.#parts;
+    assert(!table.is(id, ANSWERED), 'what is answered does not fail');
+    table.lower(id, OUT | QUEUED | GIVEN_UP);
+    ledger.dropBody(id);
+    this.#client?.failed(this.#reference(id), reason, true);
+  }
+
+  /** What its worker sends can be no reply, but the worker still has it. */
+  spoilt(id: RequestId, reason: string): void {
+    this.#client?.failed(this.#reference(id), reason, false);
+  }
+
+  /** It was out while the broker stopped: that is no attempt. */
+  interrupted(id: RequestId): void {
+    this.#parts.table.lower(id, OUT);
+    this.#putBack(id);
+  }
+
+  /** The service has no workers any more, or the broker drains. */
+  handBack(service: Service): void {
+    const { table } = this.#parts;
+    while (service.stored.count > 0) {
+      const id = service.stored.head;
+      service.stored.remove(id);
+      table.lower(id, QUEUED);
+      this.#putBack(id);
+    }
+  }
+
+  #putBack(id: RequestId): void {
+    this.#parts.ledger.dropBody(id);
+    this.#client?.handedBack(this.#reference(id));
+  }
+
+  #reference(id: RequestId): number {
+    return this.#parts.table.getTime(id, REFERENCE);
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * A binary heap of small integers that knows where each of them is, so that any can be taken out.
+ * The order is the caller's; the place of each is kept by the caller, in a field of its own.
+ */
+export interface HeapOrder {
+  /** True if `a` comes before `b`. */
+  before(a: number, b: number): boolean;
+  /** Notes that `item` is now at `place`; -1: in the heap no longer. */
+  moved(item: number, place: number): void;
+}
+
+export class IndexedHeap {
+  readonly #items: number[] = [];
+  readonly #order: HeapOrder;
+
+  constructor(order: HeapOrder) {
+    this.#order = order;
+  }
+
+  get size(): number {
+    return this.#items.length;
+  }
+
+  /** The first, or -1. */
+  peek(): number {
+    return this.#items[0] ?? -1;
+  }
+
+  push(item: number): void {
+    this.#items.push(item);
+    this.#rise(this.#items.length - 1, item);
+  }
+
+  /** Takes out the item at a place that `moved` told. */
+  removeAt(place: number): void {
+    const removed = this.#items[place];
+    const last = this.#items.pop();
+    if (removed === undefined || last === undefined) return;
+    if (place < this.#items.length) this.#settle(place, last);
+    this.#order.moved(removed, -1);
+  }
+
+  /** Takes out the first. Returns it, or -1. */
+  pop(): number {
+    const first = this.peek();
+    if (first >= 0) this.removeAt(0);
+    return first;
+  }
+
+  #settle(place: number, item: number): void {
+    const parent = (place - 1) >> 1;
+    if (place > 0 && this.#order.before(item, this.#items[parent] ?? -1)) this.#rise(place, item);
+    else this.#sink(place, item);
+  }
+
+  #rise(from: number, item: number): void {
+    let place = from;
+    while (place > 0) {
+      const parent = (place - 1) >> 1;
+      const above = this.#items[parent] ?? -1;
+      if (!this.#order.before(item, above)) break;
+      this.#set(place, above);
+      place = parent;
+    }
+    this.#set(place, item);
+  }
+
+  #sink(from: number, item: number): void {
+    let place = from;
+    const { length } = this.#items;
+    for (;;) {
+      let child = place * 2 + 1;
+      if (child >= length) break;
+      if (child + 1 < length) {
+        const right = this.#items[child + 1] ?? -1;
+        if (this.#order.before(right, this.#items[child] ?? -1)) child++;
+      }
+      const below = this.#items[child] ?? -1;
+      if (!this.#order.before(below, item)) break;
+      this.#set(place, below);
+      place = child;
+    }
+    this.#set(place, item);
+  }
+
+  #set(place: number, item: number): void {
+    this.#items[place] = item;
+    this.#order.moved(item, place);
+  }
+}

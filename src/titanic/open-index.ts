@@ -1,0 +1,137 @@
+/**
+ * The index of open requests: those that may still have to run. A record of integers and doubles
+ * each, in pages, found by uuid; nothing of their bodies. (About 100 bytes a request.)
+ */
+import { UuidTable } from './uuid-table.js';
+
+/** A request in the index: the number of its record, reused after `remove`. */
+export type Slot = number;
+
+export const NO_SLOT: Slot = -1;
+
+/** Where an open request is. */
+export const ACCEPTING = 1;
+/** Waits for its service to have room: in its service's heap. */
+export const READY = 2;
+/** Not yet: delayed, or in the pause after an attempt. In the heap of those. */
+export const DELAYED = 3;
+/** Its body is being read. */
+export const LOADING = 4;
+/** With the broker: waiting for a worker there, or at one. */
+export const OUT = 5;
+/** Its reply, or that it is dead, is being committed. */
+export const SETTLING = 6;
+/** Its end is being committed: closed or expired. */
+export const ENDING = 7;
+
+const PAGE_BITS = 12;
+const PAGE_RECORDS = 1 << PAGE_BITS;
+const PAGE_MASK = PAGE_RECORDS - 1;
+const INTS = 8;
+const DOUBLES = 4;
+const UUID_BYTES = 16;
+
+/** Integer fields. */
+export const STATE = 0;
+export const SERVICE = 1;
+export const PRIORITY = 2;
+export const ATTEMPTS = 3;
+export const ATTEMPTS_MAX = 4;
+export const GENERATION = 5;
+/** Place in the one heap of readiness or delay that it is in. */
+export const PLACE = 6;
+/** Place in the heap of expiries. */
+export const EXPIRY_PLACE = 7;
+
+/** Double fields. */
+export const NUMBER = 0;
+/** Wall milliseconds. */
+export const NOT_BEFORE = 1;
+export const EXPIRES_AT = 2;
+/** The broker's number of it, or -1. */
+export const BROKER_ID = 3;
+
+const NO_UUIDS: Buffer = Buffer.alloc(0);
+
+interface Page {
+  readonly ints: Int32Array;
+  readonly doubles: Float64Array;
+  readonly uuids: Buffer;
+}
+
+export class OpenIndex {
+  readonly #pages: Page[] = [];
+  readonly #byUuid = new UuidTable(
+    (slot, uuid) => {
+      const at = (slot & PAGE_MASK) * UUID_BYTES;
+      return this.#uuids(slot).compare(uuid, 0, UUID_BYTES, at, at + UUID_BYTES) === 0;
+    },
+    (slot) => UuidTable.hash(this.#uuids(slot), (slot & PAGE_MASK) * UUID_BYTES),
+  );
+  #fresh = 0;
+  readonly #freed: Slot[] = [];
+
+  get count(): number {
+    return this.#byUuid.count;
+  }
+
+  /** Adds a request whose uuid is not there. All fields are 0 but BROKER_ID and the places: -1. */
+  add(uuid: Buffer): Slot {
+    const slot = this.#freed.pop() ?? this.#fresh++;
+    if (slot >>> PAGE_BITS === this.#pages.length) {
+      this.#pages.push({
+        ints: new Int32Array(PAGE_RECORDS * INTS),
+        doubles: new Float64Array(PAGE_RECORDS * DOUBLES),
+        uuids: Buffer.alloc(PAGE_RECORDS * UUID_BYTES),
+      });
+    }
+    const page = this.#pages[slot >>> PAGE_BITS];
+    const at = slot & PAGE_MASK;
+    page?.ints.fill(0, at * INTS, (at + 1) * INTS);
+    if (page !== undefined) uuid.copy(page.uuids, at * UUID_BYTES);
+    this.set(slot, PLACE, -1);
+    this.set(slot, EXPIRY_PLACE, -1);
+    this.setDouble(slot, BROKER_ID, -1);
+    this.#byUuid.add(uuid, slot);
+    return slot;
+  }
+
+  /** The request of this uuid, or `NO_SLOT`. */
+  find(uuid: Buffer): Slot {
+    return this.#byUuid.find(uuid);
+  }
+
+  remove(slot: Slot): void {
+    this.#byUuid.delete(this.uuid(slot));
+    this.set(slot, STATE, 0);
+    this.#freed.push(slot);
+  }
+
+  /** The uuid, as a copy. */
+  uuid(slot: Slot): Buffer {
+    const at = (slot & PAGE_MASK) * UUID_BYTES;
+    return Buffer.from(this.#uuids(slot).subarray(at, at + UUID_BYTES));
+  }
+
+  get(slot: Slot, field: number): number {
+    return this.#pages[slot >>> PAGE_BITS]?.ints[(slot & PAGE_MASK) * INTS + field] ?? 0;
+  }
+
+  set(slot: Slot, field: number, value: number): void {
+    const page = this.#pages[slot >>> PAGE_BITS];
+    if (page !== undefined) page.ints[(slot & PAGE_MASK) * INTS + field] = value;
+  }
+
+  getDouble(slot: Slot, field: number): number {
+    return this.#pages[slot >>> PAGE_BITS]?.doubles[(slot & PAGE_MASK) * DOUBLES + field] ?? 0;
+  }
+
+  setDouble(slot: Slot, field: number, value: number): void {
+    const page = this.#pages[slot >>> PAGE_BITS];
+    if (page !== undefined) page.doubles[(slot & PAGE_MASK) * DOUBLES + field] = value;
+  }
+
+  #uuids(slot: Slot): Buffer {
+    return this.#pages[slot >>> PAGE_BITS]?.uuids ?? NO_UUIDS;
+  }
+}

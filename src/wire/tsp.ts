@@ -1,0 +1,177 @@
+/**
+ * 9/TSP and this project's extensions (protocols.md §5, D12, D16): request bodies → typed values.
+ * Total: whatever frames come, the result is a value or a fault with a text that helps.
+ */
+import type { Frames } from '../core/frames.js';
+import { SERVICE_NAME_BYTES_MAX } from './mdp.js';
+
+export const TITANIC_PREFIX: Buffer = Buffer.from('titanic.');
+export const TITANIC_REQUEST = 'titanic.request';
+export const TITANIC_REPLY = 'titanic.reply';
+export const TITANIC_CLOSE = 'titanic.close';
+export const TITANIC_SUBMIT = 'titanic.submit';
+export const TITANIC_WAIT = 'titanic.wait';
+
+/** The services that exist. */
+export const TITANIC_SERVICES: readonly string[] = [
+  TITANIC_REQUEST,
+  TITANIC_REPLY,
+  TITANIC_CLOSE,
+  TITANIC_SUBMIT,
+  TITANIC_WAIT,
+];
+
+const UUID_TEXT_BYTES = 32;
+const WAIT_MS_MAX = 60_000;
+const OPTIONS_BYTES_MAX = 8192;
+const KEY_BYTES_MAX = 255;
+export const PRIORITY_MAX = 100;
+export const ATTEMPTS_MAX = 1000;
+/** A hundred years: what a time of ours can be ahead. */
+const AHEAD_MS_MAX = 100 * 365 * 86_400_000;
+
+/** What was asked cannot be understood: status 400 with this text. */
+export interface TspFault {
+  readonly fault: string;
+}
+
+/** `titanic.submit`'s options; absent ones are `null`. */
+export interface SubmitOptions {
+  readonly key: Buffer | null;
+  readonly priority: number | null;
+  readonly delayMs: number | null;
+  readonly ttlMs: number | null;
+  readonly maxAttempts: number | null;
+}
+
+const NO_OPTIONS: SubmitOptions = {
+  key: null,
+  priority: null,
+  delayMs: null,
+  ttlMs: null,
+  maxAttempts: null,
+};
+
+/** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
+export interface TspRequest {
+  readonly fault: null;
+  readonly service: number;
+  readonly body: number;
+  readonly options: SubmitOptions;
+}
+
+/** @param from index of the first frame of the body of `titanic.request` */
+export function readTspRequest(frames: Frames, from: number): TspRequest | TspFault {
+  return readTarget(frames, from, NO_OPTIONS);
+}
+
+/** @param from index of the first frame of the body of `titanic.submit` */
+export function readTspSubmit(frames: Frames, from: number): TspRequest | TspFault {
+  const options = readOptions(frames.view(from));
+  return 'fault' in options ? options : readTarget(frames, from + 1, options);
+}
+
+function readTarget(frames: Frames, at: number, options: SubmitOptions): TspRequest | TspFault {
+  if (at >= frames.count || frames.size(at) === 0) return { fault: 'no service name' };
+  if (frames.size(at) > SERVICE_NAME_BYTES_MAX) {
+    return { fault: 'a service name is 1 to 255 bytes' };
+  }
+  const name = frames.view(at).toString('latin1');
+  if (name.startsWith('mmi.') || name.startsWith('titanic.')) {
+    return { fault: 'mmi.* and titanic.* cannot be stored requests' };
+  }
+  if (at + 1 >= frames.count) return { fault: 'no body' };
+  return { fault: null, service: at, body: at + 1, options };
+}
+
+function readOptions(bytes: Buffer): SubmitOptions | TspFault {
+  if (bytes.length > OPTIONS_BYTES_MAX) return { fault: 'the options are too long' };
+  let given: unknown;
+  try {
+    given = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return { fault: 'the options are not JSON' };
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    return { fault: 'the options are not a JSON object' };
+  }
+  const options: { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] } = {
+    ...NO_OPTIONS,
+  };
+  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+    const fault = setOption(options, name, value);
+    if (fault !== null) return { fault };
+  }
+  return options;
+}
+
+function setOption(
+  options: { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] },
+  name: string,
+  value: unknown,
+): string | null {
+  switch (name) {
+    case 'key': {
+      const key = typeof value === 'string' ? Buffer.from(value, 'utf8') : null;
+      if (key === null || key.length === 0 || key.length > KEY_BYTES_MAX) {
+        return 'key is a string of 1 to 255 bytes';
+      }
+      options.key = key;
+      return null;
+    }
+    case 'priority':
+      options.priority = integer(value, -PRIORITY_MAX, PRIORITY_MAX);
+      return options.priority === null ? 'priority is a whole number from -100 to 100' : null;
+    case 'delayMs':
+      options.delayMs = integer(value, 0, AHEAD_MS_MAX);
+      return options.delayMs === null ? 'delayMs is a whole number from 0' : null;
+    case 'ttlMs':
+      options.ttlMs = integer(value, 1, AHEAD_MS_MAX);
+      return options.ttlMs === null ? 'ttlMs is a whole number from 1' : null;
+    case 'maxAttempts':
+      options.maxAttempts = integer(value, 1, ATTEMPTS_MAX);
+      return options.maxAttempts === null
+        ? `maxAttempts is a whole number from 1 to ${ATTEMPTS_MAX}`
+        : null;
+    default:
+      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts';
+  }
+}
+
+function integer(value: unknown, min: number, max: number): number | null {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) return null;
+  return value < min || value > max ? null : value;
+}
+
+/** The 16 bytes of a uuid, or a fault. `titanic.reply` and `titanic.close` take it and no more. */
+export function readTspUuid(frames: Frames, from: number): Buffer | TspFault {
+  if (frames.count > from + 1) return { fault: 'frames too many' };
+  return uuidAt(frames, from) ?? { fault: 'a uuid is 32 hexadecimal characters' };
+}
+
+export interface TspWait {
+  readonly fault: null;
+  readonly uuid: Buffer;
+  readonly waitMs: number;
+}
+
+export function readTspWait(frames: Frames, from: number): TspWait | TspFault {
+  if (frames.count > from + 2) return { fault: 'frames too many' };
+  const uuid = uuidAt(frames, from);
+  if (uuid === null) return { fault: 'a uuid is 32 hexadecimal characters' };
+  const text = frames.count > from + 1 ? frames.view(from + 1).toString('latin1') : '';
+  const waitMs = /^[0-9]{1,5}$/.test(text) ? Number(text) : Infinity;
+  if (waitMs > WAIT_MS_MAX) return { fault: 'the time is decimal milliseconds from 0 to 60000' };
+  return { fault: null, uuid, waitMs };
+}
+
+function uuidAt(frames: Frames, index: number): Buffer | null {
+  if (frames.size(index) !== UUID_TEXT_BYTES) return null;
+  const text = frames.view(index).toString('latin1');
+  return /^[0-9A-Fa-f]{32}$/.test(text) ? Buffer.from(text, 'hex') : null;
+}
+
+/** As it is sent: 32 upper-case hexadecimal characters. */
+export function uuidText(uuid: Buffer): string {
+  return uuid.toString('hex').toUpperCase();
+}
