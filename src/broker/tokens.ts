@@ -13,7 +13,7 @@ import {
   type RequestTable,
 } from './requests.js';
 
-export const TOKEN_BYTES = 13;
+const TOKEN_BYTES = 13;
 const DELIVERY_MASK = 0xff;
 /** Deliveries back that are told apart: as many as the bits of the fields LOST and SPOILED. */
 const DELIVERIES_REMEMBERED = 32;

@@ -19,7 +19,7 @@ import type { Stage } from './stage.js';
 /** A frame in a script: bytes, or one character a byte (latin1). */
 export type FrameLike = string | Uint8Array;
 
-export function toBytes(frame: FrameLike): Buffer {
+function toBytes(frame: FrameLike): Buffer {
   return typeof frame === 'string' ? Buffer.from(frame, 'latin1') : Buffer.from(frame);
 }
 

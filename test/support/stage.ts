@@ -36,7 +36,7 @@ export interface StageOptions extends Partial<Omit<BrokerOptions, 'limits'>> {
   readonly hosts?: readonly InternalService[];
 }
 
-export const STAGE_LIMITS: BrokerLimits = {
+const STAGE_LIMITS: BrokerLimits = {
   services: 1000,
   workers: 1000,
   queuedRequests: 1_000_000,

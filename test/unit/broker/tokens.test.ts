@@ -6,9 +6,11 @@ import {
   type RequestId,
   RequestTable,
 } from '../../../src/broker/requests.js';
-import { deliveryBit, TOKEN_BYTES, Tokens } from '../../../src/broker/tokens.js';
+import { deliveryBit, Tokens } from '../../../src/broker/tokens.js';
 import { Frames } from '../../../src/core/frames.js';
 import { seededRandom } from '../../support/stage-random.js';
+
+const TOKEN_BYTES = 13;
 
 interface Scene {
   readonly table: RequestTable;
