@@ -174,21 +174,48 @@ export class SimWorker implements Actor {
 
   #answer(job: Job, parts = this.#random.int(0, this.habits.partialsMax)): void {
     if (!this.#jobs.includes(job)) return;
+    if (parts > 0 && this.#random.chance(0.5)) {
+      this.#stream(job, 0, parts, this.#line.dials);
+      return;
+    }
     this.#jobs.splice(this.#jobs.indexOf(job), 1);
     this.#sendAnswer(job, parts);
   }
 
-  #sendAnswer({ token, key }: Job, parts: number): void {
-    const { version } = this.habits;
-    const client = Buffer.from(token, 'latin1');
-    const derived = Buffer.from(`A${key}`);
-    for (let part = 0; part < parts; part++) {
-      const body = [derived, Buffer.from(`p${part}`)];
-      const intent: Intent = { kind: 'partial', version, token, body };
-      this.#send(workerPartial(client, body), intent);
+  /** Sends part after part, and may be held up in between, but never goes on elsewhere. */
+  #stream(job: Job, part: number, parts: number, dial: number): void {
+    const { heartbeatIntervalMs: interval } = this.#around;
+    if (!this.#jobs.includes(job) || this.#line.dials !== dial) return;
+    if (part === parts) {
+      this.#jobs.splice(this.#jobs.indexOf(job), 1);
+      this.#sendFinal(job, parts);
+      return;
     }
-    const body = [derived, Buffer.from(`f${parts}`)];
-    this.#send(workerFinal(version, client, body), { kind: 'final', version, token, body });
+    this.#sendPartial(job, part);
+    const isHeldUp = this.habits.mischief.length > 0 && this.#random.chance(0.2);
+    if (isHeldUp) this.#freeze(this.#random.int(1, interval * 12));
+    this.#later(this.#random.int(0, Math.floor(interval / 2)), () => {
+      this.#stream(job, part + 1, parts, dial);
+    });
+  }
+
+  #sendAnswer(job: Job, parts: number): void {
+    for (let part = 0; part < parts; part++) this.#sendPartial(job, part);
+    this.#sendFinal(job, parts);
+  }
+
+  #sendPartial({ token, key }: Job, part: number): void {
+    const { version } = this.habits;
+    const body = [Buffer.from(`A${key}`), Buffer.from(`p${part}`)];
+    const intent: Intent = { kind: 'partial', version, token, body };
+    this.#send(workerPartial(Buffer.from(token, 'latin1'), body), intent);
+  }
+
+  #sendFinal({ token, key }: Job, parts: number): void {
+    const { version } = this.habits;
+    const body = [Buffer.from(`A${key}`), Buffer.from(`f${parts}`)];
+    const frames = workerFinal(version, Buffer.from(token, 'latin1'), body);
+    this.#send(frames, { kind: 'final', version, token, body });
   }
 
   #misbehave(what: Mischief, job: Job): void {
@@ -220,7 +247,8 @@ export class SimWorker implements Actor {
         this.#later(0, () => this.#answer(job));
         return;
       case 'answers twice':
-        this.#answer(job);
+        this.#jobs = this.#jobs.filter((other) => other !== job);
+        this.#sendAnswer(job, this.#random.int(0, this.habits.partialsMax));
         this.#sendAnswer(job, 0);
         return;
       case 'never answers':
@@ -250,12 +278,16 @@ export class SimWorker implements Actor {
   #steal(job: Job): void {
     const { tokens } = this.#around;
     const loot = tokens[this.#random.int(0, tokens.length - 1)] ?? job;
+    // In the middle of a stream of its own it would only contradict itself.
+    const isOwn = this.#jobs.includes(loot);
     if (this.#random.chance(0.2)) this.#return(loot);
-    else this.#sendAnswer(loot, this.#random.int(0, this.habits.partialsMax));
+    else if (!isOwn) this.#sendAnswer(loot, this.#random.int(0, this.habits.partialsMax));
     this.#answer(job);
   }
 
   #freeze(forMs: number): void {
+    if (this.#frozen) return;
+    this.#around.tally.fault('worker is held up');
     this.#frozen = true;
     const isDeaf = this.#random.chance(0.5);
     if (isDeaf) this.#line.stopReading();

@@ -7,6 +7,8 @@ import type { BrokerCounters, LostReason } from '../../../src/broker/counters.js
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { hold, violated } from '../world/failure.js';
+import type { Dialled } from '../world/network.js';
+import { checkDispatch } from './dispatch.js';
 import { replyFrames, show, workerFrames } from './expected.js';
 import type { Intent, ReadyIntent, ReplyIntent, RequestIntent, ReturnIntent } from './intent.js';
 import { keyOf, ModelRequests } from './requests.js';
@@ -14,13 +16,6 @@ import { ModelServices } from './services.js';
 import { Delivery, ModelClient, ModelPeer, type ModelRequest, ModelWorker } from './state.js';
 
 const TOKEN_BYTES_MIN = 8;
-
-/** Who connects, as the broker is told. */
-export interface ModelIdentity {
-  readonly listener: number;
-  readonly routingId: Buffer;
-  readonly ownRoutingId: boolean;
-}
 
 export class Model {
   readonly #options: BrokerOptions;
@@ -59,7 +54,7 @@ export class Model {
 
   // ---------------------------------------------------------------- inputs: peers
 
-  connected(id: number, { listener, routingId, ownRoutingId }: ModelIdentity): void {
+  connected(id: number, { listener, routingId, ownRoutingId }: Dialled): void {
     const name = ownRoutingId ? `${listener} ${routingId.toString('latin1')}` : null;
     const peer = new ModelPeer(id, listener, name);
     this.#peers.set(id, peer);
@@ -267,7 +262,7 @@ export class Model {
     this.#running = true;
     this.#now = now;
     for (const worker of [...this.#workers]) {
-      if (this.#lostAt(worker) <= now) this.#lose(worker, 'expired', true, now);
+      if (worker.lostAt(this.#options) <= now) this.#lose(worker, 'expired', true, now);
     }
     for (const client of this.#departed) {
       this.#requests.forget(client);
@@ -309,7 +304,7 @@ export class Model {
     let due = Infinity;
     for (const worker of this.#workers) {
       const heartbeatAt = worker.lastSentAt + this.#options.heartbeatIntervalMs;
-      due = Math.min(due, heartbeatAt, this.#lostAt(worker));
+      due = Math.min(due, heartbeatAt, worker.lostAt(this.#options));
     }
     for (const service of this.#services.all()) {
       for (const { arrivedAt } of service.queue) {
@@ -317,15 +312,6 @@ export class Model {
       }
     }
     return due;
-  }
-
-  /** D5 */
-  #lostAt(worker: ModelWorker): number {
-    const { heartbeatIntervalMs, heartbeatLiveness, busyTimeoutMs } = this.#options;
-    const [oldest] = worker.held;
-    const silentAt = worker.lastSeenAt + heartbeatIntervalMs * heartbeatLiveness;
-    if (oldest === undefined || worker.heartbeatsWhileBusy) return silentAt;
-    return Math.max(silentAt, oldest.dispatchedAt + busyTimeoutMs);
   }
 
   // ---------------------------------------------------------------- outputs
@@ -366,27 +352,9 @@ export class Model {
 
   #sentRequest(worker: ModelWorker, frames: readonly Buffer[], at: number): void {
     const [token, empty, ...body] = frames.slice(at);
-    const request = this.#requests.byKey.get(keyOf(body));
-    hold(request !== undefined, `a worker is given a request that nobody waits for: ${show(body)}`);
     hold(token !== undefined && empty?.length === 0, 'REQUEST without token and empty frame');
-    hold(body.length === request.intent.body.length, 'a body with other frames');
-    hold(
-      body.every((frame, i) => request.intent.body[i]?.equals(frame) === true),
-      'a body with other bytes',
-    );
-    hold(request.state === 'queued', `${keyOf(body)} is dispatched though it is out`);
-    const { service } = request;
-    hold(service === worker.service, `${keyOf(body)} goes to a worker of another service`);
-    const first = service.queue.find((other) => other.isBefore(request));
-    hold(first === undefined, `${keyOf(body)} overtakes ${keyOf(first?.intent.body ?? [])}`);
-    hold(service.nextWorker() === worker, `peer ${worker.peer.id} is not the next worker`);
-    const { maxDeliveries, requestTtlMs } = this.#options;
-    hold(request.deliveries < maxDeliveries, `${keyOf(body)} is delivered once too often`);
-    hold(
-      request.arrivedAt + requestTtlMs > this.#now,
-      `${keyOf(body)} is delivered after its time`,
-    );
-    hold(!(request.client?.departed ?? true), `${keyOf(body)} is delivered for nobody`);
+    const request = this.#requests.byKey.get(keyOf(body));
+    checkDispatch(request, worker, body, this.#options, this.#now);
     this.#deliver(request, worker, token);
   }
 

@@ -265,8 +265,9 @@ export class ModelRequests {
 
   #tell(request: ModelRequest, status: string): void {
     const peer = request.client?.peer;
-    if (request.tells && peer && !peer.closing)
-      {this.#expectRefusal(peer.id, request.intent, status);}
+    if (request.tells && peer && !peer.closing) {
+      this.#expectRefusal(peer.id, request.intent, status);
+    }
   }
 
   #dropPartials(request: ModelRequest): void {

@@ -1,4 +1,5 @@
 /** What the model knows: plain lists, searched from end to end. */
+import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { RequestIntent } from './intent.js';
 
@@ -62,6 +63,14 @@ export class ModelWorker {
     this.lastSeenAt = now;
     this.lastSentAt = now;
     this.usedAt = usedAt;
+  }
+
+  /** When it is lost, if nothing more is heard of it (D5). */
+  lostAt({ heartbeatIntervalMs, heartbeatLiveness, busyTimeoutMs }: BrokerOptions): number {
+    const [oldest] = this.held;
+    const silentAt = this.lastSeenAt + heartbeatIntervalMs * heartbeatLiveness;
+    if (oldest === undefined || this.heartbeatsWhileBusy) return silentAt;
+    return Math.max(silentAt, oldest.dispatchedAt + busyTimeoutMs);
   }
 
   get isAvailable(): boolean {

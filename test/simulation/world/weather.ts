@@ -55,7 +55,7 @@ export function weatherOf(random: SimRandom): Weather {
       queuedRequests: tight([1, 4]),
       queuedBytes: tight([100, 600]),
       queuedRequestsPerService: tight([1, 3]),
-      messageBytes: tight([60, 200]),
+      messageBytes: !isFair && random.chance(0.3) ? random.pick([20, 60, 200]) : PLENTY,
     },
   };
   const delayMaxMs = Math.floor(interval / random.pick([20, 4]));

@@ -1,0 +1,18 @@
+/**
+ * Seeds that found a defect, and what it was. A change of the simulation makes other worlds of them:
+ * what they found must then be found again by breaking the broker in the same way.
+ */
+import { describe, it } from '@jest/globals';
+import { Tally } from './actors/tally.js';
+import { runSeed } from './world/seeds.js';
+
+describe('what the simulation once found stays mended', () => {
+  it.each([
+    [92, 'a worker that does not read is given nothing after a new READY either'],
+    [87, 'a second reply is unexpected though an earlier delivery was lost in silence (D8)'],
+    [514, 'the silence of a worker that is busy for too long is noticed in time (D5)'],
+    [524, 'the silence of a worker counts as long as any of its requests is overdue (D5, D23)'],
+  ])('seed %i: %s', (seed) => {
+    runSeed(seed, new Tally());
+  });
+});
