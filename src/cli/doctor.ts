@@ -50,12 +50,16 @@ async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
   const { config, findings } = configuration(options);
   return [
     nodeVersion(),
-    await zeromq(),
+    await zeromq(usesLibzmq(config)),
     await sqlite(),
     clock(),
     ...findings,
     ...(config === null ? [] : await ofConfiguration(config)),
   ];
+}
+
+function usesLibzmq(config: Config | null): boolean {
+  return config?.broker.listen.some(({ transport }) => transport === 'libzmq') ?? false;
 }
 
 async function ofConfiguration(config: Config): Promise<readonly Finding[]> {

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 
 import { messageOf } from '../../core/errors.js';
-import { type Finding, ok, problem } from './finding.js';
+import { type Finding, ok, problem, warning } from './finding.js';
 
 const require = createRequire(import.meta.url);
 
@@ -24,12 +24,14 @@ const PROBES = {
     'process.stdout.write(db.prepare("SELECT sqlite_version() AS v").get().v)',
 } as const;
 
-export async function zeromq(): Promise<Finding> {
+/** @param needed whether a listener uses the transport `libzmq`; ours needs no native module */
+export async function zeromq(needed: boolean): Promise<Finding> {
   const name = 'zeromq';
   const probed = await probe(name);
-  return probed.ok
-    ? ok(name, `loads, libzmq ${probed.text}`)
-    : problem(name, `does not load: ${probed.text}`, REBUILD);
+  if (probed.ok) return ok(name, `loads, libzmq ${probed.text}`);
+  const text = `does not load: ${probed.text}`;
+  if (needed) return problem(name, text, REBUILD);
+  return warning(name, `${text}; only the transport libzmq needs it`, REBUILD);
 }
 
 export async function sqlite(): Promise<Finding> {
