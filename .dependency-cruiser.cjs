@@ -23,6 +23,7 @@ const ROOMS = [
 const PACKAGES = [
   'better-sqlite3',
   'commander',
+  'libsodium-wrappers',
   'pino',
   'pino-pretty',
   'prom-client',
@@ -206,6 +207,11 @@ const packages = [
     'better-sqlite3',
     ['^src/[^/]+/io/'],
     'SQLite is a native library: only an io/ folder imports better-sqlite3. Describe a store as a port and carry it out there.',
+  ),
+  packageOnlyIn(
+    'libsodium-wrappers',
+    ['^src/zmtp/curve/sodium\\.ts$'],
+    'Only zmtp/curve/sodium.ts imports libsodium. Use CurveCrypto (zmtp/curve/crypto.ts), and load it only where CURVE is asked for.',
   ),
   packageOnlyIn(
     'pino',

@@ -5,6 +5,7 @@
  * simulator. Nothing here names sockets or promises of one of them.
  */
 import type { Frames } from '../core/frames.js';
+import type { Authorise } from '../zmtp/curve/server.js';
 import type { PeerNumbers } from './peer-numbers.js';
 
 /** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
@@ -18,6 +19,8 @@ export interface PeerInfo {
   readonly routingId: Buffer;
   /** True if the peer chose its routing id itself: it can then come back under it (D26). */
   readonly ownRoutingId: boolean;
+  /** The name of the key by which it has authenticated itself; `null`: by none, or it is unknown. */
+  readonly key: string | null;
 }
 
 /**
@@ -96,6 +99,16 @@ export interface ListenerOptions {
   readonly endpoint: string;
   /** `PeerInfo.listener` of the peers that come in through it. */
   readonly index: number;
+  /** Only peers with a key that is allowed come in, and all is sealed (25/ZMTP-CURVE). */
+  readonly curve?: ListenerCurve;
+}
+
+/** CURVE on a listener. */
+export interface ListenerCurve {
+  /** Of the listener, 32 bytes. */
+  readonly secretKey: Buffer;
+  /** Who comes in, and under which name. Asked for every connection. */
+  readonly authorise: Authorise;
 }
 
 /** What a ROUTER is opened with. */

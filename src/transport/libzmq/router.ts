@@ -227,7 +227,7 @@ class LibzmqRouter implements Transport {
     // The end of the routing id's last owner is told before its next one.
     this.#tellLater();
     const ownRoutingId = routingId.length !== MADE_ROUTING_ID_BYTES || routingId[0] !== 0;
-    const info = { listener: from.index, routingId, ownRoutingId };
+    const info = { listener: from.index, routingId, ownRoutingId, key: null };
     const outputBytesMax = this.#limits.outputBytesMax;
     const id = this.#numbers.take();
     const peer = new RouterPeer(id, info, key, from, outputBytesMax, this.#sender);

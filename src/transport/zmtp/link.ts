@@ -8,10 +8,16 @@
  */
 import { connect } from 'node:net';
 
+import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
-import { Connection, type ConnectionEvents } from '../../zmtp/connection.js';
+import { secureRandom } from '../../core/random.js';
+import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
+import { CurveClientMechanism, type CurveClientKeys } from '../../zmtp/curve/client.js';
+import type { CurveCrypto } from '../../zmtp/curve/crypto.js';
+import { loadSodium } from '../../zmtp/curve/sodium.js';
 import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
+import type { Mechanism } from '../../zmtp/mechanism.js';
 import { NullMechanism } from '../../zmtp/null.js';
 import { checkDialled } from '../endpoints.js';
 import { Outbox } from '../outbox.js';
@@ -37,6 +43,8 @@ export interface ZmtpLinkOptions {
   readonly limits: TransportLimits;
   /** 1 to 255 bytes by which the ROUTER shall know this end; without it the ROUTER makes one. */
   readonly routingId?: Buffer;
+  /** Seals all that is said to the one server that has this key (25/ZMTP-CURVE). */
+  readonly curve?: CurveClientKeys;
   /** Output passed `outputBytesMax`: messages are thrown away until it has left. */
   readonly dropping?: () => void;
 }
@@ -58,6 +66,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   /** Messages written while there is no connection. */
   readonly #waiting: Outbox;
   #shell: SocketShell | null = null;
+  /** Loaded before the first connection that needs it. */
+  #crypto: CurveCrypto | null = null;
   #isReady = false;
   #isFlushDue = false;
   /** Where the message that is being written goes, until its last frame. */
@@ -79,7 +89,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#events = events;
     this.#waiting = new Outbox([], options.limits.outputBytesMax);
     // Nothing is told within the call that opens.
-    setImmediate(this.#dial);
+    if (options.curve === undefined) setImmediate(this.#dial);
+    else void this.#dialSealed();
   }
 
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
@@ -130,11 +141,25 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   // ---------------------------------------------------------------- dialling
 
+  async #dialSealed(): Promise<void> {
+    this.#crypto = await loadSodium();
+    // It may have been closed meanwhile.
+    if (monotonicMs() < this.#lingersUntil) this.#dial();
+  }
+
+  #mechanism(): Mechanism {
+    const { curve, routingId: identity = NO_IDENTITY } = this.#options;
+    if (curve === undefined) return new NullMechanism('DEALER', identity);
+    const crypto = present(this.#crypto, 'libsodium is loaded');
+    const others = { crypto, random: secureRandom, socketType: 'DEALER', identity } as const;
+    return new CurveClientMechanism({ ...curve, ...others });
+  }
+
   readonly #dial = (): void => {
     this.#timer = null;
     if (this.#closing !== null && this.#waiting.empty) return;
     const { messageBytesMax, framesMax } = this.#options.limits;
-    const mechanism = new NullMechanism('DEALER', this.#options.routingId ?? NO_IDENTITY);
+    const mechanism = this.#mechanism();
     const options = { mechanism, waitsForGreeting: false, messageBytesMax, framesMax };
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
@@ -173,7 +198,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#closing === null) this.#events.message(frames);
   }
 
-  failed(): void {
+  failed(kind: FailureKind): void {
+    // Its key is not wanted there; it may be one day.
+    if (kind === 'key') this.#retryMs = RECONNECT_MS_MAX;
     this.#shell?.end(0);
   }
 

@@ -7,13 +7,12 @@
 import { lstat, unlink } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 
-import { Chain, ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
-import type { Metadata } from '../../zmtp/commands.js';
-import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
+import { secureRandom } from '../../core/random.js';
+import { CurveServer } from '../../zmtp/curve/server.js';
+import { loadSodium } from '../../zmtp/curve/sodium.js';
 import { listen, type Listening } from '../../zmtp/io/listener.js';
-import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
 import { NullMechanism } from '../../zmtp/null.js';
 import {
@@ -25,6 +24,7 @@ import {
 } from '../endpoints.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type {
+  ListenerCurve,
   ListenerOptions,
   OpenedRouter,
   PeerId,
@@ -34,16 +34,9 @@ import type {
   TransportEvents,
 } from '../port.js';
 import { bindAddress, boundEndpoint } from './address.js';
+import { Handshakes } from './handshakes.js';
+import { type PeerOwner, RouterPeer } from './router-peer.js';
 
-/** A connection that has not shaken hands by then is closed. */
-const HANDSHAKE_MS_MAX = 3000;
-/** A peer that waits for our whole greeting before it sends its own is shown it after this. */
-const GREETING_WAIT_MS = 100;
-const HANDSHAKE_CHECK_MS = 50;
-/** Handshakes at once over all listeners: they cost CPU before anybody has shown a key. */
-const HANDSHAKES_MAX = 1024;
-/** One that takes longer makes room for a new one, so that the idle keep nobody out. */
-const HANDSHAKE_HURRIED_MS = 500;
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids made here: a zero byte and a number, as libzmq makes them. */
 const MADE_ROUTING_ID_BYTES = 5;
@@ -64,7 +57,7 @@ export async function openZmtpRouter(options: RouterOptions): Promise<OpenedRout
   }
 }
 
-class ZmtpRouter implements Transport {
+class ZmtpRouter implements Transport, PeerOwner {
   readonly events: TransportEvents;
   readonly numbers: PeerNumbers;
   /** The views of the message being handed over: one for all connections. */
@@ -75,10 +68,8 @@ class ZmtpRouter implements Transport {
   readonly #listening: Listening[] = [];
   readonly #socketFiles: SocketFile[] = [];
   #dirty: RouterPeer[] = [];
-  /** Connections that are shaking hands, oldest first. */
-  readonly #handshakes = new Chain<RouterPeer>();
-  #handshakeCount = 0;
-  #handshakeTimer: NodeJS.Timeout | null = null;
+  readonly #handshakes = new Handshakes();
+  readonly #curves: (CurveServer | undefined)[] = [];
   /** Routing ids that peers chose themselves, by listener. */
   readonly #named = new Map<string, RouterPeer>();
   #lastRoutingId = 0;
@@ -96,6 +87,7 @@ class ZmtpRouter implements Transport {
     const { endpoint, index } = listener;
     const address = bindAddress(endpoint);
     await checkBound(endpoint);
+    if (listener.curve !== undefined) this.#curves[index] = await curveServer(listener.curve);
     let opened: Listening;
     try {
       await removeStale(address.path);
@@ -163,7 +155,7 @@ class ZmtpRouter implements Transport {
     for (const listening of this.#listening) listening.close();
     for (const file of this.#socketFiles) await removeSocketFile(file);
     this.flush();
-    if (this.#handshakeTimer !== null) clearTimeout(this.#handshakeTimer);
+    this.#handshakes.stop();
     const gone = new Promise<void>((resolve) => {
       const whenEmpty = (): void => {
         if (this.#connections.size === 0) resolve();
@@ -184,67 +176,66 @@ class ZmtpRouter implements Transport {
   // ---------------------------------------------------------------- connections
 
   #accept(socket: Socket, listener: number): void {
-    if (this.#handshakeCount >= HANDSHAKES_MAX) this.#hurry();
-    if (this.#handshakeCount >= HANDSHAKES_MAX) {
-      socket.on('error', () => undefined);
-      socket.destroy();
-      this.events.rejected(listener, 'handshakes', 'too many handshakes at once');
+    const curve = this.#curves[listener];
+    if (curve === undefined) {
+      this.#begin(socket, listener, new NullMechanism('ROUTER', NO_IDENTITY));
+    } else if (
+      !this.#handshakes.delay(socket, () => {
+        this.#begin(socket, listener, curve.mechanism('ROUTER'));
+      })
+    ) {
+      this.#refuse(socket, listener);
+    }
+  }
+
+  #begin(socket: Socket, listener: number, mechanism: Mechanism): void {
+    if (!this.#handshakes.hasRoom()) {
+      this.#refuse(socket, listener);
       return;
     }
-    const peer = new RouterPeer(this, socket, listener);
+    const peer = new RouterPeer(this, socket, listener, mechanism);
     this.#connections.add(peer);
-    this.#handshakeCount++;
-    this.#handshakes.append(peer.handshake);
-    this.#handshakeTimer ??= setTimeout(this.#checkHandshakes, HANDSHAKE_CHECK_MS);
+    this.#handshakes.add(peer);
   }
 
-  /** Ends the oldest handshake, unless it is a young one. */
-  #hurry(): void {
-    const oldest = this.#handshakes.head?.owner;
-    if (oldest === undefined || monotonicMs() - oldest.acceptedAt < HANDSHAKE_HURRIED_MS) return;
-    oldest.failed('handshakes', 'a slow handshake made room for another');
+  #refuse(socket: Socket, listener: number): void {
+    socket.on('error', () => undefined);
+    socket.destroy();
+    this.events.rejected(listener, 'handshakes', 'too many handshakes at once');
   }
 
-  readonly #checkHandshakes = (): void => {
-    this.#handshakeTimer = null;
-    const now = monotonicMs();
-    for (let link = this.#handshakes.head; link !== null;) {
-      const { next, owner } = link;
-      const waitedMs = now - owner.acceptedAt;
-      if (waitedMs < GREETING_WAIT_MS) break;
-      if (waitedMs < HANDSHAKE_MS_MAX) owner.showGreeting();
-      else owner.failed('handshake', 'the handshake took too long');
-      link = next;
-    }
-    if (this.#handshakes.head !== null) {
-      this.#handshakeTimer = setTimeout(this.#checkHandshakes, HANDSHAKE_CHECK_MS);
-    }
-  };
-
-  /** The handshake is over, one way or the other. */
   settled(peer: RouterPeer): void {
-    if (peer.handshake.chain === null) return;
-    peer.handshake.leave();
-    this.#handshakeCount--;
+    this.#handshakes.remove(peer);
   }
 
-  /** @returns false if another peer of that listener has the routing id */
   register(peer: RouterPeer, identity: Buffer): boolean {
     const own = identity.length > 0;
     if (own) {
       const name = `${peer.listener} ${identity.toString('latin1')}`;
-      if (this.#named.has(name)) return false;
+      const before = this.#named.get(name);
+      if (before !== undefined && !this.#handOver(before, peer)) return false;
       this.#named.set(name, peer);
       peer.name = name;
     }
     peer.id = this.numbers.take();
     this.#peers[peer.id] = peer;
     const routingId = own ? identity : this.#makeRoutingId();
-    this.events.connected(peer.id, { listener: peer.listener, routingId, ownRoutingId: own });
+    const { listener, key } = peer;
+    this.events.connected(peer.id, { listener, routingId, ownRoutingId: own, key });
     return true;
   }
 
-  /** The socket is gone. */
+  /** A routing id passes only between connections of one key: else anybody could take anybody's. */
+  #handOver(before: RouterPeer, peer: RouterPeer): boolean {
+    if (before.key === null || before.key !== peer.key) return false;
+    const { id } = before;
+    before.replace();
+    this.#peers[id] = undefined;
+    this.events.disconnected(id);
+    this.numbers.release(id);
+    return true;
+  }
+
   unregister(peer: RouterPeer): void {
     this.settled(peer);
     this.#connections.delete(peer);
@@ -257,7 +248,7 @@ class ZmtpRouter implements Transport {
     this.#whenClosed?.();
   }
 
-  /** Bytes of incomplete messages changed: if they are too many, whoever holds most is ended. */
+  /** If they are too many, whoever holds most is ended. */
   carried(change: number): void {
     this.#carriedBytes += change;
     while (change > 0 && this.#carriedBytes > this.limits.receiveBytesMax) {
@@ -283,119 +274,11 @@ class ZmtpRouter implements Transport {
   }
 }
 
-/** One connection of the router. */
-class RouterPeer implements ConnectionEvents, ShellEvents {
-  id = -1;
-  name: string | null = null;
-  isDirty = false;
-  isFull = false;
-  /** Ended by us; what is written to it is thrown away. */
-  isGone = false;
-  readonly listener: number;
-  readonly acceptedAt = monotonicMs();
-  readonly handshake: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
-  readonly shell: SocketShell;
-  readonly #router: ZmtpRouter;
-  /** As the router has counted them. */
-  carriedBytes = 0;
-  #isMidMessage = false;
-  #isDropping = false;
-
-  constructor(router: ZmtpRouter, socket: Socket, listener: number) {
-    this.#router = router;
-    this.listener = listener;
-    const mechanism: Mechanism = new NullMechanism('ROUTER', NO_IDENTITY);
-    const { messageBytesMax, framesMax } = router.limits;
-    const options = { mechanism, waitsForGreeting: true, messageBytesMax, framesMax };
-    const connection = new Connection(options, this, router.frames, this.acceptedAt);
-    this.shell = new SocketShell(socket, connection, this);
-    this.shell.flush();
-  }
-
-  showGreeting(): void {
-    this.shell.connection.showGreeting();
-    this.shell.flush();
-  }
-
-  /**
-   * Whether the next frame is to be written. Nothing is to a peer that is full or gone; but a
-   * message is written whole or not at all.
-   */
-  takes(more: boolean): boolean {
-    if (!this.#isMidMessage) this.#isDropping = this.isFull || this.isGone;
-    this.#isMidMessage = more;
-    return !this.#isDropping && !this.isGone;
-  }
-
-  /** The machine above is done with it. */
-  abandon(): void {
-    this.isGone = true;
-    this.#countCarried(0);
-    this.shell.destroy();
-  }
-
-  tellIfFull(): void {
-    if (this.isFull || this.isGone) return;
-    if (this.shell.waitingBytes <= this.#router.limits.outputBytesMax) return;
-    this.isFull = true;
-    this.#router.events.full(this.id);
-  }
-
-  // ---------------------------------------------------------------- of the connection
-
-  ready(metadata: Metadata): void {
-    this.#router.settled(this);
-    if (!this.#router.register(this, metadata.identity)) {
-      this.failed('identity', 'another peer has this routing id');
-    }
-  }
-
-  message(frames: Frames): void {
-    this.#router.events.message(this.id, frames);
-  }
-
-  received(): void {
-    const { connection } = this.shell;
-    // What the handshake or a PING asked for goes out now; messages go out with the turn.
-    if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
-    this.#countCarried(connection.carriedBytes);
-  }
-
-  #countCarried(bytes: number): void {
-    const change = bytes - this.carriedBytes;
-    if (change === 0) return;
-    this.carriedBytes = bytes;
-    this.#router.carried(change);
-  }
-
-  failed(kind: FailureKind | 'identity' | 'handshakes', reason: string): void {
-    const { events } = this.#router;
-    if (this.isGone) return;
-    this.isGone = true;
-    this.#router.settled(this);
-    this.#countCarried(0);
-    if (kind === 'too_large' && this.id >= 0) events.oversized(this.id);
-    else events.rejected(this.listener, kind, reason);
-    this.shell.end();
-  }
-
-  // ---------------------------------------------------------------- of the socket
-
-  written(): void {
-    if (!this.isFull || this.isGone || this.shell.waitingBytes > 0) return;
-    this.isFull = false;
-    this.#router.events.drained(this.id);
-  }
-
-  closed(isCut: boolean): void {
-    const { events } = this.#router;
-    if (isCut && !this.isGone) {
-      events.rejected(this.listener, 'cut', 'the peer left in the middle of what it was saying');
-    }
-    this.isGone = true;
-    this.#countCarried(0);
-    this.#router.unregister(this);
-  }
+/** libsodium is loaded only where a listener wants CURVE. */
+async function curveServer({ secretKey, authorise }: ListenerCurve): Promise<CurveServer> {
+  const crypto = await loadSodium();
+  const random = secureRandom;
+  return new CurveServer({ crypto, secretKey, authorise, random, clock: monotonicMs });
 }
 
 /** Removes a socket file on which nobody listens (`checkBound` made sure of that). */

@@ -1,0 +1,21 @@
+/** Boxes of the handshake, in buffers of their own. (A box of two keys is a secret box of what both share.) */
+import { type CurveCrypto, MAC_BYTES } from './crypto.js';
+
+export function sealBox(crypto: CurveCrypto, plain: Buffer, nonce: Buffer, key: Buffer): Buffer {
+  const sealed = Buffer.allocUnsafeSlow(plain.length + MAC_BYTES);
+  const room = crypto.room(plain.length);
+  plain.copy(crypto.memory, room);
+  crypto.seal(plain.length, nonce, key, sealed, 0);
+  return sealed;
+}
+
+/** The plain text, or `null` if it was not sealed with this key and nonce. */
+export function openBox(
+  crypto: CurveCrypto,
+  sealed: Buffer,
+  nonce: Buffer,
+  key: Buffer,
+): Buffer | null {
+  const at = crypto.open(sealed, 0, sealed.length, nonce, key);
+  return at < 0 ? null : Buffer.from(crypto.memory.subarray(at, at + sealed.length - MAC_BYTES));
+}

@@ -1,0 +1,142 @@
+/** MESSAGE of 25/ZMTP-CURVE: one frame of traffic, sealed. */
+import { copyBytes } from '../../core/bytes.js';
+import type { FrameCipher, OpenedFrame } from '../mechanism.js';
+import { type CurveCrypto, wipe } from './crypto.js';
+import {
+  MESSAGE_BOX_AT,
+  MESSAGE_NAME,
+  MESSAGE_NONCE_AT,
+  MESSAGE_OVERHEAD_BYTES,
+  nonceOf,
+} from './layout.js';
+
+const FLAG_MORE = 0x01;
+const FLAG_COMMAND = 0x04;
+/** Flags inside of the box, where a command has another one than outside. */
+const SEALED_MORE = 0x01;
+const SEALED_COMMAND = 0x02;
+
+const NONCE_COUNTER_AT = 16;
+const TWO_POW_32 = 0x1_0000_0000;
+
+/** Plain text of one receive of one connection: all connections share it, one after the other. */
+const ARENA_BYTES = 256 * 1024;
+let arena: Buffer | null = null;
+let arenaUsed = 0;
+
+/** Who seals: the prefixes of the two directions differ, so that nothing can be sent back. */
+export type CurveSide = 'client' | 'server';
+
+const PREFIX: Readonly<Record<CurveSide, string>> = {
+  client: 'CurveZMQMESSAGEC',
+  server: 'CurveZMQMESSAGES',
+};
+
+export class CurveCipher implements FrameCipher {
+  readonly #crypto: CurveCrypto;
+  readonly #key: Buffer;
+  readonly #ownNonce: Buffer;
+  readonly #peerNonce: Buffer;
+  #sent: number;
+  /** The last nonce of the peer, in two halves: it may be larger than a number can tell. */
+  #heardHigh: number;
+  #heardLow: number;
+
+  /**
+   * @param key of the two short-term keys; wiped by `close`
+   * @param sent the last counter that this side has used
+   * @param heard the eight bytes of the last one that the peer has used
+   */
+  constructor(crypto: CurveCrypto, side: CurveSide, key: Buffer, sent: number, heard: Buffer) {
+    this.#crypto = crypto;
+    this.#key = key;
+    this.#ownNonce = nonceOf(PREFIX[side]);
+    this.#peerNonce = nonceOf(PREFIX[side === 'server' ? 'client' : 'server']);
+    this.#sent = sent;
+    this.#heardHigh = heard.readUInt32BE(0);
+    this.#heardLow = heard.readUInt32BE(4);
+  }
+
+  sealedBytes(size: number): number {
+    return size + MESSAGE_OVERHEAD_BYTES;
+  }
+
+  seal(
+    flags: number,
+    source: Uint8Array,
+    start: number,
+    end: number,
+    target: Buffer,
+    offset: number,
+  ): void {
+    const crypto = this.#crypto;
+    const counter = ++this.#sent;
+    const nonce = this.#ownNonce;
+    nonce.writeUInt32BE(Math.floor(counter / TWO_POW_32), NONCE_COUNTER_AT);
+    nonce.writeUInt32BE(counter % TWO_POW_32, NONCE_COUNTER_AT + 4);
+    copyBytes(MESSAGE_NAME, 0, MESSAGE_NONCE_AT, target, offset);
+    copyBytes(nonce, NONCE_COUNTER_AT, nonce.length, target, offset + MESSAGE_NONCE_AT);
+    const size = end - start + 1;
+    const room = crypto.room(size);
+    const { memory } = crypto;
+    memory[room] =
+      ((flags & FLAG_MORE) === 0 ? 0 : SEALED_MORE) |
+      ((flags & FLAG_COMMAND) === 0 ? 0 : SEALED_COMMAND);
+    copyBytes(source, start, end, memory, room + 1);
+    crypto.seal(size, nonce, this.#key, target, offset + MESSAGE_BOX_AT);
+  }
+
+  open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean {
+    const size = end - start - MESSAGE_OVERHEAD_BYTES;
+    if (size < 0 || !isMessage(body, start)) return false;
+    const high = body.readUInt32BE(start + MESSAGE_NONCE_AT);
+    const low = body.readUInt32BE(start + MESSAGE_NONCE_AT + 4);
+    // 26/CurveZMQ §Replay: strictly increasing.
+    if (high < this.#heardHigh || (high === this.#heardHigh && low <= this.#heardLow)) return false;
+    const nonce = this.#peerNonce;
+    copyBytes(body, start + MESSAGE_NONCE_AT, start + MESSAGE_BOX_AT, nonce, NONCE_COUNTER_AT);
+    const crypto = this.#crypto;
+    const plain = crypto.open(body, start + MESSAGE_BOX_AT, end, nonce, this.#key);
+    if (plain < 0) return false;
+    this.#heardHigh = high;
+    this.#heardLow = low;
+    const { memory } = crypto;
+    const flags = memory[plain] ?? 0;
+    opened.more = (flags & SEALED_MORE) !== 0;
+    opened.command = (flags & SEALED_COMMAND) !== 0;
+    keep(memory, plain + 1, plain + 1 + size, opened);
+    return true;
+  }
+
+  recycle(): void {
+    arenaUsed = 0;
+  }
+
+  close(): void {
+    wipe(this.#key);
+  }
+}
+
+function isMessage(body: Buffer, start: number): boolean {
+  for (let at = 0; at < MESSAGE_NONCE_AT; at++) {
+    if (body[start + at] !== MESSAGE_NAME[at]) return false;
+  }
+  return true;
+}
+
+/** Copies plain text to where it stays until the arena is used anew. */
+function keep(memory: Buffer, start: number, end: number, opened: OpenedFrame): void {
+  const size = end - start;
+  let at = arenaUsed;
+  let into = (arena ??= Buffer.allocUnsafeSlow(ARENA_BYTES));
+  if (at + size > ARENA_BYTES) {
+    into = Buffer.allocUnsafeSlow(size);
+    at = 0;
+  } else {
+    arenaUsed = at + size;
+  }
+  copyBytes(memory, start, end, into, at);
+  opened.buffer = into;
+  opened.start = at;
+  opened.end = at + size;
+}

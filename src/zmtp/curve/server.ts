@@ -1,0 +1,258 @@
+/**
+ * The server's side of CURVE (25/ZMTP-CURVE, 26/CurveZMQ): knows its clients by their keys.
+ *
+ * Between WELCOME and INITIATE a connection keeps nothing but the nonce of its cookie: what it will
+ * need is in the cookie, which the client brings back.
+ */
+import { timingSafeEqual } from 'node:crypto';
+
+import type { RandomFill } from '../../core/random.js';
+import { BROKEN, metadata, metadataFault, readMetadata, type SocketType } from '../commands.js';
+import type { FrameCipher, HandshakeFailure, HandshakeStep, Mechanism } from '../mechanism.js';
+import { CurveCipher } from './cipher.js';
+import { type CurveCrypto, KEY_BYTES, wipe } from './crypto.js';
+import * as layout from './layout.js';
+import { openBox, sealBox } from './box.js';
+
+/** What is known of a client's key. */
+export type Verdict =
+  /** It may come in under this name. */
+  | { readonly kind: 'allowed'; readonly name: string }
+  /** It may not, and trying again will not help. */
+  | { readonly kind: 'refused' }
+  /** Who may cannot be found out now. */
+  | { readonly kind: 'unavailable' };
+
+export type Authorise = (publicKey: Buffer) => Verdict;
+
+export interface CurveServerOptions {
+  readonly crypto: CurveCrypto;
+  /** Of this server; 32 bytes. */
+  readonly secretKey: Buffer;
+  readonly authorise: Authorise;
+  readonly random: RandomFill;
+  /** Monotonic milliseconds. */
+  readonly clock: () => number;
+}
+
+/** A cookie is good for at least one, at most two of these. */
+const COOKIE_KEY_MS = 60_000;
+const REFUSED = Buffer.concat([layout.ERROR_NAME, Buffer.from('\x03400', 'latin1')]);
+/** The name of the command, version 1.0. */
+const HELLO_HEAD = Buffer.concat([layout.HELLO_NAME, Buffer.from([1, 0])]);
+
+/** What all connections of one listener share. */
+export class CurveServer {
+  readonly crypto: CurveCrypto;
+  readonly secretKey: Buffer;
+  readonly publicKey: Buffer;
+  readonly authorise: Authorise;
+  readonly random: RandomFill;
+  readonly #clock: () => number;
+  #cookieKey: Buffer = Buffer.alloc(KEY_BYTES);
+  #lastCookieKey: Buffer = Buffer.alloc(KEY_BYTES);
+  #rotatedAt = -Infinity;
+
+  constructor(options: CurveServerOptions) {
+    this.crypto = options.crypto;
+    this.secretKey = options.secretKey;
+    this.publicKey = options.crypto.publicKeyOf(options.secretKey);
+    this.authorise = options.authorise;
+    this.random = options.random;
+    this.#clock = options.clock;
+  }
+
+  /** One connection's. */
+  mechanism(socketType: SocketType): Mechanism {
+    return new CurveServerMechanism(this, socketType);
+  }
+
+  /** The keys of cookies: the one for new ones first. */
+  cookieKeys(): readonly [Buffer, Buffer] {
+    const now = this.#clock();
+    if (now - this.#rotatedAt >= COOKIE_KEY_MS) {
+      const isStale = now - this.#rotatedAt >= 2 * COOKIE_KEY_MS;
+      const next = this.#lastCookieKey;
+      this.#lastCookieKey = this.#cookieKey;
+      this.#cookieKey = next;
+      this.random(next);
+      if (isStale) this.random(this.#lastCookieKey);
+      this.#rotatedAt = now;
+    }
+    return [this.#cookieKey, this.#lastCookieKey];
+  }
+}
+
+type State = 'hello' | 'initiate' | 'over';
+
+class CurveServerMechanism implements Mechanism {
+  readonly name = 'CURVE';
+  readonly asServer = true;
+  readonly #server: CurveServer;
+  readonly #socketType: SocketType;
+  #state: State = 'hello';
+  /** So that nobody else's INITIATE can be played to this connection. */
+  #cookieNonce: Buffer | null = null;
+  #cipher: CurveCipher | null = null;
+
+  constructor(server: CurveServer, socketType: SocketType) {
+    this.#server = server;
+    this.#socketType = socketType;
+  }
+
+  begin(): null {
+    return null;
+  }
+
+  step(body: Buffer): HandshakeStep {
+    const state = this.#state;
+    this.#state = 'over';
+    if (state === 'hello') return this.#hello(body);
+    if (state === 'initiate') return this.#initiate(body);
+    return failed('a command after the end of the handshake');
+  }
+
+  cipher(): FrameCipher | null {
+    const made = this.#cipher;
+    this.#cipher = null;
+    return made;
+  }
+
+  close(): void {
+    this.#cipher?.close();
+    this.#cipher = null;
+  }
+
+  /** HELLO → WELCOME: smaller than what it answers, so it is no amplifier. */
+  #hello(body: Buffer): HandshakeStep {
+    const { crypto, secretKey } = this.#server;
+    if (body.length !== layout.HELLO_BYTES) return failed('a HELLO has 200 bytes');
+    if (!layout.startsWith(body, HELLO_HEAD)) return failed('no HELLO of version 1.0');
+    const clientKey = body.subarray(layout.HELLO_KEY_AT, layout.HELLO_NONCE_AT);
+    const shared = crypto.sharedKey(clientKey, secretKey);
+    if (shared === null) return failed('a key of low order');
+    const counter = body.subarray(layout.HELLO_NONCE_AT, layout.HELLO_BOX_AT);
+    const nonce = layout.nonceOf('CurveZMQHELLO---', counter);
+    const signed = openBox(crypto, body.subarray(layout.HELLO_BOX_AT), nonce, shared);
+    if (signed === null || !timingSafeEqual(signed, layout.HELLO_SIGNED)) {
+      wipe(shared);
+      return failed('a HELLO that is not for the key of this server');
+    }
+    const welcome = this.#welcome(clientKey, shared);
+    wipe(shared);
+    this.#state = 'initiate';
+    return { kind: 'continue', send: welcome };
+  }
+
+  #welcome(clientKey: Buffer, shared: Buffer): Buffer {
+    const { crypto } = this.#server;
+    const own = crypto.keyPair();
+    const cookieNonce = this.#random(layout.LONG_NONCE_BYTES);
+    const secrets = Buffer.concat([clientKey, own.secretKey]);
+    const [cookieKey] = this.#server.cookieKeys();
+    const cookieBox = sealBox(crypto, secrets, layout.nonceOf('COOKIE--', cookieNonce), cookieKey);
+    wipe(secrets, own.secretKey);
+    this.#cookieNonce = cookieNonce;
+    const nonce = this.#random(layout.LONG_NONCE_BYTES);
+    const plain = Buffer.concat([own.publicKey, cookieNonce, cookieBox]);
+    const box = sealBox(crypto, plain, layout.nonceOf('WELCOME-', nonce), shared);
+    return Buffer.concat([layout.WELCOME_NAME, nonce, box]);
+  }
+
+  /** INITIATE → READY, or ERROR for a key that may not come in. */
+  #initiate(body: Buffer): HandshakeStep {
+    if (body.length < layout.INITIATE_BYTES_MIN) return failed('an INITIATE that is too short');
+    if (!layout.startsWith(body, layout.INITIATE_NAME)) return failed('no INITIATE after WELCOME');
+    const secrets = this.#eatCookie(
+      body.subarray(layout.INITIATE_COOKIE_AT, layout.INITIATE_NONCE_AT),
+    );
+    if (secrets === null) return failed('a cookie that is not of this connection');
+    const clientKey = secrets.subarray(0, KEY_BYTES);
+    const ownSecret = secrets.subarray(KEY_BYTES);
+    const shared = this.#server.crypto.sharedKey(clientKey, ownSecret);
+    const step =
+      shared === null
+        ? failed('a key of low order')
+        : this.#openInitiate(body, clientKey, ownSecret, shared);
+    wipe(secrets);
+    if (step.kind !== 'ready') wipe(shared);
+    return step;
+  }
+
+  #openInitiate(body: Buffer, clientKey: Buffer, own: Buffer, shared: Buffer): HandshakeStep {
+    const { crypto, authorise } = this.#server;
+    const counter = body.subarray(layout.INITIATE_NONCE_AT, layout.INITIATE_BOX_AT);
+    const nonce = layout.nonceOf('CurveZMQINITIATE', counter);
+    const plain = openBox(crypto, body.subarray(layout.INITIATE_BOX_AT), nonce, shared);
+    if (plain === null) return failed('an INITIATE that cannot be opened');
+    const publicKey = plain.subarray(0, KEY_BYTES);
+    const vouch = plain.subarray(KEY_BYTES, layout.INITIATE_PLAIN_BYTES_MIN);
+    if (!this.#isVouchedFor(vouch, publicKey, clientKey, own)) {
+      return failed('a vouch that is not of the key that it came with');
+    }
+    const verdict = authorise(publicKey);
+    if (verdict.kind === 'refused') {
+      // libzmq does not try again after this.
+      return failed('its key is not in the keys file', 'key', REFUSED);
+    }
+    // Without a word, so that it tries again.
+    if (verdict.kind === 'unavailable') return failed('the keys file cannot be read', 'keys');
+    const read = readMetadata(plain.subarray(layout.INITIATE_PLAIN_BYTES_MIN));
+    if (read === BROKEN) return failed('the metadata of INITIATE cannot be read');
+    const fault = metadataFault(this.#socketType, read);
+    if (fault !== null) return failed(fault);
+    const ready = this.#ready(shared);
+    this.#cipher = new CurveCipher(crypto, 'server', shared, 1, counter);
+    return { kind: 'ready', send: ready, metadata: read, key: verdict.name };
+  }
+
+  /** The vouch proves that who has the long-term key made the short-term one, for this server. */
+  #isVouchedFor(vouch: Buffer, publicKey: Buffer, clientKey: Buffer, own: Buffer): boolean {
+    const { crypto } = this.#server;
+    const shared = crypto.sharedKey(publicKey, own);
+    if (shared === null) return false;
+    const nonce = layout.nonceOf('VOUCH---', vouch.subarray(0, layout.LONG_NONCE_BYTES));
+    const plain = openBox(crypto, vouch.subarray(layout.LONG_NONCE_BYTES), nonce, shared);
+    wipe(shared);
+    return (
+      plain !== null &&
+      timingSafeEqual(plain.subarray(0, KEY_BYTES), clientKey) &&
+      timingSafeEqual(plain.subarray(KEY_BYTES), this.#server.publicKey)
+    );
+  }
+
+  #eatCookie(cookie: Buffer): Buffer | null {
+    const expected = this.#cookieNonce;
+    this.#cookieNonce = null;
+    const given = cookie.subarray(0, layout.LONG_NONCE_BYTES);
+    if (expected === null || !timingSafeEqual(given, expected)) return null;
+    const nonce = layout.nonceOf('COOKIE--', given);
+    const box = cookie.subarray(layout.LONG_NONCE_BYTES);
+    const { crypto } = this.#server;
+    const [key, lastKey] = this.#server.cookieKeys();
+    return openBox(crypto, box, nonce, key) ?? openBox(crypto, box, nonce, lastKey);
+  }
+
+  #ready(shared: Buffer): Buffer {
+    const counter = Buffer.alloc(layout.SHORT_NONCE_BYTES);
+    counter[layout.SHORT_NONCE_BYTES - 1] = 1;
+    const nonce = layout.nonceOf('CurveZMQREADY---', counter);
+    const plain = metadata(this.#socketType, Buffer.alloc(0));
+    const box = sealBox(this.#server.crypto, plain, nonce, shared);
+    return Buffer.concat([layout.READY_NAME, counter, box]);
+  }
+
+  #random(bytes: number): Buffer {
+    const made = Buffer.alloc(bytes);
+    this.#server.random(made);
+    return made;
+  }
+}
+
+function failed(
+  reason: string,
+  failure: HandshakeFailure = 'handshake',
+  send: Buffer | null = null,
+): HandshakeStep {
+  return { kind: 'failed', send, failure, reason };
+}
