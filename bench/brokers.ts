@@ -1,0 +1,188 @@
+/** The brokers that are compared: whether they are here, their versions, and how each is started. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { packageVersion } from '../src/core/version.js';
+import { compile, type LoadTarget, pinned, type Protocol } from './generator.js';
+
+export type BrokerName = 'zmtp' | 'libzmq' | 'c' | 'nats' | 'gearman';
+
+export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
+  zmtp: 'Majordomo',
+  libzmq: 'Majordomo, `transport: libzmq`',
+  c: 'C broker on libzmq',
+  nats: 'NATS request-reply',
+  gearman: 'gearman',
+};
+
+/** A broker that can be started on this machine. */
+export interface Broker {
+  readonly name: BrokerName;
+  readonly version: string;
+  readonly protocol: Protocol;
+  command(port: number, sets: readonly string[]): readonly string[];
+}
+
+export interface RunningBroker extends LoadTarget {
+  stop(): Promise<void>;
+}
+
+/** What is here, and for what is not, why. */
+export interface Found {
+  readonly brokers: ReadonlyMap<BrokerName, Broker>;
+  readonly absent: readonly string[];
+}
+
+const HOST = '127.0.0.1';
+const START_MS_MAX = 15_000;
+const STOP_MS_MAX = 15_000;
+/** Debian keeps daemons where only root looks. */
+const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+
+/** @param directory for what is compiled, and for data directories */
+export function findBrokers(directory: string): Found {
+  const brokers = new Map<BrokerName, Broker>();
+  const absent: string[] = [];
+  const zeromq = spawnSync(process.execPath, ['-p', 'require("zeromq").version'], {
+    encoding: 'utf8',
+  });
+  brokers.set('zmtp', ours('zmtp', packageVersion(), directory));
+  if (zeromq.status === 0) {
+    const version = `${packageVersion()}, libzmq ${zeromq.stdout.trim()}`;
+    brokers.set('libzmq', ours('libzmq', version, directory));
+  } else {
+    absent.push('`transport: libzmq`: the package zeromq cannot be loaded');
+  }
+  for (const broker of [cBroker(directory), nats(), gearman(directory)]) {
+    if (typeof broker === 'string') absent.push(broker);
+    else brokers.set(broker.name, broker);
+  }
+  return { brokers, absent };
+}
+
+function ours(name: 'zmtp' | 'libzmq', version: string, directory: string): Broker {
+  const main = join(import.meta.dirname, '..', 'src', 'main.js');
+  return {
+    name,
+    version,
+    protocol: 'mdp',
+    command: (port, sets) => {
+      const settings = [
+        `broker.listen=[{endpoint: "tcp://${HOST}:${port}", transport: ${name}}]`,
+        `node.dataDir=${join(directory, `data-${port}`)}`,
+        'http.listen=off',
+        'log.format=json',
+        ...sets,
+      ];
+      return [process.execPath, main, 'serve', ...settings.flatMap((set) => ['--set', set])];
+    },
+  };
+}
+
+function cBroker(directory: string): Broker | string {
+  const file = join(directory, 'broker');
+  const source = join(process.cwd(), 'bench', 'peers', 'broker.c');
+  const failure = compile(file, [source], ['-lzmq']);
+  if (failure !== null) return `the C broker: it needs gcc and libzmq3-dev`;
+  const { stdout } = spawnSync(file, ['--version'], { encoding: 'utf8' });
+  return {
+    name: 'c',
+    version: stdout.trim(),
+    protocol: 'mdp',
+    command: (port) => [file, `tcp://${HOST}:${port}`],
+  };
+}
+
+function nats(): Broker | string {
+  const version = versionOf('nats-server');
+  if (version === null) return 'NATS: there is no nats-server';
+  return {
+    name: 'nats',
+    version,
+    protocol: 'nats',
+    command: (port) => ['nats-server', '-a', HOST, '-p', String(port)],
+  };
+}
+
+function gearman(directory: string): Broker | string {
+  const version = versionOf('gearmand');
+  if (version === null) return 'gearman: there is no gearmand (Debian: gearman-job-server)';
+  return {
+    name: 'gearman',
+    version,
+    protocol: 'gearman',
+    command: (port) => {
+      const log = join(directory, `gearmand-${port}.log`);
+      return ['gearmand', '-L', HOST, '-p', String(port), '-l', log];
+    },
+  };
+}
+
+function versionOf(command: string): string | null {
+  const { status, stdout } = spawnSync(command, ['--version'], {
+    encoding: 'utf8',
+    env: ENVIRONMENT,
+  });
+  return status === 0 ? (/\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'unknown') : null;
+}
+
+/**
+ * Starts a broker, and waits until it accepts connections.
+ * @param sets more of `--set` for ours
+ * @param cpus the cores that it may use, or null
+ */
+export async function startBroker(
+  broker: Broker,
+  sets: readonly string[],
+  cpus: readonly number[] | null,
+): Promise<RunningBroker> {
+  const port = await freePort();
+  const [command, ...args] = pinned(cpus, broker.command(port, sets));
+  const child = spawn(command ?? '', args, { env: ENVIRONMENT, stdio: 'ignore' });
+  const pid = child.pid;
+  const until = Date.now() + START_MS_MAX;
+  while (pid === undefined || !(await accepts(port))) {
+    if (pid === undefined || child.exitCode !== null || Date.now() > until) {
+      await stop(child);
+      throw new Error(`${BROKER_TITLES[broker.name]} does not start`);
+    }
+    await sleep(50);
+  }
+  return { protocol: broker.protocol, port, pid, stop: () => stop(child) };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
+  await ended;
+  clearTimeout(late);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, HOST);
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: HOST, port });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => {
+      resolve(false);
+    });
+  });
+}

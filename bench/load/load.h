@@ -1,0 +1,125 @@
+/*
+ * The load generator: clients and workers of one broker over many connections, in one thread, with
+ * no library of the protocols it speaks, so that it costs less than what it measures.
+ *
+ *   main.c       options, the measured window, the result as one line of JSON
+ *   net.c        connections, their buffers, the epoll loop
+ *   histogram.c  latencies, to 0.8 %
+ *   mdp.c        MDP 0.2 over zmtp.c (ZMTP 3.0; CURVE in curve.c), with worker credit
+ *   nats.c       NATS request-reply: inboxes with a wildcard, a queue group of responders
+ *   gearman.c    gearman's binary protocol
+ */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAMES_MAX 16
+
+enum role { CLIENT, WORKER, IDLE, FILLER };
+
+struct connection {
+    int fd;
+    enum role role;
+    /* Among those of its role. */
+    unsigned index;
+    bool ready, dirty, blocked;
+    /* What came of a message whose end has not come yet. */
+    uint8_t *rest;
+    size_t rest_size, rest_room;
+    /* What waits to be written: [out_at, out_size). */
+    uint8_t *out;
+    size_t out_at, out_size, out_room;
+    /* The protocol's own. */
+    int phase;
+    void *state;
+};
+
+struct protocol {
+    const char *name;
+    /* The connection stands. */
+    void (*opened)(struct connection *c);
+    /* Handles what is complete in `bytes`; returns how much that was. */
+    size_t (*consume)(struct connection *c, const uint8_t *bytes, size_t size);
+    void (*request)(struct connection *c, uint32_t slot);
+    /* A worker's sign of life; NULL if the protocol has none. */
+    void (*heartbeat)(struct connection *c);
+};
+
+struct options {
+    const struct protocol *protocol;
+    const char *host;
+    unsigned port, clients, workers, services, busy, credit, outstanding, size, idle, queued;
+    unsigned heartbeat_ms;
+    bool single;
+    double seconds, warmup, rate;
+    /* The broker's, whose CPU time is read at both ends of the window; 0 for none. */
+    long pid;
+    /* CURVE: the server's public key, 32 bytes; NULL for no security. */
+    const uint8_t *server_key;
+};
+
+extern struct options options;
+/* What every request carries: options.size bytes. */
+extern uint8_t *body;
+
+/* main.c */
+__attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...);
+uint64_t clock_ns(void);
+/* The service that worker `index` offers, and the one that the next request goes to. */
+const char *service_name(unsigned index, size_t *size);
+unsigned next_service(void);
+/* The reply to the request in `slot` has come. */
+void answered(uint32_t slot);
+
+/* net.c */
+void open_all(void);
+/* The connection can be used. */
+void is_ready(struct connection *c);
+/* Runs until `turn`, called after each batch of events, gives a time-out below 0. */
+void run(int (*turn)(void));
+/* Makes room for `size` bytes to be written; `wrote` says how many were. */
+uint8_t *room(struct connection *c, size_t size);
+void wrote(struct connection *c, size_t size);
+void append(struct connection *c, const void *bytes, size_t size);
+/* A message is complete: with --single it is written now, else at the end of the turn. */
+void message_end(struct connection *c);
+void flush_all(void);
+struct connection *client(unsigned index);
+struct connection *worker(unsigned index);
+/* When the last bytes were read; good enough as the time of what they brought. */
+extern uint64_t now_ns;
+
+/* histogram.c */
+void histogram_reset(void);
+void histogram_add(uint64_t ns);
+/* Microseconds; `share` from 0 to 1. */
+double histogram_us(double share);
+
+/* zmtp.c */
+struct frame {
+    const uint8_t *at;
+    size_t size;
+};
+void zmtp_opened(struct connection *c);
+size_t zmtp_consume(struct connection *c, const uint8_t *bytes, size_t size);
+void zmtp_frame(struct connection *c, const void *bytes, size_t size, bool more);
+/* mdp.c: the handshake is over; a message came. */
+void mdp_ready(struct connection *c);
+void mdp_message(struct connection *c, const struct frame *frames, unsigned count);
+
+/* curve.c, or stubs in zmtp.c where libsodium is absent */
+bool curve_known(void);
+void curve_hello(struct connection *c);
+/* A command of the handshake. */
+void curve_step(struct connection *c, const uint8_t *command, size_t size);
+void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool more);
+/* Opens a sealed frame into `plain` (which has room for it); returns its size, sets `flags`. */
+size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint8_t *plain,
+                  uint8_t *flags);
+
+extern const struct protocol mdp, nats, gearman;
+
+#endif

@@ -1,0 +1,107 @@
+/* MDP 0.2, both sides. Clients add an envelope of one frame, by which a reply finds its request. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "load.h"
+
+#define NOBODY "nobody"
+#define SLOT_NONE UINT32_MAX
+
+static void head_of_worker(struct connection *c, const char *command_byte)
+{
+    zmtp_frame(c, "MDPW02", 6, true);
+    zmtp_frame(c, command_byte, 1, command_byte[0] != 5);
+}
+
+static void request_to(struct connection *c, uint32_t slot, const char *service, size_t service_size,
+                       const void *text, size_t size)
+{
+    zmtp_frame(c, &slot, sizeof slot, true);
+    zmtp_frame(c, "", 0, true);
+    zmtp_frame(c, "MDPC02", 6, true);
+    zmtp_frame(c, "\1", 1, true);
+    zmtp_frame(c, service, service_size, true);
+    zmtp_frame(c, text, size, false);
+    message_end(c);
+}
+
+static void mdp_request(struct connection *c, uint32_t slot)
+{
+    size_t size;
+    const char *name = service_name(next_service(), &size);
+
+    request_to(c, slot, name, size, body, options.size);
+}
+
+static void mdp_heartbeat(struct connection *c)
+{
+    head_of_worker(c, "\5");
+    message_end(c);
+}
+
+void mdp_ready(struct connection *c)
+{
+    if (c->role == WORKER) {
+        char credit[16];
+        size_t size;
+        const char *name = service_name(c->index, &size);
+        head_of_worker(c, "\1");
+        zmtp_frame(c, name, size, options.credit > 1);
+        if (options.credit > 1)
+            zmtp_frame(c, credit, (size_t) sprintf(credit, "%u", options.credit), false);
+        message_end(c);
+    } else if (c->role == FILLER) {
+        for (unsigned at = 0; at < options.queued; at++)
+            request_to(c, SLOT_NONE, NOBODY, strlen(NOBODY), body, options.size);
+        /* Answered by the broker itself, after all of those. */
+        request_to(c, SLOT_NONE, "mmi.service", 11, NOBODY, strlen(NOBODY));
+        return;
+    }
+    is_ready(c);
+}
+
+static void to_client(struct connection *c, const struct frame *frames, unsigned count)
+{
+    uint32_t slot;
+
+    if (count != 6 || frames[0].size != sizeof slot || frames[1].size != 0 || frames[3].size != 1
+        || frames[3].at[0] != 3)
+        die("not a FINAL of MDP 0.2, of %u frames", count);
+    memcpy(&slot, frames[0].at, sizeof slot);
+    if (c->role == FILLER) {
+        is_ready(c);
+        return;
+    }
+    if (frames[5].size != options.size)
+        die("a reply of %zu bytes", frames[5].size);
+    answered(slot);
+}
+
+void mdp_message(struct connection *c, const struct frame *frames, unsigned count)
+{
+    if (c->role != WORKER) {
+        to_client(c, frames, count);
+        return;
+    }
+    if (count < 2 || frames[0].size != 6 || memcmp(frames[0].at, "MDPW02", 6) != 0
+        || frames[1].size != 1)
+        die("no command of MDP 0.2 for a worker");
+    if (frames[1].at[0] == 5)
+        return;
+    if (frames[1].at[0] != 2 || count != 5)
+        die("worker %u was sent command %u", c->index, frames[1].at[0]);
+    head_of_worker(c, "\4");
+    zmtp_frame(c, frames[2].at, frames[2].size, true);
+    zmtp_frame(c, "", 0, true);
+    zmtp_frame(c, frames[4].at, frames[4].size, false);
+    message_end(c);
+}
+
+const struct protocol mdp = {
+    .name = "mdp",
+    .opened = zmtp_opened,
+    .consume = zmtp_consume,
+    .request = mdp_request,
+    .heartbeat = mdp_heartbeat,
+};

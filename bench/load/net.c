@@ -1,0 +1,227 @@
+/* Connections, their buffers, the epoll loop. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "load.h"
+
+#define READ_BYTES (256 * 1024)
+#define EVENTS_MAX 512
+/* Connections that shake hands at once: a broker's backlog is short. */
+#define OPENING_MAX 64
+
+uint64_t now_ns;
+
+static struct connection *all;
+static unsigned all_count, opened_count, ready_count;
+static struct connection **dirty;
+static unsigned dirty_count;
+static int epoll_fd;
+static uint8_t *input;
+static size_t input_room = READ_BYTES;
+
+struct connection *worker(unsigned index) { return &all[index]; }
+struct connection *client(unsigned index) { return &all[options.workers + index]; }
+
+static void watch(struct connection *c, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = c};
+
+    if (epoll_ctl(epoll_fd, operation, c->fd, &event) < 0)
+        die("epoll_ctl: %s", strerror(errno));
+}
+
+static void open_next(void)
+{
+    struct connection *c = &all[opened_count++];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) options.port)};
+    int one = 1;
+
+    if (inet_pton(AF_INET, options.host, &address.sin_addr) != 1)
+        die("not an address: %s", options.host);
+    c->fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (c->fd < 0 || connect(c->fd, (struct sockaddr *) &address, sizeof address) < 0)
+        die("connection %u of %u: %s", opened_count, all_count, strerror(errno));
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    watch(c, EPOLL_CTL_ADD, EPOLLIN);
+    options.protocol->opened(c);
+}
+
+void is_ready(struct connection *c)
+{
+    if (c->ready)
+        return;
+    c->ready = true;
+    ready_count++;
+}
+
+uint8_t *room(struct connection *c, size_t size)
+{
+    if (c->out_size + size > c->out_room) {
+        if (c->out_at > 0) {
+            memmove(c->out, c->out + c->out_at, c->out_size - c->out_at);
+            c->out_size -= c->out_at;
+            c->out_at = 0;
+        }
+        if (c->out_size + size > c->out_room) {
+            c->out_room = (c->out_size + size) * 2;
+            c->out = realloc(c->out, c->out_room);
+            if (c->out == NULL)
+                die("out of memory");
+        }
+    }
+    return c->out + c->out_size;
+}
+
+void wrote(struct connection *c, size_t size)
+{
+    c->out_size += size;
+}
+
+void append(struct connection *c, const void *bytes, size_t size)
+{
+    memcpy(room(c, size), bytes, size);
+    wrote(c, size);
+}
+
+static void flush(struct connection *c)
+{
+    while (c->out_at < c->out_size) {
+        ssize_t sent = send(c->fd, c->out + c->out_at, c->out_size - c->out_at,
+                            MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0) {
+            if (errno != EAGAIN)
+                die("send: %s", strerror(errno));
+            if (!c->blocked)
+                watch(c, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
+            c->blocked = true;
+            return;
+        }
+        c->out_at += (size_t) sent;
+    }
+    c->out_at = c->out_size = 0;
+    if (c->blocked)
+        watch(c, EPOLL_CTL_MOD, EPOLLIN);
+    c->blocked = false;
+}
+
+void message_end(struct connection *c)
+{
+    if (c->blocked)
+        return;
+    if (options.single) {
+        flush(c);
+    } else if (!c->dirty) {
+        c->dirty = true;
+        dirty[dirty_count++] = c;
+    }
+}
+
+void flush_all(void)
+{
+    for (unsigned at = 0; at < dirty_count; at++) {
+        dirty[at]->dirty = false;
+        flush(dirty[at]);
+    }
+    dirty_count = 0;
+}
+
+static void keep(struct connection *c, const uint8_t *bytes, size_t size)
+{
+    if (size > c->rest_room) {
+        c->rest_room = size * 2;
+        c->rest = realloc(c->rest, c->rest_room);
+        if (c->rest == NULL)
+            die("out of memory");
+    }
+    memcpy(c->rest, bytes, size);
+    c->rest_size = size;
+}
+
+static void receive(struct connection *c)
+{
+    if (c->rest_size + READ_BYTES / 2 > input_room) {
+        input_room = c->rest_size + READ_BYTES;
+        input = realloc(input, input_room);
+        if (input == NULL)
+            die("out of memory");
+    }
+    if (c->rest_size > 0)
+        memcpy(input, c->rest, c->rest_size);
+    ssize_t got = recv(c->fd, input + c->rest_size, input_room - c->rest_size, MSG_DONTWAIT);
+    if (got < 0 && errno == EAGAIN)
+        return;
+    if (got <= 0)
+        die("the broker closed a connection (role %d, number %u): %s", c->role, c->index,
+            got < 0 ? strerror(errno) : "end of stream");
+    size_t size = c->rest_size + (size_t) got;
+    c->rest_size = 0;
+    size_t used = options.protocol->consume(c, input, size);
+    if (used < size)
+        keep(c, input + used, size - used);
+}
+
+static void events(int timeout_ms)
+{
+    static struct epoll_event got[EVENTS_MAX];
+    int count = epoll_wait(epoll_fd, got, EVENTS_MAX, timeout_ms);
+
+    if (count < 0 && errno != EINTR)
+        die("epoll_wait: %s", strerror(errno));
+    now_ns = clock_ns();
+    for (int at = 0; at < count; at++) {
+        struct connection *c = got[at].data.ptr;
+        if (got[at].events & EPOLLOUT)
+            flush(c);
+        if (got[at].events & ~(uint32_t) EPOLLOUT)
+            receive(c);
+    }
+}
+
+void open_all(void)
+{
+    const unsigned counts[] = {options.workers, options.clients, options.idle,
+                               options.queued > 0 ? 1 : 0};
+    const enum role roles[] = {WORKER, CLIENT, IDLE, FILLER};
+    uint64_t until = clock_ns() + 60000000000ULL;
+
+    for (unsigned kind = 0; kind < 4; kind++)
+        all_count += counts[kind];
+    all = calloc(all_count, sizeof *all);
+    dirty = calloc(all_count, sizeof *dirty);
+    input = malloc(input_room);
+    epoll_fd = epoll_create1(0);
+    if (all == NULL || dirty == NULL || input == NULL || epoll_fd < 0)
+        die("out of memory");
+    unsigned at = 0;
+    for (unsigned kind = 0; kind < 4; kind++) {
+        for (unsigned index = 0; index < counts[kind]; index++, at++) {
+            all[at].role = roles[kind];
+            all[at].index = index;
+        }
+    }
+    while (ready_count < all_count) {
+        while (opened_count < all_count && opened_count - ready_count < OPENING_MAX)
+            open_next();
+        flush_all();
+        events(100);
+        flush_all();
+        if (clock_ns() > until)
+            die("%u of %u connections are ready after a minute", ready_count, all_count);
+    }
+}
+
+void run(int (*turn)(void))
+{
+    now_ns = clock_ns();
+    for (int timeout_ms = turn(); timeout_ms >= 0; timeout_ms = turn()) {
+        flush_all();
+        events(timeout_ms);
+    }
+}

@@ -1,0 +1,38 @@
+/** What the figures were measured on, and on which cores. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { cpus, loadavg, release, totalmem, type } from 'node:os';
+
+import type { Pins } from './measure.js';
+
+const GIB = 2 ** 30;
+
+/** One line for each fact. */
+export function machineFacts(): readonly string[] {
+  const list = cpus();
+  return [
+    `${list.length} cores, ${list[0]?.model.trim() ?? 'unknown'}`,
+    `${(totalmem() / GIB).toFixed(1)} GiB of memory`,
+    `${type()} ${release()}`,
+    `Node.js ${process.versions.node}`,
+    spawnSync('gcc', ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0] ?? 'gcc',
+  ];
+}
+
+/** How many processes wanted to run, on average of the last minute. */
+export function loadAverage(): number {
+  return loadavg()[0] ?? 0;
+}
+
+/** The last core that this process may use is the generator's, the others are the brokers'. */
+export function pins(): Pins | null {
+  if (spawnSync('taskset', ['--version']).status !== 0) return null;
+  const status = readFileSync('/proc/self/status', 'latin1');
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? '';
+  const allowed = list.split(',').flatMap((range) => {
+    const [first = 0, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+  });
+  const load = allowed.at(-1);
+  return load === undefined || allowed.length < 2 ? null : { broker: allowed.slice(0, -1), load };
+}

@@ -1,0 +1,162 @@
+/** The figures as Markdown: docs/performance.md is written by this and nothing else. */
+import type { Memory } from './memory.js';
+import type { Figures, Quantity, RowResult, Verdict } from './measure.js';
+import type { Section } from './rows.js';
+
+export interface Report {
+  readonly date: string;
+  readonly machine: readonly string[];
+  /** Broker and version. */
+  readonly versions: readonly string[];
+  readonly absent: readonly string[];
+  /** Rows that could not be measured, and why. */
+  readonly failed: readonly string[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly pinned: string;
+  readonly loadBefore: number;
+  readonly loadAfter: number;
+  readonly rows: readonly RowResult[];
+  readonly memory: Memory | null;
+}
+
+const HEADINGS: Readonly<Record<Section, readonly [string, string]>> = {
+  sdk: [
+    'What users get',
+    'The SDK of this package at both ends, in JavaScript: what a program gets that uses it as it is.\nThe generator column is the CPU time of the process with the `Client`.',
+  ],
+  broker: [
+    'The broker',
+    'The load generator at both ends, so that the broker is what is measured. Ours, `transport: libzmq`\nand the C broker are sent the same bytes; NATS and gearman the same requests in their own protocol,\nover as many connections. (They know no worker credit: NATS pushes without one, gearman has one\njob at a worker at a time.)',
+  ],
+  curve: [
+    'CURVE',
+    'The same with CURVE between all peers and the broker: each frame is opened once and sealed once.',
+  ],
+  growth: ['Growth', 'What a request costs when there is much more of everything else.'],
+};
+
+const QUANTITIES: Readonly<Record<Quantity, string>> = {
+  rate: 'requests/s',
+  cpu: 'CPU per request',
+  p50: 'p50',
+};
+
+const RESIDENT_MAX_BYTES = 100 * 2 ** 20;
+const CONNECTION_MAX_BYTES = 6 * 2 ** 10;
+
+export function renderReport(report: Report): string {
+  const sections = (['sdk', 'broker', 'curve', 'growth'] as const).flatMap((section) => {
+    const rows = report.rows.filter(({ row }) => row.section === section);
+    const [heading, about] = HEADINGS[section];
+    return rows.length === 0 ? [] : [`## ${heading}`, about, ...rows.map(renderRow)];
+  });
+  const memory = report.memory === null ? [] : ['## Memory', renderMemory(report.memory)];
+  return [...introduction(report), ...sections, ...memory, ...reading(report)].join('\n\n') + '\n';
+}
+
+function introduction(report: Report): string[] {
+  const facts = [
+    `measured ${report.date}`,
+    ...report.machine,
+    ...report.versions,
+    ...report.absent.map((text) => `not here, so left out: ${text}`),
+    ...report.failed.map((text) => `could not be measured: ${text}`),
+  ];
+  return [
+    '# Performance',
+    '<!-- Written by `npm run bench`: run that instead of editing this. -->',
+    'Written by `npm run bench`, which starts every broker that this machine has and compares them in\nthe same minutes. What counts is the ratios: absolute figures belong to the machine below.',
+    facts.map((fact) => `- ${fact}`).join('\n'),
+  ];
+}
+
+function renderRow({ row, figures, verdicts }: RowResult): string {
+  const head = ['broker', 'requests/s', 'CPU per request', 'p50', 'p99', 'p99.9', 'generator'];
+  const lines = figures.map((each) => [
+    each.title,
+    Math.round(each.requestsPerSecond).toLocaleString('en'),
+    micro(each.cpuUs),
+    micro(each.p50Us),
+    micro(each.p99Us),
+    micro(each.p999Us),
+    micro(each.loadCpuUs),
+  ]);
+  const parts = [`### ${row.title}`, table(head, lines)];
+  if (verdicts.length > 0) parts.push(renderVerdicts(figures, verdicts));
+  return parts.join('\n\n');
+}
+
+function renderVerdicts([subject]: readonly Figures[], verdicts: readonly Verdict[]): string {
+  const head = [`${subject?.title ?? ''} to …`, 'of', 'ratio (range)', 'target', ''];
+  const lines = verdicts.map(({ against, quantity, ratio, bound, met }) => [
+    against,
+    QUANTITIES[quantity],
+    `${times(ratio.median)} (${times(ratio.low)} – ${times(ratio.high)})`,
+    `${quantity === 'rate' ? '≥' : '≤'} ${times(bound)}`,
+    met ? 'met' : '**missed**',
+  ]);
+  return table(head, lines);
+}
+
+function renderMemory({ idleBytes, connections, bytesPerConnection }: Memory): string {
+  const met = (value: number, max: number): string => (value < max ? 'met' : '**missed**');
+  return table(
+    ['resident memory', 'measured', 'target', ''],
+    [
+      [
+        'idle',
+        `${(idleBytes / 2 ** 20).toFixed(0)} MiB`,
+        `< ${RESIDENT_MAX_BYTES / 2 ** 20} MiB`,
+        met(idleBytes, RESIDENT_MAX_BYTES),
+      ],
+      [
+        `for each of ${connections.toLocaleString('en')} idle connections`,
+        `${(bytesPerConnection / 2 ** 10).toFixed(1)} KiB`,
+        `< ${CONNECTION_MAX_BYTES / 2 ** 10} KiB`,
+        met(bytesPerConnection, CONNECTION_MAX_BYTES),
+      ],
+    ],
+  );
+}
+
+function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): string[] {
+  return [
+    '## How to read this',
+    [
+      `- Each figure is the median of ${rounds} runs of ${seconds} s each, after a warm-up. All brokers of a table stand, and`,
+      '  are measured in turns (A B C A B C …), so that what disturbs the machine disturbs all of them.',
+      '- A ratio is the median of the ratios of neighbouring runs; behind it the lowest and the highest.',
+      '  Where that range is wide, the machine was busy with something else: believe the order, not the digits.',
+      `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after the whole. ${pinned}`,
+      '- CPU per request is user and system time of the broker’s process, all its threads, by the',
+      '  kernel’s accounting, over the requests answered in the window. It is the steadier figure: on a',
+      '  busy machine requests/s tells how much of a core was left.',
+      '- *generator* is what the load generator itself spent for each request, both as client and worker.',
+      '- Closed loop: latencies are those at that many outstanding requests; a reply is followed by the',
+      '  next request. *Peers batch*: what a peer has to say in one turn of its loop goes out in one',
+      '  write, as the SDK does it; *single writes*: each message in a write of its own.',
+      '- The C broker (`bench/peers/broker.c`) is ours too, and stands for what is written by the book of the',
+      '  ZeroMQ Guide: one ROUTER, no limits, nothing kept for a second delivery.',
+    ].join('\n'),
+  ];
+}
+
+function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const rows = [head, ...lines];
+  const widths = head.map((_, at) => Math.max(3, ...rows.map((row) => row[at]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return [line(head), rule, ...lines.map(line)].join('\n');
+}
+
+function micro(us: number): string {
+  if (us >= 10_000) return `${(us / 1000).toFixed(0)} ms`;
+  if (us >= 1000) return `${(us / 1000).toFixed(1)} ms`;
+  return `${us.toFixed(us < 10 ? 2 : us < 100 ? 1 : 0)} µs`;
+}
+
+function times(ratio: number): string {
+  return `${ratio.toFixed(2)}×`;
+}

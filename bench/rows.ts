@@ -1,0 +1,171 @@
+/** What is measured: rows, who runs in each, and which ratios are aimed at. */
+import { BROKER_TITLES, type BrokerName } from './brokers.js';
+import type { Load } from './generator.js';
+
+export type Section = 'sdk' | 'broker' | 'curve' | 'growth';
+
+/** The generator plays clients and workers, or the SDK does, in one process each. */
+export type Drive =
+  | { readonly kind: 'load'; readonly load: Load }
+  | {
+      readonly kind: 'sdk';
+      readonly transport: 'zmtp' | 'libzmq';
+      readonly outstanding: number;
+      readonly concurrency: number;
+    };
+
+/** One who runs in a row. */
+export interface Runner {
+  /** Unique in its row. */
+  readonly title: string;
+  readonly broker: BrokerName;
+  readonly drive: Drive;
+  /** More of `--set`, for ours. */
+  readonly sets?: readonly string[];
+}
+
+/** Bounds of the ratio of the row's first runner to another one. */
+export interface Target {
+  readonly against: string;
+  readonly rateMin?: number;
+  readonly cpuMax?: number;
+  readonly p50Max?: number;
+}
+
+export interface Row {
+  readonly section: Section;
+  readonly title: string;
+  /** The first is the one that is compared with the others. */
+  readonly runners: readonly Runner[];
+  readonly targets: readonly Target[];
+}
+
+function played(broker: BrokerName, load: Load, sets: readonly string[] = []): Runner {
+  return { title: BROKER_TITLES[broker], broker, drive: { kind: 'load', load }, sets };
+}
+
+const LIBZMQ: Target = { against: BROKER_TITLES.libzmq, rateMin: 2.5, cpuMax: 0.4 };
+
+function brokerRow(
+  title: string,
+  load: Load,
+  brokers: readonly BrokerName[],
+  targets: readonly Target[],
+): Row {
+  const runners = (['zmtp', 'libzmq', ...brokers] as const).map((name) => played(name, load));
+  return { section: 'broker', title, runners, targets: [...targets, LIBZMQ] };
+}
+
+const C: BrokerName = 'c';
+const many = { clients: 32, workers: 32, credit: 1 };
+const few = { clients: 4, workers: 4, credit: 100 };
+
+function natsTarget(rateMin: number, cpuMax: number): readonly Target[] {
+  return [{ against: BROKER_TITLES.nats, rateMin, cpuMax }];
+}
+
+const brokerRows: readonly Row[] = [
+  brokerRow(
+    '32 workers, credit 1, 100 outstanding, 16 B',
+    { ...many, outstanding: 100 },
+    [C, 'nats', 'gearman'],
+    [{ against: BROKER_TITLES.c, rateMin: 1.6, cpuMax: 0.55 }],
+  ),
+  brokerRow(
+    '32 workers, credit 1, 1,000 outstanding, 1 KB',
+    { ...many, outstanding: 1000, size: 1024 },
+    [C, 'nats', 'gearman'],
+    [{ against: BROKER_TITLES.c, rateMin: 1.5, cpuMax: 0.55 }],
+  ),
+  ...[100, 1000].map((outstanding) =>
+    brokerRow(
+      `4 workers, credit 100, ${outstanding.toLocaleString('en')} outstanding, 16 B, peers batch`,
+      { ...few, outstanding },
+      ['nats'],
+      natsTarget(1.5, 0.5),
+    ),
+  ),
+  ...[100, 1000].map((outstanding) =>
+    brokerRow(
+      `4 workers, credit 100, ${outstanding.toLocaleString('en')} outstanding, 16 B, single writes`,
+      { ...few, outstanding, single: true },
+      ['nats'],
+      natsTarget(0.8, 1),
+    ),
+  ),
+  {
+    section: 'broker',
+    title: '1 client, 1 worker, one outstanding, 16 B',
+    runners: (['zmtp', 'libzmq', 'c', 'nats', 'gearman'] as const).map((name) =>
+      played(name, { clients: 1, workers: 1, outstanding: 1 }),
+    ),
+    targets: [{ against: BROKER_TITLES.c, p50Max: 1.25 }],
+  },
+];
+
+function sdk(title: string, transport: 'zmtp' | 'libzmq', broker: BrokerName): Runner {
+  const drive = { kind: 'sdk', transport, outstanding: 1000, concurrency: 100 } as const;
+  return { title, broker, drive };
+}
+
+const sdkRows: readonly Row[] = [
+  {
+    section: 'sdk',
+    title: '`Client` and `Worker`, one process each, 1,000 outstanding, credit 100, 16 B',
+    runners: [
+      sdk('the SDK as it is', 'zmtp', 'zmtp'),
+      sdk('SDK and broker on zeromq', 'libzmq', 'libzmq'),
+      sdk('SDK on zeromq, broker as it is', 'libzmq', 'zmtp'),
+    ],
+    targets: [
+      { against: 'SDK and broker on zeromq', rateMin: 4 },
+      { against: 'SDK on zeromq, broker as it is', rateMin: 4 },
+    ],
+  },
+];
+
+function grown(
+  title: string,
+  from: readonly [string, Load],
+  to: readonly [string, Load],
+  sets: readonly string[],
+): Row {
+  const run = ([name, load]: readonly [string, Load]): Runner => ({
+    title: name,
+    broker: 'zmtp',
+    drive: { kind: 'load', load },
+    sets,
+  });
+  const targets = [{ against: from[0], cpuMax: 1.3 }];
+  return { section: 'growth', title, runners: [run(to), run(from)], targets };
+}
+
+const steady = { clients: 32, outstanding: 100, heartbeatMs: 20_000 };
+
+const growthRows: readonly Row[] = [
+  grown(
+    'workers and services, credit 1, 100 outstanding',
+    ['1 worker, 1 service', { ...steady, workers: 1 }],
+    ['10,000 workers, 1,000 services', { ...steady, workers: 10_000, services: 1000 }],
+    ['broker.heartbeatIntervalMs=30000', 'limits.workers=20000', 'limits.connections=20000'],
+  ),
+  grown(
+    'requests queued for another service; credit 100, 1,000 outstanding',
+    ['none queued', { ...few, outstanding: 1000 }],
+    ['1,000,000 queued', { ...few, outstanding: 1000, queued: 1_000_000 }],
+    [
+      'broker.requestTtlMs=3600000',
+      'limits.queuedRequests=3000000',
+      'limits.queuedRequestsPerService=3000000',
+    ],
+  ),
+  grown(
+    'idle connections; credit 100, 100 outstanding',
+    ['10 idle', { ...few, outstanding: 100, idle: 10 }],
+    ['5,000 idle', { ...few, outstanding: 100, idle: 5000 }],
+    [],
+  ),
+];
+
+/** In the order of the document. */
+export const ROWS: readonly Row[] = [...sdkRows, ...brokerRows, ...growthRows];

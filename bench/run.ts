@@ -1,0 +1,102 @@
+/**
+ * Measures ours and every peer that this machine has, and writes docs/performance.md.
+ *
+ *     npm run bench                        # everything: about 20 minutes
+ *     npm run bench -- --quick             # one short run each; prints, writes nothing
+ *     npm run bench -- --only PATTERN      # rows whose title matches; prints, writes nothing
+ *     npm run bench -- --rounds 9 --seconds 3 --warmup 1 --write
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { messageOf } from '../src/core/errors.js';
+import { BROKER_TITLES, findBrokers } from './brokers.js';
+import { compileGenerator } from './generator.js';
+import { loadAverage, machineFacts, pins } from './machine-facts.js';
+import { lowerPriority, raisePriority } from './priority.js';
+import { type Bench, measureRow, type RowResult } from './measure.js';
+import { measureMemory, type Memory } from './memory.js';
+import { renderReport } from './report.js';
+import { ROWS } from './rows.js';
+
+const DOCUMENT = join(process.cwd(), 'docs', 'performance.md');
+const MEMORY_TITLE = 'resident memory';
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    warmup: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
+});
+
+function progress(text: string): void {
+  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${text}` : `${text}\n`);
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'majordomo-bench-'));
+const failed: string[] = [];
+const raised = raisePriority();
+try {
+  const { brokers, absent } = findBrokers(directory);
+  const placed = pins();
+  const bench: Bench = {
+    generator: compileGenerator(directory),
+    brokers,
+    window: {
+      seconds: Number(values.seconds ?? (values.quick ? 1 : 3)),
+      warmupSeconds: Number(values.warmup ?? (values.quick ? 0.5 : 1)),
+    },
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 7)),
+    pins: placed,
+    progress,
+  };
+  const only = values.only === undefined ? null : new RegExp(values.only, 'i');
+  const loadBefore = loadAverage();
+  const rows: RowResult[] = [];
+  for (const row of ROWS) {
+    if (only?.test(`${row.section}: ${row.title}`) === false) continue;
+    try {
+      rows.push(await measureRow(bench, row));
+    } catch (error) {
+      failed.push(`${row.title}: ${messageOf(error)}`);
+    }
+  }
+  let memory: Memory | null = null;
+  if (only?.test(MEMORY_TITLE) !== false) memory = await measureMemory(bench);
+  progress('');
+  const report = renderReport({
+    date: new Date().toISOString().slice(0, 10),
+    machine: machineFacts(),
+    versions: [...brokers.values()].map(
+      ({ name, version }) => `${BROKER_TITLES[name]}: ${version}`,
+    ),
+    absent,
+    failed,
+    rounds: bench.rounds,
+    seconds: bench.window.seconds,
+    pinned: pinnedText(placed, raised),
+    loadBefore,
+    loadAfter: loadAverage(),
+    rows,
+    memory,
+  });
+  if (values.write || (!values.quick && only === null)) writeFileSync(DOCUMENT, report);
+  process.stdout.write(report);
+} finally {
+  lowerPriority();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+function pinnedText(placed: Bench['pins'], raised: boolean): string {
+  const cores =
+    placed === null
+      ? 'Nothing was pinned to cores.'
+      : `Brokers had core ${placed.broker.join(', ')}, the generator core ${placed.load}; the SDK’s processes all of them.`;
+  return raised ? `${cores} All ran with a raised priority.` : cores;
+}

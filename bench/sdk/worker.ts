@@ -1,0 +1,23 @@
+/**
+ * The SDK's worker as users write it, in a process of its own; says `ready` when it was asked once.
+ *
+ *     node sdk/worker.js ENDPOINT TRANSPORT CONCURRENCY
+ */
+import { Client } from '../../src/sdk/client.js';
+import { Worker } from '../../src/sdk/worker.js';
+
+const [endpoint = '', transport = '', concurrency = ''] = process.argv.slice(2);
+const options = {
+  endpoints: [endpoint],
+  transport: transport === 'libzmq' ? 'libzmq' : 'zmtp',
+} as const;
+const worker = new Worker(
+  { ...options, service: 'echo', concurrency: Number(concurrency) },
+  (request) => request.frames,
+);
+const running = worker.run();
+const client = new Client(options);
+await client.request('echo', 'are you there?');
+await client.close();
+process.stdout.write('ready\n');
+await running;
