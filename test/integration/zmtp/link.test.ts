@@ -1,0 +1,220 @@
+import { createServer, type Server as TcpServer, type Socket } from 'node:net';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import type { Link } from '../../../src/transport/port.js';
+import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
+import { until } from '../../support/transport-peers.js';
+
+const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
+const SILENCE_MS_MAX = 25_000;
+
+const open: (() => unknown)[] = [];
+
+function dial(endpoint: string, record: LinkRecord, routingId?: string): Link {
+  const own = routingId === undefined ? {} : { routingId: Buffer.from(routingId) };
+  const link = dialZmtp({ limits: LIMITS, ...own })(endpoint, record);
+  open.push(() => link.close(0));
+  return link;
+}
+
+async function serve(): Promise<Server> {
+  const server = await Server.open(FACTORY);
+  open.push(() => server.transport.close(0));
+  server.answer = (peer, frames) => {
+    server.send(peer, ...frames.copyFrom(0));
+    server.transport.flush();
+  };
+  return server;
+}
+
+interface Listening {
+  readonly endpoint: string;
+  readonly server: TcpServer;
+}
+
+function listen(accept: (socket: Socket) => void): Promise<Listening> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    accept(socket);
+  });
+  open.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' ? address?.port : 0;
+      resolve({ endpoint: `tcp://127.0.0.1:${port}`, server });
+    });
+  });
+}
+
+/** Passes everything on between who dials it and `target`, until it swallows everything. */
+class Relay {
+  endpoint = '';
+  swallows = false;
+  connections = 0;
+
+  static async to(target: string): Promise<Relay> {
+    const relay = new Relay();
+    const port = Number(target.split(':').at(-1));
+    const { connect } = await import('node:net');
+    const { endpoint } = await listen((near) => {
+      relay.connections++;
+      const far = connect(port, '127.0.0.1');
+      far.on('error', () => undefined);
+      const pass = (from: Socket, to: Socket): void => {
+        from.on('data', (bytes) => {
+          if (!relay.swallows) to.write(bytes);
+        });
+        from.on('close', () => {
+          if (!relay.swallows) to.destroy();
+        });
+      };
+      pass(near, far);
+      pass(far, near);
+      open.push(() => far.destroy());
+    });
+    relay.endpoint = endpoint;
+    return relay;
+  }
+}
+
+async function eventually(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + SILENCE_MS_MAX;
+  while (!holds() && Date.now() < deadline) {
+    await until(holds, what).catch(() => undefined);
+  }
+  expect([what, holds()]).toEqual([what, true]);
+}
+
+function ask(link: Link, text: string): void {
+  writeAll(
+    (bytes, start, end, more) => {
+      link.write(bytes, start, end, more);
+    },
+    [text],
+  );
+}
+
+describe('a link', () => {
+  afterEach(async () => {
+    for (const close of open.splice(0)) await close();
+  });
+
+  it('leaves a broker that answers no PING, or never greets, and finds the next (37/ZMTP)', async () => {
+    const server = await serve();
+    const relay = await Relay.to(server.endpoint);
+    const [blackholed, healthy, ungreeted] = [new LinkRecord(), new LinkRecord(), new LinkRecord()];
+    const link = dial(relay.endpoint, blackholed);
+    dial(server.endpoint, healthy);
+    let mute = 0;
+    const { endpoint } = await listen(() => {
+      mute++;
+    });
+    dial(endpoint, ungreeted);
+    await blackholed.untilTold('connected');
+    await healthy.untilTold('connected');
+    relay.swallows = true;
+    await eventually(() => mute >= 2, 'a second dial of one that never greets');
+    expect(ungreeted.told).toEqual([]);
+    await eventually(() => blackholed.told.includes('disconnected'), 'the end of the blackholed');
+    relay.swallows = false;
+    await blackholed.untilTold('connected', 2);
+    ask(link, 'again');
+    await blackholed.untilTold('message again');
+    // One that is silent, too, but answers PINGs stayed.
+    expect(healthy.told).toEqual(['connected']);
+  }, 60_000);
+
+  it('dials later and later, by chance, a broker that turns it away', async () => {
+    const waits: number[][] = [[], []];
+    await Promise.all(
+      waits.map(async (own) => {
+        let last = 0;
+        const { endpoint } = await listen((socket) => {
+          const now = performance.now();
+          if (last > 0) own.push(now - last);
+          last = now;
+          socket.destroy();
+        });
+        dial(endpoint, new LinkRecord());
+        await until(() => own.length >= 5, 'six dials');
+      }),
+    );
+    // The fifth wait is 800 to 1,600 ms, the first 50 to 100.
+    for (const own of waits) expect(own[4]).toBeGreaterThan((own[0] ?? 0) * 2);
+    expect(waits[0]?.map(Math.round)).not.toEqual(waits[1]?.map(Math.round));
+  });
+
+  it('that is refused after the handshake does not dial without pause', async () => {
+    const server = await serve();
+    const [owner, second] = [new LinkRecord(), new LinkRecord()];
+    dial(server.endpoint, owner, 'same');
+    await owner.untilTold('connected');
+    dial(server.endpoint, second, 'same');
+    const refused = (): number => server.rejections.filter((one) => one.kind === 'identity').length;
+    await until(() => refused() >= 4, 'four refusals');
+    const before = performance.now();
+    await until(() => refused() >= 5, 'a fifth');
+    expect(performance.now() - before).toBeGreaterThan(100);
+    expect(owner.told).toEqual(['connected']);
+  });
+
+  it('is not shaken by what no ROUTER says, and dials again', async () => {
+    let count = 0;
+    const { endpoint } = await listen((socket) => {
+      socket.write(
+        count++ % 2 === 0 ? 'HTTP/1.1 400 Bad Request\r\n\r\n' : Buffer.alloc(99_999, 255),
+      );
+    });
+    const record = new LinkRecord();
+    dial(endpoint, record);
+    await until(() => count >= 4, 'four dials');
+    expect(record.told).toEqual([]);
+  });
+
+  it('closes within its linger whatever the other side does', async () => {
+    const { endpoint } = await listen(() => undefined);
+    for (const lingerMs of [0, 1, 2, 3, 5, 8, 13, 50]) {
+      const link = dial(endpoint, new LinkRecord());
+      ask(link, 'waits');
+      await link.close(lingerMs);
+    }
+  });
+
+  it('sends a message that was begun before the connection stood, after those before it', async () => {
+    const server = await serve();
+    const record = new LinkRecord();
+    const link = dial(server.endpoint, record);
+    ask(link, 'first');
+    const half = Buffer.from('half');
+    link.write(half, 0, half.length, true);
+    await record.untilTold('connected');
+    link.write(half, 0, half.length, false);
+    ask(link, 'last');
+    await record.untilTold('message last');
+    expect(record.told).toEqual([
+      'connected',
+      'message first',
+      'message half|half',
+      'message last',
+    ]);
+  });
+
+  it('dials from the address that its endpoint names', async () => {
+    const sources: (string | undefined)[] = [];
+    const { endpoint } = await listen((socket) => {
+      sources.push(socket.remoteAddress);
+    });
+    dial(endpoint.replace('tcp://', 'tcp://127.0.0.9:0;'), new LinkRecord());
+    await until(() => sources.length > 0, 'a dial');
+    expect(sources[0]).toBe('127.0.0.9');
+  });
+});
