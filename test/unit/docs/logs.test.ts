@@ -1,0 +1,134 @@
+import { describe, expect, it } from '@jest/globals';
+import ts from 'typescript';
+
+import type { BrokerEvent } from '../../../src/broker/events.js';
+import { BrokerLog } from '../../../src/observe/broker-log.js';
+import type { Log } from '../../../src/observe/log.js';
+import { Throttle } from '../../../src/observe/throttle.js';
+import { literalsOf, literals, membersOf, sourceFile, sourceFiles, walk } from './declared.js';
+import { page, rowsBelow, words } from './page.js';
+
+const PAGE = page('logs.md');
+const SOURCES = sourceFiles('src');
+
+interface Row {
+  readonly level: string;
+  readonly fields: readonly string[];
+}
+
+type Rows = Map<string, Row>;
+
+function documented(heading: string): Rows {
+  return new Map(
+    rowsBelow(PAGE, heading).map(([event, level = '', fields]) => [
+      words(event)[0] ?? '',
+      { level, fields: words(fields).sort() },
+    ]),
+  );
+}
+
+/** The members of `BrokerEvent`: name → its other fields, and their types. */
+function brokerEvents(): Map<string, Map<string, ts.TypeNode>> {
+  const events = new Map<string, Map<string, ts.TypeNode>>();
+  walk(sourceFile('src/broker/events.ts'), (node) => {
+    if (!ts.isTypeLiteralNode(node)) return;
+    const members = membersOf(node);
+    const name = members.get('name');
+    members.delete('name');
+    const [event] = name === undefined ? [] : literalsOf(SOURCES, name);
+    if (event !== undefined) events.set(event, members);
+  });
+  return events;
+}
+
+/** The lines that a machine does not speak of: every `log.LEVEL({ event: … }, …)` of a file. */
+function processEvents(): Rows {
+  const events: Rows = new Map();
+  for (const file of SOURCES) {
+    walk(file, (node) => {
+      if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
+      const [fields] = node.arguments;
+      if (fields === undefined || !ts.isObjectLiteralExpression(fields)) return;
+      const names = fields.properties.map((each) => each.name?.getText() ?? '');
+      const event = fields.properties[names.indexOf('event')];
+      if (event === undefined || !ts.isPropertyAssignment(event)) return;
+      if (!ts.isStringLiteral(event.initializer)) return;
+      events.set(event.initializer.text, {
+        level: node.expression.name.text,
+        fields: names.filter((name) => name !== 'event').sort(),
+      });
+    });
+  }
+  return events;
+}
+
+/** The levels at which the log writes an event, over all values of its `reason`. */
+function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): string {
+  const reason = members.get('reason');
+  const reasons = reason === undefined ? [] : literalsOf(SOURCES, reason);
+  const levels = new Set<string>();
+  for (const value of reasons.length > 0 ? reasons : ['text']) {
+    const note = (level: string) => () => {
+      levels.add(level);
+    };
+    const log: Log = {
+      debug: note('debug'),
+      info: note('info'),
+      warn: note('warn'),
+      error: note('error'),
+      fatal: note('fatal'),
+      setLevel: () => undefined,
+      flush: () => undefined,
+    };
+    const throttle = new Throttle(() => 0);
+    const fields = Object.fromEntries(Array.from(members.keys(), (field) => [field, value]));
+    new BrokerLog(log, throttle).emit({ ...fields, name } as BrokerEvent);
+    throttle.flush();
+  }
+  return [...levels].sort().join(' or ');
+}
+
+/** The kinds with which the transports reject connections. */
+function rejectionKinds(): string[] {
+  const kinds = new Set(literals(SOURCES, 'FailureKind'));
+  for (const file of SOURCES.filter(({ fileName }) => fileName.includes('/transport/'))) {
+    walk(file, (node) => {
+      if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
+      const at = ['failed', 'rejected'].indexOf(node.expression.name.text);
+      const kind = at < 0 ? undefined : node.arguments[at];
+      if (kind !== undefined && ts.isStringLiteral(kind)) kinds.add(kind.text);
+    });
+  }
+  return [...kinds].sort();
+}
+
+describe('docs/logs.md', () => {
+  it('has the events of the process with their levels and fields, and no others', () => {
+    const told = processEvents();
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of the process')).toEqual(told);
+  });
+
+  it('has the events of the broker with their levels and fields, and no others', () => {
+    const told: Rows = new Map();
+    for (const [name, members] of brokerEvents()) {
+      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
+    }
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of the broker')).toEqual(told);
+  });
+
+  it('has every reason and kind that is one of a few, and no others', () => {
+    const told = new Map([['connection.rejected kind', rejectionKinds()]]);
+    for (const [name, members] of brokerEvents()) {
+      for (const [field, type] of members) {
+        const values = literalsOf(SOURCES, type);
+        if (values.length > 0) told.set(`${name} ${field}`, values.sort());
+      }
+    }
+    const rows = rowsBelow(PAGE, '## Reasons and kinds').map(
+      ([of = '', values]): [string, string[]] => [of.replaceAll('`', ''), words(values).sort()],
+    );
+    expect(new Map(rows)).toEqual(told);
+  });
+});

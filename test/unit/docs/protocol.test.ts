@@ -1,0 +1,84 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { loadConfig } from '../../../src/config/io/load.js';
+import { type Daemon, startDaemon } from '../../../src/daemon/daemon.js';
+import { createLog } from '../../../src/observe/log.js';
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import * as mmi from '../../../src/wire/mmi.js';
+import { literals, sourceFile } from './declared.js';
+import { page, rowsBelow, words } from './page.js';
+
+const PAGE = page('protocol.md');
+
+let directory = '';
+let daemon: Daemon;
+let client: Client;
+let worker: Worker;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'mdp-'));
+  const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0'];
+  daemon = await startDaemon(loadConfig({ sets }).config, createLog('silent', 'json', false));
+  const { endpoints } = daemon;
+  client = new Client({ endpoints });
+  worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);
+  void worker.run();
+  await client.request('echo', 'so that a worker is registered');
+});
+
+afterEach(async () => {
+  await worker.close();
+  await client.close();
+  await daemon.stop();
+  rmSync(directory, { recursive: true });
+});
+
+/** The first cells of a table, without backticks. */
+function firstCells(heading: string): string[] {
+  return rowsBelow(PAGE, heading)
+    .map(([cell]) => words(cell)[0] ?? '')
+    .sort();
+}
+
+async function ask(service: string): Promise<unknown> {
+  const { frames } = await client.request(service, '');
+  expect(frames[0]?.toString()).toBe('200');
+  return JSON.parse(frames[1]?.toString() ?? '');
+}
+
+const keysOf = (value: unknown): string[] => Object.keys(value as object).sort();
+
+describe('docs/protocol.md', () => {
+  it.each(['mmi.services', 'mmi.workers'])('has the keys that %s answers with', async (service) => {
+    const items = (await ask(service)) as unknown[];
+    expect(items).toHaveLength(1);
+    expect(keysOf(items[0])).toEqual(firstCells(`### ${service}`));
+  });
+
+  it('has the keys, limits and extensions that mmi.broker answers with', async () => {
+    const status = (await ask('mmi.broker')) as mmi.BrokerStatus;
+    expect(keysOf(status)).toEqual(firstCells('### mmi.broker'));
+    const [, limits = ''] = /### limits\n([^#]*)/.exec(PAGE) ?? [];
+    expect(keysOf(status.limits)).toEqual(words(limits.split(':')[1]).sort());
+    const [, extensions] =
+      rowsBelow(PAGE, '### mmi.broker').find(([key]) => key === '`extensions`') ?? [];
+    expect([...status.extensions].sort()).toEqual(words(extensions).sort());
+  });
+
+  it('has the services of MMI that are answered, and no others', async () => {
+    const names = Object.values(mmi).filter((name) => name !== mmi.MMI_REFUSED);
+    const table = firstCells('## Asking the broker: MMI').filter((name) => name.startsWith('mmi.'));
+    expect(table).toEqual([...names].sort());
+    const unknown = await client.request('mmi.unknown', '');
+    expect(unknown.text()).toBe('501');
+  });
+
+  it('has every status of a refusal (D11), and no others', () => {
+    const statuses = literals([sourceFile('src/wire/mmi.ts')], 'RefusalStatus');
+    expect(firstCells('## Refusals')).toEqual(statuses.sort());
+  });
+});
