@@ -187,10 +187,10 @@ describe.each(TRANSPORTS)(
       };
       await round(1);
       const before = siege.residentBytes();
-      for (let rounds = 2; rounds <= 4; rounds++) await round(rounds);
+      for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
       siege.expectBounded(before);
       await siege.end();
-      expect(occurrences(siege.daemon, 'message.malformed', { kind: 'too_large' })).toBe(20);
+      expect(occurrences(siege.daemon, 'message.malformed', { kind: 'too_large' })).toBe(15);
     });
   },
 );

@@ -56,8 +56,9 @@ describe('a worker', () => {
         await worker.send('MDPW02', command, token, '', `reply ${turn}`);
       }
       expect((await asked).at(-1)).toBe(`reply ${turn}`);
-      // Whether it was sent away for that or not: it is registered again.
-      await worker.send('MDPW02', '\x06');
+      // The first is its reply; each of the others is one while no request is out.
+      const away = ['MDPW02', '\x06'];
+      expect(await worker.settle()).toEqual([away, away, away, away]);
       await worker.send('MDPW02', '\x01', 'work');
       await worker.settle();
       expect(await client.settle()).toEqual([]);

@@ -93,6 +93,8 @@ function envelopes(): Message[] {
     if (count > 8) made.push([...ids(count), '', 'MDPC01', 'service', 'body']);
   }
   made.push(['', 'MDPW02', '\x01', 'service'], ['MDPW01', '\x01', 'service']);
+  // Ids that look like a command, where a worker without envelope has its own.
+  made.push(['a', 'b', '\x03', 'token', '', 'MDPW01', '\x01', 'service']);
   for (const header of [
     '',
     'MDPC03',
