@@ -26,7 +26,10 @@ export const EXIT = {
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
 /** `128 + signal`: the signal that did not wait for the end of the drain. */
-export const EXIT_SIGNALLED = { SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated } as const;
+export const EXIT_SIGNALLED: Readonly<Record<'SIGINT' | 'SIGTERM', ExitStatus>> = {
+  SIGINT: EXIT.interrupted,
+  SIGTERM: EXIT.terminated,
+};
 
 const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStatus>([
   ['ERR_CONFIG_FILE', EXIT.config],

@@ -20,7 +20,14 @@ export async function serve(
   const log = createLog(level, format, process.stdout.isTTY);
   dieOnBugs(log);
   warnOf(loaded, log);
-  let daemon: Daemon;
+  // From the start on: a signal that comes while it starts ends it as any other does.
+  const told = toldToStop(log);
+  let daemon: Daemon | null = null;
+  let isRereadDue = false;
+  process.on('SIGHUP', () => {
+    if (daemon === null) isRereadDue = true;
+    else reread(daemon, reload, log);
+  });
   try {
     daemon = await startDaemon(loaded.config, log);
   } catch (error) {
@@ -31,10 +38,8 @@ export async function serve(
     return exitStatusOf(error);
   }
   ready(daemon.endpoints);
-  process.on('SIGHUP', () => {
-    reread(daemon, reload, log);
-  });
-  await toldToStop(log);
+  if (isRereadDue) reread(daemon, reload, log);
+  await told;
   await daemon.stop();
   log.flush();
   return EXIT.done;

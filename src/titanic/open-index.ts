@@ -10,7 +10,6 @@ export type Slot = number;
 export const NO_SLOT: Slot = -1;
 
 /** Where an open request is. */
-export const ACCEPTING = 1;
 /** Waits for its service to have room: in its service's heap. */
 export const READY = 2;
 /** Not yet: delayed, or in the pause after an attempt. In the heap of those. */
@@ -27,7 +26,7 @@ export const ENDING = 7;
 const PAGE_BITS = 12;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
-const INTS = 8;
+const INTS = 9;
 const DOUBLES = 4;
 const UUID_BYTES = 16;
 
@@ -38,10 +37,11 @@ export const PRIORITY = 2;
 export const ATTEMPTS = 3;
 export const ATTEMPTS_MAX = 4;
 export const GENERATION = 5;
-/** Place in the one heap of readiness or delay that it is in. */
+/** Place in the one heap of readiness or delay that it is in; while LOADING, which load it is in. */
 export const PLACE = 6;
 /** Place in the heap of expiries. */
 export const EXPIRY_PLACE = 7;
+export const BODY_BYTES = 8;
 
 /** Double fields. */
 export const NUMBER = 0;

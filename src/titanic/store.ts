@@ -46,6 +46,8 @@ export interface StoredRequest {
   /** Attempts since the last retry of an operator. */
   readonly attempts: number;
   readonly generation: number;
+  /** Size of its body, packed. */
+  readonly bodyBytes: number;
 }
 
 /** A step of one request. Bodies and replies are packed frames. */
@@ -100,7 +102,12 @@ export type Change =
       readonly expiresAt: number;
     }
   /** Drops replied and dead requests whose time is over, and keys that need no remembering. */
-  | { readonly kind: 'sweep'; readonly now: number; readonly keyUntil: number; readonly most: number };
+  | {
+      readonly kind: 'sweep';
+      readonly now: number;
+      readonly keyUntil: number;
+      readonly most: number;
+    };
 
 /** What became of one change, in the order of the batch. */
 export type ChangeResult =
@@ -149,12 +156,13 @@ export type Found =
 export interface StoreEvents {
   /** In the order of the batches. */
   committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void;
-  failed(batch: number, failure: StoreFailure): void;
+  batchFailed(batch: number, failure: StoreFailure): void;
   /** Bodies in the order asked for; `null` for one that is no longer pending. */
   loaded(load: number, bodies: readonly (Buffer | null)[]): void;
   found(look: number, found: Found): void;
   /** A read failed; it may be asked again. */
-  readFailed(read: number, failure: StoreFailure): void;
+  loadFailed(load: number, failure: StoreFailure): void;
+  lookFailed(look: number, failure: StoreFailure): void;
 }
 
 /** What a store has when it is opened: everything pending, in order, without bodies. */

@@ -1,0 +1,378 @@
+/**
+ * Which stored request goes out when: per service the highest priority first, then the order of
+ * acceptance; as many as its workers take, all together at most `maxInFlight`. A service without
+ * workers costs nothing and delays nobody.
+ */
+import { present } from '../core/assert.js';
+import { escapeName } from '../core/escape.js';
+import { IndexedHeap } from '../core/indexed-heap.js';
+import type { BrokerDesk } from '../broker/ports.js';
+import {
+  ATTEMPTS,
+  ATTEMPTS_MAX,
+  BODY_BYTES,
+  BROKER_ID,
+  DELAYED,
+  ENDING,
+  EXPIRES_AT,
+  EXPIRY_PLACE,
+  GENERATION,
+  LOADING,
+  NO_SLOT,
+  NOT_BEFORE,
+  NUMBER,
+  OpenIndex,
+  OUT,
+  PLACE,
+  PRIORITY,
+  READY,
+  SERVICE,
+  type Slot,
+  STATE,
+} from './open-index.js';
+import type { RequestUuid, StoredRequest } from './store.js';
+
+/** One service of which there are open requests. */
+interface StoredService {
+  readonly number: number;
+  readonly name: Buffer;
+  /** As it may be shown (D3). */
+  readonly shown: string;
+  /** Those that could go out now. */
+  readonly ready: IndexedHeap;
+  /** Open requests of it. */
+  open: number;
+  /** Listed among those whose room is to be asked. */
+  hungry: boolean;
+}
+
+/** A body that was read, for a request that was LOADING in that load. */
+interface LoadedBody {
+  readonly slot: Slot;
+  readonly load: number;
+  readonly body: Buffer | null;
+}
+
+/** A delivery under way. */
+export interface Delivery {
+  readonly worker: number;
+  /** Wall milliseconds. */
+  readonly startedAt: number;
+}
+
+/** Bodies read at once, and with the broker at once; one of any size always may. */
+const LOAD_REQUESTS_MAX = 256;
+const LOAD_BYTES_MAX = 8 * 1024 * 1024;
+const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
+
+export class Dispatcher {
+  readonly index: OpenIndex = new OpenIndex();
+  readonly #maxInFlight: number;
+  readonly #load: (load: number, uuids: readonly RequestUuid[]) => void;
+  readonly #services = new Map<string, StoredService>();
+  readonly #byNumber: (StoredService | null)[] = [];
+  readonly #freeNumbers: number[] = [];
+  #hungry: StoredService[] = [];
+  readonly #delayed: IndexedHeap;
+  readonly #expiring: IndexedHeap;
+  readonly #loads = new Map<number, Slot[]>();
+  #lastLoad = 0;
+  #loaded: LoadedBody[] = [];
+  readonly #deliveries = new Map<Slot, Delivery>();
+  /** The broker's numbers of requests that it is to forget. */
+  #withdrawals: number[] = [];
+  /** LOADING or OUT. */
+  #inFlight = 0;
+  #inFlightBytes = 0;
+
+  constructor(maxInFlight: number, load: (load: number, uuids: readonly RequestUuid[]) => void) {
+    this.#maxInFlight = maxInFlight;
+    this.#load = load;
+    const { index } = this;
+    this.#delayed = new IndexedHeap({
+      before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),
+      moved: (slot, place) => {
+        index.set(slot, PLACE, place);
+      },
+    });
+    this.#expiring = new IndexedHeap({
+      before: (a, b) => index.getDouble(a, EXPIRES_AT) < index.getDouble(b, EXPIRES_AT),
+      moved: (slot, place) => {
+        index.set(slot, EXPIRY_PLACE, place);
+      },
+    });
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  // ---------------------------------------------------------------- requests come and go
+
+  /** A request is open from now on. */
+  open(request: StoredRequest, wall: number): void {
+    const { index } = this;
+    const slot = index.add(request.uuid);
+    const service = this.#service(request.service);
+    service.open++;
+    index.set(slot, SERVICE, service.number);
+    index.set(slot, PRIORITY, request.priority);
+    index.set(slot, ATTEMPTS, request.attempts);
+    index.set(slot, ATTEMPTS_MAX, request.maxAttempts);
+    index.set(slot, GENERATION, request.generation);
+    index.set(slot, BODY_BYTES, request.bodyBytes);
+    index.setDouble(slot, NUMBER, request.number);
+    index.setDouble(slot, EXPIRES_AT, request.expiresAt);
+    this.#expiring.push(slot);
+    this.wait(slot, request.notBefore, wall);
+  }
+
+  /** Not before that time (wall milliseconds), which may be past. */
+  wait(slot: Slot, notBefore: number, wall: number): void {
+    const { index } = this;
+    index.setDouble(slot, NOT_BEFORE, notBefore);
+    if (notBefore > wall) {
+      index.set(slot, STATE, DELAYED);
+      this.#delayed.push(slot);
+    } else {
+      this.#makeReady(slot);
+    }
+  }
+
+  /** Nothing goes out of it any more; it is still open. */
+  hold(slot: Slot, state: number): void {
+    const { index } = this;
+    const place = index.get(slot, PLACE);
+    const before = index.get(slot, STATE);
+    if (before === READY) this.serviceOf(slot).ready.removeAt(place);
+    else if (before === DELAYED) this.#delayed.removeAt(place);
+    else if (before === LOADING || before === OUT) this.#landed(slot);
+    index.set(slot, STATE, state);
+  }
+
+  /** The broker is to forget it, in the next turn. */
+  withdraw(slot: Slot): void {
+    const id = this.index.getDouble(slot, BROKER_ID);
+    if (id < 0) return;
+    this.index.setDouble(slot, BROKER_ID, -1);
+    this.#withdrawals.push(id);
+  }
+
+  /** It is not open any more. */
+  close(slot: Slot): void {
+    this.withdraw(slot);
+    this.hold(slot, ENDING);
+    const expiryPlace = this.index.get(slot, EXPIRY_PLACE);
+    if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
+    const service = this.serviceOf(slot);
+    this.index.remove(slot);
+    if (--service.open > 0) return;
+    this.#services.delete(service.name.toString('latin1'));
+    this.#byNumber[service.number] = null;
+    this.#freeNumbers.push(service.number);
+  }
+
+  serviceOf(slot: Slot): StoredService {
+    return present(this.#byNumber[this.index.get(slot, SERVICE)], 'an open request has a service');
+  }
+
+  /** Takes the next one whose time is over out of the heap of those; or `NO_SLOT`. */
+  nextExpired(wall: number): Slot {
+    const slot = this.#expiring.peek();
+    if (slot < 0 || this.index.getDouble(slot, EXPIRES_AT) > wall) return NO_SLOT;
+    return this.#expiring.pop();
+  }
+
+  /** Wall milliseconds at which something is next due by itself; Infinity for never. */
+  get dueAt(): number {
+    const delayed = this.#delayed.peek();
+    const expiring = this.#expiring.peek();
+    return Math.min(
+      delayed < 0 ? Infinity : this.index.getDouble(delayed, NOT_BEFORE),
+      expiring < 0 ? Infinity : this.index.getDouble(expiring, EXPIRES_AT),
+    );
+  }
+
+  // ---------------------------------------------------------------- what the broker tells
+
+  roomAt(name: Buffer): void {
+    const service = this.#services.get(name.toString('latin1'));
+    if (service !== undefined && service.ready.size > 0) this.#feed(service);
+  }
+
+  dispatched(slot: Slot, worker: number, wall: number): void {
+    this.#deliveries.set(slot, { worker, startedAt: wall });
+  }
+
+  /** The delivery that has just ended; worker 0 if it never began. */
+  delivery(slot: Slot, wall: number): Delivery {
+    return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall };
+  }
+
+  /** It comes back without having been delivered. */
+  handedBack(slot: Slot): void {
+    this.#landed(slot);
+    this.#makeReady(slot);
+  }
+
+  // ---------------------------------------------------------------- what the store tells
+
+  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+    const slots = this.#loads.get(load) ?? [];
+    this.#loads.delete(load);
+    for (const [place, slot] of slots.entries()) {
+      this.#loaded.push({ slot, load, body: bodies[place] ?? null });
+    }
+  }
+
+  /** Nothing could be read: they are tried again when the store answers. */
+  loadFailed(load: number, wall: number, retryMs: number): void {
+    const slots = this.#loads.get(load) ?? [];
+    this.#loads.delete(load);
+    for (const slot of slots) {
+      if (!this.#isLoading(slot, load)) continue;
+      this.#landed(slot);
+      this.wait(slot, wall + retryMs, wall);
+    }
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /** @returns requests whose body the store has no more: they are not open */
+  run(desk: BrokerDesk, wall: number): Slot[] {
+    for (const id of this.#withdrawals) desk.withdraw(id);
+    this.#withdrawals = [];
+    for (let slot = this.#delayed.peek(); slot >= 0; slot = this.#delayed.peek()) {
+      if (this.index.getDouble(slot, NOT_BEFORE) > wall) break;
+      this.#delayed.pop();
+      this.#makeReady(slot);
+    }
+    const missing = this.#submitLoaded(desk);
+    this.#loadMore(desk);
+    return missing;
+  }
+
+  #submitLoaded(desk: BrokerDesk): Slot[] {
+    const missing: Slot[] = [];
+    const { index } = this;
+    const loaded = this.#loaded;
+    this.#loaded = [];
+    for (const { slot, load, body } of loaded) {
+      if (!this.#isLoading(slot, load)) continue;
+      if (body === null) {
+        missing.push(slot);
+        continue;
+      }
+      const known = index.getDouble(slot, BROKER_ID);
+      const name = this.serviceOf(slot).name;
+      const id = desk.submit(name, slot, body, known < 0 ? null : known);
+      if (id === null) {
+        this.handedBack(slot);
+      } else {
+        index.setDouble(slot, BROKER_ID, id);
+        index.set(slot, STATE, OUT);
+      }
+    }
+    return missing;
+  }
+
+  /** Asks every hungry service's room, and reads what it takes. */
+  #loadMore(desk: BrokerDesk): void {
+    const hungry = this.#hungry;
+    this.#hungry = [];
+    for (const service of hungry) {
+      service.hungry = false;
+      if (this.#byNumber[service.number] !== service) continue;
+      if (this.#isAtLimit()) {
+        this.#feed(service);
+        continue;
+      }
+      const room = Math.min(desk.room(service.name), LOAD_REQUESTS_MAX);
+      const taken = this.#take(service, room);
+      desk.setBacklog(service.name, service.ready.size > 0);
+      if (taken === room && room > 0 && service.ready.size > 0) this.#feed(service);
+    }
+  }
+
+  #take(service: StoredService, room: number): number {
+    const { index } = this;
+    const slots: Slot[] = [];
+    let bytes = 0;
+    while (slots.length < room && service.ready.size > 0 && !this.#isAtLimit()) {
+      if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
+      const slot = service.ready.pop();
+      slots.push(slot);
+      bytes += index.get(slot, BODY_BYTES);
+      this.#inFlight++;
+      this.#inFlightBytes += index.get(slot, BODY_BYTES);
+      index.set(slot, STATE, LOADING);
+      index.set(slot, PLACE, this.#lastLoad + 1);
+    }
+    if (slots.length === 0) return 0;
+    const load = ++this.#lastLoad;
+    this.#loads.set(load, slots);
+    this.#load(
+      load,
+      slots.map((slot) => index.uuid(slot)),
+    );
+    return slots.length;
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  #isAtLimit(): boolean {
+    return this.#inFlight >= this.#maxInFlight || this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX;
+  }
+
+  #isLoading(slot: Slot, load: number): boolean {
+    return this.index.get(slot, STATE) === LOADING && this.index.get(slot, PLACE) === load;
+  }
+
+  #landed(slot: Slot): void {
+    this.#inFlight--;
+    this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
+    this.#deliveries.delete(slot);
+  }
+
+  #makeReady(slot: Slot): void {
+    this.index.set(slot, STATE, READY);
+    const service = this.serviceOf(slot);
+    service.ready.push(slot);
+    this.#feed(service);
+  }
+
+  #feed(service: StoredService): void {
+    if (service.hungry) return;
+    service.hungry = true;
+    this.#hungry.push(service);
+  }
+
+  /** True if some service's room is to be asked in the next turn. */
+  get isHungry(): boolean {
+    return this.#hungry.length > 0 && !this.#isAtLimit();
+  }
+
+  #service(name: Buffer): StoredService {
+    const key = name.toString('latin1');
+    const known = this.#services.get(key);
+    if (known !== undefined) return known;
+    const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
+    const { index } = this;
+    const ready = new IndexedHeap({
+      before: (a, b) => {
+        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
+        if (byPriority !== 0) return byPriority < 0;
+        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
+      },
+      moved: (slot, place) => {
+        index.set(slot, PLACE, place);
+      },
+    });
+    const kept = Buffer.from(name);
+    const shown = escapeName(kept);
+    const service = { number, name: kept, shown, ready, open: 0, hungry: false };
+    this.#services.set(key, service);
+    this.#byNumber[number] = service;
+    return service;
+  }
+}

@@ -1,0 +1,585 @@
+/**
+ * The Titanic machine (9/TSP; D12, D16): requests that outlive their client, their workers and this
+ * process. `titanic.*` are internal services of the broker; stored requests go out through it as
+ * those of its internal client. No I/O: a store, which commits in batches, stands behind it.
+ *
+ * Two clocks: `now` is monotonic milliseconds (patience), `wall` milliseconds since 1970 (all that
+ * is stored). The broker and the store tell it things at any time; it acts on them in `run`.
+ */
+import { Frames } from '../core/frames.js';
+import { pack, packedBytes, unpack } from '../core/packed.js';
+import type { RandomFill } from '../core/random.js';
+import type {
+  BrokerDesk,
+  BrokerHost,
+  InternalClient,
+  InternalRequest,
+  InternalService,
+} from '../broker/ports.js';
+import {
+  readTspRequest,
+  readTspSubmit,
+  readTspUuid,
+  readTspWait,
+  TITANIC_CLOSE,
+  TITANIC_PREFIX,
+  TITANIC_REPLY,
+  TITANIC_REQUEST,
+  TITANIC_SERVICES,
+  TITANIC_SUBMIT,
+  TITANIC_WAIT,
+  type TspFault,
+  type TspRequest,
+  uuidText,
+} from '../wire/tsp.js';
+import { Dispatcher } from './dispatcher.js';
+import { TitanicCounters, type TitanicEvents } from './events.js';
+import {
+  ATTEMPTS,
+  ATTEMPTS_MAX,
+  BROKER_ID,
+  ENDING,
+  GENERATION,
+  NO_SLOT,
+  SETTLING,
+  type Slot,
+  STATE,
+} from './open-index.js';
+import type { TitanicOptions } from './options.js';
+import type {
+  Change,
+  ChangeResult,
+  Found,
+  RequestUuid,
+  Store,
+  StoreCounts,
+  StoredRequest,
+  StoreEvents,
+  StoreFailure,
+} from './store.js';
+import { Uuids } from './uuid.js';
+import { Waiters } from './waiters.js';
+import { Writer } from './writer.js';
+
+const STATUS_OK = Buffer.from('200');
+const STATUS_PENDING = Buffer.from('300');
+const STATUS_UNKNOWN = Buffer.from('400 unknown');
+const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
+
+/** How often what is over in the store (unclosed replies, dead requests, keys) is dropped. */
+const SWEEP_MS = 10_000;
+const SWEEP_REQUESTS_MAX = 1000;
+/** After a read that failed. */
+const READ_RETRY_MS = 1000;
+
+/** A look-up under way, and who is to be told. */
+interface Look {
+  readonly id: number;
+  readonly uuid: RequestUuid;
+}
+
+export class Titanic implements InternalService, InternalClient, StoreEvents {
+  readonly prefix: Buffer = TITANIC_PREFIX;
+  readonly counters: TitanicCounters = new TitanicCounters();
+  readonly #options: TitanicOptions;
+  readonly #store: Omit<Store, 'close'>;
+  readonly #events: TitanicEvents;
+  readonly #uuids: Uuids;
+  readonly #random: RandomFill;
+  readonly #dispatcher: Dispatcher;
+  readonly #writer: Writer;
+  readonly #waiters = new Waiters();
+  readonly #looks = new Map<number, Look>();
+  #lastLook = 0;
+  /** Requests of the broker that can now be answered. */
+  #answers: { readonly id: number; readonly body: readonly Buffer[] }[] = [];
+  #counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
+  #nextNumber = 1;
+  /** Accepted, but not committed. */
+  #accepting = 0;
+  #trouble: StoreFailure | null = null;
+  #sweepAt = -Infinity;
+  #isSweeping = false;
+  #now = 0;
+  #wall = 0;
+
+  constructor(
+    options: TitanicOptions,
+    store: Omit<Store, 'close'>,
+    events: TitanicEvents,
+    random: RandomFill,
+  ) {
+    this.#options = options;
+    this.#store = store;
+    this.#events = events;
+    this.#random = random;
+    this.#uuids = new Uuids(random);
+    this.#dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
+      store.load(load, uuids);
+    });
+    this.#writer = new Writer((batch, changes) => {
+      store.commit(batch, changes);
+    });
+  }
+
+  // ---------------------------------------------------------------- start and end
+
+  /** Pending requests as the store had them, in order, before anything else. */
+  restore(requests: readonly StoredRequest[], wall: number): void {
+    for (const request of requests) this.#dispatcher.open(request, wall);
+  }
+
+  /** All pending requests were restored. */
+  recovered(counts: StoreCounts, nextNumber: number, tookMs: number): void {
+    this.#counts = counts;
+    this.#nextNumber = nextNumber;
+    const { pending, replied, dead } = counts;
+    this.#events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+  }
+
+  get counts(): StoreCounts {
+    return this.#counts;
+  }
+
+  /** Stored requests with the broker. */
+  get inFlight(): number {
+    return this.#dispatcher.inFlight;
+  }
+
+  /** Why nothing can be stored at present, or `null`. */
+  get trouble(): StoreFailure | null {
+    return this.#trouble;
+  }
+
+  /** Everything that was decided is committed. */
+  get isSettled(): boolean {
+    return this.#writer.isIdle && this.#answers.length === 0;
+  }
+
+  // ---------------------------------------------------------------- titanic.*
+
+  offers(service: Buffer): boolean {
+    return TITANIC_SERVICES.includes(service.toString('latin1'));
+  }
+
+  request(request: InternalRequest, _host: BrokerHost, now: number): void {
+    this.#now = now;
+    const { id, frames, body } = request;
+    switch (request.service.toString('latin1')) {
+      case TITANIC_REQUEST:
+        this.#accept(id, frames, readTspRequest(frames, body));
+        return;
+      case TITANIC_SUBMIT:
+        this.#accept(id, frames, readTspSubmit(frames, body));
+        return;
+      case TITANIC_REPLY: {
+        const uuid = readTspUuid(frames, body);
+        if ('fault' in uuid) this.#refuse(id, uuid);
+        else this.#lookUp(id, uuid, 0);
+        return;
+      }
+      case TITANIC_WAIT: {
+        const wait = readTspWait(frames, body);
+        if (wait.fault === null) this.#lookUp(id, wait.uuid, wait.waitMs);
+        else this.#refuse(id, wait);
+        return;
+      }
+      case TITANIC_CLOSE: {
+        const uuid = readTspUuid(frames, body);
+        if ('fault' in uuid) this.#refuse(id, uuid);
+        else this.#close(id, uuid);
+        return;
+      }
+      default:
+        this.#answer(id, STATUS_NO_SUCH_SERVICE);
+    }
+  }
+
+  #accept(id: number, frames: Frames, read: TspRequest | TspFault): void {
+    if (read.fault !== null) {
+      this.#refuse(id, read);
+      return;
+    }
+    const obstacle = this.#obstacle();
+    if (obstacle !== null) {
+      this.#answer(id, status(500, obstacle));
+      return;
+    }
+    const bodyBytes = packedBytes(frames, read.body, frames.count);
+    const body = Buffer.allocUnsafeSlow(bodyBytes);
+    pack(frames, read.body, frames.count, body, 0, false);
+    const { key, priority, delayMs, ttlMs, maxAttempts } = read.options;
+    const wall = this.#wall;
+    const request: StoredRequest = {
+      uuid: this.#uuids.next(wall),
+      number: this.#nextNumber++,
+      service: frames.copy(read.service),
+      state: 'pending',
+      priority: priority ?? 0,
+      acceptedAt: wall,
+      notBefore: wall + (delayMs ?? 0),
+      expiresAt: wall + (ttlMs ?? this.#options.requestTtlMs),
+      maxAttempts: maxAttempts ?? this.#options.maxAttempts,
+      attempts: 0,
+      generation: 0,
+      bodyBytes,
+    };
+    this.#accepting++;
+    this.#intend({ kind: 'accept', request, body, key }, bodyBytes, {
+      committed: (result) => {
+        this.#accepting--;
+        this.#accepted(id, request, result);
+      },
+      failed: (failure) => {
+        this.#accepting--;
+        this.#answer(id, status(500, failure.message));
+        return false;
+      },
+    });
+  }
+
+  #accepted(id: number, request: StoredRequest, result: ChangeResult): void {
+    if (result.kind === 'known') {
+      this.#answer(id, STATUS_OK, Buffer.from(uuidText(result.uuid)));
+      return;
+    }
+    this.counters.accepted++;
+    this.#dispatcher.open(request, this.#wall);
+    this.#answer(id, STATUS_OK, Buffer.from(uuidText(request.uuid)));
+  }
+
+  /** Why no request can be stored now, or `null`. */
+  #obstacle(): string | null {
+    const { maxOpen, maxBytes } = this.#options;
+    const { pending, replied, dead, bytes } = this.#counts;
+    if (this.#trouble !== null) return this.#trouble.message;
+    const limit = this.#writer.isFull
+      ? 'the store cannot keep up'
+      : pending + replied + dead + this.#accepting >= maxOpen
+        ? 'titanic.maxOpen is reached'
+        : bytes >= maxBytes
+          ? 'titanic.maxBytes is reached'
+          : null;
+    if (limit !== null) {
+      this.#events.emit({ name: 'titanic.refused', reason: 'limit', text: limit });
+    }
+    return limit;
+  }
+
+  #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
+    if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
+      const look = ++this.#lastLook;
+      this.#looks.set(look, { id, uuid });
+      this.#store.lookUp(look, uuid);
+    } else if (waitMs > 0) {
+      this.#waiters.add(uuid, id, this.#now + waitMs);
+    } else {
+      this.#answer(id, STATUS_PENDING);
+    }
+  }
+
+  #close(id: number, uuid: RequestUuid): void {
+    if (this.#writer.isFull || this.#trouble !== null) {
+      this.#answer(id, status(500, this.#trouble?.message ?? 'the store cannot keep up'));
+      return;
+    }
+    const slot = this.#dispatcher.index.find(uuid);
+    const before = slot === NO_SLOT ? 0 : this.#dispatcher.index.get(slot, STATE);
+    if (slot !== NO_SLOT && before !== ENDING) {
+      this.#dispatcher.withdraw(slot);
+      this.#dispatcher.hold(slot, ENDING);
+    }
+    const at = this.#wall;
+    const change: Change = { kind: 'close', uuid, at, keyUntil: at + this.#options.keyTtlMs };
+    this.#intend(change, 0, {
+      committed: () => {
+        this.#ended(uuid);
+        this.#answer(id, STATUS_OK);
+      },
+      failed: (failure) => {
+        this.#answer(id, status(500, failure.message));
+        // It goes on as if the close had not come; what it had begun begins anew.
+        if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid);
+        return false;
+      },
+    });
+  }
+
+  /** A request that was to end is to run after all. */
+  #resume(uuid: RequestUuid): void {
+    const slot = this.#dispatcher.index.find(uuid);
+    if (slot === NO_SLOT || this.#dispatcher.index.get(slot, STATE) !== ENDING) return;
+    this.#dispatcher.wait(slot, this.#wall, this.#wall);
+  }
+
+  #refuse(id: number, { fault }: TspFault): void {
+    this.#answer(id, status(400, fault));
+  }
+
+  #answer(id: number, ...body: readonly Buffer[]): void {
+    this.#answers.push({ id, body });
+  }
+
+  // ---------------------------------------------------------------- the broker tells
+
+  roomAt(service: Buffer): void {
+    this.#dispatcher.roomAt(service);
+  }
+
+  dispatched(slot: Slot, worker: number): void {
+    this.#dispatcher.dispatched(slot, worker, this.#wall);
+  }
+
+  replied(slot: Slot, frames: Frames, from: number): void {
+    const { index } = this.#dispatcher;
+    const uuid = index.uuid(slot);
+    const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
+    pack(frames, from, frames.count, reply, 0, false);
+    const { worker } = this.#dispatcher.delivery(slot, this.#wall);
+    // The broker has forgotten it with its reply.
+    index.setDouble(slot, BROKER_ID, -1);
+    this.#dispatcher.hold(slot, SETTLING);
+    const change: Change = {
+      kind: 'reply',
+      uuid,
+      generation: index.get(slot, GENERATION),
+      reply,
+      worker: String(worker),
+      at: this.#wall,
+      expiresAt: this.#wall + this.#options.replyTtlMs,
+    };
+    this.#intend(change, reply.length, {
+      committed: () => {
+        this.counters.completed++;
+        this.#settled(uuid, () => [STATUS_OK, ...unpacked(reply)]);
+      },
+      failed: () => true,
+    });
+  }
+
+  failed(slot: Slot, reason: string, isKnown: boolean): void {
+    const { index } = this.#dispatcher;
+    const wall = this.#wall;
+    const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
+    if (!isKnown) index.setDouble(slot, BROKER_ID, -1);
+    const attempts = index.get(slot, ATTEMPTS) + 1;
+    index.set(slot, ATTEMPTS, attempts);
+    const uuid = index.uuid(slot);
+    const generation = index.get(slot, GENERATION);
+    const isLast = attempts >= index.get(slot, ATTEMPTS_MAX);
+    const notBefore = isLast ? wall : wall + this.#pauseMs(attempts);
+    const attempt = { worker: String(worker), startedAt, endedAt: wall, reason };
+    this.#intend(
+      { kind: 'attempt', uuid, generation, attempts, attempt, notBefore },
+      0,
+      LEAVES_NO_TRACE,
+    );
+    const { shown } = this.#dispatcher.serviceOf(slot);
+    this.#dispatcher.hold(slot, SETTLING);
+    if (!isLast) {
+      this.counters.retried++;
+      this.#events.emit({ name: 'titanic.retried', service: shown, reason });
+      this.#dispatcher.wait(slot, notBefore, wall);
+      return;
+    }
+    this.#dispatcher.withdraw(slot);
+    const text = `dead after ${attempts} attempts, the last: ${reason}`;
+    const expiresAt = wall + this.#options.replyTtlMs;
+    this.#intend({ kind: 'dead', uuid, generation, reason: text, at: wall, expiresAt }, 0, {
+      committed: () => {
+        this.counters.dead++;
+        this.#events.emit({ name: 'titanic.died', service: shown, attempts, reason });
+        this.#settled(uuid, () => [status(500, text)]);
+      },
+      failed: () => true,
+    });
+  }
+
+  handedBack(slot: Slot): void {
+    this.#dispatcher.handedBack(slot);
+  }
+
+  /** Exponential, with jitter: from half of it to all of it. */
+  #pauseMs(attempts: number): number {
+    const { retryBaseMs, retryMaxMs } = this.#options;
+    const whole = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempts - 1, 40));
+    const bytes = Buffer.alloc(4);
+    this.#random(bytes);
+    return Math.round(whole * (0.5 + bytes.readUInt32BE() / 2 ** 33));
+  }
+
+  // ---------------------------------------------------------------- the store tells
+
+  committed(_batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+    this.#counts = counts;
+    if (this.#trouble !== null) {
+      this.#trouble = null;
+      this.#events.emit({ name: 'store.healed' });
+    }
+    this.#writer.committed(results);
+  }
+
+  batchFailed(_batch: number, failure: StoreFailure): void {
+    if (this.#trouble === null) {
+      this.#events.emit({ name: 'store.failed', kind: failure.kind, text: failure.message });
+    }
+    this.#trouble = failure;
+    this.#writer.failed(failure, this.#now);
+  }
+
+  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+    this.#dispatcher.loaded(load, bodies);
+  }
+
+  found(look: number, found: Found): void {
+    const asked = this.#looks.get(look);
+    if (asked === undefined) return;
+    this.#looks.delete(look);
+    switch (found.state) {
+      case 'absent':
+        this.#answer(asked.id, STATUS_UNKNOWN);
+        return;
+      case 'pending':
+        this.#answer(asked.id, STATUS_PENDING);
+        return;
+      case 'replied':
+        this.#answer(asked.id, STATUS_OK, ...unpacked(found.reply));
+        return;
+      case 'dead':
+        this.#answer(asked.id, status(500, found.reason));
+    }
+  }
+
+  /** Nothing is known of it for now, so it is neither unknown nor answered. */
+  lookFailed(look: number): void {
+    const asked = this.#looks.get(look);
+    if (asked === undefined) return;
+    this.#looks.delete(look);
+    this.#answer(asked.id, STATUS_PENDING);
+  }
+
+  loadFailed(load: number): void {
+    this.#dispatcher.loadFailed(load, this.#wall, READ_RETRY_MS);
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
+  run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
+    this.#now = now;
+    this.#wall = wall;
+    for (const id of this.#waiters.takeDue(now)) this.#answer(id, STATUS_PENDING);
+    this.#expire(wall);
+    this.#sweep(now, wall);
+    for (const slot of this.#dispatcher.run(desk, wall)) {
+      // The store has closed it meanwhile.
+      this.#ended(this.#dispatcher.index.uuid(slot));
+    }
+    this.#writer.run(now);
+    const answers = this.#answers;
+    this.#answers = [];
+    for (const { id, body } of answers) host.answer(id, body);
+  }
+
+  /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
+  dueInMs(now: number, wall: number): number {
+    if (this.#answers.length > 0 || this.#dispatcher.isHungry) return 0;
+    const patience = Math.min(this.#waiters.dueAt, this.#writer.dueAt, this.#sweepAt) - now;
+    return Math.max(0, Math.min(patience, this.#dispatcher.dueAt - wall));
+  }
+
+  #expire(wall: number): void {
+    for (
+      let slot = this.#dispatcher.nextExpired(wall);
+      slot !== NO_SLOT;
+      slot = this.#dispatcher.nextExpired(wall)
+    ) {
+      const uuid = this.#dispatcher.index.uuid(slot);
+      const state = this.#dispatcher.index.get(slot, STATE);
+      // What is being answered, closed or found dead right now is not late.
+      if (state === SETTLING || state === ENDING) continue;
+      const { shown } = this.#dispatcher.serviceOf(slot);
+      this.#dispatcher.withdraw(slot);
+      this.#dispatcher.hold(slot, ENDING);
+      const keyUntil = wall + this.#options.keyTtlMs;
+      this.#intend({ kind: 'expire', uuid, at: wall, keyUntil }, 0, {
+        committed: () => {
+          this.counters.expired++;
+          this.#events.emit({ name: 'titanic.expired', service: shown });
+          this.#ended(uuid);
+        },
+        failed: () => true,
+      });
+    }
+  }
+
+  /** Replies that nobody closed, and the dead, are dropped when their time is over. */
+  #sweep(now: number, wall: number): void {
+    if (now < this.#sweepAt || this.#isSweeping || this.#trouble !== null) return;
+    this.#sweepAt = now + SWEEP_MS;
+    this.#isSweeping = true;
+    const keyUntil = wall + this.#options.keyTtlMs;
+    this.#intend({ kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
+      committed: (result) => {
+        this.#isSweeping = false;
+        if (result.kind !== 'swept') return;
+        this.counters.expired += result.replied + result.dead;
+        if (result.more) this.#sweepAt = -Infinity;
+      },
+      failed: () => {
+        this.#isSweeping = false;
+        return false;
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  #intend(
+    change: Change,
+    bytes: number,
+    outcome: {
+      committed(result: ChangeResult): void;
+      failed(failure: StoreFailure): boolean;
+    },
+  ): void {
+    const { committed, failed } = outcome;
+    this.#writer.add({ change, bytes, committed, failed });
+  }
+
+  /** Replied or dead: not open any more, and those who wait can be answered. */
+  #settled(uuid: RequestUuid, body: () => readonly Buffer[]): void {
+    const slot = this.#dispatcher.index.find(uuid);
+    // A close that came meanwhile is still to be committed, and ends it.
+    if (slot !== NO_SLOT && this.#dispatcher.index.get(slot, STATE) === SETTLING) {
+      this.#dispatcher.close(slot);
+    }
+    const waiting = this.#waiters.takeOf(uuid);
+    if (waiting.length === 0) return;
+    const frames = body();
+    for (const id of waiting) this.#answer(id, ...frames);
+  }
+
+  /** Closed or expired: unknown from now on. */
+  #ended(uuid: RequestUuid): void {
+    const slot = this.#dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) this.#dispatcher.close(slot);
+    for (const id of this.#waiters.takeOf(uuid)) this.#answer(id, STATUS_UNKNOWN);
+  }
+}
+
+const LEAVES_NO_TRACE = {
+  committed: (): void => undefined,
+  failed: (): boolean => true,
+};
+
+function status(code: 400 | 500, text: string): Buffer {
+  return Buffer.from(`${code} ${text}`);
+}
+
+/** The frames of a packed reply, as views. */
+function unpacked(reply: Buffer): Buffer[] {
+  const frames = new Frames();
+  unpack(reply, 0, reply.length, frames);
+  return Array.from({ length: frames.count }, (_, index) => frames.view(index));
+}
