@@ -280,8 +280,9 @@ export class Connection {
       const theirs = printable(read.mechanism);
       return this.#fail('mechanism', `the peer wants ${theirs}, this side ${mechanism.name}`);
     }
-    if (mechanism.name === 'CURVE' && read.asServer === mechanism.asServer) {
-      return this.#fail('mechanism', 'one side is the CURVE server, the other its client');
+    // (libzmq's servers do not say that they are.)
+    if (read.asServer && mechanism.asServer) {
+      return this.#fail('mechanism', 'both sides are CURVE servers');
     }
     this.canPing = read.minor >= 1;
     this.#phase = 'handshake';

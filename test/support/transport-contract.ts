@@ -1,5 +1,6 @@
 import { describe } from '@jest/globals';
 import type { TransportFactory } from './transport-fixture.js';
+import { describeCurve } from './transport-curve-contract.js';
 import { describeLink } from './transport-link-contract.js';
 import { describeListening } from './transport-listen-contract.js';
 import { describeRouter } from './transport-router-contract.js';
@@ -7,8 +8,13 @@ import { describeRouter } from './transport-router-contract.js';
 /**
  * What every transport behind `src/transport/port.ts` promises, proved against libzmq's own
  * sockets and against bytes written by hand.
+ * @param knowsKeys whether it can tell which key a peer came in by
  */
-export function describeTransportContract(name: string, factory: TransportFactory): void {
+export function describeTransportContract(
+  name: string,
+  factory: TransportFactory,
+  knowsKeys: boolean,
+): void {
   describe(`${name} as a transport`, () => {
     describe('ROUTER', () => {
       describeRouter(factory);
@@ -18,6 +24,9 @@ export function describeTransportContract(name: string, factory: TransportFactor
     });
     describe('link', () => {
       describeLink(factory);
+    });
+    describe('CURVE', () => {
+      describeCurve(factory, knowsKeys);
     });
   });
 }

@@ -3,6 +3,7 @@ import { PeerNumbers } from '../../src/transport/peer-numbers.js';
 import type {
   Dial,
   LinkEvents,
+  ListenerCurve,
   OpenedRouter,
   PeerId,
   PeerInfo,
@@ -12,11 +13,13 @@ import type {
   TransportEvents,
   TransportLimits,
 } from '../../src/transport/port.js';
+import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
 import { until } from './transport-peers.js';
 
 export interface LinkOptions {
   readonly limits: TransportLimits;
   readonly routingId?: Buffer;
+  readonly curve?: CurveClientKeys;
   readonly dropping?: () => void;
 }
 
@@ -50,6 +53,12 @@ export function writeAll(
   });
 }
 
+export interface ServerOptions {
+  readonly limits?: Partial<RouterLimits>;
+  readonly peers?: PeerNumbers;
+  readonly curve?: ListenerCurve;
+}
+
 /** A listening transport and everything that it told. */
 export class Server implements TransportEvents {
   /** `connected 0`, `message 0`, … in the order in which they came. */
@@ -72,11 +81,15 @@ export class Server implements TransportEvents {
   static async open(
     factory: TransportFactory,
     endpoints: readonly string[] = ['tcp://127.0.0.1:0'],
-    options: { readonly limits?: Partial<RouterLimits>; readonly peers?: PeerNumbers } = {},
+    options: ServerOptions = {},
   ): Promise<Server> {
     const events = new LateEvents();
     const opened = await factory.open({
-      listeners: endpoints.map((endpoint, index) => ({ endpoint, index })),
+      listeners: endpoints.map((endpoint, index) => ({
+        endpoint,
+        index,
+        ...(options.curve === undefined ? {} : { curve: options.curve }),
+      })),
       limits: { ...LIMITS, ...options.limits },
       peers: options.peers ?? new PeerNumbers(),
       events,

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Context, Dealer, Request } from 'zeromq';
+import type { SocketOptions } from 'zeromq';
 
 const DEADLINE_MS = 10_000;
 const LOOK_INTERVAL_MS = 2;
@@ -23,8 +24,9 @@ export class DealerPeer {
   readonly socket: Dealer;
   readonly received: Buffer[][] = [];
 
-  constructor(endpoint: string, routingId?: string) {
+  constructor(endpoint: string, routingId?: string, more: SocketOptions<Dealer> = {}) {
     this.socket = new Dealer({
+      ...more,
       context,
       linger: 0,
       receiveHighWaterMark: 10,

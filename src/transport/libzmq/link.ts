@@ -11,6 +11,7 @@ import type { Event, Observer } from 'zeromq';
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, messageOf } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
+import type { CurveClientKeys } from '../../zmtp/curve/client.js';
 import type { Dial, Link, LinkEvents, TransportLimits } from '../port.js';
 import { closeAndReap, waitUntil } from './closing.js';
 import { checkDialled, endpointError, needsIpv6 } from '../endpoints.js';
@@ -41,6 +42,8 @@ export interface LibzmqLinkOptions {
   readonly limits: TransportLimits;
   /** 1 to 255 bytes by which the ROUTER shall know this end; without it the ROUTER makes one. */
   readonly routingId?: Buffer;
+  /** Seals all that is said to the one server that has this key (25/ZMTP-CURVE). */
+  readonly curve?: CurveClientKeys;
   /** Output passed `outputBytesMax`: messages are thrown away until it has left. */
   readonly dropping?: () => void;
 }
@@ -93,6 +96,7 @@ class LibzmqLink implements Link {
     this.#watching = this.#watch(this.#socket.events);
     try {
       if (options.routingId !== undefined) this.#socket.nameItself(options.routingId);
+      if (options.curve !== undefined) this.#socket.useCurve(options.curve);
       this.#socket.connect(endpoint);
     } catch (error) {
       this.#socket.close();

@@ -10,6 +10,7 @@
  * - `disconnect` forgets the peer; its connection stays open, and its next message makes it a new
  *   peer.
  * - Beside `outputBytesMax` libzmq holds up to `PIPE_MESSAGES_MAX` messages for each peer.
+ * - With CURVE it does not tell which key sent a message: `PeerInfo.key` is null.
  * - `connectionsMax` and `receiveBytesMax` are not kept.
  * - `messageBytesMax` is kept per frame by libzmq (it ends the connection) and per message here,
  *   after libzmq has read all of it (`oversized`).
@@ -26,6 +27,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type {
+  ListenerCurve,
   ListenerOptions,
   OpenedRouter,
   PeerId,
@@ -41,6 +43,7 @@ import type { Listening } from './peer.js';
 import { RouterPeer } from './peer.js';
 import { Sender } from './sender.js';
 import { MarkedRouter } from './sockets.js';
+import { addZapDomain, removeZapDomain } from './zap.js';
 
 /** Messages that libzmq holds per peer and direction, beside what waits here and in the kernel. */
 const PIPE_MESSAGES_MAX = 100;
@@ -88,6 +91,7 @@ class LibzmqRouter implements Transport {
   readonly #sender: Sender;
   readonly #sockets: MarkedRouter[] = [];
   readonly #files: SocketFile[] = [];
+  readonly #zapDomains: string[] = [];
   readonly #peers: (RouterPeer | undefined)[] = [];
   readonly #frames = new Frames();
   /** Never leaves the process, so no peer can send it: only libzmq says that a peer is gone. */
@@ -133,6 +137,7 @@ class LibzmqRouter implements Transport {
     });
     this.#sockets.push(socket);
     this.reportsDisconnects = socket.markDisconnects(this.#marker) && this.reportsDisconnects;
+    if (listener.curve !== undefined) await this.#seal(socket, index, listener.curve);
     try {
       await socket.bind(endpoint);
       const file = await socketFileOf(endpoint);
@@ -144,6 +149,14 @@ class LibzmqRouter implements Transport {
     // A handler that throws is a bug of this program: it goes out as an unhandled rejection.
     void this.#read({ socket, index, known: new Map() });
     return bound;
+  }
+
+  async #seal(socket: MarkedRouter, listener: number, curve: ListenerCurve): Promise<void> {
+    const domain = await addZapDomain(curve.authorise, (kind, reason) => {
+      if (this.#closing === undefined) this.#events.rejected(listener, kind, reason);
+    });
+    this.#zapDomains.push(domain);
+    socket.useCurve(curve.secretKey, domain);
   }
 
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
@@ -185,6 +198,7 @@ class LibzmqRouter implements Transport {
     this.#peers.length = 0;
     const restMs = Math.max(0, deadlineMs - monotonicMs());
     await Promise.all(this.#sockets.map((socket) => closeAndReap(socket, restMs)));
+    await Promise.all(this.#zapDomains.map(removeZapDomain));
   }
 
   async #read(from: Listening): Promise<void> {

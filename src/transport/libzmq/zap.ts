@@ -1,0 +1,96 @@
+/**
+ * Who may come in where libzmq speaks CURVE: the handler that libzmq asks over 27/ZAP, one for the
+ * process, with a domain for each listener.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Reply } from 'zeromq';
+
+import { codeOf } from '../../core/errors.js';
+import type { Authorise, Verdict } from '../../zmtp/curve/server.js';
+import { libzmqContext } from './sockets.js';
+
+/** (With `…01.0` as its end it would bind as well, never be asked, and every key would get in.) */
+const ENDPOINT = 'inproc://zeromq.zap.01';
+const BIND_TRIES = 100;
+const BIND_RETRY_MS = 10;
+const VERSION = '1.0';
+/** Version, request id, domain, address, identity, mechanism, credentials. */
+const REQUEST_FRAMES = 7;
+
+/** 400: ERROR, and libzmq gives up. 300: a silent close, and it tries again. */
+const STATUS: Readonly<Record<Verdict['kind'], string>> = {
+  allowed: '200',
+  refused: '400',
+  unavailable: '300',
+};
+
+export type Refused = (kind: 'key' | 'keys', reason: string) => void;
+
+interface Domain {
+  readonly authorise: Authorise;
+  readonly refused: Refused;
+}
+
+const domains = new Map<string, Domain>();
+let handler: Promise<Reply> | null = null;
+let last = 0;
+
+/**
+ * Adds a domain. The handler stands when it resolves.
+ * @param refused told of each that does not come in
+ * @returns its name
+ */
+export async function addZapDomain(authorise: Authorise, refused: Refused): Promise<string> {
+  const name = `majordomo-${++last}`;
+  domains.set(name, { authorise, refused });
+  handler ??= openHandler();
+  await handler;
+  return name;
+}
+
+/** The handler is closed with the last domain: from then on nobody comes in. */
+export async function removeZapDomain(name: string): Promise<void> {
+  if (!domains.delete(name) || domains.size > 0) return;
+  const closing = handler;
+  handler = null;
+  (await closing)?.close();
+}
+
+async function openHandler(): Promise<Reply> {
+  const socket = new Reply({ context: libzmqContext(), linger: 0 });
+  for (let tries = BIND_TRIES; ; tries--) {
+    try {
+      await socket.bind(ENDPOINT);
+      break;
+    } catch (error) {
+      // The last handler is closed by a thread of libzmq's.
+      if (codeOf(error) !== 'EADDRINUSE' || tries === 1) throw error;
+      await delay(BIND_RETRY_MS);
+    }
+  }
+  void answer(socket);
+  return socket;
+}
+
+async function answer(socket: Reply): Promise<void> {
+  try {
+    for await (const request of socket) await socket.send(replyTo(request));
+  } catch (error) {
+    // Closed under the pending read.
+    if (!socket.closed) throw error;
+  }
+}
+
+function replyTo(request: readonly Buffer[]): (string | Buffer)[] {
+  const [, id = Buffer.alloc(0), domain = '', , , mechanism, key] = request;
+  const found = domains.get(String(domain));
+  const isCurve = request.length === REQUEST_FRAMES && String(mechanism) === 'CURVE';
+  const verdict: Verdict =
+    isCurve && found !== undefined && key !== undefined
+      ? found.authorise(key)
+      : { kind: 'unavailable' };
+  if (verdict.kind === 'refused') found?.refused('key', 'its key is not in the keys file');
+  if (verdict.kind === 'unavailable') found?.refused('keys', 'the keys file cannot be read');
+  const name = verdict.kind === 'allowed' ? verdict.name : '';
+  return [VERSION, id, STATUS[verdict.kind], '', name, ''];
+}
