@@ -56,8 +56,9 @@ export class Services {
       service.queue.count > 0 ||
       service.due ||
       service.stored.count > 0
-    )
+    ) {
       return;
+    }
     if (this.#byId[service.id] !== service) return;
     this.#byName.delete(service.name);
     this.#byId[service.id] = null;

@@ -1,9 +1,6 @@
 /** Below this many bytes a loop is faster than the call into native code (measured). */
 const LOOP_BYTES_MAX = 40;
 
-// Works on any Uint8Array, and makes no view where `set` would need one.
-const copy = Buffer.prototype.copy;
-
 /** Copies the bytes `[start, end)` of `source` to `offset` of `target`. */
 export function copyBytes(
   source: Uint8Array,
@@ -13,7 +10,7 @@ export function copyBytes(
   offset: number,
 ): void {
   if (end - start > LOOP_BYTES_MAX) {
-    copy.call(source, target, offset, start, end);
+    target.set(source.subarray(start, end), offset);
     return;
   }
   for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;

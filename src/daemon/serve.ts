@@ -23,9 +23,9 @@ export async function serve(
   // From the start on: a signal that comes while it starts ends it as any other does.
   const told = toldToStop(log);
   let daemon: Daemon | null = null;
-  let isRereadDue = false;
+  const rereads = { due: false };
   process.on('SIGHUP', () => {
-    if (daemon === null) isRereadDue = true;
+    if (daemon === null) rereads.due = true;
     else reread(daemon, reload, log);
   });
   try {
@@ -38,7 +38,7 @@ export async function serve(
     return exitStatusOf(error);
   }
   ready(daemon.endpoints);
-  if (isRereadDue) reread(daemon, reload, log);
+  if (rereads.due) reread(daemon, reload, log);
   await told;
   await daemon.stop();
   log.flush();

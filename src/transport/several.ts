@@ -125,6 +125,6 @@ class Together implements Transport {
   }
 
   async close(lingerMs: number): Promise<void> {
-    await Promise.all(this.#all.map(({ transport }) => transport?.close(lingerMs)));
+    await Promise.all(this.#all.map(async ({ transport }) => transport?.close(lingerMs)));
   }
 }

@@ -10,8 +10,17 @@ import type { Broker } from '../broker.js';
 /** Node's timers take no more; the loop is then woken early and waits again. */
 const TIMER_MS_MAX = 60_000;
 
+/** A machine beside the broker that takes its turn in the same loop. */
+export interface Companion {
+  /** After the broker's own `run`; what it asks of the broker is carried out in the same turn. */
+  run(now: number): void;
+  /** Milliseconds until its next turn although nothing comes; Infinity for never. */
+  dueInMs(now: number): number;
+}
+
 export class BrokerLoop implements TransportEvents {
   readonly #broker: Broker;
+  #companion: Companion | null = null;
   #transport: Transport | null = null;
   #now = monotonicMs();
   #turnDue = false;
@@ -27,6 +36,17 @@ export class BrokerLoop implements TransportEvents {
   /** The transport whose events come here; its output is flushed once per turn. */
   attach(transport: Transport): void {
     this.#transport = transport;
+    this.#schedule();
+  }
+
+  /** Lets a machine take part. */
+  accompany(companion: Companion): void {
+    this.#companion = companion;
+    this.#schedule();
+  }
+
+  /** Something came for the companion: a turn is due. */
+  wake(): void {
     this.#schedule();
   }
 
@@ -106,11 +126,19 @@ export class BrokerLoop implements TransportEvents {
     this.#turnDue = false;
     if (this.#transport === null) return;
     this.#now = monotonicMs();
-    const more = this.#broker.run(this.#now);
+    let more = this.#broker.run(this.#now);
+    let dueAt = this.#broker.nextRunAt();
+    if (this.#companion !== null) {
+      this.#companion.run(this.#now);
+      if (this.#broker.run(this.#now)) more = true;
+      const dueInMs = this.#companion.dueInMs(this.#now);
+      if (dueInMs === 0) more = true;
+      dueAt = Math.min(this.#broker.nextRunAt(), this.#now + dueInMs);
+    }
     this.#transport.flush();
     this.#afterTurn?.();
     if (more) this.#schedule();
-    this.#arm(this.#broker.nextRunAt());
+    this.#arm(dueAt);
   };
 
   /** One timer for everything; it is only set anew when something became due sooner. */
