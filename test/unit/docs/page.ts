@@ -16,8 +16,9 @@ export function rowsBelow(text: string, heading: string): string[][] {
   const lines = (until < 0 ? rest : rest.slice(0, until)).split('\n');
   const rows: string[][] = [];
   for (const [at, line] of lines.entries()) {
-    if (!line.startsWith('|') || line.startsWith('| -') || (lines[at + 1] ?? '').startsWith('| -'))
-      continue;
+    const isRule = line.startsWith('| -');
+    const isHead = lines[at + 1]?.startsWith('| -') === true;
+    if (!line.startsWith('|') || isRule || isHead) continue;
     rows.push(
       line
         .split('|')
