@@ -16,11 +16,11 @@ function line(event: BrokerEvent): Line {
   const { name } = event;
   switch (event.name) {
     case 'worker.registered':
-      return of('info', `${name} ${event.service}`, `a worker registered for ${event.service}`);
+      return of('info', name, `a worker registered for ${event.service}`);
     case 'worker.lost':
       return of(
         event.reason === 'disconnected' || event.reason === 'drained' ? 'info' : 'warn',
-        `${name} ${event.service} ${event.reason}`,
+        `${name} ${event.reason}`,
         `a worker of ${event.service} is gone: ${event.reason}`,
       );
     case 'worker.refused':
@@ -67,6 +67,9 @@ export class BrokerLog implements BrokerEvents {
     const { level, kind, text } = line(event);
     const { name, ...rest } = event;
     const fields: LogFields = { event: name, ...rest };
-    this.#throttle.write(kind, this.#log[level], fields, text);
+    const write = (given: LogFields, said: string): void => {
+      this.#log[level](given, said);
+    };
+    this.#throttle.write(kind, write, fields, text);
   }
 }

@@ -72,6 +72,12 @@ const SWEEP_REQUESTS_MAX = 1000;
 /** After a read that failed. */
 const READ_RETRY_MS = 1000;
 
+/** What follows the commit of a change, or its failure: see `Intent`. */
+interface Outcome {
+  readonly committed: (result: ChangeResult) => void;
+  readonly failed: (failure: StoreFailure) => boolean;
+}
+
 /** A look-up under way, and who is to be told. */
 interface Look {
   readonly id: number;
@@ -535,16 +541,8 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
 
   // ---------------------------------------------------------------- parts
 
-  #intend(
-    change: Change,
-    bytes: number,
-    outcome: {
-      committed(result: ChangeResult): void;
-      failed(failure: StoreFailure): boolean;
-    },
-  ): void {
-    const { committed, failed } = outcome;
-    this.#writer.add({ change, bytes, committed, failed });
+  #intend(change: Change, bytes: number, outcome: Outcome): void {
+    this.#writer.add({ change, bytes, ...outcome });
   }
 
   /** Replied or dead: not open any more, and those who wait can be answered. */
@@ -568,9 +566,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 }
 
-const LEAVES_NO_TRACE = {
-  committed: (): void => undefined,
-  failed: (): boolean => true,
+const LEAVES_NO_TRACE: Outcome = {
+  committed: () => undefined,
+  failed: () => true,
 };
 
 function status(code: 400 | 500, text: string): Buffer {

@@ -122,11 +122,12 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
   failed(kind: FailureKind | 'identity' | 'handshakes', reason: string): void {
     const { events } = this.#router;
     if (this.isGone) return;
-    this.isGone = true;
     this.#router.settled(this);
     this.#countCarried(0);
+    // A worker is still sent the DISCONNECT that a malformed message brings (protocols.md §3).
     if (kind === 'too_large' && this.id >= 0) events.oversized(this.id);
     else events.rejected(this.listener, kind, reason);
+    this.isGone = true;
     this.shell.end();
   }
 
