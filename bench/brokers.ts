@@ -6,13 +6,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { packageVersion } from '../src/core/version.js';
+import { type CurveKeys, makeKeys } from './curve-keys.js';
 import { compile, type LoadTarget, pinned, type Protocol } from './generator.js';
 
-export type BrokerName = 'zmtp' | 'libzmq' | 'c' | 'nats' | 'gearman';
+export type BrokerName =
+  'zmtp' | 'libzmq' | 'zmtp-curve' | 'libzmq-curve' | 'c' | 'c-drain' | 'nats' | 'gearman';
 
 export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
   zmtp: 'Majordomo',
   libzmq: 'Majordomo, `transport: libzmq`',
+  'zmtp-curve': 'Majordomo with CURVE',
+  'libzmq-curve': '`transport: libzmq` with CURVE',
   c: 'C broker on libzmq',
   nats: 'NATS request-reply',
   gearman: 'gearman',
@@ -23,6 +27,7 @@ export interface Broker {
   readonly name: BrokerName;
   readonly version: string;
   readonly protocol: Protocol;
+  readonly curve?: CurveKeys;
   command(port: number, sets: readonly string[]): readonly string[];
 }
 
@@ -36,23 +41,34 @@ export interface Found {
   readonly absent: readonly string[];
 }
 
+type OurName = 'zmtp' | 'libzmq';
+
+const MAIN = join(import.meta.dirname, '..', 'src', 'main.js');
 const HOST = '127.0.0.1';
 const START_MS_MAX = 15_000;
 const STOP_MS_MAX = 15_000;
 /** Debian keeps daemons where only root looks. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
-/** @param directory for what is compiled, and for data directories */
-export function findBrokers(directory: string): Found {
+/**
+ * @param directory for what is compiled, for keys and for data directories
+ * @param hasCurve the generator knows CURVE
+ */
+export function findBrokers(directory: string, hasCurve: boolean): Found {
   const brokers = new Map<BrokerName, Broker>();
   const absent: string[] = [];
   const zeromq = spawnSync(process.execPath, ['-p', 'require("zeromq").version'], {
     encoding: 'utf8',
   });
-  brokers.set('zmtp', ours('zmtp', packageVersion(), directory));
+  const keys = hasCurve ? makeKeys(MAIN, directory) : null;
+  if (keys === null) absent.push('CURVE: it needs libsodium-dev, and `majordomo keygen`');
+  const add = (name: OurName, version: string): void => {
+    brokers.set(name, ours(name, version, directory, null));
+    if (keys !== null) brokers.set(`${name}-curve`, ours(name, version, directory, keys));
+  };
+  add('zmtp', packageVersion());
   if (zeromq.status === 0) {
-    const version = `${packageVersion()}, libzmq ${zeromq.stdout.trim()}`;
-    brokers.set('libzmq', ours('libzmq', version, directory));
+    add('libzmq', `${packageVersion()}, libzmq ${zeromq.stdout.trim()}`);
   } else {
     absent.push('`transport: libzmq`: the package zeromq cannot be loaded');
   }
@@ -63,21 +79,22 @@ export function findBrokers(directory: string): Found {
   return { brokers, absent };
 }
 
-function ours(name: 'zmtp' | 'libzmq', version: string, directory: string): Broker {
-  const main = join(import.meta.dirname, '..', 'src', 'main.js');
+function ours(name: OurName, version: string, directory: string, keys: CurveKeys | null): Broker {
+  const curve = keys === null ? '' : `, curve: ${keys.listener}`;
   return {
-    name,
+    name: keys === null ? name : `${name}-curve`,
     version,
     protocol: 'mdp',
+    ...(keys === null ? {} : { curve: keys }),
     command: (port, sets) => {
       const settings = [
-        `broker.listen=[{endpoint: "tcp://${HOST}:${port}", transport: ${name}}]`,
+        `broker.listen=[{endpoint: "tcp://${HOST}:${port}", transport: ${name}${curve}}]`,
         `node.dataDir=${join(directory, `data-${port}`)}`,
         'http.listen=off',
         'log.format=json',
         ...sets,
       ];
-      return [process.execPath, main, 'serve', ...settings.flatMap((set) => ['--set', set])];
+      return [process.execPath, MAIN, 'serve', ...settings.flatMap((set) => ['--set', set])];
     },
   };
 }
@@ -86,7 +103,7 @@ function cBroker(directory: string): Broker | string {
   const file = join(directory, 'broker');
   const source = join(process.cwd(), 'bench', 'peers', 'broker.c');
   const failure = compile(file, [source], ['-lzmq']);
-  if (failure !== null) return `the C broker: it needs gcc and libzmq3-dev`;
+  if (failure !== null) return 'the C broker: it needs gcc and libzmq3-dev';
   const { stdout } = spawnSync(file, ['--version'], { encoding: 'utf8' });
   return {
     name: 'c',
@@ -151,7 +168,8 @@ export async function startBroker(
     }
     await sleep(50);
   }
-  return { protocol: broker.protocol, port, pid, stop: () => stop(child) };
+  const { protocol, curve } = broker;
+  return { protocol, port, pid, ...(curve && { curve }), stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -65,8 +65,11 @@ interface Standing {
   readonly results: LoadResult[];
 }
 
-export async function measureRow(bench: Bench, row: Row): Promise<RowResult> {
+/** @returns null if the one that the row is about is not here */
+export async function measureRow(bench: Bench, row: Row): Promise<RowResult | null> {
   const standing: Standing[] = [];
+  const [subject] = row.runners;
+  if (subject === undefined || !bench.brokers.has(subject.broker)) return null;
   try {
     for (const runner of row.runners) {
       const broker = bench.brokers.get(runner.broker);

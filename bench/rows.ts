@@ -124,6 +124,25 @@ const sdkRows: readonly Row[] = [
   },
 ];
 
+function curveRow(title: string, load: Load): Row {
+  return {
+    section: 'curve',
+    title,
+    runners: [played('zmtp-curve', load), played('libzmq-curve', load)],
+    targets: [{ against: BROKER_TITLES['libzmq-curve'], cpuMax: 0.6 }],
+  };
+}
+
+const curveRows: readonly Row[] = [
+  curveRow('32 workers, credit 1, 100 outstanding, 16 B', { ...many, outstanding: 100 }),
+  curveRow('32 workers, credit 1, 100 outstanding, 1 KB', {
+    ...many,
+    outstanding: 100,
+    size: 1024,
+  }),
+  curveRow('4 workers, credit 100, 100 outstanding, 16 B', { ...few, outstanding: 100 }),
+];
+
 function grown(
   title: string,
   from: readonly [string, Load],
@@ -168,4 +187,4 @@ const growthRows: readonly Row[] = [
 ];
 
 /** In the order of the document. */
-export const ROWS: readonly Row[] = [...sdkRows, ...brokerRows, ...growthRows];
+export const ROWS: readonly Row[] = [...sdkRows, ...brokerRows, ...curveRows, ...growthRows];

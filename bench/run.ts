@@ -43,10 +43,11 @@ const directory = mkdtempSync(join(tmpdir(), 'majordomo-bench-'));
 const failed: string[] = [];
 const raised = raisePriority();
 try {
-  const { brokers, absent } = findBrokers(directory);
+  const generator = compileGenerator(directory);
+  const { brokers, absent } = findBrokers(directory, generator.hasCurve);
   const placed = pins();
   const bench: Bench = {
-    generator: compileGenerator(directory),
+    generator,
     brokers,
     window: {
       seconds: Number(values.seconds ?? (values.quick ? 1 : 3)),
@@ -62,7 +63,8 @@ try {
   for (const row of ROWS) {
     if (only?.test(`${row.section}: ${row.title}`) === false) continue;
     try {
-      rows.push(await measureRow(bench, row));
+      const result = await measureRow(bench, row);
+      if (result !== null) rows.push(result);
     } catch (error) {
       failed.push(`${row.title}: ${messageOf(error)}`);
     }

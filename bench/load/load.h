@@ -57,8 +57,8 @@ struct options {
     double seconds, warmup, rate;
     /* The broker's, whose CPU time is read at both ends of the window; 0 for none. */
     long pid;
-    /* CURVE: the server's public key, 32 bytes; NULL for no security. */
-    const uint8_t *server_key;
+    /* CURVE: the server's public key and our secret key, 32 bytes each; NULL for no security. */
+    const uint8_t *server_key, *secret_key;
 };
 
 extern struct options options;

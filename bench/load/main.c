@@ -233,7 +233,8 @@ static const struct option names_of_options[] = {
     {"size", 1, NULL, 'z'},         {"seconds", 1, NULL, 't'},    {"warmup", 1, NULL, 'u'},
     {"rate", 1, NULL, 'r'},         {"batch", 0, NULL, 'B'},      {"single", 0, NULL, 'S'},
     {"pid", 1, NULL, 'i'},          {"idle", 1, NULL, 'I'},       {"queued", 1, NULL, 'q'},
-    {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'}, {NULL, 0, NULL, 0},
+    {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'}, {"secret-key", 1, NULL, 'K'},
+    {NULL, 0, NULL, 0},
 };
 
 static unsigned whole(const char *text)
@@ -258,13 +259,13 @@ static double decimal(const char *text)
 
 static const uint8_t *key(const char *hex)
 {
-    static uint8_t bytes[32];
+    uint8_t *bytes = calloc(1, 32);
 
-    if (strlen(hex) != 64)
-        die("--server-key is 64 hexadecimal digits");
+    if (bytes == NULL || strlen(hex) != 64)
+        die("a key is 64 hexadecimal digits");
     for (int at = 0; at < 32; at++) {
         if (sscanf(hex + 2 * at, "%2hhx", &bytes[at]) != 1)
-            die("--server-key is 64 hexadecimal digits");
+            die("a key is 64 hexadecimal digits");
     }
     if (!curve_known())
         die("compiled without CURVE");
@@ -307,6 +308,7 @@ static void read_options(int count, char **arguments)
         case 'q': options.queued = whole(optarg); break;
         case 'H': options.heartbeat_ms = whole(optarg); break;
         case 'k': options.server_key = key(optarg); break;
+        case 'K': options.secret_key = key(optarg); break;
         default: exit(64);
         }
     }
@@ -314,6 +316,8 @@ static void read_options(int count, char **arguments)
         die("usage: load --port PORT [--protocol mdp|nats|gearman] [--clients N] [--workers N] …");
     if (options.busy == 0 || options.busy > options.services)
         options.busy = options.services;
+    if ((options.server_key != NULL) != (options.secret_key != NULL))
+        die("--server-key and --secret-key go together");
     if (options.protocol != &mdp && (options.queued > 0 || options.credit > 1))
         die("--queued and --credit are MDP's");
 }
