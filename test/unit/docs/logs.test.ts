@@ -41,25 +41,38 @@ function brokerEvents(): Map<string, Map<string, ts.TypeNode>> {
   return events;
 }
 
-/** The lines that a machine does not speak of: every `log.LEVEL({ event: … }, …)` of a file. */
+/** The lines that no machine speaks of: every `{ event: '…' }` that is given to a log. */
 function processEvents(): Rows {
   const events: Rows = new Map();
   for (const file of SOURCES) {
     walk(file, (node) => {
-      if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
-      const [fields] = node.arguments;
-      if (fields === undefined || !ts.isObjectLiteralExpression(fields)) return;
-      const names = fields.properties.map((each) => each.name?.getText() ?? '');
-      const event = fields.properties[names.indexOf('event')];
+      if (!ts.isObjectLiteralExpression(node)) return;
+      const names = node.properties.map((each) => each.name?.getText() ?? '');
+      const event = node.properties[names.indexOf('event')];
       if (event === undefined || !ts.isPropertyAssignment(event)) return;
       if (!ts.isStringLiteral(event.initializer)) return;
       events.set(event.initializer.text, {
-        level: node.expression.name.text,
+        level: levelGiven(file, node),
         fields: names.filter((name) => name !== 'event').sort(),
       });
     });
   }
   return events;
+}
+
+/** The method of the log that the fields are given to, at once or by the name of a variable. */
+function levelGiven(file: ts.SourceFile, fields: ts.ObjectLiteralExpression): string {
+  const holder = ts.isVariableDeclaration(fields.parent) ? fields.parent.name.getText() : null;
+  let level = '(none)';
+  walk(file, (node) => {
+    if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
+    const [first] = node.arguments;
+    const isIt = first === fields || (holder !== null && first?.getText() === holder);
+    if (isIt && /log$/i.test(node.expression.expression.getText())) {
+      level = node.expression.name.text;
+    }
+  });
+  return level;
 }
 
 /** The levels at which the log writes an event, over all values of its `reason`. */
