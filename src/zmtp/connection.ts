@@ -71,6 +71,8 @@ export interface ConnectionOptions {
 type Phase = 'greeting' | 'handshake' | 'traffic' | 'failed';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
+/** One for all: it is read before anything else is opened. */
+const openedFrame = new OpenedFrame();
 
 export class Connection {
   readonly output: OutputQueue = new OutputQueue();
@@ -92,7 +94,6 @@ export class Connection {
   /** Commands that stand inside of the incomplete message are handled as far as this into it. */
   #commandsUntil = 0;
   readonly #frames: Frames;
-  readonly #opened = new OpenedFrame();
   /** Frames of a sealed message whose last one has not come yet, from earlier segments. */
   #pending: Frames | null = null;
   #isMidMessage = false;
@@ -382,7 +383,7 @@ export class Connection {
     }
     const next = start + size;
     if (next > end) return this.#lack(next - end);
-    const opened = this.#opened;
+    const opened = openedFrame;
     if (!this.#isMidMessage) cipher.recycle();
     if (!cipher.open(bytes, start, next, opened)) {
       return this.#fail('protocol', 'a frame that was not sealed by the peer, or came twice');
