@@ -10,7 +10,7 @@ import { type CurveKeys, makeKeys } from './curve-keys.js';
 import { compile, type LoadTarget, pinned, type Protocol } from './generator.js';
 
 export type BrokerName =
-  'zmtp' | 'libzmq' | 'zmtp-curve' | 'libzmq-curve' | 'c' | 'c-drain' | 'nats' | 'gearman';
+  'zmtp' | 'libzmq' | 'zmtp-curve' | 'libzmq-curve' | 'c' | 'nats' | 'gearman';
 
 export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
   zmtp: 'Majordomo',
