@@ -44,6 +44,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the workers that are registered',
     load: async () => (await import('./workers.js')).defineWorkers,
   },
+  keygen: {
+    summary: 'make a CURVE key pair',
+    load: async () => (await import('./keygen.js')).defineKeygen,
+  },
+  bench: {
+    summary: 'measure how fast a broker is',
+    load: async () => (await import('./bench.js')).defineBench,
+  },
   doctor: {
     summary: 'look for what usually goes wrong on this machine',
     load: async () => (await import('./doctor.js')).defineDoctor,

@@ -1,0 +1,171 @@
+/**
+ * `majordomo bench`: how fast a broker is from here. Clients and workers are processes of their own,
+ * under a service name of their own, so that nothing else is measured.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+
+import { Argument, type Command } from 'commander';
+
+import { MajordomoError } from '../core/errors.js';
+import { EXIT } from '../core/exit.js';
+import type { FromPart, LoadPlan, LoadResult } from './load/messages.js';
+import {
+  addEndpointOption,
+  addOutputOption,
+  type Done,
+  type EndpointOptions,
+  endpointsOf,
+  examples,
+  integerOption,
+  type OutputFormat,
+} from './options.js';
+import { print, printJson } from './output.js';
+
+const EXAMPLES = [
+  ['majordomo bench', 'as fast as it goes, 100 requests in flight'],
+  ['majordomo bench --outstanding 1000 --size 1024', 'more at once, larger ones'],
+  ['majordomo bench --rate 5000 --seconds 30', 'at a given rate: what latency is it'],
+  ['majordomo bench -o json', 'for programs'],
+] as const;
+
+const WARM_UP_MS = 1000;
+
+interface BenchOptions extends EndpointOptions {
+  readonly outstanding: number;
+  readonly rate: number;
+  readonly connections: number;
+  readonly workers: number;
+  readonly concurrency: number;
+  readonly size: number;
+  readonly seconds: number;
+  readonly output: OutputFormat;
+}
+
+export function defineBench(command: Command, done: Done): void {
+  addOutputOption(addEndpointOption(command))
+    .addArgument(new Argument('[kind]', 'what is measured').choices(['echo']).default('echo'))
+    .addOption(integerOption('--outstanding <n>', 'requests in flight', 1, 1_000_000).default(100))
+    .addOption(
+      integerOption('--rate <n>', 'requests a second instead, whatever is answered', 1, 10_000_000),
+    )
+    .addOption(integerOption('--connections <n>', 'of clients', 1, 10_000).default(4))
+    .addOption(integerOption('--workers <n>', 'workers', 1, 10_000).default(4))
+    .addOption(
+      integerOption('--concurrency <n>', 'requests at once at each worker', 1, 10_000).default(100),
+    )
+    .addOption(integerOption('--size <bytes>', 'of a body', 0, 1 << 24).default(16))
+    .addOption(integerOption('--seconds <n>', 'to measure', 1, 86_400).default(5))
+    .addHelpText('after', examples(EXAMPLES))
+    .action(async (_kind: string, options: BenchOptions) => {
+      const plan = planOf(options);
+      const result = await measure(plan);
+      if (options.output === 'json') await printJson(resultJson(plan, result));
+      else await print(resultText(plan, result));
+      done(result.failed > 0 ? EXIT.failed : EXIT.done);
+    });
+}
+
+function planOf(options: BenchOptions): LoadPlan {
+  const { workers, concurrency, connections, outstanding, size, seconds } = options;
+  return {
+    endpoints: endpointsOf(options),
+    service: `bench-${randomUUID()}`,
+    workers,
+    concurrency,
+    connections: options.rate > 0 ? connections : Math.min(connections, outstanding),
+    outstanding,
+    rate: options.rate > 0 ? options.rate : 0,
+    size,
+    warmUpMs: WARM_UP_MS,
+    measureMs: seconds * 1000,
+  };
+}
+
+async function measure(plan: LoadPlan): Promise<LoadResult> {
+  const workers = start('workers', plan);
+  try {
+    await heard(workers, 'ready');
+    const clients = start('clients', plan);
+    try {
+      return await heard(clients, 'result');
+    } finally {
+      clients.kill();
+    }
+  } finally {
+    workers.kill();
+  }
+}
+
+function start(part: 'clients' | 'workers', plan: LoadPlan): ChildProcess {
+  const file = fileURLToPath(new URL(`./load/${part}.js`, import.meta.url));
+  return fork(file, [JSON.stringify(plan)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+}
+
+/** The part's message of that kind; its failure is thrown, its progress shown. */
+function heard<Kind extends FromPart['kind']>(
+  part: ChildProcess,
+  kind: Kind,
+): Promise<Extract<FromPart, { kind: Kind }>> {
+  return new Promise((resolve, reject) => {
+    part.on('message', (message: FromPart) => {
+      if (message.kind === 'failed') {
+        reject(new MajordomoError(message.code, message.message));
+      } else if (message.kind === 'progress') {
+        showProgress(message.repliesPerSecond, message.outstanding);
+      }
+      if (isOfKind(message, kind)) resolve(message);
+    });
+    part.once('exit', () => {
+      reject(new MajordomoError('ERR_INTERNAL', 'a part of the benchmark ended early'));
+    });
+  });
+}
+
+function isOfKind<Kind extends FromPart['kind']>(
+  message: FromPart,
+  kind: Kind,
+): message is Extract<FromPart, { kind: Kind }> {
+  return message.kind === kind;
+}
+
+function showProgress(repliesPerSecond: number, outstanding: number): void {
+  if (!process.stderr.isTTY) return;
+  process.stderr.write(
+    `\r${repliesPerSecond.toLocaleString('en')} replies/s, ${outstanding} in flight   `,
+  );
+}
+
+function resultJson(plan: LoadPlan, result: LoadResult): Readonly<Record<string, unknown>> {
+  const { requests, failed, seconds, latencyUs, cpuSeconds } = result;
+  const { workers, concurrency, connections, outstanding, rate, size } = plan;
+  return {
+    kind: 'echo',
+    workers,
+    concurrency,
+    connections,
+    ...(rate > 0 ? { rate } : { outstanding }),
+    size,
+    seconds,
+    requests,
+    failed,
+    requestsPerSecond: requests / seconds,
+    latencyUs,
+    clientCpuSeconds: cpuSeconds,
+  };
+}
+
+function resultText(plan: LoadPlan, result: LoadResult): string {
+  const { latencyUs } = result;
+  const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
+  const loop = plan.rate > 0 ? `${plan.rate}/s asked for` : `${plan.outstanding} in flight`;
+  const lines = [
+    `${Math.round(result.requests / result.seconds).toLocaleString('en')} requests/s`,
+    `  ${loop}, ${plan.connections} connections, ${plan.workers} workers × ${plan.concurrency}, ${plan.size} bytes`,
+    `  p50 ${ms(latencyUs.p50)}   p99 ${ms(latencyUs.p99)}   p99.9 ${ms(latencyUs['p99.9'])}   max ${ms(latencyUs.max)}`,
+  ];
+  if (result.failed > 0) lines.push(`  ${result.failed} failed`);
+  const isOverDrawn = process.stderr.isTTY;
+  return `${isOverDrawn ? '\n' : ''}${lines.join('\n')}\n`;
+}

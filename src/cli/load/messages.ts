@@ -1,0 +1,52 @@
+/** What the parts of `majordomo bench` tell each other: they are processes of their own. */
+
+/** How to load a broker; both parts are given it. */
+export interface LoadPlan {
+  readonly endpoints: readonly string[];
+  /** A name that nobody else has, so that only the bench's own workers answer. */
+  readonly service: string;
+  readonly workers: number;
+  /** Credit of each worker. */
+  readonly concurrency: number;
+  readonly connections: number;
+  /** Requests in flight, closed loop. */
+  readonly outstanding: number;
+  /** Requests a second, open loop; 0: closed loop. */
+  readonly rate: number;
+  /** Bytes of a request's body and of its reply. */
+  readonly size: number;
+  readonly warmUpMs: number;
+  readonly measureMs: number;
+}
+
+/** One second of the clients, for the progress line. */
+export interface LoadProgress {
+  readonly kind: 'progress';
+  readonly repliesPerSecond: number;
+  readonly outstanding: number;
+}
+
+export interface LoadResult {
+  readonly kind: 'result';
+  readonly requests: number;
+  readonly failed: number;
+  readonly seconds: number;
+  /** Microseconds. */
+  readonly latencyUs: Readonly<Record<'p50' | 'p99' | 'p99.9' | 'max', number>>;
+  /** CPU seconds of the client process in the measured time. */
+  readonly cpuSeconds: number;
+}
+
+/** The workers are registered. */
+export interface LoadReady {
+  readonly kind: 'ready';
+}
+
+/** The part cannot go on. */
+export interface LoadFailed {
+  readonly kind: 'failed';
+  readonly code: string;
+  readonly message: string;
+}
+
+export type FromPart = LoadProgress | LoadResult | LoadReady | LoadFailed;

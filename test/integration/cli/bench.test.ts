@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { killAll, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+
+let daemon: Daemon;
+
+beforeAll(async () => {
+  daemon = await startDaemon();
+});
+
+afterAll(async () => {
+  await killAll();
+  await removeDaemons();
+});
+
+describe('majordomo bench', () => {
+  it('measures a closed loop with clients and workers of its own, as JSON', async () => {
+    const ended = await run([
+      'bench',
+      '--endpoint',
+      daemon.endpoint,
+      '--seconds',
+      '1',
+      '-o',
+      'json',
+    ]);
+    expect(ended.status).toBe(0);
+    const result = JSON.parse(ended.stdout) as Record<string, number | Record<string, number>>;
+    expect(Object.keys(result)).toEqual([
+      'kind',
+      'workers',
+      'concurrency',
+      'connections',
+      'outstanding',
+      'size',
+      'seconds',
+      'requests',
+      'failed',
+      'requestsPerSecond',
+      'latencyUs',
+      'clientCpuSeconds',
+    ]);
+    expect(result['failed']).toBe(0);
+    expect(result['requests']).toBeGreaterThan(100);
+    expect(result['latencyUs']).toEqual({
+      p50: expect.any(Number),
+      p99: expect.any(Number),
+      'p99.9': expect.any(Number),
+      max: expect.any(Number),
+    });
+  });
+
+  it('measures an open loop at the rate that it was asked for', async () => {
+    const at = ['--endpoint', daemon.endpoint, '--rate', '200', '--seconds', '1'];
+    const ended = await run(['bench', ...at, '-o', 'json']);
+    expect(ended.status).toBe(0);
+    const { requests, rate } = JSON.parse(ended.stdout) as { requests: number; rate: number };
+    expect(rate).toBe(200);
+    expect(requests).toBeLessThanOrEqual(400);
+    expect(requests).toBeGreaterThan(20);
+  });
+
+  it('leaves no worker behind', async () => {
+    const ended = await run(['workers', '--endpoint', daemon.endpoint, '-o', 'json']);
+    expect(JSON.parse(ended.stdout)).toEqual([]);
+  });
+
+  it('says that no broker is there, and exits with 69', async () => {
+    const ended = await run(['bench', '--endpoint', 'tcp://127.0.0.1:1', '--seconds', '1']);
+    expect(ended.status).toBe(69);
+    expect(ended.stderr).toContain('no endpoint accepted a connection');
+  });
+});
