@@ -7,7 +7,7 @@ export const BROKEN: unique symbol = Symbol('broken');
 export type SocketType = 'ROUTER' | 'DEALER';
 
 /** Which peers a socket talks to (28/REQREP). */
-export const COMPATIBLE: Readonly<Record<SocketType, readonly string[]>> = {
+const COMPATIBLE: Readonly<Record<SocketType, readonly string[]>> = {
   ROUTER: ['REQ', 'DEALER', 'ROUTER'],
   DEALER: ['REP', 'DEALER', 'ROUTER'],
 };

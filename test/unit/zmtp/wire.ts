@@ -69,7 +69,7 @@ export interface Limits {
   readonly framesMax: number;
 }
 
-export const LIMITS: Limits = { messageBytesMax: 1 << 20, framesMax: 32 };
+const LIMITS: Limits = { messageBytesMax: 1 << 20, framesMax: 32 };
 
 /** A connection and all that it told, one line each; bodies as latin-1. */
 export class Recorded implements ConnectionEvents {
