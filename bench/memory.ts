@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startBroker } from './brokers.js';
-import { runLoad } from './generator.js';
+import { type LoadTarget, runLoad } from './generator.js';
 import { type Bench, median } from './measure.js';
 
-const CONNECTIONS = 5000;
+/** The slope between the two is what one costs: what the process takes once is in both. */
+const CONNECTIONS = [3000, 8000] as const;
 const PAUSE_MS = 1000;
 const PAGE_BYTES = 4096;
 
@@ -27,17 +28,29 @@ export async function measureMemory(bench: Bench): Promise<Memory> {
     try {
       await sleep(PAUSE_MS);
       const before = residentBytes(broker.pid);
-      const load = { clients: 0, workers: 0, outstanding: 1, idle: CONNECTIONS };
-      const window = { seconds: 1, warmupSeconds: 1 };
-      const cpu = bench.pins?.load ?? null;
-      const after = await runLoad(bench.generator, load, broker, window, cpu);
+      const [fewer, more] = CONNECTIONS;
+      const few = await residentWith(bench, broker, fewer);
+      const many = await residentWith(bench, broker, more);
       idle.push(before);
-      each.push((after.brokerResidentBytes - before) / CONNECTIONS);
+      each.push((many - few) / (more - fewer));
     } finally {
       await broker.stop();
     }
   }
-  return { idleBytes: median(idle), connections: CONNECTIONS, bytesPerConnection: median(each) };
+  const [fewer, more] = CONNECTIONS;
+  return {
+    idleBytes: median(idle),
+    connections: more - fewer,
+    bytesPerConnection: median(each),
+  };
+}
+
+async function residentWith(bench: Bench, broker: LoadTarget, idle: number): Promise<number> {
+  const load = { clients: 0, workers: 0, outstanding: 1, idle };
+  const window = { seconds: 1, warmupSeconds: 1 };
+  const cpu = bench.pins?.load ?? null;
+  const result = await runLoad(bench.generator, load, broker, window, cpu);
+  return result.brokerResidentBytes;
 }
 
 function residentBytes(pid: number): number {

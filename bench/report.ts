@@ -111,7 +111,7 @@ function renderMemory({ idleBytes, connections, bytesPerConnection }: Memory): s
         met(idleBytes, RESIDENT_MAX_BYTES),
       ],
       [
-        `for each of ${connections.toLocaleString('en')} idle connections`,
+        `for each of ${connections.toLocaleString('en')} more idle connections`,
         `${(bytesPerConnection / 2 ** 10).toFixed(1)} KiB`,
         `< ${CONNECTION_MAX_BYTES / 2 ** 10} KiB`,
         met(bytesPerConnection, CONNECTION_MAX_BYTES),

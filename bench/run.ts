@@ -70,7 +70,13 @@ try {
     }
   }
   let memory: Memory | null = null;
-  if (only?.test(MEMORY_TITLE) !== false) memory = await measureMemory(bench);
+  if (only?.test(MEMORY_TITLE) !== false) {
+    try {
+      memory = await measureMemory(bench);
+    } catch (error) {
+      failed.push(`${MEMORY_TITLE}: ${messageOf(error)}`);
+    }
+  }
   progress('');
   const report = renderReport({
     date: new Date().toISOString().slice(0, 10),
