@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 /** Kept for what is no accepted connection: files, libraries, other servers. */
-const RESERVED_MAX = 128;
+const RESERVED_MAX = 100;
 const RESERVED_SHARE = 8;
 
 /** Connections that this process may accept, for want of descriptors; read once. */
