@@ -17,7 +17,7 @@ import { BrokerCounters, type LostReason, type WorkerRefusal } from './counters.
 import type { BrokerEvents } from './events.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
-import type { BrokerLimits, BrokerOptions } from './options.js';
+import type { BrokerLimits, BrokerOptions, ListenerRoles } from './options.js';
 import type {
   BrokerDesk,
   BrokerHost,
@@ -46,6 +46,7 @@ export interface PeerIdentity {
   readonly listener: number;
   readonly routingId: Buffer;
   readonly ownRoutingId: boolean;
+  readonly key: string | null;
 }
 
 /** Different owners of `mmi.hello` over one connection: clients behind one proxy. */
@@ -154,9 +155,10 @@ export class Broker implements BrokerHost, BrokerDesk {
 
   connected(id: number, identity: PeerIdentity): void {
     assert(!this.#peers[id], 'a peer connects once');
-    const { listener, routingId } = identity;
+    const { listener, routingId, key } = identity;
     const name = identity.ownRoutingId ? `${listener} ${routingId.toString('latin1')}` : null;
-    const peer = new Peer(id, listener, name);
+    const rights = key === null ? null : (this.#options.rightsOf?.(listener, key) ?? null);
+    const peer = new Peer(id, listener, name, key, rights);
     this.#peers[id] = peer;
     this.#peerCount++;
     this.#clients.rejoin(peer);
@@ -204,6 +206,15 @@ export class Broker implements BrokerHost, BrokerDesk {
     this.#events.emit({ name: 'connection.rejected', listener, kind, reason });
   }
 
+  /** A key is no longer good: what came in by it there is ended. */
+  revoke(listener: number, key: string): void {
+    for (const peer of this.#peers) {
+      if (peer?.key !== key || peer.listener !== listener || peer.closing) continue;
+      peer.closing = true;
+      this.#sink.close(peer.id);
+    }
+  }
+
   // ---------------------------------------------------------------- inputs: messages
 
   /** @param frames without the routing id; valid until this returns */
@@ -246,7 +257,7 @@ export class Broker implements BrokerHost, BrokerDesk {
       const { frames, service, body } = inbound;
       const request: InternalRequest = { id, service: frames.view(service), frames, body };
       internal.request(request, this, now);
-    } else if (this.#options.listeners[peer.listener]?.client === false) {
+    } else if (!this.#mayBe('client', peer)) {
       this.#ledger.refuse(inbound, peer, 'rights', null);
     } else {
       this.#lifecycle.accept(inbound, peer, this.#draining, now);
@@ -277,12 +288,17 @@ export class Broker implements BrokerHost, BrokerDesk {
     const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
     this.#workers.add(worker);
     this.#stored.workerCame(service);
-    this.#events.emit({ name: 'worker.registered', service: service.shown, credit });
+    this.#events.emit({ name: 'worker.registered', service: service.shown, credit, key: peer.key });
+  }
+
+  /** What its listener allows, and its key. */
+  #mayBe(role: keyof ListenerRoles, { listener, rights }: Peer): boolean {
+    return this.#options.listeners[listener]?.[role] !== false && rights?.[role] !== false;
   }
 
   #workerRefusal(peer: Peer, inbound: Inbound): WorkerRefusal | null {
     const { frames, service: at } = inbound;
-    if (this.#options.listeners[peer.listener]?.worker === false) return 'rights';
+    if (!this.#mayBe('worker', peer)) return 'rights';
     if (this.#internalFor(frames, at) !== null) return 'reserved';
     if (this.#draining) return 'draining';
     if (this.#workers.count >= this.#maxWorkers) return 'limit';
@@ -538,6 +554,7 @@ export class Broker implements BrokerHost, BrokerDesk {
           inFlight: worker.held.count,
           credit: worker.credit,
           sinceMs: Math.round(now - worker.registeredAt),
+          key: worker.peer.key,
         });
       }
     }

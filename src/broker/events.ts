@@ -7,7 +7,13 @@ import type { DroppedReply, LostReason, RequestRefusal, WorkerRefusal } from './
 
 /** Names of services are percent-escaped (D3). */
 export type BrokerEvent =
-  | { readonly name: 'worker.registered'; readonly service: string; readonly credit: number }
+  | {
+      readonly name: 'worker.registered';
+      readonly service: string;
+      readonly credit: number;
+      /** The name of the worker's key. */
+      readonly key: string | null;
+    }
   | {
       readonly name: 'worker.lost';
       readonly service: string;

@@ -11,6 +11,8 @@ export interface BrokerOptions {
   readonly maxDeliveries: number;
   /** By index of the listener: what may come in there. */
   readonly listeners: readonly ListenerRoles[];
+  /** What a key may do there, beside. It is asked once for a connection; what it gave may change. */
+  readonly rightsOf?: (listener: number, key: string) => ListenerRoles;
   readonly limits: BrokerLimits;
 }
 

@@ -3,6 +3,7 @@ import { ChainLink } from '../core/chain.js';
 import { escapeName } from '../core/escape.js';
 import type { MdpVersion } from '../wire/mdp.js';
 import { LoadIndex } from './load-index.js';
+import type { ListenerRoles } from './options.js';
 import { RequestList, type RequestTable } from './requests.js';
 
 /** One connection. */
@@ -21,11 +22,23 @@ export class Peer {
   full = false;
   /** We ended the connection; what still comes is ignored. */
   closing = false;
+  /** The name of the key that it came in by. */
+  readonly key: string | null;
+  /** What that key may do; `null` for no bounds but the listener's. */
+  readonly rights: ListenerRoles | null;
 
-  constructor(id: number, listener: number, name: string | null) {
+  constructor(
+    id: number,
+    listener: number,
+    name: string | null,
+    key: string | null,
+    rights: ListenerRoles | null,
+  ) {
     this.id = id;
     this.listener = listener;
     this.name = name;
+    this.key = key;
+    this.rights = rights;
   }
 }
 

@@ -25,6 +25,7 @@ const COLUMNS = [
   { head: 'IN FLIGHT', right: true },
   { head: 'CREDIT', right: true },
   { head: 'SINCE', right: true },
+  { head: 'KEY' },
 ] as const;
 
 export function defineWorkers(command: Command, done: Done): void {
@@ -55,5 +56,6 @@ function row(worker: Facts): readonly string[] {
     printable(worker['inFlight']),
     printable(worker['credit']),
     typeof sinceMs === 'number' ? duration(sinceMs) : '-',
+    typeof worker['key'] === 'string' ? printable(worker['key']) : '-',
   ];
 }

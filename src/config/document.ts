@@ -76,7 +76,24 @@ broker:
   free one) or \`ipc://path\`
 - \`allow\`: who may come in through it; default \`[client, worker]\`
 - \`transport\`: its engine; default \`broker.transport\`
-- \`curve\`: \`{secretKeyFile, keysFile}\`; default none. An error in this version, which has no CURVE
+- \`curve\`: \`{secretKeyFile, keysFile}\`; default none. What is said there is sealed (25/ZMTP-CURVE),
+  and only the keys in \`keysFile\` get in. With \`transport: libzmq\` on \`tcp://\` only
+
+\`majordomo keygen FILE\` makes the two files of a key pair: the secret FILE, for which looser
+permissions than 0600 are refused, and FILE.pub. \`keysFile\` is a YAML list of who may come in:
+
+\`\`\`yaml
+- name: billing # shown by mmi.workers and in logs
+  publicKey: 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID' # in quotes
+  allow: [client] # of client, worker, peer; default [client, worker]
+  services: ['*']
+\`\`\`
+
+It is read again when it changes and at SIGHUP. One with errors is not applied: the list that was
+read before stays. A key that is taken out, or replaced, loses its connections; a change of
+\`allow\` holds at once. Names and keys are unique. \`services\` is checked, but restricts nothing in
+this version. libzmq does not tell which key sent a message: with \`transport: libzmq\` a key gets in
+only if its \`allow\` has everything that the listener's has, and it keeps its connections.
 `;
 
 /** docs/configuration.md */

@@ -58,8 +58,23 @@ function besideListeners(config: Config, path: Path, text: string | null): reado
   return [];
 }
 
+/** libzmq asks nobody who may come in over ipc. */
+function sealedByLibzmq({ broker }: Config): readonly Broken[] {
+  return broker.listen.flatMap(({ endpoint, transport, curve }, index) =>
+    curve !== undefined && transport === 'libzmq' && !endpoint.startsWith('tcp://')
+      ? [
+          {
+            path: ['broker', 'listen', index, 'curve'],
+            message: 'transport libzmq has CURVE on tcp:// only; use transport zmtp',
+          },
+        ]
+      : [],
+  );
+}
+
 /** Every rule. */
 export const RULES: readonly Rule[] = [
+  { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),
   pairNeeds('peer'),
   {

@@ -32,12 +32,9 @@ export function refusals(config: Config): Refused[] {
       why: 'this version has no pairs, and without its peer this node would serve unprotected',
     });
   }
-  const why = 'this version has no CURVE, and without it anybody could get in';
-  if (config.bstar.curve !== null) found.push({ path: ['bstar', 'curve'], why });
-  config.broker.listen.forEach((listener, index) => {
-    if (listener.curve !== undefined) {
-      found.push({ path: ['broker', 'listen', index, 'curve'], why });
-    }
-  });
+  if (config.bstar.curve !== null) {
+    const why = 'this version has no pairs, and none to protect by CURVE';
+    found.push({ path: ['bstar', 'curve'], why });
+  }
   return found;
 }

@@ -25,6 +25,7 @@ import { openSeveral } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus } from '../wire/mmi.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
+import { Keys } from './io/keys.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
@@ -40,7 +41,8 @@ export interface Daemon {
 
 /**
  * Starts a node.
- * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+ * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT,
+ *   ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
  */
 export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
   const dataDir = openDataDir(config.node.dataDir);
@@ -56,14 +58,18 @@ async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daem
   const startedAt = monotonicMs();
   const throttle = new Throttle(monotonicMs);
   const sink = new TransportSink();
-  const options = brokerOptions(config);
+  const keys = new Keys(config.broker.listen, log);
+  const options = brokerOptions(config, keys);
   const broker = new Broker(options, sink, new BrokerLog(log, throttle), secureRandom);
   let current = config;
   broker.host(new Mmi((now) => brokerStatus(current, now - startedAt)));
   const loop = new BrokerLoop(broker);
-  const { transport, endpoints } = await openTransports(config, loop);
+  const { transport, endpoints } = await openTransports(config, keys, loop);
   sink.attach(transport);
   loop.attach(transport);
+  keys.watch((listener, name) => {
+    broker.revoke(listener, name);
+  });
   log.info(
     { event: 'broker.ready', endpoints, http: null, node: config.node.name },
     `listening on ${endpoints.join(', ')}`,
@@ -73,9 +79,11 @@ async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daem
     reconfigure: (next) => {
       reconfigure(current, next, broker, log);
       transport.setLimits(routerLimits(next));
+      keys.reread();
       current = { ...current, limits: next.limits, log: next.log };
     },
     stop: async () => {
+      keys.close();
       await stop(broker, loop, transport, current, log);
       throttle.flush();
       dataDir.release();
@@ -111,11 +119,17 @@ function reconfigure(current: Config, next: Config, broker: Broker, log: Log): v
 }
 
 /** Each listener on the transport that it asks for. */
-function openTransports(config: Config, events: TransportEvents): Promise<OpenedRouter> {
+function openTransports(
+  config: Config,
+  keys: Keys,
+  events: TransportEvents,
+): Promise<OpenedRouter> {
   const listenersOf = (name: TransportName): ListenerOptions[] =>
-    config.broker.listen.flatMap(({ endpoint, transport }, index) =>
-      transport === name ? [{ endpoint, index }] : [],
-    );
+    config.broker.listen.flatMap(({ endpoint, transport }, index) => {
+      if (transport !== name) return [];
+      const curve = keys.curveOf(index);
+      return curve === undefined ? { endpoint, index } : { endpoint, index, curve };
+    });
   return openSeveral(
     [
       { open: openZmtpRouter, listeners: listenersOf('zmtp') },
@@ -145,7 +159,7 @@ function brokerLimits(config: Config): BrokerLimits {
   return config.limits;
 }
 
-function brokerOptions(config: Config): BrokerOptions {
+function brokerOptions(config: Config, keys: Keys): BrokerOptions {
   return {
     heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
     heartbeatLiveness: config.broker.heartbeatLiveness,
@@ -156,6 +170,7 @@ function brokerOptions(config: Config): BrokerOptions {
       client: allow.includes('client'),
       worker: allow.includes('worker'),
     })),
+    rightsOf: keys.rightsOf,
     limits: brokerLimits(config),
   };
 }

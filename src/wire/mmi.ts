@@ -28,6 +28,8 @@ export interface WorkerStatus {
   readonly credit: number;
   /** Milliseconds since it registered. */
   readonly sinceMs: number;
+  /** The name of its key; null: it came in by none, or by libzmq, which does not tell. */
+  readonly key: string | null;
 }
 
 /** The JSON of `mmi.broker`. */

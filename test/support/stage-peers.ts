@@ -41,6 +41,8 @@ export interface ConnectionOptions {
   readonly listener?: number;
   /** Given: the peer chose it itself, and may come back under it (D26). */
   readonly routingId?: string;
+  /** The name of the key that it comes in by. */
+  readonly key?: string;
 }
 
 /** One connection to the broker; any number of clients and a worker may share it. */
@@ -69,6 +71,7 @@ export class Connection {
       listener,
       routingId: toBytes(routingId ?? `\0${this.name}`),
       ownRoutingId: routingId !== undefined,
+      key: this.#options.key ?? null,
     });
   }
 

@@ -104,6 +104,7 @@ export class Stage {
       busyTimeoutMs: options.busyTimeoutMs ?? 600_000,
       maxDeliveries: options.maxDeliveries ?? 3,
       listeners: options.listeners ?? [{ client: true, worker: true }],
+      ...(options.rightsOf === undefined ? {} : { rightsOf: options.rightsOf }),
       limits: { ...STAGE_LIMITS, ...options.limits },
     };
     const events = {

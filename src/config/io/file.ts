@@ -1,8 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
+import type { LineCounter } from 'yaml';
+
 import { codeOf, MajordomoError } from '../../core/errors.js';
-import { show, plain, type Source } from '../tree.js';
-import { readYaml } from './yaml.js';
+import { show, plain, type Origin, type Source } from '../tree.js';
+import { readYaml, type YamlRead } from './yaml.js';
 
 /** Larger files are no configuration. */
 const FILE_BYTES_MAX = 1_048_576;
@@ -12,6 +14,20 @@ const FILE_BYTES_MAX = 1_048_576;
  * @throws ERR_CONFIG_FILE if it is missing, unreadable, no plain file, or over 1 MiB
  */
 export function readFile(file: string): Source {
+  const { tree, problems } = readTree(file);
+  if (tree === null || tree.kind === 'map') return { tree, problems };
+  if (tree.kind === 'scalar' && tree.value === null) return { tree: null, problems };
+  const message = `expected a map of sections, got ${show(plain(tree))}`;
+  const rootProblem = { place: tree.origin.place, path: '', message };
+  return { tree: null, problems: problems.length > 0 ? problems : [rootProblem] };
+}
+
+/**
+ * Reads a YAML file of any form.
+ * @param nodesMax values in it, if not the bound of a configuration
+ * @throws as `readFile`
+ */
+export function readTree(file: string, nodesMax?: number): YamlRead {
   const bytes = readBytes(file);
   let text: string;
   try {
@@ -19,15 +35,11 @@ export function readFile(file: string): Source {
   } catch {
     return { tree: null, problems: [{ place: `${file}:1:1`, path: '', message: 'is not UTF-8' }] };
   }
-  const { tree, problems } = readYaml(text, (offset, lines) => {
+  const placer = (offset: number, lines: LineCounter): Origin => {
     const { line, col } = lines.linePos(offset);
     return { source: 'file', place: `${file}:${Math.max(1, line)}:${Math.max(1, col)}` };
-  });
-  if (tree === null || tree.kind === 'map') return { tree, problems };
-  if (tree.kind === 'scalar' && tree.value === null) return { tree: null, problems };
-  const message = `expected a map of sections, got ${show(plain(tree))}`;
-  const rootProblem = { place: tree.origin.place, path: '', message };
-  return { tree: null, problems: problems.length > 0 ? problems : [rootProblem] };
+  };
+  return readYaml(text, placer, nodesMax);
 }
 
 function readBytes(file: string): Uint8Array {

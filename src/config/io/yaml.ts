@@ -34,7 +34,7 @@ export interface YamlRead {
 export type Placer = (offset: number, lines: LineCounter) => Origin;
 
 /** Reads one YAML document. */
-export function readYaml(text: string, placer: Placer): YamlRead {
+export function readYaml(text: string, placer: Placer, nodesMax: number = NODES_MAX): YamlRead {
   const lines = new LineCounter();
   const deep = tooDeep(text);
   if (deep !== null) {
@@ -60,7 +60,7 @@ export function readYaml(text: string, placer: Placer): YamlRead {
     const message = `cannot be read as YAML (${codeOf(error) ?? 'nested too deeply'})`;
     return { tree: null, problems: [{ place, path: '', message }] };
   }
-  const reader = new Reader((offset) => placer(offset, lines));
+  const reader = new Reader((offset) => placer(offset, lines), nodesMax);
   for (const error of [...document.errors, ...document.warnings]) {
     const [message = 'wrong'] = error.message.split('\n');
     reader.report(error.pos[0], [], message);
@@ -98,11 +98,13 @@ class Reader {
   readonly problems: Problem[] = [];
   private readonly anchors = new Map<string, Node>();
   private readonly origin: (offset: number) => Origin;
+  private readonly nodesMax: number;
   private nodes = 0;
   private refused = false;
 
-  constructor(origin: (offset: number) => Origin) {
+  constructor(origin: (offset: number) => Origin, nodesMax: number) {
     this.origin = origin;
+    this.nodesMax = nodesMax;
   }
 
   report(offset: number, path: Path, message: string): void {
@@ -118,9 +120,9 @@ class Reader {
     const offset = node.range?.[0] ?? 0;
     const origin = this.origin(offset);
     const nothing: Tree = { kind: 'scalar', origin, value: null };
-    if (++this.nodes > NODES_MAX || depth > DEPTH_MAX) {
+    if (++this.nodes > this.nodesMax || depth > DEPTH_MAX) {
       const what =
-        depth > DEPTH_MAX ? `nested deeper than ${DEPTH_MAX}` : `more than ${NODES_MAX} values`;
+        depth > DEPTH_MAX ? `nested deeper than ${DEPTH_MAX}` : `more than ${this.nodesMax} values`;
       if (!this.refused) this.report(offset, [], what);
       this.refused = true;
       return nothing;

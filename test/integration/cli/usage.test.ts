@@ -15,6 +15,7 @@ const COMMANDS = [
   'services',
   'workers',
   'doctor',
+  'keygen',
 ] as const;
 
 describe('help', () => {

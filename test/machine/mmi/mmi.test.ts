@@ -137,6 +137,7 @@ describe('mmi.workers', () => {
         inFlight: 0,
         credit: 1,
         sinceMs: 500,
+        key: null,
       },
       {
         service: 'a%25b',
@@ -145,6 +146,7 @@ describe('mmi.workers', () => {
         inFlight: 2,
         credit: 7,
         sinceMs: 250,
+        key: null,
       },
     ]);
     expect(answer).not.toContain('secret');

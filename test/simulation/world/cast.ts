@@ -223,7 +223,7 @@ export class Cast {
 
 function dialled(name: string, listener: number, random: SimRandom, named: number): Dialled {
   const ownRoutingId = random.chance(named);
-  return { listener, ownRoutingId, routingId: Buffer.from(name) };
+  return { listener, ownRoutingId, routingId: Buffer.from(name), key: null };
 }
 
 function goodWorker(service: string): WorkerHabits {

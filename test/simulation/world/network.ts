@@ -34,6 +34,7 @@ export interface Dialled {
   readonly listener: number;
   readonly routingId: Buffer;
   readonly ownRoutingId: boolean;
+  readonly key: string | null;
 }
 
 const CONNECT = Symbol('connect');
@@ -43,6 +44,7 @@ export class Connection<Up, Down> implements Dialled {
   readonly listener: number;
   readonly routingId: Buffer;
   readonly ownRoutingId: boolean;
+  readonly key: string | null;
   readonly #network: SimNetwork<Up, Down>;
   readonly #actor: ActorEnd<Down>;
   readonly #up: Pipe<Up | typeof CONNECT | typeof CLOSE>;
@@ -63,6 +65,7 @@ export class Connection<Up, Down> implements Dialled {
     this.listener = dialled.listener;
     this.routingId = dialled.routingId;
     this.ownRoutingId = dialled.ownRoutingId;
+    this.key = dialled.key;
     this.#network = network;
     this.#actor = actor;
     this.#random = random;

@@ -130,13 +130,18 @@ describe('keys that must fit together', () => {
       ],
     ],
     [
-      'CURVE is refused, not ignored: listeners and pair',
+      'CURVE of a pair is refused, not ignored; that of a listener is not',
       'broker: {listen: [{endpoint: "tcp://*:1", curve: {secretKeyFile: a, keysFile: b}}]}\n' +
         'bstar: {curve: {secretKeyFile: a, keysFile: b}}',
+      ['FILE:2:16: bstar.curve: this version has no pairs, and none to protect by CURVE'],
+    ],
+    [
+      'libzmq asks nobody who may come in over ipc',
+      'broker: {listen: [{endpoint: "ipc://a", transport: libzmq, curve: {secretKeyFile: a, ' +
+        'keysFile: b}}, {endpoint: "ipc://b", curve: {secretKeyFile: a, keysFile: b}}]}',
       [
-        'FILE:1:50: broker.listen[0].curve: this version has no CURVE, and without it anybody ' +
-          'could get in',
-        'FILE:2:16: bstar.curve: this version has no CURVE, and without it anybody could get in',
+        'FILE:1:67: broker.listen[0].curve: transport libzmq has CURVE on tcp:// only; use ' +
+          'transport zmtp',
       ],
     ],
   ];

@@ -1,0 +1,66 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { endStages, type Stage, stage } from '../../support/stage.js';
+
+afterEach(endStages);
+
+/** Alice may ask, bob may work. */
+function keyed(): { s: Stage; bob: { client: boolean; worker: boolean } } {
+  const bob = { client: false, worker: true };
+  const alice = { client: true, worker: false };
+  return { s: stage({ rightsOf: (_, key) => (key === 'bob' ? bob : alice) }), bob };
+}
+
+describe('a key (contract.md §3 CURVE)', () => {
+  it('without the right to work: its READY is answered by DISCONNECT, and counted', () => {
+    const { s } = keyed();
+    expect(s.worker('w1', { key: 'alice' }).ready('echo').inbox()).toEqual(['DISCONNECT']);
+    expect(s.broker.counters.workersRefused.rights).toBe(1);
+    expect(s.broker.load.workers).toBe(0);
+  });
+
+  it('without the right to ask: its requests are refused, silently and counted', () => {
+    const { s } = keyed();
+    const w1 = s.worker('w1', { key: 'bob' }).ready('echo');
+    const c1 = s.client('c1', { key: 'bob' }).request('echo', 'hi');
+    expect([c1.inbox(), w1.inbox()]).toEqual([[], []]);
+    expect(s.broker.counters.requestsRefused.rights).toBe(1);
+  });
+
+  it('with the right does what it may', () => {
+    const { s } = keyed();
+    const w1 = s.worker('w1', { key: 'bob' }).ready('echo');
+    const c1 = s.client('c1', { key: 'alice' }).request('echo', 'hi');
+    w1.final('HI');
+    expect(c1.inbox()).toEqual(['FINAL echo HI']);
+    expect(s.events('worker.registered')).toMatchObject([{ key: 'bob' }]);
+    expect(s.broker.workers(null, s.now)).toMatchObject([{ key: 'bob' }]);
+  });
+
+  it('is held to its rights as they are now', () => {
+    const { s, bob } = keyed();
+    const w1 = s.worker('w1', { key: 'bob' });
+    bob.worker = false;
+    expect(w1.ready('echo').inbox()).toEqual(['DISCONNECT']);
+  });
+
+  it('widens nothing that its listener does not allow', () => {
+    const s = stage({
+      listeners: [{ client: true, worker: false }],
+      rightsOf: () => ({ client: true, worker: true }),
+    });
+    expect(s.worker('w1', { key: 'bob' }).ready('echo').inbox()).toEqual(['DISCONNECT']);
+  });
+
+  it('that is revoked loses its connections there, and no other does', () => {
+    const { s } = keyed();
+    const w1 = s.worker('w1', { key: 'bob' }).ready('echo');
+    const c1 = s.client('c1', { key: 'alice' });
+    const c2 = s.client('c2');
+    s.broker.revoke(1, 'bob');
+    expect(w1.connection.closedByBroker).toBe(false);
+    s.broker.revoke(0, 'bob');
+    const closed = [w1, c1, c2].map(({ connection }) => connection.closedByBroker);
+    expect(closed).toEqual([true, false, false]);
+  });
+});

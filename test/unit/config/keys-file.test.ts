@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+
+import { readKeysFile } from '../../../src/config/io/keys-file.js';
+import { readSecretKey } from '../../../src/config/io/secret-key.js';
+import { codeOf, messageOf } from '../../../src/core/errors.js';
+import { encodeZ85 } from '../../../src/core/z85.js';
+
+const ALICE = 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID';
+const BOB = 'JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6';
+
+let folder = '';
+let file = '';
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mdp-keys-'));
+  file = join(folder, 'keys.yaml');
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function errorOf(read: () => unknown): unknown {
+  try {
+    read();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** What is wrong with this text, each with its line and column. */
+function problems(text: string): string[] {
+  writeFileSync(file, text);
+  const error = errorOf(() => readKeysFile(file));
+  expect(codeOf(error)).toBe('ERR_CONFIG_INVALID');
+  return messageOf(error).replaceAll(`${file}:`, '').split('\n');
+}
+
+describe('keysFile (contract.md §3)', () => {
+  it('has who comes in, and as what', () => {
+    writeFileSync(
+      file,
+      `- {name: alice, publicKey: '${ALICE}', allow: [client, peer], services: ["*"]}\n` +
+        `- name: bob\n  publicKey: '${BOB}'\n`,
+    );
+    const [alice, bob] = readKeysFile(file);
+    expect(alice).toMatchObject({ name: 'alice', allow: ['client', 'peer'], services: ['*'] });
+    expect(alice === undefined ? '' : encodeZ85(alice.publicKey)).toBe(ALICE);
+    expect(bob).toMatchObject({ name: 'bob', allow: ['client', 'worker'], services: ['*'] });
+  });
+
+  it.each(['', '# nobody yet\n', '[]'])('may be empty: nobody comes in (%p)', (text) => {
+    writeFileSync(file, text);
+    expect(readKeysFile(file)).toEqual([]);
+  });
+
+  it('is told everything that is wrong with it at once, and no key is shown', () => {
+    const text =
+      `- {name: alice, publicKey: '${ALICE}', alow: [client]}\n` +
+      `- {name: alice, publicKey: '${BOB}', allow: [clinet]}\n` +
+      `- {name: carol, publicKey: '${ALICE}', allow: client}\n` +
+      `- {name: "d d", publicKey: 12, services: [1]}\n` +
+      '- {publicKey: short}\n' +
+      '- dave\n';
+    const wrong = problems(text);
+    expect(wrong).toEqual([
+      '1:72: [0].alow: unknown key; did you mean allow',
+      '2:10: [1].name: is given twice, before at 1:10',
+      '2:80: [1].allow[0]: expected a list of client, worker, peer, got "clinet"; did you mean client',
+      '3:28: [2].publicKey: is given twice, before at 1:28',
+      '3:79: [2].allow: expected a list of client, worker, peer, got "client"',
+      '4:10: [3].name: expected 1 to 64 printable characters without blanks',
+      '4:28: [3].publicKey: expected a public key: 32 bytes in Z85, 40 characters in quotes',
+      '4:42: [3].services: expected a list of at most 1000 names of services',
+      '5:3: [4].name: expected 1 to 64 printable characters without blanks',
+      '5:15: [4].publicKey: expected a public key: 32 bytes in Z85, 40 characters in quotes',
+      '6:3: [5]: expected {name, publicKey, allow, services}, got "dave"',
+    ]);
+    expect(wrong.join('')).not.toContain(ALICE);
+  });
+
+  it('is a list', () => {
+    expect(problems('alice: {}')).toEqual([
+      '1:1: expected a list of {name, publicKey, allow, services}, got a map',
+    ]);
+  });
+
+  it('that cannot be read says why', () => {
+    expect(codeOf(errorOf(() => readKeysFile(join(folder, 'none'))))).toBe('ERR_CONFIG_FILE');
+    expect(codeOf(errorOf(() => readKeysFile(folder)))).toBe('ERR_CONFIG_FILE');
+  });
+
+  it('has room for ten thousand keys', () => {
+    const bytes = Buffer.alloc(32);
+    const lines = Array.from({ length: 10_000 }, (_, index) => {
+      bytes.writeUInt32BE(index);
+      return `- {name: k${index}, publicKey: '${encodeZ85(bytes)}'}`;
+    });
+    writeFileSync(file, lines.join('\n'));
+    expect(readKeysFile(file)).toHaveLength(10_000);
+  });
+
+  it('of any text gives a list or a coded error', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 200 }), (text) => {
+        writeFileSync(file, text);
+        const error = errorOf(() => readKeysFile(file));
+        expect(['ERR_CONFIG_INVALID', undefined]).toContain(codeOf(error));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a file with a secret key', () => {
+  it('gives the key', () => {
+    writeFileSync(file, `${BOB}\n`, { mode: 0o600 });
+    expect(encodeZ85(readSecretKey(file))).toBe(BOB);
+  });
+
+  it.each([0o640, 0o604, 0o660, 0o610, 0o777])('that others may open (%o) is refused', (mode) => {
+    writeFileSync(file, `${BOB}\n`);
+    chmodSync(file, mode);
+    const error = errorOf(() => readSecretKey(file));
+    expect(codeOf(error)).toBe('ERR_CONFIG_FILE');
+    expect(messageOf(error)).toContain('chmod 600');
+    expect(messageOf(error)).not.toContain(BOB);
+  });
+
+  it.each(['', 'short', `${BOB}${ALICE}`, `${BOB.slice(1)}"`])(
+    'that has none is refused',
+    (text) => {
+      writeFileSync(file, text, { mode: 0o600 });
+      expect(codeOf(errorOf(() => readSecretKey(file)))).toBe('ERR_CONFIG_FILE');
+    },
+  );
+
+  it('that is absent is refused', () => {
+    expect(messageOf(errorOf(() => readSecretKey(file)))).toBe(`${file}: no such file`);
+  });
+});
