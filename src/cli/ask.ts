@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
 import type { Client } from '../sdk/client.js';
+import { curveOf } from './curve.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -40,7 +41,8 @@ export async function withClient<T>(
   const endpoints = endpointsOf(options);
   const { Client } = await import('../sdk/client.js');
   const { timeoutMs } = options;
-  const client = new Client({ endpoints, timeoutMs, retries: endpoints.length - 1 });
+  const curve = await curveOf(options);
+  const client = new Client({ endpoints, timeoutMs, retries: endpoints.length - 1, ...curve });
   try {
     return await use(client);
   } finally {

@@ -10,6 +10,9 @@ export type Done = (status: ExitStatus) => void;
 
 export interface EndpointOptions {
   readonly endpoint?: readonly string[];
+  /** See `curveOf`. */
+  readonly curveServerKey?: string;
+  readonly curveKeyFile?: string;
 }
 
 export type OutputFormat = 'text' | 'json';
@@ -28,14 +31,17 @@ export function examples(lines: readonly (readonly [line: string, does: string])
   return `\nEXAMPLES\n${rows.join('\n')}\n`;
 }
 
-/** `--endpoint`, repeatable. */
+/** `--endpoint`, repeatable, and the keys for it. */
 export function addEndpointOption(command: Command): Command {
-  return command.addOption(
-    new Option(
-      '--endpoint <endpoint>',
-      `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list, or ${DEFAULT_ENDPOINT})`,
-    ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
-  );
+  return command
+    .addOption(
+      new Option(
+        '--endpoint <endpoint>',
+        `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list, or ${DEFAULT_ENDPOINT})`,
+      ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
+    )
+    .option('--curve-server-key <key>', "the broker's public key, where it has CURVE")
+    .option('--curve-key-file <file>', 'the secret key of this side, made by keygen');
 }
 
 /**

@@ -5,6 +5,7 @@ import { MajordomoError } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { Client } from '../sdk/client.js';
+import { curveOf } from './curve.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -69,7 +70,8 @@ export function defineRequest(command: Command, done: Done): void {
       // After the checks, so that a mistake is answered at once.
       const { Client } = await import('../sdk/client.js');
       const { protocol, timeoutMs, retries } = options;
-      const client = new Client({ endpoints, protocol, timeoutMs, retries });
+      const curve = await curveOf(options);
+      const client = new Client({ endpoints, protocol, timeoutMs, retries, ...curve });
       try {
         if (options.stream === true) await stream(client, service, body, options.output);
         else await ask(client, service, body, options.output);

@@ -5,6 +5,7 @@ import { formatSize, parseSize } from '../config/size.js';
 import { MajordomoError, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
 import type { Worker } from '../sdk/worker.js';
+import { curveOf } from './curve.js';
 import { isRunnable, Jobs } from './jobs.js';
 import {
   addEndpointOption,
@@ -104,13 +105,14 @@ async function serve(
   const { Worker } = await import('../sdk/worker.js');
   const { dialOf } = await import('../sdk/dials.js');
   const { concurrency, protocol } = options;
+  const { curve } = await curveOf(options);
   const worker = new Worker(
     {
       endpoints,
       service,
       concurrency,
       protocol,
-      dial: noting(dialOf('zmtp'), service),
+      dial: noting(dialOf('zmtp', curve), service),
       onError: (error) => {
         say(`${printable(service)}: ${messageOf(error)}; the request is given back`);
       },

@@ -11,7 +11,7 @@ import { EMPTY } from '../wire/mdp.js';
 import { MMI_BROKER, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { BareLinks } from './bare-links.js';
 import { type Body, bodyFrames } from './body.js';
-import { pairHeartbeatMs } from './broker-facts.js';
+import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
 import { Call, type CallOwner } from './call.js';
 import {
   ATTEMPT_MODULUS,
@@ -22,6 +22,9 @@ import {
 } from './correlation.js';
 import type { Courier, CourierSink } from './courier.js';
 import { sdkError } from './errors.js';
+import type { Job } from './job.js';
+import type { SubmitOptions } from './job-options.js';
+import { type Asker, Jobs } from './jobs.js';
 import { LazyPirate } from './lazy-pirate.js';
 import { endpointError, writeMessage } from './links.js';
 import type { Message, StreamPart } from './message.js';
@@ -42,7 +45,7 @@ export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { ClientOptions, Protocol, RequestOptions } from './options.js';
+export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 /** The answer to a request. */
 export type Reply = Message;
@@ -79,6 +82,9 @@ export class Client {
   readonly #calls = new Map<number, Call>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
+  readonly #jobs: Jobs;
+  /** What the broker offers; `null`: not known yet. */
+  #offers: Offers | null = null;
   #lastId = 0;
   /** The service that was asked last, and its bytes: most clients ask one. */
   #service = '';
@@ -100,6 +106,7 @@ export class Client {
       this.#courier.tick(now);
       return this.#courier.nextMs();
     });
+    this.#jobs = new Jobs(this.#asker());
     this.#courier.start(monotonicMs());
   }
 
@@ -117,19 +124,28 @@ export class Client {
    */
   request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const bufferBytes = this.#settings.streamBufferBytes;
-      const pending = new PendingReply(resolve, reject, bufferBytes, (call) => {
-        const text = `the parts of the reply passed ${bufferBytes} bytes`;
-        this.#abandon(call);
-        call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details: { service } }));
-      });
       const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
-      const name = this.#nameOf(service);
-      const frames = bodyFrames(body);
-      const obstacle = this.#obstacle(settings);
-      if (obstacle === null) this.#begin(service, name, frames, false, settings, pending);
-      else reject(obstacle);
+      this.#ask(service, body, settings, resolve, reject);
     });
+  }
+
+  /**
+   * Hands a request over to Titanic, which keeps it until it is closed. Resolves when it is on disk.
+   * Sent again like any request, but stored once: without `idempotencyKey` it gets a random one. A
+   * broker without `titanic.submit` is sent it once only.
+   *
+   * Rejects as `request` does, and with ERR_TITANIC_REFUSED or ERR_TITANIC_UNSUPPORTED.
+   */
+  submit(service: string, body: Body, options?: SubmitOptions): Promise<Job> {
+    return this.#jobs.submit(service, body, options);
+  }
+
+  /**
+   * A stored request, found again by its uuid: any client may ask for it. Nothing is sent yet.
+   * @throws ERR_MDP_OPTION unless it is 32 hexadecimal characters
+   */
+  job(uuid: string): Job {
+    return this.#jobs.job(uuid);
   }
 
   /**
@@ -160,12 +176,54 @@ export class Client {
   async close(): Promise<void> {
     this.#closed = true;
     this.#ticker.stop();
+    this.#jobs.close(sdkError('ERR_MDP_CLOSED', 'the client was closed'));
     for (const call of [...this.#calls.values()]) {
       this.#release(call);
       call.owner.fail(call, sdkError('ERR_MDP_CLOSED', 'the client was closed'));
     }
     for (const link of [...this.#links.keys()]) this.#closeLink(link);
     await Promise.all(this.#closing);
+  }
+
+  /** `null` if it could not even begin, and was rejected. */
+  #ask(
+    service: string,
+    body: Body,
+    settings: RequestSettings,
+    resolve: (reply: Reply) => void,
+    reject: (error: MajordomoError) => void,
+  ): Call | null {
+    const bufferBytes = this.#settings.streamBufferBytes;
+    const pending = new PendingReply(resolve, reject, bufferBytes, (call) => {
+      const text = `the parts of the reply passed ${bufferBytes} bytes`;
+      this.#abandon(call);
+      call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details: { service } }));
+    });
+    const name = this.#nameOf(service);
+    const frames = bodyFrames(body);
+    const obstacle = this.#obstacle(settings);
+    if (obstacle === null) return this.#begin(service, name, frames, false, settings, pending);
+    reject(obstacle);
+    return null;
+  }
+
+  #asker(): Asker {
+    const offers = (): Offers | null => this.#offers;
+    return {
+      settings: this.#settings,
+      get offers() {
+        return offers();
+      },
+      learn: (learnt) => {
+        this.#offers = learnt;
+      },
+      request: (service, body, options) => this.request(service, body, options),
+      ask: (service, body, settings, resolve, reject) =>
+        this.#ask(service, body, settings, resolve, reject),
+      abandon: (call) => {
+        this.#abandon(call);
+      },
+    };
   }
 
   #nameOf(service: string): Buffer {
@@ -353,7 +411,9 @@ export class Client {
       this.counters.late++;
     } else if (frames.equals(reply.service, BROKER)) {
       const heartbeatMs = pairHeartbeatMs(frames, reply.body);
-      if (heartbeatMs !== null) this.#courier.learnt(link, heartbeatMs);
+      if (heartbeatMs === null) return;
+      this.#courier.learnt(link, heartbeatMs);
+      this.#offers = offersOf(frames, reply.body);
     }
   }
 

@@ -1,8 +1,10 @@
 /** How the SDK connects: on this package's own ZMTP engine, or on libzmq. */
-import type { Dial, Link, LinkEvents } from '../transport/port.js';
+import type { Dial, Link, LinkEvents, TransportLimits } from '../transport/port.js';
 import { checkDialled } from '../transport/endpoints.js';
 import { Outbox } from '../transport/outbox.js';
-import { dialZmtp } from '../transport/zmtp/link.js';
+import { type CurveClientKeys, dialZmtp } from '../transport/zmtp/link.js';
+
+export type { CurveClientKeys };
 
 /** An engine: `zmtp` is this package's own and needs no native module. */
 export type TransportName = 'zmtp' | 'libzmq';
@@ -16,12 +18,23 @@ const LINK_LIMITS = {
   outputBytesMax: 256 * MIB,
 } as const;
 
-/** The dial of an engine. libzmq's native module is loaded at its first link. */
-export function dialOf(transport: TransportName): Dial {
-  if (transport === 'zmtp') return dialZmtp({ limits: LINK_LIMITS });
+/** What every link is opened with. */
+interface SdkLinkOptions {
+  readonly limits: TransportLimits;
+  readonly curve?: CurveClientKeys;
+}
+
+/**
+ * The dial of an engine. libzmq's native module is loaded at its first link, libsodium at the first
+ * that has keys.
+ */
+export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial {
+  const limits = LINK_LIMITS;
+  const options: SdkLinkOptions = curve === undefined ? { limits } : { limits, curve };
+  if (transport === 'zmtp') return dialZmtp(options);
   return (endpoint, events) => {
     checkDialled(endpoint);
-    return new LateLink(endpoint, events);
+    return new LateLink(endpoint, options, events);
   };
 }
 
@@ -32,8 +45,8 @@ class LateLink implements Link {
   #isClosed = false;
   readonly #loaded: Promise<void>;
 
-  constructor(endpoint: string, events: LinkEvents) {
-    this.#loaded = this.#load(endpoint, events);
+  constructor(endpoint: string, options: SdkLinkOptions, events: LinkEvents) {
+    this.#loaded = this.#load(endpoint, options, events);
   }
 
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
@@ -48,10 +61,10 @@ class LateLink implements Link {
     await this.#link?.close(lingerMs);
   }
 
-  async #load(endpoint: string, events: LinkEvents): Promise<void> {
+  async #load(endpoint: string, options: SdkLinkOptions, events: LinkEvents): Promise<void> {
     const { dialLibzmq } = await import('../transport/libzmq/link.js');
     if (this.#isClosed && this.#waiting.empty) return;
-    const link = dialLibzmq({ limits: LINK_LIMITS })(endpoint, events);
+    const link = dialLibzmq(options)(endpoint, events);
     for (let message = this.#waiting.peek(); message; message = this.#waiting.peek()) {
       const last = message.length - 1;
       for (const [index, frame] of message.entries()) {

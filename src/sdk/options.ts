@@ -1,11 +1,21 @@
 /** The SDK's options: types, defaults, ranges. Whatever is wrong is an error that names the option. */
 import type { Dial } from '../transport/port.js';
 import { CREDIT_MAX, type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
+import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
+import type { CurveClientKeys } from '../transport/zmtp/link.js';
 import { dialOf, type TransportName } from './dials.js';
 import { sdkError } from './errors.js';
 
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
 export type Protocol = '0.1' | '0.2';
+
+/** CURVE (25/ZMTP-CURVE): all is sealed, for the one server that has this key. */
+export interface CurveOptions {
+  /** The broker's public key: 40 characters of Z85, or 32 bytes. */
+  readonly serverKey: string | Uint8Array;
+  readonly publicKey: string | Uint8Array;
+  readonly secretKey: string | Uint8Array;
+}
 
 export interface ClientOptions {
   /** Where brokers are, such as `tcp://127.0.0.1:5555`: one, or the nodes of a pair, in order. */
@@ -29,6 +39,8 @@ export interface ClientOptions {
   readonly retryMaxMs?: number;
   /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
+  /** Keys, where the broker's listener has CURVE. Default: none, and nothing is sealed. */
+  readonly curve?: CurveOptions;
   /** How connections are made, instead of by `transport`. */
   readonly dial?: Dial;
 }
@@ -62,6 +74,8 @@ export interface WorkerOptions {
   readonly onError?: (error: unknown, request: { readonly service: string }) => void;
   /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
+  /** Keys, where the broker's listener has CURVE. Default: none, and nothing is sealed. */
+  readonly curve?: CurveOptions;
   /** How connections are made, instead of by `transport`. */
   readonly dial?: Dial;
 }
@@ -101,7 +115,7 @@ export interface WorkerSettings {
   readonly dial: Dial;
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
 const ENDPOINTS_MAX = 64;
 const ENDPOINT = /^(tcp:\/\/.+:\d{1,5}|(ipc|inproc):\/\/.+)$/;
@@ -157,11 +171,7 @@ export interface RequestSettings {
 /** @throws ERR_MDP_OPTION */
 export function requestSettings(given: unknown, client: ClientSettings): RequestSettings {
   const options = new Options('request', given);
-  const settings: RequestSettings = {
-    timeoutMs: options.integer('timeoutMs', client.timeoutMs, 1, DAY_MS),
-    retries: options.integer('retries', client.retries, 0, 1000),
-    signal: options.optional('signal', isSignal, 'an AbortSignal'),
-  };
+  const settings = options.request(client);
   options.end();
   return settings;
 }
@@ -184,12 +194,13 @@ export function serviceName(service: unknown): Buffer {
   return bytes;
 }
 
-function wrong(option: string, what: string): Error {
+/** ERR_MDP_OPTION. */
+export function wrong(option: string, what: string): Error {
   return sdkError('ERR_MDP_OPTION', `${option} ${what}`, { details: { option } });
 }
 
 /** Reads an object of options one by one; what is left over at the end is unknown. */
-class Options {
+export class Options {
   readonly #what: string;
   readonly #given: Readonly<Record<string, unknown>>;
   readonly #known = new Set<string>();
@@ -205,6 +216,11 @@ class Options {
   take(name: string): unknown {
     this.#known.add(name);
     return this.#given[name];
+  }
+
+  /** True if the option was given. */
+  given(name: string): boolean {
+    return this.take(name) !== undefined;
   }
 
   integer(name: string, fallback: number, min: number, max: number): number {
@@ -223,6 +239,15 @@ class Options {
     return value;
   }
 
+  /** `timeoutMs`, `retries` and `signal` of one request. */
+  request(client: ClientSettings): RequestSettings {
+    return {
+      timeoutMs: this.integer('timeoutMs', client.timeoutMs, 1, DAY_MS),
+      retries: this.integer('retries', client.retries, 0, 1000),
+      signal: this.optional('signal', isSignal, 'an AbortSignal'),
+    };
+  }
+
   version(): MdpVersion {
     const value = this.take('protocol');
     if (value === undefined || value === '0.2') return 2;
@@ -233,10 +258,31 @@ class Options {
   dial(): Dial {
     const transport = this.take('transport');
     const dial = this.optional('dial', isDial, 'a function');
-    if (dial !== undefined) return dial;
-    if (transport === undefined || transport === 'zmtp') return dialOf('zmtp');
+    const curve = this.#curve();
+    if (dial !== undefined) {
+      if (curve !== undefined) throw wrong('curve', 'is not for connections made by dial');
+      return dial;
+    }
+    if (transport === undefined || transport === 'zmtp') return dialOf('zmtp', curve);
     if (transport !== 'libzmq') throw wrong('transport', "must be 'zmtp' or 'libzmq'");
-    return dialOf('libzmq');
+    return dialOf('libzmq', curve);
+  }
+
+  #curve(): CurveClientKeys | undefined {
+    const value = this.take('curve');
+    if (value === undefined) return undefined;
+    if (typeof value !== 'object' || value === null) {
+      throw wrong('curve', 'must be {serverKey, publicKey, secretKey}');
+    }
+    const { serverKey, publicKey, secretKey, ...others }: Readonly<Record<string, unknown>> = {
+      ...value,
+    };
+    for (const name of Object.keys(others)) throw wrong(`curve.${name}`, 'is not an option');
+    return {
+      serverKey: curveKey('serverKey', serverKey),
+      publicKey: curveKey('publicKey', publicKey),
+      secretKey: curveKey('secretKey', secretKey),
+    };
   }
 
   /** @param must what the value must be, in words */
@@ -272,6 +318,17 @@ class Options {
   }
 }
 
+/** A copy of the key: what was given may be wiped. */
+function curveKey(name: string, value: unknown): Buffer {
+  if (typeof value === 'string') {
+    const key = decodeCurveKey(value);
+    if (key !== null) return key;
+  } else if (value instanceof Uint8Array && value.length === CURVE_KEY_BYTES) {
+    return Buffer.from(value);
+  }
+  throw wrong(`curve.${name}`, `must be a key: 40 characters of Z85, or ${CURVE_KEY_BYTES} bytes`);
+}
+
 function isDial(value: unknown): value is Dial {
   return typeof value === 'function';
 }
@@ -280,7 +337,7 @@ function isErrorHook(value: unknown): value is NonNullable<WorkerOptions['onErro
   return typeof value === 'function';
 }
 
-function isSignal(value: unknown): value is AbortSignal {
+export function isSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === 'object' && value !== null && 'aborted' in value && 'addEventListener' in value
   );

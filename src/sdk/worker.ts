@@ -17,7 +17,7 @@ export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Handler, HandlerContext } from './handler.js';
-export type { CloseOptions, Protocol, WorkerOptions } from './options.js';
+export type { CloseOptions, CurveOptions, Protocol, WorkerOptions } from './options.js';
 
 /** A request, as a handler is given it. */
 export type Request = Message;

@@ -49,6 +49,8 @@ export interface ZmtpLinkOptions {
   readonly dropping?: () => void;
 }
 
+export type { CurveClientKeys };
+
 /** How to open links with these options. */
 export function dialZmtp(options: ZmtpLinkOptions): Dial {
   return (endpoint: string, events: LinkEvents): Link => {
