@@ -47,6 +47,11 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_MDP_UNREACHABLE', EXIT.unavailable],
   ['ERR_OUTPUT', EXIT.disk],
   ['ERR_REQUEST_FAILED', EXIT.failed],
+  ['ERR_TITANIC_BUSY', EXIT.unavailable],
+  ['ERR_TITANIC_DISK', EXIT.disk],
+  ['ERR_TITANIC_FILE', EXIT.config],
+  ['ERR_TITANIC_FULL', EXIT.disk],
+  ['ERR_TITANIC_VERSION', EXIT.config],
   ['ERR_USAGE', EXIT.usage],
 ]);
 

@@ -1,0 +1,51 @@
+/** What an error of the store means, and what an operator can do about it. */
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import type { StoreFailure } from '../store.js';
+
+const REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
+  full: 'free space on its file system; requests are taken again by themselves then',
+  busy: 'another program holds a lock on it; end that program',
+  fatal:
+    'restart the broker once the disk is in order; if `majordomo verify` finds damage, restore a backup',
+};
+
+/** Told apart by SQLite's extended result code, and by the operating system's. */
+function kindOf(code: string): StoreFailure['kind'] {
+  if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return 'full';
+  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy';
+  // A full disk, where the file shared between connections could not be made larger.
+  if (code === 'SQLITE_IOERR_SHMSIZE') return 'full';
+  return 'fatal';
+}
+
+/** What an error means that came while a store was in use. Names the file and the remedy. */
+export function failureOf(path: string, error: unknown): StoreFailure {
+  const kind = kindOf(codeOf(error) ?? '');
+  return { kind, message: `store ${path}: ${describe(error)}; ${REMEDIES[kind]}` };
+}
+
+const OPEN_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
+  full: 'ERR_TITANIC_FULL',
+  busy: 'ERR_TITANIC_BUSY',
+  fatal: 'ERR_TITANIC_DISK',
+};
+
+/**
+ * What an error means that came while a store was opened.
+ * @returns with the codes ERR_TITANIC_FULL, ERR_TITANIC_BUSY, ERR_TITANIC_DISK, or one that was
+ * thrown on purpose as it is
+ */
+export function openError(path: string, error: unknown): MajordomoError {
+  const code = codeOf(error) ?? '';
+  if (code.startsWith('ERR_TITANIC_')) {
+    return new MajordomoError(code, messageOf(error), { cause: error });
+  }
+  const failure = failureOf(path, error);
+  return new MajordomoError(OPEN_CODES[failure.kind], failure.message, { cause: error });
+}
+
+function describe(error: unknown): string {
+  const code = codeOf(error);
+  const message = messageOf(error);
+  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
+}
