@@ -2,6 +2,7 @@
  * Who comes in by which key: the keys files of the listeners with CURVE, read again when they
  * change. A file that is broken changes nothing: the list that was read before stays.
  */
+import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
@@ -45,6 +46,7 @@ class KeysFile {
   constructor(file: string, log: Log) {
     this.#file = file;
     this.#log = log;
+    this.#noteState();
     this.#apply(readKeysFile(file));
   }
 
@@ -58,6 +60,7 @@ class KeysFile {
 
   /** Reads the file again, whether it has changed or not. */
   reread(): void {
+    this.#noteState();
     try {
       this.#apply(readKeysFile(this.#file));
       const fields = { event: 'keys.reread', file: this.#file, keys: this.#known.size };
@@ -73,13 +76,18 @@ class KeysFile {
   /** Reads it again if it has changed, and has stood so since the last look. */
   async look(): Promise<void> {
     const state = await stateOf(this.#file);
-    const isChanged = this.#readState !== '' && state !== this.#readState;
     const isSettled = state === this.#lastState;
     this.#lastState = state;
-    if (this.#readState === '') this.#readState = state;
-    if (!isChanged || !isSettled) return;
-    this.#readState = state;
-    this.reread();
+    if (isSettled && state !== this.#readState) this.reread();
+  }
+
+  /** Before it is read: what changes meanwhile is seen at the next look. */
+  #noteState(): void {
+    try {
+      this.#readState = shown(statSync(this.#file));
+    } catch (error) {
+      this.#readState = codeOf(error) ?? 'unknown';
+    }
   }
 
   #apply(entries: readonly KeyEntry[]): void {
@@ -106,11 +114,14 @@ class KeysFile {
 
 async function stateOf(file: string): Promise<string> {
   try {
-    const { ino, size, mtimeMs, ctimeMs } = await stat(file);
-    return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    return shown(await stat(file));
   } catch (error) {
     return codeOf(error) ?? 'unknown';
   }
+}
+
+function shown({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
 /** The keys of all listeners. */

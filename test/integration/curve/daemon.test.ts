@@ -1,0 +1,256 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { codeOf } from '../../../src/core/errors.js';
+import { encodeZ85 } from '../../../src/core/z85.js';
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
+import { run } from '../../support/child.js';
+import type { Daemon } from '../../support/daemon.js';
+import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+
+type Name = 'alice' | 'bob' | 'mallory';
+
+interface Entry {
+  readonly name: Name;
+  readonly allow?: readonly string[];
+}
+
+let server: KeyPair;
+let pairs: Readonly<Record<Name, KeyPair>>;
+let folder = '';
+let keysFile = '';
+const closers: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  const crypto = await loadSodium();
+  server = crypto.keyPair();
+  pairs = { alice: crypto.keyPair(), bob: crypto.keyPair(), mallory: crypto.keyPair() };
+});
+
+beforeEach(() => {
+  folder = temporaryDirectory();
+  keysFile = join(folder, 'keys.yaml');
+  writeFileSync(join(folder, 'server.key'), encodeZ85(server.secretKey), { mode: 0o600 });
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+  await removeDaemons();
+});
+
+function allow(...entries: readonly Entry[]): void {
+  const lines = entries.map(({ name, allow: roles = ['client', 'worker'] }) => {
+    const publicKey = encodeZ85(pairs[name].publicKey);
+    return `- {name: ${name}, publicKey: '${publicKey}', allow: [${roles.join(', ')}]}\n`;
+  });
+  writeFileSync(keysFile, lines.join(''));
+}
+
+/** `--set` for a listener with CURVE. */
+function listen(transport: string, endpoint = 'tcp://127.0.0.1:0'): string {
+  const curve = `{secretKeyFile: ${join(folder, 'server.key')}, keysFile: ${keysFile}}`;
+  return `broker.listen=[{endpoint: "${endpoint}", transport: ${transport}, curve: ${curve}}]`;
+}
+
+function start(transport = 'zmtp'): Promise<Daemon> {
+  return startDaemon({ sets: [listen(transport)] });
+}
+
+function curveOf(name: Name): { serverKey: string; publicKey: string; secretKey: Buffer } {
+  const { publicKey, secretKey } = pairs[name];
+  const serverKey = encodeZ85(server.publicKey);
+  return { serverKey, publicKey: encodeZ85(publicKey), secretKey };
+}
+
+function client(daemon: Daemon, name: Name, transport: 'zmtp' | 'libzmq' = 'zmtp'): Client {
+  const made = new Client({
+    endpoints: [daemon.endpoint],
+    timeoutMs: 500,
+    retries: 0,
+    transport,
+    curve: curveOf(name),
+  });
+  closers.push(() => made.close());
+  return made;
+}
+
+function work(daemon: Daemon, name: Name, transport: 'zmtp' | 'libzmq' = 'zmtp'): void {
+  const options = { endpoints: [daemon.endpoint], service: 'echo', transport } as const;
+  const worker = new Worker({ ...options, curve: curveOf(name) }, (request) => request.frames);
+  const running = worker.run();
+  closers.push(async () => {
+    await worker.close({ graceMs: 0 });
+    await running;
+  });
+}
+
+async function outcome(from: Client, text = 'hi'): Promise<string> {
+  try {
+    return (await from.request('echo', text)).text();
+  } catch (error) {
+    return codeOf(error) ?? 'unknown';
+  }
+}
+
+/** Asks until it is answered so. */
+async function untilOutcome(from: Client, wanted: string): Promise<void> {
+  for (let tries = 0, got = ''; got !== wanted; tries++) {
+    got = await outcome(from, 'hi');
+    if (tries > 30) throw new Error(`${got} instead of ${wanted}`);
+  }
+}
+
+describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transport) => {
+  it('serves who is in the keys file, with either engine, and nobody else', async () => {
+    allow({ name: 'alice' }, { name: 'bob' });
+    const daemon = await start(transport);
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    await untilOutcome(client(daemon, 'alice', 'libzmq'), 'hi');
+    expect(await outcome(client(daemon, 'mallory'))).toMatch(/UNREACHABLE|TIMEOUT/);
+    const plain = new Client({ endpoints: [daemon.endpoint], timeoutMs: 300, retries: 0 });
+    closers.push(() => plain.close());
+    expect(await outcome(plain)).toMatch(/UNREACHABLE|TIMEOUT/);
+    const rejected = await daemon.waitFor('connection.rejected');
+    expect(rejected).toMatchObject({ kind: 'key', listener: 0 });
+    for (const { secretKey, publicKey } of [server, ...Object.values(pairs)]) {
+      expect(daemon.stdout).not.toContain(encodeZ85(secretKey));
+      expect(daemon.stdout).not.toContain(encodeZ85(publicKey));
+    }
+  });
+
+  it('reads the keys file again when it changes, and at SIGHUP', async () => {
+    allow({ name: 'bob' });
+    const daemon = await start(transport);
+    work(daemon, 'bob');
+    expect(await outcome(client(daemon, 'alice'))).toMatch(/UNREACHABLE|TIMEOUT/);
+    allow({ name: 'bob' }, { name: 'alice' });
+    await daemon.waitFor('keys.reread');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    writeFileSync(keysFile, '- {name: broken}');
+    await daemon.waitFor('keys.refused');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    allow({ name: 'bob' }, { name: 'alice' }, { name: 'mallory' });
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('keys.reread', 2);
+    await untilOutcome(client(daemon, 'mallory'), 'hi');
+  });
+});
+
+describe('rights by key', () => {
+  it('names the key of a worker in mmi.workers and in the log', async () => {
+    allow({ name: 'bob' });
+    const daemon = await start();
+    work(daemon, 'bob');
+    expect(await daemon.waitFor('worker.registered')).toMatchObject({ key: 'bob' });
+    const { frames } = await client(daemon, 'bob').request('mmi.workers', '');
+    expect(JSON.parse(String(frames[1]))).toMatchObject([{ service: 'echo', key: 'bob' }]);
+  });
+
+  it('refuses READY and requests that the key is not allowed', async () => {
+    allow({ name: 'alice', allow: ['client'] }, { name: 'bob', allow: ['worker'] });
+    const daemon = await start();
+    work(daemon, 'alice');
+    expect(await daemon.waitFor('worker.refused')).toMatchObject({ reason: 'rights' });
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    expect(await outcome(client(daemon, 'bob'))).toBe('ERR_MDP_TIMEOUT');
+    expect(await daemon.waitFor('request.refused')).toMatchObject({ reason: 'rights' });
+  });
+
+  it('ends the connections of a key that is taken out', async () => {
+    allow({ name: 'alice' }, { name: 'bob' });
+    const daemon = await start();
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    allow({ name: 'alice' });
+    expect(await daemon.waitFor('worker.lost')).toMatchObject({ reason: 'connection' });
+    expect(await daemon.waitFor('connection.rejected')).toMatchObject({ kind: 'key' });
+  });
+
+  it('with libzmq lets in only who may do all that the listener allows', async () => {
+    allow({ name: 'alice', allow: ['client'] }, { name: 'bob' });
+    const daemon = await start('libzmq');
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'bob'), 'hi');
+    expect(await outcome(client(daemon, 'alice'))).toMatch(/UNREACHABLE|TIMEOUT/);
+  });
+});
+
+describe('files of keys', () => {
+  it('that are wrong stop the start with 78, and say where', async () => {
+    const serve = ['serve', '--set', `node.dataDir=${folder}`, '--set', listen('zmtp')];
+    expect(await run(serve)).toMatchObject({ status: 78 });
+    writeFileSync(keysFile, '- {name: x, publicKey: y}');
+    const broken = await run(serve);
+    expect(broken.status).toBe(78);
+    expect(broken.stderr).toContain(`${keysFile}:1:24: [0].publicKey: expected a public key`);
+    allow();
+    chmodSync(join(folder, 'server.key'), 0o640);
+    const loose = await run(serve);
+    expect(loose.status).toBe(78);
+    expect(loose.stderr).toContain('others may read this secret key (mode 0640)');
+  });
+
+  it('are made by keygen, never over others', async () => {
+    const file = join(folder, 'carol.key');
+    const made = await run(['keygen', file]);
+    expect(made).toMatchObject({ status: 0, stderr: '' });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readFileSync(`${file}.pub`, 'utf8')).toBe(made.stdout);
+    const before = readFileSync(file, 'utf8');
+    expect(before).not.toBe(made.stdout);
+    const again = await run(['keygen', file]);
+    expect(again).toMatchObject({ status: 74, stdout: '' });
+    expect(again.stderr).toContain('exists and is not overwritten');
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
+  it('serve the commands', async () => {
+    allow({ name: 'alice' });
+    const daemon = await start();
+    work(daemon, 'alice');
+    await daemon.waitFor('worker.registered');
+    const file = join(folder, 'alice.key');
+    writeFileSync(file, encodeZ85(pairs.alice.secretKey), { mode: 0o600 });
+    const at = ['--endpoint', daemon.endpoint];
+    const keys = ['--curve-server-key', encodeZ85(server.publicKey), '--curve-key-file', file];
+    expect(await run(['request', 'echo', 'hello', ...at, ...keys])).toMatchObject({
+      status: 0,
+      stdout: 'hello\n',
+    });
+    const workers = await run(['workers', '-o', 'json', ...at, ...keys]);
+    expect(JSON.parse(workers.stdout)).toMatchObject([{ key: 'alice' }]);
+    expect(await run(['request', 'echo', 'x', ...at, ...keys.slice(0, 2)])).toMatchObject({
+      status: 64,
+    });
+    chmodSync(file, 0o644);
+    expect(await run(['request', 'echo', 'x', ...at, ...keys])).toMatchObject({ status: 78 });
+  });
+});
+
+describe('the SDK', () => {
+  it.each([
+    [{ serverKey: 'short' }, 'curve.serverKey'],
+    [{ publicKey: Buffer.alloc(31) }, 'curve.publicKey'],
+    [{ secretKey: 7 }, 'curve.secretKey'],
+    [{ secret: 'x' }, 'curve.secret'],
+  ])('refuses %p, and shows no key', (wrong, option) => {
+    const good = curveOf('alice');
+    const options: unknown = { endpoints: ['tcp://127.0.0.1:1'], curve: { ...good, ...wrong } };
+    let thrown: unknown;
+    try {
+      const made = new Client(options as never);
+      closers.push(() => made.close());
+    } catch (error) {
+      thrown = error;
+    }
+    expect(codeOf(thrown)).toBe('ERR_MDP_OPTION');
+    expect(String(thrown)).toContain(option);
+    expect(String(thrown)).not.toContain(good.publicKey);
+  });
+});
