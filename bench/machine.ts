@@ -83,7 +83,7 @@ class Stage {
     this.broker = new Broker(options, this.sink, { emit: () => undefined }, secureRandom);
     for (let peer = 0; peer < CLIENTS + setting.workers; peer++) {
       const routingId = Buffer.alloc(5);
-      this.broker.connected(peer, { listener: 0, routingId, ownRoutingId: false });
+      this.broker.connected(peer, { listener: 0, routingId, ownRoutingId: false, key: null });
     }
     for (let index = 0; index < setting.workers; index++) {
       const service = `service-${index % setting.services}`;
@@ -172,6 +172,7 @@ function stalls(): void {
     listener: 0,
     routingId: Buffer.alloc(5),
     ownRoutingId: false,
+    key: null,
   });
   const ready = Frames.of('MDPW02', Buffer.from([1]), 'nobody', '10000');
   served.broker.message(CLIENTS, ready, 1);

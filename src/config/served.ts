@@ -12,7 +12,6 @@ export interface Unserved {
 
 /** Sections without effect: setting one of their keys is a warning. */
 export const UNSERVED: readonly Unserved[] = [
-  { section: 'titanic', off: { enabled: false, replication: 'off' } },
   { section: 'bstar', off: { role: 'standalone', listen: null, peer: null, curve: null } },
   { section: 'http', off: { listen: 'off', token: null } },
 ];

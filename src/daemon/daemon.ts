@@ -6,12 +6,14 @@ import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
 import type { Config, TransportName } from '../config/config.js';
 import { diff } from '../config/diff.js';
 import { monotonicMs } from '../core/clock.js';
+import type { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
 import { Mmi } from '../mmi/mmi.js';
 import { BrokerLog } from '../observe/broker-log.js';
 import type { Log } from '../observe/log.js';
 import { Throttle } from '../observe/throttle.js';
+import { TitanicLog } from '../observe/titanic-log.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
 import type {
   ListenerOptions,
@@ -26,6 +28,7 @@ import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus } from '../wire/mmi.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Keys } from './io/keys.js';
+import { startStoredRequests } from './stored.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
@@ -41,20 +44,30 @@ export interface Daemon {
 
 /**
  * Starts a node.
+ * @param fatal what was stored can no longer be trusted: the process has to end
  * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT,
  *   ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
  */
-export async function startDaemon(config: Config, log: Log): Promise<Daemon> {
+export async function startDaemon(
+  config: Config,
+  log: Log,
+  fatal: (error: MajordomoError) => void,
+): Promise<Daemon> {
   const dataDir = openDataDir(config.node.dataDir);
   try {
-    return await startIn(dataDir, config, log);
+    return await startIn(dataDir, config, log, fatal);
   } catch (error) {
     dataDir.release();
     throw error;
   }
 }
 
-async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daemon> {
+async function startIn(
+  dataDir: DataDir,
+  config: Config,
+  log: Log,
+  fatal: (error: MajordomoError) => void,
+): Promise<Daemon> {
   const startedAt = monotonicMs();
   const throttle = new Throttle(monotonicMs);
   const sink = new TransportSink();
@@ -64,7 +77,24 @@ async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daem
   let current = config;
   broker.host(new Mmi((now) => brokerStatus(current, now - startedAt)));
   const loop = new BrokerLoop(broker);
-  const { transport, endpoints } = await openTransports(config, keys, loop);
+  const stored = config.titanic.enabled
+    ? await startStoredRequests({
+        config,
+        dataDir: dataDir.path,
+        broker,
+        loop,
+        events: new TitanicLog(log, throttle),
+        fatal,
+      })
+    : null;
+  let opened: OpenedRouter;
+  try {
+    opened = await openTransports(config, keys, loop);
+  } catch (error) {
+    await stored?.close();
+    throw error;
+  }
+  const { transport, endpoints } = opened;
   sink.attach(transport);
   loop.attach(transport);
   keys.watch((listener, name) => {
@@ -84,14 +114,16 @@ async function startIn(dataDir: DataDir, config: Config, log: Log): Promise<Daem
     },
     stop: async () => {
       keys.close();
-      await stop(broker, loop, transport, current, log);
+      await drain(broker, loop, transport, current, log);
+      await stored?.close();
       throttle.flush();
       dataDir.release();
+      log.info({ event: 'broker.stopped' }, 'stopped');
     },
   };
 }
 
-async function stop(
+async function drain(
   broker: Broker,
   loop: BrokerLoop,
   transport: Transport,
@@ -105,7 +137,6 @@ async function stop(
   );
   await loop.drain(config.shutdown.graceMs);
   await transport.close(LINGER_MS);
-  log.info({ event: 'broker.stopped' }, 'stopped');
 }
 
 function reconfigure(current: Config, next: Config, broker: Broker, log: Log): void {
@@ -184,7 +215,7 @@ function brokerStatus(config: Config, uptimeMs: number): BrokerStatus {
     state: 'active',
     epoch: 0,
     limits: { ...config.limits },
-    extensions: ['credit', 'hello'],
+    extensions: ['credit', 'hello', ...(config.titanic.enabled ? ['submit', 'wait'] : [])],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
   };
 }

@@ -29,13 +29,12 @@ export async function serve(
     else reread(daemon, reload, log);
   });
   try {
-    daemon = await startDaemon(loaded.config, log);
+    daemon = await startDaemon(loaded.config, log, (error) => {
+      // Nothing more may be acknowledged, so nothing more is done.
+      process.exit(lastWords(error, log));
+    });
   } catch (error) {
-    const code = codeOf(error) ?? 'ERR_INTERNAL';
-    log.fatal({ event: 'broker.failed', code }, messageOf(error));
-    log.flush();
-    process.stderr.write(`majordomo: ${messageOf(error)}\n`);
-    return exitStatusOf(error);
+    return lastWords(error, log);
   }
   ready(daemon.endpoints);
   if (rereads.due) reread(daemon, reload, log);
@@ -43,6 +42,15 @@ export async function serve(
   await daemon.stop();
   log.flush();
   return EXIT.done;
+}
+
+/** Says why the process ends. Returns its exit status. */
+function lastWords(error: unknown, log: Log): ExitStatus {
+  const code = codeOf(error) ?? 'ERR_INTERNAL';
+  log.fatal({ event: 'broker.failed', code }, messageOf(error));
+  log.flush();
+  process.stderr.write(`majordomo: ${messageOf(error)}\n`);
+  return exitStatusOf(error);
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */

@@ -12,10 +12,14 @@ const TIMER_MS_MAX = 60_000;
 
 /** A machine beside the broker that takes its turn in the same loop. */
 export interface Companion {
+  /** The time of the inputs that follow. */
+  setTime(now: number): void;
   /** After the broker's own `run`; what it asks of the broker is carried out in the same turn. */
   run(now: number): void;
   /** Milliseconds until its next turn although nothing comes; Infinity for never. */
   dueInMs(now: number): number;
+  /** Nothing that it decided is still under way. */
+  readonly isSettled: boolean;
 }
 
 export class BrokerLoop implements TransportEvents {
@@ -45,7 +49,7 @@ export class BrokerLoop implements TransportEvents {
     this.#schedule();
   }
 
-  /** Something came for the companion: a turn is due. */
+  /** Something comes for the companion, after this: a turn is due. */
   wake(): void {
     this.#schedule();
   }
@@ -93,8 +97,10 @@ export class BrokerLoop implements TransportEvents {
     await new Promise<void>((resolve) => {
       const grace = setTimeout(resolve, graceMs);
       this.#afterTurn = () => {
-        const { requests } = this.#broker.load;
-        if (requests > 0 && monotonicMs() < until) return;
+        const { requests, requestsOut } = this.#broker.load;
+        const isSettled = this.#companion?.isSettled ?? true;
+        const isDone = requests + requestsOut === 0 && isSettled;
+        if (!isDone && monotonicMs() < until) return;
         clearTimeout(grace);
         resolve();
       };
@@ -119,6 +125,7 @@ export class BrokerLoop implements TransportEvents {
     if (this.#turnDue) return;
     this.#turnDue = true;
     this.#now = monotonicMs();
+    this.#companion?.setTime(this.#now);
     setImmediate(this.#turn);
   }
 

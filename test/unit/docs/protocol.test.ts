@@ -22,7 +22,10 @@ let worker: Worker;
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mdp-'));
   const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0'];
-  daemon = await startDaemon(loadConfig({ sets }).config, createLog('silent', 'json', false));
+  const { config } = loadConfig({ sets });
+  daemon = await startDaemon(config, createLog('silent', 'json', false), (error) => {
+    throw error;
+  });
   const { endpoints } = daemon;
   client = new Client({ endpoints });
   worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);
