@@ -18,9 +18,22 @@ export function pairHeartbeatMs(frames: Frames, at: number): number | null {
 
 /** D23: the broker says that it knows worker credit. */
 export function offersCredit(frames: Frames, at: number): boolean {
+  return offersOf(frames, at).credit;
+}
+
+/** Extensions that the SDK makes use of: D23, D16. */
+export interface Offers {
+  readonly credit: boolean;
+  readonly submit: boolean;
+  readonly wait: boolean;
+}
+
+/** What a broker offers; nothing if it does not know the question. */
+export function offersOf(frames: Frames, at: number): Offers {
   const facts = brokerFacts(frames, at);
-  if (facts === null || !('extensions' in facts)) return false;
-  return Array.isArray(facts.extensions) && facts.extensions.includes('credit');
+  const listed = facts !== null && 'extensions' in facts ? facts.extensions : [];
+  const has = (name: string): boolean => Array.isArray(listed) && listed.includes(name);
+  return { credit: has('credit'), submit: has('submit'), wait: has('wait') };
 }
 
 function brokerFacts(frames: Frames, at: number): object | null {

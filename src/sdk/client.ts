@@ -45,6 +45,8 @@ export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
+export type { Job, JobState } from './job.js';
+export type { ResultOptions, SubmitOptions } from './job-options.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 /** The answer to a request. */

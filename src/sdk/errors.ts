@@ -12,6 +12,12 @@ export const SDK_ERRORS = {
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL had been delivered and before FINAL.',
   ERR_MDP_TIMEOUT: 'No answer came in time; `details.sends` says how often it was sent.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time: nothing was sent.',
+  ERR_TITANIC_DEAD:
+    'The stored request is dead (500): no attempt was answered; see `details.text`.',
+  ERR_TITANIC_PENDING: 'No reply to the stored request came within `timeoutMs`; it may come yet.',
+  ERR_TITANIC_REFUSED: 'A submit or close was refused: `details` has `status` and `text`.',
+  ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',
+  ERR_TITANIC_UNSUPPORTED: 'An option of submit needs `titanic.submit`; this broker has it not.',
 } as const;
 
 export type SdkErrorCode = keyof typeof SDK_ERRORS;

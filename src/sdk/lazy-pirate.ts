@@ -216,7 +216,7 @@ export class LazyPirate implements Courier {
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
     this.#deadlines.set(call, now, Math.min(timeoutMs, this.#remainingMs(call, now)));
-    if (this.#probeMs === Infinity && line.answersProbes) this.#probeMs = now + timeoutMs / 2;
+    if (line.answersProbes) this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
     this.#sink.send(line.link, call);
   }
 

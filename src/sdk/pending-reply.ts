@@ -6,7 +6,7 @@ import { Message } from './message.js';
 /** The promise of one reply, to be settled. A service that streams has its parts joined (as D10). */
 export class PendingReply implements CallOwner {
   readonly #resolve: (reply: Message) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #reject: (error: MajordomoError) => void;
   readonly #bufferBytes: number;
   readonly #overflow: (call: Call) => void;
   #parts: Buffer[] = [];
@@ -16,7 +16,7 @@ export class PendingReply implements CallOwner {
   /** @param overflow told when the parts pass `bufferBytes` */
   constructor(
     resolve: (reply: Message) => void,
-    reject: (error: unknown) => void,
+    reject: (error: MajordomoError) => void,
     bufferBytes: number,
     overflow: (call: Call) => void,
   ) {

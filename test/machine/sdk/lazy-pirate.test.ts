@@ -55,6 +55,13 @@ describe('the client over one link (protocols.md §7)', () => {
     expect(script.effects).toEqual(['1000 send a #2 on 1']);
   });
 
+  it('asks in time for the most impatient of those who wait', () => {
+    const script = connected(2).broker(0).ask('long', { timeoutMs: 30_000 }).ask('a').pass(500);
+    expect(script.effects).toEqual(['0 send long #1 on 1', '0 send a #1 on 1', '500 probe 1']);
+    script.broker(0).pass(500);
+    expect(script.effects).toEqual(['1000 send a #2 on 1']);
+  });
+
   it('asks no broker that has not answered before on this connection', () => {
     const script = connected(2).ask('a').pass(999);
     expect(script.effects).toEqual(['0 send a #1 on 1']);

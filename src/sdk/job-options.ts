@@ -1,0 +1,106 @@
+/** Options of stored requests: types, defaults, ranges. */
+import { ATTEMPTS_MAX, PRIORITY_MAX } from '../wire/tsp.js';
+import {
+  type ClientSettings,
+  DAY_MS,
+  isSignal,
+  Options,
+  type RequestOptions,
+  type RequestSettings,
+  wrong,
+} from './options.js';
+
+export interface SubmitOptions extends RequestOptions {
+  /** The same key for the same service again is the same request: nothing is stored twice. */
+  readonly idempotencyKey?: string;
+  /** -100 to 100; higher goes first. Default 0. */
+  readonly priority?: number;
+  /** Not before so many milliseconds from now. Default 0. */
+  readonly delayMs?: number;
+  /** Unserved after so many milliseconds it expires. Default: the broker's `titanic.requestTtlMs`. */
+  readonly ttlMs?: number;
+  /** Attempts after which it is dead. Default: the broker's `titanic.maxAttempts`. */
+  readonly maxAttempts?: number;
+}
+
+export interface ResultOptions {
+  /** How long to wait for the reply, in milliseconds. Default: until there is an answer. */
+  readonly timeoutMs?: number;
+  /** Gives up when it aborts: ERR_MDP_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `SubmitOptions` as they go over the wire (D16); absent ones are the broker's. */
+export interface StoredOptions {
+  readonly key: string | undefined;
+  readonly priority: number | undefined;
+  readonly delayMs: number | undefined;
+  readonly ttlMs: number | undefined;
+  readonly maxAttempts: number | undefined;
+}
+
+export interface SubmitSettings {
+  readonly stored: StoredOptions;
+  readonly request: RequestSettings;
+}
+
+export interface ResultSettings {
+  /** `Infinity`: no limit. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const KEY_BYTES_MAX = 255;
+const AHEAD_MS_MAX = 36_500 * DAY_MS;
+const UUID = /^[0-9A-Fa-f]{32}$/;
+
+/** @throws ERR_MDP_OPTION */
+export function submitSettings(given: unknown, client: ClientSettings): SubmitSettings {
+  const options = new Options('submit', given);
+  const settings: SubmitSettings = {
+    stored: {
+      key: options.optional('idempotencyKey', isKey, `Unicode of 1 to ${KEY_BYTES_MAX} bytes`),
+      priority: maybe(options, 'priority', -PRIORITY_MAX, PRIORITY_MAX),
+      delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
+      ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),
+      maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
+    },
+    request: options.request(client),
+  };
+  options.end();
+  return settings;
+}
+
+/** @throws ERR_MDP_OPTION */
+export function resultSettings(given: unknown): ResultSettings {
+  const options = new Options('result', given);
+  const settings: ResultSettings = {
+    timeoutMs: options.integer('timeoutMs', Infinity, 1, 365 * DAY_MS),
+    signal: options.optional('signal', isSignal, 'an AbortSignal'),
+  };
+  options.end();
+  return settings;
+}
+
+/** True of 32 hexadecimal characters. */
+export function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && UUID.test(value);
+}
+
+/** @throws ERR_MDP_OPTION */
+export function checkUuid(uuid: unknown): string {
+  if (isUuid(uuid)) return uuid;
+  throw wrong('uuid', 'must be 32 hexadecimal characters');
+}
+
+function isKey(value: unknown): value is string {
+  if (typeof value !== 'string') return false;
+  const bytes = Buffer.from(value, 'utf8');
+  // Halves of surrogate pairs all have the same bytes, and are not the same key.
+  if (bytes.toString('utf8') !== value) return false;
+  return bytes.length > 0 && bytes.length <= KEY_BYTES_MAX;
+}
+
+function maybe(options: Options, name: string, min: number, max: number): number | undefined {
+  return options.given(name) ? options.integer(name, 0, min, max) : undefined;
+}

@@ -1,0 +1,60 @@
+import type { ResultOptions } from './job-options.js';
+import type { Message } from './message.js';
+import type { RequestOptions } from './options.js';
+
+/**
+ * Where a stored request stands. *pending*: it waits, or is at a worker. *dead*: no attempt was
+ * answered, and there will be no other. *unknown*: closed, expired, or never stored.
+ */
+export type JobState =
+  | { readonly state: 'pending' }
+  | { readonly state: 'replied'; readonly reply: Message }
+  | { readonly state: 'dead'; readonly reason: string }
+  | { readonly state: 'unknown' };
+
+/** What a job asks its client to do. */
+export interface JobDesk {
+  result(job: Job, options: ResultOptions | undefined): Promise<Message>;
+  state(job: Job, options: RequestOptions | undefined): Promise<JobState>;
+  closeJob(job: Job, options: RequestOptions | undefined): Promise<void>;
+}
+
+/** A stored request. Its uuid is all that is needed to find it again: `client.job(uuid)`. */
+export class Job {
+  /** The only credential for the reply: keep it, and keep it secret. */
+  readonly uuid: string;
+  /** The service that was asked; `titanic.reply` if the job was made from its uuid. */
+  readonly service: string;
+  readonly #desk: JobDesk;
+
+  constructor(desk: JobDesk, uuid: string, service: string) {
+    this.#desk = desk;
+    this.uuid = uuid;
+    this.service = service;
+  }
+
+  /**
+   * Waits for the reply, through restarts of brokers and lost connections; it stays stored until
+   * `close`.
+   *
+   * Rejects with ERR_TITANIC_PENDING, ERR_TITANIC_DEAD, ERR_TITANIC_UNKNOWN, ERR_TITANIC_REFUSED,
+   * ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_ABORTED, ERR_MDP_CLOSED, ERR_MDP_LIMIT or
+   * ERR_MDP_OPTION.
+   */
+  result(options?: ResultOptions): Promise<Message> {
+    return this.#desk.result(this, options);
+  }
+
+  /** Asks once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */
+  state(options?: RequestOptions): Promise<JobState> {
+    return this.#desk.state(this, options);
+  }
+
+  /**
+   * Deletes request and reply, and stops further attempts. Closing twice does no harm. Rejects as
+   * `Client.request` does, and with ERR_TITANIC_REFUSED.
+   */
+  close(options?: RequestOptions): Promise<void> {
+    return this.#desk.closeJob(this, options);
+  }
+}

@@ -1,0 +1,162 @@
+/** Stored requests of one client: 9/TSP, and D16 where the broker offers it. */
+import { codeOf, type MajordomoError } from '../core/errors.js';
+import { Frames } from '../core/frames.js';
+import { secureRandom } from '../core/random.js';
+import { MMI_BROKER } from '../wire/mmi.js';
+import { TITANIC_CLOSE, TITANIC_REPLY, TITANIC_REQUEST, TITANIC_SUBMIT } from '../wire/tsp.js';
+import { type Body, bodyFrames } from './body.js';
+import { type Offers, offersOf } from './broker-facts.js';
+import type { Call } from './call.js';
+import { sdkError } from './errors.js';
+import { Job, type JobDesk, type JobState } from './job.js';
+import {
+  checkUuid,
+  isUuid,
+  type ResultOptions,
+  resultSettings,
+  type StoredOptions,
+  submitSettings,
+} from './job-options.js';
+import { Message } from './message.js';
+import {
+  type ClientSettings,
+  DAY_MS,
+  type RequestOptions,
+  type RequestSettings,
+  serviceName,
+} from './options.js';
+import { ResultRun } from './result-run.js';
+import { answerError, readAnswer, replyError, type TitanicAnswer } from './titanic-answer.js';
+
+/** What is needed of the client. */
+export interface Asker {
+  readonly settings: ClientSettings;
+  /** What the broker offers; `null`: not known yet. */
+  readonly offers: Offers | null;
+  learn(offers: Offers): void;
+  request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
+  /** As `request`, with settings that were checked; `null` if it has failed already. */
+  ask(
+    service: string,
+    body: Body,
+    settings: RequestSettings,
+    resolve: (reply: Message) => void,
+    reject: (error: MajordomoError) => void,
+  ): Call | null;
+  /** Nobody waits for it any longer. */
+  abandon(call: Call): void;
+}
+
+const KEY_RANDOM_BYTES = 16;
+
+export class Jobs implements JobDesk {
+  readonly #asker: Asker;
+  readonly #waits = new Set<ResultRun>();
+
+  constructor(asker: Asker) {
+    this.#asker = asker;
+  }
+
+  async submit(service: string, body: Body, options: unknown): Promise<Job> {
+    const { stored, request } = submitSettings(options, this.#asker.settings);
+    const name = serviceName(service);
+    const frames = bodyFrames(body);
+    const canSubmit = await this.#canSubmit(stored, request);
+    const answer = canSubmit
+      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored), name, ...frames], request)
+      : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(request));
+    const uuid = answer.frames[0]?.toString('latin1');
+    if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
+    const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
+    throw answerError('ERR_TITANIC_REFUSED', `the request to '${service}' was not stored`, why);
+  }
+
+  job(uuid: unknown): Job {
+    return new Job(this, checkUuid(uuid), TITANIC_REPLY);
+  }
+
+  async result(job: Job, options: ResultOptions | undefined): Promise<Message> {
+    const settings = resultSettings(options);
+    const run = new ResultRun(this.#asker, job.uuid, job.service, settings, () => {
+      this.#waits.delete(run);
+    });
+    this.#waits.add(run);
+    return await run.run();
+  }
+
+  async state(job: Job, options: RequestOptions | undefined): Promise<JobState> {
+    const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, options);
+    const answer = readAnswer(reply.frames);
+    switch (answer.status) {
+      case 200:
+        return { state: 'replied', reply: new Message(job.service, answer.frames) };
+      case 300:
+        return { state: 'pending' };
+      case 400:
+        return { state: 'unknown' };
+      case 500:
+        return { state: 'dead', reason: answer.text };
+      default:
+        throw replyError(answer, job.uuid);
+    }
+  }
+
+  async closeJob(job: Job, options: RequestOptions | undefined): Promise<void> {
+    const reply = await this.#asker.request(TITANIC_CLOSE, job.uuid, options);
+    const answer = readAnswer(reply.frames);
+    if (answer.status === 200) return;
+    throw answerError('ERR_TITANIC_REFUSED', `${job.uuid} was not closed`, answer, job.uuid);
+  }
+
+  /** The client is closed. */
+  close(error: MajordomoError): void {
+    for (const wait of [...this.#waits]) wait.stop(error);
+  }
+
+  /** @throws ERR_TITANIC_UNSUPPORTED if an option needs `titanic.submit`, and it is not offered */
+  async #canSubmit(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
+    const asked = Object.values(stored).some((value) => value !== undefined);
+    try {
+      if (this.#asker.offers === null) {
+        const { frames } = await this.#asker.request(MMI_BROKER, '', request);
+        this.#asker.learn(offersOf(Frames.of(...frames), 0));
+      }
+    } catch (error) {
+      // 8/MMI is optional: who is silent to it may still know 9/TSP.
+      if (asked || !isTimeout(error)) throw error;
+      return false;
+    }
+    if (this.#asker.offers?.submit === true) return true;
+    if (!asked) return false;
+    const text = 'this broker offers no titanic.submit, and so no key, priority, times or attempts';
+    throw sdkError('ERR_TITANIC_UNSUPPORTED', text);
+  }
+
+  async #ask(
+    service: string,
+    body: readonly Uint8Array[],
+    request: RequestOptions,
+  ): Promise<TitanicAnswer> {
+    return readAnswer((await this.#asker.request(service, body, request)).frames);
+  }
+}
+
+/** Sent once: a second could be stored, too. It waits for as long as all its sends would. */
+function onceIn({ timeoutMs, retries, signal }: RequestSettings): RequestOptions {
+  return { timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0, signal };
+}
+
+/** A key in every case: so a submit whose answer was lost is not stored again (D16). */
+function optionsFrame(stored: StoredOptions): Buffer {
+  return Buffer.from(JSON.stringify({ ...stored, key: stored.key ?? randomKey() }));
+}
+
+function randomKey(): string {
+  const bytes = Buffer.alloc(KEY_RANDOM_BYTES);
+  secureRandom(bytes);
+  return `once-${bytes.toString('hex')}`;
+}
+
+function isTimeout(error: unknown): boolean {
+  return codeOf(error) === 'ERR_MDP_TIMEOUT';
+}

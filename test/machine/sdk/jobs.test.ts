@@ -1,0 +1,273 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { codeOf } from '../../../src/core/errors.js';
+import { Client, type ClientOptions, type SubmitOptions } from '../../../src/sdk/client.js';
+import { FakeNet } from './fake-dial.js';
+
+const UUID = '0123456789ABCDEF0123456789ABCDEF';
+const clients: Client[] = [];
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+});
+
+interface Asked {
+  readonly service: string;
+  readonly body: string[];
+  answer(...body: string[]): void;
+}
+
+/** A client at a broker that is played by the test, and the requests that it gets. */
+class Stage {
+  readonly net = new FakeNet();
+  readonly client: Client;
+
+  /** @param extensions of mmi.broker; null: it does not know the question */
+  constructor(extensions: readonly string[] | null, options: Partial<ClientOptions> = {}) {
+    const endpoints = ['tcp://127.0.0.1:5555'];
+    this.client = new Client({ endpoints, dial: this.net.dial, ...options });
+    clients.push(this.client);
+    this.net.link.events.connected();
+    const [, probe] = this.requests();
+    probe?.answer(...(extensions === null ? ['501'] : ['200', JSON.stringify({ extensions })]));
+  }
+
+  requests(): Asked[] {
+    const { link } = this.net;
+    return link.written().map((frames) => {
+      const header = frames.findIndex((frame) => frame.toString() === 'MDPC02');
+      const service = String(frames[header + 2]);
+      return {
+        service,
+        body: frames.slice(header + 3).map(String),
+        answer: (...body) => {
+          link.says(...frames.slice(0, header), 'MDPC02', '\x03', service, ...body);
+        },
+      };
+    });
+  }
+
+  /** The only request since the last call, once the client has come to it. */
+  async request(): Promise<Asked> {
+    for (let turn = 0; turn < 100; turn++) {
+      const [asked, ...more] = this.requests();
+      if (more.length > 0) throw new Error('more than one request');
+      if (asked !== undefined) return asked;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    throw new Error('no request came');
+  }
+}
+
+const OURS = ['credit', 'hello', 'submit', 'wait'];
+
+async function codeFrom(promise: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await promise;
+    return 'resolved';
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
+function options(asked: Asked): Record<string, unknown> {
+  return JSON.parse(asked.body[0] ?? '') as Record<string, unknown>;
+}
+
+describe('submit where titanic.submit is offered (D16)', () => {
+  it('sends its options, the service and the body, and gives a job', async () => {
+    const stage = new Stage(OURS);
+    const submitted = stage.client.submit('render', ['a', 'b'], {
+      idempotencyKey: 'order-17',
+      priority: -3,
+      delayMs: 0,
+      ttlMs: 1000,
+      maxAttempts: 2,
+    });
+    const asked = await stage.request();
+    expect([asked.service, ...asked.body.slice(1)]).toEqual(['titanic.submit', 'render', 'a', 'b']);
+    expect(options(asked)).toEqual({
+      key: 'order-17',
+      priority: -3,
+      delayMs: 0,
+      ttlMs: 1000,
+      maxAttempts: 2,
+    });
+    asked.answer('200', UUID);
+    expect(await submitted).toMatchObject({ uuid: UUID, service: 'render' });
+  });
+
+  it('makes a key of its own, the same in each send of a request and new for the next', async () => {
+    const stage = new Stage(OURS);
+    const first = stage.client.submit('render', 'a');
+    const before = await stage.request();
+    stage.net.link.events.disconnected();
+    while (stage.net.links.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    stage.net.link.events.connected();
+    const again = stage.requests().find(({ service }) => service === 'titanic.submit');
+    expect(again?.body).toEqual(before.body);
+    again?.answer('200 OK', UUID);
+    await first;
+    const second = stage.client.submit('render', 'a');
+    const other = await stage.request();
+    expect(Object.keys(options(other))).toEqual(['key']);
+    expect(options(other)['key']).not.toBe(options(before)['key']);
+    other.answer('200', UUID);
+    await second;
+  });
+
+  it.each<[string[], Record<string, unknown>]>([
+    [['500 titanic.maxOpen is reached'], { status: 500, text: 'titanic.maxOpen is reached' }],
+    [['400 no body'], { status: 400, text: 'no body' }],
+    [['501'], { status: 501, text: '' }],
+    [['200'], { status: 200, text: 'without a uuid' }],
+    [['200', 'no uuid'], { status: 200, text: 'without a uuid' }],
+    [['what'], { status: 0 }],
+  ])('an answer %j is ERR_TITANIC_REFUSED with status and text', async (answer, details) => {
+    const stage = new Stage(OURS);
+    const submitted = stage.client.submit('render', 'a');
+    (await stage.request()).answer(...answer);
+    await expect(submitted).rejects.toMatchObject({ code: 'ERR_TITANIC_REFUSED', details });
+  });
+
+  it('gives up when its signal aborts, and when the client is closed', async () => {
+    const stage = new Stage(OURS);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const aborted = codeFrom(stage.client.submit('render', 'a', { signal }));
+    const closed = codeFrom(stage.client.submit('render', 'a'));
+    await new Promise((resolve) => setImmediate(resolve));
+    controller.abort();
+    expect(await aborted).toBe('ERR_MDP_ABORTED');
+    await stage.client.close();
+    expect(await closed).toBe('ERR_MDP_CLOSED');
+  });
+
+  it.each<[unknown, string]>([
+    [{ idempotencyKey: '' }, 'idempotencyKey'],
+    [{ idempotencyKey: 'x'.repeat(256) }, 'idempotencyKey'],
+    [{ idempotencyKey: '\ud800' }, 'idempotencyKey'],
+    [{ priority: 101 }, 'priority'],
+    [{ delayMs: -1 }, 'delayMs'],
+    [{ ttlMs: 0 }, 'ttlMs'],
+    [{ maxAttempts: 1.5 }, 'maxAttempts'],
+    [{ key: 'x' }, 'key'],
+  ])('%j is ERR_MDP_OPTION, and nothing is sent', async (given, named) => {
+    const stage = new Stage(OURS);
+    const submitted = stage.client.submit('render', 'a', given as SubmitOptions);
+    await expect(submitted).rejects.toMatchObject({
+      code: 'ERR_MDP_OPTION',
+      message: expect.stringContaining(named),
+    });
+    expect(stage.requests()).toEqual([]);
+  });
+});
+
+describe('submit at a broker without titanic.submit (9/TSP)', () => {
+  it.each([[null], [['credit']]])('sends titanic.request, once (%j)', async (extensions) => {
+    const stage = new Stage(extensions, { timeoutMs: 20, retries: 2 });
+    const submitted = stage.client.submit('render', ['a', '']);
+    const asked = await stage.request();
+    expect([asked.service, ...asked.body]).toEqual(['titanic.request', 'render', 'a', '']);
+    await expect(submitted).rejects.toMatchObject({
+      code: 'ERR_MDP_TIMEOUT',
+      details: { sends: 1 },
+    });
+  });
+
+  it('does not pretend that it keeps a key, a priority or a time', async () => {
+    const stage = new Stage(['credit']);
+    const submitted = stage.client.submit('render', 'a', { idempotencyKey: 'order-17' });
+    expect(await codeFrom(submitted)).toBe('ERR_TITANIC_UNSUPPORTED');
+    expect(stage.requests()).toEqual([]);
+  });
+});
+
+describe('a job', () => {
+  it('is found again by its uuid, whose case it keeps', () => {
+    const { client } = new Stage(OURS);
+    expect(client.job(UUID.toLowerCase())).toMatchObject({ uuid: UUID.toLowerCase() });
+    for (const wrong of ['', 'X'.repeat(32), `${UUID}0`, `${UUID}\n`]) {
+      expect(() => client.job(wrong)).toThrow(expect.objectContaining({ code: 'ERR_MDP_OPTION' }));
+    }
+  });
+
+  it('waits by titanic.wait, and its reply has the frames without the status', async () => {
+    const stage = new Stage(OURS);
+    const result = stage.client.job(UUID).result({ timeoutMs: 5000 });
+    const asked = await stage.request();
+    expect(asked.service).toBe('titanic.wait');
+    expect(asked.body[0]).toBe(UUID);
+    expect(Number(asked.body[1])).toBeGreaterThan(4000);
+    asked.answer('200', 'one', 'two');
+    expect((await result).frames.map(String)).toEqual(['one', 'two']);
+  });
+
+  it('waits on over a lost connection, without waiting for a time-out', async () => {
+    const stage = new Stage(OURS);
+    const result = stage.client.job(UUID).result();
+    await stage.request();
+    stage.net.link.events.disconnected();
+    while (stage.net.links.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    stage.net.link.events.connected();
+    stage
+      .requests()
+      .find(({ service }) => service === 'titanic.wait')
+      ?.answer('200', 'x');
+    expect((await result).text()).toBe('x');
+  });
+
+  it('polls titanic.reply where no wait is offered', async () => {
+    const stage = new Stage(null, { retryBaseMs: 1, retryMaxMs: 2 });
+    const result = stage.client.job(UUID).result();
+    const first = await stage.request();
+    expect(first.service).toBe('titanic.reply');
+    first.answer('300');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    (await stage.request()).answer('200', 'x');
+    expect((await result).text()).toBe('x');
+  });
+
+  it('stops waiting when its time is up, its signal aborts or the client is closed', async () => {
+    const stage = new Stage(OURS);
+    const job = stage.client.job(UUID);
+    expect(await codeFrom(job.result({ timeoutMs: 20 }))).toBe('ERR_TITANIC_PENDING');
+    const controller = new AbortController();
+    const aborted = codeFrom(job.result({ signal: controller.signal }));
+    controller.abort();
+    expect(await aborted).toBe('ERR_MDP_ABORTED');
+    expect(await codeFrom(job.result({ signal: controller.signal }))).toBe('ERR_MDP_ABORTED');
+    expect(stage.client.outstanding).toBe(0);
+    const closed = codeFrom(job.result());
+    await stage.client.close();
+    expect(await closed).toBe('ERR_MDP_CLOSED');
+    expect(await codeFrom(job.result())).toBe('ERR_MDP_CLOSED');
+  });
+
+  it.each<[string[], unknown]>([
+    [['300'], { state: 'pending' }],
+    [['400 unknown'], { state: 'unknown' }],
+    [['500 dead after 3 attempts'], { state: 'dead', reason: 'dead after 3 attempts' }],
+    [['200', 'x'], { state: 'replied', reply: { frames: [Buffer.from('x')] } }],
+  ])('asked once, %j is a state', async (answer, state) => {
+    const stage = new Stage(OURS);
+    const asked = stage.client.job(UUID).state();
+    (await stage.request()).answer(...answer);
+    expect(await asked).toMatchObject(state as Record<string, unknown>);
+  });
+
+  it('is closed by titanic.close; what is not 200 is ERR_TITANIC_REFUSED', async () => {
+    const stage = new Stage(OURS);
+    const job = stage.client.job(UUID);
+    const closed = job.close();
+    const asked = await stage.request();
+    expect([asked.service, ...asked.body]).toEqual(['titanic.close', UUID]);
+    asked.answer('200');
+    await closed;
+    const refused = job.close();
+    (await stage.request()).answer('500 the disk is full');
+    await expect(refused).rejects.toMatchObject({
+      code: 'ERR_TITANIC_REFUSED',
+      details: { status: 500, text: 'the disk is full', uuid: UUID },
+    });
+  });
+});

@@ -1,0 +1,191 @@
+import { describe, expect, it } from '@jest/globals';
+import type { MajordomoError } from '../../../src/core/errors.js';
+import { sdkError, type SdkErrorCode } from '../../../src/sdk/errors.js';
+import { ResultWait } from '../../../src/sdk/result-wait.js';
+
+const UUID = '0123456789ABCDEF0123456789ABCDEF';
+
+/** A wait in virtual time: what brokers say goes in, questions and the end come out as lines. */
+class Script {
+  now = 0;
+  error: MajordomoError | null = null;
+  readonly #lines: string[] = [];
+  readonly #wait: ResultWait;
+  /** What `giveUp` finds: how the question that is out stood. */
+  standing: SdkErrorCode = 'ERR_MDP_TIMEOUT';
+
+  constructor(offersWait: boolean | null, timeoutMs = Infinity) {
+    this.offers = offersWait;
+    this.#wait = new ResultWait(
+      { uuid: UUID, timeoutMs, retryBaseMs: 100, retryMaxMs: 2000, offersWait: () => this.offers },
+      {
+        ask: (question, waitMs) => this.#say(question === 'wait' ? `wait ${waitMs}` : question),
+        giveUp: () => {
+          this.#say('give up');
+          this.fail(this.standing);
+        },
+        done: (frames) => this.#say(`done ${frames.map(String).join('|')}`),
+        fail: (error) => {
+          this.error = error;
+          this.#say(`fail ${error.code}`);
+        },
+      },
+      // Without jitter a pause is half of the whole.
+      () => 0,
+    );
+    this.#wait.start(0);
+  }
+
+  offers: boolean | null;
+
+  get effects(): string[] {
+    return this.#lines.splice(0);
+  }
+
+  answer(...frames: string[]): this {
+    const buffers = frames.map((frame) => Buffer.from(frame));
+    this.#wait.answered(buffers, this.now);
+    return this;
+  }
+
+  fail(code: SdkErrorCode): this {
+    this.#wait.failed(sdkError(code, 'as scripted'), this.now);
+    return this;
+  }
+
+  pass(ms: number): this {
+    const end = this.now + ms;
+    for (let due = this.#wait.nextMs(); due <= end; due = this.#wait.nextMs()) {
+      this.now = Math.max(this.now, due);
+      this.#wait.tick(this.now);
+    }
+    this.now = end;
+    return this;
+  }
+
+  get isQuiet(): boolean {
+    return this.#wait.nextMs() === Infinity;
+  }
+
+  #say(line: string): void {
+    this.#lines.push(`${this.now} ${line}`);
+  }
+}
+
+describe('the wait for a reply where titanic.wait is offered (D16)', () => {
+  it('asks for half a minute at a time, one question after the other, until the reply', () => {
+    const script = new Script(true);
+    script.pass(30_000).answer('300').pass(30_000).answer('300').pass(5).answer('200', 'a', 'b');
+    expect(script.effects).toEqual([
+      '0 wait 30000',
+      '30000 wait 30000',
+      '60000 wait 30000',
+      '60005 done a|b',
+    ]);
+    expect(script.isQuiet).toBe(true);
+  });
+
+  it('asks for no longer than it has, and is pending at its end', () => {
+    const script = new Script(true, 45_000);
+    script.pass(30_000).answer('300 PENDING').pass(15_000);
+    expect(script.effects).toEqual([
+      '0 wait 30000',
+      '30000 wait 15000',
+      '45000 give up',
+      '45000 fail ERR_TITANIC_PENDING',
+    ]);
+    expect(script.error).toMatchObject({ details: { uuid: UUID } });
+  });
+
+  it('does not poll a broker that answers 300 at once: pauses grow, up to retryMaxMs', () => {
+    const script = new Script(true);
+    for (let time = 0; time < 8; time++) script.answer('300').pass(1000);
+    const asked = script.effects.map((line) => Number(line.split(' ')[0]));
+    expect(asked).toEqual([0, 50, 1100, 2200, 3400, 4800, 6000, 7000, 8000]);
+  });
+
+  it.each<[string, string]>([
+    ['400 unknown', 'ERR_TITANIC_UNKNOWN'],
+    ['500 dead after 3 attempts', 'ERR_TITANIC_DEAD'],
+    ['501', 'ERR_TITANIC_REFUSED'],
+    ['rubbish', 'ERR_TITANIC_REFUSED'],
+  ])('%s is %s', (status, code) => {
+    const script = new Script(true).answer(status);
+    // 501: the broker has no titanic.wait after all.
+    if (status === '501') script.answer(status);
+    expect(script.error).toMatchObject({ code });
+    expect(script.error?.details).toMatchObject({ uuid: UUID });
+    expect(script.isQuiet).toBe(true);
+  });
+
+  it('lives through brokers that are silent, away or refuse, as long as it has time', () => {
+    const script = new Script(true, 60_000);
+    script.fail('ERR_MDP_TIMEOUT').pass(50).fail('ERR_MDP_REFUSED').pass(100);
+    script.fail('ERR_MDP_UNREACHABLE').pass(200).answer('200', 'x');
+    expect(script.effects).toEqual([
+      '0 wait 30000',
+      '50 wait 30000',
+      '150 wait 30000',
+      '350 wait 30000',
+      '350 done x',
+    ]);
+  });
+
+  it.each<SdkErrorCode>(['ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED'])(
+    'that nobody ever answered ends with %s, which tells more than pending',
+    (code) => {
+      const script = new Script(true, 1000);
+      script.standing = code;
+      script.pass(1000);
+      expect(script.error).toMatchObject({ code });
+    },
+  );
+
+  it('that was told 300 before is pending, and the cause says what came then', () => {
+    const script = new Script(true, 40_000);
+    script.standing = 'ERR_MDP_UNREACHABLE';
+    script.pass(30_000).answer('300').pass(10_000);
+    expect(script.error).toMatchObject({
+      code: 'ERR_TITANIC_PENDING',
+      cause: { code: 'ERR_MDP_UNREACHABLE' },
+    });
+  });
+
+  it.each<SdkErrorCode>(['ERR_MDP_CLOSED', 'ERR_MDP_LIMIT'])('%s ends it at once', (code) => {
+    const script = new Script(true).fail(code);
+    expect(script.error).toMatchObject({ code });
+    expect(script.isQuiet).toBe(true);
+  });
+});
+
+describe('the wait for a reply at other brokers (9/TSP)', () => {
+  it('polls titanic.reply with pauses that grow', () => {
+    const script = new Script(false, 10_000);
+    script.answer('300').pass(50).answer('300').pass(100).answer('300').pass(200);
+    script.answer('200', 'x');
+    expect(script.effects).toEqual(['0 reply', '50 reply', '150 reply', '350 reply', '350 done x']);
+  });
+
+  it('first asks what is offered, if that is not known', () => {
+    const script = new Script(null);
+    script.offers = true;
+    script.answer('200', '{}');
+    expect(script.effects).toEqual(['0 offers', '0 wait 30000']);
+  });
+
+  it('polls where the broker is silent to that question, or knows nothing of it', () => {
+    const silent = new Script(null).fail('ERR_MDP_TIMEOUT').pass(50);
+    expect(silent.effects).toEqual(['0 offers', '50 reply']);
+    expect(new Script(null).answer('501').effects).toEqual(['0 offers', '0 reply']);
+  });
+
+  it('asks again what is offered when no broker could be reached', () => {
+    const script = new Script(null).fail('ERR_MDP_UNREACHABLE').pass(50);
+    expect(script.effects).toEqual(['0 offers', '50 offers']);
+  });
+
+  it('polls where wait was offered and is not known (501)', () => {
+    const script = new Script(true).answer('501').answer('200', 'x');
+    expect(script.effects).toEqual(['0 wait 30000', '0 reply', '0 done x']);
+  });
+});
