@@ -42,6 +42,8 @@ interface StoredService {
   readonly ready: IndexedHeap;
   /** Open requests of it. */
   open: number;
+  /** Those of them that are LOADING: the broker does not know of them yet. */
+  loading: number;
   /** Listed among those whose room is to be asked. */
   hungry: boolean;
 }
@@ -64,6 +66,8 @@ export interface Delivery {
 const LOAD_REQUESTS_MAX = 256;
 const LOAD_BYTES_MAX = 8 * 1024 * 1024;
 const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
+/** Whose time has come, in one turn. */
+const TURN_REQUESTS_MAX = 4096;
 
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
@@ -79,8 +83,8 @@ export class Dispatcher {
   #lastLoad = 0;
   #loaded: LoadedBody[] = [];
   readonly #deliveries = new Map<Slot, Delivery>();
-  /** The broker's numbers of requests that it is to forget. */
-  #withdrawals: number[] = [];
+  /** The broker's numbers of requests that it is to forget in the next turn, by their slot. */
+  readonly #withdrawals = new Map<Slot, number>();
   /** LOADING or OUT. */
   #inFlight = 0;
   #inFlightBytes = 0;
@@ -110,7 +114,7 @@ export class Dispatcher {
   // ---------------------------------------------------------------- requests come and go
 
   /** A request is open from now on. */
-  open(request: StoredRequest, wall: number): void {
+  open(request: StoredRequest, now: number, wall: number): Slot {
     const { index } = this;
     const slot = index.add(request.uuid);
     const service = this.#service(request.service);
@@ -124,14 +128,15 @@ export class Dispatcher {
     index.setDouble(slot, NUMBER, request.number);
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
-    this.wait(slot, request.notBefore, wall);
+    this.wait(slot, now + request.notBefore - wall, now);
+    return slot;
   }
 
-  /** Not before that time (wall milliseconds), which may be past. */
-  wait(slot: Slot, notBefore: number, wall: number): void {
+  /** Not before that time, which may be past. Monotonic milliseconds. */
+  wait(slot: Slot, notBefore: number, now: number): void {
     const { index } = this;
     index.setDouble(slot, NOT_BEFORE, notBefore);
-    if (notBefore > wall) {
+    if (notBefore > now) {
       index.set(slot, STATE, DELAYED);
       this.#delayed.push(slot);
     } else {
@@ -150,12 +155,31 @@ export class Dispatcher {
     index.set(slot, STATE, state);
   }
 
-  /** The broker is to forget it, in the next turn. */
+  /** It was held for its end, which did not come: it goes on where it was. */
+  resume(slot: Slot, now: number): void {
+    const { index } = this;
+    // Its time may have run out meanwhile.
+    if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
+    this.wait(slot, index.getDouble(slot, NOT_BEFORE), now);
+  }
+
+  /** The broker is to forget it, in the next turn; what it tells of it until then counts no more. */
   withdraw(slot: Slot): void {
     const id = this.index.getDouble(slot, BROKER_ID);
     if (id < 0) return;
     this.index.setDouble(slot, BROKER_ID, -1);
-    this.#withdrawals.push(id);
+    this.#withdrawals.set(slot, id);
+  }
+
+  /** False if what the broker tells is of a request that is withdrawn. */
+  isWithBroker(slot: Slot): boolean {
+    return this.index.get(slot, STATE) !== 0 && this.index.getDouble(slot, BROKER_ID) >= 0;
+  }
+
+  /** The broker has forgotten it by itself. */
+  forgotten(slot: Slot): void {
+    this.index.setDouble(slot, BROKER_ID, -1);
+    this.#withdrawals.delete(slot);
   }
 
   /** It is not open any more. */
@@ -183,14 +207,17 @@ export class Dispatcher {
     return this.#expiring.pop();
   }
 
-  /** Wall milliseconds at which something is next due by itself; Infinity for never. */
-  get dueAt(): number {
-    const delayed = this.#delayed.peek();
+  /** Wall milliseconds at which the next one's time is over; Infinity for never. */
+  get expiryAt(): number {
     const expiring = this.#expiring.peek();
-    return Math.min(
-      delayed < 0 ? Infinity : this.index.getDouble(delayed, NOT_BEFORE),
-      expiring < 0 ? Infinity : this.index.getDouble(expiring, EXPIRES_AT),
-    );
+    return expiring < 0 ? Infinity : this.index.getDouble(expiring, EXPIRES_AT);
+  }
+
+  /** Monotonic milliseconds at which the next wait is over; Infinity for never. */
+  get dueAt(): number {
+    if (this.#withdrawals.size > 0) return -Infinity;
+    const delayed = this.#delayed.peek();
+    return delayed < 0 ? Infinity : this.index.getDouble(delayed, NOT_BEFORE);
   }
 
   // ---------------------------------------------------------------- what the broker tells
@@ -226,29 +253,33 @@ export class Dispatcher {
   }
 
   /** Nothing could be read: they are tried again when the store answers. */
-  loadFailed(load: number, wall: number, retryMs: number): void {
+  loadFailed(load: number, now: number, retryMs: number): void {
     const slots = this.#loads.get(load) ?? [];
     this.#loads.delete(load);
     for (const slot of slots) {
       if (!this.#isLoading(slot, load)) continue;
       this.#landed(slot);
-      this.wait(slot, wall + retryMs, wall);
+      this.wait(slot, now + retryMs, now);
     }
   }
 
   // ---------------------------------------------------------------- a turn
 
-  /** @returns requests whose body the store has no more: they are not open */
-  run(desk: BrokerDesk, wall: number): Slot[] {
-    for (const id of this.#withdrawals) desk.withdraw(id);
-    this.#withdrawals = [];
-    for (let slot = this.#delayed.peek(); slot >= 0; slot = this.#delayed.peek()) {
-      if (this.index.getDouble(slot, NOT_BEFORE) > wall) break;
+  /**
+   * @param mayLoad more may go out
+   * @returns requests whose body the store has no more: they are not open
+   */
+  run(desk: BrokerDesk, now: number, mayLoad: boolean): Slot[] {
+    for (const id of this.#withdrawals.values()) desk.withdraw(id);
+    this.#withdrawals.clear();
+    for (let left = TURN_REQUESTS_MAX; left > 0; left--) {
+      const slot = this.#delayed.peek();
+      if (slot < 0 || this.index.getDouble(slot, NOT_BEFORE) > now) break;
       this.#delayed.pop();
       this.#makeReady(slot);
     }
     const missing = this.#submitLoaded(desk);
-    this.#loadMore(desk);
+    if (mayLoad) this.#loadMore(desk);
     return missing;
   }
 
@@ -269,6 +300,7 @@ export class Dispatcher {
       if (id === null) {
         this.handedBack(slot);
       } else {
+        this.serviceOf(slot).loading--;
         index.setDouble(slot, BROKER_ID, id);
         index.set(slot, STATE, OUT);
       }
@@ -287,10 +319,11 @@ export class Dispatcher {
         this.#feed(service);
         continue;
       }
-      const room = Math.min(desk.room(service.name), LOAD_REQUESTS_MAX);
-      const taken = this.#take(service, room);
-      desk.setBacklog(service.name, service.ready.size > 0);
-      if (taken === room && room > 0 && service.ready.size > 0) this.#feed(service);
+      const room = desk.room(service.name) - service.loading;
+      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
+      const hasMore = service.ready.size > 0;
+      desk.setBacklog(service.name, hasMore);
+      if (hasMore && taken < room) this.#feed(service);
     }
   }
 
@@ -309,6 +342,7 @@ export class Dispatcher {
       index.set(slot, PLACE, this.#lastLoad + 1);
     }
     if (slots.length === 0) return 0;
+    service.loading += slots.length;
     const load = ++this.#lastLoad;
     this.#loads.set(load, slots);
     this.#load(
@@ -332,6 +366,10 @@ export class Dispatcher {
     this.#inFlight--;
     this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
     this.#deliveries.delete(slot);
+    const service = this.serviceOf(slot);
+    if (this.index.get(slot, STATE) === LOADING) service.loading--;
+    // There is room for another.
+    if (service.ready.size > 0) this.#feed(service);
   }
 
   #makeReady(slot: Slot): void {
@@ -370,7 +408,7 @@ export class Dispatcher {
     });
     const kept = Buffer.from(name);
     const shown = escapeName(kept);
-    const service = { number, name: kept, shown, ready, open: 0, hungry: false };
+    const service = { number, name: kept, shown, ready, open: 0, loading: 0, hungry: false };
     this.#services.set(key, service);
     this.#byNumber[number] = service;
     return service;

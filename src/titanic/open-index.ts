@@ -45,8 +45,9 @@ export const BODY_BYTES = 8;
 
 /** Double fields. */
 export const NUMBER = 0;
-/** Wall milliseconds. */
+/** Monotonic milliseconds: a wait does not grow when the clock on the wall is set back. */
 export const NOT_BEFORE = 1;
+/** Wall milliseconds. */
 export const EXPIRES_AT = 2;
 /** The broker's number of it, or -1. */
 export const BROKER_ID = 3;
@@ -105,6 +106,11 @@ export class OpenIndex {
     this.#byUuid.delete(this.uuid(slot));
     this.set(slot, STATE, 0);
     this.#freed.push(slot);
+    if (this.count > 0) return;
+    // The moment when nothing is open gives a burst's pages back, at no cost.
+    this.#pages.length = 1;
+    this.#freed.length = 0;
+    this.#fresh = 0;
   }
 
   /** The uuid, as a copy. */

@@ -37,7 +37,6 @@ import { TitanicCounters, type TitanicEvents } from './events.js';
 import {
   ATTEMPTS,
   ATTEMPTS_MAX,
-  BROKER_ID,
   ENDING,
   GENERATION,
   NO_SLOT,
@@ -71,6 +70,8 @@ const SWEEP_MS = 10_000;
 const SWEEP_REQUESTS_MAX = 1000;
 /** After a read that failed. */
 const READ_RETRY_MS = 1000;
+/** Requests whose time is over that are ended in one turn. */
+const TURN_EXPIRIES_MAX = 4096;
 
 /** What follows the commit of a change, or its failure: see `Intent`. */
 interface Outcome {
@@ -130,9 +131,24 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
 
   // ---------------------------------------------------------------- start and end
 
-  /** Pending requests as the store had them, in order, before anything else. */
-  restore(requests: readonly StoredRequest[], wall: number): void {
-    for (const request of requests) this.#dispatcher.open(request, wall);
+  /**
+   * The time of what comes next, in milliseconds: at the start of each turn, before its inputs.
+   * @param now monotonic
+   * @param wall since 1970, whole
+   */
+  setTime(now: number, wall: number): void {
+    this.#now = now;
+    this.#wall = wall;
+  }
+
+  /** Pending requests as the store had them, in order, before anything else but the time. */
+  restore(requests: readonly StoredRequest[]): void {
+    for (const request of requests) {
+      const slot = this.#dispatcher.open(request, this.#now, this.#wall);
+      // The process ended between its last attempt and its end.
+      if (request.attempts < request.maxAttempts) continue;
+      this.#die(slot, request.attempts, 'the broker stopped');
+    }
   }
 
   /** All pending requests were restored. */
@@ -168,8 +184,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     return TITANIC_SERVICES.includes(service.toString('latin1'));
   }
 
-  request(request: InternalRequest, _host: BrokerHost, now: number): void {
-    this.#now = now;
+  request(request: InternalRequest): void {
     const { id, frames, body } = request;
     switch (request.service.toString('latin1')) {
       case TITANIC_REQUEST:
@@ -206,7 +221,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       this.#refuse(id, read);
       return;
     }
-    const obstacle = this.#obstacle();
+    const obstacle = this.#storeObstacle() ?? this.#limit();
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
@@ -250,30 +265,43 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       return;
     }
     this.counters.accepted++;
-    this.#dispatcher.open(request, this.#wall);
+    this.#dispatcher.open(request, this.#now, this.#wall);
     this.#answer(id, STATUS_OK, Buffer.from(uuidText(request.uuid)));
   }
 
-  /** Why no request can be stored now, or `null`. */
-  #obstacle(): string | null {
+  /**
+   * Why the store takes no change of a client's now, or `null`. When it has been in trouble for a
+   * while, the next change is let through and shows whether it still is.
+   */
+  #storeObstacle(): string | null {
+    const text =
+      this.#trouble !== null && !this.#writer.isWilling(this.#now)
+        ? this.#trouble.message
+        : this.#writer.isFull
+          ? 'the store cannot keep up'
+          : null;
+    if (text !== null) this.#events.emit({ name: 'titanic.refused', reason: 'store', text });
+    return text;
+  }
+
+  /** The limit that one more request would break, or `null`. */
+  #limit(): string | null {
     const { maxOpen, maxBytes } = this.#options;
     const { pending, replied, dead, bytes } = this.#counts;
-    if (this.#trouble !== null) return this.#trouble.message;
-    const limit = this.#writer.isFull
-      ? 'the store cannot keep up'
-      : pending + replied + dead + this.#accepting >= maxOpen
+    const text =
+      pending + replied + dead + this.#accepting >= maxOpen
         ? 'titanic.maxOpen is reached'
-        : bytes >= maxBytes
+        : bytes + this.#writer.bytes >= maxBytes
           ? 'titanic.maxBytes is reached'
           : null;
-    if (limit !== null) {
-      this.#events.emit({ name: 'titanic.refused', reason: 'limit', text: limit });
-    }
-    return limit;
+    if (text !== null) this.#events.emit({ name: 'titanic.refused', reason: 'limit', text });
+    return text;
   }
 
   #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
-    if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
+    if (this.#isUntrusted) {
+      this.#answer(id, STATUS_PENDING);
+    } else if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
       const look = ++this.#lastLook;
       this.#looks.set(look, { id, uuid });
       this.#store.lookUp(look, uuid);
@@ -285,8 +313,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   #close(id: number, uuid: RequestUuid): void {
-    if (this.#writer.isFull || this.#trouble !== null) {
-      this.#answer(id, status(500, this.#trouble?.message ?? 'the store cannot keep up'));
+    const obstacle = this.#storeObstacle();
+    if (obstacle !== null) {
+      this.#answer(id, status(500, obstacle));
       return;
     }
     const slot = this.#dispatcher.index.find(uuid);
@@ -304,18 +333,19 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       },
       failed: (failure) => {
         this.#answer(id, status(500, failure.message));
-        // It goes on as if the close had not come; what it had begun begins anew.
-        if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid);
+        if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
         return false;
       },
     });
   }
 
-  /** A request that was to end is to run after all. */
-  #resume(uuid: RequestUuid): void {
+  /** It goes on as if the close had not come; what was at a worker begins anew. */
+  #resume(uuid: RequestUuid, before: number): void {
     const slot = this.#dispatcher.index.find(uuid);
     if (slot === NO_SLOT || this.#dispatcher.index.get(slot, STATE) !== ENDING) return;
-    this.#dispatcher.wait(slot, this.#wall, this.#wall);
+    // Its reply, or that it is dead, is still to be committed.
+    if (before === SETTLING) this.#dispatcher.hold(slot, SETTLING);
+    else this.#dispatcher.resume(slot, this.#now);
   }
 
   #refuse(id: number, { fault }: TspFault): void {
@@ -333,17 +363,19 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   dispatched(slot: Slot, worker: number): void {
+    if (!this.#dispatcher.isWithBroker(slot)) return;
     this.#dispatcher.dispatched(slot, worker, this.#wall);
   }
 
   replied(slot: Slot, frames: Frames, from: number): void {
     const { index } = this.#dispatcher;
+    const isWanted = this.#dispatcher.isWithBroker(slot);
+    this.#dispatcher.forgotten(slot);
+    if (!isWanted) return;
     const uuid = index.uuid(slot);
     const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
     pack(frames, from, frames.count, reply, 0, false);
     const { worker } = this.#dispatcher.delivery(slot, this.#wall);
-    // The broker has forgotten it with its reply.
-    index.setDouble(slot, BROKER_ID, -1);
     this.#dispatcher.hold(slot, SETTLING);
     const change: Change = {
       kind: 'reply',
@@ -355,9 +387,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       expiresAt: this.#wall + this.#options.replyTtlMs,
     };
     this.#intend(change, reply.length, {
-      committed: () => {
-        this.counters.completed++;
-        this.#settled(uuid, () => [STATUS_OK, ...unpacked(reply)]);
+      committed: ({ kind }) => {
+        if (kind === 'done') this.counters.completed++;
+        this.#settled(uuid, kind, () => [STATUS_OK, ...unpacked(reply)]);
       },
       failed: () => true,
     });
@@ -367,13 +399,16 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     const { index } = this.#dispatcher;
     const wall = this.#wall;
     const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
-    if (!isKnown) index.setDouble(slot, BROKER_ID, -1);
+    const isWanted = this.#dispatcher.isWithBroker(slot);
+    if (!isKnown) this.#dispatcher.forgotten(slot);
+    if (!isWanted) return;
     const attempts = index.get(slot, ATTEMPTS) + 1;
     index.set(slot, ATTEMPTS, attempts);
     const uuid = index.uuid(slot);
     const generation = index.get(slot, GENERATION);
     const isLast = attempts >= index.get(slot, ATTEMPTS_MAX);
-    const notBefore = isLast ? wall : wall + this.#pauseMs(attempts);
+    const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
+    const notBefore = wall + pauseMs;
     const attempt = { worker: String(worker), startedAt, endedAt: wall, reason };
     this.#intend(
       { kind: 'attempt', uuid, generation, attempts, attempt, notBefore },
@@ -385,24 +420,36 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     if (!isLast) {
       this.counters.retried++;
       this.#events.emit({ name: 'titanic.retried', service: shown, reason });
-      this.#dispatcher.wait(slot, notBefore, wall);
+      this.#dispatcher.wait(slot, this.#now + pauseMs, this.#now);
       return;
     }
+    this.#die(slot, attempts, reason);
+  }
+
+  #die(slot: Slot, attempts: number, reason: string): void {
+    const { index } = this.#dispatcher;
+    const uuid = index.uuid(slot);
+    const generation = index.get(slot, GENERATION);
+    const { shown } = this.#dispatcher.serviceOf(slot);
     this.#dispatcher.withdraw(slot);
+    this.#dispatcher.hold(slot, SETTLING);
     const text = `dead after ${attempts} attempts, the last: ${reason}`;
-    const expiresAt = wall + this.#options.replyTtlMs;
-    this.#intend({ kind: 'dead', uuid, generation, reason: text, at: wall, expiresAt }, 0, {
-      committed: () => {
-        this.counters.dead++;
-        this.#events.emit({ name: 'titanic.died', service: shown, attempts, reason });
-        this.#settled(uuid, () => [status(500, text)]);
+    const at = this.#wall;
+    const expiresAt = at + this.#options.replyTtlMs;
+    this.#intend({ kind: 'dead', uuid, generation, reason: text, at, expiresAt }, 0, {
+      committed: ({ kind }) => {
+        if (kind === 'done') {
+          this.counters.dead++;
+          this.#events.emit({ name: 'titanic.died', service: shown, attempts, reason });
+        }
+        this.#settled(uuid, kind, () => [status(500, text)]);
       },
       failed: () => true,
     });
   }
 
   handedBack(slot: Slot): void {
-    this.#dispatcher.handedBack(slot);
+    if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.handedBack(slot);
   }
 
   /** Exponential, with jitter: from half of it to all of it. */
@@ -430,7 +477,13 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       this.#events.emit({ name: 'store.failed', kind: failure.kind, text: failure.message });
     }
     this.#trouble = failure;
+    if (this.#isUntrusted) this.#sweepAt = Infinity;
     this.#writer.failed(failure, this.#now);
+  }
+
+  /** What was written before may be lost: nothing is acknowledged or shown any more. */
+  get #isUntrusted(): boolean {
+    return this.#trouble?.kind === 'fatal';
   }
 
   loaded(load: number, bodies: readonly (Buffer | null)[]): void {
@@ -441,6 +494,10 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     const asked = this.#looks.get(look);
     if (asked === undefined) return;
     this.#looks.delete(look);
+    if (this.#isUntrusted) {
+      this.#answer(asked.id, STATUS_PENDING);
+      return;
+    }
     switch (found.state) {
       case 'absent':
         this.#answer(asked.id, STATUS_UNKNOWN);
@@ -465,21 +522,19 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   loadFailed(load: number): void {
-    this.#dispatcher.loadFailed(load, this.#wall, READ_RETRY_MS);
+    this.#dispatcher.loadFailed(load, this.#now, READ_RETRY_MS);
   }
 
   // ---------------------------------------------------------------- a turn
 
   /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
-    this.#now = now;
-    this.#wall = wall;
+    this.setTime(now, wall);
     for (const id of this.#waiters.takeDue(now)) this.#answer(id, STATUS_PENDING);
-    this.#expire(wall);
+    const areExpired = this.#expire(wall);
     this.#sweep(now, wall);
-    for (const slot of this.#dispatcher.run(desk, wall)) {
-      // The store has closed it meanwhile.
-      this.#ended(this.#dispatcher.index.uuid(slot));
+    for (const slot of this.#dispatcher.run(desk, now, areExpired && this.#mayWork)) {
+      this.#gone(this.#dispatcher.index.uuid(slot));
     }
     this.#writer.run(now);
     const answers = this.#answers;
@@ -489,17 +544,27 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
 
   /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (this.#answers.length > 0 || this.#dispatcher.isHungry) return 0;
-    const patience = Math.min(this.#waiters.dueAt, this.#writer.dueAt, this.#sweepAt) - now;
-    return Math.max(0, Math.min(patience, this.#dispatcher.dueAt - wall));
+    if (this.#answers.length > 0) return 0;
+    const mayWork = this.#mayWork;
+    if (mayWork && this.#dispatcher.isHungry) return 0;
+    const sweepAt = this.#isSweeping ? Infinity : this.#sweepAt;
+    const patienceMs =
+      Math.min(this.#waiters.dueAt, this.#writer.dueAt, sweepAt, this.#dispatcher.dueAt) - now;
+    const expiryMs = mayWork ? this.#dispatcher.expiryAt - wall : Infinity;
+    return Math.max(0, Math.min(patienceMs, expiryMs));
   }
 
-  #expire(wall: number): void {
-    for (
-      let slot = this.#dispatcher.nextExpired(wall);
-      slot !== NO_SLOT;
-      slot = this.#dispatcher.nextExpired(wall)
-    ) {
+  /** False while what would come of it could not be stored: then nothing new is begun. */
+  get #mayWork(): boolean {
+    return this.#trouble === null && !this.#writer.isFull;
+  }
+
+  /** @returns true if none is left whose time is over */
+  #expire(wall: number): boolean {
+    for (let left = TURN_EXPIRIES_MAX; this.#mayWork; left--) {
+      if (left === 0) return false;
+      const slot = this.#dispatcher.nextExpired(wall);
+      if (slot === NO_SLOT) return true;
       const uuid = this.#dispatcher.index.uuid(slot);
       const state = this.#dispatcher.index.get(slot, STATE);
       // What is being answered, closed or found dead right now is not late.
@@ -509,7 +574,11 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       this.#dispatcher.hold(slot, ENDING);
       const keyUntil = wall + this.#options.keyTtlMs;
       this.#intend({ kind: 'expire', uuid, at: wall, keyUntil }, 0, {
-        committed: () => {
+        committed: ({ kind }) => {
+          if (kind !== 'done') {
+            this.#gone(uuid);
+            return;
+          }
           this.counters.expired++;
           this.#events.emit({ name: 'titanic.expired', service: shown });
           this.#ended(uuid);
@@ -517,11 +586,12 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
         failed: () => true,
       });
     }
+    return false;
   }
 
   /** Replies that nobody closed, and the dead, are dropped when their time is over. */
   #sweep(now: number, wall: number): void {
-    if (now < this.#sweepAt || this.#isSweeping || this.#trouble !== null) return;
+    if (now < this.#sweepAt || this.#isSweeping) return;
     this.#sweepAt = now + SWEEP_MS;
     this.#isSweeping = true;
     const keyUntil = wall + this.#options.keyTtlMs;
@@ -546,16 +616,24 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   /** Replied or dead: not open any more, and those who wait can be answered. */
-  #settled(uuid: RequestUuid, body: () => readonly Buffer[]): void {
-    const slot = this.#dispatcher.index.find(uuid);
-    // A close that came meanwhile is still to be committed, and ends it.
-    if (slot !== NO_SLOT && this.#dispatcher.index.get(slot, STATE) === SETTLING) {
-      this.#dispatcher.close(slot);
+  #settled(uuid: RequestUuid, result: ChangeResult['kind'], body: () => readonly Buffer[]): void {
+    if (result !== 'done') {
+      this.#gone(uuid);
+      return;
     }
+    const slot = this.#dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) this.#dispatcher.close(slot);
     const waiting = this.#waiters.takeOf(uuid);
     if (waiting.length === 0) return;
     const frames = body();
     for (const id of waiting) this.#answer(id, ...frames);
+  }
+
+  /** Not open any more, though not by us: the store knows what those who wait are to be told. */
+  #gone(uuid: RequestUuid): void {
+    const slot = this.#dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) this.#dispatcher.close(slot);
+    for (const id of this.#waiters.takeOf(uuid)) this.#lookUp(id, uuid, 0);
   }
 
   /** Closed or expired: unknown from now on. */

@@ -29,6 +29,7 @@ export class Writer {
   #waiting: Intent[] = [];
   #waitingBytes = 0;
   #flying: Intent[] | null = null;
+  #flyingBytes = 0;
   #batch = 0;
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
@@ -44,6 +45,16 @@ export class Writer {
 
   get isIdle(): boolean {
     return this.#flying === null && this.#waiting.length === 0;
+  }
+
+  /** What is on its way to the store. */
+  get bytes(): number {
+    return this.#waitingBytes + this.#flyingBytes;
+  }
+
+  /** False for a while after a failure: then it is not worth trying. */
+  isWilling(now: number): boolean {
+    return now >= this.#retryAt;
   }
 
   /** When `run` is next wanted although nothing comes; Infinity for never. */
@@ -67,7 +78,8 @@ export class Writer {
       if (++count === BATCH_CHANGES_MAX) break;
     }
     this.#flying = this.#waiting.splice(0, count);
-    for (const intent of this.#flying) this.#waitingBytes -= intent.bytes;
+    for (const intent of this.#flying) this.#flyingBytes += intent.bytes;
+    this.#waitingBytes -= this.#flyingBytes;
     this.#commit(
       ++this.#batch,
       this.#flying.map(({ change }) => change),
@@ -87,12 +99,14 @@ export class Writer {
     const again = this.#land().filter((intent) => intent.failed(failure));
     this.#waiting.unshift(...again);
     for (const intent of again) this.#waitingBytes += intent.bytes;
-    this.#retryAt = now + RETRY_MS;
+    // What cannot be trusted is not written to any more.
+    this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
   }
 
   #land(): Intent[] {
     const flown = this.#flying ?? [];
     this.#flying = null;
+    this.#flyingBytes = 0;
     return flown;
   }
 }

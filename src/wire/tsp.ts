@@ -2,6 +2,7 @@
  * 9/TSP and this project's extensions (protocols.md §5, D12, D16): request bodies → typed values.
  * Total: whatever frames come, the result is a value or a fault with a text that helps.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
 import { SERVICE_NAME_BYTES_MAX } from './mdp.js';
 
@@ -67,6 +68,7 @@ export function readTspRequest(frames: Frames, from: number): TspRequest | TspFa
 
 /** @param from index of the first frame of the body of `titanic.submit` */
 export function readTspSubmit(frames: Frames, from: number): TspRequest | TspFault {
+  if (from >= frames.count) return { fault: 'no options' };
   const options = readOptions(frames.view(from));
   return 'fault' in options ? options : readTarget(frames, from + 1, options);
 }
@@ -86,6 +88,7 @@ function readTarget(frames: Frames, at: number, options: SubmitOptions): TspRequ
 
 function readOptions(bytes: Buffer): SubmitOptions | TspFault {
   if (bytes.length > OPTIONS_BYTES_MAX) return { fault: 'the options are too long' };
+  if (!isUtf8(bytes)) return { fault: 'the options are not UTF-8' };
   let given: unknown;
   try {
     given = JSON.parse(bytes.toString('utf8'));
@@ -116,6 +119,8 @@ function setOption(
       if (key === null || key.length === 0 || key.length > KEY_BYTES_MAX) {
         return 'key is a string of 1 to 255 bytes';
       }
+      // Halves of surrogate pairs all have the same bytes, and are not the same key.
+      if (key.toString('utf8') !== value) return 'key is not Unicode';
       options.key = key;
       return null;
     }

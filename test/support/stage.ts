@@ -94,7 +94,7 @@ export class Stage {
   readonly #recorder = new Recorder();
   readonly #beats: { readonly worker: WorkerActor; readonly everyMs: number; at: number }[] = [];
   #effects = 0;
-  #isBatch = false;
+  protected isBatch = false;
 
   constructor(options: StageOptions) {
     this.options = {
@@ -137,7 +137,7 @@ export class Stage {
 
   input(give: (broker: Broker, now: number) => void): void {
     give(this.broker, this.now);
-    if (!this.#isBatch) this.turn();
+    if (!this.isBatch) this.turn();
   }
 
   /** All inputs of `give` in one turn. */
@@ -148,9 +148,9 @@ export class Stage {
 
   /** As `batch`, without the `run` at its end. */
   unrun(give: () => void): void {
-    this.#isBatch = true;
+    this.isBatch = true;
     give();
-    this.#isBatch = false;
+    this.isBatch = false;
   }
 
   connected(connection: Connection, identity: PeerIdentity): number {
@@ -205,7 +205,7 @@ export class Stage {
     const until = this.now + ms;
     for (;;) {
       const beat = this.#beats.reduce((first, each) => Math.min(first, each.at), Infinity);
-      const next = Math.min(beat, this.broker.nextRunAt());
+      const next = Math.min(beat, this.dueAt());
       if (next > until) break;
       this.now = Math.max(this.now, next);
       for (const each of this.#beats.filter(({ at }) => at <= this.now)) {
@@ -216,6 +216,11 @@ export class Stage {
     }
     this.now = until;
     this.turn();
+  }
+
+  /** When a turn is next due by itself. */
+  dueAt(): number {
+    return this.broker.nextRunAt();
   }
 
   beatEvery(worker: WorkerActor, everyMs: number): void {

@@ -1,0 +1,185 @@
+/**
+ * A `Stage` whose broker hosts Titanic: wired as the daemon wires them, with a store that answers
+ * between the turns, or when the script says so.
+ */
+import type { TitanicEvent } from '../../src/titanic/events.js';
+import type { TitanicOptions } from '../../src/titanic/options.js';
+import { Titanic } from '../../src/titanic/titanic.js';
+import { Stage, type StageOptions } from './stage.js';
+import type { ClientActor } from './stage-peers.js';
+import { seededRandom } from './stage-random.js';
+import { type Asked, StageDisk, StageStore } from './stage-store.js';
+
+export interface TitanicStageOptions extends StageOptions {
+  readonly titanic?: Partial<TitanicOptions>;
+  /** Of an earlier process. */
+  readonly disk?: StageDisk;
+  readonly wall?: number;
+}
+
+const TITANIC: TitanicOptions = {
+  maxAttempts: 3,
+  retryBaseMs: 1000,
+  retryMaxMs: 8000,
+  replyTtlMs: 600_000,
+  requestTtlMs: 600_000,
+  keyTtlMs: 60_000,
+  maxInFlight: 1000,
+  maxOpen: 1000,
+  maxBytes: 1_000_000,
+};
+
+/** Friday the 20th of November 2026. */
+export const STAGE_WALL_MS = 1_795_132_800_000;
+/** Turns at one moment before the loop is taken for endless. */
+const TURNS_MAX = 10_000;
+
+const open: TitanicStage[] = [];
+
+export function titanicStage(options: TitanicStageOptions = {}): TitanicStage {
+  const made = new TitanicStage(options);
+  open.push(made);
+  return made;
+}
+
+/** For `afterEach`: everyone leaves, and the broker must then hold nothing but what is stored. */
+export function endTitanicStages(): void {
+  for (const each of open.splice(0)) each.end();
+}
+
+export class TitanicStage extends Stage {
+  readonly titanic: Titanic;
+  readonly store: StageStore;
+  /** The store answers only when it is told to. */
+  isHeld = false;
+  wallOffset: number;
+  readonly #told: TitanicEvent[] = [];
+  readonly #client: ClientActor;
+
+  constructor(options: TitanicStageOptions) {
+    super(options);
+    this.store = new StageStore(options.disk ?? new StageDisk());
+    this.wallOffset = (options.wall ?? STAGE_WALL_MS) - this.now;
+    const events = {
+      emit: (event: TitanicEvent): void => {
+        this.#told.push(event);
+      },
+    };
+    const random = seededRandom((options.seed ?? 1) + 1);
+    const { disk } = this.store;
+    this.titanic = new Titanic({ ...TITANIC, ...options.titanic }, this.store, events, random);
+    this.titanic.setTime(this.now, this.wall);
+    this.titanic.restore(disk.pending);
+    this.titanic.recovered(disk.counts, disk.nextNumber, 0);
+    this.broker.host(this.titanic);
+    this.broker.keep(this.titanic);
+    this.#client = this.client('the one who asks');
+  }
+
+  get wall(): number {
+    return Math.round(this.now + this.wallOffset);
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  override input(give: Parameters<Stage['input']>[0]): void {
+    this.titanic.setTime(this.now, this.wall);
+    super.input(give);
+  }
+
+  override turn(): void {
+    for (let turns = 0; ; turns++) {
+      if (turns === TURNS_MAX) throw new Error('it does not come to rest');
+      super.turn();
+      this.titanic.run(this.now, this.wall, this.broker, this.broker);
+      super.turn();
+      if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
+      else if (this.titanic.dueInMs(this.now, this.wall) > 0) break;
+    }
+  }
+
+  override dueAt(): number {
+    return Math.min(super.dueAt(), this.now + this.titanic.dueInMs(this.now, this.wall));
+  }
+
+  // ---------------------------------------------------------------- the store
+
+  /** From now on the store answers only what `answers` lets it. */
+  holdsStore(): this {
+    this.isHeld = true;
+    return this;
+  }
+
+  /** It answers the first thing of this kind that it was asked, and a turn follows. */
+  answers(kind: Asked['kind']): this {
+    const asked = this.store.asked.find((each) => each.kind === kind);
+    if (asked === undefined) throw new Error(`the store was asked for no ${kind}`);
+    this.titanic.setTime(this.now, this.wall);
+    this.store.answer(asked, this.titanic);
+    if (!this.isBatch) this.turn();
+    return this;
+  }
+
+  /** It answers everything from now on. */
+  freesStore(): this {
+    this.isHeld = false;
+    this.turn();
+    return this;
+  }
+
+  /** The process is gone; another starts on the same disk. What was not committed is lost. */
+  crashes(options: TitanicStageOptions = {}): TitanicStage {
+    open.splice(open.indexOf(this), 1);
+    const next = new TitanicStage({ ...options, disk: this.store.disk, wall: this.wall });
+    open.push(next);
+    return next;
+  }
+
+  #answerAll(): void {
+    this.titanic.setTime(this.now, this.wall);
+    for (const asked of [...this.store.asked]) this.store.answer(asked, this.titanic);
+  }
+
+  // ---------------------------------------------------------------- short words for scripts
+
+  /** Body of the answer to a request of `titanic.*`: `200|uuid`; `''` if there is none yet. */
+  asks(service: string, ...body: string[]): string {
+    this.#client.request(`titanic.${service}`, ...body);
+    return this.hears();
+  }
+
+  /** Bodies that came since the last call, one after the other. */
+  hears(): string {
+    const texts = this.#client.inbox();
+    return texts.map((text) => text.replace(/^FINAL titanic\.[a-z]+ /, '')).join(' / ');
+  }
+
+  /** Stores a request. Returns its uuid. */
+  submits(service: string, body = 'hi', options: object = {}): string {
+    const [status, uuid = ''] = this.asks('submit', JSON.stringify(options), service, body).split(
+      '|',
+    );
+    if (status !== '200') throw new Error(`not accepted: ${status ?? ''}`);
+    return uuid;
+  }
+
+  /** Where a request stands on the disk. */
+  stands(uuid: string): string {
+    return this.store.disk.find(Buffer.from(uuid, 'hex')).state;
+  }
+
+  told<Name extends TitanicEvent['name']>(name: Name): Extract<TitanicEvent, { name: Name }>[] {
+    const isNamed = (event: TitanicEvent): event is Extract<TitanicEvent, { name: Name }> =>
+      event.name === name;
+    return this.#told.filter(isNamed);
+  }
+
+  override end(): void {
+    this.store.failure = null;
+    this.store.readFailure = null;
+    this.freesStore();
+    super.end();
+    if (this.titanic.inFlight !== 0) throw new Error('something is out without workers');
+    if (!this.titanic.isSettled) throw new Error('something is still to be committed');
+  }
+}
