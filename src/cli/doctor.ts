@@ -7,6 +7,7 @@ import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { dataDirectory, freeSpace } from './checkup/data-directory.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
+import { curveKeys } from './checkup/keys.js';
 import { listeners } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
@@ -69,6 +70,7 @@ async function ofConfiguration(config: Config): Promise<readonly Finding[]> {
     await dataDirectory(directory, found.served),
     freeSpace(directory),
     ...found.findings,
+    ...curveKeys(config.broker.listen),
     descriptors(config.limits.connections, config.broker.listen.length),
     memory(config.limits.queuedBytes),
   ];

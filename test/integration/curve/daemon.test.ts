@@ -233,6 +233,25 @@ describe('files of keys', () => {
   });
 });
 
+describe('majordomo doctor', () => {
+  it('says whose keys come in, and what is wrong with the files', async () => {
+    const doctor = ['doctor', '-o', 'json', '--set', `node.dataDir=${folder}`];
+    allow({ name: 'alice' }, { name: 'bob' });
+    const good = await run([...doctor, '--set', listen('zmtp')]);
+    expect(JSON.parse(good.stdout)).toMatchObject({
+      checks: expect.arrayContaining([
+        expect.objectContaining({ state: 'ok', text: `${keysFile}: alice, bob` }),
+        expect.objectContaining({ state: 'ok', text: join(folder, 'server.key') }),
+      ]),
+    });
+    chmodSync(join(folder, 'server.key'), 0o644);
+    const loose = await run([...doctor, '--set', listen('zmtp')]);
+    expect(loose.status).toBe(1);
+    expect(loose.stdout).toContain('others may read this secret key');
+    expect(good.stdout + loose.stdout).not.toContain(encodeZ85(server.secretKey));
+  });
+});
+
 describe('the SDK', () => {
   it.each([
     [{ serverKey: 'short' }, 'curve.serverKey'],
