@@ -86,6 +86,8 @@ export class Ledger {
   };
   #heldBytes = 0;
   #internal = 0;
+  /** Of the envelopes of those; some wait for as long as their clients like (`titanic.wait`). */
+  #internalBytes = 0;
   #stored = 0;
   limits: BrokerLimits;
 
@@ -100,9 +102,13 @@ export class Ledger {
     return this.#parts.table.count - this.#internal - this.#stored;
   }
 
-  /** Requests at internal services. */
-  get internal(): number {
-    return this.#internal;
+  /** Whether one more may wait at an internal service; these have limits of their own. */
+  hasRoomForInternal(inbound: Inbound): boolean {
+    const { queuedRequests, queuedBytes } = this.limits;
+    const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
+    return (
+      this.#internal < queuedRequests && this.#internalBytes + bytes <= queuedBytes && this.hasRoom
+    );
   }
 
   /** False when no request of any size can be held any more. */
@@ -180,8 +186,10 @@ export class Ledger {
   /** Keeps envelope and name of a request that an internal service answers. */
   addInternal(inbound: Inbound, peer: Peer): RequestId {
     const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
-    this.#parts.table.raise(id, INTERNAL);
+    const { table } = this.#parts;
+    table.raise(id, INTERNAL);
     this.#internal++;
+    this.#internalBytes += table.get(id, ENVELOPE_BYTES);
     return id;
   }
 
@@ -358,7 +366,10 @@ export class Ledger {
       clients.settled(client);
     }
     if (this.byArrival.has(id)) this.byArrival.remove(id);
-    if (table.is(id, INTERNAL)) this.#internal--;
+    if (table.is(id, INTERNAL)) {
+      this.#internal--;
+      this.#internalBytes -= table.get(id, ENVELOPE_BYTES);
+    }
     this.#heldBytes -= table.get(id, ENVELOPE_BYTES);
     this.dropBody(id);
     if (table.is(id, STORED)) this.#stored--;

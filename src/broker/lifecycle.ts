@@ -90,7 +90,7 @@ export class Lifecycle {
   /** Takes in a request for an internal service, which answers it by its number; or refuses it. */
   acceptInternal(inbound: Inbound, peer: Peer): RequestId {
     const { ledger } = this.#parts;
-    if (ledger.internal >= ledger.limits.queuedRequests || !ledger.hasRoom) {
+    if (!ledger.hasRoomForInternal(inbound)) {
       const text = 'too many requests wait for internal services';
       ledger.refuse(inbound, peer, 'limit', { status: '429', text });
       return NONE;
@@ -139,6 +139,7 @@ export class Lifecycle {
       if (id === NONE || worker === null) break;
       if (table.is(id, STORED)) {
         service.stored.remove(id);
+        service.isStoredsTurn = false;
         this.#deliver(id, worker, now);
         this.#parts.stored.dispatched(id, worker);
       } else if (ledger.isClientGone(id)) {
@@ -149,6 +150,7 @@ export class Lifecycle {
         this.#expire(id, now);
       } else {
         service.queue.remove(id);
+        service.isStoredsTurn = true;
         this.#deliver(id, worker, now);
       }
     }
@@ -489,6 +491,5 @@ export class Lifecycle {
 function nextOf(service: Service): RequestId {
   const { queue, stored } = service;
   const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredsTurn);
-  service.isStoredsTurn = !takesStored;
   return takesStored ? stored.head : queue.head;
 }

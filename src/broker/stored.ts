@@ -49,7 +49,7 @@ export class StoredRequests {
   /** How many more requests of this service are wanted: enough that no worker has to wait. */
   room(name: Buffer): number {
     const service = this.#parts.services.find(name, 0, name.length);
-    if (service === null) return 0;
+    if (service === null || !this.#parts.ledger.hasRoom) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - service.stored.count);
   }
 
@@ -58,11 +58,11 @@ export class StoredRequests {
     if (service !== null) service.hasBacklog = has;
   }
 
-  /** @returns `null` if the service has no workers */
+  /** @returns `null` if the service has no workers, or nothing more can be held */
   submit(name: Buffer, reference: number, body: Buffer, again: RequestId | null): RequestId | null {
     const { table, services, workers, ledger } = this.#parts;
     const service = services.find(name, 0, name.length);
-    if (service === null || service.workers.size === 0) return null;
+    if (service === null || service.workers.size === 0 || !ledger.hasRoom) return null;
     const id = again ?? ledger.addStored();
     ledger.setBody(id, body);
     table.set(id, SERVICE, service.id);
@@ -78,6 +78,7 @@ export class StoredRequests {
     const { table, ledger, services } = this.#parts;
     if (table.is(id, OUT)) {
       table.raise(id, GIVEN_UP);
+      ledger.dropPartials(id);
       return;
     }
     if (table.is(id, QUEUED)) {

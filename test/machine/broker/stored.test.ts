@@ -1,0 +1,314 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { InternalClient } from '../../../src/broker/ports.js';
+import { Frames } from '../../../src/core/frames.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
+import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
+
+afterEach(endStages);
+
+/** Keeps requests with numbers of its own and notes what it is told of them. */
+class Keeper implements InternalClient {
+  readonly stage: Stage;
+  #heard: string[] = [];
+  readonly ids = new Map<number, number>();
+
+  constructor(made: Stage) {
+    this.stage = made;
+    made.broker.keep(this);
+  }
+
+  roomAt(service: Buffer): void {
+    this.#heard.push(`room at ${service.toString()}`);
+  }
+
+  dispatched(reference: number): void {
+    this.#heard.push(`${reference} out`);
+  }
+
+  replied(reference: number, frames: Frames, from: number): void {
+    const body = frames.copyFrom(from).map((frame) => frame.toString('latin1'));
+    this.ids.delete(reference);
+    this.#heard.push(`${reference} replied ${body.join('|')}`);
+  }
+
+  failed(reference: number, reason: string, isKnown: boolean): void {
+    if (!isKnown) this.ids.delete(reference);
+    this.#heard.push(`${reference} failed ${reason}${isKnown ? '' : ', forgotten'}`);
+  }
+
+  handedBack(reference: number): void {
+    this.#heard.push(`${reference} back`);
+  }
+
+  heard(): string[] {
+    return this.#heard.splice(0);
+  }
+
+  submits(reference: number, service = 'echo', ...body: string[]): boolean {
+    const frames = Frames.of(...(body.length > 0 ? body : [`s${reference}`]));
+    const packed = Buffer.alloc(packedBytes(frames, 0, frames.count));
+    pack(frames, 0, frames.count, packed, 0, false);
+    let id: number | null = null;
+    this.stage.input((broker) => {
+      const again = this.ids.get(reference) ?? null;
+      id = broker.submit(Buffer.from(service), reference, packed, again);
+      packed.fill(0xee);
+    });
+    if (id !== null) this.ids.set(reference, id);
+    return id !== null;
+  }
+
+  withdraws(reference: number): void {
+    this.stage.input((broker) => {
+      broker.withdraw(this.ids.get(reference) ?? -1);
+    });
+    this.ids.delete(reference);
+  }
+}
+
+function scene(options: StageOptions = {}): { s: Stage; keeper: Keeper } {
+  const s = stage({ busyTimeoutMs: 5000, ...options });
+  return { s, keeper: new Keeper(s) };
+}
+
+describe('a stored request', () => {
+  it('is taken only while its service has a worker, who answers it to its keeper', () => {
+    const { s, keeper } = scene();
+    expect(keeper.submits(7)).toBe(false);
+    const w1 = s.worker('w1').ready('echo');
+    expect(keeper.heard()).toEqual(['room at echo']);
+    expect(keeper.submits(7, 'echo', 'a', '', 'b')).toBe(true);
+    expect(w1.inbox()).toEqual(['REQUEST a||b']);
+    w1.final(['x', '']);
+    expect(keeper.heard()).toEqual(['7 out', '7 replied x|']);
+    expect(s.broker.load).toMatchObject({ requests: 0, requestsOut: 0, bytes: 0 });
+  });
+
+  it('is not counted with the requests of clients, nor has it their time to live', () => {
+    const { s, keeper } = scene({ requestTtlMs: 1000, busyTimeoutMs: 60_000 });
+    const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
+    keeper.submits(1);
+    keeper.submits(2);
+    s.after(20_000);
+    w1.final('x').final('y');
+    expect(keeper.heard().slice(-3)).toEqual(['1 replied x', '2 out', '2 replied y']);
+    expect(s.broker.counters).toMatchObject({ requestsReceived: 0, requestsReplied: 0 });
+  });
+
+  it('has its PARTIALs joined to one reply, from a worker of 0.2 (D10)', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    w1.partial('a').partial(['b', 'c']).final('d');
+    expect(keeper.heard().at(-1)).toBe('1 replied a|b|c|d');
+    expect(s.broker.load.bytes).toBe(0);
+  });
+
+  it('fails when its joined reply is too large, and its worker goes on (D10)', () => {
+    const { s, keeper } = scene({ limits: { messageBytes: 20 } });
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    w1.partial('x'.repeat(30));
+    expect(keeper.heard().at(-1)).toMatch(/^1 failed .*too large, forgotten$/);
+    keeper.submits(1);
+    expect(w1.inbox()).toEqual(['REQUEST s1']);
+    w1.final('late').final('again');
+    expect(keeper.heard()).toEqual(['1 out', '1 replied again']);
+  });
+
+  it.each([
+    ['connection', (w: ReturnType<Stage['worker']>) => w.disconnect()],
+    ['disconnected', (w: ReturnType<Stage['worker']>) => w.saysDisconnect()],
+    ['protocol', (w: ReturnType<Stage['worker']>) => w.ready('echo')],
+    ['given back: no paper', (w: ReturnType<Stage['worker']>) => w.returns('no paper')],
+  ])(
+    'fails once when its worker is lost or returns it, whatever maxDeliveries is: %s (D6, D25)',
+    (why, lose) => {
+      const { s, keeper } = scene({ maxDeliveries: 1 });
+      const w1 = s.worker('w1').ready('echo', { credit: 1 });
+      keeper.submits(1);
+      lose(w1);
+      expect(keeper.heard()).toContain(`1 failed ${why}`);
+      expect(s.broker.counters).toMatchObject({ requestsRequeued: 0, requestsAbandoned: 0 });
+      expect(s.broker.load.bytes).toBe(0);
+      keeper.withdraws(1);
+    },
+  );
+
+  it('is answered by the late reply of a lost worker, between two deliveries (D8)', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    s.after(5000);
+    expect(keeper.heard()).toContain('1 failed expired');
+    w1.final('late');
+    expect(keeper.heard()).toEqual(['1 replied late']);
+  });
+
+  it('is answered by it while it waits again, or is out again: the second reply is dropped (D8)', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    keeper.submits(2);
+    s.after(5000);
+    expect(keeper.heard()).toEqual(['room at echo', '1 out', '1 failed expired', '2 back']);
+    const w2 = s.worker('w2').ready('echo');
+    keeper.submits(1);
+    w1.final('late');
+    expect(keeper.heard()).toEqual(['room at echo', '1 out', '1 replied late']);
+    w2.final('second');
+    expect(keeper.heard()).toEqual([]);
+    expect(s.broker.counters.repliesDropped.answered).toBe(1);
+    keeper.withdraws(2);
+  });
+
+  it('is handed back when the last worker goes, without its body (protocols.md §5)', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    for (const reference of [1, 2, 3]) keeper.submits(reference);
+    w1.disconnect();
+    expect(keeper.heard().slice(-3)).toEqual(['1 failed connection', '2 back', '3 back']);
+    expect(s.broker.load.bytes).toBe(0);
+    for (const reference of [1, 2, 3]) keeper.withdraws(reference);
+  });
+
+  it('is forgotten when it is withdrawn: waiting, out, or between two deliveries', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    const w2 = s.worker('w2').ready('other');
+    keeper.submits(1);
+    keeper.submits(2);
+    keeper.submits(3, 'other');
+    w2.disconnect();
+    for (const reference of [1, 2, 3]) keeper.withdraws(reference);
+    keeper.heard();
+    w1.final('too late');
+    expect(keeper.heard()).toEqual([]);
+    expect(s.broker.counters.repliesDropped.too_late).toBe(1);
+    expect(s.broker.load).toMatchObject({ workers: 1, services: 1, bytes: 0 });
+  });
+
+  it('and its PARTIALs are dropped when it is withdrawn while out', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    w1.partial('x'.repeat(1000));
+    keeper.withdraws(1);
+    expect(s.broker.load.bytes).toBeLessThan(100);
+    w1.partial('more').final('end');
+    expect(s.broker.load.bytes).toBe(0);
+  });
+
+  it('takes turns with plain requests while both wait, whatever the credit (protocols.md §5)', () => {
+    for (const credit of [1, 3, 4]) {
+      const { s, keeper } = scene();
+      const busy = s.worker('w1').ready('echo', { credit });
+      const c1 = s.client('c1');
+      for (let i = 0; i < credit; i++) c1.request('echo', `first${i}`);
+      for (let i = 0; i < 6; i++) {
+        c1.request('echo', `p${i}`);
+        keeper.submits(i);
+      }
+      expect(busy.inbox()).toHaveLength(credit);
+      for (let i = 0; i < 12 + credit; i++) busy.final('x');
+      const order = busy.inbox().map((text) => text.slice('REQUEST '.length));
+      const turns = order.map((body) => body[0]).join('');
+      expect(turns).toMatch(/^(ps){6}$|^(sp){6}$/);
+      expect(order.filter((body) => body.startsWith('s'))).toEqual([
+        's0',
+        's1',
+        's2',
+        's3',
+        's4',
+        's5',
+      ]);
+    }
+  });
+
+  it('is handed back by a broker that drains, which takes no more (§ draining)', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    keeper.submits(2);
+    s.input((broker, now) => {
+      broker.drain(now);
+    });
+    expect(keeper.heard().slice(1)).toEqual(['1 out', '2 back']);
+    expect(s.broker.room(Buffer.from('echo'))).toBe(0);
+    expect(keeper.submits(2)).toBe(false);
+    w1.final('done');
+    expect(keeper.heard()).toEqual(['1 replied done']);
+    expect(w1.inbox()).toEqual(['REQUEST s1', 'DISCONNECT']);
+    keeper.withdraws(2);
+  });
+
+  it('that is out when the broker stops had no attempt (protocols.md §5)', () => {
+    const { s, keeper } = scene();
+    s.worker('w1').ready('echo');
+    keeper.submits(1);
+    s.input((broker, now) => {
+      broker.drain(now);
+      broker.stop(now);
+    });
+    expect(keeper.heard().slice(1)).toEqual(['1 out', '1 back']);
+    keeper.withdraws(1);
+  });
+});
+
+describe('the room for stored requests', () => {
+  it('is what the workers of the service take together, less what waits already', () => {
+    const { s, keeper } = scene();
+    const room = (): number => s.broker.room(Buffer.from('echo'));
+    expect(room()).toBe(0);
+    s.worker('w1').ready('echo', { credit: 2 });
+    s.worker('w2').ready('echo');
+    expect(room()).toBe(3);
+    for (let reference = 0; reference < 4; reference++) keeper.submits(reference);
+    expect(room()).toBe(2);
+    for (let reference = 0; reference < 4; reference++) keeper.withdraws(reference);
+  });
+
+  it('is told again when what was prepared is half used, if there is more', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo', { credit: 2 });
+    for (let reference = 0; reference < 4; reference++) keeper.submits(reference);
+    s.input((broker) => {
+      broker.setBacklog(Buffer.from('echo'), true);
+    });
+    keeper.heard();
+    w1.final('x');
+    expect(keeper.heard()).toEqual(['0 replied x', '2 out', 'room at echo']);
+    for (let reference = 1; reference < 4; reference++) keeper.withdraws(reference);
+  });
+});
+
+describe('requests at internal services', () => {
+  it('have limits of their own: many, and of long envelopes, are refused (D11)', () => {
+    const waiting: number[] = [];
+    const slow = {
+      prefix: Buffer.from('slow.'),
+      offers: () => true,
+      request: ({ id }: { readonly id: number }) => {
+        waiting.push(id);
+      },
+    };
+    const s = stage({ hosts: [slow], limits: { queuedRequests: 5, queuedBytes: 1000 } });
+    const c1 = s.client('c1', { envelope: ['e'.repeat(300)] });
+    for (let i = 0; i < 5; i++) c1.request('slow.thing', 'x');
+    expect(waiting).toHaveLength(3);
+    const c2 = s.client('c2');
+    for (let i = 0; i < 5; i++) c2.request('slow.thing', 'x');
+    expect(waiting).toHaveLength(5);
+    expect(s.broker.counters.requestsRefused.limit).toBe(5);
+    for (const id of waiting.splice(0)) {
+      s.input((broker) => {
+        broker.answer(id, [Buffer.from('done')]);
+      });
+    }
+    c1.request('slow.thing', 'x');
+    expect(waiting).toHaveLength(1);
+    s.input((broker) => {
+      broker.answer(waiting[0] ?? -1, []);
+    });
+  });
+});
