@@ -34,7 +34,11 @@ interface Program {
 }
 
 function start(name: string, ...args: string[]): Program {
-  const child = spawn(process.execPath, [join(project, name), endpoint, ...args], {
+  return startWith(name, endpoint, ...args);
+}
+
+function startWith(name: string, ...args: string[]): Program {
+  const child = spawn(process.execPath, [join(project, name), ...args], {
     cwd: project,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -50,7 +54,10 @@ function start(name: string, ...args: string[]): Program {
 
 /** Runs a program to its end, and gives what it printed. */
 async function run(name: string, ...args: string[]): Promise<string> {
-  const program = start(name, ...args);
+  return await outputOf(name, start(name, ...args));
+}
+
+async function outputOf(name: string, program: Program): Promise<string> {
   await once(program.child, 'close');
   const status = program.child.exitCode;
   if (status !== 0) throw new Error(`${name} exited with ${status}: ${program.output}`);
@@ -103,6 +110,19 @@ describe('the examples, as a user runs them', () => {
     });
     await once(child, 'close');
     expect(output).toContain('HELLO\n');
+  });
+
+  it('durable-client leaves a request with the broker, and fetches its reply later', async () => {
+    const durable = (...args: string[]): Promise<string> => {
+      return outputOf('durable-client.js', startWith('durable-client.js', ...args));
+    };
+    const uuid = (await durable('submit', endpoint, 'stored')).trim();
+    expect(uuid).toMatch(/^[0-9A-F]{32}$/);
+    expect((await durable('submit', endpoint, 'stored')).trim()).toBe(uuid);
+    const worker = start('echo-worker.js');
+    expect(await durable('result', endpoint, uuid)).toBe('stored\n');
+    await expect(durable('result', endpoint, uuid)).rejects.toThrow('unknown: closed, expired');
+    await end(worker);
   });
 
   it('abort gives up a request that nobody serves', async () => {
