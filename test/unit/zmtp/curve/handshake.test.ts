@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 
+import type { CurveCrypto } from '../../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../../src/zmtp/curve/sodium.js';
 import type { End } from './support.js';
 import {
@@ -122,6 +123,38 @@ describe('the CURVE handshake (25/ZMTP-CURVE, 26/CurveZMQ)', () => {
     const client = clientEnd(keys, { secretKey });
     const server = serverEnd(curveServer(keys));
     settle(client, server);
+    expect(server.told).toEqual([
+      'failed handshake: a vouch that is not of the key that it came with',
+    ]);
+  });
+
+  it.each([
+    ['short-term key', 0],
+    ['server', 32],
+  ])('refuses a vouch for another %s: it may have been given to somebody else', (_, at) => {
+    const { crypto } = keys;
+    let seals64 = 0;
+    let room = 0;
+    const forging: CurveCrypto = {
+      get memory() {
+        return crypto.memory;
+      },
+      keyPair: () => crypto.keyPair(),
+      publicKeyOf: (secretKey) => crypto.publicKeyOf(secretKey),
+      sharedKey: (publicKey, secretKey) => crypto.sharedKey(publicKey, secretKey),
+      room: (size) => (room = crypto.room(size)),
+      seal: (size, ...rest) => {
+        // The first is the signature of HELLO, the second the vouch.
+        const isVouch = size === 64 && ++seals64 === 2;
+        if (isVouch) crypto.memory[room + at] = (crypto.memory[room + at] ?? 0) ^ 1;
+        crypto.seal(size, ...rest);
+      },
+      open: (...args) => crypto.open(...args),
+    };
+    const client = clientEnd({ ...keys, crypto: forging });
+    const server = serverEnd(curveServer(keys));
+    settle(client, server);
+    expect(seals64).toBe(2);
     expect(server.told).toEqual([
       'failed handshake: a vouch that is not of the key that it came with',
     ]);
