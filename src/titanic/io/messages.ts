@@ -188,9 +188,9 @@ function unpackChange(from: PackReader): Change {
 
 export function packRequest(to: PackWriter, request: StoredRequest): void {
   to.bytes(request.uuid);
-  to.number(request.number);
   to.bytes(request.service);
-  to.byte(STATES.indexOf(request.state));
+  to.number(request.number);
+  to.number(STATES.indexOf(request.state));
   to.number(request.priority);
   to.number(request.acceptedAt);
   to.number(request.notBefore);
@@ -201,12 +201,23 @@ export function packRequest(to: PackWriter, request: StoredRequest): void {
   to.number(request.bodyBytes);
 }
 
+/** A pending request: its facts in the order of `packRequest`, bytes as hexadecimal digits. */
+export type PendingRow = readonly [uuid: string, service: string, ...facts: number[]];
+
+export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
+  for (const [uuid, service, ...facts] of rows) {
+    to.hex(uuid);
+    to.hex(service);
+    for (const fact of facts) to.number(fact);
+  }
+}
+
 export function unpackRequest(from: PackReader): StoredRequest {
   return {
     uuid: from.bytes(),
-    number: from.number(),
     service: from.bytes(),
-    state: STATES[from.byte()] ?? 'pending',
+    number: from.number(),
+    state: STATES[from.number()] ?? 'pending',
     priority: from.number(),
     acceptedAt: from.number(),
     notBefore: from.number(),

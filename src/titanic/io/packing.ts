@@ -40,6 +40,15 @@ export class PackWriter {
     this.#at += LENGTH_BYTES + value.length;
   }
 
+  /** Bytes that are given as hexadecimal digits. */
+  hex(digits: string): void {
+    const length = digits.length / 2;
+    this.#room(LENGTH_BYTES + length);
+    this.#view.setUint32(this.#at, length, true);
+    this.#buffer.write(digits, this.#at + LENGTH_BYTES, 'hex');
+    this.#at += LENGTH_BYTES + length;
+  }
+
   text(value: string): void {
     this.bytes(Buffer.from(value));
   }

@@ -24,7 +24,7 @@ import {
   packCounts,
   packFailure,
   packFound,
-  packRequest,
+  packPending,
   packResults,
   RECOVERED,
   unpackChanges,
@@ -143,7 +143,7 @@ class StoreThread {
       const requests = this.#tables.pending(after, RECOVERED_REQUESTS);
       this.#answers.byte(RECOVERED);
       this.#answers.number(requests.length);
-      for (const request of requests) packRequest(this.#answers, request);
+      packPending(this.#answers, requests);
       packCounts(this.#answers, this.#tables.counts);
       this.#answers.number(this.#tables.nextNumber);
     } catch (error) {

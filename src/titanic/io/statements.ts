@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 
 import type { StoredRequest, StoredState } from '../store.js';
+import type { PendingRow } from './messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
 /** What the store knows of itself without counting. */
@@ -60,7 +61,9 @@ export const SQL = {
 
   standing: `SELECT ${STANDING} FROM requests WHERE uuid = ?`,
   request: `SELECT ${REQUEST} FROM requests WHERE number = ?`,
-  pending: `SELECT ${REQUEST} FROM requests WHERE state = ${PENDING} AND number > ?
+  // Text is read into JavaScript much faster than blobs are.
+  pending: `SELECT hex(uuid), hex(service), number, 0, priority, accepted_at, not_before, expires_at,
+    max_attempts, attempts, generation, body_bytes FROM requests WHERE state = ${PENDING} AND number > ?
     ORDER BY number LIMIT ?`,
   body: `SELECT body FROM requests JOIN bodies USING (number) WHERE uuid = ? AND state = ${PENDING}`,
   reply: 'SELECT reply FROM replies WHERE number = ?',
@@ -116,7 +119,7 @@ interface Rows {
   };
   readonly standing: Standing;
   readonly request: RequestRow;
-  readonly pending: RequestRow;
+  readonly pending: PendingRow;
   readonly body: Buffer;
   readonly reply: Buffer;
   readonly reason: string;
@@ -146,6 +149,7 @@ export type Statements = {
 export function prepareStatements(db: Database.Database): Statements {
   const prepared = Object.entries(SQL).map(([name, sql]) => {
     const statement = db.prepare<Value[], never>(sql);
+    if (name === 'pending') statement.raw();
     return [name, SCALARS.includes(name) ? statement.pluck() : statement];
   });
   return Object.fromEntries(prepared) as Statements;

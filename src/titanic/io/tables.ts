@@ -9,9 +9,8 @@ import {
   type Found,
   type RequestUuid,
   type StoreCounts,
-  type StoredRequest,
 } from '../store.js';
-import { DONE, PASSED } from './messages.js';
+import { DONE, PASSED, type PendingRow } from './messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import {
   prepareStatements,
@@ -141,8 +140,8 @@ export class Tables {
   }
 
   /** Pending requests in the order of their numbers. */
-  pending(after: number, most: number): StoredRequest[] {
-    return this.#sql.pending.all(after, most).map(storedRequest);
+  pending(after: number, most: number): PendingRow[] {
+    return this.#sql.pending.all(after, most);
   }
 
   // ---------------------------------------------------------------- changes

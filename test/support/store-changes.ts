@@ -1,0 +1,105 @@
+/** Changes as tests of a store write them. */
+import type { Change, RequestUuid, StoredRequest } from '../../src/titanic/store.js';
+
+export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
+
+export const DAY_MS = 86_400_000;
+/** Wall time at which the tests' requests are accepted. */
+export const NOON = 1_800_000_000_000;
+
+/** The uuid of the tests' n-th request: in order of time, as those of version 7 are. */
+export function uuidOf(n: number): RequestUuid {
+  const uuid = Buffer.alloc(16, 0x70);
+  uuid.writeUIntBE(NOON + n, 0, 6);
+  uuid.writeUInt32BE(Math.imul(n, 0x9e3779b1) >>> 0, 12);
+  return uuid;
+}
+
+export function requestOf(n: number, more: Partial<StoredRequest> = {}): StoredRequest {
+  return {
+    uuid: uuidOf(n),
+    number: n,
+    service: Buffer.from('echo'),
+    state: 'pending',
+    priority: 0,
+    acceptedAt: NOON,
+    notBefore: NOON,
+    expiresAt: NOON + 7 * DAY_MS,
+    maxAttempts: 10,
+    attempts: 0,
+    generation: 0,
+    bodyBytes: 6,
+    ...more,
+  };
+}
+
+export function accept(
+  n: number,
+  more: Partial<StoredRequest> & { readonly key?: string; readonly body?: Buffer } = {},
+): ChangeOf<'accept'> {
+  const { key, body = Buffer.from(`body ${n}`), ...request } = more;
+  return {
+    kind: 'accept',
+    request: requestOf(n, { bodyBytes: body.length, ...request }),
+    body,
+    key: key === undefined ? null : Buffer.from(key),
+  };
+}
+
+export function attempt(n: number, attempts: number, generation = 0): ChangeOf<'attempt'> {
+  return {
+    kind: 'attempt',
+    uuid: uuidOf(n),
+    generation,
+    attempts,
+    attempt: {
+      worker: `w${attempts}`,
+      startedAt: NOON + attempts,
+      endedAt: NOON + attempts + 1,
+      reason: 'lost',
+    },
+    notBefore: NOON + 1000 * attempts,
+  };
+}
+
+export function reply(
+  n: number,
+  more: { readonly generation?: number; readonly expiresAt?: number; readonly reply?: Buffer } = {},
+): ChangeOf<'reply'> {
+  const {
+    generation = 0,
+    expiresAt = NOON + DAY_MS,
+    reply: bytes = Buffer.from(`reply ${n}`),
+  } = more;
+  const at = NOON + 5;
+  return { kind: 'reply', uuid: uuidOf(n), generation, reply: bytes, worker: '7', at, expiresAt };
+}
+
+export function dead(
+  n: number,
+  more: { readonly generation?: number; readonly expiresAt?: number } = {},
+): ChangeOf<'dead'> {
+  const { generation = 0, expiresAt = NOON + DAY_MS } = more;
+  const reason = `dead ${n}`;
+  return { kind: 'dead', uuid: uuidOf(n), generation, reason, at: NOON + 6, expiresAt };
+}
+
+export function close(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'close' | 'expire'> {
+  return { kind: 'close', uuid: uuidOf(n), at: NOON + 7, keyUntil };
+}
+
+export function expire(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'close' | 'expire'> {
+  return { kind: 'expire', uuid: uuidOf(n), at: NOON + 7, keyUntil };
+}
+
+export function retry(n: number): ChangeOf<'retry'> {
+  return { kind: 'retry', uuid: uuidOf(n), at: NOON + 8, expiresAt: NOON + 2 * DAY_MS };
+}
+
+export function sweep(
+  now: number,
+  more: { readonly keyUntil?: number; readonly most?: number } = {},
+): ChangeOf<'sweep'> {
+  const { keyUntil = now + DAY_MS, most = 1000 } = more;
+  return { kind: 'sweep', now, keyUntil, most };
+}

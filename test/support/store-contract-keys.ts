@@ -1,0 +1,111 @@
+import { expect, it } from '@jest/globals';
+
+import {
+  accept,
+  close,
+  DAY_MS,
+  dead,
+  expire,
+  NOON,
+  reply,
+  sweep,
+  uuidOf,
+} from './store-changes.js';
+import type { Subject } from './store-contract.js';
+
+export function describeStoreKeys(subject: Subject): void {
+  const known = (n: number): object => ({ kind: 'known', uuid: uuidOf(n) });
+  const done = { kind: 'done' };
+
+  it('a key that its service has seen leads to the first request, and nothing is stored', async () => {
+    const { user } = subject;
+    expect(await user.commit(accept(1, { key: 'k' }))).toEqual([done]);
+    expect(await user.commit(accept(2, { key: 'k' }))).toEqual([known(1)]);
+    expect(await user.lookUp(uuidOf(2))).toEqual({ state: 'absent' });
+    const { recovered, pending } = await subject.reopen();
+    expect(pending).toHaveLength(1);
+    // Numbers that were given are never given again, also to what was not stored.
+    expect(recovered.nextNumber).toBe(3);
+    expect(await subject.user.commit(accept(3, { key: 'k' }))).toEqual([known(1)]);
+  });
+
+  it('the same within one batch', async () => {
+    const { user } = subject;
+    const results = await user.commit(
+      accept(1, { key: 'k' }),
+      accept(2, { key: 'k' }),
+      close(1),
+      accept(3, { key: 'k' }),
+    );
+    expect(results).toEqual([done, known(1), done, known(1)]);
+    expect(subject.user.told).toHaveLength(1);
+  });
+
+  it('is of one service: another may use the same', async () => {
+    const other = accept(2, { key: 'k', service: Buffer.from('other') });
+    expect(await subject.user.commit(accept(1, { key: 'k' }), other)).toEqual([done, done]);
+  });
+
+  it('services and keys are bytes: what is no text is told apart', async () => {
+    const bytes = (n: number, service: readonly number[], key: string) =>
+      accept(n, { key, service: Buffer.from(service) });
+    expect(
+      await subject.user.commit(
+        bytes(1, [0xff, 0x00], 'k'),
+        bytes(2, [0xfe, 0x00], 'k'),
+        bytes(3, [0xff, 0x00], 'K'),
+        bytes(4, [0xff, 0x00], 'k'),
+      ),
+    ).toEqual([done, done, done, known(1)]);
+    const { pending } = await subject.reopen();
+    expect(pending[0]?.service).toEqual(Buffer.from([0xff, 0x00]));
+  });
+
+  for (const [title, end] of [
+    ['closed', close],
+    ['expired', expire],
+  ] as const) {
+    it(`is remembered for its time after the request was ${title}`, async () => {
+      const { user } = subject;
+      await user.commit(accept(1, { key: 'k' }), end(1, NOON + DAY_MS));
+      const before = accept(2, { key: 'k', acceptedAt: NOON + DAY_MS - 1 });
+      expect(await user.commit(before)).toEqual([known(1)]);
+      const after = accept(3, { key: 'k', acceptedAt: NOON + DAY_MS });
+      expect(await user.commit(after, accept(4, { key: 'k' }))).toEqual([done, known(3)]);
+    });
+  }
+
+  it('is remembered after its request was swept, and dropped by a later sweep', async () => {
+    const { user } = subject;
+    const over = { expiresAt: NOON + 10 };
+    await user.commit(
+      accept(1, { key: 'r' }),
+      accept(2, { key: 'd' }),
+      reply(1, over),
+      dead(2, over),
+    );
+    const keyUntil = NOON + 100;
+    await user.commit(sweep(NOON + 10, { keyUntil }));
+    expect(await user.commit(accept(3, { key: 'r' }), accept(4, { key: 'd' }))).toEqual([
+      known(1),
+      known(2),
+    ]);
+    const swept = { kind: 'swept', replied: 0, dead: 0, more: false };
+    expect(await user.commit(sweep(NOON + 99))).toEqual([swept]);
+    expect(await user.commit(accept(5, { key: 'r' }))).toEqual([known(1)]);
+    expect(await user.commit(sweep(NOON + 100, { most: 1 }))).toEqual([{ ...swept, more: true }]);
+    expect(await user.commit(sweep(NOON + 100, { most: 1 }))).toEqual([swept]);
+    expect(await user.commit(accept(6, { key: 'r' }), accept(7, { key: 'd' }))).toEqual([
+      done,
+      done,
+    ]);
+  });
+
+  it('an old request that ends does not take the key of a new one with it', async () => {
+    const { user } = subject;
+    await user.commit(accept(1, { key: 'k' }), close(1, NOON + 10));
+    await user.commit(accept(2, { key: 'k', acceptedAt: NOON + 10 }), close(1, NOON + 20));
+    await user.commit(sweep(NOON + DAY_MS));
+    expect(await user.commit(accept(3, { key: 'k' }))).toEqual([known(2)]);
+  });
+}

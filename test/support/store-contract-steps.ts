@@ -1,0 +1,291 @@
+import { expect, it } from '@jest/globals';
+
+import type { Change, ChangeResult, Found } from '../../src/titanic/store.js';
+import {
+  accept,
+  attempt,
+  close,
+  dead,
+  DAY_MS,
+  expire,
+  NOON,
+  reply,
+  retry,
+  sweep,
+  uuidOf,
+} from './store-changes.js';
+import type { Subject } from './store-contract.js';
+
+/** How a request gets where the table below says that it stands. */
+const HISTORIES = {
+  absent: [],
+  pending: [accept(1)],
+  'pending, one attempt': [accept(1), attempt(1, 1)],
+  replied: [accept(1), reply(1)],
+  dead: [accept(1), dead(1)],
+  'pending, retried': [accept(1), dead(1), retry(1)],
+  'replied, retried': [accept(1), dead(1), retry(1), reply(1, { generation: 1 })],
+  'dead, retried': [accept(1), dead(1), retry(1), dead(1, { generation: 1 })],
+  closed: [accept(1), close(1)],
+  expired: [accept(1), expire(1)],
+} as const satisfies Record<string, readonly Change[]>;
+
+type Standing = keyof typeof HISTORIES;
+
+const CHANGES = {
+  'accept again': accept(1),
+  'accept, generation 1': accept(1, { generation: 1 }),
+  'accept, generation 2': accept(1, { generation: 2 }),
+  'attempt 1': attempt(1, 1),
+  'attempt 2': attempt(1, 2),
+  'attempt 1, generation 1': attempt(1, 1, 1),
+  'attempt 1, generation 2': attempt(1, 1, 2),
+  reply: reply(1),
+  'reply, generation 1': reply(1, { generation: 1 }),
+  'reply, generation 2': reply(1, { generation: 2 }),
+  dead: dead(1),
+  'dead, generation 1': dead(1, { generation: 1 }),
+  'dead, generation 2': dead(1, { generation: 2 }),
+  close: close(1),
+  expire: expire(1),
+  retry: retry(1),
+} as const satisfies Record<string, Change>;
+
+type Step = keyof typeof CHANGES;
+
+/** For each standing: where each change that is a step up leads; the others are passed. */
+const STEPS: Readonly<Record<Standing, Partial<Record<Step, Found['state']>>>> = {
+  absent: {
+    'accept again': 'pending',
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+  },
+  pending: {
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+    'attempt 1': 'pending',
+    'attempt 2': 'pending',
+    'attempt 1, generation 1': 'pending',
+    'attempt 1, generation 2': 'pending',
+    reply: 'replied',
+    'reply, generation 1': 'replied',
+    'reply, generation 2': 'replied',
+    dead: 'dead',
+    'dead, generation 1': 'dead',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+  },
+  'pending, one attempt': {
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+    'attempt 2': 'pending',
+    'attempt 1, generation 1': 'pending',
+    'attempt 1, generation 2': 'pending',
+    reply: 'replied',
+    'reply, generation 1': 'replied',
+    'reply, generation 2': 'replied',
+    dead: 'dead',
+    'dead, generation 1': 'dead',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+  },
+  replied: {
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+    'attempt 1, generation 1': 'pending',
+    'attempt 1, generation 2': 'pending',
+    'reply, generation 1': 'replied',
+    'reply, generation 2': 'replied',
+    'dead, generation 1': 'dead',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+  },
+  dead: {
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+    'attempt 1, generation 1': 'pending',
+    'attempt 1, generation 2': 'pending',
+    reply: 'replied',
+    'reply, generation 1': 'replied',
+    'reply, generation 2': 'replied',
+    'dead, generation 1': 'dead',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+    retry: 'pending',
+  },
+  'pending, retried': {
+    'accept, generation 2': 'pending',
+    'attempt 1, generation 1': 'pending',
+    'attempt 1, generation 2': 'pending',
+    'reply, generation 1': 'replied',
+    'reply, generation 2': 'replied',
+    'dead, generation 1': 'dead',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+  },
+  'replied, retried': {
+    'accept, generation 2': 'pending',
+    'attempt 1, generation 2': 'pending',
+    'reply, generation 2': 'replied',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+  },
+  'dead, retried': {
+    'accept, generation 2': 'pending',
+    'attempt 1, generation 2': 'pending',
+    'reply, generation 1': 'replied',
+    'reply, generation 2': 'replied',
+    'dead, generation 2': 'dead',
+    close: 'absent',
+    expire: 'absent',
+    retry: 'pending',
+  },
+  closed: {
+    'accept again': 'pending',
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+  },
+  expired: {
+    'accept again': 'pending',
+    'accept, generation 1': 'pending',
+    'accept, generation 2': 'pending',
+  },
+};
+
+export function describeStoreSteps(subject: Subject): void {
+  for (const [standing, history] of Object.entries(HISTORIES) as [Standing, readonly Change[]][]) {
+    const ups = STEPS[standing];
+    it(`${standing}: ${Object.keys(ups).length} changes are steps up, all others are passed`, async () => {
+      for (const [step, change] of Object.entries(CHANGES) as [Step, Change][]) {
+        const { user } = subject;
+        await user.commit(...history);
+        const before = await user.lookUp(uuidOf(1));
+        const [result] = await user.commit(change);
+        const isUp = step in ups;
+        expect([step, result?.kind]).toEqual([step, isUp ? expectedKind(change) : 'passed']);
+        const found = await user.lookUp(uuidOf(1));
+        if (isUp)
+          expect([step, found]).toEqual([step, expect.objectContaining({ state: ups[step] })]);
+        else expect([step, found]).toEqual([step, before]);
+        await user.commit(close(1));
+      }
+    });
+
+    it(`${standing}: within one batch and when it is applied twice, it ends the same`, async () => {
+      for (const change of Object.values(CHANGES)) {
+        const { user } = subject;
+        const apart = [
+          ...(history.length === 0 ? [] : await user.commit(...history)),
+          ...(await user.commit(change)),
+        ];
+        const found = await user.lookUp(uuidOf(1));
+        const body = await user.load(uuidOf(1));
+        const [again] = await user.commit(change);
+        expect(['passed', 'known']).toContain(again?.kind);
+        expect(await user.lookUp(uuidOf(1))).toEqual(found);
+        await user.commit(close(1));
+        const together = await user.commit(...history, change);
+        expect(together).toEqual(apart);
+        const counts = await countsOf(subject);
+        // An operator's retry is of whichever generation is dead then, so it is not applied twice.
+        const isRetried = history.some(({ kind }) => kind === 'retry');
+        await user.commit(...(isRetried ? [] : history), change);
+        expect(await user.lookUp(uuidOf(1))).toEqual(found);
+        expect(await user.load(uuidOf(1))).toEqual(body);
+        expect(await countsOf(subject)).toEqual(counts);
+        await user.commit(close(1));
+      }
+    });
+  }
+
+  it('counts requests by state through all steps', async () => {
+    const expected: readonly [Change, readonly [pending: number, replied: number, dead: number]][] =
+      [
+        [accept(1), [1, 0, 0]],
+        [accept(2), [2, 0, 0]],
+        [accept(2), [2, 0, 0]],
+        [accept(3), [3, 0, 0]],
+        [attempt(1, 1), [3, 0, 0]],
+        [reply(1), [2, 1, 0]],
+        [dead(1), [2, 1, 0]],
+        [dead(2), [1, 1, 1]],
+        [retry(2), [2, 1, 0]],
+        [dead(2, { generation: 1 }), [1, 1, 1]],
+        [reply(2, { generation: 1 }), [1, 2, 0]],
+        [close(2), [1, 1, 0]],
+        [expire(3), [0, 1, 0]],
+        [sweep(NOON + 8 * DAY_MS), [0, 0, 0]],
+      ];
+    for (const [change, [pending, replied, died]] of expected) {
+      await subject.user.commit(change);
+      const counts = { pending, replied, dead: died };
+      expect([change.kind, await countsOf(subject)]).toEqual([change.kind, counts]);
+    }
+  });
+
+  it('tells an operator who retries the request as it is then, and delivers it anew', async () => {
+    const { user } = subject;
+    await user.commit(accept(1), attempt(1, 1), attempt(1, 2), dead(1));
+    expect(await user.load(uuidOf(1))).toEqual([null]);
+    const [result] = await user.commit(retry(1));
+    const { request } = accept(1);
+    expect(result).toEqual({
+      kind: 'retried',
+      request: {
+        ...request,
+        generation: 1,
+        attempts: 0,
+        notBefore: NOON + 8,
+        expiresAt: NOON + 2 * DAY_MS,
+      },
+    } satisfies ChangeResult);
+    expect(await user.load(uuidOf(1))).toEqual([Buffer.from('body 1')]);
+    const { pending } = await subject.reopen();
+    expect(pending).toEqual([expect.objectContaining({ generation: 1, attempts: 0 })]);
+  });
+
+  it('remembers how often a request was tried, and until when it is to rest', async () => {
+    await subject.user.commit(accept(1), attempt(1, 1));
+    await subject.user.commit(...Array.from({ length: 30 }, (_, at) => attempt(1, at + 2)));
+    const { pending } = await subject.reopen();
+    expect(pending).toEqual([{ ...accept(1).request, attempts: 31, notBefore: NOON + 31_000 }]);
+  });
+
+  it('sweeps what is over, the oldest first, so many at once, and says if there is more', async () => {
+    const { user } = subject;
+    await user.commit(
+      ...[1, 2, 3, 4, 5].map((n) => accept(n)),
+      reply(3, { expiresAt: NOON + 10 }),
+      dead(2, { expiresAt: NOON + 20 }),
+      reply(1, { expiresAt: NOON + 30 }),
+      reply(4, { expiresAt: NOON + 40 }),
+    );
+    const swept = { kind: 'swept', replied: 0, dead: 0, more: false };
+    expect(await user.commit(sweep(NOON + 9))).toEqual([swept]);
+    expect(await user.commit(sweep(NOON + 30, { most: 2 }))).toEqual([
+      { ...swept, replied: 1, dead: 1, more: true },
+    ]);
+    expect(await user.lookUp(uuidOf(1))).toMatchObject({ state: 'replied' });
+    expect(await user.commit(sweep(NOON + 30, { most: 2 }))).toEqual([{ ...swept, replied: 1 }]);
+    expect(await user.commit(sweep(NOON + 9 * DAY_MS))).toEqual([{ ...swept, replied: 1 }]);
+    // A pending one ends by `expire`: the machine has to know.
+    expect(await user.lookUp(uuidOf(5))).toEqual({ state: 'pending' });
+  });
+}
+
+function expectedKind(change: Change): ChangeResult['kind'] {
+  return change.kind === 'retry' ? 'retried' : 'done';
+}
+
+async function countsOf(subject: Subject): Promise<object> {
+  const outcome = await subject.user.tryCommit([]);
+  if (!('counts' in outcome)) throw new Error(outcome.failure.message);
+  const { pending, replied, dead: died } = outcome.counts;
+  return { pending, replied, dead: died };
+}

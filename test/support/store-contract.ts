@@ -1,0 +1,65 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import type { OpenStore } from '../../src/titanic/store.js';
+import { describeStoreSteps } from './store-contract-steps.js';
+import { describeStoreKeys } from './store-contract-keys.js';
+import { describeStoreReading } from './store-contract-reading.js';
+import { StoreUser } from './store-user.js';
+
+/** Where a store is kept, between one opening and the next. */
+export interface StorePlace {
+  readonly open: OpenStore;
+  /** Removes it. */
+  remove(): Promise<void>;
+}
+
+/** A store in use by a test, which may open it again. */
+export interface Subject {
+  readonly user: StoreUser;
+  reopen(): Promise<StoreUser>;
+}
+
+/** What every store behind `src/titanic/store.ts` promises. */
+export function describeStoreContract(name: string, make: () => Promise<StorePlace>): void {
+  describe(`${name} as a store`, () => {
+    let place: StorePlace;
+    let user: StoreUser;
+    const subject: Subject = {
+      get user() {
+        return user;
+      },
+      reopen: async () => {
+        await user.close();
+        user = await StoreUser.open(place.open);
+        return user;
+      },
+    };
+
+    beforeEach(async () => {
+      place = await make();
+      user = await StoreUser.open(place.open);
+    });
+
+    afterEach(async () => {
+      await user.close();
+      await place.remove();
+    });
+
+    it('has nothing when it is new, and numbers begin at 1', () => {
+      const { pending, replied, dead } = user.recovered.counts;
+      expect({ pending, replied, dead }).toEqual({ pending: 0, replied: 0, dead: 0 });
+      expect(user.recovered.nextNumber).toBe(1);
+      expect(user.pending).toEqual([]);
+    });
+
+    describe('steps up the ladder (D17)', () => {
+      describeStoreSteps(subject);
+    });
+    describe('idempotency keys (D16)', () => {
+      describeStoreKeys(subject);
+    });
+    describe('reading and opening', () => {
+      describeStoreReading(subject);
+    });
+  });
+}
