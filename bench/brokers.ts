@@ -47,6 +47,8 @@ const MAIN = join(import.meta.dirname, '..', 'src', 'main.js');
 const HOST = '127.0.0.1';
 const START_MS_MAX = 15_000;
 const STOP_MS_MAX = 15_000;
+/** Of what a broker says on standard error, for the case that it does not start. */
+const SAID_MAX = 1000;
 /** Debian keeps daemons where only root looks. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
@@ -158,13 +160,20 @@ export async function startBroker(
 ): Promise<RunningBroker> {
   const port = await freePort();
   const [command, ...args] = pinned(cpus, broker.command(port, sets));
-  const child = spawn(command ?? '', args, { env: ENVIRONMENT, stdio: 'ignore' });
+  const child = spawn(command ?? '', args, {
+    env: ENVIRONMENT,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    if (said.length < SAID_MAX) said += text;
+  });
   const pid = child.pid;
   const until = Date.now() + START_MS_MAX;
   while (pid === undefined || !(await accepts(port))) {
     if (pid === undefined || child.exitCode !== null || Date.now() > until) {
       await stop(child);
-      throw new Error(`${BROKER_TITLES[broker.name]} does not start`);
+      throw new Error(`${BROKER_TITLES[broker.name]} does not start: ${said.trim()}`);
     }
     await sleep(50);
   }
