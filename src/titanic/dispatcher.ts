@@ -308,9 +308,10 @@ export class Dispatcher {
     return missing;
   }
 
-  /** Asks every hungry service's room, and reads what it takes. */
+  /** Asks every hungry service's room, and reads what it takes. Who had something goes last. */
   #loadMore(desk: BrokerDesk): void {
     const hungry = this.#hungry;
+    const served: StoredService[] = [];
     this.#hungry = [];
     for (const service of hungry) {
       service.hungry = false;
@@ -323,8 +324,9 @@ export class Dispatcher {
       const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
       const hasMore = service.ready.size > 0;
       desk.setBacklog(service.name, hasMore);
-      if (hasMore && taken < room) this.#feed(service);
+      if (hasMore && taken < room) served.push(service);
     }
+    for (const service of served) this.#feed(service);
   }
 
   #take(service: StoredService, room: number): number {

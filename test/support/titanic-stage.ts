@@ -55,6 +55,7 @@ export class TitanicStage extends Stage {
   wallOffset: number;
   readonly #told: TitanicEvent[] = [];
   readonly #client: ClientActor;
+  readonly #seed: number;
 
   constructor(options: TitanicStageOptions) {
     super(options);
@@ -65,7 +66,8 @@ export class TitanicStage extends Stage {
         this.#told.push(event);
       },
     };
-    const random = seededRandom((options.seed ?? 1) + 1);
+    this.#seed = options.seed ?? 1;
+    const random = seededRandom(this.#seed + 1000);
     const { disk } = this.store;
     this.titanic = new Titanic({ ...TITANIC, ...options.titanic }, this.store, events, random);
     this.titanic.setTime(this.now, this.wall);
@@ -130,7 +132,8 @@ export class TitanicStage extends Stage {
   /** The process is gone; another starts on the same disk. What was not committed is lost. */
   crashes(options: TitanicStageOptions = {}): TitanicStage {
     open.splice(open.indexOf(this), 1);
-    const next = new TitanicStage({ ...options, disk: this.store.disk, wall: this.wall });
+    const seed = this.#seed + 1;
+    const next = new TitanicStage({ seed, ...options, disk: this.store.disk, wall: this.wall });
     open.push(next);
     return next;
   }
