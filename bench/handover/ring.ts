@@ -19,7 +19,7 @@ export type Receive = (peer: number, frames: Frames) => void;
 
 const aligned = (bytes: number): number => (bytes + 3) & ~3;
 
-export function recordBytes(frames: Frames): number {
+function recordBytes(frames: Frames): number {
   return RECORD_HEAD_BYTES + aligned(packedBytes(frames, 0, frames.count));
 }
 

@@ -7,7 +7,7 @@ import { pathText, plain, show, type Path, type Tree } from '../tree.js';
 import { readTree } from './file.js';
 
 /** What a key may come in as. */
-export const KEY_ROLES = ['client', 'worker', 'peer'] as const;
+const KEY_ROLES = ['client', 'worker', 'peer'] as const;
 
 export type KeyRole = (typeof KEY_ROLES)[number];
 

@@ -29,7 +29,7 @@ export function scattered(message: readonly FrameText[]): Frames {
 }
 
 /** All frames in one chunk, one after the other with nothing in between. */
-export function chunked(message: readonly FrameText[]): Frames {
+function chunked(message: readonly FrameText[]): Frames {
   const chunk = bytesOf(`\xff${message.join('')}\xff`);
   const frames = new Frames();
   let at = 1;
