@@ -88,12 +88,10 @@ export class MemoryTables {
   }
 
   apply(change: Change): ChangeResult {
-    switch (change.kind) {
-      case 'accept':
-        return this.#accept(change.request, change.body, change.key);
-      case 'sweep':
-        return this.#sweep(change.now, change.keyUntil, change.most);
+    if (change.kind === 'accept') {
+      return this.#accept(change.request, change.body, change.key);
     }
+    if (change.kind === 'sweep') return this.#sweep(change.now, change.keyUntil, change.most);
     const entry = this.#entries.get(nameOf(change.uuid));
     if (entry === undefined) return { kind: 'passed' };
     switch (change.kind) {

@@ -16,7 +16,8 @@ import Database from 'better-sqlite3';
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { APPLICATION_ID, type Migration, readMigrations } from './schema.js';
 
-const PRIVATE_MODE = 0o600;
+/** Requests and replies are for their owner only. */
+export const PRIVATE_MODE = 0o600;
 /** Of a lock that another program holds, in this thread. */
 const BUSY_MS = 1000;
 /** What the log may keep of the disk after a batch that was larger. */
@@ -157,6 +158,9 @@ function checkHeader(path: string): void {
 
 function readHeader(path: string): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
+  if (!existsSync(path)) {
+    throw new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
+  }
   const file = openSync(path, 'r');
   try {
     if (readSync(file, header, 0, HEADER_BYTES, 0) === 0) throw notAStore(path, 'it is empty');

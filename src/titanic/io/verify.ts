@@ -1,0 +1,177 @@
+/** Looks whether a store file is whole, and whether what it says can be true. */
+import type Database from 'better-sqlite3';
+
+import { codeOf, messageOf } from '../../core/errors.js';
+import { ATTEMPTS_KEPT } from '../store.js';
+import { openForReading } from './database.js';
+import { openError } from './failures.js';
+import { DEAD, PENDING, REPLIED } from './schema.js';
+
+export interface StoreReport {
+  readonly version: number;
+  /** Size of the file in bytes, and how much of it waits to be reused. */
+  readonly bytes: number;
+  readonly freeBytes: number;
+  readonly pending: number;
+  readonly replied: number;
+  readonly dead: number;
+  /** Idempotency keys that are remembered. */
+  readonly keys: number;
+  /** What is wrong, in words; empty if nothing is. */
+  readonly problems: readonly string[];
+}
+
+/** Reports of SQLite's own check that are told. */
+const REPORTS_MAX = 100;
+
+/** What must not be: words, and the requests (`number`) of which it is true. */
+const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
+  [
+    'in no known state',
+    `SELECT number FROM requests WHERE state NOT IN (${PENDING}, ${REPLIED}, ${DEAD})`,
+  ],
+  ['with a uuid that is none', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
+  ['without a service', 'SELECT number FROM requests WHERE length(service) = 0'],
+  [
+    'with facts out of range',
+    `SELECT number FROM requests WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0
+      OR attempts < 0 OR attempts > attempts_ever OR max_attempts < 1`,
+  ],
+  [
+    'with a number that is to be given yet',
+    'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
+  ],
+  [
+    'without a body, or with one of another size',
+    `SELECT number FROM requests LEFT JOIN bodies USING (number)
+      WHERE body IS NULL OR length(body) <> body_bytes`,
+  ],
+  ['absent, of which there is a body', orphans('bodies')],
+  [
+    'replied to without a reply',
+    `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
+  ],
+  ['not replied to, of which there is a reply', orphans('replies', REPLIED)],
+  [
+    'dead without a reason',
+    `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
+  ],
+  ['not dead, of which there is a reason', orphans('deaths', DEAD)],
+  ['absent, of which there are attempts', orphans('attempts')],
+  [
+    'with other attempts than were counted',
+    `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
+      FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
+      WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
+  ],
+  [
+    'whose key leads elsewhere',
+    `SELECT number FROM requests LEFT JOIN keys USING (service, key)
+      WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
+  ],
+];
+
+/**
+ * Reads all of a store, with the broker running or not, and changes nothing.
+ * @param onProgress told before each step: what is looked at, and how many steps were done, of how many
+ * @returns what is in it and what is wrong with it
+ * @throws as opening a store does
+ */
+export function verifyStore(
+  path: string,
+  onProgress: (what: string, done: number, all: number) => void,
+): StoreReport {
+  try {
+    const db = openForReading(path);
+    try {
+      return verify(db, onProgress);
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
+
+function verify(
+  db: Database.Database,
+  onProgress: (what: string, done: number, all: number) => void,
+): StoreReport {
+  const problems: string[] = [];
+  const facts = { pending: 0, replied: 0, dead: 0, keys: 0 };
+  const all = INVARIANTS.length + 3;
+  let done = 0;
+  const step = (what: string, look: () => void): void => {
+    onProgress(what, done++, all);
+    try {
+      look();
+    } catch (error) {
+      // A damaged page ends a query, not the others.
+      if (!(codeOf(error) ?? '').startsWith('SQLITE_')) throw error;
+      problems.push(`${what}: ${messageOf(error)}`);
+    }
+  };
+  step('pages and indexes', () => {
+    const reports = db.pragma(`integrity_check(${REPORTS_MAX})`) as { integrity_check: string }[];
+    const texts = reports.map(({ integrity_check: text }) => text);
+    if (texts.join() !== 'ok') problems.push(...texts);
+  });
+  // All that follows is about one moment.
+  db.exec('BEGIN');
+  step('counts', () => {
+    Object.assign(facts, count(db, problems));
+  });
+  step('keys', () => {
+    facts.keys = scalar(db, 'SELECT count(*) FROM keys');
+    const lost = scalar(
+      db,
+      'SELECT count(*) FROM keys WHERE until IS NULL AND uuid NOT IN (SELECT uuid FROM requests)',
+    );
+    if (lost > 0) problems.push(`${lost} keys lead to requests that are absent`);
+  });
+  for (const [problem, query] of INVARIANTS) {
+    step(`requests ${problem}`, () => {
+      const found = scalar(db, `SELECT count(DISTINCT number) FROM (${query})`);
+      if (found === 0) return;
+      const first = scalar(db, `SELECT min(number) FROM (${query})`);
+      problems.push(`${found} requests ${problem}, the first is number ${first}`);
+    });
+  }
+  const pageBytes = pragma(db, 'page_size');
+  return {
+    version: pragma(db, 'user_version'),
+    bytes: pragma(db, 'page_count') * pageBytes,
+    freeBytes: pragma(db, 'freelist_count') * pageBytes,
+    ...facts,
+    problems,
+  };
+}
+
+function count(
+  db: Database.Database,
+  problems: string[],
+): Pick<StoreReport, 'pending' | 'replied' | 'dead'> {
+  const of = (state: number): number =>
+    scalar(db, `SELECT count(*) FROM requests WHERE state = ${state}`);
+  const counted = { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
+  const ledgers = db.prepare('SELECT pending, replied, dead FROM ledger').all();
+  if (ledgers.length !== 1 || JSON.stringify(ledgers[0]) !== JSON.stringify(counted)) {
+    problems.push(
+      `the ledger has ${JSON.stringify(ledgers)}, there are ${JSON.stringify(counted)}`,
+    );
+  }
+  return counted;
+}
+
+function orphans(table: string, state?: number): string {
+  const which = state === undefined ? '' : ` WHERE state = ${state}`;
+  return `SELECT number FROM ${table} WHERE number NOT IN (SELECT number FROM requests${which})`;
+}
+
+function scalar(db: Database.Database, sql: string): number {
+  return Number(db.prepare(sql).pluck().get());
+}
+
+function pragma(db: Database.Database, name: string): number {
+  return Number(db.pragma(name, { simple: true }));
+}
