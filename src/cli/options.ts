@@ -81,7 +81,7 @@ export function addOutputOption(command: Command, formats: readonly string[] = [
 /** An option that is a whole number within bounds. */
 export function integerOption(flags: string, about: string, min: number, max: number): Option {
   return new Option(flags, about).argParser((text: string): number => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
     if (value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   });

@@ -1,11 +1,11 @@
 /** `majordomo request`: one request, its reply on standard output. */
 import { type Command, Option } from 'commander';
 
-import { MajordomoError } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { Client } from '../sdk/client.js';
 import { curveOf } from './curve.js';
+import { bodyOf, frameJson, printFrames, STDIN } from './frames.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -15,16 +15,20 @@ import {
   endpointsOf,
   examples,
   integerOption,
-  type OutputFormat,
   timeoutOption,
 } from './options.js';
 import { print, printJson } from './output.js';
+import {
+  addStoredOptions,
+  askDurably,
+  checkStoredOptions,
+  closeStored,
+  printResult,
+  type StoredCommandOptions,
+} from './stored.js';
 
-interface RequestCommandOptions extends EndpointOptions {
-  readonly output: OutputFormat | 'raw';
+interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly stream?: boolean;
-  readonly timeoutMs: number;
-  readonly retries: number;
   readonly protocol: '0.1' | '0.2';
 }
 
@@ -36,6 +40,10 @@ const EXAMPLES = [
   ['majordomo request --stream render scene', 'the parts of the reply as they come'],
   ['majordomo request --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper hello', 'a pair'],
   ['majordomo request calc -- -5', 'a frame that begins with a dash'],
+  ['majordomo request --durable upper hello', 'stored until it is answered, through crashes'],
+  ['majordomo request --durable --no-wait --key order-17 bill 99', 'prints its uuid'],
+  ['majordomo request --result UUID', 'prints its reply, when it is there'],
+  ['majordomo request --close UUID', 'and deletes it'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
@@ -43,17 +51,17 @@ Without FRAME the body is one empty frame. Text output ends each frame with a ne
 has one; raw output is the bytes of the frames and nothing else.
 A request may run more than once (--retries): services are idempotent.
 
-Exit status: 0 a reply · 1 refused · 64 usage · 69 no endpoint accepted a connection · 75 no reply
-in time.
-`;
+--durable waits until the reply comes, with --timeout-ms or --retries for (1 + retries) × timeout;
+then the reply is printed and the stored request closed. --result waits for (1 + retries) × timeout
+and closes nothing. The uuid is the only credential for the reply.
 
-const STDIN = '-';
-/** As the largest `limits.messageBytes`. */
-const STDIN_BYTES_MAX = 1024 * 1024 * 1024;
+Exit status: 0 a reply · 1 refused, dead or unknown · 64 usage · 69 no endpoint accepted a
+connection · 75 no reply in time, still pending.
+`;
 
 export function defineRequest(command: Command, done: Done): void {
   command
-    .argument('<service>', 'the service that is asked')
+    .argument('[service]', 'the service that is asked')
     .argument('[frame...]', `the frames of the body; ${STDIN} is standard input`)
     .option('--stream', 'print the parts of the reply as they come (0.2)')
     .addOption(timeoutOption('silence after which it is sent again', 2500))
@@ -61,25 +69,81 @@ export function defineRequest(command: Command, done: Done): void {
     .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
     );
-  addOutputOption(addEndpointOption(command), ['raw'])
+  addOutputOption(addEndpointOption(addStoredOptions(command)), ['raw'])
+    .usage('[options] <service> [frame...]')
     .addHelpText('after', AFTER)
-    .action(async (service: string, args: readonly string[], options: RequestCommandOptions) => {
-      checkService(service);
-      const endpoints = endpointsOf(options);
-      const body = await bodyOf(args);
-      // After the checks, so that a mistake is answered at once.
-      const { Client } = await import('../sdk/client.js');
-      const { protocol, timeoutMs, retries } = options;
-      const curve = await curveOf(options);
-      const client = new Client({ endpoints, protocol, timeoutMs, retries, ...curve });
-      try {
-        if (options.stream === true) await stream(client, service, body, options.output);
-        else await ask(client, service, body, options.output);
-      } finally {
-        await client.close();
-      }
-      done(EXIT.done);
-    });
+    .action(
+      async (
+        service: string | undefined,
+        args: readonly string[],
+        options: RequestCommandOptions,
+      ) => {
+        checkStoredOptions(service, options);
+        const patience = patienceOf(command, options);
+        if (options.result !== undefined) {
+          const { result } = options;
+          await withClient(options, (client) => printResult(client, result, options, patience.ms));
+        } else if (options.close !== undefined) {
+          const { close } = options;
+          await withClient(options, (client) => closeStored(client, close, options));
+        } else if (service === undefined) {
+          command.error("error: missing required argument 'service'", {
+            code: 'commander.missingArgument',
+          });
+        } else {
+          checkService(service);
+          const resultMs = patience.isChosen ? patience.ms : null;
+          await withBody(options, args, async (client, body) => {
+            if (options.durable === true) {
+              await askDurably(client, service, body, options, resultMs);
+            } else if (options.stream === true) {
+              await stream(client, service, body, options.output);
+            } else {
+              await ask(client, service, body, options.output);
+            }
+          });
+        }
+        done(EXIT.done);
+      },
+    );
+}
+
+/** How long a request may take in all, and whether that was said or is the default. */
+function patienceOf(
+  command: Command,
+  { timeoutMs, retries }: RequestCommandOptions,
+): { readonly ms: number; readonly isChosen: boolean } {
+  const isChosen = ['timeoutMs', 'retries'].some(
+    (name) => command.getOptionValueSource(name) === 'cli',
+  );
+  return { ms: (1 + retries) * timeoutMs, isChosen };
+}
+
+async function withBody(
+  options: RequestCommandOptions,
+  args: readonly string[],
+  use: (client: Client, body: readonly (string | Uint8Array)[]) => Promise<void>,
+): Promise<void> {
+  // Before standard input is read, so that a mistake is answered at once.
+  endpointsOf(options);
+  const body = await bodyOf(args);
+  await withClient(options, (client) => use(client, body));
+}
+
+async function withClient(
+  options: RequestCommandOptions,
+  use: (client: Client) => Promise<void>,
+): Promise<void> {
+  const endpoints = endpointsOf(options);
+  const { Client } = await import('../sdk/client.js');
+  const { protocol, timeoutMs, retries } = options;
+  const curve = await curveOf(options);
+  const client = new Client({ endpoints, protocol, timeoutMs, retries, ...curve });
+  try {
+    await use(client);
+  } finally {
+    await client.close();
+  }
 }
 
 async function ask(
@@ -89,8 +153,8 @@ async function ask(
   output: RequestCommandOptions['output'],
 ): Promise<void> {
   const { frames } = await client.request(service, body);
-  if (output === 'json') await printJson({ service: shownName(service), frames: frames.map(json) });
-  else await printFrames(frames, output);
+  if (output !== 'json') await printFrames(frames, output);
+  else await printJson({ service: shownName(service), frames: frames.map(frameJson) });
 }
 
 async function stream(
@@ -102,7 +166,7 @@ async function stream(
   for await (const { frames, final } of client.stream(service, body)) {
     if (output === 'json') {
       // One object a line, also on a terminal: each part is there as soon as it came.
-      const part = { service: shownName(service), final, frames: frames.map(json) };
+      const part = { service: shownName(service), final, frames: frames.map(frameJson) };
       await print(`${JSON.stringify(part)}\n`);
     } else {
       await printFrames(frames, output);
@@ -110,48 +174,6 @@ async function stream(
   }
 }
 
-async function printFrames(frames: readonly Buffer[], output: 'text' | 'raw'): Promise<void> {
-  for (const frame of frames) {
-    await print(frame);
-    if (output === 'text' && frame.at(-1) !== NEWLINE) await print('\n');
-  }
-}
-
-const NEWLINE = 0x0a;
-
 function shownName(service: string): string {
   return escapeName(Buffer.from(service));
-}
-
-/** A frame as JSON can hold it: as text if it is UTF-8, exactly, else as base64. */
-function json(frame: Buffer): { readonly encoding: 'utf8' | 'base64'; readonly data: string } {
-  const text = frame.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(frame)
-    ? { encoding: 'utf8', data: text }
-    : { encoding: 'base64', data: frame.toString('base64') };
-}
-
-async function bodyOf(args: readonly string[]): Promise<readonly (string | Uint8Array)[]> {
-  const inputs = args.filter((arg) => arg === STDIN).length;
-  if (inputs > 1) throw new MajordomoError('ERR_USAGE', 'standard input can be one frame only');
-  if (args.length === 0) return [''];
-  const input = inputs === 0 ? null : await readInput();
-  return args.map((arg) => (arg === STDIN && input !== null ? input : arg));
-}
-
-async function readInput(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const input: AsyncIterable<Buffer> = process.stdin;
-  for await (const chunk of input) {
-    bytes += chunk.length;
-    if (bytes > STDIN_BYTES_MAX) {
-      throw new MajordomoError(
-        'ERR_USAGE',
-        `standard input has more than ${STDIN_BYTES_MAX} bytes: no broker takes such a frame`,
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, bytes);
 }

@@ -1,0 +1,57 @@
+/** Bodies of requests and replies as people and programs type and read them. */
+import { MajordomoError } from '../core/errors.js';
+import { print } from './output.js';
+
+/** The argument that stands for standard input. */
+export const STDIN = '-';
+/** As the largest `limits.messageBytes`. */
+const STDIN_BYTES_MAX = 1024 * 1024 * 1024;
+const NEWLINE = 0x0a;
+
+/** Each frame and, as text, a newline after it, unless it has one. */
+export async function printFrames(
+  frames: readonly Buffer[],
+  output: 'text' | 'raw',
+): Promise<void> {
+  for (const frame of frames) {
+    await print(frame);
+    if (output === 'text' && frame.at(-1) !== NEWLINE) await print('\n');
+  }
+}
+
+/** A frame as JSON can hold it: as text if it is UTF-8, exactly, else as base64. */
+export function frameJson(frame: Buffer): {
+  readonly encoding: 'utf8' | 'base64';
+  readonly data: string;
+} {
+  const text = frame.toString('utf8');
+  return Buffer.from(text, 'utf8').equals(frame)
+    ? { encoding: 'utf8', data: text }
+    : { encoding: 'base64', data: frame.toString('base64') };
+}
+
+/** The body that arguments are; one of them may be standard input. @throws ERR_USAGE */
+export async function bodyOf(args: readonly string[]): Promise<readonly (string | Uint8Array)[]> {
+  const inputs = args.filter((arg) => arg === STDIN).length;
+  if (inputs > 1) throw new MajordomoError('ERR_USAGE', 'standard input can be one frame only');
+  if (args.length === 0) return [''];
+  const input = inputs === 0 ? null : await readInput();
+  return args.map((arg) => (arg === STDIN && input !== null ? input : arg));
+}
+
+async function readInput(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const input: AsyncIterable<Buffer> = process.stdin;
+  for await (const chunk of input) {
+    bytes += chunk.length;
+    if (bytes > STDIN_BYTES_MAX) {
+      throw new MajordomoError(
+        'ERR_USAGE',
+        `standard input has more than ${STDIN_BYTES_MAX} bytes: no broker takes such a frame`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}

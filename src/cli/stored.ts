@@ -1,0 +1,178 @@
+/** Stored requests of `majordomo request`: `--durable`, `--result`, `--close`. */
+import { type Command, Option } from 'commander';
+
+import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import { escapeName } from '../core/escape.js';
+import type { Client, Job, Reply, SubmitOptions } from '../sdk/client.js';
+import { frameJson, printFrames } from './frames.js';
+import { integerOption, type OutputFormat } from './options.js';
+import { print, printJson, say } from './output.js';
+
+export interface StoredCommandOptions {
+  readonly output: OutputFormat | 'raw';
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly durable?: boolean;
+  readonly wait: boolean;
+  readonly result?: string;
+  readonly close?: string;
+  readonly key?: string;
+  readonly delayMs?: number;
+  readonly priority?: number;
+}
+
+/** Only these go with `--durable`. */
+const OF_DURABLE = ['--no-wait', '--key', '--delay-ms', '--priority'] as const;
+const DELAY_MS_MAX = 36_500 * 86_400_000;
+const RESULT_MS_MAX = 365 * 86_400_000;
+/** Who waits for longer is told of the uuid: it is lost with the terminal otherwise. */
+const QUIET_MS = 1000;
+
+export function addStoredOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--durable',
+        'store it with the broker (Titanic), wait, print the reply',
+      ).conflicts(['stream', 'result', 'close']),
+    )
+    .option('--no-wait', 'with --durable: do not wait, print the uuid')
+    .option('--key <key>', 'with --durable: the same key is the same request')
+    .addOption(
+      integerOption('--delay-ms <ms>', 'with --durable: not to run before', 0, DELAY_MS_MAX),
+    )
+    .addOption(
+      integerOption('--priority <n>', 'with --durable: -100 to 100, higher first', -100, 100),
+    )
+    .addOption(
+      new Option('--result <uuid>', 'print the reply of a stored request').conflicts([
+        'stream',
+        'close',
+      ]),
+    )
+    .addOption(
+      new Option('--close <uuid>', 'delete a stored request and its reply').conflicts(['stream']),
+    );
+}
+
+/** @throws ERR_USAGE if what was given does not go together */
+export function checkStoredOptions(
+  service: string | undefined,
+  options: StoredCommandOptions,
+): void {
+  const about = options.result ?? options.close;
+  if (about !== undefined) {
+    const option = options.result === undefined ? '--close' : '--result';
+    if (service !== undefined) throw usage(`${option} takes a uuid and no service`);
+    if (!/^[0-9A-Fa-f]{32}$/.test(about)) {
+      throw usage(`${option} '${about}': a uuid has 32 hexadecimal characters`);
+    }
+  }
+  const bytes = Buffer.byteLength(options.key ?? 'none');
+  if (bytes < 1 || bytes > 255) throw usage('--key: a key has 1 to 255 bytes');
+  if (options.durable === true) return;
+  const given = [
+    options.wait ? null : '--no-wait',
+    options.key === undefined ? null : '--key',
+    options.delayMs === undefined ? null : '--delay-ms',
+    options.priority === undefined ? null : '--priority',
+  ];
+  const first = OF_DURABLE.find((option) => given.includes(option));
+  if (first !== undefined) throw usage(`${first} goes with --durable`);
+}
+
+/**
+ * Stores a request, and unless told otherwise waits for its reply, prints it and closes it.
+ * @param resultMs how long to wait, in milliseconds; `null`: until there is an answer
+ */
+export async function askDurably(
+  client: Client,
+  service: string,
+  body: readonly (string | Uint8Array)[],
+  options: StoredCommandOptions,
+  resultMs: number | null,
+): Promise<void> {
+  const job = await client.submit(service, body, submitOptions(options));
+  if (!options.wait) {
+    if (options.output === 'json') await printJson({ uuid: job.uuid });
+    else await print(`${job.uuid}\n`);
+    return;
+  }
+  const { frames } = await patiently(job, resultMs);
+  if (options.output === 'json') {
+    const shown = escapeName(Buffer.from(service));
+    await printJson({ uuid: job.uuid, service: shown, frames: frames.map(frameJson) });
+  } else {
+    await printFrames(frames, options.output);
+  }
+  await job.close().catch((error: unknown) => {
+    say(`${job.uuid} could not be closed: ${messageOf(error)}`);
+  });
+}
+
+async function patiently(job: Job, resultMs: number | null): Promise<Reply> {
+  const told = { isTrue: false };
+  const timer = setTimeout(() => {
+    told.isTrue = true;
+    say(`stored as ${job.uuid}; waiting for its reply`);
+  }, QUIET_MS);
+  try {
+    return await job.result(resultMs === null ? {} : { timeoutMs: within(resultMs) });
+  } catch (error) {
+    if (!told.isTrue) say(`stored as ${job.uuid}`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function submitOptions({ key, delayMs, priority }: StoredCommandOptions): SubmitOptions {
+  return {
+    ...(key === undefined ? {} : { idempotencyKey: key }),
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(priority === undefined ? {} : { priority }),
+  };
+}
+
+/** Prints the reply of a stored request, which stays stored. */
+export async function printResult(
+  client: Client,
+  uuid: string,
+  options: StoredCommandOptions,
+  resultMs: number,
+): Promise<void> {
+  let frames: readonly Buffer[];
+  try {
+    ({ frames } = await client.job(uuid).result({ timeoutMs: within(resultMs) }));
+  } catch (error) {
+    const state = STATES.get(codeOf(error) ?? '');
+    if (options.output === 'json' && state !== undefined) await printJson({ uuid, state });
+    throw error;
+  }
+  if (options.output !== 'json') await printFrames(frames, options.output);
+  else await printJson({ uuid, state: 'replied', frames: frames.map(frameJson) });
+}
+
+const STATES: ReadonlyMap<string, string> = new Map([
+  ['ERR_TITANIC_PENDING', 'pending'],
+  ['ERR_TITANIC_DEAD', 'dead'],
+  ['ERR_TITANIC_UNKNOWN', 'unknown'],
+]);
+
+/** Deletes a stored request: also one that is unknown, since that is what was wanted. */
+export async function closeStored(
+  client: Client,
+  uuid: string,
+  { output }: StoredCommandOptions,
+): Promise<void> {
+  await client.job(uuid).close();
+  if (output === 'json') await printJson({ uuid, closed: true });
+}
+
+function within(ms: number): number {
+  return Math.min(ms, RESULT_MS_MAX);
+}
+
+function usage(text: string): MajordomoError {
+  return new MajordomoError('ERR_USAGE', text);
+}

@@ -1,0 +1,233 @@
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
+
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { Child, type Finished, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+
+const DEADLINE_MS = 20_000;
+const UUID = /^[0-9A-F]{32}\n$/;
+const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
+/** A wait that has no time. */
+const AT_ONCE = ['--timeout-ms', '100', '--retries', '0'];
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+function request(daemon: Daemon, ...args: string[]): Promise<Finished> {
+  return run(['request', '--endpoint', daemon.endpoint, ...args]);
+}
+
+/** Stores one by the command line, without waiting. */
+async function stored(daemon: Daemon, ...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await request(daemon, '--durable', '--no-wait', ...args);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout).toMatch(UUID);
+  return stdout.trim();
+}
+
+function restart({ endpoint, dataDir }: Daemon): Promise<Daemon> {
+  return startDaemon({ endpoint, dataDir });
+}
+
+/** A worker of this process, which answers in upper case. */
+function upper(daemon: Daemon, service = 'upper'): void {
+  const worker = new Worker({ endpoints: [daemon.endpoint], service }, (asked) =>
+    asked.text().toUpperCase(),
+  );
+  closing.push(() => worker.close({ graceMs: 0 }));
+  void worker.run();
+}
+
+function clientOf(daemon: Daemon): Client {
+  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 1000, retries: 15 });
+  closing.push(() => client.close());
+  return client;
+}
+
+/** Rows of the store's file that have to do with requests. */
+function rows(daemon: Daemon): Record<string, number> {
+  const file = new Database(join(daemon.dataDir, 'titanic.db'), { readonly: true });
+  const count = (table: string): number =>
+    Number(file.prepare(`SELECT count(*) FROM ${table}`).pluck().get());
+  const tables = ['requests', 'bodies', 'replies', 'attempts'];
+  const counts = Object.fromEntries(tables.map((table) => [table, count(table)]));
+  file.close();
+  return counts;
+}
+
+describe('a durable request (issue: done when)', () => {
+  it('outlives the broker’s kill -9, is answered, fetched, closed and gone from the file', async () => {
+    const first = await startDaemon();
+    const uuid = await stored(first, 'upper', 'hello');
+    expect(await request(first, '--result', uuid, ...AT_ONCE)).toMatchObject({
+      status: 75,
+      stdout: '',
+      stderr: `majordomo: no reply to the stored request ${uuid} within 100 ms\n`,
+    });
+    await first.kill();
+    const again = await restart(first);
+    expect((await again.waitFor('titanic.recovered'))['pending']).toBe(1);
+    const worker = new Child([
+      'worker',
+      'upper',
+      '--endpoint',
+      again.endpoint,
+      '--',
+      'tr',
+      'a-z',
+      'A-Z',
+    ]);
+    const fetched = await request(again, '--result', uuid);
+    expect(fetched).toMatchObject({ status: 0, stdout: 'HELLO\n', stderr: '' });
+    worker.signal('SIGTERM');
+    await worker.exited;
+    // It stays until it is closed, also over another crash.
+    await again.kill();
+    const third = await restart(first);
+    expect(await request(third, '--result', uuid)).toMatchObject({ stdout: 'HELLO\n' });
+    expect(await request(third, '--close', uuid)).toMatchObject({ status: 0, stdout: '' });
+    const unknown = await request(third, '--result', uuid);
+    expect(unknown).toMatchObject({ status: 1, stdout: '' });
+    expect(unknown.stderr).toContain(`no stored request ${uuid}: 400`);
+    await third.stop();
+    expect(rows(third)).toEqual({ requests: 0, bodies: 0, replies: 0, attempts: 0 });
+  });
+});
+
+describe('majordomo request', () => {
+  it('--durable waits, prints the reply, and closes what was stored', async () => {
+    const daemon = await startDaemon();
+    const child = new Child(['request', '--durable', '--endpoint', daemon.endpoint, 'upper', 'hi']);
+    child.input('');
+    await child.until(
+      ({ stderr }) => stderr.includes('waiting for its reply'),
+      'a word to the user',
+    );
+    const uuid = /stored as ([0-9A-F]{32});/.exec(child.stderr)?.[1] ?? '';
+    upper(daemon);
+    expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
+    expect(await request(daemon, '--result', uuid)).toMatchObject({ status: 1 });
+  });
+
+  it('--durable waits on when the broker is killed and started', async () => {
+    const first = await startDaemon();
+    const child = new Child(['request', '--durable', '--endpoint', first.endpoint, 'upper', 'hi']);
+    child.input('');
+    await child.until(
+      ({ stderr }) => stderr.includes('waiting for its reply'),
+      'a word to the user',
+    );
+    await first.kill();
+    upper(await restart(first));
+    expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
+  });
+
+  it('--durable ends with 75 and the uuid, if its time was said and is up', async () => {
+    const daemon = await startDaemon();
+    const { status, stderr } = await request(daemon, '--durable', 'upper', 'hi', ...AT_ONCE);
+    expect(status).toBe(75);
+    expect(stderr).toMatch(/^majordomo: stored as [0-9A-F]{32}\nmajordomo: no reply to /);
+  });
+
+  it('with the same --key stores one request for each service', async () => {
+    const daemon = await startDaemon();
+    const first = await stored(daemon, '--key', 'order-17', 'upper', 'a');
+    expect(await stored(daemon, '--key', 'order-17', 'upper', 'b')).toBe(first);
+    expect(await stored(daemon, '--key', 'order-17', 'lower', 'a')).not.toBe(first);
+  });
+
+  it('--priority goes before, --delay-ms waits', async () => {
+    const daemon = await startDaemon();
+    const order: string[] = [];
+    await stored(daemon, 'log', 'second');
+    await stored(daemon, '--delay-ms', '600000', 'log', 'much later');
+    await stored(daemon, '--priority', '-5', 'log', 'third');
+    const last = await stored(daemon, '--priority', '-6', 'log', 'fourth');
+    await stored(daemon, '--priority', '100', 'log', 'first');
+    const worker = new Worker({ endpoints: [daemon.endpoint], service: 'log' }, (asked) => {
+      order.push(asked.text());
+      return 'x';
+    });
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+    await clientOf(daemon).job(last).result({ timeoutMs: DEADLINE_MS });
+    expect(order).toEqual(['first', 'second', 'third', 'fourth']);
+  });
+
+  it('-o json has the uuid, the state and the frames', async () => {
+    const daemon = await startDaemon();
+    const json = async (...args: string[]): Promise<unknown> =>
+      JSON.parse((await request(daemon, '-o', 'json', ...args)).stdout);
+    const { uuid } = (await json('--durable', '--no-wait', 'upper', 'hi')) as { uuid: string };
+    expect(await json('--result', uuid, ...AT_ONCE)).toEqual({ uuid, state: 'pending' });
+    upper(daemon);
+    const frames = [{ encoding: 'utf8', data: 'HI' }];
+    expect(await json('--result', uuid)).toEqual({ uuid, state: 'replied', frames });
+    expect(await json('--durable', 'upper', 'hi')).toMatchObject({ service: 'upper', frames });
+    expect(await json('--close', uuid)).toEqual({ uuid, closed: true });
+    expect(await json('--result', uuid)).toEqual({ uuid, state: 'unknown' });
+  });
+
+  it('ends with 1 for one that is dead, with why, and for what cannot be stored', async () => {
+    const daemon = await startDaemon({ sets: ['titanic.maxAttempts=1'] });
+    const uuid = await stored(daemon, 'bad', 'x');
+    new Child(['worker', 'bad', '--endpoint', daemon.endpoint, '--', 'false']);
+    const { status, stderr } = await request(daemon, '--result', uuid);
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: expect.stringMatching(
+        /^majordomo: the stored request \w{32} failed: 500 dead after 1 /,
+      ),
+    });
+    const refused = await request(daemon, '--durable', 'mmi.service', 'x');
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('400 mmi.*') });
+  });
+
+  it('--close of one that never was is done; --result of it is unknown', async () => {
+    const daemon = await startDaemon();
+    expect(await request(daemon, '--close', NEVER)).toMatchObject({ status: 0 });
+    expect(await request(daemon, '--result', NEVER)).toMatchObject({ status: 1 });
+  });
+});
+
+describe('the SDK with the daemon', () => {
+  it('a result that is waited for is there as soon as it is stored, over a kill -9', async () => {
+    const first = await startDaemon();
+    const client = clientOf(first);
+    const jobs = await Promise.all(
+      Array.from({ length: 200 }, (_, number) => client.submit('upper', `request ${number}`)),
+    );
+    const results = Promise.all(jobs.map((job) => job.result({ timeoutMs: DEADLINE_MS })));
+    await first.kill();
+    upper(await restart(first));
+    const replies = await results;
+    expect(replies.map((reply) => reply.text())).toEqual(
+      jobs.map((_, number) => `REQUEST ${number}`),
+    );
+    await Promise.all(jobs.map((job) => job.close()));
+    const states = await Promise.all(jobs.map((job) => job.state()));
+    expect(new Set(states.map(({ state }) => state))).toEqual(new Set(['unknown']));
+  });
+
+  it('a submit that is sent again over a kill -9 is stored once', async () => {
+    const first = await startDaemon();
+    const client = clientOf(first);
+    await client.request('mmi.broker', '');
+    const submits = Promise.all(
+      Array.from({ length: 200 }, (_, number) => client.submit('upper', `request ${number}`)),
+    );
+    await first.kill();
+    const again = await restart(first);
+    const jobs = await submits;
+    expect(new Set(jobs.map(({ uuid }) => uuid)).size).toBe(200);
+    await again.stop();
+    expect(rows(again)['requests']).toBe(200);
+  });
+});
