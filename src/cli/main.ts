@@ -44,6 +44,14 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the workers that are registered',
     load: async () => (await import('./workers.js')).defineWorkers,
   },
+  backup: {
+    summary: 'copy the store, also while the broker uses it',
+    load: async () => (await import('./backup.js')).defineBackup,
+  },
+  verify: {
+    summary: 'check a store, or a backup of one',
+    load: async () => (await import('./verify.js')).defineVerify,
+  },
   keygen: {
     summary: 'make a CURVE key pair',
     load: async () => (await import('./keygen.js')).defineKeygen,

@@ -16,6 +16,8 @@ const COMMANDS = [
   'workers',
   'doctor',
   'keygen',
+  'backup',
+  'verify',
 ] as const;
 
 describe('help', () => {
@@ -81,6 +83,9 @@ describe('wrong usage ends with 64 and says what would be right', () => {
     { args: ['worker', 'a', '--concurrency', '0', '--', 'cat'], says: 'from 1 to 1000' },
     { args: ['worker', 'a', '--output-bytes', '5GB', '--', 'cat'], says: 'a size from 1 to 1GiB' },
     { args: ['workers', 'a', 'b'], says: 'too many arguments' },
+    { args: ['backup'], says: "missing required argument 'file'" },
+    { args: ['backup', 'a', '--store', 'b', '--set', 'x=y'], says: 'either the path' },
+    { args: ['verify', 'a', '-c', 'b'], says: 'either the path' },
     { args: ['status', 'now'], says: 'too many arguments' },
     { args: ['titanic', 'ls'], says: "unknown command 'titanic'" },
   ])('$args', async ({ args, says }) => {

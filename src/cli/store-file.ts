@@ -1,0 +1,55 @@
+/** What `backup` and `verify` share: which file is the store, and progress for people. */
+import { join } from 'node:path';
+
+import { MajordomoError } from '../core/errors.js';
+import { type ConfigOptions, load } from './config-options.js';
+
+/**
+ * The store at `path`, else that of the configuration.
+ * @throws ERR_USAGE, ERR_CONFIG_INVALID, ERR_CONFIG_FILE
+ */
+export function storeFile(path: string | undefined, options: ConfigOptions): string {
+  if (path === undefined) {
+    const { config } = load(options);
+    return join(config.node.dataDir, config.titanic.file);
+  }
+  if (options.config === undefined && options.set === undefined) return path;
+  throw new MajordomoError('ERR_USAGE', 'either the path of a store, or -c and --set');
+}
+
+/** A size for people: `12.3 MiB`. */
+export function shownSize(bytes: number): string {
+  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+  let size = bytes;
+  let unit = 'bytes';
+  while (size >= 1024 && units.length > 0) {
+    size /= 1024;
+    unit = units.shift() ?? unit;
+  }
+  return `${unit === 'bytes' ? size : size.toFixed(1)} ${unit}`;
+}
+
+/** One line on standard error that changes as things go on; nothing where that is no terminal. */
+export class Progress {
+  readonly #what: string;
+  #shown = '';
+
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  show(done: number, all: number): void {
+    const percent = all === 0 ? 100 : Math.floor((100 * done) / all);
+    this.#write(`${this.#what}: ${percent} %`);
+  }
+
+  end(): void {
+    this.#write('');
+  }
+
+  #write(text: string): void {
+    if (!process.stderr.isTTY || text === this.#shown) return;
+    this.#shown = text;
+    process.stderr.write(`\r\u001b[K${text}`);
+  }
+}

@@ -1,0 +1,161 @@
+import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
+
+import { Client } from '../../../src/sdk/client.js';
+import { run } from '../../support/child.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+function clientOf({ endpoint }: Daemon): Client {
+  const client = new Client({ endpoints: [endpoint], timeoutMs: 5000 });
+  closing.push(() => client.close());
+  return client;
+}
+
+/** A broker with so many pending requests. */
+async function withRequests(count: number): Promise<Daemon> {
+  const daemon = await startDaemon();
+  const client = clientOf(daemon);
+  const body = 'x'.repeat(1000);
+  await Promise.all(Array.from({ length: count }, () => client.submit('work', body)));
+  return daemon;
+}
+
+function storeOf({ dataDir }: Daemon): string {
+  return join(dataDir, 'titanic.db');
+}
+
+function json(text: string): unknown {
+  return JSON.parse(text);
+}
+
+/** Other bytes in the middle of the file. */
+function damage(path: string): void {
+  const bytes = readFileSync(path);
+  bytes.fill(0xff, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 20_000);
+  writeFileSync(path, bytes);
+}
+
+describe('majordomo backup', () => {
+  it('copies the store of a broker that runs and takes requests; the copy is whole', async () => {
+    const daemon = await withRequests(500);
+    const client = clientOf(daemon);
+    const done = new AbortController();
+    const load = (async () => {
+      while (!done.signal.aborted) await client.submit('work', 'meanwhile');
+    })();
+    const copy = join(temporaryDirectory(), 'copy.db');
+    const args = ['backup', '--set', `node.dataDir=${daemon.dataDir}`, copy];
+    const { status, stdout, stderr } = await run(args);
+    done.abort();
+    await load;
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^.*copy\.db: [\d.]+ [KM]iB\n$/),
+      stderr: '',
+    });
+    expect(statSync(copy).mode & 0o777).toBe(0o600);
+    const verified = await run(['verify', copy, '-o', 'json']);
+    expect(verified).toMatchObject({ status: 0, stderr: '' });
+    const report = json(verified.stdout) as { pending: number };
+    expect(report).toMatchObject({ file: copy, problems: [] });
+    expect(report.pending).toBeGreaterThanOrEqual(500);
+    // A broker that starts on it has all of it.
+    const dataDir = temporaryDirectory();
+    copyFileSync(copy, join(dataDir, 'titanic.db'));
+    const restored = await startDaemon({ dataDir });
+    expect((await restored.waitFor('titanic.recovered'))['pending']).toBe(report.pending);
+  });
+
+  it('never overwrites: 64, and what was there stays', async () => {
+    const daemon = await withRequests(1);
+    const copy = join(temporaryDirectory(), 'copy.db');
+    writeFileSync(copy, 'mine');
+    const ended = await run(['backup', '--store', storeOf(daemon), copy]);
+    expect(ended).toMatchObject({ status: 64, stderr: expect.stringContaining('there already') });
+    expect(readFileSync(copy, 'utf8')).toBe('mine');
+  });
+
+  it('ends with 74 where there is no store or no directory, and leaves nothing', async () => {
+    const directory = temporaryDirectory();
+    const copy = join(directory, 'copy.db');
+    const none = await run(['backup', '--store', join(directory, 'none.db'), copy]);
+    expect(none).toMatchObject({ status: 74, stderr: expect.stringContaining('none.db') });
+    expect(existsSync(copy)).toBe(false);
+    const daemon = await withRequests(1);
+    const nowhere = join(directory, 'no', 'copy.db');
+    expect(await run(['backup', '--store', storeOf(daemon), nowhere])).toMatchObject({
+      status: 74,
+    });
+  });
+});
+
+describe('majordomo verify', () => {
+  it('counts what is in a store that is used, and in one that is not', async () => {
+    const daemon = await withRequests(3);
+    const whole = `${storeOf(daemon)}: whole\n3 pending, 0 replied, 0 dead, 3 keys\nversion 1, `;
+    const used = await run(['verify', storeOf(daemon)]);
+    expect(used).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining(whole) });
+    await daemon.stop();
+    const args = ['verify', '--set', `node.dataDir=${daemon.dataDir}`];
+    expect(await run(args)).toMatchObject({ status: 0, stdout: expect.stringContaining(whole) });
+  });
+
+  it('ends with 74 and says what is wrong with damaged pages', async () => {
+    const daemon = await withRequests(500);
+    await daemon.stop();
+    damage(storeOf(daemon));
+    const { status, stdout, stderr } = await run(['verify', storeOf(daemon), '-o', 'json']);
+    expect(status).toBe(74);
+    expect(stderr).toContain(`majordomo: ${storeOf(daemon)}: `);
+    expect(stderr).not.toContain('    at ');
+    const { problems } = json(stdout) as { problems: string[] };
+    expect(problems.length).toBeGreaterThan(0);
+  });
+
+  it('ends with 74 and says what cannot be true', async () => {
+    const daemon = await withRequests(3);
+    await daemon.stop();
+    const file = new Database(storeOf(daemon));
+    file.exec('DELETE FROM bodies WHERE number = 2');
+    file.close();
+    expect(await run(['verify', storeOf(daemon)])).toMatchObject({
+      status: 74,
+      stderr: expect.stringContaining('1 requests without a body'),
+    });
+  });
+
+  it.each<[string, string]>([
+    ['no SQLite', 'not a store of any kind, but some text that is long enough'],
+    ['empty', ''],
+  ])('ends with 74 for a file that is %s', async (_what, content) => {
+    const path = join(temporaryDirectory(), 'file.db');
+    writeFileSync(path, content);
+    const { status, stderr } = await run(['verify', path]);
+    expect(status).toBe(74);
+    expect(stderr).toContain('file.db');
+    expect(readFileSync(path, 'utf8')).toBe(content);
+  });
+
+  it('ends with 74 for a file that is not there', async () => {
+    const path = join(temporaryDirectory(), 'none.db');
+    const { status, stderr } = await run(['verify', path]);
+    expect(status).toBe(74);
+    expect(stderr).toContain('none.db');
+    expect(existsSync(path)).toBe(false);
+  });
+});
