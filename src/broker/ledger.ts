@@ -20,7 +20,6 @@ import {
   BODY_BYTES,
   BYTES,
   CLIENT,
-  DELIVERIES,
   ENVELOPE_BYTES,
   ENVELOPED,
   FLAGS,
@@ -28,6 +27,7 @@ import {
   INTERNAL,
   LOST,
   NONE,
+  recordAt,
   type RequestId,
   RequestList,
   type RequestTable,
@@ -394,12 +394,13 @@ export class Ledger {
     if (tells(peer, buffer, offset, bodyAt)) flags |= TELLS;
     const id = table.allocate();
     const client = clients.of(peer);
-    table.set(id, FLAGS, flags);
-    table.set(id, BYTES, handle);
-    table.set(id, ENVELOPE_BYTES, envelopeBytes);
-    table.set(id, BODY_BYTES, bodyBytes);
-    table.set(id, CLIENT, client.id);
-    table.set(id, DELIVERIES, 0);
+    const page = table.page(id);
+    const at = recordAt(id);
+    page[at + FLAGS] = flags;
+    page[at + BYTES] = handle;
+    page[at + ENVELOPE_BYTES] = envelopeBytes;
+    page[at + BODY_BYTES] = bodyBytes;
+    page[at + CLIENT] = client.id;
     client.requests.pushBack(id);
     this.#heldBytes += envelopeBytes + bodyBytes;
     return id;

@@ -14,6 +14,7 @@ import {
   ARRIVED_AT,
   DELIVERIES,
   DISPATCHED_AT,
+  FLAGS,
   GIVEN_UP,
   HELD,
   INTERNAL,
@@ -21,6 +22,7 @@ import {
   NONE,
   OUT,
   QUEUED,
+  recordAt,
   type RequestId,
   RequestList,
   SERVICE,
@@ -168,15 +170,19 @@ export class Lifecycle {
 
   #deliver(id: RequestId, worker: Worker, now: number): void {
     const { table, tokens, sink, workers, ledger } = this.#parts;
-    const delivery = table.get(id, DELIVERIES) + 1;
-    if (delivery === 1) tokens.assign(id);
-    table.set(id, DELIVERIES, delivery);
-    const othersOnly = ~deliveryBit(delivery);
-    table.set(id, LOST, table.get(id, LOST) & othersOnly);
-    table.set(id, SPOILED, table.get(id, SPOILED) & othersOnly);
-    table.lower(id, QUEUED);
-    table.raise(id, OUT);
-    table.set(id, WORKER, worker.peer.id);
+    const page = table.page(id);
+    const at = recordAt(id);
+    const delivery = (page[at + DELIVERIES] ?? 0) + 1;
+    if (delivery === 1) {
+      tokens.assign(id);
+    } else {
+      const othersOnly = ~deliveryBit(delivery);
+      page[at + LOST] = (page[at + LOST] ?? 0) & othersOnly;
+      page[at + SPOILED] = (page[at + SPOILED] ?? 0) & othersOnly;
+    }
+    page[at + DELIVERIES] = delivery;
+    page[at + FLAGS] = ((page[at + FLAGS] ?? 0) & ~QUEUED) | OUT;
+    page[at + WORKER] = worker.peer.id;
     table.setTime(id, DISPATCHED_AT, now);
     this.#byDispatch.pushBack(id);
     this.#out++;

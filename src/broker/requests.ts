@@ -66,6 +66,13 @@ export const SLOW: number = 1 << 10;
 /** Of the internal client: see `stored.ts`. Neither queued nor out: between two deliveries. */
 export const STORED: number = 1 << 11;
 
+const NO_PAGE = new Int32Array(0);
+
+/** Where a request's record begins in its page. */
+export function recordAt(id: RequestId): number {
+  return (id & PAGE_MASK) * RECORD_INTS;
+}
+
 export class RequestTable {
   #ints: Int32Array[] = [];
   #doubles: Float64Array[] = [];
@@ -114,6 +121,11 @@ export class RequestTable {
   /** True if the number is one of a request that is there. */
   has(id: number): boolean {
     return id >= 0 && id < this.#fresh && this.get(id, FLAGS) !== 0;
+  }
+
+  /** The page that a request's record is in, at `recordAt`: for several fields at once. */
+  page(id: RequestId): Int32Array {
+    return this.#ints[id >>> PAGE_BITS] ?? NO_PAGE;
   }
 
   get(id: RequestId, field: number): number {
@@ -170,12 +182,10 @@ export class RequestList {
   count = 0;
   readonly #table: RequestTable;
   readonly #next: number;
-  readonly #previous: number;
 
   private constructor(table: RequestTable, next: number) {
     this.#table = table;
     this.#next = next;
-    this.#previous = next + 1;
   }
 
   /** Waiting for a worker of one service, or out at one worker. */
@@ -207,31 +217,40 @@ export class RequestList {
   }
 
   pushBack(id: RequestId): void {
-    this.#table.set(id, this.#next, NONE);
-    this.#table.set(id, this.#previous, this.tail);
+    const table = this.#table;
+    const page = table.page(id);
+    const at = recordAt(id) + this.#next;
+    page[at] = NONE;
+    page[at + 1] = this.tail;
     if (this.tail === NONE) this.head = id;
-    else this.#table.set(this.tail, this.#next, id);
+    else table.page(this.tail)[recordAt(this.tail) + this.#next] = id;
     this.tail = id;
     this.count++;
   }
 
   pushFront(id: RequestId): void {
-    this.#table.set(id, this.#next, this.head);
-    this.#table.set(id, this.#previous, NONE);
+    const table = this.#table;
+    const page = table.page(id);
+    const at = recordAt(id) + this.#next;
+    page[at] = this.head;
+    page[at + 1] = NONE;
     if (this.head === NONE) this.tail = id;
-    else this.#table.set(this.head, this.#previous, id);
+    else table.page(this.head)[recordAt(this.head) + this.#next + 1] = id;
     this.head = id;
     this.count++;
   }
 
   remove(id: RequestId): void {
-    const next = this.#table.get(id, this.#next);
-    const previous = this.#table.get(id, this.#previous);
+    const table = this.#table;
+    const page = table.page(id);
+    const at = recordAt(id) + this.#next;
+    const next = page[at] ?? NONE;
+    const previous = page[at + 1] ?? NONE;
     if (previous === NONE) this.head = next;
-    else this.#table.set(previous, this.#next, next);
+    else table.page(previous)[recordAt(previous) + this.#next] = next;
     if (next === NONE) this.tail = previous;
-    else this.#table.set(next, this.#previous, previous);
-    this.#table.set(id, this.#next, NOT_LISTED);
+    else table.page(next)[recordAt(next) + this.#next + 1] = previous;
+    page[at] = NOT_LISTED;
     this.count--;
   }
 }

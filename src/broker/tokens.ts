@@ -9,6 +9,7 @@ import {
   LOST,
   RANDOM_HIGH,
   RANDOM_LOW,
+  recordAt,
   type RequestId,
   type RequestTable,
 } from './requests.js';
@@ -48,18 +49,22 @@ export class Tokens {
       this.#random(this.#pool);
       this.#poolAt = 0;
     }
-    this.#table.set(id, RANDOM_HIGH, this.#pool.readInt32BE(this.#poolAt));
-    this.#table.set(id, RANDOM_LOW, this.#pool.readInt32BE(this.#poolAt + 4));
+    const page = this.#table.page(id);
+    const at = recordAt(id);
+    page[at + RANDOM_HIGH] = int32At(this.#pool, this.#poolAt);
+    page[at + RANDOM_LOW] = int32At(this.#pool, this.#poolAt + 4);
     this.#poolAt += 8;
   }
 
   /** The token of the present delivery; the buffer is reused. */
   encode(id: RequestId): Buffer {
     const token = this.#token;
-    token[0] = this.#table.get(id, DELIVERIES) & DELIVERY_MASK;
-    token.writeUInt32BE(id, 1);
-    token.writeInt32BE(this.#table.get(id, RANDOM_HIGH), 5);
-    token.writeInt32BE(this.#table.get(id, RANDOM_LOW), 9);
+    const page = this.#table.page(id);
+    const at = recordAt(id);
+    token[0] = (page[at + DELIVERIES] ?? 0) & DELIVERY_MASK;
+    putInt32(token, 1, id);
+    putInt32(token, 5, page[at + RANDOM_HIGH] ?? 0);
+    putInt32(token, 9, page[at + RANDOM_LOW] ?? 0);
     return token;
   }
 
@@ -70,8 +75,10 @@ export class Tokens {
     const start = frames.start(index);
     const id = int32At(buffer, start + 1);
     if (!this.#table.has(id)) return -1;
-    if (this.#table.get(id, RANDOM_HIGH) !== int32At(buffer, start + 5)) return -1;
-    if (this.#table.get(id, RANDOM_LOW) !== int32At(buffer, start + 9)) return -1;
+    const page = this.#table.page(id);
+    const at = recordAt(id);
+    if (page[at + RANDOM_HIGH] !== int32At(buffer, start + 5)) return -1;
+    if (page[at + RANDOM_LOW] !== int32At(buffer, start + 9)) return -1;
     return this.#deliveriesBack(frames, index, id) < DELIVERIES_REMEMBERED ? id : -1;
   }
 
@@ -119,6 +126,14 @@ function int32At(buffer: Buffer, at: number): number {
     ((buffer[at + 2] ?? 0) << 8) |
     (buffer[at + 3] ?? 0)
   );
+}
+
+/** As `writeInt32BE`, without its checks. */
+function putInt32(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value >> 24;
+  buffer[at + 1] = value >> 16;
+  buffer[at + 2] = value >> 8;
+  buffer[at + 3] = value;
 }
 
 /** @param delivery number of the delivery, from 1 */
