@@ -37,13 +37,16 @@ const APPLICATION_ID_AT = 68;
 
 /**
  * Opens a store file for its only writer, and makes it (mode 0600) if it is absent.
+ * @param isAlone nobody else can read it meanwhile, but it needs no room on the disk to open it
  * @throws ERR_TITANIC_FILE if it is not a store, ERR_TITANIC_VERSION if it is of a newer program
  */
-export function openForService(path: string): Database.Database {
+export function openForService(path: string, isAlone: boolean): Database.Database {
   if (!existsSync(path)) create(path);
   checkHeader(path);
   const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
   try {
+    // The index of the log is in memory then, not in a file that several can share.
+    if (isAlone) db.pragma('locking_mode = EXCLUSIVE');
     prepareForService(db, path);
     return db;
   } catch (error) {

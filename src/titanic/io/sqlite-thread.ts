@@ -39,29 +39,50 @@ const RECOVERED_REQUESTS = 4096;
 /** Without anything to do for so long, the file is looked after. */
 const IDLE_MS = 50;
 
+interface Connection {
+  readonly db: ReturnType<typeof openForService>;
+  readonly tables: Tables;
+  readonly file: FileIdentity;
+  /** Opened on a full disk. */
+  readonly isAlone: boolean;
+  /** It was seen to write through to the disk. */
+  isDurable: boolean;
+}
+
+function connect(path: string): Connection {
+  try {
+    return connectSo(path, false);
+  } catch (error) {
+    if (failureOf(path, error).kind !== 'full') throw error;
+    // What is in the store can be read all the same.
+    return connectSo(path, true);
+  }
+}
+
+function connectSo(path: string, isAlone: boolean): Connection {
+  const db = openForService(path, isAlone);
+  try {
+    const tables = new Tables(db);
+    return { db, tables, file: new FileIdentity(path), isAlone, isDurable: false };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
 class StoreThread {
   readonly #path: string;
   readonly #port: MessagePort;
-  readonly #db: ReturnType<typeof openForService>;
-  readonly #tables: Tables;
-  readonly #file: FileIdentity;
+  #connection: Connection;
   readonly #idle: NodeJS.Timeout;
   #answers = new PackWriter(ANSWER_BYTES);
-  #isDurable = false;
   /** What was written can no longer be trusted: nothing is done any more. */
   #fatal: StoreFailure | null = null;
 
   constructor(path: string, port: MessagePort) {
     this.#path = path;
     this.#port = port;
-    this.#db = openForService(path);
-    try {
-      this.#tables = new Tables(this.#db);
-      this.#file = new FileIdentity(path);
-    } catch (error) {
-      this.#db.close();
-      throw error;
-    }
+    this.#connection = connect(path);
     this.#idle = setTimeout(() => {
       this.#lookAfter();
     }, IDLE_MS).unref();
@@ -100,26 +121,36 @@ class StoreThread {
   #commit(batch: number, message: PackReader): void {
     const changes = unpackChanges(message);
     const failure = this.#try(() => {
-      const results = this.#tables.commit(changes);
-      if (!this.#isDurable) assertDurable(this.#db);
-      this.#isDurable = true;
+      const connection = this.#connection;
+      const results = connection.tables.commit(changes);
+      if (!connection.isDurable) assertDurable(connection.db);
+      connection.isDurable = true;
       // A file that was taken away takes what is committed with it.
-      this.#file.check();
+      connection.file.check();
       this.#answers.byte(COMMITTED);
       this.#answers.number(batch);
       packResults(this.#answers, results);
-      packCounts(this.#answers, this.#tables.counts);
+      packCounts(this.#answers, connection.tables.counts);
     });
     if (failure !== null) this.#fail(BATCH_FAILED, batch, failure);
     // What it waits for goes first.
     this.#send();
-    if (failure === null) this.#upkeep(() => this.#tables.checkpoint());
+    // An emptied log may be all the room that is missing.
+    const frames = failure?.kind === 'full' ? 1 : undefined;
+    this.#upkeep(() => this.#connection.tables.checkpoint(frames));
+    if (failure === null && this.#connection.isAlone) this.#upkeep(() => this.#reconnect());
+  }
+
+  /** The disk that was full when the store was opened has room now. */
+  #reconnect(): void {
+    this.#connection.db.close();
+    this.#connection = connect(this.#path);
   }
 
   #load(load: number, message: PackReader): void {
     const uuids = unpackUuids(message);
     const failure = this.#try(() => {
-      const bodies = uuids.map((uuid) => this.#tables.body(uuid));
+      const bodies = uuids.map((uuid) => this.#connection.tables.body(uuid));
       this.#answers.byte(LOADED);
       this.#answers.number(load);
       packBodies(this.#answers, bodies);
@@ -130,7 +161,7 @@ class StoreThread {
   #lookUp(look: number, message: PackReader): void {
     const uuid = message.bytes();
     const failure = this.#try(() => {
-      const found = this.#tables.lookUp(uuid);
+      const found = this.#connection.tables.lookUp(uuid);
       this.#answers.byte(FOUND);
       this.#answers.number(look);
       packFound(this.#answers, found);
@@ -140,12 +171,12 @@ class StoreThread {
 
   #recover(after: number): void {
     try {
-      const requests = this.#tables.pending(after, RECOVERED_REQUESTS);
+      const requests = this.#connection.tables.pending(after, RECOVERED_REQUESTS);
       this.#answers.byte(RECOVERED);
       this.#answers.number(requests.length);
       packPending(this.#answers, requests);
-      packCounts(this.#answers, this.#tables.counts);
-      this.#answers.number(this.#tables.nextNumber);
+      packCounts(this.#answers, this.#connection.tables.counts);
+      this.#answers.number(this.#connection.tables.nextNumber);
     } catch (error) {
       postOpenFailure(this.#port, this.#path, error);
     }
@@ -154,8 +185,9 @@ class StoreThread {
   /** While nothing is to be done. */
   #lookAfter(): void {
     this.#upkeep(() => {
-      if (this.#tables.shrink()) this.#idle.refresh();
-      this.#tables.checkpoint();
+      const { tables } = this.#connection;
+      if (tables.shrink()) this.#idle.refresh();
+      tables.checkpoint();
     });
   }
 
@@ -192,7 +224,7 @@ class StoreThread {
   #close(): void {
     clearTimeout(this.#idle);
     // The last one to close it empties the log; what cannot be copied now is copied at the next start.
-    this.#upkeep(() => this.#db.close());
+    this.#upkeep(() => this.#connection.db.close());
     this.#answers.byte(CLOSED);
     this.#answers.number(0);
     this.#send();

@@ -93,10 +93,10 @@ export class Tables {
 
   // ---------------------------------------------------------------- upkeep
 
-  /** Copies the log into the file, once there is enough of it. */
-  checkpoint(): void {
+  /** Copies the log into the file, if there is as much of it; it is written from its start then. */
+  checkpoint(frames: number = CHECKPOINT_FRAMES): void {
     const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
-    if (log - checkpointed >= CHECKPOINT_FRAMES) this.#sql.checkpoint.run();
+    if (log - checkpointed >= frames) this.#sql.checkpoint.run();
   }
 
   /**

@@ -35,7 +35,7 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   [
     'with facts out of range',
     `SELECT number FROM requests WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0
-      OR attempts < 0 OR attempts > attempts_ever OR max_attempts < 1`,
+      OR attempts < 0 OR attempts_ever < 0 OR max_attempts < 1`,
   ],
   [
     'with a number that is to be given yet',

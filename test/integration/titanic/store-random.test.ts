@@ -1,0 +1,103 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { verifyStore } from '../../../src/titanic/io/verify.js';
+import type { Change } from '../../../src/titanic/store.js';
+import { MemoryDisk } from '../../support/memory-store.js';
+import { sqliteContent } from '../../support/sqlite-content.js';
+import {
+  accept,
+  attempt,
+  close,
+  DAY_MS,
+  dead,
+  expire,
+  NOON,
+  reply,
+  retry,
+  sweep,
+} from '../../support/store-changes.js';
+import { StoreDirectory } from '../../support/store-directory.js';
+import { StoreUser } from '../../support/store-user.js';
+
+const RUNS = 40;
+
+/** Few requests, keys and generations, so that changes meet. */
+const request = fc.integer({ min: 1, max: 6 });
+const generation = fc.integer({ min: 0, max: 2 });
+const time = fc.integer({ min: 0, max: 4 }).map((step) => NOON + step * DAY_MS);
+const key = fc.constantFrom(undefined, undefined, 'a', 'b');
+const service = fc.constantFrom('echo', 'upper').map((name) => Buffer.from(name));
+
+const change: fc.Arbitrary<Change> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .record({ request, generation, time, key, service })
+      .map(({ request: n, generation: g, time: acceptedAt, key: k, service: name }) =>
+        accept(n, {
+          generation: g,
+          acceptedAt,
+          service: name,
+          ...(k === undefined ? {} : { key: k }),
+        }),
+      ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(request, fc.integer({ min: 1, max: 25 }), generation)
+      .map(([n, attempts, g]) => attempt(n, attempts, g)),
+  },
+  fc
+    .tuple(request, generation, time)
+    .map(([n, g, expiresAt]) => reply(n, { generation: g, expiresAt })),
+  fc
+    .tuple(request, generation, time)
+    .map(([n, g, expiresAt]) => dead(n, { generation: g, expiresAt })),
+  request.map(retry),
+  fc.tuple(request, time).map(([n, keyUntil]) => close(n, keyUntil)),
+  fc.tuple(request, time).map(([n, keyUntil]) => expire(n, keyUntil)),
+  fc
+    .tuple(time, time, fc.integer({ min: 1, max: 3 }))
+    .map(([now, keyUntil, most]) => sweep(now, { keyUntil, most })),
+);
+
+const batches = fc.array(fc.array(change, { maxLength: 12 }), { minLength: 1, maxLength: 12 });
+
+describe('SQLite against memory, any changes in any order', () => {
+  let directory: StoreDirectory;
+
+  beforeEach(() => {
+    directory = new StoreDirectory();
+  });
+  afterEach(async () => {
+    await directory.remove();
+  });
+
+  it('they tell the same of every batch, and have the same in the end (D16, D17)', async () => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(batches, async (all) => {
+        const file = `${directory.file}-${run++}`;
+        const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
+        const sqlite = await directory.open(file);
+        const memory = await StoreUser.open(disk.openStore);
+        for (const changes of all) {
+          const [ours, theirs] = [await sqlite.tryCommit(changes), await memory.tryCommit(changes)];
+          expect(withoutBytes(ours)).toEqual(withoutBytes(theirs));
+        }
+        await sqlite.close();
+        expect(sqliteContent(file)).toEqual(disk.content());
+        expect(verifyStore(file, () => {}).problems).toEqual([]);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+function withoutBytes(outcome: object): object {
+  return 'counts' in outcome
+    ? { ...outcome, counts: { ...(outcome.counts as object), bytes: 0 } }
+    : outcome;
+}

@@ -1,0 +1,78 @@
+/** Everything that a store file has, in the words of the store in memory, so that both can be compared. */
+import Database from 'better-sqlite3';
+
+import type { StoredState } from '../../src/titanic/store.js';
+import type { StoreContent } from './memory-tables.js';
+
+const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];
+
+interface Row {
+  readonly number: number;
+  readonly uuid: Buffer;
+  readonly service: Buffer;
+  readonly key: Buffer | null;
+  readonly state: number;
+  readonly generation: number;
+  readonly priority: number;
+  readonly accepted_at: number;
+  readonly not_before: number;
+  readonly expires_at: number;
+  readonly max_attempts: number;
+  readonly attempts: number;
+  readonly attempts_ever: number;
+  readonly body_bytes: number;
+}
+
+/** @param path of a store that nobody has open, or that is at rest */
+export function sqliteContent(path: string): StoreContent {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const rows = db.prepare<[], Row>('SELECT * FROM requests ORDER BY number').all();
+    return {
+      nextNumber: Number(db.prepare('SELECT next_number FROM ledger').pluck().get()),
+      requests: rows.map((row) => entryOf(db, row)),
+      keys: db
+        .prepare<[], StoreContent['keys'][number]>(
+          'SELECT service, key, uuid, until FROM keys ORDER BY service, key',
+        )
+        .all(),
+    };
+  } finally {
+    db.close();
+  }
+}
+
+function entryOf(db: Database.Database, row: Row): StoreContent['requests'][number] {
+  const one = <Found>(sql: string): Found | null =>
+    db.prepare<[number], Found>(sql).get(row.number) ?? null;
+  const { number, uuid, service, key, generation, priority, attempts } = row;
+  return {
+    request: {
+      uuid,
+      number,
+      service,
+      state: STATES[row.state] ?? 'pending',
+      priority,
+      acceptedAt: row.accepted_at,
+      notBefore: row.not_before,
+      expiresAt: row.expires_at,
+      maxAttempts: row.max_attempts,
+      attempts,
+      generation,
+      bodyBytes: row.body_bytes,
+    },
+    key,
+    body: one<{ body: Buffer }>('SELECT body FROM bodies WHERE number = ?')?.body ?? NOTHING,
+    attemptsEver: row.attempts_ever,
+    attempts: db
+      .prepare<[number], StoreContent['requests'][number]['attempts'][number]>(
+        `SELECT ordinal, worker, started_at AS startedAt, ended_at AS endedAt, reason
+          FROM attempts WHERE number = ? ORDER BY ordinal`,
+      )
+      .all(number),
+    reply: one('SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?'),
+    death: one('SELECT reason, died_at AS at FROM deaths WHERE number = ?'),
+  };
+}
+
+const NOTHING = Buffer.from('no body');
