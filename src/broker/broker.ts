@@ -11,20 +11,14 @@ import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
 import { Inbound, type MalformedKind } from '../wire/inbound.js';
 import type { MdpVersion } from '../wire/mdp.js';
-import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import { Clients } from './clients.js';
 import { BrokerCounters, type LostReason, type WorkerRefusal } from './counters.js';
+import { Desk } from './desk.js';
 import type { BrokerEvents } from './events.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import type { BrokerLimits, BrokerOptions, ListenerRoles } from './options.js';
-import type {
-  BrokerDesk,
-  BrokerHost,
-  InternalClient,
-  InternalRequest,
-  InternalService,
-} from './ports.js';
+import type { InternalClient, InternalRequest, InternalService } from './ports.js';
 import {
   DISPATCHED_AT,
   LOST,
@@ -49,11 +43,6 @@ export interface PeerIdentity {
   readonly key: string | null;
 }
 
-/** Different owners of `mmi.hello` over one connection: clients behind one proxy. */
-const HELLOS_PER_PEER_MAX = 1024;
-/** Their envelopes together: enough for ids as libzmq makes them, in any number of hops. */
-const HELLO_BYTES_PER_PEER_MAX = 65_536;
-
 /** Requests that one `run` handles of each kind of due work, so that the loop gets its turn. */
 const RUN_BUDGET = 2048;
 
@@ -69,7 +58,7 @@ export interface BrokerLoad {
   readonly bytes: number;
 }
 
-export class Broker implements BrokerHost, BrokerDesk {
+export class Broker {
   readonly counters: BrokerCounters = new BrokerCounters();
   readonly #options: BrokerOptions;
   readonly #sink: BrokerSink;
@@ -82,10 +71,11 @@ export class Broker implements BrokerHost, BrokerDesk {
   readonly #ledger: Ledger;
   readonly #lifecycle: Lifecycle;
   readonly #stored: StoredRequests;
+  /** What internal services and the keeper of stored requests can ask. */
+  readonly desk: Desk;
   readonly #peers: (Peer | null)[] = [];
   #peerCount = 0;
   readonly #inbound = new Inbound();
-  readonly #internals: InternalService[] = [];
   /** Clients that are gone for good and whose waiting requests are being dropped. */
   readonly #departed: Client[] = [];
   #maxWorkers: number;
@@ -120,11 +110,17 @@ export class Broker implements BrokerHost, BrokerDesk {
     this.#ledger = new Ledger(parts, options.limits);
     this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
     this.#lifecycle = new Lifecycle({ ...parts, ledger: this.#ledger, stored: this.#stored });
+    this.desk = new Desk({
+      services: this.#services,
+      ledger: this.#ledger,
+      lifecycle: this.#lifecycle,
+      stored: this.#stored,
+    });
   }
 
   /** Plugs in a service of this process. Before the first input. */
   host(service: InternalService): void {
-    this.#internals.push(service);
+    this.desk.host(service);
   }
 
   /** Plugs in the keeper of stored requests. Before the first input. */
@@ -250,13 +246,13 @@ export class Broker implements BrokerHost, BrokerDesk {
   }
 
   #request(peer: Peer, inbound: Inbound, now: number): void {
-    const internal = this.#internalFor(inbound.frames, inbound.service);
+    const internal = this.desk.internalFor(inbound.frames, inbound.service);
     if (internal !== null) {
       const id = this.#lifecycle.acceptInternal(inbound, peer);
       if (id === NONE) return;
       const { frames, service, body } = inbound;
       const request: InternalRequest = { id, service: frames.view(service), frames, body };
-      internal.request(request, this, now);
+      internal.request(request, this.desk, now);
     } else if (!this.#mayBe('client', peer)) {
       this.#ledger.refuse(inbound, peer, 'rights', null);
     } else {
@@ -299,7 +295,7 @@ export class Broker implements BrokerHost, BrokerDesk {
   #workerRefusal(peer: Peer, inbound: Inbound): WorkerRefusal | null {
     const { frames, service: at } = inbound;
     if (!this.#mayBe('worker', peer)) return 'rights';
-    if (this.#internalFor(frames, at) !== null) return 'reserved';
+    if (this.desk.internalFor(frames, at) !== null) return 'reserved';
     if (this.#draining) return 'draining';
     if (this.#workers.count >= this.#maxWorkers) return 'limit';
     const service = this.#services.find(frames.buffer(at), frames.start(at), frames.end(at));
@@ -464,6 +460,7 @@ export class Broker implements BrokerHost, BrokerDesk {
    */
   drain(now: number): void {
     this.#draining = true;
+    this.desk.isClosed = true;
     for (const service of [...this.#services.all()]) {
       this.#stored.handBack(service);
       for (const worker of [...service.workers]) this.#settleIfDraining(worker, now);
@@ -484,81 +481,6 @@ export class Broker implements BrokerHost, BrokerDesk {
     if (!this.#draining || worker.held.count > 0) return;
     this.#sink.disconnect(worker.peer.id, worker.version);
     this.#lose(worker, 'drained', false, now);
-  }
-
-  // ---------------------------------------------------------------- for the keeper of stored requests
-
-  room(service: Buffer): number {
-    return this.#draining ? 0 : this.#stored.room(service);
-  }
-
-  setBacklog(service: Buffer, has: boolean): void {
-    this.#stored.setBacklog(service, has);
-  }
-
-  submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
-    return this.#draining ? null : this.#stored.submit(service, reference, body, again);
-  }
-
-  withdraw(id: number): void {
-    this.#stored.withdraw(id);
-  }
-
-  // ---------------------------------------------------------------- for internal services
-
-  answer(id: number, body: readonly Buffer[]): void {
-    this.#lifecycle.answerInternal(id, body);
-  }
-
-  tellsRefusals(id: number): boolean {
-    const peer = this.#ledger.clientOf(id)?.peer;
-    if (!peer) return true;
-    const { hellos } = peer;
-    const envelope = this.#ledger.envelope(id);
-    if (hellos.some((known) => known.equals(envelope))) return true;
-    const bytes = peer.helloBytes + envelope.length;
-    if (hellos.length >= HELLOS_PER_PEER_MAX || bytes > HELLO_BYTES_PER_PEER_MAX) return false;
-    hellos.push(envelope);
-    peer.helloBytes = bytes;
-    return true;
-  }
-
-  isServed(service: Buffer): boolean {
-    const internal = this.#internals.find(
-      ({ prefix }) => service.subarray(0, prefix.length).compare(prefix) === 0,
-    );
-    if (internal !== undefined) return internal.offers(service);
-    const found = this.#services.find(service, 0, service.length);
-    return found !== null && found.workers.size > 0;
-  }
-
-  services(): ServiceStatus[] {
-    return Array.from(this.#services.all(), (service) => ({
-      service: service.shown,
-      workersWaiting: service.workers.size - service.workersBusy,
-      workersBusy: service.workersBusy,
-      queued: service.queue.count,
-    }));
-  }
-
-  workers(service: Buffer | null, now: number): WorkerStatus[] {
-    const only = service === null ? null : this.#services.find(service, 0, service.length);
-    if (service !== null && only === null) return [];
-    const status: WorkerStatus[] = [];
-    for (const each of only === null ? this.#services.all() : [only]) {
-      for (const worker of each.workers) {
-        status.push({
-          service: each.shown,
-          state: worker.held.count > 0 ? 'busy' : 'waiting',
-          version: worker.version === 1 ? '0.1' : '0.2',
-          inFlight: worker.held.count,
-          credit: worker.credit,
-          sinceMs: Math.round(now - worker.registeredAt),
-          key: worker.peer.key,
-        });
-      }
-    }
-    return status;
   }
 
   // ---------------------------------------------------------------- parts
@@ -582,19 +504,6 @@ export class Broker implements BrokerHost, BrokerDesk {
     }
     if (service.workers.size === 0) this.#stored.handBack(service);
     this.#services.releaseIfUnused(service);
-  }
-
-  #internalFor(frames: Frames, index: number): InternalService | null {
-    const buffer = frames.buffer(index);
-    const start = frames.start(index);
-    for (const internal of this.#internals) {
-      const { prefix } = internal;
-      if (frames.size(index) < prefix.length) continue;
-      let at = 0;
-      while (at < prefix.length && buffer[start + at] === prefix[at]) at++;
-      if (at === prefix.length) return internal;
-    }
-    return null;
   }
 
   #peer(id: number): Peer {

@@ -75,7 +75,7 @@ function companion(titanic: Titanic, broker: Broker): Companion {
       titanic.setTime(now, Date.now());
     },
     run: (now) => {
-      titanic.run(now, Date.now(), broker, broker);
+      titanic.run(now, Date.now(), broker.desk, broker.desk);
     },
     dueInMs: (now) => titanic.dueInMs(now, Date.now()),
     get isSettled() {

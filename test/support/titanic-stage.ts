@@ -93,7 +93,7 @@ export class TitanicStage extends Stage {
     for (let turns = 0; ; turns++) {
       if (turns === TURNS_MAX) throw new Error('it does not come to rest');
       super.turn();
-      this.titanic.run(this.now, this.wall, this.broker, this.broker);
+      this.titanic.run(this.now, this.wall, this.broker.desk, this.broker.desk);
       super.turn();
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
       else if (this.titanic.dueInMs(this.now, this.wall) > 0) break;

@@ -34,7 +34,7 @@ describe('a key (contract.md §3 CURVE)', () => {
     w1.final('HI');
     expect(c1.inbox()).toEqual(['FINAL echo HI']);
     expect(s.events('worker.registered')).toMatchObject([{ key: 'bob' }]);
-    expect(s.broker.workers(null, s.now)).toMatchObject([{ key: 'bob' }]);
+    expect(s.broker.desk.workers(null, s.now)).toMatchObject([{ key: 'bob' }]);
   });
 
   it('is held to its rights as they are now', () => {

@@ -154,8 +154,8 @@ describe('an internal service', () => {
     expect([hosted.ids.length, s.broker.load.requests]).toEqual([2, 0]);
     const [first = -1, second = -1] = hosted.ids;
     s.input((broker) => {
-      broker.answer(second, [Buffer.from('501')]);
-      broker.answer(first, [Buffer.from('200'), Buffer.from('uuid')]);
+      broker.desk.answer(second, [Buffer.from('501')]);
+      broker.desk.answer(first, [Buffer.from('200'), Buffer.from('uuid')]);
     });
     expect(c1.inbox()).toEqual(['FINAL titanic.request 200|uuid']);
     expect(c2.inbox()).toEqual(['REPLY titanic.x 501']);
@@ -167,7 +167,7 @@ describe('an internal service', () => {
     s.client('c1').request('titanic.request', 'a').disconnect();
     s.client('c2', { routingId: 'alice' }).request('titanic.request', 'b').disconnect();
     s.input((broker) => {
-      for (const id of hosted.ids) broker.answer(id, []);
+      for (const id of hosted.ids) broker.desk.answer(id, []);
     });
     expect(s.broker.load).toMatchObject({ clients: 0, bytes: 0 });
   });
@@ -182,7 +182,7 @@ describe('an internal service', () => {
       expect.stringMatching(/^FINAL mmi\.refused 429\|titanic\.request/),
     ]);
     s.input((broker) => {
-      for (const id of hosted.ids) broker.answer(id, [Buffer.from('200')]);
+      for (const id of hosted.ids) broker.desk.answer(id, [Buffer.from('200')]);
     });
   });
 });

@@ -51,7 +51,7 @@ class Keeper implements InternalClient {
     let id: number | null = null;
     this.stage.input((broker) => {
       const again = this.ids.get(reference) ?? null;
-      id = broker.submit(Buffer.from(service), reference, packed, again);
+      id = broker.desk.submit(Buffer.from(service), reference, packed, again);
       packed.fill(0xee);
     });
     if (id !== null) this.ids.set(reference, id);
@@ -60,7 +60,7 @@ class Keeper implements InternalClient {
 
   withdraws(reference: number): void {
     this.stage.input((broker) => {
-      broker.withdraw(this.ids.get(reference) ?? -1);
+      broker.desk.withdraw(this.ids.get(reference) ?? -1);
     });
     this.ids.delete(reference);
   }
@@ -234,7 +234,7 @@ describe('a stored request', () => {
       broker.drain(now);
     });
     expect(keeper.heard().slice(1)).toEqual(['1 out', '2 back']);
-    expect(s.broker.room(Buffer.from('echo'))).toBe(0);
+    expect(s.broker.desk.room(Buffer.from('echo'))).toBe(0);
     expect(keeper.submits(2)).toBe(false);
     w1.final('done');
     expect(keeper.heard()).toEqual(['1 replied done']);
@@ -258,7 +258,7 @@ describe('a stored request', () => {
 describe('the room for stored requests', () => {
   it('is what the workers of the service take together, less what waits already', () => {
     const { s, keeper } = scene();
-    const room = (): number => s.broker.room(Buffer.from('echo'));
+    const room = (): number => s.broker.desk.room(Buffer.from('echo'));
     expect(room()).toBe(0);
     s.worker('w1').ready('echo', { credit: 2 });
     s.worker('w2').ready('echo');
@@ -273,7 +273,7 @@ describe('the room for stored requests', () => {
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
     for (let reference = 0; reference < 4; reference++) keeper.submits(reference);
     s.input((broker) => {
-      broker.setBacklog(Buffer.from('echo'), true);
+      broker.desk.setBacklog(Buffer.from('echo'), true);
     });
     keeper.heard();
     w1.final('x');
@@ -302,13 +302,13 @@ describe('requests at internal services', () => {
     expect(s.broker.counters.requestsRefused.limit).toBe(5);
     for (const id of waiting.splice(0)) {
       s.input((broker) => {
-        broker.answer(id, [Buffer.from('done')]);
+        broker.desk.answer(id, [Buffer.from('done')]);
       });
     }
     c1.request('slow.thing', 'x');
     expect(waiting).toHaveLength(1);
     s.input((broker) => {
-      broker.answer(waiting[0] ?? -1, []);
+      broker.desk.answer(waiting[0] ?? -1, []);
     });
   });
 });
