@@ -34,8 +34,8 @@ export class IndexedHeap {
   /** Takes out the item at a place that `moved` told. */
   removeAt(place: number): void {
     const removed = this.#items[place];
-    const last = this.#items.pop();
-    if (removed === undefined || last === undefined) return;
+    if (removed === undefined) return;
+    const last = this.#items.pop() ?? removed;
     if (place < this.#items.length) this.#settle(place, last);
     this.#order.moved(removed, -1);
   }

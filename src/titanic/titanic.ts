@@ -98,6 +98,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   readonly #waiters = new Waiters();
   readonly #looks = new Map<number, Look>();
   #lastLook = 0;
+  /** Those that failed, and when they are tried again. */
+  #lookAgain: Look[] = [];
+  #lookAgainAt = Infinity;
   /** Requests of the broker that can now be answered. */
   #answers: { readonly id: number; readonly body: readonly Buffer[] }[] = [];
   #counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
@@ -253,7 +256,8 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       },
       failed: (failure) => {
         this.#accepting--;
-        this.#answer(id, status(500, failure.message));
+        // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
+        if (failure.kind !== 'fatal') this.#answer(id, status(500, failure.message));
         return false;
       },
     });
@@ -299,9 +303,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
-    if (this.#isUntrusted) {
-      this.#answer(id, STATUS_PENDING);
-    } else if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
+    // Nobody is shown what may be lost: no answer, and the process ends.
+    if (this.#isUntrusted) return;
+    if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
       const look = ++this.#lastLook;
       this.#looks.set(look, { id, uuid });
       this.#store.lookUp(look, uuid);
@@ -332,7 +336,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
         this.#answer(id, STATUS_OK);
       },
       failed: (failure) => {
-        this.#answer(id, status(500, failure.message));
+        if (failure.kind !== 'fatal') this.#answer(id, status(500, failure.message));
         if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
         return false;
       },
@@ -494,10 +498,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     const asked = this.#looks.get(look);
     if (asked === undefined) return;
     this.#looks.delete(look);
-    if (this.#isUntrusted) {
-      this.#answer(asked.id, STATUS_PENDING);
-      return;
-    }
+    if (this.#isUntrusted) return;
     switch (found.state) {
       case 'absent':
         this.#answer(asked.id, STATUS_UNKNOWN);
@@ -513,12 +514,13 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     }
   }
 
-  /** Nothing is known of it for now, so it is neither unknown nor answered. */
+  /** Nothing is known of it for now: neither that it is unknown nor that it is still pending. */
   lookFailed(look: number): void {
     const asked = this.#looks.get(look);
     if (asked === undefined) return;
     this.#looks.delete(look);
-    this.#answer(asked.id, STATUS_PENDING);
+    if (this.#lookAgain.length === 0) this.#lookAgainAt = this.#now + READ_RETRY_MS;
+    this.#lookAgain.push(asked);
   }
 
   loadFailed(load: number): void {
@@ -531,6 +533,12 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
     this.setTime(now, wall);
     for (const id of this.#waiters.takeDue(now)) this.#answer(id, STATUS_PENDING);
+    if (this.#lookAgainAt <= now) {
+      const again = this.#lookAgain;
+      this.#lookAgain = [];
+      this.#lookAgainAt = Infinity;
+      for (const { id, uuid } of again) this.#lookUp(id, uuid, 0);
+    }
     const areExpired = this.#expire(wall);
     this.#sweep(now, wall);
     for (const slot of this.#dispatcher.run(desk, now, areExpired && this.#mayWork)) {
@@ -548,8 +556,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     const mayWork = this.#mayWork;
     if (mayWork && this.#dispatcher.isHungry) return 0;
     const sweepAt = this.#isSweeping ? Infinity : this.#sweepAt;
+    const { dueAt } = this.#dispatcher;
     const patienceMs =
-      Math.min(this.#waiters.dueAt, this.#writer.dueAt, sweepAt, this.#dispatcher.dueAt) - now;
+      Math.min(this.#waiters.dueAt, this.#writer.dueAt, this.#lookAgainAt, sweepAt, dueAt) - now;
     const expiryMs = mayWork ? this.#dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs));
   }

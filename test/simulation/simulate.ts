@@ -1,7 +1,8 @@
-/** `npm run simulate -- --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
+import { runStoredSeed } from './stored/seeds.js';
 import { runSeed } from './world/seeds.js';
 
 const PROGRESS_EVERY_SEEDS = 1000;
@@ -11,6 +12,8 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     without: { type: 'string', default: '' },
+    /** Worlds of `titanic.*` instead of those of the broker alone. */
+    stored: { type: 'boolean', default: false },
   },
 });
 
@@ -33,7 +36,8 @@ function main(): number {
       process.stdout.write(`${done} of ${seeds} seeds, ${tally.requests} requests\n`);
     }
     try {
-      runSeed(from + done, tally, { without });
+      if (values.stored) runStoredSeed(from + done, tally);
+      else runSeed(from + done, tally, { without });
     } catch (error) {
       process.stdout.write(`${messageOf(error)}\n`);
       return 1;

@@ -211,8 +211,9 @@ describe('dispatch', () => {
 
   it('has at most titanic.maxInFlight out, and services take turns at the limit', () => {
     const s = titanicStage({ titanic: { maxInFlight: 3 } });
-    for (let i = 0; i < 10; i++)
+    for (let i = 0; i < 10; i++) {
       for (const service of ['a', 'b', 'c']) s.submits(service, `${service}${i}`);
+    }
     const workers = ['a', 'b', 'c'].map((service) =>
       s.worker(service).ready(service, { credit: 10 }).heartbeatsEvery(500),
     );

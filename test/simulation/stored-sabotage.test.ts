@@ -1,0 +1,150 @@
+/** The simulation is only worth what it finds: stores and machines that are broken on purpose. */
+import { describe, expect, it } from '@jest/globals';
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import type { Change, ChangeResult } from '../../src/titanic/store.js';
+import { type StageDisk, StageStore } from '../support/stage-store.js';
+import type { StoredSabotage } from './stored/node.js';
+import { StoredWorld } from './stored/world.js';
+
+const SEEDS_MAX = 150;
+/** A fault shows itself at this change and every further one of as many. */
+const EVERY = 5;
+
+/** The first thing that is found wrong. */
+function found(sabotage: StoredSabotage): string {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+    try {
+      new StoredWorld(seed, false, sabotage).run();
+    } catch (error) {
+      expect(codeOf(error)).toBe('ERR_SIMULATION');
+      return messageOf(error);
+    }
+  }
+  return 'nothing';
+}
+
+type Write = (disk: StageDisk, change: Change, isTime: boolean) => ChangeResult;
+
+class BrokenStore extends StageStore {
+  readonly #write: Write;
+  #count = 0;
+
+  constructor(disk: StageDisk, write: Write) {
+    super(disk);
+    this.#write = write;
+  }
+
+  override write(changes: readonly Change[]): ChangeResult[] {
+    return changes.map((change) => this.#write(this.disk, change, ++this.#count % EVERY === 0));
+  }
+}
+
+function writes(write: Write): StoredSabotage {
+  return { store: ({ disk }) => new BrokenStore(disk, write) };
+}
+
+/** Says that it is done, and at times did nothing. */
+function forgets(kind: Change['kind']): StoredSabotage {
+  return writes((disk, change, isTime) =>
+    change.kind === kind && isTime ? { kind: 'done' } : disk.apply(change),
+  );
+}
+
+describe('the simulation finds', () => {
+  it.each<[string, RegExp, StoredSabotage]>([
+    [
+      'a request that was acknowledged and not stored',
+      /is lost|before its time/,
+      forgets('accept'),
+    ],
+    ['a close that was acknowledged and not stored', /was closed/, forgets('close')],
+    [
+      'a reply that was shown and not stored',
+      /pending again|not over|before its time/,
+      forgets('reply'),
+    ],
+    [
+      'an attempt that was not stored',
+      /dead before its last attempt/,
+      writes((disk, change) => (change.kind === 'attempt' ? { kind: 'done' } : disk.apply(change))),
+    ],
+    [
+      'a key that stores twice',
+      /twice under one key/,
+      writes((disk, change) =>
+        disk.apply(change.kind === 'accept' ? { ...change, key: null } : change),
+      ),
+    ],
+    [
+      'a batch that is half on the disk',
+      /is kept|is lost|before its time|not over/,
+      {
+        store: ({ disk }) => {
+          const store = new StageStore(disk);
+          const answer = store.answer.bind(store);
+          store.answer = (asked, events) => {
+            if (store.failure !== null && asked.kind === 'commit') {
+              for (const change of asked.changes.slice(0, 1)) disk.apply(change);
+            }
+            answer(asked, events);
+          };
+          return store;
+        },
+      },
+    ],
+    [
+      'a reply that is stored for another request',
+      /reply of another|pending again/,
+      writes((disk, change) => {
+        const [other] = disk.pending;
+        return disk.apply(
+          change.kind === 'reply' && other ? { ...change, uuid: other.uuid } : change,
+        );
+      }),
+    ],
+    [
+      'a 200 before the commit',
+      /is lost|before its time/,
+      {
+        store: ({ disk }) => {
+          const store = new StageStore(disk);
+          const answer = store.answer.bind(store);
+          store.answer = (asked, events) => {
+            store.failure = null;
+            if (asked.kind !== 'commit') answer(asked, events);
+            else {
+              const real = store.write.bind(store);
+              store.write = (changes) => changes.map(() => ({ kind: 'done' }));
+              answer(asked, events);
+              store.write = real;
+            }
+          };
+          return store;
+        },
+      },
+    ],
+    [
+      'a machine that does not hear of lost workers',
+      /not over|is not/,
+      {
+        titanic: (titanic) => {
+          titanic.failed = () => {};
+        },
+      },
+    ],
+  ])('%s', (_what, message, sabotage) => {
+    expect(found(sabotage)).toMatch(message);
+  });
+});
+
+describe('a world of stored requests', () => {
+  it('is the same each time that its seed makes it', () => {
+    const [first, second] = [7, 7].map((seed) => {
+      const world = new StoredWorld(seed, true);
+      world.run();
+      return world.trace.last(1000);
+    });
+    expect(first?.length).toBeGreaterThan(50);
+    expect(second).toEqual(first);
+  });
+});

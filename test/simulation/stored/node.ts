@@ -1,0 +1,425 @@
+/**
+ * A daemon process on a disk: broker, Titanic and store, wired as the daemon wires them. It can end
+ * between any two effects; what was not committed is lost, and another process starts on the disk.
+ */
+import { Broker } from '../../../src/broker/broker.js';
+import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerSink } from '../../../src/broker/sink.js';
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
+import type { TitanicOptions } from '../../../src/titanic/options.js';
+import type { StoreFailure } from '../../../src/titanic/store.js';
+import { Titanic } from '../../../src/titanic/titanic.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../../src/wire/outbound.js';
+import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js';
+import type { Tally } from '../actors/tally.js';
+import type { Delivered, Sent } from '../model/intent.js';
+import type { SimClock } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import type { Connection, ServerEnd } from '../world/network.js';
+import type { SimRandom } from '../world/random.js';
+import type { Trace } from '../world/trace.js';
+
+type Link = Connection<Sent, Delivered>;
+
+export interface StoredWeather {
+  readonly broker: BrokerOptions;
+  readonly titanic: TitanicOptions;
+  readonly turnDelayMaxMs: number;
+  readonly commitMaxMs: number;
+  readonly readMaxMs: number;
+  /** Effects from the start of a process to its crash, at most; Infinity for none. */
+  readonly crashAfterMax: number;
+  readonly failureChance: number;
+  readonly readFailureChance: number;
+  readonly fatalChance: number;
+  readonly downMaxMs: number;
+  /** How far the clock on the wall is set back or forth at times. */
+  readonly wallJumpMs: number;
+}
+
+/** Breaks a good store or machine, to see that it is found out. */
+export interface StoredSabotage {
+  store?(store: StageStore): StageStore;
+  titanic?(titanic: Titanic): void;
+}
+
+const WALL_MS = 1_795_132_800_000;
+const TURNS_AT_ONCE_MAX = 2000;
+
+class Crash {}
+
+interface Process {
+  readonly broker: Broker;
+  readonly titanic: Titanic;
+  readonly store: StageStore;
+  readonly peers: Map<Link, number>;
+  readonly links: (Link | null)[];
+  readonly scheduled: Set<Asked>;
+}
+
+export class StoredNode implements ServerEnd<Sent, Delivered> {
+  readonly disk = new StageDisk();
+  /** The latest time on the wall that was ever seen. */
+  wallMax = WALL_MS;
+  /** Deliveries by the first frame of the body. */
+  readonly deliveries = new Map<string, number>();
+  crashes = 0;
+  failures = 0;
+  readonly #weather: StoredWeather;
+  readonly #clock: SimClock;
+  readonly #random: SimRandom;
+  readonly #trace: Trace;
+  readonly #tally: Tally;
+  readonly #sabotage: StoredSabotage;
+  #process: Process | null = null;
+  #effectsLeft = Infinity;
+  #isTurnPlanned = Infinity;
+  #turnsAt = { time: -1, count: 0 };
+  #wallOffset = 0;
+  #isHealed = false;
+
+  constructor(
+    weather: StoredWeather,
+    clock: SimClock,
+    random: SimRandom,
+    trace: Trace,
+    tally: Tally,
+    sabotage: StoredSabotage,
+  ) {
+    this.#weather = weather;
+    this.#clock = clock;
+    this.#random = random;
+    this.#trace = trace;
+    this.#tally = tally;
+    this.#sabotage = sabotage;
+    this.#start();
+  }
+
+  get #wall(): number {
+    return WALL_MS + this.#clock.now + this.#wallOffset;
+  }
+
+  /** The earliest that the time on the wall may be now, wherever the clock is set. */
+  get wallLeast(): number {
+    return WALL_MS + this.#clock.now - this.#weather.wallJumpMs;
+  }
+
+  get titanic(): Titanic | null {
+    return this.#process?.titanic ?? null;
+  }
+
+  /** No faults from now on. */
+  heal(): void {
+    this.#isHealed = true;
+    this.#effectsLeft = Infinity;
+  }
+
+  // ---------------------------------------------------------------- life and death
+
+  #start(): void {
+    const { broker: options, titanic: titanicOptions, crashAfterMax } = this.#weather;
+    const random = (target: Buffer): void => {
+      this.#random.fill(target);
+    };
+    const broker = new Broker(options, this.#sink(), { emit: () => {} }, random);
+    const bare = new StageStore(this.disk);
+    const store = this.#sabotage.store?.(bare) ?? bare;
+    const counted = {
+      commit: (...args: Parameters<StageStore['commit']>) => {
+        this.#effect();
+        store.commit(...args);
+      },
+      load: (...args: Parameters<StageStore['load']>) => {
+        this.#effect();
+        store.load(...args);
+      },
+      lookUp: (...args: Parameters<StageStore['lookUp']>) => {
+        this.#effect();
+        store.lookUp(...args);
+      },
+    };
+    const titanic = new Titanic(titanicOptions, counted, { emit: () => {} }, random);
+    this.#sabotage.titanic?.(titanic);
+    const scheduled = new Set<Asked>();
+    this.#process = { broker, titanic, store, peers: new Map(), links: [], scheduled };
+    this.#setTime();
+    titanic.restore(this.disk.pending);
+    titanic.recovered(this.disk.counts, this.disk.nextNumber, 0);
+    broker.host(titanic);
+    broker.keep(titanic);
+    const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
+    this.#effectsLeft = mayCrash ? this.#random.int(1, crashAfterMax) : Infinity;
+    this.#trace.note(this.#clock.now, 'node', 'starts');
+    this.#plan(this.#clock.now);
+  }
+
+  #effect(): void {
+    if (--this.#effectsLeft <= 0) throw new Crash();
+  }
+
+  /** Runs a part of the process, which may end in it. */
+  #live(part: (process: Process) => void): void {
+    const process = this.#process;
+    if (process === null) return;
+    try {
+      part(process);
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.#tally.fault('node crashes');
+      this.#end(process);
+    }
+  }
+
+  #end({ store, links }: Process): void {
+    this.crashes++;
+    this.#process = null;
+    this.#message.clear();
+    this.#trace.note(this.#clock.now, 'node', 'ends');
+    // What was being committed is on the disk, or is not.
+    for (const asked of store.asked) {
+      if (asked.kind === 'commit' && this.#random.chance(0.5)) store.write(asked.changes);
+    }
+    for (const link of links) link?.end();
+    this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
+      this.#start();
+    });
+  }
+
+  // ---------------------------------------------------------------- from the network
+
+  connected(link: Link): void {
+    const process = this.#process;
+    if (process === null) {
+      link.end();
+      return;
+    }
+    let peer = process.links.indexOf(null);
+    if (peer < 0) peer = process.links.length;
+    process.links[peer] = link;
+    process.peers.set(link, peer);
+    this.#input(link, ({ broker }) => {
+      broker.connected(peer, link);
+    });
+  }
+
+  received(link: Link, { frames, intent }: Sent): void {
+    this.#input(link, ({ broker }, peer) => {
+      this.#trace.note(this.#clock.now, `peer ${peer}`, `> ${intent.kind}`, frames);
+      if (intent.kind === 'malformed' && intent.as === 'too_large') {
+        broker.oversized(peer, this.#clock.now);
+      } else {
+        broker.message(peer, Frames.of(...frames), this.#clock.now);
+      }
+    });
+  }
+
+  full(link: Link): void {
+    this.#clock.after(0, () => {
+      this.#input(link, ({ broker }, peer) => {
+        broker.full(peer);
+      });
+    });
+  }
+
+  drained(link: Link): void {
+    this.#clock.after(0, () => {
+      this.#input(link, ({ broker }, peer) => {
+        broker.drained(peer);
+      });
+    });
+  }
+
+  disconnected(link: Link): void {
+    this.#input(link, ({ broker, links, peers }, peer) => {
+      broker.disconnected(peer, this.#clock.now);
+      links[peer] = null;
+      peers.delete(link);
+    });
+  }
+
+  #input(link: Link, give: (process: Process, peer: number) => void): void {
+    const peer = this.#process?.peers.get(link);
+    if (peer === undefined) return;
+    this.#setTime();
+    this.#live((process) => {
+      give(process, peer);
+    });
+    this.#plan(this.#clock.now);
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  #setTime(): void {
+    const { wallJumpMs } = this.#weather;
+    if (wallJumpMs > 0 && !this.#isHealed && this.#random.chance(0.01)) {
+      this.#wallOffset = this.#random.int(-wallJumpMs, wallJumpMs);
+      this.#tally.fault('clock is set');
+    }
+    this.wallMax = Math.max(this.wallMax, this.#wall);
+    this.#process?.titanic.setTime(this.#clock.now, this.#wall);
+  }
+
+  #plan(wanted: number): void {
+    if (wanted === Infinity) return;
+    const at =
+      Math.max(wanted, this.#clock.now) + this.#random.int(0, this.#weather.turnDelayMaxMs);
+    if (this.#isTurnPlanned <= at) return;
+    this.#isTurnPlanned = at;
+    this.#clock.at(at, () => {
+      if (this.#isTurnPlanned !== at) return;
+      this.#isTurnPlanned = Infinity;
+      this.#turn();
+    });
+  }
+
+  #turn(): void {
+    const { now } = this.#clock;
+    this.#turnsAt = { time: now, count: this.#turnsAt.time === now ? this.#turnsAt.count + 1 : 0 };
+    hold(this.#turnsAt.count < TURNS_AT_ONCE_MAX, 'it does not come to rest');
+    this.#setTime();
+    this.#live(({ broker, titanic }) => {
+      while (broker.run(now));
+      titanic.run(now, this.#wall, broker.desk, broker.desk);
+      while (broker.run(now));
+      hold(titanic.inFlight <= this.#weather.titanic.maxInFlight, 'too many are out');
+    });
+    const process = this.#process;
+    if (process === null) return;
+    this.#schedule(process);
+    const dueAt = now + process.titanic.dueInMs(now, this.#wall);
+    this.#plan(Math.min(process.broker.nextRunAt(), dueAt));
+  }
+
+  // ---------------------------------------------------------------- the disk
+
+  #schedule(process: Process): void {
+    const { commitMaxMs, readMaxMs } = this.#weather;
+    for (const asked of process.store.asked) {
+      if (process.scheduled.has(asked)) continue;
+      process.scheduled.add(asked);
+      const delay = this.#random.int(0, asked.kind === 'commit' ? commitMaxMs : readMaxMs);
+      this.#clock.after(delay, () => {
+        if (this.#process === process) this.#answer(process, asked);
+      });
+    }
+  }
+
+  #answer(process: Process, asked: Asked): void {
+    const { store, titanic } = process;
+    process.scheduled.delete(asked);
+    this.#setTime();
+    store.failure = asked.kind === 'commit' ? this.#commitFailure() : null;
+    store.readFailure =
+      asked.kind !== 'commit' && this.#isTime(this.#weather.readFailureChance)
+        ? { kind: 'busy', message: 'cannot read now' }
+        : null;
+    const { failure } = store;
+    if (failure !== null || store.readFailure !== null) {
+      this.failures++;
+      this.#tally.fault(`store ${failure?.kind ?? 'cannot read'}`);
+    }
+    if (failure?.kind === 'fatal' && asked.kind === 'commit' && this.#random.chance(0.5)) {
+      store.write(asked.changes);
+    }
+    this.#trace.note(this.#clock.now, 'store', `${asked.kind} ${failure?.kind ?? 'done'}`);
+    this.#live(() => {
+      store.answer(asked, titanic);
+    });
+    this.#checkDisk();
+    this.#plan(this.#clock.now);
+    if (failure?.kind !== 'fatal') return;
+    // The daemon ends, though perhaps not before another turn.
+    this.#clock.after(this.#random.int(0, 2), () => {
+      if (this.#process === process) this.#end(process);
+    });
+  }
+
+  #commitFailure(): StoreFailure | null {
+    const { failureChance, fatalChance } = this.#weather;
+    if (this.#isTime(fatalChance)) return { kind: 'fatal', message: 'fsync failed' };
+    if (!this.#isTime(failureChance)) return null;
+    return this.#random.chance(0.5)
+      ? { kind: 'full', message: 'no space left' }
+      : { kind: 'busy', message: 'locked' };
+  }
+
+  #isTime(chance: number): boolean {
+    return !this.#isHealed && chance > 0 && this.#random.chance(chance);
+  }
+
+  #checkDisk(): void {
+    for (const { request, reply } of this.disk.rows.values()) {
+      hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
+      const isDead = request.state === 'dead';
+      hold(!isDead || request.attempts === request.maxAttempts, 'dead before its last attempt');
+      hold(
+        (request.state === 'replied') === (reply !== null),
+        'a reply and its state belong together',
+      );
+    }
+  }
+
+  // ---------------------------------------------------------------- effects
+
+  readonly #message = new Frames();
+
+  #sink(): BrokerSink {
+    const output = this.#output;
+    return {
+      request: (peer, version, token, body, start, end) => {
+        this.#effect();
+        const frames = new Frames();
+        unpack(body, start, end, frames);
+        const key = frames.view(0).toString('latin1');
+        this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
+        writeWorkerRequest(output, peer, version, token, body, start, end);
+      },
+      heartbeat: (peer, version) => {
+        writeWorkerHeartbeat(output, peer, version);
+      },
+      disconnect: (peer, version) => {
+        this.#effect();
+        writeWorkerDisconnect(output, peer, version);
+      },
+      reply: (peer, path, final, service, frames, from) => {
+        this.#effect();
+        writeClientReply(output, peer, path, final, service, frames, from);
+      },
+      close: (peer) => {
+        this.#process?.links[peer]?.end();
+      },
+    };
+  }
+
+  readonly #output = {
+    write: (peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void => {
+      const copy = Buffer.from(bytes.subarray(start, end));
+      this.#message.push(copy, 0, copy.length);
+      if (!more) this.#complete(peer);
+    },
+    writePacked: (
+      peer: number,
+      packed: Buffer,
+      start: number,
+      end: number,
+      more: boolean,
+    ): void => {
+      unpack(packed, start, end, this.#message);
+      if (!more) this.#complete(peer);
+    },
+  };
+
+  #complete(peer: number): void {
+    const frames = this.#message.copyFrom(0);
+    this.#message.clear();
+    this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
+    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
+    this.#process?.links[peer]?.write(frames, bytes);
+  }
+}

@@ -1,0 +1,234 @@
+/** A world of stored requests from one seed: faults until it heals, then every promise is kept. */
+import type { Actor, Surroundings } from '../actors/line.js';
+import { Tally } from '../actors/tally.js';
+import { SimWorker, type Mischief } from '../actors/worker.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import { SimClock } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import { SimNetwork } from '../world/network.js';
+import { SimRandom } from '../world/random.js';
+import { Trace } from '../world/trace.js';
+import { DurableClient } from './durable-client.js';
+import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
+
+const PLENTY = 1_000_000_000;
+const INTERVAL_MS = 100;
+const DURATION_MS = 4000;
+const HEALED_MS = 60_000;
+const STEP_MS = 500;
+const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
+  'returns',
+  'quits',
+  'crashes',
+  'loses its connection',
+  'freezes',
+  'answers twice',
+  'never answers',
+  'sends garbage',
+  'registers again',
+  'steals',
+  'floods partials',
+];
+
+function weatherOf(random: SimRandom): StoredWeather {
+  const isFair = random.chance(0.1);
+  const rare = (chance: number): boolean => !isFair && random.chance(chance);
+  const hasCrashes = rare(0.6);
+  const hasFailures = rare(0.4);
+  return {
+    broker: {
+      heartbeatIntervalMs: INTERVAL_MS,
+      heartbeatLiveness: 3,
+      requestTtlMs: 5000,
+      busyTimeoutMs: random.pick([500, 2000]),
+      maxDeliveries: random.int(1, 3),
+      listeners: [{ client: true, worker: true }],
+      limits: {
+        services: PLENTY,
+        workers: PLENTY,
+        queuedRequests: PLENTY,
+        queuedBytes: PLENTY,
+        queuedRequestsPerService: PLENTY,
+        messageBytes: rare(0.2) ? 100 : PLENTY,
+      },
+    },
+    titanic: {
+      maxAttempts: random.int(1, 4),
+      retryBaseMs: random.pick([1, 50, 300]),
+      retryMaxMs: 600,
+      replyTtlMs: rare(0.15) ? 3000 : PLENTY,
+      requestTtlMs: rare(0.15) ? 2000 : PLENTY,
+      keyTtlMs: PLENTY,
+      maxInFlight: random.pick([1, 3, 1000]),
+      maxOpen: rare(0.15) ? random.int(1, 5) : PLENTY,
+      maxBytes: rare(0.1) ? 200 : PLENTY,
+    },
+    turnDelayMaxMs: random.pick([0, 2]),
+    commitMaxMs: random.pick([0, 5, 200]),
+    readMaxMs: random.pick([0, 5, 100]),
+    crashAfterMax: hasCrashes ? random.pick([20, 100, 400]) : Infinity,
+    failureChance: hasFailures ? random.pick([0.05, 0.4]) : 0,
+    readFailureChance: hasFailures ? random.pick([0, 0.2]) : 0,
+    fatalChance: rare(0.2) ? 0.02 : 0,
+    downMaxMs: random.pick([1, 300]),
+    wallJumpMs: rare(0.15) ? 2000 : 0,
+  };
+}
+
+export class StoredWorld {
+  readonly tally = new Tally();
+  readonly trace: Trace;
+  readonly #clock = new SimClock();
+  readonly #random: SimRandom;
+  readonly #weather: StoredWeather;
+  readonly #node: StoredNode;
+  readonly #around: Surroundings;
+  readonly #clients: DurableClient[] = [];
+  readonly #workers: Actor[] = [];
+  readonly #services: readonly [string, ...string[]];
+
+  constructor(seed: number, isTraced = false, sabotage: StoredSabotage = {}) {
+    this.#random = new SimRandom(seed);
+    this.trace = new Trace(isTraced);
+    this.#weather = weatherOf(this.#random.fork(1));
+    const nodeRandom = this.#random.fork(2);
+    const { trace, tally } = this;
+    const clock = this.#clock;
+    this.#node = new StoredNode(this.#weather, clock, nodeRandom, trace, tally, sabotage);
+    const pipe = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
+    this.#around = {
+      clock,
+      network: new SimNetwork(clock, pipe, this.#node),
+      trace,
+      tally,
+      heartbeatIntervalMs: INTERVAL_MS,
+      tokens: [],
+    };
+    const cast = this.#random.fork(3);
+    this.#services = cast.pick<[string, ...string[]]>([['echo'], ['echo', 'sum', 'never']]);
+    for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
+    for (let index = cast.int(1, 4); index > 0; index--) this.#addWorker(`w${index}`, cast, false);
+  }
+
+  /** Everything happens, everything heals, and every promise was kept. */
+  run(): void {
+    this.#clock.runUntil(DURATION_MS);
+    this.#node.heal();
+    for (const worker of this.#workers.splice(0)) worker.leave();
+    for (const [index, service] of this.#services.entries()) {
+      this.#addWorker(`healer${index}`, this.#random.fork(50 + index), true, service);
+    }
+    const until = this.#clock.now + HEALED_MS;
+    while (!this.#isOver()) {
+      hold(
+        this.#clock.now < until,
+        `not over: ${this.#clients.map(({ jobs }) => JSON.stringify(jobs)).join()}`,
+      );
+      this.#clock.runUntil(this.#clock.now + STEP_MS);
+    }
+    this.#checkPromises();
+  }
+
+  #isOver(): boolean {
+    const { maxOpen, maxBytes } = this.#weather.titanic;
+    // Who found no room may still be refused when all is well.
+    const isRoomy = maxOpen === PLENTY && maxBytes === PLENTY;
+    const { titanic, disk } = this.#node;
+    if (titanic === null || disk.counts.pending > 0) return false;
+    return this.#clients.every((client) =>
+      isRoomy ? client.isSatisfied : client.jobs.every(isSettled),
+    );
+  }
+
+  #checkPromises(): void {
+    const { disk, deliveries, crashes, failures } = this.#node;
+    const bodies = new Set<string>();
+    for (const { body } of disk.rows.values()) bodies.add(body.toString('latin1', 2));
+    for (const client of this.#clients) {
+      for (const body of client.refused) {
+        hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
+      }
+      for (const job of client.jobs) {
+        if (job.uuid === null) continue;
+        const found = disk.find(Buffer.from(job.uuid, 'hex'));
+        hold(!job.closed || found.state === 'absent', `${job.name} was closed and is still there`);
+        const mayBeGone = job.closeAsked || client.isOver(job);
+        hold(mayBeGone || found.state !== 'absent', `${job.name} was acknowledged and is lost`);
+        hold(found.state !== 'pending', `${job.name} never comes to its end`);
+      }
+    }
+    if (crashes + failures > 0) return;
+    for (const [key, count] of deliveries) {
+      const name = key.replace(/\.[0-9]+$/, '');
+      const job = this.#clients.flatMap(({ jobs }) => jobs).find((each) => each.name === name);
+      const most = job?.options['maxAttempts'] ?? this.#weather.titanic.maxAttempts;
+      hold(count <= Number(most), `${key} is delivered ${count} times`);
+    }
+  }
+
+  #addClient(index: number, random: SimRandom): void {
+    const { titanic } = this.#weather;
+    const habits = {
+      jobs: random.int(1, 8),
+      services: this.#services,
+      gapMaxMs: random.pick([10, 200]),
+      patienceMs: random.pick([100, 1000]),
+      keyChance: 0.5,
+      closeChance: random.pick([0, 0.1, 0.3]),
+      cutChance: random.pick([0, 0.05]),
+      ttlMaxMs: DURATION_MS,
+      delayMaxMs: DURATION_MS / 2,
+    };
+    const name = `c${index}`;
+    const client = new DurableClient(
+      name,
+      habits,
+      this.#around,
+      dialled(name),
+      random.fork(100 + index),
+      this.#node,
+    );
+    client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
+    this.#clients.push(client);
+    this.#clock.after(random.int(0, DURATION_MS / 2), () => {
+      client.start();
+    });
+  }
+
+  #addWorker(name: string, random: SimRandom, isGood: boolean, only?: string): void {
+    const serviceNames = this.#services.filter((service) => service !== 'never');
+    const kinds = random.int(1, 4);
+    const worker = new SimWorker(
+      name,
+      {
+        version: random.pick<MdpVersion>([1, 2]),
+        service: only ?? random.pick([serviceNames[0] ?? 'echo', ...serviceNames]),
+        credit: random.chance(0.5) ? random.int(1, 20) : null,
+        beats: 'always',
+        serveMaxMs: isGood ? 0 : random.pick([0, 50, 400]),
+        partialsMax: isGood ? 0 : 3,
+        mischief: isGood ? [] : Array.from({ length: kinds }, () => random.pick(MISCHIEF)),
+        mischiefChance: random.pick([0, 0.2, 0.6]),
+        isStubborn: random.chance(0.5),
+      },
+      this.#around,
+      dialled(name),
+      random.fork(200 + this.#workers.length),
+    );
+    this.#workers.push(worker);
+    worker.start();
+  }
+}
+
+function isSettled({ uuid, shown, closed }: DurableClient['jobs'][number]): boolean {
+  return uuid === null || closed || shown !== 'nothing';
+}
+
+function dialled(name: string): {
+  listener: number;
+  ownRoutingId: boolean;
+  routingId: Buffer;
+  key: null;
+} {
+  return { listener: 0, ownRoutingId: false, routingId: Buffer.from(name), key: null };
+}

@@ -1,0 +1,75 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { IndexedHeap } from '../../../src/core/indexed-heap.js';
+
+function heapOf(keys: number[]): { heap: IndexedHeap; places: Map<number, number> } {
+  const places = new Map<number, number>();
+  const heap = new IndexedHeap({
+    before: (a, b) => (keys[a] ?? 0) < (keys[b] ?? 0),
+    moved: (item, place) => places.set(item, place),
+  });
+  return { heap, places };
+}
+
+describe('a heap that knows where its items are', () => {
+  it('is a sorted list, whatever is put in and taken out anywhere', () => {
+    const step = fc.oneof(
+      fc.record({ what: fc.constant('push'), key: fc.integer({ min: 0, max: 20 }) }),
+      fc.record({ what: fc.constantFrom('pop', 'remove'), key: fc.nat() }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const keys: number[] = [];
+        const { heap, places } = heapOf(keys);
+        const inside: number[] = [];
+        for (const { what, key } of steps) {
+          if (what === 'push') {
+            keys.push(key);
+            inside.push(keys.length - 1);
+            heap.push(keys.length - 1);
+          } else if (what === 'pop') {
+            const item = heap.pop();
+            const least = Math.min(...inside.map((each) => keys[each] ?? 0));
+            if (inside.length === 0) expect(item).toBe(-1);
+            else expect(keys[item]).toBe(least);
+            if (item >= 0) inside.splice(inside.indexOf(item), 1);
+          } else if (inside.length > 0) {
+            const [item = -1] = inside.splice(key % inside.length, 1);
+            heap.removeAt(places.get(item) ?? -1);
+            expect(places.get(item)).toBe(-1);
+          }
+          expect(heap.size).toBe(inside.length);
+          // Every item is where it was last told to be, and no two are at one place.
+          const there = inside.map((item) => places.get(item) ?? -1).sort((a, b) => a - b);
+          expect(there).toEqual(inside.map((_, index) => index));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('gives back 100,000 in order, after every third was taken out', () => {
+    const keys = Array.from({ length: 100_000 }, (_, index) => (index * 7919) % 100_003);
+    const { heap, places } = heapOf(keys);
+    for (const item of keys.keys()) heap.push(item);
+    for (let item = 0; item < keys.length; item += 3) heap.removeAt(places.get(item) ?? -1);
+    let last = -1;
+    let count = 0;
+    for (let item = heap.pop(); item >= 0; item = heap.pop()) {
+      const key = keys[item] ?? -1;
+      if (key < last || item % 3 === 0) throw new Error(`${item} is out of order`);
+      last = key;
+      count++;
+    }
+    expect(count).toBe(keys.length - Math.ceil(keys.length / 3));
+    expect([heap.peek(), heap.pop(), heap.size]).toEqual([-1, -1, 0]);
+  });
+
+  it('passes over a place that is not taken', () => {
+    const { heap } = heapOf([5]);
+    heap.push(0);
+    heap.removeAt(7);
+    heap.removeAt(-1);
+    expect(heap.peek()).toBe(0);
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Frames } from '../../../src/core/frames.js';
+import {
+  readTspRequest,
+  readTspSubmit,
+  readTspUuid,
+  readTspWait,
+  uuidText,
+} from '../../../src/wire/tsp.js';
+
+const frame = fc.oneof(
+  fc.uint8Array({ maxLength: 300 }),
+  fc.constantFrom('', 'echo', 'mmi.x', 'titanic.', '{}', '{"key":"k"}', '0', '60000', '60001'),
+  fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEFg'), minLength: 31, maxLength: 33 }),
+  fc.json(),
+);
+
+describe('the readers of titanic.*', () => {
+  it('are total: any frames give a value or a text, and never throw (D12)', () => {
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 5 }), fc.nat({ max: 5 }), (body, before) => {
+        const head = Array.from({ length: before }, () => 'x');
+        const frames = Frames.of(...head, ...body);
+        for (const read of [readTspRequest, readTspSubmit]) {
+          const result = read(frames, before);
+          if (result.fault !== null) expect(result.fault.length).toBeGreaterThan(0);
+          else {
+            expect(frames.size(result.service)).toBeGreaterThan(0);
+            expect(result.body).toBeLessThan(frames.count);
+          }
+        }
+        const uuid = readTspUuid(frames, before);
+        if ('fault' in uuid) expect(uuid.fault.length).toBeGreaterThan(0);
+        else expect(uuid).toHaveLength(16);
+        const wait = readTspWait(frames, before);
+        if (wait.fault === null) expect(wait.waitMs).toBeLessThanOrEqual(60_000);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('read every uuid as it is written, in either case', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (bytes) => {
+        const text = uuidText(Buffer.from(bytes));
+        expect(text).toMatch(/^[0-9A-F]{32}$/);
+        for (const each of [text, text.toLowerCase()]) {
+          expect(readTspUuid(Frames.of('x', each), 1)).toEqual(Buffer.from(bytes));
+        }
+      }),
+    );
+  });
+
+  it('read every set of good options as it was meant (D16)', () => {
+    const options = fc.record(
+      {
+        key: fc.string({ minLength: 1, maxLength: 60, unit: 'grapheme' }),
+        priority: fc.integer({ min: -100, max: 100 }),
+        delayMs: fc.nat({ max: 1e12 }),
+        ttlMs: fc.integer({ min: 1, max: 1e12 }),
+        maxAttempts: fc.integer({ min: 1, max: 1000 }),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(options, (given) => {
+        fc.pre(Buffer.byteLength(given.key ?? '') <= 255);
+        const read = readTspSubmit(Frames.of(JSON.stringify(given), 'echo', 'x'), 0);
+        expect(read).toMatchObject({
+          fault: null,
+          service: 1,
+          body: 2,
+          options: {
+            key: given.key === undefined ? null : Buffer.from(given.key),
+            priority: given.priority ?? null,
+            delayMs: given.delayMs ?? null,
+            ttlMs: given.ttlMs ?? null,
+            maxAttempts: given.maxAttempts ?? null,
+          },
+        });
+      }),
+    );
+  });
+});
