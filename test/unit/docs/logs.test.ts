@@ -3,6 +3,8 @@ import ts from 'typescript';
 
 import type { BrokerEvent } from '../../../src/broker/events.js';
 import { BrokerLog } from '../../../src/observe/broker-log.js';
+import { TitanicLog } from '../../../src/observe/titanic-log.js';
+import type { TitanicEvent } from '../../../src/titanic/events.js';
 import type { Log } from '../../../src/observe/log.js';
 import { Throttle } from '../../../src/observe/throttle.js';
 import { literalsOf, literals, membersOf, sourceFile, sourceFiles, walk } from './declared.js';
@@ -27,10 +29,10 @@ function documented(heading: string): Rows {
   );
 }
 
-/** The members of `BrokerEvent`: name → its other fields, and their types. */
-function brokerEvents(): Map<string, Map<string, ts.TypeNode>> {
+/** The members of a machine's events: name → its other fields, and their types. */
+function eventsOf(path: string): Map<string, Map<string, ts.TypeNode>> {
   const events = new Map<string, Map<string, ts.TypeNode>>();
-  walk(sourceFile('src/broker/events.ts'), (node) => {
+  walk(sourceFile(path), (node) => {
     if (!ts.isTypeLiteralNode(node)) return;
     const members = membersOf(node);
     const name = members.get('name');
@@ -95,7 +97,11 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
     };
     const throttle = new Throttle(() => 0);
     const fields = Object.fromEntries(Array.from(members.keys(), (field) => [field, value]));
-    new BrokerLog(log, throttle).emit({ ...fields, name } as BrokerEvent);
+    if (/^(titanic|store)/.test(name)) {
+      new TitanicLog(log, throttle).emit({ ...fields, name } as unknown as TitanicEvent);
+    } else {
+      new BrokerLog(log, throttle).emit({ ...fields, name } as BrokerEvent);
+    }
     throttle.flush();
   }
   return [...levels].sort().join(' or ');
@@ -124,16 +130,26 @@ describe('docs/logs.md', () => {
 
   it('has the events of the broker with their levels and fields, and no others', () => {
     const told: Rows = new Map();
-    for (const [name, members] of brokerEvents()) {
+    for (const [name, members] of eventsOf('src/broker/events.ts')) {
       told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
     }
     expect(told.size).toBeGreaterThan(0);
     expect(documented('## Events of the broker')).toEqual(told);
   });
 
+  it('has the events of stored requests with their levels and fields, and no others', () => {
+    const told: Rows = new Map();
+    for (const [name, members] of eventsOf('src/titanic/events.ts')) {
+      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
+    }
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of stored requests')).toEqual(told);
+  });
+
   it('has every reason and kind that is one of a few, and no others', () => {
     const told = new Map([['connection.rejected kind', rejectionKinds()]]);
-    for (const [name, members] of brokerEvents()) {
+    const events = [...eventsOf('src/broker/events.ts'), ...eventsOf('src/titanic/events.ts')];
+    for (const [name, members] of events) {
       for (const [field, type] of members) {
         const values = literalsOf(SOURCES, type);
         if (values.length > 0) told.set(`${name} ${field}`, values.sort());
