@@ -25,9 +25,7 @@ const KEPT_EXPORTS = new Map([
 ]);
 
 /** Dependencies that nothing in src/ imports yet and that stay all the same: name → why. */
-const KEPT_DEPENDENCIES = new Map([
-  ['prom-client', 'the metrics page'],
-]);
+const KEPT_DEPENDENCIES = new Map([['prom-client', 'the metrics page']]);
 
 const REMEDY =
   'A dead export: delete it, or drop `export` if its own file needs it. What must stay goes into ' +
