@@ -48,14 +48,15 @@ class Keeper implements InternalClient {
     const frames = Frames.of(...(body.length > 0 ? body : [`s${reference}`]));
     const packed = Buffer.alloc(packedBytes(frames, 0, frames.count));
     pack(frames, 0, frames.count, packed, 0, false);
-    let id: number | null = null;
+    const taken: number[] = [];
     this.stage.input((broker) => {
       const again = this.ids.get(reference) ?? null;
-      id = broker.desk.submit(Buffer.from(service), reference, packed, again);
+      const id = broker.desk.submit(Buffer.from(service), reference, packed, again);
+      if (id !== null) taken.push(id);
       packed.fill(0xee);
     });
-    if (id !== null) this.ids.set(reference, id);
-    return id !== null;
+    for (const id of taken) this.ids.set(reference, id);
+    return taken.length > 0;
   }
 
   withdraws(reference: number): void {

@@ -239,7 +239,7 @@ export class DurableClient implements Actor {
     }
     hold(/^[0-9A-F]{32}$/.test(uuid), `${job.name} gets no uuid: ${uuid}`);
     // Without a key each try is a request of its own; the first that is heard of is followed.
-    if (job.uuid === null) job.uuid = uuid;
+    job.uuid ??= uuid;
     hold(job.key === null || job.uuid === uuid, `${job.name} is stored twice under one key (D16)`);
   }
 

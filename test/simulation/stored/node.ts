@@ -52,7 +52,8 @@ export interface StoredSabotage {
 const WALL_MS = 1_795_132_800_000;
 const TURNS_AT_ONCE_MAX = 2000;
 
-class Crash {}
+/** Thrown at an effect: the process ends there. */
+class Crash extends Error {}
 
 interface Process {
   readonly broker: Broker;

@@ -12,7 +12,7 @@ import {
 const frame = fc.oneof(
   fc.uint8Array({ maxLength: 300 }),
   fc.constantFrom('', 'echo', 'mmi.x', 'titanic.', '{}', '{"key":"k"}', '0', '60000', '60001'),
-  fc.string({ unit: fc.constantFrom(...'0123456789abcdefABCDEFg'), minLength: 31, maxLength: 33 }),
+  fc.stringMatching(/^[0-9a-fA-Fg]{31,33}$/),
   fc.json(),
 );
 

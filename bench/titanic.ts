@@ -1,0 +1,161 @@
+/**
+ * Titanic's machine alone, in front of a store that answers at once and keeps nothing: what an
+ * accepted request costs, what an open one weighs, what a delivery and its reply cost.
+ *
+ *     npm run bench:titanic [-- REQUESTS]
+ */
+import { performance } from 'node:perf_hooks';
+
+import { Frames } from '../src/core/frames.js';
+import { pack, packedBytes } from '../src/core/packed.js';
+import { secureRandom } from '../src/core/random.js';
+import type { BrokerDesk, BrokerHost } from '../src/broker/ports.js';
+import type { Change, RequestUuid, StoreCounts } from '../src/titanic/store.js';
+import { Titanic } from '../src/titanic/titanic.js';
+
+const OPEN = Number(process.argv[2] ?? 1_000_000);
+const BODY_BYTES = 1024;
+const OUTSTANDING = 64;
+const SERVICES = 10;
+const BYTES_MAX = 250;
+const TITANIC_REQUEST = Buffer.from('titanic.request');
+
+const BODY = ((): Buffer => {
+  const frames = Frames.of(Buffer.alloc(BODY_BYTES, 'x'));
+  const packed = Buffer.alloc(packedBytes(frames, 0, 1));
+  pack(frames, 0, 1, packed, 0, false);
+  return packed;
+})();
+
+/** Commits everything, keeps nothing. */
+class EchoStore {
+  batch: { readonly number: number; readonly changes: readonly Change[] } | null = null;
+  readonly loads: { readonly number: number; readonly count: number }[] = [];
+
+  commit(number: number, changes: readonly Change[]): void {
+    this.batch = { number, changes };
+  }
+
+  load(number: number, uuids: readonly RequestUuid[]): void {
+    this.loads.push({ number, count: uuids.length });
+  }
+
+  lookUp(): void {
+    throw new Error('nobody looks');
+  }
+}
+
+const counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
+const store = new EchoStore();
+let answered = 0;
+let capacity = 0;
+/** References of requests that are at workers. */
+const out: number[] = [];
+
+const host: BrokerHost = {
+  answer: () => {
+    answered++;
+  },
+  tellsRefusals: () => true,
+  isServed: () => true,
+  services: () => [],
+  workers: () => [],
+};
+const desk: BrokerDesk = {
+  room: () => Math.max(0, capacity - out.length),
+  setBacklog: () => undefined,
+  submit: (_service, reference) => out.push(reference),
+  withdraw: () => undefined,
+};
+const titanic = new Titanic(
+  {
+    maxAttempts: 10,
+    retryBaseMs: 500,
+    retryMaxMs: 60_000,
+    replyTtlMs: 1e9,
+    requestTtlMs: 1e9,
+    keyTtlMs: 1e9,
+    maxInFlight: 1000,
+    maxOpen: 1e9,
+    maxBytes: 1e15,
+  },
+  store,
+  { emit: () => undefined },
+  secureRandom,
+);
+
+function turn(): void {
+  const now = performance.now();
+  titanic.setTime(now, Date.now());
+  const { batch } = store;
+  store.batch = null;
+  if (batch !== null) {
+    const results = batch.changes.map(({ kind }) =>
+      kind === 'sweep'
+        ? ({ kind: 'swept', replied: 0, dead: 0, more: false } as const)
+        : ({ kind: 'done' } as const),
+    );
+    titanic.committed(batch.number, results, counts);
+  }
+  for (const { number, count } of store.loads.splice(0)) {
+    titanic.loaded(number, new Array<Buffer>(count).fill(BODY));
+  }
+  titanic.run(now, Date.now(), host, desk);
+}
+
+/** @returns bytes of the heap and of buffers, after a full collection */
+function held(): number {
+  globalThis.gc?.();
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
+function accept(): void {
+  const names = Array.from({ length: SERVICES }, (_, index) => `service-${index}`);
+  const messages = names.map((name) => Frames.of('x', name, Buffer.alloc(BODY_BYTES, 'x')));
+  for (let made = 0; made < OPEN;) {
+    for (let burst = 0; burst < OUTSTANDING && made < OPEN; burst++, made++) {
+      const frames = messages[made % SERVICES] ?? new Frames();
+      titanic.request({ id: made, service: TITANIC_REQUEST, frames, body: 1 });
+    }
+    turn();
+  }
+  while (answered < OPEN) turn();
+}
+
+function deliver(): void {
+  capacity = 256;
+  for (let index = 0; index < SERVICES; index++) titanic.roomAt(Buffer.from(`service-${index}`));
+  const reply = Frames.of(Buffer.alloc(BODY_BYTES, 'y'));
+  while (titanic.counters.completed < OPEN) {
+    turn();
+    for (const reference of out.splice(0)) {
+      titanic.dispatched(reference, 1);
+      titanic.replied(reference, reply, 0);
+    }
+  }
+}
+
+function timed(what: string, work: () => void): void {
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  work();
+  const tookMs = performance.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  const each = ((user + system) / OPEN).toFixed(2);
+  const perSecond = Math.round(OPEN / (tookMs / 1000)).toLocaleString('en');
+  process.stdout.write(`${what}: ${each} µs of processor each, ${perSecond} a second\n`);
+}
+
+turn();
+const before = held();
+timed(`accepted (${BODY_BYTES} bytes, ${OUTSTANDING} outstanding)`, accept);
+const bytes = (held() - before) / OPEN;
+process.stdout.write(
+  `${OPEN.toLocaleString('en')} open: ${bytes.toFixed(0)} bytes each (bound ${BYTES_MAX})\n`,
+);
+timed('delivered and replied', deliver);
+const after = (held() - before) / OPEN;
+process.stdout.write(`all replied: ${after.toFixed(1)} bytes each are left\n`);
+process.exitCode = bytes < BYTES_MAX ? 0 : 1;
