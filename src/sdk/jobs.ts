@@ -63,7 +63,7 @@ export class Jobs implements JobDesk {
     const frames = bodyFrames(body);
     const canSubmit = await this.#canSubmit(stored, request);
     const answer = canSubmit
-      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored), name, ...frames], request)
+      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], request)
       : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(request));
     const uuid = answer.frames[0]?.toString('latin1');
     if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
@@ -146,9 +146,10 @@ function onceIn({ timeoutMs, retries, signal }: RequestSettings): RequestOptions
   return { timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0, signal };
 }
 
-/** A key in every case: so a submit whose answer was lost is not stored again (D16). */
-function optionsFrame(stored: StoredOptions): Buffer {
-  return Buffer.from(JSON.stringify({ ...stored, key: stored.key ?? randomKey() }));
+/** A key for whatever may be sent twice: one whose answer was lost is not stored again (D16). */
+function optionsFrame(stored: StoredOptions, { retries }: RequestSettings): Buffer {
+  const key = stored.key ?? (retries > 0 ? randomKey() : undefined);
+  return Buffer.from(JSON.stringify({ ...stored, key }));
 }
 
 function randomKey(): string {

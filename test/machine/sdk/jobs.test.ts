@@ -115,6 +115,15 @@ describe('submit where titanic.submit is offered (D16)', () => {
     await second;
   });
 
+  it('makes no key for what is never sent twice: the broker has none to remember', async () => {
+    const stage = new Stage(OURS);
+    const submitted = stage.client.submit('render', 'a', { retries: 0 });
+    const asked = await stage.request();
+    expect(options(asked)).toEqual({});
+    asked.answer('200', UUID);
+    await submitted;
+  });
+
   it.each<[string[], Record<string, unknown>]>([
     [['500 titanic.maxOpen is reached'], { status: 500, text: 'titanic.maxOpen is reached' }],
     [['400 no body'], { status: 400, text: 'no body' }],
