@@ -240,6 +240,10 @@ describe('dispatch', () => {
     s.holdsStore();
     const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
     s.after(500);
+    for (let i = 0; i < 5; i++) {
+      s.asks('request', 'echo', `more${i}`);
+      s.answers('commit');
+    }
     expect(s.titanic.inFlight).toBe(1);
     s.freesStore();
     expect(s.titanic.inFlight).toBeLessThanOrEqual(2);
