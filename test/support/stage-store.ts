@@ -188,11 +188,12 @@ export class StageStore implements Omit<Store, 'close'> {
       }
       case 'load':
         if (readFailure !== null) events.loadFailed(asked.load, readFailure);
-        else
+        else {
           events.loaded(
             asked.load,
             asked.uuids.map((uuid) => this.#body(uuid)),
           );
+        }
         return;
       case 'lookUp':
         if (readFailure !== null) events.lookFailed(asked.look, readFailure);
