@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 
 import Database from 'better-sqlite3';
 
@@ -24,9 +24,7 @@ const PRIVATE_MODE = 0o700;
 export function openDataDir(directory: string): DataDir {
   const path = resolve(directory);
   try {
-    if (mkdirSync(path, { recursive: true, mode: PRIVATE_MODE }) !== undefined) {
-      chmodSync(path, PRIVATE_MODE);
-    }
+    make(path);
   } catch (error) {
     throw unusable(path, error);
   }
@@ -37,6 +35,25 @@ export function openDataDir(directory: string): DataDir {
       lock.close();
     },
   };
+}
+
+/**
+ * Makes it private, and what is missing above it. Not by `recursive`, which never returns where a
+ * file system says ENOENT below a directory that is there (`/proc`).
+ */
+function make(path: string): void {
+  try {
+    mkdirSync(path, { mode: PRIVATE_MODE });
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    make(dirname(path));
+    make(path);
+    return;
+  }
+  // Whatever the umask has taken away.
+  chmodSync(path, PRIVATE_MODE);
 }
 
 function take(path: string): Database.Database {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -42,6 +42,7 @@ describe('majordomo serve', () => {
     daemon.signal(signal);
     expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
     expect(daemon.log.map(({ event }) => event)).toEqual([
+      'titanic.recovered',
       'broker.ready',
       'broker.draining',
       'broker.stopped',
@@ -126,6 +127,19 @@ describe('majordomo serve', () => {
     const ended = await new Daemon({ dataDir: join(file, 'data') }).finished();
     expect(ended.status).toBe(74);
     expect(ended.stderr).toContain('node.dataDir');
+  });
+
+  it('ends with 74 where the file system makes no directories', async () => {
+    const ended = await new Daemon({ dataDir: '/proc/majordomo/data' }).finished();
+    expect(ended.status).toBe(74);
+    expect(ended.stderr).toContain('node.dataDir /proc/majordomo/data');
+  });
+
+  it('makes a data directory, and what is missing above it, for itself alone', async () => {
+    const above = join(temporaryDirectory(), 'above');
+    await startDaemon({ dataDir: join(above, 'data') });
+    const modes = [above, join(above, 'data')].map((path) => statSync(path).mode & 0o777);
+    expect(modes).toEqual([0o700, 0o700]);
   });
 
   it('applies at SIGHUP what can change, and says what needs a restart', async () => {
