@@ -247,14 +247,15 @@ export class Broker {
 
   #request(peer: Peer, inbound: Inbound, now: number): void {
     const internal = this.desk.internalFor(inbound.frames, inbound.service);
-    if (internal !== null) {
+    // protocols.md §4: on every listener, whoever asks.
+    if (internal?.isForAll !== true && !this.#mayBe('client', peer)) {
+      this.#ledger.refuse(inbound, peer, 'rights', null);
+    } else if (internal !== null) {
       const id = this.#lifecycle.acceptInternal(inbound, peer);
       if (id === NONE) return;
       const { frames, service, body } = inbound;
       const request: InternalRequest = { id, service: frames.view(service), frames, body };
       internal.request(request, this.desk, now);
-    } else if (!this.#mayBe('client', peer)) {
-      this.#ledger.refuse(inbound, peer, 'rights', null);
     } else {
       this.#lifecycle.accept(inbound, peer, this.#draining, now);
     }

@@ -19,6 +19,8 @@ export interface InternalRequest {
 /** Serves all names that begin with its prefix. No worker may offer such a name (D4). */
 export interface InternalService {
   readonly prefix: Buffer;
+  /** True if it answers workers, too. Default: only who may be a client (listener, key). */
+  readonly isForAll?: boolean;
   /** True if `mmi.service` is to answer 200 for this name. */
   offers(service: Buffer): boolean;
   request(request: InternalRequest, host: BrokerHost, now: number): void;

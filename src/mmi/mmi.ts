@@ -22,6 +22,7 @@ const HELLO_BYTES_MAX = 4096;
 
 export class Mmi implements InternalService {
   readonly prefix: Buffer = MMI_PREFIX;
+  readonly isForAll: boolean = true;
   readonly #brokerStatus: (now: number) => BrokerStatus;
 
   /** @param brokerStatus what `mmi.broker` tells; `now` is monotonic milliseconds */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import type { InternalService } from '../../../src/broker/ports.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 
 afterEach(endStages);
@@ -25,6 +26,29 @@ describe('a key (contract.md §3 CURVE)', () => {
     const c1 = s.client('c1', { key: 'bob' }).request('echo', 'hi');
     expect([c1.inbox(), w1.inbox()]).toEqual([[], []]);
     expect(s.broker.counters.requestsRefused.rights).toBe(1);
+  });
+
+  it('without the right to ask asks mmi.*, and no other service of the broker (§4)', () => {
+    const asked: string[] = [];
+    const stored: InternalService = {
+      prefix: Buffer.from('titanic.'),
+      offers: () => true,
+      request: ({ id, service }, host) => {
+        asked.push(service.toString());
+        host.answer(id, [Buffer.from('400')]);
+      },
+    };
+    const rightsOf = (_: number, key: string): { client: boolean; worker: boolean } => ({
+      client: key === 'alice',
+      worker: true,
+    });
+    const s = stage({ rightsOf, hosts: [stored] });
+    const c1 = s.client('c1', { key: 'bob' });
+    c1.request('titanic.request', 'echo', 'hi').request('mmi.service', 'titanic.request');
+    expect(c1.inbox()).toEqual(['FINAL mmi.service 200']);
+    expect([asked, s.broker.counters.requestsRefused.rights]).toEqual([[], 1]);
+    s.client('c2', { key: 'alice' }).request('titanic.reply', 'x');
+    expect(asked).toEqual(['titanic.reply']);
   });
 
   it('with the right does what it may', () => {
