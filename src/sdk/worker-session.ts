@@ -2,8 +2,9 @@
  * One registration of a worker at one broker: a machine without I/O (7/MDP, 18/MDP §Reconnect).
  *
  * - READY on every connection, and again after a DISCONNECT or a pause of our own making.
- * - A HEARTBEAT each interval while registered, also while busy; a broker that is silent for
- *   `interval × liveness` is left for a new connection.
+ * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
+ *   comes sooner, for it wants them as often. A broker that is silent for `interval × liveness` is
+ *   left for a new connection.
  * - With a credit of more than one (D23) the broker is asked first, on the same connection.
  * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
  *   registered one a token that the broker does not know would cost it every other request (D8, §3).
@@ -74,6 +75,8 @@ export class WorkerSession {
   /** When the present state's pause or question ends; `Infinity` if it has none. */
   #untilMs: MonotonicMs = Infinity;
   #beatMs: MonotonicMs = Infinity;
+  /** The interval brought a HEARTBEAT of ours since the broker's last one. */
+  #beatSinceHeard = false;
   #heardMs: MonotonicMs = 0;
   #tickMs: MonotonicMs = 0;
   #failures = 0;
@@ -134,7 +137,11 @@ export class WorkerSession {
 
   heartbeat(now: MonotonicMs): void {
     this.#heardMs = now;
-    if (this.#state === 'registered') this.#failures = 0;
+    if (this.#state !== 'registered') return;
+    this.#failures = 0;
+    // 18/MDP §Heartbeating: of one interval on both sides. A shorter one of the broker's shows here.
+    if (this.#beatSinceHeard) this.#beatSinceHeard = false;
+    else this.#beat(now);
   }
 
   /** DISCONNECT from the broker: it has forgotten us. */
@@ -210,7 +217,10 @@ export class WorkerSession {
         this.#leave(now);
         return;
       }
-      if (this.#beatMs <= now) this.#beat(now);
+      if (this.#beatMs <= now) {
+        this.#beat(now);
+        this.#beatSinceHeard = true;
+      }
       return;
     }
     if (this.#untilMs > now) return;
@@ -256,6 +266,7 @@ export class WorkerSession {
     this.#state = 'registered';
     this.#heardMs = now;
     this.#tickMs = now;
+    this.#beatSinceHeard = false;
     this.#sink.ready(credit);
     this.#beatMs = now + this.#options.heartbeatIntervalMs;
   }

@@ -150,6 +150,19 @@ describe('a registration (7/MDP, 18/MDP)', () => {
     expect(fresh.effects).toEqual(['0 open', '0 READY', '0 begin t1', '0 FINAL t1', '0 begin t2']);
   });
 
+  it('answers the heartbeats of a broker whose interval is shorter (18/MDP §Heartbeating)', () => {
+    script.request('t1').pass(300).beat().pass(300).beat();
+    expect(script.effects.slice(1)).toEqual(['300 HEARTBEAT', '600 HEARTBEAT']);
+    script.pass(1000);
+    expect(script.effects).toEqual(['1600 HEARTBEAT']);
+  });
+
+  it('does not answer where the intervals are alike, or the broker has the longer one', () => {
+    script.pass(1000).beat().pass(1000).beat().pass(2000).beat();
+    const beats = script.effects.filter((line) => line.endsWith('HEARTBEAT'));
+    expect(beats).toEqual(['1000 HEARTBEAT', '2000 HEARTBEAT', '3000 HEARTBEAT', '4000 HEARTBEAT']);
+  });
+
   it('heartbeats each interval, also while busy', () => {
     script.request('t1').pass(1000).beat().pass(1000);
     expect(script.effects).toEqual(['0 begin t1', '1000 HEARTBEAT', '2000 HEARTBEAT']);
@@ -174,7 +187,7 @@ describe('a registration (7/MDP, 18/MDP)', () => {
 
   it('registers again after a DISCONNECT, after a pause that grows', () => {
     script.dismiss().pass(50).dismiss().pass(100).beat().dismiss().pass(50);
-    expect(script.effects).toEqual(['50 READY', '150 READY', '200 READY']);
+    expect(script.effects).toEqual(['50 READY', '150 READY', '150 HEARTBEAT', '200 READY']);
   });
 
   it('registers again on a new link when the connection has ended', () => {
