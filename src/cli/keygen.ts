@@ -5,8 +5,8 @@ import type { Command } from 'commander';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { encodeZ85 } from '../core/z85.js';
-import { type Done, examples } from './options.js';
-import { print } from './output.js';
+import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import { print, printJson } from './output.js';
 
 const EXAMPLES = [
   ['majordomo keygen server.key', "secretKeyFile of a listener's curve"],
@@ -22,22 +22,24 @@ const SECRET_MODE = 0o600;
 const PUBLIC_MODE = 0o644;
 
 export function defineKeygen(command: Command, done: Done): void {
-  command
+  addOutputOption(command)
     .argument('<file>', 'where the secret key goes; the public one goes to <file>.pub')
     .addHelpText('after', AFTER)
-    .action(async (file: string) => {
+    .action(async (file: string, { output }: { readonly output: OutputFormat }) => {
       const { loadSodium } = await import('../zmtp/curve/sodium.js');
       const { publicKey, secretKey } = (await loadSodium()).keyPair();
       const shown = encodeZ85(publicKey);
       write(file, encodeZ85(secretKey), SECRET_MODE);
       secretKey.fill(0);
+      const publicFile = `${file}.pub`;
       try {
-        write(`${file}.pub`, shown, PUBLIC_MODE);
+        write(publicFile, shown, PUBLIC_MODE);
       } catch (error) {
         unlinkSync(file);
         throw error;
       }
-      await print(`${shown}\n`);
+      if (output === 'text') await print(`${shown}\n`);
+      else await printJson({ publicKey: shown, secretKeyFile: file, publicKeyFile: publicFile });
       done(EXIT.done);
     });
 }

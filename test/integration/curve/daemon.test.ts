@@ -210,6 +210,17 @@ describe('files of keys', () => {
     expect(readFileSync(file, 'utf8')).toBe(before);
   });
 
+  it('are told as JSON, the secret one by its file only', async () => {
+    const file = join(folder, 'dave.key');
+    const { status, stdout } = await run(['keygen', file, '-o', 'json']);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toEqual({
+      publicKey: readFileSync(`${file}.pub`, 'utf8').trimEnd(),
+      secretKeyFile: file,
+      publicKeyFile: `${file}.pub`,
+    });
+  });
+
   it('serve the commands', async () => {
     allow({ name: 'alice' });
     const daemon = await start();
