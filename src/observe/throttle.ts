@@ -14,7 +14,7 @@ interface Kind {
 }
 
 const SILENT_MS = 1000;
-/** Kinds told apart at once (names of services are among them); the rest share one. */
+/** Kinds told apart at once; the rest share one. */
 const KINDS_MAX = 256;
 const OTHERS = '(others)';
 
