@@ -6,6 +6,8 @@ import type { StoreContent } from './memory-tables.js';
 
 const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];
 
+type Entry = StoreContent['requests'][number];
+
 interface Row {
   readonly number: number;
   readonly uuid: Buffer;
@@ -42,9 +44,7 @@ export function sqliteContent(path: string): StoreContent {
   }
 }
 
-function entryOf(db: Database.Database, row: Row): StoreContent['requests'][number] {
-  const one = <Found>(sql: string): Found | null =>
-    db.prepare<[number], Found>(sql).get(row.number) ?? null;
+function entryOf(db: Database.Database, row: Row): Entry {
   const { number, uuid, service, key, generation, priority, attempts } = row;
   return {
     request: {
@@ -62,16 +62,30 @@ function entryOf(db: Database.Database, row: Row): StoreContent['requests'][numb
       bodyBytes: row.body_bytes,
     },
     key,
-    body: one<{ body: Buffer }>('SELECT body FROM bodies WHERE number = ?')?.body ?? NOTHING,
+    body:
+      db
+        .prepare<[number], Buffer>('SELECT body FROM bodies WHERE number = ?')
+        .pluck()
+        .get(number) ?? NOTHING,
     attemptsEver: row.attempts_ever,
     attempts: db
-      .prepare<[number], StoreContent['requests'][number]['attempts'][number]>(
+      .prepare<[number], Entry['attempts'][number]>(
         `SELECT ordinal, worker, started_at AS startedAt, ended_at AS endedAt, reason
           FROM attempts WHERE number = ? ORDER BY ordinal`,
       )
       .all(number),
-    reply: one('SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?'),
-    death: one('SELECT reason, died_at AS at FROM deaths WHERE number = ?'),
+    reply:
+      db
+        .prepare<[number], NonNullable<Entry['reply']>>(
+          'SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?',
+        )
+        .get(number) ?? null,
+    death:
+      db
+        .prepare<[number], NonNullable<Entry['death']>>(
+          'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
+        )
+        .get(number) ?? null,
   };
 }
 

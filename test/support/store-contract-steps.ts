@@ -170,9 +170,9 @@ export function describeStoreSteps(subject: Subject): void {
         const isUp = step in ups;
         expect([step, result?.kind]).toEqual([step, isUp ? expectedKind(change) : 'passed']);
         const found = await user.lookUp(uuidOf(1));
-        if (isUp)
+        if (isUp) {
           expect([step, found]).toEqual([step, expect.objectContaining({ state: ups[step] })]);
-        else expect([step, found]).toEqual([step, before]);
+        } else expect([step, found]).toEqual([step, before]);
         await user.commit(close(1));
       }
     });

@@ -186,7 +186,7 @@ function unpackChange(from: PackReader): Change {
   }
 }
 
-export function packRequest(to: PackWriter, request: StoredRequest): void {
+function packRequest(to: PackWriter, request: StoredRequest): void {
   to.bytes(request.uuid);
   to.bytes(request.service);
   to.number(request.number);

@@ -44,7 +44,7 @@ const REQUEST = `uuid, number, service, state, priority, accepted_at AS accepted
   not_before AS notBefore, expires_at AS expiresAt, max_attempts AS maxAttempts, attempts,
   generation, body_bytes AS bodyBytes`;
 
-export const SQL = {
+const SQL = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
   rollback: 'ROLLBACK',

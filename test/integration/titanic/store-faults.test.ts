@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
+import { codeOf, type MajordomoError } from '../../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../../src/core/exit.js';
 import { APPLICATION_ID } from '../../../src/titanic/io/schema.js';
 import { verifyStore } from '../../../src/titanic/io/verify.js';
@@ -35,11 +36,10 @@ function failureIn(outcome: Outcome): { kind: string; message: string } {
   return 'failure' in outcome ? outcome.failure : { kind: 'none', message: 'it was committed' };
 }
 
-async function errorOf(opening: Promise<unknown>): Promise<{ code?: string; message?: string }> {
-  return await opening.then(
-    () => ({}),
-    (error: { code: string; message: string }) => error,
-  );
+async function errorOf(opening: Promise<unknown>): Promise<MajordomoError> {
+  const outcome = await opening.catch((error: unknown) => error);
+  expect(codeOf(outcome)).toMatch(/^ERR_TITANIC_/);
+  return outcome as MajordomoError;
 }
 
 describe('a file that is not ours', () => {

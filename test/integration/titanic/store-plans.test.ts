@@ -2,15 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type Database from 'better-sqlite3';
 
 import { openForService } from '../../../src/titanic/io/database.js';
-import { SQL } from '../../../src/titanic/io/statements.js';
+import { prepareStatements } from '../../../src/titanic/io/statements.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 
 /** Every index that the schema makes, and a statement that needs it. */
 const INDEXES = {
-  requests_by_uuid: SQL.standing,
-  requests_pending: SQL.pending,
-  requests_settled: SQL.over,
-  keys_remembered: SQL.forgettable,
+  requests_by_uuid: 'standing',
+  requests_pending: 'pending',
+  requests_settled: 'over',
+  keys_remembered: 'forgettable',
 } as const;
 
 describe('how SQLite carries out the statements of a store', () => {
@@ -31,14 +31,17 @@ describe('how SQLite carries out the statements of a store', () => {
       .all(...Array.from({ length: sql.split('?').length - 1 }, () => 1))
       .map(({ detail }) => detail);
 
-  for (const [name, sql] of Object.entries(SQL)) {
-    if (!/^(SELECT|INSERT|UPDATE|DELETE)/.test(sql)) continue;
-    it(`${name} reads what it needs and no more`, () => {
-      const plan = planOf(sql).join('\n');
-      expect(plan).not.toMatch(/SCAN|TEMP B-TREE/);
-      if (!sql.startsWith('INSERT')) expect(plan).toContain('SEARCH');
-    });
-  }
+  it('each reads what it needs and no more', () => {
+    let count = 0;
+    for (const [name, { source }] of Object.entries(prepareStatements(db))) {
+      if (!/^(SELECT|INSERT|UPDATE|DELETE)/.test(source)) continue;
+      const plan = planOf(source).join('\n');
+      expect({ name, plan }).not.toEqual({ name, plan: expect.stringMatching(/SCAN|TEMP B-TREE/) });
+      if (!source.startsWith('INSERT')) expect(plan).toContain('SEARCH');
+      count++;
+    }
+    expect(count).toBeGreaterThan(25);
+  });
 
   it('there is no index that no statement needs', () => {
     const indexes = db
@@ -46,8 +49,11 @@ describe('how SQLite carries out the statements of a store', () => {
       .pluck()
       .all();
     expect(indexes.sort()).toEqual(Object.keys(INDEXES).sort());
-    for (const [index, sql] of Object.entries(INDEXES)) {
-      expect(planOf(sql).join('\n')).toMatch(new RegExp(`USING (COVERING )?INDEX ${index} `));
+    const statements = prepareStatements(db);
+    for (const [index, name] of Object.entries(INDEXES)) {
+      expect(planOf(statements[name].source).join('\n')).toMatch(
+        new RegExp(`USING (COVERING )?INDEX ${index} `),
+      );
     }
   });
 

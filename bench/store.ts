@@ -1,0 +1,155 @@
+/**
+ * The store alone, against better-sqlite3 by itself in a thread with the same schema, batches and
+ * settings: `npm run bench:store`. Figures are printed; only their ratios mean something.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
+
+import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
+import type { Change, Store, StoreEvents } from '../src/titanic/store.js';
+import { acceptOf, BODY_BYTES } from './store/requests.js';
+
+const ROUNDS = 5;
+const SECONDS = 2;
+const OUTSTANDING = [1, 64, 1000];
+const MILLION = 1_000_000;
+const MILLION_BATCH = 4096;
+
+/** Durable acknowledgements a second, with so many requests in every batch. */
+type Contender = (directory: string, outstanding: number) => Promise<number>;
+
+const SILENT: StoreEvents = {
+  committed: () => {},
+  batchFailed: (_batch, failure) => {
+    throw new Error(failure.message);
+  },
+  loaded: () => {},
+  found: () => {},
+  loadFailed: () => {},
+  lookFailed: () => {},
+};
+
+async function open(
+  path: string,
+  committed: () => void,
+): Promise<{ readonly store: Store; readonly pending: number }> {
+  let pending = 0;
+  const { store } = await openSqliteStore(path)({ ...SILENT, committed }, (requests) => {
+    pending += requests.length;
+  });
+  return { store, pending };
+}
+
+const ours: Contender = async (directory, outstanding) => {
+  let told: () => void = () => {};
+  const { store } = await open(join(directory, 'ours.db'), () => told());
+  let number = 0;
+  let batch = 0;
+  const began = performance.now();
+  await new Promise<void>((resolve) => {
+    const next = (): void => {
+      const changes: Change[] = [];
+      while (changes.length < outstanding) changes.push(acceptOf(++number));
+      store.commit(++batch, changes);
+    };
+    told = () => (performance.now() - began < SECONDS * 1000 ? next() : resolve());
+    next();
+  });
+  const seconds = (performance.now() - began) / 1000;
+  await store.close();
+  return number / seconds;
+};
+
+/** The same rows, made in the thread itself: nothing is handed over. */
+const bare: Contender = async (directory, outstanding) => {
+  const thread = new Worker(new URL('./store/bare-thread.js', import.meta.url), {
+    workerData: { path: join(directory, 'bare.db'), outstanding, seconds: SECONDS },
+  });
+  return await new Promise<number>((resolve, reject) => {
+    thread.on('message', resolve);
+    thread.on('error', reject);
+  });
+};
+
+function inDirectory<Result>(run: (directory: string) => Promise<Result>): Promise<Result> {
+  const directory = mkdtempSync(join(tmpdir(), 'majordomo-bench-'));
+  return run(directory).finally(() => {
+    rmSync(directory, { recursive: true });
+  });
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? NaN;
+}
+
+async function rates(): Promise<void> {
+  for (const outstanding of OUTSTANDING) {
+    const rows: [ours: number, bare: number][] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      rows.push([
+        await inDirectory((directory) => ours(directory, outstanding)),
+        await inDirectory((directory) => bare(directory, outstanding)),
+      ]);
+    }
+    const ratio = median(rows.map(([our, their]) => our / their));
+    print(
+      `${outstanding} outstanding, ${BODY_BYTES} bytes each: ` +
+        `${perSecond(median(rows.map(([our]) => our)))}, ` +
+        `bare better-sqlite3 ${perSecond(median(rows.map(([, their]) => their)))}, ` +
+        `ratio ${ratio.toFixed(2)}`,
+    );
+  }
+}
+
+async function starts(directory: string): Promise<void> {
+  const path = join(directory, 'million.db');
+  await inBatches(path, MILLION, acceptOf);
+  await start(path, 'pending');
+  await inBatches(path, MILLION, (number) => ({
+    kind: 'reply',
+    uuid: acceptOf(number).request.uuid,
+    generation: 0,
+    reply: Buffer.alloc(BODY_BYTES),
+    worker: '1',
+    at: 0,
+    expiresAt: Number.MAX_SAFE_INTEGER,
+  }));
+  await start(path, 'replied');
+}
+
+async function start(path: string, state: string): Promise<void> {
+  const began = performance.now();
+  const { store, pending } = await open(path, () => {});
+  const seconds = ((performance.now() - began) / 1000).toFixed(2);
+  const mebibytes = Math.round(process.memoryUsage().rss / 2 ** 20);
+  print(`start with ${MILLION} ${state}: ${seconds} s, ${pending} told, ${mebibytes} MiB resident`);
+  await store.close();
+}
+
+async function inBatches(path: string, count: number, change: (number: number) => Change) {
+  let told: () => void = () => {};
+  const { store } = await open(path, () => told());
+  for (let first = 1; first <= count; first += MILLION_BATCH) {
+    const size = Math.min(MILLION_BATCH, count - first + 1);
+    const changes = Array.from({ length: size }, (_, at) => change(first + at));
+    await new Promise<void>((resolve) => {
+      told = resolve;
+      store.commit(first, changes);
+    });
+  }
+  await store.close();
+}
+
+function perSecond(rate: number): string {
+  return `${Math.round(rate).toLocaleString('en')}/s`;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+await rates();
+await inDirectory(starts);

@@ -1,0 +1,36 @@
+/** The requests that the store is measured with. */
+import type { Change } from '../../src/titanic/store.js';
+
+export const BODY_BYTES = 1024;
+
+const NOW = 1_800_000_000_000;
+const DAY_MS = 86_400_000;
+const SERVICE = Buffer.from('echo');
+const BODY = Buffer.alloc(BODY_BYTES, 0x42);
+
+/** The n-th request: its uuid is in order of time, and as random behind that as real ones are. */
+export function acceptOf(number: number): Extract<Change, { readonly kind: 'accept' }> {
+  const uuid = Buffer.alloc(16);
+  uuid.writeUIntBE(NOW + (number >> 5), 0, 6);
+  uuid.writeUInt32BE(Math.imul(number, 0x9e3779b1) >>> 0, 8);
+  uuid.writeUInt32BE(number, 12);
+  return {
+    kind: 'accept',
+    request: {
+      uuid,
+      number,
+      service: SERVICE,
+      state: 'pending',
+      priority: 0,
+      acceptedAt: NOW,
+      notBefore: NOW,
+      expiresAt: NOW + DAY_MS,
+      maxAttempts: 10,
+      attempts: 0,
+      generation: 0,
+      bodyBytes: BODY_BYTES,
+    },
+    body: BODY,
+    key: null,
+  };
+}

@@ -1,0 +1,176 @@
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
+
+import { EXIT, exitStatusOf } from '../../../src/core/exit.js';
+import { backupStore } from '../../../src/titanic/io/backup.js';
+import { verifyStore } from '../../../src/titanic/io/verify.js';
+import { sqliteContent } from '../../support/sqlite-content.js';
+import { accept, attempt, close, dead, reply } from '../../support/store-changes.js';
+import { digestOf } from '../../support/store-digest.js';
+import { StoreDirectory } from '../../support/store-directory.js';
+
+let directory: StoreDirectory;
+let target: string;
+
+beforeEach(async () => {
+  directory = new StoreDirectory();
+  target = join(directory.path, 'backup.db');
+  const user = await directory.open();
+  await user.commit(
+    ...[1, 2, 3, 4].map((n) => accept(n, { key: `key ${n}` })),
+    reply(2),
+    dead(3),
+    attempt(1, 1),
+    close(4),
+  );
+});
+afterEach(async () => {
+  await directory.remove();
+});
+
+const silent = (): void => {};
+
+describe('verify', () => {
+  it('tells what is in a store, while the broker uses it', () => {
+    const steps: string[] = [];
+    const report = verifyStore(directory.file, (what, done, all) => {
+      steps.push(what);
+      expect(done).toBeLessThan(all);
+    });
+    expect(report).toMatchObject({ pending: 1, replied: 1, dead: 1, keys: 4, problems: [] });
+    expect(report).toMatchObject({ version: 1, freeBytes: 0, bytes: expect.any(Number) });
+    expect(steps.length).toBeGreaterThan(5);
+  });
+
+  /** What somebody may do to a store by hand, and what is said about it. */
+  const DAMAGES: Readonly<Record<string, string>> = {
+    'DELETE FROM bodies WHERE number = 1': 'without a body',
+    "UPDATE bodies SET body = x'00' WHERE number = 1": 'of another size',
+    "INSERT INTO bodies VALUES (77, x'00')": 'of which there is a body, the first is number 77',
+    'DELETE FROM replies': 'replied to without a reply, the first is number 2',
+    "INSERT INTO replies VALUES (1, x'', '', 0)": 'not replied to, of which there is a reply',
+    'DELETE FROM deaths': 'dead without a reason, the first is number 3',
+    "INSERT INTO deaths VALUES (1, '', 0)": 'not dead, of which there is a reason',
+    'DELETE FROM attempts': 'with other attempts than were counted, the first is number 1',
+    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '')": 'of which there are attempts',
+    'UPDATE requests SET state = 4 WHERE number = 1': 'in no known state',
+    "UPDATE requests SET uuid = x'00' WHERE number = 1": 'with a uuid that is none',
+    "UPDATE requests SET service = x'' WHERE number = 1": 'without a service',
+    'UPDATE requests SET priority = 101 WHERE number = 1': 'with facts out of range',
+    'UPDATE ledger SET next_number = 2': '2 requests with a number that is to be given yet',
+    'UPDATE ledger SET pending = 7': 'the ledger has',
+    'DELETE FROM ledger': 'the ledger has',
+    'DELETE FROM keys': 'whose key leads elsewhere',
+    'UPDATE keys SET until = 1': 'whose key leads elsewhere',
+    "INSERT INTO keys VALUES (x'00', x'00', x'00', NULL)":
+      '1 keys lead to requests that are absent',
+  };
+
+  for (const [damage, problem] of Object.entries(DAMAGES)) {
+    it(`finds out about ${damage}`, () => {
+      const db = new Database(directory.file);
+      db.exec(damage);
+      db.close();
+      const { problems } = verifyStore(directory.file, silent);
+      expect(problems.join('\n')).toContain(problem);
+    });
+  }
+
+  it('finds damaged pages, and goes on with what can be read', async () => {
+    await backupStore(directory.file, target, silent);
+    const content = readFileSync(target);
+    // The last page: somewhere in the tables.
+    content.fill(0xff, content.length - 4096);
+    for (let at = 8192; at < content.length; at += 4096) content.fill(0xff, at, at + 8);
+    writeFileSync(target, content);
+    const { problems } = verifyStore(target, silent);
+    expect(problems.length).toBeGreaterThan(0);
+  });
+
+  it('says that a file which is not there is not there: 74', () => {
+    let error: unknown = null;
+    try {
+      verifyStore(target, silent);
+    } catch (thrown) {
+      error = thrown;
+    }
+    expect(exitStatusOf(error)).toBe(EXIT.disk);
+    expect(String(error)).toContain(`${target} does not exist`);
+    expect(readdirSync(directory.path)).not.toContain('backup.db');
+  });
+});
+
+describe('backup', () => {
+  it('is the store as it was at one moment, in one file of mode 0600, while batches go on', async () => {
+    const user = await directory.open();
+    const large = Buffer.alloc(200_000);
+    for (let n = 10; n < 60; n++) await user.commit(accept(n, { body: large }));
+    const backup = { isDone: false };
+    // All but the last one, which the writing below closes.
+    const kept = (): string =>
+      digestOf(
+        sqliteContent(backup.isDone ? target : directory.file)
+          .requests.filter(({ request }) => request.number < 59)
+          .map((entry) => ({ ...entry, body: entry.body.length })),
+      );
+    const before = kept();
+    let n = 60;
+    const writing = (async () => {
+      while (!backup.isDone) await user.commit(accept(n++), close(n - 2));
+    })();
+    let done = 0;
+    await backupStore(directory.file, target, (pages, all) => {
+      expect(pages).toBeGreaterThanOrEqual(done);
+      expect(all).toBeGreaterThan(1000);
+      done = pages;
+    });
+    backup.isDone = true;
+    await writing;
+    expect(n).toBeGreaterThan(61);
+    const { problems, pending } = verifyStore(target, silent);
+    expect(problems).toEqual([]);
+    expect(pending).toBeGreaterThanOrEqual(51);
+    expect(kept()).toBe(before);
+    expect(statSync(target).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory.path).sort()).toEqual([
+      'backup.db',
+      'titanic.db',
+      'titanic.db-shm',
+      'titanic.db-wal',
+    ]);
+  });
+
+  it('can be used as a store', async () => {
+    await backupStore(directory.file, target, silent);
+    const user = await directory.open(target);
+    expect(user.recovered.counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
+    expect(user.recovered.nextNumber).toBe(5);
+    await user.commit(accept(5));
+  });
+
+  it('replaces nothing', async () => {
+    writeFileSync(target, 'precious');
+    const error = await backupStore(directory.file, target, silent).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ code: 'ERR_TITANIC_TARGET' });
+    expect(exitStatusOf(error)).toBe(EXIT.usage);
+    expect(readFileSync(target, 'utf8')).toBe('precious');
+  });
+
+  it('leaves nothing where it cannot be made: 74', async () => {
+    const nowhere = join(directory.path, 'none', 'backup.db');
+    const error = await backupStore(directory.file, nowhere, silent).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(exitStatusOf(error)).toBe(EXIT.disk);
+    writeFileSync(join(directory.path, 'letter'), 'Dear diary');
+    const foreign = await backupStore(join(directory.path, 'letter'), target, silent).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(exitStatusOf(foreign)).toBe(EXIT.config);
+    expect(readdirSync(directory.path).filter((name) => name.startsWith('backup'))).toEqual([]);
+  });
+});
