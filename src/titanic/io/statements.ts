@@ -101,7 +101,7 @@ const SQL = {
   forgettable: `SELECT service, key FROM keys WHERE until <= ?
     ORDER BY until, service, key LIMIT ?`,
   deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ?',
-} as const;
+};
 
 type Value = number | string | Buffer | null;
 type Name = keyof typeof SQL;
