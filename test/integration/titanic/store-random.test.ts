@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { verifyStore } from '../../../src/titanic/io/verify.js';
-import type { Change } from '../../../src/titanic/store.js';
+import { ATTEMPTS_KEPT, type Change } from '../../../src/titanic/store.js';
 import { MemoryDisk } from '../../support/memory-store.js';
 import { sqliteContent } from '../../support/sqlite-content.js';
 import {
@@ -93,6 +93,18 @@ describe('SQLite against memory, any changes in any order', () => {
       }),
       { numRuns: RUNS },
     );
+  });
+
+  it('of many attempts both keep the last ones', async () => {
+    const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
+    const sqlite = await directory.open();
+    const memory = await StoreUser.open(disk.openStore);
+    const changes = [accept(1), ...Array.from({ length: 50 }, (_, at) => attempt(1, at + 1))];
+    await sqlite.commit(...changes);
+    await memory.commit(...changes);
+    await sqlite.close();
+    expect(sqliteContent(directory.file)).toEqual(disk.content());
+    expect(disk.content().requests[0]?.attempts).toHaveLength(ATTEMPTS_KEPT);
   });
 });
 
