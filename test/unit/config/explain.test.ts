@@ -52,15 +52,11 @@ describe('what this version does not serve', () => {
     const warned = (...sets: string[]): string[] =>
       load({ sets }).warnings.map(({ place, path, message }) => `${place}: ${path} ${message}`);
     expect(warned('titanic.maxOpen=5', 'http.listen=127.0.0.1:1', 'bstar.pair=x')).toEqual([
-      '--set #1: titanic.maxOpen has no effect in this version',
       '--set #3: bstar.pair has no effect in this version',
       '--set #2: http.listen has no effect in this version',
     ]);
-    expect(warned('titanic.enabled=true')).toHaveLength(1);
-    expect(
-      warned('titanic.enabled=false', 'titanic.replication=off', 'bstar.role=standalone'),
-    ).toEqual([]);
-    expect(warned('http.listen=off', 'bstar.peer=null', 'broker.maxDeliveries=2')).toEqual([]);
+    expect(warned('http.listen=off', 'bstar.role=standalone', 'bstar.peer=null')).toEqual([]);
+    expect(warned('titanic.enabled=false', 'broker.maxDeliveries=2')).toEqual([]);
   });
 });
 
