@@ -7,6 +7,8 @@ export default {
   rootDir: 'build',
   testMatch: ['<rootDir>/test/**/*.test.js'],
   testTimeout: 30_000,
+  // More than there are cores on a small machine: integration tests mostly wait.
+  maxWorkers: 3,
   verbose: false,
   reporters: ['default', fileURLToPath(new URL('scripts/jest-suites.mjs', import.meta.url))],
 };

@@ -74,7 +74,7 @@ describe('majordomo workers', () => {
     await offer(daemon, 'many', '--concurrency', '5');
     const at = ['--endpoint', daemon.endpoint];
     const all = cells((await run(['workers', ...at])).stdout);
-    expect(all[0]).toEqual(['SERVICE', 'STATE', 'MDP', 'IN FLIGHT', 'CREDIT', 'SINCE']);
+    expect(all[0]).toEqual(['SERVICE', 'STATE', 'MDP', 'IN FLIGHT', 'CREDIT', 'SINCE', 'KEY']);
     expect(all).toHaveLength(3);
     const { stdout } = await run(['workers', 'many', '-o', 'json', ...at]);
     expect(JSON.parse(stdout)).toEqual([
@@ -85,6 +85,7 @@ describe('majordomo workers', () => {
         inFlight: 0,
         credit: 5,
         sinceMs: expect.any(Number),
+        key: null,
       },
     ]);
   });

@@ -46,8 +46,9 @@ async function until(holds: () => boolean, what: string): Promise<void> {
 async function registered(asking: Client, count: number): Promise<void> {
   let found = -1;
   while (found !== count) {
+    // 404, and no JSON, while there is none.
     const [, json] = (await asking.request('mmi.workers', 'echo')).frames;
-    const list: unknown = JSON.parse(String(json));
+    const list: unknown = JSON.parse(json === undefined ? '[]' : String(json));
     found = Array.isArray(list) ? list.length : -1;
   }
 }

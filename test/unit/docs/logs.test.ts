@@ -98,7 +98,8 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
     const throttle = new Throttle(() => 0);
     const fields = Object.fromEntries(Array.from(members.keys(), (field) => [field, value]));
     if (/^(titanic|store)/.test(name)) {
-      new TitanicLog(log, throttle).emit({ ...fields, name } as unknown as TitanicEvent);
+      const event: unknown = { ...fields, name };
+      new TitanicLog(log, throttle).emit(event as TitanicEvent);
     } else {
       new BrokerLog(log, throttle).emit({ ...fields, name } as BrokerEvent);
     }
