@@ -247,10 +247,11 @@ export class Broker {
 
   #request(peer: Peer, inbound: Inbound, now: number): void {
     const internal = this.desk.internalFor(inbound.frames, inbound.service);
-    // protocols.md §4: on every listener, whoever asks.
-    if (internal?.isForAll !== true && !this.#mayBe('client', peer)) {
+    // `mmi.*` is answered on every listener, whoever asks, to the end.
+    const isForAll = internal?.isForAll === true;
+    if (!isForAll && !this.#mayBe('client', peer)) {
       this.#ledger.refuse(inbound, peer, 'rights', null);
-    } else if (internal !== null) {
+    } else if (internal !== null && (isForAll || !this.#draining)) {
       const id = this.#lifecycle.acceptInternal(inbound, peer);
       if (id === NONE) return;
       const { frames, service, body } = inbound;

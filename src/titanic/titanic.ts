@@ -6,8 +6,8 @@
  * Two clocks: `now` is monotonic milliseconds (patience), `wall` milliseconds since 1970 (all that
  * is stored). The broker and the store tell it things at any time; it acts on them in `run`.
  */
-import { Frames } from '../core/frames.js';
-import { pack, packedBytes, unpack } from '../core/packed.js';
+import type { Frames } from '../core/frames.js';
+import { pack, packedBytes } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
 import type {
   BrokerDesk,
@@ -32,6 +32,7 @@ import {
   type TspRequest,
   uuidText,
 } from '../wire/tsp.js';
+import { Answers, status, STATUS_OK, unpacked } from './answers.js';
 import { Dispatcher } from './dispatcher.js';
 import { TitanicCounters, type TitanicEvents } from './events.js';
 import {
@@ -57,12 +58,8 @@ import type {
   StoreFailure,
 } from './store.js';
 import { Uuids } from './uuid.js';
-import { Waiters } from './waiters.js';
 import { Writer } from './writer.js';
 
-const STATUS_OK = Buffer.from('200');
-const STATUS_PENDING = Buffer.from('300');
-const STATUS_UNKNOWN = Buffer.from('400 unknown');
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 
 /** How often what is over in the store (unclosed replies, dead requests, keys) is dropped. */
@@ -79,30 +76,16 @@ interface Outcome {
   readonly failed: (failure: StoreFailure) => boolean;
 }
 
-/** A look-up under way, and who is to be told. */
-interface Look {
-  readonly id: number;
-  readonly uuid: RequestUuid;
-}
-
 export class Titanic implements InternalService, InternalClient, StoreEvents {
   readonly prefix: Buffer = TITANIC_PREFIX;
   readonly counters: TitanicCounters = new TitanicCounters();
   readonly #options: TitanicOptions;
-  readonly #store: Omit<Store, 'close'>;
   readonly #events: TitanicEvents;
   readonly #uuids: Uuids;
   readonly #random: RandomFill;
   readonly #dispatcher: Dispatcher;
   readonly #writer: Writer;
-  readonly #waiters = new Waiters();
-  readonly #looks = new Map<number, Look>();
-  #lastLook = 0;
-  /** Those that failed, and when they are tried again. */
-  #lookAgain: Look[] = [];
-  #lookAgainAt = Infinity;
-  /** Requests of the broker that can now be answered. */
-  #answers: { readonly id: number; readonly body: readonly Buffer[] }[] = [];
+  readonly #answers: Answers;
   #counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
   #nextNumber = 1;
   /** Accepted, but not committed. */
@@ -120,10 +103,12 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     random: RandomFill,
   ) {
     this.#options = options;
-    this.#store = store;
     this.#events = events;
     this.#random = random;
     this.#uuids = new Uuids(random);
+    this.#answers = new Answers((look, uuid) => {
+      store.lookUp(look, uuid);
+    });
     this.#dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
       store.load(load, uuids);
     });
@@ -178,7 +163,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
 
   /** Everything that was decided is committed. */
   get isSettled(): boolean {
-    return this.#writer.isIdle && this.#answers.length === 0;
+    return this.#writer.isIdle && !this.#answers.areDue;
   }
 
   // ---------------------------------------------------------------- titanic.*
@@ -198,35 +183,35 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
         return;
       case TITANIC_REPLY: {
         const uuid = readTspUuid(frames, body);
-        if ('fault' in uuid) this.#refuse(id, uuid);
+        if ('fault' in uuid) this.#answers.refuse(id, uuid);
         else this.#lookUp(id, uuid, 0);
         return;
       }
       case TITANIC_WAIT: {
         const wait = readTspWait(frames, body);
         if (wait.fault === null) this.#lookUp(id, wait.uuid, wait.waitMs);
-        else this.#refuse(id, wait);
+        else this.#answers.refuse(id, wait);
         return;
       }
       case TITANIC_CLOSE: {
         const uuid = readTspUuid(frames, body);
-        if ('fault' in uuid) this.#refuse(id, uuid);
+        if ('fault' in uuid) this.#answers.refuse(id, uuid);
         else this.#close(id, uuid);
         return;
       }
       default:
-        this.#answer(id, STATUS_NO_SUCH_SERVICE);
+        this.#answers.answer(id, STATUS_NO_SUCH_SERVICE);
     }
   }
 
   #accept(id: number, frames: Frames, read: TspRequest | TspFault): void {
     if (read.fault !== null) {
-      this.#refuse(id, read);
+      this.#answers.refuse(id, read);
       return;
     }
     const obstacle = this.#storeObstacle() ?? this.#limit();
     if (obstacle !== null) {
-      this.#answer(id, status(500, obstacle));
+      this.#answers.answer(id, status(500, obstacle));
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
@@ -257,7 +242,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       failed: (failure) => {
         this.#accepting--;
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
-        if (failure.kind !== 'fatal') this.#answer(id, status(500, failure.message));
+        if (failure.kind !== 'fatal') this.#answers.answer(id, status(500, failure.message));
         return false;
       },
     });
@@ -265,12 +250,12 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
 
   #accepted(id: number, request: StoredRequest, result: ChangeResult): void {
     if (result.kind === 'known') {
-      this.#answer(id, STATUS_OK, Buffer.from(uuidText(result.uuid)));
+      this.#answers.answer(id, STATUS_OK, Buffer.from(uuidText(result.uuid)));
       return;
     }
     this.counters.accepted++;
     this.#dispatcher.open(request, this.#now, this.#wall);
-    this.#answer(id, STATUS_OK, Buffer.from(uuidText(request.uuid)));
+    this.#answers.answer(id, STATUS_OK, Buffer.from(uuidText(request.uuid)));
   }
 
   /**
@@ -303,23 +288,14 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
-    // Nobody is shown what may be lost: no answer, and the process ends.
-    if (this.#isUntrusted) return;
-    if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
-      const look = ++this.#lastLook;
-      this.#looks.set(look, { id, uuid });
-      this.#store.lookUp(look, uuid);
-    } else if (waitMs > 0) {
-      this.#waiters.add(uuid, id, this.#now + waitMs);
-    } else {
-      this.#answer(id, STATUS_PENDING);
-    }
+    if (this.#dispatcher.index.find(uuid) === NO_SLOT) this.#answers.lookUp(id, uuid);
+    else this.#answers.pending(id, uuid, waitMs, this.#now);
   }
 
   #close(id: number, uuid: RequestUuid): void {
     const obstacle = this.#storeObstacle();
     if (obstacle !== null) {
-      this.#answer(id, status(500, obstacle));
+      this.#answers.answer(id, status(500, obstacle));
       return;
     }
     const slot = this.#dispatcher.index.find(uuid);
@@ -333,10 +309,10 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     this.#intend(change, 0, {
       committed: () => {
         this.#ended(uuid);
-        this.#answer(id, STATUS_OK);
+        this.#answers.answer(id, STATUS_OK);
       },
       failed: (failure) => {
-        if (failure.kind !== 'fatal') this.#answer(id, status(500, failure.message));
+        if (failure.kind !== 'fatal') this.#answers.answer(id, status(500, failure.message));
         if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
         return false;
       },
@@ -350,14 +326,6 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     // Its reply, or that it is dead, is still to be committed.
     if (before === SETTLING) this.#dispatcher.hold(slot, SETTLING);
     else this.#dispatcher.resume(slot, this.#now);
-  }
-
-  #refuse(id: number, { fault }: TspFault): void {
-    this.#answer(id, status(400, fault));
-  }
-
-  #answer(id: number, ...body: readonly Buffer[]): void {
-    this.#answers.push({ id, body });
   }
 
   // ---------------------------------------------------------------- the broker tells
@@ -481,13 +449,12 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       this.#events.emit({ name: 'store.failed', kind: failure.kind, text: failure.message });
     }
     this.#trouble = failure;
-    if (this.#isUntrusted) this.#sweepAt = Infinity;
+    if (failure.kind === 'fatal') {
+      // What was written before may be lost: nothing is acknowledged or shown any more.
+      this.#sweepAt = Infinity;
+      this.#answers.isUntrusted = true;
+    }
     this.#writer.failed(failure, this.#now);
-  }
-
-  /** What was written before may be lost: nothing is acknowledged or shown any more. */
-  get #isUntrusted(): boolean {
-    return this.#trouble?.kind === 'fatal';
   }
 
   loaded(load: number, bodies: readonly (Buffer | null)[]): void {
@@ -495,32 +462,11 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   found(look: number, found: Found): void {
-    const asked = this.#looks.get(look);
-    if (asked === undefined) return;
-    this.#looks.delete(look);
-    if (this.#isUntrusted) return;
-    switch (found.state) {
-      case 'absent':
-        this.#answer(asked.id, STATUS_UNKNOWN);
-        return;
-      case 'pending':
-        this.#answer(asked.id, STATUS_PENDING);
-        return;
-      case 'replied':
-        this.#answer(asked.id, STATUS_OK, ...unpacked(found.reply));
-        return;
-      case 'dead':
-        this.#answer(asked.id, status(500, found.reason));
-    }
+    this.#answers.found(look, found);
   }
 
-  /** Nothing is known of it for now: neither that it is unknown nor that it is still pending. */
   lookFailed(look: number): void {
-    const asked = this.#looks.get(look);
-    if (asked === undefined) return;
-    this.#looks.delete(look);
-    if (this.#lookAgain.length === 0) this.#lookAgainAt = this.#now + READ_RETRY_MS;
-    this.#lookAgain.push(asked);
+    this.#answers.lookFailed(look, this.#now);
   }
 
   loadFailed(load: number): void {
@@ -532,33 +478,24 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
     this.setTime(now, wall);
-    for (const id of this.#waiters.takeDue(now)) this.#answer(id, STATUS_PENDING);
-    if (this.#lookAgainAt <= now) {
-      const again = this.#lookAgain;
-      this.#lookAgain = [];
-      this.#lookAgainAt = Infinity;
-      for (const { id, uuid } of again) this.#lookUp(id, uuid, 0);
-    }
+    this.#answers.run(now);
     const areExpired = this.#expire(wall);
     this.#sweep(now, wall);
     for (const slot of this.#dispatcher.run(desk, now, areExpired && this.#mayWork)) {
       this.#gone(this.#dispatcher.index.uuid(slot));
     }
     this.#writer.run(now);
-    const answers = this.#answers;
-    this.#answers = [];
-    for (const { id, body } of answers) host.answer(id, body);
+    for (const { id, body } of this.#answers.take()) host.answer(id, body);
   }
 
   /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (this.#answers.length > 0) return 0;
+    if (this.#answers.areDue) return 0;
     const mayWork = this.#mayWork;
     if (mayWork && this.#dispatcher.isHungry) return 0;
     const sweepAt = this.#isSweeping ? Infinity : this.#sweepAt;
     const { dueAt } = this.#dispatcher;
-    const patienceMs =
-      Math.min(this.#waiters.dueAt, this.#writer.dueAt, this.#lookAgainAt, sweepAt, dueAt) - now;
+    const patienceMs = Math.min(this.#answers.dueAt, this.#writer.dueAt, sweepAt, dueAt) - now;
     const expiryMs = mayWork ? this.#dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs));
   }
@@ -632,24 +569,21 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     }
     const slot = this.#dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.#dispatcher.close(slot);
-    const waiting = this.#waiters.takeOf(uuid);
-    if (waiting.length === 0) return;
-    const frames = body();
-    for (const id of waiting) this.#answer(id, ...frames);
+    this.#answers.tell(uuid, body);
   }
 
   /** Not open any more, though not by us: the store knows what those who wait are to be told. */
   #gone(uuid: RequestUuid): void {
     const slot = this.#dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.#dispatcher.close(slot);
-    for (const id of this.#waiters.takeOf(uuid)) this.#lookUp(id, uuid, 0);
+    this.#answers.tellByLookUp(uuid);
   }
 
   /** Closed or expired: unknown from now on. */
   #ended(uuid: RequestUuid): void {
     const slot = this.#dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.#dispatcher.close(slot);
-    for (const id of this.#waiters.takeOf(uuid)) this.#answer(id, STATUS_UNKNOWN);
+    this.#answers.tellUnknown(uuid);
   }
 }
 
@@ -657,14 +591,3 @@ const LEAVES_NO_TRACE: Outcome = {
   committed: () => undefined,
   failed: () => true,
 };
-
-function status(code: 400 | 500, text: string): Buffer {
-  return Buffer.from(`${code} ${text}`);
-}
-
-/** The frames of a packed reply, as views. */
-function unpacked(reply: Buffer): Buffer[] {
-  const frames = new Frames();
-  unpack(reply, 0, reply.length, frames);
-  return Array.from({ length: frames.count }, (_, index) => frames.view(index));
-}

@@ -44,6 +44,25 @@ describe('while the broker drains', () => {
     expect(w1.inbox()).toEqual(['DISCONNECT']);
   });
 
+  it('requests of its own services are refused, too, but for mmi.* (protocols.md §4)', () => {
+    const s = stage();
+    let asked = 0;
+    s.input((broker) => {
+      broker.host({
+        prefix: Buffer.from('titanic.'),
+        offers: () => true,
+        request: () => {
+          asked++;
+        },
+      });
+    });
+    drain(s);
+    const c1 = s.client('c1').request('titanic.request', 'hi');
+    expect(c1.inbox()).toEqual([]);
+    expect(asked).toBe(0);
+    expect(s.broker.counters.requestsRefused.draining).toBe(1);
+  });
+
   it('READY is answered by DISCONNECT (protocols.md §3)', () => {
     const s = stage();
     drain(s);

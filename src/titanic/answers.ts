@@ -1,0 +1,148 @@
+/**
+ * What `titanic.*` answers, and to whom: answers that go out with the turn, look-ups in the store,
+ * and those who wait for something to happen (`titanic.wait`).
+ */
+import { Frames } from '../core/frames.js';
+import { unpack } from '../core/packed.js';
+import type { TspFault } from '../wire/tsp.js';
+import type { Found, RequestUuid } from './store.js';
+import { Waiters } from './waiters.js';
+
+export const STATUS_OK: Buffer = Buffer.from('200');
+const STATUS_PENDING = Buffer.from('300');
+const STATUS_UNKNOWN = Buffer.from('400 unknown');
+
+/** After a look-up that failed. */
+const LOOK_AGAIN_MS = 1000;
+
+/** A look-up under way, and who is to be told. */
+interface Look {
+  readonly id: number;
+  readonly uuid: RequestUuid;
+}
+
+export class Answers {
+  readonly #askStore: (look: number, uuid: RequestUuid) => void;
+  readonly #waiters = new Waiters();
+  readonly #looks = new Map<number, Look>();
+  #lastLook = 0;
+  /** Those that failed, and when they are tried again. */
+  #lookAgain: Look[] = [];
+  #lookAgainAt = Infinity;
+  /** Requests of the broker that can now be answered. */
+  #ready: { readonly id: number; readonly body: readonly Buffer[] }[] = [];
+  /** What was stored may be lost: nobody is shown any of it, and the process ends. */
+  isUntrusted = false;
+
+  constructor(askStore: (look: number, uuid: RequestUuid) => void) {
+    this.#askStore = askStore;
+  }
+
+  /** Some are ready to go out. */
+  get areDue(): boolean {
+    return this.#ready.length > 0;
+  }
+
+  /** When `run` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    return Math.min(this.#waiters.dueAt, this.#lookAgainAt);
+  }
+
+  answer(id: number, ...body: readonly Buffer[]): void {
+    this.#ready.push({ id, body });
+  }
+
+  refuse(id: number, { fault }: TspFault): void {
+    this.answer(id, status(400, fault));
+  }
+
+  /** It is open: pending, now or until something happens or the patience ends. */
+  pending(id: number, uuid: RequestUuid, waitMs: number, now: number): void {
+    if (this.isUntrusted) return;
+    if (waitMs > 0) this.#waiters.add(uuid, id, now + waitMs);
+    else this.answer(id, STATUS_PENDING);
+  }
+
+  /** The store knows. */
+  lookUp(id: number, uuid: RequestUuid): void {
+    if (this.isUntrusted) return;
+    const look = ++this.#lastLook;
+    this.#looks.set(look, { id, uuid });
+    this.#askStore(look, uuid);
+  }
+
+  found(look: number, found: Found): void {
+    const asked = this.#looks.get(look);
+    if (asked === undefined) return;
+    this.#looks.delete(look);
+    if (this.isUntrusted) return;
+    switch (found.state) {
+      case 'absent':
+        this.answer(asked.id, STATUS_UNKNOWN);
+        return;
+      case 'pending':
+        this.answer(asked.id, STATUS_PENDING);
+        return;
+      case 'replied':
+        this.answer(asked.id, STATUS_OK, ...unpacked(found.reply));
+        return;
+      case 'dead':
+        this.answer(asked.id, status(500, found.reason));
+    }
+  }
+
+  /** Nothing is known of it for now: neither that it is unknown nor that it is still pending. */
+  lookFailed(look: number, now: number): void {
+    const asked = this.#looks.get(look);
+    if (asked === undefined) return;
+    this.#looks.delete(look);
+    if (this.#lookAgain.length === 0) this.#lookAgainAt = now + LOOK_AGAIN_MS;
+    this.#lookAgain.push(asked);
+  }
+
+  /** Those who wait for this one are told. */
+  tell(uuid: RequestUuid, body: () => readonly Buffer[]): void {
+    const waiting = this.#waiters.takeOf(uuid);
+    if (waiting.length === 0) return;
+    const frames = body();
+    for (const id of waiting) this.answer(id, ...frames);
+  }
+
+  /** Those who wait for this one are told that it is unknown. */
+  tellUnknown(uuid: RequestUuid): void {
+    this.tell(uuid, () => [STATUS_UNKNOWN]);
+  }
+
+  /** Those who wait for this one are told what the store says. */
+  tellByLookUp(uuid: RequestUuid): void {
+    for (const id of this.#waiters.takeOf(uuid)) this.lookUp(id, uuid);
+  }
+
+  /** Patience that has ended, and look-ups to try again. */
+  run(now: number): void {
+    for (const id of this.#waiters.takeDue(now)) this.answer(id, STATUS_PENDING);
+    if (this.#lookAgainAt > now) return;
+    const again = this.#lookAgain;
+    this.#lookAgain = [];
+    this.#lookAgainAt = Infinity;
+    for (const { id, uuid } of again) this.lookUp(id, uuid);
+  }
+
+  /** Takes all that can go out. */
+  take(): readonly { readonly id: number; readonly body: readonly Buffer[] }[] {
+    const ready = this.#ready;
+    this.#ready = [];
+    return ready;
+  }
+}
+
+export function status(code: 400 | 500, text: string): Buffer {
+  return Buffer.from(`${code} ${text}`);
+}
+
+/** The frames of a packed reply, as views. */
+export function unpacked(reply: Buffer): Buffer[] {
+  const frames = new Frames();
+  unpack(reply, 0, reply.length, frames);
+  return Array.from({ length: frames.count }, (_, index) => frames.view(index));
+}
