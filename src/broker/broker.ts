@@ -383,7 +383,7 @@ export class Broker {
     return (this.#table.get(id, LOST) & bit) !== 0;
   }
 
-  /** Cannot be parsed: dropped and counted; a registered worker is expelled (protocols.md §3). */
+  /** Cannot be parsed: dropped and counted; a registered worker is expelled (docs/protocol.md). */
   #malformed(peer: Peer, kind: MalformedKind, reason: string, now: number): void {
     this.counters.malformed[kind]++;
     this.#events.emit({ name: 'message.malformed', kind, reason });
@@ -392,7 +392,7 @@ export class Broker {
     this.#lose(peer.worker, 'protocol', false, now);
   }
 
-  /** Valid, but not in this state: DISCONNECT, and the worker is forgotten (protocols.md §3). */
+  /** Valid, but not in this state: DISCONNECT, and the worker is forgotten (docs/protocol.md). */
   #unexpected(peer: Peer, version: MdpVersion, what: string, now: number): void {
     this.counters.unexpected++;
     this.#events.emit({ name: 'worker.unexpected', what });

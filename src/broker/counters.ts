@@ -40,7 +40,7 @@ export class BrokerCounters {
     titanic: 0,
     too_large: 0,
   };
-  /** Well-formed commands of workers that do not fit their state (protocols.md §3). */
+  /** Well-formed commands of workers that do not fit their state (docs/protocol.md). */
   unexpected = 0;
   /** Connections that were ended for not being, or not speaking, ZMTP as they should. */
   connectionsRejected = 0;

@@ -1,4 +1,4 @@
-/** Turns what happens in the broker into log lines (contract.md §6). */
+/** Turns what happens in the broker into log lines (docs/logs.md). */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { Log, LogFields } from './log.js';
 import type { Throttle } from './throttle.js';

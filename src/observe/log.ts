@@ -1,6 +1,6 @@
 /**
  * The log: one JSON object a line on standard output, or lines for people on a terminal
- * (contract.md's keys `time`, `level`, `event`, `msg`, and fields).
+ * (docs/logs.md: the keys `time`, `level`, `event`, `msg`, and fields).
  */
 import { destination, type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';

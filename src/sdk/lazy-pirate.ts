@@ -1,7 +1,7 @@
 /**
  * The client over brokers that return the envelope (D1): all requests share one link.
  *
- * Lazy Pirate (protocols.md §7), made asynchronous:
+ * Lazy Pirate (docs/sdk.md), made asynchronous:
  * - A request that is silent for its time-out is sent again, over the same link if anything at all
  *   was heard there since it was sent; else the broker is taken for dead: the link is closed, one to
  *   the next endpoint opened, and everything unanswered sent there. So that a slow service on a
@@ -25,9 +25,9 @@ export interface LazyPirateOptions extends BackoffOptions {
   readonly connectMs: number;
 }
 
-/** protocols.md §6: a client's time-out towards a pair, in heartbeats of the pair. */
+/** docs/sdk.md: a client's time-out towards a pair, in heartbeats of the pair. */
 const PAIR_TIMEOUT_HEARTBEATS = 2.5;
-/** protocols.md §7: time away from the first endpoint, in heartbeats of the pair. */
+/** docs/sdk.md: time away from the first endpoint, in heartbeats of the pair. */
 const PAIR_RETURN_HEARTBEATS = 2;
 
 /** One connection to one endpoint. */

@@ -1,4 +1,4 @@
-/** Names and status frames of 8/MMI and of this project's extensions (protocols.md §4). */
+/** Names and status frames of 8/MMI and of this project's extensions (docs/protocol.md). */
 export const MMI_SERVICE = 'mmi.service';
 export const MMI_SERVICES = 'mmi.services';
 export const MMI_WORKERS = 'mmi.workers';

@@ -1,6 +1,6 @@
 /**
  * What a broker sends: typed message → frames, written straight into a peer's output.
- * (7/MDP, 18/MDP; protocols.md §2 and §3.)
+ * (7/MDP, 18/MDP; docs/protocol.md.)
  */
 import type { Frames } from '../core/frames.js';
 import {

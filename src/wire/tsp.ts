@@ -1,5 +1,5 @@
 /**
- * 9/TSP and this project's extensions (protocols.md §5, D12, D16): request bodies → typed values.
+ * 9/TSP and this project's extensions (docs/protocol.md, D12, D16): request bodies → typed values.
  * Total: whatever frames come, the result is a value or a fault with a text that helps.
  */
 import { isUtf8 } from 'node:buffer';

@@ -6,7 +6,7 @@ const SEEDS = 60;
 
 describe('in a simulated world of crashes, failing disks, lost workers and impatient clients', () => {
   it.each([0, 1, 2, 3].map((part) => 1 + part * SEEDS))(
-    `every promise of titanic.* is kept (protocols.md §5, D17): ${SEEDS} seeds from %i`,
+    `every promise of titanic.* is kept (docs/protocol.md, D17): ${SEEDS} seeds from %i`,
     (from) => {
       const tally = new Tally();
       for (let seed = from; seed < from + SEEDS; seed++) runStoredSeed(seed, tally);

@@ -1,4 +1,4 @@
-/** `keysFile` of a listener with CURVE: whose keys come in, and what they may do (contract.md §3). */
+/** `keysFile` of a listener with CURVE: whose keys come in, and what they may do (docs/configuration.md). */
 import { MajordomoError } from '../../core/errors.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../../core/z85.js';
 import { didYouMean } from '../nearest.js';

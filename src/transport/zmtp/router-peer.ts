@@ -124,7 +124,7 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
     if (this.isGone) return;
     this.#router.settled(this);
     this.#countCarried(0);
-    // A worker is still sent the DISCONNECT that a malformed message brings (protocols.md §3).
+    // A worker is still sent the DISCONNECT that a malformed message brings (docs/protocol.md).
     if (kind === 'too_large' && this.id >= 0) events.oversized(this.id);
     else events.rejected(this.listener, kind, reason);
     this.isGone = true;

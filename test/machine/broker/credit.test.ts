@@ -110,7 +110,7 @@ describe('a worker with credit', () => {
 });
 
 describe('dispatch', () => {
-  it('is first in, first out per service (protocols.md §3)', () => {
+  it('is first in, first out per service (docs/protocol.md)', () => {
     const s = stage();
     const c1 = s.client('c1');
     const c2 = s.client('c2');
@@ -125,7 +125,7 @@ describe('dispatch', () => {
     expect(w1.inbox()).toEqual(Array.from({ length: 10 }, (_, at) => `REQUEST ${at}`));
   });
 
-  it('goes to the worker that waits the longest: least recently used first (protocols.md §3)', () => {
+  it('goes to the worker that waits the longest: least recently used first (docs/protocol.md)', () => {
     const s = stage();
     const workers = ['w1', 'w2', 'w3'].map((name) => s.worker(name).ready('echo'));
     const [w1, w2, w3] = workers;

@@ -10,7 +10,7 @@ function drain(s: Stage): void {
 }
 
 describe('while the broker drains', () => {
-  it('waiting workers get DISCONNECT at once (protocols.md §3)', () => {
+  it('waiting workers get DISCONNECT at once (docs/protocol.md)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const w2 = s.worker('w2', { version: 1 }).ready('other');
@@ -19,7 +19,7 @@ describe('while the broker drains', () => {
     expect(s.broker.counters.workersLost.drained).toBe(2);
   });
 
-  it('busy ones get it after their reply, which is delivered (protocols.md §3)', () => {
+  it('busy ones get it after their reply, which is delivered (docs/protocol.md)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').request('echo', 'hi');
@@ -44,7 +44,7 @@ describe('while the broker drains', () => {
     expect(w1.inbox()).toEqual(['DISCONNECT']);
   });
 
-  it('requests of its own services are refused, too, but for mmi.* (protocols.md §4)', () => {
+  it('requests of its own services are refused, too, but for mmi.* (docs/protocol.md)', () => {
     const s = stage();
     let asked = 0;
     s.input((broker) => {
@@ -63,7 +63,7 @@ describe('while the broker drains', () => {
     expect(s.broker.counters.requestsRefused.draining).toBe(1);
   });
 
-  it('READY is answered by DISCONNECT (protocols.md §3)', () => {
+  it('READY is answered by DISCONNECT (docs/protocol.md)', () => {
     const s = stage();
     drain(s);
     expect(s.worker('w1').ready('echo').inbox()).toEqual(['DISCONNECT']);
@@ -112,7 +112,7 @@ describe('while the broker drains', () => {
     expect(w2.inbox()).toEqual(['REQUEST 2', 'DISCONNECT']);
   });
 
-  it('MMI goes on answering (protocols.md §4)', () => {
+  it('MMI goes on answering (docs/protocol.md)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').request('echo', 'hi');

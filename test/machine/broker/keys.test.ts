@@ -12,7 +12,7 @@ function keyed(): { s: Stage; bob: { client: boolean; worker: boolean } } {
   return { s: stage({ rightsOf: (_, key) => (key === 'bob' ? bob : alice) }), bob };
 }
 
-describe('a key (contract.md §3 CURVE)', () => {
+describe('a key (docs/configuration.md)', () => {
   it('without the right to work: its READY is answered by DISCONNECT, and counted', () => {
     const { s } = keyed();
     expect(s.worker('w1', { key: 'alice' }).ready('echo').inbox()).toEqual(['DISCONNECT']);

@@ -39,7 +39,7 @@ const MALFORMED: readonly (readonly [string, string, readonly string[]])[] = [
 ];
 
 describe('a malformed message', () => {
-  it.each(MALFORMED)('(%s) is dropped and counted (protocols.md §3)', (_, kind, frames) => {
+  it.each(MALFORMED)('(%s) is dropped and counted (docs/protocol.md)', (_, kind, frames) => {
     const s = stage();
     const peer = s.connection('p1');
     peer.sends(...frames);
@@ -50,7 +50,7 @@ describe('a malformed message', () => {
     expect(s.broker.counters.unexpected).toBe(0);
   });
 
-  it.each(MALFORMED)('(%s) expels a registered worker (protocols.md §3)', (_, kind, frames) => {
+  it.each(MALFORMED)('(%s) expels a registered worker (docs/protocol.md)', (_, kind, frames) => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const w2 = s.worker('w2');

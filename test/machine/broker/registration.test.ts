@@ -64,7 +64,7 @@ describe('READY', () => {
 
 describe('a worker that may not register', () => {
   it.each(['mmi.service', 'mmi.', 'mmi.anything'])(
-    'because %s is reserved is sent DISCONNECT (protocols.md §3)',
+    'because %s is reserved is sent DISCONNECT (docs/protocol.md)',
     (name) => {
       const s = stage();
       expect(s.worker('w1').ready(name).inbox()).toEqual(['DISCONNECT']);
@@ -90,7 +90,7 @@ describe('a worker that may not register', () => {
     expect(s.broker.load.workers).toBe(5);
   });
 
-  it('may register for another name afterwards (protocols.md §3)', () => {
+  it('may register for another name afterwards (docs/protocol.md)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('mmi.x').ready('echo');
     s.client('c1').request('echo', 'hi');

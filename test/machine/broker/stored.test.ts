@@ -163,7 +163,7 @@ describe('a stored request', () => {
     keeper.withdraws(2);
   });
 
-  it('is handed back when the last worker goes, without its body (protocols.md §5)', () => {
+  it('is handed back when the last worker goes, without its body (docs/protocol.md)', () => {
     const { s, keeper } = scene();
     const w1 = s.worker('w1').ready('echo');
     for (const reference of [1, 2, 3]) keeper.submits(reference);
@@ -200,7 +200,7 @@ describe('a stored request', () => {
     expect(s.broker.load.bytes).toBe(0);
   });
 
-  it('takes turns with plain requests while both wait, whatever the credit (protocols.md §5)', () => {
+  it('takes turns with plain requests while both wait, whatever the credit (docs/protocol.md)', () => {
     for (const credit of [1, 3, 4]) {
       const { s, keeper } = scene();
       const busy = s.worker('w1').ready('echo', { credit });
@@ -243,7 +243,7 @@ describe('a stored request', () => {
     keeper.withdraws(2);
   });
 
-  it('that is out when the broker stops had no attempt (protocols.md §5)', () => {
+  it('that is out when the broker stops had no attempt (docs/protocol.md)', () => {
     const { s, keeper } = scene();
     s.worker('w1').ready('echo');
     keeper.submits(1);

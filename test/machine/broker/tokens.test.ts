@@ -113,7 +113,7 @@ describe('a reply with a token that is not its own', () => {
     },
   );
 
-  it('when no request is out at it is unexpected, and it may register again (protocols.md §3)', () => {
+  it('when no request is out at it is unexpected, and it may register again (docs/protocol.md)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').request('echo', 'hi');

@@ -40,21 +40,21 @@ describe.each([1, 2] as const)('mmi.service, asked by 0.%i', (version) => {
   });
 
   it.each(['mmi.service', 'mmi.services', 'mmi.workers', 'mmi.broker', 'mmi.hello'])(
-    'is 200 for %s itself (protocols.md §4)',
+    'is 200 for %s itself (docs/protocol.md)',
     (name) => {
       const s = stage();
       expect(ask(s.client('c1', { version }), 'mmi.service', name)).toBe('200');
     },
   );
 
-  it('is 404 for an mmi.x that does not exist (protocols.md §4)', () => {
+  it('is 404 for an mmi.x that does not exist (docs/protocol.md)', () => {
     const s = stage();
     const c1 = s.client('c1', { version });
     expect(ask(c1, 'mmi.service', 'mmi.x')).toBe('404');
     expect(ask(c1, 'mmi.service', 'mmi.')).toBe('404');
   });
 
-  it('is 200 for titanic.* while it is hosted (protocols.md §4)', () => {
+  it('is 200 for titanic.* while it is hosted (docs/protocol.md)', () => {
     const hosted = {
       prefix: Buffer.from('titanic.'),
       offers: (name: Buffer) => name.toString() === 'titanic.request',
@@ -66,7 +66,7 @@ describe.each([1, 2] as const)('mmi.service, asked by 0.%i', (version) => {
     expect(ask(c1, 'mmi.service', 'titanic.x')).toBe('404');
   });
 
-  it('is 400 without a name, or with two (protocols.md §4)', () => {
+  it('is 400 without a name, or with two (docs/protocol.md)', () => {
     const s = stage();
     const c1 = s.client('c1', { version });
     expect(ask(c1, 'mmi.service', '')).toBe('400');
@@ -195,7 +195,7 @@ describe('mmi.broker', () => {
 });
 
 describe('MMI', () => {
-  it('is answered on listeners of any role (protocols.md §4)', () => {
+  it('is answered on listeners of any role (docs/protocol.md)', () => {
     const listeners = [
       { client: true, worker: true },
       { client: true, worker: false },

@@ -8,7 +8,7 @@ function connected(endpoints = 1): PirateScript {
   return script;
 }
 
-describe('the client over one link (protocols.md §7)', () => {
+describe('the client over one link (docs/sdk.md)', () => {
   it('says hello before any request, and sends what waited for the connection', () => {
     const script = new PirateScript().ask('a').ask('b');
     expect(script.effects).toEqual(['0 open 1 to 0']);
@@ -179,7 +179,7 @@ describe('refusals (D11)', () => {
   });
 });
 
-describe('a pair (protocols.md §6, §7)', () => {
+describe('a pair (docs/sdk.md, §7)', () => {
   it('is away from the first endpoint for at least two heartbeats', () => {
     const script = connected(2).broker(1000).ask('a', { timeoutMs: 5000 }).pass(10).cut();
     script.pass(1500).connect().refuse('a', '503').pass(3000);

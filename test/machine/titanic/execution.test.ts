@@ -6,7 +6,7 @@ afterEach(endTitanicStages);
 const HOUR_MS = 3_600_000;
 
 describe('a stored request whose delivery fails', () => {
-  it('is sent again after a pause that doubles, with jitter from half to all of it (protocols.md §5)', () => {
+  it('is sent again after a pause that doubles, with jitter from half to all of it (docs/protocol.md)', () => {
     for (let seed = 1; seed <= 5; seed++) {
       const s = titanicStage({
         seed,
@@ -251,7 +251,7 @@ describe('dispatch', () => {
     w1.final('x');
   });
 
-  it('takes turns with plain requests of the same service (protocols.md §5)', () => {
+  it('takes turns with plain requests of the same service (docs/protocol.md)', () => {
     const s = titanicStage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').request('echo', 'first');

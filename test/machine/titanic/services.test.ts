@@ -14,7 +14,7 @@ describe('titanic.request', () => {
     );
   });
 
-  it('answers only when the request is committed (protocols.md §5)', () => {
+  it('answers only when the request is committed (docs/protocol.md)', () => {
     const s = titanicStage().holdsStore();
     expect(s.asks('request', 'echo', 'hi')).toBe('');
     s.after(60_000);

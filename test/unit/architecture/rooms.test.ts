@@ -212,7 +212,7 @@ function rulesBrokenBy(file: string): string[] {
   return [...new Set(names)].sort();
 }
 
-describe('the rooms of src/ (architecture.md §2)', () => {
+describe('the rooms of src/ (docs/ARCHITECTURE.md)', () => {
   for (const [file, imports, ...rules] of BROKEN) {
     it(`${file} importing "${imports}" breaks ${rules.join(' and ')}`, () => {
       expect(rulesBrokenBy(file)).toEqual([...rules].sort());

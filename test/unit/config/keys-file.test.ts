@@ -41,7 +41,7 @@ function problems(text: string): string[] {
   return messageOf(error).replaceAll(`${file}:`, '').split('\n');
 }
 
-describe('keysFile (contract.md §3)', () => {
+describe('keysFile (docs/configuration.md)', () => {
   it('has who comes in, and as what', () => {
     writeFileSync(
       file,

@@ -54,7 +54,7 @@ const message = fc
   .tuple(prefix, fc.array(frame, { maxLength: 12 }))
   .map(([start, rest]) => [...start, ...rest]);
 
-/** One letter a frame, so that the forms of protocols.md can be said as regular expressions. */
+/** One letter a frame, so that the forms of docs/protocol.md can be said as regular expressions. */
 function letters(frames: readonly FrameText[]): string {
   const headers: Readonly<Record<string, string>> = {
     MDPC01: 'c',
