@@ -40,6 +40,8 @@ export class Tables {
   /** As it is after the changes so far of the present transaction. */
   #tally: Mutable<Tally>;
   #counts: StoreCounts;
+  /** The last batch failed: the next one writes something in any case, and so shows whether it can. */
+  #hasToProve = false;
 
   constructor(db: Database.Database) {
     this.#db = db;
@@ -65,6 +67,8 @@ export class Tables {
     try {
       this.#sql.begin.run();
       const results = changes.map((change) => this.#apply(change));
+      // A number that is never given does no harm.
+      if (this.#hasToProve) this.#tally.nextNumber++;
       if (!isSameTally(this.#tally, before)) {
         const { nextNumber, pending, replied, dead } = this.#tally;
         this.#sql.setTally.run(nextNumber, pending, replied, dead);
@@ -72,9 +76,11 @@ export class Tables {
       const counts = this.#count();
       this.#sql.commit.run();
       this.#counts = counts;
+      this.#hasToProve = false;
       return results;
     } catch (error) {
       this.#tally = before;
+      this.#hasToProve = true;
       this.#rollBack();
       throw error;
     }
