@@ -10,7 +10,7 @@ import { Argument, type Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import type { FromPart, LoadPlan, LoadResult } from './load/messages.js';
+import type { FromPart, LoadKind, LoadPlan, LoadProgress, LoadResult } from './load/messages.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -27,10 +27,12 @@ const EXAMPLES = [
   ['majordomo bench', 'as fast as it goes, 100 requests in flight'],
   ['majordomo bench --outstanding 1000 --size 1024', 'more at once, larger ones'],
   ['majordomo bench --rate 5000 --seconds 30', 'at a given rate: what latency is it'],
+  ['majordomo bench durable --size 1024', 'receipts of stored requests, which it closes again'],
   ['majordomo bench -o json', 'for programs'],
 ] as const;
 
 const WARM_UP_MS = 1000;
+const OF_ECHO = ['workers', 'concurrency'] as const;
 
 interface BenchOptions extends EndpointOptions {
   readonly outstanding: number;
@@ -45,7 +47,11 @@ interface BenchOptions extends EndpointOptions {
 
 export function defineBench(command: Command, done: Done): void {
   addOutputOption(addEndpointOption(command))
-    .addArgument(new Argument('[kind]', 'what is measured').choices(['echo']).default('echo'))
+    .addArgument(
+      new Argument('[kind]', 'what is measured: replies of workers, or receipts of Titanic')
+        .choices(['echo', 'durable'])
+        .default('echo'),
+    )
     .addOption(integerOption('--outstanding <n>', 'requests in flight', 1, 1_000_000).default(100))
     .addOption(
       integerOption('--rate <n>', 'requests a second instead, whatever is answered', 1, 10_000_000),
@@ -58,8 +64,12 @@ export function defineBench(command: Command, done: Done): void {
     .addOption(integerOption('--size <bytes>', 'of a body', 0, 1 << 24).default(16))
     .addOption(integerOption('--seconds <n>', 'to measure', 1, 86_400).default(5))
     .addHelpText('after', examples(EXAMPLES))
-    .action(async (_kind: string, options: BenchOptions) => {
-      const plan = planOf(options);
+    .action(async (kind: LoadKind, options: BenchOptions) => {
+      const given = OF_ECHO.find((name) => command.getOptionValueSource(name) === 'cli');
+      if (kind === 'durable' && given !== undefined) {
+        throw new MajordomoError('ERR_USAGE', `--${given}: there are no workers in bench durable`);
+      }
+      const plan = planOf(kind, options);
       const result = await measure(plan);
       if (options.output === 'json') await printJson(resultJson(plan, result));
       else await print(resultText(plan, result));
@@ -67,9 +77,10 @@ export function defineBench(command: Command, done: Done): void {
     });
 }
 
-function planOf(options: BenchOptions): LoadPlan {
+function planOf(kind: LoadKind, options: BenchOptions): LoadPlan {
   const { workers, concurrency, connections, outstanding, size, seconds } = options;
   return {
+    kind,
     endpoints: endpointsOf(options),
     service: `bench-${randomUUID()}`,
     workers,
@@ -84,17 +95,22 @@ function planOf(options: BenchOptions): LoadPlan {
 }
 
 async function measure(plan: LoadPlan): Promise<LoadResult> {
+  if (plan.kind === 'durable') return await measureClients(plan);
   const workers = start('workers', plan);
   try {
     await heard(workers, 'ready');
-    const clients = start('clients', plan);
-    try {
-      return await heard(clients, 'result');
-    } finally {
-      clients.kill();
-    }
+    return await measureClients(plan);
   } finally {
     workers.kill();
+  }
+}
+
+async function measureClients(plan: LoadPlan): Promise<LoadResult> {
+  const clients = start('clients', plan);
+  try {
+    return await heard(clients, 'result');
+  } finally {
+    clients.kill();
   }
 }
 
@@ -113,7 +129,7 @@ function heard<Kind extends FromPart['kind']>(
       if (message.kind === 'failed') {
         reject(new MajordomoError(message.code, message.message));
       } else if (message.kind === 'progress') {
-        showProgress(message.repliesPerSecond, message.outstanding);
+        showProgress(message);
       }
       if (isOfKind(message, kind)) resolve(message);
     });
@@ -130,7 +146,7 @@ function isOfKind<Kind extends FromPart['kind']>(
   return message.kind === kind;
 }
 
-function showProgress(repliesPerSecond: number, outstanding: number): void {
+function showProgress({ repliesPerSecond, outstanding }: LoadProgress): void {
   if (!process.stderr.isTTY) return;
   process.stderr.write(
     `\r${repliesPerSecond.toLocaleString('en')} replies/s, ${outstanding} in flight   `,
@@ -139,11 +155,10 @@ function showProgress(repliesPerSecond: number, outstanding: number): void {
 
 function resultJson(plan: LoadPlan, result: LoadResult): Readonly<Record<string, unknown>> {
   const { requests, failed, seconds, latencyUs, cpuSeconds } = result;
-  const { workers, concurrency, connections, outstanding, rate, size } = plan;
+  const { kind, workers, concurrency, connections, outstanding, rate, size } = plan;
   return {
-    kind: 'echo',
-    workers,
-    concurrency,
+    kind,
+    ...(kind === 'echo' ? { workers, concurrency } : {}),
     connections,
     ...(rate > 0 ? { rate } : { outstanding }),
     size,
@@ -160,9 +175,11 @@ function resultText(plan: LoadPlan, result: LoadResult): string {
   const { latencyUs } = result;
   const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
   const loop = plan.rate > 0 ? `${plan.rate}/s asked for` : `${plan.outstanding} in flight`;
+  const workers = plan.kind === 'echo' ? `${plan.workers} workers × ${plan.concurrency}, ` : '';
+  const unit = plan.kind === 'echo' ? 'requests/s' : 'receipts/s, each for a request on disk';
   const lines = [
-    `${Math.round(result.requests / result.seconds).toLocaleString('en')} requests/s`,
-    `  ${loop}, ${plan.connections} connections, ${plan.workers} workers × ${plan.concurrency}, ${plan.size} bytes`,
+    `${Math.round(result.requests / result.seconds).toLocaleString('en')} ${unit}`,
+    `  ${loop}, ${plan.connections} connections, ${workers}${plan.size} bytes`,
     `  p50 ${ms(latencyUs.p50)}   p99 ${ms(latencyUs.p99)}   p99.9 ${ms(latencyUs['p99.9'])}   max ${ms(latencyUs.max)}`,
   ];
   if (result.failed > 0) lines.push(`  ${result.failed} failed`);

@@ -4,18 +4,23 @@ import process from 'node:process';
 
 import { codeOf, messageOf } from '../../core/errors.js';
 import { Client } from '../../sdk/client.js';
-import type { FromPart, LoadPlan } from './messages.js';
+import type { FromPart, LoadPlan, LoadResult } from './messages.js';
+import { Receipts } from './receipts.js';
 
 /** Nanoseconds: up to ten minutes, three digits. */
 const HISTOGRAM = { lowest: 1, highest: 600e9, figures: 3 } as const;
 /** How often the open loop looks what is due. */
 const TICK_MS = 1;
 const TIMEOUT_MS = 60_000;
+/** How often it looks whether the last ones are answered. */
+const LAST_MS = 10;
 
 class Load {
   readonly #plan: LoadPlan;
   readonly #clients: Client[];
   readonly #body: Buffer;
+  /** `null`: replies of workers are measured, nothing is stored. */
+  readonly #receipts: Receipts | null;
   readonly #latency: RecordableHistogram = createHistogram(HISTOGRAM);
   #next = 0;
   #outstanding = 0;
@@ -28,6 +33,7 @@ class Load {
   constructor(plan: LoadPlan) {
     this.#plan = plan;
     this.#body = Buffer.alloc(plan.size, 'x');
+    this.#receipts = plan.kind === 'durable' ? new Receipts(plan.service, this.#body) : null;
     const { endpoints } = plan;
     this.#clients = Array.from(
       { length: plan.connections },
@@ -37,8 +43,10 @@ class Load {
 
   async run(): Promise<void> {
     const { warmUpMs, measureMs, rate, outstanding } = this.#plan;
-    // What fails here fails the whole, with its reason: no broker, no worker.
-    await Promise.all(this.#clients.map((client) => client.request(this.#plan.service, '')));
+    // What fails here fails the whole, with its reason: no broker, no worker, no Titanic.
+    const [first] = this.#clients;
+    if (first !== undefined) await this.#receipts?.check(first);
+    await Promise.all(this.#clients.map((client) => this.#ask(client)));
     if (rate > 0) this.#openLoop(performance.now(), rate);
     else for (let index = 0; index < outstanding; index++) void this.#closedLoop();
     const progress = setInterval(() => {
@@ -54,7 +62,14 @@ class Load {
     const { user, system } = process.cpuUsage(cpu);
     clearInterval(progress);
     this.#isOver = true;
-    tell({
+    const result = this.#result(seconds, (user + system) / 1e6);
+    await this.#leave();
+    tell(result);
+    await Promise.all(this.#clients.map((client) => client.close()));
+  }
+
+  #result(seconds: number, cpuSeconds: number): LoadResult {
+    return {
       kind: 'result',
       requests: this.#measured,
       failed: this.#failed,
@@ -65,9 +80,15 @@ class Load {
         'p99.9': this.#latency.percentile(99.9) / 1000,
         max: this.#latency.max / 1000,
       },
-      cpuSeconds: (user + system) / 1e6,
-    });
-    await Promise.all(this.#clients.map((client) => client.close()));
+      cpuSeconds,
+    };
+  }
+
+  /** What was stored goes, with what is stored yet by requests that are on their way. */
+  async #leave(): Promise<void> {
+    if (this.#receipts === null) return;
+    while (this.#outstanding > 0) await wait(LAST_MS);
+    await this.#receipts.close(this.#clients);
   }
 
   /** One request after the other: the next when the last is answered. */
@@ -98,7 +119,7 @@ class Load {
     if (client === undefined) return;
     this.#outstanding++;
     try {
-      await client.request(this.#plan.service, this.#body);
+      await this.#ask(client);
       this.#replies++;
       if (this.#isMeasuring) {
         this.#measured++;
@@ -109,6 +130,11 @@ class Load {
     } finally {
       this.#outstanding--;
     }
+  }
+
+  async #ask(client: Client): Promise<void> {
+    if (this.#receipts === null) await client.request(this.#plan.service, this.#body);
+    else await this.#receipts.take(client);
   }
 
   #tellProgress(): void {

@@ -1,10 +1,15 @@
 /** What the parts of `majordomo bench` tell each other: they are processes of their own. */
 
+/** What is measured: replies of workers, or receipts for what Titanic stored. */
+export type LoadKind = 'echo' | 'durable';
+
 /** How to load a broker; both parts are given it. */
 export interface LoadPlan {
+  readonly kind: LoadKind;
   readonly endpoints: readonly string[];
   /** A name that nobody else has, so that only the bench's own workers answer. */
   readonly service: string;
+  /** None for receipts. */
   readonly workers: number;
   /** Credit of each worker. */
   readonly concurrency: number;

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { killAll, run } from '../../support/child.js';
@@ -70,5 +72,63 @@ describe('majordomo bench', () => {
     const ended = await run(['bench', '--endpoint', 'tcp://127.0.0.1:1', '--seconds', '1']);
     expect(ended.status).toBe(69);
     expect(ended.stderr).toContain('no endpoint accepted a connection');
+  });
+});
+
+describe('majordomo bench durable', () => {
+  it('measures receipts without workers, as JSON', async () => {
+    const at = ['--endpoint', daemon.endpoint, '--seconds', '1', '--size', '1024'];
+    const ended = await run(['bench', 'durable', ...at, '--outstanding', '8', '-o', 'json']);
+    expect(ended.stderr).toBe('');
+    expect(ended.status).toBe(0);
+    const result = JSON.parse(ended.stdout) as Record<string, number>;
+    expect(Object.keys(result)).toEqual([
+      'kind',
+      'connections',
+      'outstanding',
+      'size',
+      'seconds',
+      'requests',
+      'failed',
+      'requestsPerSecond',
+      'latencyUs',
+      'clientCpuSeconds',
+    ]);
+    expect(result).toMatchObject({ kind: 'durable', size: 1024, failed: 0 });
+    expect(result['requests']).toBeGreaterThan(10);
+  });
+
+  it('measures receipts at a rate, and says what they are', async () => {
+    const at = ['--endpoint', daemon.endpoint, '--rate', '100', '--seconds', '1'];
+    const ended = await run(['bench', 'durable', ...at]);
+    expect(ended.status).toBe(0);
+    expect(ended.stdout).toMatch(/^\d+ receipts\/s, .*\n {2}100\/s asked for, 4 connections, 16 /);
+  });
+
+  it('leaves nothing behind in the store', async () => {
+    const ended = await run(['verify', '-o', 'json', join(daemon.dataDir, 'titanic.db')]);
+    expect(ended.status).toBe(0);
+    const counts = JSON.parse(ended.stdout) as Record<string, number>;
+    expect(counts).toMatchObject({ pending: 0, replied: 0, dead: 0, keys: 0 });
+  });
+
+  it('refuses options of workers with 64', async () => {
+    const ended = await run(['bench', 'durable', '--workers', '2']);
+    expect(ended.status).toBe(64);
+    expect(ended.stderr).toContain('--workers: there are no workers in bench durable');
+  });
+
+  it('says that no broker is there, and exits with 69', async () => {
+    const at = ['--endpoint', 'tcp://127.0.0.1:1', '--seconds', '1'];
+    const ended = await run(['bench', 'durable', ...at]);
+    expect(ended.status).toBe(69);
+    expect(ended.stderr).toContain('no endpoint accepted a connection');
+  });
+
+  it('says that a broker has no Titanic, and exits with 1', async () => {
+    const bare = await startDaemon({ sets: ['titanic.enabled=false'] });
+    const ended = await run(['bench', 'durable', '--endpoint', bare.endpoint, '--seconds', '1']);
+    expect(ended.status).toBe(1);
+    expect(ended.stderr).toContain('this broker offers no titanic.request');
   });
 });
