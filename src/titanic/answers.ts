@@ -91,7 +91,7 @@ export class Answers {
     }
   }
 
-  /** Nothing is known of it for now: neither that it is unknown nor that it is still pending. */
+  /** Nothing is known of it at present: neither that it is unknown nor that it is still pending. */
   lookFailed(look: number, now: number): void {
     const asked = this.#looks.get(look);
     if (asked === undefined) return;
