@@ -1,0 +1,151 @@
+/**
+ * Receipts a second against what else keeps requests on disk, where it is installed.
+ *
+ *     npm run bench:durable                      # prints
+ *     npm run bench:durable -- --write           # writes docs/performance-durable.md, too
+ *     npm run bench:durable -- --rounds 1 --seconds 0.5
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { bareDisk } from './durable/bare-disk.js';
+import {
+  type Contender,
+  type ContenderName,
+  findContenders,
+  type Running,
+  startContender,
+} from './durable/contenders.js';
+import { closedLoop, type Latencies, openLoop } from './durable/loops.js';
+import { type Rates, renderDurable, type Verdict } from './durable/report.js';
+import { slowDisk } from './durable/slow-disk.js';
+import { loadAverage, machineFacts } from './machine-facts.js';
+
+interface Target {
+  readonly against: ContenderName;
+  readonly outstanding: number;
+  readonly bound: number;
+}
+
+const DOCUMENT = join(process.cwd(), 'docs', 'performance-durable.md');
+const OUTSTANDING = [1, 64, 1000] as const;
+const TARGETS: readonly Target[] = [
+  { against: 'beanstalkd', outstanding: 64, bound: 8 },
+  { against: 'redis', outstanding: 64, bound: 1.2 },
+  { against: 'beanstalkd', outstanding: 1, bound: 0.45 },
+];
+/** Of each at each number outstanding: what is compiled while it runs needs that. */
+const WARM_UP_SECONDS = 2;
+const OPEN_RATE = 5000;
+const P50_TIMES_MAX = 3;
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '1' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+
+type Measured = ReadonlyMap<Contender, readonly number[]>;
+
+async function measure(standing: readonly Running[], outstanding: number): Promise<Measured> {
+  const rates = new Map(standing.map(({ contender }): [Contender, number[]] => [contender, []]));
+  for (const { desk } of standing) await closedLoop(desk, outstanding, WARM_UP_SECONDS);
+  for (let round = 0; round < rounds; round++) {
+    for (const { contender, desk } of standing) {
+      process.stderr.write(`${contender.title}, ${outstanding} outstanding, round ${round + 1}\n`);
+      rates.get(contender)?.push(await closedLoop(desk, outstanding, seconds));
+    }
+  }
+  return rates;
+}
+
+function verdicts(outstanding: number, measured: Measured): Verdict[] {
+  const entries = [...measured];
+  const of = (name: ContenderName): readonly number[] | undefined =>
+    entries.find(([contender]) => contender.name === name)?.[1];
+  return TARGETS.flatMap((target): Verdict[] => {
+    const theirs = of(target.against);
+    if (target.outstanding !== outstanding || theirs === undefined) return [];
+    const ratios = of('titanic')?.map((mine, round) => mine / (theirs[round] ?? Number.NaN)) ?? [];
+    const about = `${target.against}, receipts/s at ${outstanding} outstanding`;
+    return [{ about, ratios, bound: target.bound, isMost: false }];
+  });
+}
+
+/** Receipts at a rate and the bare disk in turns. */
+async function latencies(ours: Running, directory: string): Promise<[Latencies, Latencies][]> {
+  const pairs: [Latencies, Latencies][] = [];
+  for (let round = 0; round < rounds; round++) {
+    process.stderr.write(`open loop, round ${round + 1}\n`);
+    const open = await openLoop(() => ours.desk.store(), OPEN_RATE, 2 * seconds);
+    pairs.push([open, bareDisk(directory, seconds)]);
+  }
+  return pairs;
+}
+
+function medians(all: readonly Latencies[]): Latencies {
+  const of = (value: (latencies: Latencies) => number): number =>
+    all.map(value).toSorted((a, b) => a - b)[all.length >> 1] ?? Number.NaN;
+  return { p50: of(({ p50 }) => p50), p99: of(({ p99 }) => p99) };
+}
+
+async function run(directory: string): Promise<string> {
+  const { found, absent } = findContenders();
+  const loadBefore = loadAverage();
+  const standing: Running[] = [];
+  const rates: Rates[] = [];
+  const judged: Verdict[] = [];
+  try {
+    for (const contender of found) standing.push(await startContender(contender, directory));
+    for (const outstanding of OUTSTANDING) {
+      const measured = await measure(standing, outstanding);
+      judged.push(...verdicts(outstanding, measured));
+      for (const [{ title }, perSecond] of measured) rates.push({ title, outstanding, perSecond });
+    }
+    const [ours] = standing;
+    if (ours === undefined) throw new Error('nothing to measure');
+    const pairs = await latencies(ours, directory);
+    judged.push({
+      about: `a bare append and fdatasync, p50 at ${OPEN_RATE.toLocaleString('en')}/s`,
+      ratios: pairs.map(([open, bare]) => open.p50 / bare.p50),
+      bound: P50_TIMES_MAX,
+      isMost: true,
+    });
+    const slow = await slowDisk(ours.contender, directory, 3 * seconds);
+    return renderDurable({
+      facts: [
+        `measured ${new Date().toISOString().slice(0, 10)}`,
+        ...machineFacts(),
+        ...found.map(({ title, version }) => `${title}: ${version}`),
+      ],
+      absent,
+      rounds,
+      seconds,
+      openRate: OPEN_RATE,
+      rates,
+      verdicts: judged,
+      open: medians(pairs.map(([open]) => open)),
+      bare: medians(pairs.map(([, bare]) => bare)),
+      slow,
+      loadBefore,
+      loadAfter: loadAverage(),
+    });
+  } finally {
+    await Promise.all(standing.map((each) => each.stop()));
+  }
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'majordomo-durable-'));
+try {
+  const report = await run(directory);
+  if (values.write) writeFileSync(DOCUMENT, report);
+  process.stdout.write(report);
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}

@@ -1,0 +1,185 @@
+/** Who is compared in receipts: how each is started, and what one request is on its wire. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { packageVersion } from '../../src/core/version.js';
+import { Client } from '../../src/sdk/client.js';
+import { Pipeline } from './pipeline.js';
+
+export type ContenderName = 'titanic' | 'beanstalkd' | 'redis';
+
+/** One connection, over which a request is stored at a time, or many. */
+export interface Desk {
+  /** Ends with the receipt of one request; rejects if it is none. */
+  store(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Contender {
+  readonly name: ContenderName;
+  readonly title: string;
+  readonly version: string;
+  command(port: number, directory: string): readonly [string, ...string[]];
+  dial(port: number): Desk;
+}
+
+export interface Running {
+  readonly contender: Contender;
+  readonly desk: Desk;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+export const BODY_BYTES = 1024;
+const HOST = '127.0.0.1';
+const START_MS_MAX = 10_000;
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js');
+const BODY = Buffer.alloc(BODY_BYTES, 'x');
+/** Debian keeps daemons where only root looks. */
+const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+
+/** What is here, and the names of what is not. */
+export function findContenders(): { found: readonly Contender[]; absent: readonly string[] } {
+  const beanstalkd = versionOf('beanstalkd', '-v');
+  const redis = versionOf('redis-server', '--version');
+  const absent = [
+    ...(beanstalkd === null ? ['beanstalkd (Debian: beanstalkd)'] : []),
+    ...(redis === null ? ['Redis (Debian: redis-server)'] : []),
+  ];
+  const found = [
+    TITANIC,
+    ...(beanstalkd === null ? [] : [{ ...BEANSTALKD, version: beanstalkd }]),
+    ...(redis === null ? [] : [{ ...REDIS, version: redis }]),
+  ];
+  return { found, absent };
+}
+
+const TITANIC: Contender = {
+  name: 'titanic',
+  title: 'Majordomo',
+  version: packageVersion(),
+  command: (port, directory) => [
+    process.execPath,
+    MAIN,
+    'serve',
+    ...[
+      `broker.listen=tcp://${HOST}:${port}`,
+      `node.dataDir=${directory}`,
+      'http.listen=off',
+      'log.format=json',
+    ].flatMap((set) => ['--set', set]),
+  ],
+  dial: (port) => {
+    const client = new Client({ endpoints: [`tcp://${HOST}:${port}`], timeoutMs: 30_000 });
+    return {
+      store: async () => {
+        const { frames } = await client.request('titanic.request', ['nobody', BODY]);
+        if (frames[0]?.toString() !== '200') throw new Error(`titanic: ${String(frames[0])}`);
+      },
+      close: () => client.close(),
+    };
+  },
+};
+
+const BEANSTALKD: Contender = {
+  name: 'beanstalkd',
+  title: 'beanstalkd `-f 0`',
+  version: '',
+  command: (port, directory) => [
+    ...(['beanstalkd', '-l', HOST, '-p', String(port)] as const),
+    ...['-b', directory, '-f', '0'],
+  ],
+  dial: (port) => {
+    const put = Buffer.from(`put 0 0 60 ${BODY_BYTES}\r\n${BODY.toString()}\r\n`);
+    return new Pipeline(HOST, port, put, 'INSERTED ');
+  },
+};
+
+const REDIS: Contender = {
+  name: 'redis',
+  title: 'Redis `RPUSH`, `appendfsync always`',
+  version: '',
+  command: (port, directory) => [
+    ...(['redis-server', '--bind', HOST, '--port', String(port), '--dir', directory] as const),
+    ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'always'],
+    ...['--auto-aof-rewrite-percentage', '0'],
+  ],
+  dial: (port) => {
+    const head = `*3\r\n$5\r\nRPUSH\r\n$4\r\njobs\r\n$${BODY_BYTES}\r\n`;
+    return new Pipeline(HOST, port, Buffer.from(`${head}${BODY.toString()}\r\n`), ':');
+  },
+};
+
+/** Starts it, and waits until it accepts connections. */
+export async function startContender(
+  contender: Contender,
+  parent: string,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Running> {
+  const port = await freePort();
+  const directory = join(parent, `${contender.name}-${port}`);
+  mkdirSync(directory, { mode: 0o700 });
+  const [command, ...args] = contender.command(port, directory);
+  const child = spawn(command, args, {
+    env: { ...ENVIRONMENT, ...environment },
+    stdio: 'ignore',
+  });
+  const until = Date.now() + START_MS_MAX;
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null || Date.now() > until) {
+      await stop(child);
+      throw new Error(`${contender.title} does not start`);
+    }
+    await sleep(50);
+  }
+  const desk = contender.dial(port);
+  return {
+    contender,
+    desk,
+    port,
+    stop: async () => {
+      await desk.close();
+      await stop(child);
+    },
+  };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+function versionOf(command: string, option: string): string | null {
+  const { status, stdout } = spawnSync(command, [option], { encoding: 'utf8', env: ENVIRONMENT });
+  return status === 0 ? (/\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'unknown') : null;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, HOST);
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: HOST, port });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => {
+      resolve(false);
+    });
+  });
+}
