@@ -6,33 +6,24 @@
  * never goes back.
  */
 import { assert, present } from '../core/assert.js';
-import { escapeName } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
-import { Inbound, type MalformedKind } from '../wire/inbound.js';
-import type { MdpVersion } from '../wire/mdp.js';
+import { Inbound } from '../wire/inbound.js';
 import { Clients } from './clients.js';
-import { BrokerCounters, type LostReason, type WorkerRefusal } from './counters.js';
+import { BrokerCounters } from './counters.js';
 import { Desk } from './desk.js';
 import type { BrokerEvents } from './events.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
-import type { BrokerLimits, BrokerOptions, ListenerRoles } from './options.js';
+import type { BrokerLimits, BrokerOptions } from './options.js';
 import type { InternalClient, InternalRequest, InternalService } from './ports.js';
-import {
-  DISPATCHED_AT,
-  LOST,
-  NONE,
-  OUT,
-  type RequestId,
-  RequestTable,
-  WORKER,
-} from './requests.js';
+import { NONE, RequestTable } from './requests.js';
 import { Services } from './services.js';
 import type { BrokerSink } from './sink.js';
-import { type Client, Peer, Worker } from './state.js';
+import { type Client, Peer, type Worker } from './state.js';
 import { StoredRequests } from './stored.js';
 import { Tokens } from './tokens.js';
+import { WorkerInputs } from './worker-inputs.js';
 import { Workers } from './workers.js';
 
 /** Who connected: as in the transport's port. */
@@ -71,6 +62,7 @@ export class Broker {
   readonly #ledger: Ledger;
   readonly #lifecycle: Lifecycle;
   readonly #stored: StoredRequests;
+  readonly #fromWorkers: WorkerInputs;
   /** What internal services and the keeper of stored requests can ask. */
   readonly desk: Desk;
   readonly #peers: (Peer | null)[] = [];
@@ -78,18 +70,12 @@ export class Broker {
   readonly #inbound = new Inbound();
   /** Clients that are gone for good and whose waiting requests are being dropped. */
   readonly #departed: Client[] = [];
-  #maxWorkers: number;
-  #maxServices: number;
-  #draining = false;
-  #lastWorker = 0;
 
   /** @param random unpredictable bytes: tokens and hashing depend on it */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
     this.#options = options;
     this.#sink = sink;
     this.#events = events;
-    this.#maxWorkers = options.limits.workers;
-    this.#maxServices = options.limits.services;
     const seed = Buffer.alloc(4);
     random(seed);
     this.#tokens = new Tokens(this.#table, random);
@@ -109,13 +95,11 @@ export class Broker {
     };
     this.#ledger = new Ledger(parts, options.limits);
     this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
-    this.#lifecycle = new Lifecycle({ ...parts, ledger: this.#ledger, stored: this.#stored });
-    this.desk = new Desk({
-      services: this.#services,
-      ledger: this.#ledger,
-      lifecycle: this.#lifecycle,
-      stored: this.#stored,
-    });
+    const lifecycleParts = { ...parts, ledger: this.#ledger, stored: this.#stored };
+    this.#lifecycle = new Lifecycle(lifecycleParts);
+    const all = { ...lifecycleParts, lifecycle: this.#lifecycle };
+    this.desk = new Desk(all);
+    this.#fromWorkers = new WorkerInputs({ ...all, desk: this.desk });
   }
 
   /** Plugs in a service of this process. Before the first input. */
@@ -131,8 +115,8 @@ export class Broker {
   /** Other limits from now on; what is held already stays. */
   setLimits(limits: BrokerLimits): void {
     this.#ledger.limits = limits;
-    this.#maxWorkers = limits.workers;
-    this.#maxServices = limits.services;
+    this.#fromWorkers.maxWorkers = limits.workers;
+    this.#fromWorkers.maxServices = limits.services;
   }
 
   get load(): BrokerLoad {
@@ -163,7 +147,7 @@ export class Broker {
   disconnected(id: number, now: number): void {
     const peer = this.#peer(id);
     // D15: as its expiry, for it said nothing.
-    if (peer.worker !== null) this.#lose(peer.worker, 'connection', true, now);
+    if (peer.worker !== null) this.#fromWorkers.lose(peer.worker, 'connection', true, now);
     const departed = this.#clients.leave(peer);
     if (departed !== null) this.#departed.push(departed);
     this.#peers[id] = null;
@@ -193,7 +177,7 @@ export class Broker {
 
   /** A message came that was larger than the limits and was not read. */
   oversized(id: number, now: number): void {
-    this.#malformed(this.#peer(id), 'too_large', 'a message over the limits', now);
+    this.#fromWorkers.malformed(this.#peer(id), 'too_large', 'a message over the limits', now);
   }
 
   /** The transport ended a connection for what came over it. */
@@ -224,24 +208,24 @@ export class Broker {
         this.#request(peer, inbound, now);
         return;
       case 'ready':
-        this.#ready(peer, inbound, now);
+        this.#fromWorkers.ready(peer, inbound, now);
         return;
       case 'final':
       case 'partial':
-        this.#reply(peer, inbound, now);
+        this.#fromWorkers.reply(peer, inbound, now);
         return;
       case 'heartbeat':
-        this.#heartbeat(peer, inbound, now);
+        this.#fromWorkers.heartbeat(peer, inbound, now);
         return;
       case 'disconnect':
         // It said so: what it held is given back (D8).
-        if (peer.worker !== null) this.#lose(peer.worker, 'disconnected', false, now);
+        if (peer.worker !== null) this.#fromWorkers.lose(peer.worker, 'disconnected', false, now);
         return;
       case 'return':
-        this.#returned(peer, inbound, now);
+        this.#fromWorkers.returned(peer, inbound, now);
         return;
       case 'malformed':
-        this.#malformed(peer, inbound.malformed, inbound.reason, now);
+        this.#fromWorkers.malformed(peer, inbound.malformed, inbound.reason, now);
     }
   }
 
@@ -249,155 +233,17 @@ export class Broker {
     const internal = this.desk.internalFor(inbound.frames, inbound.service);
     // `mmi.*` is answered on every listener, whoever asks, to the end.
     const isForAll = internal?.isForAll === true;
-    if (!isForAll && !this.#mayBe('client', peer)) {
+    if (!isForAll && !this.#fromWorkers.mayBe('client', peer)) {
       this.#ledger.refuse(inbound, peer, 'rights', null);
-    } else if (internal !== null && (isForAll || !this.#draining)) {
+    } else if (internal !== null && (isForAll || !this.#fromWorkers.isDraining)) {
       const id = this.#lifecycle.acceptInternal(inbound, peer);
       if (id === NONE) return;
       const { frames, service, body } = inbound;
       const request: InternalRequest = { id, service: frames.view(service), frames, body };
       internal.request(request, this.desk, now);
     } else {
-      this.#lifecycle.accept(inbound, peer, this.#draining, now);
+      this.#lifecycle.accept(inbound, peer, this.#fromWorkers.isDraining, now);
     }
-  }
-
-  #ready(peer: Peer, inbound: Inbound, now: number): void {
-    const { frames, version } = inbound;
-    if (peer.worker !== null) {
-      this.#unexpected(peer, version, 'a second READY', now);
-      return;
-    }
-    const refusal = this.#workerRefusal(peer, inbound);
-    if (refusal !== null) {
-      this.counters.workersRefused[refusal]++;
-      const service = escapeName(frames.view(inbound.service));
-      this.#events.emit({ name: 'worker.refused', service, reason: refusal });
-      this.#sink.disconnect(peer.id, version);
-      return;
-    }
-    const at = inbound.service;
-    const service =
-      this.#services.find(frames.buffer(at), frames.start(at), frames.end(at)) ??
-      this.#services.add(frames.copy(at));
-    const { credit, declaresCredit } = inbound;
-    const table = this.#table;
-    const number = ++this.#lastWorker;
-    const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
-    this.#workers.add(worker);
-    this.#stored.workerCame(service);
-    this.#events.emit({ name: 'worker.registered', service: service.shown, credit, key: peer.key });
-  }
-
-  /** What its listener allows, and its key. */
-  #mayBe(role: keyof ListenerRoles, { listener, rights }: Peer): boolean {
-    return this.#options.listeners[listener]?.[role] !== false && rights?.[role] !== false;
-  }
-
-  #workerRefusal(peer: Peer, inbound: Inbound): WorkerRefusal | null {
-    const { frames, service: at } = inbound;
-    if (!this.#mayBe('worker', peer)) return 'rights';
-    if (this.desk.internalFor(frames, at) !== null) return 'reserved';
-    if (this.#draining) return 'draining';
-    if (this.#workers.count >= this.#maxWorkers) return 'limit';
-    const service = this.#services.find(frames.buffer(at), frames.start(at), frames.end(at));
-    const isNew = service === null || service.workers.size === 0;
-    return isNew && this.#services.withWorkers >= this.#maxServices ? 'limit' : null;
-  }
-
-  #reply(peer: Peer, inbound: Inbound, now: number): void {
-    const { worker } = peer;
-    if (worker !== null) this.#workers.touch(worker, now);
-    const { frames, client } = inbound;
-    const tokens = this.#tokens;
-    const table = this.#table;
-    const id = tokens.request(frames, client);
-    if (id !== NONE) {
-      if (worker !== null && this.#isHolder(id, peer, inbound)) {
-        this.#lifecycle.replyOfHolder(id, worker, inbound);
-        this.#settleIfDraining(worker, now);
-        return;
-      }
-      const bit = tokens.deliveryBit(frames, client);
-      if ((table.get(id, LOST) & bit) !== 0) {
-        this.#lifecycle.replyOfLost(id, bit, inbound);
-        if (worker === null) this.#sink.disconnect(peer.id, inbound.version);
-        return;
-      }
-    }
-    const outcome = tokens.outlived(frames, client);
-    if (outcome !== null) {
-      if (inbound.kind === 'final') this.#ledger.countDroppedReply(outcome);
-      if (worker === null) this.#sink.disconnect(peer.id, inbound.version);
-      return;
-    }
-    const what =
-      worker === null ? 'a reply of no registered worker' : 'a reply to no request of it';
-    this.#unexpected(peer, inbound.version, what, now);
-  }
-
-  #heartbeat(peer: Peer, inbound: Inbound, now: number): void {
-    const { worker } = peer;
-    if (worker === null) {
-      this.#unexpected(peer, inbound.version, 'HEARTBEAT of no registered worker', now);
-      return;
-    }
-    this.#workers.touch(worker, now);
-    const oldest = worker.held.head;
-    if (oldest === NONE || worker.heartbeatsWhileBusy) return;
-    this.#workers.heartbeatWhileBusy(worker, this.#table.getTime(oldest, DISPATCHED_AT), now);
-  }
-
-  #returned(peer: Peer, inbound: Inbound, now: number): void {
-    const { worker } = peer;
-    const { frames, client, body } = inbound;
-    const id = this.#tokens.request(frames, client);
-    const outlived = this.#tokens.outlived(frames, client) !== null;
-    if (worker !== null) this.#workers.touch(worker, now);
-    if (worker?.declaredCredit !== true) {
-      this.#unexpected(peer, inbound.version, 'RETURN of a worker without credit', now);
-    } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
-      const reason = body < frames.count ? escapeName(frames.view(body)) : '';
-      this.#events.emit({ name: 'request.returned', service: worker.service.shown, reason });
-      const why = reason === '' ? 'given back' : `given back: ${reason}`;
-      this.#lifecycle.giveBack(id, worker, false, this.#draining, why, now);
-      this.#settleIfDraining(worker, now);
-    } else if (id !== NONE && this.#isOfLost(id, inbound)) {
-      // It was lost with it and is already elsewhere.
-    } else if (!outlived) {
-      this.#unexpected(peer, inbound.version, 'RETURN of no request of it', now);
-    }
-  }
-
-  #isHolder(id: RequestId, peer: Peer, inbound: Inbound): boolean {
-    const table = this.#table;
-    return (
-      table.is(id, OUT) &&
-      table.get(id, WORKER) === peer.id &&
-      this.#tokens.isLatest(inbound.frames, inbound.client, id)
-    );
-  }
-
-  #isOfLost(id: RequestId, inbound: Inbound): boolean {
-    const bit = this.#tokens.deliveryBit(inbound.frames, inbound.client);
-    return (this.#table.get(id, LOST) & bit) !== 0;
-  }
-
-  /** Cannot be parsed: dropped and counted; a registered worker is expelled (docs/protocol.md). */
-  #malformed(peer: Peer, kind: MalformedKind, reason: string, now: number): void {
-    this.counters.malformed[kind]++;
-    this.#events.emit({ name: 'message.malformed', kind, reason });
-    if (peer.worker === null) return;
-    this.#sink.disconnect(peer.id, peer.worker.version);
-    this.#lose(peer.worker, 'protocol', false, now);
-  }
-
-  /** Valid, but not in this state: DISCONNECT, and the worker is forgotten (docs/protocol.md). */
-  #unexpected(peer: Peer, version: MdpVersion, what: string, now: number): void {
-    this.counters.unexpected++;
-    this.#events.emit({ name: 'worker.unexpected', what });
-    this.#sink.disconnect(peer.id, version);
-    if (peer.worker !== null) this.#lose(peer.worker, 'protocol', false, now);
   }
 
   // ---------------------------------------------------------------- time
@@ -413,7 +259,7 @@ export class Broker {
     const areExpired = this.#expireWorkers(now);
     let more = !areExpired;
     if (!this.#forgetDeparted()) more = true;
-    if (this.#draining) {
+    if (this.#fromWorkers.isDraining) {
       if (lifecycle.refuseWaiting(RUN_BUDGET) === 0) more = true;
       lifecycle.dispatchNothing();
     } else {
@@ -438,7 +284,7 @@ export class Broker {
       const due = this.#workers.nextSilent(now) ?? this.#lifecycle.nextOverdue(now, holder);
       if (due === null) return true;
       budget -= 1 + due.held.count;
-      this.#lose(due, 'expired', true, now);
+      this.#fromWorkers.lose(due, 'expired', true, now);
     }
     return false;
   }
@@ -461,11 +307,11 @@ export class Broker {
    * waiting requests are refused. `load.requestsOut` tells when all is done.
    */
   drain(now: number): void {
-    this.#draining = true;
+    this.#fromWorkers.isDraining = true;
     this.desk.isClosed = true;
     for (const service of [...this.#services.all()]) {
       this.#stored.handBack(service);
-      for (const worker of [...service.workers]) this.#settleIfDraining(worker, now);
+      for (const worker of [...service.workers]) this.#fromWorkers.settleIfDraining(worker, now);
     }
   }
 
@@ -474,39 +320,12 @@ export class Broker {
     for (const service of [...this.#services.all()]) {
       for (const worker of [...service.workers]) {
         this.#sink.disconnect(worker.peer.id, worker.version);
-        this.#lose(worker, 'drained', false, now);
+        this.#fromWorkers.lose(worker, 'drained', false, now);
       }
     }
   }
 
-  #settleIfDraining(worker: Worker, now: number): void {
-    if (!this.#draining || worker.held.count > 0) return;
-    this.#sink.disconnect(worker.peer.id, worker.version);
-    this.#lose(worker, 'drained', false, now);
-  }
-
   // ---------------------------------------------------------------- parts
-
-  /**
-   * Forgets a worker; what it held goes back to the front of the queue, in its order (D6).
-   * @param silent see `Lifecycle.giveBack`
-   */
-  #lose(worker: Worker, reason: LostReason, silent: boolean, now: number): void {
-    const { held, service } = worker;
-    this.counters.workersLost[reason]++;
-    this.#events.emit({
-      name: 'worker.lost',
-      service: service.shown,
-      reason,
-      inFlight: held.count,
-    });
-    this.#workers.remove(worker);
-    while (held.tail !== NONE) {
-      this.#lifecycle.giveBack(held.tail, worker, silent, this.#draining, reason, now);
-    }
-    if (service.workers.size === 0) this.#stored.handBack(service);
-    this.#services.releaseIfUnused(service);
-  }
 
   #peer(id: number): Peer {
     return present(this.#peers[id], 'inputs are of connected peers');

@@ -1,0 +1,210 @@
+/**
+ * What workers send: READY, replies, HEARTBEAT, RETURN, and what is none of these; and how a worker
+ * is lost. (docs/protocol.md, Workers.)
+ */
+import { escapeName } from '../core/escape.js';
+import type { Inbound, MalformedKind } from '../wire/inbound.js';
+import type { MdpVersion } from '../wire/mdp.js';
+import type { LostReason, WorkerRefusal } from './counters.js';
+import type { Desk } from './desk.js';
+import type { Lifecycle, LifecycleParts } from './lifecycle.js';
+import type { ListenerRoles } from './options.js';
+import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
+import { type Peer, Worker } from './state.js';
+
+/** What it works on; all of it belongs to one `Broker`. */
+export interface WorkerInputParts extends LifecycleParts {
+  readonly lifecycle: Lifecycle;
+  readonly desk: Desk;
+}
+
+export class WorkerInputs {
+  readonly #parts: WorkerInputParts;
+  maxWorkers: number;
+  maxServices: number;
+  /** Waiting workers are told to go, busy ones after their last reply. */
+  isDraining = false;
+  #lastWorker = 0;
+
+  constructor(parts: WorkerInputParts) {
+    this.#parts = parts;
+    this.maxWorkers = parts.options.limits.workers;
+    this.maxServices = parts.options.limits.services;
+  }
+
+  ready(peer: Peer, inbound: Inbound, now: number): void {
+    const { frames, version } = inbound;
+    if (peer.worker !== null) {
+      this.#unexpected(peer, version, 'a second READY', now);
+      return;
+    }
+    const refusal = this.#workerRefusal(peer, inbound);
+    if (refusal !== null) {
+      this.#parts.counters.workersRefused[refusal]++;
+      const service = escapeName(frames.view(inbound.service));
+      this.#parts.events.emit({ name: 'worker.refused', service, reason: refusal });
+      this.#parts.sink.disconnect(peer.id, version);
+      return;
+    }
+    const at = inbound.service;
+    const service =
+      this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at)) ??
+      this.#parts.services.add(frames.copy(at));
+    const { credit, declaresCredit } = inbound;
+    const table = this.#parts.table;
+    const number = ++this.#lastWorker;
+    const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
+    this.#parts.workers.add(worker);
+    this.#parts.stored.workerCame(service);
+    this.#parts.events.emit({
+      name: 'worker.registered',
+      service: service.shown,
+      credit,
+      key: peer.key,
+    });
+  }
+
+  /** What its listener allows, and its key. */
+  mayBe(role: keyof ListenerRoles, { listener, rights }: Peer): boolean {
+    return this.#parts.options.listeners[listener]?.[role] !== false && rights?.[role] !== false;
+  }
+
+  #workerRefusal(peer: Peer, inbound: Inbound): WorkerRefusal | null {
+    const { frames, service: at } = inbound;
+    if (!this.mayBe('worker', peer)) return 'rights';
+    if (this.#parts.desk.internalFor(frames, at) !== null) return 'reserved';
+    if (this.isDraining) return 'draining';
+    if (this.#parts.workers.count >= this.maxWorkers) return 'limit';
+    const service = this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    const isNew = service === null || service.workers.size === 0;
+    return isNew && this.#parts.services.withWorkers >= this.maxServices ? 'limit' : null;
+  }
+
+  reply(peer: Peer, inbound: Inbound, now: number): void {
+    const { worker } = peer;
+    if (worker !== null) this.#parts.workers.touch(worker, now);
+    const { frames, client } = inbound;
+    const tokens = this.#parts.tokens;
+    const table = this.#parts.table;
+    const id = tokens.request(frames, client);
+    if (id !== NONE) {
+      if (worker !== null && this.#isHolder(id, peer, inbound)) {
+        this.#parts.lifecycle.replyOfHolder(id, worker, inbound);
+        this.settleIfDraining(worker, now);
+        return;
+      }
+      const bit = tokens.deliveryBit(frames, client);
+      if ((table.get(id, LOST) & bit) !== 0) {
+        this.#parts.lifecycle.replyOfLost(id, bit, inbound);
+        if (worker === null) this.#parts.sink.disconnect(peer.id, inbound.version);
+        return;
+      }
+    }
+    const outcome = tokens.outlived(frames, client);
+    if (outcome !== null) {
+      if (inbound.kind === 'final') this.#parts.ledger.countDroppedReply(outcome);
+      if (worker === null) this.#parts.sink.disconnect(peer.id, inbound.version);
+      return;
+    }
+    const what =
+      worker === null ? 'a reply of no registered worker' : 'a reply to no request of it';
+    this.#unexpected(peer, inbound.version, what, now);
+  }
+
+  heartbeat(peer: Peer, inbound: Inbound, now: number): void {
+    const { worker } = peer;
+    if (worker === null) {
+      this.#unexpected(peer, inbound.version, 'HEARTBEAT of no registered worker', now);
+      return;
+    }
+    this.#parts.workers.touch(worker, now);
+    const oldest = worker.held.head;
+    if (oldest === NONE || worker.heartbeatsWhileBusy) return;
+    this.#parts.workers.heartbeatWhileBusy(
+      worker,
+      this.#parts.table.getTime(oldest, DISPATCHED_AT),
+      now,
+    );
+  }
+
+  returned(peer: Peer, inbound: Inbound, now: number): void {
+    const { worker } = peer;
+    const { frames, client, body } = inbound;
+    const id = this.#parts.tokens.request(frames, client);
+    const outlived = this.#parts.tokens.outlived(frames, client) !== null;
+    if (worker !== null) this.#parts.workers.touch(worker, now);
+    if (worker?.declaredCredit !== true) {
+      this.#unexpected(peer, inbound.version, 'RETURN of a worker without credit', now);
+    } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
+      const reason = body < frames.count ? escapeName(frames.view(body)) : '';
+      this.#parts.events.emit({ name: 'request.returned', service: worker.service.shown, reason });
+      const why = reason === '' ? 'given back' : `given back: ${reason}`;
+      this.#parts.lifecycle.giveBack(id, worker, false, this.isDraining, why, now);
+      this.settleIfDraining(worker, now);
+    } else if (id !== NONE && this.#isOfLost(id, inbound)) {
+      // It was lost with it and is already elsewhere.
+    } else if (!outlived) {
+      this.#unexpected(peer, inbound.version, 'RETURN of no request of it', now);
+    }
+  }
+
+  #isHolder(id: RequestId, peer: Peer, inbound: Inbound): boolean {
+    const table = this.#parts.table;
+    return (
+      table.is(id, OUT) &&
+      table.get(id, WORKER) === peer.id &&
+      this.#parts.tokens.isLatest(inbound.frames, inbound.client, id)
+    );
+  }
+
+  #isOfLost(id: RequestId, inbound: Inbound): boolean {
+    const bit = this.#parts.tokens.deliveryBit(inbound.frames, inbound.client);
+    return (this.#parts.table.get(id, LOST) & bit) !== 0;
+  }
+
+  /** Cannot be parsed: dropped and counted; a registered worker is expelled (docs/protocol.md). */
+  malformed(peer: Peer, kind: MalformedKind, reason: string, now: number): void {
+    this.#parts.counters.malformed[kind]++;
+    this.#parts.events.emit({ name: 'message.malformed', kind, reason });
+    if (peer.worker === null) return;
+    this.#parts.sink.disconnect(peer.id, peer.worker.version);
+    this.lose(peer.worker, 'protocol', false, now);
+  }
+
+  /** Valid, but not in this state: DISCONNECT, and the worker is forgotten (docs/protocol.md). */
+  #unexpected(peer: Peer, version: MdpVersion, what: string, now: number): void {
+    this.#parts.counters.unexpected++;
+    this.#parts.events.emit({ name: 'worker.unexpected', what });
+    this.#parts.sink.disconnect(peer.id, version);
+    if (peer.worker !== null) this.lose(peer.worker, 'protocol', false, now);
+  }
+
+  // ---------------------------------------------------------------- losing workers
+
+  /**
+   * Forgets a worker; what it held goes back to the front of the queue, in its order (D6).
+   * @param silent see `Lifecycle.giveBack`
+   */
+  lose(worker: Worker, reason: LostReason, silent: boolean, now: number): void {
+    const { held, service } = worker;
+    this.#parts.counters.workersLost[reason]++;
+    this.#parts.events.emit({
+      name: 'worker.lost',
+      service: service.shown,
+      reason,
+      inFlight: held.count,
+    });
+    this.#parts.workers.remove(worker);
+    while (held.tail !== NONE) {
+      this.#parts.lifecycle.giveBack(held.tail, worker, silent, this.isDraining, reason, now);
+    }
+    if (service.workers.size === 0) this.#parts.stored.handBack(service);
+    this.#parts.services.releaseIfUnused(service);
+  }
+
+  settleIfDraining(worker: Worker, now: number): void {
+    if (!this.isDraining || worker.held.count > 0) return;
+    this.#parts.sink.disconnect(worker.peer.id, worker.version);
+    this.lose(worker, 'drained', false, now);
+  }
+}
