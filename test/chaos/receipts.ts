@@ -92,6 +92,8 @@ export class Receipts {
       return true;
     } catch (error) {
       const code = codeOf(error);
+      // Another lane has closed it meanwhile, and only then may it be unknown.
+      if (code === 'ERR_TITANIC_UNKNOWN' && wasClosed(receipt)) return false;
       // Those who have a minute for it would have got it.
       const isLate = code === 'ERR_TITANIC_PENDING' || code === 'ERR_MDP_UNREACHABLE';
       if (!isLate || timeoutMs >= 60_000) this.#wrong.push(`${uuid}: ${messageOf(error)}`);
