@@ -136,9 +136,10 @@ export interface StoreCounts {
 }
 
 /**
- * Why a batch was not committed; nothing of it is in the store.
- * `full`, `busy`: the cause may end, the batch can be tried again. `fatal`: what was written before
- * can no longer be trusted, the process has to end.
+ * Why a batch was not committed.
+ * `full`, `busy`: nothing of it is in the store, the cause may end, the batch can be tried again.
+ * `fatal`: nobody knows what of it is on the disk, what was written before can no longer be trusted,
+ * the process has to end.
  */
 export interface StoreFailure {
   readonly kind: 'full' | 'busy' | 'fatal';
