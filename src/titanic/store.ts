@@ -94,10 +94,11 @@ export type Change =
       readonly at: number;
       readonly keyUntil: number;
     }
-  /** An operator's: a dead one becomes pending again, its attempts counted anew. */
+  /** An operator's: pending again in a higher generation, its attempts counted anew. */
   | {
       readonly kind: 'retry';
       readonly uuid: RequestUuid;
+      readonly generation: number;
       readonly at: number;
       readonly expiresAt: number;
     }

@@ -100,7 +100,7 @@ export class MemoryTables {
         this.#remove(entry, change.keyUntil);
         return { kind: 'done' };
       case 'retry': {
-        const after = retried(entry, change.at, change.expiresAt);
+        const after = retried(entry, change);
         if (after === null) return { kind: 'passed' };
         this.#put(after);
         return { kind: 'retried', request: after.request };
@@ -218,12 +218,14 @@ function stepped(entry: Entry, step: Step): Entry | null {
   }
 }
 
-function retried(entry: Entry, notBefore: number, expiresAt: number): Entry | null {
+function retried(
+  entry: Entry,
+  { generation, at, expiresAt }: Extract<Change, { readonly kind: 'retry' }>,
+): Entry | null {
   const { request } = entry;
-  if (request.state !== 'dead') return null;
-  const generation = request.generation + 1;
-  const now = { state: 'pending' as const, generation, attempts: 0, notBefore, expiresAt };
-  return { ...entry, request: { ...request, ...now }, death: null };
+  if (generation <= request.generation) return null;
+  const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
+  return { ...entry, request: { ...request, ...now }, reply: null, death: null };
 }
 
 function nameOf(uuid: RequestUuid): string {

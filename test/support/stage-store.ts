@@ -63,7 +63,7 @@ export class StageDisk {
       case 'accept':
         return this.#accept(change);
       case 'attempt': {
-        const row = this.#pending(change.uuid);
+        const row = this.#pending(change);
         if (row === null || change.attempts <= row.request.attempts) return { kind: 'passed' };
         row.request = {
           ...row.request,
@@ -75,7 +75,7 @@ export class StageDisk {
       }
       case 'reply':
       case 'dead': {
-        const row = this.#pending(change.uuid);
+        const row = this.#pending(change);
         if (row === null) return { kind: 'passed' };
         row.until = change.expiresAt;
         row.request = { ...row.request, state: change.kind === 'dead' ? 'dead' : 'replied' };
@@ -87,7 +87,7 @@ export class StageDisk {
       case 'expire':
         return this.#end(change.uuid, change.keyUntil);
       case 'retry':
-        return { kind: 'passed' };
+        return this.#retry(change);
       case 'sweep':
         return this.#sweep(change.now, change.keyUntil, change.most);
     }
@@ -127,9 +127,21 @@ export class StageDisk {
     return { kind: 'swept', ...swept, more: false };
   }
 
-  #pending(uuid: RequestUuid): Row | null {
+  #retry({ uuid, generation, at, expiresAt }: Extract<Change, { kind: 'retry' }>): ChangeResult {
     const row = this.row(uuid);
-    return row?.request.state === 'pending' ? row : null;
+    if (row === undefined || generation <= row.request.generation) return { kind: 'passed' };
+    const { request } = row;
+    const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
+    row.request = { ...request, ...now };
+    row.reply = null;
+    row.until = Infinity;
+    return { kind: 'retried', request: row.request };
+  }
+
+  #pending(step: { readonly uuid: RequestUuid; readonly generation: number }): Row | null {
+    const row = this.row(step.uuid);
+    if (row === undefined || step.generation < row.request.generation) return null;
+    return row.request.state === 'pending' ? row : null;
   }
 }
 

@@ -92,8 +92,9 @@ export function expire(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'c
   return { kind: 'expire', uuid: uuidOf(n), at: NOON + 7, keyUntil };
 }
 
-export function retry(n: number): ChangeOf<'retry'> {
-  return { kind: 'retry', uuid: uuidOf(n), at: NOON + 8, expiresAt: NOON + 2 * DAY_MS };
+export function retry(n: number, generation = 1): ChangeOf<'retry'> {
+  const expiresAt = NOON + 2 * DAY_MS;
+  return { kind: 'retry', uuid: uuidOf(n), generation, at: NOON + 8, expiresAt };
 }
 
 export function sweep(

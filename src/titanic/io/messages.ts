@@ -105,7 +105,8 @@ function packChange(to: PackWriter, change: Change): void {
       to.number(change.keyUntil);
       return;
     case 'retry':
-      packStep(to, RETRY, change.uuid, change.at);
+      packStep(to, RETRY, change.uuid, change.generation);
+      to.number(change.at);
       to.number(change.expiresAt);
       return;
     case 'sweep':
@@ -179,7 +180,13 @@ function unpackChange(from: PackReader): Change {
         keyUntil: from.number(),
       };
     case RETRY:
-      return { kind: 'retry', uuid: from.bytes(), at: from.number(), expiresAt: from.number() };
+      return {
+        kind: 'retry',
+        uuid: from.bytes(),
+        generation: from.number(),
+        at: from.number(),
+        expiresAt: from.number(),
+      };
     default:
       assert(kind === SWEEP, 'a change of a known kind');
       return { kind: 'sweep', now: from.number(), keyUntil: from.number(), most: from.number() };

@@ -273,12 +273,12 @@ export class Tables {
     return DONE;
   }
 
-  #retry({ uuid, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
+  #retry({ uuid, generation, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
     const standing = this.#sql.standing.get(uuid);
-    if (standing?.state !== DEAD) return PASSED;
+    if (standing === undefined || generation <= standing.generation) return PASSED;
     this.#leaveState(standing);
     this.#tally.pending++;
-    this.#sql.reopen.run(standing.generation + 1, at, expiresAt, 0, standing.number);
+    this.#sql.reopen.run(generation, at, expiresAt, 0, standing.number);
     const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
     return { kind: 'retried', request: storedRequest(row) };
   }

@@ -55,7 +55,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   fc
     .tuple(request, generation, time)
     .map(([n, g, expiresAt]) => dead(n, { generation: g, expiresAt })),
-  request.map(retry),
+  fc.tuple(request, fc.integer({ min: 1, max: 3 })).map(([n, g]) => retry(n, g)),
   fc.tuple(request, time).map(([n, keyUntil]) => close(n, keyUntil)),
   fc.tuple(request, time).map(([n, keyUntil]) => expire(n, keyUntil)),
   fc
