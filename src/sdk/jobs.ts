@@ -3,7 +3,13 @@ import { codeOf, type MajordomoError } from '../core/errors.js';
 import { Frames } from '../core/frames.js';
 import { secureRandom } from '../core/random.js';
 import { MMI_BROKER } from '../wire/mmi.js';
-import { TITANIC_CLOSE, TITANIC_REPLY, TITANIC_REQUEST, TITANIC_SUBMIT } from '../wire/tsp.js';
+import {
+  onceKey,
+  TITANIC_CLOSE,
+  TITANIC_REPLY,
+  TITANIC_REQUEST,
+  TITANIC_SUBMIT,
+} from '../wire/tsp.js';
 import { type Body, bodyFrames } from './body.js';
 import { type Offers, offersOf } from './broker-facts.js';
 import type { Call } from './call.js';
@@ -155,7 +161,7 @@ function optionsFrame(stored: StoredOptions, { retries }: RequestSettings): Buff
 function randomKey(): string {
   const bytes = Buffer.alloc(KEY_RANDOM_BYTES);
   secureRandom(bytes);
-  return `once-${bytes.toString('hex')}`;
+  return onceKey(bytes);
 }
 
 function isTimeout(error: unknown): boolean {

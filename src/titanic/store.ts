@@ -87,7 +87,7 @@ export type Change =
       readonly at: number;
       readonly expiresAt: number;
     }
-  /** Deletes request and reply; its key is remembered until `keyUntil`. */
+  /** Deletes request and reply; its key is remembered until `keyUntil`, unless it is a once-key. */
   | {
       readonly kind: 'close' | 'expire';
       readonly uuid: RequestUuid;

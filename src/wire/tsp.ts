@@ -26,10 +26,21 @@ const UUID_TEXT_BYTES = 32;
 const WAIT_MS_MAX = 60_000;
 const OPTIONS_BYTES_MAX = 8192;
 const KEY_BYTES_MAX = 255;
+const ONCE_KEY_BYTES = 37;
 export const PRIORITY_MAX = 100;
 export const ATTEMPTS_MAX = 1000;
 /** A hundred years: what a time of ours can be ahead. */
 const AHEAD_MS_MAX = 100 * 365 * 86_400_000;
+
+/** A key that a client makes up for the copies of one submit, from 16 random bytes. */
+export function onceKey(random: Buffer): string {
+  return `once-${random.toString('hex')}`;
+}
+
+/** Nobody can mean another request by it later, so it is forgotten with its request (D16). */
+export function isOnceKey(key: Buffer): boolean {
+  return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
+}
 
 /** What was asked cannot be understood: status 400 with this text. */
 export interface TspFault {

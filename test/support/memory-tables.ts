@@ -1,5 +1,6 @@
 /** What a store has, in memory: the ladder of the store port (D16, D17), in the plainest words. */
 import { present } from '../../src/core/assert.js';
+import { isOnceKey } from '../../src/wire/tsp.js';
 import {
   type Attempt,
   ATTEMPTS_KEPT,
@@ -168,7 +169,9 @@ export class MemoryTables {
     if (key === null) return;
     const name = keyName(request.service, key);
     const known = present(this.#keys.get(name), 'a request in the store has its key');
-    if (known.uuid.equals(request.uuid)) this.#keys.set(name, { ...known, until });
+    if (!known.uuid.equals(request.uuid)) return;
+    if (isOnceKey(key)) this.#keys.delete(name);
+    else this.#keys.set(name, { ...known, until });
   }
 }
 

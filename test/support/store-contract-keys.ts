@@ -101,6 +101,27 @@ export function describeStoreKeys(subject: Subject): void {
     ]);
   });
 
+  it.each([
+    ['closed', close(1)],
+    ['expired', expire(1)],
+    ['swept', sweep(NOON + 2 * DAY_MS)],
+  ])('made up for one submit it is forgotten when its request is %s (D16)', async (_, end) => {
+    const { user } = subject;
+    const key = `once-${'0f'.repeat(16)}`;
+    await user.commit(accept(1, { key }), accept(2, { key }), reply(1));
+    expect(await user.commit(accept(3, { key }))).toEqual([known(1)]);
+    await user.commit(end);
+    expect(await user.commit(accept(4, { key }))).toEqual([done]);
+  });
+
+  it.each([`once-${'0F'.repeat(16)}`, `once-${'0'.repeat(31)}`, `Once-${'0'.repeat(32)}`])(
+    '%s is one of a user: remembered',
+    async (key) => {
+      await subject.user.commit(accept(1, { key }), close(1));
+      expect(await subject.user.commit(accept(2, { key }))).toEqual([known(1)]);
+    },
+  );
+
   it('an old request that ends does not take the key of a new one with it', async () => {
     const { user } = subject;
     await user.commit(accept(1, { key: 'k' }), close(1, NOON + 10));

@@ -98,6 +98,7 @@ const SQL = {
   setKey: `INSERT INTO keys (service, key, uuid, until) VALUES (?, ?, ?, NULL)
     ON CONFLICT (service, key) DO UPDATE SET uuid = excluded.uuid, until = NULL`,
   rememberKey: 'UPDATE keys SET until = ? WHERE service = ? AND key = ? AND uuid = ?',
+  forgetKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND uuid = ?',
   forgettable: `SELECT service, key FROM keys WHERE until <= ?
     ORDER BY until, service, key LIMIT ?`,
   deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ?',

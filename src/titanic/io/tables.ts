@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 
 import { present } from '../../core/assert.js';
+import { isOnceKey } from '../../wire/tsp.js';
 import {
   ATTEMPTS_KEPT,
   type Change,
@@ -302,9 +303,10 @@ export class Tables {
 
   #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {
     this.#leaveState(standing);
-    const { number } = standing;
-    if (standing.key !== null) {
-      this.#sql.rememberKey.run(keyUntil, standing.service, standing.key, uuid);
+    const { number, service, key } = standing;
+    if (key !== null) {
+      if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, uuid);
+      else this.#sql.rememberKey.run(keyUntil, service, key, uuid);
     }
     if (standing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
     this.#sql.deleteBody.run(number);

@@ -26,7 +26,7 @@ const RUNS = 40;
 const request = fc.integer({ min: 1, max: 6 });
 const generation = fc.integer({ min: 0, max: 2 });
 const time = fc.integer({ min: 0, max: 4 }).map((step) => NOON + step * DAY_MS);
-const key = fc.constantFrom(undefined, undefined, 'a', 'b');
+const key = fc.constantFrom(undefined, undefined, 'a', 'b', `once-${'a'.repeat(32)}`);
 const service = fc.constantFrom('echo', 'upper').map((name) => Buffer.from(name));
 
 const change: fc.Arbitrary<Change> = fc.oneof(
