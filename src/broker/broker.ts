@@ -15,6 +15,7 @@ import { Desk } from './desk.js';
 import type { BrokerEvents } from './events.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
+import { Listing } from './listing.js';
 import type { BrokerLimits, BrokerOptions } from './options.js';
 import type { InternalClient, InternalRequest, InternalService } from './ports.js';
 import { NONE, RequestTable } from './requests.js';
@@ -65,6 +66,8 @@ export class Broker {
   readonly #fromWorkers: WorkerInputs;
   /** What internal services and the keeper of stored requests can ask. */
   readonly desk: Desk;
+  /** What is registered, for those who look from outside. */
+  readonly listing: Listing;
   readonly #peers: (Peer | null)[] = [];
   #peerCount = 0;
   readonly #inbound = new Inbound();
@@ -81,6 +84,7 @@ export class Broker {
     this.#tokens = new Tokens(this.#table, random);
     this.#clients = new Clients(this.#table);
     this.#services = new Services(this.#table, seed.readInt32LE());
+    this.listing = new Listing(this.#services);
     this.#workers = new Workers(options, this.#services, sink);
     const parts = {
       options,

@@ -3,6 +3,7 @@ import type { Frames } from '../core/frames.js';
 import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
+import { serviceStatus, workerStatus } from './listing.js';
 import type { BrokerDesk, BrokerHost, InternalService } from './ports.js';
 import type { Services } from './services.js';
 import type { StoredRequests } from './stored.js';
@@ -78,12 +79,7 @@ export class Desk implements BrokerHost, BrokerDesk {
   }
 
   services(): ServiceStatus[] {
-    return Array.from(this.#parts.services.all(), (service) => ({
-      service: service.shown,
-      workersWaiting: service.workers.size - service.workersBusy,
-      workersBusy: service.workersBusy,
-      queued: service.queue.count,
-    }));
+    return Array.from(this.#parts.services.all(), serviceStatus);
   }
 
   workers(service: Buffer | null, now: number): WorkerStatus[] {
@@ -92,17 +88,7 @@ export class Desk implements BrokerHost, BrokerDesk {
     if (service !== null && only === null) return [];
     const status: WorkerStatus[] = [];
     for (const each of only === null ? services.all() : [only]) {
-      for (const worker of each.workers) {
-        status.push({
-          service: each.shown,
-          state: worker.held.count > 0 ? 'busy' : 'waiting',
-          version: worker.version === 1 ? '0.1' : '0.2',
-          inFlight: worker.held.count,
-          credit: worker.credit,
-          sinceMs: Math.round(now - worker.registeredAt),
-          key: worker.peer.key,
-        });
-      }
+      for (const worker of each.workers) status.push(workerStatus(worker, now));
     }
     return status;
   }

@@ -65,7 +65,15 @@ export class Services {
     this.#freeIds.push(service.id);
   }
 
-  *all(): IterableIterator<Service> {
-    for (const service of this.#byId) if (service !== null) yield service;
+  all(): IterableIterator<Service> {
+    return this.from(0);
+  }
+
+  /** Those whose number is at least `id`, by their numbers. */
+  *from(id: number): IterableIterator<Service> {
+    for (let at = id; at < this.#byId.length; at++) {
+      const service = this.#byId[at] ?? null;
+      if (service !== null) yield service;
+    }
   }
 }

@@ -13,7 +13,6 @@ export interface Unserved {
 /** Sections without effect: setting one of their keys is a warning. */
 export const UNSERVED: readonly Unserved[] = [
   { section: 'bstar', off: { role: 'standalone', listen: null, peer: null, curve: null } },
-  { section: 'http', off: { listen: 'off', token: null } },
 ];
 
 /** A setting that is an error, because running without it would be dangerous. */

@@ -16,3 +16,16 @@ export function escapeName(bytes: Uint8Array): string {
   }
   return text;
 }
+
+/**
+ * The bytes of a name that is given as it is shown; what is not ASCII stands for its UTF-8.
+ * @returns `null` if a `%` begins no `%XX`
+ */
+export function unescapeName(text: string): Buffer | null {
+  if (/%(?![\da-f]{2})/i.test(text)) return null;
+  const parts = text.split(/(%[\da-f]{2})/i).map((part, index) =>
+    // The odd ones are what was split by.
+    index % 2 === 1 ? Buffer.from(part.slice(1), 'hex') : Buffer.from(part, 'utf8'),
+  );
+  return Buffer.concat(parts);
+}

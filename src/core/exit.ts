@@ -36,6 +36,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_CONFIG_INVALID', EXIT.config],
   ['ERR_DATA_DIR', EXIT.disk],
   ['ERR_DATA_DIR_IN_USE', EXIT.unavailable],
+  ['ERR_HTTP_LISTEN', EXIT.unavailable],
   ['ERR_MDP_BODY', EXIT.usage],
   ['ERR_MDP_ENDPOINT', EXIT.unavailable],
   ['ERR_MDP_ENDPOINT_IN_USE', EXIT.unavailable],

@@ -12,8 +12,10 @@ import { packageVersion } from '../core/version.js';
 import { Mmi } from '../mmi/mmi.js';
 import { BrokerLog } from '../observe/broker-log.js';
 import type { Log } from '../observe/log.js';
+import { tee } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
 import { TitanicLog } from '../observe/titanic-log.js';
+import type { TitanicEvent } from '../titanic/events.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
 import type {
   ListenerOptions,
@@ -26,9 +28,13 @@ import type {
 import { openSeveral } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus } from '../wire/mmi.js';
+import { NodeHealth } from './health.js';
+import { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Keys } from './io/keys.js';
-import { startStoredRequests } from './stored.js';
+import { nodeView } from './node-view.js';
+import { standalonePair } from './standalone.js';
+import { startStoredRequests, type StoredRequests } from './stored.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
@@ -46,7 +52,7 @@ export interface Daemon {
  * Starts a node.
  * @param fatal what was stored can no longer be trusted: the process has to end
  * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT,
- *   ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
+ *   ERR_HTTP_LISTEN, ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
  */
 export async function startDaemon(
   config: Config,
@@ -70,27 +76,40 @@ async function startIn(
 ): Promise<Daemon> {
   const startedAt = monotonicMs();
   const throttle = new Throttle(monotonicMs);
+  const health = new NodeHealth();
   const sink = new TransportSink();
   const keys = new Keys(config.broker.listen, log);
   const options = brokerOptions(config, keys);
   const broker = new Broker(options, sink, new BrokerLog(log, throttle), secureRandom);
   let current = config;
-  broker.host(new Mmi((now) => brokerStatus(current, now - startedAt)));
+  const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt);
+  broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker);
-  const stored = config.titanic.enabled
-    ? await startStoredRequests({
-        config,
-        dataDir: dataDir.path,
-        broker,
-        loop,
-        events: new TitanicLog(log, throttle),
-        fatal,
-      })
-    : null;
+  const ports = {
+    node: nodeView(broker, health, status),
+    pair: standalonePair(config.node.name),
+    metrics: null,
+  };
+  // Before what may take its time: whoever asks meanwhile is told that it starts.
+  const http = await startHttp(config, dataDir.path, ports, log);
+  let stored: StoredRequests | null = null;
   let opened: OpenedRouter;
   try {
+    if (config.titanic.enabled) {
+      const events = tee<TitanicEvent>(new TitanicLog(log, throttle), health);
+      const directory = dataDir.path;
+      stored = await startStoredRequests({
+        config,
+        dataDir: directory,
+        broker,
+        loop,
+        events,
+        fatal,
+      });
+    }
     opened = await openTransports(config, keys, loop);
   } catch (error) {
+    await http?.close();
     await stored?.close();
     throw error;
   }
@@ -100,9 +119,10 @@ async function startIn(
   keys.watch((listener, name) => {
     broker.revoke(listener, name);
   });
+  health.phase = 'serving';
   log.info(
-    { event: 'broker.ready', endpoints, http: null, node: config.node.name },
-    `listening on ${endpoints.join(', ')}`,
+    { event: 'broker.ready', endpoints, http: http?.url ?? null, node: config.node.name },
+    `listening on ${[...endpoints, ...(http === null ? [] : [http.url])].join(', ')}`,
   );
   return {
     endpoints,
@@ -114,8 +134,10 @@ async function startIn(
     },
     stop: async () => {
       keys.close();
+      health.phase = 'draining';
       await drain(broker, loop, transport, current, log);
       await stored?.close();
+      await http?.close();
       throttle.flush();
       dataDir.release();
       log.info({ event: 'broker.stopped' }, 'stopped');

@@ -53,7 +53,6 @@ describe('what this version does not serve', () => {
       load({ sets }).warnings.map(({ place, path, message }) => `${place}: ${path} ${message}`);
     expect(warned('titanic.maxOpen=5', 'http.listen=127.0.0.1:1', 'bstar.pair=x')).toEqual([
       '--set #3: bstar.pair has no effect in this version',
-      '--set #2: http.listen has no effect in this version',
     ]);
     expect(warned('http.listen=off', 'bstar.role=standalone', 'bstar.peer=null')).toEqual([]);
     expect(warned('titanic.enabled=false', 'broker.maxDeliveries=2')).toEqual([]);

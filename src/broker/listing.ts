@@ -1,0 +1,112 @@
+/**
+ * What is registered, page by page, for those who look from outside: a page costs the loop a bounded
+ * time, however much there is. A cursor is where to go on; what comes and goes in between may be
+ * missed, and nothing is told twice.
+ */
+import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { Services } from './services.js';
+import type { Service, Worker } from './state.js';
+
+/** So many are looked at for one page, also when few of them are wanted. */
+const LOOKED_AT_MAX = 10_000;
+
+/** After which a page begins: the number of a service, and of its workers the last one told. */
+export interface Position {
+  readonly service: number;
+  readonly worker: number;
+}
+
+export const START: Position = { service: 0, worker: 0 };
+
+export interface ListPage<Item> {
+  readonly items: readonly Item[];
+  /** `null`: this was the last page. */
+  readonly next: Position | null;
+}
+
+export function serviceStatus(service: Service): ServiceStatus {
+  return {
+    service: service.shown,
+    workersWaiting: service.workers.size - service.workersBusy,
+    workersBusy: service.workersBusy,
+    queued: service.queue.count,
+  };
+}
+
+export function workerStatus(worker: Worker, now: number): WorkerStatus {
+  return {
+    service: worker.service.shown,
+    state: worker.held.count > 0 ? 'busy' : 'waiting',
+    version: worker.version === 1 ? '0.1' : '0.2',
+    inFlight: worker.held.count,
+    credit: worker.credit,
+    sinceMs: Math.round(now - worker.registeredAt),
+    key: worker.peer.key,
+  };
+}
+
+export class Listing {
+  readonly #services: Services;
+
+  constructor(services: Services) {
+    this.#services = services;
+  }
+
+  /** Services by number, from a position on. */
+  services(
+    from: Position,
+    limit: number,
+    name: Buffer | null,
+    isWanted: (service: ServiceStatus) => boolean,
+  ): ListPage<ServiceStatus> {
+    const items: ServiceStatus[] = [];
+    let lookedAt = 0;
+    for (const service of this.#named(name, from.service)) {
+      if (items.length >= limit || lookedAt >= LOOKED_AT_MAX) {
+        return { items, next: { service: service.id, worker: 0 } };
+      }
+      lookedAt++;
+      const status = serviceStatus(service);
+      if (isWanted(status)) items.push(status);
+    }
+    return { items, next: null };
+  }
+
+  /** Workers by service and in the order in which they registered. */
+  workers(
+    from: Position,
+    limit: number,
+    name: Buffer | null,
+    isWanted: (worker: WorkerStatus) => boolean,
+    now: number,
+  ): ListPage<WorkerStatus> {
+    const items: WorkerStatus[] = [];
+    let lookedAt = 0;
+    for (const service of this.#named(name, from.service)) {
+      let told = service.id === from.service ? from.worker : 0;
+      // Services without workers are looked at, too.
+      lookedAt++;
+      for (const worker of service.workers) {
+        if (worker.number <= told) continue;
+        if (items.length >= limit || lookedAt >= LOOKED_AT_MAX) {
+          return { items, next: { service: service.id, worker: told } };
+        }
+        lookedAt++;
+        told = worker.number;
+        const status = workerStatus(worker, now);
+        if (isWanted(status)) items.push(status);
+      }
+      if (lookedAt > LOOKED_AT_MAX) return { items, next: { service: service.id + 1, worker: 0 } };
+    }
+    return { items, next: null };
+  }
+
+  *#named(name: Buffer | null, from: number): IterableIterator<Service> {
+    if (name === null) {
+      yield* this.#services.from(from);
+      return;
+    }
+    const service = this.#services.find(name, 0, name.length);
+    if (service !== null && service.id >= from) yield service;
+  }
+}

@@ -1,0 +1,31 @@
+import type { Health, Reason } from '../http/ports.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
+
+type Phase = 'starting' | 'serving' | 'draining';
+
+const NOT_READY: Readonly<Record<Phase, Reason | null>> = {
+  starting: { code: 'starting', text: 'starting: clients are not served yet' },
+  serving: null,
+  draining: { code: 'draining', text: 'draining: it shuts down and takes no more requests' },
+};
+
+/** Whether this node serves clients, and what of it is hurt: learnt from what happens. */
+export class NodeHealth implements TitanicEvents {
+  phase: Phase = 'starting';
+  /** Why nothing can be stored. */
+  #storeTrouble: Reason | null = null;
+
+  emit(event: TitanicEvent): void {
+    if (event.name === 'store.failed') {
+      const text = `durable requests are refused (500): ${event.text}`;
+      this.#storeTrouble = { code: `store_${event.kind}`, text };
+    } else if (event.name === 'store.healed') {
+      this.#storeTrouble = null;
+    }
+  }
+
+  get now(): Health {
+    const degraded = this.#storeTrouble === null ? [] : [this.#storeTrouble];
+    return { notReady: NOT_READY[this.phase], degraded };
+  }
+}

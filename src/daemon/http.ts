@@ -1,0 +1,57 @@
+/** The HTTP server of this node, and the token for it. */
+import type { Config } from '../config/config.js';
+import { parseAddress } from '../config/endpoint.js';
+import { present } from '../core/assert.js';
+import { messageOf } from '../core/errors.js';
+import { secureRandom } from '../core/random.js';
+import { type HttpServer, openHttpServer } from '../http/io/server.js';
+import { keptToken } from '../http/io/token-file.js';
+import type { Ports } from '../http/ports.js';
+import { routesOf } from '../http/routes.js';
+import type { Log } from '../observe/log.js';
+
+const TOKEN_BYTES = 32;
+
+/**
+ * @returns `null` where `http.listen` is `off`
+ * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (the token's)
+ */
+export async function startHttp(
+  { http }: Config,
+  dataDir: string,
+  ports: Ports,
+  log: Log,
+): Promise<HttpServer | null> {
+  if (http.listen === 'off') return null;
+  const address = parseAddress(http.listen);
+  const { host, port } = present(address.ok ? address.value : null, 'the schema checked it');
+  const token = http.token ?? tokenIn(dataDir, log);
+  return await openHttpServer({
+    host,
+    port,
+    token,
+    routes: routesOf(ports),
+    failed: (error) => {
+      const stack =
+        typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
+      log.error({ event: 'http.failed', stack }, `a request over HTTP: ${messageOf(error)}`);
+    },
+  });
+}
+
+function tokenIn(dataDir: string, log: Log): string {
+  const { token, unsaved } = keptToken(dataDir, freshToken);
+  if (unsaved !== null) {
+    log.error(
+      { event: 'http.token_unsaved', reason: unsaved },
+      `http.token could not be written, so nobody can use it until a restart: ${unsaved}`,
+    );
+  }
+  return token;
+}
+
+function freshToken(): string {
+  const bytes = Buffer.alloc(TOKEN_BYTES);
+  secureRandom(bytes);
+  return bytes.toString('base64url');
+}

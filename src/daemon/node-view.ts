@@ -1,0 +1,59 @@
+/** What HTTP is told of this node: from the broker's state, a bounded page at a time. */
+import type { Broker } from '../broker/broker.js';
+import { type ListPage, type Position, START } from '../broker/listing.js';
+import { monotonicMs } from '../core/clock.js';
+import { MajordomoError } from '../core/errors.js';
+import type { NodeView, Page } from '../http/ports.js';
+import type { BrokerStatus } from '../wire/mmi.js';
+import type { NodeHealth } from './health.js';
+
+/** @param status what `mmi.broker` tells; `now` is monotonic milliseconds */
+export function nodeView(
+  broker: Broker,
+  health: NodeHealth,
+  status: (now: number) => BrokerStatus,
+): NodeView {
+  const { listing } = broker;
+  return {
+    health: () => health.now,
+    status: () => status(monotonicMs()),
+    services: ({ cursor, limit, service, state }) =>
+      shown(
+        listing.services(
+          position(cursor),
+          limit,
+          service,
+          ({ workersWaiting, workersBusy }) =>
+            state === null || workersWaiting + workersBusy > 0 === (state === 'served'),
+        ),
+      ),
+    workers: ({ cursor, limit, service, state }) =>
+      shown(
+        listing.workers(
+          position(cursor),
+          limit,
+          service,
+          (worker) => state === null || worker.state === state,
+          monotonicMs(),
+        ),
+      ),
+  };
+}
+
+const CURSOR = /^(\d{1,9})\.(\d{1,15})$/;
+
+function position(cursor: string | null): Position {
+  if (cursor === null) return START;
+  const [, service, worker] = CURSOR.exec(cursor) ?? [];
+  if (service !== undefined && worker !== undefined) {
+    return { service: Number(service), worker: Number(worker) };
+  }
+  const parameter = { parameter: 'cursor' };
+  throw new MajordomoError('ERR_HTTP_PARAMETER', 'cursor: no list has given it', {
+    details: parameter,
+  });
+}
+
+function shown<Item>({ items, next }: ListPage<Item>): Page<Item> {
+  return { items, next: next === null ? null : `${next.service}.${next.worker}` };
+}

@@ -1,0 +1,41 @@
+import { HTTP_ERRORS, type HttpErrorCode } from './errors.js';
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** A whole answer. */
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Uint8Array;
+  readonly headers: Headers;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** On everything; a header of the answer's own wins. */
+export const COMMON_HEADERS: Headers = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+export function json(value: unknown, status = 200, headers: Headers = {}): Answer {
+  return { status, type: JSON_TYPE, body: `${JSON.stringify(value)}\n`, headers };
+}
+
+export function text(body: string, type: string, headers: Headers = {}): Answer {
+  return { status: 200, type, body, headers };
+}
+
+/** @param more fields beside `error` */
+export function failure(
+  code: HttpErrorCode,
+  message: string,
+  headers: Headers = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Answer {
+  return json({ ...more, error: { code, message } }, HTTP_ERRORS[code][0], headers);
+}

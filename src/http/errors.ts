@@ -1,0 +1,60 @@
+import { codeOf, MajordomoError } from '../core/errors.js';
+
+export type HttpErrorCode =
+  | 'ERR_HTTP_REQUEST'
+  | 'ERR_HTTP_PARAMETER'
+  | 'ERR_HTTP_BODY'
+  | 'ERR_HTTP_TOKEN'
+  | 'ERR_HTTP_HOST'
+  | 'ERR_HTTP_NOT_FOUND'
+  | 'ERR_HTTP_METHOD'
+  | 'ERR_HTTP_TIMEOUT'
+  | 'ERR_HTTP_STATE'
+  | 'ERR_HTTP_TOO_LARGE'
+  | 'ERR_HTTP_EXPECTATION'
+  | 'ERR_HTTP_HEADERS'
+  | 'ERR_HTTP_INTERNAL'
+  | 'ERR_HTTP_BUSY'
+  | 'ERR_HTTP_NOT_READY';
+
+/** What is answered for an error, in the one place that has it; docs/errors.md has the same rows. */
+export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: number, when: string]>> =
+  {
+    ERR_HTTP_REQUEST: [400, 'The request is not HTTP as it is understood here.'],
+    ERR_HTTP_PARAMETER: [400, 'A parameter is unknown, or its value wrong: the message names it.'],
+    ERR_HTTP_BODY: [400, 'The body is not a JSON object of the fields that are known.'],
+    ERR_HTTP_TOKEN: [401, 'The token is missing or wrong (`Authorization: Bearer …`).'],
+    ERR_HTTP_HOST: [403, 'On loopback the Host header must name loopback.'],
+    ERR_HTTP_NOT_FOUND: [404, 'Nothing is known by this path, or by the uuid in it.'],
+    ERR_HTTP_METHOD: [405, 'The path has no such method; `Allow` has those it has.'],
+    ERR_HTTP_TIMEOUT: [408, 'The request did not come in time.'],
+    ERR_HTTP_STATE: [409, 'It cannot be done in the present state; the message says why.'],
+    ERR_HTTP_TOO_LARGE: [413, 'The body is over 64 KiB.'],
+    ERR_HTTP_EXPECTATION: [417, 'The Expect header asks for something unknown.'],
+    ERR_HTTP_HEADERS: [431, 'The headers are over 16 KiB.'],
+    ERR_HTTP_INTERNAL: [500, 'A bug of the broker; its log has the stack.'],
+    ERR_HTTP_BUSY: [503, 'Too many read this already; try again later.'],
+    ERR_HTTP_NOT_READY: [503, 'Clients are not served here; the message says why.'],
+  };
+
+/** An error that the one who asked is told. */
+export function httpError(code: HttpErrorCode, message: string): MajordomoError {
+  return new MajordomoError(code, message);
+}
+
+/** Something is wrong with a parameter, which is named. */
+export function wrongParameter(name: string, why: string): MajordomoError {
+  return new MajordomoError('ERR_HTTP_PARAMETER', `${name}: ${why}`, {
+    details: { parameter: name },
+  });
+}
+
+/** The code to answer with; `null` for errors that were not thrown for the one who asked. */
+export function httpCodeOf(error: unknown): HttpErrorCode | null {
+  const code = codeOf(error) ?? '';
+  return isHttpCode(code) ? code : null;
+}
+
+function isHttpCode(code: string): code is HttpErrorCode {
+  return Object.hasOwn(HTTP_ERRORS, code);
+}

@@ -1,0 +1,80 @@
+/** From the head of a request to the route that answers it: everything before its body is read. */
+import { type Answer, failure, type Headers } from './answer.js';
+import { httpCodeOf, httpError } from './errors.js';
+import type { Guard } from './guard.js';
+import { Query } from './query.js';
+import type { Route } from './route.js';
+import type { Router } from './router.js';
+import { messageOf } from '../core/errors.js';
+
+/** The head of a request. */
+export interface Head {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly host: string | undefined;
+  readonly authorization: string | undefined;
+}
+
+/** A request that is let in. */
+export interface Admitted {
+  readonly route: Route;
+  readonly parts: Readonly<Record<string, string>>;
+  readonly query: Query;
+}
+
+/** What comes of a head. */
+export type Reception =
+  | { readonly kind: 'admitted'; readonly admitted: Admitted }
+  | { readonly kind: 'refused'; readonly answer: Answer };
+
+export class Front {
+  readonly #router: Router;
+  readonly #guard: Guard;
+
+  constructor(router: Router, guard: Guard) {
+    this.#router = router;
+    this.#guard = guard;
+  }
+
+  receive(head: Head): Reception {
+    try {
+      return this.#receive(head);
+    } catch (error) {
+      return { kind: 'refused', answer: refusal(error) };
+    }
+  }
+
+  #receive({ method, target, host, authorization }: Head): Reception {
+    this.#guard.checkHost(host);
+    // Also `*` and whole URLs: this is no proxy.
+    if (!target.startsWith('/')) {
+      throw httpError('ERR_HTTP_REQUEST', 'the target of the request is no path');
+    }
+    const mark = target.indexOf('?');
+    const path = mark < 0 ? target : target.slice(0, mark);
+    const search = mark < 0 ? '' : target.slice(mark + 1);
+    const { match, methods } = this.#router.find(method, path);
+    if (match === null) {
+      const allow = methods.join(', ');
+      const answer = failure('ERR_HTTP_METHOD', `this path has ${allow}`, { allow });
+      return { kind: 'refused', answer };
+    }
+    const { route, parts } = match;
+    this.#guard.checkToken(route.access, authorization);
+    const query = new Query(search, route.parameters);
+    return { kind: 'admitted', admitted: { route, parts, query } };
+  }
+}
+
+const CHALLENGE: Headers = { 'www-authenticate': 'Bearer realm="majordomo"' };
+
+/**
+ * The answer to an error that was thrown for the one who asked.
+ * @throws the error itself, if it is another one
+ */
+export function refusal(error: unknown): Answer {
+  const code = httpCodeOf(error);
+  if (code === null) throw error;
+  return failure(code, messageOf(error), code === 'ERR_HTTP_TOKEN' ? CHALLENGE : {});
+}

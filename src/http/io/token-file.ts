@@ -1,0 +1,84 @@
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+
+/** In the data directory. */
+const TOKEN_FILE = 'http.token';
+const OTHERS = 0o077;
+const PRIVATE_MODE = 0o600;
+/** As the configuration has it for `http.token`. */
+const TOKEN = /^[\x21-\x7e]{16,512}$/;
+
+export interface KeptToken {
+  readonly token: string;
+  /** Why it could not be written down; `null`: it is. */
+  readonly unsaved: string | null;
+}
+
+/**
+ * The token of a data directory, made if it has none.
+ * @param fresh makes one
+ * @throws ERR_CONFIG_FILE if the file holds none, or others may read it
+ */
+export function keptToken(dataDir: string, fresh: () => string): KeptToken {
+  const file = join(dataDir, TOKEN_FILE);
+  const known = read(file);
+  if (known !== null) return { token: known, unsaved: null };
+  const token = fresh();
+  try {
+    write(file, token);
+    return { token, unsaved: null };
+  } catch (error) {
+    // A full disk must not keep the broker from its clients.
+    return { token, unsaved: messageOf(error) };
+  }
+}
+
+function read(file: string): string | null {
+  let descriptor: number | null = null;
+  try {
+    descriptor = openSync(file, 'r');
+    // Asked of what is open, so that nobody can put another file there in between.
+    const { mode } = fstatSync(descriptor);
+    if ((mode & OTHERS) !== 0) throw refused(file, `others may use it: chmod 600 ${file}`);
+    const token = readFileSync(descriptor, 'latin1').trim();
+    if (TOKEN.test(token)) return token;
+    throw refused(file, 'holds no token of 16 to 512 printable characters: remove it');
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT') return null;
+    if (code === 'ERR_CONFIG_FILE') throw error;
+    throw refused(file, `cannot be read (${code ?? 'unknown'})`, error);
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+/** Whole or not at all, whenever it is interrupted. */
+function write(file: string, token: string): void {
+  const draft = `${file}.new`;
+  const descriptor = openSync(draft, 'w', PRIVATE_MODE);
+  try {
+    writeSync(descriptor, `${token}\n`);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  // Whatever the umask has taken away, or an older draft had.
+  chmodSync(draft, PRIVATE_MODE);
+  renameSync(draft, file);
+}
+
+function refused(file: string, why: string, cause?: unknown): MajordomoError {
+  return new MajordomoError('ERR_CONFIG_FILE', `${file}: ${why}`, { cause, details: { file } });
+}

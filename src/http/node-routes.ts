@@ -1,0 +1,35 @@
+import { json } from './answer.js';
+import type { Ports } from './ports.js';
+import { LIST_PARAMETERS } from './query.js';
+import type { Route } from './route.js';
+
+/** `served`: it has workers. `unserved`: requests wait for it, and no worker is there. */
+const SERVICE_STATES: readonly string[] = ['served', 'unserved'];
+const WORKER_STATES: readonly string[] = ['waiting', 'busy'];
+
+/** What `mmi.broker`, `mmi.services` and `mmi.workers` tell. */
+export function nodeRoutes({ node }: Ports): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/status',
+      access: 'reader',
+      parameters: [],
+      handle: () => json(node.status()),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/services',
+      access: 'reader',
+      parameters: LIST_PARAMETERS,
+      handle: ({ query }) => json(node.services(query.list(SERVICE_STATES))),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/workers',
+      access: 'reader',
+      parameters: LIST_PARAMETERS,
+      handle: ({ query }) => json(node.workers(query.list(WORKER_STATES))),
+    },
+  ];
+}

@@ -1,0 +1,102 @@
+/**
+ * What HTTP sees of the rest of a node. Types alone: the daemon hands the objects in, so that this
+ * room knows neither the broker nor the store, nor the pair.
+ */
+import type { BrokerStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+
+/** A fact that people and programs are told: `code` is stable. */
+export interface Reason {
+  readonly code: string;
+  readonly text: string;
+}
+
+/** Whether clients are served here, and what is hurt although they are. */
+export interface Health {
+  /** Why they are not: starting, draining, passive …; `null`: they are. */
+  readonly notReady: Reason | null;
+  readonly degraded: readonly Reason[];
+}
+
+/** What a list is asked for. */
+export interface ListQuery {
+  /** Where to go on: `next` of the page before; `null`: from the start. */
+  readonly cursor: string | null;
+  /** At most so many items. */
+  readonly limit: number;
+  /** Only of this service: the bytes of its name. */
+  readonly service: Buffer | null;
+  readonly state: string | null;
+}
+
+/** A page of a list. It may hold fewer items than were asked for; the end is `next` null. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}
+
+/** The node, as `mmi.*` tells of it. */
+export interface NodeView {
+  health(): Health;
+  status(): BrokerStatus;
+  /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
+  services(query: ListQuery): Page<ServiceStatus>;
+  /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
+  workers(query: ListQuery): Page<WorkerStatus>;
+}
+
+/** The page of metrics; simultaneous readers share one rendering. */
+export interface Metrics {
+  readonly contentType: string;
+  render(): Promise<string>;
+}
+
+/** One change of a node's state. */
+export interface HaChange {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  readonly reason: string;
+}
+
+/** The pair, as this node knows it. */
+export interface HaStatus {
+  readonly node: string;
+  readonly role: 'standalone' | 'primary' | 'backup';
+  readonly state: string;
+  readonly epoch: number;
+  /** The peer holds everything that this node has acknowledged. */
+  readonly inSync: boolean;
+  readonly replication: 'off' | 'async' | 'sync' | 'strict';
+  /** How far the peer's store is behind; `null`: not known, or none of this node's business. */
+  readonly lagMs: number | null;
+  /** `null` on a standalone node. */
+  readonly peer: {
+    readonly up: boolean;
+    /** As it last said; `null`: nothing was heard yet. */
+    readonly state: string | null;
+    readonly epoch: number | null;
+    readonly heardMsAgo: number | null;
+  } | null;
+  readonly lastChange: HaChange | null;
+  /** The last changes, the newest first. */
+  readonly history: readonly HaChange[];
+}
+
+/** What became of an operator's order; `reason` for people: why it cannot be done now. */
+export type HaOrder = { readonly done: true } | { readonly done: false; readonly reason: string };
+
+/** The pair, and what an operator can tell it. */
+export interface Pair {
+  status(): HaStatus;
+  switchover(): Promise<HaOrder>;
+  promote(): Promise<HaOrder>;
+}
+
+/** Everything that the routes need. */
+export interface Ports {
+  readonly node: NodeView;
+  readonly pair: Pair;
+  /** `null`: this node counts nothing, and has no page of metrics. */
+  readonly metrics: Metrics | null;
+}

@@ -1,0 +1,30 @@
+import type { Answer } from './answer.js';
+import type { Query } from './query.js';
+
+/**
+ * Who may: anybody; who may read (with the token, or on loopback); who may change (with the token).
+ */
+export type Access = 'open' | 'reader' | 'changer';
+
+/** A request that was let in. */
+export interface HttpRequest {
+  /** What stood in the place of `{name}` in the path. */
+  readonly parts: Readonly<Record<string, string>>;
+  readonly query: Query;
+  /** The JSON object of a POST; without a body an empty one. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** One row of the table. A GET answers HEAD, too. */
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Segments are literal, or `{name}` for any one. */
+  readonly path: string;
+  readonly access: Access;
+  /** Names of the parameters that it takes behind `?`. */
+  readonly parameters: readonly string[];
+  /**
+   * Rejecting by an error of `httpError` answers that; by any other one is a bug, answered 500.
+   */
+  readonly handle: (request: HttpRequest) => Answer | Promise<Answer>;
+}

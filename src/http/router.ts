@@ -1,0 +1,75 @@
+import { httpError } from './errors.js';
+import type { Route } from './route.js';
+
+/** The route of a path and method, and what its `{…}` stand for. */
+export interface Match {
+  readonly route: Route;
+  readonly parts: Readonly<Record<string, string>>;
+}
+
+/** What a path has. */
+export interface Found {
+  /** Of this method, if it has it. */
+  readonly match: Match | null;
+  /** For the `Allow` header. */
+  readonly methods: readonly string[];
+}
+
+interface Row {
+  readonly route: Route;
+  readonly segments: readonly string[];
+}
+
+const PLACE = /^\{(\w+)\}$/;
+
+/** The table of all routes. */
+export class Router {
+  readonly #rows: readonly Row[];
+
+  constructor(routes: readonly Route[]) {
+    this.#rows = routes.map((route) => ({ route, segments: route.path.split('/') }));
+  }
+
+  /**
+   * @param method HEAD is looked for as GET
+   * @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_REQUEST
+   */
+  find(method: string, path: string): Found {
+    const asked = path.split('/').map(decoded);
+    const wanted = method === 'HEAD' ? 'GET' : method;
+    const methods = new Set<string>();
+    let match: Match | null = null;
+    for (const { route, segments } of this.#rows) {
+      const parts = partsOf(segments, asked);
+      if (parts === null) continue;
+      methods.add(route.method);
+      if (route.method === 'GET') methods.add('HEAD');
+      if (route.method === wanted) match ??= { route, parts };
+    }
+    if (methods.size === 0) throw httpError('ERR_HTTP_NOT_FOUND', 'nothing is here');
+    return { match, methods: [...methods] };
+  }
+}
+
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw httpError('ERR_HTTP_REQUEST', 'the path has a % that begins no UTF-8');
+  }
+}
+
+function partsOf(
+  segments: readonly string[],
+  asked: readonly string[],
+): Readonly<Record<string, string>> | null {
+  if (segments.length !== asked.length) return null;
+  const parts: Record<string, string> = {};
+  for (const [index, segment] of segments.entries()) {
+    const given = asked[index] ?? '';
+    const name = PLACE.exec(segment)?.[1];
+    if (name === undefined ? segment !== given : given === '') return null;
+    if (name !== undefined) parts[name] = given;
+  }
+  return parts;
+}
