@@ -44,6 +44,10 @@ export interface Daemon {
   readonly endpoints: readonly string[];
   /** Applies what can change while running, and logs what needs a restart. */
   reconfigure(config: Config): void;
+  /** Calls `then` after a turn of the broker's loop: the proof that it turns. */
+  afterTurn(then: () => void): void;
+  /** What goes on here, in one line for people. */
+  summary(): string;
   /** Drains and closes everything. */
   stop(): Promise<void>;
 }
@@ -132,6 +136,10 @@ async function startIn(
       keys.reread();
       current = { ...current, limits: next.limits, log: next.log };
     },
+    afterTurn: (then) => {
+      loop.afterNextTurn(then);
+    },
+    summary: () => summaryOf(broker),
     stop: async () => {
       keys.close();
       health.phase = 'draining';
@@ -143,6 +151,11 @@ async function startIn(
       log.info({ event: 'broker.stopped' }, 'stopped');
     },
   };
+}
+
+function summaryOf({ load }: Broker): string {
+  const waiting = load.requests - load.requestsOut;
+  return `workers: ${load.workers}; requests: ${waiting} waiting, ${load.requestsOut} at workers`;
 }
 
 async function drain(

@@ -4,6 +4,7 @@ import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { createLog, type Log } from '../observe/log.js';
 import { type Daemon, startDaemon } from './daemon.js';
+import { type Supervisor, superviseBy } from './io/supervisor.js';
 
 /**
  * Runs the daemon until it is told to stop.
@@ -22,11 +23,12 @@ export async function serve(
   warnOf(loaded, log);
   // From the start on: a signal that comes while it starts ends it as any other does.
   const told = toldToStop(log);
+  const supervisor = superviseBy(process.env, log);
   let daemon: Daemon | null = null;
   const rereads = { due: false };
   process.on('SIGHUP', () => {
     if (daemon === null) rereads.due = true;
-    else reread(daemon, reload, log);
+    else reread(daemon, reload, supervisor, log);
   });
   try {
     daemon = await startDaemon(loaded.config, log, (error) => {
@@ -37,8 +39,10 @@ export async function serve(
     return lastWords(error, log);
   }
   ready(daemon.endpoints);
-  if (rereads.due) reread(daemon, reload, log);
+  supervisor.ready(daemon);
+  if (rereads.due) reread(daemon, reload, supervisor, log);
   await told;
+  supervisor.stopping();
   await daemon.stop();
   log.flush();
   return EXIT.done;
@@ -70,7 +74,8 @@ function toldToStop(log: Log): Promise<void> {
   });
 }
 
-function reread(daemon: Daemon, reload: () => Loaded, log: Log): void {
+function reread(daemon: Daemon, reload: () => Loaded, supervisor: Supervisor, log: Log): void {
+  supervisor.reloading();
   try {
     const loaded = reload();
     warnOf(loaded, log);
@@ -81,6 +86,7 @@ function reread(daemon: Daemon, reload: () => Loaded, log: Log): void {
       `the configuration was not applied: ${messageOf(error)}`,
     );
   }
+  supervisor.reloaded();
 }
 
 function warnOf(loaded: Loaded, log: Log): void {

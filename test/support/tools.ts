@@ -22,6 +22,12 @@ const PROBES = {
     args: ['-x', 'c', '-o', '/dev/null', '-', '-lzmq'],
     input: '#include <zmq.h>\nint main(void) { return zmq_errno(); }\n',
   },
+  'systemd-notify and python3': {
+    command: '/bin/sh',
+    args: ['-c', `systemd-notify --version && ${PYTHON} -c ''`],
+  },
+  'systemd-analyze': { command: 'systemd-analyze', args: ['--version'] },
+  promtool: { command: 'promtool', args: ['--version'] },
   chromium: { command: 'chromium', args: ['--version'] },
   root: { command: '/bin/sh', args: ['-c', 'test "$(id -u)" = 0'] },
 } as const satisfies Record<string, Probe>;

@@ -32,6 +32,8 @@ export class BrokerLoop implements TransportEvents {
   #timerAt = Infinity;
   /** Called at the end of each turn while draining. */
   #afterTurn: (() => void) | null = null;
+  /** Called once, at the end of the next turn. */
+  #afterNextTurn: (() => void) | null = null;
 
   constructor(broker: Broker) {
     this.#broker = broker;
@@ -51,6 +53,12 @@ export class BrokerLoop implements TransportEvents {
 
   /** Something comes for the companion, after this: a turn is due. */
   wake(): void {
+    this.#schedule();
+  }
+
+  /** Takes a turn, and calls `then` at its end: never, if turns are no longer taken. */
+  afterNextTurn(then: () => void): void {
+    this.#afterNextTurn = then;
     this.#schedule();
   }
 
@@ -144,6 +152,9 @@ export class BrokerLoop implements TransportEvents {
     }
     this.#transport.flush();
     this.#afterTurn?.();
+    const then = this.#afterNextTurn;
+    this.#afterNextTurn = null;
+    then?.();
     if (more) this.#schedule();
     this.#arm(dueAt);
   };

@@ -1,0 +1,218 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { type Supervisor, superviseBy } from '../../../src/daemon/io/supervisor.js';
+import type { Log, LogFields } from '../../../src/observe/log.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
+import { itWithTool, PYTHON } from '../../support/tools.js';
+
+/** What systemd does: reads datagrams. One message a line, its assignments parted by spaces. */
+const RECEIVER = `
+import socket, sys
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.bind(sys.argv[1])
+print("bound", flush=True)
+while True:
+    print(" ".join(notify.recv(65536).decode().split("\\n")), flush=True)
+`;
+
+const listeners: ChildProcess[] = [];
+const supervisors: Supervisor[] = [];
+
+afterEach(async () => {
+  for (const supervisor of supervisors.splice(0)) supervisor.stopping();
+  for (const listener of listeners.splice(0)) listener.kill('SIGKILL');
+  await removeDaemons();
+});
+
+/** Lines that a process has said; `waitFor` resolves when there is one for which `test` holds. */
+class Lines {
+  all: string[] = [];
+  #look: () => void = () => undefined;
+
+  constructor(listener: ChildProcess) {
+    let rest = '';
+    listener.stdout?.on('data', (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split('\n');
+      rest = lines.pop() ?? '';
+      // systemd-notify asks with it to be told that its message was read.
+      this.all.push(...lines.filter((line) => line !== 'BARRIER=1'));
+      this.#look();
+    });
+  }
+
+  waitFor(test: (line: string) => boolean, count = 1): Promise<void> {
+    return new Promise((resolve) => {
+      this.#look = () => {
+        if (this.all.filter(test).length >= count) resolve();
+      };
+      this.#look();
+    });
+  }
+
+  /** The first assignments of all messages but the watchdog's. */
+  get kinds(): string[] {
+    return this.all
+      .map((line) => line.split(' ')[0] ?? '')
+      .filter((kind) => kind.endsWith('=1') && kind !== 'WATCHDOG=1');
+  }
+}
+
+const says = (word: string) => (line: string) => line.startsWith(word);
+
+async function listen(): Promise<{ readonly path: string; readonly lines: Lines }> {
+  const path = join(temporaryDirectory(), 'notify');
+  const listener = spawn(PYTHON, ['-c', RECEIVER, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  listeners.push(listener);
+  const lines = new Lines(listener);
+  await lines.waitFor(says('bound'));
+  return { path, lines };
+}
+
+function childrenOf({ pid }: Daemon): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text.split(' ').filter(Boolean).map(Number);
+}
+
+const TOOL = 'systemd-notify and python3';
+
+describe('a daemon under systemd', () => {
+  itWithTool(TOOL, 'tells READY, RELOADING and READY, STOPPING, in this order', async () => {
+    const { path, lines } = await listen();
+    const daemon = await startDaemon({ environment: { NOTIFY_SOCKET: path } });
+    await lines.waitFor(says('READY=1 STATUS=workers: 0; requests: 0 waiting, 0 at workers'));
+    daemon.signal('SIGHUP');
+    await lines.waitFor(says('RELOADING=1 MONOTONIC_USEC='));
+    await lines.waitFor(says('READY=1'), 2);
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+    await lines.waitFor(says('STOPPING=1 STATUS=draining'));
+    expect(lines.kinds).toEqual(['READY=1', 'RELOADING=1', 'READY=1', 'STOPPING=1']);
+  });
+
+  itWithTool(TOOL, 'feeds the watchdog for as long as its loop turns', async () => {
+    const { path, lines } = await listen();
+    const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '100000' };
+    const daemon = await startDaemon({ environment });
+    await lines.waitFor(says('WATCHDOG=1 STATUS=workers: 0'), 3);
+    await daemon.stop();
+  });
+
+  itWithTool(TOOL, 'replaces the helper by which it tells, and says so', async () => {
+    const { path, lines } = await listen();
+    const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '100000' };
+    const daemon = await startDaemon({ environment });
+    await lines.waitFor(says('READY=1'));
+    const [helper] = childrenOf(daemon);
+    process.kill(helper ?? 0, 'SIGKILL');
+    expect(await daemon.waitFor('supervisor.lost')).toMatchObject({ reason: 'sh: SIGKILL' });
+    const before = lines.all.length;
+    await lines.waitFor(says('WATCHDOG=1'), before + 1);
+  });
+
+  it('starts nothing where nobody is to be told', async () => {
+    const daemon = await startDaemon({ environment: { WATCHDOG_USEC: '100000' } });
+    expect(childrenOf(daemon)).toEqual([]);
+  });
+
+  it('serves all the same where systemd-notify is missing, and says so', async () => {
+    const directory = temporaryDirectory();
+    const environment = { NOTIFY_SOCKET: join(directory, 'notify'), PATH: directory };
+    const daemon = await startDaemon({ environment });
+    const reason = 'systemd-notify is not installed';
+    expect(await daemon.waitFor('supervisor.lost')).toMatchObject({ level: 'warn', reason });
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+  });
+});
+
+/** A `systemd-notify` that prints its arguments into a pipe that the test reads. */
+function fakeNotify(): { readonly environment: Record<string, string>; readonly lines: Lines } {
+  const directory = temporaryDirectory();
+  const told = join(directory, 'told');
+  const script = `#!/bin/sh\necho "$*" >> ${told}\n`;
+  writeFileSync(join(directory, 'systemd-notify'), script, { mode: 0o755 });
+  writeFileSync(told, '');
+  const tail = spawn('tail', ['-f', '-n', '+1', told], { stdio: ['ignore', 'pipe', 'inherit'] });
+  listeners.push(tail);
+  const environment = {
+    NOTIFY_SOCKET: 'unused',
+    PATH: `${directory}:${process.env['PATH'] ?? ''}`,
+  };
+  return { environment, lines: new Lines(tail) };
+}
+
+/** A log that keeps its warnings. */
+function silentLog(): Log & { readonly warnings: LogFields[] } {
+  const warnings: LogFields[] = [];
+  const ignore = (): void => undefined;
+  const warn = (fields: LogFields): void => {
+    warnings.push(fields);
+  };
+  return {
+    warnings,
+    warn,
+    debug: ignore,
+    info: ignore,
+    error: ignore,
+    fatal: ignore,
+    setLevel: ignore,
+    flush: ignore,
+  };
+}
+
+function supervise(environment: Record<string, string>): Supervisor {
+  const supervisor = superviseBy(environment, silentLog());
+  supervisors.push(supervisor);
+  return supervisor;
+}
+
+describe('the watchdog', () => {
+  it('is not fed by a timer alone: a turn of the loop must have ended', async () => {
+    const { environment, lines } = fakeNotify();
+    const supervisor = supervise({ ...environment, WATCHDOG_USEC: '2000' });
+    const turns: (() => void)[] = [];
+    const asked = new Promise<void>((resolve) => {
+      supervisor.ready({
+        afterTurn: (then) => {
+          if (turns.push(then) === 20) resolve();
+        },
+        summary: () => 'busy',
+      });
+    });
+    await asked;
+    supervisor.reloaded();
+    await lines.waitFor(says('READY=1'), 2);
+    expect(lines.all.filter(says('WATCHDOG=1'))).toEqual([]);
+    turns[0]?.();
+    await lines.waitFor(says('WATCHDOG=1 STATUS=busy'));
+  });
+
+  it("is not fed where the time is another process's", async () => {
+    const { environment, lines } = fakeNotify();
+    const supervisor = supervise({ ...environment, WATCHDOG_USEC: '2000', WATCHDOG_PID: '1' });
+    let turns = 0;
+    supervisor.ready({ afterTurn: () => turns++, summary: () => '' });
+    for (let message = 2; message < 10; message++) {
+      supervisor.reloaded();
+      await lines.waitFor(says('READY=1'), message);
+    }
+    expect(turns).toBe(0);
+  });
+
+  it('tells one line, whatever the text: no assignment can come in by it', async () => {
+    const { environment, lines } = fakeNotify();
+    const summary = (): string => `a\tSTOPPING=1\nREADY=0 * ${'x'.repeat(300)}`;
+    supervise(environment).ready({ afterTurn: () => undefined, summary });
+    await lines.waitFor(says('READY=1'));
+    expect(lines.all).toHaveLength(1);
+    expect(lines.all[0]).toMatch(/^READY=1 STATUS=a STOPPING=1 READY=0 \* x+$/);
+    expect(lines.all[0]?.length).toBeLessThan(220);
+  });
+});

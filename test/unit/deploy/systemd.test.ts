@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { SCHEMA } from '../../../src/config/schema.js';
+import { EXIT } from '../../../src/core/exit.js';
+import { itWithTool } from '../../support/tools.js';
+
+const FILE = 'deploy/systemd/majordomo.service';
+const UNIT = readFileSync(FILE, 'utf8');
+
+const directories: string[] = [];
+
+afterEach(() => {
+  for (const directory of directories.splice(0)) rmSync(directory, { recursive: true });
+});
+
+function setting(name: string): string {
+  return new RegExp(`^${name}=(.*)$`, 'm').exec(UNIT)?.[1] ?? '';
+}
+
+/** The unit, with a command in its place that every machine has. */
+function runnableUnit(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
+  directories.push(directory);
+  const file = join(directory, 'majordomo.service');
+  writeFileSync(file, UNIT.replace('/usr/local/bin/majordomo', '/bin/true'));
+  return file;
+}
+
+describe('the systemd unit', () => {
+  itWithTool('systemd-analyze', 'passes systemd-analyze verify without a word', () => {
+    const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', runnableUnit()], {
+      encoding: 'utf8',
+    });
+    expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: '' });
+  });
+
+  itWithTool('systemd-analyze', 'is exposed less than 3.0 by systemd-analyze security', () => {
+    const { status, stdout } = spawnSync(
+      'systemd-analyze',
+      ['security', '--offline=true', '--threshold=29', runnableUnit()],
+      { encoding: 'utf8' },
+    );
+    expect([status, stdout.split('\n').at(-2)]).toEqual([0, expect.stringContaining('OK')]);
+  });
+
+  it('does not try again what would end the same way (contract §2)', () => {
+    expect(setting('RestartPreventExitStatus')).toBe(`${EXIT.usage} ${EXIT.config}`);
+  });
+
+  it('waits longer for the end than shutdown.graceMs', () => {
+    const seconds = Number(/^(\d+)s$/.exec(setting('TimeoutStopSec'))?.[1]);
+    expect(seconds * 1000).toBeGreaterThan(2 * SCHEMA.shutdown.keys.graceMs.default);
+  });
+
+  it('allows more open files than one listener takes connections', () => {
+    const { connections } = SCHEMA.limits.keys;
+    expect(Number(setting('LimitNOFILE'))).toBeGreaterThan(2 * connections.default);
+  });
+
+  it('lets the helper of the watchdog speak, and live until the broker has ended', () => {
+    expect([setting('Type'), setting('NotifyAccess'), setting('KillMode')]).toEqual([
+      'notify',
+      'all',
+      'mixed',
+    ]);
+  });
+});
