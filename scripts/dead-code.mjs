@@ -20,7 +20,6 @@ const KEPT_EXPORTS = new Map([
   ['src/config/document.ts: jsonSchema', 'scripts/generate-docs.mjs'],
   ['src/config/document.ts: exampleFile', 'scripts/generate-docs.mjs'],
   ['src/core/packed.ts: packedFrameBytes', 'tested for sizes that no test can hold in memory'],
-  ['src/core/packed.ts: packHead', 'tested for sizes that no test can hold in memory'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
 ]);
 

@@ -9,6 +9,11 @@ import { MajordomoError } from './errors.js';
 export class Frames {
   /** Number of frames; the arrays below may be longer. */
   count = 0;
+  /**
+   * The frames lie one behind the other in one buffer, heads included, as `core/packed` would lay
+   * them out: what is kept of them or sent on is then one copy. Said by whoever read them so.
+   */
+  isPacked = false;
   readonly buffers: Buffer[] = [];
   readonly starts: number[] = [];
   readonly ends: number[] = [];
@@ -28,12 +33,14 @@ export class Frames {
 
   clear(): void {
     this.count = 0;
+    this.isPacked = false;
   }
 
   /** Adds the bytes `[start, end)` of `buffer` as the next frame. */
   push(buffer: Buffer, start: number, end: number): void {
     const index = this.count++;
-    this.buffers[index] = buffer;
+    // It is the same one most of the time, and storing a reference costs a write barrier.
+    if (this.buffers[index] !== buffer) this.buffers[index] = buffer;
     this.starts[index] = start;
     this.ends[index] = end;
   }

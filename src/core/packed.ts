@@ -27,8 +27,15 @@ export function packedFrameBytes(size: number): number {
   return size > SHORT_BYTES_MAX ? size + 9 : size + 2;
 }
 
+/** Where the frame begins, with its head, in the buffer of frames that are packed. */
+export function packedStart(frames: Frames, index: number): number {
+  return frames.start(index) - (frames.size(index) > SHORT_BYTES_MAX ? 9 : 2);
+}
+
 /** Bytes that the frames `[from, to)` take when packed. */
 export function packedBytes(frames: Frames, from: number, to: number): number {
+  if (from >= to) return 0;
+  if (frames.isPacked) return frames.end(to - 1) - packedStart(frames, from);
   let bytes = 0;
   for (let index = from; index < to; index++) bytes += packedFrameBytes(frames.size(index));
   return bytes;
@@ -64,6 +71,14 @@ export function pack(
   offset: number,
   open: boolean,
 ): number {
+  if (from >= to) return offset;
+  // Their MORE flags are those of the message that they came in.
+  if (frames.isPacked && open === to < frames.count) {
+    const start = packedStart(frames, from);
+    const end = frames.end(to - 1);
+    copyBytes(frames.buffer(from), start, end, target, offset);
+    return offset + end - start;
+  }
   let at = offset;
   for (let index = from; index < to; index++) {
     const start = frames.start(index);

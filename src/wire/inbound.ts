@@ -4,19 +4,15 @@
  */
 import { Frames } from '../core/frames.js';
 import {
-  CLIENT_01,
-  CLIENT_02,
   CLIENT_REQUEST,
   CREDIT_MAX,
   ENVELOPE_FRAMES_MAX,
   HEADER_BYTES,
   type MdpVersion,
   SERVICE_NAME_BYTES_MAX,
-  WORKER_01,
   WORKER_01_DISCONNECT,
   WORKER_01_HEARTBEAT,
   WORKER_01_REPLY,
-  WORKER_02,
   WORKER_02_DISCONNECT,
   WORKER_02_FINAL,
   WORKER_02_HEARTBEAT,
@@ -211,18 +207,25 @@ function firstEmpty(frames: Frames): number {
 
 type Header = 'client01' | 'client02' | 'worker01' | 'worker02' | null;
 
-const LETTER_C = 0x43;
+const [LETTER_M, LETTER_D, LETTER_P, LETTER_C, LETTER_W] = [0x4d, 0x44, 0x50, 0x43, 0x57];
+const [DIGIT_0, DIGIT_1, DIGIT_2, DIGIT_9] = [0x30, 0x31, 0x32, 0x39];
 
+/** `MDPC01`, `MDPC02`, `MDPW01`, `MDPW02`: letter by letter, for it is read in every message. */
 function headerAt(frames: Frames, index: number): Header {
-  if (index >= frames.count || frames.size(index) !== HEADER_BYTES) return null;
-  // The fourth letter tells clients from workers, so one comparison of all six decides.
-  const isClient = frames.buffer(index)[frames.start(index) + 3] === LETTER_C;
-  if (isClient) {
-    if (frames.equals(index, CLIENT_01)) return 'client01';
-    return frames.equals(index, CLIENT_02) ? 'client02' : null;
+  if (frames.size(index) !== HEADER_BYTES) return null;
+  const buffer = frames.buffer(index);
+  const at = frames.start(index);
+  if (buffer[at] !== LETTER_M || buffer[at + 1] !== LETTER_D) return null;
+  if (buffer[at + 2] !== LETTER_P || buffer[at + 4] !== DIGIT_0) return null;
+  const side = buffer[at + 3];
+  const version = buffer[at + 5];
+  if (side === LETTER_C) {
+    if (version === DIGIT_1) return 'client01';
+    return version === DIGIT_2 ? 'client02' : null;
   }
-  if (frames.equals(index, WORKER_01)) return 'worker01';
-  return frames.equals(index, WORKER_02) ? 'worker02' : null;
+  if (side !== LETTER_W) return null;
+  if (version === DIGIT_1) return 'worker01';
+  return version === DIGIT_2 ? 'worker02' : null;
 }
 
 /** The value of a one-byte frame, or -1. */
@@ -235,9 +238,6 @@ function isServiceName(frames: Frames, index: number): boolean {
   const size = frames.size(index);
   return size >= 1 && size <= SERVICE_NAME_BYTES_MAX;
 }
-
-const DIGIT_0 = 0x30;
-const DIGIT_9 = 0x39;
 
 /** A decimal number without sign or leading zero, up to `max`; else -1. */
 function decimal(frames: Frames, index: number, max: number): number {

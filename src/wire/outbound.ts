@@ -2,7 +2,9 @@
  * What a broker sends: typed message → frames, written straight into a peer's output.
  * (7/MDP, 18/MDP; docs/protocol.md.)
  */
-import type { Frames } from '../core/frames.js';
+import { copyBytes } from '../core/bytes.js';
+import { Frames } from '../core/frames.js';
+import { pack, packHead, packedBytes, packedStart } from '../core/packed.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -11,6 +13,7 @@ import {
   COMMAND_FRAMES,
   EMPTY,
   type MdpVersion,
+  SERVICE_NAME_BYTES_MAX,
   WORKER_01,
   WORKER_01_DISCONNECT,
   WORKER_01_HEARTBEAT,
@@ -50,6 +53,62 @@ function workerHeader(out: FrameWriter, peer: number, version: MdpVersion): void
   whole(out, peer, version === 1 ? WORKER_01 : WORKER_02, true);
 }
 
+/** For a service's name, or a token (which is shorter), and an empty frame; with their heads. */
+const ROOM_BYTES = 2 + SERVICE_NAME_BYTES_MAX + 2;
+
+// What stands before a body is laid out packed, once for each form, and only what differs is filled
+// in: one write instead of four to six, which took a sixth of the broker's time (docs/performance.md).
+
+/** Frames that are the same in every message of a form, packed; then comes what is filled in. */
+class Head {
+  readonly buffer: Buffer;
+  /** Where that goes. */
+  readonly fixedBytes: number;
+
+  constructor(...fixed: readonly Buffer[]) {
+    const frames = Frames.of(...fixed);
+    this.fixedBytes = packedBytes(frames, 0, frames.count);
+    this.buffer = Buffer.alloc(this.fixedBytes + ROOM_BYTES);
+    pack(frames, 0, frames.count, this.buffer, 0, true);
+  }
+
+  /** Fills in a frame. Returns where it ends. */
+  fill(frame: Uint8Array): number {
+    const { length } = frame;
+    const at = packHead(this.buffer, this.fixedBytes, length, true);
+    copyBytes(frame, 0, length, this.buffer, at);
+    return at + length;
+  }
+}
+
+/** `fixed…, token, empty` */
+const REQUEST_HEADS: Readonly<Record<MdpVersion, Head>> = {
+  1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST)),
+  2: new Head(WORKER_02, commandFrame(WORKER_REQUEST)),
+};
+
+/** `fixed…, service` */
+interface ReplyHeads {
+  readonly whole: Head;
+  readonly final: Head;
+  readonly partial: Head;
+}
+
+function replyHeads(...delimiter: readonly Buffer[]): ReplyHeads {
+  return {
+    whole: new Head(...delimiter, CLIENT_01),
+    final: new Head(...delimiter, CLIENT_02, commandFrame(CLIENT_FINAL)),
+    partial: new Head(...delimiter, CLIENT_02, commandFrame(CLIENT_PARTIAL)),
+  };
+}
+
+const ENVELOPED_HEADS = replyHeads(EMPTY);
+const BARE_HEADS = replyHeads();
+
+function commandFrame(code: number): Buffer {
+  return COMMAND_FRAMES[code] ?? EMPTY;
+}
+
 /** REQUEST to a worker; the body is packed. */
 export function writeWorkerRequest(
   out: FrameWriter,
@@ -60,10 +119,9 @@ export function writeWorkerRequest(
   bodyStart: number,
   bodyEnd: number,
 ): void {
-  workerHeader(out, peer, version);
-  command(out, peer, WORKER_REQUEST, true);
-  whole(out, peer, token, true);
-  whole(out, peer, EMPTY, true);
+  const head = REQUEST_HEADS[version];
+  const end = packHead(head.buffer, head.fill(token), 0, true);
+  out.writePacked(peer, head.buffer, 0, end, true);
   out.writePacked(peer, body, bodyStart, bodyEnd, false);
 }
 
@@ -91,11 +149,15 @@ export function writeClientReply(
     if (path.envelopeEnd > path.envelopeStart) {
       out.writePacked(peer, path.envelope, path.envelopeStart, path.envelopeEnd, true);
     }
-    whole(out, peer, EMPTY, true);
   }
-  whole(out, peer, path.version === 1 ? CLIENT_01 : CLIENT_02, true);
-  if (path.version === 2) command(out, peer, final ? CLIENT_FINAL : CLIENT_PARTIAL, true);
-  whole(out, peer, service, true);
+  const heads = path.enveloped ? ENVELOPED_HEADS : BARE_HEADS;
+  const head = path.version === 1 ? heads.whole : final ? heads.final : heads.partial;
+  out.writePacked(peer, head.buffer, 0, head.fill(service), true);
+  if (frames.isPacked) {
+    const start = packedStart(frames, from);
+    out.writePacked(peer, frames.buffer(from), start, frames.end(frames.count - 1), false);
+    return;
+  }
   const last = frames.count - 1;
   for (let index = from; index <= last; index++) {
     out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);

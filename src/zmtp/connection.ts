@@ -327,6 +327,7 @@ export class Connection {
     frames.clear();
     let total = 0;
     let commandBytes = 0;
+    let isPacked = true;
     for (let at = from; at < end;) {
       const flags = bytes[at] ?? 0;
       const isCommand = (flags & ~(FLAG_MORE | FLAG_LONG)) !== 0;
@@ -338,6 +339,7 @@ export class Connection {
       const size = frameSize(bytes, at, flags);
       const next = start + size;
       if (isCommand) {
+        isPacked = false;
         const fault = commandFault(size, (commandBytes += size));
         if (fault !== null) return this.#fail('protocol', fault);
         if (next > end) return this.#lack(next - end);
@@ -351,6 +353,8 @@ export class Connection {
         at = next;
         continue;
       }
+      // A long head where a short one would do is allowed, but is not how we pack.
+      if ((flags & FLAG_LONG) !== 0 && size <= SHORT_BYTES_MAX) isPacked = false;
       total += size;
       if (total > messageBytesMax) return this.#tooLarge();
       if (next > end) return this.#lack(next - end);
@@ -358,6 +362,7 @@ export class Connection {
       if (frames.count > framesMax) return this.#tooLarge();
       if ((flags & FLAG_MORE) === 0) {
         this.#commandsUntil = 0;
+        frames.isPacked = isPacked;
         this.#events.message(frames);
         return next;
       }

@@ -16,6 +16,7 @@ import {
   writeWorkerHeartbeat,
   writeWorkerRequest,
 } from '../../../src/wire/outbound.js';
+import { asRead } from '../../support/packed-frames.js';
 import type { Tally } from '../actors/tally.js';
 import { checkAgreement } from '../model/agreement.js';
 import type { Delivered, Sent } from '../model/intent.js';
@@ -237,7 +238,9 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
       return;
     }
     this.#model.message(peer, intent, now);
-    this.#broker.message(peer, Frames.of(...frames), now);
+    const message = Frames.of(...frames);
+    // Both ways in which transports hand messages over.
+    this.#broker.message(peer, peer % 2 === 0 ? message : asRead(message), now);
   }
 
   #run(now: number): void {

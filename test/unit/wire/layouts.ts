@@ -1,4 +1,5 @@
 import { Frames } from '../../../src/core/frames.js';
+import { asRead } from '../../support/packed-frames.js';
 
 /** A frame as a test writes it: one character a byte (latin1). */
 export type FrameText = string;
@@ -68,6 +69,7 @@ export function layouts(
     Frames.of(...message.map(bytesOf)),
     scattered(message),
     chunked(message),
+    asRead(scattered(message)),
     reused(message, before),
     ...STALE.map((stale) => reused(message, stale)),
   ];

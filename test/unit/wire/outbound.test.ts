@@ -9,6 +9,7 @@ import {
   writeWorkerHeartbeat,
   writeWorkerRequest,
 } from '../../../src/wire/outbound.js';
+import { asRead } from '../../support/packed-frames.js';
 import { bytesOf, type FrameText, ids, scattered, textsOf } from './layouts.js';
 import { Recorder } from './recorder.js';
 
@@ -73,6 +74,19 @@ describe('What a broker sends to a worker', () => {
 });
 
 describe('What a broker sends to a client', () => {
+  const long = 'x'.repeat(300);
+
+  it.each([
+    [1, ['id', '', 'MDPC01', 'echo', 'a', '', long]],
+    [2, ['id', '', 'MDPC02', '\x03', 'echo', 'a', '', long]],
+  ] satisfies [1 | 2, FrameText[]][])(
+    'has in 0.%d the same body if that lies packed in the message of its worker',
+    (version, sent) => {
+      const reply = asRead(scattered(['MDPW02', '\x04', 'token', '', 'a', '', long]));
+      expect(replySent(pathOf(version, ['id']), true, reply, 4)).toEqual(sent);
+    },
+  );
+
   const body = scattered(['skipped', 'a', '', 'c']);
 
   it('is in 0.1 one reply after the bare delimiter (§2)', () => {

@@ -20,6 +20,7 @@ import {
   workerReady,
   workerReturn,
 } from '../../../src/wire/worker-side.js';
+import { asRead } from '../../support/packed-frames.js';
 import { bytesOf, type FrameText, scattered, textOf } from './layouts.js';
 import { atBroker, atClient, atWorker } from './readers.js';
 import { Recorder } from './recorder.js';
@@ -39,6 +40,8 @@ const frame = fc.oneof(
 const body = fc.array(frame, { minLength: 1, maxLength: 5 });
 const service = fc.oneof(text(1, 12), text(1, 255));
 const token = text(0, 16);
+/** As transports hand it over: each frame elsewhere, or all as they came over the wire. */
+const layout = fc.constantFrom(scattered, (message: FrameText[]) => asRead(scattered(message)));
 /** D24: the first id must not read like a 0.2 header. */
 const envelope = fc
   .array(fc.oneof(text(1, 12), text(256, 300), fc.constantFrom('MDPC01', 'MDPW02')), {
@@ -158,41 +161,49 @@ describe('From a client to a broker, to a worker and back', () => {
     );
     const workers = fc.record({ version, client: token });
     fc.assert(
-      fc.property(form, workers, service, body, body, (from, worker, name, asked, told) => {
-        const header = from.v === 1 ? ['MDPC01'] : ['MDPC02', '\x01'];
-        const start = from.ids === null ? [] : [...from.ids, ''];
-        const request = scattered([...start, ...header, name, ...asked]);
-        const inbound = new Inbound();
-        inbound.read(request);
-        expect(inbound.kind).toBe('request');
-        const ids = kept(request, 0, inbound.envelopeFrames, true);
-        const path = {
-          version: inbound.version,
-          enveloped: inbound.enveloped,
-          envelope: ids,
-          envelopeStart: 0,
-          envelopeEnd: ids.length,
-        };
-        const packed = kept(request, inbound.body, request.count, false);
+      fc.property(
+        form,
+        workers,
+        service,
+        body,
+        body,
+        layout,
+        (from, worker, name, asked, told, laid) => {
+          const header = from.v === 1 ? ['MDPC01'] : ['MDPC02', '\x01'];
+          const start = from.ids === null ? [] : [...from.ids, ''];
+          const request = laid([...start, ...header, name, ...asked]);
+          const inbound = new Inbound();
+          inbound.read(request);
+          expect(inbound.kind).toBe('request');
+          const ids = kept(request, 0, inbound.envelopeFrames, true);
+          const path = {
+            version: inbound.version,
+            enveloped: inbound.enveloped,
+            envelope: ids,
+            envelopeStart: 0,
+            envelopeEnd: ids.length,
+          };
+          const packed = kept(request, inbound.body, request.count, false);
 
-        const toWorker = new Recorder();
-        const { version: v, client } = worker;
-        writeWorkerRequest(toWorker, PEER, v, bytesOf(client), packed, 0, packed.length);
-        const seen = atWorker(v, toWorker.only(PEER));
-        expect(seen).toEqual({ kind: 'request', client, body: asked });
+          const toWorker = new Recorder();
+          const { version: v, client } = worker;
+          writeWorkerRequest(toWorker, PEER, v, bytesOf(client), packed, 0, packed.length);
+          const seen = atWorker(v, toWorker.only(PEER));
+          expect(seen).toEqual({ kind: 'request', client, body: asked });
 
-        inbound.read(received(workerFinal(v, bytesOf(client), buffers(told))));
-        expect(inbound.kind).toBe('final');
-        const toClient = new Recorder();
-        writeClientReply(toClient, PEER, path, true, bytesOf(name), inbound.frames, inbound.body);
-        expect(atClient(toClient.only(PEER))).toEqual({
-          kind: 'final',
-          version: from.v,
-          envelope: from.ids,
-          service: name,
-          body: told,
-        });
-      }),
+          inbound.read(laid(workerFinal(v, bytesOf(client), buffers(told)).map(textOf)));
+          expect(inbound.kind).toBe('final');
+          const toClient = new Recorder();
+          writeClientReply(toClient, PEER, path, true, bytesOf(name), inbound.frames, inbound.body);
+          expect(atClient(toClient.only(PEER))).toEqual({
+            kind: 'final',
+            version: from.v,
+            envelope: from.ids,
+            service: name,
+            body: told,
+          });
+        },
+      ),
     );
   });
 });

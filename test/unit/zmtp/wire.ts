@@ -3,6 +3,7 @@ import type { SocketType } from '../../../src/zmtp/commands.js';
 import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection.js';
 import { NullMechanism } from '../../../src/zmtp/null.js';
 import { Frames } from '../../../src/core/frames.js';
+import { readAnew } from '../../support/packed-frames.js';
 
 export const MORE = 1;
 export const LONG = 2;
@@ -100,6 +101,7 @@ export class Recorded implements ConnectionEvents {
 
   message(frames: Frames): void {
     const bodies = frames.copyFrom(0).map((body) => body.toString('latin1'));
+    if (frames.isPacked && !isSame(readAnew(frames), frames)) throw new Error('it is not packed');
     this.messages.push(bodies);
     this.told.push('message');
   }
@@ -127,6 +129,15 @@ export class Recorded implements ConnectionEvents {
   get failure(): string {
     return this.told.find((line) => line.startsWith('failed')) ?? '';
   }
+}
+
+/** The same frames at the same place. */
+function isSame(one: Frames, other: Frames): boolean {
+  let isAll = one.count === other.count;
+  for (let index = 0; isAll && index < one.count; index++) {
+    isAll = one.start(index) === other.start(index) && one.end(index) === other.end(index);
+  }
+  return isAll;
 }
 
 /** The bytes in segments that end at these offsets. */
