@@ -6,13 +6,15 @@
  * never goes back.
  */
 import { assert, present } from '../core/assert.js';
-import type { Frames } from '../core/frames.js';
+import { Frames } from '../core/frames.js';
+import { unpack } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
 import { Inbound } from '../wire/inbound.js';
 import { Clients } from './clients.js';
 import { BrokerCounters } from './counters.js';
 import { Desk } from './desk.js';
 import type { BrokerEvents } from './events.js';
+import { Gate, type GateState } from './gate.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { Listing } from './listing.js';
@@ -61,6 +63,7 @@ export class Broker {
   readonly #services: Services;
   readonly #workers: Workers;
   readonly #ledger: Ledger;
+  readonly #gate: Gate;
   readonly #lifecycle: Lifecycle;
   readonly #stored: StoredRequests;
   readonly #fromWorkers: WorkerInputs;
@@ -99,7 +102,9 @@ export class Broker {
     };
     this.#ledger = new Ledger(parts, options.limits);
     this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
-    const lifecycleParts = { ...parts, ledger: this.#ledger, stored: this.#stored };
+    this.#gate = new Gate(this.#ledger, this.counters, options.vote ?? (() => false));
+    const keepers = { ledger: this.#ledger, gate: this.#gate, stored: this.#stored };
+    const lifecycleParts = { ...parts, ...keepers };
     this.#lifecycle = new Lifecycle(lifecycleParts);
     const all = { ...lifecycleParts, lifecycle: this.#lifecycle };
     this.desk = new Desk(all);
@@ -235,19 +240,75 @@ export class Broker {
 
   #request(peer: Peer, inbound: Inbound, now: number): void {
     const internal = this.desk.internalFor(inbound.frames, inbound.service);
-    // `mmi.*` is answered on every listener, whoever asks, to the end.
-    const isForAll = internal?.isForAll === true;
-    if (!isForAll && !this.#fromWorkers.mayBe('client', peer)) {
-      this.#ledger.refuse(inbound, peer, 'rights', null);
-    } else if (internal !== null && (isForAll || !this.#fromWorkers.isDraining)) {
-      const id = this.#lifecycle.acceptInternal(inbound, peer);
-      if (id === NONE) return;
-      const { frames, service, body } = inbound;
-      const request: InternalRequest = { id, service: frames.view(service), frames, body };
-      internal.request(request, this.desk, now);
-    } else {
-      this.#lifecycle.accept(inbound, peer, this.#fromWorkers.isDraining, now);
+    // `mmi.*` is answered on every listener, whoever asks, in every state.
+    if (internal?.isForAll !== true) {
+      if (!this.#fromWorkers.mayBe('client', peer)) {
+        this.#ledger.refuse(inbound, peer, 'rights', null);
+        return;
+      }
+      if (!this.#gate.isOpen && !this.#gate.lets(inbound, peer, internal !== null)) return;
     }
+    if (internal === null) this.#lifecycle.accept(inbound, peer, now);
+    else this.#ask(internal, inbound, peer, now);
+  }
+
+  #ask(internal: InternalService, inbound: Inbound, peer: Peer, now: number): void {
+    const id = this.#lifecycle.acceptInternal(inbound, peer);
+    if (id === NONE) return;
+    const { frames, service, body } = inbound;
+    const number = this.desk.numberOf(id);
+    const request: InternalRequest = { id: number, service: frames.view(service), frames, body };
+    internal.request(request, this.desk, now);
+  }
+
+  // ---------------------------------------------------------------- whether clients are served
+
+  get gate(): GateState {
+    return this.#gate.state;
+  }
+
+  /**
+   * From now on clients are served, or refused, or held until one of these is known. What is at
+   * workers runs on in any case, and its replies are delivered.
+   */
+  setGate(state: GateState, now: number): void {
+    this.#gate.set(state);
+    if (this.#gate.isOpen) this.#reopen();
+    if (state !== 'holding') this.#endHolding(now);
+  }
+
+  /** What was held is taken in as if it had just come, or refused. */
+  #endHolding(now: number): void {
+    // Not that of the request which may be asking for its vote just now.
+    const inbound = new Inbound();
+    const frames = new Frames();
+    for (const { peer, packed } of this.#gate.takeHeld()) {
+      // Who has left has taken it along.
+      if (this.#peers[peer.id] !== peer || peer.closing) continue;
+      frames.clear();
+      unpack(packed, 0, packed.length, frames);
+      inbound.read(frames);
+      const { closure } = this.#gate;
+      if (closure === null) this.#request(peer, inbound, now);
+      else this.#gate.refuse(inbound, peer, closure);
+    }
+  }
+
+  /** What waits goes on, and its keeper learns that stored requests may. */
+  #reopen(): void {
+    for (const service of this.#services.all()) {
+      if (service.workers.size === 0) continue;
+      this.#workers.schedule(service);
+      this.#stored.workerCame(service);
+    }
+  }
+
+  /**
+   * After the internal services were told to stop: what they have not answered gets no answer, but
+   * for mere questions, which are refused.
+   */
+  dropInternal(): void {
+    this.desk.dropInternal();
   }
 
   // ---------------------------------------------------------------- time
@@ -263,13 +324,9 @@ export class Broker {
     const areExpired = this.#expireWorkers(now);
     let more = !areExpired;
     if (!this.#forgetDeparted()) more = true;
-    if (this.#fromWorkers.isDraining) {
-      if (lifecycle.refuseWaiting(RUN_BUDGET) === 0) more = true;
-      lifecycle.dispatchNothing();
-    } else {
-      if (lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
-      if (areExpired && lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
-    }
+    if (!this.#refuseWaiting() || lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
+    if (!this.#gate.isOpen) lifecycle.dispatchNothing();
+    else if (areExpired && lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
     this.#workers.sendHeartbeats(now);
     return more;
   }
@@ -294,6 +351,15 @@ export class Broker {
   }
 
   /** @returns false if there is more to do */
+  #refuseWaiting(): boolean {
+    const { closure, isClearing } = this.#gate;
+    if (closure === null || !isClearing) return true;
+    if (this.#lifecycle.refuseWaiting(closure, RUN_BUDGET) === 0) return false;
+    this.#gate.isClearing = false;
+    return true;
+  }
+
+  /** @returns false if there is more to do */
   #forgetDeparted(): boolean {
     let budget = RUN_BUDGET;
     for (let client = this.#departed.at(-1); client; client = this.#departed.at(-1)) {
@@ -311,8 +377,8 @@ export class Broker {
    * waiting requests are refused. `load.requestsOut` tells when all is done.
    */
   drain(now: number): void {
-    this.#fromWorkers.isDraining = true;
-    this.desk.isClosed = true;
+    this.#gate.drain();
+    this.#endHolding(now);
     for (const service of [...this.#services.all()]) {
       this.#stored.handBack(service);
       for (const worker of [...service.workers]) this.#fromWorkers.settleIfDraining(worker, now);

@@ -1,10 +1,12 @@
 /** The broker's counter for those who live in its process: internal services, and Titanic. */
 import type { Frames } from '../core/frames.js';
 import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { Gate } from './gate.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
 import { serviceStatus, workerStatus } from './listing.js';
 import type { BrokerDesk, BrokerHost, InternalService } from './ports.js';
+import { NONE, type RequestId } from './requests.js';
 import type { Services } from './services.js';
 import type { StoredRequests } from './stored.js';
 
@@ -13,10 +15,14 @@ const HELLOS_PER_PEER_MAX = 1024;
 /** Their envelopes together: enough for ids as libzmq makes them, in any number of hops. */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
 
+/** Record numbers are below it. */
+const GENERATION_STEP = 2 ** 31;
+
 /** What the desk works on; all of it belongs to one `Broker`. */
 export interface DeskParts {
   readonly services: Services;
   readonly ledger: Ledger;
+  readonly gate: Gate;
   readonly lifecycle: Lifecycle;
   readonly stored: StoredRequests;
 }
@@ -24,8 +30,8 @@ export interface DeskParts {
 export class Desk implements BrokerHost, BrokerDesk {
   readonly #parts: DeskParts;
   readonly #internals: InternalService[] = [];
-  /** Draining: nothing more is taken from the keeper of stored requests. */
-  isClosed = false;
+  /** Of the numbers that internal services know requests by: see `dropInternal`. */
+  #generation = 0;
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
@@ -51,12 +57,33 @@ export class Desk implements BrokerHost, BrokerDesk {
     return null;
   }
 
-  answer(id: number, body: readonly Buffer[]): void {
-    this.#parts.lifecycle.answerInternal(id, body);
+  /** The number by which an internal service answers a request. */
+  numberOf(id: RequestId): number {
+    return this.#generation * GENERATION_STEP + id;
   }
 
-  tellsRefusals(id: number): boolean {
+  #requestOf(number: number): RequestId {
+    const isPresent = Math.floor(number / GENERATION_STEP) === this.#generation;
+    return isPresent ? number % GENERATION_STEP : NONE;
+  }
+
+  answer(number: number, body: readonly Buffer[]): void {
+    const id = this.#requestOf(number);
+    if (id !== NONE) this.#parts.lifecycle.answerInternal(id, body);
+  }
+
+  /** What internal services have not answered is forgotten, and what they say of it ignored. */
+  dropInternal(): void {
+    this.#generation++;
+    this.#parts.lifecycle.dropInternal((service) => {
+      const owner = this.#internals.find(({ prefix }) => startsWith(service, prefix));
+      return owner?.onlyAsks?.(service) === true;
+    });
+  }
+
+  tellsRefusals(number: number): boolean {
     const { ledger } = this.#parts;
+    const id = this.#requestOf(number);
     const peer = ledger.clientOf(id)?.peer;
     if (!peer) return true;
     const { hellos } = peer;
@@ -70,9 +97,7 @@ export class Desk implements BrokerHost, BrokerDesk {
   }
 
   isServed(service: Buffer): boolean {
-    const internal = this.#internals.find(
-      ({ prefix }) => service.subarray(0, prefix.length).compare(prefix) === 0,
-    );
+    const internal = this.#internals.find(({ prefix }) => startsWith(service, prefix));
     if (internal !== undefined) return internal.offers(service);
     const found = this.#parts.services.find(service, 0, service.length);
     return found !== null && found.workers.size > 0;
@@ -96,7 +121,7 @@ export class Desk implements BrokerHost, BrokerDesk {
   // ---------------------------------------------------------------- the keeper of stored requests
 
   room(service: Buffer): number {
-    return this.isClosed ? 0 : this.#parts.stored.room(service);
+    return this.#parts.gate.isOpen ? this.#parts.stored.room(service) : 0;
   }
 
   setBacklog(service: Buffer, has: boolean): void {
@@ -104,10 +129,15 @@ export class Desk implements BrokerHost, BrokerDesk {
   }
 
   submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
-    return this.isClosed ? null : this.#parts.stored.submit(service, reference, body, again);
+    if (!this.#parts.gate.isOpen) return null;
+    return this.#parts.stored.submit(service, reference, body, again);
   }
 
   withdraw(id: number): void {
     this.#parts.stored.withdraw(id);
   }
+}
+
+function startsWith(service: Buffer, prefix: Buffer): boolean {
+  return service.subarray(0, prefix.length).equals(prefix);
 }

@@ -267,18 +267,25 @@ export class Ledger {
   replyInternal(id: RequestId, frames: Frames): void {
     const client = this.clientOf(id);
     if (!client?.peer || client.peer.closing) return;
+    const name = this.internalName(id);
+    this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, name, frames, 0);
+  }
+
+  /** The service that a request of an internal service is for; valid while it is held. */
+  internalName(id: RequestId): Buffer {
     const name = new Frames();
     this.locateBody(id);
     unpack(this.body.buffer, this.body.start, this.body.end, name);
-    const path = this.#returnPath(id);
-    this.#parts.sink.reply(client.peer.id, path, true, name.view(0), frames, 0);
+    return name.view(0);
   }
 
   /** Tells the client why there will be no reply, if it asked for that (D11). */
   tell(id: RequestId, refusal: Refusal): void {
     const client = this.clientOf(id);
     if (!this.#parts.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
-    const body = Frames.of(refusal.status, this.serviceOf(id).name, refusal.text);
+    const isInternal = this.#parts.table.is(id, INTERNAL);
+    const name = isInternal ? this.internalName(id) : this.serviceOf(id).name;
+    const body = Frames.of(refusal.status, name, refusal.text);
     this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
   }
 

@@ -7,6 +7,7 @@ import { Frames } from '../core/frames.js';
 import { packedBytes } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
+import { type Closure, type Gate, NOT_ACTIVE } from './gate.js';
 import type { Ledger, LedgerParts, Refusal } from './ledger.js';
 import type { BrokerOptions } from './options.js';
 import {
@@ -41,12 +42,12 @@ import type { Workers } from './workers.js';
 export interface LifecycleParts extends LedgerParts {
   readonly options: BrokerOptions;
   readonly ledger: Ledger;
+  readonly gate: Gate;
   readonly workers: Workers;
   readonly stored: StoredRequests;
 }
 
 const EXPIRED: Refusal = { status: '408', text: 'no worker took it within its time to live' };
-const DRAINING: Refusal = { status: '503', text: 'this broker is shutting down' };
 
 export class Lifecycle {
   readonly #parts: LifecycleParts;
@@ -66,15 +67,11 @@ export class Lifecycle {
 
   // ---------------------------------------------------------------- arrival
 
-  /** Takes in a client's request for a worker service, or refuses it. */
-  accept(inbound: Inbound, peer: Peer, draining: boolean, now: number): void {
+  /** Takes in a client's request for a worker service, or refuses it over a limit. */
+  accept(inbound: Inbound, peer: Peer, now: number): void {
     const { table, services, counters, workers, ledger } = this.#parts;
     const { frames, service: name } = inbound;
     counters.requestsReceived++;
-    if (draining) {
-      ledger.refuse(inbound, peer, 'draining', DRAINING);
-      return;
-    }
     let service = services.find(frames.buffer(name), frames.start(name), frames.end(name));
     const limit = ledger.overLimit(service, inbound);
     if (limit !== null) {
@@ -106,6 +103,18 @@ export class Lifecycle {
     assert(table.has(id) && table.is(id, INTERNAL), 'an internal request is answered once');
     ledger.replyInternal(id, body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body));
     ledger.release(id, 'answered');
+  }
+
+  /**
+   * What internal services have not answered gets no answer: what became of it is not certain.
+   * @param onlyAsks by service name: true if nothing can have become of it, so that it is refused
+   */
+  dropInternal(onlyAsks: (service: Buffer) => boolean): void {
+    const { table, ledger } = this.#parts;
+    for (const id of table.all(INTERNAL)) {
+      if (onlyAsks(ledger.internalName(id))) ledger.tell(id, NOT_ACTIVE.refusal);
+      ledger.release(id, 'too_late');
+    }
   }
 
   // ---------------------------------------------------------------- delivery
@@ -159,7 +168,7 @@ export class Lifecycle {
     return left;
   }
 
-  /** While draining nothing is handed out any more. */
+  /** While clients are not served nothing is handed out. */
   dispatchNothing(): void {
     const { workers, services } = this.#parts;
     for (const service of workers.takeDue()) {
@@ -288,15 +297,8 @@ export class Lifecycle {
    * @param silent the worker did not say so itself, and may still send its reply (D8)
    * @param why for the story of a stored request
    */
-  giveBack(
-    id: RequestId,
-    worker: Worker,
-    silent: boolean,
-    draining: boolean,
-    why: string,
-    now: number,
-  ): void {
-    const { table, ledger, options } = this.#parts;
+  giveBack(id: RequestId, worker: Worker, silent: boolean, why: string, now: number): void {
+    const { table, ledger, gate, options } = this.#parts;
     this.#takeBack(id, worker);
     const delivery = table.get(id, DELIVERIES);
     if (silent) {
@@ -320,8 +322,8 @@ export class Lifecycle {
       ledger.release(id, 'too_late');
     } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
       this.#expire(id, now);
-    } else if (draining) {
-      this.#refuseHeld(id);
+    } else if (gate.closure !== null) {
+      this.#refuseHeld(id, gate.closure);
     } else {
       this.#requeue(id, worker, delivery);
     }
@@ -340,47 +342,40 @@ export class Lifecycle {
 
   /** Ends waiting requests whose time to live is over. Returns what is left of the budget. */
   expire(now: number, budget: number): number {
-    const { table, options } = this.#parts;
-    return this.#endWaiting(
-      budget,
-      (id) => table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now,
-      (id) => {
-        this.#expire(id, now);
-      },
-    );
-  }
-
-  /** While draining nothing waits: whoever understands it is told to go elsewhere. */
-  refuseWaiting(budget: number): number {
-    return this.#endWaiting(
-      budget,
-      () => true,
-      (id) => {
-        this.#refuseHeld(id);
-      },
-    );
-  }
-
-  #endWaiting(
-    budget: number,
-    isDue: (id: RequestId) => boolean,
-    end: (id: RequestId) => void,
-  ): number {
-    const { table, ledger, services } = this.#parts;
+    const { table, options, ledger, services } = this.#parts;
     let left = budget;
     while (left > 0) {
       const id = ledger.byArrival.head;
-      if (id === NONE || !isDue(id)) break;
+      if (id === NONE || table.getTime(id, ARRIVED_AT) + options.requestTtlMs > now) break;
       if (table.is(id, QUEUED)) {
         const service = ledger.serviceOf(id);
         service.queue.remove(id);
-        end(id);
+        this.#expire(id, now);
         services.releaseIfUnused(service);
       } else {
         // Out at a worker, which may take its time; should it come back, it ends then.
         ledger.byArrival.remove(id);
       }
       left--;
+    }
+    return left;
+  }
+
+  /**
+   * Where clients are not served nothing waits: whoever understands it is told to go elsewhere.
+   * Returns what is left of the budget.
+   */
+  refuseWaiting(closure: Closure, budget: number): number {
+    const { services } = this.#parts;
+    let left = budget;
+    for (const service of services.all()) {
+      for (let id = service.queue.head; id !== NONE && left > 0; id = service.queue.head) {
+        service.queue.remove(id);
+        this.#refuseHeld(id, closure);
+        left--;
+      }
+      services.releaseIfUnused(service);
+      if (left === 0) break;
     }
     return left;
   }
@@ -469,10 +464,10 @@ export class Lifecycle {
     ledger.tell(id, { status: '502', text: reason });
   }
 
-  #refuseHeld(id: RequestId): void {
+  #refuseHeld(id: RequestId, { reason, refusal }: Closure): void {
     const { ledger } = this.#parts;
-    ledger.countRefusal('draining', ledger.serviceOf(id).name, DRAINING.text);
-    ledger.tell(id, DRAINING);
+    ledger.countRefusal(reason, ledger.serviceOf(id).name, refusal.text);
+    ledger.tell(id, refusal);
     ledger.release(id, 'too_late');
   }
 

@@ -13,6 +13,11 @@ export interface BrokerOptions {
   readonly listeners: readonly ListenerRoles[];
   /** What a key may do there, beside. It is asked once for a connection; what it gave may change. */
   readonly rightsOf?: (listener: number, key: string) => ListenerRoles;
+  /**
+   * Asked when a client's request comes while the gate is refusing; the request that is being asked
+   * about is held if the answer is true, and the gate with it. Default: never.
+   */
+  readonly vote?: () => boolean;
   readonly limits: BrokerLimits;
 }
 

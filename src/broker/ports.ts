@@ -7,7 +7,10 @@ import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 
 /** A request that an internal service is handed. Valid until `request` returns, but for `id`. */
 export interface InternalRequest {
-  /** Under this it is answered, at once or later, exactly once. */
+  /**
+   * Under this it is answered, at once or later, exactly once. Once the node has stopped serving, an
+   * answer is ignored.
+   */
   readonly id: number;
   /** The service name. */
   readonly service: Buffer;
@@ -23,6 +26,8 @@ export interface InternalService {
   readonly isForAll?: boolean;
   /** True if `mmi.service` is to answer 200 for this name. */
   offers(service: Buffer): boolean;
+  /** True if a request for this name changes nothing: it may be refused though it was taken in. */
+  onlyAsks?(service: Buffer): boolean;
   request(request: InternalRequest, host: BrokerHost, now: number): void;
 }
 
@@ -49,7 +54,7 @@ export interface InternalClient {
 
 /** What the internal client can ask of the broker, in its own turn. */
 export interface BrokerDesk {
-  /** How many more requests of a service are wanted now; 0 without workers. */
+  /** How many more requests of a service are wanted now; 0 without workers, or while not serving. */
   room(service: Buffer): number;
   /** Whether `roomAt` is to be told when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
@@ -57,7 +62,7 @@ export interface BrokerDesk {
    * Hands a request over, for one delivery.
    * @param body packed frames, copied
    * @param again the request's number, if it was handed over before and is still known
-   * @returns its number; `null` if the service has no workers
+   * @returns its number; `null` if the service has no workers, or clients are not served here
    */
   submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null;
   /** Ends what was handed over: nothing more is told of it. */

@@ -128,6 +128,11 @@ export class RequestTable {
     return this.#ints[id >>> PAGE_BITS] ?? NO_PAGE;
   }
 
+  /** Every request with this flag. Those that were given may be freed meanwhile. */
+  *all(flag: number): IterableIterator<RequestId> {
+    for (let id = 0; id < this.#fresh; id++) if (this.is(id, flag)) yield id;
+  }
+
   get(id: RequestId, field: number): number {
     const page = this.#ints[id >>> PAGE_BITS];
     return page?.[(id & PAGE_MASK) * RECORD_INTS + field] ?? 0;

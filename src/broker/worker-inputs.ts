@@ -22,8 +22,6 @@ export class WorkerInputs {
   readonly #parts: WorkerInputParts;
   maxWorkers: number;
   maxServices: number;
-  /** Waiting workers are told to go, busy ones after their last reply. */
-  isDraining = false;
   #lastWorker = 0;
 
   constructor(parts: WorkerInputParts) {
@@ -73,7 +71,7 @@ export class WorkerInputs {
     const { frames, service: at } = inbound;
     if (!this.mayBe('worker', peer)) return 'rights';
     if (this.#parts.desk.internalFor(frames, at) !== null) return 'reserved';
-    if (this.isDraining) return 'draining';
+    if (this.#parts.gate.isDraining) return 'draining';
     if (this.#parts.workers.count >= this.maxWorkers) return 'limit';
     const service = this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isNew = service === null || service.workers.size === 0;
@@ -139,7 +137,7 @@ export class WorkerInputs {
       const reason = body < frames.count ? escapeName(frames.view(body)) : '';
       this.#parts.events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       const why = reason === '' ? 'given back' : `given back: ${reason}`;
-      this.#parts.lifecycle.giveBack(id, worker, false, this.isDraining, why, now);
+      this.#parts.lifecycle.giveBack(id, worker, false, why, now);
       this.settleIfDraining(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // It was lost with it and is already elsewhere.
@@ -196,14 +194,14 @@ export class WorkerInputs {
     });
     this.#parts.workers.remove(worker);
     while (held.tail !== NONE) {
-      this.#parts.lifecycle.giveBack(held.tail, worker, silent, this.isDraining, reason, now);
+      this.#parts.lifecycle.giveBack(held.tail, worker, silent, reason, now);
     }
     if (service.workers.size === 0) this.#parts.stored.handBack(service);
     this.#parts.services.releaseIfUnused(service);
   }
 
   settleIfDraining(worker: Worker, now: number): void {
-    if (!this.isDraining || worker.held.count > 0) return;
+    if (!this.#parts.gate.isDraining || worker.held.count > 0) return;
     this.#parts.sink.disconnect(worker.peer.id, worker.version);
     this.lose(worker, 'drained', false, now);
   }

@@ -172,6 +172,11 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     return TITANIC_SERVICES.includes(service.toString('latin1'));
   }
 
+  onlyAsks(service: Buffer): boolean {
+    const name = service.toString('latin1');
+    return name === TITANIC_REPLY || name === TITANIC_WAIT;
+  }
+
   request(request: InternalRequest): void {
     const { id, frames, body } = request;
     switch (request.service.toString('latin1')) {

@@ -105,6 +105,7 @@ export class Stage {
       maxDeliveries: options.maxDeliveries ?? 3,
       listeners: options.listeners ?? [{ client: true, worker: true }],
       ...(options.rightsOf === undefined ? {} : { rightsOf: options.rightsOf }),
+      ...(options.vote === undefined ? {} : { vote: options.vote }),
       limits: { ...STAGE_LIMITS, ...options.limits },
     };
     const events = {

@@ -1,71 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { InternalClient } from '../../../src/broker/ports.js';
-import { Frames } from '../../../src/core/frames.js';
-import { pack, packedBytes } from '../../../src/core/packed.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
+import { Keeper } from '../../support/stage-keeper.js';
 
 afterEach(endStages);
-
-/** Keeps requests with numbers of its own and notes what it is told of them. */
-class Keeper implements InternalClient {
-  readonly stage: Stage;
-  #heard: string[] = [];
-  readonly ids = new Map<number, number>();
-
-  constructor(made: Stage) {
-    this.stage = made;
-    made.broker.keep(this);
-  }
-
-  roomAt(service: Buffer): void {
-    this.#heard.push(`room at ${service.toString()}`);
-  }
-
-  dispatched(reference: number): void {
-    this.#heard.push(`${reference} out`);
-  }
-
-  replied(reference: number, frames: Frames, from: number): void {
-    const body = frames.copyFrom(from).map((frame) => frame.toString('latin1'));
-    this.ids.delete(reference);
-    this.#heard.push(`${reference} replied ${body.join('|')}`);
-  }
-
-  failed(reference: number, reason: string, isKnown: boolean): void {
-    if (!isKnown) this.ids.delete(reference);
-    this.#heard.push(`${reference} failed ${reason}${isKnown ? '' : ', forgotten'}`);
-  }
-
-  handedBack(reference: number): void {
-    this.#heard.push(`${reference} back`);
-  }
-
-  heard(): string[] {
-    return this.#heard.splice(0);
-  }
-
-  submits(reference: number, service = 'echo', ...body: string[]): boolean {
-    const frames = Frames.of(...(body.length > 0 ? body : [`s${reference}`]));
-    const packed = Buffer.alloc(packedBytes(frames, 0, frames.count));
-    pack(frames, 0, frames.count, packed, 0, false);
-    const taken: number[] = [];
-    this.stage.input((broker) => {
-      const again = this.ids.get(reference) ?? null;
-      const id = broker.desk.submit(Buffer.from(service), reference, packed, again);
-      if (id !== null) taken.push(id);
-      packed.fill(0xee);
-    });
-    for (const id of taken) this.ids.set(reference, id);
-    return taken.length > 0;
-  }
-
-  withdraws(reference: number): void {
-    this.stage.input((broker) => {
-      broker.desk.withdraw(this.ids.get(reference) ?? -1);
-    });
-    this.ids.delete(reference);
-  }
-}
 
 function scene(options: StageOptions = {}): { s: Stage; keeper: Keeper } {
   const s = stage({ busyTimeoutMs: 5000, ...options });

@@ -1,0 +1,138 @@
+/**
+ * Whether clients are served at this node (docs/protocol.md, the pair). Workers are, in every state,
+ * and `mmi.*` is answered.
+ *
+ * *serving*; *refusing*: the other node serves, or none does; *holding*: this node is about to serve,
+ * but its word is not on the disk yet. While holding, requests for workers wait in their queues, and
+ * those for internal services wait here, for these are not awake.
+ */
+import type { Frames } from '../core/frames.js';
+import { pack, packedBytes } from '../core/packed.js';
+import type { Inbound } from '../wire/inbound.js';
+import type { BrokerCounters, RequestRefusal } from './counters.js';
+import type { Ledger, Refusal } from './ledger.js';
+import type { Peer } from './state.js';
+
+export type GateState = 'serving' | 'refusing' | 'holding';
+
+/** Why nothing is taken in, and what waits or comes back from a lost worker ends. */
+export interface Closure {
+  readonly reason: RequestRefusal;
+  readonly refusal: Refusal;
+}
+
+/** A request for an internal service that came while holding. */
+export interface HeldMessage {
+  readonly peer: Peer;
+  /** All its frames. */
+  readonly packed: Buffer;
+}
+
+const DRAINING: Closure = {
+  reason: 'draining',
+  refusal: { status: '503', text: 'this broker is shutting down' },
+};
+export const NOT_ACTIVE: Closure = {
+  reason: 'not_active',
+  refusal: { status: '503', text: 'this node is not active' },
+};
+
+/** Bounds of what is held here; one of any size always may. */
+const HELD_MESSAGES_MAX = 10_000;
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+export class Gate {
+  /** Serving, and not draining: all that the usual request asks. */
+  isOpen = true;
+  /** `null` while serving or holding. */
+  closure: Closure | null = null;
+  /** The gate was closed while requests waited, and some still do. */
+  isClearing = false;
+  readonly #ledger: Ledger;
+  readonly #counters: BrokerCounters;
+  /** See `BrokerOptions.vote`. */
+  readonly #vote: () => boolean;
+  #state: GateState = 'serving';
+  #isDraining = false;
+  #held: HeldMessage[] = [];
+  #heldBytes = 0;
+
+  constructor(ledger: Ledger, counters: BrokerCounters, vote: () => boolean) {
+    this.#ledger = ledger;
+    this.#counters = counters;
+    this.#vote = vote;
+  }
+
+  get state(): GateState {
+    return this.#state;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  set(state: GateState): void {
+    this.#state = state;
+    this.#settle();
+  }
+
+  /** For good. */
+  drain(): void {
+    this.#isDraining = true;
+    this.#settle();
+  }
+
+  #settle(): void {
+    const before = this.closure;
+    const closed = this.#state === 'refusing' ? NOT_ACTIVE : null;
+    this.closure = this.#isDraining ? DRAINING : closed;
+    this.isOpen = this.closure === null && this.#state === 'serving';
+    if (this.closure === null) this.isClearing = false;
+    else if (before === null) this.isClearing = true;
+  }
+
+  /**
+   * A client's request while the gate is not open: it is refused, or held, or let in.
+   * @param isInternal for a service of this process
+   */
+  lets(inbound: Inbound, peer: Peer, isInternal: boolean): boolean {
+    // The vote: it came in by the wire's and the listener's rules, and nobody serves it here.
+    if (this.closure === NOT_ACTIVE && this.#vote() && this.#state === 'refusing') {
+      this.set('holding');
+    }
+    if (this.closure !== null) {
+      this.refuse(inbound, peer, this.closure);
+      return false;
+    }
+    if (this.isOpen || !isInternal) return true;
+    this.#hold(inbound.frames, inbound, peer);
+    return false;
+  }
+
+  refuse(inbound: Inbound, peer: Peer, { reason, refusal }: Closure): void {
+    this.#counters.requestsReceived++;
+    this.#ledger.refuse(inbound, peer, reason, refusal);
+  }
+
+  #hold(frames: Frames, inbound: Inbound, peer: Peer): void {
+    const bytes = packedBytes(frames, 0, frames.count);
+    const isFull =
+      this.#held.length >= HELD_MESSAGES_MAX || this.#heldBytes + bytes > HELD_BYTES_MAX;
+    if (isFull && this.#held.length > 0) {
+      this.refuse(inbound, peer, NOT_ACTIVE);
+      return;
+    }
+    const packed = Buffer.allocUnsafeSlow(bytes);
+    pack(frames, 0, frames.count, packed, 0, false);
+    this.#held.push({ peer, packed });
+    this.#heldBytes += bytes;
+  }
+
+  /** What is held, in order of arrival, no longer is. */
+  takeHeld(): HeldMessage[] {
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    return held;
+  }
+}
