@@ -1,5 +1,6 @@
 /**
- * Receipts a second against what else keeps requests on disk, where it is installed.
+ * Receipts a second against what else keeps requests on disk, where it is installed. The load
+ * generator needs gcc.
  *
  *     npm run bench:durable                      # prints
  *     npm run bench:durable -- --write           # writes docs/performance-durable.md, too
@@ -12,15 +13,15 @@ import { parseArgs } from 'node:util';
 
 import { bareDisk } from './durable/bare-disk.js';
 import {
-  type Contender,
   type ContenderName,
   findContenders,
   type Running,
   startContender,
 } from './durable/contenders.js';
-import { closedLoop, type Latencies, openLoop } from './durable/loops.js';
+import { closedLoop, closedLoopOfSdk, type Latencies, openLoop } from './durable/load.js';
 import { type Rates, renderDurable, type Verdict } from './durable/report.js';
 import { slowDisk } from './durable/slow-disk.js';
+import { compileGenerator, type Generator } from './generator.js';
 import { loadAverage, machineFacts } from './machine-facts.js';
 
 interface Target {
@@ -38,6 +39,8 @@ const TARGETS: readonly Target[] = [
 ];
 /** Of each at each number outstanding: what is compiled while it runs needs that. */
 const WARM_UP_SECONDS = 2;
+/** Of each run after that: until the connection stands. */
+const RUN_UP_SECONDS = 0.1;
 const OPEN_RATE = 5000;
 const P50_TIMES_MAX = 3;
 
@@ -51,24 +54,50 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 
-type Measured = ReadonlyMap<Contender, readonly number[]>;
-
-async function measure(standing: readonly Running[], outstanding: number): Promise<Measured> {
-  const rates = new Map(standing.map(({ contender }): [Contender, number[]] => [contender, []]));
-  for (const { desk } of standing) await closedLoop(desk, outstanding, WARM_UP_SECONDS);
-  for (let round = 0; round < rounds; round++) {
-    for (const { contender, desk } of standing) {
-      process.stderr.write(`${contender.title}, ${outstanding} outstanding, round ${round + 1}\n`);
-      rates.get(contender)?.push(await closedLoop(desk, outstanding, seconds));
-    }
-  }
-  return rates;
+interface Measured {
+  readonly title: string;
+  readonly name: ContenderName | 'sdk';
+  readonly perSecond: readonly number[];
 }
 
-function verdicts(outstanding: number, measured: Measured): Verdict[] {
-  const entries = [...measured];
+interface Lane extends Measured {
+  readonly perSecond: number[];
+  run(warmupSeconds: number): Promise<number>;
+}
+
+async function measure(
+  generator: Generator,
+  standing: readonly Running[],
+  outstanding: number,
+): Promise<Measured[]> {
+  const lanes: Lane[] = standing.map((running) => ({
+    title: running.contender.title,
+    name: running.contender.name,
+    run: (warmupSeconds: number) =>
+      closedLoop(generator, running, outstanding, { seconds, warmupSeconds }),
+    perSecond: [],
+  }));
+  const [ours] = standing;
+  if (ours === undefined) throw new Error('nothing to measure');
+  lanes.push({
+    title: 'Majordomo, asked by `Client`',
+    name: 'sdk',
+    run: (warmupSeconds) => closedLoopOfSdk(ours.port, outstanding, { seconds, warmupSeconds }),
+    perSecond: [],
+  });
+  for (const { run } of lanes) await run(WARM_UP_SECONDS);
+  for (let round = 0; round < rounds; round++) {
+    for (const { title, run, perSecond } of lanes) {
+      process.stderr.write(`${title}, ${outstanding} outstanding, round ${round + 1}\n`);
+      perSecond.push(await run(RUN_UP_SECONDS));
+    }
+  }
+  return lanes;
+}
+
+function verdicts(outstanding: number, measured: readonly Measured[]): Verdict[] {
   const of = (name: ContenderName): readonly number[] | undefined =>
-    entries.find(([contender]) => contender.name === name)?.[1];
+    measured.find((each) => each.name === name)?.perSecond;
   return TARGETS.flatMap((target): Verdict[] => {
     const theirs = of(target.against);
     if (target.outstanding !== outstanding || theirs === undefined) return [];
@@ -79,11 +108,16 @@ function verdicts(outstanding: number, measured: Measured): Verdict[] {
 }
 
 /** Receipts at a rate and the bare disk in turns. */
-async function latencies(ours: Running, directory: string): Promise<[Latencies, Latencies][]> {
+async function latencies(
+  generator: Generator,
+  ours: Running,
+  directory: string,
+): Promise<[Latencies, Latencies][]> {
   const pairs: [Latencies, Latencies][] = [];
+  const window = { seconds: 2 * seconds, warmupSeconds: RUN_UP_SECONDS };
   for (let round = 0; round < rounds; round++) {
     process.stderr.write(`open loop, round ${round + 1}\n`);
-    const open = await openLoop(() => ours.desk.store(), OPEN_RATE, 2 * seconds);
+    const open = await openLoop(generator, ours, OPEN_RATE, window);
     pairs.push([open, bareDisk(directory, seconds)]);
   }
   return pairs;
@@ -97,6 +131,7 @@ function medians(all: readonly Latencies[]): Latencies {
 
 async function run(directory: string): Promise<string> {
   const { found, absent } = findContenders();
+  const generator = compileGenerator(directory);
   const loadBefore = loadAverage();
   const standing: Running[] = [];
   const rates: Rates[] = [];
@@ -104,20 +139,20 @@ async function run(directory: string): Promise<string> {
   try {
     for (const contender of found) standing.push(await startContender(contender, directory));
     for (const outstanding of OUTSTANDING) {
-      const measured = await measure(standing, outstanding);
+      const measured = await measure(generator, standing, outstanding);
       judged.push(...verdicts(outstanding, measured));
-      for (const [{ title }, perSecond] of measured) rates.push({ title, outstanding, perSecond });
+      for (const { title, perSecond } of measured) rates.push({ title, outstanding, perSecond });
     }
     const [ours] = standing;
     if (ours === undefined) throw new Error('nothing to measure');
-    const pairs = await latencies(ours, directory);
+    const pairs = await latencies(generator, ours, directory);
     judged.push({
       about: `a bare append and fdatasync, p50 at ${OPEN_RATE.toLocaleString('en')}/s`,
       ratios: pairs.map(([open, bare]) => open.p50 / bare.p50),
       bound: P50_TIMES_MAX,
       isMost: true,
     });
-    const slow = await slowDisk(ours.contender, directory, 3 * seconds);
+    const slow = await slowDisk(generator, ours.contender, directory, 3 * seconds);
     return renderDurable({
       facts: [
         `measured ${new Date().toISOString().slice(0, 10)}`,

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-export type Protocol = 'mdp' | 'nats' | 'gearman';
+export type Protocol = 'mdp' | 'nats' | 'gearman' | 'titanic' | 'beanstalkd' | 'redis';
 
 /** What the generator plays; see the options in `load/main.c`. */
 export interface Load {

@@ -3,8 +3,7 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHistogram, performance } from 'node:perf_hooks';
 
-import { BODY_BYTES } from './contenders.js';
-import type { Latencies } from './loops.js';
+import { BODY_BYTES, type Latencies } from './load.js';
 
 export function bareDisk(directory: string, seconds: number): Latencies {
   const body = Buffer.alloc(BODY_BYTES, 'x');

@@ -1,4 +1,4 @@
-/** Who is compared in receipts: how each is started, and what one request is on its wire. */
+/** Who is compared in receipts, and how each is started. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -7,38 +7,27 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { packageVersion } from '../../src/core/version.js';
-import { Client } from '../../src/sdk/client.js';
-import { Pipeline } from './pipeline.js';
 
+/** Its protocol, too, as the load generator knows it. */
 export type ContenderName = 'titanic' | 'beanstalkd' | 'redis';
-
-/** One connection, over which a request is stored at a time, or many. */
-export interface Desk {
-  /** Ends with the receipt of one request; rejects if it is none. */
-  store(): Promise<void>;
-  close(): Promise<void>;
-}
 
 export interface Contender {
   readonly name: ContenderName;
   readonly title: string;
   readonly version: string;
   command(port: number, directory: string): readonly [string, ...string[]];
-  dial(port: number): Desk;
 }
 
 export interface Running {
   readonly contender: Contender;
-  readonly desk: Desk;
   readonly port: number;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
-export const BODY_BYTES = 1024;
 const HOST = '127.0.0.1';
 const START_MS_MAX = 10_000;
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js');
-const BODY = Buffer.alloc(BODY_BYTES, 'x');
 /** Debian keeps daemons where only root looks. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
@@ -73,16 +62,6 @@ const TITANIC: Contender = {
       'log.format=json',
     ].flatMap((set) => ['--set', set]),
   ],
-  dial: (port) => {
-    const client = new Client({ endpoints: [`tcp://${HOST}:${port}`], timeoutMs: 30_000 });
-    return {
-      store: async () => {
-        const { frames } = await client.request('titanic.request', ['nobody', BODY]);
-        if (frames[0]?.toString() !== '200') throw new Error(`titanic: ${String(frames[0])}`);
-      },
-      close: () => client.close(),
-    };
-  },
 };
 
 const BEANSTALKD: Contender = {
@@ -93,10 +72,6 @@ const BEANSTALKD: Contender = {
     ...(['beanstalkd', '-l', HOST, '-p', String(port)] as const),
     ...['-b', directory, '-f', '0'],
   ],
-  dial: (port) => {
-    const put = Buffer.from(`put 0 0 60 ${BODY_BYTES}\r\n${BODY.toString()}\r\n`);
-    return new Pipeline(HOST, port, put, 'INSERTED ');
-  },
 };
 
 const REDIS: Contender = {
@@ -108,10 +83,6 @@ const REDIS: Contender = {
     ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'always'],
     ...['--auto-aof-rewrite-percentage', '0'],
   ],
-  dial: (port) => {
-    const head = `*3\r\n$5\r\nRPUSH\r\n$4\r\njobs\r\n$${BODY_BYTES}\r\n`;
-    return new Pipeline(HOST, port, Buffer.from(`${head}${BODY.toString()}\r\n`), ':');
-  },
 };
 
 /** Starts it, and waits until it accepts connections. */
@@ -128,6 +99,8 @@ export async function startContender(
     env: { ...ENVIRONMENT, ...environment },
     stdio: 'ignore',
   });
+  const { pid } = child;
+  if (pid === undefined) throw new Error(`${contender.title} does not start`);
   const until = Date.now() + START_MS_MAX;
   while (!(await accepts(port))) {
     if (child.exitCode !== null || Date.now() > until) {
@@ -136,16 +109,7 @@ export async function startContender(
     }
     await sleep(50);
   }
-  const desk = contender.dial(port);
-  return {
-    contender,
-    desk,
-    port,
-    stop: async () => {
-      await desk.close();
-      await stop(child);
-    },
-  };
+  return { contender, port, pid, stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {

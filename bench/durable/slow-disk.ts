@@ -1,12 +1,10 @@
 /** Plain MDP while every sync takes 200 ms: a library before libc's bends them from a moment on. */
 import { rmSync, writeFileSync } from 'node:fs';
-import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-import { Client } from '../../src/sdk/client.js';
-import { Worker } from '../../src/sdk/worker.js';
+import { compile, type Generator, type Load, runLoad } from '../generator.js';
 import { type Contender, startContender } from './contenders.js';
-import { closedLoop, type Latencies, openLoop } from './loops.js';
+import { closedLoop, type Latencies, latencies } from './load.js';
 
 export interface SlowDisk {
   readonly quiet: Latencies;
@@ -28,39 +26,37 @@ static int bent(const char *name, int file) {
 int fdatasync(int file) { return bent("fdatasync", file); }
 int fsync(int file) { return bent("fsync", file); }
 `;
-const RATE = 1000;
+const ECHO: Load = { clients: 1, workers: 1, credit: 100, outstanding: 1, rate: 1000 };
 const OUTSTANDING = 64;
+const WARM_UP_SECONDS = 1;
 
-/** @returns `null` where gcc is absent */
+/** @throws what gcc said */
 export async function slowDisk(
+  generator: Generator,
   contender: Contender,
   directory: string,
   seconds: number,
-): Promise<SlowDisk | null> {
+): Promise<SlowDisk> {
+  const source = join(directory, 'slow.c');
   const library = join(directory, 'slow.so');
-  const options = ['-shared', '-fPIC', '-x', 'c', '-o', library, '-', '-ldl'];
-  if (spawnSync('gcc', options, { input: LIBRARY }).status !== 0) return null;
+  writeFileSync(source, LIBRARY);
+  const failure = compile(library, [source], ['-shared', '-fPIC', '-ldl']);
+  if (failure !== null) throw new Error(`the slow disk: ${failure}`);
   const trouble = join(directory, 'trouble');
   const environment = { LD_PRELOAD: library, TROUBLE: trouble };
   const running = await startContender(contender, directory, environment);
-  const endpoints = [`tcp://127.0.0.1:${running.port}`];
-  const echo = { endpoints, service: 'echo', concurrency: 100 };
-  const worker = new Worker(echo, (request) => request.frames);
-  const client = new Client({ endpoints });
-  const runs = worker.run();
+  const target = { protocol: 'mdp', port: running.port, pid: running.pid } as const;
+  const window = { seconds, warmupSeconds: WARM_UP_SECONDS };
   try {
-    const ask = (): Promise<unknown> => client.request('echo', 'x');
-    await openLoop(ask, RATE, 1);
-    const quiet = await openLoop(ask, RATE, seconds);
+    const quiet = await runLoad(generator, ECHO, target, window, null);
     writeFileSync(trouble, '');
-    const receipts = closedLoop(running.desk, OUTSTANDING, seconds);
-    const slow = await openLoop(ask, RATE, seconds);
-    return { quiet, slow, receipts: await receipts };
+    const [receipts, slow] = await Promise.all([
+      closedLoop(generator, running, OUTSTANDING, window),
+      runLoad(generator, ECHO, target, window, null),
+    ]);
+    return { quiet: latencies(quiet), slow: latencies(slow), receipts };
   } finally {
     rmSync(trouble, { force: true });
-    await client.close();
-    await worker.close({ graceMs: 0 });
-    await runs;
     await running.stop();
   }
 }

@@ -8,6 +8,7 @@
  *   mdp.c        MDP 0.2 over zmtp.c (ZMTP 3.0; CURVE in curve.c), with worker credit
  *   nats.c       NATS request-reply: inboxes with a wildcard, a queue group of responders
  *   gearman.c    gearman's binary protocol
+ *   stores.c     beanstalkd's put and Redis' RPUSH; Titanic's request is in mdp.c
  */
 #ifndef LOAD_H
 #define LOAD_H
@@ -78,8 +79,8 @@ void answered(uint32_t slot);
 void open_all(void);
 /* The connection can be used. */
 void is_ready(struct connection *c);
-/* Runs until `turn`, called after each batch of events, gives a time-out below 0. */
-void run(int (*turn)(void));
+/* Runs until `turn`, called after each batch of events, gives a time-out (nanoseconds) below 0. */
+void run(int64_t (*turn)(void));
 /* Makes room for `size` bytes to be written; `wrote` says how many were. */
 uint8_t *room(struct connection *c, size_t size);
 void wrote(struct connection *c, size_t size);
@@ -120,6 +121,6 @@ void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool mo
 size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint8_t *plain,
                   uint8_t *flags);
 
-extern const struct protocol mdp, nats, gearman;
+extern const struct protocol mdp, nats, gearman, titanic, beanstalkd, redis;
 
 #endif

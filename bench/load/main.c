@@ -16,6 +16,8 @@
 #define SETTLE_NS 200000000ULL
 /* Requests that one turn starts at most with --rate. */
 #define TURN_MAX 1000
+/* A turn comes after so long although nothing else does. */
+#define TURN_NS 50000000LL
 
 struct options options = {
     .host = "127.0.0.1",
@@ -102,15 +104,18 @@ void answered(uint32_t slot)
         start(slot, now_ns);
 }
 
-/* Starts what is due. A request's time counts from when it was due, whenever it can go out. */
-static int start_due(void)
+/*
+ * Starts what is due. A request's time counts from when it was due, whenever it can go out. Returns
+ * the nanoseconds until the next one is.
+ */
+static int64_t start_due(void)
 {
     for (unsigned turn = 0; turn < TURN_MAX; turn++) {
         uint64_t due = start_ns + (uint64_t) ((double) started * 1e9 / options.rate);
         if (due > now_ns)
-            return due - now_ns > 1000000 ? (int) ((due - now_ns) / 1000000) : 0;
+            return (int64_t) (due - now_ns);
         if (free_count == 0)
-            return 1;
+            return 1000000;
         start(free_slots[--free_count], due);
     }
     return 0;
@@ -198,13 +203,13 @@ static void start_load(void)
     }
 }
 
-static int turn(void)
+static int64_t turn(void)
 {
-    int timeout_ms = 50;
+    int64_t timeout_ns = TURN_NS;
 
     if (phase == SETTLING) {
         if (now_ns < start_ns)
-            return 10;
+            return (int64_t) (start_ns - now_ns);
         start_load();
     }
     if (phase == WARMING && now_ns >= window_ns) {
@@ -221,9 +226,9 @@ static int turn(void)
         return -1;
     }
     if (options.rate > 0 && options.clients > 0)
-        timeout_ms = start_due();
+        timeout_ns = start_due();
     heartbeats();
-    return timeout_ms < 50 ? timeout_ms : 50;
+    return timeout_ns < TURN_NS ? timeout_ns : TURN_NS;
 }
 
 static const struct option names_of_options[] = {
@@ -274,13 +279,13 @@ static const uint8_t *key(const char *hex)
 
 static const struct protocol *protocol_named(const char *name)
 {
-    const struct protocol *known[] = {&mdp, &nats, &gearman};
+    const struct protocol *known[] = {&mdp, &nats, &gearman, &titanic, &beanstalkd, &redis};
 
-    for (int at = 0; at < 3; at++) {
+    for (unsigned at = 0; at < sizeof known / sizeof known[0]; at++) {
         if (strcmp(name, known[at]->name) == 0)
             return known[at];
     }
-    die("--protocol is mdp, nats or gearman");
+    die("--protocol is mdp, nats, gearman, titanic, beanstalkd or redis");
 }
 
 static void read_options(int count, char **arguments)
@@ -313,7 +318,7 @@ static void read_options(int count, char **arguments)
         }
     }
     if (optind < count || options.port == 0 || options.services == 0 || options.heartbeat_ms == 0)
-        die("usage: load --port PORT [--protocol mdp|nats|gearman] [--clients N] [--workers N] …");
+        die("usage: load --port PORT [--protocol NAME] [--clients N] [--workers N] …");
     if (options.busy == 0 || options.busy > options.services)
         options.busy = options.services;
     if ((options.server_key != NULL) != (options.secret_key != NULL))

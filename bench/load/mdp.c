@@ -34,6 +34,19 @@ static void mdp_request(struct connection *c, uint32_t slot)
     request_to(c, slot, name, size, body, options.size);
 }
 
+/* 9/TSP: for a service without workers, so that it is stored and nothing more. */
+static void titanic_request(struct connection *c, uint32_t slot)
+{
+    zmtp_frame(c, &slot, sizeof slot, true);
+    zmtp_frame(c, "", 0, true);
+    zmtp_frame(c, "MDPC02", 6, true);
+    zmtp_frame(c, "\1", 1, true);
+    zmtp_frame(c, "titanic.request", 15, true);
+    zmtp_frame(c, NOBODY, strlen(NOBODY), true);
+    zmtp_frame(c, body, options.size, false);
+    message_end(c);
+}
+
 static void mdp_heartbeat(struct connection *c)
 {
     head_of_worker(c, "\5");
@@ -65,7 +78,7 @@ static void to_client(struct connection *c, const struct frame *frames, unsigned
 {
     uint32_t slot;
 
-    if (count != 6 || frames[0].size != sizeof slot || frames[1].size != 0 || frames[3].size != 1
+    if (count < 6 || frames[0].size != sizeof slot || frames[1].size != 0 || frames[3].size != 1
         || frames[3].at[0] != 3)
         die("not a FINAL of MDP 0.2, of %u frames", count);
     memcpy(&slot, frames[0].at, sizeof slot);
@@ -73,8 +86,12 @@ static void to_client(struct connection *c, const struct frame *frames, unsigned
         is_ready(c);
         return;
     }
-    if (frames[5].size != options.size)
-        die("a reply of %zu bytes", frames[5].size);
+    if (options.protocol == &titanic) {
+        if (count != 7 || frames[5].size != 3 || memcmp(frames[5].at, "200", 3) != 0)
+            die("no receipt: %.*s", (int) frames[5].size, (const char *) frames[5].at);
+    } else if (count != 6 || frames[5].size != options.size) {
+        die("a reply of %u frames, its body of %zu bytes", count, frames[5].size);
+    }
     answered(slot);
 }
 
@@ -104,4 +121,11 @@ const struct protocol mdp = {
     .consume = zmtp_consume,
     .request = mdp_request,
     .heartbeat = mdp_heartbeat,
+};
+
+const struct protocol titanic = {
+    .name = "titanic",
+    .opened = zmtp_opened,
+    .consume = zmtp_consume,
+    .request = titanic_request,
 };

@@ -1,0 +1,78 @@
+/** The loads: so many outstanding, and a rate whatever is answered; by the generator or our SDK. */
+import { performance } from 'node:perf_hooks';
+
+import { Client } from '../../src/sdk/client.js';
+import { type Generator, type LoadResult, runLoad, type Window } from '../generator.js';
+import type { Running } from './contenders.js';
+
+/** Milliseconds. */
+export interface Latencies {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export const BODY_BYTES = 1024;
+
+/** Receipts a second. */
+export async function closedLoop(
+  generator: Generator,
+  { contender, port, pid }: Running,
+  outstanding: number,
+  window: Window,
+): Promise<number> {
+  const { requests, seconds } = await runLoad(
+    generator,
+    { clients: 1, workers: 0, outstanding, size: BODY_BYTES },
+    { protocol: contender.name, port, pid },
+    window,
+    null,
+  );
+  return requests / seconds;
+}
+
+/** Latency counts from the time of the plan: a stall is seen by all that were due during it. */
+export async function openLoop(
+  generator: Generator,
+  { contender, port, pid }: Running,
+  rate: number,
+  window: Window,
+): Promise<Latencies> {
+  const result = await runLoad(
+    generator,
+    { clients: 1, workers: 0, outstanding: 1, size: BODY_BYTES, rate },
+    { protocol: contender.name, port, pid },
+    window,
+    null,
+  );
+  return latencies(result);
+}
+
+export function latencies({ p50Us, p99Us }: LoadResult): Latencies {
+  return { p50: p50Us / 1000, p99: p99Us / 1000 };
+}
+
+/** Receipts a second as a program that uses the SDK gets them. */
+export async function closedLoopOfSdk(
+  port: number,
+  outstanding: number,
+  { seconds, warmupSeconds }: Window,
+): Promise<number> {
+  const client = new Client({ endpoints: [`tcp://127.0.0.1:${port}`], timeoutMs: 30_000 });
+  const body = Buffer.alloc(BODY_BYTES, 'x');
+  const start = performance.now() + warmupSeconds * 1000;
+  const until = start + seconds * 1000;
+  let stored = 0;
+  const one = async (): Promise<void> => {
+    for (let now = performance.now(); now < until; now = performance.now()) {
+      const { frames } = await client.request('titanic.request', ['nobody', body]);
+      if (frames[0]?.toString() !== '200') throw new Error(`titanic: ${String(frames[0])}`);
+      if (now >= start) stored++;
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: outstanding }, one));
+    return stored / ((performance.now() - start) / 1000);
+  } finally {
+    await client.close();
+  }
+}
