@@ -62,7 +62,7 @@ interface Measured {
 
 interface Lane extends Measured {
   readonly perSecond: number[];
-  run(warmupSeconds: number): Promise<number>;
+  readonly run: (warmupSeconds: number) => Promise<number>;
 }
 
 async function measure(

@@ -220,7 +220,8 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
-    const body = Buffer.allocUnsafeSlow(bodyBytes);
+    // From the pool: it lives only until it is committed.
+    const body = Buffer.allocUnsafe(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const { key, priority, delayMs, ttlMs, maxAttempts } = read.options;
     const wall = this.#wall;
@@ -446,7 +447,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
       this.#trouble = null;
       this.#events.emit({ name: 'store.healed' });
     }
-    this.#writer.committed(results);
+    this.#writer.committed(results, this.#now);
   }
 
   batchFailed(_batch: number, failure: StoreFailure): void {

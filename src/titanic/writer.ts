@@ -86,9 +86,11 @@ export class Writer {
     );
   }
 
-  committed(results: readonly ChangeResult[]): void {
+  /** What came meanwhile is under way before anything follows from what was committed. */
+  committed(results: readonly ChangeResult[], now: number): void {
     const flown = this.#land();
     this.#retryAt = -Infinity;
+    this.run(now);
     for (const [index, intent] of flown.entries()) {
       const result = results[index];
       if (result !== undefined) intent.committed(result);

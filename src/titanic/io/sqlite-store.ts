@@ -113,6 +113,8 @@ class SqliteStore implements Store {
     assert(this.#batch === null, 'one batch is under way at a time');
     this.#batch = batch;
     packChanges(this.#order(DO_COMMIT, batch, changesBytes(changes)), changes);
+    // The thread works while this turn goes on. (What is lost is told later, never within a call.)
+    if (this.#lost === null) this.#send();
   }
 
   load(load: number, uuids: readonly RequestUuid[]): void {
