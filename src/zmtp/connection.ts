@@ -203,12 +203,15 @@ export class Connection {
 
   // ---------------------------------------------------------------- input
 
-  /** Bytes came. They are not kept beyond the call; what is incomplete is copied. */
-  receive(chunk: Buffer, now: number): void {
+  /**
+   * Bytes came: the first `size` of `chunk`. They are not kept beyond the call; what is incomplete
+   * is copied.
+   */
+  receive(chunk: Buffer, now: number, size: number = chunk.length): void {
     if (this.#phase === 'failed') return;
     this.lastHeardAt = now;
     const carriedMuch = this.#carry.length > CARRY_BYTES_KEPT;
-    this.#receive(chunk, now);
+    this.#receive(chunk, size, now);
     if (this.#isMidMessage) this.#keepOpened();
     // What is carried must not stay in memory for the views that were made into it.
     if (carriedMuch || this.#carry.length > CARRY_BYTES_KEPT) {
@@ -217,11 +220,11 @@ export class Connection {
     }
   }
 
-  #receive(chunk: Buffer, now: number): void {
+  #receive(chunk: Buffer, size: number, now: number): void {
     let at = 0;
     // What was carried is completed by just the bytes that it lacks, the rest is read in place.
-    while (this.#carried > 0 && at < chunk.length) {
-      const until = Math.min(at + this.#missing, chunk.length);
+    while (this.#carried > 0 && at < size) {
+      const until = Math.min(at + this.#missing, size);
       this.#keep(chunk, at, until);
       this.#missing -= until - at;
       at = until;
@@ -232,9 +235,9 @@ export class Connection {
       this.#carried -= used;
     }
     if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_KEPT) this.#carry = NO_BYTES;
-    if (at >= chunk.length) return;
-    at = this.#consume(chunk, at, chunk.length, now);
-    if (at < chunk.length && !this.isFailed) this.#keep(chunk, at, chunk.length);
+    if (at >= size) return;
+    at = this.#consume(chunk, at, size, now);
+    if (at < size && !this.isFailed) this.#keep(chunk, at, size);
   }
 
   #keep(chunk: Buffer, start: number, end: number): void {

@@ -6,8 +6,6 @@
  * messages are thrown away, oldest kept. What a connection that breaks held is lost. Resending is
  * the caller's business (protocols: at least once).
  */
-import { connect } from 'node:net';
-
 import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
@@ -16,6 +14,7 @@ import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/
 import { CurveClientMechanism, type CurveClientKeys } from '../../zmtp/curve/client.js';
 import type { CurveCrypto } from '../../zmtp/curve/crypto.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
+import { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
 import { NullMechanism } from '../../zmtp/null.js';
@@ -165,10 +164,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const options = { mechanism, waitsForGreeting: false, messageBytesMax, framesMax };
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
-    const socket = connect(dialAddress(this.#endpoint));
-    const shell = new SocketShell(socket, connection, this);
+    const source = ByteSource.dialled(dialAddress(this.#endpoint));
+    const shell = new SocketShell(source, connection, this);
     this.#shell = shell;
-    socket.once('connect', () => {
+    source.socket.once('connect', () => {
       shell.flush();
     });
     this.#timer = setTimeout(() => {

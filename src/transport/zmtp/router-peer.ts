@@ -1,11 +1,10 @@
 /** One connection of the ROUTER, from its greeting to the end of its socket. */
-import type { Socket } from 'node:net';
-
 import { ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import type { Metadata } from '../../zmtp/commands.js';
 import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
+import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
 import type { RouterLimits, TransportEvents } from '../port.js';
@@ -45,13 +44,13 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
   #isMidMessage = false;
   #isDropping = false;
 
-  constructor(router: PeerOwner, socket: Socket, listener: number, mechanism: Mechanism) {
+  constructor(router: PeerOwner, source: ByteSource, listener: number, mechanism: Mechanism) {
     this.#router = router;
     this.listener = listener;
     const { messageBytesMax, framesMax } = router.limits;
     const options = { mechanism, waitsForGreeting: true, messageBytesMax, framesMax };
     const connection = new Connection(options, this, router.frames, this.acceptedAt);
-    this.shell = new SocketShell(socket, connection, this);
+    this.shell = new SocketShell(source, connection, this);
     this.shell.flush();
   }
 

@@ -12,6 +12,7 @@ import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import { CurveServer } from '../../zmtp/curve/server.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
+import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { listen, type Listening } from '../../zmtp/io/listener.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
 import { NullMechanism } from '../../zmtp/null.js';
@@ -92,8 +93,8 @@ class ZmtpRouter implements Transport, PeerOwner {
     try {
       await removeStale(address.path);
       opened = await listen(address, this.limits.connectionsMax, {
-        accepted: (socket) => {
-          this.#accept(socket, index);
+        accepted: (source) => {
+          this.#accept(source, index);
         },
         full: () => {
           this.events.rejected(index, 'connections', 'limits.connections is reached');
@@ -175,25 +176,25 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   // ---------------------------------------------------------------- connections
 
-  #accept(socket: Socket, listener: number): void {
+  #accept(source: ByteSource, listener: number): void {
     const curve = this.#curves[listener];
     if (curve === undefined) {
-      this.#begin(socket, listener, new NullMechanism('ROUTER', NO_IDENTITY));
+      this.#begin(source, listener, new NullMechanism('ROUTER', NO_IDENTITY));
     } else if (
-      !this.#handshakes.delay(socket, () => {
-        this.#begin(socket, listener, curve.mechanism('ROUTER'));
+      !this.#handshakes.delay(source.socket, () => {
+        this.#begin(source, listener, curve.mechanism('ROUTER'));
       })
     ) {
-      this.#refuse(socket, listener);
+      this.#refuse(source.socket, listener);
     }
   }
 
-  #begin(socket: Socket, listener: number, mechanism: Mechanism): void {
+  #begin(source: ByteSource, listener: number, mechanism: Mechanism): void {
     if (!this.#handshakes.hasRoom()) {
-      this.#refuse(socket, listener);
+      this.#refuse(source.socket, listener);
       return;
     }
-    const peer = new RouterPeer(this, socket, listener, mechanism);
+    const peer = new RouterPeer(this, source, listener, mechanism);
     this.#connections.add(peer);
     this.#handshakes.add(peer);
   }

@@ -1,6 +1,7 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 
 import { messageOf } from '../../core/errors.js';
+import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
 
 /** One listening socket. */
@@ -13,7 +14,7 @@ export interface Listening {
 }
 
 export interface ListenerEvents {
-  accepted(socket: Socket): void;
+  accepted(source: ByteSource): void;
   /** Accepting pauses, for `connectionsMax` are there; it goes on by itself. */
   full(): void;
   /** Accepting failed or pauses because of the system; it goes on by itself. */
@@ -68,7 +69,7 @@ class Listener implements Listening {
   }
 
   open(): Promise<void> {
-    const server = createServer({ noDelay: true });
+    const server = createServer({ noDelay: true, pauseOnConnect: true });
     server.on('connection', this.#accept);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
@@ -97,11 +98,12 @@ class Listener implements Listening {
     }
     this.#open++;
     accepted.open++;
-    socket.once('close', () => {
+    const source = ByteSource.accepted(socket);
+    source.socket.once('close', () => {
       this.#open--;
       accepted.open--;
     });
-    this.#events.accepted(socket);
+    this.#events.accepted(source);
     if (!this.#hasRoom()) this.#pause();
   };
 

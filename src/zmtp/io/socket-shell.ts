@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { monotonicMs } from '../../core/clock.js';
 import type { Connection } from '../connection.js';
 import { recycle, type Taken } from '../output-queue.js';
+import type { ByteSource } from './byte-source.js';
 
 /** What the shell of a connection tells. */
 export interface ShellEvents {
@@ -32,14 +33,15 @@ export class SocketShell {
   #ending: NodeJS.Timeout | null = null;
   #isCut = false;
 
-  constructor(socket: Socket, connection: Connection, events: ShellEvents) {
+  constructor(source: ByteSource, connection: Connection, events: ShellEvents) {
+    const { socket } = source;
     this.#socket = socket;
     this.connection = connection;
     this.#events = events;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    socket.on('data', (chunk: Buffer) => {
-      connection.receive(chunk, monotonicMs());
+    source.read((bytes, size) => {
+      connection.receive(bytes, monotonicMs(), size);
       events.received();
     });
     // One that can say nothing more is no peer: half a connection is none (23/ZMTP is symmetric).
