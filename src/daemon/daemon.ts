@@ -1,5 +1,6 @@
 /** Composes one node: configuration → data directory, broker, MMI, transport, log. */
 import { Broker } from '../broker/broker.js';
+import type { BrokerEvent } from '../broker/events.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
@@ -9,6 +10,7 @@ import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
+import { EventFeed } from '../http/event-feed.js';
 import { Mmi } from '../mmi/mmi.js';
 import { BrokerLog } from '../observe/broker-log.js';
 import type { Log } from '../observe/log.js';
@@ -81,10 +83,12 @@ async function startIn(
   const startedAt = monotonicMs();
   const throttle = new Throttle(monotonicMs);
   const health = new NodeHealth();
+  const feed = new EventFeed(Date.now);
   const sink = new TransportSink();
   const keys = new Keys(config.broker.listen, log);
   const options = brokerOptions(config, keys);
-  const broker = new Broker(options, sink, new BrokerLog(log, throttle), secureRandom);
+  const events = tee<BrokerEvent>(new BrokerLog(log, throttle), feed);
+  const broker = new Broker(options, sink, events, secureRandom);
   let current = config;
   const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt);
   broker.host(new Mmi(status));
@@ -92,6 +96,7 @@ async function startIn(
   const ports = {
     node: nodeView(broker, health, status),
     pair: standalonePair(config.node.name),
+    feed,
     metrics: null,
   };
   // Before what may take its time: whoever asks meanwhile is told that it starts.
@@ -100,14 +105,12 @@ async function startIn(
   let opened: OpenedRouter;
   try {
     if (config.titanic.enabled) {
-      const events = tee<TitanicEvent>(new TitanicLog(log, throttle), health);
-      const directory = dataDir.path;
       stored = await startStoredRequests({
         config,
-        dataDir: directory,
+        dataDir: dataDir.path,
         broker,
         loop,
-        events,
+        events: tee<TitanicEvent>(new TitanicLog(log, throttle), health, feed),
         fatal,
       });
     }

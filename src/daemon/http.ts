@@ -4,9 +4,13 @@ import { parseAddress } from '../config/endpoint.js';
 import { present } from '../core/assert.js';
 import { messageOf } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
+import { indexRoute } from '../http/index-route.js';
+import { readPage } from '../http/io/page-folder.js';
 import { type HttpServer, openHttpServer } from '../http/io/server.js';
 import { keptToken } from '../http/io/token-file.js';
+import { pageRoutes } from '../http/page-routes.js';
 import type { Ports } from '../http/ports.js';
+import type { Route } from '../http/route.js';
 import { routesOf } from '../http/routes.js';
 import type { Log } from '../observe/log.js';
 
@@ -30,13 +34,20 @@ export async function startHttp(
     host,
     port,
     token,
-    routes: routesOf(ports),
+    routes: allRoutes(ports),
     failed: (error) => {
       const stack =
         typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
       log.error({ event: 'http.failed', stack }, `a request over HTTP: ${messageOf(error)}`);
     },
   });
+}
+
+/** The API, and the page or what stands in its place. */
+function allRoutes(ports: Ports): Route[] {
+  const routes = routesOf(ports);
+  const page = readPage();
+  return [...routes, ...(page.length > 0 ? pageRoutes(page) : [indexRoute(routes)])];
 }
 
 function tokenIn(dataDir: string, log: Log): string {

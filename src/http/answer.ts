@@ -10,6 +10,17 @@ export interface Answer {
   readonly headers: Headers;
 }
 
+/** An answer that goes on until one of both ends it. */
+export interface Stream {
+  readonly type: string;
+  readonly headers: Headers;
+  /**
+   * @param write takes text to send
+   * @returns what is called when the reader is gone
+   */
+  readonly open: (write: (text: string) => void) => () => void;
+}
+
 const JSON_TYPE = 'application/json; charset=utf-8';
 
 /** On everything; a header of the answer's own wins. */

@@ -3,6 +3,7 @@
  * room knows neither the broker nor the store, nor the pair.
  */
 import type { BrokerStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { EventFeed } from './event-feed.js';
 
 /** A fact that people and programs are told: `code` is stable. */
 export interface Reason {
@@ -97,6 +98,8 @@ export interface Pair {
 export interface Ports {
   readonly node: NodeView;
   readonly pair: Pair;
+  /** What happens, told by whoever it happens to. */
+  readonly feed: EventFeed;
   /** `null`: this node counts nothing, and has no page of metrics. */
   readonly metrics: Metrics | null;
 }

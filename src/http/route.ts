@@ -1,4 +1,4 @@
-import type { Answer } from './answer.js';
+import type { Answer, Stream } from './answer.js';
 import type { Query } from './query.js';
 
 /**
@@ -26,5 +26,5 @@ export interface Route {
   /**
    * Rejecting by an error of `httpError` answers that; by any other one is a bug, answered 500.
    */
-  readonly handle: (request: HttpRequest) => Answer | Promise<Answer>;
+  readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer>;
 }

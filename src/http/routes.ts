@@ -1,12 +1,11 @@
+import { eventRoutes } from './event-routes.js';
 import { haRoutes } from './ha-routes.js';
 import { healthRoutes } from './health-routes.js';
-import { indexRoute } from './index-route.js';
 import { nodeRoutes } from './node-routes.js';
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
 
 /** The table of all that is answered: a file of routes for each part of the node. */
 export function routesOf(ports: Ports): Route[] {
-  const routes = [...healthRoutes(ports), ...nodeRoutes(ports), ...haRoutes(ports)];
-  return [indexRoute(routes), ...routes];
+  return [...healthRoutes(ports), ...nodeRoutes(ports), ...haRoutes(ports), ...eventRoutes(ports)];
 }

@@ -13,9 +13,10 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 
+import { monotonicMs } from '../../core/clock.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import { type Answer, COMMON_HEADERS, failure } from '../answer.js';
-import { type HttpErrorCode, httpCodeOf } from '../errors.js';
+import { type Answer, COMMON_HEADERS, failure, type Stream } from '../answer.js';
+import { httpCodeOf } from '../errors.js';
 import { type Admitted, Front, refusal } from '../front.js';
 import { Guard, isLoopbackAddress } from '../guard.js';
 import type { Route } from '../route.js';
@@ -23,10 +24,11 @@ import { Router } from '../router.js';
 import { discardBody, readBody } from './body.js';
 import { Connections } from './connections.js';
 import { writeFailure } from './raw-answer.js';
+import { Streams } from './stream.js';
 
 /** A connection without a whole head, or a request without its body, for so long is closed. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 /** One that takes nothing of what is sent, or sends nothing at all. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -44,6 +46,9 @@ const OPTIONS: ServerOptions = {
   keepAliveTimeout: KEEP_ALIVE_MS,
   connectionsCheckingInterval: CHECK_MS,
   noDelay: true,
+  // A reader of events whose machine is gone says nothing, ever.
+  keepAlive: true,
+  keepAliveInitialDelay: IDLE_TIMEOUT_MS,
 };
 
 export interface HttpServerOptions {
@@ -98,6 +103,7 @@ class Shell {
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
   readonly #connections = new Connections();
+  readonly #streams = new Streams();
   #isClosing = false;
 
   constructor(server: Server, front: Front, failed: (error: unknown) => void) {
@@ -124,6 +130,7 @@ class Shell {
     const closed = new Promise((resolve) => {
       this.#server.close(resolve);
     });
+    this.#streams.end();
     this.#server.closeIdleConnections();
     const timer = setTimeout(() => {
       this.#server.closeAllConnections();
@@ -144,14 +151,14 @@ class Shell {
   };
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const reception = isDoubtful(request)
-      ? refused('ERR_HTTP_REQUEST', 'a header that may be given once is given twice')
-      : this.#front.receive({
-          method: request.method ?? '',
-          target: request.url ?? '',
-          host: request.headers.host,
-          authorization: request.headers.authorization,
-        });
+    const { method = '', url: target = '', headers } = request;
+    if (isDoubtful(request)) {
+      const why = 'a header that may be given once is given twice';
+      send(response, failure('ERR_HTTP_REQUEST', why), true);
+      return;
+    }
+    const { host, authorization } = headers;
+    const reception = this.#front.receive({ method, target, host, authorization });
     if (reception.kind === 'refused') {
       const isWhole = await discardBody(request);
       send(response, reception.answer, !isWhole || this.#isClosing);
@@ -159,14 +166,15 @@ class Shell {
     }
     const { admitted } = reception;
     const answer = await this.#handle(admitted, request, response);
-    send(response, answer, !request.complete || this.#isClosing);
+    if ('open' in answer) this.#streams.start(response, answer, monotonicMs);
+    else send(response, answer, !request.complete || this.#isClosing);
   }
 
   async #handle(
     { route, parts, query }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
-  ): Promise<Answer> {
+  ): Promise<Answer | Stream> {
     try {
       if (route.method === 'GET') {
         await discardBody(request);
@@ -195,10 +203,6 @@ class Shell {
   }
 }
 
-function refused(code: HttpErrorCode, message: string): { kind: 'refused'; answer: Answer } {
-  return { kind: 'refused', answer: failure(code, message) };
-}
-
 /** Node takes the first of several; what stands before us may take the last. */
 const ONCE: readonly string[] = ['host', 'authorization', 'content-length', 'transfer-encoding'];
 
@@ -210,6 +214,11 @@ function isDoubtful({ rawHeaders }: IncomingMessage): boolean {
 /** @param isLast nothing more is read from this connection */
 function send(response: ServerResponse, answer: Answer, isLast: boolean): void {
   const { status, type, body, headers } = answer;
+  const known = response.req.headers['if-none-match'];
+  if (status === 200 && headers['etag'] !== undefined && known === headers['etag']) {
+    response.writeHead(304, { ...COMMON_HEADERS, ...headers }).end();
+    return;
+  }
   response.writeHead(status, {
     ...COMMON_HEADERS,
     'content-type': type,

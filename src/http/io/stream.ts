@@ -1,0 +1,43 @@
+import type { ServerResponse } from 'node:http';
+
+import { COMMON_HEADERS, type Stream } from '../answer.js';
+
+/** What waits for one reader; one that is further behind is dropped. */
+const WAITING_BYTES_MAX = 262_144;
+/** So long may nothing of it go out. */
+const STALL_MS = 30_000;
+
+/** Answers that go on until the reader leaves, stalls, or the server closes. */
+export class Streams {
+  readonly #open = new Set<ServerResponse>();
+
+  /** @param now monotonic milliseconds */
+  start(response: ServerResponse, { type, headers, open }: Stream, now: () => number): void {
+    response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
+    if (response.req.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    let flowedAt = now();
+    response.on('drain', () => {
+      flowedAt = now();
+    });
+    const close = open((text) => {
+      const waiting = response.writableLength;
+      if (waiting === 0) flowedAt = now();
+      // Not ended: what waits would keep the connection.
+      if (waiting > WAITING_BYTES_MAX || now() - flowedAt > STALL_MS) response.destroy();
+      else response.write(text);
+    });
+    this.#open.add(response);
+    response.once('close', () => {
+      this.#open.delete(response);
+      close();
+    });
+  }
+
+  /** Ends them all. */
+  end(): void {
+    for (const response of this.#open) response.end();
+  }
+}

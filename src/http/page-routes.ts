@@ -1,0 +1,70 @@
+/** The page: the files of one folder, read at the start and kept. */
+import { createHash } from 'node:crypto';
+
+import type { Answer, Headers } from './answer.js';
+import type { Route } from './route.js';
+
+/** A file of the page. */
+export interface PageFile {
+  /** Below the folder, parted by `/`. */
+  readonly path: string;
+  readonly bytes: Buffer;
+}
+
+const INDEX = 'index.html';
+/** A name with a hash of its content, as in `app.3f9a01c2.js`: what it holds never changes. */
+const HASHED = /[.-][\da-zA-Z_]{8,}\.\w+$/;
+
+const TYPES: Readonly<Record<string, string>> = {
+  css: 'text/css; charset=utf-8',
+  html: 'text/html; charset=utf-8',
+  ico: 'image/x-icon',
+  js: 'text/javascript; charset=utf-8',
+  png: 'image/png',
+  svg: 'image/svg+xml',
+  webmanifest: 'application/manifest+json',
+  woff2: 'font/woff2',
+};
+
+/** Of its own server, and nothing else: no inline script, no frame, no form, no other site. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "manifest-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+/**
+ * A route for each file, and `/`. Open to everybody: there is nothing of the node in them, and a
+ * browser can send its token only when it has them.
+ */
+export function pageRoutes(files: readonly PageFile[]): Route[] {
+  return files.flatMap(({ path, bytes }) => {
+    const answer = fileAnswer(path, bytes);
+    const paths = path === INDEX ? ['/', `/${path}`] : [`/${path}`];
+    return paths.map((each): Route => ({
+      method: 'GET',
+      path: each,
+      access: 'open',
+      parameters: [],
+      handle: () => answer,
+    }));
+  });
+}
+
+function fileAnswer(path: string, bytes: Buffer): Answer {
+  const ending = path.slice(path.lastIndexOf('.') + 1);
+  const headers: Headers = {
+    'cache-control': HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    'content-security-policy': POLICY,
+    etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
+  };
+  const type = TYPES[ending] ?? 'application/octet-stream';
+  return { status: 200, type, body: bytes, headers };
+}

@@ -1,0 +1,151 @@
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { ask, httpOf, tokenOf } from '../../support/http.js';
+
+afterEach(removeDaemons);
+
+const LOOPBACK = 'http.listen=127.0.0.1:0';
+const ANYWHERE = 'http.listen=0.0.0.0:0';
+
+/** A daemon that listens everywhere, reached by loopback. */
+async function openDaemon(): Promise<{ daemon: Daemon; url: string }> {
+  const daemon = await startDaemon({ sets: [ANYWHERE] });
+  return { daemon, url: httpOf(daemon).replace('0.0.0.0', '127.0.0.1') };
+}
+
+describe('the token (contract §4)', () => {
+  it('is made at the first start, mode 0600, and kept', async () => {
+    const first = await startDaemon({ sets: [LOOPBACK] });
+    const file = join(first.dataDir, 'http.token');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    const token = readFileSync(file, 'latin1');
+    expect(token).toMatch(/^[\w-]{43}\n$/);
+    await first.stop();
+    await startDaemon({ sets: [LOOPBACK], dataDir: first.dataDir });
+    expect(readFileSync(file, 'latin1')).toBe(token);
+  });
+
+  it('is that of the configuration where it has one, and then none is made', async () => {
+    const token = 'a-token-of-the-configuration';
+    const daemon = await startDaemon({ sets: [LOOPBACK, `http.token=${token}`] });
+    expect(() => tokenOf(daemon)).toThrow('ENOENT');
+    const url = `${httpOf(daemon)}/api/v1/ha/promote`;
+    expect((await ask(url, { method: 'POST', token })).status).toBe(409);
+    expect(daemon.stdout).not.toContain(token);
+  });
+
+  it.each([
+    ['others may read', 'a-token-of-sixteen-letters', 0o644],
+    ['is empty', '', 0o600],
+    ['holds what no header can carry', 'sixteen letters or more', 0o600],
+  ])('ends the start with 78 if its file %s', async (_what, token, mode) => {
+    const dataDir = temporaryDirectory();
+    writeFileSync(join(dataDir, 'http.token'), token);
+    chmodSync(join(dataDir, 'http.token'), mode);
+    const daemon = new Daemon({ dataDir, sets: [LOOPBACK] });
+    expect(await daemon.finished()).toMatchObject({ status: 78 });
+    expect(daemon.stderr).toContain('http.token');
+  });
+
+  it('is needed for every change, also on loopback', async () => {
+    const daemon = await startDaemon({ sets: [LOOPBACK] });
+    const url = `${httpOf(daemon)}/api/v1/ha/switchover`;
+    const bare = await ask(url, { method: 'POST' });
+    expect(bare).toMatchObject({ status: 401, json: { error: { code: 'ERR_HTTP_TOKEN' } } });
+    expect(bare.headers['www-authenticate']).toMatch(/^Bearer/);
+    const token = tokenOf(daemon);
+    for (const wrong of [`${token}x`, token.slice(1), token.toUpperCase(), 'x']) {
+      expect((await ask(url, { method: 'POST', token: wrong })).status).toBe(401);
+    }
+    for (const scheme of ['Basic', 'bear', '']) {
+      const headers = { authorization: `${scheme} ${token}` };
+      expect((await ask(url, { method: 'POST', headers })).status).toBe(401);
+    }
+    expect((await ask(url, { method: 'POST', token })).status).toBe(409);
+    const headers = { authorization: `bearer ${token}` };
+    expect((await ask(url, { method: 'POST', headers })).status).toBe(409);
+  });
+
+  it('is not taken out of the target of a request, where logs of proxies would have it', async () => {
+    const daemon = await startDaemon({ sets: [LOOPBACK] });
+    const url = `${httpOf(daemon)}/api/v1/ha/switchover?token=${tokenOf(daemon)}`;
+    expect((await ask(url, { method: 'POST' })).status).toBe(401);
+  });
+
+  it('is needed for reading where the server is not on loopback, but for /livez, /readyz', async () => {
+    const { daemon, url } = await openDaemon();
+    const paths = ['/healthz', '/api/v1/status', '/api/v1/services', '/api/v1/workers'];
+    for (const path of [...paths, '/api/v1/ha', '/api/v1/events']) {
+      expect((await ask(url + path)).status).toBe(401);
+    }
+    for (const path of paths) {
+      expect((await ask(url + path, { token: tokenOf(daemon) })).status).toBe(200);
+    }
+    for (const path of ['/livez', '/readyz']) expect((await ask(url + path)).status).toBe(200);
+  });
+
+  it('is not needed for reading on loopback', async () => {
+    const url = httpOf(await startDaemon({ sets: [LOOPBACK] }));
+    for (const path of ['/healthz', '/api/v1/status', '/api/v1/ha']) {
+      expect((await ask(url + path)).status).toBe(200);
+    }
+  });
+});
+
+describe('the Host header (contract §4: no DNS rebinding)', () => {
+  it('must name loopback where the server listens on loopback', async () => {
+    const url = `${httpOf(await startDaemon({ sets: [LOOPBACK] }))}/api/v1/status`;
+    const statusOf = async (host: string): Promise<number> =>
+      (await ask(url, { headers: { host } })).status;
+    for (const host of ['localhost', 'LOCALHOST:80', '127.0.0.1', '127.9.9.9:5580', '[::1]:1']) {
+      expect([host, await statusOf(host)]).toEqual([host, 200]);
+    }
+    const strangers = [
+      'evil.example',
+      'localhost.evil.example',
+      '127.0.0.1.evil.example',
+      '8.8.8.8',
+    ];
+    for (const host of [...strangers, 'evil.example@localhost', '[::2]']) {
+      expect([host, await statusOf(host)]).toEqual([host, 403]);
+    }
+  });
+
+  it('may be any name elsewhere', async () => {
+    const { url } = await openDaemon();
+    const headers = { host: 'mq.example.org' };
+    expect((await ask(`${url}/livez`, { headers })).status).toBe(200);
+  });
+});
+
+describe('http.listen', () => {
+  it('off: nothing listens, no token is made, and the log says so', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=off'] });
+    expect(daemon.logged('broker.ready')[0]).toMatchObject({ http: null });
+    expect(() => tokenOf(daemon)).toThrow('ENOENT');
+  });
+
+  it.each(['127.0.0.1', '[::1]', 'localhost'])('listens on %s', async (host) => {
+    const daemon = await startDaemon({ sets: [`http.listen='${host}:0'`] });
+    expect((await ask(`${httpOf(daemon)}/api/v1/status`)).status).toBe(200);
+  });
+
+  it('taken by another: exit status 69, and says which (contract §2)', async () => {
+    const other = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => other.once('listening', resolve));
+    const address = other.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const daemon = new Daemon({ sets: [`http.listen=127.0.0.1:${port}`] });
+    expect(await daemon.finished()).toMatchObject({ status: 69 });
+    other.close();
+    expect(daemon.stderr).toContain(
+      `http.listen 127.0.0.1:${port} cannot be listened on: the port is in use`,
+    );
+    expect(daemon.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_HTTP_LISTEN' });
+  });
+});

@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { ask, httpOf } from '../../support/http.js';
+import { cleanUp, rawWorker } from '../broker/support.js';
+
+afterEach(cleanUp);
+
+const HTTP = 'http.listen=127.0.0.1:0';
+
+/** A request that is out at a worker for as long as the test takes. */
+async function keepBusy(daemon: Daemon): Promise<void> {
+  const worker = await rawWorker(daemon.endpoint, 'slow');
+  const client = new RawPeer(daemon.endpoint);
+  await client.send('id', '', 'MDPC02', '\x01', 'slow', 'x');
+  await worker.receiveCommand();
+}
+
+describe('/livez, /readyz, /healthz (contract §4)', () => {
+  it('say that all is well', async () => {
+    const url = httpOf(await startDaemon({ sets: [HTTP, 'node.name=left'] }));
+    expect(await ask(`${url}/livez`)).toMatchObject({ status: 200, text: 'ok\n' });
+    expect(await ask(`${url}/readyz`)).toMatchObject({
+      status: 200,
+      json: { ready: true, reason: null, degraded: [] },
+    });
+    expect((await ask(`${url}/healthz`)).json).toMatchObject({
+      health: 'ok',
+      node: 'left',
+      role: 'standalone',
+    });
+  });
+
+  it('say that it drains, with 503, while it lives on', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const url = httpOf(daemon);
+    await keepBusy(daemon);
+    daemon.signal('SIGTERM');
+    await daemon.waitFor('broker.draining');
+    expect(await ask(`${url}/readyz`)).toMatchObject({
+      status: 503,
+      json: { ready: false, reason: { code: 'draining' }, error: { code: 'ERR_HTTP_NOT_READY' } },
+    });
+    expect((await ask(`${url}/livez`)).status).toBe(200);
+    expect((await ask(`${url}/healthz`)).json).toMatchObject({ health: 'not_ready' });
+  });
+
+  it('answer HEAD without a body, and have headers that no browser can misuse', async () => {
+    const url = httpOf(await startDaemon({ sets: [HTTP] }));
+    const head = await ask(`${url}/readyz`, { method: 'HEAD' });
+    expect(head).toMatchObject({ status: 200, text: '' });
+    expect(head.headers).toMatchObject({
+      'cache-control': 'no-store',
+      'content-type': 'application/json; charset=utf-8',
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+    });
+    expect(head.headers['content-security-policy']).toContain("default-src 'none'");
+    expect(head.headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
+
+describe('the pair’s routes on a standalone node', () => {
+  it('tell that there is none, and refuse orders with 409 and the reason', async () => {
+    const daemon = await startDaemon({ sets: [HTTP, 'http.token=sixteen-letters-or-more'] });
+    const url = `${httpOf(daemon)}/api/v1/ha`;
+    expect((await ask(url)).json).toMatchObject({ role: 'standalone', peer: null, history: [] });
+    for (const order of ['switchover', 'promote']) {
+      const reply = await ask(`${url}/${order}`, {
+        method: 'POST',
+        token: 'sixteen-letters-or-more',
+      });
+      expect(reply).toMatchObject({ status: 409, json: { error: { code: 'ERR_HTTP_STATE' } } });
+      expect(reply.text).toContain('standalone');
+    }
+  });
+});

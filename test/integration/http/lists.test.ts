@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { RawPeer } from '../../interop/support/raw-peer.js';
+import { startDaemon } from '../../support/daemon.js';
+import { ask, httpOf, RawHttp } from '../../support/http.js';
+import { cleanUp, rawWorker, type ServiceSeen, type WorkerSeen } from '../broker/support.js';
+
+afterEach(cleanUp);
+
+const any = (): boolean => true;
+const HTTP = 'http.listen=127.0.0.1:0';
+
+interface List<Item> {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}
+
+async function list<Item>(url: string): Promise<List<Item>> {
+  const { status, json } = await ask(url);
+  expect(status).toBe(200);
+  return json as List<Item>;
+}
+
+describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
+  it('tell what mmi.services and mmi.workers tell', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const url = `${httpOf(daemon)}/api/v1`;
+    const peer = new RawPeer(daemon.endpoint);
+    await rawWorker(daemon.endpoint, 'a b%');
+    await daemon.waitFor('worker.registered');
+    await peer.send('id', '', 'MDPC02', '\x01', 'nobody', 'x');
+    const services = await peer.untilMmi<ServiceSeen[]>('mmi.services', any);
+    expect(services).toHaveLength(2);
+    expect(await list(`${url}/services`)).toEqual({ items: services, next: null });
+    const [worker] = (await list<WorkerSeen>(`${url}/workers`)).items;
+    const [same] = await peer.untilMmi<WorkerSeen[]>('mmi.workers', any);
+    expect({ ...worker, sinceMs: 0 }).toEqual({ ...same, sinceMs: 0 });
+    expect((await ask(`${url}/status`)).json).toMatchObject({
+      ...(await peer.untilMmi<object>('mmi.broker', any)),
+      uptimeMs: expect.any(Number),
+    });
+  });
+
+  it('are filtered by service, as its name is shown, and by state', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const url = `${httpOf(daemon)}/api/v1`;
+    const peer = new RawPeer(daemon.endpoint);
+    await rawWorker(daemon.endpoint, '100%');
+    await rawWorker(daemon.endpoint, 'echo');
+    await daemon.waitFor('worker.registered', 2);
+    await peer.send('id', '', 'MDPC02', '\x01', 'nobody', 'x');
+    await peer.settle();
+    const names = async (path: string): Promise<string[]> =>
+      (await list<ServiceSeen>(url + path)).items.map(({ service }) => service);
+    expect(await names('/services?state=served')).toEqual(['100%25', 'echo']);
+    expect(await names('/services?state=unserved')).toEqual(['nobody']);
+    expect(await names('/services?service=100%2525')).toEqual(['100%25']);
+    expect(await names('/workers?service=100%2525')).toEqual(['100%25']);
+    expect(await names('/workers?state=busy')).toEqual([]);
+    expect(await names('/workers?service=none')).toEqual([]);
+  });
+
+  it('page through 10,000 services, each told once, while requests are answered', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const peer = new RawPeer(daemon.endpoint);
+    for (let n = 0; n < 9_999; n++) await peer.send('id', '', 'MDPC02', '\x01', `s${n}`, 'x');
+    const worker = await rawWorker(daemon.endpoint, 'echo');
+    await daemon.waitFor('worker.registered');
+    const names = new Set<string>();
+    let pages = 0;
+    for (let cursor: string | null = ''; cursor !== null; pages++) {
+      const query: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const page = list<ServiceSeen>(`${httpOf(daemon)}/api/v1/services?limit=1000${query}`);
+      const asking = new RawPeer(daemon.endpoint);
+      const asked = asking.ask('id', 'echo', String(pages));
+      const token = (await worker.receiveCommand())[2] ?? '';
+      await worker.send('MDPW02', '\x04', token, '', 'done');
+      expect((await asked).at(-1)).toBe('done');
+      asking.close();
+      const { items, next } = await page;
+      expect(items.length).toBeLessThanOrEqual(1000);
+      for (const { service } of items) names.add(service);
+      cursor = next;
+    }
+    expect({ names: names.size, pages }).toEqual({ names: 10_000, pages: 10 });
+  });
+});
+
+describe('/api/v1/events', () => {
+  it('tells what happens, as it happens', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const reader = new RawHttp(httpOf(daemon));
+    reader.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
+    await reader.until('retry: ');
+    expect(reader.received).toMatch(/^content-type: text\/event-stream/m);
+    const worker = await rawWorker(daemon.endpoint, 'echo');
+    await reader.until('event: worker.registered\n');
+    await reader.until('"service":"echo"');
+    worker.close();
+    await reader.until('event: worker.lost\n');
+    expect(await daemon.stop()).toMatchObject({ status: 0 });
+    await reader.closed;
+  });
+
+  it('has 32 readers at most, and room again when one leaves', async () => {
+    const url = httpOf(await startDaemon({ sets: [HTTP] }));
+    const readers = Array.from({ length: 32 }, () => new RawHttp(url));
+    for (const reader of readers) {
+      reader.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
+      await reader.until('retry: ');
+    }
+    const refused = await ask(`${url}/api/v1/events`);
+    expect(refused).toMatchObject({ status: 503, json: { error: { code: 'ERR_HTTP_BUSY' } } });
+    readers[0]?.socket.destroy();
+    for (let isIn = false; !isIn;) {
+      const again = new RawHttp(url);
+      again.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
+      await again.until('\r\n\r\n');
+      isIn = again.received.includes('200 OK');
+      again.socket.destroy();
+    }
+    for (const { socket } of readers) socket.destroy();
+  });
+});

@@ -1,0 +1,211 @@
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { httpError } from '../../../src/http/errors.js';
+import { type HttpServer, openHttpServer } from '../../../src/http/io/server.js';
+import { pageRoutes } from '../../../src/http/page-routes.js';
+import type { Route } from '../../../src/http/route.js';
+import { ask, RawHttp } from '../../support/http.js';
+
+const servers: HttpServer[] = [];
+const failures: unknown[] = [];
+
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+  failures.length = 0;
+});
+
+async function serve(...routes: readonly Route[]): Promise<string> {
+  const server = await openHttpServer({
+    host: '127.0.0.1',
+    port: 0,
+    token: 'sixteen-letters-or-more',
+    routes,
+    failed: (error) => failures.push(error),
+  });
+  servers.push(server);
+  return server.url;
+}
+
+function get(path: string, handle: Route['handle']): Route {
+  return { method: 'GET', path, access: 'open', parameters: [], handle };
+}
+
+const HELLO = get('/hello', () => ({
+  status: 200,
+  type: 'text/plain',
+  body: 'hello',
+  headers: {},
+}));
+const HEAD = ['GET /hello HTTP/1.1', 'Host: localhost'] as const;
+
+describe('connections that waste time are closed (slow-loris)', () => {
+  it('one that says nothing, one that never ends its head, one that never sends its body', async () => {
+    const post: Route = { ...HELLO, method: 'POST' };
+    const url = await serve(HELLO, post);
+    const silent = new RawHttp(url);
+    const head = new RawHttp(url);
+    head.send(...HEAD);
+    const body = new RawHttp(url);
+    body.send('POST /hello HTTP/1.1', 'Host: localhost', 'Content-Length: 10', '');
+    // A line now and then does not help.
+    const drip = setInterval(() => {
+      head.send('X: y');
+      body.socket.write(' ');
+    }, 1500);
+    const answers = await Promise.all([silent.rest(), head.rest(), body.rest()]);
+    clearInterval(drip);
+    for (const answer of answers) expect(answer).not.toContain('200 OK');
+    expect(answers[1]).toContain('408 Request Timeout');
+    expect(failures).toEqual([]);
+  });
+});
+
+describe('connections are bounded', () => {
+  it('64 of one address; it may come again when one is closed', async () => {
+    const url = await serve(HELLO);
+    const held = Array.from({ length: 64 }, () => new RawHttp(url));
+    for (const connection of held) connection.send(...HEAD, '');
+    await Promise.all(held.map((connection) => connection.until('hello')));
+    expect(await new RawHttp(url).rest()).toBe('');
+    held[0]?.socket.destroy();
+    await held[0]?.closed;
+    for (let status = 0; status !== 200;) {
+      status = await ask(`${url}/hello`).then(
+        (reply) => reply.status,
+        () => 0,
+      );
+    }
+    for (const { socket } of held) socket.destroy();
+  });
+});
+
+describe('an answer that goes on', () => {
+  it('is ended for a reader that stalls, and for no other', async () => {
+    let open = 0;
+    let isFlooding = true;
+    const flood = get('/flood', () => ({
+      type: 'text/plain',
+      headers: {},
+      open: (write) => {
+        open++;
+        let timer: NodeJS.Immediate;
+        const more = (): void => {
+          if (!isFlooding) {
+            write('the end');
+            return;
+          }
+          timer = setImmediate(more);
+          write('x'.repeat(16_384));
+        };
+        timer = setImmediate(more);
+        return () => {
+          clearImmediate(timer);
+          open--;
+        };
+      },
+    }));
+    const url = await serve(flood);
+    const reading = new RawHttp(url);
+    reading.send('GET /flood HTTP/1.1', 'Host: localhost', '');
+    await reading.until('xxx');
+    const stalled = new RawHttp(url);
+    stalled.socket.pause();
+    stalled.send('GET /flood HTTP/1.1', 'Host: localhost', '');
+    while (open < 2) await turn();
+    while (open > 1) await turn();
+    isFlooding = false;
+    await reading.until('the end');
+    reading.socket.destroy();
+    stalled.socket.destroy();
+  });
+
+  it('ends when its reader leaves, and when the server closes', async () => {
+    let open = 0;
+    const quiet = get('/quiet', () => ({
+      type: 'text/plain',
+      headers: {},
+      open: (write) => {
+        open++;
+        write('begin');
+        return () => {
+          open--;
+        };
+      },
+    }));
+    const url = await serve(quiet);
+    const readers = [new RawHttp(url), new RawHttp(url)];
+    for (const reader of readers) {
+      reader.send('GET /quiet HTTP/1.1', 'Host: localhost', '');
+      await reader.until('begin');
+    }
+    expect(open).toBe(2);
+    readers[0]?.socket.destroy();
+    while (open > 1) await turn();
+    await servers.splice(0)[0]?.close();
+    await readers[1]?.closed;
+    expect(open).toBe(0);
+  });
+});
+
+describe('a handler that fails', () => {
+  it('by an error for the one who asked: that is the answer', async () => {
+    const url = await serve(
+      get('/busy', () => {
+        throw httpError('ERR_HTTP_BUSY', 'not now');
+      }),
+    );
+    expect(await ask(`${url}/busy`)).toMatchObject({
+      status: 503,
+      json: { error: { code: 'ERR_HTTP_BUSY', message: 'not now' } },
+    });
+    expect(failures).toEqual([]);
+  });
+
+  it('by another: 500 that tells nothing of it, the log is told, and the next is served', async () => {
+    const url = await serve(
+      HELLO,
+      get('/bug', () => Promise.reject(new TypeError('secret'))),
+    );
+    const { status, text } = await ask(`${url}/bug`);
+    expect({ status, isTold: text.includes('secret') }).toEqual({ status: 500, isTold: false });
+    expect(failures).toHaveLength(1);
+    expect((await ask(`${url}/hello`)).status).toBe(200);
+  });
+});
+
+describe('the page', () => {
+  const files = [
+    { path: 'index.html', bytes: Buffer.from('<!doctype html>') },
+    { path: 'assets/app.3f9a01c2.js', bytes: Buffer.from('1') },
+  ];
+
+  it('is served with a strict policy, and asked for again only when it has changed', async () => {
+    const url = await serve(...pageRoutes(files));
+    const page = await ask(`${url}/`);
+    expect(page).toMatchObject({ status: 200, text: '<!doctype html>' });
+    const policy = page.headers['content-security-policy'] ?? '';
+    expect(policy).toContain("default-src 'none'; script-src 'self'");
+    expect(policy).not.toMatch(/unsafe|\*/);
+    expect(page.headers['cache-control']).toBe('no-cache');
+    const etag = page.headers.etag ?? '';
+    const again = await ask(`${url}/`, { headers: { 'if-none-match': etag } });
+    expect(again).toMatchObject({ status: 304, text: '' });
+    const script = await ask(`${url}/assets/app.3f9a01c2.js`);
+    expect(script.headers).toMatchObject({
+      'cache-control': 'public, max-age=31536000, immutable',
+      'content-type': 'text/javascript; charset=utf-8',
+    });
+  });
+
+  it('is the files that it has, and no others', async () => {
+    const url = await serve(...pageRoutes(files));
+    const others = ['/assets', '/assets/', '/../package.json', '/assets/..%2f..%2fpackage.json'];
+    for (const path of others) {
+      const connection = new RawHttp(url);
+      connection.send(`GET ${path} HTTP/1.1`, 'Host: localhost', 'Connection: close', '');
+      expect([path, (await connection.rest()).slice(0, 12)]).toEqual([path, 'HTTP/1.1 404']);
+    }
+  });
+});

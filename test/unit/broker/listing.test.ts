@@ -1,0 +1,125 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+
+import { Listing, type Position, START } from '../../../src/broker/listing.js';
+import { RequestTable } from '../../../src/broker/requests.js';
+import { Services } from '../../../src/broker/services.js';
+import { Peer, type Service, Worker } from '../../../src/broker/state.js';
+
+const ALL = (): boolean => true;
+
+describe('pages of what is registered', () => {
+  let table: RequestTable;
+  let services: Services;
+  let listing: Listing;
+  let workers = 0;
+
+  beforeEach(() => {
+    table = new RequestTable();
+    services = new Services(table, 1);
+    listing = new Listing(services);
+    workers = 0;
+  });
+
+  function serve(service: Service, count: number): void {
+    for (let n = 0; n < count; n++) {
+      const peer = new Peer(++workers, 0, null, null, null);
+      service.workers.add(new Worker(peer, service, workers, 2, 1, false, table, 0));
+    }
+  }
+
+  function add(name: string): Service {
+    return services.add(Buffer.from(name));
+  }
+
+  /** Follows `next` to the end; gives the pages. */
+  function pages<Item>(
+    page: (from: Position) => { items: readonly Item[]; next: Position | null },
+  ): (readonly Item[])[] {
+    const found: (readonly Item[])[] = [];
+    for (let from: Position | null = START; from !== null;) {
+      const { items, next }: { items: readonly Item[]; next: Position | null } = page(from);
+      found.push(items);
+      from = next;
+    }
+    return found;
+  }
+
+  it('have every service once, and no more than were asked for', () => {
+    const names = Array.from({ length: 25 }, (_, n) => `s${n}`);
+    for (const name of names) add(name);
+    const found = pages((from) => listing.services(from, 10, null, ALL));
+    expect(found.map(({ length }) => length)).toEqual([10, 10, 5]);
+    expect(found.flat().map(({ service }) => service)).toEqual(names);
+  });
+
+  it('have every worker once, also when a page ends in the middle of a service', () => {
+    for (const count of [7, 0, 3, 12]) serve(add(`s${count}`), count);
+    const found = pages((from) => listing.workers(from, 5, null, ALL, 0));
+    expect(found.map(({ length }) => length)).toEqual([5, 5, 5, 5, 2]);
+    const counts = new Map<string, number>();
+    for (const { service } of found.flat()) counts.set(service, (counts.get(service) ?? 0) + 1);
+    expect(counts).toEqual(
+      new Map([
+        ['s7', 7],
+        ['s3', 3],
+        ['s12', 12],
+      ]),
+    );
+  });
+
+  it('tell no worker twice, and miss none that stays, while others leave', () => {
+    const service = add('s');
+    serve(service, 10);
+    const [first, second] = [...service.workers];
+    const page = listing.workers(START, 4, null, ALL, 0);
+    for (const worker of [first, second]) if (worker) service.workers.delete(worker);
+    const rest = listing.workers(page.next ?? START, 100, null, ALL, 0);
+    expect(page.items.length + rest.items.length).toBe(10);
+    expect(rest.next).toBeNull();
+  });
+
+  it('go on behind a service that is gone', () => {
+    const all = ['a', 'b', 'c'].map(add);
+    const { next } = listing.services(START, 1, null, ALL);
+    const [, gone] = all;
+    if (gone) services.releaseIfUnused(gone);
+    const rest = listing.services(next ?? START, 10, null, ALL);
+    expect(rest.items.map(({ service }) => service)).toEqual(['c']);
+  });
+
+  it('are of one service where it is named', () => {
+    for (const name of ['a', 'b']) serve(add(name), 3);
+    const named = Buffer.from('b');
+    expect(listing.services(START, 10, named, ALL).items).toHaveLength(1);
+    const found = pages((from) => listing.workers(from, 2, named, ALL, 0)).flat();
+    expect(found.map(({ service }) => service)).toEqual(['b', 'b', 'b']);
+    expect(listing.workers(START, 10, Buffer.from('none'), ALL, 0)).toEqual({
+      items: [],
+      next: null,
+    });
+  });
+
+  it('look at 10,000 at most, however few of them are wanted', () => {
+    for (let n = 0; n < 25_000; n++) add(`s${n}`);
+    serve(add('crowded'), 25_000);
+    for (const list of ['services', 'workers'] as const) {
+      const wanted: number[] = [];
+      let page = 0;
+      const isWanted = (): boolean => {
+        wanted[page] = (wanted[page] ?? 0) + 1;
+        return false;
+      };
+      const found = pages<unknown>((from) => {
+        page++;
+        return list === 'services'
+          ? listing.services(from, 10, null, isWanted)
+          : listing.workers(from, 10, null, isWanted, 0);
+      });
+      expect(found.flat()).toEqual([]);
+      expect(Math.max(...wanted.filter(Boolean))).toBeLessThanOrEqual(10_000);
+      expect(wanted.reduce((sum, count) => sum + count, 0)).toBe(
+        list === 'services' ? 25_001 : 25_000,
+      );
+    }
+  });
+});
