@@ -2,6 +2,7 @@
  * The `client` frame that a worker is given (D7): the number of the request, of the delivery, and
  * 64 random bits of the request. Opaque to the worker, and not to be guessed.
  */
+import { int32At, putInt32 } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { RandomFill } from '../core/random.js';
 import {
@@ -116,24 +117,6 @@ export class Tokens {
     const delivery = frames.buffer(index)[frames.start(index)] ?? 0;
     return (this.#table.get(id, DELIVERIES) - delivery) & DELIVERY_MASK;
   }
-}
-
-/** As `readInt32BE`, without its checks: this is read for every reply. */
-function int32At(buffer: Buffer, at: number): number {
-  return (
-    ((buffer[at] ?? 0) << 24) |
-    ((buffer[at + 1] ?? 0) << 16) |
-    ((buffer[at + 2] ?? 0) << 8) |
-    (buffer[at + 3] ?? 0)
-  );
-}
-
-/** As `writeInt32BE`, without its checks. */
-function putInt32(buffer: Buffer, at: number, value: number): void {
-  buffer[at] = value >> 24;
-  buffer[at + 1] = value >> 16;
-  buffer[at + 2] = value >> 8;
-  buffer[at + 3] = value;
 }
 
 /** @param delivery number of the delivery, from 1 */

@@ -15,3 +15,21 @@ export function copyBytes(
   }
   for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;
 }
+
+/** As `readInt32BE`, without its checks: for what is read in every message. */
+export function int32At(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)
+  );
+}
+
+/** As `writeInt32BE`, without its checks. */
+export function putInt32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >> 24;
+  bytes[at + 1] = value >> 16;
+  bytes[at + 2] = value >> 8;
+  bytes[at + 3] = value;
+}

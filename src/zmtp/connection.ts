@@ -73,6 +73,7 @@ type Phase = 'greeting' | 'handshake' | 'traffic' | 'failed';
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** One for all: it is read before anything else is opened. */
 const openedFrame = new OpenedFrame();
+const cursor = new PackedCursor();
 
 export class Connection {
   readonly output: OutputQueue = new OutputQueue();
@@ -141,7 +142,6 @@ export class Connection {
       this.output.append(packed, start, end);
       return;
     }
-    const cursor = new PackedCursor();
     for (let at = start; at < end; at = cursor.end) {
       readPacked(packed, at, cursor);
       this.#frame(cursor.more ? FLAG_MORE : 0, packed, cursor.start, cursor.end);

@@ -1,5 +1,5 @@
 /** MESSAGE of 25/ZMTP-CURVE: one frame of traffic, sealed. */
-import { copyBytes } from '../../core/bytes.js';
+import { copyBytes, int32At, putInt32 } from '../../core/bytes.js';
 import type { FrameCipher, OpenedFrame } from '../mechanism.js';
 import { type CurveCrypto, wipe } from './crypto.js';
 import {
@@ -37,7 +37,9 @@ export class CurveCipher implements FrameCipher {
   readonly #key: Buffer;
   readonly #ownNonce: Buffer;
   readonly #peerNonce: Buffer;
-  #sent: number;
+  /** The last own nonce's counter, in two halves as the peer's: one may not come twice. */
+  #sentHigh = 0;
+  #sentLow: number;
   /** The last nonce of the peer, in two halves: it may be larger than a number can tell. */
   #heardHigh: number;
   #heardLow: number;
@@ -52,7 +54,7 @@ export class CurveCipher implements FrameCipher {
     this.#key = key;
     this.#ownNonce = nonceOf(PREFIX[side]);
     this.#peerNonce = nonceOf(PREFIX[side === 'server' ? 'client' : 'server']);
-    this.#sent = sent;
+    this.#sentLow = sent;
     this.#heardHigh = heard.readUInt32BE(0);
     this.#heardLow = heard.readUInt32BE(4);
   }
@@ -70,10 +72,13 @@ export class CurveCipher implements FrameCipher {
     offset: number,
   ): void {
     const crypto = this.#crypto;
-    const counter = ++this.#sent;
+    if (++this.#sentLow === TWO_POW_32) {
+      this.#sentLow = 0;
+      this.#sentHigh++;
+    }
     const nonce = this.#ownNonce;
-    nonce.writeUInt32BE(Math.floor(counter / TWO_POW_32), NONCE_COUNTER_AT);
-    nonce.writeUInt32BE(counter % TWO_POW_32, NONCE_COUNTER_AT + 4);
+    putInt32(nonce, NONCE_COUNTER_AT, this.#sentHigh);
+    putInt32(nonce, NONCE_COUNTER_AT + 4, this.#sentLow);
     copyBytes(MESSAGE_NAME, 0, MESSAGE_NONCE_AT, target, offset);
     copyBytes(nonce, NONCE_COUNTER_AT, nonce.length, target, offset + MESSAGE_NONCE_AT);
     const size = end - start + 1;
@@ -89,8 +94,8 @@ export class CurveCipher implements FrameCipher {
   open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean {
     const size = end - start - MESSAGE_OVERHEAD_BYTES;
     if (size < 0 || !isMessage(body, start)) return false;
-    const high = body.readUInt32BE(start + MESSAGE_NONCE_AT);
-    const low = body.readUInt32BE(start + MESSAGE_NONCE_AT + 4);
+    const high = int32At(body, start + MESSAGE_NONCE_AT) >>> 0;
+    const low = int32At(body, start + MESSAGE_NONCE_AT + 4) >>> 0;
     // 26/CurveZMQ §Replay: strictly increasing.
     if (high < this.#heardHigh || (high === this.#heardHigh && low <= this.#heardLow)) return false;
     const nonce = this.#peerNonce;

@@ -13,6 +13,9 @@ export interface KeyPair {
 /**
  * Curve25519, XSalsa20 and Poly1305, as NaCl's `box` and `secretbox` combine them. Sealing and
  * opening go through a room in the library's own memory, to and from which bytes are copied once.
+ *
+ * Who gives `seal` or `open` the same two buffers again as nonce and key has changed nothing in them
+ * but the last eight bytes of the nonce: the others are then where they are needed already.
  */
 export interface CurveCrypto {
   /** The library's memory; another buffer after a call of `room`. */

@@ -72,6 +72,29 @@ describe('the primitives of CURVE', () => {
     expect(crypto.keyPair().secretKey).not.toEqual(one.secretKey);
   });
 
+  it('take each key and nonce as given, in any order, and where a nonce counts on in its buffer', () => {
+    const pairs = ['one', 'two'].map((name) => ({
+      key: Buffer.alloc(32, name),
+      nonce: Buffer.alloc(24, name),
+    }));
+    const order = fc.array(fc.nat(pairs.length - 1), { maxLength: 12 });
+    fc.assert(
+      fc.property(order, order, (sealing, opening) => {
+        for (const at of [...sealing, ...opening]) {
+          const { key, nonce } = pairs[at] ?? { key: SHARED, nonce: NONCE };
+          nonce.writeBigUInt64BE(nonce.readBigUInt64BE(16) + 1n, 16);
+          const box = sealBox(crypto, PLAIN, nonce, key);
+          expect(sealBox(crypto, PLAIN, Buffer.from(nonce), Buffer.from(key))).toEqual(box);
+          expect(openBox(crypto, box, nonce, key)).toEqual(PLAIN);
+          for (const other of pairs) {
+            const opened = openBox(crypto, box, other.nonce, other.key);
+            expect(opened).toEqual(other.key === key ? PLAIN : null);
+          }
+        }
+      }),
+    );
+  });
+
   it('seal and open any size, also over what memory is kept for', () => {
     const key = crypto.sharedKey(BOB_PUBLIC, ALICE) ?? Buffer.alloc(0);
     const sizes = fc.oneof(fc.integer({ min: 0, max: 3000 }), fc.integer({ max: 300_000, min: 0 }));
