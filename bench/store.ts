@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
+import { Alone } from '../src/titanic/replica.js';
 import type { Change, Store, StoreEvents } from '../src/titanic/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 
@@ -23,6 +24,12 @@ type Contender = (directory: string, outstanding: number) => Promise<number>;
 
 const SILENT: StoreEvents = {
   committed: () => {},
+  merged: () => {},
+  mergeFailed: () => {},
+  chunk: () => {},
+  readFailed: () => {},
+  listed: () => {},
+  listFailed: () => {},
   batchFailed: (_batch, failure) => {
     throw new Error(failure.message);
   },
@@ -35,25 +42,37 @@ const SILENT: StoreEvents = {
 async function open(
   path: string,
   committed: () => void,
-): Promise<{ readonly store: Store; readonly pending: number }> {
+): Promise<{ readonly store: Store; readonly pending: number; readonly alone: Alone }> {
   let pending = 0;
-  const { store } = await openSqliteStore(path)({ ...SILENT, committed }, (requests) => {
-    pending += requests.length;
+  let listed: (last: number | undefined) => void = () => {};
+  const { store, recovered } = await openSqliteStore(path)({
+    ...SILENT,
+    committed,
+    listed: (_list, requests) => {
+      pending += requests.length;
+      listed(requests.at(-1)?.number);
+    },
   });
-  return { store, pending };
+  await new Promise<void>((resolve) => {
+    listed = (last) => {
+      if (last === undefined) resolve();
+      else store.list(0, last);
+    };
+    store.list(0, 0);
+  });
+  return { store, pending, alone: new Alone(recovered.firstTransaction) };
 }
 
 const ours: Contender = async (directory, outstanding) => {
   let told: () => void = () => {};
-  const { store } = await open(join(directory, 'ours.db'), () => told());
+  const { store, alone } = await open(join(directory, 'ours.db'), () => told());
   let number = 0;
-  let batch = 0;
   const began = performance.now();
   await new Promise<void>((resolve) => {
     const next = (): void => {
       const changes: Change[] = [];
       while (changes.length < outstanding) changes.push(acceptOf(++number));
-      store.commit(++batch, changes);
+      store.commit(alone.begin(), changes);
     };
     told = () => (performance.now() - began < SECONDS * 1000 ? next() : resolve());
     next();
@@ -131,13 +150,13 @@ async function start(path: string, state: string): Promise<void> {
 
 async function inBatches(path: string, count: number, change: (number: number) => Change) {
   let told: () => void = () => {};
-  const { store } = await open(path, () => told());
+  const { store, alone } = await open(path, () => told());
   for (let first = 1; first <= count; first += MILLION_BATCH) {
     const size = Math.min(MILLION_BATCH, count - first + 1);
     const changes = Array.from({ length: size }, (_, at) => change(first + at));
     await new Promise<void>((resolve) => {
       told = resolve;
-      store.commit(first, changes);
+      store.commit(alone.begin(), changes);
     });
   }
   await store.close();

@@ -10,7 +10,8 @@ import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
 import { secureRandom } from '../src/core/random.js';
 import type { BrokerDesk, BrokerHost } from '../src/broker/ports.js';
-import type { Change, RequestUuid, StoreCounts } from '../src/titanic/store.js';
+import { Alone } from '../src/titanic/replica.js';
+import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store.js';
 import { Titanic } from '../src/titanic/titanic.js';
 
 const OPEN = Number(process.argv[2] ?? 1_000_000);
@@ -32,7 +33,7 @@ class EchoStore {
   batch: { readonly number: number; readonly changes: readonly Change[] } | null = null;
   readonly loads: { readonly number: number; readonly count: number }[] = [];
 
-  commit(number: number, changes: readonly Change[]): void {
+  commit({ number }: Transaction, changes: readonly Change[]): void {
     this.batch = { number, changes };
   }
 
@@ -40,12 +41,14 @@ class EchoStore {
     this.loads.push({ number, count: uuids.length });
   }
 
+  list(): void {}
+
   lookUp(): void {
     throw new Error('nobody looks');
   }
 }
 
-const counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
+const counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
 const store = new EchoStore();
 let answered = 0;
 let capacity = 0;
@@ -80,6 +83,7 @@ const titanic = new Titanic(
     maxBytes: 1e15,
   },
   store,
+  new Alone(1),
   { emit: () => undefined },
   secureRandom,
 );

@@ -21,13 +21,15 @@ for (const { sql } of readMigrations()) db.exec(sql);
 
 const insertRequest = db.prepare(
   `INSERT INTO requests (number, uuid, service, key, state, generation, priority, accepted_at,
-    not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes)
-    VALUES (?, ?, ?, NULL, 1, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+    not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born)
+    VALUES (?, ?, ?, NULL, 1, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
 );
 const insertBody = db.prepare('INSERT INTO bodies (number, body) VALUES (?, ?)');
 
 let number = 0;
+let transaction = 2 ** 32;
 const batch = db.transaction(() => {
+  transaction++;
   for (let at = 0; at < outstanding; at++) {
     const { request, body } = acceptOf(++number);
     insertRequest.run(
@@ -42,6 +44,8 @@ const batch = db.transaction(() => {
       request.maxAttempts,
       request.attempts,
       request.bodyBytes,
+      transaction,
+      transaction,
     );
     insertBody.run(request.number, body);
   }

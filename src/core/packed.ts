@@ -112,3 +112,18 @@ export function unpack(bytes: Buffer, start: number, end: number, frames: Frames
     frames.push(bytes, cursor.start, cursor.end);
   }
 }
+
+/** True if these bytes are packed frames, none or whole ones, the last of which is the end. */
+export function isPackedFrames(bytes: Buffer): boolean {
+  const cursor = new PackedCursor();
+  let at = 0;
+  while (at < bytes.length) {
+    const isLong = ((bytes[at] ?? 0) & LONG) !== 0;
+    if (((bytes[at] ?? 0) & ~(LONG | MORE)) !== 0) return false;
+    if (at + (isLong ? 9 : 2) > bytes.length) return false;
+    readPacked(bytes, at, cursor);
+    at = cursor.end;
+    if (cursor.more === at >= bytes.length) return false;
+  }
+  return at === bytes.length;
+}

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop, Companion } from '../broker/io/loop.js';
 import type { Config } from '../config/config.js';
+import { assert, present } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
 import type { TitanicEvents } from '../titanic/events.js';
-import type { Store, StoreEvents, StoreFailure } from '../titanic/store.js';
+import { Alone } from '../titanic/replica.js';
+import type { StoreEvents, StoreFailure } from '../titanic/store.js';
 import { Titanic } from '../titanic/titanic.js';
 
 export interface StoredRequests {
@@ -34,39 +36,24 @@ export interface Surroundings {
  */
 export async function startStoredRequests(surroundings: Surroundings): Promise<StoredRequests> {
   const { config, dataDir, broker, loop, events, fatal } = surroundings;
-  const startedAt = monotonicMs();
-  const late = new LateStore();
-  const titanic = new Titanic(config.titanic, late, events, secureRandom);
-  const told = tell(titanic, loop, fatal);
+  const told = new Told(loop, fatal);
   const open = openSqliteStore(join(dataDir, config.titanic.file));
-  const { store, recovered } = await open(told, (requests) => {
-    titanic.setTime(monotonicMs(), Date.now());
-    titanic.restore(requests);
-  });
-  late.store = store;
-  const tookMs = Math.round(monotonicMs() - startedAt);
-  titanic.recovered(recovered.counts, recovered.nextNumber, tookMs);
+  const { store, recovered } = await open(told);
+  const alone = new Alone(recovered.firstTransaction);
+  const titanic = new Titanic(config.titanic, store, alone, events, secureRandom);
+  const restored = told.begin(titanic);
+  titanic.setTime(monotonicMs(), Date.now());
+  titanic.activate(recovered.counts);
   broker.host(titanic);
   broker.keep(titanic);
   loop.accompany(companion(titanic, broker));
+  try {
+    await restored;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return { close: () => store.close() };
-}
-
-/** The machine is made before its store is open, and asks nothing of it before. */
-class LateStore implements Omit<Store, 'close'> {
-  store: Store | null = null;
-
-  commit(...batch: Parameters<Store['commit']>): void {
-    this.store?.commit(...batch);
-  }
-
-  load(...load: Parameters<Store['load']>): void {
-    this.store?.load(...load);
-  }
-
-  lookUp(...look: Parameters<Store['lookUp']>): void {
-    this.store?.lookUp(...look);
-  }
 }
 
 function companion(titanic: Titanic, broker: Broker): Companion {
@@ -84,42 +71,103 @@ function companion(titanic: Titanic, broker: Broker): Companion {
   };
 }
 
+/** Codes of a start that could not read what is pending. */
+const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
+  full: 'ERR_TITANIC_FULL',
+  busy: 'ERR_TITANIC_BUSY',
+  fatal: 'ERR_TITANIC_DISK',
+};
+
 /** What the store tells goes into the machine, which acts on it in the turn that this brings. */
-function tell(
-  titanic: Titanic,
-  loop: BrokerLoop,
-  fatal: (error: MajordomoError) => void,
-): StoreEvents {
-  const end = (failure: StoreFailure): void => {
-    if (failure.kind === 'fatal') fatal(new MajordomoError('ERR_TITANIC_DISK', failure.message));
-  };
-  return {
-    committed: (batch, results, counts) => {
-      loop.wake();
-      titanic.committed(batch, results, counts);
-    },
-    batchFailed: (batch, failure) => {
-      loop.wake();
-      titanic.batchFailed(batch, failure);
-      end(failure);
-    },
-    loaded: (load, bodies) => {
-      loop.wake();
-      titanic.loaded(load, bodies);
-    },
-    found: (look, found) => {
-      loop.wake();
-      titanic.found(look, found);
-    },
-    loadFailed: (load, failure) => {
-      loop.wake();
-      titanic.loadFailed(load);
-      end(failure);
-    },
-    lookFailed: (look, failure) => {
-      loop.wake();
-      titanic.lookFailed(look);
-      end(failure);
-    },
-  };
+class Told implements StoreEvents {
+  readonly #loop: BrokerLoop;
+  readonly #fatal: (error: MajordomoError) => void;
+  /** The machine is made when the store is open, which tells nothing that it was not asked. */
+  #titanic: Titanic | null = null;
+  #restored: { done(): void; failed(error: MajordomoError): void } | null = null;
+
+  constructor(loop: BrokerLoop, fatal: (error: MajordomoError) => void) {
+    this.#loop = loop;
+    this.#fatal = fatal;
+  }
+
+  /** Resolves when everything pending is known to the machine; rejects if it cannot be read. */
+  begin(titanic: Titanic): Promise<void> {
+    this.#titanic = titanic;
+    return new Promise((resolve, reject) => {
+      this.#restored = { done: resolve, failed: reject };
+    });
+  }
+
+  committed(...told: Parameters<StoreEvents['committed']>): void {
+    this.#machine.committed(...told);
+  }
+
+  batchFailed(transaction: number, failure: StoreFailure): void {
+    this.#machine.batchFailed(transaction, failure);
+    this.#end(failure);
+  }
+
+  loaded(...told: Parameters<StoreEvents['loaded']>): void {
+    this.#machine.loaded(...told);
+  }
+
+  found(...told: Parameters<StoreEvents['found']>): void {
+    this.#machine.found(...told);
+  }
+
+  listed(...told: Parameters<StoreEvents['listed']>): void {
+    const machine = this.#machine;
+    machine.setTime(monotonicMs(), Date.now());
+    machine.listed(...told);
+    if (!machine.isRestored) return;
+    this.#restored?.done();
+    this.#restored = null;
+  }
+
+  loadFailed(load: number, failure: StoreFailure): void {
+    this.#machine.loadFailed(load);
+    this.#end(failure);
+  }
+
+  lookFailed(look: number, failure: StoreFailure): void {
+    this.#machine.lookFailed(look);
+    this.#end(failure);
+  }
+
+  listFailed(list: number, failure: StoreFailure): void {
+    this.#machine.listFailed(list);
+    this.#restored?.failed(new MajordomoError(LIST_CODES[failure.kind], failure.message));
+    this.#restored = null;
+  }
+
+  merged(): void {
+    this.#neverAsked();
+  }
+
+  mergeFailed(): void {
+    this.#neverAsked();
+  }
+
+  chunk(): void {
+    this.#neverAsked();
+  }
+
+  readFailed(): void {
+    this.#neverAsked();
+  }
+
+  get #machine(): Titanic {
+    this.#loop.wake();
+    return present(this.#titanic, 'a store tells nothing that it was not asked');
+  }
+
+  #neverAsked(): void {
+    assert(false, 'a node of its own merges nothing');
+  }
+
+  #end(failure: StoreFailure): void {
+    if (failure.kind !== 'fatal') return;
+    this.#fatal(new MajordomoError('ERR_TITANIC_DISK', failure.message));
+  }
 }

@@ -19,6 +19,8 @@ const LOOK_AGAIN_MS = 1000;
 interface Look {
   readonly id: number;
   readonly uuid: RequestUuid;
+  /** Until when it waits if the request is pending: monotonic milliseconds. */
+  readonly until: number;
 }
 
 export class Answers {
@@ -64,14 +66,14 @@ export class Answers {
   }
 
   /** The store knows. */
-  lookUp(id: number, uuid: RequestUuid): void {
+  lookUp(id: number, uuid: RequestUuid, until: number): void {
     if (this.isUntrusted) return;
     const look = ++this.#lastLook;
-    this.#looks.set(look, { id, uuid });
+    this.#looks.set(look, { id, uuid, until });
     this.#askStore(look, uuid);
   }
 
-  found(look: number, found: Found): void {
+  found(look: number, found: Found, now: number): void {
     const asked = this.#looks.get(look);
     if (asked === undefined) return;
     this.#looks.delete(look);
@@ -81,7 +83,7 @@ export class Answers {
         this.answer(asked.id, STATUS_UNKNOWN);
         return;
       case 'pending':
-        this.answer(asked.id, STATUS_PENDING);
+        this.pending(asked.id, asked.uuid, asked.until - now, now);
         return;
       case 'replied':
         this.answer(asked.id, STATUS_OK, ...unpacked(found.reply));
@@ -115,7 +117,7 @@ export class Answers {
 
   /** Those who wait for this one are told what the store says. */
   tellByLookUp(uuid: RequestUuid): void {
-    for (const id of this.#waiters.takeOf(uuid)) this.lookUp(id, uuid);
+    for (const id of this.#waiters.takeOf(uuid)) this.lookUp(id, uuid, -Infinity);
   }
 
   /** Patience that has ended, and look-ups to try again. */
@@ -125,7 +127,7 @@ export class Answers {
     const again = this.#lookAgain;
     this.#lookAgain = [];
     this.#lookAgainAt = Infinity;
-    for (const { id, uuid } of again) this.lookUp(id, uuid);
+    for (const { id, uuid, until } of again) this.lookUp(id, uuid, until);
   }
 
   /** Takes all that can go out. */

@@ -9,6 +9,10 @@
  *
  * A step that is not above where the request stands is passed over. An operator's retry raises the
  * request's *generation*, and the higher generation wins before the step counts.
+ *
+ * In a pair (D14, D20) a store says what of it changed after a given transaction, as opaque records
+ * (`read`), and takes what the other one read (`merge`, D17). Two stores that took each other's
+ * records have the same content, but for the numbers of requests.
  */
 
 /** 16 bytes: a UUIDv7. */
@@ -31,7 +35,12 @@ export const ATTEMPTS_KEPT = 20;
 /** What a request is, without its body. Wall times in milliseconds since 1970. */
 export interface StoredRequest {
   readonly uuid: RequestUuid;
-  /** Order of acceptance: larger than every number given before it by this store. */
+  /**
+   * Order of acceptance, of this store's own: one that is not above all that were given is replaced
+   * by the next one when the request is accepted. A merged request keeps the number that it had in
+   * the other store, if that is free here; those of one merge whose number is taken come after all
+   * others, in the order in which they were accepted (`acceptedAt`, then uuid).
+   */
   readonly number: number;
   readonly service: Buffer;
   readonly state: StoredState;
@@ -102,7 +111,11 @@ export type Change =
       readonly at: number;
       readonly expiresAt: number;
     }
-  /** Drops replied and dead requests whose time is over, and keys that need no remembering. */
+  /**
+   * Drops replied and dead requests whose time is over, the earliest first, then by uuid; and keys
+   * that need no remembering, unless the pair is not in sync: the other store may have them yet.
+   * So two stores of equal content drop the same, and the change is as short as its few numbers.
+   */
   | {
       readonly kind: 'sweep';
       readonly now: number;
@@ -127,6 +140,67 @@ export type ChangeResult =
       readonly more: boolean;
     };
 
+/** What a store holds of another one: the peer's. */
+export interface Holding {
+  /** 16 bytes. */
+  readonly storeId: Buffer;
+  /** Every record of it that was changed by this transaction or one before. */
+  readonly upTo: number;
+  /** And the bodies of all requests that were born up to it, whenever they changed since. */
+  readonly bodiesUpTo: number;
+}
+
+/**
+ * What a close or an expiry leaves of a request, so that no record of it brings it back (D17):
+ * `none`: nothing (standalone); `known`: a tombstone of a request that was there (a pair in sync, in
+ * which what one does not know the other does not know); `all`: also of one that was not.
+ */
+export type Tombstones = 'none' | 'known' | 'all';
+
+/** How changes, or records, are committed. */
+export interface Transaction {
+  /** Above that of every transaction before; there may be gaps. Told with the result. */
+  readonly number: number;
+  readonly tombstones: Tombstones;
+  /** What the store holds of the peer's from now on; `null`: no news. */
+  readonly holds: Holding | null;
+  /** The peer's disk has this store up to that transaction: tombstones up to it go. 0: no news. */
+  readonly peerHolds: number;
+}
+
+/** Where a reading of a store's records goes on. */
+export interface ReadPlace {
+  /** Everything up to that transaction was read. */
+  readonly upTo: number;
+  /** The receiver has the bodies of requests that were born up to it. */
+  readonly bodiesUpTo: number;
+  /** Requests up to this one were read: changed by that transaction, of that number. */
+  readonly changed: number;
+  readonly number: number;
+}
+
+/** Records of a store, and how far they go. */
+export interface Chunk {
+  /** What `merge` takes; see record-codec.ts. */
+  readonly records: Buffer;
+  /** What the other store holds of this one when it has merged them, and all before. */
+  readonly holds: Holding;
+  /** Where to go on; `null` if nothing was above it in the store at that moment. */
+  readonly next: ReadPlace | null;
+}
+
+/** What a merge did. */
+export interface Merged {
+  /** Requests of which something was taken over. */
+  readonly joined: number;
+  /** Requests that had another reply here than there: they ran on both sides. */
+  readonly ranTwice: number;
+  /** Those that are pending now, and were not or had other facts. */
+  readonly opened: readonly StoredRequest[];
+  /** Those that were pending, and are not. */
+  readonly ended: readonly RequestUuid[];
+}
+
 /** Requests in the store by state, and what they take. */
 export interface StoreCounts {
   readonly pending: number;
@@ -134,6 +208,8 @@ export interface StoreCounts {
   readonly dead: number;
   /** Size of the store in bytes, without what waits to be reused. */
   readonly bytes: number;
+  /** Larger than every number of a request that was ever given. */
+  readonly nextNumber: number;
 }
 
 /**
@@ -147,6 +223,12 @@ export interface StoreFailure {
   readonly message: string;
 }
 
+/** Why records were not merged: `malformed` are bytes that no store of this version made. */
+export interface MergeFailure {
+  readonly kind: StoreFailure['kind'] | 'malformed';
+  readonly message: string;
+}
+
 /** What is known of one request: the answer to a look-up. */
 export type Found =
   | { readonly state: 'absent' }
@@ -156,43 +238,71 @@ export type Found =
 
 /** What a store tells, never within a call. */
 export interface StoreEvents {
-  /** In the order of the batches. */
-  committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void;
-  batchFailed(batch: number, failure: StoreFailure): void;
+  /** Transactions, changes or records, in the order of their numbers. */
+  committed(transaction: number, results: readonly ChangeResult[], counts: StoreCounts): void;
+  batchFailed(transaction: number, failure: StoreFailure): void;
+  merged(transaction: number, merged: Merged, counts: StoreCounts): void;
+  mergeFailed(transaction: number, failure: MergeFailure): void;
   /** Bodies in the order asked for; `null` for one that is no longer pending. */
   loaded(load: number, bodies: readonly (Buffer | null)[]): void;
   found(look: number, found: Found): void;
+  /** Pending requests in the order of their numbers; none: there are no more. */
+  listed(list: number, requests: readonly StoredRequest[]): void;
+  chunk(read: number, chunk: Chunk): void;
   /** A read failed; it may be asked again. */
   loadFailed(load: number, failure: StoreFailure): void;
   lookFailed(look: number, failure: StoreFailure): void;
+  listFailed(list: number, failure: StoreFailure): void;
+  readFailed(read: number, failure: StoreFailure): void;
 }
 
-/** What a store has when it is opened: everything pending, in order, without bodies. */
+/** What a store has when it is opened. */
 export interface Recovered {
   readonly counts: StoreCounts;
-  /** Larger than every number that was ever given. */
-  readonly nextNumber: number;
+  /** 16 random bytes, made with the store. */
+  readonly storeId: Buffer;
+  /** The least number of a transaction from now on: no process before could use it or one above. */
+  readonly firstTransaction: number;
+  readonly holds: Holding | null;
+  /**
+   * False if the disk was too full to write down that the store was opened: until the first commit
+   * a crash lets the same numbers be used again, so nothing may be shipped under them.
+   */
+  readonly isNumbered: boolean;
 }
 
 /**
- * A store. One batch is under way at a time; the caller waits for its end before the next. Reads may
- * come at any time and see every batch that was committed before them.
+ * A store. What it is asked is done in the order asked. Reads may come at any time and see every
+ * transaction that was asked for and committed before them.
  */
 export interface Store {
-  /** @param batch a number of the caller's, told with the result */
-  commit(batch: number, changes: readonly Change[]): void;
+  commit(transaction: Transaction, changes: readonly Change[]): void;
+  /**
+   * Takes what another store read (D17). Taking the same again changes nothing.
+   * @param isFromActive where a request, or a key, stands the same but otherwise, the records' side
+   * is kept, and not this one; what is kept here counts as changed, so that the other learns of it
+   */
+  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void;
+  /**
+   * Reads records from a place on, in the order of their change: requests until so many or so many
+   * bytes are reached (at least one), with what else was changed up to there.
+   */
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void;
+  /** A piece of the pending requests, without bodies: those with a number above this one. */
+  list(list: number, after: number): void;
   /** The bodies of pending requests, packed. */
   load(load: number, uuids: readonly RequestUuid[]): void;
   lookUp(look: number, uuid: RequestUuid): void;
-  /** Ends after the batch that is under way. */
+  /** Ends after what is under way. */
   close(): Promise<void>;
 }
 
-/**
- * Opens a store. `pending` is called with every pending request in order of its number, in pieces,
- * before the promise resolves.
- */
 export type OpenStore = (
   events: StoreEvents,
-  pending: (requests: readonly StoredRequest[]) => void,
 ) => Promise<{ readonly store: Store; readonly recovered: Recovered }>;
+
+/** Where to begin to read for somebody who holds that much; `null`: nothing of this store. */
+export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadPlace {
+  const { upTo, bodiesUpTo } = holding ?? { upTo: 0, bodiesUpTo: 0 };
+  return { upTo, bodiesUpTo, changed: upTo, number: Number.MAX_SAFE_INTEGER };
+}

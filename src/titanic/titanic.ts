@@ -46,6 +46,7 @@ import {
   STATE,
 } from './open-index.js';
 import type { TitanicOptions } from './options.js';
+import type { Replica } from './replica.js';
 import type {
   Change,
   ChangeResult,
@@ -76,7 +77,14 @@ interface Outcome {
   readonly failed: (failure: StoreFailure) => boolean;
 }
 
-export class Titanic implements InternalService, InternalClient, StoreEvents {
+/** What Titanic asks of its store; the rest is for the pair. */
+export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
+export type ToldTitanic = Omit<StoreEvents, 'merged' | 'mergeFailed' | 'chunk' | 'readFailed'>;
+
+/** What is not listed has this for a number: no list has it. */
+const NO_LIST = 0;
+
+export class Titanic implements InternalService, InternalClient, ToldTitanic {
   readonly prefix: Buffer = TITANIC_PREFIX;
   readonly counters: TitanicCounters = new TitanicCounters();
   readonly #options: TitanicOptions;
@@ -86,8 +94,14 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   readonly #dispatcher: Dispatcher;
   readonly #writer: Writer;
   readonly #answers: Answers;
-  #counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
+  readonly #list: (list: number, after: number) => void;
+  #counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
   #nextNumber = 1;
+  #lastList = NO_LIST;
+  /** Pending requests are being listed from the store: which list, after which number, since when. */
+  #listing = { list: NO_LIST, after: 0, since: 0 };
+  /** When a list that failed is tried again. */
+  #listAgainAt = Infinity;
   /** Accepted, but not committed. */
   #accepting = 0;
   #trouble: StoreFailure | null = null;
@@ -98,7 +112,8 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
 
   constructor(
     options: TitanicOptions,
-    store: Omit<Store, 'close'>,
+    store: TitanicStore,
+    replica: Replica,
     events: TitanicEvents,
     random: RandomFill,
   ) {
@@ -112,9 +127,12 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     this.#dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
       store.load(load, uuids);
     });
-    this.#writer = new Writer((batch, changes) => {
-      store.commit(batch, changes);
+    this.#writer = new Writer((changes) => {
+      store.commit(replica.begin(), changes);
     });
+    this.#list = (list, after) => {
+      store.list(list, after);
+    };
   }
 
   // ---------------------------------------------------------------- start and end
@@ -129,22 +147,55 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     this.#wall = wall;
   }
 
-  /** Pending requests as the store had them, in order, before anything else but the time. */
-  restore(requests: readonly StoredRequest[]): void {
+  /**
+   * From now on it serves, from what is in its store: what is pending comes piece by piece, while
+   * new requests, look-ups and closes are done at once.
+   * @param counts of the store now
+   */
+  activate(counts: StoreCounts): void {
+    this.#counts = counts;
+    this.#nextNumber = counts.nextNumber;
+    this.#listing.since = this.#now;
+    this.#listAfter(0);
+  }
+
+  /** False while some of what is pending is not known yet. */
+  get isRestored(): boolean {
+    return this.#listing.list === NO_LIST;
+  }
+
+  #listAfter(after: number): void {
+    this.#listing.list = ++this.#lastList;
+    this.#listing.after = after;
+    this.#list(this.#lastList, after);
+  }
+
+  listed(list: number, requests: readonly StoredRequest[]): void {
+    if (list !== this.#listing.list) return;
+    const last = requests.at(-1);
+    if (last === undefined) {
+      this.#listing.list = NO_LIST;
+      const { pending, replied, dead } = this.#counts;
+      const tookMs = Math.round(this.#now - this.#listing.since);
+      this.#events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+      return;
+    }
+    // The store reads the next ones meanwhile.
+    this.#listAfter(last.number);
     for (const request of requests) {
-      const slot = this.#dispatcher.open(request, this.#now, this.#wall);
-      // The process ended between its last attempt and its end.
-      if (request.attempts < request.maxAttempts) continue;
-      this.#die(slot, request.attempts, 'the broker stopped');
+      if (this.#dispatcher.index.find(request.uuid) === NO_SLOT) this.#restore(request);
     }
   }
 
-  /** All pending requests were restored. */
-  recovered(counts: StoreCounts, nextNumber: number, tookMs: number): void {
-    this.#counts = counts;
-    this.#nextNumber = nextNumber;
-    const { pending, replied, dead } = counts;
-    this.#events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+  listFailed(list: number): void {
+    if (list === this.#listing.list) this.#listAgainAt = this.#now + READ_RETRY_MS;
+  }
+
+  #restore(request: StoredRequest): void {
+    const slot = this.#dispatcher.open(request, this.#now, this.#wall);
+    // The process ended between its last attempt and its end.
+    if (request.attempts < request.maxAttempts) return;
+    this.#die(slot, request.attempts, 'the broker stopped');
   }
 
   get counts(): StoreCounts {
@@ -294,8 +345,9 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
-    if (this.#dispatcher.index.find(uuid) === NO_SLOT) this.#answers.lookUp(id, uuid);
-    else this.#answers.pending(id, uuid, waitMs, this.#now);
+    if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
+      this.#answers.lookUp(id, uuid, this.#now + waitMs);
+    } else this.#answers.pending(id, uuid, waitMs, this.#now);
   }
 
   #close(id: number, uuid: RequestUuid): void {
@@ -468,7 +520,7 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   }
 
   found(look: number, found: Found): void {
-    this.#answers.found(look, found);
+    this.#answers.found(look, found, this.#now);
   }
 
   lookFailed(look: number): void {
@@ -485,6 +537,10 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
     this.setTime(now, wall);
     this.#answers.run(now);
+    if (now >= this.#listAgainAt) {
+      this.#listAgainAt = Infinity;
+      this.#listAfter(this.#listing.after);
+    }
     const areExpired = this.#expire(wall);
     this.#sweep(now, wall);
     for (const slot of this.#dispatcher.run(desk, now, areExpired && this.#mayWork)) {
@@ -501,7 +557,8 @@ export class Titanic implements InternalService, InternalClient, StoreEvents {
     if (mayWork && this.#dispatcher.isHungry) return 0;
     const sweepAt = this.#isSweeping ? Infinity : this.#sweepAt;
     const { dueAt } = this.#dispatcher;
-    const patienceMs = Math.min(this.#answers.dueAt, this.#writer.dueAt, sweepAt, dueAt) - now;
+    const patienceMs =
+      Math.min(this.#answers.dueAt, this.#writer.dueAt, sweepAt, dueAt, this.#listAgainAt) - now;
     const expiryMs = mayWork ? this.#dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs));
   }

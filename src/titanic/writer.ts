@@ -25,16 +25,15 @@ const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 
 export class Writer {
-  readonly #commit: (batch: number, changes: readonly Change[]) => void;
+  readonly #commit: (changes: readonly Change[]) => void;
   #waiting: Intent[] = [];
   #waitingBytes = 0;
   #flying: Intent[] | null = null;
   #flyingBytes = 0;
-  #batch = 0;
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(commit: (batch: number, changes: readonly Change[]) => void) {
+  constructor(commit: (changes: readonly Change[]) => void) {
     this.#commit = commit;
   }
 
@@ -80,10 +79,7 @@ export class Writer {
     this.#flying = this.#waiting.splice(0, count);
     for (const intent of this.#flying) this.#flyingBytes += intent.bytes;
     this.#waitingBytes -= this.#flyingBytes;
-    this.#commit(
-      ++this.#batch,
-      this.#flying.map(({ change }) => change),
-    );
+    this.#commit(this.#flying.map(({ change }) => change));
   }
 
   /** What came meanwhile is under way before anything follows from what was committed. */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import type { Change, ChangeResult } from '../../src/titanic/store.js';
-import { type StageDisk, StageStore } from '../support/stage-store.js';
+import { type Asked, type StageDisk, StageStore } from '../support/stage-store.js';
 import type { StoredSabotage } from './stored/node.js';
 import { StoredWorld } from './stored/world.js';
 
@@ -23,6 +23,7 @@ function found(sabotage: StoredSabotage): string {
   return 'nothing';
 }
 
+type Commit = Extract<Asked, { kind: 'commit' }>;
 type Write = (disk: StageDisk, change: Change, isTime: boolean) => ChangeResult;
 
 class BrokenStore extends StageStore {
@@ -34,7 +35,7 @@ class BrokenStore extends StageStore {
     this.#write = write;
   }
 
-  override write(changes: readonly Change[]): ChangeResult[] {
+  override write({ changes }: Commit): ChangeResult[] {
     return changes.map((change) => this.#write(this.disk, change, ++this.#count % EVERY === 0));
   }
 }
@@ -114,7 +115,7 @@ describe('the simulation finds', () => {
             if (asked.kind !== 'commit') answer(asked, events);
             else {
               const real = store.write.bind(store);
-              store.write = (changes) => changes.map(() => ({ kind: 'done' }));
+              store.write = ({ changes }) => changes.map(() => ({ kind: 'done' }));
               answer(asked, events);
               store.write = real;
             }

@@ -4,16 +4,19 @@
  */
 import type {
   Change,
+  MergeFailure,
   OpenStore,
+  ReadPlace,
   RequestUuid,
   Store,
   StoreEvents,
   StoreFailure,
+  Transaction,
 } from '../../src/titanic/store.js';
 import { MemoryTables, type StoreContent } from './memory-tables.js';
 
 /** `told` comes after each `commit`: what it is told was on disk before. */
-export type StoreCall = 'open' | 'commit' | 'told' | 'load' | 'lookUp';
+export type StoreCall = 'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'read';
 
 export interface StoreFault {
   readonly failure: StoreFailure;
@@ -41,7 +44,7 @@ export class MemoryDisk {
   }
 
   /** Opens a store on it; one that was not closed is lost as by a crash. */
-  readonly openStore: OpenStore = (events, pending) => {
+  readonly openStore: OpenStore = (events) => {
     this.crash();
     return new Promise((resolve, reject) => {
       this.#options.schedule('open', () => {
@@ -52,12 +55,7 @@ export class MemoryDisk {
         }
         const store = new MemoryStore(this.#tables, this.#options, events);
         this.#open = store;
-        const requests = this.#tables.pending();
-        for (let at = 0; at < requests.length; at += PIECE_REQUESTS) {
-          pending(requests.slice(at, at + PIECE_REQUESTS));
-        }
-        const { counts, nextNumber } = this.#tables;
-        resolve({ store, recovered: { counts, nextNumber } });
+        resolve({ store, recovered: this.#tables.open() });
       });
     });
   };
@@ -100,19 +98,60 @@ class MemoryStore implements Store {
     this.#isDead = true;
   }
 
-  commit(batch: number, changes: readonly Change[]): void {
+  commit(transaction: Transaction, changes: readonly Change[]): void {
+    const { number } = transaction;
     this.#order({
       call: 'commit',
       carryOut: () => {
-        const results = changes.map((change) => this.#tables.apply(change));
+        const results = this.#tables.commit(transaction, changes);
         const { counts } = this.#tables;
         this.#orders.unshift({
           call: 'told',
-          carryOut: () => this.#events.committed(batch, results, counts),
-          fail: (failure) => this.#events.batchFailed(batch, failure),
+          carryOut: () => this.#events.committed(number, results, counts),
+          fail: (failure) => this.#events.batchFailed(number, failure),
         });
       },
-      fail: (failure) => this.#events.batchFailed(batch, failure),
+      fail: (failure) => this.#events.batchFailed(number, failure),
+    });
+  }
+
+  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void {
+    const { number } = transaction;
+    const fail = (failure: MergeFailure): void => this.#events.mergeFailed(number, failure);
+    this.#order({
+      call: 'merge',
+      carryOut: () => {
+        const merged = this.#tables.merge(transaction, records, isFromActive);
+        const { counts } = this.#tables;
+        this.#orders.unshift({
+          call: 'told',
+          carryOut: () => {
+            if (merged === null) fail({ kind: 'malformed', message: 'no records' });
+            else this.#events.merged(number, merged, counts);
+          },
+          fail,
+        });
+      },
+      fail,
+    });
+  }
+
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
+    this.#order({
+      call: 'read',
+      carryOut: () => this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax)),
+      fail: (failure) => this.#events.readFailed(read, failure),
+    });
+  }
+
+  list(list: number, after: number): void {
+    this.#order({
+      call: 'list',
+      carryOut: () => {
+        const rest = this.#tables.pending().filter(({ number }) => number > after);
+        this.#events.listed(list, rest.slice(0, PIECE_REQUESTS));
+      },
+      fail: (failure) => this.#events.listFailed(list, failure),
     });
   }
 
@@ -173,7 +212,7 @@ class MemoryStore implements Store {
 
   #failed(order: Order, { failure, isApplied }: StoreFault): void {
     // It was carried out, but what would have told so does not.
-    if (isApplied === true && order.call === 'commit') this.#orders.shift();
+    if (isApplied === true && ['commit', 'merge'].includes(order.call)) this.#orders.shift();
     if (failure.kind === 'fatal') this.#fatal = failure;
     order.fail(failure);
   }

@@ -23,6 +23,8 @@ interface Row {
   readonly attempts: number;
   readonly attempts_ever: number;
   readonly body_bytes: number;
+  readonly changed: number;
+  readonly born: number;
 }
 
 /** @param path of a store that nobody has open, or that is at rest */
@@ -35,9 +37,20 @@ export function sqliteContent(path: string): StoreContent {
       requests: rows.map((row) => entryOf(db, row)),
       keys: db
         .prepare<[], StoreContent['keys'][number]>(
-          'SELECT service, key, uuid, until FROM keys ORDER BY service, key',
+          'SELECT service, key, uuid, until, changed FROM keys ORDER BY service, key',
         )
         .all(),
+      tombstones: db
+        .prepare<[], StoreContent['tombstones'][number]>(
+          'SELECT uuid, key_until AS keyUntil, changed FROM tombstones ORDER BY uuid',
+        )
+        .all(),
+      holds:
+        db
+          .prepare<[], NonNullable<StoreContent['holds']>>(
+            `SELECT store_id AS storeId, up_to AS upTo, bodies_up_to AS bodiesUpTo FROM peer`,
+          )
+          .get() ?? null,
     };
   } finally {
     db.close();
@@ -45,7 +58,7 @@ export function sqliteContent(path: string): StoreContent {
 }
 
 function entryOf(db: Database.Database, row: Row): Entry {
-  const { number, uuid, service, key, generation, priority, attempts } = row;
+  const { number, uuid, service, key, generation, priority, attempts, changed, born } = row;
   return {
     request: {
       uuid,
@@ -86,6 +99,8 @@ function entryOf(db: Database.Database, row: Row): Entry {
           'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
         )
         .get(number) ?? null,
+    changed,
+    born,
   };
 }
 

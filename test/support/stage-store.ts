@@ -2,156 +2,74 @@
  * A store on a stage: the ladder (D17) on plain maps. What it is asked waits until it is told to
  * answer, so that a script decides what happens in between; a crash forgets what waits.
  */
+import { present } from '../../src/core/assert.js';
 import type {
   Change,
   ChangeResult,
   Found,
+  Recovered,
   RequestUuid,
-  Store,
   StoreCounts,
   StoredRequest,
-  StoreEvents,
   StoreFailure,
+  Transaction,
 } from '../../src/titanic/store.js';
+import type { TitanicStore, ToldTitanic } from '../../src/titanic/titanic.js';
+import { type Entry, MemoryTables } from './memory-tables.js';
 
-interface Row {
-  request: StoredRequest;
-  readonly body: Buffer;
-  readonly key: string | null;
-  attempts: string[];
-  reply: Buffer | null;
-  reason: string;
-  /** When a replied or dead one is dropped. */
-  until: number;
-}
+/** Pending requests that are told at once. */
+const PIECE_REQUESTS = 3;
 
 /** What is on the disk: survives the process. */
 export class StageDisk {
-  rows = new Map<string, Row>();
-  keys = new Map<string, { readonly uuid: Buffer; until: number }>();
-  nextNumber = 1;
+  readonly tables = new MemoryTables();
+  /** Of the process that uses it. */
+  recovered: Recovered = this.tables.open();
 
   get counts(): StoreCounts {
-    const counts = { pending: 0, replied: 0, dead: 0, bytes: 0 };
-    for (const { request, body, reply } of this.rows.values()) {
-      counts[request.state]++;
-      counts.bytes += body.length + (reply?.length ?? 0);
-    }
-    return counts;
+    return this.tables.counts;
   }
 
   get pending(): StoredRequest[] {
-    const rows = [...this.rows.values()].filter(({ request }) => request.state === 'pending');
-    return rows.map(({ request }) => request).sort((a, b) => a.number - b.number);
+    return this.tables.pending();
   }
 
-  row(uuid: RequestUuid): Row | undefined {
-    return this.rows.get(uuid.toString('hex'));
+  get rows(): readonly Entry[] {
+    return this.tables.entries;
+  }
+
+  row(uuid: RequestUuid): Entry | undefined {
+    return this.tables.entry(uuid);
   }
 
   find(uuid: RequestUuid): Found {
-    const row = this.row(uuid);
-    if (row === undefined) return { state: 'absent' };
-    if (row.reply !== null) return { state: 'replied', reply: row.reply };
-    return row.request.state === 'dead'
-      ? { state: 'dead', reason: row.reason }
-      : { state: 'pending' };
+    return this.tables.lookUp(uuid);
   }
 
+  /** As if it had been in the last transaction. */
   apply(change: Change): ChangeResult {
-    switch (change.kind) {
-      case 'accept':
-        return this.#accept(change);
-      case 'attempt': {
-        const row = this.#pending(change);
-        if (row === null || change.attempts <= row.request.attempts) return { kind: 'passed' };
-        row.request = {
-          ...row.request,
-          attempts: change.attempts,
-          notBefore: change.notBefore,
-        };
-        row.attempts.push(`${change.attempt.worker}: ${change.attempt.reason}`);
-        return { kind: 'done' };
-      }
-      case 'reply':
-      case 'dead': {
-        const row = this.#pending(change);
-        if (row === null) return { kind: 'passed' };
-        row.until = change.expiresAt;
-        row.request = { ...row.request, state: change.kind === 'dead' ? 'dead' : 'replied' };
-        if (change.kind === 'dead') row.reason = change.reason;
-        else row.reply = change.reply;
-        return { kind: 'done' };
-      }
-      case 'close':
-      case 'expire':
-        return this.#end(change.uuid, change.keyUntil);
-      case 'retry':
-        return this.#retry(change);
-      case 'sweep':
-        return this.#sweep(change.now, change.keyUntil, change.most);
-    }
-  }
-
-  #accept({ request, body, key }: Extract<Change, { kind: 'accept' }>): ChangeResult {
-    const name = key === null ? null : `${request.service.toString('hex')} ${key.toString('hex')}`;
-    const known = name === null ? undefined : this.keys.get(name);
-    if (known !== undefined) return { kind: 'known', uuid: known.uuid };
-    if (this.row(request.uuid) !== undefined) return { kind: 'passed' };
-    if (name !== null) this.keys.set(name, { uuid: request.uuid, until: Infinity });
-    const empty = { attempts: [], reply: null, reason: '', until: Infinity };
-    this.rows.set(request.uuid.toString('hex'), { request, body, key: name, ...empty });
-    this.nextNumber = Math.max(this.nextNumber, request.number + 1);
-    return { kind: 'done' };
-  }
-
-  #end(uuid: RequestUuid, keyUntil: number): ChangeResult {
-    const row = this.row(uuid);
-    if (row === undefined) return { kind: 'passed' };
-    const key = row.key === null ? undefined : this.keys.get(row.key);
-    if (key !== undefined) key.until = keyUntil;
-    this.rows.delete(uuid.toString('hex'));
-    return { kind: 'done' };
-  }
-
-  #sweep(now: number, keyUntil: number, most: number): ChangeResult {
-    const swept = { replied: 0, dead: 0 };
-    for (const { request, until } of [...this.rows.values()]) {
-      const { state } = request;
-      if (state === 'pending' || until > now) continue;
-      if (swept.replied + swept.dead === most) return { kind: 'swept', ...swept, more: true };
-      swept[state]++;
-      this.#end(request.uuid, keyUntil);
-    }
-    for (const [name, { until }] of this.keys) if (until <= now) this.keys.delete(name);
-    return { kind: 'swept', ...swept, more: false };
-  }
-
-  #retry({ uuid, generation, at, expiresAt }: Extract<Change, { kind: 'retry' }>): ChangeResult {
-    const row = this.row(uuid);
-    if (row === undefined || generation <= row.request.generation) return { kind: 'passed' };
-    const { request } = row;
-    const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
-    row.request = { ...request, ...now };
-    row.reply = null;
-    row.until = Infinity;
-    return { kind: 'retried', request: row.request };
-  }
-
-  #pending(step: { readonly uuid: RequestUuid; readonly generation: number }): Row | null {
-    const row = this.row(step.uuid);
-    if (row === undefined || step.generation < row.request.generation) return null;
-    return row.request.state === 'pending' ? row : null;
+    const again = {
+      number: this.tables.last,
+      tombstones: 'none',
+      holds: null,
+      peerHolds: 0,
+    } as const;
+    return present(this.tables.commit(again, [change])[0], 'a result');
   }
 }
 
 /** What a store was asked. */
 export type Asked =
-  | { readonly kind: 'commit'; readonly batch: number; readonly changes: readonly Change[] }
+  | {
+      readonly kind: 'commit';
+      readonly transaction: Transaction;
+      readonly changes: readonly Change[];
+    }
+  | { readonly kind: 'list'; readonly list: number; readonly after: number }
   | { readonly kind: 'load'; readonly load: number; readonly uuids: readonly RequestUuid[] }
   | { readonly kind: 'lookUp'; readonly look: number; readonly uuid: RequestUuid };
 
-export class StageStore implements Omit<Store, 'close'> {
+export class StageStore implements TitanicStore {
   readonly disk: StageDisk;
   /** What waits for an answer, in order. */
   readonly asked: Asked[] = [];
@@ -162,17 +80,25 @@ export class StageStore implements Omit<Store, 'close'> {
   /** While set, no read succeeds. */
   readFailure: StoreFailure | null = null;
   #isCommitting = false;
+  #last = 0;
 
   constructor(disk: StageDisk) {
     this.disk = disk;
+    disk.recovered = disk.tables.open();
   }
 
-  commit(batch: number, changes: readonly Change[]): void {
+  commit(transaction: Transaction, changes: readonly Change[]): void {
     if (this.#isCommitting) throw new Error('a batch before the end of another');
     if (changes.length === 0) throw new Error('an empty batch');
+    if (transaction.number <= this.#last) throw new Error('a number that was used');
     this.#isCommitting = true;
+    this.#last = transaction.number;
     this.changes.push(...changes);
-    this.asked.push({ kind: 'commit', batch, changes });
+    this.asked.push({ kind: 'commit', transaction, changes });
+  }
+
+  list(list: number, after: number): void {
+    this.asked.push({ kind: 'list', list, after });
   }
 
   load(load: number, uuids: readonly RequestUuid[]): void {
@@ -184,20 +110,24 @@ export class StageStore implements Omit<Store, 'close'> {
   }
 
   /** Answers one thing that it was asked. */
-  answer(asked: Asked, events: StoreEvents): void {
+  answer(asked: Asked, events: ToldTitanic): void {
     this.asked.splice(this.asked.indexOf(asked), 1);
     const { readFailure, failure, disk } = this;
     switch (asked.kind) {
       case 'commit': {
         this.#isCommitting = false;
         if (failure !== null) {
-          events.batchFailed(asked.batch, failure);
+          events.batchFailed(asked.transaction.number, failure);
           return;
         }
-        const results = this.write(asked.changes);
-        events.committed(asked.batch, results, disk.counts);
+        const results = this.write(asked);
+        events.committed(asked.transaction.number, results, disk.counts);
         return;
       }
+      case 'list':
+        if (readFailure !== null) events.listFailed(asked.list, readFailure);
+        else events.listed(asked.list, this.#listed(asked.after));
+        return;
       case 'load':
         if (readFailure !== null) events.loadFailed(asked.load, readFailure);
         else {
@@ -214,12 +144,15 @@ export class StageStore implements Omit<Store, 'close'> {
   }
 
   /** Puts a batch on the disk, also if nobody is told any more. */
-  write(changes: readonly Change[]): ChangeResult[] {
-    return changes.map((change) => this.disk.apply(change));
+  write({ transaction, changes }: Extract<Asked, { kind: 'commit' }>): ChangeResult[] {
+    return this.disk.tables.commit(transaction, changes);
+  }
+
+  #listed(after: number): readonly StoredRequest[] {
+    return this.disk.pending.filter(({ number }) => number > after).slice(0, PIECE_REQUESTS);
   }
 
   #body(uuid: RequestUuid): Buffer | null {
-    const row = this.disk.row(uuid);
-    return row?.request.state === 'pending' ? row.body : null;
+    return this.disk.tables.body(uuid);
   }
 }

@@ -25,7 +25,7 @@ export function describeStoreKeys(subject: Subject): void {
     const { recovered, pending } = await subject.reopen();
     expect(pending).toHaveLength(1);
     // Numbers that were given are never given again, also to what was not stored.
-    expect(recovered.nextNumber).toBe(3);
+    expect(recovered.counts.nextNumber).toBe(3);
     expect(await subject.user.commit(accept(3, { key: 'k' }))).toEqual([known(1)]);
   });
 

@@ -9,8 +9,8 @@ const MANY = 5000;
 export function describeStoreReading(subject: Subject): void {
   it('tells every pending request in order of its number when it is opened, with all it was given', async () => {
     const requests = [
-      requestOf(3, { priority: -100, service: Buffer.from('a') }),
       requestOf(1, { priority: 100, notBefore: NOON + 5, generation: 4, attempts: 2 }),
+      requestOf(3, { priority: -100, service: Buffer.from('a') }),
       requestOf(7, { maxAttempts: 1, expiresAt: NOON + 1, bodyBytes: 0 }),
       requestOf(2 ** 40, { acceptedAt: NOON - 1 }),
     ];
@@ -21,9 +21,9 @@ export function describeStoreReading(subject: Subject): void {
       })),
     );
     const { pending, recovered } = await subject.reopen();
-    const [third, first, seventh, last] = requests;
+    const [first, third, seventh, last] = requests;
     expect(pending).toEqual([first, third, seventh, { ...last, uuid: uuidOf(2 ** 40 % 1000) }]);
-    expect(recovered.nextNumber).toBe(2 ** 40 + 1);
+    expect(recovered.counts.nextNumber).toBe(2 ** 40 + 1);
     expect(recovered.counts.pending).toBe(4);
   });
 
@@ -45,8 +45,8 @@ export function describeStoreReading(subject: Subject): void {
   it('never gives a number again, also when everything was deleted', async () => {
     await subject.user.commit(accept(1), accept(9), close(9), close(1));
     const { recovered } = await subject.reopen();
-    expect(recovered.nextNumber).toBe(10);
-    expect((await subject.reopen()).recovered.nextNumber).toBe(10);
+    expect(recovered.counts.nextNumber).toBe(10);
+    expect((await subject.reopen()).recovered.counts.nextNumber).toBe(10);
   });
 
   it('loads bodies of pending requests only, in the order asked for', async () => {
@@ -72,7 +72,7 @@ export function describeStoreReading(subject: Subject): void {
       { state: 'pending' },
       [Buffer.from('body 1')],
     ]);
-    expect(user.told).toEqual(['look 1', 'batch 2', 'look 3', 'load 4']);
+    expect(user.told).toEqual(['look 2', `transaction ${user.transaction}`, 'look 3', 'load 4']);
   });
 
   it('keeps bodies and replies of any size and content, also of none', async () => {

@@ -201,7 +201,7 @@ export function describeStoreSteps(subject: Subject): void {
         expect(await user.lookUp(uuidOf(1))).toEqual(found);
         await user.commit(close(1));
         const together = await user.commit(...history, change);
-        expect(together).toEqual(apart);
+        expect(together.map(withoutNumber)).toEqual(apart.map(withoutNumber));
         const counts = await countsOf(subject);
         await user.commit(...history, change);
         expect(await user.lookUp(uuidOf(1))).toEqual(found);
@@ -285,6 +285,11 @@ export function describeStoreSteps(subject: Subject): void {
     // A pending one ends by `expire`: the machine has to know.
     expect(await user.lookUp(uuidOf(5))).toEqual({ state: 'pending' });
   });
+}
+
+/** Each acceptance has a number of its own. */
+function withoutNumber(result: ChangeResult): object {
+  return result.kind === 'retried' ? { ...result.request, number: 0 } : result;
 }
 
 function expectedKind(change: Change): ChangeResult['kind'] {

@@ -48,7 +48,7 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     it('has nothing when it is new, and numbers begin at 1', () => {
       const { pending, replied, dead } = user.recovered.counts;
       expect({ pending, replied, dead }).toEqual({ pending: 0, replied: 0, dead: 0 });
-      expect(user.recovered.nextNumber).toBe(1);
+      expect(user.recovered.counts.nextNumber).toBe(1);
       expect(user.pending).toEqual([]);
     });
 

@@ -1,10 +1,15 @@
 /** Uses a store as the machine does: one batch at a time, and waits for what it tells. */
 import { assert, present } from '../../src/core/assert.js';
+import { MajordomoError } from '../../src/core/errors.js';
 import type {
   Change,
   ChangeResult,
+  Chunk,
   Found,
+  Merged,
+  MergeFailure,
   OpenStore,
+  ReadPlace,
   Recovered,
   RequestUuid,
   Store,
@@ -12,6 +17,7 @@ import type {
   StoredRequest,
   StoreEvents,
   StoreFailure,
+  Transaction,
 } from '../../src/titanic/store.js';
 
 /** What became of a batch. */
@@ -25,9 +31,13 @@ export class StoreUser implements StoreEvents {
   /** Everything told, in order: `committed 1`. */
   readonly told: string[] = [];
   recovered: Recovered = {
-    counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
-    nextNumber: 0,
+    counts: { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 0 },
+    storeId: Buffer.alloc(0),
+    firstTransaction: 0,
+    holds: null,
+    isNumbered: true,
   };
+  #nextTransaction = 0;
   #store: Store | null = null;
   #isInCall = false;
   #last = 0;
@@ -35,12 +45,17 @@ export class StoreUser implements StoreEvents {
 
   static async open(open: OpenStore): Promise<StoreUser> {
     const user = new StoreUser();
-    const { store, recovered } = await open(user, (requests) => {
-      // What is told may be views of memory that is reused.
-      user.pending.push(...requests.map((request) => ({ ...request })));
-    });
+    const { store, recovered } = await open(user);
     user.#store = store;
     user.recovered = recovered;
+    user.#nextTransaction = recovered.firstTransaction;
+    for (;;) {
+      const piece = await user.list(user.pending.at(-1)?.number ?? 0);
+      if ('kind' in piece) throw new MajordomoError('ERR_TITANIC_DISK', piece.message);
+      if (piece.length === 0) break;
+      user.pending.push(...piece);
+    }
+    user.told.length = 0;
     return user;
   }
 
@@ -61,9 +76,56 @@ export class StoreUser implements StoreEvents {
     return outcome.results;
   }
 
-  async tryCommit(changes: readonly Change[]): Promise<Outcome> {
-    const batch = ++this.#last;
-    return await this.#call<Outcome>(`batch ${batch}`, () => this.store.commit(batch, changes));
+  async tryCommit(changes: readonly Change[], more: Partial<Transaction> = {}): Promise<Outcome> {
+    const transaction = this.#begin(more);
+    return await this.#call<Outcome>(`transaction ${transaction.number}`, () =>
+      this.store.commit(transaction, changes),
+    );
+  }
+
+  /** As of a node of a pair. */
+  async commitSo(
+    more: Partial<Transaction>,
+    ...changes: readonly Change[]
+  ): Promise<readonly ChangeResult[]> {
+    const outcome = await this.tryCommit(changes, more);
+    assert('results' in outcome, `a commit failed: ${JSON.stringify(outcome)}`);
+    return outcome.results;
+  }
+
+  async merge(
+    records: Buffer,
+    isFromActive: boolean,
+    more: Partial<Transaction> = {},
+  ): Promise<Merged | MergeFailure> {
+    const transaction = this.#begin(more);
+    return await this.#call(`transaction ${transaction.number}`, () =>
+      this.store.merge(transaction, records, isFromActive),
+    );
+  }
+
+  async read(place: ReadPlace, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
+    const read = ++this.#last;
+    const chunk = await this.#call<Chunk | StoreFailure>(`read ${read}`, () =>
+      this.store.read(read, place, requestsMax, bytesMax),
+    );
+    assert('records' in chunk, `a reading failed: ${JSON.stringify(chunk)}`);
+    return chunk;
+  }
+
+  async list(after: number): Promise<readonly StoredRequest[] | StoreFailure> {
+    const list = ++this.#last;
+    return await this.#call(`list ${list}`, () => this.store.list(list, after));
+  }
+
+  /** The number of the last transaction. */
+  get transaction(): number {
+    return this.#nextTransaction - 1;
+  }
+
+  #begin(more: Partial<Transaction>): Transaction {
+    const number = this.#nextTransaction++;
+    return { number, tombstones: 'none', holds: null, peerHolds: 0, ...more };
   }
 
   async load(...uuids: readonly RequestUuid[]): Promise<readonly (Buffer | null)[] | StoreFailure> {
@@ -88,12 +150,40 @@ export class StoreUser implements StoreEvents {
 
   // ---------------------------------------------------------------- what the store tells
 
-  committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
-    this.#tell(`batch ${batch}`, { results, counts });
+  committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+    this.#tell(`transaction ${number}`, { results, counts });
   }
 
-  batchFailed(batch: number, failure: StoreFailure): void {
-    this.#tell(`batch ${batch}`, { failure });
+  batchFailed(number: number, failure: StoreFailure): void {
+    this.#tell(`transaction ${number}`, { failure });
+  }
+
+  merged(number: number, merged: Merged): void {
+    this.#tell(`transaction ${number}`, merged);
+  }
+
+  mergeFailed(number: number, failure: MergeFailure): void {
+    this.#tell(`transaction ${number}`, failure);
+  }
+
+  chunk(read: number, chunk: Chunk): void {
+    this.#tell(`read ${read}`, chunk);
+  }
+
+  readFailed(read: number, failure: StoreFailure): void {
+    this.#tell(`read ${read}`, failure);
+  }
+
+  listed(list: number, requests: readonly StoredRequest[]): void {
+    // What is told may be views of memory that is reused.
+    this.#tell(
+      `list ${list}`,
+      requests.map((request) => ({ ...request })),
+    );
+  }
+
+  listFailed(list: number, failure: StoreFailure): void {
+    this.#tell(`list ${list}`, failure);
   }
 
   loaded(load: number, bodies: readonly (Buffer | null)[]): void {
@@ -112,7 +202,7 @@ export class StoreUser implements StoreEvents {
     this.#tell(`look ${look}`, failure);
   }
 
-  #tell(name: string, what: Outcome | readonly (Buffer | null)[] | Found | StoreFailure): void {
+  #tell(name: string, what: object): void {
     assert(!this.#isInCall, 'a store tells nothing within a call');
     this.told.push(name);
     const resolve = present(this.#waiting.get(name), `${name} is told once`);

@@ -4,6 +4,7 @@
  */
 import type { TitanicEvent } from '../../src/titanic/events.js';
 import type { TitanicOptions } from '../../src/titanic/options.js';
+import { Alone } from '../../src/titanic/replica.js';
 import { Titanic } from '../../src/titanic/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';
@@ -69,10 +70,12 @@ export class TitanicStage extends Stage {
     this.#seed = options.seed ?? 1;
     const random = seededRandom(this.#seed + 1000);
     const { disk } = this.store;
-    this.titanic = new Titanic({ ...TITANIC, ...options.titanic }, this.store, events, random);
+    const alone = new Alone(disk.recovered.firstTransaction);
+    const titanicOptions = { ...TITANIC, ...options.titanic };
+    this.titanic = new Titanic(titanicOptions, this.store, alone, events, random);
     this.titanic.setTime(this.now, this.wall);
-    this.titanic.restore(disk.pending);
-    this.titanic.recovered(disk.counts, disk.nextNumber, 0);
+    this.titanic.activate(disk.counts);
+    this.#answerAll();
     this.broker.host(this.titanic);
     this.broker.keep(this.titanic);
     this.#client = this.client('the one who asks');

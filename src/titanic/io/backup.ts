@@ -33,6 +33,11 @@ export async function backupStore(
     }
     // A copy is one file, and can be read where nothing can be written.
     const copied = new Database(making, { fileMustExist: true });
+    // It is another store: what is done with it is not what is done with this one.
+    // (One of the first version gets its id when it is opened for service.)
+    if (Number(copied.pragma('user_version', { simple: true })) > 1) {
+      copied.exec('UPDATE ledger SET store_id = randomblob(16)');
+    }
     copied.pragma('journal_mode = DELETE');
     copied.close();
     syncPath(making);

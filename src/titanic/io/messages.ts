@@ -1,24 +1,33 @@
 /** What the main thread and the store's thread say to each other, packed. */
-import { assert } from '../../core/assert.js';
+import { assert, present } from '../../core/assert.js';
+import { packRequest, unpackRequest } from '../batch-codec.js';
+import type { PackReader, PackWriter } from '../packing.js';
 import type {
-  Change,
   ChangeResult,
+  Chunk,
   Found,
+  Holding,
+  Merged,
+  MergeFailure,
+  ReadPlace,
+  Recovered,
   RequestUuid,
   StoreCounts,
   StoredRequest,
-  StoredState,
   StoreFailure,
+  Tombstones,
+  Transaction,
 } from '../store.js';
-import type { PackReader, PackWriter } from './packing.js';
 
 /** To the thread, several in one message, done in order. */
 export const DO_COMMIT = 1;
 export const DO_LOAD = 2;
 export const DO_LOOK_UP = 3;
-/** Of pending requests, those with a number above the order's. */
-export const DO_RECOVER = 4;
-export const DO_CLOSE = 5;
+/** Of pending requests, those with a number above one. */
+export const DO_LIST = 4;
+export const DO_MERGE = 5;
+export const DO_READ = 6;
+export const DO_CLOSE = 7;
 
 /** From the thread, several in one message. */
 export const COMMITTED = 1;
@@ -27,8 +36,14 @@ export const LOADED = 3;
 export const LOAD_FAILED = 4;
 export const FOUND = 5;
 export const LOOK_FAILED = 6;
-export const RECOVERED = 7;
-export const CLOSED = 8;
+export const LISTED = 7;
+export const LIST_FAILED = 8;
+export const MERGED = 9;
+export const MERGE_FAILED = 10;
+export const READ = 11;
+export const READ_FAILED = 12;
+export const OPENED = 13;
+export const CLOSED = 14;
 
 /** Why a store could not be opened, as a plain object. */
 export interface OpenFailure {
@@ -37,181 +52,109 @@ export interface OpenFailure {
   readonly details: Readonly<Record<string, unknown>>;
 }
 
-const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
-const FAILURES: readonly StoreFailure['kind'][] = ['full', 'busy', 'fatal'];
+const FAILURES = ['full', 'busy', 'fatal'] as const;
+const MERGE_FAILURES = [...FAILURES, 'malformed'] as const;
+const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
 
-const ACCEPT = 1;
-const ATTEMPT = 2;
-const REPLY = 3;
-const DEAD = 4;
-const CLOSE = 5;
-const EXPIRE = 6;
-const RETRY = 7;
-const SWEEP = 8;
-
-/** More than any change takes beside its body, reply, service and texts. */
-const CHANGE_BYTES = 160;
-
-/** About what `packChanges` takes. */
-export function changesBytes(changes: readonly Change[]): number {
-  let bytes = 64;
-  for (const change of changes) {
-    bytes += CHANGE_BYTES;
-    if (change.kind === 'accept') bytes += change.body.length + change.request.service.length;
-    else if (change.kind === 'reply') bytes += change.reply.length;
-  }
-  return bytes;
+export function packTransaction(to: PackWriter, transaction: Transaction): void {
+  to.byte(TOMBSTONES.indexOf(transaction.tombstones));
+  to.number(transaction.peerHolds);
+  packHolding(to, transaction.holds);
 }
 
-export function packChanges(to: PackWriter, changes: readonly Change[]): void {
-  to.number(changes.length);
-  for (const change of changes) packChange(to, change);
+export function unpackTransaction(number: number, from: PackReader): Transaction {
+  return {
+    number,
+    tombstones: TOMBSTONES[from.byte()] ?? 'none',
+    peerHolds: from.number(),
+    holds: unpackHolding(from),
+  };
 }
 
-function packChange(to: PackWriter, change: Change): void {
-  switch (change.kind) {
-    case 'accept':
-      to.byte(ACCEPT);
-      packRequest(to, change.request);
-      to.bytes(change.body);
-      to.byte(change.key === null ? 0 : 1);
-      if (change.key !== null) to.bytes(change.key);
-      return;
-    case 'attempt':
-      packStep(to, ATTEMPT, change.uuid, change.generation);
-      to.number(change.attempts);
-      to.text(change.attempt.worker);
-      to.number(change.attempt.startedAt);
-      to.number(change.attempt.endedAt);
-      to.text(change.attempt.reason);
-      to.number(change.notBefore);
-      return;
-    case 'reply':
-      packStep(to, REPLY, change.uuid, change.generation);
-      to.bytes(change.reply);
-      to.text(change.worker);
-      to.number(change.at);
-      to.number(change.expiresAt);
-      return;
-    case 'dead':
-      packStep(to, DEAD, change.uuid, change.generation);
-      to.text(change.reason);
-      to.number(change.at);
-      to.number(change.expiresAt);
-      return;
-    case 'close':
-    case 'expire':
-      packStep(to, change.kind === 'close' ? CLOSE : EXPIRE, change.uuid, change.at);
-      to.number(change.keyUntil);
-      return;
-    case 'retry':
-      packStep(to, RETRY, change.uuid, change.generation);
-      to.number(change.at);
-      to.number(change.expiresAt);
-      return;
-    case 'sweep':
-      to.byte(SWEEP);
-      to.number(change.now);
-      to.number(change.keyUntil);
-      to.number(change.most);
-  }
+function packHolding(to: PackWriter, holding: Holding | null): void {
+  to.byte(holding === null ? 0 : 1);
+  if (holding === null) return;
+  to.bytes(holding.storeId);
+  to.number(holding.upTo);
+  to.number(holding.bodiesUpTo);
 }
 
-function packStep(to: PackWriter, kind: number, uuid: RequestUuid, value: number): void {
-  to.byte(kind);
-  to.bytes(uuid);
-  to.number(value);
+function unpackHolding(from: PackReader): Holding | null {
+  if (from.byte() === 0) return null;
+  return { storeId: from.bytes(), upTo: from.number(), bodiesUpTo: from.number() };
 }
 
-export function unpackChanges(from: PackReader): Change[] {
-  return Array.from({ length: from.number() }, () => unpackChange(from));
+export function packPlace(to: PackWriter, place: ReadPlace): void {
+  to.number(place.upTo);
+  to.number(place.bodiesUpTo);
+  to.number(place.changed);
+  to.number(place.number);
 }
 
-// Members of an object literal are evaluated in the order in which they stand here.
-function unpackChange(from: PackReader): Change {
-  const kind = from.byte();
-  switch (kind) {
-    case ACCEPT:
-      return {
-        kind: 'accept',
-        request: unpackRequest(from),
-        body: from.bytes(),
-        key: from.byte() === 0 ? null : from.bytes(),
-      };
-    case ATTEMPT:
-      return {
-        kind: 'attempt',
-        uuid: from.bytes(),
-        generation: from.number(),
-        attempts: from.number(),
-        attempt: {
-          worker: from.text(),
-          startedAt: from.number(),
-          endedAt: from.number(),
-          reason: from.text(),
-        },
-        notBefore: from.number(),
-      };
-    case REPLY:
-      return {
-        kind: 'reply',
-        uuid: from.bytes(),
-        generation: from.number(),
-        reply: from.bytes(),
-        worker: from.text(),
-        at: from.number(),
-        expiresAt: from.number(),
-      };
-    case DEAD:
-      return {
-        kind: 'dead',
-        uuid: from.bytes(),
-        generation: from.number(),
-        reason: from.text(),
-        at: from.number(),
-        expiresAt: from.number(),
-      };
-    case CLOSE:
-    case EXPIRE:
-      return {
-        kind: kind === CLOSE ? 'close' : 'expire',
-        uuid: from.bytes(),
-        at: from.number(),
-        keyUntil: from.number(),
-      };
-    case RETRY:
-      return {
-        kind: 'retry',
-        uuid: from.bytes(),
-        generation: from.number(),
-        at: from.number(),
-        expiresAt: from.number(),
-      };
-    default:
-      assert(kind === SWEEP, 'a change of a known kind');
-      return { kind: 'sweep', now: from.number(), keyUntil: from.number(), most: from.number() };
-  }
+export function unpackPlace(from: PackReader): ReadPlace {
+  return {
+    upTo: from.number(),
+    bodiesUpTo: from.number(),
+    changed: from.number(),
+    number: from.number(),
+  };
 }
 
-function packRequest(to: PackWriter, request: StoredRequest): void {
-  to.bytes(request.uuid);
-  to.bytes(request.service);
-  to.number(request.number);
-  to.number(STATES.indexOf(request.state));
-  to.number(request.priority);
-  to.number(request.acceptedAt);
-  to.number(request.notBefore);
-  to.number(request.expiresAt);
-  to.number(request.maxAttempts);
-  to.number(request.attempts);
-  to.number(request.generation);
-  to.number(request.bodyBytes);
+export function packChunk(to: PackWriter, { records, holds, next }: Chunk): void {
+  to.bytes(records);
+  packHolding(to, holds);
+  to.byte(next === null ? 0 : 1);
+  if (next !== null) packPlace(to, next);
+}
+
+export function unpackChunk(from: PackReader): Chunk {
+  return {
+    records: from.bytes(),
+    holds: present(unpackHolding(from), 'what a chunk makes its receiver hold'),
+    next: from.byte() === 0 ? null : unpackPlace(from),
+  };
+}
+
+export function packMerged(to: PackWriter, { joined, ranTwice, opened, ended }: Merged): void {
+  to.number(joined);
+  to.number(ranTwice);
+  to.number(opened.length);
+  for (const request of opened) packRequest(to, request);
+  packUuids(to, ended);
+}
+
+export function unpackMerged(from: PackReader): Merged {
+  return {
+    joined: from.number(),
+    ranTwice: from.number(),
+    opened: Array.from({ length: from.number() }, () => unpackRequest(from)),
+    ended: unpackUuids(from),
+  };
+}
+
+export function packRecovered(to: PackWriter, recovered: Recovered): void {
+  packCounts(to, recovered.counts);
+  to.bytes(recovered.storeId);
+  to.number(recovered.firstTransaction);
+  packHolding(to, recovered.holds);
+  to.byte(recovered.isNumbered ? 1 : 0);
+}
+
+export function unpackRecovered(from: PackReader): Recovered {
+  return {
+    counts: unpackCounts(from),
+    storeId: from.bytes(),
+    firstTransaction: from.number(),
+    holds: unpackHolding(from),
+    isNumbered: from.byte() !== 0,
+  };
 }
 
 /** A pending request: its facts in the order of `packRequest`, bytes as hexadecimal digits. */
 export type PendingRow = readonly [uuid: string, service: string, ...facts: number[]];
 
 export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
+  to.number(rows.length);
   for (const [uuid, service, ...facts] of rows) {
     to.hex(uuid);
     to.hex(service);
@@ -219,21 +162,8 @@ export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
   }
 }
 
-export function unpackRequest(from: PackReader): StoredRequest {
-  return {
-    uuid: from.bytes(),
-    service: from.bytes(),
-    number: from.number(),
-    state: STATES[from.number()] ?? 'pending',
-    priority: from.number(),
-    acceptedAt: from.number(),
-    notBefore: from.number(),
-    expiresAt: from.number(),
-    maxAttempts: from.number(),
-    attempts: from.number(),
-    generation: from.number(),
-    bodyBytes: from.number(),
-  };
+export function unpackPending(from: PackReader): StoredRequest[] {
+  return Array.from({ length: from.number() }, () => unpackRequest(from));
 }
 
 const DONE_RESULT = 1;
@@ -303,6 +233,7 @@ export function packCounts(to: PackWriter, counts: StoreCounts): void {
   to.number(counts.replied);
   to.number(counts.dead);
   to.number(counts.bytes);
+  to.number(counts.nextNumber);
 }
 
 export function unpackCounts(from: PackReader): StoreCounts {
@@ -311,16 +242,21 @@ export function unpackCounts(from: PackReader): StoreCounts {
     replied: from.number(),
     dead: from.number(),
     bytes: from.number(),
+    nextNumber: from.number(),
   };
 }
 
-export function packFailure(to: PackWriter, failure: StoreFailure): void {
-  to.byte(FAILURES.indexOf(failure.kind));
+export function packFailure(to: PackWriter, failure: MergeFailure): void {
+  to.byte(MERGE_FAILURES.indexOf(failure.kind));
   to.text(failure.message);
 }
 
 export function unpackFailure(from: PackReader): StoreFailure {
   return { kind: FAILURES[from.byte()] ?? 'fatal', message: from.text() };
+}
+
+export function unpackMergeFailure(from: PackReader): MergeFailure {
+  return { kind: MERGE_FAILURES[from.byte()] ?? 'fatal', message: from.text() };
 }
 
 export function packUuids(to: PackWriter, uuids: readonly RequestUuid[]): void {

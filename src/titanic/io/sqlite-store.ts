@@ -3,42 +3,56 @@ import { Worker } from 'node:worker_threads';
 
 import { assert } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
+import { changesBytes, packChanges } from '../batch-codec.js';
+import { PackReader, PackWriter } from '../packing.js';
 import type {
   Change,
   OpenStore,
+  ReadPlace,
   Recovered,
   RequestUuid,
   Store,
-  StoredRequest,
   StoreEvents,
   StoreFailure,
+  Transaction,
 } from '../store.js';
 import {
   BATCH_FAILED,
-  changesBytes,
   CLOSED,
   COMMITTED,
   DO_CLOSE,
   DO_COMMIT,
+  DO_LIST,
   DO_LOAD,
   DO_LOOK_UP,
-  DO_RECOVER,
+  DO_MERGE,
+  DO_READ,
   FOUND,
+  LIST_FAILED,
+  LISTED,
   LOAD_FAILED,
   LOADED,
   LOOK_FAILED,
+  MERGE_FAILED,
+  MERGED,
   type OpenFailure,
-  packChanges,
+  OPENED,
+  packPlace,
+  packTransaction,
   packUuids,
-  RECOVERED,
+  READ,
+  READ_FAILED,
   unpackBodies,
+  unpackChunk,
   unpackCounts,
   unpackFailure,
   unpackFound,
-  unpackRequest,
+  unpackMerged,
+  unpackMergeFailure,
+  unpackPending,
+  unpackRecovered,
   unpackResults,
 } from './messages.js';
-import { PackReader, PackWriter } from './packing.js';
 
 const ORDERS_BYTES = 256;
 const UUID_BYTES = 20;
@@ -51,8 +65,8 @@ const UUID_BYTES = 20;
  * message's memory.
  */
 export function openSqliteStore(path: string): OpenStore {
-  return async (events, pending) => {
-    const store = new SqliteStore(path, events, pending);
+  return async (events) => {
+    const store = new SqliteStore(path, events);
     const recovered = await store.opened;
     return { store, recovered };
   };
@@ -62,13 +76,15 @@ class SqliteStore implements Store {
   readonly opened: Promise<Recovered>;
   readonly #path: string;
   readonly #events: StoreEvents;
-  readonly #pending: (requests: readonly StoredRequest[]) => void;
   readonly #thread: Worker;
   #orders: PackWriter | null = null;
   /** What the thread has been asked for and has not answered. */
-  #batch: number | null = null;
+  readonly #batches = new Set<number>();
+  readonly #merges = new Set<number>();
   readonly #loads = new Set<number>();
   readonly #looks = new Set<number>();
+  readonly #lists = new Set<number>();
+  readonly #reads = new Set<number>();
   #isOpen = false;
   #settleOpening: { done(recovered: Recovered): void; failed(error: MajordomoError): void } | null =
     null;
@@ -76,14 +92,9 @@ class SqliteStore implements Store {
   #lost: StoreFailure | null = null;
   readonly #ended: Promise<void>;
 
-  constructor(
-    path: string,
-    events: StoreEvents,
-    pending: (requests: readonly StoredRequest[]) => void,
-  ) {
+  constructor(path: string, events: StoreEvents) {
     this.#path = path;
     this.#events = events;
-    this.#pending = pending;
     this.opened = new Promise((resolve, reject) => {
       this.#settleOpening = { done: resolve, failed: reject };
     });
@@ -104,17 +115,38 @@ class SqliteStore implements Store {
         resolve();
       });
     });
-    this.#order(DO_RECOVER, 0, 0);
   }
 
   // ---------------------------------------------------------------- orders
 
-  commit(batch: number, changes: readonly Change[]): void {
-    assert(this.#batch === null, 'one batch is under way at a time');
-    this.#batch = batch;
-    packChanges(this.#order(DO_COMMIT, batch, changesBytes(changes)), changes);
+  commit(transaction: Transaction, changes: readonly Change[]): void {
+    this.#batches.add(transaction.number);
+    const order = this.#order(DO_COMMIT, transaction.number, changesBytes(changes));
+    packTransaction(order, transaction);
+    packChanges(order, changes);
     // The thread works while this turn goes on. (What is lost is told later, never within a call.)
     if (this.#lost === null) this.#send();
+  }
+
+  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void {
+    this.#merges.add(transaction.number);
+    const order = this.#order(DO_MERGE, transaction.number, records.length + UUID_BYTES);
+    packTransaction(order, transaction);
+    order.byte(isFromActive ? 1 : 0);
+    order.bytes(records);
+  }
+
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
+    this.#reads.add(read);
+    const order = this.#order(DO_READ, read, 0);
+    packPlace(order, place);
+    order.number(requestsMax);
+    order.number(bytesMax);
+  }
+
+  list(list: number, after: number): void {
+    this.#lists.add(list);
+    this.#order(DO_LIST, list, 0).number(after);
   }
 
   load(load: number, uuids: readonly RequestUuid[]): void {
@@ -161,11 +193,11 @@ class SqliteStore implements Store {
       const id = message.number();
       switch (what) {
         case COMMITTED:
-          this.#batch = null;
+          this.#batches.delete(id);
           this.#events.committed(id, unpackResults(message), unpackCounts(message));
           break;
         case BATCH_FAILED:
-          this.#batch = null;
+          this.#batches.delete(id);
           this.#events.batchFailed(id, unpackFailure(message));
           break;
         case LOADED:
@@ -184,30 +216,39 @@ class SqliteStore implements Store {
           this.#looks.delete(id);
           this.#events.lookFailed(id, unpackFailure(message));
           break;
-        case RECOVERED:
-          this.#recover(id, message);
+        case MERGED:
+          this.#merges.delete(id);
+          this.#events.merged(id, unpackMerged(message), unpackCounts(message));
+          break;
+        case MERGE_FAILED:
+          this.#merges.delete(id);
+          this.#events.mergeFailed(id, unpackMergeFailure(message));
+          break;
+        case READ:
+          this.#reads.delete(id);
+          this.#events.chunk(id, unpackChunk(message));
+          break;
+        case READ_FAILED:
+          this.#reads.delete(id);
+          this.#events.readFailed(id, unpackFailure(message));
+          break;
+        case LISTED:
+          this.#lists.delete(id);
+          this.#events.listed(id, unpackPending(message));
+          break;
+        case LIST_FAILED:
+          this.#lists.delete(id);
+          this.#events.listFailed(id, unpackFailure(message));
+          break;
+        case OPENED:
+          this.#isOpen = true;
+          this.#settleOpening?.done(unpackRecovered(message));
+          this.#settleOpening = null;
           break;
         default:
           assert(what === CLOSED, 'an answer of a known kind');
       }
     }
-  }
-
-  #recover(count: number, message: PackReader): void {
-    const requests = Array.from({ length: count }, () => unpackRequest(message));
-    const counts = unpackCounts(message);
-    const nextNumber = message.number();
-    const last = requests.at(-1);
-    // The thread reads the next ones meanwhile.
-    if (last !== undefined) {
-      this.#order(DO_RECOVER, last.number, 0);
-      this.#send();
-      this.#pending(requests);
-      return;
-    }
-    this.#isOpen = true;
-    this.#settleOpening?.done({ counts, nextNumber });
-    this.#settleOpening = null;
   }
 
   // ---------------------------------------------------------------- ends
@@ -228,14 +269,19 @@ class SqliteStore implements Store {
   }
 
   #failAll(failure: StoreFailure): void {
-    const batch = this.#batch;
-    this.#batch = null;
-    if (batch !== null) this.#events.batchFailed(batch, failure);
-    const loads = [...this.#loads];
-    this.#loads.clear();
-    for (const load of loads) this.#events.loadFailed(load, failure);
-    const looks = [...this.#looks];
-    this.#looks.clear();
-    for (const look of looks) this.#events.lookFailed(look, failure);
+    const events = this.#events;
+    const ends: readonly (readonly [Set<number>, (id: number) => void])[] = [
+      [this.#batches, (id) => events.batchFailed(id, failure)],
+      [this.#merges, (id) => events.mergeFailed(id, failure)],
+      [this.#loads, (id) => events.loadFailed(id, failure)],
+      [this.#looks, (id) => events.lookFailed(id, failure)],
+      [this.#lists, (id) => events.listFailed(id, failure)],
+      [this.#reads, (id) => events.readFailed(id, failure)],
+    ];
+    for (const [asked, fail] of ends) {
+      const ids = [...asked];
+      asked.clear();
+      for (const id of ids) fail(id);
+    }
   }
 }

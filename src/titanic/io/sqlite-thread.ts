@@ -2,7 +2,10 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert, present } from '../../core/assert.js';
-import type { StoreFailure } from '../store.js';
+import { unpackChanges } from '../batch-codec.js';
+import { PackReader, PackWriter } from '../packing.js';
+import { unpackRecords } from '../record-codec.js';
+import type { MergeFailure, StoreFailure, Transaction } from '../store.js';
 import { assertDurable, openForService } from './database.js';
 import { failureOf, openError } from './failures.js';
 import { FileIdentity } from './file-identity.js';
@@ -13,31 +16,47 @@ import {
   DO_CLOSE,
   DO_COMMIT,
   DO_LOAD,
+  DO_LIST,
   DO_LOOK_UP,
-  DO_RECOVER,
+  DO_MERGE,
+  DO_READ,
   FOUND,
+  LIST_FAILED,
+  LISTED,
   LOAD_FAILED,
   LOADED,
   LOOK_FAILED,
+  MERGE_FAILED,
+  MERGED,
   type OpenFailure,
+  OPENED,
   packBodies,
+  packChunk,
   packCounts,
   packFailure,
   packFound,
+  packMerged,
   packPending,
+  packRecovered,
   packResults,
-  RECOVERED,
-  unpackChanges,
+  READ,
+  READ_FAILED,
+  unpackPlace,
+  unpackTransaction,
   unpackUuids,
 } from './messages.js';
-import { PackReader, PackWriter } from './packing.js';
 import { Tables } from './tables.js';
 
 const ANSWER_BYTES = 4096;
-/** Pending requests told at once while the store is opened. */
-const RECOVERED_REQUESTS = 4096;
+/** Pending requests told at once. */
+const LISTED_REQUESTS = 4096;
 /** Without anything to do for so long, the file is looked after. */
 const IDLE_MS = 50;
+
+const MALFORMED: MergeFailure = {
+  kind: 'malformed',
+  message: 'these records are not what a store of this version has to tell this one',
+};
 
 interface Connection {
   readonly db: ReturnType<typeof openForService>;
@@ -49,20 +68,21 @@ interface Connection {
   isDurable: boolean;
 }
 
-function connect(path: string): Connection {
+/** @param earlier of the same opening, over another connection */
+function connect(path: string, earlier: Tables | null): Connection {
   try {
-    return connectSo(path, false);
+    return connectSo(path, earlier, false);
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
     // What is in the store can be read all the same.
-    return connectSo(path, true);
+    return connectSo(path, earlier, true);
   }
 }
 
-function connectSo(path: string, isAlone: boolean): Connection {
+function connectSo(path: string, earlier: Tables | null, isAlone: boolean): Connection {
   const db = openForService(path, isAlone);
   try {
-    const tables = new Tables(db);
+    const tables = new Tables(path, db, earlier);
     return { db, tables, file: new FileIdentity(path), isAlone, isDurable: false };
   } catch (error) {
     db.close();
@@ -82,13 +102,17 @@ class StoreThread {
   constructor(path: string, port: MessagePort) {
     this.#path = path;
     this.#port = port;
-    this.#connection = connect(path);
+    this.#connection = connect(path, null);
     this.#idle = setTimeout(() => {
       this.#lookAfter();
     }, IDLE_MS).unref();
     port.on('message', (message: Uint8Array) => {
       this.#receive(new PackReader(message));
     });
+    this.#answers.byte(OPENED);
+    this.#answers.number(0);
+    packRecovered(this.#answers, this.#connection.tables.recovered);
+    this.#send();
   }
 
   #receive(message: PackReader): void {
@@ -97,7 +121,7 @@ class StoreThread {
       const id = message.number();
       switch (order) {
         case DO_COMMIT:
-          this.#commit(id, message);
+          this.#commit(unpackTransaction(id, message), message);
           break;
         case DO_LOAD:
           this.#load(id, message);
@@ -105,8 +129,14 @@ class StoreThread {
         case DO_LOOK_UP:
           this.#lookUp(id, message);
           break;
-        case DO_RECOVER:
-          this.#recover(id);
+        case DO_LIST:
+          this.#list(id, message.number());
+          break;
+        case DO_MERGE:
+          this.#merge(unpackTransaction(id, message), message);
+          break;
+        case DO_READ:
+          this.#read(id, message);
           break;
         default:
           assert(order === DO_CLOSE, 'an order of a known kind');
@@ -118,21 +148,50 @@ class StoreThread {
     this.#idle.refresh();
   }
 
-  #commit(batch: number, message: PackReader): void {
-    const changes = unpackChanges(message);
+  #commit(transaction: Transaction, message: PackReader): void {
+    const changes = present(unpackChanges(message), 'changes of this program');
     const failure = this.#try(() => {
       const connection = this.#connection;
-      const results = connection.tables.commit(changes);
-      if (!connection.isDurable) assertDurable(connection.db);
-      connection.isDurable = true;
-      // A file that was taken away takes what is committed with it.
-      connection.file.check();
+      const results = connection.tables.commit(transaction, changes);
+      this.#assertWritten(connection);
       this.#answers.byte(COMMITTED);
-      this.#answers.number(batch);
+      this.#answers.number(transaction.number);
       packResults(this.#answers, results);
       packCounts(this.#answers, connection.tables.counts);
     });
-    if (failure !== null) this.#fail(BATCH_FAILED, batch, failure);
+    if (failure !== null) this.#fail(BATCH_FAILED, transaction.number, failure);
+    this.#afterTransaction(failure);
+  }
+
+  #merge(transaction: Transaction, message: PackReader): void {
+    const isFromActive = message.byte() !== 0;
+    const records = unpackRecords(message.bytes());
+    const failure = this.#try(() => {
+      const connection = this.#connection;
+      const merged =
+        records === null ? null : connection.tables.merge(transaction, records, isFromActive);
+      if (merged === null) {
+        this.#fail(MERGE_FAILED, transaction.number, MALFORMED);
+        return;
+      }
+      this.#assertWritten(connection);
+      this.#answers.byte(MERGED);
+      this.#answers.number(transaction.number);
+      packMerged(this.#answers, merged);
+      packCounts(this.#answers, connection.tables.counts);
+    });
+    if (failure !== null) this.#fail(MERGE_FAILED, transaction.number, failure);
+    this.#afterTransaction(failure);
+  }
+
+  #assertWritten(connection: Connection): void {
+    if (!connection.isDurable) assertDurable(connection.db);
+    connection.isDurable = true;
+    // A file that was taken away takes what is committed with it.
+    connection.file.check();
+  }
+
+  #afterTransaction(failure: StoreFailure | null): void {
     // What it waits for goes first.
     this.#send();
     // An emptied log may be all the room that is missing.
@@ -144,7 +203,7 @@ class StoreThread {
   /** The disk that was full when the store was opened has room now. */
   #reconnect(): void {
     this.#connection.db.close();
-    this.#connection = connect(this.#path);
+    this.#connection = connect(this.#path, this.#connection.tables);
   }
 
   #load(load: number, message: PackReader): void {
@@ -169,17 +228,27 @@ class StoreThread {
     if (failure !== null) this.#fail(LOOK_FAILED, look, failure);
   }
 
-  #recover(after: number): void {
-    try {
-      const requests = this.#connection.tables.pending(after, RECOVERED_REQUESTS);
-      this.#answers.byte(RECOVERED);
-      this.#answers.number(requests.length);
+  #list(list: number, after: number): void {
+    const failure = this.#try(() => {
+      const requests = this.#connection.tables.pending(after, LISTED_REQUESTS);
+      this.#answers.byte(LISTED);
+      this.#answers.number(list);
       packPending(this.#answers, requests);
-      packCounts(this.#answers, this.#connection.tables.counts);
-      this.#answers.number(this.#connection.tables.nextNumber);
-    } catch (error) {
-      postOpenFailure(this.#port, this.#path, error);
-    }
+    });
+    if (failure !== null) this.#fail(LIST_FAILED, list, failure);
+  }
+
+  #read(read: number, message: PackReader): void {
+    const place = unpackPlace(message);
+    const requestsMax = message.number();
+    const bytesMax = message.number();
+    const failure = this.#try(() => {
+      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax);
+      this.#answers.byte(READ);
+      this.#answers.number(read);
+      packChunk(this.#answers, chunk);
+    });
+    if (failure !== null) this.#fail(READ_FAILED, read, failure);
   }
 
   /** While nothing is to be done. */
@@ -208,7 +277,7 @@ class StoreThread {
     }
   }
 
-  #fail(what: number, id: number, failure: StoreFailure): void {
+  #fail(what: number, id: number, failure: MergeFailure): void {
     this.#answers.byte(what);
     this.#answers.number(id);
     packFailure(this.#answers, failure);

@@ -1,7 +1,9 @@
 /** Every statement that runs while a store is in service. */
 import type Database from 'better-sqlite3';
 
-import type { StoredRequest, StoredState } from '../store.js';
+import type { KnownKey } from '../merge.js';
+import type { KeyRecord, StoredDeath, StoredReply, TombstoneRecord } from '../record-codec.js';
+import type { Attempt, Holding, StoredRequest, StoredState } from '../store.js';
 import type { PendingRow } from './messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
@@ -11,6 +13,9 @@ export interface Tally {
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
+  readonly tombstones: number;
+  /** How often the store was opened for service. */
+  readonly openings: number;
 }
 
 /** A request as far as a change needs to know it. */
@@ -22,6 +27,14 @@ export interface Standing {
   readonly attemptsEver: number;
   readonly service: Buffer;
   readonly key: Buffer | null;
+}
+
+/** A request as it is told the other store of a pair. */
+export interface ChangedRow extends RequestRow {
+  readonly key: Buffer | null;
+  readonly attemptsEver: number;
+  readonly changed: number;
+  readonly born: number;
 }
 
 interface RequestRow extends Omit<StoredRequest, 'state'> {
@@ -38,19 +51,35 @@ export function storedRequest(row: RequestRow): StoredRequest {
   return { ...row, state: STATE_NAMES[row.state] ?? 'pending' };
 }
 
+export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
+  pending: PENDING,
+  replied: REPLIED,
+  dead: DEAD,
+};
+
 const STANDING = `number, state, generation, attempts, attempts_ever AS attemptsEver, service, key`;
 
 const REQUEST = `uuid, number, service, state, priority, accepted_at AS acceptedAt,
   not_before AS notBefore, expires_at AS expiresAt, max_attempts AS maxAttempts, attempts,
   generation, body_bytes AS bodyBytes`;
 
+const RECORD = `${REQUEST}, key, attempts_ever AS attemptsEver, changed, born`;
+
 const SQL = {
   begin: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
   rollback: 'ROLLBACK',
 
-  tally: 'SELECT next_number AS nextNumber, pending, replied, dead FROM ledger WHERE id = 1',
-  setTally: 'UPDATE ledger SET next_number = ?, pending = ?, replied = ?, dead = ? WHERE id = 1',
+  tally: `SELECT next_number AS nextNumber, pending, replied, dead, tombstones, openings
+    FROM ledger WHERE id = 1`,
+  setTally: `UPDATE ledger SET next_number = ?, pending = ?, replied = ?, dead = ?, tombstones = ?,
+    openings = ? WHERE id = 1`,
+  storeId: 'SELECT store_id FROM ledger WHERE id = 1',
+  peer: `SELECT store_id AS storeId, up_to AS upTo, bodies_up_to AS bodiesUpTo
+    FROM peer WHERE id = 1`,
+  setPeer: `INSERT INTO peer (id, store_id, up_to, bodies_up_to) VALUES (1, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET store_id = excluded.store_id, up_to = excluded.up_to,
+    bodies_up_to = excluded.bodies_up_to`,
   pageCount: 'PRAGMA page_count',
   freePages: 'PRAGMA freelist_count',
   pageBytes: 'PRAGMA page_size',
@@ -61,23 +90,37 @@ const SQL = {
 
   standing: `SELECT ${STANDING} FROM requests WHERE uuid = ?`,
   request: `SELECT ${REQUEST} FROM requests WHERE number = ?`,
+  record: `SELECT ${RECORD} FROM requests WHERE uuid = ?`,
+  changedRequests: `SELECT ${RECORD} FROM requests WHERE (changed, number) > (?, ?)
+    ORDER BY changed, number LIMIT ?`,
+  isTaken: 'SELECT 1 FROM requests WHERE number = ?',
   // Text is read into JavaScript much faster than blobs are.
   pending: `SELECT hex(uuid), hex(service), number, 0, priority, accepted_at, not_before, expires_at,
     max_attempts, attempts, generation, body_bytes FROM requests WHERE state = ${PENDING} AND number > ?
     ORDER BY number LIMIT ?`,
   body: `SELECT body FROM requests JOIN bodies USING (number) WHERE uuid = ? AND state = ${PENDING}`,
+  bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
+  replyRow: 'SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?',
   reason: 'SELECT reason FROM deaths WHERE number = ?',
+  deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason FROM attempts
+    WHERE number = ? ORDER BY ordinal`,
   over: `SELECT ${STANDING}, uuid FROM requests WHERE state > ${PENDING} AND expires_at <= ?
-    ORDER BY expires_at, number LIMIT ?`,
+    ORDER BY expires_at, uuid LIMIT ?`,
 
   insertRequest: `INSERT INTO requests (number, uuid, service, key, state, generation, priority,
-    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (uuid) DO NOTHING`,
+    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
   insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
   reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ? WHERE number = ?`,
-  settle: 'UPDATE requests SET state = ?, generation = ?, expires_at = ? WHERE number = ?',
+    attempts = ?, changed = ? WHERE number = ?`,
+  settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, changed = ?
+    WHERE number = ?`,
+  setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
+    attempts = ?, attempts_ever = ?, changed = ? WHERE number = ?`,
+  setKeyOf: 'UPDATE requests SET key = ?, changed = ? WHERE uuid = ?',
+  touch: 'UPDATE requests SET changed = ? WHERE uuid = ?',
   deleteRequest: 'DELETE FROM requests WHERE number = ?',
   deleteBody: 'DELETE FROM bodies WHERE number = ?',
 
@@ -87,7 +130,7 @@ const SQL = {
   deleteDeath: 'DELETE FROM deaths WHERE number = ?',
 
   setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
-    attempts_ever = ?, not_before = ? WHERE number = ?`,
+    attempts_ever = ?, not_before = ?, changed = ? WHERE number = ?`,
   insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason)
     VALUES (?, ?, ?, ?, ?, ?)`,
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
@@ -95,13 +138,25 @@ const SQL = {
 
   knownKey: `SELECT uuid FROM keys
     WHERE service = ? AND key = ? AND (until IS NULL OR until > ?)`,
-  setKey: `INSERT INTO keys (service, key, uuid, until) VALUES (?, ?, ?, NULL)
-    ON CONFLICT (service, key) DO UPDATE SET uuid = excluded.uuid, until = NULL`,
-  rememberKey: 'UPDATE keys SET until = ? WHERE service = ? AND key = ? AND uuid = ?',
+  key: 'SELECT uuid, until FROM keys WHERE service = ? AND key = ?',
+  setKey: `INSERT INTO keys (service, key, uuid, until, changed) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (service, key) DO UPDATE SET uuid = excluded.uuid, until = excluded.until,
+    changed = excluded.changed`,
+  rememberKey: 'UPDATE keys SET until = ?, changed = ? WHERE service = ? AND key = ? AND uuid = ?',
   forgetKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND uuid = ?',
   forgettable: `SELECT service, key FROM keys WHERE until <= ?
     ORDER BY until, service, key LIMIT ?`,
   deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ?',
+  changedKeys: `SELECT service, key, uuid, until, changed FROM keys
+    WHERE until IS NOT NULL AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
+
+  tombstone: 'SELECT key_until FROM tombstones WHERE uuid = ?',
+  setTombstone: `INSERT INTO tombstones (uuid, key_until, changed) VALUES (?, ?, ?)
+    ON CONFLICT (uuid) DO UPDATE SET key_until = excluded.key_until, changed = excluded.changed`,
+  changedTombstones: `SELECT uuid, key_until AS keyUntil, changed FROM tombstones
+    WHERE changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
+  dropTombstones: `DELETE FROM tombstones WHERE uuid IN
+    (SELECT uuid FROM tombstones WHERE changed <= ? ORDER BY changed LIMIT ?)`,
 };
 
 type Value = number | string | Buffer | null;
@@ -127,6 +182,19 @@ interface Rows {
   readonly over: Standing & { readonly uuid: Buffer };
   readonly knownKey: Buffer;
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer };
+  readonly storeId: Buffer;
+  readonly peer: Holding;
+  readonly record: ChangedRow;
+  readonly changedRequests: ChangedRow;
+  readonly isTaken: number;
+  readonly bodyOf: Buffer;
+  readonly replyRow: StoredReply;
+  readonly deathRow: StoredDeath;
+  readonly attempts: Attempt;
+  readonly key: KnownKey;
+  readonly changedKeys: Omit<KeyRecord, 'kind'> & { readonly changed: number };
+  readonly tombstone: number;
+  readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };
 }
 
 /** Those of one column, which is what they are read as. */
@@ -138,6 +206,10 @@ const SCALARS: readonly string[] = [
   'reply',
   'reason',
   'knownKey',
+  'storeId',
+  'isTaken',
+  'bodyOf',
+  'tombstone',
 ] satisfies Name[];
 
 export type Statements = {

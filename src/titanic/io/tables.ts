@@ -3,15 +3,25 @@ import type Database from 'better-sqlite3';
 
 import { present } from '../../core/assert.js';
 import { isOnceKey } from '../../wire/tsp.js';
+import { merge } from '../merge.js';
+import type { StoreRecord } from '../record-codec.js';
 import {
   ATTEMPTS_KEPT,
   type Change,
   type ChangeResult,
+  type Chunk,
   type Found,
+  type Merged,
+  type ReadPlace,
+  type Recovered,
   type RequestUuid,
   type StoreCounts,
+  type Transaction,
 } from '../store.js';
+import { failureOf } from './failures.js';
+import { MergeRows } from './merge-rows.js';
 import { DONE, PASSED, type PendingRow } from './messages.js';
+import { readChunk } from './reading.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import {
   prepareStatements,
@@ -30,7 +40,12 @@ const FREE_SHARE_KEPT = 1 / 8;
 /** Pages given back at once: a few milliseconds. */
 const SHRINK_PAGES = 128;
 
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+/** Tombstones that are dropped in one transaction at most. */
+const TOMBSTONES_DROPPED = 1000;
+/** Transactions of the n-th opening of a store have numbers above n times this. */
+const OPENING_TRANSACTIONS = 2 ** 32;
+
+export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 
@@ -43,17 +58,56 @@ export class Tables {
   #counts: StoreCounts;
   /** The last batch failed: the next one writes something in any case, and so shows whether it can. */
   #hasToProve = false;
+  /** The present transaction. */
+  #transaction: Transaction = NO_TRANSACTION;
+  /** The last one that was committed. */
+  #last: number;
+  /** The peer's disk has this store up to that transaction. */
+  #peerHolds = 0;
+  readonly #isNumbered: boolean;
 
-  constructor(db: Database.Database) {
+  /** @param earlier of the same opening, over another connection */
+  constructor(path: string, db: Database.Database, earlier: Tables | null) {
     this.#db = db;
     this.#sql = prepareStatements(db);
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
     this.#tally = present(this.#sql.tally.get(), 'a ledger');
     this.#counts = this.#count();
+    if (earlier === null) {
+      this.#isNumbered = this.#countOpening(path);
+      this.#last = this.#tally.openings * OPENING_TRANSACTIONS;
+    } else {
+      this.#isNumbered = earlier.#isNumbered;
+      this.#last = earlier.#last;
+      this.#peerHolds = earlier.#peerHolds;
+    }
   }
 
-  get nextNumber(): number {
-    return this.#tally.nextNumber;
+  /** @returns false if there is no room to write it down: the first commit does */
+  #countOpening(path: string): boolean {
+    this.#tally.openings++;
+    try {
+      this.#sql.begin.run();
+      this.#writeTally();
+      this.#sql.commit.run();
+      return true;
+    } catch (error) {
+      this.#rollBack();
+      if (failureOf(path, error).kind !== 'full') throw error;
+      this.#hasToProve = true;
+      return false;
+    }
+  }
+
+  /** What the store has at its opening. */
+  get recovered(): Recovered {
+    return {
+      counts: this.#counts,
+      storeId: present(this.#sql.storeId.get(), 'a store id'),
+      firstTransaction: this.#last + 1,
+      holds: this.#sql.peer.get() ?? null,
+      isNumbered: this.#isNumbered,
+    };
   }
 
   /** As of the last commit. */
@@ -62,23 +116,47 @@ export class Tables {
   }
 
   /** Makes the changes in a transaction of their own: all of them or, if it throws, none. */
-  commit(changes: readonly Change[]): ChangeResult[] {
+  commit(transaction: Transaction, changes: readonly Change[]): ChangeResult[] {
+    const results = this.#transact(transaction, () => changes.map((change) => this.#apply(change)));
+    return present(results, 'changes end a transaction');
+  }
+
+  /** As `commit`. @returns `null`, and nothing is changed, if a body is missing */
+  merge(
+    transaction: Transaction,
+    records: readonly StoreRecord[],
+    isFromActive: boolean,
+  ): Merged | null {
+    return this.#transact(transaction, () => {
+      const rows = new MergeRows(this.#sql, this.#tally, transaction.number, (uuid, keyUntil) => {
+        this.#remove(present(this.#sql.standing.get(uuid), 'a request to end'), uuid, keyUntil);
+      });
+      return merge(rows, records, isFromActive);
+    });
+  }
+
+  #transact<Result>(transaction: Transaction, work: () => Result | null): Result | null {
     const before = this.#tally;
     this.#tally = { ...before };
+    this.#transaction = transaction;
     try {
       this.#sql.begin.run();
-      const results = changes.map((change) => this.#apply(change));
+      const result = work();
+      if (result === null) {
+        this.#tally = before;
+        this.#rollBack();
+        return null;
+      }
+      this.#hear(transaction);
       // A number that is never given does no harm.
       if (this.#hasToProve) this.#tally.nextNumber++;
-      if (!isSameTally(this.#tally, before)) {
-        const { nextNumber, pending, replied, dead } = this.#tally;
-        this.#sql.setTally.run(nextNumber, pending, replied, dead);
-      }
+      if (!isSameTally(this.#tally, before)) this.#writeTally();
       const counts = this.#count();
       this.#sql.commit.run();
       this.#counts = counts;
       this.#hasToProve = false;
-      return results;
+      this.#last = transaction.number;
+      return result;
     } catch (error) {
       this.#tally = before;
       this.#hasToProve = true;
@@ -87,15 +165,29 @@ export class Tables {
     }
   }
 
+  /** What the pair has to say in a transaction. */
+  #hear({ holds, peerHolds }: Transaction): void {
+    if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
+    this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
+    if (this.#peerHolds === 0 || this.#tally.tombstones === 0) return;
+    const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
+    this.#tally.tombstones -= changes;
+  }
+
+  #writeTally(): void {
+    const { nextNumber, pending, replied, dead, tombstones, openings } = this.#tally;
+    this.#sql.setTally.run(nextNumber, pending, replied, dead, tombstones, openings);
+  }
+
   #rollBack(): void {
     // SQLite has done so by itself after some failures.
     if (this.#db.inTransaction) this.#sql.rollback.run();
   }
 
   #count(): StoreCounts {
-    const { pending, replied, dead } = this.#tally;
+    const { nextNumber, pending, replied, dead } = this.#tally;
     const pages = (this.#sql.pageCount.get() ?? 0) - (this.#sql.freePages.get() ?? 0);
-    return { pending, replied, dead, bytes: pages * this.#pageBytes };
+    return { pending, replied, dead, bytes: pages * this.#pageBytes, nextNumber };
   }
 
   // ---------------------------------------------------------------- upkeep
@@ -146,6 +238,10 @@ export class Tables {
     return { state: 'pending' };
   }
 
+  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+    return readChunk(this.#sql, this.#last, place, requestsMax, bytesMax);
+  }
+
   /** Pending requests in the order of their numbers. */
   pending(after: number, most: number): PendingRow[] {
     return this.#sql.pending.all(after, most);
@@ -175,17 +271,21 @@ export class Tables {
 
   #accept(change: ChangeOf<'accept'>): ChangeResult {
     const { request, body, key } = change;
-    if (request.number >= this.#tally.nextNumber) this.#tally.nextNumber = request.number + 1;
+    if (this.#tombstone(request.uuid) !== null) return PASSED;
+    const isNumbered = request.number >= this.#tally.nextNumber;
+    if (isNumbered) this.#tally.nextNumber = request.number + 1;
+    const number = isNumbered ? request.number : this.#tally.nextNumber;
+    const { number: changed } = this.#transaction;
     if (key !== null) {
       const standing = this.#sql.standing.get(request.uuid);
       if (standing !== undefined) return this.#acceptAgain(standing, change);
       // D16
       const known = this.#sql.knownKey.get(request.service, key, request.acceptedAt);
       if (known !== undefined) return { kind: 'known', uuid: known };
-      this.#sql.setKey.run(request.service, key, request.uuid);
+      this.#sql.setKey.run(request.service, key, request.uuid, null, changed);
     }
     const { changes } = this.#sql.insertRequest.run(
-      request.number,
+      number,
       request.uuid,
       request.service,
       key,
@@ -197,13 +297,17 @@ export class Tables {
       request.expiresAt,
       request.maxAttempts,
       request.attempts,
+      0,
       request.bodyBytes,
+      changed,
+      changed,
     );
     if (changes === 0) {
       const standing = present(this.#sql.standing.get(request.uuid), 'the request of this uuid');
       return this.#acceptAgain(standing, change);
     }
-    this.#sql.insertBody.run(request.number, body);
+    if (!isNumbered) this.#tally.nextNumber++;
+    this.#sql.insertBody.run(number, body);
     this.#tally.pending++;
     return DONE;
   }
@@ -218,6 +322,7 @@ export class Tables {
       request.notBefore,
       request.expiresAt,
       request.attempts,
+      this.#transaction.number,
       standing.number,
     );
     return DONE;
@@ -235,7 +340,8 @@ export class Tables {
     }
     const { number } = standing;
     const ordinal = standing.attemptsEver + 1;
-    this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, number);
+    const { number: changed } = this.#transaction;
+    this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     const { worker, startedAt, endedAt, reason } = attempt;
     this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason);
     if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
@@ -250,7 +356,8 @@ export class Tables {
     if (generation === standing.generation && standing.state === REPLIED) return PASSED;
     this.#leaveState(standing);
     this.#tally.replied++;
-    this.#sql.settle.run(REPLIED, generation, expiresAt, standing.number);
+    const { number: changed } = this.#transaction;
+    this.#sql.settle.run(REPLIED, generation, expiresAt, changed, standing.number);
     this.#sql.insertReply.run(standing.number, reply, worker, at);
     return DONE;
   }
@@ -262,15 +369,22 @@ export class Tables {
     if (generation === standing.generation && standing.state !== PENDING) return PASSED;
     this.#leaveState(standing);
     this.#tally.dead++;
-    this.#sql.settle.run(DEAD, generation, expiresAt, standing.number);
+    const { number: changed } = this.#transaction;
+    this.#sql.settle.run(DEAD, generation, expiresAt, changed, standing.number);
     this.#sql.insertDeath.run(standing.number, reason, at);
     return DONE;
   }
 
   #end({ uuid, keyUntil }: ChangeOf<'close' | 'expire'>): ChangeResult {
     const standing = this.#sql.standing.get(uuid);
-    if (standing === undefined) return PASSED;
-    this.#remove(standing, uuid, keyUntil);
+    const { tombstones } = this.#transaction;
+    if (standing !== undefined) {
+      this.#remove(standing, uuid, keyUntil);
+      if (tombstones !== 'none') this.#bury(uuid, keyUntil);
+      return DONE;
+    }
+    if (tombstones !== 'all' || this.#tombstone(uuid) !== null) return PASSED;
+    this.#bury(uuid, keyUntil);
     return DONE;
   }
 
@@ -279,21 +393,25 @@ export class Tables {
     if (standing === undefined || generation <= standing.generation) return PASSED;
     this.#leaveState(standing);
     this.#tally.pending++;
-    this.#sql.reopen.run(generation, at, expiresAt, 0, standing.number);
+    const { number: changed } = this.#transaction;
+    this.#sql.reopen.run(generation, at, expiresAt, 0, changed, standing.number);
     const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
     return { kind: 'retried', request: storedRequest(row) };
   }
 
   #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {
     const over = this.#sql.over.all(now, most + 1);
+    const { tombstones } = this.#transaction;
     let replied = 0;
     let dead = 0;
     for (const { uuid, ...standing } of over.slice(0, most)) {
       if (standing.state === REPLIED) replied++;
       else dead++;
       this.#remove(standing, uuid, keyUntil);
+      if (tombstones !== 'none') this.#bury(uuid, keyUntil);
     }
-    const forgotten = this.#sql.forgettable.all(now, most + 1);
+    // The other store may have them yet, and would refuse a request that this one accepts.
+    const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
     for (const { service, key } of forgotten.slice(0, most)) this.#sql.deleteKey.run(service, key);
     const more = over.length > most || forgotten.length > most;
     return { kind: 'swept', replied, dead, more };
@@ -306,11 +424,20 @@ export class Tables {
     const { number, service, key } = standing;
     if (key !== null) {
       if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, uuid);
-      else this.#sql.rememberKey.run(keyUntil, service, key, uuid);
+      else this.#sql.rememberKey.run(keyUntil, this.#transaction.number, service, key, uuid);
     }
     if (standing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
     this.#sql.deleteBody.run(number);
     this.#sql.deleteRequest.run(number);
+  }
+
+  #tombstone(uuid: RequestUuid): number | null {
+    return this.#tally.tombstones === 0 ? null : (this.#sql.tombstone.get(uuid) ?? null);
+  }
+
+  #bury(uuid: RequestUuid, keyUntil: number): void {
+    this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number);
+    this.#tally.tombstones++;
   }
 
   /** Takes away what only its present state has. */
@@ -332,6 +459,9 @@ function isSameTally(a: Tally, b: Tally): boolean {
     a.nextNumber === b.nextNumber &&
     a.pending === b.pending &&
     a.replied === b.replied &&
-    a.dead === b.dead
+    a.dead === b.dead &&
+    a.tombstones === b.tombstones
   );
 }
+
+const NO_TRANSACTION: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };

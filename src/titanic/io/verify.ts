@@ -71,6 +71,18 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   ],
 ];
 
+/** Since version 2. */
+const PAIR_INVARIANTS: typeof INVARIANTS = [
+  [
+    'changed by a transaction that is yet to come, or before their body was there',
+    `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
+  ],
+  [
+    'that are there and closed',
+    'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
+  ],
+];
+
 /**
  * Reads all of a store, with the broker running or not, and changes nothing.
  * @param onProgress told before each step: what is looked at, and how many steps were done, of how many
@@ -99,7 +111,9 @@ function verify(
 ): StoreReport {
   const problems: string[] = [];
   const facts = { pending: 0, replied: 0, dead: 0, keys: 0 };
-  const all = INVARIANTS.length + 3;
+  const version = pragma(db, 'user_version');
+  const invariants = version < 2 ? INVARIANTS : [...INVARIANTS, ...PAIR_INVARIANTS];
+  const all = invariants.length + 3;
   let done = 0;
   const step = (what: string, look: () => void): void => {
     onProgress(what, done++, all);
@@ -120,6 +134,7 @@ function verify(
   db.exec('BEGIN');
   step('counts', () => {
     Object.assign(facts, count(db, problems));
+    if (version >= 2) countTombstones(db, problems);
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
@@ -129,7 +144,7 @@ function verify(
     );
     if (lost > 0) problems.push(`${lost} keys lead to requests that are absent`);
   });
-  for (const [problem, query] of INVARIANTS) {
+  for (const [problem, query] of invariants) {
     step(`requests ${problem}`, () => {
       const found = scalar(db, `SELECT count(DISTINCT number) FROM (${query})`);
       if (found === 0) return;
@@ -139,7 +154,7 @@ function verify(
   }
   const pageBytes = pragma(db, 'page_size');
   return {
-    version: pragma(db, 'user_version'),
+    version,
     bytes: pragma(db, 'page_count') * pageBytes,
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
@@ -161,6 +176,14 @@ function count(
     );
   }
   return counted;
+}
+
+function countTombstones(db: Database.Database, problems: string[]): void {
+  const counted = scalar(db, 'SELECT count(*) FROM tombstones');
+  const said = scalar(db, 'SELECT sum(tombstones) FROM ledger');
+  if (said !== counted) problems.push(`the ledger has ${said} tombstones, there are ${counted}`);
+  const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
+  if (ids !== 1) problems.push('the ledger has no id of the store');
 }
 
 function orphans(table: string, state?: number): string {

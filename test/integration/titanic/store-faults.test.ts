@@ -240,7 +240,7 @@ describe('a file system of its own', () => {
       await user.close();
 
       const again = await directory.open(file);
-      expect(again.pending.map(({ number }) => number)).toEqual([...kept, ...more]);
+      expect(again.pending.map(({ uuid }) => uuid)).toEqual([...kept, ...more].map(uuidOf));
     },
   );
 

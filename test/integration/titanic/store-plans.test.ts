@@ -10,6 +10,9 @@ const INDEXES = {
   requests_by_uuid: 'standing',
   requests_pending: 'pending',
   requests_settled: 'over',
+  requests_by_change: 'changedRequests',
+  keys_by_change: 'changedKeys',
+  tombstones_by_change: 'changedTombstones',
   keys_remembered: 'forgettable',
 } as const;
 

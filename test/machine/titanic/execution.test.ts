@@ -111,7 +111,7 @@ describe('closing a request', () => {
     expect(s.asks('close', uuid)).toBe('200');
     s.after(60_000);
     expect(s.worker('w1').ready('echo').inbox()).toEqual([]);
-    expect(s.store.disk.rows.size).toBe(0);
+    expect(s.store.disk.rows.length).toBe(0);
   });
 
   it('ends it while its body is being read', () => {
@@ -378,8 +378,14 @@ describe('after a crash', () => {
     const s = titanicStage({ titanic: { maxAttempts: 1 } });
     const uuid = s.submits('echo');
     const { disk } = s.store;
-    const row = disk.row(Buffer.from(uuid, 'hex'));
-    if (row) row.request = { ...row.request, attempts: 1 };
+    disk.apply({
+      kind: 'attempt',
+      uuid: Buffer.from(uuid, 'hex'),
+      generation: 0,
+      attempts: 1,
+      attempt: { worker: '1', startedAt: s.wall, endedAt: s.wall, reason: 'connection' },
+      notBefore: s.wall,
+    });
     const next = s.crashes();
     expect(next.worker('w1').ready('echo').inbox()).toEqual([]);
     expect(next.asks('reply', uuid)).toMatch(/^500 dead after 1 attempts/);

@@ -58,7 +58,7 @@ describe('titanic.request', () => {
   ])('answers what it cannot keep with a status that says why (D12) %#', (_, answer, body) => {
     const s = titanicStage();
     expect(s.asks('request', ...body)).toBe(answer);
-    expect(s.store.disk.rows.size).toBe(0);
+    expect(s.store.disk.rows.length).toBe(0);
     expect(s.store.changes.some(({ kind }) => kind === 'accept')).toBe(false);
   });
 });
@@ -100,7 +100,7 @@ describe('titanic.submit', () => {
   ])('answers %s (D12, D16) %#', (answer, body) => {
     const s = titanicStage();
     expect(s.asks('submit', ...body)).toBe(answer);
-    expect(s.store.disk.rows.size).toBe(0);
+    expect(s.store.disk.rows.length).toBe(0);
   });
 
   it('gives the uuid of the first for the same key of the same service, and runs it once (D16)', () => {
@@ -241,7 +241,7 @@ describe('titanic.close', () => {
     s.freesStore();
     expect(s.hears()).toBe('200');
     expect(s.asks('reply', uuid)).toBe('400 unknown');
-    expect(s.store.disk.rows.size).toBe(0);
+    expect(s.store.disk.rows.length).toBe(0);
   });
 
   it('answers 200 for a uuid that nobody knows, and again for one that is closed (idempotent)', () => {

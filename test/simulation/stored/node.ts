@@ -9,6 +9,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import type { TitanicOptions } from '../../../src/titanic/options.js';
 import type { StoreFailure } from '../../../src/titanic/store.js';
+import { Alone } from '../../../src/titanic/replica.js';
 import { Titanic } from '../../../src/titanic/titanic.js';
 import {
   writeClientReply,
@@ -132,6 +133,10 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
     const bare = new StageStore(this.disk);
     const store = this.#sabotage.store?.(bare) ?? bare;
     const counted = {
+      list: (...args: Parameters<StageStore['list']>) => {
+        this.#effect();
+        store.list(...args);
+      },
       commit: (...args: Parameters<StageStore['commit']>) => {
         this.#effect();
         store.commit(...args);
@@ -145,13 +150,14 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
         store.lookUp(...args);
       },
     };
-    const titanic = new Titanic(titanicOptions, counted, { emit: () => {} }, random);
+    const alone = new Alone(this.disk.recovered.firstTransaction);
+    const titanic = new Titanic(titanicOptions, counted, alone, { emit: () => {} }, random);
     this.#sabotage.titanic?.(titanic);
     const scheduled = new Set<Asked>();
     this.#process = { broker, titanic, store, peers: new Map(), links: [], scheduled };
     this.#setTime();
-    titanic.restore(this.disk.pending);
-    titanic.recovered(this.disk.counts, this.disk.nextNumber, 0);
+    this.#effectsLeft = Infinity;
+    titanic.activate(this.disk.counts);
     broker.host(titanic);
     broker.keep(titanic);
     const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
@@ -184,7 +190,7 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
     this.#trace.note(this.#clock.now, 'node', 'ends');
     // What was being committed is on the disk, or is not.
     for (const asked of store.asked) {
-      if (asked.kind === 'commit' && this.#random.chance(0.5)) store.write(asked.changes);
+      if (asked.kind === 'commit' && this.#random.chance(0.5)) store.write(asked);
     }
     for (const link of links) link?.end();
     this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
@@ -326,7 +332,7 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
       this.#tally.fault(`store ${failure?.kind ?? 'cannot read'}`);
     }
     if (failure?.kind === 'fatal' && asked.kind === 'commit' && this.#random.chance(0.5)) {
-      store.write(asked.changes);
+      store.write(asked);
     }
     this.#trace.note(this.#clock.now, 'store', `${asked.kind} ${failure?.kind ?? 'done'}`);
     this.#live(() => {
@@ -355,7 +361,7 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
   }
 
   #checkDisk(): void {
-    for (const { request, reply } of this.disk.rows.values()) {
+    for (const { request, reply } of this.disk.rows) {
       hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
       const isDead = request.state === 'dead';
       hold(!isDead || request.attempts === request.maxAttempts, 'dead before its last attempt');

@@ -143,7 +143,7 @@ export class StoredWorld {
   #checkPromises(): void {
     const { disk, deliveries, crashes, failures } = this.#node;
     const bodies = new Set<string>();
-    for (const { body } of disk.rows.values()) bodies.add(body.toString('latin1', 2));
+    for (const { body } of disk.rows) bodies.add(body.toString('latin1', 2));
     for (const client of this.#clients) {
       for (const body of client.refused) {
         hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);

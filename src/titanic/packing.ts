@@ -1,8 +1,9 @@
 /**
- * Values in one run of bytes that changes hands between threads: cheaper than a structured clone of
- * thousands of objects. Both ends are this program, so there is no check beyond the bounds.
+ * Values in one run of bytes that changes hands between threads (cheaper than a structured clone of
+ * thousands of objects) or between the nodes of a pair. Numbers are doubles, lengths 32 bits, both
+ * little-endian. Reading is total: what is not there reads as nothing, and `isWhole` says so.
  */
-import { copyBytes } from '../../core/bytes.js';
+import { copyBytes } from '../core/bytes.js';
 
 const NUMBER_BYTES = 8;
 const LENGTH_BYTES = 4;
@@ -20,6 +21,10 @@ export class PackWriter {
 
   get isEmpty(): boolean {
     return this.#at === 0;
+  }
+
+  get bytesWritten(): number {
+    return this.#at;
   }
 
   byte(value: number): void {
@@ -59,6 +64,11 @@ export class PackWriter {
     return new Uint8Array(buffer as ArrayBuffer, 0, this.#at);
   }
 
+  /** As `take`. */
+  takeBuffer(): Buffer {
+    return this.#buffer.subarray(0, this.#at);
+  }
+
   #room(bytes: number): void {
     const wanted = this.#at + bytes;
     if (wanted <= this.#buffer.length) return;
@@ -73,6 +83,7 @@ export class PackReader {
   readonly #buffer: Buffer;
   readonly #view: DataView;
   #at = 0;
+  #isTorn = false;
 
   constructor(bytes: Uint8Array) {
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -83,27 +94,57 @@ export class PackReader {
     return this.#at === this.#buffer.length;
   }
 
+  /** All that was asked for was there. */
+  get isWhole(): boolean {
+    return !this.#isTorn;
+  }
+
   byte(): number {
-    return this.#view.getUint8(this.#at++);
+    const at = this.#take(1);
+    return at < 0 ? 0 : this.#view.getUint8(at);
   }
 
   number(): number {
-    const value = this.#view.getFloat64(this.#at, true);
-    this.#at += NUMBER_BYTES;
-    return value;
+    const at = this.#take(NUMBER_BYTES);
+    return at < 0 ? 0 : this.#view.getFloat64(at, true);
+  }
+
+  /** How many things follow, of at least one byte each. */
+  count(): number {
+    const count = this.number();
+    if (Number.isInteger(count) && count >= 0 && count <= this.#buffer.length - this.#at) {
+      return count;
+    }
+    this.#isTorn = true;
+    return 0;
   }
 
   /** A view of what was read. */
   bytes(): Buffer {
-    const start = this.#at + LENGTH_BYTES;
-    this.#at = start + this.#view.getUint32(this.#at, true);
-    return this.#buffer.subarray(start, this.#at);
+    const head = this.#take(LENGTH_BYTES);
+    const length = head < 0 ? 0 : this.#view.getUint32(head, true);
+    const start = this.#take(length);
+    return start < 0 ? NOTHING : this.#buffer.subarray(start, start + length);
   }
 
   text(): string {
     return this.bytes().toString();
   }
+
+  /** Where the next bytes are, or -1 if there are not so many. */
+  #take(bytes: number): number {
+    const at = this.#at;
+    if (bytes > this.#buffer.length - at) {
+      this.#isTorn = true;
+      this.#at = this.#buffer.length;
+      return -1;
+    }
+    this.#at = at + bytes;
+    return at;
+  }
 }
+
+const NOTHING: Buffer = Buffer.alloc(0);
 
 function viewOf(buffer: Buffer): DataView {
   return new DataView(buffer.buffer, buffer.byteOffset, buffer.length);

@@ -1,0 +1,137 @@
+/** The tables of a store file as a merge sees them, within its transaction. */
+import type { RequestState } from '../join.js';
+import type { KnownKey, MergeTables } from '../merge.js';
+import type { RequestRecord } from '../record-codec.js';
+import type { RequestUuid } from '../store.js';
+import { recordOf } from './reading.js';
+import { STATE_NUMBERS, type Statements, type Tally } from './statements.js';
+
+/** Ends a request that is there. */
+type Remove = (uuid: RequestUuid, keyUntil: number) => void;
+
+export class MergeRows implements MergeTables {
+  readonly #sql: Statements;
+  readonly #tally: { -readonly [Key in keyof Tally]: Tally[Key] };
+  /** The number of the transaction. */
+  readonly #changed: number;
+  readonly #remove: Remove;
+
+  constructor(
+    sql: Statements,
+    tally: { -readonly [Key in keyof Tally]: Tally[Key] },
+    changed: number,
+    remove: Remove,
+  ) {
+    this.#sql = sql;
+    this.#tally = tally;
+    this.#changed = changed;
+    this.#remove = remove;
+  }
+
+  tombstone(uuid: RequestUuid): number | null {
+    return this.#tally.tombstones === 0 ? null : (this.#sql.tombstone.get(uuid) ?? null);
+  }
+
+  putTombstone(uuid: RequestUuid, keyUntil: number): void {
+    if (this.tombstone(uuid) === null) this.#tally.tombstones++;
+    this.#sql.setTombstone.run(uuid, keyUntil, this.#changed);
+  }
+
+  request(uuid: RequestUuid): RequestState | null {
+    const row = this.#sql.record.get(uuid);
+    return row === undefined ? null : recordOf(this.#sql, row, Infinity);
+  }
+
+  isFree(number: number): boolean {
+    return this.#sql.isTaken.get(number) === undefined;
+  }
+
+  takeNumber(): number {
+    return this.#tally.nextNumber++;
+  }
+
+  insert(record: RequestRecord, body: Buffer, number: number): void {
+    const { request, attemptsEver } = record;
+    this.#tally.nextNumber = Math.max(this.#tally.nextNumber, number + 1);
+    this.#sql.insertRequest.run(
+      number,
+      request.uuid,
+      request.service,
+      null,
+      STATE_NUMBERS[request.state],
+      request.generation,
+      request.priority,
+      request.acceptedAt,
+      request.notBefore,
+      request.expiresAt,
+      request.maxAttempts,
+      request.attempts,
+      attemptsEver,
+      request.bodyBytes,
+      this.#changed,
+      this.#changed,
+    );
+    this.#sql.insertBody.run(number, body);
+    this.#tally[request.state]++;
+    this.#putEnd(number, record);
+    this.#putAttempts(number, record);
+  }
+
+  update(before: RequestState, after: RequestState): void {
+    const { request, attemptsEver } = after;
+    const { number, state } = request;
+    this.#tally[before.request.state]--;
+    this.#tally[state]++;
+    this.#sql.setState.run(
+      STATE_NUMBERS[state],
+      request.generation,
+      request.notBefore,
+      request.expiresAt,
+      request.attempts,
+      attemptsEver,
+      this.#changed,
+      number,
+    );
+    if (before.reply !== after.reply || before.death !== after.death) {
+      if (before.reply !== null) this.#sql.deleteReply.run(number);
+      if (before.death !== null) this.#sql.deleteDeath.run(number);
+      this.#putEnd(number, after);
+    }
+    if (before.attempts === after.attempts && before.attemptsEver === attemptsEver) return;
+    if (before.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
+    this.#putAttempts(number, after);
+  }
+
+  touch(uuid: RequestUuid): void {
+    this.#sql.touch.run(this.#changed, uuid);
+  }
+
+  remove(uuid: RequestUuid, keyUntil: number): void {
+    this.#remove(uuid, keyUntil);
+  }
+
+  key(service: Buffer, key: Buffer): KnownKey | null {
+    return this.#sql.key.get(service, key) ?? null;
+  }
+
+  putKey(service: Buffer, key: Buffer, { uuid, until }: KnownKey): void {
+    this.#sql.setKey.run(service, key, uuid, until, this.#changed);
+  }
+
+  setKeyOf(uuid: RequestUuid, key: Buffer | null): void {
+    this.#sql.setKeyOf.run(key, this.#changed, uuid);
+  }
+
+  #putEnd(number: number, { reply, death }: RequestState): void {
+    if (reply !== null) this.#sql.insertReply.run(number, reply.reply, reply.worker, reply.at);
+    if (death !== null) this.#sql.insertDeath.run(number, death.reason, death.at);
+  }
+
+  #putAttempts(number: number, { attempts, attemptsEver }: RequestState): void {
+    for (const [place, attempt] of attempts.entries()) {
+      const { worker, startedAt, endedAt, reason } = attempt;
+      const ordinal = attemptsEver - attempts.length + place + 1;
+      this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason);
+    }
+  }
+}

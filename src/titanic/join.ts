@@ -1,0 +1,124 @@
+/** Two states of one request become one (D17): the upper bound of both on the ladder. */
+import type { RequestRecord } from './record-codec.js';
+import { ATTEMPTS_KEPT, type Attempt, type StoredRequest, type StoredState } from './store.js';
+
+/** What changes of a request. The rest is as it was accepted, on both sides. */
+export type RequestState = Pick<
+  RequestRecord,
+  'request' | 'attemptsEver' | 'attempts' | 'reply' | 'death'
+>;
+
+export interface Joined {
+  /** With the number that it has here. */
+  readonly state: RequestState;
+  /** It is not as it was here. */
+  readonly isChanged: boolean;
+  /** What is here was kept although the other stands the same: the other side has to learn of it. */
+  readonly isKept: boolean;
+  /** Both are replied, and otherwise. */
+  readonly ranTwice: boolean;
+}
+
+const LADDER: readonly StoredState[] = ['pending', 'dead', 'replied'];
+
+/** @param isTheirsKept of two ends of the same step, theirs is kept */
+export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boolean): Joined {
+  const isTied = isSameStep(ours.request, theirs.request) && !isSameEnd(ours, theirs);
+  const top = isAbove(theirs.request, ours.request) || (isTied && isTheirsKept) ? theirs : ours;
+  const attempts = joinAttempts(ours.attempts, theirs.attempts);
+  const { state, generation } = top.request;
+  const joined = {
+    request: {
+      ...ours.request,
+      state,
+      generation,
+      ...patience(ours.request, theirs.request, top.request),
+    },
+    attemptsEver: Math.max(ours.attemptsEver, theirs.attemptsEver, attempts.length),
+    attempts,
+    reply: top.reply,
+    death: top.death,
+  };
+  return {
+    state: joined,
+    isChanged: !isSame(joined, ours),
+    isKept: isTied && !isTheirsKept,
+    ranTwice:
+      isTied &&
+      ours.reply !== null &&
+      theirs.reply !== null &&
+      !ours.reply.reply.equals(theirs.reply.reply),
+  };
+}
+
+function isSameStep(a: StoredRequest, b: StoredRequest): boolean {
+  return a.generation === b.generation && a.state === b.state;
+}
+
+function isAbove(a: StoredRequest, b: StoredRequest): boolean {
+  if (a.generation !== b.generation) return a.generation > b.generation;
+  return LADDER.indexOf(a.state) > LADDER.indexOf(b.state);
+}
+
+/** Replies, or deaths, are told apart by all that is stored of them. */
+function isSameEnd(a: RequestState, b: RequestState): boolean {
+  if (a.request.state === 'pending') return true;
+  if (a.request.expiresAt !== b.request.expiresAt) return false;
+  if (a.reply !== null && b.reply !== null) {
+    const { reply, worker, at } = a.reply;
+    return reply.equals(b.reply.reply) && worker === b.reply.worker && at === b.reply.at;
+  }
+  return a.death?.reason === b.death?.reason && a.death?.at === b.death?.at;
+}
+
+/** Attempts of a generation, the rest after them, and the time to live. */
+function patience(
+  a: StoredRequest,
+  b: StoredRequest,
+  top: StoredRequest,
+): Pick<StoredRequest, 'attempts' | 'notBefore' | 'expiresAt'> {
+  if (a.generation !== b.generation) return top;
+  const isMore = a.attempts === b.attempts ? b.notBefore > a.notBefore : b.attempts > a.attempts;
+  const { attempts, notBefore } = isMore ? b : a;
+  const arePending = a.state === 'pending' && b.state === 'pending';
+  const expiresAt = arePending ? Math.max(a.expiresAt, b.expiresAt) : top.expiresAt;
+  return { attempts, notBefore, expiresAt };
+}
+
+/** Those of both, each as often as on the side that has it more often; the last ones. */
+function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): readonly Attempt[] {
+  const missing = [...theirs];
+  for (const attempt of ours) {
+    const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
+    if (at >= 0) missing.splice(at, 1);
+  }
+  if (missing.length === 0) return ours;
+  return [...ours, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);
+}
+
+function compareAttempts(a: Attempt, b: Attempt): number {
+  return (
+    a.endedAt - b.endedAt ||
+    a.startedAt - b.startedAt ||
+    compareTexts(a.worker, b.worker) ||
+    compareTexts(a.reason, b.reason)
+  );
+}
+
+function compareTexts(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function isSame(a: RequestState, b: RequestState): boolean {
+  const { state, generation, attempts, notBefore, expiresAt } = a.request;
+  return (
+    state === b.request.state &&
+    generation === b.request.generation &&
+    attempts === b.request.attempts &&
+    notBefore === b.request.notBefore &&
+    expiresAt === b.request.expiresAt &&
+    a.attemptsEver === b.attemptsEver &&
+    a.attempts === b.attempts &&
+    isSameEnd(a, b)
+  );
+}

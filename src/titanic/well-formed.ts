@@ -1,0 +1,72 @@
+/** What came from the other node of a pair is looked at before it is believed. */
+import { isPackedFrames } from '../core/packed.js';
+import { ATTEMPTS_KEPT, type Attempt, type Change, type StoredRequest } from './store.js';
+
+const UUID_BYTES = 16;
+const NAME_BYTES_MAX = 255;
+const PRIORITY_MAX = 100;
+
+export function isUuid(uuid: Buffer): boolean {
+  return uuid.length === UUID_BYTES;
+}
+
+/** A service name, or a key. */
+export function isName(name: Buffer): boolean {
+  return name.length > 0 && name.length <= NAME_BYTES_MAX;
+}
+
+/** Counts, generations, numbers, times on the wall. */
+export function areNatural(...values: readonly number[]): boolean {
+  return values.every((value) => Number.isSafeInteger(value) && value >= 0);
+}
+
+export function isRequest(request: StoredRequest): boolean {
+  const { acceptedAt, notBefore, expiresAt, maxAttempts, attempts, generation } = request;
+  const { uuid, service, number, priority, bodyBytes } = request;
+  return (
+    isUuid(uuid) &&
+    isName(service) &&
+    areNatural(number - 1, acceptedAt, notBefore, expiresAt, attempts, generation, bodyBytes) &&
+    areNatural(priority + PRIORITY_MAX, PRIORITY_MAX - priority, maxAttempts - 1)
+  );
+}
+
+export function areAttempts(attempts: readonly Attempt[], attemptsEver: number): boolean {
+  return (
+    areNatural(attemptsEver) &&
+    attempts.length === Math.min(attemptsEver, ATTEMPTS_KEPT) &&
+    attempts.every(({ startedAt, endedAt }) => areNatural(startedAt, endedAt))
+  );
+}
+
+export function isChange(change: Change): boolean {
+  switch (change.kind) {
+    case 'accept': {
+      const { request, body, key } = change;
+      return (
+        isRequest(request) &&
+        request.state === 'pending' &&
+        request.bodyBytes === body.length &&
+        isPackedFrames(body) &&
+        (key === null || isName(key))
+      );
+    }
+    case 'sweep':
+      return areNatural(change.now, change.keyUntil, change.most);
+    case 'close':
+    case 'expire':
+      return isUuid(change.uuid) && areNatural(change.at, change.keyUntil);
+    case 'attempt': {
+      const { uuid, generation, attempts, attempt, notBefore } = change;
+      return (
+        isUuid(uuid) &&
+        areNatural(generation, attempts, attempt.startedAt, attempt.endedAt, notBefore)
+      );
+    }
+    case 'reply':
+      if (!isPackedFrames(change.reply)) return false;
+      return isUuid(change.uuid) && areNatural(change.generation, change.at, change.expiresAt);
+    default:
+      return isUuid(change.uuid) && areNatural(change.generation, change.at, change.expiresAt);
+  }
+}
