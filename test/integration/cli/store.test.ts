@@ -107,7 +107,7 @@ describe('majordomo backup', () => {
 describe('majordomo verify', () => {
   it('counts what is in a store that is used, and in one that is not', async () => {
     const daemon = await withRequests(3);
-    const whole = `${storeOf(daemon)}: whole\n3 pending, 0 replied, 0 dead, 3 keys\nversion 1, `;
+    const whole = `${storeOf(daemon)}: whole\n3 pending, 0 replied, 0 dead, 3 keys\nversion 2, `;
     const used = await run(['verify', storeOf(daemon)]);
     expect(used).toMatchObject({ status: 0, stderr: '', stdout: expect.stringContaining(whole) });
     await daemon.stop();
