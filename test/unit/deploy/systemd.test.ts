@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { loadConfig } from '../../../src/config/io/load.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 import { EXIT } from '../../../src/core/exit.js';
 import { itWithTool } from '../../support/tools.js';
@@ -46,6 +47,12 @@ describe('the systemd unit', () => {
       { encoding: 'utf8' },
     );
     expect([status, stdout.split('\n').at(-2)]).toEqual([0, expect.stringContaining('OK')]);
+  });
+
+  it('starts with a configuration whose data is in its state directory', () => {
+    const { config, warnings } = loadConfig({ file: 'deploy/systemd/majordomo.yaml' });
+    expect(warnings).toEqual([]);
+    expect(config.node.dataDir).toBe(`/var/lib/${setting('StateDirectory')}`);
   });
 
   it('does not try again what would end the same way (contract §2)', () => {
