@@ -342,6 +342,7 @@ export class Ledger {
 
   /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
   joined(id: RequestId, frames: Frames, from: number): Frames | null {
+    if (!this.#parts.table.is(id, HELD)) return null;
     const parts = this.#partials.get(id);
     if (parts === undefined) return null;
     const joined = new Frames();
@@ -353,6 +354,7 @@ export class Ledger {
   }
 
   dropPartials(id: RequestId): void {
+    if (!this.#parts.table.is(id, HELD)) return;
     const parts = this.#partials.get(id);
     if (parts === undefined) return;
     this.#heldBytes -= parts.bytes;

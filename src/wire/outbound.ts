@@ -57,7 +57,7 @@ function workerHeader(out: FrameWriter, peer: number, version: MdpVersion): void
 const ROOM_BYTES = 2 + SERVICE_NAME_BYTES_MAX + 2;
 
 // What stands before a body is laid out packed, once for each form, and only what differs is filled
-// in: one write instead of four to six, which took a sixth of the broker's time (docs/performance.md).
+// in: one write instead of four to six, which took a sixth of the broker's time.
 
 /** Frames that are the same in every message of a form, packed; then comes what is filled in. */
 class Head {

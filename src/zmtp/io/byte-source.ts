@@ -60,8 +60,8 @@ export class ByteSource {
 
 /**
  * Node documents `onread` for sockets that dial. One that was accepted can only be made anew around
- * its handle, as Node itself makes it: that is undocumented, if unchanged since Node 12. Where there
- * is no such handle the socket is read as any other.
+ * its handle, as Node's own server makes it, which is not documented (docs/adr/0002). Where there is
+ * no such handle the socket is read as any other.
  */
 function handleOf(socket: Socket): object | null {
   const handle: unknown = Reflect.get(socket, '_handle');
