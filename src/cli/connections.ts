@@ -46,6 +46,9 @@ export function noting(dial: Dial, service: string): Dial {
         set(false);
         events.disconnected();
       },
+      unreachable: () => {
+        events.unreachable?.();
+      },
       message: (frames) => {
         events.message(frames);
       },

@@ -80,6 +80,10 @@ export class BareLinks implements Courier {
     }
   }
 
+  unreachable(): void {
+    // Each request waits for its link for as long as `connectMs` says.
+  }
+
   heard(): void {
     // Each link carries one request: what it hears is that one's answer.
   }

@@ -339,6 +339,11 @@ export class Client {
         this.#courier.disconnected(link, monotonicMs());
         this.#wake();
       },
+      unreachable: () => {
+        if (!this.#links.has(link)) return;
+        this.#courier.unreachable(link, monotonicMs());
+        this.#wake();
+      },
       message: (frames: Frames) => {
         if (this.#links.has(link)) this.#receive(link, frames);
       },
@@ -414,7 +419,8 @@ export class Client {
     } else if (frames.equals(reply.service, BROKER)) {
       const heartbeatMs = pairHeartbeatMs(frames, reply.body);
       if (heartbeatMs === null) return;
-      this.#courier.learnt(link, heartbeatMs);
+      this.#courier.learnt(link, heartbeatMs, monotonicMs());
+      this.#wake();
       this.#offers = offersOf(frames, reply.body);
     }
   }

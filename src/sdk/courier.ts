@@ -25,10 +25,12 @@ export interface Courier {
   add(call: Call, now: MonotonicMs): void;
   connected(link: number, now: MonotonicMs): void;
   disconnected(link: number, now: MonotonicMs): void;
+  /** Dialling has failed; the link tries on by itself. */
+  unreachable(link: number, now: MonotonicMs): void;
   /** Any message came over the link. */
   heard(link: number): void;
   /** The broker answered `mmi.broker`. */
-  learnt(link: number, pairHeartbeatMs: number): void;
+  learnt(link: number, pairHeartbeatMs: number, now: MonotonicMs): void;
   /** A PARTIAL came for the call. */
   progressed(call: Call, now: MonotonicMs): void;
   /** The call has its answer. */

@@ -9,26 +9,26 @@
  *   brokers that have answered it before on that connection.
  * - A request is sent at most `1 + retries` times, refused sends not counted (nobody ran them), and
  *   settles within `(1 + retries) × timeoutMs`, a stream's parts excepted.
- * - 503: the next endpoint, after a pause. 429: again, after a pause. Other refusals are final.
+ * - 503: the next endpoint, at once; where that would be too soon (all have refused), the same one
+ *   again, after a pause. 429: again, after a pause. Other refusals are final.
+ * - While anything is out at a node of a pair, the node has to be heard of: if it says nothing for a
+ *   while, and nothing for as long after it was asked, what may be sent again goes to the next.
  */
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
-import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
+import { backoffMs, type Random } from './backoff.js';
 import type { Call, Refusal } from './call.js';
 import type { Courier, CourierSink } from './courier.js';
 import { Deadlines } from './deadlines.js';
+import { type Leaving, Turns, type TurnsOptions } from './turns.js';
 
-export interface LazyPirateOptions extends BackoffOptions {
-  /** Number of endpoints. */
-  readonly endpoints: number;
+export interface LazyPirateOptions extends TurnsOptions {
   /** How long an endpoint may be without a connection before the next is tried, in milliseconds. */
   readonly connectMs: number;
 }
 
 /** docs/sdk.md: a client's time-out towards a pair, in heartbeats of the pair. */
 const PAIR_TIMEOUT_HEARTBEATS = 2.5;
-/** docs/sdk.md: time away from the first endpoint, in heartbeats of the pair. */
-const PAIR_RETURN_HEARTBEATS = 2;
 
 /** One connection to one endpoint. */
 interface Line {
@@ -43,6 +43,12 @@ interface Line {
   answersProbes: boolean;
   /** Calls out on it. */
   out: number;
+  /** Nobody listens there. */
+  unreachable: boolean;
+  /** What `heard` was when the node was last looked after. */
+  heardAtWatch: number;
+  /** It was then asked for a sign of life. */
+  asked: boolean;
 }
 
 export class LazyPirate implements Courier {
@@ -60,15 +66,16 @@ export class LazyPirate implements Courier {
   #endpoint = 0;
   #openMs: MonotonicMs = Infinity;
   #probeMs: MonotonicMs = Infinity;
-  #leftFirstMs: MonotonicMs = -Infinity;
-  /** Moves in a row without an answer to any request. */
+  #watchMs: MonotonicMs = Infinity;
+  /** Connections lost in a row without an answer to any request. */
   #failures = 0;
-  #pairHeartbeatMs = 0;
+  readonly #turns: Turns;
 
   constructor(options: LazyPirateOptions, sink: CourierSink, random: Random) {
     this.#options = options;
     this.#sink = sink;
     this.#random = random;
+    this.#turns = new Turns(options, random);
   }
 
   start(now: MonotonicMs): void {
@@ -82,12 +89,14 @@ export class LazyPirate implements Courier {
     // Patience with an endpoint counts from when somebody needs it.
     if (line !== null && !line.connected && this.#waiting.size === 0) line.offlineMs = now;
     this.#dispatch(call, now);
+    this.#leaveUnreachable(now);
   }
 
   connected(link: number, now: MonotonicMs): void {
     const line = this.#line;
     if (line?.link !== link) return;
     line.connected = true;
+    line.unreachable = false;
     this.#sink.greet(link);
     for (const call of this.#waiting) this.#send(line, call, now);
     this.#waiting.clear();
@@ -101,9 +110,16 @@ export class LazyPirate implements Courier {
     // A new link, not the old one's next connection: its unsent output would come before the hello.
     this.#line = null;
     this.#probeMs = Infinity;
+    this.#watchMs = Infinity;
     this.#failures++;
     this.#openMs = now + backoffMs(this.#options, this.#failures, this.#random);
     this.#close(line, now);
+  }
+
+  unreachable(link: number, now: MonotonicMs): void {
+    if (this.#line?.link !== link) return;
+    this.#line.unreachable = true;
+    this.#leaveUnreachable(now);
   }
 
   heard(link: number): void {
@@ -113,20 +129,33 @@ export class LazyPirate implements Courier {
     if (line === this.#line) this.#probeMs = Infinity;
   }
 
-  learnt(link: number, pairHeartbeatMs: number): void {
+  learnt(link: number, pairHeartbeatMs: number, now: MonotonicMs): void {
     const line = this.#lineOf(link);
     if (line === undefined) return;
     line.answersProbes = true;
-    this.#pairHeartbeatMs = pairHeartbeatMs;
+    const isNews = pairHeartbeatMs !== this.#turns.pairHeartbeatMs;
+    this.#turns.pairHeartbeatMs = pairHeartbeatMs;
+    if (isNews) this.#renewDeadlines(now);
+    if (line === this.#line && line.out > 0) this.#beginWatch(line, now);
+  }
+
+  /** Those that are out were sent with a time-out that may be too small for a pair. */
+  #renewDeadlines(now: MonotonicMs): void {
+    for (const call of this.#calls) {
+      if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
+      this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), this.#remainingMs(call, now)));
+    }
   }
 
   progressed(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
+    this.#turns.answered();
     this.#deadlines.set(call, now, this.#timeoutMs(call));
   }
 
   answered(call: Call, now: MonotonicMs): void {
     this.#failures = 0;
+    this.#turns.answered();
     this.forget(call, now);
   }
 
@@ -140,16 +169,28 @@ export class LazyPirate implements Courier {
       return;
     }
     call.refusal = refusal;
-    call.refusals++;
     call.sends--;
-    if (refusal.status === '503' && this.#options.endpoints > 1) {
-      if (line !== undefined && line === this.#line) this.#moveOn(line, now, true);
-      this.#dispatch(call, now);
-      return;
-    }
+    if (refusal.status === '503' && this.#leaveRefusing(line, now)) this.#dispatch(call, now);
+    else this.#rest(call, now);
+  }
+
+  /** @returns false if the same endpoint is to be asked again, after a pause */
+  #leaveRefusing(line: Line | undefined, now: MonotonicMs): boolean {
+    if (this.#options.endpoints === 1) return false;
+    // It was left already.
+    if (line === undefined || line !== this.#line) return true;
+    if (!this.#turns.refused(line.endpoint, now)) return false;
+    this.#moveOn(line, now, 'refused');
+    return true;
+  }
+
+  #rest(call: Call, now: MonotonicMs): void {
     call.state = 'resting';
+    call.refusals++;
     const restMs = backoffMs(this.#options, call.refusals, this.#random);
-    this.#deadlines.set(call, now, Math.min(restMs, this.#remainingMs(call, now)));
+    // Nodes of a pair may change their minds within heartbeats.
+    const mostMs = this.#turns.pairHeartbeatMs > 0 ? this.#turns.pairHeartbeatMs / 2 : Infinity;
+    this.#deadlines.set(call, now, Math.min(restMs, mostMs, this.#remainingMs(call, now)));
   }
 
   forget(call: Call, now: MonotonicMs): void {
@@ -168,7 +209,8 @@ export class LazyPirate implements Courier {
     }
     if (this.#openMs <= now) this.#open(now);
     const line = this.#line;
-    if (line !== null && this.#giveUpMs() <= now) this.#moveOn(line, now, false);
+    if (line !== null && this.#giveUpMs() <= now) this.#moveOn(line, now, 'silent');
+    if (line !== null && this.#watchMs <= now) this.#watch(line, now);
     if (line !== null && this.#probeMs <= now) {
       this.#probeMs = Infinity;
       this.#sink.probe(line.link);
@@ -176,7 +218,8 @@ export class LazyPirate implements Courier {
   }
 
   nextMs(): MonotonicMs {
-    return Math.min(this.#deadlines.nextMs(), this.#openMs, this.#giveUpMs(), this.#probeMs);
+    const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs);
+    return Math.min(this.#deadlines.nextMs(), this.#openMs, lineMs);
   }
 
   #lineOf(link: number): Line | undefined {
@@ -190,8 +233,12 @@ export class LazyPirate implements Courier {
     return this.#options.endpoints > 1 ? line.offlineMs + this.#options.connectMs : Infinity;
   }
 
+  get #leastTimeoutMs(): number {
+    return Math.ceil(this.#turns.pairHeartbeatMs * PAIR_TIMEOUT_HEARTBEATS);
+  }
+
   #timeoutMs(call: Call): number {
-    const leastMs = Math.ceil(this.#pairHeartbeatMs * PAIR_TIMEOUT_HEARTBEATS);
+    const leastMs = this.#leastTimeoutMs;
     if (call.timeoutMs >= leastMs) return call.timeoutMs;
     this.#sink.raised(call.timeoutMs, leastMs);
     return leastMs;
@@ -216,8 +263,34 @@ export class LazyPirate implements Courier {
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
     this.#deadlines.set(call, now, Math.min(timeoutMs, this.#remainingMs(call, now)));
-    if (line.answersProbes) this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
+    if (line.answersProbes) {
+      this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
+      this.#beginWatch(line, now);
+    }
     this.#sink.send(line.link, call);
+  }
+
+  /** Looks after a node of a pair, where there is another to go to. */
+  #beginWatch(line: Line, now: MonotonicMs): void {
+    const isPair = this.#turns.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
+    if (!isPair || this.#watchMs < Infinity) return;
+    line.heardAtWatch = line.heard;
+    line.asked = false;
+    this.#watchMs = now + this.#leastTimeoutMs / 2;
+  }
+
+  #watch(line: Line, now: MonotonicMs): void {
+    this.#watchMs = Infinity;
+    if (line.out === 0) return;
+    const isQuiet = line.heard === line.heardAtWatch;
+    if (isQuiet && line.asked) {
+      this.#moveOn(line, now, 'quiet');
+      return;
+    }
+    line.heardAtWatch = line.heard;
+    line.asked = isQuiet;
+    if (isQuiet) this.#probeMs = now;
+    this.#watchMs = now + this.#leastTimeoutMs / 2;
   }
 
   #due(call: Call, now: MonotonicMs): void {
@@ -225,7 +298,7 @@ export class LazyPirate implements Courier {
     const wasSent = call.state === 'sent';
     if (wasSent && line?.link === call.link && line.heard === call.heardAtSend) {
       this.#takeOff(call, now);
-      this.#moveOn(line, now, false);
+      this.#moveOn(line, now, 'silent');
     } else {
       this.#takeOff(call, now);
     }
@@ -260,29 +333,42 @@ export class LazyPirate implements Courier {
       heard: 0,
       answersProbes: false,
       out: 0,
+      unreachable: false,
+      heardAtWatch: 0,
+      asked: false,
     };
     this.#sink.open(this.#links, this.#endpoint);
   }
 
-  /**
-   * Leaves the present endpoint for the next, or dials the only one anew.
-   * @param refused it lives, but serves nobody: what is out there may still be answered
-   */
-  #moveOn(line: Line, now: MonotonicMs, refused: boolean): void {
+  /** Leaves the present endpoint for the next, or dials the only one anew. */
+  #moveOn(line: Line, now: MonotonicMs, why: Leaving): void {
     this.#line = null;
     this.#probeMs = Infinity;
-    this.#failures++;
-    if (line.endpoint === 0) this.#leftFirstMs = now;
-    this.#endpoint = (line.endpoint + 1) % this.#options.endpoints;
-    // Silence was pause enough; a refusal comes at once, so that it needs one.
-    this.#openMs = now + (refused ? backoffMs(this.#options, this.#failures, this.#random) : 0);
-    if (this.#endpoint === 0 && this.#options.endpoints > 1) {
-      const awayMs = this.#pairHeartbeatMs * PAIR_RETURN_HEARTBEATS;
-      this.#openMs = Math.max(this.#openMs, this.#leftFirstMs + awayMs);
+    this.#watchMs = Infinity;
+    this.#endpoint = this.#turns.after(line.endpoint);
+    this.#openMs = this.#turns.leave(line.endpoint, why, now);
+    if (line.out > 0 && (why === 'refused' || why === 'quiet')) {
+      this.#retired.set(line.link, line);
+      if (why === 'quiet') this.#sendElsewhere(line, now);
+    } else {
+      this.#close(line, now);
     }
-    if (refused && line.out > 0) this.#retired.set(line.link, line);
-    else this.#close(line, now);
     if (this.#openMs <= now) this.#open(now);
+  }
+
+  #leaveUnreachable(now: MonotonicMs): void {
+    const line = this.#line;
+    if (line?.unreachable !== true || this.#waiting.size === 0) return;
+    if (this.#options.endpoints > 1) this.#moveOn(line, now, 'unreachable');
+  }
+
+  /** What is out on a line that was left, and may be sent again. */
+  #sendElsewhere(line: Line, now: MonotonicMs): void {
+    for (const call of this.#calls) {
+      if (call.link !== line.link || !call.mayBeSent) continue;
+      this.#takeOff(call, now);
+      this.#dispatch(call, now);
+    }
   }
 
   #close(line: Line, now: MonotonicMs): void {

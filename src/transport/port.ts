@@ -136,6 +136,8 @@ export interface LinkEvents {
   message(frames: Frames): void;
   /** The connection is gone. The link dials again by itself; what was in flight is lost. */
   disconnected(): void;
+  /** A connection did not come to stand. The link dials again by itself. Not every engine tells. */
+  unreachable?(): void;
 }
 
 /** One DEALER connection to one endpoint, which dials again by itself until it is closed. */

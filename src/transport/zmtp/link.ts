@@ -249,7 +249,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     }
     if (wasReady && monotonicMs() - this.#readyAt >= STOOD_MS) this.#retryMs = RECONNECT_MS_MIN;
     this.#dialLater();
-    if (this.#closing === null && wasReady) this.#events.disconnected();
+    if (this.#closing !== null) return;
+    if (wasReady) this.#events.disconnected();
+    else this.#events.unreachable?.();
   }
 
   // ---------------------------------------------------------------- output

@@ -2,13 +2,23 @@ import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { Link } from '../../../src/transport/port.js';
+import type { Link, TransportEvents } from '../../../src/transport/port.js';
+import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
 import { until } from '../../support/transport-peers.js';
 
 const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
+const NOBODY: TransportEvents = {
+  connected: () => undefined,
+  message: () => undefined,
+  oversized: () => undefined,
+  full: () => undefined,
+  drained: () => undefined,
+  disconnected: () => undefined,
+  rejected: () => undefined,
+};
 const SILENCE_MS_MAX = 25_000;
 
 const open: (() => unknown)[] = [];
@@ -206,6 +216,36 @@ describe('a link', () => {
       'message half|half',
       'message last',
     ]);
+  });
+
+  it('tells at each try that nobody listens, and of a connection when somebody does', async () => {
+    const { endpoint, server } = await listen(() => undefined);
+    server.close();
+    const told: string[] = [];
+    const record = new LinkRecord();
+    const events = {
+      connected: () => {
+        record.connected();
+        told.push('connected');
+      },
+      message: () => undefined,
+      disconnected: () => told.push('disconnected'),
+      unreachable: () => told.push('unreachable'),
+    };
+    const link = dialZmtp({ limits: LIMITS })(endpoint, events);
+    open.push(() => link.close(0));
+    await until(() => told.length >= 2, 'the second try');
+    const listener = { endpoint, index: 0 };
+    const late = await openZmtpRouter({
+      listeners: [listener],
+      limits: LIMITS,
+      peers: new PeerNumbers(),
+      events: NOBODY,
+    });
+    open.push(() => late.transport.close(0));
+    await record.untilTold('connected');
+    expect(new Set(told.slice(0, -1))).toEqual(new Set(['unreachable']));
+    expect(told.at(-1)).toBe('connected');
   });
 
   it('dials from the address that its endpoint names', async () => {

@@ -144,33 +144,45 @@ describe('refusals (D11)', () => {
     expect(script.effects.at(-1)).toBe('1150 send a #4 on 1');
   });
 
-  it('a 503 is asked of the next endpoint, after a pause that grows while both refuse', () => {
-    const script = connected(2).ask('a').refuse('a', '503').pass(50).connect();
-    script.refuse('a', '503').pass(100).connect();
+  it('a 503 is asked of the next endpoint at once, with pauses that grow while all refuse', () => {
+    const script = connected(2).ask('a').refuse('a', '503').connect();
+    script.refuse('a', '503').pass(50).connect().refuse('a', '503').pass(100).connect();
     expect(script.effects).toEqual([
       '0 send a #1 on 1',
       '0 close 1',
-      '50 open 2 to 1',
-      '50 greet 2',
-      '50 send a #2 on 2',
-      '50 close 2',
-      '150 open 3 to 0',
-      '150 greet 3',
-      '150 send a #3 on 3',
+      '0 open 2 to 1',
+      '0 greet 2',
+      '0 send a #2 on 2',
+      '0 close 2',
+      '50 open 3 to 0',
+      '50 greet 3',
+      '50 send a #3 on 3',
+      '50 close 3',
+      '150 open 4 to 1',
+      '150 greet 4',
+      '150 send a #4 on 4',
     ]);
   });
 
+  it('an answer to any request ends the row of refusals', () => {
+    const script = connected(2).ask('a').refuse('a', '503').connect();
+    script.refuse('a', '503').pass(50).connect();
+    expect(script.answer('a')).toBe(true);
+    script.ask('b').refuse('b', '503');
+    expect(script.effects.at(-1)).toBe('50 open 4 to 1');
+  });
+
   it('keeps a link that refuses until what else is out on it is answered', () => {
-    const script = connected(2).ask('a').ask('b').refuse('a', '503').pass(50).connect();
+    const script = connected(2).ask('a').ask('b').refuse('a', '503').connect();
     expect(script.effects).toEqual([
       '0 send a #1 on 1',
       '0 send b #1 on 1',
-      '50 open 2 to 1',
-      '50 greet 2',
-      '50 send a #2 on 2',
+      '0 open 2 to 1',
+      '0 greet 2',
+      '0 send a #2 on 2',
     ]);
     expect(script.answer('b')).toBe(true);
-    expect(script.effects).toEqual(['50 close 1']);
+    expect(script.effects).toEqual(['0 close 1']);
   });
 
   it('with one endpoint a 503 is sent again over the same link', () => {
@@ -182,18 +194,98 @@ describe('refusals (D11)', () => {
 describe('a pair (docs/sdk.md, §7)', () => {
   it('is away from the first endpoint for at least two heartbeats', () => {
     const script = connected(2).broker(1000).ask('a', { timeoutMs: 5000 }).pass(10).cut();
-    script.pass(1500).connect().refuse('a', '503').pass(3000);
+    script.pass(1500).fail().pass(3000);
     expect(script.effects.slice(1)).toEqual([
       '10 close 1',
       '60 open 2 to 0',
       '1060 close 2',
       '1060 open 3 to 1',
-      '1510 greet 3',
-      '1510 send a #2 on 3',
       '1510 close 3',
       '3060 open 4 to 0',
       '4060 close 4',
       '4060 open 5 to 1',
+    ]);
+  });
+
+  it('leaves an endpoint where nobody listens at once, and once it needs to', () => {
+    const script = connected(2).broker(1000).cut().pass(50).fail();
+    expect(script.effects).toEqual(['0 close 1', '50 open 2 to 0']);
+    script.ask('a', { timeoutMs: 5000 }).connect().ask('b', { timeoutMs: 5000 });
+    expect(script.effects).toEqual([
+      '50 close 2',
+      '50 open 3 to 1',
+      '50 greet 3',
+      '50 send a #1 on 3',
+      '50 send b #1 on 3',
+    ]);
+  });
+
+  it('asks the other node again and again where it has just been refused by this one', () => {
+    const script = connected(2).broker(1000).ask('a', { timeoutMs: 5000 });
+    script.refuse('a', '503').connect().broker(1000);
+    expect(script.effects.slice(1)).toEqual([
+      '0 close 1',
+      '0 open 2 to 1',
+      '0 greet 2',
+      '0 send a #2 on 2',
+    ]);
+    for (const pause of [50, 100, 200, 400, 500, 500]) script.refuse('a', '503').pass(pause);
+    expect(script.effects).toEqual(
+      [50, 150, 350, 750, 1250, 1750].map((at, sent) => `${at} send a #${sent + 3} on 2`),
+    );
+    script.refuse('a', '503').pass(500).refuse('a', '503').pass(50);
+    expect(script.effects).toEqual(['2250 send a #9 on 2', '2250 close 2', '2300 open 3 to 0']);
+  });
+
+  it('goes back and forth at once when the nodes have changed their places meanwhile', () => {
+    const script = connected(2).broker(1000).ask('a').refuse('a', '503').connect();
+    expect(script.answer('a')).toBe(true);
+    script.pass(10_000).ask('b').refuse('b', '503');
+    expect(script.effects.slice(-2)).toEqual(['10000 close 2', '10000 open 3 to 0']);
+  });
+
+  it('looks after the node that a long request is out at, and goes to the other in time', () => {
+    const script = connected(2).broker(1000).ask('long', { timeoutMs: 60_000 }).pass(1249);
+    script.hear().pass(2501);
+    expect(script.effects).toEqual([
+      '0 send long #1 on 1',
+      '2500 probe 1',
+      '3750 close 1',
+      '3750 open 2 to 1',
+    ]);
+  });
+
+  it('does not take a node that says anything for dead, however long a request is out', () => {
+    const script = connected(2).broker(1000).ask('long', { timeoutMs: 60_000 });
+    for (let at = 0; at < 20; at++) script.pass(2000).broker(1000);
+    expect(script.effects.every((line) => /send long #1|probe 1/.test(line))).toBe(true);
+    expect(script.answer('long')).toBe(true);
+    script.pass(60_000);
+    expect(script.courier.nextMs()).toBe(Infinity);
+  });
+
+  it('sends again what may be, and still takes what the quiet node brings', () => {
+    const script = connected(2).broker(1000);
+    script.ask('once', { timeoutMs: 60_000, retries: 0 }).ask('often', { timeoutMs: 60_000 });
+    script.pass(2500).connect();
+    expect(script.effects.slice(-3)).toEqual([
+      '2500 open 2 to 1',
+      '2500 greet 2',
+      '2500 send often #2 on 2',
+    ]);
+    expect(script.answer('once')).toBe(true);
+    expect(script.effects).toEqual(['2500 close 1']);
+    expect(script.answer('often', 1)).toBe(true);
+  });
+
+  it('a request that is out when the heartbeat becomes known gets the time that it needs', () => {
+    const script = connected(2).ask('a', { timeoutMs: 300 }).pass(100).broker(1000).pass(2499);
+    script.hear().pass(1);
+    expect(script.effects).toEqual([
+      '0 send a #1 on 1',
+      '100 raised 300 to 2500',
+      '1350 probe 1',
+      '2600 send a #2 on 1',
     ]);
   });
 

@@ -84,6 +84,12 @@ export class PirateScript {
     return this;
   }
 
+  /** Nobody listens there. */
+  fail(link = this.link): this {
+    this.courier.unreachable(link, this.now);
+    return this;
+  }
+
   /** Any message comes over the link. */
   hear(link = this.link): this {
     this.courier.heard(link);
@@ -93,7 +99,7 @@ export class PirateScript {
   /** The broker answers `mmi.broker`. */
   broker(pairHeartbeatMs: number, link = this.link): this {
     this.courier.heard(link);
-    this.courier.learnt(link, pairHeartbeatMs);
+    this.courier.learnt(link, pairHeartbeatMs, this.now);
     return this;
   }
 

@@ -351,3 +351,17 @@ describe('titanic.*', () => {
     expect(s.asks('reply', uuid)).toBe('300');
   });
 });
+
+describe('when the node stops serving', () => {
+  it('who waits for a reply is sent elsewhere (503); of a request under way nothing is said', () => {
+    const s = titanicStage().holdsStore();
+    const c1 = s.client('c1').hello().request('titanic.wait', UUID, '60000');
+    c1.request('titanic.request', 'echo', 'hi').request('titanic.close', UUID);
+    s.input((broker, now) => {
+      broker.setGate('refusing', now);
+      broker.dropInternal();
+    });
+    s.answers('commit');
+    expect(c1.inbox()).toEqual(['FINAL mmi.refused 503|titanic.wait|this node is not active']);
+  });
+});

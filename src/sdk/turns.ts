@@ -1,0 +1,78 @@
+/** Which endpoint is asked next, and when: the manners towards a pair (docs/sdk.md, §7). */
+import type { MonotonicMs } from '../core/clock.js';
+import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
+
+/** Away from an endpoint that was left, before it is asked again, in heartbeats of the pair. */
+const AWAY_HEARTBEATS = 2;
+
+/**
+ * Why an endpoint is left. *silent*: taken for dead; *quiet*: it may be, and what it still brings is
+ * welcome; *refused*: it lives, but serves nobody; *unreachable*: it has no connection.
+ */
+export type Leaving = 'silent' | 'quiet' | 'refused' | 'unreachable';
+
+export interface TurnsOptions extends BackoffOptions {
+  /** Number of endpoints. */
+  readonly endpoints: number;
+}
+
+export class Turns {
+  /** 0: not known, or no pair. */
+  pairHeartbeatMs = 0;
+  readonly #options: TurnsOptions;
+  readonly #random: Random;
+  #leftFirstMs: MonotonicMs = -Infinity;
+  /** When each endpoint refused last. */
+  readonly #refusedMs: MonotonicMs[];
+  /** Endpoints in a row that refused or had no connection. */
+  #moves = 0;
+
+  constructor(options: TurnsOptions, random: Random) {
+    this.#options = options;
+    this.#random = random;
+    this.#refusedMs = Array.from({ length: options.endpoints }, () => -Infinity);
+  }
+
+  after(endpoint: number): number {
+    return (endpoint + 1) % this.#options.endpoints;
+  }
+
+  /** A request was answered. */
+  answered(): void {
+    this.#moves = 0;
+  }
+
+  /**
+   * The endpoint has refused.
+   * @returns whether the next is to be asked now: not if that has just refused, too
+   */
+  refused(endpoint: number, now: MonotonicMs): boolean {
+    this.#refusedMs[endpoint] = now;
+    const next = this.after(endpoint);
+    const refusedMs = this.#refusedMs[next] ?? -Infinity;
+    return Math.max(refusedMs + this.#awayMs, this.#notBeforeMs(next)) <= now;
+  }
+
+  /** The endpoint is left for the next. @returns when that may be dialled */
+  leave(endpoint: number, why: Leaving, now: MonotonicMs): MonotonicMs {
+    if (endpoint === 0) this.#leftFirstMs = now;
+    return Math.max(now + this.#pauseMs(why), this.#notBeforeMs(this.after(endpoint)));
+  }
+
+  get #awayMs(): number {
+    return this.pairHeartbeatMs * AWAY_HEARTBEATS;
+  }
+
+  #notBeforeMs(endpoint: number): MonotonicMs {
+    const isReturn = endpoint === 0 && this.#options.endpoints > 1;
+    return isReturn ? this.#leftFirstMs + this.#awayMs : -Infinity;
+  }
+
+  /** Silence was pause enough. What comes at once needs one when every endpoint has had its turn. */
+  #pauseMs(why: Leaving): number {
+    if (why === 'silent' || why === 'quiet') return 0;
+    this.#moves++;
+    const rounds = this.#moves - this.#options.endpoints + 1;
+    return rounds <= 0 ? 0 : backoffMs(this.#options, rounds, this.#random);
+  }
+}
