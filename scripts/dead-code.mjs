@@ -19,6 +19,7 @@ const KEPT_EXPORTS = new Map([
   ['src/config/document.ts: referencePage', 'scripts/generate-docs.mjs'],
   ['src/config/document.ts: jsonSchema', 'scripts/generate-docs.mjs'],
   ['src/config/document.ts: exampleFile', 'scripts/generate-docs.mjs'],
+  ['src/http/openapi.ts: openApiFile', 'scripts/generate-docs.mjs'],
   ['src/core/packed.ts: packedFrameBytes', 'tested for sizes that no test can hold in memory'],
   ['src/titanic/batch-codec.ts: packBatch', 'what the pair sends'],
   ['src/titanic/batch-codec.ts: unpackBatch', 'what the pair sends'],

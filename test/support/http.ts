@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import type { Daemon } from './daemon.js';
+import { undescribed } from './openapi.js';
 
 /** What was answered. */
 export interface Reply {
@@ -33,7 +34,7 @@ export function tokenOf({ dataDir }: Daemon): string {
   return readFileSync(join(dataDir, 'http.token'), 'latin1').trim();
 }
 
-/** One request over a connection of its own. */
+/** One request over a connection of its own; what is answered has to be as the API's description says. */
 export function ask(url: string, options: Ask = {}): Promise<Reply> {
   const { method = 'GET', headers = {}, token, body } = options;
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -48,7 +49,12 @@ export function ask(url: string, options: Ask = {}): Promise<Reply> {
         response.once('end', () => {
           const text = Buffer.concat(chunks).toString('utf8');
           const { statusCode: status = 0, headers: received } = response;
-          resolve({ status, headers: received, text, json: jsonOf(text) });
+          const json = jsonOf(text);
+          const type = received['content-type'] ?? '';
+          const path = new URL(url).pathname;
+          const wrong = undescribed({ method, path, status, type, json });
+          if (wrong.length > 0) reject(new Error(wrong.join('\n')));
+          else resolve({ status, headers: received, text, json });
         });
       },
     );

@@ -1,0 +1,106 @@
+/** What the answers hold, as JSON Schema. Every answer in the tests is held against it. */
+
+import {
+  count,
+  type Json,
+  listOf,
+  moment,
+  object,
+  oneOf,
+  orNull,
+  ref,
+  text,
+} from './openapi-words.js';
+
+const flag: Json = { type: 'boolean' };
+const errorFields = object({
+  code: text('Stable, for programs.'),
+  message: text('For people.'),
+});
+const notReady = orNull(ref('Reason'));
+const degraded = listOf(ref('Reason'), 'What is hurt although clients are served.');
+const role = oneOf('standalone', 'primary', 'backup');
+const state = text('`active` on a standalone node.');
+const epoch = count();
+
+export const SCHEMAS: Readonly<Record<string, Json>> = {
+  Error: object({ error: errorFields }),
+  Reason: object({ code: text('Stable, for programs.'), text: text('For people.') }),
+  Ready: object({ ready: { const: true }, reason: { type: 'null' }, degraded }),
+  NotReady: object({
+    ready: { const: false },
+    reason: ref('Reason'),
+    degraded,
+    error: errorFields,
+  }),
+  Health: object({
+    health: oneOf('ok', 'degraded', 'not_ready'),
+    ready: flag,
+    reason: notReady,
+    degraded,
+    node: text(),
+    version: text(),
+    uptimeMs: count(),
+    role,
+    state,
+    epoch,
+  }),
+  Status: object(
+    {
+      version: text(),
+      uptimeMs: count(),
+      node: text(),
+      role,
+      state,
+      epoch,
+      limits: { type: 'object', additionalProperties: { type: 'integer' } },
+      extensions: listOf(text()),
+      pairHeartbeatMs: count('0 on a standalone node.'),
+    },
+    'The JSON of mmi.broker.',
+  ),
+  Service: object(
+    {
+      service: text('Percent-escaped where it is not printable ASCII.'),
+      workersWaiting: count(),
+      workersBusy: count(),
+      queued: count(),
+    },
+    'An item of mmi.services.',
+  ),
+  Worker: object(
+    {
+      service: text(),
+      state: oneOf('waiting', 'busy'),
+      version: oneOf('0.1', '0.2'),
+      inFlight: count(),
+      credit: count(),
+      sinceMs: count('Since it registered.'),
+      key: orNull(text('The name of its CURVE key.')),
+    },
+    'An item of mmi.workers.',
+  ),
+  HaChange: object({ at: moment(), from: text(), to: text(), reason: text() }),
+  Ha: object(
+    {
+      node: text(),
+      role,
+      state,
+      epoch,
+      inSync: { type: 'boolean', description: 'The peer holds all that was acknowledged here.' },
+      replication: oneOf('off', 'async', 'sync', 'strict'),
+      lagMs: orNull({ type: 'number', minimum: 0 }),
+      peer: orNull(
+        object({
+          up: flag,
+          state: orNull(text()),
+          epoch: orNull(count()),
+          heardMsAgo: orNull({ type: 'number', minimum: 0 }),
+        }),
+      ),
+      lastChange: orNull(ref('HaChange')),
+      history: listOf(ref('HaChange'), 'The newest first.'),
+    },
+    'The pair, as this node knows it.',
+  ),
+};

@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { escapeName, unescapeName } from '../../../src/core/escape.js';
+import { Front, type Head, type Reception } from '../../../src/http/front.js';
+import { Guard } from '../../../src/http/guard.js';
+import type { Access, Route } from '../../../src/http/route.js';
+import { Router } from '../../../src/http/router.js';
+
+const TOKEN = 'sixteen-letters-or-more';
+
+function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): Route {
+  const answer = { status: 200, type: 'text/plain', body: path, headers: {} };
+  return { method, path, access, parameters: ['limit'], handle: () => answer };
+}
+
+const ROUTES = [
+  route('GET', '/read', 'reader'),
+  route('POST', '/change', 'changer'),
+  route('GET', '/things/{id}'),
+  route('POST', '/things/{id}/retry'),
+  route('POST', '/things/retry'),
+  route('GET', '/both'),
+  route('POST', '/both'),
+];
+
+function receive(head: Partial<Head>, isLoopback = true): Reception {
+  const front = new Front(new Router(ROUTES), new Guard(TOKEN, isLoopback));
+  const host = 'localhost';
+  return front.receive({ method: 'GET', target: '/', host, authorization: undefined, ...head });
+}
+
+/** The path and the parts of what was admitted, or the status. */
+function found(head: Partial<Head>, isLoopback = true): unknown {
+  const reception = receive(head, isLoopback);
+  if (reception.kind === 'refused') return reception.answer.status;
+  return [reception.admitted.route.path, reception.admitted.parts];
+}
+
+describe('the front of the server', () => {
+  it('finds a route by its method and path, and what stands in the place of a name', () => {
+    expect(found({ target: '/things/7' })).toEqual(['/things/{id}', { id: '7' }]);
+    expect(found({ target: '/things/a%2Fb' })).toEqual(['/things/{id}', { id: 'a/b' }]);
+    const post = { method: 'POST', target: '/things/7/retry' };
+    expect(found(post)).toEqual(['/things/{id}/retry', { id: '7' }]);
+    expect(found({ target: '/things/' })).toBe(404);
+    expect(found({ target: '/things/7/8' })).toBe(404);
+    expect(found({ target: '/things/%ff' })).toBe(400);
+  });
+
+  it('takes HEAD for GET, and names the methods of a path', () => {
+    expect(found({ method: 'HEAD', target: '/both' })).toEqual(['/both', {}]);
+    const reception = receive({ method: 'PUT', target: '/both' });
+    expect(reception).toMatchObject({
+      answer: { status: 405, headers: { allow: 'GET, HEAD, POST' } },
+    });
+    expect(found({ method: 'get', target: '/both' })).toBe(405);
+  });
+
+  it('asks for the token before it looks at parameters, and says nothing of them without', () => {
+    expect(found({ method: 'POST', target: '/change?x=1' })).toBe(401);
+    const authorization = `Bearer ${TOKEN}`;
+    expect(found({ method: 'POST', target: '/change?x=1', authorization })).toBe(400);
+    expect(found({ target: '/read' }, false)).toBe(401);
+    expect(found({ target: '/read', authorization }, false)).toEqual(['/read', {}]);
+    expect(found({ target: '/read', authorization: 'Bearer wrong' }, false)).toBe(401);
+    expect(found({ target: '/both' }, false)).toEqual(['/both', {}]);
+  });
+});
+
+describe('names of services, as they are shown and given back (D3)', () => {
+  it('lead to the same bytes', () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n));
+    expect(unescapeName(escapeName(bytes))).toEqual(bytes);
+  });
+
+  it('may be typed as what they mean, but for a %', () => {
+    expect(unescapeName('grün')).toEqual(Buffer.from('grün'));
+    expect(unescapeName('gr%c3%BCn')).toEqual(Buffer.from('grün'));
+    for (const wrong of ['100%', '%4', '%zz', 'a%%20']) expect(unescapeName(wrong)).toBeNull();
+  });
+});
