@@ -14,7 +14,9 @@ import { Clients } from './clients.js';
 import { BrokerCounters } from './counters.js';
 import { Desk } from './desk.js';
 import type { BrokerEvents } from './events.js';
+import { Following, type RequestTrace } from './following.js';
 import { Gate, type GateState } from './gate.js';
+import { gaugesOf, type ServiceGauges } from './gauges.js';
 import { Ledger } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { Listing } from './listing.js';
@@ -67,6 +69,7 @@ export class Broker {
   readonly #lifecycle: Lifecycle;
   readonly #stored: StoredRequests;
   readonly #fromWorkers: WorkerInputs;
+  readonly #following = new Following();
   /** What internal services and the keeper of stored requests can ask. */
   readonly desk: Desk;
   /** What is registered, for those who look from outside. */
@@ -86,7 +89,7 @@ export class Broker {
     random(seed);
     this.#tokens = new Tokens(this.#table, random);
     this.#clients = new Clients(this.#table);
-    this.#services = new Services(this.#table, seed.readInt32LE());
+    this.#services = new Services(this.#table, seed.readInt32LE(), this.counters.requests.labels);
     this.listing = new Listing(this.#services);
     this.#workers = new Workers(options, this.#services, sink);
     const parts = {
@@ -98,11 +101,12 @@ export class Broker {
       tokens: this.#tokens,
       clients: this.#clients,
       services: this.#services,
+      following: this.#following,
       workers: this.#workers,
     };
     this.#ledger = new Ledger(parts, options.limits);
     this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
-    this.#gate = new Gate(this.#ledger, this.counters, options.vote ?? (() => false));
+    this.#gate = new Gate(this.#ledger, options.vote ?? (() => false));
     const keepers = { ledger: this.#ledger, gate: this.#gate, stored: this.#stored };
     const lifecycleParts = { ...parts, ...keepers };
     this.#lifecycle = new Lifecycle(lifecycleParts);
@@ -128,6 +132,11 @@ export class Broker {
     this.#fromWorkers.maxServices = limits.services;
   }
 
+  /** Every step of every client's request is told from now on; `null`: no longer. */
+  follow(trace: RequestTrace | null): void {
+    this.#following.follow(trace);
+  }
+
   get load(): BrokerLoad {
     return {
       peers: this.#peerCount,
@@ -138,6 +147,11 @@ export class Broker {
       requestsOut: this.#lifecycle.out,
       bytes: this.#ledger.heldBytes,
     };
+  }
+
+  /** What is there now, by label of the service. */
+  get gauges(): ServiceGauges {
+    return gaugesOf(this.#services.all());
   }
 
   // ---------------------------------------------------------------- inputs: peers
@@ -243,7 +257,7 @@ export class Broker {
     // `mmi.*` is answered on every listener, whoever asks, in every state.
     if (internal?.isForAll !== true) {
       if (!this.#fromWorkers.mayBe('client', peer)) {
-        this.#ledger.refuse(inbound, peer, 'rights', null);
+        this.#ledger.refuse(inbound, peer, 'rights', null, internal !== null);
         return;
       }
       if (!this.#gate.isOpen && !this.#gate.lets(inbound, peer, internal !== null)) return;
@@ -290,7 +304,7 @@ export class Broker {
       inbound.read(frames);
       const { closure } = this.#gate;
       if (closure === null) this.#request(peer, inbound, now);
-      else this.#gate.refuse(inbound, peer, closure);
+      else this.#gate.refuse(inbound, peer, closure, true);
     }
   }
 

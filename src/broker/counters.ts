@@ -1,4 +1,5 @@
 import type { MalformedKind } from '../wire/inbound.js';
+import { type ByLabel, RequestCounters } from './request-counters.js';
 
 export type LostReason = 'expired' | 'disconnected' | 'connection' | 'protocol' | 'drained';
 export type WorkerRefusal = 'reserved' | 'limit' | 'rights' | 'draining';
@@ -7,19 +8,8 @@ export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_clien
 
 /** Counted since the start. Plain numbers: read when someone asks. */
 export class BrokerCounters {
-  requestsReceived = 0;
-  requestsReplied = 0;
-  requestsRequeued = 0;
-  requestsExpired = 0;
-  requestsAbandoned = 0;
-  /** Waiting requests whose client went away (D26). */
-  requestsDropped = 0;
-  readonly requestsRefused: Record<RequestRefusal, number> = {
-    limit: 0,
-    rights: 0,
-    not_active: 0,
-    draining: 0,
-  };
+  /** Of clients' requests for worker services, by service. */
+  readonly requests: RequestCounters = new RequestCounters();
   readonly workersLost: Record<LostReason, number> = {
     expired: 0,
     disconnected: 0,
@@ -50,4 +40,45 @@ export class BrokerCounters {
     too_late: 0,
     slow_client: 0,
   };
+
+  // Of all services together:
+  get requestsReceived(): number {
+    return total(this.requests.received);
+  }
+
+  get requestsReplied(): number {
+    return total(this.requests.replied);
+  }
+
+  get requestsRequeued(): number {
+    return total(this.requests.requeued);
+  }
+
+  get requestsExpired(): number {
+    return total(this.requests.expired);
+  }
+
+  get requestsAbandoned(): number {
+    return total(this.requests.abandoned);
+  }
+
+  get requestsDropped(): number {
+    return total(this.requests.dropped);
+  }
+
+  get requestsRefused(): Record<RequestRefusal, number> {
+    const { limit, rights, not_active, draining } = this.requests.refused;
+    return {
+      limit: total(limit),
+      rights: total(rights),
+      not_active: total(not_active),
+      draining: total(draining),
+    };
+  }
+}
+
+function total(byLabel: ByLabel): number {
+  let sum = 0;
+  for (const count of byLabel) sum += count;
+  return sum;
 }

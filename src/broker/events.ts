@@ -10,6 +10,8 @@ export type BrokerEvent =
   | {
       readonly name: 'worker.registered';
       readonly service: string;
+      /** Counted from the start of the process. */
+      readonly worker: number;
       readonly credit: number;
       /** The name of the worker's key. */
       readonly key: string | null;
@@ -17,6 +19,7 @@ export type BrokerEvent =
   | {
       readonly name: 'worker.lost';
       readonly service: string;
+      readonly worker: number;
       readonly reason: LostReason;
       /** Requests that it held. */
       readonly inFlight: number;

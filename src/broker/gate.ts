@@ -9,7 +9,7 @@
 import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
-import type { BrokerCounters, RequestRefusal } from './counters.js';
+import type { RequestRefusal } from './counters.js';
 import type { Ledger, Refusal } from './ledger.js';
 import type { Peer } from './state.js';
 
@@ -49,7 +49,6 @@ export class Gate {
   /** The gate was closed while requests waited, and some still do. */
   isClearing = false;
   readonly #ledger: Ledger;
-  readonly #counters: BrokerCounters;
   /** See `BrokerOptions.vote`. */
   readonly #vote: () => boolean;
   #state: GateState = 'serving';
@@ -57,9 +56,8 @@ export class Gate {
   #held: HeldMessage[] = [];
   #heldBytes = 0;
 
-  constructor(ledger: Ledger, counters: BrokerCounters, vote: () => boolean) {
+  constructor(ledger: Ledger, vote: () => boolean) {
     this.#ledger = ledger;
-    this.#counters = counters;
     this.#vote = vote;
   }
 
@@ -101,7 +99,7 @@ export class Gate {
       this.set('holding');
     }
     if (this.closure !== null) {
-      this.refuse(inbound, peer, this.closure);
+      this.refuse(inbound, peer, this.closure, isInternal);
       return false;
     }
     if (this.isOpen || !isInternal) return true;
@@ -109,9 +107,9 @@ export class Gate {
     return false;
   }
 
-  refuse(inbound: Inbound, peer: Peer, { reason, refusal }: Closure): void {
-    this.#counters.requestsReceived++;
-    this.#ledger.refuse(inbound, peer, reason, refusal);
+  /** @param isInternal for a service of this process */
+  refuse(inbound: Inbound, peer: Peer, { reason, refusal }: Closure, isInternal: boolean): void {
+    this.#ledger.refuse(inbound, peer, reason, refusal, isInternal);
   }
 
   #hold(frames: Frames, inbound: Inbound, peer: Peer): void {
@@ -119,7 +117,7 @@ export class Gate {
     const isFull =
       this.#held.length >= HELD_MESSAGES_MAX || this.#heldBytes + bytes > HELD_BYTES_MAX;
     if (isFull && this.#held.length > 0) {
-      this.refuse(inbound, peer, NOT_ACTIVE);
+      this.refuse(inbound, peer, NOT_ACTIVE, true);
       return;
     }
     const packed = Buffer.allocUnsafeSlow(bytes);

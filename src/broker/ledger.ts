@@ -14,6 +14,8 @@ import type { ReturnPath } from '../wire/outbound.js';
 import type { Clients } from './clients.js';
 import type { BrokerCounters, DroppedReply, RequestRefusal } from './counters.js';
 import type { BrokerEvents } from './events.js';
+import type { Following, RequestStep } from './following.js';
+import type { Label } from './labels.js';
 import type { BrokerLimits } from './options.js';
 import {
   ARRIVED_AT,
@@ -44,6 +46,10 @@ import type { Tokens } from './tokens.js';
 
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
 
+const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
+const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
+const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
+
 /** What the ledger works on; all of it belongs to one `Broker`. */
 export interface LedgerParts {
   readonly sink: BrokerSink;
@@ -53,6 +59,7 @@ export interface LedgerParts {
   readonly tokens: Tokens;
   readonly clients: Clients;
   readonly services: Services;
+  readonly following: Following;
 }
 
 /** Why a request gets no reply (D9, D11). */
@@ -249,17 +256,21 @@ export class Ledger {
    * Sends (a part of) the reply, if the client is there.
    * @returns false if it is not; a whole reply is then counted as dropped
    */
-  reply(id: RequestId, final: boolean, frames: Frames, from: number): boolean {
-    const { counters, sink, table } = this.#parts;
+  reply(id: RequestId, final: boolean, frames: Frames, from: number, now: number): boolean {
+    const { counters, sink, table, following } = this.#parts;
     const client = this.clientOf(id);
     if (client?.peer && !client.peer.closing) {
-      if (final) counters.requestsReplied++;
-      const name = this.serviceOf(id).name;
+      const { name, label } = this.serviceOf(id);
+      if (final) counters.requests.countReplied(label, now - table.getTime(id, ARRIVED_AT));
       sink.reply(client.peer.id, this.#returnPath(id), final, name, frames, from);
+      if (following.isOn) following.tell(id, final ? REPLIED : PARTIAL_SENT);
       return true;
     }
     const slow = client?.slow ?? table.is(id, SLOW);
-    if (final) this.countDroppedReply(slow ? 'slow_client' : 'client_gone');
+    if (final) {
+      if (following.isOn) following.tell(id, DROPPED);
+      this.countDroppedReply(slow ? 'slow_client' : 'client_gone');
+    }
     return false;
   }
 
@@ -289,10 +300,23 @@ export class Ledger {
     this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
   }
 
-  /** Refuses a request that was not accepted: silence, or D11's refusal. */
-  refuse(inbound: Inbound, peer: Peer, reason: RequestRefusal, refusal: Refusal | null): void {
+  /**
+   * Refuses a request that was not accepted: silence, or D11's refusal.
+   * @param isInternal it is for a service of this process: only the log tells of it
+   */
+  refuse(
+    inbound: Inbound,
+    peer: Peer,
+    reason: RequestRefusal,
+    refusal: Refusal | null,
+    isInternal: boolean,
+  ): void {
     const { frames } = inbound;
-    this.countRefusal(reason, frames.view(inbound.service), refusal?.text ?? 'not allowed here');
+    const { requests } = this.#parts.counters;
+    const shown = escapeName(frames.view(inbound.service));
+    const label = isInternal ? null : requests.labels.of(shown);
+    if (label !== null) requests.countReceived(label);
+    this.countRefusal(reason, shown, label, refusal?.text ?? 'not allowed here');
     if (refusal === null || peer.hellos.length === 0) return;
     const envelope = Buffer.allocUnsafe(packedBytes(frames, 0, inbound.envelopeFrames));
     pack(frames, 0, inbound.envelopeFrames, envelope, 0, true);
@@ -307,10 +331,11 @@ export class Ledger {
     this.#parts.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
-  countRefusal(reason: RequestRefusal, name: Buffer, text: string): void {
+  /** @param label `null` for a request that no metric counts */
+  countRefusal(reason: RequestRefusal, shown: string, label: Label | null, text: string): void {
     const { counters, events } = this.#parts;
-    counters.requestsRefused[reason]++;
-    events.emit({ name: 'request.refused', service: escapeName(name), reason, text });
+    if (label !== null) counters.requests.countRefused(label, reason);
+    events.emit({ name: 'request.refused', service: shown, reason, text });
   }
 
   countDroppedReply(reason: DroppedReply): void {
@@ -366,7 +391,8 @@ export class Ledger {
 
   /** Forgets the request. It is in no queue and at no worker any more. */
   release(id: RequestId, outcome: Outcome): void {
-    const { table, clients, tokens } = this.#parts;
+    const { table, clients, tokens, following } = this.#parts;
+    if (following.isOn) following.forget(id);
     this.dropPartials(id);
     if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
     const client = this.clientOf(id);

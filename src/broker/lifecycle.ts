@@ -7,6 +7,7 @@ import { Frames } from '../core/frames.js';
 import { packedBytes } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
+import type { RequestEnd } from './following.js';
 import { type Closure, type Gate, NOT_ACTIVE } from './gate.js';
 import type { Ledger, LedgerParts, Refusal } from './ledger.js';
 import type { BrokerOptions } from './options.js';
@@ -69,19 +70,20 @@ export class Lifecycle {
 
   /** Takes in a client's request for a worker service, or refuses it over a limit. */
   accept(inbound: Inbound, peer: Peer, now: number): void {
-    const { table, services, counters, workers, ledger } = this.#parts;
+    const { table, services, counters, workers, ledger, following } = this.#parts;
     const { frames, service: name } = inbound;
-    counters.requestsReceived++;
     let service = services.find(frames.buffer(name), frames.start(name), frames.end(name));
     const limit = ledger.overLimit(service, inbound);
     if (limit !== null) {
-      ledger.refuse(inbound, peer, 'limit', { status: '429', text: limit });
+      ledger.refuse(inbound, peer, 'limit', { status: '429', text: limit }, false);
       return;
     }
     service ??= services.add(frames.copy(name));
+    counters.requests.countReceived(service.label);
     const id = ledger.add(inbound, peer, now);
     table.raise(id, QUEUED);
     table.set(id, SERVICE, service.id);
+    if (following.isOn) following.tell(id, { name: 'request.received', service: service.shown });
     service.queue.pushBack(id);
     workers.schedule(service);
   }
@@ -91,7 +93,7 @@ export class Lifecycle {
     const { ledger } = this.#parts;
     if (!ledger.hasRoomForInternal(inbound)) {
       const text = 'too many requests wait for internal services';
-      ledger.refuse(inbound, peer, 'limit', { status: '429', text });
+      ledger.refuse(inbound, peer, 'limit', { status: '429', text }, true);
       return NONE;
     }
     return ledger.addInternal(inbound, peer);
@@ -178,7 +180,8 @@ export class Lifecycle {
   }
 
   #deliver(id: RequestId, worker: Worker, now: number): void {
-    const { table, tokens, sink, workers, ledger } = this.#parts;
+    const { table, tokens, sink, workers, ledger, counters, following } = this.#parts;
+    const { label } = worker.service;
     const page = table.page(id);
     const at = recordAt(id);
     const delivery = (page[at + DELIVERIES] ?? 0) + 1;
@@ -193,6 +196,13 @@ export class Lifecycle {
     page[at + FLAGS] = ((page[at + FLAGS] ?? 0) & ~QUEUED) | OUT;
     page[at + WORKER] = worker.peer.id;
     table.setTime(id, DISPATCHED_AT, now);
+    if (!table.is(id, STORED)) {
+      counters.requests.countDelivered(label);
+      if (delivery === 1) counters.requests.countWait(label, now - table.getTime(id, ARRIVED_AT));
+      if (following.isOn) {
+        following.tell(id, { name: 'request.dispatched', worker: worker.number, delivery });
+      }
+    }
     this.#byDispatch.pushBack(id);
     this.#out++;
     worker.held.pushBack(id);
@@ -205,15 +215,15 @@ export class Lifecycle {
   // ---------------------------------------------------------------- replies
 
   /** A reply (REPLY, FINAL) or PARTIAL of the worker that the request is out at. */
-  replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound): void {
+  replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
     const { table, ledger } = this.#parts;
     const final = inbound.kind === 'final';
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       if (final) ledger.countDroppedReply(table.is(id, ANSWERED) ? 'answered' : 'too_late');
     } else if (final) {
-      this.#answer(id, inbound);
+      this.#answer(id, inbound, now);
     } else {
-      this.#partial(id, inbound);
+      this.#partial(id, inbound, now);
     }
     if (!final) return;
     this.#takeBack(id, worker);
@@ -225,7 +235,7 @@ export class Lifecycle {
    * unanswered.
    * @param bit that of its delivery
    */
-  replyOfLost(id: RequestId, bit: number, inbound: Inbound): void {
+  replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
     const { table, ledger, services } = this.#parts;
     if (inbound.kind === 'partial') {
       // A FINAL that follows is not whole without this part.
@@ -238,7 +248,7 @@ export class Lifecycle {
       ledger.countDroppedReply('too_late');
     } else {
       ledger.dropPartials(id);
-      this.#answer(id, inbound);
+      this.#answer(id, inbound, now);
       if (table.is(id, OUT)) {
         table.raise(id, ANSWERED);
       } else if (table.is(id, QUEUED)) {
@@ -253,31 +263,31 @@ export class Lifecycle {
   }
 
   /** Sends the reply to its client, with the PARTIALs that were held before it. */
-  #answer(id: RequestId, inbound: Inbound): void {
+  #answer(id: RequestId, inbound: Inbound, now: number): void {
     const { ledger, table } = this.#parts;
     const { frames, body } = inbound;
     const joined = ledger.joined(id, frames, body);
     if (joined === null) {
-      this.#handOver(id, frames, body);
+      this.#handOver(id, frames, body, now);
     } else if (packedBytes(joined, 0, joined.count) > ledger.limits.messageBytes) {
       this.#abandon(id, 'the reply joined from PARTIALs is too large');
       table.raise(id, GIVEN_UP);
     } else {
-      this.#handOver(id, joined, 0);
+      this.#handOver(id, joined, 0, now);
     }
   }
 
-  #handOver(id: RequestId, frames: Frames, from: number): void {
+  #handOver(id: RequestId, frames: Frames, from: number, now: number): void {
     const { ledger, table, stored } = this.#parts;
     if (table.is(id, STORED)) stored.replied(id, frames, from);
-    else ledger.reply(id, true, frames, from);
+    else ledger.reply(id, true, frames, from, now);
   }
 
-  #partial(id: RequestId, inbound: Inbound): void {
+  #partial(id: RequestId, inbound: Inbound, now: number): void {
     const { table, ledger } = this.#parts;
     if (table.is(id, VERSION_02)) {
       table.raise(id, STREAMED);
-      const isSent = ledger.reply(id, false, inbound.frames, inbound.body);
+      const isSent = ledger.reply(id, false, inbound.frames, inbound.body, now);
       if (!isSent && ledger.mayReturn(id)) {
         // It would take what follows for the whole (D6, D26).
         this.#abandon(id, 'its client was away during a PARTIAL');
@@ -298,8 +308,11 @@ export class Lifecycle {
    * @param why for the story of a stored request
    */
   giveBack(id: RequestId, worker: Worker, silent: boolean, why: string, now: number): void {
-    const { table, ledger, gate, options } = this.#parts;
+    const { table, ledger, gate, options, following } = this.#parts;
     this.#takeBack(id, worker);
+    if (following.isOn && !table.is(id, STORED)) {
+      following.tell(id, { name: 'delivery.failed', worker: worker.number, reason: why });
+    }
     const delivery = table.get(id, DELIVERIES);
     if (silent) {
       const bit = deliveryBit(delivery);
@@ -335,7 +348,7 @@ export class Lifecycle {
     table.lower(id, OUT);
     table.raise(id, QUEUED);
     service.queue.pushFront(id);
-    counters.requestsRequeued++;
+    counters.requests.countRequeued(service.label);
     events.emit({ name: 'request.requeued', service: service.shown, deliveries });
     workers.schedule(service);
   }
@@ -431,6 +444,8 @@ export class Lifecycle {
     worker.held.remove(id);
     if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
     this.#out--;
+    const { table, counters } = this.#parts;
+    if (!table.is(id, STORED)) counters.requests.countTakenBack(worker.service.label);
     if (worker.peer.worker !== worker) return;
     const oldest = worker.held.head;
     this.#parts.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
@@ -438,10 +453,12 @@ export class Lifecycle {
 
   #expire(id: RequestId, now: number): void {
     const { table, counters, events, ledger } = this.#parts;
-    counters.requestsExpired++;
+    const { label, shown } = ledger.serviceOf(id);
+    this.#ended(id, 'expired');
+    counters.requests.countExpired(label);
     events.emit({
       name: 'request.expired',
-      service: ledger.serviceOf(id).shown,
+      service: shown,
       waitedMs: Math.round(now - table.getTime(id, ARRIVED_AT)),
     });
     ledger.tell(id, EXPIRED);
@@ -454,10 +471,12 @@ export class Lifecycle {
       this.#parts.stored.spoilt(id, reason);
       return;
     }
-    counters.requestsAbandoned++;
+    const { label, shown } = ledger.serviceOf(id);
+    this.#ended(id, 'abandoned');
+    counters.requests.countAbandoned(label);
     events.emit({
       name: 'request.abandoned',
-      service: ledger.serviceOf(id).shown,
+      service: shown,
       deliveries: table.get(id, DELIVERIES),
       reason,
     });
@@ -466,9 +485,16 @@ export class Lifecycle {
 
   #refuseHeld(id: RequestId, { reason, refusal }: Closure): void {
     const { ledger } = this.#parts;
-    ledger.countRefusal(reason, ledger.serviceOf(id).name, refusal.text);
+    const { label, shown } = ledger.serviceOf(id);
+    this.#ended(id, 'refused');
+    ledger.countRefusal(reason, shown, label, refusal.text);
     ledger.tell(id, refusal);
     ledger.release(id, 'too_late');
+  }
+
+  #ended(id: RequestId, outcome: RequestEnd): void {
+    const { following } = this.#parts;
+    if (following.isOn) following.tell(id, { name: 'request.ended', outcome });
   }
 
   #dropQueued(id: RequestId): void {
@@ -481,8 +507,9 @@ export class Lifecycle {
 
   #drop(id: RequestId): void {
     const { counters, events, ledger } = this.#parts;
-    counters.requestsDropped++;
-    const { shown } = ledger.serviceOf(id);
+    const { label, shown } = ledger.serviceOf(id);
+    this.#ended(id, 'dropped');
+    counters.requests.countDropped(label);
     events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone' });
     ledger.release(id, 'too_late');
   }

@@ -1,5 +1,6 @@
 import { present } from '../core/assert.js';
 import { ByteTable } from '../core/byte-table.js';
+import type { ServiceLabels } from './labels.js';
 import type { RequestTable } from './requests.js';
 import { Service } from './state.js';
 
@@ -9,11 +10,13 @@ export class Services {
   readonly #byId: (Service | null)[] = [];
   readonly #freeIds: number[] = [];
   readonly #table: RequestTable;
+  readonly #labels: ServiceLabels;
   #withWorkers = 0;
 
   /** @param seed see `ByteTable` */
-  constructor(table: RequestTable, seed: number) {
+  constructor(table: RequestTable, seed: number, labels: ServiceLabels) {
     this.#table = table;
+    this.#labels = labels;
     this.#byName = new ByteTable(seed);
   }
 
@@ -38,9 +41,15 @@ export class Services {
   add(name: Buffer): Service {
     const id = this.#freeIds.pop() ?? this.#byId.length;
     const service = new Service(id, name, this.#table);
+    service.label = this.#labels.of(service.shown);
     this.#byId[id] = service;
     this.#byName.add(name, id);
     return service;
+  }
+
+  /** The service has a worker, and so may have a label of its own from now on. */
+  label(service: Service): void {
+    service.label = this.#labels.claim(service.shown);
   }
 
   /** A worker came or went. */

@@ -2,6 +2,7 @@
 import { ChainLink } from '../core/chain.js';
 import { escapeName } from '../core/escape.js';
 import type { MdpVersion } from '../wire/mdp.js';
+import { type Label, OTHERS } from './labels.js';
 import { LoadIndex } from './load-index.js';
 import type { ListenerRoles } from './options.js';
 import { RequestList, type RequestTable } from './requests.js';
@@ -67,6 +68,8 @@ export class Service {
   readonly name: Buffer;
   /** The name as it may be shown (D3). */
   readonly shown: string;
+  /** Under which its requests are counted. */
+  label: Label = OTHERS;
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;

@@ -4,13 +4,16 @@
  */
 import { escapeName } from '../core/escape.js';
 import type { Inbound, MalformedKind } from '../wire/inbound.js';
-import type { MdpVersion } from '../wire/mdp.js';
+import { EMPTY, type MdpVersion } from '../wire/mdp.js';
 import type { LostReason, WorkerRefusal } from './counters.js';
 import type { Desk } from './desk.js';
 import type { Lifecycle, LifecycleParts } from './lifecycle.js';
 import type { ListenerRoles } from './options.js';
 import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
 import { type Peer, Worker } from './state.js';
+
+/** What is told of a RETURN's reason. */
+const RETURN_REASON_BYTES_MAX = 255;
 
 /** What it works on; all of it belongs to one `Broker`. */
 export interface WorkerInputParts extends LifecycleParts {
@@ -52,11 +55,13 @@ export class WorkerInputs {
     const table = this.#parts.table;
     const number = ++this.#lastWorker;
     const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
+    this.#parts.services.label(service);
     this.#parts.workers.add(worker);
     this.#parts.stored.workerCame(service);
     this.#parts.events.emit({
       name: 'worker.registered',
       service: service.shown,
+      worker: number,
       credit,
       key: peer.key,
     });
@@ -87,13 +92,13 @@ export class WorkerInputs {
     const id = tokens.request(frames, client);
     if (id !== NONE) {
       if (worker !== null && this.#isHolder(id, peer, inbound)) {
-        this.#parts.lifecycle.replyOfHolder(id, worker, inbound);
+        this.#parts.lifecycle.replyOfHolder(id, worker, inbound, now);
         this.settleIfDraining(worker, now);
         return;
       }
       const bit = tokens.deliveryBit(frames, client);
       if ((table.get(id, LOST) & bit) !== 0) {
-        this.#parts.lifecycle.replyOfLost(id, bit, inbound);
+        this.#parts.lifecycle.replyOfLost(id, bit, inbound, now);
         if (worker === null) this.#parts.sink.disconnect(peer.id, inbound.version);
         return;
       }
@@ -134,7 +139,8 @@ export class WorkerInputs {
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.version, 'RETURN of a worker without credit', now);
     } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
-      const reason = body < frames.count ? escapeName(frames.view(body)) : '';
+      const given = body < frames.count ? frames.view(body) : EMPTY;
+      const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       this.#parts.events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       const why = reason === '' ? 'given back' : `given back: ${reason}`;
       this.#parts.lifecycle.giveBack(id, worker, false, why, now);
@@ -189,6 +195,7 @@ export class WorkerInputs {
     this.#parts.events.emit({
       name: 'worker.lost',
       service: service.shown,
+      worker: worker.number,
       reason,
       inFlight: held.count,
     });

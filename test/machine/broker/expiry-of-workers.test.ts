@@ -15,7 +15,7 @@ describe('an idle worker', () => {
     expect(s.broker.load.workers).toBe(0);
     expect(s.broker.counters.workersLost.expired).toBe(1);
     expect(s.events('worker.lost')).toEqual([
-      { name: 'worker.lost', service: 'echo', reason: 'expired', inFlight: 0 },
+      { name: 'worker.lost', service: 'echo', worker: 1, reason: 'expired', inFlight: 0 },
     ]);
   });
 

@@ -23,7 +23,7 @@ describe('READY', () => {
     s.worker('w1', { version }).ready('echo');
     expect(s.broker.load).toMatchObject({ workers: 1, services: 1 });
     expect(s.events('worker.registered')).toEqual([
-      { name: 'worker.registered', service: 'echo', credit: 1, key: null },
+      { name: 'worker.registered', service: 'echo', worker: 1, credit: 1, key: null },
     ]);
   });
 

@@ -68,6 +68,7 @@ function isBalanced(counters: BrokerCounters, held: number): boolean {
     counters.requestsAbandoned +
     counters.requestsDropped +
     refused.limit +
+    refused.rights +
     refused.draining +
     refused.not_active +
     dropped.client_gone +

@@ -3,11 +3,12 @@
  * the protocol leaves to the broker (in which order services are served) is checked as it comes.
  */
 import type { BrokerLoad } from '../../../src/broker/broker.js';
-import type { BrokerCounters, LostReason } from '../../../src/broker/counters.js';
+import type { LostReason } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
+import type { ModelCounters } from './counters.js';
 import { checkDispatch } from './dispatch.js';
 import { replyFrames, show, workerFrames } from './expected.js';
 import type { Intent, ReadyIntent, ReplyIntent, RequestIntent, ReturnIntent } from './intent.js';
@@ -36,7 +37,7 @@ export class Model {
     this.#requests = new ModelRequests(options, this.#services);
   }
 
-  get counters(): BrokerCounters {
+  get counters(): ModelCounters {
     return this.#requests.counters;
   }
 
@@ -221,7 +222,7 @@ export class Model {
     }
   }
 
-  #malformed(peer: ModelPeer, kind: keyof BrokerCounters['malformed'], now: number): void {
+  #malformed(peer: ModelPeer, kind: keyof ModelCounters['malformed'], now: number): void {
     this.counters.malformed[kind]++;
     const { worker } = peer;
     if (worker === null) return;

@@ -2,8 +2,9 @@
  * What must become of requests: accepted, given back, answered, expired, abandoned, dropped,
  * refused. Written from the protocol's text, not from the broker.
  */
-import { BrokerCounters, type RequestRefusal } from '../../../src/broker/counters.js';
+import type { RequestRefusal } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
+import { ModelCounters } from './counters.js';
 import { Expected, replyFrames } from './expected.js';
 import type { ReplyIntent, RequestIntent } from './intent.js';
 import {
@@ -18,7 +19,7 @@ import {
 import type { ModelServices } from './services.js';
 
 export class ModelRequests {
-  readonly counters = new BrokerCounters();
+  readonly counters = new ModelCounters();
   readonly expected = new Expected();
   readonly #options: BrokerOptions;
   readonly #services: ModelServices;
@@ -48,11 +49,11 @@ export class ModelRequests {
   // ---------------------------------------------------------------- arrival
 
   accept(peer: ModelPeer, client: () => ModelClient, intent: RequestIntent, now: number): void {
+    this.counters.requestsReceived++;
     if (this.#options.listeners[peer.listener]?.client === false) {
       this.counters.requestsRefused.rights++;
       return;
     }
-    this.counters.requestsReceived++;
     const tells = toldTo(peer, intent);
     if (this.draining) {
       this.#refuse(peer, intent, tells, 'draining', '503');

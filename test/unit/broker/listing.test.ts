@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
+import { ServiceLabels } from '../../../src/broker/labels.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/requests.js';
 import { Services } from '../../../src/broker/services.js';
@@ -15,7 +16,7 @@ describe('pages of what is registered', () => {
 
   beforeEach(() => {
     table = new RequestTable();
-    services = new Services(table, 1);
+    services = new Services(table, 1, new ServiceLabels());
     listing = new Listing(services);
     workers = 0;
   });

@@ -1,0 +1,49 @@
+/**
+ * Follows single requests of clients, for the log at level debug: one call for each step of each. As
+ * long as nobody follows, a step costs the look at one boolean.
+ */
+import type { RequestId } from './requests.js';
+
+/** How a request that was accepted ended. */
+export type RequestEnd = 'replied' | 'expired' | 'abandoned' | 'dropped' | 'refused';
+
+export type RequestStep =
+  | { readonly name: 'request.received'; readonly service: string }
+  | { readonly name: 'request.dispatched'; readonly worker: number; readonly delivery: number }
+  | { readonly name: 'delivery.failed'; readonly worker: number; readonly reason: string }
+  /** A PARTIAL went to its client. */
+  | { readonly name: 'partial.sent' }
+  | { readonly name: 'request.ended'; readonly outcome: RequestEnd };
+
+/** @param request a number of its own; those of records are used again */
+export type RequestTrace = (request: number, step: RequestStep) => void;
+
+export class Following {
+  isOn = false;
+  #trace: RequestTrace | null = null;
+  /** Of requests that are held. */
+  readonly #numbers = new Map<RequestId, number>();
+  #last = 0;
+
+  /** @param trace `null`: nobody follows any more */
+  follow(trace: RequestTrace | null): void {
+    this.#trace = trace;
+    this.isOn = trace !== null;
+    this.#numbers.clear();
+  }
+
+  /** One that came before anybody followed gets its number at its next step. */
+  tell(id: RequestId, step: RequestStep): void {
+    let number = this.#numbers.get(id);
+    if (number === undefined) {
+      number = ++this.#last;
+      this.#numbers.set(id, number);
+    }
+    this.#trace?.(number, step);
+  }
+
+  /** Its record will be another request's. */
+  forget(id: RequestId): void {
+    this.#numbers.delete(id);
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Counts of values by bucket, for one series or for many: plain numbers in typed arrays, so that to
+ * observe a value makes no object.
+ */
+export class Histograms {
+  /** Upper bounds of the buckets, inclusive, rising. Above the last is one more bucket. */
+  readonly bounds: Float64Array;
+  /** By series, then bucket. */
+  readonly #counts: Float64Array;
+  readonly #sums: Float64Array;
+
+  constructor(bounds: readonly number[], series: number) {
+    this.bounds = Float64Array.from(bounds);
+    this.#counts = new Float64Array((bounds.length + 1) * series);
+    this.#sums = new Float64Array(series);
+  }
+
+  observe(series: number, value: number): void {
+    const { bounds } = this;
+    const last = bounds.length;
+    let bucket = 0;
+    while (bucket < last && value > (bounds[bucket] ?? 0)) bucket++;
+    const at = series * (last + 1) + bucket;
+    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
+    this.#sums[series] = (this.#sums[series] ?? 0) + value;
+  }
+
+  /** Values in one bucket alone; `bucket` is `bounds.length` for those above all bounds. */
+  count(series: number, bucket: number): number {
+    return this.#counts[series * (this.bounds.length + 1) + bucket] ?? 0;
+  }
+
+  /** Of all values. */
+  sum(series: number): number {
+    return this.#sums[series] ?? 0;
+  }
+}
