@@ -1,4 +1,4 @@
-// Writes what is made from the code: the configuration's rows, the description of the API. Run it after a build: node scripts/generate-docs.mjs
+// Writes what is made from the code: configuration, metrics, description of the API. Run it after a build: node scripts/generate-docs.mjs
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -7,12 +7,14 @@ const { exampleFile, jsonSchema, referencePage } = await import(
   new URL('dist/config/document.js', root).href
 );
 const { openApiFile } = await import(new URL('dist/http/openapi.js', root).href);
+const { metricsPage } = await import(new URL('dist/observe/metrics-page.js', root).href);
 
 const files = {
   'docs/configuration.md': referencePage(),
   'config/majordomo.schema.json': jsonSchema(),
   'config/majordomo.yaml': exampleFile(),
   'docs/openapi.json': openApiFile(),
+  'docs/metrics.md': metricsPage(),
 };
 
 for (const [path, text] of Object.entries(files)) {

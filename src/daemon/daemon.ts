@@ -11,12 +11,12 @@ import type { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
 import { EventFeed } from '../http/event-feed.js';
+import type { HttpServer } from '../http/io/server.js';
 import { Mmi } from '../mmi/mmi.js';
-import { BrokerLog } from '../observe/broker-log.js';
-import type { Log } from '../observe/log.js';
+import { EventLog } from '../observe/event-log.js';
+import type { Log, LogLevel } from '../observe/log.js';
 import { tee } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
-import { TitanicLog } from '../observe/titanic-log.js';
 import type { TitanicEvent } from '../titanic/events.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
 import type {
@@ -34,6 +34,7 @@ import { NodeHealth } from './health.js';
 import { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Keys } from './io/keys.js';
+import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
 import { standalonePair } from './standalone.js';
 import { startStoredRequests, type StoredRequests } from './stored.js';
@@ -87,40 +88,50 @@ async function startIn(
   const sink = new TransportSink();
   const keys = new Keys(config.broker.listen, log);
   const options = brokerOptions(config, keys);
-  const events = tee<BrokerEvent>(new BrokerLog(log, throttle), feed);
-  const broker = new Broker(options, sink, events, secureRandom);
+  const told = new EventLog(log, throttle);
+  const broker = new Broker(options, sink, tee<BrokerEvent>(told, feed), secureRandom);
   let current = config;
   const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt);
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker);
+  const metrics = new NodeMetrics(config.node.name, broker, health, startedAt);
   const ports = {
     node: nodeView(broker, health, status),
     pair: standalonePair(config.node.name),
     feed,
-    metrics: null,
+    metrics: metrics.page,
   };
-  // Before what may take its time: whoever asks meanwhile is told that it starts.
-  const http = await startHttp(config, dataDir.path, ports, log);
+  let http: HttpServer | null = null;
   let stored: StoredRequests | null = null;
   let opened: OpenedRouter;
   try {
+    // Before what may take its time: whoever asks meanwhile is told that it starts.
+    http = await startHttp(config, dataDir.path, ports, log);
     if (config.titanic.enabled) {
       stored = await startStoredRequests({
         config,
         dataDir: dataDir.path,
         broker,
         loop,
-        events: tee<TitanicEvent>(new TitanicLog(log, throttle), health, feed),
+        events: tee<TitanicEvent>(told, health, feed),
         fatal,
       });
+      metrics.titanic = stored.source;
     }
     opened = await openTransports(config, keys, loop);
   } catch (error) {
     await http?.close();
     await stored?.close();
+    metrics.close();
     throw error;
   }
   const { transport, endpoints } = opened;
+  const followAt = (level: LogLevel): void => {
+    const isFollowed = level === 'debug' || level === 'trace';
+    broker.follow(isFollowed ? told.step : null);
+    stored?.follow(isFollowed ? told.storedStep : null);
+  };
+  followAt(config.log.level);
   sink.attach(transport);
   loop.attach(transport);
   keys.watch((listener, name) => {
@@ -135,6 +146,7 @@ async function startIn(
     endpoints,
     reconfigure: (next) => {
       reconfigure(current, next, broker, log);
+      followAt(next.log.level);
       transport.setLimits(routerLimits(next));
       keys.reread();
       current = { ...current, limits: next.limits, log: next.log };
@@ -149,6 +161,7 @@ async function startIn(
       await drain(broker, loop, transport, current, log);
       await stored?.close();
       await http?.close();
+      metrics.close();
       throttle.flush();
       dataDir.release();
       log.info({ event: 'broker.stopped' }, 'stopped');

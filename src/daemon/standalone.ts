@@ -1,6 +1,19 @@
 import type { HaOrder, Pair } from '../http/ports.js';
+import type { PairFacts } from '../observe/pair-metrics.js';
 
 const NO_PAIR = 'this node is standalone: it has no peer';
+
+/** What is counted of it. */
+export const STANDALONE_FACTS: PairFacts = {
+  role: 'standalone',
+  state: 'active',
+  epoch: 0,
+  isPeerUp: false,
+  isInSync: false,
+  replicationLagMs: 0,
+  transitions: { waiting: 0, passive: 0, joining: 0, active: 0 },
+  splitBrains: 0,
+};
 
 /** What a node without a peer says of its pair. */
 export function standalonePair(node: string): Pair {

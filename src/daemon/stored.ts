@@ -8,13 +8,18 @@ import { assert, present } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
+import type { TitanicSource } from '../observe/titanic-metrics.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
-import type { TitanicEvents } from '../titanic/events.js';
+import type { TitanicEvents, TitanicTrace } from '../titanic/events.js';
 import { Alone } from '../titanic/replica.js';
 import type { StoreEvents, StoreFailure } from '../titanic/store.js';
 import { Titanic } from '../titanic/titanic.js';
 
 export interface StoredRequests {
+  /** What is counted of them. */
+  readonly source: TitanicSource;
+  /** See `Titanic.follow`. */
+  follow(trace: TitanicTrace | null): void;
   /** After the broker has drained: ends with what is under way on disk. */
   close(): Promise<void>;
 }
@@ -53,7 +58,13 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
     await store.close();
     throw error;
   }
-  return { close: () => store.close() };
+  return {
+    source: titanic,
+    follow: (trace) => {
+      titanic.follow(trace);
+    },
+    close: () => store.close(),
+  };
 }
 
 function companion(titanic: Titanic, broker: Broker): Companion {

@@ -5,7 +5,7 @@ import type { Route } from './route.js';
 /** Is it alive, does it serve clients, how is it: for supervisors, balancers, people. */
 export function healthRoutes({ node, metrics }: Ports): Route[] {
   return [
-    ...(metrics === null ? [] : [metricsRoute(metrics)]),
+    metricsRoute(metrics),
     {
       method: 'GET',
       path: '/livez',

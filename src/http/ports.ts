@@ -100,6 +100,5 @@ export interface Ports {
   readonly pair: Pair;
   /** What happens, told by whoever it happens to. */
   readonly feed: EventFeed;
-  /** `null`: this node counts nothing, and has no page of metrics. */
-  readonly metrics: Metrics | null;
+  readonly metrics: Metrics;
 }

@@ -4,7 +4,6 @@
  */
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
-import type { TspFault } from '../wire/tsp.js';
 import type { Found, RequestUuid } from './store.js';
 import { Waiters } from './waiters.js';
 
@@ -52,10 +51,6 @@ export class Answers {
 
   answer(id: number, ...body: readonly Buffer[]): void {
     this.#ready.push({ id, body });
-  }
-
-  refuse(id: number, { fault }: TspFault): void {
-    this.answer(id, status(400, fault));
   }
 
   /** It is open: pending, now or until something happens or the patience ends. */

@@ -111,6 +111,11 @@ export class Dispatcher {
     return this.#inFlight;
   }
 
+  /** Requests at workers. */
+  get delivered(): number {
+    return this.#deliveries.size;
+  }
+
   // ---------------------------------------------------------------- requests come and go
 
   /** A request is open from now on. */

@@ -20,6 +20,8 @@ export type TitanicEvent =
       readonly reason: 'store' | 'limit';
       readonly text: string;
     }
+  /** A request for `titanic.*` that is answered 400 because it cannot be read (D12). */
+  | { readonly name: 'titanic.malformed'; readonly reason: string }
   /** Told once; new requests are answered 500 until `store.healed`. */
   | {
       readonly name: 'store.failed';
@@ -27,6 +29,23 @@ export type TitanicEvent =
       readonly text: string;
     }
   | { readonly name: 'store.healed' };
+
+/** How a stored request ended, for now or for good. */
+export type TitanicEnd = 'replied' | 'dead' | 'closed' | 'expired';
+
+/**
+ * One step of a stored request, for the log at level debug. `uuid` is only its beginning (time and
+ * twelve random bits), because the whole is the credential for the reply.
+ */
+export type TitanicStep = { readonly uuid: string } & (
+  | { readonly name: 'titanic.accepted'; readonly service: string }
+  | { readonly name: 'titanic.dispatched'; readonly worker: number }
+  | { readonly name: 'titanic.failed'; readonly attempts: number; readonly reason: string }
+  | { readonly name: 'titanic.ended'; readonly outcome: TitanicEnd }
+);
+
+/** Called within the machine; it only notes what it hears. */
+export type TitanicTrace = (step: TitanicStep) => void;
 
 export interface TitanicEvents {
   emit(event: TitanicEvent): void;
@@ -39,4 +58,6 @@ export class TitanicCounters {
   retried = 0;
   dead = 0;
   expired = 0;
+  /** Requests for `titanic.*` that could not be read. */
+  malformed = 0;
 }

@@ -33,8 +33,14 @@ import {
   uuidText,
 } from '../wire/tsp.js';
 import { Answers, status, STATUS_OK, unpacked } from './answers.js';
+import type { Commits } from './commits.js';
 import { Dispatcher } from './dispatcher.js';
-import { TitanicCounters, type TitanicEvents } from './events.js';
+import {
+  TitanicCounters,
+  type TitanicEnd,
+  type TitanicEvents,
+  type TitanicTrace,
+} from './events.js';
 import {
   ATTEMPTS,
   ATTEMPTS_MAX,
@@ -107,6 +113,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   #trouble: StoreFailure | null = null;
   #sweepAt = -Infinity;
   #isSweeping = false;
+  #trace: TitanicTrace | null = null;
   #now = 0;
   #wall = 0;
 
@@ -207,6 +214,15 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     return this.#dispatcher.inFlight;
   }
 
+  get commits(): Commits {
+    return this.#writer.commits;
+  }
+
+  /** Stored requests at workers. */
+  get delivered(): number {
+    return this.#dispatcher.delivered;
+  }
+
   /** Why nothing can be stored at present, or `null`. */
   get trouble(): StoreFailure | null {
     return this.#trouble;
@@ -215,6 +231,11 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** Everything that was decided is committed. */
   get isSettled(): boolean {
     return this.#writer.isIdle && !this.#answers.areDue;
+  }
+
+  /** Every step of every stored request is told from now on; `null`: no longer. */
+  follow(trace: TitanicTrace | null): void {
+    this.#trace = trace;
   }
 
   // ---------------------------------------------------------------- titanic.*
@@ -239,19 +260,19 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         return;
       case TITANIC_REPLY: {
         const uuid = readTspUuid(frames, body);
-        if ('fault' in uuid) this.#answers.refuse(id, uuid);
+        if ('fault' in uuid) this.#refuse(id, uuid);
         else this.#lookUp(id, uuid, 0);
         return;
       }
       case TITANIC_WAIT: {
         const wait = readTspWait(frames, body);
         if (wait.fault === null) this.#lookUp(id, wait.uuid, wait.waitMs);
-        else this.#answers.refuse(id, wait);
+        else this.#refuse(id, wait);
         return;
       }
       case TITANIC_CLOSE: {
         const uuid = readTspUuid(frames, body);
-        if ('fault' in uuid) this.#answers.refuse(id, uuid);
+        if ('fault' in uuid) this.#refuse(id, uuid);
         else this.#close(id, uuid);
         return;
       }
@@ -260,9 +281,15 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     }
   }
 
+  #refuse(id: number, { fault }: TspFault): void {
+    this.counters.malformed++;
+    this.#events.emit({ name: 'titanic.malformed', reason: fault });
+    this.#answers.answer(id, status(400, fault));
+  }
+
   #accept(id: number, frames: Frames, read: TspRequest | TspFault): void {
     if (read.fault !== null) {
-      this.#answers.refuse(id, read);
+      this.#refuse(id, read);
       return;
     }
     const obstacle = this.#storeObstacle() ?? this.#limit();
@@ -311,7 +338,12 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       return;
     }
     this.counters.accepted++;
-    this.#dispatcher.open(request, this.#now, this.#wall);
+    const slot = this.#dispatcher.open(request, this.#now, this.#wall);
+    this.#trace?.({
+      name: 'titanic.accepted',
+      uuid: beginning(request.uuid),
+      service: this.#dispatcher.serviceOf(slot).shown,
+    });
     this.#answers.answer(id, STATUS_OK, Buffer.from(uuidText(request.uuid)));
   }
 
@@ -366,6 +398,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     const change: Change = { kind: 'close', uuid, at, keyUntil: at + this.#options.keyTtlMs };
     this.#intend(change, 0, {
       committed: () => {
+        this.#ends(uuid, 'closed');
         this.#ended(uuid);
         this.#answers.answer(id, STATUS_OK);
       },
@@ -395,6 +428,11 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   dispatched(slot: Slot, worker: number): void {
     if (!this.#dispatcher.isWithBroker(slot)) return;
     this.#dispatcher.dispatched(slot, worker, this.#wall);
+    this.#trace?.({
+      name: 'titanic.dispatched',
+      uuid: beginning(this.#dispatcher.index.uuid(slot)),
+      worker,
+    });
   }
 
   replied(slot: Slot, frames: Frames, from: number): void {
@@ -418,7 +456,10 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     };
     this.#intend(change, reply.length, {
       committed: ({ kind }) => {
-        if (kind === 'done') this.counters.completed++;
+        if (kind === 'done') {
+          this.counters.completed++;
+          this.#ends(uuid, 'replied');
+        }
         this.#settled(uuid, kind, () => [STATUS_OK, ...unpacked(reply)]);
       },
       failed: () => true,
@@ -436,6 +477,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     index.set(slot, ATTEMPTS, attempts);
     const uuid = index.uuid(slot);
     const generation = index.get(slot, GENERATION);
+    this.#trace?.({ name: 'titanic.failed', uuid: beginning(uuid), attempts, reason });
     const isLast = attempts >= index.get(slot, ATTEMPTS_MAX);
     const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
     const notBefore = wall + pauseMs;
@@ -470,6 +512,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       committed: ({ kind }) => {
         if (kind === 'done') {
           this.counters.dead++;
+          this.#ends(uuid, 'dead');
           this.#events.emit({ name: 'titanic.died', service: shown, attempts, reason });
         }
         this.#settled(uuid, kind, () => [status(500, text)]);
@@ -589,6 +632,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
             return;
           }
           this.counters.expired++;
+          this.#ends(uuid, 'expired');
           this.#events.emit({ name: 'titanic.expired', service: shown });
           this.#ended(uuid);
         },
@@ -624,6 +668,10 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#writer.add({ change, bytes, ...outcome });
   }
 
+  #ends(uuid: RequestUuid, outcome: TitanicEnd): void {
+    this.#trace?.({ name: 'titanic.ended', uuid: beginning(uuid), outcome });
+  }
+
   /** Replied or dead: not open any more, and those who wait can be answered. */
   #settled(uuid: RequestUuid, result: ChangeResult['kind'], body: () => readonly Buffer[]): void {
     if (result !== 'done') {
@@ -654,3 +702,8 @@ const LEAVES_NO_TRACE: Outcome = {
   committed: () => undefined,
   failed: () => true,
 };
+
+/** What may be shown of it: time and twelve of its random bits. */
+function beginning(uuid: RequestUuid): string {
+  return uuidText(uuid).slice(0, 16);
+}

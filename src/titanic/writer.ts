@@ -2,6 +2,7 @@
  * Group commit: one batch of changes is with the store, what comes meanwhile is the next. Nobody is
  * told of a change before its batch is committed.
  */
+import { Commits } from './commits.js';
 import type { Change, ChangeResult, StoreFailure } from './store.js';
 
 /** A change, and what is to be done once it is decided. */
@@ -25,6 +26,7 @@ const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 
 export class Writer {
+  readonly commits: Commits = new Commits();
   readonly #commit: (changes: readonly Change[]) => void;
   #waiting: Intent[] = [];
   #waitingBytes = 0;
@@ -79,12 +81,14 @@ export class Writer {
     this.#flying = this.#waiting.splice(0, count);
     for (const intent of this.#flying) this.#flyingBytes += intent.bytes;
     this.#waitingBytes -= this.#flyingBytes;
+    this.commits.began(count, now);
     this.#commit(this.#flying.map(({ change }) => change));
   }
 
   /** What came meanwhile is under way before anything follows from what was committed. */
   committed(results: readonly ChangeResult[], now: number): void {
     const flown = this.#land();
+    this.commits.done(now);
     this.#retryAt = -Infinity;
     this.run(now);
     for (const [index, intent] of flown.entries()) {

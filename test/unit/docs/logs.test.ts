@@ -2,8 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
 import type { BrokerEvent } from '../../../src/broker/events.js';
-import { BrokerLog } from '../../../src/observe/broker-log.js';
-import { TitanicLog } from '../../../src/observe/titanic-log.js';
+import { EventLog } from '../../../src/observe/event-log.js';
 import type { TitanicEvent } from '../../../src/titanic/events.js';
 import type { Log } from '../../../src/observe/log.js';
 import { Throttle } from '../../../src/observe/throttle.js';
@@ -29,17 +28,24 @@ function documented(heading: string): Rows {
   );
 }
 
-/** The members of a machine's events: name → its other fields, and their types. */
-function eventsOf(path: string): Map<string, Map<string, ts.TypeNode>> {
+/** The members of a union of events: name → its other fields, and their types. */
+function eventsOf(path: string, union: string): Map<string, Map<string, ts.TypeNode>> {
   const events = new Map<string, Map<string, ts.TypeNode>>();
-  walk(sourceFile(path), (node) => {
-    if (!ts.isTypeLiteralNode(node)) return;
-    const members = membersOf(node);
-    const name = members.get('name');
-    members.delete('name');
-    const [event] = name === undefined ? [] : literalsOf(SOURCES, name);
-    if (event !== undefined) events.set(event, members);
+  const file = sourceFile(path);
+  const within: ts.Node[] = [];
+  walk(file, (node) => {
+    if (ts.isTypeAliasDeclaration(node) && node.name.text === union) within.push(node);
   });
+  for (const alias of within) {
+    walk(alias, (node) => {
+      if (!ts.isTypeLiteralNode(node)) return;
+      const members = membersOf(node);
+      const name = members.get('name');
+      members.delete('name');
+      const [event] = name === undefined ? [] : literalsOf(SOURCES, name);
+      if (event !== undefined) events.set(event, members);
+    });
+  }
   return events;
 }
 
@@ -97,12 +103,8 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
     };
     const throttle = new Throttle(() => 0);
     const fields = Object.fromEntries(Array.from(members.keys(), (field) => [field, value]));
-    if (/^(titanic|store)/.test(name)) {
-      const event: unknown = { ...fields, name };
-      new TitanicLog(log, throttle).emit(event as TitanicEvent);
-    } else {
-      new BrokerLog(log, throttle).emit({ ...fields, name } as BrokerEvent);
-    }
+    const event: unknown = { ...fields, name };
+    new EventLog(log, throttle).emit(event as BrokerEvent | TitanicEvent);
     throttle.flush();
   }
   return [...levels].sort().join(' or ');
@@ -131,7 +133,7 @@ describe('docs/logs.md', () => {
 
   it('has the events of the broker with their levels and fields, and no others', () => {
     const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/broker/events.ts')) {
+    for (const [name, members] of eventsOf('src/broker/events.ts', 'BrokerEvent')) {
       told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
     }
     expect(told.size).toBeGreaterThan(0);
@@ -140,16 +142,36 @@ describe('docs/logs.md', () => {
 
   it('has the events of stored requests with their levels and fields, and no others', () => {
     const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/titanic/events.ts')) {
+    for (const [name, members] of eventsOf('src/titanic/events.ts', 'TitanicEvent')) {
       told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
     }
     expect(told.size).toBeGreaterThan(0);
     expect(documented('## Events of stored requests')).toEqual(told);
   });
 
+  it('has the steps of requests with their fields, and no others', () => {
+    const steps = [
+      { of: eventsOf('src/broker/following.ts', 'RequestStep'), id: 'request' },
+      { of: eventsOf('src/titanic/events.ts', 'TitanicStep'), id: 'uuid' },
+    ];
+    const told = new Map(
+      steps.flatMap(({ of, id }) =>
+        Array.from(of, ([name, members]) => [name, [id, ...members.keys()].sort()] as const),
+      ),
+    );
+    const rows = rowsBelow(PAGE, '## Following a request');
+    const described = rows.map(
+      ([event, fields]) => [words(event)[0] ?? '', words(fields).sort()] as const,
+    );
+    expect(new Map(described)).toEqual(told);
+  });
+
   it('has every reason and kind that is one of a few, and no others', () => {
     const told = new Map([['connection.rejected kind', rejectionKinds()]]);
-    const events = [...eventsOf('src/broker/events.ts'), ...eventsOf('src/titanic/events.ts')];
+    const events = [
+      ...eventsOf('src/broker/events.ts', 'BrokerEvent'),
+      ...eventsOf('src/titanic/events.ts', 'TitanicEvent'),
+    ];
     for (const [name, members] of events) {
       for (const [field, type] of members) {
         const values = literalsOf(SOURCES, type);

@@ -1,0 +1,112 @@
+/**
+ * The one place where what happens becomes a line of the log (docs/logs.md, which also says what
+ * counts it). What peers can provoke is throttled; the steps of requests, which are told at level
+ * debug alone, are not.
+ */
+import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
+import type { RequestStep } from '../broker/following.js';
+import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/events.js';
+import type { Log, LogFields } from './log.js';
+import type { Throttle } from './throttle.js';
+
+type Level = 'info' | 'warn' | 'error';
+
+interface Line {
+  readonly level: Level;
+  /** Lines of one kind are at most one a second. */
+  readonly kind: string;
+  readonly text: string;
+}
+
+export class EventLog implements BrokerEvents, TitanicEvents {
+  readonly #log: Log;
+  readonly #throttle: Throttle;
+
+  constructor(log: Log, throttle: Throttle) {
+    this.#log = log;
+    this.#throttle = throttle;
+  }
+
+  emit(event: BrokerEvent | TitanicEvent): void {
+    const { level, kind, text } = lineOf(event);
+    const { name, ...rest } = event;
+    const fields: LogFields = { event: name, ...rest };
+    const write = (given: LogFields, said: string): void => {
+      this.#log[level](given, said);
+    };
+    this.#throttle.write(kind, write, fields, text);
+  }
+
+  /** A step of a plain request. */
+  readonly step = (request: number, { name, ...rest }: RequestStep): void => {
+    this.#log.debug({ event: name, request, ...rest }, `request ${request}: ${name}`);
+  };
+
+  /** A step of a stored request. */
+  readonly storedStep = ({ name, ...rest }: TitanicStep): void => {
+    this.#log.debug({ event: name, ...rest }, `stored request ${rest.uuid}: ${name}`);
+  };
+}
+
+function lineOf(event: BrokerEvent | TitanicEvent): Line {
+  const { name } = event;
+  switch (event.name) {
+    case 'worker.registered':
+      return of('info', name, `a worker registered for ${event.service}`);
+    case 'worker.lost':
+      return of(
+        event.reason === 'disconnected' || event.reason === 'drained' ? 'info' : 'warn',
+        `${name} ${event.reason}`,
+        `a worker of ${event.service} is gone: ${event.reason}`,
+      );
+    case 'worker.refused':
+      return of('warn', `${name} ${event.reason}`, `a worker was refused: ${event.reason}`);
+    case 'worker.unexpected':
+      return of('warn', name, `a worker was sent away: ${event.what}`);
+    case 'request.requeued':
+      return of('info', name, `a request of ${event.service} goes to another worker`);
+    case 'request.expired':
+      return of('warn', name, `a request of ${event.service} expired: no worker took it`);
+    case 'request.abandoned':
+      return of('warn', name, `a request of ${event.service} was given up: ${event.reason}`);
+    case 'request.dropped':
+      return of('info', name, `a request of ${event.service} was dropped: its client is gone`);
+    case 'request.refused':
+      return of('warn', `${name} ${event.reason}`, `a request was refused: ${event.text}`);
+    case 'request.returned':
+      return of('info', name, `a worker of ${event.service} gave a request back`);
+    case 'reply.dropped':
+      return of('info', `${name} ${event.reason}`, `a reply was dropped: ${event.reason}`);
+    case 'message.malformed':
+      return of('warn', `${name} ${event.kind}`, `a malformed message: ${event.reason}`);
+    case 'connection.rejected':
+      return of('warn', `${name} ${event.kind}`, `a connection was ended: ${event.reason}`);
+    case 'client.closed':
+      return of('warn', name, 'a client that does not read was closed');
+    case 'titanic.recovered':
+      return of(
+        'info',
+        name,
+        `stored requests: ${event.pending} pending, ${event.replied} replied, ` +
+          `${event.dead} dead (${event.tookMs} ms)`,
+      );
+    case 'titanic.retried':
+      return of('info', name, `a stored request of ${event.service} will be tried again`);
+    case 'titanic.died':
+      return of('warn', name, `a stored request of ${event.service} is dead`);
+    case 'titanic.expired':
+      return of('warn', name, `a stored request of ${event.service} expired unserved`);
+    case 'titanic.refused':
+      return of('warn', name, `a request was not stored: ${event.text}`);
+    case 'titanic.malformed':
+      return of('warn', name, `a malformed request for titanic.*: ${event.reason}`);
+    case 'store.failed':
+      return of('error', name, `nothing can be stored: ${event.text}`);
+    case 'store.healed':
+      return of('info', name, 'requests are stored again');
+  }
+}
+
+function of(level: Level, kind: string, text: string): Line {
+  return { level, kind, text };
+}

@@ -1,0 +1,56 @@
+/** The text format of Prometheus (0.0.4), written by hand: see `metrics.ts` for why. */
+import type { Histograms } from '../core/histogram.js';
+import { type Metric, METRIC_PREFIX, type MetricName, METRICS } from './metric-table.js';
+
+export class Exposition {
+  #text = '';
+  #name = '';
+
+  /** Begins a metric; its samples follow. */
+  metric(name: MetricName): Metric {
+    const metric = METRICS[name];
+    this.#name = METRIC_PREFIX + name;
+    this.#text += `# HELP ${this.#name} ${metric.help}\n# TYPE ${this.#name} ${metric.type}\n`;
+    return metric;
+  }
+
+  /** @param labels as `labelText` makes them, several joined by commas; `''` for none */
+  sample(labels: string, value: number): void {
+    this.#text +=
+      labels === '' ? `${this.#name} ${value}\n` : `${this.#name}{${labels}} ${value}\n`;
+  }
+
+  /**
+   * One series of a histogram.
+   * @param scale how many of the units it was observed in make a base unit: 1000 for milliseconds
+   */
+  histogram(labels: string, histograms: Histograms, series: number, scale: number): void {
+    const name = this.#name;
+    const { bounds } = histograms;
+    const prefix = labels === '' ? `${name}_bucket{le="` : `${name}_bucket{${labels},le="`;
+    let text = '';
+    let count = 0;
+    for (const [bucket, bound] of bounds.entries()) {
+      count += histograms.count(series, bucket);
+      text += `${prefix}${bound / scale}"} ${count}\n`;
+    }
+    count += histograms.count(series, bounds.length);
+    const suffix = labels === '' ? '' : `{${labels}}`;
+    this.#text +=
+      `${text}${prefix}+Inf"} ${count}\n` +
+      `${name}_sum${suffix} ${histograms.sum(series) / scale}\n${name}_count${suffix} ${count}\n`;
+  }
+
+  /** Takes the text. */
+  take(): string {
+    const text = this.#text;
+    this.#text = '';
+    return text;
+  }
+}
+
+/** One label and its value, which may be any text. */
+export function labelText(label: string, value: string): string {
+  const escaped = value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+  return `${label}="${escaped}"`;
+}

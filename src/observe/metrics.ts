@@ -1,0 +1,87 @@
+/**
+ * The page of metrics. The machines count in plain numbers, and the text is written from those when
+ * someone asks: at 200 labels it has about 11,000 lines, which prom-client takes 30 times as long
+ * to make out of objects of its own (`npm run bench:metrics`). It has the metrics of the process.
+ */
+import { performance } from 'node:perf_hooks';
+
+import { brokerMetrics, type BrokerSource } from './broker-metrics.js';
+import { Exposition, labelText } from './exposition.js';
+import { pairMetrics, type PairFacts } from './pair-metrics.js';
+import { ProcessMetrics } from './process-metrics.js';
+import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
+
+/** Where the numbers are. They are read only while a text is made. */
+export interface MetricSources {
+  /** `node.name`. */
+  readonly node: string;
+  readonly version: string;
+  uptimeMs(): number;
+  isReady(): boolean;
+  loopLagMs(): number;
+  readonly broker: BrokerSource;
+  /** `null` where no requests are stored. */
+  titanic(): TitanicSource | null;
+  pair(): PairFacts;
+}
+
+/**
+ * A text is made at most so often that it takes this share of the loop's time: who asks sooner
+ * waits, and shares it with all who do.
+ */
+const LOOP_SHARE = 0.1;
+
+export class Metrics {
+  readonly contentType: string;
+  readonly #sources: MetricSources;
+  readonly #process = new ProcessMetrics();
+  /** The text that everyone is given who asks before it is begun. */
+  #next: Promise<string> | null = null;
+  /** Before this none is begun. Monotonic milliseconds. */
+  #notBefore = -Infinity;
+
+  constructor(sources: MetricSources) {
+    this.#sources = sources;
+    this.contentType = this.#process.contentType;
+  }
+
+  /** The text, of numbers read after this call. */
+  render(): Promise<string> {
+    this.#next ??= this.#begin();
+    return this.#next;
+  }
+
+  async #begin(): Promise<string> {
+    const waitMs = this.#notBefore - performance.now();
+    await new Promise<void>((resolve) => {
+      if (waitMs <= 0) setImmediate(resolve);
+      else setTimeout(resolve, waitMs);
+    });
+    this.#next = null;
+    const from = performance.now();
+    const text = this.#text();
+    const until = performance.now();
+    this.#notBefore = until + (until - from) / LOOP_SHARE;
+    return text + (await this.#process.render());
+  }
+
+  #text(): string {
+    const { node, version, uptimeMs, isReady, loopLagMs, broker, pair } = this.#sources;
+    const titanic = this.#sources.titanic();
+    const out = new Exposition();
+    out.metric('build_info');
+    const labels = { version, node, nodejs: process.versions.node };
+    const texts = Object.entries(labels).map(([label, value]) => labelText(label, value));
+    out.sample(texts.join(), 1);
+    out.metric('up_seconds');
+    out.sample('', uptimeMs() / 1000);
+    out.metric('ready');
+    out.sample('', Number(isReady()));
+    brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
+    if (titanic !== null) titanicMetrics(out, titanic);
+    pairMetrics(out, pair());
+    out.metric('event_loop_lag_seconds');
+    out.sample('', loopLagMs() / 1000);
+    return out.take();
+  }
+}

@@ -1,0 +1,62 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { METRICS } from '../../../src/observe/metric-table.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { MetricsPage } from '../../support/metrics.js';
+
+afterEach(removeDaemons);
+
+async function scrapeOver(daemon: Daemon): Promise<MetricsPage> {
+  const { http } = await daemon.waitFor('broker.ready');
+  const response = await fetch(`${String(http)}/metrics`);
+  expect(response.status).toBe(200);
+  expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  return new MetricsPage(await response.text());
+}
+
+describe('a running broker', () => {
+  it('serves every metric, with what was asked of it counted (contract §5)', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0', 'node.name=n1'] });
+    const endpoints = [daemon.endpoint];
+    const worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);
+    const client = new Client({ endpoints });
+    try {
+      void worker.run();
+      await daemon.waitFor('worker.registered');
+      for (let count = 0; count < 3; count++) await client.request('echo', 'hi');
+      const job = await client.submit('echo', 'stored');
+      await job.result({ timeoutMs: 10_000 });
+      const page = await scrapeOver(daemon);
+      const served = [...page.families.keys()].filter((name) => name.startsWith('majordomo_'));
+      expect(served.sort()).toEqual(
+        Object.keys(METRICS)
+          .map((name) => `majordomo_${name}`)
+          .sort(),
+      );
+      expect(page.counted('ready', 'requests_replied_total', 'ha_state', 'ha_role')).toEqual({
+        ready: 1,
+        'requests_replied_total{service="echo"}': 3,
+        'ha_state{state="active"}': 1,
+        'ha_role{role="standalone"}': 1,
+      });
+      expect(page.counted('titanic_accepted_total', 'titanic_completed_total')).toEqual({
+        titanic_accepted_total: 1,
+        titanic_completed_total: 1,
+      });
+      expect(page.value('titanic_requests{state="replied"}')).toBe(1);
+      expect(page.value('titanic_commit_batch_size_count')).toBeGreaterThanOrEqual(2);
+      expect(page.value('titanic_commit_duration_seconds_count')).toBe(
+        page.value('titanic_commit_batch_size_count'),
+      );
+      expect(page.value('titanic_store_bytes')).toBeGreaterThan(0);
+      expect(page.value('up_seconds')).toBeGreaterThan(0);
+      await job.close();
+      expect((await scrapeOver(daemon)).value('titanic_requests{state="replied"}')).toBe(0);
+    } finally {
+      await worker.close();
+      await client.close();
+    }
+  });
+});

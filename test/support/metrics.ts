@@ -1,0 +1,102 @@
+/** Reads a page of metrics, and makes that of a `Stage`. */
+import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
+import { Commits } from '../../src/titanic/commits.js';
+import { TitanicCounters } from '../../src/titanic/events.js';
+import type { Broker } from '../../src/broker/broker.js';
+
+export interface Family {
+  readonly type: string;
+  readonly help: string;
+}
+
+export class MetricsPage {
+  readonly families = new Map<string, Family>();
+  readonly #samples = new Map<string, number>();
+
+  constructor(text: string) {
+    const helps = new Map<string, string>();
+    for (const line of text.split('\n')) {
+      const [, kind, name = '', rest = ''] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
+      if (kind === 'HELP') helps.set(name, rest);
+      if (kind === 'TYPE') {
+        const help = helps.get(name) ?? '';
+        this.families.set(name, { type: rest, help });
+      }
+      if (line === '' || line.startsWith('#')) continue;
+      const space = line.lastIndexOf(' ');
+      const sample = line.slice(0, space);
+      if (this.#samples.has(sample)) throw new Error(`twice: ${sample}`);
+      this.#samples.set(sample, Number(line.slice(space + 1)));
+    }
+  }
+
+  /** Its value. @param sample as it stands in the text, without the prefix `majordomo_` */
+  value(sample: string): number | undefined {
+    return this.#samples.get(`majordomo_${sample}`);
+  }
+
+  /** The samples as they stand in the text. */
+  get samples(): readonly string[] {
+    return [...this.#samples.keys()];
+  }
+
+  /** Samples of these metrics that are not 0, without their prefix, but for buckets and sums. */
+  counted(...names: readonly string[]): Record<string, number> {
+    const found: Record<string, number> = {};
+    for (const [sample, value] of this.#samples) {
+      const short = sample.replace(/^majordomo_/, '');
+      const [name = ''] = short.split('{');
+      const isNamed = names.some((each) => name === each || name === `${each}_count`);
+      if (isNamed && value !== 0) found[short] = value;
+    }
+    return found;
+  }
+
+  /** The values of one label over all samples. */
+  valuesOf(label: string): Set<string> {
+    const values = new Set<string>();
+    for (const sample of this.#samples.keys()) {
+      const [, value] = new RegExp(`[{,]${label}="((?:[^"\\\\]|\\\\.)*)"`).exec(sample) ?? [];
+      if (value !== undefined) values.add(value);
+    }
+    return values;
+  }
+}
+
+/** Sources with values of their own, for tests that want only some. */
+export function sources(broker: Broker, given: Partial<MetricSources> = {}): MetricSources {
+  const titanic = {
+    counters: new TitanicCounters(),
+    counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
+    delivered: 0,
+    commits: new Commits(),
+  };
+  return {
+    node: 'stage',
+    version: '0.1.0',
+    uptimeMs: () => 1500,
+    isReady: () => true,
+    loopLagMs: () => 2,
+    broker,
+    titanic: () => titanic,
+    pair: () => ({
+      role: 'standalone',
+      state: 'active',
+      epoch: 0,
+      isPeerUp: false,
+      isInSync: false,
+      replicationLagMs: 0,
+      transitions: { waiting: 0, passive: 0, joining: 0, active: 0 },
+      splitBrains: 0,
+    }),
+    ...given,
+  };
+}
+
+/** What would be scraped of this broker now. */
+export async function scrape(
+  broker: Broker,
+  given: Partial<MetricSources> = {},
+): Promise<MetricsPage> {
+  return new MetricsPage(await new Metrics(sources(broker, given)).render());
+}

@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { METRICS, PROCESS_METRICS } from '../../../src/observe/metric-table.js';
+import { metricsPage } from '../../../src/observe/metrics-page.js';
+import { scrape } from '../../support/metrics.js';
+import { endStages, stage } from '../../support/stage.js';
+import { page } from './page.js';
+
+afterEach(endStages);
+
+const PAGE = page('metrics.md');
+
+/** What is served, or described: name → type, labels and their values. */
+type Shape = Record<string, Record<string, unknown>>;
+
+describe('docs/metrics.md', () => {
+  it('is what the code makes now (else: npm run docs)', () => {
+    expect(PAGE).toBe(metricsPage());
+  });
+
+  it('has every metric that is served, with its type and help, and no other', async () => {
+    const { families } = await scrape(stage().broker);
+    const described = Array.from(
+      PAGE.matchAll(/^### `(\w+)`\n\n(.*)\n\n- (\w+)$/gm),
+      ([, name = '', text = '', type = '']) => ({ name, text, type }),
+    );
+    expect(described.map(({ name }) => name).sort()).toEqual([...families.keys()].sort());
+    for (const { name, text, type } of described) {
+      expect([name, type]).toEqual([name, families.get(name)?.type]);
+      expect(text.startsWith(families.get(name)?.help ?? '(none)')).toBe(true);
+    }
+  });
+
+  it('has every label with its values as they are served, and no others', async () => {
+    const s = stage();
+    s.worker('w1').ready('echo');
+    const { samples } = await scrape(s.broker);
+    const served: Shape = {};
+    for (const sample of samples) {
+      const [, name = '', labels = ''] =
+        /^(\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})?$/.exec(sample) ?? [];
+      const of = (served[name] ??= {});
+      for (const [, label = '', value = ''] of labels.matchAll(/(\w+)="([^"]*)"/g)) {
+        if (label === 'le') continue;
+        const values = ((of[label] as Set<string> | undefined) ??= new Set());
+        of[label] = values.add(value);
+      }
+    }
+    const table: Shape = Object.fromEntries(Object.keys(PROCESS_METRICS).map((name) => [name, {}]));
+    for (const [name, { labels }] of Object.entries(METRICS)) {
+      table[`majordomo_${name}`] = Object.fromEntries(
+        Object.entries(labels).map(([label, values]) => [
+          label,
+          values === null ? (expect.any(Set) as unknown) : new Set(values),
+        ]),
+      );
+    }
+    expect(served).toEqual(table);
+  });
+});
