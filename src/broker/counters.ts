@@ -1,5 +1,5 @@
 import type { MalformedKind } from '../wire/inbound.js';
-import { type ByLabel, RequestCounters } from './request-counters.js';
+import { RequestCounters } from './request-counters.js';
 
 export type LostReason = 'expired' | 'disconnected' | 'connection' | 'protocol' | 'drained';
 export type WorkerRefusal = 'reserved' | 'limit' | 'rights' | 'draining';
@@ -43,42 +43,37 @@ export class BrokerCounters {
 
   // Of all services together:
   get requestsReceived(): number {
-    return total(this.requests.received);
+    return this.requests.total(this.requests.received);
   }
 
   get requestsReplied(): number {
-    return total(this.requests.replied);
+    return this.requests.total(this.requests.replied);
   }
 
   get requestsRequeued(): number {
-    return total(this.requests.requeued);
+    return this.requests.total(this.requests.requeued);
   }
 
   get requestsExpired(): number {
-    return total(this.requests.expired);
+    return this.requests.total(this.requests.expired);
   }
 
   get requestsAbandoned(): number {
-    return total(this.requests.abandoned);
+    return this.requests.total(this.requests.abandoned);
   }
 
   get requestsDropped(): number {
-    return total(this.requests.dropped);
+    return this.requests.total(this.requests.dropped);
   }
 
   get requestsRefused(): Record<RequestRefusal, number> {
-    const { limit, rights, not_active, draining } = this.requests.refused;
+    const { requests } = this;
+    const { limit, rights, not_active, draining } = requests.refused;
     return {
-      limit: total(limit),
-      rights: total(rights),
-      not_active: total(not_active),
-      draining: total(draining),
+      limit: requests.total(limit),
+      rights: requests.total(rights),
+      not_active: requests.total(not_active),
+      draining: requests.total(draining),
     };
   }
-}
-
-function total(byLabel: ByLabel): number {
-  let sum = 0;
-  for (const count of byLabel) sum += count;
-  return sum;
 }

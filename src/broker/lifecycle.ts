@@ -181,7 +181,7 @@ export class Lifecycle {
 
   #deliver(id: RequestId, worker: Worker, now: number): void {
     const { table, tokens, sink, workers, ledger, counters, following } = this.#parts;
-    const { label } = worker.service;
+    const { service } = worker;
     const page = table.page(id);
     const at = recordAt(id);
     const delivery = (page[at + DELIVERIES] ?? 0) + 1;
@@ -193,12 +193,16 @@ export class Lifecycle {
       page[at + SPOILED] = (page[at + SPOILED] ?? 0) & othersOnly;
     }
     page[at + DELIVERIES] = delivery;
-    page[at + FLAGS] = ((page[at + FLAGS] ?? 0) & ~QUEUED) | OUT;
+    const flags = page[at + FLAGS] ?? 0;
+    page[at + FLAGS] = (flags & ~QUEUED) | OUT;
     page[at + WORKER] = worker.peer.id;
     table.setTime(id, DISPATCHED_AT, now);
-    if (!table.is(id, STORED)) {
-      counters.requests.countDelivered(label);
-      if (delivery === 1) counters.requests.countWait(label, now - table.getTime(id, ARRIVED_AT));
+    if ((flags & STORED) !== 0) {
+      service.storedOut++;
+    } else {
+      if (delivery === 1) {
+        counters.requests.countWait(service.label, now - table.getTime(id, ARRIVED_AT));
+      }
       if (following.isOn) {
         following.tell(id, { name: 'request.dispatched', worker: worker.number, delivery });
       }
@@ -444,8 +448,7 @@ export class Lifecycle {
     worker.held.remove(id);
     if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
     this.#out--;
-    const { table, counters } = this.#parts;
-    if (!table.is(id, STORED)) counters.requests.countTakenBack(worker.service.label);
+    if (this.#parts.table.is(id, STORED)) worker.service.storedOut--;
     if (worker.peer.worker !== worker) return;
     const oldest = worker.held.head;
     this.#parts.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));

@@ -18,7 +18,6 @@ export type ByLabel = Float64Array;
 export class RequestCounters {
   readonly labels: ServiceLabels = new ServiceLabels();
   readonly received: ByLabel = byLabel();
-  readonly replied: ByLabel = byLabel();
   readonly requeued: ByLabel = byLabel();
   readonly expired: ByLabel = byLabel();
   readonly abandoned: ByLabel = byLabel();
@@ -30,19 +29,31 @@ export class RequestCounters {
     not_active: byLabel(),
     draining: byLabel(),
   };
-  /** At workers now. */
-  readonly inFlight: ByLabel = byLabel();
   /** Milliseconds from its arrival to its first delivery. */
   readonly wait: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
   /** Milliseconds from its arrival to its reply, of those that were replied to. */
   readonly duration: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
 
+  /** Those whose duration was observed. */
+  get replied(): ByLabel {
+    const replied = byLabel();
+    for (const label of this.labels.names.keys()) replied[label] = this.duration.total(label);
+    return replied;
+  }
+
+  /** Of all labels together. */
+  total(counts: ByLabel): number {
+    let total = 0;
+    for (const label of this.labels.names.keys()) total += counts[label] ?? 0;
+    return total;
+  }
+
   countReceived(label: Label): void {
-    add(this.received, label, 1);
+    increment(this.received, label);
   }
 
   countRefused(label: Label, reason: RequestRefusal): void {
-    add(this.refused[reason], label, 1);
+    increment(this.refused[reason], label);
   }
 
   /** Its first delivery. */
@@ -50,34 +61,24 @@ export class RequestCounters {
     this.wait.observe(label, waitedMs);
   }
 
-  countDelivered(label: Label): void {
-    add(this.inFlight, label, 1);
-  }
-
-  /** No longer at the worker that it was delivered to. */
-  countTakenBack(label: Label): void {
-    add(this.inFlight, label, -1);
-  }
-
   countReplied(label: Label, tookMs: number): void {
-    add(this.replied, label, 1);
     this.duration.observe(label, tookMs);
   }
 
   countRequeued(label: Label): void {
-    add(this.requeued, label, 1);
+    increment(this.requeued, label);
   }
 
   countExpired(label: Label): void {
-    add(this.expired, label, 1);
+    increment(this.expired, label);
   }
 
   countAbandoned(label: Label): void {
-    add(this.abandoned, label, 1);
+    increment(this.abandoned, label);
   }
 
   countDropped(label: Label): void {
-    add(this.dropped, label, 1);
+    increment(this.dropped, label);
   }
 }
 
@@ -85,6 +86,6 @@ function byLabel(): ByLabel {
   return new Float64Array(LABELS_MAX);
 }
 
-function add(to: ByLabel, label: Label, count: number): void {
-  to[label] = (to[label] ?? 0) + count;
+function increment(counts: ByLabel, label: Label): void {
+  counts[label] = (counts[label] ?? 0) + 1;
 }

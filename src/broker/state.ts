@@ -82,6 +82,8 @@ export class Service {
   readonly available: LoadIndex<Worker> = new LoadIndex();
   readonly workers: Set<Worker> = new Set();
   workersBusy = 0;
+  /** Requests of the internal client that are at its workers. */
+  storedOut = 0;
   /** Listed for the next dispatch. */
   due = false;
 

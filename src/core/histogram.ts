@@ -30,6 +30,15 @@ export class Histograms {
     return this.#counts[series * (this.bounds.length + 1) + bucket] ?? 0;
   }
 
+  /** Values in all buckets. */
+  total(series: number): number {
+    let total = 0;
+    for (let bucket = 0; bucket <= this.bounds.length; bucket++) {
+      total += this.count(series, bucket);
+    }
+    return total;
+  }
+
   /** Of all values. */
   sum(series: number): number {
     return this.#sums[series] ?? 0;

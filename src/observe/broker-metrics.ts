@@ -34,7 +34,7 @@ export function brokerMetrics(
   histograms(out, 'request_duration_seconds', services, requests.duration);
   histograms(out, 'request_wait_seconds', services, requests.wait);
   perService('requests_queued', gauges.queued);
-  perService('requests_in_flight', requests.inFlight);
+  perService('requests_in_flight', gauges.inFlight);
   perServiceBy(out, 'workers', services, 'state', gauges.workers);
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);

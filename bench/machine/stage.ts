@@ -1,0 +1,114 @@
+/** The broker machine without sockets, its clients and its workers: what the machine's benches run. */
+import { Broker } from '../../src/broker/broker.js';
+import type { BrokerOptions } from '../../src/broker/options.js';
+import type { BrokerSink } from '../../src/broker/sink.js';
+import { Frames } from '../../src/core/frames.js';
+import { secureRandom } from '../../src/core/random.js';
+
+const options: BrokerOptions = {
+  heartbeatIntervalMs: 2500,
+  heartbeatLiveness: 3,
+  requestTtlMs: 60_000,
+  busyTimeoutMs: 600_000,
+  maxDeliveries: 3,
+  listeners: [{ client: true, worker: true }],
+  limits: {
+    services: 20_000,
+    workers: 20_000,
+    queuedRequests: 2_000_000,
+    queuedBytes: 2 ** 32,
+    queuedRequestsPerService: 2_000_000,
+    messageBytes: 2 ** 24,
+  },
+};
+
+/** Keeps whom a request went to, and under which token. */
+class TokenSink implements BrokerSink {
+  readonly tokens: Buffer[] = [];
+  readonly peers: number[] = [];
+  count = 0;
+  replies = 0;
+
+  request(peer: number, _version: 1 | 2, token: Buffer): void {
+    const slot = (this.tokens[this.count] ??= Buffer.alloc(token.length));
+    token.copy(slot);
+    this.peers[this.count++] = peer;
+  }
+
+  heartbeat(): void {
+    this.replies += 0;
+  }
+
+  disconnect(): void {
+    throw new Error('a worker was sent away');
+  }
+
+  reply(): void {
+    this.replies++;
+  }
+
+  close(): void {
+    throw new Error('a client was closed');
+  }
+}
+
+export interface Setting {
+  readonly workers: number;
+  readonly services: number;
+  readonly credit: number;
+  /** Requests that wait all the while, for a service without workers. */
+  readonly queued: number;
+}
+
+export const BATCH = 500;
+export const CLIENTS = 32;
+export const BODY = Buffer.alloc(16, 'x');
+
+export class Stage {
+  readonly sink = new TokenSink();
+  readonly broker: Broker;
+  readonly #requests: Frames[];
+  readonly #reply = Frames.of('MDPW02', Buffer.from([4]), '', '', BODY);
+  #now = 0;
+  #sent = 0;
+
+  constructor(setting: Setting) {
+    this.broker = new Broker(options, this.sink, { emit: () => undefined }, secureRandom);
+    for (let peer = 0; peer < CLIENTS + setting.workers; peer++) {
+      const routingId = Buffer.alloc(5);
+      this.broker.connected(peer, { listener: 0, routingId, ownRoutingId: false, key: null });
+    }
+    for (let index = 0; index < setting.workers; index++) {
+      const service = `service-${index % setting.services}`;
+      const ready = Frames.of('MDPW02', Buffer.from([1]), service, String(setting.credit));
+      this.broker.message(CLIENTS + index, ready, 0);
+    }
+    const waiting = Frames.of('id', '', 'MDPC02', Buffer.from([1]), 'nobody', BODY);
+    for (let index = 0; index < setting.queued; index++) {
+      this.broker.message(index % CLIENTS, waiting, 0);
+    }
+    this.#requests = Array.from({ length: setting.services }, (_, index) =>
+      Frames.of('id', '', 'MDPC02', Buffer.from([1]), `service-${index}`, BODY),
+    );
+  }
+
+  /** One batch of requests, dispatched and answered. Returns how many were answered. */
+  turn(): number {
+    this.#now += 0.5;
+    for (let index = 0; index < BATCH; index++) {
+      const request = this.#requests[this.#sent++ % this.#requests.length];
+      if (request !== undefined) this.broker.message(index % CLIENTS, request, this.#now);
+    }
+    this.broker.run(this.#now);
+    const answered = this.sink.count;
+    for (let index = 0; index < answered; index++) {
+      const token = this.sink.tokens[index];
+      if (token === undefined) break;
+      this.#reply.buffers[2] = token;
+      this.#reply.ends[2] = token.length;
+      this.broker.message(this.sink.peers[index] ?? 0, this.#reply, this.#now);
+    }
+    this.sink.count = 0;
+    return answered;
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * What metrics cost: a request in the broker machine with counting and without, in processes of their
+ * own that take turns, so that neither run warms the other's code; and a scrape with 1,000 services,
+ * beside prom-client for the same series.
+ *
+ *     npm run bench:metrics                    # 15 pairs of runs, about 2 minutes
+ *     npm run bench:metrics -- --rounds 5
+ */
+import { spawnSync } from 'node:child_process';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+import { RequestCounters } from '../src/broker/request-counters.js';
+import { Metrics, type MetricSources } from '../src/observe/metrics.js';
+import { METRICS } from '../src/observe/metric-table.js';
+import { threadCpuNs } from './handover/cpu.js';
+import { Stage } from './machine/stage.js';
+
+const WARM_TURNS = 400;
+const TURNS = 1600;
+const RENDERINGS = 40;
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '15' }, child: { type: 'string' } },
+});
+
+/** Counting and looking at the clock for it are left out. */
+function countNothing(): void {
+  const { prototype } = RequestCounters;
+  for (const name of Object.getOwnPropertyNames(prototype)) {
+    if (name.startsWith('count'))
+      Object.defineProperty(prototype, name, { value: () => undefined });
+  }
+}
+
+/** Nanoseconds of processor time for one request. */
+function costOfRequest(): number {
+  const stage = new Stage({ workers: 100, services: 10, credit: 10, queued: 0 });
+  for (let turn = 0; turn < WARM_TURNS; turn++) stage.turn();
+  const before = threadCpuNs();
+  let answered = 0;
+  for (let turn = 0; turn < TURNS; turn++) answered += stage.turn();
+  return (threadCpuNs() - before) / answered;
+}
+
+function inChild(what: 'on' | 'off'): number {
+  const file = fileURLToPath(import.meta.url);
+  const { stdout, stderr } = spawnSync(process.execPath, [file, '--child', what], {
+    encoding: 'utf8',
+  });
+  const ns = Number(stdout);
+  if (!(ns > 0)) throw new Error(`a run ended without a figure: ${stderr}`);
+  return ns;
+}
+
+function print(title: string, text: string): void {
+  process.stdout.write(`${title.padEnd(56)} ${text}\n`);
+}
+
+function median(of: readonly number[]): number {
+  return of.toSorted((a, b) => a - b)[of.length >> 1] ?? NaN;
+}
+
+function requests(rounds: number): void {
+  const pairs = Array.from({ length: rounds }, (_, round) => {
+    // Each goes first as often as the other.
+    const first = round % 2 === 0 ? 'on' : 'off';
+    const one = inChild(first);
+    const other = inChild(first === 'on' ? 'off' : 'on');
+    return first === 'on' ? { on: one, off: other } : { on: other, off: one };
+  });
+  print('a request in the machine, counted', `${median(pairs.map(({ on }) => on)).toFixed(0)} ns`);
+  print('  not counted', `${median(pairs.map(({ off }) => off)).toFixed(0)} ns`);
+  const ratio = median(pairs.map(({ on, off }) => on / off));
+  print('  median of the ratios (bound 1.05)', ratio.toFixed(3));
+}
+
+function sources(stage: Stage): MetricSources {
+  return {
+    node: 'bench',
+    version: '0',
+    uptimeMs: () => 1,
+    isReady: () => true,
+    loopLagMs: () => 0,
+    broker: stage.broker,
+    titanic: () => null,
+    pair: () => ({
+      role: 'standalone',
+      state: 'active',
+      epoch: 0,
+      isPeerUp: false,
+      isInSync: false,
+      replicationLagMs: 0,
+      transitions: { waiting: 0, passive: 0, joining: 0, active: 0 },
+      splitBrains: 0,
+    }),
+  };
+}
+
+async function scrape(): Promise<void> {
+  const stage = new Stage({ workers: 1000, services: 1000, credit: 10, queued: 0 });
+  for (let turn = 0; turn < 20; turn++) stage.turn();
+  const metrics = new Metrics(sources(stage));
+  const { text, times } = await rendered(() => metrics.render());
+  const size = `${text.split('\n').length} lines, ${(text.length / 1e6).toFixed(1)} MB`;
+  print('a scrape with 1,000 services', `${median(times).toFixed(1)} ms (${size})`);
+  print('  the longest (bound 20 ms)', `${Math.max(...times).toFixed(1)} ms`);
+  const other = await rendered(promClient(stage));
+  const lines = other.text.split('\n').length;
+  print(
+    'prom-client, the series per service',
+    `${median(other.times).toFixed(1)} ms (${lines} lines)`,
+  );
+}
+
+/** Milliseconds of this thread's processor time for a text, of the later ones. */
+async function rendered(
+  render: () => Promise<string>,
+): Promise<{ readonly text: string; readonly times: readonly number[] }> {
+  const times: number[] = [];
+  let text = '';
+  for (let count = 0; count < RENDERINGS; count++) {
+    // It makes none sooner than its share of the loop allows.
+    await sleep(150);
+    const before = threadCpuNs();
+    text = await render();
+    times.push((threadCpuNs() - before) / 1e6);
+  }
+  return { text, times: times.slice(RENDERINGS / 2) };
+}
+
+/** The same series, kept by prom-client; what it costs to count into it is told at once. */
+function promClient(stage: Stage): () => Promise<string> {
+  const registry = new Registry();
+  const registers = [registry];
+  const { names } = stage.broker.counters.requests.labels;
+  const buckets = Array.from(stage.broker.counters.requests.wait.bounds, (bound) => bound / 1000);
+  const counts: (() => void)[] = [];
+  for (const [name, { type, help, labels }] of Object.entries(METRICS)) {
+    if (!('service' in labels)) continue;
+    const labelNames = Object.keys(labels);
+    const [other = '', given] = Object.entries(labels)[1] ?? [];
+    if (type === 'histogram') {
+      const histogram = new Histogram({ name, help, labelNames, buckets, registers });
+      for (const service of names) {
+        counts.push(() => {
+          histogram.observe({ service }, 0.001);
+        });
+      }
+      continue;
+    }
+    const Meter = type === 'counter' ? Counter : Gauge;
+    const meter = new Meter({ name, help, labelNames, registers });
+    for (const service of names) {
+      for (const value of given ?? [null]) {
+        const all = value === null ? { service } : { service, [other]: value };
+        counts.push(() => {
+          meter.inc(all);
+        });
+      }
+    }
+  }
+  for (let warm = 0; warm < 20; warm++) for (const count of counts) count();
+  const before = performance.now();
+  for (let run = 0; run < 50; run++) for (const count of counts) count();
+  const ns = ((performance.now() - before) * 1e6) / (50 * counts.length);
+  print('prom-client, one count', `${ns.toFixed(0)} ns`);
+  return () => registry.metrics();
+}
+
+if (values.child === undefined) {
+  requests(Number(values.rounds));
+  await scrape();
+} else {
+  if (values.child === 'off') countNothing();
+  process.stdout.write(String(costOfRequest()));
+}
