@@ -31,8 +31,9 @@ const { values } = parseArgs({
 function countNothing(): void {
   const { prototype } = RequestCounters;
   for (const name of Object.getOwnPropertyNames(prototype)) {
-    if (name.startsWith('count'))
+    if (name.startsWith('count')) {
       Object.defineProperty(prototype, name, { value: () => undefined });
+    }
   }
 }
 

@@ -14,7 +14,7 @@ export interface Metric {
   readonly meaning: string;
 }
 
-export const TABLE = {
+const TABLE = {
   build_info: {
     type: 'gauge',
     labels: { version: null, node: null, nodejs: null },
