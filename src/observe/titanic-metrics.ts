@@ -8,7 +8,7 @@ import type { MetricName } from './metric-table.js';
 /** What is read of Titanic. */
 export interface TitanicSource {
   readonly counters: TitanicCounters;
-  readonly counts: StoreCounts;
+  readonly counts: Pick<StoreCounts, 'pending' | 'replied' | 'dead' | 'bytes'>;
   /** Stored requests at workers. */
   readonly delivered: number;
   readonly commits: Commits;

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Commits } from '../../../src/titanic/commits.js';
 import { scrape } from '../../support/metrics.js';
 import { endTitanicStages, titanicStage } from '../../support/titanic-stage.js';
 
@@ -9,9 +8,7 @@ describe('the metrics of stored requests (contract §5)', () => {
   it('count each step', async () => {
     const s = titanicStage({ titanic: { maxAttempts: 2, retryBaseMs: 100 } });
     const counted = async (): Promise<Record<string, number>> => {
-      const { counters, counts, delivered } = s.titanic;
-      const titanic = { counters, counts, delivered, commits: new Commits() };
-      const page = await scrape(s.broker, { titanic: () => titanic });
+      const page = await scrape(s.broker, { titanic: () => s.titanic });
       const names = ['accepted', 'completed', 'retried', 'dead', 'expired'];
       return page.counted(
         'titanic_requests',
@@ -43,5 +40,24 @@ describe('the metrics of stored requests (contract §5)', () => {
     });
     s.after(600_000);
     expect(await counted()).toMatchObject({ titanic_expired_total: 3 });
+  });
+
+  it('time each commit, and count what it made durable', async () => {
+    const s = titanicStage().holdsStore();
+    const commits = async (): Promise<number[]> => {
+      const page = await scrape(s.broker, { titanic: () => s.titanic });
+      return ['duration_seconds_count', 'duration_seconds_sum', 'batch_size_sum'].map(
+        (sample) => page.value(`titanic_commit_${sample}`) ?? NaN,
+      );
+    };
+    const [count = NaN, seconds = NaN, changes = NaN] = await commits();
+    s.batch(() => {
+      for (const body of ['one', 'two', 'three']) s.asks('request', 'echo', body);
+    });
+    s.after(30);
+    expect(await commits()).toEqual([count, seconds, changes]);
+    s.answers('commit');
+    expect(await commits()).toEqual([count + 1, seconds + 0.03, changes + 3]);
+    s.freesStore();
   });
 });
