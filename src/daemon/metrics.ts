@@ -21,6 +21,7 @@ export class NodeMetrics {
       version: packageVersion(),
       uptimeMs: () => monotonicMs() - startedAt,
       isReady: () => health.now.notReady === null,
+      isDegraded: () => health.now.degraded.length > 0,
       loopLagMs: () => this.#lag.mostMs,
       broker,
       titanic: () => this.titanic,

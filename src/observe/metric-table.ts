@@ -33,6 +33,12 @@ const TABLE = {
     help: '1 if clients are served here, else 0: as /readyz answers.',
     meaning: '0 while it starts or drains, and on the passive node of a pair.',
   },
+  degraded: {
+    type: 'gauge',
+    labels: {},
+    help: '1 while a part of the service is hurt, else 0: as /readyz answers.',
+    meaning: 'Such as a store that cannot be written: durable requests are answered 500 then.',
+  },
   requests_received_total: {
     type: 'counter',
     labels: { service: null },

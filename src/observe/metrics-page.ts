@@ -29,7 +29,7 @@ How a line of the log and a metric belong together is in [logs.md](logs.md).
 `;
 
 const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
-  ['This process', /^(build_info|up_seconds|ready|event_loop_lag_seconds)$/],
+  ['This process', /^(build_info|up_seconds|ready|degraded|event_loop_lag_seconds)$/],
   ['Requests', /^requests?_/],
   ['Workers and messages', /^(workers|messages|replies)/],
   ['Stored requests', /^titanic_/],

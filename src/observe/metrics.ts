@@ -19,6 +19,7 @@ export interface MetricSources {
   readonly version: string;
   uptimeMs(): number;
   isReady(): boolean;
+  isDegraded(): boolean;
   loopLagMs(): number;
   readonly broker: BrokerSource;
   /** `null` where no requests are stored. */
@@ -78,6 +79,8 @@ export class Metrics {
     out.sample('', this.#sources.uptimeMs() / 1000);
     out.metric('ready');
     out.sample('', Number(this.#sources.isReady()));
+    out.metric('degraded');
+    out.sample('', Number(this.#sources.isDegraded()));
     brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
     if (titanic !== null) titanicMetrics(out, titanic);
     pairMetrics(out, this.#sources.pair());

@@ -1,4 +1,7 @@
+import { join } from 'node:path';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
 
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
@@ -56,6 +59,29 @@ describe('a running broker', () => {
       expect((await scrapeOver(daemon)).value('titanic_requests{state="replied"}')).toBe(0);
     } finally {
       await worker.close();
+      await client.close();
+    }
+  });
+
+  it('is degraded while a stranger keeps the store from being written', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const client = new Client({ endpoints: [daemon.endpoint] });
+    const stranger = new Database(join(daemon.dataDir, 'titanic.db'));
+    try {
+      expect((await scrapeOver(daemon)).value('degraded')).toBe(0);
+      stranger.exec('BEGIN IMMEDIATE');
+      await expect(client.submit('echo', 'x')).rejects.toMatchObject({
+        code: 'ERR_TITANIC_REFUSED',
+      });
+      expect((await scrapeOver(daemon)).counted('ready', 'degraded')).toEqual({
+        ready: 1,
+        degraded: 1,
+      });
+      stranger.exec('ROLLBACK');
+      await daemon.waitFor('store.healed');
+      expect((await scrapeOver(daemon)).value('degraded')).toBe(0);
+    } finally {
+      stranger.close();
       await client.close();
     }
   });

@@ -1,0 +1,140 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+import { describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+
+import { itWithTool } from '../../support/tools.js';
+import { page } from '../docs/page.js';
+import { badIn } from './promql.js';
+
+const FOLDER = 'deploy/prometheus';
+const RULES = `${FOLDER}/majordomo.rules.yml`;
+const RULE_TESTS = `${FOLDER}/majordomo.rules.test.yml`;
+
+interface Alert {
+  readonly alert: string;
+  readonly expr: string;
+  readonly labels: { readonly severity?: string };
+  readonly annotations: { readonly summary?: string; readonly runbook?: string };
+}
+
+interface RuleTest {
+  readonly input_series: readonly { readonly series: string }[];
+  readonly alert_rule_test: readonly {
+    readonly alertname: string;
+    readonly exp_alerts: readonly unknown[];
+  }[];
+}
+
+interface Panel {
+  readonly title: string;
+  readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
+}
+
+interface Dashboard {
+  readonly panels: readonly Panel[];
+  readonly templating: { readonly list: readonly { readonly definition?: string }[] };
+  readonly annotations: { readonly list: readonly { readonly expr: string }[] };
+}
+
+const read = (file: string): string => readFileSync(file, 'utf8');
+const RULE_FILE = parse(read(RULES)) as { groups: { rules: Alert[] }[] };
+const ALERTS = RULE_FILE.groups.flatMap(({ rules }) => rules);
+const TESTS = (parse(read(RULE_TESTS)) as { tests: RuleTest[] }).tests;
+const DASHBOARD = JSON.parse(read('deploy/grafana/majordomo.json')) as Dashboard;
+
+function promtool(...args: readonly string[]): { readonly status: number | null; said: string } {
+  const { status, stdout, stderr } = spawnSync('promtool', args, { encoding: 'utf8' });
+  return { status, said: stdout + stderr };
+}
+
+describe('the alert rules', () => {
+  it.each(ALERTS.map((alert) => [alert.alert, alert] as const))(
+    '%s asks only for metrics and labels that there are',
+    (_, { expr }) => {
+      expect(badIn(expr)).toEqual([]);
+    },
+  );
+
+  it('say how grave they are, what is wrong, and where to read on', () => {
+    for (const { alert, labels, annotations } of ALERTS) {
+      expect(labels.severity).toMatch(/^(critical|warning)$/);
+      expect(annotations.summary).not.toBe('');
+      expect(annotations.runbook).toBe(`docs/operating.md#${alert.toLowerCase()}`);
+    }
+  });
+
+  it('are all explained in docs/operating.md, and no others are', () => {
+    const headings = [...page('operating.md').matchAll(/^### (Majordomo\w+)$/gm)];
+    const names = headings.map(([, name = '']) => name).sort();
+    expect(names).toEqual(ALERTS.map(({ alert }) => alert).sort());
+  });
+
+  it('are each tested where they fire and where they do not', () => {
+    const tested = TESTS.flatMap((test) => test.alert_rule_test);
+    const names = (fires: boolean): string[] =>
+      tested
+        .filter(({ exp_alerts }) => exp_alerts.length > 0 === fires)
+        .map(({ alertname }) => alertname);
+    const alerts = ALERTS.map(({ alert }) => alert).sort();
+    expect([...new Set(names(true))].sort()).toEqual(alerts);
+    expect([...new Set(names(false))].sort()).toEqual(alerts);
+  });
+
+  it('are tested with metrics and labels that there are', () => {
+    for (const { series } of TESTS.flatMap(({ input_series }) => input_series)) {
+      expect([series, badIn(series)]).toEqual([series, []]);
+    }
+  });
+
+  itWithTool('promtool', 'pass promtool check rules', () => {
+    expect(promtool('check', 'rules', RULES)).toMatchObject({ status: 0 });
+  });
+
+  itWithTool('promtool', 'pass their own tests: promtool test rules', () => {
+    expect(promtool('test', 'rules', RULE_TESTS)).toMatchObject({ status: 0 });
+  });
+
+  itWithTool('promtool', 'are loaded by a configuration that promtool takes', () => {
+    const file = `${FOLDER}/prometheus.yml`;
+    expect(promtool('check', 'config', '--syntax-only', file)).toMatchObject({ status: 0 });
+    expect(parse(read(file))).toMatchObject({ rule_files: ['majordomo.rules.yml'] });
+  });
+});
+
+describe('the dashboard', () => {
+  const targets = DASHBOARD.panels.flatMap(({ title, targets: all = [] }) =>
+    all.map((target) => [title, target] as const),
+  );
+
+  it('has something to show', () => {
+    expect(targets.length).toBeGreaterThan(30);
+  });
+
+  it.each(targets)('%s asks only for metrics and labels that there are', (_, target) => {
+    expect(badIn(target.expr)).toEqual([]);
+    for (const [, label = ''] of target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
+      expect(['instance', ...labelsNamed(target.expr)]).toContain(label);
+    }
+  });
+
+  it('fills its menus and marks from metrics and labels that there are', () => {
+    const menus = DASHBOARD.templating.list.flatMap(({ definition = '' }) => {
+      const [, series, label] = /^label_values\((.*), (\w+)\)$/.exec(definition) ?? [];
+      return series === undefined ? [] : [`sum by (${label ?? ''}) (${series})`];
+    });
+    expect(menus).toHaveLength(3);
+    for (const asked of [...menus, ...DASHBOARD.annotations.list.map(({ expr }) => expr)]) {
+      expect([asked, badIn(asked)]).toEqual([asked, []]);
+    }
+  });
+});
+
+/** What a legend can show: labels that the expression keeps, and those of its metrics. */
+function labelsNamed(expr: string): string[] {
+  const kept = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(', '));
+  if (kept.length > 0) return kept;
+  if (/^(sum|max)\(/.test(expr)) return [];
+  return ['state', 'to', 'reason', 'kind', 'role'];
+}
