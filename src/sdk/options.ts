@@ -59,7 +59,7 @@ export interface WorkerOptions {
   readonly endpoints: readonly string[];
   /** The service that it offers, 1 to 255 bytes. */
   readonly service: string;
-  /** Requests at once, at each endpoint. Default 1. */
+  /** Requests at once, of all endpoints together. Default 1. */
   readonly concurrency?: number;
   /** Default `0.2`. */
   readonly protocol?: Protocol;

@@ -8,9 +8,11 @@
  * - With a credit of more than one (D23) the broker is asked first, on the same connection.
  * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
  *   registered one a token that the broker does not know would cost it every other request (D8, §3).
+ * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../core/clock.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
+import type { Places, PlaceTaker } from './places.js';
 
 export interface SessionOptions extends BackoffOptions {
   readonly heartbeatIntervalMs: number;
@@ -67,9 +69,10 @@ export interface SessionSink {
 export type SessionState =
   'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
 
-export class WorkerSession {
+export class WorkerSession implements PlaceTaker {
   readonly #options: SessionOptions;
   readonly #sink: SessionSink;
+  readonly #places: Places;
   readonly #random: Random;
   #state: SessionState = 'away';
   /** When the present state's pause or question ends; `Infinity` if it has none. */
@@ -89,9 +92,10 @@ export class WorkerSession {
   /** Given by the broker, but not begun: others hold every place. */
   #held: Task[] = [];
 
-  constructor(options: SessionOptions, sink: SessionSink, random: Random) {
+  constructor(options: SessionOptions, sink: SessionSink, places: Places, random: Random) {
     this.#options = options;
     this.#sink = sink;
+    this.#places = places;
     this.#random = random;
   }
 
@@ -156,7 +160,7 @@ export class WorkerSession {
     if (this.#state !== 'registered') return;
     this.#failures = 0;
     // More than it was promised: 18/MDP allows one at a time, D23 the credit.
-    if (this.#held.length >= this.#places) return;
+    if (this.#held.length >= this.#credit) return;
     this.#held.push(new Task(client, frames, this.#registration));
     this.#beginHeld();
   }
@@ -171,15 +175,17 @@ export class WorkerSession {
 
   /** The handler has answered. */
   finished(task: Task, frames: readonly Uint8Array[], now: MonotonicMs): void {
-    if (!this.#running.delete(task) || this.#state === 'ended') return;
-    if (this.#isPresent(task)) this.#sink.final(task, frames);
-    else if (!task.streamed) this.#sink.late(task, frames);
-    this.#placeIsFree(now);
+    if (!this.#running.delete(task)) return;
+    if (this.#state !== 'ended') {
+      if (this.#isPresent(task)) this.#sink.final(task, frames);
+      else if (!task.streamed) this.#sink.late(task, frames);
+    }
+    this.#over(now);
   }
 
   /** The handler has thrown: the request is given back (D25), never answered by a made-up body. */
   failed(task: Task, now: MonotonicMs): void {
-    if (!this.#running.delete(task) || this.#state === 'ended') return;
+    if (!this.#running.delete(task)) return;
     if (this.#isPresent(task)) {
       if (this.#declared) {
         this.#sink.giveBack(task);
@@ -188,7 +194,11 @@ export class WorkerSession {
         this.#rest(now);
       }
     }
-    this.#placeIsFree(now);
+    this.#over(now);
+  }
+
+  placeIsFree(): void {
+    this.#beginHeld();
   }
 
   /**
@@ -235,7 +245,7 @@ export class WorkerSession {
     return Math.min(this.#beatMs, this.#silentMs());
   }
 
-  get #places(): number {
+  get #credit(): number {
     return this.#declared ? this.#options.credit : 1;
   }
 
@@ -257,7 +267,7 @@ export class WorkerSession {
     this.#untilMs = Infinity;
     this.#declared = credit !== null;
     // Handlers of an earlier registration still run: offering their places would be a lie.
-    if (this.#running.size >= this.#places) {
+    if (this.#running.size >= this.#credit) {
       this.#state = 'full';
       return;
     }
@@ -297,15 +307,19 @@ export class WorkerSession {
   }
 
   #beginHeld(): void {
-    while (!this.#closing && this.#running.size < this.#places) {
-      const task = this.#held.shift();
-      if (task === undefined) return;
+    while (!this.#closing && this.#running.size < this.#credit) {
+      const [task] = this.#held;
+      if (task === undefined || !this.#places.take(this)) return;
+      this.#held.shift();
       this.#running.add(task);
       this.#sink.begin(task);
     }
   }
 
-  #placeIsFree(now: MonotonicMs): void {
+  /** One that has begun has ended. */
+  #over(now: MonotonicMs): void {
+    // Others may have waited for longer.
+    this.#places.free();
     if (this.#state === 'ended') return;
     if (this.#closing) {
       if (this.#running.size === 0) this.#end();

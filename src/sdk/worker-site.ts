@@ -17,12 +17,14 @@ import {
 import { offersCredit } from './broker-facts.js';
 import { endpointError, writeMessage } from './links.js';
 import type { WorkerSettings } from './options.js';
+import type { Places } from './places.js';
 import { type SessionSink, type Task, WorkerSession } from './worker-session.js';
 
 /** What a site needs of its worker. */
 export interface SiteOwner {
   readonly settings: WorkerSettings;
   readonly dial: Dial;
+  readonly places: Places;
   /** Let the handler have the task; its end is told to the session. */
   run(session: WorkerSession, task: Task): void;
   /** A link is closing; the worker waits for it at its end. */
@@ -173,7 +175,12 @@ class Registration implements SessionSink {
     this.#owner = owner;
     this.#hooks = hooks;
     this.asks = credit > 1;
-    this.session = new WorkerSession({ ...owner.settings, credit }, this, Math.random);
+    this.session = new WorkerSession(
+      { ...owner.settings, credit },
+      this,
+      owner.places,
+      Math.random,
+    );
   }
 
   open(): void {

@@ -8,6 +8,7 @@ import { sdkError } from './errors.js';
 import { type Handler, TaskContext } from './handler.js';
 import { Message } from './message.js';
 import { type CloseOptions, closeGraceMs, type WorkerOptions, workerSettings } from './options.js';
+import { Places } from './places.js';
 import { Ticker } from './ticker.js';
 import type { Task, WorkerSession } from './worker-session.js';
 import { type SiteOwner, WorkerSite } from './worker-site.js';
@@ -64,6 +65,7 @@ export class Worker {
     this.#owner = {
       settings,
       dial: settings.dial,
+      places: new Places(settings.concurrency),
       run: (session, task) => {
         void this.#answer(session, task);
       },

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { Places } from '../../../src/sdk/places.js';
 import { type SessionSink, type Task, WorkerSession } from '../../../src/sdk/worker-session.js';
 
 const OPTIONS = {
@@ -15,9 +16,9 @@ class SessionScript {
   readonly #tasks = new Map<string, Task>();
   readonly #lines: string[] = [];
 
-  constructor(credit = 1) {
+  constructor(credit = 1, places = new Places(Infinity)) {
     // Without jitter pauses are half of their longest.
-    this.session = new WorkerSession({ ...OPTIONS, credit }, this.#sink(), () => 0);
+    this.session = new WorkerSession({ ...OPTIONS, credit }, this.#sink(), places, () => 0);
     this.session.start(this.now);
   }
 
@@ -133,8 +134,8 @@ class SessionScript {
 let script: SessionScript;
 
 /** A registered session of one place, or of `credit` places by credit. */
-function registered(credit = 1): SessionScript {
-  const made = new SessionScript(credit).connect();
+function registered(credit = 1, places?: Places): SessionScript {
+  const made = new SessionScript(credit, places).connect();
   if (credit > 1) made.offers(true);
   made.forget();
   return made;
@@ -305,5 +306,53 @@ describe('closing', () => {
       '0 close link',
       '0 ended',
     ]);
+  });
+});
+
+describe('the registrations of one worker', () => {
+  it('run no more at once than the worker may, and take turns', () => {
+    const places = new Places(2);
+    const [a, b] = [registered(2, places), registered(2, places)];
+    a.request('a1', 'a2', 'a3');
+    b.request('b1', 'b2');
+    expect([a.effects, b.effects]).toEqual([['0 begin a1', '0 begin a2'], []]);
+    a.answer('a1');
+    expect([a.effects, b.effects]).toEqual([['0 FINAL a1'], ['0 begin b1']]);
+    a.answer('a2');
+    expect([a.effects, b.effects]).toEqual([['0 FINAL a2'], ['0 begin b2']]);
+    b.answer('b1').answer('b2');
+    expect([a.effects, b.effects]).toEqual([['0 begin a3'], ['0 FINAL b1', '0 FINAL b2']]);
+  });
+
+  it('heartbeat while their requests wait for a place', () => {
+    const places = new Places(1);
+    const [a, b] = [registered(1, places), registered(1, places)];
+    a.request('a1');
+    b.request('b1').pass(1000);
+    expect(b.effects).toEqual(['1000 HEARTBEAT']);
+  });
+
+  it('give back what waits for a place when they close, and free the places of what ran', () => {
+    const places = new Places(1);
+    const [a, b, c] = [1, 2, 3].map(() => registered(1, places));
+    if (!a || !b || !c) throw new Error('three');
+    a.request('a1');
+    b.request('b1').close();
+    c.request('c1');
+    expect(b.effects).toEqual(['0 DISCONNECT', '0 close link', '0 ended']);
+    a.session.abort();
+    expect(c.effects).toEqual([]);
+    a.fail('a1');
+    expect(c.effects).toEqual(['0 begin c1']);
+  });
+
+  it('a request that waited for a place is not begun when its registration has ended', () => {
+    const places = new Places(1);
+    const [a, b] = [registered(1, places), registered(1, places)];
+    a.request('a1');
+    b.request('b1').cut();
+    b.forget();
+    a.answer('a1').request('a2');
+    expect([a.effects.at(-1), b.effects]).toEqual(['0 begin a2', []]);
   });
 });

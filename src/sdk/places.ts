@@ -1,0 +1,36 @@
+/** Who waits for a place. */
+export interface PlaceTaker {
+  /** There is one: take it, or let it be. */
+  placeIsFree(): void;
+}
+
+/** What a worker may run at once, shared by its registrations at all endpoints. */
+export class Places {
+  #free: number;
+  /** In order. */
+  readonly #waiting = new Set<PlaceTaker>();
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** @returns false if there is none now: `placeIsFree` tells when there is */
+  take(taker: PlaceTaker): boolean {
+    if (this.#free === 0) {
+      this.#waiting.add(taker);
+      return false;
+    }
+    this.#free--;
+    return true;
+  }
+
+  free(): void {
+    this.#free++;
+    // Who still wants one after its turn stands at the end again.
+    for (const taker of this.#waiting) {
+      if (this.#free === 0) return;
+      this.#waiting.delete(taker);
+      taker.placeIsFree();
+    }
+  }
+}
