@@ -1,5 +1,7 @@
 """The Guide's Lazy Pirate client: on silence it closes its REQ socket, opens a new one, asks again.
 
+Given several endpoints, with commas between them, it asks the next one each time.
+
 Reads bodies from standard input, one a line; prints one `reply` for each, or `gave-up`.
 """
 
@@ -23,7 +25,8 @@ def ask(socket, body):
     for attempt in range(args.retries):
         if attempt > 0:
             socket.close()
-            socket = mdp.connect(zmq.REQ, args.endpoint)
+            endpoints.append(endpoints.pop(0))
+            socket = mdp.connect(zmq.REQ, endpoints[0])
         socket.send_multipart(mdp.request_frames(args.version, args.service.encode(), [body]))
         if socket.poll(args.timeout_ms):
             _, _, reply = mdp.parse_reply(args.version, socket.recv_multipart())
@@ -34,7 +37,8 @@ def ask(socket, body):
     return socket
 
 
-socket = mdp.connect(zmq.REQ, args.endpoint)
+endpoints = args.endpoint.split(",")
+socket = mdp.connect(zmq.REQ, endpoints[0])
 mdp.say("started")
 for line in sys.stdin:
     socket = ask(socket, line.rstrip("\n").encode())

@@ -1,0 +1,123 @@
+/**
+ * Two real brokers in this process, on sockets, as the nodes of a pair. What decides who serves is
+ * the test: it sets their gates, and says whether a request that comes to a refusing one counts.
+ */
+import { Broker } from '../../src/broker/broker.js';
+import type { GateState } from '../../src/broker/gate.js';
+import { BrokerLoop } from '../../src/broker/io/loop.js';
+import { TransportSink } from '../../src/broker/io/sink.js';
+import type { InternalService } from '../../src/broker/ports.js';
+import { monotonicMs } from '../../src/core/clock.js';
+import { secureRandom } from '../../src/core/random.js';
+import { Mmi } from '../../src/mmi/mmi.js';
+import { PeerNumbers } from '../../src/transport/peer-numbers.js';
+import type { Transport } from '../../src/transport/port.js';
+import { openZmtpRouter } from '../../src/transport/zmtp/router.js';
+import { STAGE_STATUS } from './stage.js';
+
+export const PAIR_HEARTBEAT_MS = 200;
+const MIB = 1024 * 1024;
+const LIMITS = {
+  services: 1000,
+  workers: 1000,
+  queuedRequests: 1_000_000,
+  queuedBytes: 1024 * MIB,
+  queuedRequestsPerService: 1_000_000,
+  messageBytes: 16 * MIB,
+};
+const TRANSPORT_LIMITS = {
+  messageBytesMax: 16 * MIB,
+  framesMax: 256,
+  outputBytesMax: 64 * MIB,
+  connectionsMax: 1000,
+  receiveBytesMax: 1024 * MIB,
+};
+
+const open: PairNode[] = [];
+
+export class PairNode {
+  readonly broker: Broker;
+  endpoint = '';
+  /** Whether its peer is known to be dead. */
+  votes: () => boolean = () => false;
+  readonly #loop: BrokerLoop;
+  readonly #sink = new TransportSink();
+  #transport: Transport | null = null;
+
+  constructor(hosts: readonly InternalService[]) {
+    const options = {
+      heartbeatIntervalMs: PAIR_HEARTBEAT_MS,
+      heartbeatLiveness: 3,
+      requestTtlMs: 60_000,
+      busyTimeoutMs: 600_000,
+      maxDeliveries: 3,
+      listeners: [{ client: true, worker: true }],
+      vote: () => this.#vote(),
+      limits: LIMITS,
+    };
+    this.broker = new Broker(options, this.#sink, { emit: () => undefined }, secureRandom);
+    const extensions = ['credit', 'hello', ...(hosts.length > 0 ? ['submit', 'wait'] : [])];
+    this.broker.host(
+      new Mmi(() => ({
+        ...STAGE_STATUS,
+        state: this.broker.gate === 'serving' ? 'active' : 'passive',
+        extensions,
+        pairHeartbeatMs: PAIR_HEARTBEAT_MS,
+      })),
+    );
+    for (const host of hosts) this.broker.host(host);
+    this.#loop = new BrokerLoop(this.broker);
+  }
+
+  async listen(): Promise<this> {
+    const { transport, endpoints } = await openZmtpRouter({
+      listeners: [{ endpoint: 'tcp://127.0.0.1:0', index: 0 }],
+      limits: TRANSPORT_LIMITS,
+      peers: new PeerNumbers(),
+      events: this.#loop,
+    });
+    this.#transport = transport;
+    this.endpoint = endpoints[0] ?? '';
+    this.#sink.attach(transport);
+    this.#loop.attach(transport);
+    open.push(this);
+    return this;
+  }
+
+  gate(state: GateState): void {
+    this.#loop.wake();
+    this.broker.setGate(state, monotonicMs());
+    if (state === 'refusing') this.broker.dropInternal();
+  }
+
+  /** Its connections end, and nobody listens any more. */
+  async kill(): Promise<void> {
+    const transport = this.#transport;
+    this.#transport = null;
+    this.#loop.stop();
+    await transport?.close(0);
+  }
+
+  /** What it would have to write to the disk takes a moment. */
+  #vote(): boolean {
+    if (!this.votes()) return false;
+    setTimeout(() => {
+      this.gate('serving');
+    }, 5);
+    return true;
+  }
+}
+
+/** The active node and the passive one. For `afterEach`: `endPairs`. */
+export async function startPair(
+  hosts: readonly InternalService[] = [],
+): Promise<[PairNode, PairNode]> {
+  const active = await new PairNode(hosts).listen();
+  const passive = await new PairNode(hosts).listen();
+  passive.gate('refusing');
+  return [active, passive];
+}
+
+export async function endPairs(): Promise<void> {
+  await Promise.all(open.splice(0).map((node) => node.kill()));
+}
