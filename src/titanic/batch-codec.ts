@@ -220,7 +220,7 @@ export function unpackRequest(from: PackReader): StoredRequest {
     uuid: from.bytes(),
     service: from.bytes(),
     number: from.number(),
-    state: STATES[from.number()] ?? 'pending',
+    state: STATES[from.number()] ?? from.refuse('pending'),
     priority: from.number(),
     acceptedAt: from.number(),
     notBefore: from.number(),

@@ -17,12 +17,15 @@ export interface KnownKey {
   readonly until: number | null;
 }
 
+/** A request that is here. */
+export type RequestHere = RequestState & Pick<RequestRecord, 'key'>;
+
 /** The tables of a store, within the transaction of a merge: what is put counts as changed by it. */
 export interface MergeTables {
   /** Until when the key of a closed or expired request is to be remembered; `null` for no tombstone. */
   tombstone(uuid: RequestUuid): number | null;
   putTombstone(uuid: RequestUuid, keyUntil: number): void;
-  request(uuid: RequestUuid): RequestState | null;
+  request(uuid: RequestUuid): RequestHere | null;
   isFree(number: number): boolean;
   takeNumber(): number;
   /** A request that is not there, without a key. */
@@ -34,6 +37,7 @@ export interface MergeTables {
   remove(uuid: RequestUuid, keyUntil: number): void;
   key(service: Buffer, key: Buffer): KnownKey | null;
   putKey(service: Buffer, key: Buffer, known: KnownKey): void;
+  dropKey(service: Buffer, key: Buffer): void;
   /** The key of a request that is there; `null`: it leads elsewhere. */
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void;
 }
@@ -133,7 +137,7 @@ class Merging {
     if (key !== null) this.#lead(request, key);
   }
 
-  #join(before: RequestState, record: RequestRecord): void {
+  #join(before: RequestHere, record: RequestRecord): void {
     const { state: after, isChanged, isKept, ranTwice } = join(before, record, this.#isFromActive);
     const { request } = after;
     if (ranTwice) this.#ranTwice++;
@@ -146,6 +150,7 @@ class Merging {
       this.#tables.touch(request.uuid);
     }
     if (record.key !== null) this.#lead(request, record.key);
+    else if (before.key !== null) this.#leadNowhere(request, before.key);
   }
 
   /** There, the key leads to this request, which is here, too. */
@@ -160,6 +165,16 @@ class Merging {
     this.#unlead(known);
     this.#tables.putKey(service, key, { uuid, until: null });
     this.#tables.setKeyOf(uuid, key);
+  }
+
+  /** Here, the key leads to this request; there, it led to another, or does. */
+  #leadNowhere({ service, uuid }: StoredRequest, key: Buffer): void {
+    if (!this.#isFromActive) {
+      this.#tables.touch(uuid);
+      return;
+    }
+    this.#tables.dropKey(service, key);
+    this.#tables.setKeyOf(uuid, null);
   }
 
   /** There, the key leads to a request that is over. */

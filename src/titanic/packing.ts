@@ -131,6 +131,12 @@ export class PackReader {
     return this.bytes().toString();
   }
 
+  /** What was read is nothing that is ever written: it reads as something else, and is not whole. */
+  refuse<Value>(instead: Value): Value {
+    this.#isTorn = true;
+    return instead;
+  }
+
   /** Where the next bytes are, or -1 if there are not so many. */
   #take(bytes: number): number {
     const at = this.#at;

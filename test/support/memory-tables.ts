@@ -361,6 +361,7 @@ export class MemoryTables {
         const { number: changed } = this.#transaction;
         this.#keys.set(keyName(service, key), { service, key, uuid, until, changed });
       },
+      dropKey: (service, key) => this.#keys.delete(keyName(service, key)),
       setKeyOf: (uuid, key) => this.#put({ ...entryOf(uuid), key }),
     };
   }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { OpenStore } from '../../src/titanic/store.js';
 import { describeStoreSteps } from './store-contract-steps.js';
 import { describeStoreKeys } from './store-contract-keys.js';
+import { describeStorePair } from './store-contract-pair.js';
 import { describeStoreReading } from './store-contract-reading.js';
 import { StoreUser } from './store-user.js';
 
@@ -17,6 +18,8 @@ export interface StorePlace {
 export interface Subject {
   readonly user: StoreUser;
   reopen(): Promise<StoreUser>;
+  /** Another store of the same kind, empty. */
+  other(): Promise<StoreUser>;
 }
 
 /** What every store behind `src/titanic/store.ts` promises. */
@@ -24,6 +27,7 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
   describe(`${name} as a store`, () => {
     let place: StorePlace;
     let user: StoreUser;
+    const others: { readonly place: StorePlace; readonly user: StoreUser }[] = [];
     const subject: Subject = {
       get user() {
         return user;
@@ -32,6 +36,12 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
         await user.close();
         user = await StoreUser.open(place.open);
         return user;
+      },
+      other: async () => {
+        const otherPlace = await make();
+        const other = { place: otherPlace, user: await StoreUser.open(otherPlace.open) };
+        others.push(other);
+        return other.user;
       },
     };
 
@@ -43,6 +53,10 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     afterEach(async () => {
       await user.close();
       await place.remove();
+      for (const other of others.splice(0)) {
+        await other.user.close();
+        await other.place.remove();
+      }
     });
 
     it('has nothing when it is new, and numbers begin at 1', () => {
@@ -57,6 +71,9 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     });
     describe('idempotency keys (D16)', () => {
       describeStoreKeys(subject);
+    });
+    describe('as one of a pair (D14, D17, D20)', () => {
+      describeStorePair(subject);
     });
     describe('reading and opening', () => {
       describeStoreReading(subject);

@@ -1,6 +1,6 @@
 /** The tables of a store file as a merge sees them, within its transaction. */
 import type { RequestState } from '../join.js';
-import type { KnownKey, MergeTables } from '../merge.js';
+import type { KnownKey, MergeTables, RequestHere } from '../merge.js';
 import type { RequestRecord } from '../record-codec.js';
 import type { RequestUuid } from '../store.js';
 import { recordOf } from './reading.js';
@@ -37,7 +37,7 @@ export class MergeRows implements MergeTables {
     this.#sql.setTombstone.run(uuid, keyUntil, this.#changed);
   }
 
-  request(uuid: RequestUuid): RequestState | null {
+  request(uuid: RequestUuid): RequestHere | null {
     const row = this.#sql.record.get(uuid);
     return row === undefined ? null : recordOf(this.#sql, row, Infinity);
   }
@@ -116,6 +116,10 @@ export class MergeRows implements MergeTables {
 
   putKey(service: Buffer, key: Buffer, { uuid, until }: KnownKey): void {
     this.#sql.setKey.run(service, key, uuid, until, this.#changed);
+  }
+
+  dropKey(service: Buffer, key: Buffer): void {
+    this.#sql.deleteKey.run(service, key);
   }
 
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void {

@@ -1,0 +1,333 @@
+import { expect, it } from '@jest/globals';
+
+import { type Holding, readFrom, type Tombstones } from '../../src/titanic/store.js';
+import {
+  accept,
+  attempt,
+  close,
+  dead,
+  expire,
+  NOON,
+  reply,
+  retry,
+  sweep,
+  uuidOf,
+} from './store-changes.js';
+import type { Subject } from './store-contract.js';
+import { chunksFrom, contentOf, mergeInto, packed, recordsIn, StorePair } from './store-pair.js';
+
+const OPENING = 2 ** 32;
+const body = packed('body');
+const EMPTY_HOLDING: Holding = { storeId: Buffer.alloc(16), upTo: 0, bodiesUpTo: 0 };
+
+export function describeStorePair(subject: Subject): void {
+  it('has an id that stays, and numbers of transactions that no opening gives again (D20)', async () => {
+    const { storeId, firstTransaction } = subject.user.recovered;
+    expect(storeId).toHaveLength(16);
+    expect(firstTransaction).toBe(OPENING + 1);
+    const { recovered } = await subject.reopen();
+    expect(recovered).toMatchObject({ storeId, firstTransaction: 2 * OPENING + 1 });
+    const other = await subject.other();
+    expect(other.recovered.storeId).not.toEqual(storeId);
+  });
+
+  it('remembers what it holds of the other store, in the transaction that brought it (D20)', async () => {
+    const { user } = subject;
+    expect(user.recovered.holds).toBeNull();
+    const storeId = Buffer.alloc(16, 7);
+    const holds = { storeId, upTo: OPENING + 5, bodiesUpTo: 3 };
+    await user.commitSo({ holds }, accept(1, { body }));
+    await user.commit(accept(2, { body }));
+    expect((await subject.reopen()).recovered.holds).toEqual(holds);
+    const later = { ...holds, upTo: OPENING + 9 };
+    await subject.user.merge((await subject.user.read(readFrom(null))).records, true, {
+      holds: later,
+    });
+    expect((await subject.reopen()).recovered.holds).toEqual(later);
+  });
+
+  it.each<[Tombstones, string, readonly number[], string]>([
+    ['none', 'standalone', [], 'passed'],
+    ['known', 'in sync', [1, 2, 3], 'passed'],
+    ['all', 'not in sync', [1, 2, 3, 9], 'done'],
+  ])('leaves tombstones: %s, %s (D17)', async (tombstones, _, left, unknown) => {
+    const { user } = subject;
+    await user.commit(accept(1), accept(2), accept(3), reply(3, { expiresAt: NOON }));
+    const ends = await user.commitSo(
+      { tombstones },
+      close(1),
+      expire(2),
+      sweep(NOON),
+      close(9),
+      close(9),
+    );
+    expect(ends.map(({ kind }) => kind)).toEqual(['done', 'done', 'swept', unknown, 'passed']);
+    const content = await contentOf(user);
+    expect(content).toEqual(left.map((n) => expect.objectContaining({ uuid: uuidOf(n) })));
+    await subject.reopen();
+    expect(await contentOf(subject.user)).toEqual(content);
+    const again = await subject.user.commit(...left.map((n) => accept(n)));
+    expect(again.every(({ kind }) => kind === 'passed')).toBe(true);
+  });
+
+  it('drops tombstones that the other disk has, some at a time, and counts them until then', async () => {
+    const { user } = subject;
+    const numbers = Array.from({ length: 2500 }, (_, at) => at + 1);
+    await user.commitSo({ tombstones: 'all' }, ...numbers.map((n) => close(n)));
+    const upTo = user.transaction;
+    await user.commitSo({ tombstones: 'all' }, close(9999));
+    const full = await bytesOf(subject);
+    await user.commitSo({ peerHolds: upTo - 1 });
+    expect(await contentOf(user)).toHaveLength(2501);
+    await user.commitSo({ peerHolds: upTo });
+    expect(await contentOf(user)).toHaveLength(1501);
+    await user.commit();
+    await user.commit();
+    const [left] = await contentOf(user);
+    expect(left).toMatchObject({ kind: 'tombstone', uuid: uuidOf(9999) });
+    expect(await bytesOf(subject)).toBeLessThan(full);
+    // Nothing stops what they were of from coming back: the other has their tombstones.
+    expect(await user.commit(accept(1))).toEqual([{ kind: 'done' }]);
+  });
+
+  it('tells what changed after a transaction, each request once, as it is now', async () => {
+    const { user } = subject;
+    await user.commit(accept(1, { body }), accept(2, { body }), accept(3, { body }));
+    const first = user.transaction;
+    await user.commit(reply(2, { reply: packed('x') }), attempt(3, 1));
+    await user.commitSo({ tombstones: 'known' }, close(1));
+    const upTo = { upTo: first, bodiesUpTo: first };
+    const [chunk, ...more] = await chunksFrom(user, readFrom(upTo));
+    expect(more).toEqual([]);
+    expect(chunk?.holds).toEqual({
+      storeId: user.recovered.storeId,
+      upTo: user.transaction,
+      bodiesUpTo: user.transaction,
+    });
+    const records = chunk === undefined ? [] : recordsIn(chunk);
+    expect(records).toMatchObject([
+      { kind: 'request', request: { uuid: uuidOf(2), state: 'replied' }, body: null },
+      { kind: 'request', request: { uuid: uuidOf(3), attempts: 1 }, body: null, attemptsEver: 1 },
+      { kind: 'tombstone', uuid: uuidOf(1) },
+    ]);
+    const whole = await chunksFrom(user, readFrom(null));
+    expect(whole.flatMap(recordsIn)).toMatchObject([{ body }, { body }, { kind: 'tombstone' }]);
+    // A body that its receiver lacks goes with the request, whenever that changed last.
+    const bodies = await chunksFrom(user, readFrom({ upTo: first, bodiesUpTo: first - 1 }));
+    expect(bodies.flatMap(recordsIn)).toMatchObject([{ body }, { body }, { kind: 'tombstone' }]);
+  });
+
+  it('in chunks of any size: all of it, and no chunk says that it goes further than it does', async () => {
+    const { user } = subject;
+    for (let first = 1; first < 60; first += 6) {
+      const numbers = Array.from({ length: 6 }, (_, at) => first + at);
+      await user.commit(...numbers.map((n) => accept(n, { body, key: `key ${n}` })));
+      await user.commitSo({ tombstones: 'known' }, close(first), attempt(first + 1, 1));
+    }
+    for (const requestsMax of [1, 4, 7, 50]) {
+      const other = await subject.other();
+      const chunks = await chunksFrom(user, readFrom(null), requestsMax);
+      for (const [at, chunk] of chunks.entries()) {
+        // The link breaks after each chunk: the next ones begin anew from what is held.
+        if (at === 3) {
+          const rest = await chunksFrom(user, readFrom(chunk.holds), requestsMax);
+          for (const each of rest) await mergeInto(other, each, true);
+        }
+        await mergeInto(other, chunk, true);
+      }
+      expect(await contentOf(other)).toEqual(await contentOf(user));
+    }
+  });
+
+  it('tells no more than it has, if it is asked for what is above that', async () => {
+    const { user } = subject;
+    await user.commit(accept(1, { body }));
+    const upTo = user.transaction + 1000;
+    const chunk = await user.read(readFrom({ upTo, bodiesUpTo: upTo }));
+    expect(chunk).toMatchObject({ holds: { upTo: user.transaction }, next: null });
+    expect(recordsIn(chunk)).toEqual([]);
+  });
+
+  it('what was merged is there after it was opened again, in the order of acceptance', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    await other.commit(accept(1, { body }), accept(2, { body }), accept(5, { body }));
+    await user.commit(accept(3, { number: 1, body }), accept(4, { number: 2, body }));
+    const merged = await mergeInto(user, await other.read(readFrom(null)), false);
+    expect(merged).toMatchObject({ joined: 3, ranTwice: 0, ended: [] });
+    expect(merged.opened).toHaveLength(3);
+    const { pending } = await subject.reopen();
+    // Its own two, the one whose number was free, then the others.
+    expect(pending.map(({ uuid }) => uuid)).toEqual([3, 4, 5, 1, 2].map(uuidOf));
+    expect(pending.map(({ number }) => number)).toEqual([1, 2, 5, 6, 7]);
+    expect(pending).toEqual(expect.arrayContaining([...merged.opened]));
+    expect(await subject.user.load(uuidOf(1))).toEqual([body]);
+  });
+
+  it('tells what became pending by a merge, and what no longer is', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const all = [1, 2, 3, 4, 5].map((n) => accept(n, { body }));
+    await user.commit(...all, dead(4));
+    await other.commit(...all, dead(4));
+    await user.commit(reply(5, { reply: packed('ours') }));
+    await other.commitSo(
+      { tombstones: 'all' },
+      reply(1, { reply: packed('x') }),
+      close(2),
+      retry(4),
+      attempt(3, 1),
+    );
+    const chunk = await other.read(readFrom(null));
+    const merged = await mergeInto(user, chunk, false);
+    expect(merged).toMatchObject({ joined: 4, ranTwice: 0 });
+    expect(merged.opened).toEqual([
+      expect.objectContaining({ uuid: uuidOf(3), attempts: 1 }),
+      expect.objectContaining({ uuid: uuidOf(4), generation: 1, state: 'pending' }),
+    ]);
+    expect(merged.ended).toEqual([uuidOf(2), uuidOf(1)]);
+    const again = await mergeInto(user, chunk, false);
+    expect(again).toEqual({ joined: 0, ranTwice: 0, opened: [], ended: [] });
+    expect(await user.lookUp(uuidOf(5))).toMatchObject({ state: 'replied' });
+  });
+
+  it('two different replies: that of the active side is kept, on both, and counted (D17)', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [accept(1, { body }), accept(2, { body })]);
+    await pair.join(0, 100);
+    await pair.apart(0, [reply(1, { reply: packed('ours') }), dead(2)]);
+    await pair.apart(1, [
+      reply(1, { reply: packed('theirs') }),
+      reply(2, { reply: packed('yes') }),
+    ]);
+    const merged = await mergeInto(user, await other.read(readFrom(null)), false);
+    expect(merged).toMatchObject({ joined: 1, ranTwice: 1 });
+    await pair.join(0, 100);
+    for (const each of [user, other]) {
+      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'replied', reply: packed('ours') });
+      // A reply beats a death.
+      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'replied', reply: packed('yes') });
+    }
+  });
+
+  it('one key on both sides: both requests stay, the key leads to that of the active side (D17)', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [accept(1, { body, key: 'k' })]);
+    await pair.apart(1, [accept(2, { body, key: 'k' }), accept(3, { body, key: 'l' })]);
+    await pair.join(0, 100);
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    for (const each of [user, other]) {
+      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'pending' });
+      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'pending' });
+    }
+    const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+    const changes = [accept(7, { key: 'k' }), accept(8, { key: 'l' })];
+    expect(await pair.stream(changes)).toEqual([known, known]);
+    // The other's end does not take the key away.
+    await pair.stream([close(2), close(3)]);
+    expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([[known[0]], [known[0]]]);
+  });
+
+  it('what was kept against another is told again, after an exchange that broke off (D17)', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [
+      accept(1, { body }),
+      accept(2, { body }),
+      accept(3, { body, key: 'old' }),
+    ]);
+    await pair.join(0, 100);
+    await pair.apart(0, [
+      reply(1, { reply: packed('ours') }),
+      accept(4, { body, key: 'k' }),
+      close(3),
+    ]);
+    await pair.apart(1, [reply(1, { reply: packed('other') }), accept(5, { body, key: 'k' })]);
+    // The other one is to be active, and has merged all of ours; then the link breaks.
+    expect(await pair.join(1, 100, 1)).toBe(false);
+    await pair.join(0, 100);
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'replied', reply: packed('ours') });
+    expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([
+      [{ kind: 'known', uuid: uuidOf(4) }],
+      [{ kind: 'known', uuid: uuidOf(4) }],
+    ]);
+  });
+
+  it('a tombstone beats everything of its request, in either order (D17)', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(
+      0,
+      [1, 2].map((n) => accept(n, { body, key: `k${n}` })),
+    );
+    await pair.join(0, 100);
+    await pair.apart(0, [close(1)]);
+    await pair.apart(1, [close(2), reply(1, { reply: packed('late') })]);
+    const before = await chunksFrom(other, readFrom(null));
+    await pair.join(1, 100);
+    for (const chunk of before) await mergeInto(user, chunk, false);
+    for (const each of [user, other]) {
+      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'absent' });
+      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'absent' });
+    }
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    const known = [1, 2].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+    const changes = [accept(7, { key: 'k1' }), accept(8, { key: 'k2' })];
+    expect(await pair.stream(changes)).toEqual([known, known]);
+  });
+
+  it('the last attempts of both sides join, as often as one side had them', async () => {
+    const { user } = subject;
+    const pair = new StorePair(user, await subject.other());
+    await pair.apart(0, [accept(1, { body })]);
+    await pair.join(0, 100);
+    const both = [attempt(1, 1), attempt(1, 2)];
+    await pair.apart(0, [...both, ...[3, 5, 7].map((n) => attempt(1, n))]);
+    await pair.apart(1, [...both, ...[4, 6].map((n) => attempt(1, n))]);
+    await pair.join(1, 100);
+    const [record] = await contentOf(user);
+    expect(record).toMatchObject({ attemptsEver: 7, request: { attempts: 7 } });
+    const attempts = record?.kind === 'request' ? record.attempts : [];
+    expect(attempts.map(({ worker }) => worker).join()).toBe('w1,w2,w3,w4,w5,w6,w7');
+  });
+
+  it('does not forget keys while the pair is not in sync: the other may have them', async () => {
+    const { user } = subject;
+    await user.commitSo({ tombstones: 'all' }, accept(1, { key: 'k' }), close(1, NOON + 10));
+    await user.commitSo({ tombstones: 'all' }, sweep(NOON + 20));
+    const keys = async (): Promise<number> =>
+      (await contentOf(user)).filter(({ kind }) => kind === 'key').length;
+    expect(await keys()).toBe(1);
+    await user.commitSo({ tombstones: 'known' }, sweep(NOON + 20));
+    expect(await keys()).toBe(0);
+  });
+
+  it('refuses what is no record, and a request without the body that it lacks: nothing of it is kept', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    await other.commit(accept(1, { body }));
+    const upTo = other.transaction;
+    await other.commit(attempt(1, 1), accept(2, { body }));
+    const { records } = await other.read(readFrom({ upTo, bodiesUpTo: upTo }));
+    const holds = { ...EMPTY_HOLDING, upTo: 7 };
+    for (const bytes of [records, Buffer.alloc(0), Buffer.from([9]), records.subarray(0, -1)]) {
+      const refused = await user.merge(bytes, true, { holds });
+      expect(refused).toMatchObject({ kind: 'malformed' });
+    }
+    expect(await contentOf(user)).toEqual([]);
+    expect((await subject.reopen()).recovered.holds).toBeNull();
+    expect(await subject.user.commit(accept(1))).toEqual([{ kind: 'done' }]);
+  });
+}
+
+async function bytesOf({ user }: Subject): Promise<number> {
+  const outcome = await user.tryCommit([]);
+  return 'counts' in outcome ? outcome.counts.bytes : NaN;
+}

@@ -1,0 +1,145 @@
+/** Two stores that tell each other what they have, as the nodes of a pair do, without the nodes. */
+import { present } from '../../src/core/assert.js';
+import { type StoreRecord, unpackRecords } from '../../src/titanic/record-codec.js';
+import {
+  type Change,
+  type ChangeResult,
+  type Chunk,
+  type Holding,
+  type Merged,
+  readFrom,
+  type ReadPlace,
+} from '../../src/titanic/store.js';
+import type { StoreUser } from './store-user.js';
+
+/** Packed frames: one frame. */
+export function packed(text: string): Buffer {
+  return Buffer.concat([Buffer.from([0, text.length]), Buffer.from(text)]);
+}
+
+/** All chunks of a store from a place on, of at most so many requests each. */
+export async function chunksFrom(
+  user: StoreUser,
+  from: ReadPlace,
+  requestsMax = 1000,
+): Promise<Chunk[]> {
+  const chunks: Chunk[] = [];
+  for (let place: ReadPlace | null = from; place !== null;) {
+    const chunk: Chunk = await user.read(place, requestsMax);
+    chunks.push(chunk);
+    place = chunk.next;
+  }
+  return chunks;
+}
+
+export function recordsIn(chunk: Chunk): readonly StoreRecord[] {
+  return present(unpackRecords(chunk.records), 'records that the store made itself');
+}
+
+/** Everything that a store has, but for the numbers of its requests, in an order of its own. */
+export async function contentOf(user: StoreUser): Promise<readonly StoreRecord[]> {
+  const chunks = await chunksFrom(user, readFrom(null));
+  const records = chunks
+    .flatMap(recordsIn)
+    .map((record) =>
+      record.kind === 'request' ? { ...record, request: { ...record.request, number: 0 } } : record,
+    );
+  const nameOf = (record: StoreRecord): string =>
+    record.kind === 'request'
+      ? `request ${record.request.uuid.toString('hex')}`
+      : `${record.kind} ${record.uuid.toString('hex')}${record.kind === 'key' ? record.key.toString('hex') : ''}`;
+  return records.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}
+
+export async function mergeInto(
+  user: StoreUser,
+  chunk: Chunk,
+  isFromActive: boolean,
+): Promise<Merged> {
+  const merged = await user.merge(chunk.records, isFromActive, {
+    tombstones: 'all',
+    holds: chunk.holds,
+  });
+  if ('kind' in merged) throw new Error(merged.message);
+  return merged;
+}
+
+interface Node {
+  readonly user: StoreUser;
+  /** What it holds of the other one. */
+  holds: Holding | null;
+}
+
+export class StorePair {
+  readonly nodes: readonly [Node, Node];
+  isInSync = false;
+  /** In sync: which of them is active. */
+  #active = 0;
+
+  constructor(a: StoreUser, b: StoreUser) {
+    this.nodes = [
+      { user: a, holds: null },
+      { user: b, holds: null },
+    ];
+  }
+
+  node(place: number): Node {
+    return present(this.nodes[place], 'one of two');
+  }
+
+  /** On one of them, while they do not hear of each other. */
+  async apart(place: number, changes: readonly Change[]): Promise<void> {
+    this.isInSync = false;
+    await this.node(place).user.commitSo({ tombstones: 'all' }, ...changes);
+  }
+
+  /**
+   * One becomes active: it merges what the other has, then the other what it has.
+   * @param chunksMax after so many the link breaks
+   * @returns true if they are in sync
+   */
+  async join(active: number, requestsMax: number, chunksMax = Infinity): Promise<boolean> {
+    let left = chunksMax;
+    this.isInSync = false;
+    for (const [from, to] of [
+      [1 - active, active],
+      [active, 1 - active],
+    ] as const) {
+      const [sender, receiver] = [this.node(from), this.node(to)];
+      for (let place: ReadPlace | null = readFrom(receiver.holds); place !== null;) {
+        if (left-- <= 0) return false;
+        const chunk: Chunk = await sender.user.read(place, requestsMax);
+        await mergeInto(receiver.user, chunk, from === active);
+        receiver.holds = chunk.holds;
+        place = chunk.next;
+      }
+    }
+    this.isInSync = true;
+    this.#active = active;
+    return true;
+  }
+
+  /** In sync: the active one commits, the other the same. What each says of it. */
+  async stream(
+    changes: readonly Change[],
+  ): Promise<readonly [readonly ChangeResult[], readonly ChangeResult[]]> {
+    const [active, passive] = [this.node(this.#active), this.node(1 - this.#active)];
+    const results = await active.user.commitSo(
+      { tombstones: 'known', holds: active.holds, peerHolds: this.#confirmed },
+      ...changes,
+    );
+    const upTo = active.user.transaction;
+    const { storeId } = active.user.recovered;
+    passive.holds = { storeId, upTo, bodiesUpTo: upTo };
+    const theirs = await passive.user.commitSo(
+      { tombstones: 'known', holds: passive.holds, peerHolds: passive.user.transaction },
+      ...changes,
+    );
+    const { transaction, recovered } = passive.user;
+    active.holds = { storeId: recovered.storeId, upTo: transaction, bodiesUpTo: transaction };
+    this.#confirmed = upTo;
+    return [results, theirs];
+  }
+
+  #confirmed = 0;
+}
