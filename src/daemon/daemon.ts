@@ -158,6 +158,7 @@ async function startIn(
     stop: async () => {
       keys.close();
       health.phase = 'draining';
+      stored?.quiesce();
       await drain(broker, loop, transport, current, log);
       await stored?.close();
       await http?.close();

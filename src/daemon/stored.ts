@@ -9,13 +9,20 @@ import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
+import { openSqliteReading } from '../titanic/io/sqlite-reading.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
 import type { TitanicEvents, TitanicTrace } from '../titanic/events.js';
+import type { TitanicOffice } from '../titanic/office.js';
 import { Alone } from '../titanic/replica.js';
 import type { StoreEvents, StoreFailure } from '../titanic/store.js';
 import { Titanic } from '../titanic/titanic.js';
+import { awake, officeOf } from './office.js';
 
 export interface StoredRequests {
+  /** What operators see and do. */
+  readonly office: TitanicOffice;
+  /** Before the broker drains: orders about many requests go no further. */
+  quiesce(): void;
   /** What is counted of them. */
   readonly source: TitanicSource;
   /** See `Titanic.follow`. */
@@ -42,7 +49,8 @@ export interface Surroundings {
 export async function startStoredRequests(surroundings: Surroundings): Promise<StoredRequests> {
   const { config, dataDir, broker, loop, events, fatal } = surroundings;
   const told = new Told(loop, fatal);
-  const open = openSqliteStore(join(dataDir, config.titanic.file));
+  const file = join(dataDir, config.titanic.file);
+  const open = openSqliteStore(file);
   const { store, recovered } = await open(told);
   const alone = new Alone(recovered.firstTransaction);
   const titanic = new Titanic(config.titanic, store, alone, events, secureRandom);
@@ -58,12 +66,21 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
     await store.close();
     throw error;
   }
+  const reading = openSqliteReading(file);
+  const operator = titanic.operator(awake(reading, loop));
   return {
     source: titanic,
     follow: (trace) => {
       titanic.follow(trace);
     },
-    close: () => store.close(),
+    office: officeOf(operator, loop),
+    quiesce: () => {
+      operator.stop();
+    },
+    close: async () => {
+      await reading.close();
+      await store.close();
+    },
   };
 }
 

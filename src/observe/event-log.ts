@@ -96,6 +96,12 @@ function lineOf(event: BrokerEvent | TitanicEvent): Line {
       return of('warn', name, `a stored request of ${event.service} is dead`);
     case 'titanic.expired':
       return of('warn', name, `a stored request of ${event.service} expired unserved`);
+    case 'titanic.cancelled':
+      return of('info', name, `an operator cancelled a stored request of ${event.service}`);
+    case 'titanic.reopened':
+      return of('info', name, `an operator has ${event.count} dead requests tried again`);
+    case 'titanic.purged':
+      return of('warn', name, `an operator deleted ${event.count} stored requests`);
     case 'titanic.refused':
       return of('warn', name, `a request was not stored: ${event.text}`);
     case 'titanic.malformed':

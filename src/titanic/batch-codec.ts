@@ -12,7 +12,7 @@ import { isChange } from './well-formed.js';
 
 const VERSION = 1;
 const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
-const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
+export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
 
 /** Of a batch from the wire. */
 export interface Batch {

@@ -241,6 +241,30 @@ export class Dispatcher {
     return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall };
   }
 
+  /** That of one which is with a worker now. */
+  deliveryOf(slot: Slot): Delivery | null {
+    return this.#deliveries.get(slot) ?? null;
+  }
+
+  /** The uuids of those that are with a worker, one after the other. */
+  get out(): Buffer {
+    return Buffer.concat([...this.#deliveries.keys()].map((slot) => this.index.uuid(slot)));
+  }
+
+  /** Open requests by service, and how many of them are with a worker. */
+  census(): { readonly name: Buffer; readonly open: number; readonly out: number }[] {
+    const out = new Map<StoredService, number>();
+    for (const slot of this.#deliveries.keys()) {
+      const service = this.serviceOf(slot);
+      out.set(service, (out.get(service) ?? 0) + 1);
+    }
+    return [...this.#services.values()].map((service) => ({
+      name: service.name,
+      open: service.open,
+      out: out.get(service) ?? 0,
+    }));
+  }
+
   /** It comes back without having been delivered. */
   handedBack(slot: Slot): void {
     this.#landed(slot);

@@ -1,3 +1,5 @@
+import type { StoredState } from './store.js';
+
 /** What happened to stored requests, for those who watch. Names are percent-escaped (D3). */
 export type TitanicEvent =
   | {
@@ -15,6 +17,21 @@ export type TitanicEvent =
       readonly reason: string;
     }
   | { readonly name: 'titanic.expired'; readonly service: string }
+  /** By an operator. */
+  | { readonly name: 'titanic.cancelled'; readonly service: string }
+  /** An operator had dead ones tried again; `null`: of any service. */
+  | {
+      readonly name: 'titanic.reopened';
+      readonly service: string | null;
+      readonly count: number;
+    }
+  /** An operator had them deleted; `null`: of any service, dead or replied. */
+  | {
+      readonly name: 'titanic.purged';
+      readonly service: string | null;
+      readonly state: StoredState | null;
+      readonly count: number;
+    }
   | {
       readonly name: 'titanic.refused';
       readonly reason: 'store' | 'limit';

@@ -32,6 +32,7 @@ import {
   type TspRequest,
   uuidText,
 } from '../wire/tsp.js';
+import type { Decided } from './bulk.js';
 import { Answers, status, STATUS_OK, unpacked } from './answers.js';
 import type { Commits } from './commits.js';
 import { Dispatcher } from './dispatcher.js';
@@ -51,7 +52,9 @@ import {
   type Slot,
   STATE,
 } from './open-index.js';
+import { Operator } from './operator.js';
 import type { TitanicOptions } from './options.js';
+import type { Reading } from './reading.js';
 import type { Replica } from './replica.js';
 import type {
   Change,
@@ -388,6 +391,14 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       this.#answers.answer(id, status(500, obstacle));
       return;
     }
+    this.#closeRequest(uuid, (result) => {
+      if (result === 'done' || result === 'passed') this.#answers.answer(id, STATUS_OK);
+      else if (result.kind !== 'fatal') this.#answers.answer(id, status(500, result.message));
+    });
+  }
+
+  /** Closes a request, wherever it stands. */
+  #closeRequest(uuid: RequestUuid, decided: Decided): void {
     const slot = this.#dispatcher.index.find(uuid);
     const before = slot === NO_SLOT ? 0 : this.#dispatcher.index.get(slot, STATE);
     if (slot !== NO_SLOT && before !== ENDING) {
@@ -397,14 +408,55 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     const at = this.#wall;
     const change: Change = { kind: 'close', uuid, at, keyUntil: at + this.#options.keyTtlMs };
     this.#intend(change, 0, {
-      committed: () => {
+      committed: ({ kind }) => {
         this.#ends(uuid, 'closed');
         this.#ended(uuid);
-        this.#answers.answer(id, STATUS_OK);
+        decided(kind === 'done' ? 'done' : 'passed');
       },
       failed: (failure) => {
-        if (failure.kind !== 'fatal') this.#answers.answer(id, status(500, failure.message));
         if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
+        decided(failure);
+        return false;
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- operators
+
+  /** @param reading where lists of what is stored come from */
+  operator(reading: Reading): Operator {
+    return new Operator(
+      {
+        dispatcher: this.#dispatcher,
+        counts: () => this.#counts,
+        wall: () => this.#wall,
+        obstacle: () => this.#storeObstacle(),
+        close: (uuid, decided) => {
+          this.#closeRequest(uuid, decided);
+        },
+        reopen: (uuid, generation, decided) => {
+          this.#reopen(uuid, generation, decided);
+        },
+      },
+      reading,
+      this.#events,
+    );
+  }
+
+  #reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+    const at = this.#wall;
+    const expiresAt = at + this.#options.requestTtlMs;
+    this.#intend({ kind: 'retry', uuid, generation, at, expiresAt }, 0, {
+      committed: (result) => {
+        const isDone = result.kind === 'retried';
+        // It may be known already, from a list of what is pending.
+        if (isDone && this.#dispatcher.index.find(uuid) === NO_SLOT) {
+          this.#dispatcher.open(result.request, this.#now, this.#wall);
+        }
+        decided(isDone ? 'done' : 'passed');
+      },
+      failed: (failure) => {
+        decided(failure);
         return false;
       },
     });

@@ -4,11 +4,14 @@
  */
 import type { TitanicEvent } from '../../src/titanic/events.js';
 import type { TitanicOptions } from '../../src/titanic/options.js';
+import type { Outcome } from '../../src/titanic/office.js';
+import type { Operator } from '../../src/titanic/operator.js';
 import { Alone } from '../../src/titanic/replica.js';
 import { Titanic } from '../../src/titanic/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';
 import { seededRandom } from './stage-random.js';
+import { StageReading } from './stage-reading.js';
 import { type Asked, StageDisk, StageStore } from './stage-store.js';
 
 export interface TitanicStageOptions extends StageOptions {
@@ -50,9 +53,13 @@ export function endTitanicStages(): void {
 
 export class TitanicStage extends Stage {
   readonly titanic: Titanic;
+  readonly operator: Operator;
+  readonly reading: StageReading;
   readonly store: StageStore;
   /** The store answers only when it is told to. */
   isHeld = false;
+  /** What operators ask is read only when it is told to be. */
+  isReadingHeld = false;
   wallOffset: number;
   readonly #told: TitanicEvent[] = [];
   readonly #client: ClientActor;
@@ -76,6 +83,8 @@ export class TitanicStage extends Stage {
     this.titanic.setTime(this.now, this.wall);
     this.titanic.activate(disk.counts);
     this.#answerAll();
+    this.reading = new StageReading(disk);
+    this.operator = this.titanic.operator(this.reading);
     this.broker.host(this.titanic);
     this.broker.keep(this.titanic);
     this.#client = this.client('the one who asks');
@@ -99,6 +108,7 @@ export class TitanicStage extends Stage {
       this.titanic.run(this.now, this.wall, this.broker.desk, this.broker.desk);
       super.turn();
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
+      else if (!this.isReadingHeld && this.reading.asked.length > 0) this.#readAll();
       else if (this.titanic.dueInMs(this.now, this.wall) > 0) break;
     }
   }
@@ -141,6 +151,18 @@ export class TitanicStage extends Stage {
     return next;
   }
 
+  /** What operators asked is read now, and a turn follows. */
+  reads(): this {
+    this.#readAll();
+    this.turn();
+    return this;
+  }
+
+  #readAll(): void {
+    this.titanic.setTime(this.now, this.wall);
+    for (const answer of this.reading.asked.splice(0)) answer();
+  }
+
   #answerAll(): void {
     this.titanic.setTime(this.now, this.wall);
     for (const asked of [...this.store.asked]) this.store.answer(asked, this.titanic);
@@ -158,6 +180,20 @@ export class TitanicStage extends Stage {
   hears(): string {
     const texts = this.#client.inbox();
     return texts.map((text) => text.replace(/^FINAL titanic\.[a-z]+ /, '')).join(' / ');
+  }
+
+  /** An operator asks for something; what it is answered, if it is by then, once. */
+  operates<Value>(
+    ask: (operator: Operator, answer: (outcome: Outcome<Value>) => void) => void,
+  ): () => Outcome<Value> | null {
+    const told: Outcome<Value>[] = [];
+    this.titanic.setTime(this.now, this.wall);
+    ask(this.operator, (outcome) => {
+      if (told.length > 0) throw new Error('an operator is answered twice');
+      told.push(outcome);
+    });
+    if (!this.isBatch) this.turn();
+    return () => told[0] ?? null;
   }
 
   /** Stores a request. Returns its uuid. */
@@ -183,6 +219,8 @@ export class TitanicStage extends Stage {
   override end(): void {
     this.store.failure = null;
     this.store.readFailure = null;
+    this.reading.failure = null;
+    this.isReadingHeld = false;
     this.freesStore();
     super.end();
     if (this.titanic.inFlight !== 0) throw new Error('something is out without workers');

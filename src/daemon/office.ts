@@ -1,0 +1,66 @@
+/** Operators' questions and orders to the machine, from outside of its turns, as promises. */
+import type { BrokerLoop } from '../broker/io/loop.js';
+import type { Outcome, TitanicOffice } from '../titanic/office.js';
+import type { Operator } from '../titanic/operator.js';
+import type { Reading } from '../titanic/reading.js';
+
+/** What is read goes into the machine, which acts on it in the turn that this brings. */
+export function awake(reading: Reading, loop: BrokerLoop): Reading {
+  const waking =
+    <Value>(answer: (value: Value) => void) =>
+    (value: Value): void => {
+      loop.wake();
+      answer(value);
+    };
+  return {
+    page: (question, answer) => {
+      reading.page(question, waking(answer));
+    },
+    story: (uuid, answer) => {
+      reading.story(uuid, waking(answer));
+    },
+    settled: (counts, answer) => {
+      reading.settled(counts, waking(answer));
+    },
+  };
+}
+
+export function officeOf(operator: Operator, loop: BrokerLoop): TitanicOffice {
+  const ask = <Value>(
+    begin: (answer: (outcome: Outcome<Value>) => void) => void,
+  ): Promise<Outcome<Value>> =>
+    new Promise((resolve) => {
+      loop.wake();
+      begin(resolve);
+    });
+  return {
+    list: (query) =>
+      ask((answer) => {
+        operator.list(query, answer);
+      }),
+    story: (uuid) =>
+      ask((answer) => {
+        operator.story(uuid, answer);
+      }),
+    counts: () =>
+      ask((answer) => {
+        operator.counts(answer);
+      }),
+    retry: (uuid) =>
+      ask((answer) => {
+        operator.retry(uuid, answer);
+      }),
+    cancel: (uuid) =>
+      ask((answer) => {
+        operator.cancel(uuid, answer);
+      }),
+    retryDead: (filter, limit) =>
+      ask((answer) => {
+        operator.retryDead(filter, limit, answer);
+      }),
+    purge: (filter, limit) =>
+      ask((answer) => {
+        operator.purge(filter, limit, answer);
+      }),
+  };
+}

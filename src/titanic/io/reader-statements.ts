@@ -1,0 +1,34 @@
+/** Every statement that reads for people. */
+import { DEAD, PENDING, REPLIED } from './schema.js';
+
+const SERVICES_MAX = 1000;
+
+/** In the order of `unpackRequest`, bytes as text: that is read into JavaScript much faster. */
+const COLUMNS = `hex(uuid), hex(service), number, state - 1, priority, accepted_at, not_before,
+  expires_at, max_attempts, attempts, generation, body_bytes`;
+
+/** From the newest on: uuids of version 7 are in the order of acceptance. */
+const NEWEST = 'ORDER BY uuid DESC';
+const OF_SERVICE = '(:service IS NULL OR service = :service)';
+
+export const READER_SQL = {
+  /** The last row of a slice. */
+  end: `SELECT hex(uuid) FROM requests WHERE uuid < ? ${NEWEST} LIMIT 1 OFFSET ?`,
+  slice: `SELECT ${COLUMNS} FROM requests WHERE uuid < :from AND uuid >= :to
+    AND (:state IS NULL OR state = :state) AND ${OF_SERVICE} ${NEWEST} LIMIT :most`,
+  endOfDead: `SELECT hex(uuid) FROM requests INDEXED BY requests_dead
+    WHERE state = ${DEAD} AND uuid < ? ${NEWEST} LIMIT 1 OFFSET ?`,
+  sliceOfDead: `SELECT ${COLUMNS} FROM requests INDEXED BY requests_dead
+    WHERE state = ${DEAD} AND uuid < :from AND uuid >= :to AND ${OF_SERVICE} ${NEWEST} LIMIT :most`,
+  one: `SELECT ${COLUMNS} FROM requests WHERE uuid = ?`,
+  more: 'SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver FROM requests WHERE uuid = ?',
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason
+    FROM attempts WHERE number = ? ORDER BY ordinal`,
+  reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',
+  death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
+  countDead: `SELECT hex(service) AS service, count(*) AS count FROM requests INDEXED BY requests_dead
+    WHERE state = ${DEAD} GROUP BY service ORDER BY service LIMIT ${SERVICES_MAX}`,
+  countReplied: `SELECT hex(service) AS service, count(*) AS count
+    FROM requests INDEXED BY requests_settled
+    WHERE state > ${PENDING} AND state = ${REPLIED} GROUP BY service ORDER BY service LIMIT ${SERVICES_MAX}`,
+};

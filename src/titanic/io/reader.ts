@@ -1,0 +1,159 @@
+/** Reads lists for people from a store file: each statement is a transaction of its own, and short. */
+import type Database from 'better-sqlite3';
+
+import type { StoryRows, WirePage, WireQuestion, WireSettled } from './reading-messages.js';
+import type { PendingRow } from './messages.js';
+import { READER_SQL } from './reader-statements.js';
+import { DEAD } from './schema.js';
+
+/** Rows that one statement goes over at most. */
+const SLICE_ROWS = 2000;
+/** Rows that are gone over for one page at most. */
+const PAGE_ROWS_MAX = 100_000;
+/** More of them are not counted by service: the dead are in an index, the replied ones are not. */
+const DEAD_COUNTED_MAX = 100_000;
+const SETTLED_COUNTED_MAX = 20_000;
+
+/** Above every uuid. */
+const ABOVE_ALL = 'F'.repeat(34);
+/** Below every uuid. */
+const BELOW_ALL = '';
+const TIME_DIGITS = 12;
+const TIME_MAX = 2 ** 48 - 1;
+const UUID_DIGITS = 32;
+
+interface CountRow {
+  readonly service: string;
+  readonly count: number;
+}
+
+type Prepared = Readonly<Record<keyof typeof READER_SQL, Database.Statement>>;
+
+export class Reader {
+  readonly #db: Database.Database;
+  readonly #sql: Prepared;
+  readonly #pageRowsMax: number;
+
+  /** @param pageRowsMax rows that are gone over for one page */
+  constructor(db: Database.Database, pageRowsMax: number = PAGE_ROWS_MAX) {
+    this.#db = db;
+    this.#pageRowsMax = pageRowsMax;
+    const prepared = Object.entries(READER_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#sql = Object.fromEntries(prepared) as Prepared;
+    for (const name of ['slice', 'sliceOfDead', 'one'] as const) this.#sql[name].raw();
+    for (const name of ['end', 'endOfDead'] as const) this.#sql[name].pluck();
+  }
+
+  page(question: WireQuestion): WirePage {
+    const { after, acceptedBefore, only } = question;
+    const start = after ?? ABOVE_ALL;
+    const bound = acceptedBefore === null ? ABOVE_ALL : firstOf(acceptedBefore);
+    const from = start < bound ? start : bound;
+    return only === null ? this.#walk(question, from) : this.#those(question, from, only);
+  }
+
+  /** Slice by slice from the newest on, until the page is full or has cost enough. */
+  #walk(question: WireQuestion, start: string): WirePage {
+    const { limit, state } = question;
+    const endOf = state === DEAD ? this.#sql.endOfDead : this.#sql.end;
+    const except = new Set(uuidsOf(question.except));
+    const rows: PendingRow[] = [];
+    let from = start;
+    for (let walked = 0; walked < this.#pageRowsMax; walked += SLICE_ROWS) {
+      const end = endOf.get(bytesOf(from), SLICE_ROWS - 1) as string | undefined;
+      // What is left out has to be read, too; one more tells whether there is another page.
+      const most = limit + 1 - rows.length + except.size;
+      for (const row of this.#slice(question, from, end ?? BELOW_ALL, most)) {
+        if (except.has(row[0])) continue;
+        if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
+        rows.push(row);
+      }
+      if (end === undefined) return { rows, next: null };
+      from = end;
+    }
+    return { rows, next: from };
+  }
+
+  #slice({ service, state }: WireQuestion, from: string, to: string, most: number): PendingRow[] {
+    const bounds = { from: bytesOf(from), to: bytesOf(to), most };
+    const name = service === null ? null : bytesOf(service);
+    const rows =
+      state === DEAD
+        ? this.#sql.sliceOfDead.all({ ...bounds, service: name })
+        : this.#sql.slice.all({ ...bounds, service: name, state });
+    return rows as PendingRow[];
+  }
+
+  /** Of these the newest. */
+  #those({ service, state, limit }: WireQuestion, from: string, only: string): WirePage {
+    const rows: PendingRow[] = [];
+    const uuids = uuidsOf(only).filter((uuid) => uuid < from);
+    uuids.sort().reverse();
+    for (const [place, uuid] of uuids.entries()) {
+      if (place === this.#pageRowsMax) return { rows, next: uuids[place - 1] ?? null };
+      const row = this.#sql.one.get(bytesOf(uuid)) as PendingRow | undefined;
+      if (row === undefined || (state !== null && row[3] !== state - 1)) continue;
+      if (service !== null && row[1] !== service) continue;
+      if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
+      rows.push(row);
+    }
+    return { rows, next: null };
+  }
+
+  /** All of one request at one moment. */
+  story(uuid: string): StoryRows | null {
+    return this.#db.transaction((): StoryRows | null => {
+      const row = this.#sql.one.get(bytesOf(uuid)) as PendingRow | undefined;
+      if (row === undefined) return null;
+      const [, , number] = row;
+      const more = this.#sql.more.get(bytesOf(uuid)) as { hasKey: number; attemptsEver: number };
+      return {
+        row,
+        hasKey: more.hasKey === 1,
+        attemptsEver: more.attemptsEver,
+        attempts: this.#sql.attempts.all(number) as StoryRows['attempts'],
+        reply: (this.#sql.reply.get(number) ?? null) as StoryRows['reply'],
+        death: (this.#sql.death.get(number) ?? null) as StoryRows['death'],
+      };
+    })();
+  }
+
+  /** @param replied how many there are in all, of which too many are not counted */
+  settled(replied: number, dead: number): WireSettled {
+    const areDeadCounted = dead <= DEAD_COUNTED_MAX;
+    const areRepliedCounted = replied + dead <= SETTLED_COUNTED_MAX;
+    const services = new Map<string, { replied: number; dead: number }>();
+    const count = (statement: Database.Statement, state: 'replied' | 'dead'): void => {
+      for (const { service, count: counted } of statement.all() as CountRow[]) {
+        const counts = services.get(service) ?? { replied: 0, dead: 0 };
+        counts[state] = counted;
+        services.set(service, counts);
+      }
+    };
+    if (areDeadCounted) count(this.#sql.countDead, 'dead');
+    if (areRepliedCounted) count(this.#sql.countReplied, 'replied');
+    return {
+      areRepliedCounted,
+      areDeadCounted,
+      services: [...services].map(([service, counts]) => ({ service, ...counts })),
+    };
+  }
+}
+
+/** The first uuid of a millisecond, which need not exist. */
+function firstOf(wallMs: number): string {
+  const time = Math.min(Math.max(Math.ceil(wallMs), 0), TIME_MAX);
+  return time.toString(16).toUpperCase().padStart(TIME_DIGITS, '0');
+}
+
+function uuidsOf(packed: string | null): string[] {
+  const uuids: string[] = [];
+  for (let at = 0; at < (packed?.length ?? 0); at += UUID_DIGITS) {
+    uuids.push(packed?.slice(at, at + UUID_DIGITS) ?? '');
+  }
+  return uuids;
+}
+
+function bytesOf(digits: string): Buffer {
+  return Buffer.from(digits, 'hex');
+}

@@ -1,0 +1,60 @@
+/** What the main thread and the reading thread say to each other: plain values, bytes as hexadecimal digits. */
+import type { Attempt } from '../store.js';
+import type { PendingRow } from './messages.js';
+import type { StoreFailure } from '../store.js';
+import type { Story } from '../reading.js';
+
+/** `PageQuestion` as it travels. */
+export interface WireQuestion {
+  readonly service: string | null;
+  /** As in the schema. */
+  readonly state: number | null;
+  readonly acceptedBefore: number | null;
+  readonly after: string | null;
+  readonly limit: number;
+  readonly only: string | null;
+  readonly except: string | null;
+}
+
+export interface WirePage {
+  readonly rows: readonly PendingRow[];
+  readonly next: string | null;
+}
+
+export interface StoryRows {
+  readonly row: PendingRow;
+  readonly hasKey: boolean;
+  readonly attemptsEver: number;
+  readonly attempts: readonly Attempt[];
+  readonly reply: Story['reply'];
+  readonly death: Story['death'];
+}
+
+/** `SettledCounts` as it travels. */
+export interface WireSettled {
+  readonly areRepliedCounted: boolean;
+  readonly areDeadCounted: boolean;
+  readonly services: readonly {
+    readonly service: string;
+    readonly replied: number;
+    readonly dead: number;
+  }[];
+}
+
+export type ReadOrder =
+  | { readonly id: number; readonly kind: 'page'; readonly question: WireQuestion }
+  | { readonly id: number; readonly kind: 'story'; readonly uuid: string }
+  | {
+      readonly id: number;
+      readonly kind: 'settled';
+      readonly replied: number;
+      readonly dead: number;
+    }
+  | { readonly id: number; readonly kind: 'close' };
+
+export interface ReadAnswer {
+  readonly id: number;
+  readonly failure: StoreFailure | null;
+  /** Of the kind of its order. */
+  readonly value: unknown;
+}

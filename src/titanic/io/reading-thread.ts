@@ -1,0 +1,65 @@
+/** The thread that reads lists for people: a connection of its own, which cannot write. */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+
+import { present } from '../../core/assert.js';
+import { openForReading } from './database.js';
+import { failureOf } from './failures.js';
+import { Reader } from './reader.js';
+import type { ReadAnswer, ReadOrder } from './reading-messages.js';
+
+type Database = ReturnType<typeof openForReading>;
+
+class ReadingThread {
+  readonly #path: string;
+  readonly #port: MessagePort;
+  #db: Database | null = null;
+  #reader: Reader | null = null;
+
+  constructor(path: string, port: MessagePort) {
+    this.#path = path;
+    this.#port = port;
+    port.on('message', (order: ReadOrder) => {
+      if (order.kind === 'close') this.#close();
+      else this.#carryOut(order);
+    });
+  }
+
+  #carryOut(order: Exclude<ReadOrder, { kind: 'close' }>): void {
+    let answer: ReadAnswer;
+    try {
+      answer = { id: order.id, failure: null, value: this.#read(order) };
+    } catch (error) {
+      const failure = failureOf(this.#path, error);
+      answer = { id: order.id, failure, value: null };
+      // The next one begins with a new connection.
+      this.#disconnect();
+    }
+    this.#port.postMessage(answer);
+  }
+
+  #read(order: Exclude<ReadOrder, { kind: 'close' }>): unknown {
+    this.#db ??= openForReading(this.#path);
+    this.#reader ??= new Reader(this.#db);
+    switch (order.kind) {
+      case 'page':
+        return this.#reader.page(order.question);
+      case 'story':
+        return this.#reader.story(order.uuid);
+      case 'settled':
+        return this.#reader.settled(order.replied, order.dead);
+    }
+  }
+
+  #disconnect(): void {
+    this.#reader = null;
+    this.#db?.close();
+    this.#db = null;
+  }
+
+  #close(): void {
+    this.#disconnect();
+    this.#port.close();
+  }
+}
+
+new ReadingThread(String(workerData), present(parentPort, 'this runs in a thread'));

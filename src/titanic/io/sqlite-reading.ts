@@ -1,0 +1,181 @@
+/** The reading port on an SQLite file: this side of its thread, which begins with the first question. */
+import { Worker } from 'node:worker_threads';
+
+import { messageOf } from '../../core/errors.js';
+import { STATES } from '../batch-codec.js';
+import type { PageQuestion, ReadPage, Reading, SettledCounts, Story } from '../reading.js';
+import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../store.js';
+import type { PendingRow } from './messages.js';
+import type {
+  ReadAnswer,
+  ReadOrder,
+  StoryRows,
+  WirePage,
+  WireQuestion,
+  WireSettled,
+} from './reading-messages.js';
+import { DEAD, PENDING, REPLIED } from './schema.js';
+
+/** Questions that wait for an answer at most; more are refused. */
+const QUESTIONS_MAX = 64;
+
+const TOO_MANY: StoreFailure = {
+  kind: 'busy',
+  message: 'too many read the stored requests at once: try again',
+};
+
+const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
+  pending: PENDING,
+  replied: REPLIED,
+  dead: DEAD,
+};
+
+type Question = Exclude<ReadOrder, { kind: 'close' }>;
+/** Without its number, each of them. */
+type Unnumbered<Each> = Each extends Each ? Omit<Each, 'id'> : never;
+
+export interface SqliteReading extends Reading {
+  /** To be closed before the store is, which empties its log as the last one. */
+  close(): Promise<void>;
+}
+
+export function openSqliteReading(path: string): SqliteReading {
+  return new ReadingInThread(path);
+}
+
+class ReadingInThread implements SqliteReading {
+  readonly #path: string;
+  #thread: Worker | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #last = 0;
+  readonly #asked = new Map<number, (answer: ReadAnswer) => void>();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void {
+    const order = { kind: 'page', question: wireQuestion(question) } as const;
+    this.#ask(order, answer, (value) => {
+      const { rows, next } = value as WirePage;
+      const uuid = next === null ? null : Buffer.from(next, 'hex');
+      return { requests: rows.map(requestOf), next: uuid };
+    });
+  }
+
+  story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
+    this.#ask({ kind: 'story', uuid: hex(uuid) }, answer, (value) => {
+      if (value === null) return null;
+      const { row, ...rest } = value as StoryRows;
+      return { request: requestOf(row), ...rest };
+    });
+  }
+
+  settled(
+    { replied, dead }: { readonly replied: number; readonly dead: number },
+    answer: (settled: SettledCounts | StoreFailure) => void,
+  ): void {
+    this.#ask({ kind: 'settled', replied, dead }, answer, (value) => {
+      const { services, ...known } = value as WireSettled;
+      return {
+        ...known,
+        services: services.map(({ service, ...counts }) => ({
+          service: Buffer.from(service, 'hex'),
+          ...counts,
+        })),
+      };
+    });
+  }
+
+  async close(): Promise<void> {
+    const close: ReadOrder = { id: 0, kind: 'close' };
+    this.#thread?.postMessage(close);
+    await this.#ended;
+  }
+
+  #ask<Value>(
+    question: Unnumbered<Question>,
+    answer: (value: Value | StoreFailure) => void,
+    read: (value: unknown) => Value,
+  ): void {
+    if (this.#asked.size >= QUESTIONS_MAX) {
+      queueMicrotask(() => {
+        answer(TOO_MANY);
+      });
+      return;
+    }
+    const id = ++this.#last;
+    this.#asked.set(id, ({ failure, value }) => {
+      answer(failure ?? read(value));
+    });
+    this.#thread ??= this.#start();
+    this.#thread.postMessage({ id, ...question });
+  }
+
+  #start(): Worker {
+    const thread = new Worker(new URL('./reading-thread.js', import.meta.url), {
+      workerData: this.#path,
+      name: 'reading',
+    });
+    thread.on('message', (answer: ReadAnswer) => {
+      const tell = this.#asked.get(answer.id);
+      this.#asked.delete(answer.id);
+      tell?.(answer);
+    });
+    let why = 'its reading thread has ended';
+    thread.on('error', (error) => {
+      why = messageOf(error);
+    });
+    this.#ended = new Promise((resolve) => {
+      thread.on('exit', () => {
+        // The next question begins another.
+        this.#thread = null;
+        this.#failAll({ kind: 'busy', message: `store ${this.#path}: ${why}; try again` });
+        resolve();
+      });
+    });
+    return thread;
+  }
+
+  #failAll(failure: StoreFailure): void {
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    for (const [id, tell] of asked) tell({ id, failure, value: null });
+  }
+}
+
+function wireQuestion(question: PageQuestion): WireQuestion {
+  const { service, state, after, only, except } = question;
+  return {
+    ...question,
+    service: service === null ? null : hex(service),
+    state: state === null ? null : STATE_NUMBERS[state],
+    after: after === null ? null : hex(after),
+    only: only === null ? null : hex(only),
+    except: except === null ? null : hex(except),
+  };
+}
+
+function requestOf([uuid, service, ...facts]: PendingRow): StoredRequest {
+  const [number = 0, state = 0, priority = 0, acceptedAt = 0, notBefore = 0] = facts;
+  const [expiresAt = 0, maxAttempts = 0, attempts = 0, generation = 0, bodyBytes = 0] =
+    facts.slice(5);
+  return {
+    uuid: Buffer.from(uuid, 'hex'),
+    service: Buffer.from(service, 'hex'),
+    number,
+    state: STATES[state] ?? 'pending',
+    priority,
+    acceptedAt,
+    notBefore,
+    expiresAt,
+    maxAttempts,
+    attempts,
+    generation,
+    bodyBytes,
+  };
+}
+
+function hex(bytes: Buffer): string {
+  return bytes.toString('hex').toUpperCase();
+}

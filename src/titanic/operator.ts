@@ -1,0 +1,328 @@
+/**
+ * Operators' questions and orders, as inputs of the machine: what is in the store is read beside it,
+ * what is changed goes through its writer like any other change. Each is answered once.
+ */
+import { escapeName } from '../core/escape.js';
+import { type BulkJob, BulkRun, type Decided } from './bulk.js';
+import type { Delivery, Dispatcher } from './dispatcher.js';
+import type { TitanicEvents } from './events.js';
+import type {
+  BulkFilter,
+  BulkResult,
+  ListQuery,
+  OfficeRefusal,
+  Outcome,
+  PurgeFilter,
+  ServiceCounts,
+  ShownCounts,
+  ShownPage,
+  ShownState,
+  ShownStory,
+} from './office.js';
+import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
+import type { Reading, SettledCounts } from './reading.js';
+import type {
+  RequestUuid,
+  StoreCounts,
+  StoredRequest,
+  StoredState,
+  StoreFailure,
+} from './store.js';
+
+/** What is needed of the machine. */
+export interface OperatorHost {
+  readonly dispatcher: Dispatcher;
+  counts(): StoreCounts;
+  /** Milliseconds since 1970. */
+  wall(): number;
+  /** Why the store takes no change now, or `null`. */
+  obstacle(): string | null;
+  close(uuid: RequestUuid, decided: Decided): void;
+  reopen(uuid: RequestUuid, generation: number, decided: Decided): void;
+}
+
+type Answer<Value> = (outcome: Outcome<Value>) => void;
+
+const SERVICES_MAX = 1000;
+const UUID_BYTES = 16;
+
+const UNKNOWN = {
+  kind: 'unknown',
+  text: 'no such stored request: closed, expired, or never stored',
+} as const;
+const CHANGED = { kind: 'state', text: 'it has just changed: look at it again' } as const;
+
+export class Operator {
+  readonly #host: OperatorHost;
+  readonly #reading: Reading;
+  readonly #events: TitanicEvents;
+  readonly #runs = new Set<BulkRun>();
+  /** Uuids of dead ones whose retry is being committed. */
+  readonly #reopening = new Set<string>();
+
+  constructor(host: OperatorHost, reading: Reading, events: TitanicEvents) {
+    this.#host = host;
+    this.#reading = reading;
+    this.#events = events;
+  }
+
+  /** Orders about many requests go no further: the process is to end. */
+  stop(): void {
+    for (const run of this.#runs) run.stop('the broker is shutting down');
+  }
+
+  // ---------------------------------------------------------------- what is there
+
+  list(query: ListQuery, answer: Answer<ShownPage>): void {
+    const { state } = query;
+    const out = state === 'dispatched' || state === 'pending' ? this.#host.dispatcher.out : null;
+    const question = {
+      service: query.service,
+      state: storedState(state),
+      acceptedBefore: this.#acceptedBefore(query),
+      after: query.after,
+      limit: query.limit,
+      only: state === 'dispatched' ? out : null,
+      except: state === 'pending' ? out : null,
+    };
+    this.#reading.page(question, (page) => {
+      if ('kind' in page) {
+        answer(trouble(page));
+        return;
+      }
+      // What was asked for may have gone on meanwhile; a list is of the moment it was asked for.
+      const requests = page.requests.map((request) => ({
+        ...request,
+        state: state ?? this.#stateOf(request),
+      }));
+      answer({ kind: 'done', value: { requests, next: page.next } });
+    });
+  }
+
+  story(uuid: RequestUuid, answer: Answer<ShownStory>): void {
+    this.#reading.story(uuid, (story) => {
+      if (story === null) answer(UNKNOWN);
+      else if ('kind' in story) answer(trouble(story));
+      else {
+        const delivery = story.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
+        const state: ShownState = delivery === null ? story.request.state : 'dispatched';
+        const request = { ...story.request, state };
+        answer({ kind: 'done', value: { ...story, request, delivery } });
+      }
+    });
+  }
+
+  counts(answer: Answer<ShownCounts>): void {
+    this.#reading.settled(this.#host.counts(), (settled) => {
+      if ('kind' in settled) {
+        answer(trouble(settled));
+        return;
+      }
+      const { pending, replied, dead, bytes } = this.#host.counts();
+      const services = this.#byService(settled);
+      const dispatched = this.#host.dispatcher.out.length / UUID_BYTES;
+      const states = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
+      answer({ kind: 'done', value: { ...states, bytes, services } });
+    });
+  }
+
+  #byService({ areRepliedCounted, areDeadCounted, services }: SettledCounts): ServiceCounts[] {
+    const known = new Map<string, ServiceCounts>();
+    const add = (service: Buffer, more: Partial<ServiceCounts>): void => {
+      const key = service.toString('latin1');
+      const none = { pending: 0, dispatched: 0, replied: 0, dead: 0 };
+      known.set(key, { service, ...none, ...known.get(key), ...more });
+    };
+    for (const { service, replied, dead } of services) add(service, { replied, dead });
+    for (const { name, open, out } of this.#host.dispatcher.census()) {
+      add(name, { pending: open - out, dispatched: out });
+    }
+    return [...known.values()]
+      .sort((a, b) => a.service.compare(b.service))
+      .slice(0, SERVICES_MAX)
+      .map((counts) => ({
+        ...counts,
+        replied: areRepliedCounted ? counts.replied : null,
+        dead: areDeadCounted ? counts.dead : null,
+      }));
+  }
+
+  // ---------------------------------------------------------------- one request
+
+  retry(uuid: RequestUuid, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    const slot = this.#host.dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) {
+      const isOut = this.#host.dispatcher.deliveryOf(slot) !== null;
+      answer(wrongState(isOut ? 'dispatched' : 'pending', 'retried'));
+      return;
+    }
+    this.#reading.story(uuid, (story) => {
+      if (story === null) answer(UNKNOWN);
+      else if ('kind' in story) answer(trouble(story));
+      else if (story.request.state !== 'dead') answer(wrongState(story.request.state, 'retried'));
+      else if (!this.#isRefused(answer)) {
+        const { service, generation } = story.request;
+        this.#reopen(uuid, generation + 1, (result) => {
+          if (result === 'done') this.#tellReopened(service, 1);
+          answer(result === 'passed' ? CHANGED : outcomeOf(result));
+        });
+      }
+    });
+  }
+
+  /** Cancelling is closing (D17), of what has no reply: that is its client's. */
+  cancel(uuid: RequestUuid, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    if (this.#cancelOpen(uuid, answer)) return;
+    this.#reading.story(uuid, (story) => {
+      if (story === null) answer(UNKNOWN);
+      else if ('kind' in story) answer(trouble(story));
+      else if (story.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
+      else if (this.#isRefused(answer) || this.#cancelOpen(uuid, answer)) return;
+      else this.#close(uuid, story.request.service, answer);
+    });
+  }
+
+  /** @returns false if it is not open */
+  #cancelOpen(uuid: RequestUuid, answer: Answer<null>): boolean {
+    const { dispatcher } = this.#host;
+    const slot = dispatcher.index.find(uuid);
+    if (slot === NO_SLOT) return false;
+    if (dispatcher.index.get(slot, STATE) === SETTLING) answer(CHANGED);
+    else this.#close(uuid, dispatcher.serviceOf(slot).name, answer);
+    return true;
+  }
+
+  #close(uuid: RequestUuid, service: Buffer, answer: Answer<null>): void {
+    this.#host.close(uuid, (result) => {
+      if (result === 'done') {
+        this.#events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
+      }
+      answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
+    });
+  }
+
+  // ---------------------------------------------------------------- many requests
+
+  retryDead(filter: BulkFilter, limit: number, answer: Answer<BulkResult>): void {
+    const lists = [this.#question(filter, 'dead')];
+    const begin: BulkJob['begin'] = ({ uuid, generation }, decided) => {
+      this.#reopen(uuid, generation + 1, decided);
+      return true;
+    };
+    this.#run({ lists, limit, begin }, answer, (count) => {
+      this.#tellReopened(filter.service, count);
+    });
+  }
+
+  purge(filter: PurgeFilter, limit: number, answer: Answer<BulkResult>): void {
+    const { state, service } = filter;
+    const states: readonly StoredState[] = state === null ? ['dead', 'replied'] : [state];
+    const lists = states.map((each) => this.#question(filter, each));
+    const begin: BulkJob['begin'] = (request, decided) => {
+      if (!this.#mayPurge(request)) return false;
+      this.#host.close(request.uuid, decided);
+      return true;
+    };
+    this.#run({ lists, limit, begin }, answer, (count) => {
+      const shown = service === null ? null : escapeName(service);
+      if (count > 0) this.#events.emit({ name: 'titanic.purged', service: shown, state, count });
+    });
+  }
+
+  #run(
+    job: Pick<BulkJob, 'lists' | 'limit' | 'begin'>,
+    answer: Answer<BulkResult>,
+    changed: (count: number) => void,
+  ): void {
+    const run: BulkRun = new BulkRun(
+      {
+        ...job,
+        obstacle: () => this.#host.obstacle(),
+        end: (outcome, count) => {
+          this.#runs.delete(run);
+          changed(count);
+          answer(outcome);
+        },
+      },
+      this.#reading,
+    );
+    this.#runs.add(run);
+    run.run();
+  }
+
+  #question(filter: BulkFilter, state: StoredState): BulkJob['lists'][number] {
+    const except = state === 'pending' ? this.#host.dispatcher.out : null;
+    const acceptedBefore = this.#acceptedBefore(filter);
+    return { service: filter.service, state, acceptedBefore, only: null, except };
+  }
+
+  /** It was read a while ago. */
+  #mayPurge({ uuid, state }: StoredRequest): boolean {
+    const { dispatcher } = this.#host;
+    const slot = dispatcher.index.find(uuid);
+    if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(keyOf(uuid));
+    if (slot === NO_SLOT || dispatcher.deliveryOf(slot) !== null) return false;
+    const present = dispatcher.index.get(slot, STATE);
+    return present !== SETTLING && present !== ENDING;
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  /** @returns true if it was answered that the store cannot change anything now */
+  #isRefused(answer: Answer<never>): boolean {
+    const text = this.#host.obstacle();
+    if (text !== null) answer({ kind: 'trouble', text });
+    return text !== null;
+  }
+
+  #reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+    const key = keyOf(uuid);
+    this.#reopening.add(key);
+    this.#host.reopen(uuid, generation, (result) => {
+      this.#reopening.delete(key);
+      decided(result);
+    });
+  }
+
+  #tellReopened(service: Buffer | null, count: number): void {
+    const shown = service === null ? null : escapeName(service);
+    if (count > 0) this.#events.emit({ name: 'titanic.reopened', service: shown, count });
+  }
+
+  #acceptedBefore({ olderThanMs }: { readonly olderThanMs: number | null }): number | null {
+    return olderThanMs === null ? null : this.#host.wall() - olderThanMs;
+  }
+
+  #stateOf({ uuid, state }: StoredRequest): ShownState {
+    return state === 'pending' && this.#deliveryOf(uuid) !== null ? 'dispatched' : state;
+  }
+
+  #deliveryOf(uuid: RequestUuid): Delivery | null {
+    const { dispatcher } = this.#host;
+    const slot = dispatcher.index.find(uuid);
+    return slot === NO_SLOT ? null : dispatcher.deliveryOf(slot);
+  }
+}
+
+function keyOf(uuid: RequestUuid): string {
+  return uuid.toString('latin1');
+}
+
+function storedState(state: ShownState | null): StoredState | null {
+  return state === 'dispatched' ? 'pending' : state;
+}
+
+function trouble({ message }: StoreFailure): OfficeRefusal {
+  return { kind: 'trouble', text: message };
+}
+
+function wrongState(state: ShownState, what: 'retried' | 'cancelled'): OfficeRefusal {
+  const wanted = what === 'retried' ? 'only a dead one' : 'only one without a reply';
+  return { kind: 'state', text: `it is ${state}: ${wanted} can be ${what}` };
+}
+
+function outcomeOf(result: 'done' | StoreFailure): Outcome<null> {
+  return result === 'done' ? { kind: 'done', value: null } : trouble(result);
+}

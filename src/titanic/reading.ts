@@ -1,0 +1,63 @@
+/**
+ * The reading port: lists and stories for people, read beside the store's own work and without
+ * holding it up. They tell what is committed; what is with a worker only the machine knows.
+ */
+import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
+
+/** A page of a list, the newest first. */
+export interface PageQuestion {
+  readonly service: Buffer | null;
+  readonly state: StoredState | null;
+  /** Milliseconds since 1970. */
+  readonly acceptedBefore: number | null;
+  /** Only what is older than this one, which need not be there any more. */
+  readonly after: RequestUuid | null;
+  readonly limit: number;
+  /** Uuids one after the other: nothing but these. */
+  readonly only: Buffer | null;
+  /** Uuids one after the other: none of these. */
+  readonly except: Buffer | null;
+}
+
+/** It may hold fewer than the limit, even none, although there are more: the end is `next` null. */
+export interface ReadPage {
+  readonly requests: readonly StoredRequest[];
+  /** `after` of the page that follows. */
+  readonly next: RequestUuid | null;
+}
+
+/** All that is stored of one request, but for its body, its reply and its key. */
+export interface Story {
+  readonly request: StoredRequest;
+  readonly hasKey: boolean;
+  /** Also those before a retry, and those that are no longer kept. */
+  readonly attemptsEver: number;
+  /** The last ones, the oldest first. */
+  readonly attempts: readonly Attempt[];
+  readonly reply: { readonly bytes: number; readonly worker: string; readonly at: number } | null;
+  readonly death: { readonly reason: string; readonly at: number } | null;
+}
+
+/** Settled requests by service. */
+export interface SettledCounts {
+  /** False: there are too many to count, and all are 0. */
+  readonly areRepliedCounted: boolean;
+  readonly areDeadCounted: boolean;
+  readonly services: readonly {
+    readonly service: Buffer;
+    readonly replied: number;
+    readonly dead: number;
+  }[];
+}
+
+/** Each is answered once, never within the call. */
+export interface Reading {
+  page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void;
+  /** `null`: not in the store. */
+  story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void;
+  /** @param counts what the store says of itself: more than can be counted is not */
+  settled(
+    counts: { readonly replied: number; readonly dead: number },
+    answer: (settled: SettledCounts | StoreFailure) => void,
+  ): void;
+}

@@ -1,0 +1,293 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import Database from 'better-sqlite3';
+
+import { openForReading } from '../../../src/titanic/io/database.js';
+import { Reader } from '../../../src/titanic/io/reader.js';
+import { openSqliteReading, type SqliteReading } from '../../../src/titanic/io/sqlite-reading.js';
+import type { PageQuestion, ReadPage, SettledCounts, Story } from '../../../src/titanic/reading.js';
+import type { StoreFailure } from '../../../src/titanic/store.js';
+import {
+  accept,
+  attempt,
+  close,
+  dead,
+  NOON,
+  reply,
+  requestOf,
+  retry,
+  uuidOf,
+} from '../../support/store-changes.js';
+import { StoreDirectory } from '../../support/store-directory.js';
+import type { StoreUser } from '../../support/store-user.js';
+
+const ALL: PageQuestion = {
+  service: null,
+  state: null,
+  acceptedBefore: null,
+  after: null,
+  limit: 1000,
+  only: null,
+  except: null,
+};
+
+let directory: StoreDirectory;
+let user: StoreUser;
+let reading: SqliteReading;
+
+beforeEach(async () => {
+  directory = new StoreDirectory();
+  user = await directory.open();
+  reading = openSqliteReading(directory.file);
+});
+afterEach(async () => {
+  await reading.close();
+  await directory.remove();
+});
+
+/** @throws what was answered in place of it */
+function good<Value extends object | null>(value: Value | StoreFailure): Value {
+  if (value !== null && 'message' in value) throw new Error(value.message);
+  return value;
+}
+
+function page(question: Partial<PageQuestion> = {}): Promise<ReadPage> {
+  return new Promise<ReadPage | StoreFailure>((resolve) => {
+    reading.page({ ...ALL, ...question }, resolve);
+  }).then(good);
+}
+
+function story(n: number): Promise<Story | null> {
+  return new Promise<Story | null | StoreFailure>((resolve) => {
+    reading.story(uuidOf(n), resolve);
+  }).then(good);
+}
+
+function settled(replied: number, died: number): Promise<SettledCounts> {
+  return new Promise<SettledCounts | StoreFailure>((resolve) => {
+    reading.settled({ replied, dead: died }, resolve);
+  }).then(good);
+}
+
+function numbersOf({ requests }: ReadPage): number[] {
+  return requests.map(({ number }) => number);
+}
+
+/** Numbers of all pages, one list a page. */
+async function pages(question: Partial<PageQuestion>): Promise<number[][]> {
+  const all: number[][] = [];
+  let after: Buffer | null = null;
+  do {
+    const { requests, next }: ReadPage = await page({ ...question, after });
+    all.push(requests.map(({ number }) => number));
+    after = next;
+  } while (after !== null);
+  return all;
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, at) => at + 1);
+}
+
+describe('a list of stored requests', () => {
+  it('has all of each, the newest first, as they were committed', async () => {
+    expect(await page()).toEqual({ requests: [], next: null });
+    await user.commit(accept(1), accept(2, { priority: -5 }), accept(3), dead(1), reply(3));
+    const { requests, next } = await page();
+    expect(requests).toEqual([
+      requestOf(3, { state: 'replied', expiresAt: requests[0]?.expiresAt ?? 0 }),
+      requestOf(2, { priority: -5 }),
+      requestOf(1, { state: 'dead', expiresAt: requests[2]?.expiresAt ?? 0 }),
+    ]);
+    expect(next).toBeNull();
+  });
+
+  it('has the dead of a store that an older version made', async () => {
+    await user.commit(accept(1), accept(2), dead(2));
+    await user.close();
+    const db = new Database(directory.file);
+    db.exec('DROP INDEX requests_dead; PRAGMA user_version = 2');
+    db.close();
+    user = await directory.open();
+    expect(await pages({ state: 'dead' })).toEqual([[2]]);
+  });
+
+  it('comes in pages that fit together, also when requests come and go between them', async () => {
+    await user.commit(...upTo(10).map((n) => accept(n)));
+    expect(await pages({ limit: 4 })).toEqual([
+      [10, 9, 8, 7],
+      [6, 5, 4, 3],
+      [2, 1],
+    ]);
+    expect(await pages({ limit: 5 })).toEqual([
+      [10, 9, 8, 7, 6],
+      [5, 4, 3, 2, 1],
+    ]);
+    const first = await page({ limit: 4 });
+    await user.commit(close(7), close(6), accept(11));
+    expect(numbersOf(await page({ limit: 4, after: first.next }))).toEqual([5, 4, 3, 2]);
+  });
+
+  it('is filtered by state, service (bytes) and age, and by all of them', async () => {
+    const hostile = Buffer.from([0xff, 0x00, 0x27]);
+    await user.commit(
+      ...upTo(12).map((n) => accept(n, n % 2 === 0 ? {} : { service: hostile })),
+      ...[1, 2, 3, 4].map((n) => dead(n)),
+      ...[5, 6, 7, 8].map((n) => reply(n)),
+    );
+    expect(await pages({ state: 'dead', limit: 3 })).toEqual([[4, 3, 2], [1]]);
+    expect(await pages({ state: 'replied', limit: 3 })).toEqual([[8, 7, 6], [5]]);
+    expect(await pages({ state: 'pending' })).toEqual([[12, 11, 10, 9]]);
+    expect(await pages({ service: hostile })).toEqual([[11, 9, 7, 5, 3, 1]]);
+    expect(await pages({ service: hostile, state: 'dead' })).toEqual([[3, 1]]);
+    expect(await pages({ service: Buffer.from([0xff]) })).toEqual([[]]);
+    // The time in the tests' uuids is noon and as many milliseconds as their number.
+    expect(await pages({ acceptedBefore: NOON + 4 })).toEqual([[3, 2, 1]]);
+    expect(await pages({ acceptedBefore: NOON + 4, state: 'dead', limit: 2 })).toEqual([
+      [3, 2],
+      [1],
+    ]);
+    expect(await pages({ acceptedBefore: -1 })).toEqual([[]]);
+    expect(await pages({ acceptedBefore: 2 ** 52, limit: 12 })).toHaveLength(1);
+  });
+
+  it('has those that it is given, or leaves them out, and says of each page where it goes on', async () => {
+    await user.commit(
+      ...upTo(9).map((n) => accept(n)),
+      dead(3),
+      accept(20, { service: Buffer.from('x') }),
+    );
+    const given = Buffer.concat([7, 2, 3, 9, 5, 30, 20].map(uuidOf));
+    expect(await pages({ only: given, state: 'pending', limit: 2 })).toEqual([
+      [20, 9],
+      [7, 5],
+      [2],
+    ]);
+    expect(await pages({ only: given, service: Buffer.from('x') })).toEqual([[20]]);
+    expect(await pages({ except: given, state: 'pending', limit: 2 })).toEqual([
+      [8, 6],
+      [4, 1],
+    ]);
+    expect(await pages({ only: Buffer.alloc(0) })).toEqual([[]]);
+  });
+
+  it('goes over so many rows for one page and no more: then the page ends early, and says so', async () => {
+    const many = 4500;
+    await user.commit(
+      ...upTo(many).map((n) => accept(n, n <= 2 ? { service: Buffer.from('old') } : {})),
+    );
+    const db = openForReading(directory.file);
+    const reader = new Reader(db, 4000);
+    const service = Buffer.from('old').toString('hex').toUpperCase();
+    const question = { ...ALL, service, after: null, state: null, only: null, except: null };
+    const first = reader.page(question);
+    expect(first.rows).toEqual([]);
+    expect(first.next).not.toBeNull();
+    const second = reader.page({ ...question, after: first.next });
+    expect(second).toMatchObject({ next: null });
+    expect(second.rows.map((row) => row[2])).toEqual([2, 1]);
+    db.close();
+  });
+});
+
+describe('the story of a stored request', () => {
+  it('is that it is unknown, or all that is stored but body, reply and key', async () => {
+    expect(await story(1)).toBeNull();
+    await user.commit(accept(1, { key: 'order-17' }), attempt(1, 1));
+    expect(await story(1)).toEqual({
+      request: requestOf(1, { attempts: 1, notBefore: NOON + 1000 }),
+      hasKey: true,
+      attemptsEver: 1,
+      attempts: [attempt(1, 1).attempt],
+      reply: null,
+      death: null,
+    });
+    await user.commit(dead(1));
+    expect(await story(1)).toMatchObject({
+      request: { state: 'dead' },
+      death: { reason: 'dead 1', at: NOON + 6 },
+    });
+    await user.commit(retry(1), reply(1, { generation: 1, reply: Buffer.alloc(70_000) }));
+    expect(await story(1)).toMatchObject({
+      request: { state: 'replied', generation: 1, attempts: 0 },
+      attemptsEver: 1,
+      reply: { bytes: 70_000, worker: '7', at: NOON + 5 },
+      death: null,
+    });
+    await user.commit(close(1));
+    expect(await story(1)).toBeNull();
+  });
+
+  it('has the last 20 attempts, the oldest of them first, and how many there were', async () => {
+    await user.commit(accept(1), ...upTo(25).map((n) => attempt(1, n)));
+    const told = await story(1);
+    expect(told).toMatchObject({ attemptsEver: 25, hasKey: false });
+    expect(told?.attempts.map(({ worker }) => worker)).toEqual(upTo(20).map((n) => `w${n + 5}`));
+  });
+});
+
+describe('counts by service', () => {
+  it('are of replied and dead requests', async () => {
+    const other = { service: Buffer.from([0xff, 0x00]) };
+    await user.commit(
+      ...upTo(6).map((n) => accept(n, n > 4 ? other : {})),
+      dead(1),
+      dead(5),
+      reply(2),
+      reply(3),
+    );
+    expect(await settled(2, 2)).toEqual({
+      areRepliedCounted: true,
+      areDeadCounted: true,
+      services: [
+        { service: Buffer.from('echo'), replied: 2, dead: 1 },
+        { service: other.service, replied: 0, dead: 1 },
+      ],
+    });
+  });
+
+  it('are left out where there are too many', async () => {
+    await user.commit(accept(1), accept(2), dead(1), reply(2));
+    const services = [{ service: Buffer.from('echo'), replied: 0, dead: 1 }];
+    const [areRepliedCounted, areDeadCounted] = [false, true];
+    expect(await settled(20_000, 1)).toEqual({ areRepliedCounted, areDeadCounted, services });
+    expect(await settled(0, 100_001)).toEqual({
+      areRepliedCounted: false,
+      areDeadCounted: false,
+      services: [],
+    });
+  });
+});
+
+describe('the thread that reads', () => {
+  it('refuses questions beyond what may wait, and answers the others', async () => {
+    const answers = await Promise.allSettled(upTo(70).map(() => page()));
+    const refused = answers.filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(6);
+    expect(refused[0]).toMatchObject({ reason: { message: expect.stringContaining('too many') } });
+    expect(await page()).toEqual({ requests: [], next: null });
+  });
+
+  it('has no transaction open between questions: the log can be emptied', async () => {
+    await user.commit(...upTo(100).map((n) => accept(n)), dead(1));
+    await Promise.all([page({ limit: 10 }), page({ state: 'dead' }), story(1), settled(0, 1)]);
+    await user.commit(...upTo(50).map((n) => close(n)));
+    const db = new Database(directory.file);
+    expect(db.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);
+    db.close();
+    expect(numbersOf(await page({ limit: 1 }))).toEqual([100]);
+  });
+
+  it('tells what hinders it, and begins anew with the next question', async () => {
+    const file = `${directory.file}-later`;
+    const later = openSqliteReading(file);
+    const ask = (): Promise<ReadPage | StoreFailure> =>
+      new Promise((resolve) => {
+        later.page(ALL, resolve);
+      });
+    expect(await ask()).toMatchObject({ message: expect.stringContaining('does not exist') });
+    await directory.open(file);
+    expect(await ask()).toEqual({ requests: [], next: null });
+    await later.close();
+  });
+});

@@ -1,0 +1,520 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import type { BulkResult, Outcome, PurgeFilter, ShownStory } from '../../../src/titanic/office.js';
+import type { StoreFailure } from '../../../src/titanic/store.js';
+import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
+
+afterEach(endTitanicStages);
+
+const FULL: StoreFailure = { kind: 'full', message: 'no space left on device' };
+const DONE = { kind: 'done', value: null };
+const ANY: PurgeFilter = { service: null, olderThanMs: null, state: null };
+const ALL = 1_000_000;
+const NEVER = '0190A0B0C0D07000800000000000ABCD';
+
+function bytes(uuid: string): Buffer {
+  return Buffer.from(uuid, 'hex');
+}
+
+function retries(s: TitanicStage, uuid: string): () => Outcome<null> | null {
+  return s.operates((operator, answer) => {
+    operator.retry(bytes(uuid), answer);
+  });
+}
+
+function cancels(s: TitanicStage, uuid: string): () => Outcome<null> | null {
+  return s.operates((operator, answer) => {
+    operator.cancel(bytes(uuid), answer);
+  });
+}
+
+function purges(
+  s: TitanicStage,
+  filter: Partial<PurgeFilter>,
+  limit = ALL,
+): () => Outcome<BulkResult> | null {
+  return s.operates((operator, answer) => {
+    operator.purge({ ...ANY, ...filter }, limit, answer);
+  });
+}
+
+function retriesDead(
+  s: TitanicStage,
+  filter: Partial<PurgeFilter>,
+  limit = ALL,
+): () => Outcome<BulkResult> | null {
+  return s.operates((operator, answer) => {
+    operator.retryDead({ ...ANY, ...filter }, limit, answer);
+  });
+}
+
+function bulk(count: number, more = false): Outcome<BulkResult> {
+  return { kind: 'done', value: { count, more } };
+}
+
+function story(s: TitanicStage, uuid: string): Outcome<ShownStory> | null {
+  return s.operates<ShownStory>((operator, answer) => {
+    operator.story(bytes(uuid), answer);
+  })();
+}
+
+/** Bodies of a list, in its order, with their states. */
+function list(s: TitanicStage, filter: object = {}): string[] {
+  const all = { service: null, state: null, olderThanMs: null, after: null, limit: ALL };
+  const outcome = s.operates<{ requests: readonly { uuid: Buffer; state: string }[] }>(
+    (operator, answer) => {
+      operator.list({ ...all, ...filter }, answer);
+    },
+  )();
+  if (outcome?.kind !== 'done') throw new Error(JSON.stringify(outcome));
+  return outcome.value.requests.map(({ uuid, state }) => {
+    const body = s.store.disk.row(uuid)?.body.toString('latin1', 2) ?? '';
+    return `${body} ${state}`;
+  });
+}
+
+/** Stores one whose only attempt fails. */
+function dies(s: TitanicStage, service = 'echo', body = 'hi'): string {
+  const uuid = s.submits(service, body, { maxAttempts: 1 });
+  s.worker('killed').ready(service).disconnect();
+  expect(s.stands(uuid)).toBe('dead');
+  return uuid;
+}
+
+function replied(s: TitanicStage, service = 'echo', body = 'hi'): string {
+  const uuid = s.submits(service, body);
+  s.worker('good').ready(service).final('done').disconnect();
+  expect(s.stands(uuid)).toBe('replied');
+  return uuid;
+}
+
+describe('an operator who retries', () => {
+  it('has a dead one tried anew in a higher generation, and is told when that is on the disk (D17)', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    s.holdsStore();
+    const answer = retries(s, uuid);
+    expect(answer()).toBeNull();
+    expect(s.stands(uuid)).toBe('dead');
+    s.answers('commit');
+    expect(answer()).toEqual(DONE);
+    s.freesStore();
+    expect(s.store.disk.row(bytes(uuid))?.request).toMatchObject({ generation: 1, attempts: 0 });
+    expect(s.asks('reply', uuid)).toBe('300');
+    s.worker('w1').ready('echo').final('at last');
+    expect(s.asks('reply', uuid)).toBe('200|at last');
+    expect(s.told('titanic.reopened')).toEqual([
+      { name: 'titanic.reopened', service: 'echo', count: 1 },
+    ]);
+  });
+
+  it('has it die again after its attempts, and can retry again', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    for (let generation = 1; generation <= 3; generation++) {
+      expect(retries(s, uuid)()).toEqual(DONE);
+      s.worker('killed').ready('echo').disconnect();
+      expect(s.stands(uuid)).toBe('dead');
+      expect(s.store.disk.row(bytes(uuid))?.request.generation).toBe(generation);
+    }
+    expect(s.titanic.counters.dead).toBe(4);
+  });
+
+  it('gets it its whole time to be served again', () => {
+    const s = titanicStage({ titanic: { requestTtlMs: 10_000, replyTtlMs: 60_000 } });
+    const uuid = dies(s);
+    s.after(20_000);
+    expect(retries(s, uuid)()).toEqual(DONE);
+    s.after(9000);
+    expect(s.stands(uuid)).toBe('pending');
+    s.after(2000);
+    expect(s.stands(uuid)).toBe('absent');
+  });
+
+  it('is told that it is unknown, or in which other state it is', () => {
+    const s = titanicStage();
+    expect(retries(s, NEVER)()).toMatchObject({ kind: 'unknown' });
+    const closed = dies(s);
+    s.asks('close', closed);
+    expect(retries(s, closed)()).toMatchObject({ kind: 'unknown' });
+    const text = (state: string): object => ({
+      kind: 'state',
+      text: `it is ${state}: only a dead one can be retried`,
+    });
+    expect(retries(s, replied(s))()).toEqual(text('replied'));
+    const pending = s.submits('sum');
+    expect(retries(s, pending)()).toEqual(text('pending'));
+    const w1 = s.worker('w1').ready('sum');
+    expect(retries(s, pending)()).toEqual(text('dispatched'));
+    w1.final('x');
+  });
+
+  it('is one of two at the same moment: one is done, one is told that it has changed', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    s.isReadingHeld = true;
+    const [first, second] = [retries(s, uuid), retries(s, uuid)];
+    s.reads();
+    expect(first()).toEqual(DONE);
+    expect(second()).toMatchObject({ kind: 'state' });
+    expect(s.store.disk.row(bytes(uuid))?.request.generation).toBe(1);
+    s.worker('w1').ready('echo').final('once');
+    expect(s.titanic.counters.completed).toBe(1);
+  });
+
+  it('is told that it is unknown if it was closed meanwhile', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    s.isReadingHeld = true;
+    const answer = retries(s, uuid);
+    s.asks('close', uuid);
+    s.reads();
+    expect(answer()).toMatchObject({ kind: 'unknown' });
+  });
+
+  it('is told why the store cannot be written or read, and nothing changes', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    s.store.failure = FULL;
+    expect(retries(s, uuid)()).toEqual({ kind: 'trouble', text: FULL.message });
+    expect(retries(s, uuid)()).toEqual({ kind: 'trouble', text: FULL.message });
+    expect(cancels(s, uuid)()).toEqual({ kind: 'trouble', text: FULL.message });
+    s.store.failure = null;
+    s.after(20_000);
+    s.reading.failure = { kind: 'busy', message: 'it is locked' };
+    expect(retries(s, uuid)()).toEqual({ kind: 'trouble', text: 'it is locked' });
+    expect(story(s, uuid)).toEqual({ kind: 'trouble', text: 'it is locked' });
+    expect(s.stands(uuid)).toBe('dead');
+  });
+});
+
+describe('an operator who cancels', () => {
+  it.each(['while it waits', 'while it is delayed', 'in its pause'])('ends it %s (D17)', (when) => {
+    const s = titanicStage();
+    const uuid = s.submits('echo', 'x', { delayMs: when.includes('delayed') ? 5000 : 0 });
+    if (when.includes('pause')) s.worker('w0').ready('echo').disconnect();
+    expect(s.asks('wait', uuid, '60000')).toBe('');
+    expect(cancels(s, uuid)()).toEqual(DONE);
+    expect(s.hears()).toBe('400 unknown');
+    s.after(60_000);
+    expect(s.worker('w1').ready('echo').inbox()).toEqual([]);
+    expect(s.store.disk.rows).toEqual([]);
+    expect(cancels(s, uuid)()).toMatchObject({ kind: 'unknown' });
+    expect(s.told('titanic.cancelled')).toHaveLength(1);
+  });
+
+  it('has one that is at a worker withdrawn: its reply is dropped, no attempt follows', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo');
+    const w1 = s.worker('w1').ready('echo');
+    s.holdsStore();
+    const answer = cancels(s, uuid);
+    w1.final('too late');
+    expect(answer()).toBeNull();
+    s.freesStore();
+    expect(answer()).toEqual(DONE);
+    expect(s.asks('reply', uuid)).toBe('400 unknown');
+    expect(s.events('reply.dropped')).toHaveLength(1);
+    s.after(60_000);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    expect(s.titanic.counters.completed).toBe(0);
+  });
+
+  it('ends a dead one, and remembers its key', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo', 'x', { key: 'k', maxAttempts: 1 });
+    s.worker('killed').ready('echo').disconnect();
+    expect(cancels(s, uuid)()).toEqual(DONE);
+    expect(s.asks('reply', uuid)).toBe('400 unknown');
+    expect(s.submits('echo', 'y', { key: 'k' })).toBe(uuid);
+  });
+
+  it('does not take a reply from its client', () => {
+    const s = titanicStage();
+    const uuid = replied(s);
+    expect(cancels(s, uuid)()).toEqual({
+      kind: 'state',
+      text: 'it is replied: only one without a reply can be cancelled',
+    });
+    const other = s.submits('sum');
+    const w1 = s.worker('w1').ready('sum');
+    s.holdsStore();
+    w1.final('just now');
+    expect(cancels(s, other)()).toMatchObject({ kind: 'state' });
+    s.freesStore();
+    expect(s.asks('reply', other)).toBe('200|just now');
+  });
+
+  it('has it go on as before if that cannot be stored', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo');
+    s.store.failure = FULL;
+    expect(cancels(s, uuid)()).toEqual({ kind: 'trouble', text: FULL.message });
+    s.store.failure = null;
+    s.after(20_000);
+    s.worker('w1').ready('echo').final('done');
+    expect(s.asks('reply', uuid)).toBe('200|done');
+  });
+
+  it('races the retry of another: whichever is second, it ends closed', () => {
+    for (const order of ['retry first', 'cancel first']) {
+      const s = titanicStage();
+      const uuid = dies(s);
+      s.isReadingHeld = true;
+      const answers =
+        order === 'retry first'
+          ? [retries(s, uuid), cancels(s, uuid)]
+          : [cancels(s, uuid), retries(s, uuid)];
+      s.reads();
+      expect(answers[0]?.()).toEqual(DONE);
+      s.isReadingHeld = false;
+      s.worker('w1').ready('echo');
+      expect(s.stands(uuid)).toBe('absent');
+      expect(s.titanic.inFlight).toBe(0);
+    }
+  });
+});
+
+describe('an operator who retries the dead of a service', () => {
+  it('has all of them pending again, and nothing else touched', () => {
+    const s = titanicStage();
+    const uuids = ['a', 'b', 'c'].map((body) => dies(s, 'echo', body));
+    const others = [dies(s, 'sum'), replied(s, 'echo', 'r')];
+    expect(retriesDead(s, { service: Buffer.from('echo') })()).toEqual(bulk(3));
+    expect(uuids.map((uuid) => s.stands(uuid))).toEqual(['pending', 'pending', 'pending']);
+    expect(others.map((uuid) => s.stands(uuid))).toEqual(['dead', 'replied']);
+    const w1 = s.worker('w1').ready('echo');
+    w1.final('1').final('2').final('3');
+    // In the order of acceptance, as ever.
+    expect(w1.inbox()).toEqual(['REQUEST a', 'REQUEST b', 'REQUEST c']);
+    expect(s.told('titanic.reopened').at(-1)).toMatchObject({ service: 'echo', count: 3 });
+  });
+
+  it('comes to each once, also if it dies again meanwhile, and takes pages of any size', () => {
+    const s = titanicStage();
+    for (let n = 0; n < 7; n++) dies(s);
+    s.reading.pageMax = 2;
+    s.isReadingHeld = true;
+    const answer = retriesDead(s, {});
+    while (answer() === null) {
+      s.reads();
+      s.worker('killed').ready('echo').disconnect();
+    }
+    expect(answer()).toEqual(bulk(7));
+    s.isReadingHeld = false;
+    const generations = s.store.disk.rows.map(({ request }) => request.generation);
+    expect(generations).toEqual([1, 1, 1, 1, 1, 1, 1]);
+  });
+
+  it('stops at the limit, and says that there are more', () => {
+    const s = titanicStage();
+    for (let n = 0; n < 5; n++) dies(s);
+    expect(retriesDead(s, {}, 2)()).toEqual(bulk(2, true));
+    expect(s.store.disk.counts).toMatchObject({ pending: 2, dead: 3 });
+    expect(retriesDead(s, {}, 3)()).toEqual(bulk(3));
+    expect(retriesDead(s, {}, 3)()).toEqual(bulk(0));
+  });
+
+  it('takes those that were accepted longer ago than asked', () => {
+    const s = titanicStage();
+    const old = dies(s);
+    s.after(10_000);
+    const fresh = dies(s);
+    expect(retriesDead(s, { olderThanMs: 5000 })()).toEqual(bulk(1));
+    expect([s.stands(old), s.stands(fresh)]).toEqual(['pending', 'dead']);
+  });
+});
+
+describe('an operator who purges', () => {
+  it('deletes the dead and the replied ones, and of no other state unless it is asked for', () => {
+    const s = titanicStage();
+    dies(s);
+    replied(s);
+    const pending = s.submits('never');
+    expect(purges(s, {})()).toEqual(bulk(2));
+    expect(s.store.disk.rows.map(({ request }) => request.uuid)).toEqual([bytes(pending)]);
+    expect(purges(s, { state: 'pending' })()).toEqual(bulk(1));
+    expect(s.store.disk.rows).toEqual([]);
+    expect(s.told('titanic.purged')).toEqual([
+      { name: 'titanic.purged', service: null, state: null, count: 2 },
+      { name: 'titanic.purged', service: null, state: 'pending', count: 1 },
+    ]);
+    expect(s.asks('reply', pending)).toBe('400 unknown');
+  });
+
+  it('of one state and service', () => {
+    const s = titanicStage();
+    const kept = [dies(s, 'sum'), replied(s)];
+    dies(s);
+    expect(purges(s, { state: 'dead', service: Buffer.from('echo') })()).toEqual(bulk(1));
+    expect(kept.map((uuid) => s.stands(uuid))).toEqual(['dead', 'replied']);
+  });
+
+  it('leaves alone what is with a worker, also what came there after it was read', () => {
+    const s = titanicStage();
+    const out = s.submits('echo', 'out');
+    const w1 = s.worker('w1').ready('echo');
+    const waiting = s.submits('echo', 'waiting');
+    s.isReadingHeld = true;
+    const answer = purges(s, { state: 'pending' });
+    const w2 = s.worker('w2').ready('echo');
+    expect(w2.inbox()).toEqual(['REQUEST waiting']);
+    s.reads();
+    expect(answer()).toEqual(bulk(0));
+    w1.final('1');
+    w2.final('2');
+    expect([s.stands(out), s.stands(waiting)]).toEqual(['replied', 'replied']);
+  });
+
+  it('leaves alone what was retried after it was read', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    s.isReadingHeld = true;
+    const retry = retries(s, uuid);
+    const purge = purges(s, { state: 'dead' });
+    s.reads();
+    expect([retry(), purge()]).toEqual([DONE, bulk(0)]);
+    s.isReadingHeld = false;
+    expect(s.stands(uuid)).toBe('pending');
+  });
+
+  it('hands over page by page, so that others get their turn, each on the disk before the next', () => {
+    const s = titanicStage({ titanic: { maxOpen: 5000 } });
+    for (let n = 0; n < 1000; n++) s.submits('never');
+    s.holdsStore();
+    const answer = purges(s, { state: 'pending' });
+    let commits = 0;
+    while (answer() === null) {
+      const asked = s.store.asked.find(({ kind }) => kind === 'commit');
+      const closes = asked?.kind === 'commit' ? asked.changes.length : 0;
+      expect(closes).toBeLessThanOrEqual(200);
+      s.answers('commit');
+      commits++;
+    }
+    expect(answer()).toEqual(bulk(1000));
+    expect(commits).toBe(5);
+    s.freesStore();
+  });
+
+  it('stops when the store cannot go on, and says how many were done', () => {
+    const s = titanicStage({ titanic: { maxOpen: 5000 } });
+    for (let n = 0; n < 500; n++) s.submits('never');
+    s.holdsStore();
+    const answer = purges(s, { state: 'pending' });
+    s.answers('commit');
+    s.store.failure = FULL;
+    s.answers('commit');
+    expect(answer()).toEqual({
+      kind: 'trouble',
+      text: 'no space left on device (200 were done before)',
+    });
+    s.store.failure = null;
+    s.after(20_000);
+    s.freesStore();
+    expect(s.store.disk.counts.pending).toBe(300);
+    expect(s.told('titanic.purged')).toEqual([
+      { name: 'titanic.purged', service: null, state: 'pending', count: 200 },
+    ]);
+  });
+
+  it('goes no further when the broker is to end', () => {
+    const s = titanicStage({ titanic: { maxOpen: 5000 } });
+    for (let n = 0; n < 500; n++) s.submits('never');
+    s.isReadingHeld = true;
+    const answer = purges(s, { state: 'pending' });
+    s.reads();
+    s.operator.stop();
+    s.reads();
+    expect(answer()).toMatchObject({ kind: 'trouble', text: expect.stringContaining('(200 were') });
+    s.isReadingHeld = false;
+    expect(s.store.disk.counts.pending).toBe(300);
+  });
+});
+
+describe('what people see', () => {
+  it('tells pending ones from those that are with a worker now', () => {
+    const s = titanicStage();
+    s.submits('echo', 'a');
+    const w1 = s.worker('w1').ready('echo');
+    // Of one millisecond, they have no order.
+    s.after(1);
+    s.submits('echo', 'b');
+    s.after(1);
+    replied(s, 'sum', 'c');
+    s.after(1);
+    dies(s, 'sum', 'd');
+    expect(list(s)).toEqual(['d dead', 'c replied', 'b pending', 'a dispatched']);
+    expect(list(s, { state: 'pending' })).toEqual(['b pending']);
+    expect(list(s, { state: 'dispatched' })).toEqual(['a dispatched']);
+    expect(list(s, { state: 'dispatched', service: Buffer.from('sum') })).toEqual([]);
+    w1.final('x').final('y');
+    expect(list(s, { state: 'replied' })).toEqual(['c replied', 'b replied', 'a replied']);
+  });
+
+  it('a request that is prepared for a busy worker is pending', () => {
+    const s = titanicStage();
+    s.submits('echo', 'a');
+    s.after(1);
+    s.submits('echo', 'b');
+    const w1 = s.worker('w1').ready('echo', { credit: 1 });
+    expect(s.titanic.inFlight).toBe(2);
+    expect(list(s)).toEqual(['b pending', 'a dispatched']);
+    w1.final('x').final('y');
+  });
+
+  it('by age: only what was accepted longer ago', () => {
+    const s = titanicStage();
+    s.submits('echo', 'old');
+    s.after(10_000);
+    s.submits('echo', 'new');
+    expect(list(s, { olderThanMs: 5000 })).toEqual(['old pending']);
+    expect(list(s, { olderThanMs: 20_000 })).toEqual([]);
+  });
+
+  it('one request’s story, with the delivery under way', () => {
+    const s = titanicStage();
+    const uuid = s.submits('echo', 'a', { key: 'k' });
+    s.worker('killed').ready('echo').disconnect();
+    expect(story(s, uuid)).toMatchObject({
+      value: { request: { state: 'pending', attempts: 1 }, hasKey: true, delivery: null },
+    });
+    s.after(2000);
+    const w2 = s.worker('w2').ready('echo');
+    expect(story(s, uuid)).toMatchObject({
+      value: { request: { state: 'dispatched' }, delivery: { worker: 2, startedAt: s.wall } },
+    });
+    w2.final('x');
+    expect(story(s, uuid)).toMatchObject({
+      value: { request: { state: 'replied' }, delivery: null, reply: { bytes: 3 } },
+    });
+    expect(story(s, NEVER)).toMatchObject({ kind: 'unknown' });
+  });
+
+  it('counts by state and service', () => {
+    const s = titanicStage();
+    const hostile = '\xff\x00';
+    s.submits('echo', 'a');
+    const w1 = s.worker('w1').ready('echo');
+    s.submits('echo', 'b');
+    dies(s, 'sum');
+    replied(s, hostile);
+    const counts = s.operates((operator, answer) => {
+      operator.counts(answer);
+    })();
+    const none = { pending: 0, dispatched: 0, replied: 0, dead: 0 };
+    expect(counts).toMatchObject({
+      value: {
+        pending: 1,
+        dispatched: 1,
+        replied: 1,
+        dead: 1,
+        services: [
+          { service: Buffer.from('echo'), ...none, pending: 1, dispatched: 1 },
+          { service: Buffer.from('sum'), ...none, dead: 1 },
+          { ...none, replied: 1 },
+        ],
+      },
+    });
+    w1.final('x').final('y');
+  });
+});

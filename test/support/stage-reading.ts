@@ -1,0 +1,92 @@
+/** The reading port on a stage's disk, in the plainest words; answers when the stage says so. */
+import type {
+  PageQuestion,
+  ReadPage,
+  Reading,
+  SettledCounts,
+  Story,
+} from '../../src/titanic/reading.js';
+import type { RequestUuid, StoreFailure } from '../../src/titanic/store.js';
+import type { StageDisk } from './stage-store.js';
+
+const UUID_BYTES = 16;
+
+export class StageReading implements Reading {
+  readonly #disk: StageDisk;
+  /** What waits to be read and told, in order. */
+  readonly asked: (() => void)[] = [];
+  /** While set, nothing can be read. */
+  failure: StoreFailure | null = null;
+  /** Pages end after so many, whatever was asked for. */
+  pageMax = Infinity;
+
+  constructor(disk: StageDisk) {
+    this.#disk = disk;
+  }
+
+  page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void {
+    this.#ask(answer, () => this.#page(question));
+  }
+
+  story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
+    this.#ask(answer, () => this.#story(uuid));
+  }
+
+  settled(_: unknown, answer: (settled: SettledCounts | StoreFailure) => void): void {
+    this.#ask(answer, () => {
+      const services = new Map<string, { service: Buffer; replied: number; dead: number }>();
+      for (const { request } of this.#disk.rows) {
+        const { service, state } = request;
+        if (state === 'pending') continue;
+        const name = service.toString('latin1');
+        const counts = services.get(name) ?? { service, replied: 0, dead: 0 };
+        counts[state]++;
+        services.set(name, counts);
+      }
+      return { areRepliedCounted: true, areDeadCounted: true, services: [...services.values()] };
+    });
+  }
+
+  #ask<Value>(answer: (value: Value | StoreFailure) => void, read: () => Value): void {
+    this.asked.push(() => {
+      answer(this.failure ?? read());
+    });
+  }
+
+  #page({ service, state, acceptedBefore, after, limit, only, except }: PageQuestion): ReadPage {
+    const found = this.#disk.rows
+      .map(({ request }) => request)
+      .filter((request) => state === null || request.state === state)
+      .filter((request) => service === null || request.service.equals(service))
+      .filter(({ acceptedAt }) => acceptedBefore === null || acceptedAt < acceptedBefore)
+      .filter(({ uuid }) => after === null || uuid.compare(after) < 0)
+      .filter(({ uuid }) => only === null || isAmong(uuid, only))
+      .filter(({ uuid }) => except === null || !isAmong(uuid, except))
+      .sort((a, b) => b.uuid.compare(a.uuid));
+    const requests = found.slice(0, Math.min(limit, this.pageMax));
+    const next = requests.length < found.length ? (requests.at(-1)?.uuid ?? null) : null;
+    return { requests, next };
+  }
+
+  #story(uuid: RequestUuid): Story | null {
+    const row = this.#disk.row(uuid);
+    if (row === undefined) return null;
+    const { request, key, attempts, attemptsEver, reply, death } = row;
+    return {
+      request,
+      hasKey: key !== null,
+      attemptsEver,
+      attempts,
+      reply:
+        reply === null ? null : { bytes: reply.reply.length, worker: reply.worker, at: reply.at },
+      death,
+    };
+  }
+}
+
+function isAmong(uuid: RequestUuid, packed: Buffer): boolean {
+  for (let at = 0; at < packed.length; at += UUID_BYTES) {
+    if (uuid.equals(packed.subarray(at, at + UUID_BYTES))) return true;
+  }
+  return false;
+}
