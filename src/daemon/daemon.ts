@@ -12,6 +12,7 @@ import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
 import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
+import type { Office } from '../http/ports.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog } from '../observe/event-log.js';
 import type { Log, LogLevel } from '../observe/log.js';
@@ -95,14 +96,18 @@ async function startIn(
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker);
   const metrics = new NodeMetrics(config.node.name, broker, health, startedAt);
+  let stored: StoredRequests | null = null;
   const ports = {
     node: nodeView(broker, health, status),
     pair: standalonePair(config.node.name),
     feed,
+    office: (): Office => {
+      if (!config.titanic.enabled) return 'off';
+      return health.phase === 'serving' && stored !== null ? stored.office : 'not_ready';
+    },
     metrics: metrics.page,
   };
   let http: HttpServer | null = null;
-  let stored: StoredRequests | null = null;
   let opened: OpenedRouter;
   try {
     // Before what may take its time: whoever asks meanwhile is told that it starts.

@@ -15,6 +15,7 @@ export type HttpErrorCode =
   | 'ERR_HTTP_HEADERS'
   | 'ERR_HTTP_INTERNAL'
   | 'ERR_HTTP_BUSY'
+  | 'ERR_HTTP_STORE'
   | 'ERR_HTTP_NOT_READY';
 
 /** What is answered for an error, in the one place that has it; docs/errors.md has the same rows. */
@@ -34,6 +35,7 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_HEADERS: [431, 'The headers are over 16 KiB.'],
     ERR_HTTP_INTERNAL: [500, 'A bug of the broker; its log has the stack.'],
     ERR_HTTP_BUSY: [503, 'Too many read this already; try again later.'],
+    ERR_HTTP_STORE: [503, 'The store cannot be read or written now; the message says why.'],
     ERR_HTTP_NOT_READY: [503, 'Clients are not served here; the message says why.'],
   };
 

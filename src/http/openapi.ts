@@ -3,80 +3,18 @@
  * written from it by `npm run docs`. A test compares it with the table of routes, both ways.
  */
 import { packageVersion } from '../core/version.js';
+import {
+  answer,
+  changing,
+  error,
+  listParameters,
+  open,
+  plain,
+  reading,
+} from './openapi-operations.js';
 import { SCHEMAS } from './openapi-schemas.js';
+import { STORED_PATHS, STORED_SCHEMAS } from './openapi-stored.js';
 import { type Json, page, ref } from './openapi-words.js';
-
-const answer = (description: string, schema: Json): Json => ({
-  description,
-  content: { 'application/json': { schema } },
-});
-
-const error = (description: string): Json => answer(description, ref('Error'));
-
-const plain = (description: string, type: string): Json => ({
-  description,
-  content: { [type]: { schema: { type: 'string' } } },
-});
-
-/** Of every request: a Host that is none, a method that is wrong, a bug … */
-const OTHERS: Json = { default: error('Any other error.') };
-const UNAUTHORIZED = error('The token is missing or wrong.');
-
-/** Nobody needs a token for it. */
-function open(summary: string, responses: Json): Json {
-  return { summary, security: [], responses: { ...responses, ...OTHERS } };
-}
-
-/** Needs the token where the server is not on loopback. */
-function reading(summary: string, responses: Json, parameters: readonly Json[] = []): Json {
-  return {
-    summary,
-    security: [{}, { token: [] }],
-    ...(parameters.length === 0 ? {} : { parameters }),
-    responses: {
-      ...responses,
-      '400': error('A parameter is wrong; the message names it.'),
-      '401': UNAUTHORIZED,
-      ...OTHERS,
-    },
-  };
-}
-
-/** Needs the token. */
-function changing(summary: string, responses: Json): Json {
-  return {
-    summary,
-    security: [{ token: [] }],
-    responses: {
-      ...responses,
-      '400': error('A parameter or the body is wrong.'),
-      '401': UNAUTHORIZED,
-      '413': error('The body is over 64 KiB.'),
-      ...OTHERS,
-    },
-  };
-}
-
-const inQuery = (name: string, description: string, schema: Json): Json => ({
-  name,
-  in: 'query',
-  description,
-  schema,
-});
-
-function listParameters(...states: readonly string[]): readonly Json[] {
-  return [
-    inQuery('limit', 'Items in a page.', {
-      type: 'integer',
-      minimum: 1,
-      maximum: 1000,
-      default: 100,
-    }),
-    inQuery('cursor', '`next` of the page before.', { type: 'string' }),
-    inQuery('service', 'Only of this service, its name as it is shown.', { type: 'string' }),
-    inQuery('state', 'Only in this state.', { type: 'string', enum: states }),
-  ];
-}
 
 const orderAnswers: Json = {
   '200': answer('It is done; the pair as it is now.', ref('Ha')),
@@ -125,6 +63,7 @@ const PATHS: Readonly<Record<string, Json>> = {
   '/api/v1/ha/promote': {
     post: changing('A node whose peer is dead becomes active', orderAnswers),
   },
+  ...STORED_PATHS,
   '/api/v1/events': {
     get: reading('What happens, as server-sent events', {
       '200': plain('One event each; `data` is an object of JSON.', 'text/event-stream'),
@@ -153,7 +92,7 @@ export function openApi(version: string): Json {
     servers: [{ url: 'http://127.0.0.1:5580' }],
     paths: PATHS,
     components: {
-      schemas: SCHEMAS,
+      schemas: { ...SCHEMAS, ...STORED_SCHEMAS },
       securitySchemes: {
         token: {
           type: 'http',

@@ -2,6 +2,7 @@
  * What HTTP sees of the rest of a node. Types alone: the daemon hands the objects in, so that this
  * room knows neither the broker nor the store, nor the pair.
  */
+import type { TitanicOffice } from '../titanic/office.js';
 import type { BrokerStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { EventFeed } from './event-feed.js';
 
@@ -94,11 +95,15 @@ export interface Pair {
   promote(): Promise<HaOrder>;
 }
 
+/** Whose orders about stored requests are taken: `off`: they are not hosted here. */
+export type Office = TitanicOffice | 'off' | 'not_ready';
+
 /** Everything that the routes need. */
 export interface Ports {
   readonly node: NodeView;
   readonly pair: Pair;
   /** What happens, told by whoever it happens to. */
   readonly feed: EventFeed;
+  readonly office: () => Office;
   readonly metrics: Metrics;
 }

@@ -58,13 +58,7 @@ export class Query {
    */
   service(): Buffer | null {
     const text = this.text('service');
-    if (text === null) return null;
-    const name = unescapeName(text);
-    if (name === null) {
-      throw wrongParameter('service', 'a % that begins no %XX: names are given as they are shown');
-    }
-    if (name.length >= 1 && name.length <= SERVICE_BYTES_MAX) return name;
-    throw wrongParameter('service', `a service name has 1 to ${SERVICE_BYTES_MAX} bytes`);
+    return text === null ? null : serviceName(text);
   }
 
   /**
@@ -83,6 +77,19 @@ export class Query {
       state: this.choice('state', states),
     };
   }
+}
+
+/**
+ * The bytes of a service name that is given as it is shown (D3).
+ * @throws ERR_HTTP_PARAMETER
+ */
+export function serviceName(shown: string): Buffer {
+  const name = unescapeName(shown);
+  if (name === null) {
+    throw wrongParameter('service', 'a % that begins no %XX: names are given as they are shown');
+  }
+  if (name.length >= 1 && name.length <= SERVICE_BYTES_MAX) return name;
+  throw wrongParameter('service', `a service name has 1 to ${SERVICE_BYTES_MAX} bytes`);
 }
 
 /** The parameters of `Query.list`. */

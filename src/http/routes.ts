@@ -5,6 +5,7 @@ import { nodeRoutes } from './node-routes.js';
 import { openApiRoute } from './openapi-route.js';
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
+import { storedRoutes } from './stored-routes.js';
 
 /** The table of all that is answered: a file of routes for each part of the node. */
 export function routesOf(ports: Ports): Route[] {
@@ -12,6 +13,7 @@ export function routesOf(ports: Ports): Route[] {
     ...healthRoutes(ports),
     ...nodeRoutes(ports),
     ...haRoutes(ports),
+    ...storedRoutes(ports),
     ...eventRoutes(ports),
     openApiRoute(),
   ];

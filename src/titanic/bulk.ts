@@ -16,6 +16,8 @@ export interface BulkJob {
   readonly limit: number;
   /** Why nothing can be changed now, or `null`. */
   obstacle(): string | null;
+  /** Monotonic milliseconds. */
+  now(): number;
   /** Begins with one; false: it is left as it is. */
   begin(request: StoredRequest, decided: Decided): boolean;
   /** @param count changed, also if it ended by trouble */
@@ -24,6 +26,8 @@ export interface BulkJob {
 
 /** Changed in one go: some milliseconds of the store's. */
 const SLICE_REQUESTS = 200;
+/** It stops by itself then: who asked does not wait for longer, and can ask again. */
+const RUN_MS_MAX = 20_000;
 
 export class BulkRun {
   readonly #job: BulkJob;
@@ -33,9 +37,11 @@ export class BulkRun {
   #count = 0;
   #undecided = 0;
   #trouble: string | null = null;
+  readonly #endAt: number;
 
   constructor(job: BulkJob, reading: Reading) {
     this.#job = job;
+    this.#endAt = job.now() + RUN_MS_MAX;
     this.#reading = reading;
   }
 
@@ -52,7 +58,7 @@ export class BulkRun {
     if (this.#trouble !== null) {
       const text = `${this.#trouble} (${this.#count} were done before)`;
       this.#job.end({ kind: 'trouble', text }, this.#count);
-    } else if (list === undefined || this.#count >= limit) {
+    } else if (list === undefined || this.#count >= limit || this.#job.now() >= this.#endAt) {
       const value = { count: this.#count, more: list !== undefined };
       this.#job.end({ kind: 'done', value }, this.#count);
     } else {

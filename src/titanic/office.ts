@@ -60,7 +60,7 @@ export interface ShownCounts {
   readonly services: readonly ServiceCounts[];
 }
 
-/** How many were changed; `more`: it stopped at the limit, and there may be others. */
+/** How many were changed; `more`: it stopped at the limit or after 20 s, and there may be others. */
 export interface BulkResult {
   readonly count: number;
   readonly more: boolean;

@@ -35,6 +35,8 @@ export interface OperatorHost {
   counts(): StoreCounts;
   /** Milliseconds since 1970. */
   wall(): number;
+  /** Monotonic milliseconds. */
+  now(): number;
   /** Why the store takes no change now, or `null`. */
   obstacle(): string | null;
   close(uuid: RequestUuid, decided: Decided): void;
@@ -240,6 +242,7 @@ export class Operator {
       {
         ...job,
         obstacle: () => this.#host.obstacle(),
+        now: () => this.#host.now(),
         end: (outcome, count) => {
           this.#runs.delete(run);
           changed(count);

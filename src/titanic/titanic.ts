@@ -430,6 +430,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         dispatcher: this.#dispatcher,
         counts: () => this.#counts,
         wall: () => this.#wall,
+        now: () => this.#now,
         obstacle: () => this.#storeObstacle(),
         close: (uuid, decided) => {
           this.#closeRequest(uuid, decided);

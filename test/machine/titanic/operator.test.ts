@@ -417,6 +417,18 @@ describe('an operator who purges', () => {
     ]);
   });
 
+  it('stops after 20 seconds, and says that there are more', () => {
+    const s = titanicStage({ titanic: { maxOpen: 5000 } });
+    for (let n = 0; n < 500; n++) s.submits('never');
+    s.isReadingHeld = true;
+    const answer = purges(s, { state: 'pending' });
+    s.reads();
+    s.after(20_000);
+    s.reads();
+    expect(answer()).toEqual(bulk(400, true));
+    s.isReadingHeld = false;
+  });
+
   it('goes no further when the broker is to end', () => {
     const s = titanicStage({ titanic: { maxOpen: 5000 } });
     for (let n = 0; n < 500; n++) s.submits('never');

@@ -20,6 +20,7 @@ const PORTS: Ports = {
   node: { health: never, status: never, services: never, workers: never },
   pair: { status: never, switchover: never, promote: never },
   feed: new EventFeed(() => 0),
+  office: never,
   metrics: { contentType: 'text/plain', render: never },
 };
 

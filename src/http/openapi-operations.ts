@@ -1,0 +1,81 @@
+/** Operations of the description of the API: who may, and what is answered in any case. */
+import { type Json, ref } from './openapi-words.js';
+
+export const answer = (description: string, schema: Json): Json => ({
+  description,
+  content: { 'application/json': { schema } },
+});
+
+export const error = (description: string): Json => answer(description, ref('Error'));
+
+export const plain = (description: string, type: string): Json => ({
+  description,
+  content: { [type]: { schema: { type: 'string' } } },
+});
+
+/** Of every request: a Host that is none, a method that is wrong, a bug … */
+const OTHERS: Json = { default: error('Any other error.') };
+const UNAUTHORIZED = error('The token is missing or wrong.');
+
+/** Nobody needs a token for it. */
+export function open(summary: string, responses: Json): Json {
+  return { summary, security: [], responses: { ...responses, ...OTHERS } };
+}
+
+/** Needs the token where the server is not on loopback. */
+export function reading(summary: string, responses: Json, parameters: readonly Json[] = []): Json {
+  return {
+    summary,
+    security: [{}, { token: [] }],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    responses: {
+      ...responses,
+      '400': error('A parameter is wrong; the message names it.'),
+      '401': UNAUTHORIZED,
+      ...OTHERS,
+    },
+  };
+}
+
+/** What a description has beside its answers. */
+export interface Asked {
+  readonly parameters?: readonly Json[];
+  readonly requestBody?: Json;
+}
+
+/** Needs the token. */
+export function changing(summary: string, responses: Json, asked: Asked = {}): Json {
+  return {
+    summary,
+    security: [{ token: [] }],
+    ...asked,
+    responses: {
+      ...responses,
+      '400': error('A parameter or the body is wrong.'),
+      '401': UNAUTHORIZED,
+      '413': error('The body is over 64 KiB.'),
+      ...OTHERS,
+    },
+  };
+}
+
+export const inQuery = (name: string, description: string, schema: Json): Json => ({
+  name,
+  in: 'query',
+  description,
+  schema,
+});
+
+export function listParameters(...states: readonly string[]): readonly Json[] {
+  return [
+    inQuery('limit', 'Items in a page.', {
+      type: 'integer',
+      minimum: 1,
+      maximum: 1000,
+      default: 100,
+    }),
+    inQuery('cursor', '`next` of the page before.', { type: 'string' }),
+    inQuery('service', 'Only of this service, its name as it is shown.', { type: 'string' }),
+    inQuery('state', 'Only in this state.', { type: 'string', enum: states }),
+  ];
+}

@@ -1,0 +1,156 @@
+/** Stored requests, in the description of the API. */
+import {
+  answer,
+  type Asked,
+  changing,
+  error,
+  inQuery,
+  listParameters,
+  reading,
+} from './openapi-operations.js';
+import {
+  count,
+  type Json,
+  listOf,
+  moment,
+  object,
+  oneOf,
+  orNull,
+  page,
+  ref,
+  text,
+} from './openapi-words.js';
+
+const uuid: Json = {
+  type: 'string',
+  pattern: '^[0-9A-F]{32}$',
+  description: 'The credential for the reply: keep lists secret.',
+};
+const flag: Json = { type: 'boolean' };
+const worker = text('Its number, as in the log.');
+const counted = orNull(count());
+
+const ITEM: Readonly<Record<string, Json>> = {
+  uuid,
+  service: text('Percent-escaped where it is not printable ASCII.'),
+  state: oneOf('pending', 'dispatched', 'replied', 'dead'),
+  priority: { type: 'integer' },
+  attempts: count('Since the last retry of an operator.'),
+  maxAttempts: count(),
+  generation: count('How often an operator retried it.'),
+  acceptedAt: moment(),
+  notBefore: moment('It is not dispatched before.'),
+  expiresAt: moment('When it ends: unserved, or unclosed.'),
+  bodyBytes: count(),
+};
+
+export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
+  StoredRequest: object(ITEM),
+  Story: object({
+    ...ITEM,
+    hasKey: { type: 'boolean', description: 'It came with an idempotency key.' },
+    attemptsEver: count(),
+    deliveries: listOf(
+      object({ worker, startedAt: moment(), endedAt: moment(), reason: text() }),
+      'The last 20 that ended without a reply, the oldest first.',
+    ),
+    delivery: orNull(object({ worker, startedAt: moment() })),
+    reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
+    death: orNull(object({ reason: text(), diedAt: moment() })),
+  }),
+  StoredCounts: object({
+    pending: count(),
+    dispatched: count(),
+    replied: count(),
+    dead: count(),
+    bytes: count('Size of the store.'),
+    services: listOf(
+      object({
+        service: text(),
+        pending: count(),
+        dispatched: count(),
+        replied: counted,
+        dead: counted,
+      }),
+      'By name, the first thousand; null where there are too many to count.',
+    ),
+  }),
+  Changed: object({ uuid, state: oneOf('pending', 'closed') }),
+  Bulk: object({
+    count: count('Changed, and on the disk.'),
+    more: { ...flag, description: 'It ended at `limit`, or after 20 s: there may be others.' },
+  }),
+};
+
+const inPath: Json = {
+  name: 'uuid',
+  in: 'path',
+  required: true,
+  description: '32 hexadecimal characters, of either case.',
+  schema: { type: 'string', pattern: '^[0-9A-Fa-f]{32}$' },
+};
+const UNKNOWN = error('Unknown: closed, expired, or never stored.');
+const TROUBLE = error('The store cannot be read or written now; the message says why.');
+
+const OLDER = 'Only what was accepted longer ago.';
+
+function filtered(...states: readonly string[]): Asked {
+  const properties = {
+    service: text('Only of this service, its name as it is shown.'),
+    state: oneOf(...states),
+    olderThanMs: count(OLDER),
+    limit: { type: 'integer', minimum: 1, description: 'At most so many; without it all.' },
+  };
+  const schema = { type: 'object', properties, additionalProperties: false };
+  return { requestBody: { content: { 'application/json': { schema } } } };
+}
+
+function order(summary: string): Json {
+  const responses = {
+    '200': answer('It is done, and on the disk.', ref('Changed')),
+    '404': UNKNOWN,
+    '409': error('It is in another state; the message says in which.'),
+    '503': TROUBLE,
+  };
+  return { post: changing(summary, responses, { parameters: [inPath] }) };
+}
+
+const BULK = { '200': answer('How many.', ref('Bulk')), '503': TROUBLE };
+
+export const STORED_PATHS: Readonly<Record<string, Json>> = {
+  '/api/v1/titanic/requests': {
+    get: reading(
+      'Stored requests, the newest first',
+      { '200': answer('A page.', page(ref('StoredRequest'))), '503': TROUBLE },
+      [
+        ...listParameters('pending', 'dispatched', 'replied', 'dead', 'closed', 'expired'),
+        inQuery('olderThanMs', OLDER, { type: 'integer', minimum: 0 }),
+      ],
+    ),
+  },
+  '/api/v1/titanic/requests/{uuid}': {
+    get: reading(
+      "One request's whole story",
+      { '200': answer('It.', ref('Story')), '404': UNKNOWN, '503': TROUBLE },
+      [inPath],
+    ),
+  },
+  '/api/v1/titanic/requests/{uuid}/retry': order('A dead one is tried anew'),
+  '/api/v1/titanic/requests/{uuid}/cancel': order('Closes one that has no reply'),
+  '/api/v1/titanic/counts': {
+    get: reading('Stored requests by state and service', {
+      '200': answer('As they are now.', ref('StoredCounts')),
+      '503': TROUBLE,
+    }),
+  },
+  '/api/v1/titanic/retry': {
+    post: changing('The dead are tried anew', BULK, filtered('dead')),
+  },
+  '/api/v1/titanic/purge': {
+    post: changing(
+      'Deletes stored requests: without a state, the dead and those replied to',
+      BULK,
+      filtered('dead', 'replied', 'pending'),
+    ),
+  },
+};

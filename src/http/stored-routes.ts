@@ -1,0 +1,227 @@
+import { escapeName } from '../core/escape.js';
+import type {
+  Outcome,
+  PurgeFilter,
+  ShownPage,
+  ShownRequest,
+  ShownState,
+  ShownStory,
+  TitanicOffice,
+} from '../titanic/office.js';
+import { type Answer, json } from './answer.js';
+import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
+import { Fields } from './fields.js';
+import type { Ports } from './ports.js';
+import { LIST_PARAMETERS, type Query } from './query.js';
+import type { HttpRequest, Route } from './route.js';
+
+/** The states that the store has; what is closed or expired is not there any more. */
+const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
+const GONE = ['closed', 'expired'] as const;
+const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
+const AGE_MS_MAX = 1e14;
+const BULK_MAX = 1e9;
+/** What a `Date` can be. */
+const TIME_MS_MAX = 8.64e15;
+
+/** Stored requests (Titanic): what there is, and operators' orders about it. */
+export function storedRoutes({ office }: Ports): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/api/v1/titanic/requests',
+      access: 'reader',
+      parameters: [...LIST_PARAMETERS, 'olderThanMs'],
+      handle: async ({ query }) => await listed(there(office()), query),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/titanic/requests/{uuid}',
+      access: 'reader',
+      parameters: [],
+      handle: async ({ parts }) => {
+        const uuid = uuidOf(parts);
+        return json(storyOf(done(await there(office()).story(uuid))));
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/titanic/counts',
+      access: 'reader',
+      parameters: [],
+      handle: async () => {
+        const { services, ...states } = done(await there(office()).counts());
+        const shown = services.map(({ service, ...counts }) => ({
+          service: escapeName(service),
+          ...counts,
+        }));
+        return json({ ...states, services: shown });
+      },
+    },
+    order(office, 'retry', 'pending', (desk, uuid) => desk.retry(uuid)),
+    order(office, 'cancel', 'closed', (desk, uuid) => desk.cancel(uuid)),
+    {
+      method: 'POST',
+      path: '/api/v1/titanic/retry',
+      access: 'changer',
+      parameters: [],
+      handle: async ({ body }) => {
+        const { filter, limit } = bulkOf(body, ['dead']);
+        return json(done(await there(office()).retryDead(filter, limit)));
+      },
+    },
+    {
+      method: 'POST',
+      path: '/api/v1/titanic/purge',
+      access: 'changer',
+      parameters: [],
+      handle: async ({ body }) => {
+        const { filter, limit } = bulkOf(body, PURGED_STATES);
+        return json(done(await there(office()).purge(filter, limit)));
+      },
+    },
+  ];
+}
+
+/** An order about one request. @param state what it is in when that is done */
+function order(
+  office: Ports['office'],
+  what: string,
+  state: string,
+  give: (desk: TitanicOffice, uuid: Buffer) => Promise<Outcome<null>>,
+): Route {
+  return {
+    method: 'POST',
+    path: `/api/v1/titanic/requests/{uuid}/${what}`,
+    access: 'changer',
+    parameters: [],
+    handle: async ({ parts, body }): Promise<Answer> => {
+      new Fields(body, []);
+      const uuid = uuidOf(parts);
+      done(await give(there(office()), uuid));
+      return json({ uuid: hex(uuid), state });
+    },
+  };
+}
+
+async function listed(office: TitanicOffice, query: Query): Promise<Answer> {
+  const { cursor, limit, service, state } = query.list([...STATES, ...GONE]);
+  const after = cursor === null ? null : bytesOf(cursor);
+  if (after === undefined) throw wrongParameter('cursor', 'no list has given it');
+  const olderThanMs = query.integer('olderThanMs', 0, AGE_MS_MAX);
+  const known = STATES.find((each) => each === state) ?? null;
+  if (state !== null && known === null) return json({ items: [], next: null });
+  const filter = { service, state: known, olderThanMs };
+  return json(pageOf(done(await office.list({ ...filter, after, limit }))));
+}
+
+// ---------------------------------------------------------------- what is shown
+
+function pageOf({ requests, next }: ShownPage): object {
+  return { items: requests.map(itemOf), next: next === null ? null : hex(next) };
+}
+
+function itemOf(request: ShownRequest): object {
+  const { uuid, service, state, priority, attempts, maxAttempts, generation } = request;
+  return {
+    uuid: hex(uuid),
+    service: escapeName(service),
+    state,
+    priority,
+    attempts,
+    maxAttempts,
+    generation,
+    acceptedAt: timeOf(request.acceptedAt),
+    notBefore: timeOf(request.notBefore),
+    expiresAt: timeOf(request.expiresAt),
+    bodyBytes: request.bodyBytes,
+  };
+}
+
+function storyOf({ request, attempts, reply, death, delivery, ...facts }: ShownStory): object {
+  return {
+    ...itemOf(request),
+    hasKey: facts.hasKey,
+    attemptsEver: facts.attemptsEver,
+    deliveries: attempts.map(({ worker, startedAt, endedAt, reason }) => ({
+      worker,
+      startedAt: timeOf(startedAt),
+      endedAt: timeOf(endedAt),
+      reason,
+    })),
+    delivery:
+      delivery === null
+        ? null
+        : { worker: String(delivery.worker), startedAt: timeOf(delivery.startedAt) },
+    reply:
+      reply === null
+        ? null
+        : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
+    death: death === null ? null : { reason: death.reason, diedAt: timeOf(death.at) },
+  };
+}
+
+/** ISO 8601; `null` for what is none. */
+function timeOf(wallMs: number): string | null {
+  return Math.abs(wallMs) <= TIME_MS_MAX ? new Date(wallMs).toISOString() : null;
+}
+
+function hex(uuid: Buffer): string {
+  return uuid.toString('hex').toUpperCase();
+}
+
+// ---------------------------------------------------------------- what is asked
+
+function bytesOf(uuid: string): Buffer | undefined {
+  return /^[\da-f]{32}$/i.test(uuid) ? Buffer.from(uuid, 'hex') : undefined;
+}
+
+function uuidOf({ uuid = '' }: HttpRequest['parts']): Buffer {
+  const bytes = bytesOf(uuid);
+  if (bytes === undefined) throw wrongParameter('uuid', 'must be 32 hexadecimal characters');
+  return bytes;
+}
+
+function bulkOf<State extends string>(
+  body: HttpRequest['body'],
+  states: readonly State[],
+): {
+  filter: Omit<PurgeFilter, 'state'> & { readonly state: State | null };
+  limit: number;
+} {
+  const fields = new Fields(body, ['service', 'state', 'olderThanMs', 'limit']);
+  return {
+    filter: {
+      service: fields.service(),
+      state: fields.choice('state', states),
+      olderThanMs: fields.integer('olderThanMs', 0, AGE_MS_MAX),
+    },
+    limit: fields.integer('limit', 1, BULK_MAX) ?? BULK_MAX,
+  };
+}
+
+// ---------------------------------------------------------------- what comes of it
+
+/** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
+function there(office: ReturnType<Ports['office']>): TitanicOffice {
+  switch (office) {
+    case 'off':
+      throw httpError('ERR_HTTP_NOT_FOUND', 'stored requests are not hosted here: titanic.enabled');
+    case 'not_ready':
+      throw httpError('ERR_HTTP_NOT_READY', 'stored requests are not served yet, or no more');
+    default:
+      return office;
+  }
+}
+
+const CODES = {
+  unknown: 'ERR_HTTP_NOT_FOUND',
+  state: 'ERR_HTTP_STATE',
+  trouble: 'ERR_HTTP_STORE',
+} as const satisfies Record<string, HttpErrorCode>;
+
+/** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_STATE, ERR_HTTP_STORE */
+function done<Value>(outcome: Outcome<Value>): Value {
+  if (outcome.kind === 'done') return outcome.value;
+  throw httpError(CODES[outcome.kind], outcome.text);
+}

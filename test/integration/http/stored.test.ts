@@ -1,0 +1,325 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { ask, httpOf, type Reply, tokenOf } from '../../support/http.js';
+
+const HTTP = 'http.listen=127.0.0.1:0';
+const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
+const HOSTILE = '<img src=x onerror=alert(1)>\u0000\u001b[31m%';
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+interface Item {
+  readonly uuid: string;
+  readonly service: string;
+  readonly state: string;
+  readonly attempts: number;
+}
+
+interface List {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}
+
+/** A daemon, and what a test does with its stored requests. */
+class Stand {
+  readonly daemon: Daemon;
+  readonly client: Client;
+  readonly url: string;
+  readonly token: string;
+
+  constructor(daemon: Daemon) {
+    this.daemon = daemon;
+    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 5000 });
+    closing.push(() => this.client.close());
+    this.url = `${httpOf(daemon)}/api/v1/titanic`;
+    this.token = tokenOf(daemon);
+  }
+
+  static async open(...sets: readonly string[]): Promise<Stand> {
+    return new Stand(await startDaemon({ sets: [HTTP, ...sets] }));
+  }
+
+  async submits(service: string, options: object = {}): Promise<string> {
+    return (await this.client.submit(service, 'body', options)).uuid;
+  }
+
+  get(path: string): Promise<Reply> {
+    return ask(this.url + path);
+  }
+
+  post(path: string, body: object = {}): Promise<Reply> {
+    return ask(this.url + path, { method: 'POST', token: this.token, body: JSON.stringify(body) });
+  }
+
+  async list(query = ''): Promise<List> {
+    const { status, json } = await this.get(`/requests${query}`);
+    expect(status).toBe(200);
+    return json as List;
+  }
+
+  async uuids(query = ''): Promise<string[]> {
+    return (await this.list(query)).items.map(({ uuid }) => uuid).sort();
+  }
+
+  /** A worker whose handler answers, or fails. */
+  worker(service: string, handler: () => string | Promise<string>): Worker {
+    const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, handler);
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+    return worker;
+  }
+
+  /** Waits until so many of a service are in that state. */
+  async until(state: string, service: string, count: number): Promise<string[]> {
+    for (;;) {
+      const found = await this.uuids(`?state=${state}&service=${encodeURIComponent(service)}`);
+      if (found.length === count) return found;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Stores so many, of each of which the only attempt fails. */
+  async dead(service: string, count: number): Promise<string[]> {
+    const stored = Array.from({ length: count }, () => this.submits(service, { maxAttempts: 1 }));
+    const uuids = await Promise.all(stored);
+    const worker = this.worker(service, () => Promise.reject(new Error('it fails')));
+    await this.until('dead', service, count);
+    await worker.close({ graceMs: 0 });
+    return uuids.sort();
+  }
+}
+
+function refusal(code: string, message: string): object {
+  return { error: { code, message: expect.stringContaining(message) } };
+}
+
+describe('/api/v1/titanic/requests (contract §4)', () => {
+  it('lists stored requests by state and service, whose names are escaped', async () => {
+    const stand = await Stand.open();
+    const shown = '<img src=x onerror=alert(1)>%00%1B[31m%25';
+    const hostile = await stand.submits(HOSTILE, { priority: 7 });
+    const dead = await stand.dead('work', 2);
+    expect((await stand.list('?state=pending')).items).toEqual([
+      {
+        uuid: hostile,
+        service: shown,
+        state: 'pending',
+        priority: 7,
+        attempts: 0,
+        maxAttempts: 10,
+        generation: 0,
+        acceptedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        notBefore: expect.any(String),
+        expiresAt: expect.any(String),
+        bodyBytes: expect.any(Number),
+      },
+    ]);
+    expect(await stand.uuids('?state=dead')).toEqual(dead);
+    expect(await stand.uuids()).toEqual([...dead, hostile].sort());
+    expect(await stand.uuids(`?service=${encodeURIComponent(shown)}`)).toEqual([hostile]);
+    expect(await stand.uuids('?state=closed')).toEqual([]);
+    expect(await stand.uuids('?olderThanMs=3600000')).toEqual([]);
+  });
+
+  it('comes in pages by cursor, the newest first', async () => {
+    const stand = await Stand.open();
+    const uuids: string[] = [];
+    for (let n = 0; n < 7; n++) uuids.push(await stand.submits('work'));
+    const seen: string[] = [];
+    let query = '?limit=3';
+    for (let pages = 0; pages < 3; pages++) {
+      const { items, next } = await stand.list(query);
+      seen.push(...items.map(({ uuid }) => uuid));
+      query = `?limit=3&cursor=${next ?? ''}`;
+      expect(next === null).toBe(pages === 2);
+    }
+    expect(seen).toEqual(uuids.sort().reverse());
+  });
+
+  it('tells one request’s story, with the delivery that is under way', async () => {
+    const stand = await Stand.open();
+    const uuid = await stand.submits('slow', { idempotencyKey: 'order-17' });
+    let answer: (text: string) => void = () => {};
+    stand.worker('slow', () => new Promise<string>((resolve) => (answer = resolve)));
+    await stand.until('dispatched', 'slow', 1);
+    expect(await stand.uuids('?state=pending')).toEqual([]);
+    // Either case.
+    expect((await stand.get(`/requests/${uuid.toLowerCase()}`)).json).toMatchObject({
+      uuid,
+      state: 'dispatched',
+      hasKey: true,
+      deliveries: [],
+      delivery: { worker: '1', startedAt: expect.any(String) },
+      reply: null,
+      death: null,
+    });
+    answer('done');
+    await stand.until('replied', 'slow', 1);
+    expect((await stand.get(`/requests/${uuid}`)).json).toMatchObject({
+      state: 'replied',
+      delivery: null,
+      reply: { bytes: 6, worker: '1', repliedAt: expect.any(String) },
+    });
+    const [dead = ''] = await stand.dead('work', 1);
+    expect((await stand.get(`/requests/${dead}`)).json).toMatchObject({
+      state: 'dead',
+      attempts: 1,
+      deliveries: [{ worker: '2', reason: expect.any(String), endedAt: expect.any(String) }],
+      death: { reason: expect.stringContaining('dead after 1 attempts') },
+    });
+  });
+
+  it('answers 404 for an unknown uuid, 400 naming a wrong parameter, 401 and 405 as everywhere', async () => {
+    const stand = await Stand.open();
+    expect(await stand.get(`/requests/${NEVER}`)).toMatchObject({
+      status: 404,
+      json: refusal('ERR_HTTP_NOT_FOUND', 'no such stored request'),
+    });
+    for (const [path, parameter] of [
+      ['/requests/123', 'uuid'],
+      ['/requests?state=lost', 'state'],
+      ['/requests?limit=1001', 'limit'],
+      ['/requests?cursor=next', 'cursor'],
+      ['/requests?olderThanMs=5m', 'olderThanMs'],
+      ['/requests?service=%25', 'service'],
+      ['/requests?uuid=1', 'uuid'],
+    ] as const) {
+      const json = refusal('ERR_HTTP_PARAMETER', `${parameter}: `);
+      expect(await stand.get(path)).toMatchObject({ status: 400, json });
+    }
+    for (const path of [
+      `/requests/${NEVER}/retry`,
+      `/requests/${NEVER}/cancel`,
+      '/purge',
+      '/retry',
+    ]) {
+      expect((await stand.get(path)).status).toBe(405);
+      expect((await ask(stand.url + path, { method: 'POST' })).status).toBe(401);
+    }
+    for (const path of [`/requests/${NEVER}/retry`, `/requests/${NEVER}/cancel`]) {
+      expect((await stand.post(path)).status).toBe(404);
+      expect((await stand.post(path, { force: true })).status).toBe(400);
+    }
+  });
+
+  it('is not there where titanic is not enabled', async () => {
+    const stand = await Stand.open('titanic.enabled=false');
+    const json = refusal('ERR_HTTP_NOT_FOUND', 'titanic.enabled');
+    expect(await stand.get('/requests')).toMatchObject({ status: 404, json });
+    expect(await stand.post('/purge')).toMatchObject({ status: 404, json });
+  });
+});
+
+describe('orders of an operator over HTTP (contract §4)', () => {
+  it('retry: a dead one runs again; another state is 409', async () => {
+    const stand = await Stand.open();
+    const [uuid = ''] = await stand.dead('work', 1);
+    const path = `/requests/${uuid}/retry`;
+    expect((await stand.post(path)).json).toEqual({ uuid, state: 'pending' });
+    expect(await stand.post(path)).toMatchObject({
+      status: 409,
+      json: refusal('ERR_HTTP_STATE', 'it is pending'),
+    });
+    stand.worker('work', () => 'at last');
+    expect((await stand.client.job(uuid).result()).text()).toBe('at last');
+    expect((await stand.post(path)).status).toBe(409);
+    expect((await stand.get(`/requests/${uuid}`)).json).toMatchObject({ generation: 1 });
+  });
+
+  it('cancel: one that waits is gone; what has a reply is its client’s', async () => {
+    const stand = await Stand.open();
+    const uuid = await stand.submits('work');
+    expect(await stand.post(`/requests/${uuid}/cancel`)).toMatchObject({
+      status: 200,
+      json: { uuid, state: 'closed' },
+    });
+    expect((await stand.post(`/requests/${uuid}/cancel`)).status).toBe(404);
+    expect(await stand.client.job(uuid).state()).toEqual({ state: 'unknown' });
+    const other = await stand.submits('work');
+    stand.worker('work', () => 'done');
+    await stand.until('replied', 'work', 1);
+    expect((await stand.post(`/requests/${other}/cancel`)).status).toBe(409);
+  });
+
+  it('titanic/retry and titanic/purge: all the dead of a service, answered with their count', async () => {
+    const stand = await Stand.open();
+    const dead = await stand.dead('work', 5);
+    const others = await stand.dead('other', 2);
+    expect((await stand.post('/retry', { service: 'work', limit: 2 })).json).toEqual({
+      count: 2,
+      more: true,
+    });
+    expect((await stand.post('/retry', { service: 'work', state: 'dead' })).json).toEqual({
+      count: 3,
+      more: false,
+    });
+    expect(await stand.uuids('?state=pending')).toEqual(dead);
+    expect((await stand.post('/purge', { service: 'work', state: 'dead' })).json).toEqual({
+      count: 0,
+      more: false,
+    });
+    expect((await stand.post('/purge', { olderThanMs: 3_600_000 })).json).toMatchObject({
+      count: 0,
+    });
+    expect((await stand.post('/purge', { state: 'dead' })).json).toMatchObject({ count: 2 });
+    expect((await stand.get(`/requests/${others[0] ?? ''}`)).status).toBe(404);
+    expect((await stand.post('/purge')).json).toMatchObject({ count: 0 });
+    expect((await stand.post('/purge', { state: 'pending' })).json).toMatchObject({ count: 5 });
+    expect(await stand.uuids()).toEqual([]);
+    expect(stand.daemon.logged('titanic.purged').map(({ count }) => count)).toContain(2);
+  });
+
+  it.each([
+    ['/retry', { state: 'replied' }, 'state: '],
+    ['/purge', { state: 'dispatched' }, 'state: '],
+    ['/purge', { service: 7 }, 'service: '],
+    ['/purge', { service: '' }, 'service: '],
+    ['/purge', { olderThanMs: -1 }, 'olderThanMs: '],
+    ['/purge', { limit: 0 }, 'limit: '],
+    ['/purge', { States: 'dead' }, 'States: '],
+  ])('%s with %j is 400, and says what is wrong', async (path, body, text) => {
+    const stand = await Stand.open();
+    const { status, json } = await stand.post(path, body);
+    expect(status).toBe(400);
+    expect(json).toMatchObject({ error: { message: expect.stringContaining(text) } });
+  });
+
+  it('counts by state and service', async () => {
+    const stand = await Stand.open();
+    await stand.dead('work', 2);
+    await stand.submits(HOSTILE);
+    const none = { pending: 0, dispatched: 0, replied: 0, dead: 0 };
+    expect((await stand.get('/counts')).json).toEqual({
+      ...none,
+      pending: 1,
+      dead: 2,
+      bytes: expect.any(Number),
+      services: [
+        { service: '<img src=x onerror=alert(1)>%00%1B[31m%25', ...none, pending: 1 },
+        { service: 'work', ...none, dead: 2 },
+      ],
+    });
+  });
+
+  it('what was ordered outlives the broker’s kill -9', async () => {
+    const stand = await Stand.open();
+    const [retried = '', cancelled = ''] = await stand.dead('work', 2);
+    expect((await stand.post(`/requests/${retried}/retry`)).status).toBe(200);
+    expect((await stand.post(`/requests/${cancelled}/cancel`)).status).toBe(200);
+    await stand.daemon.kill();
+    const { dataDir } = stand.daemon;
+    const again = new Stand(await startDaemon({ dataDir, sets: [HTTP] }));
+    expect((await again.get(`/requests/${cancelled}`)).status).toBe(404);
+    expect((await again.get(`/requests/${retried}`)).json).toMatchObject({
+      state: 'pending',
+      generation: 1,
+    });
+  });
+});
