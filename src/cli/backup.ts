@@ -3,8 +3,14 @@ import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
-import { addConfigOptions, type ConfigOptions } from './config-options.js';
-import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import {
+  addConfigOptions,
+  addOutputOption,
+  type ConfigOptions,
+  type Done,
+  examples,
+  type OutputFormat,
+} from './options.js';
 import { print, printJson } from './output.js';
 import { Progress, shownSize, storeFile } from './store-file.js';
 

@@ -6,8 +6,15 @@ import type { Loaded } from '../config/io/load.js';
 import { problemLine } from '../config/problem.js';
 import { codeOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import { addConfigOptions, type ConfigOptions, load } from './config-options.js';
-import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import { load } from './config-options.js';
+import {
+  addConfigOptions,
+  addOutputOption,
+  type ConfigOptions,
+  type Done,
+  examples,
+  type OutputFormat,
+} from './options.js';
 import { print, printable, printJson, table } from './output.js';
 
 interface CheckOptions extends ConfigOptions {

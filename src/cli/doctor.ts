@@ -11,8 +11,15 @@ import { curveKeys } from './checkup/keys.js';
 import { listeners } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
-import { addConfigOptions, type ConfigOptions, load } from './config-options.js';
-import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import { load } from './config-options.js';
+import {
+  addConfigOptions,
+  addOutputOption,
+  type ConfigOptions,
+  type Done,
+  examples,
+  type OutputFormat,
+} from './options.js';
 import { print, printable, printJson, type Style, styled } from './output.js';
 
 interface DoctorOptions extends ConfigOptions {

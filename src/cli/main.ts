@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the workers that are registered',
     load: async () => (await import('./workers.js')).defineWorkers,
   },
+  ha: {
+    summary: 'the pair: how it is, switchover, promote',
+    load: async () => (await import('./ha.js')).defineHa,
+  },
   backup: {
     summary: 'copy the store, also while the broker uses it',
     load: async () => (await import('./backup.js')).defineBackup,

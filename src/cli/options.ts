@@ -104,3 +104,20 @@ export function checkService(service: string): void {
     throw new MajordomoError('ERR_USAGE', `a service name has 1 to 255 bytes, this has ${bytes}`);
   }
 }
+
+export interface ConfigOptions {
+  readonly config?: string;
+  readonly set?: readonly string[];
+}
+
+/** `-c` and `--set`. */
+export function addConfigOptions(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file (YAML)')
+    .addOption(
+      new Option(
+        '--set <key=value>',
+        'set one configuration key; may be given several times',
+      ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
+    );
+}

@@ -3,8 +3,8 @@ import { setFlagsFromString } from 'node:v8';
 
 import type { Command } from 'commander';
 
-import { addConfigOptions, type ConfigOptions, load } from './config-options.js';
-import { type Done, examples } from './options.js';
+import { load } from './config-options.js';
+import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
 
 const EXAMPLES = [
   ['majordomo serve', 'the defaults: tcp://127.0.0.1:5555, data in ./data'],
@@ -24,10 +24,10 @@ export function defineServe(command: Command, done: Done): void {
       const loaded = reload();
       inlineMore();
       const { serve } = await import('../daemon/serve.js');
-      const status = await serve(loaded, reload, (endpoints) => {
+      const status = await serve(loaded, reload, (daemon) => {
         if (options.config !== undefined) return;
         // In the next turn signals are handled: whoever reads this may send one.
-        setImmediate(() => process.stderr.write(whatNext(endpoints)));
+        setImmediate(() => process.stderr.write(whatNext(daemon.endpoints, daemon.http)));
       });
       done(status);
     });
@@ -44,17 +44,20 @@ function inlineMore(): void {
 }
 
 /** For the first start, without a configuration file: three things to try. */
-function whatNext(endpoints: readonly string[]): string {
+function whatNext(endpoints: readonly string[], http: string | null): string {
   const endpoint = endpoints[0] ?? '';
   const isDefault = endpoint === 'tcp://127.0.0.1:5555';
+  const where = [...endpoints, ...(http === null ? [] : [http])];
+  // `services` asks over HTTP, where it is by default.
+  const look = http === 'http://127.0.0.1:5580' ? '' : ` --endpoint ${endpoint}`;
   const at = isDefault ? '' : ` --endpoint ${endpoint}`;
   return [
     '',
-    `Majordomo listens on ${endpoints.join(', ')}. In other terminals, try:`,
+    `Majordomo listens on ${where.join(', ')}. In other terminals, try:`,
     '',
     `  node dist/main.js worker upper${at} -- tr a-z A-Z    # any command is a service`,
     `  node dist/main.js request upper hello${at}           # prints HELLO`,
-    `  node dist/main.js services${at}                      # what is served, and how busy`,
+    `  node dist/main.js services${look}                      # what is served, and how busy`,
     '',
     '',
   ].join('\n');

@@ -2,21 +2,21 @@
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
-import { addAskOptions, ask, type AskOptions, listOf, withClient } from './ask.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
 import { type Done, examples } from './options.js';
 import { print, printable, printJson, table } from './output.js';
 
 const EXAMPLES = [
   ['majordomo services', 'all services, by name'],
-  ['watch majordomo services', 'again and again'],
+  ['majordomo services --endpoint tcp://mq.example.org:5555', 'of another broker, by MMI'],
+  ['majordomo services --admin http://mq.example.org:5580', 'by HTTP, with a token'],
   ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
 Names are percent-escaped where they are not printable ASCII.
-`;
+${WHERE_TEXT}`;
 
-const SERVICES = 'mmi.services';
 const COLUMNS = [
   { head: 'SERVICE' },
   { head: 'WAITING', right: true },
@@ -25,11 +25,10 @@ const COLUMNS = [
 ] as const;
 
 export function defineServices(command: Command, done: Done): void {
-  addAskOptions(command)
+  addLookOptions(command)
     .addHelpText('after', AFTER)
-    .action(async (options: AskOptions) => {
-      const answer = await withClient(options, (client) => ask(client, SERVICES));
-      const services = listOf(SERVICES, answer);
+    .action(async (options: LookOptions) => {
+      const services = await look(options, (broker) => broker.services());
       if (options.output === 'json') {
         await printJson(services);
       } else {

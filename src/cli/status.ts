@@ -2,15 +2,8 @@
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
-import {
-  addAskOptions,
-  ask,
-  type AskOptions,
-  type Facts,
-  factsOf,
-  listOf,
-  withClient,
-} from './ask.js';
+import type { Facts } from './ask.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
 import { type Done, examples } from './options.js';
 import { duration, print, printable, printJson, styled } from './output.js';
 
@@ -20,22 +13,20 @@ const EXAMPLES = [
   ['majordomo status -o json | jq .uptimeMs', 'the JSON of mmi.broker'],
 ] as const;
 
-const BROKER = 'mmi.broker';
-const SERVICES = 'mmi.services';
-
 export function defineStatus(command: Command, done: Done): void {
-  addAskOptions(command)
-    .addHelpText('after', examples(EXAMPLES))
-    .action(async (options: AskOptions) => {
-      await withClient(options, async (client) => {
-        const answer = await ask(client, BROKER);
-        const broker = factsOf(BROKER, answer);
+  addLookOptions(command)
+    .addHelpText('after', examples(EXAMPLES) + WHERE_TEXT)
+    .action(async (options: LookOptions) => {
+      await look(options, async (broker) => {
+        const status = await broker.status();
         if (options.output === 'json') {
-          await printJson(broker);
+          await printJson(status);
           return;
         }
-        const services = listOf(SERVICES, await ask(client, SERVICES));
-        await print(page([...ofBroker(broker), ...ofServices(services)]));
+        const health = await broker.health();
+        const services = await broker.services();
+        const lines = [...ofBroker(status), ...ofServices(services), ...ofHealth(health)];
+        await print(page(lines));
       });
       done(EXIT.done);
     });
@@ -72,6 +63,21 @@ function ofServices(services: readonly Facts[]): Line[] {
     ['workers', `${waiting + busy} (${waiting} waiting, ${busy} busy)`],
     ['queued', String(sum('queued'))],
   ];
+}
+
+function ofHealth(health: Facts | null): Line[] {
+  if (health === null) return [];
+  const { reason, degraded } = health;
+  const hurt = Array.isArray(degraded) ? degraded.map(textOf) : [];
+  const what = health['ready'] === true ? 'clients are served' : `not ready: ${textOf(reason)}`;
+  return [['ready', what], ...hurt.map((text): Line => ['degraded', text])];
+}
+
+/** The text of a reason. */
+function textOf(reason: unknown): string {
+  return typeof reason === 'object' && reason !== null && 'text' in reason
+    ? printable(reason.text)
+    : printable(reason);
 }
 
 function page(lines: readonly Line[]): string {

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 
 import { MajordomoError } from '../core/errors.js';
-import { type ConfigOptions, load } from './config-options.js';
+import { load } from './config-options.js';
+import type { ConfigOptions } from './options.js';
 
 /**
  * The store at `path`, else that of the configuration.

@@ -3,8 +3,14 @@ import type { Command } from 'commander';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import { addConfigOptions, type ConfigOptions } from './config-options.js';
-import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import {
+  addConfigOptions,
+  addOutputOption,
+  type ConfigOptions,
+  type Done,
+  examples,
+  type OutputFormat,
+} from './options.js';
 import { print, printable, printJson, say } from './output.js';
 import { Progress, shownSize, storeFile } from './store-file.js';
 

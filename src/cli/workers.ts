@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import { addAskOptions, ask, type AskOptions, type Facts, listOf, withClient } from './ask.js';
+import type { Facts } from './ask.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
 import { checkService, type Done, examples } from './options.js';
 import { duration, print, printable, printJson, table } from './output.js';
 
@@ -15,9 +16,8 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 Exit status 1 if the named service has no worker.
-`;
+${WHERE_TEXT}`;
 
-const WORKERS = 'mmi.workers';
 const COLUMNS = [
   { head: 'SERVICE' },
   { head: 'STATE' },
@@ -29,18 +29,17 @@ const COLUMNS = [
 ] as const;
 
 export function defineWorkers(command: Command, done: Done): void {
-  addAskOptions(command.argument('[service]', 'only the workers of this service'))
+  addLookOptions(command.argument('[service]', 'only the workers of this service'))
     .addHelpText('after', AFTER)
-    .action(async (service: string | undefined, options: AskOptions) => {
+    .action(async (service: string | undefined, options: LookOptions) => {
       if (service !== undefined) checkService(service);
-      const answer = await withClient(options, (client) => ask(client, WORKERS, service));
-      if (answer.status === '404') {
+      const workers = await look(options, (broker) => broker.workers(service));
+      if (service !== undefined && workers.length === 0) {
         throw new MajordomoError(
           'ERR_REQUEST_FAILED',
           `no worker is registered for ${printable(service)}`,
         );
       }
-      const workers = listOf(WORKERS, answer);
       if (options.output === 'json') await printJson(workers);
       else await print(table(COLUMNS, workers.map(row)));
       done(EXIT.done);

@@ -37,6 +37,8 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_DATA_DIR', EXIT.disk],
   ['ERR_DATA_DIR_IN_USE', EXIT.unavailable],
   ['ERR_HTTP_LISTEN', EXIT.unavailable],
+  ['ERR_HTTP_NO_ANSWER', EXIT.noReply],
+  ['ERR_HTTP_UNREACHABLE', EXIT.unavailable],
   ['ERR_MDP_BODY', EXIT.usage],
   ['ERR_MDP_ENDPOINT', EXIT.unavailable],
   ['ERR_MDP_ENDPOINT_IN_USE', EXIT.unavailable],

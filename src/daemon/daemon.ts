@@ -46,6 +46,8 @@ const LINGER_MS = 1000;
 export interface Daemon {
   /** Where it listens, in the order of the configuration, ports filled in. */
   readonly endpoints: readonly string[];
+  /** Where it answers HTTP; `null`: nowhere. */
+  readonly http: string | null;
   /** Applies what can change while running, and logs what needs a restart. */
   reconfigure(config: Config): void;
   /** Calls `then` after a turn of the broker's loop: the proof that it turns. */
@@ -149,6 +151,7 @@ async function startIn(
   );
   return {
     endpoints,
+    http: http?.url ?? null,
     reconfigure: (next) => {
       reconfigure(current, next, broker, log);
       followAt(next.log.level);

@@ -9,13 +9,13 @@ import { type Supervisor, superviseBy } from './io/supervisor.js';
 /**
  * Runs the daemon until it is told to stop.
  * @param reload reads the configuration again (SIGHUP)
- * @param ready called with the endpoints once clients are served
+ * @param ready called once clients are served
  * @returns the exit status
  */
 export async function serve(
   loaded: Loaded,
   reload: () => Loaded,
-  ready: (endpoints: readonly string[]) => void,
+  ready: (daemon: Daemon) => void,
 ): Promise<ExitStatus> {
   const { level, format } = loaded.config.log;
   const log = createLog(level, format, process.stdout.isTTY);
@@ -38,7 +38,7 @@ export async function serve(
   } catch (error) {
     return lastWords(error, log);
   }
-  ready(daemon.endpoints);
+  ready(daemon);
   supervisor.ready(daemon);
   if (rereads.due) reread(daemon, reload, supervisor, log);
   await told;

@@ -1,0 +1,120 @@
+/** One request over HTTP at a time, JSON both ways. */
+import type { IncomingMessage, RequestOptions } from 'node:http';
+
+import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+
+export interface AdminAnswer {
+  readonly status: number;
+  /** The JSON that was answered, or text that is none. */
+  readonly value: unknown;
+}
+
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
+export class AdminClient {
+  readonly url: URL;
+  readonly #token: string | null;
+  readonly #timeoutMs: number;
+
+  constructor(url: URL, token: string | null, timeoutMs: number) {
+    this.url = url;
+    this.#token = token;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER; ERR_REQUEST_FAILED if the answer is an error */
+  get(path: string, query: Readonly<Record<string, string>> = {}): Promise<AdminAnswer> {
+    const search = new URLSearchParams(query).toString();
+    return this.#well('GET', search === '' ? path : `${path}?${search}`, null);
+  }
+
+  /** @throws see `get` */
+  post(path: string, body: Readonly<Record<string, unknown>> = {}): Promise<AdminAnswer> {
+    return this.#well('POST', path, JSON.stringify(body));
+  }
+
+  async #well(method: string, path: string, body: string | null): Promise<AdminAnswer> {
+    const answer = await this.#ask(method, path, body);
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    const said = errorOf(answer.value);
+    const text = said ?? `${this.url.origin} answered ${answer.status}: is it a Majordomo?`;
+    const hint = answer.status === 401 ? ' (--token-file, or MAJORDOMO_TOKEN)' : '';
+    throw new MajordomoError('ERR_REQUEST_FAILED', `${text}${hint}`, {
+      details: { status: answer.status },
+    });
+  }
+
+  async #ask(method: string, path: string, body: string | null): Promise<AdminAnswer> {
+    const { url } = this;
+    const { request } = await (url.protocol === 'https:'
+      ? import('node:https')
+      : import('node:http'));
+    const headers = {
+      accept: 'application/json',
+      ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+      ...(body === null
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+    };
+    const target = new URL(url.pathname.replace(/\/$/, '') + path, url);
+    const options: RequestOptions = { method, headers, agent: false };
+    return await new Promise<AdminAnswer>((resolve, reject) => {
+      const asked = request(target, options, (response) => {
+        collect(response).then(resolve, reject);
+      });
+      const timer = setTimeout(() => {
+        asked.destroy();
+        const text = `no answer from ${url.origin} within ${this.#timeoutMs} ms`;
+        reject(new MajordomoError('ERR_HTTP_NO_ANSWER', text));
+      }, this.#timeoutMs);
+      asked.once('error', (error) => {
+        reject(unreachable(url, error));
+      });
+      asked.once('close', () => {
+        clearTimeout(timer);
+      });
+      asked.end(body ?? undefined);
+    });
+  }
+}
+
+function collect(response: IncomingMessage): Promise<AdminAnswer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= ANSWER_BYTES_MAX) chunks.push(chunk);
+      else response.destroy(new MajordomoError('ERR_REQUEST_FAILED', 'the answer is too large'));
+    });
+    response.once('error', reject);
+    response.once('end', () => {
+      const text = Buffer.concat(chunks).toString('utf8');
+      resolve({ status: response.statusCode ?? 0, value: jsonOrText(text) });
+    });
+  });
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/** The message of `{"error": {"code", "message"}}`. */
+function errorOf(value: unknown): string | null {
+  if (typeof value !== 'object' || value === null || !('error' in value)) return null;
+  const { error } = value;
+  return typeof error === 'object' && error !== null && 'message' in error
+    ? String(error.message)
+    : null;
+}
+
+function unreachable(url: URL, error: unknown): MajordomoError {
+  const code = codeOf(error);
+  const why = code === 'ECONNREFUSED' ? 'nobody listens there' : messageOf(error) || (code ?? '');
+  const text = `${url.origin} cannot be reached: ${why}`;
+  return new MajordomoError('ERR_HTTP_UNREACHABLE', text, { cause: error });
+}

@@ -1,0 +1,101 @@
+/** `majordomo ha`: the pair, and the operator's orders to it. */
+import type { Command } from 'commander';
+
+import { EXIT } from '../core/exit.js';
+import {
+  addAdminOptions,
+  addAdminTimeout,
+  adminClient,
+  adminFacts,
+  type AdminOptions,
+} from './admin.js';
+import type { Facts } from './ask.js';
+import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
+import { duration, print, printable, printJson, table } from './output.js';
+
+interface HaOptions extends AdminOptions {
+  readonly output: OutputFormat;
+}
+
+const STATUS = '/api/v1/ha';
+
+const EXAMPLES = [
+  ['majordomo ha status', 'both nodes, as this one knows them'],
+  ['majordomo ha status --admin http://left:5580 -o json | jq .inSync', 'for programs'],
+  ['majordomo ha switchover --admin http://left:5580', 'left is active: right becomes it'],
+  ['majordomo ha promote --admin http://right:5580', 'left is lost: right serves alone'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+switchover is for a pair that is well: it is given to the active node. promote is for a node whose
+peer is lost, and says so: what only the peer had stays unknown until it returns.
+Exit status 1, with the reason, if the node cannot do it now.
+`;
+
+/** Name, what it does, and whether it is an order. */
+const ACTIONS: readonly (readonly [name: string, about: string, path: string | null])[] = [
+  ['status', "both nodes' role, state, epoch; in sync or not; what changed, and why", null],
+  ['switchover', 'hand over to the peer, which is in sync', `${STATUS}/switchover`],
+  ['promote', 'serve alone: the peer is lost', `${STATUS}/promote`],
+];
+
+export function defineHa(command: Command, done: Done): void {
+  command.addHelpText('after', AFTER);
+  for (const [name, about, order] of ACTIONS) {
+    const action = command.command(name).summary(about).description(about);
+    addAdminTimeout(addOutputOption(addAdminOptions(action)))
+      .showHelpAfterError('(majordomo help ha shows examples)')
+      .action(async (options: HaOptions) => {
+        const client = await adminClient(options);
+        const path = order ?? STATUS;
+        const answer = await (order === null ? client.get(path) : client.post(path));
+        const status = adminFacts(path, answer);
+        if (options.output === 'json') await printJson(status);
+        else await print(text(status));
+        done(EXIT.done);
+      });
+  }
+}
+
+function text(status: Facts): string {
+  const { inSync, replication, lagMs, history } = status;
+  const lag = typeof lagMs === 'number' ? `, ${Math.round(lagMs)} ms behind` : '';
+  const sync = status['peer'] === null ? 'no peer' : inSync === true ? 'in sync' : 'not in sync';
+  const changes = Array.isArray(history) ? history.map(change) : [];
+  const story = changes.length === 0 ? '' : `\n${table(CHANGES, changes)}`;
+  return `${table(NODES, nodes(status))}\nreplication ${printable(replication)}: ${sync}${lag}\n${story}`;
+}
+
+const NODES = [
+  { head: 'NODE' },
+  { head: 'ROLE' },
+  { head: 'STATE' },
+  { head: 'EPOCH', right: true },
+  { head: 'HEARD', right: true },
+] as const;
+const CHANGES = [{ head: 'AT' }, { head: 'FROM' }, { head: 'TO' }, { head: 'WHY' }] as const;
+
+/** This node, and its peer if it has one. */
+function nodes(status: Facts): readonly (readonly string[])[] {
+  const { node, role, state, epoch } = status;
+  const own = [...[node, role, state, epoch].map(printable), 'itself'];
+  const peer = factsOr(status['peer']);
+  if (peer === null) return [own];
+  const other = role === 'primary' ? 'backup' : 'primary';
+  const { heardMsAgo } = peer;
+  const heard = typeof heardMsAgo === 'number' ? `${duration(heardMsAgo)} ago` : 'never';
+  const isUp = peer['up'] === true;
+  const said = peer['state'] === null ? '-' : printable(peer['state']);
+  const known = [said, peer['epoch'] === null ? '-' : printable(peer['epoch'])];
+  const name = isUp ? '(its peer)' : '(its peer, dead)';
+  return [own, [name, other, ...known, heard]];
+}
+
+function change(value: unknown): readonly string[] {
+  const { at, from, to, reason } = factsOr(value) ?? {};
+  return [at, from, to, reason].map(printable);
+}
+
+function factsOr(value: unknown): Facts | null {
+  return typeof value === 'object' && value !== null ? { ...value } : null;
+}

@@ -1,0 +1,78 @@
+/** The commands that look at a broker: by MMI, as any client could, or by HTTP; the same answers. */
+import type { Command } from 'commander';
+
+import { escapeName } from '../core/escape.js';
+import type { AdminClient } from './admin-client.js';
+import { addAdminOptions, adminClient, adminFacts, type AdminOptions, allOf } from './admin.js';
+import {
+  addAskOptions,
+  ask,
+  type AskOptions,
+  type Facts,
+  factsOf,
+  listOf,
+  withClient,
+} from './ask.js';
+import { MajordomoError } from '../core/errors.js';
+
+export type LookOptions = AskOptions & AdminOptions;
+
+/** Where both come from. */
+export function addLookOptions(command: Command): Command {
+  return addAdminOptions(addAskOptions(command));
+}
+
+export const WHERE_TEXT = `
+With --endpoint (or MAJORDOMO_ENDPOINT) it asks by MMI, over MDP; else by HTTP.
+`;
+
+/** A broker that can be asked. */
+export interface Looked {
+  /** The JSON of mmi.broker. */
+  status(): Promise<Facts>;
+  /** The items of mmi.services. */
+  services(): Promise<readonly Facts[]>;
+  /** The items of mmi.workers: of all services, or of one. */
+  workers(service?: string): Promise<readonly Facts[]>;
+  /** What only HTTP tells: whether it is ready, and what is hurt. */
+  health(): Promise<Facts | null>;
+}
+
+/** @throws ERR_USAGE, and whatever asking throws */
+export async function look<T>(
+  options: LookOptions,
+  use: (broker: Looked) => Promise<T>,
+): Promise<T> {
+  const { admin, endpoint } = options;
+  if (admin !== undefined && endpoint !== undefined) {
+    throw new MajordomoError('ERR_USAGE', 'either --endpoint, or --admin');
+  }
+  const isByMmi =
+    endpoint !== undefined ||
+    (admin === undefined && (process.env['MAJORDOMO_ENDPOINT'] ?? '').trim() !== '');
+  if (!isByMmi) return await use(byHttp(await adminClient(options)));
+  return await withClient(options, (client) =>
+    use({
+      status: async () => factsOf('mmi.broker', await ask(client, 'mmi.broker')),
+      services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),
+      workers: async (service) => {
+        const answer = await ask(client, 'mmi.workers', service);
+        return answer.status === '404' ? [] : listOf('mmi.workers', answer);
+      },
+      health: () => Promise.resolve(null),
+    }),
+  );
+}
+
+function byHttp(client: AdminClient): Looked {
+  const path = '/api/v1/status';
+  return {
+    status: async () => adminFacts(path, await client.get(path)),
+    services: () => allOf(client, '/api/v1/services'),
+    workers: (service) => {
+      const name = service === undefined ? {} : { service: escapeName(Buffer.from(service)) };
+      return allOf(client, '/api/v1/workers', name);
+    },
+    health: async () => adminFacts('/healthz', await client.get('/healthz')),
+  };
+}

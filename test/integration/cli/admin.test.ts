@@ -1,0 +1,210 @@
+import { writeFileSync } from 'node:fs';
+import { createServer as createHttpServer, type Server } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { run } from '../../support/child.js';
+import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { httpOf, tokenOf } from '../../support/http.js';
+import { cleanUp, rawWorker } from '../broker/support.js';
+
+const servers: { close: () => unknown }[] = [];
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) server.close();
+  await cleanUp();
+});
+
+async function startWithHttp(...sets: string[]): Promise<Daemon> {
+  return await startDaemon({ sets: ['http.listen=127.0.0.1:0', ...sets] });
+}
+
+/** Another server, which answers everything by `body`, and what it was sent. */
+async function otherServer(
+  status: number,
+  body: string,
+): Promise<{ url: string; authorizations: (string | undefined)[] }> {
+  const authorizations: (string | undefined)[] = [];
+  const server: Server = createHttpServer((request, response) => {
+    authorizations.push(request.headers.authorization);
+    response.writeHead(status).end(body);
+  }).listen(0, '127.0.0.1');
+  servers.push(server);
+  await new Promise((resolve) => server.once('listening', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  return { url: `http://127.0.0.1:${port}`, authorizations };
+}
+
+/** Without what changes from one moment to the next. */
+function still(stdout: string): unknown {
+  return JSON.parse(stdout, (key, value: unknown) =>
+    key === 'uptimeMs' || key === 'sinceMs' ? 0 : value,
+  );
+}
+
+describe('status, services, workers (contract §2)', () => {
+  it.each([['status'], ['services'], ['workers'], ['workers', 'a b%']])(
+    'give the same JSON by HTTP and by MMI: %s %s',
+    async (...command) => {
+      const daemon = await startWithHttp();
+      await rawWorker(daemon.endpoint, 'a b%');
+      await rawWorker(daemon.endpoint, 'other');
+      await daemon.waitFor('worker.registered', 2);
+      const json = [...command, '-o', 'json'];
+      const byHttp = await run([...json, '--admin', httpOf(daemon)]);
+      const byMmi = await run([...json, '--endpoint', daemon.endpoint]);
+      expect(byHttp).toMatchObject({ status: 0, stderr: '' });
+      expect(still(byHttp.stdout)).toEqual(still(byMmi.stdout));
+      expect(byHttp.stdout).toContain(command[0] === 'status' ? 'extensions' : 'a b%25');
+    },
+  );
+
+  it('ask where http.listen of the configuration says, unless told otherwise', async () => {
+    const daemon = await startWithHttp('node.name=left');
+    const listen = httpOf(daemon).replace('http://', '');
+    const file = join(temporaryDirectory(), 'majordomo.yaml');
+    writeFileSync(file, `http: { listen: '${listen}' }\n`);
+    for (const more of [
+      ['-c', file],
+      ['--set', `http.listen=${listen}`],
+    ]) {
+      const { status, stdout } = await run(['status', ...more]);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^node +left$/m);
+      expect(stdout).toMatch(/^ready +clients are served$/m);
+    }
+    const environment = { MAJORDOMO_HTTP__LISTEN: listen };
+    expect(await run(['services'], { environment })).toMatchObject({ status: 0 });
+    const off = await run(['services', '--set', 'http.listen=off']);
+    expect(off).toMatchObject({ status: 64 });
+    expect(off.stderr).toContain('http.listen is off');
+  });
+
+  it('page through lists that are longer than a page', async () => {
+    const daemon = await startWithHttp();
+    const peer = await rawWorker(daemon.endpoint, 'first');
+    for (let n = 0; n < 1500; n++) await peer.send('id', '', 'MDPC02', '\x01', `s${n}`, 'x');
+    await peer.settle().catch(() => undefined);
+    const { stdout } = await run(['services', '-o', 'json', '--admin', httpOf(daemon)]);
+    expect(JSON.parse(stdout)).toHaveLength(1501);
+  });
+
+  it('end with 69 where nobody listens, 75 where nobody answers, 1 at another server', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    servers.push(silent);
+    await new Promise((resolve) => silent.once('listening', resolve));
+    const address = silent.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const at = (url: string): string[] => ['services', '--admin', url, '--timeout-ms', '500'];
+    expect(await run(at(`http://127.0.0.1:${port}`))).toMatchObject({ status: 75, stdout: '' });
+    silent.close();
+    const nobody = await startWithHttp();
+    const gone = httpOf(nobody);
+    await nobody.stop();
+    const refused = await run(at(gone));
+    expect(refused).toMatchObject({ status: 69, stdout: '' });
+    expect(refused.stderr).toBe(`majordomo: ${gone} cannot be reached: nobody listens there\n`);
+    for (const [status, body] of [
+      [200, 'hello'],
+      [200, '{"items": 3}'],
+      [200, '[]'],
+      [404, '<html>'],
+    ] as const) {
+      const { url } = await otherServer(status, body);
+      expect(await run(at(url))).toMatchObject({ status: 1, stdout: '' });
+    }
+  });
+
+  it.each([
+    [['--admin', 'http://h:1', '--endpoint', 'tcp://h:1']],
+    [['--admin', 'h:1']],
+    [['--admin', 'ftp://h:1']],
+    [['--admin', 'http://user:secret@h:1']],
+    [['--token', 'a', '--token-file', 'b']],
+    [['--token-file', '/nowhere/token']],
+    [['--token', 'two words']],
+  ])('end with 64: %j', async (args) => {
+    expect(await run(['status', ...args])).toMatchObject({ status: 64, stdout: '' });
+  });
+});
+
+describe('the token', () => {
+  it('is the one given, of the file, of the variable, or of the data directory', async () => {
+    const daemon = await startWithHttp();
+    const token = tokenOf(daemon);
+    const file = join(temporaryDirectory(), 'token');
+    writeFileSync(file, `${token}\n`);
+    const order = ['ha', 'promote', '--admin', httpOf(daemon)];
+    const told = async (...more: string[]): Promise<string> =>
+      (await run([...order, ...more])).stderr;
+    expect(await told()).toContain('a token is needed');
+    expect(await told('--token', 'wrong')).toContain('the token is wrong');
+    const good = 'majordomo: this node is standalone: it has no peer\n';
+    expect(await told('--token', token)).toBe(good);
+    expect(await told('--token-file', file)).toBe(good);
+    expect(await told('--set', `node.dataDir=${daemon.dataDir}`)).toBe(good);
+    const environment = { MAJORDOMO_TOKEN: token };
+    expect((await run(order, { environment })).stderr).toBe(good);
+  });
+
+  it('of the data directory goes to no host that is not named by the configuration', async () => {
+    const dataDir = temporaryDirectory();
+    writeFileSync(join(dataDir, 'http.token'), 'sixteen-letters-or-more\n', { mode: 0o600 });
+    const { url, authorizations } = await otherServer(200, '{"items": [], "next": null}');
+    const environment = { MAJORDOMO_NODE__DATA_DIR: dataDir };
+    // The same server, by a name that is not loopback's.
+    const elsewhere = url.replace('127.0.0.1', '0.0.0.0');
+    for (const admin of [url, elsewhere]) {
+      expect(await run(['services', '--admin', admin], { environment })).toMatchObject({
+        status: 0,
+      });
+    }
+    expect(authorizations).toEqual(['Bearer sixteen-letters-or-more', undefined]);
+  });
+});
+
+describe('majordomo ha', () => {
+  it('shows the node, and refuses orders to a standalone one with 1 and the reason', async () => {
+    const daemon = await startWithHttp('node.name=left');
+    const at = ['--admin', httpOf(daemon), '--token', tokenOf(daemon)];
+    const { status, stdout } = await run(['ha', 'status', ...at]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^left +standalone +active +0 +itself$/m);
+    const json = JSON.parse((await run(['ha', 'status', '-o', 'json', ...at])).stdout) as object;
+    expect(json).toMatchObject({ node: 'left', peer: null, lastChange: null, history: [] });
+    for (const order of ['switchover', 'promote']) {
+      expect(await run(['ha', order, ...at])).toMatchObject({
+        status: 1,
+        stdout: '',
+        stderr: 'majordomo: this node is standalone: it has no peer\n',
+      });
+    }
+  });
+
+  it('shows both nodes and the story of a pair, and nothing that a terminal would act on', async () => {
+    const change = { at: '2026-01-02T03:04:05.006Z', from: 'passive', to: 'active' };
+    const { url } = await otherServer(
+      200,
+      JSON.stringify({
+        ...{ node: 'left', role: 'primary', state: 'active', epoch: 4, inSync: true, lagMs: 3.2 },
+        ...{ replication: 'sync', peer: { up: true, state: 'passive', epoch: 3, heardMsAgo: 400 } },
+        ...{ lastChange: null, history: [{ ...change, reason: '\u001b[2Jvote' }] },
+      }),
+    );
+    const { stdout } = await run(['ha', 'status', '--admin', url]);
+    expect(stdout).toMatch(/^left +primary +active +4 +itself$/m);
+    expect(stdout).toMatch(/^\(its peer\) +backup +passive +3 +0s ago$/m);
+    expect(stdout).toContain('replication sync: in sync, 3 ms behind');
+    expect(stdout).toMatch(/^2026-01-02T03:04:05\.006Z +passive +active +.\[2Jvote$/m);
+    expect(stdout).not.toContain('\u001b');
+  });
+
+  it('without an action, or with a wrong one, ends with 64', async () => {
+    expect(await run(['ha'])).toMatchObject({ status: 64 });
+    expect(await run(['ha', 'abdicate'])).toMatchObject({ status: 64 });
+    expect(await run(['ha', 'status', '--help'])).toMatchObject({ status: 0 });
+  });
+});
