@@ -15,9 +15,7 @@ afterEach(async () => {
 
 /** A worker at each node: the Guide's know one broker each. */
 async function echoWorkers(nodes: readonly PairNode[]): Promise<void> {
-  for (const { endpoint } of nodes) {
-    python('worker', endpoint, 'echo', '--heartbeat-ms', PAIR_HEARTBEAT_MS);
-  }
+  for (const { endpoint } of nodes) python('worker', endpoint, 'echo');
   await until(() => nodes.every(({ broker }) => broker.load.workers === 1), 'the workers');
 }
 

@@ -15,7 +15,10 @@ import type { Transport } from '../../src/transport/port.js';
 import { openZmtpRouter } from '../../src/transport/zmtp/router.js';
 import { STAGE_STATUS } from './stage.js';
 
+/** Between the nodes: what a client learns. */
 export const PAIR_HEARTBEAT_MS = 200;
+/** Long, so that a busy machine loses no worker. */
+const WORKER_HEARTBEAT_MS = 2500;
 const MIB = 1024 * 1024;
 const LIMITS = {
   services: 1000,
@@ -46,7 +49,7 @@ export class PairNode {
 
   constructor(hosts: readonly InternalService[]) {
     const options = {
-      heartbeatIntervalMs: PAIR_HEARTBEAT_MS,
+      heartbeatIntervalMs: WORKER_HEARTBEAT_MS,
       heartbeatLiveness: 3,
       requestTtlMs: 60_000,
       busyTimeoutMs: 600_000,

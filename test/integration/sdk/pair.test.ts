@@ -31,8 +31,7 @@ function worker(
   options: Partial<WorkerOptions> = {},
 ): Worker {
   const endpoints = nodes.map(({ endpoint }) => endpoint);
-  const fixed = { endpoints, service: 'echo', heartbeatIntervalMs: PAIR_HEARTBEAT_MS };
-  const made = new Worker({ ...fixed, ...options }, handler);
+  const made = new Worker({ endpoints, service: 'echo', ...options }, handler);
   closing.push(() => made.close({ graceMs: 100 }));
   void made.run();
   return made;
