@@ -64,6 +64,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'measure how fast a broker is',
     load: async () => (await import('./bench.js')).defineBench,
   },
+  'pair-demo': {
+    summary: 'watch a pair lose nothing while its active is killed',
+    load: async () => (await import('./pair-demo.js')).definePairDemo,
+  },
   doctor: {
     summary: 'look for what usually goes wrong on this machine',
     load: async () => (await import('./doctor.js')).defineDoctor,

@@ -2,15 +2,8 @@
 import { z } from 'zod';
 
 import { SECTIONS, type Row } from './schema.js';
-import { UNSERVED } from './served.js';
 import { expectation, variableName } from './text.js';
 import { CONFIG_SCHEMA } from './zod.js';
-
-const NO_EFFECT = 'In this version the keys of this section are checked, but have no effect.';
-
-function isUnserved(section: string): boolean {
-  return UNSERVED.some((unserved) => unserved.section === section);
-}
 
 const UNITS: readonly (readonly [number, string])[] = [
   [86_400_000, 'day'],
@@ -102,7 +95,7 @@ export function referencePage(): string {
     [
       `## ${name}`,
       '',
-      section.about + (isUnserved(name) ? ` ${NO_EFFECT}` : ''),
+      section.about,
       '',
       Object.entries(section.keys)
         .map(([key, row]) => rowText(name, key, row))
@@ -158,7 +151,7 @@ export function exampleFile(): string {
   ];
   const sections = Object.entries(SECTIONS).map(([name, section]) =>
     [
-      ...comment(section.about + (isUnserved(name) ? ` ${NO_EFFECT}` : ''), ''),
+      ...comment(section.about, ''),
       `${name}:`,
       Object.entries(section.keys)
         .map(([key, row]) => exampleRow(key, row).join('\n'))

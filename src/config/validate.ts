@@ -6,7 +6,6 @@ import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
 import { RULES } from './rules.js';
 import { SECTIONS, type Row } from './schema.js';
-import { refusals, UNSERVED } from './served.js';
 import { expectation, rowAt } from './text.js';
 import { nearestAt, pathText, plain, show, treeAt, type Path, type Tree } from './tree.js';
 import { CONFIG_SCHEMA, LISTENERS, MAP_KEYS, type WrittenListener } from './zod.js';
@@ -30,7 +29,7 @@ export function validate(written: Tree, hostName: string): Validated {
     return {
       config: problems.length === 0 ? config : null,
       problems,
-      warnings: unservedWarnings(written, config),
+      warnings: idleWarnings(written, config),
     };
   }
   const found = parsed.error.issues.flatMap((issue) => translate(written, issue, []));
@@ -209,17 +208,11 @@ function crossProblems(written: Tree, config: Config, wrong: ReadonlySet<string>
   const broken = RULES.filter(({ about }) => !about.some(isWrong)).flatMap((rule) =>
     rule.check(config).map((one) => ({ ...one, about: rule.about })),
   );
-  const ruled = broken.map(({ path, message, about }) => ({
+  return broken.map(({ path, message, about }) => ({
     place: placeOf(written, [path, ...about.map((key) => key.split('.'))]),
     path: pathText(path),
     message,
   }));
-  const refused = refusals(config).map(({ path, why }) => ({
-    place: placeOf(written, [path]),
-    path: pathText(path),
-    message: why,
-  }));
-  return [...ruled, ...refused];
 }
 
 /** The place of the first of these paths that was written at all. */
@@ -231,19 +224,14 @@ function placeOf(written: Tree, paths: readonly Path[]): string {
   return written.origin.place;
 }
 
-function unservedWarnings(written: Tree, config: Config): Problem[] {
-  const warnings: Problem[] = [];
-  for (const { section, off } of UNSERVED) {
-    const values: Readonly<Record<string, unknown>> = config[section];
-    for (const key of Object.keys(SECTIONS[section]?.keys ?? {})) {
-      const node = treeAt(written, [section, key]);
-      if (node === undefined || (key in off && off[key] === values[key])) continue;
-      warnings.push({
-        place: node.origin.place,
-        path: `${section}.${key}`,
-        message: 'has no effect in this version',
-      });
-    }
-  }
-  return warnings;
+/** What was written and has no effect, because of something else that was, or was not. */
+function idleWarnings(written: Tree, config: Config): Problem[] {
+  if (config.bstar.role !== 'standalone') return [];
+  return Object.keys(SECTIONS['bstar']?.keys ?? {}).flatMap((key) => {
+    const node = treeAt(written, ['bstar', key]);
+    const values: Readonly<Record<string, unknown>> = config.bstar;
+    if (key === 'role' || node === undefined || values[key] === null) return [];
+    const message = 'has no effect while bstar.role is standalone';
+    return [{ place: node.origin.place, path: `bstar.${key}`, message }];
+  });
 }

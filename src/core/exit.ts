@@ -32,6 +32,9 @@ export const EXIT_SIGNALLED: Readonly<Record<'SIGINT' | 'SIGTERM', ExitStatus>> 
 };
 
 const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStatus>([
+  ['ERR_BSTAR_DISK', EXIT.disk],
+  ['ERR_BSTAR_EPOCH', EXIT.config],
+  ['ERR_BSTAR_ROLE', EXIT.config],
   ['ERR_CONFIG_FILE', EXIT.config],
   ['ERR_CONFIG_INVALID', EXIT.config],
   ['ERR_DATA_DIR', EXIT.disk],

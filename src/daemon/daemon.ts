@@ -19,6 +19,7 @@ import type { Log, LogLevel } from '../observe/log.js';
 import { tee } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
 import type { TitanicEvent } from '../titanic/events.js';
+import type { PairEvent } from '../bstar/events.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
 import type {
   ListenerOptions,
@@ -37,8 +38,11 @@ import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Keys } from './io/keys.js';
 import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
+import { type StartedPair, startPair } from './pair-start.js';
+import { PairView } from './pair-view.js';
 import { standalonePair } from './standalone.js';
 import { startStoredRequests, type StoredRequests } from './stored.js';
+import { turnsOf } from './turns.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
@@ -89,19 +93,21 @@ async function startIn(
   const health = new NodeHealth();
   const feed = new EventFeed(Date.now);
   const sink = new TransportSink();
-  const keys = new Keys(config.broker.listen, log);
-  const options = brokerOptions(config, keys);
+  const keys = new Keys(config.broker.listen, config.bstar.curve, log);
+  const view = config.bstar.role === 'standalone' ? null : new PairView(config);
+  let pair: StartedPair | null = null;
+  const options = brokerOptions(config, keys, () => pair?.node.vote() ?? false);
   const told = new EventLog(log, throttle);
   const broker = new Broker(options, sink, tee<BrokerEvent>(told, feed), secureRandom);
   let current = config;
-  const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt);
+  const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt, view);
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker);
-  const metrics = new NodeMetrics(config.node.name, broker, health, startedAt);
+  const metrics = new NodeMetrics(config.node.name, broker, health, view, startedAt);
   let stored: StoredRequests | null = null;
   const ports = {
     node: nodeView(broker, health, status),
-    pair: standalonePair(config.node.name),
+    pair: view ?? standalonePair(config.node.name),
     feed,
     office: (): Office => {
       if (!config.titanic.enabled) return 'off';
@@ -109,6 +115,8 @@ async function startIn(
     },
     metrics: metrics.page,
   };
+  const pairEvents = tee<PairEvent>(told, feed, ...(view === null ? [] : [view]));
+  health.pair = view;
   let http: HttpServer | null = null;
   let opened: OpenedRouter;
   try {
@@ -121,13 +129,22 @@ async function startIn(
         broker,
         loop,
         events: tee<TitanicEvent>(told, health, feed),
+        pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
       });
-      metrics.titanic = stored.source;
+      metrics.titanic = stored.titanic;
+    }
+    if (view === null) {
+      loop.accompany(turnsOf(broker, stored?.titanic ?? null, null));
+    } else {
+      const directory = dataDir.path;
+      const parts = { config, dataDir: directory, broker, loop, stored, keys, view, log, fatal };
+      pair = await startPair({ ...parts, events: pairEvents });
     }
     opened = await openTransports(config, keys, loop);
   } catch (error) {
     await http?.close();
+    await pair?.close();
     await stored?.close();
     metrics.close();
     throw error;
@@ -136,7 +153,7 @@ async function startIn(
   const followAt = (level: LogLevel): void => {
     const isFollowed = level === 'debug' || level === 'trace';
     broker.follow(isFollowed ? told.step : null);
-    stored?.follow(isFollowed ? told.storedStep : null);
+    stored?.titanic.follow(isFollowed ? told.storedStep : null);
   };
   followAt(config.log.level);
   sink.attach(transport);
@@ -167,7 +184,9 @@ async function startIn(
       keys.close();
       health.phase = 'draining';
       stored?.quiesce();
+      await pair?.leave();
       await drain(broker, loop, transport, current, log);
+      await pair?.close();
       await stored?.close();
       await http?.close();
       metrics.close();
@@ -250,8 +269,9 @@ function brokerLimits(config: Config): BrokerLimits {
   return config.limits;
 }
 
-function brokerOptions(config: Config, keys: Keys): BrokerOptions {
+function brokerOptions(config: Config, keys: Keys, vote: () => boolean): BrokerOptions {
   return {
+    vote,
     heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
     heartbeatLiveness: config.broker.heartbeatLiveness,
     requestTtlMs: config.broker.requestTtlMs,
@@ -266,14 +286,15 @@ function brokerOptions(config: Config, keys: Keys): BrokerOptions {
   };
 }
 
-function brokerStatus(config: Config, uptimeMs: number): BrokerStatus {
+function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): BrokerStatus {
+  const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };
   return {
     version: packageVersion(),
     uptimeMs: Math.round(uptimeMs),
     node: config.node.name,
     role: config.bstar.role,
-    state: 'active',
-    epoch: 0,
+    state,
+    epoch,
     limits: { ...config.limits },
     extensions: ['credit', 'hello', ...(config.titanic.enabled ? ['submit', 'wait'] : [])],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,

@@ -1,4 +1,5 @@
 import type { Health, Reason } from '../http/ports.js';
+import type { PairView } from './pair-view.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
 
 type Phase = 'starting' | 'serving' | 'draining';
@@ -12,6 +13,8 @@ const NOT_READY: Readonly<Record<Phase, Reason | null>> = {
 /** Whether this node serves clients, and what of it is hurt: learnt from what happens. */
 export class NodeHealth implements TitanicEvents {
   phase: Phase = 'starting';
+  /** `null`: a standalone node. */
+  pair: Pick<PairView, 'notReady' | 'degraded'> | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -25,7 +28,10 @@ export class NodeHealth implements TitanicEvents {
   }
 
   get now(): Health {
-    const degraded = this.#storeTrouble === null ? [] : [this.#storeTrouble];
-    return { notReady: NOT_READY[this.phase], degraded };
+    const ofStore = this.#storeTrouble === null ? [] : [this.#storeTrouble];
+    return {
+      notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
+      degraded: [...ofStore, ...(this.pair?.degraded ?? [])],
+    };
   }
 }

@@ -6,6 +6,7 @@ import { LoopLag } from '../observe/loop-lag.js';
 import { Metrics } from '../observe/metrics.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
 import type { NodeHealth } from './health.js';
+import type { PairView } from './pair-view.js';
 import { STANDALONE_FACTS } from './standalone.js';
 
 export class NodeMetrics {
@@ -14,8 +15,17 @@ export class NodeMetrics {
   titanic: TitanicSource | null = null;
   readonly #lag = new LoopLag();
 
-  /** @param startedAt monotonic milliseconds */
-  constructor(node: string, broker: Broker, health: NodeHealth, startedAt: number) {
+  /**
+   * @param pair `null`: a standalone node
+   * @param startedAt monotonic milliseconds
+   */
+  constructor(
+    node: string,
+    broker: Broker,
+    health: NodeHealth,
+    pair: Pick<PairView, 'facts'> | null,
+    startedAt: number,
+  ) {
     this.page = new Metrics({
       node,
       version: packageVersion(),
@@ -25,7 +35,7 @@ export class NodeMetrics {
       loopLagMs: () => this.#lag.mostMs,
       broker,
       titanic: () => this.titanic,
-      pair: () => STANDALONE_FACTS,
+      pair: () => pair?.facts ?? STANDALONE_FACTS,
     });
   }
 

@@ -2,31 +2,37 @@
 import { join } from 'node:path';
 
 import type { Broker } from '../broker/broker.js';
-import type { BrokerLoop, Companion } from '../broker/io/loop.js';
+import type { BrokerLoop } from '../broker/io/loop.js';
+import type { PairEvents } from '../bstar/events.js';
 import type { Config } from '../config/config.js';
-import { assert, present } from '../core/assert.js';
+import { present } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
-import type { TitanicSource } from '../observe/titanic-metrics.js';
 import { openSqliteReading } from '../titanic/io/sqlite-reading.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
-import type { TitanicEvents, TitanicTrace } from '../titanic/events.js';
+import type { TitanicEvents } from '../titanic/events.js';
 import type { TitanicOffice } from '../titanic/office.js';
 import { Alone } from '../titanic/replica.js';
-import type { StoreEvents, StoreFailure } from '../titanic/store.js';
+import type {
+  MergeFailure,
+  Store,
+  StoreCounts,
+  StoreEvents,
+  StoreFailure,
+} from '../titanic/store.js';
 import { Titanic } from '../titanic/titanic.js';
 import { awake, officeOf } from './office.js';
+import { PairStore } from './pair-store.js';
 
 export interface StoredRequests {
+  readonly titanic: Titanic;
+  /** `null`: the store belongs to no pair. */
+  readonly pairStore: PairStore | null;
   /** What operators see and do. */
   readonly office: TitanicOffice;
   /** Before the broker drains: orders about many requests go no further. */
   quiesce(): void;
-  /** What is counted of them. */
-  readonly source: TitanicSource;
-  /** See `Titanic.follow`. */
-  follow(trace: TitanicTrace | null): void;
   /** After the broker has drained: ends with what is under way on disk. */
   close(): Promise<void>;
 }
@@ -38,41 +44,38 @@ export interface Surroundings {
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   readonly events: TitanicEvents;
+  /** `null`: nothing is replicated. */
+  readonly pairEvents: PairEvents | null;
   /** The store can no longer be trusted: the process has to end. */
   readonly fatal: (error: MajordomoError) => void;
 }
 
 /**
- * Opens the store and plugs Titanic into the broker. Resolves when everything pending is known.
+ * Opens the store and plugs Titanic into the broker. Resolves when everything pending is known; in a
+ * pair Titanic sleeps until the pair wakes it.
  * @throws the store's errors
  */
 export async function startStoredRequests(surroundings: Surroundings): Promise<StoredRequests> {
-  const { config, dataDir, broker, loop, events, fatal } = surroundings;
+  const { config, dataDir, broker, loop, events, pairEvents, fatal } = surroundings;
   const told = new Told(loop, fatal);
   const file = join(dataDir, config.titanic.file);
   const open = openSqliteStore(file);
   const { store, recovered } = await open(told);
-  const alone = new Alone(recovered.firstTransaction);
-  const titanic = new Titanic(config.titanic, store, alone, events, secureRandom);
-  const restored = told.begin(titanic);
+  const isStrict = config.titanic.replication === 'strict';
+  const pairStore =
+    pairEvents === null ? null : new PairStore(store, recovered, isStrict, pairEvents);
+  const replica = pairStore ?? new Alone(recovered.firstTransaction);
+  const titanic = new Titanic(config.titanic, store, replica, events, secureRandom);
+  told.begin(titanic, pairStore);
   titanic.setTime(monotonicMs(), Date.now());
-  titanic.activate(recovered.counts);
   broker.host(titanic);
   broker.keep(titanic);
-  loop.accompany(companion(titanic, broker));
-  try {
-    await restored;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  if (pairStore === null) await restore(titanic, told, recovered.counts, store);
   const reading = openSqliteReading(file);
   const operator = titanic.operator(awake(reading, loop));
   return {
-    source: titanic,
-    follow: (trace) => {
-      titanic.follow(trace);
-    },
+    titanic,
+    pairStore,
     office: officeOf(operator, loop),
     quiesce: () => {
       operator.stop();
@@ -84,19 +87,20 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
   };
 }
 
-function companion(titanic: Titanic, broker: Broker): Companion {
-  return {
-    setTime: (now) => {
-      titanic.setTime(now, Date.now());
-    },
-    run: (now) => {
-      titanic.run(now, Date.now(), broker.desk, broker.desk);
-    },
-    dueInMs: (now) => titanic.dueInMs(now, Date.now()),
-    get isSettled() {
-      return titanic.isSettled;
-    },
-  };
+async function restore(
+  titanic: Titanic,
+  told: Told,
+  counts: StoreCounts,
+  store: Store,
+): Promise<void> {
+  const restored = told.restored();
+  titanic.activate(counts);
+  try {
+    await restored;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 /** Codes of a start that could not read what is pending. */
@@ -112,6 +116,7 @@ class Told implements StoreEvents {
   readonly #fatal: (error: MajordomoError) => void;
   /** The machine is made when the store is open, which tells nothing that it was not asked. */
   #titanic: Titanic | null = null;
+  #pairStore: PairStore | null = null;
   #restored: { done(): void; failed(error: MajordomoError): void } | null = null;
 
   constructor(loop: BrokerLoop, fatal: (error: MajordomoError) => void) {
@@ -119,20 +124,29 @@ class Told implements StoreEvents {
     this.#fatal = fatal;
   }
 
-  /** Resolves when everything pending is known to the machine; rejects if it cannot be read. */
-  begin(titanic: Titanic): Promise<void> {
+  begin(titanic: Titanic, pairStore: PairStore | null): void {
     this.#titanic = titanic;
+    this.#pairStore = pairStore;
+  }
+
+  /** Resolves when everything pending is known to the machine; rejects if it cannot be read. */
+  restored(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#restored = { done: resolve, failed: reject };
     });
   }
 
   committed(...told: Parameters<StoreEvents['committed']>): void {
-    this.#machine.committed(...told);
+    const [number, , counts] = told;
+    this.#loop.wake();
+    if (this.#pairStore?.committed(number, counts) !== true) this.#machine.committed(...told);
   }
 
   batchFailed(transaction: number, failure: StoreFailure): void {
-    this.#machine.batchFailed(transaction, failure);
+    this.#loop.wake();
+    if (this.#pairStore?.batchFailed(transaction, failure) !== true) {
+      this.#machine.batchFailed(transaction, failure);
+    }
     this.#end(failure);
   }
 
@@ -169,29 +183,31 @@ class Told implements StoreEvents {
     this.#restored = null;
   }
 
-  merged(): void {
-    this.#neverAsked();
+  merged(...told: Parameters<StoreEvents['merged']>): void {
+    this.#loop.wake();
+    this.#pairStore?.merged(...told);
   }
 
-  mergeFailed(): void {
-    this.#neverAsked();
+  mergeFailed(transaction: number, failure: MergeFailure): void {
+    this.#loop.wake();
+    this.#pairStore?.mergeFailed(transaction, failure);
+    if (failure.kind !== 'malformed') this.#end({ ...failure, kind: failure.kind });
   }
 
-  chunk(): void {
-    this.#neverAsked();
+  chunk(...told: Parameters<StoreEvents['chunk']>): void {
+    this.#loop.wake();
+    this.#pairStore?.chunk(...told);
   }
 
-  readFailed(): void {
-    this.#neverAsked();
+  readFailed(read: number, failure: StoreFailure): void {
+    this.#loop.wake();
+    this.#pairStore?.readFailed(read, failure);
+    this.#end(failure);
   }
 
   get #machine(): Titanic {
     this.#loop.wake();
     return present(this.#titanic, 'a store tells nothing that it was not asked');
-  }
-
-  #neverAsked(): void {
-    assert(false, 'a node of its own merges nothing');
   }
 
   #end(failure: StoreFailure): void {

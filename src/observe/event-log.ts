@@ -5,6 +5,7 @@
  */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { RequestStep } from '../broker/following.js';
+import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/events.js';
 import type { Log, LogFields } from './log.js';
 import type { Throttle } from './throttle.js';
@@ -18,7 +19,9 @@ interface Line {
   readonly text: string;
 }
 
-export class EventLog implements BrokerEvents, TitanicEvents {
+type Event = BrokerEvent | TitanicEvent | PairEvent;
+
+export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #log: Log;
   readonly #throttle: Throttle;
 
@@ -27,7 +30,7 @@ export class EventLog implements BrokerEvents, TitanicEvents {
     this.#throttle = throttle;
   }
 
-  emit(event: BrokerEvent | TitanicEvent): void {
+  emit(event: Event): void {
     const { level, kind, text } = lineOf(event);
     const { name, ...rest } = event;
     const fields: LogFields = { event: name, ...rest };
@@ -48,7 +51,7 @@ export class EventLog implements BrokerEvents, TitanicEvents {
   };
 }
 
-function lineOf(event: BrokerEvent | TitanicEvent): Line {
+function lineOf(event: Event): Line {
   const { name } = event;
   switch (event.name) {
     case 'worker.registered':
@@ -110,6 +113,46 @@ function lineOf(event: BrokerEvent | TitanicEvent): Line {
       return of('error', name, `nothing can be stored: ${event.text}`);
     case 'store.healed':
       return of('info', name, 'requests are stored again');
+    default:
+      return lineOfPair(event);
+  }
+}
+
+function lineOfPair(event: PairEvent): Line {
+  const { name } = event;
+  switch (event.name) {
+    case 'ha.changed': {
+      const { from, to, epoch, reason } = event;
+      // Each of them is told: they are few, and the story of the pair.
+      return of('warn', `${name} ${epoch} ${to}`, `${from} → ${to}, epoch ${epoch}: ${reason}`);
+    }
+    case 'ha.connected':
+      return of('info', name, `the peer ${event.peer} is connected`);
+    case 'ha.disconnected':
+      return of('warn', name, 'the connection to the peer is gone');
+    case 'ha.refused':
+      return of('error', `${name} ${event.code}`, `no pair with ${event.from}: ${event.text}`);
+    case 'ha.merged': {
+      const { fromPeer, toPeer, ranTwice } = event;
+      const text = `${fromPeer} requests came from the peer, ${toPeer} went to it`;
+      return of('info', name, `in sync: ${text}, ${ranTwice} ran on both sides`);
+    }
+    case 'ha.unsynced':
+      return of('warn', name, 'the peer is not in sync any more');
+    case 'ha.split': {
+      const { epoch, peerEpoch } = event;
+      const who = epoch < peerEpoch ? 'this one steps down' : 'the peer steps down';
+      const text = `both nodes are active: ${who} (epoch ${epoch}, the peer has ${peerEpoch})`;
+      return of('error', name, text);
+    }
+    case 'ha.paused':
+      return of(
+        'warn',
+        name,
+        `this node stood still for ${event.stoodMs} ms, and asks what became of its peer`,
+      );
+    case 'ha.failed':
+      return of('error', name, `what the peer sent could not be stored: ${event.text}`);
   }
 }
 

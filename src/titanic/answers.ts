@@ -23,6 +23,10 @@ interface Look {
 }
 
 export class Answers {
+  /** See `Replica.probe`. */
+  readonly #probe: () => number | null;
+  /** Look-ups whose uuid is in no row, by the probe that says whether it is unknown. */
+  #probing: { readonly probe: number; readonly asked: Look }[] = [];
   readonly #askStore: (look: number, uuid: RequestUuid) => void;
   readonly #waiters = new Waiters();
   readonly #looks = new Map<number, Look>();
@@ -35,8 +39,12 @@ export class Answers {
   /** What was stored may be lost: nobody is shown any of it, and the process ends. */
   isUntrusted = false;
 
-  constructor(askStore: (look: number, uuid: RequestUuid) => void) {
+  constructor(
+    askStore: (look: number, uuid: RequestUuid) => void,
+    probe: () => number | null = () => 0,
+  ) {
     this.#askStore = askStore;
+    this.#probe = probe;
   }
 
   /** Some are ready to go out. */
@@ -60,6 +68,11 @@ export class Answers {
     else this.answer(id, STATUS_PENDING);
   }
 
+  /** Its end is on its way to the disks, and cannot be called pending any more. */
+  withhold(id: number, uuid: RequestUuid): void {
+    if (!this.isUntrusted) this.#waiters.add(uuid, id, Infinity);
+  }
+
   /** The store knows. */
   lookUp(id: number, uuid: RequestUuid, until: number): void {
     if (this.isUntrusted) return;
@@ -75,7 +88,7 @@ export class Answers {
     if (this.isUntrusted) return;
     switch (found.state) {
       case 'absent':
-        this.answer(asked.id, STATUS_UNKNOWN);
+        this.#absent(asked, now);
         return;
       case 'pending':
         this.pending(asked.id, asked.uuid, asked.until - now, now);
@@ -86,6 +99,27 @@ export class Answers {
       case 'dead':
         this.answer(asked.id, status(500, found.reason));
     }
+  }
+
+  #absent(asked: Look, now: number): void {
+    const probe = this.#probe();
+    if (probe === null) this.pending(asked.id, asked.uuid, asked.until - now, now);
+    else if (probe === 0) this.answer(asked.id, STATUS_UNKNOWN);
+    else this.#probing.push({ probe, asked });
+  }
+
+  /** What was absent before this probe, and before the others until then, is unknown. */
+  probed(number: number): void {
+    const known = this.#probing.filter(({ probe }) => probe <= number);
+    this.#probing = this.#probing.filter(({ probe }) => probe > number);
+    for (const { asked } of known) this.answer(asked.id, STATUS_UNKNOWN);
+  }
+
+  /** The probes that are out are not answered: what they asked for may be at the peer. */
+  unprobed(now: number): void {
+    const open = this.#probing;
+    this.#probing = [];
+    for (const { asked } of open) this.pending(asked.id, asked.uuid, asked.until - now, now);
   }
 
   /** Nothing is known of it at present: neither that it is unknown nor that it is still pending. */

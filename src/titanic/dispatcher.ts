@@ -187,6 +187,15 @@ export class Dispatcher {
     this.#withdrawals.delete(slot);
   }
 
+  /** The broker's numbers of all requests that are with it, or that it is still to forget. */
+  get withBroker(): number[] {
+    const numbers = [...this.#withdrawals.values()];
+    for (let slot = 0; slot < this.index.end; slot++) {
+      if (this.isWithBroker(slot)) numbers.push(this.index.getDouble(slot, BROKER_ID));
+    }
+    return numbers;
+  }
+
   /** It is not open any more. */
   close(slot: Slot): void {
     this.withdraw(slot);

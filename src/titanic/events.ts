@@ -34,7 +34,7 @@ export type TitanicEvent =
     }
   | {
       readonly name: 'titanic.refused';
-      readonly reason: 'store' | 'limit';
+      readonly reason: 'store' | 'limit' | 'peer';
       readonly text: string;
     }
   /** A request for `titanic.*` that is answered 400 because it cannot be read (D12). */

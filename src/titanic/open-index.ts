@@ -97,6 +97,11 @@ export class OpenIndex {
     return slot;
   }
 
+  /** Every slot in use is below it. */
+  get end(): Slot {
+    return this.#fresh;
+  }
+
   /** The request of this uuid, or `NO_SLOT`. */
   find(uuid: Buffer): Slot {
     return this.#byUuid.find(uuid);

@@ -31,6 +31,7 @@ import type {
 
 /** What is needed of the machine. */
 export interface OperatorHost {
+  /** The present one. */
   readonly dispatcher: Dispatcher;
   counts(): StoreCounts;
   /** Milliseconds since 1970. */

@@ -72,6 +72,20 @@ import { Writer } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 
+/** It is in this store; whether it is in the peer's, as was promised, nobody knows. */
+const DOUBTFUL: StoreFailure = {
+  kind: 'busy',
+  message: 'outcome unknown: the peer was lost meanwhile',
+};
+/** What becomes of what is under way when a node steps down. */
+const STEPPED_DOWN: StoreFailure = {
+  kind: 'busy',
+  message: 'outcome unknown: this node is not active any more',
+};
+const NOT_ACTIVE = 'this node is not active';
+/** Reads that one activation can ask for: their numbers are of one row. */
+const LIFE_READS = 2 ** 40;
+
 /** How often what is over in the store (unclosed replies, dead requests, keys) is dropped. */
 const SWEEP_MS = 10_000;
 const SWEEP_REQUESTS_MAX = 1000;
@@ -83,6 +97,7 @@ const TURN_EXPIRIES_MAX = 4096;
 /** What follows the commit of a change, or its failure: see `Intent`. */
 interface Outcome {
   readonly committed: (result: ChangeResult) => void;
+  readonly doubtful?: (result: ChangeResult) => void;
   readonly failed: (failure: StoreFailure) => boolean;
 }
 
@@ -100,10 +115,21 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   readonly #events: TitanicEvents;
   readonly #uuids: Uuids;
   readonly #random: RandomFill;
-  readonly #dispatcher: Dispatcher;
-  readonly #writer: Writer;
-  readonly #answers: Answers;
-  readonly #list: (list: number, after: number) => void;
+  readonly #replica: Replica;
+  readonly #store: TitanicStore;
+  #dispatcher: Dispatcher;
+  #writer: Writer;
+  #answers: Answers;
+  /** It serves; else it sleeps, and knows of no request. */
+  #isActive = false;
+  /** Counts activations: what the store tells of one that is over is of no interest. */
+  #life = 0;
+  /** The broker's numbers of requests of the life before, which it is to forget. */
+  #leftBehind: readonly number[] = [];
+  /** What was found while a batch that the peer has not confirmed is in the store. */
+  #withheld: { readonly look: number; readonly found: Found }[] = [];
+  /** Requests that a merge made pending while their end was on its way to the store. */
+  readonly #reopening = new Map<string, StoredRequest>();
   #counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
   #nextNumber = 1;
   #lastList = NO_LIST;
@@ -131,18 +157,37 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#events = events;
     this.#random = random;
     this.#uuids = new Uuids(random);
-    this.#answers = new Answers((look, uuid) => {
-      store.lookUp(look, uuid);
+    this.#replica = replica;
+    this.#store = store;
+    this.#answers = this.#newAnswers();
+    this.#dispatcher = this.#newDispatcher();
+    this.#writer = this.#newWriter();
+  }
+
+  #newAnswers(): Answers {
+    const first = this.#life * LIFE_READS;
+    return new Answers(
+      (look, uuid) => {
+        this.#store.lookUp(first + look, uuid);
+      },
+      () => this.#replica.probe(),
+    );
+  }
+
+  #newDispatcher(): Dispatcher {
+    const first = this.#life * LIFE_READS;
+    return new Dispatcher(this.#options.maxInFlight, (load, uuids) => {
+      this.#store.load(first + load, uuids);
     });
-    this.#dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
-      store.load(load, uuids);
+  }
+
+  #newWriter(): Writer {
+    return new Writer((changes) => {
+      const transaction = this.#replica.begin();
+      const awaits = this.#replica.shipped(transaction, changes);
+      this.#store.commit(transaction, changes);
+      return { number: transaction.number, awaits };
     });
-    this.#writer = new Writer((changes) => {
-      store.commit(replica.begin(), changes);
-    });
-    this.#list = (list, after) => {
-      store.list(list, after);
-    };
   }
 
   // ---------------------------------------------------------------- start and end
@@ -163,10 +208,36 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
    * @param counts of the store now
    */
   activate(counts: StoreCounts): void {
+    this.#isActive = true;
     this.#counts = counts;
     this.#nextNumber = counts.nextNumber;
     this.#listing.since = this.#now;
     this.#listAfter(0);
+  }
+
+  /**
+   * It sleeps from now on: what is only in memory is forgotten, nobody is answered any more, and
+   * what is with the broker is withdrawn in the next turn. What is on its way to the store gets there.
+   */
+  deactivate(): void {
+    this.#isActive = false;
+    this.#life++;
+    this.#leftBehind = [...this.#leftBehind, ...this.#dispatcher.withBroker];
+    // Operators are told; what clients would be answered is forgotten with the rest.
+    this.#writer.abandon(STEPPED_DOWN);
+    this.#dispatcher = this.#newDispatcher();
+    this.#answers = this.#newAnswers();
+    const { commits } = this.#writer;
+    this.#writer = this.#newWriter();
+    this.#writer.commits = commits;
+    this.#withheld = [];
+    this.#reopening.clear();
+    this.#listing.list = NO_LIST;
+    this.#listAgainAt = Infinity;
+    this.#accepting = 0;
+    this.#isSweeping = false;
+    this.#sweepAt = -Infinity;
+    this.#trouble = null;
   }
 
   /** False while some of what is pending is not known yet. */
@@ -177,7 +248,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   #listAfter(after: number): void {
     this.#listing.list = ++this.#lastList;
     this.#listing.after = after;
-    this.#list(this.#lastList, after);
+    this.#store.list(this.#lastList, after);
   }
 
   listed(list: number, requests: readonly StoredRequest[]): void {
@@ -324,10 +395,16 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#intend({ kind: 'accept', request, body, key }, bodyBytes, {
       committed: (result) => {
         this.#accepting--;
-        this.#accepted(id, request, result);
+        this.#answers.answer(id, STATUS_OK, this.#accepted(request, result));
+      },
+      doubtful: (result) => {
+        this.#accepting--;
+        this.#accepted(request, result);
+        this.#answers.answer(id, status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
         this.#accepting--;
+        this.#recall(request.uuid, failure);
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
         if (failure.kind !== 'fatal') this.#answers.answer(id, status(500, failure.message));
         return false;
@@ -335,11 +412,16 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     });
   }
 
-  #accepted(id: number, request: StoredRequest, result: ChangeResult): void {
-    if (result.kind === 'known') {
-      this.#answers.answer(id, STATUS_OK, Buffer.from(uuidText(result.uuid)));
-      return;
-    }
+  /** The peer may have what could not be stored here, and its client is told that it is not. */
+  #recall(uuid: RequestUuid, { kind }: StoreFailure): void {
+    if (!this.#replica.isPaired || kind === 'fatal') return;
+    const change: Change = { kind: 'close', uuid, at: this.#wall, keyUntil: this.#wall };
+    this.#intend(change, 0, LEAVES_NO_TRACE);
+  }
+
+  /** Returns the uuid that the client is told. */
+  #accepted(request: StoredRequest, result: ChangeResult): Buffer {
+    if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
     this.counters.accepted++;
     const slot = this.#dispatcher.open(request, this.#now, this.#wall);
     this.#trace?.({
@@ -347,7 +429,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       uuid: beginning(request.uuid),
       service: this.#dispatcher.serviceOf(slot).shown,
     });
-    this.#answers.answer(id, STATUS_OK, Buffer.from(uuidText(request.uuid)));
+    return Buffer.from(uuidText(request.uuid));
   }
 
   /**
@@ -355,6 +437,12 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
    * while, the next change is let through and shows whether it still is.
    */
   #storeObstacle(): string | null {
+    if (!this.#isActive) return NOT_ACTIVE;
+    const { refusal } = this.#replica;
+    if (refusal !== null) {
+      this.#events.emit({ name: 'titanic.refused', reason: 'peer', text: refusal });
+      return refusal;
+    }
     const text =
       this.#trouble !== null && !this.#writer.isWilling(this.#now)
         ? this.#trouble.message
@@ -380,9 +468,15 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
-    if (this.#dispatcher.index.find(uuid) === NO_SLOT) {
+    const { index } = this.#dispatcher;
+    const slot = index.find(uuid);
+    if (slot === NO_SLOT) {
       this.#answers.lookUp(id, uuid, this.#now + waitMs);
-    } else this.#answers.pending(id, uuid, waitMs, this.#now);
+    } else if (this.#replica.isPaired && index.get(slot, STATE) === SETTLING) {
+      this.#answers.withhold(id, uuid);
+    } else {
+      this.#answers.pending(id, uuid, waitMs, this.#now);
+    }
   }
 
   #close(id: number, uuid: RequestUuid): void {
@@ -413,6 +507,10 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         this.#ended(uuid);
         decided(kind === 'done' ? 'done' : 'passed');
       },
+      doubtful: () => {
+        this.#ended(uuid);
+        decided(DOUBTFUL);
+      },
       failed: (failure) => {
         if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
         decided(failure);
@@ -425,9 +523,13 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** @param reading where lists of what is stored come from */
   operator(reading: Reading): Operator {
+    const present = (): Dispatcher => this.#dispatcher;
     return new Operator(
       {
-        dispatcher: this.#dispatcher,
+        // Another one with each activation.
+        get dispatcher() {
+          return present();
+        },
         counts: () => this.#counts,
         wall: () => this.#wall,
         now: () => this.#now,
@@ -474,12 +576,17 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   // ---------------------------------------------------------------- the broker tells
 
+  /** What the broker tells may be of a life that is over. */
+  get #isDeaf(): boolean {
+    return !this.#isActive || this.#leftBehind.length > 0;
+  }
+
   roomAt(service: Buffer): void {
     this.#dispatcher.roomAt(service);
   }
 
   dispatched(slot: Slot, worker: number): void {
-    if (!this.#dispatcher.isWithBroker(slot)) return;
+    if (this.#isDeaf || !this.#dispatcher.isWithBroker(slot)) return;
     this.#dispatcher.dispatched(slot, worker, this.#wall);
     this.#trace?.({
       name: 'titanic.dispatched',
@@ -489,6 +596,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   replied(slot: Slot, frames: Frames, from: number): void {
+    if (this.#isDeaf) return;
     const { index } = this.#dispatcher;
     const isWanted = this.#dispatcher.isWithBroker(slot);
     this.#dispatcher.forgotten(slot);
@@ -520,6 +628,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   failed(slot: Slot, reason: string, isKnown: boolean): void {
+    if (this.#isDeaf) return;
     const { index } = this.#dispatcher;
     const wall = this.#wall;
     const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
@@ -575,7 +684,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   handedBack(slot: Slot): void {
-    if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.handedBack(slot);
+    if (this.#isDeaf || !this.#dispatcher.isWithBroker(slot)) return;
+    this.#dispatcher.handedBack(slot);
   }
 
   /** Exponential, with jitter: from half of it to all of it. */
@@ -589,16 +699,74 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   // ---------------------------------------------------------------- the store tells
 
-  committed(_batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+  committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
     this.#counts = counts;
+    if (!this.#writer.committed(batch, results, this.#now)) return;
+    this.#showWithheld();
     if (this.#trouble !== null) {
       this.#trouble = null;
       this.#events.emit({ name: 'store.healed' });
     }
-    this.#writer.committed(results, this.#now);
   }
 
-  batchFailed(_batch: number, failure: StoreFailure): void {
+  /** The peer has that transaction, too. */
+  confirmed(number: number): void {
+    this.#writer.released(number, false, this.#now);
+    this.#showWithheld();
+  }
+
+  /** The peer was lost before it confirmed that transaction: it is committed here alone. */
+  unconfirmed(number: number): void {
+    this.#writer.released(number, this.#replica.refusal !== null, this.#now);
+    this.#showWithheld();
+  }
+
+  /** See `Replica.probe`. */
+  probed(number: number): void {
+    this.#answers.probed(number);
+  }
+
+  unprobed(): void {
+    this.#answers.unprobed(this.#now);
+  }
+
+  #showWithheld(): void {
+    if (this.#withheld.length === 0 || this.#writer.isUnconfirmed) return;
+    const withheld = this.#withheld;
+    this.#withheld = [];
+    for (const { look, found } of withheld) this.#answers.found(look, found, this.#now);
+  }
+
+  /**
+   * What came from the peer's store is in this one.
+   * @param opened pending now, and not before, or with other facts
+   * @param ended pending before, and not now
+   */
+  merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
+    const { index } = this.#dispatcher;
+    for (const request of opened) {
+      const slot = index.find(request.uuid);
+      if (slot !== NO_SLOT && this.#isSettling(slot)) {
+        this.#reopening.set(request.uuid.toString('latin1'), request);
+        continue;
+      }
+      if (slot !== NO_SLOT) this.#dispatcher.close(slot);
+      this.#restore(request);
+    }
+    for (const uuid of ended) {
+      const slot = index.find(uuid);
+      if (slot !== NO_SLOT && !this.#isSettling(slot)) this.#gone(uuid);
+    }
+  }
+
+  /** What follows from it comes with what is on its way to the store. */
+  #isSettling(slot: Slot): boolean {
+    const state = this.#dispatcher.index.get(slot, STATE);
+    return state === SETTLING || state === ENDING;
+  }
+
+  batchFailed(batch: number, failure: StoreFailure): void {
+    if (!this.#writer.failed(batch, failure, this.#now) && failure.kind !== 'fatal') return;
     if (this.#trouble === null) {
       this.#events.emit({ name: 'store.failed', kind: failure.kind, text: failure.message });
     }
@@ -608,23 +776,34 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       this.#sweepAt = Infinity;
       this.#answers.isUntrusted = true;
     }
-    this.#writer.failed(failure, this.#now);
+  }
+
+  /** The number of a read as it was asked in this life, or `null`. */
+  #ofThisLife(read: number): number | null {
+    const first = this.#life * LIFE_READS;
+    return read > first && read < first + LIFE_READS ? read - first : null;
   }
 
   loaded(load: number, bodies: readonly (Buffer | null)[]): void {
-    this.#dispatcher.loaded(load, bodies);
+    const asked = this.#ofThisLife(load);
+    if (asked !== null) this.#dispatcher.loaded(asked, bodies);
   }
 
   found(look: number, found: Found): void {
-    this.#answers.found(look, found, this.#now);
+    const asked = this.#ofThisLife(look);
+    if (asked === null) return;
+    if (this.#writer.isUnconfirmed) this.#withheld.push({ look: asked, found });
+    else this.#answers.found(asked, found, this.#now);
   }
 
   lookFailed(look: number): void {
-    this.#answers.lookFailed(look, this.#now);
+    const asked = this.#ofThisLife(look);
+    if (asked !== null) this.#answers.lookFailed(asked, this.#now);
   }
 
   loadFailed(load: number): void {
-    this.#dispatcher.loadFailed(load, this.#now, READ_RETRY_MS);
+    const asked = this.#ofThisLife(load);
+    if (asked !== null) this.#dispatcher.loadFailed(asked, this.#now, READ_RETRY_MS);
   }
 
   // ---------------------------------------------------------------- a turn
@@ -632,6 +811,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
     this.setTime(now, wall);
+    for (const id of this.#leftBehind) desk.withdraw(id);
+    this.#leftBehind = [];
+    if (!this.#isActive) return;
     this.#answers.run(now);
     if (now >= this.#listAgainAt) {
       this.#listAgainAt = Infinity;
@@ -648,6 +830,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
   dueInMs(now: number, wall: number): number {
+    if (!this.#isActive) return this.#leftBehind.length > 0 ? 0 : Infinity;
     if (this.#answers.areDue) return 0;
     const mayWork = this.#mayWork;
     if (mayWork && this.#dispatcher.isHungry) return 0;
@@ -740,6 +923,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   #gone(uuid: RequestUuid): void {
     const slot = this.#dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.#dispatcher.close(slot);
+    const key = uuid.toString('latin1');
+    const request = this.#reopening.get(key);
+    if (this.#reopening.delete(key) && request !== undefined) this.#restore(request);
     this.#answers.tellByLookUp(uuid);
   }
 

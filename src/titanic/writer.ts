@@ -12,10 +12,32 @@ export interface Intent {
   readonly bytes: number;
   committed(result: ChangeResult): void;
   /**
+   * It is committed here; nobody knows whether the peer has it, and `strict` promises that it does.
+   * Absent: nobody was promised anything.
+   */
+  doubtful?(result: ChangeResult): void;
+  /**
    * Its batch was rolled back.
    * @returns true if it is to be tried again, because it is not a client's to repeat
    */
   failed(failure: StoreFailure): boolean;
+}
+
+/** What became of handing a batch over. */
+export interface Handed {
+  /** Of its transaction. */
+  readonly number: number;
+  /** What follows from it waits for the peer. */
+  readonly awaits: boolean;
+}
+
+interface Flight {
+  readonly number: number;
+  readonly intents: readonly Intent[];
+  awaits: boolean;
+  isDoubtful: boolean;
+  /** What the store did; `null`: not yet. */
+  results: readonly ChangeResult[] | null;
 }
 
 const BATCH_CHANGES_MAX = 4096;
@@ -26,22 +48,27 @@ const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 
 export class Writer {
-  readonly commits: Commits = new Commits();
-  readonly #commit: (changes: readonly Change[]) => void;
+  commits: Commits = new Commits();
+  readonly #commit: (changes: readonly Change[]) => Handed;
   #waiting: Intent[] = [];
   #waitingBytes = 0;
-  #flying: Intent[] | null = null;
+  #flying: Flight | null = null;
   #flyingBytes = 0;
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(commit: (changes: readonly Change[]) => void) {
+  constructor(commit: (changes: readonly Change[]) => Handed) {
     this.#commit = commit;
   }
 
   /** True if the store cannot keep up: no more is to be taken in. */
   get isFull(): boolean {
     return this.#waiting.length >= WAITING_CHANGES_MAX || this.#waitingBytes >= WAITING_BYTES_MAX;
+  }
+
+  /** The store has committed a batch that the peer has not confirmed: none of it may be shown. */
+  get isUnconfirmed(): boolean {
+    return this.#flying !== null && this.#flying.results !== null;
   }
 
   get isIdle(): boolean {
@@ -78,37 +105,69 @@ export class Writer {
       if (count > 0 && bytes > BATCH_BYTES_MAX) break;
       if (++count === BATCH_CHANGES_MAX) break;
     }
-    this.#flying = this.#waiting.splice(0, count);
-    for (const intent of this.#flying) this.#flyingBytes += intent.bytes;
+    const intents = this.#waiting.splice(0, count);
+    for (const intent of intents) this.#flyingBytes += intent.bytes;
     this.#waitingBytes -= this.#flyingBytes;
     this.commits.began(count, now);
-    this.#commit(this.#flying.map(({ change }) => change));
+    const handed = this.#commit(intents.map(({ change }) => change));
+    this.#flying = { ...handed, intents, isDoubtful: false, results: null };
+  }
+
+  /** Returns false for a transaction that is none of this writer's. */
+  committed(number: number, results: readonly ChangeResult[], now: number): boolean {
+    const flight = this.#flying;
+    if (flight?.number !== number) return false;
+    this.commits.done(now);
+    this.#retryAt = -Infinity;
+    flight.results = results;
+    if (!flight.awaits) this.#land(flight, results, now);
+    return true;
+  }
+
+  /**
+   * The peer has it, or is gone.
+   * @param isDoubtful it is gone, and what follows was promised to both disks
+   */
+  released(number: number, isDoubtful: boolean, now: number): void {
+    const flight = this.#flying;
+    if (flight?.number !== number) return;
+    flight.awaits = false;
+    flight.isDoubtful = isDoubtful;
+    if (flight.results !== null) this.#land(flight, flight.results, now);
   }
 
   /** What came meanwhile is under way before anything follows from what was committed. */
-  committed(results: readonly ChangeResult[], now: number): void {
-    const flown = this.#land();
-    this.commits.done(now);
-    this.#retryAt = -Infinity;
+  #land({ intents, isDoubtful }: Flight, results: readonly ChangeResult[], now: number): void {
+    this.#flying = null;
+    this.#flyingBytes = 0;
     this.run(now);
-    for (const [index, intent] of flown.entries()) {
+    for (const [index, intent] of intents.entries()) {
       const result = results[index];
-      if (result !== undefined) intent.committed(result);
+      if (result === undefined) continue;
+      if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
+      else intent.committed(result);
     }
   }
 
-  failed(failure: StoreFailure, now: number): void {
-    const again = this.#land().filter((intent) => intent.failed(failure));
+  /** Nothing of it is waited for any more, here or in the store. */
+  abandon(failure: StoreFailure): void {
+    const intents = [...(this.#flying?.intents ?? []), ...this.#waiting];
+    this.#flying = null;
+    this.#waiting = [];
+    for (const intent of intents) intent.failed(failure);
+  }
+
+  /** Returns false for a transaction that is none of this writer's. */
+  failed(number: number, failure: StoreFailure, now: number): boolean {
+    const flight = this.#flying;
+    if (flight?.number !== number) return false;
+    this.#flying = null;
+    this.#flyingBytes = 0;
+    const again = flight.intents.filter((intent) => intent.failed(failure));
     this.#waiting.unshift(...again);
     for (const intent of again) this.#waitingBytes += intent.bytes;
     // What cannot be trusted is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
-  }
-
-  #land(): Intent[] {
-    const flown = this.#flying ?? [];
-    this.#flying = null;
-    this.#flyingBytes = 0;
-    return flown;
+    return true;
   }
 }

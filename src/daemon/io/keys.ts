@@ -7,7 +7,7 @@ import { stat } from 'node:fs/promises';
 
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
-import type { ListenerConfig, Role } from '../../config/config.js';
+import type { CurveConfig, ListenerConfig, Role } from '../../config/config.js';
 import { codeOf, messageOf } from '../../core/errors.js';
 import type { Log } from '../../observe/log.js';
 import type { ListenerCurve } from '../../transport/port.js';
@@ -19,6 +19,8 @@ const LOOK_MS = 500;
 interface Rights {
   client: boolean;
   worker: boolean;
+  /** May be the other node of the pair. */
+  peer: boolean;
 }
 
 interface Known {
@@ -26,7 +28,7 @@ interface Known {
   readonly rights: Rights;
 }
 
-const NOTHING: Readonly<Rights> = { client: false, worker: false };
+const NOTHING: Readonly<Rights> = { client: false, worker: false, peer: false };
 
 /** Told of each key that came in before and may not any more. */
 type Revoke = (name: string) => void;
@@ -99,6 +101,7 @@ class KeysFile {
       const each = before?.name === name ? before : { name, rights: { ...NOTHING } };
       each.rights.client = allow.includes('client');
       each.rights.worker = allow.includes('worker');
+      each.rights.peer = allow.includes('peer');
       known.set(id, each);
       byName.set(name, each);
     }
@@ -130,16 +133,17 @@ export class Keys {
   /** By the index of the listener. */
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
+  /** What the pair's listener is to be told. */
+  readonly peerCurve: ListenerCurve | undefined;
   #timer: NodeJS.Timeout | null = null;
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a file of keys is not as it should be */
-  constructor(listeners: readonly ListenerConfig[], log: Log) {
+  constructor(listeners: readonly ListenerConfig[], pair: CurveConfig | null, log: Log) {
     for (const [index, listener] of listeners.entries()) {
       if (listener.curve === undefined) continue;
       const { secretKeyFile, keysFile } = listener.curve;
       const secretKey = readSecretKey(secretKeyFile);
-      const keys = this.#files.get(keysFile) ?? new KeysFile(keysFile, log);
-      this.#files.set(keysFile, keys);
+      const keys = this.#file(keysFile, log);
       this.#ofListener[index] = keys;
       // libzmq does not tell whose message it is: who comes in may do all that is allowed there.
       const needed: readonly Role[] = listener.transport === 'libzmq' ? listener.allow : [];
@@ -152,6 +156,26 @@ export class Keys {
         },
       };
     }
+    this.peerCurve = pair === null ? undefined : this.#ofPair(pair, log);
+  }
+
+  #file(path: string, log: Log): KeysFile {
+    const known = this.#files.get(path) ?? new KeysFile(path, log);
+    this.#files.set(path, known);
+    return known;
+  }
+
+  #ofPair({ secretKeyFile, keysFile }: CurveConfig, log: Log): ListenerCurve {
+    const secretKey = readSecretKey(secretKeyFile);
+    const keys = this.#file(keysFile, log);
+    return {
+      secretKey,
+      authorise: (publicKey) => {
+        const known = keys.find(publicKey);
+        const isIn = known?.rights.peer === true;
+        return isIn ? { kind: 'allowed', name: known.name } : { kind: 'refused' };
+      },
+    };
   }
 
   /** What the transport is to be told of a listener. */

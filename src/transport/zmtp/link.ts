@@ -23,17 +23,29 @@ import { Outbox } from '../outbox.js';
 import type { Dial, Link, LinkEvents, TransportLimits } from '../port.js';
 import { dialAddress } from './address.js';
 
-const RECONNECT_MS_MIN = 100;
-const RECONNECT_MS_MAX = 2000;
 const HANDSHAKE_MS_MAX = 3000;
-/** Silence after which the peer is asked for a sign of life. */
-const PING_AFTER_MS = 5000;
-const PING_CHECK_MS = 2500;
-/**
- * So many PINGs without an answer are too many. They are counted, not timed: what came while this
- * process stood still is read only after its timers.
- */
-const UNANSWERED_MAX = 3;
+
+/** When a link dials again, and when it gives a silent connection up. Milliseconds. */
+export interface LinkPatience {
+  readonly reconnectMsMin: number;
+  readonly reconnectMsMax: number;
+  /** Silence after which the peer is asked for a sign of life, and how often that is looked at. */
+  readonly pingAfterMs: number;
+  readonly pingCheckMs: number;
+  /**
+   * So many PINGs without an answer are too many. They are counted, not timed: what came while this
+   * process stood still is read only after its timers.
+   */
+  readonly unansweredMax: number;
+}
+
+const PATIENCE: LinkPatience = {
+  reconnectMsMin: 100,
+  reconnectMsMax: 2000,
+  pingAfterMs: 5000,
+  pingCheckMs: 2500,
+  unansweredMax: 3,
+};
 /** A connection that stood so long was no misunderstanding: the next is dialled without delay. */
 const STOOD_MS = 1000;
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
@@ -44,6 +56,8 @@ export interface ZmtpLinkOptions {
   readonly routingId?: Buffer;
   /** Seals all that is said to the one server that has this key (25/ZMTP-CURVE). */
   readonly curve?: CurveClientKeys;
+  /** Default: that of clients and workers, who have time. */
+  readonly patience?: LinkPatience;
   /** Output passed `outputBytesMax`: messages are thrown away until it has left. */
   readonly dropping?: () => void;
 }
@@ -73,7 +87,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #isFlushDue = false;
   /** Where the message that is being written goes, until its last frame. */
   #route: 'none' | 'out' | 'waiting' | 'dropped' = 'none';
-  #retryMs = RECONNECT_MS_MIN;
+  readonly #patience: LinkPatience;
+  #retryMs: number;
   #timer: NodeJS.Timeout | null = null;
   #readyAt = 0;
   #unanswered = 0;
@@ -88,6 +103,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#endpoint = endpoint;
     this.#options = options;
     this.#events = events;
+    this.#patience = options.patience ?? PATIENCE;
+    this.#retryMs = this.#patience.reconnectMsMin;
     this.#waiting = new Outbox([], options.limits.outputBytesMax);
     // Nothing is told within the call that opens.
     if (options.curve === undefined) setImmediate(this.#dial);
@@ -178,7 +195,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #dialLater(): void {
     // Half of it by chance, so that those that lost one broker do not return as one.
     const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
-    this.#retryMs = Math.min(this.#retryMs * 2, RECONNECT_MS_MAX);
+    this.#retryMs = Math.min(this.#retryMs * 2, this.#patience.reconnectMsMax);
     this.#timer = setTimeout(this.#dial, waitMs);
   }
 
@@ -186,7 +203,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   ready(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#watch, PING_CHECK_MS).unref();
+    this.#timer = setTimeout(this.#watch, this.#patience.pingCheckMs).unref();
     this.#readyAt = monotonicMs();
     this.#unanswered = 0;
     this.#isReady = true;
@@ -201,7 +218,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   failed(kind: FailureKind): void {
     // Its key is not wanted there; it may be one day.
-    if (kind === 'key') this.#retryMs = RECONNECT_MS_MAX;
+    if (kind === 'key') this.#retryMs = this.#patience.reconnectMsMax;
     this.#shell?.end(0);
   }
 
@@ -210,10 +227,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const shell = this.#shell;
     if (shell === null) return;
     const { connection } = shell;
-    if (monotonicMs() - connection.lastHeardAt < PING_AFTER_MS) {
+    if (monotonicMs() - connection.lastHeardAt < this.#patience.pingAfterMs) {
       this.#unanswered = 0;
     } else if (connection.canPing) {
-      if (this.#unanswered >= UNANSWERED_MAX) {
+      if (this.#unanswered >= this.#patience.unansweredMax) {
         shell.destroy();
         return;
       }
@@ -221,7 +238,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
       connection.ping();
       shell.flush();
     }
-    this.#timer = setTimeout(this.#watch, PING_CHECK_MS).unref();
+    this.#timer = setTimeout(this.#watch, this.#patience.pingCheckMs).unref();
   };
 
   // ---------------------------------------------------------------- of the socket
@@ -247,7 +264,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
       this.#whenClosed?.();
       return;
     }
-    if (wasReady && monotonicMs() - this.#readyAt >= STOOD_MS) this.#retryMs = RECONNECT_MS_MIN;
+    if (wasReady && monotonicMs() - this.#readyAt >= STOOD_MS) {
+      this.#retryMs = this.#patience.reconnectMsMin;
+    }
     this.#dialLater();
     if (this.#closing !== null) return;
     if (wasReady) this.#events.disconnected();

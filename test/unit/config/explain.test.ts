@@ -47,12 +47,12 @@ describe('explain', () => {
   });
 });
 
-describe('what this version does not serve', () => {
-  it('is a warning by name for each key that was set, unless it switches the feature off', () => {
+describe('keys of the pair on a standalone node', () => {
+  it('are warned of by name, where they were set', () => {
     const warned = (...sets: string[]): string[] =>
       load({ sets }).warnings.map(({ place, path, message }) => `${place}: ${path} ${message}`);
     expect(warned('titanic.maxOpen=5', 'http.listen=127.0.0.1:1', 'bstar.pair=x')).toEqual([
-      '--set #3: bstar.pair has no effect in this version',
+      '--set #3: bstar.pair has no effect while bstar.role is standalone',
     ]);
     expect(warned('http.listen=off', 'bstar.role=standalone', 'bstar.peer=null')).toEqual([]);
     expect(warned('titanic.enabled=false', 'broker.maxDeliveries=2')).toEqual([]);

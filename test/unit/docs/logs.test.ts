@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
 import type { BrokerEvent } from '../../../src/broker/events.js';
+import type { PairEvent } from '../../../src/bstar/events.js';
 import { EventLog } from '../../../src/observe/event-log.js';
 import type { TitanicEvent } from '../../../src/titanic/events.js';
 import type { Log } from '../../../src/observe/log.js';
@@ -104,7 +105,7 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
     const throttle = new Throttle(() => 0);
     const fields = Object.fromEntries(Array.from(members.keys(), (field) => [field, value]));
     const event: unknown = { ...fields, name };
-    new EventLog(log, throttle).emit(event as BrokerEvent | TitanicEvent);
+    new EventLog(log, throttle).emit(event as BrokerEvent | TitanicEvent | PairEvent);
     throttle.flush();
   }
   return [...levels].sort().join(' or ');
@@ -147,6 +148,15 @@ describe('docs/logs.md', () => {
     }
     expect(told.size).toBeGreaterThan(0);
     expect(documented('## Events of stored requests')).toEqual(told);
+  });
+
+  it('has the events of the pair with their levels and fields, and no others', () => {
+    const told: Rows = new Map();
+    for (const [name, members] of eventsOf('src/bstar/events.ts', 'PairEvent')) {
+      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
+    }
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of the pair')).toEqual(told);
   });
 
   it('has the steps of requests with their fields, and no others', () => {

@@ -1,0 +1,71 @@
+/** Batches that are at the peer or wait for it, and since when. Monotonic milliseconds. */
+interface Waiting {
+  readonly since: number;
+  readonly bytes: number;
+  /** Its outcome waits for the peer. */
+  readonly isHeld: boolean;
+}
+
+/** By the number of their transaction, in its order. */
+export class Acks {
+  readonly #waiting = new Map<number, Waiting>();
+  #bytes = 0;
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** Sent and not confirmed. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Since when the one that has waited longest does; Infinity if none does. */
+  get oldest(): number {
+    // They come in the order of time.
+    for (const { since } of this.#waiting.values()) return since;
+    return Infinity;
+  }
+
+  /** One that is held stays held when it is sent. */
+  add(number: number, bytes: number, isHeld: boolean, now: number): void {
+    const before = this.#waiting.get(number);
+    this.#bytes += bytes - (before?.bytes ?? 0);
+    this.#waiting.set(number, { bytes, isHeld: isHeld || before?.isHeld === true, since: now });
+  }
+
+  /** Those up to a number are confirmed. Returns those whose outcome waited for it. */
+  takeUpTo(most: number): number[] {
+    const held: number[] = [];
+    for (const [number, { isHeld }] of this.#waiting) {
+      if (number > most) continue;
+      if (isHeld) held.push(number);
+      this.#remove(number);
+    }
+    return held;
+  }
+
+  takeAll(): number[] {
+    return this.takeUpTo(Infinity);
+  }
+
+  /** Returns true if its outcome waited. */
+  take(number: number): boolean {
+    const isHeld = this.#waiting.get(number)?.isHeld === true;
+    this.#remove(number);
+    return isHeld;
+  }
+
+  /** The connection is gone: what was only sent is read from the store for the next one. */
+  forgetSent(now: number): void {
+    for (const [number, { isHeld }] of this.#waiting) {
+      if (isHeld) this.add(number, 0, true, now);
+      else this.#remove(number);
+    }
+  }
+
+  #remove(number: number): void {
+    this.#bytes -= this.#waiting.get(number)?.bytes ?? 0;
+    this.#waiting.delete(number);
+  }
+}

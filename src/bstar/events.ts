@@ -1,0 +1,39 @@
+/** What happens to a pair that people want to know: see observe/pair-log.ts. */
+import type { State } from './facts.js';
+
+export type PairEvent =
+  | {
+      readonly name: 'ha.changed';
+      readonly from: State;
+      readonly to: State;
+      readonly epoch: number;
+      readonly reason: string;
+    }
+  | { readonly name: 'ha.connected'; readonly peer: string }
+  | { readonly name: 'ha.disconnected' }
+  /** Somebody is not the peer of this node, or says that this node is not its peer. */
+  | {
+      readonly name: 'ha.refused';
+      readonly code: string;
+      readonly from: string;
+      readonly text: string;
+    }
+  /** Both stores hold the same: requests that came from the peer, went to it, ran on both sides. */
+  | {
+      readonly name: 'ha.merged';
+      readonly fromPeer: number;
+      readonly toPeer: number;
+      readonly ranTwice: number;
+    }
+  /** The peer does not hold any more what is acknowledged here. */
+  | { readonly name: 'ha.unsynced' }
+  /** Both are active; the one with the lower epoch steps down. */
+  | { readonly name: 'ha.split'; readonly epoch: number; readonly peerEpoch: number }
+  /** This node stood still for longer than a heartbeat. */
+  | { readonly name: 'ha.paused'; readonly stoodMs: number }
+  /** What the peer sent could not be stored. */
+  | { readonly name: 'ha.failed'; readonly text: string };
+
+export interface PairEvents {
+  emit(event: PairEvent): void;
+}

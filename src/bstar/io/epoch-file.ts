@@ -1,0 +1,151 @@
+/**
+ * The file in which a node keeps its epoch (D13): two places, written in turn and in place, so that a
+ * write that tears leaves the other one, and a full disk has room for it.
+ */
+import { type FileHandle, open } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import type { Persisted } from '../facts.js';
+
+const PLACE_BYTES = 512;
+const PLACES = 2;
+const FORM = /^majordomo-epoch 1 (\d{1,15}) (\d{1,15}) ([01]) (\d{1,15}) ([0-9a-f]{8})\n/;
+
+interface Place extends Persisted {
+  /** The higher one is the newer. */
+  readonly version: number;
+  /** The last one that this node started with (D18). */
+  readonly incarnation: number;
+}
+
+export class EpochFile {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  #last: Place;
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, file: FileHandle, last: Place) {
+    this.#path = path;
+    this.#file = file;
+    this.#last = last;
+  }
+
+  /**
+   * Opens the file, which is made if it is absent, and takes a new incarnation.
+   * @param wallMs milliseconds since 1970
+   * @throws ERR_BSTAR_EPOCH if it is damaged; ERR_BSTAR_DISK if it cannot be read or written
+   */
+  static async open(path: string, wallMs: number): Promise<EpochFile> {
+    let file: FileHandle | null = null;
+    try {
+      file = await openOrMake(path);
+      const epochFile = new EpochFile(path, file, await read(path, file));
+      const { incarnation } = epochFile.#last;
+      await epochFile.#write({ incarnation: Math.max(Math.round(wallMs), incarnation + 1) });
+      return epochFile;
+    } catch (error) {
+      await file?.close();
+      throw codeOf(error)?.startsWith('ERR_BSTAR') === true ? error : diskError(path, error);
+    }
+  }
+
+  get persisted(): Persisted {
+    return { epoch: this.#last.epoch, wasActive: this.#last.wasActive };
+  }
+
+  get incarnation(): number {
+    return this.#last.incarnation;
+  }
+
+  /** Resolves once it is on disk. One after the other. Rejects with ERR_BSTAR_DISK. */
+  async persist(state: Persisted): Promise<void> {
+    const before = this.#writing;
+    this.#writing = before.then(async () => {
+      try {
+        await this.#write(state);
+      } catch (error) {
+        throw diskError(this.#path, error);
+      }
+    });
+    await this.#writing;
+  }
+
+  async close(): Promise<void> {
+    await this.#writing.catch(() => undefined);
+    await this.#file.close();
+  }
+
+  async #write(change: Partial<Place>): Promise<void> {
+    const next = { ...this.#last, ...change, version: this.#last.version + 1 };
+    await this.#file.write(packed(next), 0, PLACE_BYTES, (next.version % PLACES) * PLACE_BYTES);
+    await this.#file.datasync();
+    this.#last = next;
+  }
+}
+
+function packed({ version, epoch, wasActive, incarnation }: Place): Buffer {
+  const text = `majordomo-epoch 1 ${version} ${epoch} ${wasActive ? 1 : 0} ${incarnation} `;
+  const sum = crc32(text).toString(16).padStart(8, '0');
+  return Buffer.from(`${text}${sum}\n`.padEnd(PLACE_BYTES, ' '), 'latin1');
+}
+
+function unpacked(bytes: Buffer): Place | null {
+  const text = bytes.toString('latin1');
+  const found = FORM.exec(text);
+  if (found === null) return null;
+  const [line, version, epoch, wasActive, incarnation, sum] = found;
+  const summed = line.slice(0, -(sum?.length ?? 0) - 1);
+  if (crc32(summed).toString(16).padStart(8, '0') !== sum) return null;
+  return {
+    version: Number(version),
+    epoch: Number(epoch),
+    wasActive: wasActive === '1',
+    incarnation: Number(incarnation),
+  };
+}
+
+async function openOrMake(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r+');
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+  const file = await open(path, 'wx+', 0o600);
+  const first: Place = { version: 0, epoch: 0, wasActive: false, incarnation: 0 };
+  const all = Buffer.concat([packed(first), packed({ ...first, version: 1 })]);
+  await file.write(all, 0, all.length, 0);
+  await file.sync();
+  await syncDirectoryOf(path);
+  return file;
+}
+
+async function syncDirectoryOf(path: string): Promise<void> {
+  const directory = await open(path.slice(0, path.lastIndexOf('/')) || '/', 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+/** The newer of the two places; one of them may be torn. */
+async function read(path: string, file: FileHandle): Promise<Place> {
+  const bytes = Buffer.alloc(PLACES * PLACE_BYTES);
+  await file.read(bytes, 0, bytes.length, 0);
+  const places = Array.from({ length: PLACES }, (_, index) =>
+    unpacked(bytes.subarray(index * PLACE_BYTES, (index + 1) * PLACE_BYTES)),
+  ).filter((place) => place !== null);
+  const newest = places.toSorted((a, b) => b.version - a.version)[0];
+  if (newest !== undefined) return newest;
+  throw new MajordomoError(
+    'ERR_BSTAR_EPOCH',
+    `${path}: damaged: it does not say which epoch this node has taken. If the peer has its own ` +
+      'file, stop this node, remove this file, and start it again while the peer is active',
+  );
+}
+
+function diskError(path: string, error: unknown): MajordomoError {
+  const message = `${path}: the epoch cannot be read or written: ${messageOf(error)}`;
+  return new MajordomoError('ERR_BSTAR_DISK', message, { cause: error });
+}

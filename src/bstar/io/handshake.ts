@@ -1,0 +1,100 @@
+/**
+ * The first words on a connection of the pair (docs/peer-protocol.md): both say who they are, and
+ * give back the other's nonce. Until then nothing is believed, and what a dead process or somebody
+ * else has sent stays without effect (D18, D22).
+ */
+import { type Hello, NONCE_BYTES, PEER_VERSION, type PeerMessage } from '../../wire/peer.js';
+import type { RandomFill } from '../../core/random.js';
+
+/** What this node says of itself. */
+export type Introduction = Omit<Hello, 'kind' | 'nonce'>;
+
+/** Why the other one is not this node's peer, or `null`. `code` is stable. */
+export interface Objection {
+  readonly code: 'version' | 'self' | 'role' | 'pair' | 'replication' | 'heartbeat' | 'store';
+  readonly text: string;
+}
+
+export function versionObjection(version: number): Objection {
+  const text = `it speaks version ${version} of the peer protocol, this node version ${PEER_VERSION}`;
+  return { code: 'version', text };
+}
+
+/** Compares what must be alike, and what must not. */
+function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean): Objection | null {
+  if (isOwnIncarnation) return { code: 'self', text: 'bstar.peer leads to this node itself' };
+  if (its.pair !== mine.pair) {
+    const text = `it is of the pair ${JSON.stringify(its.pair)}, this node of ${JSON.stringify(mine.pair)}`;
+    return { code: 'pair', text };
+  }
+  if (its.role === mine.role) {
+    return { code: 'role', text: `both nodes are configured as ${mine.role}` };
+  }
+  if (its.replication !== mine.replication) {
+    const text = `its titanic.replication is ${its.replication}, here it is ${mine.replication}`;
+    return { code: 'replication', text };
+  }
+  if (its.heartbeatIntervalMs !== mine.heartbeatIntervalMs) {
+    const text =
+      `its bstar.heartbeatIntervalMs is ${its.heartbeatIntervalMs}, ` +
+      `here it is ${mine.heartbeatIntervalMs}`;
+    return { code: 'heartbeat', text };
+  }
+  if (mine.storeId !== null && its.storeId?.equals(mine.storeId) === true) {
+    const text =
+      'both nodes have the same store: one of the files is a copy of the other; ' +
+      'make copies with `majordomo backup`';
+    return { code: 'store', text };
+  }
+  return null;
+}
+
+/** One connection, until both have proved that they live. */
+export class Handshake {
+  readonly #mine: Introduction;
+  readonly #ownIncarnation: number;
+  readonly #nonce: Buffer;
+  #its: Hello | null = null;
+  /** Of the process at the other end; 0 before its first word. */
+  incarnation = 0;
+  isDone = false;
+
+  constructor(mine: Introduction, ownIncarnation: number, random: RandomFill) {
+    this.#mine = mine;
+    this.#ownIncarnation = ownIncarnation;
+    this.#nonce = Buffer.alloc(NONCE_BYTES);
+    random(this.#nonce);
+  }
+
+  get hello(): Hello {
+    return { kind: 'hello', ...this.#mine, nonce: this.#nonce };
+  }
+
+  /** Who is at the other end, once it has said so. */
+  get its(): Hello | null {
+    return this.#its;
+  }
+
+  /**
+   * A word of the other one.
+   * @returns what it was: 'hello', 'proof' (the connection stands), an objection, or `null`: nonsense
+   */
+  hear(message: PeerMessage, incarnation: number): 'hello' | 'proof' | Objection | null {
+    if (message.kind === 'hello' && this.#its === null) {
+      this.incarnation = incarnation;
+      const objection = objectionTo(this.#mine, message, incarnation === this.#ownIncarnation);
+      if (objection !== null) return objection;
+      this.#its = message;
+      return 'hello';
+    }
+    if (message.kind !== 'proof' || this.#its === null) return null;
+    if (incarnation !== this.incarnation || !message.nonce.equals(this.#nonce)) return null;
+    this.isDone = true;
+    return 'proof';
+  }
+
+  /** That this node has heard the other one's words just now. */
+  get proof(): PeerMessage {
+    return { kind: 'proof', nonce: this.#its?.nonce ?? Buffer.alloc(NONCE_BYTES) };
+  }
+}

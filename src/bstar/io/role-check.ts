@@ -1,0 +1,73 @@
+/**
+ * Both nodes configured as primary would never meet: each listens, none dials. So a primary looks
+ * whether a primary answers where its backup should be: at its start, before it serves anybody, and
+ * again as long as it has no peer.
+ */
+import { MajordomoError } from '../../core/errors.js';
+import type { CurveClientKeys } from '../../transport/zmtp/link.js';
+import { dialPeer, type PeerLink, type PeerLinkOptions } from './peer-link.js';
+
+/** The start waits so long for an answer; whoever listens on the same network needs less. */
+const START_MS = 500;
+/** A wrong configuration is told again, but not at every heartbeat. */
+const AGAIN_MS = 30_000;
+
+/**
+ * @returns the link, which looks for another primary until it is closed
+ * @throws ERR_BSTAR_ROLE if one answers now
+ */
+export async function soughtOtherPrimary(
+  link: PeerLink,
+  endpoint: string,
+  curve: CurveClientKeys | undefined,
+  options: PeerLinkOptions,
+): Promise<PeerLink> {
+  let started: ((why: string | null) => void) | null = null;
+  const answer = new Promise<string | null>((resolve) => {
+    started = resolve;
+  });
+  const seeker = dialPeer(endpoint, curve, {
+    ...options,
+    events: {
+      connected: () => {
+        // Whoever takes a primary for its peer there is none of ours.
+        seeker.disconnect();
+      },
+      message: () => undefined,
+      disconnected: () => undefined,
+      refused: () => undefined,
+      refusedByPeer: (reason) => {
+        seeker.holdOff(AGAIN_MS);
+        if (started === null) options.events.refusedByPeer(reason);
+        else started(reason);
+      },
+    },
+  });
+  const timer = setTimeout(() => {
+    started?.(null);
+  }, START_MS);
+  const why = await answer;
+  started = null;
+  clearTimeout(timer);
+  if (why !== null) {
+    await Promise.all([seeker.close(), link.close()]);
+    throw new MajordomoError('ERR_BSTAR_ROLE', `bstar.peer ${endpoint} answers: ${why}`);
+  }
+  return {
+    send: (message) => {
+      link.send(message);
+    },
+    flush: () => {
+      link.flush();
+    },
+    disconnect: () => {
+      link.disconnect();
+    },
+    holdOff: (ms) => {
+      link.holdOff(ms);
+    },
+    close: async () => {
+      await Promise.all([seeker.close(), link.close()]);
+    },
+  };
+}

@@ -1,0 +1,582 @@
+/**
+ * One node of a pair: the state machine (`fsm.ts`), the connection's frames, what is replicated over
+ * it, and the time (docs/protocol.md §6, D13 to D22). No I/O: monotonic milliseconds come with every
+ * input, effects go to a sink.
+ */
+import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import { Acks } from './acks.js';
+import type { Facts, Persisted, Role } from './facts.js';
+import { Fsm, type FsmSink, type Refusal, type Service } from './fsm.js';
+import type { PairSink } from './ports.js';
+import { Stream } from './stream.js';
+
+export type Replication = 'off' | 'async' | 'sync' | 'strict';
+
+export interface PairOptions {
+  readonly role: Role;
+  readonly replication: Replication;
+  readonly heartbeatIntervalMs: number;
+}
+
+/** Heartbeats without a sign after which a peer is dead, a confirmation late, an offer refused. */
+const PATIENCE_BEATS = 2;
+/** How often this node looks at the clock at least, to see that it stood still (D19). */
+const LOOKS_PER_BEAT = 4;
+/** `async`: what may be sent and not confirmed before it is read from the store instead. */
+const UNCONFIRMED_BYTES_MAX = 16 * 1024 * 1024;
+/** After the store could not take what the peer sent: longer each time. */
+const HOLD_OFF_MS_MAX = 60_000;
+/** A hand-over waits so long for what is under way to be stored. */
+const STOPPING_MS_MAX = 10_000;
+
+type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readonly kind: Kind }>;
+
+type Incoming = MessageOf<'records'> | MessageOf<'update'>;
+
+/** A batch that the store was given while the end of a catch-up was being read. */
+interface Batch {
+  readonly number: number;
+  readonly bytes: Buffer;
+}
+
+export class PairMachine {
+  readonly #options: PairOptions;
+  readonly #sink: PairSink;
+  readonly #fsm: Fsm;
+  readonly #acks = new Acks();
+  /** What is sent to the peer of what it lacks. */
+  #stream: Stream | null = null;
+  #sinceRead: Batch[] = [];
+  /** What the peer said it holds of this store. */
+  #peerHolds: PeerHolding | null = null;
+  /** What came from the peer for the store: one at a time, in order. */
+  #incoming: Incoming[] = [];
+  /** The one that the store has; `null` if its connection is gone meanwhile. */
+  #storing: Incoming | null = null;
+  #isStoring = false;
+  #fromPeer = 0;
+  #ranTwice = 0;
+  #lastProbe = 0;
+  #service: Service = 'refusing';
+  #isActivated = false;
+  #now: number;
+  /** When this node last looked at the clock. */
+  #seenAt: number;
+  #heardAt: number;
+  #beatAt: number;
+  #doubtSince = Infinity;
+  #handoverSince = Infinity;
+  #storeFailures = 0;
+
+  constructor(options: PairOptions, persisted: Persisted, sink: PairSink, now: number) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#fsm = new Fsm(options.role, persisted, this.#fsmSink());
+    this.#now = now;
+    this.#seenAt = now;
+    // The start counts as a sign of life.
+    this.#heardAt = now;
+    this.#beatAt = now;
+  }
+
+  // ---------------------------------------------------------------- to be seen
+
+  get facts(): Readonly<Facts> {
+    return this.#fsm.facts;
+  }
+
+  get isInSync(): boolean {
+    return this.#fsm.isInSync;
+  }
+
+  get service(): Service {
+    return this.#service;
+  }
+
+  /** How long ago the peer was last heard of. Milliseconds. */
+  heardMsAgo(now: number): number {
+    return now - this.#heardAt;
+  }
+
+  /** How long the oldest change that the peer has not confirmed waits; `null`: it is not known. */
+  lagMs(now: number): number | null {
+    const { progress } = this.facts;
+    if (progress !== 'holding' && progress !== 'in sync') return null;
+    return this.#acks.isEmpty ? 0 : Math.max(0, now - this.#acks.oldest);
+  }
+
+  get isReplicating(): boolean {
+    return this.#options.replication !== 'off';
+  }
+
+  // ---------------------------------------------------------------- time
+
+  /**
+   * The time, before anything else of a turn. A node that stood still knows it here first (D19).
+   * @returns for how long it did; 0 if it did not
+   */
+  look(now: number): number {
+    const stoodMs = now - this.#seenAt;
+    this.#now = now;
+    this.#seenAt = now;
+    if (stoodMs <= this.#options.heartbeatIntervalMs) return 0;
+    this.#heardAt = now;
+    this.#fsm.paused();
+    this.#settle();
+    return stoodMs;
+  }
+
+  /** Heartbeats and time-outs. Only after everything that could be read was. */
+  run(now: number): void {
+    this.look(now);
+    const patienceMs = PATIENCE_BEATS * this.#options.heartbeatIntervalMs;
+    if (!this.facts.peerDead && now - this.#heardAt >= patienceMs) this.#fsm.silent();
+    if (this.#overdueAt(patienceMs) <= now) this.#fsm.overdue();
+    if (this.#declinedAt(patienceMs) <= now) this.#fsm.declined();
+    if (this.#beatAt <= now) {
+      this.#beatAt = now + this.#options.heartbeatIntervalMs;
+      if (this.facts.link) this.#tell();
+    }
+    this.#settle();
+  }
+
+  /** When `run` is next wanted although nothing comes. */
+  get dueAt(): number {
+    const { heartbeatIntervalMs } = this.#options;
+    const patienceMs = PATIENCE_BEATS * heartbeatIntervalMs;
+    return Math.min(
+      this.#seenAt + heartbeatIntervalMs / LOOKS_PER_BEAT,
+      this.facts.peerDead ? Infinity : this.#heardAt + patienceMs,
+      this.#overdueAt(patienceMs),
+      this.#declinedAt(patienceMs),
+      this.#beatAt,
+    );
+  }
+
+  #overdueAt(patienceMs: number): number {
+    const { progress, doubt } = this.facts;
+    if (progress === 'holding' || progress === 'in sync') return this.#acks.oldest + patienceMs;
+    return doubt ? this.#doubtSince + patienceMs : Infinity;
+  }
+
+  #declinedAt(patienceMs: number): number {
+    const { handover } = this.facts;
+    if (handover === 'none') return Infinity;
+    return this.#handoverSince + (handover === 'offered' ? patienceMs : STOPPING_MS_MAX);
+  }
+
+  // ---------------------------------------------------------------- the link
+
+  connected(): void {
+    this.#heardAt = this.#now;
+    this.#forgetConnection();
+    this.#fsm.connected();
+    this.#settle();
+  }
+
+  closed(): void {
+    this.#forgetConnection();
+    this.#fsm.closed();
+    this.#settle();
+  }
+
+  message(message: PeerMessage): void {
+    this.#heardAt = this.#now;
+    this.#receive(message);
+    this.#settle();
+  }
+
+  #receive(message: PeerMessage): void {
+    switch (message.kind) {
+      case 'status':
+        this.#said(message);
+        return;
+      case 'join':
+        this.#peerJoins(message);
+        return;
+      case 'records':
+        this.#recordsCame(message);
+        return;
+      case 'taken':
+        this.#recordsTaken(message);
+        return;
+      case 'update':
+        this.#updateCame(message);
+        return;
+      case 'confirm':
+        this.#updateConfirmed(message);
+        return;
+      case 'probe':
+        if (this.#fsm.follows(message.epoch)) this.#sink.send({ ...message, kind: 'probed' });
+        return;
+      case 'probed':
+        if (this.#isMine(message.epoch) && this.#fsm.isInSync) this.#sink.probed(message.number);
+        return;
+      default:
+      // Words of the handshake are the link's.
+    }
+  }
+
+  #said({ state, epoch, offers, holds }: MessageOf<'status'>): void {
+    const { facts } = this;
+    const before = facts.epoch;
+    const isNews = facts.peer?.state !== state || facts.peer.epoch !== epoch;
+    const isSplit = facts.state === 'active' && state === 'active' && isNews;
+    this.#peerHolds = holds;
+    this.#fsm.said({ state, epoch, offers });
+    if (isSplit) this.#sink.split(before, epoch);
+  }
+
+  /** Of the epoch that this node leads with. */
+  #isMine(epoch: number): boolean {
+    const { state } = this.facts;
+    return (state === 'active' || state === 'joining') && this.facts.epoch === epoch;
+  }
+
+  /** Of the active that this node follows. */
+  #isFollowed(epoch: number): boolean {
+    return this.facts.state === 'passive' && this.facts.joined === epoch;
+  }
+
+  #forgetConnection(): void {
+    this.#stream = null;
+    this.#forgetSinceRead();
+    this.#incoming = [];
+    this.#storing = null;
+    this.#peerHolds = null;
+    this.#acks.forgetSent(this.#now);
+    this.#sink.unprobed();
+  }
+
+  #tell(): void {
+    const { state, epoch } = this.facts;
+    const holds = this.holds;
+    this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds });
+  }
+
+  /** What this node's store holds of the peer's: told with every status. */
+  holds: PeerHolding | null = null;
+
+  // ---------------------------------------------------------------- the active: what the peer has
+
+  #peerJoins({ epoch, holds }: MessageOf<'join'>): void {
+    if (!this.#fsm.joinBegins(epoch)) return;
+    this.#peerHolds = holds;
+    this.#stream = null;
+    this.#fromPeer = 0;
+    this.#ranTwice = 0;
+    if (!this.isReplicating) this.#fsm.merged();
+  }
+
+  #recordsCame(message: MessageOf<'records'>): void {
+    const isWanted = this.#isMine(message.epoch)
+      ? this.facts.progress === 'merging'
+      : this.#isFollowed(message.epoch);
+    if (isWanted) this.#store(message);
+  }
+
+  #updateCame(message: MessageOf<'update'>): void {
+    if (this.#isFollowed(message.epoch)) this.#store(message);
+  }
+
+  #store(message: Incoming): void {
+    this.#incoming.push(message);
+    this.#storeNext();
+  }
+
+  #storeNext(): void {
+    if (this.#isStoring) return;
+    const next = this.#incoming.shift();
+    if (next === undefined) return;
+    this.#isStoring = true;
+    this.#storing = next;
+    if (next.kind === 'records') {
+      this.#sink.merge(next.records, next.holds, !this.#isMine(next.epoch));
+      return;
+    }
+    if (next.holdsUpTo > 0) this.#sink.peerHolds(next.holdsUpTo);
+    this.#sink.apply(next.batch, next.number);
+  }
+
+  /**
+   * What came is on disk, as this node's transaction `number`.
+   * @param joined requests that it changed
+   * @param ranTwice of these, those that have two different replies
+   */
+  stored(number: number, joined: number, ranTwice: number): void {
+    const done = this.#storing;
+    this.#storing = null;
+    this.#isStoring = false;
+    this.#storeFailures = 0;
+    if (done?.kind === 'records') this.#recordsMerged(done, number, joined, ranTwice);
+    else if (done !== null) {
+      this.#sink.send({ kind: 'confirm', epoch: done.epoch, number: done.number, became: number });
+    }
+    this.#storeNext();
+    this.#settle();
+  }
+
+  #recordsMerged(
+    { epoch, index, isLast }: MessageOf<'records'>,
+    number: number,
+    joined: number,
+    ranTwice: number,
+  ): void {
+    this.#sink.send({ kind: 'taken', epoch, index, number, joined, ranTwice });
+    if (!this.#isMine(epoch)) return;
+    this.#fromPeer += joined;
+    this.#ranTwice += ranTwice;
+    if (isLast) this.#fsm.merged();
+  }
+
+  /** What came from the peer could not be stored: it has to come again, later. */
+  storeFailed(): void {
+    this.#isStoring = false;
+    const beats = PATIENCE_BEATS * 2 ** this.#storeFailures++;
+    this.#sink.holdOff(Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX));
+    if (this.facts.link) this.#sink.closeLink();
+    this.closed();
+  }
+
+  // ---------------------------------------------------------------- what the other one lacks
+
+  /** As an active, once the peer's is merged; as one that joins, at once. */
+  #startStream(epoch: number): void {
+    this.#forgetSinceRead();
+    if (!this.isReplicating) {
+      if (!this.#isMine(epoch)) return;
+      this.#fsm.shipped();
+      this.#fsm.confirmed();
+      return;
+    }
+    this.#stream = new Stream(
+      {
+        read: (from) => {
+          this.#sink.read(from);
+        },
+        readOn: () => {
+          this.#forgetSinceRead();
+          this.#sink.readOn();
+        },
+        send: (index, isLast, holds, records) => {
+          this.#sink.send({ kind: 'records', epoch, index, isLast, holds, records });
+        },
+      },
+      this.#peerHolds,
+    );
+  }
+
+  /** What was to be read. */
+  chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
+    const stream = this.#stream;
+    if (stream?.isReading === true && stream.chunk(records, holds, isLast)) {
+      if (this.facts.state === 'active') this.#catchUpEnds(holds.upTo);
+    }
+    this.#settle();
+  }
+
+  /** From here on it goes batch by batch, and what is committed waits for the peer. */
+  #catchUpEnds(upTo: number): void {
+    this.#acks.add(upTo, 0, false, this.#now);
+    this.#fsm.shipped();
+    const since = this.#sinceRead;
+    this.#sinceRead = [];
+    for (const { number, bytes } of since) this.#update(number, bytes);
+  }
+
+  #recordsTaken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>): void {
+    const isMine = this.#isMine(epoch);
+    const stream = this.#stream;
+    if (stream === null || (!isMine && !this.#isFollowed(epoch))) return;
+    const chunk = stream.taken(index, joined, ranTwice);
+    if (chunk === null) return;
+    this.#peerHolds = chunk.holds;
+    this.#sink.peerHolds(chunk.holds.upTo);
+    if (!isMine) return;
+    this.#sink.peerBecame(number);
+    if (!chunk.isLast) return;
+    const isFirst = this.facts.progress === 'holding';
+    this.#fsm.confirmed();
+    for (const held of this.#acks.takeUpTo(chunk.holds.upTo)) this.#sink.confirmed(held);
+    if (!isFirst) return;
+    this.#sink.joined({
+      fromPeer: this.#fromPeer,
+      toPeer: stream.joined,
+      ranTwice: this.#ranTwice + stream.ranTwice,
+    });
+  }
+
+  // ---------------------------------------------------------------- batch by batch
+
+  /**
+   * The store is given a batch of this node's own.
+   * @param pack its bytes, asked for only if they are to be sent
+   * @returns true if its outcome waits for `confirmed` or `unconfirmed`
+   */
+  begin(number: number, pack: () => Buffer): boolean {
+    const isLive = this.#isLive;
+    const isHeld = this.#waits && (this.#fsm.holdsBack || this.#isCatchingUp);
+    if (isHeld) this.#acks.add(number, 0, true, this.#now);
+    if (isLive) this.#update(number, pack());
+    else if (this.#isCatchingUp) this.#sinceRead.push({ number, bytes: pack() });
+    return isHeld;
+  }
+
+  /** The peer has, or was sent, all that came before. */
+  get #isLive(): boolean {
+    const { progress } = this.facts;
+    return this.isReplicating && (progress === 'holding' || progress === 'in sync');
+  }
+
+  /** What is being read may be the last of what the peer lacks. */
+  get #isCatchingUp(): boolean {
+    return this.facts.state === 'active' && this.#stream?.isReading === true;
+  }
+
+  /** Outcomes wait for the peer. */
+  get #waits(): boolean {
+    const { replication } = this.#options;
+    return replication === 'sync' || replication === 'strict';
+  }
+
+  #update(number: number, batch: Buffer): void {
+    const { epoch } = this.facts;
+    this.#acks.add(number, batch.length, false, this.#now);
+    const holdsUpTo = this.holds?.upTo ?? 0;
+    this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
+    if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;
+    this.#acks.takeAll();
+    this.#stream = null;
+    this.#fsm.fellBehind();
+  }
+
+  /** What was read was not the last of it: what came meanwhile is in what is read next. */
+  #forgetSinceRead(): void {
+    const since = this.#sinceRead;
+    this.#sinceRead = [];
+    if (this.#fsm.holdsBack) return;
+    for (const { number } of since) {
+      if (this.#acks.take(number)) this.#sink.unconfirmed(number);
+    }
+  }
+
+  #updateConfirmed({ epoch, number, became }: MessageOf<'confirm'>): void {
+    if (!this.#isMine(epoch)) return;
+    this.#sink.peerHolds(number);
+    this.#sink.peerBecame(became);
+    if (this.#peerHolds !== null) {
+      this.#peerHolds = { ...this.#peerHolds, upTo: number, bodiesUpTo: number };
+    }
+    for (const held of this.#acks.takeUpTo(number)) this.#sink.confirmed(held);
+  }
+
+  // ---------------------------------------------------------------- what clients see
+
+  /**
+   * A client asks for a service while this node does not serve.
+   * @returns true if the request is to be held, because it will be known soon
+   */
+  vote(): boolean {
+    const isHeld = this.#fsm.vote();
+    this.#settle();
+    return isHeld || this.#service === 'holding';
+  }
+
+  /** An unknown uuid is unknown for sure: at once (0), once this probe is answered, or not (`null`). */
+  probe(): number | null {
+    const { state, promoted, epoch } = this.facts;
+    if (state !== 'active') return null;
+    if (promoted || !this.isReplicating) return 0;
+    if (!this.#fsm.isInSync) return null;
+    this.#sink.send({ kind: 'probe', epoch, number: ++this.#lastProbe });
+    return this.#lastProbe;
+  }
+
+  // ---------------------------------------------------------------- operators
+
+  promote(): Refusal | null {
+    const refusal = this.#fsm.promote();
+    this.#settle();
+    return refusal;
+  }
+
+  switchover(): Refusal | null {
+    const refusal = this.#fsm.switchover();
+    if (refusal === null) this.#handoverSince = this.#now;
+    this.#settle();
+    return refusal;
+  }
+
+  /** While a hand-over stops: everything that was decided here is committed. */
+  settled(): void {
+    if (this.facts.handover !== 'stopping' || !this.#acks.isEmpty) return;
+    this.#handoverSince = this.#now;
+    this.#fsm.quiet();
+    this.#settle();
+  }
+
+  persisted(): void {
+    this.#fsm.persisted();
+    this.#settle();
+  }
+
+  // ---------------------------------------------------------------- effects of the states
+
+  #fsmSink(): FsmSink {
+    return {
+      persist: (state) => {
+        this.#sink.persist(state);
+      },
+      tell: () => {
+        this.#tell();
+      },
+      join: () => {
+        const { joined: epoch } = this.facts;
+        this.#sink.send({ kind: 'join', epoch, holds: this.holds });
+        this.#startStream(epoch);
+      },
+      closeLink: () => {
+        this.#sink.closeLink();
+        this.#forgetConnection();
+      },
+      release: () => {
+        for (const number of this.#acks.takeAll()) this.#sink.unconfirmed(number);
+      },
+      drop: () => {
+        this.#acks.takeAll();
+        this.#sinceRead = [];
+        this.#stream = null;
+        this.#incoming = [];
+        this.#storing = null;
+        this.#sink.unprobed();
+      },
+      changed: (from, to, reason) => {
+        this.#sink.changed(from, to, reason);
+      },
+    };
+  }
+
+  /** What follows from the state, in the order in which clients must not see it wrong. */
+  #settle(): void {
+    const { state, doubt, progress } = this.facts;
+    if (!doubt) this.#doubtSince = Infinity;
+    else if (this.#doubtSince === Infinity) this.#doubtSince = this.#now;
+    const { service } = this.#fsm;
+    const isActive = state === 'active';
+    if (service !== this.#service && service !== 'serving') this.#setService(service);
+    if (isActive !== this.#isActivated) {
+      this.#isActivated = isActive;
+      if (isActive) this.#sink.activate();
+      else this.#sink.deactivate();
+    }
+    if (service !== this.#service) this.#setService(service);
+    if (isActive && progress === 'shipping' && this.#stream === null) {
+      this.#startStream(this.facts.epoch);
+    }
+  }
+
+  #setService(service: Service): void {
+    this.#service = service;
+    this.#sink.serve(service);
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * What the peer lacks, sent in chunks: at most two are out at once, so that a peer a million requests
+ * behind costs little memory, and service goes on meanwhile (D20).
+ */
+import type { PeerHolding } from '../wire/peer.js';
+
+const CHUNKS_OUT_MAX = 2;
+
+interface Chunk {
+  readonly holds: PeerHolding;
+  readonly isLast: boolean;
+}
+
+export interface StreamSink {
+  read(from: PeerHolding | null): void;
+  readOn(): void;
+  send(index: number, isLast: boolean, holds: PeerHolding, records: Buffer): void;
+}
+
+export class Stream {
+  readonly #sink: StreamSink;
+  readonly #out = new Map<number, Chunk>();
+  #index = 0;
+  #isReading = false;
+  #isLastRead = false;
+  joined = 0;
+  ranTwice = 0;
+
+  constructor(sink: StreamSink, from: PeerHolding | null) {
+    this.#sink = sink;
+    this.#isReading = true;
+    sink.read(from);
+  }
+
+  /** What goes into the store from now on is not in what is being read. */
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** The last one is out, and nothing came back for it. */
+  get isLastOut(): boolean {
+    return this.#isLastRead && this.#out.size > 0;
+  }
+
+  /** Returns true if it is the last one. */
+  chunk(records: Buffer, holds: PeerHolding, isLast: boolean): boolean {
+    this.#isReading = false;
+    this.#isLastRead = isLast;
+    this.#out.set(++this.#index, { holds, isLast });
+    this.#sink.send(this.#index, isLast, holds, records);
+    this.#readOn();
+    return isLast;
+  }
+
+  /** The peer has it on disk. Returns what it was, or `null`: none that is out. */
+  taken(index: number, joined: number, ranTwice: number): Chunk | null {
+    const chunk = this.#out.get(index);
+    if (chunk === undefined) return null;
+    this.#out.delete(index);
+    this.joined += joined;
+    this.ranTwice += ranTwice;
+    this.#readOn();
+    return chunk;
+  }
+
+  #readOn(): void {
+    if (this.#isLastRead || this.#isReading || this.#out.size >= CHUNKS_OUT_MAX) return;
+    this.#isReading = true;
+    this.#sink.readOn();
+  }
+}

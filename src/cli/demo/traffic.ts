@@ -1,0 +1,87 @@
+/** A client and a worker of the demonstration, and what became of every request. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { codeOf } from '../../core/errors.js';
+import { Client } from '../../sdk/client.js';
+import { Worker } from '../../sdk/worker.js';
+
+const SERVICE = 'demo';
+const LANES = 4;
+const PAUSE_MS = 5;
+
+export interface Tally {
+  answered: number;
+  unanswered: number;
+  receipts: number;
+  /** Receipts of requests that nobody knows any more, or that got another one's reply. */
+  lost: number;
+  /** The longest time that a request took. Milliseconds. */
+  longestMs: number;
+}
+
+export class Traffic {
+  readonly tally: Tally = { answered: 0, unanswered: 0, receipts: 0, lost: 0, longestMs: 0 };
+  readonly #client: Client;
+  readonly #worker: Worker;
+  readonly #lanes: Promise<void>[];
+  #isOver = false;
+
+  constructor(endpoints: readonly string[]) {
+    this.#worker = new Worker(
+      { endpoints, service: SERVICE, concurrency: 100 },
+      ({ frames }) => frames,
+    );
+    void this.#worker.run();
+    this.#client = new Client({ endpoints, timeoutMs: 2500, retries: 20 });
+    this.#lanes = Array.from({ length: LANES }, (_, lane) =>
+      lane % 2 === 0 ? this.#ask(lane) : this.#store(lane),
+    );
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#lanes);
+    await this.#worker.close();
+    await this.#client.close();
+  }
+
+  async #ask(lane: number): Promise<void> {
+    for (let number = 0; !this.#isOver; number++) {
+      const text = `${lane} ${number}`;
+      const began = performance.now();
+      try {
+        const reply = await this.#client.request(SERVICE, text);
+        if (reply.text() === text) this.tally.answered++;
+        else this.tally.unanswered++;
+      } catch {
+        this.tally.unanswered++;
+      }
+      this.#took(began);
+      await pause(PAUSE_MS);
+    }
+  }
+
+  /** Stored, fetched, closed: the receipt is a promise from the moment it came. */
+  async #store(lane: number): Promise<void> {
+    for (let number = 0; !this.#isOver; number++) {
+      const text = `${lane} ${number}`;
+      const began = performance.now();
+      try {
+        const job = await this.#client.submit(SERVICE, text);
+        this.tally.receipts++;
+        const reply = await job.result({ timeoutMs: 60_000 });
+        if (reply.text() !== text) this.tally.lost++;
+        await job.close();
+      } catch (error) {
+        if (codeOf(error) === 'ERR_TITANIC_UNKNOWN') this.tally.lost++;
+        else this.tally.unanswered++;
+      }
+      this.#took(began);
+      await pause(PAUSE_MS);
+    }
+  }
+
+  #took(began: number): void {
+    this.tally.longestMs = Math.max(this.tally.longestMs, performance.now() - began);
+  }
+}

@@ -1,0 +1,142 @@
+/** Starts what a node needs to be one of a pair: its epoch file, its keys, its link. */
+import { join } from 'node:path';
+
+import type { Broker } from '../broker/broker.js';
+import type { BrokerLoop } from '../broker/io/loop.js';
+import type { PairEvents } from '../bstar/events.js';
+import { EpochFile } from '../bstar/io/epoch-file.js';
+import { dialPeer, listenForPeer, type PeerLinkOptions } from '../bstar/io/peer-link.js';
+import { soughtOtherPrimary } from '../bstar/io/role-check.js';
+import type { Config } from '../config/config.js';
+import { readSecretKey } from '../config/io/secret-key.js';
+import { present } from '../core/assert.js';
+import { monotonicMs } from '../core/clock.js';
+import { MajordomoError, messageOf } from '../core/errors.js';
+import { decodeCurveKey } from '../core/z85.js';
+import type { Log } from '../observe/log.js';
+import type { CurveClientKeys } from '../transport/zmtp/link.js';
+import { loadSodium } from '../zmtp/curve/sodium.js';
+import type { Keys } from './io/keys.js';
+import { type EpochKeeper, PairNode } from './pair.js';
+import type { PairView } from './pair-view.js';
+import type { StoredRequests } from './stored.js';
+import { turnsOf } from './turns.js';
+
+const EPOCH_FILE = 'bstar.epoch';
+
+export interface StartedPair {
+  readonly node: PairNode;
+  /**
+   * An active in sync hands over to its peer; what came of it is in the log. Before the broker
+   * drains.
+   */
+  leave(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a node of a pair is made of. */
+export interface PairParts {
+  readonly config: Config;
+  readonly dataDir: string;
+  readonly broker: Broker;
+  readonly loop: BrokerLoop;
+  /** `null`: nothing is stored, so nothing replicated. */
+  readonly stored: StoredRequests | null;
+  readonly keys: Keys;
+  readonly view: PairView;
+  readonly events: PairEvents;
+  readonly log: Log;
+  /** The epoch cannot be kept: the process has to end. */
+  readonly fatal: (error: MajordomoError) => void;
+}
+
+/** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
+export async function startPair(parts: PairParts): Promise<StartedPair> {
+  const { config, broker, loop, stored, view, events, log } = parts;
+  const file = await EpochFile.open(join(parts.dataDir, EPOCH_FILE), Date.now());
+  const node = new PairNode({
+    config,
+    broker,
+    wake: () => {
+      loop.wake();
+    },
+    epochs: keeper(file, parts.fatal),
+    store: stored?.pairStore ?? null,
+    events,
+    now: monotonicMs(),
+  });
+  if (stored !== null) stored.pairStore?.attach(node.machine, stored.titanic);
+  view.attach(node);
+  const close = async (): Promise<void> => {
+    await node.close();
+    await file.close();
+  };
+  loop.accompany(turnsOf(broker, stored?.titanic ?? null, node));
+  try {
+    await openPeerLink(config, parts.keys, node, file.incarnation);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { node, leave: () => leave(node, log), close };
+}
+
+async function leave(node: PairNode, log: Log): Promise<void> {
+  if (!node.machine.isInSync) return;
+  const why = await node.switchover();
+  if (why === null) return;
+  log.warn({ event: 'ha.kept', reason: why }, `stops without having handed over: ${why}`);
+}
+
+function keeper(file: EpochFile, fatal: (error: MajordomoError) => void): EpochKeeper {
+  return {
+    persisted: file.persisted,
+    persist: (state, done) => {
+      file.persist(state).then(done, (error: unknown) => {
+        fatal(new MajordomoError('ERR_BSTAR_DISK', messageOf(error), { cause: error }));
+      });
+    },
+  };
+}
+
+/**
+ * Listens for the peer, or dials it. A primary asks first whether the other one is a primary, too.
+ * @throws ERR_BSTAR_ROLE, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT, ERR_CONFIG_FILE
+ */
+async function openPeerLink(
+  config: Config,
+  keys: Keys,
+  node: PairNode,
+  incarnation: number,
+): Promise<void> {
+  const { role, listen, peer, heartbeatIntervalMs } = config.bstar;
+  const options: PeerLinkOptions = {
+    introduction: () => node.introduction(),
+    incarnation,
+    heartbeatIntervalMs,
+    events: node,
+  };
+  const itsEndpoint = present(peer, 'a pair has bstar.peer');
+  const curve = await clientKeys(config);
+  if (role === 'backup') {
+    node.attach(dialPeer(itsEndpoint, curve ?? undefined, options));
+    return;
+  }
+  const ownEndpoint = present(listen, 'a pair has bstar.listen');
+  // The peer may come at once: nothing that is said to it may be lost.
+  const link = await listenForPeer(ownEndpoint, keys.peerCurve, options);
+  node.attach(link);
+  // Without the peer's key nobody would answer.
+  if (config.bstar.curve !== null && curve === null) return;
+  node.attach(await soughtOtherPrimary(link, itsEndpoint, curve ?? undefined, options));
+}
+
+/** What the side that dials needs; `null`: the link is not sealed, or the peer's key is not known. */
+async function clientKeys({ bstar }: Config): Promise<CurveClientKeys | null> {
+  const { curve } = bstar;
+  if (curve?.serverKey === undefined) return null;
+  const secretKey = readSecretKey(curve.secretKeyFile);
+  const crypto = await loadSodium();
+  const serverKey = present(decodeCurveKey(curve.serverKey), 'the schema checked the key');
+  return { serverKey, secretKey, publicKey: crypto.publicKeyOf(secretKey) };
+}

@@ -1,0 +1,221 @@
+/**
+ * Titanic's store, as a pair sees it: transactions are numbered here, for the machine of Titanic and
+ * for what comes from the peer alike; records and batches are bytes to the pair (D14, D17, D20).
+ */
+import { present } from '../core/assert.js';
+import type { PairEvents } from '../bstar/events.js';
+import type { PairMachine } from '../bstar/pair.js';
+import { packBatch, unpackBatch } from '../titanic/batch-codec.js';
+import type { Replica } from '../titanic/replica.js';
+import {
+  type Change,
+  type Chunk,
+  type Holding,
+  type Merged,
+  type MergeFailure,
+  readFrom,
+  type ReadPlace,
+  type Recovered,
+  type Store,
+  type StoreCounts,
+  type StoreFailure,
+  type Tombstones,
+  type Transaction,
+} from '../titanic/store.js';
+import type { Titanic } from '../titanic/titanic.js';
+
+/** A chunk of records: small enough that a heartbeat behind it is not late. */
+const CHUNK_REQUESTS = 1000;
+const CHUNK_BYTES = 1024 * 1024;
+
+const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
+
+export class PairStore implements Replica {
+  readonly isPaired = true;
+  readonly storeId: Buffer;
+  readonly #store: Store;
+  readonly #isStrict: boolean;
+  readonly #events: PairEvents;
+  #machine: PairMachine | null = null;
+  #titanic: Titanic | null = null;
+  #counts: StoreCounts;
+  #nextTransaction: number;
+  /** What this store holds of the peer's; written with the next transaction if it is news. */
+  holds: Holding | null;
+  #isHoldsNews = false;
+  #peerHolds = 0;
+  /** Where the reading of what the peer lacks goes on. */
+  #place: ReadPlace | null = null;
+  #lastRead = 0;
+  /** Transactions that are the pair's: what they make this store hold. */
+  readonly #own = new Map<number, Holding>();
+
+  constructor(store: Store, recovered: Recovered, isStrict: boolean, events: PairEvents) {
+    this.#store = store;
+    this.#isStrict = isStrict;
+    this.#events = events;
+    this.storeId = recovered.storeId;
+    this.holds = recovered.holds;
+    this.#counts = recovered.counts;
+    this.#nextTransaction = recovered.firstTransaction;
+  }
+
+  attach(machine: PairMachine, titanic: Titanic): void {
+    this.#machine = machine;
+    this.#titanic = titanic;
+  }
+
+  get #pair(): PairMachine {
+    return present(this.#machine, 'a pair store belongs to a pair');
+  }
+
+  get #stored(): Titanic {
+    return present(this.#titanic, 'a pair store belongs to a Titanic');
+  }
+
+  // ---------------------------------------------------------------- Titanic's transactions
+
+  begin(): Transaction {
+    const tombstones = this.#pair.isInSync ? 'known' : 'all';
+    return this.#transaction(tombstones, this.#isHoldsNews ? this.holds : null);
+  }
+
+  #transaction(tombstones: Tombstones, holds: Holding | null): Transaction {
+    this.#isHoldsNews = false;
+    return { number: this.#nextTransaction++, tombstones, holds, peerHolds: this.#peerHolds };
+  }
+
+  shipped({ number, tombstones }: Transaction, changes: readonly Change[]): boolean {
+    return this.#pair.begin(number, () => packBatch({ tombstones, changes }));
+  }
+
+  get refusal(): string | null {
+    return this.#isStrict && !this.#pair.isInSync ? STRICT_REFUSAL : null;
+  }
+
+  probe(): number | null {
+    return this.#pair.probe();
+  }
+
+  // ---------------------------------------------------------------- what the pair asks
+
+  activate(): void {
+    this.#stored.activate(this.#counts);
+  }
+
+  deactivate(): void {
+    this.#stored.deactivate();
+  }
+
+  read(from: Holding | null): void {
+    const isOfThis = from?.storeId.equals(this.storeId) === true;
+    this.#place = readFrom(isOfThis ? from : null);
+    this.readOn();
+  }
+
+  readOn(): void {
+    if (this.#place === null) return;
+    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES);
+  }
+
+  merge(records: Buffer, holds: Holding, isFromActive: boolean): void {
+    const transaction = this.#transaction('all', holds);
+    this.#own.set(transaction.number, holds);
+    this.#store.merge(transaction, records, isFromActive);
+  }
+
+  apply(bytes: Buffer, number: number): void {
+    const batch = unpackBatch(bytes);
+    if (batch === null || this.holds === null) {
+      this.#fail('malformed bytes');
+      return;
+    }
+    const holds = { storeId: this.holds.storeId, upTo: number, bodiesUpTo: number };
+    const transaction = this.#transaction(batch.tombstones, holds);
+    this.#own.set(transaction.number, holds);
+    this.#store.commit(transaction, batch.changes);
+  }
+
+  peerBecame(number: number): void {
+    if (this.holds === null || number <= this.holds.upTo) return;
+    this.#hold({ storeId: this.holds.storeId, upTo: number, bodiesUpTo: number });
+    this.#isHoldsNews = true;
+  }
+
+  peerHolds(number: number): void {
+    this.#peerHolds = Math.max(this.#peerHolds, number);
+  }
+
+  confirmed(number: number): void {
+    this.#stored.confirmed(number);
+  }
+
+  unconfirmed(number: number): void {
+    this.#stored.unconfirmed(number);
+  }
+
+  probed(number: number): void {
+    this.#stored.probed(number);
+  }
+
+  unprobed(): void {
+    this.#titanic?.unprobed();
+  }
+
+  // ---------------------------------------------------------------- what the store tells
+
+  /** Returns false if the transaction is Titanic's own. */
+  committed(number: number, counts: StoreCounts): boolean {
+    this.#counts = counts;
+    const holds = this.#own.get(number);
+    if (holds === undefined) return false;
+    this.#stores(number, holds, 0, 0);
+    return true;
+  }
+
+  /** Returns false if the transaction is Titanic's own. */
+  batchFailed(number: number, { message }: StoreFailure): boolean {
+    if (!this.#own.delete(number)) return false;
+    this.#fail(message);
+    return true;
+  }
+
+  merged(number: number, { joined, ranTwice, opened, ended }: Merged, counts: StoreCounts): void {
+    this.#counts = counts;
+    const holds = this.#own.get(number);
+    if (holds === undefined) return;
+    if (this.#pair.facts.state === 'active') this.#stored.merged(opened, ended);
+    this.#stores(number, holds, joined, ranTwice);
+  }
+
+  mergeFailed(number: number, { message }: MergeFailure): void {
+    this.#own.delete(number);
+    this.#fail(message);
+  }
+
+  chunk(read: number, { records, holds, next }: Chunk): void {
+    if (read !== this.#lastRead) return;
+    this.#place = next;
+    this.#pair.chunk(records, holds, next === null);
+  }
+
+  readFailed(read: number, { message }: StoreFailure): void {
+    if (read === this.#lastRead) this.#fail(message);
+  }
+
+  #stores(number: number, holds: Holding, joined: number, ranTwice: number): void {
+    this.#own.delete(number);
+    this.#hold(holds);
+    this.#pair.stored(number, joined, ranTwice);
+  }
+
+  #hold(holds: Holding): void {
+    this.holds = holds;
+    this.#pair.holds = holds;
+  }
+
+  #fail(text: string): void {
+    this.#events.emit({ name: 'ha.failed', text });
+    this.#pair.storeFailed();
+  }
+}

@@ -1,0 +1,129 @@
+/** What operators, pages and metrics see of a pair, and its history since the start. */
+import type { PairEvent, PairEvents } from '../bstar/events.js';
+import type { Config } from '../config/config.js';
+import { monotonicMs } from '../core/clock.js';
+import type { HaChange, HaOrder, HaStatus, Pair, Reason } from '../http/ports.js';
+import type { PairFacts } from '../observe/pair-metrics.js';
+import type { PairNode } from './pair.js';
+
+const HISTORY_MAX = 100;
+
+export class PairView implements PairEvents, Pair {
+  readonly #config: Config;
+  #node: PairNode | null = null;
+  /** The newest first. */
+  #history: HaChange[] = [];
+  readonly #transitions = { waiting: 0, passive: 0, joining: 0, active: 0 };
+  #splits = 0;
+  /** Why the other one is not a peer of this node. */
+  #refused: string | null = null;
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  attach(node: PairNode): void {
+    this.#node = node;
+  }
+
+  emit(event: PairEvent): void {
+    if (event.name === 'ha.changed') {
+      const { from, to, reason } = event;
+      const change = { at: new Date().toISOString(), from, to, reason };
+      this.#history = [change, ...this.#history].slice(0, HISTORY_MAX);
+      this.#transitions[to]++;
+    } else if (event.name === 'ha.split') {
+      this.#splits++;
+    } else if (event.name === 'ha.refused') {
+      this.#refused = event.text;
+    } else if (event.name === 'ha.connected') {
+      this.#refused = null;
+    }
+  }
+
+  // ---------------------------------------------------------------- for HTTP
+
+  status(): HaStatus {
+    const { node, bstar, titanic } = this.#config;
+    const replication = titanic.enabled ? titanic.replication : 'off';
+    const shown = { node: node.name, role: bstar.role, replication };
+    const history = { lastChange: this.#history[0] ?? null, history: this.#history };
+    const pair = this.#node?.machine;
+    if (pair === undefined) {
+      const nothing = { state: 'waiting', epoch: 0, inSync: false, lagMs: null };
+      return { ...shown, ...nothing, peer: null, ...history };
+    }
+    const now = monotonicMs();
+    const { state, epoch, link, peer } = pair.facts;
+    return {
+      ...shown,
+      state,
+      epoch,
+      inSync: pair.isInSync,
+      lagMs: pair.lagMs(now),
+      peer: {
+        up: link,
+        state: peer?.state ?? null,
+        epoch: peer?.epoch ?? null,
+        heardMsAgo: Math.round(pair.heardMsAgo(now)),
+      },
+      ...history,
+    };
+  }
+
+  async switchover(): Promise<HaOrder> {
+    return order(await this.#node?.switchover());
+  }
+
+  async promote(): Promise<HaOrder> {
+    return order(await this.#node?.promote());
+  }
+
+  // ---------------------------------------------------------------- for metrics and health
+
+  get facts(): PairFacts {
+    const { role, epoch, inSync, lagMs, peer } = this.status();
+    return {
+      role,
+      state: this.#node?.machine.facts.state ?? 'waiting',
+      epoch,
+      isPeerUp: peer?.up === true,
+      isInSync: inSync,
+      replicationLagMs: lagMs ?? 0,
+      transitions: this.#transitions,
+      splitBrains: this.#splits,
+    };
+  }
+
+  /** Why clients are not served here; `null`: they are. */
+  get notReady(): Reason | null {
+    const pair = this.#node?.machine;
+    if (pair === undefined || pair.service === 'serving') return null;
+    const { state } = pair.facts;
+    if (state === 'active') {
+      const text = 'active, but about to hand over, or to learn what became of its peer';
+      return { code: 'holding', text };
+    }
+    return { code: state, text: `${state}: clients are served by the other node, if by any` };
+  }
+
+  /** What is hurt although clients are served. */
+  get degraded(): readonly Reason[] {
+    const pair = this.#node?.machine;
+    if (pair === undefined) return [];
+    const found: Reason[] = [];
+    if (this.#refused !== null) found.push({ code: 'peer_refused', text: this.#refused });
+    if (pair.service === 'serving' && !pair.isInSync) {
+      const text = pair.facts.link
+        ? 'the peer is not in sync yet: this node is the only one that has what is new'
+        : 'there is no peer: this node is alone';
+      found.push({ code: 'not_in_sync', text });
+    }
+    return found;
+  }
+}
+
+function order(reason: string | null | undefined): HaOrder {
+  if (reason === null) return { done: true };
+  return { done: false, reason: reason ?? 'this node is starting' };
+}

@@ -1,0 +1,299 @@
+/**
+ * A node of a pair in this process: the machine of `bstar`, its epoch file and its link, and between
+ * them and the broker and Titanic the one place that knows all of them.
+ */
+import type { Broker } from '../broker/broker.js';
+import type { PairEvent, PairEvents } from '../bstar/events.js';
+import type { Facts, Persisted, State } from '../bstar/facts.js';
+import type { Service } from '../bstar/fsm.js';
+import type { Introduction } from '../bstar/io/handshake.js';
+import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
+import { PairMachine } from '../bstar/pair.js';
+import type { JoinFigures, PairSink } from '../bstar/ports.js';
+import type { Config } from '../config/config.js';
+import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import type { PairStore } from './pair-store.js';
+
+/** Keeps the epoch: a file, or the simulator's. */
+export interface EpochKeeper {
+  readonly persisted: Persisted;
+  /** @param done told once it is on disk, never within the call */
+  persist(state: Persisted, done: () => void): void;
+}
+
+/** What a node of a pair lives in. */
+export interface PairSurroundings {
+  readonly config: Config;
+  readonly broker: Broker;
+  /** Something came: a turn is due. */
+  readonly wake: () => void;
+  readonly epochs: EpochKeeper;
+  /** `null`: nothing is replicated. */
+  readonly store: PairStore | null;
+  readonly events: PairEvents;
+  /** Monotonic milliseconds. */
+  readonly now: number;
+}
+
+/** Waits for what became of an operator's wish. */
+interface Wish {
+  readonly isMet: (facts: Readonly<Facts>) => boolean;
+  readonly settle: (reason: string | null) => void;
+}
+
+export class PairNode implements PairSink, PeerLinkEvents {
+  readonly machine: PairMachine;
+  readonly #config: Config;
+  readonly #broker: Broker;
+  readonly #wake: () => void;
+  readonly #epochs: EpochKeeper;
+  readonly #store: PairStore | null;
+  readonly #events: PairEvents;
+  #link: PeerLink | null = null;
+  #wishes: Wish[] = [];
+  #wasInSync = false;
+  #isAsking = false;
+  #now: number;
+  peerNode: string | null = null;
+
+  constructor(surroundings: PairSurroundings) {
+    const { config, broker, wake, epochs, store, events, now } = surroundings;
+    this.#config = config;
+    this.#broker = broker;
+    this.#wake = wake;
+    this.#epochs = epochs;
+    this.#store = store;
+    this.#events = events;
+    this.#now = now;
+    const { role, heartbeatIntervalMs } = config.bstar;
+    const options = {
+      role: role === 'backup' ? ('backup' as const) : ('primary' as const),
+      replication: store === null ? ('off' as const) : config.titanic.replication,
+      heartbeatIntervalMs,
+    };
+    this.machine = new PairMachine(options, epochs.persisted, this, now);
+    // Clients are served once it is known that they are to be.
+    broker.setGate('refusing', now);
+    this.machine.holds = store?.holds ?? null;
+  }
+
+  attach(link: PeerLink): void {
+    this.#link = link;
+    this.#wake();
+  }
+
+  introduction(): Introduction {
+    const { bstar, node, titanic } = this.#config;
+    return {
+      pair: bstar.pair,
+      role: bstar.role === 'backup' ? 'backup' : 'primary',
+      replication: this.#store === null ? 'off' : titanic.replication,
+      heartbeatIntervalMs: bstar.heartbeatIntervalMs,
+      node: node.name,
+      storeId: this.#store?.storeId ?? null,
+    };
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /** First thing in a turn. */
+  look(now: number): void {
+    this.#now = now;
+    const stoodMs = Math.round(this.machine.look(now));
+    if (stoodMs > 0) this.#emit({ name: 'ha.paused', stoodMs });
+  }
+
+  /** True while nothing may be shown or acknowledged (D19). */
+  get isHushed(): boolean {
+    return this.machine.facts.hushed;
+  }
+
+  /** After everything that could be read was. */
+  run(now: number, isSettled: boolean): void {
+    this.machine.run(now);
+    if (isSettled) this.machine.settled();
+    this.#notice();
+    this.#link?.flush();
+  }
+
+  dueInMs(now: number): number {
+    return Math.max(0, this.machine.dueAt - now);
+  }
+
+  /** What operators wait for, and what is seen of it. */
+  #notice(): void {
+    const { facts } = this.machine;
+    const { state, handover } = facts;
+    const isInSync = this.machine.isInSync;
+    if (this.#wasInSync && !isInSync && state === 'active') this.#emit({ name: 'ha.unsynced' });
+    this.#wasInSync = isInSync;
+    if (this.#wishes.length === 0) return;
+    const open: Wish[] = [];
+    for (const wish of this.#wishes) {
+      if (wish.isMet(facts)) wish.settle(null);
+      else if (state === 'active' && handover === 'none') wish.settle('the peer did not take over');
+      else open.push(wish);
+    }
+    this.#wishes = open;
+  }
+
+  // ---------------------------------------------------------------- clients and operators
+
+  /** A client asks, and this node does not serve. Returns whether it is to be held. */
+  readonly vote = (): boolean => {
+    this.#isAsking = true;
+    const isHeld = this.machine.vote();
+    this.#isAsking = false;
+    return isHeld;
+  };
+
+  /** Resolves with why not, or `null` once this node is active. */
+  promote(): Promise<string | null> {
+    return this.#wish(this.machine.promote(), ({ state }) => state === 'active');
+  }
+
+  /** Resolves with why not, or `null` once the peer leads. */
+  switchover(): Promise<string | null> {
+    // It does not lead before it has what this node has; if it is lost on the way, that is over, too.
+    return this.#wish(
+      this.machine.switchover(),
+      ({ state, peer, link }) => state !== 'active' && (!link || peer?.state === 'active'),
+    );
+  }
+
+  #wish(refusal: string | null, isMet: Wish['isMet']): Promise<string | null> {
+    this.#wake();
+    if (refusal !== null) return Promise.resolve(refusal);
+    return new Promise((resolve) => {
+      this.#wishes.push({ isMet, settle: resolve });
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const { settle } of this.#wishes) settle('this node stops');
+    this.#wishes = [];
+    await this.#link?.close();
+  }
+
+  // ---------------------------------------------------------------- of the link
+
+  connected(node: string): void {
+    this.#wake();
+    this.peerNode = node;
+    this.#emit({ name: 'ha.connected', peer: node });
+    this.machine.connected();
+  }
+
+  message(message: PeerMessage): void {
+    this.#wake();
+    this.machine.message(message);
+  }
+
+  disconnected(): void {
+    this.#wake();
+    this.#emit({ name: 'ha.disconnected' });
+    this.machine.closed();
+  }
+
+  refused({ code, text }: { readonly code: string; readonly text: string }, from: string): void {
+    this.#emit({ name: 'ha.refused', code, from, text });
+  }
+
+  refusedByPeer(reason: string): void {
+    this.#emit({ name: 'ha.refused', code: 'by_peer', from: 'the peer', text: reason });
+  }
+
+  // ---------------------------------------------------------------- effects of the machine
+
+  persist(state: Persisted): void {
+    this.#epochs.persist(state, () => {
+      this.#wake();
+      this.machine.persisted();
+    });
+  }
+
+  send(message: PeerMessage): void {
+    this.#link?.send(message);
+  }
+
+  closeLink(): void {
+    this.#link?.disconnect();
+  }
+
+  holdOff(ms: number): void {
+    this.#link?.holdOff(ms);
+  }
+
+  serve(service: Service): void {
+    // The broker is inside of a request that asks: it holds it by itself.
+    if (this.#isAsking && service === 'holding') return;
+    this.#broker.setGate(service, this.#now);
+    this.#wake();
+  }
+
+  activate(): void {
+    this.#store?.activate();
+  }
+
+  deactivate(): void {
+    this.#store?.deactivate();
+    // Nobody answers them any more.
+    this.#broker.dropInternal();
+  }
+
+  read(from: PeerHolding | null): void {
+    this.#store?.read(from);
+  }
+
+  readOn(): void {
+    this.#store?.readOn();
+  }
+
+  merge(records: Buffer, holds: PeerHolding, isFromActive: boolean): void {
+    this.#store?.merge(records, holds, isFromActive);
+  }
+
+  apply(batch: Buffer, number: number): void {
+    this.#store?.apply(batch, number);
+  }
+
+  peerBecame(number: number): void {
+    this.#store?.peerBecame(number);
+  }
+
+  peerHolds(number: number): void {
+    this.#store?.peerHolds(number);
+  }
+
+  confirmed(number: number): void {
+    this.#store?.confirmed(number);
+  }
+
+  unconfirmed(number: number): void {
+    this.#store?.unconfirmed(number);
+  }
+
+  probed(number: number): void {
+    this.#store?.probed(number);
+  }
+
+  unprobed(): void {
+    this.#store?.unprobed();
+  }
+
+  changed(from: State, to: State, reason: string): void {
+    this.#emit({ name: 'ha.changed', from, to, epoch: this.machine.facts.epoch, reason });
+  }
+
+  joined(figures: JoinFigures): void {
+    this.#emit({ name: 'ha.merged', ...figures });
+  }
+
+  split(epoch: number, peerEpoch: number): void {
+    this.#emit({ name: 'ha.split', epoch, peerEpoch });
+  }
+
+  #emit(event: PairEvent): void {
+    this.#events.emit(event);
+  }
+}

@@ -1,0 +1,28 @@
+/** The machines beside the broker take their turns in its loop. */
+import type { Broker } from '../broker/broker.js';
+import type { Companion } from '../broker/io/loop.js';
+import type { Titanic } from '../titanic/titanic.js';
+import type { PairNode } from './pair.js';
+
+/** @param titanic `null`: nothing is stored; @param pair `null`: a standalone node */
+export function turnsOf(broker: Broker, titanic: Titanic | null, pair: PairNode | null): Companion {
+  return {
+    setTime: (now) => {
+      // A node that stood still has to know it before anything else (D19).
+      pair?.look(now);
+      titanic?.setTime(now, Date.now());
+    },
+    run: (now) => {
+      // Nothing is shown or acknowledged before it is known what became of the peer.
+      if (pair?.isHushed !== true) titanic?.run(now, Date.now(), broker.desk, broker.desk);
+      pair?.run(now, titanic?.isSettled ?? true);
+    },
+    dueInMs: (now) => {
+      const ofTitanic = pair?.isHushed === true ? Infinity : titanic?.dueInMs(now, Date.now());
+      return Math.min(ofTitanic ?? Infinity, pair?.dueInMs(now) ?? Infinity);
+    },
+    get isSettled() {
+      return titanic?.isSettled ?? true;
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { EpochFile } from '../../../src/bstar/io/epoch-file.js';
+
+const PLACE_BYTES = 512;
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'epoch-'));
+  path = join(directory, 'bstar.epoch');
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+async function written(...epochs: readonly number[]): Promise<void> {
+  const file = await EpochFile.open(path, 1000);
+  for (const epoch of epochs) await file.persist({ epoch, wasActive: epoch % 2 === 1 });
+  await file.close();
+}
+
+describe('the epoch file (D13)', () => {
+  it('is made with mode 0600, and says what was written last', async () => {
+    await written(2, 4, 7);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    const file = await EpochFile.open(path, 2000);
+    expect(file.persisted).toEqual({ epoch: 7, wasActive: true });
+    await file.close();
+  });
+
+  it('gives an incarnation above all before, also when the clock has gone back (D18)', async () => {
+    const incarnations: number[] = [];
+    for (const wallMs of [5000, 6000, 10, 20]) {
+      const file = await EpochFile.open(path, wallMs);
+      incarnations.push(file.incarnation);
+      await file.close();
+    }
+    expect(incarnations).toEqual([5000, 6000, 6001, 6002]);
+  });
+
+  it('a write that tore at any byte leaves what was written before', async () => {
+    await written(2, 2);
+    const before = readFileSync(path);
+    await written(4);
+    const after = readFileSync(path);
+    // One write at a time: the other place is always whole.
+    for (let torn = 0; torn < 2 * PLACE_BYTES; torn += 7) {
+      const mixed = Buffer.concat([after.subarray(0, torn), before.subarray(torn)]);
+      writeFileSync(path, mixed);
+      const file = await EpochFile.open(path, 1);
+      expect([2, 4]).toContain(file.persisted.epoch);
+      await file.close();
+    }
+  });
+
+  it('is refused when both places are damaged, and left as it is', async () => {
+    await written(2);
+    const garbage = Buffer.alloc(2 * PLACE_BYTES, 'x');
+    writeFileSync(path, garbage);
+    await expect(EpochFile.open(path, 1)).rejects.toMatchObject({ code: 'ERR_BSTAR_EPOCH' });
+    expect(readFileSync(path)).toEqual(garbage);
+  });
+
+  it('takes no more room than it has, so that a full disk does not stop it', async () => {
+    await written();
+    const { size } = statSync(path);
+    await written(2, 4, 6, 8, 10);
+    expect(statSync(path).size).toBe(size);
+  });
+});

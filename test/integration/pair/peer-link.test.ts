@@ -1,0 +1,224 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { connect } from 'node:net';
+
+import type { Introduction } from '../../../src/bstar/io/handshake.js';
+import {
+  dialPeer,
+  listenForPeer,
+  type PeerLink,
+  type PeerLinkEvents,
+} from '../../../src/bstar/io/peer-link.js';
+import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import { type PeerMessage, writePeer } from '../../../src/wire/peer.js';
+
+const PRIMARY: Introduction = {
+  pair: 'test',
+  role: 'primary',
+  replication: 'sync',
+  heartbeatIntervalMs: 200,
+  node: 'p',
+  storeId: Buffer.alloc(16, 1),
+};
+const BACKUP: Introduction = {
+  ...PRIMARY,
+  role: 'backup',
+  node: 'b',
+  storeId: Buffer.alloc(16, 2),
+};
+
+/** What an end of the link was told, and a promise for what is still to come. */
+class Told implements PeerLinkEvents {
+  readonly words: string[] = [];
+  #waiting: { readonly has: () => boolean; readonly resolve: () => void }[] = [];
+
+  connected(node: string): void {
+    this.#tell(`connected ${node}`);
+  }
+
+  message(message: PeerMessage): void {
+    this.#tell(message.kind);
+  }
+
+  disconnected(): void {
+    this.#tell('disconnected');
+  }
+
+  refused({ code }: { readonly code: string }): void {
+    this.#tell(`refused ${code}`);
+  }
+
+  refusedByPeer(reason: string): void {
+    this.#tell(`by peer: ${reason}`);
+  }
+
+  #tell(word: string): void {
+    this.words.push(word);
+    this.#waiting = this.#waiting.filter(({ has, resolve }) => {
+      if (has()) resolve();
+      return !has();
+    });
+  }
+
+  count(word: string): number {
+    return this.words.filter((each) => each.startsWith(word)).length;
+  }
+
+  until(word: string, count = 1): Promise<void> {
+    const has = (): boolean => this.count(word) >= count;
+    if (has()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push({ has, resolve });
+    });
+  }
+}
+
+let open: PeerLink[] = [];
+let lastPort = 27_000 + (process.pid % 100) * 5;
+
+afterEach(async () => {
+  await Promise.all(open.map((link) => link.close()));
+  open = [];
+});
+
+async function listening(events: Told, introduction = PRIMARY): Promise<string> {
+  for (;;) {
+    const endpoint = `tcp://127.0.0.1:${++lastPort}`;
+    try {
+      const options = {
+        introduction: () => introduction,
+        incarnation: 1000,
+        heartbeatIntervalMs: 200,
+        events,
+      };
+      open.push(await listenForPeer(endpoint, undefined, options));
+      return endpoint;
+    } catch {
+      // Somebody else has that port.
+    }
+  }
+}
+
+function dialling(
+  endpoint: string,
+  events: Told,
+  introduction = BACKUP,
+  incarnation = 2000,
+): PeerLink {
+  const options = {
+    introduction: () => introduction,
+    incarnation,
+    heartbeatIntervalMs: 200,
+    events,
+  };
+  const link = dialPeer(endpoint, undefined, options);
+  open.push(link);
+  return link;
+}
+
+describe('the link of a pair (docs/peer-protocol.md)', () => {
+  it('stands once both have proved that they live; words go both ways', async () => {
+    const [primary, backup] = [new Told(), new Told()];
+    const endpoint = await listening(primary);
+    const link = dialling(endpoint, backup);
+    await Promise.all([primary.until('connected b'), backup.until('connected p')]);
+    link.send({ kind: 'probe', epoch: 1, number: 1 });
+    await primary.until('probe');
+    open[0]?.send({ kind: 'probed', epoch: 1, number: 1 });
+    open[0]?.flush();
+    await backup.until('probed');
+  });
+
+  it('is made anew after each end, from either side (D20)', async () => {
+    const [primary, backup] = [new Told(), new Told()];
+    const endpoint = await listening(primary);
+    const link = dialling(endpoint, backup);
+    await Promise.all([primary.until('connected'), backup.until('connected')]);
+    link.disconnect();
+    await primary.until('connected', 2);
+    expect(primary.count('disconnected')).toBe(1);
+    await backup.until('connected', 2);
+    open[0]?.disconnect();
+    await backup.until('connected', 3);
+    expect(backup.count('disconnected')).toBe(1);
+  });
+
+  it.each<[string, Partial<Introduction>, RegExp]>([
+    ['pair', { pair: 'other' }, /of the pair "other"/],
+    ['role', { role: 'primary' }, /both nodes are configured as primary/],
+    ['replication', { replication: 'async' }, /titanic.replication is async/],
+    ['heartbeat', { heartbeatIntervalMs: 300 }, /heartbeatIntervalMs is 300/],
+    ['store', { storeId: PRIMARY.storeId }, /copy of the other/],
+  ])(
+    'refuses another %s, says why on both sides, and believes nothing',
+    async (code, change, why) => {
+      const [primary, backup] = [new Told(), new Told()];
+      const endpoint = await listening(primary);
+      dialling(endpoint, backup, { ...BACKUP, ...change });
+      await Promise.all([primary.until(`refused ${code}`), backup.until('by peer')]);
+      expect(backup.words[0]).toMatch(why);
+      expect(primary.count('connected')).toBe(0);
+    },
+  );
+
+  it('refuses itself', async () => {
+    const told = new Told();
+    const endpoint = await listening(told);
+    const self = new Told();
+    dialling(endpoint, self, BACKUP, 1000);
+    await told.until('refused self');
+  });
+
+  it('somebody else at the port, garbage and replayed words change nothing (D18)', async () => {
+    const [primary, backup] = [new Told(), new Told()];
+    const endpoint = await listening(primary);
+    dialling(endpoint, backup);
+    await primary.until('connected');
+    const port = Number(endpoint.split(':').at(-1));
+    const socket = connect(port, '127.0.0.1');
+    socket.resume();
+    socket.end('GET / HTTP/1.0\r\n\r\n');
+    await new Promise((resolve) => socket.once('close', resolve));
+    // A HELLO and a status of a process that is gone, word for word.
+    let ended = 0;
+    const link = dialZmtp({
+      limits: { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 },
+    })(endpoint, {
+      connected: () => {
+        const hello = { kind: 'hello' as const, ...BACKUP, nonce: Buffer.alloc(16) };
+        const proof = { kind: 'proof' as const, nonce: Buffer.alloc(16) };
+        const status = { kind: 'probe' as const, epoch: 9, number: 9 };
+        for (const [index, message] of [hello, proof, status].entries()) {
+          const frames = writePeer(message, { incarnation: 1, sequence: index + 1 });
+          for (const frame of frames) link.write(frame, 0, frame.length, false);
+        }
+      },
+      message: () => undefined,
+      disconnected: () => {
+        ended++;
+      },
+    });
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (ended === 0) return;
+        clearInterval(timer);
+        resolve();
+      }, 5);
+    });
+    await link.close(0);
+    expect(primary.words).toEqual(['connected b']);
+    expect(backup.words).toEqual(['connected p']);
+  });
+
+  it('does not connect while it is held off', async () => {
+    const [primary, backup] = [new Told(), new Told()];
+    const endpoint = await listening(primary);
+    const link = dialling(endpoint, backup);
+    await Promise.all([primary.until('connected'), backup.until('connected')]);
+    const heldAt = process.hrtime.bigint();
+    link.holdOff(300);
+    link.disconnect();
+    await primary.until('connected', 2);
+    // Not how soon it is: that it is not sooner.
+    expect(Number(process.hrtime.bigint() - heldAt) / 1e6).toBeGreaterThan(290);
+  });
+});

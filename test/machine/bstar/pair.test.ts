@@ -1,0 +1,298 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { PairStage } from '../../support/pair-stage.js';
+
+/** Heartbeats come every 1000 ms: a peer is dead after 2000. */
+const DEAD_MS = 2100;
+
+describe('the pair starts', () => {
+  it('the primary leads when both have just started, and both are in sync soon (§6)', () => {
+    const stage = PairStage.inSync();
+    expect([stage.primary.state, stage.backup.state]).toEqual(['active', 'passive']);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect([stage.primary.service, stage.backup.service]).toEqual(['serving', 'refusing']);
+  });
+
+  it('in any order', () => {
+    const stage = new PairStage();
+    stage.backup.start();
+    stage.pass(5000);
+    expect([stage.backup.state, stage.backup.ask()]).toEqual(['waiting', 'refused']);
+    stage.primary.start();
+    stage.pass(100);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['active', 'passive']);
+  });
+
+  it('a primary alone serves the first client after its peer was found dead, and that one', () => {
+    const stage = new PairStage();
+    stage.primary.start();
+    stage.pass(1900);
+    expect(stage.primary.ask()).toBe('refused');
+    stage.pass(200);
+    expect(stage.primary.state).toBe('waiting');
+    expect(stage.primary.ask()).toBe('held');
+    stage.pass(10);
+    expect([stage.primary.state, stage.primary.service]).toEqual(['active', 'serving']);
+    expect(stage.primary.epochs).toEqual([2]);
+  });
+
+  it('a backup alone that was not the last active serves only after promote (D21)', () => {
+    const stage = new PairStage();
+    stage.backup.start();
+    expect(stage.backup.machine.promote()).toMatch(/not known to be dead/);
+    stage.pass(DEAD_MS);
+    expect(stage.backup.ask()).toBe('refused');
+    expect(stage.backup.machine.promote()).toBeNull();
+    stage.pass(10);
+    expect([stage.backup.state, stage.backup.service]).toEqual(['active', 'serving']);
+    expect(stage.backup.machine.probe()).toBe(0);
+  });
+});
+
+describe('failover', () => {
+  it('takes a dead peer and a client (§6, the vote)', () => {
+    const stage = PairStage.inSync();
+    stage.primary.crash();
+    stage.pass(1500);
+    expect(stage.backup.ask()).toBe('refused');
+    stage.pass(700);
+    expect(stage.backup.state).toBe('passive');
+    expect(stage.backup.ask()).toBe('held');
+    stage.pass(10);
+    expect(stage.backup.state).toBe('active');
+    expect(stage.backup.machine.facts.epoch).toBe(3);
+  });
+
+  it('the returning primary follows, and no record travels that it has (D20)', () => {
+    const stage = PairStage.inSync();
+    for (const word of ['a', 'b', 'c', 'd', 'e']) {
+      stage.primary.store(word);
+      stage.pass(10);
+    }
+    stage.primary.crash();
+    stage.pass(DEAD_MS);
+    stage.backup.ask();
+    stage.pass(10);
+    stage.backup.store('f');
+    stage.pass(10);
+    stage.primary.start();
+    const before = stage.primary.recordsGot;
+    stage.pass(100);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['passive', 'active']);
+    expect(stage.backup.machine.isInSync).toBe(true);
+    expect(stage.primary.recordsGot - before).toBe(1);
+    expect(stage.primary.words).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+  });
+
+  it('a backup that was the last active serves alone again after a restart (§6)', () => {
+    const stage = PairStage.inSync();
+    stage.primary.crash();
+    stage.pass(DEAD_MS);
+    stage.backup.ask();
+    stage.pass(10);
+    stage.backup.crash();
+    stage.backup.start();
+    stage.pass(DEAD_MS);
+    expect(stage.backup.ask()).toBe('held');
+    stage.pass(10);
+    expect(stage.backup.state).toBe('active');
+    expect(stage.backup.epochs).toEqual([2, 3, 5]);
+  });
+});
+
+describe('replication', () => {
+  it('sync: what is stored is acknowledged when both have it (D14)', () => {
+    const stage = PairStage.inSync();
+    stage.primary.store('a');
+    stage.pass(3);
+    expect(stage.primary.words).toEqual(['a']);
+    expect(stage.primary.acknowledged).toEqual([]);
+    stage.pass(5);
+    expect(stage.primary.acknowledged).toEqual(['a']);
+    expect(stage.backup.words).toEqual(['a']);
+  });
+
+  it('sync: without its peer the active goes on alone, once it is sure (§6)', () => {
+    const stage = PairStage.inSync();
+    stage.backup.crash();
+    stage.pass(10);
+    stage.primary.store('a');
+    stage.pass(1000);
+    expect(stage.primary.acknowledged).toEqual([]);
+    stage.pass(1200);
+    expect(stage.primary.acknowledged).toEqual(['a']);
+    stage.primary.store('b');
+    stage.pass(5);
+    expect(stage.primary.acknowledged).toEqual(['a', 'b']);
+  });
+
+  it('async: nothing waits for the peer', () => {
+    const stage = PairStage.inSync({ replication: 'async' });
+    stage.primary.store('a');
+    stage.pass(3);
+    expect(stage.primary.acknowledged).toEqual(['a']);
+    stage.pass(10);
+    expect(stage.backup.words).toEqual(['a']);
+  });
+
+  it('off: nothing travels, and both are in sync', () => {
+    const stage = PairStage.inSync({ replication: 'off' });
+    expect(stage.primary.machine.isInSync).toBe(true);
+    stage.primary.store('a');
+    stage.pass(20);
+    expect(stage.primary.acknowledged).toEqual(['a']);
+    expect(stage.backup.words).toEqual([]);
+    expect(stage.primary.machine.probe()).toBe(0);
+  });
+
+  it('a peer that does not confirm for two heartbeats has to join anew (§6)', () => {
+    const stage = PairStage.inSync();
+    stage.backup.isDiskFull = true;
+    stage.primary.store('a');
+    stage.pass(2500);
+    expect(stage.primary.acknowledged).toEqual(['a']);
+    expect(stage.primary.machine.isInSync).toBe(false);
+    stage.backup.isDiskFull = false;
+    stage.pass(30_000);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect(stage.backup.words).toEqual(['a']);
+  });
+
+  it('catches up while service goes on, and what comes meanwhile is not lost', () => {
+    const stage = new PairStage();
+    stage.primary.start();
+    stage.pass(DEAD_MS);
+    stage.primary.ask();
+    stage.pass(10);
+    for (let index = 0; index < 40; index++) {
+      stage.primary.store(`word${String(index).padStart(2, '0')}`);
+      stage.pass(5);
+    }
+    stage.backup.start();
+    for (let index = 40; index < 80; index++) {
+      stage.primary.store(`word${index}`);
+      stage.pass(3);
+    }
+    stage.pass(50);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect(stage.backup.words).toEqual(stage.primary.words);
+    expect(stage.primary.acknowledged).toHaveLength(80);
+  });
+});
+
+describe('split and merge', () => {
+  it('a cut makes two actives; the higher epoch stays, both histories join (D13, D17)', () => {
+    const stage = PairStage.inSync();
+    stage.cut();
+    stage.pass(2500);
+    expect(stage.backup.ask()).toBe('held');
+    stage.pass(10);
+    stage.primary.store('a');
+    stage.backup.store('b');
+    stage.pass(10);
+    expect([stage.primary.service, stage.backup.service]).toEqual(['serving', 'serving']);
+    expect([stage.primary.acknowledged, stage.backup.acknowledged]).toEqual([['a'], ['b']]);
+    stage.heal();
+    stage.pass(100);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['passive', 'active']);
+    expect(stage.backup.machine.isInSync).toBe(true);
+    expect([stage.primary.words, stage.backup.words]).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ]);
+    expect(stage.primary.splits).toBe(1);
+    expect(stage.backup.joins.at(-1)).toEqual({ fromPeer: 1, toPeer: 1, ranTwice: 0 });
+  });
+
+  it('what an active held back when it steps down is never acknowledged (§6)', () => {
+    const stage = PairStage.inSync();
+    stage.cut();
+    stage.pass(1000);
+    stage.primary.store('a');
+    stage.primary.stop();
+    stage.pass(2500);
+    stage.backup.ask();
+    stage.pass(10);
+    stage.heal();
+    stage.primary.go();
+    stage.pass(100);
+    expect(stage.primary.state).toBe('passive');
+    expect(stage.primary.acknowledged).toEqual([]);
+    expect(stage.primary.dropped).toEqual(['a']);
+  });
+});
+
+describe('a pause is a partition (D19)', () => {
+  it('a node that stood still serves nothing before it knows what became of its peer', () => {
+    const stage = PairStage.inSync();
+    stage.primary.stop();
+    stage.pass(2500);
+    stage.backup.ask();
+    stage.pass(10);
+    stage.primary.go();
+    stage.pass(0);
+    expect(stage.primary.service).toBe('holding');
+    stage.pass(100);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['passive', 'active']);
+    expect([stage.primary.service, stage.backup.service]).toEqual(['refusing', 'serving']);
+  });
+
+  it('a short one costs a new join, and no failover', () => {
+    const stage = PairStage.inSync();
+    stage.primary.stop();
+    stage.pass(1200);
+    stage.primary.go();
+    stage.pass(100);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['active', 'passive']);
+    expect(stage.primary.machine.isInSync).toBe(true);
+  });
+});
+
+describe('hand-over', () => {
+  it('a switchover moves the service to a peer in sync, and back (§6)', () => {
+    const stage = PairStage.inSync();
+    stage.primary.store('a');
+    stage.pass(20);
+    expect(stage.backup.machine.switchover()).toMatch(/passive, not active/);
+    expect(stage.primary.machine.switchover()).toBeNull();
+    stage.pass(50);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['passive', 'active']);
+    expect(stage.backup.machine.isInSync).toBe(true);
+    expect(stage.backup.machine.switchover()).toBeNull();
+    stage.pass(50);
+    expect([stage.primary.state, stage.backup.state]).toEqual(['active', 'passive']);
+    expect(stage.backup.recordsGot + stage.primary.recordsGot).toBe(0);
+  });
+
+  it('without a peer in sync it is refused, with the reason', () => {
+    const stage = PairStage.inSync();
+    stage.backup.crash();
+    stage.pass(10);
+    expect(stage.primary.machine.switchover()).toBe('the peer is not in sync');
+  });
+
+  it('nobody takes over: the active carries on', () => {
+    const stage = PairStage.inSync();
+    stage.cut();
+    expect(stage.primary.machine.switchover()).toBeNull();
+    stage.pass(10);
+    expect(stage.primary.service).toBe('holding');
+    stage.pass(2500);
+    expect([stage.primary.state, stage.primary.service]).toEqual(['active', 'serving']);
+  });
+});
+
+describe('400 needs certainty', () => {
+  it('a peer that follows answers a probe; one that does not leaves it open', () => {
+    const stage = PairStage.inSync();
+    const number = stage.primary.machine.probe();
+    stage.pass(5);
+    expect(stage.primary.probes.at(-1)).toBe(number);
+    stage.cut();
+    stage.primary.machine.probe();
+    stage.pass(2500);
+    expect(stage.primary.probes.at(-1)).toBe(-1);
+    expect(stage.primary.machine.probe()).toBeNull();
+    expect(stage.backup.machine.probe()).toBeNull();
+  });
+});
