@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the workers that are registered',
     load: async () => (await import('./workers.js')).defineWorkers,
   },
+  titanic: {
+    summary: 'stored requests: list, show, retry, cancel, purge',
+    load: async () => (await import('./titanic.js')).defineTitanic,
+  },
   ha: {
     summary: 'the pair: how it is, switchover, promote',
     load: async () => (await import('./ha.js')).defineHa,

@@ -1,4 +1,4 @@
-/** What `backup` and `verify` share: which file is the store, and progress for people. */
+/** What `backup` and `verify` share: which file is the store. */
 import { join } from 'node:path';
 
 import { MajordomoError } from '../core/errors.js';
@@ -28,29 +28,4 @@ export function shownSize(bytes: number): string {
     unit = units.shift() ?? unit;
   }
   return `${unit === 'bytes' ? size : size.toFixed(1)} ${unit}`;
-}
-
-/** One line on standard error that changes as things go on; nothing where that is no terminal. */
-export class Progress {
-  readonly #what: string;
-  #shown = '';
-
-  constructor(what: string) {
-    this.#what = what;
-  }
-
-  show(done: number, all: number): void {
-    const percent = all === 0 ? 100 : Math.floor((100 * done) / all);
-    this.#write(`${this.#what}: ${percent} %`);
-  }
-
-  end(): void {
-    this.#write('');
-  }
-
-  #write(text: string): void {
-    if (!process.stderr.isTTY || text === this.#shown) return;
-    this.#shown = text;
-    process.stderr.write(`\r\u001b[K${text}`);
-  }
 }

@@ -12,7 +12,8 @@ import {
   type OutputFormat,
 } from './options.js';
 import { print, printable, printJson, say } from './output.js';
-import { Progress, shownSize, storeFile } from './store-file.js';
+import { Progress } from './progress.js';
+import { shownSize, storeFile } from './store-file.js';
 
 interface VerifyOptions extends ConfigOptions {
   readonly output: OutputFormat;

@@ -16,6 +16,7 @@ const COMMANDS = [
   'workers',
   'doctor',
   'keygen',
+  'titanic',
   'backup',
   'verify',
 ] as const;
@@ -87,7 +88,14 @@ describe('wrong usage ends with 64 and says what would be right', () => {
     { args: ['backup', 'a', '--store', 'b', '--set', 'x=y'], says: 'either the path' },
     { args: ['verify', 'a', '-c', 'b'], says: 'either the path' },
     { args: ['status', 'now'], says: 'too many arguments' },
-    { args: ['titanic', 'ls'], says: "unknown command 'titanic'" },
+    { args: ['titanic', 'lst'], says: 'Did you mean ls?' },
+    { args: ['titanic', 'ls', '--state', 'gone'], says: 'Allowed choices are pending' },
+    { args: ['titanic', 'ls', '--older-than', '5'], says: 'a number and its unit' },
+    { args: ['titanic', 'show', 'x'], says: 'a uuid has 32 hexadecimal characters' },
+    { args: ['titanic', 'retry'], says: 'either a uuid' },
+    { args: ['titanic', 'retry', '0'.repeat(32), '--service', 'a'], says: 'either a uuid' },
+    { args: ['titanic', 'purge'], says: 'say what to purge' },
+    { args: ['titanic', 'purge', '--state', 'dispatched'], says: 'Allowed choices are dead' },
   ])('$args', async ({ args, says }) => {
     const { status, stdout, stderr } = await run(args);
     expect({ status, stdout }).toEqual({ status: 64, stdout: '' });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { APPLICATION_ID } from '../../../src/titanic/io/schema.js';
+import { APPLICATION_ID, readMigrations } from '../../../src/titanic/io/schema.js';
 import { backupStore } from '../../../src/titanic/io/backup.js';
 import { verifyStore } from '../../../src/titanic/io/verify.js';
 import { readFrom } from '../../../src/titanic/store.js';
@@ -86,7 +86,8 @@ describe('a store of the first version', () => {
     expect(await user.commit(sweep(NOON + 1000))).toMatchObject([{ replied: 1, dead: 1 }]);
     await user.close();
     const { version, problems, keys } = verifyStore(directory.file, silent);
-    expect({ version, problems, keys }).toEqual({ version: 2, problems: [], keys: 2 });
+    const newest = readMigrations().length;
+    expect({ version, problems, keys }).toEqual({ version: newest, problems: [], keys: 2 });
   });
 
   it('can be one of a pair: what was there goes to the other, in pieces, and once', async () => {

@@ -1,0 +1,36 @@
+/** Progress of long work, for people at a terminal. */
+
+const BAR_CHARACTERS = 24;
+
+/** One line on standard error that changes as things go on; nothing where that is no terminal. */
+export class Progress {
+  readonly #what: string;
+  #shown = '';
+
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  /** A bar, and how much of it. */
+  show(done: number, all: number): void {
+    const share = all === 0 ? 1 : Math.min(done / all, 1);
+    const filled = Math.floor(share * BAR_CHARACTERS);
+    const bar = `${'#'.repeat(filled)}${'-'.repeat(BAR_CHARACTERS - filled)}`;
+    this.#write(`${this.#what} [${bar}] ${Math.floor(100 * share)} %`);
+  }
+
+  /** Of work of which nobody knows how much it is. */
+  count(done: number): void {
+    this.#write(`${this.#what}: ${done}`);
+  }
+
+  end(): void {
+    this.#write('');
+  }
+
+  #write(text: string): void {
+    if (!process.stderr.isTTY || text === this.#shown) return;
+    this.#shown = text;
+    process.stderr.write(`\r\u001b[K${text}`);
+  }
+}

@@ -1,0 +1,134 @@
+/** Stored requests as people read them. */
+import type { Facts } from './ask.js';
+import { duration, printable, type Style, styled, table } from './output.js';
+import { shownSize } from './store-file.js';
+
+const COLUMNS = [
+  { head: 'UUID' },
+  { head: 'STATE' },
+  { head: 'SERVICE' },
+  { head: 'PRIORITY', right: true },
+  { head: 'ATTEMPTS', right: true },
+  { head: 'AGE', right: true },
+  { head: 'SIZE', right: true },
+] as const;
+
+const STYLES: Readonly<Record<string, Style>> = {
+  dispatched: 'yellow',
+  replied: 'green',
+  dead: 'red',
+};
+
+/** @param now milliseconds since 1970 */
+export function listText(items: readonly Facts[], now: number): string {
+  const rows = items.map((item) => [
+    printable(item['uuid']),
+    printable(item['state']),
+    printable(item['service']),
+    printable(item['priority']),
+    attemptsOf(item),
+    ageOf(item['acceptedAt'], now),
+    sizeOf(item['bodyBytes']),
+  ]);
+  return table(COLUMNS, rows);
+}
+
+/** @param now milliseconds since 1970 */
+export function storyText(story: Facts, now: number): string {
+  const state = printable(story['state']);
+  const style = STYLES[state];
+  const lines: (readonly [name: string, value: string])[] = [
+    ['uuid', printable(story['uuid'])],
+    ['service', printable(story['service'])],
+    ['state', style === undefined ? state : styled(state, style)],
+    ['accepted', timeOf(story['acceptedAt'], now)],
+    ['not before', timeOf(story['notBefore'], now)],
+    ['expires', timeOf(story['expiresAt'], now)],
+    ['priority', printable(story['priority'])],
+    ['attempts', `${attemptsOf(story)}, ever ${printable(story['attemptsEver'])}`],
+    ['generation', printable(story['generation'])],
+    ['key', story['hasKey'] === true ? 'yes' : 'none'],
+    ['body', sizeOf(story['bodyBytes'])],
+    ...endOf(story, now),
+  ];
+  const width = Math.max(...lines.map(([name]) => name.length));
+  const facts = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
+  return facts + deliveriesOf(story);
+}
+
+function endOf(story: Facts, now: number): (readonly [name: string, value: string])[] {
+  const reply = objectOf(story['reply']);
+  const death = objectOf(story['death']);
+  const delivery = objectOf(story['delivery']);
+  return [
+    ...(delivery === null
+      ? []
+      : [
+          [
+            'at worker',
+            `${printable(delivery['worker'])}, since ${timeOf(delivery['startedAt'], now)}`,
+          ] as const,
+        ]),
+    ...(reply === null
+      ? []
+      : [
+          [
+            'reply',
+            `${sizeOf(reply['bytes'])} of worker ${printable(reply['worker'])}, ` +
+              timeOf(reply['repliedAt'], now),
+          ] as const,
+        ]),
+    ...(death === null
+      ? []
+      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'])}`] as const]),
+  ];
+}
+
+const DELIVERY_COLUMNS = [
+  { head: 'WORKER', right: true },
+  { head: 'STARTED' },
+  { head: 'TOOK', right: true },
+  { head: 'REASON' },
+] as const;
+
+function deliveriesOf(story: Facts): string {
+  const list: readonly unknown[] = Array.isArray(story['deliveries']) ? story['deliveries'] : [];
+  if (list.length === 0) return '';
+  const rows = list.map((each) => {
+    const delivery = objectOf(each) ?? {};
+    const { startedAt, endedAt } = delivery;
+    const tookMs = Date.parse(String(endedAt)) - Date.parse(String(startedAt));
+    return [
+      printable(delivery['worker']),
+      printable(startedAt),
+      Number.isNaN(tookMs) ? '-' : `${tookMs} ms`,
+      printable(delivery['reason']),
+    ];
+  });
+  return `\ndeliveries that ended without a reply\n${table(DELIVERY_COLUMNS, rows)}`;
+}
+
+function attemptsOf({ attempts, maxAttempts }: Facts): string {
+  return `${printable(attempts)}/${printable(maxAttempts)}`;
+}
+
+function sizeOf(bytes: unknown): string {
+  return typeof bytes === 'number' ? shownSize(bytes) : '-';
+}
+
+function ageOf(time: unknown, now: number): string {
+  const ms = Date.parse(String(time));
+  return Number.isNaN(ms) ? '-' : duration(Math.max(0, now - ms));
+}
+
+/** A time, and how far from now it is. */
+function timeOf(time: unknown, now: number): string {
+  const ms = Date.parse(String(time));
+  if (Number.isNaN(ms)) return '-';
+  const away = ms <= now ? `${duration(now - ms)} ago` : `in ${duration(ms - now)}`;
+  return `${printable(time)} (${away})`;
+}
+
+function objectOf(value: unknown): Facts | null {
+  return typeof value === 'object' && value !== null ? { ...value } : null;
+}

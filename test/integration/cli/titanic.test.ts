@@ -1,0 +1,192 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { type Finished, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { httpOf, tokenOf } from '../../support/http.js';
+
+const HTTP = 'http.listen=127.0.0.1:0';
+const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
+const HOSTILE = 'evil\u001b[2J%\u0000';
+const SHOWN = 'evil%1B[2J%25%00';
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+/** A daemon with HTTP, and its operator. */
+class Post {
+  readonly daemon: Daemon;
+  readonly client: Client;
+
+  constructor(daemon: Daemon) {
+    this.daemon = daemon;
+    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 5000 });
+    closing.push(() => this.client.close());
+  }
+
+  static async open(): Promise<Post> {
+    return new Post(await startDaemon({ sets: [HTTP] }));
+  }
+
+  /** The command, told where the daemon is, and the token. */
+  titanic(...args: readonly string[]): Promise<Finished> {
+    const environment = { MAJORDOMO_TOKEN: tokenOf(this.daemon) };
+    return run(['titanic', ...args, '--admin', httpOf(this.daemon)], { environment });
+  }
+
+  async done(...args: readonly string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.titanic(...args);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    return stdout;
+  }
+
+  async listed(...args: readonly string[]): Promise<{ items: Item[]; next: string | null }> {
+    return JSON.parse(await this.done('ls', '-o', 'json', ...args)) as {
+      items: Item[];
+      next: string | null;
+    };
+  }
+
+  async submits(service: string, count: number, options: object = {}): Promise<string[]> {
+    const jobs = Array.from({ length: count }, () => this.client.submit(service, 'body', options));
+    return (await Promise.all(jobs)).map(({ uuid }) => uuid).sort();
+  }
+
+  /** Stores so many, of each of which the only attempt fails. */
+  async dead(service: string, count: number): Promise<string[]> {
+    const uuids = await this.submits(service, count, { maxAttempts: 1 });
+    const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, () =>
+      Promise.reject(new Error('it fails')),
+    );
+    const running = worker.run();
+    for (const uuid of uuids) {
+      await expect(this.client.job(uuid).result()).rejects.toMatchObject({
+        code: 'ERR_TITANIC_DEAD',
+      });
+    }
+    await worker.close({ graceMs: 0 });
+    await running;
+    return uuids;
+  }
+}
+
+interface Item {
+  readonly uuid: string;
+  readonly state: string;
+}
+
+describe('majordomo titanic ls', () => {
+  it('shows a table, by filters, and JSON; names do nothing to the terminal', async () => {
+    const post = await Post.open();
+    const [pending = ''] = await post.submits(HOSTILE, 1, { priority: 5 });
+    const dead = await post.dead('work', 2);
+    const rows = (await post.done('ls', '--service', SHOWN)).trimEnd().split('\n');
+    expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
+      ['UUID', 'STATE', 'SERVICE', 'PRIORITY', 'ATTEMPTS', 'AGE', 'SIZE'],
+      [pending, 'pending', SHOWN, '5', '0/10', expect.any(String), expect.any(String)],
+    ]);
+    const { items, next } = await post.listed('--state', 'dead');
+    expect(items.map(({ uuid }) => uuid).sort()).toEqual(dead);
+    expect(next).toBeNull();
+    expect((await post.listed('--older-than', '1h')).items).toEqual([]);
+    expect((await post.listed('--state', 'replied')).items).toEqual([]);
+  });
+
+  it('stops at --limit, says so, and goes on by --cursor', async () => {
+    const post = await Post.open();
+    await post.submits('work', 5);
+    const first = await post.listed('--limit', '3');
+    const rest = await post.listed('--cursor', first.next ?? '');
+    expect([first.items.length, rest.items.length, rest.next]).toEqual([3, 2, null]);
+    const { status, stderr } = await post.titanic('ls', '--limit', '3');
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: `majordomo: there are more: --limit, or --cursor ${first.next ?? ''}\n`,
+    });
+  });
+});
+
+describe('majordomo titanic show', () => {
+  it('tells the whole story of one request', async () => {
+    const post = await Post.open();
+    const [uuid = ''] = await post.dead('work', 1);
+    const text = await post.done('show', uuid.toLowerCase());
+    expect(text).toMatch(/^uuid +[0-9A-F]{32}$/m);
+    expect(text).toMatch(/^state +dead$/m);
+    expect(text).toMatch(/^attempts +1\/1, ever 1$/m);
+    expect(text).toMatch(/^died .*: dead after 1 attempts/m);
+    expect(text).toMatch(/WORKER +STARTED +TOOK +REASON\n +1 +\d{4}-/);
+    expect(JSON.parse(await post.done('show', uuid, '-o', 'json'))).toMatchObject({
+      uuid,
+      deliveries: [{ worker: '1' }],
+    });
+  });
+
+  it('of an unknown one ends with 1', async () => {
+    const post = await Post.open();
+    expect(await post.titanic('show', NEVER)).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'majordomo: no such stored request: closed, expired, or never stored\n',
+    });
+  });
+});
+
+describe('majordomo titanic retry, cancel, purge', () => {
+  it('one request: retried, cancelled, and refused with 1 in another state', async () => {
+    const post = await Post.open();
+    const [uuid = ''] = await post.dead('work', 1);
+    expect(await post.done('retry', uuid)).toBe(`${uuid} is pending again\n`);
+    expect(await post.titanic('retry', uuid)).toMatchObject({
+      status: 1,
+      stderr: 'majordomo: it is pending: only a dead one can be retried\n',
+    });
+    expect(JSON.parse(await post.done('cancel', uuid, '-o', 'json'))).toEqual({
+      uuid,
+      state: 'closed',
+    });
+    expect((await post.titanic('cancel', uuid)).status).toBe(1);
+  });
+
+  it('all the dead of a service, and nothing else', async () => {
+    const post = await Post.open();
+    const dead = await post.dead('work', 3);
+    const others = await post.dead('other', 2);
+    expect(await post.done('retry', '--service', 'work')).toBe('3 retried\n');
+    const pending = await post.listed('--state', 'pending');
+    expect(pending.items.map(({ uuid }) => uuid).sort()).toEqual(dead);
+    const purged = await post.done('purge', '--state', 'dead', '-o', 'json');
+    expect(JSON.parse(purged)).toEqual({ count: others.length });
+    expect(await post.done('purge', '--state', 'pending', '--service', 'work', '--yes')).toBe(
+      '3 deleted\n',
+    );
+    expect((await post.listed()).items).toEqual([]);
+  });
+
+  it('needs the token, and says how to give it', async () => {
+    const { daemon } = await Post.open();
+    const at = ['--admin', httpOf(daemon)];
+    const wrong = await run(['titanic', 'purge', '--state', 'dead', '--token', 'wrong', ...at]);
+    expect(wrong).toMatchObject({ status: 1, stdout: '' });
+    expect(wrong.stderr).toContain('the token is wrong');
+    // The data directory has it, and the configuration says where that is.
+    const set = ['--set', `node.dataDir=${daemon.dataDir}`];
+    expect(await run(['titanic', 'purge', '--state', 'dead', ...set, ...at])).toMatchObject({
+      status: 0,
+      stdout: '0 deleted\n',
+    });
+  });
+
+  it('ends with 69 where nobody listens', async () => {
+    const { daemon } = await Post.open();
+    const at = httpOf(daemon);
+    await daemon.stop();
+    const { status, stderr } = await run(['titanic', 'ls', '--admin', at]);
+    expect(status).toBe(69);
+    expect(stderr).toContain(at);
+  });
+});
