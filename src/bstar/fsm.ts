@@ -215,18 +215,16 @@ export class Fsm {
     const facts = this.#facts;
     facts.peer = peer;
     facts.peerDead = false;
-    facts.hushed = false;
     facts.seenEpoch = Math.max(facts.seenEpoch, peer.epoch);
-    this.#run();
+    this.#unhush();
   }
 
   /** Nothing came for two heartbeats, though everything that could be read was. */
   silent(): void {
     const facts = this.#facts;
     facts.peerDead = true;
-    facts.hushed = false;
     this.#cut();
-    this.#run();
+    this.#unhush();
   }
 
   /** This node stood still for longer than a heartbeat (D19). */
@@ -235,8 +233,6 @@ export class Fsm {
     // Its time-out begins anew.
     facts.peerDead = false;
     facts.hushed = true;
-    // What it acknowledged meanwhile, it cannot know.
-    if (facts.state === 'active') facts.doubt = true;
     this.#cut();
     this.#run();
   }
@@ -458,6 +454,15 @@ export class Fsm {
     facts.peer = null;
     facts.joined = 0;
     facts.handover = 'none';
+  }
+
+  /** It is known what became of the peer: what was held back for that alone is not any more. */
+  #unhush(): void {
+    const facts = this.#facts;
+    const wasHushed = facts.hushed;
+    facts.hushed = false;
+    this.#run();
+    if (wasHushed && facts.state === 'active' && !facts.doubt) this.sink.release();
   }
 
   #run(): void {

@@ -66,12 +66,12 @@ async function demonstrate(nodes: [Node, Node], options: DemoOptions): Promise<E
   }
   for (const node of nodes) node.start();
   await inSync(nodes, ends.signal);
-  say(`pair: ${nodes.map(({ role, endpoint }) => `${role} ${endpoint}`).join(', ')}\n`);
+  say(`pair: ${nodes.map(({ role, endpoint }) => `${role} ${endpoint}`).join(', ')}`);
   const traffic = new Traffic(nodes.map(({ endpoint }) => endpoint));
   const startedAt = performance.now();
   let kills = 0;
   const show = setInterval(() => {
-    say(`${line(traffic.tally, kills, startedAt)}\n`);
+    say(line(traffic.tally, kills, startedAt));
   }, 1000);
   while (!ends.signal.aborted) {
     await rest(options.every * 1000, ends.signal);
@@ -79,7 +79,7 @@ async function demonstrate(nodes: [Node, Node], options: DemoOptions): Promise<E
     if (active === null) break;
     active.kill();
     kills++;
-    say(`${styled(`kill -9 ${active.role}`, 'yellow')}\n`);
+    say(styled(`kill -9 ${active.role}`, 'yellow'));
     await rest(1000, ends.signal);
     active.start();
   }

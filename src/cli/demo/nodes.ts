@@ -63,7 +63,8 @@ export class Node {
   start(): void {
     const args = this.#sets.flatMap((set) => ['--set', set]);
     this.#process = spawn(process.execPath, [this.#program, 'serve', ...args], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+      // Of its log, what is fatal.
+      stdio: ['ignore', 'inherit', 'ignore'],
     });
   }
 
