@@ -1,0 +1,100 @@
+import { describe, expect, it } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+const FOLDERS = ['docs', 'docs/adr', 'deploy', 'examples'];
+
+const PAGES = ['.', ...FOLDERS].flatMap((folder) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => normalize(join(folder, name))),
+);
+
+/** Without code, in which nothing is a link or a heading. */
+function prose(path: string): string {
+  return readFileSync(path, 'utf8')
+    .replace(/^```[\s\S]*?^```$/gm, '')
+    .replace(/`[^`\n]*`/g, (code) => code.replace(/[[\]()<>]/g, ''));
+}
+
+/** The anchors of a page's headings, as GitHub makes them. */
+function anchors(path: string): Set<string> {
+  const found = new Map<string, number>();
+  const all = new Set<string>();
+  for (const [, heading = ''] of prose(path).matchAll(/^#{1,6} (.+)$/gm)) {
+    const slug = heading
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_\- ]/gu, '')
+      .replaceAll(' ', '-');
+    const before = found.get(slug) ?? 0;
+    found.set(slug, before + 1);
+    all.add(before === 0 ? slug : `${slug}-${before}`);
+  }
+  return all;
+}
+
+/** What a page points to with a link, a picture or a reference: `path#anchor`, either may be absent. */
+function targets(path: string): string[] {
+  const text = prose(path);
+  const links = Array.from(text.matchAll(/\]\(([^)\s]+)[^)]*\)/g), ([, to = '']) => to);
+  const tags = Array.from(text.matchAll(/\b(?:src|srcset|href)="([^"]+)"/g), ([, to = '']) => to);
+  const references = Array.from(text.matchAll(/^\[[^\]]+\]: (\S+)/gm), ([, to = '']) => to);
+  return [...links, ...tags, ...references].filter((to) => !/^[a-z]+:/.test(to));
+}
+
+/** Why a link leads nowhere; `null`: it does lead there. */
+function fault(from: string, to: string): string | null {
+  const [path = '', anchor] = to.split('#');
+  const target = path === '' ? from : normalize(join(dirname(from), path));
+  if (!existsSync(target)) return `${from}: ${to}: no such file`;
+  if (anchor === undefined || !target.endsWith('.md')) return null;
+  return anchors(target).has(anchor) ? null : `${from}: ${to}: no such heading`;
+}
+
+describe('the documents', () => {
+  it('link only to files and headings that are there', () => {
+    const found = PAGES.flatMap((path) => targets(path).map((to) => fault(path, to)));
+    expect(found.length).toBeGreaterThan(80);
+    expect(found.filter((each) => each !== null)).toEqual([]);
+  });
+
+  it('are all found from README.md', () => {
+    const seen = new Set(['README.md']);
+    for (const path of seen) {
+      for (const to of targets(path)) {
+        const target = normalize(join(dirname(path), to.split('#')[0] ?? ''));
+        if (target.endsWith('.md') && existsSync(target)) seen.add(target);
+      }
+    }
+    expect(PAGES.filter((path) => !seen.has(path) && dirname(path) !== 'docs/adr')).toEqual([]);
+  });
+
+  it('name only scripts of package.json', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      scripts: Record<string, string>;
+    };
+    const wrong = PAGES.flatMap((path) =>
+      Array.from(readFileSync(path, 'utf8').matchAll(/npm run (?:--silent )?([\w:]+)/g))
+        .filter(([, name = '']) => !(name in scripts))
+        .map(([command]) => `${path}: ${command}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('name only commands that the command line has', () => {
+    const help = execFileSync(process.execPath, ['build/src/main.js', '--help'], {
+      encoding: 'utf8',
+    });
+    const commands = new Set(
+      Array.from(help.matchAll(/^ {2}([a-z-]+)/gm), ([, name = '']) => name),
+    );
+    const wrong = PAGES.flatMap((path) =>
+      Array.from(readFileSync(path, 'utf8').matchAll(/dist\/main\.js ([a-z][a-z-]*)/g))
+        .filter(([, name = '']) => !commands.has(name))
+        .map(([line]) => `${path}: ${line}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
