@@ -33,6 +33,11 @@ export class AdminClient {
     return this.#well('POST', path, JSON.stringify(body));
   }
 
+  /** Whatever is answered, errors too. @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER */
+  any(path: string): Promise<AdminAnswer> {
+    return this.#ask('GET', path, null);
+  }
+
   async #well(method: string, path: string, body: string | null): Promise<AdminAnswer> {
     const answer = await this.#ask(method, path, body);
     if (answer.status >= 200 && answer.status < 300) return answer;

@@ -64,7 +64,7 @@ export async function look<T>(
   );
 }
 
-function byHttp(client: AdminClient): Looked {
+export function byHttp(client: AdminClient): Looked {
   const path = '/api/v1/status';
   return {
     status: async () => adminFacts(path, await client.get(path)),

@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'the workers that are registered',
     load: async () => (await import('./workers.js')).defineWorkers,
   },
+  top: {
+    summary: 'what is going on, again and again',
+    load: async () => (await import('./top.js')).defineTop,
+  },
   titanic: {
     summary: 'stored requests: list, show, retry, cancel, purge',
     load: async () => (await import('./titanic.js')).defineTitanic,
@@ -75,6 +79,15 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   doctor: {
     summary: 'look for what usually goes wrong on this machine',
     load: async () => (await import('./doctor.js')).defineDoctor,
+  },
+  completion: {
+    summary: 'a script by which a shell completes commands and options',
+    load: async () => {
+      const { defineCompletion } = await import('./completion.js');
+      return (command, done) => {
+        defineCompletion(command, done, describeAll);
+      };
+    },
   },
 };
 
@@ -135,6 +148,17 @@ async function buildProgram(called: string, done: Done): Promise<Command> {
     if (name === called) (await load())(command, done);
   }
   return program;
+}
+
+/** All commands with all that they take, loaded. */
+async function describeAll(): Promise<readonly Command[]> {
+  return await Promise.all(
+    Object.entries(COMMANDS).map(async ([name, { summary, load }]) => {
+      const command = new Command(name).summary(summary);
+      (await load())(command, () => undefined);
+      return command;
+    }),
+  );
 }
 
 /** Says what went wrong, once; a stack only for bugs. */

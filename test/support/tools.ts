@@ -27,6 +27,10 @@ const PROBES = {
     args: ['-c', `systemd-notify --version && ${PYTHON} -c ''`],
   },
   'systemd-analyze': { command: 'systemd-analyze', args: ['--version'] },
+  'script and stty': {
+    command: '/bin/sh',
+    args: ['-c', 'command -v script && command -v stty'],
+  },
   promtool: { command: 'promtool', args: ['--version'] },
   chromium: { command: 'chromium', args: ['--version'] },
   root: { command: '/bin/sh', args: ['-c', 'test "$(id -u)" = 0'] },

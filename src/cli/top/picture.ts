@@ -1,0 +1,152 @@
+/** What `top` shows: the node in two lines, and its services, the busiest first, in the room there is. */
+import type { Facts } from '../ask.js';
+import { duration, printable, table } from '../output.js';
+import type { Count, Counted } from './counted.js';
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** All that was seen at one moment. */
+export interface Sight {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  readonly status: Facts;
+  readonly health: Facts | null;
+  readonly services: readonly Facts[];
+  /** `null`: it counts nothing. */
+  readonly counts: Counted | null;
+  /** The moment that rates begin at. */
+  readonly before: { readonly at: number; readonly counts: Counted | null } | null;
+}
+
+interface Row {
+  readonly service: string;
+  readonly waiting: number;
+  readonly busy: number;
+  readonly queued: number;
+  /** Requests and replies a second; `null`: not known. */
+  readonly inRate: number | null;
+  readonly outRate: number | null;
+}
+
+const NAME_WIDTH_MIN = 10;
+const NUMBER_WIDTH = 9;
+/** By what they tell: the last ones go first where it is narrow. */
+const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] = [
+  ['QUEUED', ({ queued }) => String(queued)],
+  ['BUSY', ({ busy }) => String(busy)],
+  ['WAITING', ({ waiting }) => String(waiting)],
+  ['OUT/S', ({ outRate }) => rate(outRate)],
+  ['IN/S', ({ inRate }) => rate(inRate)],
+];
+
+export function picture(sight: Sight, { columns, rows }: Size): string {
+  const all = sight.services.map((service) => rowOf(service, sight)).sort(byLoad);
+  const head = [...nodeLines(sight, all).map((line) => clipped(line, columns)), ''];
+  const room = Math.max(0, rows - head.length - 2);
+  const shown = all.slice(0, room);
+  const left = all.length - shown.length;
+  const more = left > 0 ? clipped(`and ${left} more`, columns) : '';
+  return `${head.join('\n')}\n${services(shown, columns)}${more}`;
+}
+
+function services(rows: readonly Row[], columns: number): string {
+  const fit = Math.floor((columns - NAME_WIDTH_MIN) / NUMBER_WIDTH);
+  const kept = COLUMNS.slice(0, Math.max(0, fit));
+  const nameWidth = Math.max(1, columns - kept.length * NUMBER_WIDTH);
+  const heads = [
+    { head: clipped('SERVICE', nameWidth) },
+    ...kept.map(([head]) => ({ head: head.padStart(NUMBER_WIDTH - 2), right: true })),
+  ];
+  const cells = rows.map((row) => [
+    clipped(row.service, nameWidth),
+    ...kept.map(([, cell]) => cell(row)),
+  ]);
+  return table(heads, cells);
+}
+
+function nodeLines({ status, health, counts, before, at }: Sight, rows: readonly Row[]): string[] {
+  const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
+  const { uptimeMs } = status;
+  const up = typeof uptimeMs === 'number' ? duration(uptimeMs) : '-';
+  const ready = health?.['ready'] === true ? 'ready' : `NOT READY: ${textOf(health?.['reason'])}`;
+  const degraded = health?.['degraded'];
+  const hurt = Array.isArray(degraded) ? degraded.map((each) => `DEGRADED: ${textOf(each)}`) : [];
+  const node = [status['node'], status['role'], status['state']].map(printable).join(' ');
+  const [waiting, busy] = [sum((row) => row.waiting), sum((row) => row.busy)];
+  const load = `${waiting + busy} workers (${busy} busy), ${sum((row) => row.queued)} queued`;
+  const total = rateOf(totalOf(counts), totalOf(before?.counts ?? null), at, before?.at);
+  const speed = total.replied === null ? '' : `, ${rate(total.replied)} replies/s`;
+  return [`${node}, up ${up}, ${ready}`, ...hurt, `${rows.length} services, ${load}${speed}`];
+}
+
+function textOf(reason: unknown): string {
+  return typeof reason === 'object' && reason !== null && 'text' in reason
+    ? printable(reason.text)
+    : '-';
+}
+
+function rowOf(facts: Facts, { counts, before, at }: Sight): Row {
+  const service = printable(facts['service']);
+  const number = (name: string): number => {
+    const value = facts[name];
+    return typeof value === 'number' ? value : 0;
+  };
+  const rates = rateOf(counts?.get(service), before?.counts?.get(service), at, before?.at);
+  return {
+    service,
+    waiting: number('workersWaiting'),
+    busy: number('workersBusy'),
+    queued: number('queued'),
+    inRate: rates.received,
+    outRate: rates.replied,
+  };
+}
+
+/** A second, between two moments; a daemon that started anew in between has counted less. */
+function rateOf(
+  now: Count | undefined,
+  before: Count | undefined,
+  at: number,
+  beforeAt: number | undefined,
+): { readonly received: number | null; readonly replied: number | null } {
+  if (now === undefined || before === undefined || beforeAt === undefined) {
+    return { received: null, replied: null };
+  }
+  const seconds = (at - beforeAt) / 1000;
+  const of = (later: number, sooner: number): number => Math.max(0, later - sooner) / seconds;
+  return {
+    received: of(now.received, before.received),
+    replied: of(now.replied, before.replied),
+  };
+}
+
+function totalOf(counts: Counted | null): Count | undefined {
+  if (counts === null) return undefined;
+  let [received, replied] = [0, 0];
+  for (const count of counts.values()) {
+    received += count.received;
+    replied += count.replied;
+  }
+  return { received, replied };
+}
+
+function rate(perSecond: number | null): string {
+  if (perSecond === null) return '-';
+  return perSecond >= 10 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
+}
+
+function clipped(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}
+
+function byLoad(left: Row, right: Row): number {
+  const differences = [
+    right.queued - left.queued,
+    right.busy - left.busy,
+    (right.outRate ?? 0) - (left.outRate ?? 0),
+  ];
+  return differences.find((each) => each !== 0) ?? (left.service < right.service ? -1 : 1);
+}

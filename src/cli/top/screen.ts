@@ -1,0 +1,61 @@
+/** The terminal while `top` has it: a screen of its own, and the keys that end it. */
+import type { Size } from './picture.js';
+
+const ENTER = '\u001b[?1049h\u001b[?25l';
+const LEAVE = '\u001b[?25h\u001b[?1049l';
+const HOME = '\u001b[H';
+const CLEAR_LINE = '\u001b[K';
+const CLEAR_BELOW = '\u001b[J';
+const CTRL_C = '\u0003';
+
+export class Screen {
+  readonly #left = new AbortController();
+  #draw: ((size: Size) => string) | null = null;
+
+  constructor() {
+    process.stdout.write(ENTER);
+    process.stdout.on('resize', this.#redraw);
+    if (process.stdin.isTTY) process.stdin.setRawMode(true);
+    process.stdin.on('data', this.#key);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, this.#leave);
+    }
+  }
+
+  /** Aborted when somebody wants to leave. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  /** @param draw called again when the size changes */
+  show(draw: (size: Size) => string): void {
+    this.#draw = draw;
+    this.#redraw();
+  }
+
+  /** Gives the terminal back as it was. */
+  close(): void {
+    process.stdout.off('resize', this.#redraw);
+    process.stdin.off('data', this.#key);
+    if (process.stdin.isTTY) process.stdin.setRawMode(false);
+    process.stdin.pause();
+    process.stdout.write(LEAVE);
+  }
+
+  readonly #leave = (): void => {
+    this.#left.abort();
+  };
+
+  readonly #key = (bytes: Buffer): void => {
+    const keys = bytes.toString('latin1');
+    if (keys.includes('q') || keys.includes(CTRL_C)) this.#leave();
+  };
+
+  readonly #redraw = (): void => {
+    const { columns, rows } = process.stdout;
+    const lines = (this.#draw?.({ columns, rows }) ?? '').split('\n').slice(0, rows);
+    // Line by line over what was there: clearing all of it first would flicker.
+    const text = lines.map((line) => line + CLEAR_LINE).join('\r\n');
+    process.stdout.write(HOME + text + CLEAR_BELOW);
+  };
+}

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { run } from '../../support/child.js';
+import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { httpOf } from '../../support/http.js';
+import { itWithTool } from '../../support/tools.js';
+import { cleanUp, rawWorker } from '../broker/support.js';
+
+afterEach(cleanUp);
+
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
+
+async function startWithWorker(...sets: string[]): Promise<Daemon> {
+  const daemon = await startDaemon({
+    sets: ['http.listen=127.0.0.1:0', 'node.name=left', ...sets],
+  });
+  await rawWorker(daemon.endpoint, 'echo');
+  await daemon.waitFor('worker.registered');
+  return daemon;
+}
+
+/** `top` in a terminal of so many columns; what is typed goes to it. */
+function topInTerminal(daemon: Daemon, columns: number): ReturnType<typeof spawn> {
+  const command = `${process.execPath} ${MAIN} top --interval-ms 100 --admin ${httpOf(daemon)}`;
+  const inTerminal = `stty cols ${columns} rows 20; exec ${command}`;
+  return spawn('script', ['-qefc', inTerminal, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+}
+
+describe('majordomo top', () => {
+  it('prints one picture where there is no terminal, and JSON once', async () => {
+    const daemon = await startWithWorker();
+    const at = ['--admin', httpOf(daemon)];
+    const { status, stdout } = await run(['top', ...at]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^left standalone active, up \d+s, ready$/m);
+    expect(stdout).toMatch(/^echo +0 +0 +1 +- +-$/m);
+    expect(stdout).not.toContain('\u001b');
+    const json = JSON.parse((await run(['top', '-o', 'json', ...at])).stdout) as object;
+    expect(json).toMatchObject({
+      status: { node: 'left' },
+      health: { health: 'ok' },
+      services: [{ service: 'echo', workersWaiting: 1 }],
+    });
+  });
+
+  it('ends with 69 where nobody listens', async () => {
+    const daemon = await startWithWorker();
+    await daemon.stop();
+    expect(await run(['top', '--admin', httpOf(daemon)])).toMatchObject({ status: 69, stdout: '' });
+  });
+
+  itWithTool('script and stty', 'draws anew until q, and gives the terminal back', async () => {
+    const daemon = await startWithWorker();
+    const top = topInTerminal(daemon, 30);
+    let seen = '';
+    const drawnTwice = new Promise<void>((resolve) => {
+      top.stdout?.on('data', (chunk: Buffer) => {
+        seen += chunk.toString('utf8');
+        if (seen.split('SERVICE').length > 3) resolve();
+      });
+    });
+    await drawnTwice;
+    top.stdin?.write('q');
+    await once(top, 'close');
+    expect(top.exitCode).toBe(0);
+    expect(seen.startsWith('\u001b[?1049h')).toBe(true);
+    expect(seen.trimEnd().endsWith('\u001b[?1049l')).toBe(true);
+
+    const lines = seen.replaceAll(/\u001b\[[?\d]*[A-Za-z]/g, '').split(/\r*\n/);
+    expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
+  });
+});
