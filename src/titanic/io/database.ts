@@ -38,11 +38,18 @@ const APPLICATION_ID_AT = 68;
 /**
  * Opens a store file for its only writer, and makes it (mode 0600) if it is absent.
  * @param isAlone nobody else can read it meanwhile, but it needs no room on the disk to open it
+ * @param isAgain this process has opened it before, and may have it open
  * @throws ERR_TITANIC_FILE if it is not a store, ERR_TITANIC_VERSION if it is of a newer program
  */
-export function openForService(path: string, isAlone: boolean): Database.Database {
-  if (!existsSync(path)) create(path);
-  checkHeader(path);
+export function openForService(
+  path: string,
+  isAlone: boolean,
+  isAgain: boolean,
+): Database.Database {
+  if (!isAgain) {
+    if (!existsSync(path)) create(path);
+    checkHeader(path);
+  }
   const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
   try {
     // The index of the log is in memory then, not in a file that several can share.
@@ -55,9 +62,15 @@ export function openForService(path: string, isAlone: boolean): Database.Databas
   }
 }
 
-/** Opens a store file that others may be using, to read it. Throws as `openForService`. */
+/** Opens a store file that other processes may be using, to read it. Throws as `openForService`. */
 export function openForReading(path: string): Database.Database {
   checkHeader(path);
+  return openBesideService(path);
+}
+
+/** The same for a file that this process has open for service, and so knows to be a store. */
+export function openBesideService(path: string): Database.Database {
+  assertThere(path);
   const db = new Database(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
   try {
     checkVersion(path, Number(db.pragma('user_version', { simple: true })));
@@ -147,7 +160,11 @@ function migrate(db: Database.Database, migrations: readonly Migration[], from: 
   }
 }
 
-/** Reads the header without SQLite, which would already change the files beside it. */
+/**
+ * Reads the header without SQLite, which would already change the files beside it. Never while this
+ * process has the file open: to close any descriptor of it gives up all locks that SQLite has on it,
+ * and then the next process that closes it takes the log away.
+ */
 function checkHeader(path: string): void {
   const header = readHeader(path);
   if (header.toString('latin1', 0, MAGIC.length) !== MAGIC) {
@@ -161,9 +178,7 @@ function checkHeader(path: string): void {
 
 function readHeader(path: string): Buffer {
   const header = Buffer.alloc(HEADER_BYTES);
-  if (!existsSync(path)) {
-    throw new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
-  }
+  assertThere(path);
   const file = openSync(path, 'r');
   try {
     if (readSync(file, header, 0, HEADER_BYTES, 0) === 0) throw notAStore(path, 'it is empty');
@@ -174,6 +189,11 @@ function readHeader(path: string): Buffer {
     closeSync(file);
   }
   return header;
+}
+
+function assertThere(path: string): void {
+  if (existsSync(path)) return;
+  throw new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
 }
 
 function checkVersion(path: string, version: number): void {

@@ -2,12 +2,12 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
-import { openForReading } from './database.js';
+import { openBesideService } from './database.js';
 import { failureOf } from './failures.js';
 import { Reader } from './reader.js';
 import type { ReadAnswer, ReadOrder } from './reading-messages.js';
 
-type Database = ReturnType<typeof openForReading>;
+type Database = ReturnType<typeof openBesideService>;
 
 class ReadingThread {
   readonly #path: string;
@@ -38,7 +38,7 @@ class ReadingThread {
   }
 
   #read(order: Exclude<ReadOrder, { kind: 'close' }>): unknown {
-    this.#db ??= openForReading(this.#path);
+    this.#db ??= openBesideService(this.#path);
     this.#reader ??= new Reader(this.#db);
     switch (order.kind) {
       case 'page':

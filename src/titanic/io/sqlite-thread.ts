@@ -80,7 +80,7 @@ function connect(path: string, earlier: Tables | null): Connection {
 }
 
 function connectSo(path: string, earlier: Tables | null, isAlone: boolean): Connection {
-  const db = openForService(path, isAlone);
+  const db = openForService(path, isAlone, earlier !== null);
   try {
     const tables = new Tables(path, db, earlier);
     return { db, tables, file: new FileIdentity(path), isAlone, isDurable: false };

@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import Database from 'better-sqlite3';
@@ -276,6 +279,20 @@ describe('the thread that reads', () => {
     expect(db.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);
     db.close();
     expect(numbersOf(await page({ limit: 1 }))).toEqual([100]);
+  });
+
+  it('leaves the store its locks: a program that looks into the file does not take the log away', async () => {
+    await user.commit(accept(1));
+    await page();
+    const look = `
+      const db = new (require('better-sqlite3'))(process.argv[1]);
+      db.prepare('SELECT count(*) FROM requests').get();
+      db.close();
+    `;
+    expect(spawnSync(process.execPath, ['-e', look, directory.file]).status).toBe(0);
+    expect(existsSync(`${directory.file}-wal`)).toBe(true);
+    await user.commit(accept(2));
+    expect(numbersOf(await page())).toEqual([2, 1]);
   });
 
   it('tells what hinders it, and begins anew with the next question', async () => {

@@ -25,7 +25,7 @@ describe('how SQLite carries out the statements of a store', () => {
   let db: Database.Database;
 
   beforeAll(() => {
-    db = openForService(directory.file, false);
+    db = openForService(directory.file, false, false);
   });
   afterAll(async () => {
     db.close();

@@ -56,7 +56,7 @@ describe('a log that is torn by a power cut', () => {
     copyFileSync(torn, `${torn}-again`);
     rmSync(`${torn}-again-shm`, { force: true });
     writeFileSync(`${torn}-again-wal`, content);
-    openForService(`${torn}-again`, false).close();
+    openForService(`${torn}-again`, false, false).close();
     const digest = digestOf(sqliteContent(`${torn}-again`));
     return committed.findIndex((each) => each.digest === digest);
   };
