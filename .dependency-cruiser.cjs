@@ -67,6 +67,7 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
   ];
 }
 
+const PAGE = '^src/http/page/';
 const PORTS = '^src/broker/ports\\.ts$';
 const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
 
@@ -175,6 +176,22 @@ const rooms = [
       "A room does not import its own io/: the shell drives the machine. Emit an effect on the machine's sink, or move this code into io/.",
     from: { path: '^src/([^/]+)/', pathNot: ['^src/[^/]+/io/', room('daemon')] },
     to: { path: '^src/$1/io/' },
+  },
+  {
+    name: 'page-alone',
+    severity: 'error',
+    comment:
+      'http/page runs in browsers, which are given its own files and no others. Copy the type, or ask the API.',
+    from: { path: PAGE },
+    to: { path: '^src/', pathNot: PAGE },
+  },
+  {
+    name: 'page-is-not-imported',
+    severity: 'error',
+    comment:
+      'http/page is compiled for browsers and served as it is. Put what both need into http.',
+    from: { path: '^src/', pathNot: PAGE },
+    to: { path: PAGE },
   },
   {
     name: 'known-room',

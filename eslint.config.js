@@ -2,6 +2,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const TYPED = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
+const PAGE = ['src/http/page/**/*.ts'];
 const UNTYPED = ['**/*.js', '**/*.mjs', '**/*.cjs'];
 
 /** Rooms that are pure: time and randomness come to them as arguments, effects leave by a sink. */
@@ -109,6 +110,22 @@ export default defineConfig(
   {
     files: ['src/**/*.ts'],
     rules: { 'no-restricted-syntax': ['error', ...SRC_SYNTAX] },
+  },
+  {
+    // It runs in browsers, and is compiled with their types.
+    files: PAGE,
+    languageOptions: {
+      parserOptions: { project: './tsconfig.page.json', tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        ...['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'srcdoc', 'write'].map((property) => ({
+          property,
+          message: 'Peers choose names and reasons: text only (page/dom.ts).',
+        })),
+      ],
+    },
   },
   {
     // What the command prints is its result; the daemon logs (contract: one JSON object a line).

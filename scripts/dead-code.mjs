@@ -127,7 +127,10 @@ function deadExports(project, folders) {
 }
 
 function checkExports(problems) {
-  const inSrc = deadExports('tsconfig.json', ['src']);
+  const inSrc = new Map([
+    ...deadExports('tsconfig.json', ['src']),
+    ...deadExports('tsconfig.page.json', ['src/http/page']),
+  ]);
   const anywhere = deadExports('tsconfig.test.json', ['src', 'test', 'bench', 'examples']);
   for (const [key, { path, name, line }] of inSrc) {
     if (ENTRY_POINTS.has(path) || KEPT_EXPORTS.has(key)) continue;

@@ -103,7 +103,7 @@ async function startIn(
   const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt, view);
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker);
-  const metrics = new NodeMetrics(config.node.name, broker, health, view, startedAt);
+  const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: StoredRequests | null = null;
   const ports = {
     node: nodeView(broker, health, status),
@@ -114,6 +114,7 @@ async function startIn(
       return health.phase === 'serving' && stored !== null ? stored.office : 'not_ready';
     },
     metrics: metrics.page,
+    pictures: metrics.pictures,
   };
   const pairEvents = tee<PairEvent>(told, feed, ...(view === null ? [] : [view]));
   health.pair = view;

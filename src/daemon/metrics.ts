@@ -1,5 +1,6 @@
 /** The metrics of this node: where its numbers are. */
 import type { Broker } from '../broker/broker.js';
+import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../observe/loop-lag.js';
@@ -7,10 +8,12 @@ import { Metrics } from '../observe/metrics.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
 import type { NodeHealth } from './health.js';
 import type { PairView } from './pair-view.js';
+import { NodePictures } from './pictures.js';
 import { STANDALONE_FACTS } from './standalone.js';
 
 export class NodeMetrics {
   readonly page: Metrics;
+  readonly pictures: NodePictures;
   /** Once stored requests are there. */
   titanic: TitanicSource | null = null;
   readonly #lag = new LoopLag();
@@ -20,26 +23,31 @@ export class NodeMetrics {
    * @param startedAt monotonic milliseconds
    */
   constructor(
-    node: string,
+    config: Config,
     broker: Broker,
     health: NodeHealth,
     pair: Pick<PairView, 'facts'> | null,
     startedAt: number,
   ) {
+    const loopLagMs = (): number => this.#lag.mostMs;
+    const titanic = (): TitanicSource | null => this.titanic;
     this.page = new Metrics({
-      node,
+      node: config.node.name,
       version: packageVersion(),
       uptimeMs: () => monotonicMs() - startedAt,
       isReady: () => health.now.notReady === null,
       isDegraded: () => health.now.degraded.length > 0,
-      loopLagMs: () => this.#lag.mostMs,
+      loopLagMs,
       broker,
-      titanic: () => this.titanic,
+      titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
     });
+    const services = (): number => broker.load.services;
+    this.pictures = new NodePictures(config, { broker, titanic, loopLagMs, services });
   }
 
   close(): void {
+    this.pictures.close();
     this.#lag.close();
   }
 }

@@ -12,6 +12,7 @@ import {
   text,
 } from './openapi-words.js';
 
+const rate: Json = { type: 'number', minimum: 0 };
 const flag: Json = { type: 'boolean' };
 const errorFields = object({
   code: text('Stable, for programs.'),
@@ -103,4 +104,53 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
     },
     'The pair, as this node knows it.',
   ),
+  Overview: object(
+    {
+      node: text(),
+      version: text(),
+      startedAt: moment('Differs between one process and the next.'),
+      uptimeMs: count(),
+      role,
+      state,
+      epoch,
+      ready: flag,
+      reason: notReady,
+      degraded,
+      peer: orNull(
+        object({
+          endpoint: orNull(text('bstar.peer')),
+          up: flag,
+          state: orNull(text()),
+          inSync: flag,
+        }),
+      ),
+      services: count(),
+      stored: orNull(
+        object({
+          pending: count(),
+          dispatched: count(),
+          replied: count(),
+          dead: count(),
+          bytes: count('Size of the store.'),
+        }),
+      ),
+      columns: listOf(text(), 'What the numbers of a sample are. `at`: milliseconds since 1970.'),
+      samples: listOf(listOf(orNull({ type: 'number' }), 'null: there was nothing to measure.')),
+      next: count('The number of the sample that is taken next.'),
+    },
+    'What the page shows. Rates are per second.',
+  ),
+  ServiceFigures: object({
+    items: listOf(
+      object({
+        service: text('`__other__`: all that have no label of metrics of their own.'),
+        receivedPerSecond: rate,
+        repliedPerSecond: rate,
+        failedPerSecond: rate,
+        p50Ms: orNull(rate),
+        p99Ms: orNull(rate),
+        inFlight: { type: 'number' },
+      }),
+    ),
+  }),
 };

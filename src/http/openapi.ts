@@ -7,6 +7,7 @@ import {
   answer,
   changing,
   error,
+  inQuery,
   listParameters,
   open,
   plain,
@@ -53,6 +54,25 @@ const PATHS: Readonly<Record<string, Json>> = {
       { '200': answer('A page.', page(ref('Worker'))) },
       listParameters('waiting', 'busy'),
     ),
+  },
+  '/api/v1/overview': {
+    get: reading(
+      'What the page shows: the node now, and its last ten minutes second by second',
+      {
+        '200': answer('The samples that were asked for, of those that are kept.', ref('Overview')),
+      },
+      [
+        inQuery('since', '`next` of the answer before: only newer samples.', {
+          type: 'integer',
+          minimum: 0,
+        }),
+      ],
+    ),
+  },
+  '/api/v1/overview/services': {
+    get: reading('How fast services were in the last seconds', {
+      '200': answer('By label of metrics.', ref('ServiceFigures')),
+    }),
   },
   '/api/v1/ha': {
     get: reading('The pair', { '200': answer('As this node knows it.', ref('Ha')) }),

@@ -12,8 +12,6 @@ export interface PageFile {
 }
 
 const INDEX = 'index.html';
-/** A name with a hash of its content, as in `app.3f9a01c2.js`: what it holds never changes. */
-const HASHED = /[.-][\da-zA-Z_]{8,}\.\w+$/;
 
 const TYPES: Readonly<Record<string, string>> = {
   css: 'text/css; charset=utf-8',
@@ -38,6 +36,9 @@ const POLICY = [
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
+  // No text becomes HTML or a script, also by mistake.
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
 ].join('; ');
 
 /**
@@ -61,7 +62,8 @@ export function pageRoutes(files: readonly PageFile[]): Route[] {
 function fileAnswer(path: string, bytes: Buffer): Answer {
   const ending = path.slice(path.lastIndexOf('.') + 1);
   const headers: Headers = {
-    'cache-control': HASHED.test(path) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    // Kept and asked about: after an upgrade no browser runs the files of the version before.
+    'cache-control': 'no-cache',
     'content-security-policy': POLICY,
     etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,
   };

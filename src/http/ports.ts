@@ -98,6 +98,54 @@ export interface Pair {
 /** Whose orders about stored requests are taken: `off`: they are not hosted here. */
 export type Office = TitanicOffice | 'off' | 'not_ready';
 
+/** What the page draws: one row for each second. */
+export interface SampleBlock {
+  readonly columns: readonly string[];
+  /** `null`: there was nothing to measure. */
+  readonly samples: readonly (readonly (number | null)[])[];
+  /** What to ask for the next time. */
+  readonly next: number;
+}
+
+/** How fast one service was in the last seconds. */
+export interface ServiceFigures {
+  /** Percent-escaped; those that share a label of metrics are one. */
+  readonly service: string;
+  readonly receivedPerSecond: number;
+  readonly repliedPerSecond: number;
+  /** Expired, refused, abandoned, dropped. */
+  readonly failedPerSecond: number;
+  /** `null`: nothing was replied to. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly inFlight: number;
+}
+
+/** What there is now, beside what the node says of itself. */
+export interface Present {
+  readonly services: number;
+  /** `null`: no requests are stored here. */
+  readonly stored: {
+    readonly pending: number;
+    readonly dispatched: number;
+    readonly replied: number;
+    readonly dead: number;
+    readonly bytes: number;
+  } | null;
+}
+
+/** The last minutes of this node in numbers. */
+export interface Pictures {
+  /** ISO 8601: by it a reader tells one process from the next. */
+  readonly startedAt: string;
+  /** Where the other node of the pair is. */
+  readonly peerEndpoint: string | null;
+  present(): Present;
+  /** Those from number `since` on, of those that are kept. */
+  samples(since: number): SampleBlock;
+  services(): readonly ServiceFigures[];
+}
+
 /** Everything that the routes need. */
 export interface Ports {
   readonly node: NodeView;
@@ -106,4 +154,5 @@ export interface Ports {
   readonly feed: EventFeed;
   readonly office: () => Office;
   readonly metrics: Metrics;
+  readonly pictures: Pictures;
 }

@@ -3,6 +3,7 @@ import { haRoutes } from './ha-routes.js';
 import { healthRoutes } from './health-routes.js';
 import { nodeRoutes } from './node-routes.js';
 import { openApiRoute } from './openapi-route.js';
+import { overviewRoutes } from './overview-routes.js';
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
 import { storedRoutes } from './stored-routes.js';
@@ -12,6 +13,7 @@ export function routesOf(ports: Ports): Route[] {
   return [
     ...healthRoutes(ports),
     ...nodeRoutes(ports),
+    ...overviewRoutes(ports),
     ...haRoutes(ports),
     ...storedRoutes(ports),
     ...eventRoutes(ports),

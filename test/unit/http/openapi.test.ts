@@ -22,6 +22,13 @@ const PORTS: Ports = {
   feed: new EventFeed(() => 0),
   office: never,
   metrics: { contentType: 'text/plain', render: never },
+  pictures: {
+    startedAt: '',
+    peerEndpoint: null,
+    present: never,
+    samples: never,
+    services: never,
+  },
 };
 
 const SECURITY: Readonly<Record<Access, readonly Schema[]>> = {

@@ -1,0 +1,82 @@
+/** The API of the node that served this page. */
+
+/** Why a request came to nothing; `status` 0: there was no answer. */
+class ApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const KEY = 'majordomo.token';
+const TIMEOUT_MS = 8000;
+/** A bulk order ends by itself after 20 s. */
+const ORDER_TIMEOUT_MS = 40_000;
+
+/** The token, kept while this tab lives and nowhere else. */
+export const token = {
+  get: (): string | null => sessionStorage.getItem(KEY),
+  set: (value: string): void => {
+    sessionStorage.setItem(KEY, value);
+  },
+  forget: (): void => {
+    sessionStorage.removeItem(KEY);
+  },
+};
+
+export function authorization(): Record<string, string> {
+  const known = token.get();
+  return known === null ? {} : { authorization: `Bearer ${known}` };
+}
+
+/** @throws ApiError */
+export async function get<Answer>(path: string): Promise<Answer> {
+  return await send<Answer>(path, { headers: authorization() }, TIMEOUT_MS);
+}
+
+/** @throws ApiError */
+export async function post<Answer>(path: string, body: object = {}): Promise<Answer> {
+  const headers = { ...authorization(), 'content-type': 'application/json' };
+  const init = { method: 'POST', headers, body: JSON.stringify(body) };
+  return await send<Answer>(path, init, ORDER_TIMEOUT_MS);
+}
+
+async function send<Answer>(path: string, init: RequestInit, timeoutMs: number): Promise<Answer> {
+  let response: Response;
+  let body: unknown;
+  try {
+    const signal = AbortSignal.timeout(timeoutMs);
+    response = await fetch(path, { ...init, signal, cache: 'no-store', credentials: 'omit' });
+    body = await response.json();
+  } catch {
+    throw new ApiError(0, 'the daemon does not answer');
+  }
+  if (!response.ok) throw refusedBy(response.status, body);
+  return body as Answer;
+}
+
+/** What the daemon said of a request that it did not do. */
+export function refusedBy(status: number, body: unknown): ApiError {
+  const { error } = (body ?? {}) as { readonly error?: { readonly message?: unknown } };
+  const message = typeof error?.message === 'string' ? error.message : `HTTP status ${status}`;
+  return new ApiError(status, message);
+}
+
+export function statusOf(error: unknown): number {
+  const { status } = (error ?? {}) as { readonly status?: unknown };
+  return typeof status === 'number' ? status : 0;
+}
+
+export function messageOf(error: unknown): string {
+  const { message } = (error ?? {}) as { readonly message?: unknown };
+  return typeof message === 'string' ? message : String(error);
+}
+
+/** A path with parameters, of which those that are empty are left out. */
+export function withQuery(path: string, parameters: Readonly<Record<string, string>>): string {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
+  const text = query.toString();
+  return text === '' ? path : `${path}?${text}`;
+}

@@ -1,0 +1,163 @@
+/** The page: puts header, views and keys together. */
+import { token } from './api.js';
+import { askToken, toast } from './dialogs.js';
+import { attribute, byId, fill } from './dom.js';
+import { EventStream } from './event-stream.js';
+import { type Contact, NodeWatch } from './node-watch.js';
+import { listenTo, type Shortcut, showHelp, stepThroughRows } from './shortcuts.js';
+import { showStatus } from './status-line.js';
+import { themeSwitch } from './theme.js';
+import type { Context, Place, View } from './view.js';
+import { durableView } from './views/durable.js';
+import { eventsView } from './views/events.js';
+import { overviewView } from './views/overview.js';
+import { pairView } from './views/pair.js';
+import { serviceView } from './views/service.js';
+import { servicesView } from './views/services.js';
+import { storyView } from './views/story.js';
+
+const HOME = 'overview';
+const VIEWS = [HOME, 'services', 'durable', 'pair', 'events'] as const;
+
+function viewOf(name: string, context: Context, place: Place): View {
+  const { detail } = place;
+  switch (name) {
+    case 'services':
+      return detail === null ? servicesView() : serviceView(detail);
+    case 'durable':
+      return detail === null ? durableView(context, place) : storyView(detail);
+    case 'pair':
+      return pairView(context);
+    case 'events':
+      return eventsView(context);
+    default:
+      return overviewView(context);
+  }
+}
+
+/** `#/durable/UUID?state=dead` → its parts. */
+function read(hash: string): { readonly name: string; readonly place: Place } {
+  const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?', 2);
+  const [name = '', detail = ''] = path.split('/', 2);
+  let decoded: string | null = null;
+  try {
+    decoded = detail === '' ? null : decodeURIComponent(detail);
+  } catch {
+    // An address that somebody has cut: the list is the nearest to it.
+  }
+  return { name, place: { detail: decoded, query: new URLSearchParams(search) } };
+}
+
+function showViews(context: Context): void {
+  const main = byId('main');
+  let shown: View | null = null;
+  const show = (): void => {
+    const { name, place } = read(location.hash);
+    shown?.close();
+    shown = viewOf(name, context, place);
+    fill(main, shown.element);
+    scrollTo(0, 0);
+    const current = VIEWS.find((each) => each === name) ?? HOME;
+    for (const link of document.querySelectorAll<HTMLElement>('#views a')) {
+      const isCurrent = link.dataset['view'] === current;
+      attribute(link, 'aria-current', isCurrent ? 'page' : null);
+      if (isCurrent) link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }
+  };
+  addEventListener('hashchange', () => {
+    show();
+    // Who hears the page read goes on in what is new.
+    main.focus({ preventScroll: true });
+  });
+  byId('skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+  show();
+}
+
+function shortcutsOf(switchTheme: () => void): readonly Shortcut[] {
+  const views = VIEWS.map((name, index): Shortcut => ({
+    key: String(index + 1),
+    does: `show ${name === 'durable' ? 'durable requests' : name}`,
+    act: () => {
+      location.hash = `#/${name}`;
+    },
+  }));
+  const shortcuts: readonly Shortcut[] = [
+    ...views,
+    {
+      key: '/',
+      does: 'search',
+      act: () => document.querySelector<HTMLElement>('[data-search]')?.focus(),
+    },
+    {
+      key: 'j',
+      does: 'next row',
+      act: () => {
+        stepThroughRows(1);
+      },
+    },
+    {
+      key: 'k',
+      does: 'row before',
+      act: () => {
+        stepThroughRows(-1);
+      },
+    },
+    { key: 't', does: 'light, dark, or as the system has it', act: switchTheme },
+    {
+      key: '?',
+      does: 'this list',
+      act: () => {
+        showHelp(shortcuts);
+      },
+    },
+  ];
+  byId('help').addEventListener('click', () => {
+    showHelp(shortcuts);
+  });
+  return shortcuts;
+}
+
+function tokenButton(watch: NodeWatch): void {
+  const button = byId('token-button');
+  const show = (): void => {
+    const has = token.get() !== null;
+    attribute(button, 'aria-pressed', has ? 'true' : 'false');
+    const label = has ? 'Forget the token' : 'Enter the token';
+    attribute(button, 'title', label);
+    attribute(button, 'aria-label', label);
+  };
+  button.addEventListener('click', () => {
+    if (token.get() === null) {
+      void askToken('Changes need the token of this node.').then(show);
+    } else {
+      token.forget();
+      toast('The token is forgotten', 'good');
+      show();
+    }
+  });
+  // It is also entered and found wrong elsewhere.
+  watch.watch(show);
+}
+
+function start(): void {
+  const switchTheme = themeSwitch(byId('theme'));
+  const watch = new NodeWatch(() => {
+    toast('The daemon has started anew', 'good');
+  });
+  const stream = new EventStream();
+  tokenButton(watch);
+  showStatus(watch);
+  showViews({ watch, stream });
+  listenTo(shortcutsOf(switchTheme));
+  let before: Contact = 'first';
+  watch.watch(({ contact }) => {
+    if (contact === 'good' && before !== 'good') stream.open();
+    before = contact;
+  });
+  watch.askNow();
+}
+
+start();

@@ -1,0 +1,201 @@
+/** A picture of the last minutes: lines over time, which a pointer or a finger can read off. */
+import { attribute, el, svg, text } from './dom.js';
+import { NONE } from './format.js';
+import type { Sample } from './node-watch.js';
+
+export interface Series {
+  /** The column of the samples. */
+  readonly column: string;
+  readonly label: string;
+  /** A class that gives its colour. */
+  readonly style: string;
+  /** Filled below; series that are filled are drawn on each other, not stacked. */
+  readonly isArea?: boolean;
+}
+
+interface ChartOptions {
+  readonly title: string;
+  readonly series: readonly Series[];
+  readonly format: (value: number | null) => string;
+  /** The picture is at least so high in what it shows, so that noise is not a mountain. */
+  readonly leastTop: number;
+  /** Small ones have one number and no scale. */
+  readonly isSmall?: boolean;
+  /** Where a click leads. */
+  readonly href?: string;
+}
+
+const WIDTH = 600;
+const HEIGHT = 100;
+/** More than this between two samples is a gap. */
+const GAP_MS = 4500;
+/** The least that is shown; it grows with what is there. */
+const WINDOWS_MS = [120_000, 300_000, 600_000];
+
+export class Chart {
+  readonly element: HTMLElement;
+  readonly #options: ChartOptions;
+  readonly #paths: { readonly line: SVGPathElement; readonly area: SVGPathElement | null }[] = [];
+  readonly #values: HTMLElement[] = [];
+  readonly #top = el('span', { class: 'chart-top' });
+  readonly #middle = el('span', { class: 'chart-middle' });
+  readonly #from = el('span', {});
+  readonly #at = el('span', { class: 'chart-at' });
+  readonly #cross = el('div', { class: 'chart-cross', hidden: true });
+  readonly #plot: HTMLElement;
+  #samples: readonly Sample[] = [];
+  #untilMs = 0;
+  #windowMs = WINDOWS_MS[0] ?? 0;
+  /** Where the pointer is, 0 to 1; `null`: elsewhere. */
+  #pointed: number | null = null;
+
+  constructor(options: ChartOptions) {
+    this.#options = options;
+    const picture = svg('svg', {
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: 'none',
+      'aria-hidden': 'true',
+    });
+    for (const at of [0, 0.5]) {
+      const y = at * HEIGHT + 0.5;
+      picture.append(svg('line', { class: 'gridline', x1: 0, x2: WIDTH, y1: y, y2: y }));
+    }
+    for (const { style, isArea } of options.series) {
+      const area = isArea === true ? svg('path', { class: `area ${style}` }) : null;
+      const line = svg('path', { class: `line ${style}` });
+      if (area !== null) picture.append(area);
+      picture.append(line);
+      this.#paths.push({ line, area });
+    }
+    this.#plot = el('div', { class: 'plot' }, picture, this.#top, this.#middle, this.#cross);
+    this.element = this.#frame();
+    this.#follow();
+  }
+
+  #frame(): HTMLElement {
+    const { title, series, isSmall, href } = this.#options;
+    const legend = series.map(({ label, style }) => {
+      const value = el('strong', { class: 'value' }, NONE);
+      this.#values.push(value);
+      return el('div', { class: `figure ${style}` }, value, el('span', { class: 'label' }, label));
+    });
+    const heading = href === undefined ? title : el('a', { href }, title);
+    return el(
+      'section',
+      { class: isSmall === true ? 'card chart small' : 'card chart', 'aria-label': title },
+      el('header', {}, el('h2', {}, heading), this.#at),
+      el('div', { class: 'figures' }, ...legend),
+      this.#plot,
+      isSmall === true ? null : el('footer', {}, this.#from, el('span', {}, 'now')),
+    );
+  }
+
+  #follow(): void {
+    const move = (event: PointerEvent): void => {
+      const { left, width } = this.#plot.getBoundingClientRect();
+      this.#pointed = Math.min(1, Math.max(0, (event.clientX - left) / width));
+      this.#read();
+    };
+    this.#plot.addEventListener('pointermove', move);
+    this.#plot.addEventListener('pointerdown', move);
+    this.#plot.addEventListener('pointerleave', () => {
+      this.#pointed = null;
+      this.#read();
+    });
+  }
+
+  /** @param untilMs the right end: milliseconds since 1970, by the node's clock */
+  show(samples: readonly Sample[], untilMs: number): void {
+    const age = untilMs - (samples[0]?.['at'] ?? untilMs);
+    this.#windowMs = WINDOWS_MS.find((window) => age <= window) ?? WINDOWS_MS.at(-1) ?? 0;
+    this.#untilMs = untilMs;
+    const from = untilMs - this.#windowMs;
+    this.#samples = samples.filter(({ at }) => (at ?? 0) >= from - GAP_MS);
+    const { series, leastTop, format, isSmall } = this.#options;
+    const values = this.#samples.flatMap((one) => series.map(({ column }) => one[column] ?? 0));
+    const top = niceTop(Math.max(leastTop, ...values));
+    for (const [index, { column }] of series.entries()) {
+      const { line, area } = this.#paths[index] ?? {};
+      // A line along the bottom says nothing, and covers others.
+      const isFlat = !this.#samples.some((one) => (one[column] ?? 0) > 0);
+      const runs = isFlat ? [] : this.#runs(column, top);
+      if (line !== undefined) attribute(line, 'd', runs.map(lineOf).join(''));
+      if (area !== undefined && area !== null) attribute(area, 'd', runs.map(areaOf).join(''));
+    }
+    if (isSmall !== true) {
+      text(this.#top, format(top));
+      text(this.#middle, format(top / 2));
+      text(this.#from, `${this.#windowMs / 60_000} min ago`);
+    }
+    this.#read();
+  }
+
+  /** Points without a gap between them. */
+  #runs(column: string, top: number): [x: number, y: number][][] {
+    const runs: [number, number][][] = [];
+    let before = -Infinity;
+    for (const sample of this.#samples) {
+      const value = sample[column] ?? null;
+      const at = sample['at'] ?? 0;
+      if (value === null) continue;
+      if (at - before > GAP_MS) runs.push([]);
+      before = at;
+      const x = WIDTH * (1 - (this.#untilMs - at) / this.#windowMs);
+      runs.at(-1)?.push([x, HEIGHT - (HEIGHT - 2) * (value / top) - 1]);
+    }
+    return runs;
+  }
+
+  /** The numbers: of the moment that is pointed at, or of now. */
+  #read(): void {
+    const pointed = this.#pointed;
+    const at = this.#untilMs - this.#windowMs * (1 - (pointed ?? 1));
+    const near = pointed === null ? this.#newest() : this.#nearest(at);
+    for (const [index, { column }] of this.#options.series.entries()) {
+      const value = this.#values[index];
+      if (value !== undefined) text(value, this.#options.format(near?.[column] ?? null));
+    }
+    attribute(this.#cross, 'hidden', pointed === null);
+    if (pointed !== null) this.#cross.style.left = `${pointed * 100}%`;
+    const when = new Date(near?.['at'] ?? at).toLocaleTimeString('en-GB');
+    text(this.#at, pointed === null ? '' : when);
+  }
+
+  /** What is long ago is not now. */
+  #newest(): Sample | undefined {
+    const newest = this.#samples.at(-1);
+    return this.#untilMs - (newest?.['at'] ?? 0) > GAP_MS ? undefined : newest;
+  }
+
+  #nearest(at: number): Sample | undefined {
+    let best: Sample | undefined;
+    let distance = GAP_MS;
+    for (const sample of this.#samples) {
+      const away = Math.abs((sample['at'] ?? 0) - at);
+      if (away < distance) {
+        distance = away;
+        best = sample;
+      }
+    }
+    return best;
+  }
+}
+
+/** 1, 2 or 5 times a power of ten. */
+function niceTop(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 5, 10].find((factor) => factor * power >= value) ?? 10) * power;
+}
+
+const point = ([x, y]: readonly [number, number]): string => `${x.toFixed(1)} ${y.toFixed(1)}`;
+
+function lineOf(run: readonly (readonly [number, number])[]): string {
+  return `M${run.map(point).join('L')}`;
+}
+
+function areaOf(run: readonly (readonly [number, number])[]): string {
+  const [first] = run;
+  const last = run.at(-1);
+  if (first === undefined || last === undefined) return '';
+  return `${lineOf(run)}L${last[0].toFixed(1)} ${HEIGHT}L${first[0].toFixed(1)} ${HEIGHT}Z`;
+}

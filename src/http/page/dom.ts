@@ -1,0 +1,114 @@
+/**
+ * Elements, made of text that is never read as HTML: names of services, reasons and keys are what
+ * peers chose.
+ */
+
+export type Child = Node | string | number | null;
+type Value = string | number | boolean | null;
+export type Attributes = Readonly<Record<string, Value>>;
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** @param attributes `null` and `false` leave one out, `true` sets it empty */
+export function el<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[Tag] {
+  const element = document.createElement(tag);
+  setAttributes(element, attributes);
+  append(element, children);
+  return element;
+}
+
+export function svg<Tag extends keyof SVGElementTagNameMap>(
+  tag: Tag,
+  attributes: Attributes = {},
+  ...children: readonly Node[]
+): SVGElementTagNameMap[Tag] {
+  const element = document.createElementNS(SVG, tag);
+  setAttributes(element, attributes);
+  append(element, children);
+  return element;
+}
+
+export function button(label: string, style: string, act: () => void): HTMLButtonElement {
+  const made = el('button', { type: 'button', class: style }, label);
+  made.addEventListener('click', act);
+  return made;
+}
+
+function setAttributes(element: Element, attributes: Attributes): void {
+  for (const [name, value] of Object.entries(attributes)) attribute(element, name, value);
+}
+
+/** Writes only what differs: what stands still costs no layout. */
+export function attribute(element: Element, name: string, value: Value): void {
+  if (value === null || value === false) {
+    if (element.hasAttribute(name)) element.removeAttribute(name);
+    return;
+  }
+  const text = value === true ? '' : String(value);
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+function append(element: Element, children: readonly Child[]): void {
+  for (const child of children) {
+    if (child === null) continue;
+    element.append(typeof child === 'number' ? String(child) : child);
+  }
+}
+
+export function text(element: Element, value: string | number): void {
+  const wanted = String(value);
+  if (element.textContent !== wanted) element.textContent = wanted;
+}
+
+export function fill(element: Element, ...children: readonly Child[]): void {
+  element.replaceChildren();
+  append(element, children);
+}
+
+/** An element of index.html. */
+export function byId(id: string): HTMLElement {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`index.html has no #${id}`);
+  return found;
+}
+
+/** One row of a list that is kept and changed in place, so that focus and selection stay. */
+export interface Kept<Item> {
+  readonly element: HTMLElement;
+  update(item: Item): void;
+}
+
+/** Shows a list of items, keeping the element of each that was there before. */
+export class KeyedList<Item> {
+  readonly #parent: Element;
+  readonly #key: (item: Item) => string;
+  readonly #make: (item: Item) => Kept<Item>;
+  #kept = new Map<string, Kept<Item>>();
+
+  constructor(parent: Element, key: (item: Item) => string, make: (item: Item) => Kept<Item>) {
+    this.#parent = parent;
+    this.#key = key;
+    this.#make = make;
+  }
+
+  show(items: readonly Item[]): void {
+    const kept = new Map<string, Kept<Item>>();
+    for (const item of items) {
+      const key = this.#key(item);
+      const row = this.#kept.get(key) ?? this.#make(item);
+      row.update(item);
+      kept.set(key, row);
+    }
+    for (const [key, { element }] of this.#kept) if (!kept.has(key)) element.remove();
+    let at = this.#parent.firstElementChild;
+    for (const { element } of kept.values()) {
+      if (element === at) at = at.nextElementSibling;
+      else this.#parent.insertBefore(element, at);
+    }
+    this.#kept = kept;
+  }
+}

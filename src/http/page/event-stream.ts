@@ -1,0 +1,131 @@
+/**
+ * The node's events as they happen. Not by EventSource: that cannot send the token.
+ */
+import { authorization, messageOf, refusedBy, statusOf } from './api.js';
+import type { NodeEvent } from './shapes.js';
+
+const RETRY_MS = 3000;
+/** The node says something every 15 s; a connection that says nothing for longer is dead. */
+const SILENCE_MS = 40_000;
+const KEPT_MAX = 500;
+
+/** `id` tells two events apart that say the same. */
+export interface Told extends NodeEvent {
+  readonly id: number;
+}
+
+export class EventStream {
+  readonly #looks = new Set<() => void>();
+  #events: Told[] = [];
+  #isOpen = false;
+  #why = '';
+  #nextId = 1;
+  #abort: AbortController | null = null;
+  #timer: number | undefined;
+
+  constructor() {
+    document.addEventListener('visibilitychange', () => {
+      // A hidden page takes no place among the readers, of which there is a limit.
+      if (document.hidden) this.#abort?.abort();
+      else this.open();
+    });
+  }
+
+  /** The newest first. */
+  get events(): readonly Told[] {
+    return this.#events;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  get why(): string {
+    return this.#why;
+  }
+
+  /** @returns what ends it */
+  watch(look: () => void): () => void {
+    this.#looks.add(look);
+    look();
+    return () => {
+      this.#looks.delete(look);
+    };
+  }
+
+  /** Reads until the page is hidden, and comes back by itself; does nothing while it reads. */
+  open(): void {
+    if (this.#abort !== null || document.hidden) return;
+    const abort = new AbortController();
+    this.#abort = abort;
+    clearTimeout(this.#timer);
+    void this.#read(abort).then((isWorthwhile) => {
+      this.#abort = null;
+      this.#set(false);
+      if (!isWorthwhile) return;
+      this.#timer = setTimeout(() => {
+        this.open();
+      }, RETRY_MS);
+    });
+  }
+
+  /** @returns whether another try may go better: without the token none does */
+  async #read(abort: AbortController): Promise<boolean> {
+    try {
+      await this.#follow(abort);
+      return true;
+    } catch (error) {
+      // Most often the connection has ended, which the banner tells.
+      this.#why = statusOf(error) === 0 ? '' : messageOf(error);
+      return statusOf(error) !== 401;
+    }
+  }
+
+  async #follow(abort: AbortController): Promise<void> {
+    const response = await fetch('/api/v1/events', {
+      headers: authorization(),
+      signal: abort.signal,
+      cache: 'no-store',
+      credentials: 'omit',
+    });
+    if (!response.ok || response.body === null) {
+      throw refusedBy(response.status, await response.json());
+    }
+    this.#set(true);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = '';
+    for (;;) {
+      const silence = setTimeout(() => {
+        abort.abort();
+      }, SILENCE_MS);
+      const { done, value } = await reader.read().finally(() => {
+        clearTimeout(silence);
+      });
+      if (done) return;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop() ?? '';
+      this.#take(blocks);
+    }
+  }
+
+  #take(blocks: readonly string[]): void {
+    for (const block of blocks) {
+      const line = block.split('\n').find((each) => each.startsWith('data: '));
+      if (line === undefined) continue;
+      const event = JSON.parse(line.slice('data: '.length)) as NodeEvent;
+      this.#events.unshift({ ...event, id: this.#nextId++ });
+    }
+    this.#events.splice(KEPT_MAX);
+    this.#tell();
+  }
+
+  #set(isOpen: boolean): void {
+    this.#isOpen = isOpen;
+    if (isOpen) this.#why = '';
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const look of [...this.#looks]) look();
+  }
+}

@@ -1,0 +1,150 @@
+/** Asks the node how it is once a second while somebody looks, and keeps the samples that it gives. */
+import { get, messageOf, statusOf, token } from './api.js';
+import { askToken } from './dialogs.js';
+import type { Overview } from './shapes.js';
+
+const EVERY_MS = 1000;
+const RETRY_MS_MAX = 5000;
+/** As many as the node keeps. */
+const SAMPLES_MAX = 600;
+
+/** One second of the node, by the names of the columns. */
+export type Sample = Readonly<Record<string, number | null>>;
+
+/** How the connection to the node is. */
+export type Contact = 'first' | 'good' | 'lost' | 'locked';
+
+export interface Watched {
+  readonly overview: Overview | null;
+  readonly samples: readonly Sample[];
+  readonly contact: Contact;
+  /** By the node's clock, which need not be this machine's. Milliseconds since 1970. */
+  readonly nowMs: number;
+  /** When it was lost. Milliseconds since 1970. */
+  readonly lostAt: number | null;
+  readonly why: string;
+}
+
+type Look = (watched: Watched) => void;
+
+export class NodeWatch {
+  readonly #looks = new Set<Look>();
+  readonly #restarted: () => void;
+  #overview: Overview | null = null;
+  #samples: Sample[] = [];
+  #contact: Contact = 'first';
+  #lostAt: number | null = null;
+  #why = '';
+  #next = 0;
+  #failures = 0;
+  #heardAt = 0;
+  #isGivenUp = false;
+  #timer: number | undefined;
+  #isAsking = false;
+
+  /** @param restarted the node has come back as another process */
+  constructor(restarted: () => void) {
+    this.#restarted = restarted;
+    document.addEventListener('visibilitychange', () => {
+      this.askNow();
+    });
+  }
+
+  get now(): Watched {
+    return {
+      overview: this.#overview,
+      samples: this.#samples,
+      contact: this.#contact,
+      nowMs: (this.#samples.at(-1)?.['at'] ?? Date.now()) + Date.now() - this.#heardAt,
+      lostAt: this.#lostAt,
+      why: this.#why,
+    };
+  }
+
+  /** @returns what ends it */
+  watch(look: Look): () => void {
+    this.#looks.add(look);
+    look(this.now);
+    return () => {
+      this.#looks.delete(look);
+    };
+  }
+
+  /** Asks at once, unless nobody looks: then it costs the node nothing. */
+  askNow(): void {
+    clearTimeout(this.#timer);
+    if (document.hidden || this.#isAsking) return;
+    this.#isGivenUp = false;
+    this.#isAsking = true;
+    void this.#ask().finally(() => {
+      this.#isAsking = false;
+      this.#tell();
+      if (this.#isGivenUp) return;
+      const retryMs = Math.min(RETRY_MS_MAX, EVERY_MS * this.#failures);
+      this.#timer = setTimeout(
+        () => {
+          this.askNow();
+        },
+        Math.max(EVERY_MS, retryMs),
+      );
+    });
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      this.#take(await get<Overview>(`/api/v1/overview?since=${this.#next}`));
+    } catch (error) {
+      if (statusOf(error) === 401) {
+        await this.#unlock();
+        return;
+      }
+      this.#failures++;
+      this.#lostAt ??= Date.now();
+      this.#contact = 'lost';
+      this.#why = messageOf(error);
+    }
+  }
+
+  async #unlock(): Promise<void> {
+    const wasWrong = token.get() !== null;
+    token.forget();
+    this.#contact = 'locked';
+    this.#tell();
+    const why = 'This node is not on loopback: reading needs its token, too.';
+    // Who does not give it is asked again by the button of the banner.
+    this.#isGivenUp = !(await askToken(wasWrong ? 'That token was wrong.' : why));
+  }
+
+  #take(overview: Overview): void {
+    const before = this.#overview;
+    if (before !== null && before.startedAt !== overview.startedAt) {
+      // Its samples are counted from 0 again: what was asked for may be too much or too little.
+      this.#overview = null;
+      this.#next = 0;
+      this.#samples = [];
+      this.#restarted();
+      return;
+    }
+    this.#overview = overview;
+    this.#next = overview.next;
+    const { columns } = overview;
+    for (const row of overview.samples) {
+      const fields = columns.map((name, index) => [name, row[index] ?? null] as const);
+      this.#samples.push(Object.fromEntries(fields));
+    }
+    this.#samples.splice(0, this.#samples.length - SAMPLES_MAX);
+    this.#settle();
+  }
+
+  #tell(): void {
+    for (const look of [...this.#looks]) look(this.now);
+  }
+
+  #settle(): void {
+    this.#heardAt = Date.now();
+    this.#failures = 0;
+    this.#lostAt = null;
+    this.#contact = 'good';
+    this.#why = '';
+  }
+}

@@ -1,0 +1,154 @@
+/** What the API answers, as far as the page reads it (docs/openapi.json has all of it). */
+
+export interface Reason {
+  readonly code: string;
+  readonly text: string;
+}
+
+export interface StoredCounts {
+  readonly pending: number;
+  readonly dispatched: number;
+  readonly replied: number;
+  readonly dead: number;
+  readonly bytes: number;
+}
+
+export interface Overview {
+  readonly node: string;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly role: 'standalone' | 'primary' | 'backup';
+  readonly state: string;
+  readonly epoch: number;
+  readonly ready: boolean;
+  readonly reason: Reason | null;
+  readonly degraded: readonly Reason[];
+  readonly peer: {
+    readonly endpoint: string | null;
+    readonly up: boolean;
+    readonly state: string | null;
+    readonly inSync: boolean;
+  } | null;
+  readonly stored: StoredCounts | null;
+  readonly services: number;
+  readonly startedAt: string;
+  readonly columns: readonly string[];
+  readonly samples: readonly (readonly (number | null)[])[];
+  readonly next: number;
+}
+
+export interface ServiceFigures {
+  readonly service: string;
+  readonly repliedPerSecond: number;
+  readonly failedPerSecond: number;
+  /** `null`: nothing was replied to in the last seconds. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+  readonly inFlight: number;
+}
+
+export interface ServiceFiguresAnswer {
+  readonly items: readonly ServiceFigures[];
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}
+
+export interface Service {
+  readonly service: string;
+  readonly workersWaiting: number;
+  readonly workersBusy: number;
+  readonly queued: number;
+}
+
+export interface Worker {
+  readonly service: string;
+  readonly state: 'waiting' | 'busy';
+  readonly version: string;
+  readonly inFlight: number;
+  readonly credit: number;
+  readonly sinceMs: number;
+  readonly key: string | null;
+}
+
+export interface HaChange {
+  readonly at: string;
+  readonly from: string;
+  readonly to: string;
+  readonly reason: string;
+}
+
+export interface Ha {
+  readonly node: string;
+  readonly role: 'standalone' | 'primary' | 'backup';
+  readonly state: string;
+  readonly epoch: number;
+  readonly inSync: boolean;
+  readonly replication: string;
+  readonly lagMs: number | null;
+  readonly peer: {
+    readonly up: boolean;
+    readonly state: string | null;
+    readonly epoch: number | null;
+    readonly heardMsAgo: number | null;
+  } | null;
+  readonly lastChange: HaChange | null;
+  readonly history: readonly HaChange[];
+}
+
+export interface StoredRequest {
+  readonly uuid: string;
+  readonly service: string;
+  readonly state: string;
+  readonly priority: number;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly generation: number;
+  readonly acceptedAt: string | null;
+  readonly notBefore: string | null;
+  readonly expiresAt: string | null;
+  readonly bodyBytes: number;
+}
+
+export interface Delivery {
+  readonly worker: string;
+  readonly startedAt: string | null;
+  readonly endedAt?: string | null;
+  readonly reason?: string;
+}
+
+export interface Story extends StoredRequest {
+  readonly hasKey: boolean;
+  readonly attemptsEver: number;
+  readonly deliveries: readonly Delivery[];
+  readonly delivery: Delivery | null;
+  readonly reply: {
+    readonly bytes: number;
+    readonly worker: string;
+    readonly repliedAt: string | null;
+  } | null;
+  readonly death: { readonly reason: string; readonly diedAt: string | null } | null;
+}
+
+export interface CountsByService {
+  readonly services: readonly {
+    readonly service: string;
+    readonly pending: number;
+    readonly dispatched: number;
+    readonly replied: number | null;
+    readonly dead: number | null;
+  }[];
+}
+
+export interface BulkResult {
+  readonly count: number;
+  readonly more: boolean;
+}
+
+export interface NodeEvent {
+  readonly time: string;
+  readonly event: string;
+  readonly [field: string]: unknown;
+}

@@ -1,0 +1,51 @@
+/** What the keyboard does, and the list of it. */
+import { askPerson } from './dialogs.js';
+import { el } from './dom.js';
+
+export interface Shortcut {
+  readonly key: string;
+  readonly does: string;
+  readonly act: () => void;
+}
+
+/** Keys that are typed into a field are text. */
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches('input, select, textarea');
+}
+
+export function listenTo(shortcuts: readonly Shortcut[]): void {
+  document.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (document.querySelector('dialog[open]') !== null) return;
+    if (isTyping(event.target)) {
+      if (event.key === 'Escape' && event.target instanceof HTMLElement) event.target.blur();
+      return;
+    }
+    const found = shortcuts.find(({ key }) => key === event.key);
+    if (found === undefined) return;
+    event.preventDefault();
+    found.act();
+  });
+}
+
+export function showHelp(shortcuts: readonly Shortcut[]): void {
+  const rows = [...shortcuts, { key: 'Esc', does: 'leave a field, close a dialog' }];
+  const list = el(
+    'dl',
+    { class: 'keys' },
+    ...rows.flatMap(({ key, does }) => [el('dt', {}, el('kbd', {}, key)), el('dd', {}, does)]),
+  );
+  void askPerson({ title: 'Keyboard', body: [list], confirm: 'Close', isNotice: true });
+}
+
+/** To the next link of the table, or the one before. */
+export function stepThroughRows(step: 1 | -1): void {
+  const links = [...document.querySelectorAll<HTMLElement>('main tbody a')].filter(
+    (link) => link.offsetParent !== null,
+  );
+  const rows = [...new Map(links.reverse().map((link) => [link.closest('tr'), link])).values()];
+  rows.reverse();
+  const here = rows.findIndex((link) => link.closest('tr')?.contains(document.activeElement));
+  const next = here < 0 ? (step > 0 ? 0 : rows.length - 1) : here + step;
+  rows[Math.min(rows.length - 1, Math.max(0, next))]?.focus();
+}

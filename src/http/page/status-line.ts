@@ -1,0 +1,138 @@
+/** The header's words about the node, and the banner that says what is wrong with it. */
+import { attribute, button, byId, el, fill, text } from './dom.js';
+import { span } from './format.js';
+import type { NodeWatch, Watched } from './node-watch.js';
+import type { Overview } from './shapes.js';
+import { linkTo } from './view.js';
+
+type Grade = 'good' | 'warn' | 'bad' | 'quiet';
+
+export interface Trouble {
+  readonly grade: Grade;
+  readonly title: string;
+  readonly text: string;
+}
+
+/** Reasons that the node gives for not serving, and how bad each is; others are bad. */
+const NOT_READY: Readonly<Record<string, readonly [Grade, string]>> = {
+  starting: ['quiet', 'Starting'],
+  draining: ['warn', 'Draining'],
+  passive: ['quiet', 'Passive'],
+  waiting: ['warn', 'Waiting for its peer'],
+  joining: ['warn', 'Joining its peer'],
+  holding: ['warn', 'Holding back'],
+};
+
+const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
+  store_full: ['bad', 'Disk full'],
+  store_busy: ['bad', 'The store is busy'],
+  store_fatal: ['bad', 'The store is damaged'],
+  not_in_sync: ['warn', 'Not in sync'],
+  peer_refused: ['bad', 'Not its peer'],
+};
+
+/** All that people should know at once, the worst first. */
+function troublesOf({ overview, contact, lostAt, why }: Watched): Trouble[] {
+  if (contact === 'locked') {
+    return [
+      { grade: 'warn', title: 'Locked', text: 'This node shows itself to who has its token.' },
+    ];
+  }
+  if (contact === 'lost') {
+    const since = lostAt === null ? '' : ` for ${span(Date.now() - lostAt)}`;
+    const text = `No answer${since}: ${why}. Trying again by itself; what is shown is old.`;
+    return [{ grade: 'bad', title: 'Lost the daemon', text }];
+  }
+  return overview === null ? [] : troublesOfNode(overview);
+}
+
+function troublesOfNode(overview: Overview): Trouble[] {
+  const { reason, degraded, state, peer } = overview;
+  const found: Trouble[] = [];
+  if (state === 'active' && peer?.state === 'active') {
+    const text = 'Both nodes of the pair are active. The one with the lower epoch steps down.';
+    found.push({ grade: 'bad', title: 'Split', text });
+  }
+  if (reason !== null) {
+    const [grade, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];
+    const at = peer?.endpoint ?? null;
+    const elsewhere = state === 'passive' && at !== null ? ` The other node is at ${at}.` : '';
+    found.push({ grade, title, text: sentence(reason.text) + elsewhere });
+  }
+  for (const { code, text } of degraded) {
+    const [grade, title] = DEGRADED[code] ?? ['warn', 'Degraded'];
+    found.push({ grade, title, text: sentence(text) });
+  }
+  const badness: readonly Grade[] = ['bad', 'warn', 'quiet', 'good'];
+  return found.sort((left, right) => badness.indexOf(left.grade) - badness.indexOf(right.grade));
+}
+
+function sentence(said: string): string {
+  const first = said.charAt(0).toUpperCase() + said.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
+/** Shows header and banner, as long as the page lives. */
+export function showStatus(watch: NodeWatch): void {
+  const banner = byId('banner');
+  let said = '';
+  watch.watch((watched) => {
+    header(watched);
+    const troubles = troublesOf(watched);
+    attribute(document.documentElement, 'data-contact', watched.contact);
+    // The seconds that go by are no news to who hears the page read.
+    const now = JSON.stringify(troubles.map(({ title, text: why }) => [title, why]));
+    if (now === said) return;
+    said = now;
+    attribute(banner, 'hidden', troubles.length === 0);
+    const again = watched.contact === 'locked' || watched.contact === 'lost';
+    fill(
+      banner,
+      ...troubles.map(({ grade, title, text: why }) =>
+        el('p', { class: `trouble ${grade}` }, el('strong', {}, title), ' ', why),
+      ),
+      again
+        ? button(watched.contact === 'lost' ? 'Try now' : 'Enter the token', 'button', () => {
+            watch.askNow();
+          })
+        : null,
+    );
+  });
+}
+
+function header(watched: Watched): void {
+  const { overview, contact } = watched;
+  const state = byId('state');
+  if (overview === null) {
+    text(state, contact === 'first' ? 'connecting' : contact);
+    attribute(state, 'class', 'pill quiet');
+    return;
+  }
+  const { node, version, uptimeMs, role, epoch } = overview;
+  text(byId('node'), node);
+  const [worst] = troublesOf(watched);
+  const word = contact === 'good' ? overview.state : contact;
+  text(state, word);
+  attribute(state, 'class', `pill ${worst?.grade ?? 'good'}`);
+  text(byId('role'), role === 'standalone' ? role : `${role}, epoch ${epoch}`);
+  text(byId('version'), `v${version}`);
+  text(byId('uptime'), `up ${span(uptimeMs)}`);
+  document.title = `${contact === 'good' && worst === undefined ? '' : '⚠ '}${node} – Majordomo`;
+}
+
+/** What stands in place of a view's content when there is none. */
+export function empty(title: string, ...more: readonly (Node | string)[]): HTMLElement {
+  return el('div', { class: 'empty' }, el('strong', {}, title), el('p', {}, ...more));
+}
+
+/** A state as a coloured word. */
+export function statePill(state: string): HTMLElement {
+  const grade =
+    { dead: 'bad', pending: 'quiet', dispatched: 'info', replied: 'good', busy: 'info' }[state] ??
+    (state === 'active' ? 'good' : 'quiet');
+  return el('span', { class: `pill ${grade}` }, state);
+}
+
+export function serviceLink(service: string): HTMLAnchorElement {
+  return el('a', { href: linkTo('services', service), class: 'name' }, service);
+}

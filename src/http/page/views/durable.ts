@@ -1,0 +1,277 @@
+/** Stored requests: found by uuid, service, state and age. */
+import { get, messageOf, withQuery } from '../api.js';
+import { DataTable } from '../data-table.js';
+import { askPerson, attempt, order, toast } from '../dialogs.js';
+import { attribute, button, el, text } from '../dom.js';
+import { ago, bytes, count, moment } from '../format.js';
+import type { BulkResult, Page, StoredCounts, StoredRequest } from '../shapes.js';
+import { empty, serviceLink, statePill } from '../status-line.js';
+import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
+
+const EVERY_MS = 5000;
+const PAGE_ROWS = 50;
+/** A page of the API may be empty although there are more: so often the next one is asked for. */
+const TRIES_MAX = 10;
+
+const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
+const AGES: readonly (readonly [ms: string, label: string])[] = [
+  ['', 'Any age'],
+  ['60000', 'Older than 1 min'],
+  ['600000', 'Older than 10 min'],
+  ['3600000', 'Older than 1 h'],
+  ['86400000', 'Older than 1 d'],
+  ['604800000', 'Older than 7 d'],
+];
+const UUID = /^[\da-f]{32}$/i;
+
+function requestTable(): DataTable<StoredRequest> {
+  return new DataTable<StoredRequest>({
+    label: 'Durable requests',
+    columns: [
+      {
+        head: 'Uuid',
+        make: ({ uuid }) =>
+          el(
+            'a',
+            { href: linkTo('durable', uuid), class: 'uuid', title: uuid },
+            uuid.slice(0, 8),
+            el('span', { class: 'rest' }, uuid.slice(8)),
+          ),
+      },
+      { head: 'Service', make: ({ service }) => serviceLink(service) },
+      {
+        head: 'State',
+        show: ({ state }, cell) => {
+          if (cell.textContent !== state) cell.replaceChildren(statePill(state));
+        },
+      },
+      {
+        head: 'Attempts',
+        show: ({ attempts, maxAttempts }, cell) => text(cell, `${attempts} of ${maxAttempts}`),
+        isNumber: true,
+      },
+      {
+        head: 'Age',
+        show: ({ acceptedAt }, cell) => {
+          text(cell, ago(acceptedAt));
+          attribute(cell, 'title', moment(acceptedAt));
+        },
+        isNumber: true,
+      },
+      {
+        head: 'Body',
+        show: ({ bodyBytes }, cell) => text(cell, bytes(bodyBytes)),
+        isNumber: true,
+        isMinor: true,
+      },
+    ],
+    key: ({ uuid }) => uuid,
+    sortedBy: null,
+    pageRows: null,
+    whenEmpty: empty('No such request', 'Nothing that is stored matches the filters.'),
+  });
+}
+
+function choice(
+  label: string,
+  options: readonly (readonly [string, string])[],
+  value: string,
+): HTMLSelectElement {
+  const made = el(
+    'select',
+    { 'aria-label': label },
+    ...options.map(([each, shown]) => el('option', { value: each }, shown)),
+  );
+  made.value = options.some(([each]) => each === value) ? value : '';
+  return made;
+}
+
+/** A page of the list that has something, or the last one. */
+async function loadPage(
+  parameters: Readonly<Record<string, string>>,
+): Promise<Page<StoredRequest>> {
+  const items: StoredRequest[] = [];
+  let cursor = parameters['cursor'] ?? '';
+  for (let tries = 0; ; tries++) {
+    const limit = String(PAGE_ROWS - items.length);
+    const path = withQuery('/api/v1/titanic/requests', { ...parameters, cursor, limit });
+    const page = await get<Page<StoredRequest>>(path);
+    items.push(...page.items);
+    if (page.next === null || items.length >= PAGE_ROWS || tries === TRIES_MAX) {
+      return { items, next: page.next };
+    }
+    cursor = page.next;
+  }
+}
+
+export function durableView({ watch }: Context, { query }: Place): View {
+  const search = el('input', {
+    type: 'search',
+    placeholder: 'Uuid or service',
+    'aria-label': 'Find by uuid or service',
+    'data-search': true,
+    spellcheck: 'false',
+    value: query.get('service') ?? '',
+  });
+  const states = [['', 'Any state'], ...STATES.map((each) => [each, each] as const)] as const;
+  const state = choice('State', states, query.get('state') ?? '');
+  const age = choice('Age', AGES, query.get('olderThanMs') ?? '');
+  const filters = el('form', { class: 'filters', role: 'search' }, search, state, age);
+  const status = el('span', { class: 'quiet', role: 'status' });
+  const table = requestTable();
+  const list = new Listing(table, status);
+  const filter = (): Record<string, string> => ({
+    service: search.value.trim(),
+    state: state.value,
+    olderThanMs: age.value,
+  });
+  const apply = (): void => {
+    const wanted = search.value.trim();
+    if (UUID.test(wanted)) {
+      location.hash = linkTo('durable', wanted.toUpperCase());
+      return;
+    }
+    const chosen = Object.fromEntries(Object.entries(filter()).filter(([, value]) => value !== ''));
+    // In the address, so that it can be sent to somebody; a step back leaves the view.
+    history.replaceState(null, '', linkTo('durable', undefined, chosen));
+    retry.hidden = chosen['service'] === undefined;
+    list.find(chosen);
+  };
+  const retry = button('Retry all dead', 'button', () => {
+    attempt(() => retryDead(search.value.trim(), age.value, () => list.load()));
+  });
+  filters.addEventListener('submit', (event) => {
+    event.preventDefault();
+    apply();
+  });
+  filters.addEventListener('change', apply);
+  const counts = el('p', { class: 'stored-of' });
+  const endCounts = watch.watch(({ overview }) => {
+    const stored = overview?.stored ?? null;
+    const none = overview === null ? '' : 'Stored requests are not hosted here.';
+    if (stored === null) text(counts, none);
+    else showCounts(counts, stored);
+  });
+  apply();
+  const endLoading = repeatedly(
+    () => list.load(),
+    () => EVERY_MS,
+  );
+  return {
+    element: el(
+      'section',
+      { class: 'card' },
+      el('header', { class: 'bar' }, el('h1', {}, 'Durable requests'), status, filters, retry),
+      counts,
+      table.element,
+      list.pager,
+    ),
+    close: () => {
+      endCounts();
+      endLoading();
+    },
+  };
+}
+
+function showCounts(place: HTMLElement, stored: StoredCounts): void {
+  const said = STATES.map((state) => `${count(stored[state])} ${state}`);
+  if (place.dataset['said'] === said.join()) return;
+  place.dataset['said'] = said.join();
+  const links = STATES.flatMap((state, index) => [
+    el('a', { href: linkTo('durable', undefined, { state }), class: 'count' }, said[index] ?? ''),
+    ' ',
+  ]);
+  place.replaceChildren('All: ', ...links);
+}
+
+/** The pages of one search. */
+class Listing {
+  readonly pager: HTMLElement;
+  readonly #table: DataTable<StoredRequest>;
+  readonly #status: HTMLElement;
+  readonly #newer: HTMLButtonElement;
+  readonly #older: HTMLButtonElement;
+  #filter: Readonly<Record<string, string>> = {};
+  /** The cursors of the pages up to this one. */
+  #cursors: string[] = [''];
+  #next: string | null = null;
+  #asked = 0;
+
+  constructor(table: DataTable<StoredRequest>, status: HTMLElement) {
+    this.#table = table;
+    this.#status = status;
+    this.#newer = button('Newer', 'button small', () => {
+      this.#cursors.pop();
+      void this.load();
+    });
+    this.#older = button('Older', 'button small', () => {
+      if (this.#next !== null) this.#cursors.push(this.#next);
+      void this.load();
+    });
+    this.pager = el('nav', { class: 'pager', 'aria-label': 'Pages' }, this.#newer, this.#older);
+  }
+
+  find(filter: Readonly<Record<string, string>>): void {
+    this.#filter = filter;
+    this.#cursors = [''];
+    void this.load();
+  }
+
+  async load(): Promise<void> {
+    const asked = ++this.#asked;
+    try {
+      const page = await loadPage({ ...this.#filter, cursor: this.#cursors.at(-1) ?? '' });
+      // Another page was asked for meanwhile.
+      if (asked !== this.#asked) return;
+      this.#next = page.next;
+      this.#table.show(page.items);
+      this.#newer.disabled = this.#cursors.length === 1;
+      this.#older.disabled = page.next === null;
+      this.pager.hidden = this.#newer.disabled && this.#older.disabled;
+      text(
+        this.#status,
+        this.#cursors.length === 1 ? 'newest first' : `page ${this.#cursors.length}`,
+      );
+    } catch (error) {
+      if (asked === this.#asked) text(this.#status, messageOf(error));
+    }
+  }
+}
+
+/** All the dead of one service, in as many orders as it takes. */
+async function retryDead(
+  service: string,
+  olderThanMs: string,
+  changed: () => Promise<void>,
+): Promise<void> {
+  const older = olderThanMs === '' ? {} : { olderThanMs: Number(olderThanMs) };
+  const age = AGES.find(([ms]) => ms === olderThanMs && ms !== '')?.[1].toLowerCase();
+  const isSure = await askPerson({
+    title: 'Retry all dead requests?',
+    body: [
+      el(
+        'p',
+        {},
+        'Every dead request of ',
+        el('strong', { class: 'name' }, service),
+        age === undefined ? '' : `, ${age},`,
+        ' becomes pending again, with all its attempts.',
+      ),
+    ],
+    confirm: 'Retry them',
+  });
+  if (!isSure) return;
+  let done = 0;
+  for (;;) {
+    const result = await order<BulkResult>('/api/v1/titanic/retry', { service, ...older });
+    if (result === null) return;
+    done += result.count;
+    if (!result.more || result.count === 0) break;
+    toast(`${count(done)} so far`, 'good');
+  }
+  toast(
+    done === 1 ? '1 request is tried again' : `${count(done)} requests are tried again`,
+    'good',
+  );
+  await changed();
+}

@@ -1,0 +1,174 @@
+/** The pair: both nodes, what is between them, what happened, and an operator's two orders. */
+import { get, messageOf } from '../api.js';
+import { askPerson, attempt, order, toast } from '../dialogs.js';
+import { button, el, fill, text } from '../dom.js';
+import { millis, moment, NONE } from '../format.js';
+import type { Ha } from '../shapes.js';
+import { empty, statePill } from '../status-line.js';
+import { type Context, repeatedly, type View } from '../view.js';
+
+const EVERY_MS = 2000;
+
+interface Order {
+  readonly path: string;
+  readonly title: string;
+  readonly text: string;
+  readonly done: string;
+}
+
+const SWITCHOVER: Order = {
+  path: '/api/v1/ha/switchover',
+  title: 'Hand over to the other node?',
+  text: 'This node stops serving, the other one takes over. Clients and workers of the SDK follow by themselves.',
+  done: 'The other node takes over.',
+};
+const PROMOTE: Order = {
+  path: '/api/v1/ha/promote',
+  title: 'Make this node active?',
+  text: 'Only when the other node is dead for good: what it had acknowledged and not replicated is missing here.',
+  done: 'This node becomes active.',
+};
+
+function node(
+  title: string,
+  lines: readonly (readonly [string, string | null])[],
+  state: string | null,
+): HTMLElement {
+  const facts = lines.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value ?? NONE)]);
+  const pill = state === null ? el('span', { class: 'pill quiet' }, 'unknown') : statePill(state);
+  return el(
+    'div',
+    { class: 'node' },
+    el('h2', {}, title),
+    pill,
+    el('dl', { class: 'facts' }, ...facts),
+  );
+}
+
+function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
+  const { peer } = ha;
+  if (peer === null) return [];
+  const number = (value: number | null): string | null => (value === null ? null : String(value));
+  const mine = node(
+    `This node: ${ha.node}`,
+    [
+      ['Role', ha.role],
+      ['Epoch', String(ha.epoch)],
+    ],
+    ha.state,
+  );
+  const other = node(
+    'The other node',
+    [
+      ['At', endpoint],
+      ['Epoch', number(peer.epoch)],
+      ['Heard', peer.heardMsAgo === null ? 'never' : `${millis(peer.heardMsAgo)} ago`],
+    ],
+    peer.up ? peer.state : 'not heard',
+  );
+  const grade = !peer.up ? 'bad' : ha.inSync ? 'good' : 'warn';
+  const words = !peer.up ? 'no connection' : ha.inSync ? 'in sync' : 'not in sync';
+  const link = el(
+    'div',
+    { class: `link ${grade}` },
+    el('strong', {}, words),
+    el('span', {}, `replication ${ha.replication}`),
+    el('span', {}, `lag ${millis(ha.lagMs)}`),
+  );
+  return [mine, link, other];
+}
+
+function historyTable(ha: Ha): HTMLElement {
+  const rows = ha.history.map(({ at, from, to, reason }) =>
+    el(
+      'tr',
+      {},
+      el('td', {}, moment(at)),
+      el('td', {}, statePill(from), ' → ', statePill(to)),
+      el('td', {}, reason),
+    ),
+  );
+  const heads = ['When', 'Change', 'Why'].map((head) => el('th', { scope: 'col' }, head));
+  return el(
+    'div',
+    { class: 'table' },
+    el(
+      'table',
+      { 'aria-label': 'Changes of state' },
+      el('thead', {}, el('tr', {}, ...heads)),
+      el('tbody', {}, ...rows),
+    ),
+  );
+}
+
+export function pairView({ watch }: Context): View {
+  const body = el('div', { class: 'pair', hidden: true });
+  const story = el('div', {});
+  const status = el('span', { class: 'quiet', role: 'status' });
+  const alone = empty(
+    'This node stands alone',
+    'A second node takes over when this one dies. It needs ',
+    el('code', {}, 'bstar.role'),
+    ', ',
+    el('code', {}, 'bstar.listen'),
+    ' and ',
+    el('code', {}, 'bstar.peer'),
+    ' on both.',
+  );
+  alone.hidden = true;
+  let shown = '';
+  const load = async (): Promise<void> => {
+    try {
+      const ha = await get<Ha>('/api/v1/ha');
+      text(status, '');
+      const isPair = ha.role !== 'standalone';
+      alone.hidden = isPair;
+      body.hidden = !isPair;
+      switchover.hidden = !isPair || ha.state !== 'active';
+      promote.hidden = !isPair || ha.state === 'active';
+      fill(body, ...picture(ha, watch.now.overview?.peer?.endpoint ?? null));
+      const now = JSON.stringify(ha.history);
+      if (now === shown) return;
+      shown = now;
+      fill(story, ...(ha.history.length === 0 ? [] : [el('h2', {}, 'Changes'), historyTable(ha)]));
+    } catch (error) {
+      text(status, messageOf(error));
+    }
+  };
+  const ordering = (
+    label: string,
+    style: string,
+    { path, title, text: why, done }: Order,
+  ): HTMLButtonElement =>
+    button(label, style, () => {
+      attempt(async () => {
+        const body = [el('p', {}, why)];
+        const isDangerous = style.includes('danger');
+        if (!(await askPerson({ title, body, confirm: label, isDangerous }))) return;
+        if ((await order(path)) === null) return;
+        toast(done, 'good');
+        await load();
+      });
+    });
+  const switchover = ordering('Switch over', 'button primary', SWITCHOVER);
+  const promote = ordering('Promote', 'button danger', PROMOTE);
+  switchover.hidden = true;
+  promote.hidden = true;
+  return {
+    element: el(
+      'section',
+      { class: 'card' },
+      el(
+        'header',
+        { class: 'bar' },
+        el('h1', {}, 'Pair'),
+        status,
+        el('div', { class: 'actions' }, switchover, promote),
+      ),
+      alone,
+      body,
+      story,
+    ),
+    close: repeatedly(load, () => EVERY_MS),
+  };
+}

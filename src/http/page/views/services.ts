@@ -1,0 +1,62 @@
+/** All services: who waits, who works, how fast. */
+import { messageOf } from '../api.js';
+import { DataTable } from '../data-table.js';
+import { el, text } from '../dom.js';
+import { count } from '../format.js';
+import { BUSY, P50, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
+import { type Listed, ServiceList } from '../service-list.js';
+import { empty } from '../status-line.js';
+import { repeatedly, type View } from '../view.js';
+
+const PAGE_ROWS = 50;
+
+export function servicesView(): View {
+  const list = new ServiceList();
+  const filter = el('input', {
+    type: 'search',
+    placeholder: 'Filter by name',
+    'aria-label': 'Filter services by name',
+    'data-search': true,
+  });
+  const state = el('span', { class: 'quiet', role: 'status' });
+  const table = new DataTable<Listed>({
+    label: 'Services',
+    columns: [SERVICE, WAITING, BUSY, QUEUED, RATE, P50, P99],
+    key: ({ service }) => service,
+    sortedBy: 0,
+    pageRows: PAGE_ROWS,
+    whenEmpty: empty(
+      'No service',
+      'A service is there once a worker has registered for it: ',
+      el('code', {}, 'majordomo worker upper -- tr a-z A-Z'),
+    ),
+  });
+  const show = (): void => {
+    const wanted = filter.value.trim().toLowerCase();
+    const found = list.services.filter(({ service }) => service.toLowerCase().includes(wanted));
+    table.show(found);
+    const all = count(list.services.length);
+    text(state, wanted === '' ? all : `${count(found.length)} of ${all}`);
+  };
+  filter.addEventListener('input', () => {
+    table.rewind();
+    show();
+  });
+  const load = async (): Promise<void> => {
+    try {
+      await list.load();
+      show();
+    } catch (error) {
+      text(state, messageOf(error));
+    }
+  };
+  return {
+    element: el(
+      'section',
+      { class: 'card' },
+      el('header', { class: 'bar' }, el('h1', {}, 'Services'), state, filter),
+      table.element,
+    ),
+    close: repeatedly(load, list.delayMs),
+  };
+}

@@ -1,0 +1,165 @@
+/** One stored request: what became of it, step by step, and what an operator can do. */
+import { get, messageOf, statusOf } from '../api.js';
+import { askPerson, attempt, order, toast } from '../dialogs.js';
+import { button, type Child, el } from '../dom.js';
+import { ago, bytes, millis, moment } from '../format.js';
+import type { Story } from '../shapes.js';
+import { empty, serviceLink, statePill } from '../status-line.js';
+import { linkTo, repeatedly, type View } from '../view.js';
+
+const EVERY_MS = 3000;
+
+interface Step {
+  readonly at: string | null;
+  readonly grade: string;
+  readonly title: string;
+  readonly more: readonly Child[];
+}
+
+function stepsOf(story: Story): Step[] {
+  const { service, acceptedAt, bodyBytes, generation, deliveries, delivery, reply, death } = story;
+  const accepted = `${bytes(bodyBytes)} for ${service}, on the disk`;
+  const steps: Step[] = [{ at: acceptedAt, grade: 'good', title: 'Accepted', more: [accepted] }];
+  if (generation > 0) {
+    const times = generation === 1 ? 'once' : `${generation} times`;
+    steps.push({ at: null, grade: 'quiet', title: `Retried by an operator ${times}`, more: [] });
+  }
+  const hidden = story.attemptsEver - deliveries.length - (delivery === null ? 0 : 1);
+  if (hidden > 0 && reply === null) {
+    const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
+    steps.push({ at: null, grade: 'quiet', title, more: ['only the last ones are kept'] });
+  }
+  for (const { worker, startedAt, endedAt = null, reason = '' } of deliveries) {
+    const took =
+      endedAt === null || startedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt);
+    const more = [reason, took === null ? '' : ` after ${millis(took)}`];
+    steps.push({ at: startedAt, grade: 'warn', title: `Delivered to worker ${worker}`, more });
+  }
+  if (delivery !== null) {
+    const { startedAt, worker } = delivery;
+    steps.push({
+      at: startedAt,
+      grade: 'info',
+      title: `At worker ${worker} now`,
+      more: [`for ${ago(startedAt)}`],
+    });
+  }
+  if (reply !== null) {
+    const more = [`${bytes(reply.bytes)}, kept until the client closes it`];
+    const title = reply.worker === '' ? 'Replied' : `Replied by worker ${reply.worker}`;
+    steps.push({ at: reply.repliedAt, grade: 'good', title, more });
+  }
+  if (death !== null) {
+    steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: [death.reason] });
+  }
+  if (story.state === 'pending') {
+    const { notBefore } = story;
+    const isLater = notBefore !== null && Date.parse(notBefore) > Date.now();
+    const more = isLater ? [`not before ${moment(notBefore)}`] : ['for a free worker'];
+    steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
+  }
+  return steps;
+}
+
+function timeline(story: Story): HTMLElement {
+  const items = stepsOf(story).map(({ at, grade, title, more }) =>
+    el(
+      'li',
+      { class: grade },
+      el('time', { datetime: at ?? '' }, at === null ? '' : moment(at)),
+      el('strong', {}, title),
+      el('span', {}, ...more),
+    ),
+  );
+  return el('ol', { class: 'timeline', 'aria-label': 'What became of it' }, ...items);
+}
+
+function facts(story: Story): HTMLElement {
+  const { attempts, maxAttempts, priority, hasKey, expiresAt } = story;
+  const rows: readonly (readonly [string, Child])[] = [
+    ['Service', serviceLink(story.service)],
+    ['Attempts', `${attempts} of ${maxAttempts}`],
+    ['Priority', priority],
+    ['Idempotency key', hasKey ? 'yes' : 'no'],
+    ['Kept until', moment(expiresAt)],
+  ];
+  return el(
+    'dl',
+    { class: 'facts' },
+    ...rows.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)]),
+  );
+}
+
+/** What can be done in the state that it is in. */
+function actions(story: Story, changed: () => Promise<void>): HTMLElement {
+  const { uuid, state } = story;
+  const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
+  const give = async (what: string, said: string): Promise<void> => {
+    if ((await order(`${path}/${what}`)) === null) return;
+    toast(said, 'good');
+    await changed();
+  };
+  const copy = button('Copy uuid', 'button', () => {
+    attempt(async () => {
+      await navigator.clipboard.writeText(uuid);
+      toast('Copied', 'good');
+    });
+  });
+  // Only where the page came over a secure way, or from loopback.
+  copy.hidden = !isSecureContext;
+  const retry = button('Retry', 'button primary', () => {
+    attempt(() => give('retry', 'It is pending again, with all its attempts.'));
+  });
+  retry.hidden = state !== 'dead';
+  const cancel = button('Cancel', 'button danger', () => {
+    attempt(async () => {
+      const isSure = await askPerson({
+        title: 'Cancel this request?',
+        body: [el('p', {}, 'It is closed and forgotten; its client is told that it is unknown.')],
+        confirm: 'Cancel the request',
+        isDangerous: true,
+      });
+      if (!isSure) return;
+      await give('cancel', 'It is closed.');
+    });
+  });
+  cancel.hidden = state === 'replied';
+  return el('div', { class: 'actions' }, copy, retry, cancel);
+}
+
+export function storyView(uuid: string): View {
+  const body = el('div', { class: 'story', 'aria-live': 'polite' });
+  let shown = '';
+  const load = async (): Promise<void> => {
+    try {
+      const story = await get<Story>(`/api/v1/titanic/requests/${encodeURIComponent(uuid)}`);
+      const now = JSON.stringify(story);
+      // The same story is left alone: a button keeps its focus.
+      if (now === shown) return;
+      shown = now;
+      body.replaceChildren(
+        el('div', { class: 'bar' }, statePill(story.state), actions(story, load)),
+        facts(story),
+        timeline(story),
+      );
+    } catch (error) {
+      shown = '';
+      const isUnknown = statusOf(error) === 404;
+      body.replaceChildren(
+        isUnknown
+          ? empty('Not here', 'No such request, or it was closed, or it has expired.')
+          : empty('It cannot be shown', messageOf(error)),
+      );
+    }
+  };
+  return {
+    element: el(
+      'section',
+      { class: 'card' },
+      el('p', { class: 'crumbs' }, el('a', { href: linkTo('durable') }, 'Durable requests')),
+      el('h1', { class: 'uuid' }, uuid),
+      body,
+    ),
+    close: repeatedly(load, () => EVERY_MS),
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * What a node was like in the last ten minutes, second by second, kept here so that who opens the
+ * page at three in the night sees how it came to that. It costs the loop some microseconds a second
+ * and no more for those who look.
+ */
+import type { ServiceFigures, SampleBlock } from '../http/ports.js';
+import type { BrokerSource } from './broker-metrics.js';
+import { type Rates, ratesBetween, sumOf, talliesOf, type Tally } from './rates.js';
+import type { TitanicSource } from './titanic-metrics.js';
+
+export const SAMPLE_EVERY_MS = 1000;
+const SAMPLES_MAX = 600;
+/** Rates of single services are of the last one to two of these. */
+const MARK_EVERY_MS = 4000;
+
+const COLUMNS = [
+  'at',
+  'received',
+  'replied',
+  'failed',
+  'p50Ms',
+  'p99Ms',
+  'queued',
+  'inFlight',
+  'workersWaiting',
+  'workersBusy',
+  'loopLagMs',
+  'accepted',
+  'completed',
+  'open',
+  'dead',
+] as const;
+
+type Sample = readonly (number | null)[];
+
+/** Where the numbers are. */
+export interface PictureSources {
+  readonly broker: BrokerSource;
+  /** `null` where no requests are stored. */
+  titanic(): TitanicSource | null;
+  loopLagMs(): number;
+}
+
+/** What was counted at one moment. */
+interface Mark {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  readonly tallies: readonly Tally[];
+}
+
+export class Pictures {
+  readonly #sources: PictureSources;
+  readonly #samples: Sample[] = [];
+  /** The number of the next sample. */
+  #next = 0;
+  #before: Mark;
+  #accepted = 0;
+  #completed = 0;
+  /** For the rates of single services: the older one is at least one interval old. */
+  #older: Mark;
+  #newer: Mark;
+
+  /** @param now monotonic milliseconds */
+  constructor(sources: PictureSources, now: number) {
+    this.#sources = sources;
+    this.#before = this.#mark(now);
+    this.#older = this.#before;
+    this.#newer = this.#before;
+  }
+
+  /** @param wall milliseconds since 1970 */
+  sample(now: number, wall: number): void {
+    const mark = this.#mark(now);
+    const seconds = (now - this.#before.at) / 1000;
+    if (seconds <= 0) return;
+    this.#samples.push([wall, ...this.#requests(mark, seconds), ...this.#stored(seconds)]);
+    if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
+    this.#next++;
+    this.#before = mark;
+    if (now - this.#newer.at < MARK_EVERY_MS) return;
+    this.#older = this.#newer;
+    this.#newer = mark;
+  }
+
+  /** Those from number `since` on, of those that are kept. */
+  samples(since: number): SampleBlock {
+    const first = this.#next - this.#samples.length;
+    // A number above is of an earlier process: its reader has none of these.
+    const from = since > this.#next ? 0 : Math.max(0, since - first);
+    return { columns: COLUMNS, samples: this.#samples.slice(from), next: this.#next };
+  }
+
+  /** @param now monotonic milliseconds */
+  services(now: number): readonly ServiceFigures[] {
+    const { requests } = this.#sources.broker.counters;
+    const { inFlight } = this.#sources.broker.gauges;
+    const mark = this.#mark(now);
+    const seconds = (now - this.#older.at) / 1000;
+    return requests.labels.names.map((service, label) => {
+      const rates = this.#rates(this.#older.tallies[label], mark.tallies[label], seconds);
+      return { service, ...rates, inFlight: inFlight[label] ?? 0 };
+    });
+  }
+
+  #requests(mark: Mark, seconds: number): Sample {
+    const { broker } = this.#sources;
+    const { queued, inFlight, workers } = broker.gauges;
+    const buckets = broker.counters.requests.duration.bounds.length + 1;
+    const before = sumOf(this.#before.tallies, buckets);
+    const rates = this.#rates(before, sumOf(mark.tallies, buckets), seconds);
+    return [
+      rounded(rates.receivedPerSecond),
+      rounded(rates.repliedPerSecond),
+      rounded(rates.failedPerSecond),
+      rates.p50Ms === null ? null : rounded(rates.p50Ms),
+      rates.p99Ms === null ? null : rounded(rates.p99Ms),
+      total(queued),
+      total(inFlight),
+      total(workers.waiting),
+      total(workers.busy),
+      rounded(this.#sources.loopLagMs()),
+    ];
+  }
+
+  #stored(seconds: number): Sample {
+    const titanic = this.#sources.titanic();
+    if (titanic === null) return [null, null, null, null];
+    const { counters, counts } = titanic;
+    const accepted = (counters.accepted - this.#accepted) / seconds;
+    const completed = (counters.completed - this.#completed) / seconds;
+    this.#accepted = counters.accepted;
+    this.#completed = counters.completed;
+    return [rounded(accepted), rounded(completed), counts.pending, counts.dead];
+  }
+
+  #rates(before: Tally | undefined, now: Tally | undefined, seconds: number): Rates {
+    const { bounds } = this.#sources.broker.counters.requests.duration;
+    const tally = now ?? sumOf([], bounds.length + 1);
+    return ratesBetween(before, tally, seconds, bounds);
+  }
+
+  #mark(at: number): Mark {
+    return { at, tallies: talliesOf(this.#sources.broker.counters.requests) };
+  }
+}
+
+function total(counts: Float64Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Two digits behind the point are more than a picture shows. */
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}

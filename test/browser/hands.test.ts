@@ -1,0 +1,137 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+
+import { itWithTool } from '../support/tools.js';
+import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
+
+beforeAll(openBrowser);
+afterEach(cleanUp);
+afterAll(closeBrowser);
+
+const VIEWS = ['overview', 'services', 'durable', 'pair', 'events'];
+const TOKEN = 'sixteen-letters-or-more';
+
+async function ground(seen: Look): Promise<string> {
+  return await seen.page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
+}
+
+/** How bright a `rgb(…)` is: 0 to 255. */
+function brightness(colour: string): number {
+  const parts = Array.from(colour.matchAll(/\d+/g), ([digits]) => Number(digits)).slice(0, 3);
+  return parts.reduce((sum, part) => sum + part, 0) / 3;
+}
+
+describe('the page in people’s hands (issue 6.2)', () => {
+  itWithTool('chromium', 'is dark or light as the system is, and as its switch says', async () => {
+    const stand = await Stand.open();
+    const light = await look(stand, '', { colorScheme: 'light' });
+    const dark = await look(stand, '', { colorScheme: 'dark' });
+    expect(brightness(await ground(light))).toBeGreaterThan(200);
+    expect(brightness(await ground(dark))).toBeLessThan(50);
+    await dark.button('Colours: auto').click();
+    expect(brightness(await ground(dark))).toBeGreaterThan(200);
+    await dark.page.reload();
+    await dark.sees(dark.button('Colours: light'));
+    expect(brightness(await ground(dark))).toBeGreaterThan(200);
+  });
+
+  itWithTool('chromium', 'fits a phone: nothing is wider than the screen', async () => {
+    const stand = await Stand.open();
+    await stand.works('a-service-with-a-name-that-goes-on-and-on-and-on-for-quite-a-while');
+    await stand.client.submit('later', 'x');
+    const viewport = { width: 360, height: 740 };
+    const seen = await look(stand, '', { viewport, hasTouch: true, isMobile: true });
+    for (const view of VIEWS) {
+      await seen.goes(`#/${view}`);
+      await seen.sees(seen.page.locator('main .card'));
+      const width = await seen.page.evaluate<number>('document.documentElement.scrollWidth');
+      expect([view, width]).toEqual([view, viewport.width]);
+    }
+  });
+
+  itWithTool('chromium', 'needs no mouse', async () => {
+    const stand = await Stand.open();
+    await stand.works('alpha');
+    await stand.works('beta');
+    const seen = await look(stand);
+    const { keyboard } = seen.page;
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    await keyboard.press('2');
+    await seen.sees(seen.row('beta'));
+    await keyboard.press('/');
+    await keyboard.type('bet');
+    await seen.gone(seen.row('alpha'));
+    await keyboard.press('Escape');
+    await keyboard.press('j');
+    await seen.sees(seen.page.locator('a:focus-visible', { hasText: 'beta' }));
+    await keyboard.press('Enter');
+    await seen.sees(seen.page.getByRole('heading', { name: 'beta' }));
+    await keyboard.press('?');
+    await seen.sees(seen.page.getByRole('dialog', { name: 'Keyboard' }));
+    await keyboard.press('Escape');
+    await seen.gone(seen.page.getByRole('dialog'));
+    await keyboard.press('5');
+    await seen.sees(seen.page.getByRole('heading', { name: 'Events' }));
+  });
+
+  itWithTool('chromium', 'can be walked through by Tab, and shows where it is', async () => {
+    const seen = await look(await Stand.open());
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    const walked: string[] = [];
+    for (let step = 0; step < 9; step++) {
+      await seen.page.keyboard.press('Tab');
+      const focused = seen.page.locator(':focus-visible');
+      expect(await focused.count()).toBe(1);
+      const named = await focused.getAttribute('aria-label');
+      walked.push(named ?? (await focused.textContent()) ?? '');
+    }
+    expect(walked).toEqual([
+      'Skip to the content',
+      'Majordomo, overview',
+      'Enter the token',
+      'Colours: auto',
+      'Keyboard',
+      'Overview',
+      'Services',
+      'Durable',
+      'Pair',
+    ]);
+  });
+
+  itWithTool(
+    'chromium',
+    'asks for the token where reading needs it, too (contract §4)',
+    async () => {
+      const sets = ['http.listen=0.0.0.0:0', `http.token=${TOKEN}`];
+      const stand = await Stand.open({ sets });
+      const seen = await look({ url: stand.url.replace('0.0.0.0', '127.0.0.1') });
+      seen.mayLose = true;
+      await seen.sees(seen.page.getByRole('dialog', { name: 'Token needed' }));
+      await seen.page.getByLabel('Token', { exact: true }).fill('this-is-not-the-one');
+      await seen.page.keyboard.press('Enter');
+      await seen.seesText('That token was wrong.');
+      await seen.page.keyboard.press('Escape');
+      await seen.sees(seen.page.locator('#banner', { hasText: 'Locked' }));
+      await seen.page.locator('#banner').getByRole('button', { name: 'Enter the token' }).click();
+      await seen.page.getByLabel('Token', { exact: true }).fill(TOKEN);
+      await seen.page.keyboard.press('Enter');
+      await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+      await seen.seesText('Nothing has happened since this page was opened.');
+      await stand.works('echo');
+      await seen.seesText('worker.registered');
+      await seen.sees(seen.row('echo'));
+    },
+  );
+
+  itWithTool('chromium', 'weighs less than 200 KiB', async () => {
+    const stand = await Stand.open();
+    const seen = await look(stand);
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    const bytes = await seen.page.evaluate<number>(
+      `performance.getEntries()
+        .filter(({ name }) => !name.includes('/api/'))
+        .reduce((sum, { decodedBodySize = 0 }) => sum + decodedBodySize, 0)`,
+    );
+    expect(bytes).toBeGreaterThan(10_000);
+    expect(bytes).toBeLessThan(200 * 1024);
+  });
+});

@@ -1,0 +1,156 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+
+import { startDaemon } from '../support/daemon.js';
+import { httpOf } from '../support/http.js';
+import { itWithTool } from '../support/tools.js';
+import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';
+
+beforeAll(openBrowser);
+afterEach(cleanUp);
+afterAll(closeBrowser);
+
+const HOSTILE = '<img src=x onerror=alert(1)>';
+
+describe('the page (issue 6.2)', () => {
+  itWithTool('chromium', 'shows the node, and what happens while it is open', async () => {
+    const stand = await Stand.open();
+    await stand.works('echo');
+    const seen = await look(stand);
+    await seen.sees(seen.page.locator('#node', { hasText: 'left' }));
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    await seen.sees(seen.row('echo'));
+    await seen.seesText('Nothing has happened since this page was opened.');
+    await stand.works('resize');
+    await seen.seesText('worker.registered');
+    await seen.sees(seen.row('resize'));
+  });
+
+  itWithTool('chromium', 'draws rates as they change', async () => {
+    const stand = await Stand.open();
+    await stand.works('echo');
+    const seen = await look(stand);
+    const rate = seen.page.getByLabel('Requests a second').locator('.value').first();
+    await seen.sees(rate.filter({ hasText: /^0$/ }));
+    const over = new AbortController();
+    const load = (async (): Promise<void> => {
+      while (!over.signal.aborted) await stand.client.request('echo', 'x');
+    })();
+    await seen.sees(rate.filter({ hasText: /^[1-9]/ }));
+    expect(await seen.page.locator('path.line.blue').first().getAttribute('d')).toMatch(/^M.*L/);
+    over.abort();
+    await load;
+  });
+
+  itWithTool('chromium', 'shows the minutes before it was opened', async () => {
+    const stand = await Stand.open();
+    await stand.works('echo');
+    await stand.client.request('echo', 'x');
+    const first = await look(stand);
+    const line = (page: typeof first): Promise<string | null> =>
+      page.page.locator('path.line.green').first().getAttribute('d');
+    await first.sees(first.page.getByLabel('Latency').locator('.value', { hasText: /ms$/ }));
+    const second = await look(stand);
+    await second.sees(second.page.locator('#state', { hasText: 'active' }));
+    await second.sees(second.row('echo'));
+    expect(await line(second)).toMatch(/^M/);
+  });
+
+  itWithTool('chromium', 'lists services, finds, sorts, and shows the workers of one', async () => {
+    const stand = await Stand.open();
+    for (const service of ['alpha', 'beta', 'gamma']) await stand.works(service);
+    await stand.works('beta');
+    const seen = await look(stand, '#/services');
+    const names = seen.page.locator('tbody .name');
+    await seen.sees(seen.row('gamma'));
+    expect(await names.allTextContents()).toEqual(['alpha', 'beta', 'gamma']);
+    await seen.button('Waiting').click();
+    expect((await names.allTextContents())[0]).toBe('beta');
+    await seen.page.getByRole('searchbox').fill('GAM');
+    await seen.gone(seen.row('alpha'));
+    expect(await names.allTextContents()).toEqual(['gamma']);
+    await seen.page.getByRole('searchbox').fill('');
+    await seen.link('beta').click();
+    await seen.sees(seen.page.getByRole('heading', { name: 'beta' }));
+    await seen.sees(seen.page.getByRole('table', { name: 'Workers' }));
+    expect(await seen.page.locator('tbody tr').count()).toBe(2);
+  });
+
+  itWithTool('chromium', 'says which service nobody serves', async () => {
+    const stand = await Stand.open();
+    const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);
+    const seen = await look(stand, '#/services');
+    await seen.sees(seen.page.locator('td.bad', { hasText: '1' }));
+    await stand.works('nobody');
+    await waiting;
+    await seen.gone(seen.page.locator('td.bad'));
+  });
+
+  itWithTool('chromium', 'shows names and reasons of peers as the text that they are', async () => {
+    const stand = await Stand.open();
+    const fails = (): never => {
+      throw new Error(HOSTILE);
+    };
+    await stand.works(HOSTILE, fails);
+    const [uuid = ''] = await stand.submitsDead(HOSTILE, 1);
+    await stand.daemon.waitFor('titanic.died');
+    const seen = await look(stand);
+    await seen.sees(seen.row(HOSTILE));
+    await seen.seesText('Nothing has happened since this page was opened.');
+    await stand.works(HOSTILE);
+    for (const place of ['services', 'durable', `durable/${uuid}`, 'events']) {
+      await seen.goes(`#/${place}`);
+      await seen.seesText(HOSTILE);
+      expect(await seen.page.locator('main img').count()).toBe(0);
+    }
+    await seen.goes('#/services');
+    await seen.link(HOSTILE).click();
+    await seen.sees(seen.page.getByRole('heading', { name: HOSTILE }));
+    expect(await seen.page.locator('main img').count()).toBe(0);
+  });
+
+  itWithTool('chromium', 'says that it has lost the daemon, and comes back by itself', async () => {
+    const stand = await Stand.open();
+    const seen = await look(stand);
+    seen.mayLose = true;
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    await stand.daemon.kill();
+    await seen.seesText('Lost the daemon');
+    const { dataDir, endpoint } = stand.daemon;
+    const port = new URL(stand.url).host;
+    const sets = [`http.listen=${port}`, 'node.name=left'];
+    const again = await startDaemon({ dataDir, endpoint, sets });
+    expect(httpOf(again)).toBe(stand.url);
+    await seen.seesText('The daemon has started anew');
+    await seen.gone(seen.page.getByText('Lost the daemon'));
+    await seen.seesText('Nothing has happened since this page was opened.');
+    await new Stand(again).works('late');
+    await seen.sees(seen.row('late'));
+    await seen.seesText('worker.registered');
+  });
+
+  itWithTool('chromium', 'says that the node drains', async () => {
+    const stand = await Stand.open();
+    let finish = (): void => undefined;
+    await stand.works('slow', ({ frames }) => {
+      return new Promise((resolve) => {
+        finish = () => {
+          resolve(frames);
+        };
+      });
+    });
+    const seen = await look(stand);
+    seen.mayLose = true;
+    const reply = stand.client.request('slow', 'x');
+    await seen.sees(seen.page.getByLabel('In flight').locator('.value', { hasText: '1' }));
+    stand.daemon.signal('SIGTERM');
+    await seen.sees(seen.page.locator('#banner', { hasText: 'Draining' }));
+    finish();
+    await reply;
+  });
+
+  itWithTool('chromium', 'stands alone without a pair, and says so', async () => {
+    const seen = await look(await Stand.open(), '#/pair');
+    await seen.seesText('This node stands alone');
+    expect(await seen.button('Switch over').isVisible()).toBe(false);
+  });
+});

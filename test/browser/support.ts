@@ -1,0 +1,178 @@
+/**
+ * Real Chromium on a real daemon. Whatever a page says on its console as an error, throws, or asks of
+ * another place than the daemon is found by `Look.faults`, and every test ends by looking there.
+ */
+import { expect } from '@jest/globals';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Locator,
+  type Page,
+} from 'playwright-core';
+
+import { Client } from '../../src/sdk/client.js';
+import { type Handler, Worker } from '../../src/sdk/worker.js';
+import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../support/daemon.js';
+import { httpOf, tokenOf } from '../support/http.js';
+import { toolAvailable } from '../support/tools.js';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+/** A patient one: other tests may run beside. */
+const WAIT_MS = 15_000;
+
+let browser: Browser | null = null;
+const contexts: BrowserContext[] = [];
+const looks: Look[] = [];
+const closing: (() => Promise<void>)[] = [];
+
+/** For `beforeAll`: nothing, where Chromium is absent and all cases are skipped. */
+export async function openBrowser(): Promise<void> {
+  if (!toolAvailable('chromium')) return;
+  browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
+}
+
+/** For `afterAll`. */
+export async function closeBrowser(): Promise<void> {
+  await browser?.close();
+  browser = null;
+}
+
+/** For `afterEach`: no page may have complained. */
+export async function cleanUp(): Promise<void> {
+  const faults = looks.splice(0).flatMap((look) => look.faults);
+  await Promise.all(contexts.splice(0).map((context) => context.close()));
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+  expect(faults).toEqual([]);
+}
+
+/** A daemon with HTTP, and workers and a client for it. */
+export class Stand {
+  readonly daemon: Daemon;
+  readonly url: string;
+  readonly client: Client;
+
+  constructor(daemon: Daemon) {
+    this.daemon = daemon;
+    this.url = httpOf(daemon);
+    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 20_000 });
+    closing.push(() => this.client.close());
+  }
+
+  static async open(options: DaemonOptions = {}): Promise<Stand> {
+    const sets = ['http.listen=127.0.0.1:0', 'node.name=left', ...(options.sets ?? [])];
+    return new Stand(await startDaemon({ ...options, sets }));
+  }
+
+  get token(): string {
+    return tokenOf(this.daemon);
+  }
+
+  /** A worker, and `handler` what it does; it is registered when the daemon says so. */
+  async works(service: string, handler: Handler = ({ frames }) => frames): Promise<void> {
+    const before = this.daemon.logged('worker.registered').length;
+    const options = { endpoints: [this.daemon.endpoint], service, onError: () => undefined };
+    const worker = new Worker(options, handler);
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+    await this.daemon.waitFor('worker.registered', before + 1);
+  }
+
+  /** Stored requests whose every attempt fails. */
+  async submitsDead(service: string, count: number): Promise<readonly string[]> {
+    const uuids: string[] = [];
+    for (let index = 0; index < count; index++) {
+      uuids.push((await this.client.submit(service, 'body', { maxAttempts: 1 })).uuid);
+    }
+    return uuids;
+  }
+}
+
+/** One page, as somebody sees it. */
+export class Look {
+  readonly page: Page;
+  readonly url: string;
+  readonly #faults: string[] = [];
+  /** A daemon that is away is no fault of the page. */
+  mayLose = false;
+
+  constructor(page: Page, url: string) {
+    this.page = page;
+    this.url = url;
+    page.setDefaultTimeout(WAIT_MS);
+    page.on('pageerror', (error) => {
+      this.#faults.push(`thrown: ${error.message}`);
+    });
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') {
+        this.#faults.push(`console: ${message.text()}`);
+      }
+    });
+    page.on('dialog', (dialog) => {
+      this.#faults.push(`dialog: ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(url)) this.#faults.push(`asked ${request.url()}`);
+    });
+  }
+
+  get faults(): readonly string[] {
+    if (!this.mayLose) return this.#faults;
+    return this.#faults.filter((fault) => !/Failed to load resource|ERR_/.test(fault));
+  }
+
+  async goes(place: string): Promise<void> {
+    await this.page.goto(`${this.url}/${place}`);
+  }
+
+  /** Waits until it is there to be seen. */
+  async sees(locator: Locator): Promise<void> {
+    await locator.first().waitFor({ state: 'visible' });
+  }
+
+  async seesText(text: string | RegExp): Promise<void> {
+    await this.sees(this.page.getByText(text));
+  }
+
+  async gone(locator: Locator): Promise<void> {
+    await locator.first().waitFor({ state: 'hidden' });
+  }
+
+  row(text: string | RegExp): Locator {
+    return this.page.getByRole('row').filter({ hasText: text });
+  }
+
+  link(name: string): Locator {
+    return this.page.getByRole('link', { name, exact: true });
+  }
+
+  button(name: string): Locator {
+    return this.page.getByRole('button', { name, exact: true });
+  }
+}
+
+/** Opens a page on a daemon. */
+export async function look(
+  { url }: { readonly url: string },
+  place = '',
+  options: BrowserContextOptions = {},
+): Promise<Look> {
+  if (browser === null) throw new Error('openBrowser was not called');
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  contexts.push(context);
+  const made = new Look(await context.newPage(), url);
+  looks.push(made);
+  await made.goes(place);
+  return made;
+}

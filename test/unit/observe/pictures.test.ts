@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Pictures } from '../../../src/observe/pictures.js';
+import { sources } from '../../support/metrics.js';
+import { endStages, type Stage, stage } from '../../support/stage.js';
+
+afterEach(endStages);
+
+/** Samples of one stage, by a clock of the test's own that starts at 0. */
+class Watch {
+  readonly pictures: Pictures;
+  #now = 0;
+
+  constructor(s: Stage, given: Parameters<typeof sources>[1] = {}) {
+    this.pictures = new Pictures(sources(s.broker, given), 0);
+  }
+
+  /** Takes a sample a second, for so many. */
+  seconds(count = 1): this {
+    for (let second = 0; second < count; second++) {
+      this.#now += 1000;
+      this.pictures.sample(this.#now, 1e12 + this.#now);
+    }
+    return this;
+  }
+
+  get newest(): Readonly<Record<string, number | null>> {
+    const { columns, samples } = this.pictures.samples(0);
+    const newest = samples.at(-1) ?? [];
+    return Object.fromEntries(columns.map((name, index) => [name, newest[index] ?? null]));
+  }
+
+  service(name: string): object | undefined {
+    return this.pictures.services(this.#now).find(({ service }) => service === name);
+  }
+}
+
+describe('the samples of a node', () => {
+  it('have what came, was replied and failed in each second, and what there is', () => {
+    const s = stage();
+    const watch = new Watch(s);
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1').request('echo', '1').request('echo', '2').request('echo', '3');
+    s.after(30);
+    w1.final('one');
+    expect(watch.seconds().newest).toMatchObject({
+      at: 1e12 + 1000,
+      received: 3,
+      replied: 1,
+      failed: 0,
+      queued: 1,
+      inFlight: 1,
+      workersBusy: 1,
+      workersWaiting: 0,
+    });
+    s.after(70_000);
+    expect(watch.seconds().newest).toMatchObject({ received: 0, replied: 0, failed: 1, queued: 0 });
+  });
+
+  it('read latencies off the bucket that they are in, and are null where nothing was replied', () => {
+    const s = stage();
+    const watch = new Watch(s);
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1').request('echo', '1');
+    s.after(30);
+    w1.final('one');
+    // Within the bucket from 25 to 50 ms.
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: null, p99Ms: null });
+  });
+
+  it('are rates by the time that went by, not by the number of samples', () => {
+    const s = stage();
+    const watch = new Watch(s);
+    s.client('c1').request('echo', '1').request('echo', '2').request('echo', '3');
+    watch.pictures.sample(2000, 1e12);
+    expect(watch.newest).toMatchObject({ received: 1.5 });
+  });
+
+  it('are given from the one on that is asked for, and of another process all', () => {
+    const watch = new Watch(stage()).seconds(5);
+    const count = (since: number): number => watch.pictures.samples(since).samples.length;
+    expect(watch.pictures.samples(0).next).toBe(5);
+    expect([count(0), count(3), count(5), count(99)]).toEqual([5, 2, 0, 5]);
+  });
+
+  it('are kept for ten minutes and no longer', () => {
+    const watch = new Watch(stage()).seconds(700);
+    const { samples, next } = watch.pictures.samples(0);
+    expect([samples.length, next]).toEqual([600, 700]);
+    expect(samples[0]?.[0]).toBe(1e12 + 101_000);
+    expect(watch.pictures.samples(650).samples).toHaveLength(50);
+  });
+
+  it('have nothing of stored requests where none are stored', () => {
+    const without = new Watch(stage(), { titanic: () => null }).seconds();
+    expect(without.newest).toMatchObject({ open: null, dead: null, accepted: null });
+    expect(new Watch(stage()).seconds().newest).toMatchObject({ open: 0, dead: 0, accepted: 0 });
+  });
+});
+
+describe('the figures of services', () => {
+  it('are of the last seconds, each by itself', () => {
+    const s = stage();
+    const watch = new Watch(s);
+    const w1 = s.worker('w1').ready('echo');
+    s.worker('w2').ready('other');
+    watch.seconds(2);
+    s.client('c1').request('echo', '1').request('echo', '2');
+    w1.final('one');
+    watch.seconds(2);
+    expect(watch.service('echo')).toMatchObject({
+      receivedPerSecond: 0.5,
+      repliedPerSecond: 0.25,
+      failedPerSecond: 0,
+      inFlight: 1,
+    });
+    expect(watch.service('other')).toMatchObject({ receivedPerSecond: 0, p50Ms: null });
+    watch.seconds(8);
+    expect(watch.service('echo')).toMatchObject({ receivedPerSecond: 0, repliedPerSecond: 0 });
+  });
+});
