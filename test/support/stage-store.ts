@@ -79,6 +79,8 @@ export class StageStore implements TitanicStore {
   failure: StoreFailure | null = null;
   /** While set, no read succeeds. */
   readFailure: StoreFailure | null = null;
+  /** Its machine has forgotten what it asked before. */
+  mayOverlap = false;
   #isCommitting = false;
   #last = 0;
 
@@ -88,7 +90,9 @@ export class StageStore implements TitanicStore {
   }
 
   commit(transaction: Transaction, changes: readonly Change[]): void {
-    if (this.#isCommitting) throw new Error('a batch before the end of another');
+    if (this.#isCommitting && !this.mayOverlap) {
+      throw new Error('a batch before the end of another');
+    }
     if (changes.length === 0) throw new Error('an empty batch');
     if (transaction.number <= this.#last) throw new Error('a number that was used');
     this.#isCommitting = true;

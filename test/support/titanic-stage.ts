@@ -6,12 +6,15 @@ import type { TitanicEvent } from '../../src/titanic/events.js';
 import type { TitanicOptions } from '../../src/titanic/options.js';
 import type { Outcome } from '../../src/titanic/office.js';
 import type { Operator } from '../../src/titanic/operator.js';
+import { present } from '../../src/core/assert.js';
 import { Alone } from '../../src/titanic/replica.js';
+import { readFrom } from '../../src/titanic/store.js';
 import { Titanic } from '../../src/titanic/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';
 import { seededRandom } from './stage-random.js';
 import { StageReading } from './stage-reading.js';
+import type { StageReplica } from './stage-replica.js';
 import { type Asked, StageDisk, StageStore } from './stage-store.js';
 
 export interface TitanicStageOptions extends StageOptions {
@@ -19,6 +22,10 @@ export interface TitanicStageOptions extends StageOptions {
   /** Of an earlier process. */
   readonly disk?: StageDisk;
   readonly wall?: number;
+  /** It is one of a pair. */
+  readonly replica?: StageReplica;
+  /** It is not activated by itself. */
+  readonly isDormant?: boolean;
 }
 
 const TITANIC: TitanicOptions = {
@@ -63,6 +70,9 @@ export class TitanicStage extends Stage {
   wallOffset: number;
   readonly #told: TitanicEvent[] = [];
   readonly #client: ClientActor;
+  readonly #replica: StageReplica | null;
+  /** The peer confirms only when it is told to. */
+  isPeerHeld = false;
   readonly #seed: number;
 
   constructor(options: TitanicStageOptions) {
@@ -77,11 +87,14 @@ export class TitanicStage extends Stage {
     this.#seed = options.seed ?? 1;
     const random = seededRandom(this.#seed + 1000);
     const { disk } = this.store;
-    const alone = new Alone(disk.recovered.firstTransaction);
+    const { firstTransaction } = disk.recovered;
+    this.#replica = options.replica ?? null;
+    this.#replica?.opened(firstTransaction);
+    const replica = this.#replica ?? new Alone(firstTransaction);
     const titanicOptions = { ...TITANIC, ...options.titanic };
-    this.titanic = new Titanic(titanicOptions, this.store, alone, events, random);
+    this.titanic = new Titanic(titanicOptions, this.store, replica, events, random);
     this.titanic.setTime(this.now, this.wall);
-    this.titanic.activate(disk.counts);
+    if (options.isDormant !== true) this.titanic.activate(disk.counts);
     this.#answerAll();
     this.reading = new StageReading(disk);
     this.operator = this.titanic.operator(this.reading);
@@ -108,6 +121,7 @@ export class TitanicStage extends Stage {
       this.titanic.run(this.now, this.wall, this.broker.desk, this.broker.desk);
       super.turn();
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
+      else if (!this.isPeerHeld && this.#confirmNext()) continue;
       else if (!this.isReadingHeld && this.reading.asked.length > 0) this.#readAll();
       else if (this.titanic.dueInMs(this.now, this.wall) > 0) break;
     }
@@ -138,6 +152,98 @@ export class TitanicStage extends Stage {
   /** It answers everything from now on. */
   freesStore(): this {
     this.isHeld = false;
+    this.turn();
+    return this;
+  }
+
+  // ---------------------------------------------------------------- the pair
+
+  /** From now on the peer confirms only what `confirms` lets it. */
+  holdsPeer(): this {
+    this.isPeerHeld = true;
+    return this;
+  }
+
+  /** The peer confirms the next batch that it was shipped, and a turn follows. */
+  confirms(): this {
+    if (!this.#confirmNext()) throw new Error('the peer has nothing to confirm');
+    if (!this.isBatch) this.turn();
+    return this;
+  }
+
+  /** It confirms everything from now on. */
+  freesPeer(): this {
+    this.isPeerHeld = false;
+    this.turn();
+    return this;
+  }
+
+  /** It confirms all that it was shipped so far. */
+  confirmsAll(): this {
+    while (this.#confirmNext());
+    this.turn();
+    return this;
+  }
+
+  /** The peer is lost: it confirms nothing any more. */
+  losesPeer(refusal: string | null = null): this {
+    const replica = present(this.#replica, 'a pair');
+    replica.isInSync = false;
+    replica.refusal = refusal;
+    this.titanic.setTime(this.now, this.wall);
+    for (const number of replica.unconfirmed.splice(0)) this.titanic.unconfirmed(number);
+    replica.probing.length = 0;
+    this.titanic.unprobed();
+    this.turn();
+    return this;
+  }
+
+  /** It has all that this one has. */
+  findsPeer(): this {
+    const replica = present(this.#replica, 'a pair');
+    replica.isInSync = true;
+    replica.refusal = null;
+    this.turn();
+    return this;
+  }
+
+  /** What the other one had is merged. */
+  merges(other: StageDisk): this {
+    const { disk } = this.store;
+    const { records } = other.tables.read(readFrom(null), 1000, 1_000_000);
+    const { number } = present(this.#replica, 'a pair').begin();
+    const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
+    const merged = present(disk.tables.merge(transaction, records, false), 'records');
+    this.titanic.setTime(this.now, this.wall);
+    this.titanic.merged(merged.opened, merged.ended);
+    this.turn();
+    return this;
+  }
+
+  #confirmNext(): boolean {
+    this.titanic.setTime(this.now, this.wall);
+    const probe = this.#replica?.probing.shift();
+    if (probe !== undefined) {
+      this.titanic.probed(probe);
+      return true;
+    }
+    const number = this.#replica?.unconfirmed.shift();
+    if (number === undefined) return false;
+    this.titanic.confirmed(number);
+    return true;
+  }
+
+  activates(): this {
+    this.titanic.setTime(this.now, this.wall);
+    this.titanic.activate(this.store.disk.counts);
+    this.turn();
+    return this;
+  }
+
+  deactivates(): this {
+    this.titanic.setTime(this.now, this.wall);
+    this.titanic.deactivate();
+    this.broker.desk.dropInternal();
     this.turn();
     return this;
   }
@@ -219,6 +325,8 @@ export class TitanicStage extends Stage {
   override end(): void {
     this.store.failure = null;
     this.store.readFailure = null;
+    this.isPeerHeld = false;
+    if (this.#replica !== null) this.findsPeer();
     this.reading.failure = null;
     this.isReadingHeld = false;
     this.freesStore();
