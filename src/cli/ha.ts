@@ -60,10 +60,17 @@ export function defineHa(command: Command, done: Done): void {
 function text(status: Facts): string {
   const { inSync, replication, lagMs, history } = status;
   const lag = typeof lagMs === 'number' ? `, ${Math.round(lagMs)} ms behind` : '';
-  const sync = status['peer'] === null ? 'no peer' : inSync === true ? 'in sync' : 'not in sync';
+  const sync = inSync === true ? 'in sync' : outOfSync(status);
   const changes = Array.isArray(history) ? history.map(change) : [];
   const story = changes.length === 0 ? '' : `\n${table(CHANGES, changes)}`;
   return `${table(NODES, nodes(status))}\nreplication ${printable(replication)}: ${sync}${lag}\n${story}`;
+}
+
+/** Only an active node knows whether its peer has everything. */
+function outOfSync({ peer, role, state }: Facts): string {
+  if (peer === null) return 'no peer';
+  const isLed = role !== 'standalone' && state !== 'active';
+  return isLed ? 'in sync or not, the active node knows' : 'not in sync';
 }
 
 const NODES = [

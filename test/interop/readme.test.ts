@@ -1,0 +1,126 @@
+/** The programs of README.md, as they stand there, against a broker; only its port is another. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+
+import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import { itWithTool, PYTHON } from '../support/tools.js';
+
+const run = promisify(execFile);
+const README = readFileSync('README.md', 'utf8');
+const ENDPOINT = 'tcp://127.0.0.1:5555';
+const MAIN = join(process.cwd(), 'build/src/main.js');
+
+const running = new Set<ChildProcessByStdio<null, Readable, null>>();
+let daemon: Daemon;
+let directory: string;
+
+/** The only block in that language that has these words. */
+function block(language: string, words: string): string {
+  const blocks = Array.from(
+    README.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm),
+    ([, of, text = '']) => ({ of, text }),
+  ).filter(({ of, text }) => of === language && text.includes(words));
+  expect([words, blocks.length]).toEqual([words, 1]);
+  return blocks[0]?.text ?? '';
+}
+
+/** Writes a block to a file, for this broker and this build of the SDK. */
+function saved(name: string, text: string): string {
+  const path = join(directory, name);
+  const sdk = join(process.cwd(), 'build/src/sdk');
+  const here = text
+    .replaceAll(ENDPOINT, daemon.endpoint)
+    .replaceAll(/'majordomo-broker\/(\w+)'/g, `'${sdk}/$1.js'`);
+  writeFileSync(path, here);
+  return path;
+}
+
+function start(command: string, args: readonly string[]): void {
+  const child = spawn(command, [...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, MAJORDOMO_ENDPOINT: daemon.endpoint },
+    detached: true,
+  });
+  running.add(child);
+}
+
+/** A line of the README, run as it stands, but for the place of the program. */
+async function shell(line: string): Promise<string> {
+  const { stdout } = await run('/bin/sh', ['-c', line.replaceAll('dist/main.js', MAIN)], {
+    cwd: directory,
+    env: { ...process.env, MAJORDOMO_ENDPOINT: daemon.endpoint },
+  });
+  return stdout;
+}
+
+beforeEach(async () => {
+  daemon = await startDaemon();
+  directory = temporaryDirectory();
+});
+
+afterEach(async () => {
+  for (const child of running) {
+    const ended = once(child, 'close');
+    process.kill(-(child.pid ?? 0), 'SIGKILL');
+    await ended;
+  }
+  running.clear();
+  await removeDaemons();
+});
+
+describe('README.md', () => {
+  it('has a worker and a client in lines of shell, and a durable request', async () => {
+    const [worker = '', request = ''] = block('sh', '# HELLO').split('\n');
+    start('/bin/sh', ['-c', worker.replace('dist/main.js', MAIN)]);
+    await daemon.waitFor('worker.registered');
+    expect(await shell(request)).toBe('HELLO\n');
+    const [submit = '', result = '', close = ''] = block('sh', '--no-wait').split('\n');
+    const uuid = (await shell(submit)).trim();
+    expect(await shell(result.replace('UUID', uuid))).toBe('HELLO\n');
+    await shell(close.replace('UUID', uuid));
+  }, 30_000);
+
+  it('has a worker and a client in Node', async () => {
+    start(process.execPath, [saved('worker.mjs', block('js', 'new Worker'))]);
+    await daemon.waitFor('worker.registered');
+    const client = saved('client.mjs', block('js', 'new Client'));
+    const { stdout } = await run(process.execPath, [client]);
+    expect(stdout).toBe('hello\n');
+  }, 30_000);
+
+  itWithTool(
+    'python3-zmq',
+    'has a worker and a client in Python (7/MDP)',
+    async () => {
+      start(PYTHON, [saved('worker.py', block('python', 'MDPW01'))]);
+      await daemon.waitFor('worker.registered');
+      const { stdout } = await run(PYTHON, [saved('client.py', block('python', 'MDPC01'))]);
+      expect(stdout).toBe("[b'olleh']\n");
+    },
+    30_000,
+  );
+
+  itWithTool(
+    'gcc and libzmq3-dev',
+    'has a client in C (7/MDP)',
+    async () => {
+      const reverse = ['worker', 'reverse', '--', process.execPath, '-e', REVERSE];
+      start(process.execPath, [MAIN, ...reverse]);
+      await daemon.waitFor('worker.registered');
+      const program = join(directory, 'client');
+      const source = saved('client.c', block('c', 'MDPC01'));
+      await run('gcc', ['-Wall', '-Werror', '-o', program, source, '-lzmq']);
+      const { stdout } = await run(program);
+      expect(stdout).toBe('olleh\n');
+    },
+    30_000,
+  );
+});
+
+const REVERSE =
+  "const t = require('fs').readFileSync(0, 'utf8'); process.stdout.write([...t].reverse().join(''))";
