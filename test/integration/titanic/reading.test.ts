@@ -174,6 +174,20 @@ describe('a list of stored requests', () => {
     expect(await pages({ only: Buffer.alloc(0) })).toEqual([[]]);
   });
 
+  it('misses nothing where one slice ends and the next begins', async () => {
+    const edge = { service: Buffer.from('edge') };
+    // A slice has 2000 rows.
+    const wanted = [2501, 2500, 501, 500];
+    await user.commit(...upTo(4500).map((n) => accept(n, wanted.includes(n) ? edge : {})));
+    await user.commit(...upTo(4500).map((n) => dead(n)));
+    expect(await pages(edge)).toEqual([wanted]);
+    expect(await pages({ ...edge, state: 'dead' })).toEqual([wanted]);
+    expect(await pages({ ...edge, state: 'dead', limit: 2 })).toEqual([
+      [2501, 2500],
+      [501, 500],
+    ]);
+  });
+
   it('goes over so many rows for one page and no more: then the page ends early, and says so', async () => {
     const many = 4500;
     await user.commit(
