@@ -1,0 +1,242 @@
+/**
+ * A pair of real daemons, with a network of the test's own between them. For `afterEach`: `removePairs`.
+ *
+ * ```ts
+ * const pair = await startPairOfDaemons();
+ * const active = await pair.inSync();
+ * await pair.node(active).kill();
+ * await pair.start(active);
+ * ```
+ */
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { present } from '../../src/core/assert.js';
+import { messageOf } from '../../src/core/errors.js';
+import { run } from './child.js';
+import { Daemon, type LogLine, removeDaemons, temporaryDirectory } from './daemon.js';
+import { freePorts } from './free-ports.js';
+import { tokenOf } from './http.js';
+import { type StoredPair, storedPair } from './pair-content.js';
+import { closeRelays, TcpRelay } from './tcp-relay.js';
+
+export const ROLES = ['primary', 'backup'] as const;
+export type PairRole = (typeof ROLES)[number];
+
+export interface PairOptions {
+  /** Default 500: a busy machine does not hold a heartbeat up for so long. */
+  readonly heartbeatIntervalMs?: number;
+  /** More `--set`, `key=value`, of both or of one. */
+  readonly sets?: readonly string[];
+  readonly setsOf?: Partial<Record<PairRole, readonly string[]>>;
+}
+
+/** What `/api/v1/ha` says, as far as tests need it. */
+export interface HaSeen {
+  readonly state: 'waiting' | 'passive' | 'joining' | 'active';
+  readonly epoch: number;
+  readonly inSync: boolean;
+  readonly peer: { readonly up: boolean } | null;
+}
+
+const DEADLINE_MS = 30_000;
+const LOOK_MS = 25;
+
+export function otherOf(role: PairRole): PairRole {
+  return role === 'primary' ? 'backup' : 'primary';
+}
+
+interface Place {
+  readonly dataDir: string;
+  readonly broker: number;
+  readonly peer: number;
+  readonly http: number;
+}
+
+export class PairOfDaemons {
+  /** Between the backup, which dials, and the primary. */
+  readonly link: TcpRelay;
+  readonly heartbeatIntervalMs: number;
+  readonly #places: Readonly<Record<PairRole, Place>>;
+  readonly #options: PairOptions;
+  readonly #nodes = new Map<PairRole, Daemon>();
+  /** All processes that there were, for their logs. */
+  readonly #lives: Daemon[] = [];
+
+  constructor(places: Readonly<Record<PairRole, Place>>, link: TcpRelay, options: PairOptions) {
+    this.#places = places;
+    this.#options = options;
+    this.link = link;
+    this.heartbeatIntervalMs = options.heartbeatIntervalMs ?? 500;
+  }
+
+  /** For clients and workers. */
+  get endpoints(): string[] {
+    return ROLES.map((role) => this.endpointOf(role));
+  }
+
+  endpointOf(role: PairRole): string {
+    return `tcp://127.0.0.1:${this.#places[role].broker}`;
+  }
+
+  dataDirOf(role: PairRole): string {
+    return this.#places[role].dataDir;
+  }
+
+  peerPortOf(role: PairRole): number {
+    return this.#places[role].peer;
+  }
+
+  httpOf(role: PairRole): string {
+    return `http://127.0.0.1:${this.#places[role].http}`;
+  }
+
+  node(role: PairRole): Daemon {
+    return present(this.#nodes.get(role), `the ${role} was started`);
+  }
+
+  runs(role: PairRole): boolean {
+    return this.#nodes.get(role)?.ended === false;
+  }
+
+  /** Lines of one event in the logs of all lives of both nodes. */
+  logged(event: string): LogLine[] {
+    return this.#lives.flatMap((daemon) => daemon.logged(event));
+  }
+
+  /** Starts a process, and does not wait for it. */
+  launch(role: PairRole, sets: readonly string[] = []): Daemon {
+    const { dataDir, broker, peer, http } = this.#places[role];
+    const its = role === 'primary' ? this.#places.backup.peer : this.link.port;
+    const daemon = new Daemon({
+      dataDir,
+      endpoint: `tcp://127.0.0.1:${broker}`,
+      sets: [
+        `node.name=${role}`,
+        `http.listen=127.0.0.1:${http}`,
+        `bstar.role=${role}`,
+        `bstar.listen=tcp://127.0.0.1:${peer}`,
+        `bstar.peer=tcp://127.0.0.1:${its}`,
+        `bstar.heartbeatIntervalMs=${this.heartbeatIntervalMs}`,
+        ...(this.#options.sets ?? []),
+        ...(this.#options.setsOf?.[role] ?? []),
+        ...sets,
+      ],
+    });
+    this.#nodes.set(role, daemon);
+    this.#lives.push(daemon);
+    return daemon;
+  }
+
+  /** Starts a process, and waits until it is ready. */
+  async start(role: PairRole): Promise<Daemon> {
+    const daemon = this.launch(role);
+    await daemon.waitFor('broker.ready');
+    return daemon;
+  }
+
+  /** What a node says of itself; `null` if it does not answer. */
+  async look(role: PairRole, timeoutMs = 1000): Promise<HaSeen | null> {
+    if (!this.runs(role)) return null;
+    try {
+      const signal = AbortSignal.timeout(timeoutMs);
+      const answer = await fetch(`${this.httpOf(role)}/api/v1/ha`, { signal });
+      return (await answer.json()) as HaSeen;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Waits until a node says what it is to say. */
+  async until(
+    role: PairRole,
+    what: string,
+    is: (seen: HaSeen) => boolean,
+    deadlineMs = DEADLINE_MS,
+  ): Promise<HaSeen> {
+    const deadline = performance.now() + deadlineMs;
+    for (;;) {
+      const seen = await this.look(role);
+      if (seen !== null && is(seen)) return seen;
+      await pause(LOOK_MS);
+      if (performance.now() < deadline) continue;
+      throw new Error(`the ${role} is not ${what}, but ${JSON.stringify(seen)}\n${this.#story()}`);
+    }
+  }
+
+  /** Waits until one is active and has the other in sync; gives the active. */
+  async inSync(deadlineMs = DEADLINE_MS): Promise<PairRole> {
+    const deadline = performance.now() + deadlineMs;
+    while (performance.now() < deadline) {
+      const seen = await Promise.all(ROLES.map((role) => this.look(role)));
+      const at = seen.findIndex((each) => each?.state === 'active' && each.inSync);
+      if (at >= 0 && seen[1 - at]?.state === 'passive') return present(ROLES[at], 'one of two');
+      await pause(LOOK_MS);
+    }
+    throw new Error(`the nodes do not come in sync\n${this.#story()}`);
+  }
+
+  /** An operator's order to the active. @returns why not, or `null` */
+  async switchover(from: PairRole, timeoutMs = 20_000): Promise<string | null> {
+    try {
+      const answer = await fetch(`${this.httpOf(from)}/api/v1/ha/switchover`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${tokenOf(this.node(from))}` },
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      return answer.ok ? null : await answer.text();
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  /** Stops both, the passive one first, and compares what is left on the two disks. */
+  async rest(): Promise<StoredPair> {
+    const active = await this.inSync();
+    for (const role of [otherOf(active), active]) {
+      const node = this.node(role);
+      const { status } = await node.stop();
+      if (status !== 0) throw new Error(`the ${role} ended with ${status}: ${node.stderr}`);
+    }
+    const [first, second] = ROLES.map((role) => join(this.dataDirOf(role), 'titanic.db'));
+    const paths = [present(first, 'a file'), present(second, 'a file')] as const;
+    for (const path of paths) {
+      const { status, stderr } = await run(['verify', path]);
+      if (status !== 0) throw new Error(`verify ${path}: ${stderr}`);
+    }
+    return storedPair(...paths);
+  }
+
+  #story(): string {
+    return this.#lives
+      .flatMap((daemon) => daemon.log.slice(-20))
+      .filter(({ event }) => event?.startsWith('ha.') ?? false)
+      .map((line) => JSON.stringify(line))
+      .sort()
+      .slice(-40)
+      .join('\n');
+  }
+}
+
+/** Two nodes, not started yet. */
+export async function pairOfDaemons(options: PairOptions = {}): Promise<PairOfDaemons> {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = await freePorts(6);
+  const places = {
+    primary: { dataDir: temporaryDirectory(), broker: a, peer: b, http: c },
+    backup: { dataDir: temporaryDirectory(), broker: d, peer: e, http: f },
+  };
+  return new PairOfDaemons(places, await new TcpRelay(b).listen(), options);
+}
+
+/** Two nodes that run and are in sync. */
+export async function startPairOfDaemons(options: PairOptions = {}): Promise<PairOfDaemons> {
+  const pair = await pairOfDaemons(options);
+  await Promise.all(ROLES.map((role) => pair.start(role)));
+  await pair.inSync();
+  return pair;
+}
+
+export async function removePairs(): Promise<void> {
+  closeRelays();
+  await removeDaemons();
+}

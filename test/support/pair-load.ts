@@ -1,0 +1,116 @@
+/** What a pair is asked while it is hurt: stored requests and plain ones, and what became of them. */
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import { Client, type ClientOptions } from '../../src/sdk/client.js';
+import { Worker } from '../../src/sdk/worker.js';
+
+const SERVICE = 'upper';
+const STORED_LANES = 4;
+const PLAIN_LANES = 2;
+
+export class PairLoad {
+  /** Uuid → the reply that belongs to it, of requests that were acknowledged and not closed. */
+  readonly open = new Map<string, string>();
+  readonly closed = new Set<string>();
+  readonly errors: string[] = [];
+  answered = 0;
+  /** The longest time without any plain reply. Milliseconds. */
+  silenceMs = 0;
+  readonly #client: Client;
+  readonly #worker: Worker;
+  #lanes: Promise<void>[] = [];
+  #isOver = false;
+  #answeredAt = performance.now();
+
+  constructor(endpoints: readonly string[], options: Partial<ClientOptions> = {}) {
+    this.#worker = new Worker(
+      { endpoints, service: SERVICE, concurrency: 100, retryMaxMs: 500, onError: () => undefined },
+      ({ frames }) => frames.map((frame) => upper(frame.toString())),
+    );
+    void this.#worker.run();
+    this.#client = new Client({ endpoints, retries: 30, ...options });
+  }
+
+  start(): void {
+    this.#answeredAt = performance.now();
+    for (let lane = 0; lane < STORED_LANES; lane++) this.#lanes.push(this.#store(lane));
+    for (let lane = 0; lane < PLAIN_LANES; lane++) this.#lanes.push(this.#ask(lane));
+  }
+
+  /** Resolves once so many more were answered, of either kind. */
+  async progress(more = 40): Promise<void> {
+    const enough = this.answered + this.closed.size + more;
+    while (this.answered + this.closed.size < enough && this.errors.length === 0) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** Nothing new; resolves when what was under way is answered. */
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#lanes);
+    this.#lanes = [];
+  }
+
+  /** Of every receipt: what is open has its own reply, and what is closed is unknown. */
+  async check(): Promise<void> {
+    for (const [uuid, reply] of this.open) {
+      await this.#try(async () => {
+        const text = (await this.#client.job(uuid).result({ timeoutMs: 20_000 })).text();
+        if (text !== reply) this.errors.push(`${uuid}: another's reply: ${text}`);
+      });
+    }
+    for (const uuid of this.closed) {
+      const { state } = await this.#client.job(uuid).state();
+      if (state !== 'unknown') this.errors.push(`${uuid} was closed, and is ${state}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    await Promise.all([this.#worker.close({ graceMs: 100 }), this.#client.close()]);
+  }
+
+  async #store(lane: number): Promise<void> {
+    for (let number = 0; !this.#isOver; number++) {
+      const text = `stored ${lane} ${number}`;
+      await this.#try(async () => {
+        const job = await this.#client.submit(SERVICE, text);
+        this.open.set(job.uuid, upper(text));
+        const reply = (await job.result({ timeoutMs: 30_000 })).text();
+        if (reply !== upper(text)) this.errors.push(`${job.uuid}: another's reply: ${reply}`);
+        // Some stay, to be found at the end.
+        if (number % 4 === 0) return;
+        await job.close();
+        this.open.delete(job.uuid);
+        this.closed.add(job.uuid);
+      });
+    }
+  }
+
+  async #ask(lane: number): Promise<void> {
+    for (let number = 0; !this.#isOver; number++) {
+      const text = `plain ${lane} ${number}`;
+      await this.#try(async () => {
+        const reply = (await this.#client.request(SERVICE, text)).text();
+        if (reply !== upper(text)) this.errors.push(`${text}: another's reply: ${reply}`);
+        this.answered++;
+        const now = performance.now();
+        this.silenceMs = Math.max(this.silenceMs, now - this.#answeredAt);
+        this.#answeredAt = now;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async #try(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.errors.push(`${codeOf(error) ?? ''} ${messageOf(error)}`);
+    }
+  }
+}
+
+function upper(text: string): string {
+  return text.toUpperCase();
+}

@@ -1,0 +1,111 @@
+/** The network between two processes of this machine: a relay that can be cut, slowed and deafened. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/**
+ * - *open*: everything passes
+ * - *reset*: connections are reset, and so is every new one
+ * - *frozen*: nothing passes and nobody is told; what was sent waits, as in a network that is lost
+ * - *toServer*, *toClient*: only in that direction anything passes
+ */
+export type RelayState = 'open' | 'reset' | 'frozen' | 'toServer' | 'toClient';
+
+interface Pass {
+  /** From the one that dialled. */
+  readonly client: Socket;
+  readonly server: Socket;
+}
+
+const open: TcpRelay[] = [];
+
+export class TcpRelay {
+  readonly #target: number;
+  readonly #server: Server;
+  readonly #passes = new Set<Pass>();
+  #state: RelayState = 'open';
+
+  constructor(target: number) {
+    this.#target = target;
+    this.#server = createServer({ pauseOnConnect: true }, (client) => {
+      this.#accept(client);
+    });
+    open.push(this);
+  }
+
+  async listen(): Promise<this> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return this;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  set(state: RelayState): void {
+    this.#state = state;
+    for (const pass of this.#passes) this.#apply(pass);
+  }
+
+  close(): void {
+    this.#server.close();
+    for (const pass of this.#passes) this.#end(pass);
+  }
+
+  #accept(client: Socket): void {
+    const server = connect(this.#target, '127.0.0.1');
+    const pass = { client, server };
+    this.#passes.add(pass);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.setNoDelay(true);
+      from.on('error', () => undefined);
+      from.on('data', (chunk: Buffer) => {
+        if (!to.destroyed && !to.write(chunk)) from.pause();
+      });
+      to.on('drain', () => {
+        this.#apply(pass);
+      });
+      from.once('close', () => {
+        // A lost network tells nobody of an end, either.
+        if (this.#state === 'open') this.#end(pass);
+      });
+    }
+    this.#apply(pass);
+  }
+
+  #end(pass: Pass): void {
+    this.#passes.delete(pass);
+    pass.client.destroy();
+    pass.server.destroy();
+  }
+
+  #apply(pass: Pass): void {
+    const { client, server } = pass;
+    const state = this.#state;
+    if (state === 'reset') {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+      this.#passes.delete(pass);
+      return;
+    }
+    if (state === 'open' && (client.destroyed || server.destroyed)) {
+      this.#end(pass);
+      return;
+    }
+    flow(client, state === 'open' || state === 'toServer');
+    flow(server, state === 'open' || state === 'toClient');
+  }
+}
+
+function flow(from: Socket, passes: boolean): void {
+  if (passes) from.resume();
+  else from.pause();
+}
+
+/** For `afterEach`. */
+export function closeRelays(): void {
+  for (const relay of open.splice(0)) relay.close();
+}
