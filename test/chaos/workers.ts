@@ -10,7 +10,7 @@ const SLOW_MS = 30;
 const CONCURRENCY = 8;
 
 export class Workers {
-  readonly #endpoint: string;
+  readonly #endpoints: readonly string[];
   readonly #services: readonly [string, ...string[]];
   readonly #random: SimRandom;
   readonly #present = new Map<string, Worker>();
@@ -20,8 +20,12 @@ export class Workers {
   #isSteady = false;
   #coming: Promise<void> = Promise.resolve();
 
-  constructor(endpoint: string, services: readonly [string, ...string[]], random: SimRandom) {
-    this.#endpoint = endpoint;
+  constructor(
+    endpoints: readonly string[],
+    services: readonly [string, ...string[]],
+    random: SimRandom,
+  ) {
+    this.#endpoints = endpoints;
     this.#services = services;
     this.#random = random;
   }
@@ -61,7 +65,7 @@ export class Workers {
     const random = this.#random;
     const worker = new Worker(
       {
-        endpoints: [this.#endpoint],
+        endpoints: this.#endpoints,
         service,
         concurrency: CONCURRENCY,
         heartbeatIntervalMs: 200,

@@ -1,0 +1,63 @@
+/**
+ * Daemons that are hurt at random moments, under load, and what became of every receipt.
+ *
+ *     npm run chaos -- --cycles 50               # kill -9 of one daemon
+ *     npm run chaos -- --pair --cycles 50        # a pair: kills, pauses, cut links, hand-overs
+ *     npm run chaos -- --pair --minutes 30 --seed 7
+ */
+import { parseArgs } from 'node:util';
+
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import { SimRandom } from '../simulation/world/random.js';
+import { removePairs } from '../support/pair-daemons.js';
+import { hurtPair } from './pair-faults.js';
+import { killTitanic } from './titanic-kill.js';
+
+const USAGE = 64;
+
+const { values } = parseArgs({
+  options: {
+    pair: { type: 'boolean', default: false },
+    cycles: { type: 'string' },
+    minutes: { type: 'string' },
+    seed: { type: 'string', default: '' },
+  },
+});
+
+function wholeNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (text !== '' && Number.isSafeInteger(value) && value > 0) return value;
+  process.stderr.write(`chaos: --${name} is a whole number above 0, not ${text}\n`);
+  process.exit(USAGE);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function main(): Promise<number> {
+  const { pair, minutes } = values;
+  if (minutes !== undefined && (!pair || values.cycles !== undefined)) {
+    process.stderr.write('chaos: --minutes goes with --pair, and without --cycles\n');
+    return USAGE;
+  }
+  const forMs = minutes === undefined ? Infinity : wholeNumber('minutes', minutes) * 60_000;
+  const cycles = minutes === undefined ? wholeNumber('cycles', values.cycles ?? '50') : Infinity;
+  const seed = values.seed === '' ? Date.now() % 1_000_000 : wholeNumber('seed', values.seed);
+  say(`seed ${seed}: it decides what is done, not when the operating system does it`);
+  const random = new SimRandom(seed);
+  try {
+    const result = pair
+      ? await hurtPair({ cycles, forMs }, random, say)
+      : await killTitanic(cycles, random, say);
+    await removePairs();
+    say(result);
+    return 0;
+  } catch (error) {
+    say(`FAILED: ${codeOf(error) ?? ''} ${messageOf(error)}`);
+    await removePairs();
+    return 1;
+  }
+}
+
+process.exit(await main());
