@@ -105,8 +105,9 @@ export class Receipts {
       // Another lane has closed it meanwhile, and only then may it be unknown.
       if (code === 'ERR_TITANIC_UNKNOWN' && wasClosed(receipt)) return false;
       // Those who have a minute for it would have got it.
-      if (!LATE.has(code ?? '') || timeoutMs >= 60_000)
+      if (!LATE.has(code ?? '') || timeoutMs >= 60_000) {
         this.#wrong.push(`${uuid}: ${messageOf(error)}`);
+      }
       return false;
     }
   }

@@ -16,12 +16,20 @@ interface Pass {
   readonly server: Socket;
 }
 
+/** Reads along. */
+export interface Tap {
+  connected(): void;
+  fromClient(chunk: Buffer): void;
+  fromServer(chunk: Buffer): void;
+}
+
 const open: TcpRelay[] = [];
 
 export class TcpRelay {
   readonly #target: number;
   readonly #server: Server;
   readonly #passes = new Set<Pass>();
+  tap: Tap | null = null;
   #state: RelayState = 'open';
 
   constructor(target: number) {
@@ -56,6 +64,7 @@ export class TcpRelay {
     const server = connect(this.#target, '127.0.0.1');
     const pass = { client, server };
     this.#passes.add(pass);
+    this.tap?.connected();
     for (const [from, to] of [
       [client, server],
       [server, client],
@@ -63,6 +72,8 @@ export class TcpRelay {
       from.setNoDelay(true);
       from.on('error', () => undefined);
       from.on('data', (chunk: Buffer) => {
+        if (from === client) this.tap?.fromClient(chunk);
+        else this.tap?.fromServer(chunk);
         if (!to.destroyed && !to.write(chunk)) from.pause();
       });
       to.on('drain', () => {

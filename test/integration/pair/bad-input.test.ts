@@ -1,0 +1,221 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+
+import { EXIT } from '../../../src/core/exit.js';
+import { run } from '../../support/child.js';
+import { temporaryDirectory } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
+import {
+  otherOf,
+  pairOfDaemons,
+  type PairOfDaemons,
+  removePairs,
+  ROLES,
+  startPairOfDaemons,
+} from '../../support/pair-daemons.js';
+import { PairLoad } from '../../support/pair-load.js';
+
+const PLACE_BYTES = 512;
+const loads: PairLoad[] = [];
+const servers: Server[] = [];
+
+afterEach(async () => {
+  await Promise.all(loads.splice(0).map((load) => load.close()));
+  for (const server of servers.splice(0)) server.close();
+  await removePairs();
+});
+
+async function expectServed(pair: PairOfDaemons): Promise<PairLoad> {
+  const load = new PairLoad(pair.endpoints);
+  loads.push(load);
+  load.start();
+  await load.progress();
+  await load.stop();
+  expect(load.errors).toEqual([]);
+  return load;
+}
+
+/** Both listen with CURVE on the link; gives the settings of each. */
+async function curvePair(): Promise<{ primary: string[]; backup: string[]; stranger: string }> {
+  const directory = temporaryDirectory();
+  const keygen = async (name: string): Promise<{ key: string; file: string }> => {
+    const file = join(directory, name);
+    const { status, stdout, stderr } = await run(['keygen', file, '-o', 'json']);
+    if (status !== 0) throw new Error(stderr);
+    const { publicKey } = JSON.parse(stdout) as { publicKey: string };
+    return { key: publicKey, file };
+  };
+  const [primary, backup, stranger] = await Promise.all(
+    ['primary.key', 'backup.key', 'stranger.key'].map(keygen),
+  );
+  const keys = join(directory, 'keys.yaml');
+  const rows = [primary, backup].map((one, at) =>
+    JSON.stringify({ publicKey: one?.key, name: ROLES[at], allow: ['peer'] }),
+  );
+  writeFileSync(keys, rows.map((row) => `- ${row}\n`).join(''), { mode: 0o600 });
+  const settings = (own = '', peer = ''): string[] => [
+    `bstar.curve.secretKeyFile=${own}`,
+    `bstar.curve.keysFile=${keys}`,
+    `bstar.curve.serverKey=${JSON.stringify(peer)}`,
+  ];
+  return {
+    primary: settings(primary?.file, backup?.key),
+    backup: settings(backup?.file, primary?.key),
+    stranger: stranger?.file ?? '',
+  };
+}
+
+describe('two nodes that are no pair', () => {
+  it('both configured as primary: the second one ends with 78 and says so', async () => {
+    const pair = await pairOfDaemons({ setsOf: { backup: ['bstar.role=primary'] } });
+    await pair.start('primary');
+    const { status, stderr } = await pair.launch('backup').finished();
+    expect(stderr).toContain('both nodes are configured as primary');
+    expect(status).toBe(EXIT.config);
+    expect(await pair.look('primary')).toMatchObject({ state: 'waiting' });
+  });
+
+  it('a peer that is the node itself is a wrong configuration: 78', async () => {
+    const pair = await pairOfDaemons();
+    const own = `tcp://127.0.0.1:${pair.peerPortOf('primary')}`;
+    const { status, stderr } = await pair.launch('primary', [`bstar.peer=${own}`]).finished();
+    expect(stderr).toMatch(/bstar.peer/);
+    expect(status).toBe(EXIT.config);
+  });
+
+  it.each([
+    ['pair', 'bstar.pair=other', /of the pair/],
+    ['replication', 'titanic.replication=async', /titanic\.replication/],
+    ['heartbeat', 'bstar.heartbeatIntervalMs=700', /bstar\.heartbeatIntervalMs/],
+  ])('another %s is refused by both, in their logs and on their pages', async (_, set, why) => {
+    const pair = await pairOfDaemons({ setsOf: { backup: [set] } });
+    await Promise.all(ROLES.map((role) => pair.start(role)));
+    for (const role of ROLES) {
+      const { text } = await pair.node(role).waitFor('ha.refused');
+      expect(text).toMatch(why);
+      expect(await pair.look(role)).toMatchObject({ state: 'waiting', peer: { up: false } });
+    }
+  });
+
+  it('a store that was copied from the other node is refused, and stays as it is (D20)', async () => {
+    const pair = await startPairOfDaemons();
+    await (await expectServed(pair)).close();
+    await pair.rest();
+    const [from, to] = ROLES.map((role) => join(pair.dataDirOf(role), 'titanic.db'));
+    copyFileSync(from ?? '', to ?? '');
+    await Promise.all(ROLES.map((role) => pair.start(role)));
+    const { text } = await pair.node('primary').waitFor('ha.refused');
+    expect(text).toMatch(/copy/);
+    expect(await pair.look('primary')).toMatchObject({ peer: { up: false } });
+    expect(await pair.look('backup')).toMatchObject({ peer: { up: false } });
+  });
+});
+
+describe('an epoch file that is torn (D13)', () => {
+  it('in one of its places: the node starts, with what the other place says', async () => {
+    const pair = await startPairOfDaemons();
+    const active = await pair.inSync();
+    const { epoch } = await pair.until(active, 'active', ({ state }) => state === 'active');
+    await pair.node(otherOf(active)).stop();
+    await pair.node(active).stop();
+    const path = join(pair.dataDirOf(active), 'bstar.epoch');
+    const bytes = readFileSync(path);
+    bytes.fill(0, 100, PLACE_BYTES);
+    writeFileSync(path, bytes);
+    await Promise.all(ROLES.map((role) => pair.start(role)));
+    const after = await pair.until(
+      await pair.inSync(),
+      'active',
+      ({ state }) => state === 'active',
+    );
+    expect(after.epoch).toBeGreaterThan(epoch);
+  });
+
+  it('in both: exit 78, and the file stays as it is', async () => {
+    const pair = await pairOfDaemons();
+    const path = join(pair.dataDirOf('primary'), 'bstar.epoch');
+    mkdirSync(pair.dataDirOf('primary'), { recursive: true });
+    const garbage = Buffer.alloc(2 * PLACE_BYTES, 'torn');
+    writeFileSync(path, garbage);
+    const { status, stderr } = await pair.launch('primary').finished();
+    expect(stderr).toContain('damaged: it does not say which epoch this node has taken');
+    expect(status).toBe(EXIT.config);
+    expect(readFileSync(path)).toEqual(garbage);
+  });
+});
+
+describe('strangers at the peer’s port', () => {
+  it('garbage, half a greeting and silence change nothing', async () => {
+    // Long: a busy machine alone does not part them.
+    const pair = await startPairOfDaemons({ heartbeatIntervalMs: 3000 });
+    const active = await pair.inSync();
+    const port = pair.peerPortOf('primary');
+    const greeting = Buffer.alloc(64);
+    greeting.write('\xff\0\0\0\0\0\0\0\0\x7f\x03', 'latin1');
+    const said = [
+      Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+      Buffer.alloc(1e6, 7),
+      greeting,
+      Buffer.alloc(0),
+    ];
+    const sockets = said.map((bytes) => stranger(port, bytes));
+    await expectServed(pair);
+    expect(await pair.inSync()).toBe(active);
+    expect(pair.logged('ha.disconnected')).toEqual([]);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  it('a peer that accepts and never answers is none: a client is served by the node alone', async () => {
+    const pair = await pairOfDaemons();
+    const [mute = 0] = await freePorts(1);
+    const server = createServer((socket) => socket.on('error', () => undefined));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(mute, '127.0.0.1', resolve));
+    pair.launch('primary', [`bstar.peer=tcp://127.0.0.1:${mute}`]);
+    await pair.node('primary').waitFor('broker.ready');
+    await expectServed(pair);
+    expect(await pair.look('primary')).toMatchObject({ state: 'active', peer: { up: false } });
+    // The backup that has never led is not to serve alone (D21).
+    await pair.node('primary').kill();
+    pair.launch('backup', [`bstar.peer=tcp://127.0.0.1:${mute}`]);
+    await pair.node('backup').waitFor('broker.ready');
+    expect(await pair.look('backup')).toMatchObject({ state: 'waiting', peer: { up: false } });
+  });
+});
+
+function stranger(port: number, bytes: Buffer): Socket {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(bytes);
+  return socket;
+}
+
+describe('CURVE between the nodes', () => {
+  it('the pair comes in sync with its keys, and over a sealed link only', async () => {
+    const { primary, backup } = await curvePair();
+    const pair = await startPairOfDaemons({ setsOf: { primary, backup } });
+    await expectServed(pair);
+    expect(await pair.switchover(await pair.inSync())).toBeNull();
+    await pair.inSync();
+  });
+
+  it('another key stays out', async () => {
+    const { primary, backup, stranger: file } = await curvePair();
+    const wrong = [...backup, `bstar.curve.secretKeyFile=${file}`];
+    const pair = await pairOfDaemons({ setsOf: { primary, backup: wrong } });
+    await Promise.all(ROLES.map((role) => pair.start(role)));
+    await expectServed(pair);
+    for (const role of ROLES) expect(pair.node(role).logged('ha.connected')).toEqual([]);
+    expect(await pair.look('primary')).toMatchObject({ state: 'active', peer: { up: false } });
+  });
+
+  it('a node without keys stays out', async () => {
+    const { primary } = await curvePair();
+    const pair = await pairOfDaemons({ setsOf: { primary } });
+    await Promise.all(ROLES.map((role) => pair.start(role)));
+    await expectServed(pair);
+    for (const role of ROLES) expect(pair.node(role).logged('ha.connected')).toEqual([]);
+  });
+});
