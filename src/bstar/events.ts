@@ -1,4 +1,4 @@
-/** What happens to a pair that people want to know: see observe/pair-log.ts. */
+/** What happens to a pair that people want to know: see observe/event-log.ts. */
 import type { State } from './facts.js';
 
 export type PairEvent =

@@ -71,6 +71,16 @@ describe('the documents', () => {
     expect(PAGES.filter((path) => !seen.has(path) && dirname(path) !== 'docs/adr')).toEqual([]);
   });
 
+  it('name only files of src/ that are there', () => {
+    const text = readFileSync('docs/ARCHITECTURE.md', 'utf8');
+    const named = Array.from(
+      text.matchAll(/`([a-z-]+(?:\/[a-z-]+)+\.ts)`/g),
+      ([, file = '']) => file,
+    );
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((file) => !existsSync(join('src', file)))).toEqual([]);
+  });
+
   it('name only scripts of package.json', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       scripts: Record<string, string>;
