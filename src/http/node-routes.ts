@@ -1,4 +1,6 @@
+import { monotonicMs } from '../core/clock.js';
 import { json } from './answer.js';
+import { Pace } from './pace.js';
 import type { Ports } from './ports.js';
 import { LIST_PARAMETERS } from './query.js';
 import type { Route } from './route.js';
@@ -9,6 +11,7 @@ const WORKER_STATES: readonly string[] = ['waiting', 'busy'];
 
 /** What `mmi.broker`, `mmi.services` and `mmi.workers` tell. */
 export function nodeRoutes({ node }: Ports): Route[] {
+  const pace = new Pace(monotonicMs);
   return [
     {
       method: 'GET',
@@ -22,14 +25,14 @@ export function nodeRoutes({ node }: Ports): Route[] {
       path: '/api/v1/services',
       access: 'reader',
       parameters: LIST_PARAMETERS,
-      handle: ({ query }) => json(node.services(query.list(SERVICE_STATES))),
+      handle: ({ query }) => pace.run(() => json(node.services(query.list(SERVICE_STATES)))),
     },
     {
       method: 'GET',
       path: '/api/v1/workers',
       access: 'reader',
       parameters: LIST_PARAMETERS,
-      handle: ({ query }) => json(node.workers(query.list(WORKER_STATES))),
+      handle: ({ query }) => pace.run(() => json(node.workers(query.list(WORKER_STATES)))),
     },
   ];
 }

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
@@ -50,6 +50,16 @@ describe('the token (contract §4)', () => {
     const daemon = new Daemon({ dataDir, sets: [LOOPBACK] });
     expect(await daemon.finished()).toMatchObject({ status: 78 });
     expect(daemon.stderr).toContain('http.token');
+  });
+
+  it('that cannot be written costs clients nothing: nobody can use it until a restart', async () => {
+    const dataDir = temporaryDirectory();
+    // Whoever runs the test, root too, cannot write this file.
+    mkdirSync(join(dataDir, 'http.token.new'));
+    const daemon = await startDaemon({ dataDir, sets: [LOOPBACK] });
+    expect(daemon.logged('http.token_unsaved')).toHaveLength(1);
+    expect((await ask(`${httpOf(daemon)}/readyz`)).status).toBe(200);
+    expect((await ask(`${httpOf(daemon)}/api/v1/ha/promote`, { method: 'POST' })).status).toBe(401);
   });
 
   it('is needed for every change, also on loopback', async () => {

@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { NodeHealth } from '../../../src/daemon/health.js';
+
+describe('the health of a node (contract §4)', () => {
+  it('is not ready while it starts and drains, and ready in between', () => {
+    const health = new NodeHealth();
+    expect(health.now.notReady?.code).toBe('starting');
+    health.phase = 'serving';
+    expect(health.now).toEqual({ notReady: null, degraded: [] });
+    health.phase = 'draining';
+    expect(health.now.notReady?.code).toBe('draining');
+  });
+
+  it('is ready and degraded from the failure of the store until it has healed', () => {
+    const health = new NodeHealth();
+    health.phase = 'serving';
+    health.emit({ name: 'store.failed', kind: 'full', text: 'the disk is full' });
+    expect(health.now).toEqual({
+      notReady: null,
+      degraded: [
+        { code: 'store_full', text: 'durable requests are refused (500): the disk is full' },
+      ],
+    });
+    health.emit({ name: 'store.healed' });
+    expect(health.now.degraded).toEqual([]);
+  });
+
+  it('is not ready while the node of a pair does not serve, and says what the pair says', () => {
+    const health = new NodeHealth();
+    health.phase = 'serving';
+    const reason = { code: 'passive', text: 'its peer serves' };
+    health.pair = { notReady: reason, degraded: [] };
+    expect(health.now.notReady).toEqual(reason);
+  });
+});

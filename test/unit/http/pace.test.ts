@@ -1,0 +1,54 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+
+import { Pace } from '../../../src/http/pace.js';
+
+describe('the pace of work for people', () => {
+  let now = 0;
+  let pace: Pace;
+  const done: string[] = [];
+
+  /** Takes so many milliseconds of the loop. */
+  const work = (name: string, ms: number) => (): string => {
+    now += ms;
+    done.push(name);
+    return name;
+  };
+
+  beforeEach(() => {
+    jest.useFakeTimers();
+    now = 0;
+    pace = new Pace(() => now);
+    done.length = 0;
+  });
+
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('leaves four times as long after each piece, and keeps the order', async () => {
+    const results = ['a', 'b', 'c'].map((name) => pace.run(work(name, 5)));
+    await jest.advanceTimersByTimeAsync(0);
+    expect(done).toEqual(['a']);
+    await jest.advanceTimersByTimeAsync(19);
+    expect(done).toEqual(['a']);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(done).toEqual(['a', 'b']);
+    await jest.advanceTimersByTimeAsync(20);
+    expect(await Promise.all(results)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('does not wait for a rest that is over', async () => {
+    await pace.run(work('a', 5));
+    await jest.advanceTimersByTimeAsync(20);
+    expect(await pace.run(work('b', 5))).toBe('b');
+  });
+
+  it('goes on after a piece that failed', async () => {
+    const failed = pace.run(() => {
+      throw new Error('no');
+    });
+    await expect(failed).rejects.toThrow('no');
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await pace.run(work('b', 1))).toBe('b');
+  });
+});
