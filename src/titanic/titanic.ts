@@ -186,7 +186,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       const transaction = this.#replica.begin();
       const awaits = this.#replica.shipped(transaction, changes);
       this.#store.commit(transaction, changes);
-      return { number: transaction.number, awaits };
+      // It was taken in before the peer was lost (`strict`).
+      const isDoubtful = !awaits && this.#replica.refusal !== null;
+      return { number: transaction.number, awaits, isDoubtful };
     });
   }
 
@@ -281,6 +283,12 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   get counts(): StoreCounts {
     return this.#counts;
+  }
+
+  /** What others than this machine have changed in its store. */
+  counted(counts: StoreCounts): void {
+    this.#counts = counts;
+    this.#nextNumber = Math.max(this.#nextNumber, counts.nextNumber);
   }
 
   /** Stored requests with the broker. */
