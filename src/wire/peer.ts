@@ -13,7 +13,7 @@ export const NONCE_BYTES = 16;
 const STORE_ID_BYTES = 16;
 
 const MAGIC = 'MJP';
-const HEAD_BYTES = 17;
+const HEAD_BYTES = 21;
 /** Of a name, and of a reason for people. */
 const TEXT_BYTES_MAX = 1024;
 
@@ -133,7 +133,7 @@ class Head {
     this.byte(PEER_VERSION);
     this.byte(KINDS.indexOf(kind));
     this.number(incarnation);
-    this.#at = this.#bytes.writeUInt32BE(sequence, this.#at);
+    this.number(sequence);
   }
 
   byte(value: number): void {
@@ -263,10 +263,6 @@ class Reader {
     return value;
   }
 
-  sequence(): number {
-    return this.#bytes.readUInt32BE(this.#advance(4));
-  }
-
   bytes(length: number): Buffer {
     const at = this.#advance(length);
     return Buffer.from(this.#bytes.subarray(at, at + length));
@@ -321,7 +317,7 @@ export function readPeer(frames: Frames): ReadPeer {
   const reader = new Reader(bytes, MAGIC.length + 1);
   try {
     const kind = reader.of(KINDS);
-    const stamp = { incarnation: reader.number(), sequence: reader.sequence() };
+    const stamp = { incarnation: reader.number(), sequence: reader.number() };
     const blob = frames.count === 2 ? frames.copy(1) : null;
     const message = readMessage(kind, reader, blob);
     reader.end();

@@ -74,9 +74,8 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
 
 describe('messages of the pair (docs/peer-protocol.md)', () => {
   it('are read as they were written', () => {
-    const sequence = fc.integer({ min: 0, max: 2 ** 32 - 1 });
     fc.assert(
-      fc.property(message, number, sequence, (sent, incarnation, count) => {
+      fc.property(message, number, number, (sent, incarnation, count) => {
         const stamp = { incarnation, sequence: count };
         expect(readPeer(framesOf(writePeer(sent, stamp)))).toEqual({ stamp, message: sent });
       }),
