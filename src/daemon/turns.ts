@@ -13,6 +13,8 @@ export function turnsOf(broker: Broker, titanic: Titanic | null, pair: PairNode 
       titanic?.setTime(now, Date.now());
     },
     run: (now) => {
+      // Also if it stood still between the inputs of a turn and the turn.
+      pair?.look(now);
       // Nothing is shown or acknowledged before it is known what became of the peer.
       if (pair?.isHushed !== true) titanic?.run(now, Date.now(), broker.desk, broker.desk);
       pair?.run(now, titanic?.isSettled ?? true);
