@@ -24,14 +24,21 @@ import { Handshake, type Introduction, type Objection, versionObjection } from '
 const HANDSHAKE_MS_MAX = 3000;
 /** Connections to the peer's endpoint at once: one is of use. */
 const CONNECTIONS_MAX = 16;
-const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
-const LIMITS: RouterLimits = {
-  messageBytesMax: MESSAGE_BYTES_MAX,
-  framesMax: 2,
-  outputBytesMax: 4 * MESSAGE_BYTES_MAX,
-  connectionsMax: CONNECTIONS_MAX,
-  receiveBytesMax: CONNECTIONS_MAX * MESSAGE_BYTES_MAX,
-};
+/** A batch, or a chunk of records, without the last request and reply in it. */
+const BATCH_BYTES_MAX = 32 * 1024 * 1024;
+
+/** @param messageBytes of a request, and of a reply */
+function limitsFor(messageBytes: number): RouterLimits {
+  const messageBytesMax = BATCH_BYTES_MAX + 2 * messageBytes;
+  return {
+    messageBytesMax,
+    framesMax: 2,
+    outputBytesMax: 4 * messageBytesMax,
+    connectionsMax: CONNECTIONS_MAX,
+    receiveBytesMax: CONNECTIONS_MAX * messageBytesMax,
+  };
+}
+
 /** A dead connection is noticed, and made anew, within half a heartbeat (D22), but not in a hurry. */
 const NOTICE_MS_MIN = 250;
 
@@ -64,6 +71,8 @@ export interface PeerLinkOptions {
   /** New at each start of the process, above all before (D18). */
   readonly incarnation: number;
   readonly heartbeatIntervalMs: number;
+  /** Of a request, or a reply, that a node stores at most. */
+  readonly messageBytesMax: number;
   readonly events: PeerLinkEvents;
 }
 
@@ -135,7 +144,7 @@ export async function listenForPeer(
   const listener = new PeerListener(options);
   const { transport } = await openZmtpRouter({
     listeners: [curve === undefined ? { endpoint, index: 0 } : { endpoint, index: 0, curve }],
-    limits: LIMITS,
+    limits: limitsFor(options.messageBytesMax),
     peers: new PeerNumbers(),
     events: listener,
   });
@@ -296,7 +305,7 @@ class PeerDialler implements PeerLink {
     this.#options = options;
     const noticeMs = Math.max(NOTICE_MS_MIN, options.heartbeatIntervalMs / 2);
     this.#dial = dialZmtp({
-      limits: LIMITS,
+      limits: limitsFor(options.messageBytesMax),
       ...(curve === undefined ? {} : { curve }),
       patience: {
         reconnectMsMin: Math.min(100, noticeMs / 4),

@@ -88,6 +88,7 @@ async function listening(events: Told, introduction = PRIMARY): Promise<string> 
         introduction: () => introduction,
         incarnation: 1000,
         heartbeatIntervalMs: 200,
+        messageBytesMax: 1024 * 1024,
         events,
       };
       open.push(await listenForPeer(endpoint, undefined, options));
@@ -108,6 +109,7 @@ function dialling(
     introduction: () => introduction,
     incarnation,
     heartbeatIntervalMs: 200,
+    messageBytesMax: 1024 * 1024,
     events,
   };
   const link = dialPeer(endpoint, undefined, options);
