@@ -46,6 +46,8 @@ export class PairMachine {
   readonly #acks = new Acks();
   /** What is sent to the peer of what it lacks. */
   #stream: Stream | null = null;
+  /** The number of the last chunk that was sent: none is used twice on a connection. */
+  #lastChunk = 0;
   #sinceRead: Batch[] = [];
   /** What the peer said it holds of this store. */
   #peerHolds: PeerHolding | null = null;
@@ -359,10 +361,12 @@ export class PairMachine {
           this.#sink.readOn();
         },
         send: (index, isLast, holds, records) => {
+          this.#lastChunk = index;
           this.#sink.send({ kind: 'records', epoch, index, isLast, holds, records });
         },
       },
       this.#peerHolds,
+      this.#lastChunk,
     );
   }
 
@@ -393,7 +397,7 @@ export class PairMachine {
     this.#peerHolds = chunk.holds;
     this.#sink.peerHolds(chunk.holds.upTo);
     if (!isMine) return;
-    this.#sink.peerBecame(number);
+    this.#sink.peerBecame(number, 0);
     if (!chunk.isLast) return;
     const isFirst = this.facts.progress === 'holding';
     this.#fsm.confirmed();
@@ -450,6 +454,15 @@ export class PairMachine {
     this.#fsm.fellBehind();
   }
 
+  /** The store could not keep a batch of this node's own. A peer that was sent it joins anew. */
+  rolledBack(number: number): void {
+    this.#sinceRead = this.#sinceRead.filter((batch) => batch.number !== number);
+    this.#acks.take(number);
+    if (!this.#isLive) return;
+    this.#sink.closeLink();
+    this.closed();
+  }
+
   /** What was read was not the last of it: what came meanwhile is in what is read next. */
   #forgetSinceRead(): void {
     const since = this.#sinceRead;
@@ -463,7 +476,7 @@ export class PairMachine {
   #updateConfirmed({ epoch, number, became }: MessageOf<'confirm'>): void {
     if (!this.#isMine(epoch)) return;
     this.#sink.peerHolds(number);
-    this.#sink.peerBecame(became);
+    this.#sink.peerBecame(became, number);
     if (this.#peerHolds !== null) {
       this.#peerHolds = { ...this.#peerHolds, upTo: number, bodiesUpTo: number };
     }

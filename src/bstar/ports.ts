@@ -35,8 +35,11 @@ export interface PairSink {
   merge(records: Buffer, holds: PeerHolding, isFromActive: boolean): void;
   /** Do what the active did, as its transaction `number`; `stored` or `storeFailed` follows. */
   apply(batch: Buffer, number: number): void;
-  /** The peer's transaction is on its disk, and holds only what it got from here. */
-  peerBecame(number: number): void;
+  /**
+   * The peer's transaction `number` is on its disk, and holds only what it got from here.
+   * @param of this node's transaction that it is, which may be on its way to the disk yet; 0: of none
+   */
+  peerBecame(number: number, of: number): void;
   /** The peer's disk has the changes of this node up to it. */
   peerHolds(number: number): void;
 

@@ -20,14 +20,16 @@ export interface StreamSink {
 export class Stream {
   readonly #sink: StreamSink;
   readonly #out = new Map<number, Chunk>();
-  #index = 0;
+  #index: number;
   #isReading = false;
   #isLastRead = false;
   joined = 0;
   ranTwice = 0;
 
-  constructor(sink: StreamSink, from: PeerHolding | null) {
+  /** @param after the number of the chunk before its first one */
+  constructor(sink: StreamSink, from: PeerHolding | null, after: number) {
     this.#sink = sink;
+    this.#index = after;
     this.#isReading = true;
     sink.read(from);
   }
@@ -35,11 +37,6 @@ export class Stream {
   /** What goes into the store from now on is not in what is being read. */
   get isReading(): boolean {
     return this.#isReading;
-  }
-
-  /** The last one is out, and nothing came back for it. */
-  get isLastOut(): boolean {
-    return this.#isLastRead && this.#out.size > 0;
   }
 
   /** Returns true if it is the last one. */

@@ -30,14 +30,32 @@ const CHUNK_BYTES = 1024 * 1024;
 
 const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
 
+/** What is asked of the others. */
+type PairOfStore = Pick<
+  PairMachine,
+  'begin' | 'chunk' | 'holds' | 'isInSync' | 'probe' | 'rolledBack' | 'stored' | 'storeFailed'
+> & { readonly facts: Pick<PairMachine['facts'], 'state'> };
+type StoredByPair = Pick<
+  Titanic,
+  | 'activate'
+  | 'confirmed'
+  | 'counted'
+  | 'deactivate'
+  | 'merged'
+  | 'probed'
+  | 'unconfirmed'
+  | 'unprobed'
+>;
+type ReplicatedStore = Pick<Store, 'commit' | 'merge' | 'read'>;
+
 export class PairStore implements Replica {
   readonly isPaired = true;
   readonly storeId: Buffer;
-  readonly #store: Store;
+  readonly #store: ReplicatedStore;
   readonly #isStrict: boolean;
   readonly #events: PairEvents;
-  #machine: PairMachine | null = null;
-  #titanic: Titanic | null = null;
+  #machine: PairOfStore | null = null;
+  #titanic: StoredByPair | null = null;
   #counts: StoreCounts;
   #nextTransaction: number;
   /** What this store holds of the peer's; written with the next transaction if it is news. */
@@ -49,8 +67,10 @@ export class PairStore implements Replica {
   #lastRead = 0;
   /** Transactions that are the pair's: what they make this store hold. */
   readonly #own = new Map<number, Holding>();
+  /** Those of Titanic that are under way, and what they became at the peer, once it is known. */
+  readonly #undecided = new Map<number, number>();
 
-  constructor(store: Store, recovered: Recovered, isStrict: boolean, events: PairEvents) {
+  constructor(store: ReplicatedStore, recovered: Recovered, isStrict: boolean, events: PairEvents) {
     this.#store = store;
     this.#isStrict = isStrict;
     this.#events = events;
@@ -60,16 +80,16 @@ export class PairStore implements Replica {
     this.#nextTransaction = recovered.firstTransaction;
   }
 
-  attach(machine: PairMachine, titanic: Titanic): void {
+  attach(machine: PairOfStore, titanic: StoredByPair): void {
     this.#machine = machine;
     this.#titanic = titanic;
   }
 
-  get #pair(): PairMachine {
+  get #pair(): PairOfStore {
     return present(this.#machine, 'a pair store belongs to a pair');
   }
 
-  get #stored(): Titanic {
+  get #stored(): StoredByPair {
     return present(this.#titanic, 'a pair store belongs to a Titanic');
   }
 
@@ -86,6 +106,7 @@ export class PairStore implements Replica {
   }
 
   shipped({ number, tombstones }: Transaction, changes: readonly Change[]): boolean {
+    this.#undecided.set(number, 0);
     return this.#pair.begin(number, () => packBatch({ tombstones, changes }));
   }
 
@@ -108,7 +129,9 @@ export class PairStore implements Replica {
   }
 
   read(from: Holding | null): void {
-    const isOfThis = from?.storeId.equals(this.storeId) === true;
+    // One who holds more than there is has it of a later state of this file, which was lost.
+    const isOfThis =
+      from?.storeId.equals(this.storeId) === true && from.upTo < this.#nextTransaction;
     this.#place = readFrom(isOfThis ? from : null);
     this.readOn();
   }
@@ -136,7 +159,11 @@ export class PairStore implements Replica {
     this.#store.commit(transaction, batch.changes);
   }
 
-  peerBecame(number: number): void {
+  peerBecame(number: number, of: number): void {
+    if (this.#undecided.has(of)) {
+      this.#undecided.set(of, number);
+      return;
+    }
     if (this.holds === null || number <= this.holds.upTo) return;
     this.#hold({ storeId: this.holds.storeId, upTo: number, bodiesUpTo: number });
     this.#isHoldsNews = true;
@@ -166,7 +193,13 @@ export class PairStore implements Replica {
 
   /** Returns false if the transaction is Titanic's own. */
   committed(number: number, counts: StoreCounts): boolean {
-    this.#counts = counts;
+    this.#count(counts);
+    const became = this.#undecided.get(number);
+    if (became !== undefined) {
+      this.#undecided.delete(number);
+      this.peerBecame(became, number);
+      return false;
+    }
     const holds = this.#own.get(number);
     if (holds === undefined) return false;
     this.#stores(number, holds, 0, 0);
@@ -175,21 +208,24 @@ export class PairStore implements Replica {
 
   /** Returns false if the transaction is Titanic's own. */
   batchFailed(number: number, { message }: StoreFailure): boolean {
+    if (this.#undecided.delete(number)) this.#pair.rolledBack(number);
     if (!this.#own.delete(number)) return false;
     this.#fail(message);
     return true;
   }
 
   merged(number: number, { joined, ranTwice, opened, ended }: Merged, counts: StoreCounts): void {
-    this.#counts = counts;
+    this.#count(counts);
     const holds = this.#own.get(number);
     if (holds === undefined) return;
     if (this.#pair.facts.state === 'active') this.#stored.merged(opened, ended);
     this.#stores(number, holds, joined, ranTwice);
   }
 
-  mergeFailed(number: number, { message }: MergeFailure): void {
+  mergeFailed(number: number, { kind, message }: MergeFailure): void {
     this.#own.delete(number);
+    // It may have come without a body that this store lacks: the next time all of it is to come.
+    if (kind === 'malformed') this.#hold(null);
     this.#fail(message);
   }
 
@@ -209,7 +245,12 @@ export class PairStore implements Replica {
     this.#pair.stored(number, joined, ranTwice);
   }
 
-  #hold(holds: Holding): void {
+  #count(counts: StoreCounts): void {
+    this.#counts = counts;
+    this.#stored.counted(counts);
+  }
+
+  #hold(holds: Holding | null): void {
     this.holds = holds;
     this.#pair.holds = holds;
   }

@@ -38,6 +38,8 @@ export interface PairSurroundings {
 /** Waits for what became of an operator's wish. */
 interface Wish {
   readonly isMet: (facts: Readonly<Facts>) => boolean;
+  /** Why it will not be met any more, or `null`. */
+  readonly obstacle: (facts: Readonly<Facts>) => string | null;
   readonly settle: (reason: string | null) => void;
 }
 
@@ -123,15 +125,16 @@ export class PairNode implements PairSink, PeerLinkEvents {
   /** What operators wait for, and what is seen of it. */
   #notice(): void {
     const { facts } = this.machine;
-    const { state, handover } = facts;
+    const { state } = facts;
     const isInSync = this.machine.isInSync;
     if (this.#wasInSync && !isInSync && state === 'active') this.#emit({ name: 'ha.unsynced' });
     this.#wasInSync = isInSync;
     if (this.#wishes.length === 0) return;
     const open: Wish[] = [];
     for (const wish of this.#wishes) {
-      if (wish.isMet(facts)) wish.settle(null);
-      else if (state === 'active' && handover === 'none') wish.settle('the peer did not take over');
+      const isMet = wish.isMet(facts);
+      const why = isMet ? null : wish.obstacle(facts);
+      if (isMet || why !== null) wish.settle(why);
       else open.push(wish);
     }
     this.#wishes = open;
@@ -149,23 +152,27 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   /** Resolves with why not, or `null` once this node is active. */
   promote(): Promise<string | null> {
-    return this.#wish(this.machine.promote(), ({ state }) => state === 'active');
+    return this.#wish(this.machine.promote(), {
+      isMet: ({ state }) => state === 'active',
+      obstacle: ({ writing }) => (writing === null ? 'the peer has come back meanwhile' : null),
+    });
   }
 
   /** Resolves with why not, or `null` once the peer leads. */
   switchover(): Promise<string | null> {
     // It does not lead before it has what this node has; if it is lost on the way, that is over, too.
-    return this.#wish(
-      this.machine.switchover(),
-      ({ state, peer, link }) => state !== 'active' && (!link || peer?.state === 'active'),
-    );
+    return this.#wish(this.machine.switchover(), {
+      isMet: ({ state, peer, link }) => state !== 'active' && (!link || peer?.state === 'active'),
+      obstacle: ({ state, handover }) =>
+        state === 'active' && handover === 'none' ? 'the peer did not take over' : null,
+    });
   }
 
-  #wish(refusal: string | null, isMet: Wish['isMet']): Promise<string | null> {
+  #wish(refusal: string | null, wish: Omit<Wish, 'settle'>): Promise<string | null> {
     this.#wake();
     if (refusal !== null) return Promise.resolve(refusal);
     return new Promise((resolve) => {
-      this.#wishes.push({ isMet, settle: resolve });
+      this.#wishes.push({ ...wish, settle: resolve });
     });
   }
 
@@ -257,8 +264,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.#store?.apply(batch, number);
   }
 
-  peerBecame(number: number): void {
-    this.#store?.peerBecame(number);
+  peerBecame(number: number, of: number): void {
+    this.#store?.peerBecame(number, of);
   }
 
   peerHolds(number: number): void {

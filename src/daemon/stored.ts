@@ -71,6 +71,7 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
   broker.host(titanic);
   broker.keep(titanic);
   if (pairStore === null) await restore(titanic, told, recovered.counts, store);
+  else titanic.counted(recovered.counts);
   const reading = openSqliteReading(file);
   const operator = titanic.operator(awake(reading, loop));
   return {

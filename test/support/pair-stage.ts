@@ -235,6 +235,11 @@ class StageNode implements PairSink {
     const isHeld = this.machine.begin(number, () => Buffer.from(word));
     if (isHeld) this.#held.add(number);
     this.#later(() => {
+      if (this.isDiskFull) {
+        this.waiting.delete(number);
+        this.machine.rolledBack(number);
+        return;
+      }
       this.#words.set(word, number);
       this.#last = number;
       if (!isHeld || !this.#held.has(number)) this.#acknowledge(number);

@@ -158,6 +158,18 @@ describe('replication', () => {
     expect(stage.backup.words).toEqual(['a']);
   });
 
+  it('what the active could not keep itself comes back from the peer that has it', () => {
+    const stage = PairStage.inSync();
+    stage.primary.isDiskFull = true;
+    stage.primary.store('a');
+    stage.pass(3);
+    stage.primary.isDiskFull = false;
+    stage.pass(100);
+    expect(stage.primary.acknowledged).toEqual([]);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect([stage.primary.words, stage.backup.words]).toEqual([['a'], ['a']]);
+  });
+
   it('catches up while service goes on, and what comes meanwhile is not lost', () => {
     const stage = new PairStage();
     stage.primary.start();
