@@ -202,6 +202,22 @@ describe('majordomo ha', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
+  it.each([
+    ['passive', 'in sync or not, the active node knows'],
+    ['active', 'not in sync'],
+  ])('of a node that is %s says: %s', async (state, words) => {
+    const { url } = await otherServer(
+      200,
+      JSON.stringify({
+        ...{ node: 'left', role: 'primary', state, epoch: 4, inSync: false, lagMs: null },
+        ...{ replication: 'sync', peer: { up: true, state: null, epoch: null, heardMsAgo: 1 } },
+        ...{ lastChange: null, history: [] },
+      }),
+    );
+    const { stdout } = await run(['ha', 'status', '--admin', url]);
+    expect(stdout).toContain(`replication sync: ${words}\n`);
+  });
+
   it('without an action, or with a wrong one, ends with 64', async () => {
     expect(await run(['ha'])).toMatchObject({ status: 64 });
     expect(await run(['ha', 'abdicate'])).toMatchObject({ status: 64 });
