@@ -2,7 +2,7 @@
  * The file in which a node keeps its epoch (D13): two places, written in turn and in place, so that a
  * write that tears leaves the other one, and a full disk has room for it.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
@@ -111,11 +111,15 @@ async function openOrMake(path: string): Promise<FileHandle> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
-  const file = await open(path, 'wx+', 0o600);
+  // Whole or not at all: under another name first.
+  const making = `${path}.new`;
+  await rm(making, { force: true });
+  const file = await open(making, 'wx+', 0o600);
   const first: Place = { version: 0, epoch: 0, wasActive: false, incarnation: 0 };
   const all = Buffer.concat([packed(first), packed({ ...first, version: 1 })]);
   await file.write(all, 0, all.length, 0);
   await file.sync();
+  await rename(making, path);
   await syncDirectoryOf(path);
   return file;
 }

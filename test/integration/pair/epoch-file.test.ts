@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -32,6 +32,12 @@ describe('the epoch file (D13)', () => {
     const file = await EpochFile.open(path, 2000);
     expect(file.persisted).toEqual({ epoch: 7, wasActive: true });
     await file.close();
+  });
+
+  it('is whole or not there: what a crash left of its making does no harm', async () => {
+    writeFileSync(`${path}.new`, '');
+    await written(2);
+    expect(readdirSync(directory)).toEqual(['bstar.epoch']);
   });
 
   it('gives an incarnation above all before, also when the clock has gone back (D18)', async () => {
