@@ -78,13 +78,16 @@ export async function startPair(parts: PairParts): Promise<StartedPair> {
     await close();
     throw error;
   }
-  return { node, leave: () => leave(node, log), close };
+  return { node, leave: () => leave(node, stored, log), close };
 }
 
-async function leave(node: PairNode, log: Log): Promise<void> {
+async function leave(node: PairNode, stored: StoredRequests | null, log: Log): Promise<void> {
   if (!node.machine.isInSync) return;
   const why = await node.switchover();
-  if (why === null) return;
+  if (why === null) {
+    stored?.pairStore?.keep();
+    return;
+  }
   log.warn({ event: 'ha.kept', reason: why }, `stops without having handed over: ${why}`);
 }
 

@@ -69,6 +69,8 @@ export class PairStore implements Replica {
   readonly #own = new Map<number, Holding>();
   /** Those of Titanic that are under way, and what they became at the peer, once it is known. */
   readonly #undecided = new Map<number, number>();
+  /** Transactions that only write what is held. */
+  readonly #keeping = new Set<number>();
 
   constructor(store: ReplicatedStore, recovered: Recovered, isStrict: boolean, events: PairEvents) {
     this.#store = store;
@@ -169,6 +171,14 @@ export class PairStore implements Replica {
     this.#isHoldsNews = true;
   }
 
+  /** Writes what is held now: with nothing to commit, it would be forgotten, and sent again (D20). */
+  keep(): void {
+    if (!this.#isHoldsNews) return;
+    const transaction = this.#transaction('all', this.holds);
+    this.#keeping.add(transaction.number);
+    this.#store.commit(transaction, []);
+  }
+
   peerHolds(number: number): void {
     this.#peerHolds = Math.max(this.#peerHolds, number);
   }
@@ -200,6 +210,7 @@ export class PairStore implements Replica {
       this.peerBecame(became, number);
       return false;
     }
+    if (this.#keeping.delete(number)) return true;
     const holds = this.#own.get(number);
     if (holds === undefined) return false;
     this.#stores(number, holds, 0, 0);
@@ -209,6 +220,8 @@ export class PairStore implements Replica {
   /** Returns false if the transaction is Titanic's own. */
   batchFailed(number: number, { message }: StoreFailure): boolean {
     if (this.#undecided.delete(number)) this.#pair.rolledBack(number);
+    // Sent again later, at worst.
+    if (this.#keeping.delete(number)) return true;
     if (!this.#own.delete(number)) return false;
     this.#fail(message);
     return true;

@@ -293,6 +293,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   joined(figures: JoinFigures): void {
+    this.#store?.keep();
     this.#emit({ name: 'ha.merged', ...figures });
   }
 
