@@ -11,6 +11,9 @@ import {
 } from '../../support/pair-daemons.js';
 import { PairLoad } from '../../support/pair-load.js';
 
+/** A hand-over does not fail because the machine is busy. */
+const PATIENT: PairOptions = { heartbeatIntervalMs: 2000 };
+
 const loads: PairLoad[] = [];
 
 afterEach(async () => {
@@ -118,7 +121,7 @@ describe('a pair of processes (§6)', () => {
   );
 
   it('a switchover and the one back cost no error at a client', async () => {
-    const { pair, load } = await loadedPair({}, { retries: 3 });
+    const { pair, load } = await loadedPair(PATIENT, { retries: 3 });
     const first = await pair.inSync();
     expect(await pair.switchover(first)).toBeNull();
     await load.progress();
@@ -131,7 +134,7 @@ describe('a pair of processes (§6)', () => {
   });
 
   it('SIGTERM of the active hands over and ends with 0, without an error at a client', async () => {
-    const { pair, load } = await loadedPair();
+    const { pair, load } = await loadedPair(PATIENT);
     const active = await pair.inSync();
     const { status } = await pair.node(active).stop();
     expect(status).toBe(0);
@@ -144,7 +147,7 @@ describe('a pair of processes (§6)', () => {
   });
 
   it('a rolling upgrade by switchover: each restarted while it is passive, without an error', async () => {
-    const { pair, load } = await loadedPair({}, { retries: 3 });
+    const { pair, load } = await loadedPair(PATIENT, { retries: 3 });
     for (let turn = 0; turn < 2; turn++) {
       const active = await pair.inSync();
       const passive = otherOf(active);
