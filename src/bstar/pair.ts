@@ -183,6 +183,8 @@ export class PairMachine {
   }
 
   message(message: PeerMessage): void {
+    // Of a connection that this node has just closed: it says nothing of the peer as it is (D19).
+    if (!this.facts.link) return;
     this.#heardAt = this.#now;
     this.#receive(message);
     this.#settle();

@@ -249,6 +249,20 @@ describe('a pause is a partition (D19)', () => {
     expect([stage.primary.service, stage.backup.service]).toEqual(['refusing', 'serving']);
   });
 
+  it('what still comes over the connection that it closed tells it nothing', () => {
+    const { backup } = PairStage.inSync();
+    expect(backup.machine.look(1_000_000)).toBeGreaterThan(1000);
+    const status = {
+      kind: 'status',
+      state: 'active',
+      epoch: 2,
+      offers: false,
+      holds: null,
+    } as const;
+    backup.machine.message(status);
+    expect(backup.machine.facts).toMatchObject({ link: false, peer: null, hushed: true });
+  });
+
   it('a short one costs a new join, and no failover', () => {
     const stage = PairStage.inSync();
     stage.primary.stop();
