@@ -25,6 +25,8 @@ interface Look {
 export class Answers {
   /** See `Replica.probe`. */
   readonly #probe: () => number | null;
+  /** Its end is on its way to both disks: see `withhold`. */
+  readonly #isWithheld: (uuid: RequestUuid) => boolean;
   /** Look-ups whose uuid is in no row, by the probe that says whether it is unknown. */
   #probing: { readonly probe: number; readonly asked: Look }[] = [];
   readonly #askStore: (look: number, uuid: RequestUuid) => void;
@@ -42,9 +44,11 @@ export class Answers {
   constructor(
     askStore: (look: number, uuid: RequestUuid) => void,
     probe: () => number | null = () => 0,
+    isWithheld: (uuid: RequestUuid) => boolean = () => false,
   ) {
     this.#askStore = askStore;
     this.#probe = probe;
+    this.#isWithheld = isWithheld;
   }
 
   /** Some are ready to go out. */
@@ -151,7 +155,10 @@ export class Answers {
 
   /** Patience that has ended, and look-ups to try again. */
   run(now: number): void {
-    for (const id of this.#waiters.takeDue(now)) this.answer(id, STATUS_PENDING);
+    for (const { id, uuid } of this.#waiters.takeDue(now)) {
+      if (this.#isWithheld(uuid)) this.withhold(id, uuid);
+      else this.answer(id, STATUS_PENDING);
+    }
     if (this.#lookAgainAt > now) return;
     const again = this.#lookAgain;
     this.#lookAgain = [];

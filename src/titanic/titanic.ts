@@ -66,9 +66,10 @@ import type {
   StoredRequest,
   StoreEvents,
   StoreFailure,
+  Transaction,
 } from './store.js';
 import { Uuids } from './uuid.js';
-import { Writer } from './writer.js';
+import { type Handed, Writer } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 
@@ -139,6 +140,10 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   #listAgainAt = Infinity;
   /** Accepted, but not committed. */
   #accepting = 0;
+  /** Not committed yet: see `#recall`. */
+  #recalls = 0;
+  /** `strict`: the store has what the peer did not confirm before it was lost. */
+  #isDoubtful = false;
   #trouble: StoreFailure | null = null;
   #sweepAt = -Infinity;
   #isSweeping = false;
@@ -171,6 +176,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         this.#store.lookUp(first + look, uuid);
       },
       () => this.#replica.probe(),
+      (uuid) => this.#isWithheld(uuid),
     );
   }
 
@@ -182,14 +188,30 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   #newWriter(): Writer {
-    return new Writer((changes) => {
-      const transaction = this.#replica.begin();
+    const commit = (changes: readonly Change[]): Handed => {
+      const transaction = this.#begin();
       const awaits = this.#replica.shipped(transaction, changes);
       this.#store.commit(transaction, changes);
       // It was taken in before the peer was lost (`strict`).
       const isDoubtful = !awaits && this.#replica.refusal !== null;
       return { number: transaction.number, awaits, isDoubtful };
-    });
+    };
+    // D21: `strict` shows no step that one disk has alone, so it makes none.
+    return new Writer(commit, () => this.#replica.refusal === null);
+  }
+
+  /** What is recalled leaves its mark here, too: the peer may be lost before it hears of it. */
+  #begin(): Transaction {
+    const transaction = this.#replica.begin();
+    const isMarked = this.#recalls > 0 && transaction.tombstones === 'known';
+    return isMarked ? { ...transaction, tombstones: 'all' } : transaction;
+  }
+
+  /** A reply, or that it is dead, is on its way to both disks: it is not called pending any more. */
+  #isWithheld(uuid: RequestUuid): boolean {
+    const { index } = this.#dispatcher;
+    const slot = index.find(uuid);
+    return this.#replica.isPaired && slot !== NO_SLOT && index.get(slot, STATE) === SETTLING;
   }
 
   // ---------------------------------------------------------------- start and end
@@ -237,6 +259,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#listing.list = NO_LIST;
     this.#listAgainAt = Infinity;
     this.#accepting = 0;
+    this.#recalls = 0;
+    this.#isDoubtful = false;
     this.#isSweeping = false;
     this.#sweepAt = -Infinity;
     this.#trouble = null;
@@ -423,8 +447,14 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** The peer may have what could not be stored here, and its client is told that it is not. */
   #recall(uuid: RequestUuid, { kind }: StoreFailure): void {
     if (!this.#replica.isPaired || kind === 'fatal') return;
-    const change: Change = { kind: 'close', uuid, at: this.#wall, keyUntil: this.#wall };
-    this.#intend(change, 0, LEAVES_NO_TRACE);
+    this.#recalls++;
+    // Its key leads nowhere, whatever the clock on the wall does.
+    this.#intend({ kind: 'close', uuid, at: this.#wall, keyUntil: 0 }, 0, {
+      committed: () => {
+        this.#recalls--;
+      },
+      failed: () => true,
+    });
   }
 
   /** Returns the uuid that the client is told. */
@@ -478,13 +508,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
     const { index } = this.#dispatcher;
     const slot = index.find(uuid);
-    if (slot === NO_SLOT) {
-      this.#answers.lookUp(id, uuid, this.#now + waitMs);
-    } else if (this.#replica.isPaired && index.get(slot, STATE) === SETTLING) {
-      this.#answers.withhold(id, uuid);
-    } else {
-      this.#answers.pending(id, uuid, waitMs, this.#now);
-    }
+    if (slot === NO_SLOT) this.#answers.lookUp(id, uuid, this.#now + waitMs);
+    else if (this.#isWithheld(uuid)) this.#answers.withhold(id, uuid);
+    else this.#answers.pending(id, uuid, waitMs, this.#now);
   }
 
   #close(id: number, uuid: RequestUuid): void {
@@ -509,20 +535,23 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     }
     const at = this.#wall;
     const change: Change = { kind: 'close', uuid, at, keyUntil: at + this.#options.keyTtlMs };
+    const tell = once(decided);
     this.#intend(change, 0, {
       committed: ({ kind }) => {
         this.#ends(uuid, 'closed');
         this.#ended(uuid);
-        decided(kind === 'done' ? 'done' : 'passed');
+        tell(kind === 'done' ? 'done' : 'passed');
       },
       doubtful: () => {
-        this.#ended(uuid);
-        decided(DOUBTFUL);
+        this.#gone(uuid);
+        tell(DOUBTFUL);
       },
       failed: (failure) => {
-        if (slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
-        decided(failure);
-        return false;
+        tell(failure);
+        // The peer may have closed it: it is not shown again.
+        const goesOn = this.#replica.isPaired && failure.kind !== 'fatal';
+        if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
+        return goesOn;
       },
     });
   }
@@ -631,6 +660,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         }
         this.#settled(uuid, kind, () => [STATUS_OK, ...unpacked(reply)]);
       },
+      doubtful: () => {
+        this.#gone(uuid);
+      },
       failed: () => true,
     });
   }
@@ -687,6 +719,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         }
         this.#settled(uuid, kind, () => [status(500, text)]);
       },
+      doubtful: () => {
+        this.#gone(uuid);
+      },
       failed: () => true,
     });
   }
@@ -725,7 +760,11 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** The peer was lost before it confirmed that transaction: it is committed here alone. */
   unconfirmed(number: number): void {
-    this.#writer.released(number, this.#replica.refusal !== null, this.#now);
+    const isDoubtful = this.#replica.refusal !== null;
+    this.#isDoubtful ||= isDoubtful;
+    this.#writer.released(number, isDoubtful, this.#now);
+    // What was taken in behind it is not written (`strict`), and its client need not wait.
+    if (isDoubtful) this.#writer.refuse(DOUBTFUL);
     this.#showWithheld();
   }
 
@@ -738,8 +777,13 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#answers.unprobed(this.#now);
   }
 
+  /** The store has what the peer may not have, and nobody may see (D14). */
+  get #mayContainUnsafe(): boolean {
+    return this.#writer.isUnconfirmed || (this.#isDoubtful && this.#replica.refusal !== null);
+  }
+
   #showWithheld(): void {
-    if (this.#withheld.length === 0 || this.#writer.isUnconfirmed) return;
+    if (this.#withheld.length === 0 || this.#mayContainUnsafe) return;
     const withheld = this.#withheld;
     this.#withheld = [];
     for (const { look, found } of withheld) this.#answers.found(look, found, this.#now);
@@ -800,7 +844,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   found(look: number, found: Found): void {
     const asked = this.#ofThisLife(look);
     if (asked === null) return;
-    if (this.#writer.isUnconfirmed) this.#withheld.push({ look: asked, found });
+    if (this.#mayContainUnsafe) this.#withheld.push({ look: asked, found });
     else this.#answers.found(asked, found, this.#now);
   }
 
@@ -822,6 +866,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     for (const id of this.#leftBehind) desk.withdraw(id);
     this.#leftBehind = [];
     if (!this.#isActive) return;
+    if (this.#replica.refusal === null) this.#isDoubtful = false;
+    this.#showWithheld();
     this.#answers.run(now);
     if (now >= this.#listAgainAt) {
       this.#listAgainAt = Infinity;
@@ -842,7 +888,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     if (this.#answers.areDue) return 0;
     const mayWork = this.#mayWork;
     if (mayWork && this.#dispatcher.isHungry) return 0;
-    const sweepAt = this.#isSweeping ? Infinity : this.#sweepAt;
+    const maySweep = !this.#isSweeping && this.#replica.refusal === null;
+    const sweepAt = maySweep ? this.#sweepAt : Infinity;
     const { dueAt } = this.#dispatcher;
     const patienceMs =
       Math.min(this.#answers.dueAt, this.#writer.dueAt, sweepAt, dueAt, this.#listAgainAt) - now;
@@ -852,7 +899,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** False while what would come of it could not be stored: then nothing new is begun. */
   get #mayWork(): boolean {
-    return this.#trouble === null && !this.#writer.isFull;
+    return this.#trouble === null && !this.#writer.isFull && this.#replica.refusal === null;
   }
 
   /** @returns true if none is left whose time is over */
@@ -880,6 +927,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
           this.#events.emit({ name: 'titanic.expired', service: shown });
           this.#ended(uuid);
         },
+        doubtful: () => {
+          this.#gone(uuid);
+        },
         failed: () => true,
       });
     }
@@ -888,7 +938,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** Replies that nobody closed, and the dead, are dropped when their time is over. */
   #sweep(now: number, wall: number): void {
-    if (now < this.#sweepAt || this.#isSweeping) return;
+    if (now < this.#sweepAt || this.#isSweeping || this.#replica.refusal !== null) return;
     this.#sweepAt = now + SWEEP_MS;
     this.#isSweeping = true;
     const keyUntil = wall + this.#options.keyTtlMs;
@@ -949,6 +999,15 @@ const LEAVES_NO_TRACE: Outcome = {
   committed: () => undefined,
   failed: () => true,
 };
+
+/** Tells the first of what it is given. */
+function once(decided: Decided): Decided {
+  let isTold = false;
+  return (result) => {
+    if (!isTold) decided(result);
+    isTold = true;
+  };
+}
 
 /** What may be shown of it: time and twelve of its random bits. */
 function beginning(uuid: RequestUuid): string {

@@ -46,16 +46,16 @@ export class Waiters {
     return numbers.map((number) => this.#remove(number));
   }
 
-  /** Takes out all whose time is up. */
-  takeDue(now: number): number[] {
-    const due: number[] = [];
+  /** Takes out all whose time is up: the numbers of their requests, and for what they waited. */
+  takeDue(now: number): { readonly id: number; readonly uuid: Buffer }[] {
+    const due: { readonly id: number; readonly uuid: Buffer }[] = [];
     while (this.dueAt <= now) {
       const number = this.#byTime.peek();
       const key = this.#waiters[number]?.key ?? '';
       const others = this.#byKey.get(key) ?? [];
       if (others.length === 1) this.#byKey.delete(key);
       else others.splice(others.indexOf(number), 1);
-      due.push(this.#remove(number));
+      due.push({ id: this.#remove(number), uuid: Buffer.from(key, 'latin1') });
     }
     return due;
   }

@@ -52,6 +52,8 @@ const RETRY_MS = 1000;
 export class Writer {
   commits: Commits = new Commits();
   readonly #commit: (changes: readonly Change[]) => Handed;
+  /** False while nothing may be written: it waits. */
+  readonly #mayWrite: () => boolean;
   #waiting: Intent[] = [];
   #waitingBytes = 0;
   #flying: Flight | null = null;
@@ -59,8 +61,9 @@ export class Writer {
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(commit: (changes: readonly Change[]) => Handed) {
+  constructor(commit: (changes: readonly Change[]) => Handed, mayWrite: () => boolean) {
     this.#commit = commit;
+    this.#mayWrite = mayWrite;
   }
 
   /** True if the store cannot keep up: no more is to be taken in. */
@@ -89,7 +92,8 @@ export class Writer {
 
   /** When `run` is next wanted although nothing comes; Infinity for never. */
   get dueAt(): number {
-    return this.#flying === null && this.#waiting.length > 0 ? this.#retryAt : Infinity;
+    if (this.#flying !== null || this.#waiting.length === 0 || !this.#mayWrite()) return Infinity;
+    return this.#retryAt;
   }
 
   add(intent: Intent): void {
@@ -100,6 +104,7 @@ export class Writer {
   /** Starts the next batch, if there is something to commit and no batch is under way. */
   run(now: number): void {
     if (this.#flying !== null || this.#waiting.length === 0 || now < this.#retryAt) return;
+    if (!this.#mayWrite()) return;
     let count = 0;
     let bytes = 0;
     for (const intent of this.#waiting) {
@@ -149,6 +154,14 @@ export class Writer {
       if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
       else intent.committed(result);
     }
+  }
+
+  /** What waits is not written for now: what is a client's to repeat is given up. */
+  refuse(failure: StoreFailure): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    for (const intent of waiting) if (intent.failed(failure)) this.add(intent);
   }
 
   /** Nothing of it is waited for any more, here or in the store. */

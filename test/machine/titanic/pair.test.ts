@@ -12,6 +12,7 @@ import {
 afterEach(endTitanicStages);
 
 const UNKNOWN = '0190A0B0C0D07000800000000000ABCD';
+const FULL = { kind: 'full', message: 'the disk is full' } as const;
 
 interface Pair {
   readonly s: TitanicStage;
@@ -144,6 +145,20 @@ describe('what counts when both have it (D14)', () => {
     w1.final('x').final('y');
   });
 
+  it('a reply on its way is withheld: not 300, not when the patience ends, until it is told', () => {
+    const { s } = pair();
+    const uuid = s.submits('echo');
+    const w1 = s.worker('w1').ready('echo');
+    expect(s.asks('wait', uuid, '100')).toBe('');
+    s.holdsPeer();
+    w1.final('done');
+    expect(s.asks('reply', uuid)).toBe('');
+    s.after(200);
+    expect(s.hears()).toBe('');
+    s.freesPeer();
+    expect(s.hears()).toBe('200|done / 200|done');
+  });
+
   it('alone, a reply that is being stored is pending', () => {
     const s = titanicStage();
     const uuid = s.submits('echo');
@@ -226,6 +241,50 @@ describe('strict, without a peer in sync (D14)', () => {
     s.findsPeer();
     expect(s.asks('close', uuid)).toBe('200');
   });
+
+  it('nothing more goes out, and a reply waits unseen until the peer is back', () => {
+    const { s, replica } = pair();
+    const [first, second] = [s.submits('echo', 'one'), s.submits('other', 'two')];
+    const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
+    expect(w1.inbox()).toEqual(['REQUEST one']);
+    s.losesPeer(REFUSAL);
+    const { length } = s.store.changes;
+    const w2 = s.worker('w2').ready('other').heartbeatsEvery(500);
+    w1.final('done');
+    expect(s.asks('reply', first)).toBe('');
+    s.after(60_000);
+    expect(w2.inbox().filter((text) => text.startsWith('REQUEST'))).toEqual([]);
+    expect(s.store.changes).toHaveLength(length);
+    s.findsPeer();
+    expect(s.hears()).toBe('200|done');
+    expect(replica.kinds.at(-1)).toBe('reply');
+    w2.final('done, too');
+    expect(s.asks('reply', second)).toBe('200|done, too');
+  });
+
+  it('what was on its way when the peer was lost is answered 500 outcome unknown, and unseen', () => {
+    const { s } = pair();
+    const [pending, replied] = [s.submits('echo', 'one'), s.submits('echo', 'two')];
+    const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
+    s.holdsPeer();
+    s.batch(() => {
+      w1.final('done');
+      s.asks('request', 'other', 'x');
+      s.asks('close', replied);
+      s.asks('wait', pending, '1000');
+    });
+    s.losesPeer(REFUSAL);
+    const unknown = '500 outcome unknown: the peer was lost meanwhile';
+    expect(s.hears()).toBe(`${unknown} / ${unknown}`);
+    // It is stored here, perhaps only here.
+    expect(s.stands(pending)).toBe('replied');
+    expect(s.asks('reply', pending)).toBe('');
+    s.after(5000);
+    expect(s.hears()).toBe('');
+    s.freesPeer().findsPeer();
+    expect(s.hears()).toBe('200|done / 200|done');
+    expect(s.asks('reply', replied)).toBe('400 unknown');
+  });
 });
 
 describe('400 needs certainty (docs/protocol.md)', () => {
@@ -252,6 +311,42 @@ describe('400 needs certainty (docs/protocol.md)', () => {
     s.findsPeer();
     expect(s.asks('close', UNKNOWN.replace('AB', 'BA'))).toBe('200');
     expect(s.store.disk.tables.content().tombstones).toHaveLength(1);
+  });
+});
+
+describe('a shipped batch that fails here: the peer may have it', () => {
+  it('what was answered 500 is taken back on both, as often as it takes (D12)', () => {
+    const { s, replica } = pair();
+    s.store.failure = FULL;
+    expect(s.asks('submit', '{"key":"k"}', 'echo', 'x')).toBe('500 the disk is full');
+    s.after(5000);
+    expect(replica.kinds.slice(0, 3)).toEqual(['accept', 'close', 'close']);
+    s.store.failure = null;
+    s.after(1000);
+    const { changes, transaction } = replica.shippings.at(-1) ?? { changes: [], transaction: null };
+    expect(changes).toMatchObject([{ kind: 'close', keyUntil: 0 }]);
+    // The peer may be lost before it hears that: what it kept must not come back.
+    expect(transaction?.tombstones).toBe('all');
+    const [tombstone] = s.store.disk.tables.content().tombstones;
+    expect(tombstone?.uuid).toEqual(uuidOf(replica));
+    expect(s.asks('submit', '{"key":"k"}', 'echo', 'y')).toMatch(/^200/);
+    expect(replica.shippings.at(-1)?.transaction.tombstones).toBe('known');
+  });
+
+  it('a close is answered 500 once, and goes on until it is stored: nothing of it is shown again', () => {
+    const { s } = pair();
+    const uuid = s.submits('echo');
+    s.store.failure = FULL;
+    expect(s.asks('close', uuid)).toBe('500 the disk is full');
+    const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
+    s.after(1500);
+    s.losesPeer();
+    s.after(1500);
+    expect(w1.inbox().filter((text) => text.startsWith('REQUEST'))).toEqual([]);
+    s.store.failure = null;
+    s.after(1000);
+    expect(s.hears()).toBe('');
+    expect(s.stands(uuid)).toBe('absent');
   });
 });
 
@@ -320,4 +415,12 @@ function copyOf(disk: StageDisk): StageDisk {
   const { firstTransaction: number } = copy.recovered;
   copy.tables.merge({ number, tombstones: 'all', holds: null, peerHolds: 0 }, records, true);
   return copy;
+}
+
+/** Of the first request that was shipped. */
+function uuidOf(replica: StageReplica): Buffer | undefined {
+  for (const { changes } of replica.shippings) {
+    for (const change of changes) if (change.kind === 'accept') return change.request.uuid;
+  }
+  return undefined;
 }
