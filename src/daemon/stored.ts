@@ -61,6 +61,11 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
   const file = join(dataDir, config.titanic.file);
   const open = openSqliteStore(file);
   const { store, recovered } = await open(told);
+  if (pairEvents !== null && !recovered.isNumbered) {
+    await store.close();
+    const text = 'the disk is full: a node of a pair that cannot write does not start';
+    throw new MajordomoError('ERR_TITANIC_FULL', `store ${file}: ${text}`);
+  }
   const isStrict = config.titanic.replication === 'strict';
   const pairStore =
     pairEvents === null ? null : new PairStore(store, recovered, isStrict, pairEvents);
