@@ -192,9 +192,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       const transaction = this.#begin();
       const awaits = this.#replica.shipped(transaction, changes);
       this.#store.commit(transaction, changes);
-      // It was taken in before the peer was lost (`strict`).
-      const isDoubtful = !awaits && this.#replica.refusal !== null;
-      return { number: transaction.number, awaits, isDoubtful };
+      return { number: transaction.number, awaits };
     };
     // D21: `strict` shows no step that one disk has alone, so it makes none.
     return new Writer(commit, () => this.#replica.refusal === null);

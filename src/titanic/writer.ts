@@ -29,8 +29,6 @@ export interface Handed {
   readonly number: number;
   /** What follows from it waits for the peer. */
   readonly awaits: boolean;
-  /** It goes to one disk, and was promised to two. */
-  readonly isDoubtful: boolean;
 }
 
 interface Flight {
@@ -117,7 +115,7 @@ export class Writer {
     this.#waitingBytes -= this.#flyingBytes;
     this.commits.began(count, now);
     const handed = this.#commit(intents.map(({ change }) => change));
-    this.#flying = { ...handed, intents, results: null };
+    this.#flying = { ...handed, intents, isDoubtful: false, results: null };
   }
 
   /** Returns false for a transaction that is none of this writer's. */

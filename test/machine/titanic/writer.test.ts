@@ -7,17 +7,13 @@ import { close } from '../../support/store-changes.js';
 const DONE: ChangeResult = { kind: 'done' };
 
 describe('group commit in a strict pair', () => {
-  it('a change that was taken in before the peer was lost is doubtful, not done (D14)', () => {
-    const handed: Handed[] = [
-      { number: 1, awaits: true, isDoubtful: false },
-      { number: 2, awaits: false, isDoubtful: true },
-    ];
-    const writer = new Writer((): Handed => {
-      const next = handed.shift();
-      if (next === undefined) throw new Error('two batches were expected');
-      return next;
-    });
+  it('a change that was taken in before the peer was lost is given up, not done (D14)', () => {
+    const peer = { isThere: true };
     const told: string[] = [];
+    const writer = new Writer(
+      (): Handed => ({ number: 1, awaits: true }),
+      () => peer.isThere,
+    );
     const intent = (name: string, change: Change): Intent => ({
       change,
       bytes: 0,
@@ -27,16 +23,21 @@ describe('group commit in a strict pair', () => {
       doubtful: () => {
         told.push(`${name} doubtful`);
       },
-      failed: () => false,
+      failed: () => {
+        told.push(`${name} failed`);
+        return false;
+      },
     });
     writer.add(intent('first', close(1)));
     writer.run(0);
     writer.add(intent('second', close(2)));
     writer.committed(1, [DONE], 1);
     expect(told).toEqual([]);
-    // The peer is gone: nobody waits for it any more.
+    // The peer is gone: nobody waits for it any more, and nothing is written without it.
+    peer.isThere = false;
     writer.released(1, true, 2);
-    writer.committed(2, [DONE], 3);
-    expect(told).toEqual(['first doubtful', 'second doubtful']);
+    writer.refuse({ kind: 'busy', message: 'the peer was lost' });
+    expect(told).toEqual(['first doubtful', 'second failed']);
+    expect(writer.isIdle).toBe(true);
   });
 });
