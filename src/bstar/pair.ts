@@ -69,6 +69,9 @@ export class PairMachine {
   #doubtSince = Infinity;
   #handoverSince = Infinity;
   #storeFailures = 0;
+  /** After a failure of the store nothing is joined before; and then it is, if it is due. */
+  #joinAfter = -Infinity;
+  #isJoinDue = false;
 
   constructor(options: PairOptions, persisted: Persisted, sink: PairSink, now: number) {
     this.#options = options;
@@ -135,6 +138,7 @@ export class PairMachine {
     if (!this.facts.peerDead && now - this.#heardAt >= patienceMs) this.#fsm.silent();
     if (this.#overdueAt(patienceMs) <= now) this.#fsm.overdue();
     if (this.#declinedAt(patienceMs) <= now) this.#fsm.declined();
+    if (this.#isJoinDue && this.#joinAfter <= now) this.#joinAgain();
     if (this.#beatAt <= now) {
       this.#beatAt = now + this.#options.heartbeatIntervalMs;
       if (this.facts.link) this.#tell();
@@ -151,6 +155,7 @@ export class PairMachine {
       this.facts.peerDead ? Infinity : this.#heardAt + patienceMs,
       this.#overdueAt(patienceMs),
       this.#declinedAt(patienceMs),
+      this.#isJoinDue ? this.#joinAfter : Infinity,
       this.#beatAt,
     );
   }
@@ -242,7 +247,27 @@ export class PairMachine {
     return this.facts.state === 'passive' && this.facts.joined === epoch;
   }
 
+  #join(): void {
+    const { joined: epoch } = this.facts;
+    this.#sink.send({ kind: 'join', epoch, holds: this.holds });
+    this.#startStream(epoch);
+  }
+
+  /** After a failure of a store the two try again: the one that follows by its JOIN. */
+  #joinAgain(): void {
+    this.#isJoinDue = false;
+    if (!this.facts.link) return;
+    if (this.facts.state === 'passive') {
+      this.#join();
+      return;
+    }
+    // The peer's JOIN was not taken: it comes again over a new connection.
+    this.#sink.closeLink();
+    this.closed();
+  }
+
   #forgetConnection(): void {
+    this.#isJoinDue = false;
     this.#stream = null;
     this.#forgetSinceRead();
     this.#incoming = [];
@@ -264,6 +289,10 @@ export class PairMachine {
   // ---------------------------------------------------------------- the active: what the peer has
 
   #peerJoins({ epoch, holds }: MessageOf<'join'>): void {
+    if (this.#isMine(epoch) && this.facts.state === 'active' && this.#now < this.#joinAfter) {
+      this.#isJoinDue = true;
+      return;
+    }
     if (!this.#fsm.joinBegins(epoch)) return;
     this.#peerHolds = holds;
     this.#stream = null;
@@ -337,7 +366,11 @@ export class PairMachine {
   storeFailed(): void {
     this.#isStoring = false;
     const beats = PATIENCE_BEATS * 2 ** this.#storeFailures++;
-    this.#sink.holdOff(Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX));
+    const waitMs = Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX);
+    // One that would lead gives it up for want of a peer; the others go on hearing each other, for a
+    // disk that is full makes no peer dead.
+    if (this.facts.state === 'joining') this.#sink.holdOff(waitMs);
+    else this.#joinAfter = this.#now + waitMs;
     if (this.facts.link) this.#sink.closeLink();
     this.closed();
   }
@@ -546,9 +579,8 @@ export class PairMachine {
         this.#tell();
       },
       join: () => {
-        const { joined: epoch } = this.facts;
-        this.#sink.send({ kind: 'join', epoch, holds: this.holds });
-        this.#startStream(epoch);
+        if (this.#now < this.#joinAfter) this.#isJoinDue = true;
+        else this.#join();
       },
       closeLink: () => {
         this.#sink.closeLink();

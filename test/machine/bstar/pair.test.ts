@@ -170,6 +170,43 @@ describe('replication', () => {
     expect([stage.primary.words, stage.backup.words]).toEqual([['a'], ['a']]);
   });
 
+  it('a full disk makes no peer dead: no vote counts, and it joins when there is room', () => {
+    const stage = PairStage.inSync();
+    stage.backup.isDiskFull = true;
+    for (let second = 0; second < 60; second++) {
+      stage.primary.store(`word${second}`);
+      stage.pass(1000);
+      expect(stage.backup.ask()).toBe('refused');
+      expect([stage.primary.service, stage.backup.state]).toEqual(['serving', 'passive']);
+    }
+    expect(stage.primary.acknowledged.length).toBeGreaterThan(50);
+    stage.backup.isDiskFull = false;
+    stage.pass(61_000);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect(stage.backup.words).toEqual(stage.primary.words);
+  });
+
+  it('an active whose disk is full goes on, and takes what its peer has when there is room', () => {
+    const stage = PairStage.inSync();
+    stage.cut();
+    stage.pass(2500);
+    stage.backup.ask();
+    stage.pass(10);
+    stage.primary.store('a');
+    stage.pass(10);
+    stage.backup.isDiskFull = true;
+    stage.heal();
+    for (let second = 0; second < 20; second++) {
+      stage.pass(1000);
+      expect([stage.backup.service, stage.primary.state]).toEqual(['serving', 'passive']);
+      expect(stage.primary.ask()).toBe('refused');
+    }
+    stage.backup.isDiskFull = false;
+    stage.pass(61_000);
+    expect(stage.backup.machine.isInSync).toBe(true);
+    expect(stage.backup.words).toEqual(['a']);
+  });
+
   it('catches up while service goes on, and what comes meanwhile is not lost', () => {
     const stage = new PairStage();
     stage.primary.start();
