@@ -14,7 +14,7 @@ ENV npm_config_nodedir=/usr/local
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json ./
+COPY tsconfig.json tsconfig.page.json ./
 COPY scripts/ scripts/
 COPY src/ src/
 RUN npm run build \

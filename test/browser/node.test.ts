@@ -122,10 +122,12 @@ describe('the page (issue 6.2)', () => {
     expect(httpOf(again)).toBe(stand.url);
     await seen.seesText('The daemon has started anew');
     await seen.gone(seen.page.getByText('Lost the daemon'));
-    await seen.seesText('Nothing has happened since this page was opened.');
+    await seen.goes('#/events');
+    await seen.seesText(/^live/);
     await new Stand(again).works('late');
+    await seen.seesText(/service late/);
+    await seen.goes('#/services');
     await seen.sees(seen.row('late'));
-    await seen.seesText('worker.registered');
   });
 
   itWithTool('chromium', 'says that the node drains', async () => {
@@ -147,6 +149,32 @@ describe('the page (issue 6.2)', () => {
     finish();
     await reply;
   });
+
+  itWithTool(
+    'chromium',
+    'says above everything that the disk is full, or the pair split',
+    async () => {
+      const seen = await look(await Stand.open());
+      await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+      // What no test can do to a machine is put into what the node says of itself.
+      const says = async (change: object): Promise<void> => {
+        await seen.page.route('**/api/v1/overview?*', async (route) => {
+          const response = await route.fetch();
+          const overview = (await response.json()) as object;
+          await route.fulfill({ response, json: { ...overview, ...change } });
+        });
+      };
+      const text = `durable requests are refused (500): ${HOSTILE}`;
+      await says({ degraded: [{ code: 'store_full', text }] });
+      const banner = seen.page.locator('#banner .trouble.bad');
+      await seen.sees(banner.filter({ hasText: 'Disk full' }).filter({ hasText: HOSTILE }));
+      const peer = { endpoint: null, up: true, state: 'active', inSync: false };
+      await says({ role: 'primary', peer });
+      await seen.sees(banner.filter({ hasText: 'Both nodes of the pair are active' }));
+      await seen.page.unrouteAll({ behavior: 'wait' });
+      await seen.gone(seen.page.locator('#banner'));
+    },
+  );
 
   itWithTool('chromium', 'stands alone without a pair, and says so', async () => {
     const seen = await look(await Stand.open(), '#/pair');

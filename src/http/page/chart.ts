@@ -29,8 +29,10 @@ const WIDTH = 600;
 const HEIGHT = 100;
 /** More than this between two samples is a gap. */
 const GAP_MS = 4500;
-/** The least that is shown; it grows with what is there. */
-const WINDOWS_MS = [120_000, 300_000, 600_000];
+/** What is shown at least and at most; between them it grows with what is there, step by step. */
+const WINDOW_MS_MIN = 120_000;
+const WINDOW_MS_MAX = 600_000;
+const WINDOW_STEP_MS = 30_000;
 
 export class Chart {
   readonly element: HTMLElement;
@@ -45,7 +47,7 @@ export class Chart {
   readonly #plot: HTMLElement;
   #samples: readonly Sample[] = [];
   #untilMs = 0;
-  #windowMs = WINDOWS_MS[0] ?? 0;
+  #windowMs = WINDOW_MS_MIN;
   /** Where the pointer is, 0 to 1; `null`: elsewhere. */
   #pointed: number | null = null;
 
@@ -107,7 +109,8 @@ export class Chart {
   /** @param untilMs the right end: milliseconds since 1970, by the node's clock */
   show(samples: readonly Sample[], untilMs: number): void {
     const age = untilMs - (samples[0]?.['at'] ?? untilMs);
-    this.#windowMs = WINDOWS_MS.find((window) => age <= window) ?? WINDOWS_MS.at(-1) ?? 0;
+    const grown = Math.ceil(age / WINDOW_STEP_MS) * WINDOW_STEP_MS;
+    this.#windowMs = Math.min(WINDOW_MS_MAX, Math.max(WINDOW_MS_MIN, grown));
     this.#untilMs = untilMs;
     const from = untilMs - this.#windowMs;
     this.#samples = samples.filter(({ at }) => (at ?? 0) >= from - GAP_MS);

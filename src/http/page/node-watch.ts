@@ -122,6 +122,7 @@ export class NodeWatch {
       this.#overview = null;
       this.#next = 0;
       this.#samples = [];
+      this.#failures = 0;
       this.#restarted();
       return;
     }

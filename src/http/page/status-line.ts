@@ -57,7 +57,10 @@ function troublesOfNode(overview: Overview): Trouble[] {
     const [grade, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];
     const at = peer?.endpoint ?? null;
     const elsewhere = state === 'passive' && at !== null ? ` The other node is at ${at}.` : '';
-    found.push({ grade, title, text: sentence(reason.text) + elsewhere });
+    // The code is said by the title.
+    const prefix = `${reason.code}: `;
+    const said = reason.text.startsWith(prefix) ? reason.text.slice(prefix.length) : reason.text;
+    found.push({ grade, title, text: sentence(said) + elsewhere });
   }
   for (const { code, text } of degraded) {
     const [grade, title] = DEGRADED[code] ?? ['warn', 'Degraded'];

@@ -58,6 +58,15 @@ async function health(port: number): Promise<number | null> {
 }
 
 describe('the image', () => {
+  it('is built with every configuration of the compiler that the build names', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      readonly scripts: { readonly build: string };
+    };
+    const named = scripts.build.match(/tsconfig[\w.]*\.json/g) ?? [];
+    expect(named.length).toBeGreaterThan(0);
+    expect(sources()).toEqual(expect.arrayContaining(named));
+  });
+
   it('is made of files that there are, and that the builder is given', () => {
     expect(sources()).toContain('package-lock.json');
     for (const source of sources()) {

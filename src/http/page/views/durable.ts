@@ -34,8 +34,9 @@ function requestTable(): DataTable<StoredRequest> {
           el(
             'a',
             { href: linkTo('durable', uuid), class: 'uuid', title: uuid },
-            uuid.slice(0, 8),
-            el('span', { class: 'rest' }, uuid.slice(8)),
+            // It begins with the time: what differs is its end.
+            el('span', { class: 'rest' }, uuid.slice(0, -8)),
+            uuid.slice(-8),
           ),
       },
       { head: 'Service', make: ({ service }) => serviceLink(service) },
@@ -46,9 +47,10 @@ function requestTable(): DataTable<StoredRequest> {
         },
       },
       {
-        head: 'Attempts',
+        head: 'Failed attempts',
         show: ({ attempts, maxAttempts }, cell) => text(cell, `${attempts} of ${maxAttempts}`),
         isNumber: true,
+        isMinor: true,
       },
       {
         head: 'Age',

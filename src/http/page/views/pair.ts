@@ -66,14 +66,18 @@ function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
     ],
     peer.up ? peer.state : 'not heard',
   );
-  const grade = !peer.up ? 'bad' : ha.inSync ? 'good' : 'warn';
-  const words = !peer.up ? 'no connection' : ha.inSync ? 'in sync' : 'not in sync';
+  // Whether the other one has everything is known to the active node alone.
+  const isActive = ha.state === 'active';
+  const isFine = ha.inSync || !isActive;
+  const grade = !peer.up ? 'bad' : isFine ? 'good' : 'warn';
+  const sync = ha.inSync ? 'in sync' : isActive ? 'not in sync' : 'connected';
+  const words = peer.up ? sync : 'no connection';
   const link = el(
     'div',
     { class: `link ${grade}` },
     el('strong', {}, words),
     el('span', {}, `replication ${ha.replication}`),
-    el('span', {}, `lag ${millis(ha.lagMs)}`),
+    ha.lagMs === null ? null : el('span', {}, `lag ${millis(ha.lagMs)}`),
   );
   return [mine, link, other];
 }

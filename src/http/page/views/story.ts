@@ -78,7 +78,7 @@ function facts(story: Story): HTMLElement {
   const { attempts, maxAttempts, priority, hasKey, expiresAt } = story;
   const rows: readonly (readonly [string, Child])[] = [
     ['Service', serviceLink(story.service)],
-    ['Attempts', `${attempts} of ${maxAttempts}`],
+    ['Failed attempts', `${attempts} of ${maxAttempts}`],
     ['Priority', priority],
     ['Idempotency key', hasKey ? 'yes' : 'no'],
     ['Kept until', moment(expiresAt)],
