@@ -1,0 +1,79 @@
+/** How long nobody is served when the active dies, and when it hands over. */
+import { codeOf } from '../../src/core/errors.js';
+import { Client } from '../../src/sdk/client.js';
+import { otherOf, startPairOfDaemons } from '../../test/support/pair-daemons.js';
+import { echoWorker, SERVICE } from './load.js';
+
+/** Kills: from the signal to the reply. Milliseconds. */
+export async function kills(
+  heartbeatIntervalMs: number,
+  rounds: number,
+  progress: (text: string) => void,
+): Promise<number[]> {
+  const pair = await startPairOfDaemons({ heartbeatIntervalMs });
+  const worker = echoWorker(pair.endpoints);
+  const client = new Client({ endpoints: pair.endpoints, retries: 100 });
+  const took: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const active = await pair.inSync();
+    await client.request(SERVICE, 'before');
+    progress(`kill -9 at ${heartbeatIntervalMs} ms, ${round + 1} of ${rounds}`);
+    const began = performance.now();
+    await pair.node(active).kill();
+    await client.request(SERVICE, 'after');
+    took.push(performance.now() - began);
+    await pair.until(otherOf(active), 'active', ({ state }) => state === 'active');
+    await pair.start(active);
+  }
+  await pair.inSync();
+  await client.close();
+  await worker.close({ graceMs: 0 });
+  return took;
+}
+
+export interface Switchovers {
+  /** The longest time without a reply around each. Milliseconds. */
+  readonly silences: readonly number[];
+  readonly errors: readonly string[];
+}
+
+export async function switchovers(
+  rounds: number,
+  progress: (text: string) => void,
+): Promise<Switchovers> {
+  const pair = await startPairOfDaemons({ heartbeatIntervalMs: 1000 });
+  const worker = echoWorker(pair.endpoints);
+  const client = new Client({ endpoints: pair.endpoints, retries: 3 });
+  const errors: string[] = [];
+  const silences: number[] = [];
+  let isOver = false;
+  let answeredAt = performance.now();
+  let silenceMs = 0;
+  const lane = async (): Promise<void> => {
+    while (!isOver) {
+      try {
+        await client.request(SERVICE, 'hi');
+        const now = performance.now();
+        silenceMs = Math.max(silenceMs, now - answeredAt);
+        answeredAt = now;
+      } catch (error) {
+        errors.push(codeOf(error) ?? String(error));
+      }
+    }
+  };
+  const lanes = Array.from({ length: 8 }, lane);
+  for (let round = 0; round < rounds; round++) {
+    const active = await pair.inSync();
+    progress(`switchover ${round + 1} of ${rounds}`);
+    silenceMs = 0;
+    const why = await pair.switchover(active);
+    if (why !== null) throw new Error(why);
+    await pair.inSync();
+    silences.push(silenceMs);
+  }
+  isOver = true;
+  await Promise.all(lanes);
+  await client.close();
+  await worker.close({ graceMs: 0 });
+  return { silences, errors };
+}

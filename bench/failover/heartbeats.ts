@@ -1,0 +1,65 @@
+/** Reads what passes on the link of a pair (docs/peer-protocol.md), and when heartbeats came. */
+import { Frames } from '../../src/core/frames.js';
+import { readPeer } from '../../src/wire/peer.js';
+
+const GREETING_BYTES = 64;
+const MORE = 1;
+const LONG = 2;
+const COMMAND = 4;
+const LONG_HEAD_BYTES = 9;
+const SHORT_HEAD_BYTES = 2;
+
+/** One direction of the link; a connection that is made anew begins with a new greeting. */
+export class HeartbeatListener {
+  /** Between one status and the next of the same connection. Milliseconds. */
+  readonly gaps: number[] = [];
+  bytes = 0;
+  #rest: Buffer = Buffer.alloc(0);
+  #isGreeted = false;
+  #frames: Buffer[] = [];
+  #at: number | null = null;
+
+  greet(): void {
+    this.#rest = Buffer.alloc(0);
+    this.#isGreeted = false;
+    this.#frames = [];
+    this.#at = null;
+  }
+
+  take(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    this.#rest = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    if (!this.#isGreeted) {
+      if (this.#rest.length < GREETING_BYTES) return;
+      this.#rest = this.#rest.subarray(GREETING_BYTES);
+      this.#isGreeted = true;
+    }
+    while (this.#frame());
+  }
+
+  /** Takes one frame, if there is a whole one. */
+  #frame(): boolean {
+    const rest = this.#rest;
+    const flags = rest[0];
+    if (flags === undefined) return false;
+    const isLong = (flags & LONG) !== 0;
+    const head = isLong ? LONG_HEAD_BYTES : SHORT_HEAD_BYTES;
+    if (rest.length < head) return false;
+    const size = isLong ? Number(rest.readBigUInt64BE(1)) : (rest[1] ?? 0);
+    if (rest.length < head + size) return false;
+    const body = rest.subarray(head, head + size);
+    this.#rest = rest.subarray(head + size);
+    if ((flags & COMMAND) !== 0) return true;
+    this.#frames.push(body);
+    if ((flags & MORE) === 0) this.#message(this.#frames.splice(0));
+    return true;
+  }
+
+  #message(frames: readonly Buffer[]): void {
+    const read = readPeer(Frames.of(...frames));
+    if (read === null || 'otherVersion' in read || read.message.kind !== 'status') return;
+    const now = performance.now();
+    if (this.#at !== null) this.gaps.push(now - this.#at);
+    this.#at = now;
+  }
+}

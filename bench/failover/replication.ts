@@ -1,0 +1,112 @@
+/** What the second disk costs, how punctual heartbeats stay, and how a peer that was away returns. */
+import { startDaemon } from '../../test/support/daemon.js';
+import { otherOf, pairOfDaemons, ROLES } from '../../test/support/pair-daemons.js';
+import type { TcpRelay } from '../../test/support/tcp-relay.js';
+import { HeartbeatListener } from './heartbeats.js';
+import { type Receipts, receipts, store } from './load.js';
+
+export const OUTSTANDING = 64;
+const HEARTBEAT_MS = 1000;
+const CATCH_UP_MS = 600_000;
+
+/** Reads along in both directions. */
+class Listeners {
+  readonly #both = [new HeartbeatListener(), new HeartbeatListener()] as const;
+
+  constructor(relay: TcpRelay) {
+    const [client, server] = this.#both;
+    relay.tap = {
+      connected: () => {
+        client.greet();
+        server.greet();
+      },
+      fromClient: (chunk) => {
+        client.take(chunk);
+      },
+      fromServer: (chunk) => {
+        server.take(chunk);
+      },
+    };
+  }
+
+  /** How much later than its turn each heartbeat came since the last time. Milliseconds. */
+  late(): number[] {
+    return this.#both.flatMap(({ gaps }) =>
+      gaps.splice(0).map((gap) => Math.max(0, gap - HEARTBEAT_MS)),
+    );
+  }
+
+  get bytes(): number {
+    return this.#both.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+}
+
+export interface Replication {
+  readonly single: readonly Receipts[];
+  readonly pair: readonly Receipts[];
+  readonly lateUnderLoadMs: readonly number[];
+  readonly disconnections: number;
+  readonly behind: number;
+  readonly catchUpMs: number;
+  /** Receipts a second of the active while nobody catches up, and while the peer does. */
+  readonly aloneRate: number;
+  readonly catchUpRate: number;
+  readonly lateWhileCatchingUpMs: readonly number[];
+  /** On the link, while a peer with so many stored requests returns after it handed over. */
+  readonly returnBytes: number;
+  readonly returnMs: number;
+}
+
+export async function replication(
+  { rounds, seconds, behind }: { rounds: number; seconds: number; behind: number },
+  progress: (text: string) => void,
+): Promise<Replication> {
+  const single = await startDaemon();
+  const pair = await pairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
+  const listeners = new Listeners(pair.link);
+  await Promise.all(ROLES.map((role) => pair.start(role)));
+  await pair.inSync();
+  const rates: { single: Receipts[]; pair: Receipts[] } = { single: [], pair: [] };
+  for (let round = 0; round < rounds; round++) {
+    progress(`receipts, ${round + 1} of ${rounds}`);
+    rates.single.push(await receipts([single.endpoint], OUTSTANDING, seconds));
+    rates.pair.push(await receipts(pair.endpoints, OUTSTANDING, seconds));
+  }
+  const lateUnderLoadMs = listeners.late();
+  const disconnections = pair.logged('ha.disconnected').length;
+  await single.stop();
+
+  const active = await pair.inSync();
+  await pair.node(otherOf(active)).kill();
+  progress(`${behind} receipts while the peer is away`);
+  await store(pair.endpoints, behind, OUTSTANDING);
+  const { perSecond: aloneRate } = await receipts(pair.endpoints, OUTSTANDING, 2 * seconds);
+  progress('the peer catches up');
+  await pair.start(otherOf(active));
+  const startedAt = performance.now();
+  listeners.late();
+  const [{ perSecond: catchUpRate }, catchUpMs] = await Promise.all([
+    receipts(pair.endpoints, OUTSTANDING, 2 * seconds),
+    pair.inSync(CATCH_UP_MS).then(() => performance.now() - startedAt),
+  ]);
+  const lateWhileCatchingUpMs = listeners.late();
+
+  progress('a return after a hand-over');
+  await pair.node(active).stop();
+  const bytesBefore = listeners.bytes;
+  const returnedAt = performance.now();
+  await pair.start(active);
+  await pair.inSync(CATCH_UP_MS);
+  return {
+    ...rates,
+    lateUnderLoadMs,
+    disconnections,
+    behind,
+    catchUpMs,
+    aloneRate,
+    catchUpRate,
+    lateWhileCatchingUpMs,
+    returnBytes: listeners.bytes - bytesBefore,
+    returnMs: performance.now() - returnedAt,
+  };
+}

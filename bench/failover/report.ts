@@ -1,0 +1,204 @@
+/** The figures of a pair as Markdown: docs/performance-pair.md is written by this. */
+import type { Switchovers } from './changes.js';
+import { quantile } from './load.js';
+import { OUTSTANDING, type Replication } from './replication.js';
+
+export interface Kills {
+  readonly heartbeatIntervalMs: number;
+  readonly p99MsMax: number;
+  readonly took: readonly number[];
+}
+
+export interface FailoverReport {
+  readonly facts: readonly string[];
+  readonly kills: readonly Kills[];
+  readonly switchovers: Switchovers;
+  readonly replication: Replication;
+  readonly loadBefore: number;
+  readonly loadAfter: number;
+}
+
+const SWITCHOVER_MS_MAX = 500;
+const SYNC_RATE_MIN = 0.5;
+const SYNC_P99_TIMES_MAX = 3;
+const CATCH_UP_RATE_MIN = 0.5;
+/** From this on others had no core to themselves. */
+const BUSY_LOAD = 1;
+
+export function renderFailover(report: FailoverReport): string {
+  const { facts, replication } = report;
+  return `${[
+    '# Performance of a pair',
+    '<!-- Written by `npm run bench:failover -- --write`: run that instead of editing this. -->',
+    'How long clients wait when a node goes, and what it costs that the other one has everything.\nBoth nodes, the worker and the client shared one machine and its disk: two disks are quicker.',
+    facts.map((fact) => `- ${fact}`).join('\n'),
+    '## When a node goes',
+    goingTable(report),
+    '## What the second disk costs',
+    syncTable(replication),
+    '## Heartbeats',
+    'How much later than its turn a heartbeat came to the other node; one second apart.',
+    heartbeatTable(replication),
+    '## When a node comes back',
+    comingTable(replication),
+    '## Targets',
+    targetTable(report),
+    '## How to read this',
+    reading(report),
+  ].join('\n\n')}\n`;
+}
+
+function goingTable({ kills, switchovers: { silences } }: FailoverReport): string {
+  const row = (title: string, values: readonly number[]): string[] => [
+    title,
+    String(values.length),
+    ...[0.5, 0.9, 0.99, 1].map((share) => seconds(quantile(values, share))),
+  ];
+  return table(
+    ['', 'times', 'p50', 'p90', 'p99', 'longest'],
+    [
+      ...kills.map(({ heartbeatIntervalMs, took }) =>
+        row(`\`kill -9\`, heartbeat ${heartbeatIntervalMs} ms: first reply after`, took),
+      ),
+      row('`ha switchover`, heartbeat 1000 ms: longest silence', silences),
+    ],
+  );
+}
+
+function syncTable({ single, pair }: Replication): string {
+  const row = (title: string, runs: Replication['single']): string[] => [
+    title,
+    whole(median(runs.map(({ perSecond }) => perSecond))),
+    millis(median(runs.map(({ p50 }) => p50))),
+    millis(median(runs.map(({ p99 }) => p99))),
+  ];
+  return table(
+    [`receipts of 1 KB, ${OUTSTANDING} outstanding`, 'a second', 'p50', 'p99'],
+    [row('one node', single), row('a pair, `sync`', pair)],
+  );
+}
+
+function heartbeatTable(replication: Replication): string {
+  const row = (title: string, late: readonly number[]): string[] => [
+    title,
+    String(late.length),
+    ...[0.5, 0.9, 0.99, 1].map((share) => millis(quantile(late, share))),
+  ];
+  return table(
+    ['', 'heartbeats', 'p50', 'p90', 'p99', 'latest'],
+    [
+      row('under full load, checkpoints included', replication.lateUnderLoadMs),
+      row('while the peer catches up', replication.lateWhileCatchingUpMs),
+    ],
+  );
+}
+
+function comingTable(replication: Replication): string {
+  const { behind, catchUpMs, aloneRate, catchUpRate, returnBytes, returnMs } = replication;
+  return table(
+    ['', ''],
+    [
+      [`a peer ${whole(behind)} requests behind is in sync after`, seconds(catchUpMs)],
+      [
+        'receipts a second before, and while it catches up',
+        `${whole(aloneRate)}, ${whole(catchUpRate)}`,
+      ],
+      ['a return after a hand-over: in sync after', seconds(returnMs)],
+      ['… bytes on the link until then, both ways', whole(returnBytes)],
+    ],
+  );
+}
+
+function targetTable({ kills, switchovers, replication }: FailoverReport): string {
+  const { single, pair, aloneRate, catchUpRate, disconnections } = replication;
+  const rate = median(pair.map(({ perSecond }, at) => perSecond / (single[at]?.perSecond ?? NaN)));
+  const p99 = median(pair.map((run, at) => run.p99 / (single[at]?.p99 ?? NaN)));
+  const longest = Math.max(...switchovers.silences);
+  const verdict = (met: boolean): string => (met ? 'met' : '**missed**');
+  return table(
+    ['target', 'measured', ''],
+    [
+      ...kills.map(({ heartbeatIntervalMs, p99MsMax, took }) => [
+        `failover at ${heartbeatIntervalMs} ms: p99 ≤ ${seconds(p99MsMax)}`,
+        seconds(quantile(took, 0.99)),
+        verdict(quantile(took, 0.99) <= p99MsMax),
+      ]),
+      [
+        `switchover: silence ≤ ${SWITCHOVER_MS_MAX} ms`,
+        millis(longest),
+        verdict(longest <= SWITCHOVER_MS_MAX),
+      ],
+      [
+        'switchover: no error at a client',
+        String(switchovers.errors.length),
+        verdict(switchovers.errors.length === 0),
+      ],
+      [
+        `\`sync\`: rate ≥ ${times(SYNC_RATE_MIN)} of one node’s`,
+        times(rate),
+        verdict(rate >= SYNC_RATE_MIN),
+      ],
+      [
+        `\`sync\`: p99 ≤ ${times(SYNC_P99_TIMES_MAX)} one node’s`,
+        times(p99),
+        verdict(p99 <= SYNC_P99_TIMES_MAX),
+      ],
+      [
+        'full load: no lost connection between the nodes',
+        String(disconnections),
+        verdict(disconnections === 0),
+      ],
+      [
+        `catch-up: rate ≥ ${times(CATCH_UP_RATE_MIN)} of before`,
+        times(catchUpRate / aloneRate),
+        verdict(catchUpRate / aloneRate >= CATCH_UP_RATE_MIN),
+      ],
+    ],
+  );
+}
+
+function reading({ loadBefore, loadAfter, switchovers, replication }: FailoverReport): string {
+  const errors = [...new Set(switchovers.errors)].join(', ');
+  return [
+    '- Kills: one client, which asks again the moment the process has ended; detection takes two heartbeats by definition.\n  Of fewer than 100 times the p99 is the longest.',
+    '- Switchovers: eight requests at a time, all the time; the longest time without any reply.',
+    `- Receipts: medians of ${replication.single.length} rounds, the node alone and the pair in turns; ratios are of neighbours.`,
+    '- The rate while a peer catches up is that of the seconds after its start; it may have been in sync before they were over.',
+    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
+    ...(errors === '' ? [] : [`- Errors: ${errors}.`]),
+    ...(loadBefore < BUSY_LOAD
+      ? []
+      : [
+          '- **Other work kept the machine busy from before the start**: times are too long. Run it on a quiet machine.',
+        ]),
+  ].join('\n');
+}
+
+function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const rows = [head, ...lines];
+  const widths = head.map((_, at) => Math.max(3, ...rows.map((row) => row[at]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return [line(head), rule, ...lines.map(line)].join('\n');
+}
+
+function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
+
+function millis(value: number): string {
+  return `${value.toFixed(1)} ms`;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
+}
+
+function times(ratio: number): string {
+  return `${ratio.toFixed(2)}×`;
+}
