@@ -257,7 +257,8 @@ export class Fsm {
       return;
     }
     facts.progress = 'merged';
-    this.write('activate', facts.epoch, true);
+    // The peer came anew while this was being written already.
+    if (facts.writing === null) this.write('activate', facts.epoch, true);
   }
 
   /** The last of what the peer lacks is sent. */

@@ -100,7 +100,7 @@ export class PairMachine {
 
   /** How long ago the peer was last heard of. Milliseconds. */
   heardMsAgo(now: number): number {
-    return now - this.#heardAt;
+    return Math.max(0, now - this.#heardAt);
   }
 
   /** How long the oldest change that the peer has not confirmed waits; `null`: it is not known. */
@@ -367,12 +367,20 @@ export class PairMachine {
     this.#isStoring = false;
     const beats = PATIENCE_BEATS * 2 ** this.#storeFailures++;
     const waitMs = Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX);
-    // One that would lead gives it up for want of a peer; the others go on hearing each other, for a
-    // disk that is full makes no peer dead.
-    if (this.facts.state === 'joining') this.#sink.holdOff(waitMs);
+    // Those who serve and follow go on hearing each other: a disk that is full makes no peer dead.
+    if (this.facts.state === 'joining') this.#letPeerLead(waitMs);
     else this.#joinAfter = this.#now + waitMs;
     if (this.facts.link) this.#sink.closeLink();
     this.closed();
+  }
+
+  /** Nobody serves yet: the peer may, once it takes this node for dead; not this node as well. */
+  #letPeerLead(waitMs: number): void {
+    const most = 2 * PATIENCE_BEATS * this.#options.heartbeatIntervalMs;
+    const offMs = Math.min(waitMs, most);
+    this.#sink.holdOff(offMs);
+    // Who is not listened to is not dead for that.
+    this.#heardAt = this.#now + offMs;
   }
 
   // ---------------------------------------------------------------- what the other one lacks

@@ -47,6 +47,35 @@ describe('the pair starts', () => {
     expect([stage.backup.state, stage.backup.service]).toEqual(['active', 'serving']);
     expect(stage.backup.machine.probe()).toBe(0);
   });
+
+  it('one that cannot store what its peer has leaves the lead to it, and never leads as well (§6)', () => {
+    const stage = new PairStage();
+    stage.primary.isDiskFull = true;
+    stage.primary.start();
+    stage.backup.start();
+    for (let times = 0; times < 200; times++) {
+      stage.pass(50);
+      stage.primary.ask();
+      stage.backup.ask();
+      const services = [stage.primary.service, stage.backup.service];
+      expect(services).not.toEqual(['serving', 'serving']);
+    }
+    expect(stage.backup.service).toBe('serving');
+  });
+
+  it('a peer that comes anew while its active is being written changes nothing of that (§6)', () => {
+    const stage = new PairStage({ replication: 'off' });
+    stage.primary.start();
+    stage.backup.start();
+    const { machine } = stage.primary;
+    while (machine.facts.writing?.goal !== 'activate') stage.pass(1);
+    const { epoch } = machine.facts;
+    machine.connected();
+    machine.message({ kind: 'join', epoch, holds: null });
+    stage.pass(100);
+    expect(stage.primary.state).toBe('active');
+    expect(stage.primary.epochs).toEqual([epoch, epoch]);
+  });
 });
 
 describe('failover', () => {
