@@ -1,7 +1,8 @@
-/** `npm run simulate -- [--stored] --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored | --pair] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
+import { runPairSeed } from './pair/seeds.js';
 import { runStoredSeed } from './stored/seeds.js';
 import { runSeed } from './world/seeds.js';
 
@@ -14,6 +15,8 @@ const { values } = parseArgs({
     without: { type: 'string', default: '' },
     /** Worlds of `titanic.*` instead of those of the broker alone. */
     stored: { type: 'boolean', default: false },
+    /** Worlds of two nodes and their clients. */
+    pair: { type: 'boolean', default: false },
   },
 });
 
@@ -36,14 +39,15 @@ function main(): number {
       process.stdout.write(`${done} of ${seeds} seeds, ${tally.requests} requests\n`);
     }
     try {
-      if (values.stored) runStoredSeed(from + done, tally);
+      if (values.pair) runPairSeed(from + done, tally);
+      else if (values.stored) runStoredSeed(from + done, tally);
       else runSeed(from + done, tally, { without });
     } catch (error) {
       process.stdout.write(`${messageOf(error)}\n`);
       return 1;
     }
   }
-  for (const [what, count] of [...tally.faults].sort()) {
+  for (const [what, count] of [...[...tally.faults].sort(), ...tally.figures]) {
     process.stdout.write(`${String(count).padStart(9)}  ${what}\n`);
   }
   const seconds = Number((process.hrtime.bigint() - began) / 1_000_000n) / 1000;

@@ -4,9 +4,11 @@
  */
 import type {
   Change,
+  Found,
   MergeFailure,
   OpenStore,
   ReadPlace,
+  Recovered,
   RequestUuid,
   Store,
   StoreEvents,
@@ -53,12 +55,18 @@ export class MemoryDisk {
           reject(new Error(fault.failure.message));
           return;
         }
-        const store = new MemoryStore(this.#tables, this.#options, events);
-        this.#open = store;
-        resolve({ store, recovered: this.#tables.open() });
+        resolve(this.openNow(events));
       });
     });
   };
+
+  /** As `openStore`, within the call and without a fault. */
+  openNow(events: StoreEvents): { store: Store; recovered: Recovered } {
+    this.crash();
+    const store = new MemoryStore(this.#tables, this.#options, events);
+    this.#open = store;
+    return { store, recovered: this.#tables.open() };
+  }
 
   /** The process ends: nothing that is under way gets on disk, and nobody is told anything. */
   crash(): void {
@@ -68,6 +76,10 @@ export class MemoryDisk {
 
   content(): StoreContent {
     return this.#tables.content();
+  }
+
+  lookUp(uuid: RequestUuid): Found {
+    return this.#tables.lookUp(uuid);
   }
 }
 

@@ -3,6 +3,8 @@ export class Tally {
   requests = 0;
   replies = 0;
   readonly faults = new Map<string, number>();
+  /** What else is worth knowing of worlds of one kind. */
+  readonly figures = new Map<string, number>();
 
   fault(what: string): void {
     this.faults.set(what, (this.faults.get(what) ?? 0) + 1);
@@ -11,9 +13,8 @@ export class Tally {
   add(other: Tally): void {
     this.requests += other.requests;
     this.replies += other.replies;
-    for (const [what, count] of other.faults) {
-      this.faults.set(what, (this.faults.get(what) ?? 0) + count);
-    }
+    addTo(this.faults, other.faults);
+    addTo(this.figures, other.figures);
   }
 
   get faultCount(): number {
@@ -21,4 +22,8 @@ export class Tally {
     for (const each of this.faults.values()) count += each;
     return count;
   }
+}
+
+function addTo(sums: Map<string, number>, counts: ReadonlyMap<string, number>): void {
+  for (const [what, count] of counts) sums.set(what, (sums.get(what) ?? 0) + count);
 }

@@ -8,6 +8,7 @@ import { Line, type Actor, type Surroundings } from '../actors/line.js';
 import type { Delivered } from '../model/intent.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
+import { CERTAIN, type Mark, type Witness } from '../pair/witness.js';
 import type { SimRandom } from '../world/random.js';
 
 export interface DurableHabits {
@@ -29,6 +30,8 @@ export interface Job {
   readonly options: Record<string, unknown>;
   readonly key: string | null;
   tries: number;
+  /** Merges of the pair before it was first handed over. */
+  readonly merges: number;
   /** What a 200 said. */
   uuid: string | null;
   /** Before it was handed over, by the clock on the wall. */
@@ -37,6 +40,10 @@ export interface Job {
   reply: string;
   closeAsked: boolean;
   closed: boolean;
+  /** What the node that said it could promise: that it is stored, what is shown of it, its close. */
+  storedMark: Mark | null;
+  shownMark: Mark | null;
+  closedMark: Mark | null;
 }
 
 interface Question {
@@ -44,6 +51,8 @@ interface Question {
   readonly job: Job;
   readonly body: string;
   over: boolean;
+  /** The connection that it went over. */
+  dial: number;
 }
 
 /** What it may ask of the world: only the time. */
@@ -51,6 +60,17 @@ export interface WallClock {
   readonly wallLeast: number;
   readonly wallMax: number;
 }
+
+/** A pair has two endpoints. */
+export interface Pairing {
+  readonly witness: Pick<Witness, 'markOf' | 'isFixed' | 'isSafe' | 'isKept' | 'merges'>;
+  /** The next connection goes to the other node. */
+  turnElsewhere(): void;
+  /** It says `mmi.hello`, so that it is told where it is not served. */
+  readonly saysHello: boolean;
+}
+
+const STANDALONE: Pairing = { witness: CERTAIN, turnElsewhere: () => {}, saysHello: false };
 
 export class DurableClient implements Actor {
   readonly name: string;
@@ -62,10 +82,12 @@ export class DurableClient implements Actor {
   readonly #random: SimRandom;
   readonly #line: Line;
   readonly #wall: WallClock;
+  readonly #pairing: Pairing;
   readonly #questions = new Map<string, Question>();
   #asked = 0;
   #left = false;
   #mayClose = true;
+  #rests = false;
 
   constructor(
     name: string,
@@ -74,12 +96,14 @@ export class DurableClient implements Actor {
     dialled: Dialled,
     random: SimRandom,
     wall: WallClock,
+    pairing: Pairing = STANDALONE,
   ) {
     this.name = name;
     this.#habits = habits;
     this.#around = around;
     this.#random = random;
     this.#wall = wall;
+    this.#pairing = pairing;
     this.#line = new Line(
       name,
       around,
@@ -103,12 +127,17 @@ export class DurableClient implements Actor {
   }
 
   start(): void {
-    this.#line.dial();
+    this.#dial();
     for (let index = 0; index < this.#habits.jobs; index++) {
       this.#around.clock.after(this.#pause() * index, () => {
         this.#submit(this.#newJob(index));
       });
     }
+  }
+
+  /** Asks no more for what is settled. */
+  rest(): void {
+    this.#rests = true;
   }
 
   leave(): void {
@@ -118,8 +147,21 @@ export class DurableClient implements Actor {
 
   #dialAgain(): void {
     this.#around.clock.after(this.#pause(), () => {
-      if (!this.#left && !this.#line.isOpen) this.#line.dial();
+      if (!this.#left && !this.#line.isOpen) this.#dial();
     });
+  }
+
+  #dial(): void {
+    this.#line.dial();
+    if (this.#pairing.saysHello) this.#send(null, 'mmi.hello', []);
+  }
+
+  /** The other node of a pair may serve. */
+  #moveOn({ dial }: Question): void {
+    if (this.#pairing === STANDALONE || this.#left || dial !== this.#line.dials) return;
+    this.#pairing.turnElsewhere();
+    this.#line.close();
+    this.#dialAgain();
   }
 
   #pause(): number {
@@ -141,8 +183,20 @@ export class DurableClient implements Actor {
     const service = services[index % services.length] ?? services[0];
     const sentAt = this.#wall.wallLeast;
     const job: Job = {
-      ...{ name, service, options, key, sentAt, tries: 0, uuid: null, shown: 'nothing', reply: '' },
+      ...{
+        name,
+        service,
+        options,
+        key,
+        sentAt,
+        merges: this.#pairing.witness.merges,
+        tries: 0,
+        uuid: null,
+        shown: 'nothing',
+        reply: '',
+      },
       ...{ closeAsked: false, closed: false },
+      ...{ storedMark: null, shownMark: null, closedMark: null },
     };
     this.jobs.push(job);
     return job;
@@ -154,7 +208,7 @@ export class DurableClient implements Actor {
     this.#around.tally.requests++;
     const isPlain = Object.keys(job.options).length === 0;
     const frames = isPlain ? [] : [JSON.stringify(job.options)];
-    this.#ask(isPlain ? 'request' : 'submit', { what: 'submit', job, body, over: false }, [
+    this.#ask(isPlain ? 'request' : 'submit', { what: 'submit', job, body, over: false, dial: 0 }, [
       ...frames,
       job.service,
       body,
@@ -163,12 +217,13 @@ export class DurableClient implements Actor {
 
   #follow(job: Job): void {
     if (this.#left || job.uuid === null) return;
+    if (this.#rests && (job.closed || job.shown !== 'nothing')) return;
     if (this.#random.chance(this.#habits.cutChance)) {
       this.#line.cut(this.#random.chance(0.5), true);
     }
     const mayClose = this.#mayClose && this.#random.chance(this.#habits.closeChance);
     const wantsClose = mayClose || (job.closeAsked && !job.closed);
-    const question = { job, body: '', over: false };
+    const question = { job, body: '', over: false, dial: 0 };
     if (wantsClose) {
       job.closeAsked = true;
       this.#ask('close', { what: 'close', ...question }, [job.uuid]);
@@ -182,24 +237,22 @@ export class DurableClient implements Actor {
 
   #ask(service: string, question: Question, body: readonly string[]): void {
     const id = `${this.name}#${this.#asked++}`;
+    question.dial = this.#line.dials;
     this.#questions.set(id, question);
-    const name = Buffer.from(`titanic.${service}`);
-    const bytes = body.map((frame) => Buffer.from(frame));
-    const frames = clientRequest(2, Buffer.from(id), name, bytes);
-    const intent = {
-      kind: 'request',
-      version: 2,
-      enveloped: true,
-      envelope: [],
-      service,
-      body: [],
-    };
-    this.#line.send({ frames, intent: { ...intent, kind: 'request', version: 2 } });
+    this.#send(Buffer.from(id), `titanic.${service}`, body);
     this.#around.clock.after(this.#habits.patienceMs * 2, () => {
       if (question.over) return;
       question.over = true;
+      this.#moveOn(question);
       this.#next(question.job);
     });
+  }
+
+  #send(id: Buffer | null, service: string, body: readonly string[]): void {
+    const bytes = body.map((frame) => Buffer.from(frame));
+    const frames = clientRequest(2, id, Buffer.from(service), bytes);
+    const intent = { enveloped: true, envelope: [], service, body: [] };
+    this.#line.send({ frames, intent: { ...intent, kind: 'request', version: 2 } });
   }
 
   #next(job: Job): void {
@@ -217,69 +270,108 @@ export class DurableClient implements Actor {
     const reply = readClientReply(frames);
     if (reply.kind === 'malformed') violated(`${this.name} cannot read a reply`);
     const id = frames.view(0).toString();
+    // An answer to `mmi.hello`, which goes without a correlation id (D11).
+    if (this.#pairing.saysHello && !id.startsWith(`${this.name}#`)) return;
     const question = this.#questions.get(id);
     hold(question !== undefined, `${this.name} gets an answer to nothing: ${id}`);
     this.#questions.delete(id);
     const [status = '', ...body] = frames.copyFrom(reply.body).map((frame) => frame.toString());
     const { job } = question;
-    this.#around.trace.note(this.#around.clock.now, job.name, `${question.what}: ${status}`);
-    if (question.what === 'submit') this.#submitted(question, status, body);
-    else if (question.what === 'close') this.#closed(job, status);
-    else this.#told(question, status, body);
+    const mark = this.#pairing.witness.markOf(delivered);
+    const worth = mark.isInSync ? 'in sync' : 'alone';
+    this.#around.trace.note(
+      this.#around.clock.now,
+      job.name,
+      `${question.what}: ${status} ${worth}`,
+    );
+    if (status.startsWith('503')) this.#moveOn(question);
+    else if (question.what === 'submit') this.#submitted(question, status, body, mark);
+    else if (question.what === 'close') this.#closed(job, status, mark);
+    else this.#told(question, status, body, mark);
     if (question.over) return;
     question.over = true;
     this.#next(job);
   }
 
-  #submitted({ job, body }: Question, status: string, [uuid = '']: readonly string[]): void {
+  #submitted(
+    { job, body }: Question,
+    status: string,
+    [uuid = '']: readonly string[],
+    mark: Mark,
+  ): void {
     if (status !== '200') {
       hold(status.startsWith('500'), `${job.name} is answered ${status}`);
-      this.refused.add(body);
+      if (!status.includes('outcome unknown')) this.refused.add(body);
       return;
     }
     hold(/^[0-9A-F]{32}$/.test(uuid), `${job.name} gets no uuid: ${uuid}`);
     // Without a key each try is a request of its own; the first that is heard of is followed.
+    const isFirst = job.uuid === null;
     job.uuid ??= uuid;
-    hold(job.key === null || job.uuid === uuid, `${job.name} is stored twice under one key (D16)`);
+    if (isFirst) job.storedMark = mark;
+    const isOne = job.key === null || job.uuid === uuid;
+    // Of two that a split made of one, the key leads to one (D17).
+    const wasSplit = mark.merges > job.merges;
+    hold(isOne || wasSplit, `${job.name} is stored twice under one key (D16)`);
   }
 
-  #closed(job: Job, status: string): void {
+  #closed(job: Job, status: string, mark: Mark): void {
     if (status.startsWith('500')) return;
     hold(status === '200', `close of ${job.name} is answered ${status}`);
+    if (!job.closed) job.closedMark = mark;
     job.closed = true;
   }
 
-  #told({ job, over }: Question, status: string, body: readonly string[]): void {
+  /** What was shown stays shown: the answer `now` takes no promise back. */
+  #stays(job: Job, now: 'pending' | 'reply' | 'dead'): void {
+    const { witness } = this.#pairing;
+    const { name, shown } = job;
+    // Who could not ask its peer, perhaps when the wait began, says 300 of what it does not know.
+    const mayBeUnknown = now === 'pending' && this.#pairing !== STANDALONE;
+    if (mayBeUnknown && (job.closeAsked || this.isOver(job))) return;
+    hold(!job.closed || !witness.isKept(job.closedMark), `${name} was closed and is ${now}`);
+    if (shown === 'nothing' || shown === now) return;
+    // A reply counts before a death, and what one node alone has shown may end the other way.
+    const mayChange = shown === 'dead' && now === 'reply' && !witness.isFixed(job.shownMark);
+    const again = now === 'pending' ? ' again' : '';
+    const isOpen = !witness.isSafe(job.shownMark);
+    hold(mayChange || isOpen, `${name} was ${shown}, and is ${now}${again}`);
+  }
+
+  #told({ job, over }: Question, status: string, body: readonly string[], mark: Mark): void {
     // An answer that was overtaken tells what was, not what is.
     if (over) return;
+    const { witness } = this.#pairing;
     const { name } = job;
     if (status === '300') {
-      hold(!job.closed, `${name} was closed and is pending`);
-      hold(job.shown === 'nothing', `${name} was ${job.shown} and is pending again`);
+      this.#stays(job, 'pending');
     } else if (status === '200') {
-      hold(!job.closed, `${name} was closed and is answered`);
-      hold(
-        job.shown === 'nothing' || job.shown === 'reply',
-        `${name} was ${job.shown}, and is answered`,
-      );
+      this.#stays(job, 'reply');
       this.#isOwn(job, body);
       const reply = body.join('|');
-      hold(job.shown === 'nothing' || job.reply === reply, `${name} is answered in two ways`);
+      const isSame = job.shown !== 'reply' || job.reply === reply;
+      hold(isSame || !witness.isFixed(job.shownMark), `${name} is answered in two ways`);
       if (job.shown === 'nothing') this.#around.tally.replies++;
       job.reply = reply;
-      job.shown = 'reply';
+      this.#shows(job, 'reply', mark);
     } else if (status.startsWith('500 dead')) {
-      hold(!job.closed, `${name} was closed and is dead`);
-      hold(
-        job.shown === 'nothing' || job.shown === 'dead',
-        `${name} was ${job.shown}, and is dead`,
-      );
-      job.shown = 'dead';
+      this.#stays(job, 'dead');
+      this.#shows(job, 'dead', mark);
     } else {
       hold(status === '400 unknown', `${name} is answered ${status}`);
-      hold(job.closeAsked || this.isOver(job), `${name} is unknown before its time`);
-      job.shown = 'gone';
+      const mayBeGone = job.closeAsked || this.isOver(job);
+      // Who promotes a node says that what only the other one has is lost, until they merge (D21).
+      const isPromoted = mark.isPromoted && !witness.isFixed(job.storedMark);
+      hold(mayBeGone || isPromoted, `${name} is unknown before its time`);
+      if (mayBeGone) this.#shows(job, 'gone', mark);
     }
+  }
+
+  /** The strongest promise of the same counts. */
+  #shows(job: Job, shown: Job['shown'], mark: Mark): void {
+    const isStronger = job.shown !== shown || !this.#pairing.witness.isFixed(job.shownMark);
+    if (isStronger) job.shownMark = mark;
+    job.shown = shown;
   }
 
   #isOwn(job: Job, body: readonly string[]): void {

@@ -4,7 +4,7 @@
  */
 import { escapeName } from '../../../src/core/escape.js';
 
-const LINES_MAX = 5000;
+const LINES_MAX = 20_000;
 const SHOWN_BYTES_MAX = 40;
 
 export class Trace {

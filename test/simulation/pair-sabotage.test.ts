@@ -1,0 +1,96 @@
+/** The simulation is only worth what it finds: pairs whose glue is broken on purpose. */
+import { describe, expect, it } from '@jest/globals';
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import { packBatch } from '../../src/titanic/batch-codec.js';
+import type { PairSabotage } from './pair/node.js';
+import { PairWorld } from './pair/world.js';
+
+const SEEDS_MAX = 150;
+const NOTHING = packBatch({ tombstones: 'none', changes: [] });
+
+/** The first thing that is found wrong. */
+function found(sabotage: PairSabotage): string {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+    try {
+      new PairWorld(seed, false, sabotage).run();
+    } catch (error) {
+      expect(codeOf(error)).toMatch(/^ERR_(SIMULATION|INTERNAL)$/);
+      return messageOf(error);
+    }
+  }
+  return 'nothing';
+}
+
+describe('the simulation of the pair finds', () => {
+  it.each<[string, RegExp, PairSabotage]>([
+    [
+      'an acknowledgement without the confirmation of the peer (D14)',
+      /pending again|before its time|was closed|in two ways|answered once/,
+      {
+        store: (store) => {
+          const shipped = store.shipped.bind(store);
+          store.shipped = (...args) => shipped(...args) && false;
+        },
+      },
+    ],
+    [
+      'a merge that is said to be done and is not (D17)',
+      /lost|differ|pending|before its time/,
+      {
+        disk: (disk) => {
+          disk.merge = ({ number }) => {
+            disk.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, []);
+          };
+          return disk;
+        },
+      },
+    ],
+    [
+      'closes of a node that is alone which leave no tombstone (D17)',
+      /was closed|differ|not in sync/,
+      {
+        store: (store) => {
+          const begin = store.begin.bind(store);
+          store.begin = () => ({ ...begin(), tombstones: 'none' });
+        },
+      },
+    ],
+    [
+      'a 400 that asks nobody (D17)',
+      /before its time/,
+      {
+        store: (store) => {
+          store.probe = () => 0;
+        },
+      },
+    ],
+    ['an epoch that is not on the disk (D13)', /is led with twice/, { epoch: (before) => before }],
+    [
+      'a batch that is lost on its way to the peer (D14)',
+      /differ|before its time|pending again/,
+      {
+        store: (store) => {
+          const apply = store.apply.bind(store);
+          let count = 0;
+          store.apply = (bytes, number) => {
+            apply(++count % 5 === 0 ? NOTHING : bytes, number);
+          };
+        },
+      },
+    ],
+  ])('%s', (_what, message, sabotage) => {
+    expect(found(sabotage)).toMatch(message);
+  });
+});
+
+describe('a world of a pair', () => {
+  it('is the same each time that its seed makes it', () => {
+    const [first, second] = [7, 7].map((seed) => {
+      const world = new PairWorld(seed, true);
+      world.run();
+      return world.trace.last(1000);
+    });
+    expect(first?.length).toBeGreaterThan(50);
+    expect(second).toEqual(first);
+  });
+});

@@ -1,0 +1,17 @@
+/** What happened to simulated pairs, for the summary. */
+import type { Tally } from '../actors/tally.js';
+
+type Figure =
+  | 'failovers'
+  | 'promotions'
+  | 'hand-overs'
+  | 'splits'
+  | 'merges'
+  | 'requests joined'
+  | 'requests run twice'
+  | 'refused and kept'
+  | 'checked receipts';
+
+export function count(tally: Tally, what: Figure, by = 1): void {
+  tally.figures.set(what, (tally.figures.get(what) ?? 0) + by);
+}

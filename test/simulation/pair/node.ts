@@ -1,0 +1,615 @@
+/**
+ * One node of a simulated pair: broker, Titanic, store, epoch and link, wired and turned as the daemon
+ * wires and turns them. Its process can end between any two effects, and stand still; its disks
+ * outlive it.
+ */
+import { Broker } from '../../../src/broker/broker.js';
+import type { Companion } from '../../../src/broker/io/loop.js';
+import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerSink } from '../../../src/broker/sink.js';
+import type { PairEvent } from '../../../src/bstar/events.js';
+import type { Persisted, Role } from '../../../src/bstar/facts.js';
+import type { Config } from '../../../src/config/config.js';
+import { present } from '../../../src/core/assert.js';
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
+import { PairNode } from '../../../src/daemon/pair.js';
+import { PairStore } from '../../../src/daemon/pair-store.js';
+import { Told } from '../../../src/daemon/told.js';
+import { turnsOf } from '../../../src/daemon/turns.js';
+import { Mmi } from '../../../src/mmi/mmi.js';
+import type { Store, StoreFailure } from '../../../src/titanic/store.js';
+import { Titanic } from '../../../src/titanic/titanic.js';
+import type { BrokerStatus } from '../../../src/wire/mmi.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../../src/wire/outbound.js';
+import { MemoryDisk, type StoreCall, type StoreFault } from '../../support/memory-store.js';
+import type { Tally } from '../actors/tally.js';
+import type { Delivered, Sent } from '../model/intent.js';
+import type { SimClock } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import type { Connection, ServerEnd } from '../world/network.js';
+import type { SimRandom } from '../world/random.js';
+import type { Trace } from '../world/trace.js';
+import type { PeerWire, WireEnd } from './peer-wire.js';
+import type { Witness } from './witness.js';
+
+type Link = Connection<Sent, Delivered>;
+
+export interface PairWeather {
+  readonly broker: BrokerOptions;
+  readonly config: Config;
+  readonly turnDelayMaxMs: number;
+  readonly commitMaxMs: number;
+  readonly readMaxMs: number;
+  readonly epochMaxMs: number;
+  /** Effects from the start of a process to its crash, at most; Infinity for none. */
+  readonly crashAfterMax: number;
+  readonly failureChance: number;
+  readonly fatalChance: number;
+  readonly downMaxMs: number;
+  /** How far the clock on the wall is set back or forth at times. */
+  readonly wallJumpMs: number;
+}
+
+/** Breaks the glue of a good node, to see that it is found out. */
+export interface PairSabotage {
+  pair?(node: PairNode): void;
+  store?(store: PairStore): void;
+  disk?(store: Store): Store;
+  /** What is on the disk of the epoch when it was to be written. */
+  epoch?(before: Persisted, next: Persisted): Persisted;
+}
+
+/** What a node lives in. */
+export interface NodeSurroundings {
+  readonly role: Role;
+  readonly weather: PairWeather;
+  readonly clock: SimClock;
+  readonly random: SimRandom;
+  readonly trace: Trace;
+  readonly tally: Tally;
+  readonly wire: PeerWire;
+  readonly witness: Witness;
+  readonly sabotage: PairSabotage;
+  /** What the pair says of itself. */
+  readonly told: (node: SimPairNode, event: PairEvent) => void;
+}
+
+const WALL_MS = 1_795_132_800_000;
+const TURNS_AT_ONCE_MAX = 2000;
+/** What a disk takes when all is well. */
+const HEALED_MS_MAX = 10;
+
+/** Thrown at an effect: the process ends there. */
+class Crash extends Error {}
+
+interface Process {
+  readonly broker: Broker;
+  readonly titanic: Titanic;
+  readonly pair: PairNode;
+  readonly turns: Companion;
+  readonly link: WireEnd;
+  readonly peers: Map<Link, number>;
+  readonly links: (Link | null)[];
+}
+
+export class SimPairNode implements ServerEnd<Sent, Delivered> {
+  readonly role: Role;
+  readonly disk: MemoryDisk;
+  crashes = 0;
+  wallMax = WALL_MS;
+  readonly #in: NodeSurroundings;
+  readonly #weather: PairWeather;
+  readonly #clock: SimClock;
+  readonly #random: SimRandom;
+  #process: Process | null = null;
+  #persisted: Persisted = { epoch: 0, wasActive: false };
+  #persisting: Persisted | null = null;
+  #effectsLeft = Infinity;
+  #isHealed = false;
+  #isPaused = false;
+  /** Reached by nobody, and without knowing it. */
+  #isIsolated = false;
+  /** What comes while it stands still. */
+  #waiting: { readonly process: Process; readonly part: () => void }[] = [];
+  #isTurnDue = false;
+  #now = 0;
+  #timerAt = Infinity;
+  #turnsAt = { time: -1, count: 0 };
+  #wallOffset = 0;
+
+  constructor(surroundings: NodeSurroundings) {
+    this.#in = surroundings;
+    this.role = surroundings.role;
+    this.#weather = surroundings.weather;
+    this.#clock = surroundings.clock;
+    this.#random = surroundings.random;
+    this.disk = new MemoryDisk({
+      schedule: (call, run) => {
+        this.#schedule(call, run);
+      },
+      faultOf: (call) => this.#faultOf(call),
+    });
+    this.start();
+  }
+
+  get #wall(): number {
+    return WALL_MS + this.#clock.now + this.#wallOffset;
+  }
+
+  /** The earliest that the time on the wall may be now, wherever the clock is set. */
+  get wallLeast(): number {
+    return WALL_MS + this.#clock.now - this.#weather.wallJumpMs;
+  }
+
+  get pair(): PairNode | null {
+    return this.#process?.pair ?? null;
+  }
+
+  get titanic(): Titanic | null {
+    return this.#process?.titanic ?? null;
+  }
+
+  get isUp(): boolean {
+    return this.#process !== null;
+  }
+
+  get isAwake(): boolean {
+    return this.#process !== null && !this.#isPaused;
+  }
+
+  get isServing(): boolean {
+    return this.#process?.broker.gate === 'serving';
+  }
+
+  get epoch(): number {
+    return this.#persisted.epoch;
+  }
+
+  /** No faults from now on. */
+  heal(): void {
+    this.#isHealed = true;
+    this.#isIsolated = false;
+    this.#effectsLeft = Infinity;
+    this.resume();
+    if (this.#process === null) this.start();
+  }
+
+  // ---------------------------------------------------------------- life and death
+
+  /** A process starts on the disks, if none runs. */
+  start(): void {
+    if (this.#process !== null) return;
+    const { weather, wire, sabotage } = this.#in;
+    const { config } = weather;
+    const random = (target: Buffer): void => {
+      this.#random.fill(target);
+    };
+    let pair: PairNode | null = null;
+    const vote = (): boolean => pair?.vote() ?? false;
+    this.#effectsLeft = Infinity;
+    this.#isTurnDue = false;
+    this.#timerAt = Infinity;
+    const broker = new Broker(
+      { ...weather.broker, vote },
+      this.#sink(),
+      { emit: () => {} },
+      random,
+    );
+    const wake = (): void => {
+      this.#wake();
+    };
+    const time = { now: () => this.#clock.now, wall: () => this.#wall };
+    const fatal = (): void => {
+      this.#clock.after(this.#random.int(0, 2), () => {
+        if (this.#process === process) this.crash();
+      });
+    };
+    const told = new Told(wake, time, fatal);
+    const opened = this.disk.openNow(told);
+    const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
+    const events = {
+      emit: (event: PairEvent) => {
+        this.#in.told(this, event);
+      },
+    };
+    const isStrict = config.titanic.replication === 'strict';
+    const pairStore = new PairStore(store, opened.recovered, isStrict, events);
+    const titanic = new Titanic(config.titanic, store, pairStore, { emit: () => {} }, random);
+    told.begin(titanic, pairStore);
+    this.#now = this.#clock.now;
+    titanic.setTime(this.#now, this.#wall);
+    broker.host(new Mmi(() => this.#status()));
+    broker.host(titanic);
+    broker.keep(titanic);
+    titanic.counted(opened.recovered.counts);
+    pair = new PairNode({
+      config: { ...config, bstar: { ...config.bstar, role: this.role } },
+      broker,
+      wake,
+      epochs: this.#epochs(),
+      store: pairStore,
+      events,
+      now: this.#now,
+    });
+    sabotage.pair?.(pair);
+    sabotage.store?.(pairStore);
+    pairStore.attach(pair.machine, titanic);
+    const turns = turnsOf(broker, titanic, pair, time);
+    const link = wire.open(this.role, {
+      events: pair,
+      isAwake: () => this.isAwake,
+      enter: (part) => {
+        this.#enter(process, part);
+      },
+    });
+    const process = { broker, titanic, pair, turns, link, peers: new Map(), links: [] };
+    this.#process = process;
+    pair.attach(this.#countedLink(link));
+    this.#note('starts');
+    const { crashAfterMax } = weather;
+    const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
+    this.#effectsLeft = mayCrash ? this.#random.int(1, crashAfterMax) : Infinity;
+    this.#wake();
+  }
+
+  #status(): BrokerStatus {
+    const { state, epoch } = present(this.#process, 'who answers runs').pair.machine.facts;
+    return {
+      ...{ version: '0', uptimeMs: 0, node: this.role, role: this.role, state, epoch, limits: {} },
+      ...{
+        extensions: ['hello', 'submit', 'wait'],
+        pairHeartbeatMs: this.#weather.config.bstar.heartbeatIntervalMs,
+      },
+    };
+  }
+
+  #counted(store: Store): Store {
+    const effect = (): void => {
+      this.#effect();
+    };
+    return new Proxy(store, {
+      get: (target, name) => {
+        effect();
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+  }
+
+  #countedLink(link: WireEnd): WireEnd {
+    const send = link.send.bind(link);
+    link.send = (message) => {
+      this.#effect();
+      this.#note(`says ${message.kind}`);
+      send(message);
+    };
+    return link;
+  }
+
+  #epochs(): { persisted: Persisted; persist: (state: Persisted, done: () => void) => void } {
+    return {
+      persisted: this.#persisted,
+      persist: (state, done) => {
+        this.#effect();
+        const process = this.#process;
+        this.#persisting = state;
+        this.#clock.after(this.#random.int(0, this.#weather.epochMaxMs), () => {
+          if (this.#process !== process || process === null) return;
+          this.#persist(state);
+          this.#persisting = null;
+          this.#enter(process, done);
+        });
+      },
+    };
+  }
+
+  #persist(state: Persisted): void {
+    const next = this.#in.sabotage.epoch?.(this.#persisted, state) ?? state;
+    hold(next.epoch >= this.#persisted.epoch, 'an epoch goes back on the disk');
+    this.#persisted = next;
+  }
+
+  #effect(): void {
+    if (--this.#effectsLeft <= 0) throw new Crash();
+  }
+
+  /** Kills the process. */
+  crash(): void {
+    const process = this.#process;
+    if (process === null) return;
+    this.crashes++;
+    this.#in.tally.fault('node crashes');
+    this.#process = null;
+    this.#isPaused = false;
+    this.#waiting = [];
+    this.#message.clear();
+    this.#note('ends');
+    this.disk.crash();
+    // What was being written is on the disk, or is not.
+    if (this.#persisting !== null && this.#random.chance(0.5)) this.#persist(this.#persisting);
+    this.#persisting = null;
+    for (const link of process.links) link?.end();
+    this.#in.wire.leave(this.role);
+    this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
+      this.start();
+    });
+  }
+
+  /** It stands still: with it what it has in other threads, or not. */
+  pause(): void {
+    if (!this.isAwake || this.#isHealed) return;
+    this.#in.tally.fault('node stands still');
+    this.#note('stands still');
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#note('goes on');
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { process, part } of waiting) this.#enter(process, part);
+    this.#live(() => {
+      this.#wake();
+    });
+  }
+
+  /** Carries something out in a process: at once, or when it turns again. */
+  #enter(process: Process, part: () => void): void {
+    if (this.#process !== process) return;
+    if (this.#isPaused) this.#waiting.push({ process, part });
+    else this.#live(part);
+  }
+
+  /** Runs a part of the process, which may end in it. */
+  #live(part: () => void): void {
+    if (this.#process === null) return;
+    try {
+      part();
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+      this.crash();
+    }
+  }
+
+  // ---------------------------------------------------------------- the loop, as broker/io/loop.ts
+
+  #wake(): void {
+    const process = this.#process;
+    if (this.#isTurnDue || process === null) return;
+    this.#isTurnDue = true;
+    this.#now = this.#clock.now;
+    this.#setWall();
+    process.turns.setTime(this.#now);
+    this.#clock.after(this.#random.int(0, this.#weather.turnDelayMaxMs), () => {
+      this.#enter(process, () => {
+        this.#turn(process);
+      });
+    });
+  }
+
+  #turn({ broker, turns, titanic }: Process): void {
+    this.#isTurnDue = false;
+    this.#now = this.#clock.now;
+    const { time, count } = this.#turnsAt;
+    this.#turnsAt = { time: this.#now, count: time === this.#now ? count + 1 : 0 };
+    hold(count < TURNS_AT_ONCE_MAX, 'it does not come to rest');
+    this.#setWall();
+    let more = broker.run(this.#now);
+    turns.run(this.#now);
+    if (broker.run(this.#now)) more = true;
+    const dueInMs = turns.dueInMs(this.#now);
+    hold(titanic.inFlight <= this.#weather.config.titanic.maxInFlight, 'too many are out');
+    if (more || dueInMs === 0) this.#wake();
+    this.#arm(Math.min(broker.nextRunAt(), this.#now + dueInMs));
+  }
+
+  #arm(at: number): void {
+    const process = this.#process;
+    if (at >= this.#timerAt || process === null || at === Infinity) return;
+    this.#timerAt = at;
+    this.#clock.at(Math.ceil(at), () => {
+      if (this.#process !== process || this.#timerAt !== at) return;
+      this.#enter(process, () => {
+        this.#timerAt = Infinity;
+        this.#wake();
+      });
+    });
+  }
+
+  #setWall(): void {
+    const { wallJumpMs } = this.#weather;
+    if (wallJumpMs > 0 && !this.#isHealed && this.#random.chance(0.01)) {
+      this.#wallOffset = this.#random.int(-wallJumpMs, wallJumpMs);
+      this.#in.tally.fault('clock is set');
+    }
+    this.wallMax = Math.max(this.wallMax, this.#wall);
+  }
+
+  // ---------------------------------------------------------------- the disk
+
+  #schedule(call: StoreCall, run: () => void): void {
+    const process = this.#process;
+    const { commitMaxMs, readMaxMs } = this.#weather;
+    const isWrite = call === 'commit' || call === 'merge';
+    const most = Math.min(
+      isWrite ? commitMaxMs : readMaxMs,
+      this.#isHealed ? HEALED_MS_MAX : Infinity,
+    );
+    const delay = call === 'told' ? 0 : this.#random.int(0, most);
+    this.#clock.after(delay, () => {
+      // A thread of its own may write while the loop stands still.
+      const isOnItsOwn = isWrite && this.#isPaused && this.#process === process;
+      if (isOnItsOwn) run();
+      else if (process !== null) this.#enter(process, run);
+    });
+  }
+
+  #faultOf(call: StoreCall): StoreFault | null {
+    const { failureChance, fatalChance } = this.#weather;
+    if (this.#isHealed || this.#isPaused || call === 'told') return null;
+    const isWrite = call === 'commit' || call === 'merge';
+    if (isWrite && this.#random.chance(fatalChance)) {
+      const failure: StoreFailure = { kind: 'fatal', message: 'fsync failed' };
+      this.#in.tally.fault('store fatal');
+      return { failure, isApplied: this.#random.chance(0.5) };
+    }
+    if (!this.#random.chance(failureChance)) return null;
+    const kind = isWrite && this.#random.chance(0.5) ? 'full' : 'busy';
+    this.#in.tally.fault(isWrite ? `store ${kind}` : 'store cannot read');
+    return { failure: { kind, message: kind === 'full' ? 'no space left' : 'locked' } };
+  }
+
+  // ---------------------------------------------------------------- from the network
+
+  /** Clients and workers reach it no more, and it learns nothing of that. */
+  isolate(isIsolated: boolean): void {
+    this.#isIsolated = isIsolated;
+    if (!isIsolated) return;
+    this.#note('is cut off');
+    for (const link of this.#process?.links ?? []) link?.cut(this.#random.chance(0.5), true);
+  }
+
+  connected(link: Link): void {
+    const process = this.#process;
+    if (process === null || this.#isIsolated) {
+      link.end();
+      return;
+    }
+    this.#enter(process, () => {
+      let peer = process.links.indexOf(null);
+      if (peer < 0) peer = process.links.length;
+      process.links[peer] = link;
+      process.peers.set(link, peer);
+      this.#wake();
+      process.broker.connected(peer, link);
+    });
+  }
+
+  received(link: Link, { frames, intent }: Sent): void {
+    this.#input(link, ({ broker }, peer) => {
+      this.#in.trace.note(this.#clock.now, this.role, `> ${peer} ${intent.kind}`, frames);
+      if (intent.kind === 'malformed' && intent.as === 'too_large') {
+        broker.oversized(peer, this.#now);
+      } else {
+        broker.message(peer, Frames.of(...frames), this.#now);
+      }
+    });
+  }
+
+  full(link: Link): void {
+    this.#clock.after(0, () => {
+      this.#input(link, ({ broker }, peer) => {
+        broker.full(peer);
+      });
+    });
+  }
+
+  drained(link: Link): void {
+    this.#clock.after(0, () => {
+      this.#input(link, ({ broker }, peer) => {
+        broker.drained(peer);
+      });
+    });
+  }
+
+  disconnected(link: Link): void {
+    this.#input(link, ({ broker, links, peers }, peer) => {
+      broker.disconnected(peer, this.#now);
+      links[peer] = null;
+      peers.delete(link);
+    });
+  }
+
+  #input(link: Link, give: (process: Process, peer: number) => void): void {
+    const process = this.#process;
+    if (process === null) return;
+    this.#enter(process, () => {
+      const peer = process.peers.get(link);
+      if (peer === undefined) return;
+      this.#wake();
+      give(process, peer);
+    });
+  }
+
+  // ---------------------------------------------------------------- operators
+
+  /** Does something to the node that runs, if one turns. */
+  order(give: (pair: PairNode) => void): void {
+    const process = this.#process;
+    if (process === null || this.#isPaused) return;
+    this.#live(() => {
+      this.#wake();
+      give(process.pair);
+    });
+  }
+
+  // ---------------------------------------------------------------- effects
+
+  readonly #message = new Frames();
+
+  #sink(): BrokerSink {
+    const output = this.#output;
+    return {
+      request: (peer, version, token, body, start, end) => {
+        this.#effect();
+        writeWorkerRequest(output, peer, version, token, body, start, end);
+      },
+      heartbeat: (peer, version) => {
+        writeWorkerHeartbeat(output, peer, version);
+      },
+      disconnect: (peer, version) => {
+        this.#effect();
+        writeWorkerDisconnect(output, peer, version);
+      },
+      reply: (peer, path, final, service, frames, from) => {
+        this.#effect();
+        writeClientReply(output, peer, path, final, service, frames, from);
+      },
+      close: (peer) => {
+        this.#process?.links[peer]?.end();
+      },
+    };
+  }
+
+  readonly #output = {
+    write: (peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void => {
+      const copy = Buffer.from(bytes.subarray(start, end));
+      this.#message.push(copy, 0, copy.length);
+      if (!more) this.#complete(peer);
+    },
+    writePacked: (
+      peer: number,
+      packed: Buffer,
+      start: number,
+      end: number,
+      more: boolean,
+    ): void => {
+      unpack(packed, start, end, this.#message);
+      if (!more) this.#complete(peer);
+    },
+  };
+
+  #complete(peer: number): void {
+    const frames = this.#message.copyFrom(0);
+    this.#message.clear();
+    const process = this.#process;
+    if (process === null) return;
+    this.#in.trace.note(this.#clock.now, this.role, `< ${peer}`, frames);
+    const { machine } = process.pair;
+    this.#in.witness.sent(frames, machine.isInSync, machine.facts.promoted);
+    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
+    process.links[peer]?.write(frames, bytes);
+  }
+
+  #note(what: string): void {
+    this.#in.trace.note(this.#clock.now, this.role, what);
+  }
+}

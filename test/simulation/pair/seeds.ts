@@ -1,0 +1,40 @@
+/** Runs worlds of a pair; one that fails is told by its seed and the end of its script. */
+import { codeOf, MajordomoError, messageOf } from '../../../src/core/errors.js';
+import type { Tally } from '../actors/tally.js';
+import { PairWorld } from './world.js';
+
+const SCRIPT_LINES = 120;
+
+export function runPairSeed(seed: number, tally: Tally): void {
+  const world = new PairWorld(seed);
+  try {
+    world.run();
+  } catch (error) {
+    throw new MajordomoError('ERR_SIMULATION', explain(seed, error));
+  }
+  tally.add(world.tally);
+}
+
+/** Of an assertion, where it is. */
+function stackOf(error: unknown): string {
+  const text = messageOf(error);
+  const isFound = codeOf(error) === 'ERR_SIMULATION';
+  if (isFound || typeof error !== 'object' || error === null || !('stack' in error)) return text;
+  return String(error.stack);
+}
+
+function explain(seed: number, error: unknown): string {
+  const world = new PairWorld(seed, true);
+  try {
+    world.run();
+  } catch {
+    // The same again; only its script is wanted.
+  }
+  return [
+    `seed ${seed}: ${stackOf(error)}`,
+    `replication: ${world.weather.replication}`,
+    `replay: npm run simulate -- --pair --seeds 1 --from ${seed}`,
+    'the end of its script:',
+    ...world.trace.last(SCRIPT_LINES),
+  ].join('\n');
+}

@@ -1,0 +1,87 @@
+/** What kind of pair and of world a seed makes. */
+import type { Replication } from '../../../src/bstar/pair.js';
+import { loadConfig } from '../../../src/config/io/load.js';
+import type { SimRandom } from '../world/random.js';
+import type { PairWeather } from './node.js';
+
+export const INTERVAL_MS = 100;
+const PLENTY = 1_000_000_000;
+const BASE = loadConfig({ hostName: 'simulated', environment: {} }).config;
+
+/** What is done to the pair, a few times each, and how often in a world. */
+export interface Events {
+  readonly crashes: number;
+  readonly pauses: number;
+  readonly cuts: number;
+  readonly isolations: number;
+  readonly switchovers: number;
+  readonly promotions: number;
+}
+
+export interface PairWorldWeather extends PairWeather {
+  readonly replication: Replication;
+  readonly events: Events;
+  readonly linkDelayMaxMs: number;
+}
+
+export function weatherOf(random: SimRandom): PairWorldWeather {
+  const isFair = random.chance(0.05);
+  const rare = (chance: number): boolean => !isFair && random.chance(chance);
+  const replication = random.pick<Replication>(['sync', 'sync', 'sync', 'strict', 'async']);
+  const some = (chance: number, most: number): number => (rare(chance) ? random.int(1, most) : 0);
+  const hasFailures = rare(0.3);
+  return {
+    replication,
+    events: {
+      crashes: some(0.7, 4),
+      pauses: some(0.4, 4),
+      cuts: some(0.5, 5),
+      isolations: some(0.2, 2),
+      switchovers: some(0.3, 3),
+      promotions: some(0.1, 2),
+    },
+    linkDelayMaxMs: random.pick([0, 5, 30]),
+    broker: {
+      heartbeatIntervalMs: INTERVAL_MS,
+      heartbeatLiveness: 3,
+      requestTtlMs: 5000,
+      busyTimeoutMs: random.pick([500, 2000]),
+      maxDeliveries: random.int(1, 3),
+      listeners: [{ client: true, worker: true }],
+      limits: {
+        services: PLENTY,
+        workers: PLENTY,
+        queuedRequests: PLENTY,
+        queuedBytes: PLENTY,
+        queuedRequestsPerService: PLENTY,
+        messageBytes: PLENTY,
+      },
+    },
+    config: {
+      ...BASE,
+      bstar: { ...BASE.bstar, heartbeatIntervalMs: INTERVAL_MS },
+      titanic: {
+        ...BASE.titanic,
+        replication,
+        maxAttempts: random.int(1, 4),
+        retryBaseMs: random.pick([1, 50, 300]),
+        retryMaxMs: 600,
+        replyTtlMs: rare(0.1) ? 3000 : PLENTY,
+        requestTtlMs: rare(0.1) ? 2000 : PLENTY,
+        keyTtlMs: PLENTY,
+        maxInFlight: random.pick([1, 3, 1000]),
+        maxOpen: PLENTY,
+        maxBytes: PLENTY,
+      },
+    },
+    turnDelayMaxMs: random.pick([0, 2]),
+    commitMaxMs: random.pick([0, 5, 50, 300]),
+    readMaxMs: random.pick([0, 5, 100]),
+    epochMaxMs: random.pick([0, 5, 250]),
+    crashAfterMax: rare(0.3) ? random.pick([50, 300, 1500]) : Infinity,
+    failureChance: hasFailures ? random.pick([0.02, 0.2]) : 0,
+    fatalChance: rare(0.1) ? 0.01 : 0,
+    downMaxMs: random.pick([1, 300, 1500]),
+    wallJumpMs: rare(0.15) ? 2000 : 0,
+  };
+}

@@ -1,0 +1,59 @@
+/**
+ * What an answer is worth: what was confirmed by both disks is seen by everybody for ever; what a
+ * node showed while it was alone, from the next merge on (D14, D17, D21).
+ */
+import type { Replication } from '../../../src/bstar/pair.js';
+import type { Delivered } from '../model/intent.js';
+
+/** The state of the node when it answered. */
+export interface Mark {
+  readonly isInSync: boolean;
+  readonly isPromoted: boolean;
+  /** Merges until then. */
+  readonly merges: number;
+}
+
+export class Witness {
+  readonly #replication: Replication;
+  readonly #marks = new WeakMap<Delivered, Mark>();
+  merges = 0;
+
+  constructor(replication: Replication) {
+    this.#replication = replication;
+  }
+
+  /** A node sends this. */
+  sent(frames: Delivered, isInSync: boolean, isPromoted: boolean): void {
+    this.#marks.set(frames, { isInSync, isPromoted, merges: this.merges });
+  }
+
+  markOf(frames: Delivered): Mark {
+    const mark = this.#marks.get(frames);
+    return mark ?? { isInSync: true, isPromoted: false, merges: this.merges };
+  }
+
+  /** No answer may take it back, nor say something else of the same step. */
+  isFixed(mark: Mark | null): boolean {
+    if (mark === null || mark.isPromoted) return mark === null;
+    return this.#replication !== 'async' && mark.isInSync;
+  }
+
+  /** A close that was answered counts: `strict` answers none that is not on both disks. */
+  isKept(mark: Mark | null): boolean {
+    return this.#replication === 'strict' || this.isSafe(mark);
+  }
+
+  /** No answer may take it back, though what ran on both sides may have ended in two ways. */
+  isSafe(mark: Mark | null): boolean {
+    return this.isFixed(mark) || (mark !== null && mark.merges < this.merges);
+  }
+}
+
+/** Of a node without a peer: everything that it says is for ever. */
+export const CERTAIN: Pick<Witness, 'markOf' | 'isFixed' | 'isSafe' | 'isKept' | 'merges'> = {
+  merges: 0,
+  markOf: () => ({ isInSync: true, isPromoted: false, merges: 0 }),
+  isFixed: () => true,
+  isSafe: () => true,
+  isKept: () => true,
+};

@@ -1,0 +1,376 @@
+/**
+ * A pair with its clients and workers from one seed: everything goes wrong until it heals; then one
+ * node leads, both stores are equal, and every promise was kept.
+ */
+import type { PairEvent } from '../../../src/bstar/events.js';
+import type { Role } from '../../../src/bstar/facts.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import type { Actor, Surroundings } from '../actors/line.js';
+import { Tally } from '../actors/tally.js';
+import { SimWorker, type Mischief } from '../actors/worker.js';
+import { DurableClient } from '../stored/durable-client.js';
+import { SimClock } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import { type Dialled, SimNetwork } from '../world/network.js';
+import { SimRandom } from '../world/random.js';
+import { Trace } from '../world/trace.js';
+import { differenceOf } from './difference.js';
+import { count } from './figures.js';
+import { type PairSabotage, SimPairNode } from './node.js';
+import { PeerWire } from './peer-wire.js';
+import { INTERVAL_MS, type PairWorldWeather, weatherOf } from './weather.js';
+import { Witness } from './witness.js';
+
+const PLENTY = 1_000_000_000;
+const DURATION_MS = 6000;
+const HEALED_MS = 30_000;
+const STEP_MS = 250;
+/** After a fault of the link or a pause, two may serve for so long. */
+const SPLIT_MS_MAX = 10 * INTERVAL_MS;
+const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
+  'returns',
+  'quits',
+  'crashes',
+  'loses its connection',
+  'answers twice',
+  'never answers',
+  'sends garbage',
+];
+const ROLES: readonly [Role, Role] = ['primary', 'backup'];
+
+export class PairWorld {
+  readonly tally = new Tally();
+  readonly trace: Trace;
+  readonly weather: PairWorldWeather;
+  readonly #clock = new SimClock();
+  readonly #random: SimRandom;
+  readonly #wire: PeerWire;
+  readonly #witness: Witness;
+  readonly #nodes: Readonly<Record<Role, SimPairNode>>;
+  readonly #around: Readonly<Record<Role, Surroundings>>;
+  readonly #clients: DurableClient[] = [];
+  readonly #workers: Actor[] = [];
+  readonly #services: readonly [string, ...string[]];
+  /** Epochs that were led with. */
+  readonly #epochs = new Set<number>();
+  /** Until when something parts them, or stands still. */
+  #disturbedUntil = -Infinity;
+  #disturbances = 0;
+
+  constructor(seed: number, isTraced = false, sabotage: PairSabotage = {}) {
+    this.#random = new SimRandom(seed);
+    this.trace = new Trace(isTraced);
+    this.weather = weatherOf(this.#random.fork(1));
+    this.#witness = new Witness(this.weather.replication);
+    const pipe = { delayMinMs: 0, delayMaxMs: this.weather.linkDelayMaxMs };
+    this.#wire = new PeerWire(this.#clock, this.#random.fork(2), {
+      ...pipe,
+      heartbeatIntervalMs: INTERVAL_MS,
+    });
+    const node = (role: Role, label: number): SimPairNode =>
+      new SimPairNode({
+        role,
+        weather: this.weather,
+        clock: this.#clock,
+        random: this.#random.fork(label),
+        trace: this.trace,
+        tally: this.tally,
+        wire: this.#wire,
+        witness: this.#witness,
+        sabotage,
+        told: (told, event) => {
+          this.#told(told, event);
+        },
+      });
+    this.#nodes = { primary: node('primary', 3), backup: node('backup', 4) };
+    const net = { ...pipe, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
+    const around = (role: Role): Surroundings => ({
+      clock: this.#clock,
+      network: new SimNetwork(this.#clock, net, this.#nodes[role]),
+      trace: this.trace,
+      tally: this.tally,
+      heartbeatIntervalMs: INTERVAL_MS,
+      tokens: [],
+    });
+    this.#around = { primary: around('primary'), backup: around('backup') };
+    const cast = this.#random.fork(5);
+    this.#services = cast.pick<[string, ...string[]]>([['echo'], ['echo', 'sum', 'never']]);
+    for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
+    for (const role of ROLES) {
+      for (let index = cast.int(1, 3); index > 0; index--) {
+        this.#addWorker(`${role[0] ?? ''}w${index}`, role, cast, false);
+      }
+    }
+    this.#plan(this.#random.fork(6));
+    this.#watch();
+  }
+
+  /** Everything happens, everything heals, and every promise was kept. */
+  run(): void {
+    this.#clock.runUntil(DURATION_MS);
+    for (const role of ROLES) this.#wire.resume(role);
+    for (const role of ROLES) this.#nodes[role].heal();
+    for (const client of this.#clients) client.rest();
+    for (const worker of this.#workers.splice(0)) worker.leave();
+    for (const [index, service] of this.#services.entries()) {
+      for (const role of ROLES) {
+        this.#addWorker(`healer${index}`, role, this.#random.fork(50 + index), true, service);
+      }
+    }
+    const until = this.#clock.now + HEALED_MS;
+    for (let open = this.#open(); open !== null; open = this.#open()) {
+      hold(this.#clock.now < until, `not over: ${open}`);
+      this.#clock.runUntil(this.#clock.now + STEP_MS);
+    }
+    this.#checkPromises();
+  }
+
+  /** What is still to come after everything has healed; `null` for nothing. */
+  #open(): string | null {
+    const { primary, backup } = this.#nodes;
+    for (const client of this.#clients) {
+      if (!client.isSatisfied) return JSON.stringify(client.jobs);
+    }
+    const states = [primary, backup].map((node) => node.pair?.machine.facts.state ?? 'down');
+    if (states.sort().join() !== 'active,passive') return `the nodes are ${states.join(' and ')}`;
+    const active = primary.isServing ? primary : backup;
+    if (active.pair?.machine.isInSync !== true) return 'the peer is not in sync';
+    if (active.titanic?.isSettled !== true) return 'the active is not settled';
+    if (active.disk.content().requests.some(({ request }) => request.state === 'pending')) {
+      return 'a request is pending';
+    }
+    return differenceOf(primary.disk.content(), backup.disk.content());
+  }
+
+  #checkPromises(): void {
+    const { disk } = this.#nodes.primary;
+    const bodies = new Set<string>();
+    for (const { body } of disk.content().requests) bodies.add(body.toString('latin1', 2));
+    for (const client of this.#clients) {
+      for (const body of client.refused) {
+        if (!bodies.has(body)) continue;
+        // What the active's disk failed to keep may be at the peer, until its recall is on a disk.
+        hold(this.weather.failureChance > 0, `${body} was answered 500 and is kept (D12)`);
+        count(this.tally, 'refused and kept');
+      }
+      for (const job of client.jobs) {
+        if (job.uuid === null) continue;
+        count(this.tally, 'checked receipts');
+        const found = disk.lookUp(Buffer.from(job.uuid, 'hex'));
+        hold(!job.closed || found.state === 'absent', `${job.name} was closed and is still there`);
+        const mayBeGone = job.closeAsked || client.isOver(job);
+        hold(mayBeGone || found.state !== 'absent', `${job.name} was acknowledged and is lost`);
+        hold(
+          job.shown !== 'reply' || found.state !== 'dead',
+          `${job.name} was replied, and is dead`,
+        );
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- what the pair says
+
+  #told(node: SimPairNode, event: PairEvent): void {
+    const what = 'text' in event ? event.text : JSON.stringify(event);
+    this.trace.note(this.#clock.now, node.role, `tells ${event.name} ${what}`);
+    switch (event.name) {
+      case 'ha.changed':
+        this.#changed(event);
+        return;
+      case 'ha.split':
+        count(this.tally, 'splits');
+        hold(this.#disturbances > 0, 'both were active, though nothing parted them');
+        return;
+      case 'ha.merged':
+        this.#witness.merges++;
+        count(this.tally, 'merges');
+        count(this.tally, 'requests joined', event.fromPeer + event.toPeer);
+        count(this.tally, 'requests run twice', event.ranTwice);
+        return;
+      default:
+    }
+  }
+
+  #changed({ from, to, epoch, reason }: Extract<PairEvent, { readonly name: 'ha.changed' }>): void {
+    const isNew = to === 'joining' || (to === 'active' && from !== 'joining');
+    if (!isNew) return;
+    hold(!this.#epochs.has(epoch), `epoch ${epoch} is led with twice (D13)`);
+    this.#epochs.add(epoch);
+    if (reason.startsWith('promoted')) count(this.tally, 'promotions');
+    else if (reason.includes('a client asks')) count(this.tally, 'failovers');
+    else if (reason.includes('hands over')) count(this.tally, 'hand-overs');
+  }
+
+  /** Two serve at once only after a cut, stall or pause, and not for long once they can talk. */
+  #watch(): void {
+    this.#clock.after(INTERVAL_MS / 10, () => {
+      this.#watch();
+    });
+    const { primary, backup } = this.#nodes;
+    if (!primary.isServing || !backup.isServing) return;
+    const { now } = this.#clock;
+    hold(now < this.#disturbedUntil + SPLIT_MS_MAX, 'both serve, though nothing parts them');
+  }
+
+  // ---------------------------------------------------------------- what is done to it
+
+  #plan(random: SimRandom): void {
+    const { events } = this.weather;
+    const some = (times: number, what: () => void): void => {
+      for (let left = times; left > 0; left--) {
+        this.#clock.after(random.int(0, DURATION_MS), what);
+      }
+    };
+    const role = (): Role => random.pick(ROLES);
+    some(events.crashes, () => {
+      this.#nodes[role()].crash();
+    });
+    some(events.pauses, () => {
+      this.#pause(this.#nodes[role()], random);
+    });
+    some(events.cuts, () => {
+      this.#cut(random);
+    });
+    some(events.isolations, () => {
+      const node = this.#nodes[role()];
+      this.tally.fault('clients are cut off');
+      node.isolate(true);
+      this.#clock.after(random.int(0, 20 * INTERVAL_MS), () => {
+        node.isolate(false);
+      });
+    });
+    some(events.switchovers, () => {
+      for (const each of ROLES) {
+        this.#nodes[each].order((pair) => void pair.switchover());
+      }
+    });
+    some(events.promotions, () => {
+      const [node, peer] = random.chance(0.5) ? ROLES : [ROLES[1], ROLES[0]];
+      if (this.#nodes[peer].isUp) return;
+      this.#nodes[node].order((pair) => void pair.promote());
+    });
+  }
+
+  #disturb(forMs: number): void {
+    this.#disturbances++;
+    this.#disturbedUntil = Math.max(this.#disturbedUntil, this.#clock.now + forMs);
+  }
+
+  #pause(node: SimPairNode, random: SimRandom): void {
+    const ms = random.int(INTERVAL_MS / 2, INTERVAL_MS * 5);
+    this.#disturb(ms);
+    node.pause();
+    this.#clock.after(ms, () => {
+      node.resume();
+    });
+  }
+
+  #cut(random: SimRandom): void {
+    const how = random.pick([
+      'is broken',
+      'is stalled',
+      'to primary is stalled',
+      'to backup is stalled',
+    ]);
+    this.tally.fault(`link ${how}`);
+    this.trace.note(this.#clock.now, 'link', how);
+    const ms = random.int(0, random.pick([5, 30]) * INTERVAL_MS);
+    this.#disturb(ms);
+    if (how === 'is broken') {
+      this.#wire.breakOff();
+      return;
+    }
+    const stalled = ROLES.filter((role) => !how.startsWith('to ') || how.includes(role));
+    for (const role of stalled) this.#wire.stall(role);
+    this.#clock.after(ms, () => {
+      this.trace.note(this.#clock.now, 'link', 'heals');
+      for (const role of stalled) this.#wire.resume(role);
+    });
+  }
+
+  // ---------------------------------------------------------------- who takes part
+
+  #addClient(index: number, random: SimRandom): void {
+    const { titanic } = this.weather.config;
+    const habits = {
+      jobs: random.int(1, 8),
+      services: this.#services,
+      gapMaxMs: random.pick([10, 200]),
+      patienceMs: random.pick([150, 600]),
+      keyChance: 0.5,
+      closeChance: random.pick([0, 0.1, 0.3]),
+      cutChance: random.pick([0, 0.05]),
+      ttlMaxMs: DURATION_MS,
+      delayMaxMs: DURATION_MS / 2,
+    };
+    const name = `c${index}`;
+    let at: Role = random.pick(ROLES);
+    const around = this.#around;
+    const both: Surroundings = {
+      ...around.primary,
+      get network() {
+        return around[at].network;
+      },
+    };
+    const client = new DurableClient(
+      name,
+      habits,
+      both,
+      dialled(name),
+      random.fork(100 + index),
+      this.#wall,
+      {
+        witness: this.#witness,
+        turnElsewhere: () => {
+          at = at === 'primary' ? 'backup' : 'primary';
+        },
+        saysHello: random.chance(0.5),
+      },
+    );
+    client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
+    this.#clients.push(client);
+    this.#clock.after(random.int(0, DURATION_MS / 2), () => {
+      client.start();
+    });
+  }
+
+  get #wall(): { readonly wallLeast: number; readonly wallMax: number } {
+    const { primary, backup } = this.#nodes;
+    return {
+      get wallLeast() {
+        return Math.min(primary.wallLeast, backup.wallLeast);
+      },
+      get wallMax() {
+        return Math.max(primary.wallMax, backup.wallMax);
+      },
+    };
+  }
+
+  #addWorker(name: string, role: Role, random: SimRandom, isGood: boolean, only?: string): void {
+    const serviceNames = this.#services.filter((service) => service !== 'never');
+    const kinds = random.int(1, 4);
+    const worker = new SimWorker(
+      name,
+      {
+        version: random.pick<MdpVersion>([1, 2]),
+        service: only ?? random.pick([serviceNames[0] ?? 'echo', ...serviceNames]),
+        credit: random.chance(0.5) ? random.int(1, 20) : null,
+        beats: 'always',
+        serveMaxMs: isGood ? 0 : random.pick([0, 50, 400]),
+        partialsMax: isGood ? 0 : 3,
+        mischief: isGood ? [] : Array.from({ length: kinds }, () => random.pick(MISCHIEF)),
+        mischiefChance: random.pick([0, 0.1, 0.4]),
+        isStubborn: random.chance(0.5),
+      },
+      this.#around[role],
+      dialled(name),
+      random.fork(200 + this.#workers.length),
+    );
+    this.#workers.push(worker);
+    worker.start();
+  }
+}
+
+function dialled(name: string): Dialled {
+  return { listener: 0, ownRoutingId: false, routingId: Buffer.from(name), key: null };
+}
