@@ -53,6 +53,8 @@ interface Question {
   over: boolean;
   /** The connection that it went over. */
   dial: number;
+  /** Merges of the pair until it was asked. */
+  merges: number;
 }
 
 /** What it may ask of the world: only the time. */
@@ -208,11 +210,11 @@ export class DurableClient implements Actor {
     this.#around.tally.requests++;
     const isPlain = Object.keys(job.options).length === 0;
     const frames = isPlain ? [] : [JSON.stringify(job.options)];
-    this.#ask(isPlain ? 'request' : 'submit', { what: 'submit', job, body, over: false, dial: 0 }, [
-      ...frames,
-      job.service,
-      body,
-    ]);
+    this.#ask(
+      isPlain ? 'request' : 'submit',
+      { what: 'submit', job, body, over: false, dial: 0, merges: 0 },
+      [...frames, job.service, body],
+    );
   }
 
   #follow(job: Job): void {
@@ -223,7 +225,7 @@ export class DurableClient implements Actor {
     }
     const mayClose = this.#mayClose && this.#random.chance(this.#habits.closeChance);
     const wantsClose = mayClose || (job.closeAsked && !job.closed);
-    const question = { job, body: '', over: false, dial: 0 };
+    const question = { job, body: '', over: false, dial: 0, merges: 0 };
     if (wantsClose) {
       job.closeAsked = true;
       this.#ask('close', { what: 'close', ...question }, [job.uuid]);
@@ -238,6 +240,7 @@ export class DurableClient implements Actor {
   #ask(service: string, question: Question, body: readonly string[]): void {
     const id = `${this.name}#${this.#asked++}`;
     question.dial = this.#line.dials;
+    question.merges = this.#pairing.witness.merges;
     this.#questions.set(id, question);
     this.#send(Buffer.from(id), `titanic.${service}`, body);
     this.#around.clock.after(this.#habits.patienceMs * 2, () => {
@@ -338,13 +341,19 @@ export class DurableClient implements Actor {
     hold(mayChange || isOpen, `${name} was ${shown}, and is ${now}${again}`);
   }
 
-  #told({ job, over }: Question, status: string, body: readonly string[], mark: Mark): void {
+  #told(
+    { job, over, merges }: Question,
+    status: string,
+    body: readonly string[],
+    mark: Mark,
+  ): void {
     // An answer that was overtaken tells what was, not what is.
     if (over) return;
     const { witness } = this.#pairing;
     const { name } = job;
     if (status === '300') {
-      this.#stays(job, 'pending');
+      // A wait that began before a merge may end with what was known then.
+      if (merges === mark.merges) this.#stays(job, 'pending');
     } else if (status === '200') {
       this.#stays(job, 'reply');
       this.#isOwn(job, body);
