@@ -31,6 +31,8 @@ export class Answers {
   #probing: { readonly probe: number; readonly asked: Look }[] = [];
   readonly #askStore: (look: number, uuid: RequestUuid) => void;
   readonly #waiters = new Waiters();
+  /** Those that somebody waits for and that are in no row here, though the peer may have them. */
+  readonly #unknown = new Map<string, RequestUuid>();
   readonly #looks = new Map<number, Look>();
   #lastLook = 0;
   /** Those that failed, and when they are tried again. */
@@ -107,7 +109,7 @@ export class Answers {
 
   #absent(asked: Look, now: number): void {
     const probe = this.#probe();
-    if (probe === null) this.pending(asked.id, asked.uuid, asked.until - now, now);
+    if (probe === null) this.#pendingUnknown(asked, now);
     else if (probe === 0) this.answer(asked.id, STATUS_UNKNOWN);
     else this.#probing.push({ probe, asked });
   }
@@ -123,7 +125,23 @@ export class Answers {
   unprobed(now: number): void {
     const open = this.#probing;
     this.#probing = [];
-    for (const { asked } of open) this.pending(asked.id, asked.uuid, asked.until - now, now);
+    for (const { asked } of open) this.#pendingUnknown(asked, now);
+  }
+
+  /** The peer may have it: whoever waits for it is told when that has come here (D17). */
+  #pendingUnknown({ id, uuid, until }: Look, now: number): void {
+    this.pending(id, uuid, until - now, now);
+    if (this.#waiters.has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
+  }
+
+  /** More of the peer's requests are here: those that were unknown are looked for again. */
+  merged(): void {
+    const unknown = [...this.#unknown.values()];
+    this.#unknown.clear();
+    for (const uuid of unknown) {
+      const waiting = this.#waiters.takeWithPatience(uuid);
+      for (const { id, until } of waiting) this.lookUp(id, uuid, until);
+    }
   }
 
   /** Nothing is known of it at present: neither that it is unknown nor that it is still pending. */
@@ -137,7 +155,7 @@ export class Answers {
 
   /** Those who wait for this one are told. */
   tell(uuid: RequestUuid, body: () => readonly Buffer[]): void {
-    const waiting = this.#waiters.takeOf(uuid);
+    const waiting = this.#takeOf(uuid);
     if (waiting.length === 0) return;
     const frames = body();
     for (const id of waiting) this.answer(id, ...frames);
@@ -150,12 +168,18 @@ export class Answers {
 
   /** Those who wait for this one are told what the store says. */
   tellByLookUp(uuid: RequestUuid): void {
-    for (const id of this.#waiters.takeOf(uuid)) this.lookUp(id, uuid, -Infinity);
+    for (const id of this.#takeOf(uuid)) this.lookUp(id, uuid, -Infinity);
+  }
+
+  #takeOf(uuid: RequestUuid): number[] {
+    this.#unknown.delete(uuid.toString('latin1'));
+    return this.#waiters.takeOf(uuid);
   }
 
   /** Patience that has ended, and look-ups to try again. */
   run(now: number): void {
     for (const { id, uuid } of this.#waiters.takeDue(now)) {
+      if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
       if (this.#isWithheld(uuid)) this.withhold(id, uuid);
       else this.answer(id, STATUS_PENDING);
     }

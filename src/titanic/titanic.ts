@@ -807,6 +807,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       const slot = index.find(uuid);
       if (slot !== NO_SLOT && !this.#isSettling(slot)) this.#gone(uuid);
     }
+    this.#answers.merged();
   }
 
   /** What follows from it comes with what is on its way to the store. */

@@ -46,6 +46,17 @@ export class Waiters {
     return numbers.map((number) => this.#remove(number));
   }
 
+  /** Takes out all who wait for a uuid, with the end of their patience. */
+  takeWithPatience(uuid: Buffer): { readonly id: number; readonly until: number }[] {
+    const numbers = this.#byKey.get(uuid.toString('latin1')) ?? [];
+    const untils = numbers.map((number) => this.#waiters[number]?.until ?? 0);
+    return this.takeOf(uuid).map((id, at) => ({ id, until: untils[at] ?? 0 }));
+  }
+
+  has(uuid: Buffer): boolean {
+    return this.#byKey.has(uuid.toString('latin1'));
+  }
+
   /** Takes out all whose time is up: the numbers of their requests, and for what they waited. */
   takeDue(now: number): { readonly id: number; readonly uuid: Buffer }[] {
     const due: { readonly id: number; readonly uuid: Buffer }[] = [];

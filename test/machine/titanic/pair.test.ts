@@ -385,6 +385,19 @@ describe('a merge while it serves (D17)', () => {
     w2.final('x');
   });
 
+  it('who waits for what only the other side knew is told as soon as it has come', () => {
+    const { s } = pair();
+    s.losesPeer();
+    const other = titanicStage({ seed: 5 });
+    const uuid = other.submits('echo', 'one');
+    const w2 = other.worker('w2').ready('echo');
+    expect(w2.inbox()).toHaveLength(1);
+    w2.final('from there');
+    expect(s.asks('wait', uuid, '60000')).toBe('');
+    s.merges(other.store.disk);
+    expect(s.hears()).toBe('200|from there');
+  });
+
   it('an operator’s retry on the other side is one here: attempts count anew', () => {
     const { s } = pair({ titanic: { maxAttempts: 1 } });
     const uuid = s.submits('echo');
