@@ -85,7 +85,8 @@ export class Told implements StoreEvents {
 
   listFailed(list: number, failure: StoreFailure): void {
     this.#machine.listFailed(list);
-    this.#restored?.failed(new MajordomoError(LIST_CODES[failure.kind], failure.message));
+    if (this.#restored === null) this.#end(failure);
+    else this.#restored.failed(new MajordomoError(LIST_CODES[failure.kind], failure.message));
     this.#restored = null;
   }
 
