@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import type { Client } from '../../src/sdk/client.js';
+import { settledState } from '../support/pair-load.js';
 import type { SimRandom } from '../simulation/world/random.js';
 
 const BODY_BYTES_MAX = 4000;
@@ -140,7 +141,7 @@ export class Receipts {
   }
 
   async lookForClosed(client: Client, uuid: string): Promise<void> {
-    const { state } = await client.job(uuid).state();
+    const state = await settledState(client, uuid);
     if (state !== 'unknown') this.#wrong.push(`${uuid} was closed, and is ${state}`);
   }
 
