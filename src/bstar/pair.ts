@@ -416,8 +416,11 @@ export class PairMachine {
   /** What was to be read. */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
     const stream = this.#stream;
-    if (stream?.isReading === true && stream.chunk(records, holds, isLast)) {
-      if (this.facts.state === 'active') this.#catchUpEnds(holds.upTo);
+    if (stream?.isReading === true) {
+      // There is more: what was committed meanwhile does not wait for the peer to take this one.
+      if (!isLast) this.#forgetSinceRead();
+      stream.chunk(records, holds, isLast);
+      if (isLast && this.facts.state === 'active') this.#catchUpEnds(holds.upTo);
     }
     this.#settle();
   }

@@ -39,14 +39,12 @@ export class Stream {
     return this.#isReading;
   }
 
-  /** Returns true if it is the last one. */
-  chunk(records: Buffer, holds: PeerHolding, isLast: boolean): boolean {
+  chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
     this.#isReading = false;
     this.#isLastRead = isLast;
     this.#out.set(++this.#index, { holds, isLast });
     this.#sink.send(this.#index, isLast, holds, records);
     this.#readOn();
-    return isLast;
   }
 
   /** The peer has it on disk. Returns what it was, or `null`: none that is out. */

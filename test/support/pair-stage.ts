@@ -126,6 +126,8 @@ class StageNode implements PairSink {
   #holds: PeerHolding | null = null;
   #readTo = 0;
   isDiskFull = false;
+  /** How long its disk takes for what comes from the peer. */
+  takesMs = DISK_MS;
   readonly waiting = new Set<number>();
   readonly acknowledged: string[] = [];
   readonly dropped: string[] = [];
@@ -234,7 +236,7 @@ class StageNode implements PairSink {
     this.#wordOf.set(number, word);
     const isHeld = this.machine.begin(number, () => Buffer.from(word));
     if (isHeld) this.#held.add(number);
-    this.#later(() => {
+    this.#later(DISK_MS, () => {
       if (this.isDiskFull) {
         this.waiting.delete(number);
         this.machine.rolledBack(number);
@@ -294,15 +296,15 @@ class StageNode implements PairSink {
 
   // ---------------------------------------------------------------- effects
 
-  #later(run: () => void): void {
+  #later(ms: number, run: () => void): void {
     const life = this.#life;
-    this.#stage.after(DISK_MS, () => {
+    this.#stage.after(ms, () => {
       if (life === this.#life) run();
     });
   }
 
   persist(state: Persisted): void {
-    this.#later(() => {
+    this.#later(DISK_MS, () => {
       this.#disk = state;
       this.epochs.push(state.epoch);
       this.machine.persisted();
@@ -329,7 +331,7 @@ class StageNode implements PairSink {
   }
 
   readOn(): void {
-    this.#later(() => {
+    this.#later(DISK_MS, () => {
       const above = [...this.#words].filter(([, number]) => number > this.#readTo);
       above.sort(([, a], [, b]) => a - b);
       const chunk = above.slice(0, CHUNK_WORDS);
@@ -350,7 +352,7 @@ class StageNode implements PairSink {
   }
 
   #take(words: readonly string[], holds: PeerHolding): void {
-    this.#later(() => {
+    this.#later(this.takesMs, () => {
       if (this.isDiskFull) {
         this.machine.storeFailed();
         return;

@@ -236,6 +236,31 @@ describe('replication', () => {
     expect(stage.backup.words).toEqual(['a']);
   });
 
+  it('while a slow peer catches up nothing waits for it (§6, the last chunk)', () => {
+    const stage = new PairStage();
+    stage.primary.start();
+    stage.pass(DEAD_MS);
+    stage.primary.ask();
+    stage.pass(10);
+    for (let index = 0; index < 40; index++) {
+      stage.primary.store(`word${index}`);
+      stage.pass(5);
+    }
+    stage.backup.takesMs = 300;
+    stage.backup.start();
+    stage.pass(500);
+    for (let index = 40; index < 740; index++) {
+      stage.primary.store(`word${index}`);
+      stage.pass(1);
+      // That one is on its way to the disk here.
+      expect(stage.primary.waiting.size).toBeLessThanOrEqual(1);
+    }
+    stage.backup.takesMs = 2;
+    stage.pass(30_000);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect(stage.backup.words).toEqual(stage.primary.words);
+  });
+
   it('catches up while service goes on, and what comes meanwhile is not lost', () => {
     const stage = new PairStage();
     stage.primary.start();
