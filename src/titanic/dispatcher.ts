@@ -187,11 +187,11 @@ export class Dispatcher {
     this.#withdrawals.delete(slot);
   }
 
-  /** The broker's numbers of all requests that are with it, or that it is still to forget. */
-  get withBroker(): number[] {
-    const numbers = [...this.#withdrawals.values()];
+  /** The broker's numbers of all requests that are with it, or that it is still to forget, by slot. */
+  get withBroker(): Map<Slot, number> {
+    const numbers = new Map(this.#withdrawals);
     for (let slot = 0; slot < this.index.end; slot++) {
-      if (this.isWithBroker(slot)) numbers.push(this.index.getDouble(slot, BROKER_ID));
+      if (this.isWithBroker(slot)) numbers.set(slot, this.index.getDouble(slot, BROKER_ID));
     }
     return numbers;
   }

@@ -126,7 +126,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** Counts activations: what the store tells of one that is over is of no interest. */
   #life = 0;
   /** The broker's numbers of requests of the life before, which it is to forget. */
-  #leftBehind: readonly number[] = [];
+  #leftBehind = new Map<Slot, number>();
   /** What was found while a batch that the peer has not confirmed is in the store. */
   #withheld: { readonly look: number; readonly found: Found }[] = [];
   /** Requests that a merge made pending while their end was on its way to the store. */
@@ -244,7 +244,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   deactivate(): void {
     this.#isActive = false;
     this.#life++;
-    this.#leftBehind = [...this.#leftBehind, ...this.#dispatcher.withBroker];
+    this.#leftBehind = new Map([...this.#leftBehind, ...this.#dispatcher.withBroker]);
     // Operators are told; what clients would be answered is forgotten with the rest.
     this.#writer.abandon(STEPPED_DOWN);
     this.#dispatcher = this.#newDispatcher();
@@ -613,7 +613,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** What the broker tells may be of a life that is over. */
   get #isDeaf(): boolean {
-    return !this.#isActive || this.#leftBehind.length > 0;
+    return !this.#isActive || this.#leftBehind.size > 0;
   }
 
   roomAt(service: Buffer): void {
@@ -631,7 +631,11 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   replied(slot: Slot, frames: Frames, from: number): void {
-    if (this.#isDeaf) return;
+    if (this.#isDeaf) {
+      // The broker has forgotten it by itself: its number may be another's by the next turn.
+      this.#leftBehind.delete(slot);
+      return;
+    }
     const { index } = this.#dispatcher;
     const isWanted = this.#dispatcher.isWithBroker(slot);
     this.#dispatcher.forgotten(slot);
@@ -666,7 +670,10 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   failed(slot: Slot, reason: string, isKnown: boolean): void {
-    if (this.#isDeaf) return;
+    if (this.#isDeaf) {
+      if (!isKnown) this.#leftBehind.delete(slot);
+      return;
+    }
     const { index } = this.#dispatcher;
     const wall = this.#wall;
     const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
@@ -862,8 +869,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
     this.setTime(now, wall);
-    for (const id of this.#leftBehind) desk.withdraw(id);
-    this.#leftBehind = [];
+    for (const id of this.#leftBehind.values()) desk.withdraw(id);
+    this.#leftBehind.clear();
     if (!this.#isActive) return;
     if (this.#replica.refusal === null) this.#isDoubtful = false;
     this.#showWithheld();
@@ -883,7 +890,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (!this.#isActive) return this.#leftBehind.length > 0 ? 0 : Infinity;
+    if (!this.#isActive) return this.#leftBehind.size > 0 ? 0 : Infinity;
     if (this.#answers.areDue) return 0;
     const mayWork = this.#mayWork;
     if (mayWork && this.#dispatcher.isHungry) return 0;
