@@ -244,7 +244,7 @@ export class TitanicStage extends Stage {
     this.titanic.setTime(this.now, this.wall);
     this.titanic.deactivate();
     this.broker.desk.dropInternal();
-    this.turn();
+    if (!this.isBatch) this.turn();
     return this;
   }
 

@@ -87,6 +87,21 @@ describe('a node that is not active', () => {
     expect(s.titanic.isRestored).toBe(true);
   });
 
+  it('does not take back a number that the broker has given to another request meanwhile', () => {
+    const { s } = pair();
+    s.submits('echo');
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1');
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    s.batch(() => {
+      s.deactivates();
+      // Its record is free now, and the next request's.
+      w1.final('too late');
+      c1.request('other', 'x');
+    });
+    expect(s.worker('w2').ready('other').inbox()).toEqual(['REQUEST x']);
+  });
+
   it('forgets who waits, what is out and what was not answered when it steps down', () => {
     const { s, replica } = pair();
     s.store.mayOverlap = true;
