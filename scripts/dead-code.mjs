@@ -22,14 +22,10 @@ const KEPT_EXPORTS = new Map([
   ['src/http/openapi.ts: openApiFile', 'scripts/generate-docs.mjs'],
   ['src/observe/metrics-page.ts: metricsPage', 'scripts/generate-docs.mjs'],
   ['src/core/packed.ts: packedFrameBytes', 'tested for sizes that no test can hold in memory'],
-  ['src/bstar/facts.ts: STATES', 'the search of all states packs them'],
   ['src/bstar/facts.ts: PROGRESS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: HANDOVERS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: GOALS', 'the search of all states packs them'],
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
-  ['src/wire/peer.ts: PEER_STATES', 'tested for each of them'],
-  ['src/wire/peer.ts: PEER_ROLES', 'tested for each of them'],
-  ['src/wire/peer.ts: REPLICATIONS', 'tested for each of them'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
 ]);
 

@@ -1,18 +1,19 @@
 /** What a node of the pair knows, as small integers: so a search over all states can pack it. */
+import type { PEER_ROLES, PEER_STATES } from '../wire/peer.js';
 
-export type Role = 'primary' | 'backup';
+export type Role = (typeof PEER_ROLES)[number];
 
 /**
  * `waiting`: just started. `passive`: the peer serves, or may. `joining`: active, but not serving
  * before it has what the peer has. `active`: serving, with a peer in sync or without.
  */
-export const STATES = ['waiting', 'passive', 'joining', 'active'] as const;
-export type State = (typeof STATES)[number];
+export type State = (typeof PEER_STATES)[number];
 
 /**
  * How far the peer is on this connection, seen from an active: `none`, not joined; `merging`, what it
- * has comes in; `merged`, all of that is committed; `shipping`, it is sent what it lacks; `holding`, all of that is sent, and from there on
- * nothing is acknowledged that it has not confirmed; `in sync`, it confirmed everything.
+ * has comes in; `merged`, all of that is committed; `shipping`, it is sent what it
+ * lacks; `holding`, all of that is sent, and from there on nothing is acknowledged that it has not
+ * confirmed; `in sync`, it confirmed everything.
  */
 export const PROGRESS = ['none', 'merging', 'merged', 'shipping', 'holding', 'in sync'] as const;
 export type Progress = (typeof PROGRESS)[number];

@@ -3,14 +3,14 @@
  * it, and the time (docs/protocol.md §6, D13 to D22). No I/O: monotonic milliseconds come with every
  * input, effects go to a sink.
  */
-import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import type { PeerHolding, PeerMessage, REPLICATIONS } from '../wire/peer.js';
 import { Acks } from './acks.js';
 import type { Facts, Persisted, Role } from './facts.js';
 import { Fsm, type FsmSink, type Refusal, type Service } from './fsm.js';
 import type { PairSink } from './ports.js';
 import { Stream } from './stream.js';
 
-export type Replication = 'off' | 'async' | 'sync' | 'strict';
+export type Replication = (typeof REPLICATIONS)[number];
 
 export interface PairOptions {
   readonly role: Role;
@@ -110,7 +110,7 @@ export class PairMachine {
     return this.#acks.isEmpty ? 0 : Math.max(0, now - this.#acks.oldest);
   }
 
-  get isReplicating(): boolean {
+  get #isReplicating(): boolean {
     return this.#options.replication !== 'off';
   }
 
@@ -249,7 +249,7 @@ export class PairMachine {
 
   #join(): void {
     const { joined: epoch } = this.facts;
-    this.#sink.send({ kind: 'join', epoch, holds: this.holds });
+    this.#sink.send({ kind: 'join', epoch, holds: this.#sink.holds });
     this.#startStream(epoch);
   }
 
@@ -279,12 +279,9 @@ export class PairMachine {
 
   #tell(): void {
     const { state, epoch } = this.facts;
-    const holds = this.holds;
+    const { holds } = this.#sink;
     this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds });
   }
-
-  /** What this node's store holds of the peer's: told with every status. */
-  holds: PeerHolding | null = null;
 
   // ---------------------------------------------------------------- the active: what the peer has
 
@@ -298,7 +295,7 @@ export class PairMachine {
     this.#stream = null;
     this.#fromPeer = 0;
     this.#ranTwice = 0;
-    if (!this.isReplicating) this.#fsm.merged();
+    if (!this.#isReplicating) this.#fsm.merged();
   }
 
   #recordsCame(message: MessageOf<'records'>): void {
@@ -388,7 +385,7 @@ export class PairMachine {
   /** As an active, once the peer's is merged; as one that joins, at once. */
   #startStream(epoch: number): void {
     this.#forgetSinceRead();
-    if (!this.isReplicating) {
+    if (!this.#isReplicating) {
       if (!this.#isMine(epoch)) return;
       this.#fsm.shipped();
       this.#fsm.confirmed();
@@ -475,7 +472,7 @@ export class PairMachine {
   /** The peer has, or was sent, all that came before. */
   get #isLive(): boolean {
     const { progress } = this.facts;
-    return this.isReplicating && (progress === 'holding' || progress === 'in sync');
+    return this.#isReplicating && (progress === 'holding' || progress === 'in sync');
   }
 
   /** What is being read may be the last of what the peer lacks. */
@@ -492,7 +489,7 @@ export class PairMachine {
   #update(number: number, batch: Buffer): void {
     const { epoch } = this.facts;
     this.#acks.add(number, batch.length, false, this.#now);
-    const holdsUpTo = this.holds?.upTo ?? 0;
+    const holdsUpTo = this.#sink.holds?.upTo ?? 0;
     this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
     if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;
     this.#acks.takeAll();
@@ -545,7 +542,7 @@ export class PairMachine {
   probe(): number | null {
     const { state, promoted, epoch } = this.facts;
     if (state !== 'active') return null;
-    if (promoted || !this.isReplicating) return 0;
+    if (promoted || !this.#isReplicating) return 0;
     if (!this.#fsm.isInSync) return null;
     this.#sink.send({ kind: 'probe', epoch, number: ++this.#lastProbe });
     return this.#lastProbe;

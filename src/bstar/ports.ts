@@ -14,6 +14,8 @@ export interface JoinFigures {
 
 /** What the pair wants done. Nothing returns a value; what became of it comes as an input. */
 export interface PairSink {
+  /** What this node's store holds of the peer's: told with every status. */
+  readonly holds: PeerHolding | null;
   /** Write this to disk and sync it; `persisted` follows. */
   persist(state: Persisted): void;
   send(message: PeerMessage): void;

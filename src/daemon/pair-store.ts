@@ -33,7 +33,7 @@ const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is stri
 /** What is asked of the others. */
 type PairOfStore = Pick<
   PairMachine,
-  'begin' | 'chunk' | 'holds' | 'isInSync' | 'probe' | 'rolledBack' | 'stored' | 'storeFailed'
+  'begin' | 'chunk' | 'isInSync' | 'probe' | 'rolledBack' | 'stored' | 'storeFailed'
 > & { readonly facts: Pick<PairMachine['facts'], 'state'> };
 type StoredByPair = Pick<
   Titanic,
@@ -167,7 +167,7 @@ export class PairStore implements Replica {
       return;
     }
     if (this.holds === null || number <= this.holds.upTo) return;
-    this.#hold({ storeId: this.holds.storeId, upTo: number, bodiesUpTo: number });
+    this.holds = { storeId: this.holds.storeId, upTo: number, bodiesUpTo: number };
     this.#isHoldsNews = true;
   }
 
@@ -238,7 +238,7 @@ export class PairStore implements Replica {
   mergeFailed(number: number, { kind, message }: MergeFailure): void {
     this.#own.delete(number);
     // It may have come without a body that this store lacks: the next time all of it is to come.
-    if (kind === 'malformed') this.#hold(null);
+    if (kind === 'malformed') this.holds = null;
     this.#fail(message);
   }
 
@@ -254,18 +254,13 @@ export class PairStore implements Replica {
 
   #stores(number: number, holds: Holding, joined: number, ranTwice: number): void {
     this.#own.delete(number);
-    this.#hold(holds);
+    this.holds = holds;
     this.#pair.stored(number, joined, ranTwice);
   }
 
   #count(counts: StoreCounts): void {
     this.#counts = counts;
     this.#stored.counted(counts);
-  }
-
-  #hold(holds: Holding | null): void {
-    this.holds = holds;
-    this.#pair.holds = holds;
   }
 
   #fail(text: string): void {

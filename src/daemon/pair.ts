@@ -56,7 +56,6 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #wasInSync = false;
   #isAsking = false;
   #now: number;
-  peerNode: string | null = null;
 
   constructor(surroundings: PairSurroundings) {
     const { config, broker, wake, epochs, store, events, now } = surroundings;
@@ -76,7 +75,6 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.machine = new PairMachine(options, epochs.persisted, this, now);
     // Clients are served once it is known that they are to be.
     broker.setGate('refusing', now);
-    this.machine.holds = store?.holds ?? null;
   }
 
   attach(link: PeerLink): void {
@@ -186,7 +184,6 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   connected(node: string): void {
     this.#wake();
-    this.peerNode = node;
     this.#emit({ name: 'ha.connected', peer: node });
     this.machine.connected();
   }
@@ -211,6 +208,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   // ---------------------------------------------------------------- effects of the machine
+
+  get holds(): PeerHolding | null {
+    return this.#store?.holds ?? null;
+  }
 
   persist(state: Persisted): void {
     this.#epochs.persist(state, () => {

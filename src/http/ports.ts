@@ -3,6 +3,7 @@
  * room knows neither the broker nor the store, nor the pair.
  */
 import type { TitanicOffice } from '../titanic/office.js';
+import type { REPLICATIONS } from '../wire/peer.js';
 import type { BrokerStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { EventFeed } from './event-feed.js';
 
@@ -69,7 +70,7 @@ export interface HaStatus {
   readonly epoch: number;
   /** The peer holds everything that this node has acknowledged. */
   readonly inSync: boolean;
-  readonly replication: 'off' | 'async' | 'sync' | 'strict';
+  readonly replication: (typeof REPLICATIONS)[number];
   /** How far the peer's store is behind; `null`: not known, or none of this node's business. */
   readonly lagMs: number | null;
   /** `null` on a standalone node. */

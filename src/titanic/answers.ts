@@ -45,8 +45,8 @@ export class Answers {
 
   constructor(
     askStore: (look: number, uuid: RequestUuid) => void,
-    probe: () => number | null = () => 0,
-    isWithheld: (uuid: RequestUuid) => boolean = () => false,
+    probe: () => number | null,
+    isWithheld: (uuid: RequestUuid) => boolean,
   ) {
     this.#askStore = askStore;
     this.#probe = probe;

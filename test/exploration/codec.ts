@@ -6,8 +6,8 @@ import {
   HANDOVERS,
   type PeerSaid,
   PROGRESS,
-  STATES,
 } from '../../src/bstar/facts.js';
+import { PEER_STATES } from '../../src/wire/peer.js';
 import { Bits } from './bits.js';
 import { type Budget, type Frame, type NodeState, STANDINGS, type WorldState } from './world.js';
 
@@ -159,7 +159,7 @@ export class Codec {
     const bits = this.#bits;
     bits.put(facts.epoch, EPOCH_BITS);
     this.#putFlag(facts.wasActive);
-    bits.put(STATES.indexOf(facts.state), 2);
+    bits.put(PEER_STATES.indexOf(facts.state), 2);
     this.#putFlag(facts.writing !== null);
     if (facts.writing !== null) {
       bits.put(facts.writing.epoch, EPOCH_BITS);
@@ -229,7 +229,7 @@ export class Codec {
   }
 
   #putSaid({ state, epoch, offers }: PeerSaid): void {
-    this.#bits.put(STATES.indexOf(state), 2);
+    this.#bits.put(PEER_STATES.indexOf(state), 2);
     this.#bits.put(epoch, EPOCH_BITS);
     this.#putFlag(offers);
   }
@@ -239,7 +239,7 @@ function takeFacts(bits: Bits): Facts {
   return {
     epoch: bits.take(EPOCH_BITS),
     wasActive: takeFlag(bits),
-    state: at(STATES, bits.take(2)),
+    state: at(PEER_STATES, bits.take(2)),
     writing: takeFlag(bits)
       ? { epoch: bits.take(EPOCH_BITS), wasActive: takeFlag(bits), goal: at(GOALS, bits.take(3)) }
       : null,
@@ -257,7 +257,11 @@ function takeFacts(bits: Bits): Facts {
 }
 
 function takeSaid(bits: Bits): PeerSaid {
-  return { state: at(STATES, bits.take(2)), epoch: bits.take(EPOCH_BITS), offers: takeFlag(bits) };
+  return {
+    state: at(PEER_STATES, bits.take(2)),
+    epoch: bits.take(EPOCH_BITS),
+    offers: takeFlag(bits),
+  };
 }
 
 function takeFlag(bits: Bits): boolean {

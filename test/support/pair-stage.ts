@@ -123,7 +123,7 @@ class StageNode implements PairSink {
   readonly #words: Words = new Map();
   readonly #storeId = Buffer.alloc(16);
   #transaction = 0;
-  #holds: PeerHolding | null = null;
+  holds: PeerHolding | null = null;
   #readTo = 0;
   isDiskFull = false;
   /** How long its disk takes for what comes from the peer. */
@@ -155,7 +155,6 @@ class StageNode implements PairSink {
     this.service = 'refusing';
     this.isActivated = false;
     this.#machine = new PairMachine(this.#options, this.#disk, this, this.#stage.now);
-    this.#machine.holds = this.#holds;
   }
 
   crash(): void {
@@ -361,19 +360,14 @@ class StageNode implements PairSink {
       const fresh = words.filter((word) => !this.#words.has(word));
       for (const word of fresh) this.#words.set(word, number);
       this.#last = number;
-      this.#hold(holds);
+      this.holds = holds;
       this.machine.stored(number, fresh.length, 0);
     });
   }
 
-  #hold(holds: PeerHolding): void {
-    this.#holds = holds;
-    this.machine.holds = holds;
-  }
-
   peerBecame(number: number): void {
-    if (this.#holds === null || number <= this.#holds.upTo) return;
-    this.#hold({ ...this.#holds, upTo: number, bodiesUpTo: number });
+    if (this.holds === null || number <= this.holds.upTo) return;
+    this.holds = { ...this.holds, upTo: number, bodiesUpTo: number };
   }
 
   peerHolds(): void {
