@@ -108,7 +108,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.row('later').nth(49));
     await seen.button('Older').click();
     await seen.gone(seen.row('later').nth(5));
-    expect(await seen.row('later').count()).toBe(5);
+    await seen.counts(seen.row('later'), 5);
     await seen.button('Newer').click();
     await seen.sees(seen.row('later').nth(49));
   });

@@ -62,17 +62,17 @@ describe('the page (issue 6.2)', () => {
     const seen = await look(stand, '#/services');
     const names = seen.page.locator('tbody .name');
     await seen.sees(seen.row('gamma'));
-    expect(await names.allTextContents()).toEqual(['alpha', 'beta', 'gamma']);
+    await seen.reads(names, ['alpha', 'beta', 'gamma']);
     await seen.button('Waiting').click();
-    expect((await names.allTextContents())[0]).toBe('beta');
+    await seen.reads(names.first(), ['beta']);
     await seen.page.getByRole('searchbox').fill('GAM');
     await seen.gone(seen.row('alpha'));
-    expect(await names.allTextContents()).toEqual(['gamma']);
+    await seen.reads(names, ['gamma']);
     await seen.page.getByRole('searchbox').fill('');
     await seen.link('beta').click();
     await seen.sees(seen.page.getByRole('heading', { name: 'beta' }));
     await seen.sees(seen.page.getByRole('table', { name: 'Workers' }));
-    expect(await seen.page.locator('tbody tr').count()).toBe(2);
+    await seen.counts(seen.page.locator('tbody tr'), 2);
   });
 
   itWithTool('chromium', 'says which service nobody serves', async () => {

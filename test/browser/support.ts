@@ -3,6 +3,7 @@
  * another place than the daemon is found by `Look.faults`, and every test ends by looking there.
  */
 import { expect } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Browser,
   type BrowserContext,
@@ -149,6 +150,22 @@ export class Look {
     await locator.first().waitFor({ state: 'hidden' });
   }
 
+  /** The page draws again by itself: it is given the time to come to these texts, and no others. */
+  async reads(locator: Locator, texts: readonly string[]): Promise<void> {
+    const read = (): Promise<string[]> => locator.allTextContents();
+    expect(await settled(read, (now) => now.join('\0') === texts.join('\0'))).toEqual(texts);
+  }
+
+  /** The same, where only how many there are counts. */
+  async counts(locator: Locator, count: number): Promise<void> {
+    expect(
+      await settled(
+        () => locator.count(),
+        (now) => now === count,
+      ),
+    ).toBe(count);
+  }
+
   row(text: string | RegExp): Locator {
     return this.page.getByRole('row').filter({ hasText: text });
   }
@@ -159,6 +176,16 @@ export class Look {
 
   button(name: string): Locator {
     return this.page.getByRole('button', { name, exact: true });
+  }
+}
+
+/** What `read` gives once it is as wanted, or what it gave last. */
+async function settled<T>(read: () => Promise<T>, isWanted: (now: T) => boolean): Promise<T> {
+  const until = performance.now() + WAIT_MS;
+  for (;;) {
+    const now = await read();
+    if (isWanted(now) || performance.now() > until) return now;
+    await pause(20);
   }
 }
 
