@@ -25,6 +25,8 @@ export interface ChildOptions {
   readonly directory?: string;
   /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
   readonly before?: string;
+  /** The network namespace that it lives in; default: this process's. */
+  readonly netns?: string;
 }
 
 const running = new Set<Child>();
@@ -39,7 +41,10 @@ export class Child {
   readonly #watchers = new Set<() => void>();
 
   constructor(args: readonly string[], options: ChildOptions = {}) {
-    const line = [process.execPath, MAIN, ...args];
+    const { netns } = options;
+    // It becomes what it runs: the process, and its number, are the command's.
+    const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
+    const line = [...inside, process.execPath, MAIN, ...args];
     const shell = `${options.before ?? ':'} && exec "$0" "$@"`;
     this.process = spawn('/bin/sh', ['-c', shell, ...line], {
       cwd: options.directory,

@@ -27,6 +27,8 @@ export interface DaemonOptions {
   /** A configuration file. */
   readonly file?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** The network namespace that it lives in (`hosts.ts`). */
+  readonly netns?: string;
 }
 
 const directories: string[] = [];
@@ -62,10 +64,10 @@ export class Daemon extends Child {
       ...(options.sets ?? []),
     ];
     const file = options.file === undefined ? [] : ['--config', options.file];
-    super(
-      ['serve', ...file, ...sets.flatMap((set) => ['--set', set])],
-      options.environment === undefined ? {} : { environment: options.environment },
-    );
+    super(['serve', ...file, ...sets.flatMap((set) => ['--set', set])], {
+      ...(options.environment === undefined ? {} : { environment: options.environment }),
+      ...(options.netns === undefined ? {} : { netns: options.netns }),
+    });
     this.dataDir = dataDir;
   }
 

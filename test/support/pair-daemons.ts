@@ -1,5 +1,6 @@
 /**
- * A pair of real daemons, with a network of the test's own between them. For `afterEach`: `removePairs`.
+ * A pair of real daemons, with a network of the test's own between them: a relay on this machine, or
+ * hosts of their own (`hosts.ts`). For `afterEach`: `removePairs`.
  *
  * ```ts
  * const pair = await startPairOfDaemons();
@@ -26,6 +27,8 @@ export type PairRole = (typeof ROLES)[number];
 export interface PairOptions {
   /** Default 500: a busy machine does not hold a heartbeat up for so long. */
   readonly heartbeatIntervalMs?: number;
+  /** Without a relay between them: nothing can be cut, and nothing delays it. */
+  readonly direct?: boolean;
   /** More `--set`, `key=value`, of both or of one. */
   readonly sets?: readonly string[];
   readonly setsOf?: Partial<Record<PairRole, readonly string[]>>;
@@ -48,14 +51,24 @@ export function otherOf(role: PairRole): PairRole {
 
 interface Place {
   readonly dataDir: string;
+  readonly host: string;
+  /** Its network namespace; `null`: this process's. */
+  readonly netns: string | null;
   readonly broker: number;
   readonly peer: number;
   readonly http: number;
+  /** Where it finds the other one. */
+  readonly finds: string;
+}
+
+/** The address of each, and where it lives. */
+export interface PairHosts {
+  readonly addressOf: (role: PairRole) => string;
+  readonly netnsOf: (role: PairRole) => string;
 }
 
 export class PairOfDaemons {
-  /** Between the backup, which dials, and the primary. */
-  readonly link: TcpRelay;
+  readonly #link: TcpRelay | null;
   readonly heartbeatIntervalMs: number;
   readonly #places: Readonly<Record<PairRole, Place>>;
   readonly #options: PairOptions;
@@ -63,11 +76,20 @@ export class PairOfDaemons {
   /** All processes that there were, for their logs. */
   readonly #lives: Daemon[] = [];
 
-  constructor(places: Readonly<Record<PairRole, Place>>, link: TcpRelay, options: PairOptions) {
+  constructor(
+    places: Readonly<Record<PairRole, Place>>,
+    link: TcpRelay | null,
+    options: PairOptions,
+  ) {
     this.#places = places;
     this.#options = options;
-    this.link = link;
+    this.#link = link;
     this.heartbeatIntervalMs = options.heartbeatIntervalMs ?? 500;
+  }
+
+  /** Between the backup, which dials, and the primary. */
+  get link(): TcpRelay {
+    return present(this.#link, 'there is a relay between the nodes');
   }
 
   /** For clients and workers. */
@@ -76,7 +98,8 @@ export class PairOfDaemons {
   }
 
   endpointOf(role: PairRole): string {
-    return `tcp://127.0.0.1:${this.#places[role].broker}`;
+    const { host, broker } = this.#places[role];
+    return `tcp://${host}:${broker}`;
   }
 
   dataDirOf(role: PairRole): string {
@@ -88,7 +111,8 @@ export class PairOfDaemons {
   }
 
   httpOf(role: PairRole): string {
-    return `http://127.0.0.1:${this.#places[role].http}`;
+    const { host, http } = this.#places[role];
+    return `http://${host}:${http}`;
   }
 
   node(role: PairRole): Daemon {
@@ -106,17 +130,17 @@ export class PairOfDaemons {
 
   /** Starts a process, and does not wait for it. */
   launch(role: PairRole, sets: readonly string[] = []): Daemon {
-    const { dataDir, broker, peer, http } = this.#places[role];
-    const its = role === 'primary' ? this.#places.backup.peer : this.link.port;
+    const { dataDir, host, netns, peer, http, finds } = this.#places[role];
     const daemon = new Daemon({
       dataDir,
-      endpoint: `tcp://127.0.0.1:${broker}`,
+      endpoint: this.endpointOf(role),
+      ...(netns === null ? {} : { netns }),
       sets: [
         `node.name=${role}`,
-        `http.listen=127.0.0.1:${http}`,
+        `http.listen=${host}:${http}`,
         `bstar.role=${role}`,
-        `bstar.listen=tcp://127.0.0.1:${peer}`,
-        `bstar.peer=tcp://127.0.0.1:${its}`,
+        `bstar.listen=tcp://${host}:${peer}`,
+        `bstar.peer=${finds}`,
         `bstar.heartbeatIntervalMs=${this.heartbeatIntervalMs}`,
         ...(this.#options.sets ?? []),
         ...(this.#options.setsOf?.[role] ?? []),
@@ -140,7 +164,8 @@ export class PairOfDaemons {
     if (!this.runs(role)) return null;
     try {
       const signal = AbortSignal.timeout(timeoutMs);
-      const answer = await fetch(`${this.httpOf(role)}/api/v1/ha`, { signal });
+      const headers = this.#rights(role);
+      const answer = await fetch(`${this.httpOf(role)}/api/v1/ha`, { headers, signal });
       return (await answer.json()) as HaSeen;
     } catch {
       return null;
@@ -160,7 +185,7 @@ export class PairOfDaemons {
       if (seen !== null && is(seen)) return seen;
       await pause(LOOK_MS);
       if (performance.now() < deadline) continue;
-      throw new Error(`the ${role} is not ${what}, but ${JSON.stringify(seen)}\n${this.#story()}`);
+      throw new Error(`the ${role} is not ${what}, but ${JSON.stringify(seen)}\n${this.story()}`);
     }
   }
 
@@ -173,7 +198,7 @@ export class PairOfDaemons {
       if (at >= 0 && seen[1 - at]?.state === 'passive') return present(ROLES[at], 'one of two');
       await pause(LOOK_MS);
     }
-    throw new Error(`the nodes do not come in sync\n${this.#story()}`);
+    throw new Error(`the nodes do not come in sync\n${this.story()}`);
   }
 
   /** An operator's order to the active. @returns why not, or `null` */
@@ -181,7 +206,7 @@ export class PairOfDaemons {
     try {
       const answer = await fetch(`${this.httpOf(from)}/api/v1/ha/switchover`, {
         method: 'POST',
-        headers: { authorization: `Bearer ${tokenOf(this.node(from))}` },
+        headers: this.#rights(from),
         signal: AbortSignal.timeout(timeoutMs),
       });
       return answer.ok ? null : await answer.text();
@@ -207,13 +232,20 @@ export class PairOfDaemons {
     return storedPair(...paths);
   }
 
-  #story(): string {
+  #rights(role: PairRole): Record<string, string> {
+    return { authorization: `Bearer ${tokenOf(this.node(role))}` };
+  }
+
+  /** The last that all lives of both nodes said, in its order. */
+  story(): string {
     return this.#lives
-      .flatMap((daemon) => daemon.log.slice(-20))
-      .filter(({ event }) => event?.startsWith('ha.') ?? false)
-      .map((line) => JSON.stringify(line))
-      .sort()
+      .flatMap((daemon, life) =>
+        daemon.log.slice(-40).map((line): LogLine => ({ life, pid: daemon.pid, ...line })),
+      )
+      .filter(({ event }) => /^(ha|broker)[.]/.test(event ?? ''))
+      .sort((a, b) => String(a['time']).localeCompare(String(b['time'])))
       .slice(-40)
+      .map((line) => JSON.stringify(line))
       .join('\n');
   }
 }
@@ -221,16 +253,42 @@ export class PairOfDaemons {
 /** Two nodes, not started yet. */
 export async function pairOfDaemons(options: PairOptions = {}): Promise<PairOfDaemons> {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = await freePorts(6);
-  const places = {
-    primary: { dataDir: temporaryDirectory(), broker: a, peer: b, http: c },
-    backup: { dataDir: temporaryDirectory(), broker: d, peer: e, http: f },
-  };
-  return new PairOfDaemons(places, await new TcpRelay(b).listen(), options);
+  const link = options.direct === true ? null : await new TcpRelay(b).listen();
+  const [host, netns] = ['127.0.0.1', null];
+  const found = (port: number): string => `tcp://${host}:${port}`;
+  const primary = { host, netns, broker: a, peer: b, http: c, finds: found(e) };
+  const backup = { host, netns, broker: d, peer: e, http: f, finds: found(link?.port ?? b) };
+  return new PairOfDaemons(
+    {
+      primary: { ...primary, dataDir: temporaryDirectory() },
+      backup: { ...backup, dataDir: temporaryDirectory() },
+    },
+    link,
+    options,
+  );
+}
+
+/** Each on a host of its own, not started yet. */
+export function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): PairOfDaemons {
+  const [broker, peer, http] = [5555, 5590, 5580];
+  const place = (role: PairRole): Place => ({
+    dataDir: temporaryDirectory(),
+    host: hosts.addressOf(role),
+    netns: hosts.netnsOf(role),
+    broker,
+    peer,
+    http,
+    finds: `tcp://${hosts.addressOf(otherOf(role))}:${peer}`,
+  });
+  return new PairOfDaemons({ primary: place('primary'), backup: place('backup') }, null, options);
 }
 
 /** Two nodes that run and are in sync. */
-export async function startPairOfDaemons(options: PairOptions = {}): Promise<PairOfDaemons> {
-  const pair = await pairOfDaemons(options);
+export async function startPairOfDaemons(
+  options: PairOptions = {},
+  hosts: PairHosts | null = null,
+): Promise<PairOfDaemons> {
+  const pair = hosts === null ? await pairOfDaemons(options) : pairOnHosts(hosts, options);
   await Promise.all(ROLES.map((role) => pair.start(role)));
   await pair.inSync();
   return pair;

@@ -10,6 +10,7 @@ import {
   startPairOfDaemons,
 } from '../../support/pair-daemons.js';
 import { PairLoad } from '../../support/pair-load.js';
+import { expectNothingLost } from '../../support/pair-proof.js';
 
 /** A hand-over does not fail because the machine is busy. */
 const PATIENT: PairOptions = { heartbeatIntervalMs: 2000 };
@@ -31,22 +32,6 @@ async function loadedPair(
   load.start();
   await load.progress();
   return { pair, load };
-}
-
-/** All are in sync again: every receipt is good at this node and at the other, and on both disks. */
-async function expectNothingLost(pair: PairOfDaemons, load: PairLoad): Promise<void> {
-  await load.stop();
-  const active = await pair.inSync();
-  await load.check();
-  expect(await pair.switchover(active)).toBeNull();
-  await pair.inSync();
-  await load.check();
-  expect(load.errors).toEqual([]);
-  await load.close();
-  const { differences, uuids } = await pair.rest();
-  expect(differences).toEqual([]);
-  expect([...load.open.keys()].filter((uuid) => !uuids.has(uuid))).toEqual([]);
-  expect([...load.closed].filter((uuid) => uuids.has(uuid))).toEqual([]);
 }
 
 describe('a pair of processes (§6)', () => {

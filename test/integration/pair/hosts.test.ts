@@ -1,0 +1,146 @@
+import { afterEach, describe, expect } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { Hosts, removeHosts } from '../../support/hosts.js';
+import {
+  otherOf,
+  type PairOfDaemons,
+  type PairRole,
+  removePairs,
+  startPairOfDaemons,
+} from '../../support/pair-daemons.js';
+import { PairLoad } from '../../support/pair-load.js';
+import { expectNothingLost } from '../../support/pair-proof.js';
+import { itWithTool } from '../../support/tools.js';
+
+const TOOL = 'network namespaces';
+const TIMEOUT_MS = 60_000;
+
+const loads: PairLoad[] = [];
+
+afterEach(async () => {
+  await Promise.all(loads.splice(0).map((load) => load.close()));
+  await removePairs();
+  removeHosts();
+});
+
+interface Scene {
+  readonly hosts: Hosts;
+  readonly pair: PairOfDaemons;
+  readonly load: PairLoad;
+  readonly active: PairRole;
+}
+
+function loadOn(endpoints: readonly string[]): PairLoad {
+  const load = new PairLoad(endpoints);
+  loads.push(load);
+  load.start();
+  return load;
+}
+
+/** Two hosts whose nodes are in sync, and clients and workers of both on this one. */
+async function threeHosts(): Promise<Scene> {
+  const hosts = Hosts.connect();
+  const pair = await startPairOfDaemons({}, hosts);
+  const load = loadOn(pair.endpoints);
+  await load.progress();
+  return { hosts, pair, load, active: await pair.inSync() };
+}
+
+/** A client that knows one node only asks there until that one serves, too. */
+async function serveBoth({ pair, load, active }: Scene): Promise<void> {
+  const other = otherOf(active);
+  await pair.until(active, 'alone', ({ inSync }) => !inSync);
+  const stray = loadOn([pair.endpointOf(other)]);
+  await pair.until(other, 'active', ({ state }) => state === 'active');
+  await Promise.all([stray.progress(), load.progress()]);
+  expect(await pair.look(active)).toMatchObject({ state: 'active', inSync: false });
+  await stray.stop();
+  expect(stray.errors).toEqual([]);
+  for (const [uuid, reply] of stray.open) load.open.set(uuid, reply);
+  for (const uuid of stray.closed) load.closed.add(uuid);
+}
+
+describe('two nodes and their clients on three hosts (§6)', () => {
+  itWithTool(
+    TOOL,
+    'the way between the nodes is cut, clients reach both: both serve, then one, with both histories',
+    async () => {
+      const scene = await threeHosts();
+      scene.hosts.parts();
+      await serveBoth(scene);
+      scene.hosts.heals();
+      await scene.pair.inSync();
+      expect(scene.pair.logged('ha.split').length).toBeGreaterThan(0);
+      await expectNothingLost(scene.pair, scene.load);
+    },
+    TIMEOUT_MS,
+  );
+
+  itWithTool(
+    TOOL,
+    'the passive one finds the active silent, no client comes to it: it never serves (the vote)',
+    async () => {
+      const { hosts, pair, load, active } = await threeHosts();
+      hosts.parts();
+      await pair.until(otherOf(active), 'alone', ({ peer }) => peer?.up === false);
+      await load.progress(200);
+      await pause(4 * pair.heartbeatIntervalMs);
+      expect(await pair.look(otherOf(active))).toMatchObject({ state: 'passive' });
+      hosts.heals();
+      expect(await pair.inSync()).toBe(active);
+      await expectNothingLost(pair, load);
+      expect(pair.logged('ha.split')).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  itWithTool(
+    TOOL,
+    'the active one’s cable is pulled: the other serves, and it comes back as the passive one',
+    async () => {
+      const { hosts, pair, load, active } = await threeHosts();
+      hosts.unplugs(active);
+      await pair.until(otherOf(active), 'active', ({ state }) => state === 'active');
+      await load.progress();
+      hosts.heals();
+      expect(await pair.inSync()).toBe(otherOf(active));
+      await load.progress();
+      await expectNothingLost(pair, load);
+    },
+    TIMEOUT_MS,
+  );
+
+  itWithTool(
+    TOOL,
+    'the passive one’s cable is pulled: the active carries on alone, and takes it back',
+    async () => {
+      const { hosts, pair, load, active } = await threeHosts();
+      hosts.unplugs(otherOf(active));
+      await pair.until(active, 'alone', ({ inSync }) => !inSync);
+      await load.progress();
+      hosts.heals();
+      expect(await pair.inSync()).toBe(active);
+      await expectNothingLost(pair, load);
+      expect(pair.logged('ha.split')).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  for (const end of ['active', 'passive'] as const) {
+    itWithTool(
+      TOOL,
+      `what the ${end} one says to the other is lost, one way only: nothing of either is`,
+      async () => {
+        const scene = await threeHosts();
+        const { hosts, pair, load, active } = scene;
+        hosts.mutes(end === 'active' ? active : otherOf(active));
+        await serveBoth(scene);
+        hosts.heals();
+        await pair.inSync();
+        await expectNothingLost(pair, load);
+      },
+      TIMEOUT_MS,
+    );
+  }
+});

@@ -1,0 +1,145 @@
+/**
+ * Three hosts on one switch: the two nodes of a pair in network namespaces, and this machine, where
+ * clients and workers are. Their cables can be pulled and their packets lost. It needs root.
+ *
+ * For `afterEach`: `removeHosts`. Nothing is left of them, and names and addresses are this process's
+ * own, so that several can be there at once.
+ */
+import { execFileSync } from 'node:child_process';
+
+import type { PairHosts, PairRole } from './pair-daemons.js';
+
+/** Of the addresses that are for trials between machines (RFC 2544), eight to a switch. */
+const NET_FIRST = 198;
+const NET_SECOND = 18;
+const PREFIX_BITS = 29;
+const NETS = 256 * 32;
+
+const AT = { this: 1, primary: 2, backup: 3 } as const;
+type Place = keyof typeof AT;
+
+const open: Hosts[] = [];
+let made = 0;
+
+export class Hosts implements PairHosts {
+  readonly #name: string;
+  readonly #net: number;
+
+  private constructor() {
+    this.#name = `mdp${process.pid.toString(36)}${(made++).toString(36)}`;
+    this.#net = (process.pid * 16 + made) % NETS;
+  }
+
+  static connect(): Hosts {
+    const hosts = new Hosts();
+    open.push(hosts);
+    hosts.#build();
+    return hosts;
+  }
+
+  readonly addressOf = (place: Place): string => {
+    const last = (this.#net % 32) * 8 + AT[place];
+    return `${NET_FIRST}.${NET_SECOND}.${Math.floor(this.#net / 32)}.${last}`;
+  };
+
+  readonly netnsOf = (role: PairRole): string => `${this.#name}-${role}`;
+
+  /** Only the way between the two nodes; everybody else reaches both. */
+  parts(): void {
+    for (const role of ['primary', 'backup'] as const) this.#port(role, 'isolated', 'on');
+  }
+
+  /** Pulls the cable of a node. */
+  unplugs(role: PairRole): void {
+    ip('-n', this.#switch, 'link', 'set', portOf(role), 'down');
+  }
+
+  /** What the node sends to the other one is lost; what the other one sends arrives. */
+  mutes(role: PairRole): void {
+    const other = this.addressOf(role === 'primary' ? 'backup' : 'primary');
+    ip('-n', this.netnsOf(role), 'route', 'replace', 'blackhole', `${other}/32`);
+  }
+
+  /** All is as it was. */
+  heals(): void {
+    for (const role of ['primary', 'backup'] as const) {
+      this.#port(role, 'isolated', 'off');
+      ip('-n', this.#switch, 'link', 'set', portOf(role), 'up');
+      ip('-n', this.netnsOf(role), 'route', 'flush', 'type', 'blackhole');
+    }
+  }
+
+  remove(): void {
+    // With a namespace go the interfaces in it, and their other ends.
+    for (const netns of [this.#switch, this.netnsOf('primary'), this.netnsOf('backup')]) {
+      quietly('netns', 'delete', netns);
+    }
+    quietly('link', 'delete', this.#name);
+  }
+
+  get #switch(): string {
+    return `${this.#name}-switch`;
+  }
+
+  #build(): void {
+    ip('netns', 'add', this.#switch);
+    ip('-n', this.#switch, 'link', 'add', 'name', 'bridge', 'type', 'bridge');
+    ip('-n', this.#switch, 'link', 'set', 'bridge', 'up');
+    for (const role of ['primary', 'backup'] as const) {
+      const netns = this.netnsOf(role);
+      ip('netns', 'add', netns);
+      ip('-n', netns, 'link', 'set', 'lo', 'up');
+      ip('-n', netns, 'link', 'add', 'name', 'eth0', 'type', 'veth', 'peer', 'name', portOf(role));
+      ip('-n', netns, 'link', 'set', portOf(role), 'netns', this.#switch);
+      ip('-n', netns, 'address', 'add', `${this.addressOf(role)}/${PREFIX_BITS}`, 'dev', 'eth0');
+      ip('-n', netns, 'link', 'set', 'eth0', 'up');
+      this.#plugIn(portOf(role));
+    }
+    ip(
+      'link',
+      'add',
+      'name',
+      this.#name,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'this',
+      'netns',
+      this.#switch,
+    );
+    ip('address', 'add', `${this.addressOf('this')}/${PREFIX_BITS}`, 'dev', this.#name);
+    ip('link', 'set', this.#name, 'up');
+    this.#plugIn('this');
+  }
+
+  #plugIn(port: string): void {
+    ip('-n', this.#switch, 'link', 'set', port, 'master', 'bridge');
+    ip('-n', this.#switch, 'link', 'set', port, 'up');
+  }
+
+  #port(role: PairRole, setting: string, value: string): void {
+    const set = ['link', 'set', portOf(role), 'type', 'bridge_slave', setting, value];
+    ip('-n', this.#switch, ...set);
+  }
+}
+
+function portOf(role: PairRole): string {
+  return `to-${role}`;
+}
+
+function ip(...args: readonly string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
+
+function quietly(...args: readonly string[]): void {
+  try {
+    ip(...args);
+  } catch {
+    // It went with another, or was never made.
+  }
+}
+
+export function removeHosts(): void {
+  for (const hosts of open.splice(0)) hosts.remove();
+}

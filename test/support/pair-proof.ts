@@ -1,0 +1,21 @@
+/** What must be true of a pair after whatever was done to it. */
+import { expect } from '@jest/globals';
+
+import type { PairOfDaemons } from './pair-daemons.js';
+import type { PairLoad } from './pair-load.js';
+
+/** All are in sync again: every receipt is good at this node and at the other, and on both disks. */
+export async function expectNothingLost(pair: PairOfDaemons, load: PairLoad): Promise<void> {
+  await load.stop();
+  const active = await pair.inSync();
+  await load.check();
+  expect(await pair.switchover(active)).toBeNull();
+  await pair.inSync();
+  await load.check();
+  expect(load.errors).toEqual([]);
+  await load.close();
+  const { differences, uuids } = await pair.rest();
+  expect(differences).toEqual([]);
+  expect([...load.open.keys()].filter((uuid) => !uuids.has(uuid))).toEqual([]);
+  expect([...load.closed].filter((uuid) => uuids.has(uuid))).toEqual([]);
+}
