@@ -2,7 +2,8 @@
 
 Given several endpoints, with commas between them, it asks the next one each time.
 
-Reads bodies from standard input, one a line; prints one `reply` for each, or `gave-up`.
+Reads bodies from standard input, one a line, frames parted by tabs; prints one `reply` for each, or
+`gave-up`.
 """
 
 import argparse
@@ -27,7 +28,7 @@ def ask(socket, body):
             socket.close()
             endpoints.append(endpoints.pop(0))
             socket = mdp.connect(zmq.REQ, endpoints[0])
-        socket.send_multipart(mdp.request_frames(args.version, args.service.encode(), [body]))
+        socket.send_multipart(mdp.request_frames(args.version, args.service.encode(), body))
         if socket.poll(args.timeout_ms):
             _, _, reply = mdp.parse_reply(args.version, socket.recv_multipart())
             mdp.say("reply", frames=mdp.text(reply), attempts=attempt + 1)
@@ -41,4 +42,4 @@ endpoints = args.endpoint.split(",")
 socket = mdp.connect(zmq.REQ, endpoints[0])
 mdp.say("started")
 for line in sys.stdin:
-    socket = ask(socket, line.rstrip("\n").encode())
+    socket = ask(socket, line.rstrip("\n").encode().split(b"\t"))

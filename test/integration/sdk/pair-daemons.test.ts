@@ -1,0 +1,115 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { Client, type ClientOptions } from '../../../src/sdk/client.js';
+import type { Handler } from '../../../src/sdk/handler.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import {
+  otherOf,
+  type PairOfDaemons,
+  type PairRole,
+  removePairs,
+  ROLES,
+  startPairOfDaemons,
+} from '../../support/pair-daemons.js';
+
+/** Longer than a case may last: whoever waits for it has not moved by a 503. */
+const NEVER_MS = 300_000;
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removePairs();
+});
+
+function client(
+  pair: PairOfDaemons,
+  first: PairRole,
+  options: Partial<ClientOptions> = {},
+): Client {
+  const endpoints = [first, otherOf(first)].map((role) => pair.endpointOf(role));
+  const made = new Client({ endpoints, ...options });
+  closing.push(() => made.close());
+  return made;
+}
+
+const echo: Handler = (request) => request.frames;
+
+/** A worker, once both nodes have it. */
+async function worker(pair: PairOfDaemons, handler: Handler, concurrency = 1): Promise<Worker> {
+  const before = ROLES.map((role) => pair.node(role).logged('worker.registered').length);
+  const { endpoints } = pair;
+  const made = new Worker({ endpoints, service: 'echo', concurrency }, handler);
+  closing.push(() => made.close({ graceMs: 100 }));
+  void made.run();
+  await Promise.all(
+    ROLES.map((role, at) => pair.node(role).waitFor('worker.registered', (before[at] ?? 0) + 1)),
+  );
+  return made;
+}
+
+/** A hand-over does not fail because the machine is busy. */
+const PATIENT = { heartbeatIntervalMs: 2000 };
+
+describe('client and worker of the SDK with two daemons (§7)', () => {
+  it('a client that asks the passive node first moves at once by its 503 (D11)', async () => {
+    const pair = await startPairOfDaemons(PATIENT);
+    await worker(pair, echo);
+    const passive = otherOf(await pair.inSync());
+    const asking = client(pair, passive, { timeoutMs: NEVER_MS });
+    expect((await asking.request('echo', 'hi')).text()).toBe('hi');
+    expect(pair.node(passive).logged('request.refused')).not.toEqual([]);
+  });
+
+  it('a client that is at the active moves with it at a switchover, by the 503 alone', async () => {
+    const pair = await startPairOfDaemons(PATIENT);
+    await worker(pair, echo);
+    const active = await pair.inSync();
+    const asking = client(pair, active, { timeoutMs: NEVER_MS });
+    for (const from of [active, otherOf(active)]) {
+      expect((await asking.request('echo', `before ${from}`)).text()).toBe(`before ${from}`);
+      expect(await pair.switchover(from)).toBeNull();
+      expect((await asking.request('echo', `after ${from}`)).text()).toBe(`after ${from}`);
+      await pair.inSync();
+    }
+  });
+
+  it('1,000 outstanding requests survive kill -9 of the active', async () => {
+    const pair = await startPairOfDaemons();
+    let isSlow = true;
+    // What the active one has handed out is never answered there.
+    await worker(pair, async ({ frames }) => {
+      if (isSlow) await pause(NEVER_MS, undefined, { ref: false });
+      return frames;
+    });
+    const quick = await worker(pair, echo, 100);
+    const active = await pair.inSync();
+    const asking = client(pair, active);
+    const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
+    const replies = Promise.all(asked.map((body) => asking.request('echo', body)));
+    while (quick.counters.answered === 0) await pause(5);
+    isSlow = false;
+    await pair.node(active).kill();
+    expect((await replies).map((reply) => reply.text())).toEqual(asked);
+    expect(await pair.look(otherOf(active))).toMatchObject({ state: 'active' });
+    // Nobody had to register for it (D15).
+    expect(pair.node(otherOf(active)).logged('worker.lost')).toEqual([]);
+  });
+
+  it('a stored request: its result is waited for over the death of the active', async () => {
+    const pair = await startPairOfDaemons();
+    const active = await pair.inSync();
+    const asking = client(pair, active);
+    const job = await asking.submit('echo', 'hi', { idempotencyKey: 'order-17' });
+    const result = job.result({ timeoutMs: NEVER_MS });
+    await pair.node(active).kill();
+    // Nobody serves it before.
+    await pair.start(active);
+    await worker(pair, echo);
+    expect((await result).text()).toBe('hi');
+    const again = await asking.submit('echo', 'hi', { idempotencyKey: 'order-17' });
+    expect(again.uuid).toBe(job.uuid);
+    await job.close();
+  });
+});

@@ -1,0 +1,101 @@
+import { afterEach, describe, expect } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import {
+  otherOf,
+  type PairOfDaemons,
+  removePairs,
+  ROLES,
+  startPairOfDaemons,
+} from '../support/pair-daemons.js';
+import { itWithTool } from '../support/tools.js';
+import { killPrograms, type Program, python } from './support/program.js';
+
+const TOOL = 'python3-zmq';
+
+afterEach(async () => {
+  await killPrograms();
+  await removePairs();
+});
+
+/** Two processes of the broker, and at each a worker of the Guide's kind, which knows one broker. */
+async function pairWithWorkers(): Promise<PairOfDaemons> {
+  const pair = await startPairOfDaemons();
+  for (const role of ROLES) {
+    python('worker', pair.endpointOf(role), 'echo', '--heartbeat-ms', 200);
+    await pair.node(role).waitFor('worker.registered');
+  }
+  return pair;
+}
+
+/** Two and a half heartbeats of the pair, as everybody who is no SDK has to set it (§7). */
+function lazyPirate(pair: PairOfDaemons, service: string, version: string): Program {
+  const timeoutMs = 2.5 * pair.heartbeatIntervalMs;
+  const endpoints = pair.endpoints.join(',');
+  return python('lazy_pirate', endpoints, service, '--timeout-ms', timeoutMs, '--version', version);
+}
+
+async function ask(client: Program, line: string): Promise<readonly unknown[]> {
+  const count = client.said('reply').length + 1;
+  client.tell(line);
+  const { frames } = await client.waitFor('reply', count);
+  return frames as readonly unknown[];
+}
+
+describe('programs in Python and a pair of processes (§7)', () => {
+  for (const version of ['0.1', '0.2']) {
+    itWithTool(
+      TOOL,
+      `kill -9 of the active: a Lazy Pirate of ${version} goes on, and back after a switchover`,
+      async () => {
+        const pair = await pairWithWorkers();
+        const active = await pair.inSync();
+        const client = lazyPirate(pair, 'echo', version);
+        expect(await ask(client, 'one')).toEqual(['one']);
+        await pair.node(active).kill();
+        expect(await ask(client, 'two')).toEqual(['two']);
+        expect(client.said('retry')).not.toEqual([]);
+        expect(await pair.look(otherOf(active))).toMatchObject({ state: 'active' });
+        // Its worker finds it again by itself.
+        const back = await pair.start(active);
+        expect(await pair.inSync()).toBe(otherOf(active));
+        await back.waitFor('worker.registered');
+        expect(await pair.switchover(otherOf(active))).toBeNull();
+        expect(await ask(client, 'three')).toEqual(['three']);
+        expect(await pair.inSync()).toBe(active);
+        expect(client.said('gave-up')).toEqual([]);
+      },
+      60_000,
+    );
+  }
+
+  itWithTool(
+    TOOL,
+    'a REQ client that knows nothing of pairs is served by the survivor from its first request on',
+    async () => {
+      const pair = await pairWithWorkers();
+      const active = await pair.inSync();
+      const other = otherOf(active);
+      // It does not serve, and MDP has no word for that.
+      const early = python('req_client', pair.endpointOf(other), 'echo', '--timeout-ms', 300);
+      expect(await early.finished()).toMatchObject([{ event: 'silence' }]);
+      await pair.node(active).kill();
+      await pair.until(other, 'without its peer', ({ peer }) => peer?.up === false);
+      // It is dead two heartbeats later; whoever asks after that is a vote.
+      await pause(3 * pair.heartbeatIntervalMs);
+      const plain = python('req_client', pair.endpointOf(other), 'echo', 'hi', '--bare-body');
+      expect(await plain.finished()).toMatchObject([{ event: 'reply', frames: ['hi'] }]);
+    },
+  );
+
+  itWithTool(TOOL, 'a receipt of the node that was killed is good at the other one', async () => {
+    const pair = await pairWithWorkers();
+    const [status, uuid] = await ask(lazyPirate(pair, 'titanic.request', '0.1'), 'echo\tkeep');
+    expect(status).toBe('200');
+    await pair.node(await pair.inSync()).kill();
+    const fetching = lazyPirate(pair, 'titanic.reply', '0.1');
+    let reply = await ask(fetching, String(uuid));
+    while (reply[0] === '300') reply = await ask(fetching, String(uuid));
+    expect(reply).toEqual(['200', 'keep']);
+  });
+});
