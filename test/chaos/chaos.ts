@@ -4,12 +4,14 @@
  *     npm run chaos -- --cycles 50               # kill -9 of one daemon
  *     npm run chaos -- --pair --cycles 50        # a pair: kills, pauses, cut links, hand-overs
  *     npm run chaos -- --pair --minutes 30 --seed 7
+ *     npm run chaos -- --pair --minutes 10 --faultless   # nobody hurts it: nothing may happen
  */
 import { parseArgs } from 'node:util';
 
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { SimRandom } from '../simulation/world/random.js';
 import { removePairs } from '../support/pair-daemons.js';
+import { loadPair } from './pair-faultless.js';
 import { hurtPair } from './pair-faults.js';
 import { killTitanic } from './titanic-kill.js';
 
@@ -18,6 +20,7 @@ const USAGE = 64;
 const { values } = parseArgs({
   options: {
     pair: { type: 'boolean', default: false },
+    faultless: { type: 'boolean', default: false },
     cycles: { type: 'string' },
     minutes: { type: 'string' },
     seed: { type: 'string', default: '' },
@@ -41,15 +44,20 @@ async function main(): Promise<number> {
     process.stderr.write('chaos: --minutes goes with --pair, and without --cycles\n');
     return USAGE;
   }
+  if (values.faultless && minutes === undefined) {
+    process.stderr.write('chaos: --faultless goes with --pair --minutes\n');
+    return USAGE;
+  }
   const forMs = minutes === undefined ? Infinity : wholeNumber('minutes', minutes) * 60_000;
   const cycles = minutes === undefined ? wholeNumber('cycles', values.cycles ?? '50') : Infinity;
   const seed = values.seed === '' ? Date.now() % 1_000_000 : wholeNumber('seed', values.seed);
   say(`seed ${seed}: it decides what is done, not when the operating system does it`);
   const random = new SimRandom(seed);
   try {
-    const result = pair
-      ? await hurtPair({ cycles, forMs }, random, say)
-      : await killTitanic(cycles, random, say);
+    let result;
+    if (values.faultless) result = await loadPair(forMs, random, say);
+    else if (pair) result = await hurtPair({ cycles, forMs }, random, say);
+    else result = await killTitanic(cycles, random, say);
     await removePairs();
     say(result);
     return 0;

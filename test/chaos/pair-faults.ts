@@ -9,6 +9,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { messageOf } from '../../src/core/errors.js';
 import type { SimRandom } from '../simulation/world/random.js';
 import {
   otherOf,
@@ -34,7 +35,7 @@ const PATIENCE_MS = 3000;
 const HEALING_MS = 60_000;
 const PROGRESS_EVERY_CYCLES = 10;
 
-const SETS = [
+export const SETS = [
   'broker.heartbeatIntervalMs=500',
   'titanic.maxAttempts=1000',
   'titanic.retryBaseMs=10',
@@ -187,7 +188,7 @@ async function untilSteps(steps: () => number, more: number): Promise<void> {
   while (steps() < enough && Date.now() < deadline) await pause(5);
 }
 
-async function checkAll(pair: PairOfDaemons, load: Load): Promise<string> {
+export async function checkAll(pair: PairOfDaemons, load: Load): Promise<string> {
   const active = await pair.inSync(HEALING_MS);
   await load.check();
   const why = await pair.switchover(active);
@@ -225,7 +226,8 @@ export async function hurtPair(
     try {
       await run(hurt);
     } catch (error) {
-      throw new Error(`cycle ${done + 1}, ${name}`, { cause: error });
+      const why = `cycle ${done + 1}, ${name}: ${messageOf(error)}\n${pair.story()}`;
+      throw new Error(why, { cause: error });
     }
     if (random.chance(0.5)) await pair.inSync(HEALING_MS);
     await untilSteps(steps, random.int(0, STEPS_MAX));
