@@ -269,7 +269,7 @@ export async function pairOfDaemons(options: PairOptions = {}): Promise<PairOfDa
 }
 
 /** Each on a host of its own, not started yet. */
-export function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): PairOfDaemons {
+function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): PairOfDaemons {
   const [broker, peer, http] = [5555, 5590, 5580];
   const place = (role: PairRole): Place => ({
     dataDir: temporaryDirectory(),
