@@ -1,6 +1,5 @@
-import { monotonicMs } from '../core/clock.js';
 import { json } from './answer.js';
-import { Pace } from './pace.js';
+import type { Pace } from './pace.js';
 import type { Ports } from './ports.js';
 import { LIST_PARAMETERS } from './query.js';
 import type { Route } from './route.js';
@@ -9,9 +8,11 @@ import type { Route } from './route.js';
 const SERVICE_STATES: readonly string[] = ['served', 'unserved'];
 const WORKER_STATES: readonly string[] = ['waiting', 'busy'];
 
-/** What `mmi.broker`, `mmi.services` and `mmi.workers` tell. */
-export function nodeRoutes({ node }: Ports): Route[] {
-  const pace = new Pace(monotonicMs);
+/**
+ * What `mmi.broker`, `mmi.services` and `mmi.workers` tell.
+ * @param pace of all lists
+ */
+export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
   return [
     {
       method: 'GET',

@@ -1,4 +1,6 @@
+import { monotonicMs } from '../core/clock.js';
 import { json } from './answer.js';
+import { Pace } from './pace.js';
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
 
@@ -6,40 +8,43 @@ const SAMPLES_MAX = 1e12;
 
 /** All that a page asks once a second, and how fast each service is: cheap, whoever looks. */
 export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
+  // Of its own: however many lists are asked for, the page goes on.
+  const pace = new Pace(monotonicMs);
   return [
     {
       method: 'GET',
       path: '/api/v1/overview',
       access: 'reader',
       parameters: ['since'],
-      handle: ({ query }) => {
-        const { node: name, version, uptimeMs, role, state, epoch } = node.status();
-        const { notReady, degraded } = node.health();
-        const { peer, inSync } = pair.status();
-        const { peerEndpoint: endpoint, startedAt } = pictures;
-        return json({
-          node: name,
-          version,
-          startedAt,
-          uptimeMs,
-          role,
-          state,
-          epoch,
-          ready: notReady === null,
-          reason: notReady,
-          degraded,
-          peer: peer === null ? null : { endpoint, up: peer.up, state: peer.state, inSync },
-          ...pictures.present(),
-          ...pictures.samples(query.integer('since', 0, SAMPLES_MAX) ?? 0),
-        });
-      },
+      handle: ({ query }) =>
+        pace.run(() => {
+          const { node: name, version, uptimeMs, role, state, epoch } = node.status();
+          const { notReady, degraded } = node.health();
+          const { peer, inSync } = pair.status();
+          const { peerEndpoint: endpoint, startedAt } = pictures;
+          return json({
+            node: name,
+            version,
+            startedAt,
+            uptimeMs,
+            role,
+            state,
+            epoch,
+            ready: notReady === null,
+            reason: notReady,
+            degraded,
+            peer: peer === null ? null : { endpoint, up: peer.up, state: peer.state, inSync },
+            ...pictures.present(),
+            ...pictures.samples(query.integer('since', 0, SAMPLES_MAX) ?? 0),
+          });
+        }),
     },
     {
       method: 'GET',
       path: '/api/v1/overview/services',
       access: 'reader',
       parameters: [],
-      handle: () => json({ items: pictures.services() }),
+      handle: () => pace.run(() => json({ items: pictures.services() })),
     },
   ];
 }

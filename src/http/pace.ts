@@ -1,5 +1,9 @@
+import { httpError } from './errors.js';
+
 /** After a piece of work it rests for so many times as long as that took: a fifth of the loop. */
 const RESTS = 4;
+/** Pieces that wait at most, also of those who have gone since they asked. */
+const WAITING_MAX = 100;
 
 /**
  * Work for people on the broker's loop: a piece after the other, with rests, so that however many
@@ -8,16 +12,25 @@ const RESTS = 4;
 export class Pace {
   readonly #now: () => number;
   #tail: Promise<void> = Promise.resolve();
+  #waiting = 0;
 
   /** @param now monotonic milliseconds */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Resolves with what the work gives, when its turn has come. */
+  /**
+   * Resolves with what the work gives, when its turn has come.
+   * @throws ERR_HTTP_BUSY if too many wait already
+   */
   run<Result>(work: () => Result): Promise<Result> {
+    if (this.#waiting >= WAITING_MAX) {
+      throw httpError('ERR_HTTP_BUSY', `${WAITING_MAX} others wait for this already`);
+    }
+    this.#waiting++;
     let tookMs = 0;
     const result = this.#tail.then(() => {
+      this.#waiting--;
       const startedAt = this.#now();
       try {
         return work();

@@ -1,21 +1,24 @@
+import { monotonicMs } from '../core/clock.js';
 import { eventRoutes } from './event-routes.js';
 import { haRoutes } from './ha-routes.js';
 import { healthRoutes } from './health-routes.js';
 import { nodeRoutes } from './node-routes.js';
 import { openApiRoute } from './openapi-route.js';
 import { overviewRoutes } from './overview-routes.js';
+import { Pace } from './pace.js';
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
 import { storedRoutes } from './stored-routes.js';
 
 /** The table of all that is answered: a file of routes for each part of the node. */
 export function routesOf(ports: Ports): Route[] {
+  const lists = new Pace(monotonicMs);
   return [
     ...healthRoutes(ports),
-    ...nodeRoutes(ports),
+    ...nodeRoutes(ports, lists),
     ...overviewRoutes(ports),
     ...haRoutes(ports),
-    ...storedRoutes(ports),
+    ...storedRoutes(ports, lists),
     ...eventRoutes(ports),
     openApiRoute(),
   ];

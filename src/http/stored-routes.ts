@@ -11,6 +11,7 @@ import type {
 import { type Answer, json } from './answer.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import { Fields } from './fields.js';
+import type { Pace } from './pace.js';
 import type { Ports } from './ports.js';
 import { LIST_PARAMETERS, type Query } from './query.js';
 import type { HttpRequest, Route } from './route.js';
@@ -24,15 +25,18 @@ const BULK_MAX = 1e9;
 /** What a `Date` can be. */
 const TIME_MS_MAX = 8.64e15;
 
-/** Stored requests (Titanic): what there is, and operators' orders about it. */
-export function storedRoutes({ office }: Ports): Route[] {
+/**
+ * Stored requests (Titanic): what there is, and operators' orders about it.
+ * @param pace of all lists
+ */
+export function storedRoutes({ office }: Ports, pace: Pace): Route[] {
   return [
     {
       method: 'GET',
       path: '/api/v1/titanic/requests',
       access: 'reader',
       parameters: [...LIST_PARAMETERS, 'olderThanMs'],
-      handle: async ({ query }) => await listed(there(office()), query),
+      handle: async ({ query }) => await listed(there(office()), query, pace),
     },
     {
       method: 'GET',
@@ -104,7 +108,7 @@ function order(
   };
 }
 
-async function listed(office: TitanicOffice, query: Query): Promise<Answer> {
+async function listed(office: TitanicOffice, query: Query, pace: Pace): Promise<Answer> {
   const { cursor, limit, service, state } = query.list([...STATES, ...GONE]);
   const after = cursor === null ? null : bytesOf(cursor);
   if (after === undefined) throw wrongParameter('cursor', 'no list has given it');
@@ -112,7 +116,8 @@ async function listed(office: TitanicOffice, query: Query): Promise<Answer> {
   const known = STATES.find((each) => each === state) ?? null;
   if (state !== null && known === null) return json({ items: [], next: null });
   const filter = { service, state: known, olderThanMs };
-  return json(pageOf(done(await office.list({ ...filter, after, limit }))));
+  const page = done(await office.list({ ...filter, after, limit }));
+  return await pace.run(() => json(pageOf(page)));
 }
 
 // ---------------------------------------------------------------- what is shown

@@ -23,6 +23,8 @@ import type { Route } from '../route.js';
 import { Router } from '../router.js';
 import { discardBody, readBody } from './body.js';
 import { Connections } from './connections.js';
+import { doubtOf } from './doubt.js';
+import { InTurn } from './in-turn.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
 
@@ -40,7 +42,8 @@ const CLOSE_MS = 1000;
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
   maxHeaderSize: HEADER_BYTES_MAX,
-  requireHostHeader: true,
+  // `doubtOf` does, and answers as all else is answered.
+  requireHostHeader: false,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
   keepAliveTimeout: KEEP_ALIVE_MS,
@@ -71,6 +74,8 @@ export interface HttpServer {
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const server = createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
+  // Their bytes have a bound; more than 2000 lines would be left out, unseen.
+  server.maxHeadersCount = 0;
   const { address, port } = await listen(server, options);
   const guard = new Guard(options.token, isLoopbackAddress(address));
   const shell = new Shell(server, new Front(new Router(options.routes), guard), options.failed);
@@ -103,6 +108,7 @@ class Shell {
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
   readonly #connections = new Connections();
+  readonly #inTurn = new InTurn();
   readonly #streams = new Streams();
   #isClosing = false;
 
@@ -143,18 +149,20 @@ class Shell {
     // A peer that goes away in the middle is no error.
     response.on('error', () => undefined);
     request.on('error', () => undefined);
-    this.#answer(request, response).catch((error: unknown) => {
-      this.#failed(error);
-      if (response.headersSent) response.destroy();
-      else send(response, failure('ERR_HTTP_INTERNAL', 'a bug: the log has more'), true);
+    this.#inTurn.enter(request.socket, response, () => {
+      this.#answer(request, response).catch((error: unknown) => {
+        this.#failed(error);
+        if (response.headersSent) response.destroy();
+        else send(response, failure('ERR_HTTP_INTERNAL', 'a bug: the log has more'), true);
+      });
     });
   };
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url: target = '', headers } = request;
-    if (isDoubtful(request)) {
-      const why = 'a header that may be given once is given twice';
-      send(response, failure('ERR_HTTP_REQUEST', why), true);
+    const doubt = doubtOf(request);
+    if (doubt !== null) {
+      send(response, failure('ERR_HTTP_REQUEST', doubt), true);
       return;
     }
     const { host, authorization } = headers;
@@ -201,14 +209,6 @@ class Shell {
       writeFailure(socket, 'ERR_HTTP_REQUEST', 'this is no HTTP/1.1 request');
     }
   }
-}
-
-/** Node takes the first of several; what stands before us may take the last. */
-const ONCE: readonly string[] = ['host', 'authorization', 'content-length', 'transfer-encoding'];
-
-function isDoubtful({ rawHeaders }: IncomingMessage): boolean {
-  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
-  return ONCE.some((name) => names.indexOf(name) !== names.lastIndexOf(name));
 }
 
 /** @param isLast nothing more is read from this connection */

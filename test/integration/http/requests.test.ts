@@ -133,6 +133,7 @@ describe('what could be read in two ways is refused, and the connection closed (
     ['chunks twice', ['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked', '', '0', '']],
     ['chunks that are not last', ['Transfer-Encoding: chunked, identity', '', '0', '']],
     ['another coding', ['Transfer-Encoding: xchunked', '', '0', '']],
+    ['another coding, then chunks', ['Transfer-Encoding: gzip, chunked', '', '0', '']],
     ['a space before the colon', ['Transfer-Encoding : chunked', '', '0', '']],
     ['a folded line', ['X: a', ' b: c', '']],
     ['two hosts', ['Host: evil.example', '']],
@@ -155,6 +156,15 @@ describe('what could be read in two ways is refused, and the connection closed (
   });
 
   it.each([
+    ['another version', ['GET /livez HTTP/2.0', HOST, '']],
+    [
+      'chunks in HTTP/1.0',
+      ['POST /livez HTTP/1.0', HOST, 'Transfer-Encoding: chunked', '', '0', ''],
+    ],
+    [
+      'a second Host behind thousands of lines',
+      ['GET /livez HTTP/1.1', HOST, ...Array<string>(2500).fill('a:'), 'Host: evil', ''],
+    ],
     ['no Host', ['GET /livez HTTP/1.1', '']],
     ['a whole URL as the target', ['GET http://localhost/livez HTTP/1.1', HOST, '']],
     ['a target that is no path', ['OPTIONS * HTTP/1.1', HOST, '']],
@@ -164,6 +174,7 @@ describe('what could be read in two ways is refused, and the connection closed (
     const connection = new RawHttp(url);
     connection.send(...lines);
     await connection.until('400 Bad Request');
+    await connection.until('"code":"ERR_HTTP_REQUEST"');
     connection.socket.end();
     expect(await connection.rest()).not.toContain('200 OK');
   });

@@ -81,6 +81,37 @@ describe('connections are bounded', () => {
   });
 });
 
+describe('requests that are sent at once over one connection', () => {
+  it('are answered one after the other: an answer that nobody reads is the only one', async () => {
+    let made = 0;
+    const answer = { status: 200, type: 'text/plain', body: 'x'.repeat(8_000_000), headers: {} };
+    const large = get('/large', () => {
+      made++;
+      return answer;
+    });
+    const url = await serve(large, HELLO);
+    const greedy = new RawHttp(url);
+    greedy.socket.pause();
+    for (let sent = 0; sent < 50; sent++) greedy.send('GET /large HTTP/1.1', 'Host: localhost', '');
+    for (let asked = 0; asked < 10; asked++) await ask(`${url}/hello`);
+    expect(made).toBe(1);
+    greedy.socket.destroy();
+    await greedy.closed;
+  });
+
+  it('and are more than a hundred, end it', async () => {
+    const url = await serve(
+      get('/never', () => new Promise(() => undefined)),
+      HELLO,
+    );
+    const greedy = new RawHttp(url);
+    const head = 'GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n';
+    greedy.socket.write(head.repeat(102));
+    expect(await greedy.rest()).toBe('');
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+  });
+});
+
 describe('an answer that goes on', () => {
   it('is ended for a reader that stalls, and for no other', async () => {
     let open = 0;

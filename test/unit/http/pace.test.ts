@@ -51,4 +51,16 @@ describe('the pace of work for people', () => {
     await jest.advanceTimersByTimeAsync(1);
     expect(await pace.run(work('b', 1))).toBe('b');
   });
+
+  it('turns away who would be the 101st to wait, and takes the next when one was served', async () => {
+    const results = Array.from({ length: 100 }, () => pace.run(work('a', 1)));
+    expect(() => pace.run(work('b', 1))).toThrow(
+      expect.objectContaining({ code: 'ERR_HTTP_BUSY' }),
+    );
+    await jest.advanceTimersByTimeAsync(0);
+    results.push(pace.run(work('c', 1)));
+    await jest.advanceTimersByTimeAsync(500);
+    expect((await Promise.all(results)).at(-1)).toBe('c');
+    expect(done).toHaveLength(101);
+  });
 });

@@ -1,0 +1,20 @@
+import type { IncomingMessage } from 'node:http';
+
+/** Node takes the first of several; what stands before us may take the last. */
+const ONCE: readonly string[] = ['host', 'authorization', 'content-length', 'transfer-encoding'];
+const VERSIONS: readonly string[] = ['1.0', '1.1'];
+
+/** Why a request that Node could read is not taken, since others may read it in another way. */
+export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
+  const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
+  if (ONCE.some((name) => names.indexOf(name) !== names.lastIndexOf(name))) {
+    return 'a header that may be given once is given twice';
+  }
+  if (!VERSIONS.includes(httpVersion)) return `HTTP/${httpVersion} is not spoken here`;
+  if (httpVersion === '1.1' && headers.host === undefined) return 'there is no Host header';
+  const coding = headers['transfer-encoding'];
+  if (coding === undefined) return null;
+  if (httpVersion === '1.0') return 'HTTP/1.0 has no Transfer-Encoding';
+  // What does not end so Node refuses by itself.
+  return /[\s,]chunked$/i.test(coding) ? 'a Transfer-Encoding beside chunked' : null;
+}
