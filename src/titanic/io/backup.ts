@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { openForReading, PRIVATE_MODE, syncPath } from './database.js';
-import { openError } from './failures.js';
+import { copyError, openError } from './failures.js';
 
 /** Pages copied between two looks at the event loop: about 4 MB. */
 const STEP_PAGES = 1024;
@@ -15,7 +15,8 @@ const STEP_PAGES = 1024;
  * Copies the store at `path`, as it is at one moment, into a file `target` that must not exist (mode
  * 0600); both are whole and on disk when the promise resolves. Nothing is left of a copy that failed.
  * @param onProgress pages copied, of how many
- * @throws ERR_TITANIC_TARGET if there is something at `target`, else as opening a store does
+ * @throws ERR_TITANIC_TARGET if there is something at `target`, else as opening a store does, also
+ * for a copy that cannot be written
  */
 export async function backupStore(
   path: string,
@@ -23,30 +24,30 @@ export async function backupStore(
   onProgress: (done: number, all: number) => void,
 ): Promise<void> {
   if (existsSync(target)) throw occupied(target);
+  const db = opened(path);
   const making = `${target}.partial`;
   try {
-    const db = openForReading(path);
     try {
       await copy(db, making, onProgress);
     } finally {
       db.close();
     }
-    // A copy is one file, and can be read where nothing can be written.
-    const copied = new Database(making, { fileMustExist: true });
-    // It is another store: what is done with it is not what is done with this one.
-    // (One of the first version gets its id when it is opened for service.)
-    if (Number(copied.pragma('user_version', { simple: true })) > 1) {
-      copied.exec('UPDATE ledger SET store_id = randomblob(16)');
-    }
-    copied.pragma('journal_mode = DELETE');
-    copied.close();
-    syncPath(making);
+    complete(making);
     // Unlike a rename, it replaces nothing that has come meanwhile.
     linkSync(making, target);
     rmSync(making);
     syncPath(dirname(target));
   } catch (error) {
+    rmSync(making, { force: true });
     if (codeOf(error) === 'EEXIST') throw occupied(target);
+    throw copyError(path, target, error);
+  }
+}
+
+function opened(path: string): Database.Database {
+  try {
+    return openForReading(path);
+  } catch (error) {
     throw openError(path, error);
   }
 }
@@ -58,21 +59,30 @@ async function copy(
 ): Promise<void> {
   for (const suffix of ['', '-journal']) rmSync(`${making}${suffix}`, { force: true });
   closeSync(openSync(making, 'wx', PRIVATE_MODE));
-  try {
-    // One snapshot for all steps: else each commit of the broker would begin the copy anew.
-    db.exec('BEGIN');
-    db.prepare('SELECT next_number FROM ledger').get();
-    await db.backup(making, {
-      progress: ({ totalPages, remainingPages }) => {
-        onProgress(totalPages - remainingPages, totalPages);
-        return STEP_PAGES;
-      },
-    });
-    chmodSync(making, PRIVATE_MODE);
-  } catch (error) {
-    rmSync(making, { force: true });
-    throw error;
+  // One snapshot for all steps: else each commit of the broker would begin the copy anew.
+  db.exec('BEGIN');
+  db.prepare('SELECT next_number FROM ledger').get();
+  await db.backup(making, {
+    progress: ({ totalPages, remainingPages }) => {
+      onProgress(totalPages - remainingPages, totalPages);
+      return STEP_PAGES;
+    },
+  });
+  chmodSync(making, PRIVATE_MODE);
+}
+
+/** Makes the pages that were copied a store of their own, in one file, on disk. */
+function complete(making: string): void {
+  // A copy is one file, and can be read where nothing can be written.
+  const copied = new Database(making, { fileMustExist: true });
+  // It is another store: what is done with it is not what is done with this one.
+  // (One of the first version gets its id when it is opened for service.)
+  if (Number(copied.pragma('user_version', { simple: true })) > 1) {
+    copied.exec('UPDATE ledger SET store_id = randomblob(16)');
   }
+  copied.pragma('journal_mode = DELETE');
+  copied.close();
+  syncPath(making);
 }
 
 function occupied(target: string): MajordomoError {

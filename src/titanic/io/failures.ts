@@ -44,6 +44,21 @@ export function openError(path: string, error: unknown): MajordomoError {
   return new MajordomoError(OPEN_CODES[failure.kind], failure.message, { cause: error });
 }
 
+const COPY_REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
+  full: 'free space there',
+  busy: 'another program holds a lock on the store; end that program',
+  fatal: 'the store was only read, and nothing is left of the copy',
+};
+
+/** What an error means that came while the store at `path` was copied to `target`: whose it is. */
+export function copyError(path: string, target: string, error: unknown): MajordomoError {
+  const code = codeOf(error) ?? '';
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return openError(path, error);
+  const kind = kindOf(code);
+  const message = `backup of ${path} to ${target}: ${describe(error)}; ${COPY_REMEDIES[kind]}`;
+  return new MajordomoError(OPEN_CODES[kind], message, { cause: error });
+}
+
 function describe(error: unknown): string {
   const code = codeOf(error);
   const message = messageOf(error);
