@@ -72,7 +72,7 @@ export class Codec {
     const nodes: WorldState['nodes'] = [this.#takeNode(bits), this.#takeNode(bits)];
     const queues: WorldState['queues'] = [this.#takeQueue(bits), this.#takeQueue(bits)];
     const stalled: WorldState['stalled'] = [takeFlag(bits), takeFlag(bits)];
-    const shown = Array.from({ length: this.#requests }, () => ({
+    const shown = times(this.#requests, () => ({
       isSubmitted: takeFlag(bits),
       isCloseSent: takeFlag(bits),
       any: bits.take(2),
@@ -193,7 +193,7 @@ export class Codec {
   }
 
   #takeQueue(bits: Bits): Frame[] {
-    return Array.from({ length: bits.take(3) }, () => this.#takeFrame(bits));
+    return times(bits.take(3), () => this.#takeFrame(bits));
   }
 
   #takeFrame(bits: Bits): Frame {
@@ -225,7 +225,7 @@ export class Codec {
   }
 
   #takeSteps(bits: Bits): number[] {
-    return Array.from({ length: this.#requests }, () => bits.take(2));
+    return times(this.#requests, () => bits.take(2));
   }
 
   #putSaid({ state, epoch, offers }: PeerSaid): void {
@@ -266,6 +266,13 @@ function takeSaid(bits: Bits): PeerSaid {
 
 function takeFlag(bits: Bits): boolean {
   return bits.take(1) === 1;
+}
+
+/** As `Array.from`, which takes a fifth of the search's time. */
+function times<T>(count: number, make: () => T): T[] {
+  const all: T[] = [];
+  while (all.length < count) all.push(make());
+  return all;
 }
 
 function at<T>(of: readonly T[], index: number): T {

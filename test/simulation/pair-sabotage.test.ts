@@ -3,10 +3,35 @@ import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { packBatch } from '../../src/titanic/batch-codec.js';
 import type { PairSabotage } from './pair/node.js';
+import type { PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
 
 const SEEDS_MAX = 150;
 const NOTHING = packBatch({ tombstones: 'none', changes: [] });
+
+/** So many cuts and crashes, and nothing else that is done to the pair. */
+function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {
+  const others = { pauses: 0, isolations: 0, switchovers: 0, promotions: 0 };
+  return { ...weather, events: { ...others, cuts, crashes } };
+}
+
+/** Prompt disks and short absences: an answer is soon followed by a question at the other node. */
+function prompt(weather: PairWorldWeather): PairWorldWeather {
+  const { config } = weather;
+  return {
+    ...restless(weather, 16, 8),
+    replication: 'sync',
+    config: { ...config, titanic: { ...config.titanic, replication: 'sync' } },
+    linkDelayMaxMs: 5,
+    turnDelayMaxMs: 0,
+    commitMaxMs: 0,
+    crashAfterMax: Infinity,
+    failureChance: 0,
+    fatalChance: 0,
+    downMaxMs: 400,
+    wallJumpMs: 0,
+  };
+}
 
 /** The first thing that is found wrong. */
 function found(sabotage: PairSabotage): string {
@@ -27,6 +52,7 @@ describe('the simulation of the pair finds', () => {
       'an acknowledgement without the confirmation of the peer (D14)',
       /pending again|before its time|was closed|in two ways|answered once/,
       {
+        weather: prompt,
         store: (store) => {
           const shipped = store.shipped.bind(store);
           store.shipped = (...args) => shipped(...args) && false;
@@ -59,6 +85,7 @@ describe('the simulation of the pair finds', () => {
       'a 400 that asks nobody (D17)',
       /before its time/,
       {
+        weather: (weather) => restless(weather, 8, 2),
         store: (store) => {
           store.probe = () => 0;
         },

@@ -5,19 +5,16 @@ import { runPairSeed } from './pair/seeds.js';
 const SEEDS = 60;
 
 describe('in a simulated world of two nodes that crash, pause, lose each other and fail to write', () => {
-  it.each([1, 1 + SEEDS])(
-    `every promise of the pair is kept (docs/protocol.md, D13 to D21): ${SEEDS} seeds from %i`,
-    (from) => {
-      const tally = new Tally();
-      for (let seed = from; seed < from + SEEDS; seed++) runPairSeed(seed, tally);
-      // Worlds in which nothing happens prove nothing.
-      for (const figure of ['failovers', 'splits', 'hand-overs', 'requests joined']) {
-        expect(tally.figures.get(figure)).toBeGreaterThan(0);
-      }
-      expect(tally.figures.get('checked receipts')).toBeGreaterThan(SEEDS);
-      for (const fault of ['node crashes', 'node stands still', 'link is stalled', 'store full']) {
-        expect(tally.faults.get(fault)).toBeGreaterThan(0);
-      }
-    },
-  );
+  it(`every promise of the pair is kept (docs/protocol.md, D13 to D21): ${SEEDS} seeds`, () => {
+    const tally = new Tally();
+    for (let seed = 1; seed <= SEEDS; seed++) runPairSeed(seed, tally);
+    // Worlds in which nothing happens prove nothing.
+    for (const figure of ['failovers', 'splits', 'hand-overs', 'requests joined']) {
+      expect(tally.figures.get(figure)).toBeGreaterThan(0);
+    }
+    expect(tally.figures.get('checked receipts')).toBeGreaterThan(SEEDS);
+    for (const fault of ['node crashes', 'node stands still', 'link is stalled', 'store full']) {
+      expect(tally.faults.get(fault)).toBeGreaterThan(0);
+    }
+  });
 });

@@ -36,6 +36,7 @@ import type { Connection, ServerEnd } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import type { PeerWire, WireEnd } from './peer-wire.js';
+import type { PairWorldWeather } from './weather.js';
 import type { Witness } from './witness.js';
 
 type Link = Connection<Sent, Delivered>;
@@ -58,6 +59,8 @@ export interface PairWeather {
 
 /** Breaks the glue of a good node, to see that it is found out. */
 export interface PairSabotage {
+  /** The weather in which it shows itself soon. */
+  weather?(weather: PairWorldWeather): PairWorldWeather;
   pair?(node: PairNode): void;
   store?(store: PairStore): void;
   disk?(store: Store): Store;

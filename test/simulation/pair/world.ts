@@ -60,7 +60,8 @@ export class PairWorld {
   constructor(seed: number, isTraced = false, sabotage: PairSabotage = {}) {
     this.#random = new SimRandom(seed);
     this.trace = new Trace(isTraced);
-    this.weather = weatherOf(this.#random.fork(1));
+    const weather = weatherOf(this.#random.fork(1));
+    this.weather = sabotage.weather?.(weather) ?? weather;
     this.#witness = new Witness(this.weather.replication);
     const pipe = { delayMinMs: 0, delayMaxMs: this.weather.linkDelayMaxMs };
     this.#wire = new PeerWire(this.#clock, this.#random.fork(2), {
