@@ -24,9 +24,9 @@ import {
 } from '../titanic/store.js';
 import type { Titanic } from '../titanic/titanic.js';
 
-/** A chunk of records: small enough that a heartbeat behind it is not late. */
-const CHUNK_REQUESTS = 1000;
-const CHUNK_BYTES = 1024 * 1024;
+/** A chunk of records: reading it takes no longer than a commit does, as commits wait meanwhile. */
+const CHUNK_REQUESTS = 250;
+const CHUNK_BYTES = 256 * 1024;
 
 const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
 
