@@ -73,15 +73,16 @@ import { type Handed, Writer } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 
+const OUTCOME_UNKNOWN = 'outcome unknown';
 /** It is in this store; whether it is in the peer's, as was promised, nobody knows. */
 const DOUBTFUL: StoreFailure = {
   kind: 'busy',
-  message: 'outcome unknown: the peer was lost meanwhile',
+  message: `${OUTCOME_UNKNOWN}: the peer was lost meanwhile`,
 };
 /** What becomes of what is under way when a node steps down. */
 const STEPPED_DOWN: StoreFailure = {
   kind: 'busy',
-  message: 'outcome unknown: this node is not active any more',
+  message: `${OUTCOME_UNKNOWN}: this node is not active any more`,
 };
 const NOT_ACTIVE = 'this node is not active';
 /** Reads that one activation can ask for: their numbers are of one row. */
@@ -436,13 +437,20 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
         this.#accepting--;
         this.#recall(request.uuid, failure);
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
-        if (failure.kind !== 'fatal') this.#answers.answer(id, status(500, failure.message));
+        if (failure.kind !== 'fatal') this.#answers.answer(id, status(500, this.#lost(failure)));
         return false;
       },
     });
   }
 
-  /** The peer may have what could not be stored here, and its client is told that it is not. */
+  /** What a client is told of a request that could not be stored. */
+  #lost({ message }: StoreFailure): string {
+    // Were this node lost before its recall is on a disk, the peer would keep what it was sent.
+    const isKnown = !this.#replica.isPaired || message.startsWith(OUTCOME_UNKNOWN);
+    return isKnown ? message : `${OUTCOME_UNKNOWN}: ${message}`;
+  }
+
+  /** The peer may have what could not be stored here. */
   #recall(uuid: RequestUuid, { kind }: StoreFailure): void {
     if (!this.#replica.isPaired || kind === 'fatal') return;
     this.#recalls++;

@@ -330,10 +330,12 @@ describe('400 needs certainty (docs/protocol.md)', () => {
 });
 
 describe('a shipped batch that fails here: the peer may have it', () => {
-  it('what was answered 500 is taken back on both, as often as it takes (D12)', () => {
+  it('what was answered 500 outcome unknown is taken back on both, as often as it takes (D12)', () => {
     const { s, replica } = pair();
     s.store.failure = FULL;
-    expect(s.asks('submit', '{"key":"k"}', 'echo', 'x')).toBe('500 the disk is full');
+    expect(s.asks('submit', '{"key":"k"}', 'echo', 'x')).toBe(
+      '500 outcome unknown: the disk is full',
+    );
     s.after(5000);
     expect(replica.kinds.slice(0, 3)).toEqual(['accept', 'close', 'close']);
     s.store.failure = null;

@@ -9,7 +9,6 @@ type Figure =
   | 'merges'
   | 'requests joined'
   | 'requests run twice'
-  | 'refused and kept'
   | 'checked receipts';
 
 export function count(tally: Tally, what: Figure, by = 1): void {

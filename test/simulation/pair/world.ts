@@ -149,10 +149,7 @@ export class PairWorld {
     for (const { body } of disk.content().requests) bodies.add(body.toString('latin1', 2));
     for (const client of this.#clients) {
       for (const body of client.refused) {
-        if (!bodies.has(body)) continue;
-        // What the active's disk failed to keep may be at the peer, until its recall is on a disk.
-        hold(this.weather.failureChance > 0, `${body} was answered 500 and is kept (D12)`);
-        count(this.tally, 'refused and kept');
+        hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
       }
       for (const job of client.jobs) {
         if (job.uuid === null) continue;
