@@ -7,8 +7,9 @@ import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { dataDirectory, freeSpace } from './checkup/data-directory.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
+import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
-import { listeners } from './checkup/listeners.js';
+import { listeners, peerListener } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { load } from './config-options.js';
@@ -77,6 +78,8 @@ async function ofConfiguration(config: Config): Promise<readonly Finding[]> {
     await dataDirectory(directory, found.served),
     freeSpace(directory),
     ...found.findings,
+    ...(await peerListener(config.bstar, found.served)),
+    ...(await http(config, found.served)),
     ...curveKeys(config.broker.listen),
     descriptors(config.limits.connections, config.broker.listen.length),
     memory(config.limits.queuedBytes),

@@ -1,16 +1,16 @@
-/** Whether the broker's endpoints are free, and who has them if not. */
+/** Whether the endpoints of broker and pair are free, and who has them if not. */
 import { existsSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 
-import { type Endpoint, parseEndpoint } from '../../config/endpoint.js';
-import { codeOf, messageOf } from '../../core/errors.js';
+import type { Config } from '../../config/config.js';
+import { parseEndpoint } from '../../config/endpoint.js';
 import { ask, factsOf, withClient } from '../ask.js';
 import { printable } from '../output.js';
 import { type Finding, ok, problem } from './finding.js';
+import { type Address, dialHost, portFinding } from './port.js';
 
 const ANSWER_MS = 1000;
-const PRIVILEGED_PORT_MAX = 1023;
 const SERVED = 'a Majordomo';
 
 /** What was found at each endpoint, and whether a Majordomo serves at any. */
@@ -32,53 +32,28 @@ async function listener(text: string): Promise<Finding> {
   return value.scheme === 'tcp' ? await tcp(name, value) : await ipc(name, value.path);
 }
 
-async function tcp(
-  name: string,
-  { host, port }: Extract<Endpoint, { scheme: 'tcp' }>,
-): Promise<Finding> {
-  const error = await bindError(host, port);
-  if (error === null) return ok(name, port === 0 ? 'any free port' : 'free');
-  switch (codeOf(error)) {
-    case 'EADDRINUSE':
-      return (
-        (await broker(name, `tcp://${dialHost(host)}:${port}`)) ??
-        problem(
-          name,
-          'in use by a program that is no Majordomo, or does not answer',
-          `find it by: ss -ltnp 'sport = :${port}'; or choose another port`,
-        )
-      );
-    case 'EACCES':
-      return problem(
-        name,
-        'this user may not listen there',
-        port <= PRIVILEGED_PORT_MAX
-          ? `choose a port over ${PRIVILEGED_PORT_MAX}, or AmbientCapabilities=CAP_NET_BIND_SERVICE`
-          : 'choose another port',
-      );
-    case 'EADDRNOTAVAIL':
-      return problem(name, 'this machine does not have that address', 'see: ip address');
-    default:
-      return problem(name, messageOf(error), 'correct broker.listen');
-  }
+async function tcp(name: string, address: Address): Promise<Finding> {
+  const { host, port } = address;
+  return await portFinding(name, 'broker.listen', address, () =>
+    broker(name, `tcp://${dialHost(host)}:${port}`),
+  );
 }
 
-/** Null if the address could be bound; it is free again then. */
-function bindError(host: string, port: number): Promise<unknown> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', resolve);
-    const at = host === '*' ? {} : { host: host.replace(/^\[(.*)\]$/, '$1') };
-    server.listen({ ...at, port, exclusive: true }, () => {
-      server.close(() => {
-        resolve(null);
-      });
-    });
-  });
-}
-
-function dialHost(host: string): string {
-  return host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host;
+/**
+ * Where the primary of a pair listens for the backup, which dials.
+ * @param served whether a Majordomo serves where this configuration listens
+ */
+export async function peerListener(
+  { role, listen }: Config['bstar'],
+  served: boolean,
+): Promise<readonly Finding[]> {
+  if (role !== 'primary' || listen === null) return [];
+  const name = `peer listener ${listen}`;
+  const parsed = parseEndpoint(listen);
+  if (!parsed.ok) return [problem(name, parsed.why, 'correct bstar.listen')];
+  if (parsed.value.scheme !== 'tcp') return [];
+  const own = served ? ok(name, 'in use, while a Majordomo serves at broker.listen') : null;
+  return [await portFinding(name, 'bstar.listen', parsed.value, () => Promise.resolve(own))];
 }
 
 async function ipc(name: string, path: string): Promise<Finding> {

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { type ChildOptions, run } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { httpOf } from '../../support/http.js';
 
 afterEach(removeDaemons);
 
@@ -22,9 +23,10 @@ interface Examined {
   check(name: string): Check | undefined;
 }
 
-/** What it finds with these settings, on a free port and a data directory of its own. */
+/** What it finds with these settings, on free ports and a data directory of its own. */
 async function examine(sets: readonly string[], options: ChildOptions = {}): Promise<Examined> {
-  const all = [`node.dataDir=${temporaryDirectory()}`, 'broker.listen=tcp://127.0.0.1:0', ...sets];
+  const ports = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=127.0.0.1:0'];
+  const all = [`node.dataDir=${temporaryDirectory()}`, ...ports, ...sets];
   const args = all.flatMap((set) => ['--set', set]);
   const { status, stdout } = await run(['doctor', '-o', 'json', ...args], options);
   const { checks, problems } = JSON.parse(stdout) as { checks: Check[]; problems: number };
@@ -46,6 +48,7 @@ describe('majordomo doctor', () => {
       'data directory',
       'free space',
       'listener tcp://127.0.0.1:0',
+      'http 127.0.0.1:0',
       'descriptors',
       'memory',
     ]);
@@ -54,7 +57,12 @@ describe('majordomo doctor', () => {
 
   it('prints a line for each, and a sum', async () => {
     const directory = join(temporaryDirectory(), 'data');
-    const args = ['--set', `node.dataDir=${directory}`, '--set', 'broker.listen=tcp://127.0.0.1:0'];
+    const sets = [
+      `node.dataDir=${directory}`,
+      'broker.listen=tcp://127.0.0.1:0',
+      'http.listen=off',
+    ];
+    const args = sets.flatMap((set) => ['--set', set]);
     const { status, stdout, stderr } = await run(['doctor', ...args]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain(`ok       data directory: ${directory} will be made\n`);
@@ -103,11 +111,41 @@ describe('majordomo doctor', () => {
     await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
     const address = stranger.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    const { status, check } = await examine([`broker.listen=tcp://127.0.0.1:${port}`]);
+    const pair = ['bstar.role=primary', 'bstar.peer=tcp://127.0.0.1:1'];
+    for (const [name, ...sets] of [
+      ['listener', `broker.listen=tcp://127.0.0.1:${port}`],
+      ['http', `http.listen=127.0.0.1:${port}`],
+      ['peer listener', `bstar.listen=tcp://127.0.0.1:${port}`, ...pair],
+    ] as const) {
+      const { status, check } = await examine(sets);
+      expect(status).toBe(1);
+      expect(check(name)).toMatchObject({ state: 'problem' });
+      expect(check(name)?.remedy).toContain(`sport = :${port}`);
+    }
     stranger.close();
+  });
+
+  it('knows a Majordomo that answers at http.listen: the one that serves, or another', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const listen = `http.listen=${new URL(httpOf(daemon)).host}`;
+    const own = await examine([
+      `broker.listen=${daemon.endpoint}`,
+      `node.dataDir=${daemon.dataDir}`,
+      listen,
+    ]);
+    expect(own.check('http')).toMatchObject({ state: 'ok', text: 'a Majordomo answers there' });
+    const other = await examine([listen]);
+    expect(other.check('http')).toMatchObject({ state: 'problem' });
+    expect(other.check('http')?.remedy).toContain('its own http.listen');
+  });
+
+  it('finds a token that others may read, which serve refuses', async () => {
+    const folder = temporaryDirectory();
+    const file = join(folder, 'http.token');
+    writeFileSync(file, 'sixteen-letters-or-more', { mode: 0o644 });
+    const { status, check } = await examine([`node.dataDir=${folder}`]);
     expect(status).toBe(1);
-    expect(check('listener')).toMatchObject({ state: 'problem' });
-    expect(check('listener')?.remedy).toContain(`sport = :${port}`);
+    expect(check('http token')).toMatchObject({ state: 'problem', remedy: `chmod 600 ${file}` });
   });
 
   it('finds addresses that are not of this machine, and ipc folders that are absent', async () => {

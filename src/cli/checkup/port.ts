@@ -1,0 +1,68 @@
+/** Whether an address can be listened on, and what to do if not. */
+import { createServer } from 'node:net';
+
+import { codeOf, messageOf } from '../../core/errors.js';
+import { type Finding, ok, problem } from './finding.js';
+
+const PRIVILEGED_PORT_MAX = 1023;
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * @param key of the configuration that names it
+ * @param who tells who has it; `null`: nobody that is known
+ */
+export async function portFinding(
+  name: string,
+  key: string,
+  { host, port }: Address,
+  who: () => Promise<Finding | null>,
+): Promise<Finding> {
+  const error = await bindError(host, port);
+  if (error === null) return ok(name, port === 0 ? 'any free port' : 'free');
+  switch (codeOf(error)) {
+    case 'EADDRINUSE':
+      return (
+        (await who()) ??
+        problem(
+          name,
+          'in use by a program that is no Majordomo, or does not answer',
+          `find it by: ss -ltnp 'sport = :${port}'; or choose another port`,
+        )
+      );
+    case 'EACCES':
+      return problem(
+        name,
+        'this user may not listen there',
+        port <= PRIVILEGED_PORT_MAX
+          ? `choose a port over ${PRIVILEGED_PORT_MAX}, or AmbientCapabilities=CAP_NET_BIND_SERVICE`
+          : 'choose another port',
+      );
+    case 'EADDRNOTAVAIL':
+      return problem(name, 'this machine does not have that address', 'see: ip address');
+    default:
+      return problem(name, messageOf(error), `correct ${key}`);
+  }
+}
+
+/** Where one of this machine dials what listens on `host`. */
+export function dialHost(host: string): string {
+  return host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host;
+}
+
+/** Null if the address could be bound; it is free again then. */
+function bindError(host: string, port: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', resolve);
+    const at = host === '*' ? {} : { host: host.replace(/^\[(.*)\]$/, '$1') };
+    server.listen({ ...at, port, exclusive: true }, () => {
+      server.close(() => {
+        resolve(null);
+      });
+    });
+  });
+}
