@@ -83,7 +83,7 @@ function mayLead(facts: Facts, role: Role): boolean {
 }
 
 /** Whether a dead peer and a client are enough. A backup that was not the last active is not (D21). */
-function mayServeAlone(facts: Facts, role: Role): boolean {
+export function mayServeAlone(facts: Facts, role: Role): boolean {
   if (!facts.peerDead) return false;
   if (facts.state === 'passive') return true;
   return facts.state === 'waiting' && (role === 'primary' || facts.wasActive);

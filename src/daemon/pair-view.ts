@@ -1,5 +1,7 @@
 /** What operators, pages and metrics see of a pair, and its history since the start. */
 import type { PairEvent, PairEvents } from '../bstar/events.js';
+import type { Facts } from '../bstar/facts.js';
+import { mayServeAlone } from '../bstar/fsm.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import type { HaChange, HaOrder, HaStatus, Pair, Reason } from '../http/ports.js';
@@ -15,6 +17,8 @@ export class PairView implements PairEvents, Pair {
   #history: HaChange[] = [];
   readonly #transitions = { waiting: 0, passive: 0, joining: 0, active: 0 };
   #splits = 0;
+  /** The peer was there at least once since the start. */
+  #wasHeard = false;
   /** Why the other one is not a peer of this node. */
   #refused: string | null = null;
 
@@ -37,6 +41,7 @@ export class PairView implements PairEvents, Pair {
     } else if (event.name === 'ha.refused') {
       this.#refused = event.text;
     } else if (event.name === 'ha.connected') {
+      this.#wasHeard = true;
       this.#refused = null;
     }
   }
@@ -65,7 +70,8 @@ export class PairView implements PairEvents, Pair {
         up: link,
         state: peer?.state ?? null,
         epoch: peer?.epoch ?? null,
-        heardMsAgo: Math.round(pair.heardMsAgo(now)),
+        // The machine begins to wait as if it had heard it.
+        heardMsAgo: this.#wasHeard ? Math.round(pair.heardMsAgo(now)) : null,
       },
       ...history,
     };
@@ -104,7 +110,16 @@ export class PairView implements PairEvents, Pair {
       const text = 'active, but about to hand over, or to learn what became of its peer';
       return { code: 'holding', text };
     }
-    return { code: state, text: `${state}: clients are served by the other node, if by any` };
+    return { code: state, text: `${state}${this.#outlook(pair.facts)}` };
+  }
+
+  /** What clients have to expect of a node that does not serve. */
+  #outlook(facts: Facts): string {
+    if (facts.link) return ': clients are served by the other node, if by any';
+    if (!facts.peerDead) return ': the peer is not heard, and not known to be dead yet';
+    return mayServeAlone(facts, this.#config.bstar.role === 'primary' ? 'primary' : 'backup')
+      ? ', and the peer is dead: this node takes over when a client asks'
+      : ', and the peer is dead: this node serves when it is promoted, or the peer is back';
   }
 
   /** What is hurt although clients are served. */

@@ -54,9 +54,12 @@ function troublesOfNode(overview: Overview): Trouble[] {
     found.push({ grade: 'bad', title: 'Split', text });
   }
   if (reason !== null) {
-    const [grade, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];
+    const [usual, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];
+    // Then nobody serves.
+    const grade = state !== 'active' && peer?.up === false ? 'bad' : usual;
     const at = peer?.endpoint ?? null;
-    const elsewhere = state === 'passive' && at !== null ? ` The other node is at ${at}.` : '';
+    const elsewhere =
+      state === 'passive' && peer?.up === true && at !== null ? ` The other node is at ${at}.` : '';
     // The code is said by the title.
     const prefix = `${reason.code}: `;
     const said = reason.text.startsWith(prefix) ? reason.text.slice(prefix.length) : reason.text;

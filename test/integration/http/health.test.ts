@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf } from '../../support/http.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
 
@@ -59,6 +60,32 @@ describe('/livez, /readyz, /healthz (contract §4)', () => {
     });
     expect(head.headers['content-security-policy']).toContain("default-src 'none'");
     expect(head.headers['access-control-allow-origin']).toBeUndefined();
+  });
+});
+
+describe('a node of a pair whose peer was never there', () => {
+  it.each([
+    ['primary', 'takes over when a client asks'],
+    ['backup', 'serves when it is promoted'],
+  ])('%s: says who serves clients, and that it heard nothing', async (role, outlook) => {
+    const [own, peer] = await freePorts(2);
+    const ends = [`bstar.listen=tcp://127.0.0.1:${own}`, `bstar.peer=tcp://127.0.0.1:${peer}`];
+    const pair = [`bstar.role=${role}`, 'bstar.heartbeatIntervalMs=500', ...ends];
+    const url = httpOf(await startDaemon({ sets: [HTTP, ...pair] }));
+    expect((await ask(`${url}/api/v1/ha`)).json).toMatchObject({
+      state: 'waiting',
+      peer: { up: false, state: null, heardMsAgo: null },
+    });
+    let said = '';
+    while (!said.includes('the peer is dead')) {
+      const { status, json } = await ask(`${url}/readyz`);
+      expect({ status, json }).toMatchObject({
+        status: 503,
+        json: { reason: { code: 'waiting' } },
+      });
+      said = (json as { readonly reason: { readonly text: string } }).reason.text;
+    }
+    expect(said).toContain(outlook);
   });
 });
 
