@@ -65,7 +65,7 @@ export class AdminClient {
     const options: RequestOptions = { method, headers, agent: false };
     return await new Promise<AdminAnswer>((resolve, reject) => {
       const asked = request(target, options, (response) => {
-        collect(response).then(resolve, reject);
+        collect(response, url).then(resolve, reject);
       });
       const timer = setTimeout(() => {
         asked.destroy();
@@ -83,7 +83,7 @@ export class AdminClient {
   }
 }
 
-function collect(response: IncomingMessage): Promise<AdminAnswer> {
+function collect(response: IncomingMessage, { origin }: URL): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -92,7 +92,11 @@ function collect(response: IncomingMessage): Promise<AdminAnswer> {
       if (bytes <= ANSWER_BYTES_MAX) chunks.push(chunk);
       else response.destroy(new MajordomoError('ERR_REQUEST_FAILED', 'the answer is too large'));
     });
-    response.once('error', reject);
+    response.once('error', (error) => {
+      const text = `${origin} went away in the middle of its answer`;
+      const isCut = codeOf(error) === 'ECONNRESET';
+      reject(isCut ? new MajordomoError('ERR_HTTP_NO_ANSWER', text, { cause: error }) : error);
+    });
     response.once('end', () => {
       const text = Buffer.concat(chunks).toString('utf8');
       resolve({ status: response.statusCode ?? 0, value: jsonOrText(text) });

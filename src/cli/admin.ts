@@ -130,16 +130,28 @@ export async function allOf(
 ): Promise<readonly Facts[]> {
   const items: Facts[] = [];
   for (let cursor: string | null = null; ;) {
-    const more: Readonly<Record<string, string>> = cursor === null ? {} : { cursor };
-    const query = { limit: String(PAGE_ITEMS), ...filters, ...more };
-    const { value } = await client.get(path, query);
-    const page = factsIn(path, value);
-    const { items: list, next } = page;
-    if (!Array.isArray(list)) throw strange(path);
-    for (const item of list) items.push(factsIn(path, item));
-    if (typeof next !== 'string') return items;
-    cursor = next;
+    const page = await pageOf(client, path, { limit: String(PAGE_ITEMS), ...filters }, cursor);
+    items.push(...page.items);
+    if (page.next === null) return items;
+    cursor = page.next;
   }
+}
+
+/** A page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
+export async function pageOf(
+  client: AdminClient,
+  path: string,
+  query: Readonly<Record<string, string>>,
+  cursor: string | null,
+): Promise<{ readonly items: readonly Facts[]; readonly next: string | null }> {
+  const { value } = await client.get(path, cursor === null ? query : { ...query, cursor });
+  const { items, next } = factsIn(path, value);
+  // One that does not go on would never end.
+  if (!Array.isArray(items) || (cursor !== null && next === cursor)) throw strange(path);
+  return {
+    items: items.map((item) => factsIn(path, item)),
+    next: typeof next === 'string' ? next : null,
+  };
 }
 
 /** The object that was answered. @throws ERR_REQUEST_FAILED */

@@ -29,6 +29,15 @@ interface Place {
   readonly words: readonly Word[];
 }
 
+/** Beside commands. */
+const FIRST: readonly Word[] = (
+  [
+    ['help', 'show help for a command'],
+    ['--help', 'show help'],
+    ['--version', 'print the version'],
+  ] as const
+).map(([word, about]) => ({ word, about, values: [], takesValue: false }));
+
 export function defineCompletion(
   command: Command,
   done: Done,
@@ -40,7 +49,7 @@ export function defineCompletion(
     .action(async (shell: Shell) => {
       const all = await commands();
       const places = all.flatMap((each) => placesOf(each, each.name()));
-      const first: Place = { path: '', about: '', words: all.map(nameOf) };
+      const first: Place = { path: '', about: '', words: [...all.map(nameOf), ...FIRST] };
       await print(SCRIPTS[shell]([first, ...places]));
       done(EXIT.done);
     });

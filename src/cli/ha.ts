@@ -94,7 +94,7 @@ function nodes(status: Facts): readonly (readonly string[])[] {
   const isUp = peer['up'] === true;
   const said = peer['state'] === null ? '-' : printable(peer['state']);
   const known = [said, peer['epoch'] === null ? '-' : printable(peer['epoch'])];
-  const name = isUp ? '(its peer)' : '(its peer, dead)';
+  const name = isUp ? '(its peer)' : '(its peer, not heard)';
   return [own, [name, other, ...known, heard]];
 }
 

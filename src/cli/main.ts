@@ -5,7 +5,7 @@ import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
 import { type Done, examples } from './options.js';
-import { guardOutput } from './output.js';
+import { guardOutput, harmless } from './output.js';
 
 /** Adds arguments, options, examples and the action to a command that has its name. */
 type Define = (command: Command, done: Done) => void;
@@ -169,7 +169,7 @@ function failed(error: unknown): ExitStatus {
   if (status === EXIT.internal) return bug(error);
   // One line a problem: the places come first, so that editors find them.
   const text = code === 'ERR_CONFIG_INVALID' ? messageOf(error) : `majordomo: ${messageOf(error)}`;
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${harmless(text)}\n`);
   return status;
 }
 

@@ -32,9 +32,10 @@ export type Style = 'bold' | 'green' | 'yellow' | 'red';
 
 const STYLES: Readonly<Record<Style, string>> = { bold: '1', green: '32', yellow: '33', red: '31' };
 
-/** Styled for a terminal, unless NO_COLOR says otherwise; else as it is. */
+/** Styled for a terminal, unless NO_COLOR or TERM says otherwise; else as it is. */
 export function styled(text: string, style: Style): string {
-  const wanted = process.stdout.isTTY && (process.env['NO_COLOR'] ?? '') === '';
+  const { NO_COLOR: refused = '', TERM: terminal } = process.env;
+  const wanted = process.stdout.isTTY && refused === '' && terminal !== 'dumb';
   return wanted ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
 }
 
@@ -43,6 +44,11 @@ export function printable(value: unknown): string {
   if (value === undefined) return '-';
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text.replaceAll(/\p{C}/gu, '\uFFFD');
+}
+
+/** Text that may be another program's, on any number of lines, for a terminal to show. */
+export function harmless(text: string): string {
+  return text.replaceAll(/[^\P{C}\n]/gu, '\uFFFD');
 }
 
 /** A column: its head, and whether its cells are numbers. */
@@ -80,5 +86,5 @@ export function duration(ms: number): string {
 
 /** A message for people, on standard error. */
 export function say(text: string): void {
-  process.stderr.write(`majordomo: ${text}\n`);
+  process.stderr.write(`majordomo: ${harmless(text)}\n`);
 }

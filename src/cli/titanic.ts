@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import type { AdminClient } from './admin-client.js';
-import { addAdminOptions, adminClient, adminFacts, type AdminOptions } from './admin.js';
+import { addAdminOptions, adminClient, adminFacts, type AdminOptions, pageOf } from './admin.js';
 import type { Facts } from './ask.js';
 import { readAge } from './age.js';
 import { confirmed } from './confirm.js';
@@ -186,13 +186,10 @@ async function listOf(
   try {
     do {
       const limit = Math.min(PAGE_MAX, options.limit - items.length);
-      const path = `${TITANIC}/requests`;
       const query = { ...queryOf(options), limit: String(limit) };
-      const answer = await admin.get(path, cursor === null ? query : { ...query, cursor });
-      const page = adminFacts(path, answer);
-      if (!Array.isArray(page['items'])) throw notUnderstood();
-      items.push(...(page['items'] as Facts[]));
-      cursor = typeof page['next'] === 'string' ? page['next'] : null;
+      const page = await pageOf(admin, `${TITANIC}/requests`, query, cursor);
+      items.push(...page.items);
+      cursor = page.next;
       progress.count(items.length);
     } while (cursor !== null && items.length < options.limit);
   } finally {

@@ -14,9 +14,9 @@ import {
   integerOption,
   type OutputFormat,
 } from './options.js';
-import { print, printJson } from './output.js';
+import { print, printable, printJson } from './output.js';
 import { Screen } from './top/screen.js';
-import { picture, type Sight } from './top/picture.js';
+import { clipped, picture, type Sight } from './top/picture.js';
 import { counted, type Counted } from './top/counted.js';
 
 interface TopOptions extends AdminOptions {
@@ -108,7 +108,7 @@ async function next(client: AdminClient, last: Sight, screen: Screen): Promise<S
     } catch (error) {
       if (!PASSING.has(codeOf(error) ?? '')) throw error;
       before = null;
-      screen.show(() => messageOf(error));
+      screen.show(({ columns }) => clipped(printable(messageOf(error)), columns));
       await delay(RETRY_MS, undefined, { signal: screen.left }).catch(() => undefined);
     }
   }

@@ -56,7 +56,8 @@ export class BulkRun {
     const list = lists[this.#list];
     this.#trouble ??= this.#job.obstacle();
     if (this.#trouble !== null) {
-      const text = `${this.#trouble} (${this.#count} were done before)`;
+      const text =
+        this.#count === 0 ? this.#trouble : `${this.#trouble} (${this.#count} were done before)`;
       this.#job.end({ kind: 'trouble', text }, this.#count);
     } else if (list === undefined || this.#count >= limit || this.#job.now() >= this.#endAt) {
       const value = { count: this.#count, more: list !== undefined };

@@ -138,7 +138,7 @@ function rate(perSecond: number | null): string {
   return perSecond >= 10 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
 }
 
-function clipped(text: string, width: number): string {
+export function clipped(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 

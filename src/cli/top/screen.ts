@@ -6,6 +6,8 @@ const LEAVE = '\u001b[?25h\u001b[?1049l';
 const HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
+const COLUMNS = 80;
+const ROWS = 24;
 const CTRL_C = '\u0003';
 
 export class Screen {
@@ -52,7 +54,9 @@ export class Screen {
   };
 
   readonly #redraw = (): void => {
-    const { columns, rows } = process.stdout;
+    // A serial line, or a container's terminal, says 0.
+    const columns = process.stdout.columns || COLUMNS;
+    const rows = process.stdout.rows || ROWS;
     const lines = (this.#draw?.({ columns, rows }) ?? '').split('\n').slice(0, rows);
     // Line by line over what was there: clearing all of it first would flicker.
     const text = lines.map((line) => line + CLEAR_LINE).join('\r\n');

@@ -22,14 +22,20 @@ async function startWithHttp(...sets: string[]): Promise<Daemon> {
 }
 
 /** Another server, which answers everything by `body`, and what it was sent. */
+/** @param missing bytes that it promises and does not send: it goes away instead */
 async function otherServer(
   status: number,
   body: string,
+  missing = 0,
 ): Promise<{ url: string; authorizations: (string | undefined)[] }> {
   const authorizations: (string | undefined)[] = [];
   const server: Server = createHttpServer((request, response) => {
     authorizations.push(request.headers.authorization);
-    response.writeHead(status).end(body);
+    if (missing === 0) response.writeHead(status).end(body);
+    else {
+      response.writeHead(status, { 'content-length': Buffer.byteLength(body) + missing });
+      response.write(body, () => response.destroy());
+    }
   }).listen(0, '127.0.0.1');
   servers.push(server);
   await new Promise((resolve) => server.once('listening', resolve));
@@ -111,11 +117,36 @@ describe('status, services, workers (contract §2)', () => {
       [200, 'hello'],
       [200, '{"items": 3}'],
       [200, '[]'],
+      [200, '{"items": [null], "next": null}'],
       [404, '<html>'],
     ] as const) {
       const { url } = await otherServer(status, body);
       expect(await run(at(url))).toMatchObject({ status: 1, stdout: '' });
     }
+  });
+
+  it.each(['services', 'titanic ls', 'status', 'ha status', 'top'])(
+    'end with 75 where the answer stops in the middle: %s',
+    async (command) => {
+      const { url } = await otherServer(200, '{"items": [', 100);
+      const { status, stdout, stderr } = await run([...command.split(' '), '--admin', url]);
+      expect({ status, stdout }).toEqual({ status: 75, stdout: '' });
+      expect(stderr).toBe(`majordomo: ${url} went away in the middle of its answer\n`);
+    },
+  );
+
+  it('end with 1 where a list leads in a circle', async () => {
+    const { url } = await otherServer(200, '{"items": [], "next": "1.0"}');
+    for (const list of [['services'], ['titanic', 'ls']]) {
+      expect(await run([...list, '--admin', url])).toMatchObject({ status: 1, stdout: '' });
+    }
+  });
+
+  it('show no control characters of an error of another server to a terminal', async () => {
+    const message = '\u001b[2J\u0007\u202ered';
+    const { url } = await otherServer(409, JSON.stringify({ error: { code: 'x', message } }));
+    const { stderr } = await run(['services', '--admin', url]);
+    expect(stderr).toBe('majordomo: \uFFFD[2J\uFFFD\uFFFDred\n');
   });
 
   it.each([

@@ -32,6 +32,8 @@ function offered(...line: readonly string[]): string[] {
 describe('majordomo completion', () => {
   it('offers commands, their actions, options and values', () => {
     expect(offered('majordomo', 's')).toEqual(['serve', 'status', 'services']);
+    expect(offered('majordomo', 'he')).toEqual(['help']);
+    expect(offered('majordomo', '--')).toEqual(['--help', '--version']);
     expect(offered('majordomo', 'ha', '')).toEqual(['status', 'switchover', 'promote', '--help']);
     expect(offered('majordomo', 'ha', 'status', '--adm')).toEqual(['--admin']);
     expect(offered('majordomo', 'status', '-o', '')).toEqual(['text', 'json']);

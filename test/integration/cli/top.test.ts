@@ -24,9 +24,9 @@ async function startWithWorker(...sets: string[]): Promise<Daemon> {
 }
 
 /** `top` in a terminal of so many columns; what is typed goes to it. */
-function topInTerminal(daemon: Daemon, columns: number): ReturnType<typeof spawn> {
+function topInTerminal(daemon: Daemon, columns: number, rows = 20): ReturnType<typeof spawn> {
   const command = `${process.execPath} ${MAIN} top --interval-ms 100 --admin ${httpOf(daemon)}`;
-  const inTerminal = `stty cols ${columns} rows 20; exec ${command}`;
+  const inTerminal = `stty cols ${columns} rows ${rows}; exec ${command}`;
   return spawn('script', ['-qefc', inTerminal, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
 }
 
@@ -72,5 +72,44 @@ describe('majordomo top', () => {
 
     const lines = seen.replaceAll(/\u001b\[[?\d]*[A-Za-z]/g, '').split(/\r*\n/);
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
+  });
+
+  itWithTool('script and stty', 'draws 80 by 24 in a terminal that says 0 by 0', async () => {
+    const daemon = await startWithWorker();
+    const top = topInTerminal(daemon, 0, 0);
+    let seen = '';
+    await new Promise<void>((resolve) => {
+      top.stdout?.on('data', (chunk: Buffer) => {
+        seen += chunk.toString('utf8');
+        if (/^echo /m.test(seen)) resolve();
+      });
+    });
+    top.stdin?.write('q');
+    await once(top, 'close');
+    expect(seen).toContain('left standalone active');
+  });
+
+  itWithTool('script and stty', 'waits for a daemon that goes away', async () => {
+    const daemon = await startWithWorker();
+    const top = topInTerminal(daemon, 80);
+    let seen = '';
+    const until = (text: string): Promise<void> =>
+      new Promise((resolve) => {
+        const look = (chunk: Buffer): void => {
+          seen += chunk.toString('utf8');
+          if (seen.includes(text)) resolve();
+        };
+        top.stdout?.on('data', look);
+      });
+    await until('left standalone active');
+    await daemon.kill();
+    await until('cannot be reached: nobody listens there');
+    const at = new URL(httpOf(daemon)).host;
+    const again = await startDaemon({ sets: [`http.listen=${at}`, 'node.name=right'] });
+    await until('right standalone active');
+    top.stdin?.write('q');
+    await once(top, 'close');
+    expect(top.exitCode).toBe(0);
+    await again.stop();
   });
 });
