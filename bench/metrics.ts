@@ -85,7 +85,7 @@ function sources(stage: Stage): MetricSources {
     version: '0',
     uptimeMs: () => 1,
     isReady: () => true,
-    isDegraded: () => false,
+    degraded: () => [],
     loopLagMs: () => 0,
     broker: stage.broker,
     titanic: () => null,

@@ -36,7 +36,7 @@ export class NodeMetrics {
       version: packageVersion(),
       uptimeMs: () => monotonicMs() - startedAt,
       isReady: () => health.now.notReady === null,
-      isDegraded: () => health.now.degraded.length > 0,
+      degraded: () => health.now.degraded.map(({ code }) => code),
       loopLagMs,
       broker,
       titanic,

@@ -35,9 +35,11 @@ const TABLE = {
   },
   degraded: {
     type: 'gauge',
-    labels: {},
-    help: '1 while a part of the service is hurt, else 0: as /readyz answers.',
-    meaning: 'Such as a store that cannot be written: durable requests are answered 500 then.',
+    // The codes of `degraded` in the answer of /readyz.
+    labels: { reason: ['store_full', 'store_busy', 'not_in_sync', 'peer_refused'] },
+    help: '1 while that part of the service is hurt, else 0: as /readyz answers.',
+    meaning:
+      'With `store_…` nothing can be stored: durable requests are answered 500. With the others all are served, but nothing would take over.',
   },
   requests_received_total: {
     type: 'counter',

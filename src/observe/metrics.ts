@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 
 import { brokerMetrics, type BrokerSource } from './broker-metrics.js';
 import { Exposition, labelText } from './exposition.js';
+import { METRICS } from './metric-table.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
 import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
@@ -19,7 +20,8 @@ export interface MetricSources {
   readonly version: string;
   uptimeMs(): number;
   isReady(): boolean;
-  isDegraded(): boolean;
+  /** The codes of what is hurt. */
+  degraded(): readonly string[];
   loopLagMs(): number;
   readonly broker: BrokerSource;
   /** `null` where no requests are stored. */
@@ -80,7 +82,10 @@ export class Metrics {
     out.metric('ready');
     out.sample('', Number(this.#sources.isReady()));
     out.metric('degraded');
-    out.sample('', Number(this.#sources.isDegraded()));
+    const degraded = this.#sources.degraded();
+    for (const reason of METRICS.degraded.labels['reason'] ?? []) {
+      out.sample(labelText('reason', reason), Number(degraded.includes(reason)));
+    }
     brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
     if (titanic !== null) titanicMetrics(out, titanic);
     pairMetrics(out, this.#sources.pair());

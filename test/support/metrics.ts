@@ -76,7 +76,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     version: '0.1.0',
     uptimeMs: () => 1500,
     isReady: () => true,
-    isDegraded: () => false,
+    degraded: () => [],
     loopLagMs: () => 2,
     broker,
     titanic: () => titanic,

@@ -68,18 +68,20 @@ describe('a running broker', () => {
     const client = new Client({ endpoints: [daemon.endpoint] });
     const stranger = new Database(join(daemon.dataDir, 'titanic.db'));
     try {
-      expect((await scrapeOver(daemon)).value('degraded')).toBe(0);
+      expect((await scrapeOver(daemon)).value('degraded{reason="store_busy"}')).toBe(0);
       stranger.exec('BEGIN IMMEDIATE');
       await expect(client.submit('echo', 'x')).rejects.toMatchObject({
         code: 'ERR_TITANIC_REFUSED',
       });
-      expect((await scrapeOver(daemon)).counted('ready', 'degraded')).toEqual({
-        ready: 1,
-        degraded: 1,
-      });
+      const hurt = await scrapeOver(daemon);
+      expect(hurt.value('ready')).toBe(1);
+      const reasons = ['store_full', 'store_busy', 'not_in_sync', 'peer_refused'];
+      expect(reasons.map((reason) => hurt.value(`degraded{reason="${reason}"}`))).toEqual([
+        0, 1, 0, 0,
+      ]);
       stranger.exec('ROLLBACK');
       await daemon.waitFor('store.healed');
-      expect((await scrapeOver(daemon)).value('degraded')).toBe(0);
+      expect((await scrapeOver(daemon)).value('degraded{reason="store_busy"}')).toBe(0);
     } finally {
       stranger.close();
       await client.close();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { NodeHealth } from '../../../src/daemon/health.js';
+import { METRICS } from '../../../src/observe/metric-table.js';
 
 describe('the health of a node (contract §4)', () => {
   it('is not ready while it starts and drains, and ready in between', () => {
@@ -22,6 +23,10 @@ describe('the health of a node (contract §4)', () => {
         { code: 'store_full', text: 'durable requests are refused (500): the disk is full' },
       ],
     });
+    const codes = METRICS.degraded.labels['reason'];
+    expect(codes).toContain('store_full');
+    health.emit({ name: 'store.failed', kind: 'busy', text: 'it is locked' });
+    expect(codes).toEqual(expect.arrayContaining(health.now.degraded.map(({ code }) => code)));
     health.emit({ name: 'store.healed' });
     expect(health.now.degraded).toEqual([]);
   });
