@@ -22,9 +22,11 @@ RUN npm run build \
  && npm prune --omit=dev \
  # Sources and left-overs of compiling, which nothing loads.
  && rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/src \
- && find node_modules/better-sqlite3/build -type f ! -name better_sqlite3.node -delete \
+ && find node_modules/better-sqlite3/build -type f \
+      ! -path '*/build/Release/better_sqlite3.node' -delete \
  && rm -rf node_modules/zeromq/build/darwin node_modules/zeromq/build/win32 \
- && find dist -name '*.map' -delete
+ && find dist -name '*.map' -delete \
+ && find node_modules -depth -type d -empty -delete
 
 FROM ${BASE_IMAGE}
 RUN apt-get update \
