@@ -22,6 +22,8 @@ export interface PairOptions {
 const PATIENCE_BEATS = 2;
 /** How often this node looks at the clock at least, to see that it stood still (D19). */
 const LOOKS_PER_BEAT = 4;
+/** While a long message comes in this node says more often that it is there. */
+const WORDS_PER_BEAT = 8;
 /** `async`: what may be sent and not confirmed before it is read from the store instead. */
 const UNCONFIRMED_BYTES_MAX = 16 * 1024 * 1024;
 /** After the store could not take what the peer sent: longer each time. */
@@ -65,6 +67,7 @@ export class PairMachine {
   /** When this node last looked at the clock. */
   #seenAt: number;
   #heardAt: number;
+  #toldAt = -Infinity;
   #beatAt: number;
   #doubtSince = Infinity;
   #handoverSince = Infinity;
@@ -195,6 +198,17 @@ export class PairMachine {
     this.#settle();
   }
 
+  /**
+   * Bytes came of a message whose end is still out: over a slow link it may take many heartbeats, and
+   * those of the peer wait behind it. The peer is told that they come, for nobody else answers it.
+   */
+  receiving(): void {
+    if (!this.facts.link) return;
+    this.#heardAt = this.#now;
+    if (this.#now - this.#toldAt < this.#options.heartbeatIntervalMs / WORDS_PER_BEAT) return;
+    this.#tell();
+  }
+
   #receive(message: PeerMessage): void {
     switch (message.kind) {
       case 'status':
@@ -280,6 +294,7 @@ export class PairMachine {
   #tell(): void {
     const { state, epoch } = this.facts;
     const { holds } = this.#sink;
+    this.#toldAt = this.#now;
     this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds });
   }
 

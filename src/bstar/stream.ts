@@ -1,12 +1,18 @@
 /**
- * What the peer lacks, sent in chunks: at most two are out at once, so that a peer a million requests
+ * What the peer lacks, sent in chunks: at most two are out at once, or one that is large, so that a peer a million requests
  * behind costs little memory, and service goes on meanwhile (D20).
  */
 import type { PeerHolding } from '../wire/peer.js';
 
 const CHUNKS_OUT_MAX = 2;
+/**
+ * A request is sent whole, however large. Behind one the last chunk would be late over a slow link,
+ * and what is committed waits for that.
+ */
+const BYTES_OUT_MAX = 2 * 1024 * 1024;
 
 interface Chunk {
+  readonly bytes: number;
   readonly holds: PeerHolding;
   readonly isLast: boolean;
 }
@@ -21,6 +27,7 @@ export class Stream {
   readonly #sink: StreamSink;
   readonly #out = new Map<number, Chunk>();
   #index: number;
+  #bytesOut = 0;
   #isReading = false;
   #isLastRead = false;
   joined = 0;
@@ -42,7 +49,9 @@ export class Stream {
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
     this.#isReading = false;
     this.#isLastRead = isLast;
-    this.#out.set(++this.#index, { holds, isLast });
+    const bytes = records.length;
+    this.#out.set(++this.#index, { bytes, holds, isLast });
+    this.#bytesOut += bytes;
     this.#sink.send(this.#index, isLast, holds, records);
     this.#readOn();
   }
@@ -52,6 +61,7 @@ export class Stream {
     const chunk = this.#out.get(index);
     if (chunk === undefined) return null;
     this.#out.delete(index);
+    this.#bytesOut -= chunk.bytes;
     this.joined += joined;
     this.ranTwice += ranTwice;
     this.#readOn();
@@ -59,7 +69,8 @@ export class Stream {
   }
 
   #readOn(): void {
-    if (this.#isLastRead || this.#isReading || this.#out.size >= CHUNKS_OUT_MAX) return;
+    if (this.#isLastRead || this.#isReading) return;
+    if (this.#out.size >= CHUNKS_OUT_MAX || this.#bytesOut > BYTES_OUT_MAX) return;
     this.#isReading = true;
     this.#sink.readOn();
   }

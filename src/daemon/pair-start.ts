@@ -117,7 +117,6 @@ async function openPeerLink(
     introduction: () => node.introduction(),
     incarnation,
     heartbeatIntervalMs,
-    messageBytesMax: config.limits.messageBytes,
     events: node,
   };
   const itsEndpoint = present(peer, 'a pair has bstar.peer');

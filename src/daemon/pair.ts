@@ -193,6 +193,11 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.machine.message(message);
   }
 
+  receiving(): void {
+    this.#wake();
+    this.machine.receiving();
+  }
+
   disconnected(): void {
     this.#wake();
     this.#emit({ name: 'ha.disconnected' });

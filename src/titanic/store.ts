@@ -285,7 +285,8 @@ export interface Store {
   merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void;
   /**
    * Reads records from a place on, in the order of their change: requests until so many or so many
-   * bytes are reached (at least one), with what else was changed up to there.
+   * bytes are reached (at least one), with what else was changed up to there. The last chunk is one
+   * that has fewer bytes.
    */
   read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void;
   /** A piece of the pending requests, without bodies: those with a number above this one. */

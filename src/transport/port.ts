@@ -38,6 +38,8 @@ export interface TransportEvents {
   /** After `full`: the peer has read what was waiting for it. */
   drained(peer: PeerId): void;
   disconnected(peer: PeerId): void;
+  /** Bytes came of a message whose end is still out; so many are held. Not every engine tells. */
+  receiving?(peer: PeerId, bytes: number): void;
   /**
    * A connection was ended for what came over it, which was no ZMTP, or not as it should be; or
    * before that, for there were too many. (Its `disconnected` follows if it was a peer.)
@@ -136,6 +138,8 @@ export interface LinkEvents {
   message(frames: Frames): void;
   /** The connection is gone. The link dials again by itself; what was in flight is lost. */
   disconnected(): void;
+  /** As `TransportEvents.receiving`. */
+  receiving?(bytes: number): void;
   /** A connection did not come to stand. The link dials again by itself. Not every engine tells. */
   unreachable?(): void;
 }

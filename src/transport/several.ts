@@ -75,6 +75,10 @@ class Owner implements TransportEvents {
     this.#events.oversized(peer);
   }
 
+  receiving(peer: PeerId, bytes: number): void {
+    this.#events.receiving?.(peer, bytes);
+  }
+
   full(peer: PeerId): void {
     this.#events.full(peer);
   }

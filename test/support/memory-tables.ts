@@ -200,7 +200,7 @@ export class MemoryTables {
     for (const { service, key, uuid, until } of [...this.#keys.values()].filter(isNew)) {
       if (until !== null) records.add({ kind: 'key', service, key, uuid, until });
     }
-    const isLast = next === undefined;
+    const isLast = next === undefined && records.bytes < bytesMax;
     const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
     return {
       records: records.take(),

@@ -29,6 +29,8 @@ export interface PairOptions {
   readonly heartbeatIntervalMs?: number;
   /** Without a relay between them: nothing can be cut, and nothing delays it. */
   readonly direct?: boolean;
+  /** A configuration file of both; what is set stands above it. */
+  readonly file?: string;
   /** More `--set`, `key=value`, of both or of one. */
   readonly sets?: readonly string[];
   readonly setsOf?: Partial<Record<PairRole, readonly string[]>>;
@@ -135,6 +137,7 @@ export class PairOfDaemons {
       dataDir,
       endpoint: this.endpointOf(role),
       ...(netns === null ? {} : { netns }),
+      ...(this.#options.file === undefined ? {} : { file: this.#options.file }),
       sets: [
         `node.name=${role}`,
         `http.listen=${host}:${http}`,

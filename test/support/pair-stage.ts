@@ -12,6 +12,9 @@ const LINK_MS = 1;
 const DISK_MS = 2;
 const DIAL_MS = 5;
 const CHUNK_WORDS = 2;
+const CHUNK_BYTES = 1024 * 1024;
+/** How often a receiver is told that bytes of a long message come. */
+const PIECE_MS = 50;
 
 interface Due {
   readonly at: number;
@@ -25,6 +28,8 @@ type Words = Map<string, number>;
 export interface StageOptions {
   readonly heartbeatIntervalMs?: number;
   readonly replication?: Replication;
+  /** How many bytes the link takes in a millisecond, in each direction. */
+  readonly bytesPerMs?: number;
 }
 
 export class PairStage {
@@ -37,7 +42,14 @@ export class PairStage {
   /** Counts connections, so that what was sent over an old one is lost. */
   connection = 0;
 
-  constructor({ heartbeatIntervalMs = 1000, replication = 'sync' }: StageOptions = {}) {
+  readonly bytesPerMs: number;
+
+  constructor({
+    heartbeatIntervalMs = 1000,
+    replication = 'sync',
+    bytesPerMs = Infinity,
+  }: StageOptions = {}) {
+    this.bytesPerMs = bytesPerMs;
     const options = { heartbeatIntervalMs, replication };
     this.primary = new StageNode(this, { ...options, role: 'primary' });
     this.backup = new StageNode(this, { ...options, role: 'backup' });
@@ -271,14 +283,33 @@ class StageNode implements PairSink {
   }
 
   send(message: PeerMessage): void {
+    const stage = this.#stage;
     const connection = this.#connection;
-    const other = this.#stage.other(this);
-    this.#stage.after(LINK_MS, () => {
-      if (this.#stage.isCut || !other.isUp || other.#connection !== connection) return;
+    const other = stage.other(this);
+    const arrives = (ms: number, what: () => void): void => {
+      stage.after(ms, () => {
+        if (!stage.isCut && other.isUp && other.#connection === connection) what();
+      });
+    };
+    // One after the other, each as long as its bytes take.
+    if (this.#sentOver !== connection) this.#sendsUntil = 0;
+    this.#sentOver = connection;
+    const startMs = Math.max(this.#sendsUntil, stage.now) - stage.now;
+    const endMs = startMs + bytesOf(message) / stage.bytesPerMs;
+    this.#sendsUntil = stage.now + endMs;
+    for (let ms = startMs + PIECE_MS; ms < endMs; ms += PIECE_MS) {
+      arrives(ms, () => {
+        other.machine.receiving();
+      });
+    }
+    arrives(endMs + LINK_MS, () => {
       if (message.kind === 'records') other.recordsGot += wordsIn(message.records).length;
       other.machine.message(message);
     });
   }
+
+  #sendsUntil = 0;
+  #sentOver = 0;
 
   closeLink(): void {
     const connection = this.#connection;
@@ -334,10 +365,11 @@ class StageNode implements PairSink {
       const above = [...this.#words].filter(([, number]) => number > this.#readTo);
       above.sort(([, a], [, b]) => a - b);
       const chunk = above.slice(0, CHUNK_WORDS);
-      const isLast = above.length <= CHUNK_WORDS;
+      const records = Buffer.from(chunk.map(([word]) => word).join(' '));
+      const isLast = above.length <= CHUNK_WORDS && records.length < CHUNK_BYTES;
       this.#readTo = isLast ? Math.max(this.#last, this.#readTo) : (chunk.at(-1)?.[1] ?? 0);
       const holds = { storeId: this.#storeId, upTo: this.#readTo, bodiesUpTo: this.#readTo };
-      this.machine.chunk(Buffer.from(chunk.map(([word]) => word).join(' ')), holds, isLast);
+      this.machine.chunk(records, holds, isLast);
     });
   }
 
@@ -402,6 +434,11 @@ class StageNode implements PairSink {
   split(): void {
     this.splits++;
   }
+}
+
+function bytesOf(message: PeerMessage): number {
+  if (message.kind === 'records') return message.records.length;
+  return message.kind === 'update' ? message.batch.length : 0;
 }
 
 function wordsIn(bytes: Buffer): string[] {

@@ -139,6 +139,21 @@ export function describeStorePair(subject: Subject): void {
     }
   });
 
+  it('ends with a chunk that is short: one with a large request is never the last', async () => {
+    const { user } = subject;
+    const large = packed('x'.repeat(200));
+    await user.commit(accept(1, { body }), accept(2, { body: large }));
+    const first = await user.read(readFrom(null), 100, 200);
+    expect(recordsIn(first)).toHaveLength(2);
+    expect(first.next).not.toBeNull();
+    const last = await user.read(first.next ?? readFrom(null), 100, 200);
+    expect(recordsIn(last)).toEqual([]);
+    expect(last).toMatchObject({ holds: { upTo: user.transaction }, next: null });
+    const other = await subject.other();
+    for (const chunk of [first, last]) await mergeInto(other, chunk, true);
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+  });
+
   it('tells no more than it has, if it is asked for what is above that', async () => {
     const { user } = subject;
     await user.commit(accept(1, { body }));

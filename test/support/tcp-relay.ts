@@ -30,6 +30,8 @@ export class TcpRelay {
   readonly #server: Server;
   readonly #passes = new Set<Pass>();
   tap: Tap | null = null;
+  /** In each direction of each connection. */
+  bytesPerSecond = Infinity;
   #state: RelayState = 'open';
 
   constructor(target: number) {
@@ -75,6 +77,7 @@ export class TcpRelay {
         if (from === client) this.tap?.fromClient(chunk);
         else this.tap?.fromServer(chunk);
         if (!to.destroyed && !to.write(chunk)) from.pause();
+        this.#slow(pass, from, chunk.length);
       });
       to.on('drain', () => {
         this.#apply(pass);
@@ -85,6 +88,17 @@ export class TcpRelay {
       });
     }
     this.#apply(pass);
+  }
+
+  #slow(pass: Pass, from: Socket, bytes: number): void {
+    if (this.bytesPerSecond === Infinity) return;
+    from.pause();
+    setTimeout(
+      () => {
+        if (this.#passes.has(pass)) this.#apply(pass);
+      },
+      (bytes / this.bytesPerSecond) * 1000,
+    );
   }
 
   #end(pass: Pass): void {

@@ -26,18 +26,22 @@ const HANDSHAKE_MS_MAX = 3000;
 const CONNECTIONS_MAX = 16;
 /** A batch, or a chunk of records, without the last request and reply in it. */
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
+/**
+ * Of a request, and of a reply: what `limits.messageBytes` can be at most. What is stored has to reach
+ * the other disk, whatever the limit is now, or is at the other node.
+ */
+const STORED_BYTES_MAX = 1024 * 1024 * 1024;
+const MESSAGE_BYTES_MAX = BATCH_BYTES_MAX + 2 * STORED_BYTES_MAX;
+/** Who has not proved that he is the peer says nothing long. */
+const STRANGER_BYTES_MAX = 256 * 1024;
 
-/** @param messageBytes of a request, and of a reply */
-function limitsFor(messageBytes: number): RouterLimits {
-  const messageBytesMax = BATCH_BYTES_MAX + 2 * messageBytes;
-  return {
-    messageBytesMax,
-    framesMax: 2,
-    outputBytesMax: 4 * messageBytesMax,
-    connectionsMax: CONNECTIONS_MAX,
-    receiveBytesMax: CONNECTIONS_MAX * messageBytesMax,
-  };
-}
+const LIMITS: RouterLimits = {
+  messageBytesMax: MESSAGE_BYTES_MAX,
+  framesMax: 2,
+  outputBytesMax: 2 * MESSAGE_BYTES_MAX,
+  connectionsMax: CONNECTIONS_MAX,
+  receiveBytesMax: MESSAGE_BYTES_MAX + CONNECTIONS_MAX * STRANGER_BYTES_MAX,
+};
 
 /** A dead connection is noticed, and made anew, within half a heartbeat (D22), but not in a hurry. */
 const NOTICE_MS_MIN = 250;
@@ -46,6 +50,8 @@ export interface PeerLinkEvents {
   /** The peer is there, and has proved it. */
   connected(node: string): void;
   message(message: PeerMessage): void;
+  /** Bytes of a message of the peer came whose end is still out. */
+  receiving(): void;
   disconnected(): void;
   /** Somebody came, or was found, who is not the peer of this node. */
   refused(objection: Objection, from: string): void;
@@ -71,8 +77,6 @@ export interface PeerLinkOptions {
   /** New at each start of the process, above all before (D18). */
   readonly incarnation: number;
   readonly heartbeatIntervalMs: number;
-  /** Of a request, or a reply, that a node stores at most. */
-  readonly messageBytesMax: number;
   readonly events: PeerLinkEvents;
 }
 
@@ -144,7 +148,7 @@ export async function listenForPeer(
   const listener = new PeerListener(options);
   const { transport } = await openZmtpRouter({
     listeners: [curve === undefined ? { endpoint, index: 0 } : { endpoint, index: 0, curve }],
-    limits: limitsFor(options.messageBytesMax),
+    limits: LIMITS,
     peers: new PeerNumbers(),
     events: listener,
   });
@@ -199,6 +203,11 @@ class PeerListener implements PeerLink, TransportEvents {
     } else if (peer === this.#peer) {
       this.#options.events.message(heard);
     }
+  }
+
+  receiving(peer: PeerId, bytes: number): void {
+    if (peer === this.#peer) this.#options.events.receiving();
+    else if (bytes > STRANGER_BYTES_MAX) this.#transport?.disconnect(peer);
   }
 
   disconnected(peer: PeerId): void {
@@ -305,7 +314,7 @@ class PeerDialler implements PeerLink {
     this.#options = options;
     const noticeMs = Math.max(NOTICE_MS_MIN, options.heartbeatIntervalMs / 2);
     this.#dial = dialZmtp({
-      limits: limitsFor(options.messageBytesMax),
+      limits: LIMITS,
       ...(curve === undefined ? {} : { curve }),
       patience: {
         reconnectMsMin: Math.min(100, noticeMs / 4),
@@ -327,6 +336,11 @@ class PeerDialler implements PeerLink {
       },
       message: (frames) => {
         if (link === this.#link) this.#hear(frames);
+      },
+      receiving: (bytes) => {
+        if (link !== this.#link) return;
+        if (this.#isKnown) this.#options.events.receiving();
+        else if (bytes > STRANGER_BYTES_MAX) this.#again();
       },
       disconnected: () => {
         if (link === this.#link) this.#lost();

@@ -34,6 +34,7 @@ export async function soughtOtherPrimary(
         seeker.disconnect();
       },
       message: () => undefined,
+      receiving: () => undefined,
       disconnected: () => undefined,
       refused: () => undefined,
       refusedByPeer: (reason) => {

@@ -39,7 +39,8 @@ export function readChunk(
   for (const { service, key, uuid, until } of keys.rows) {
     records.add({ kind: 'key', service, key, uuid, until });
   }
-  const isLast = next === undefined && upTo === last;
+  // What is committed waits for the peer from the last chunk on: that one is to be short.
+  const isLast = next === undefined && upTo === last && records.bytes < bytesMax;
   const bodiesUpTo = isLast ? last : place.bodiesUpTo;
   return {
     records: records.take(),

@@ -245,8 +245,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   received(): void {
     const shell = this.#shell;
-    if (shell !== null && !this.#isReady) shell.flush();
-    else if (shell !== null && shell.connection.output.bytes > 0) this.#flushSoon();
+    if (shell === null) return;
+    const { isInterrupted, carriedBytes, output } = shell.connection;
+    if (!this.#isReady) shell.flush();
+    else if (output.bytes > 0) this.#flushSoon();
+    if (this.#isReady && isInterrupted) this.#events.receiving?.(carriedBytes);
   }
 
   written(): void {

@@ -108,7 +108,10 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
     const { connection } = this.shell;
     // What the handshake or a PING asked for goes out now; messages go out with the turn.
     if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
-    this.#countCarried(connection.carriedBytes);
+    const { carriedBytes } = connection;
+    this.#countCarried(carriedBytes);
+    if (this.id < 0 || this.isGone || !connection.isInterrupted) return;
+    this.#router.events.receiving?.(this.id, carriedBytes);
   }
 
   #countCarried(bytes: number): void {

@@ -10,6 +10,7 @@ import {
 } from '../../../src/bstar/io/peer-link.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { type PeerMessage, writePeer } from '../../../src/wire/peer.js';
+import { destroySockets, RawSocket } from '../zmtp/raw-socket.js';
 
 const PRIMARY: Introduction = {
   pair: 'test',
@@ -29,6 +30,7 @@ const BACKUP: Introduction = {
 /** What an end of the link was told, and a promise for what is still to come. */
 class Told implements PeerLinkEvents {
   readonly words: string[] = [];
+  receivings = 0;
   #waiting: { readonly has: () => boolean; readonly resolve: () => void }[] = [];
 
   connected(node: string): void {
@@ -37,6 +39,10 @@ class Told implements PeerLinkEvents {
 
   message(message: PeerMessage): void {
     this.#tell(message.kind);
+  }
+
+  receiving(): void {
+    this.receivings++;
   }
 
   disconnected(): void {
@@ -72,12 +78,16 @@ class Told implements PeerLinkEvents {
   }
 }
 
+const MIB = 1024 * 1024;
+const PIECE = Buffer.alloc(MIB / 4);
+
 let open: PeerLink[] = [];
 let lastPort = 27_000 + (process.pid % 100) * 5;
 
 afterEach(async () => {
   await Promise.all(open.map((link) => link.close()));
   open = [];
+  destroySockets();
 });
 
 async function listening(events: Told, introduction = PRIMARY): Promise<string> {
@@ -88,7 +98,6 @@ async function listening(events: Told, introduction = PRIMARY): Promise<string> 
         introduction: () => introduction,
         incarnation: 1000,
         heartbeatIntervalMs: 200,
-        messageBytesMax: 1024 * 1024,
         events,
       };
       open.push(await listenForPeer(endpoint, undefined, options));
@@ -109,7 +118,6 @@ function dialling(
     introduction: () => introduction,
     incarnation,
     heartbeatIntervalMs: 200,
-    messageBytesMax: 1024 * 1024,
     events,
   };
   const link = dialPeer(endpoint, undefined, options);
@@ -209,6 +217,28 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     await link.close(0);
     expect(primary.words).toEqual(['connected b']);
     expect(backup.words).toEqual(['connected p']);
+  });
+
+  it('who has not proved himself says nothing long: the memory for it is not spent', async () => {
+    const primary = new Told();
+    const endpoint = await listening(primary);
+    const stranger = await new RawSocket(endpoint).shakeHands();
+    const head = Buffer.alloc(9);
+    head[0] = 2;
+    head.writeBigUInt64BE(2n ** 30n, 1);
+    stranger.write(head);
+    // More than a system keeps between two sockets.
+    const most = 64 * MIB;
+    let taken = 0;
+    for (let isTaken = true; isTaken && taken < most; taken += PIECE.length) {
+      isTaken = await new Promise<boolean>((resolve) => {
+        stranger.socket.write(PIECE, (error) => {
+          resolve(error === null || error === undefined);
+        });
+      });
+    }
+    expect(taken).toBeLessThan(most);
+    expect(primary.words).toEqual([]);
   });
 
   it('does not connect while it is held off', async () => {

@@ -1,11 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { Client } from '../../../src/sdk/client.js';
+import { temporaryDirectory } from '../../support/daemon.js';
 import {
   otherOf,
   type PairOfDaemons,
   type PairRole,
   removePairs,
+  ROLES,
   startPairOfDaemons,
 } from '../../support/pair-daemons.js';
 
@@ -13,6 +18,7 @@ import {
 const HEARTBEAT_MS = 2000;
 const COUNT = 50;
 const BODY_BYTES = 100_000;
+const LARGE_BYTES = 12 * 1024 * 1024;
 
 const clients: Client[] = [];
 
@@ -42,6 +48,51 @@ async function bytesOfReturn(pair: PairOfDaemons, role: PairRole): Promise<numbe
   await pair.inSync();
   return bytes;
 }
+
+describe('a link on which a request takes longer than two heartbeats', () => {
+  it.each(ROLES)('brings the other one back in sync, the %s being active (§6)', async (role) => {
+    const pair = await startPairOfDaemons({ heartbeatIntervalMs: 1000 });
+    if ((await pair.inSync()) !== role) {
+      expect(await pair.switchover(otherOf(role))).toBeNull();
+      expect(await pair.inSync()).toBe(role);
+    }
+    await pair.node(otherOf(role)).kill();
+    const client = new Client({ endpoints: pair.endpoints, retries: 30 });
+    clients.push(client);
+    await client.request('titanic.request', ['nobody', Buffer.alloc(LARGE_BYTES, 'x')]);
+    const before = pair.logged('ha.disconnected').length;
+    pair.link.bytesPerSecond = LARGE_BYTES / ((4 * pair.heartbeatIntervalMs) / 1000);
+    await pair.start(otherOf(role));
+    expect(await pair.inSync()).toBe(role);
+    // Nobody gave the connection up.
+    expect(pair.logged('ha.disconnected')).toHaveLength(before);
+    expect(pair.logged('ha.merged').at(-1)).toMatchObject({ toPeer: 1 });
+  });
+});
+
+describe('limits.messageBytes', () => {
+  it('raised by SIGHUP: what only the new limit allows is on both disks', async () => {
+    const file = join(temporaryDirectory(), 'majordomo.yaml');
+    writeFileSync(file, 'limits: { messageBytes: 1MiB }\n');
+    const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS, file });
+    writeFileSync(file, 'limits: { messageBytes: 64MiB }\n');
+    for (const role of ROLES) pair.node(role).signal('SIGHUP');
+    for (const role of ROLES) await pair.node(role).waitFor('config.reloaded');
+    const client = new Client({ endpoints: pair.endpoints, retries: 30, timeoutMs: 20_000 });
+    clients.push(client);
+    await client.request('titanic.request', ['nobody', Buffer.alloc(3 * LARGE_BYTES, 'x')]);
+    await pair.inSync();
+    const { differences, uuids } = await pair.rest();
+    expect(differences).toEqual([]);
+    expect(uuids.size).toBe(1);
+    // Nor does a limit that is lower again keep what is stored from the peer.
+    writeFileSync(file, 'limits: { messageBytes: 1MiB }\n');
+    rmSync(join(pair.dataDirOf('backup'), 'titanic.db'));
+    await Promise.all(ROLES.map((role) => pair.start(role)));
+    await pair.inSync();
+    expect((await pair.rest()).differences).toEqual([]);
+  }, 60_000);
+});
 
 describe('a peer that returns (D20)', () => {
   it('after it handed over in sync, no stored body travels', async () => {

@@ -399,6 +399,68 @@ describe('hand-over', () => {
   });
 });
 
+describe('a message that takes longer than two heartbeats to send', () => {
+  /** Thirteen seconds over ten megabits a second. */
+  const LARGE = 'x'.repeat(16 * 1024 * 1024);
+  const SLOW = { bytesPerMs: 1250 };
+
+  it.each(['primary', 'backup'] as const)(
+    'brings the peer of the %s back in sync: bytes that come are a sign of life (§6)',
+    (name) => {
+      const stage = PairStage.inSync(SLOW);
+      const active = stage[name];
+      if (name === 'backup') expect(stage.primary.machine.switchover()).toBeNull();
+      stage.pass(100);
+      const other = stage.other(active);
+      other.crash();
+      stage.pass(DEAD_MS);
+      active.store(LARGE);
+      stage.pass(10);
+      other.start();
+      stage.pass(1000);
+      const { connection } = stage;
+      expect(active.machine.isInSync).toBe(false);
+      // What is stored meanwhile does not wait for it.
+      active.store('short');
+      stage.pass(10);
+      expect(active.acknowledged.at(-1)).toBe('short');
+      stage.pass(15_000);
+      expect(active.machine.isInSync).toBe(true);
+      expect(other.words).toEqual(['short', LARGE]);
+      expect(stage.connection).toBe(connection);
+    },
+  );
+
+  it('is not waited for where its receipt waits: the active goes on alone, and heals (§6)', () => {
+    const stage = PairStage.inSync(SLOW);
+    const { connection } = stage;
+    stage.primary.store(LARGE);
+    stage.pass(DEAD_MS);
+    expect(stage.primary.acknowledged).toEqual([LARGE]);
+    expect(stage.primary.machine.isInSync).toBe(false);
+    stage.pass(20_000);
+    expect(stage.primary.machine.isInSync).toBe(true);
+    expect(stage.backup.words).toEqual([LARGE]);
+    expect(stage.connection).toBe(connection + 1);
+  });
+
+  it('is told to its sender while it comes, so that the link is not given up (D22)', () => {
+    const stage = PairStage.inSync(SLOW);
+    stage.backup.crash();
+    stage.pass(DEAD_MS);
+    stage.primary.store(LARGE);
+    stage.pass(10);
+    stage.backup.start();
+    stage.pass(1000);
+    const heard: number[] = [];
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      stage.pass(10);
+      heard.push(stage.primary.machine.heardMsAgo(stage.now));
+    }
+    expect(Math.max(...heard)).toBeLessThan(250);
+  });
+});
+
 describe('400 needs certainty', () => {
   it('a peer that follows answers a probe; one that does not leaves it open', () => {
     const stage = PairStage.inSync();
