@@ -18,7 +18,7 @@ export async function serve(
   ready: (daemon: Daemon) => void,
 ): Promise<ExitStatus> {
   const { level, format } = loaded.config.log;
-  const log = createLog(level, format, process.stdout.isTTY);
+  const log = await createLog(level, format, process.stdout.isTTY);
   dieOnBugs(log);
   warnOf(loaded, log);
   // From the start on: a signal that comes while it starts ends it as any other does.

@@ -3,7 +3,6 @@
  * (docs/logs.md: the keys `time`, `level`, `event`, `msg`, and fields).
  */
 import { destination, type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
-import pretty from 'pino-pretty';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'auto' | 'json' | 'pretty';
@@ -28,14 +27,16 @@ const BUFFERED_BYTES_MAX = 16 * 1024 * 1024;
 /**
  * @param isTerminal whether standard output is one: what `auto` goes by
  */
-export function createLog(level: LogLevel, format: LogFormat, isTerminal: boolean): Log {
+export async function createLog(
+  level: LogLevel,
+  format: LogFormat,
+  isTerminal: boolean,
+): Promise<Log> {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
   const out = destination({ dest: 1, sync: false, maxLength: BUFFERED_BYTES_MAX });
   // A reader that went away must not take the broker down.
   out.on('error', () => undefined);
-  const stream: DestinationStream = isPretty
-    ? pretty({ destination: out, colorize: isTerminal, ignore: 'event', hideObject: false })
-    : out;
+  const stream = isPretty ? await prettyTo(out, isTerminal) : out;
   const logger: Logger = pino(
     {
       level,
@@ -72,4 +73,10 @@ export function createLog(level: LogLevel, format: LogFormat, isTerminal: boolea
       }
     },
   };
+}
+
+/** For people; a daemon whose log is for programs does not load it. */
+async function prettyTo(out: DestinationStream, isTerminal: boolean): Promise<DestinationStream> {
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({ destination: out, colorize: isTerminal, ignore: 'event', hideObject: false });
 }

@@ -155,9 +155,10 @@ export async function run(
   return await child.finished();
 }
 
-/** Ends everything that was started and still runs: for `afterEach`. */
-export async function killAll(): Promise<void> {
-  await Promise.all([...running].map((child) => child.kill()));
+/** Ends everything that was started and still runs, but what a whole file uses: for `afterEach`. */
+export async function killAll(...spared: readonly Child[]): Promise<void> {
+  const ended = [...running].filter((child) => !spared.includes(child));
+  await Promise.all(ended.map((child) => child.kill()));
 }
 
 function cleanEnvironment(): Record<string, string | undefined> {

@@ -1,29 +1,43 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, run } from '../../support/child.js';
+import { Child, killAll, run } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
   startDaemon,
   temporaryDirectory,
 } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 
-afterEach(removeDaemons);
+/** Of the whole file: each case has services of its own. */
+let daemon: Daemon;
+/** The same, where a request is given to one worker and to no other. */
+let once: Daemon;
 
-/** Starts `majordomo worker` and waits until it is registered. */
+beforeAll(async () => {
+  [daemon, once] = await Promise.all([
+    startDaemon(),
+    startDaemon({ sets: ['broker.maxDeliveries=1'] }),
+  ]);
+});
+
+afterEach(() => killAll(daemon, once));
+
+afterAll(removeDaemons);
+
+/** Starts `majordomo worker` and waits until it is connected; READY is the first that it sends. */
 async function offer(
   daemon: Daemon,
   service: string,
   line: readonly string[],
   options: readonly string[] = [],
 ): Promise<Child> {
-  const before = daemon.logged('worker.registered').length;
   const at = ['--endpoint', daemon.endpoint];
   const worker = new Child(['worker', service, ...options, ...at, '--', ...line]);
-  await daemon.waitFor('worker.registered', before + 1);
+  await says(worker, `connected to ${daemon.endpoint}`);
   return worker;
 }
 
@@ -31,17 +45,13 @@ function request(daemon: Daemon, ...args: readonly string[]): ReturnType<typeof 
   return run(['request', '--endpoint', daemon.endpoint, ...args]);
 }
 
-async function untilBusy(daemon: Daemon, count: number): Promise<void> {
-  for (;;) {
-    const { stdout } = await run(['workers', '-o', 'json', '--endpoint', daemon.endpoint]);
-    const workers = JSON.parse(stdout) as { inFlight: number }[];
-    if (workers.reduce((sum, { inFlight }) => sum + inFlight, 0) >= count) return;
-  }
+/** Resolves when it has said that on its standard error, which is read beside all else. */
+function says(worker: Child, text: string): Promise<void> {
+  return worker.until(({ stderr }) => stderr.includes(text), text);
 }
 
 describe('majordomo worker makes a command a service', () => {
   it('whose input is the body and whose output is the reply', async () => {
-    const daemon = await startDaemon();
     await offer(daemon, 'upper', ['tr', 'a-z', 'A-Z']);
     expect(await request(daemon, 'upper', 'hello')).toMatchObject({ status: 0, stdout: 'HELLO\n' });
     // Several frames come one after the other.
@@ -50,15 +60,13 @@ describe('majordomo worker makes a command a service', () => {
   });
 
   it('that learns the name of the service, and whose errors pass through', async () => {
-    const daemon = await startDaemon();
     const script = 'printf "%s" "$MAJORDOMO_SERVICE"; echo careful >&2';
     const worker = await offer(daemon, 'who', ['sh', '-c', script]);
     expect(await request(daemon, 'who', 'x')).toMatchObject({ stdout: 'who\n' });
-    await worker.until(({ stderr }) => stderr.includes('careful\n'), 'the warning');
+    await says(worker, 'careful\n');
   });
 
   it('that need not read its input', async () => {
-    const daemon = await startDaemon();
     await offer(daemon, 'true', ['true']);
     const input = Buffer.alloc(1024 * 1024);
     const args = ['request', 'true', '-', '-o', 'json', '--endpoint', daemon.endpoint];
@@ -67,7 +75,6 @@ describe('majordomo worker makes a command a service', () => {
   });
 
   it('with options of its own after --, and binary data both ways', async () => {
-    const daemon = await startDaemon();
     await offer(daemon, 'head', ['head', '-c', '4']);
     const args = ['request', 'head', '-', '-o', 'raw', '--endpoint', daemon.endpoint];
     const child = new Child(args);
@@ -77,7 +84,6 @@ describe('majordomo worker makes a command a service', () => {
   });
 
   it('that runs several times at once with --concurrency (D23)', async () => {
-    const daemon = await startDaemon();
     // Each run waits until the other is there: one at a time they would wait for ever.
     const folder = temporaryDirectory();
     const script = `touch ${folder}/$$; until [ "$(ls ${folder} | wc -l)" -ge 2 ]; do sleep 0.02; done`;
@@ -87,19 +93,19 @@ describe('majordomo worker makes a command a service', () => {
   });
 
   it.each(['0.1', '0.2'])('over MDP %s', async (protocol) => {
-    const daemon = await startDaemon();
-    await offer(daemon, 'upper', ['tr', 'a-z', 'A-Z'], ['--protocol', protocol]);
-    expect(await request(daemon, 'upper', 'hi')).toMatchObject({ stdout: 'HI\n' });
-    const { stdout } = await run(['workers', '-o', 'json', '--endpoint', daemon.endpoint]);
-    expect(JSON.parse(stdout)).toMatchObject([{ service: 'upper', version: protocol }]);
+    const service = `mdp-${protocol}`;
+    await offer(daemon, service, ['tr', 'a-z', 'A-Z'], ['--protocol', protocol]);
+    expect(await request(daemon, service, 'hi')).toMatchObject({ stdout: 'HI\n' });
+    const { stdout } = await run(['workers', service, '-o', 'json', '--endpoint', daemon.endpoint]);
+    expect(JSON.parse(stdout)).toMatchObject([{ service, version: protocol }]);
   });
 
   it('that comes back after kill -9 and restart of the broker', async () => {
-    const daemon = await startDaemon();
-    const worker = await offer(daemon, 'upper', ['tr', 'a-z', 'A-Z']);
-    await daemon.kill();
-    await worker.until(({ stderr }) => stderr.includes('lost'), 'the loss');
-    const again = await startDaemon({ endpoint: daemon.endpoint, dataDir: daemon.dataDir });
+    const first = await startDaemon();
+    const worker = await offer(first, 'upper', ['tr', 'a-z', 'A-Z']);
+    await first.kill();
+    await says(worker, 'lost');
+    const again = await startDaemon({ endpoint: first.endpoint, dataDir: first.dataDir });
     await again.waitFor('worker.registered');
     expect(await request(again, 'upper', 'hi')).toMatchObject({ stdout: 'HI\n' });
   });
@@ -107,59 +113,57 @@ describe('majordomo worker makes a command a service', () => {
 
 describe('a command that fails gives its request back (D25)', () => {
   it('to be answered by another worker', async () => {
-    const daemon = await startDaemon();
     const bad = await offer(daemon, 'job', ['sh', '-c', 'echo half; exit 3']);
     await offer(daemon, 'job', ['echo', 'whole']);
     // The one that has waited longest is asked first.
     const asked = request(daemon, 'job', 'x');
     expect(await asked).toMatchObject({ status: 0, stdout: 'whole\n' });
-    expect(bad.stderr).toContain('sh exited with 3; the request is given back');
+    await says(bad, 'sh exited with 3; the request is given back');
   });
 
   it('until the broker abandons it (D6), which the client learns', async () => {
-    const daemon = await startDaemon({ sets: ['broker.maxDeliveries=2'] });
-    const worker = await offer(daemon, 'job', ['false']);
-    const { status, stderr } = await request(daemon, 'job', 'x');
+    const twice = await startDaemon({ sets: ['broker.maxDeliveries=2'] });
+    const worker = await offer(twice, 'job', ['false']);
+    const { status, stderr } = await request(twice, 'job', 'x');
     expect(status).toBe(1);
     expect(stderr).toContain('502');
-    expect(worker.stderr.split('false exited with 1; the request is given back')).toHaveLength(3);
+    const given = /false exited with 1; the request is given back/g;
+    await worker.until(({ stderr }) => stderr.match(given)?.length === 2, 'giving it back twice');
   });
 
   it.each([
     {
       how: 'is killed',
       line: ['sh', '-c', 'kill -9 $$'],
-      says: 'was ended by SIGKILL',
+      reason: 'was ended by SIGKILL',
       options: [],
     },
     {
       how: 'answers too much',
       line: ['head', '-c', '2000', '/dev/zero'],
-      says: 'answered more than 1KiB',
+      reason: 'answered more than 1KiB',
       options: ['--output-bytes', '1KiB'],
     },
     {
       how: 'takes too long',
       line: ['sleep', '600'],
-      says: 'ran longer than 100 ms',
+      reason: 'ran longer than 100 ms',
       options: ['--timeout-ms', '100'],
     },
-  ])('when it $how', async ({ line, says, options }) => {
-    const daemon = await startDaemon({ sets: ['broker.maxDeliveries=1'] });
-    const worker = await offer(daemon, 'job', line, options);
-    expect(await request(daemon, 'job', 'x')).toMatchObject({ status: 1 });
-    expect(worker.stderr).toContain(says);
+  ])('when it $how', async ({ how, line, reason, options }) => {
+    const worker = await offer(once, how, line, options);
+    expect(await request(once, how, 'x')).toMatchObject({ status: 1 });
+    await says(worker, reason);
   });
 
   it('when it is gone by then', async () => {
-    const daemon = await startDaemon({ sets: ['broker.maxDeliveries=1'] });
     const program = join(temporaryDirectory(), 'job');
     writeFileSync(program, '#!/bin/sh\necho x\n');
     chmodSync(program, 0o755);
-    const worker = await offer(daemon, 'job', [program]);
+    const worker = await offer(once, 'gone', [program]);
     rmSync(program);
-    expect(await request(daemon, 'job', 'x')).toMatchObject({ status: 1 });
-    expect(worker.stderr).toContain('could not be run');
+    expect(await request(once, 'gone', 'x')).toMatchObject({ status: 1 });
+    await says(worker, 'could not be run');
   });
 });
 
@@ -167,18 +171,21 @@ describe('a signal', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(
     'lets what runs end, and then the worker, with 0: %s',
     async (signal) => {
-      const daemon = await startDaemon();
+      const service = `slow ${signal}`;
       const folder = temporaryDirectory();
-      const script = `until [ -e ${folder}/go ]; do sleep 0.02; done; echo done`;
-      const worker = await offer(daemon, 'slow', ['sh', '-c', script]);
-      const asked = request(daemon, 'slow', '--timeout-ms', '20000', 'x');
-      await untilBusy(daemon, 1);
+      const script = `echo begun >&2; until [ -e ${folder}/go ]; do sleep 0.02; done; echo done`;
+      const worker = await offer(daemon, service, ['sh', '-c', script]);
+      const asked = request(daemon, service, '--timeout-ms', '20000', 'x');
+      await says(worker, 'begun');
       worker.signal(signal);
-      await worker.until(({ stderr }) => stderr.includes('draining: 1'), 'the drain');
+      await says(worker, 'draining: 1');
       writeFileSync(join(folder, 'go'), '');
       expect(await asked).toMatchObject({ status: 0, stdout: 'done\n' });
       expect(await worker.finished()).toMatchObject({ status: 0 });
-      await daemon.waitFor('worker.lost');
+      await daemon.until(
+        () => daemon.logged('worker.lost').some((line) => line['service'] === service),
+        'its leave in the log',
+      );
     },
   );
 
@@ -186,38 +193,38 @@ describe('a signal', () => {
     { signal: 'SIGINT', expected: 130 },
     { signal: 'SIGTERM', expected: 143 },
   ] as const)('a second time ends it at once with $expected, and the command', async (given) => {
-    const daemon = await startDaemon();
-    const worker = await offer(daemon, 'slow', ['sh', '-c', 'echo begun >&2; sleep 600 & wait']);
-    const client = new Child(['request', 'slow', '--endpoint', daemon.endpoint]);
+    const service = `held ${given.signal}`;
+    const worker = await offer(daemon, service, ['sh', '-c', 'echo begun >&2; sleep 600 & wait']);
+    const client = new Child(['request', service, '--endpoint', daemon.endpoint]);
     client.input('');
-    await worker.until(({ stderr }) => stderr.includes('begun'), 'the command');
+    await says(worker, 'begun');
     worker.signal('SIGTERM');
-    await worker.until(({ stderr }) => stderr.includes('draining'), 'the drain');
+    await says(worker, 'draining');
     worker.signal(given.signal);
     // Finished is when its standard error is closed, which all that it had started share.
     expect(await worker.finished()).toMatchObject({ status: given.expected });
   });
 
   it('ends a worker that is idle, or has never had a broker, with 0', async () => {
-    const daemon = await startDaemon();
     const idle = await offer(daemon, 'echo', ['cat']);
     idle.signal('SIGTERM');
     expect(await idle.finished()).toMatchObject({ status: 0 });
-    await daemon.stop();
-    const lonely = new Child(['worker', 'echo', '--endpoint', daemon.endpoint, '--', 'cat']);
-    await lonely.until(({ stderr }) => stderr.includes('nobody answers at'), 'the complaint');
+    const [nobody = 0] = await freePorts(1);
+    const at = ['--endpoint', `tcp://127.0.0.1:${nobody}`];
+    const lonely = new Child(['worker', 'echo', ...at, '--', 'cat']);
+    await says(lonely, 'nobody answers at');
     lonely.signal('SIGTERM');
     expect(await lonely.finished()).toMatchObject({ status: 0 });
   });
 
   it('ends a drain that takes too long, and the request is given back', async () => {
-    const daemon = await startDaemon();
-    const worker = await offer(daemon, 'slow', ['sleep', '600'], ['--grace-ms', '100']);
-    const asked = request(daemon, 'slow', '--timeout-ms', '15000', 'x');
-    await untilBusy(daemon, 1);
+    const script = 'echo begun >&2; sleep 600 & wait';
+    const worker = await offer(daemon, 'long', ['sh', '-c', script], ['--grace-ms', '100']);
+    const asked = request(daemon, 'long', '--timeout-ms', '15000', 'x');
+    await says(worker, 'begun');
     worker.signal('SIGTERM');
     expect(await worker.finished()).toMatchObject({ status: 0 });
-    await offer(daemon, 'slow', ['echo', 'quick']);
+    await offer(daemon, 'long', ['echo', 'quick']);
     expect(await asked).toMatchObject({ stdout: 'quick\n' });
   });
 });

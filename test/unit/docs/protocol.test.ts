@@ -23,7 +23,8 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mdp-'));
   const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0'];
   const { config } = loadConfig({ sets });
-  daemon = await startDaemon(config, createLog('silent', 'json', false), (error) => {
+  const log = await createLog('silent', 'json', false);
+  daemon = await startDaemon(config, log, (error) => {
     throw error;
   });
   const { endpoints } = daemon;
