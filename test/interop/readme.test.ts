@@ -6,8 +6,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 
 import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import { freePorts } from '../support/free-ports.js';
 import { itWithTool, PYTHON } from '../support/tools.js';
 
 const run = promisify(execFile);
@@ -40,10 +42,11 @@ function saved(name: string, text: string): string {
   return path;
 }
 
-function start(command: string, args: readonly string[]): void {
+function start(command: string, args: readonly string[], environment = {}): void {
   const child = spawn(command, [...args], {
+    cwd: directory,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, MAJORDOMO_ENDPOINT: daemon.endpoint },
+    env: { ...process.env, MAJORDOMO_ENDPOINT: daemon.endpoint, ...environment },
     detached: true,
   });
   running.add(child);
@@ -85,6 +88,32 @@ describe('README.md', () => {
     await shell(close.replace('UUID', uuid));
   }, 30_000);
 
+  it('has a worker that packs a file in shell, byte for byte', async () => {
+    const [worker = '', request = ''] = block('sh', 'gzip').split('\n');
+    start('/bin/sh', ['-c', worker.replace('dist/main.js', MAIN).replace(/ &$/, '')]);
+    await daemon.waitFor('worker.registered');
+    writeFileSync(join(directory, 'README.md'), README);
+    await shell(request);
+    expect(gunzipSync(readFileSync(join(directory, 'README.md.gz'))).toString()).toBe(README);
+  }, 30_000);
+
+  it('has a listener with CURVE, and a client that it lets in', async () => {
+    const [open = 0, sealed = 0] = await freePorts(2);
+    const here = (text: string): string =>
+      text.replace(':5555', `:${open}`).replace('127.0.0.1:5557', `127.0.0.1:${sealed}`);
+    await shell(block('sh', 'keygen broker.key'));
+    writeFileSync(join(directory, 'broker.yaml'), here(block('yaml', 'keysFile')));
+    const [serve = '', request = ''] = here(block('sh', '--curve-key-file')).split(' &\n');
+    start('/bin/sh', ['-c', `exec ${serve.replace('dist/main.js', MAIN)}`], {
+      MAJORDOMO_HTTP__LISTEN: 'off',
+    });
+    const [worker = ''] = block('sh', '# HELLO').split('\n');
+    start('/bin/sh', ['-c', worker.replace('dist/main.js', MAIN)], {
+      MAJORDOMO_ENDPOINT: `tcp://127.0.0.1:${open}`,
+    });
+    expect(await shell(request)).toBe('HELLO\n');
+  }, 30_000);
+
   it('has a worker and a client in Node', async () => {
     start(process.execPath, [saved('worker.mjs', block('js', 'new Worker'))]);
     await daemon.waitFor('worker.registered');
@@ -117,6 +146,20 @@ describe('README.md', () => {
       await run('gcc', ['-Wall', '-Werror', '-o', program, source, '-lzmq']);
       const { stdout } = await run(program);
       expect(stdout).toBe('olleh\n');
+    },
+    30_000,
+  );
+
+  itWithTool(
+    'g++ and cppzmq-dev',
+    'has a worker in C++ (18/MDP)',
+    async () => {
+      const program = join(directory, 'worker');
+      const source = saved('worker.cpp', block('cpp', 'MDPW02'));
+      await run('g++', ['-std=c++17', '-Wall', '-Werror', '-o', program, source, '-lzmq']);
+      start(program, []);
+      await daemon.waitFor('worker.registered');
+      expect(await shell('node dist/main.js request reverse hello')).toBe('olleh\n');
     },
     30_000,
   );

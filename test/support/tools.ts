@@ -22,6 +22,11 @@ const PROBES = {
     args: ['-x', 'c', '-o', '/dev/null', '-', '-lzmq'],
     input: '#include <zmq.h>\nint main(void) { return zmq_errno(); }\n',
   },
+  'g++ and cppzmq-dev': {
+    command: 'g++',
+    args: ['-x', 'c++', '-fsyntax-only', '-'],
+    input: '#include <zmq_addon.hpp>\n',
+  },
   'systemd-notify and python3': {
     command: '/bin/sh',
     args: ['-c', `systemd-notify --version && ${PYTHON} -c ''`],
