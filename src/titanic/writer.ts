@@ -2,7 +2,7 @@
  * Group commit: one batch of changes is with the store, what comes meanwhile is the next. Nobody is
  * told of a change before its batch is committed.
  */
-import { Commits } from './commits.js';
+import type { Commits } from './commits.js';
 import type { Change, ChangeResult, StoreFailure } from './store.js';
 
 /** A change, and what is to be done once it is decided. */
@@ -48,10 +48,10 @@ const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 
 export class Writer {
-  commits: Commits = new Commits();
   readonly #commit: (changes: readonly Change[]) => Handed;
   /** False while nothing may be written: it waits. */
   readonly #mayWrite: () => boolean;
+  readonly #commits: Commits;
   #waiting: Intent[] = [];
   #waitingBytes = 0;
   #flying: Flight | null = null;
@@ -59,9 +59,14 @@ export class Writer {
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(commit: (changes: readonly Change[]) => Handed, mayWrite: () => boolean) {
+  constructor(
+    commit: (changes: readonly Change[]) => Handed,
+    mayWrite: () => boolean,
+    commits: Commits,
+  ) {
     this.#commit = commit;
     this.#mayWrite = mayWrite;
+    this.#commits = commits;
   }
 
   /** True if the store cannot keep up: no more is to be taken in. */
@@ -113,7 +118,7 @@ export class Writer {
     const intents = this.#waiting.splice(0, count);
     for (const intent of intents) this.#flyingBytes += intent.bytes;
     this.#waitingBytes -= this.#flyingBytes;
-    this.commits.began(count, now);
+    this.#commits.began(count, now);
     const handed = this.#commit(intents.map(({ change }) => change));
     this.#flying = { ...handed, intents, isDoubtful: false, results: null };
   }
@@ -122,7 +127,7 @@ export class Writer {
   committed(number: number, results: readonly ChangeResult[], now: number): boolean {
     const flight = this.#flying;
     if (flight?.number !== number) return false;
-    this.commits.done(now);
+    this.#commits.done(now);
     this.#retryAt = -Infinity;
     flight.results = results;
     if (!flight.awaits) this.#land(flight, results, now);

@@ -14,7 +14,8 @@ import type {
   StoreFailure,
   Transaction,
 } from '../../src/titanic/store.js';
-import type { TitanicStore, ToldTitanic } from '../../src/titanic/titanic.js';
+import type { TitanicStore } from '../../src/titanic/context.js';
+import type { ToldTitanic } from '../../src/titanic/titanic.js';
 import { type Entry, MemoryTables } from './memory-tables.js';
 
 /** Pending requests that are told at once. */

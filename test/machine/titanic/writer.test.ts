@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import type { Change, ChangeResult } from '../../../src/titanic/store.js';
 import { type Handed, type Intent, Writer } from '../../../src/titanic/writer.js';
+import { Commits } from '../../../src/titanic/commits.js';
 import { close } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };
@@ -13,6 +14,7 @@ describe('group commit in a strict pair', () => {
     const writer = new Writer(
       (): Handed => ({ number: 1, awaits: true }),
       () => peer.isThere,
+      new Commits(),
     );
     const intent = (name: string, change: Change): Intent => ({
       change,

@@ -1,0 +1,56 @@
+/** What all parts of the Titanic machine work with, and what outlives an activation. */
+import { uuidText } from '../wire/tsp.js';
+import { Commits } from './commits.js';
+import {
+  TitanicCounters,
+  type TitanicEnd,
+  type TitanicEvents,
+  type TitanicTrace,
+} from './events.js';
+import type { TitanicOptions } from './options.js';
+import type { Replica } from './replica.js';
+import type { RequestUuid, Store, StoreCounts } from './store.js';
+
+/** What Titanic asks of its store; the rest is for the pair. */
+export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
+
+export class TitanicContext {
+  readonly options: TitanicOptions;
+  readonly store: TitanicStore;
+  readonly replica: Replica;
+  readonly events: TitanicEvents;
+  readonly counters: TitanicCounters = new TitanicCounters();
+  readonly commits: Commits = new Commits();
+  /** It serves; else it sleeps, and knows of no request. */
+  isActive = false;
+  /** What is in the store, as it told last. */
+  counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
+  /** Of the next request that is accepted. */
+  nextNumber = 1;
+  trace: TitanicTrace | null = null;
+  /** Of this turn: monotonic milliseconds. */
+  now = 0;
+  /** Of this turn: whole milliseconds since 1970. */
+  wall = 0;
+
+  constructor(
+    options: TitanicOptions,
+    store: TitanicStore,
+    replica: Replica,
+    events: TitanicEvents,
+  ) {
+    this.options = options;
+    this.store = store;
+    this.replica = replica;
+    this.events = events;
+  }
+
+  traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {
+    this.trace?.({ name: 'titanic.ended', uuid: beginning(uuid), outcome });
+  }
+}
+
+/** What may be shown of it: time and twelve of its random bits. */
+export function beginning(uuid: RequestUuid): string {
+  return uuidText(uuid).slice(0, 16);
+}

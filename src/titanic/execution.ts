@@ -1,0 +1,113 @@
+/** What the broker tells of stored requests that are with it, and the attempts that come of it. */
+import type { Frames } from '../core/frames.js';
+import { pack, packedBytes } from '../core/packed.js';
+import type { RandomFill } from '../core/random.js';
+import { STATUS_OK, unpacked } from './answers.js';
+import { beginning, type TitanicContext } from './context.js';
+import type { Dispatcher } from './dispatcher.js';
+import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, type Slot } from './open-index.js';
+import type { OpenRequests } from './open-requests.js';
+import type { Change } from './store.js';
+
+export class Execution {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  readonly #dispatcher: Dispatcher;
+  readonly #random: RandomFill;
+
+  constructor(context: TitanicContext, requests: OpenRequests, random: RandomFill) {
+    this.#context = context;
+    this.#requests = requests;
+    this.#dispatcher = requests.dispatcher;
+    this.#random = random;
+  }
+
+  dispatched(slot: Slot, worker: number): void {
+    if (!this.#dispatcher.isWithBroker(slot)) return;
+    this.#dispatcher.dispatched(slot, worker, this.#context.wall);
+    this.#context.trace?.({
+      name: 'titanic.dispatched',
+      uuid: beginning(this.#dispatcher.index.uuid(slot)),
+      worker,
+    });
+  }
+
+  replied(slot: Slot, frames: Frames, from: number): void {
+    const { index } = this.#dispatcher;
+    const isWanted = this.#dispatcher.isWithBroker(slot);
+    this.#dispatcher.forgotten(slot);
+    if (!isWanted) return;
+    const uuid = index.uuid(slot);
+    const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
+    pack(frames, from, frames.count, reply, 0, false);
+    const { counters, options, wall } = this.#context;
+    const { worker } = this.#dispatcher.delivery(slot, wall);
+    this.#dispatcher.hold(slot, SETTLING);
+    const change: Change = {
+      kind: 'reply',
+      uuid,
+      generation: index.get(slot, GENERATION),
+      reply,
+      worker: String(worker),
+      at: wall,
+      expiresAt: wall + options.replyTtlMs,
+    };
+    this.#requests.intend(change, reply.length, {
+      committed: ({ kind }) => {
+        if (kind === 'done') {
+          counters.completed++;
+          this.#context.traceEnd(uuid, 'replied');
+        }
+        this.#requests.settled(uuid, kind, () => [STATUS_OK, ...unpacked(reply)]);
+      },
+      doubtful: () => {
+        this.#requests.gone(uuid);
+      },
+      failed: () => true,
+    });
+  }
+
+  failed(slot: Slot, reason: string, isKnown: boolean): void {
+    const { index } = this.#dispatcher;
+    const { counters, events, now, wall } = this.#context;
+    const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
+    const isWanted = this.#dispatcher.isWithBroker(slot);
+    if (!isKnown) this.#dispatcher.forgotten(slot);
+    if (!isWanted) return;
+    const attempts = index.get(slot, ATTEMPTS) + 1;
+    index.set(slot, ATTEMPTS, attempts);
+    const uuid = index.uuid(slot);
+    const generation = index.get(slot, GENERATION);
+    this.#context.trace?.({ name: 'titanic.failed', uuid: beginning(uuid), attempts, reason });
+    const isLast = attempts >= index.get(slot, ATTEMPTS_MAX);
+    const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
+    const attempt = { worker: String(worker), startedAt, endedAt: wall, reason };
+    this.#requests.intend(
+      { kind: 'attempt', uuid, generation, attempts, attempt, notBefore: wall + pauseMs },
+      0,
+      { committed: () => undefined, failed: () => true },
+    );
+    this.#dispatcher.hold(slot, SETTLING);
+    if (isLast) {
+      this.#requests.die(slot, attempts, reason);
+      return;
+    }
+    counters.retried++;
+    const { shown } = this.#dispatcher.serviceOf(slot);
+    events.emit({ name: 'titanic.retried', service: shown, reason });
+    this.#dispatcher.wait(slot, now + pauseMs, now);
+  }
+
+  handedBack(slot: Slot): void {
+    if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.handedBack(slot);
+  }
+
+  /** Exponential, with jitter: from half of it to all of it. */
+  #pauseMs(attempts: number): number {
+    const { retryBaseMs, retryMaxMs } = this.#context.options;
+    const whole = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempts - 1, 40));
+    const bytes = Buffer.alloc(4);
+    this.#random(bytes);
+    return Math.round(whole * (0.5 + bytes.readUInt32BE() / 2 ** 33));
+  }
+}

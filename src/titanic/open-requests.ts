@@ -1,0 +1,413 @@
+/**
+ * The open requests of one activation, and how they end: closed, dead, expired or by a merge. An end
+ * is decided here, committed by the writer, and told to those who wait once it may be shown (D14).
+ */
+import { Answers, status } from './answers.js';
+import type { Decided } from './bulk.js';
+import type { TitanicContext } from './context.js';
+import { Dispatcher } from './dispatcher.js';
+import { ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
+import type {
+  Change,
+  ChangeResult,
+  Found,
+  RequestUuid,
+  StoredRequest,
+  StoreFailure,
+  Transaction,
+} from './store.js';
+import { type Handed, Writer } from './writer.js';
+
+const OUTCOME_UNKNOWN = 'outcome unknown';
+/** It is in this store; whether it is in the peer's, as was promised, nobody knows. */
+export const DOUBTFUL: StoreFailure = {
+  kind: 'busy',
+  message: `${OUTCOME_UNKNOWN}: the peer was lost meanwhile`,
+};
+/** What becomes of what is under way when a node steps down. */
+const STEPPED_DOWN: StoreFailure = {
+  kind: 'busy',
+  message: `${OUTCOME_UNKNOWN}: this node is not active any more`,
+};
+const NOT_ACTIVE = 'this node is not active';
+
+/** What follows the commit of a change, or its failure: see `Intent`. */
+interface Outcome {
+  readonly committed: (result: ChangeResult) => void;
+  readonly doubtful?: (result: ChangeResult) => void;
+  readonly failed: (failure: StoreFailure) => boolean;
+}
+
+export class OpenRequests {
+  readonly dispatcher: Dispatcher;
+  readonly writer: Writer;
+  readonly answers: Answers;
+  readonly #context: TitanicContext;
+  /** What was found while a batch that the peer has not confirmed is in the store. */
+  #withheld: { readonly look: number; readonly found: Found }[] = [];
+  /** Requests that a merge made pending while their end was on its way to the store. */
+  readonly #reopening = new Map<string, StoredRequest>();
+  /** Not committed yet: see `recall`. */
+  #recalls = 0;
+  /** `strict`: the store has what the peer did not confirm before it was lost. */
+  #isDoubtful = false;
+  #trouble: StoreFailure | null = null;
+
+  /** @param firstRead reads of the store are numbered above this */
+  constructor(context: TitanicContext, firstRead: number) {
+    this.#context = context;
+    const { options, store, replica, commits } = context;
+    this.answers = new Answers(
+      (look, uuid) => {
+        store.lookUp(firstRead + look, uuid);
+      },
+      () => replica.probe(),
+      (uuid) => this.isWithheld(uuid),
+    );
+    this.dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
+      store.load(firstRead + load, uuids);
+    });
+    const commit = (changes: readonly Change[]): Handed => {
+      const transaction = this.#begin();
+      const awaits = replica.shipped(transaction, changes);
+      store.commit(transaction, changes);
+      return { number: transaction.number, awaits };
+    };
+    // D21: `strict` shows no step that one disk has alone, so it makes none.
+    this.writer = new Writer(commit, () => replica.refusal === null, commits);
+  }
+
+  /** What is recalled leaves its mark here, too: the peer may be lost before it hears of it. */
+  #begin(): Transaction {
+    const transaction = this.#context.replica.begin();
+    const isMarked = this.#recalls > 0 && transaction.tombstones === 'known';
+    return isMarked ? { ...transaction, tombstones: 'all' } : transaction;
+  }
+
+  /** The node steps down: operators are told; what clients would be answered is forgotten. */
+  abandon(): void {
+    this.writer.abandon(STEPPED_DOWN);
+  }
+
+  intend(change: Change, bytes: number, outcome: Outcome): void {
+    this.writer.add({ change, bytes, ...outcome });
+  }
+
+  // ---------------------------------------------------------------- what can be done now
+
+  /** Why nothing can be stored at present, or `null`. */
+  get trouble(): StoreFailure | null {
+    return this.#trouble;
+  }
+
+  /** False while what would come of it could not be stored: then nothing new is begun. */
+  get mayWork(): boolean {
+    const { refusal } = this.#context.replica;
+    return this.#trouble === null && !this.writer.isFull && refusal === null;
+  }
+
+  /**
+   * Why the store takes no change of a client's now, or `null`. When it has been in trouble for a
+   * while, the next change is let through and shows whether it still is.
+   */
+  obstacle(): string | null {
+    const { isActive, replica, events, now } = this.#context;
+    if (!isActive) return NOT_ACTIVE;
+    const { refusal } = replica;
+    if (refusal !== null) {
+      events.emit({ name: 'titanic.refused', reason: 'peer', text: refusal });
+      return refusal;
+    }
+    const text =
+      this.#trouble !== null && !this.writer.isWilling(now)
+        ? this.#trouble.message
+        : this.writer.isFull
+          ? 'the store cannot keep up'
+          : null;
+    if (text !== null) events.emit({ name: 'titanic.refused', reason: 'store', text });
+    return text;
+  }
+
+  // ---------------------------------------------------------------- what may be shown (D14)
+
+  /** A reply, or that it is dead, is on its way to both disks: it is not called pending any more. */
+  isWithheld(uuid: RequestUuid): boolean {
+    const { index } = this.dispatcher;
+    const slot = index.find(uuid);
+    return (
+      this.#context.replica.isPaired && slot !== NO_SLOT && index.get(slot, STATE) === SETTLING
+    );
+  }
+
+  /** The store has what the peer may not have, and nobody may see. */
+  get #mayContainUnsafe(): boolean {
+    const isDoubtful = this.#isDoubtful && this.#context.replica.refusal !== null;
+    return this.writer.isUnconfirmed || isDoubtful;
+  }
+
+  found(look: number, found: Found): void {
+    if (this.#mayContainUnsafe) this.#withheld.push({ look, found });
+    else this.answers.found(look, found, this.#context.now);
+  }
+
+  #showWithheld(): void {
+    if (this.#withheld.length === 0 || this.#mayContainUnsafe) return;
+    const withheld = this.#withheld;
+    this.#withheld = [];
+    for (const { look, found } of withheld) this.answers.found(look, found, this.#context.now);
+  }
+
+  /** Each turn: the peer may be back since the last one. */
+  show(): void {
+    const { replica, now } = this.#context;
+    if (replica.refusal === null) this.#isDoubtful = false;
+    this.#showWithheld();
+    this.answers.run(now);
+  }
+
+  // ---------------------------------------------------------------- the store and the peer tell
+
+  committed(batch: number, results: readonly ChangeResult[]): void {
+    const { events, now } = this.#context;
+    if (!this.writer.committed(batch, results, now)) return;
+    this.#showWithheld();
+    if (this.#trouble === null) return;
+    this.#trouble = null;
+    events.emit({ name: 'store.healed' });
+  }
+
+  batchFailed(batch: number, failure: StoreFailure): void {
+    const { events, now } = this.#context;
+    const { kind, message } = failure;
+    if (!this.writer.failed(batch, failure, now) && kind !== 'fatal') return;
+    if (this.#trouble === null) events.emit({ name: 'store.failed', kind, text: message });
+    this.#trouble = failure;
+    // What was written before may be lost: nothing is acknowledged or shown any more.
+    if (kind === 'fatal') this.answers.isUntrusted = true;
+  }
+
+  /** The peer has that transaction, too. */
+  confirmed(number: number): void {
+    this.writer.released(number, false, this.#context.now);
+    this.#showWithheld();
+  }
+
+  /** The peer was lost before it confirmed that transaction: it is committed here alone. */
+  unconfirmed(number: number): void {
+    const isDoubtful = this.#context.replica.refusal !== null;
+    this.#isDoubtful ||= isDoubtful;
+    this.writer.released(number, isDoubtful, this.#context.now);
+    // What was taken in behind it is not written (`strict`), and its client need not wait.
+    if (isDoubtful) this.writer.refuse(DOUBTFUL);
+    this.#showWithheld();
+  }
+
+  /** See `Titanic.merged`. */
+  merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
+    const { index } = this.dispatcher;
+    for (const request of opened) {
+      const slot = index.find(request.uuid);
+      if (slot !== NO_SLOT && this.#isSettling(slot)) {
+        this.#reopening.set(request.uuid.toString('latin1'), request);
+        continue;
+      }
+      if (slot !== NO_SLOT) this.dispatcher.close(slot);
+      this.restore(request);
+    }
+    for (const uuid of ended) {
+      const slot = index.find(uuid);
+      if (slot !== NO_SLOT && !this.#isSettling(slot)) this.gone(uuid);
+    }
+    this.answers.merged();
+  }
+
+  /** What follows from it comes with what is on its way to the store. */
+  #isSettling(slot: Slot): boolean {
+    const state = this.dispatcher.index.get(slot, STATE);
+    return state === SETTLING || state === ENDING;
+  }
+
+  // ---------------------------------------------------------------- pending
+
+  open(request: StoredRequest): Slot {
+    return this.dispatcher.open(request, this.#context.now, this.#context.wall);
+  }
+
+  /** It is pending in the store. */
+  restore(request: StoredRequest): void {
+    const slot = this.open(request);
+    // The process ended between its last attempt and its end.
+    if (request.attempts < request.maxAttempts) return;
+    this.die(slot, request.attempts, 'the broker stopped');
+  }
+
+  /** A dead one is pending again. */
+  reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+    const at = this.#context.wall;
+    const expiresAt = at + this.#context.options.requestTtlMs;
+    this.intend({ kind: 'retry', uuid, generation, at, expiresAt }, 0, {
+      committed: (result) => {
+        const isDone = result.kind === 'retried';
+        // It may be known already, from a list of what is pending.
+        if (isDone && this.dispatcher.index.find(uuid) === NO_SLOT) this.open(result.request);
+        decided(isDone ? 'done' : 'passed');
+      },
+      failed: (failure) => {
+        decided(failure);
+        return false;
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- ends
+
+  /** Closes a request, wherever it stands. */
+  close(uuid: RequestUuid, decided: Decided): void {
+    const slot = this.dispatcher.index.find(uuid);
+    const before = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, STATE);
+    if (slot !== NO_SLOT && before !== ENDING) {
+      this.dispatcher.withdraw(slot);
+      this.dispatcher.hold(slot, ENDING);
+    }
+    const at = this.#context.wall;
+    const keyUntil = at + this.#context.options.keyTtlMs;
+    const tell = once(decided);
+    this.intend({ kind: 'close', uuid, at, keyUntil }, 0, {
+      committed: ({ kind }) => {
+        this.#context.traceEnd(uuid, 'closed');
+        this.#ended(uuid);
+        tell(kind === 'done' ? 'done' : 'passed');
+      },
+      doubtful: () => {
+        this.gone(uuid);
+        tell(DOUBTFUL);
+      },
+      failed: (failure) => {
+        tell(failure);
+        // The peer may have closed it: it is not shown again.
+        const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
+        if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
+        return goesOn;
+      },
+    });
+  }
+
+  /** It goes on as if the close had not come; what was at a worker begins anew. */
+  #resume(uuid: RequestUuid, before: number): void {
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) !== ENDING) return;
+    // Its reply, or that it is dead, is still to be committed.
+    if (before === SETTLING) this.dispatcher.hold(slot, SETTLING);
+    else this.dispatcher.resume(slot, this.#context.now);
+  }
+
+  /** The peer may have what could not be stored here. */
+  recall(uuid: RequestUuid, { kind }: StoreFailure): void {
+    if (!this.#context.replica.isPaired || kind === 'fatal') return;
+    this.#recalls++;
+    // Its key leads nowhere, whatever the clock on the wall does.
+    this.intend({ kind: 'close', uuid, at: this.#context.wall, keyUntil: 0 }, 0, {
+      committed: () => {
+        this.#recalls--;
+      },
+      failed: () => true,
+    });
+  }
+
+  /** What a client is told of a request that could not be stored. */
+  lossOf({ message }: StoreFailure): string {
+    // Were this node lost before its recall is on a disk, the peer would keep what it was sent.
+    const isKnown = !this.#context.replica.isPaired || message.startsWith(OUTCOME_UNKNOWN);
+    return isKnown ? message : `${OUTCOME_UNKNOWN}: ${message}`;
+  }
+
+  die(slot: Slot, attempts: number, reason: string): void {
+    const { index } = this.dispatcher;
+    const uuid = index.uuid(slot);
+    const generation = index.get(slot, GENERATION);
+    const { shown } = this.dispatcher.serviceOf(slot);
+    this.dispatcher.withdraw(slot);
+    this.dispatcher.hold(slot, SETTLING);
+    const { counters, events, options, wall: at } = this.#context;
+    const text = `dead after ${attempts} attempts, the last: ${reason}`;
+    const expiresAt = at + options.replyTtlMs;
+    this.intend({ kind: 'dead', uuid, generation, reason: text, at, expiresAt }, 0, {
+      committed: ({ kind }) => {
+        if (kind === 'done') {
+          counters.dead++;
+          this.#context.traceEnd(uuid, 'dead');
+          events.emit({ name: 'titanic.died', service: shown, attempts, reason });
+        }
+        this.settled(uuid, kind, () => [status(500, text)]);
+      },
+      doubtful: () => {
+        this.gone(uuid);
+      },
+      failed: () => true,
+    });
+  }
+
+  /** Its time is over. */
+  expire(slot: Slot): void {
+    const uuid = this.dispatcher.index.uuid(slot);
+    const { shown } = this.dispatcher.serviceOf(slot);
+    this.dispatcher.withdraw(slot);
+    this.dispatcher.hold(slot, ENDING);
+    const { counters, events, options, wall: at } = this.#context;
+    this.intend({ kind: 'expire', uuid, at, keyUntil: at + options.keyTtlMs }, 0, {
+      committed: ({ kind }) => {
+        if (kind !== 'done') {
+          this.gone(uuid);
+          return;
+        }
+        counters.expired++;
+        this.#context.traceEnd(uuid, 'expired');
+        events.emit({ name: 'titanic.expired', service: shown });
+        this.#ended(uuid);
+      },
+      doubtful: () => {
+        this.gone(uuid);
+      },
+      failed: () => true,
+    });
+  }
+
+  /** Replied or dead: not open any more, and those who wait can be answered. */
+  settled(uuid: RequestUuid, result: ChangeResult['kind'], body: () => readonly Buffer[]): void {
+    if (result !== 'done') {
+      this.gone(uuid);
+      return;
+    }
+    this.#drop(uuid);
+    this.answers.tell(uuid, body);
+  }
+
+  /** Not open any more, though not by us: the store knows what those who wait are to be told. */
+  gone(uuid: RequestUuid): void {
+    this.#drop(uuid);
+    const key = uuid.toString('latin1');
+    const request = this.#reopening.get(key);
+    if (this.#reopening.delete(key) && request !== undefined) this.restore(request);
+    this.answers.tellByLookUp(uuid);
+  }
+
+  /** Closed or expired: unknown from now on. */
+  #ended(uuid: RequestUuid): void {
+    this.#drop(uuid);
+    this.answers.tellUnknown(uuid);
+  }
+
+  #drop(uuid: RequestUuid): void {
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) this.dispatcher.close(slot);
+  }
+}
+
+/** Tells the first of what it is given. */
+function once(decided: Decided): Decided {
+  let isTold = false;
+  return (result) => {
+    if (!isTold) decided(result);
+    isTold = true;
+  };
+}

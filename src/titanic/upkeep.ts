@@ -1,0 +1,67 @@
+/** What time ends: open requests that expire, and what is over in the store. */
+import type { TitanicContext } from './context.js';
+import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
+import type { OpenRequests } from './open-requests.js';
+
+/** How often what is over in the store (unclosed replies, dead requests, keys) is dropped. */
+const SWEEP_MS = 10_000;
+const SWEEP_REQUESTS_MAX = 1000;
+/** Requests whose time is over that are ended in one turn. */
+const TURN_EXPIRIES_MAX = 4096;
+
+export class Upkeep {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  #sweepAt = -Infinity;
+  #isSweeping = false;
+
+  constructor(context: TitanicContext, requests: OpenRequests) {
+    this.#context = context;
+    this.#requests = requests;
+  }
+
+  /** When `sweep` is next wanted; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    return this.#maySweep ? this.#sweepAt : Infinity;
+  }
+
+  get #maySweep(): boolean {
+    const { isUntrusted } = this.#requests.answers;
+    return !this.#isSweeping && !isUntrusted && this.#context.replica.refusal === null;
+  }
+
+  /** @returns true if none is left whose time is over */
+  expire(): boolean {
+    const { dispatcher } = this.#requests;
+    for (let left = TURN_EXPIRIES_MAX; this.#requests.mayWork; left--) {
+      if (left === 0) return false;
+      const slot = dispatcher.nextExpired(this.#context.wall);
+      if (slot === NO_SLOT) return true;
+      const state = dispatcher.index.get(slot, STATE);
+      // What is being answered, closed or found dead right now is not late.
+      if (state !== SETTLING && state !== ENDING) this.#requests.expire(slot);
+    }
+    return false;
+  }
+
+  /** Replies that nobody closed, and the dead, are dropped when their time is over. */
+  sweep(): void {
+    const { now, wall, options, counters } = this.#context;
+    if (now < this.dueAt) return;
+    this.#sweepAt = now + SWEEP_MS;
+    this.#isSweeping = true;
+    const keyUntil = wall + options.keyTtlMs;
+    this.#requests.intend({ kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
+      committed: (result) => {
+        this.#isSweeping = false;
+        if (result.kind !== 'swept') return;
+        counters.expired += result.replied + result.dead;
+        if (result.more) this.#sweepAt = -Infinity;
+      },
+      failed: () => {
+        this.#isSweeping = false;
+        return false;
+      },
+    });
+  }
+}
