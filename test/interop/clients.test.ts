@@ -1,20 +1,21 @@
-import { afterEach, beforeEach, describe, expect } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 
 import { type Daemon, removeDaemons } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
-import { killPrograms, type Line, type Program, python } from './support/program.js';
+import { type Line, type Program, python } from './support/program.js';
+import { Registered } from './support/registered.js';
 import { startDaemonOn, TRANSPORTS } from './support/transports.js';
 
 const TOOL = 'python3-zmq';
 const VERSIONS = ['0.1', '0.2'] as const;
 
 let daemon: Daemon;
+let workers: Registered;
 
 async function echoWorker(version = '0.1', ...more: string[]): Promise<Program> {
-  const worker = python('worker', daemon.endpoint, 'echo', '--version', version, ...more);
-  const before = daemon.logged('worker.registered').length;
-  await daemon.waitFor('worker.registered', before + 1);
-  return worker;
+  return await workers.comes(
+    python('worker', daemon.endpoint, 'echo', '--version', version, ...more),
+  );
 }
 
 function repliesOf(lines: readonly Line[]): unknown[] {
@@ -30,14 +31,14 @@ function numbered(count: number, ...body: string[]): string[][] {
 }
 
 describe.each(TRANSPORTS)('clients on pyzmq alone, over %s', (transport) => {
-  beforeEach(async () => {
+  beforeAll(async () => {
     daemon = await startDaemonOn(transport);
+    workers = new Registered(daemon);
   });
 
-  afterEach(async () => {
-    await killPrograms();
-    await removeDaemons();
-  });
+  afterEach(() => workers.none());
+
+  afterAll(removeDaemons);
 
   itWithTool(TOOL, 'a REQ socket is served in both versions by workers of both (D10)', async () => {
     for (const worker of VERSIONS) {
@@ -50,8 +51,7 @@ describe.each(TRANSPORTS)('clients on pyzmq alone, over %s', (transport) => {
           { event: 'reply', kind: 'final', service: 'echo', frames: ['a', '', 'b', '0'] },
         ]);
       }
-      service.tell('leave');
-      await service.waitFor('left');
+      await workers.leaves(service);
     }
   });
 

@@ -1,19 +1,18 @@
-import { afterEach, beforeEach, describe, expect } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 
 import { type Daemon, removeDaemons } from '../support/daemon.js';
 import { itWithTool } from '../support/tools.js';
-import { killPrograms, type Line, type Program, python } from './support/program.js';
+import { type Line, type Program, python } from './support/program.js';
+import { Registered } from './support/registered.js';
 import { startDaemonOn, TRANSPORTS } from './support/transports.js';
 
 const TOOL = 'python3-zmq';
 
 let daemon: Daemon;
+let workers: Registered;
 
 async function worker(...args: string[]): Promise<Program> {
-  const before = daemon.logged('worker.registered').length;
-  const started = python('worker', daemon.endpoint, 'work', ...args);
-  await daemon.waitFor('worker.registered', before + 1);
-  return started;
+  return await workers.comes(python('worker', daemon.endpoint, 'work', ...args));
 }
 
 function client(version: '0.1' | '0.2', ...args: string[]): Program {
@@ -28,14 +27,14 @@ function repliesOf(lines: readonly Line[]): unknown[] {
 }
 
 describe.each(TRANSPORTS)('workers on pyzmq alone, over %s', (transport) => {
-  beforeEach(async () => {
+  beforeAll(async () => {
     daemon = await startDaemonOn(transport);
+    workers = new Registered(daemon);
   });
 
-  afterEach(async () => {
-    await killPrograms();
-    await removeDaemons();
-  });
+  afterEach(() => workers.none());
+
+  afterAll(removeDaemons);
 
   itWithTool(TOOL, 'PARTIALs reach a 0.2 client one by one, then FINAL (18/MDP)', async () => {
     await worker('--version', '0.2', '--mode', 'parts', '--parts', '3');
@@ -79,8 +78,7 @@ describe.each(TRANSPORTS)('workers on pyzmq alone, over %s', (transport) => {
       held.tell('release');
       expect(await held.waitFor('released', 2)).toMatchObject({ count: 3 });
       expect(repliesOf(await asked.finished())).toHaveLength(8);
-      held.tell('leave');
-      await held.waitFor('left');
+      await workers.leaves(held);
     }
   });
 
@@ -94,10 +92,7 @@ describe.each(TRANSPORTS)('workers on pyzmq alone, over %s', (transport) => {
       giver.tell('return');
       expect(repliesOf(await asked.finished())).toEqual([['final', 'x', '0', 'taker']]);
       expect(giver.said('disconnect')).toEqual([]);
-      for (const each of [giver, taker]) {
-        each.tell('leave');
-        await each.waitFor('left');
-      }
+      for (const each of [giver, taker]) await workers.leaves(each);
     }
   });
 

@@ -1,15 +1,30 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Router } from 'zeromq';
 
-import { Child, run } from '../../support/child.js';
+import { Child, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 
+/** One at which nothing is served. */
+let idle: Daemon;
 const routers: Router[] = [];
+
+beforeAll(async () => {
+  idle = await startDaemon();
+});
 
 afterEach(async () => {
   for (const router of routers.splice(0)) router.close();
-  await removeDaemons();
+  await killAll(idle);
 });
+
+afterAll(removeDaemons);
+
+/** An endpoint at which nobody listens. */
+async function deadEndpoint(): Promise<string> {
+  const [port = 0] = await freePorts(1);
+  return `tcp://127.0.0.1:${port}`;
+}
 
 async function offer(daemon: Daemon, service: string, ...options: string[]): Promise<void> {
   const before = daemon.logged('worker.registered').length;
@@ -60,8 +75,7 @@ describe('majordomo services', () => {
   });
 
   it('is a head without rows, and an empty list, when nothing is served', async () => {
-    const { endpoint } = await startDaemon();
-    const at = ['--endpoint', endpoint];
+    const at = ['--endpoint', idle.endpoint];
     expect((await run(['services', ...at])).stdout).toBe('SERVICE  WAITING  BUSY  QUEUED\n');
     expect((await run(['services', '-o', 'json', ...at])).stdout).toBe('[]\n');
   });
@@ -91,8 +105,7 @@ describe('majordomo workers', () => {
   });
 
   it('ends with 1 for a service without workers', async () => {
-    const { endpoint } = await startDaemon();
-    expect(await run(['workers', 'none', '--endpoint', endpoint])).toMatchObject({
+    expect(await run(['workers', 'none', '--endpoint', idle.endpoint])).toMatchObject({
       status: 1,
       stdout: '',
       stderr: 'majordomo: no worker is registered for none\n',
@@ -120,20 +133,15 @@ describe('majordomo status', () => {
 
 describe.each(['status', 'services', 'workers'])('majordomo %s', (command) => {
   it('ends with 69 when nobody listens there', async () => {
-    const daemon = await startDaemon();
-    await daemon.stop();
-    const args = [command, '--timeout-ms', '300', '--endpoint', daemon.endpoint];
+    const args = [command, '--timeout-ms', '300', '--endpoint', await deadEndpoint()];
     const { status, stdout, stderr } = await run(args);
     expect({ status, stdout }).toEqual({ status: 69, stdout: '' });
     expect(stderr).toContain('no endpoint accepted a connection');
   });
 
   it('asks the next endpoint when the first accepts no connection', async () => {
-    const gone = await startDaemon();
-    await gone.stop();
-    const { endpoint } = await startDaemon();
-    const args = [command, '--endpoint', gone.endpoint, '--endpoint', endpoint];
-    expect(await run(args)).toMatchObject({ status: 0, stderr: '' });
+    const at = ['--endpoint', await deadEndpoint(), '--endpoint', idle.endpoint];
+    expect(await run([command, ...at])).toMatchObject({ status: 0, stderr: '' });
   });
 
   it('ends with 1 at a broker that knows MMI, but not this question', async () => {

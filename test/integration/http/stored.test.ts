@@ -1,7 +1,8 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
+import { killAll } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, type Reply, tokenOf } from '../../support/http.js';
 
@@ -10,10 +11,19 @@ const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 const HOSTILE = '<img src=x onerror=alert(1)>\u0000\u001b[31m%';
 const closing: (() => Promise<void>)[] = [];
 
+/** For those who store nothing. */
+let empty: Stand;
+
+beforeAll(async () => {
+  empty = await Stand.open();
+});
+
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
+  await killAll(empty.daemon);
 });
+
+afterAll(removeDaemons);
 
 interface Item {
   readonly uuid: string;
@@ -177,7 +187,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
   });
 
   it('answers 404 for an unknown uuid, 400 naming a wrong parameter, 401 and 405 as everywhere', async () => {
-    const stand = await Stand.open();
+    const stand = empty;
     expect(await stand.get(`/requests/${NEVER}`)).toMatchObject({
       status: 404,
       json: refusal('ERR_HTTP_NOT_FOUND', 'no such stored request'),
@@ -285,8 +295,7 @@ describe('orders of an operator over HTTP (contract §4)', () => {
     ['/purge', { limit: 0 }, 'limit: '],
     ['/purge', { States: 'dead' }, 'States: '],
   ])('%s with %j is 400, and says what is wrong', async (path, body, text) => {
-    const stand = await Stand.open();
-    const { status, json } = await stand.post(path, body);
+    const { status, json } = await empty.post(path, body);
     expect(status).toBe(400);
     expect(json).toMatchObject({ error: { message: expect.stringContaining(text) } });
   });
