@@ -5,7 +5,7 @@ import type { Config } from '../config/config.js';
 import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import { dataDirectory, freeSpace } from './checkup/data-directory.js';
+import { dataDirectory, freeSpace, isInUse } from './checkup/data-directory.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
@@ -73,14 +73,14 @@ function usesLibzmq(config: Config | null): boolean {
 
 async function ofConfiguration(config: Config): Promise<readonly Finding[]> {
   const directory = config.node.dataDir;
-  const found = await listeners(config.broker.listen.map(({ endpoint }) => endpoint));
+  const found = await listeners(config.broker.listen, await isInUse(directory));
   return [
     await dataDirectory(directory, found.served),
     freeSpace(directory),
     ...found.findings,
     ...(await peerListener(config.bstar, found.served)),
     ...(await http(config, found.served)),
-    ...curveKeys(config.broker.listen),
+    ...curveKeys(config),
     descriptors(config.limits.connections, config.broker.listen.length),
     memory(config.limits.queuedBytes),
   ];
@@ -94,7 +94,7 @@ function configuration(options: DoctorOptions): {
   try {
     const { config, warnings } = load(options);
     const found = warnings.map((each) =>
-      warning(name, problemLine(each), 'take the key out until a version serves it'),
+      warning(name, problemLine(each), 'take the key out, or set what it needs to have one'),
     );
     const of = options.config ?? 'defaults, environment and --set';
     return { config, findings: found.length > 0 ? found : [ok(name, `valid: ${of}`)] };

@@ -22,8 +22,8 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   if (!stats.isDirectory()) return unusable(path, 'it is no directory');
   const denied = deniedAt(path);
   if (denied !== null) return unusable(path, denied);
-  const inUse = await isInUse(path, served);
-  if (inUse !== null) return inUse;
+  const error = await lockError(path);
+  if (error !== null) return locked(path, error, served);
   if ((stats.mode & OTHERS) !== 0) {
     return warning(DATA_DIRECTORY, `${path} is open to other users`, `chmod 700 ${path}`);
   }
@@ -51,20 +51,29 @@ function deniedAt(path: string): string | null {
   }
 }
 
+/** Whether a running broker has it. */
+export async function isInUse(directory: string): Promise<boolean> {
+  return codeOf(await lockError(resolve(directory))) === 'ERR_DATA_DIR_IN_USE';
+}
+
 /** Null if it is free. Takes the lock for a moment: asking is trying. */
-async function isInUse(path: string, served: boolean): Promise<Finding | null> {
+async function lockError(path: string): Promise<unknown> {
   if (!existsSync(join(path, LOCK_FILE))) return null;
   const { openDataDir } = await import('../../daemon/io/data-dir.js');
   try {
     openDataDir(path).release();
     return null;
   } catch (error) {
-    if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') return unusable(path, messageOf(error));
-    const text = `${path} is in use by a running broker`;
-    if (served) return ok(DATA_DIRECTORY, text);
-    const remedy = 'that one listens elsewhere: a second broker needs its own node.dataDir';
-    return warning(DATA_DIRECTORY, text, remedy);
+    return error;
   }
+}
+
+function locked(path: string, error: unknown, served: boolean): Finding {
+  if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') return unusable(path, messageOf(error));
+  const text = `${path} is in use by a running broker`;
+  if (served) return ok(DATA_DIRECTORY, text);
+  const remedy = 'that one listens elsewhere: a second broker needs its own node.dataDir';
+  return warning(DATA_DIRECTORY, text, remedy);
 }
 
 function existingAbove(path: string): string {

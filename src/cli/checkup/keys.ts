@@ -1,5 +1,5 @@
 /** Whether the files of CURVE keys can be used, and whose keys come in. */
-import type { ListenerConfig } from '../../config/config.js';
+import type { Config } from '../../config/config.js';
 import { readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { messageOf } from '../../core/errors.js';
@@ -7,9 +7,14 @@ import { type Finding, ok, problem, warning } from './finding.js';
 
 const NAMES_SHOWN_MAX = 10;
 
-/** Two for each listener with CURVE: its own key, and the list of the others. */
-export function curveKeys(listeners: readonly ListenerConfig[]): readonly Finding[] {
-  return listeners.flatMap(({ endpoint, curve }) =>
+/** Two for each listener with CURVE, the link of the pair too: its own key, the list of the others. */
+export function curveKeys({ broker, bstar }: Pick<Config, 'broker' | 'bstar'>): readonly Finding[] {
+  const { role, listen, curve: ofPair } = bstar;
+  const link =
+    role === 'standalone' || listen === null || ofPair === null
+      ? []
+      : [{ endpoint: listen, curve: ofPair }];
+  return [...broker.listen, ...link].flatMap(({ endpoint, curve }) =>
     curve === undefined
       ? []
       : [secretKey(endpoint, curve.secretKeyFile), keysFile(endpoint, curve.keysFile)],

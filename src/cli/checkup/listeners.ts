@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 
-import type { Config } from '../../config/config.js';
+import type { Config, ListenerConfig } from '../../config/config.js';
 import { parseEndpoint } from '../../config/endpoint.js';
 import { ask, factsOf, withClient } from '../ask.js';
 import { printable } from '../output.js';
@@ -12,6 +12,8 @@ import { type Address, dialHost, portFinding } from './port.js';
 
 const ANSWER_MS = 1000;
 const SERVED = 'a Majordomo';
+/** It tells nobody who it is but those whose keys it knows. */
+const SEALED = 'in use, with CURVE, while a broker uses the data directory';
 
 /** What was found at each endpoint, and whether a Majordomo serves at any. */
 export interface Listeners {
@@ -19,23 +21,36 @@ export interface Listeners {
   readonly served: boolean;
 }
 
-export async function listeners(endpoints: readonly string[]): Promise<Listeners> {
-  const findings = await Promise.all(endpoints.map(listener));
-  return { findings, served: findings.some(({ text }) => text.startsWith(SERVED)) };
+/** Who has an endpoint that is in use, if that can be told; `null`: a stranger. */
+type Identify = (endpoint: string) => Promise<Finding | null>;
+
+/** @param running whether a broker uses the data directory */
+export async function listeners(
+  all: readonly ListenerConfig[],
+  running: boolean,
+): Promise<Listeners> {
+  const findings = await Promise.all(all.map((each) => listener(each, running)));
+  const served = findings.some(({ text }) => text.startsWith(SERVED) || text === SEALED);
+  return { findings, served };
 }
 
-async function listener(text: string): Promise<Finding> {
-  const name = `listener ${text}`;
-  const parsed = parseEndpoint(text);
+async function listener({ endpoint, curve }: ListenerConfig, running: boolean): Promise<Finding> {
+  const name = `listener ${endpoint}`;
+  const parsed = parseEndpoint(endpoint);
   if (!parsed.ok) return problem(name, parsed.why, 'correct broker.listen');
+  const sealed = running ? ok(name, SEALED) : null;
+  const identify: Identify =
+    curve === undefined ? (dialled) => broker(name, dialled) : () => Promise.resolve(sealed);
   const { value } = parsed;
-  return value.scheme === 'tcp' ? await tcp(name, value) : await ipc(name, value.path);
+  return value.scheme === 'tcp'
+    ? await tcp(name, value, identify)
+    : await ipc(name, value.path, identify);
 }
 
-async function tcp(name: string, address: Address): Promise<Finding> {
+async function tcp(name: string, address: Address, identify: Identify): Promise<Finding> {
   const { host, port } = address;
   return await portFinding(name, 'broker.listen', address, () =>
-    broker(name, `tcp://${dialHost(host)}:${port}`),
+    identify(`tcp://${dialHost(host)}:${port}`),
   );
 }
 
@@ -56,12 +71,12 @@ export async function peerListener(
   return [await portFinding(name, 'bstar.listen', parsed.value, () => Promise.resolve(own))];
 }
 
-async function ipc(name: string, path: string): Promise<Finding> {
+async function ipc(name: string, path: string, identify: Identify): Promise<Finding> {
   const folder = dirname(path);
   if (!existsSync(folder)) return problem(name, `${folder} is absent`, `mkdir -p ${folder}`);
   if (!existsSync(path) || !(await accepts(path))) return ok(name, 'free');
   return (
-    (await broker(name, `ipc://${path}`)) ??
+    (await identify(`ipc://${path}`)) ??
     problem(
       name,
       'in use by a program that is no Majordomo, or does not answer',

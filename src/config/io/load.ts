@@ -34,7 +34,7 @@ export interface Loaded {
   readonly file: string | null;
   /** What was set, as it was written: where each value came from. */
   readonly written: MapTree;
-  /** Keys that were set and have no effect in this version. */
+  /** Keys that were set and have no effect. */
   readonly warnings: readonly Problem[];
 }
 

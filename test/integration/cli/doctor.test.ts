@@ -99,6 +99,37 @@ describe('majordomo doctor', () => {
     expect(check('data directory')).toMatchObject({ state: 'ok' });
   });
 
+  it('takes a listener with CURVE for that of the broker which uses the data directory', async () => {
+    const directory = temporaryDirectory();
+    const [secretKeyFile, keysFile] = ['broker.key', 'keys.yaml'].map((name) =>
+      join(directory, name),
+    );
+    await run(['keygen', secretKeyFile ?? '']);
+    writeFileSync(keysFile ?? '', '[]');
+    const curve = `curve: {secretKeyFile: ${secretKeyFile ?? ''}, keysFile: ${keysFile ?? ''}}`;
+    const listen = (endpoint: string): string =>
+      `broker.listen=[{endpoint: ${endpoint}, ${curve}}]`;
+    const { endpoint, dataDir } = await startDaemon({ sets: [listen('tcp://127.0.0.1:0')] });
+    const own = await examine([listen(endpoint), `node.dataDir=${dataDir}`]);
+    expect(own.status).toBe(0);
+    expect(own.check('listener')).toMatchObject({
+      state: 'ok',
+      text: expect.stringMatching(/^in use, with CURVE/),
+    });
+    expect(own.check('data directory')).toMatchObject({ state: 'ok' });
+    const other = await examine([listen(endpoint)]);
+    expect(other.check('listener')).toMatchObject({ state: 'problem' });
+  });
+
+  it('finds that the keys of the link of a pair are not there', async () => {
+    const curve = 'bstar.curve={secretKeyFile: /nonexistent/key, keysFile: /nonexistent/keys.yaml}';
+    const link = ['bstar.listen=tcp://127.0.0.1:0', 'bstar.peer=tcp://127.0.0.1:1'];
+    const { status, check } = await examine(['bstar.role=primary', ...link, curve]);
+    expect(status).toBe(1);
+    expect(check('secret key of tcp://127.0.0.1:0')).toMatchObject({ state: 'problem' });
+    expect(check('keys of tcp://127.0.0.1:0')).toMatchObject({ state: 'problem' });
+  });
+
   it('warns of a data directory that a broker elsewhere uses', async () => {
     const { dataDir } = await startDaemon();
     const { check } = await examine([`node.dataDir=${dataDir}`]);
