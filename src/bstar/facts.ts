@@ -1,7 +1,8 @@
 /** What a node of the pair knows, as small integers: so a search over all states can pack it. */
-import type { PEER_ROLES, PEER_STATES } from '../wire/peer.js';
+import type { PEER_ROLES, PEER_STATES, REPLICATIONS } from '../wire/peer.js';
 
 export type Role = (typeof PEER_ROLES)[number];
+export type Replication = (typeof REPLICATIONS)[number];
 
 /**
  * `waiting`: just started. `passive`: the peer serves, or may. `joining`: active, but not serving
@@ -86,4 +87,14 @@ export function factsAtStart({ epoch, wasActive }: Persisted): Facts {
     handover: 'none',
     promoted: false,
   };
+}
+
+/** This node leads with that epoch. */
+export function isLed({ state, epoch }: Readonly<Facts>, of: number): boolean {
+  return (state === 'active' || state === 'joining') && epoch === of;
+}
+
+/** This node follows the active of that epoch. */
+export function isFollowed({ state, joined }: Readonly<Facts>, of: number): boolean {
+  return state === 'passive' && joined === of;
 }

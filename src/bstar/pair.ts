@@ -3,14 +3,18 @@
  * it, and the time (docs/protocol.md §6, D13 to D22). No I/O: monotonic milliseconds come with every
  * input, effects go to a sink.
  */
-import type { PeerHolding, PeerMessage, REPLICATIONS } from '../wire/peer.js';
-import { Acks } from './acks.js';
-import type { Facts, Persisted, Role } from './facts.js';
+import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import {
+  type Facts,
+  isFollowed,
+  isLed,
+  type Persisted,
+  type Replication,
+  type Role,
+} from './facts.js';
 import { Fsm, type FsmSink, type Refusal, type Service } from './fsm.js';
 import type { PairSink } from './ports.js';
-import { Stream } from './stream.js';
-
-export type Replication = (typeof REPLICATIONS)[number];
+import { Shipping } from './shipping.js';
 
 export interface PairOptions {
   readonly role: Role;
@@ -24,8 +28,6 @@ const PATIENCE_BEATS = 2;
 const LOOKS_PER_BEAT = 4;
 /** While a long message comes in this node says more often that it is there. */
 const WORDS_PER_BEAT = 8;
-/** `async`: what may be sent and not confirmed before it is read from the store instead. */
-const UNCONFIRMED_BYTES_MAX = 16 * 1024 * 1024;
 /** After the store could not take what the peer sent: longer each time. */
 const HOLD_OFF_MS_MAX = 60_000;
 /** A hand-over waits so long for what is under way to be stored. */
@@ -35,31 +37,16 @@ type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readon
 
 type Incoming = MessageOf<'records'> | MessageOf<'update'>;
 
-/** A batch that the store was given while the end of a catch-up was being read. */
-interface Batch {
-  readonly number: number;
-  readonly bytes: Buffer;
-}
-
 export class PairMachine {
   readonly #options: PairOptions;
   readonly #sink: PairSink;
   readonly #fsm: Fsm;
-  readonly #acks = new Acks();
-  /** What is sent to the peer of what it lacks. */
-  #stream: Stream | null = null;
-  /** The number of the last chunk that was sent: none is used twice on a connection. */
-  #lastChunk = 0;
-  #sinceRead: Batch[] = [];
-  /** What the peer said it holds of this store. */
-  #peerHolds: PeerHolding | null = null;
+  readonly #shipping: Shipping;
   /** What came from the peer for the store: one at a time, in order. */
   #incoming: Incoming[] = [];
   /** The one that the store has; `null` if its connection is gone meanwhile. */
   #storing: Incoming | null = null;
   #isStoring = false;
-  #fromPeer = 0;
-  #ranTwice = 0;
   #lastProbe = 0;
   #service: Service = 'refusing';
   #isActivated = false;
@@ -80,6 +67,7 @@ export class PairMachine {
     this.#options = options;
     this.#sink = sink;
     this.#fsm = new Fsm(options.role, persisted, this.#fsmSink());
+    this.#shipping = new Shipping(options.replication, this.#fsm, sink);
     this.#now = now;
     this.#seenAt = now;
     // The start counts as a sign of life.
@@ -110,11 +98,7 @@ export class PairMachine {
   lagMs(now: number): number | null {
     const { progress } = this.facts;
     if (progress !== 'holding' && progress !== 'in sync') return null;
-    return this.#acks.isEmpty ? 0 : Math.max(0, now - this.#acks.oldest);
-  }
-
-  get #isReplicating(): boolean {
-    return this.#options.replication !== 'off';
+    return this.#shipping.isConfirmed ? 0 : Math.max(0, now - this.#shipping.oldest);
   }
 
   // ---------------------------------------------------------------- time
@@ -165,7 +149,9 @@ export class PairMachine {
 
   #overdueAt(patienceMs: number): number {
     const { progress, doubt } = this.facts;
-    if (progress === 'holding' || progress === 'in sync') return this.#acks.oldest + patienceMs;
+    if (progress === 'holding' || progress === 'in sync') {
+      return this.#shipping.oldest + patienceMs;
+    }
     return doubt ? this.#doubtSince + patienceMs : Infinity;
   }
 
@@ -221,19 +207,21 @@ export class PairMachine {
         this.#recordsCame(message);
         return;
       case 'taken':
-        this.#recordsTaken(message);
+        this.#shipping.taken(message);
         return;
       case 'update':
         this.#updateCame(message);
         return;
       case 'confirm':
-        this.#updateConfirmed(message);
+        this.#shipping.confirmed(message);
         return;
       case 'probe':
         if (this.#fsm.follows(message.epoch)) this.#sink.send({ ...message, kind: 'probed' });
         return;
       case 'probed':
-        if (this.#isMine(message.epoch) && this.#fsm.isInSync) this.#sink.probed(message.number);
+        if (isLed(this.facts, message.epoch) && this.#fsm.isInSync) {
+          this.#sink.probed(message.number);
+        }
         return;
       default:
       // Words of the handshake are the link's.
@@ -245,26 +233,15 @@ export class PairMachine {
     const before = facts.epoch;
     const isNews = facts.peer?.state !== state || facts.peer.epoch !== epoch;
     const isSplit = facts.state === 'active' && state === 'active' && isNews;
-    this.#peerHolds = holds;
+    this.#shipping.peerHolds = holds;
     this.#fsm.said({ state, epoch, offers });
     if (isSplit) this.#sink.split(before, epoch);
-  }
-
-  /** Of the epoch that this node leads with. */
-  #isMine(epoch: number): boolean {
-    const { state } = this.facts;
-    return (state === 'active' || state === 'joining') && this.facts.epoch === epoch;
-  }
-
-  /** Of the active that this node follows. */
-  #isFollowed(epoch: number): boolean {
-    return this.facts.state === 'passive' && this.facts.joined === epoch;
   }
 
   #join(): void {
     const { joined: epoch } = this.facts;
     this.#sink.send({ kind: 'join', epoch, holds: this.#sink.holds });
-    this.#startStream(epoch);
+    this.#shipping.start(epoch);
   }
 
   /** After a failure of a store the two try again: the one that follows by its JOIN. */
@@ -282,12 +259,9 @@ export class PairMachine {
 
   #forgetConnection(): void {
     this.#isJoinDue = false;
-    this.#stream = null;
-    this.#forgetSinceRead();
     this.#incoming = [];
     this.#storing = null;
-    this.#peerHolds = null;
-    this.#acks.forgetSent(this.#now);
+    this.#shipping.forgetConnection(this.#now);
     this.#sink.unprobed();
   }
 
@@ -301,27 +275,24 @@ export class PairMachine {
   // ---------------------------------------------------------------- the active: what the peer has
 
   #peerJoins({ epoch, holds }: MessageOf<'join'>): void {
-    if (this.#isMine(epoch) && this.facts.state === 'active' && this.#now < this.#joinAfter) {
+    if (isLed(this.facts, epoch) && this.facts.state === 'active' && this.#now < this.#joinAfter) {
       this.#isJoinDue = true;
       return;
     }
     if (!this.#fsm.joinBegins(epoch)) return;
-    this.#peerHolds = holds;
-    this.#stream = null;
-    this.#fromPeer = 0;
-    this.#ranTwice = 0;
-    if (!this.#isReplicating) this.#fsm.merged();
+    this.#shipping.joins(holds);
+    if (this.#shipping.isOff) this.#fsm.merged();
   }
 
   #recordsCame(message: MessageOf<'records'>): void {
-    const isWanted = this.#isMine(message.epoch)
+    const isWanted = isLed(this.facts, message.epoch)
       ? this.facts.progress === 'merging'
-      : this.#isFollowed(message.epoch);
+      : isFollowed(this.facts, message.epoch);
     if (isWanted) this.#store(message);
   }
 
   #updateCame(message: MessageOf<'update'>): void {
-    if (this.#isFollowed(message.epoch)) this.#store(message);
+    if (isFollowed(this.facts, message.epoch)) this.#store(message);
   }
 
   #store(message: Incoming): void {
@@ -336,7 +307,7 @@ export class PairMachine {
     this.#isStoring = true;
     this.#storing = next;
     if (next.kind === 'records') {
-      this.#sink.merge(next.records, next.holds, !this.#isMine(next.epoch));
+      this.#sink.merge(next.records, next.holds, !isLed(this.facts, next.epoch));
       return;
     }
     if (next.holdsUpTo > 0) this.#sink.peerHolds(next.holdsUpTo);
@@ -368,9 +339,8 @@ export class PairMachine {
     ranTwice: number,
   ): void {
     this.#sink.send({ kind: 'taken', epoch, index, number, joined, ranTwice });
-    if (!this.#isMine(epoch)) return;
-    this.#fromPeer += joined;
-    this.#ranTwice += ranTwice;
+    if (!isLed(this.facts, epoch)) return;
+    this.#shipping.came(joined, ranTwice);
     if (isLast) this.#fsm.merged();
   }
 
@@ -397,78 +367,11 @@ export class PairMachine {
 
   // ---------------------------------------------------------------- what the other one lacks
 
-  /** As an active, once the peer's is merged; as one that joins, at once. */
-  #startStream(epoch: number): void {
-    this.#forgetSinceRead();
-    if (!this.#isReplicating) {
-      if (!this.#isMine(epoch)) return;
-      this.#fsm.shipped();
-      this.#fsm.confirmed();
-      return;
-    }
-    this.#stream = new Stream(
-      {
-        read: (from) => {
-          this.#sink.read(from);
-        },
-        readOn: () => {
-          this.#forgetSinceRead();
-          this.#sink.readOn();
-        },
-        send: (index, isLast, holds, records) => {
-          this.#lastChunk = index;
-          this.#sink.send({ kind: 'records', epoch, index, isLast, holds, records });
-        },
-      },
-      this.#peerHolds,
-      this.#lastChunk,
-    );
-  }
-
   /** What was to be read. */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
-    const stream = this.#stream;
-    if (stream?.isReading === true) {
-      // There is more: what was committed meanwhile does not wait for the peer to take this one.
-      if (!isLast) this.#forgetSinceRead();
-      stream.chunk(records, holds, isLast);
-      if (isLast && this.facts.state === 'active') this.#catchUpEnds(holds.upTo);
-    }
+    this.#shipping.chunk(records, holds, isLast, this.#now);
     this.#settle();
   }
-
-  /** From here on it goes batch by batch, and what is committed waits for the peer. */
-  #catchUpEnds(upTo: number): void {
-    this.#acks.add(upTo, 0, false, this.#now);
-    this.#fsm.shipped();
-    const since = this.#sinceRead;
-    this.#sinceRead = [];
-    for (const { number, bytes } of since) this.#update(number, bytes);
-  }
-
-  #recordsTaken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>): void {
-    const isMine = this.#isMine(epoch);
-    const stream = this.#stream;
-    if (stream === null || (!isMine && !this.#isFollowed(epoch))) return;
-    const chunk = stream.taken(index, joined, ranTwice);
-    if (chunk === null) return;
-    this.#peerHolds = chunk.holds;
-    this.#sink.peerHolds(chunk.holds.upTo);
-    if (!isMine) return;
-    this.#sink.peerBecame(number, 0);
-    if (!chunk.isLast) return;
-    const isFirst = this.facts.progress === 'holding';
-    this.#fsm.confirmed();
-    for (const held of this.#acks.takeUpTo(chunk.holds.upTo)) this.#sink.confirmed(held);
-    if (!isFirst) return;
-    this.#sink.joined({
-      fromPeer: this.#fromPeer,
-      toPeer: stream.joined,
-      ranTwice: this.#ranTwice + stream.ranTwice,
-    });
-  }
-
-  // ---------------------------------------------------------------- batch by batch
 
   /**
    * The store is given a batch of this node's own.
@@ -476,69 +379,15 @@ export class PairMachine {
    * @returns true if its outcome waits for `confirmed` or `unconfirmed`
    */
   begin(number: number, pack: () => Buffer): boolean {
-    const isLive = this.#isLive;
-    const isHeld = this.#waits && (this.#fsm.holdsBack || this.#isCatchingUp);
-    if (isHeld) this.#acks.add(number, 0, true, this.#now);
-    if (isLive) this.#update(number, pack());
-    else if (this.#isCatchingUp) this.#sinceRead.push({ number, bytes: pack() });
-    return isHeld;
-  }
-
-  /** The peer has, or was sent, all that came before. */
-  get #isLive(): boolean {
-    const { progress } = this.facts;
-    return this.#isReplicating && (progress === 'holding' || progress === 'in sync');
-  }
-
-  /** What is being read may be the last of what the peer lacks. */
-  get #isCatchingUp(): boolean {
-    return this.facts.state === 'active' && this.#stream?.isReading === true;
-  }
-
-  /** Outcomes wait for the peer. */
-  get #waits(): boolean {
-    const { replication } = this.#options;
-    return replication === 'sync' || replication === 'strict';
-  }
-
-  #update(number: number, batch: Buffer): void {
-    const { epoch } = this.facts;
-    this.#acks.add(number, batch.length, false, this.#now);
-    const holdsUpTo = this.#sink.holds?.upTo ?? 0;
-    this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
-    if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;
-    this.#acks.takeAll();
-    this.#stream = null;
-    this.#fsm.fellBehind();
+    return this.#shipping.begin(number, pack, this.#now);
   }
 
   /** The store could not keep a batch of this node's own. A peer that was sent it joins anew. */
   rolledBack(number: number): void {
-    this.#sinceRead = this.#sinceRead.filter((batch) => batch.number !== number);
-    this.#acks.take(number);
-    if (!this.#isLive) return;
+    this.#shipping.rolledBack(number);
+    if (!this.#shipping.isLive) return;
     this.#sink.closeLink();
     this.closed();
-  }
-
-  /** What was read was not the last of it: what came meanwhile is in what is read next. */
-  #forgetSinceRead(): void {
-    const since = this.#sinceRead;
-    this.#sinceRead = [];
-    if (this.#fsm.holdsBack) return;
-    for (const { number } of since) {
-      if (this.#acks.take(number)) this.#sink.unconfirmed(number);
-    }
-  }
-
-  #updateConfirmed({ epoch, number, became }: MessageOf<'confirm'>): void {
-    if (!this.#isMine(epoch)) return;
-    this.#sink.peerHolds(number);
-    this.#sink.peerBecame(became, number);
-    if (this.#peerHolds !== null) {
-      this.#peerHolds = { ...this.#peerHolds, upTo: number, bodiesUpTo: number };
-    }
-    for (const held of this.#acks.takeUpTo(number)) this.#sink.confirmed(held);
   }
 
   // ---------------------------------------------------------------- what clients see
@@ -557,7 +406,7 @@ export class PairMachine {
   probe(): number | null {
     const { state, promoted, epoch } = this.facts;
     if (state !== 'active') return null;
-    if (promoted || !this.#isReplicating) return 0;
+    if (promoted || this.#shipping.isOff) return 0;
     if (!this.#fsm.isInSync) return null;
     this.#sink.send({ kind: 'probe', epoch, number: ++this.#lastProbe });
     return this.#lastProbe;
@@ -580,7 +429,7 @@ export class PairMachine {
 
   /** While a hand-over stops: everything that was decided here is committed. */
   settled(): void {
-    if (this.facts.handover !== 'stopping' || !this.#acks.isEmpty) return;
+    if (this.facts.handover !== 'stopping' || !this.#shipping.isConfirmed) return;
     this.#handoverSince = this.#now;
     this.#fsm.quiet();
     this.#settle();
@@ -610,12 +459,10 @@ export class PairMachine {
         this.#forgetConnection();
       },
       release: () => {
-        for (const number of this.#acks.takeAll()) this.#sink.unconfirmed(number);
+        this.#shipping.release();
       },
       drop: () => {
-        this.#acks.takeAll();
-        this.#sinceRead = [];
-        this.#stream = null;
+        this.#shipping.drop();
         this.#incoming = [];
         this.#storing = null;
         this.#sink.unprobed();
@@ -640,8 +487,8 @@ export class PairMachine {
       else this.#sink.deactivate();
     }
     if (service !== this.#service) this.#setService(service);
-    if (isActive && progress === 'shipping' && this.#stream === null) {
-      this.#startStream(this.facts.epoch);
+    if (isActive && progress === 'shipping' && this.#shipping.isIdle) {
+      this.#shipping.start(this.facts.epoch);
     }
   }
 

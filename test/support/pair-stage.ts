@@ -2,8 +2,8 @@
  * Two nodes of a pair on a stage, in virtual time: the machines as they are, a store of words, a link
  * that takes a millisecond and can be cut.
  */
-import type { Persisted, State } from '../../src/bstar/facts.js';
-import { PairMachine, type PairOptions, type Replication } from '../../src/bstar/pair.js';
+import type { Persisted, Replication, State } from '../../src/bstar/facts.js';
+import { PairMachine, type PairOptions } from '../../src/bstar/pair.js';
 import type { JoinFigures, PairSink } from '../../src/bstar/ports.js';
 import type { Service } from '../../src/bstar/fsm.js';
 import type { PeerHolding, PeerMessage } from '../../src/wire/peer.js';

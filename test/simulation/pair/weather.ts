@@ -1,5 +1,5 @@
 /** What kind of pair and of world a seed makes. */
-import type { Replication } from '../../../src/bstar/pair.js';
+import type { Replication } from '../../../src/bstar/facts.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import type { SimRandom } from '../world/random.js';
 import type { PairWeather } from './node.js';

@@ -2,7 +2,7 @@
  * What an answer is worth: what was confirmed by both disks is seen by everybody for ever; what a
  * node showed while it was alone, from the next merge on (D14, D17, D21).
  */
-import type { Replication } from '../../../src/bstar/pair.js';
+import type { Replication } from '../../../src/bstar/facts.js';
 import type { Delivered } from '../model/intent.js';
 
 /** The state of the node when it answered. */

@@ -1,0 +1,238 @@
+/**
+ * What this node's store sends the other one: chunks of what that one lacks, then batch by batch; and
+ * which of its own batches wait until the other one has them (D14, D20).
+ */
+import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import { Acks } from './acks.js';
+import { type Facts, isFollowed, isLed, type Replication } from './facts.js';
+import type { Fsm } from './fsm.js';
+import type { PairSink } from './ports.js';
+import { Stream } from './stream.js';
+
+/** `async`: what may be sent and not confirmed before it is read from the store instead. */
+const UNCONFIRMED_BYTES_MAX = 16 * 1024 * 1024;
+
+type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readonly kind: Kind }>;
+
+/** A batch that the store was given while the end of a catch-up was being read. */
+interface Batch {
+  readonly number: number;
+  readonly bytes: Buffer;
+}
+
+export class Shipping {
+  readonly #replication: Replication;
+  readonly #fsm: Fsm;
+  readonly #sink: PairSink;
+  readonly #acks = new Acks();
+  #stream: Stream | null = null;
+  /** The number of the last chunk that was sent: none is used twice on a connection. */
+  #lastChunk = 0;
+  #sinceRead: Batch[] = [];
+  /** What the peer said it holds of this store. */
+  peerHolds: PeerHolding | null = null;
+  /** Of this join, requests that came from the peer. */
+  #fromPeer = 0;
+  #ranTwice = 0;
+
+  constructor(replication: Replication, fsm: Fsm, sink: PairSink) {
+    this.#replication = replication;
+    this.#fsm = fsm;
+    this.#sink = sink;
+  }
+
+  get #facts(): Readonly<Facts> {
+    return this.#fsm.facts;
+  }
+
+  get isOff(): boolean {
+    return this.#replication === 'off';
+  }
+
+  /** Outcomes wait for the peer. */
+  get #waits(): boolean {
+    return this.#replication === 'sync' || this.#replication === 'strict';
+  }
+
+  /** Nothing is sent of what the peer lacks. */
+  get isIdle(): boolean {
+    return this.#stream === null;
+  }
+
+  /** The peer has all that was sent, or nothing waits for it. */
+  get isConfirmed(): boolean {
+    return this.#acks.isEmpty;
+  }
+
+  /** The peer has, or was sent, all that came before. */
+  get isLive(): boolean {
+    const { progress } = this.#facts;
+    return !this.isOff && (progress === 'holding' || progress === 'in sync');
+  }
+
+  /** Since when the batch waits that has waited longest; Infinity if none does. */
+  get oldest(): number {
+    return this.#acks.oldest;
+  }
+
+  // ---------------------------------------------------------------- begin and end
+
+  /** The peer has joined, with what it holds. */
+  joins(holds: PeerHolding | null): void {
+    this.peerHolds = holds;
+    this.#stream = null;
+    this.#fromPeer = 0;
+    this.#ranTwice = 0;
+  }
+
+  /** Some of what the peer has is in this store. */
+  came(joined: number, ranTwice: number): void {
+    this.#fromPeer += joined;
+    this.#ranTwice += ranTwice;
+  }
+
+  /** As an active, once the peer's is merged; as one that joins, at once. */
+  start(epoch: number): void {
+    this.#forgetSinceRead();
+    if (this.isOff) {
+      if (!isLed(this.#facts, epoch)) return;
+      this.#fsm.shipped();
+      this.#fsm.confirmed();
+      return;
+    }
+    this.#stream = new Stream(
+      {
+        read: (from) => {
+          this.#sink.read(from);
+        },
+        readOn: () => {
+          this.#forgetSinceRead();
+          this.#sink.readOn();
+        },
+        send: (index, isLast, holds, records) => {
+          this.#lastChunk = index;
+          this.#sink.send({ kind: 'records', epoch, index, isLast, holds, records });
+        },
+      },
+      this.peerHolds,
+      this.#lastChunk,
+    );
+  }
+
+  /** The connection is gone. */
+  forgetConnection(now: number): void {
+    this.#stream = null;
+    this.#forgetSinceRead();
+    this.peerHolds = null;
+    this.#acks.forgetSent(now);
+  }
+
+  /** Nothing waits for the peer any more. */
+  release(): void {
+    for (const number of this.#acks.takeAll()) this.#sink.unconfirmed(number);
+  }
+
+  /** This node does not lead any more: nobody asks what became of its batches. */
+  drop(): void {
+    this.#acks.takeAll();
+    this.#sinceRead = [];
+    this.#stream = null;
+  }
+
+  // ---------------------------------------------------------------- what the peer lacks
+
+  /** What was to be read. */
+  chunk(records: Buffer, holds: PeerHolding, isLast: boolean, now: number): void {
+    const stream = this.#stream;
+    if (stream?.isReading !== true) return;
+    // There is more: what was committed meanwhile does not wait for the peer to take this one.
+    if (!isLast) this.#forgetSinceRead();
+    stream.chunk(records, holds, isLast);
+    if (isLast && this.#facts.state === 'active') this.#catchUpEnds(holds.upTo, now);
+  }
+
+  /** From here on it goes batch by batch, and what is committed waits for the peer. */
+  #catchUpEnds(upTo: number, now: number): void {
+    this.#acks.add(upTo, 0, false, now);
+    this.#fsm.shipped();
+    const since = this.#sinceRead;
+    this.#sinceRead = [];
+    for (const { number, bytes } of since) this.#update(number, bytes, now);
+  }
+
+  taken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>): void {
+    const isMine = isLed(this.#facts, epoch);
+    const stream = this.#stream;
+    if (stream === null || (!isMine && !isFollowed(this.#facts, epoch))) return;
+    const chunk = stream.taken(index, joined, ranTwice);
+    if (chunk === null) return;
+    this.peerHolds = chunk.holds;
+    this.#sink.peerHolds(chunk.holds.upTo);
+    if (!isMine) return;
+    this.#sink.peerBecame(number, 0);
+    if (!chunk.isLast) return;
+    const isFirst = this.#facts.progress === 'holding';
+    this.#fsm.confirmed();
+    for (const held of this.#acks.takeUpTo(chunk.holds.upTo)) this.#sink.confirmed(held);
+    if (!isFirst) return;
+    this.#sink.joined({
+      fromPeer: this.#fromPeer,
+      toPeer: stream.joined,
+      ranTwice: this.#ranTwice + stream.ranTwice,
+    });
+  }
+
+  /** What is being read may be the last of what the peer lacks. */
+  get #isCatchingUp(): boolean {
+    return this.#facts.state === 'active' && this.#stream?.isReading === true;
+  }
+
+  /** What was read was not the last of it: what came meanwhile is in what is read next. */
+  #forgetSinceRead(): void {
+    const since = this.#sinceRead;
+    this.#sinceRead = [];
+    if (this.#fsm.holdsBack) return;
+    for (const { number } of since) {
+      if (this.#acks.take(number)) this.#sink.unconfirmed(number);
+    }
+  }
+
+  // ---------------------------------------------------------------- batch by batch
+
+  /** See `PairMachine.begin`. */
+  begin(number: number, pack: () => Buffer, now: number): boolean {
+    const isLive = this.isLive;
+    const isHeld = this.#waits && (this.#fsm.holdsBack || this.#isCatchingUp);
+    if (isHeld) this.#acks.add(number, 0, true, now);
+    if (isLive) this.#update(number, pack(), now);
+    else if (this.#isCatchingUp) this.#sinceRead.push({ number, bytes: pack() });
+    return isHeld;
+  }
+
+  #update(number: number, batch: Buffer, now: number): void {
+    const { epoch } = this.#facts;
+    this.#acks.add(number, batch.length, false, now);
+    const holdsUpTo = this.#sink.holds?.upTo ?? 0;
+    this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
+    if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;
+    this.#acks.takeAll();
+    this.#stream = null;
+    this.#fsm.fellBehind();
+  }
+
+  /** The store could not keep that batch. */
+  rolledBack(number: number): void {
+    this.#sinceRead = this.#sinceRead.filter((batch) => batch.number !== number);
+    this.#acks.take(number);
+  }
+
+  confirmed({ epoch, number, became }: MessageOf<'confirm'>): void {
+    if (!isLed(this.#facts, epoch)) return;
+    this.#sink.peerHolds(number);
+    this.#sink.peerBecame(became, number);
+    if (this.peerHolds !== null) {
+      this.peerHolds = { ...this.peerHolds, upTo: number, bodiesUpTo: number };
+    }
+    for (const held of this.#acks.takeUpTo(number)) this.#sink.confirmed(held);
+  }
+}
