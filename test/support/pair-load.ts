@@ -1,4 +1,6 @@
 /** What a pair is asked while it is hurt: stored requests and plain ones, and what became of them. */
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
@@ -7,6 +9,8 @@ const SERVICE = 'upper';
 const STORED_LANES = 4;
 const PLAIN_LANES = 2;
 const CERTAIN_MS = 20_000;
+/** Of each lane, between two requests: a load is there at every moment, and leaves the machine its rest. */
+const PAUSE_MS = 10;
 
 export class PairLoad {
   /** Uuid → the reply that belongs to it, of requests that were acknowledged and not closed. */
@@ -41,7 +45,7 @@ export class PairLoad {
   async progress(more = 40): Promise<void> {
     const enough = this.answered + this.closed.size + more;
     while (this.answered + this.closed.size < enough && this.errors.length === 0) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(PAUSE_MS);
     }
   }
 
@@ -85,6 +89,7 @@ export class PairLoad {
         this.open.delete(job.uuid);
         this.closed.add(job.uuid);
       });
+      await pause(PAUSE_MS);
     }
   }
 
@@ -99,7 +104,7 @@ export class PairLoad {
         this.silenceMs = Math.max(this.silenceMs, now - this.#answeredAt);
         this.#answeredAt = now;
       });
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(PAUSE_MS);
     }
   }
 
@@ -121,7 +126,7 @@ export async function settledState(client: Client, uuid: string): Promise<string
   for (;;) {
     const { state } = await client.job(uuid).state();
     if (state !== 'pending' || performance.now() > deadline) return state;
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await pause(100);
   }
 }
 

@@ -105,8 +105,9 @@ describe('status, services, workers (contract §2)', () => {
     await new Promise((resolve) => silent.once('listening', resolve));
     const address = silent.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    const at = (url: string): string[] => ['services', '--admin', url, '--timeout-ms', '500'];
-    expect(await run(at(`http://127.0.0.1:${port}`))).toMatchObject({ status: 75, stdout: '' });
+    const at = (url: string): string[] => ['services', '--admin', url];
+    const inVain = [...at(`http://127.0.0.1:${port}`), '--timeout-ms', '500'];
+    expect(await run(inVain)).toMatchObject({ status: 75, stdout: '' });
     silent.close();
     const [nobody = 0] = await freePorts(1);
     const gone = `http://127.0.0.1:${nobody}`;

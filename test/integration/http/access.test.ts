@@ -2,20 +2,33 @@ import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'nod
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { killAll } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
-
-afterEach(removeDaemons);
 
 const LOOPBACK = 'http.listen=127.0.0.1:0';
 const ANYWHERE = 'http.listen=0.0.0.0:0';
 
-/** A daemon that listens everywhere, reached by loopback. */
-async function openDaemon(): Promise<{ daemon: Daemon; url: string }> {
-  const daemon = await startDaemon({ sets: [ANYWHERE] });
-  return { daemon, url: httpOf(daemon).replace('0.0.0.0', '127.0.0.1') };
+/** Of the whole file: one that listens on loopback, one that listens everywhere. */
+let near: Daemon;
+let open: Daemon;
+
+beforeAll(async () => {
+  [near, open] = await Promise.all([
+    startDaemon({ sets: [LOOPBACK] }),
+    startDaemon({ sets: [ANYWHERE] }),
+  ]);
+});
+
+afterEach(() => killAll(near, open));
+
+afterAll(removeDaemons);
+
+/** The one that listens everywhere, reached by loopback. */
+function openUrl(): string {
+  return httpOf(open).replace('0.0.0.0', '127.0.0.1');
 }
 
 describe('the token (contract §4)', () => {
@@ -63,12 +76,11 @@ describe('the token (contract §4)', () => {
   });
 
   it('is needed for every change, also on loopback', async () => {
-    const daemon = await startDaemon({ sets: [LOOPBACK] });
-    const url = `${httpOf(daemon)}/api/v1/ha/switchover`;
+    const url = `${httpOf(near)}/api/v1/ha/switchover`;
     const bare = await ask(url, { method: 'POST' });
     expect(bare).toMatchObject({ status: 401, json: { error: { code: 'ERR_HTTP_TOKEN' } } });
     expect(bare.headers['www-authenticate']).toMatch(/^Bearer/);
-    const token = tokenOf(daemon);
+    const token = tokenOf(near);
     for (const wrong of [`${token}x`, token.slice(1), token.toUpperCase(), 'x']) {
       expect((await ask(url, { method: 'POST', token: wrong })).status).toBe(401);
     }
@@ -82,25 +94,24 @@ describe('the token (contract §4)', () => {
   });
 
   it('is not taken out of the target of a request, where logs of proxies would have it', async () => {
-    const daemon = await startDaemon({ sets: [LOOPBACK] });
-    const url = `${httpOf(daemon)}/api/v1/ha/switchover?token=${tokenOf(daemon)}`;
+    const url = `${httpOf(near)}/api/v1/ha/switchover?token=${tokenOf(near)}`;
     expect((await ask(url, { method: 'POST' })).status).toBe(401);
   });
 
   it('is needed for reading where the server is not on loopback, but for /livez, /readyz', async () => {
-    const { daemon, url } = await openDaemon();
+    const url = openUrl();
     const paths = ['/healthz', '/api/v1/status', '/api/v1/services', '/api/v1/workers'];
     for (const path of [...paths, '/api/v1/ha', '/api/v1/events']) {
       expect((await ask(url + path)).status).toBe(401);
     }
     for (const path of paths) {
-      expect((await ask(url + path, { token: tokenOf(daemon) })).status).toBe(200);
+      expect((await ask(url + path, { token: tokenOf(open) })).status).toBe(200);
     }
     for (const path of ['/livez', '/readyz']) expect((await ask(url + path)).status).toBe(200);
   });
 
   it('is not needed for reading on loopback', async () => {
-    const url = httpOf(await startDaemon({ sets: [LOOPBACK] }));
+    const url = httpOf(near);
     for (const path of ['/healthz', '/api/v1/status', '/api/v1/ha']) {
       expect((await ask(url + path)).status).toBe(200);
     }
@@ -109,7 +120,7 @@ describe('the token (contract §4)', () => {
 
 describe('the Host header (contract §4: no DNS rebinding)', () => {
   it('must name loopback where the server listens on loopback', async () => {
-    const url = `${httpOf(await startDaemon({ sets: [LOOPBACK] }))}/api/v1/status`;
+    const url = `${httpOf(near)}/api/v1/status`;
     const statusOf = async (host: string): Promise<number> =>
       (await ask(url, { headers: { host } })).status;
     for (const host of ['localhost', 'LOCALHOST:80', '127.0.0.1', '127.9.9.9:5580', '[::1]:1']) {
@@ -127,7 +138,7 @@ describe('the Host header (contract §4: no DNS rebinding)', () => {
   });
 
   it('may be any name elsewhere', async () => {
-    const { url } = await openDaemon();
+    const url = openUrl();
     const headers = { host: 'mq.example.org' };
     expect((await ask(`${url}/livez`, { headers })).status).toBe(200);
   });

@@ -262,7 +262,7 @@ describe('majordomo … --endpoint … --endpoint …', () => {
     const nodes = await startPair();
     nodes[0].gate('refusing');
     const at = nodes.flatMap(({ endpoint }) => ['--endpoint', endpoint]);
-    const times = ['--timeout-ms', '500', '--retries', '1'];
+    const times = ['--timeout-ms', '2000', '--retries', '1'];
     const { status, stderr } = await run(['request', 'upper', 'one', ...times, ...at]);
     expect({ status, stderr }).toEqual({
       status: 1,
