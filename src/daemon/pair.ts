@@ -177,6 +177,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
   async close(): Promise<void> {
     for (const { settle } of this.#wishes) settle('this node stops');
     this.#wishes = [];
+    // Of what the peer has sent nothing more is given to the store, which is closed next.
+    this.machine.closed();
     await this.#link?.close();
   }
 

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { Client } from '../../../src/sdk/client.js';
 import { temporaryDirectory } from '../../support/daemon.js';
@@ -27,14 +28,27 @@ afterEach(async () => {
   await removePairs();
 });
 
-async function store({ endpoints }: PairOfDaemons): Promise<void> {
+async function store(
+  { endpoints }: PairOfDaemons,
+  count = COUNT,
+  bodyBytes = BODY_BYTES,
+): Promise<void> {
   const client = new Client({ endpoints, retries: 30 });
   clients.push(client);
-  const body = Buffer.alloc(BODY_BYTES, 'x');
-  const asked = Array.from({ length: COUNT }, () =>
+  const body = Buffer.alloc(bodyBytes, 'x');
+  const asked = Array.from({ length: count }, () =>
     client.request('titanic.request', ['nobody', body]),
   );
   for (const { frames } of await Promise.all(asked)) expect(String(frames[0])).toBe('200');
+}
+
+function bytesOfStore(pair: PairOfDaemons, role: PairRole): number {
+  const paths = ['', '-wal'].map((ending) => join(pair.dataDirOf(role), `titanic.db${ending}`));
+  return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
+}
+
+function removeStore(pair: PairOfDaemons, role: PairRole, ending: string): void {
+  rmSync(join(pair.dataDirOf(role), `titanic.db${ending}`), { force: true });
 }
 
 /** What passes on the link until a node that was stopped is back and in sync. Bytes. */
@@ -90,6 +104,27 @@ describe('limits.messageBytes', () => {
     rmSync(join(pair.dataDirOf('backup'), 'titanic.db'));
     await Promise.all(ROLES.map((role) => pair.start(role)));
     await pair.inSync();
+    expect((await pair.rest()).differences).toEqual([]);
+  }, 60_000);
+});
+
+describe('SIGTERM', () => {
+  it('of a node that catches up ends it with 0: what was still to be stored comes again', async () => {
+    const pair = await startPairOfDaemons();
+    const active = await pair.inSync();
+    const passive = otherOf(active);
+    await pair.node(passive).kill();
+    // So small that a chunk of them takes the disk longer than the link.
+    await store(pair, 10_000, 10);
+    for (let times = 0; times < 5; times++) {
+      const node = await pair.start(passive);
+      while (bytesOfStore(pair, passive) < 500_000) await pause(1);
+      expect(await node.stop()).toMatchObject({ status: 0 });
+      // All that it took is sent again.
+      if (times < 4) for (const file of ['', '-wal', '-shm']) removeStore(pair, passive, file);
+    }
+    await pair.start(passive);
+    expect(await pair.inSync()).toBe(active);
     expect((await pair.rest()).differences).toEqual([]);
   }, 60_000);
 });
