@@ -89,6 +89,11 @@ export class PairMachine {
     return this.#service;
   }
 
+  /** What the peer sends cannot be stored; it is tried again. */
+  get cannotStore(): boolean {
+    return this.#storeFailures > 0;
+  }
+
   /** How long ago the peer was last heard of. Milliseconds. */
   heardMsAgo(now: number): number {
     return Math.max(0, now - this.#heardAt);

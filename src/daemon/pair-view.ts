@@ -21,6 +21,8 @@ export class PairView implements PairEvents, Pair {
   #wasHeard = false;
   /** Why the other one is not a peer of this node. */
   #refused: string | null = null;
+  /** Why what the peer sent was not stored. */
+  #unstored = '';
 
   constructor(config: Config) {
     this.#config = config;
@@ -38,6 +40,8 @@ export class PairView implements PairEvents, Pair {
       this.#transitions[to]++;
     } else if (event.name === 'ha.split') {
       this.#splits++;
+    } else if (event.name === 'ha.failed') {
+      this.#unstored = event.text;
     } else if (event.name === 'ha.refused') {
       this.#refused = event.text;
     } else if (event.name === 'ha.connected') {
@@ -122,12 +126,16 @@ export class PairView implements PairEvents, Pair {
       : ', and the peer is dead: this node serves when it is promoted, or the peer is back';
   }
 
-  /** What is hurt although clients are served. */
+  /** What is hurt, whether clients are served or not. */
   get degraded(): readonly Reason[] {
     const pair = this.#node?.machine;
     if (pair === undefined) return [];
     const found: Reason[] = [];
     if (this.#refused !== null) found.push({ code: 'peer_refused', text: this.#refused });
+    if (pair.cannotStore) {
+      const text = `what the peer sends cannot be stored: ${this.#unstored}`;
+      found.push({ code: 'store_failed', text });
+    }
     if (pair.service === 'serving' && !pair.isInSync) {
       const text = pair.facts.link
         ? 'the peer is not in sync yet: this node is the only one that has what is new'

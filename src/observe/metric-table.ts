@@ -36,7 +36,7 @@ const TABLE = {
   degraded: {
     type: 'gauge',
     // The codes of `degraded` in the answer of /readyz.
-    labels: { reason: ['store_full', 'store_busy', 'not_in_sync', 'peer_refused'] },
+    labels: { reason: ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'] },
     help: '1 while that part of the service is hurt, else 0: as /readyz answers.',
     meaning:
       'With `store_…` nothing can be stored: durable requests are answered 500. With the others all are served, but nothing would take over.',

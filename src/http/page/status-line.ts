@@ -27,6 +27,7 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   store_full: ['bad', 'Disk full'],
   store_busy: ['bad', 'The store is busy'],
   store_fatal: ['bad', 'The store is damaged'],
+  store_failed: ['bad', 'It stores nothing of its peer'],
   not_in_sync: ['warn', 'Not in sync'],
   peer_refused: ['bad', 'Not its peer'],
 };

@@ -75,9 +75,9 @@ describe('a running broker', () => {
       });
       const hurt = await scrapeOver(daemon);
       expect(hurt.value('ready')).toBe(1);
-      const reasons = ['store_full', 'store_busy', 'not_in_sync', 'peer_refused'];
+      const reasons = ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'];
       expect(reasons.map((reason) => hurt.value(`degraded{reason="${reason}"}`))).toEqual([
-        0, 1, 0, 0,
+        0, 1, 0, 0, 0,
       ]);
       stranger.exec('ROLLBACK');
       await daemon.waitFor('store.healed');

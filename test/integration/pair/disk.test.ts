@@ -1,0 +1,114 @@
+import { afterEach, describe, expect } from '@jest/globals';
+
+import { Client } from '../../../src/sdk/client.js';
+import { killAll } from '../../support/child.js';
+import { ask } from '../../support/http.js';
+import {
+  otherOf,
+  type PairOfDaemons,
+  pairOfDaemons,
+  type PairRole,
+  removePairs,
+  ROLES,
+} from '../../support/pair-daemons.js';
+import { PairLoad } from '../../support/pair-load.js';
+import { expectNothingLost } from '../../support/pair-proof.js';
+import { removeSmallDisks, SmallDisk } from '../../support/small-disk.js';
+import { itWithTool } from '../../support/tools.js';
+
+const TOOL = 'root';
+const TIMEOUT_MS = 60_000;
+
+const clients: Client[] = [];
+const loads: PairLoad[] = [];
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()));
+  await Promise.all(loads.splice(0).map((load) => load.close()));
+  await killAll();
+  removeSmallDisks();
+  await removePairs();
+});
+
+interface Scene {
+  readonly pair: PairOfDaemons;
+  readonly client: Client;
+  readonly load: PairLoad;
+  /** Of the one that was asked for. */
+  readonly disk: SmallDisk;
+}
+
+/** A pair in sync of which one has a small disk; that one leads, or follows. */
+async function smallDiskOf(which: 'active' | 'passive'): Promise<Scene & { role: PairRole }> {
+  const pair = await pairOfDaemons({ heartbeatIntervalMs: 1000 });
+  const role: PairRole = 'backup';
+  const disk = new SmallDisk(pair.dataDirOf(role), '24m');
+  await Promise.all(ROLES.map((each) => pair.start(each)));
+  if (((await pair.inSync()) === role) !== (which === 'active')) {
+    expect(await pair.switchover(await pair.inSync())).toBeNull();
+    await pair.inSync();
+  }
+  const load = new PairLoad(pair.endpoints);
+  loads.push(load);
+  load.start();
+  await load.progress();
+  await load.stop();
+  const client = new Client({ endpoints: pair.endpoints, retries: 3 });
+  clients.push(client);
+  return { pair, client, load, disk, role };
+}
+
+async function degraded(pair: PairOfDaemons, role: PairRole): Promise<unknown[]> {
+  const { json } = await ask(`${pair.httpOf(role)}/readyz`);
+  return (json as { readonly degraded: readonly { readonly code: string }[] }).degraded.map(
+    ({ code }) => code,
+  );
+}
+
+async function store(client: Client): Promise<string> {
+  const { frames } = await client.request('titanic.request', ['nobody', 'x'.repeat(20_000)]);
+  return String(frames[0]);
+}
+
+describe('a disk of a pair that is full', () => {
+  itWithTool(
+    TOOL,
+    'the passive one’s: the active stores alone, both say why, and it catches up with room',
+    async () => {
+      const { pair, client, load, disk, role } = await smallDiskOf('passive');
+      disk.fill();
+      // What its log has room for still goes in.
+      while (pair.node(role).logged('ha.failed').length === 0) {
+        expect(await store(client)).toBe('200');
+      }
+      expect(await store(client)).toBe('200');
+      expect(await degraded(pair, role)).toEqual(['store_failed']);
+      expect(await degraded(pair, otherOf(role))).toEqual(['not_in_sync']);
+      expect(await pair.look(otherOf(role))).toMatchObject({ state: 'active' });
+      disk.free();
+      expect(await pair.inSync()).toBe(otherOf(role));
+      expect(await degraded(pair, role)).toEqual([]);
+      await expectNothingLost(pair, load);
+    },
+    TIMEOUT_MS,
+  );
+
+  itWithTool(
+    TOOL,
+    'the active one’s: durable requests are refused, it goes on leading, and heals with room',
+    async () => {
+      const { pair, client, load, disk, role } = await smallDiskOf('active');
+      disk.fill();
+      while ((await store(client)) === '200') await pair.look(role);
+      expect(await store(client)).toMatch(/^500 /);
+      expect(await degraded(pair, role)).toContain('store_full');
+      expect(await pair.look(role)).toMatchObject({ state: 'active' });
+      expect(pair.logged('ha.split')).toEqual([]);
+      disk.free();
+      while ((await store(client)) !== '200') await pair.look(role);
+      expect(await pair.inSync()).toBe(role);
+      await expectNothingLost(pair, load);
+    },
+    TIMEOUT_MS,
+  );
+});
