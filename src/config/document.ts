@@ -146,7 +146,8 @@ export function exampleFile(): string {
   const head = [
     '# yaml-language-server: $schema=majordomo.schema.json',
     '#',
-    '# Every key of the configuration at its default. To change one, take away the "#" before it.',
+    '# Every key of the configuration at its default. To change one, take away the "#" before it, and',
+    '# the blank after that where there is one: such a key has no value by itself.',
     '# Made from src/config by scripts/generate-docs.mjs.',
   ];
   const sections = Object.entries(SECTIONS).map(([name, section]) =>
