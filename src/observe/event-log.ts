@@ -75,7 +75,12 @@ function lineOf(event: Event): Line {
     case 'request.dropped':
       return of('info', name, `a request of ${event.service} was dropped: its client is gone`);
     case 'request.refused':
-      return of('warn', `${name} ${event.reason}`, `a request was refused: ${event.text}`);
+      // On the passive node of a pair clients that look for the active one are nothing wrong.
+      return of(
+        event.reason === 'not_active' || event.reason === 'draining' ? 'info' : 'warn',
+        `${name} ${event.reason}`,
+        `a request was refused: ${event.text}`,
+      );
     case 'request.returned':
       return of('info', name, `a worker of ${event.service} gave a request back`);
     case 'reply.dropped':
