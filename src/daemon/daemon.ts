@@ -33,7 +33,7 @@ import { openSeveral } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus } from '../wire/mmi.js';
 import { NodeHealth } from './health.js';
-import { startHttp } from './http.js';
+import type { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Keys } from './io/keys.js';
 import { NodeMetrics } from './metrics.js';
@@ -113,7 +113,6 @@ async function startIn(
       if (!config.titanic.enabled) return 'off';
       return health.phase === 'serving' && stored !== null ? stored.office : 'not_ready';
     },
-    metrics: metrics.page,
     pictures: metrics.pictures,
   };
   const pairEvents = tee<PairEvent>(told, feed, ...(view === null ? [] : [view]));
@@ -122,7 +121,9 @@ async function startIn(
   let opened: OpenedRouter;
   try {
     // Before what may take its time: whoever asks meanwhile is told that it starts.
-    http = await startHttp(config, dataDir.path, ports, log);
+    if (config.http.listen !== 'off') {
+      http = await openHttp(config, dataDir.path, ports, metrics.sources, log);
+    }
     if (config.titanic.enabled) {
       stored = await startStoredRequests({
         config,
@@ -248,6 +249,12 @@ function openTransports(
     ],
     { limits: routerLimits(config), peers: new PeerNumbers(), events },
   );
+}
+
+/** HTTP, and what makes metrics, are loaded only where they are wanted. */
+async function openHttp(...args: Parameters<typeof startHttp>): Promise<HttpServer> {
+  const http = await import('./http.js');
+  return await http.startHttp(...args);
 }
 
 /** The native module is loaded only where a listener wants it. */

@@ -13,20 +13,21 @@ import type { Ports } from '../http/ports.js';
 import type { Route } from '../http/route.js';
 import { routesOf } from '../http/routes.js';
 import type { Log } from '../observe/log.js';
+import { Metrics, type MetricSources } from '../observe/metrics.js';
 
 const TOKEN_BYTES = 32;
 
 /**
- * @returns `null` where `http.listen` is `off`
+ * @param sources what the page of metrics is made of
  * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (the token's)
  */
 export async function startHttp(
   { http }: Config,
   dataDir: string,
-  ports: Ports,
+  ports: Omit<Ports, 'metrics'>,
+  sources: MetricSources,
   log: Log,
-): Promise<HttpServer | null> {
-  if (http.listen === 'off') return null;
+): Promise<HttpServer> {
   const address = parseAddress(http.listen);
   const { host, port } = present(address.ok ? address.value : null, 'the schema checked it');
   const token = http.token ?? tokenIn(dataDir, log);
@@ -34,7 +35,7 @@ export async function startHttp(
     host,
     port,
     token,
-    routes: allRoutes(ports),
+    routes: allRoutes({ ...ports, metrics: new Metrics(sources) }),
     failed: (error) => {
       const stack =
         typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;

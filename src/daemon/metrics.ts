@@ -4,7 +4,7 @@ import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../observe/loop-lag.js';
-import { Metrics } from '../observe/metrics.js';
+import type { MetricSources } from '../observe/metrics.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
 import type { NodeHealth } from './health.js';
 import type { PairView } from './pair-view.js';
@@ -12,7 +12,8 @@ import { NodePictures } from './pictures.js';
 import { STANDALONE_FACTS } from './standalone.js';
 
 export class NodeMetrics {
-  readonly page: Metrics;
+  /** What the page of metrics is made of. */
+  readonly sources: MetricSources;
   readonly pictures: NodePictures;
   /** Once stored requests are there. */
   titanic: TitanicSource | null = null;
@@ -31,7 +32,7 @@ export class NodeMetrics {
   ) {
     const loopLagMs = (): number => this.#lag.mostMs;
     const titanic = (): TitanicSource | null => this.titanic;
-    this.page = new Metrics({
+    this.sources = {
       node: config.node.name,
       version: packageVersion(),
       uptimeMs: () => monotonicMs() - startedAt,
@@ -41,7 +42,7 @@ export class NodeMetrics {
       broker,
       titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
-    });
+    };
     const services = (): number => broker.load.services;
     this.pictures = new NodePictures(config, { broker, titanic, loopLagMs, services });
   }
