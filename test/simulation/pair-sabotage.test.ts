@@ -11,7 +11,7 @@ const NOTHING = packBatch({ tombstones: 'none', changes: [] });
 
 /** So many cuts and crashes, and nothing else that is done to the pair. */
 function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {
-  const others = { pauses: 0, isolations: 0, switchovers: 0, promotions: 0 };
+  const others = { returns: 0, pauses: 0, isolations: 0, switchovers: 0, promotions: 0 };
   return { ...weather, events: { ...others, cuts, crashes } };
 }
 

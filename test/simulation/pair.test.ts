@@ -3,6 +3,8 @@ import { Tally } from './actors/tally.js';
 import { runPairSeed } from './pair/seeds.js';
 
 const SEEDS = 60;
+/** Ten minutes; `npm run simulate -- --pair --calm --seeds 600` is a whole one. */
+const CALM_SEEDS = 100;
 
 describe('in a simulated world of two nodes that crash, pause, lose each other and fail to write', () => {
   it(`every promise of the pair is kept (docs/protocol.md, D13 to D21): ${SEEDS} seeds`, () => {
@@ -16,5 +18,13 @@ describe('in a simulated world of two nodes that crash, pause, lose each other a
     for (const fault of ['node crashes', 'node stands still', 'link is stalled', 'store full']) {
       expect(tally.faults.get(fault)).toBeGreaterThan(0);
     }
+  });
+
+  it('disks that take three heartbeats and a peer that catches up cost no failover (D19)', () => {
+    const tally = new Tally();
+    for (let seed = 1; seed <= CALM_SEEDS; seed++) runPairSeed(seed, tally, true);
+    expect(tally.figures.get('failovers')).toBeUndefined();
+    expect(tally.faults.get('node crashes')).toBeGreaterThan(0);
+    expect(tally.figures.get('checked receipts')).toBeGreaterThan(CALM_SEEDS);
   });
 });

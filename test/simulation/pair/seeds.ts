@@ -1,16 +1,20 @@
 /** Runs worlds of a pair; one that fails is told by its seed and the end of its script. */
 import { codeOf, MajordomoError, messageOf } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
+import type { PairSabotage } from './node.js';
+import { calmed } from './weather.js';
 import { PairWorld } from './world.js';
 
 const SCRIPT_LINES = 120;
 
-export function runPairSeed(seed: number, tally: Tally): void {
-  const world = new PairWorld(seed);
+/** @param isCalm nothing is wrong with the nodes: none may take over */
+export function runPairSeed(seed: number, tally: Tally, isCalm = false): void {
+  const changes: PairSabotage = isCalm ? { weather: calmed } : {};
+  const world = new PairWorld(seed, false, changes);
   try {
     world.run();
   } catch (error) {
-    throw new MajordomoError('ERR_SIMULATION', explain(seed, error));
+    throw new MajordomoError('ERR_SIMULATION', explain(seed, error, changes));
   }
   tally.add(world.tally);
 }
@@ -23,8 +27,8 @@ function stackOf(error: unknown): string {
   return String(error.stack);
 }
 
-function explain(seed: number, error: unknown): string {
-  const world = new PairWorld(seed, true);
+function explain(seed: number, error: unknown, changes: PairSabotage): string {
+  const world = new PairWorld(seed, true, changes);
   try {
     world.run();
   } catch {
@@ -33,7 +37,7 @@ function explain(seed: number, error: unknown): string {
   return [
     `seed ${seed}: ${stackOf(error)}`,
     `replication: ${world.weather.replication}`,
-    `replay: npm run simulate -- --pair --seeds 1 --from ${seed}`,
+    `replay: npm run simulate -- --pair${changes.weather === undefined ? '' : ' --calm'} --seeds 1 --from ${seed}`,
     'the end of its script:',
     ...world.trace.last(SCRIPT_LINES),
   ].join('\n');

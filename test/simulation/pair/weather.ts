@@ -11,6 +11,8 @@ const BASE = loadConfig({ hostName: 'simulated', environment: {} }).config;
 /** What is done to the pair, a few times each, and how often in a world. */
 export interface Events {
   readonly crashes: number;
+  /** The one that does not serve crashes, and returns. */
+  readonly returns: number;
   readonly pauses: number;
   readonly cuts: number;
   readonly isolations: number;
@@ -34,6 +36,7 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     replication,
     events: {
       crashes: some(0.7, 4),
+      returns: 0,
       pauses: some(0.4, 4),
       cuts: some(0.5, 5),
       isolations: some(0.2, 2),
@@ -84,4 +87,28 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     downMaxMs: random.pick([1, 300, 1500]),
     wallJumpMs: rare(0.15) ? 2000 : 0,
   };
+}
+
+const NO_EVENTS: Events = {
+  crashes: 0,
+  returns: 0,
+  pauses: 0,
+  cuts: 0,
+  isolations: 0,
+  switchovers: 0,
+  promotions: 0,
+};
+
+/** Nothing is wrong with either node, though disks and links are slow and one is away at times. */
+export function calmed(weather: PairWorldWeather): PairWorldWeather {
+  const events = { ...NO_EVENTS, returns: 2 };
+  return { ...weather, events, crashAfterMax: Infinity, failureChance: 0, fatalChance: 0 };
+}
+
+/** Nobody has a reason to take over. */
+export function isCalm(weather: PairWorldWeather): boolean {
+  const { events, crashAfterMax, failureChance, fatalChance } = weather;
+  const { returns, ...others } = events;
+  const isEventless = returns >= 0 && Object.values(others).every((times) => times === 0);
+  return isEventless && crashAfterMax === Infinity && failureChance === 0 && fatalChance === 0;
 }

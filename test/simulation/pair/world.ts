@@ -18,7 +18,7 @@ import { differenceOf } from './difference.js';
 import { count } from './figures.js';
 import { type PairSabotage, SimPairNode } from './node.js';
 import { PeerWire } from './peer-wire.js';
-import { INTERVAL_MS, type PairWorldWeather, weatherOf } from './weather.js';
+import { INTERVAL_MS, isCalm, type PairWorldWeather, weatherOf } from './weather.js';
 import { Witness } from './witness.js';
 
 const PLENTY = 1_000_000_000;
@@ -195,8 +195,10 @@ export class PairWorld {
     hold(!this.#epochs.has(epoch), `epoch ${epoch} is led with twice (D13)`);
     this.#epochs.add(epoch);
     if (reason.startsWith('promoted')) count(this.tally, 'promotions');
-    else if (reason.includes('a client asks')) count(this.tally, 'failovers');
-    else if (reason.includes('hands over')) count(this.tally, 'hand-overs');
+    else if (reason.includes('a client asks')) {
+      hold(!isCalm(this.weather), 'failed over, though nothing was wrong');
+      count(this.tally, 'failovers');
+    } else if (reason.includes('hands over')) count(this.tally, 'hand-overs');
   }
 
   /** Two serve at once only after a cut, stall or pause, and not for long once they can talk. */
@@ -222,6 +224,12 @@ export class PairWorld {
     const role = (): Role => random.pick(ROLES);
     some(events.crashes, () => {
       this.#nodes[role()].crash();
+    });
+    some(events.returns, () => {
+      const passive = ROLES.find((each) => !this.#nodes[each].isServing);
+      if (passive !== undefined && ROLES.some((each) => this.#nodes[each].isServing)) {
+        this.#nodes[passive].crash();
+      }
     });
     some(events.pauses, () => {
       this.#pause(this.#nodes[role()], random);
