@@ -1,0 +1,116 @@
+/** What the documents tell people to type, against the commands that there are. */
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+
+import { run } from '../../support/child.js';
+import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+
+afterAll(removeDaemons);
+
+const PAGES = [
+  'README.md',
+  'deploy/README.md',
+  ...readdirSync('docs')
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+interface Block {
+  readonly page: string;
+  readonly language: string;
+  readonly text: string;
+}
+
+const BLOCKS: readonly Block[] = PAGES.flatMap((page) => {
+  const fences = readFileSync(page, 'utf8').matchAll(/^ *```(\w*)\n([\s\S]*?)^ *```$/gm);
+  return Array.from(fences, ([, language = '', text = '']) => ({ page, language, text }));
+});
+
+/** Those that have commands of their own. */
+const GROUPS = ['ha', 'titanic'];
+
+interface Typed {
+  /** `ha status`. */
+  readonly command: string;
+  readonly options: readonly string[];
+  readonly from: string;
+}
+
+/** The command in a line of shell, and its options; what a worker runs is not its own. */
+function typed(page: string, line: string, commands: readonly string[]): Typed | null {
+  const called = new RegExp(
+    `(?:majordomo|node dist/main\\.js) ((?:${commands.join('|')})\\b(?: .*)?)$`,
+  ).exec(line);
+  const [own = ''] = (called?.[1] ?? '').split(/ -- | # | [|>&<]/);
+  const [name = '', ...words] = own.trim().split(/ +/);
+  if (name === '') return null;
+  const command = GROUPS.includes(name) ? `${name} ${words[0] ?? ''}` : name;
+  const options = words.filter((word) => /^--?[a-z]/.test(word));
+  return { command, options, from: `${page}: ${line.trim()}` };
+}
+
+async function helpOf(command: string): Promise<string> {
+  return (await run([...command.split(' '), '--help'])).stdout;
+}
+
+describe('the documents', () => {
+  it('name only commands and options that there are', async () => {
+    const { stdout } = await run(['--help']);
+    const commands = Array.from(stdout.matchAll(/^ {2}([a-z][a-z-]+) {2,}/gm), ([, name]) => name);
+    const lines = BLOCKS.filter(({ language }) => language === 'sh' || language === '').flatMap(
+      ({ page, text }) =>
+        text
+          .replaceAll('\\\n', ' ')
+          .split('\n')
+          .flatMap(
+            (line) =>
+              typed(
+                page,
+                line,
+                commands.filter((name) => name !== undefined),
+              ) ?? [],
+          ),
+    );
+    expect(lines.length).toBeGreaterThan(30);
+    const unknown: string[] = [];
+    for (const command of new Set(lines.map((each) => each.command))) {
+      const help = await helpOf(command);
+      const usage = `Usage: majordomo ${command} `;
+      for (const { from, options } of lines.filter((each) => each.command === command)) {
+        const missing = options.filter((option) => !new RegExp(`[ ,]${option}[ ,]`).test(help));
+        const isRight = help.startsWith(usage) && missing.length === 0;
+        if (!isRight) unknown.push(`${from}: ${missing.join()}`);
+      }
+    }
+    expect(unknown).toEqual([]);
+  }, 60_000);
+
+  it('name only scripts of npm that there are', () => {
+    const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+      readonly scripts: Readonly<Record<string, string>>;
+    };
+    const adrs = readdirSync('docs/adr').map((name) => `docs/adr/${name}`);
+    const named = [...PAGES, ...adrs, 'CHANGELOG.md'].flatMap((page) =>
+      Array.from(
+        readFileSync(page, 'utf8').matchAll(/npm run (?:--\w+ )*([\w:-]+)/g),
+        ([, name = '']) => name,
+      ),
+    );
+    expect(named.length).toBeGreaterThan(10);
+    expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
+  });
+
+  it('show only configurations that are right', async () => {
+    const shown = BLOCKS.filter(({ language }) => language === 'yaml');
+    const configurations = shown.filter(({ text }) => !Array.isArray(parse(text)));
+    expect(configurations.length).toBeGreaterThanOrEqual(3);
+    const file = join(temporaryDirectory(), 'majordomo.yaml');
+    for (const { page, text } of configurations) {
+      writeFileSync(file, text);
+      const { status, stderr } = await run(['check', '-c', file]);
+      expect({ page, status, stderr }).toEqual({ page, status: 0, stderr: '' });
+    }
+  }, 30_000);
+});
