@@ -62,6 +62,13 @@ export function openForService(
   }
 }
 
+/** An empty store without a file, to be read while the disk has no room to make one. */
+export function openWithoutFile(): Database.Database {
+  const db = new Database(':memory:');
+  migrate(db, readMigrations(), 0);
+  return db;
+}
+
 /** Opens a store file that other processes may be using, to read it. Throws as `openForService`. */
 export function openForReading(path: string): Database.Database {
   checkHeader(path);
@@ -131,9 +138,26 @@ function create(path: string): void {
     );
   }
   const making = `${path}.new`;
+  removeDraft(making);
+  try {
+    make(making);
+  } catch (error) {
+    // What there is of it would take room from others on a full disk.
+    removeDraft(making);
+    throw error;
+  }
+  syncPath(making);
+  renameSync(making, path);
+  syncPath(dirname(path));
+}
+
+function removeDraft(making: string): void {
   for (const suffix of ['', '-wal', '-shm', '-journal']) {
     rmSync(`${making}${suffix}`, { force: true });
   }
+}
+
+function make(making: string): void {
   closeSync(openSync(making, 'wx', PRIVATE_MODE));
   const db = new Database(making, { fileMustExist: true });
   try {
@@ -145,9 +169,6 @@ function create(path: string): void {
   } finally {
     db.close();
   }
-  syncPath(making);
-  renameSync(making, path);
-  syncPath(dirname(path));
 }
 
 function migrate(db: Database.Database, migrations: readonly Migration[], from: number): void {

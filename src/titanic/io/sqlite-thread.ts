@@ -1,4 +1,5 @@
 /** The thread in which SQLite runs: does what it is told in order, and answers. */
+import { existsSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert, present } from '../../core/assert.js';
@@ -6,7 +7,7 @@ import { unpackChanges } from '../batch-codec.js';
 import { PackReader, PackWriter } from '../packing.js';
 import { unpackRecords } from '../record-codec.js';
 import type { MergeFailure, StoreFailure, Transaction } from '../store.js';
-import { assertDurable, openForService } from './database.js';
+import { assertDurable, openForService, openWithoutFile } from './database.js';
 import { failureOf, openError } from './failures.js';
 import { FileIdentity } from './file-identity.js';
 import {
@@ -61,7 +62,8 @@ const MALFORMED: MergeFailure = {
 interface Connection {
   readonly db: ReturnType<typeof openForService>;
   readonly tables: Tables;
-  readonly file: FileIdentity;
+  /** `null`: the disk has no room for one yet, and nothing can be written. */
+  readonly file: FileIdentity | null;
   /** Opened on a full disk. */
   readonly isAlone: boolean;
   /** It was seen to write through to the disk. */
@@ -75,8 +77,14 @@ function connect(path: string, earlier: Tables | null): Connection {
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
     // What is in the store can be read all the same.
-    return connectSo(path, earlier, true);
+    return existsSync(path) ? connectSo(path, earlier, true) : connectToNone(path);
   }
+}
+
+function connectToNone(path: string): Connection {
+  const db = openWithoutFile();
+  const tables = new Tables(path, db, null);
+  return { db, tables, file: null, isAlone: false, isDurable: false };
 }
 
 function connectSo(path: string, earlier: Tables | null, isAlone: boolean): Connection {
@@ -111,7 +119,9 @@ class StoreThread {
     });
     this.#answers.byte(OPENED);
     this.#answers.number(0);
-    packRecovered(this.#answers, this.#connection.tables.recovered);
+    const { file, tables } = this.#connection;
+    const { isNumbered, ...recovered } = tables.recovered;
+    packRecovered(this.#answers, { ...recovered, isNumbered: isNumbered && file !== null });
     this.#send();
   }
 
@@ -151,7 +161,7 @@ class StoreThread {
   #commit(transaction: Transaction, message: PackReader): void {
     const changes = present(unpackChanges(message), 'changes of this program');
     const failure = this.#try(() => {
-      const connection = this.#connection;
+      const connection = this.#writable();
       const results = connection.tables.commit(transaction, changes);
       this.#assertWritten(connection);
       this.#answers.byte(COMMITTED);
@@ -167,7 +177,7 @@ class StoreThread {
     const isFromActive = message.byte() !== 0;
     const records = unpackRecords(message.bytes());
     const failure = this.#try(() => {
-      const connection = this.#connection;
+      const connection = this.#writable();
       const merged =
         records === null ? null : connection.tables.merge(transaction, records, isFromActive);
       if (merged === null) {
@@ -188,7 +198,17 @@ class StoreThread {
     if (!connection.isDurable) assertDurable(connection.db);
     connection.isDurable = true;
     // A file that was taken away takes what is committed with it.
-    connection.file.check();
+    connection.file?.check();
+  }
+
+  /** Makes the file, if there was no room for it. @throws while there still is none */
+  #writable(): Connection {
+    const before = this.#connection;
+    if (before.file !== null) return before;
+    // It begins with the same numbers as what stood in its place.
+    this.#connection = connectSo(this.#path, null, false);
+    before.db.close();
+    return this.#connection;
   }
 
   #afterTransaction(failure: StoreFailure | null): void {

@@ -267,6 +267,29 @@ describe('a file system of its own', () => {
     },
   );
 
+  itWithTool(
+    'root',
+    'that is full before there is a store: it opens empty, and is made once there is room',
+    async () => {
+      mount('size=4m');
+      const file = join(mounted, 'titanic.db');
+      const ballast = join(mounted, 'ballast');
+      spawnSync('dd', ['if=/dev/zero', `of=${ballast}`, 'bs=4096']);
+      const user = await directory.open(file);
+      expect(user.pending).toEqual([]);
+      expect(await user.lookUp(uuidOf(1))).toEqual({ state: 'absent' });
+      expect(failureIn(await user.tryCommit([accept(1)])).kind).toBe('full');
+      expect(readdirSync(mounted)).toEqual(['ballast']);
+      rmSync(ballast);
+      await user.commit(accept(2));
+      await user.commit(accept(3));
+      expect(verifyStore(file, () => {})).toMatchObject({ pending: 2, problems: [] });
+      await user.close();
+      const again = await directory.open(file);
+      expect(again.pending.map(({ uuid }) => uuid)).toEqual([2, 3].map(uuidOf));
+    },
+  );
+
   itWithTool('root', 'that is read-only now: fatal in use, and 74 at the start', async () => {
     mount('size=4m');
     const file = join(mounted, 'titanic.db');
