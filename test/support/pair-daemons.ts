@@ -34,6 +34,7 @@ export interface PairOptions {
   /** More `--set`, `key=value`, of both or of one. */
   readonly sets?: readonly string[];
   readonly setsOf?: Partial<Record<PairRole, readonly string[]>>;
+  readonly environmentOf?: Readonly<Record<PairRole, Readonly<Record<string, string>>>>;
 }
 
 /** What `/api/v1/ha` says, as far as tests need it. */
@@ -137,6 +138,7 @@ export class PairOfDaemons {
       dataDir,
       endpoint: this.endpointOf(role),
       ...(netns === null ? {} : { netns }),
+      environment: this.#options.environmentOf?.[role] ?? {},
       ...(this.#options.file === undefined ? {} : { file: this.#options.file }),
       sets: [
         `node.name=${role}`,

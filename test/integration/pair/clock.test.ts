@@ -1,0 +1,56 @@
+import { afterEach, describe, expect } from '@jest/globals';
+
+import { temporaryDirectory } from '../../support/daemon.js';
+import { removePairs, ROLES, startPairOfDaemons } from '../../support/pair-daemons.js';
+import { PairLoad } from '../../support/pair-load.js';
+import { expectNothingLost } from '../../support/pair-proof.js';
+import { itWithTool } from '../../support/tools.js';
+import { compileClock, WrongClock } from '../../support/wrong-clock.js';
+
+const HOUR = 3600;
+
+const loads: PairLoad[] = [];
+
+afterEach(async () => {
+  await Promise.all(loads.splice(0).map((load) => load.close()));
+  await removePairs();
+});
+
+describe('wall clocks of a pair that are set (D19)', () => {
+  itWithTool(
+    'gcc and libzmq3-dev',
+    'forward and back by hours, one node after the other: nobody fails over, nothing is lost',
+    async () => {
+      const library = compileClock(temporaryDirectory());
+      const clocks = ROLES.map(() => new WrongClock(library, temporaryDirectory()));
+      const [primary, backup] = clocks.map(({ environment }) => environment);
+      const pair = await startPairOfDaemons({
+        heartbeatIntervalMs: 2000,
+        environmentOf: { primary: primary ?? {}, backup: backup ?? {} },
+      });
+      const load = new PairLoad(pair.endpoints);
+      loads.push(load);
+      load.start();
+      await load.progress();
+      const active = await pair.inSync();
+      const changes = pair.logged('ha.changed').length;
+      for (const hours of [12, -12, 0]) {
+        for (const clock of clocks) {
+          clock.set(hours * HOUR);
+          await load.progress();
+        }
+      }
+      expect(await pair.inSync()).toBe(active);
+      expect(pair.logged('ha.changed')).toHaveLength(changes);
+      expect(pair.logged('ha.paused')).toEqual([]);
+      // They were wrong indeed: the story is told by them.
+      clocks[0]?.set(12 * HOUR);
+      expect(await pair.switchover(active)).toBeNull();
+      const at = Date.parse(String(pair.node('primary').logged('ha.changed').at(-1)?.['time']));
+      expect(at - Date.now()).toBeGreaterThan(11 * HOUR * 1000);
+      clocks[0]?.set(0);
+      await expectNothingLost(pair, load);
+    },
+    60_000,
+  );
+});

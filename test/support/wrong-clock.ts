@@ -1,0 +1,37 @@
+/** A wall clock of a process that is wrong, and is set while it runs. It needs a C compiler. */
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+const SOURCE = join(process.cwd(), 'test', 'support', 'wrong-clock.c');
+
+/** What has to be loaded before a program's libraries; made in `directory`. */
+export function compileClock(directory: string): string {
+  const library = join(directory, 'wrong-clock.so');
+  const flags = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror'];
+  const args = [...flags, '-shared', '-fPIC', '-o', library, SOURCE, '-ldl'];
+  const { status, stderr } = spawnSync('gcc', args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`gcc wrong-clock.c: ${stderr}`);
+  return library;
+}
+
+export class WrongClock {
+  readonly environment: Readonly<Record<string, string>>;
+  readonly #path: string;
+
+  constructor(library: string, directory: string) {
+    this.#path = join(directory, 'seconds');
+    writeFileSync(this.#path, Buffer.alloc(8));
+    this.environment = { LD_PRELOAD: library, CLOCK_FILE: this.#path };
+  }
+
+  /** How many seconds it is ahead from now on. */
+  set(seconds: number): void {
+    const bytes = Buffer.alloc(8);
+    new BigInt64Array(bytes.buffer, bytes.byteOffset, 1)[0] = BigInt(seconds);
+    // In its place: the process has it in its memory.
+    const file = openSync(this.#path, 'r+');
+    writeSync(file, bytes, 0, bytes.length, 0);
+    closeSync(file);
+  }
+}
