@@ -18,18 +18,20 @@ import { Line, type Actor, type Surroundings } from './line.js';
 import { malformedWorkerMessage } from './malformed.js';
 
 /** What a worker may do with a request instead of answering it. */
-export type Mischief =
-  | 'returns'
-  | 'quits'
-  | 'crashes'
-  | 'loses its connection'
-  | 'freezes'
-  | 'answers twice'
-  | 'never answers'
-  | 'sends garbage'
-  | 'registers again'
-  | 'steals'
-  | 'floods partials';
+export const MISCHIEF = [
+  'returns',
+  'quits',
+  'crashes',
+  'loses its connection',
+  'freezes',
+  'answers twice',
+  'never answers',
+  'sends garbage',
+  'registers again',
+  'steals',
+  'floods partials',
+] as const;
+export type Mischief = (typeof MISCHIEF)[number];
 
 export interface WorkerHabits {
   readonly version: MdpVersion;

@@ -6,13 +6,11 @@
 import { Broker } from '../../../src/broker/broker.js';
 import type { Companion } from '../../../src/broker/io/loop.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
-import type { BrokerSink } from '../../../src/broker/sink.js';
 import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
-import { unpack } from '../../../src/core/packed.js';
 import { PairNode } from '../../../src/daemon/pair.js';
 import { PairStore } from '../../../src/daemon/pair-store.js';
 import { Told } from '../../../src/daemon/told.js';
@@ -21,12 +19,6 @@ import { Mmi } from '../../../src/mmi/mmi.js';
 import type { Store, StoreFailure } from '../../../src/titanic/store.js';
 import { Titanic } from '../../../src/titanic/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
-import {
-  writeClientReply,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
-  writeWorkerRequest,
-} from '../../../src/wire/outbound.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../support/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { Delivered, Sent } from '../model/intent.js';
@@ -35,6 +27,7 @@ import { hold } from '../world/failure.js';
 import type { Connection, ServerEnd } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
+import { WholeMessages } from '../world/whole-messages.js';
 import type { PeerWire, WireEnd } from './peer-wire.js';
 import type { PairWorldWeather } from './weather.js';
 import type { Witness } from './witness.js';
@@ -200,7 +193,7 @@ export class SimPairNode implements ServerEnd<Sent, Delivered> {
     this.#timerAt = Infinity;
     const broker = new Broker(
       { ...weather.broker, vote },
-      this.#sink(),
+      this.#messages.sink,
       { emit: () => {} },
       random,
     );
@@ -331,7 +324,7 @@ export class SimPairNode implements ServerEnd<Sent, Delivered> {
     this.#process = null;
     this.#isPaused = false;
     this.#waiting = [];
-    this.#message.clear();
+    this.#messages.clear();
     this.#note('ends');
     this.disk.crash();
     // What was being written is on the disk, or is not.
@@ -556,61 +549,22 @@ export class SimPairNode implements ServerEnd<Sent, Delivered> {
 
   // ---------------------------------------------------------------- effects
 
-  readonly #message = new Frames();
-
-  #sink(): BrokerSink {
-    const output = this.#output;
-    return {
-      request: (peer, version, token, body, start, end) => {
-        this.#effect();
-        writeWorkerRequest(output, peer, version, token, body, start, end);
-      },
-      heartbeat: (peer, version) => {
-        writeWorkerHeartbeat(output, peer, version);
-      },
-      disconnect: (peer, version) => {
-        this.#effect();
-        writeWorkerDisconnect(output, peer, version);
-      },
-      reply: (peer, path, final, service, frames, from) => {
-        this.#effect();
-        writeClientReply(output, peer, path, final, service, frames, from);
-      },
-      close: (peer) => {
-        this.#process?.links[peer]?.end();
-      },
-    };
-  }
-
-  readonly #output = {
-    write: (peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void => {
-      const copy = Buffer.from(bytes.subarray(start, end));
-      this.#message.push(copy, 0, copy.length);
-      if (!more) this.#complete(peer);
+  readonly #messages = new WholeMessages({
+    effect: () => {
+      this.#effect();
     },
-    writePacked: (
-      peer: number,
-      packed: Buffer,
-      start: number,
-      end: number,
-      more: boolean,
-    ): void => {
-      unpack(packed, start, end, this.#message);
-      if (!more) this.#complete(peer);
+    sent: (peer, frames, bytes) => {
+      const process = this.#process;
+      if (process === null) return;
+      this.#in.trace.note(this.#clock.now, this.role, `< ${peer}`, frames);
+      const { machine } = process.pair;
+      this.#in.witness.sent(frames, machine.isInSync, machine.facts.promoted);
+      process.links[peer]?.write(frames, bytes);
     },
-  };
-
-  #complete(peer: number): void {
-    const frames = this.#message.copyFrom(0);
-    this.#message.clear();
-    const process = this.#process;
-    if (process === null) return;
-    this.#in.trace.note(this.#clock.now, this.role, `< ${peer}`, frames);
-    const { machine } = process.pair;
-    this.#in.witness.sent(frames, machine.isInSync, machine.facts.promoted);
-    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
-    process.links[peer]?.write(frames, bytes);
-  }
+    closed: (peer) => {
+      this.#process?.links[peer]?.end();
+    },
+  });
 
   #note(what: string): void {
     this.#in.trace.note(this.#clock.now, this.role, what);

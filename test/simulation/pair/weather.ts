@@ -1,11 +1,10 @@
 /** What kind of pair and of world a seed makes. */
 import type { Replication } from '../../../src/bstar/facts.js';
 import { loadConfig } from '../../../src/config/io/load.js';
+import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
 import type { SimRandom } from '../world/random.js';
 import type { PairWeather } from './node.js';
 
-export const INTERVAL_MS = 100;
-const PLENTY = 1_000_000_000;
 const BASE = loadConfig({ hostName: 'simulated', environment: {} }).config;
 
 /** What is done to the pair, a few times each, and how often in a world. */
@@ -44,37 +43,14 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
       promotions: some(0.1, 2),
     },
     linkDelayMaxMs: random.pick([0, 5, 30]),
-    broker: {
-      heartbeatIntervalMs: INTERVAL_MS,
-      heartbeatLiveness: 3,
-      requestTtlMs: 5000,
-      busyTimeoutMs: random.pick([500, 2000]),
-      maxDeliveries: random.int(1, 3),
-      listeners: [{ client: true, worker: true }],
-      limits: {
-        services: PLENTY,
-        workers: PLENTY,
-        queuedRequests: PLENTY,
-        queuedBytes: PLENTY,
-        queuedRequestsPerService: PLENTY,
-        messageBytes: PLENTY,
-      },
-    },
+    broker: roomyBroker(random),
     config: {
       ...BASE,
       bstar: { ...BASE.bstar, heartbeatIntervalMs: INTERVAL_MS },
       titanic: {
         ...BASE.titanic,
         replication,
-        maxAttempts: random.int(1, 4),
-        retryBaseMs: random.pick([1, 50, 300]),
-        retryMaxMs: 600,
-        replyTtlMs: rare(0.1) ? 3000 : PLENTY,
-        requestTtlMs: rare(0.1) ? 2000 : PLENTY,
-        keyTtlMs: PLENTY,
-        maxInFlight: random.pick([1, 3, 1000]),
-        maxOpen: PLENTY,
-        maxBytes: PLENTY,
+        ...roomyTitanic(random, () => rare(0.1)),
       },
     },
     turnDelayMaxMs: random.pick([0, 2]),

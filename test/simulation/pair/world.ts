@@ -4,30 +4,37 @@
  */
 import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Role } from '../../../src/bstar/facts.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
-import { SimWorker, type Mischief } from '../actors/worker.js';
+import { SimWorker } from '../actors/worker.js';
+import {
+  CASTS,
+  clientHabits,
+  dialled,
+  type Services,
+  workerHabits,
+  type WorkersHere,
+} from '../stored/cast.js';
 import { DurableClient } from '../stored/durable-client.js';
+import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
-import { type Dialled, SimNetwork } from '../world/network.js';
+import { SimNetwork } from '../world/network.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { differenceOf } from './difference.js';
 import { count } from './figures.js';
 import { type PairSabotage, SimPairNode } from './node.js';
 import { PeerWire } from './peer-wire.js';
-import { INTERVAL_MS, isCalm, type PairWorldWeather, weatherOf } from './weather.js';
+import { isCalm, type PairWorldWeather, weatherOf } from './weather.js';
 import { Witness } from './witness.js';
 
-const PLENTY = 1_000_000_000;
 const DURATION_MS = 6000;
 const HEALED_MS = 30_000;
 const STEP_MS = 250;
 /** After a fault of the link or a pause, two may serve for so long. */
 const SPLIT_MS_MAX = 10 * INTERVAL_MS;
-const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
+const MISCHIEF: WorkersHere['mischief'] = [
   'returns',
   'quits',
   'crashes',
@@ -36,6 +43,8 @@ const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
   'never answers',
   'sends garbage',
 ];
+/** Of mischief, at each occasion. */
+const CHANCES: WorkersHere['chances'] = [0, 0.1, 0.4];
 const ROLES: readonly [Role, Role] = ['primary', 'backup'];
 
 export class PairWorld {
@@ -50,7 +59,7 @@ export class PairWorld {
   readonly #around: Readonly<Record<Role, Surroundings>>;
   readonly #clients: DurableClient[] = [];
   readonly #workers: Actor[] = [];
-  readonly #services: readonly [string, ...string[]];
+  readonly #services: Services;
   /** Epochs that were led with. */
   readonly #epochs = new Set<number>();
   /** Until when something parts them, or stands still. */
@@ -95,11 +104,11 @@ export class PairWorld {
     });
     this.#around = { primary: around('primary'), backup: around('backup') };
     const cast = this.#random.fork(5);
-    this.#services = cast.pick<[string, ...string[]]>([['echo'], ['echo', 'sum', 'never']]);
+    this.#services = cast.pick(CASTS);
     for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
     for (const role of ROLES) {
       for (let index = cast.int(1, 3); index > 0; index--) {
-        this.#addWorker(`${role[0] ?? ''}w${index}`, role, cast, false);
+        this.#addWorker(`${role[0] ?? ''}w${index}`, role, cast);
       }
     }
     this.#plan(this.#random.fork(6));
@@ -115,7 +124,7 @@ export class PairWorld {
     for (const worker of this.#workers.splice(0)) worker.leave();
     for (const [index, service] of this.#services.entries()) {
       for (const role of ROLES) {
-        this.#addWorker(`healer${index}`, role, this.#random.fork(50 + index), true, service);
+        this.#addWorker(`healer${index}`, role, this.#random.fork(50 + index), service);
       }
     }
     const until = this.#clock.now + HEALED_MS;
@@ -298,17 +307,7 @@ export class PairWorld {
 
   #addClient(index: number, random: SimRandom): void {
     const { titanic } = this.weather.config;
-    const habits = {
-      jobs: random.int(1, 8),
-      services: this.#services,
-      gapMaxMs: random.pick([10, 200]),
-      patienceMs: random.pick([150, 600]),
-      keyChance: 0.5,
-      closeChance: random.pick([0, 0.1, 0.3]),
-      cutChance: random.pick([0, 0.05]),
-      ttlMaxMs: DURATION_MS,
-      delayMaxMs: DURATION_MS / 2,
-    };
+    const habits = clientHabits(random, this.#services, [150, 600], DURATION_MS);
     const name = `c${index}`;
     let at: Role = random.pick(ROLES);
     const around = this.#around;
@@ -352,22 +351,11 @@ export class PairWorld {
     };
   }
 
-  #addWorker(name: string, role: Role, random: SimRandom, isGood: boolean, only?: string): void {
-    const serviceNames = this.#services.filter((service) => service !== 'never');
-    const kinds = random.int(1, 4);
+  #addWorker(name: string, role: Role, random: SimRandom, only?: string): void {
+    const here = { services: this.#services, mischief: MISCHIEF, chances: CHANCES };
     const worker = new SimWorker(
       name,
-      {
-        version: random.pick<MdpVersion>([1, 2]),
-        service: only ?? random.pick([serviceNames[0] ?? 'echo', ...serviceNames]),
-        credit: random.chance(0.5) ? random.int(1, 20) : null,
-        beats: 'always',
-        serveMaxMs: isGood ? 0 : random.pick([0, 50, 400]),
-        partialsMax: isGood ? 0 : 3,
-        mischief: isGood ? [] : Array.from({ length: kinds }, () => random.pick(MISCHIEF)),
-        mischiefChance: random.pick([0, 0.1, 0.4]),
-        isStubborn: random.chance(0.5),
-      },
+      workerHabits(random, here, only),
       this.#around[role],
       dialled(name),
       random.fork(200 + this.#workers.length),
@@ -375,8 +363,4 @@ export class PairWorld {
     this.#workers.push(worker);
     worker.start();
   }
-}
-
-function dialled(name: string): Dialled {
-  return { listener: 0, ownRoutingId: false, routingId: Buffer.from(name), key: null };
 }

@@ -11,12 +11,6 @@ import type { TitanicOptions } from '../../../src/titanic/options.js';
 import type { StoreFailure } from '../../../src/titanic/store.js';
 import { Alone } from '../../../src/titanic/replica.js';
 import { Titanic } from '../../../src/titanic/titanic.js';
-import {
-  writeClientReply,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
-  writeWorkerRequest,
-} from '../../../src/wire/outbound.js';
 import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { Delivered, Sent } from '../model/intent.js';
@@ -25,6 +19,7 @@ import { hold } from '../world/failure.js';
 import type { Connection, ServerEnd } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
+import { WholeMessages } from '../world/whole-messages.js';
 
 type Link = Connection<Sent, Delivered>;
 
@@ -186,7 +181,7 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
   #end({ store, links }: Process): void {
     this.crashes++;
     this.#process = null;
-    this.#message.clear();
+    this.#messages.clear();
     this.#trace.note(this.#clock.now, 'node', 'ends');
     // What was being committed is on the disk, or is not.
     for (const asked of store.asked) {
@@ -374,59 +369,31 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
 
   // ---------------------------------------------------------------- effects
 
-  readonly #message = new Frames();
-
   #sink(): BrokerSink {
-    const output = this.#output;
+    const { sink } = this.#messages;
     return {
-      request: (peer, version, token, body, start, end) => {
-        this.#effect();
+      ...sink,
+      request: (...effect) => {
+        sink.request(...effect);
+        const [, , , body, start, end] = effect;
         const frames = new Frames();
         unpack(body, start, end, frames);
         const key = frames.view(0).toString('latin1');
         this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
-        writeWorkerRequest(output, peer, version, token, body, start, end);
-      },
-      heartbeat: (peer, version) => {
-        writeWorkerHeartbeat(output, peer, version);
-      },
-      disconnect: (peer, version) => {
-        this.#effect();
-        writeWorkerDisconnect(output, peer, version);
-      },
-      reply: (peer, path, final, service, frames, from) => {
-        this.#effect();
-        writeClientReply(output, peer, path, final, service, frames, from);
-      },
-      close: (peer) => {
-        this.#process?.links[peer]?.end();
       },
     };
   }
 
-  readonly #output = {
-    write: (peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void => {
-      const copy = Buffer.from(bytes.subarray(start, end));
-      this.#message.push(copy, 0, copy.length);
-      if (!more) this.#complete(peer);
+  readonly #messages = new WholeMessages({
+    effect: () => {
+      this.#effect();
     },
-    writePacked: (
-      peer: number,
-      packed: Buffer,
-      start: number,
-      end: number,
-      more: boolean,
-    ): void => {
-      unpack(packed, start, end, this.#message);
-      if (!more) this.#complete(peer);
+    sent: (peer, frames, bytes) => {
+      this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
+      this.#process?.links[peer]?.write(frames, bytes);
     },
-  };
-
-  #complete(peer: number): void {
-    const frames = this.#message.copyFrom(0);
-    this.#message.clear();
-    this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
-    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
-    this.#process?.links[peer]?.write(frames, bytes);
-  }
+    closed: (peer) => {
+      this.#process?.links[peer]?.end();
+    },
+  });
 }

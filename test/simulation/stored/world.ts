@@ -1,79 +1,29 @@
 /** A world of stored requests from one seed: faults until it heals, then every promise is kept. */
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
-import { SimWorker, type Mischief } from '../actors/worker.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
+import { MISCHIEF, SimWorker } from '../actors/worker.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimNetwork } from '../world/network.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
+import {
+  CASTS,
+  clientHabits,
+  dialled,
+  type Services,
+  workerHabits,
+  type WorkersHere,
+} from './cast.js';
 import { DurableClient } from './durable-client.js';
 import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
+import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 
-const PLENTY = 1_000_000_000;
-const INTERVAL_MS = 100;
 const DURATION_MS = 4000;
 const HEALED_MS = 60_000;
 const STEP_MS = 500;
-const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
-  'returns',
-  'quits',
-  'crashes',
-  'loses its connection',
-  'freezes',
-  'answers twice',
-  'never answers',
-  'sends garbage',
-  'registers again',
-  'steals',
-  'floods partials',
-];
-
-function weatherOf(random: SimRandom): StoredWeather {
-  const isFair = random.chance(0.1);
-  const rare = (chance: number): boolean => !isFair && random.chance(chance);
-  const hasCrashes = rare(0.6);
-  const hasFailures = rare(0.4);
-  return {
-    broker: {
-      heartbeatIntervalMs: INTERVAL_MS,
-      heartbeatLiveness: 3,
-      requestTtlMs: 5000,
-      busyTimeoutMs: random.pick([500, 2000]),
-      maxDeliveries: random.int(1, 3),
-      listeners: [{ client: true, worker: true }],
-      limits: {
-        services: PLENTY,
-        workers: PLENTY,
-        queuedRequests: PLENTY,
-        queuedBytes: PLENTY,
-        queuedRequestsPerService: PLENTY,
-        messageBytes: rare(0.2) ? 100 : PLENTY,
-      },
-    },
-    titanic: {
-      maxAttempts: random.int(1, 4),
-      retryBaseMs: random.pick([1, 50, 300]),
-      retryMaxMs: 600,
-      replyTtlMs: rare(0.15) ? 3000 : PLENTY,
-      requestTtlMs: rare(0.15) ? 2000 : PLENTY,
-      keyTtlMs: PLENTY,
-      maxInFlight: random.pick([1, 3, 1000]),
-      maxOpen: rare(0.15) ? random.int(1, 5) : PLENTY,
-      maxBytes: rare(0.1) ? 200 : PLENTY,
-    },
-    turnDelayMaxMs: random.pick([0, 2]),
-    commitMaxMs: random.pick([0, 5, 200]),
-    readMaxMs: random.pick([0, 5, 100]),
-    crashAfterMax: hasCrashes ? random.pick([20, 100, 400]) : Infinity,
-    failureChance: hasFailures ? random.pick([0.05, 0.4]) : 0,
-    readFailureChance: hasFailures ? random.pick([0, 0.2]) : 0,
-    fatalChance: rare(0.2) ? 0.02 : 0,
-    downMaxMs: random.pick([1, 300]),
-    wallJumpMs: rare(0.15) ? 2000 : 0,
-  };
-}
+/** Of mischief, at each occasion. */
+const CHANCES: WorkersHere['chances'] = [0, 0.2, 0.6];
 
 export class StoredWorld {
   readonly tally = new Tally();
@@ -85,7 +35,7 @@ export class StoredWorld {
   readonly #around: Surroundings;
   readonly #clients: DurableClient[] = [];
   readonly #workers: Actor[] = [];
-  readonly #services: readonly [string, ...string[]];
+  readonly #services: Services;
 
   constructor(seed: number, isTraced = false, sabotage: StoredSabotage = {}) {
     this.#random = new SimRandom(seed);
@@ -105,9 +55,9 @@ export class StoredWorld {
       tokens: [],
     };
     const cast = this.#random.fork(3);
-    this.#services = cast.pick<[string, ...string[]]>([['echo'], ['echo', 'sum', 'never']]);
+    this.#services = cast.pick(CASTS);
     for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
-    for (let index = cast.int(1, 4); index > 0; index--) this.#addWorker(`w${index}`, cast, false);
+    for (let index = cast.int(1, 4); index > 0; index--) this.#addWorker(`w${index}`, cast);
   }
 
   /** Everything happens, everything heals, and every promise was kept. */
@@ -116,7 +66,7 @@ export class StoredWorld {
     this.#node.heal();
     for (const worker of this.#workers.splice(0)) worker.leave();
     for (const [index, service] of this.#services.entries()) {
-      this.#addWorker(`healer${index}`, this.#random.fork(50 + index), true, service);
+      this.#addWorker(`healer${index}`, this.#random.fork(50 + index), service);
     }
     const until = this.#clock.now + HEALED_MS;
     while (!this.#isOver()) {
@@ -168,17 +118,7 @@ export class StoredWorld {
 
   #addClient(index: number, random: SimRandom): void {
     const { titanic } = this.#weather;
-    const habits = {
-      jobs: random.int(1, 8),
-      services: this.#services,
-      gapMaxMs: random.pick([10, 200]),
-      patienceMs: random.pick([100, 1000]),
-      keyChance: 0.5,
-      closeChance: random.pick([0, 0.1, 0.3]),
-      cutChance: random.pick([0, 0.05]),
-      ttlMaxMs: DURATION_MS,
-      delayMaxMs: DURATION_MS / 2,
-    };
+    const habits = clientHabits(random, this.#services, [100, 1000], DURATION_MS);
     const name = `c${index}`;
     const client = new DurableClient(
       name,
@@ -195,22 +135,11 @@ export class StoredWorld {
     });
   }
 
-  #addWorker(name: string, random: SimRandom, isGood: boolean, only?: string): void {
-    const serviceNames = this.#services.filter((service) => service !== 'never');
-    const kinds = random.int(1, 4);
+  #addWorker(name: string, random: SimRandom, only?: string): void {
+    const here = { services: this.#services, mischief: MISCHIEF, chances: CHANCES };
     const worker = new SimWorker(
       name,
-      {
-        version: random.pick<MdpVersion>([1, 2]),
-        service: only ?? random.pick([serviceNames[0] ?? 'echo', ...serviceNames]),
-        credit: random.chance(0.5) ? random.int(1, 20) : null,
-        beats: 'always',
-        serveMaxMs: isGood ? 0 : random.pick([0, 50, 400]),
-        partialsMax: isGood ? 0 : 3,
-        mischief: isGood ? [] : Array.from({ length: kinds }, () => random.pick(MISCHIEF)),
-        mischiefChance: random.pick([0, 0.2, 0.6]),
-        isStubborn: random.chance(0.5),
-      },
+      workerHabits(random, here, only),
       this.#around,
       dialled(name),
       random.fork(200 + this.#workers.length),
@@ -222,13 +151,4 @@ export class StoredWorld {
 
 function isSettled({ uuid, shown, closed }: DurableClient['jobs'][number]): boolean {
   return uuid === null || closed || shown !== 'nothing';
-}
-
-function dialled(name: string): {
-  listener: number;
-  ownRoutingId: boolean;
-  routingId: Buffer;
-  key: null;
-} {
-  return { listener: 0, ownRoutingId: false, routingId: Buffer.from(name), key: null };
 }

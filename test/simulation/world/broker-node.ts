@@ -7,15 +7,8 @@ import { Broker } from '../../../src/broker/broker.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Frames } from '../../../src/core/frames.js';
-import { unpack } from '../../../src/core/packed.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
-import {
-  writeClientReply,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
-  writeWorkerRequest,
-} from '../../../src/wire/outbound.js';
 import { asRead } from '../../support/packed-frames.js';
 import type { Tally } from '../actors/tally.js';
 import { checkAgreement } from '../model/agreement.js';
@@ -26,6 +19,7 @@ import { hold } from './failure.js';
 import type { Connection, ServerEnd } from './network.js';
 import type { SimRandom } from './random.js';
 import type { Trace } from './trace.js';
+import { WholeMessages } from './whole-messages.js';
 
 type Link = Connection<Sent, Delivered>;
 
@@ -67,7 +61,19 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
   readonly #links: (Link | null)[] = [];
   readonly #peers = new Map<Link, number>();
   readonly #freePeers: number[] = [];
-  readonly #message = new Frames();
+  readonly #messages = new WholeMessages({
+    effect: () => {},
+    sent: (peer, frames, bytes) => {
+      this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
+      this.#model.sent(peer, frames);
+      this.#links[peer]?.write(frames, bytes);
+    },
+    closed: (peer) => {
+      this.#trace.note(this.#clock.now, `peer ${peer}`, '< closed');
+      this.#model.closed(peer);
+      this.#links[peer]?.end();
+    },
+  });
   #turn: SimTimer | null = null;
   /** When the turn under way read its first input. */
   #turnBeganAt: number | null = null;
@@ -90,7 +96,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#trace = trace;
     this.#model = new Model(options);
     const note = { emit: () => {} };
-    const sink = this.#sink();
+    const { sink } = this.#messages;
     this.#broker = new Broker(options, sabotage?.(sink) ?? sink, note, (target) => {
       random.fill(target);
     });
@@ -262,57 +268,6 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
   #settle(after: string): void {
     this.#model.settle();
     checkAgreement(this.#broker, this.#model, after);
-  }
-
-  // ---------------------------------------------------------------- effects
-
-  #sink(): BrokerSink {
-    return {
-      request: (peer, version, token, body, start, end) => {
-        writeWorkerRequest(this.#output, peer, version, token, body, start, end);
-      },
-      heartbeat: (peer, version) => {
-        writeWorkerHeartbeat(this.#output, peer, version);
-      },
-      disconnect: (peer, version) => {
-        writeWorkerDisconnect(this.#output, peer, version);
-      },
-      reply: (peer, path, final, service, frames, from) => {
-        writeClientReply(this.#output, peer, path, final, service, frames, from);
-      },
-      close: (peer) => {
-        this.#trace.note(this.#clock.now, `peer ${peer}`, '< closed');
-        this.#model.closed(peer);
-        this.#links[peer]?.end();
-      },
-    };
-  }
-
-  readonly #output = {
-    write: (peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void => {
-      const copy = Buffer.from(bytes.subarray(start, end));
-      this.#message.push(copy, 0, copy.length);
-      if (!more) this.#complete(peer);
-    },
-    writePacked: (
-      peer: number,
-      packed: Buffer,
-      start: number,
-      end: number,
-      more: boolean,
-    ): void => {
-      unpack(packed, start, end, this.#message);
-      if (!more) this.#complete(peer);
-    },
-  };
-
-  #complete(peer: number): void {
-    const frames = this.#message.copyFrom(0);
-    this.#message.clear();
-    this.#trace.note(this.#clock.now, `peer ${peer}`, '<', frames);
-    this.#model.sent(peer, frames);
-    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
-    this.#links[peer]?.write(frames, bytes);
   }
 }
 

@@ -3,7 +3,7 @@ import { SimClient, type ClientHabits } from '../actors/client.js';
 import { SimHostile } from '../actors/hostile.js';
 import { type Actor, Line, type Surroundings } from '../actors/line.js';
 import { SimProxy } from '../actors/proxy.js';
-import { type Mischief, SimWorker, type WorkerHabits } from '../actors/worker.js';
+import { MISCHIEF, SimWorker, type WorkerHabits } from '../actors/worker.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Dialled } from './network.js';
 import type { SimRandom } from './random.js';
@@ -11,20 +11,6 @@ import type { Weather } from './weather.js';
 
 /** An actor that has still to be made, so that any can be left out. */
 type Role = (random: SimRandom) => Actor & { start(): void };
-
-const MISCHIEF: readonly [Mischief, ...Mischief[]] = [
-  'returns',
-  'quits',
-  'crashes',
-  'loses its connection',
-  'freezes',
-  'answers twice',
-  'never answers',
-  'sends garbage',
-  'registers again',
-  'steals',
-  'floods partials',
-];
 
 export class Cast {
   readonly clients: SimClient[] = [];

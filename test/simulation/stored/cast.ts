@@ -1,0 +1,60 @@
+/** Who takes part in a world of stored requests, of one node or of a pair. */
+import type { MdpVersion } from '../../../src/wire/mdp.js';
+import type { Mischief, WorkerHabits } from '../actors/worker.js';
+import type { Dialled } from '../world/network.js';
+import type { SimRandom } from '../world/random.js';
+import type { DurableHabits } from './durable-client.js';
+
+export type Services = readonly [string, ...string[]];
+
+/** The last of them nobody serves before all is well. */
+export const CASTS: readonly [Services, Services] = [['echo'], ['echo', 'sum', 'never']];
+
+/** @param patienceMs one of these */
+export function clientHabits(
+  random: SimRandom,
+  services: Services,
+  patienceMs: readonly [number, number],
+  durationMs: number,
+): DurableHabits {
+  return {
+    jobs: random.int(1, 8),
+    services,
+    gapMaxMs: random.pick([10, 200]),
+    patienceMs: random.pick(patienceMs),
+    keyChance: 0.5,
+    closeChance: random.pick([0, 0.1, 0.3]),
+    cutChance: random.pick([0, 0.05]),
+    ttlMaxMs: durationMs,
+    delayMaxMs: durationMs / 2,
+  };
+}
+
+export interface WorkersHere {
+  readonly services: Services;
+  readonly mischief: readonly [Mischief, ...Mischief[]];
+  /** One of these. */
+  readonly chances: readonly [number, number, number];
+}
+
+/** @param only the service of a good worker, by which all comes to its end */
+export function workerHabits(random: SimRandom, here: WorkersHere, only?: string): WorkerHabits {
+  const serviceNames = here.services.filter((service) => service !== 'never');
+  const isGood = only !== undefined;
+  const kinds = random.int(1, 4);
+  return {
+    version: random.pick<MdpVersion>([1, 2]),
+    service: only ?? random.pick([serviceNames[0] ?? 'echo', ...serviceNames]),
+    credit: random.chance(0.5) ? random.int(1, 20) : null,
+    beats: 'always',
+    serveMaxMs: isGood ? 0 : random.pick([0, 50, 400]),
+    partialsMax: isGood ? 0 : 3,
+    mischief: isGood ? [] : Array.from({ length: kinds }, () => random.pick(here.mischief)),
+    mischiefChance: random.pick(here.chances),
+    isStubborn: random.chance(0.5),
+  };
+}
+
+export function dialled(name: string): Dialled {
+  return { listener: 0, ownRoutingId: false, routingId: Buffer.from(name), key: null };
+}

@@ -1,0 +1,77 @@
+/** What a simulated broker sends, put together to whole messages, as a transport would. */
+import type { BrokerSink } from '../../../src/broker/sink.js';
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
+import type { Output } from '../../../src/transport/port.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../../src/wire/outbound.js';
+import type { Delivered } from '../model/intent.js';
+
+/** Where the messages go. */
+export interface Outlet {
+  /** Comes before every effect that matters to somebody; its process may end in it. */
+  effect(): void;
+  sent(peer: number, frames: Delivered, bytes: number): void;
+  closed(peer: number): void;
+}
+
+export class WholeMessages implements Output {
+  readonly #outlet: Outlet;
+  readonly #message = new Frames();
+
+  constructor(outlet: Outlet) {
+    this.#outlet = outlet;
+  }
+
+  /** Each effect a function of its own, so that a test can put another in its place. */
+  get sink(): BrokerSink {
+    const outlet = this.#outlet;
+    return {
+      request: (...effect) => {
+        outlet.effect();
+        writeWorkerRequest(this, ...effect);
+      },
+      heartbeat: (...effect) => {
+        writeWorkerHeartbeat(this, ...effect);
+      },
+      disconnect: (...effect) => {
+        outlet.effect();
+        writeWorkerDisconnect(this, ...effect);
+      },
+      reply: (...effect) => {
+        outlet.effect();
+        writeClientReply(this, ...effect);
+      },
+      close: (peer) => {
+        outlet.closed(peer);
+      },
+    };
+  }
+
+  write(peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    const copy = Buffer.from(bytes.subarray(start, end));
+    this.#message.push(copy, 0, copy.length);
+    if (!more) this.#complete(peer);
+  }
+
+  writePacked(peer: number, packed: Buffer, start: number, end: number, more: boolean): void {
+    unpack(packed, start, end, this.#message);
+    if (!more) this.#complete(peer);
+  }
+
+  /** Forgets a message that was begun: its process has ended. */
+  clear(): void {
+    this.#message.clear();
+  }
+
+  #complete(peer: number): void {
+    const frames = this.#message.copyFrom(0);
+    this.#message.clear();
+    const bytes = frames.reduce((sum, { length }) => sum + length, 0);
+    this.#outlet.sent(peer, frames, bytes);
+  }
+}
