@@ -73,7 +73,7 @@ function usesLibzmq(config: Config | null): boolean {
 
 async function ofConfiguration(config: Config): Promise<readonly Finding[]> {
   const directory = config.node.dataDir;
-  const found = await listeners(config.broker.listen, await isInUse(directory));
+  const found = await listeners(config, await isInUse(directory));
   return [
     await dataDirectory(directory, found.served),
     freeSpace(directory),

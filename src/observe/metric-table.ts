@@ -39,7 +39,7 @@ const TABLE = {
     labels: { reason: ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'] },
     help: '1 while that part of the service is hurt, else 0: as /readyz answers.',
     meaning:
-      'With `store_…` nothing can be stored: durable requests are answered 500. With the others all are served, but nothing would take over.',
+      'With `store_full` and `store_busy` nothing can be stored: durable requests are answered 500. With the others all are served, but nothing would take over, or not with everything.',
   },
   requests_received_total: {
     type: 'counter',

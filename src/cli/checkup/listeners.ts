@@ -11,6 +11,8 @@ import { type Finding, ok, problem } from './finding.js';
 import { type Address, dialHost, portFinding } from './port.js';
 
 const ANSWER_MS = 1000;
+/** The SDK gives a node of a pair so many of its heartbeats, and warns of less. */
+const PAIR_BEATS = 2.5;
 const SERVED = 'a Majordomo';
 /** It tells nobody who it is but those whose keys it knows. */
 const SEALED = 'in use, with CURVE, while a broker uses the data directory';
@@ -26,21 +28,31 @@ type Identify = (endpoint: string) => Promise<Finding | null>;
 
 /** @param running whether a broker uses the data directory */
 export async function listeners(
-  all: readonly ListenerConfig[],
+  { broker, bstar }: Pick<Config, 'broker' | 'bstar'>,
   running: boolean,
 ): Promise<Listeners> {
-  const findings = await Promise.all(all.map((each) => listener(each, running)));
+  const beatMs = bstar.role === 'standalone' ? 0 : bstar.heartbeatIntervalMs;
+  const timeoutMs = Math.max(ANSWER_MS, PAIR_BEATS * beatMs);
+  const findings = await Promise.all(
+    broker.listen.map((each) => listener(each, running, timeoutMs)),
+  );
   const served = findings.some(({ text }) => text.startsWith(SERVED) || text === SEALED);
   return { findings, served };
 }
 
-async function listener({ endpoint, curve }: ListenerConfig, running: boolean): Promise<Finding> {
+async function listener(
+  { endpoint, curve }: ListenerConfig,
+  running: boolean,
+  timeoutMs: number,
+): Promise<Finding> {
   const name = `listener ${endpoint}`;
   const parsed = parseEndpoint(endpoint);
   if (!parsed.ok) return problem(name, parsed.why, 'correct broker.listen');
   const sealed = running ? ok(name, SEALED) : null;
   const identify: Identify =
-    curve === undefined ? (dialled) => broker(name, dialled) : () => Promise.resolve(sealed);
+    curve === undefined
+      ? (dialled) => majordomo(name, dialled, timeoutMs)
+      : () => Promise.resolve(sealed);
   const { value } = parsed;
   return value.scheme === 'tcp'
     ? await tcp(name, value, identify)
@@ -99,10 +111,14 @@ function accepts(path: string): Promise<boolean> {
 }
 
 /** The Majordomo that answers there, if one does. */
-async function broker(name: string, endpoint: string): Promise<Finding | null> {
+async function majordomo(
+  name: string,
+  endpoint: string,
+  timeoutMs: number,
+): Promise<Finding | null> {
   const service = 'mmi.broker';
   try {
-    const answer = await withClient({ endpoint: [endpoint], timeoutMs: ANSWER_MS }, (client) =>
+    const answer = await withClient({ endpoint: [endpoint], timeoutMs }, (client) =>
       ask(client, service),
     );
     const { version, node } = factsOf(service, answer);

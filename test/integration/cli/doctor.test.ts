@@ -99,6 +99,22 @@ describe('majordomo doctor', () => {
     expect(check('data directory')).toMatchObject({ state: 'ok' });
   });
 
+  it('knows a node of a pair, and says nothing else than that', async () => {
+    const pair = [
+      'bstar.role=primary',
+      'bstar.listen=tcp://127.0.0.1:0',
+      'bstar.peer=tcp://127.0.0.1:1',
+    ];
+    const { endpoint, dataDir } = await startDaemon({ sets: pair });
+    const own = [`broker.listen=${endpoint}`, `node.dataDir=${dataDir}`, 'http.listen=off'];
+    const { stdout, stderr } = await run([
+      'doctor',
+      ...[...pair, ...own].flatMap((set) => ['--set', set]),
+    ]);
+    expect(stdout).toMatch(/^ok +listener .*: a Majordomo \S+ serves there/m);
+    expect(stderr).toBe('');
+  });
+
   it('takes a listener with CURVE for that of the broker which uses the data directory', async () => {
     const directory = temporaryDirectory();
     const [secretKeyFile, keysFile] = ['broker.key', 'keys.yaml'].map((name) =>
