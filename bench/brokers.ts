@@ -1,13 +1,13 @@
 /** The brokers that are compared: whether they are here, their versions, and how each is started. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { packageVersion } from '../src/core/version.js';
 import { type CurveKeys, makeKeys } from './curve-keys.js';
 import { compile, type LoadTarget, pinned, type Protocol } from './generator.js';
+import { accepts, freePort, HOST } from './ports.js';
 
 export type BrokerName =
   'zmtp' | 'libzmq' | 'zmtp-curve' | 'libzmq-curve' | 'c' | 'nats' | 'gearman';
@@ -44,7 +44,6 @@ export interface Found {
 type OurName = 'zmtp' | 'libzmq';
 
 const MAIN = join(import.meta.dirname, '..', 'src', 'main.js');
-const HOST = '127.0.0.1';
 const START_MS_MAX = 15_000;
 const STOP_MS_MAX = 15_000;
 /** Of what a broker says on standard error, for the case that it does not start. */
@@ -188,28 +187,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const late = setTimeout(() => child.kill('SIGKILL'), STOP_MS_MAX);
   await ended;
   clearTimeout(late);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, HOST);
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: HOST, port });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => {
-      resolve(false);
-    });
-  });
 }

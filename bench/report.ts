@@ -1,4 +1,5 @@
 /** The figures as Markdown: docs/performance.md is written by this and nothing else. */
+import { table, times } from './markdown.js';
 import type { Memory } from './memory.js';
 import type { Figures, Quantity, RowResult, Verdict } from './measure.js';
 import type { Section } from './rows.js';
@@ -143,21 +144,8 @@ function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): st
   ];
 }
 
-function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
-  const rows = [head, ...lines];
-  const widths = head.map((_, at) => Math.max(3, ...rows.map((row) => row[at]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(head), rule, ...lines.map(line)].join('\n');
-}
-
 function micro(us: number): string {
   if (us >= 10_000) return `${(us / 1000).toFixed(0)} ms`;
   if (us >= 1000) return `${(us / 1000).toFixed(1)} ms`;
   return `${us.toFixed(us < 10 ? 2 : us < 100 ? 1 : 0)} µs`;
-}
-
-function times(ratio: number): string {
-  return `${ratio.toFixed(2)}×`;
 }

@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { packageVersion } from '../../src/core/version.js';
+import { accepts, freePort, HOST } from '../ports.js';
 
 /** Its protocol, too, as the load generator knows it. */
 export type ContenderName = 'titanic' | 'beanstalkd' | 'redis';
@@ -25,7 +25,6 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-const HOST = '127.0.0.1';
 const START_MS_MAX = 10_000;
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js');
 /** Debian keeps daemons where only root looks. */
@@ -122,28 +121,4 @@ async function stop(child: ChildProcess): Promise<void> {
 function versionOf(command: string, option: string): string | null {
   const { status, stdout } = spawnSync(command, [option], { encoding: 'utf8', env: ENVIRONMENT });
   return status === 0 ? (/\d+(\.\d+)+/.exec(stdout)?.[0] ?? 'unknown') : null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, HOST);
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: HOST, port });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => {
-      resolve(false);
-    });
-  });
 }

@@ -1,4 +1,6 @@
 /** The figures of receipts as Markdown: docs/performance-durable.md is written by this. */
+import { table, times, whole } from '../markdown.js';
+import { median } from '../measure.js';
 import type { Latencies } from './load.js';
 import type { SlowDisk } from './slow-disk.js';
 
@@ -127,27 +129,6 @@ function reading({ rounds, seconds, loadBefore, loadAfter }: DurableReport): str
   ].join('\n');
 }
 
-function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
-  const rows = [head, ...lines];
-  const widths = head.map((_, at) => Math.max(3, ...rows.map((row) => row[at]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(head), rule, ...lines.map(line)].join('\n');
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-}
-
-function whole(value: number): string {
-  return Math.round(value).toLocaleString('en');
-}
-
 function ms(value: number): string {
   return `${value.toFixed(2)} ms`;
-}
-
-function times(ratio: number): string {
-  return `${ratio.toFixed(2)}×`;
 }

@@ -1,4 +1,5 @@
 /** The figures of a pair as Markdown: docs/performance-pair.md is written by this. */
+import { table, times, whole } from '../markdown.js';
 import type { Switchovers } from './changes.js';
 import { quantile } from './load.js';
 import { OUTSTANDING, type Replication } from './replication.js';
@@ -174,21 +175,8 @@ function reading({ loadBefore, loadAfter, switchovers, replication }: FailoverRe
   ].join('\n');
 }
 
-function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
-  const rows = [head, ...lines];
-  const widths = head.map((_, at) => Math.max(3, ...rows.map((row) => row[at]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')} |`;
-  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
-  return [line(head), rule, ...lines.map(line)].join('\n');
-}
-
 function median(values: readonly number[]): number {
   return quantile(values, 0.5);
-}
-
-function whole(value: number): string {
-  return Math.round(value).toLocaleString('en');
 }
 
 function millis(value: number): string {
@@ -197,8 +185,4 @@ function millis(value: number): string {
 
 function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(2)} s`;
-}
-
-function times(ratio: number): string {
-  return `${ratio.toFixed(2)}×`;
 }
