@@ -35,13 +35,13 @@ const ITEM: Readonly<Record<string, Json>> = {
   service: text('Percent-escaped where it is not printable ASCII.'),
   state: oneOf('pending', 'dispatched', 'replied', 'dead'),
   priority: { type: 'integer' },
-  attempts: count('Since the last retry of an operator.'),
+  attempts: count('Deliveries that ended without a reply since the last retry of an operator.'),
   maxAttempts: count(),
   generation: count('How often an operator retried it.'),
   acceptedAt: moment(),
   notBefore: moment('It is not dispatched before.'),
   expiresAt: moment('When it ends: unserved, or unclosed.'),
-  bodyBytes: count(),
+  bodyBytes: count('As it is stored: its frames, each with its length.'),
 };
 
 export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
@@ -49,7 +49,7 @@ export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
   Story: object({
     ...ITEM,
     hasKey: { type: 'boolean', description: 'It came with an idempotency key.' },
-    attemptsEver: count(),
+    attemptsEver: count('Before those retries, too.'),
     deliveries: listOf(
       object({ worker, startedAt: moment(), endedAt: moment(), reason: text() }),
       'The last 20 that ended without a reply, the oldest first.',

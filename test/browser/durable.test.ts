@@ -45,6 +45,8 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('heading', { name: dead }));
     await seen.goes(`#/durable/${pending}`);
     await seen.seesText('for a free worker');
+    const pill = await seen.page.locator('main .pill', { hasText: 'pending' }).boundingBox();
+    expect(pill?.width).toBeLessThan(120);
   });
 
   itWithTool('chromium', 'are told step by step, and retried with the token', async () => {

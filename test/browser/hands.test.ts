@@ -46,6 +46,19 @@ describe('the page in people’s hands (issue 6.2)', () => {
       const width = await seen.page.evaluate<number>('document.documentElement.scrollWidth');
       expect([view, width]).toEqual([view, viewport.width]);
     }
+    // Nor are the two tables that one looks at first.
+    for (const [view, name] of [
+      ['services', 'a-service'],
+      ['durable', 'later'],
+    ] as const) {
+      await seen.goes(`#/${view}`);
+      await seen.sees(seen.row(name));
+      const hidden = await seen.page.evaluate<number>(
+        `Math.max(...Array.from(document.querySelectorAll('.table'), (table) =>
+          table.scrollWidth - table.clientWidth))`,
+      );
+      expect([view, hidden]).toEqual([view, 0]);
+    }
   });
 
   itWithTool('chromium', 'needs no mouse', async () => {

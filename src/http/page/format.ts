@@ -49,6 +49,11 @@ export function span(ms: number | null): string {
     .join(' ');
 }
 
+/** The largest unit of `span`, for columns. */
+export function about(ms: number | null): string {
+  return span(ms).split(' ').slice(0, 2).join(' ');
+}
+
 export function bytes(value: number | null): string {
   if (value === null) return NONE;
   if (value < 1000) return `${value} B`;
@@ -75,8 +80,8 @@ export function moment(iso: string | null): string {
   return day === dayFormat.format(new Date()) ? clock : `${day}, ${clock}`;
 }
 
-export function ago(iso: string | null): string {
-  if (iso === null) return NONE;
-  const ms = Date.now() - Date.parse(iso);
-  return Number.isNaN(ms) ? NONE : span(ms);
+/** How long ago that is in milliseconds; `null`: nobody knows. */
+export function since(iso: string | null): number | null {
+  const ms = Date.now() - Date.parse(iso ?? '');
+  return Number.isNaN(ms) ? null : ms;
 }

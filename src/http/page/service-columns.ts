@@ -42,6 +42,7 @@ export const WAITING: Column<Listed> = number(
   'Waiting',
   ({ workersWaiting }) => workersWaiting,
   ({ workersWaiting }) => count(workersWaiting),
+  true,
 );
 export const BUSY: Column<Listed> = number(
   'Busy',

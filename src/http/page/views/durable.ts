@@ -3,7 +3,7 @@ import { get, messageOf, withQuery } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { attribute, button, el, text } from '../dom.js';
-import { ago, bytes, count, moment } from '../format.js';
+import { about, bytes, count, moment, since } from '../format.js';
 import type { BulkResult, Page, StoredCounts, StoredRequest } from '../shapes.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
@@ -55,7 +55,7 @@ function requestTable(): DataTable<StoredRequest> {
       {
         head: 'Age',
         show: ({ acceptedAt }, cell) => {
-          text(cell, ago(acceptedAt));
+          text(cell, about(since(acceptedAt)));
           attribute(cell, 'title', moment(acceptedAt));
         },
         isNumber: true,

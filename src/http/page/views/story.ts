@@ -2,7 +2,7 @@
 import { get, messageOf, statusOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el } from '../dom.js';
-import { ago, bytes, millis, moment } from '../format.js';
+import { bytes, millis, moment, since, span } from '../format.js';
 import type { Story } from '../shapes.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { linkTo, repeatedly, type View } from '../view.js';
@@ -24,8 +24,8 @@ function stepsOf(story: Story): Step[] {
     const times = generation === 1 ? 'once' : `${generation} times`;
     steps.push({ at: null, grade: 'quiet', title: `Retried by an operator ${times}`, more: [] });
   }
-  const hidden = story.attemptsEver - deliveries.length - (delivery === null ? 0 : 1);
-  if (hidden > 0 && reply === null) {
+  const hidden = story.attemptsEver - deliveries.length;
+  if (hidden > 0) {
     const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
     steps.push({ at: null, grade: 'quiet', title, more: ['only the last ones are kept'] });
   }
@@ -41,7 +41,7 @@ function stepsOf(story: Story): Step[] {
       at: startedAt,
       grade: 'info',
       title: `At worker ${worker} now`,
-      more: [`for ${ago(startedAt)}`],
+      more: [`for ${span(since(startedAt))}`],
     });
   }
   if (reply !== null) {
