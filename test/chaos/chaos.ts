@@ -4,12 +4,14 @@
  *     npm run chaos -- --cycles 50               # kill -9 of one daemon
  *     npm run chaos -- --pair --cycles 50        # a pair: kills, pauses, cut links, hand-overs
  *     npm run chaos -- --pair --minutes 30 --seed 7
+ *     npm run chaos -- --pair --hosts --cycles 50  # on hosts of their own, as root: their cables are cut
  *     npm run chaos -- --pair --minutes 10 --faultless   # nobody hurts it: nothing may happen
  */
 import { parseArgs } from 'node:util';
 
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { SimRandom } from '../simulation/world/random.js';
+import { removeHosts } from '../support/hosts.js';
 import { removePairs } from '../support/pair-daemons.js';
 import { loadPair } from './pair-faultless.js';
 import { hurtPair } from './pair-faults.js';
@@ -20,6 +22,7 @@ const USAGE = 64;
 const { values } = parseArgs({
   options: {
     pair: { type: 'boolean', default: false },
+    hosts: { type: 'boolean', default: false },
     faultless: { type: 'boolean', default: false },
     cycles: { type: 'string' },
     minutes: { type: 'string' },
@@ -44,6 +47,10 @@ async function main(): Promise<number> {
     process.stderr.write('chaos: --minutes goes with --pair, and without --cycles\n');
     return USAGE;
   }
+  if (values.hosts && (!pair || values.faultless)) {
+    process.stderr.write('chaos: --hosts goes with --pair, and without --faultless\n');
+    return USAGE;
+  }
   if (values.faultless && minutes === undefined) {
     process.stderr.write('chaos: --faultless goes with --pair --minutes\n');
     return USAGE;
@@ -56,14 +63,16 @@ async function main(): Promise<number> {
   try {
     let result;
     if (values.faultless) result = await loadPair(forMs, random, say);
-    else if (pair) result = await hurtPair({ cycles, forMs }, random, say);
+    else if (pair) result = await hurtPair({ cycles, forMs, onHosts: values.hosts }, random, say);
     else result = await killTitanic(cycles, random, say);
     await removePairs();
+    removeHosts();
     say(result);
     return 0;
   } catch (error) {
     say(`FAILED: ${codeOf(error) ?? ''} ${messageOf(error)}`);
     await removePairs();
+    removeHosts();
     return 1;
   }
 }

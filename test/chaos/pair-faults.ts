@@ -11,6 +11,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { messageOf } from '../../src/core/errors.js';
 import type { SimRandom } from '../simulation/world/random.js';
+import { Hosts } from '../support/hosts.js';
 import {
   otherOf,
   type PairOfDaemons,
@@ -24,6 +25,8 @@ import { Workers } from './workers.js';
 export interface Bound {
   readonly cycles: number;
   readonly forMs: number;
+  /** In network namespaces, whose cables are cut. */
+  readonly onHosts: boolean;
 }
 
 const HEARTBEAT_MS = 200;
@@ -52,9 +55,12 @@ interface Fault {
 class Hurt {
   readonly pair: PairOfDaemons;
   readonly random: SimRandom;
+  readonly #hosts: Hosts | null;
 
-  constructor(pair: PairOfDaemons, random: SimRandom) {
+  /** @param hosts where the nodes are; `null`: here, with a relay between them */
+  constructor(pair: PairOfDaemons, hosts: Hosts | null, random: SimRandom) {
     this.pair = pair;
+    this.#hosts = hosts;
     this.random = random;
   }
 
@@ -89,9 +95,27 @@ class Hurt {
   }
 
   async cut(): Promise<void> {
-    this.pair.link.set(this.random.pick(['reset', 'frozen', 'toServer', 'toClient'] as const));
+    const heal = this.#hosts === null ? this.#cutRelay() : this.#cutCables(this.#hosts);
     await this.away();
-    this.pair.link.set('open');
+    heal();
+  }
+
+  #cutRelay(): () => void {
+    const { link } = this.pair;
+    link.set(this.random.pick(['reset', 'frozen', 'toServer', 'toClient'] as const));
+    return () => {
+      link.set('open');
+    };
+  }
+
+  #cutCables(hosts: Hosts): () => void {
+    const role = this.random.pick(ROLES);
+    const how = this.random.pick(['parts', 'unplugs', 'mutes'] as const);
+    if (how === 'parts') hosts.parts();
+    else hosts[how](role);
+    return () => {
+      hosts.heals();
+    };
   }
 
   async away(): Promise<void> {
@@ -208,12 +232,14 @@ function countOf(pair: PairOfDaemons, event: string, reason = ''): number {
 }
 
 export async function hurtPair(
-  { cycles, forMs }: Bound,
+  { cycles, forMs, onHosts }: Bound,
   random: SimRandom,
   say: (text: string) => void,
 ): Promise<string> {
-  const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS, sets: SETS });
-  const hurt = new Hurt(pair, random);
+  const hosts = onHosts ? Hosts.connect() : null;
+  const options = { heartbeatIntervalMs: HEARTBEAT_MS, sets: SETS };
+  const pair = await startPairOfDaemons(options, hosts);
+  const hurt = new Hurt(pair, hosts, random);
   const load = new Load(pair.endpoints, random);
   const workers = new Workers(pair.endpoints, SERVICES, random);
   const steps = (): number => load.receipts.count + workers.answered;

@@ -167,6 +167,28 @@ describe('strangers at the peer’s port', () => {
     for (const socket of sockets) socket.destroy();
   });
 
+  it('what the backup once said, word for word, makes nobody its peer (D18)', async () => {
+    const pair = await startPairOfDaemons();
+    const said: Buffer[] = [];
+    pair.link.tap = {
+      connected: () => said.splice(0),
+      fromClient: (chunk) => said.push(chunk),
+      fromServer: () => undefined,
+    };
+    pair.link.set('reset');
+    pair.link.set('open');
+    await pair.node('primary').waitFor('ha.connected', 2);
+    await expectServed(pair);
+    await pair.node('backup').kill();
+    await pair.until('primary', 'alone', ({ peer }) => peer?.up === false);
+    const connections = pair.node('primary').logged('ha.connected').length;
+    const socket = stranger(pair.peerPortOf('primary'), Buffer.concat(said));
+    socket.resume();
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(pair.node('primary').logged('ha.connected')).toHaveLength(connections);
+    expect(await pair.look('primary')).toMatchObject({ peer: { up: false } });
+  });
+
   it('a peer that accepts and never answers is none: a client is served by the node alone', async () => {
     const pair = await pairOfDaemons();
     const [mute = 0] = await freePorts(1);
