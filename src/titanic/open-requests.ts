@@ -90,7 +90,7 @@ export class OpenRequests {
   }
 
   intend(change: Change, bytes: number, outcome: Outcome): void {
-    this.writer.add({ change, bytes, ...outcome });
+    this.writer.add({ change, bytes, ...outcome }, this.#context.now);
   }
 
   // ---------------------------------------------------------------- what can be done now

@@ -42,6 +42,12 @@ interface Flight {
 
 const BATCH_CHANGES_MAX = 4096;
 const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+/**
+ * A store that has nothing to do is not left waiting for the end of a turn: once so much waits, the
+ * batch begins. Else all clients' requests would be in one batch, and the store would idle while
+ * they are answered, and clients while it is written.
+ */
+const EARLY_CHANGES_MIN = 8;
 /** What waits for the store at most, before more is refused. */
 const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
@@ -56,6 +62,8 @@ export class Writer {
   #waitingBytes = 0;
   #flying: Flight | null = null;
   #flyingBytes = 0;
+  /** How many changes the last batch had. */
+  #lastChanges = 0;
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
@@ -99,7 +107,12 @@ export class Writer {
     return this.#retryAt;
   }
 
-  add(intent: Intent): void {
+  add(intent: Intent, now: number): void {
+    this.#push(intent);
+    if (this.#waiting.length >= Math.max(EARLY_CHANGES_MIN, this.#lastChanges / 2)) this.run(now);
+  }
+
+  #push(intent: Intent): void {
     this.#waiting.push(intent);
     this.#waitingBytes += intent.bytes;
   }
@@ -118,6 +131,7 @@ export class Writer {
     const intents = this.#waiting.splice(0, count);
     for (const intent of intents) this.#flyingBytes += intent.bytes;
     this.#waitingBytes -= this.#flyingBytes;
+    this.#lastChanges = count;
     this.#commits.began(count, now);
     const handed = this.#commit(intents.map(({ change }) => change));
     this.#flying = { ...handed, intents, isDoubtful: false, results: null };
@@ -164,11 +178,12 @@ export class Writer {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    for (const intent of waiting) if (intent.failed(failure)) this.add(intent);
+    for (const intent of waiting) if (intent.failed(failure)) this.#push(intent);
   }
 
   /** Nothing of it is waited for any more, here or in the store. */
   abandon(failure: StoreFailure): void {
+    this.#retryAt = Infinity;
     const intents = [...(this.#flying?.intents ?? []), ...this.#waiting];
     this.#flying = null;
     this.#waiting = [];
@@ -181,11 +196,11 @@ export class Writer {
     if (flight?.number !== number) return false;
     this.#flying = null;
     this.#flyingBytes = 0;
+    // What cannot be trusted is not written to any more.
+    this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     const again = flight.intents.filter((intent) => intent.failed(failure));
     this.#waiting.unshift(...again);
     for (const intent of again) this.#waitingBytes += intent.bytes;
-    // What cannot be trusted is not written to any more.
-    this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     return true;
   }
 }
