@@ -131,6 +131,11 @@ export class PairOfDaemons {
     return this.#lives.flatMap((daemon) => daemon.logged(event));
   }
 
+  /** Waits until one of them has logged it: what it says over HTTP may be read sooner than its log. */
+  async untilLogged(event: string): Promise<LogLine> {
+    return await Promise.any(this.#lives.map((daemon) => daemon.waitFor(event)));
+  }
+
   /** Starts a process, and does not wait for it. */
   launch(role: PairRole, sets: readonly string[] = []): Daemon {
     const { dataDir, host, netns, peer, http, finds } = this.#places[role];

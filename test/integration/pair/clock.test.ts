@@ -45,8 +45,11 @@ describe('wall clocks of a pair that are set (D19)', () => {
       expect(pair.logged('ha.paused')).toEqual([]);
       // They were wrong indeed: the story is told by them.
       clocks[0]?.set(12 * HOUR);
+      const node = pair.node('primary');
+      const told = node.logged('ha.changed').length;
       expect(await pair.switchover(active)).toBeNull();
-      const at = Date.parse(String(pair.node('primary').logged('ha.changed').at(-1)?.['time']));
+      const { time } = await node.waitFor('ha.changed', told + 1);
+      const at = Date.parse(String(time));
       expect(at - Date.now()).toBeGreaterThan(11 * HOUR * 1000);
       clocks[0]?.set(0);
       await expectNothingLost(pair, load);

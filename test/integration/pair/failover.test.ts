@@ -95,7 +95,7 @@ describe('a pair of processes (§6)', () => {
       await stray.stop();
       pair.link.set('open');
       await pair.inSync();
-      expect(pair.logged('ha.split').length).toBeGreaterThan(0);
+      await pair.untilLogged('ha.split');
       for (const [uuid, reply] of stray.open) load.open.set(uuid, reply);
       for (const uuid of stray.closed) load.closed.add(uuid);
       expect(stray.errors).toEqual([]);
