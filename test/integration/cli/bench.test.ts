@@ -2,12 +2,18 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { killAll, run } from '../../support/child.js';
+import { type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 
 let daemon: Daemon;
+/** Of both kinds, where nobody listens: they try for ten seconds, while other cases run. */
+let inVain: Readonly<Record<'echo' | 'durable', Promise<Finished>>>;
 
 beforeAll(async () => {
+  const [port = 0] = await freePorts(1);
+  const at = ['--endpoint', `tcp://127.0.0.1:${port}`, '--seconds', '1'];
+  inVain = { echo: run(['bench', ...at]), durable: run(['bench', 'durable', ...at]) };
   daemon = await startDaemon();
 });
 
@@ -69,7 +75,7 @@ describe('majordomo bench', () => {
   });
 
   it('says that no broker is there, and exits with 69', async () => {
-    const ended = await run(['bench', '--endpoint', 'tcp://127.0.0.1:1', '--seconds', '1']);
+    const ended = await inVain.echo;
     expect(ended.status).toBe(69);
     expect(ended.stderr).toContain('no endpoint accepted a connection');
   });
@@ -119,8 +125,7 @@ describe('majordomo bench durable', () => {
   });
 
   it('says that no broker is there, and exits with 69', async () => {
-    const at = ['--endpoint', 'tcp://127.0.0.1:1', '--seconds', '1'];
-    const ended = await run(['bench', 'durable', ...at]);
+    const ended = await inVain.durable;
     expect(ended.status).toBe(69);
     expect(ended.stderr).toContain('no endpoint accepted a connection');
   });
