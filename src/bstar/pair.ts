@@ -131,6 +131,7 @@ export class PairMachine {
     if (this.#overdueAt(patienceMs) <= now) this.#fsm.overdue();
     if (this.#declinedAt(patienceMs) <= now) this.#fsm.declined();
     if (this.#isJoinDue && this.#joinAfter <= now) this.#joinAgain();
+    this.#shipping.run(now);
     if (this.#beatAt <= now) {
       this.#beatAt = now + this.#options.heartbeatIntervalMs;
       if (this.facts.link) this.#tell();
@@ -148,6 +149,7 @@ export class PairMachine {
       this.#overdueAt(patienceMs),
       this.#declinedAt(patienceMs),
       this.#isJoinDue ? this.#joinAfter : Infinity,
+      this.#shipping.dueAt,
       this.#beatAt,
     );
   }
@@ -212,7 +214,7 @@ export class PairMachine {
         this.#recordsCame(message);
         return;
       case 'taken':
-        this.#shipping.taken(message);
+        this.#shipping.taken(message, this.#now);
         return;
       case 'update':
         this.#updateCame(message);

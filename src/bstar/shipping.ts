@@ -75,6 +75,15 @@ export class Shipping {
     return this.#acks.oldest;
   }
 
+  /** When `run` is next wanted although nothing comes. */
+  get dueAt(): number {
+    return this.#stream?.dueAt ?? Infinity;
+  }
+
+  run(now: number): void {
+    this.#stream?.run(now);
+  }
+
   // ---------------------------------------------------------------- begin and end
 
   /** The peer has joined, with what it holds. */
@@ -147,7 +156,7 @@ export class Shipping {
     if (stream?.isReading !== true) return;
     // There is more: what was committed meanwhile does not wait for the peer to take this one.
     if (!isLast) this.#forgetSinceRead();
-    stream.chunk(records, holds, isLast);
+    stream.chunk(records, holds, isLast, now);
     if (isLast && this.#facts.state === 'active') this.#catchUpEnds(holds.upTo, now);
   }
 
@@ -160,11 +169,11 @@ export class Shipping {
     for (const { number, bytes } of since) this.#update(number, bytes, now);
   }
 
-  taken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>): void {
+  taken({ epoch, index, number, joined, ranTwice }: MessageOf<'taken'>, now: number): void {
     const isMine = isLed(this.#facts, epoch);
     const stream = this.#stream;
     if (stream === null || (!isMine && !isFollowed(this.#facts, epoch))) return;
-    const chunk = stream.taken(index, joined, ranTwice);
+    const chunk = stream.taken(index, joined, ranTwice, now);
     if (chunk === null) return;
     this.peerHolds = chunk.holds;
     this.#sink.peerHolds(chunk.holds.upTo);
@@ -201,6 +210,7 @@ export class Shipping {
 
   /** See `PairMachine.begin`. */
   begin(number: number, pack: () => Buffer, now: number): boolean {
+    this.#stream?.serves(number);
     const isLive = this.isLive;
     const isHeld = this.#waits && (this.#fsm.holdsBack || this.#isCatchingUp);
     if (isHeld) this.#acks.add(number, 0, true, now);

@@ -62,8 +62,9 @@ export class Writer {
   #waitingBytes = 0;
   #flying: Flight | null = null;
   #flyingBytes = 0;
-  /** How many changes the last batch had. */
+  /** How many changes the last two batches had. */
   #lastChanges = 0;
+  #changesBefore = 0;
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
@@ -109,7 +110,8 @@ export class Writer {
 
   add(intent: Intent, now: number): void {
     this.#push(intent);
-    if (this.#waiting.length >= Math.max(EARLY_CHANGES_MIN, this.#lastChanges / 2)) this.run(now);
+    const half = Math.max(this.#lastChanges, this.#changesBefore) / 2;
+    if (this.#waiting.length >= Math.max(EARLY_CHANGES_MIN, half)) this.run(now);
   }
 
   #push(intent: Intent): void {
@@ -131,6 +133,7 @@ export class Writer {
     const intents = this.#waiting.splice(0, count);
     for (const intent of intents) this.#flyingBytes += intent.bytes;
     this.#waitingBytes -= this.#flyingBytes;
+    this.#changesBefore = this.#lastChanges;
     this.#lastChanges = count;
     this.#commits.began(count, now);
     const handed = this.#commit(intents.map(({ change }) => change));

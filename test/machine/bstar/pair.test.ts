@@ -276,7 +276,7 @@ describe('replication', () => {
       stage.primary.store(`word${index}`);
       stage.pass(3);
     }
-    stage.pass(50);
+    stage.pass(200);
     expect(stage.primary.machine.isInSync).toBe(true);
     expect(stage.backup.words).toEqual(stage.primary.words);
     expect(stage.primary.acknowledged).toHaveLength(80);
