@@ -45,7 +45,8 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const url = `${httpOf(daemon)}/api/v1`;
     const peer = new RawPeer(daemon.endpoint);
-    await rawWorker(daemon.endpoint, '100%');
+    // One after the other: they are listed as they came.
+    await (await rawWorker(daemon.endpoint, '100%')).settle();
     await rawWorker(daemon.endpoint, 'echo');
     await daemon.waitFor('worker.registered', 2);
     await peer.send('id', '', 'MDPC02', '\x01', 'nobody', 'x');
