@@ -22,15 +22,15 @@ export class Turns {
   readonly #options: TurnsOptions;
   readonly #random: Random;
   #leftFirstMs: MonotonicMs = -Infinity;
-  /** When each endpoint refused last. */
-  readonly #refusedMs: MonotonicMs[];
+  /** Until when it is of no use to ask each endpoint, if there is another. */
+  readonly #uselessUntilMs: MonotonicMs[];
   /** Endpoints in a row that refused or had no connection. */
   #moves = 0;
 
   constructor(options: TurnsOptions, random: Random) {
     this.#options = options;
     this.#random = random;
-    this.#refusedMs = Array.from({ length: options.endpoints }, () => -Infinity);
+    this.#uselessUntilMs = Array.from({ length: options.endpoints }, () => -Infinity);
   }
 
   after(endpoint: number): number {
@@ -44,18 +44,20 @@ export class Turns {
 
   /**
    * The endpoint has refused.
-   * @returns whether the next is to be asked now: not if that has just refused, too
+   * @returns whether the next is to be asked now: not if that is of no use, too
    */
   refused(endpoint: number, now: MonotonicMs): boolean {
-    this.#refusedMs[endpoint] = now;
+    this.#uselessUntilMs[endpoint] = now + this.#awayMs;
     const next = this.after(endpoint);
-    const refusedMs = this.#refusedMs[next] ?? -Infinity;
-    return Math.max(refusedMs + this.#awayMs, this.#notBeforeMs(next)) <= now;
+    const uselessUntilMs = this.#uselessUntilMs[next] ?? -Infinity;
+    return Math.max(uselessUntilMs, this.#notBeforeMs(next)) <= now;
   }
 
   /** The endpoint is left for the next. @returns when that may be dialled */
   leave(endpoint: number, why: Leaving, now: MonotonicMs): MonotonicMs {
     if (endpoint === 0) this.#leftFirstMs = now;
+    // Its peer finds it dead within two heartbeats, and takes over when it is asked after that.
+    if (why === 'unreachable') this.#uselessUntilMs[endpoint] = now + 2 * this.#awayMs;
     return Math.max(now + this.#pauseMs(why), this.#notBeforeMs(this.after(endpoint)));
   }
 
