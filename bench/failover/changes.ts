@@ -17,6 +17,8 @@ export async function kills(
   for (let round = 0; round < rounds; round++) {
     const active = await pair.inSync();
     await client.request(SERVICE, 'before');
+    // Who takes over is to have workers: after its start they come by themselves, in their own time.
+    await pair.node(otherOf(active)).waitFor('worker.registered');
     progress(`kill -9 at ${heartbeatIntervalMs} ms, ${round + 1} of ${rounds}`);
     const began = performance.now();
     await pair.node(active).kill();

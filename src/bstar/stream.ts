@@ -1,7 +1,7 @@
 /**
  * What the peer lacks, sent in chunks: at most two are out at once, or one that is large, so that a
  * peer a million requests behind costs little memory. While clients store something one is out a
- * third of the time, so that they keep more than half of the machine, unless the peer then falls
+ * quarter of the time, so that they keep more than half of the machine, unless the peer then falls
  * farther behind (D20).
  */
 import type { PeerHolding } from '../wire/peer.js';
@@ -12,7 +12,7 @@ const CHUNKS_OUT_MAX = 2;
  * and what is committed waits for that.
  */
 const BYTES_OUT_MAX = 2 * 1024 * 1024;
-const REST_PER_CHUNK = 2;
+const REST_PER_CHUNK = 3;
 /** After so many chunks it is looked at whether the peer comes nearer. */
 const CHUNKS_PER_LOOK = 50;
 /** A chunk that takes longer waits for a link or a disk, which nobody else is kept from. */

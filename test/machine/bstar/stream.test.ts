@@ -46,10 +46,10 @@ describe('a catch-up', () => {
     expect(stream.dueAt).toBe(Infinity);
   });
 
-  it('rests twice as long as a chunk took, 100 ms at most, while clients store something (D20)', () => {
+  it('rests three times as long as a chunk took, 100 ms at most, while clients store something (D20)', () => {
     const { stream, reads } = stage();
     for (const [tookMs, restsMs] of [
-      [20, 40],
+      [20, 60],
       [5000, 100],
     ] as const) {
       const before = reads();
