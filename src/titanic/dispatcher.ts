@@ -133,7 +133,10 @@ export class Dispatcher {
     index.setDouble(slot, NUMBER, request.number);
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
-    this.wait(slot, now + request.notBefore - wall, now);
+    const { attempts, acceptedAt, notBefore } = request;
+    // The clock may be another node's than at its acceptance: it waits no longer than it was to.
+    const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
+    this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
     return slot;
   }
 

@@ -417,6 +417,14 @@ describe('the clock on the wall', () => {
     w2.final('x');
   });
 
+  it('of a node that takes over, behind the one that accepted, does not hold up what was to be done at once', () => {
+    const s = titanicStage();
+    s.submits('echo', 'now');
+    s.wallOffset -= 10 * HOUR_MS;
+    const next = s.crashes();
+    expect(next.worker('w1').ready('echo').inbox()).toEqual(['REQUEST now']);
+  });
+
   it('set forth ends what would be over by then, and is noticed without any input', () => {
     const s = titanicStage({ titanic: { requestTtlMs: HOUR_MS } });
     const uuid = s.submits('echo');
