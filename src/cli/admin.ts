@@ -6,6 +6,7 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../config/config.js';
 import { parseAddress } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
+import { TOKEN_FILE } from '../core/private-file.js';
 import { type AdminAnswer, AdminClient } from './admin-client.js';
 import type { Facts } from './ask.js';
 import { addConfigOptions, type ConfigOptions, timeoutOption } from './options.js';
@@ -17,7 +18,6 @@ export interface AdminOptions extends ConfigOptions {
   readonly timeoutMs: number;
 }
 
-const TOKEN_FILE = 'http.token';
 const TIMEOUT_MS = 5000;
 /** Items asked for at once: the most that a page has. */
 const PAGE_ITEMS = 1000;

@@ -28,7 +28,7 @@ export interface LazyPirateOptions extends TurnsOptions {
 }
 
 /** docs/sdk.md: a client's time-out towards a pair, in heartbeats of the pair. */
-const PAIR_TIMEOUT_HEARTBEATS = 2.5;
+export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
 
 /** One connection to one endpoint. */
 interface Line {

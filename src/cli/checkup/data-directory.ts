@@ -3,12 +3,12 @@ import { accessSync, constants, existsSync, statfsSync, statSync, type Stats } f
 import { dirname, join, resolve } from 'node:path';
 
 import { codeOf, messageOf } from '../../core/errors.js';
+import { mayOthersUse } from '../../core/private-file.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 import { approximately } from './sizes.js';
 
 const DATA_DIRECTORY = 'data directory';
 const LOCK_FILE = 'lock';
-const OTHERS = 0o077;
 
 /** @param served whether a Majordomo serves where this configuration listens */
 export async function dataDirectory(directory: string, served: boolean): Promise<Finding> {
@@ -24,7 +24,7 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   if (denied !== null) return unusable(path, denied);
   const error = await lockError(path);
   if (error !== null) return locked(path, error, served);
-  if ((stats.mode & OTHERS) !== 0) {
+  if (mayOthersUse(stats.mode)) {
     return warning(DATA_DIRECTORY, `${path} is open to other users`, `chmod 700 ${path}`);
   }
   return ok(DATA_DIRECTORY, `${path} is usable and free`);

@@ -4,13 +4,12 @@ import { join } from 'node:path';
 
 import type { Config } from '../../config/config.js';
 import { parseAddress } from '../../config/endpoint.js';
+import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
 import { type Finding, ok, problem } from './finding.js';
 import { dialHost, portFinding } from './port.js';
 
 const ANSWER_MS = 1000;
-const TOKEN_FILE = 'http.token';
-const OTHERS = 0o077;
 
 /** @param served whether a Majordomo serves where this configuration listens */
 export async function http(
@@ -47,7 +46,7 @@ async function occupant(name: string, url: string, served: boolean): Promise<Fin
 function tokenFile(dataDir: string): readonly Finding[] {
   const file = join(dataDir, TOKEN_FILE);
   try {
-    if ((statSync(file).mode & OTHERS) === 0) return [];
+    if (!mayOthersUse(statSync(file).mode)) return [];
   } catch {
     // It will be made, or the check of the directory tells why not.
     return [];

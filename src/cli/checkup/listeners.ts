@@ -5,14 +5,13 @@ import { dirname } from 'node:path';
 
 import type { Config, ListenerConfig } from '../../config/config.js';
 import { parseEndpoint } from '../../config/endpoint.js';
+import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/lazy-pirate.js';
 import { ask, factsOf, withClient } from '../ask.js';
 import { printable } from '../output.js';
 import { type Finding, ok, problem } from './finding.js';
 import { type Address, dialHost, portFinding } from './port.js';
 
 const ANSWER_MS = 1000;
-/** The SDK gives a node of a pair so many of its heartbeats, and warns of less. */
-const PAIR_BEATS = 2.5;
 const SERVED = 'a Majordomo';
 /** It tells nobody who it is but those whose keys it knows. */
 const SEALED = 'in use, with CURVE, while a broker uses the data directory';
@@ -32,7 +31,7 @@ export async function listeners(
   running: boolean,
 ): Promise<Listeners> {
   const beatMs = bstar.role === 'standalone' ? 0 : bstar.heartbeatIntervalMs;
-  const timeoutMs = Math.max(ANSWER_MS, PAIR_BEATS * beatMs);
+  const timeoutMs = Math.max(ANSWER_MS, PAIR_TIMEOUT_HEARTBEATS * beatMs);
   const findings = await Promise.all(
     broker.listen.map((each) => listener(each, running, timeoutMs)),
   );

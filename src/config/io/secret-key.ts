@@ -2,10 +2,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
+import { mayOthersUse } from '../../core/private-file.js';
 import { decodeCurveKey } from '../../core/z85.js';
 
 /** Everybody but the owner. */
-const OTHERS = 0o077;
 const FILE_BYTES_MAX = 256;
 
 /**
@@ -19,7 +19,7 @@ export function readSecretKey(file: string): Buffer {
     descriptor = openSync(file, 'r');
     // Asked of what is open, so that nobody can put another file there in between.
     const { mode } = fstatSync(descriptor);
-    if ((mode & OTHERS) !== 0) {
+    if (mayOthersUse(mode)) {
       const now = (mode & 0o777).toString(8).padStart(4, '0');
       throw refused(file, `others may read this secret key (mode ${now}): chmod 600 ${file}`);
     }

@@ -11,10 +11,8 @@ import {
 import { join } from 'node:path';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
 
-/** In the data directory. */
-const TOKEN_FILE = 'http.token';
-const OTHERS = 0o077;
 const PRIVATE_MODE = 0o600;
 /** As the configuration has it for `http.token`. */
 const TOKEN = /^[\x21-\x7e]{16,512}$/;
@@ -50,7 +48,7 @@ function read(file: string): string | null {
     descriptor = openSync(file, 'r');
     // Asked of what is open, so that nobody can put another file there in between.
     const { mode } = fstatSync(descriptor);
-    if ((mode & OTHERS) !== 0) throw refused(file, `others may use it: chmod 600 ${file}`);
+    if (mayOthersUse(mode)) throw refused(file, `others may use it: chmod 600 ${file}`);
     const token = readFileSync(descriptor, 'latin1').trim();
     if (TOKEN.test(token)) return token;
     throw refused(file, 'holds no token of 16 to 512 printable characters: remove it');
