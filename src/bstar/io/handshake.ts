@@ -20,9 +20,14 @@ export function versionObjection(version: number): Objection {
   return { code: 'version', text };
 }
 
-/** Compares what must be alike, and what must not. */
+/**
+ * Compares what must be alike, and what must not. The incarnation alone does not show that this node
+ * has dialled itself: it is a time in milliseconds, and two nodes may start within the same one.
+ */
 function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean): Objection | null {
-  if (isOwnIncarnation) return { code: 'self', text: 'bstar.peer leads to this node itself' };
+  if (isOwnIncarnation && its.role === mine.role && its.node === mine.node) {
+    return { code: 'self', text: 'bstar.peer leads to this node itself' };
+  }
   if (its.pair !== mine.pair) {
     const text = `it is of the pair ${JSON.stringify(its.pair)}, this node of ${JSON.stringify(mine.pair)}`;
     return { code: 'pair', text };

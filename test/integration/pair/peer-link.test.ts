@@ -174,8 +174,15 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     const told = new Told();
     const endpoint = await listening(told);
     const self = new Told();
-    dialling(endpoint, self, BACKUP, 1000);
+    dialling(endpoint, self, PRIMARY, 1000);
     await told.until('refused self');
+  });
+
+  it('two nodes that were started within one millisecond are a pair', async () => {
+    const [primary, backup] = [new Told(), new Told()];
+    const endpoint = await listening(primary);
+    dialling(endpoint, backup, BACKUP, 1000);
+    await Promise.all([primary.until('connected'), backup.until('connected')]);
   });
 
   it('somebody else at the port, garbage and replayed words change nothing (D18)', async () => {
