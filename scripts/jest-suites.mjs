@@ -5,7 +5,16 @@
 import { basename } from 'node:path';
 
 /** In the order of a run from cheap to dear; others follow by name. */
-const ORDER = ['unit', 'machine', 'simulation', 'integration', 'interop', 'chaos', 'browser'];
+const ORDER = [
+  'unit',
+  'machine',
+  'simulation',
+  'integration',
+  'interop',
+  'exploration',
+  'pair',
+  'browser',
+];
 
 /** What `itWithTool` puts at the end of the title of a case that cannot run here. */
 const NEEDS = /\[needs .+\]$/;

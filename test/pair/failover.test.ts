@@ -1,16 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import type { ClientOptions } from '../../../src/sdk/client.js';
+import type { ClientOptions } from '../../src/sdk/client.js';
 import {
   otherOf,
   type PairOfDaemons,
   type PairOptions,
   removePairs,
   startPairOfDaemons,
-} from '../../support/pair-daemons.js';
-import { PairLoad } from '../../support/pair-load.js';
-import { expectNothingLost } from '../../support/pair-proof.js';
+} from '../support/pair-daemons.js';
+import { PairLoad } from '../support/pair-load.js';
+import { expectNothingLost } from '../support/pair-proof.js';
 
 /** A hand-over does not fail because the machine is busy. */
 const PATIENT: PairOptions = { heartbeatIntervalMs: 2000 };

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { Client, type ClientOptions } from '../../../src/sdk/client.js';
-import type { Handler } from '../../../src/sdk/handler.js';
-import { Worker } from '../../../src/sdk/worker.js';
+import { Client, type ClientOptions } from '../../src/sdk/client.js';
+import type { Handler } from '../../src/sdk/handler.js';
+import { Worker } from '../../src/sdk/worker.js';
 import {
   otherOf,
   type PairOfDaemons,
@@ -11,7 +11,7 @@ import {
   removePairs,
   ROLES,
   startPairOfDaemons,
-} from '../../support/pair-daemons.js';
+} from '../support/pair-daemons.js';
 
 /** Longer than a case may last: whoever waits for it has not moved by a 503. */
 const NEVER_MS = 300_000;

@@ -1,17 +1,17 @@
 import { afterEach, describe, expect } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { Hosts, removeHosts } from '../../support/hosts.js';
+import { Hosts, removeHosts } from '../support/hosts.js';
 import {
   otherOf,
   type PairOfDaemons,
   type PairRole,
   removePairs,
   startPairOfDaemons,
-} from '../../support/pair-daemons.js';
-import { PairLoad } from '../../support/pair-load.js';
-import { expectNothingLost } from '../../support/pair-proof.js';
-import { itWithTool } from '../../support/tools.js';
+} from '../support/pair-daemons.js';
+import { PairLoad } from '../support/pair-load.js';
+import { expectNothingLost } from '../support/pair-proof.js';
+import { itWithTool } from '../support/tools.js';
 
 const TOOL = 'network namespaces';
 const TIMEOUT_MS = 60_000;

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect } from '@jest/globals';
 import { isDeepStrictEqual } from 'node:util';
 
-import { Client } from '../../../src/sdk/client.js';
-import { killAll } from '../../support/child.js';
-import { ask } from '../../support/http.js';
+import { Client } from '../../src/sdk/client.js';
+import { killAll } from '../support/child.js';
+import { ask } from '../support/http.js';
 import {
   otherOf,
   type PairOfDaemons,
@@ -11,11 +11,11 @@ import {
   type PairRole,
   removePairs,
   ROLES,
-} from '../../support/pair-daemons.js';
-import { PairLoad } from '../../support/pair-load.js';
-import { expectNothingLost } from '../../support/pair-proof.js';
-import { removeSmallDisks, SmallDisk } from '../../support/small-disk.js';
-import { itWithTool } from '../../support/tools.js';
+} from '../support/pair-daemons.js';
+import { PairLoad } from '../support/pair-load.js';
+import { expectNothingLost } from '../support/pair-proof.js';
+import { removeSmallDisks, SmallDisk } from '../support/small-disk.js';
+import { itWithTool } from '../support/tools.js';
 
 const TOOL = 'root';
 const TIMEOUT_MS = 60_000;

@@ -4,8 +4,8 @@ import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { Client } from '../../../src/sdk/client.js';
-import { temporaryDirectory } from '../../support/daemon.js';
+import { Client } from '../../src/sdk/client.js';
+import { temporaryDirectory } from '../support/daemon.js';
 import {
   otherOf,
   type PairOfDaemons,
@@ -13,7 +13,7 @@ import {
   removePairs,
   ROLES,
   startPairOfDaemons,
-} from '../../support/pair-daemons.js';
+} from '../support/pair-daemons.js';
 
 /** Long: a hand-over does not fail because the machine is busy. */
 const HEARTBEAT_MS = 2000;

@@ -3,10 +3,10 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 
-import { EXIT } from '../../../src/core/exit.js';
-import { run } from '../../support/child.js';
-import { temporaryDirectory } from '../../support/daemon.js';
-import { freePorts } from '../../support/free-ports.js';
+import { EXIT } from '../../src/core/exit.js';
+import { run } from '../support/child.js';
+import { temporaryDirectory } from '../support/daemon.js';
+import { freePorts } from '../support/free-ports.js';
 import {
   otherOf,
   pairOfDaemons,
@@ -14,8 +14,8 @@ import {
   removePairs,
   ROLES,
   startPairOfDaemons,
-} from '../../support/pair-daemons.js';
-import { PairLoad } from '../../support/pair-load.js';
+} from '../support/pair-daemons.js';
+import { PairLoad } from '../support/pair-load.js';
 
 const PLACE_BYTES = 512;
 const loads: PairLoad[] = [];

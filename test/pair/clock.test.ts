@@ -1,11 +1,11 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { temporaryDirectory } from '../../support/daemon.js';
-import { removePairs, ROLES, startPairOfDaemons } from '../../support/pair-daemons.js';
-import { PairLoad } from '../../support/pair-load.js';
-import { expectNothingLost } from '../../support/pair-proof.js';
-import { itWithTool } from '../../support/tools.js';
-import { compileClock, WrongClock } from '../../support/wrong-clock.js';
+import { temporaryDirectory } from '../support/daemon.js';
+import { removePairs, ROLES, startPairOfDaemons } from '../support/pair-daemons.js';
+import { PairLoad } from '../support/pair-load.js';
+import { expectNothingLost } from '../support/pair-proof.js';
+import { itWithTool } from '../support/tools.js';
+import { compileClock, WrongClock } from '../support/wrong-clock.js';
 
 const HOUR = 3600;
 
