@@ -1,6 +1,12 @@
 /** What the second disk costs, how punctual heartbeats stay, and how a peer that was away returns. */
 import { startDaemon } from '../../test/support/daemon.js';
-import { otherOf, pairOfDaemons, ROLES } from '../../test/support/pair-daemons.js';
+import {
+  otherOf,
+  type PairOfDaemons,
+  pairOfDaemons,
+  type PairOptions,
+  ROLES,
+} from '../../test/support/pair-daemons.js';
 import type { TcpRelay } from '../../test/support/tcp-relay.js';
 import { HeartbeatListener } from './heartbeats.js';
 import { type Receipts, receipts, store } from './load.js';
@@ -57,24 +63,48 @@ export interface Replication {
   readonly returnMs: number;
 }
 
+async function startedPair(options: PairOptions): Promise<PairOfDaemons> {
+  const pair = await pairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS, ...options });
+  await Promise.all(ROLES.map((role) => pair.start(role)));
+  await pair.inSync();
+  return pair;
+}
+
+function disconnectionsOf(pair: PairOfDaemons): number {
+  return pair.logged('ha.disconnected').length;
+}
+
+/** Without a relay: it would be work of the process that asks for the receipts. */
+async function ratesOf(
+  rounds: number,
+  seconds: number,
+  progress: (text: string) => void,
+): Promise<Pick<Replication, 'single' | 'pair' | 'disconnections'>> {
+  const node = await startDaemon();
+  const pair = await startedPair({ direct: true });
+  const single: Receipts[] = [];
+  const both: Receipts[] = [];
+  for (let round = 0; round < rounds; round++) {
+    progress(`receipts, ${round + 1} of ${rounds}`);
+    single.push(await receipts([node.endpoint], OUTSTANDING, seconds));
+    both.push(await receipts(pair.endpoints, OUTSTANDING, seconds));
+  }
+  const disconnections = disconnectionsOf(pair);
+  await Promise.all([node, ...ROLES.map((role) => pair.node(role))].map((each) => each.stop()));
+  return { single, pair: both, disconnections };
+}
+
 export async function replication(
   { rounds, seconds, behind }: { rounds: number; seconds: number; behind: number },
   progress: (text: string) => void,
 ): Promise<Replication> {
-  const single = await startDaemon();
-  const pair = await pairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
+  const rates = await ratesOf(rounds, seconds, progress);
+  const pair = await startedPair({});
   const listeners = new Listeners(pair.link);
-  await Promise.all(ROLES.map((role) => pair.start(role)));
-  await pair.inSync();
-  const rates: { single: Receipts[]; pair: Receipts[] } = { single: [], pair: [] };
-  for (let round = 0; round < rounds; round++) {
-    progress(`receipts, ${round + 1} of ${rounds}`);
-    rates.single.push(await receipts([single.endpoint], OUTSTANDING, seconds));
-    rates.pair.push(await receipts(pair.endpoints, OUTSTANDING, seconds));
-  }
+  progress('heartbeats under load');
+  await receipts(pair.endpoints, OUTSTANDING, rounds * seconds);
   const lateUnderLoadMs = listeners.late();
-  const disconnections = pair.logged('ha.disconnected').length;
-  await single.stop();
+  const disconnections = rates.disconnections + disconnectionsOf(pair);
 
   const active = await pair.inSync();
   await pair.node(otherOf(active)).kill();
@@ -98,7 +128,8 @@ export async function replication(
   await pair.start(active);
   await pair.inSync(CATCH_UP_MS);
   return {
-    ...rates,
+    single: rates.single,
+    pair: rates.pair,
     lateUnderLoadMs,
     disconnections,
     behind,

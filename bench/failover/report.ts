@@ -163,7 +163,7 @@ function reading({ loadBefore, loadAfter, switchovers, replication }: FailoverRe
   return [
     '- Kills: one client, which asks again the moment the process has ended; detection takes two heartbeats by definition.\n  The worker is registered at both nodes: to one that has just started it comes in its own time. Of fewer than 100\n  times the p99 is the longest.',
     '- Switchovers: eight requests at a time, all the time; the longest time without any reply.',
-    `- Receipts: medians of ${replication.single.length} rounds, the node alone and the pair in turns; ratios are of neighbours.`,
+    `- Receipts: medians of ${replication.single.length} rounds, the node alone and the pair in turns; ratios are of neighbours. Both nodes\n  write to the same disk here, and share the cores with who asks.`,
     '- The rate while a peer catches up is that of the seconds after its start; it may have been in sync before they were over.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
     ...(errors === '' ? [] : [`- Errors: ${errors}.`]),
