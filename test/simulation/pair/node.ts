@@ -10,7 +10,6 @@ import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
-import { Frames } from '../../../src/core/frames.js';
 import { PairNode } from '../../../src/daemon/pair.js';
 import { PairStore } from '../../../src/daemon/pair-store.js';
 import { Told } from '../../../src/daemon/told.js';
@@ -21,18 +20,15 @@ import { Titanic } from '../../../src/titanic/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../support/memory-store.js';
 import type { Tally } from '../actors/tally.js';
-import type { Delivered, Sent } from '../model/intent.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
-import type { Connection, ServerEnd } from '../world/network.js';
+import { type Connected, ProcessEnd } from '../world/process-end.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { WholeMessages } from '../world/whole-messages.js';
 import type { PeerWire, WireEnd } from './peer-wire.js';
 import type { PairWorldWeather } from './weather.js';
 import type { Witness } from './witness.js';
-
-type Link = Connection<Sent, Delivered>;
 
 export interface PairWeather {
   readonly broker: BrokerOptions;
@@ -84,17 +80,15 @@ const HEALED_MS_MAX = 10;
 /** Thrown at an effect: the process ends there. */
 class Crash extends Error {}
 
-interface Process {
-  readonly broker: Broker;
+interface Process extends Connected {
   readonly titanic: Titanic;
   readonly pair: PairNode;
   readonly turns: Companion;
   readonly link: WireEnd;
-  readonly peers: Map<Link, number>;
-  readonly links: (Link | null)[];
 }
 
-export class SimPairNode implements ServerEnd<Sent, Delivered> {
+export class SimPairNode {
+  readonly end: ProcessEnd;
   readonly role: Role;
   readonly disk: MemoryDisk;
   crashes = 0;
@@ -125,6 +119,22 @@ export class SimPairNode implements ServerEnd<Sent, Delivered> {
     this.#weather = surroundings.weather;
     this.#clock = surroundings.clock;
     this.#random = surroundings.random;
+    this.end = new ProcessEnd(this.#clock, {
+      reached: () => (this.#isIsolated ? null : this.#process),
+      enter: (part) => {
+        const process = this.#process;
+        if (process === null) return;
+        this.#enter(process, () => {
+          part(process);
+        });
+      },
+      wake: () => {
+        this.#wake();
+      },
+      note: (peer, what, frames) => {
+        this.#in.trace.note(this.#clock.now, this.role, `> ${peer} ${what}`, frames);
+      },
+    });
     this.disk = new MemoryDisk({
       schedule: (call, run) => {
         this.#schedule(call, run);
@@ -471,68 +481,6 @@ export class SimPairNode implements ServerEnd<Sent, Delivered> {
     if (!isIsolated) return;
     this.#note('is cut off');
     for (const link of this.#process?.links ?? []) link?.cut(this.#random.chance(0.5), true);
-  }
-
-  connected(link: Link): void {
-    const process = this.#process;
-    if (process === null || this.#isIsolated) {
-      link.end();
-      return;
-    }
-    this.#enter(process, () => {
-      let peer = process.links.indexOf(null);
-      if (peer < 0) peer = process.links.length;
-      process.links[peer] = link;
-      process.peers.set(link, peer);
-      this.#wake();
-      process.broker.connected(peer, link);
-    });
-  }
-
-  received(link: Link, { frames, intent }: Sent): void {
-    this.#input(link, ({ broker }, peer) => {
-      this.#in.trace.note(this.#clock.now, this.role, `> ${peer} ${intent.kind}`, frames);
-      if (intent.kind === 'malformed' && intent.as === 'too_large') {
-        broker.oversized(peer, this.#now);
-      } else {
-        broker.message(peer, Frames.of(...frames), this.#now);
-      }
-    });
-  }
-
-  full(link: Link): void {
-    this.#clock.after(0, () => {
-      this.#input(link, ({ broker }, peer) => {
-        broker.full(peer);
-      });
-    });
-  }
-
-  drained(link: Link): void {
-    this.#clock.after(0, () => {
-      this.#input(link, ({ broker }, peer) => {
-        broker.drained(peer);
-      });
-    });
-  }
-
-  disconnected(link: Link): void {
-    this.#input(link, ({ broker, links, peers }, peer) => {
-      broker.disconnected(peer, this.#now);
-      links[peer] = null;
-      peers.delete(link);
-    });
-  }
-
-  #input(link: Link, give: (process: Process, peer: number) => void): void {
-    const process = this.#process;
-    if (process === null) return;
-    this.#enter(process, () => {
-      const peer = process.peers.get(link);
-      if (peer === undefined) return;
-      this.#wake();
-      give(process, peer);
-    });
   }
 
   // ---------------------------------------------------------------- operators

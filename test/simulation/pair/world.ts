@@ -96,7 +96,7 @@ export class PairWorld {
     const net = { ...pipe, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
     const around = (role: Role): Surroundings => ({
       clock: this.#clock,
-      network: new SimNetwork(this.#clock, net, this.#nodes[role]),
+      network: new SimNetwork(this.#clock, net, this.#nodes[role].end),
       trace: this.trace,
       tally: this.tally,
       heartbeatIntervalMs: INTERVAL_MS,

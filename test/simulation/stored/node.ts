@@ -13,15 +13,12 @@ import { Alone } from '../../../src/titanic/replica.js';
 import { Titanic } from '../../../src/titanic/titanic.js';
 import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js';
 import type { Tally } from '../actors/tally.js';
-import type { Delivered, Sent } from '../model/intent.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
-import type { Connection, ServerEnd } from '../world/network.js';
+import { type Connected, ProcessEnd } from '../world/process-end.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { WholeMessages } from '../world/whole-messages.js';
-
-type Link = Connection<Sent, Delivered>;
 
 export interface StoredWeather {
   readonly broker: BrokerOptions;
@@ -51,16 +48,14 @@ const TURNS_AT_ONCE_MAX = 2000;
 /** Thrown at an effect: the process ends there. */
 class Crash extends Error {}
 
-interface Process {
-  readonly broker: Broker;
+interface Process extends Connected {
   readonly titanic: Titanic;
   readonly store: StageStore;
-  readonly peers: Map<Link, number>;
-  readonly links: (Link | null)[];
   readonly scheduled: Set<Asked>;
 }
 
-export class StoredNode implements ServerEnd<Sent, Delivered> {
+export class StoredNode {
+  readonly end: ProcessEnd;
   readonly disk = new StageDisk();
   /** The latest time on the wall that was ever seen. */
   wallMax = WALL_MS;
@@ -95,6 +90,19 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
     this.#trace = trace;
     this.#tally = tally;
     this.#sabotage = sabotage;
+    this.end = new ProcessEnd(clock, {
+      reached: () => this.#process,
+      enter: (part) => {
+        this.#live(part);
+      },
+      wake: () => {
+        this.#setTime();
+        this.#plan(clock.now);
+      },
+      note: (peer, what, frames) => {
+        trace.note(clock.now, `peer ${peer}`, `> ${what}`, frames);
+      },
+    });
     this.#start();
   }
 
@@ -191,68 +199,6 @@ export class StoredNode implements ServerEnd<Sent, Delivered> {
     this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
       this.#start();
     });
-  }
-
-  // ---------------------------------------------------------------- from the network
-
-  connected(link: Link): void {
-    const process = this.#process;
-    if (process === null) {
-      link.end();
-      return;
-    }
-    let peer = process.links.indexOf(null);
-    if (peer < 0) peer = process.links.length;
-    process.links[peer] = link;
-    process.peers.set(link, peer);
-    this.#input(link, ({ broker }) => {
-      broker.connected(peer, link);
-    });
-  }
-
-  received(link: Link, { frames, intent }: Sent): void {
-    this.#input(link, ({ broker }, peer) => {
-      this.#trace.note(this.#clock.now, `peer ${peer}`, `> ${intent.kind}`, frames);
-      if (intent.kind === 'malformed' && intent.as === 'too_large') {
-        broker.oversized(peer, this.#clock.now);
-      } else {
-        broker.message(peer, Frames.of(...frames), this.#clock.now);
-      }
-    });
-  }
-
-  full(link: Link): void {
-    this.#clock.after(0, () => {
-      this.#input(link, ({ broker }, peer) => {
-        broker.full(peer);
-      });
-    });
-  }
-
-  drained(link: Link): void {
-    this.#clock.after(0, () => {
-      this.#input(link, ({ broker }, peer) => {
-        broker.drained(peer);
-      });
-    });
-  }
-
-  disconnected(link: Link): void {
-    this.#input(link, ({ broker, links, peers }, peer) => {
-      broker.disconnected(peer, this.#clock.now);
-      links[peer] = null;
-      peers.delete(link);
-    });
-  }
-
-  #input(link: Link, give: (process: Process, peer: number) => void): void {
-    const peer = this.#process?.peers.get(link);
-    if (peer === undefined) return;
-    this.#setTime();
-    this.#live((process) => {
-      give(process, peer);
-    });
-    this.#plan(this.#clock.now);
   }
 
   // ---------------------------------------------------------------- turns

@@ -48,7 +48,7 @@ export class StoredWorld {
     const pipe = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
     this.#around = {
       clock,
-      network: new SimNetwork(clock, pipe, this.#node),
+      network: new SimNetwork(clock, pipe, this.#node.end),
       trace,
       tally,
       heartbeatIntervalMs: INTERVAL_MS,

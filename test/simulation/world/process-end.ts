@@ -1,0 +1,95 @@
+/** What the network tells of a process's peers, as inputs of its broker. */
+import type { Broker } from '../../../src/broker/broker.js';
+import { Frames } from '../../../src/core/frames.js';
+import type { Delivered, Sent } from '../model/intent.js';
+import type { SimClock } from './clock.js';
+import type { Connection, ServerEnd } from './network.js';
+
+type Link = Connection<Sent, Delivered>;
+
+/** A process that can end, and its peers with it. */
+export interface Connected {
+  readonly broker: Broker;
+  readonly peers: Map<Link, number>;
+  readonly links: (Link | null)[];
+}
+
+/** Whose processes they are. */
+export interface ProcessHost {
+  /** `null`: nobody is there, or nobody can reach it. */
+  reached(): Connected | null;
+  /** Carries a part out in the process that runs now, at once or when it turns again. */
+  enter(part: (process: Connected) => void): void;
+  /** There is an input: a turn follows. */
+  wake(): void;
+  note(peer: number, what: string, frames: readonly Uint8Array[]): void;
+}
+
+export class ProcessEnd implements ServerEnd<Sent, Delivered> {
+  readonly #clock: SimClock;
+  readonly #host: ProcessHost;
+
+  constructor(clock: SimClock, host: ProcessHost) {
+    this.#clock = clock;
+    this.#host = host;
+  }
+
+  connected(link: Link): void {
+    if (this.#host.reached() === null) {
+      link.end();
+      return;
+    }
+    this.#host.enter(({ broker, links, peers }) => {
+      const free = links.indexOf(null);
+      const peer = free < 0 ? links.length : free;
+      links[peer] = link;
+      peers.set(link, peer);
+      this.#host.wake();
+      broker.connected(peer, link);
+    });
+  }
+
+  received(link: Link, { frames, intent }: Sent): void {
+    this.#of(link, ({ broker }, peer) => {
+      this.#host.note(peer, intent.kind, frames);
+      if (intent.kind === 'malformed' && intent.as === 'too_large') {
+        broker.oversized(peer, this.#clock.now);
+      } else {
+        broker.message(peer, Frames.of(...frames), this.#clock.now);
+      }
+    });
+  }
+
+  full(link: Link): void {
+    this.#clock.after(0, () => {
+      this.#of(link, ({ broker }, peer) => {
+        broker.full(peer);
+      });
+    });
+  }
+
+  drained(link: Link): void {
+    this.#clock.after(0, () => {
+      this.#of(link, ({ broker }, peer) => {
+        broker.drained(peer);
+      });
+    });
+  }
+
+  disconnected(link: Link): void {
+    this.#of(link, ({ broker, links, peers }, peer) => {
+      broker.disconnected(peer, this.#clock.now);
+      links[peer] = null;
+      peers.delete(link);
+    });
+  }
+
+  #of(link: Link, give: (process: Connected, peer: number) => void): void {
+    this.#host.enter((process) => {
+      const peer = process.peers.get(link);
+      if (peer === undefined) return;
+      this.#host.wake();
+      give(process, peer);
+    });
+  }
+}
