@@ -294,7 +294,7 @@ export interface Store {
   /** The bodies of pending requests, packed. */
   load(load: number, uuids: readonly RequestUuid[]): void;
   lookUp(look: number, uuid: RequestUuid): void;
-  /** Ends after what is under way. */
+  /** Ends after what is under way; what is asked later is not done, and nothing is told of it. */
   close(): Promise<void>;
 }
 

@@ -247,6 +247,7 @@ class SqliteStore implements Store {
           break;
         default:
           assert(what === CLOSED, 'an answer of a known kind');
+          this.#isOpen = false;
       }
     }
   }
@@ -265,10 +266,12 @@ class SqliteStore implements Store {
     this.#lost = { kind: 'fatal', message };
     this.#settleOpening?.failed(new MajordomoError('ERR_TITANIC_DISK', message));
     this.#settleOpening = null;
-    if (this.#isOpen) this.#failAll(this.#lost);
+    this.#failAll(this.#lost);
   }
 
   #failAll(failure: StoreFailure): void {
+    // What was asked of it since it was closed is not done: nothing is wrong with the disk for that.
+    if (!this.#isOpen) return;
     const events = this.#events;
     const ends: readonly (readonly [Set<number>, (id: number) => void])[] = [
       [this.#batches, (id) => events.batchFailed(id, failure)],

@@ -182,6 +182,22 @@ describe('what the disk does to a store in use', () => {
   });
 });
 
+describe('a store that is closed', () => {
+  it('commits what is under way; what is asked of it later is not done, and no fault of the disk', async () => {
+    const user = await directory.open();
+    const underWay = user.commit(accept(1));
+    const closed = user.close();
+    void user.tryCommit([accept(2)]);
+    await Promise.all([underWay, closed]);
+    void user.tryCommit([accept(3)]);
+    void user.list(0);
+    await new Promise(setImmediate);
+    expect(user.told).toEqual([`transaction ${user.recovered.firstTransaction}`]);
+    const { pending } = await directory.open();
+    expect(pending.map(({ number }) => number)).toEqual([1]);
+  });
+});
+
 describe('a file system of its own', () => {
   let mounted = '';
 
