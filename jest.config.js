@@ -6,7 +6,8 @@ export default {
   transform: {},
   rootDir: 'build',
   testMatch: ['<rootDir>/test/**/*.test.js'],
-  testTimeout: 30_000,
+  // What a case waits for outside has 60 s (test/support): that fails first, and says what did not come.
+  testTimeout: 120_000,
   // More than there are cores on a small machine: integration tests mostly wait.
   maxWorkers: 3,
   verbose: false,

@@ -1,8 +1,6 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 
+import { freePorts } from '../support/free-ports.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, look, openBrowser, Stand } from './support.js';
 
@@ -10,19 +8,8 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-/** Nobody listens there, most likely also in a moment. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
-}
-
 async function openPair(): Promise<readonly [Stand, Stand]> {
-  const [one, other] = [await freePort(), await freePort()];
+  const [one = 0, other = 0] = await freePorts(2);
   const node = (role: string, name: string, own: number, peer: number): Promise<Stand> => {
     const sets = [
       `node.name=${name}`,

@@ -29,7 +29,7 @@ const FLAGS = [
   '--disable-sync',
 ];
 /** A patient one: other tests may run beside. */
-const WAIT_MS = 15_000;
+const WAIT_MS = 60_000;
 
 let browser: Browser | null = null;
 const contexts: BrowserContext[] = [];

@@ -22,7 +22,7 @@ describe.each(TRANSPORTS)('C programs on libzmq, over %s', (transport) => {
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'mdp-c-'));
     if (toolAvailable(TOOL)) for (const source of SOURCES) compile(source, directory);
-  }, 60_000);
+  });
 
   afterAll(() => {
     rmSync(directory, { recursive: true, force: true });

@@ -67,13 +67,13 @@ describe('examples/', () => {
     await once(worker, 'close');
     expect(worker.exitCode).toBe(0);
     expect(Buffer.concat(said).toString()).toMatch(/closed\n$/);
-  }, 30_000);
+  });
 
   it('has an answer in parts, read as it comes', async () => {
     await startWorker('streaming-worker');
     const parts = await ask('streaming-client', daemon.endpoint, '3');
     expect(parts).toBe('3\n2\n1\nlift-off!\n');
-  }, 30_000);
+  });
 
   it('has a request that is stored now, once, and fetched later, once', async () => {
     const uuid = await ask('durable-client', 'submit', daemon.endpoint, 'order 17');
@@ -85,18 +85,18 @@ describe('examples/', () => {
       code: 1,
       stderr: 'unknown: closed, expired, or never stored\n',
     });
-  }, 30_000);
+  });
 
   it('has a request that is given up', async () => {
     expect(await ask('abort', daemon.endpoint)).toBe('ERR_MDP_ABORTED\n');
-  }, 30_000);
+  });
 
   it('has a service and a client in shell', async () => {
     const { stdout } = await run('/bin/sh', ['examples/shell.sh', daemon.endpoint], {
       env: { ...process.env, MAJORDOMO: `${process.execPath} ${MAIN}` },
     });
     expect(stdout).toBe('HELLO\n');
-  }, 30_000);
+  });
 
   it('has no program that is not run here', () => {
     const programs = readdirSync('examples').filter((name) => name.endsWith('.ts'));

@@ -8,6 +8,7 @@ import { run } from '../support/child.js';
 import { temporaryDirectory } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import {
+  type HaSeen,
   otherOf,
   pairOfDaemons,
   type PairOfDaemons,
@@ -26,6 +27,11 @@ afterEach(async () => {
   for (const server of servers.splice(0)) server.close();
   await removePairs();
 });
+
+/** What a node says of itself that has no peer. */
+function isAlone(inState?: HaSeen['state']): (seen: HaSeen) => boolean {
+  return ({ state, peer }) => peer?.up === false && (inState ?? state) === state;
+}
 
 async function expectServed(pair: PairOfDaemons): Promise<PairLoad> {
   const load = new PairLoad(pair.endpoints);
@@ -74,7 +80,7 @@ describe('two nodes that are no pair', () => {
     const { status, stderr } = await pair.launch('backup').finished();
     expect(stderr).toContain('both nodes are configured as primary');
     expect(status).toBe(EXIT.config);
-    expect(await pair.look('primary')).toMatchObject({ state: 'waiting' });
+    await pair.until('primary', 'waiting', ({ state }) => state === 'waiting');
   });
 
   it('a peer that is the node itself is a wrong configuration: 78', async () => {
@@ -95,7 +101,7 @@ describe('two nodes that are no pair', () => {
     for (const role of ROLES) {
       const { text } = await pair.node(role).waitFor('ha.refused');
       expect(text).toMatch(why);
-      expect(await pair.look(role)).toMatchObject({ state: 'waiting', peer: { up: false } });
+      await pair.until(role, 'waiting and alone', isAlone('waiting'));
     }
   });
 
@@ -108,8 +114,7 @@ describe('two nodes that are no pair', () => {
     await Promise.all(ROLES.map((role) => pair.start(role)));
     const { text } = await pair.node('primary').waitFor('ha.refused');
     expect(text).toMatch(/copy/);
-    expect(await pair.look('primary')).toMatchObject({ peer: { up: false } });
-    expect(await pair.look('backup')).toMatchObject({ peer: { up: false } });
+    for (const role of ROLES) await pair.until(role, 'alone', isAlone());
   });
 });
 
@@ -180,13 +185,13 @@ describe('strangers at the peer’s port', () => {
     await pair.node('primary').waitFor('ha.connected', 2);
     await expectServed(pair);
     await pair.node('backup').kill();
-    await pair.until('primary', 'alone', ({ peer }) => peer?.up === false);
+    await pair.until('primary', 'alone', isAlone());
     const connections = pair.node('primary').logged('ha.connected').length;
     const socket = stranger(pair.peerPortOf('primary'), Buffer.concat(said));
     socket.resume();
     await new Promise((resolve) => socket.once('close', resolve));
     expect(pair.node('primary').logged('ha.connected')).toHaveLength(connections);
-    expect(await pair.look('primary')).toMatchObject({ peer: { up: false } });
+    await pair.until('primary', 'alone', isAlone());
   });
 
   it('a peer that accepts and never answers is none: a client is served by the node alone', async () => {
@@ -198,12 +203,12 @@ describe('strangers at the peer’s port', () => {
     pair.launch('primary', [`bstar.peer=tcp://127.0.0.1:${mute}`]);
     await pair.node('primary').waitFor('broker.ready');
     await expectServed(pair);
-    expect(await pair.look('primary')).toMatchObject({ state: 'active', peer: { up: false } });
+    await pair.until('primary', 'active and alone', isAlone('active'));
     // The backup that has never led is not to serve alone (D21).
     await pair.node('primary').kill();
     pair.launch('backup', [`bstar.peer=tcp://127.0.0.1:${mute}`]);
     await pair.node('backup').waitFor('broker.ready');
-    expect(await pair.look('backup')).toMatchObject({ state: 'waiting', peer: { up: false } });
+    await pair.until('backup', 'waiting and alone', isAlone('waiting'));
   });
 });
 
@@ -219,7 +224,7 @@ describe('CURVE between the nodes', () => {
     const { primary, backup } = await curvePair();
     const pair = await startPairOfDaemons({ setsOf: { primary, backup } });
     await expectServed(pair);
-    expect(await pair.switchover(await pair.inSync())).toBeNull();
+    await pair.switchedOver(await pair.inSync());
     await pair.inSync();
   });
 
@@ -230,7 +235,7 @@ describe('CURVE between the nodes', () => {
     await Promise.all(ROLES.map((role) => pair.start(role)));
     await expectServed(pair);
     for (const role of ROLES) expect(pair.node(role).logged('ha.connected')).toEqual([]);
-    expect(await pair.look('primary')).toMatchObject({ state: 'active', peer: { up: false } });
+    await pair.until('primary', 'active and alone', isAlone('active'));
   });
 
   it('a node without keys stays out', async () => {

@@ -67,7 +67,7 @@ describe('a link on which a request takes longer than two heartbeats', () => {
   it.each(ROLES)('brings the other one back in sync, the %s being active (§6)', async (role) => {
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: 1000 });
     if ((await pair.inSync()) !== role) {
-      expect(await pair.switchover(otherOf(role))).toBeNull();
+      await pair.switchedOver(otherOf(role));
       expect(await pair.inSync()).toBe(role);
     }
     await pair.node(otherOf(role)).kill();
@@ -111,7 +111,7 @@ describe('limits.messageBytes', () => {
     await Promise.all(ROLES.map((role) => pair.start(role)));
     await pair.inSync();
     expect((await pair.rest()).differences).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('SIGTERM', () => {
@@ -132,7 +132,7 @@ describe('SIGTERM', () => {
     await pair.start(passive);
     expect(await pair.inSync()).toBe(active);
     expect((await pair.rest()).differences).toEqual([]);
-  }, 60_000);
+  });
 });
 
 describe('a peer that returns (D20)', () => {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 60_000;
 
 export interface Exit {
   /** Null if a signal ended it. */

@@ -13,12 +13,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Child, type Exit, killAll } from './child.js';
+import { freePorts } from './free-ports.js';
 
 /** One line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
 
 export interface DaemonOptions {
-  /** Where it listens. Default: a free port of loopback. */
+  /** Where it listens. Default: a port of loopback that nobody else takes when it is started again. */
   readonly endpoint?: string;
   /** Default: a new one, removed by `removeDaemons`. */
   readonly dataDir?: string;
@@ -104,7 +105,8 @@ export class Daemon extends Child {
 
 /** Starts a broker and waits for `broker.ready`. */
 export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
-  const daemon = new Daemon(options);
+  const endpoint = options.endpoint ?? (await freeEndpoint());
+  const daemon = new Daemon({ ...options, endpoint });
   const { endpoints } = await daemon.waitFor('broker.ready');
   if (Array.isArray(endpoints)) daemon.endpoints = endpoints.map(String);
   // Its last words of the start, by which signals are handled, too.
@@ -112,4 +114,9 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> 
     await daemon.until(({ stderr }) => stderr.includes('Majordomo listens on'), 'the first steps');
   }
   return daemon;
+}
+
+async function freeEndpoint(): Promise<string> {
+  const [port = 0] = await freePorts(1);
+  return `tcp://127.0.0.1:${port}`;
 }

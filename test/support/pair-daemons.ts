@@ -45,7 +45,7 @@ export interface HaSeen {
   readonly peer: { readonly up: boolean } | null;
 }
 
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 const LOOK_MS = 25;
 
 export function otherOf(role: PairRole): PairRole {
@@ -211,8 +211,19 @@ export class PairOfDaemons {
     throw new Error(`the nodes do not come in sync\n${this.story()}`);
   }
 
+  /** Has the active hand over; it may be out of sync for a moment, and not do it then. */
+  async switchedOver(from: PairRole): Promise<void> {
+    const deadline = performance.now() + DEADLINE_MS;
+    for (let why: string | null = ''; why !== null;) {
+      if (performance.now() > deadline) throw new Error(`${why}\n${this.story()}`);
+      if ((await this.inSync()) !== from)
+        throw new Error(`the ${from} is passive\n${this.story()}`);
+      why = await this.switchover(from);
+    }
+  }
+
   /** An operator's order to the active. @returns why not, or `null` */
-  async switchover(from: PairRole, timeoutMs = 20_000): Promise<string | null> {
+  async switchover(from: PairRole, timeoutMs = DEADLINE_MS): Promise<string | null> {
     try {
       const answer = await fetch(`${this.httpOf(from)}/api/v1/ha/switchover`, {
         method: 'POST',

@@ -8,7 +8,7 @@ import { Worker } from '../../src/sdk/worker.js';
 const SERVICE = 'upper';
 const STORED_LANES = 4;
 const PLAIN_LANES = 2;
-const CERTAIN_MS = 20_000;
+const CERTAIN_MS = 60_000;
 /** Of each lane, between two requests: a load is there at every moment, and leaves the machine its rest. */
 const PAUSE_MS = 10;
 
@@ -60,7 +60,7 @@ export class PairLoad {
   async check(): Promise<void> {
     for (const [uuid, reply] of this.open) {
       await this.#try(async () => {
-        const text = (await this.#client.job(uuid).result({ timeoutMs: 20_000 })).text();
+        const text = (await this.#client.job(uuid).result({ timeoutMs: 60_000 })).text();
         if (text !== reply) this.errors.push(`${uuid}: another's reply: ${text}`);
       });
     }
@@ -81,7 +81,7 @@ export class PairLoad {
       await this.#try(async () => {
         const job = await this.#client.submit(SERVICE, text);
         this.open.set(job.uuid, upper(text));
-        const reply = (await job.result({ timeoutMs: 30_000 })).text();
+        const reply = (await job.result({ timeoutMs: 60_000 })).text();
         if (reply !== upper(text)) this.errors.push(`${job.uuid}: another's reply: ${reply}`);
         // Some stay, to be found at the end.
         if (number % 4 === 0) return;

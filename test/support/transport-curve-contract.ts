@@ -27,7 +27,7 @@ const PYTHON_CLIENT = `
 import sys, zmq
 socket = zmq.Context().socket(zmq.REQ)
 socket.linger = 0
-socket.rcvtimeo = 8000
+socket.rcvtimeo = 60000
 socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = [a.encode() for a in sys.argv[2:5]]
 socket.connect(sys.argv[1])
 for part in (b"small", b"x" * 100000):
@@ -100,6 +100,12 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     return peer.read();
   }
 
+  async function untilRejected(at: Server, kind: string, reason: string): Promise<void> {
+    const isSo = (one: Server['rejections'][number]): boolean =>
+      one.kind === kind && one.reason === reason;
+    await until(() => at.rejections.some(isSo), `${kind}: ${reason}`);
+  }
+
   it('lets a key that is allowed in, and names it where it can', async () => {
     const listening = await serve();
     const [events, send] = dial(listening.endpoint, keysOf(alice));
@@ -123,7 +129,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     const child = spawn(PYTHON, ['-c', PYTHON_CLIENT, listening.endpoint, ...keys]);
     let output = '';
     child.stdout.on('data', (bytes: Buffer) => (output += String(bytes)));
-    const ended = new Promise((resolve) => child.once('exit', resolve));
+    const ended = new Promise((resolve) => child.once('close', resolve));
     listening.answer = (peer, frames) => {
       listening.send(peer, '', 're', '', ...frames.copyFrom(1));
       listening.transport.flush();
@@ -166,11 +172,12 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     send('let me in');
     const peer = libzmqDealer(listening.endpoint, mallory);
     await peer.send('me, too');
-    await until(() => listening.rejections.length >= 2, 'two refusals');
+    const refused = (): unknown[] => listening.rejections.filter(({ kind }) => kind === 'key');
+    await until(() => refused().length >= 2, 'two refusals');
     await delay(REFUSED_MS);
     expect(events.told).toEqual([]);
     expect(listening.told).toEqual([]);
-    expect(listening.rejections[0]).toMatchObject({ listener: 0, kind: 'key' });
+    expect(refused()[0]).toMatchObject({ listener: 0 });
     expect(JSON.stringify(listening.rejections)).not.toContain(encodeZ85(mallory.publicKey));
   });
 
@@ -200,13 +207,12 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     bytes.ready();
     bytes.send('plain bytes');
     const [wrong] = dial(listening.endpoint, { ...keysOf(alice), serverKey: mallory.publicKey });
+    if (knowsKeys) {
+      await untilRejected(listening, 'mechanism', 'the peer wants NULL, this side CURVE');
+      await untilRejected(listening, 'handshake', 'a HELLO that is not for the key of this server');
+    }
     await delay(REFUSED_MS);
     expect([...listening.told, ...events.told, ...wrong.told]).toEqual([]);
-    if (knowsKeys) {
-      const reasons = listening.rejections.map(({ kind, reason }) => `${kind}: ${reason}`);
-      expect(reasons).toContain('mechanism: the peer wants NULL, this side CURVE');
-      expect(reasons).toContain('handshake: a HELLO that is not for the key of this server');
-    }
   });
 
   it('with a key does not speak to a listener without', async () => {
@@ -214,11 +220,9 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     closers.push(() => plain.transport.close(0));
     const [events, send] = dial(plain.endpoint, keysOf(alice));
     send('sealed');
+    if (knowsKeys) await untilRejected(plain, 'mechanism', 'the peer wants CURVE, this side NULL');
     await delay(REFUSED_MS);
     expect([...plain.told, ...events.told]).toEqual([]);
-    if (knowsKeys) {
-      expect(plain.rejections[0]?.reason).toBe('the peer wants CURVE, this side NULL');
-    }
   });
 
   it('comes back after the listener did', async () => {

@@ -53,7 +53,6 @@ describe('the load generator', () => {
         [],
       );
     },
-    20_000,
   );
 
   itWithTool(
@@ -65,6 +64,5 @@ describe('the load generator', () => {
       const run = runLoad(generator, LOAD, targetOf(daemon), WINDOW, null);
       await expect(run).rejects.toThrow(/worker \d+ was sent command 6/);
     },
-    20_000,
   );
 });

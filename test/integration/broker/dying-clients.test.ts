@@ -38,6 +38,7 @@ describe('a client that is killed', () => {
     await untilLogged(daemon, 'request.dropped', { reason: 'client_gone' }, 20);
     const worker = await registeredWorker(daemon, 1);
     expect((await other).at(-1)).toBe('mine');
+    await worker.waitFor('request');
     expect(worker.said('request')).toHaveLength(1);
     expect(occurrences(daemon, 'request.dropped')).toBe(20);
   });

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
 
 import { python } from '../../interop/support/program.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
@@ -15,8 +15,6 @@ import {
 } from './support.js';
 
 const TOOL = 'python3-zmq';
-/** They work the machine hard; what is waited for has deadlines of its own. */
-jest.setTimeout(60_000);
 const KIB = 1024;
 
 describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
@@ -36,10 +34,10 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
       const body = Buffer.alloc(64 * KIB, 'x');
       const flood = async (): Promise<void> => {
         const deaf = new RawPeer(siege.endpoint, { reads: false });
+        const before = occurrences(siege.daemon, 'client.closed');
         for (let sent = 0; sent < 300; sent++) {
           await deaf.send('id', '', 'MDPC02', '\x01', 'echo', body);
         }
-        const before = occurrences(siege.daemon, 'client.closed');
         await untilLogged(siege.daemon, 'client.closed', {}, before + 1);
         await siege.served();
         deaf.close();

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../../interop/support/transports.js';
@@ -15,8 +15,6 @@ import {
 } from './support.js';
 
 const TOOL = 'python3-zmq';
-/** They work the machine hard; what is waited for has deadlines of its own. */
-jest.setTimeout(60_000);
 
 const DISCONNECT: Readonly<Record<string, Message>> = {
   '0.1': ['', 'MDPW01', '\x05'],

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { itWithTool } from '../../support/tools.js';
@@ -6,8 +6,6 @@ import { Siege } from './siege.js';
 import { cleanUp, occurrences, rawWorker, tokenOf, type WorkerSeen } from './support.js';
 
 const TOOL = 'python3-zmq';
-/** They work the machine hard; what is waited for has deadlines of its own. */
-jest.setTimeout(60_000);
 const KIB = 1024;
 
 describe('a worker', () => {

@@ -85,7 +85,7 @@ describe('the documents', () => {
       }
     }
     expect(unknown).toEqual([]);
-  }, 60_000);
+  });
 
   it('name only scripts of npm that there are', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -112,5 +112,5 @@ describe('the documents', () => {
       const { status, stderr } = await run(['check', '-c', file]);
       expect({ page, status, stderr }).toEqual({ page, status: 0, stderr: '' });
     }
-  }, 30_000);
+  });
 });

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { run } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 import { httpOf } from '../../support/http.js';
 import { itWithTool } from '../../support/tools.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
@@ -15,8 +16,10 @@ afterEach(cleanUp);
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 
 async function startWithWorker(...sets: string[]): Promise<Daemon> {
+  // Its worker sends no heartbeats, and is to be there for as long as a busy machine takes.
+  const patient = 'broker.heartbeatIntervalMs=60000';
   const daemon = await startDaemon({
-    sets: ['http.listen=127.0.0.1:0', 'node.name=left', ...sets],
+    sets: ['http.listen=127.0.0.1:0', 'node.name=left', patient, ...sets],
   });
   await rawWorker(daemon.endpoint, 'echo');
   await daemon.waitFor('worker.registered');
@@ -90,7 +93,8 @@ describe('majordomo top', () => {
   });
 
   itWithTool('script and stty', 'waits for a daemon that goes away', async () => {
-    const daemon = await startWithWorker();
+    const [port = 0] = await freePorts(1);
+    const daemon = await startWithWorker(`http.listen=127.0.0.1:${port}`);
     const top = topInTerminal(daemon, 80);
     let seen = '';
     const until = (text: string): Promise<void> =>

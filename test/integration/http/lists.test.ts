@@ -65,6 +65,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const peer = new RawPeer(daemon.endpoint);
     for (let n = 0; n < 9_999; n++) await peer.send('id', '', 'MDPC02', '\x01', `s${n}`, 'x');
+    await peer.settle();
     const worker = await rawWorker(daemon.endpoint, 'echo');
     await daemon.waitFor('worker.registered');
     const names = new Set<string>();

@@ -102,6 +102,9 @@ class Stand {
     const worker = this.worker(service, () => Promise.reject(new Error('it fails')));
     await this.until('dead', service, count);
     await worker.close({ graceMs: 0 });
+    // What is tried again is not for a worker that leaves.
+    const workers = `${httpOf(this.daemon)}/api/v1/workers?service=${encodeURIComponent(service)}`;
+    while (((await ask(workers)).json as List).items.length > 0);
     return uuids.sort();
   }
 }

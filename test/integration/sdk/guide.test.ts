@@ -20,7 +20,7 @@ describe('a broker like the Guide’s', () => {
       broker = guide;
       const endpoints = [guide.endpoint];
       const worker = new Worker(
-        { endpoints, service: 'echo', concurrency: 3, heartbeatIntervalMs: 200 },
+        { endpoints, service: 'echo', concurrency: 3, heartbeatIntervalMs: 1000 },
         async (request) => {
           await new Promise((resolve) => setTimeout(resolve, 5));
           return request.frames;

@@ -88,12 +88,11 @@ describe('client and worker with a pair', () => {
     const asking = client(nodes);
     const asked = Array.from({ length: 60 }, (_, number) => `request ${number}`);
     const replies = Promise.all(asked.map((body) => asking.request('echo', body)));
-    await sleep(100);
+    await until(() => first.broker.counters.requestsReplied > 2, 'the first answers');
     first.gate('refusing');
     await sleep(20);
     second.gate('serving');
     expect((await replies).map((reply) => reply.text())).toEqual(asked);
-    expect(first.broker.counters.requestsReplied).toBeGreaterThan(0);
     expect(second.broker.counters.requestsReplied).toBeGreaterThan(30);
     expect(first.broker.counters.requestsReplied + second.broker.counters.requestsReplied).toBe(60);
   });
@@ -140,6 +139,7 @@ describe('client and worker with a pair', () => {
     await until(() => closingOne.running === 2, 'both to be at work');
     await closingOne.close();
     expect((await Promise.all(replies)).map((reply) => reply.text())).toEqual(['hi', 'hi']);
+    await registered(nodes, 0);
     for (const { broker } of nodes) {
       expect(broker.load).toMatchObject({ workers: 0, requests: 0 });
       expect(broker.counters.workersLost).toMatchObject({ disconnected: 1, connection: 0 });
@@ -205,11 +205,12 @@ describe('stored requests of a pair', () => {
     const asking = client(nodes);
     store.isMute = true;
     const submitted = asking.submit('echo', 'hi');
-    await until(() => store.submits === 1, 'the submit');
+    await until(() => store.submits > 0, 'the submit');
     store.isMute = false;
     await kill(active, passive);
     const job = await submitted;
-    expect([store.submits, store.stored, job.uuid]).toEqual([2, 1, '0'.repeat(32)]);
+    expect(store.submits).toBeGreaterThan(1);
+    expect([store.stored, job.uuid]).toEqual([1, '0'.repeat(32)]);
   });
 
   it('a wait goes on at the other node at once after a switchover', async () => {

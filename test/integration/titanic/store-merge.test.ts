@@ -190,7 +190,7 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
       }),
       { numRuns: RUNS.memory },
     );
-  }, 60_000);
+  });
 
   it('SQLite with SQLite, and SQLite with memory: the same, and their files are whole', async () => {
     await fc.assert(
@@ -206,7 +206,7 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
       }),
       { numRuns: RUNS.sqlite },
     );
-  }, 120_000);
+  });
 
   it('whichever ships first, all of it: equal after both have', async () => {
     await fc.assert(
@@ -232,5 +232,5 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
       }),
       { numRuns: RUNS.memory },
     );
-  }, 60_000);
+  });
 });

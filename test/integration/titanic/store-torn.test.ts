@@ -84,7 +84,7 @@ describe('a log that is torn by a power cut', () => {
       cuts++;
     }
     expect(cuts).toBeGreaterThan(BATCHES);
-  }, 120_000);
+  });
 
   it('at any byte, or overwritten from there: what was committed before the cut is there, whole', () => {
     const random = seededRandom(4);
@@ -93,7 +93,7 @@ describe('a log that is torn by a power cut', () => {
       random(bytes);
       expectAllBefore(bytes.readUInt32LE() % log.length);
     }
-  }, 120_000);
+  });
 });
 
 /** A few requests a batch, and steps of earlier ones. */

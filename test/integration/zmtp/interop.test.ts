@@ -74,7 +74,7 @@ describe('a ROUTER of ours and libzmq', () => {
     await dealer.send('', 'b', '', '');
     await until(() => dealer.received.length === 1, 'an echo');
     expect(dealer.texts()).toEqual([['', 'b', '', '']]);
-    const router = new Router({ context, linger: 0, receiveTimeout: 10_000 });
+    const router = new Router({ context, linger: 0, receiveTimeout: 60_000 });
     open.push(() => {
       router.close();
     });
@@ -107,7 +107,7 @@ describe('a ROUTER of ours and libzmq', () => {
         socket.close();
       });
       if (socket instanceof Router) {
-        socket.receiveTimeout = 10_000;
+        socket.receiveTimeout = 60_000;
         socket.connect(first.endpoint, { routingId: 'broker' });
       }
       const ask = async (text: string): Promise<void> => {
@@ -117,7 +117,7 @@ describe('a ROUTER of ours and libzmq', () => {
       await ask('before');
       await first.transport.close(0);
       const second = await echo({}, first.endpoint);
-      await until(() => second.count('connected') === 1, 'the peer to come back');
+      await until(() => second.count('connected') >= 1, 'the peer to come back');
       await ask('after');
     },
   );

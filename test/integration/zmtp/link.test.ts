@@ -19,7 +19,6 @@ const NOBODY: TransportEvents = {
   disconnected: () => undefined,
   rejected: () => undefined,
 };
-const SILENCE_MS_MAX = 25_000;
 
 const open: (() => unknown)[] = [];
 
@@ -96,14 +95,6 @@ class Relay {
   }
 }
 
-async function eventually(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + SILENCE_MS_MAX;
-  while (!holds() && Date.now() < deadline) {
-    await until(holds, what).catch(() => undefined);
-  }
-  expect([what, holds()]).toEqual([what, true]);
-}
-
 function ask(link: Link, text: string): void {
   writeAll(
     (bytes, start, end, more) => {
@@ -132,16 +123,16 @@ describe('a link', () => {
     await blackholed.untilTold('connected');
     await healthy.untilTold('connected');
     relay.swallows = true;
-    await eventually(() => mute >= 2, 'a second dial of one that never greets');
+    await until(() => mute >= 2, 'a second dial of one that never greets');
     expect(ungreeted.told).toEqual([]);
-    await eventually(() => blackholed.told.includes('disconnected'), 'the end of the blackholed');
+    await until(() => blackholed.told.includes('disconnected'), 'the end of the blackholed');
     relay.swallows = false;
     await blackholed.untilTold('connected', 2);
     ask(link, 'again');
     await blackholed.untilTold('message again');
     // One that is silent, too, but answers PINGs stayed.
     expect(healthy.told).toEqual(['connected']);
-  }, 60_000);
+  });
 
   it('dials later and later, by chance, a broker that turns it away', async () => {
     const waits: number[][] = [[], []];
@@ -158,8 +149,10 @@ describe('a link', () => {
         await until(() => own.length >= 5, 'six dials');
       }),
     );
-    // The fifth wait is 800 to 1,600 ms, the first 50 to 100.
-    for (const own of waits) expect(own[4]).toBeGreaterThan((own[0] ?? 0) * 2);
+    // The fifth wait is 800 to 1,600 ms, the first 50 to 100. A busy machine makes each longer only.
+    const [first, fifth] = [0, 4].map((at) => Math.min(...waits.map((own) => own[at] ?? 0)));
+    expect(fifth).toBeGreaterThan(790);
+    expect(first).toBeLessThan(fifth ?? 0);
     expect(waits[0]?.map(Math.round)).not.toEqual(waits[1]?.map(Math.round));
   });
 
@@ -169,11 +162,12 @@ describe('a link', () => {
     dial(server.endpoint, owner, 'same');
     await owner.untilTold('connected');
     dial(server.endpoint, second, 'same');
-    const refused = (): number => server.rejections.filter((one) => one.kind === 'identity').length;
-    await until(() => refused() >= 4, 'four refusals');
-    const before = performance.now();
-    await until(() => refused() >= 5, 'a fifth');
-    expect(performance.now() - before).toBeGreaterThan(100);
+    const refusedAt: number[] = [];
+    server.rejected = (_listener, kind) => {
+      if (kind === 'identity') refusedAt.push(performance.now());
+    };
+    await until(() => refusedAt.length >= 5, 'five refusals');
+    expect((refusedAt[4] ?? 0) - (refusedAt[3] ?? 0)).toBeGreaterThan(100);
     expect(owner.told).toEqual(['connected']);
   });
 

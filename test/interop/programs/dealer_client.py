@@ -24,7 +24,7 @@ args.add_argument("--count", type=int, default=1)
 args.add_argument("--first", type=int, default=0, help="number of the first request")
 args.add_argument("--identity", default="")
 args.add_argument("--listen-only", type=int, default=0, help="send nothing; await this many")
-args.add_argument("--timeout-ms", type=int, default=20000)
+args.add_argument("--timeout-ms", type=int, default=60000)
 args = args.parse_args()
 
 socket = mdp.connect(zmq.DEALER, args.endpoint, args.identity.encode())

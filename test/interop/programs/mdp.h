@@ -56,7 +56,7 @@ static inline int is(const message_t *message, int index, const char *data, size
 
 static inline void *open_socket(void *context, int type, const char *endpoint)
 {
-    int linger = 0, timeout_ms = 20000;
+    int linger = 0, timeout_ms = 60000;
     void *socket = zmq_socket(context, type);
     assert(socket);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);

@@ -18,7 +18,7 @@ args.add_argument("--count", type=int, default=1)
 args.add_argument("--correlate", action="store_true")
 args.add_argument("--bare-body", action="store_true")
 args.add_argument("--identity", default="")
-args.add_argument("--timeout-ms", type=int, default=20000)
+args.add_argument("--timeout-ms", type=int, default=60000)
 args = args.parse_args()
 
 socket = zmq.Context.instance().socket(zmq.REQ)

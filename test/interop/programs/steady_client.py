@@ -15,7 +15,7 @@ args = argparse.ArgumentParser()
 args.add_argument("endpoint")
 args.add_argument("service")
 args.add_argument("--pause-ms", type=float, default=3)
-args.add_argument("--timeout-ms", type=int, default=20000)
+args.add_argument("--timeout-ms", type=int, default=60000)
 args = args.parse_args()
 
 socket = mdp.connect(zmq.REQ, args.endpoint)

@@ -15,7 +15,7 @@ args.add_argument("endpoint")
 args.add_argument("service")
 args.add_argument("body", nargs="*")
 args.add_argument("--version", default="0.1")
-args.add_argument("--timeout-ms", type=int, default=20000)
+args.add_argument("--timeout-ms", type=int, default=60000)
 args = args.parse_args()
 
 is_old = args.version == "0.1"

@@ -10,7 +10,7 @@ import type { Readable, Writable } from 'node:stream';
 import { PYTHON } from '../../support/tools.js';
 
 const SOURCES = join(process.cwd(), 'test', 'interop', 'programs');
-const DEADLINE_MS = 25_000;
+const DEADLINE_MS = 60_000;
 
 /** One line that a program printed. */
 export type Line = Readonly<Record<string, unknown>> & { readonly event: string };

@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
   size_t size = (size_t)atol(argv[4]);
   void *context = zmq_ctx_new();
   void *socket = zmq_socket(context, type);
-  int linger = 0, timeout = 20000;
+  int linger = 0, timeout = 60000;
   zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
   zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout, sizeof timeout);
   if (is_router) zmq_setsockopt(socket, ZMQ_CONNECT_ROUTING_ID, "broker", 6);

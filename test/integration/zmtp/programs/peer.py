@@ -40,7 +40,7 @@ def client(kind, endpoint, count, size):
     if kind == "ROUTER":
         # So a ROUTER that dials can name the other side before it has said anything.
         socket.setsockopt(zmq.CONNECT_ROUTING_ID, b"broker")
-    socket.rcvtimeo = 20000
+    socket.rcvtimeo = 60000
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     socket.connect(endpoint)
     head = {"REQ": [], "DEALER": [], "ROUTER": [b"broker"]}[kind]
@@ -72,7 +72,7 @@ def server(endpoint):
 def trickle(endpoint, count, size):
     socket = zmq.Context().socket(zmq.DEALER)
     heartbeats(socket, 1)
-    socket.rcvtimeo = 20000
+    socket.rcvtimeo = 60000
     socket.sndbuf = 4096
     monitor = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     socket.connect(endpoint)
