@@ -51,7 +51,10 @@ export class StoreUser implements StoreEvents {
     user.#nextTransaction = recovered.firstTransaction;
     for (;;) {
       const piece = await user.list(user.pending.at(-1)?.number ?? 0);
-      if ('kind' in piece) throw new MajordomoError('ERR_TITANIC_DISK', piece.message);
+      if ('kind' in piece) {
+        await store.close();
+        throw new MajordomoError('ERR_TITANIC_DISK', piece.message);
+      }
       if (piece.length === 0) break;
       user.pending.push(...piece);
     }
