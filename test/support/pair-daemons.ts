@@ -215,9 +215,9 @@ export class PairOfDaemons {
   async switchedOver(from: PairRole): Promise<void> {
     const deadline = performance.now() + DEADLINE_MS;
     for (let why: string | null = ''; why !== null;) {
-      if (performance.now() > deadline) throw new Error(`${why}\n${this.story()}`);
-      if ((await this.inSync()) !== from)
-        throw new Error(`the ${from} is passive\n${this.story()}`);
+      const [active, isLate] = [await this.inSync(), performance.now() > deadline];
+      const failure = isLate ? why : `the ${from} is passive`;
+      if (isLate || active !== from) throw new Error(`${failure}\n${this.story()}`);
       why = await this.switchover(from);
     }
   }

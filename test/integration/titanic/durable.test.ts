@@ -36,8 +36,8 @@ async function inVain(daemon: Daemon, ...args: string[]): Promise<Finished & { w
   for (let waitedMs = 1000; ; waitedMs *= 4) {
     const times = ['--timeout-ms', String(waitedMs), '--retries', '0'];
     const ended = await request(daemon, ...args, ...times);
-    if (ended.stderr.includes('no reply to') || waitedMs > DEADLINE_MS)
-      return { ...ended, waitedMs };
+    const isOver = ended.stderr.includes('no reply to') || waitedMs > DEADLINE_MS;
+    if (isOver) return { ...ended, waitedMs };
   }
 }
 
