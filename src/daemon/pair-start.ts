@@ -23,6 +23,8 @@ import type { StoredRequests } from './stored.js';
 import { turnsOf } from './turns.js';
 
 const EPOCH_FILE = 'bstar.epoch';
+/** While the link is opened; afterwards the machine says when it is due. */
+const LOOKS_PER_BEAT = 4;
 
 export interface StartedPair {
   readonly node: PairNode;
@@ -72,8 +74,16 @@ export async function startPair(parts: PairParts): Promise<StartedPair> {
     await file.close();
   };
   loop.accompany(turnsOf(broker, stored?.titanic ?? null, node));
+  // The peer is to hear of this node, though the loop takes no turns before there are clients.
+  const beat = setInterval(() => {
+    const now = monotonicMs();
+    node.look(now);
+    node.run(now, stored?.titanic.isSettled ?? true);
+  }, config.bstar.heartbeatIntervalMs / LOOKS_PER_BEAT);
   try {
-    await openPeerLink(config, parts.keys, node, file.incarnation);
+    await openPeerLink(config, parts.keys, node, file.incarnation).finally(() => {
+      clearInterval(beat);
+    });
   } catch (error) {
     await close();
     throw error;
@@ -131,7 +141,7 @@ async function openPeerLink(
   node.attach(link);
   // Without the peer's key nobody would answer.
   if (config.bstar.curve !== null && curve === null) return;
-  node.attach(await soughtOtherPrimary(link, itsEndpoint, curve ?? undefined, options));
+  node.attach(await soughtOtherPrimary(link, itsEndpoint, curve ?? undefined, options, node.met));
 }
 
 /** What the side that dials needs; `null`: the link is not sealed, or the peer's key is not known. */

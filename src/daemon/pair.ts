@@ -45,6 +45,8 @@ interface Wish {
 
 export class PairNode implements PairSink, PeerLinkEvents {
   readonly machine: PairMachine;
+  /** Resolves once the peer has come. */
+  readonly met: Promise<void>;
   readonly #config: Config;
   readonly #broker: Broker;
   readonly #wake: () => void;
@@ -52,6 +54,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #store: PairStore | null;
   readonly #events: PairEvents;
   #link: PeerLink | null = null;
+  #meet: () => void = () => undefined;
   #wishes: Wish[] = [];
   #wasInSync = false;
   #isAsking = false;
@@ -66,6 +69,9 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.#store = store;
     this.#events = events;
     this.#now = now;
+    this.met = new Promise((resolve) => {
+      this.#meet = resolve;
+    });
     const { role, heartbeatIntervalMs } = config.bstar;
     const options = {
       role: role === 'backup' ? ('backup' as const) : ('primary' as const),
@@ -187,6 +193,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   connected(node: string): void {
     this.#wake();
     this.#emit({ name: 'ha.connected', peer: node });
+    this.#meet();
     this.machine.connected();
   }
 

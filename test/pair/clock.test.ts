@@ -1,7 +1,7 @@
-import { afterEach, describe, expect } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { temporaryDirectory } from '../support/daemon.js';
-import { removePairs, ROLES, startPairOfDaemons } from '../support/pair-daemons.js';
+import { pairOfDaemons, removePairs, ROLES, startPairOfDaemons } from '../support/pair-daemons.js';
 import { PairLoad } from '../support/pair-load.js';
 import { expectNothingLost } from '../support/pair-proof.js';
 import { itWithTool } from '../support/tools.js';
@@ -55,4 +55,13 @@ describe('wall clocks of a pair that are set (D19)', () => {
       await expectNothingLost(pair, load);
     },
   );
+});
+
+describe('a start (D19)', () => {
+  it('of a primary without its backup is no pause, though it takes longer than a heartbeat', async () => {
+    const pair = await pairOfDaemons({ heartbeatIntervalMs: 450 });
+    const primary = await pair.start('primary');
+    await pair.until('primary', 'waiting', ({ state }) => state === 'waiting');
+    expect(primary.logged('ha.paused')).toEqual([]);
+  });
 });

@@ -13,6 +13,7 @@ const START_MS = 500;
 const AGAIN_MS = 30_000;
 
 /**
+ * @param met resolves once the backup has come: then there is no need to wait
  * @returns the link, which looks for another primary until it is closed
  * @throws ERR_BSTAR_ROLE if one answers now
  */
@@ -21,6 +22,7 @@ export async function soughtOtherPrimary(
   endpoint: string,
   curve: CurveClientKeys | undefined,
   options: PeerLinkOptions,
+  met: Promise<void>,
 ): Promise<PeerLink> {
   let started: ((why: string | null) => void) | null = null;
   const answer = new Promise<string | null>((resolve) => {
@@ -47,6 +49,7 @@ export async function soughtOtherPrimary(
   const timer = setTimeout(() => {
     started?.(null);
   }, START_MS);
+  void met.then(() => started?.(null));
   const why = await answer;
   started = null;
   clearTimeout(timer);

@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+
+import { soughtOtherPrimary } from '../../../src/bstar/io/role-check.js';
+import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
+import { freePorts } from '../../support/free-ports.js';
+
+const LINK: PeerLink = {
+  send: () => undefined,
+  flush: () => undefined,
+  disconnect: () => undefined,
+  holdOff: () => undefined,
+  close: () => Promise.resolve(),
+};
+const OPTIONS: PeerLinkOptions = {
+  introduction: () => ({
+    pair: 'test',
+    role: 'primary',
+    replication: 'sync',
+    heartbeatIntervalMs: 1000,
+    node: 'p',
+    storeId: null,
+  }),
+  incarnation: 1,
+  heartbeatIntervalMs: 1000,
+  events: {
+    connected: () => undefined,
+    message: () => undefined,
+    receiving: () => undefined,
+    disconnected: () => undefined,
+    refused: () => undefined,
+    refusedByPeer: () => undefined,
+  },
+};
+
+describe('a primary that asks at its start whether the other one is a primary, too', () => {
+  let endpoint: string;
+
+  beforeEach(async () => {
+    const [port] = await freePorts(1);
+    endpoint = `tcp://127.0.0.1:${port}`;
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('waits for an answer, and goes on without one', async () => {
+    const never = new Promise<void>(() => undefined);
+    const sought = soughtOtherPrimary(LINK, endpoint, undefined, OPTIONS, never);
+    await jest.advanceTimersByTimeAsync(1000);
+    await (await sought).close();
+  });
+
+  it('does not wait once its backup has come: that one, and clients, need it now', async () => {
+    const began = Date.now();
+    const sought = soughtOtherPrimary(LINK, endpoint, undefined, OPTIONS, Promise.resolve());
+    await (await sought).close();
+    // Of the test's own time nothing has passed.
+    expect(Date.now()).toBe(began);
+  });
+});
