@@ -13,6 +13,7 @@ const PACKAGE = join(process.cwd(), 'package.json');
 let project: string;
 let endpoint: string;
 const children: ChildProcess[] = [];
+const ran = new Set<string>();
 
 /** A project of a user's: the package in its node_modules, and the examples beside it. */
 function userProject(): string {
@@ -38,6 +39,7 @@ function start(name: string, ...args: string[]): Program {
 }
 
 function startWith(name: string, ...args: string[]): Program {
+  ran.add(name);
   const child = spawn(process.execPath, [join(project, name), ...args], {
     cwd: project,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -64,11 +66,12 @@ async function outputOf(name: string, program: Program): Promise<string> {
   return program.output;
 }
 
-/** Ends a worker by SIGTERM, and gives what it printed. */
-async function end(program: Program): Promise<string> {
+/** Ends a worker by a signal, and gives what it printed. */
+async function end(program: Program, signal: NodeJS.Signals = 'SIGTERM'): Promise<string> {
   const closed = once(program.child, 'close');
-  program.child.kill('SIGTERM');
+  program.child.kill(signal);
   await closed;
+  expect(program.child.exitCode).toBe(0);
   return program.output;
 }
 
@@ -93,7 +96,7 @@ describe('the examples, as a user runs them', () => {
   it('streaming-client prints the parts of streaming-worker', async () => {
     const worker = start('streaming-worker.js');
     expect(await run('streaming-client.js', '3')).toBe('3\n2\n1\nlift-off!\n');
-    expect(await end(worker)).toContain('closed');
+    expect(await end(worker, 'SIGINT')).toContain('closed');
   });
 
   it('shell.sh makes a service of a command, and asks it', async () => {
@@ -109,7 +112,7 @@ describe('the examples, as a user runs them', () => {
       output += chunk.toString();
     });
     await once(child, 'close');
-    expect(output).toContain('HELLO\n');
+    expect(output).toBe('HELLO\n');
   });
 
   it('durable-client leaves a request with the broker, and fetches its reply later', async () => {
@@ -127,5 +130,10 @@ describe('the examples, as a user runs them', () => {
 
   it('abort gives up a request that nobody serves', async () => {
     expect(await run('abort.js')).toBe('ERR_MDP_ABORTED\n');
+  });
+
+  it('are all run here', () => {
+    const programs = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
+    expect([...ran].sort()).toEqual(programs.sort());
   });
 });
