@@ -1,10 +1,12 @@
 /** The command as a real process: started, watched, and ended by the test that started it. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
+import { promisify } from 'node:util';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+const COMMAND_LINES = fileURLToPath(new URL('./command-lines.js', import.meta.url));
 const DEADLINE_MS = 60_000;
 
 export interface Exit {
@@ -153,6 +155,16 @@ export async function run(
   const child = new Child(args, options);
   child.input(options.input ?? '');
   return await child.finished();
+}
+
+/** What a command line said that ran in one process with others. */
+export type Said = Omit<Finished, 'signal'>;
+
+/** Runs command lines one after the other in a single process (command-lines.ts). */
+export async function runEach(lines: readonly (readonly string[])[]): Promise<Said[]> {
+  const args = [COMMAND_LINES, JSON.stringify(lines)];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env: cleanEnvironment() });
+  return JSON.parse(stdout) as Said[];
 }
 
 /** Ends everything that was started and still runs, but what a whole file uses: for `afterEach`. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { type ChildOptions, run } from '../../support/child.js';
+import { present } from '../../../src/core/assert.js';
+import { type ChildOptions, run, runEach, type Said } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { httpOf } from '../../support/http.js';
 
@@ -23,12 +24,24 @@ interface Examined {
   check(name: string): Check | undefined;
 }
 
-/** What it finds with these settings, on free ports and a data directory of its own. */
-async function examine(sets: readonly string[], options: ChildOptions = {}): Promise<Examined> {
+/** The command with these settings, on free ports and a data directory of its own. */
+function lineOf(sets: readonly string[]): string[] {
   const ports = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=127.0.0.1:0'];
   const all = [`node.dataDir=${temporaryDirectory()}`, ...ports, ...sets];
-  const args = all.flatMap((set) => ['--set', set]);
-  const { status, stdout } = await run(['doctor', '-o', 'json', ...args], options);
+  return ['doctor', '-o', 'json', ...all.flatMap((set) => ['--set', set])];
+}
+
+/** What it finds with these settings. */
+async function examine(sets: readonly string[], options: ChildOptions = {}): Promise<Examined> {
+  return examined(await run(lineOf(sets), options));
+}
+
+/** The same for several, one after the other in one process. */
+async function examineEach(...several: readonly (readonly string[])[]): Promise<Examined[]> {
+  return (await runEach(several.map(lineOf))).map(examined);
+}
+
+function examined({ status, stdout }: Said): Examined {
   const { checks, problems } = JSON.parse(stdout) as { checks: Check[]; problems: number };
   expect(problems).toBe(checks.filter(({ state }) => state === 'problem').length);
   expect(status).toBe(problems === 0 ? 0 : 1);
@@ -126,15 +139,17 @@ describe('majordomo doctor', () => {
     const listen = (endpoint: string): string =>
       `broker.listen=[{endpoint: ${endpoint}, ${curve}}]`;
     const { endpoint, dataDir } = await startDaemon({ sets: [listen('tcp://127.0.0.1:0')] });
-    const own = await examine([listen(endpoint), `node.dataDir=${dataDir}`]);
-    expect(own.status).toBe(0);
-    expect(own.check('listener')).toMatchObject({
+    const [own, other] = await examineEach(
+      [listen(endpoint), `node.dataDir=${dataDir}`],
+      [listen(endpoint)],
+    );
+    expect(own?.status).toBe(0);
+    expect(own?.check('listener')).toMatchObject({
       state: 'ok',
       text: expect.stringMatching(/^in use, with CURVE/),
     });
-    expect(own.check('data directory')).toMatchObject({ state: 'ok' });
-    const other = await examine([listen(endpoint)]);
-    expect(other.check('listener')).toMatchObject({ state: 'problem' });
+    expect(own?.check('data directory')).toMatchObject({ state: 'ok' });
+    expect(other?.check('listener')).toMatchObject({ state: 'problem' });
   });
 
   it('finds that the keys of the link of a pair are not there', async () => {
@@ -159,12 +174,13 @@ describe('majordomo doctor', () => {
     const address = stranger.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     const pair = ['bstar.role=primary', 'bstar.peer=tcp://127.0.0.1:1'];
-    for (const [name, ...sets] of [
-      ['listener', `broker.listen=tcp://127.0.0.1:${port}`],
-      ['http', `http.listen=127.0.0.1:${port}`],
-      ['peer listener', `bstar.listen=tcp://127.0.0.1:${port}`, ...pair],
-    ] as const) {
-      const { status, check } = await examine(sets);
+    const found = await examineEach(
+      [`broker.listen=tcp://127.0.0.1:${port}`],
+      [`http.listen=127.0.0.1:${port}`],
+      [`bstar.listen=tcp://127.0.0.1:${port}`, ...pair],
+    );
+    for (const [at, name] of ['listener', 'http', 'peer listener'].entries()) {
+      const { status, check } = present(found[at], 'one for each');
       expect(status).toBe(1);
       expect(check(name)).toMatchObject({ state: 'problem' });
       expect(check(name)?.remedy).toContain(`sport = :${port}`);
@@ -175,15 +191,11 @@ describe('majordomo doctor', () => {
   it('knows a Majordomo that answers at http.listen: the one that serves, or another', async () => {
     const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
     const listen = `http.listen=${new URL(httpOf(daemon)).host}`;
-    const own = await examine([
-      `broker.listen=${daemon.endpoint}`,
-      `node.dataDir=${daemon.dataDir}`,
-      listen,
-    ]);
-    expect(own.check('http')).toMatchObject({ state: 'ok', text: 'a Majordomo answers there' });
-    const other = await examine([listen]);
-    expect(other.check('http')).toMatchObject({ state: 'problem' });
-    expect(other.check('http')?.remedy).toContain('its own http.listen');
+    const serves = [`broker.listen=${daemon.endpoint}`, `node.dataDir=${daemon.dataDir}`, listen];
+    const [own, other] = await examineEach(serves, [listen]);
+    expect(own?.check('http')).toMatchObject({ state: 'ok', text: 'a Majordomo answers there' });
+    expect(other?.check('http')).toMatchObject({ state: 'problem' });
+    expect(other?.check('http')?.remedy).toContain('its own http.listen');
   });
 
   it('finds a token that others may read, which serve refuses', async () => {
@@ -216,12 +228,14 @@ describe('majordomo doctor', () => {
   it('finds a data directory that cannot be one, or is open to others', async () => {
     const folder = temporaryDirectory();
     writeFileSync(join(folder, 'file'), '');
-    const file = await examine([`node.dataDir=${join(folder, 'file')}`]);
-    expect(file.check('data directory')).toMatchObject({ state: 'problem' });
     mkdirSync(join(folder, 'open'));
     chmodSync(join(folder, 'open'), 0o755);
-    const open = await examine([`node.dataDir=${join(folder, 'open')}`]);
-    expect(open.check('data directory')).toMatchObject({
+    const [file, open] = await examineEach(
+      [`node.dataDir=${join(folder, 'file')}`],
+      [`node.dataDir=${join(folder, 'open')}`],
+    );
+    expect(file?.check('data directory')).toMatchObject({ state: 'problem' });
+    expect(open?.check('data directory')).toMatchObject({
       state: 'warning',
       remedy: `chmod 700 ${join(folder, 'open')}`,
     });
@@ -229,8 +243,7 @@ describe('majordomo doctor', () => {
 
   it('makes nothing', async () => {
     const folder = temporaryDirectory();
-    await examine([`node.dataDir=${join(folder, 'data')}`]);
-    await examine([`node.dataDir=${folder}`]);
+    await examineEach([`node.dataDir=${join(folder, 'data')}`], [`node.dataDir=${folder}`]);
     expect(readdirSync(folder)).toEqual([]);
   });
 

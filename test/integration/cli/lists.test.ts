@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Router } from 'zeromq';
 
-import { Child, killAll, run } from '../../support/child.js';
+import { Child, killAll, run, runEach, type Said } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+
+const COMMANDS = ['status', 'services', 'workers'] as const;
 
 /** One at which nothing is served. */
 let idle: Daemon;
@@ -131,46 +133,51 @@ describe('majordomo status', () => {
   });
 });
 
-describe.each(['status', 'services', 'workers'])('majordomo %s', (command) => {
-  it('ends with 69 when nobody listens there', async () => {
-    const args = [command, '--timeout-ms', '300', '--endpoint', await deadEndpoint()];
-    const { status, stdout, stderr } = await run(args);
-    expect({ status, stdout }).toEqual({ status: 69, stdout: '' });
-    expect(stderr).toContain('no endpoint accepted a connection');
+describe(`majordomo ${COMMANDS.join(', ')}`, () => {
+  const each = (...args: readonly string[]): Promise<Said[]> =>
+    runEach(COMMANDS.map((command) => [command, ...args]));
+
+  it('end with 69 when nobody listens there', async () => {
+    for (const said of await each('--timeout-ms', '300', '--endpoint', await deadEndpoint())) {
+      expect(said).toMatchObject({ status: 69, stdout: '' });
+      expect(said.stderr).toContain('no endpoint accepted a connection');
+    }
   });
 
-  it('asks the next endpoint when the first accepts no connection', async () => {
+  it('ask the next endpoint when the first accepts no connection', async () => {
     const at = ['--endpoint', await deadEndpoint(), '--endpoint', idle.endpoint];
-    expect(await run([command, ...at])).toMatchObject({ status: 0, stderr: '' });
+    for (const said of await each(...at)) expect(said).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('ends with 1 at a broker that knows MMI, but not this question', async () => {
-    const endpoint = await otherBroker(() => ['501']);
-    const { status, stdout, stderr } = await run([command, '--endpoint', endpoint]);
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toContain('(501)');
+  it('end with 1 at a broker that knows MMI, but not this question', async () => {
+    for (const said of await each('--endpoint', await otherBroker(() => ['501']))) {
+      expect(said).toMatchObject({ status: 1, stdout: '' });
+      expect(said.stderr).toContain('(501)');
+    }
   });
 
   it.each([
     ['no JSON', '{'],
     ['another kind of JSON', '3'],
     ['nothing', undefined],
-  ])('ends with 1 at a broker that answers %s', async (_what, json) => {
+  ])('end with 1 at a broker that answers %s', async (_what, json) => {
     const endpoint = await otherBroker(() => (json === undefined ? ['200'] : ['200', json]));
-    const { status, stdout, stderr } = await run([command, '--endpoint', endpoint]);
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toContain('is not understood');
+    for (const said of await each('--endpoint', endpoint)) {
+      expect(said).toMatchObject({ status: 1, stdout: '' });
+      expect(said.stderr).toContain('is not understood');
+    }
   });
 
-  it('shows no control characters of another broker’s to a terminal', async () => {
+  it('show no control characters of another broker’s to a terminal', async () => {
     const evil = { service: '\u001b[2Jevil', state: '\u0007', node: 'a\nb', workersWaiting: {} };
     const endpoint = await otherBroker((service) => [
       '200',
       JSON.stringify(service === 'mmi.broker' ? evil : [evil]),
     ]);
-    const { status, stdout } = await run([command, '--endpoint', endpoint]);
-    expect(status).toBe(0);
-    const controls = stdout.split('').filter((letter) => letter < ' ' && letter !== '\n');
-    expect(controls).toEqual([]);
+    for (const { status, stdout } of await each('--endpoint', endpoint)) {
+      expect(status).toBe(0);
+      const controls = stdout.split('').filter((letter) => letter < ' ' && letter !== '\n');
+      expect(controls).toEqual([]);
+    }
   });
 });

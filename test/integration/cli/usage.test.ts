@@ -1,13 +1,8 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, type Finished, killAll, run } from '../../support/child.js';
-
-const COMMAND_LINES = fileURLToPath(new URL('../../support/command-lines.js', import.meta.url));
+import { Child, killAll, run, runEach, type Said } from '../../support/child.js';
 
 const COMMANDS = [
   'serve',
@@ -69,7 +64,7 @@ const WRONG = [
 ];
 
 /** How each of several lines ended that one process ran. */
-const ended = new Map<string, Pick<Finished, 'status' | 'stdout' | 'stderr'>>();
+const ended = new Map<string, Said>();
 
 beforeAll(async () => {
   const help = COMMANDS.flatMap((command) => [
@@ -77,9 +72,7 @@ beforeAll(async () => {
     [command, '--help'],
   ]);
   const lines = [...help, ...WRONG.map(({ args }) => args)];
-  const given = [COMMAND_LINES, JSON.stringify(lines)];
-  const { stdout } = await promisify(execFile)(process.execPath, given);
-  const all = JSON.parse(stdout) as Pick<Finished, 'status' | 'stdout' | 'stderr'>[];
+  const all = await runEach(lines);
   for (const [at, line] of lines.entries()) {
     const one = all[at];
     if (one !== undefined) ended.set(line.join(' '), one);
