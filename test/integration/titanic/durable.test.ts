@@ -10,6 +10,8 @@ import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js
 
 const DEADLINE_MS = 60_000;
 const UUID = /^[0-9A-F]{32}\n$/;
+/** That it is stored, in time. */
+const WAITS = 'waiting for its reply';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 const closing: (() => Promise<void>)[] = [];
 
@@ -31,12 +33,16 @@ function request(daemon: Daemon, ...args: string[]): Promise<Finished> {
   return run(['request', '--endpoint', daemon.endpoint, ...args]);
 }
 
-/** A wait for what does not come; a longer one where this machine took that time to connect and to store. */
-async function inVain(daemon: Daemon, ...args: string[]): Promise<Finished & { waitedMs: number }> {
+/** A wait for what does not come; a longer one where this machine takes that time to come so far as to say so. */
+async function inVain(
+  daemon: Daemon,
+  says: string,
+  ...args: string[]
+): Promise<Finished & { waitedMs: number }> {
   for (let waitedMs = 1000; ; waitedMs *= 4) {
     const times = ['--timeout-ms', String(waitedMs), '--retries', '0'];
     const ended = await request(daemon, ...args, ...times);
-    const isOver = ended.stderr.includes('no reply to') || waitedMs > DEADLINE_MS;
+    const isOver = ended.stderr.includes(says) || waitedMs > DEADLINE_MS;
     if (isOver) return { ...ended, waitedMs };
   }
 }
@@ -83,7 +89,7 @@ describe('a durable request (issue: done when)', () => {
   it('outlives the broker’s kill -9, is answered, fetched, closed and gone from the file', async () => {
     const first = await startDaemon();
     const uuid = await stored(first, 'upper', 'hello');
-    const { waitedMs, ...early } = await inVain(first, '--result', uuid);
+    const { waitedMs, ...early } = await inVain(first, 'no reply to', '--result', uuid);
     expect(early).toMatchObject({
       status: 75,
       stdout: '',
@@ -123,10 +129,7 @@ describe('majordomo request', () => {
   it('--durable waits, prints the reply, and closes what was stored', async () => {
     const child = new Child(['request', '--durable', '--endpoint', shared.endpoint, 'upper', 'hi']);
     child.input('');
-    await child.until(
-      ({ stderr }) => stderr.includes('waiting for its reply'),
-      'a word to the user',
-    );
+    await child.until(({ stderr }) => stderr.includes(WAITS), 'a word to the user');
     const uuid = /stored as ([0-9A-F]{32});/.exec(child.stderr)?.[1] ?? '';
     upper(shared);
     expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
@@ -137,17 +140,14 @@ describe('majordomo request', () => {
     const first = await startDaemon();
     const child = new Child(['request', '--durable', '--endpoint', first.endpoint, 'upper', 'hi']);
     child.input('');
-    await child.until(
-      ({ stderr }) => stderr.includes('waiting for its reply'),
-      'a word to the user',
-    );
+    await child.until(({ stderr }) => stderr.includes(WAITS), 'a word to the user');
     await first.kill();
     upper(await restart(first));
     expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
   });
 
   it('--durable ends with 75 and the uuid, if its time was said and is up', async () => {
-    const { status, stderr } = await inVain(shared, '--durable', 'upper', 'hi');
+    const { status, stderr } = await inVain(shared, WAITS, '--durable', 'upper', 'hi');
     expect(status).toBe(75);
     expect(stderr).toMatch(
       /^majordomo: stored as [0-9A-F]{32}; waiting for its reply\nmajordomo: no reply to /,
@@ -181,7 +181,7 @@ describe('majordomo request', () => {
     const json = async (...args: string[]): Promise<unknown> =>
       JSON.parse((await request(shared, '-o', 'json', ...args)).stdout);
     const { uuid } = (await json('--durable', '--no-wait', 'upper', 'hi')) as { uuid: string };
-    const pending = await inVain(shared, '-o', 'json', '--result', uuid);
+    const pending = await inVain(shared, 'no reply to', '-o', 'json', '--result', uuid);
     expect(JSON.parse(pending.stdout)).toEqual({ uuid, state: 'pending' });
     upper(shared);
     const frames = [{ encoding: 'utf8', data: 'HI' }];
