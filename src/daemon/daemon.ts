@@ -143,8 +143,13 @@ async function startIn(
       const parts = { config, dataDir: directory, broker, loop, stored, keys, view, log, fatal };
       pair = await startPair({ ...parts, events: pairEvents });
     }
-    opened = await openTransports(config, keys, loop);
+    // Clients that wait for a broker are there as soon as its first listener is.
+    opened = await openTransports(config, keys, loop, (transport) => {
+      sink.attach(transport);
+      loop.attach(transport);
+    });
   } catch (error) {
+    loop.stop();
     await http?.close();
     await pair?.close();
     await stored?.close();
@@ -158,8 +163,6 @@ async function startIn(
     stored?.titanic.follow(isFollowed ? told.storedStep : null);
   };
   followAt(config.log.level);
-  sink.attach(transport);
-  loop.attach(transport);
   keys.watch((listener, name) => {
     broker.revoke(listener, name);
   });
@@ -235,6 +238,7 @@ function openTransports(
   config: Config,
   keys: Keys,
   events: TransportEvents,
+  opening: (transport: Transport) => void,
 ): Promise<OpenedRouter> {
   const listenersOf = (name: TransportName): ListenerOptions[] =>
     config.broker.listen.flatMap(({ endpoint, transport }, index) => {
@@ -247,7 +251,7 @@ function openTransports(
       { open: openZmtpRouter, listeners: listenersOf('zmtp') },
       { open: openLibzmq, listeners: listenersOf('libzmq') },
     ],
-    { limits: routerLimits(config), peers: new PeerNumbers(), events },
+    { limits: routerLimits(config), peers: new PeerNumbers(), events, opening },
   );
 }
 

@@ -121,6 +121,8 @@ export interface RouterOptions {
   readonly peers: PeerNumbers;
   /** Told from the next turn of the event loop on, never within the call that opens. */
   readonly events: TransportEvents;
+  /** Told before it listens, so that what the first ones ask can be answered. */
+  readonly opening?: (transport: Transport) => void;
 }
 
 /** A ROUTER that listens. */

@@ -29,12 +29,15 @@ export async function openSeveral(
     return await first.open({ ...options, listeners: first.listeners });
   }
   const together = new Together(options.events);
+  options.opening?.(together);
   const endpoints: string[] = [];
   try {
     for (const { open, listeners } of first === undefined ? [] : [first, ...others]) {
       const owner = together.nextOwner();
-      const opened = await open({ ...options, listeners, events: owner });
-      owner.transport = opened.transport;
+      const opening = (transport: Transport): void => {
+        owner.transport = transport;
+      };
+      const opened = await open({ ...options, listeners, events: owner, opening });
       for (const [place, { index }] of listeners.entries()) {
         endpoints[index] = opened.endpoints[place] ?? '';
       }

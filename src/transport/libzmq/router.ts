@@ -74,6 +74,7 @@ export interface OpenedLibzmqRouter extends OpenedRouter {
  */
 export async function openLibzmqRouter(options: RouterOptions): Promise<OpenedLibzmqRouter> {
   const router = new LibzmqRouter(options);
+  options.opening?.(router);
   try {
     const endpoints: string[] = [];
     for (const listener of options.listeners) endpoints.push(await router.listen(listener));

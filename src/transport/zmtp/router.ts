@@ -48,6 +48,7 @@ const MADE_ROUTING_ID_BYTES = 5;
  */
 export async function openZmtpRouter(options: RouterOptions): Promise<OpenedRouter> {
   const router = new ZmtpRouter(options);
+  options.opening?.(router);
   try {
     const endpoints: string[] = [];
     for (const listener of options.listeners) endpoints.push(await router.listen(listener));

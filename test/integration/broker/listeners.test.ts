@@ -1,10 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { writeMessage } from '../../../src/sdk/links.js';
+import type { Link } from '../../../src/transport/port.js';
+import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import { clientRequest } from '../../../src/wire/client-side.js';
 import { python } from '../../interop/support/program.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
+import { run } from '../../support/child.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 import { itWithTool } from '../../support/tools.js';
 import { cleanUp, rawWorker, tokenOf, untilLogged } from './support.js';
 
@@ -19,6 +25,32 @@ async function split(...sets: string[]): Promise<{ clients: string; workers: str
   const [clients, workers] = daemon.endpoints;
   if (clients === undefined || workers === undefined) throw new Error('two listeners');
   return { clients, workers };
+}
+
+/** A link that dials every few milliseconds, and asks something as soon as it is connected. */
+function impatient(endpoint: string): { link: Link; answered: Promise<void> } {
+  const patience = {
+    reconnectMsMin: 2,
+    reconnectMsMax: 4,
+    pingAfterMs: 60_000,
+    pingCheckMs: 60_000,
+    unansweredMax: 3,
+  };
+  let answer: () => void;
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const limits = { messageBytesMax: 1000, framesMax: 10, outputBytesMax: 1000 };
+  const link = dialZmtp({ limits, patience })(endpoint, {
+    connected: () => {
+      writeMessage(link, clientRequest(1, null, Buffer.from('mmi.service'), [Buffer.from('x')]));
+    },
+    message: () => {
+      answer();
+    },
+    disconnected: () => undefined,
+  });
+  return { link, answered };
 }
 
 let daemon: Daemon;
@@ -70,6 +102,24 @@ describe('a broker with several listeners', () => {
     expect(await daemon.stop()).toMatchObject({ status: 0 });
     expect(existsSync(path)).toBe(false);
   });
+
+  it('answers clients that come while one of them is still to be opened', async () => {
+    const directory = temporaryDirectory();
+    const secretKeyFile = join(directory, 'key');
+    const keysFile = join(directory, 'keys.yaml');
+    const { stdout } = await run(['keygen', secretKeyFile, '-o', 'json']);
+    const { publicKey } = JSON.parse(stdout) as { publicKey: string };
+    const key = { name: 'n', publicKey, allow: ['client'] };
+    writeFileSync(keysFile, `- ${JSON.stringify(key)}\n`, { mode: 0o600 });
+    const [port] = await freePorts(1);
+    const endpoint = `tcp://127.0.0.1:${port}`;
+    const links = Array.from({ length: 20 }, () => impatient(endpoint));
+    const slow = { endpoint: ANYWHERE, curve: { secretKeyFile, keysFile } };
+    const slower = { endpoint: ANYWHERE, transport: 'libzmq' };
+    await startDaemon({ sets: [`broker.listen=${JSON.stringify([{ endpoint }, slow, slower])}`] });
+    await Promise.all(links.map(({ answered }) => answered));
+    await Promise.all(links.map(({ link }) => link.close(0)));
+  }, 20_000);
 
   itWithTool('python3-zmq', 'is found again by others over ipc after kill -9', async () => {
     const endpoint = `ipc://${join(temporaryDirectory(), 'socket')}`;
