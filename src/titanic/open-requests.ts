@@ -14,7 +14,6 @@ import type {
   RequestUuid,
   StoredRequest,
   StoreFailure,
-  Transaction,
 } from './store.js';
 import { type Handed, Writer } from './writer.js';
 
@@ -47,8 +46,6 @@ export class OpenRequests {
   #withheld: { readonly look: number; readonly found: Found }[] = [];
   /** Requests that a merge made pending while their end was on its way to the store. */
   readonly #reopening = new Map<string, StoredRequest>();
-  /** Not committed yet: see `recall`. */
-  #recalls = 0;
   /** `strict`: the store has what the peer did not confirm before it was lost. */
   #isDoubtful = false;
   #trouble: StoreFailure | null = null;
@@ -68,20 +65,13 @@ export class OpenRequests {
       store.load(firstRead + load, uuids);
     });
     const commit = (changes: readonly Change[]): Handed => {
-      const transaction = this.#begin();
+      const transaction = replica.begin();
       const awaits = replica.shipped(transaction, changes);
       store.commit(transaction, changes);
       return { number: transaction.number, awaits };
     };
     // D21: `strict` shows no step that one disk has alone, so it makes none.
     this.writer = new Writer(commit, () => replica.refusal === null, commits);
-  }
-
-  /** What is recalled leaves its mark here, too: the peer may be lost before it hears of it. */
-  #begin(): Transaction {
-    const transaction = this.#context.replica.begin();
-    const isMarked = this.#recalls > 0 && transaction.tombstones === 'known';
-    return isMarked ? { ...transaction, tombstones: 'all' } : transaction;
   }
 
   /** The node steps down: operators are told; what clients would be answered is forgotten. */
@@ -229,13 +219,19 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- pending
 
-  open(request: StoredRequest): Slot {
+  #open(request: StoredRequest): Slot {
     return this.dispatcher.open(request, this.#context.now, this.#context.wall);
+  }
+
+  /** A list of what is pending may have had it before its commit was told, which waits for the peer. */
+  openOnce(request: StoredRequest): Slot {
+    const known = this.dispatcher.index.find(request.uuid);
+    return known === NO_SLOT ? this.#open(request) : known;
   }
 
   /** It is pending in the store. */
   restore(request: StoredRequest): void {
-    const slot = this.open(request);
+    const slot = this.#open(request);
     // The process ended between its last attempt and its end.
     if (request.attempts < request.maxAttempts) return;
     this.die(slot, request.attempts, 'the broker stopped');
@@ -248,8 +244,7 @@ export class OpenRequests {
     this.intend({ kind: 'retry', uuid, generation, at, expiresAt }, 0, {
       committed: (result) => {
         const isDone = result.kind === 'retried';
-        // It may be known already, from a list of what is pending.
-        if (isDone && this.dispatcher.index.find(uuid) === NO_SLOT) this.open(result.request);
+        if (isDone) this.openOnce(result.request);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
@@ -301,22 +296,10 @@ export class OpenRequests {
     else this.dispatcher.resume(slot, this.#context.now);
   }
 
-  /** The peer may have what could not be stored here. */
-  recall(uuid: RequestUuid, { kind }: StoreFailure): void {
-    if (!this.#context.replica.isPaired || kind === 'fatal') return;
-    this.#recalls++;
-    // Its key leads nowhere, whatever the clock on the wall does.
-    this.intend({ kind: 'close', uuid, at: this.#context.wall, keyUntil: 0 }, 0, {
-      committed: () => {
-        this.#recalls--;
-      },
-      failed: () => true,
-    });
-  }
-
   /** What a client is told of a request that could not be stored. */
   lossOf({ message }: StoreFailure): string {
-    // Were this node lost before its recall is on a disk, the peer would keep what it was sent.
+    // The peer may have been sent it. It is not taken back: were this node cut off meanwhile, the peer
+    // could have acknowledged it, to a client that sent the same key again.
     const isKnown = !this.#context.replica.isPaired || message.startsWith(OUTCOME_UNKNOWN);
     return isKnown ? message : `${OUTCOME_UNKNOWN}: ${message}`;
   }

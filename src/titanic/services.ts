@@ -109,7 +109,6 @@ export class Services {
       },
       failed: (failure) => {
         this.#accepting--;
-        this.#requests.recall(request.uuid, failure);
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
         if (failure.kind !== 'fatal') this.#answer(id, status(500, this.#requests.lossOf(failure)));
         return false;
@@ -140,7 +139,7 @@ export class Services {
   #accepted(request: StoredRequest, result: ChangeResult): Buffer {
     if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
     this.#context.counters.accepted++;
-    const slot = this.#requests.open(request);
+    const slot = this.#requests.openOnce(request);
     this.#context.trace?.({
       name: 'titanic.accepted',
       uuid: beginning(request.uuid),
