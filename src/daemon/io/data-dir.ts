@@ -14,6 +14,11 @@ export interface DataDir {
 
 const LOCK_FILE = 'lock';
 const PRIVATE_MODE = 0o700;
+/**
+ * Of two that try at once, each can be in the other's way; `doctor` tries, too. Whoever has it longer
+ * uses the directory.
+ */
+const LOCK_WAIT_MS = 500;
 
 /**
  * Makes the directory if it is absent, and takes an exclusive lock in it. The lock is one that the
@@ -59,7 +64,7 @@ function make(path: string): void {
 function take(path: string): Database.Database {
   let lock: Database.Database | null = null;
   try {
-    lock = new Database(join(path, LOCK_FILE), { timeout: 0 });
+    lock = new Database(join(path, LOCK_FILE), { timeout: LOCK_WAIT_MS });
     lock.pragma('journal_mode = MEMORY');
     // Stays open for as long as the process lives.
     lock.exec('BEGIN EXCLUSIVE');
