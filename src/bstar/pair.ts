@@ -354,6 +354,15 @@ export class PairMachine {
   /** What came from the peer could not be stored: it has to come again, later. */
   storeFailed(): void {
     this.#isStoring = false;
+    this.#tryLater();
+  }
+
+  /** What the peer lacks could not be read. What came from it may be on its way to the disk yet. */
+  readFailed(): void {
+    this.#tryLater();
+  }
+
+  #tryLater(): void {
     const beats = PATIENCE_BEATS * 2 ** this.#storeFailures++;
     const waitMs = Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX);
     // Those who serve and follow go on hearing each other: a disk that is full makes no peer dead.

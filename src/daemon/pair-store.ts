@@ -33,7 +33,7 @@ const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is stri
 /** What is asked of the others. */
 type PairOfStore = Pick<
   PairMachine,
-  'begin' | 'chunk' | 'isInSync' | 'probe' | 'rolledBack' | 'stored' | 'storeFailed'
+  'begin' | 'chunk' | 'isInSync' | 'probe' | 'readFailed' | 'rolledBack' | 'stored' | 'storeFailed'
 > & { readonly facts: Pick<PairMachine['facts'], 'state'> };
 type StoredByPair = Pick<
   Titanic,
@@ -248,8 +248,10 @@ export class PairStore implements Replica {
     this.#pair.chunk(records, holds, next === null);
   }
 
-  readFailed(read: number, { message }: StoreFailure): void {
-    if (read === this.#lastRead) this.#fail(message);
+  readFailed(read: number, { message: text }: StoreFailure): void {
+    if (read !== this.#lastRead) return;
+    this.#events.emit({ name: 'ha.failed', text });
+    this.#pair.readFailed();
   }
 
   #stores(number: number, holds: Holding, joined: number, ranTwice: number): void {

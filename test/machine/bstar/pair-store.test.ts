@@ -33,6 +33,7 @@ beforeEach(() => {
     probe: () => null,
     stored: ignore,
     rolledBack: (number: number) => told.push(`rolled back ${number}`),
+    readFailed: () => told.push('read failed'),
     storeFailed: () => told.push('store failed'),
   };
   const titanic = {

@@ -236,6 +236,20 @@ describe('replication', () => {
     expect(stage.backup.words).toEqual(['a']);
   });
 
+  it('a reading that fails lets nothing pass for stored that is on its way to the disk yet', () => {
+    const stage = PairStage.inSync();
+    stage.backup.takesMs = 3000;
+    stage.primary.store('a');
+    stage.pass(10);
+    stage.backup.machine.readFailed();
+    stage.primary.store('b');
+    for (let ms = 0; ms < 10_000; ms += 10) {
+      stage.pass(10);
+      const isAhead = stage.primary.machine.isInSync && !stage.backup.words.includes('b');
+      expect([ms, isAhead]).toEqual([ms, false]);
+    }
+  });
+
   it('while a slow peer catches up nothing waits for it (§6, the last chunk)', () => {
     const stage = new PairStage();
     stage.primary.start();
