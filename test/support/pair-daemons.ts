@@ -25,7 +25,7 @@ export const ROLES = ['primary', 'backup'] as const;
 export type PairRole = (typeof ROLES)[number];
 
 export interface PairOptions {
-  /** Default 500: a busy machine does not hold a heartbeat up for so long. */
+  /** Default 1000: a busy machine does not hold a heartbeat up for so long. */
   readonly heartbeatIntervalMs?: number;
   /** Without a relay between them: nothing can be cut, and nothing delays it. */
   readonly direct?: boolean;
@@ -87,7 +87,7 @@ export class PairOfDaemons {
     this.#places = places;
     this.#options = options;
     this.#link = link;
-    this.heartbeatIntervalMs = options.heartbeatIntervalMs ?? 500;
+    this.heartbeatIntervalMs = options.heartbeatIntervalMs ?? 1000;
   }
 
   /** Between the backup, which dials, and the primary. */
@@ -209,6 +209,20 @@ export class PairOfDaemons {
       await pause(LOOK_MS);
     }
     throw new Error(`the nodes do not come in sync\n${this.story()}`);
+  }
+
+  /** Does this while the one leads, and while the other one does. */
+  async atBoth(check: () => Promise<void>): Promise<void> {
+    const deadline = performance.now() + 5 * DEADLINE_MS;
+    for (const led = new Set<PairRole>(); ;) {
+      const active = await this.inSync();
+      await check();
+      // A machine that is busy with something else may have changed that meanwhile.
+      if ((await this.inSync()) === active) led.add(active);
+      if (led.size === ROLES.length) return;
+      const why = led.has(active) ? await this.switchover(active) : 'it changed';
+      if (performance.now() > deadline) throw new Error(`${why}\n${this.story()}`);
+    }
   }
 
   /** Has the active hand over; for a moment it may be out of sync, or the other one be late. */

@@ -7,11 +7,7 @@ import type { PairLoad } from './pair-load.js';
 /** All are in sync again: every receipt is good at this node and at the other, and on both disks. */
 export async function expectNothingLost(pair: PairOfDaemons, load: PairLoad): Promise<void> {
   await load.stop();
-  const active = await pair.inSync();
-  await load.check();
-  await pair.switchedOver(active);
-  await pair.inSync();
-  await load.check();
+  await pair.atBoth(() => load.check());
   expect(load.errors).toEqual([]);
   await load.close();
   const { differences, uuids } = await pair.rest();

@@ -16,7 +16,7 @@ function targetOf(daemon: Daemon): LoadTarget {
   return { protocol: 'mdp', port: Number(new URL(daemon.endpoint).port), pid: daemon.pid };
 }
 
-const WINDOW = { seconds: 0.3, warmupSeconds: 0.1 };
+const WINDOW = { seconds: 1, warmupSeconds: 0.1 };
 const LOAD: Load = { clients: 3, workers: 2, outstanding: 20, credit: 10 };
 
 describe('the load generator', () => {
