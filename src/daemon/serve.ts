@@ -45,6 +45,8 @@ export async function serve(
   supervisor.stopping();
   await daemon.stop();
   log.flush();
+  // Else Node takes its handlers of signals away first, and a SIGHUP ends it instead.
+  process.once('exit', () => process.exit());
   return EXIT.done;
 }
 

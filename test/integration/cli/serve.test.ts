@@ -67,6 +67,17 @@ describe('majordomo serve', () => {
     expect(await worker.finished()).toMatchObject({ status: 143 });
   });
 
+  it('ends with 0 though SIGHUP comes again and again when it has stopped', async () => {
+    const daemon = await startDaemon();
+    daemon.signal('SIGTERM');
+    await daemon.waitFor('broker.stopped');
+    while (!daemon.ended) {
+      daemon.signal('SIGHUP');
+      await new Promise(setImmediate);
+    }
+    expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
+  });
+
   it('refuses a data directory that another one uses, with 69', async () => {
     const first = await startDaemon();
     const second = new Daemon({ dataDir: first.dataDir });
