@@ -17,30 +17,39 @@ parentPort.once('message', () => setTimeout(() => lock.close(), 20));
 parentPort.postMessage('held');
 `;
 
+/** Why it cannot be had; `undefined`: it can. */
+function codeOfOpening(directory: string): string | undefined {
+  try {
+    openDataDir(directory).release();
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
+
 describe('a data directory', () => {
   afterEach(removeDaemons);
 
   it('that somebody else has only for a moment, as doctor does, is waited for', async () => {
     const directory = temporaryDirectory();
     openDataDir(directory).release();
-    const holder = new Worker(HOLDER, { eval: true, workerData: join(directory, 'lock') });
-    await once(holder, 'message');
-    const exited = once(holder, 'exit');
-    holder.postMessage('let it go');
-    openDataDir(directory).release();
-    await exited;
+    // The thread lets it go too late where a busy machine holds it up: not each of five times.
+    let refusals = 1;
+    for (let tries = 0; refusals > 0 && tries < 5; tries++) {
+      const holder = new Worker(HOLDER, { eval: true, workerData: join(directory, 'lock') });
+      await once(holder, 'message');
+      const exited = once(holder, 'exit');
+      holder.postMessage('let it go');
+      refusals = codeOfOpening(directory) === undefined ? 0 : 1;
+      await exited;
+    }
+    expect(refusals).toBe(0);
   });
 
   it('in use is refused', () => {
     const directory = temporaryDirectory();
     const first = openDataDir(directory);
-    let code: string | undefined;
-    try {
-      openDataDir(directory).release();
-    } catch (error) {
-      code = codeOf(error);
-    }
+    expect(codeOfOpening(directory)).toBe('ERR_DATA_DIR_IN_USE');
     first.release();
-    expect(code).toBe('ERR_DATA_DIR_IN_USE');
   });
 });

@@ -202,7 +202,7 @@ beforeAll(() => {
 
   report = (JSON.parse(cruise('json')) as Report).summary;
   printed = cruise('err-long').replace(/\s+/g, ' ');
-}, 60_000);
+});
 
 afterAll(() => {
   rmSync(tree, { recursive: true, force: true });
