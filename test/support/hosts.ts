@@ -23,11 +23,12 @@ let made = 0;
 
 export class Hosts implements PairHosts {
   readonly #name: string;
-  readonly #net: number;
+  #net: number;
 
   private constructor() {
     this.#name = `mdp${process.pid.toString(36)}${(made++).toString(36)}`;
     this.#net = (process.pid * 16 + made) % NETS;
+    while (this.#isTaken()) this.#net = (this.#net + 1) % NETS;
   }
 
   static connect(): Hosts {
@@ -79,6 +80,12 @@ export class Hosts implements PairHosts {
 
   get #switch(): string {
     return `${this.#name}-switch`;
+  }
+
+  /** By a switch of another process. */
+  #isTaken(): boolean {
+    const net = `${this.addressOf('this')}/${PREFIX_BITS}`;
+    return execFileSync('ip', ['-oneline', 'address', 'show', 'to', net]).length > 0;
   }
 
   #build(): void {
