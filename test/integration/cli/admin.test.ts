@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { run } from '../../support/child.js';
+import { run, runEach } from '../../support/child.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { httpOf, tokenOf } from '../../support/http.js';
@@ -114,32 +114,32 @@ describe('status, services, workers (contract §2)', () => {
     const refused = await run(at(gone));
     expect(refused).toMatchObject({ status: 69, stdout: '' });
     expect(refused.stderr).toBe(`majordomo: ${gone} cannot be reached: nobody listens there\n`);
-    for (const [status, body] of [
-      [200, 'hello'],
-      [200, '{"items": 3}'],
-      [200, '[]'],
-      [200, '{"items": [null], "next": null}'],
-      [404, '<html>'],
-    ] as const) {
-      const { url } = await otherServer(status, body);
-      expect(await run(at(url))).toMatchObject({ status: 1, stdout: '' });
+    const others = [
+      await otherServer(200, 'hello'),
+      await otherServer(200, '{"items": 3}'),
+      await otherServer(200, '[]'),
+      await otherServer(200, '{"items": [null], "next": null}'),
+      await otherServer(404, '<html>'),
+    ];
+    for (const said of await runEach(others.map(({ url }) => at(url)))) {
+      expect(said).toMatchObject({ status: 1, stdout: '' });
     }
   });
 
-  it.each(['services', 'titanic ls', 'status', 'ha status', 'top'])(
-    'end with 75 where the answer stops in the middle: %s',
-    async (command) => {
-      const { url } = await otherServer(200, '{"items": [', 100);
-      const { status, stdout, stderr } = await run([...command.split(' '), '--admin', url]);
-      expect({ status, stdout }).toEqual({ status: 75, stdout: '' });
-      expect(stderr).toBe(`majordomo: ${url} went away in the middle of its answer\n`);
-    },
-  );
+  it('end with 75 where the answer stops in the middle', async () => {
+    const commands = ['services', 'titanic ls', 'status', 'ha status', 'top'];
+    const { url } = await otherServer(200, '{"items": [', 100);
+    const stderr = `majordomo: ${url} went away in the middle of its answer\n`;
+    expect(
+      await runEach(commands.map((command) => [...command.split(' '), '--admin', url])),
+    ).toEqual(commands.map(() => ({ status: 75, stdout: '', stderr })));
+  });
 
   it('end with 1 where a list leads in a circle', async () => {
     const { url } = await otherServer(200, '{"items": [], "next": "1.0"}');
-    for (const list of [['services'], ['titanic', 'ls']]) {
-      expect(await run([...list, '--admin', url])).toMatchObject({ status: 1, stdout: '' });
+    const lists = [['services'], ['titanic', 'ls']];
+    for (const said of await runEach(lists.map((list) => [...list, '--admin', url]))) {
+      expect(said).toMatchObject({ status: 1, stdout: '' });
     }
   });
 
@@ -150,16 +150,20 @@ describe('status, services, workers (contract §2)', () => {
     expect(stderr).toBe('majordomo: \uFFFD[2J\uFFFD\uFFFDred\n');
   });
 
-  it.each([
-    [['--admin', 'http://h:1', '--endpoint', 'tcp://h:1']],
-    [['--admin', 'h:1']],
-    [['--admin', 'ftp://h:1']],
-    [['--admin', 'http://user:secret@h:1']],
-    [['--token', 'a', '--token-file', 'b']],
-    [['--token-file', '/nowhere/token']],
-    [['--token', 'two words']],
-  ])('end with 64: %j', async (args) => {
-    expect(await run(['status', ...args])).toMatchObject({ status: 64, stdout: '' });
+  it('end with 64 for a place or a token that cannot be one', async () => {
+    const wrong = [
+      ['--admin', 'http://h:1', '--endpoint', 'tcp://h:1'],
+      ['--admin', 'h:1'],
+      ['--admin', 'ftp://h:1'],
+      ['--admin', 'http://user:secret@h:1'],
+      ['--token', 'a', '--token-file', 'b'],
+      ['--token-file', '/nowhere/token'],
+      ['--token', 'two words'],
+    ];
+    const said = await runEach(wrong.map((args) => ['status', ...args]));
+    for (const [at, args] of wrong.entries()) {
+      expect({ args, ...said[at] }).toMatchObject({ args, status: 64, stdout: '' });
+    }
   });
 });
 
