@@ -7,9 +7,7 @@ import { parseAddress } from '../../config/endpoint.js';
 import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
 import { type Finding, ok, problem } from './finding.js';
-import { dialHost, portFinding } from './port.js';
-
-const ANSWER_MS = 1000;
+import { ANSWER_MS, dialHost, portFinding } from './port.js';
 
 /** @param served whether a Majordomo serves where this configuration listens */
 export async function http(

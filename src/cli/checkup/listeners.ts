@@ -9,9 +9,8 @@ import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/lazy-pirate.js';
 import { ask, factsOf, withClient } from '../ask.js';
 import { printable } from '../output.js';
 import { type Finding, ok, problem } from './finding.js';
-import { type Address, dialHost, portFinding } from './port.js';
+import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
 
-const ANSWER_MS = 1000;
 const SERVED = 'a Majordomo';
 /** It tells nobody who it is but those whose keys it knows. */
 const SEALED = 'in use, with CURVE, while a broker uses the data directory';

@@ -5,6 +5,8 @@ import { codeOf, messageOf } from '../../core/errors.js';
 import { type Finding, ok, problem } from './finding.js';
 
 const PRIVILEGED_PORT_MAX = 1023;
+/** So long it is waited for an answer: one that is busy is not to be taken for a stranger. */
+export const ANSWER_MS = 3000;
 
 export interface Address {
   readonly host: string;

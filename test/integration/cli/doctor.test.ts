@@ -174,13 +174,16 @@ describe('majordomo doctor', () => {
     const address = stranger.address();
     const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
     const pair = ['bstar.role=primary', 'bstar.peer=tcp://127.0.0.1:1'];
-    const found = await examineEach(
-      [`broker.listen=tcp://127.0.0.1:${port}`],
-      [`http.listen=127.0.0.1:${port}`],
-      [`bstar.listen=tcp://127.0.0.1:${port}`, ...pair],
-    );
-    for (const [at, name] of ['listener', 'http', 'peer listener'].entries()) {
-      const { status, check } = present(found[at], 'one for each');
+    const at = `127.0.0.1:${port}`;
+    const lines = [
+      [`broker.listen=tcp://${at}`],
+      [`http.listen=${at}`],
+      [`bstar.listen=tcp://${at}`, ...pair],
+    ];
+    // Each waits for an answer that does not come.
+    const found = await Promise.all(lines.map((sets) => examine(sets)));
+    for (const [index, name] of ['listener', 'http', 'peer listener'].entries()) {
+      const { status, check } = present(found[index], 'one for each');
       expect(status).toBe(1);
       expect(check(name)).toMatchObject({ state: 'problem' });
       expect(check(name)?.remedy).toContain(`sport = :${port}`);
