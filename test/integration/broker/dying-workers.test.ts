@@ -117,7 +117,8 @@ describe('a worker that dies', () => {
       const sets = [`broker.heartbeatIntervalMs=${heartbeatMs}`];
       const daemon = await startDaemon({ sets });
       const client = new RawPeer(daemon.endpoint);
-      const args = ['--mode', 'mute', '--heartbeat-ms', heartbeatMs];
+      // It leaves the broker only when it is told to, however long that is silent.
+      const args = ['--mode', 'mute', '--heartbeat-ms', heartbeatMs, '--liveness', 1000];
       const mute = await registeredWorker(daemon, 1, ...args);
       const asked = client.ask('id', 'work', 'x');
       await mute.waitFor('request');
