@@ -12,6 +12,7 @@ const ORDER = [
   'integration',
   'interop',
   'exploration',
+  'hostile',
   'pair',
   'browser',
 ];

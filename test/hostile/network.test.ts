@@ -6,11 +6,11 @@ import { connect, type Socket } from 'node:net';
 
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { RawPeer } from '../../interop/support/raw-peer.js';
-import { TRANSPORTS } from '../../interop/support/transports.js';
-import { itWithTool } from '../../support/tools.js';
+import { RawPeer } from '../interop/support/raw-peer.js';
+import { TRANSPORTS } from '../interop/support/transports.js';
+import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
-import { cleanUp } from './support.js';
+import { cleanUp } from '../integration/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const IDLE_WANTED = 1200;

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { python } from '../../interop/support/program.js';
-import { RawPeer } from '../../interop/support/raw-peer.js';
-import { TRANSPORTS } from '../../interop/support/transports.js';
-import { itWithTool } from '../../support/tools.js';
+import { python } from '../interop/support/program.js';
+import { RawPeer } from '../interop/support/raw-peer.js';
+import { TRANSPORTS } from '../interop/support/transports.js';
+import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
 import {
   cleanUp,
@@ -12,7 +12,7 @@ import {
   tokenOf,
   untilLogged,
   type WorkerSeen,
-} from './support.js';
+} from '../integration/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;

@@ -1,9 +1,14 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { RawPeer } from '../../interop/support/raw-peer.js';
-import { itWithTool } from '../../support/tools.js';
+import { RawPeer } from '../interop/support/raw-peer.js';
+import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
-import { cleanUp, occurrences, type ServiceSeen, untilLogged } from './support.js';
+import {
+  cleanUp,
+  occurrences,
+  type ServiceSeen,
+  untilLogged,
+} from '../integration/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;

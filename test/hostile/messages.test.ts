@@ -1,8 +1,8 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { RawPeer } from '../../interop/support/raw-peer.js';
-import { TRANSPORTS } from '../../interop/support/transports.js';
-import { itWithTool } from '../../support/tools.js';
+import { RawPeer } from '../interop/support/raw-peer.js';
+import { TRANSPORTS } from '../interop/support/transports.js';
+import { itWithTool } from '../support/tools.js';
 import { MALFORMED, type Message } from './malformed.js';
 import { Siege } from './siege.js';
 import {
@@ -12,7 +12,7 @@ import {
   tokenOf,
   untilLogged,
   type WorkerSeen,
-} from './support.js';
+} from '../integration/broker/support.js';
 
 const TOOL = 'python3-zmq';
 

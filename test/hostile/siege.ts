@@ -6,8 +6,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 import { expect } from '@jest/globals';
 
-import { type Program, python } from '../../interop/support/program.js';
-import { type Daemon, type LogLine, startDaemon } from '../../support/daemon.js';
+import { type Program, python } from '../interop/support/program.js';
+import { type Daemon, type LogLine, startDaemon } from '../support/daemon.js';
 
 /** A service that only the well-behaved use. */
 const SERVICE = 'steady';

@@ -10,7 +10,7 @@ import {
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
 import { itWithTool } from '../support/tools.js';
-import { killPrograms, type Program, python } from './support/program.js';
+import { killPrograms, type Program, python } from '../interop/support/program.js';
 
 const TOOL = 'python3-zmq';
 
