@@ -4,7 +4,6 @@ import {
   otherOf,
   type PairOfDaemons,
   pairOfDaemons,
-  type PairOptions,
   ROLES,
 } from '../../test/support/pair-daemons.js';
 import type { TcpRelay } from '../../test/support/tcp-relay.js';
@@ -63,11 +62,9 @@ export interface Replication {
   readonly returnMs: number;
 }
 
-async function startedPair(options: PairOptions): Promise<PairOfDaemons> {
-  const pair = await pairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS, ...options });
+async function start(pair: PairOfDaemons): Promise<void> {
   await Promise.all(ROLES.map((role) => pair.start(role)));
   await pair.inSync();
-  return pair;
 }
 
 function disconnectionsOf(pair: PairOfDaemons): number {
@@ -81,7 +78,8 @@ async function ratesOf(
   progress: (text: string) => void,
 ): Promise<Pick<Replication, 'single' | 'pair' | 'disconnections'>> {
   const node = await startDaemon();
-  const pair = await startedPair({ direct: true });
+  const pair = await pairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS, direct: true });
+  await start(pair);
   const single: Receipts[] = [];
   const both: Receipts[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -99,8 +97,9 @@ export async function replication(
   progress: (text: string) => void,
 ): Promise<Replication> {
   const rates = await ratesOf(rounds, seconds, progress);
-  const pair = await startedPair({});
+  const pair = await pairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
   const listeners = new Listeners(pair.link);
+  await start(pair);
   progress('heartbeats under load');
   await receipts(pair.endpoints, OUTSTANDING, rounds * seconds);
   const lateUnderLoadMs = listeners.late();
