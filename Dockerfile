@@ -45,7 +45,9 @@ COPY --from=build /build/dist/ /opt/majordomo/dist/
 COPY --chmod=0644 LICENSE /opt/majordomo/LICENSE
 COPY --chmod=0644 deploy/container/majordomo.yaml /etc/majordomo/majordomo.yaml
 
-ENV NODE_ENV=production
+ENV NODE_ENV=production \
+    # Without keys, for whoever is in the container.
+    MAJORDOMO_ENDPOINT=tcp://127.0.0.1:5556
 # By number, so that a cluster can see that it is not root.
 USER 5580:5580
 WORKDIR /var/lib/majordomo
@@ -57,7 +59,7 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "require('node:http').get('http://127.0.0.1:5580/livez', ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["tini", "--", "majordomo"]
-CMD ["serve", "-c", "/etc/majordomo/majordomo.yaml"]
+CMD ["serve", "--init", "-c", "/etc/majordomo/majordomo.yaml"]
 
 LABEL org.opencontainers.image.title="majordomo-broker" \
       org.opencontainers.image.description="A Majordomo (7/MDP, 18/MDP) and Titanic (9/TSP) broker for ZeroMQ" \

@@ -63,6 +63,8 @@ function stalls(): void {
     routingId: Buffer.alloc(5),
     ownRoutingId: false,
     key: null,
+    address: '127.0.0.1',
+    identity: 'ip:127.0.0.1',
   });
   const ready = Frames.of('MDPW02', Buffer.from([1]), 'nobody', '10000');
   served.broker.message(CLIENTS, ready, 1);

@@ -13,6 +13,7 @@ import type { BrokerDesk, BrokerHost } from '../src/broker/ports.js';
 import { Alone } from '../src/titanic/replica.js';
 import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store.js';
 import { Titanic } from '../src/titanic/titanic.js';
+import { asker } from '../test/support/asker.js';
 
 const OPEN = Number(process.argv[2] ?? 1_000_000);
 const BODY_BYTES = 1024;
@@ -48,7 +49,14 @@ class EchoStore {
   }
 }
 
-const counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
+const counts: StoreCounts = {
+  pending: 0,
+  replied: 0,
+  dead: 0,
+  bytes: 0,
+  nextNumber: 1,
+  owners: [],
+};
 const store = new EchoStore();
 let answered = 0;
 let capacity = 0;
@@ -59,8 +67,10 @@ const host: BrokerHost = {
   answer: () => {
     answered++;
   },
+  refuse: () => undefined,
   tellsRefusals: () => true,
   isServed: () => true,
+  counts: { services: 0, workers: 0 },
   services: () => [],
   workers: () => [],
 };
@@ -115,13 +125,18 @@ function held(): number {
   return heapUsed + external;
 }
 
+const somebody = asker();
+
 function accept(): void {
   const names = Array.from({ length: SERVICES }, (_, index) => `service-${index}`);
   const messages = names.map((name) => Frames.of('x', name, Buffer.alloc(BODY_BYTES, 'x')));
   for (let made = 0; made < OPEN;) {
     for (let burst = 0; burst < OUTSTANDING && made < OPEN; burst++, made++) {
       const frames = messages[made % SERVICES] ?? new Frames();
-      titanic.request({ id: made, service: TITANIC_REQUEST, frames, body: 1 });
+      titanic.request(
+        { id: made, service: TITANIC_REQUEST, frames, body: 1, asker: somebody },
+        host,
+      );
     }
     turn();
   }

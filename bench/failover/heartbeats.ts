@@ -1,6 +1,6 @@
 /** Reads what passes on the link of a pair (docs/peer-protocol.md), and when heartbeats came. */
 import { Frames } from '../../src/core/frames.js';
-import { readPeer } from '../../src/wire/peer.js';
+import { readPeer } from '../../src/wire/peer-codec.js';
 
 const GREETING_BYTES = 64;
 const MORE = 1;
@@ -57,7 +57,7 @@ export class HeartbeatListener {
 
   #message(frames: readonly Buffer[]): void {
     const read = readPeer(Frames.of(...frames));
-    if (read === null || 'otherVersion' in read || read.message.kind !== 'status') return;
+    if (read === null || 'otherVersion' in read || read.message?.kind !== 'status') return;
     const now = performance.now();
     if (this.#at !== null) this.gaps.push(now - this.#at);
     this.#at = now;

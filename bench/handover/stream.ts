@@ -38,7 +38,7 @@ async function mechanisms(name: MechanismName): Promise<readonly [Mechanism, Mec
   const { publicKey, secretKey } = crypto.keyPair();
   const server = new CurveServer({
     crypto,
-    secretKey: own.secretKey,
+    secretKeys: [own.secretKey],
     authorise: () => ({ kind: 'allowed', name: 'bench' }),
     random: secureRandom,
     clock: monotonicMs,
@@ -48,7 +48,7 @@ async function mechanisms(name: MechanismName): Promise<readonly [Mechanism, Mec
     random: secureRandom,
     socketType: 'DEALER',
     identity: NOTHING,
-    serverKey: server.publicKey,
+    serverKey: own.publicKey,
     publicKey,
     secretKey,
   });

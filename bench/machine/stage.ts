@@ -4,6 +4,7 @@ import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { Frames } from '../../src/core/frames.js';
 import { secureRandom } from '../../src/core/random.js';
+import { rules } from '../../test/support/rights.js';
 
 const options: BrokerOptions = {
   heartbeatIntervalMs: 2500,
@@ -11,7 +12,7 @@ const options: BrokerOptions = {
   requestTtlMs: 60_000,
   busyTimeoutMs: 600_000,
   maxDeliveries: 3,
-  listeners: [{ client: true, worker: true }],
+  listeners: [rules(true, true)],
   limits: {
     services: 20_000,
     workers: 20_000,
@@ -19,6 +20,7 @@ const options: BrokerOptions = {
     queuedBytes: 2 ** 32,
     queuedRequestsPerService: 2_000_000,
     messageBytes: 2 ** 24,
+    frames: 256,
   },
 };
 
@@ -76,7 +78,14 @@ export class Stage {
     this.broker = new Broker(options, this.sink, { emit: () => undefined }, secureRandom);
     for (let peer = 0; peer < CLIENTS + setting.workers; peer++) {
       const routingId = Buffer.alloc(5);
-      this.broker.connected(peer, { listener: 0, routingId, ownRoutingId: false, key: null });
+      this.broker.connected(peer, {
+        listener: 0,
+        routingId,
+        ownRoutingId: false,
+        key: null,
+        address: '127.0.0.1',
+        identity: 'ip:127.0.0.1',
+      });
     }
     for (let index = 0; index < setting.workers; index++) {
       const service = `service-${index % setting.services}`;

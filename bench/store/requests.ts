@@ -29,6 +29,8 @@ export function acceptOf(number: number): Extract<Change, { readonly kind: 'acce
       attempts: 0,
       generation: 0,
       bodyBytes: BODY_BYTES,
+      owner: 'anonymous',
+      isShared: false,
     },
     body: BODY,
     key: null,

@@ -6,23 +6,28 @@
  * never goes back.
  */
 import { assert, present } from '../core/assert.js';
+import { Holdings } from '../core/holdings.js';
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
 import { Inbound } from '../wire/inbound.js';
+import { Access } from './access.js';
 import { Clients } from './clients.js';
 import { BrokerCounters } from './counters.js';
 import { Desk } from './desk.js';
 import type { BrokerEvents } from './events.js';
 import { Following, type RequestTrace } from './following.js';
-import { Gate, type GateState } from './gate.js';
+import { type Closure, Gate, type GateState } from './gate.js';
 import { gaugesOf, type ServiceGauges } from './gauges.js';
-import { Ledger } from './ledger.js';
+import { Identities, overQuota } from './identities.js';
+import { Ledger, type Refusal } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { Listing } from './listing.js';
 import type { BrokerLimits, BrokerOptions } from './options.js';
 import type { InternalClient, InternalRequest, InternalService } from './ports.js';
-import { NONE, RequestTable } from './requests.js';
+import { NO_QUOTAS } from './quotas.js';
+import { NONE, type RequestId, RequestTable } from './requests.js';
+import { EVERYTHING } from './rights.js';
 import { Services } from './services.js';
 import type { BrokerSink } from './sink.js';
 import { type Client, Peer, type Worker } from './state.js';
@@ -37,7 +42,26 @@ export interface PeerIdentity {
   readonly routingId: Buffer;
   readonly ownRoutingId: boolean;
   readonly key: string | null;
+  readonly publicKey?: string | null;
+  readonly address: string;
+  readonly identity: string;
 }
+
+/** A look through the requests of one client, over as many turns as it takes. */
+interface Sweep {
+  readonly client: Client;
+  /** Requests still to be looked at. */
+  left: number;
+  /** What becomes of those that wait. */
+  readonly end: (id: RequestId) => void;
+}
+
+const WITHDRAWN: Closure = {
+  reason: 'rights',
+  refusal: { status: '403', text: 'the right to send requests to this service was withdrawn' },
+};
+const TOO_FAST: Refusal = { status: '429', text: overQuota('requestsPerSecond') };
+const NO_RIGHT: Refusal = { status: '403', text: 'no right to send requests to this service' };
 
 /** Requests that one `run` handles of each kind of due work, so that the loop gets its turn. */
 const RUN_BUDGET = 2048;
@@ -61,6 +85,7 @@ export class Broker {
   readonly #events: BrokerEvents;
   readonly #table = new RequestTable();
   readonly #tokens: Tokens;
+  readonly #identities: Identities;
   readonly #clients: Clients;
   readonly #services: Services;
   readonly #workers: Workers;
@@ -77,8 +102,7 @@ export class Broker {
   readonly #peers: (Peer | null)[] = [];
   #peerCount = 0;
   readonly #inbound = new Inbound();
-  /** Clients that are gone for good and whose waiting requests are being dropped. */
-  readonly #departed: Client[] = [];
+  readonly #sweeps: Sweep[] = [];
 
   /** @param random unpredictable bytes: tokens and hashing depend on it */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
@@ -88,8 +112,12 @@ export class Broker {
     const seed = Buffer.alloc(4);
     random(seed);
     this.#tokens = new Tokens(this.#table, random);
+    const holdings = options.holdings ?? new Holdings();
+    this.#identities = new Identities(holdings, options.quotasOf ?? (() => NO_QUOTAS));
     this.#clients = new Clients(this.#table);
-    this.#services = new Services(this.#table, seed.readInt32LE(), this.counters.requests.labels);
+    const { labels } = this.counters.requests;
+    const identities = this.#identities;
+    this.#services = new Services(this.#table, seed.readInt32LE(), labels, identities);
     this.listing = new Listing(this.#services);
     this.#workers = new Workers(options, this.#services, sink);
     const parts = {
@@ -99,12 +127,13 @@ export class Broker {
       counters: this.counters,
       table: this.#table,
       tokens: this.#tokens,
+      identities: this.#identities,
       clients: this.#clients,
       services: this.#services,
       following: this.#following,
       workers: this.#workers,
     };
-    this.#ledger = new Ledger(parts, options.limits);
+    this.#ledger = new Ledger(parts, options.limits, holdings);
     this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
     this.#gate = new Gate(this.#ledger, options.vote ?? (() => false));
     const keepers = { ledger: this.#ledger, gate: this.#gate, stored: this.#stored };
@@ -125,11 +154,12 @@ export class Broker {
     this.#stored.attach(client);
   }
 
-  /** Other limits from now on; what is held already stays. */
+  /** Other limits, and quotas, from now on; what is held already stays. */
   setLimits(limits: BrokerLimits): void {
     this.#ledger.limits = limits;
     this.#fromWorkers.maxWorkers = limits.workers;
     this.#fromWorkers.maxServices = limits.services;
+    this.#identities.refreshAll();
   }
 
   /** Every step of every client's request is told from now on; `null`: no longer. */
@@ -158,10 +188,14 @@ export class Broker {
 
   connected(id: number, identity: PeerIdentity): void {
     assert(!this.#peers[id], 'a peer connects once');
-    const { listener, routingId, key } = identity;
-    const name = identity.ownRoutingId ? `${listener} ${routingId.toString('latin1')}` : null;
+    const { listener, routingId, key, address } = identity;
     const rights = key === null ? null : (this.#options.rightsOf?.(listener, key) ?? null);
-    const peer = new Peer(id, listener, name, key, rights);
+    const owner = this.#identities.join(identity.identity, key, rights?.quota ?? null);
+    // D70: another identity with this routing id is another client.
+    const own = identity.ownRoutingId ? `${owner.name} ${routingId.toString('latin1')}` : null;
+    const access = new Access(this.#options.listeners[listener] ?? EVERYTHING, rights);
+    const peer = new Peer(id, listener, own, owner, address, access);
+    peer.publicKey = identity.publicKey ?? null;
     this.#peers[id] = peer;
     this.#peerCount++;
     this.#clients.rejoin(peer);
@@ -172,9 +206,11 @@ export class Broker {
     // D15: as its expiry, for it said nothing.
     if (peer.worker !== null) this.#fromWorkers.lose(peer.worker, 'connection', true, now);
     const departed = this.#clients.leave(peer);
-    if (departed !== null) this.#departed.push(departed);
+    if (departed !== null) this.#sweep(departed, this.#lifecycle.dropQueued);
     this.#peers[id] = null;
     this.#peerCount--;
+    peer.identity.hellos -= peer.hellos.count;
+    this.#identities.leave(peer.identity);
   }
 
   /** The peer does not read: its output is at `limits.outputBytes`. */
@@ -198,24 +234,69 @@ export class Broker {
     if (peer.worker !== null) this.#workers.fullChanged(peer.worker);
   }
 
+  /** Messages of the peer's wait for their turn to be read: a sign of life (D5, D76). */
+  waiting(id: number, now: number): void {
+    const { worker } = this.#peer(id);
+    if (worker !== null) this.#workers.touch(worker, now);
+  }
+
   /** A message came that was larger than the limits and was not read. */
   oversized(id: number, now: number): void {
     this.#fromWorkers.malformed(this.#peer(id), 'too_large', 'a message over the limits', now);
   }
 
   /** The transport ended a connection for what came over it. */
-  rejected(listener: number, kind: string, reason: string): void {
+  rejected(
+    listener: number,
+    kind: string,
+    reason: string,
+    { address, key }: { readonly address: string; readonly key: string | null },
+  ): void {
     this.counters.connectionsRejected++;
-    this.#events.emit({ name: 'connection.rejected', listener, kind, reason });
+    this.#events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }
 
-  /** A key is no longer good: what came in by it there is ended. */
-  revoke(listener: number, key: string): void {
+  /**
+   * A key is no longer good: what came in by it there is ended (D73).
+   * @param publicKey in hexadecimal; the name may have another one, whose connections stay
+   */
+  revoke(listener: number, publicKey: string): void {
     for (const peer of this.#peers) {
-      if (peer?.key !== key || peer.listener !== listener || peer.closing) continue;
+      if (peer?.publicKey !== publicKey || peer.listener !== listener || peer.closing) continue;
       peer.closing = true;
       this.#sink.close(peer.id);
     }
+  }
+
+  /**
+   * What a key may do has changed: what it may do no longer ends (D73). Its workers are expelled, its
+   * waiting requests are refused; what it stored stays.
+   * @param key the name of the key
+   */
+  rightsChanged(key: string, now: number): void {
+    for (const peer of this.#peers) {
+      if (peer?.key !== key) continue;
+      const { access, worker, identity } = peer;
+      access.changed();
+      const quota = access.rights?.quota ?? null;
+      if (quota !== identity.quota) this.#identities.refresh(identity, quota);
+      if (worker === null || access.allows('worker', worker.service.name)) continue;
+      this.#sink.disconnect(peer.id, worker.version);
+      this.#fromWorkers.lose(worker, 'rights', false, now);
+    }
+    for (const client of this.#clients.all()) {
+      if (client.identity.key !== key) continue;
+      this.#sweep(client, (id) => {
+        this.#refuseIfWithdrawn(client, id);
+      });
+    }
+  }
+
+  #refuseIfWithdrawn(client: Client, id: RequestId): void {
+    const access = client.access;
+    const { name } = this.#ledger.serviceOf(id);
+    if (access.allows('client', name)) return;
+    this.#lifecycle.refuseQueued(id, WITHDRAWN);
   }
 
   // ---------------------------------------------------------------- inputs: messages
@@ -254,10 +335,18 @@ export class Broker {
 
   #request(peer: Peer, inbound: Inbound, now: number): void {
     const internal = this.desk.internalFor(inbound.frames, inbound.service);
+    if (!peer.identity.takesRequest(now)) {
+      this.#ledger.refuse(inbound, peer, 'quota', TOO_FAST, internal !== null);
+      return;
+    }
     // `mmi.*` is answered on every listener, whoever asks, in every state.
     if (internal?.isForAll !== true) {
-      if (!this.#fromWorkers.mayBe('client', peer)) {
-        this.#ledger.refuse(inbound, peer, 'rights', null, internal !== null);
+      const isAllowed =
+        internal === null
+          ? peer.access.mayRequest(inbound.frames, inbound.service)
+          : peer.access.isClient;
+      if (!isAllowed) {
+        this.#ledger.refuse(inbound, peer, 'rights', NO_RIGHT, internal !== null);
         return;
       }
       if (!this.#gate.isOpen && !this.#gate.lets(inbound, peer, internal !== null)) return;
@@ -267,11 +356,13 @@ export class Broker {
   }
 
   #ask(internal: InternalService, inbound: Inbound, peer: Peer, now: number): void {
-    const id = this.#lifecycle.acceptInternal(inbound, peer);
+    const id = this.#lifecycle.acceptInternal(inbound, peer, internal.isForAll === true);
     if (id === NONE) return;
     const { frames, service, body } = inbound;
     const number = this.desk.numberOf(id);
-    const request: InternalRequest = { id: number, service: frames.view(service), frames, body };
+    const asker = this.desk.askerOf(peer);
+    const name = frames.view(service);
+    const request: InternalRequest = { id: number, service: name, frames, body, asker };
     internal.request(request, this.desk, now);
   }
 
@@ -297,6 +388,7 @@ export class Broker {
     const inbound = new Inbound();
     const frames = new Frames();
     for (const { peer, packed } of this.#gate.takeHeld()) {
+      this.#identities.settled(peer.identity);
       // Who has left has taken it along.
       if (this.#peers[peer.id] !== peer || peer.closing) continue;
       frames.clear();
@@ -337,7 +429,7 @@ export class Broker {
     const lifecycle = this.#lifecycle;
     const areExpired = this.#expireWorkers(now);
     let more = !areExpired;
-    if (!this.#forgetDeparted()) more = true;
+    if (!this.#runSweeps()) more = true;
     if (!this.#refuseWaiting() || lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
     if (!this.#gate.isOpen) lifecycle.dispatchNothing();
     else if (areExpired && lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
@@ -373,13 +465,20 @@ export class Broker {
     return true;
   }
 
+  #sweep(client: Client, end: (id: RequestId) => void): void {
+    this.#sweeps.push({ client, left: client.requests.count, end });
+  }
+
   /** @returns false if there is more to do */
-  #forgetDeparted(): boolean {
+  #runSweeps(): boolean {
     let budget = RUN_BUDGET;
-    for (let client = this.#departed.at(-1); client; client = this.#departed.at(-1)) {
-      budget = this.#lifecycle.forget(client, budget);
-      if (client.requests.count > 0) return false;
-      this.#departed.pop();
+    for (let sweep = this.#sweeps.at(-1); sweep; sweep = this.#sweeps.at(-1)) {
+      const { client, left, end } = sweep;
+      sweep.left = this.#lifecycle.sweep(client, left, budget, end);
+      budget -= left - sweep.left;
+      if (sweep.left > 0) return false;
+      this.#sweeps.pop();
+      this.#clients.forget(client);
     }
     return true;
   }

@@ -10,13 +10,19 @@ export class Clients {
   readonly #freeIds: number[] = [];
   readonly #away = new Map<string, Client>();
   readonly #table: RequestTable;
+  #forgotten = 0;
 
   constructor(table: RequestTable) {
     this.#table = table;
   }
 
+  /** But those of whom only what is at workers is left, and who will not come back. */
   get count(): number {
-    return this.#byId.length - this.#freeIds.length;
+    return this.#byId.length - this.#freeIds.length - this.#forgotten;
+  }
+
+  *all(): IterableIterator<Client> {
+    for (const client of this.#byId) if (client !== null) yield client;
   }
 
   /** @param id the CLIENT field of a request; -1 gives `null` */
@@ -41,6 +47,8 @@ export class Clients {
     if (client === undefined) return;
     this.#away.delete(peer.name);
     client.peer = peer;
+    client.address = peer.address;
+    client.access = peer.access;
     client.slow = false;
     peer.client = client;
   }
@@ -63,6 +71,14 @@ export class Clients {
     return client;
   }
 
+  /** It will not come back, and nothing of it waits any more; what is at workers runs on (D26). */
+  forget(client: Client): void {
+    if (!client.departed || client.isForgotten || this.#byId[client.id] !== client) return;
+    if (this.#releasedIfDone(client)) return;
+    client.isForgotten = true;
+    this.#forgotten++;
+  }
+
   /** A request of this client ended. */
   settled(client: Client): void {
     this.#releasedIfDone(client);
@@ -71,6 +87,7 @@ export class Clients {
   #releasedIfDone(client: Client): boolean {
     if (client.peer !== null || client.requests.count > 0) return false;
     if (this.#byId[client.id] !== client) return false;
+    if (client.isForgotten) this.#forgotten--;
     this.#byId[client.id] = null;
     this.#freeIds.push(client.id);
     // A second connection under the same name may have left something behind, too.

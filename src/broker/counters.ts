@@ -1,9 +1,10 @@
 import type { MalformedKind } from '../wire/inbound.js';
 import { RequestCounters } from './request-counters.js';
 
-export type LostReason = 'expired' | 'disconnected' | 'connection' | 'protocol' | 'drained';
+export type LostReason =
+  'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
 export type WorkerRefusal = 'reserved' | 'limit' | 'rights' | 'draining';
-export type RequestRefusal = 'limit' | 'rights' | 'not_active' | 'draining';
+export type RequestRefusal = 'limit' | 'quota' | 'rights' | 'not_active' | 'draining';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
 /** Counted since the start. Plain numbers: read when someone asks. */
@@ -15,6 +16,7 @@ export class BrokerCounters {
     disconnected: 0,
     connection: 0,
     protocol: 0,
+    rights: 0,
     drained: 0,
   };
   readonly workersRefused: Record<WorkerRefusal, number> = {
@@ -68,9 +70,10 @@ export class BrokerCounters {
 
   get requestsRefused(): Record<RequestRefusal, number> {
     const { requests } = this;
-    const { limit, rights, not_active, draining } = requests.refused;
+    const { limit, quota, rights, not_active, draining } = requests.refused;
     return {
       limit: requests.total(limit),
+      quota: requests.total(quota),
       rights: requests.total(rights),
       not_active: requests.total(not_active),
       draining: requests.total(draining),

@@ -1,17 +1,19 @@
 /** The broker's counter for those who live in its process: internal services, and Titanic. */
 import type { Frames } from '../core/frames.js';
-import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { Holder } from '../core/holdings.js';
 import type { Gate } from './gate.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
 import { serviceStatus, workerStatus } from './listing.js';
-import type { BrokerDesk, BrokerHost, InternalService } from './ports.js';
+import type { BrokerOptions } from './options.js';
+import type { Asker, BrokerDesk, BrokerHost, InternalService, Listed } from './ports.js';
+import type { Quotas } from './quotas.js';
 import { NONE, type RequestId } from './requests.js';
 import type { Services } from './services.js';
+import type { Peer } from './state.js';
 import type { StoredRequests } from './stored.js';
+import type { Workers } from './workers.js';
 
-/** Different owners of `mmi.hello` over one connection: clients behind one proxy. */
-const HELLOS_PER_PEER_MAX = 1024;
 /** Their envelopes together: enough for ids as libzmq makes them, in any number of hops. */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
 
@@ -20,7 +22,9 @@ const GENERATION_STEP = 2 ** 31;
 
 /** What the desk works on; all of it belongs to one `Broker`. */
 export interface DeskParts {
+  readonly options: BrokerOptions;
   readonly services: Services;
+  readonly workers: Workers;
   readonly ledger: Ledger;
   readonly gate: Gate;
   readonly lifecycle: Lifecycle;
@@ -86,14 +90,28 @@ export class Desk implements BrokerHost, BrokerDesk {
     const id = this.#requestOf(number);
     const peer = ledger.clientOf(id)?.peer;
     if (!peer) return true;
-    const { hellos } = peer;
+    const { hellos, identity } = peer;
     const envelope = ledger.envelope(id);
-    if (hellos.some((known) => known.equals(envelope))) return true;
-    const bytes = peer.helloBytes + envelope.length;
-    if (hellos.length >= HELLOS_PER_PEER_MAX || bytes > HELLO_BYTES_PER_PEER_MAX) return false;
-    hellos.push(envelope);
-    peer.helloBytes = bytes;
+    if (hellos.has(envelope)) return true;
+    if (identity.hellos >= identity.quotas.hellos) return false;
+    if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
+    hellos.add(envelope);
+    identity.hellos++;
     return true;
+  }
+
+  askerOf(peer: Peer): Asker {
+    peer.asker ??= new PeerAsker(peer, this.#parts.options.outputLeft ?? (() => Infinity));
+    return peer.asker;
+  }
+
+  refuse(number: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
+    const id = this.#requestOf(number);
+    if (id === NONE) return;
+    this.#parts.lifecycle.refuseInternal(id, reason, {
+      status: reason === 'rights' ? '403' : '429',
+      text,
+    });
   }
 
   isServed(service: Buffer): boolean {
@@ -103,19 +121,29 @@ export class Desk implements BrokerHost, BrokerDesk {
     return found !== null && found.workers.size > 0;
   }
 
-  services(): ServiceStatus[] {
-    return Array.from(this.#parts.services.all(), serviceStatus);
+  get counts(): { readonly services: number; readonly workers: number } {
+    const { services, workers } = this.#parts;
+    return { services: services.count, workers: workers.count };
   }
 
-  workers(service: Buffer | null, now: number): WorkerStatus[] {
-    const { services } = this.#parts;
-    const only = service === null ? null : services.find(service, 0, service.length);
-    if (service !== null && only === null) return [];
-    const status: WorkerStatus[] = [];
-    for (const each of only === null ? services.all() : [only]) {
-      for (const worker of each.workers) status.push(workerStatus(worker, now));
+  services(): Listed[] {
+    return Array.from(this.#parts.services.all(), (service) => ({
+      service: service.id,
+      worker: 0,
+      name: service.name,
+      json: JSON.stringify(serviceStatus(service)),
+    }));
+  }
+
+  workers(now: number): Listed[] {
+    const found: Listed[] = [];
+    for (const { id, name, workers } of this.#parts.services.all()) {
+      for (const worker of workers) {
+        const json = JSON.stringify(workerStatus(worker, now));
+        found.push({ service: id, worker: worker.number, name, json });
+      }
     }
-    return status;
+    return found;
   }
 
   // ---------------------------------------------------------------- the keeper of stored requests
@@ -140,4 +168,55 @@ export class Desk implements BrokerHost, BrokerDesk {
 
 function startsWith(service: Buffer, prefix: Buffer): boolean {
   return service.subarray(0, prefix.length).equals(prefix);
+}
+
+/** A connection, as internal services see it. */
+class PeerAsker implements Asker {
+  readonly #peer: Peer;
+  readonly #outputLeft: (peer: number) => number;
+
+  constructor(peer: Peer, outputLeft: (peer: number) => number) {
+    this.#peer = peer;
+    this.#outputLeft = outputLeft;
+  }
+
+  get identity(): string {
+    return this.#peer.identity.name;
+  }
+
+  get scope(): string {
+    return `${this.#peer.listener} ${this.#peer.key ?? ''}`;
+  }
+
+  get owner(): string | null {
+    return this.#peer.key;
+  }
+
+  get isOperator(): boolean {
+    return this.#peer.access.isOperator;
+  }
+
+  get isMmiMinimal(): boolean {
+    return this.#peer.access.rules.mmi === 'minimal';
+  }
+
+  get quotas(): Quotas {
+    return this.#peer.identity.quotas;
+  }
+
+  get holder(): Holder {
+    return this.#peer.identity.holder;
+  }
+
+  mayRequest(service: Buffer): boolean {
+    return this.#peer.access.allows('client', service);
+  }
+
+  mayServe(service: Buffer): boolean {
+    return this.#peer.access.allows('worker', service);
+  }
+
+  outputLeft(): number {
+    return this.#peer.closing ? 0 : this.#outputLeft(this.#peer.id);
+  }
 }

@@ -24,7 +24,14 @@ export type BrokerEvent =
       /** Requests that it held. */
       readonly inFlight: number;
     }
-  | { readonly name: 'worker.refused'; readonly service: string; readonly reason: WorkerRefusal }
+  | {
+      readonly name: 'worker.refused';
+      readonly service: string;
+      readonly reason: WorkerRefusal;
+      /** The name of its key, and where it came from. */
+      readonly key: string | null;
+      readonly address: string;
+    }
   | { readonly name: 'worker.unexpected'; readonly what: string }
   | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
   | { readonly name: 'request.expired'; readonly service: string; readonly waitedMs: number }
@@ -40,6 +47,9 @@ export type BrokerEvent =
       readonly service: string;
       readonly reason: RequestRefusal;
       readonly text: string;
+      /** Of its client: the name of the key, and where it came from. */
+      readonly key: string | null;
+      readonly address: string;
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
@@ -49,6 +59,10 @@ export type BrokerEvent =
       readonly listener: number;
       readonly kind: string;
       readonly reason: string;
+      /** Where it came from. */
+      readonly address: string;
+      /** The first characters of the key that it has shown. */
+      readonly key: string | null;
     }
   | { readonly name: 'client.closed'; readonly reason: 'slow_client' };
 

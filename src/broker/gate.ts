@@ -40,6 +40,8 @@ export const NOT_ACTIVE: Closure = {
 /** Bounds of what is held here; one of any size always may. */
 const HELD_MESSAGES_MAX = 10_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
+/** What one identity may hold of it: something is left for others (D75). */
+const ONE_IDENTITY = 0.875;
 
 export class Gate {
   /** Serving, and not draining: all that the usual request asks. */
@@ -114,12 +116,20 @@ export class Gate {
 
   #hold(frames: Frames, inbound: Inbound, peer: Peer): void {
     const bytes = packedBytes(frames, 0, frames.count);
+    const { identity } = peer;
     const isFull =
       this.#held.length >= HELD_MESSAGES_MAX || this.#heldBytes + bytes > HELD_BYTES_MAX;
-    if (isFull && this.#held.length > 0) {
+    const isShareUsed =
+      identity.gateMessages >= HELD_MESSAGES_MAX * ONE_IDENTITY ||
+      identity.gateBytes + bytes > HELD_BYTES_MAX * ONE_IDENTITY;
+    const isFirst = this.#held.length === 0;
+    if (((isFull || isShareUsed) && !isFirst) || !identity.holder.mayHold(bytes)) {
       this.refuse(inbound, peer, NOT_ACTIVE, true);
       return;
     }
+    identity.gateMessages++;
+    identity.gateBytes += bytes;
+    identity.holder.add('requests', bytes);
     const packed = Buffer.allocUnsafeSlow(bytes);
     pack(frames, 0, frames.count, packed, 0, false);
     this.#held.push({ peer, packed });
@@ -129,6 +139,12 @@ export class Gate {
   /** What is held, in order of arrival, no longer is. */
   takeHeld(): HeldMessage[] {
     const held = this.#held;
+    for (const { peer, packed } of held) {
+      const { identity } = peer;
+      identity.gateMessages--;
+      identity.gateBytes -= packed.length;
+      identity.holder.add('requests', -packed.length);
+    }
     this.#held = [];
     this.#heldBytes = 0;
     return held;

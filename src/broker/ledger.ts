@@ -6,6 +6,7 @@ import { Arena } from '../core/arena.js';
 import { copyBytes } from '../core/bytes.js';
 import { escapeName } from '../core/escape.js';
 import { Frames } from '../core/frames.js';
+import type { Holder, Holdings } from '../core/holdings.js';
 import { pack, packedBytes, unpack } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
@@ -15,6 +16,7 @@ import type { Clients } from './clients.js';
 import type { BrokerCounters, DroppedReply, RequestRefusal } from './counters.js';
 import type { BrokerEvents } from './events.js';
 import type { Following, RequestStep } from './following.js';
+import { type Identities, type Identity, overQuota } from './identities.js';
 import type { Label } from './labels.js';
 import type { BrokerLimits } from './options.js';
 import {
@@ -34,7 +36,6 @@ import {
   RequestList,
   type RequestTable,
   SERVICE,
-  SLOW,
   STORED,
   TELLS,
   VERSION_02,
@@ -57,6 +58,7 @@ export interface LedgerParts {
   readonly counters: BrokerCounters;
   readonly table: RequestTable;
   readonly tokens: Tokens;
+  readonly identities: Identities;
   readonly clients: Clients;
   readonly services: Services;
   readonly following: Following;
@@ -68,11 +70,25 @@ export interface Refusal {
   readonly text: string;
 }
 
+/** What one more request would break. */
+export interface Excess {
+  readonly reason: 'limit' | 'quota';
+  readonly text: string;
+}
+
 /** The PARTIALs of one request, packed one after the other: the first `bytes` of a growing buffer. */
 interface HeldPartials {
   buffer: Buffer;
   bytes: number;
+  frames: number;
+  /** Who sent them, and so holds them. */
+  readonly holder: Holder;
 }
+
+/** What a request takes beside its envelope and body: its record, and what slots are larger. */
+const RECORD_BYTES = 128;
+/** Bodies of stored requests that are at workers: their keeper's, not an identity's. */
+const KEEPER = 'titanic';
 
 /** How a request ended, for a reply that still comes. */
 export type Outcome = 'answered' | 'too_late';
@@ -96,10 +112,12 @@ export class Ledger {
   /** Of the envelopes of those; some wait for as long as their clients like (`titanic.wait`). */
   #internalBytes = 0;
   #stored = 0;
+  readonly #keeper: Holder;
   limits: BrokerLimits;
 
-  constructor(parts: LedgerParts, limits: BrokerLimits) {
+  constructor(parts: LedgerParts, limits: BrokerLimits, holdings: Holdings) {
     this.#parts = parts;
+    this.#keeper = holdings.use(KEEPER);
     this.limits = limits;
     this.byArrival = RequestList.byArrival(parts.table);
   }
@@ -109,13 +127,14 @@ export class Ledger {
     return this.#parts.table.count - this.#internal - this.#stored;
   }
 
-  /** Whether one more may wait at an internal service; these have limits of their own. */
-  hasRoomForInternal(inbound: Inbound): boolean {
+  /** What one more request for an internal service would break; these have limits of their own. */
+  overInternalLimit(inbound: Inbound, identity: Identity | null): Excess | null {
     const { queuedRequests, queuedBytes } = this.limits;
     const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
-    return (
-      this.#internal < queuedRequests && this.#internalBytes + bytes <= queuedBytes && this.hasRoom
-    );
+    const hasRoom =
+      this.#internal < queuedRequests && this.#internalBytes + bytes <= queuedBytes && this.hasRoom;
+    if (!hasRoom) return excess('limit', 'too many requests wait for internal services');
+    return identity === null ? null : overIdentity(identity, bytes);
   }
 
   /** False when no request of any size can be held any more. */
@@ -128,25 +147,34 @@ export class Ledger {
     return this.#heldBytes;
   }
 
-  /** The limit that one more request for `service` would break, as a text; or `null`. */
-  overLimit(service: Service | null, inbound: Inbound): string | null {
+  /** What one more request of `identity` for `service` would break, or `null`. */
+  overLimit(service: Service | null, inbound: Inbound, identity: Identity): Excess | null {
     const limits = this.limits;
     const { frames } = inbound;
     const bytes =
       packedBytes(frames, 0, inbound.envelopeFrames) +
       packedBytes(frames, inbound.body, frames.count);
-    if (this.held >= limits.queuedRequests) return 'limits.queuedRequests is reached';
-    if (this.#heldBytes + bytes > limits.queuedBytes) return 'limits.queuedBytes is reached';
-    if (!this.hasRoom) return 'what one process can hold is reached';
-    if (service === null) {
-      const { services } = this.#parts;
-      return services.count - services.withWorkers >= limits.services
-        ? 'limits.services is reached by names that no worker serves'
-        : null;
+    if (this.held >= limits.queuedRequests) {
+      return excess('limit', 'limits.queuedRequests is reached');
     }
-    return service.queue.count >= limits.queuedRequestsPerService
-      ? 'limits.queuedRequestsPerService is reached'
-      : null;
+    if (this.#heldBytes + bytes > limits.queuedBytes) {
+      return excess('limit', 'limits.queuedBytes is reached');
+    }
+    if (!this.hasRoom) return excess('limit', 'what one process can hold is reached');
+    if (service !== null) {
+      if (service.queue.count >= limits.queuedRequestsPerService) {
+        return excess('limit', 'limits.queuedRequestsPerService is reached');
+      }
+      return overIdentity(identity, bytes);
+    }
+    const { services } = this.#parts;
+    if (services.count - services.withWorkers >= limits.services) {
+      return excess('limit', 'limits.services is reached by names that no worker serves');
+    }
+    if (identity.services >= identity.quotas.services) {
+      return excess('quota', overQuota('services'));
+    }
+    return overIdentity(identity, bytes);
   }
 
   /** Copies a request for a worker service: the only copy that is made of its body. */
@@ -177,6 +205,7 @@ export class Ledger {
     table.set(id, BYTES, handle);
     table.set(id, BODY_BYTES, body.length);
     this.#heldBytes += body.length;
+    this.#keeper.add('requests', body.length);
   }
 
   /** Between two deliveries the body is with its keeper only. */
@@ -184,7 +213,9 @@ export class Ledger {
     const { table } = this.#parts;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
-    this.#heldBytes -= table.get(id, BODY_BYTES);
+    const bytes = table.get(id, BODY_BYTES);
+    this.#heldBytes -= bytes;
+    if (table.is(id, STORED)) this.#keeper.add('requests', -bytes);
     this.#arena.free(handle);
     table.set(id, BYTES, NONE);
     table.set(id, BODY_BYTES, 0);
@@ -243,13 +274,6 @@ export class Ledger {
     return (this.clientOf(id)?.name ?? null) !== null;
   }
 
-  /** The request runs on without its client: its reply will be dropped and counted (D26). */
-  detach(id: RequestId, client: Client): void {
-    client.requests.remove(id);
-    this.#parts.table.set(id, CLIENT, NONE);
-    if (client.slow) this.#parts.table.raise(id, SLOW);
-  }
-
   // ---------------------------------------------------------------- to the client
 
   /**
@@ -266,7 +290,7 @@ export class Ledger {
       if (following.isOn) following.tell(id, final ? REPLIED : PARTIAL_SENT);
       return true;
     }
-    const slow = client?.slow ?? table.is(id, SLOW);
+    const slow = client?.slow === true;
     if (final) {
       if (following.isOn) following.tell(id, DROPPED);
       this.countDroppedReply(slow ? 'slow_client' : 'client_gone');
@@ -308,7 +332,7 @@ export class Ledger {
     inbound: Inbound,
     peer: Peer,
     reason: RequestRefusal,
-    refusal: Refusal | null,
+    refusal: Refusal,
     isInternal: boolean,
   ): void {
     const { frames } = inbound;
@@ -316,11 +340,11 @@ export class Ledger {
     const shown = escapeName(frames.view(inbound.service));
     const label = isInternal ? null : requests.labels.of(shown);
     if (label !== null) requests.countReceived(label);
-    this.countRefusal(reason, shown, label, refusal?.text ?? 'not allowed here');
-    if (refusal === null || peer.hellos.length === 0) return;
+    this.countRefusal(reason, shown, label, refusal.text, peer);
+    if (peer.hellos.count === 0) return;
     const envelope = Buffer.allocUnsafe(packedBytes(frames, 0, inbound.envelopeFrames));
     pack(frames, 0, inbound.envelopeFrames, envelope, 0, true);
-    if (!tells(peer, envelope, 0, envelope.length)) return;
+    if (!peer.hellos.covers(envelope, 0, envelope.length)) return;
     const path = this.#path;
     path.version = inbound.version;
     path.enveloped = inbound.enveloped;
@@ -332,10 +356,17 @@ export class Ledger {
   }
 
   /** @param label `null` for a request that no metric counts */
-  countRefusal(reason: RequestRefusal, shown: string, label: Label | null, text: string): void {
+  countRefusal(
+    reason: RequestRefusal,
+    shown: string,
+    label: Label | null,
+    text: string,
+    from: { readonly key: string | null; readonly address: string },
+  ): void {
     const { counters, events } = this.#parts;
     if (label !== null) counters.requests.countRefused(label, reason);
-    events.emit({ name: 'request.refused', service: shown, reason, text });
+    const { key, address } = from;
+    events.emit({ name: 'request.refused', service: shown, reason, text, key, address });
   }
 
   countDroppedReply(reason: DroppedReply): void {
@@ -347,11 +378,12 @@ export class Ledger {
 
   /**
    * Keeps a PARTIAL for a 0.1 client.
+   * @param holder of the worker that sent it
    * @returns false if they are now more than may be held
    */
-  hold(id: RequestId, frames: Frames, from: number): boolean {
+  hold(id: RequestId, frames: Frames, from: number, holder: Holder): boolean {
     const bytes = packedBytes(frames, from, frames.count);
-    const parts = this.#partials.get(id) ?? { buffer: EMPTY, bytes: 0 };
+    const parts = this.#partials.get(id) ?? { buffer: EMPTY, bytes: 0, frames: 0, holder };
     if (parts.bytes + bytes > parts.buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(parts.bytes + bytes, parts.buffer.length * 2));
       parts.buffer.copy(grown, 0, 0, parts.bytes);
@@ -359,10 +391,15 @@ export class Ledger {
     }
     pack(frames, from, frames.count, parts.buffer, parts.bytes, false);
     parts.bytes += bytes;
+    parts.frames += frames.count - from;
     this.#partials.set(id, parts);
     this.#parts.table.raise(id, HELD);
     this.#heldBytes += bytes;
-    return parts.bytes <= this.limits.messageBytes && this.#heldBytes <= this.limits.queuedBytes;
+    const mayHold = parts.holder.mayHold(bytes);
+    parts.holder.add('requests', bytes);
+    const { messageBytes, frames: framesMax, queuedBytes } = this.limits;
+    if (!mayHold || this.#heldBytes > queuedBytes) return false;
+    return parts.bytes <= messageBytes && parts.frames <= framesMax;
   }
 
   /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
@@ -378,11 +415,18 @@ export class Ledger {
     return joined;
   }
 
+  /** True if a reply that was joined from PARTIALs is larger than a message may be (D10). */
+  isTooLarge(joined: Frames): boolean {
+    const { messageBytes, frames } = this.limits;
+    return joined.count > frames || packedBytes(joined, 0, joined.count) > messageBytes;
+  }
+
   dropPartials(id: RequestId): void {
     if (!this.#parts.table.is(id, HELD)) return;
     const parts = this.#partials.get(id);
     if (parts === undefined) return;
     this.#heldBytes -= parts.bytes;
+    parts.holder.add('requests', -parts.bytes);
     this.#partials.delete(id);
     this.#parts.table.lower(id, HELD);
   }
@@ -391,14 +435,19 @@ export class Ledger {
 
   /** Forgets the request. It is in no queue and at no worker any more. */
   release(id: RequestId, outcome: Outcome): void {
-    const { table, clients, tokens, following } = this.#parts;
+    const { table, clients, identities, tokens, following } = this.#parts;
     if (following.isOn) following.forget(id);
     this.dropPartials(id);
     if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
     const client = this.clientOf(id);
     if (client !== null) {
+      const { identity } = client;
+      const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES) + RECORD_BYTES;
+      identity.holder.add('requests', -bytes);
+      identity.outstanding--;
       client.requests.remove(id);
       clients.settled(client);
+      identities.settled(identity);
     }
     if (this.byArrival.has(id)) this.byArrival.remove(id);
     if (table.is(id, INTERNAL)) {
@@ -426,7 +475,7 @@ export class Ledger {
     let flags = 0;
     if (inbound.version === 2) flags |= VERSION_02;
     if (inbound.enveloped) flags |= ENVELOPED;
-    if (tells(peer, buffer, offset, bodyAt)) flags |= TELLS;
+    if (peer.hellos.covers(buffer, offset, bodyAt)) flags |= TELLS;
     const id = table.allocate();
     const client = clients.of(peer);
     const page = table.page(id);
@@ -437,6 +486,8 @@ export class Ledger {
     page[at + BODY_BYTES] = bodyBytes;
     page[at + CLIENT] = client.id;
     client.requests.pushBack(id);
+    peer.identity.outstanding++;
+    peer.identity.holder.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
     this.#heldBytes += envelopeBytes + bodyBytes;
     return id;
   }
@@ -454,11 +505,15 @@ export class Ledger {
   }
 }
 
-/** True if the packed envelope begins with one that said `mmi.hello` over this connection (D11). */
-function tells(peer: Peer, buffer: Buffer, start: number, end: number): boolean {
-  for (const hello of peer.hellos) {
-    if (hello.length > end - start) continue;
-    if (hello.compare(buffer, start, start + hello.length) === 0) return true;
+function excess(reason: 'limit' | 'quota', text: string): Excess {
+  return { reason, text };
+}
+
+/** What `bytes` more of one more request would break of what its identity may hold (D75, D77). */
+function overIdentity({ quotas, outstanding, holder }: Identity, bytes: number): Excess | null {
+  if (outstanding >= quotas.outstanding) return excess('quota', overQuota('outstanding'));
+  if (holder.requests + bytes > quotas.queuedBytes) {
+    return excess('quota', overQuota('queuedBytes'));
   }
-  return false;
+  return holder.mayHold(bytes) ? null : excess('limit', 'limits.memoryBytes is reached');
 }

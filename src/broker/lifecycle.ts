@@ -2,11 +2,12 @@
  * The life of a request: accepted → queued → out at a worker → answered; or requeued, expired,
  * abandoned, dropped, refused. (Internal services: accepted → answered.)
  */
-import { assert } from '../core/assert.js';
+import { assert, present } from '../core/assert.js';
 import { Frames } from '../core/frames.js';
-import { packedBytes } from '../core/packed.js';
+import { escapeName } from '../core/escape.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
+import type { RequestRefusal } from './counters.js';
 import type { RequestEnd } from './following.js';
 import { type Closure, type Gate, NOT_ACTIVE } from './gate.js';
 import type { Ledger, LedgerParts, Refusal } from './ledger.js';
@@ -73,12 +74,12 @@ export class Lifecycle {
     const { table, services, counters, workers, ledger, following } = this.#parts;
     const { frames, service: name } = inbound;
     let service = services.find(frames.buffer(name), frames.start(name), frames.end(name));
-    const limit = ledger.overLimit(service, inbound);
-    if (limit !== null) {
-      ledger.refuse(inbound, peer, 'limit', { status: '429', text: limit }, false);
+    const over = ledger.overLimit(service, inbound, peer.identity);
+    if (over !== null) {
+      ledger.refuse(inbound, peer, over.reason, { status: '429', text: over.text }, false);
       return;
     }
-    service ??= services.add(frames.copy(name));
+    service ??= services.add(frames.copy(name), peer.identity);
     counters.requests.countReceived(service.label);
     const id = ledger.add(inbound, peer, now);
     table.raise(id, QUEUED);
@@ -88,12 +89,15 @@ export class Lifecycle {
     workers.schedule(service);
   }
 
-  /** Takes in a request for an internal service, which answers it by its number; or refuses it. */
-  acceptInternal(inbound: Inbound, peer: Peer): RequestId {
+  /**
+   * Takes in a request for an internal service, which answers it by its number; or refuses it.
+   * @param isForAll it is answered at once, also to who has used up what it may hold
+   */
+  acceptInternal(inbound: Inbound, peer: Peer, isForAll: boolean): RequestId {
     const { ledger } = this.#parts;
-    if (!ledger.hasRoomForInternal(inbound)) {
-      const text = 'too many requests wait for internal services';
-      ledger.refuse(inbound, peer, 'limit', { status: '429', text }, true);
+    const over = ledger.overInternalLimit(inbound, isForAll ? null : peer.identity);
+    if (over !== null) {
+      ledger.refuse(inbound, peer, over.reason, { status: '429', text: over.text }, true);
       return NONE;
     }
     return ledger.addInternal(inbound, peer);
@@ -105,6 +109,15 @@ export class Lifecycle {
     assert(table.has(id) && table.is(id, INTERNAL), 'an internal request is answered once');
     ledger.replyInternal(id, body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body));
     ledger.release(id, 'answered');
+  }
+
+  /** Refuses a request of an internal service, which has done nothing with it. */
+  refuseInternal(id: RequestId, reason: RequestRefusal, refusal: Refusal): void {
+    const { ledger } = this.#parts;
+    const from = present(ledger.clientOf(id), 'a request of a client');
+    ledger.countRefusal(reason, escapeName(ledger.internalName(id)), null, refusal.text, from);
+    ledger.tell(id, refusal);
+    ledger.release(id, 'too_late');
   }
 
   /**
@@ -227,7 +240,7 @@ export class Lifecycle {
     } else if (final) {
       this.#answer(id, inbound, now);
     } else {
-      this.#partial(id, inbound, now);
+      this.#partial(id, worker, inbound, now);
     }
     if (!final) return;
     this.#takeBack(id, worker);
@@ -273,7 +286,7 @@ export class Lifecycle {
     const joined = ledger.joined(id, frames, body);
     if (joined === null) {
       this.#handOver(id, frames, body, now);
-    } else if (packedBytes(joined, 0, joined.count) > ledger.limits.messageBytes) {
+    } else if (ledger.isTooLarge(joined)) {
       this.#abandon(id, 'the reply joined from PARTIALs is too large');
       table.raise(id, GIVEN_UP);
     } else {
@@ -287,7 +300,7 @@ export class Lifecycle {
     else ledger.reply(id, true, frames, from, now);
   }
 
-  #partial(id: RequestId, inbound: Inbound, now: number): void {
+  #partial(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
     const { table, ledger } = this.#parts;
     if (table.is(id, VERSION_02)) {
       table.raise(id, STREAMED);
@@ -297,7 +310,7 @@ export class Lifecycle {
         this.#abandon(id, 'its client was away during a PARTIAL');
         table.raise(id, GIVEN_UP);
       }
-    } else if (!ledger.hold(id, inbound.frames, inbound.body)) {
+    } else if (!ledger.hold(id, inbound.frames, inbound.body, worker.peer.identity.holder)) {
       ledger.dropPartials(id);
       this.#abandon(id, 'the PARTIALs held for a 0.1 client are too large');
       table.raise(id, GIVEN_UP);
@@ -397,18 +410,38 @@ export class Lifecycle {
     return left;
   }
 
-  /** Drops the waiting requests of a client that will not return (D26). Returns the budget left. */
-  forget(client: Client, budget: number): number {
-    const { table, ledger, clients } = this.#parts;
-    let left = budget;
-    while (left > 0 && client.requests.head !== NONE) {
+  /**
+   * Ends the waiting requests of a client that `ends` names: those of one that will not return are
+   * dropped (D26), those that it has lost the right to are refused (D73). What is at workers runs on.
+   * @param look how many of its requests are still to be looked at, the oldest first
+   * @returns how many of them were not looked at, for lack of budget
+   */
+  sweep(client: Client, look: number, budget: number, end: (id: RequestId) => void): number {
+    const { table } = this.#parts;
+    let left = look;
+    for (let spent = 0; left > 0 && spent < budget && client.requests.head !== NONE; spent++) {
       const id = client.requests.head;
-      if (table.is(id, QUEUED)) this.#dropQueued(id);
-      else ledger.detach(id, client);
+      // To the back: so that the next turn goes on with those that were not looked at.
+      client.requests.remove(id);
+      client.requests.pushBack(id);
+      if (table.is(id, QUEUED)) end(id);
       left--;
     }
-    clients.settled(client);
-    return left;
+    return client.requests.count === 0 ? 0 : left;
+  }
+
+  /** A waiting request whose client is gone for good (D26). */
+  readonly dropQueued = (id: RequestId): void => {
+    this.#dropQueued(id);
+  };
+
+  /** A waiting request that its client may not send any more (D73). */
+  refuseQueued(id: RequestId, closure: Closure): void {
+    const { ledger, services } = this.#parts;
+    const service = ledger.serviceOf(id);
+    service.queue.remove(id);
+    this.#refuseHeld(id, closure);
+    services.releaseIfUnused(service);
   }
 
   /** A worker that holds a request for too long and whose silence says nothing (D5), or `null`. */
@@ -490,7 +523,8 @@ export class Lifecycle {
     const { ledger } = this.#parts;
     const { label, shown } = ledger.serviceOf(id);
     this.#ended(id, 'refused');
-    ledger.countRefusal(reason, shown, label, refusal.text);
+    const from = present(ledger.clientOf(id), 'a plain request has a client');
+    ledger.countRefusal(reason, shown, label, refusal.text, from);
     ledger.tell(id, refusal);
     ledger.release(id, 'too_late');
   }

@@ -1,3 +1,7 @@
+import type { Holdings } from '../core/holdings.js';
+import type { Quotas } from './quotas.js';
+import type { KeyRights, ListenerRules } from './rights.js';
+
 /** What the broker machine is configured with. All durations in milliseconds, all sizes in bytes. */
 export interface BrokerOptions {
   readonly heartbeatIntervalMs: number;
@@ -9,21 +13,22 @@ export interface BrokerOptions {
   readonly busyTimeoutMs: number;
   /** Deliveries of one request in all (D6). */
   readonly maxDeliveries: number;
-  /** By index of the listener: what may come in there. */
-  readonly listeners: readonly ListenerRoles[];
+  /** By index of the listener: what may be done there. */
+  readonly listeners: readonly ListenerRules[];
   /** What a key may do there, beside. It is asked once for a connection; what it gave may change. */
-  readonly rightsOf?: (listener: number, key: string) => ListenerRoles;
+  readonly rightsOf?: (listener: number, key: string) => KeyRights;
+  /** What one identity may use, by the name of its quotas. Default: no bounds of its own. */
+  readonly quotasOf?: (quota: string | null) => Quotas;
+  /** What all peers of the node hold, counted with the transports. Default: the broker's alone. */
+  readonly holdings?: Holdings;
+  /** Bytes of output that a peer may still be sent before it counts as one that does not read. */
+  readonly outputLeft?: (peer: number) => number;
   /**
    * Asked when a client's request comes while the gate is refusing; the request that is being asked
    * about is held if the answer is true, and the gate with it. Default: never.
    */
   readonly vote?: () => boolean;
   readonly limits: BrokerLimits;
-}
-
-export interface ListenerRoles {
-  readonly client: boolean;
-  readonly worker: boolean;
 }
 
 export interface BrokerLimits {
@@ -37,4 +42,6 @@ export interface BrokerLimits {
   readonly queuedRequestsPerService: number;
   /** A reply that is joined from PARTIALs (D10). */
   readonly messageBytes: number;
+  /** Its frames. */
+  readonly frames: number;
 }

@@ -3,7 +3,8 @@
  * answers requests by itself (`mmi.*`, `titanic.*`). The daemon plugs them in.
  */
 import type { Frames } from '../core/frames.js';
-import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { Holder } from '../core/holdings.js';
+import type { Quotas } from './quotas.js';
 
 /** A request that an internal service is handed. Valid until `request` returns, but for `id`. */
 export interface InternalRequest {
@@ -17,6 +18,41 @@ export interface InternalRequest {
   readonly frames: Frames;
   /** Index of the first body frame. */
   readonly body: number;
+  readonly asker: Asker;
+}
+
+/** A service or worker in a list, and where it stands there. */
+export interface Listed {
+  /** The number of the service, and for workers that of the worker; lists are sorted by both. */
+  readonly service: number;
+  readonly worker: number;
+  /** The name of the service. */
+  readonly name: Buffer;
+  /** As MMI tells it, in JSON. */
+  readonly json: string;
+}
+
+/** Who sent a request. The object is that of its connection: it may be kept, and tells what is so now. */
+export interface Asker {
+  /** To whom belongs what it owns (D70). */
+  readonly identity: string;
+  /** Those who have it may see the same: it names their listener and key. */
+  readonly scope: string;
+  /** The name of its CURVE key, under which it owns what it stores; `null`: the common anonymous. */
+  readonly owner: string | null;
+  /** Its key may read and close what other keys stored. */
+  readonly isOperator: boolean;
+  /** It came in where only the least of `mmi.*` is told (D74). */
+  readonly isMmiMinimal: boolean;
+  readonly quotas: Quotas;
+  /** What is held for it in memory. */
+  readonly holder: Holder;
+  /** Whether it may send requests to a service (D72). */
+  mayRequest(service: Buffer): boolean;
+  /** Whether it may offer a service. */
+  mayServe(service: Buffer): boolean;
+  /** Bytes that it may still be sent before it counts as one that does not read. */
+  outputLeft(): number;
 }
 
 /** Serves all names that begin with its prefix. No worker may offer such a name (D4). */
@@ -74,6 +110,11 @@ export interface BrokerHost {
   /** Answers a request with these body frames. A client that is gone is not an error. */
   answer(id: number, body: readonly Buffer[]): void;
   /**
+   * Refuses a request instead of answering it: silence, or D11's refusal. It is counted and logged.
+   * @param text for people, without what the peer sent
+   */
+  refuse(id: number, reason: 'rights' | 'quota' | 'limit', text: string): void;
+  /**
    * The sender of this request understands refusals from now on, for the requests over its
    * connection whose envelope begins with this request's envelope (D11).
    * @returns false if too many have said so over this connection
@@ -81,7 +122,10 @@ export interface BrokerHost {
   tellsRefusals(id: number): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
-  services(): ServiceStatus[];
-  /** @param service all services if `null` */
-  workers(service: Buffer | null, now: number): WorkerStatus[];
+  /** How many there are. */
+  readonly counts: { readonly services: number; readonly workers: number };
+  /** All services by number. */
+  services(): Listed[];
+  /** All workers, by service and number. */
+  workers(now: number): Listed[];
 }

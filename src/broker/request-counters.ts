@@ -25,6 +25,7 @@ export class RequestCounters {
   readonly dropped: ByLabel = byLabel();
   readonly refused: Readonly<Record<RequestRefusal, ByLabel>> = {
     limit: byLabel(),
+    quota: byLabel(),
     rights: byLabel(),
     not_active: byLabel(),
     draining: byLabel(),

@@ -16,7 +16,7 @@ const PAGE_MASK = PAGE_RECORDS - 1;
 
 /** Integer fields of a record. */
 export const FLAGS = 0;
-/** Client number, or -1 once the client is gone for good. */
+/** Client number, or -1 for a request of the internal client. */
 export const CLIENT = 1;
 export const SERVICE = 2;
 /** While out: the worker's peer. */
@@ -61,10 +61,8 @@ export const HELD: number = 1 << 7;
 export const ANSWERED: number = 1 << 8;
 /** Given up while still out at a worker. */
 export const GIVEN_UP: number = 1 << 9;
-/** Its client was closed because it did not read. */
-export const SLOW: number = 1 << 10;
 /** Of the internal client: see `stored.ts`. Neither queued nor out: between two deliveries. */
-export const STORED: number = 1 << 11;
+export const STORED: number = 1 << 10;
 
 const NO_PAGE = new Int32Array(0);
 

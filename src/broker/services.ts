@@ -1,5 +1,6 @@
 import { present } from '../core/assert.js';
 import { ByteTable } from '../core/byte-table.js';
+import type { Identities, Identity } from './identities.js';
 import type { ServiceLabels } from './labels.js';
 import type { RequestTable } from './requests.js';
 import { Service } from './state.js';
@@ -11,11 +12,13 @@ export class Services {
   readonly #freeIds: number[] = [];
   readonly #table: RequestTable;
   readonly #labels: ServiceLabels;
+  readonly #identities: Identities;
   #withWorkers = 0;
 
   /** @param seed see `ByteTable` */
-  constructor(table: RequestTable, seed: number, labels: ServiceLabels) {
+  constructor(table: RequestTable, seed: number, labels: ServiceLabels, identities: Identities) {
     this.#table = table;
+    this.#identities = identities;
     this.#labels = labels;
     this.#byName = new ByteTable(seed);
   }
@@ -38,9 +41,11 @@ export class Services {
     return present(this.#byId[id], 'a service that lives');
   }
 
-  add(name: Buffer): Service {
+  /** @param namedBy who asked for it first, or offers it */
+  add(name: Buffer, namedBy: Identity): Service {
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const service = new Service(id, name, this.#table);
+    const service = new Service(id, name, namedBy, this.#table);
+    namedBy.services++;
     service.label = this.#labels.of(service.shown);
     this.#byId[id] = service;
     this.#byName.add(name, id);
@@ -72,6 +77,8 @@ export class Services {
     this.#byName.delete(service.name);
     this.#byId[service.id] = null;
     this.#freeIds.push(service.id);
+    service.namedBy.services--;
+    this.#identities.settled(service.namedBy);
   }
 
   all(): IterableIterator<Service> {

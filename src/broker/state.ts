@@ -2,9 +2,12 @@
 import { ChainLink } from '../core/chain.js';
 import { escapeName } from '../core/escape.js';
 import type { MdpVersion } from '../wire/mdp.js';
+import type { Access } from './access.js';
+import { Hellos } from './hellos.js';
+import type { Identity } from './identities.js';
 import { type Label, OTHERS } from './labels.js';
 import { LoadIndex } from './load-index.js';
-import type { ListenerRoles } from './options.js';
+import type { Asker } from './ports.js';
 import { RequestList, type RequestTable } from './requests.js';
 
 /** One connection. */
@@ -15,31 +18,40 @@ export class Peer {
   readonly name: string | null;
   client: Client | null = null;
   worker: Worker | null = null;
-  /** Packed envelopes whose owners said `mmi.hello` over this connection (D11). */
-  readonly hellos: Buffer[] = [];
-  /** Bytes of them all. */
-  helloBytes = 0;
+  /** Whose owners said `mmi.hello` over this connection (D11). */
+  readonly hellos: Hellos = new Hellos();
+  /** As internal services see it; made when the first is asked. */
+  asker: Asker | null = null;
   /** It does not read. As a worker it is given nothing until it has, also under a new READY. */
   full = false;
   /** We ended the connection; what still comes is ignored. */
   closing = false;
-  /** The name of the key that it came in by. */
-  readonly key: string | null;
-  /** What that key may do; `null` for no bounds but the listener's. */
-  readonly rights: ListenerRoles | null;
+  readonly identity: Identity;
+  /** Its source address, for people. */
+  readonly address: string;
+  readonly access: Access;
+  /** The key that it came in by, in hexadecimal. */
+  publicKey: string | null = null;
 
   constructor(
     id: number,
     listener: number,
     name: string | null,
-    key: string | null,
-    rights: ListenerRoles | null,
+    identity: Identity,
+    address: string,
+    access: Access,
   ) {
     this.id = id;
     this.listener = listener;
     this.name = name;
-    this.key = key;
-    this.rights = rights;
+    this.identity = identity;
+    this.address = address;
+    this.access = access;
+  }
+
+  /** The name of the key that it came in by. */
+  get key(): string | null {
+    return this.identity.key;
   }
 }
 
@@ -49,16 +61,31 @@ export class Client {
   /** Its connection, or `null` while it has none. */
   peer: Peer | null;
   readonly name: string | null;
+  readonly identity: Identity;
   readonly requests: RequestList;
+  /** Where it last came from, for people. */
+  address: string;
+  /** What it may do: that of its last connection. */
+  access: Access;
   /** Closed by us because it did not read. */
   slow = false;
   /** It will not come back: its waiting requests are being dropped (D26). */
   departed = false;
+  /** And they have been: what is left of it is at workers. */
+  isForgotten = false;
+
+  /** The name of its key. */
+  get key(): string | null {
+    return this.identity.key;
+  }
 
   constructor(id: number, peer: Peer, table: RequestTable) {
     this.id = id;
     this.peer = peer;
     this.name = peer.name;
+    this.identity = peer.identity;
+    this.address = peer.address;
+    this.access = peer.access;
     this.requests = RequestList.ofClient(table);
   }
 }
@@ -70,6 +97,8 @@ export class Service {
   readonly shown: string;
   /** Under which its requests are counted. */
   label: Label = OTHERS;
+  /** Who asked for it first, or offered it: it counts in the quota of that identity. */
+  readonly namedBy: Identity;
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;
@@ -87,9 +116,10 @@ export class Service {
   /** Listed for the next dispatch. */
   due = false;
 
-  constructor(id: number, name: Buffer, table: RequestTable) {
+  constructor(id: number, name: Buffer, namedBy: Identity, table: RequestTable) {
     this.id = id;
     this.name = name;
+    this.namedBy = namedBy;
     this.shown = escapeName(name);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);

@@ -8,7 +8,6 @@ import { EMPTY, type MdpVersion } from '../wire/mdp.js';
 import type { LostReason, WorkerRefusal } from './counters.js';
 import type { Desk } from './desk.js';
 import type { Lifecycle, LifecycleParts } from './lifecycle.js';
-import type { ListenerRoles } from './options.js';
 import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
 import { type Peer, Worker } from './state.js';
 
@@ -43,20 +42,22 @@ export class WorkerInputs {
     if (refusal !== null) {
       this.#parts.counters.workersRefused[refusal]++;
       const service = escapeName(frames.view(inbound.service));
-      this.#parts.events.emit({ name: 'worker.refused', service, reason: refusal });
+      const { key, address } = peer;
+      this.#parts.events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
       this.#parts.sink.disconnect(peer.id, version);
       return;
     }
     const at = inbound.service;
     const service =
       this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at)) ??
-      this.#parts.services.add(frames.copy(at));
+      this.#parts.services.add(frames.copy(at), peer.identity);
     const { credit, declaresCredit } = inbound;
     const table = this.#parts.table;
     const number = ++this.#lastWorker;
     const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
     this.#parts.services.label(service);
     this.#parts.workers.add(worker);
+    peer.identity.workers++;
     this.#parts.stored.workerCame(service);
     this.#parts.events.emit({
       name: 'worker.registered',
@@ -67,18 +68,17 @@ export class WorkerInputs {
     });
   }
 
-  /** What its listener allows, and its key. */
-  mayBe(role: keyof ListenerRoles, { listener, rights }: Peer): boolean {
-    return this.#parts.options.listeners[listener]?.[role] !== false && rights?.[role] !== false;
-  }
-
   #workerRefusal(peer: Peer, inbound: Inbound): WorkerRefusal | null {
     const { frames, service: at } = inbound;
-    if (!this.mayBe('worker', peer)) return 'rights';
+    if (!peer.access.allows('worker', frames.view(at))) return 'rights';
     if (this.#parts.desk.internalFor(frames, at) !== null) return 'reserved';
     if (this.#parts.gate.isDraining) return 'draining';
     if (this.#parts.workers.count >= this.maxWorkers) return 'limit';
+    const { identity } = peer;
+    const { quotas } = identity;
+    if (identity.workers >= quotas.workers) return 'limit';
     const service = this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    if (service === null && identity.services >= quotas.services) return 'limit';
     const isNew = service === null || service.workers.size === 0;
     return isNew && this.#parts.services.withWorkers >= this.maxServices ? 'limit' : null;
   }
@@ -200,6 +200,7 @@ export class WorkerInputs {
       inFlight: held.count,
     });
     this.#parts.workers.remove(worker);
+    worker.peer.identity.workers--;
     while (held.tail !== NONE) {
       this.#parts.lifecycle.giveBack(held.tail, worker, silent, reason, now);
     }

@@ -9,7 +9,12 @@ export type PairEvent =
       readonly epoch: number;
       readonly reason: string;
     }
-  | { readonly name: 'ha.connected'; readonly peer: string }
+  | {
+      readonly name: 'ha.connected';
+      readonly peer: string;
+      /** Of the peer protocol, that both speak. */
+      readonly version: number;
+    }
   | { readonly name: 'ha.disconnected' }
   /** Somebody is not the peer of this node, or says that this node is not its peer. */
   | {
@@ -27,6 +32,8 @@ export type PairEvent =
     }
   /** The peer does not hold any more what is acknowledged here. */
   | { readonly name: 'ha.unsynced' }
+  /** The nodes do not let the same keys in, or not for the same. */
+  | { readonly name: 'ha.keys_differ' }
   /** Both are active; the one with the lower epoch steps down. */
   | { readonly name: 'ha.split'; readonly epoch: number; readonly peerEpoch: number }
   /** This node stood still for longer than a heartbeat. */

@@ -21,6 +21,7 @@
  * true. Nothing is decided while an epoch is on its way to the disk.
  */
 import { assert } from '../core/assert.js';
+import { EPOCH_END, nextEpochOf } from './epochs.js';
 import {
   type Facts,
   factsAtStart,
@@ -72,10 +73,15 @@ function isAbove({ epoch }: Facts, peer: PeerSaid, role: Role): boolean {
   return epoch > peer.epoch || (epoch === peer.epoch && role === 'primary');
 }
 
+/** A node that has none left never leads again (D79). */
+function hasEpochLeft({ seenEpoch }: Facts, role: Role): boolean {
+  return nextEpochOf(seenEpoch, role) < EPOCH_END;
+}
+
 /** Whether a new epoch may lead to `joining`: asked again once it is on disk. */
 function mayLead(facts: Facts, role: Role): boolean {
   const { state, peer, link } = facts;
-  if (!link || peer === null) return false;
+  if (!link || peer === null || !hasEpochLeft(facts, role)) return false;
   if (state === 'waiting') return role === 'primary' && peer.state === 'waiting';
   if (state !== 'passive') return false;
   if (peer.state === 'waiting' || peer.offers) return true;
@@ -84,7 +90,7 @@ function mayLead(facts: Facts, role: Role): boolean {
 
 /** Whether a dead peer and a client are enough. A backup that was not the last active is not (D21). */
 export function mayServeAlone(facts: Facts, role: Role): boolean {
-  if (!facts.peerDead) return false;
+  if (!facts.peerDead || !hasEpochLeft(facts, role)) return false;
   if (facts.state === 'passive') return true;
   return facts.state === 'waiting' && (role === 'primary' || facts.wasActive);
 }
@@ -133,6 +139,10 @@ export const RULES: readonly Rule[] = [
     },
   },
 ];
+
+const NO_EPOCH_LEFT =
+  'there is no epoch left: stop both nodes, remove bstar.epoch in both data directories, and start ' +
+  'first the one that was active last';
 
 /** Why an operator's wish is not met. */
 export type Refusal = string;
@@ -344,6 +354,7 @@ export class Fsm {
     if (isLeading(facts)) return `this node is ${facts.state} already`;
     if (!facts.peerDead) return 'the peer is not known to be dead; use switchover on the active';
     if (facts.writing !== null) return 'this node is about to change its state; try again';
+    if (!hasEpochLeft(facts, this.role)) return NO_EPOCH_LEFT;
     this.write('promote', this.nextEpoch(), true);
     return null;
   }
@@ -377,10 +388,7 @@ export class Fsm {
   // ---------------------------------------------------------------- of the rules
 
   nextEpoch(): number {
-    const { seenEpoch } = this.#facts;
-    // The primary takes even ones, the backup odd ones: no two actives share one (D13).
-    const parity = this.role === 'primary' ? 0 : 1;
-    return seenEpoch + (seenEpoch % 2 === parity ? 2 : 1);
+    return nextEpochOf(this.#facts.seenEpoch, this.role);
   }
 
   enter(state: State, reason: string): void {

@@ -4,6 +4,7 @@
  * input, effects go to a sink.
  */
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import { epochObjection } from './epochs.js';
 import {
   type Facts,
   isFollowed,
@@ -13,13 +14,15 @@ import {
   type Role,
 } from './facts.js';
 import { Fsm, type FsmSink, type Refusal, type Service } from './fsm.js';
-import type { PairSink } from './ports.js';
+import type { Objection, PairSink } from './ports.js';
 import { Shipping } from './shipping.js';
 
 export interface PairOptions {
   readonly role: Role;
   readonly replication: Replication;
   readonly heartbeatIntervalMs: number;
+  /** Only who has the peer's key can be the peer. */
+  readonly isSealed: boolean;
 }
 
 /** Heartbeats without a sign after which a peer is dead, a confirmation late, an offer refused. */
@@ -183,9 +186,15 @@ export class PairMachine {
     this.#settle();
   }
 
+  /** What the peer says that it cannot be right in: the link ends for it, and nothing changes (D79). */
+  objectionTo(message: PeerMessage): Objection | null {
+    if (!('epoch' in message) || message.epoch === null) return null;
+    return epochObjection(message.epoch, this.facts.seenEpoch, this.#options.isSealed);
+  }
+
   message(message: PeerMessage): void {
     // Of a connection that this node has just closed: it says nothing of the peer as it is (D19).
-    if (!this.facts.link) return;
+    if (!this.facts.link || this.objectionTo(message) !== null) return;
     this.#heardAt = this.#now;
     this.#receive(message);
     this.#settle();
@@ -274,9 +283,9 @@ export class PairMachine {
 
   #tell(): void {
     const { state, epoch } = this.facts;
-    const { holds } = this.#sink;
+    const { holds, keys } = this.#sink;
     this.#toldAt = this.#now;
-    this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds });
+    this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds, keys });
   }
 
   // ---------------------------------------------------------------- the active: what the peer has

@@ -3,6 +3,22 @@ import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import type { Persisted, State } from './facts.js';
 import type { Service } from './fsm.js';
 
+/** Why the other one is not this node's peer. `code` is stable. */
+export interface Objection {
+  readonly code:
+    | 'version'
+    | 'self'
+    | 'role'
+    | 'pair'
+    | 'replication'
+    | 'heartbeat'
+    | 'store'
+    | 'epoch'
+    | 'taken'
+    | 'key';
+  readonly text: string;
+}
+
 /** Figures of one join. */
 export interface JoinFigures {
   /** Requests that came from the peer; that went to it. */
@@ -16,6 +32,8 @@ export interface JoinFigures {
 export interface PairSink {
   /** What this node's store holds of the peer's: told with every status. */
   readonly holds: PeerHolding | null;
+  /** Of the keys that this node lets in, and their rights: told with every status. */
+  readonly keys: Buffer | null;
   /** Write this to disk and sync it; `persisted` follows. */
   persist(state: Persisted): void;
   send(message: PeerMessage): void;

@@ -1,7 +1,10 @@
 /** One request over HTTP at a time, JSON both ways. */
-import type { IncomingMessage, RequestOptions } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { RequestOptions } from 'node:https';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import { type AdminPlace, isPinned, type Trust } from './admin-place.js';
+import type { FoundToken } from './admin-token.js';
 
 export interface AdminAnswer {
   readonly status: number;
@@ -12,12 +15,12 @@ export interface AdminAnswer {
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 export class AdminClient {
-  readonly url: URL;
-  readonly #token: string | null;
+  readonly #place: AdminPlace;
+  readonly #token: FoundToken;
   readonly #timeoutMs: number;
 
-  constructor(url: URL, token: string | null, timeoutMs: number) {
-    this.url = url;
+  constructor(place: AdminPlace, token: FoundToken, timeoutMs: number) {
+    this.#place = place;
     this.#token = token;
     this.#timeoutMs = timeoutMs;
   }
@@ -42,38 +45,46 @@ export class AdminClient {
     const answer = await this.#ask(method, path, body);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const said = errorOf(answer.value);
-    const text = said ?? `${this.url.origin} answered ${answer.status}: is it a Majordomo?`;
-    const hint = answer.status === 401 ? ' (--token-file, or MAJORDOMO_TOKEN)' : '';
+    const text = said ?? `${this.#place.name} answered ${answer.status}: is it a Majordomo?`;
+    const { why } = this.#token;
+    const instead = why === null ? '' : `; ${why}`;
+    const hint = answer.status === 401 ? ` (--token-file, or MAJORDOMO_TOKEN${instead})` : '';
     throw new MajordomoError('ERR_REQUEST_FAILED', `${text}${hint}`, {
       details: { status: answer.status },
     });
   }
 
   async #ask(method: string, path: string, body: string | null): Promise<AdminAnswer> {
-    const { url } = this;
+    const { url, socketPath, name, trust } = this.#place;
     const { request } = await (url.protocol === 'https:'
       ? import('node:https')
       : import('node:http'));
     const headers = {
       accept: 'application/json',
-      ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+      ...(this.#token.token === null ? {} : { authorization: `Bearer ${this.#token.token}` }),
       ...(body === null
         ? {}
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
     };
     const target = new URL(url.pathname.replace(/\/$/, '') + path, url);
-    const options: RequestOptions = { method, headers, agent: false };
+    const options: RequestOptions = {
+      method,
+      headers,
+      agent: false,
+      ...(socketPath === null ? {} : { socketPath }),
+      ...(url.protocol === 'https:' ? await trusting(trust) : {}),
+    };
     return await new Promise<AdminAnswer>((resolve, reject) => {
       const asked = request(target, options, (response) => {
-        collect(response, url).then(resolve, reject);
+        collect(response, name).then(resolve, reject);
       });
       const timer = setTimeout(() => {
         asked.destroy();
-        const text = `no answer from ${url.origin} within ${this.#timeoutMs} ms`;
+        const text = `no answer from ${name} within ${this.#timeoutMs} ms`;
         reject(new MajordomoError('ERR_HTTP_NO_ANSWER', text));
       }, this.#timeoutMs);
       asked.once('error', (error) => {
-        reject(unreachable(url, error));
+        reject(unreachable(name, error));
       });
       asked.once('close', () => {
         clearTimeout(timer);
@@ -83,7 +94,7 @@ export class AdminClient {
   }
 }
 
-function collect(response: IncomingMessage, { origin }: URL): Promise<AdminAnswer> {
+function collect(response: IncomingMessage, name: string): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -93,7 +104,7 @@ function collect(response: IncomingMessage, { origin }: URL): Promise<AdminAnswe
       else response.destroy(new MajordomoError('ERR_REQUEST_FAILED', 'the answer is too large'));
     });
     response.once('error', (error) => {
-      const text = `${origin} went away in the middle of its answer`;
+      const text = `${name} went away in the middle of its answer`;
       const isCut = codeOf(error) === 'ECONNRESET';
       reject(isCut ? new MajordomoError('ERR_HTTP_NO_ANSWER', text, { cause: error }) : error);
     });
@@ -102,6 +113,19 @@ function collect(response: IncomingMessage, { origin }: URL): Promise<AdminAnswe
       resolve({ status: response.statusCode ?? 0, value: jsonOrText(text) });
     });
   });
+}
+
+/** A certificate that is pinned vouches for itself, whatever name it is for. */
+async function trusting(trust: Trust): Promise<RequestOptions> {
+  const { ca, pinned } = trust;
+  if (ca !== undefined) return { ca };
+  if (pinned === undefined) return {};
+  const { checkServerIdentity, rootCertificates } = await import('node:tls');
+  return {
+    ca: [...rootCertificates, pinned],
+    checkServerIdentity: (host, shown) =>
+      isPinned(trust, shown.raw) ? undefined : checkServerIdentity(host, shown),
+  };
 }
 
 function jsonOrText(text: string): unknown {
@@ -121,9 +145,18 @@ function errorOf(value: unknown): string | null {
     : null;
 }
 
-function unreachable(url: URL, error: unknown): MajordomoError {
+function unreachable(name: string, error: unknown): MajordomoError {
   const code = codeOf(error);
-  const why = code === 'ECONNREFUSED' ? 'nobody listens there' : messageOf(error) || (code ?? '');
-  const text = `${url.origin} cannot be reached: ${why}`;
+  const known: Readonly<Record<string, string>> = {
+    ECONNREFUSED: 'nobody listens there',
+    ENOENT: 'there is no such socket',
+    EACCES: 'this user may not use the socket: be in the group of the broker',
+    DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate vouches for itself: --admin-ca FILE',
+    SELF_SIGNED_CERT_IN_CHAIN: 'nobody known vouches for its certificate: --admin-ca FILE',
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody known vouches for its certificate: --admin-ca FILE',
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'nobody known vouches for its certificate: --admin-ca FILE',
+  };
+  const why = known[code ?? ''] ?? (messageOf(error) || (code ?? ''));
+  const text = `${name} cannot be reached: ${why}`;
   return new MajordomoError('ERR_HTTP_UNREACHABLE', text, { cause: error });
 }

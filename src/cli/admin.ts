@@ -1,18 +1,17 @@
 /** The operator's side of a daemon: its HTTP API, for the commands that look at one or change it. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 
 import type { Config } from '../config/config.js';
-import { parseAddress } from '../config/endpoint.js';
-import { codeOf, MajordomoError } from '../core/errors.js';
-import { TOKEN_FILE } from '../core/private-file.js';
+import { MajordomoError } from '../core/errors.js';
 import { type AdminAnswer, AdminClient } from './admin-client.js';
+import { isAdminUrl, isLocal, placeGiven, placeOf } from './admin-place.js';
+import { type FoundToken, givenToken, localToken } from './admin-token.js';
 import type { Facts } from './ask.js';
 import { addConfigOptions, type ConfigOptions, timeoutOption } from './options.js';
 
 export interface AdminOptions extends ConfigOptions {
   readonly admin?: string;
+  readonly adminCa?: string;
   readonly token?: string;
   readonly tokenFile?: string;
   readonly timeoutMs: number;
@@ -21,15 +20,17 @@ export interface AdminOptions extends ConfigOptions {
 const TIMEOUT_MS = 5000;
 /** Items asked for at once: the most that a page has. */
 const PAGE_ITEMS = 1000;
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
-const TOKEN = /^[\x21-\x7e]+$/;
 
 /** `--admin`, the token, and the configuration that tells both. */
 export function addAdminOptions(command: Command): Command {
   return addConfigOptions(command)
     .option(
       '--admin <url>',
-      "where the daemon answers HTTP (default: the configuration's http.listen)",
+      "where the daemon answers HTTP: http://…, https://… or unix:PATH (default: MAJORDOMO_URL, or the configuration's http.listen)",
+    )
+    .option(
+      '--admin-ca <file>',
+      'certificates (PEM) that vouch for it, instead of those that the system knows',
     )
     .addOption(
       new Option(
@@ -39,7 +40,7 @@ export function addAdminOptions(command: Command): Command {
     )
     .option(
       '--token-file <file>',
-      "a file with the token (default: MAJORDOMO_TOKEN, the configuration's http.token, or the file in its node.dataDir)",
+      "a file with the token (default: MAJORDOMO_TOKEN, MAJORDOMO_TOKEN_FILE, the configuration's http.token, or the file in its node.dataDir)",
     );
 }
 
@@ -61,65 +62,30 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
     }
     return known.config;
   };
-  const url = options.admin === undefined ? urlOf(await config()) : parsed(options.admin);
-  const isOurs =
-    options.admin === undefined || options.config !== undefined || options.set !== undefined;
-  const token =
-    givenToken(options) ??
-    // To nobody else: what another host is sent has to be given.
-    (isOurs || LOOPBACK.test(url.hostname) ? localToken(await config()) : null);
-  return new AdminClient(url, token, options.timeoutMs);
+  const fromEnvironment = adminOfEnvironment();
+  const isGiven = options.admin !== undefined || fromEnvironment !== null;
+  const place =
+    options.admin !== undefined
+      ? placeGiven(options.admin, '--admin', options.adminCa)
+      : fromEnvironment !== null
+        ? placeGiven(fromEnvironment, 'MAJORDOMO_URL', options.adminCa)
+        : placeOf(await config(), options.adminCa);
+  const given = givenToken(options);
+  if (given !== null) return new AdminClient(place, { token: given, why: null }, options.timeoutMs);
+  const isOurs = !isGiven || options.config !== undefined || options.set !== undefined;
+  // To nobody else: what another host is sent has to be given.
+  const found = isOurs || isLocal(place) ? localToken(await config()) : NO_TOKEN;
+  return new AdminClient(place, found, options.timeoutMs);
 }
 
-function parsed(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isWanted = url !== null && /^https?:$/.test(url.protocol) && url.username === '';
-  if (isWanted && url.search === '' && url.hash === '') return url;
-  throw new MajordomoError('ERR_USAGE', `--admin '${text}': expected http://HOST:PORT`);
-}
+const NO_TOKEN: FoundToken = { token: null, why: null };
 
-/** Where a daemon of this configuration answers, as seen from this machine. */
-function urlOf({ http }: Config): URL {
-  const address = parseAddress(http.listen);
-  if (!address.ok || address.value.port === 0) {
-    const why = `http.listen is ${http.listen}: give --admin`;
-    throw new MajordomoError('ERR_USAGE', why);
-  }
-  const { host, port } = address.value;
-  const from = host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host === '[::]' ? '[::1]' : host;
-  return new URL(`http://${from}:${port}`);
-}
-
-function givenToken({ token, tokenFile }: AdminOptions): string | null {
-  const fromEnvironment = process.env['MAJORDOMO_TOKEN'] ?? '';
-  if (token !== undefined) return checked(token, '--token');
-  if (tokenFile !== undefined) return checked(fileText(tokenFile), `--token-file ${tokenFile}`);
-  return fromEnvironment === '' ? null : checked(fromEnvironment, 'MAJORDOMO_TOKEN');
-}
-
-function checked(token: string, place: string): string {
-  if (TOKEN.test(token)) return token;
-  throw new MajordomoError('ERR_USAGE', `${place}: a token is printable ASCII without spaces`);
-}
-
-function fileText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8').trim();
-  } catch (error) {
-    const why = codeOf(error) ?? 'unknown';
-    throw new MajordomoError('ERR_USAGE', `--token-file ${file} cannot be read: ${why}`);
-  }
-}
-
-/** Of the configuration or its data directory; who may not read that can still look at loopback. */
-function localToken({ http, node }: Config): string | null {
-  if (http.token !== null) return http.token;
-  try {
-    const token = readFileSync(join(node.dataDir, TOKEN_FILE), 'utf8').trim();
-    return TOKEN.test(token) ? token : null;
-  } catch {
-    return null;
-  }
+/** @throws ERR_USAGE if it leads to MDP alone */
+function adminOfEnvironment(): string | null {
+  const url = (process.env['MAJORDOMO_URL'] ?? '').trim();
+  if (url === '') return null;
+  if (isAdminUrl(url)) return url;
+  throw new MajordomoError('ERR_USAGE', `MAJORDOMO_URL is ${url}, which is no HTTP: give --admin`);
 }
 
 /** All items of a list, page after page. @throws ERR_REQUEST_FAILED, and what asking throws */

@@ -50,9 +50,27 @@ export async function withClient<T>(
   }
 }
 
-/** Asks one MMI service. @throws whatever `Client.request` rejects with; ERR_REQUEST_FAILED */
+/**
+ * Asks one MMI service. A list that comes in pages is asked for page by page, and is one again.
+ * @throws whatever `Client.request` rejects with; ERR_REQUEST_FAILED
+ */
 export async function ask(client: Client, service: string, argument = ''): Promise<Answer> {
-  const { frames } = await client.request(service, argument);
+  let { frames } = await client.request(service, argument);
+  const answer = readAnswer(service, frames);
+  const items: unknown = answer.value;
+  if (!Array.isArray(items)) return answer;
+  const all: unknown[] = [...(items as unknown[])];
+  for (let cursor = frames[2]; cursor !== undefined; cursor = frames[2]) {
+    const options = JSON.stringify({ cursor: cursor.toString('latin1') });
+    ({ frames } = await client.request(service, [argument, options]));
+    const { status, value } = readAnswer(service, frames);
+    if (status !== '200' || !Array.isArray(value)) throw notUnderstood(service, status);
+    all.push(...(value as unknown[]));
+  }
+  return { status: answer.status, value: all };
+}
+
+function readAnswer(service: string, frames: readonly Buffer[]): Answer {
   const status = frames[0]?.toString('latin1') ?? '';
   const json = frames[1];
   if (json === undefined) return { status, value: null };
@@ -68,7 +86,7 @@ export async function ask(client: Client, service: string, argument = ''): Promi
 function notUnderstood(service: string, what: string): MajordomoError {
   const text =
     what === '501'
-      ? `the broker does not know ${service} (501): it is another broker, or an older one`
+      ? `the broker does not tell ${service} here (501): its listener says \`mmi: minimal\`, as those without keys do off loopback, or it is another broker; ask by --admin`
       : `the broker's answer to ${service} is not understood: ${what}`;
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }

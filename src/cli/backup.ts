@@ -13,7 +13,7 @@ import {
 } from './options.js';
 import { print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { shownSize, storeFile } from './store-file.js';
+import { checkStore, shownSize, storeFile } from './store-file.js';
 
 interface BackupOptions extends ConfigOptions {
   readonly output: OutputFormat;
@@ -29,10 +29,11 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 The copy is of one moment, also while the broker works. It is on disk when the command ends. Nothing
-is ever overwritten. To restore: stop the broker, put the copy in the place of the store (without
-the old store's -wal and -shm), start.
+is ever overwritten. To restore: stop the broker, move the store away with its -wal and -shm, put the
+copy in its place, start. (docs/operating.md)
 
-Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk · 78 configuration, or no store.
+Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or not
+the one that the data directory remembers · 78 configuration, or no store.
 `;
 
 export function defineBackup(command: Command, done: Done): void {
@@ -42,6 +43,7 @@ export function defineBackup(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (file: string, options: BackupOptions) => {
       const store = storeFile(options.store, options);
+      await checkStore(options.store, store);
       const { backupStore } = await import('../titanic/io/backup.js');
       const progress = new Progress(`backup of ${store}`);
       try {

@@ -2,11 +2,21 @@
 import type { Command } from 'commander';
 
 import { explain } from '../config/explain.js';
+import { listenersInFull, refuseExposed } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
-import { problemLine } from '../config/problem.js';
+import { problemLine, type Problem } from '../config/problem.js';
 import { codeOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { load } from './config-options.js';
+import {
+  entryShown,
+  keysInEffect,
+  type KeysInEffect,
+  keysTable,
+  narrowed,
+  quotasShown,
+  quotasTable,
+} from './keys-in-effect.js';
 import {
   addConfigOptions,
   addOutputOption,
@@ -29,6 +39,7 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
+It also shows what one identity may use, and what each key of a keys file may do.
 What is wrong goes to standard error, as FILE:LINE:COL: key: what; exit status 78.
 `;
 
@@ -44,20 +55,35 @@ export function defineCheck(command: Command, done: Done): void {
 async function check(options: CheckOptions): Promise<void> {
   const isJson = options.output === 'json';
   let loaded: Loaded;
+  let keys: readonly KeysInEffect[];
+  const warnings: Problem[] = [];
   try {
     loaded = load(options);
+    await refuseExposed(loaded);
+    keys = keysInEffect(loaded.config, (absent) => warnings.push(absent));
   } catch (error) {
     if (isJson && codeOf(error) === 'ERR_CONFIG_INVALID') {
       await printJson({ ...empty(options), problems: problemsOf(error) });
     }
     throw error;
   }
-  for (const warning of loaded.warnings) {
-    process.stderr.write(`warning: ${problemLine(warning)}\n`);
-  }
-  const configuration = explain(loaded);
+  warnings.unshift(...loaded.warnings);
+  warnings.push(...keys.flatMap(({ entries }) => narrowed(entries)));
+  for (const warning of warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
+  const { written } = loaded;
+  const { broker } = loaded.config;
+  const listen = await listenersInFull(loaded.config);
+  const config = { ...loaded.config, broker: { ...broker, listen } };
+  const configuration = explain({ config, written });
   if (isJson) {
-    await printJson({ ...empty(options), valid: true, configuration, warnings: loaded.warnings });
+    await printJson({
+      ...empty(options),
+      valid: true,
+      configuration,
+      quotas: quotasShown(config),
+      keys: keys.map(({ entries, ...of }) => ({ ...of, entries: entries.map(entryShown) })),
+      warnings,
+    });
     return;
   }
   const rows = configuration.map(({ key, value, place }) => [
@@ -66,10 +92,12 @@ async function check(options: CheckOptions): Promise<void> {
     place ?? 'default',
   ]);
   await print(table([{ head: 'KEY' }, { head: 'VALUE' }, { head: 'FROM' }], rows));
+  await print(quotasTable(config) + keys.map(keysTable).join(''));
 }
 
 function empty({ config }: CheckOptions): Readonly<Record<string, unknown>> {
-  return { valid: false, file: config ?? null, configuration: [], warnings: [], problems: [] };
+  const nothing = { configuration: [], quotas: {}, keys: [], warnings: [], problems: [] };
+  return { valid: false, file: config ?? null, ...nothing };
 }
 
 function problemsOf(error: unknown): unknown {

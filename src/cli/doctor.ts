@@ -1,11 +1,15 @@
 /** `majordomo doctor`: checks this machine and configuration for what usually goes wrong. */
+import { join } from 'node:path';
+
 import type { Command } from 'commander';
 
 import type { Config } from '../config/config.js';
+import type { Loaded } from '../config/io/load.js';
 import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import { dataDirectory, freeSpace, isInUse } from './checkup/data-directory.js';
+import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
+import { exposed } from './checkup/exposed.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
@@ -56,14 +60,15 @@ export function defineDoctor(command: Command, done: Done): void {
 }
 
 async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
-  const { config, findings } = configuration(options);
+  const { loaded, findings } = configuration(options);
+  const config = loaded?.config ?? null;
   return [
     nodeVersion(),
     await zeromq(usesLibzmq(config)),
     await sqlite(),
     clock(),
     ...findings,
-    ...(config === null ? [] : await ofConfiguration(config)),
+    ...(loaded === null ? [] : await ofConfiguration(loaded)),
   ];
 }
 
@@ -71,36 +76,39 @@ function usesLibzmq(config: Config | null): boolean {
   return config?.broker.listen.some(({ transport }) => transport === 'libzmq') ?? false;
 }
 
-async function ofConfiguration(config: Config): Promise<readonly Finding[]> {
+async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
+  const { config } = loaded;
   const directory = config.node.dataDir;
   const found = await listeners(config, await isInUse(directory));
   return [
     await dataDirectory(directory, found.served),
     freeSpace(directory),
+    ...(config.titanic.enabled ? [await store(join(directory, config.titanic.file))] : []),
     ...found.findings,
     ...(await peerListener(config.bstar, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
+    ...(await exposed(loaded)),
     descriptors(config.limits.connections, config.broker.listen.length),
-    memory(config.limits.queuedBytes),
+    memory(config.limits.memoryBytes),
   ];
 }
 
 function configuration(options: DoctorOptions): {
-  readonly config: Config | null;
+  readonly loaded: Loaded | null;
   readonly findings: readonly Finding[];
 } {
   const name = 'configuration';
   try {
-    const { config, warnings } = load(options);
-    const found = warnings.map((each) =>
+    const loaded = load(options);
+    const found = loaded.warnings.map((each) =>
       warning(name, problemLine(each), 'take the key out, or set what it needs to have one'),
     );
     const of = options.config ?? 'defaults, environment and --set';
-    return { config, findings: found.length > 0 ? found : [ok(name, `valid: ${of}`)] };
+    return { loaded, findings: found.length > 0 ? found : [ok(name, `valid: ${of}`)] };
   } catch (error) {
     const remedy = 'majordomo check shows it; docs/configuration.md has every key';
-    return { config: null, findings: [problem(name, messageOf(error), remedy)] };
+    return { loaded: null, findings: [problem(name, messageOf(error), remedy)] };
   }
 }
 

@@ -63,8 +63,12 @@ function text(status: Facts): string {
   const sync = inSync === true ? 'in sync' : outOfSync(status);
   const changes = Array.isArray(history) ? history.map(change) : [];
   const story = changes.length === 0 ? '' : `\n${table(CHANGES, changes)}`;
-  return `${table(NODES, nodes(status))}\nreplication ${printable(replication)}: ${sync}${lag}\n${story}`;
+  const keys = status['keysDiffer'] === true ? `${KEYS_DIFFER}\n` : '';
+  return `${table(NODES, nodes(status))}\n${keys}replication ${printable(replication)}: ${sync}${lag}\n${story}`;
 }
+
+const KEYS_DIFFER =
+  'WARNING: the keys files of the two nodes differ: copy them from one to the other';
 
 /** Only an active node knows whether its peer has everything. */
 function outOfSync({ peer, role, state }: Facts): string {

@@ -32,6 +32,11 @@ function isExecutable(path: string): boolean {
   }
 }
 
+/** Tokens and addresses of the broker are for this process: a command that is tricked has none to tell. */
+const OWN_ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('MAJORDOMO_')),
+);
+
 export class Jobs {
   readonly #options: JobOptions;
   readonly #running = new Set<ChildProcess>();
@@ -51,7 +56,7 @@ export class Jobs {
       const child = spawn(program, args, {
         // A group of its own: Ctrl-C is for the worker, which drains, and killing takes all of it.
         detached: true,
-        env: { ...process.env, MAJORDOMO_SERVICE: service },
+        env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       this.#running.add(child);

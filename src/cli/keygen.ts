@@ -1,60 +1,60 @@
-/** `majordomo keygen`: a CURVE key pair, in two files. */
-import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
+/** `majordomo keygen`: a CURVE key pair in two files, or all keys of a pair of nodes. */
 import type { Command } from 'commander';
 
-import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
-import { encodeZ85 } from '../core/z85.js';
+import { makeKeyPair, makePairKeys, type NodeKeys, publicFileOf } from './key-files.js';
 import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
 import { print, printJson } from './output.js';
 
 const EXAMPLES = [
   ['majordomo keygen server.key', "secretKeyFile of a listener's curve"],
   ['majordomo keygen alice.key', 'for a client; its public key goes into keysFile'],
+  ['majordomo keygen --pair keys', 'all keys of a pair, and the lines that its nodes need'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
 FILE gets the secret key, with mode 0600; FILE.pub gets the public key, which is printed as well.
 Both are 40 characters of Z85. Files that exist are never overwritten.
+
+With --pair DIR gets primary.key, backup.key (secret), their .pub, and keys.yaml with both. A node
+needs its own secret key and keys.yaml. Run again, it makes what is missing, and prints the same.
 `;
 
-const SECRET_MODE = 0o600;
-const PUBLIC_MODE = 0o644;
+interface KeygenOptions {
+  readonly output: OutputFormat;
+  readonly pair?: string;
+}
 
 export function defineKeygen(command: Command, done: Done): void {
   addOutputOption(command)
-    .argument('<file>', 'where the secret key goes; the public one goes to <file>.pub')
+    .argument('[file]', 'where the secret key goes; the public one goes to <file>.pub')
+    .option('--pair <dir>', 'make the keys of both nodes of a pair there')
     .addHelpText('after', AFTER)
-    .action(async (file: string, { output }: { readonly output: OutputFormat }) => {
-      const { loadSodium } = await import('../zmtp/curve/sodium.js');
-      const { publicKey, secretKey } = (await loadSodium()).keyPair();
-      const shown = encodeZ85(publicKey);
-      write(file, encodeZ85(secretKey), SECRET_MODE);
-      secretKey.fill(0);
-      const publicFile = `${file}.pub`;
-      try {
-        write(publicFile, shown, PUBLIC_MODE);
-      } catch (error) {
-        unlinkSync(file);
-        throw error;
+    .action(async (file: string | undefined, { output, pair }: KeygenOptions) => {
+      if ((file === undefined) === (pair === undefined)) {
+        throw new MajordomoError('ERR_USAGE', 'give a file, or --pair and a directory');
       }
-      if (output === 'text') await print(`${shown}\n`);
-      else await printJson({ publicKey: shown, secretKeyFile: file, publicKeyFile: publicFile });
+      const { loadSodium } = await import('../zmtp/curve/sodium.js');
+      const crypto = await loadSodium();
+      if (file !== undefined) await one(file, makeKeyPair(file, crypto), output);
+      if (pair !== undefined) await both(makePairKeys(pair, crypto), output);
       done(EXIT.done);
     });
 }
 
-/** @throws ERR_OUTPUT, also if the file exists */
-function write(file: string, text: string, mode: number): void {
-  let descriptor: number | null = null;
-  try {
-    descriptor = openSync(file, 'wx', mode);
-    writeSync(descriptor, `${text}\n`);
-    fsyncSync(descriptor);
-  } catch (error) {
-    const why = codeOf(error) === 'EEXIST' ? 'exists and is not overwritten' : messageOf(error);
-    throw new MajordomoError('ERR_OUTPUT', `${file}: ${why}`, { cause: error });
-  } finally {
-    if (descriptor !== null) closeSync(descriptor);
-  }
+async function one(file: string, publicKey: string, output: OutputFormat): Promise<void> {
+  if (output === 'text') await print(`${publicKey}\n`);
+  else await printJson({ publicKey, secretKeyFile: file, publicKeyFile: publicFileOf(file) });
+}
+
+async function both(nodes: readonly NodeKeys[], output: OutputFormat): Promise<void> {
+  if (output === 'text') await print(nodes.map(lines).join('\n'));
+  else await printJson({ nodes });
+}
+
+/** What goes into the configuration of a node. */
+function lines({ role, curve: { secretKeyFile, keysFile, serverKey } }: NodeKeys): string {
+  const curve = `{ secretKeyFile: ${secretKeyFile}, keysFile: ${keysFile}, serverKey: '${serverKey}' }`;
+  return `# the ${role}\nbstar:\n  curve: ${curve}\n`;
 }

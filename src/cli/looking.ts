@@ -14,6 +14,7 @@ import {
   withClient,
 } from './ask.js';
 import { MajordomoError } from '../core/errors.js';
+import { mdpOfEnvironment } from './options.js';
 
 export type LookOptions = AskOptions & AdminOptions;
 
@@ -23,7 +24,7 @@ export function addLookOptions(command: Command): Command {
 }
 
 export const WHERE_TEXT = `
-With --endpoint (or MAJORDOMO_ENDPOINT) it asks by MMI, over MDP; else by HTTP.
+With --endpoint (or MAJORDOMO_ENDPOINT, or MAJORDOMO_URL=tcp://…) it asks by MMI, over MDP; else by HTTP.
 `;
 
 /** A broker that can be asked. */
@@ -47,9 +48,7 @@ export async function look<T>(
   if (admin !== undefined && endpoint !== undefined) {
     throw new MajordomoError('ERR_USAGE', 'either --endpoint, or --admin');
   }
-  const isByMmi =
-    endpoint !== undefined ||
-    (admin === undefined && (process.env['MAJORDOMO_ENDPOINT'] ?? '').trim() !== '');
+  const isByMmi = endpoint !== undefined || (admin === undefined && mdpOfEnvironment() !== '');
   if (!isByMmi) return await use(byHttp(await adminClient(options)));
   return await withClient(options, (client) =>
     use({

@@ -76,6 +76,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'watch a pair lose nothing while its active is killed',
     load: async () => (await import('./pair-demo.js')).definePairDemo,
   },
+  acl: {
+    summary: 'what a key may do, and who was refused lately',
+    load: async () => (await import('./acl.js')).defineAcl,
+  },
   doctor: {
     summary: 'look for what usually goes wrong on this machine',
     load: async () => (await import('./doctor.js')).defineDoctor,

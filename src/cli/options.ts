@@ -37,7 +37,7 @@ export function addEndpointOption(command: Command): Command {
     .addOption(
       new Option(
         '--endpoint <endpoint>',
-        `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list, or ${DEFAULT_ENDPOINT})`,
+        `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list, MAJORDOMO_URL, or ${DEFAULT_ENDPOINT})`,
       ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
     )
     .option('--curve-server-key <key>', "the broker's public key, where it has CURVE")
@@ -49,7 +49,7 @@ export function addEndpointOption(command: Command): Command {
  * @throws ERR_USAGE if one cannot be dialled
  */
 export function endpointsOf(options: EndpointOptions): readonly string[] {
-  const fromEnvironment = process.env['MAJORDOMO_ENDPOINT'] ?? '';
+  const fromEnvironment = mdpOfEnvironment();
   const { endpoint: given } = options;
   const found = given ?? listOf(fromEnvironment);
   const place = given === undefined ? 'MAJORDOMO_ENDPOINT' : '--endpoint';
@@ -62,7 +62,20 @@ export function endpointsOf(options: EndpointOptions): readonly string[] {
   if (found.length > ENDPOINTS_MAX) {
     throw new MajordomoError('ERR_USAGE', `${place}: more than ${ENDPOINTS_MAX} endpoints`);
   }
-  return found.length === 0 ? [DEFAULT_ENDPOINT] : [...new Set(found)];
+  if (found.length > 0) return [...new Set(found)];
+  const url = (process.env['MAJORDOMO_URL'] ?? '').trim();
+  if (url === '') return [DEFAULT_ENDPOINT];
+  throw new MajordomoError(
+    'ERR_USAGE',
+    `MAJORDOMO_URL is ${url}, which is no MDP: give --endpoint`,
+  );
+}
+
+/** The endpoints that variables name; `MAJORDOMO_URL` also leads to HTTP, for other commands. */
+export function mdpOfEnvironment(): string {
+  const endpoints = (process.env['MAJORDOMO_ENDPOINT'] ?? '').trim();
+  const url = (process.env['MAJORDOMO_URL'] ?? '').trim();
+  return endpoints === '' && /^(tcp|ipc):/.test(url) ? url : endpoints;
 }
 
 function listOf(text: string): string[] {

@@ -3,34 +3,64 @@ import { setFlagsFromString } from 'node:v8';
 
 import type { Command } from 'commander';
 
+import type { Config } from '../config/config.js';
+import { refuseExposed } from '../config/io/exposure.js';
 import { load } from './config-options.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
 
 const EXAMPLES = [
   ['majordomo serve', 'the defaults: tcp://127.0.0.1:5555, data in ./data'],
   ['majordomo serve -c /etc/majordomo.yaml', 'a configuration file'],
-  ['majordomo serve --set broker.listen=tcp://0.0.0.0:5555', 'one key; it wins over the file'],
-  ["majordomo serve --set 'broker.listen=[tcp://*:5555, ipc:///run/mdp]'", 'values are YAML'],
+  ['majordomo serve --set broker.listen=tcp://127.0.0.1:6555', 'one key; it wins over the file'],
+  ["majordomo serve --set 'broker.listen=[tcp://[::1]:5555, ipc:///run/mdp]'", 'values are YAML'],
+  ['majordomo serve --init -c majordomo.yaml', 'makes the keys that its listeners name'],
   ['MAJORDOMO_LOG__LEVEL=debug majordomo serve', 'by a variable'],
   ['kill -HUP PID', 'reread the configuration'],
   ['kill PID', 'drain, then exit; twice: exit at once'],
 ] as const;
 
+interface ServeOptions extends ConfigOptions {
+  readonly init?: true;
+  readonly newStore?: true;
+}
+
+const AFTER = `${examples(EXAMPLES)}
+The data directory remembers its store. If that one is missing, damaged or another one, serve ends with
+74 and says what to do. --new-store takes what is there as the node's store, or begins with an empty
+one; what cannot be read is moved aside, nothing is deleted. It counts once: after a start with it,
+only a start without it makes it count again. In a pair the peer then sends everything.
+`;
+
 export function defineServe(command: Command, done: Done): void {
   addConfigOptions(command)
-    .addHelpText('after', examples(EXAMPLES))
-    .action(async (options: ConfigOptions) => {
+    .option('--init', 'make the files of curve that are missing, with a key for a first client')
+    .option(
+      '--new-store',
+      'begin with another store than the one that the data directory remembers',
+    )
+    .addHelpText('after', AFTER)
+    .action(async (options: ServeOptions) => {
       const reload = (): ReturnType<typeof load> => load(options);
       const loaded = reload();
+      await refuseExposed(loaded);
+      if (options.init === true) await tellOfFirstKeys(loaded.config);
       inlineMore();
       const { serve } = await import('../daemon/serve.js');
-      const status = await serve(loaded, reload, (daemon) => {
-        if (options.config !== undefined) return;
-        // In the next turn signals are handled: whoever reads this may send one.
-        setImmediate(() => process.stderr.write(whatNext(daemon.endpoints, daemon.http)));
+      const isNewStore = options.newStore === true;
+      const status = await serve({ loaded, reload, isNewStore }, (daemon) => {
+        // Where nobody looks (a service manager, a container, a file) the log says it all.
+        if (options.config !== undefined || !process.stderr.isTTY) return;
+        process.stderr.write(whatNext(daemon.endpoints, daemon.http));
       });
       done(status);
     });
+}
+
+async function tellOfFirstKeys(config: Config): Promise<void> {
+  const { makeFirstKeys } = await import('./first-keys.js');
+  const { loadSodium } = await import('../zmtp/curve/sodium.js');
+  const lines = makeFirstKeys(config, await loadSodium());
+  if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
 }
 
 /**

@@ -70,7 +70,9 @@ function ofHealth(health: Facts | null): Line[] {
   const { reason, degraded } = health;
   const hurt = Array.isArray(degraded) ? degraded.map(textOf) : [];
   const what = health['ready'] === true ? 'clients are served' : `not ready: ${textOf(reason)}`;
-  return [['ready', what], ...hurt.map((text): Line => ['degraded', text])];
+  const { publicUrl } = health;
+  const page: Line[] = typeof publicUrl === 'string' ? [['page', printable(publicUrl)]] : [];
+  return [['ready', what], ...page, ...hurt.map((text): Line => ['degraded', text])];
 }
 
 /** The text of a reason. */

@@ -1,4 +1,4 @@
-/** What `backup` and `verify` share: which file is the store. */
+/** What `backup` and `verify` share: which file is the store, and whether it is the right one. */
 import { join } from 'node:path';
 
 import { MajordomoError } from '../core/errors.js';
@@ -16,6 +16,22 @@ export function storeFile(path: string | undefined, options: ConfigOptions): str
   }
   if (options.config === undefined && options.set === undefined) return path;
   throw new MajordomoError('ERR_USAGE', 'either the path of a store, or -c and --set');
+}
+
+/**
+ * A store of the configuration has to be the one that its data directory remembers; of one that was
+ * named by its path nobody knows.
+ * @throws ERR_TITANIC_LOST, and as opening a store does
+ */
+export async function checkStore(path: string | undefined, file: string): Promise<void> {
+  if (path !== undefined) return;
+  const { checkOwnStore } = await import('../titanic/io/database.js');
+  try {
+    checkOwnStore(file);
+  } catch (error) {
+    const { openError } = await import('../titanic/io/failures.js');
+    throw openError(file, error);
+  }
 }
 
 /** A size for people: `12.3 MiB`. */

@@ -40,6 +40,7 @@ export function storyText(story: Facts, now: number): string {
   const lines: (readonly [name: string, value: string])[] = [
     ['uuid', printable(story['uuid'])],
     ['service', printable(story['service'])],
+    ['owner', ownerOf(story)],
     ['state', style === undefined ? state : styled(state, style)],
     ['accepted', timeOf(story['acceptedAt'], now)],
     ['not before', timeOf(story['notBefore'], now)],
@@ -54,6 +55,11 @@ export function storyText(story: Facts, now: number): string {
   const width = Math.max(...lines.map(([name]) => name.length));
   const facts = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
   return facts + deliveriesOf(story);
+}
+
+function ownerOf({ owner, shared }: Facts): string {
+  const name = typeof owner === 'string' ? printable(owner) : 'none';
+  return shared === true ? `${name}, shared with all who have the uuid` : name;
 }
 
 function endOf(story: Facts, now: number): (readonly [name: string, value: string])[] {

@@ -41,6 +41,7 @@ const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
 const TITANIC = '/api/v1/titanic';
 /** A slice of a long order takes a second, on a slow disk some. */
 const TIMEOUT_MS = 30_000;
+const SHORTENED = 'uuids are shortened without a token (--token-file, or MAJORDOMO_TOKEN)';
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000_000;
 const PAGE_MAX = 1000;
@@ -169,6 +170,7 @@ function defineList(command: Command, done: Done): void {
       if (options.output === 'json') await printJson({ items, next });
       else {
         await print(listText(items, Date.now()));
+        if (items.some(({ uuid }) => String(uuid).endsWith('…'))) say(SHORTENED);
         if (next !== null) say(`there are more: --limit, or --cursor ${next}`);
       }
       done(EXIT.done);

@@ -13,7 +13,7 @@ import {
 } from './options.js';
 import { print, printable, printJson, say } from './output.js';
 import { Progress } from './progress.js';
-import { shownSize, storeFile } from './store-file.js';
+import { checkStore, shownSize, storeFile } from './store-file.js';
 
 interface VerifyOptions extends ConfigOptions {
   readonly output: OutputFormat;
@@ -30,8 +30,8 @@ const AFTER = `${examples(EXAMPLES)}
 Reads every page and every request, with the broker running or not, and changes nothing. What is
 wrong goes to standard error, a line each.
 
-Exit status: 0 whole · 64 usage · 69 locked · 74 damaged, no store, missing or not readable ·
-78 configuration, or the store of a newer version.
+Exit status: 0 whole · 64 usage · 69 locked · 74 damaged, no store, missing, not readable, or not the
+one that the data directory remembers (without a path) · 78 configuration, or the store of a newer version.
 `;
 
 export function defineVerify(command: Command, done: Done): void {
@@ -40,6 +40,7 @@ export function defineVerify(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (path: string | undefined, options: VerifyOptions) => {
       const file = storeFile(path, options);
+      await checkStore(path, file);
       const { verifyStore } = await import('../titanic/io/verify.js');
       const progress = new Progress(`verify ${file}`);
       let report: ReturnType<typeof verifyStore>;

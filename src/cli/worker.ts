@@ -39,9 +39,9 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-COMMAND runs once for each request, with MAJORDOMO_SERVICE in its environment: the body is its
-standard input (several frames one after the other), its standard output is the reply (one frame),
-its standard error passes through. If it exits with another status than 0 the request is given back
+COMMAND runs once for each request, with MAJORDOMO_SERVICE in its environment and no other variable
+MAJORDOMO_…, which may hold secrets: the body is its standard input (several frames one after the
+other), its standard output is the reply (one frame), its standard error passes through. If it exits with another status than 0 the request is given back
 to the broker, for another worker or another attempt; so it is when the output is too large.
 SIGINT and SIGTERM drain: what runs may end; a second one ends at once.
 `;

@@ -1,3 +1,4 @@
+import type { PerPeerConfig, QuotaConfig } from './quotas.js';
 import type { Row, SCHEMA, Section } from './schema.js';
 
 /** Who may come in through a listener. */
@@ -6,12 +7,32 @@ export type Role = 'client' | 'worker';
 /** Every role, in the order in which they are shown. */
 export const ROLES: readonly [Role, Role] = ['client', 'worker'];
 
-/** Files of a listener's or a pair's CURVE keys; `serverKey` (Z85) is for the side that dials. */
+/** Files of the pair's CURVE keys; `serverKey` (Z85) is for the side that dials. */
 export interface CurveConfig {
   readonly secretKeyFile: string;
   readonly keysFile: string;
   readonly serverKey?: string;
 }
+
+/** Files (PEM) of the certificate that HTTP shows, and of its key. */
+export interface TlsConfig {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Files of a listener's CURVE keys; of two secret ones, clients may know the server by either. */
+export interface ListenerCurveConfig {
+  readonly secretKeyFile: string | readonly string[];
+  readonly keysFile: string;
+}
+
+/** The files, the present key's first. */
+export function secretKeyFilesOf({ secretKeyFile }: ListenerCurveConfig): readonly string[] {
+  return typeof secretKeyFile === 'string' ? [secretKeyFile] : secretKeyFile;
+}
+
+/** How much of `mmi.*` a listener answers (D74). */
+export type MmiExtent = 'full' | 'minimal';
 
 /** An engine that this version has. */
 export type TransportName = (typeof SCHEMA)['broker']['keys']['transport']['options'][number];
@@ -20,9 +41,16 @@ export type TransportName = (typeof SCHEMA)['broker']['keys']['transport']['opti
 export interface ListenerConfig {
   /** `tcp://host:port` or `ipc://path`. */
   readonly endpoint: string;
-  readonly allow: readonly Role[];
+  /** Globs over the services that may be asked for there; none: no clients come in. */
+  readonly client: readonly string[];
+  /** Globs over the services that may be offered there; none: no workers come in. */
+  readonly worker: readonly string[];
+  /** `null`: `minimal` without CURVE off loopback, else `full`. */
+  readonly mmi: MmiExtent | null;
+  /** Open to a network without CURVE, on purpose. */
+  readonly insecure: boolean;
   readonly transport: TransportName;
-  readonly curve?: CurveConfig;
+  readonly curve?: ListenerCurveConfig;
 }
 
 interface KindValues {
@@ -37,6 +65,10 @@ interface KindValues {
   dialEndpoint: string;
   address: string;
   curve: CurveConfig;
+  tls: TlsConfig;
+  share: number;
+  quota: PerPeerConfig;
+  quotas: Readonly<Record<string, QuotaConfig>>;
 }
 
 type RowValue<R extends Row> = R extends { readonly options: readonly (infer Option)[] }

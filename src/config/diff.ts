@@ -16,6 +16,22 @@ export interface Difference {
   readonly restart: readonly Change[];
 }
 
+/**
+ * True if the listeners differ in nothing but files of secret keys, which are exchanged while it
+ * runs (by the engine `zmtp`).
+ */
+export function onlyKeysDiffer(from: Config, to: Config): boolean {
+  const withoutKeys = ({ broker }: Config): string =>
+    JSON.stringify(
+      broker.listen.map(({ curve, ...rest }) =>
+        curve === undefined || rest.transport === 'libzmq'
+          ? { ...rest, curve }
+          : { ...rest, curve: { ...curve, secretKeyFile: null } },
+      ),
+    );
+  return withoutKeys(from) === withoutKeys(to);
+}
+
 /** Compares two effective configurations, key by key. */
 export function diff(from: Config, to: Config): Difference {
   const before: Readonly<Record<string, Readonly<Record<string, unknown>>>> = from;
@@ -31,7 +47,8 @@ export function diff(from: Config, to: Config): Difference {
         from: shown(section, key, old),
         to: shown(section, key, now),
       };
-      (row.live === true ? live : restart).push(change);
+      const isLive = row.live === true || (row.kind === 'listeners' && onlyKeysDiffer(from, to));
+      (isLive ? live : restart).push(change);
     }
   }
   return { live, restart };

@@ -28,7 +28,7 @@ function isHost(host: string): boolean {
 }
 
 /** `host:port`, as it stands in `tcp://` endpoints and in `http.listen`. */
-export function parseAddress(text: string): Parsed<{ host: string; port: number }> {
+function parseAddress(text: string): Parsed<{ host: string; port: number }> {
   const match = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(text);
   if (match === null) {
     const colons = text.split(':').length - 1;
@@ -64,6 +64,16 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
     return bad(`the path is longer than ${IPC_PATH_BYTES_MAX} bytes`);
   }
   return { ok: true, value: { scheme: 'ipc', path: rest } };
+}
+
+/** `http.listen`: an address, `unix:PATH`, or `off`, which is null. */
+export function parseHttpListen(text: string): Parsed<Endpoint | null> {
+  if (text === 'off') return { ok: true, value: null };
+  // Also with two slashes before an absolute path, as gRPC and Docker write it.
+  const path = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(text)?.[1];
+  if (path !== undefined) return parseEndpoint(`ipc://${path}`);
+  const address = parseAddress(text);
+  return address.ok ? { ok: true, value: { scheme: 'tcp', ...address.value } } : address;
 }
 
 /** An endpoint that can be dialled: a certain host, a certain port. */

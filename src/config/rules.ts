@@ -1,6 +1,6 @@
 /** What must hold between keys. What must hold for one key is in its row. */
 import type { Config } from './config.js';
-import { collide, parseAddress, parseEndpoint, type Endpoint } from './endpoint.js';
+import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { formatSize } from './size.js';
 import type { Path } from './tree.js';
 
@@ -44,11 +44,10 @@ function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
 
 /** What other parts of the daemon bind must be free of the broker's listeners. */
 function besideListeners(config: Config, path: Path, text: string | null): readonly Broken[] {
-  if (text === null || text === 'off') return [];
-  const parsed = path[0] === 'http' ? parseAddress(text) : parseEndpoint(text);
-  if (!parsed.ok) return [];
-  const mine: Endpoint =
-    'scheme' in parsed.value ? parsed.value : { scheme: 'tcp', ...parsed.value };
+  if (text === null) return [];
+  const parsed = path[0] === 'http' ? parseHttpListen(text) : parseEndpoint(text);
+  if (!parsed.ok || parsed.value === null) return [];
+  const mine = parsed.value;
   for (const { endpoint } of config.broker.listen) {
     const other = parseEndpoint(endpoint);
     if (other.ok && collide(mine, other.value)) {
@@ -72,8 +71,37 @@ function sealedByLibzmq({ broker }: Config): readonly Broken[] {
   );
 }
 
+/** Of two keys of its own libzmq can be known by one only. */
+function oneKeyOfLibzmq({ broker }: Config): readonly Broken[] {
+  return broker.listen.flatMap(({ transport, curve }, index) =>
+    transport === 'libzmq' && Array.isArray(curve?.secretKeyFile) && curve.secretKeyFile.length > 1
+      ? [
+          {
+            path: ['broker', 'listen', index, 'curve', 'secretKeyFile'],
+            message: 'transport libzmq has one secret key; use transport zmtp to change it by two',
+          },
+        ]
+      : [],
+  );
+}
+
+function sealedAndOpen({ broker }: Config): readonly Broken[] {
+  return broker.listen.flatMap(({ insecure, curve }, index) =>
+    insecure && curve !== undefined
+      ? [
+          {
+            path: ['broker', 'listen', index, 'insecure'],
+            message: 'says that it is open, but curve closes it: take one of the two out',
+          },
+        ]
+      : [],
+  );
+}
+
 /** Every rule. */
 export const RULES: readonly Rule[] = [
+  { about: ['broker.listen', 'broker.transport'], check: oneKeyOfLibzmq },
+  { about: ['broker.listen'], check: sealedAndOpen },
   { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),
   pairNeeds('peer'),
@@ -137,5 +165,12 @@ export const RULES: readonly Rule[] = [
   {
     about: ['broker.listen', 'http.listen'],
     check: (config) => besideListeners(config, ['http', 'listen'], config.http.listen),
+  },
+  {
+    about: ['http.token', 'http.readToken'],
+    check: ({ http }) =>
+      http.readToken === null || http.readToken !== http.token
+        ? []
+        : [{ path: ['http', 'readToken'], message: 'is http.token: then it would not only read' }],
   },
 ];

@@ -19,7 +19,11 @@ export type RowKind =
   | 'endpoint'
   | 'dialEndpoint'
   | 'address'
-  | 'curve';
+  | 'curve'
+  | 'tls'
+  | 'share'
+  | 'quota'
+  | 'quotas';
 
 /** One key. A `default` of null: see `none`. */
 export interface Row {
@@ -33,8 +37,8 @@ export interface Row {
   readonly min?: number | string;
   readonly max?: number | string;
   readonly options?: readonly string[];
-  /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`. */
-  readonly form?: 'name' | 'path' | 'file' | 'secret';
+  /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`, `url`. */
+  readonly form?: 'name' | 'path' | 'file' | 'secret' | 'url';
   /** SIGHUP applies a change without a restart. */
   readonly live?: true;
   readonly about: string;
@@ -78,7 +82,7 @@ export const SCHEMA = {
         kind: 'listeners',
         default: 'tcp://127.0.0.1:5555',
         about:
-          'An endpoint, a list of endpoints, or a list of `{endpoint, allow, transport, curve}`; see Listeners.',
+          'An endpoint, a list of endpoints, or a list of `{endpoint, allow, client, worker, mmi, insecure, transport, curve}`; see Listeners. Off loopback a listener needs `curve`, or `insecure: true`.',
       },
       transport: {
         kind: 'choice',
@@ -193,7 +197,7 @@ export const SCHEMA = {
         max: 1_000_000,
         live: true,
         about:
-          'Connections per listener; accepting pauses at it, and when file descriptors run out.',
+          'Connections per listener; whoever comes beyond, or when file descriptors run out, is closed at once. One address, and one CURVE key, may have seven eighths of them, over all listeners.',
       },
       queuedRequestsPerService: {
         kind: 'count',
@@ -202,6 +206,31 @@ export const SCHEMA = {
         max: 16_000_000,
         live: true,
         about: 'Requests held for one service, so that it cannot starve the others.',
+      },
+      memoryBytes: {
+        kind: 'size',
+        default: null,
+        none: '2GiB, or a third of the memory that the machine or its cgroup allows if that is less',
+        min: '16MiB',
+        max: '16TiB',
+        live: true,
+        about:
+          'All that peers make the broker hold, together: requests, output, parts, incomplete messages. Over it, the identity that holds most pays first.',
+      },
+      perPeer: {
+        kind: 'quota',
+        default: null,
+        none: '`{share: 0.875}`',
+        live: true,
+        about: 'What one identity may use at most; see Quotas.',
+      },
+      quotas: {
+        kind: 'quotas',
+        default: null,
+        none: 'none',
+        live: true,
+        about:
+          'Quotas of their own for keys whose entry in `keysFile` says `quota: NAME`; see Quotas.',
       },
     },
   },
@@ -349,7 +378,8 @@ export const SCHEMA = {
       listen: {
         kind: 'address',
         default: '127.0.0.1:5580',
-        about: '`host:port`, or `off`.',
+        about:
+          '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. Off loopback `http.tls` or `http.insecure` is needed.',
       },
       token: {
         kind: 'text',
@@ -360,7 +390,49 @@ export const SCHEMA = {
         min: 16,
         max: 512,
         about:
-          'Needed for every change over HTTP, and for reading when `http.listen` is not loopback. Printable ASCII without spaces.',
+          'Needed for every change over HTTP, and for reading when `http.listen` is not loopback or `http.requireToken` is true. Printable ASCII without spaces.',
+      },
+      readToken: {
+        kind: 'text',
+        form: 'secret',
+        default: null,
+        optional: true,
+        none: 'none',
+        min: 16,
+        max: 512,
+        about:
+          'A second token, for those who only read: Prometheus, dashboards. Printable ASCII without spaces.',
+      },
+      requireToken: {
+        kind: 'flag',
+        default: false,
+        about:
+          'Reading needs a token on loopback and on a socket, too, but for `/livez`, `/readyz` and the files of the page.',
+      },
+      tls: {
+        kind: 'tls',
+        default: null,
+        optional: true,
+        none: 'none: plain HTTP',
+        about:
+          'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. The files are read again at SIGHUP. The key may be used by its owner alone, or, if that is root, also by its group.',
+      },
+      insecure: {
+        kind: 'flag',
+        default: false,
+        about:
+          'Allows plain HTTP off loopback: for where something before this node brings TLS, or the network has no strangers.',
+      },
+      publicUrl: {
+        kind: 'text',
+        form: 'url',
+        default: null,
+        optional: true,
+        none: 'none',
+        min: 8,
+        max: 1024,
+        about:
+          'Where people reach the page of this node, through a proxy for instance: shown in the log at the start, by `majordomo status` and in `/healthz`.',
       },
     },
   },

@@ -1,4 +1,5 @@
 /** Rows in words: for messages and for the reference page. */
+import { QUOTA_ROWS } from './quotas.js';
 import { SECTIONS, type Row } from './schema.js';
 import type { Path } from './tree.js';
 
@@ -11,6 +12,17 @@ export function rowAt(path: Path): Row | null {
   return Object.hasOwn(keys, key) ? (keys[key] ?? null) : null;
 }
 
+/** The row of one quota: of `limits.perPeer.KEY` or `limits.quotas.NAME.KEY`. */
+export function quotaRowAt(path: Path): Row | null {
+  const [section, key, ...below] = path;
+  if (section !== 'limits') return null;
+  const wanted = key === 'quotas' ? below[1] : below[0];
+  const isOne = below.length === (key === 'quotas' ? 2 : 1);
+  if (!isOne || (key !== 'quotas' && key !== 'perPeer')) return null;
+  const rows: Readonly<Record<string, Row>> = QUOTA_ROWS;
+  return typeof wanted === 'string' && Object.hasOwn(rows, wanted) ? (rows[wanted] ?? null) : null;
+}
+
 function textExpectation(row: Row): string {
   const length = `${row.min ?? 0} to ${row.max ?? 0} characters`;
   switch (row.form) {
@@ -18,6 +30,8 @@ function textExpectation(row: Row): string {
       return `a file name of ${length}, without folders`;
     case 'secret':
       return `${length} of printable ASCII without spaces`;
+    case 'url':
+      return '`http://…` or `https://…`, without a query';
     case 'path':
       return `a path of ${length}`;
     default:
@@ -49,9 +63,17 @@ export function expectation(row: Row): string {
     case 'dialEndpoint':
       return '`tcp://host:port` or `ipc://path`';
     case 'address':
-      return '`host:port` or `off`';
+      return '`host:port`, `unix:PATH` or `off`';
     case 'curve':
       return '`{secretKeyFile, keysFile, serverKey}`';
+    case 'tls':
+      return '`{certFile, keyFile}`';
+    case 'share':
+      return 'a number above 0, at most 1';
+    case 'quota':
+      return 'a map of quotas';
+    case 'quotas':
+      return 'a map of names, each with a map of quotas';
   }
 }
 

@@ -2,11 +2,13 @@
 import type { z } from 'zod';
 
 import { ROLES, type Config, type ListenerConfig } from './config.js';
+import { grantsOf } from './grants.js';
 import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
+import { QUOTA_KEYS, QUOTA_ROWS } from './quotas.js';
 import { RULES } from './rules.js';
 import { SECTIONS, type Row } from './schema.js';
-import { expectation, rowAt } from './text.js';
+import { expectation, quotaRowAt, rowAt } from './text.js';
 import { nearestAt, pathText, plain, show, treeAt, type Path, type Tree } from './tree.js';
 import { CONFIG_SCHEMA, LISTENERS, MAP_KEYS, type WrittenListener } from './zod.js';
 
@@ -17,14 +19,22 @@ export interface Validated {
   readonly warnings: readonly Problem[];
 }
 
+/** Defaults that this machine gives. */
+export interface Machine {
+  /** `node.name`. */
+  readonly hostName: string;
+  /** `limits.memoryBytes`. */
+  readonly memoryBytes: number;
+}
+
 type Issue = z.core.$ZodIssue;
 
-/** Checks everything that was written; `hostName` is the default of `node.name`. */
-export function validate(written: Tree, hostName: string): Validated {
+/** Checks everything that was written. */
+export function validate(written: Tree, machine: Machine): Validated {
   const input = sectionsOf(plain(written));
   const parsed = CONFIG_SCHEMA.safeParse(input);
   if (parsed.success) {
-    const config = complete(parsed.data, hostName);
+    const config = complete(parsed.data, machine);
     const problems = crossProblems(written, config, new Set());
     return {
       config: problems.length === 0 ? config : null,
@@ -38,7 +48,7 @@ export function validate(written: Tree, hostName: string): Validated {
   // What is right is still checked against what else is right: everything in one run.
   const rest = CONFIG_SCHEMA.safeParse(without(input, wrong));
   if (rest.success) {
-    problems.push(...crossProblems(written, complete(rest.data, hostName), wrong));
+    problems.push(...crossProblems(written, complete(rest.data, machine), wrong));
   }
   return { config: null, problems, warnings: [] };
 }
@@ -80,8 +90,10 @@ function translate(written: Tree, issue: Issue, base: Path): Found[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => unknownKey(written, path, key));
   }
-  const row = rowAt(path);
-  const isScalar = row !== null && path.length === 2 && !OWN_MESSAGES.includes(row.kind);
+  const quota = quotaRowAt(path);
+  const row = quota ?? rowAt(path);
+  const isOne = quota !== null || path.length === 2;
+  const isScalar = row !== null && isOne && !OWN_MESSAGES.includes(row.kind);
   if (issue.code === 'invalid_union' && !isScalar) {
     const best = issue.errors.find(
       (errors) => !errors.some((error) => error.code === 'invalid_type' && error.path.length === 0),
@@ -103,6 +115,9 @@ const OWN_MESSAGES: readonly string[] = [
   'dialEndpoint',
   'address',
   'curve',
+  'tls',
+  'quota',
+  'quotas',
 ];
 
 function stepOf(step: PropertyKey): string | number {
@@ -150,7 +165,9 @@ function knownKeys(path: Path): readonly string[] {
   const [name] = path;
   if (name === undefined) return Object.keys(SECTIONS);
   if (path.length === 1) return Object.keys(SECTIONS[String(name)]?.keys ?? {});
+  if (name === 'limits') return QUOTA_KEYS;
   if (name === 'bstar') return MAP_KEYS.peerCurve;
+  if (name === 'http') return MAP_KEYS.tls;
   return path.length === 3 ? MAP_KEYS.listener : MAP_KEYS.listenerCurve;
 }
 
@@ -167,9 +184,9 @@ function withoutRepeats(problems: readonly Problem[]): Problem[] {
 /** Fills in what has no constant default, and puts the listeners in full. */
 function complete(
   parsed: Readonly<Record<string, Readonly<Record<string, unknown>> | null>>,
-  hostName: string,
+  machine: Machine,
 ): Config {
-  const { node, broker, titanic, bstar } = parsed;
+  const { node, broker, limits, titanic, bstar } = parsed;
   const filled: Record<string, Record<string, unknown>> = {};
   for (const [name, section] of Object.entries(SECTIONS)) {
     const values: Record<string, unknown> = {};
@@ -177,7 +194,12 @@ function complete(
     filled[name] = values;
   }
   const inPair = bstar?.['role'] !== 'standalone';
-  Object.assign(filled['node'] ?? {}, { name: node?.['name'] ?? hostName });
+  Object.assign(filled['node'] ?? {}, { name: node?.['name'] ?? machine.hostName });
+  Object.assign(filled['limits'] ?? {}, {
+    memoryBytes: limits?.['memoryBytes'] ?? machine.memoryBytes,
+    perPeer: { share: QUOTA_ROWS.share.default, ...(limits?.['perPeer'] ?? {}) },
+    quotas: limits?.['quotas'] ?? {},
+  });
   Object.assign(filled['titanic'] ?? {}, {
     replication: titanic?.['replication'] ?? (inPair ? 'sync' : 'off'),
   });
@@ -191,13 +213,14 @@ function complete(
 function listeners(value: unknown, transport: ListenerConfig['transport']): ListenerConfig[] {
   const given = LISTENERS.parse(value);
   return (typeof given === 'string' ? [given] : given).map((item) => {
-    const { endpoint, allow, curve, ...rest }: WrittenListener =
-      typeof item === 'string' ? { endpoint: item } : item;
+    const written: WrittenListener = typeof item === 'string' ? { endpoint: item } : item;
     return {
-      endpoint,
-      allow: ROLES.filter((role) => allow === undefined || allow.includes(role)),
-      transport: rest.transport ?? transport,
-      ...(curve === undefined ? {} : { curve }),
+      endpoint: written.endpoint,
+      ...grantsOf(written),
+      mmi: written.mmi ?? null,
+      insecure: written.insecure ?? false,
+      transport: written.transport ?? transport,
+      ...(written.curve === undefined ? {} : { curve: written.curve }),
     };
   });
 }

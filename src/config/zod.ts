@@ -1,13 +1,18 @@
 /** The zod schema that the rows describe: it checks, and the JSON Schema is made of it. */
 import { z } from 'zod';
 
-import { parseAddress, parseDialEndpoint, parseEndpoint, type Parsed } from './endpoint.js';
-import { ROLES, type ListenerConfig } from './config.js';
+import { parseDialEndpoint, parseEndpoint, parseHttpListen, type Parsed } from './endpoint.js';
+import { isGlob } from '../core/glob.js';
+import { ROLES, type ListenerConfig, type Role } from './config.js';
+import { givenTwice, GLOB_CHARACTERS_MAX, GLOBS_MAX, twiceMessage } from './grants.js';
+import { QUOTA_ROWS } from './quotas.js';
 import { SCHEMA, SECTIONS, type Row } from './schema.js';
 import { parseSize, SIZE_PATTERN } from './size.js';
 
 const PATH_CHARACTERS_MAX = 4096;
 const LISTENERS_MAX = 64;
+/** Of a quota: as the names of keys, printable without blanks. */
+const NAME = /^[\x21-\x7e]{1,64}$/;
 
 /** Text that a parser understands; what it says becomes the message. */
 function parsedText(
@@ -37,9 +42,9 @@ const dialEndpoint: z.ZodType<string> = parsedText(
   parseDialEndpoint,
 );
 const address: z.ZodType<string> = parsedText(
-  'host:port or off',
-  '^(off|.+:(\\d{1,5}|\\*))$',
-  (text) => (text === 'off' ? { ok: true, value: null } : parseAddress(text)),
+  'host:port, unix:PATH or off',
+  '^(off|unix:.+|.+:(\\d{1,5}|\\*))$',
+  parseHttpListen,
 );
 
 function pathText(what: string): z.ZodString {
@@ -47,17 +52,27 @@ function pathText(what: string): z.ZodString {
   return z.string({ error }).min(1, error).max(PATH_CHARACTERS_MAX, error);
 }
 
+const SECRET_KEYS_ERROR = 'expected the path of a secret key file, or a list of two';
+const SECRET_KEYS_MAX = 2;
+const secretKeyFiles = z.union(
+  [
+    pathText('a secret key file'),
+    z
+      .array(pathText('a secret key file'), { error: SECRET_KEYS_ERROR })
+      .min(1, SECRET_KEYS_ERROR)
+      .max(SECRET_KEYS_MAX, SECRET_KEYS_ERROR),
+  ],
+  { error: SECRET_KEYS_ERROR },
+);
 const serverKeyError = 'expected a public key in Z85: 40 characters';
 const listenerCurve = z.strictObject(
-  {
-    secretKeyFile: pathText('a secret key file'),
-    keysFile: pathText('a file of public keys'),
-  },
+  { secretKeyFile: secretKeyFiles, keysFile: pathText('a file of public keys') },
   { error: 'expected {secretKeyFile, keysFile}' },
 );
 const peerCurve = z.strictObject(
   {
-    ...listenerCurve.shape,
+    secretKeyFile: pathText('a secret key file'),
+    keysFile: pathText('a file of public keys'),
     serverKey: z
       .string({ error: serverKeyError })
       .regex(/^[\w.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/, serverKeyError)
@@ -65,29 +80,53 @@ const peerCurve = z.strictObject(
   },
   { error: 'expected {secretKeyFile, keysFile, serverKey}' },
 );
-const LISTENER_ERROR = 'expected an endpoint or {endpoint, allow, transport, curve}';
-const listener = z.strictObject(
-  {
-    endpoint,
-    allow: z
-      .array(z.enum(ROLES, { error: 'expected client or worker' }), {
-        error: 'expected a list of client, worker',
-      })
-      .min(1, 'expected a list of client, worker that is not empty')
-      .max(ROLES.length, 'expected a list of client, worker, each once')
-      .optional(),
-    transport: z.enum(SCHEMA.broker.keys.transport.options).optional(),
-    curve: listenerCurve.optional(),
-  },
-  { error: LISTENER_ERROR },
+const tls = z.strictObject(
+  { certFile: pathText('a certificate (PEM)'), keyFile: pathText('its key (PEM)') },
+  { error: 'expected {certFile, keyFile}' },
 );
-const LISTENERS_ERROR =
-  'expected an endpoint, a list of endpoints, or a list of {endpoint, allow, transport, curve}';
+const GLOB_ERROR =
+  `expected the name of a service, 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
+  '(a byte as %2A, and % itself as %25)';
+const GLOBS_ERROR = `expected a list of at most ${GLOBS_MAX} names of services, * and ? allowed`;
+const globs = z
+  .array(z.string({ error: GLOB_ERROR }).max(GLOB_CHARACTERS_MAX).refine(isGlob, GLOB_ERROR), {
+    error: GLOBS_ERROR,
+  })
+  .max(GLOBS_MAX, GLOBS_ERROR);
+const LISTENER = '{endpoint, allow, client, worker, mmi, insecure, transport, curve}';
+const LISTENER_ERROR = `expected an endpoint or ${LISTENER}`;
+const listener = z
+  .strictObject(
+    {
+      endpoint,
+      allow: z
+        .array(z.enum(ROLES, { error: 'expected client or worker' }), {
+          error: 'expected a list of client, worker',
+        })
+        .min(1, 'expected a list of client, worker that is not empty')
+        .max(ROLES.length, 'expected a list of client, worker, each once')
+        .optional(),
+      client: globs.optional(),
+      worker: globs.optional(),
+      mmi: z.enum(['full', 'minimal'], { error: 'expected full or minimal' }).optional(),
+      insecure: z.boolean({ error: 'expected true or false' }).optional(),
+      transport: z.enum(SCHEMA.broker.keys.transport.options).optional(),
+      curve: listenerCurve.optional(),
+    },
+    { error: LISTENER_ERROR },
+  )
+  .superRefine((written, context) => {
+    for (const role of givenTwice(written)) {
+      context.addIssue({ code: 'custom', path: [role], message: twiceMessage(role) });
+    }
+  });
+const LISTENERS_ERROR = `expected an endpoint, a list of endpoints, or a list of ${LISTENER}`;
 
-/** A listener as it may be written: `allow` and `transport` have defaults. */
+/** A listener as it may be written. */
 export type WrittenListener = Pick<ListenerConfig, 'endpoint'> & {
-  readonly [Key in 'allow' | 'transport' | 'curve']?: ListenerConfig[Key] | undefined;
-};
+  readonly [Key in 'client' | 'worker' | 'mmi' | 'insecure' | 'transport' | 'curve']?:
+    ListenerConfig[Key] | undefined;
+} & { readonly allow?: readonly Role[] | undefined };
 
 /** `broker.listen`, in all its forms. */
 export const LISTENERS: z.ZodType<string | (string | WrittenListener)[]> = z.union(
@@ -102,10 +141,13 @@ export const LISTENERS: z.ZodType<string | (string | WrittenListener)[]> = z.uni
 );
 
 /** The keys that the maps below a key may have, in the order in which they are shown. */
-export const MAP_KEYS: Readonly<Record<'listener' | 'listenerCurve' | 'peerCurve', string[]>> = {
+export const MAP_KEYS: Readonly<
+  Record<'listener' | 'listenerCurve' | 'peerCurve' | 'tls', string[]>
+> = {
   listener: Object.keys(listener.shape),
   listenerCurve: Object.keys(listenerCurve.shape),
   peerCurve: Object.keys(peerCurve.shape),
+  tls: Object.keys(tls.shape),
 };
 
 /** A bound of a row as a number: sizes are written as text there. */
@@ -120,6 +162,8 @@ function text(row: Row): z.ZodType {
       return base.regex(/^(?!\.{1,2}$)[^/\\\0]+$/);
     case 'secret':
       return base.regex(/^[\x21-\x7e]+$/);
+    case 'url':
+      return base.regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/);
     case 'name':
       return base.regex(/^[ -~\u00a0-\u2027\u202a-\uffff]+$/);
     default:
@@ -138,6 +182,26 @@ function size(row: Row): z.ZodType {
       .refine((value) => inRange(parseSize(value)))
       .transform((value) => parseSize(value)),
   ]);
+}
+
+const QUOTA_ERROR = 'expected a map of quotas';
+const QUOTAS_MAX = 1000;
+
+/** All of them may be absent. */
+function quota(): z.ZodType {
+  const rows = Object.entries(QUOTA_ROWS);
+  const keys = rows.map(([key, row]) => [key, kindSchema(row).optional()] as const);
+  return z.strictObject(Object.fromEntries(keys), { error: QUOTA_ERROR });
+}
+
+function quotas(): z.ZodType {
+  const error = ({ code }: { readonly code: string }): string =>
+    code === 'invalid_key'
+      ? 'expected a name of 1 to 64 characters without blanks'
+      : 'expected a map of names, each with a map of quotas';
+  return z
+    .record(z.string().regex(NAME), quota(), { error })
+    .refine((given) => Object.keys(given).length <= QUOTAS_MAX, `expected at most ${QUOTAS_MAX}`);
 }
 
 function kindSchema(row: Row): z.ZodType {
@@ -163,6 +227,14 @@ function kindSchema(row: Row): z.ZodType {
       return address;
     case 'curve':
       return peerCurve;
+    case 'tls':
+      return tls;
+    case 'share':
+      return z.number().gt(0).max(1);
+    case 'quota':
+      return quota();
+    case 'quotas':
+      return quotas();
   }
 }
 

@@ -9,3 +9,10 @@ const OTHERS = 0o077;
 export function mayOthersUse(mode: number): boolean {
   return (mode & OTHERS) !== 0;
 }
+
+const OTHERS_WRITE = 0o022;
+
+/** Of a directory: who writes to it can put files of his own in the place of ours. */
+export function mayOthersWrite(mode: number): boolean {
+  return (mode & OTHERS_WRITE) !== 0;
+}

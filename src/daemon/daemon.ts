@@ -4,10 +4,14 @@ import type { BrokerEvent } from '../broker/events.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
-import type { Config, TransportName } from '../config/config.js';
-import { diff } from '../config/diff.js';
+import type { Config, ListenerConfig, TransportName } from '../config/config.js';
+import { diff, onlyKeysDiffer } from '../config/diff.js';
+import { quotasOf } from '../config/quotas.js';
+import { listenersInFull } from '../config/io/exposure.js';
 import { monotonicMs } from '../core/clock.js';
-import type { MajordomoError } from '../core/errors.js';
+import { codeOf, type MajordomoError, messageOf } from '../core/errors.js';
+import { GlobSet } from '../core/glob.js';
+import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
 import { EventFeed } from '../http/event-feed.js';
@@ -16,6 +20,7 @@ import type { Office } from '../http/ports.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog } from '../observe/event-log.js';
 import type { Log, LogLevel } from '../observe/log.js';
+import { Refusals } from '../observe/refusals.js';
 import { tee } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
 import type { TitanicEvent } from '../titanic/events.js';
@@ -64,18 +69,20 @@ export interface Daemon {
 
 /**
  * Starts a node.
+ * @param isNewStore another store may take the place of the one that the data directory remembers
  * @param fatal what was stored can no longer be trusted: the process has to end
- * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT,
+ * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_DATA_DIR_OPEN, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT,
  *   ERR_HTTP_LISTEN, ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
  */
 export async function startDaemon(
   config: Config,
+  isNewStore: boolean,
   log: Log,
   fatal: (error: MajordomoError) => void,
 ): Promise<Daemon> {
   const dataDir = openDataDir(config.node.dataDir);
   try {
-    return await startIn(dataDir, config, log, fatal);
+    return await startIn(dataDir, config, isNewStore, log, fatal);
   } catch (error) {
     dataDir.release();
     throw error;
@@ -85,6 +92,7 @@ export async function startDaemon(
 async function startIn(
   dataDir: DataDir,
   config: Config,
+  isNewStore: boolean,
   log: Log,
   fatal: (error: MajordomoError) => void,
 ): Promise<Daemon> {
@@ -93,22 +101,33 @@ async function startIn(
   const health = new NodeHealth();
   const feed = new EventFeed(Date.now);
   const sink = new TransportSink();
-  const keys = new Keys(config.broker.listen, config.bstar.curve, log);
+  const listeners = await listenersInFull(config);
+  const keys = new Keys(config, log);
   const view = config.bstar.role === 'standalone' ? null : new PairView(config);
   let pair: StartedPair | null = null;
-  const options = brokerOptions(config, keys, () => pair?.node.vote() ?? false);
-  const told = new EventLog(log, throttle);
-  const broker = new Broker(options, sink, tee<BrokerEvent>(told, feed), secureRandom);
+  const holdings = new Holdings(config.limits.memoryBytes);
+  const vote = (): boolean => pair?.node.vote() ?? false;
   let current = config;
+  const options: BrokerOptions = {
+    ...brokerOptions(config, listeners, keys, vote),
+    quotasOf: (name) => quotasOf(current, name),
+    holdings,
+    outputLeft: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
+  };
+  const told = new EventLog(log, throttle);
+  const refusals = new Refusals(Date.now);
+  const broker = new Broker(options, sink, tee<BrokerEvent>(told, feed, refusals), secureRandom);
   const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt, view);
   broker.host(new Mmi(status));
-  const loop = new BrokerLoop(broker);
+  const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: StoredRequests | null = null;
   const ports = {
     node: nodeView(broker, health, status),
     pair: view ?? standalonePair(config.node.name),
     feed,
+    refusals,
+    publicUrl: config.http.publicUrl,
     office: (): Office => {
       if (!config.titanic.enabled) return 'off';
       return health.phase === 'serving' && stored !== null ? stored.office : 'not_ready';
@@ -128,6 +147,7 @@ async function startIn(
       stored = await startStoredRequests({
         config,
         dataDir: dataDir.path,
+        isNewStore,
         broker,
         loop,
         events: tee<TitanicEvent>(told, health, feed),
@@ -144,7 +164,7 @@ async function startIn(
       pair = await startPair({ ...parts, events: pairEvents });
     }
     // Clients that wait for a broker are there as soon as its first listener is.
-    opened = await openTransports(config, keys, loop, (transport) => {
+    opened = await openTransports(config, keys, holdings, loop, (transport) => {
       sink.attach(transport);
       loop.attach(transport);
     });
@@ -163,23 +183,45 @@ async function startIn(
     stored?.titanic.follow(isFollowed ? told.storedStep : null);
   };
   followAt(config.log.level);
-  keys.watch((listener, name) => {
-    broker.revoke(listener, name);
+  keys.watch({
+    changed: (name) => {
+      loop.rightsChanged(name);
+    },
+    revoked: (listener, publicKey) => {
+      broker.revoke(listener, publicKey);
+    },
+    noPeer: (name) => {
+      pair?.node.revoke(name);
+    },
   });
   health.phase = 'serving';
+  const { publicUrl } = config.http;
+  const where = [...endpoints, ...(http === null ? [] : [http.url])].join(', ');
   log.info(
-    { event: 'broker.ready', endpoints, http: http?.url ?? null, node: config.node.name },
-    `listening on ${[...endpoints, ...(http === null ? [] : [http.url])].join(', ')}`,
+    {
+      event: 'broker.ready',
+      endpoints,
+      http: http?.url ?? null,
+      publicUrl,
+      node: config.node.name,
+    },
+    `listening on ${where}${publicUrl === null ? '' : `; the page is at ${publicUrl}`}`,
   );
   return {
     endpoints,
     http: http?.url ?? null,
     reconfigure: (next) => {
-      reconfigure(current, next, broker, log);
+      const before = current;
+      current = { ...current, limits: next.limits, log: next.log };
+      reconfigure(before, next, broker, log);
+      holdings.limit = next.limits.memoryBytes;
       followAt(next.log.level);
       transport.setLimits(routerLimits(next));
-      keys.reread();
-      current = { ...current, limits: next.limits, log: next.log };
+      keys.reread(next);
+      if (onlyKeysDiffer(before, next) && renewSecretKeys(keys, next, transport, log)) {
+        current = { ...current, broker: { ...current.broker, listen: next.broker.listen } };
+      }
+      renewTls(http, log);
     },
     afterTurn: (then) => {
       loop.afterNextTurn(then);
@@ -233,10 +275,38 @@ function reconfigure(current: Config, next: Config, broker: Broker, log: Log): v
   );
 }
 
+/**
+ * The keys by which clients know the listeners, as their files are now; with a file that is wrong all
+ * keep those that they have.
+ */
+function renewSecretKeys(keys: Keys, { broker }: Config, transport: Transport, log: Log): boolean {
+  try {
+    for (const [listener, secretKeys] of keys.secretKeysOf(broker.listen)) {
+      transport.setSecretKeys(listener, secretKeys);
+    }
+    return true;
+  } catch (error) {
+    const text = `the secret keys of the listeners stay as they were: ${messageOf(error)}`;
+    log.error({ event: 'keys.refused', code: codeOf(error) }, text);
+    return false;
+  }
+}
+
+/** Certificates are renewed while it runs; with files that are wrong it keeps those that it has. */
+function renewTls(http: HttpServer | null, log: Log): void {
+  try {
+    http?.renewTls();
+  } catch (error) {
+    const text = `the certificate of HTTP stays as it was: ${messageOf(error)}`;
+    log.error({ event: 'http.tls_refused', code: codeOf(error) }, text);
+  }
+}
+
 /** Each listener on the transport that it asks for. */
 function openTransports(
   config: Config,
   keys: Keys,
+  holdings: Holdings,
   events: TransportEvents,
   opening: (transport: Transport) => void,
 ): Promise<OpenedRouter> {
@@ -251,7 +321,7 @@ function openTransports(
       { open: openZmtpRouter, listeners: listenersOf('zmtp') },
       { open: openLibzmq, listeners: listenersOf('libzmq') },
     ],
-    { limits: routerLimits(config), peers: new PeerNumbers(), events, opening },
+    { limits: routerLimits(config), peers: new PeerNumbers(), holdings, events, opening },
   );
 }
 
@@ -267,12 +337,14 @@ async function openLibzmq(options: RouterOptions): Promise<OpenedRouter> {
   return await openLibzmqRouter(options);
 }
 
-function routerLimits({ limits }: Config): RouterLimits {
+function routerLimits(config: Config): RouterLimits {
+  const { limits } = config;
   return {
     messageBytesMax: limits.messageBytes,
     framesMax: limits.frames,
     outputBytesMax: limits.outputBytes,
     connectionsMax: limits.connections,
+    connectionsPerIdentityMax: quotasOf(config, null).connections,
     receiveBytesMax: limits.queuedBytes,
   };
 }
@@ -281,7 +353,12 @@ function brokerLimits(config: Config): BrokerLimits {
   return config.limits;
 }
 
-function brokerOptions(config: Config, keys: Keys, vote: () => boolean): BrokerOptions {
+function brokerOptions(
+  config: Config,
+  listeners: readonly ListenerConfig[],
+  { rightsOf }: Keys,
+  vote: () => boolean,
+): Omit<BrokerOptions, 'quotasOf'> {
   return {
     vote,
     heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
@@ -289,11 +366,12 @@ function brokerOptions(config: Config, keys: Keys, vote: () => boolean): BrokerO
     requestTtlMs: config.broker.requestTtlMs,
     busyTimeoutMs: config.broker.busyTimeoutMs,
     maxDeliveries: config.broker.maxDeliveries,
-    listeners: config.broker.listen.map(({ allow }) => ({
-      client: allow.includes('client'),
-      worker: allow.includes('worker'),
+    listeners: listeners.map(({ client, worker, mmi }) => ({
+      client: GlobSet.of(client),
+      worker: GlobSet.of(worker),
+      mmi: mmi ?? 'minimal',
     })),
-    rightsOf: keys.rightsOf,
+    rightsOf,
     limits: brokerLimits(config),
   };
 }
@@ -307,8 +385,15 @@ function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): 
     role: config.bstar.role,
     state,
     epoch,
-    limits: { ...config.limits },
+    limits: numbersOf(config.limits),
     extensions: ['credit', 'hello', ...(config.titanic.enabled ? ['submit', 'wait'] : [])],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
   };
+}
+
+/** Without quotas: whose names there are is nobody's business but the operator's. */
+function numbersOf(limits: Config['limits']): Readonly<Record<string, number>> {
+  const isNumber = (entry: [string, unknown]): entry is [string, number] =>
+    typeof entry[1] === 'number';
+  return Object.fromEntries(Object.entries(limits).filter(isNumber));
 }

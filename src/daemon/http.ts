@@ -1,8 +1,8 @@
 /** The HTTP server of this node, and the token for it. */
 import type { Config } from '../config/config.js';
-import { parseAddress } from '../config/endpoint.js';
+import { parseHttpListen } from '../config/endpoint.js';
 import { present } from '../core/assert.js';
-import { messageOf } from '../core/errors.js';
+import { MajordomoError, messageOf } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import { indexRoute } from '../http/index-route.js';
 import { readPage } from '../http/io/page-folder.js';
@@ -14,12 +14,14 @@ import type { Route } from '../http/route.js';
 import { routesOf } from '../http/routes.js';
 import type { Log } from '../observe/log.js';
 import { Metrics, type MetricSources } from '../observe/metrics.js';
+import { reserved } from '../zmtp/io/descriptors.js';
 
 const TOKEN_BYTES = 32;
+const CONNECTIONS_MAX = 256;
 
 /**
  * @param sources what the page of metrics is made of
- * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (the token's)
+ * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (the token's, those of TLS), ERR_CONFIG_INVALID
  */
 export async function startHttp(
   { http }: Config,
@@ -28,13 +30,21 @@ export async function startHttp(
   sources: MetricSources,
   log: Log,
 ): Promise<HttpServer> {
-  const address = parseAddress(http.listen);
-  const { host, port } = present(address.ok ? address.value : null, 'the schema checked it');
+  const listen = parseHttpListen(http.listen);
+  const place = present(listen.ok ? listen.value : null, 'the schema checked it');
   const token = http.token ?? tokenIn(dataDir, log);
+  if (token === http.readToken) {
+    const text = `http.readToken is the token in ${dataDir}: then it would not only read`;
+    throw new MajordomoError('ERR_CONFIG_INVALID', text);
+  }
   return await openHttpServer({
-    host,
-    port,
+    place,
     token,
+    readToken: http.readToken,
+    requireToken: http.requireToken,
+    tls: http.tls,
+    // The other half is for files, the store and the pair.
+    connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
     routes: allRoutes({ ...ports, metrics: new Metrics(sources) }),
     failed: (error) => {
       const stack =

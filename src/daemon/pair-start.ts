@@ -5,7 +5,9 @@ import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { PairEvents } from '../bstar/events.js';
 import { EpochFile } from '../bstar/io/epoch-file.js';
-import { dialPeer, listenForPeer, type PeerLinkOptions } from '../bstar/io/peer-link.js';
+import { dialPeer } from '../bstar/io/peer-dialler.js';
+import type { PeerLinkOptions } from '../bstar/io/peer-link.js';
+import { listenForPeer } from '../bstar/io/peer-listener.js';
 import { soughtOtherPrimary } from '../bstar/io/role-check.js';
 import type { Config } from '../config/config.js';
 import { readSecretKey } from '../config/io/secret-key.js';
@@ -64,6 +66,7 @@ export async function startPair(parts: PairParts): Promise<StartedPair> {
     },
     epochs: keeper(file, parts.fatal),
     store: stored?.pairStore ?? null,
+    keys: () => parts.keys.digest,
     events,
     now: monotonicMs(),
   });

@@ -10,6 +10,8 @@ import type { Replica } from '../titanic/replica.js';
 import {
   type Change,
   type Chunk,
+  type Format,
+  FORMAT,
   type Holding,
   type Merged,
   type MergeFailure,
@@ -58,6 +60,8 @@ export class PairStore implements Replica {
   #titanic: StoredByPair | null = null;
   #counts: StoreCounts;
   #nextTransaction: number;
+  /** What the peer of this connection reads: that of its version of the peer protocol. */
+  format: Format = FORMAT;
   /** What this store holds of the peer's; written with the next transaction if it is news. */
   holds: Holding | null;
   #isHoldsNews = false;
@@ -109,7 +113,7 @@ export class PairStore implements Replica {
 
   shipped({ number, tombstones }: Transaction, changes: readonly Change[]): boolean {
     this.#undecided.set(number, 0);
-    return this.#pair.begin(number, () => packBatch({ tombstones, changes }));
+    return this.#pair.begin(number, () => packBatch({ tombstones, changes }, this.format));
   }
 
   get refusal(): string | null {
@@ -140,7 +144,7 @@ export class PairStore implements Replica {
 
   readOn(): void {
     if (this.#place === null) return;
-    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES);
+    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES, this.format);
   }
 
   merge(records: Buffer, holds: Holding, isFromActive: boolean): void {

@@ -9,6 +9,7 @@ import type { PairFacts } from '../observe/pair-metrics.js';
 import type { PairNode } from './pair.js';
 
 const HISTORY_MAX = 100;
+const KEYS_DIFFER = 'the keys files of the two nodes differ in keys or rights';
 
 export class PairView implements PairEvents, Pair {
   readonly #config: Config;
@@ -59,7 +60,13 @@ export class PairView implements PairEvents, Pair {
     const history = { lastChange: this.#history[0] ?? null, history: this.#history };
     const pair = this.#node?.machine;
     if (pair === undefined) {
-      const nothing = { state: 'waiting', epoch: 0, inSync: false, lagMs: null };
+      const nothing = {
+        state: 'waiting',
+        epoch: 0,
+        inSync: false,
+        lagMs: null,
+        keysDiffer: null,
+      };
       return { ...shown, ...nothing, peer: null, ...history };
     }
     const now = monotonicMs();
@@ -70,6 +77,7 @@ export class PairView implements PairEvents, Pair {
       epoch,
       inSync: pair.isInSync,
       lagMs: pair.lagMs(now),
+      keysDiffer: this.#node?.keysDiffer ?? null,
       peer: {
         up: link,
         state: peer?.state ?? null,
@@ -136,6 +144,7 @@ export class PairView implements PairEvents, Pair {
       const text = `what the peer sends cannot be stored: ${this.#unstored}`;
       found.push({ code: 'store_failed', text });
     }
+    if (this.#node?.keysDiffer === true) found.push({ code: 'keys_differ', text: KEYS_DIFFER });
     if (pair.service === 'serving' && !pair.isInSync) {
       const text = pair.facts.link
         ? 'the peer is not in sync yet: this node is the only one that has what is new'

@@ -9,9 +9,10 @@ import type { Service } from '../bstar/fsm.js';
 import type { Introduction } from '../bstar/io/handshake.js';
 import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
 import { PairMachine } from '../bstar/pair.js';
-import type { JoinFigures, PairSink } from '../bstar/ports.js';
+import type { JoinFigures, Objection, PairSink } from '../bstar/ports.js';
 import type { Config } from '../config/config.js';
-import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import type { PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
+import { KeysCompared } from './pair-keys.js';
 import type { PairStore } from './pair-store.js';
 
 /** Keeps the epoch: a file, or the simulator's. */
@@ -28,6 +29,8 @@ export interface PairSurroundings {
   /** Something came: a turn is due. */
   readonly wake: () => void;
   readonly epochs: EpochKeeper;
+  /** Of the keys that this node lets in, and their rights. */
+  readonly keys: () => Buffer;
   /** `null`: nothing is replicated. */
   readonly store: PairStore | null;
   readonly events: PairEvents;
@@ -51,6 +54,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #broker: Broker;
   readonly #wake: () => void;
   readonly #epochs: EpochKeeper;
+  readonly #keys: KeysCompared;
   readonly #store: PairStore | null;
   readonly #events: PairEvents;
   #link: PeerLink | null = null;
@@ -61,11 +65,12 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #now: number;
 
   constructor(surroundings: PairSurroundings) {
-    const { config, broker, wake, epochs, store, events, now } = surroundings;
+    const { config, broker, wake, epochs, keys, store, events, now } = surroundings;
     this.#config = config;
     this.#broker = broker;
     this.#wake = wake;
     this.#epochs = epochs;
+    this.#keys = new KeysCompared(keys);
     this.#store = store;
     this.#events = events;
     this.#now = now;
@@ -77,6 +82,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
       role: role === 'backup' ? ('backup' as const) : ('primary' as const),
       replication: store === null ? ('off' as const) : config.titanic.replication,
       heartbeatIntervalMs,
+      isSealed: config.bstar.curve !== null,
     };
     this.machine = new PairMachine(options, epochs.persisted, this, now);
     // Clients are served once it is known that they are to be.
@@ -97,10 +103,21 @@ export class PairNode implements PairSink, PeerLinkEvents {
       heartbeatIntervalMs: bstar.heartbeatIntervalMs,
       node: node.name,
       storeId: this.#store?.storeId ?? null,
+      epoch: this.machine.facts.epoch,
     };
   }
 
   // ---------------------------------------------------------------- a turn
+
+  /** The nodes do not let the same keys in, or not for the same. */
+  get keysDiffer(): boolean {
+    return this.#keys.differ;
+  }
+
+  /** A key may not be the peer's any more. */
+  revoke(key: string): void {
+    this.#link?.revoke(key);
+  }
 
   /** First thing in a turn. */
   look(now: number): void {
@@ -133,6 +150,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     const isInSync = this.machine.isInSync;
     if (this.#wasInSync && !isInSync && state === 'active') this.#emit({ name: 'ha.unsynced' });
     this.#wasInSync = isInSync;
+    if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
     if (this.#wishes.length === 0) return;
     const open: Wish[] = [];
     for (const wish of this.#wishes) {
@@ -190,15 +208,21 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- of the link
 
-  connected(node: string): void {
+  connected(node: string, version: PeerVersion): void {
     this.#wake();
-    this.#emit({ name: 'ha.connected', peer: node });
+    this.#emit({ name: 'ha.connected', peer: node, version });
+    if (this.#store !== null) this.#store.format = version;
     this.#meet();
     this.machine.connected();
   }
 
+  objectionTo(message: PeerMessage): Objection | null {
+    return this.machine.objectionTo(message);
+  }
+
   message(message: PeerMessage): void {
     this.#wake();
+    if (message.kind === 'status') this.#keys.peerSaid(message.keys);
     this.machine.message(message);
   }
 
@@ -209,6 +233,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   disconnected(): void {
     this.#wake();
+    this.#keys.peerSaid(null);
     this.#emit({ name: 'ha.disconnected' });
     this.machine.closed();
   }
@@ -222,6 +247,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   // ---------------------------------------------------------------- effects of the machine
+
+  get keys(): Buffer {
+    return this.#keys.own;
+  }
 
   get holds(): PeerHolding | null {
     return this.#store?.holds ?? null;

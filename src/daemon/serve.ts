@@ -6,15 +6,22 @@ import { createLog, type Log } from '../observe/log.js';
 import { type Daemon, startDaemon } from './daemon.js';
 import { type Supervisor, superviseBy } from './io/supervisor.js';
 
+/** What `majordomo serve` was told. */
+export interface ServeOrder {
+  readonly loaded: Loaded;
+  /** Reads the configuration again (SIGHUP). */
+  readonly reload: () => Loaded;
+  /** `--new-store` */
+  readonly isNewStore: boolean;
+}
+
 /**
  * Runs the daemon until it is told to stop.
- * @param reload reads the configuration again (SIGHUP)
  * @param ready called once clients are served
  * @returns the exit status
  */
 export async function serve(
-  loaded: Loaded,
-  reload: () => Loaded,
+  { loaded, reload, isNewStore }: ServeOrder,
   ready: (daemon: Daemon) => void,
 ): Promise<ExitStatus> {
   const { level, format } = loaded.config.log;
@@ -22,16 +29,19 @@ export async function serve(
   dieOnBugs(log);
   warnOf(loaded, log);
   // From the start on: a signal that comes while it starts ends it as any other does.
-  const told = toldToStop(log);
+  const stop = { isDue: false };
+  const told = toldToStop(log, stop);
   const supervisor = superviseBy(process.env, log);
   let daemon: Daemon | null = null;
   const rereads = { due: false };
   process.on('SIGHUP', () => {
+    // Handled to the end, since it would end the process; but each reread would put the end off.
+    if (stop.isDue) return;
     if (daemon === null) rereads.due = true;
     else reread(daemon, reload, supervisor, log);
   });
   try {
-    daemon = await startDaemon(loaded.config, log, (error) => {
+    daemon = await startDaemon(loaded.config, isNewStore, log, (error) => {
       // Nothing more may be acknowledged, so nothing more is done.
       process.exit(lastWords(error, log));
     });
@@ -40,7 +50,7 @@ export async function serve(
   }
   ready(daemon);
   supervisor.ready(daemon);
-  if (rereads.due) reread(daemon, reload, supervisor, log);
+  if (rereads.due && !stop.isDue) reread(daemon, reload, supervisor, log);
   await told;
   supervisor.stopping();
   await daemon.stop();
@@ -60,16 +70,15 @@ function lastWords(error: unknown, log: Log): ExitStatus {
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
-function toldToStop(log: Log): Promise<void> {
+function toldToStop(log: Log, stop: { isDue: boolean }): Promise<void> {
   return new Promise((resolve) => {
-    let told = false;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        if (told) {
+        if (stop.isDue) {
           log.flush();
           process.exit(EXIT_SIGNALLED[signal]);
         }
-        told = true;
+        stop.isDue = true;
         resolve();
       });
     }

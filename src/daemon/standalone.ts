@@ -27,6 +27,7 @@ export function standalonePair(node: string): Pair {
       inSync: false,
       replication: 'off',
       lagMs: null,
+      keysDiffer: null,
       peer: null,
       lastChange: null,
       history: [],

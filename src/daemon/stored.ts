@@ -7,9 +7,10 @@ import type { PairEvents } from '../bstar/events.js';
 import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
+import type { StoreNews } from '../titanic/io/known-store.js';
 import { openSqliteReading } from '../titanic/io/sqlite-reading.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
-import type { TitanicEvents } from '../titanic/events.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
 import type { TitanicOffice } from '../titanic/office.js';
 import { Alone } from '../titanic/replica.js';
 import type { Store, StoreCounts } from '../titanic/store.js';
@@ -35,6 +36,8 @@ export interface StoredRequests {
 export interface Surroundings {
   readonly config: Config;
   readonly dataDir: string;
+  /** Another store may take the place of the one that the directory remembers. */
+  readonly isNewStore: boolean;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   readonly events: TitanicEvents;
@@ -50,13 +53,18 @@ export interface Surroundings {
  * @throws the store's errors
  */
 export async function startStoredRequests(surroundings: Surroundings): Promise<StoredRequests> {
-  const { config, dataDir, broker, loop, events, pairEvents, fatal } = surroundings;
+  const { config, dataDir, isNewStore, broker, loop, events, pairEvents, fatal } = surroundings;
   const wake = (): void => {
     loop.wake();
   };
   const told = new Told(wake, SYSTEM_TIME, fatal);
   const file = join(dataDir, config.titanic.file);
-  const open = openSqliteStore(file);
+  const open = openSqliteStore(file, {
+    isNewStore,
+    news: (news) => {
+      events.emit(eventOf(news));
+    },
+  });
   const { store, recovered } = await open(told);
   if (pairEvents !== null && !recovered.isNumbered) {
     await store.close();
@@ -88,6 +96,18 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
       await store.close();
     },
   };
+}
+
+function eventOf({ how, id, aside }: StoreNews): TitanicEvent {
+  switch (how) {
+    case 'made':
+    case 'found':
+      return { name: 'store.known', how, id };
+    case 'anew':
+      return { name: 'store.renewed', id, aside };
+    case 'kept':
+      return { name: 'store.kept', id };
+  }
 }
 
 async function restore(

@@ -3,7 +3,7 @@ import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import type { Guard } from './guard.js';
 import { Query } from './query.js';
-import type { Route } from './route.js';
+import type { Route, Standing } from './route.js';
 import type { Router } from './router.js';
 import { messageOf } from '../core/errors.js';
 
@@ -21,6 +21,7 @@ export interface Admitted {
   readonly route: Route;
   readonly parts: Readonly<Record<string, string>>;
   readonly query: Query;
+  readonly standing: Standing;
 }
 
 /** What comes of a head. */
@@ -61,9 +62,9 @@ export class Front {
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;
-    this.#guard.checkToken(route.access, authorization);
+    const standing = this.#guard.admit(route.access, authorization);
     const query = new Query(search, route.parameters);
-    return { kind: 'admitted', admitted: { route, parts, query } };
+    return { kind: 'admitted', admitted: { route, parts, query, standing } };
   }
 }
 

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 import { httpError } from './errors.js';
-import type { Access } from './route.js';
+import type { Access, Standing } from './route.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 const LOOPBACK_V4 = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
@@ -14,25 +14,47 @@ export function isLoopbackAddress(address: string): boolean {
   return plain === '::1' || LOOPBACK_V4.test(plain);
 }
 
-/** Who is let in. */
+export interface Trust {
+  readonly token: string;
+  /** One that only reads; `null`: there is none. */
+  readonly readToken: string | null;
+  /** Who gives no token may read. */
+  readonly readsOpenly: boolean;
+  /** The Host header has to name loopback. */
+  readonly checksHost: boolean;
+}
+
+/** Who is let in, and as whom. */
 export class Guard {
   readonly #token: Buffer;
-  readonly #isLoopback: boolean;
+  readonly #readToken: Buffer | null;
+  readonly #readsOpenly: boolean;
+  readonly #checksHost: boolean;
 
-  /** @param isLoopback the server listens on loopback only */
-  constructor(token: string, isLoopback: boolean) {
+  constructor({ token, readToken, readsOpenly, checksHost }: Trust) {
     this.#token = digest(token);
-    this.#isLoopback = isLoopback;
+    this.#readToken = readToken === null ? null : digest(readToken);
+    this.#readsOpenly = readsOpenly;
+    this.#checksHost = checksHost;
   }
 
-  /** @throws ERR_HTTP_TOKEN */
-  checkToken(access: Access, authorization: string | undefined): void {
-    if (access === 'open' || (access === 'reader' && this.#isLoopback)) return;
+  /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY */
+  admit(access: Access, authorization: string | undefined): Standing {
+    // A probe or a page that sends something strange is answered all the same.
+    if (access === 'open') return 'anyone';
     const given = BEARER.exec(authorization ?? '')?.[1];
+    if (given === undefined) {
+      if (access === 'reader' && this.#readsOpenly) return 'anyone';
+      throw wrongToken('a token is needed');
+    }
     // Of digests, which are of one length: how long it takes tells nothing of the token.
-    if (given !== undefined && timingSafeEqual(digest(given), this.#token)) return;
-    const what = given === undefined ? 'a token is needed' : 'the token is wrong';
-    throw httpError('ERR_HTTP_TOKEN', `${what}: Authorization: Bearer …`);
+    const bytes = digest(given);
+    if (timingSafeEqual(bytes, this.#token)) return 'changer';
+    if (this.#readToken === null || !timingSafeEqual(bytes, this.#readToken)) {
+      throw wrongToken('the token is wrong');
+    }
+    if (access !== 'changer') return 'reader';
+    throw httpError('ERR_HTTP_READ_ONLY', 'this token only reads: changes need http.token');
   }
 
   /**
@@ -40,12 +62,16 @@ export class Guard {
    * @throws ERR_HTTP_HOST
    */
   checkHost(host: string | undefined): void {
-    if (!this.#isLoopback) return;
+    if (!this.#checksHost) return;
     const name = HOST.exec(host ?? '')?.[1]?.toLowerCase() ?? '';
     const plain = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
     if (plain === 'localhost' || plain.endsWith('.localhost') || isLoopbackAddress(plain)) return;
     throw httpError('ERR_HTTP_HOST', 'the Host header does not name loopback');
   }
+}
+
+function wrongToken(what: string): Error {
+  return httpError('ERR_HTTP_TOKEN', `${what}: Authorization: Bearer …`);
 }
 
 function digest(token: string): Buffer {

@@ -3,7 +3,7 @@ import type { Health, Metrics, Ports } from './ports.js';
 import type { Route } from './route.js';
 
 /** Is it alive, does it serve clients, how is it: for supervisors, balancers, people. */
-export function healthRoutes({ node, metrics }: Ports): Route[] {
+export function healthRoutes({ node, metrics, publicUrl }: Ports): Route[] {
   return [
     metricsRoute(metrics),
     {
@@ -31,7 +31,7 @@ export function healthRoutes({ node, metrics }: Ports): Route[] {
         const health = notReady !== null ? 'not_ready' : degraded.length > 0 ? 'degraded' : 'ok';
         const ready = notReady === null;
         const facts = { health, ready, reason: notReady, degraded };
-        return json({ ...facts, node: name, version, uptimeMs, role, state, epoch });
+        return json({ ...facts, node: name, version, uptimeMs, role, state, epoch, publicUrl });
       },
     },
   ];

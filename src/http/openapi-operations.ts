@@ -22,11 +22,11 @@ export function open(summary: string, responses: Json): Json {
   return { summary, security: [], responses: { ...responses, ...OTHERS } };
 }
 
-/** Needs the token where the server is not on loopback. */
+/** Needs a token where the server is not on loopback, or `http.requireToken` is true. */
 export function reading(summary: string, responses: Json, parameters: readonly Json[] = []): Json {
   return {
     summary,
-    security: [{}, { token: [] }],
+    security: [{}, { readToken: [] }, { token: [] }],
     ...(parameters.length === 0 ? {} : { parameters }),
     responses: {
       ...responses,
@@ -34,6 +34,14 @@ export function reading(summary: string, responses: Json, parameters: readonly J
       '401': UNAUTHORIZED,
       ...OTHERS,
     },
+  };
+}
+
+/** Needs a token everywhere, also one that only reads. */
+export function holding(summary: string, responses: Json, parameters: readonly Json[]): Json {
+  return {
+    ...reading(summary, responses, parameters),
+    security: [{ readToken: [] }, { token: [] }],
   };
 }
 
@@ -53,6 +61,7 @@ export function changing(summary: string, responses: Json, asked: Asked = {}): J
       ...responses,
       '400': error('A parameter or the body is wrong.'),
       '401': UNAUTHORIZED,
+      '403': error('The token only reads.'),
       '413': error('The body is over 64 KiB.'),
       ...OTHERS,
     },

@@ -34,6 +34,21 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
     degraded,
     error: errorFields,
   }),
+  Refusals: object({
+    items: listOf(
+      object({
+        number: count('Counted from the start of the process.'),
+        firstAt: moment(),
+        lastAt: moment('Of equal ones in a row the last.'),
+        count: count('Equal ones in a row.'),
+        what: oneOf('request', 'worker', 'connection'),
+        key: orNull(text('The name of the key, or the beginning of one that has no name.')),
+        address: orNull(text('Where it came from.')),
+        service: orNull(text('Percent-escaped where it is not printable ASCII.')),
+        reason: text(),
+      }),
+    ),
+  }),
   Health: object({
     health: oneOf('ok', 'degraded', 'not_ready'),
     ready: flag,
@@ -45,6 +60,7 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
     role,
     state,
     epoch,
+    publicUrl: orNull(text('`http.publicUrl`: where people reach its page.')),
   }),
   Status: object(
     {
@@ -91,6 +107,10 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       inSync: { type: 'boolean', description: 'The peer holds all that was acknowledged here.' },
       replication: oneOf('off', 'async', 'sync', 'strict'),
       lagMs: orNull({ type: 'number', minimum: 0 }),
+      keysDiffer: orNull({
+        type: 'boolean',
+        description: 'The keys files of the two nodes differ in keys or rights.',
+      }),
       peer: orNull(
         object({
           up: flag,

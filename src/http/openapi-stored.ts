@@ -23,8 +23,9 @@ import {
 
 const uuid: Json = {
   type: 'string',
-  pattern: '^[0-9A-F]{32}$',
-  description: 'The credential for the reply: keep lists secret.',
+  pattern: '^([0-9A-F]{32}|[0-9A-F]{16}…)$',
+  description:
+    'The credential for the reply: whole for those who give a token, for others its first half.',
 };
 const flag: Json = { type: 'boolean' };
 const worker = text('Its number, as in the log.');
@@ -42,6 +43,13 @@ const ITEM: Readonly<Record<string, Json>> = {
   notBefore: moment('It is not dispatched before.'),
   expiresAt: moment('When it ends: unserved, or unclosed.'),
   bodyBytes: count('As it is stored: its frames, each with its length.'),
+  owner: orNull(
+    text(
+      'The name of the CURVE key that stored it; null: stored without one, or by a version that ' +
+        'kept no owners, or shown to somebody without a token.',
+    ),
+  ),
+  shared: { type: 'boolean', description: 'Open to everybody who has the uuid.' },
 };
 
 export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {

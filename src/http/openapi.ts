@@ -7,6 +7,7 @@ import {
   answer,
   changing,
   error,
+  holding,
   inQuery,
   listParameters,
   open,
@@ -90,6 +91,13 @@ const PATHS: Readonly<Record<string, Json>> = {
       '503': error('Too many read them already.'),
     }),
   },
+  '/api/v1/acl/log': {
+    get: holding(
+      'Who was refused lately, and why: the last 1000, the newest first',
+      { '200': answer('Equal ones in a row are one.', ref('Refusals')) },
+      [inQuery('limit', 'At most so many.', { type: 'integer', minimum: 1, maximum: 1000 })],
+    ),
+  },
   '/api/v1/openapi.json': {
     get: reading('This description', {
       '200': answer('It.', { type: 'object' }),
@@ -114,6 +122,11 @@ export function openApi(version: string): Json {
     components: {
       schemas: { ...SCHEMAS, ...STORED_SCHEMAS },
       securitySchemes: {
+        readToken: {
+          type: 'http',
+          scheme: 'bearer',
+          description: '`http.readToken`: it only reads.',
+        },
         token: {
           type: 'http',
           scheme: 'bearer',

@@ -5,6 +5,7 @@
 import type { TitanicOffice } from '../titanic/office.js';
 import type { REPLICATIONS } from '../wire/peer.js';
 import type { BrokerStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { Refusal } from '../observe/refusals.js';
 import type { EventFeed } from './event-feed.js';
 
 /** A fact that people and programs are told: `code` is stable. */
@@ -73,6 +74,8 @@ export interface HaStatus {
   readonly replication: (typeof REPLICATIONS)[number];
   /** How far the peer's store is behind; `null`: not known, or none of this node's business. */
   readonly lagMs: number | null;
+  /** The nodes do not let the same keys in, or not for the same; `null`: there is no peer to ask. */
+  readonly keysDiffer: boolean | null;
   /** `null` on a standalone node. */
   readonly peer: {
     readonly up: boolean;
@@ -156,4 +159,8 @@ export interface Ports {
   readonly office: () => Office;
   readonly metrics: Metrics;
   readonly pictures: Pictures;
+  /** Who was refused lately. */
+  readonly refusals: { list(limit: number): readonly Refusal[] };
+  /** Where people reach the page of this node, if somebody has said so. */
+  readonly publicUrl: string | null;
 }

@@ -2,15 +2,20 @@ import type { Answer, Stream } from './answer.js';
 import type { Query } from './query.js';
 
 /**
- * Who may: anybody; who may read (with the token, or on loopback); who may change (with the token).
+ * Who may: anybody; who may read (with a token, or where reading needs none); who has a token,
+ * also one that only reads; who may change.
  */
-export type Access = 'open' | 'reader' | 'changer';
+export type Access = 'open' | 'reader' | 'holder' | 'changer';
+
+/** As whom one is let in: who gave no token; who gave the one that reads; who may change. */
+export type Standing = 'anyone' | 'reader' | 'changer';
 
 /** A request that was let in. */
 export interface HttpRequest {
   /** What stood in the place of `{name}` in the path. */
   readonly parts: Readonly<Record<string, string>>;
   readonly query: Query;
+  readonly standing: Standing;
   /** The JSON object of a POST; without a body an empty one. */
   readonly body: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,6 @@
 import { monotonicMs } from '../core/clock.js';
+import { secureRandom } from '../core/random.js';
+import { aclRoutes } from './acl-routes.js';
 import { eventRoutes } from './event-routes.js';
 import { haRoutes } from './ha-routes.js';
 import { healthRoutes } from './health-routes.js';
@@ -9,6 +11,7 @@ import { Pace } from './pace.js';
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
 import { storedRoutes } from './stored-routes.js';
+import { Cursors } from './uuids.js';
 
 /** The table of all that is answered: a file of routes for each part of the node. */
 export function routesOf(ports: Ports): Route[] {
@@ -18,8 +21,9 @@ export function routesOf(ports: Ports): Route[] {
     ...nodeRoutes(ports, lists),
     ...overviewRoutes(ports),
     ...haRoutes(ports),
-    ...storedRoutes(ports, lists),
+    ...storedRoutes(ports, lists, new Cursors(secureRandom)),
     ...eventRoutes(ports),
+    ...aclRoutes(ports),
     openApiRoute(),
   ];
 }

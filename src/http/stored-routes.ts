@@ -2,19 +2,20 @@ import { escapeName } from '../core/escape.js';
 import type {
   Outcome,
   PurgeFilter,
-  ShownPage,
   ShownRequest,
   ShownState,
   ShownStory,
   TitanicOffice,
 } from '../titanic/office.js';
+import type { Owner } from '../titanic/store.js';
 import { type Answer, json } from './answer.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import { Fields } from './fields.js';
 import type { Pace } from './pace.js';
 import type { Ports } from './ports.js';
-import { LIST_PARAMETERS, type Query } from './query.js';
-import type { HttpRequest, Route } from './route.js';
+import { LIST_PARAMETERS } from './query.js';
+import type { HttpRequest, Route, Standing } from './route.js';
+import { type Cursors, shownUuid, uuidBytes } from './uuids.js';
 
 /** The states that the store has; what is closed or expired is not there any more. */
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
@@ -29,23 +30,23 @@ const TIME_MS_MAX = 8.64e15;
  * Stored requests (Titanic): what there is, and operators' orders about it.
  * @param pace of all lists
  */
-export function storedRoutes({ office }: Ports, pace: Pace): Route[] {
+export function storedRoutes({ office }: Ports, pace: Pace, cursors: Cursors): Route[] {
   return [
     {
       method: 'GET',
       path: '/api/v1/titanic/requests',
       access: 'reader',
       parameters: [...LIST_PARAMETERS, 'olderThanMs'],
-      handle: async ({ query }) => await listed(there(office()), query, pace),
+      handle: async (request) => await listed(there(office()), request, pace, cursors),
     },
     {
       method: 'GET',
       path: '/api/v1/titanic/requests/{uuid}',
       access: 'reader',
       parameters: [],
-      handle: async ({ parts }) => {
+      handle: async ({ parts, standing }) => {
         const uuid = uuidOf(parts);
-        return json(storyOf(done(await there(office()).story(uuid))));
+        return json(storyOf(done(await there(office()).story(uuid)), standing));
       },
     },
     {
@@ -99,37 +100,42 @@ function order(
     path: `/api/v1/titanic/requests/{uuid}/${what}`,
     access: 'changer',
     parameters: [],
-    handle: async ({ parts, body }): Promise<Answer> => {
+    handle: async ({ parts, body, standing }): Promise<Answer> => {
       new Fields(body, []);
       const uuid = uuidOf(parts);
       done(await give(there(office()), uuid));
-      return json({ uuid: hex(uuid), state });
+      return json({ uuid: shownUuid(uuid, standing), state });
     },
   };
 }
 
-async function listed(office: TitanicOffice, query: Query, pace: Pace): Promise<Answer> {
+async function listed(
+  office: TitanicOffice,
+  { query, standing }: HttpRequest,
+  pace: Pace,
+  cursors: Cursors,
+): Promise<Answer> {
   const { cursor, limit, service, state } = query.list([...STATES, ...GONE]);
-  const after = cursor === null ? null : bytesOf(cursor);
-  if (after === undefined) throw wrongParameter('cursor', 'no list has given it');
+  const after = cursor === null ? null : cursors.read(cursor, standing);
+  if (cursor !== null && after === null) throw wrongParameter('cursor', 'no list has given it');
   const olderThanMs = query.integer('olderThanMs', 0, AGE_MS_MAX);
   const known = STATES.find((each) => each === state) ?? null;
   if (state !== null && known === null) return json({ items: [], next: null });
   const filter = { service, state: known, olderThanMs };
   const page = done(await office.list({ ...filter, after, limit }));
-  return await pace.run(() => json(pageOf(page)));
+  return await pace.run(() => {
+    const items = page.requests.map((request) => itemOf(request, standing));
+    const next = page.next === null ? null : cursors.shown(page.next, standing);
+    return json({ items, next });
+  });
 }
 
 // ---------------------------------------------------------------- what is shown
 
-function pageOf({ requests, next }: ShownPage): object {
-  return { items: requests.map(itemOf), next: next === null ? null : hex(next) };
-}
-
-function itemOf(request: ShownRequest): object {
+function itemOf(request: ShownRequest, standing: Standing): object {
   const { uuid, service, state, priority, attempts, maxAttempts, generation } = request;
   return {
-    uuid: hex(uuid),
+    uuid: shownUuid(uuid, standing),
     service: escapeName(service),
     state,
     priority,
@@ -140,12 +146,22 @@ function itemOf(request: ShownRequest): object {
     notBefore: timeOf(request.notBefore),
     expiresAt: timeOf(request.expiresAt),
     bodyBytes: request.bodyBytes,
+    owner: standing === 'anyone' ? null : keyNameOf(request.owner),
+    shared: request.isShared,
   };
 }
 
-function storyOf({ request, attempts, reply, death, delivery, ...facts }: ShownStory): object {
+/** The name of the key that stored it. */
+function keyNameOf(owner: Owner): string | null {
+  return owner.startsWith('key:') ? owner.slice('key:'.length) : null;
+}
+
+function storyOf(
+  { request, attempts, reply, death, delivery, ...facts }: ShownStory,
+  standing: Standing,
+): object {
   return {
-    ...itemOf(request),
+    ...itemOf(request, standing),
     hasKey: facts.hasKey,
     attemptsEver: facts.attemptsEver,
     deliveries: attempts.map(({ worker, startedAt, endedAt, reason }) => ({
@@ -171,20 +187,13 @@ function timeOf(wallMs: number): string | null {
   return Math.abs(wallMs) <= TIME_MS_MAX ? new Date(wallMs).toISOString() : null;
 }
 
-function hex(uuid: Buffer): string {
-  return uuid.toString('hex').toUpperCase();
-}
-
 // ---------------------------------------------------------------- what is asked
 
-function bytesOf(uuid: string): Buffer | undefined {
-  return /^[\da-f]{32}$/i.test(uuid) ? Buffer.from(uuid, 'hex') : undefined;
-}
-
 function uuidOf({ uuid = '' }: HttpRequest['parts']): Buffer {
-  const bytes = bytesOf(uuid);
-  if (bytes === undefined) throw wrongParameter('uuid', 'must be 32 hexadecimal characters');
-  return bytes;
+  const bytes = uuidBytes(uuid);
+  if (bytes !== null) return bytes;
+  const why = 'must be 32 hexadecimal characters (lists show whole uuids to those with a token)';
+  throw wrongParameter('uuid', why);
 }
 
 function bulkOf<State extends string>(

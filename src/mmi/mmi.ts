@@ -9,6 +9,7 @@ import {
   MMI_WORKERS,
 } from '../wire/mmi.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../broker/ports.js';
+import { PagedList, pageOf, readPageOptions } from './lists.js';
 
 const OK = Buffer.from('200');
 const BAD_REQUEST = Buffer.from('400');
@@ -17,6 +18,11 @@ const UNKNOWN = Buffer.from('501');
 
 const NAMES: readonly string[] = [MMI_SERVICE, MMI_SERVICES, MMI_WORKERS, MMI_BROKER, MMI_HELLO];
 
+/** What is told where peers are strangers. */
+const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO];
+/** An answer of so many bytes is always sent. */
+const SMALL_BYTES = 4096;
+
 /** `mmi.hello` options are for later versions: any JSON object is understood, up to this size. */
 const HELLO_BYTES_MAX = 4096;
 
@@ -24,6 +30,9 @@ export class Mmi implements InternalService {
   readonly prefix: Buffer = MMI_PREFIX;
   readonly isForAll: boolean = true;
   readonly #brokerStatus: (now: number) => BrokerStatus;
+  #serviceList: PagedList | null = null;
+  #workerList: PagedList | null = null;
+  #now = 0;
 
   /** @param brokerStatus what `mmi.broker` tells; `now` is monotonic milliseconds */
   constructor(brokerStatus: (now: number) => BrokerStatus) {
@@ -35,21 +44,31 @@ export class Mmi implements InternalService {
   }
 
   request(request: InternalRequest, host: BrokerHost, now: number): void {
-    host.answer(request.id, this.#answer(request, host, now));
+    this.#now = now;
+    const answer = this.#answer(request, host, now);
+    // What its peer would not read is not kept for it (D76).
+    const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
+    if (bytes > SMALL_BYTES && bytes > request.asker.outputLeft()) {
+      host.refuse(request.id, 'limit', 'the answers before this one are not read');
+    } else {
+      host.answer(request.id, answer);
+    }
   }
 
   #answer(request: InternalRequest, host: BrokerHost, now: number): Buffer[] {
-    const { frames, body } = request;
+    const { frames, body, asker } = request;
     const argument = frames.view(body);
     const isSingle = frames.count - body === 1;
-    switch (request.service.toString('latin1')) {
+    const name = request.service.toString('latin1');
+    if (asker.isMmiMinimal && !MINIMAL.includes(name)) return [UNKNOWN];
+    switch (name) {
       case MMI_SERVICE:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
         return [host.isServed(argument) ? OK : NOT_FOUND];
       case MMI_SERVICES:
-        return isSingle ? [OK, json(host.services())] : [BAD_REQUEST];
+        return this.#list(this.#services(host), null, request, now);
       case MMI_WORKERS:
-        return isSingle ? workers(argument, host, now) : [BAD_REQUEST];
+        return this.#list(this.#workers(host), argument, request, now);
       case MMI_BROKER:
         return isSingle ? [OK, json(this.#brokerStatus(now))] : [BAD_REQUEST];
       case MMI_HELLO:
@@ -59,13 +78,40 @@ export class Mmi implements InternalService {
         return [UNKNOWN];
     }
   }
-}
 
-/** Of one service if it is named, of all if not. A service without workers is not found. */
-function workers(argument: Buffer, host: BrokerHost, now: number): Buffer[] {
-  if (argument.length === 0) return [OK, json(host.workers(null, now))];
-  const found = host.workers(argument, now);
-  return found.length === 0 ? [NOT_FOUND] : [OK, json(found)];
+  /**
+   * @param service what the first frame names: of one service if it is named, of all if not. A
+   *   service without workers is not found.
+   */
+  #list(list: PagedList, service: Buffer | null, request: InternalRequest, now: number): Buffer[] {
+    const { frames, body, asker } = request;
+    const hasOptions = frames.count - body === 2;
+    if (frames.count - body > 2) return [BAD_REQUEST];
+    const options = readPageOptions(hasOptions ? frames.view(body + 1) : null);
+    if (options === null) return [BAD_REQUEST];
+    const named = service === null || service.length === 0 ? null : service;
+    const shown = list.shownTo(asker, named, now);
+    if (named !== null && shown.length === 0) return [NOT_FOUND];
+    const page = pageOf(shown, options);
+    const answer = [OK, Buffer.from(page.json)];
+    return page.next === null ? answer : [...answer, Buffer.from(page.next)];
+  }
+
+  #services(host: BrokerHost): PagedList {
+    this.#serviceList ??= new PagedList(
+      () => host.counts.services,
+      () => host.services(),
+    );
+    return this.#serviceList;
+  }
+
+  #workers(host: BrokerHost): PagedList {
+    this.#workerList ??= new PagedList(
+      () => host.counts.workers,
+      () => host.workers(this.#now),
+    );
+    return this.#workerList;
+  }
 }
 
 /** Empty, or a JSON object. */

@@ -17,6 +17,8 @@ interface Line {
   /** Lines of one kind are at most one a second. */
   readonly kind: string;
   readonly text: string;
+  /** Who provoked it: lines of one kind are told apart by it. */
+  readonly who?: string;
 }
 
 type Event = BrokerEvent | TitanicEvent | PairEvent;
@@ -31,13 +33,13 @@ export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   }
 
   emit(event: Event): void {
-    const { level, kind, text } = lineOf(event);
+    const { level, kind, text, who = null } = lineOf(event);
     const { name, ...rest } = event;
     const fields: LogFields = { event: name, ...rest };
     const write = (given: LogFields, said: string): void => {
       this.#log[level](given, said);
     };
-    this.#throttle.write(kind, write, fields, text);
+    this.#throttle.write(kind, write, fields, text, who);
   }
 
   /** A step of a plain request. */
@@ -63,7 +65,7 @@ function lineOf(event: Event): Line {
         `a worker of ${event.service} is gone: ${event.reason}`,
       );
     case 'worker.refused':
-      return of('warn', `${name} ${event.reason}`, `a worker was refused: ${event.reason}`);
+      return refused(event, `a worker was refused: ${event.reason}`);
     case 'worker.unexpected':
       return of('warn', name, `a worker was sent away: ${event.what}`);
     case 'request.requeued':
@@ -75,12 +77,7 @@ function lineOf(event: Event): Line {
     case 'request.dropped':
       return of('info', name, `a request of ${event.service} was dropped: its client is gone`);
     case 'request.refused':
-      // On the passive node of a pair clients that look for the active one are nothing wrong.
-      return of(
-        event.reason === 'not_active' || event.reason === 'draining' ? 'info' : 'warn',
-        `${name} ${event.reason}`,
-        `a request was refused: ${event.text}`,
-      );
+      return refused(event, `a request was refused: ${event.text}`);
     case 'request.returned':
       return of('info', name, `a worker of ${event.service} gave a request back`);
     case 'reply.dropped':
@@ -88,7 +85,11 @@ function lineOf(event: Event): Line {
     case 'message.malformed':
       return of('warn', `${name} ${event.kind}`, `a malformed message: ${event.reason}`);
     case 'connection.rejected':
-      return of('warn', `${name} ${event.kind}`, `a connection was ended: ${event.reason}`);
+      return of(
+        'warn',
+        `${name} ${event.kind} ${event.address}`,
+        `a connection from ${event.address || 'somewhere'} was ended: ${event.reason}`,
+      );
     case 'client.closed':
       return of('warn', name, 'a client that does not read was closed');
     case 'titanic.recovered':
@@ -118,9 +119,30 @@ function lineOf(event: Event): Line {
       return of('error', name, `nothing can be stored: ${event.text}`);
     case 'store.healed':
       return of('info', name, 'requests are stored again');
+    case 'store.known':
+      return of('info', name, known(event));
+    case 'store.renewed':
+      return of('warn', name, renewed(event));
+    case 'store.kept':
+      return of('warn', name, `--new-store changed nothing: the store ${event.id} is there`);
     default:
       return lineOfPair(event);
   }
+}
+
+const KEYS_DIFFER =
+  'the keys files of the two nodes differ in keys or rights: after a failover others come in; ' +
+  'copy them from one to the other';
+
+function known({ how, id }: Extract<TitanicEvent, { name: 'store.known' }>): string {
+  return how === 'made'
+    ? `a new store was made: ${id}`
+    : `the data directory remembers from now on that its store is ${id}`;
+}
+
+function renewed({ id, aside }: Extract<TitanicEvent, { name: 'store.renewed' }>): string {
+  const moved = aside === null ? 'nothing had to be moved' : `what was in its place is ${aside}`;
+  return `by --new-store the store of this node is ${id} from now on; ${moved}`;
 }
 
 function lineOfPair(event: PairEvent): Line {
@@ -132,11 +154,17 @@ function lineOfPair(event: PairEvent): Line {
       return of('warn', `${name} ${epoch} ${to}`, `${from} → ${to}, epoch ${epoch}: ${reason}`);
     }
     case 'ha.connected':
-      return of('info', name, `the peer ${event.peer} is connected`);
+      return of(
+        'info',
+        name,
+        `the peer ${event.peer} is connected (peer protocol ${event.version})`,
+      );
     case 'ha.disconnected':
       return of('warn', name, 'the connection to the peer is gone');
     case 'ha.refused':
       return of('error', `${name} ${event.code}`, `no pair with ${event.from}: ${event.text}`);
+    case 'ha.keys_differ':
+      return of('warn', name, KEYS_DIFFER);
     case 'ha.merged': {
       const { fromPeer, toPeer, ranTwice } = event;
       const text = `${fromPeer} requests came from the peer, ${toPeer} went to it`;
@@ -159,6 +187,18 @@ function lineOfPair(event: PairEvent): Line {
     case 'ha.failed':
       return of('error', name, `what the peer sent could not be stored: ${event.text}`);
   }
+}
+
+type Refused = Extract<BrokerEvent, { name: 'worker.refused' | 'request.refused' }>;
+
+/** On the passive node of a pair clients that look for the active one are nothing wrong. */
+function refused(event: Refused, said: string): Line {
+  const { name, reason, key, address } = event;
+  const isUsual = name === 'request.refused' && (reason === 'not_active' || reason === 'draining');
+  const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
+  if (reason !== 'rights') return line;
+  const who = key ?? address;
+  return { ...line, text: `${said} (${event.service}, asked by ${who})`, who };
 }
 
 function of(level: Level, kind: string, text: string): Line {

@@ -68,10 +68,10 @@ const TABLE = {
   },
   requests_refused_total: {
     type: 'counter',
-    labels: { service: null, reason: ['limit', 'rights', 'not_active', 'draining'] },
+    labels: { service: null, reason: ['limit', 'quota', 'rights', 'not_active', 'draining'] },
     help: 'Requests that were not accepted.',
     meaning:
-      '`limit`: one of `limits.*` is reached; `rights`: the listener or the key allows no clients; `not_active`: another node of the pair serves; `draining`: this process is shutting down.',
+      '`limit`: one of `limits.*` is reached; `quota`: its identity has used up a quota; `rights`: the listener or the key gives no right to the service; `not_active`: another node of the pair serves; `draining`: this process is shutting down.',
   },
   requests_abandoned_total: {
     type: 'counter',
@@ -118,10 +118,10 @@ const TABLE = {
   },
   workers_lost_total: {
     type: 'counter',
-    labels: { reason: ['expired', 'disconnected', 'connection', 'protocol', 'drained'] },
+    labels: { reason: ['expired', 'disconnected', 'connection', 'protocol', 'rights', 'drained'] },
     help: 'Workers that are no longer registered.',
     meaning:
-      '`expired`: silent for too long; `disconnected`: it said so; `connection`: its connection ended; `protocol`: it was expelled for what it sent; `drained`: this process shuts down.',
+      '`expired`: silent for too long; `disconnected`: it said so; `connection`: its connection ended; `protocol`: it was expelled for what it sent; `rights`: its key lost the right to its service; `drained`: this process shuts down.',
   },
   workers_refused_total: {
     type: 'counter',
@@ -299,7 +299,7 @@ export const PROCESS_METRICS: Readonly<Record<ProcessMetricName, Omit<Metric, 'l
   process_open_fds: {
     type: 'gauge',
     help: 'Open file descriptors.',
-    meaning: 'At `process_max_fds` no connection is accepted.',
+    meaning: 'Some below `process_max_fds` connections are closed as soon as they come.',
   },
   process_max_fds: {
     type: 'gauge',

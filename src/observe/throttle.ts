@@ -1,6 +1,6 @@
 /**
- * At most one line a second for each kind of thing that a peer can provoke, with the number of those
- * left out. The last of them is told when its second is over, so that no count stays unsaid.
+ * At most one line a second for each kind of thing that a peer can provoke (where it matters who did,
+ * for each identity), with the number of those left out. The last of them is told when its second is over, so that no count stays unsaid.
  */
 import type { LogFields } from './log.js';
 
@@ -17,6 +17,8 @@ const SILENT_MS = 1000;
 /** Kinds told apart at once; the rest share one. */
 const KINDS_MAX = 256;
 const OTHERS = '(others)';
+/** Identities told apart at once, of all kinds together. */
+const IDENTITIES_MAX = 20;
 
 export class Throttle {
   readonly #kinds = new Map<string, Kind>();
@@ -28,9 +30,11 @@ export class Throttle {
     this.#now = now;
   }
 
-  write(kind: string, write: Write, fields: LogFields, text: string): void {
+  /** @param who identities that provoke the same are told apart, up to `IDENTITIES_MAX` at once */
+  write(kind: string, write: Write, fields: LogFields, text: string, who: string | null): void {
     const now = this.#now();
-    const known = this.#kinds.get(kind) ?? this.#add(kind, now);
+    const own = who === null ? kind : `${kind} of ${who}`;
+    const known = this.#kinds.get(own) ?? this.#of(kind, own, now);
     if (known.until > now) {
       known.leftOut++;
       known.last = { write, fields, text };
@@ -45,6 +49,15 @@ export class Throttle {
     this.#timer = null;
     for (const kind of this.#kinds.values()) this.#sayLast(kind, Infinity);
     this.#kinds.clear();
+  }
+
+  /** That of one identity, if there is room for one more; else that of all others. */
+  #of(kind: string, own: string, now: number): Kind {
+    if (own === kind) return this.#add(kind, now);
+    let others = 0;
+    for (const each of this.#kinds.keys()) if (each.includes(' of ')) others++;
+    if (others < IDENTITIES_MAX) return this.#add(own, now);
+    return this.#kinds.get(kind) ?? this.#add(kind, now);
   }
 
   #add(name: string, now: number): Kind {

@@ -126,7 +126,7 @@ export class Call implements Timed {
   refusedError(refusal: Refusal): MajordomoError {
     const { status, reason } = refusal;
     const text = `the broker refused the request to '${this.service}': ${status} ${reason}`;
-    return sdkError('ERR_MDP_REFUSED', text, {
+    return sdkError(status === '403' ? 'ERR_MDP_FORBIDDEN' : 'ERR_MDP_REFUSED', text, {
       details: { status, service: this.service, reason },
     });
   }

@@ -6,6 +6,8 @@ export const SDK_ERRORS = {
   ERR_MDP_BODY: 'A body is not what it must be: not bytes or text to send, not JSON to read.',
   ERR_MDP_CLOSED: 'The client was closed, before the call or while it waited.',
   ERR_MDP_ENDPOINT: 'An endpoint is not one that can be dialled.',
+  ERR_MDP_FORBIDDEN:
+    'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
   ERR_MDP_LIMIT: 'A bound of this client was reached: `maxOutstanding` or `streamBufferBytes`.',
   ERR_MDP_OPTION: 'An option or argument is unknown, of the wrong type or out of range.',
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason` (D11).',

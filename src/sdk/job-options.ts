@@ -21,6 +21,11 @@ export interface SubmitOptions extends RequestOptions {
   readonly ttlMs?: number;
   /** Attempts after which it is dead. Default: the broker's `titanic.maxAttempts`. */
   readonly maxAttempts?: number;
+  /**
+   * Whether others than this client's key may ask for it and close it, if they have its uuid. Default
+   * false. What is stored without a key is open to all who have its uuid in any case.
+   */
+  readonly shared?: boolean;
 }
 
 export interface ResultOptions {
@@ -37,6 +42,7 @@ export interface StoredOptions {
   readonly delayMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly maxAttempts: number | undefined;
+  readonly shared: true | undefined;
 }
 
 export interface SubmitSettings {
@@ -64,6 +70,8 @@ export function submitSettings(given: unknown, client: ClientSettings): SubmitSe
       delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
       ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),
       maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
+      // Left out when it is false: brokers that know no owners refuse options that they do not know.
+      shared: options.optional('shared', isBoolean, 'true or false') === true ? true : undefined,
     },
     request: options.request(client),
   };
@@ -91,6 +99,10 @@ export function isUuid(value: unknown): value is string {
 export function checkUuid(uuid: unknown): string {
   if (isUuid(uuid)) return uuid;
   throw wrong('uuid', 'must be 32 hexadecimal characters');
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean';
 }
 
 function isKey(value: unknown): value is string {

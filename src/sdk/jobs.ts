@@ -111,7 +111,8 @@ export class Jobs implements JobDesk {
     const reply = await this.#asker.request(TITANIC_CLOSE, job.uuid, options);
     const answer = readAnswer(reply.frames);
     if (answer.status === 200) return;
-    throw answerError('ERR_TITANIC_REFUSED', `${job.uuid} was not closed`, answer, job.uuid);
+    const code = answer.status === 400 ? 'ERR_TITANIC_UNKNOWN' : 'ERR_TITANIC_REFUSED';
+    throw answerError(code, `${job.uuid} was not closed`, answer, job.uuid);
   }
 
   /** The client is closed. */
@@ -134,7 +135,7 @@ export class Jobs implements JobDesk {
     }
     if (this.#asker.offers?.submit === true) return true;
     if (!asked) return false;
-    const text = 'this broker offers no titanic.submit, and so no key, priority, times or attempts';
+    const text = 'this broker offers no titanic.submit, and so no option of a stored request';
     throw sdkError('ERR_TITANIC_UNSUPPORTED', text);
   }
 

@@ -2,24 +2,28 @@
  * What `titanic.*` answers, and to whom: answers that go out with the turn, look-ups in the store,
  * and those who wait for something to happen (`titanic.wait`).
  */
+import type { Asker, BrokerHost } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
+import { isCertainFor, mayAsk } from './belonging.js';
+import { Reads } from './reads.js';
+import { Room } from './room.js';
 import type { Found, RequestUuid } from './store.js';
-import { Waiters } from './waiters.js';
+import { type Asking, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
 const STATUS_PENDING = Buffer.from('300');
 const STATUS_UNKNOWN = Buffer.from('400 unknown');
 
-/** After a look-up that failed. */
-const LOOK_AGAIN_MS = 1000;
+/** Answers that go out in one turn, and waits that end in one. */
+const TURN_ANSWERS_MAX = 4096;
 
-/** A look-up under way, and who is to be told. */
-interface Look {
+/** An answer that can go out. */
+interface Ready {
   readonly id: number;
-  readonly uuid: RequestUuid;
-  /** Until when it waits if the request is pending: monotonic milliseconds. */
-  readonly until: number;
+  readonly body: readonly Buffer[];
+  /** Of a reply, who is to read it: what they have no room for waits, and is read again. */
+  readonly asking: Asking | null;
 }
 
 export class Answers {
@@ -28,27 +32,22 @@ export class Answers {
   /** Its end is on its way to both disks: see `withhold`. */
   readonly #isWithheld: (uuid: RequestUuid) => boolean;
   /** Look-ups whose uuid is in no row, by the probe that says whether it is unknown. */
-  #probing: { readonly probe: number; readonly asked: Look }[] = [];
-  readonly #askStore: (look: number, uuid: RequestUuid) => void;
+  #probing: { readonly probe: number; readonly asking: Asking }[] = [];
+  readonly #reads: Reads;
   readonly #waiters = new Waiters();
   /** Those that somebody waits for and that are in no row here, though the peer may have them. */
   readonly #unknown = new Map<string, RequestUuid>();
-  readonly #looks = new Map<number, Look>();
-  #lastLook = 0;
-  /** Those that failed, and when they are tried again. */
-  #lookAgain: Look[] = [];
-  #lookAgainAt = Infinity;
-  /** Requests of the broker that can now be answered. */
-  #ready: { readonly id: number; readonly body: readonly Buffer[] }[] = [];
+  readonly #room = new Room();
+  #ready: Ready[] = [];
   /** What was stored may be lost: nobody is shown any of it, and the process ends. */
   isUntrusted = false;
 
   constructor(
-    askStore: (look: number, uuid: RequestUuid) => void,
+    askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void,
     probe: () => number | null,
     isWithheld: (uuid: RequestUuid) => boolean,
   ) {
-    this.#askStore = askStore;
+    this.#reads = new Reads(askStore);
     this.#probe = probe;
     this.#isWithheld = isWithheld;
   }
@@ -60,77 +59,105 @@ export class Answers {
 
   /** When `run` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    return Math.min(this.#waiters.dueAt, this.#lookAgainAt);
+    return Math.min(this.#waiters.dueAt, this.#reads.dueAt, this.#room.dueAt);
   }
 
   answer(id: number, ...body: readonly Buffer[]): void {
-    this.#ready.push({ id, body });
+    this.#ready.push({ id, body, asking: null });
+  }
+
+  unknown(id: number): void {
+    this.answer(id, STATUS_UNKNOWN);
+  }
+
+  #reply(asking: Asking, reply: readonly Buffer[]): void {
+    this.#ready.push({ id: asking.id, body: [STATUS_OK, ...reply], asking });
   }
 
   /** It is open: pending, now or until something happens or the patience ends. */
-  pending(id: number, uuid: RequestUuid, waitMs: number, now: number): void {
+  pending(asking: Asking, now: number): void {
     if (this.isUntrusted) return;
-    if (waitMs > 0) this.#waiters.add(uuid, id, now + waitMs);
+    const { id, asker, until } = asking;
+    // D75: a wait too many is none.
+    const mayWait = this.#waiters.countOf(asker.identity) < asker.quotas.waits;
+    if (until > now && mayWait) this.#waiters.add(asking);
     else this.answer(id, STATUS_PENDING);
   }
 
   /** Its end is on its way to the disks, and cannot be called pending any more. */
-  withhold(id: number, uuid: RequestUuid): void {
-    if (!this.isUntrusted) this.#waiters.add(uuid, id, Infinity);
+  withhold(asking: Asking): void {
+    if (!this.isUntrusted) this.#waiters.add({ ...asking, until: Infinity });
   }
 
   /** The store knows. */
-  lookUp(id: number, uuid: RequestUuid, until: number): void {
-    if (this.isUntrusted) return;
-    const look = ++this.#lastLook;
-    this.#looks.set(look, { id, uuid, until });
-    this.#askStore(look, uuid);
+  lookUp(asking: Asking): void {
+    if (!this.isUntrusted) this.#reads.ask(asking);
+  }
+
+  /** What it found is told later. */
+  keepBack(look: number): void {
+    this.#reads.seal(look);
   }
 
   found(look: number, found: Found, now: number): void {
-    const asked = this.#looks.get(look);
-    if (asked === undefined) return;
-    this.#looks.delete(look);
-    if (this.isUntrusted) return;
-    switch (found.state) {
-      case 'absent':
-        this.#absent(asked, now);
-        return;
-      case 'pending':
-        this.pending(asked.id, asked.uuid, asked.until - now, now);
-        return;
-      case 'replied':
-        this.answer(asked.id, STATUS_OK, ...unpacked(found.reply));
-        return;
-      case 'dead':
-        this.answer(asked.id, status(500, found.reason));
+    const asked = this.#reads.found(look);
+    if (this.isUntrusted || asked.length === 0) return;
+    const reply = found.state === 'replied' && found.reply ? unpacked(found.reply) : null;
+    for (const asking of asked) this.#tell(asking, found, reply, now);
+  }
+
+  #tell(asking: Asking, found: Found, reply: readonly Buffer[] | null, now: number): void {
+    const { id, asker } = asking;
+    if (found.state === 'absent') {
+      this.#absent(asking, now);
+    } else if (found.state === 'closed') {
+      // D17: what is remembered as closed is known, whatever the peer has.
+      if (isCertainFor(asker, found.by)) this.unknown(id);
+      else this.#absent(asking, now);
+    } else if (!mayAsk(asker, found)) {
+      this.unknown(id);
+    } else if (found.state === 'pending') {
+      this.pending(asking, now);
+    } else if (found.state === 'dead') {
+      this.answer(id, status(500, found.reason));
+    } else if (reply !== null) {
+      this.#reply(asking, reply);
+    } else {
+      this.#large(asking, found.replyBytes, now);
     }
   }
 
-  #absent(asked: Look, now: number): void {
+  /** D76: what its reader has no room for is not read. */
+  #large(asking: Asking, bytes: number, now: number): void {
+    if (asking.asker.outputLeft() >= bytes) this.#reads.askLarge(asking, bytes);
+    else this.#room.wait(asking, bytes, now);
+  }
+
+  #absent(asking: Asking, now: number): void {
     const probe = this.#probe();
-    if (probe === null) this.#pendingUnknown(asked, now);
-    else if (probe === 0) this.answer(asked.id, STATUS_UNKNOWN);
-    else this.#probing.push({ probe, asked });
+    if (probe === null) this.#pendingUnknown(asking, now);
+    else if (probe === 0) this.unknown(asking.id);
+    else this.#probing.push({ probe, asking });
   }
 
   /** What was absent before this probe, and before the others until then, is unknown. */
   probed(number: number): void {
     const known = this.#probing.filter(({ probe }) => probe <= number);
     this.#probing = this.#probing.filter(({ probe }) => probe > number);
-    for (const { asked } of known) this.answer(asked.id, STATUS_UNKNOWN);
+    for (const { asking } of known) this.unknown(asking.id);
   }
 
   /** The probes that are out are not answered: what they asked for may be at the peer. */
   unprobed(now: number): void {
     const open = this.#probing;
     this.#probing = [];
-    for (const { asked } of open) this.#pendingUnknown(asked, now);
+    for (const { asking } of open) this.#pendingUnknown(asking, now);
   }
 
   /** The peer may have it: whoever waits for it is told when that has come here (D17). */
-  #pendingUnknown({ id, uuid, until }: Look, now: number): void {
-    this.pending(id, uuid, until - now, now);
+  #pendingUnknown(asking: Asking, now: number): void {
+    this.pending(asking, now);
+    const { uuid } = asking;
     if (this.#waiters.has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
   }
 
@@ -139,63 +166,74 @@ export class Answers {
     const unknown = [...this.#unknown.values()];
     this.#unknown.clear();
     for (const uuid of unknown) {
-      const waiting = this.#waiters.takeWithPatience(uuid);
-      for (const { id, until } of waiting) this.lookUp(id, uuid, until);
+      for (const asking of this.#waiters.takeOf(uuid)) this.lookUp(asking);
     }
   }
 
   /** Nothing is known of it at present: neither that it is unknown nor that it is still pending. */
   lookFailed(look: number, now: number): void {
-    const asked = this.#looks.get(look);
-    if (asked === undefined) return;
-    this.#looks.delete(look);
-    if (this.#lookAgain.length === 0) this.#lookAgainAt = now + LOOK_AGAIN_MS;
-    this.#lookAgain.push(asked);
+    this.#reads.failed(look, now);
   }
 
-  /** Those who wait for this one are told. */
-  tell(uuid: RequestUuid, body: () => readonly Buffer[]): void {
+  /** Those who wait for this one have its reply. */
+  tellReply(uuid: RequestUuid, reply: Buffer): void {
     const waiting = this.#takeOf(uuid);
     if (waiting.length === 0) return;
-    const frames = body();
-    for (const id of waiting) this.answer(id, ...frames);
+    const frames = unpacked(reply);
+    for (const asking of waiting) this.#reply(asking, frames);
+  }
+
+  /** Those who wait for this one are told this. */
+  tell(uuid: RequestUuid, answer: Buffer): void {
+    for (const { id } of this.#takeOf(uuid)) this.answer(id, answer);
   }
 
   /** Those who wait for this one are told that it is unknown. */
   tellUnknown(uuid: RequestUuid): void {
-    this.tell(uuid, () => [STATUS_UNKNOWN]);
+    this.tell(uuid, STATUS_UNKNOWN);
   }
 
   /** Those who wait for this one are told what the store says. */
   tellByLookUp(uuid: RequestUuid): void {
-    for (const id of this.#takeOf(uuid)) this.lookUp(id, uuid, -Infinity);
+    for (const asking of this.#takeOf(uuid)) this.lookUp({ ...asking, until: -Infinity });
   }
 
-  #takeOf(uuid: RequestUuid): number[] {
+  #takeOf(uuid: RequestUuid): Asking[] {
     this.#unknown.delete(uuid.toString('latin1'));
     return this.#waiters.takeOf(uuid);
   }
 
-  /** Patience that has ended, and look-ups to try again. */
+  /** Patience that has ended, look-ups to try again, replies for which there may be room now. */
   run(now: number): void {
-    for (const { id, uuid } of this.#waiters.takeDue(now)) {
+    for (const asking of this.#waiters.takeDue(now, TURN_ANSWERS_MAX)) {
+      const { id, uuid } = asking;
       if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
-      if (this.#isWithheld(uuid)) this.withhold(id, uuid);
+      if (this.#isWithheld(uuid)) this.withhold(asking);
       else this.answer(id, STATUS_PENDING);
     }
-    if (this.#lookAgainAt > now) return;
-    const again = this.#lookAgain;
-    this.#lookAgain = [];
-    this.#lookAgainAt = Infinity;
-    for (const { id, uuid, until } of again) this.lookUp(id, uuid, until);
+    for (const asking of this.#room.take(now)) this.lookUp(asking);
+    this.#reads.run(now);
   }
 
-  /** Takes all that can go out. */
-  take(): readonly { readonly id: number; readonly body: readonly Buffer[] }[] {
-    const ready = this.#ready;
-    this.#ready = [];
-    return ready;
+  /** Gives out what can go out, so much as fits a turn. */
+  give(host: BrokerHost, now: number): void {
+    const ready = this.#ready.splice(0, TURN_ANSWERS_MAX);
+    for (const { id, body, asking } of ready) {
+      if (asking === null || hasRoom(asking.asker, body)) host.answer(id, body);
+      else this.#room.wait(asking, bytesOf(body), now);
+    }
+    for (const { id } of this.#room.overdue(now)) {
+      host.refuse(id, 'limit', 'the reply has no room among what this connection has not read');
+    }
   }
+}
+
+function hasRoom(asker: Asker, body: readonly Buffer[]): boolean {
+  return asker.outputLeft() >= bytesOf(body);
+}
+
+function bytesOf(body: readonly Buffer[]): number {
+  return body.reduce((bytes, frame) => bytes + frame.length, 0);
 }
 
 export function status(code: 400 | 500, text: string): Buffer {
@@ -203,7 +241,7 @@ export function status(code: 400 | 500, text: string): Buffer {
 }
 
 /** The frames of a packed reply, as views. */
-export function unpacked(reply: Buffer): Buffer[] {
+function unpacked(reply: Buffer): Buffer[] {
   const frames = new Frames();
   unpack(reply, 0, reply.length, frames);
   return Array.from({ length: frames.count }, (_, index) => frames.view(index));

@@ -2,17 +2,58 @@
  * Changes of a store as bytes: between the threads of a node, and from the active node of a pair to
  * the other, which commits them as they are.
  *
- * A batch on the wire is a version byte (1), a byte for what closes leave (0 none, 1 known, 2 all),
- * the number of changes and the changes: a kind byte and its fields in the order of `packChange`.
- * Numbers are doubles, byte runs and texts have their length before them (packing.ts).
+ * A batch on the wire is a byte for its format, a byte for what closes leave (0 none, 1 known, 2 all),
+ * the number of changes and the changes. Format 2: a kind byte and the fields of the change (fields.ts).
+ * Format 1, by places, is what the version before owners were kept speaks: see first-format.ts.
  */
-import type { Change, RequestUuid, StoredRequest, StoredState, Tombstones } from './store.js';
+import {
+  ACCEPTED_AT,
+  AT,
+  ATTEMPTS,
+  ATTEMPTS_MAX,
+  BODY,
+  BODY_BYTES,
+  BY,
+  ENDED_AT,
+  endFields,
+  EXPIRES_AT,
+  FieldReader,
+  GENERATION,
+  KEY,
+  MOST,
+  NOT_BEFORE,
+  NOW,
+  NUMBER,
+  OWNER,
+  PRIORITY,
+  putBytes,
+  putNumber,
+  putText,
+  REASON,
+  REPLY,
+  SERVICE,
+  SHARED,
+  STARTED_AT,
+  STATE,
+  UNTIL,
+  UUID,
+  WORKER,
+} from './fields.js';
+import { packFirstChange, unpackFirstChange } from './first-format.js';
 import { PackReader, PackWriter } from './packing.js';
+import {
+  type Change,
+  type Format,
+  FORMAT,
+  type Owner,
+  type RequestUuid,
+  STATES,
+  type StoredRequest,
+  type Tombstones,
+} from './store.js';
 import { isChange } from './well-formed.js';
 
-const VERSION = 1;
 const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
-export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
 
 /** Of a batch from the wire. */
 export interface Batch {
@@ -20,28 +61,35 @@ export interface Batch {
   readonly changes: readonly Change[];
 }
 
-export function packBatch({ tombstones, changes }: Batch): Buffer {
+/** @param format that its receiver knows */
+export function packBatch({ tombstones, changes }: Batch, format: Format): Buffer {
   const to = new PackWriter(changesBytes(changes));
-  to.byte(VERSION);
+  to.byte(format);
   to.byte(TOMBSTONES.indexOf(tombstones));
-  packChanges(to, changes);
+  if (format === FORMAT) packChanges(to, changes);
+  else packAll(to, changes, packFirstChange);
   return to.takeBuffer();
 }
 
-/** @returns views of `bytes`; `null` if no node of this version packed them */
+/** @returns views of `bytes`, in whatever format; `null` if no node of a known version packed them */
 export function unpackBatch(bytes: Uint8Array): Batch | null {
   const from = new PackReader(bytes);
-  const version = from.byte();
+  const format = from.byte();
   const tombstones = TOMBSTONES[from.byte()];
-  if (version !== VERSION || tombstones === undefined) return null;
-  const changes = unpackChanges(from);
+  if (tombstones === undefined) return null;
+  const changes =
+    format === FORMAT
+      ? unpackChanges(from)
+      : format === 1
+        ? unpackAll(from, unpackFirstChange)
+        : null;
   if (changes === null || !from.isAtEnd || !changes.every(isChange)) return null;
   return { tombstones, changes };
 }
 
 const ACCEPT = 1;
 const ATTEMPT = 2;
-const REPLY = 3;
+const REPLIED = 3;
 const DEAD = 4;
 const CLOSE = 5;
 const EXPIRE = 6;
@@ -49,7 +97,7 @@ const RETRY = 7;
 const SWEEP = 8;
 
 /** More than any change takes beside its body, reply, service and texts. */
-const CHANGE_BYTES = 160;
+const CHANGE_BYTES = 200;
 
 /** About what `packChanges` takes. */
 export function changesBytes(changes: readonly Change[]): number {
@@ -63,171 +111,187 @@ export function changesBytes(changes: readonly Change[]): number {
 }
 
 export function packChanges(to: PackWriter, changes: readonly Change[]): void {
+  packAll(to, changes, packChange);
+}
+
+/** @returns views of the bytes; `null` if they are no changes */
+export function unpackChanges(from: PackReader): Change[] | null {
+  const fields = new FieldReader();
+  return unpackAll(from, () => unpackChange(from, fields));
+}
+
+function packAll(
+  to: PackWriter,
+  changes: readonly Change[],
+  pack: (to: PackWriter, change: Change) => void,
+): void {
   to.number(changes.length);
-  for (const change of changes) packChange(to, change);
+  for (const change of changes) pack(to, change);
+}
+
+function unpackAll(from: PackReader, unpack: (from: PackReader) => Change | null): Change[] | null {
+  const changes: Change[] = [];
+  for (let left = from.count(); left > 0; left--) {
+    const change = unpack(from);
+    if (change === null || !from.isWhole) return null;
+    changes.push(change);
+  }
+  return from.isWhole ? changes : null;
 }
 
 function packChange(to: PackWriter, change: Change): void {
   switch (change.kind) {
     case 'accept':
       to.byte(ACCEPT);
-      packRequest(to, change.request);
-      to.bytes(change.body);
-      to.byte(change.key === null ? 0 : 1);
-      if (change.key !== null) to.bytes(change.key);
-      return;
+      putRequest(to, change.request);
+      putBytes(to, BODY, change.body);
+      putBytes(to, KEY, change.key);
+      break;
     case 'attempt':
-      packStep(to, ATTEMPT, change.uuid, change.generation);
-      to.number(change.attempts);
-      to.text(change.attempt.worker);
-      to.number(change.attempt.startedAt);
-      to.number(change.attempt.endedAt);
-      to.text(change.attempt.reason);
-      to.number(change.notBefore);
+      putStep(to, ATTEMPT, change.uuid, change.generation);
+      putNumber(to, ATTEMPTS, change.attempts);
+      putText(to, WORKER, change.attempt.worker);
+      putNumber(to, STARTED_AT, change.attempt.startedAt);
+      putNumber(to, ENDED_AT, change.attempt.endedAt);
+      putText(to, REASON, change.attempt.reason);
+      putNumber(to, NOT_BEFORE, change.notBefore);
+      // What a later version says of a failed delivery belongs to that.
+      endFields(to, change.attempt.extra);
       return;
     case 'reply':
-      packStep(to, REPLY, change.uuid, change.generation);
-      to.bytes(change.reply);
-      to.text(change.worker);
-      to.number(change.at);
-      to.number(change.expiresAt);
-      return;
+      putStep(to, REPLIED, change.uuid, change.generation);
+      putBytes(to, REPLY, change.reply);
+      putText(to, WORKER, change.worker);
+      putNumber(to, AT, change.at);
+      putNumber(to, EXPIRES_AT, change.expiresAt);
+      break;
     case 'dead':
-      packStep(to, DEAD, change.uuid, change.generation);
-      to.text(change.reason);
-      to.number(change.at);
-      to.number(change.expiresAt);
-      return;
+      putStep(to, DEAD, change.uuid, change.generation);
+      putText(to, REASON, change.reason);
+      putNumber(to, AT, change.at);
+      putNumber(to, EXPIRES_AT, change.expiresAt);
+      break;
     case 'close':
     case 'expire':
-      packStep(to, change.kind === 'close' ? CLOSE : EXPIRE, change.uuid, change.at);
-      to.number(change.keyUntil);
-      return;
+      putStep(to, change.kind === 'close' ? CLOSE : EXPIRE, change.uuid, 0);
+      putNumber(to, AT, change.at);
+      putNumber(to, UNTIL, change.keyUntil);
+      putText(to, BY, change.by);
+      break;
     case 'retry':
-      packStep(to, RETRY, change.uuid, change.generation);
-      to.number(change.at);
-      to.number(change.expiresAt);
-      return;
+      putStep(to, RETRY, change.uuid, change.generation);
+      putNumber(to, AT, change.at);
+      putNumber(to, EXPIRES_AT, change.expiresAt);
+      break;
     case 'sweep':
       to.byte(SWEEP);
-      to.number(change.now);
-      to.number(change.keyUntil);
-      to.number(change.most);
+      putNumber(to, NOW, change.now);
+      putNumber(to, UNTIL, change.keyUntil);
+      putNumber(to, MOST, change.most);
   }
+  endFields(to, change.extra);
 }
 
-function packStep(to: PackWriter, kind: number, uuid: RequestUuid, value: number): void {
+function putStep(to: PackWriter, kind: number, uuid: RequestUuid, generation: number): void {
   to.byte(kind);
-  to.bytes(uuid);
-  to.number(value);
+  putBytes(to, UUID, uuid);
+  putNumber(to, GENERATION, generation);
 }
 
-/** @returns views of the bytes; `null` if they are no changes */
-export function unpackChanges(from: PackReader): Change[] | null {
-  const changes: Change[] = [];
-  for (let left = from.count(); left > 0; left--) {
-    const change = unpackChange(from);
-    if (change === null) return null;
-    changes.push(change);
-  }
-  return from.isWhole ? changes : null;
-}
-
-// Members of an object literal are evaluated in the order in which they stand here.
-function unpackChange(from: PackReader): Change | null {
+function unpackChange(from: PackReader, fields: FieldReader): Change | null {
   const kind = from.byte();
+  fields.read(from);
+  const change = changeOf(kind, fields);
+  const { extra } = fields;
+  return change === null || extra === null || kind === ATTEMPT ? change : { ...change, extra };
+}
+
+function changeOf(kind: number, fields: FieldReader): Change | null {
+  const uuid = fields.bytes(UUID);
+  const generation = fields.number(GENERATION);
+  const at = fields.number(AT);
+  const expiresAt = fields.number(EXPIRES_AT);
   switch (kind) {
     case ACCEPT:
       return {
         kind: 'accept',
-        request: unpackRequest(from),
-        body: from.bytes(),
-        key: from.byte() === 0 ? null : from.bytes(),
+        request: requestOf(fields),
+        body: fields.bytes(BODY),
+        key: fields.maybe(KEY),
       };
     case ATTEMPT:
       return {
         kind: 'attempt',
-        uuid: from.bytes(),
-        generation: from.number(),
-        attempts: from.number(),
+        uuid,
+        generation,
+        attempts: fields.number(ATTEMPTS),
         attempt: {
-          worker: from.text(),
-          startedAt: from.number(),
-          endedAt: from.number(),
-          reason: from.text(),
+          worker: fields.text(WORKER),
+          startedAt: fields.number(STARTED_AT),
+          endedAt: fields.number(ENDED_AT),
+          reason: fields.text(REASON),
+          extra: fields.extra,
         },
-        notBefore: from.number(),
+        notBefore: fields.number(NOT_BEFORE),
       };
-    case REPLY:
-      return {
-        kind: 'reply',
-        uuid: from.bytes(),
-        generation: from.number(),
-        reply: from.bytes(),
-        worker: from.text(),
-        at: from.number(),
-        expiresAt: from.number(),
-      };
+    case REPLIED: {
+      const reply = fields.bytes(REPLY);
+      return { kind: 'reply', uuid, generation, reply, worker: fields.text(WORKER), at, expiresAt };
+    }
     case DEAD:
-      return {
-        kind: 'dead',
-        uuid: from.bytes(),
-        generation: from.number(),
-        reason: from.text(),
-        at: from.number(),
-        expiresAt: from.number(),
-      };
+      return { kind: 'dead', uuid, generation, reason: fields.text(REASON), at, expiresAt };
     case CLOSE:
-    case EXPIRE:
-      return {
-        kind: kind === CLOSE ? 'close' : 'expire',
-        uuid: from.bytes(),
-        at: from.number(),
-        keyUntil: from.number(),
-      };
+    case EXPIRE: {
+      const keyUntil = fields.number(UNTIL);
+      const by = fields.text(BY) as Owner;
+      return { kind: kind === CLOSE ? 'close' : 'expire', uuid, at, keyUntil, by };
+    }
     case RETRY:
-      return {
-        kind: 'retry',
-        uuid: from.bytes(),
-        generation: from.number(),
-        at: from.number(),
-        expiresAt: from.number(),
-      };
-    case SWEEP:
-      return { kind: 'sweep', now: from.number(), keyUntil: from.number(), most: from.number() };
+      return { kind: 'retry', uuid, generation, at, expiresAt };
+    case SWEEP: {
+      const keyUntil = fields.number(UNTIL);
+      return { kind: 'sweep', now: fields.number(NOW), keyUntil, most: fields.number(MOST) };
+    }
     default:
       return null;
   }
 }
 
-export function packRequest(to: PackWriter, request: StoredRequest): void {
-  to.bytes(request.uuid);
-  to.bytes(request.service);
-  to.number(request.number);
-  to.number(STATES.indexOf(request.state));
-  to.number(request.priority);
-  to.number(request.acceptedAt);
-  to.number(request.notBefore);
-  to.number(request.expiresAt);
-  to.number(request.maxAttempts);
-  to.number(request.attempts);
-  to.number(request.generation);
-  to.number(request.bodyBytes);
+export function putRequest(to: PackWriter, request: StoredRequest): void {
+  putBytes(to, UUID, request.uuid);
+  putBytes(to, SERVICE, request.service);
+  putNumber(to, NUMBER, request.number);
+  putNumber(to, STATE, STATES.indexOf(request.state));
+  putNumber(to, PRIORITY, request.priority);
+  putNumber(to, ACCEPTED_AT, request.acceptedAt);
+  putNumber(to, NOT_BEFORE, request.notBefore);
+  putNumber(to, EXPIRES_AT, request.expiresAt);
+  putNumber(to, ATTEMPTS_MAX, request.maxAttempts);
+  putNumber(to, ATTEMPTS, request.attempts);
+  putNumber(to, GENERATION, request.generation);
+  putNumber(to, BODY_BYTES, request.bodyBytes);
+  putText(to, OWNER, request.owner);
+  putNumber(to, SHARED, request.isShared ? 1 : 0);
 }
 
-export function unpackRequest(from: PackReader): StoredRequest {
+/** What is to be looked at before it is believed: see well-formed.ts. */
+export function requestOf(fields: FieldReader): StoredRequest {
+  const state = STATES[fields.number(STATE)];
   return {
-    uuid: from.bytes(),
-    service: from.bytes(),
-    number: from.number(),
-    state: STATES[from.number()] ?? from.refuse('pending'),
-    priority: from.number(),
-    acceptedAt: from.number(),
-    notBefore: from.number(),
-    expiresAt: from.number(),
-    maxAttempts: from.number(),
-    attempts: from.number(),
-    generation: from.number(),
-    bodyBytes: from.number(),
+    uuid: fields.bytes(UUID),
+    service: fields.bytes(SERVICE),
+    // Of a step that is not known it is refused for its number.
+    number: state === undefined ? 0 : fields.number(NUMBER),
+    state: state ?? 'pending',
+    priority: fields.number(PRIORITY),
+    acceptedAt: fields.number(ACCEPTED_AT),
+    notBefore: fields.number(NOT_BEFORE),
+    expiresAt: fields.number(EXPIRES_AT),
+    maxAttempts: fields.number(ATTEMPTS_MAX),
+    attempts: fields.number(ATTEMPTS),
+    generation: fields.number(GENERATION),
+    bodyBytes: fields.number(BODY_BYTES),
+    owner: fields.text(OWNER) as Owner,
+    isShared: fields.number(SHARED) === 1,
   };
 }

@@ -9,7 +9,7 @@ import {
 } from './events.js';
 import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
-import type { RequestUuid, Store, StoreCounts } from './store.js';
+import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from './store.js';
 
 /** What Titanic asks of its store; the rest is for the pair. */
 export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
@@ -24,7 +24,9 @@ export class TitanicContext {
   /** It serves; else it sleeps, and knows of no request. */
   isActive = false;
   /** What is in the store, as it told last. */
-  counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
+  counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1, owners: [] };
+  /** What is in the store of each owner. */
+  readonly #owners = new Map<Owner, OwnerCount>();
   /** Of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
@@ -43,6 +45,18 @@ export class TitanicContext {
     this.store = store;
     this.replica = replica;
     this.events = events;
+  }
+
+  counted(counts: StoreCounts): void {
+    this.counts = counts;
+    for (const count of counts.owners) {
+      if (count.stored === 0) this.#owners.delete(count.owner);
+      else this.#owners.set(count.owner, count);
+    }
+  }
+
+  storedOf(owner: Owner): OwnerCount {
+    return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
   }
 
   traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {

@@ -22,6 +22,7 @@ import {
   NOT_BEFORE,
   NUMBER,
   OpenIndex,
+  ORIGIN,
   OUT,
   PLACE,
   PRIORITY,
@@ -30,7 +31,8 @@ import {
   type Slot,
   STATE,
 } from './open-index.js';
-import type { RequestUuid, StoredRequest } from './store.js';
+import { Origins } from './origins.js';
+import type { RequestUuid, StoredRequest, Whose } from './store.js';
 
 /** One service of which there are open requests. */
 interface StoredService {
@@ -71,6 +73,7 @@ const TURN_REQUESTS_MAX = 4096;
 
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
+  readonly #origins = new Origins();
   readonly #maxInFlight: number;
   readonly #load: (load: number, uuids: readonly RequestUuid[]) => void;
   readonly #services = new Map<string, StoredService>();
@@ -118,8 +121,11 @@ export class Dispatcher {
 
   // ---------------------------------------------------------------- requests come and go
 
-  /** A request is open from now on. */
-  open(request: StoredRequest, now: number, wall: number): Slot {
+  /**
+   * A request is open from now on.
+   * @param party see `Origin`
+   */
+  open(request: StoredRequest, now: number, wall: number, party: string): Slot {
     const { index } = this;
     const slot = index.add(request.uuid);
     const service = this.#service(request.service);
@@ -130,6 +136,7 @@ export class Dispatcher {
     index.set(slot, ATTEMPTS_MAX, request.maxAttempts);
     index.set(slot, GENERATION, request.generation);
     index.set(slot, BODY_BYTES, request.bodyBytes);
+    index.set(slot, ORIGIN, this.#origins.use(request.owner, request.isShared, party));
     index.setDouble(slot, NUMBER, request.number);
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
@@ -206,6 +213,7 @@ export class Dispatcher {
     const expiryPlace = this.index.get(slot, EXPIRY_PLACE);
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
     const service = this.serviceOf(slot);
+    this.#origins.release(this.index.get(slot, ORIGIN));
     this.index.remove(slot);
     if (--service.open > 0) return;
     this.#services.delete(service.name.toString('latin1'));
@@ -215,6 +223,16 @@ export class Dispatcher {
 
   serviceOf(slot: Slot): StoredService {
     return present(this.#byNumber[this.index.get(slot, SERVICE)], 'an open request has a service');
+  }
+
+  whoseOf(slot: Slot): Whose {
+    const { owner, isShared } = this.#origins.of(this.index.get(slot, ORIGIN));
+    return { owner, isShared, service: this.serviceOf(slot).name };
+  }
+
+  /** See `Origin`. */
+  partyOf(slot: Slot): string {
+    return this.#origins.of(this.index.get(slot, ORIGIN)).party;
   }
 
   /** Takes the next one whose time is over out of the heap of those; or `NO_SLOT`. */

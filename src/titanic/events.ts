@@ -45,7 +45,22 @@ export type TitanicEvent =
       readonly kind: 'full' | 'busy' | 'fatal';
       readonly text: string;
     }
-  | { readonly name: 'store.healed' };
+  | { readonly name: 'store.healed' }
+  /** The data directory did not remember it: its first one, or one from before it remembered any. */
+  | {
+      readonly name: 'store.known';
+      readonly how: 'made' | 'found';
+      readonly id: string;
+    }
+  /** By order (`--new-store`) it is another one. */
+  | {
+      readonly name: 'store.renewed';
+      readonly id: string;
+      /** What stood in its place is there now; `null`: nothing was moved. */
+      readonly aside: string | null;
+    }
+  /** The order was not needed. */
+  | { readonly name: 'store.kept'; readonly id: string };
 
 /** How a stored request ended, for now or for good. */
 export type TitanicEnd = 'replied' | 'dead' | 'closed' | 'expired';

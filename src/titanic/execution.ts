@@ -2,7 +2,6 @@
 import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
-import { STATUS_OK, unpacked } from './answers.js';
 import { beginning, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, type Slot } from './open-index.js';
@@ -52,13 +51,13 @@ export class Execution {
       at: wall,
       expiresAt: wall + options.replyTtlMs,
     };
-    this.#requests.intend(change, reply.length, {
+    this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
       committed: ({ kind }) => {
         if (kind === 'done') {
           counters.completed++;
           this.#context.traceEnd(uuid, 'replied');
         }
-        this.#requests.settled(uuid, kind, () => [STATUS_OK, ...unpacked(reply)]);
+        if (this.#requests.settled(uuid, kind)) this.#requests.answers.tellReply(uuid, reply);
       },
       doubtful: () => {
         this.#requests.gone(uuid);
@@ -81,8 +80,9 @@ export class Execution {
     this.#context.trace?.({ name: 'titanic.failed', uuid: beginning(uuid), attempts, reason });
     const isLast = attempts >= index.get(slot, ATTEMPTS_MAX);
     const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
-    const attempt = { worker: String(worker), startedAt, endedAt: wall, reason };
+    const attempt = { worker: String(worker), startedAt, endedAt: wall, reason, extra: null };
     this.#requests.intend(
+      this.#dispatcher.partyOf(slot),
       { kind: 'attempt', uuid, generation, attempts, attempt, notBefore: wall + pauseMs },
       0,
       { committed: () => undefined, failed: () => true },

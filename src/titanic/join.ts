@@ -1,11 +1,19 @@
 /** Two states of one request become one (D17): the upper bound of both on the ladder. */
+import { joinExtra } from './fields.js';
 import type { RequestRecord } from './record-codec.js';
-import { ATTEMPTS_KEPT, type Attempt, type StoredRequest, type StoredState } from './store.js';
+import {
+  ATTEMPTS_KEPT,
+  type Attempt,
+  type Belonging,
+  NO_OWNER,
+  type StoredRequest,
+  type StoredState,
+} from './store.js';
 
 /** What changes of a request. The rest is as it was accepted, on both sides. */
 export type RequestState = Pick<
   RequestRecord,
-  'request' | 'attemptsEver' | 'attempts' | 'reply' | 'death'
+  'request' | 'attemptsEver' | 'attempts' | 'reply' | 'death' | 'extra'
 >;
 
 export interface Joined {
@@ -33,16 +41,18 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boo
       state,
       generation,
       ...patience(ours.request, theirs.request, top.request),
+      ...belonging(ours.request, theirs.request),
     },
     attemptsEver: Math.max(ours.attemptsEver, theirs.attemptsEver, attempts.length),
     attempts,
     reply: top.reply,
     death: top.death,
+    extra: isTheirsKept ? joinExtra(theirs.extra, ours.extra) : joinExtra(ours.extra, theirs.extra),
   };
   return {
     state: joined,
     isChanged: !isSame(joined, ours),
-    isKept: isTied && !isTheirsKept,
+    isKept: (isTied && !isTheirsKept) || isMissing(ours, theirs),
     ranTwice:
       isTied &&
       ours.reply !== null &&
@@ -71,6 +81,18 @@ function isSameEnd(a: RequestState, b: RequestState): boolean {
   return a.death?.reason === b.death?.reason && a.death?.at === b.death?.at;
 }
 
+/** A known owner beats none: what is told by a version that kept none, or to it, has none. */
+function belonging(ours: StoredRequest, theirs: StoredRequest): Belonging {
+  const { owner, isShared } = ours.owner === NO_OWNER ? theirs : ours;
+  return { owner, isShared };
+}
+
+/** There is more known here, of what nobody changes, than there. */
+function isMissing(ours: RequestState, theirs: RequestState): boolean {
+  if (ours.request.owner !== NO_OWNER && theirs.request.owner === NO_OWNER) return true;
+  return joinExtra(theirs.extra, ours.extra) !== theirs.extra;
+}
+
 /** Attempts of a generation, the rest after them, and the time to live. */
 function patience(
   a: StoredRequest,
@@ -88,12 +110,14 @@ function patience(
 /** Those of both, each as often as on the side that has it more often; the last ones. */
 function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): readonly Attempt[] {
   const missing = [...theirs];
-  for (const attempt of ours) {
+  const here = ours.map((attempt) => {
     const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
-    if (at >= 0) missing.splice(at, 1);
-  }
-  if (missing.length === 0) return ours;
-  return [...ours, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);
+    const [same] = at >= 0 ? missing.splice(at, 1) : [];
+    const extra = joinExtra(attempt.extra, same?.extra ?? null);
+    return extra === attempt.extra ? attempt : { ...attempt, extra };
+  });
+  if (missing.length === 0) return here.every((each, at) => each === ours[at]) ? ours : here;
+  return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);
 }
 
 function compareAttempts(a: Attempt, b: Attempt): number {
@@ -119,6 +143,8 @@ function isSame(a: RequestState, b: RequestState): boolean {
     expiresAt === b.request.expiresAt &&
     a.attemptsEver === b.attemptsEver &&
     a.attempts === b.attempts &&
+    a.extra === b.extra &&
+    a.request.owner === b.request.owner &&
     isSameEnd(a, b)
   );
 }

@@ -8,13 +8,25 @@
  */
 import { isOnceKey } from '../wire/tsp.js';
 import { join, type RequestState } from './join.js';
+import { joinExtra } from './fields.js';
 import type { KeyRecord, RequestRecord, StoreRecord, TombstoneRecord } from './record-codec.js';
-import type { Merged, RequestUuid, StoredRequest } from './store.js';
+import {
+  isOpenTo,
+  type Merged,
+  NO_OWNER,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+  type Tombstone,
+} from './store.js';
 
 export interface KnownKey {
+  readonly owner: Owner;
   readonly uuid: RequestUuid;
   /** `null` while its request is in the store. */
   readonly until: number | null;
+  /** Fields of a later version, as they came. */
+  readonly extra: Buffer | null;
 }
 
 /** A request that is here. */
@@ -22,9 +34,9 @@ export type RequestHere = RequestState & Pick<RequestRecord, 'key'>;
 
 /** The tables of a store, within the transaction of a merge: what is put counts as changed by it. */
 export interface MergeTables {
-  /** Until when the key of a closed or expired request is to be remembered; `null` for no tombstone. */
-  tombstone(uuid: RequestUuid): number | null;
-  putTombstone(uuid: RequestUuid, keyUntil: number): void;
+  tombstone(uuid: RequestUuid): Tombstone | null;
+  putTombstone(uuid: RequestUuid, tombstone: Tombstone): void;
+  dropTombstone(uuid: RequestUuid): void;
   request(uuid: RequestUuid): RequestHere | null;
   isFree(number: number): boolean;
   takeNumber(): number;
@@ -35,9 +47,10 @@ export interface MergeTables {
   touch(uuid: RequestUuid): void;
   /** Ends a request as a close does. */
   remove(uuid: RequestUuid, keyUntil: number): void;
-  key(service: Buffer, key: Buffer): KnownKey | null;
+  /** Of all owners. */
+  keys(service: Buffer, key: Buffer): readonly KnownKey[];
   putKey(service: Buffer, key: Buffer, known: KnownKey): void;
-  dropKey(service: Buffer, key: Buffer): void;
+  dropKey(service: Buffer, key: Buffer, owner: Owner): void;
   /** The key of a request that is there; `null`: it leads elsewhere. */
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void;
 }
@@ -88,35 +101,54 @@ class Merging {
     };
   }
 
-  tombstone({ uuid, keyUntil }: TombstoneRecord): void {
+  tombstone({ uuid, keyUntil, by, extra }: TombstoneRecord): void {
     const known = this.#tables.tombstone(uuid);
     if (known !== null) {
-      if (keyUntil > known) this.#tables.putTombstone(uuid, keyUntil);
+      const joined = {
+        keyUntil: Math.max(keyUntil, known.keyUntil),
+        // Two who closed it, each where it was unknown: it is on neither side.
+        by: by === known.by ? by : NO_OWNER,
+        extra: joinExtra(known.extra, extra),
+      };
+      const isSame = joined.keyUntil === known.keyUntil && joined.by === known.by;
+      if (!isSame || joined.extra !== known.extra) this.#tables.putTombstone(uuid, joined);
       return;
     }
     const before = this.#tables.request(uuid);
-    if (before !== null) {
-      this.#tables.remove(uuid, keyUntil);
-      this.#joined++;
-      if (before.request.state === 'pending') this.#end(uuid);
+    if (before === null) {
+      this.#tables.putTombstone(uuid, { keyUntil, by, extra });
+      return;
     }
-    this.#tables.putTombstone(uuid, keyUntil);
+    // D71: what was closed there, where it was not known, was another's.
+    if (!isEndedBy(by, before.request)) {
+      this.#tables.touch(uuid);
+      return;
+    }
+    this.#tables.remove(uuid, keyUntil);
+    this.#joined++;
+    if (before.request.state === 'pending') this.#end(uuid);
+    this.#tables.putTombstone(uuid, { keyUntil, by: NO_OWNER, extra });
   }
 
   /** @returns false if its body is missing */
   request(record: RequestRecord): boolean {
     const { key, body } = record;
-    const { uuid, service, number } = record.request;
-    const keyUntil = this.#tables.tombstone(uuid);
-    if (keyUntil !== null) {
-      if (key !== null) this.key({ kind: 'key', service, key, uuid, until: keyUntil });
+    const { uuid, service, number, owner } = record.request;
+    const tombstone = this.#tables.tombstone(uuid);
+    if (tombstone !== null && isEndedBy(tombstone.by, record.request)) {
+      const until = tombstone.keyUntil;
+      if (key !== null) this.key({ kind: 'key', service, key, uuid, until, owner, extra: null });
+      if (tombstone.by !== NO_OWNER) {
+        this.#tables.putTombstone(uuid, { ...tombstone, by: NO_OWNER });
+      }
       return true;
     }
     const before = this.#tables.request(uuid);
+    if (before === null && body === null) return false;
+    if (tombstone !== null) this.#tables.dropTombstone(uuid);
     if (before !== null) this.#join(before, record);
-    else if (body === null) return false;
-    else if (this.#tables.isFree(number)) this.#insert({ record, body }, number);
-    else this.#unnumbered.set(nameOf(uuid), { record, body });
+    else if (body !== null && this.#tables.isFree(number)) this.#insert({ record, body }, number);
+    else if (body !== null) this.#unnumbered.set(nameOf(uuid), { record, body });
     return true;
   }
 
@@ -149,13 +181,31 @@ class Merging {
     } else if (isKept) {
       this.#tables.touch(request.uuid);
     }
+    const isOwnerNews = before.request.owner !== request.owner;
+    if (isOwnerNews && before.key !== null) this.#passOn(before.request, request, before.key);
     if (record.key !== null) this.#lead(request, record.key);
-    else if (before.key !== null) this.#leadNowhere(request, before.key);
+    // A key that is not told may be another owner's there, to a version that knows none.
+    else if (before.key !== null && record.request.owner === request.owner) {
+      this.#leadNowhere(request, before.key);
+    }
+  }
+
+  #keyOf(service: Buffer, key: Buffer, owner: Owner): KnownKey | null {
+    return this.#tables.keys(service, key).find((known) => known.owner === owner) ?? null;
+  }
+
+  /** The key of a request whose owner is known by now is that owner's. */
+  #passOn(before: StoredRequest, after: StoredRequest, key: Buffer): void {
+    const { service, owner, uuid } = after;
+    const extra = this.#keyOf(service, key, before.owner)?.extra ?? null;
+    this.#tables.dropKey(service, key, before.owner);
+    if (this.#keyOf(service, key, owner)?.until === null) this.#tables.setKeyOf(uuid, null);
+    else this.#tables.putKey(service, key, { owner, uuid, until: null, extra });
   }
 
   /** There, the key leads to this request, which is here, too. */
-  #lead({ service, uuid }: StoredRequest, key: Buffer): void {
-    const known = this.#tables.key(service, key);
+  #lead({ service, uuid, owner }: StoredRequest, key: Buffer): void {
+    const known = this.#keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true && known.until === null) return;
     // One whose request is over stands back behind one whose request is there.
     if (known?.until === null && !this.#isFromActive) {
@@ -163,34 +213,60 @@ class Merging {
       return;
     }
     this.#unlead(known);
-    this.#tables.putKey(service, key, { uuid, until: null });
+    this.#tables.putKey(service, key, { owner, uuid, until: null, extra: known?.extra ?? null });
     this.#tables.setKeyOf(uuid, key);
   }
 
   /** Here, the key leads to this request; there, it led to another, or does. */
-  #leadNowhere({ service, uuid }: StoredRequest, key: Buffer): void {
+  #leadNowhere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
     if (!this.#isFromActive) {
       this.#tables.touch(uuid);
       return;
     }
-    this.#tables.dropKey(service, key);
+    this.#tables.dropKey(service, key, owner);
     this.#tables.setKeyOf(uuid, null);
   }
 
   /** There, the key leads to a request that is over. */
-  key({ service, key, uuid, until }: KeyRecord): void {
+  key(record: KeyRecord): void {
+    const { service, key, uuid, owner } = record;
     if (isOnceKey(key)) return;
-    const known = this.#tables.key(service, key);
-    if (known?.uuid.equals(uuid) === true) {
+    const all = this.#tables.keys(service, key);
+    // A known owner beats none.
+    const owned = all.find((each) => each.owner !== NO_OWNER && each.uuid.equals(uuid));
+    if (owner === NO_OWNER && owned !== undefined) {
+      this.#rememberLonger(owned, record);
+      return;
+    }
+    const ownerless = all.find((each) => each.owner === NO_OWNER && each.uuid.equals(uuid));
+    if (owner !== NO_OWNER && ownerless !== undefined) {
       // Its tombstone ends a request that is there yet.
-      if (known.until === null || known.until >= until) return;
-    } else if (known !== null && !this.#isFromActive) {
+      if (ownerless.until === null) return;
+      this.#tables.dropKey(service, key, NO_OWNER);
+    }
+    const known = all.find((each) => each.owner === owner) ?? null;
+    if (known?.uuid.equals(uuid) === true) {
+      this.#rememberLonger(known, record);
+      return;
+    }
+    if (known !== null && !this.#isFromActive) {
       if (known.until === null) this.#tables.touch(known.uuid);
       else this.#tables.putKey(service, key, known);
       return;
     }
     this.#unlead(known);
-    this.#tables.putKey(service, key, { uuid, until });
+    const until = Math.max(record.until, ownerless?.until ?? 0);
+    this.#tables.putKey(service, key, { ...record, until });
+  }
+
+  /** The same key of the same request. */
+  #rememberLonger(known: KnownKey, { service, key, until, extra }: KeyRecord): void {
+    // Its tombstone ends a request that is there yet.
+    if (known.until === null) return;
+    const joined = joinExtra(known.extra, extra);
+    if (known.until >= until && joined === known.extra) return;
+    const longer = Math.max(known.until, until);
+    this.#tables.putKey(service, key, { ...known, until: longer, extra: joined });
   }
 
   #unlead(known: KnownKey | null): void {
@@ -208,6 +284,11 @@ class Merging {
     this.#opened.delete(name);
     this.#ended.set(name, uuid);
   }
+}
+
+/** Whether a tombstone is of this very request: see `Tombstone`. */
+function isEndedBy(by: Owner, request: StoredRequest): boolean {
+  return isOpenTo(by, request) || request.owner === NO_OWNER;
 }
 
 function nameOf(uuid: RequestUuid): string {

@@ -26,7 +26,7 @@ export const ENDING = 7;
 const PAGE_BITS = 12;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
-const INTS = 9;
+const INTS = 10;
 const DOUBLES = 4;
 const UUID_BYTES = 16;
 
@@ -42,6 +42,8 @@ export const PLACE = 6;
 /** Place in the heap of expiries. */
 export const EXPIRY_PLACE = 7;
 export const BODY_BYTES = 8;
+/** Number of its origin: whose it is, and who stored it. */
+export const ORIGIN = 9;
 
 /** Double fields. */
 export const NUMBER = 0;

@@ -2,18 +2,22 @@
  * The open requests of one activation, and how they end: closed, dead, expired or by a merge. An end
  * is decided here, committed by the writer, and told to those who wait once it may be shown (D14).
  */
+import type { Asker } from '../broker/ports.js';
 import { Answers, status } from './answers.js';
+import { closerOf, mayAsk } from './belonging.js';
 import type { Decided } from './bulk.js';
 import type { TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
 import { ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
-import type {
-  Change,
-  ChangeResult,
-  Found,
-  RequestUuid,
-  StoredRequest,
-  StoreFailure,
+import {
+  type Change,
+  type ChangeResult,
+  type Found,
+  NO_OWNER,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+  type StoreFailure,
 } from './store.js';
 import { type Handed, Writer } from './writer.js';
 
@@ -32,6 +36,7 @@ const NOT_ACTIVE = 'this node is not active';
 
 /** What follows the commit of a change, or its failure: see `Intent`. */
 interface Outcome {
+  readonly begins?: () => void;
   readonly committed: (result: ChangeResult) => void;
   readonly doubtful?: (result: ChangeResult) => void;
   readonly failed: (failure: StoreFailure) => boolean;
@@ -55,8 +60,8 @@ export class OpenRequests {
     this.#context = context;
     const { options, store, replica, commits } = context;
     this.answers = new Answers(
-      (look, uuid) => {
-        store.lookUp(firstRead + look, uuid);
+      (look, uuid, replyBytesMax) => {
+        store.lookUp(firstRead + look, uuid, replyBytesMax);
       },
       () => replica.probe(),
       (uuid) => this.isWithheld(uuid),
@@ -79,8 +84,9 @@ export class OpenRequests {
     this.writer.abandon(STEPPED_DOWN);
   }
 
-  intend(change: Change, bytes: number, outcome: Outcome): void {
-    this.writer.add({ change, bytes, ...outcome }, this.#context.now);
+  /** @param party among whom it takes its turn; empty: nobody's who asks for it */
+  intend(party: string, change: Change, bytes: number, outcome: Outcome): void {
+    this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
   }
 
   // ---------------------------------------------------------------- what can be done now
@@ -99,8 +105,9 @@ export class OpenRequests {
   /**
    * Why the store takes no change of a client's now, or `null`. When it has been in trouble for a
    * while, the next change is let through and shows whether it still is.
+   * @param party whose it is; empty: an operator's
    */
-  obstacle(): string | null {
+  obstacle(party = ''): string | null {
     const { isActive, replica, events, now } = this.#context;
     if (!isActive) return NOT_ACTIVE;
     const { refusal } = replica;
@@ -111,7 +118,7 @@ export class OpenRequests {
     const text =
       this.#trouble !== null && !this.writer.isWilling(now)
         ? this.#trouble.message
-        : this.writer.isFull
+        : this.writer.isFullFor(party)
           ? 'the store cannot keep up'
           : null;
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'store', text });
@@ -136,8 +143,10 @@ export class OpenRequests {
   }
 
   found(look: number, found: Found): void {
-    if (this.#mayContainUnsafe) this.#withheld.push({ look, found });
-    else this.answers.found(look, found, this.#context.now);
+    if (this.#mayContainUnsafe) {
+      this.#withheld.push({ look, found });
+      this.answers.keepBack(look);
+    } else this.answers.found(look, found, this.#context.now);
   }
 
   #showWithheld(): void {
@@ -219,14 +228,14 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- pending
 
-  #open(request: StoredRequest): Slot {
-    return this.dispatcher.open(request, this.#context.now, this.#context.wall);
+  #open(request: StoredRequest, party: string = request.owner): Slot {
+    return this.dispatcher.open(request, this.#context.now, this.#context.wall, party);
   }
 
   /** A list of what is pending may have had it before its commit was told, which waits for the peer. */
-  openOnce(request: StoredRequest): Slot {
+  openOnce(request: StoredRequest, party?: string): Slot {
     const known = this.dispatcher.index.find(request.uuid);
-    return known === NO_SLOT ? this.#open(request) : known;
+    return known === NO_SLOT ? this.#open(request, party) : known;
   }
 
   /** It is pending in the store. */
@@ -241,7 +250,7 @@ export class OpenRequests {
   reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
     const at = this.#context.wall;
     const expiresAt = at + this.#context.options.requestTtlMs;
-    this.intend({ kind: 'retry', uuid, generation, at, expiresAt }, 0, {
+    this.intend('', { kind: 'retry', uuid, generation, at, expiresAt }, 0, {
       committed: (result) => {
         const isDone = result.kind === 'retried';
         if (isDone) this.openOnce(result.request);
@@ -256,8 +265,39 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- ends
 
-  /** Closes a request, wherever it stands. */
+  /** Closes a request, wherever it stands and whoever owns it. */
   close(uuid: RequestUuid, decided: Decided): void {
+    this.#close(uuid, { by: NO_OWNER, party: '' }, decided, () => {
+      decided('passed');
+    });
+  }
+
+  /** The same for somebody who asks for it: what is another's stays (D71). */
+  closeFor(asker: Asker, uuid: RequestUuid, decided: Decided, denied: () => void): void {
+    const party = asker.identity;
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) {
+      if (mayAsk(asker, this.dispatcher.whoseOf(slot))) {
+        this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
+      } else {
+        denied();
+      }
+      return;
+    }
+    this.#close(uuid, { by: closerOf(asker), party }, decided, (whose) => {
+      // Without an owner it is for those who have the right on its service, which no store knows.
+      const isOpen = whose.owner === NO_OWNER && asker.mayRequest(whose.service);
+      if (isOpen) this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
+      else denied();
+    });
+  }
+
+  #close(
+    uuid: RequestUuid,
+    { by, party }: { readonly by: Owner; readonly party: string },
+    decided: Decided,
+    denied: (whose: Extract<ChangeResult, { readonly kind: 'denied' }>) => void,
+  ): void {
     const slot = this.dispatcher.index.find(uuid);
     const before = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, STATE);
     if (slot !== NO_SLOT && before !== ENDING) {
@@ -267,8 +307,14 @@ export class OpenRequests {
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
     const tell = once(decided);
-    this.intend({ kind: 'close', uuid, at, keyUntil }, 0, {
-      committed: ({ kind }) => {
+    this.intend(party, { kind: 'close', uuid, at, keyUntil, by }, 0, {
+      committed: (result) => {
+        const { kind } = result;
+        if (kind === 'denied') {
+          // Who was told that it failed, and that it goes on, is not told again.
+          if (!tell.isTold()) denied(result);
+          return;
+        }
         this.#context.traceEnd(uuid, 'closed');
         this.#ended(uuid);
         tell(kind === 'done' ? 'done' : 'passed');
@@ -307,6 +353,7 @@ export class OpenRequests {
   die(slot: Slot, attempts: number, reason: string): void {
     const { index } = this.dispatcher;
     const uuid = index.uuid(slot);
+    const party = this.dispatcher.partyOf(slot);
     const generation = index.get(slot, GENERATION);
     const { shown } = this.dispatcher.serviceOf(slot);
     this.dispatcher.withdraw(slot);
@@ -314,14 +361,14 @@ export class OpenRequests {
     const { counters, events, options, wall: at } = this.#context;
     const text = `dead after ${attempts} attempts, the last: ${reason}`;
     const expiresAt = at + options.replyTtlMs;
-    this.intend({ kind: 'dead', uuid, generation, reason: text, at, expiresAt }, 0, {
+    this.intend(party, { kind: 'dead', uuid, generation, reason: text, at, expiresAt }, 0, {
       committed: ({ kind }) => {
         if (kind === 'done') {
           counters.dead++;
           this.#context.traceEnd(uuid, 'dead');
           events.emit({ name: 'titanic.died', service: shown, attempts, reason });
         }
-        this.settled(uuid, kind, () => [status(500, text)]);
+        if (this.settled(uuid, kind)) this.answers.tell(uuid, status(500, text));
       },
       doubtful: () => {
         this.gone(uuid);
@@ -333,11 +380,13 @@ export class OpenRequests {
   /** Its time is over. */
   expire(slot: Slot): void {
     const uuid = this.dispatcher.index.uuid(slot);
+    const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
     this.dispatcher.withdraw(slot);
     this.dispatcher.hold(slot, ENDING);
     const { counters, events, options, wall: at } = this.#context;
-    this.intend({ kind: 'expire', uuid, at, keyUntil: at + options.keyTtlMs }, 0, {
+    const keyUntil = at + options.keyTtlMs;
+    this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: NO_OWNER }, 0, {
       committed: ({ kind }) => {
         if (kind !== 'done') {
           this.gone(uuid);
@@ -355,14 +404,17 @@ export class OpenRequests {
     });
   }
 
-  /** Replied or dead: not open any more, and those who wait can be answered. */
-  settled(uuid: RequestUuid, result: ChangeResult['kind'], body: () => readonly Buffer[]): void {
+  /**
+   * Replied or dead: not open any more.
+   * @returns true if those who wait can be answered
+   */
+  settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
     if (result !== 'done') {
       this.gone(uuid);
-      return;
+      return false;
     }
     this.#drop(uuid);
-    this.answers.tell(uuid, body);
+    return true;
   }
 
   /** Not open any more, though not by us: the store knows what those who wait are to be told. */
@@ -387,10 +439,11 @@ export class OpenRequests {
 }
 
 /** Tells the first of what it is given. */
-function once(decided: Decided): Decided {
+function once(decided: Decided): Decided & { isTold(): boolean } {
   let isTold = false;
-  return (result) => {
+  const tell: Decided = (result) => {
     if (!isTold) decided(result);
     isTold = true;
   };
+  return Object.assign(tell, { isTold: () => isTold });
 }

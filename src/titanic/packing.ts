@@ -45,6 +45,13 @@ export class PackWriter {
     this.#at += LENGTH_BYTES + value.length;
   }
 
+  /** Bytes without their length. */
+  raw(value: Uint8Array): void {
+    this.#room(value.length);
+    copyBytes(value, 0, value.length, this.#buffer, this.#at);
+    this.#at += value.length;
+  }
+
   /** Bytes that are given as hexadecimal digits. */
   hex(digits: string): void {
     const length = digits.length / 2;
@@ -94,6 +101,11 @@ export class PackReader {
     return this.#at === this.#buffer.length;
   }
 
+  /** How many bytes were read. */
+  get at(): number {
+    return this.#at;
+  }
+
   /** All that was asked for was there. */
   get isWhole(): boolean {
     return !this.#isTorn;
@@ -106,7 +118,8 @@ export class PackReader {
 
   number(): number {
     const at = this.#take(NUMBER_BYTES);
-    return at < 0 ? 0 : this.#view.getFloat64(at, true);
+    // Nothing tells one zero from the other.
+    return at < 0 ? 0 : this.#view.getFloat64(at, true) + 0;
   }
 
   /** How many things follow, of at least one byte each. */

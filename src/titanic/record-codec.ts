@@ -1,9 +1,9 @@
 /**
  * Records: what one store of a pair tells the other of itself, as bytes that only stores read.
  *
- * A chunk is a version byte (1), then records until its end, each a kind byte and its fields in the
- * order of `packRecord`; numbers are doubles, byte runs and texts have their length before them
- * (packing.ts), what may be absent a byte 0 or 1 before it.
+ * A chunk is a byte for its format, then records until its end. Format 2: each is a kind byte and its
+ * fields (fields.ts). Format 1, by places, is what the version before owners were kept speaks: see
+ * first-format.ts.
  *
  * 1 request: the whole state of one request as it is now: its row, its key if that leads to it, how
  *   often it was tried and the last attempts, its reply or why it is dead; its body unless the
@@ -13,16 +13,46 @@
  *
  * Records of one chunk, and chunks, may be merged in any order and more than once.
  */
-import { packRequest, unpackRequest } from './batch-codec.js';
-import { PackReader, PackWriter } from './packing.js';
-import type { Attempt, RequestUuid, StoredRequest } from './store.js';
-import { areAttempts, areNatural, isName, isRequest, isUuid } from './well-formed.js';
 import { isPackedFrames } from '../core/packed.js';
+import { putRequest, requestOf } from './batch-codec.js';
+import {
+  AT,
+  ATTEMPT,
+  ATTEMPTS_EVER,
+  BODY,
+  BY,
+  ENDED_AT,
+  endFields,
+  FieldReader,
+  KEY,
+  OWNER,
+  putBytes,
+  putNumber,
+  putText,
+  REASON,
+  REPLY,
+  SERVICE,
+  STARTED_AT,
+  UNTIL,
+  UUID,
+  WORKER,
+} from './fields.js';
+import { packFirstRecord, unpackFirstRecord } from './first-format.js';
+import { PackReader, PackWriter } from './packing.js';
+import {
+  type Attempt,
+  type Format,
+  FORMAT,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+  type Tombstone,
+} from './store.js';
+import { areAttempts, areNatural, isName, isOwner, isRequest, isUuid } from './well-formed.js';
 
-const VERSION = 1;
-const REQUEST = 1;
-const TOMBSTONE = 2;
-const KEY = 3;
+const REQUEST_RECORD = 1;
+const TOMBSTONE_RECORD = 2;
+const KEY_RECORD = 3;
 
 export interface StoredReply {
   readonly reply: Buffer;
@@ -48,12 +78,13 @@ export interface RequestRecord {
   readonly reply: StoredReply | null;
   /** Of one that is dead. */
   readonly death: StoredDeath | null;
+  /** Fields of a later version, as they came. */
+  readonly extra: Buffer | null;
 }
 
-export interface TombstoneRecord {
+export interface TombstoneRecord extends Tombstone {
   readonly kind: 'tombstone';
   readonly uuid: RequestUuid;
-  readonly keyUntil: number;
 }
 
 export interface KeyRecord {
@@ -62,16 +93,22 @@ export interface KeyRecord {
   readonly key: Buffer;
   readonly uuid: RequestUuid;
   readonly until: number;
+  readonly owner: Owner;
+  /** Fields of a later version, as they came. */
+  readonly extra: Buffer | null;
 }
 
 export type StoreRecord = RequestRecord | TombstoneRecord | KeyRecord;
 
 export class RecordWriter {
   readonly #to: PackWriter;
+  readonly #format: Format;
 
-  constructor() {
+  /** @param format that the receiver knows */
+  constructor(format: Format) {
+    this.#format = format;
     this.#to = new PackWriter(65_536);
-    this.#to.byte(VERSION);
+    this.#to.byte(format);
   }
 
   get bytes(): number {
@@ -79,7 +116,8 @@ export class RecordWriter {
   }
 
   add(record: StoreRecord): void {
-    packRecord(this.#to, record);
+    if (this.#format === FORMAT) packRecord(this.#to, record);
+    else packFirstRecord(this.#to, record);
   }
 
   /** Hands over the chunk; the writer is of no use afterwards. */
@@ -92,106 +130,134 @@ function packRecord(to: PackWriter, record: StoreRecord): void {
   switch (record.kind) {
     case 'request': {
       const { request, key, body, attemptsEver, attempts, reply, death } = record;
-      to.byte(REQUEST);
-      packRequest(to, request);
-      packMaybe(to, key);
-      packMaybe(to, body);
-      to.number(attemptsEver);
-      to.number(attempts.length);
-      for (const { worker, startedAt, endedAt, reason } of attempts) {
-        to.text(worker);
-        to.number(startedAt);
-        to.number(endedAt);
-        to.text(reason);
-      }
+      to.byte(REQUEST_RECORD);
+      putRequest(to, request);
+      putBytes(to, KEY, key);
+      putBytes(to, BODY, body);
+      putNumber(to, ATTEMPTS_EVER, attemptsEver);
+      for (const attempt of attempts) putBytes(to, ATTEMPT, packAttempt(attempt));
       if (reply !== null) {
-        to.bytes(reply.reply);
-        to.text(reply.worker);
-        to.number(reply.at);
+        putBytes(to, REPLY, reply.reply);
+        putText(to, WORKER, reply.worker);
+        putNumber(to, AT, reply.at);
       }
       if (death !== null) {
-        to.text(death.reason);
-        to.number(death.at);
+        putText(to, REASON, death.reason);
+        putNumber(to, AT, death.at);
       }
-      return;
+      break;
     }
     case 'tombstone':
-      to.byte(TOMBSTONE);
-      to.bytes(record.uuid);
-      to.number(record.keyUntil);
-      return;
+      to.byte(TOMBSTONE_RECORD);
+      putBytes(to, UUID, record.uuid);
+      putNumber(to, UNTIL, record.keyUntil);
+      putText(to, BY, record.by);
+      break;
     case 'key':
-      to.byte(KEY);
-      to.bytes(record.service);
-      to.bytes(record.key);
-      to.bytes(record.uuid);
-      to.number(record.until);
+      to.byte(KEY_RECORD);
+      putBytes(to, SERVICE, record.service);
+      putBytes(to, KEY, record.key);
+      putBytes(to, UUID, record.uuid);
+      putNumber(to, UNTIL, record.until);
+      putText(to, OWNER, record.owner);
   }
+  endFields(to, record.extra);
 }
 
-function packMaybe(to: PackWriter, bytes: Buffer | null): void {
-  to.byte(bytes === null ? 0 : 1);
-  if (bytes !== null) to.bytes(bytes);
+const ATTEMPT_BYTES = 128;
+
+function packAttempt({ worker, startedAt, endedAt, reason, extra }: Attempt): Buffer {
+  const to = new PackWriter(ATTEMPT_BYTES);
+  putText(to, WORKER, worker);
+  putNumber(to, STARTED_AT, startedAt);
+  putNumber(to, ENDED_AT, endedAt);
+  putText(to, REASON, reason);
+  endFields(to, extra);
+  return to.takeBuffer();
 }
 
-/** @returns views of `chunk`; `null` if no store of this version made it */
+/** @returns views of `chunk`, in whatever format; `null` if no store of a known version made it */
 export function unpackRecords(chunk: Uint8Array): StoreRecord[] | null {
   const from = new PackReader(chunk);
-  if (from.byte() !== VERSION) return null;
+  const format = from.byte();
+  if (format !== FORMAT && format !== 1) return null;
+  const fields = new FieldReader();
   const records: StoreRecord[] = [];
   while (!from.isAtEnd) {
-    const record = unpackRecord(from);
+    const record = format === FORMAT ? unpackRecord(from, fields) : unpackFirstRecord(from);
     if (record === null || !from.isWhole || !isRecord(record)) return null;
     records.push(record);
   }
   return records;
 }
 
-// Members of an object literal are evaluated in the order in which they stand here.
-function unpackRecord(from: PackReader): StoreRecord | null {
-  switch (from.byte()) {
-    case REQUEST: {
-      const request = unpackRequest(from);
-      return {
-        kind: 'request',
-        request,
-        key: unpackMaybe(from),
-        body: unpackMaybe(from),
-        attemptsEver: from.number(),
-        attempts: unpackAttempts(from),
-        reply:
-          request.state === 'replied'
-            ? { reply: from.bytes(), worker: from.text(), at: from.number() }
-            : null,
-        death: request.state === 'dead' ? { reason: from.text(), at: from.number() } : null,
-      };
+function unpackRecord(from: PackReader, fields: FieldReader): StoreRecord | null {
+  const kind = from.byte();
+  fields.read(from);
+  const { extra } = fields;
+  switch (kind) {
+    case REQUEST_RECORD: {
+      const attempts = unpackAttempts(fields.attempts);
+      return attempts === null ? null : requestRecord(requestOf(fields), attempts, fields);
     }
-    case TOMBSTONE:
-      return { kind: 'tombstone', uuid: from.bytes(), keyUntil: from.number() };
-    case KEY:
+    case TOMBSTONE_RECORD: {
+      const by = fields.text(BY) as Owner;
+      const uuid = fields.bytes(UUID);
+      return { kind: 'tombstone', uuid, keyUntil: fields.number(UNTIL), by, extra };
+    }
+    case KEY_RECORD:
       return {
         kind: 'key',
-        service: from.bytes(),
-        key: from.bytes(),
-        uuid: from.bytes(),
-        until: from.number(),
+        service: fields.bytes(SERVICE),
+        key: fields.bytes(KEY),
+        uuid: fields.bytes(UUID),
+        until: fields.number(UNTIL),
+        owner: fields.text(OWNER) as Owner,
+        extra,
       };
     default:
       return null;
   }
 }
 
-function unpackMaybe(from: PackReader): Buffer | null {
-  return from.byte() === 0 ? null : from.bytes();
+function requestRecord(
+  request: StoredRequest,
+  attempts: readonly Attempt[],
+  fields: FieldReader,
+): RequestRecord {
+  const at = fields.number(AT);
+  return {
+    kind: 'request',
+    request,
+    key: fields.maybe(KEY),
+    body: fields.maybe(BODY),
+    attemptsEver: fields.number(ATTEMPTS_EVER),
+    attempts,
+    reply:
+      request.state === 'replied'
+        ? { reply: fields.bytes(REPLY), worker: fields.text(WORKER), at }
+        : null,
+    death: request.state === 'dead' ? { reason: fields.text(REASON), at } : null,
+    extra: fields.extra,
+  };
 }
 
-function unpackAttempts(from: PackReader): Attempt[] {
-  return Array.from({ length: from.count() }, () => ({
-    worker: from.text(),
-    startedAt: from.number(),
-    endedAt: from.number(),
-    reason: from.text(),
-  }));
+function unpackAttempts(all: readonly Buffer[]): Attempt[] | null {
+  const fields = new FieldReader();
+  const attempts: Attempt[] = [];
+  for (const bytes of all) {
+    const from = new PackReader(bytes);
+    fields.read(from);
+    if (!from.isWhole || !from.isAtEnd) return null;
+    attempts.push({
+      worker: fields.text(WORKER),
+      startedAt: fields.number(STARTED_AT),
+      endedAt: fields.number(ENDED_AT),
+      reason: fields.text(REASON),
+      extra: fields.extra,
+    });
+  }
+  return attempts;
 }
 
 function isRecord(record: StoreRecord): boolean {
@@ -208,10 +274,11 @@ function isRecord(record: StoreRecord): boolean {
       );
     }
     case 'tombstone':
-      return isUuid(record.uuid) && areNatural(record.keyUntil);
+      return isUuid(record.uuid) && areNatural(record.keyUntil) && isOwner(record.by);
     case 'key': {
-      const { service, key, uuid, until } = record;
-      return isName(service) && isName(key) && isUuid(uuid) && areNatural(until);
+      const { service, key, uuid, until, owner } = record;
+      const isNamed = isName(service) && isName(key) && isOwner(owner);
+      return isNamed && isUuid(uuid) && areNatural(until);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** The services of Titanic, as the broker's clients use them (9/TSP; D12, D16). */
-import type { InternalRequest } from '../broker/ports.js';
+import type { Asker, BrokerHost, InternalRequest } from '../broker/ports.js';
 import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
 import {
@@ -17,19 +17,23 @@ import {
   uuidText,
 } from '../wire/tsp.js';
 import { status, STATUS_OK } from './answers.js';
+import type { Decided } from './bulk.js';
+import { mayAsk, ownerOf } from './belonging.js';
 import { beginning, type TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
-import type { ChangeResult, RequestUuid, StoredRequest } from './store.js';
+import type { ChangeResult, Owner, RequestUuid, StoredRequest } from './store.js';
 import type { Uuids } from './uuid.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
+const NO_RIGHT = 'no right to send requests to this service';
 
 export class Services {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
-  /** Accepted, but not committed. */
+  /** Accepted, but not committed: of each owner, and of all. */
+  readonly #acceptingOf = new Map<Owner, { stored: number; bytes: number }>();
   #accepting = 0;
 
   constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids) {
@@ -38,31 +42,31 @@ export class Services {
     this.#uuids = uuids;
   }
 
-  request(request: InternalRequest): void {
-    const { id, frames, body } = request;
+  request(request: InternalRequest, host: BrokerHost): void {
+    const { id, frames, body, asker } = request;
     switch (request.service.toString('latin1')) {
       case TITANIC_REQUEST:
-        this.#accept(id, frames, readTspRequest(frames, body));
+        this.#accept(request, host, readTspRequest(frames, body));
         return;
       case TITANIC_SUBMIT:
-        this.#accept(id, frames, readTspSubmit(frames, body));
+        this.#accept(request, host, readTspSubmit(frames, body));
         return;
       case TITANIC_REPLY: {
         const uuid = readTspUuid(frames, body);
         if ('fault' in uuid) this.#refuse(id, uuid);
-        else this.#lookUp(id, uuid, 0);
+        else this.#lookUp(id, asker, uuid, 0);
         return;
       }
       case TITANIC_WAIT: {
         const wait = readTspWait(frames, body);
-        if (wait.fault === null) this.#lookUp(id, wait.uuid, wait.waitMs);
+        if (wait.fault === null) this.#lookUp(id, asker, wait.uuid, wait.waitMs);
         else this.#refuse(id, wait);
         return;
       }
       case TITANIC_CLOSE: {
         const uuid = readTspUuid(frames, body);
         if ('fault' in uuid) this.#refuse(id, uuid);
-        else this.#close(id, uuid);
+        else this.#close(id, asker, uuid);
         return;
       }
       default:
@@ -81,34 +85,48 @@ export class Services {
     this.#answer(id, status(400, fault));
   }
 
-  #accept(id: number, frames: Frames, read: TspRequest | TspFault): void {
+  #accept(
+    { id, frames, asker }: InternalRequest,
+    host: BrokerHost,
+    read: TspRequest | TspFault,
+  ): void {
     if (read.fault !== null) {
       this.#refuse(id, read);
       return;
     }
-    const obstacle = this.#requests.obstacle() ?? this.#limit();
+    // D72
+    if (!asker.mayRequest(frames.view(read.service))) {
+      host.refuse(id, 'rights', NO_RIGHT);
+      return;
+    }
+    const bodyBytes = packedBytes(frames, read.body, frames.count);
+    const obstacle = this.#requests.obstacle(asker.identity) ?? this.#limit(asker, bodyBytes);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const bodyBytes = packedBytes(frames, read.body, frames.count);
     // From the pool: it lives only until it is committed.
     const body = Buffer.allocUnsafe(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
-    const request = this.#newRequest(frames, read, bodyBytes);
-    this.#accepting++;
-    this.#requests.intend({ kind: 'accept', request, body, key: read.options.key }, bodyBytes, {
+    const request = this.#newRequest(frames, read, bodyBytes, ownerOf(asker));
+    const change = { kind: 'accept', request, body, key: read.options.key } as const;
+    const party = asker.identity;
+    this.#begin(request, 1);
+    this.#requests.intend(party, change, bodyBytes, {
+      begins: () => {
+        request.number = this.#context.nextNumber++;
+      },
       committed: (result) => {
-        this.#accepting--;
-        this.#answer(id, STATUS_OK, this.#accepted(request, result));
+        this.#begin(request, -1);
+        this.#answer(id, STATUS_OK, this.#accepted(request, party, result));
       },
       doubtful: (result) => {
-        this.#accepting--;
-        this.#accepted(request, result);
+        this.#begin(request, -1);
+        this.#accepted(request, party, result);
         this.#answer(id, status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
-        this.#accepting--;
+        this.#begin(request, -1);
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
         if (failure.kind !== 'fatal') this.#answer(id, status(500, this.#requests.lossOf(failure)));
         return false;
@@ -116,12 +134,28 @@ export class Services {
     });
   }
 
-  #newRequest(frames: Frames, { service, options }: TspRequest, bodyBytes: number): StoredRequest {
+  /** @param change 1: it is being accepted; -1: it is decided */
+  #begin({ owner, bodyBytes }: StoredRequest, change: 1 | -1): void {
+    this.#accepting += change;
+    const count = this.#acceptingOf.get(owner) ?? { stored: 0, bytes: 0 };
+    count.stored += change;
+    count.bytes += change * bodyBytes;
+    if (count.stored === 0) this.#acceptingOf.delete(owner);
+    else this.#acceptingOf.set(owner, count);
+  }
+
+  #newRequest(
+    frames: Frames,
+    { service, options }: TspRequest,
+    bodyBytes: number,
+    owner: Owner,
+  ): { -readonly [Field in keyof StoredRequest]: StoredRequest[Field] } {
     const { requestTtlMs, maxAttempts } = this.#context.options;
     const { wall } = this.#context;
     return {
       uuid: this.#uuids.next(wall),
-      number: this.#context.nextNumber++,
+      // Its number is that of its place in a batch.
+      number: 0,
       service: frames.copy(service),
       state: 'pending',
       priority: options.priority ?? 0,
@@ -132,14 +166,16 @@ export class Services {
       attempts: 0,
       generation: 0,
       bodyBytes,
+      owner,
+      isShared: options.shared ?? false,
     };
   }
 
   /** Returns the uuid that the client is told. */
-  #accepted(request: StoredRequest, result: ChangeResult): Buffer {
+  #accepted(request: StoredRequest, party: string, result: ChangeResult): Buffer {
     if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
     this.#context.counters.accepted++;
-    const slot = this.#requests.openOnce(request);
+    const slot = this.#requests.openOnce(request, party);
     this.#context.trace?.({
       name: 'titanic.accepted',
       uuid: beginning(request.uuid),
@@ -148,8 +184,8 @@ export class Services {
     return Buffer.from(uuidText(request.uuid));
   }
 
-  /** The limit that one more request would break, or `null`. */
-  #limit(): string | null {
+  /** The limit, or the quota, that one more request would break, or `null`. */
+  #limit(asker: Asker, bodyBytes: number): string | null {
     const { options, counts, events } = this.#context;
     const { pending, replied, dead, bytes } = counts;
     const text =
@@ -157,28 +193,45 @@ export class Services {
         ? 'titanic.maxOpen is reached'
         : bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
-          : null;
+          : this.#quota(asker, bodyBytes);
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
     return text;
   }
 
-  #lookUp(id: number, uuid: RequestUuid, waitMs: number): void {
-    const { answers, dispatcher } = this.#requests;
-    const { now } = this.#context;
-    if (dispatcher.index.find(uuid) === NO_SLOT) answers.lookUp(id, uuid, now + waitMs);
-    else if (this.#requests.isWithheld(uuid)) answers.withhold(id, uuid);
-    else answers.pending(id, uuid, waitMs, now);
+  /** The quota of its owner that one more request would break (D75), or `null`. */
+  #quota(asker: Asker, bodyBytes: number): string | null {
+    const owner = ownerOf(asker);
+    const { quotas } = asker;
+    const { stored, bytes } = this.#context.storedOf(owner);
+    const accepting = this.#acceptingOf.get(owner);
+    if (stored + (accepting?.stored ?? 0) >= quotas.stored) return 'the quota stored is used up';
+    const taken = bytes + (accepting?.bytes ?? 0) + bodyBytes;
+    return taken > quotas.storedBytes ? 'the quota storedBytes is used up' : null;
   }
 
-  #close(id: number, uuid: RequestUuid): void {
-    const obstacle = this.#requests.obstacle();
+  #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {
+    const { answers, dispatcher } = this.#requests;
+    const { now } = this.#context;
+    const asking = { id, asker, uuid, until: now + waitMs };
+    const slot = dispatcher.index.find(uuid);
+    if (slot === NO_SLOT) answers.lookUp(asking);
+    else if (!mayAsk(asker, dispatcher.whoseOf(slot))) answers.unknown(id);
+    else if (this.#requests.isWithheld(uuid)) answers.withhold(asking);
+    else answers.pending(asking, now);
+  }
+
+  #close(id: number, asker: Asker, uuid: RequestUuid): void {
+    const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    this.#requests.close(uuid, (result) => {
+    const decided: Decided = (result) => {
       if (result === 'done' || result === 'passed') this.#answer(id, STATUS_OK);
       else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
+    };
+    this.#requests.closeFor(asker, uuid, decided, () => {
+      this.#requests.answers.unknown(id);
     });
   }
 }

@@ -18,8 +18,36 @@
 /** 16 bytes: a UUIDv7. */
 export type RequestUuid = Buffer;
 
+/**
+ * Whose a request is (D70, D71): that of a CURVE key, by the key's name; `anonymous`: stored without
+ * a key; empty: stored by a version that kept no owners.
+ */
+export type Owner = '' | 'anonymous' | `key:${string}`;
+
+/** Stored by a version that kept no owners. As the one who acts: whoever owns it. */
+export const NO_OWNER = '';
+export const ANONYMOUS = 'anonymous';
+
+/** What decides who may ask for a request, and close it. */
+export interface Belonging {
+  readonly owner: Owner;
+  /** D71: everybody who has its uuid may. */
+  readonly isShared: boolean;
+}
+
+/**
+ * Whether somebody may ask for a request, or close it, by the ownership alone (D71). One without an
+ * owner is open to those who have the right on its service, of which a store knows nothing.
+ */
+export function isOpenTo(by: Owner, { owner, isShared }: Belonging): boolean {
+  return by === NO_OWNER || by === owner || isShared || owner === ANONYMOUS;
+}
+
 /** Where a request that is in the store stands. (Closed and expired ones are not in it.) */
 export type StoredState = 'pending' | 'replied' | 'dead';
+
+/** As numbers, where states are written as such. */
+export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
 
 /** One delivery that ended without a reply that was kept. Wall times in milliseconds. */
 export interface Attempt {
@@ -27,13 +55,15 @@ export interface Attempt {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly reason: string;
+  /** Fields of a later version, as they came; see fields.ts. */
+  readonly extra: Buffer | null;
 }
 
 /** Attempts of one request that are kept: the last ones. */
 export const ATTEMPTS_KEPT = 20;
 
 /** What a request is, without its body. Wall times in milliseconds since 1970. */
-export interface StoredRequest {
+export interface StoredRequest extends Belonging {
   readonly uuid: RequestUuid;
   /**
    * Order of acceptance, of this store's own: one that is not above all that were given is replaced
@@ -60,12 +90,20 @@ export interface StoredRequest {
 }
 
 /** A step of one request. Bodies and replies are packed frames. */
-export type Change =
+export type Change = Step & {
+  /** Fields of a later version, as they came: the request keeps them. See fields.ts. */
+  readonly extra?: Buffer;
+};
+
+type Step =
   | {
       readonly kind: 'accept';
       readonly request: StoredRequest;
       readonly body: Buffer;
-      /** D16: with a key that the service has seen, nothing is stored and the first one's uuid is told. */
+      /**
+       * D16, D70: with a key that its owner has used for the service, or that was used before owners
+       * were kept, nothing is stored and the first one's uuid is told.
+       */
       readonly key: Buffer | null;
     }
   | {
@@ -102,6 +140,8 @@ export type Change =
       readonly uuid: RequestUuid;
       readonly at: number;
       readonly keyUntil: number;
+      /** Who ends it: what is not open to them stays. Empty: whoever owns it. */
+      readonly by: Owner;
     }
   /** An operator's: pending again in a higher generation, its attempts counted anew. */
   | {
@@ -128,6 +168,8 @@ export type ChangeResult =
   | { readonly kind: 'done' }
   /** It was no step up: nothing changed. */
   | { readonly kind: 'passed' }
+  /** close: it is another's, or has no owner: nothing changed. */
+  | { readonly kind: 'denied'; readonly owner: Owner; readonly service: Buffer }
   /** accept: the key is known, this is its request. */
   | { readonly kind: 'known'; readonly uuid: RequestUuid }
   /** retry: the request as it stands now. */
@@ -179,6 +221,14 @@ export interface ReadPlace {
   readonly number: number;
 }
 
+/**
+ * How records and batches are written for the other node of a pair. 1: by places, as up to the version
+ * before owners were kept, which it cannot tell. 2: by numbered fields. Both can be read at any time.
+ */
+export type Format = 1 | 2;
+
+export const FORMAT = 2;
+
 /** Records of a store, and how far they go. */
 export interface Chunk {
   /** What `merge` takes; see record-codec.ts. */
@@ -201,6 +251,14 @@ export interface Merged {
   readonly ended: readonly RequestUuid[];
 }
 
+/** What is in the store of one owner. */
+export interface OwnerCount {
+  readonly owner: Owner;
+  readonly stored: number;
+  /** Of bodies and replies. */
+  readonly bytes: number;
+}
+
 /** Requests in the store by state, and what they take. */
 export interface StoreCounts {
   readonly pending: number;
@@ -210,6 +268,8 @@ export interface StoreCounts {
   readonly bytes: number;
   /** Larger than every number of a request that was ever given. */
   readonly nextNumber: number;
+  /** Of whom there may be other numbers than were told before; when it is opened: of all. */
+  readonly owners: readonly OwnerCount[];
 }
 
 /**
@@ -229,12 +289,35 @@ export interface MergeFailure {
   readonly message: string;
 }
 
+/**
+ * What a close or an expiry left (D17). `by`: empty, if the request was there; else who closed a uuid
+ * that was unknown here, which ends what is open to them or has no owner, and nothing else.
+ */
+export interface Tombstone {
+  readonly keyUntil: number;
+  readonly by: Owner;
+  /** Fields of a later version, as they came; see fields.ts. */
+  readonly extra: Buffer | null;
+}
+
 /** What is known of one request: the answer to a look-up. */
 export type Found =
   | { readonly state: 'absent' }
-  | { readonly state: 'pending' }
-  | { readonly state: 'replied'; readonly reply: Buffer }
-  | { readonly state: 'dead'; readonly reason: string };
+  /** A tombstone. */
+  | { readonly state: 'closed'; readonly by: Owner }
+  | (Whose & { readonly state: 'pending' })
+  /** `reply` is `null` if it is larger than was asked for. */
+  | (Whose & {
+      readonly state: 'replied';
+      readonly reply: Buffer | null;
+      readonly replyBytes: number;
+    })
+  | (Whose & { readonly state: 'dead'; readonly reason: string });
+
+/** Who may know of a request. */
+export interface Whose extends Belonging {
+  readonly service: Buffer;
+}
 
 /** What a store tells, never within a call. */
 export interface StoreEvents {
@@ -287,13 +370,15 @@ export interface Store {
    * Reads records from a place on, in the order of their change: requests until so many or so many
    * bytes are reached (at least one), with what else was changed up to there. The last chunk is one
    * that has fewer bytes.
+   * @param format that the reader of the records knows
    */
-  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void;
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): void;
   /** A piece of the pending requests, without bodies: those with a number above this one. */
   list(list: number, after: number): void;
   /** The bodies of pending requests, packed. */
   load(load: number, uuids: readonly RequestUuid[]): void;
-  lookUp(look: number, uuid: RequestUuid): void;
+  /** @param replyBytesMax a larger reply is only measured */
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;
   /** Ends after what is under way; what is asked later is not done, and nothing is told of it. */
   close(): Promise<void>;
 }

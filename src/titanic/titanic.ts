@@ -124,7 +124,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
    */
   activate(counts: StoreCounts): void {
     this.#context.isActive = true;
-    this.#context.counts = counts;
+    this.#context.counted(counts);
     this.#context.nextNumber = counts.nextNumber;
     this.#listing.since = this.#context.now;
     this.#listAfter(0);
@@ -228,8 +228,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     return name === TITANIC_REPLY || name === TITANIC_WAIT;
   }
 
-  request(request: InternalRequest): void {
-    this.#life.services.request(request);
+  request(request: InternalRequest, host: BrokerHost): void {
+    this.#life.services.request(request, host);
   }
 
   /** @param reading where lists of what is stored come from */
@@ -290,7 +290,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   // ---------------------------------------------------------------- the store tells
 
   committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
-    this.#context.counts = counts;
+    this.#context.counted(counts);
     this.#requests.committed(batch, results);
   }
 
@@ -328,7 +328,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   /** What others than this machine have changed in its store. */
   counted(counts: StoreCounts): void {
-    this.#context.counts = counts;
+    this.#context.counted(counts);
     this.#context.nextNumber = Math.max(this.#context.nextNumber, counts.nextNumber);
   }
 
@@ -381,7 +381,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
       requests.gone(dispatcher.index.uuid(slot));
     }
     writer.run(now);
-    for (const { id, body } of answers.take()) host.answer(id, body);
+    answers.give(host, now);
   }
 
   /** Milliseconds until `run` is due although nothing comes; Infinity for never. */

@@ -51,7 +51,7 @@ export class Upkeep {
     this.#sweepAt = now + SWEEP_MS;
     this.#isSweeping = true;
     const keyUntil = wall + options.keyTtlMs;
-    this.#requests.intend({ kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
+    this.#requests.intend('', { kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
       committed: (result) => {
         this.#isSweeping = false;
         if (result.kind !== 'swept') return;

@@ -1,82 +1,99 @@
 /** Those who wait for an answer by `titanic.wait`, by uuid and by the end of their patience. */
+import type { Asker } from '../broker/ports.js';
 import { IndexedHeap } from '../core/indexed-heap.js';
+import type { RequestUuid } from './store.js';
 
-interface Waiter {
+/** Somebody who asks for a stored request. */
+export interface Asking {
   /** The broker's number of the request that is to be answered. */
   readonly id: number;
-  readonly key: string;
-  /** Monotonic milliseconds. */
+  readonly asker: Asker;
+  readonly uuid: RequestUuid;
+  /** Until when they wait for what is pending: monotonic milliseconds. */
   readonly until: number;
+}
+
+interface Waiter {
+  readonly asking: Asking;
+  readonly key: string;
   place: number;
 }
 
 export class Waiters {
   readonly #waiters: (Waiter | null)[] = [];
   readonly #free: number[] = [];
-  readonly #byKey = new Map<string, number[]>();
+  readonly #byKey = new Map<string, Set<number>>();
+  /** How many each identity has. */
+  readonly #counts = new Map<string, number>();
   readonly #byTime = new IndexedHeap({
-    before: (a, b) => (this.#waiters[a]?.until ?? 0) < (this.#waiters[b]?.until ?? 0),
+    before: (a, b) => this.#untilOf(a) < this.#untilOf(b),
     moved: (item, place) => {
       const waiter = this.#waiters[item];
       if (waiter) waiter.place = place;
     },
   });
 
+  #untilOf(number: number): number {
+    return this.#waiters[number]?.asking.until ?? Infinity;
+  }
+
   /** When the next one runs out of patience; Infinity for never. */
   get dueAt(): number {
-    return this.#waiters[this.#byTime.peek()]?.until ?? Infinity;
+    return this.#untilOf(this.#byTime.peek());
   }
 
-  add(uuid: Buffer, id: number, until: number): void {
-    const key = uuid.toString('latin1');
+  countOf(identity: string): number {
+    return this.#counts.get(identity) ?? 0;
+  }
+
+  add(asking: Asking): void {
+    const key = asking.uuid.toString('latin1');
     const number = this.#free.pop() ?? this.#waiters.length;
-    this.#waiters[number] = { id, key, until, place: -1 };
+    this.#waiters[number] = { asking, key, place: -1 };
     this.#byTime.push(number);
+    const { identity } = asking.asker;
+    this.#counts.set(identity, this.countOf(identity) + 1);
     const others = this.#byKey.get(key);
-    if (others === undefined) this.#byKey.set(key, [number]);
-    else others.push(number);
+    if (others === undefined) this.#byKey.set(key, new Set([number]));
+    else others.add(number);
   }
 
-  /** Takes out all who wait for a uuid. Returns the numbers of their requests. */
-  takeOf(uuid: Buffer): number[] {
+  /** Takes out all who wait for a uuid. */
+  takeOf(uuid: Buffer): Asking[] {
     if (this.#byKey.size === 0) return [];
     const key = uuid.toString('latin1');
-    const numbers = this.#byKey.get(key) ?? [];
-    this.#byKey.delete(key);
-    return numbers.map((number) => this.#remove(number));
-  }
-
-  /** Takes out all who wait for a uuid, with the end of their patience. */
-  takeWithPatience(uuid: Buffer): { readonly id: number; readonly until: number }[] {
-    const numbers = this.#byKey.get(uuid.toString('latin1')) ?? [];
-    const untils = numbers.map((number) => this.#waiters[number]?.until ?? 0);
-    return this.takeOf(uuid).map((id, at) => ({ id, until: untils[at] ?? 0 }));
+    const numbers = [...(this.#byKey.get(key) ?? [])];
+    return numbers.flatMap((number) => this.#remove(number) ?? []);
   }
 
   has(uuid: Buffer): boolean {
     return this.#byKey.has(uuid.toString('latin1'));
   }
 
-  /** Takes out all whose time is up: the numbers of their requests, and for what they waited. */
-  takeDue(now: number): { readonly id: number; readonly uuid: Buffer }[] {
-    const due: { readonly id: number; readonly uuid: Buffer }[] = [];
-    while (this.dueAt <= now) {
-      const number = this.#byTime.peek();
-      const key = this.#waiters[number]?.key ?? '';
-      const others = this.#byKey.get(key) ?? [];
-      if (others.length === 1) this.#byKey.delete(key);
-      else others.splice(others.indexOf(number), 1);
-      due.push({ id: this.#remove(number), uuid: Buffer.from(key, 'latin1') });
+  /** Takes out those whose time is up, so many at most. */
+  takeDue(now: number, most: number): Asking[] {
+    const due: Asking[] = [];
+    while (due.length < most && this.dueAt <= now) {
+      const asking = this.#remove(this.#byTime.peek());
+      if (asking !== null) due.push(asking);
     }
     return due;
   }
 
-  #remove(number: number): number {
+  #remove(number: number): Asking | null {
     const waiter = this.#waiters[number];
-    if (!waiter) return -1;
+    if (!waiter) return null;
+    const { key, asking } = waiter;
     this.#byTime.removeAt(waiter.place);
     this.#waiters[number] = null;
     this.#free.push(number);
-    return waiter.id;
+    const others = this.#byKey.get(key);
+    others?.delete(number);
+    if (others?.size === 0) this.#byKey.delete(key);
+    const { identity } = asking.asker;
+    const left = this.countOf(identity) - 1;
+    if (left > 0) this.#counts.set(identity, left);
+    else this.#counts.delete(identity);
+    return asking;
   }
 }

@@ -1,10 +1,18 @@
 /** What came from the other node of a pair is looked at before it is believed. */
 import { isPackedFrames } from '../core/packed.js';
-import { ATTEMPTS_KEPT, type Attempt, type Change, type StoredRequest } from './store.js';
+import {
+  ANONYMOUS,
+  ATTEMPTS_KEPT,
+  type Attempt,
+  type Change,
+  NO_OWNER,
+  type StoredRequest,
+} from './store.js';
 
 const UUID_BYTES = 16;
 const NAME_BYTES_MAX = 255;
 const PRIORITY_MAX = 100;
+const OWNER_CHARACTERS_MAX = 300;
 
 export function isUuid(uuid: Buffer): boolean {
   return uuid.length === UUID_BYTES;
@@ -13,6 +21,11 @@ export function isUuid(uuid: Buffer): boolean {
 /** A service name, or a key. */
 export function isName(name: Buffer): boolean {
   return name.length > 0 && name.length <= NAME_BYTES_MAX;
+}
+
+export function isOwner(owner: string): boolean {
+  if (owner === NO_OWNER || owner === ANONYMOUS) return true;
+  return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
 }
 
 /** Counts, generations, numbers, times on the wall. */
@@ -26,6 +39,7 @@ export function isRequest(request: StoredRequest): boolean {
   return (
     isUuid(uuid) &&
     isName(service) &&
+    isOwner(request.owner) &&
     areNatural(number - 1, acceptedAt, notBefore, expiresAt, attempts, generation, bodyBytes) &&
     areNatural(priority + PRIORITY_MAX, PRIORITY_MAX - priority, maxAttempts - 1)
   );
@@ -55,7 +69,7 @@ export function isChange(change: Change): boolean {
       return areNatural(change.now, change.keyUntil, change.most);
     case 'close':
     case 'expire':
-      return isUuid(change.uuid) && areNatural(change.at, change.keyUntil);
+      return isUuid(change.uuid) && areNatural(change.at, change.keyUntil) && isOwner(change.by);
     case 'attempt': {
       const { uuid, generation, attempts, attempt, notBefore } = change;
       return (

@@ -1,16 +1,22 @@
 /**
  * Group commit: one batch of changes is with the store, what comes meanwhile is the next. Nobody is
- * told of a change before its batch is committed.
+ * told of a change before its batch is committed. Parties take turns: who stores little is in the next
+ * batch, however much others store (D75).
  */
 import type { Commits } from './commits.js';
+import { FairQueue } from './fair-queue.js';
 import type { Change, ChangeResult, StoreFailure } from './store.js';
 
 /** A change, and what is to be done once it is decided. */
 export interface Intent {
   readonly change: Change;
+  /** Among whom it takes its turn. */
+  readonly party: string;
   /** Bytes that it carries. */
   readonly bytes: number;
   committed(result: ChangeResult): void;
+  /** It is in the batch that goes out now: what depends on the order is decided by then. */
+  begins?(): void;
   /**
    * It is committed here; nobody knows whether the peer has it, and `strict` promises that it does.
    * Absent: nobody was promised anything.
@@ -40,8 +46,9 @@ interface Flight {
   results: readonly ChangeResult[] | null;
 }
 
-const BATCH_CHANGES_MAX = 4096;
-const BATCH_BYTES_MAX = 16 * 1024 * 1024;
+/** Others wait for a batch: it takes no longer than some tens of milliseconds. */
+const BATCH_CHANGES_MAX = 1024;
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * A store that has nothing to do is not left waiting for the end of a turn: once so much waits, the
  * batch begins. Else all clients' requests would be in one batch, and the store would idle while
@@ -51,6 +58,8 @@ const EARLY_CHANGES_MIN = 8;
 /** What waits for the store at most, before more is refused. */
 const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
+/** Of that, what one party may have: the rest is left to others. */
+const PARTY_SHARE = 0.875;
 const RETRY_MS = 1000;
 
 export class Writer {
@@ -58,8 +67,7 @@ export class Writer {
   /** False while nothing may be written: it waits. */
   readonly #mayWrite: () => boolean;
   readonly #commits: Commits;
-  #waiting: Intent[] = [];
-  #waitingBytes = 0;
+  readonly #waiting = new FairQueue<Intent>();
   #flying: Flight | null = null;
   #flyingBytes = 0;
   /** How many changes the last two batches had. */
@@ -80,7 +88,17 @@ export class Writer {
 
   /** True if the store cannot keep up: no more is to be taken in. */
   get isFull(): boolean {
-    return this.#waiting.length >= WAITING_CHANGES_MAX || this.#waitingBytes >= WAITING_BYTES_MAX;
+    const { size, bytes } = this.#waiting;
+    return size >= WAITING_CHANGES_MAX || bytes >= WAITING_BYTES_MAX;
+  }
+
+  /** True if no more of this party is to be taken in. */
+  isFullFor(party: string): boolean {
+    return (
+      this.isFull ||
+      this.#waiting.sizeOf(party) >= WAITING_CHANGES_MAX * PARTY_SHARE ||
+      this.#waiting.bytesOf(party) >= WAITING_BYTES_MAX * PARTY_SHARE
+    );
   }
 
   /** The store has committed a batch that the peer has not confirmed: none of it may be shown. */
@@ -89,12 +107,12 @@ export class Writer {
   }
 
   get isIdle(): boolean {
-    return this.#flying === null && this.#waiting.length === 0;
+    return this.#flying === null && this.#waiting.size === 0;
   }
 
   /** What is on its way to the store. */
   get bytes(): number {
-    return this.#waitingBytes + this.#flyingBytes;
+    return this.#waiting.bytes + this.#flyingBytes;
   }
 
   /** False for a while after a failure: then it is not worth trying. */
@@ -104,40 +122,45 @@ export class Writer {
 
   /** When `run` is next wanted although nothing comes; Infinity for never. */
   get dueAt(): number {
-    if (this.#flying !== null || this.#waiting.length === 0 || !this.#mayWrite()) return Infinity;
+    if (this.#flying !== null || this.#waiting.size === 0 || !this.#mayWrite()) return Infinity;
     return this.#retryAt;
   }
 
   add(intent: Intent, now: number): void {
     this.#push(intent);
     const half = Math.max(this.#lastChanges, this.#changesBefore) / 2;
-    if (this.#waiting.length >= Math.max(EARLY_CHANGES_MIN, half)) this.run(now);
+    if (this.#waiting.size >= Math.max(EARLY_CHANGES_MIN, half)) this.run(now);
   }
 
   #push(intent: Intent): void {
-    this.#waiting.push(intent);
-    this.#waitingBytes += intent.bytes;
+    this.#waiting.push(intent.party, intent, intent.bytes);
   }
 
   /** Starts the next batch, if there is something to commit and no batch is under way. */
   run(now: number): void {
-    if (this.#flying !== null || this.#waiting.length === 0 || now < this.#retryAt) return;
+    if (this.#flying !== null || this.#waiting.size === 0 || now < this.#retryAt) return;
     if (!this.#mayWrite()) return;
-    let count = 0;
-    let bytes = 0;
-    for (const intent of this.#waiting) {
-      bytes += intent.bytes;
-      if (count > 0 && bytes > BATCH_BYTES_MAX) break;
-      if (++count === BATCH_CHANGES_MAX) break;
-    }
-    const intents = this.#waiting.splice(0, count);
-    for (const intent of intents) this.#flyingBytes += intent.bytes;
-    this.#waitingBytes -= this.#flyingBytes;
+    const intents = this.#nextBatch();
+    for (const intent of intents) intent.begins?.();
     this.#changesBefore = this.#lastChanges;
-    this.#lastChanges = count;
-    this.#commits.began(count, now);
+    this.#lastChanges = intents.length;
+    this.#commits.began(intents.length, now);
     const handed = this.#commit(intents.map(({ change }) => change));
     this.#flying = { ...handed, intents, isDoubtful: false, results: null };
+  }
+
+  #nextBatch(): Intent[] {
+    const intents: Intent[] = [];
+    let bytes = 0;
+    while (intents.length < BATCH_CHANGES_MAX) {
+      bytes += this.#waiting.nextBytes;
+      if (intents.length > 0 && bytes > BATCH_BYTES_MAX) break;
+      const intent = this.#waiting.shift();
+      if (intent === undefined) break;
+      intents.push(intent);
+      this.#flyingBytes += intent.bytes;
+    }
+    return intents;
   }
 
   /** Returns false for a transaction that is none of this writer's. */
@@ -178,18 +201,14 @@ export class Writer {
 
   /** What waits is not written for now: what is a client's to repeat is given up. */
   refuse(failure: StoreFailure): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    for (const intent of waiting) if (intent.failed(failure)) this.#push(intent);
+    for (const intent of this.#waiting.drain()) if (intent.failed(failure)) this.#push(intent);
   }
 
   /** Nothing of it is waited for any more, here or in the store. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
-    const intents = [...(this.#flying?.intents ?? []), ...this.#waiting];
+    const intents = [...(this.#flying?.intents ?? []), ...this.#waiting.drain()];
     this.#flying = null;
-    this.#waiting = [];
     for (const intent of intents) intent.failed(failure);
   }
 
@@ -202,8 +221,8 @@ export class Writer {
     // What cannot be trusted is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     const again = flight.intents.filter((intent) => intent.failed(failure));
-    this.#waiting.unshift(...again);
-    for (const intent of again) this.#waitingBytes += intent.bytes;
+    // In their order before what has come since.
+    for (const intent of [...again, ...this.#waiting.drain()]) this.#push(intent);
     return true;
   }
 }

@@ -34,6 +34,11 @@ export class Outbox {
     return this.#full;
   }
 
+  /** Of complete messages, with what frames cost beside. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** No complete message waits. */
   get empty(): boolean {
     return this.#head === this.#queue.length;

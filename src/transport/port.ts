@@ -5,6 +5,7 @@
  * simulator. Nothing here names sockets or promises of one of them.
  */
 import type { Frames } from '../core/frames.js';
+import type { Holdings } from '../core/holdings.js';
 import type { Authorise } from '../zmtp/curve/server.js';
 import type { PeerNumbers } from './peer-numbers.js';
 
@@ -21,6 +22,12 @@ export interface PeerInfo {
   readonly ownRoutingId: boolean;
   /** The name of the key by which it has authenticated itself; `null`: by none, or it is unknown. */
   readonly key: string | null;
+  /** That key, in hexadecimal. A name may have two of them, while one is exchanged. */
+  readonly publicKey?: string | null;
+  /** Its source address for people, `ipc` over a socket file; see `shownAddress`. */
+  readonly address: string;
+  /** To whom belongs what it owns: see `identityOf` (D70). */
+  readonly identity: string;
 }
 
 /**
@@ -41,12 +48,26 @@ export interface TransportEvents {
   /** Bytes came of a message whose end is still out; so many are held. Not every engine tells. */
   receiving?(peer: PeerId, bytes: number): void;
   /**
+   * What the peer sent waits for its turn to be read (D76): it lives, whatever it has said. Not every
+   * engine tells.
+   */
+  waiting?(peer: PeerId): void;
+  /**
    * A connection was ended for what came over it, which was no ZMTP, or not as it should be; or
    * before that, for there were too many. (Its `disconnected` follows if it was a peer.)
    * @param kind a stable word to count it under
    * @param reason for people; short, without what the peer sent but printable ASCII
+   * @param from whose it was
    */
-  rejected(listener: number, kind: string, reason: string): void;
+  rejected(listener: number, kind: string, reason: string, from: Rejected): void;
+}
+
+/** Whose connection was ended. */
+export interface Rejected {
+  /** Where it came from; '' if that is not known. */
+  readonly address: string;
+  /** The first characters of the key that it has shown, in Z85; `null`: it has shown none. */
+  readonly key: string | null;
 }
 
 /** Where the frames of outgoing messages go. Bytes are copied at once, nothing waits or throws. */
@@ -72,6 +93,19 @@ export interface Transport extends Output {
   flush(): void;
   /** Ends a connection, throwing away what waits for it. `disconnected` follows, never within the call. */
   disconnect(peer: PeerId): void;
+  /** Output that waits for the peer; 0 for one that is gone. */
+  waitingBytes(peer: PeerId): number;
+  /**
+   * Ends the connection that holds most of those of an identity (D77). `disconnected` follows, never
+   * within the call.
+   * @returns false if none of them holds anything
+   */
+  closeLargest(identity: string): boolean;
+  /**
+   * Other keys of a listener from now on, as `ListenerCurve.secretKeys`; connections stay. (libzmq
+   * keeps the one that it has.)
+   */
+  setSecretKeys(listener: number, secretKeys: readonly Buffer[]): void;
   /** Other limits from now on; those of messages hold for connections that come. */
   setLimits(limits: RouterLimits): void;
   /** Closes all listeners and connections; output that waits is given `lingerMs` to leave. */
@@ -91,6 +125,8 @@ export interface TransportLimits {
 export interface RouterLimits extends TransportLimits {
   /** Connections per listener. */
   readonly connectionsMax: number;
+  /** Connections of one identity, over all listeners: of an address, and of a key. */
+  readonly connectionsPerIdentityMax: number;
   /** Incomplete messages of all connections together. */
   readonly receiveBytesMax: number;
 }
@@ -107,18 +143,25 @@ export interface ListenerOptions {
 
 /** CURVE on a listener. */
 export interface ListenerCurve {
-  /** Of the listener, 32 bytes. */
-  readonly secretKey: Buffer;
+  /**
+   * Of the listener, 32 bytes each: the present one first, then one that replaces it, or that it has
+   * replaced. (libzmq listens with the first one alone.)
+   */
+  readonly secretKeys: readonly Buffer[];
   /** Who comes in, and under which name. Asked for every connection. */
   readonly authorise: Authorise;
 }
 
 /** What a ROUTER is opened with. */
 export interface RouterOptions {
+  /** Its connections are few, and may use the file descriptors that are kept in reserve. */
+  readonly hasReserve?: boolean;
   readonly listeners: readonly ListenerOptions[];
   readonly limits: RouterLimits;
   /** Shared by all transports of one broker. */
   readonly peers: PeerNumbers;
+  /** Where what peers hold is counted, by identity; by default nowhere else is. */
+  readonly holdings?: Holdings;
   /** Told from the next turn of the event loop on, never within the call that opens. */
   readonly events: TransportEvents;
   /** Told before it listens, so that what the first ones ask can be answered. */

@@ -82,6 +82,10 @@ class Owner implements TransportEvents {
     this.#events.receiving?.(peer, bytes);
   }
 
+  waiting(peer: PeerId): void {
+    this.#events.waiting?.(peer);
+  }
+
   full(peer: PeerId): void {
     this.#events.full(peer);
   }
@@ -90,8 +94,8 @@ class Owner implements TransportEvents {
     this.#events.drained(peer);
   }
 
-  rejected(listener: number, kind: string, reason: string): void {
-    this.#events.rejected(listener, kind, reason);
+  rejected(...rejected: Parameters<TransportEvents['rejected']>): void {
+    this.#events.rejected(...rejected);
   }
 }
 
@@ -125,6 +129,18 @@ class Together implements Transport {
 
   disconnect(peer: PeerId): void {
     this.#owners[peer]?.transport?.disconnect(peer);
+  }
+
+  closeLargest(identity: string): boolean {
+    return this.#all.some(({ transport }) => transport?.closeLargest(identity) ?? false);
+  }
+
+  waitingBytes(peer: PeerId): number {
+    return this.#owners[peer]?.transport?.waitingBytes(peer) ?? 0;
+  }
+
+  setSecretKeys(listener: number, secretKeys: readonly Buffer[]): void {
+    for (const { transport } of this.#all) transport?.setSecretKeys(listener, secretKeys);
   }
 
   setLimits(limits: RouterLimits): void {

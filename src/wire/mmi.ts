@@ -8,7 +8,7 @@ export const MMI_HELLO = 'mmi.hello';
 export const MMI_REFUSED = 'mmi.refused';
 
 /** The status frame of a refusal (D11). */
-export type RefusalStatus = '408' | '429' | '502' | '503';
+export type RefusalStatus = '403' | '408' | '429' | '502' | '503';
 
 /** One item of the JSON of `mmi.services`. Names are percent-escaped (D3). */
 export interface ServiceStatus {

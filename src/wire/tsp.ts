@@ -54,6 +54,8 @@ export interface SubmitOptions {
   readonly delayMs: number | null;
   readonly ttlMs: number | null;
   readonly maxAttempts: number | null;
+  /** D71: open to everybody who has the uuid. */
+  readonly shared: boolean | null;
 }
 
 const NO_OPTIONS: SubmitOptions = {
@@ -62,6 +64,7 @@ const NO_OPTIONS: SubmitOptions = {
   delayMs: null,
   ttlMs: null,
   maxAttempts: null,
+  shared: null,
 };
 
 /** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
@@ -149,8 +152,11 @@ function setOption(
       return options.maxAttempts === null
         ? `maxAttempts is a whole number from 1 to ${ATTEMPTS_MAX}`
         : null;
+    case 'shared':
+      options.shared = typeof value === 'boolean' ? value : null;
+      return options.shared === null ? 'shared is true or false' : null;
     default:
-      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts';
+      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared';
   }
 }
 

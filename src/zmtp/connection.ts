@@ -34,6 +34,8 @@ const HANDSHAKE_COMMANDS_MAX = 4;
 const COMMANDS_PER_SECOND_MAX = 200;
 /** Name and time to live, before the context. */
 const PING_HEAD_BYTES = 7;
+const PING_TTL_AT = 5;
+const PING_TTL_UNIT_MS = 100;
 const PING_CONTEXT_BYTES_MAX = 16;
 /** Commands between messages are small. */
 const COMMAND_BYTES_MAX = 1024;
@@ -43,12 +45,17 @@ const COMMANDS_IN_MESSAGE_BYTES_MAX = 16 * 1024;
 const PONG_OUTPUT_BYTES_MAX = 64 * 1024;
 /** What CURVE adds to a frame, with room to spare. */
 const SEALED_OVERHEAD_BYTES = 64;
+/** More than comes in one call. (A small integer to V8, as Infinity is not.) */
+const ITEMS_UNBOUNDED = 0x3fff_ffff;
+/** What a frame that is kept costs beside its bytes. */
+const KEPT_FRAME_BYTES = 128;
 /** A carry buffer of this size stays with its connection when it is empty. */
 const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
 
 /** Why a connection was ended by this side; the label under which it is counted. */
-export type FailureKind = 'greeting' | 'mechanism' | HandshakeFailure | 'protocol' | 'too_large';
+export type FailureKind =
+  'greeting' | 'mechanism' | HandshakeFailure | 'protocol' | 'too_large' | 'silent';
 
 export interface ConnectionEvents {
   /** Messages may flow. `key`: the name of the peer's key, where it has authenticated itself. */
@@ -63,6 +70,8 @@ export interface ConnectionOptions {
   readonly mechanism: Mechanism;
   /** Sends only the head of the greeting until the peer's mechanism is known, to be able to say why. */
   readonly waitsForGreeting: boolean;
+  /** A costly step of the handshake is taken when `grant` says so; by itself at once. */
+  readonly waitsForGrant?: boolean;
   /** One message, all its frames together. */
   readonly messageBytesMax: number;
   readonly framesMax: number;
@@ -81,6 +90,8 @@ export class Connection {
   lastHeardAt: number;
   /** The peer understands PING (ZMTP 3.1). */
   canPing = false;
+  /** By its last PING the peer is never silent for longer; 0: it has not said. */
+  ttlMs = 0;
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
   #phase: Phase = 'greeting';
@@ -94,6 +105,12 @@ export class Connection {
   #missing = 1;
   /** Commands that stand inside of the incomplete message are handled as far as this into it. */
   #commandsUntil = 0;
+  /** Messages, commands and greetings that this call may still handle. */
+  #itemsLeft = 0;
+  #hasRest = false;
+  /** The next step of the handshake may be taken, whatever it costs. */
+  #isGranted: boolean;
+  #awaitsGrant = false;
   readonly #frames: Frames;
   /** Frames of a sealed message whose last one has not come yet, from earlier segments. */
   #pending: Frames | null = null;
@@ -108,6 +125,7 @@ export class Connection {
     this.#events = events;
     this.#frames = frames;
     this.lastHeardAt = now;
+    this.#isGranted = options.waitsForGrant !== true;
     this.#sendGreeting(options.waitsForGreeting ? GREETING_HEAD_BYTES : GREETING_BYTES);
   }
 
@@ -121,7 +139,17 @@ export class Connection {
 
   /** Bytes held of what is not complete. */
   get carriedBytes(): number {
-    return this.#carry.length + this.#pendingBytes;
+    return this.#carry.length + this.#pendingBytes + this.#pendingKept * KEPT_FRAME_BYTES;
+  }
+
+  /** Bytes are kept that were not looked at: `proceed` goes on with them. */
+  get hasRest(): boolean {
+    return this.#hasRest;
+  }
+
+  /** The next step of the handshake is costly, and waits for `grant`. */
+  get awaitsGrant(): boolean {
+    return this.#awaitsGrant;
   }
 
   /** Something has begun that is not complete: the handshake, a message or a command. */
@@ -157,6 +185,11 @@ export class Connection {
   /** The peer's greeting is long in coming: show the whole of ours, it may be waiting for that. */
   showGreeting(): void {
     this.#sendGreeting(GREETING_BYTES);
+  }
+
+  /** The peer was silent for longer than it had said it would be (37/ZMTP §Connection Heartbeating). */
+  expire(): void {
+    this.#fail('silent', 'silent for longer than the time to live of its PING');
   }
 
   /** This side is done with it: nothing more is read. */
@@ -205,13 +238,47 @@ export class Connection {
 
   /**
    * Bytes came: the first `size` of `chunk`. They are not kept beyond the call; what is incomplete
-   * is copied.
+   * is copied, and what comes after the first `itemsMax` messages and commands.
+   * @returns how many messages and commands were handled
    */
-  receive(chunk: Buffer, now: number, size: number = chunk.length): void {
-    if (this.#phase === 'failed') return;
+  receive(
+    chunk: Buffer,
+    now: number,
+    size: number = chunk.length,
+    itemsMax: number = ITEMS_UNBOUNDED,
+  ): number {
+    if (this.#phase === 'failed') return 0;
     this.lastHeardAt = now;
+    if (this.#awaitsGrant) {
+      this.#fail('handshake', 'it went on before it was answered');
+      return 0;
+    }
+    return this.#handle(chunk, size, now, itemsMax);
+  }
+
+  /** Goes on with what earlier calls kept unread. Returns as `receive`. */
+  proceed(now: number, itemsMax: number): number {
+    return this.#hasRest ? this.#handle(NO_BYTES, 0, now, itemsMax) : 0;
+  }
+
+  /** The costly step that waits may be taken. */
+  grant(now: number): void {
+    if (!this.#awaitsGrant) return;
+    this.#awaitsGrant = false;
+    this.#isGranted = true;
+    this.#hasRest = true;
+    this.#handle(NO_BYTES, 0, now, ITEMS_UNBOUNDED);
+  }
+
+  #handle(chunk: Buffer, size: number, now: number, itemsMax: number): number {
+    this.#itemsLeft = itemsMax;
     const carriedMuch = this.#carry.length > CARRY_BYTES_KEPT;
     this.#receive(chunk, size, now);
+    this.#tidy(carriedMuch);
+    return itemsMax - this.#itemsLeft;
+  }
+
+  #tidy(carriedMuch: boolean): void {
     if (this.#isMidMessage) this.#keepOpened();
     // What is carried must not stay in memory for the views that were made into it.
     if (carriedMuch || this.#carry.length > CARRY_BYTES_KEPT) {
@@ -222,6 +289,12 @@ export class Connection {
 
   #receive(chunk: Buffer, size: number, now: number): void {
     let at = 0;
+    if (this.#hasRest) {
+      if (size > 0) this.#keep(chunk, 0, size);
+      at = size;
+      this.#consumeCarried(now);
+      if (this.isFailed) return;
+    }
     // What was carried is completed by just the bytes that it lacks, the rest is read in place.
     while (this.#carried > 0 && at < size) {
       const until = Math.min(at + this.#missing, size);
@@ -229,15 +302,23 @@ export class Connection {
       this.#missing -= until - at;
       at = until;
       if (this.#missing > 0) return;
-      const used = this.#consume(this.#carry, 0, this.#carried, now);
+      this.#consumeCarried(now);
       if (this.isFailed) return;
-      if (used > 0) this.#carry.copyWithin(0, used, this.#carried);
-      this.#carried -= used;
+      if (!this.#hasRest) continue;
+      if (at < size) this.#keep(chunk, at, size);
+      return;
     }
     if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_KEPT) this.#carry = NO_BYTES;
     if (at >= size) return;
     at = this.#consume(chunk, at, size, now);
     if (at < size && !this.isFailed) this.#keep(chunk, at, size);
+  }
+
+  #consumeCarried(now: number): void {
+    const used = this.#consume(this.#carry, 0, this.#carried, now);
+    if (this.isFailed) return;
+    if (used > 0) this.#carry.copyWithin(0, used, this.#carried);
+    this.#carried -= used;
   }
 
   #keep(chunk: Buffer, start: number, end: number): void {
@@ -254,7 +335,12 @@ export class Connection {
   /** Handles all that is complete in `[from, end)`. Returns the offset of what is not. */
   #consume(bytes: Buffer, from: number, end: number, now: number): number {
     let at = from;
+    this.#hasRest = false;
     for (;;) {
+      if (this.#itemsLeft === 0) {
+        this.#hasRest = at < end;
+        return at;
+      }
       let next: number;
       if (this.#phase === 'traffic') {
         next =
@@ -267,6 +353,7 @@ export class Connection {
         next = this.#readGreeting(bytes, at, end);
       }
       if (next < 0 || this.isFailed) return at;
+      this.#itemsLeft--;
       at = next;
     }
   }
@@ -312,12 +399,20 @@ export class Connection {
     if (++this.#handshakeCommands > HANDSHAKE_COMMANDS_MAX) {
       return this.#fail('handshake', 'too many commands in the handshake');
     }
-    const step = this.#options.mechanism.step(bytes.subarray(start, next));
+    const { mechanism } = this.#options;
+    const body = bytes.subarray(start, next);
+    if (!this.#isGranted && mechanism.isCostly(body)) {
+      if (next < end) return this.#fail('handshake', 'it went on before it was answered');
+      this.#awaitsGrant = true;
+      this.#handshakeCommands--;
+      return this.#lack(1);
+    }
+    const step = mechanism.step(body);
     if (step.send !== null) this.#command(step.send);
     if (step.kind === 'failed') return this.#fail(step.failure, step.reason);
     if (step.kind === 'ready') {
       this.#phase = 'traffic';
-      this.#cipher = this.#options.mechanism.cipher();
+      this.#cipher = mechanism.cipher();
       this.#events.ready(step.metadata, step.key);
     }
     return next;
@@ -446,6 +541,7 @@ export class Connection {
         this.#fail('protocol', 'a malformed PING');
         return;
       }
+      this.ttlMs = body.readUInt16BE(PING_TTL_AT) * PING_TTL_UNIT_MS;
       // Also for one that asks and never reads, output is bounded.
       if (this.output.bytes <= PONG_OUTPUT_BYTES_MAX) this.#command(command('PONG', context));
     } else if (name === 'ERROR') {
@@ -476,7 +572,10 @@ export class Connection {
   #forget(): void {
     this.#carry = NO_BYTES;
     this.#carried = 0;
+    this.#hasRest = false;
+    this.#awaitsGrant = false;
     this.#pending = null;
+    this.#pendingKept = 0;
     this.#pendingBytes = 0;
     this.#isMidMessage = false;
     this.#cipher?.close();

@@ -25,7 +25,7 @@ export function greeting(mechanism: MechanismName, asServer: boolean): Buffer {
 /** What a peer's greeting says. */
 export interface Greeting {
   readonly minor: number;
-  /** As the peer wrote it, without its padding. */
+  /** As the peer wrote it, without the zero bytes that it is padded with; others stay visible. */
   readonly mechanism: string;
   readonly asServer: boolean;
 }
@@ -45,10 +45,11 @@ export function greetingFault(bytes: Buffer): string | null {
 /** Reads a whole greeting that has no fault. */
 export function readGreeting(bytes: Buffer): Greeting {
   const field = bytes.subarray(MECHANISM_AT, MECHANISM_AT + MECHANISM_BYTES);
-  const padding = field.indexOf(0);
+  let end = MECHANISM_BYTES;
+  while (end > 0 && field[end - 1] === 0) end--;
   return {
     minor: bytes[11] ?? 0,
-    mechanism: field.toString('latin1', 0, padding < 0 ? MECHANISM_BYTES : padding),
+    mechanism: field.toString('latin1', 0, end),
     asServer: bytes[AS_SERVER_AT] === 1,
   };
 }

@@ -62,8 +62,12 @@ export interface Mechanism {
   readonly name: MechanismName;
   /** The as-server bit of the greeting. */
   readonly asServer: boolean;
+  /** The public key that the peer has proved to have; `null`: none so far, or there are none. */
+  readonly peerKey: Buffer | null;
   /** After the greetings: the first command's body to send, or `null` to wait for the peer's. */
   begin(): Buffer | null;
+  /** Whether the step for this command costs much, and looks worth it. */
+  isCostly(body: Buffer): boolean;
   /** The peer's next handshake command, as it came: valid during the call. */
   step(body: Buffer): HandshakeStep;
   /** After `ready`, once. */

@@ -15,6 +15,7 @@ import type { FrameCipher, HandshakeStep, Mechanism } from './mechanism.js';
 export class NullMechanism implements Mechanism {
   readonly name = 'NULL';
   readonly asServer = false;
+  readonly peerKey = null;
   readonly #socketType: SocketType;
   readonly #identity: Buffer;
 
@@ -25,6 +26,10 @@ export class NullMechanism implements Mechanism {
 
   begin(): Buffer {
     return command('READY', metadata(this.#socketType, this.#identity));
+  }
+
+  isCostly(): boolean {
+    return false;
   }
 
   step(body: Buffer): HandshakeStep {

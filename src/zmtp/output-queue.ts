@@ -6,6 +6,8 @@ import { copyBytes } from '../core/bytes.js';
 
 /** Chunk sizes: a heartbeat needs little, a batch of replies much. */
 const CHUNK_BYTES = [1024, 64 * 1024] as const;
+/** What a chunk and its view cost beside. */
+const CHUNK_COST_BYTES = 256;
 const POOLED_MAX = [4096, 256] as const;
 
 const pools: readonly Buffer[][] = [[], []];
@@ -29,6 +31,8 @@ export interface Taken {
   readonly chunks: readonly Buffer[];
   readonly views: readonly Buffer[];
   readonly bytes: number;
+  /** What the chunks take in memory. */
+  readonly roomBytes: number;
 }
 
 export class OutputQueue {
@@ -36,6 +40,7 @@ export class OutputQueue {
   chunk: Buffer = NO_CHUNK;
   #at = 0;
   #bytes = 0;
+  #roomBytes = 0;
   #lastTakenBytes = 0;
   #chunks: Buffer[] = [];
   #views: Buffer[] = [];
@@ -43,6 +48,11 @@ export class OutputQueue {
   /** Bytes waiting. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** What the bytes that wait take in memory: a chunk may hold few of them. */
+  get roomBytes(): number {
+    return this.#roomBytes;
   }
 
   /** Makes room for `bytes` contiguous bytes in `chunk`. Returns where they go. */
@@ -63,9 +73,15 @@ export class OutputQueue {
   /** Takes all that waits. */
   take(): Taken {
     this.#closeChunk();
-    const taken = { chunks: this.#chunks, views: this.#views, bytes: this.#bytes };
+    const taken = {
+      chunks: this.#chunks,
+      views: this.#views,
+      bytes: this.#bytes,
+      roomBytes: this.#roomBytes,
+    };
     this.#lastTakenBytes = this.#bytes;
     this.#bytes = 0;
+    this.#roomBytes = 0;
     this.#chunks = [];
     this.#views = [];
     return taken;
@@ -75,6 +91,7 @@ export class OutputQueue {
     const size = Math.max(bytes, this.#bytes, this.#lastTakenBytes) > CHUNK_BYTES[0] ? 1 : 0;
     this.#closeChunk();
     this.chunk = bytes > CHUNK_BYTES[1] ? Buffer.allocUnsafeSlow(bytes) : takeChunk(size);
+    this.#roomBytes += this.chunk.length + CHUNK_COST_BYTES;
   }
 
   #closeChunk(): void {

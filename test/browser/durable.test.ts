@@ -49,6 +49,16 @@ describe('durable requests on the page (issue 6.2)', () => {
     expect(pill?.width).toBeLessThan(120);
   });
 
+  itWithTool('chromium', 'have whole uuids and stories only with a token', async () => {
+    const stand = await Stand.open();
+    const { uuid } = await stand.client.submit('later', 'x');
+    const seen = await look(stand, '#/durable');
+    await seen.button(`${uuid.slice(0, 16)}…`).click();
+    await enterToken(seen, stand.token);
+    await seen.page.getByRole('link', { name: uuid }).click();
+    await seen.sees(seen.page.getByRole('heading', { name: uuid }));
+  });
+
   itWithTool('chromium', 'are told step by step, and retried with the token', async () => {
     const stand = await Stand.open();
     const work = await fragile(stand);

@@ -114,7 +114,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
     'chromium',
     'asks for the token where reading needs it, too (contract §4)',
     async () => {
-      const sets = ['http.listen=0.0.0.0:0', `http.token=${TOKEN}`];
+      const sets = ['http.listen=0.0.0.0:0', 'http.insecure=true', `http.token=${TOKEN}`];
       const stand = await Stand.open({ sets });
       const seen = await look({ url: stand.url.replace('0.0.0.0', '127.0.0.1') });
       seen.mayLose = true;

@@ -105,7 +105,8 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
       deaf.close();
     };
     await flood();
-    await untilLogged(siege.daemon, 'client.closed');
+    // An answer that it would not read is not even made.
+    await untilLogged(siege.daemon, 'request.refused', { reason: 'limit' });
     const before = siege.residentBytes();
     await flood();
     await flood();

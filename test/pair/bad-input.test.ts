@@ -44,7 +44,12 @@ async function expectServed(pair: PairOfDaemons): Promise<PairLoad> {
 }
 
 /** Both listen with CURVE on the link; gives the settings of each. */
-async function curvePair(): Promise<{ primary: string[]; backup: string[]; stranger: string }> {
+async function curvePair(): Promise<{
+  primary: string[];
+  backup: string[];
+  stranger: string;
+  keys: string;
+}> {
   const directory = temporaryDirectory();
   const keygen = async (name: string): Promise<{ key: string; file: string }> => {
     const file = join(directory, name);
@@ -70,6 +75,7 @@ async function curvePair(): Promise<{ primary: string[]; backup: string[]; stran
     primary: settings(primary?.file, backup?.key),
     backup: settings(backup?.file, primary?.key),
     stranger: stranger?.file ?? '',
+    keys,
   };
 }
 
@@ -105,12 +111,43 @@ describe('two nodes that are no pair', () => {
     }
   });
 
+  it('a key that is taken out of the keys file loses the link at once, and comes back with it (D73)', async () => {
+    const curve = await curvePair();
+    const pair = await startPairOfDaemons({ setsOf: curve });
+    const both = readFileSync(curve.keys, 'utf8');
+    const [own = ''] = both.split('\n');
+    writeFileSync(curve.keys, `${own}\n`);
+    const refused = await pair.node('primary').waitFor('ha.refused');
+    expect(refused).toMatchObject({ code: 'key' });
+    await pair.until('primary', 'alone', ({ peer }) => peer?.up === false);
+    writeFileSync(curve.keys, both);
+    await pair.inSync();
+  });
+
+  it('keys files that differ are told by both, in their logs and by ha status', async () => {
+    const curve = await curvePair();
+    const other = join(temporaryDirectory(), 'keys.yaml');
+    const both = readFileSync(curve.keys, 'utf8');
+    writeFileSync(other, both.replace('[\"peer\"]', '[\"peer\",\"client\"]'));
+    const backup = [...curve.backup, `bstar.curve.keysFile=${other}`];
+    const pair = await startPairOfDaemons({ setsOf: { ...curve, backup } });
+    for (const role of ROLES) {
+      await pair.node(role).waitFor('ha.keys_differ');
+      await pair.until(role, 'warned', ({ keysDiffer }) => keysDiffer === true);
+    }
+    writeFileSync(other, both);
+    await pair.until('primary', 'content', ({ keysDiffer }) => keysDiffer === false);
+  });
+
   it('a store that was copied from the other node is refused, and stays as it is (D20)', async () => {
     const pair = await startPairOfDaemons();
     await (await expectServed(pair)).close();
     await pair.rest();
-    const [from, to] = ROLES.map((role) => join(pair.dataDirOf(role), 'titanic.db'));
-    copyFileSync(from ?? '', to ?? '');
+    // With the memory of it: a store alone would not be this directory's, and not even be opened.
+    for (const file of ['titanic.db', 'store.json']) {
+      const [from, to] = ROLES.map((role) => join(pair.dataDirOf(role), file));
+      copyFileSync(from ?? '', to ?? '');
+    }
     await Promise.all(ROLES.map((role) => pair.start(role)));
     const { text } = await pair.node('primary').waitFor('ha.refused');
     expect(text).toMatch(/copy/);

@@ -47,8 +47,11 @@ function bytesOfStore(pair: PairOfDaemons, role: PairRole): number {
   return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
 }
 
-function removeStore(pair: PairOfDaemons, role: PairRole, ending: string): void {
-  rmSync(join(pair.dataDirOf(role), `titanic.db${ending}`), { force: true });
+/** As a lost disk: with all that remembers it. */
+function removeStore(pair: PairOfDaemons, role: PairRole): void {
+  for (const file of ['titanic.db', 'titanic.db-wal', 'titanic.db-shm', 'store.json']) {
+    rmSync(join(pair.dataDirOf(role), file), { force: true });
+  }
 }
 
 /** What passes on the link until a node that was stopped is back and in sync. Bytes. */
@@ -109,7 +112,7 @@ describe('limits.messageBytes', () => {
     expect(uuids.size).toBe(1);
     // Nor does a limit that is lower again keep what is stored from the peer.
     writeFileSync(file, 'limits: { messageBytes: 1MiB }\n');
-    rmSync(join(pair.dataDirOf('backup'), 'titanic.db'));
+    for (const file of ['titanic.db', 'store.json']) rmSync(join(pair.dataDirOf('backup'), file));
     await Promise.all(ROLES.map((role) => pair.start(role)));
     await pair.inSync();
     expect((await pair.rest()).differences).toEqual([]);
@@ -129,7 +132,7 @@ describe('SIGTERM', () => {
       while (bytesOfStore(pair, passive) < 500_000) await pause(1);
       expect(await node.stop()).toMatchObject({ status: 0 });
       // All that it took is sent again.
-      if (times < 4) for (const file of ['', '-wal', '-shm']) removeStore(pair, passive, file);
+      if (times < 4) removeStore(pair, passive);
     }
     await pair.start(passive);
     expect(await pair.inSync()).toBe(active);
@@ -156,5 +159,23 @@ describe('a peer that returns (D20)', () => {
     expect(await bytesOfReturn(pair, passive)).toBeGreaterThan(COUNT * BODY_BYTES);
     await pair.node(active).stop();
     expect(await bytesOfReturn(pair, active)).toBeLessThan(BODY_BYTES / 2);
+  });
+
+  it('without its store ends with 74; with --new-store it gets everything from its peer', async () => {
+    const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
+    await store(pair);
+    const active = await pair.inSync();
+    const passive = otherOf(active);
+    await pair.node(passive).stop();
+    rmSync(join(pair.dataDirOf(passive), 'titanic.db'));
+    const refused = pair.launch(passive);
+    expect(await refused.finished()).toMatchObject({ status: 74 });
+    expect(refused.stderr).toContain('it is missing');
+    const node = pair.launch(passive, [], true);
+    await node.waitFor('store.renewed');
+    expect(await pair.inSync()).toBe(active);
+    const { differences, uuids } = await pair.rest();
+    expect(differences).toEqual([]);
+    expect(uuids.size).toBe(COUNT);
   });
 });

@@ -2,12 +2,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { packBatch } from '../../src/titanic/batch-codec.js';
+import { FORMAT } from '../../src/titanic/store.js';
 import type { PairSabotage } from './pair/node.js';
 import type { PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
 
 const SEEDS_MAX = 150;
-const NOTHING = packBatch({ tombstones: 'none', changes: [] });
+const NOTHING = packBatch({ tombstones: 'none', changes: [] }, FORMAT);
 
 /** So many cuts and crashes, and nothing else that is done to the pair. */
 function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import type { Change, ChangeResult } from '../../src/titanic/store.js';
+import { asker } from '../support/asker.js';
 import { type Asked, type StageDisk, StageStore } from '../support/stage-store.js';
 import type { StoredSabotage } from './stored/node.js';
 import { StoredWorld } from './stored/world.js';
@@ -130,6 +131,40 @@ describe('the simulation finds', () => {
       {
         titanic: (titanic) => {
           titanic.failed = () => {};
+        },
+      },
+    ],
+    [
+      'a request that is stored as that of nobody',
+      /is stored as that of anonymous/,
+      writes((disk, change) =>
+        disk.apply(
+          change.kind === 'accept'
+            ? { ...change, request: { ...change.request, owner: 'anonymous' } }
+            : change,
+        ),
+      ),
+    ],
+    [
+      'a close that does not ask whose it is',
+      /is lost|before its time/,
+      writes((disk, change) =>
+        disk.apply(change.kind === 'close' ? { ...change, by: '' } : change),
+      ),
+    ],
+    [
+      'a machine that shows a stranger what another stored',
+      /which is another's/,
+      {
+        titanic: (titanic) => {
+          const request = titanic.request.bind(titanic);
+          titanic.request = (asked, host) => {
+            const { identity, owner, quotas } = asked.asker;
+            request(
+              { ...asked, asker: asker({ identity, owner, quotas, isOperator: true }) },
+              host,
+            );
+          };
         },
       },
     ],

@@ -19,17 +19,26 @@ import { freePorts } from './free-ports.js';
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
 
 export interface DaemonOptions {
-  /** Where it listens. Default: a port of loopback that nobody else takes when it is started again. */
-  readonly endpoint?: string;
+  /**
+   * Where it listens. Default: a port of loopback that nobody else takes when it is started again.
+   * `null`: where the file says.
+   */
+  readonly endpoint?: string | null;
   /** Default: a new one, removed by `removeDaemons`. */
   readonly dataDir?: string;
   /** More `--set`, `key=value`; they win. */
   readonly sets?: readonly string[];
+  /** As `serve --new-store`. */
+  readonly newStore?: boolean;
   /** A configuration file. */
   readonly file?: string;
+  /** Options of `serve` beside. */
+  readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** The network namespace that it lives in (`hosts.ts`). */
   readonly netns?: string;
+  /** Another version's main.js. */
+  readonly program?: string;
 }
 
 const directories: string[] = [];
@@ -59,15 +68,20 @@ export class Daemon extends Child {
     const dataDir = options.dataDir ?? temporaryDirectory();
     const sets = [
       `node.dataDir=${dataDir}`,
-      `broker.listen=${options.endpoint ?? 'tcp://127.0.0.1:0'}`,
+      ...(options.endpoint === null
+        ? []
+        : [`broker.listen=${options.endpoint ?? 'tcp://127.0.0.1:0'}`]),
       'http.listen=off',
       'log.format=json',
       ...(options.sets ?? []),
     ];
     const file = options.file === undefined ? [] : ['--config', options.file];
-    super(['serve', ...file, ...sets.flatMap((set) => ['--set', set])], {
+    const newStore = options.newStore === true ? ['--new-store'] : [];
+    const flags = [...newStore, ...(options.flags ?? [])];
+    super(['serve', ...flags, ...file, ...sets.flatMap((set) => ['--set', set])], {
       ...(options.environment === undefined ? {} : { environment: options.environment }),
       ...(options.netns === undefined ? {} : { netns: options.netns }),
+      ...(options.program === undefined ? {} : { program: options.program }),
     });
     this.dataDir = dataDir;
   }
@@ -109,10 +123,6 @@ export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> 
   const daemon = new Daemon({ ...options, endpoint });
   const { endpoints } = await daemon.waitFor('broker.ready');
   if (Array.isArray(endpoints)) daemon.endpoints = endpoints.map(String);
-  // Its last words of the start, by which signals are handled, too.
-  if (options.file === undefined) {
-    await daemon.until(({ stderr }) => stderr.includes('Majordomo listens on'), 'the first steps');
-  }
   return daemon;
 }
 

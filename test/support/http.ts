@@ -1,6 +1,7 @@
 /** HTTP to a daemon, and bytes where HTTP would be too well-behaved. */
 import { readFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 
@@ -21,6 +22,8 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string;
   readonly body?: string | Buffer;
+  /** Of a server that speaks TLS: what it may show. */
+  readonly ca?: string;
 }
 
 /** Where the daemon answers HTTP: `http://…`. */
@@ -36,12 +39,15 @@ export function tokenOf({ dataDir }: Daemon): string {
 
 /** One request over a connection of its own; what is answered has to be as the API's description says. */
 export function ask(url: string, options: Ask = {}): Promise<Reply> {
-  const { method = 'GET', headers = {}, token, body } = options;
+  const { method = 'GET', headers = {}, token, body, ca } = options;
+  // `unix:PATH:/path`, as Node's own HTTP has no such URL.
+  const [, socketPath, target] = /^unix:([^:]+):(.*)$/.exec(url) ?? [];
+  const href = socketPath === undefined ? url : `http://localhost${target ?? ''}`;
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return new Promise((resolve, reject) => {
-    const asked = request(
-      url,
-      { method, headers: { ...authorization, ...headers }, agent: false },
+    const asked = (href.startsWith('https:') ? secureRequest : request)(
+      href,
+      { method, headers: { ...authorization, ...headers }, agent: false, socketPath, ca },
       (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -51,7 +57,7 @@ export function ask(url: string, options: Ask = {}): Promise<Reply> {
           const { statusCode: status = 0, headers: received } = response;
           const json = jsonOf(text);
           const type = received['content-type'] ?? '';
-          const path = new URL(url).pathname;
+          const path = new URL(href).pathname;
           const wrong = undescribed({ method, path, status, type, json });
           if (wrong.length > 0) reject(new Error(wrong.join('\n')));
           else resolve({ status, headers: received, text, json });
@@ -75,13 +81,20 @@ function jsonOf(text: string): unknown {
 export class RawHttp {
   readonly socket: Socket;
   readonly closed: Promise<void>;
+  readonly connected: Promise<void>;
   readonly #chunks: Buffer[] = [];
   readonly #watchers = new Set<() => void>();
   #ended = false;
 
-  constructor(url: string) {
+  /** @param localAddress whom it comes from */
+  constructor(url: string, localAddress?: string) {
     const { hostname, port } = new URL(url);
-    this.socket = connect(Number(port), hostname.replace(/^\[(.*)\]$/, '$1'));
+    const host = hostname.replace(/^\[(.*)\]$/, '$1');
+    const from = localAddress === undefined ? {} : { localAddress };
+    this.socket = connect({ host, port: Number(port), ...from });
+    this.connected = new Promise((resolve) => {
+      this.socket.once('connect', resolve);
+    });
     this.socket.on('error', () => undefined);
     this.socket.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);

@@ -4,6 +4,7 @@
  */
 import type {
   Change,
+  Format,
   Found,
   MergeFailure,
   OpenStore,
@@ -79,7 +80,7 @@ export class MemoryDisk {
   }
 
   lookUp(uuid: RequestUuid): Found {
-    return this.#tables.lookUp(uuid);
+    return this.#tables.lookUp(uuid, Infinity);
   }
 }
 
@@ -148,10 +149,17 @@ class MemoryStore implements Store {
     });
   }
 
-  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
+  read(
+    read: number,
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    format: Format,
+  ): void {
     this.#order({
       call: 'read',
-      carryOut: () => this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax)),
+      carryOut: () =>
+        this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax, format)),
       fail: (failure) => this.#events.readFailed(read, failure),
     });
   }
@@ -178,10 +186,10 @@ class MemoryStore implements Store {
     });
   }
 
-  lookUp(look: number, uuid: RequestUuid): void {
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
     this.#order({
       call: 'lookUp',
-      carryOut: () => this.#events.found(look, this.#tables.lookUp(uuid)),
+      carryOut: () => this.#events.found(look, this.#tables.lookUp(uuid, replyBytesMax)),
       fail: (failure) => this.#events.lookFailed(look, failure),
     });
   }

@@ -1,5 +1,6 @@
 /** What a store has, in memory: the ladder of the store port (D16, D17), in the plainest words. */
 import { present } from '../../src/core/assert.js';
+import { joinExtra } from '../../src/titanic/fields.js';
 import { isOnceKey } from '../../src/wire/tsp.js';
 import { merge, type MergeTables } from '../../src/titanic/merge.js';
 import {
@@ -15,14 +16,21 @@ import {
   type Change,
   type ChangeResult,
   type Chunk,
+  FORMAT,
+  type Format,
   type Found,
   type Holding,
+  isOpenTo,
   type Merged,
+  NO_OWNER,
+  type Owner,
+  type OwnerCount,
   type ReadPlace,
   type Recovered,
   type RequestUuid,
   type StoreCounts,
   type StoredRequest,
+  type Tombstone as TombstoneFacts,
   type Transaction,
 } from '../../src/titanic/store.js';
 
@@ -34,6 +42,7 @@ export interface Entry {
   readonly attempts: readonly (Attempt & { readonly ordinal: number })[];
   readonly reply: StoredReply | null;
   readonly death: StoredDeath | null;
+  readonly extra: Buffer | null;
   /** The transactions that last changed it, and that put its body here. */
   readonly changed: number;
   readonly born: number;
@@ -45,12 +54,13 @@ interface Key {
   readonly uuid: Buffer;
   /** `null` while its request is there. */
   readonly until: number | null;
+  readonly owner: Owner;
+  readonly extra: Buffer | null;
   readonly changed: number;
 }
 
-interface Tombstone {
+interface Tombstone extends TombstoneFacts {
   readonly uuid: Buffer;
-  readonly keyUntil: number;
   readonly changed: number;
 }
 
@@ -60,6 +70,8 @@ export interface StoreContent {
   readonly requests: readonly Entry[];
   readonly keys: readonly Key[];
   readonly tombstones: readonly Tombstone[];
+  /** Those that have something. */
+  readonly owners: readonly OwnerCount[];
   readonly holds: Holding | null;
 }
 
@@ -77,6 +89,8 @@ export class MemoryTables {
   #tombstones = new Map<string, Tombstone>();
   #holds: Holding | null = null;
   #nextNumber = 1;
+  /** All that ever had something: of those that have nothing any more that is told, too. */
+  readonly #owners = new Set<Owner>();
   #openings = 0;
   readonly #storeId = Buffer.alloc(16, ++stores);
   /** The present transaction. */
@@ -104,13 +118,22 @@ export class MemoryTables {
 
   get counts(): StoreCounts {
     const nextNumber = this.#nextNumber;
+    const owners = new Map<Owner, { owner: Owner; stored: number; bytes: number }>(
+      [...this.#owners].map((owner) => [owner, { owner, stored: 0, bytes: 0 }]),
+    );
     const counts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber };
     for (const { request, body, reply } of this.#entries.values()) {
       counts[request.state]++;
+      const { owner } = request;
+      const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
+      count.stored++;
+      count.bytes += body.length + (reply?.reply.length ?? 0);
+      owners.set(owner, count);
+      this.#owners.add(owner);
       counts.bytes += ENTRY_BYTES + body.length + (reply?.reply.length ?? 0);
     }
     counts.bytes += this.#tombstones.size * TOMBSTONE_BYTES;
-    return counts;
+    return { ...counts, owners: [...owners.values()] };
   }
 
   content(): StoreContent {
@@ -118,9 +141,15 @@ export class MemoryTables {
       nextNumber: this.#nextNumber,
       requests: this.entries,
       keys: [...this.#keys.values()].sort(
-        (a, b) => a.service.compare(b.service) || a.key.compare(b.key),
+        (a, b) =>
+          a.service.compare(b.service) ||
+          a.key.compare(b.key) ||
+          Buffer.from(a.owner).compare(Buffer.from(b.owner)),
       ),
       tombstones: [...this.#tombstones.values()].sort((a, b) => a.uuid.compare(b.uuid)),
+      owners: this.counts.owners
+        .filter(({ stored }) => stored > 0)
+        .sort((a, b) => Buffer.from(a.owner).compare(Buffer.from(b.owner))),
       holds: this.#holds,
     };
   }
@@ -176,8 +205,8 @@ export class MemoryTables {
   }
 
   /** One transaction after the other, each whole, until there are so many requests or bytes. */
-  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
-    const records = new RecordWriter();
+  read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format = FORMAT): Chunk {
+    const records = new RecordWriter(format);
     const requests = [...this.#entries.values()]
       .filter(({ changed, request }) => isAfter(place, changed, request.number))
       .sort((a, b) => a.changed - b.changed || a.request.number - b.request.number);
@@ -194,11 +223,11 @@ export class MemoryTables {
     const upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
     const isNew = (at: { readonly changed: number }): boolean =>
       at.changed > place.upTo && at.changed <= upTo;
-    for (const { uuid, keyUntil } of [...this.#tombstones.values()].filter(isNew)) {
-      records.add({ kind: 'tombstone', uuid, keyUntil });
+    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()].filter(isNew)) {
+      records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
     }
-    for (const { service, key, uuid, until } of [...this.#keys.values()].filter(isNew)) {
-      if (until !== null) records.add({ kind: 'key', service, key, uuid, until });
+    for (const { until, ...known } of [...this.#keys.values()].filter(isNew)) {
+      if (until !== null) records.add({ kind: 'key', ...known, until });
     }
     const isLast = next === undefined && records.bytes < bytesMax;
     const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
@@ -221,27 +250,49 @@ export class MemoryTables {
     return entry?.request.state === 'pending' ? entry.body : null;
   }
 
-  lookUp(uuid: RequestUuid): Found {
+  lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Found {
     const entry = this.#entries.get(nameOf(uuid));
-    if (entry === undefined) return { state: 'absent' };
-    if (entry.reply !== null) return { state: 'replied', reply: entry.reply.reply };
-    if (entry.death !== null) return { state: 'dead', reason: entry.death.reason };
-    return { state: 'pending' };
+    if (entry === undefined) {
+      const tombstone = this.#tombstones.get(nameOf(uuid));
+      return tombstone === undefined ? { state: 'absent' } : { state: 'closed', by: tombstone.by };
+    }
+    const { owner, isShared, service } = entry.request;
+    const whose = { owner, isShared, service };
+    if (entry.reply !== null) {
+      const { reply } = entry.reply;
+      const read = reply.length <= replyBytesMax ? reply : null;
+      return { state: 'replied', reply: read, replyBytes: reply.length, ...whose };
+    }
+    if (entry.death !== null) return { state: 'dead', reason: entry.death.reason, ...whose };
+    return { state: 'pending', ...whose };
   }
 
   #apply(change: Change): ChangeResult {
+    const result = this.#step(change);
+    const { extra } = change;
+    const entry = 'uuid' in change ? this.#entries.get(nameOf(change.uuid)) : undefined;
+    if (extra !== undefined && entry !== undefined && result.kind !== 'passed') {
+      this.#put({ ...entry, extra: joinExtra(extra, entry.extra) });
+    }
+    return result;
+  }
+
+  #step(change: Change): ChangeResult {
     if (change.kind === 'accept') {
-      return this.#accept(change.request, change.body, change.key);
+      return this.#accept(change.request, change.body, change.key, change.extra ?? null);
     }
     if (change.kind === 'sweep') return this.#sweep(change.now, change.keyUntil, change.most);
     const entry = this.#entries.get(nameOf(change.uuid));
     if (entry === undefined) return this.#endUnknown(change);
     switch (change.kind) {
       case 'close':
-      case 'expire':
+      case 'expire': {
+        const { owner, service } = entry.request;
+        if (!isOpenTo(change.by, entry.request)) return { kind: 'denied', owner, service };
         this.#remove(entry, change.keyUntil);
         if (this.#transaction.tombstones !== 'none') this.#bury(change.uuid, change.keyUntil);
         return { kind: 'done' };
+      }
       case 'retry': {
         const after = retried(entry, change);
         if (after === null) return { kind: 'passed' };
@@ -261,11 +312,16 @@ export class MemoryTables {
     const isEnd = change.kind === 'close' || change.kind === 'expire';
     if (!isEnd || this.#transaction.tombstones !== 'all') return { kind: 'passed' };
     if (this.#tombstones.has(nameOf(change.uuid))) return { kind: 'passed' };
-    this.#bury(change.uuid, change.keyUntil);
+    this.#bury(change.uuid, change.keyUntil, change.by);
     return { kind: 'done' };
   }
 
-  #accept(request: StoredRequest, body: Buffer, key: Buffer | null): ChangeResult {
+  #accept(
+    request: StoredRequest,
+    body: Buffer,
+    key: Buffer | null,
+    extra: Buffer | null,
+  ): ChangeResult {
     if (this.#tombstones.has(nameOf(request.uuid))) return { kind: 'passed' };
     const number = Math.max(this.#nextNumber, request.number);
     this.#nextNumber = Math.max(this.#nextNumber, request.number + 1);
@@ -279,15 +335,18 @@ export class MemoryTables {
       return { kind: 'done' };
     }
     if (key !== null) {
-      const known = this.#keys.get(keyName(request.service, key));
-      if (known !== undefined && (known.until === null || known.until > request.acceptedAt)) {
-        return { kind: 'known', uuid: known.uuid };
+      const { service, uuid, owner, acceptedAt } = request;
+      for (const each of [owner, NO_OWNER] as const) {
+        const known = this.#keys.get(keyName(service, key, each));
+        if (known !== undefined && (known.until === null || known.until > acceptedAt)) {
+          return { kind: 'known', uuid: known.uuid };
+        }
       }
-      const { service, uuid } = request;
-      this.#keys.set(keyName(service, key), { service, key, uuid, until: null, changed });
+      const fresh = { service, key, owner, uuid, until: null, changed, extra: null };
+      this.#keys.set(keyName(service, key, owner), fresh);
     }
     this.#nextNumber = Math.max(this.#nextNumber, number + 1);
-    const history = { attemptsEver: 0, attempts: [], reply: null, death: null };
+    const history = { attemptsEver: 0, attempts: [], reply: null, death: null, extra };
     const stored = { ...request, number, state: 'pending' as const };
     this.#put({ request: stored, body, key, ...history, changed, born: changed });
     return { kind: 'done' };
@@ -310,10 +369,13 @@ export class MemoryTables {
       .filter(({ until }) => tombstones !== 'all' && until !== null && until <= now)
       .sort(
         (a, b) =>
-          (a.until ?? 0) - (b.until ?? 0) || a.service.compare(b.service) || a.key.compare(b.key),
+          (a.until ?? 0) - (b.until ?? 0) ||
+          a.service.compare(b.service) ||
+          a.key.compare(b.key) ||
+          Buffer.from(a.owner).compare(Buffer.from(b.owner)),
       );
-    for (const { service, key } of forgettable.slice(0, most)) {
-      this.#keys.delete(keyName(service, key));
+    for (const { service, key, owner } of forgettable.slice(0, most)) {
+      this.#keys.delete(keyName(service, key, owner));
     }
     const replied = swept.filter(({ reply }) => reply !== null).length;
     const more = over.length > most || forgettable.length > most;
@@ -325,9 +387,9 @@ export class MemoryTables {
     this.#entries.set(nameOf(entry.request.uuid), { ...entry, changed });
   }
 
-  #bury(uuid: RequestUuid, keyUntil: number): void {
+  #bury(uuid: RequestUuid, keyUntil: number, by: Owner = NO_OWNER): void {
     const { number: changed } = this.#transaction;
-    this.#tombstones.set(nameOf(uuid), { uuid, keyUntil, changed });
+    this.#tombstones.set(nameOf(uuid), { uuid, keyUntil, by, extra: null, changed });
   }
 
   /** As a merge sees them. */
@@ -335,33 +397,53 @@ export class MemoryTables {
     const entryOf = (uuid: RequestUuid): Entry =>
       present(this.#entries.get(nameOf(uuid)), 'a request that is there');
     return {
-      tombstone: (uuid) => this.#tombstones.get(nameOf(uuid))?.keyUntil ?? null,
-      putTombstone: (uuid, keyUntil) => this.#bury(uuid, keyUntil),
+      tombstone: (uuid) => this.#tombstones.get(nameOf(uuid)) ?? null,
+      putTombstone: (uuid, { keyUntil, by, extra }) => {
+        const { number: changed } = this.#transaction;
+        this.#tombstones.set(nameOf(uuid), { uuid, keyUntil, by, extra, changed });
+      },
+      dropTombstone: (uuid) => this.#tombstones.delete(nameOf(uuid)),
       request: (uuid) => {
         const entry = this.#entries.get(nameOf(uuid));
         return entry === undefined ? null : recordOf(entry, false);
       },
       isFree: (number) => this.entries.every(({ request }) => request.number !== number),
       takeNumber: () => this.#nextNumber++,
-      insert: ({ request, attemptsEver, attempts, reply, death }, body, number) => {
+      insert: ({ request, attemptsEver, attempts, reply, death, extra }, body, number) => {
         this.#nextNumber = Math.max(this.#nextNumber, number + 1);
         const { number: born } = this.#transaction;
         const numbered = { ...request, number };
-        const history = { attemptsEver, attempts: inOrder(attempts, attemptsEver), reply, death };
+        const history = {
+          attemptsEver,
+          attempts: inOrder(attempts, attemptsEver),
+          reply,
+          death,
+          extra,
+        };
         this.#put({ request: numbered, key: null, body, ...history, changed: born, born });
       },
-      update: (_before, { request, attemptsEver, attempts, reply, death }) => {
-        const history = { attemptsEver, attempts: inOrder(attempts, attemptsEver), reply, death };
+      update: (_before, { request, attemptsEver, attempts, reply, death, extra }) => {
+        const history = {
+          attemptsEver,
+          attempts: inOrder(attempts, attemptsEver),
+          reply,
+          death,
+          extra,
+        };
         this.#put({ ...entryOf(request.uuid), request, ...history });
       },
       touch: (uuid) => this.#put(entryOf(uuid)),
       remove: (uuid, keyUntil) => this.#remove(entryOf(uuid), keyUntil),
-      key: (service, key) => this.#keys.get(keyName(service, key)) ?? null,
-      putKey: (service, key, { uuid, until }) => {
+      keys: (service, key) =>
+        [...this.#keys.values()].filter(
+          (known) => known.service.equals(service) && known.key.equals(key),
+        ),
+      putKey: (service, key, { uuid, until, owner, extra }) => {
         const { number: changed } = this.#transaction;
-        this.#keys.set(keyName(service, key), { service, key, uuid, until, changed });
+        const known = { service, key, uuid, until, owner, extra, changed };
+        this.#keys.set(keyName(service, key, owner), known);
       },
-      dropKey: (service, key) => this.#keys.delete(keyName(service, key)),
+      dropKey: (service, key, owner) => this.#keys.delete(keyName(service, key, owner)),
       setKeyOf: (uuid, key) => this.#put({ ...entryOf(uuid), key }),
     };
   }
@@ -369,7 +451,7 @@ export class MemoryTables {
   #remove({ request, key }: Entry, until: number): void {
     this.#entries.delete(nameOf(request.uuid));
     if (key === null) return;
-    const name = keyName(request.service, key);
+    const name = keyName(request.service, key, request.owner);
     const known = present(this.#keys.get(name), 'a request in the store has its key');
     if (!known.uuid.equals(request.uuid)) return;
     if (isOnceKey(key)) this.#keys.delete(name);
@@ -382,14 +464,15 @@ function isAfter(place: ReadPlace, changed: number, number: number): boolean {
 }
 
 function recordOf(entry: Entry, withBody: boolean): RequestRecord {
-  const { request, key, body, attemptsEver, attempts, reply, death } = entry;
-  const bare = attempts.map(({ worker, startedAt, endedAt, reason }) => ({
+  const { request, key, body, attemptsEver, attempts, reply, death, extra } = entry;
+  const bare = attempts.map(({ worker, startedAt, endedAt, reason, extra: more }) => ({
     worker,
     startedAt,
     endedAt,
     reason,
+    extra: more,
   }));
-  const history = { attemptsEver, attempts: bare, reply, death };
+  const history = { attemptsEver, attempts: bare, reply, death, extra };
   return { kind: 'request', request, key, body: withBody ? body : null, ...history };
 }
 
@@ -457,6 +540,6 @@ function nameOf(uuid: RequestUuid): string {
   return uuid.toString('latin1');
 }
 
-function keyName(service: Buffer, key: Buffer): string {
-  return `${service.toString('hex')}:${key.toString('hex')}`;
+function keyName(service: Buffer, key: Buffer, owner: Owner): string {
+  return `${service.toString('hex')}:${key.toString('hex')}:${owner}`;
 }

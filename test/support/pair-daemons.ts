@@ -19,6 +19,7 @@ import { Daemon, type LogLine, removeDaemons, temporaryDirectory } from './daemo
 import { freePorts } from './free-ports.js';
 import { tokenOf } from './http.js';
 import { type StoredPair, storedPair } from './pair-content.js';
+import { pairKeys } from './pair-keys.js';
 import { closeRelays, TcpRelay } from './tcp-relay.js';
 
 export const ROLES = ['primary', 'backup'] as const;
@@ -42,6 +43,7 @@ export interface HaSeen {
   readonly state: 'waiting' | 'passive' | 'joining' | 'active';
   readonly epoch: number;
   readonly inSync: boolean;
+  readonly keysDiffer: boolean | null;
   readonly peer: { readonly up: boolean } | null;
 }
 
@@ -75,6 +77,8 @@ export class PairOfDaemons {
   readonly heartbeatIntervalMs: number;
   readonly #places: Readonly<Record<PairRole, Place>>;
   readonly #options: PairOptions;
+  /** Another version's main.js, for whom it is to be that. */
+  readonly programs = new Map<PairRole, string>();
   readonly #nodes = new Map<PairRole, Daemon>();
   /** All processes that there were, for their logs. */
   readonly #lives: Daemon[] = [];
@@ -137,16 +141,21 @@ export class PairOfDaemons {
   }
 
   /** Starts a process, and does not wait for it. */
-  launch(role: PairRole, sets: readonly string[] = []): Daemon {
+  launch(role: PairRole, sets: readonly string[] = [], newStore = false): Daemon {
     const { dataDir, host, netns, peer, http, finds } = this.#places[role];
+    const program = this.programs.get(role);
     const daemon = new Daemon({
       dataDir,
+      newStore,
+      ...(program === undefined ? {} : { program }),
       endpoint: this.endpointOf(role),
       ...(netns === null ? {} : { netns }),
       environment: this.#options.environmentOf?.[role] ?? {},
       ...(this.#options.file === undefined ? {} : { file: this.#options.file }),
       sets: [
         `node.name=${role}`,
+        // Between network namespaces, which nobody else is in.
+        ...(netns === null ? [] : [openListener(this.endpointOf(role))]),
         `http.listen=${host}:${http}`,
         `bstar.role=${role}`,
         `bstar.listen=tcp://${host}:${peer}`,
@@ -306,7 +315,7 @@ export async function pairOfDaemons(options: PairOptions = {}): Promise<PairOfDa
 }
 
 /** Each on a host of its own, not started yet. */
-function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): PairOfDaemons {
+async function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): Promise<PairOfDaemons> {
   const [broker, peer, http] = [5555, 5590, 5580];
   const place = (role: PairRole): Place => ({
     dataDir: temporaryDirectory(),
@@ -317,7 +326,12 @@ function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): PairOfDaemons
     http,
     finds: `tcp://${hosts.addressOf(otherOf(role))}:${peer}`,
   });
-  return new PairOfDaemons({ primary: place('primary'), backup: place('backup') }, null, options);
+  return new PairOfDaemons({ primary: place('primary'), backup: place('backup') }, null, {
+    ...options,
+    // The switch between them has no strangers.
+    sets: [...(options.sets ?? []), 'http.insecure=true'],
+    setsOf: await pairKeys(),
+  });
 }
 
 /** Two nodes that run and are in sync. */
@@ -325,7 +339,7 @@ export async function startPairOfDaemons(
   options: PairOptions = {},
   hosts: PairHosts | null = null,
 ): Promise<PairOfDaemons> {
-  const pair = hosts === null ? await pairOfDaemons(options) : pairOnHosts(hosts, options);
+  const pair = await (hosts === null ? pairOfDaemons(options) : pairOnHosts(hosts, options));
   await Promise.all(ROLES.map((role) => pair.start(role)));
   await pair.inSync();
   return pair;
@@ -334,4 +348,9 @@ export async function startPairOfDaemons(
 export async function removePairs(): Promise<void> {
   closeRelays();
   await removeDaemons();
+}
+
+/** `--set`: over a network, without keys. */
+function openListener(endpoint: string): string {
+  return `broker.listen=[{endpoint: "${endpoint}", insecure: true, mmi: full}]`;
 }

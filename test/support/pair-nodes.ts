@@ -2,6 +2,7 @@
  * Two real brokers in this process, on sockets, as the nodes of a pair. What decides who serves is
  * the test: it sets their gates, and says whether a request that comes to a refusing one counts.
  */
+import { Holdings } from '../../src/core/holdings.js';
 import { Broker } from '../../src/broker/broker.js';
 import type { GateState } from '../../src/broker/gate.js';
 import { BrokerLoop } from '../../src/broker/io/loop.js';
@@ -14,6 +15,7 @@ import { PeerNumbers } from '../../src/transport/peer-numbers.js';
 import type { Transport } from '../../src/transport/port.js';
 import { openZmtpRouter } from '../../src/transport/zmtp/router.js';
 import { STAGE_STATUS } from './stage.js';
+import { rules } from './rights.js';
 
 /** Between the nodes: what a client learns. */
 export const PAIR_HEARTBEAT_MS = 200;
@@ -27,12 +29,14 @@ const LIMITS = {
   queuedBytes: 1024 * MIB,
   queuedRequestsPerService: 1_000_000,
   messageBytes: 16 * MIB,
+  frames: 256,
 };
 const TRANSPORT_LIMITS = {
   messageBytesMax: 16 * MIB,
   framesMax: 256,
   outputBytesMax: 64 * MIB,
   connectionsMax: 1000,
+  connectionsPerIdentityMax: 1000,
   receiveBytesMax: 1024 * MIB,
 };
 
@@ -54,7 +58,7 @@ export class PairNode {
       requestTtlMs: 60_000,
       busyTimeoutMs: 600_000,
       maxDeliveries: 3,
-      listeners: [{ client: true, worker: true }],
+      listeners: [rules(true, true)],
       vote: () => this.#vote(),
       limits: LIMITS,
     };
@@ -69,7 +73,7 @@ export class PairNode {
       })),
     );
     for (const host of hosts) this.broker.host(host);
-    this.#loop = new BrokerLoop(this.broker);
+    this.#loop = new BrokerLoop(this.broker, new Holdings());
   }
 
   async listen(): Promise<this> {

@@ -30,6 +30,8 @@ export interface StageOptions {
   readonly replication?: Replication;
   /** How many bytes the link takes in a millisecond, in each direction. */
   readonly bytesPerMs?: number;
+  /** Only who has the peer's key can be the peer. */
+  readonly isSealed?: boolean;
 }
 
 export class PairStage {
@@ -48,9 +50,10 @@ export class PairStage {
     heartbeatIntervalMs = 1000,
     replication = 'sync',
     bytesPerMs = Infinity,
+    isSealed = false,
   }: StageOptions = {}) {
     this.bytesPerMs = bytesPerMs;
-    const options = { heartbeatIntervalMs, replication };
+    const options = { heartbeatIntervalMs, replication, isSealed };
     this.primary = new StageNode(this, { ...options, role: 'primary' });
     this.backup = new StageNode(this, { ...options, role: 'backup' });
     this.#dial();
@@ -125,7 +128,8 @@ class StageNode implements PairSink {
   readonly #stage: PairStage;
   readonly #options: PairOptions;
   #machine: PairMachine | null = null;
-  #disk: Persisted = { epoch: 0, wasActive: false };
+  /** What its epoch file says. */
+  disk: Persisted = { epoch: 0, wasActive: false };
   /** Effects of a process that is gone come to nothing. */
   #life = 0;
   #stoppedAt: number | null = null;
@@ -166,7 +170,7 @@ class StageNode implements PairSink {
     this.#life++;
     this.service = 'refusing';
     this.isActivated = false;
-    this.#machine = new PairMachine(this.#options, this.#disk, this, this.#stage.now);
+    this.#machine = new PairMachine(this.#options, this.disk, this, this.#stage.now);
   }
 
   crash(): void {
@@ -199,6 +203,8 @@ class StageNode implements PairSink {
   get isConnected(): boolean {
     return this.#connection === this.#stage.connection && this.#connection > 0;
   }
+
+  readonly keys = null;
 
   get isHeldOff(): boolean {
     return this.#stage.now < this.#heldOffUntil;
@@ -335,7 +341,7 @@ class StageNode implements PairSink {
 
   persist(state: Persisted): void {
     this.#later(DISK_MS, () => {
-      this.#disk = state;
+      this.disk = state;
       this.epochs.push(state.epoch);
       this.machine.persisted();
     });

@@ -10,7 +10,7 @@ export class SmallDisk {
 
   /** @param path a directory that is empty */
   constructor(path: string, size: string) {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path]);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'tmpfs', path]);
     mounted.push(path);
     this.#ballast = join(path, 'ballast');
   }

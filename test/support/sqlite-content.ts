@@ -1,7 +1,7 @@
 /** Everything that a store file has, in the words of the store in memory, so that both can be compared. */
 import Database from 'better-sqlite3';
 
-import type { StoredState } from '../../src/titanic/store.js';
+import type { Owner, StoredState } from '../../src/titanic/store.js';
 import type { StoreContent } from './memory-tables.js';
 
 const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];
@@ -25,6 +25,9 @@ interface Row {
   readonly body_bytes: number;
   readonly changed: number;
   readonly born: number;
+  readonly owner: Owner;
+  readonly shared: number;
+  readonly extra: Buffer | null;
 }
 
 /** @param path of a store that nobody has open, or that is at rest */
@@ -37,12 +40,19 @@ export function sqliteContent(path: string): StoreContent {
       requests: rows.map((row) => entryOf(db, row)),
       keys: db
         .prepare<[], StoreContent['keys'][number]>(
-          'SELECT service, key, uuid, until, changed FROM keys ORDER BY service, key',
+          `SELECT service, key, owner, uuid, until, extra, changed FROM keys
+            ORDER BY service, key, owner`,
         )
         .all(),
       tombstones: db
         .prepare<[], StoreContent['tombstones'][number]>(
-          'SELECT uuid, key_until AS keyUntil, changed FROM tombstones ORDER BY uuid',
+          `SELECT uuid, key_until AS keyUntil, closed_by AS by, extra, changed FROM tombstones
+            ORDER BY uuid`,
+        )
+        .all(),
+      owners: db
+        .prepare<[], StoreContent['owners'][number]>(
+          'SELECT owner, stored, bytes FROM owners ORDER BY owner',
         )
         .all(),
       holds:
@@ -73,6 +83,8 @@ function entryOf(db: Database.Database, row: Row): Entry {
       attempts,
       generation,
       bodyBytes: row.body_bytes,
+      owner: row.owner,
+      isShared: row.shared === 1,
     },
     key,
     body:
@@ -83,7 +95,7 @@ function entryOf(db: Database.Database, row: Row): Entry {
     attemptsEver: row.attempts_ever,
     attempts: db
       .prepare<[number], Entry['attempts'][number]>(
-        `SELECT ordinal, worker, started_at AS startedAt, ended_at AS endedAt, reason
+        `SELECT ordinal, worker, started_at AS startedAt, ended_at AS endedAt, reason, extra
           FROM attempts WHERE number = ? ORDER BY ordinal`,
       )
       .all(number),
@@ -99,6 +111,7 @@ function entryOf(db: Database.Database, row: Row): Entry {
           'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
         )
         .get(number) ?? null,
+    extra: row.extra,
     changed,
     born,
   };

@@ -3,6 +3,7 @@
  * their side reads, so that a script shows what a peer would really receive.
  */
 import type { Frames } from '../../src/core/frames.js';
+import { identityOf } from '../../src/transport/identity.js';
 import { clientRequest, readClientReply } from '../../src/wire/client-side.js';
 import type { MdpVersion } from '../../src/wire/mdp.js';
 import {
@@ -43,6 +44,10 @@ export interface ConnectionOptions {
   readonly routingId?: string;
   /** The name of the key that it comes in by. */
   readonly key?: string;
+  /** Default: the name, for a name that has one key. */
+  readonly publicKey?: string;
+  /** Where it comes from. */
+  readonly address?: string;
 }
 
 /** One connection to the broker; any number of clients and a worker may share it. */
@@ -72,6 +77,9 @@ export class Connection {
       routingId: toBytes(routingId ?? `\0${this.name}`),
       ownRoutingId: routingId !== undefined,
       key: this.#options.key ?? null,
+      publicKey: this.#options.publicKey ?? this.#options.key ?? null,
+      address: this.#options.address ?? '127.0.0.1',
+      identity: identityOf(this.#options.address ?? '127.0.0.1', this.#options.key ?? null),
     });
   }
 
@@ -85,6 +93,13 @@ export class Connection {
   /** One message, without the routing id. */
   sends(...frames: FrameLike[]): void {
     this.stage.message(this.peer, frames.map(toBytes));
+  }
+
+  /** What it has sent waits for its turn to be read. */
+  waitsToBeRead(): void {
+    this.stage.input((broker, now) => {
+      broker.waiting(this.peer, now);
+    });
   }
 
   sendsOversized(): void {

@@ -43,8 +43,8 @@ export class StageDisk {
     return this.tables.entry(uuid);
   }
 
-  find(uuid: RequestUuid): Found {
-    return this.tables.lookUp(uuid);
+  find(uuid: RequestUuid, replyBytesMax = Infinity): Found {
+    return this.tables.lookUp(uuid, replyBytesMax);
   }
 
   /** As if it had been in the last transaction. */
@@ -68,7 +68,12 @@ export type Asked =
     }
   | { readonly kind: 'list'; readonly list: number; readonly after: number }
   | { readonly kind: 'load'; readonly load: number; readonly uuids: readonly RequestUuid[] }
-  | { readonly kind: 'lookUp'; readonly look: number; readonly uuid: RequestUuid };
+  | {
+      readonly kind: 'lookUp';
+      readonly look: number;
+      readonly uuid: RequestUuid;
+      readonly replyBytesMax: number;
+    };
 
 export class StageStore implements TitanicStore {
   readonly disk: StageDisk;
@@ -110,8 +115,8 @@ export class StageStore implements TitanicStore {
     this.asked.push({ kind: 'load', load, uuids });
   }
 
-  lookUp(look: number, uuid: RequestUuid): void {
-    this.asked.push({ kind: 'lookUp', look, uuid });
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
+    this.asked.push({ kind: 'lookUp', look, uuid, replyBytesMax });
   }
 
   /** Answers one thing that it was asked. */
@@ -144,7 +149,7 @@ export class StageStore implements TitanicStore {
         return;
       case 'lookUp':
         if (readFailure !== null) events.lookFailed(asked.look, readFailure);
-        else events.found(asked.look, disk.find(asked.uuid));
+        else events.found(asked.look, disk.find(asked.uuid, asked.replyBytesMax));
     }
   }
 

@@ -28,6 +28,7 @@ import {
   WorkerActor,
 } from './stage-peers.js';
 import { seededRandom } from './stage-random.js';
+import { rules } from './rights.js';
 
 export interface StageOptions extends Partial<Omit<BrokerOptions, 'limits'>> {
   readonly limits?: Partial<BrokerLimits>;
@@ -43,6 +44,7 @@ const STAGE_LIMITS: BrokerLimits = {
   queuedBytes: 1_000_000_000,
   queuedRequestsPerService: 1_000_000,
   messageBytes: 1_000_000,
+  frames: 256,
 };
 
 /** An hour, so that nothing depends on the clock's zero. */
@@ -70,6 +72,18 @@ const NOTHING: BrokerLoad = {
   requestsOut: 0,
   bytes: 0,
 };
+
+/** What a broker has defaults for. */
+function optional(options: StageOptions): Partial<BrokerOptions> {
+  const { rightsOf, vote, quotasOf, holdings, outputLeft } = options;
+  return {
+    ...(rightsOf === undefined ? {} : { rightsOf }),
+    ...(vote === undefined ? {} : { vote }),
+    ...(quotasOf === undefined ? {} : { quotasOf }),
+    ...(holdings === undefined ? {} : { holdings }),
+    ...(outputLeft === undefined ? {} : { outputLeft }),
+  };
+}
 
 const open: Stage[] = [];
 
@@ -103,9 +117,8 @@ export class Stage {
       requestTtlMs: options.requestTtlMs ?? 60_000,
       busyTimeoutMs: options.busyTimeoutMs ?? 600_000,
       maxDeliveries: options.maxDeliveries ?? 3,
-      listeners: options.listeners ?? [{ client: true, worker: true }],
-      ...(options.rightsOf === undefined ? {} : { rightsOf: options.rightsOf }),
-      ...(options.vote === undefined ? {} : { vote: options.vote }),
+      listeners: options.listeners ?? [rules(true, true)],
+      ...optional(options),
       limits: { ...STAGE_LIMITS, ...options.limits },
     };
     const events = {

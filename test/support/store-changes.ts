@@ -1,5 +1,11 @@
 /** Changes as tests of a store write them. */
-import type { Change, RequestUuid, StoredRequest } from '../../src/titanic/store.js';
+import {
+  type Change,
+  NO_OWNER,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+} from '../../src/titanic/store.js';
 
 export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 
@@ -29,6 +35,8 @@ export function requestOf(n: number, more: Partial<StoredRequest> = {}): StoredR
     attempts: 0,
     generation: 0,
     bodyBytes: 6,
+    owner: 'anonymous',
+    isShared: false,
     ...more,
   };
 }
@@ -57,6 +65,7 @@ export function attempt(n: number, attempts: number, generation = 0): ChangeOf<'
       startedAt: NOON + attempts,
       endedAt: NOON + attempts + 1,
       reason: 'lost',
+      extra: null,
     },
     notBefore: NOON + 1000 * attempts,
   };
@@ -84,12 +93,16 @@ export function dead(
   return { kind: 'dead', uuid: uuidOf(n), generation, reason, at: NOON + 6, expiresAt };
 }
 
-export function close(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'close' | 'expire'> {
-  return { kind: 'close', uuid: uuidOf(n), at: NOON + 7, keyUntil };
+export function close(
+  n: number,
+  keyUntil: number = NOON + DAY_MS,
+  by: Owner = NO_OWNER,
+): ChangeOf<'close' | 'expire'> {
+  return { kind: 'close', uuid: uuidOf(n), at: NOON + 7, keyUntil, by };
 }
 
 export function expire(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'close' | 'expire'> {
-  return { kind: 'expire', uuid: uuidOf(n), at: NOON + 7, keyUntil };
+  return { kind: 'expire', uuid: uuidOf(n), at: NOON + 7, keyUntil, by: NO_OWNER };
 }
 
 export function retry(n: number, generation = 1): ChangeOf<'retry'> {

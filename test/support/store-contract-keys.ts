@@ -21,7 +21,7 @@ export function describeStoreKeys(subject: Subject): void {
     const { user } = subject;
     expect(await user.commit(accept(1, { key: 'k' }))).toEqual([done]);
     expect(await user.commit(accept(2, { key: 'k' }))).toEqual([known(1)]);
-    expect(await user.lookUp(uuidOf(2))).toEqual({ state: 'absent' });
+    expect(await user.lookUp(uuidOf(2))).toMatchObject({ state: 'absent' });
     const { recovered, pending } = await subject.reopen();
     expect(pending).toHaveLength(1);
     // Numbers that were given are never given again, also to what was not stored.

@@ -221,9 +221,15 @@ export function describeStorePair(subject: Subject): void {
     expect(merged).toMatchObject({ joined: 1, ranTwice: 1 });
     await pair.join(0, 100);
     for (const each of [user, other]) {
-      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'replied', reply: packed('ours') });
+      expect(await each.lookUp(uuidOf(1))).toMatchObject({
+        state: 'replied',
+        reply: packed('ours'),
+      });
       // A reply beats a death.
-      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'replied', reply: packed('yes') });
+      expect(await each.lookUp(uuidOf(2))).toMatchObject({
+        state: 'replied',
+        reply: packed('yes'),
+      });
     }
   });
 
@@ -236,8 +242,8 @@ export function describeStorePair(subject: Subject): void {
     await pair.join(0, 100);
     expect(await contentOf(other)).toEqual(await contentOf(user));
     for (const each of [user, other]) {
-      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'pending' });
-      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'pending' });
+      expect(await each.lookUp(uuidOf(1))).toMatchObject({ state: 'pending' });
+      expect(await each.lookUp(uuidOf(2))).toMatchObject({ state: 'pending' });
     }
     const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
     const changes = [accept(7, { key: 'k' }), accept(8, { key: 'l' })];
@@ -267,7 +273,10 @@ export function describeStorePair(subject: Subject): void {
     expect(await pair.join(1, 100, 1)).toBe(false);
     await pair.join(0, 100);
     expect(await contentOf(other)).toEqual(await contentOf(user));
-    expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'replied', reply: packed('ours') });
+    expect(await other.lookUp(uuidOf(1))).toMatchObject({
+      state: 'replied',
+      reply: packed('ours'),
+    });
     expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([
       [{ kind: 'known', uuid: uuidOf(4) }],
       [{ kind: 'known', uuid: uuidOf(4) }],
@@ -289,8 +298,9 @@ export function describeStorePair(subject: Subject): void {
     await pair.join(1, 100);
     for (const chunk of before) await mergeInto(user, chunk, false);
     for (const each of [user, other]) {
-      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'absent' });
-      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'absent' });
+      // Remembered as closed: that is known, whatever the other store has.
+      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: '' });
+      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: '' });
     }
     expect(await contentOf(other)).toEqual(await contentOf(user));
     const known = [1, 2].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));

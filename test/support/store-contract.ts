@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { OpenStore } from '../../src/titanic/store.js';
 import { describeStoreSteps } from './store-contract-steps.js';
 import { describeStoreKeys } from './store-contract-keys.js';
+import { describeStoreOwners } from './store-contract-owners.js';
 import { describeStorePair } from './store-contract-pair.js';
 import { describeStoreReading } from './store-contract-reading.js';
 import { StoreUser } from './store-user.js';
@@ -71,6 +72,9 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     });
     describe('idempotency keys (D16)', () => {
       describeStoreKeys(subject);
+    });
+    describe('owners (D70, D71)', () => {
+      describeStoreOwners(subject);
     });
     describe('as one of a pair (D14, D17, D20)', () => {
       describeStorePair(subject);

@@ -1,23 +1,25 @@
 /** Uses a store as the machine does: one batch at a time, and waits for what it tells. */
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
-import type {
-  Change,
-  ChangeResult,
-  Chunk,
-  Found,
-  Merged,
-  MergeFailure,
-  OpenStore,
-  ReadPlace,
-  Recovered,
-  RequestUuid,
-  Store,
-  StoreCounts,
-  StoredRequest,
-  StoreEvents,
-  StoreFailure,
-  Transaction,
+import {
+  type Change,
+  type ChangeResult,
+  type Chunk,
+  FORMAT,
+  type Format,
+  type Found,
+  type Merged,
+  type MergeFailure,
+  type OpenStore,
+  type ReadPlace,
+  type Recovered,
+  type RequestUuid,
+  type Store,
+  type StoreCounts,
+  type StoredRequest,
+  type StoreEvents,
+  type StoreFailure,
+  type Transaction,
 } from '../../src/titanic/store.js';
 
 /** What became of a batch. */
@@ -31,7 +33,7 @@ export class StoreUser implements StoreEvents {
   /** Everything told, in order: `committed 1`. */
   readonly told: string[] = [];
   recovered: Recovered = {
-    counts: { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 0 },
+    counts: { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 0, owners: [] },
     storeId: Buffer.alloc(0),
     firstTransaction: 0,
     holds: null,
@@ -107,10 +109,15 @@ export class StoreUser implements StoreEvents {
     );
   }
 
-  async read(place: ReadPlace, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
+  async read(
+    place: ReadPlace,
+    requestsMax = 1000,
+    bytesMax = 2 ** 20,
+    format: Format = FORMAT,
+  ): Promise<Chunk> {
     const read = ++this.#last;
     const chunk = await this.#call<Chunk | StoreFailure>(`read ${read}`, () =>
-      this.store.read(read, place, requestsMax, bytesMax),
+      this.store.read(read, place, requestsMax, bytesMax, format),
     );
     assert('records' in chunk, `a reading failed: ${JSON.stringify(chunk)}`);
     return chunk;
@@ -136,9 +143,9 @@ export class StoreUser implements StoreEvents {
     return await this.#call(`load ${load}`, () => this.store.load(load, uuids));
   }
 
-  async lookUp(uuid: RequestUuid): Promise<Found | StoreFailure> {
+  async lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Promise<Found | StoreFailure> {
     const look = ++this.#last;
-    return await this.#call(`look ${look}`, () => this.store.lookUp(look, uuid));
+    return await this.#call(`look ${look}`, () => this.store.lookUp(look, uuid, replyBytesMax));
   }
 
   async #call<Told>(name: string, call: () => void): Promise<Told> {

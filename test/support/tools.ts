@@ -36,6 +36,7 @@ const PROBES = {
     command: '/bin/sh',
     args: ['-c', 'command -v script && command -v stty'],
   },
+  openssl: { command: 'openssl', args: ['version'] },
   promtool: { command: 'promtool', args: ['--version'] },
   chromium: { command: 'chromium', args: ['--version'] },
   'network namespaces': {
@@ -46,13 +47,27 @@ const PROBES = {
         'ip netns delete $n; exit $s',
     ],
   },
+  // A copy without it, or with the last commits only, has nothing to build an older program from.
+  'the history of this repository': {
+    command: 'git',
+    args: ['cat-file', '-e', '86a78c1^{commit}'],
+  },
   root: { command: '/bin/sh', args: ['-c', 'test "$(id -u)" = 0'] },
 } as const satisfies Record<string, Probe>;
 
 export type Tool = keyof typeof PROBES;
 
 /** What a machine gives or not, and nobody can install: its absence is no failure anywhere. */
-const RIGHTS: ReadonlySet<Tool> = new Set(['network namespaces']);
+const RIGHTS: ReadonlySet<Tool> = new Set([
+  'network namespaces',
+  ...(isWhole() ? [] : (['the history of this repository'] as const)),
+]);
+
+/** With all commits a missing one is a mistake; a shallow copy, or none, is as it was made. */
+function isWhole(): boolean {
+  const run = spawnSync('git', ['rev-parse', '--is-shallow-repository'], { timeout: 20_000 });
+  return String(run.stdout).trim() === 'false';
+}
 
 const known = new Map<Tool, boolean>();
 

@@ -1,4 +1,5 @@
 import type { Frames } from '../../src/core/frames.js';
+import type { Holdings } from '../../src/core/holdings.js';
 import { PeerNumbers } from '../../src/transport/peer-numbers.js';
 import type {
   Dial,
@@ -7,6 +8,7 @@ import type {
   OpenedRouter,
   PeerId,
   PeerInfo,
+  Rejected,
   RouterLimits,
   RouterOptions,
   Transport,
@@ -31,6 +33,7 @@ export interface TransportFactory {
 
 export const LIMITS: RouterLimits = {
   connectionsMax: 1000,
+  connectionsPerIdentityMax: 1000,
   receiveBytesMax: 256 << 20,
   messageBytesMax: 4 << 20,
   framesMax: 32,
@@ -57,6 +60,7 @@ export interface ServerOptions {
   readonly limits?: Partial<RouterLimits>;
   readonly peers?: PeerNumbers;
   readonly curve?: ListenerCurve;
+  readonly holdings?: Holdings;
 }
 
 /** A listening transport and everything that it told. */
@@ -66,7 +70,7 @@ export class Server implements TransportEvents {
   readonly messages: Received[] = [];
   readonly infos: PeerInfo[] = [];
   /** Connections that a transport which can tell has refused. */
-  readonly rejections: { listener: number; kind: string; reason: string }[] = [];
+  readonly rejections: { listener: number; kind: string; reason: string; from: Rejected }[] = [];
   /** Called for each message, within the event. */
   answer: ((peer: PeerId, frames: Frames) => void) | undefined;
   readonly #transport: Transport;
@@ -92,6 +96,7 @@ export class Server implements TransportEvents {
       })),
       limits: { ...LIMITS, ...options.limits },
       peers: options.peers ?? new PeerNumbers(),
+      ...(options.holdings === undefined ? {} : { holdings: options.holdings }),
       events,
     });
     return new Server(opened.transport, opened.endpoints, events);
@@ -165,8 +170,8 @@ export class Server implements TransportEvents {
     this.told.push(`disconnected ${peer}`);
   }
 
-  rejected(listener: number, kind: string, reason: string): void {
-    this.rejections.push({ listener, kind, reason });
+  rejected(listener: number, kind: string, reason: string, from: Rejected): void {
+    this.rejections.push({ listener, kind, reason, from });
   }
 }
 
@@ -198,14 +203,16 @@ export class LateEvents implements TransportEvents {
     this.to?.disconnected(peer);
   }
 
-  rejected(listener: number, kind: string, reason: string): void {
-    this.to?.rejected(listener, kind, reason);
+  rejected(...rejected: Parameters<TransportEvents['rejected']>): void {
+    this.to?.rejected(...rejected);
   }
 }
 
 /** A link's events, kept. */
 export class LinkRecord implements LinkEvents {
   readonly told: string[] = [];
+  /** Connections that did not come to stand. */
+  failures = 0;
 
   connected(): void {
     this.told.push('connected');
@@ -217,6 +224,10 @@ export class LinkRecord implements LinkEvents {
 
   disconnected(): void {
     this.told.push('disconnected');
+  }
+
+  unreachable(): void {
+    this.failures++;
   }
 
   async untilTold(event: string, times = 1): Promise<void> {

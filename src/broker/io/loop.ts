@@ -4,6 +4,7 @@
  */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
+import type { Holdings } from '../../core/holdings.js';
 import type { PeerId, PeerInfo, Transport, TransportEvents } from '../../transport/port.js';
 import type { Broker } from '../broker.js';
 
@@ -22,8 +23,12 @@ export interface Companion {
   readonly isSettled: boolean;
 }
 
+/** Connections that one turn ends because memory runs out, and for one identity over its quota. */
+const CLOSED_PER_TURN_MAX = 256;
+
 export class BrokerLoop implements TransportEvents {
   readonly #broker: Broker;
+  readonly #holdings: Holdings;
   #companion: Companion | null = null;
   #transport: Transport | null = null;
   #now = monotonicMs();
@@ -35,14 +40,21 @@ export class BrokerLoop implements TransportEvents {
   /** Called once, at the end of the next turn. */
   #afterNextTurn: (() => void) | null = null;
 
-  constructor(broker: Broker) {
+  /** @param holdings what the broker and the transport count together */
+  constructor(broker: Broker, holdings: Holdings) {
     this.#broker = broker;
+    this.#holdings = holdings;
   }
 
   /** The transport whose events come here; its output is flushed once per turn. */
   attach(transport: Transport): void {
     this.#transport = transport;
     this.#schedule();
+  }
+
+  /** Output that waits for a peer. */
+  waitingBytes(peer: PeerId): number {
+    return this.#transport?.waitingBytes(peer) ?? 0;
   }
 
   /** Lets a machine take part. */
@@ -77,6 +89,11 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.oversized(peer, this.#now);
   }
 
+  waiting(peer: PeerId): void {
+    this.#schedule();
+    this.#broker.waiting(peer, this.#now);
+  }
+
   full(peer: PeerId): void {
     this.#schedule();
     this.#broker.full(peer);
@@ -92,8 +109,14 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.disconnected(peer, this.#now);
   }
 
-  rejected(listener: number, kind: string, reason: string): void {
-    this.#broker.rejected(listener, kind, reason);
+  rejected(...rejected: Parameters<TransportEvents['rejected']>): void {
+    this.#broker.rejected(...rejected);
+  }
+
+  /** What a key may do has changed: see `Broker.rightsChanged`. */
+  rightsChanged(key: string): void {
+    this.#schedule();
+    this.#broker.rightsChanged(key, this.#now);
   }
 
   /**
@@ -151,6 +174,7 @@ export class BrokerLoop implements TransportEvents {
       dueAt = Math.min(this.#broker.nextRunAt(), this.#now + dueInMs);
     }
     this.#transport.flush();
+    this.#relieve(this.#transport);
     this.#afterTurn?.();
     const then = this.#afterNextTurn;
     this.#afterNextTurn = null;
@@ -158,6 +182,23 @@ export class BrokerLoop implements TransportEvents {
     if (more) this.#schedule();
     this.#arm(dueAt);
   };
+
+  /**
+   * Who does not read loses connections: over the quota of its identity, and over
+   * `limits.memoryBytes` whoever holds most (D75, D77).
+   */
+  #relieve(transport: Transport): void {
+    const holdings = this.#holdings;
+    for (const holder of holdings.deaf(this.#now)) {
+      for (let closed = 0; closed < CLOSED_PER_TURN_MAX; closed++) {
+        if (holder.output <= holder.outputMax || !transport.closeLargest(holder.identity)) break;
+      }
+    }
+    for (let closed = 0; closed < CLOSED_PER_TURN_MAX && holdings.isOver; closed++) {
+      const payer = holdings.payer();
+      if (payer === null || !transport.closeLargest(payer.identity)) return;
+    }
+  }
 
   /** One timer for everything; it is only set anew when something became due sooner. */
   #arm(at: number): void {

@@ -5,12 +5,15 @@
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
+import { assert } from '../../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { EPOCH_END } from '../epochs.js';
 import type { Persisted } from '../facts.js';
 
 const PLACE_BYTES = 512;
 const PLACES = 2;
-const FORM = /^majordomo-epoch 1 (\d{1,15}) (\d{1,15}) ([01]) (\d{1,15}) ([0-9a-f]{8})\n/;
+// Epochs of 16 digits were written before they had a bound.
+const FORM = /^majordomo-epoch 1 (\d{1,15}) (\d{1,16}) ([01]) (\d{1,15}) ([0-9a-f]{8})\n/;
 
 interface Place extends Persisted {
   /** The higher one is the newer. */
@@ -60,6 +63,8 @@ export class EpochFile {
 
   /** Resolves once it is on disk. One after the other. Rejects with ERR_BSTAR_DISK. */
   async persist(state: Persisted): Promise<void> {
+    const { epoch } = state;
+    assert(Number.isInteger(epoch) && epoch >= 0 && epoch < EPOCH_END, 'an epoch has its bounds');
     const before = this.#writing;
     this.#writing = before.then(async () => {
       try {
@@ -141,11 +146,23 @@ async function read(path: string, file: FileHandle): Promise<Place> {
     unpacked(bytes.subarray(index * PLACE_BYTES, (index + 1) * PLACE_BYTES)),
   ).filter((place) => place !== null);
   const newest = places.toSorted((a, b) => b.version - a.version)[0];
-  if (newest !== undefined) return newest;
+  if (newest !== undefined && newest.epoch < EPOCH_END) return newest;
+  if (newest !== undefined) throw tooHigh(path, newest.epoch);
   throw new MajordomoError(
     'ERR_BSTAR_EPOCH',
     `${path}: damaged: it does not say which epoch this node has taken. If the peer has its own ` +
       'file, stop this node, remove this file, and start it again while the peer is active',
+  );
+}
+
+/** The other place is older: this node may have acted on this one. */
+function tooHigh(path: string, epoch: number): MajordomoError {
+  return new MajordomoError(
+    'ERR_BSTAR_EPOCH',
+    `${path}: it says epoch ${epoch}, and every epoch is below ${EPOCH_END}: somebody who was not ` +
+      'the peer of this node has claimed that. Stop this node, remove this file, and start it again ' +
+      "while the peer is active. If the peer's file says so, too: stop both, remove both files, and " +
+      'start first the node that was active last',
   );
 }
 

@@ -5,15 +5,10 @@
  */
 import { type Hello, NONCE_BYTES, PEER_VERSION, type PeerMessage } from '../../wire/peer.js';
 import type { RandomFill } from '../../core/random.js';
+import type { Objection } from '../ports.js';
 
 /** What this node says of itself. */
-export type Introduction = Omit<Hello, 'kind' | 'nonce'>;
-
-/** Why the other one is not this node's peer, or `null`. `code` is stable. */
-export interface Objection {
-  readonly code: 'version' | 'self' | 'role' | 'pair' | 'replication' | 'heartbeat' | 'store';
-  readonly text: string;
-}
+export type Introduction = Omit<Hello, 'kind' | 'nonce' | 'resumes'>;
 
 export function versionObjection(version: number): Objection {
   const text = `it speaks version ${version} of the peer protocol, this node version ${PEER_VERSION}`;
@@ -58,21 +53,30 @@ function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean):
 export class Handshake {
   readonly #mine: Introduction;
   readonly #ownIncarnation: number;
-  readonly #nonce: Buffer;
+  readonly #resumes: Buffer | null;
+  /** What the other one has to give back. */
+  readonly nonce: Buffer;
   #its: Hello | null = null;
   /** Of the process at the other end; 0 before its first word. */
   incarnation = 0;
   isDone = false;
 
-  constructor(mine: Introduction, ownIncarnation: number, random: RandomFill) {
+  /** @param resumes the nonce that this node was given on its connection before */
+  constructor(
+    mine: Introduction,
+    resumes: Buffer | null,
+    ownIncarnation: number,
+    random: RandomFill,
+  ) {
+    this.#resumes = resumes;
     this.#mine = mine;
     this.#ownIncarnation = ownIncarnation;
-    this.#nonce = Buffer.alloc(NONCE_BYTES);
-    random(this.#nonce);
+    this.nonce = Buffer.alloc(NONCE_BYTES);
+    random(this.nonce);
   }
 
   get hello(): Hello {
-    return { kind: 'hello', ...this.#mine, nonce: this.#nonce };
+    return { kind: 'hello', ...this.#mine, nonce: this.nonce, resumes: this.#resumes };
   }
 
   /** Who is at the other end, once it has said so. */
@@ -93,7 +97,7 @@ export class Handshake {
       return 'hello';
     }
     if (message.kind !== 'proof' || this.#its === null) return null;
-    if (incarnation !== this.incarnation || !message.nonce.equals(this.#nonce)) return null;
+    if (incarnation !== this.incarnation || !message.nonce.equals(this.nonce)) return null;
     this.isDone = true;
     return 'proof';
   }

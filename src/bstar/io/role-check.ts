@@ -5,7 +5,8 @@
  */
 import { MajordomoError } from '../../core/errors.js';
 import type { CurveClientKeys } from '../../transport/zmtp/link.js';
-import { dialPeer, type PeerLink, type PeerLinkOptions } from './peer-link.js';
+import { dialPeer } from './peer-dialler.js';
+import type { PeerLink, PeerLinkOptions } from './peer-link.js';
 
 /** The start waits so long for an answer; whoever listens on the same network needs less. */
 const START_MS = 500;
@@ -35,6 +36,7 @@ export async function soughtOtherPrimary(
         // Whoever takes a primary for its peer there is none of ours.
         seeker.disconnect();
       },
+      objectionTo: () => null,
       message: () => undefined,
       receiving: () => undefined,
       disconnected: () => undefined,
@@ -69,6 +71,9 @@ export async function soughtOtherPrimary(
     },
     holdOff: (ms) => {
       link.holdOff(ms);
+    },
+    revoke: (key) => {
+      link.revoke(key);
     },
     close: async () => {
       await Promise.all([seeker.close(), link.close()]);

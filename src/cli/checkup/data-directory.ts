@@ -2,8 +2,8 @@
 import { accessSync, constants, existsSync, statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-import { codeOf, messageOf } from '../../core/errors.js';
-import { mayOthersUse } from '../../core/private-file.js';
+import { codeOf, type MajordomoError, messageOf } from '../../core/errors.js';
+import { mayOthersUse, mayOthersWrite } from '../../core/private-file.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 import { approximately } from './sizes.js';
 
@@ -22,6 +22,10 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   if (!stats.isDirectory()) return unusable(path, 'it is no directory');
   const denied = deniedAt(path);
   if (denied !== null) return unusable(path, denied);
+  if (mayOthersWrite(stats.mode)) {
+    const text = `${path} can be written by others, who could change what is stored`;
+    return problem(DATA_DIRECTORY, text, `chmod go-w ${path}`);
+  }
   const error = await lockError(path);
   if (error !== null) return locked(path, error, served);
   if (mayOthersUse(stats.mode)) {
@@ -74,6 +78,25 @@ function locked(path: string, error: unknown, served: boolean): Finding {
   if (served) return ok(DATA_DIRECTORY, text);
   const remedy = 'that one listens elsewhere: a second broker needs its own node.dataDir';
   return warning(DATA_DIRECTORY, text, remedy);
+}
+
+/** Whether the store is the one that the data directory remembers. */
+export async function store(path: string): Promise<Finding> {
+  const { checkOwnStore } = await import('../../titanic/io/database.js');
+  try {
+    checkOwnStore(path);
+  } catch (error) {
+    if (codeOf(error) === 'ERR_TITANIC_LOST') {
+      const { why, remedy } = (error as MajordomoError).details;
+      return problem('store', String(why), String(remedy));
+    }
+    // A running broker may hold it alone.
+    if ((codeOf(error) ?? '').startsWith('SQLITE_BUSY')) return ok('store', `${path} is in use`);
+    return problem('store', `${path}: ${messageOf(error)}`, 'majordomo verify says more');
+  }
+  return existsSync(path)
+    ? ok('store', `${path} is as remembered`)
+    : ok('store', `${path} will be made`);
 }
 
 function existingAbove(path: string): string {

@@ -1,34 +1,79 @@
-/** Whether HTTP can be answered: its address, and the file of its token. */
-import { statSync } from 'node:fs';
+/** Whether HTTP can be answered: its address, its certificate, its tokens; and to whom it is open. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Config } from '../../config/config.js';
-import { parseAddress } from '../../config/endpoint.js';
+import { parseHttpListen } from '../../config/endpoint.js';
+import { isLoopback } from '../../config/io/loopback.js';
+import { messageOf } from '../../core/errors.js';
 import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
-import { type Finding, ok, problem } from './finding.js';
-import { ANSWER_MS, dialHost, portFinding } from './port.js';
+import { type AdminPlace, placeOf } from '../admin-place.js';
+import { type Finding, ok, problem, warning } from './finding.js';
+import { ANSWER_MS, portFinding } from './port.js';
+
+const DAY_MS = 86_400_000;
+const SOON_DAYS = 14;
 
 /** @param served whether a Majordomo serves where this configuration listens */
-export async function http(
-  { http: { listen, token }, node }: Config,
-  served: boolean,
-): Promise<readonly Finding[]> {
+export async function http(config: Config, served: boolean): Promise<readonly Finding[]> {
+  const { listen, token, tls } = config.http;
   const name = `http ${listen}`;
-  if (listen === 'off') return [ok(name, 'no metrics, no page, no orders over HTTP')];
-  const address = parseAddress(listen);
-  if (!address.ok) return [problem(name, address.why, 'correct http.listen')];
-  const { host, port } = address.value;
-  const found = await portFinding(name, 'http.listen', address.value, () =>
-    occupant(name, `http://${dialHost(host)}:${port}`, served),
-  );
-  return token === null ? [found, ...tokenFile(node.dataDir)] : [found];
+  const parsed = parseHttpListen(listen);
+  if (!parsed.ok) return [problem(name, parsed.why, 'correct http.listen')];
+  const place = parsed.value;
+  if (place === null) return [ok(name, 'no metrics, no page, no orders over HTTP')];
+  const reached =
+    place.scheme === 'ipc'
+      ? ((await occupant(name, placeOf(config, undefined), served)) ??
+        ok(name, 'a socket for the user and the group of the broker'))
+      : await portFinding(name, 'http.listen', place, () =>
+          occupant(name, placeOf(config, undefined), served),
+        );
+  const isLocal = await isLoopback(place);
+  return [
+    reached,
+    ...(token === null ? tokenFile(config.node.dataDir) : []),
+    ...(tls === null ? [] : [certificate(tls.certFile)]),
+    ...openness(config, isLocal),
+  ];
+}
+
+/** What strangers can do over it; what `serve` refuses is told elsewhere. */
+function openness({ http: { tls, insecure, requireToken } }: Config, isLocal: boolean): Finding[] {
+  const name = 'open over http';
+  const nothing = 'nothing but /livez, /readyz and the files of the page without a token';
+  if (isLocal && !requireToken) {
+    const who = 'every user of this machine that can connect reads without a token';
+    return [ok(name, `${who}, uuids shortened; http.requireToken ends it`)];
+  }
+  if (isLocal || tls !== null) return [ok(name, nothing)];
+  if (!insecure) return [];
+  const text = 'tokens and uuids cross the network in the open';
+  return [warning(name, text, 'fine behind a proxy that brings TLS; else set http.tls')];
+}
+
+function certificate(file: string): Finding {
+  const name = 'http certificate';
+  try {
+    const { validTo } = new X509Certificate(readFileSync(file));
+    const days = Math.floor((Date.parse(validTo) - Date.now()) / DAY_MS);
+    const renew = 'renew it, then send SIGHUP to the broker';
+    if (days < 0) return problem(name, `${file} was valid until ${validTo}`, renew);
+    if (days < SOON_DAYS) return warning(name, `${file} is valid for ${days} more days`, renew);
+    return ok(name, `valid until ${validTo}`);
+  } catch (error) {
+    const remedy = 'correct http.tls.certFile; serve ends with 78';
+    return problem(name, `${file}: ${messageOf(error)}`, remedy);
+  }
 }
 
 /** The Majordomo that answers there, if one does. */
-async function occupant(name: string, url: string, served: boolean): Promise<Finding | null> {
+async function occupant(name: string, place: AdminPlace, served: boolean): Promise<Finding | null> {
   try {
-    const { value } = await new AdminClient(new URL(url), null, ANSWER_MS).any('/readyz');
+    const client = new AdminClient(place, { token: null, why: null }, ANSWER_MS);
+    const { value } = await client.any('/readyz');
     const isOurs = typeof value === 'object' && value !== null && 'degraded' in value;
     if (!isOurs) return null;
     const text = 'a Majordomo answers there';

@@ -1,14 +1,20 @@
 /** Whether the files of CURVE keys can be used, and whose keys come in. */
-import type { Config } from '../../config/config.js';
+import { statSync } from 'node:fs';
+
+import { type Config, secretKeyFilesOf } from '../../config/config.js';
 import { readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
+import { problemLine } from '../../config/problem.js';
 import { messageOf } from '../../core/errors.js';
+import { mayOthersUse, mayOthersWrite } from '../../core/private-file.js';
+import { narrowed } from '../keys-in-effect.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 const NAMES_SHOWN_MAX = 10;
 
 /** Two for each listener with CURVE, the link of the pair too: its own key, the list of the others. */
-export function curveKeys({ broker, bstar }: Pick<Config, 'broker' | 'bstar'>): readonly Finding[] {
+export function curveKeys({ broker, bstar, limits }: Config): readonly Finding[] {
+  const quotas = Object.keys(limits.quotas);
   const { role, listen, curve: ofPair } = bstar;
   const link =
     role === 'standalone' || listen === null || ofPair === null
@@ -17,7 +23,10 @@ export function curveKeys({ broker, bstar }: Pick<Config, 'broker' | 'bstar'>): 
   return [...broker.listen, ...link].flatMap(({ endpoint, curve }) =>
     curve === undefined
       ? []
-      : [secretKey(endpoint, curve.secretKeyFile), keysFile(endpoint, curve.keysFile)],
+      : [
+          ...secretKeyFilesOf(curve).map((file) => secretKey(endpoint, file)),
+          keysFile(endpoint, curve.keysFile, quotas),
+        ],
   );
 }
 
@@ -31,12 +40,33 @@ function secretKey(endpoint: string, file: string): Finding {
   }
 }
 
-function keysFile(endpoint: string, file: string): Finding {
+function keysFile(endpoint: string, file: string, quotas: readonly string[]): Finding {
   const name = `keys of ${endpoint}`;
   try {
-    const names = readKeysFile(file).map((entry) => entry.name);
+    const entries = readKeysFile(file, quotas);
+    const names = entries.map((entry) => entry.name);
     if (names.length === 0) {
-      return warning(name, `${file} is empty: nobody comes in`, 'add {name, publicKey, allow}');
+      return warning(
+        name,
+        `${file} is empty: nobody comes in`,
+        'add {name, publicKey, client, worker}',
+      );
+    }
+    const { mode } = statSync(file);
+    if (mayOthersWrite(mode)) {
+      const text = `${file} can be written by others, who could let themselves in`;
+      return problem(name, text, `chmod go-w ${file}`);
+    }
+    const [old] = narrowed(entries);
+    if (old !== undefined) {
+      return warning(name, problemLine(old), 'majordomo check shows every entry of this kind');
+    }
+    if (mayOthersUse(mode)) {
+      return warning(
+        name,
+        `${file}: every user of this machine reads who comes in`,
+        `chmod 600 ${file}`,
+      );
     }
     const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
     const left = names.length - NAMES_SHOWN_MAX;

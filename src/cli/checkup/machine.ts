@@ -1,8 +1,7 @@
 /** What the machine gives: Node, time, descriptors, memory. */
 import { existsSync, readFileSync } from 'node:fs';
-import { totalmem } from 'node:os';
 
-import { formatSize } from '../../config/size.js';
+import { allowedMemory } from '../../config/io/memory.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 import { atLeast } from './native.js';
 import { approximately } from './sizes.js';
@@ -65,15 +64,12 @@ function descriptorLimit(): number | null {
 
 const REASONABLE_SHARE = 0.5;
 
-export function memory(queuedBytes: number): Finding {
+export function memory(memoryBytes: number): Finding {
   const name = 'memory';
-  const total = totalmem();
-  // 0 or a huge number where there is no limit.
-  const allowed = process.constrainedMemory();
-  const available = allowed > 0 && allowed < total ? allowed : total;
-  const text = `${approximately(available)}, of which limits.queuedBytes may take ${formatSize(queuedBytes)}`;
-  const remedy = `set limits.queuedBytes to ${approximately(available * REASONABLE_SHARE)} or less`;
-  if (queuedBytes > available) return problem(name, text, remedy);
-  if (queuedBytes > available * REASONABLE_SHARE) return warning(name, text, remedy);
+  const available = allowedMemory();
+  const text = `${approximately(available)}, of which limits.memoryBytes may take ${approximately(memoryBytes)}`;
+  const remedy = `set limits.memoryBytes to ${approximately(available * REASONABLE_SHARE)} or less`;
+  if (memoryBytes > available) return problem(name, text, remedy);
+  if (memoryBytes > available * REASONABLE_SHARE) return warning(name, text, remedy);
   return ok(name, text);
 }

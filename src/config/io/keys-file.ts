@@ -1,40 +1,71 @@
 /** `keysFile` of a listener with CURVE: whose keys come in, and what they may do (docs/configuration.md). */
 import { MajordomoError } from '../../core/errors.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../../core/z85.js';
+import { isGlob } from '../../core/glob.js';
+import {
+  givenTwice,
+  GLOB_CHARACTERS_MAX,
+  GLOBS_MAX,
+  type Grants,
+  grantsOf,
+  twiceMessage,
+  type WrittenGrants,
+} from '../grants.js';
 import { didYouMean } from '../nearest.js';
 import { problemLine, type Problem } from '../problem.js';
-import { pathText, plain, show, type Path, type Tree } from '../tree.js';
+import { type MapTree, type Path, pathText, plain, show, type Tree } from '../tree.js';
 import { readTree } from './file.js';
 
-/** What a key may come in as. */
+/** What `allow` may name. */
 const KEY_ROLES = ['client', 'worker', 'peer'] as const;
 
-export type KeyRole = (typeof KEY_ROLES)[number];
-
-export interface KeyEntry {
+/** Who may come in, and what for. */
+export interface KeyEntry extends Grants {
+  /** To whom belongs what comes in by these keys. */
   readonly name: string;
-  readonly publicKey: Buffer;
-  readonly allow: readonly KeyRole[];
-  /** Accepted; enforced by the version that brings rights. */
-  readonly services: readonly string[];
+  /** One; two while the key is being replaced. */
+  readonly publicKeys: readonly Buffer[];
+  /** May be the other node of the pair. */
+  readonly peer: boolean;
+  /** May read and close what other keys stored. */
+  readonly operator: boolean;
+  /** Its name in `limits.quotas`. */
+  readonly quota: string | null;
+  /** As it is written: naming no role, by `allow`, or by `client` and `worker`. */
+  readonly form: 'open' | 'short' | 'long';
+  /** Where it is written. */
+  readonly place: string;
 }
 
-const FIELDS = ['name', 'publicKey', 'allow', 'services'] as const;
-const DEFAULT_ALLOW: readonly KeyRole[] = ['client', 'worker'];
+const FIELDS = [
+  'name',
+  'publicKey',
+  'client',
+  'worker',
+  'peer',
+  'operator',
+  'quota',
+  'allow',
+  'services',
+] as const;
+const ENTRY = '{name, publicKey, client, worker, peer, operator, quota}';
 const NAME = /^[\x21-\x7e]{1,64}$/;
-const SERVICES_MAX = 1000;
-const SERVICE_CHARACTERS_MAX = 255;
-/** About ten a key. */
+const PUBLIC_KEYS_MAX = 2;
+/** About twenty a key. */
 const NODES_MAX = 200_000;
 const PROBLEMS_SHOWN_MAX = 100;
 
 /**
  * Reads a keys file. An empty one lets nobody in.
+ * @param quotas the names in `limits.quotas`; `null`: any is taken
  * @throws ERR_CONFIG_INVALID with everything that is wrong, one line each; ERR_CONFIG_FILE
  */
-export function readKeysFile(file: string): readonly KeyEntry[] {
+export function readKeysFile(
+  file: string,
+  quotas: readonly string[] | null = null,
+): readonly KeyEntry[] {
   const { tree, problems } = readTree(file, NODES_MAX);
-  const reader = new Reader([...problems]);
+  const reader = new Reader([...problems], quotas);
   const entries = tree === null ? [] : reader.entries(tree);
   if (reader.problems.length === 0) return entries;
   const lines = reader.problems.slice(0, PROBLEMS_SHOWN_MAX).map(problemLine);
@@ -50,8 +81,11 @@ class Reader {
   readonly #names = new Map<string, string>();
   readonly #keys = new Map<string, string>();
 
-  constructor(problems: Problem[]) {
+  readonly #quotas: readonly string[] | null;
+
+  constructor(problems: Problem[], quotas: readonly string[] | null) {
     this.problems = problems;
+    this.#quotas = quotas;
   }
 
   entries(tree: Tree): KeyEntry[] {
@@ -59,13 +93,13 @@ class Reader {
     if (tree.kind === 'list') {
       return tree.items.flatMap((item, index) => this.#entry(item, [index]) ?? []);
     }
-    this.#wrong(tree, [], `expected a list of {${FIELDS.join(', ')}}, got ${show(plain(tree))}`);
+    this.#wrong(tree, [], `expected a list of ${ENTRY}, got ${show(plain(tree))}`);
     return [];
   }
 
   #entry(tree: Tree, path: Path): KeyEntry | null {
     if (tree.kind !== 'map') {
-      this.#wrong(tree, path, `expected {${FIELDS.join(', ')}}, got ${show(plain(tree))}`);
+      this.#wrong(tree, path, `expected ${ENTRY}, got ${show(plain(tree))}`);
       return null;
     }
     for (const [field, { key }] of tree.entries) {
@@ -74,10 +108,45 @@ class Reader {
     }
     const of = (field: string): Tree | undefined => tree.entries.get(field)?.value;
     const name = this.#name(of('name') ?? tree, [...path, 'name']);
-    const publicKey = this.#publicKey(of('publicKey') ?? tree, [...path, 'publicKey']);
-    const allow = this.#allow(of('allow'), [...path, 'allow']);
-    const services = this.#services(of('services'), [...path, 'services']);
-    return name === null || publicKey === null ? null : { name, publicKey, allow, services };
+    const publicKeys = this.#publicKeys(of('publicKey') ?? tree, [...path, 'publicKey']);
+    const written = this.#grants(tree, path);
+    const peer = this.#flag(of('peer'), [...path, 'peer']);
+    const isPeerTwice = peer !== undefined && written.allow?.includes('peer') === true;
+    if (isPeerTwice) this.#wrong(of('peer') ?? tree, [...path, 'peer'], 'is given by allow, too');
+    const operator = this.#flag(of('operator'), [...path, 'operator']) ?? false;
+    const quota = this.#quota(of('quota'), [...path, 'quota']);
+    if (name === null || publicKeys === null) return null;
+    return {
+      name,
+      publicKeys,
+      ...grantsOf(written),
+      peer: peer ?? written.allow?.includes('peer') ?? false,
+      operator,
+      quota,
+      form: formOf(written),
+      place: tree.origin.place,
+    };
+  }
+
+  #grants(entry: MapTree, path: Path): WrittenGrants {
+    const of = (field: string): Tree | undefined => entry.entries.get(field)?.value;
+    const globs = (field: string): readonly string[] | undefined =>
+      this.#globs(of(field), [...path, field]);
+    const written: WrittenGrants = {
+      allow: this.#allow(of('allow'), [...path, 'allow']),
+      services: globs('services'),
+      client: globs('client'),
+      worker: globs('worker'),
+    };
+    for (const role of givenTwice(written)) {
+      this.#wrong(of(role) ?? entry, [...path, role], twiceMessage(role));
+    }
+    const { allow, services, client, worker } = written;
+    if (services !== undefined && allow === undefined && (client ?? worker) !== undefined) {
+      const why = 'belongs to allow; beside client and worker it has no meaning';
+      this.#wrong(of('services') ?? entry, [...path, 'services'], why);
+    }
+    return written;
   }
 
   #name(tree: Tree, path: Path): string | null {
@@ -87,6 +156,20 @@ class Reader {
       return null;
     }
     return this.#isNew(this.#names, name, tree, path) ? name : null;
+  }
+
+  #publicKeys(tree: Tree, path: Path): readonly Buffer[] | null {
+    if (tree.kind !== 'list') {
+      const key = this.#publicKey(tree, path);
+      return key === null ? null : [key];
+    }
+    const { items } = tree;
+    if (items.length === 0 || items.length > PUBLIC_KEYS_MAX) {
+      this.#wrong(tree, path, 'expected one public key, or two while it is being replaced');
+      return null;
+    }
+    const keys = items.flatMap((item, index) => this.#publicKey(item, [...path, index]) ?? []);
+    return keys.length === items.length ? keys : null;
   }
 
   #publicKey(tree: Tree, path: Path): Buffer | null {
@@ -108,8 +191,8 @@ class Reader {
     return before === undefined;
   }
 
-  #allow(tree: Tree | undefined, path: Path): readonly KeyRole[] {
-    if (tree === undefined) return DEFAULT_ALLOW;
+  #allow(tree: Tree | undefined, path: Path): readonly string[] | undefined {
+    if (tree === undefined) return undefined;
     const want = `expected a list of ${KEY_ROLES.join(', ')}`;
     if (tree.kind !== 'list') {
       this.#wrong(tree, path, `${want}, got ${show(plain(tree))}`);
@@ -125,19 +208,57 @@ class Reader {
     });
   }
 
-  #services(tree: Tree | undefined, path: Path): readonly string[] {
-    if (tree === undefined) return ['*'];
-    const names = tree.kind === 'list' ? tree.items.map(textOf) : null;
-    const isGood = (name: string | null): name is string =>
-      name !== null && name.length > 0 && name.length <= SERVICE_CHARACTERS_MAX;
-    if (names !== null && names.length <= SERVICES_MAX && names.every(isGood)) return names;
-    this.#wrong(tree, path, `expected a list of at most ${SERVICES_MAX} names of services`);
-    return [];
+  #globs(tree: Tree | undefined, path: Path): readonly string[] | undefined {
+    if (tree === undefined) return undefined;
+    if (tree.kind !== 'list' || tree.items.length > GLOBS_MAX) {
+      const want = `expected a list of at most ${GLOBS_MAX} names of services, * and ? allowed`;
+      this.#wrong(tree, path, `${want}, got ${show(plain(tree))}`);
+      return [];
+    }
+    return tree.items.flatMap((item, index) => {
+      const text = textOf(item);
+      if (text !== null && text.length <= GLOB_CHARACTERS_MAX && isGlob(text)) return text;
+      const want = `expected a name of 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed`;
+      const escape = '(a byte as %2A, and % itself as %25)';
+      this.#wrong(item, [...path, index], `${want} ${escape}, got ${show(plain(item))}`);
+      return [];
+    });
+  }
+
+  #flag(tree: Tree | undefined, path: Path): boolean | undefined {
+    if (tree === undefined) return undefined;
+    if (tree.kind === 'scalar' && typeof tree.value === 'boolean') return tree.value;
+    this.#wrong(tree, path, `expected true or false, got ${show(plain(tree))}`);
+    return false;
+  }
+
+  #quota(tree: Tree | undefined, path: Path): string | null {
+    if (tree === undefined) return null;
+    const name = textOf(tree);
+    const quotas = this.#quotas;
+    if (name !== null && (quotas?.includes(name) ?? NAME.test(name))) return name;
+    const known = quotas === null || quotas.length === 0 ? 'none' : listed(quotas);
+    const hint = name === null ? '' : didYouMean(name, quotas ?? []);
+    const got = `got ${show(plain(tree))}${hint}`;
+    this.#wrong(tree, path, `expected a name of limits.quotas, which has ${known}; ${got}`);
+    return null;
   }
 
   #wrong({ origin }: Pick<Tree, 'origin'>, path: Path, message: string): void {
     this.problems.push({ place: origin.place, path: pathText(path), message });
   }
+}
+
+const NAMES_SHOWN_MAX = 10;
+
+function listed(names: readonly string[]): string {
+  const left = names.length - NAMES_SHOWN_MAX;
+  return names.slice(0, NAMES_SHOWN_MAX).join(', ') + (left > 0 ? ` and ${left} more` : '');
+}
+
+function formOf({ allow, client, worker }: WrittenGrants): KeyEntry['form'] {
+  if (allow !== undefined) return 'short';
+  return client === undefined && worker === undefined ? 'open' : 'long';
 }
 
 function textOf(tree: Tree): string | null {

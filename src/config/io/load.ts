@@ -13,6 +13,7 @@ import { merge, type MapTree, type Source, type Tree } from '../tree.js';
 import { validate } from '../validate.js';
 import { readEnvironment } from './environment.js';
 import { readFile } from './file.js';
+import { memoryDefault } from './memory.js';
 import { readSets } from './sets.js';
 
 /** Where configuration comes from; all of it is optional. */
@@ -25,6 +26,8 @@ export interface LoadOptions {
   readonly sets?: readonly string[];
   /** The default of `node.name`; that of the operating system unless given. */
   readonly hostName?: string;
+  /** The default of `limits.memoryBytes`; made from what this machine allows unless given. */
+  readonly memoryBytes?: number;
 }
 
 /** A configuration without errors. */
@@ -59,7 +62,10 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
     unreadable.push(...source.problems);
     if (source.tree !== null) written = merge(written, source.tree);
   }
-  const { config, problems, warnings } = validate(written, options.hostName ?? hostname());
+  const { config, problems, warnings } = validate(written, {
+    hostName: options.hostName ?? hostname(),
+    memoryBytes: options.memoryBytes ?? memoryDefault(),
+  });
   const all = inOrder([...unreadable, ...problems], options.file ?? '');
   if (config === null || all.length > 0 || written.kind !== 'map') throw invalid(all);
   return { config, file: options.file ?? null, written, warnings };
@@ -83,7 +89,8 @@ function inOrder(problems: readonly Problem[], file: string): Problem[] {
 
 const PROBLEMS_SHOWN_MAX = 100;
 
-function invalid(problems: readonly Problem[]): MajordomoError {
+/** One error that names them all. */
+export function invalid(problems: readonly Problem[]): MajordomoError {
   const lines = problems.slice(0, PROBLEMS_SHOWN_MAX).map(problemLine);
   if (problems.length > lines.length) lines.push(`… and ${problems.length - lines.length} more`);
   return new MajordomoError('ERR_CONFIG_INVALID', lines.join('\n'), { details: { problems } });

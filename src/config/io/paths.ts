@@ -1,7 +1,8 @@
 /** The paths that a variable or a `--set` can name, and how one value becomes a tree. */
 import { nearestName } from '../nearest.js';
 import type { Problem } from '../problem.js';
-import { SECTIONS } from '../schema.js';
+import { QUOTA_KEYS } from '../quotas.js';
+import { type Row, SECTIONS } from '../schema.js';
 import { rowAt } from '../text.js';
 import { merge, pathText, type MapTree, type Origin, type Source, type Tree } from '../tree.js';
 import { MAP_KEYS } from '../zod.js';
@@ -11,10 +12,16 @@ import { readYaml } from './yaml.js';
 export const SETTABLE: readonly (readonly string[])[] = Object.entries(SECTIONS).flatMap(
   ([section, { keys }]) =>
     Object.entries(keys).flatMap(([key, row]) => {
-      const below = row.kind === 'curve' ? MAP_KEYS.peerCurve : [];
+      const below = belowOf(row);
       return [[section, key], ...below.map((name) => [section, key, name])];
     }),
 );
+
+function belowOf({ kind }: Row): readonly string[] {
+  if (kind === 'quota') return QUOTA_KEYS;
+  if (kind === 'curve') return MAP_KEYS.peerCurve;
+  return kind === 'tls' ? MAP_KEYS.tls : [];
+}
 
 /** One assignment; `text` is YAML. */
 export interface Assignment {

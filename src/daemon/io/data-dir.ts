@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { mayOthersWrite } from '../../core/private-file.js';
 
 /** A data directory that this process, and no other, uses. */
 export interface DataDir {
@@ -25,6 +26,7 @@ const LOCK_WAIT_MS = 500;
  * kernel releases when the process ends, however it ends: held through SQLite, on a file of its own.
  * @throws ERR_DATA_DIR_IN_USE if another process has it
  * @throws ERR_DATA_DIR if it cannot be made or written
+ * @throws ERR_DATA_DIR_OPEN if others can write to it
  */
 export function openDataDir(directory: string): DataDir {
   const path = resolve(directory);
@@ -33,6 +35,7 @@ export function openDataDir(directory: string): DataDir {
   } catch (error) {
     throw unusable(path, error);
   }
+  refuseOpen(path);
   const lock = take(path);
   return {
     path,
@@ -59,6 +62,17 @@ function make(path: string): void {
   }
   // Whatever the umask has taken away.
   chmodSync(path, PRIVATE_MODE);
+}
+
+function refuseOpen(path: string): void {
+  const { mode } = statSync(path);
+  if (!mayOthersWrite(mode)) return;
+  const now = (mode & 0o7777).toString(8).padStart(4, '0');
+  throw new MajordomoError(
+    'ERR_DATA_DIR_OPEN',
+    `node.dataDir ${path} can be written by others (mode ${now}), who could change what is stored: ` +
+      `chmod go-w ${path}`,
+  );
 }
 
 function take(path: string): Database.Database {

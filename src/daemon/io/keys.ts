@@ -2,23 +2,35 @@
  * Who comes in by which key: the keys files of the listeners with CURVE, read again when they
  * change. A file that is broken changes nothing: the list that was read before stays.
  */
+import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
+import type { KeyRights } from '../../broker/rights.js';
+import {
+  type Config,
+  type CurveConfig,
+  type ListenerConfig,
+  ROLES,
+  secretKeyFilesOf,
+} from '../../config/config.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
-import type { CurveConfig, ListenerConfig, Role } from '../../config/config.js';
 import { codeOf, messageOf } from '../../core/errors.js';
+import { GlobSet } from '../../core/glob.js';
 import type { Log } from '../../observe/log.js';
 import type { ListenerCurve } from '../../transport/port.js';
+import { DIGEST_BYTES } from '../../wire/peer.js';
 
-/** A change is seen within one of these, and read when it has stood for one. */
+/** A change is seen within one of these, and read when it has stood for one (D73: in a second). */
 const LOOK_MS = 500;
 
-/** What a key may do, as its entry says now: the object stays that of the key, its values change. */
-interface Rights {
-  client: boolean;
-  worker: boolean;
+/** What a key may do, as its entry says now: the object stays that of the name, its values change. */
+interface Rights extends KeyRights {
+  client: GlobSet;
+  worker: GlobSet;
+  operator: boolean;
+  quota: string | null;
   /** May be the other node of the pair. */
   peer: boolean;
 }
@@ -28,28 +40,45 @@ interface Known {
   readonly rights: Rights;
 }
 
-const NOTHING: Readonly<Rights> = { client: false, worker: false, peer: false };
+const NOTHING: Readonly<Rights> = {
+  client: GlobSet.none,
+  worker: GlobSet.none,
+  operator: false,
+  quota: null,
+  peer: false,
+};
 
-/** Told of each key that came in before and may not any more. */
-type Revoke = (name: string) => void;
+/** What became of keys when their file was read again. */
+interface FileWatcher {
+  /** What the name may do is not what it was. */
+  changed(name: string): void;
+  /** A key, in hexadecimal, does not come in any more. */
+  revoked(publicKey: string): void;
+  /** A key of that name could be the peer of this node before, and cannot any more. */
+  noPeer(name: string): void;
+}
 
 class KeysFile {
   readonly #file: string;
   readonly #log: Log;
+  #quotas: readonly string[];
   /** By the public key, in hexadecimal. */
   #known = new Map<string, Known>();
   #byName = new Map<string, Known>();
   /** How the file looked when it was read, and at the last look. */
   #readState = '';
   #lastState = '';
-  readonly onRevoked: Revoke[] = [];
+  readonly watchers: FileWatcher[] = [];
+  /** Its entries as text: for comparing them with the peer's. */
+  shown: readonly string[] = [];
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID */
-  constructor(file: string, log: Log) {
+  constructor(file: string, quotas: readonly string[], log: Log) {
     this.#file = file;
+    this.#quotas = quotas;
     this.#log = log;
     this.#noteState();
-    this.#apply(readKeysFile(file));
+    this.#apply(readKeysFile(file, quotas));
   }
 
   find(publicKey: Buffer): Known | undefined {
@@ -61,10 +90,11 @@ class KeysFile {
   }
 
   /** Reads the file again, whether it has changed or not. */
-  reread(): void {
+  reread(quotas: readonly string[] = this.#quotas): void {
+    this.#quotas = quotas;
     this.#noteState();
     try {
-      this.#apply(readKeysFile(this.#file));
+      this.#apply(readKeysFile(this.#file, quotas));
       const fields = { event: 'keys.reread', file: this.#file, keys: this.#known.size };
       this.#log.info(fields, `${this.#file}: ${this.#known.size} keys may come in`);
     } catch (error) {
@@ -93,26 +123,64 @@ class KeysFile {
   }
 
   #apply(entries: readonly KeyEntry[]): void {
+    this.shown = entries.map(shownEntry);
+    const peers = [...this.#known].filter(([, { rights }]) => rights.peer);
     const known = new Map<string, Known>();
     const byName = new Map<string, Known>();
-    for (const { name, publicKey, allow } of entries) {
-      const id = publicKey.toString('hex');
-      const before = this.#known.get(id);
-      const each = before?.name === name ? before : { name, rights: { ...NOTHING } };
-      each.rights.client = allow.includes('client');
-      each.rights.worker = allow.includes('worker');
-      each.rights.peer = allow.includes('peer');
-      known.set(id, each);
-      byName.set(name, each);
+    const changed: string[] = [];
+    for (const entry of entries) {
+      const each = this.#byName.get(entry.name) ?? { name: entry.name, rights: { ...NOTHING } };
+      if (update(each.rights, entry)) changed.push(entry.name);
+      for (const key of entry.publicKeys) known.set(key.toString('hex'), each);
+      byName.set(entry.name, each);
     }
     const gone = [...this.#known].filter(([id, each]) => known.get(id) !== each);
+    const dropped = [...this.#byName.values()].filter((each) => byName.get(each.name) !== each);
     this.#known = known;
     this.#byName = byName;
-    for (const [, each] of gone) {
-      Object.assign(each.rights, NOTHING);
-      for (const revoked of this.onRevoked) revoked(each.name);
+    for (const { rights } of dropped) Object.assign(rights, NOTHING);
+    for (const watcher of this.watchers) {
+      for (const name of changed) watcher.changed(name);
+      for (const { name } of dropped) watcher.changed(name);
+      for (const [id] of gone) watcher.revoked(id);
+      for (const [id, { name }] of peers) {
+        if (known.get(id)?.rights.peer !== true) watcher.noPeer(name);
+      }
     }
   }
+}
+
+/** @returns whether anything is another than it was */
+function update(rights: Rights, { client, worker, operator, quota, peer }: KeyEntry): boolean {
+  const same = ROLES.every(
+    (role) => rights[role].patterns.join('\n') === { client, worker }[role].join('\n'),
+  );
+  if (same && rights.operator === operator && rights.quota === quota && rights.peer === peer) {
+    return false;
+  }
+  Object.assign(rights, {
+    client: GlobSet.of(client),
+    worker: GlobSet.of(worker),
+    operator,
+    quota,
+    peer,
+  });
+  return true;
+}
+
+/** The same text for the same keys and rights, whatever the order and the form in the file. */
+function shownEntry(entry: KeyEntry): string {
+  const { name, publicKeys, client, worker, peer, operator, quota } = entry;
+  const keys = publicKeys.map((key) => key.toString('hex')).sort();
+  return JSON.stringify([
+    name,
+    keys,
+    [...client].sort(),
+    [...worker].sort(),
+    peer,
+    operator,
+    quota,
+  ]);
 }
 
 async function stateOf(file: string): Promise<string> {
@@ -127,49 +195,63 @@ function shown({ ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
+/** Told what became of keys. */
+export interface KeysWatcher {
+  /** What the name may do has changed. */
+  changed(name: string): void;
+  /** What came in there by this key, in hexadecimal, may not any more. */
+  revoked(listener: number, publicKey: string): void;
+  /** Nor may it be the other node of the pair. */
+  noPeer(name: string): void;
+}
+
 /** The keys of all listeners. */
 export class Keys {
   readonly #files = new Map<string, KeysFile>();
+  readonly #log: Log;
   /** By the index of the listener. */
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
   /** What the pair's listener is to be told. */
   readonly peerCurve: ListenerCurve | undefined;
+  /** That of the pair's listener. */
+  #ofPeer: KeysFile | null = null;
+  /** The last digest, and what it is of. */
+  #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a file of keys is not as it should be */
-  constructor(listeners: readonly ListenerConfig[], pair: CurveConfig | null, log: Log) {
-    for (const [index, listener] of listeners.entries()) {
+  constructor({ broker, bstar, limits }: Config, log: Log) {
+    this.#log = log;
+    const quotas = Object.keys(limits.quotas);
+    for (const [index, listener] of broker.listen.entries()) {
       if (listener.curve === undefined) continue;
-      const { secretKeyFile, keysFile } = listener.curve;
-      const secretKey = readSecretKey(secretKeyFile);
-      const keys = this.#file(keysFile, log);
+      const keys = this.#file(listener.curve.keysFile, quotas);
       this.#ofListener[index] = keys;
-      // libzmq does not tell whose message it is: who comes in may do all that is allowed there.
-      const needed: readonly Role[] = listener.transport === 'libzmq' ? listener.allow : [];
       this.#curves[index] = {
-        secretKey,
+        secretKeys: secretKeyFilesOf(listener.curve).map(readSecretKey),
         authorise: (publicKey) => {
           const known = keys.find(publicKey);
-          const isIn = known !== undefined && needed.every((role) => known.rights[role]);
+          const isIn = known !== undefined && mayComeIn(known.rights, listener);
           return isIn ? { kind: 'allowed', name: known.name } : { kind: 'refused' };
         },
       };
     }
-    this.peerCurve = pair === null ? undefined : this.#ofPair(pair, log);
+    this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
   }
 
-  #file(path: string, log: Log): KeysFile {
-    const known = this.#files.get(path) ?? new KeysFile(path, log);
+  #file(path: string, quotas: readonly string[]): KeysFile {
+    const known = this.#files.get(path) ?? new KeysFile(path, quotas, this.#log);
     this.#files.set(path, known);
     return known;
   }
 
-  #ofPair({ secretKeyFile, keysFile }: CurveConfig, log: Log): ListenerCurve {
+  #ofPair({ secretKeyFile, keysFile }: CurveConfig, quotas: readonly string[]): ListenerCurve {
     const secretKey = readSecretKey(secretKeyFile);
-    const keys = this.#file(keysFile, log);
+    const keys = this.#file(keysFile, quotas);
+    this.#ofPeer = keys;
     return {
-      secretKey,
+      secretKeys: [secretKey],
       authorise: (publicKey) => {
         const known = keys.find(publicKey);
         const isIn = known?.rights.peer === true;
@@ -186,20 +268,57 @@ export class Keys {
   readonly rightsOf = (listener: number, name: string): Readonly<Rights> =>
     this.#ofListener[listener]?.rightsOf(name) ?? NOTHING;
 
-  /** Looks after the files from now on. @param revoke ends what came in by a key that is gone */
-  watch(revoke: (listener: number, name: string) => void): void {
+  /** Of all keys that come in, and their rights: the same on both nodes of a pair, or they differ. */
+  get digest(): Buffer {
+    const shown = [...this.#files.values()].map((file) => file.shown);
+    if (
+      this.#digested === null ||
+      shown.some((list, index) => list !== this.#digested?.of[index])
+    ) {
+      const all = [...new Set(shown.flat())].sort();
+      const digest = createHash('sha256').update(JSON.stringify(all)).digest();
+      this.#digested = { of: shown, digest: digest.subarray(0, DIGEST_BYTES) };
+    }
+    return this.#digested.digest;
+  }
+
+  /** Looks after the files from now on. */
+  watch(watcher: KeysWatcher): void {
     if (this.#files.size === 0) return;
-    for (const [listener, keys] of this.#ofListener.entries()) {
-      keys?.onRevoked.push((name) => {
-        revoke(listener, name);
+    for (const keys of this.#files.values()) {
+      keys.watchers.push({
+        changed: (name) => {
+          watcher.changed(name);
+        },
+        revoked: (publicKey) => {
+          for (const [listener, each] of this.#ofListener.entries()) {
+            if (each === keys) watcher.revoked(listener, publicKey);
+          }
+        },
+        noPeer: (name) => {
+          if (keys === this.#ofPeer) watcher.noPeer(name);
+        },
       });
     }
     this.#timer = setTimeout(this.#look, LOOK_MS);
   }
 
-  /** SIGHUP. */
-  reread(): void {
-    for (const keys of this.#files.values()) keys.reread();
+  /** SIGHUP: reads the files again, against the quotas that there are now. */
+  reread({ limits }: Config): void {
+    const quotas = Object.keys(limits.quotas);
+    for (const keys of this.#files.values()) keys.reread(quotas);
+  }
+
+  /**
+   * SIGHUP: the keys by which clients know each listener, as its files are now.
+   * @throws ERR_CONFIG_FILE
+   */
+  secretKeysOf(listeners: readonly ListenerConfig[]): ReadonlyMap<number, readonly Buffer[]> {
+    const keys = new Map<number, readonly Buffer[]>();
+    for (const [index, { curve }] of listeners.entries()) {
+      if (curve !== undefined) keys.set(index, secretKeyFilesOf(curve).map(readSecretKey));
+    }
+    return keys;
   }
 
   close(): void {
@@ -212,4 +331,13 @@ export class Keys {
       if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
     });
   };
+}
+
+/** libzmq does not tell whose message it is: who comes in may do all that is allowed there. */
+function mayComeIn(rights: Rights, listener: ListenerConfig): boolean {
+  if (listener.transport !== 'libzmq') return true;
+  return ROLES.every(
+    (role) =>
+      rights[role].isAll || listener[role].every((glob) => rights[role].patterns.includes(glob)),
+  );
 }

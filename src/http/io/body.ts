@@ -53,13 +53,18 @@ function collect(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
+/** More than its head comes of it. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
+}
+
 /**
  * Reads what nobody wants.
  * @returns false if it is too much: then the connection has to end
  */
 export function discardBody(request: IncomingMessage): Promise<boolean> {
   const { headers } = request;
-  const has = headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
+  const has = hasBody(request);
   // One that waits to be asked for it has been told no by the answer.
   if (!has || headers.expect !== undefined) return Promise.resolve(!has);
   if (Number(headers['content-length'] ?? 0) > DISCARDED_BYTES_MAX) return Promise.resolve(false);

@@ -11,22 +11,28 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http';
+import {
+  createServer as createSecureServer,
+  type ServerOptions as SecureServerOptions,
+} from 'node:https';
 import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
-import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { codeOf } from '../../core/errors.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../answer.js';
 import { httpCodeOf } from '../errors.js';
 import { type Admitted, Front, refusal } from '../front.js';
-import { Guard, isLoopbackAddress } from '../guard.js';
+import { Guard } from '../guard.js';
 import type { Route } from '../route.js';
 import { Router } from '../router.js';
-import { discardBody, readBody } from './body.js';
+import { discardBody, hasBody, readBody } from './body.js';
 import { Connections } from './connections.js';
 import { doubtOf } from './doubt.js';
 import { InTurn } from './in-turn.js';
+import { listen, type Place } from './place.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
+import { readTls, type TlsFiles } from './tls.js';
 
 /** A connection without a whole head, or a request without its body, for so long is closed. */
 const HEADERS_TIMEOUT_MS = 5_000;
@@ -54,68 +60,77 @@ const OPTIONS: ServerOptions = {
   keepAliveInitialDelay: IDLE_TIMEOUT_MS,
 };
 
+const TLS_OPTIONS: SecureServerOptions = {
+  ...OPTIONS,
+  handshakeTimeout: HEADERS_TIMEOUT_MS,
+  minVersion: 'TLSv1.2',
+  // No HTTP/2 here.
+  ALPNProtocols: ['http/1.1'],
+};
+
 export interface HttpServerOptions {
-  readonly host: string;
-  readonly port: number;
+  readonly place: Place;
   readonly token: string;
+  /** A second token, which only reads. */
+  readonly readToken: string | null;
+  /** Reading needs a token on loopback, too. */
+  readonly requireToken: boolean;
+  /** `null`: plain HTTP. */
+  readonly tls: TlsFiles | null;
+  /** Connections at once. */
+  readonly connectionsMax: number;
   readonly routes: readonly Route[];
   /** A handler threw what was meant for nobody: a bug. */
   readonly failed: (error: unknown) => void;
 }
 
 export interface HttpServer {
-  /** `http://HOST:PORT`, the port filled in. */
+  /** `http://HOST:PORT`, the port filled in; `https://…`; `unix:PATH`. */
   readonly url: string;
+  /**
+   * Reads the files of TLS again; connections that are there keep what they have.
+   * @throws ERR_CONFIG_FILE, and then all stays as it was
+   */
+  renewTls(): void;
   /** No more requests; answers under way may end. */
   close(): Promise<void>;
 }
 
-/** @throws ERR_HTTP_LISTEN */
+/** @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (those of TLS) */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const server = createServer(OPTIONS);
+  const { tls, token, readToken } = options;
+  const secure = tls === null ? null : createSecureServer({ ...TLS_OPTIONS, ...readTls(tls) });
+  const server = secure ?? createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
   // Their bytes have a bound; more than 2000 lines would be left out, unseen.
   server.maxHeadersCount = 0;
-  const { address, port } = await listen(server, options);
-  const guard = new Guard(options.token, isLoopbackAddress(address));
-  const shell = new Shell(server, new Front(new Router(options.routes), guard), options.failed);
-  const host = address.includes(':') ? `[${address}]` : address;
-  return { url: `http://${host}:${port}`, close: () => shell.close() };
-}
-
-function listen(
-  server: Server,
-  { host, port }: HttpServerOptions,
-): Promise<{ readonly address: string; readonly port: number }> {
-  const bindHost = host === '*' ? '0.0.0.0' : host.replace(/^\[(.*)\]$/, '$1');
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const taken = codeOf(error) === 'EADDRINUSE';
-      const why = taken ? 'the port is in use' : messageOf(error);
-      const text = `http.listen ${host}:${port} cannot be listened on: ${why}`;
-      reject(new MajordomoError('ERR_HTTP_LISTEN', text, { cause: error }));
-    });
-    server.listen({ host: bindHost, port }, () => {
-      server.removeAllListeners('error');
-      const bound = server.address();
-      if (typeof bound === 'object' && bound !== null) resolve(bound);
-    });
-  });
+  const { url, isLocal, hasAddress } = await listen(server, options.place, tls !== null);
+  const readsOpenly = isLocal && !options.requireToken;
+  const guard = new Guard({ token, readToken, readsOpenly, checksHost: isLocal && hasAddress });
+  const shell = new Shell(server, new Front(new Router(options.routes), guard), options);
+  return {
+    url,
+    renewTls: () => {
+      if (tls !== null) secure?.setSecureContext(readTls(tls));
+    },
+    close: () => shell.close(),
+  };
 }
 
 class Shell {
   readonly #server: Server;
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
-  readonly #connections = new Connections();
+  readonly #connections: Connections;
   readonly #inTurn = new InTurn();
   readonly #streams = new Streams();
   #isClosing = false;
 
-  constructor(server: Server, front: Front, failed: (error: unknown) => void) {
+  constructor(server: Server, front: Front, { failed, connectionsMax }: HttpServerOptions) {
     this.#server = server;
     this.#front = front;
     this.#failed = failed;
+    this.#connections = new Connections(connectionsMax);
     // Accepting fails when descriptors run out, and goes on by itself when there are some again.
     server.on('error', () => undefined);
     server.on('connection', (socket: Socket) => {
@@ -125,6 +140,9 @@ class Shell {
     server.on('checkContinue', this.#request);
     server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
       send(response, failure('ERR_HTTP_EXPECTATION', 'only 100-continue is known'), true);
+    });
+    server.on('tlsClientError', (_error: unknown, socket: Socket) => {
+      socket.destroy();
     });
     server.on('clientError', (error: unknown, socket: Socket) => {
       this.#strange(error, socket);
@@ -149,7 +167,16 @@ class Shell {
     // A peer that goes away in the middle is no error.
     response.on('error', () => undefined);
     request.on('error', () => undefined);
-    this.#inTurn.enter(request.socket, response, () => {
+    const { socket } = request;
+    response.once('close', () => {
+      this.#connections.moved(socket, 'waiting');
+    });
+    this.#inTurn.enter(socket, response, () => {
+      const isWhole = (): void => {
+        this.#connections.moved(socket, 'answered');
+      };
+      if (hasBody(request)) request.once('end', isWhole);
+      else isWhole();
       this.#answer(request, response).catch((error: unknown) => {
         this.#failed(error);
         if (response.headersSent) response.destroy();
@@ -174,24 +201,28 @@ class Shell {
     }
     const { admitted } = reception;
     const answer = await this.#handle(admitted, request, response);
-    if ('open' in answer) this.#streams.start(response, answer, monotonicMs);
-    else send(response, answer, !request.complete || this.#isClosing);
+    if ('open' in answer) {
+      this.#connections.moved(request.socket, 'streaming');
+      this.#streams.start(response, answer, monotonicMs);
+      return;
+    }
+    send(response, answer, !request.complete || this.#isClosing);
   }
 
   async #handle(
-    { route, parts, query }: Admitted,
+    { route, parts, query, standing }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
     try {
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ parts, query, body: {} });
+        return await route.handle({ parts, query, standing, body: {} });
       }
       const body = await readBody(request, () => {
         response.writeContinue();
       });
-      return await route.handle({ parts, query, body });
+      return await route.handle({ parts, query, standing, body });
     } catch (error) {
       if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
       return refusal(error);

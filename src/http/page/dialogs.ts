@@ -104,7 +104,13 @@ export async function order<Answer>(path: string, body: object = {}): Promise<An
     try {
       return await post<Answer>(path, body);
     } catch (error) {
-      if (statusOf(error) !== 401) throw error;
+      const status = statusOf(error);
+      if (status === 403) {
+        // The one that reads stays if no other one is given.
+        if (!(await askToken('That token only reads: changes need http.token.'))) return null;
+        continue;
+      }
+      if (status !== 401) throw error;
       token.forget();
       why = 'That token was wrong.';
     }

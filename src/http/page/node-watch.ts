@@ -110,7 +110,7 @@ export class NodeWatch {
     token.forget();
     this.#contact = 'locked';
     this.#tell();
-    const why = 'This node is not on loopback: reading needs its token, too.';
+    const why = 'Reading needs a token of this node, too.';
     // Who does not give it is asked again by the button of the banner.
     this.#isGivenUp = !(await askToken(wasWrong ? 'That token was wrong.' : why));
   }

@@ -88,6 +88,7 @@ export interface Ha {
   readonly inSync: boolean;
   readonly replication: string;
   readonly lagMs: number | null;
+  readonly keysDiffer: boolean | null;
   readonly peer: {
     readonly up: boolean;
     readonly state: string | null;
@@ -110,6 +111,8 @@ export interface StoredRequest {
   readonly notBefore: string | null;
   readonly expiresAt: string | null;
   readonly bodyBytes: number;
+  readonly owner: string | null;
+  readonly shared: boolean;
 }
 
 export interface Delivery {

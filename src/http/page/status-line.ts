@@ -132,11 +132,17 @@ export function empty(title: string, ...more: readonly (Node | string)[]): HTMLE
   return el('div', { class: 'empty' }, el('strong', {}, title), el('p', {}, ...more));
 }
 
+const GRADES: ReadonlyMap<string, string> = new Map([
+  ['active', 'good'],
+  ['busy', 'info'],
+  ['dead', 'bad'],
+  ['dispatched', 'info'],
+  ['replied', 'good'],
+]);
+
 /** A state as a coloured word. */
 export function statePill(state: string): HTMLElement {
-  const grade =
-    { dead: 'bad', pending: 'quiet', dispatched: 'info', replied: 'good', busy: 'info' }[state] ??
-    (state === 'active' ? 'good' : 'quiet');
+  const grade = GRADES.get(state) ?? 'quiet';
   return el('span', { class: `pill ${grade}` }, state);
 }
 

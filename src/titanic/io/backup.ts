@@ -5,8 +5,10 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
-import { openForReading, PRIVATE_MODE, syncPath } from './database.js';
+import { openForReading } from './database.js';
 import { copyError, openError } from './failures.js';
+import { PRIVATE_MODE, syncPath } from './files.js';
+import { ORIGIN_BYTES } from './known-store.js';
 
 /** Pages copied between two looks at the event loop: about 4 MB. */
 const STEP_PAGES = 1024;
@@ -75,10 +77,13 @@ async function copy(
 function complete(making: string): void {
   // A copy is one file, and can be read where nothing can be written.
   const copied = new Database(making, { fileMustExist: true });
-  // It is another store: what is done with it is not what is done with this one.
-  // (One of the first version gets its id when it is opened for service.)
+  // What is done with it is not what is done with the store that it was made of; where it comes from
+  // can still be seen. (One of the first version gets its id when it is opened for service.)
   if (Number(copied.pragma('user_version', { simple: true })) > 1) {
-    copied.exec('UPDATE ledger SET store_id = randomblob(16)');
+    copied.exec(
+      `UPDATE ledger SET store_id = CAST(
+        substr(store_id, 1, ${ORIGIN_BYTES}) || randomblob(${ORIGIN_BYTES}) AS BLOB)`,
+    );
   }
   copied.pragma('journal_mode = DELETE');
   copied.close();

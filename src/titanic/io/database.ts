@@ -1,23 +1,15 @@
 /** Opens the file of a store: makes it, refuses those of others, brings its schema up to date. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
-import { codeOf, MajordomoError } from '../../core/errors.js';
+import { MajordomoError } from '../../core/errors.js';
+import { PRIVATE_MODE, syncPath } from './files.js';
+import { type Standing, standingAt } from './header.js';
+import { checkKnown, type KnownStore, notAStore } from './known-store.js';
 import { APPLICATION_ID, type Migration, readMigrations } from './schema.js';
 
-/** Requests and replies are for their owner only. */
-export const PRIVATE_MODE = 0o600;
 /** Of a lock that another program holds, in this thread. */
 const BUSY_MS = 1000;
 /** What the log may keep of the disk after a batch that was larger. */
@@ -29,33 +21,56 @@ const SQLITE_MIN = [3, 51, 3] as const;
 /** `synchronous` = FULL. */
 const SYNCHRONOUS_FULL = 2;
 
-/** SQLite's file header: where it is in it, and how long it is. */
-const HEADER_BYTES = 100;
-const MAGIC = 'SQLite format 3\0';
-const USER_VERSION_AT = 60;
-const APPLICATION_ID_AT = 68;
-
 /**
  * Opens a store file for its only writer, and makes it (mode 0600) if it is absent.
+ * @param known what the directory remembers of it; `null`: this process has opened it before, and
+ * may have it open
  * @param isAlone nobody else can read it meanwhile, but it needs no room on the disk to open it
- * @param isAgain this process has opened it before, and may have it open
- * @throws ERR_TITANIC_FILE if it is not a store, ERR_TITANIC_VERSION if it is of a newer program
+ * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
+ * it is not a store, ERR_TITANIC_VERSION if it is of a newer program
  */
 export function openForService(
   path: string,
+  known: KnownStore | null,
   isAlone: boolean,
-  isAgain: boolean,
 ): Database.Database {
-  if (!isAgain) {
-    if (!existsSync(path)) create(path);
-    checkHeader(path);
+  if (known === null) return openThere(path, isAlone);
+  const standing = standingAt(path);
+  if (standing.kind === 'store') {
+    checkVersion(path, standing.version);
+    const db = open(path, isAlone);
+    const unreadable = closingOnError(db, () => known.recognize(db));
+    if (unreadable === null) return prepared(db, path);
+    db.close();
+    known.makeWay({ kind: 'foreign', why: unreadable });
+  } else {
+    known.makeWay(standing);
   }
+  create(path);
+  return openThere(path, isAlone);
+}
+
+function openThere(path: string, isAlone: boolean): Database.Database {
+  return prepared(open(path, isAlone), path);
+}
+
+function open(path: string, isAlone: boolean): Database.Database {
   const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
-  try {
-    // The index of the log is in memory then, not in a file that several can share.
-    if (isAlone) db.pragma('locking_mode = EXCLUSIVE');
+  // The index of the log is in memory then, not in a file that several can share.
+  if (isAlone) closingOnError(db, () => db.pragma('locking_mode = EXCLUSIVE'));
+  return db;
+}
+
+function prepared(db: Database.Database, path: string): Database.Database {
+  closingOnError(db, () => {
     prepareForService(db, path);
-    return db;
+  });
+  return db;
+}
+
+function closingOnError<Result>(db: Database.Database, work: () => Result): Result {
+  try {
+    return work();
   } catch (error) {
     db.close();
     throw error;
@@ -71,21 +86,26 @@ export function openWithoutFile(): Database.Database {
 
 /** Opens a store file that other processes may be using, to read it. Throws as `openForService`. */
 export function openForReading(path: string): Database.Database {
-  checkHeader(path);
+  checkStanding(path, standingAt(path));
   return openBesideService(path);
 }
 
-/** The same for a file that this process has open for service, and so knows to be a store. */
+/**
+ * Whether the store is the one that its directory remembers, for those who only read.
+ * @throws ERR_TITANIC_LOST if it is not
+ */
+export function checkOwnStore(path: string): void {
+  checkKnown(path, standingAt(path), () => openForReading(path));
+}
+
+/** As `openForReading`, for a file that this process has open for service, and so knows. */
 export function openBesideService(path: string): Database.Database {
-  assertThere(path);
+  if (!existsSync(path)) throw absent(path);
   const db = new Database(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
-  try {
+  closingOnError(db, () => {
     checkVersion(path, Number(db.pragma('user_version', { simple: true })));
-    return db;
-  } catch (error) {
-    db.close();
-    throw error;
-  }
+  });
+  return db;
 }
 
 function prepareForService(db: Database.Database, path: string): void {
@@ -130,13 +150,6 @@ function checkSqlite(db: Database.Database): void {
 
 /** Whole or not at all: under another name first. */
 function create(path: string): void {
-  if (fileBytes(`${path}-wal`) > 0) {
-    throw new MajordomoError(
-      'ERR_TITANIC_DISK',
-      `store ${path} is missing, but its log ${path}-wal is there: put both back, ` +
-        'or restore a backup, or move the log away to begin anew',
-    );
-  }
   const making = `${path}.new`;
   removeDraft(making);
   try {
@@ -181,40 +194,14 @@ function migrate(db: Database.Database, migrations: readonly Migration[], from: 
   }
 }
 
-/**
- * Reads the header without SQLite, which would already change the files beside it. Never while this
- * process has the file open: to close any descriptor of it gives up all locks that SQLite has on it,
- * and then the next process that closes it takes the log away.
- */
-function checkHeader(path: string): void {
-  const header = readHeader(path);
-  if (header.toString('latin1', 0, MAGIC.length) !== MAGIC) {
-    throw notAStore(path, 'it is not an SQLite file');
-  }
-  if (header.readUInt32BE(APPLICATION_ID_AT) !== APPLICATION_ID) {
-    throw notAStore(path, 'it is an SQLite file of another application');
-  }
-  checkVersion(path, header.readUInt32BE(USER_VERSION_AT));
+function checkStanding(path: string, standing: Standing): void {
+  if (standing.kind === 'missing') throw absent(path);
+  if (standing.kind !== 'store') throw notAStore(path, standing.why);
+  checkVersion(path, standing.version);
 }
 
-function readHeader(path: string): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
-  assertThere(path);
-  const file = openSync(path, 'r');
-  try {
-    if (readSync(file, header, 0, HEADER_BYTES, 0) === 0) throw notAStore(path, 'it is empty');
-  } catch (error) {
-    if (codeOf(error) === 'EISDIR') throw notAStore(path, 'it is a directory');
-    throw error;
-  } finally {
-    closeSync(file);
-  }
-  return header;
-}
-
-function assertThere(path: string): void {
-  if (existsSync(path)) return;
-  throw new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
+function absent(path: string): MajordomoError {
+  return new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
 }
 
 function checkVersion(path: string, version: number): void {
@@ -223,28 +210,7 @@ function checkVersion(path: string, version: number): void {
   throw new MajordomoError(
     'ERR_TITANIC_VERSION',
     `store ${path} has version ${version}, this program knows ${known}: use a newer program, ` +
-      'or another titanic.file',
+      'or restore the backup that was made before the upgrade',
     { details: { version, known } },
   );
-}
-
-function notAStore(path: string, why: string): MajordomoError {
-  return new MajordomoError(
-    'ERR_TITANIC_FILE',
-    `${path} is not a store of Majordomo: ${why}; it was left as it is: name another titanic.file`,
-  );
-}
-
-/** Writes to the disk what the system still holds of a file, or of the names in a directory. */
-export function syncPath(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

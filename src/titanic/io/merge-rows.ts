@@ -2,7 +2,8 @@
 import type { RequestState } from '../join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../merge.js';
 import type { RequestRecord } from '../record-codec.js';
-import type { RequestUuid } from '../store.js';
+import type { Owner, RequestUuid, Tombstone } from '../store.js';
+import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './reading.js';
 import { STATE_NUMBERS, type Statements, type Tally } from './statements.js';
 
@@ -15,26 +16,34 @@ export class MergeRows implements MergeTables {
   /** The number of the transaction. */
   readonly #changed: number;
   readonly #remove: Remove;
+  readonly #owners: OwnerCounts;
 
   constructor(
     sql: Statements,
     tally: { -readonly [Key in keyof Tally]: Tally[Key] },
+    owners: OwnerCounts,
     changed: number,
     remove: Remove,
   ) {
+    this.#owners = owners;
     this.#sql = sql;
     this.#tally = tally;
     this.#changed = changed;
     this.#remove = remove;
   }
 
-  tombstone(uuid: RequestUuid): number | null {
+  tombstone(uuid: RequestUuid): Tombstone | null {
     return this.#tally.tombstones === 0 ? null : (this.#sql.tombstone.get(uuid) ?? null);
   }
 
-  putTombstone(uuid: RequestUuid, keyUntil: number): void {
+  putTombstone(uuid: RequestUuid, { keyUntil, by, extra }: Tombstone): void {
     if (this.tombstone(uuid) === null) this.#tally.tombstones++;
-    this.#sql.setTombstone.run(uuid, keyUntil, this.#changed);
+    this.#sql.setTombstone.run(uuid, keyUntil, this.#changed, by, extra);
+  }
+
+  dropTombstone(uuid: RequestUuid): void {
+    this.#sql.dropTombstone.run(uuid);
+    this.#tally.tombstones--;
   }
 
   request(uuid: RequestUuid): RequestHere | null {
@@ -70,9 +79,13 @@ export class MergeRows implements MergeTables {
       request.bodyBytes,
       this.#changed,
       this.#changed,
+      request.owner,
+      request.isShared ? 1 : 0,
+      record.extra,
     );
     this.#sql.insertBody.run(number, body);
     this.#tally[request.state]++;
+    this.#owners.add(request.owner, 1, bytesOf(record));
     this.#putEnd(number, record);
     this.#putAttempts(number, record);
   }
@@ -82,6 +95,8 @@ export class MergeRows implements MergeTables {
     const { number, state } = request;
     this.#tally[before.request.state]--;
     this.#tally[state]++;
+    this.#owners.add(before.request.owner, -1, -bytesOf(before));
+    this.#owners.add(request.owner, 1, bytesOf(after));
     this.#sql.setState.run(
       STATE_NUMBERS[state],
       request.generation,
@@ -90,6 +105,9 @@ export class MergeRows implements MergeTables {
       request.attempts,
       attemptsEver,
       this.#changed,
+      request.owner,
+      request.isShared ? 1 : 0,
+      after.extra,
       number,
     );
     if (before.reply !== after.reply || before.death !== after.death) {
@@ -110,16 +128,16 @@ export class MergeRows implements MergeTables {
     this.#remove(uuid, keyUntil);
   }
 
-  key(service: Buffer, key: Buffer): KnownKey | null {
-    return this.#sql.key.get(service, key) ?? null;
+  keys(service: Buffer, key: Buffer): readonly KnownKey[] {
+    return this.#sql.keys.all(service, key);
   }
 
-  putKey(service: Buffer, key: Buffer, { uuid, until }: KnownKey): void {
-    this.#sql.setKey.run(service, key, uuid, until, this.#changed);
+  putKey(service: Buffer, key: Buffer, { owner, uuid, until, extra }: KnownKey): void {
+    this.#sql.setKey.run(service, key, owner, uuid, until, this.#changed, extra);
   }
 
-  dropKey(service: Buffer, key: Buffer): void {
-    this.#sql.deleteKey.run(service, key);
+  dropKey(service: Buffer, key: Buffer, owner: Owner): void {
+    this.#sql.deleteKey.run(service, key, owner);
   }
 
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void {
@@ -133,9 +151,14 @@ export class MergeRows implements MergeTables {
 
   #putAttempts(number: number, { attempts, attemptsEver }: RequestState): void {
     for (const [place, attempt] of attempts.entries()) {
-      const { worker, startedAt, endedAt, reason } = attempt;
+      const { worker, startedAt, endedAt, reason, extra } = attempt;
       const ordinal = attemptsEver - attempts.length + place + 1;
-      this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason);
+      this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, extra);
     }
   }
+}
+
+/** What it takes of its owner's quota. */
+function bytesOf({ request, reply }: RequestState): number {
+  return request.bodyBytes + (reply?.reply.length ?? 0);
 }

@@ -1,22 +1,26 @@
 /** What the main thread and the store's thread say to each other, packed. */
 import { assert, present } from '../../core/assert.js';
-import { packRequest, unpackRequest } from '../batch-codec.js';
 import type { PackReader, PackWriter } from '../packing.js';
-import type {
-  ChangeResult,
-  Chunk,
-  Found,
-  Holding,
-  Merged,
-  MergeFailure,
-  ReadPlace,
-  Recovered,
-  RequestUuid,
-  StoreCounts,
-  StoredRequest,
-  StoreFailure,
-  Tombstones,
-  Transaction,
+import {
+  type ChangeResult,
+  type Chunk,
+  type Found,
+  type Format,
+  FORMAT,
+  type Holding,
+  type Merged,
+  type MergeFailure,
+  type Owner,
+  type OwnerCount,
+  type ReadPlace,
+  type Recovered,
+  type RequestUuid,
+  STATES,
+  type StoreCounts,
+  type StoredRequest,
+  type StoreFailure,
+  type Tombstones,
+  type Transaction,
 } from '../store.js';
 
 /** To the thread, several in one message, done in order. */
@@ -44,6 +48,13 @@ export const READ = 11;
 export const READ_FAILED = 12;
 export const OPENED = 13;
 export const CLOSED = 14;
+
+/** What the thread is to open. */
+export interface OpenOrder {
+  readonly path: string;
+  /** Another store may take the place of the one that the directory remembers. */
+  readonly isNewStore: boolean;
+}
 
 /** Why a store could not be opened, as a plain object. */
 export interface OpenFailure {
@@ -100,6 +111,14 @@ export function unpackPlace(from: PackReader): ReadPlace {
   };
 }
 
+export function packFormat(to: PackWriter, format: Format): void {
+  to.byte(format);
+}
+
+export function unpackFormat(from: PackReader): Format {
+  return from.byte() === 1 ? 1 : FORMAT;
+}
+
 export function packChunk(to: PackWriter, { records, holds, next }: Chunk): void {
   to.bytes(records);
   packHolding(to, holds);
@@ -150,14 +169,57 @@ export function unpackRecovered(from: PackReader): Recovered {
   };
 }
 
+function packRequest(to: PackWriter, request: StoredRequest): void {
+  to.bytes(request.uuid);
+  to.bytes(request.service);
+  to.text(request.owner);
+  to.number(request.number);
+  to.number(STATES.indexOf(request.state));
+  to.number(request.priority);
+  to.number(request.acceptedAt);
+  to.number(request.notBefore);
+  to.number(request.expiresAt);
+  to.number(request.maxAttempts);
+  to.number(request.attempts);
+  to.number(request.generation);
+  to.number(request.bodyBytes);
+  to.number(request.isShared ? 1 : 0);
+}
+
+// Members of an object literal are evaluated in the order in which they stand here.
+function unpackRequest(from: PackReader): StoredRequest {
+  return {
+    uuid: from.bytes(),
+    service: from.bytes(),
+    owner: from.text() as Owner,
+    number: from.number(),
+    state: STATES[from.number()] ?? 'pending',
+    priority: from.number(),
+    acceptedAt: from.number(),
+    notBefore: from.number(),
+    expiresAt: from.number(),
+    maxAttempts: from.number(),
+    attempts: from.number(),
+    generation: from.number(),
+    bodyBytes: from.number(),
+    isShared: from.number() === 1,
+  };
+}
+
 /** A pending request: its facts in the order of `packRequest`, bytes as hexadecimal digits. */
-export type PendingRow = readonly [uuid: string, service: string, ...facts: number[]];
+export type PendingRow = readonly [
+  uuid: string,
+  service: string,
+  owner: string,
+  ...facts: number[],
+];
 
 export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
   to.number(rows.length);
-  for (const [uuid, service, ...facts] of rows) {
+  for (const [uuid, service, owner, ...facts] of rows) {
     to.hex(uuid);
     to.hex(service);
+    to.text(owner);
     for (const fact of facts) to.number(fact);
   }
 }
@@ -171,6 +233,7 @@ const PASSED_RESULT = 2;
 const KNOWN_RESULT = 3;
 const RETRIED_RESULT = 4;
 const SWEPT_RESULT = 5;
+const DENIED_RESULT = 6;
 
 export const DONE: ChangeResult = { kind: 'done' };
 export const PASSED: ChangeResult = { kind: 'passed' };
@@ -192,6 +255,11 @@ export function packResults(to: PackWriter, results: readonly ChangeResult[]): v
       case 'retried':
         to.byte(RETRIED_RESULT);
         packRequest(to, result.request);
+        break;
+      case 'denied':
+        to.byte(DENIED_RESULT);
+        to.text(result.owner);
+        to.bytes(result.service);
         break;
       case 'swept':
         to.byte(SWEPT_RESULT);
@@ -217,6 +285,8 @@ function unpackResult(from: PackReader): ChangeResult {
       return { kind: 'known', uuid: from.bytes() };
     case RETRIED_RESULT:
       return { kind: 'retried', request: unpackRequest(from) };
+    case DENIED_RESULT:
+      return { kind: 'denied', owner: from.text() as Owner, service: from.bytes() };
     default:
       assert(kind === SWEPT_RESULT, 'a result of a known kind');
       return {
@@ -234,6 +304,12 @@ export function packCounts(to: PackWriter, counts: StoreCounts): void {
   to.number(counts.dead);
   to.number(counts.bytes);
   to.number(counts.nextNumber);
+  to.number(counts.owners.length);
+  for (const { owner, stored, bytes } of counts.owners) {
+    to.text(owner);
+    to.number(stored);
+    to.number(bytes);
+  }
 }
 
 export function unpackCounts(from: PackReader): StoreCounts {
@@ -243,7 +319,12 @@ export function unpackCounts(from: PackReader): StoreCounts {
     dead: from.number(),
     bytes: from.number(),
     nextNumber: from.number(),
+    owners: Array.from({ length: from.number() }, () => unpackOwner(from)),
   };
+}
+
+function unpackOwner(from: PackReader): OwnerCount {
+  return { owner: from.text() as Owner, stored: from.number(), bytes: from.number() };
 }
 
 export function packFailure(to: PackWriter, failure: MergeFailure): void {
@@ -270,34 +351,54 @@ export function unpackUuids(from: PackReader): RequestUuid[] {
 
 export function packBodies(to: PackWriter, bodies: readonly (Buffer | null)[]): void {
   to.number(bodies.length);
-  for (const body of bodies) {
-    to.byte(body === null ? 0 : 1);
-    if (body !== null) to.bytes(body);
-  }
+  for (const body of bodies) packMaybe(to, body);
 }
 
 export function unpackBodies(from: PackReader): (Buffer | null)[] {
-  return Array.from({ length: from.number() }, () => (from.byte() === 0 ? null : from.bytes()));
+  return Array.from({ length: from.number() }, () => unpackMaybe(from));
 }
 
-const FOUND_STATES: readonly Found['state'][] = ['absent', 'pending', 'replied', 'dead'];
+function packMaybe(to: PackWriter, bytes: Buffer | null): void {
+  to.byte(bytes === null ? 0 : 1);
+  if (bytes !== null) to.bytes(bytes);
+}
+
+function unpackMaybe(from: PackReader): Buffer | null {
+  return from.byte() === 0 ? null : from.bytes();
+}
+
+const FOUND_STATES: readonly Found['state'][] = ['absent', 'closed', 'pending', 'replied', 'dead'];
 
 export function packFound(to: PackWriter, found: Found): void {
   to.byte(FOUND_STATES.indexOf(found.state));
-  if (found.state === 'replied') to.bytes(found.reply);
-  else if (found.state === 'dead') to.text(found.reason);
+  if (found.state === 'absent') return;
+  if (found.state === 'closed') {
+    to.text(found.by);
+    return;
+  }
+  to.text(found.owner);
+  to.byte(found.isShared ? 1 : 0);
+  to.bytes(found.service);
+  if (found.state === 'dead') {
+    to.text(found.reason);
+  } else if (found.state === 'replied') {
+    to.number(found.replyBytes);
+    packMaybe(to, found.reply);
+  }
 }
 
 export function unpackFound(from: PackReader): Found {
-  const state = FOUND_STATES[from.byte()];
+  const state = FOUND_STATES[from.byte()] ?? 'absent';
+  if (state === 'absent') return { state };
+  if (state === 'closed') return { state, by: from.text() as Owner };
+  const owner = from.text() as Owner;
+  const whose = { owner, isShared: from.byte() !== 0, service: from.bytes() };
   switch (state) {
     case 'pending':
-      return { state };
+      return { state, ...whose };
     case 'replied':
-      return { state, reply: from.bytes() };
+      return { state, ...whose, replyBytes: from.number(), reply: unpackMaybe(from) };
     case 'dead':
-      return { state, reason: from.text() };
-    default:
-      return { state: 'absent' };
+      return { state, ...whose, reason: from.text() };
   }
 }

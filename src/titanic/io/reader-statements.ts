@@ -3,9 +3,9 @@ import { DEAD, PENDING, REPLIED } from './schema.js';
 
 const SERVICES_MAX = 1000;
 
-/** In the order of `unpackRequest`, bytes as text: that is read into JavaScript much faster. */
-const COLUMNS = `hex(uuid), hex(service), number, state - 1, priority, accepted_at, not_before,
-  expires_at, max_attempts, attempts, generation, body_bytes`;
+/** In the order of `PendingRow`, bytes as text: that is read into JavaScript much faster. */
+const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, accepted_at, not_before,
+  expires_at, max_attempts, attempts, generation, body_bytes, shared`;
 
 /** From the newest on: uuids of version 7 are in the order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';
@@ -22,7 +22,7 @@ export const READER_SQL = {
     WHERE state = ${DEAD} AND uuid < :from AND uuid >= :to AND ${OF_SERVICE} ${NEWEST} LIMIT :most`,
   one: `SELECT ${COLUMNS} FROM requests WHERE uuid = ?`,
   more: 'SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver FROM requests WHERE uuid = ?',
-  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, extra
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',
   death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',

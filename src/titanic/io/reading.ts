@@ -1,7 +1,7 @@
 /** What changed in a store file after some transaction, as records for the other store of a pair. */
 import { present } from '../../core/assert.js';
 import { type RequestRecord, RecordWriter } from '../record-codec.js';
-import type { Chunk, ReadPlace } from '../store.js';
+import type { Chunk, Format, ReadPlace } from '../store.js';
 import { type ChangedRow, type Statements, storedRequest } from './statements.js';
 
 /** Tombstones, and keys, of one chunk, unless one transaction has more. */
@@ -14,8 +14,9 @@ export function readChunk(
   place: ReadPlace,
   requestsMax: number,
   bytesMax: number,
+  format: Format,
 ): Chunk {
-  const records = new RecordWriter();
+  const records = new RecordWriter(format);
   const rows = sql.changedRequests.all(place.changed, place.number, requestsMax + 1);
   let { changed, number } = place;
   let count = 0;
@@ -33,11 +34,11 @@ export function readChunk(
   upTo = Math.min(upTo, tombstones.upTo);
   const keys = changedBy(place.upTo, upTo, (...range) => sql.changedKeys.all(...range));
   upTo = Math.min(upTo, keys.upTo);
-  for (const { uuid, keyUntil } of tombstones.rows) {
-    records.add({ kind: 'tombstone', uuid, keyUntil });
+  for (const { uuid, keyUntil, by, extra } of tombstones.rows) {
+    records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
   }
-  for (const { service, key, uuid, until } of keys.rows) {
-    records.add({ kind: 'key', service, key, uuid, until });
+  for (const { service, key, uuid, until, owner, extra } of keys.rows) {
+    records.add({ kind: 'key', service, key, uuid, until, owner, extra });
   }
   // What is committed waits for the peer from the last chunk on: that one is to be short.
   const isLast = next === undefined && upTo === last && records.bytes < bytesMax;
@@ -74,7 +75,7 @@ function changedBy<Row extends Changed>(
 
 /** The whole state of a request; with its body if it was born after some transaction. */
 export function recordOf(sql: Statements, row: ChangedRow, bodiesUpTo: number): RequestRecord {
-  const { key, attemptsEver, born, ...rest } = row;
+  const { key, attemptsEver, born, changed: _changed, extra, ...rest } = row;
   const request = storedRequest(rest);
   const { number, state } = request;
   return {
@@ -86,5 +87,6 @@ export function recordOf(sql: Statements, row: ChangedRow, bodiesUpTo: number): 
     attempts: attemptsEver === 0 ? [] : sql.attempts.all(number),
     reply: state === 'replied' ? present(sql.replyRow.get(number), 'a reply') : null,
     death: state === 'dead' ? present(sql.deathRow.get(number), 'a reason') : null,
+    extra,
   };
 }

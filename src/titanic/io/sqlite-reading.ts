@@ -2,9 +2,15 @@
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
-import { STATES } from '../batch-codec.js';
 import type { PageQuestion, ReadPage, Reading, SettledCounts, Story } from '../reading.js';
-import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../store.js';
+import {
+  type Owner,
+  type RequestUuid,
+  STATES,
+  type StoredRequest,
+  type StoredState,
+  type StoreFailure,
+} from '../store.js';
 import type { PendingRow } from './messages.js';
 import type {
   ReadAnswer,
@@ -156,10 +162,10 @@ function wireQuestion(question: PageQuestion): WireQuestion {
   };
 }
 
-function requestOf([uuid, service, ...facts]: PendingRow): StoredRequest {
+function requestOf([uuid, service, owner, ...facts]: PendingRow): StoredRequest {
   const [number = 0, state = 0, priority = 0, acceptedAt = 0, notBefore = 0] = facts;
-  const [expiresAt = 0, maxAttempts = 0, attempts = 0, generation = 0, bodyBytes = 0] =
-    facts.slice(5);
+  const [expiresAt = 0, maxAttempts = 0, attempts = 0, generation = 0] = facts.slice(5);
+  const [bodyBytes = 0, shared = 0] = facts.slice(9);
   return {
     uuid: Buffer.from(uuid, 'hex'),
     service: Buffer.from(service, 'hex'),
@@ -173,6 +179,8 @@ function requestOf([uuid, service, ...facts]: PendingRow): StoredRequest {
     attempts,
     generation,
     bodyBytes,
+    owner: owner as Owner,
+    isShared: shared === 1,
   };
 }
 

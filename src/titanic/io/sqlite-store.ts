@@ -7,6 +7,7 @@ import { changesBytes, packChanges } from '../batch-codec.js';
 import { PackReader, PackWriter } from '../packing.js';
 import type {
   Change,
+  Format,
   OpenStore,
   ReadPlace,
   Recovered,
@@ -16,6 +17,7 @@ import type {
   StoreFailure,
   Transaction,
 } from '../store.js';
+import type { StoreNews } from './known-store.js';
 import {
   BATCH_FAILED,
   CLOSED,
@@ -36,7 +38,9 @@ import {
   MERGE_FAILED,
   MERGED,
   type OpenFailure,
+  type OpenOrder,
   OPENED,
+  packFormat,
   packPlace,
   packTransaction,
   packUuids,
@@ -57,16 +61,26 @@ import {
 const ORDERS_BYTES = 256;
 const UUID_BYTES = 20;
 
+/** What goes beyond opening the store that was there before. */
+export interface SqliteStoreOptions {
+  /** Another store may take the place of the one that the directory remembers. */
+  readonly isNewStore: boolean;
+  /** Told before the store is opened; on a full disk when there is room. */
+  readonly news: (news: StoreNews) => void;
+}
+
+const NO_NEWS: SqliteStoreOptions = { isNewStore: false, news: () => undefined };
+
 /**
  * A store in the SQLite file at `path`, which is made with mode 0600 if it is absent. Opening rejects
- * with ERR_TITANIC_FILE or ERR_TITANIC_VERSION for a file that is not a store or of a newer program
+ * with ERR_TITANIC_LOST if its directory remembers another one, ERR_TITANIC_FILE or ERR_TITANIC_VERSION for a file that is not a store or of a newer program
  * (it stays untouched), ERR_TITANIC_BUSY for one that somebody has locked, ERR_TITANIC_FULL and
  * ERR_TITANIC_DISK for what the disk does. What it tells (bodies, replies, uuids) are views of one
  * message's memory.
  */
-export function openSqliteStore(path: string): OpenStore {
+export function openSqliteStore(path: string, options: SqliteStoreOptions = NO_NEWS): OpenStore {
   return async (events) => {
-    const store = new SqliteStore(path, events);
+    const store = new SqliteStore(path, options, events);
     const recovered = await store.opened;
     return { store, recovered };
   };
@@ -92,18 +106,19 @@ class SqliteStore implements Store {
   #lost: StoreFailure | null = null;
   readonly #ended: Promise<void>;
 
-  constructor(path: string, events: StoreEvents) {
+  constructor(path: string, { isNewStore, news }: SqliteStoreOptions, events: StoreEvents) {
     this.#path = path;
     this.#events = events;
     this.opened = new Promise((resolve, reject) => {
       this.#settleOpening = { done: resolve, failed: reject };
     });
     this.#thread = new Worker(new URL('./sqlite-thread.js', import.meta.url), {
-      workerData: path,
+      workerData: { path, isNewStore } satisfies OpenOrder,
       name: 'store',
     });
-    this.#thread.on('message', (message: Uint8Array | OpenFailure) => {
+    this.#thread.on('message', (message: Uint8Array | OpenFailure | StoreNews) => {
       if (message instanceof Uint8Array) this.#receive(new PackReader(message));
+      else if ('how' in message) news(message);
       else this.#failOpening(message);
     });
     this.#thread.on('error', (error) => {
@@ -136,12 +151,19 @@ class SqliteStore implements Store {
     order.bytes(records);
   }
 
-  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
+  read(
+    read: number,
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    format: Format,
+  ): void {
     this.#reads.add(read);
     const order = this.#order(DO_READ, read, 0);
     packPlace(order, place);
     order.number(requestsMax);
     order.number(bytesMax);
+    packFormat(order, format);
   }
 
   list(list: number, after: number): void {
@@ -154,9 +176,11 @@ class SqliteStore implements Store {
     packUuids(this.#order(DO_LOAD, load, uuids.length * UUID_BYTES), uuids);
   }
 
-  lookUp(look: number, uuid: RequestUuid): void {
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
     this.#looks.add(look);
-    this.#order(DO_LOOK_UP, look, UUID_BYTES).bytes(uuid);
+    const order = this.#order(DO_LOOK_UP, look, UUID_BYTES);
+    order.bytes(uuid);
+    order.number(replyBytesMax);
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,7 @@ import type { MergeFailure, StoreFailure, Transaction } from '../store.js';
 import { assertDurable, openForService, openWithoutFile } from './database.js';
 import { failureOf, openError } from './failures.js';
 import { FileIdentity } from './file-identity.js';
+import { KnownStore } from './known-store.js';
 import {
   BATCH_FAILED,
   CLOSED,
@@ -30,6 +31,7 @@ import {
   MERGE_FAILED,
   MERGED,
   type OpenFailure,
+  type OpenOrder,
   OPENED,
   packBodies,
   packChunk,
@@ -42,6 +44,7 @@ import {
   packResults,
   READ,
   READ_FAILED,
+  unpackFormat,
   unpackPlace,
   unpackTransaction,
   unpackUuids,
@@ -70,14 +73,17 @@ interface Connection {
   isDurable: boolean;
 }
 
-/** @param earlier of the same opening, over another connection */
-function connect(path: string, earlier: Tables | null): Connection {
+/**
+ * @param known what the directory remembers of it
+ * @param earlier of the same opening, over another connection
+ */
+function connect(path: string, known: KnownStore, earlier: Tables | null): Connection {
   try {
-    return connectSo(path, earlier, false);
+    return connectSo(path, known, earlier, false);
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
     // What is in the store can be read all the same.
-    return existsSync(path) ? connectSo(path, earlier, true) : connectToNone(path);
+    return existsSync(path) ? connectSo(path, known, earlier, true) : connectToNone(path);
   }
 }
 
@@ -87,10 +93,17 @@ function connectToNone(path: string): Connection {
   return { db, tables, file: null, isAlone: false, isDurable: false };
 }
 
-function connectSo(path: string, earlier: Tables | null, isAlone: boolean): Connection {
-  const db = openForService(path, isAlone, earlier !== null);
+function connectSo(
+  path: string,
+  known: KnownStore,
+  earlier: Tables | null,
+  isAlone: boolean,
+): Connection {
+  const db = openForService(path, earlier === null ? known : null, isAlone);
   try {
     const tables = new Tables(path, db, earlier);
+    // On a full disk it waits for the first commit, too.
+    if (!isAlone) known.remember(tables.recovered.storeId);
     return { db, tables, file: new FileIdentity(path), isAlone, isDurable: false };
   } catch (error) {
     db.close();
@@ -101,16 +114,20 @@ function connectSo(path: string, earlier: Tables | null, isAlone: boolean): Conn
 class StoreThread {
   readonly #path: string;
   readonly #port: MessagePort;
+  readonly #known: KnownStore;
   #connection: Connection;
   readonly #idle: NodeJS.Timeout;
   #answers = new PackWriter(ANSWER_BYTES);
   /** What was written can no longer be trusted: nothing is done any more. */
   #fatal: StoreFailure | null = null;
 
-  constructor(path: string, port: MessagePort) {
+  constructor({ path, isNewStore }: OpenOrder, port: MessagePort) {
     this.#path = path;
     this.#port = port;
-    this.#connection = connect(path, null);
+    this.#known = new KnownStore(path, isNewStore, (news) => {
+      port.postMessage(news);
+    });
+    this.#connection = connect(path, this.#known, null);
     this.#idle = setTimeout(() => {
       this.#lookAfter();
     }, IDLE_MS).unref();
@@ -204,9 +221,12 @@ class StoreThread {
   /** Makes the file, if there was no room for it. @throws while there still is none */
   #writable(): Connection {
     const before = this.#connection;
-    if (before.file !== null) return before;
+    if (before.file !== null) {
+      if (before.isAlone) this.#known.remember(before.tables.recovered.storeId);
+      return before;
+    }
     // It begins with the same numbers as what stood in its place.
-    this.#connection = connectSo(this.#path, null, false);
+    this.#connection = connectSo(this.#path, this.#known, null, false);
     before.db.close();
     return this.#connection;
   }
@@ -223,7 +243,7 @@ class StoreThread {
   /** The disk that was full when the store was opened has room now. */
   #reconnect(): void {
     this.#connection.db.close();
-    this.#connection = connect(this.#path, this.#connection.tables);
+    this.#connection = connect(this.#path, this.#known, this.#connection.tables);
   }
 
   #load(load: number, message: PackReader): void {
@@ -239,8 +259,9 @@ class StoreThread {
 
   #lookUp(look: number, message: PackReader): void {
     const uuid = message.bytes();
+    const replyBytesMax = message.number();
     const failure = this.#try(() => {
-      const found = this.#connection.tables.lookUp(uuid);
+      const found = this.#connection.tables.lookUp(uuid, replyBytesMax);
       this.#answers.byte(FOUND);
       this.#answers.number(look);
       packFound(this.#answers, found);
@@ -262,8 +283,9 @@ class StoreThread {
     const place = unpackPlace(message);
     const requestsMax = message.number();
     const bytesMax = message.number();
+    const format = unpackFormat(message);
     const failure = this.#try(() => {
-      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax);
+      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax, format);
       this.#answers.byte(READ);
       this.#answers.number(read);
       packChunk(this.#answers, chunk);
@@ -328,11 +350,11 @@ function postOpenFailure(port: MessagePort, path: string, error: unknown): void 
 
 function start(): void {
   const port = present(parentPort, 'this runs in a thread');
-  const path = String(workerData);
+  const order = workerData as OpenOrder;
   try {
-    new StoreThread(path, port);
+    new StoreThread(order, port);
   } catch (error) {
-    postOpenFailure(port, path, error);
+    postOpenFailure(port, order.path, error);
   }
 }
 

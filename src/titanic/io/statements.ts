@@ -3,7 +3,15 @@ import type Database from 'better-sqlite3';
 
 import type { KnownKey } from '../merge.js';
 import type { KeyRecord, StoredDeath, StoredReply, TombstoneRecord } from '../record-codec.js';
-import type { Attempt, Holding, StoredRequest, StoredState } from '../store.js';
+import type {
+  Attempt,
+  Holding,
+  Owner,
+  OwnerCount,
+  StoredRequest,
+  StoredState,
+  Tombstone,
+} from '../store.js';
 import type { PendingRow } from './messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
@@ -27,6 +35,10 @@ export interface Standing {
   readonly attemptsEver: number;
   readonly service: Buffer;
   readonly key: Buffer | null;
+  readonly owner: Owner;
+  readonly shared: number;
+  readonly bodyBytes: number;
+  readonly extra: Buffer | null;
 }
 
 /** A request as it is told the other store of a pair. */
@@ -35,10 +47,12 @@ export interface ChangedRow extends RequestRow {
   readonly attemptsEver: number;
   readonly changed: number;
   readonly born: number;
+  readonly extra: Buffer | null;
 }
 
-interface RequestRow extends Omit<StoredRequest, 'state'> {
+interface RequestRow extends Omit<StoredRequest, 'state' | 'isShared'> {
   readonly state: number;
+  readonly shared: number;
 }
 
 const STATE_NAMES: Readonly<Record<number, StoredState>> = {
@@ -47,8 +61,8 @@ const STATE_NAMES: Readonly<Record<number, StoredState>> = {
   [DEAD]: 'dead',
 };
 
-export function storedRequest(row: RequestRow): StoredRequest {
-  return { ...row, state: STATE_NAMES[row.state] ?? 'pending' };
+export function storedRequest({ shared, state, ...row }: RequestRow): StoredRequest {
+  return { ...row, isShared: shared === 1, state: STATE_NAMES[state] ?? 'pending' };
 }
 
 export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
@@ -57,13 +71,14 @@ export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
   dead: DEAD,
 };
 
-const STANDING = `number, state, generation, attempts, attempts_ever AS attemptsEver, service, key`;
+const STANDING = `number, state, generation, attempts, attempts_ever AS attemptsEver, service, key,
+  owner, shared, body_bytes AS bodyBytes, extra`;
 
 const REQUEST = `uuid, number, service, state, priority, accepted_at AS acceptedAt,
   not_before AS notBefore, expires_at AS expiresAt, max_attempts AS maxAttempts, attempts,
-  generation, body_bytes AS bodyBytes`;
+  generation, body_bytes AS bodyBytes, owner, shared`;
 
-const RECORD = `${REQUEST}, key, attempts_ever AS attemptsEver, changed, born`;
+const RECORD = `${REQUEST}, key, attempts_ever AS attemptsEver, changed, born, extra`;
 
 const SQL = {
   begin: 'BEGIN IMMEDIATE',
@@ -95,30 +110,34 @@ const SQL = {
     ORDER BY changed, number LIMIT ?`,
   isTaken: 'SELECT 1 FROM requests WHERE number = ?',
   // Text is read into JavaScript much faster than blobs are.
-  pending: `SELECT hex(uuid), hex(service), number, 0, priority, accepted_at, not_before, expires_at,
-    max_attempts, attempts, generation, body_bytes FROM requests WHERE state = ${PENDING} AND number > ?
+  pending: `SELECT hex(uuid), hex(service), owner, number, 0, priority, accepted_at, not_before, expires_at,
+    max_attempts, attempts, generation, body_bytes, shared FROM requests WHERE state = ${PENDING} AND number > ?
     ORDER BY number LIMIT ?`,
   body: `SELECT body FROM requests JOIN bodies USING (number) WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
+  /** Without reading it. */
+  replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
   replyRow: 'SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?',
   reason: 'SELECT reason FROM deaths WHERE number = ?',
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
-  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason FROM attempts
-    WHERE number = ? ORDER BY ordinal`,
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, extra
+    FROM attempts WHERE number = ? ORDER BY ordinal`,
   over: `SELECT ${STANDING}, uuid FROM requests WHERE state > ${PENDING} AND expires_at <= ?
     ORDER BY expires_at, uuid LIMIT ?`,
 
   insertRequest: `INSERT INTO requests (number, uuid, service, key, state, generation, priority,
-    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
+    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born,
+    owner, shared, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
   insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
   reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
     attempts = ?, changed = ? WHERE number = ?`,
   settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, changed = ?
     WHERE number = ?`,
   setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ?, attempts_ever = ?, changed = ? WHERE number = ?`,
+    attempts = ?, attempts_ever = ?, changed = ?, owner = ?, shared = ?, extra = ? WHERE number = ?`,
+  setExtra: 'UPDATE requests SET extra = ? WHERE uuid = ?',
   setKeyOf: 'UPDATE requests SET key = ?, changed = ? WHERE uuid = ?',
   touch: 'UPDATE requests SET changed = ? WHERE uuid = ?',
   deleteRequest: 'DELETE FROM requests WHERE number = ?',
@@ -131,30 +150,41 @@ const SQL = {
 
   setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
     attempts_ever = ?, not_before = ?, changed = ? WHERE number = ?`,
-  insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason)
-    VALUES (?, ?, ?, ?, ?, ?)`,
+  insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?)`,
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
   deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
 
+  // One's own before one of before owners were kept.
   knownKey: `SELECT uuid FROM keys
-    WHERE service = ? AND key = ? AND (until IS NULL OR until > ?)`,
-  key: 'SELECT uuid, until FROM keys WHERE service = ? AND key = ?',
-  setKey: `INSERT INTO keys (service, key, uuid, until, changed) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (service, key) DO UPDATE SET uuid = excluded.uuid, until = excluded.until,
-    changed = excluded.changed`,
-  rememberKey: 'UPDATE keys SET until = ?, changed = ? WHERE service = ? AND key = ? AND uuid = ?',
-  forgetKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND uuid = ?',
-  forgettable: `SELECT service, key FROM keys WHERE until <= ?
-    ORDER BY until, service, key LIMIT ?`,
-  deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ?',
-  changedKeys: `SELECT service, key, uuid, until, changed FROM keys
+    WHERE service = ? AND key = ? AND owner IN (?, '') AND (until IS NULL OR until > ?)
+    ORDER BY owner DESC LIMIT 1`,
+  keys: 'SELECT owner, uuid, until, extra FROM keys WHERE service = ? AND key = ?',
+  setKey: `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (service, key, owner) DO UPDATE SET uuid = excluded.uuid, until = excluded.until,
+    changed = excluded.changed, extra = excluded.extra`,
+  rememberKey: `UPDATE keys SET until = ?, changed = ?
+    WHERE service = ? AND key = ? AND owner = ? AND uuid = ?`,
+  forgetKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND owner = ? AND uuid = ?',
+  forgettable: `SELECT service, key, owner FROM keys WHERE until <= ?
+    ORDER BY until, service, key, owner LIMIT ?`,
+  deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND owner = ?',
+  changedKeys: `SELECT service, key, owner, uuid, until, extra, changed FROM keys
     WHERE until IS NOT NULL AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
 
-  tombstone: 'SELECT key_until FROM tombstones WHERE uuid = ?',
-  setTombstone: `INSERT INTO tombstones (uuid, key_until, changed) VALUES (?, ?, ?)
-    ON CONFLICT (uuid) DO UPDATE SET key_until = excluded.key_until, changed = excluded.changed`,
-  changedTombstones: `SELECT uuid, key_until AS keyUntil, changed FROM tombstones
-    WHERE changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
+  owners: 'SELECT owner, stored, bytes FROM owners',
+  setOwner: `INSERT INTO owners (owner, stored, bytes) VALUES (?, ?, ?)
+    ON CONFLICT (owner) DO UPDATE SET stored = excluded.stored, bytes = excluded.bytes`,
+  deleteOwner: 'DELETE FROM owners WHERE owner = ?',
+
+  tombstone: 'SELECT key_until AS keyUntil, closed_by AS by, extra FROM tombstones WHERE uuid = ?',
+  setTombstone: `INSERT INTO tombstones (uuid, key_until, changed, closed_by, extra)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE SET key_until = excluded.key_until,
+    changed = excluded.changed, closed_by = excluded.closed_by, extra = excluded.extra`,
+  dropTombstone: 'DELETE FROM tombstones WHERE uuid = ?',
+  changedTombstones: `SELECT uuid, key_until AS keyUntil, closed_by AS by, extra, changed
+    FROM tombstones WHERE changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
   dropTombstones: `DELETE FROM tombstones WHERE uuid IN
     (SELECT uuid FROM tombstones WHERE changed <= ? ORDER BY changed LIMIT ?)`,
 };
@@ -181,7 +211,9 @@ interface Rows {
   readonly reason: string;
   readonly over: Standing & { readonly uuid: Buffer };
   readonly knownKey: Buffer;
-  readonly forgettable: { readonly service: Buffer; readonly key: Buffer };
+  readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
+  readonly replyBytes: number;
+  readonly owners: OwnerCount;
   readonly storeId: Buffer;
   readonly peer: Holding;
   readonly record: ChangedRow;
@@ -191,9 +223,9 @@ interface Rows {
   readonly replyRow: StoredReply;
   readonly deathRow: StoredDeath;
   readonly attempts: Attempt;
-  readonly key: KnownKey;
+  readonly keys: KnownKey;
   readonly changedKeys: Omit<KeyRecord, 'kind'> & { readonly changed: number };
-  readonly tombstone: number;
+  readonly tombstone: Tombstone;
   readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };
 }
 
@@ -209,7 +241,7 @@ const SCALARS: readonly string[] = [
   'storeId',
   'isTaken',
   'bodyOf',
-  'tombstone',
+  'replyBytes',
 ] satisfies Name[];
 
 export type Statements = {

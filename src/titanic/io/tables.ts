@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 
 import { present } from '../../core/assert.js';
 import { isOnceKey } from '../../wire/tsp.js';
+import { joinExtra } from '../fields.js';
 import { merge } from '../merge.js';
 import type { StoreRecord } from '../record-codec.js';
 import {
@@ -10,17 +11,23 @@ import {
   type Change,
   type ChangeResult,
   type Chunk,
+  type Format,
   type Found,
+  isOpenTo,
   type Merged,
+  NO_OWNER,
+  type Owner,
   type ReadPlace,
   type Recovered,
   type RequestUuid,
   type StoreCounts,
+  type Tombstone,
   type Transaction,
 } from '../store.js';
 import { failureOf } from './failures.js';
 import { MergeRows } from './merge-rows.js';
 import { DONE, PASSED, type PendingRow } from './messages.js';
+import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './reading.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import {
@@ -56,6 +63,7 @@ export class Tables {
   /** As it is after the changes so far of the present transaction. */
   #tally: Mutable<Tally>;
   #counts: StoreCounts;
+  readonly #owners: OwnerCounts;
   /** The last batch failed: the next one writes something in any case, and so shows whether it can. */
   #hasToProve = false;
   /** The present transaction. */
@@ -72,7 +80,8 @@ export class Tables {
     this.#sql = prepareStatements(db);
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
     this.#tally = present(this.#sql.tally.get(), 'a ledger');
-    this.#counts = this.#count();
+    this.#owners = new OwnerCounts(this.#sql);
+    this.#counts = this.#count(this.#owners.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
       this.#last = this.#tally.openings * OPENING_TRANSACTIONS;
@@ -128,9 +137,11 @@ export class Tables {
     isFromActive: boolean,
   ): Merged | null {
     return this.#transact(transaction, () => {
-      const rows = new MergeRows(this.#sql, this.#tally, transaction.number, (uuid, keyUntil) => {
+      const { number } = transaction;
+      const remove = (uuid: RequestUuid, keyUntil: number): void => {
         this.#remove(present(this.#sql.standing.get(uuid), 'a request to end'), uuid, keyUntil);
-      });
+      };
+      const rows = new MergeRows(this.#sql, this.#tally, this.#owners, number, remove);
       return merge(rows, records, isFromActive);
     });
   }
@@ -144,6 +155,7 @@ export class Tables {
       const result = work();
       if (result === null) {
         this.#tally = before;
+        this.#owners.rolledBack();
         this.#rollBack();
         return null;
       }
@@ -151,14 +163,16 @@ export class Tables {
       // A number that is never given does no harm.
       if (this.#hasToProve) this.#tally.nextNumber++;
       if (!isSameTally(this.#tally, before)) this.#writeTally();
-      const counts = this.#count();
+      const counts = this.#count(this.#owners.write());
       this.#sql.commit.run();
+      this.#owners.committed();
       this.#counts = counts;
       this.#hasToProve = false;
       this.#last = transaction.number;
       return result;
     } catch (error) {
       this.#tally = before;
+      this.#owners.rolledBack();
       this.#hasToProve = true;
       this.#rollBack();
       throw error;
@@ -184,10 +198,10 @@ export class Tables {
     if (this.#db.inTransaction) this.#sql.rollback.run();
   }
 
-  #count(): StoreCounts {
+  #count(owners: StoreCounts['owners']): StoreCounts {
     const { nextNumber, pending, replied, dead } = this.#tally;
     const pages = (this.#sql.pageCount.get() ?? 0) - (this.#sql.freePages.get() ?? 0);
-    return { pending, replied, dead, bytes: pages * this.#pageBytes, nextNumber };
+    return { pending, replied, dead, bytes: pages * this.#pageBytes, nextNumber, owners };
   }
 
   // ---------------------------------------------------------------- upkeep
@@ -225,21 +239,28 @@ export class Tables {
     return this.#sql.body.get(uuid) ?? null;
   }
 
-  lookUp(uuid: RequestUuid): Found {
+  lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
     const standing = this.#sql.standing.get(uuid);
-    if (standing === undefined) return { state: 'absent' };
-    const { number } = standing;
-    if (standing.state === REPLIED) {
-      return { state: 'replied', reply: present(this.#sql.reply.get(number), 'a reply') };
+    if (standing === undefined) {
+      const tombstone = this.#tombstone(uuid);
+      return tombstone === null ? { state: 'absent' } : { state: 'closed', by: tombstone.by };
     }
-    if (standing.state === DEAD) {
-      return { state: 'dead', reason: present(this.#sql.reason.get(number), 'a reason') };
+    const { number, owner, shared, service, state } = standing;
+    const whose = { owner, isShared: shared === 1, service };
+    if (state === REPLIED) {
+      const replyBytes = present(this.#sql.replyBytes.get(number), 'a reply');
+      const isRead = replyBytes <= replyBytesMax;
+      const reply = isRead ? present(this.#sql.reply.get(number), 'a reply') : null;
+      return { state: 'replied', reply, replyBytes, ...whose };
     }
-    return { state: 'pending' };
+    if (state === DEAD) {
+      return { state: 'dead', reason: present(this.#sql.reason.get(number), 'a reason'), ...whose };
+    }
+    return { state: 'pending', ...whose };
   }
 
-  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
-    return readChunk(this.#sql, this.#last, place, requestsMax, bytesMax);
+  read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): Chunk {
+    return readChunk(this.#sql, this.#last, place, requestsMax, bytesMax, format);
   }
 
   /** Pending requests in the order of their numbers. */
@@ -250,6 +271,17 @@ export class Tables {
   // ---------------------------------------------------------------- changes
 
   #apply(change: Change): ChangeResult {
+    const result = this.#step(change);
+    const { extra } = change;
+    const isStep = result.kind === 'done' || result.kind === 'retried';
+    if (extra !== undefined && 'uuid' in change && isStep) {
+      const known = this.#sql.standing.get(change.uuid)?.extra ?? null;
+      this.#sql.setExtra.run(joinExtra(extra, known), change.uuid);
+    }
+    return result;
+  }
+
+  #step(change: Change): ChangeResult {
     switch (change.kind) {
       case 'accept':
         return this.#accept(change);
@@ -280,9 +312,10 @@ export class Tables {
       const standing = this.#sql.standing.get(request.uuid);
       if (standing !== undefined) return this.#acceptAgain(standing, change);
       // D16
-      const known = this.#sql.knownKey.get(request.service, key, request.acceptedAt);
+      const { service, owner, acceptedAt } = request;
+      const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
       if (known !== undefined) return { kind: 'known', uuid: known };
-      this.#sql.setKey.run(request.service, key, request.uuid, null, changed);
+      this.#sql.setKey.run(service, key, owner, request.uuid, null, changed, null);
     }
     const { changes } = this.#sql.insertRequest.run(
       number,
@@ -301,6 +334,9 @@ export class Tables {
       request.bodyBytes,
       changed,
       changed,
+      request.owner,
+      request.isShared ? 1 : 0,
+      change.extra ?? null,
     );
     if (changes === 0) {
       const standing = present(this.#sql.standing.get(request.uuid), 'the request of this uuid');
@@ -309,6 +345,7 @@ export class Tables {
     if (!isNumbered) this.#tally.nextNumber++;
     this.#sql.insertBody.run(number, body);
     this.#tally.pending++;
+    this.#owners.add(request.owner, 1, request.bodyBytes);
     return DONE;
   }
 
@@ -342,8 +379,8 @@ export class Tables {
     const ordinal = standing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
-    const { worker, startedAt, endedAt, reason } = attempt;
-    this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason);
+    const { worker, startedAt, endedAt, reason, extra } = attempt;
+    this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, extra);
     if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
     return DONE;
   }
@@ -359,6 +396,7 @@ export class Tables {
     const { number: changed } = this.#transaction;
     this.#sql.settle.run(REPLIED, generation, expiresAt, changed, standing.number);
     this.#sql.insertReply.run(standing.number, reply, worker, at);
+    this.#owners.add(standing.owner, 0, reply.length);
     return DONE;
   }
 
@@ -375,16 +413,21 @@ export class Tables {
     return DONE;
   }
 
-  #end({ uuid, keyUntil }: ChangeOf<'close' | 'expire'>): ChangeResult {
+  #end({ uuid, keyUntil, by }: ChangeOf<'close' | 'expire'>): ChangeResult {
     const standing = this.#sql.standing.get(uuid);
     const { tombstones } = this.#transaction;
     if (standing !== undefined) {
+      const { owner, shared, service } = standing;
+      // D71
+      if (!isOpenTo(by, { owner, isShared: shared === 1 })) {
+        return { kind: 'denied', owner, service };
+      }
       this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#bury(uuid, keyUntil);
+      if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
       return DONE;
     }
     if (tombstones !== 'all' || this.#tombstone(uuid) !== null) return PASSED;
-    this.#bury(uuid, keyUntil);
+    this.#bury(uuid, keyUntil, by);
     return DONE;
   }
 
@@ -408,11 +451,13 @@ export class Tables {
       if (standing.state === REPLIED) replied++;
       else dead++;
       this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#bury(uuid, keyUntil);
+      if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
     }
     // The other store may have them yet, and would refuse a request that this one accepts.
     const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
-    for (const { service, key } of forgotten.slice(0, most)) this.#sql.deleteKey.run(service, key);
+    for (const { service, key, owner } of forgotten.slice(0, most)) {
+      this.#sql.deleteKey.run(service, key, owner);
+    }
     const more = over.length > most || forgotten.length > most;
     return { kind: 'swept', replied, dead, more };
   }
@@ -421,29 +466,32 @@ export class Tables {
 
   #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {
     this.#leaveState(standing);
-    const { number, service, key } = standing;
+    const { number, service, key, owner } = standing;
+    this.#owners.add(owner, -1, -standing.bodyBytes);
     if (key !== null) {
-      if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, uuid);
-      else this.#sql.rememberKey.run(keyUntil, this.#transaction.number, service, key, uuid);
+      const { number: changed } = this.#transaction;
+      if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, owner, uuid);
+      else this.#sql.rememberKey.run(keyUntil, changed, service, key, owner, uuid);
     }
     if (standing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
     this.#sql.deleteBody.run(number);
     this.#sql.deleteRequest.run(number);
   }
 
-  #tombstone(uuid: RequestUuid): number | null {
+  #tombstone(uuid: RequestUuid): Tombstone | null {
     return this.#tally.tombstones === 0 ? null : (this.#sql.tombstone.get(uuid) ?? null);
   }
 
-  #bury(uuid: RequestUuid, keyUntil: number): void {
-    this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number);
+  #bury(uuid: RequestUuid, keyUntil: number, by: Owner): void {
+    this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
     this.#tally.tombstones++;
   }
 
   /** Takes away what only its present state has. */
-  #leaveState({ state, number }: Standing): void {
+  #leaveState({ state, number, owner }: Standing): void {
     if (state === REPLIED) {
       this.#tally.replied--;
+      this.#owners.add(owner, 0, -(this.#sql.replyBytes.get(number) ?? 0));
       this.#sql.deleteReply.run(number);
     } else if (state === DEAD) {
       this.#tally.dead--;

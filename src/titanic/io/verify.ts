@@ -64,10 +64,28 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
       FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
       WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
   ],
+];
+
+/** Before version 4. */
+const KEY_INVARIANTS: typeof INVARIANTS = [
   [
     'whose key leads elsewhere',
     `SELECT number FROM requests LEFT JOIN keys USING (service, key)
       WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
+  ],
+];
+
+/** Since version 4. */
+const OWNER_INVARIANTS: typeof INVARIANTS = [
+  [
+    'whose key leads elsewhere',
+    `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
+      WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
+  ],
+  [
+    'of an owner that is none',
+    `SELECT number FROM requests
+      WHERE owner NOT IN ('', 'anonymous') AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
   ],
 ];
 
@@ -112,7 +130,11 @@ function verify(
   const problems: string[] = [];
   const facts = { pending: 0, replied: 0, dead: 0, keys: 0 };
   const version = pragma(db, 'user_version');
-  const invariants = version < 2 ? INVARIANTS : [...INVARIANTS, ...PAIR_INVARIANTS];
+  const invariants = [
+    ...INVARIANTS,
+    ...(version < 4 ? KEY_INVARIANTS : OWNER_INVARIANTS),
+    ...(version < 2 ? [] : PAIR_INVARIANTS),
+  ];
   const all = invariants.length + 3;
   let done = 0;
   const step = (what: string, look: () => void): void => {
@@ -135,6 +157,7 @@ function verify(
   step('counts', () => {
     Object.assign(facts, count(db, problems));
     if (version >= 2) countTombstones(db, problems);
+    if (version >= 4) countOwners(db, problems);
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
@@ -184,6 +207,18 @@ function countTombstones(db: Database.Database, problems: string[]): void {
   if (said !== counted) problems.push(`the ledger has ${said} tombstones, there are ${counted}`);
   const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
   if (ids !== 1) problems.push('the ledger has no id of the store');
+}
+
+function countOwners(db: Database.Database, problems: string[]): void {
+  const wrong = scalar(
+    db,
+    `SELECT count(*) FROM
+      (SELECT owner, count(*) AS stored, sum(body_bytes + coalesce(length(reply), 0)) AS bytes
+        FROM requests LEFT JOIN replies USING (number) GROUP BY owner) AS counted
+      FULL JOIN owners USING (owner)
+      WHERE counted.stored IS NOT owners.stored OR counted.bytes IS NOT owners.bytes`,
+  );
+  if (wrong > 0) problems.push(`of ${wrong} owners other requests are counted than there are`);
 }
 
 function orphans(table: string, state?: number): string {

@@ -1,3 +1,4 @@
+import type { Holder } from '../../core/holdings.js';
 import type { PeerId, PeerInfo } from '../port.js';
 import { Outbox } from '../outbox.js';
 import type { MarkedRouter } from './sockets.js';
@@ -21,6 +22,8 @@ export class RouterPeer {
   readonly info: PeerInfo;
   readonly outbox: Outbox;
   readonly listening: Listening;
+  readonly holder: Holder;
+  #countedBytes = 0;
   /** Under which the listener knows it. */
   readonly key: string;
   /** Written to since the last flush. */
@@ -42,8 +45,10 @@ export class RouterPeer {
     key: string,
     listening: Listening,
     outputBytesMax: number,
+    holder: Holder,
     outcome: Outcome,
   ) {
+    this.holder = holder;
     this.id = id;
     this.info = info;
     this.key = key;
@@ -55,6 +60,13 @@ export class RouterPeer {
     this.#failed = (error) => {
       outcome.failed(this, error);
     };
+  }
+
+  /** Its output has changed. */
+  countOutput(): void {
+    const change = this.outbox.bytes - this.#countedBytes;
+    this.#countedBytes += change;
+    if (change !== 0) this.holder.add('output', change);
   }
 
   /** Gives libzmq one whole message; with `sendTimeout: 0` it takes all of it or nothing. */

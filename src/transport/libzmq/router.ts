@@ -10,10 +10,12 @@
  * - `disconnect` forgets the peer; its connection stays open, and its next message makes it a new
  *   peer.
  * - Beside `outputBytesMax` libzmq holds up to `PIPE_MESSAGES_MAX` messages for each peer.
- * - With CURVE it does not tell which key sent a message: `PeerInfo.key` is null.
- * - `connectionsMax` and `receiveBytesMax` are not kept.
+ * - It tells neither which key sent a message nor from where it came: `PeerInfo.key` is null, and all
+ *   peers of a listener are one identity.
+ * - `connectionsMax`, `connectionsPerIdentityMax` and `receiveBytesMax` are not kept.
  * - `messageBytesMax` is kept per frame by libzmq (it ends the connection) and per message here,
  *   after libzmq has read all of it (`oversized`).
+ * - It takes one message of each peer in turn, up to 256 messages or a MiB in a turn of the loop.
  * - A peer that comes back under a routing id of its own before the end of its last connection was
  *   read is turned away by libzmq (no hand-over: anybody could take anybody's routing id).
  * - libzmq numbers peers from a start that can be guessed, and aborts the process if a peer chose
@@ -22,9 +24,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
+import { present } from '../../core/assert.js';
 import { codeOf } from '../../core/errors.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
+import { Holdings } from '../../core/holdings.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type {
   ListenerCurve,
@@ -57,8 +61,9 @@ const KEEPALIVE = {
   tcpKeepaliveInterval: 10,
   tcpKeepaliveCount: 3,
 } as const;
-/** Messages read before timers and other sockets get their turn. */
+/** Messages read before timers and other sockets get their turn, and their bytes (D76). */
 const MESSAGES_PER_TURN = 256;
+const BYTES_PER_TURN = 1 << 20;
 const MARKER_BYTES = 32;
 /** Routing ids that libzmq makes: a zero byte and a number of four bytes. */
 const MADE_ROUTING_ID_BYTES = 5;
@@ -89,6 +94,7 @@ class LibzmqRouter implements Transport {
   #limits: RouterLimits;
   readonly #numbers: PeerNumbers;
   readonly #events: TransportEvents;
+  readonly #holdings: Holdings;
   readonly #sender: Sender;
   readonly #sockets: MarkedRouter[] = [];
   readonly #files: SocketFile[] = [];
@@ -106,6 +112,7 @@ class LibzmqRouter implements Transport {
     this.#limits = options.limits;
     this.#numbers = options.peers;
     this.#events = options.events;
+    this.#holdings = options.holdings ?? new Holdings();
     this.#sender = new Sender({
       drained: (peer) => {
         this.#drained(peer);
@@ -116,7 +123,7 @@ class LibzmqRouter implements Transport {
     });
   }
 
-  /** (libzmq keeps no `connectionsMax` and no `receiveBytesMax`.) */
+  /** (libzmq keeps nothing of connections and of what they receive.) */
   setLimits(limits: RouterLimits): void {
     this.#limits = limits;
   }
@@ -152,12 +159,27 @@ class LibzmqRouter implements Transport {
     return bound;
   }
 
+  closeLargest(identity: string): boolean {
+    let largest: RouterPeer | undefined;
+    for (const peer of this.#peers) {
+      if (peer?.info.identity !== identity || peer.outbox.empty) continue;
+      if (peer.outbox.bytes > (largest?.outbox.bytes ?? 0)) largest = peer;
+    }
+    if (largest !== undefined) this.#forget(largest);
+    return largest !== undefined;
+  }
+
+  waitingBytes(peer: PeerId): number {
+    return this.#peers[peer]?.outbox.bytes ?? 0;
+  }
+
   async #seal(socket: MarkedRouter, listener: number, curve: ListenerCurve): Promise<void> {
-    const domain = await addZapDomain(curve.authorise, (kind, reason) => {
-      if (this.#closing === undefined) this.#events.rejected(listener, kind, reason);
+    const domain = await addZapDomain(curve.authorise, (kind, reason, from) => {
+      if (this.#closing === undefined) this.#events.rejected(listener, kind, reason, from);
     });
     this.#zapDomains.push(domain);
-    socket.useCurve(curve.secretKey, domain);
+    const [secretKey] = curve.secretKeys;
+    socket.useCurve(present(secretKey, 'a listener with CURVE has a key'), domain);
   }
 
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
@@ -183,6 +205,10 @@ class LibzmqRouter implements Transport {
     if (found !== undefined) this.#forget(found);
   }
 
+  setSecretKeys(): void {
+    // A socket that listens keeps its key.
+  }
+
   close(lingerMs: number): Promise<void> {
     this.#closing ??= this.#close(lingerMs);
     return this.#closing;
@@ -204,7 +230,9 @@ class LibzmqRouter implements Transport {
 
   async #read(from: Listening): Promise<void> {
     await turn();
-    for (let read = 1; this.#closing === undefined; read++) {
+    let messages = 0;
+    let bytes = 0;
+    while (this.#closing === undefined) {
       let parts: Buffer[];
       try {
         parts = await from.socket.receive();
@@ -215,7 +243,12 @@ class LibzmqRouter implements Transport {
       }
       if (this.#isClosing()) return;
       this.#received(from, parts);
-      if (read % MESSAGES_PER_TURN === 0) await turn();
+      messages++;
+      for (const part of parts) bytes += part.length;
+      if (messages < MESSAGES_PER_TURN && bytes < BYTES_PER_TURN) continue;
+      messages = 0;
+      bytes = 0;
+      await turn();
     }
   }
 
@@ -242,10 +275,14 @@ class LibzmqRouter implements Transport {
     // The end of the routing id's last owner is told before its next one.
     this.#tellLater();
     const ownRoutingId = routingId.length !== MADE_ROUTING_ID_BYTES || routingId[0] !== 0;
-    const info = { listener: from.index, routingId, ownRoutingId, key: null };
+    // libzmq tells neither keys nor addresses: all that comes in by one listener is one identity.
+    const identity = `libzmq:${from.index}`;
+    const who = { key: null, address: 'libzmq', identity };
+    const info = { listener: from.index, routingId, ownRoutingId, ...who };
     const outputBytesMax = this.#limits.outputBytesMax;
+    const holder = this.#holdings.use(identity);
     const id = this.#numbers.take();
-    const peer = new RouterPeer(id, info, key, from, outputBytesMax, this.#sender);
+    const peer = new RouterPeer(id, info, key, from, outputBytesMax, holder, this.#sender);
     from.known.set(key, peer);
     this.#peers[id] = peer;
     this.#events.connected(id, info);
@@ -270,6 +307,7 @@ class LibzmqRouter implements Transport {
   }
 
   #wrote(peer: RouterPeer): void {
+    peer.countOutput();
     this.#sender.wrote(peer);
     if (!peer.outbox.full || peer.toldFull) return;
     peer.toldFull = true;
@@ -290,6 +328,8 @@ class LibzmqRouter implements Transport {
     if (peer.gone) return;
     peer.gone = true;
     peer.outbox.clear();
+    peer.countOutput();
+    this.#holdings.release(peer.holder);
     this.#sender.forget(peer);
     peer.listening.known.delete(peer.key);
     this.#peers[peer.id] = undefined;

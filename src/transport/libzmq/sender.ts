@@ -68,6 +68,7 @@ export class Sender implements Outcome {
     if (peer.gone) return;
     if (peer.blocked) this.#unblock(peer);
     peer.outbox.shift();
+    peer.countOutput();
     this.#next(peer);
   }
 

@@ -7,6 +7,8 @@ import { Reply } from 'zeromq';
 
 import { codeOf } from '../../core/errors.js';
 import type { Authorise, Verdict } from '../../zmtp/curve/server.js';
+import { keyShown } from '../identity.js';
+import type { Rejected } from '../port.js';
 import { libzmqContext } from './sockets.js';
 
 /** (With `…01.0` as its end it would bind as well, never be asked, and every key would get in.) */
@@ -24,7 +26,7 @@ const STATUS: Readonly<Record<Verdict['kind'], string>> = {
   unavailable: '300',
 };
 
-export type Refused = (kind: 'key' | 'keys', reason: string) => void;
+export type Refused = (kind: 'key' | 'keys', reason: string, from: Rejected) => void;
 
 interface Domain {
   readonly authorise: Authorise;
@@ -82,15 +84,18 @@ async function answer(socket: Reply): Promise<void> {
 }
 
 function replyTo(request: readonly Buffer[]): (string | Buffer)[] {
-  const [, id = Buffer.alloc(0), domain = '', , , mechanism, key] = request;
+  const [, id = Buffer.alloc(0), domain = '', address = '', , mechanism, key] = request;
   const found = domains.get(String(domain));
   const isCurve = request.length === REQUEST_FRAMES && String(mechanism) === 'CURVE';
   const verdict: Verdict =
     isCurve && found !== undefined && key !== undefined
       ? found.authorise(key)
       : { kind: 'unavailable' };
-  if (verdict.kind === 'refused') found?.refused('key', 'its key is not in the keys file');
-  if (verdict.kind === 'unavailable') found?.refused('keys', 'the keys file cannot be read');
+  if (verdict.kind !== 'allowed') {
+    const from = { address: String(address), key: isCurve && key ? keyShown(key) : null };
+    if (verdict.kind === 'refused') found?.refused('key', 'its key is not in the keys file', from);
+    else found?.refused('keys', 'the keys file cannot be read', from);
+  }
   const name = verdict.kind === 'allowed' ? verdict.name : '';
   return [VERSION, id, STATUS[verdict.kind], '', name, ''];
 }

@@ -1,118 +1,192 @@
 /**
- * Connections that are shaking hands, and those that wait for it. Handshakes cost CPU before
- * anybody has shown a key, so how many run at once is bounded, and with CURVE how many begin in a
- * second: a flood of them, true or replayed, takes that and no more from those who are served.
+ * Connections that are shaking hands. Nobody has shown a key yet, so all of it is bounded: how many
+ * there are, of each address and together, how long they take, and how many HELLOs of CURVE are
+ * answered in a second. A connection costs next to nothing before its HELLO has come; then it waits
+ * for its turn, and addresses take turns. Who has no room left makes it: the oldest of the stage
+ * in which its address has most is closed, so that neither silent connections nor HELLOs by the
+ * thousand keep out whoever comes and goes on.
  */
-import type { Socket } from 'node:net';
-
-import { Chain } from '../../core/chain.js';
+import { Chain, type ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
-import type { RouterPeer } from './router-peer.js';
 
 /** A connection that has not shaken hands by then is closed. */
 const HANDSHAKE_MS_MAX = 3000;
 /** A peer that waits for our whole greeting before it sends its own is shown it after this. */
 const GREETING_WAIT_MS = 100;
 const CHECK_MS = 50;
-/** At once, over all listeners. */
-const HANDSHAKES_MAX = 1024;
-/** One that takes longer makes room for a new one, so that the idle keep nobody out. */
-const HURRIED_MS = 500;
-/** With CURVE, about 0.8 ms of CPU each: 400 in a second. */
-const SEALED_PER_CHECK_MAX = 20;
+/** At once, over all listeners, and of one address. */
+const HANDSHAKES_MAX = 2048;
+const HANDSHAKES_PER_ADDRESS_MAX = 1792;
+/** A HELLO and what follows cost about 0.8 ms of CPU: 400 a second, in small portions. */
+const GRANT_MS = 5;
+const GRANTS_MAX = 2;
 
-interface Delayed {
-  readonly socket: Socket;
-  readonly begin: () => void;
+/** A connection that is shaking hands. */
+export interface Shaking<T> {
+  /** Where it comes from: the identity without a key. */
+  readonly origin: string;
+  readonly acceptedAt: number;
+  /** Its place by age. */
+  readonly age: ChainLink<T>;
+  /** Its place in the stage that it has reached. */
+  readonly stage: ChainLink<T>;
+  showGreeting(): void;
+  /** Its HELLO is answered now. */
+  grant(): void;
+  /** It took too long. */
+  tire(): void;
+  /** It makes room for another one. */
+  evict(): void;
 }
 
-export class Handshakes {
-  /** Oldest first. */
-  readonly #running = new Chain<RouterPeer>();
+/** How far one has come: nothing to answer has come; HELLO waits for its turn; it was answered. */
+const SILENT = 0;
+const ASKING = 1;
+const ANSWERED = 2;
+
+/** Those of one address, by stage, in the order in which they came to it. */
+class Origin<T extends Shaking<T>> {
+  readonly name: string;
+  count = 0;
+  readonly #stages = [new Chain<T>(), new Chain<T>(), new Chain<T>()] as const;
+  readonly #counts = [0, 0, 0];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** The oldest of those whose HELLO waits. */
+  get asker(): T | null {
+    return this.#stages[ASKING].head?.owner ?? null;
+  }
+
+  /** The oldest of the stage that has most. */
+  get dispensable(): T | null {
+    const fullest = this.#counts.indexOf(Math.max(...this.#counts));
+    return this.#stages[fullest]?.head?.owner ?? null;
+  }
+
+  enter({ stage }: T, to: 0 | 1 | 2): void {
+    this.leave(stage);
+    this.#stages[to].append(stage);
+    this.#add(to, 1);
+  }
+
+  leave(stage: ChainLink<T>): void {
+    const from = this.#stages.findIndex((chain) => chain === stage.chain);
+    if (from < 0) return;
+    stage.leave();
+    this.#add(from, -1);
+  }
+
+  #add(stage: number, change: number): void {
+    this.#counts[stage] = (this.#counts[stage] ?? 0) + change;
+  }
+}
+
+export class Handshakes<T extends Shaking<T>> {
+  /** All of them, oldest first. */
+  readonly #all = new Chain<T>();
   #count = 0;
-  #delayed: Delayed[] = [];
-  /** Handshakes with CURVE that may still begin before the next check. */
-  #sealedLeft = SEALED_PER_CHECK_MAX;
+  readonly #origins = new Map<string, Origin<T>>();
+  /** Those of which a HELLO waits, in the order of their turns. */
+  readonly #askers = new Set<Origin<T>>();
+  #grantsLeft = GRANTS_MAX;
   #timer: NodeJS.Timeout | null = null;
+  #grantTimer: NodeJS.Timeout | null = null;
 
-  /** Whether one more may begin; if need be, because the oldest that is slow is ended. */
-  hasRoom(): boolean {
-    if (this.#count < HANDSHAKES_MAX) return true;
-    const oldest = this.#running.head?.owner;
-    if (oldest === undefined || monotonicMs() - oldest.acceptedAt < HURRIED_MS) return false;
-    oldest.failed('handshakes', 'a slow handshake made room for another');
-    return true;
-  }
-
-  /**
-   * Begins a handshake with CURVE as soon as there is time for it: at once, as long as they are few.
-   * @returns false if too many wait already
-   */
-  delay(socket: Socket, begin: () => void): boolean {
-    this.#check();
-    if (this.#sealedLeft > 0) {
-      this.#sealedLeft--;
-      begin();
-      return true;
-    }
-    if (this.#delayed.length >= HANDSHAKES_MAX) return false;
-    this.#delayed.push({ socket, begin });
-    // Until it has a peer, nobody else listens; it is destroyed then.
-    socket.on('error', () => undefined);
-    return true;
-  }
-
-  add(peer: RouterPeer): void {
+  /** One more, for which another one may have to go. */
+  add(one: T): void {
+    const origin = this.#originOf(one);
+    if (origin.count >= HANDSHAKES_PER_ADDRESS_MAX) origin.dispensable?.evict();
+    else if (this.#count >= HANDSHAKES_MAX) this.#fullest(origin).dispensable?.evict();
+    // What was evicted may have been the last of its address.
+    this.#origins.set(origin.name, origin);
+    origin.count++;
     this.#count++;
-    this.#running.append(peer.handshake);
-    this.#check();
+    this.#all.append(one.age);
+    origin.enter(one, SILENT);
+    this.#timer ??= setTimeout(this.#check, CHECK_MS);
   }
 
-  remove(peer: RouterPeer): void {
-    if (peer.handshake.chain === null) return;
-    peer.handshake.leave();
+  /** A HELLO has come that looks like one. */
+  asks(one: T): void {
+    const origin = this.#originOf(one);
+    origin.enter(one, ASKING);
+    this.#askers.add(origin);
+    this.#grant();
+  }
+
+  /** It is done with shaking hands, one way or the other. */
+  remove(one: T): void {
+    if (one.age.chain === null) return;
+    const origin = this.#originOf(one);
+    one.age.leave();
+    origin.leave(one.stage);
     this.#count--;
+    if (--origin.count === 0) this.#origins.delete(origin.name);
   }
 
-  /** No more; those that wait are closed. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#grantTimer !== null) clearTimeout(this.#grantTimer);
     this.#timer = null;
-    this.#sealedLeft = 0;
-    for (const { socket } of this.#delayed) socket.destroy();
-    this.#delayed = [];
+    this.#grantTimer = null;
+    this.#askers.clear();
   }
 
-  #check(): void {
-    this.#timer ??= setTimeout(this.#checkNow, CHECK_MS);
+  #originOf({ origin: name }: T): Origin<T> {
+    return this.#origins.get(name) ?? new Origin(name);
   }
 
-  readonly #checkNow = (): void => {
+  /** The address that has most; the one given if no other has more. */
+  #fullest(origin: Origin<T>): Origin<T> {
+    let found = origin;
+    for (const other of this.#origins.values()) if (other.count > found.count) found = other;
+    if (found.count > 0) return found;
+    // Of addresses with one each: the oldest.
+    return this.#origins.values().next().value ?? origin;
+  }
+
+  readonly #check = (): void => {
     this.#timer = null;
     const now = monotonicMs();
-    for (let link = this.#running.head; link !== null;) {
+    for (let link = this.#all.head; link !== null;) {
       const { next, owner } = link;
       const waitedMs = now - owner.acceptedAt;
       if (waitedMs < GREETING_WAIT_MS) break;
       if (waitedMs < HANDSHAKE_MS_MAX) owner.showGreeting();
-      else owner.failed('handshake', 'the handshake took too long');
+      else owner.tire();
       link = next;
     }
-    this.#beginDelayed();
-    if (this.#running.head !== null || this.#delayed.length > 0) this.#check();
+    if (this.#all.head !== null) this.#timer = setTimeout(this.#check, CHECK_MS);
   };
 
-  #beginDelayed(): void {
-    this.#sealedLeft = SEALED_PER_CHECK_MAX;
-    let taken = 0;
-    for (const { socket, begin } of this.#delayed) {
-      if (this.#sealedLeft === 0) break;
-      taken++;
-      // Those that have left meanwhile cost nothing.
-      if (socket.destroyed) continue;
-      this.#sealedLeft--;
-      begin();
+  #grant(): void {
+    while (this.#grantsLeft > 0) {
+      const one = this.#nextAsker();
+      if (one === null) break;
+      this.#grantsLeft--;
+      one.grant();
     }
-    this.#delayed.splice(0, taken);
+    if (this.#grantsLeft < GRANTS_MAX) this.#grantTimer ??= setTimeout(this.#refill, GRANT_MS);
   }
+
+  #nextAsker(): T | null {
+    for (const origin of this.#askers) {
+      this.#askers.delete(origin);
+      const one = origin.asker;
+      if (one === null) continue;
+      origin.enter(one, ANSWERED);
+      if (origin.asker !== null) this.#askers.add(origin);
+      return one;
+    }
+    return null;
+  }
+
+  readonly #refill = (): void => {
+    this.#grantTimer = null;
+    this.#grantsLeft = GRANTS_MAX;
+    this.#grant();
+  };
 }

@@ -74,6 +74,7 @@ export function dialZmtp(options: ZmtpLinkOptions): Dial {
 }
 
 class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
+  readonly identity = '';
   readonly #endpoint: string;
   readonly #options: ZmtpLinkOptions;
   readonly #events: LinkEvents;
@@ -182,7 +183,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
     const source = ByteSource.dialled(dialAddress(this.#endpoint));
-    const shell = new SocketShell(source, connection, this);
+    const shell = new SocketShell(source, connection, this, null);
     this.#shell = shell;
     source.socket.once('connect', () => {
       shell.flush();

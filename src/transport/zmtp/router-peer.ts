@@ -7,25 +7,50 @@ import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
+import type { ReadTurns } from '../../zmtp/io/read-turns.js';
+import { keyShown } from '../identity.js';
 import type { RouterLimits, TransportEvents } from '../port.js';
+import type { Account, Counted } from './accounts.js';
+import type { Shaking } from './handshakes.js';
 
 /** What a connection asks of its router. */
 export interface PeerOwner {
   readonly events: TransportEvents;
   readonly frames: Frames;
   readonly limits: RouterLimits;
+  readonly turns: ReadTurns;
+  /** A HELLO came, which costs something to answer. */
+  asks(peer: RouterPeer): void;
   /** The handshake is over, one way or the other. */
   settled(peer: RouterPeer): void;
-  /** @returns false if another peer of that listener has the routing id */
-  register(peer: RouterPeer, identity: Buffer): boolean;
+  /** @returns why it cannot be a peer, or `null` */
+  register(peer: RouterPeer, routingId: Buffer): Refusal | null;
   /** The socket is gone. */
   unregister(peer: RouterPeer): void;
-  /** Bytes of incomplete messages changed. */
-  carried(change: number): void;
+  /** What it holds may have changed. */
+  count(peer: RouterPeer, incomingBytes: number, outgoingBytes: number): void;
+}
+
+/** Why a connection is ended, by this side. */
+export type RefusalKind = FailureKind | 'identity' | 'connections' | 'handshakes' | 'memory';
+
+export interface Refusal {
+  readonly kind: RefusalKind;
+  readonly reason: string;
+}
+
+/** Where a connection came in. */
+export interface Arrival {
+  readonly listener: number;
+  readonly address: string;
+  /** Of its address. */
+  readonly account: Account<RouterPeer>;
 }
 
 /** One connection of the router. */
-export class RouterPeer implements ConnectionEvents, ShellEvents {
+export class RouterPeer
+  implements ConnectionEvents, ShellEvents, Shaking<RouterPeer>, Counted<RouterPeer>
+{
   id = -1;
   name: string | null = null;
   isDirty = false;
@@ -36,27 +61,86 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
   /** The name of its key, once it has authenticated itself. */
   key: string | null = null;
   readonly acceptedAt: number = monotonicMs();
-  readonly handshake: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
+  readonly age: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
+  readonly stage: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
+  /** See `PeerInfo.address`. */
+  readonly address: string;
+  /** Of its address, where it counts as a connection. */
+  readonly home: Account<RouterPeer>;
+  /** Where it holds what it holds: with its key's, once it has one. */
+  account: Account<RouterPeer>;
+  incomingBytes = 0;
+  outgoingBytes = 0;
   readonly shell: SocketShell;
   readonly #router: PeerOwner;
-  /** As the router has counted them. */
-  carriedBytes = 0;
+  readonly #mechanism: Mechanism;
+  #asked = false;
   #isMidMessage = false;
   #isDropping = false;
 
-  constructor(router: PeerOwner, source: ByteSource, listener: number, mechanism: Mechanism) {
+  constructor(router: PeerOwner, source: ByteSource, arrival: Arrival, mechanism: Mechanism) {
     this.#router = router;
-    this.listener = listener;
+    this.#mechanism = mechanism;
+    this.listener = arrival.listener;
+    this.address = arrival.address;
+    this.home = arrival.account;
+    this.account = arrival.account;
+    this.account.peers.add(this);
     const { messageBytesMax, framesMax } = router.limits;
-    const options = { mechanism, waitsForGreeting: true, messageBytesMax, framesMax };
-    const connection = new Connection(options, this, router.frames, this.acceptedAt);
-    this.shell = new SocketShell(source, connection, this);
+    const connection = new Connection(
+      { mechanism, waitsForGreeting: true, waitsForGrant: true, messageBytesMax, framesMax },
+      this,
+      router.frames,
+      this.acceptedAt,
+    );
+    this.shell = new SocketShell(source, connection, this, router.turns);
     this.shell.flush();
   }
+
+  get identity(): string {
+    return this.account.identity;
+  }
+
+  get origin(): string {
+    return this.home.identity;
+  }
+
+  /** From now on it holds with that one. */
+  moveTo(account: Account<RouterPeer>): void {
+    const { incomingBytes, outgoingBytes } = this;
+    this.#router.count(this, 0, 0);
+    this.account.peers.delete(this);
+    this.account = account;
+    account.peers.add(this);
+    this.#router.count(this, incomingBytes, outgoingBytes);
+  }
+
+  // ---------------------------------------------------------------- of the handshakes
 
   showGreeting(): void {
     this.shell.connection.showGreeting();
     this.shell.flush();
+  }
+
+  grant(): void {
+    this.shell.grant();
+  }
+
+  tire(): void {
+    this.failed('handshake', 'the handshake took too long');
+  }
+
+  evict(): void {
+    this.refuse({ kind: 'handshakes', reason: 'too many handshakes at once: the oldest goes' });
+  }
+
+  // ---------------------------------------------------------------- of the router
+
+  /** Ends it at once. */
+  refuse({ kind, reason }: Refusal): void {
+    if (this.isGone) return;
+    this.#reject(kind, reason);
+    this.abandon();
   }
 
   /**
@@ -72,7 +156,8 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
   /** The machine above is done with it. */
   abandon(): void {
     this.isGone = true;
-    this.#countCarried(0);
+    this.#router.settled(this);
+    this.#router.count(this, 0, 0);
     this.shell.destroy();
   }
 
@@ -83,11 +168,18 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
     this.abandon();
   }
 
-  tellIfFull(): void {
+  /** Its output was flushed. */
+  flushed(): void {
+    this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
     if (this.isFull || this.isGone) return;
     if (this.shell.waitingBytes <= this.#router.limits.outputBytesMax) return;
     this.isFull = true;
     this.#router.events.full(this.id);
+  }
+
+  /** The key that it has shown, in hexadecimal. */
+  get publicKey(): string | null {
+    return this.#mechanism.peerKey?.toString('hex') ?? null;
   }
 
   // ---------------------------------------------------------------- of the connection
@@ -95,9 +187,8 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
   ready(metadata: Metadata, key: string | null): void {
     this.key = key;
     this.#router.settled(this);
-    if (!this.#router.register(this, metadata.identity)) {
-      this.failed('identity', 'another peer has this routing id');
-    }
+    const refusal = this.#router.register(this, metadata.identity);
+    if (refusal !== null) this.failed(refusal.kind, refusal.reason);
   }
 
   message(frames: Frames): void {
@@ -108,46 +199,53 @@ export class RouterPeer implements ConnectionEvents, ShellEvents {
     const { connection } = this.shell;
     // What the handshake or a PING asked for goes out now; messages go out with the turn.
     if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
+    if (connection.awaitsGrant && !this.#asked) {
+      this.#asked = true;
+      this.#router.asks(this);
+    }
+    if (this.isGone) return;
     const { carriedBytes } = connection;
-    this.#countCarried(carriedBytes);
-    if (this.id < 0 || this.isGone || !connection.isInterrupted) return;
+    if (carriedBytes !== this.incomingBytes) {
+      this.#router.count(this, carriedBytes, this.outgoingBytes);
+    }
+    if (this.id < 0 || !connection.isInterrupted) return;
+    if (connection.hasRest) this.#router.events.waiting?.(this.id);
     this.#router.events.receiving?.(this.id, carriedBytes);
   }
 
-  #countCarried(bytes: number): void {
-    const change = bytes - this.carriedBytes;
-    if (change === 0) return;
-    this.carriedBytes = bytes;
-    this.#router.carried(change);
-  }
-
-  failed(kind: FailureKind | 'identity' | 'handshakes', reason: string): void {
-    const { events } = this.#router;
+  failed(kind: RefusalKind, reason: string): void {
     if (this.isGone) return;
     this.#router.settled(this);
-    this.#countCarried(0);
+    this.#router.count(this, 0, this.outgoingBytes);
     // A worker is still sent the DISCONNECT that a malformed message brings (docs/protocol.md).
-    if (kind === 'too_large' && this.id >= 0) events.oversized(this.id);
-    else events.rejected(this.listener, kind, reason);
+    if (kind === 'too_large' && this.id >= 0) this.#router.events.oversized(this.id);
+    else this.#reject(kind, reason);
     this.isGone = true;
     this.shell.end();
+  }
+
+  #reject(kind: string, reason: string): void {
+    const { peerKey } = this.#mechanism;
+    const key = peerKey === null ? null : keyShown(peerKey);
+    this.#router.events.rejected(this.listener, kind, reason, { address: this.address, key });
   }
 
   // ---------------------------------------------------------------- of the socket
 
   written(): void {
+    this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
     if (!this.isFull || this.isGone || this.shell.waitingBytes > 0) return;
     this.isFull = false;
     this.#router.events.drained(this.id);
   }
 
   closed(isCut: boolean): void {
-    const { events } = this.#router;
     if (isCut && !this.isGone) {
-      events.rejected(this.listener, 'cut', 'the peer left in the middle of what it was saying');
+      this.#reject('cut', 'the peer left in the middle of what it was saying');
     }
     this.isGone = true;
-    this.#countCarried(0);
+    this.#router.count(this, 0, 0);
+    this.account.peers.delete(this);
     this.#router.unregister(this);
   }
 }

@@ -5,16 +5,17 @@
  * connection ends, at worst, that connection.
  */
 import { lstat, unlink } from 'node:fs/promises';
-import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
+import { Holdings } from '../../core/holdings.js';
 import { secureRandom } from '../../core/random.js';
 import { CurveServer } from '../../zmtp/curve/server.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
+import { acceptable } from '../../zmtp/io/descriptors.js';
 import { listen, type Listening } from '../../zmtp/io/listener.js';
-import type { Mechanism } from '../../zmtp/mechanism.js';
+import { ReadTurns } from '../../zmtp/io/read-turns.js';
 import { NullMechanism } from '../../zmtp/null.js';
 import {
   bindError,
@@ -23,6 +24,7 @@ import {
   type SocketFile,
   socketFileOf,
 } from '../endpoints.js';
+import { identityOf, shownAddress } from '../identity.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type {
   ListenerCurve,
@@ -35,12 +37,18 @@ import type {
   TransportEvents,
 } from '../port.js';
 import { bindAddress, boundEndpoint } from './address.js';
+import { Accounts, type Bytes } from './accounts.js';
 import { Handshakes } from './handshakes.js';
-import { type PeerOwner, RouterPeer } from './router-peer.js';
+import { type PeerOwner, type Refusal, RouterPeer } from './router-peer.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids made here: a zero byte and a number, as libzmq makes them. */
 const MADE_ROUTING_ID_BYTES = 5;
+/** Of the file descriptors for connections what one address may have, so that others find some. */
+const DESCRIPTORS_SHARE = 0.875;
+const TOO_MANY = 'limits.perPeer.connections is reached';
+/** Connections of all routers of this process are read in turns. */
+const turns = new ReadTurns();
 
 /**
  * Listens on every listener.
@@ -66,22 +74,26 @@ class ZmtpRouter implements Transport, PeerOwner {
   readonly frames: Frames = new Frames();
   limits: RouterLimits;
   readonly #peers: (RouterPeer | undefined)[] = [];
+  readonly turns: ReadTurns = turns;
   readonly #connections = new Set<RouterPeer>();
+  readonly #accounts: Accounts<RouterPeer>;
   readonly #listening: Listening[] = [];
   readonly #socketFiles: SocketFile[] = [];
   #dirty: RouterPeer[] = [];
-  readonly #handshakes = new Handshakes();
+  readonly #handshakes = new Handshakes<RouterPeer>();
+  readonly #hasReserve: boolean;
   readonly #curves: (CurveServer | undefined)[] = [];
-  /** Routing ids that peers chose themselves, by listener. */
+  /** Routing ids that peers chose themselves, by identity (D70). */
   readonly #named = new Map<string, RouterPeer>();
   #lastRoutingId = 0;
-  #carriedBytes = 0;
   #closing: Promise<void> | null = null;
 
   constructor(options: RouterOptions) {
     this.events = options.events;
     this.numbers = options.peers;
     this.limits = options.limits;
+    this.#accounts = new Accounts(options.holdings ?? new Holdings());
+    this.#hasReserve = options.hasReserve === true;
   }
 
   /** Opens one more listener. Returns its endpoint, the port filled in. */
@@ -93,17 +105,23 @@ class ZmtpRouter implements Transport, PeerOwner {
     let opened: Listening;
     try {
       await removeStale(address.path);
-      opened = await listen(address, this.limits.connectionsMax, {
-        accepted: (source) => {
-          this.#accept(source, index);
+      const { connectionsMax } = this.limits;
+      opened = await listen(
+        address,
+        { connectionsMax, hasReserve: this.#hasReserve },
+        {
+          admits: (from) => this.#admits(index, from),
+          accepted: (source, from) => {
+            this.#accept(source, index, from);
+          },
+          full: (from) => {
+            this.#turnAway(index, 'connections', 'limits.connections is reached', from);
+          },
+          failed: (reason, from) => {
+            this.#turnAway(index, 'accept', reason, from);
+          },
         },
-        full: () => {
-          this.events.rejected(index, 'connections', 'limits.connections is reached');
-        },
-        failed: (reason) => {
-          this.events.rejected(index, 'accept', reason);
-        },
-      });
+      );
     } catch (error) {
       throw bindError(endpoint, error);
     }
@@ -140,12 +158,26 @@ class ZmtpRouter implements Transport, PeerOwner {
     for (const peer of dirty) {
       peer.isDirty = false;
       peer.shell.flush();
-      peer.tellIfFull();
+      peer.flushed();
     }
+  }
+
+  closeLargest(identity: string): boolean {
+    const peer = this.#accounts.largestOf(identity, heldOf);
+    peer?.refuse({ kind: 'memory', reason: 'it held most of what fills limits.memoryBytes' });
+    return peer !== null;
+  }
+
+  waitingBytes(peer: PeerId): number {
+    return this.#peers[peer]?.shell.waitingBytes ?? 0;
   }
 
   disconnect(peer: PeerId): void {
     this.#peers[peer]?.abandon();
+  }
+
+  setSecretKeys(listener: number, secretKeys: readonly Buffer[]): void {
+    this.#curves[listener]?.setSecretKeys(secretKeys);
   }
 
   close(lingerMs: number): Promise<void> {
@@ -177,53 +209,72 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   // ---------------------------------------------------------------- connections
 
-  #accept(source: ByteSource, listener: number): void {
-    const curve = this.#curves[listener];
-    if (curve === undefined) {
-      this.#begin(source, listener, new NullMechanism('ROUTER', NO_IDENTITY));
-    } else if (
-      !this.#handshakes.delay(source.socket, () => {
-        this.#begin(source, listener, curve.mechanism('ROUTER'));
-      })
-    ) {
-      this.#refuse(source.socket, listener);
+  /** Whether one more may come in from an address: others are to find room, too. */
+  #admits(listener: number, from: string): boolean {
+    const count = this.#accounts.connectionsOf(identityOf(shownAddress(from), null));
+    if (count >= this.limits.connectionsPerIdentityMax) {
+      this.#turnAway(listener, 'connections', TOO_MANY, from);
+    } else if (!this.#hasReserve && count >= acceptable * DESCRIPTORS_SHARE) {
+      this.#turnAway(listener, 'accept', 'its address has most of the file descriptors', from);
+    } else {
+      return true;
     }
+    return false;
   }
 
-  #begin(source: ByteSource, listener: number, mechanism: Mechanism): void {
-    if (!this.#handshakes.hasRoom()) {
-      this.#refuse(source.socket, listener);
-      return;
-    }
-    const peer = new RouterPeer(this, source, listener, mechanism);
+  #turnAway(listener: number, kind: string, reason: string, from: string | null): void {
+    const address = from === null ? '' : shownAddress(from);
+    this.events.rejected(listener, kind, reason, { address, key: null });
+  }
+
+  #accept(source: ByteSource, listener: number, from: string): void {
+    const curve = this.#curves[listener];
+    const mechanism = curve?.mechanism('ROUTER') ?? new NullMechanism('ROUTER', NO_IDENTITY);
+    const address = shownAddress(from);
+    const account = this.#accounts.join(identityOf(address, null));
+    const peer = new RouterPeer(this, source, { listener, address, account }, mechanism);
     this.#connections.add(peer);
     this.#handshakes.add(peer);
   }
 
-  #refuse(socket: Socket, listener: number): void {
-    socket.on('error', () => undefined);
-    socket.destroy();
-    this.events.rejected(listener, 'handshakes', 'too many handshakes at once');
+  asks(peer: RouterPeer): void {
+    this.#handshakes.asks(peer);
   }
 
   settled(peer: RouterPeer): void {
     this.#handshakes.remove(peer);
   }
 
-  register(peer: RouterPeer, identity: Buffer): boolean {
+  register(peer: RouterPeer, identity: Buffer): Refusal | null {
     const own = identity.length > 0;
+    const { listener, key, address } = peer;
+    const owner = identityOf(address, key);
+    if (key !== null && !this.#holdWithKey(peer, owner)) {
+      return { kind: 'connections', reason: TOO_MANY };
+    }
     if (own) {
-      const name = `${peer.listener} ${identity.toString('latin1')}`;
+      const name = `${owner} ${identity.toString('latin1')}`;
       const before = this.#named.get(name);
-      if (before !== undefined && !this.#handOver(before, peer)) return false;
+      if (before !== undefined && !this.#handOver(before, peer)) {
+        return { kind: 'identity', reason: 'another peer has this routing id' };
+      }
       this.#named.set(name, peer);
       peer.name = name;
     }
     peer.id = this.numbers.take();
     this.#peers[peer.id] = peer;
     const routingId = own ? identity : this.#makeRoutingId();
-    const { listener, key } = peer;
-    this.events.connected(peer.id, { listener, routingId, ownRoutingId: own, key });
+    const who = { key, publicKey: peer.publicKey, address, identity: owner };
+    this.events.connected(peer.id, { listener, routingId, ownRoutingId: own, ...who });
+    return null;
+  }
+
+  /** From now on it counts for its key as well, and holds with that. */
+  #holdWithKey(peer: RouterPeer, identity: string): boolean {
+    if (this.#accounts.connectionsOf(identity) >= this.limits.connectionsPerIdentityMax) {
+      return false;
+    }
+    peer.moveTo(this.#accounts.join(identity));
     return true;
   }
 
@@ -241,6 +292,8 @@ class ZmtpRouter implements Transport, PeerOwner {
   unregister(peer: RouterPeer): void {
     this.settled(peer);
     this.#connections.delete(peer);
+    this.#accounts.leave(peer.home);
+    if (peer.account !== peer.home) this.#accounts.leave(peer.account);
     if (peer.name !== null) this.#named.delete(peer.name);
     if (peer.id >= 0) {
       this.#peers[peer.id] = undefined;
@@ -250,14 +303,13 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#whenClosed?.();
   }
 
-  /** If they are too many, whoever holds most is ended. */
-  carried(change: number): void {
-    this.#carriedBytes += change;
-    while (change > 0 && this.#carriedBytes > this.limits.receiveBytesMax) {
-      let most: RouterPeer | null = null;
-      for (const peer of this.#connections) {
-        if (peer.carriedBytes > (most?.carriedBytes ?? 0)) most = peer;
-      }
+  /** Of incomplete messages that are too many, those of whoever holds most are ended. */
+  count(peer: RouterPeer, incomingBytes: number, outgoingBytes: number): void {
+    const grows = incomingBytes > peer.incomingBytes;
+    this.#accounts.count(peer, incomingBytes, outgoingBytes);
+    while (grows && this.#accounts.incomingBytes > this.limits.receiveBytesMax) {
+      const identity = this.#accounts.largest(incomingOf)?.identity ?? '';
+      const most = this.#accounts.largestOf(identity, incomingOf);
       if (most === null) return;
       most.failed('too_large', 'incomplete messages are over the limit');
     }
@@ -278,11 +330,19 @@ class ZmtpRouter implements Transport, PeerOwner {
   }
 }
 
+function incomingOf({ incomingBytes }: Bytes): number {
+  return incomingBytes;
+}
+
+function heldOf({ incomingBytes, outgoingBytes }: Bytes): number {
+  return incomingBytes + outgoingBytes;
+}
+
 /** libsodium is loaded only where a listener wants CURVE. */
-async function curveServer({ secretKey, authorise }: ListenerCurve): Promise<CurveServer> {
+async function curveServer({ secretKeys, authorise }: ListenerCurve): Promise<CurveServer> {
   const crypto = await loadSodium();
   const random = secureRandom;
-  return new CurveServer({ crypto, secretKey, authorise, random, clock: monotonicMs });
+  return new CurveServer({ crypto, secretKeys, authorise, random, clock: monotonicMs });
 }
 
 /** Removes a socket file on which nobody listens (`checkBound` made sure of that). */

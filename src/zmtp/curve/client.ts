@@ -38,6 +38,7 @@ const INITIATE_COUNTER = 2;
 export class CurveClientMechanism implements Mechanism {
   readonly name = 'CURVE';
   readonly asServer = false;
+  readonly peerKey = null;
   readonly #options: CurveClientOptions;
   /** The short-term keys. */
   readonly #own: KeyPair;
@@ -66,6 +67,10 @@ export class CurveClientMechanism implements Mechanism {
     sealBox(crypto, layout.HELLO_SIGNED, nonce, shared).copy(hello, layout.HELLO_BOX_AT);
     wipe(shared);
     return hello;
+  }
+
+  isCostly(): boolean {
+    return false;
   }
 
   step(body: Buffer): HandshakeStep {

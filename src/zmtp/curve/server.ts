@@ -10,7 +10,7 @@ import type { RandomFill } from '../../core/random.js';
 import { BROKEN, metadata, metadataFault, readMetadata, type SocketType } from '../commands.js';
 import type { FrameCipher, HandshakeFailure, HandshakeStep, Mechanism } from '../mechanism.js';
 import { CurveCipher } from './cipher.js';
-import { type CurveCrypto, KEY_BYTES, wipe } from './crypto.js';
+import { type CurveCrypto, KEY_BYTES, type KeyPair, wipe } from './crypto.js';
 import * as layout from './layout.js';
 import { openBox, sealBox } from './box.js';
 
@@ -27,8 +27,11 @@ export type Authorise = (publicKey: Buffer) => Verdict;
 
 export interface CurveServerOptions {
   readonly crypto: CurveCrypto;
-  /** Of this server; 32 bytes. */
-  readonly secretKey: Buffer;
+  /**
+   * Of this server, 32 bytes each: clients may know it by any of them, so that a key can be exchanged
+   * for the next one. A HELLO is tried with one after the other: two are enough.
+   */
+  readonly secretKeys: readonly Buffer[];
   readonly authorise: Authorise;
   readonly random: RandomFill;
   /** Monotonic milliseconds. */
@@ -37,6 +40,7 @@ export interface CurveServerOptions {
 
 /** A cookie is good for at least one, at most two of these. */
 const COOKIE_KEY_MS = 60_000;
+const NO_KEY: Buffer = Buffer.alloc(KEY_BYTES);
 const REFUSED = Buffer.concat([layout.ERROR_NAME, Buffer.from('\x03400', 'latin1')]);
 /** The name of the command, version 1.0. */
 const HELLO_HEAD = Buffer.concat([layout.HELLO_NAME, Buffer.from([1, 0])]);
@@ -44,8 +48,7 @@ const HELLO_HEAD = Buffer.concat([layout.HELLO_NAME, Buffer.from([1, 0])]);
 /** What all connections of one listener share. */
 export class CurveServer {
   readonly crypto: CurveCrypto;
-  readonly secretKey: Buffer;
-  readonly publicKey: Buffer;
+  keys: readonly KeyPair[] = [];
   readonly authorise: Authorise;
   readonly random: RandomFill;
   readonly #clock: () => number;
@@ -55,11 +58,18 @@ export class CurveServer {
 
   constructor(options: CurveServerOptions) {
     this.crypto = options.crypto;
-    this.secretKey = options.secretKey;
-    this.publicKey = options.crypto.publicKeyOf(options.secretKey);
+    this.setSecretKeys(options.secretKeys);
     this.authorise = options.authorise;
     this.random = options.random;
     this.#clock = options.clock;
+  }
+
+  /** Other keys for those that come from now on. */
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    this.keys = secretKeys.map((secretKey) => ({
+      secretKey,
+      publicKey: this.crypto.publicKeyOf(secretKey),
+    }));
   }
 
   /** One connection's. */
@@ -88,9 +98,12 @@ type State = 'hello' | 'initiate' | 'over';
 class CurveServerMechanism implements Mechanism {
   readonly name = 'CURVE';
   readonly asServer = true;
+  peerKey: Buffer | null = null;
   readonly #server: CurveServer;
   readonly #socketType: SocketType;
   #state: State = 'hello';
+  /** By which the client knows this server: from its HELLO on. */
+  #publicKey: Buffer = NO_KEY;
   /** So that nobody else's INITIATE can be played to this connection. */
   #cookieNonce: Buffer | null = null;
   #cipher: CurveCipher | null = null;
@@ -102,6 +115,11 @@ class CurveServerMechanism implements Mechanism {
 
   begin(): null {
     return null;
+  }
+
+  /** A HELLO that is one by its look: keys are computed with. (There is no INITIATE without one.) */
+  isCostly(body: Buffer): boolean {
+    return this.#state === 'hello' && helloFault(body) === null;
   }
 
   step(body: Buffer): HandshakeStep {
@@ -125,23 +143,34 @@ class CurveServerMechanism implements Mechanism {
 
   /** HELLO → WELCOME: smaller than what it answers, so it is no amplifier. */
   #hello(body: Buffer): HandshakeStep {
-    const { crypto, secretKey } = this.#server;
-    if (body.length !== layout.HELLO_BYTES) return failed('a HELLO has 200 bytes');
-    if (!layout.startsWith(body, HELLO_HEAD)) return failed('no HELLO of version 1.0');
+    const fault = helloFault(body);
+    if (fault !== null) return failed(fault);
     const clientKey = body.subarray(layout.HELLO_KEY_AT, layout.HELLO_NONCE_AT);
-    const shared = crypto.sharedKey(clientKey, secretKey);
-    if (shared === null) return failed('a key of low order');
-    const counter = body.subarray(layout.HELLO_NONCE_AT, layout.HELLO_BOX_AT);
-    const nonce = layout.nonceOf('CurveZMQHELLO---', counter);
-    const signed = openBox(crypto, body.subarray(layout.HELLO_BOX_AT), nonce, shared);
-    if (signed === null || !timingSafeEqual(signed, layout.HELLO_SIGNED)) {
-      wipe(shared);
-      return failed('a HELLO that is not for the key of this server');
-    }
+    const shared = this.#sharedWith(clientKey, body);
+    if (shared === 'low order') return failed('a key of low order');
+    if (shared === null) return failed('a HELLO that is not for a key of this server');
     const welcome = this.#welcome(clientKey, shared);
     wipe(shared);
     this.#state = 'initiate';
     return { kind: 'continue', send: welcome };
+  }
+
+  /** What is shared with the client by the key of this server for which its HELLO is. */
+  #sharedWith(clientKey: Buffer, body: Buffer): Buffer | 'low order' | null {
+    const { crypto, keys } = this.#server;
+    const counter = body.subarray(layout.HELLO_NONCE_AT, layout.HELLO_BOX_AT);
+    const nonce = layout.nonceOf('CurveZMQHELLO---', counter);
+    for (const { secretKey, publicKey } of keys) {
+      const shared = crypto.sharedKey(clientKey, secretKey);
+      if (shared === null) return 'low order';
+      const signed = openBox(crypto, body.subarray(layout.HELLO_BOX_AT), nonce, shared);
+      if (signed !== null && timingSafeEqual(signed, layout.HELLO_SIGNED)) {
+        this.#publicKey = publicKey;
+        return shared;
+      }
+      wipe(shared);
+    }
+    return null;
   }
 
   #welcome(clientKey: Buffer, shared: Buffer): Buffer {
@@ -190,6 +219,7 @@ class CurveServerMechanism implements Mechanism {
     if (!this.#isVouchedFor(vouch, publicKey, clientKey, own)) {
       return failed('a vouch that is not of the key that it came with');
     }
+    this.peerKey = Buffer.from(publicKey);
     const verdict = authorise(publicKey);
     if (verdict.kind === 'refused') {
       // libzmq does not try again after this.
@@ -217,7 +247,7 @@ class CurveServerMechanism implements Mechanism {
     return (
       plain !== null &&
       timingSafeEqual(plain.subarray(0, KEY_BYTES), clientKey) &&
-      timingSafeEqual(plain.subarray(KEY_BYTES), this.#server.publicKey)
+      timingSafeEqual(plain.subarray(KEY_BYTES), this.#publicKey)
     );
   }
 
@@ -247,6 +277,11 @@ class CurveServerMechanism implements Mechanism {
     this.#server.random(made);
     return made;
   }
+}
+
+function helloFault(body: Buffer): string | null {
+  if (body.length !== layout.HELLO_BYTES) return 'a HELLO has 200 bytes';
+  return layout.startsWith(body, HELLO_HEAD) ? null : 'no HELLO of version 1.0';
 }
 
 function failed(

@@ -5,12 +5,15 @@
  */
 import { connect, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
 
-/** Much may come between two turns, and a read costs the same for much and for little. */
-const READ_BYTES = 256 * 1024;
+/** What is read of one connection before others are looked at, and what is copied if it has to wait. */
+const READ_BYTES = 64 * 1024;
 const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
-/** @param bytes the first `size` are what came; valid during the call */
-export type Reader = (bytes: Buffer, size: number) => void;
+/**
+ * @param bytes the first `size` are what came; valid during the call
+ * @returns whether to read on; else nothing more is read before `resume`
+ */
+export type Reader = (bytes: Buffer, size: number) => boolean;
 
 export class ByteSource {
   readonly socket: Socket;
@@ -45,16 +48,20 @@ export class ByteSource {
       const early = this.#early;
       this.#early = null;
       if (early === null || this.socket.destroyed) return;
-      reader(early, early.length);
-      this.socket.resume();
+      if (reader(early, early.length)) this.socket.resume();
     });
+  }
+
+  /** Reads on. */
+  resume(): void {
+    if (!this.socket.destroyed) this.socket.resume();
   }
 
   /** @returns whether to read on */
   #received(bytes: Buffer, size: number): boolean {
-    if (this.#reader !== null) this.#reader(bytes, size);
-    else this.#early = Buffer.from(bytes.subarray(0, size));
-    return this.#reader !== null;
+    if (this.#reader !== null) return this.#reader(bytes, size);
+    this.#early = Buffer.from(bytes.subarray(0, size));
+    return false;
   }
 }
 

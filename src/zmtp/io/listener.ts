@@ -1,6 +1,5 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
 
-import { messageOf } from '../../core/errors.js';
 import { ByteSource } from './byte-source.js';
 import { acceptable, accepted } from './descriptors.js';
 
@@ -14,46 +13,56 @@ export interface Listening {
 }
 
 export interface ListenerEvents {
-  accepted(source: ByteSource): void;
-  /** Accepting pauses, for `connectionsMax` are there; it goes on by itself. */
-  full(): void;
-  /** Accepting failed or pauses because of the system; it goes on by itself. */
-  failed(reason: string): void;
+  /**
+   * Whether one more connection may come in from there; else it is closed at once. Asked before
+   * anything is made for it.
+   * @param address '' over ipc
+   */
+  admits(address: string): boolean;
+  accepted(source: ByteSource, address: string): void;
+  /** A connection was closed at once, for `connectionsMax` are there. */
+  full(address: string): void;
+  /** Something of the system's went wrong, or runs out; accepting goes on by itself. */
+  failed(reason: string, address: string | null): void;
+}
+
+export interface ListenerLimits {
+  readonly connectionsMax: number;
+  /** Its connections may use the file descriptors that are kept in reserve, and are few. */
+  readonly hasReserve: boolean;
 }
 
 const BACKLOG = 1024;
-/** How often a listener that pauses looks whether there is room again. */
-const RESUME_MS = 100;
 
 /** Rejects with the system's error (`EADDRINUSE` …) if it cannot listen there. */
 export async function listen(
   where: ListenOptions,
-  connectionsMax: number,
+  limits: ListenerLimits,
   events: ListenerEvents,
 ): Promise<Listening> {
-  const listener = new Listener(where, connectionsMax, events);
-  await listener.open();
+  const listener = new Listener(limits, events);
+  await listener.open(where);
   return listener;
 }
 
 /**
- * Listens while there is room. Without room there is nobody listening on tcp: accepting what is then
- * closed would cost a whole core where thousands of peers dial again ten times a second. A socket
- * file stays, so there each is accepted and closed.
+ * Listens until it is closed: whoever finds no room is accepted and closed at once, so that nobody
+ * else can take the port. Node accepts one connection in each turn of its loop, so that thousands
+ * that dial again and again take turns with everything else.
  */
 class Listener implements Listening {
   port: number | null = null;
-  #where: ListenOptions;
   readonly #events: ListenerEvents;
+  readonly #hasReserve: boolean;
   #connectionsMax: number;
   #open = 0;
   #server: Server | null = null;
-  #isClosed = false;
-  #timer: NodeJS.Timeout | null = null;
+  /** Of the connection of which Node is about to tell; `null`: it tells of all. */
+  #admitted: string | null = null;
 
-  constructor(where: ListenOptions, connectionsMax: number, events: ListenerEvents) {
-    this.#where = where;
+  constructor({ connectionsMax, hasReserve }: ListenerLimits, events: ListenerEvents) {
     this.#connectionsMax = connectionsMax;
+    this.#hasReserve = hasReserve;
     this.#events = events;
   }
 
@@ -62,80 +71,101 @@ class Listener implements Listening {
   }
 
   close(): void {
-    this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#server?.close();
     this.#server = null;
   }
 
-  open(): Promise<void> {
+  open(where: ListenOptions): Promise<void> {
     const server = createServer({ noDelay: true, pauseOnConnect: true });
     server.on('connection', this.#accept);
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen({ ...this.#where, backlog: BACKLOG }, () => {
+      server.listen({ ...where, backlog: BACKLOG }, () => {
         server.off('error', reject);
         server.on('error', ({ message }) => {
-          this.#events.failed(message);
+          this.#events.failed(message, null);
         });
         this.#server = server;
         const address = server.address();
-        if (typeof address === 'object' && address !== null) {
-          this.port = address.port;
-          this.#where = { ...this.#where, port: address.port };
-        }
+        if (typeof address === 'object' && address !== null) this.port = address.port;
+        refuseEarly(server, this.#admitEarly);
         resolve();
       });
     });
   }
 
+  readonly #admitEarly = (address: string): boolean => {
+    this.#admitted = this.#admits(address) ? address : null;
+    return this.#admitted !== null;
+  };
+
   readonly #accept = (socket: Socket): void => {
-    if (this.#isClosed || !this.#hasRoom()) {
+    const address = this.#admitted ?? socket.remoteAddress ?? '';
+    const isAdmitted = this.#admitted !== null || this.#admits(address);
+    this.#admitted = null;
+    if (!isAdmitted) {
       socket.on('error', () => undefined);
       socket.destroy();
-      this.#pause();
       return;
     }
     this.#open++;
-    accepted.open++;
+    if (!this.#hasReserve) accepted.open++;
     const source = ByteSource.accepted(socket);
     source.socket.once('close', () => {
       this.#open--;
-      accepted.open--;
+      if (!this.#hasReserve) accepted.open--;
     });
-    this.#events.accepted(source);
-    if (!this.#hasRoom()) this.#pause();
+    this.#events.accepted(source, address);
   };
 
-  #hasRoom(): boolean {
-    return this.#open < this.#connectionsMax && accepted.open < acceptable;
-  }
-
-  #pause(): void {
-    if (this.#isClosed) return;
-    if (this.#open >= this.#connectionsMax) this.#events.full();
-    else this.#events.failed('file descriptors run out');
-    if (this.port === null) return;
-    this.#server?.close();
-    this.#server = null;
-    this.#timer ??= setTimeout(this.#resume, RESUME_MS);
-  }
-
-  readonly #resume = (): void => {
-    this.#timer = null;
-    if (this.#isClosed) return;
-    if (!this.#hasRoom()) {
-      this.#timer = setTimeout(this.#resume, RESUME_MS);
-      return;
+  #admits(address: string): boolean {
+    if (this.#server === null) return false;
+    if (this.#open >= this.#connectionsMax) {
+      this.#events.full(address);
+      return false;
     }
-    this.open().then(
-      () => {
-        if (this.#isClosed) this.close();
-      },
-      (error: unknown) => {
-        this.#events.failed(`cannot listen again: ${messageOf(error)}`);
-        if (!this.#isClosed) this.#timer = setTimeout(this.#resume, RESUME_MS);
-      },
-    );
+    if (!this.#hasReserve && accepted.open >= acceptable) {
+      this.#events.failed('file descriptors run out', address);
+      return false;
+    }
+    return this.#events.admits(address);
+  }
+}
+
+/**
+ * Has those closed that are not admitted before Node makes a socket for them, which costs three
+ * times as much (docs/adr/0002). Where Node is made in another way they are closed later.
+ */
+function refuseEarly(server: Server, admits: (address: string) => boolean): void {
+  const handle: unknown = Reflect.get(server, '_handle');
+  if (!isListeningHandle(handle)) return;
+  const tell = handle.onconnection;
+  handle.onconnection = function (this: unknown, status, connection): void {
+    if (connection === undefined || admits(addressOf(connection))) {
+      tell.call(this, status, connection);
+    } else {
+      connection.close();
+    }
   };
+}
+
+interface ConnectionHandle {
+  close(): void;
+  getpeername?(found: { address?: string }): number;
+}
+
+type TellConnection = (this: unknown, status: unknown, connection?: ConnectionHandle) => void;
+
+function isListeningHandle(handle: unknown): handle is { onconnection: TellConnection } {
+  return (
+    typeof handle === 'object' &&
+    handle !== null &&
+    typeof Reflect.get(handle, 'onconnection') === 'function'
+  );
+}
+
+function addressOf(connection: ConnectionHandle): string {
+  const found: { address?: string } = {};
+  connection.getpeername?.(found);
+  return found.address ?? '';
 }

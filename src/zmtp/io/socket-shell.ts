@@ -4,9 +4,13 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Connection } from '../connection.js';
 import { recycle, type Taken } from '../output-queue.js';
 import type { ByteSource } from './byte-source.js';
+import { costOf, type Reading, type ReadTurns, TurnsOfOne } from './read-turns.js';
+import { Silences, type Watched } from './silences.js';
 
 /** What the shell of a connection tells. */
 export interface ShellEvents {
+  /** Whose turns it takes where reading is shared out. */
+  readonly identity: string;
   /** Bytes came and were handled. */
   received(): void;
   /** Output that waited has gone to the kernel, all of what the last flush took. */
@@ -23,9 +27,14 @@ const KEEP_ALIVE_MS = 30_000;
 /** How long the last words to a peer may take to leave. */
 const LAST_WORDS_MS_MAX = 1000;
 
+/** Of this process. */
+const silences = new Silences(monotonicMs);
+
 /** A connection machine on a `node:net` socket: bytes in both directions, one write per flush. */
-export class SocketShell {
+export class SocketShell implements Reading, Watched {
   readonly connection: Connection;
+  readonly turns: TurnsOfOne = new TurnsOfOne();
+  readonly #source: ByteSource;
   readonly #socket: Socket;
   readonly #events: ShellEvents;
   #writing: Taken | null = null;
@@ -33,16 +42,25 @@ export class SocketShell {
   #ending: NodeJS.Timeout | null = null;
   #isCut = false;
 
-  constructor(source: ByteSource, connection: Connection, events: ShellEvents) {
+  /** @param turns who reads when; `null`: whatever comes is handled at once */
+  constructor(
+    source: ByteSource,
+    connection: Connection,
+    events: ShellEvents,
+    turns: ReadTurns | null,
+  ) {
     const { socket } = source;
+    this.#source = source;
     this.#socket = socket;
     this.connection = connection;
     this.#events = events;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     source.read((bytes, size) => {
-      connection.receive(bytes, monotonicMs(), size);
-      events.received();
+      const now = monotonicMs();
+      const items = connection.receive(bytes, now, size, turns?.allowance(this));
+      this.#received();
+      return turns === null || turns.took(this, costOf(items, now, monotonicMs), size);
     });
     // One that can say nothing more is no peer: half a connection is none (23/ZMTP is symmetric).
     socket.on('end', () => {
@@ -54,6 +72,57 @@ export class SocketShell {
     socket.on('close', () => {
       this.#socketClosed();
     });
+  }
+
+  get identity(): string {
+    return this.#events.identity;
+  }
+
+  get hasRest(): boolean {
+    return this.connection.hasRest;
+  }
+
+  get lastHeardAt(): number {
+    return this.connection.lastHeardAt;
+  }
+
+  get ttlMs(): number {
+    return this.connection.ttlMs;
+  }
+
+  get isHeldBack(): boolean {
+    return this.turns.isInLine;
+  }
+
+  expire(): void {
+    this.connection.expire();
+  }
+
+  proceed(itemsMax: number): number {
+    const now = monotonicMs();
+    const items = this.connection.proceed(now, itemsMax);
+    this.#received();
+    return costOf(items, now, monotonicMs);
+  }
+
+  /** The costly step of the handshake that waits is taken. */
+  grant(): void {
+    this.connection.grant(monotonicMs());
+    this.#received();
+  }
+
+  resume(): void {
+    this.#source.resume();
+  }
+
+  #received(): void {
+    if (this.connection.ttlMs > 0) silences.watch(this);
+    this.#events.received();
+  }
+
+  /** What its output takes in memory. */
+  get roomBytes(): number {
+    return this.connection.output.roomBytes + (this.#writing?.roomBytes ?? 0);
   }
 
   /** Bytes that wait, or are with the kernel but not yet taken by it. */
@@ -113,6 +182,7 @@ export class SocketShell {
     if (this.#ending !== null) clearTimeout(this.#ending);
     const isCut = this.#isCut || this.connection.isInterrupted;
     this.connection.close();
+    silences.forget(this);
     recycle(this.connection.output.take().chunks);
     this.#events.closed(isCut);
   }

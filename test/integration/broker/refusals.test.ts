@@ -97,7 +97,14 @@ describe('limits', () => {
   afterEach(cleanUp);
 
   it('a worker over limits.workers or limits.services is sent DISCONNECT', async () => {
-    const endpoint = await brokerWith('limits.workers=2', 'limits.services=1');
+    const endpoint = await brokerWith(
+      'limits.workers=2',
+      'limits.services=1',
+      // All of them come from one address, which may have all the places.
+      'limits.perPeer.workers=2',
+      // Silence is waited for, and no heartbeat comes in between.
+      'broker.heartbeatIntervalMs=60000',
+    );
     const first = await rawWorker(endpoint, 'one');
     await first.settle();
     const other = await rawWorker(endpoint, 'two');

@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { encodeZ85 } from '../../../src/core/z85.js';
 import { run } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 
@@ -51,6 +52,70 @@ describe('majordomo check', () => {
     expect(stderr).toMatch(/^warning: --set #1: bstar\.pair: /);
   });
 
+  it.each(['check', 'serve'])(
+    '%s ends with 78 for a pair without keys that others can reach, and says the line (D78)',
+    async (command) => {
+      const sets = ['role=primary', 'listen=tcp://0.0.0.0:0', 'peer=tcp://127.0.0.1:5591'];
+      const { status, stdout, stderr } = await run(
+        [command, ...sets.flatMap((set) => ['--set', `bstar.${set}`])],
+        { environment: { MAJORDOMO_NODE__DATA_DIR: temporaryDirectory() } },
+      );
+      expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
+      expect(stderr).toMatch(/^--set #2: bstar\.listen: .*majordomo keygen --pair keys/);
+      expect(stderr).toContain('bstar.curve: {secretKeyFile: keys/primary.key, ');
+    },
+  );
+
+  it.each(['check', 'serve'])(
+    '%s ends with 78 for a listener that is open to a network, and says the line (D78)',
+    async (command) => {
+      const { status, stdout, stderr } = await run(
+        [command, '--set', 'broker.listen=tcp://*:5555'],
+        { environment: { MAJORDOMO_NODE__DATA_DIR: temporaryDirectory() } },
+      );
+      expect({ status, stdout }).toEqual({ status: 78, stdout: '' });
+      expect(stderr).toMatch(/^--set #1: broker\.listen\[0\]: tcp:\/\/\*:5555 is not on loopback/);
+      expect(stderr).toContain("listen: [{endpoint: 'tcp://*:5555', insecure: true}]");
+      expect(stderr).toContain("listen: [{endpoint: 'tcp://*:5555', curve: {secretKeyFile: ");
+    },
+  );
+
+  it('shows what a keys file means, and which entries meant something else before', async () => {
+    const keysFile = join(temporaryDirectory(), 'keys.yaml');
+    const key = (byte: number): string => encodeZ85(Buffer.alloc(32, byte));
+    writeFileSync(
+      keysFile,
+      `- {name: alice, publicKey: '${key(1)}', client: ["render.*"], operator: true}\n` +
+        `- {name: bob, publicKey: '${key(2)}', allow: [worker], services: [echo]}\n` +
+        `- {name: carol, publicKey: '${key(3)}'}\n`,
+    );
+    const curve = `{secretKeyFile: server.key, keysFile: ${keysFile}}`;
+    const sets = ['--set', `broker.listen=[{endpoint: "tcp://*:1", curve: ${curve}}]`];
+    const { status, stdout, stderr } = await run(['check', ...sets]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^alice +render\.\* +nothing +operator +-$/m);
+    expect(stdout).toMatch(/^bob +nothing +echo +- +-$/m);
+    expect(stdout).toMatch(/^carol +everything +everything +- +-$/m);
+    expect(stderr).toBe(
+      `warning: ${keysFile}:2:3: bob: services restricts from this version on: bob may use only ` +
+        'echo. If it is to use all as before, take services out\n',
+    );
+    const json = JSON.parse((await run(['check', '-o', 'json', ...sets])).stdout) as unknown;
+    expect(json).toMatchObject({
+      quotas: { perPeer: { connections: 8750, requestsPerSecond: null } },
+      keys: [
+        { file: keysFile, usedBy: ['tcp://*:1'], entries: [{ name: 'alice', keys: 1 }, {}, {}] },
+      ],
+      configuration: expect.arrayContaining([
+        expect.objectContaining({ value: [expect.objectContaining({ mmi: 'full' })] }),
+      ]),
+    });
+    writeFileSync(keysFile, '- {name: x}');
+    expect((await run(['check', ...sets])).status).toBe(78);
+    rmSync(keysFile);
+    expect((await run(['check', ...sets])).stderr).toContain(`${keysFile}: no such file`);
+  });
+
   it('has stable keys as JSON', async () => {
     const { status, stdout } = await run(['check', '-o', 'json', '--set', 'limits.frames=32']);
     expect(status).toBe(0);
@@ -58,7 +123,9 @@ describe('majordomo check', () => {
     expect(Object.keys(answer).sort()).toEqual([
       'configuration',
       'file',
+      'keys',
       'problems',
+      'quotas',
       'valid',
       'warnings',
     ]);

@@ -35,7 +35,7 @@ describe('majordomo completion', () => {
     expect(offered('majordomo', 'he')).toEqual(['help']);
     expect(offered('majordomo', '--')).toEqual(['--help', '--version']);
     expect(offered('majordomo', 'ha', '')).toEqual(['status', 'switchover', 'promote', '--help']);
-    expect(offered('majordomo', 'ha', 'status', '--adm')).toEqual(['--admin']);
+    expect(offered('majordomo', 'ha', 'status', '--adm')).toEqual(['--admin', '--admin-ca']);
     expect(offered('majordomo', 'status', '-o', '')).toEqual(['text', 'json']);
     expect(offered('majordomo', 'status', '-o', 'json', '--token')).toEqual([
       '--token',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
+import { encodeZ85 } from '../../../src/core/z85.js';
 import { type ChildOptions, run, runEach, type Said } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { httpOf } from '../../support/http.js';
@@ -60,8 +61,10 @@ describe('majordomo doctor', () => {
       'configuration',
       'data directory',
       'free space',
+      'store',
       'listener tcp://127.0.0.1:0',
       'http 127.0.0.1:0',
+      'open over http',
       'descriptors',
       'memory',
     ]);
@@ -159,6 +162,54 @@ describe('majordomo doctor', () => {
     expect(status).toBe(1);
     expect(check('secret key of tcp://127.0.0.1:0')).toMatchObject({ state: 'problem' });
     expect(check('keys of tcp://127.0.0.1:0')).toMatchObject({ state: 'problem' });
+  });
+
+  it('says that the link of a pair is open: to a network, or to the users of this machine', async () => {
+    const link = ['bstar.role=primary', 'bstar.peer=tcp://127.0.0.1:1'];
+    const [open, local] = await examineEach(
+      [...link, 'bstar.listen=tcp://0.0.0.0:0'],
+      [...link, 'bstar.listen=tcp://127.0.0.1:0'],
+    );
+    expect(open?.status).toBe(1);
+    expect(open?.check('open to strangers')).toMatchObject({ state: 'problem' });
+    expect(open?.check('open to strangers')?.text).toContain('majordomo keygen --pair keys');
+    expect(local?.status).toBe(0);
+    expect(local?.check('link of the pair')).toMatchObject({ state: 'warning' });
+  });
+
+  it('says which listeners are open to a network, and which keys files others may change', async () => {
+    const directory = temporaryDirectory();
+    const keysFile = join(directory, 'keys.yaml');
+    const key = encodeZ85(Buffer.alloc(32, 1));
+    writeFileSync(keysFile, `- {name: bob, publicKey: '${key}', services: [echo]}`, {
+      mode: 0o600,
+    });
+    const curve = `curve: {secretKeyFile: none, keysFile: ${keysFile}}`;
+    const listen = [
+      '{endpoint: "tcp://*:0", insecure: true}',
+      `{endpoint: "tcp://127.0.0.1:0", ${curve}}`,
+    ];
+    const data = temporaryDirectory();
+    chmodSync(data, 0o770);
+    const sets = [`broker.listen=[${listen.join(', ')}]`];
+    const [old] = await examineEach(sets);
+    expect(old?.check('open to strangers tcp://*:0')).toMatchObject({ state: 'warning' });
+    expect(old?.check('keys of tcp://127.0.0.1:0')).toMatchObject({ state: 'warning' });
+    expect(old?.check('keys of tcp://127.0.0.1:0')?.text).toContain('bob may use only echo');
+    chmodSync(keysFile, 0o620);
+    const [loose, open] = await examineEach(
+      [...sets, `node.dataDir=${data}`],
+      ['broker.listen=tcp://*:0'],
+    );
+    expect(loose?.check('keys of')).toMatchObject({
+      state: 'problem',
+      remedy: `chmod go-w ${keysFile}`,
+    });
+    expect(loose?.check('data directory')).toMatchObject({
+      state: 'problem',
+      remedy: `chmod go-w ${data}`,
+    });
+    expect(open?.check('open to strangers')).toMatchObject({ state: 'problem' });
   });
 
   it('warns of a data directory that a broker elsewhere uses', async () => {
@@ -263,10 +314,30 @@ describe('majordomo doctor', () => {
     expect(tooFew.check('descriptors')).toMatchObject({ state: 'problem' });
   });
 
-  it('compares the memory with limits.queuedBytes', async () => {
-    const { status, check } = await examine(['limits.queuedBytes=1TiB']);
+  it('tells what is open over HTTP', async () => {
+    const anywhere = 'http.listen=0.0.0.0:0';
+    const [near, closed, plain, refused, tls] = await examineEach(
+      ['http.listen=127.0.0.1:0'],
+      ['http.listen=127.0.0.1:0', 'http.requireToken=true'],
+      [anywhere, 'http.insecure=true'],
+      [anywhere],
+      [anywhere, 'http.tls={certFile: /nowhere.crt, keyFile: /nowhere.key}'],
+    );
+    const open = 'open over http';
+    expect(near?.check(open)?.text).toContain('every user of this machine');
+    expect(closed?.check(open)).toMatchObject({ state: 'ok' });
+    expect(closed?.check(open)?.text).toContain('nothing but /livez');
+    expect(plain?.check(open)).toMatchObject({ state: 'warning' });
+    expect(refused?.check('open to strangers')).toMatchObject({ state: 'problem' });
+    expect(refused?.check(open)).toBeUndefined();
+    expect(tls?.check(open)).toMatchObject({ state: 'ok' });
+    expect(tls?.check('http certificate')).toMatchObject({ state: 'problem' });
+  });
+
+  it('compares the memory with limits.memoryBytes', async () => {
+    const { status, check } = await examine(['limits.memoryBytes=1TiB']);
     expect(status).toBe(1);
     expect(check('memory')).toMatchObject({ state: 'problem' });
-    expect(check('memory')?.remedy).toMatch(/^set limits\.queuedBytes to \d+[MG]iB or less$/);
+    expect(check('memory')?.remedy).toMatch(/^set limits\.memoryBytes to \d+[MG]iB or less$/);
   });
 });

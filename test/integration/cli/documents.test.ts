@@ -110,7 +110,11 @@ describe('the documents', () => {
     for (const { page, text } of configurations) {
       writeFileSync(file, text);
       const { status, stderr } = await run(['check', '-c', file]);
-      expect({ page, status, stderr }).toEqual({ page, status: 0, stderr: '' });
+      // Files of keys that a page names are not here.
+      const said = stderr
+        .split('\n')
+        .filter((line) => !line.endsWith(': no such file; serve needs it'));
+      expect({ page, status, said }).toEqual({ page, status: 0, said: [''] });
     }
   });
 });

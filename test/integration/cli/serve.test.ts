@@ -1,11 +1,18 @@
+import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Child, run } from '../../support/child.js';
+import { Child, type Finished, run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { itWithTool } from '../../support/tools.js';
+
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
+/** A daemon that stops has ended long before so many were sent. */
+const SIGNALS_MAX = 5000;
 
 afterEach(removeDaemons);
 
@@ -23,6 +30,14 @@ async function keepBusy(daemon: Daemon): Promise<Child> {
   return worker;
 }
 
+/** Ends that worker together with its command, which a SIGKILL would leave behind. */
+async function endBusy(worker: Child): Promise<Finished> {
+  worker.signal('SIGTERM');
+  await worker.until(({ stderr }) => stderr.includes('draining'), 'the drain');
+  worker.signal('SIGTERM');
+  return await worker.finished();
+}
+
 /** What it says of itself. */
 async function status(daemon: Daemon): Promise<unknown> {
   const { stdout } = await run(['status', '-o', 'json', '--endpoint', daemon.endpoint]);
@@ -34,7 +49,6 @@ describe('majordomo serve', () => {
     const daemon = await startDaemon({ sets: ['node.name=left'] });
     expect(daemon.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]\d+$/);
     expect(daemon.logged('broker.ready')[0]).toMatchObject({ level: 'info', node: 'left' });
-    expect(daemon.stderr).toContain(`request upper hello --endpoint ${daemon.endpoint}`);
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s and exits with 0', async (signal) => {
@@ -42,6 +56,7 @@ describe('majordomo serve', () => {
     daemon.signal(signal);
     expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
     expect(daemon.log.map(({ event }) => event)).toEqual([
+      'store.known',
       'titanic.recovered',
       'broker.ready',
       'broker.draining',
@@ -60,23 +75,60 @@ describe('majordomo serve', () => {
     daemon.signal(signal);
     expect(await daemon.finished()).toMatchObject({ status: expected, signal: null });
     expect(daemon.logged('broker.stopped')).toEqual([]);
-    // Killed in one go it would leave its command behind.
-    worker.signal('SIGTERM');
-    await worker.until(({ stderr }) => stderr.includes('draining'), 'the drain');
-    worker.signal('SIGTERM');
-    expect(await worker.finished()).toMatchObject({ status: 143 });
+    expect(await endBusy(worker)).toMatchObject({ status: 143 });
   });
 
   it('ends with 0 though SIGHUP comes again and again when it has stopped', async () => {
     const daemon = await startDaemon();
     daemon.signal('SIGTERM');
     await daemon.waitFor('broker.stopped');
-    while (!daemon.ended) {
+    for (let sent = 0; sent < SIGNALS_MAX && !daemon.ended; sent++) {
       daemon.signal('SIGHUP');
       await new Promise(setImmediate);
     }
     expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
+    expect(daemon.logged('config.reloaded')).toEqual([]);
   });
+
+  it('does not reread its configuration while it drains', async () => {
+    const daemon = await startDaemon({ sets: ['shutdown.graceMs=600000'] });
+    const worker = await keepBusy(daemon);
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('config.reloaded');
+    daemon.signal('SIGTERM');
+    await daemon.waitFor('broker.draining');
+    for (let sent = 0; sent < 10; sent++) daemon.signal('SIGHUP');
+    await endBusy(worker);
+    expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
+    expect(daemon.logged('config.reloaded')).toHaveLength(1);
+  });
+
+  itWithTool(
+    'script and stty',
+    'suggests three commands on a terminal, and only there',
+    async () => {
+      const daemon = await startDaemon();
+      expect(daemon.stderr).toBe('');
+      const sets = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=off', 'titanic.enabled=false'];
+      const options = [...sets, `node.dataDir=${temporaryDirectory()}`].map(
+        (set) => `--set ${set}`,
+      );
+      const line = `exec ${process.execPath} ${MAIN} serve ${options.join(' ')}`;
+      const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+      const said: string[] = [];
+      let isTold = false;
+      for await (const chunk of terminal.stdout) {
+        said.push(String(chunk));
+        if (isTold || !said.join('').includes('request upper hello --endpoint')) continue;
+        // As the key Ctrl-C does.
+        terminal.stdin.write('\x03');
+        isTold = true;
+      }
+      expect(said.join('')).toContain('Majordomo listens on tcp://127.0.0.1:');
+    },
+  );
 
   it('refuses a data directory that another one uses, with 69', async () => {
     const first = await startDaemon();

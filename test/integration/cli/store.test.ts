@@ -161,3 +161,39 @@ describe('majordomo verify', () => {
     expect(existsSync(path)).toBe(false);
   });
 });
+
+describe('a store that is lost', () => {
+  it('serve, verify, backup and doctor say so alike; --new-store begins anew, and the log says it', async () => {
+    const { dataDir } = await withRequests(2).then(async (daemon) => {
+      await daemon.stop();
+      return daemon;
+    });
+    const file = join(dataDir, 'titanic.db');
+    writeFileSync(file, Buffer.alloc(statSync(file).size));
+    const why = 'its first page is damaged: it begins with zeros';
+    const own = ['--set', `node.dataDir=${dataDir}`];
+    for (const args of [['verify'], ['backup', join(dataDir, 'copy.db')], ['serve']]) {
+      const said = await run([...args, ...own]);
+      expect(said).toMatchObject({ status: 74, stderr: expect.stringContaining(why) });
+      expect(said.stderr).toContain('majordomo backup');
+    }
+    const free = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=off'];
+    const sets = free.flatMap((set) => ['--set', set]);
+    const doctor = await run(['doctor', '-o', 'json', ...own, ...sets]);
+    expect(doctor.status).toBe(1);
+    expect(json(doctor.stdout)).toMatchObject({
+      checks: expect.arrayContaining([
+        {
+          name: 'store',
+          state: 'problem',
+          text: expect.stringContaining(why),
+          remedy: expect.stringContaining('--new-store'),
+        },
+      ]),
+    });
+    const renewed = await startDaemon({ dataDir, newStore: true });
+    const { aside } = await renewed.waitFor('store.renewed');
+    expect(existsSync(String(aside))).toBe(true);
+    expect(await renewed.waitFor('titanic.recovered')).toMatchObject({ pending: 0 });
+  });
+});

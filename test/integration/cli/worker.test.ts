@@ -66,6 +66,17 @@ describe('majordomo worker makes a command a service', () => {
     await says(worker, 'careful\n');
   });
 
+  it('that is told no secret of the worker: of MAJORDOMO_… only the name of the service', async () => {
+    const environment = { MAJORDOMO_TOKEN: 'hush', MAJORDOMO_HTTP__TOKEN: 'hush', OTHER: 'seen' };
+    const script = 'env | grep -E "^(MAJORDOMO_|OTHER)" | sort';
+    const line = ['worker', 'told', '--endpoint', daemon.endpoint, '--', 'sh', '-c', script];
+    const worker = new Child(line, { environment });
+    await says(worker, `connected to ${daemon.endpoint}`);
+    expect(await request(daemon, 'told', 'x')).toMatchObject({
+      stdout: 'MAJORDOMO_SERVICE=told\nOTHER=seen\n',
+    });
+  });
+
   it('that need not read its input', async () => {
     await offer(daemon, 'true', ['true']);
     const input = Buffer.alloc(1024 * 1024);

@@ -9,8 +9,8 @@ import { Worker } from '../../../src/sdk/worker.js';
 import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { run } from '../../support/child.js';
-import type { Daemon } from '../../support/daemon.js';
-import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 
 type Name = 'alice' | 'bob' | 'mallory';
 
@@ -48,7 +48,7 @@ function allow(...entries: readonly Entry[]): void {
     const publicKey = encodeZ85(pairs[name].publicKey);
     return `- {name: ${name}, publicKey: '${publicKey}', allow: [${roles.join(', ')}]}\n`;
   });
-  writeFileSync(keysFile, lines.join(''));
+  writeFileSync(keysFile, lines.join(''), { mode: 0o600 });
 }
 
 /** `--set` for a listener with CURVE. */
@@ -67,20 +67,30 @@ function curveOf(name: Name): { serverKey: string; publicKey: string; secretKey:
   return { serverKey, publicKey: encodeZ85(publicKey), secretKey };
 }
 
-function client(daemon: Daemon, name: Name, transport: 'zmtp' | 'libzmq' = 'zmtp'): Client {
+function client(
+  daemon: Daemon,
+  name: Name,
+  transport: 'zmtp' | 'libzmq' = 'zmtp',
+  server: { readonly serverKey?: string } = {},
+): Client {
   const made = new Client({
     endpoints: [daemon.endpoint],
     timeoutMs: 500,
     retries: 0,
     transport,
-    curve: curveOf(name),
+    curve: { ...curveOf(name), ...server },
   });
   closers.push(() => made.close());
   return made;
 }
 
-function work(daemon: Daemon, name: Name, transport: 'zmtp' | 'libzmq' = 'zmtp'): void {
-  const options = { endpoints: [daemon.endpoint], service: 'echo', transport } as const;
+function work(
+  daemon: Daemon,
+  name: Name,
+  transport: 'zmtp' | 'libzmq' = 'zmtp',
+  service = 'echo',
+): void {
+  const options = { endpoints: [daemon.endpoint], service, transport } as const;
   const worker = new Worker({ ...options, curve: curveOf(name) }, (request) => request.frames);
   const running = worker.run();
   closers.push(async () => {
@@ -160,8 +170,97 @@ describe('rights by key', () => {
     expect(await daemon.waitFor('worker.refused')).toMatchObject({ reason: 'rights' });
     work(daemon, 'bob');
     await untilOutcome(client(daemon, 'alice'), 'hi');
-    await untilOutcome(client(daemon, 'bob'), 'ERR_MDP_TIMEOUT');
+    await untilOutcome(client(daemon, 'bob'), 'ERR_MDP_FORBIDDEN');
     expect(await daemon.waitFor('request.refused')).toMatchObject({ reason: 'rights' });
+  });
+
+  it('are by service, and end what they allowed when they are withdrawn (D72, D73)', async () => {
+    const entry = (name: Name, rights: string): string =>
+      `- {name: ${name}, publicKey: '${encodeZ85(pairs[name].publicKey)}', ${rights}}\n`;
+    const keys = (alice: string, bob: string): void => {
+      writeFileSync(keysFile, entry('alice', alice) + entry('bob', bob), { mode: 0o600 });
+    };
+    keys('client: [other]', 'worker: [ech?]');
+    const daemon = await start();
+    work(daemon, 'bob');
+    const alice = client(daemon, 'alice');
+    await untilOutcome(alice, 'ERR_MDP_FORBIDDEN');
+    keys('client: ["e*"]', 'worker: [ech?]');
+    await untilOutcome(alice, 'hi');
+    keys('client: ["e*"]', 'worker: [other]');
+    expect(await daemon.waitFor('worker.lost')).toMatchObject({ reason: 'rights' });
+    expect(await daemon.waitFor('worker.refused')).toMatchObject({ reason: 'rights', key: 'bob' });
+  });
+
+  it('are no wider than those of the listener', async () => {
+    allow({ name: 'alice' }, { name: 'bob' });
+    const only = listen('zmtp').replace('curve:', 'client: [other], worker: [echo], curve:');
+    const daemon = await startDaemon({ sets: [only] });
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'alice'), 'ERR_MDP_FORBIDDEN');
+  });
+
+  it('replaces a key under its name: who has come in by the other one stays (D73)', async () => {
+    const both = ['alice', 'mallory'] as const;
+    const keyOf = (name: Name): string => `'${encodeZ85(pairs[name].publicKey)}'`;
+    const name = (...keys: readonly Name[]): void => {
+      const bob = `- {name: bob, publicKey: ${keyOf('bob')}}\n`;
+      const list = keys.map(keyOf).join(', ');
+      writeFileSync(keysFile, `${bob}- {name: one, publicKey: [${list}]}\n`, { mode: 0o600 });
+    };
+    name('alice');
+    const daemon = await start();
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    name(...both);
+    await daemon.waitFor('keys.reread');
+    work(daemon, 'mallory', 'zmtp', 'kept');
+    expect(await daemon.waitFor('worker.registered', 2)).toMatchObject({ key: 'one' });
+    name('mallory');
+    // That of alice's client; the worker of the same name is not lost.
+    expect(await daemon.waitFor('connection.rejected')).toMatchObject({ kind: 'key' });
+    await untilOutcome(client(daemon, 'mallory'), 'hi');
+    expect(daemon.logged('worker.lost')).toEqual([]);
+    expect(await outcome(client(daemon, 'alice'))).toMatch(/UNREACHABLE|TIMEOUT/);
+  });
+
+  it('exchanges the key of the server while it runs: clients may know either (SIGHUP)', async () => {
+    allow({ name: 'alice' }, { name: 'bob' });
+    const next = (await loadSodium()).keyPair();
+    writeFileSync(join(folder, 'next.key'), encodeZ85(next.secretKey), { mode: 0o600 });
+    const file = join(folder, 'majordomo.yaml');
+    const [port = 0] = await freePorts(1);
+    const known = (keys: string): void => {
+      const curve = `{secretKeyFile: ${keys}, keysFile: ${keysFile}}`;
+      const listener = `{endpoint: "tcp://127.0.0.1:${port}", curve: ${curve}}`;
+      writeFileSync(file, `broker: {listen: [${listener}]}`);
+    };
+    const [old, young] = ['server.key', 'next.key'].map((name) => join(folder, name));
+    known(`${old}`);
+    const daemon = new Daemon({ file, endpoint: null });
+    const { endpoints } = await daemon.waitFor('broker.ready');
+    daemon.endpoints = (endpoints as string[]).map(String);
+    work(daemon, 'bob');
+    const first = client(daemon, 'alice');
+    await untilOutcome(first, 'hi');
+    known(`[${old}, ${young}]`);
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('config.reloaded')).toMatchObject({ needRestart: [] });
+    const bySecond = { serverKey: encodeZ85(next.publicKey) };
+    await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    known(`${young}`);
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('config.reloaded', 2)).toMatchObject({ needRestart: [] });
+    await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
+    expect(await outcome(client(daemon, 'alice'))).toMatch(/UNREACHABLE|TIMEOUT/);
+    // Nobody who was there has lost a connection.
+    await untilOutcome(first, 'hi');
+    expect(daemon.logged('worker.lost')).toEqual([]);
+    known('/nonexistent');
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('keys.refused');
+    await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
   });
 
   it('ends the connections of a key that is taken out', async () => {
@@ -170,7 +269,7 @@ describe('rights by key', () => {
     work(daemon, 'bob');
     await untilOutcome(client(daemon, 'alice'), 'hi');
     allow({ name: 'alice' });
-    expect(await daemon.waitFor('worker.lost')).toMatchObject({ reason: 'connection' });
+    expect(await daemon.waitFor('worker.lost')).toMatchObject({ reason: 'rights' });
     expect(await daemon.waitFor('connection.rejected')).toMatchObject({ kind: 'key' });
   });
 

@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import { openDataDir } from '../../../src/daemon/io/data-dir.js';
 import { codeOf } from '../../../src/core/errors.js';
+import { exitStatusOf } from '../../../src/core/exit.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 
 /** Takes the lock, and lets it go a moment after it is told to. */
@@ -52,4 +54,16 @@ describe('a data directory', () => {
     expect(codeOfOpening(directory)).toBe('ERR_DATA_DIR_IN_USE');
     first.release();
   });
+  it.each([0o770, 0o702, 0o1777])(
+    'that others can write (%o) is refused, with the line',
+    (mode) => {
+      const directory = temporaryDirectory();
+      chmodSync(directory, mode);
+      expect(codeOfOpening(directory)).toBe('ERR_DATA_DIR_OPEN');
+      expect(() => openDataDir(directory)).toThrow(`: chmod go-w ${directory}`);
+      expect(exitStatusOf({ code: 'ERR_DATA_DIR_OPEN' })).toBe(78);
+      chmodSync(directory, mode & 0o755);
+      expect(codeOfOpening(directory)).toBeUndefined();
+    },
+  );
 });

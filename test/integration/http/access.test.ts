@@ -18,7 +18,7 @@ let open: Daemon;
 beforeAll(async () => {
   [near, open] = await Promise.all([
     startDaemon({ sets: [LOOPBACK] }),
-    startDaemon({ sets: [ANYWHERE] }),
+    startDaemon({ sets: [ANYWHERE, 'http.insecure=true'] }),
   ]);
 });
 

@@ -62,7 +62,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
   });
 
   it('page through 10,000 services, each told once, while requests are answered', async () => {
-    const daemon = await startDaemon({ sets: [HTTP] });
+    const daemon = await startDaemon({ sets: [HTTP, 'limits.perPeer.services=10000'] });
     const peer = new RawPeer(daemon.endpoint);
     for (let n = 0; n < 9_999; n++) await peer.send('id', '', 'MDPC02', '\x01', `s${n}`, 'x');
     await peer.settle();

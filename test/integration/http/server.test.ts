@@ -18,9 +18,12 @@ afterEach(async () => {
 
 async function serve(...routes: readonly Route[]): Promise<string> {
   const server = await openHttpServer({
-    host: '127.0.0.1',
-    port: 0,
+    place: { host: '127.0.0.1', port: 0 },
     token: 'sixteen-letters-or-more',
+    readToken: null,
+    requireToken: false,
+    tls: null,
+    connectionsMax: MAX,
     routes,
     failed: (error) => failures.push(error),
   });
@@ -38,6 +41,8 @@ const HELLO = get('/hello', () => ({
   body: 'hello',
   headers: {},
 }));
+/** Connections at once; 64 of one address. */
+const MAX = 80;
 const HEAD = ['GET /hello HTTP/1.1', 'Host: localhost'] as const;
 
 describe('connections that waste time are closed (slow-loris)', () => {
@@ -62,22 +67,80 @@ describe('connections that waste time are closed (slow-loris)', () => {
   });
 });
 
-describe('connections are bounded', () => {
-  it('64 of one address; it may come again when one is closed', async () => {
-    const url = await serve(HELLO);
-    const held = Array.from({ length: 64 }, () => new RawHttp(url));
-    for (const connection of held) connection.send(...HEAD, '');
-    await Promise.all(held.map((connection) => connection.until('hello')));
-    expect(await new RawHttp(url).rest()).toBe('');
-    held[0]?.socket.destroy();
-    await held[0]?.closed;
-    for (let status = 0; status !== 200;) {
-      status = await ask(`${url}/hello`).then(
-        (reply) => reply.status,
-        () => 0,
-      );
+describe('connections are bounded, and a new one is always let in', () => {
+  /** Connections of one address, each when `sent` of the one before has come. */
+  async function hold(
+    url: string,
+    count: number,
+    from: string,
+    ...lines: string[]
+  ): Promise<RawHttp[]> {
+    const held: RawHttp[] = [];
+    for (let index = 0; index < count; index++) {
+      const connection = new RawHttp(url, from);
+      held.push(connection);
+      await connection.connected;
+      connection.send(...lines);
     }
+    return held;
+  }
+
+  function end(held: readonly RawHttp[]): void {
     for (const { socket } of held) socket.destroy();
+  }
+
+  it.each([
+    ['half-sent heads', ['GET /hello HTTP/1.1', 'Host: localhost']],
+    ['half-sent bodies', ['POST /hello HTTP/1.1', 'Host: localhost', 'Content-Length: 9', '', 'x']],
+    ['connections of a proxy that stand still', [...HEAD, '']],
+  ])('64 %s of one address: the oldest makes room', async (_what, lines) => {
+    const url = await serve(HELLO, { ...HELLO, method: 'POST' });
+    const held = await hold(url, 64, '127.0.0.1', ...lines);
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+    await held[0]?.closed;
+    expect(held.filter(({ socket }) => socket.readyState === 'open').length).toBe(63);
+    end(held);
+  });
+
+  it('one that is being answered stays while others stand still', async () => {
+    let answer = (): void => undefined;
+    const slow = get('/slow', async () => {
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return { status: 200, type: 'text/plain', body: 'at last', headers: {} };
+    });
+    const url = await serve(HELLO, slow);
+    const [first] = await hold(url, 1, '127.0.0.1', 'GET /slow HTTP/1.1', 'Host: localhost', '');
+    const held = await hold(url, 200, '127.0.0.1', ...HEAD);
+    answer();
+    await first?.until('at last');
+    end([...held, ...(first === undefined ? [] : [first])]);
+  });
+
+  it('64 whose answers nobody reads: the oldest makes room', async () => {
+    const large = get('/large', () => ({
+      status: 200,
+      type: 'text/plain',
+      body: 'x'.repeat(8_000_000),
+      headers: {},
+    }));
+    const url = await serve(large, HELLO);
+    const held = await hold(url, 64, '127.0.0.1', 'GET /large HTTP/1.1', 'Host: localhost', '');
+    for (const { socket } of held) socket.pause();
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+    end(held);
+  });
+
+  it('in all: the address that holds most pays, and others keep theirs', async () => {
+    const url = await serve(HELLO);
+    const few = await hold(url, 10, '127.0.0.2', ...HEAD);
+    const many = await hold(url, 64, '127.0.0.3', ...HEAD);
+    const more = await hold(url, 64, '127.0.0.4', ...HEAD);
+    expect((await ask(`${url}/hello`)).text).toBe('hello');
+    for (const connection of few) connection.send('');
+    await Promise.all(few.map((connection) => connection.until('hello')));
+    end([...few, ...many, ...more]);
   });
 });
 

@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { routesOf } from '../../../src/http/routes.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { killAll } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
-import { ask, httpOf, type Reply, tokenOf } from '../../support/http.js';
+import { ask, httpOf, RawHttp, type Reply, tokenOf } from '../../support/http.js';
+import { PORTS } from '../../support/http-ports.js';
 
 const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
@@ -61,7 +63,7 @@ class Stand {
   }
 
   get(path: string): Promise<Reply> {
-    return ask(this.url + path);
+    return ask(this.url + path, { token: this.token });
   }
 
   post(path: string, body: object = {}): Promise<Reply> {
@@ -113,6 +115,53 @@ function refusal(code: string, message: string): object {
   return { error: { code, message: expect.stringContaining(message) } };
 }
 
+describe('without a token (contract §4: uuids are credentials)', () => {
+  it('no answer and no event has a whole uuid, and none is found by halving the list', async () => {
+    const stand = await Stand.open('titanic.maxAttempts=1');
+    const uuids = await Promise.all(['a', 'b', 'c'].map((service) => stand.submits(service)));
+    const dead = await stand.dead('work', 1);
+    const all = [...uuids, ...dead];
+    const url = httpOf(stand.daemon);
+    const story = `/api/v1/titanic/requests/${all[0] ?? ''}`;
+    const paths = routesOf(PORTS).filter(({ method }) => method === 'GET');
+    expect(paths.length).toBeGreaterThan(10);
+    const events = new RawHttp(url);
+    events.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
+    await events.until('the events of this node');
+    await stand.post(`/requests/${dead[0] ?? ''}/retry`);
+    await stand.post(`/requests/${dead[0] ?? ''}/cancel`);
+    await events.until('titanic.cancelled');
+    events.socket.destroy();
+    const said = [events.received];
+    for (const { path } of paths) {
+      if (path === '/api/v1/events') continue;
+      said.push((await ask(url + path.replace('/api/v1/titanic/requests/{uuid}', story))).text);
+    }
+    for (const text of said) {
+      for (const uuid of all) expect(text.toUpperCase()).not.toContain(uuid);
+    }
+    const shown = await ask(url + story);
+    expect(shown.json).toMatchObject({ uuid: `${all[0]?.slice(0, 16) ?? ''}…` });
+    // Page by page it has all of them, in the order of the list that the token shows.
+    const whole = (await stand.list()).items.map(({ uuid }) => `${uuid.slice(0, 16)}…`);
+    const found: string[] = [];
+    let cursor = '';
+    do {
+      const page = await ask(`${url}/api/v1/titanic/requests?limit=1${cursor}`);
+      expect(page.text.toUpperCase()).not.toMatch(/[0-9A-F]{32}/);
+      const { items, next } = page.json as List;
+      found.push(...items.map(({ uuid }) => uuid));
+      cursor = next === null ? '' : `&cursor=${next}`;
+    } while (cursor !== '' && found.length < 10);
+    expect(found).toEqual(whole);
+    const chosen = await ask(`${url}/api/v1/titanic/requests?cursor=${all[0] ?? ''}`);
+    expect(chosen).toMatchObject({ status: 400, json: refusal('ERR_HTTP_PARAMETER', 'cursor') });
+    const short = encodeURIComponent(whole[0] ?? '');
+    const half = await stand.post(`/requests/${short}/cancel`);
+    expect(half).toMatchObject({ status: 400, json: refusal('ERR_HTTP_PARAMETER', 'token') });
+  });
+});
+
 describe('/api/v1/titanic/requests (contract §4)', () => {
   it('lists stored requests by state and service, whose names are escaped', async () => {
     const stand = await Stand.open();
@@ -132,6 +181,8 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
         notBefore: expect.any(String),
         expiresAt: expect.any(String),
         bodyBytes: expect.any(Number),
+        owner: null,
+        shared: false,
       },
     ]);
     expect(await stand.uuids('?state=dead')).toEqual(dead);

@@ -2,8 +2,13 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 
+import fc from 'fast-check';
+
+import { EPOCH_END } from '../../../src/bstar/epochs.js';
 import { EpochFile } from '../../../src/bstar/io/epoch-file.js';
+import { messageOf } from '../../../src/core/errors.js';
 
 const PLACE_BYTES = 512;
 
@@ -24,6 +29,49 @@ async function written(...epochs: readonly number[]): Promise<void> {
   for (const epoch of epochs) await file.persist({ epoch, wasActive: epoch % 2 === 1 });
   await file.close();
 }
+
+/** A file of one place, as a program wrote it that knew no bound. */
+function writeUnbounded(epoch: number): void {
+  const text = `majordomo-epoch 1 3 ${epoch} 1 1000 `;
+  const line = `${text}${crc32(text).toString(16).padStart(8, '0')}\n`;
+  writeFileSync(path, line.padEnd(2 * PLACE_BYTES, ' '));
+}
+
+describe('the epochs of the file are below 2^24 (D79)', () => {
+  it('every one that can be written can be read', async () => {
+    const epochs = fc.oneof(fc.nat(EPOCH_END - 1), fc.constantFrom(0, EPOCH_END - 1));
+    await fc.assert(
+      fc.asyncProperty(epochs, fc.boolean(), async (epoch, wasActive) => {
+        const file = await EpochFile.open(path, 1000);
+        await file.persist({ epoch, wasActive });
+        await file.close();
+        const again = await EpochFile.open(path, 1000);
+        expect(again.persisted).toEqual({ epoch, wasActive });
+        await again.close();
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it.each([EPOCH_END, 2 ** 53 - 2, -1, 1.5])('%d is not written', async (epoch) => {
+    const file = await EpochFile.open(path, 1000);
+    await expect(file.persist({ epoch, wasActive: true })).rejects.toThrow(
+      'an epoch has its bounds',
+    );
+    expect(file.persisted.epoch).toBe(0);
+    await file.close();
+  });
+
+  it.each([EPOCH_END, 2 ** 53 - 2])('a file with %d says what to do', async (epoch) => {
+    writeUnbounded(epoch);
+    const error: unknown = await EpochFile.open(path, 1000).catch((why: unknown) => why);
+    expect(error).toMatchObject({ code: 'ERR_BSTAR_EPOCH' });
+    expect(messageOf(error)).toContain(`${path}: it says epoch ${epoch}`);
+    expect(messageOf(error)).toContain('remove this file');
+    writeUnbounded(EPOCH_END - 1);
+    await (await EpochFile.open(path, 1000)).close();
+  });
+});
 
 describe('the epoch file (D13)', () => {
   it('is made with mode 0600, and says what was written last', async () => {

@@ -2,14 +2,13 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 
 import type { Introduction } from '../../../src/bstar/io/handshake.js';
-import {
-  dialPeer,
-  listenForPeer,
-  type PeerLink,
-  type PeerLinkEvents,
-} from '../../../src/bstar/io/peer-link.js';
+import type { Objection } from '../../../src/bstar/ports.js';
+import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
+import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
+import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { type PeerMessage, writePeer } from '../../../src/wire/peer.js';
+import type { PeerMessage } from '../../../src/wire/peer.js';
+import { writePeer } from '../../../src/wire/peer-codec.js';
 import { destroySockets, RawSocket } from '../zmtp/raw-socket.js';
 
 const PRIMARY: Introduction = {
@@ -19,6 +18,7 @@ const PRIMARY: Introduction = {
   heartbeatIntervalMs: 200,
   node: 'p',
   storeId: Buffer.alloc(16, 1),
+  epoch: 0,
 };
 const BACKUP: Introduction = {
   ...PRIMARY,
@@ -35,6 +35,12 @@ class Told implements PeerLinkEvents {
 
   connected(node: string): void {
     this.#tell(`connected ${node}`);
+  }
+
+  objectionTo(message: PeerMessage): Objection | null {
+    const epoch = 'epoch' in message ? message.epoch : null;
+    if (epoch === null || epoch < 2 ** 24) return null;
+    return { code: 'epoch', text: 'it is too high' };
   }
 
   message(message: PeerMessage): void {
@@ -201,7 +207,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
       limits: { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 },
     })(endpoint, {
       connected: () => {
-        const hello = { kind: 'hello' as const, ...BACKUP, nonce: Buffer.alloc(16) };
+        const hello = { kind: 'hello' as const, ...BACKUP, nonce: Buffer.alloc(16), resumes: null };
         const proof = { kind: 'proof' as const, nonce: Buffer.alloc(16) };
         const status = { kind: 'probe' as const, epoch: 9, number: 9 };
         for (const [index, message] of [hello, proof, status].entries()) {
@@ -247,6 +253,33 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     expect(taken).toBeLessThan(most);
     expect(primary.words).toEqual([]);
   });
+
+  it.each(['primary', 'backup'] as const)(
+    'ends for an epoch that no peer can have, at the %s, and says so at both ends (D79)',
+    async (at) => {
+      const told = { primary: new Told(), backup: new Told() };
+      const endpoint = await listening(told.primary);
+      const dialler = dialling(endpoint, told.backup);
+      await Promise.all([told.primary.until('connected'), told.backup.until('connected')]);
+      const claim = {
+        state: 'active' as const,
+        epoch: 2 ** 53 - 2,
+        offers: false,
+        holds: null,
+        keys: null,
+      };
+      const sender = at === 'primary' ? dialler : open[0];
+      sender?.send({ kind: 'status', ...claim });
+      sender?.flush();
+      await told[at].until('disconnected');
+      expect(told[at].words.slice(0, 3)).toEqual([
+        expect.stringMatching(/^connected/),
+        'refused epoch',
+        'disconnected',
+      ]);
+      await told[at].until('connected', 2);
+    },
+  );
 
   it('does not connect while it is held off', async () => {
     const [primary, backup] = [new Told(), new Told()];

@@ -9,6 +9,7 @@ const LINK: PeerLink = {
   flush: () => undefined,
   disconnect: () => undefined,
   holdOff: () => undefined,
+  revoke: () => undefined,
   close: () => Promise.resolve(),
 };
 const OPTIONS: PeerLinkOptions = {
@@ -19,11 +20,13 @@ const OPTIONS: PeerLinkOptions = {
     heartbeatIntervalMs: 1000,
     node: 'p',
     storeId: null,
+    epoch: 0,
   }),
   incarnation: 1,
   heartbeatIntervalMs: 1000,
   events: {
     connected: () => undefined,
+    objectionTo: () => null,
     message: () => undefined,
     receiving: () => undefined,
     disconnected: () => undefined,

@@ -20,6 +20,7 @@ import {
   retry,
   uuidOf,
 } from '../../support/store-changes.js';
+import { makeOlderStore } from '../../support/older-store.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import type { StoreUser } from '../../support/store-user.js';
 
@@ -114,13 +115,15 @@ describe('a list of stored requests', () => {
   });
 
   it('has the dead of a store that an older version made', async () => {
-    await user.commit(accept(1), accept(2), dead(2));
-    await user.close();
-    const db = new Database(directory.file);
-    db.exec('DROP INDEX requests_dead; PRAGMA user_version = 2');
-    db.close();
-    user = await directory.open();
-    expect(await pages({ state: 'dead' })).toEqual([[2]]);
+    const file = directory.apart('older');
+    makeOlderStore(file, 2);
+    await directory.open(file);
+    const older = openSqliteReading(file);
+    const found = await new Promise<ReadPage | StoreFailure>((resolve) => {
+      older.page({ ...ALL, state: 'dead' }, resolve);
+    });
+    await older.close();
+    expect(found).toMatchObject({ requests: [{ uuid: uuidOf(7), owner: '' }] });
   });
 
   it('comes in pages that fit together, also when requests come and go between them', async () => {
@@ -210,7 +213,7 @@ describe('a list of stored requests', () => {
     expect(first.next).not.toBeNull();
     const second = reader.page({ ...question, after: first.next });
     expect(second).toMatchObject({ next: null });
-    expect(second.rows.map((row) => row[2])).toEqual([2, 1]);
+    expect(second.rows.map((row) => row[3])).toEqual([2, 1]);
     db.close();
   });
 });
@@ -312,7 +315,7 @@ describe('the thread that reads', () => {
   });
 
   it('tells what hinders it, and begins anew with the next question', async () => {
-    const file = `${directory.file}-later`;
+    const file = directory.apart('later');
     const later = openSqliteReading(file);
     const ask = (): Promise<ReadPage | StoreFailure> =>
       new Promise((resolve) => {

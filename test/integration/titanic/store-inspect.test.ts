@@ -59,7 +59,7 @@ describe('verify', () => {
     'DELETE FROM deaths': 'dead without a reason, the first is number 3',
     "INSERT INTO deaths VALUES (1, '', 0)": 'not dead, of which there is a reason',
     'DELETE FROM attempts': 'with other attempts than were counted, the first is number 1',
-    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '')": 'of which there are attempts',
+    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL)": 'of which there are attempts',
     'UPDATE requests SET state = 4 WHERE number = 1': 'in no known state',
     "UPDATE requests SET uuid = x'00' WHERE number = 1": 'with a uuid that is none',
     "UPDATE requests SET service = x'' WHERE number = 1": 'without a service',
@@ -72,11 +72,11 @@ describe('verify', () => {
     'UPDATE requests SET changed = changed << 1 WHERE number = 1':
       'changed by a transaction that is yet to come',
     'UPDATE requests SET born = changed + 1 WHERE number = 1': 'before their body was there',
-    'INSERT INTO tombstones SELECT uuid, 0, changed FROM requests':
+    "INSERT INTO tombstones SELECT uuid, 0, changed, '', NULL FROM requests":
       '3 requests that are there and closed',
     'DELETE FROM keys': 'whose key leads elsewhere',
     'UPDATE keys SET until = 1': 'whose key leads elsewhere',
-    "INSERT INTO keys VALUES (x'00', x'00', x'00', NULL, 0)":
+    "INSERT INTO keys VALUES (x'00', x'00', '', x'00', NULL, 0, NULL)":
       '1 keys lead to requests that are absent',
   };
 
@@ -152,6 +152,7 @@ describe('backup', () => {
     expect(statSync(target).mode & 0o777).toBe(0o600);
     expect(readdirSync(directory.path).sort()).toEqual([
       'backup.db',
+      'store.json',
       'titanic.db',
       'titanic.db-shm',
       'titanic.db-wal',

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -91,7 +93,8 @@ class Changes {
       }
       case 'attempt': {
         const startedAt = NOON + ++this.#attempts;
-        const attempt = { worker: 'w', startedAt, endedAt: startedAt + 1, reason: 'lost' };
+        const ended = { endedAt: startedAt + 1, reason: 'lost', extra: null };
+        const attempt = { worker: 'w', startedAt, ...ended };
         const notBefore = startedAt + 1000;
         return {
           kind: 'attempt',
@@ -181,7 +184,9 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
 
   const memory = (): Promise<StoreUser> =>
     StoreUser.open(new MemoryDisk({ schedule: (_call, work) => queueMicrotask(work) }).openStore);
-  const sqlite = (): Promise<StoreUser> => directory.open(`${directory.file}-${++made}`);
+  /** Each in a directory of its own, which remembers it. */
+  const fileOf = (which: number): string => join(directory.path, String(which), 'titanic.db');
+  const sqlite = (): Promise<StoreUser> => directory.open(directory.apart(String(++made)));
 
   it('in memory: they are equal after each join, and take the same of each batch', async () => {
     await fc.assert(
@@ -201,7 +206,7 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
         await a.close();
         await b.close();
         for (const file of files) {
-          expect(verifyStore(`${directory.file}-${file}`, () => {}).problems).toEqual([]);
+          expect(verifyStore(fileOf(file), () => {}).problems).toEqual([]);
         }
       }),
       { numRuns: RUNS.sqlite },

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type Database from 'better-sqlite3';
 
 import { openForService } from '../../../src/titanic/io/database.js';
+import { KnownStore } from '../../../src/titanic/io/known-store.js';
 import { READER_SQL } from '../../../src/titanic/io/reader-statements.js';
 import { prepareStatements } from '../../../src/titanic/io/statements.js';
 import { StoreDirectory } from '../../support/store-directory.js';
@@ -25,7 +26,7 @@ describe('how SQLite carries out the statements of a store', () => {
   let db: Database.Database;
 
   beforeAll(() => {
-    db = openForService(directory.file, false, false);
+    db = openForService(directory.file, new KnownStore(directory.file, false, () => {}), false);
   });
   afterAll(async () => {
     db.close();
@@ -41,6 +42,8 @@ describe('how SQLite carries out the statements of a store', () => {
   it('each reads what it needs and no more', () => {
     let count = 0;
     for (const [name, { source }] of Object.entries(prepareStatements(db))) {
+      // Once, when a store is opened: a row for each owner that has something in it.
+      if (name === 'owners') continue;
       if (!/^(SELECT|INSERT|UPDATE|DELETE)/.test(source)) continue;
       const plan = planOf(source).join('\n');
       expect({ name, plan }).not.toEqual({ name, plan: expect.stringMatching(/SCAN|TEMP B-TREE/) });

@@ -2,7 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { verifyStore } from '../../../src/titanic/io/verify.js';
-import { ATTEMPTS_KEPT, type Change } from '../../../src/titanic/store.js';
+import {
+  ATTEMPTS_KEPT,
+  type Belonging,
+  type Change,
+  type Owner,
+} from '../../../src/titanic/store.js';
 import { MemoryDisk } from '../../support/memory-store.js';
 import { sqliteContent } from '../../support/sqlite-content.js';
 import {
@@ -29,6 +34,14 @@ const time = fc.integer({ min: 0, max: 4 }).map((step) => NOON + step * DAY_MS);
 const key = fc.constantFrom(undefined, undefined, 'a', 'b', `once-${'a'.repeat(32)}`);
 const service = fc.constantFrom('echo', 'upper').map((name) => Buffer.from(name));
 
+const owner = fc.constantFrom<Owner>('', 'anonymous', 'key:alice', 'key:bob');
+
+/** The same request has the same owner, whenever it is accepted. */
+function whose(n: number): Belonging {
+  const owners: readonly Owner[] = ['', 'anonymous', 'key:alice', 'key:bob'];
+  return { owner: owners[n % owners.length] ?? '', isShared: n === 2 };
+}
+
 const change: fc.Arbitrary<Change> = fc.oneof(
   {
     weight: 4,
@@ -36,6 +49,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       .record({ request, generation, time, key, service })
       .map(({ request: n, generation: g, time: acceptedAt, key: k, service: name }) =>
         accept(n, {
+          ...whose(n),
           generation: g,
           acceptedAt,
           service: name,
@@ -56,7 +70,7 @@ const change: fc.Arbitrary<Change> = fc.oneof(
     .tuple(request, generation, time)
     .map(([n, g, expiresAt]) => dead(n, { generation: g, expiresAt })),
   fc.tuple(request, fc.integer({ min: 1, max: 3 })).map(([n, g]) => retry(n, g)),
-  fc.tuple(request, time).map(([n, keyUntil]) => close(n, keyUntil)),
+  fc.tuple(request, time, owner).map(([n, keyUntil, by]) => close(n, keyUntil, by)),
   fc.tuple(request, time).map(([n, keyUntil]) => expire(n, keyUntil)),
   fc
     .tuple(time, time, fc.integer({ min: 1, max: 3 }))
@@ -79,7 +93,7 @@ describe('SQLite against memory, any changes in any order', () => {
     let run = 0;
     await fc.assert(
       fc.asyncProperty(batches, async (all) => {
-        const file = `${directory.file}-${run++}`;
+        const file = directory.apart(String(run++));
         const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
         const sqlite = await directory.open(file);
         const memory = await StoreUser.open(disk.openStore);
@@ -110,6 +124,6 @@ describe('SQLite against memory, any changes in any order', () => {
 
 function withoutBytes(outcome: object): object {
   return 'counts' in outcome
-    ? { ...outcome, counts: { ...(outcome.counts as object), bytes: 0 } }
+    ? { ...outcome, counts: { ...(outcome.counts as object), bytes: 0, owners: [] } }
     : outcome;
 }

@@ -2,6 +2,7 @@ import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'nod
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { openForService } from '../../../src/titanic/io/database.js';
+import { KnownStore } from '../../../src/titanic/io/known-store.js';
 import { verifyStore } from '../../../src/titanic/io/verify.js';
 import type { Change } from '../../../src/titanic/store.js';
 import { MemoryTables } from '../../support/memory-tables.js';
@@ -56,7 +57,8 @@ describe('a log that is torn by a power cut', () => {
     copyFileSync(torn, `${torn}-again`);
     rmSync(`${torn}-again-shm`, { force: true });
     writeFileSync(`${torn}-again-wal`, content);
-    openForService(`${torn}-again`, false, false).close();
+    const again = `${torn}-again`;
+    openForService(again, new KnownStore(again, false, () => {}), false).close();
     const digest = digestOf(sqliteContent(`${torn}-again`));
     return committed.findIndex((each) => each.digest === digest);
   };

@@ -1,64 +1,37 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import Database from 'better-sqlite3';
 
-import { APPLICATION_ID, readMigrations } from '../../../src/titanic/io/schema.js';
+import { readMigrations } from '../../../src/titanic/io/schema.js';
 import { backupStore } from '../../../src/titanic/io/backup.js';
 import { verifyStore } from '../../../src/titanic/io/verify.js';
-import { readFrom } from '../../../src/titanic/store.js';
+import { type Owner, readFrom } from '../../../src/titanic/store.js';
 import { accept, NOON, reply, sweep, uuidOf } from '../../support/store-changes.js';
+import { makeOlderStore } from '../../support/older-store.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed, recordsIn } from '../../support/store-pair.js';
 
-const FIRST = new URL('../../../src/titanic/io/migrations/0001-requests.sql', import.meta.url);
+/** Written by the program of the commit 86a78c1, the last one without owners. */
+const THIRD = fileURLToPath(
+  new URL('../../../../test/integration/titanic/stores/version-3.db.gz', import.meta.url),
+);
 const silent = (): void => {};
 
-/** A store as the first version left it: one pending, one replied, one dead, one closed with a key. */
-function makeFirst(path: string): void {
-  const db = new Database(path);
-  db.pragma('auto_vacuum = INCREMENTAL');
-  db.pragma(`application_id = ${APPLICATION_ID}`);
-  db.exec(readFileSync(FIRST, 'utf8'));
-  db.pragma('user_version = 1');
-  const request = db.prepare(
-    `INSERT INTO requests VALUES (?, ?, CAST('echo' AS BLOB), ?, ?, 0, 0, ${NOON}, ${NOON},
-      ${NOON + 1000}, 10, ?, ?, 3)`,
-  );
-  const body = db.prepare('INSERT INTO bodies VALUES (?, ?)');
-  for (const [number, key, state, attempts] of [
-    [1, 'k', 1, 1],
-    [2, null, 2, 0],
-    [7, null, 3, 0],
-  ] as const) {
-    const keyBytes = key === null ? null : Buffer.from(key);
-    request.run(number, uuidOf(number), keyBytes, state, attempts, attempts);
-    body.run(number, packed('x'));
-  }
-  db.exec(`INSERT INTO attempts VALUES (1, 1, 'w', ${NOON}, ${NOON}, 'lost')`);
-  db.prepare(`INSERT INTO replies VALUES (2, ?, 'w', ${NOON})`).run(packed('y'));
-  db.exec(`INSERT INTO deaths VALUES (7, 'worn out', ${NOON})`);
-  const key = db.prepare("INSERT INTO keys VALUES (CAST('echo' AS BLOB), ?, ?, ?)");
-  key.run(Buffer.from('k'), uuidOf(1), null);
-  key.run(Buffer.from('old'), uuidOf(6), NOON + 5000);
-  db.exec('UPDATE ledger SET next_number = 9, pending = 1, replied = 1, dead = 1');
-  db.pragma('journal_mode = WAL');
-  db.close();
-}
-
-describe('a store of the first version', () => {
+describe.each([1, 2, 3])('a store of version %i', (from) => {
   let directory: StoreDirectory;
 
   beforeEach(() => {
     directory = new StoreDirectory();
-    makeFirst(directory.file);
+    makeOlderStore(directory.file, from);
   });
   afterEach(async () => {
     await directory.remove();
   });
 
   it('is read, and copied, as it is: its file stays of that version', async () => {
-    const counts = { version: 1, pending: 1, replied: 1, dead: 1, keys: 2, problems: [] };
+    const counts = { version: from, pending: 1, replied: 1, dead: 1, keys: 2, problems: [] };
     expect(verifyStore(directory.file, silent)).toMatchObject(counts);
     const copy = `${directory.file}-copy`;
     await backupStore(directory.file, copy, silent);
@@ -73,8 +46,8 @@ describe('a store of the first version', () => {
     expect(user.recovered.counts).toMatchObject({ pending: 1, replied: 1, dead: 1, nextNumber: 9 });
     expect(user.pending).toMatchObject([{ uuid: uuidOf(1), number: 1, attempts: 1 }]);
     expect(await user.load(uuidOf(1))).toEqual([packed('x')]);
-    expect(await user.lookUp(uuidOf(2))).toEqual({ state: 'replied', reply: packed('y') });
-    expect(await user.lookUp(uuidOf(7))).toEqual({ state: 'dead', reason: 'worn out' });
+    expect(await user.lookUp(uuidOf(2))).toMatchObject({ state: 'replied', reply: packed('y') });
+    expect(await user.lookUp(uuidOf(7))).toMatchObject({ state: 'dead', reason: 'worn out' });
     expect(
       await user.commit(accept(20, { key: 'k' }), accept(21, { key: 'old' }), reply(1), accept(22)),
     ).toMatchObject([
@@ -92,7 +65,7 @@ describe('a store of the first version', () => {
 
   it('can be one of a pair: what was there goes to the other, in pieces, and once', async () => {
     const user = await directory.open();
-    const other = await directory.open(`${directory.file}-other`);
+    const other = await directory.open(directory.apart('other'));
     const chunks = await chunksFrom(user, readFrom(null), 1);
     expect(chunks.length).toBeGreaterThan(2);
     for (const chunk of chunks) await mergeInto(other, chunk, true);
@@ -107,6 +80,51 @@ describe('a store of the first version', () => {
     await user.commit(accept(30, { body: packed('new') }));
     const [rest] = await chunksFrom(user, readFrom({ upTo, bodiesUpTo: upTo }));
     expect(rest && recordsIn(rest)).toMatchObject([{ request: { uuid: uuidOf(30) } }]);
+  });
+});
+
+describe('a store that the last version without owners wrote', () => {
+  let directory: StoreDirectory;
+
+  beforeEach(() => {
+    directory = new StoreDirectory();
+    writeFileSync(directory.file, gunzipSync(readFileSync(THIRD)));
+  });
+  afterEach(async () => {
+    await directory.remove();
+  });
+
+  it('has all that it had, without owners, counted', async () => {
+    const user = await directory.open();
+    const { counts } = user.recovered;
+    expect(counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
+    expect(counts.owners).toEqual([{ owner: '', stored: 3, bytes: 5 + 5 + 5 + 7 }]);
+    expect(user.pending).toMatchObject([{ uuid: uuidOf(1), owner: '', isShared: false }]);
+    const whose = { owner: '', isShared: false, service: Buffer.from('echo') };
+    const yes = { state: 'replied', reply: packed('yes'), replyBytes: 5, ...whose };
+    expect(await user.lookUp(uuidOf(2))).toEqual(yes);
+    expect(await user.lookUp(uuidOf(4))).toEqual({ state: 'closed', by: '' });
+    expect(await user.lookUp(uuidOf(9))).toEqual({ state: 'closed', by: '' });
+    await user.close();
+    expect(verifyStore(directory.file, silent)).toMatchObject({ version: 4, problems: [] });
+  });
+
+  it('its keys lead to their requests whoever asks: of a key of his own each has one (D70)', async () => {
+    const user = await directory.open();
+    const known = { kind: 'known', uuid: uuidOf(1) };
+    const asks = (n: number, key: string, owner: Owner) => accept(n, { key, owner });
+    expect(await user.commit(asks(20, 'k', 'key:alice'), asks(21, 'k', 'anonymous'))).toEqual([
+      known,
+      known,
+    ]);
+    const fresh = [asks(22, 'new', 'key:alice'), asks(23, 'new', 'key:bob')];
+    expect((await user.commit(...fresh)).map(({ kind }) => kind)).toEqual(['done', 'done']);
+  });
+
+  it('asks the other node for all requests again, without their bodies: it has owners to tell', async () => {
+    const user = await directory.open();
+    const storeId = Buffer.alloc(16, 9);
+    expect(user.recovered.holds).toEqual({ storeId, upTo: 0, bodiesUpTo: 66 });
   });
 });
 

@@ -62,6 +62,7 @@ describe('An accepted socket', () => {
     await nextTurn();
     source.read((bytes, size) => {
       text += bytes.toString('latin1', 0, size);
+      return true;
     });
     expect(text).toBe('');
     await until(() => text === 'early and ');

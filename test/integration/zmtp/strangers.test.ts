@@ -172,6 +172,17 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
+  it('that said in a PING how long they are ever silent are ended when they are for longer', async () => {
+    const hosts = await Hosts.invite();
+    const stranger = await hosts.stranger().shakeHands();
+    stranger.write(commandFrame('PING', '\0\x01'));
+    await stranger.closed();
+    await hosts.rejected('silent', /time to live of its PING/);
+    await hosts.server.untilTold('disconnected');
+    expect(hosts.server.rejections).toHaveLength(1);
+    await hosts.unharmed();
+  });
+
   it('that leave in the middle of something are counted; those that said nothing are not', async () => {
     const hosts = await Hosts.invite();
     (await hosts.stranger().connected()).socket.end();
@@ -241,28 +252,34 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('over the limit find nobody listening, until one of those there has left', async () => {
+  it('over the limit are accepted and closed at once, until one of those there has left', async () => {
     const hosts = await Hosts.invite({ connectionsMax: 4 });
     const there = [];
     for (let count = 0; count < 3; count++) there.push(await hosts.stranger().shakeHands());
-    await hosts.rejected('connections', /limits.connections/);
-    const late = hosts.stranger();
+    const late = await hosts.stranger().connected();
     await late.closed();
-    expect(late.isConnected).toBe(false);
+    await hosts.rejected('connections', /^limits.connections is reached$/);
+    expect(hosts.server.rejections[0]?.from).toEqual({ address: '127.0.0.1', key: null });
     await hosts.unharmed();
     there[0]?.socket.destroy();
     await until(() => hosts.server.count('disconnected') === 1, 'one to leave');
-    let next = hosts.stranger();
-    await until(() => {
-      if (next.isClosed) next = hosts.stranger();
-      return next.isConnected && !next.isClosed;
-    }, 'a place');
-    await next.shakeHands();
+    await hosts.stranger().shakeHands();
+    await hosts.unharmed();
+  });
+
+  it('of one address find no room beyond its share; those of another one do', async () => {
+    const hosts = await Hosts.invite({ connectionsPerIdentityMax: 3 });
+    for (let count = 0; count < 2; count++) await hosts.stranger().shakeHands();
+    const late = await hosts.stranger().connected();
+    await late.closed();
+    await hosts.rejected('connections', /limits.perPeer.connections is reached/);
+    const other = new RawSocket(hosts.server.endpoint, { localAddress: '127.0.0.2' });
+    await other.shakeHands();
     await hosts.unharmed();
   });
 
   it('that idle through the handshake by the thousand keep nobody out', async () => {
-    const hosts = await Hosts.invite({ connectionsMax: 5000 });
+    const hosts = await Hosts.invite({ connectionsMax: 5000, connectionsPerIdentityMax: 5000 });
     for (let count = 0; count < 1500; count++) hosts.stranger();
     // A libzmq peer dials again after a refusal, as all of them do.
     const late = new DealerPeer(hosts.server.endpoint).read();
@@ -271,7 +288,13 @@ describe('connections to a ROUTER, beside an honest one', () => {
     });
     await late.send('late');
     await until(() => late.received.length === 1, 'an answer to the late one');
-    await hosts.rejected('handshakes', /made room/);
+    await hosts.unharmed();
+  });
+
+  it('that come by the thousand and stay silent keep nobody out', async () => {
+    const hosts = await Hosts.invite({ connectionsMax: 5000, connectionsPerIdentityMax: 5000 });
+    for (let count = 0; count < 2500; count++) hosts.stranger();
+    await hosts.stranger().shakeHands();
     await hosts.unharmed();
   });
 });

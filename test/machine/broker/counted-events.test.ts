@@ -4,6 +4,7 @@ import type { BrokerEvent } from '../../../src/broker/events.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import { page, rowsBelow, words } from '../../unit/docs/page.js';
+import { rules } from '../../support/rights.js';
 
 afterEach(endStages);
 
@@ -24,10 +25,7 @@ function turmoil(): Stage {
     maxDeliveries: 2,
     requestTtlMs: 10_000,
     limits: { queuedRequestsPerService: 2, workers: 4 },
-    listeners: [
-      { client: true, worker: true },
-      { client: false, worker: true },
-    ],
+    listeners: [rules(true, true), rules(false, true)],
   });
   s.worker('quiet').ready('echo');
   s.worker('two').ready('echo', { credit: 2 });

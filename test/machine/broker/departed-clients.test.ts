@@ -112,12 +112,11 @@ describe('a client with a routing id of its own', () => {
     expect(s.broker.load).toMatchObject({ requests: 0, clients: 0 });
   });
 
-  it('is not another one of the same name at another listener (D26)', () => {
-    const both = { client: true, worker: true };
-    const s = stage({ listeners: [both, both] });
+  it('is not another one of the same name from another address (D70)', () => {
+    const s = stage();
     const w1 = s.worker('w1').ready('echo');
     s.client('c1', { routingId: 'alice' }).request('echo', 'hi').disconnect();
-    const other = s.client('c2', { routingId: 'alice', listener: 1 });
+    const other = s.client('c2', { routingId: 'alice', address: '10.0.0.1' });
     w1.final('HI');
     expect(other.inbox()).toEqual([]);
   });

@@ -37,6 +37,18 @@ describe('an idle worker', () => {
     expect(s.broker.load.workers).toBe(1);
   });
 
+  it('lives as long as messages of it wait to be read behind those of others (D76)', () => {
+    const s = stage(TIMES);
+    const w1 = s.worker('w1').ready('echo');
+    for (let second = 0; second < 10; second++) {
+      w1.connection.waitsToBeRead();
+      s.after(2999);
+    }
+    expect(s.broker.load.workers).toBe(1);
+    s.after(1);
+    expect(s.broker.load.workers).toBe(0);
+  });
+
   it('has any command taken as a sign of life (18/MDP §Heartbeating)', () => {
     const s = stage(TIMES);
     const w1 = s.worker('w1').ready('echo');

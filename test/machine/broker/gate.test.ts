@@ -3,6 +3,7 @@ import type { GateState } from '../../../src/broker/gate.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
 import { Keeper } from '../../support/stage-keeper.js';
+import { rules } from '../../support/rights.js';
 
 afterEach(endStages);
 
@@ -63,6 +64,8 @@ describe('a node that does not serve', () => {
         service: 'echo',
         reason: 'not_active',
         text: 'this node is not active',
+        key: null,
+        address: '127.0.0.1',
       },
     ]);
   });
@@ -155,10 +158,7 @@ describe('the vote (§6)', () => {
 
   it('is not mmi.*, a worker, what is malformed, or a client where none may be', () => {
     const { s, votes } = voting(true, {
-      listeners: [
-        { client: true, worker: true },
-        { client: false, worker: true },
-      ],
+      listeners: [rules(true, true), rules(false, true)],
     });
     s.client('c1').request('mmi.service', 'echo').request('mmi.hello', '');
     s.worker('w1').ready('echo').heartbeat().saysDisconnect();
@@ -288,7 +288,8 @@ describe('while requests are held', () => {
     const slow = new Slow();
     const s = holding({ hosts: [slow] });
     const c1 = s.client('c1');
-    for (let at = 0; at < 10_001; at++) c1.request('titanic.close', String(at));
+    const c2 = s.client('c2', { address: '10.0.0.2' });
+    for (let at = 0; at < 10_001; at++) (at % 2 ? c1 : c2).request('titanic.close', String(at));
     expect(s.events('request.refused')).toHaveLength(1);
     gateIs(s, 'serving');
     expect(slow.asked()).toHaveLength(10_000);
@@ -299,6 +300,18 @@ describe('while requests are held', () => {
     expect(s.events('request.refused')).toHaveLength(1);
     gateIs(s, 'serving');
     expect(slow.asked()).toHaveLength(1);
+    slow.answers();
+  });
+
+  it('and one identity leaves the last eighth to others (D75)', () => {
+    const slow = new Slow();
+    const s = holding({ hosts: [slow] });
+    const c1 = s.client('c1');
+    for (let at = 0; at < 8760; at++) c1.request('titanic.close', String(at));
+    expect(s.events('request.refused')).toHaveLength(10);
+    s.client('c2', { address: '10.0.0.2' }).request('titanic.close', 'x');
+    gateIs(s, 'serving');
+    expect(slow.asked()).toHaveLength(8751);
     slow.answers();
   });
 

@@ -2,13 +2,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { InternalService } from '../../../src/broker/ports.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
+import { rules, TestKey } from '../../support/rights.js';
 
 afterEach(endStages);
 
 /** Alice may ask, bob may work. */
-function keyed(): { s: Stage; bob: { client: boolean; worker: boolean } } {
-  const bob = { client: false, worker: true };
-  const alice = { client: true, worker: false };
+function keyed(): { s: Stage; bob: TestKey } {
+  const bob = new TestKey(false, true);
+  const alice = new TestKey(true, false);
   return { s: stage({ rightsOf: (_, key) => (key === 'bob' ? bob : alice) }), bob };
 }
 
@@ -38,10 +39,7 @@ describe('a key (docs/configuration.md)', () => {
         host.answer(id, [Buffer.from('400')]);
       },
     };
-    const rightsOf = (_: number, key: string): { client: boolean; worker: boolean } => ({
-      client: key === 'alice',
-      worker: true,
-    });
+    const rightsOf = (_: number, key: string): TestKey => new TestKey(key === 'alice', true);
     const s = stage({ rightsOf, hosts: [stored] });
     const c1 = s.client('c1', { key: 'bob' });
     c1.request('titanic.request', 'echo', 'hi').request('mmi.service', 'titanic.request');
@@ -60,22 +58,31 @@ describe('a key (docs/configuration.md)', () => {
     w1.final('HI');
     expect(c1.inbox()).toEqual(['FINAL echo HI']);
     expect(s.events('worker.registered')).toMatchObject([{ key: 'bob' }]);
-    expect(s.broker.desk.workers(null, s.now)).toMatchObject([{ key: 'bob' }]);
+    expect(s.broker.desk.workers(s.now)[0]?.json).toContain('"key":"bob"');
   });
 
   it('is held to its rights as they are now', () => {
     const { s, bob } = keyed();
     const w1 = s.worker('w1', { key: 'bob' });
-    bob.worker = false;
+    bob.may(false, false);
     expect(w1.ready('echo').inbox()).toEqual(['DISCONNECT']);
   });
 
   it('widens nothing that its listener does not allow', () => {
     const s = stage({
-      listeners: [{ client: true, worker: false }],
-      rightsOf: () => ({ client: true, worker: true }),
+      listeners: [rules(true, false)],
+      rightsOf: () => new TestKey(true, true),
     });
     expect(s.worker('w1', { key: 'bob' }).ready('echo').inbox()).toEqual(['DISCONNECT']);
+  });
+
+  it('of two that a name has: that which is revoked, alone, loses its connections (D73)', () => {
+    const { s } = keyed();
+    const old = s.worker('old', { key: 'bob', publicKey: 'aa' }).ready('echo');
+    const next = s.worker('next', { key: 'bob', publicKey: 'bb' }).ready('echo');
+    s.broker.revoke(0, 'aa');
+    const closed = [old, next].map(({ connection }) => connection.closedByBroker);
+    expect(closed).toEqual([true, false]);
   });
 
   it('that is revoked loses its connections there, and no other does', () => {

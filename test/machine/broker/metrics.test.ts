@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { scrape } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
+import { rules } from '../../support/rights.js';
 
 afterEach(endStages);
 
@@ -132,10 +133,7 @@ describe('requests_* (contract §5)', () => {
 
   it('count what a listener or a drain refuses as received and refused', async () => {
     const s = stage({
-      listeners: [
-        { client: true, worker: true },
-        { client: false, worker: true },
-      ],
+      listeners: [rules(true, true), rules(false, true)],
     });
     const w1 = s.worker('w1').ready('echo');
     s.client('c1', { listener: 1 }).request('echo', 'not here');

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { InternalService } from '../../../src/broker/ports.js';
 import { endStages, stage } from '../../support/stage.js';
+import { rules } from '../../support/rights.js';
 
 afterEach(endStages);
 
@@ -70,7 +71,13 @@ describe('a worker that may not register', () => {
       expect(s.worker('w1').ready(name).inbox()).toEqual(['DISCONNECT']);
       expect(s.broker.counters.workersRefused.reserved).toBe(1);
       expect(s.events('worker.refused')).toEqual([
-        { name: 'worker.refused', service: name, reason: 'reserved' },
+        {
+          name: 'worker.refused',
+          service: name,
+          reason: 'reserved',
+          key: null,
+          address: '127.0.0.1',
+        },
       ]);
     },
   );
@@ -125,19 +132,22 @@ describe('a worker that may not register', () => {
   });
 
   it('because its listener is for clients is sent DISCONNECT', () => {
-    const s = stage({ listeners: [{ client: true, worker: false }] });
+    const s = stage({ listeners: [rules(true, false)] });
     expect(s.worker('w1').ready('echo').inbox()).toEqual(['DISCONNECT']);
     expect(s.broker.counters.workersRefused.rights).toBe(1);
   });
 });
 
 describe('a listener', () => {
-  it('for workers takes no requests, silently and counted', () => {
-    const worker = { client: false, worker: true };
-    const s = stage({ listeners: [worker, { client: true, worker: false }] });
+  it('for workers takes no requests: who said hello is told 403 (D72)', () => {
+    const worker = rules(false, true);
+    const s = stage({ listeners: [worker, rules(true, false)] });
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').hello().request('echo', 'hi');
-    expect([c1.inbox(), w1.inbox()]).toEqual([[], []]);
+    expect(c1.inbox()).toEqual([
+      'FINAL mmi.refused 403|echo|no right to send requests to this service',
+    ]);
+    expect(w1.inbox()).toEqual([]);
     expect(s.broker.counters.requestsRefused.rights).toBe(1);
     const c2 = s.client('c2', { listener: 1 }).request('echo', 'hi');
     w1.final('HI');

@@ -123,7 +123,7 @@ describe('PARTIALs that are held for a 0.1 client', () => {
   });
 
   it('may be very many and very small (D10)', () => {
-    const s = stage();
+    const s = stage({ limits: { frames: 65_536 } });
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1', { version: 1 }).request('echo', 'hi');
     s.unrun(() => {

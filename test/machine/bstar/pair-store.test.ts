@@ -6,7 +6,14 @@ import { close } from '../../support/store-changes.js';
 
 const OWN = Buffer.alloc(16, 1);
 const PEER = Buffer.alloc(16, 2);
-const COUNTS: StoreCounts = { pending: 3, replied: 2, dead: 1, bytes: 4096, nextNumber: 9 };
+const COUNTS: StoreCounts = {
+  pending: 3,
+  replied: 2,
+  dead: 1,
+  bytes: 4096,
+  nextNumber: 9,
+  owners: [],
+};
 
 function holding(storeId: Buffer, upTo: number): Holding {
   return { storeId, upTo, bodiesUpTo: upTo };

@@ -363,6 +363,7 @@ describe('a pause is a partition (D19)', () => {
       epoch: 2,
       offers: false,
       holds: null,
+      keys: null,
     } as const;
     backup.machine.message(status);
     expect(backup.machine.facts).toMatchObject({ link: false, peer: null, hushed: true });

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
-import { endStages, stage, STAGE_STATUS } from '../../support/stage.js';
+import { endStages, type Stage, stage, STAGE_STATUS } from '../../support/stage.js';
 import type { ClientActor } from '../../support/stage-peers.js';
+import { rules, TestKey } from '../../support/rights.js';
 
 afterEach(endStages);
 
@@ -172,6 +173,111 @@ describe('mmi.workers', () => {
   });
 });
 
+describe('pages of mmi.services and mmi.workers (D74)', () => {
+  function many(count: number): Stage {
+    const s = stage({ limits: { services: 5000, workers: 5000 } });
+    s.batch(() => {
+      for (let n = 0; n < count; n++) s.worker(`w${n}`).ready(`s${n}`);
+    });
+    return s;
+  }
+
+  /** The frames of the answers, one after the other, until there is no cursor. */
+  function pages(c1: ClientActor, service: string, limit: number): unknown[][] {
+    const found: unknown[][] = [];
+    let cursor: string | null = null;
+    do {
+      c1.connection.raw();
+      c1.connection.sends('MDPC02', '\x01', service, '', JSON.stringify({ limit, cursor }));
+      const answer: string = c1.inbox().at(-1) ?? '';
+      const [, status, body, next] = /^FINAL \S+ (\d+)\|(\[.*\])(?:\|(.+))?$/s.exec(answer) ?? [];
+      expect(status).toBe('200');
+      found.push(JSON.parse(body ?? '') as unknown[]);
+      cursor = next ?? null;
+    } while (cursor !== null);
+    return found;
+  }
+
+  it.each(['mmi.services', 'mmi.workers'])('%s tells every entry once', (service) => {
+    const s = many(25);
+    const found = pages(s.client('c1'), service, 10);
+    expect(found.map((page) => page.length)).toEqual([10, 10, 5]);
+    const names = found.flat().map((item) => (item as { service: string }).service);
+    expect(new Set(names).size).toBe(25);
+  });
+
+  it('at most 1,000 of them come at once, also to who asks for no page', () => {
+    const s = many(1001);
+    const c1 = s.client('c1').request('mmi.services', '');
+    const frames = (c1.inbox()[0] ?? '').split('|');
+    expect(JSON.parse(frames[1] ?? '')).toHaveLength(1000);
+    expect(frames).toHaveLength(3);
+    expect(pages(c1, 'mmi.workers', 1000).map((page) => page.length)).toEqual([1000, 1]);
+  });
+
+  it('a list of over 1,000 is built once a second, a smaller one for each question (D76)', () => {
+    const s = many(1001);
+    const c1 = s.client('c1');
+    const count = (): number => pages(c1, 'mmi.services', 1000).flat().length;
+    expect(count()).toBe(1001);
+    s.worker('late').ready('late');
+    expect(count()).toBe(1001);
+    s.after(1000);
+    expect(count()).toBe(1002);
+    const small = many(1);
+    const c2 = small.client('c2');
+    small.worker('late').ready('late');
+    expect(pages(c2, 'mmi.services', 1000)[0]).toHaveLength(2);
+  });
+
+  it.each(['{', '[]', '{"limit":0}', '{"limit":1001}', '{"cursor":"x"}', '{"other":1}', '1'])(
+    '400 for options that are none: %s',
+    (options) => {
+      expect(ask(stage().client('c1'), 'mmi.services', '', options)).toBe('400');
+      expect(ask(stage().client('c1'), 'mmi.workers', '', options)).toBe('400');
+    },
+  );
+
+  it('show what the asking key may ask or offer, and nothing else', () => {
+    const alice = new TestKey(['pay.*'], ['mine']);
+    const all = new TestKey(true, true);
+    const s = stage({ rightsOf: (_, key) => (key === 'alice' ? alice : all) });
+    for (const name of ['pay.card', 'admin', 'mine']) s.worker(name, { key: 'w' }).ready(name);
+    const shown = (key: string, service: string): unknown[] =>
+      (json(ask(s.client(key, { key }), service, '')) as { service: string }[])
+        .map((item) => item.service)
+        .sort();
+    expect(shown('alice', 'mmi.services')).toEqual(['mine', 'pay.card']);
+    expect(shown('alice', 'mmi.workers')).toEqual(['mine', 'pay.card']);
+    expect(shown('carol', 'mmi.services')).toEqual(['admin', 'mine', 'pay.card']);
+    expect(ask(s.client('c1', { key: 'alice' }), 'mmi.workers', 'admin')).toBe('404');
+  });
+
+  it('are no part of the minimal MMI of a listener for strangers', () => {
+    const s = stage({ listeners: [rules(true, true, 'minimal')] });
+    s.worker('w1').ready('echo');
+    const c1 = s.client('c1');
+    expect(ask(c1, 'mmi.services', '')).toBe('501');
+    expect(ask(c1, 'mmi.workers', '')).toBe('501');
+    expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
+    expect(json(ask(c1, 'mmi.broker', ''))).toEqual(STAGE_STATUS);
+  });
+
+  it('are not built for a peer that does not read (D76)', () => {
+    let left = 1_000_000;
+    const s = stage({ outputLeft: () => left });
+    s.batch(() => {
+      for (let n = 0; n < 100; n++) s.worker(`w${n}`).ready(`service-${n}`);
+    });
+    const c1 = s.client('c1').request('mmi.services', '');
+    expect(c1.inbox()).toHaveLength(1);
+    left = 5000;
+    c1.request('mmi.services', '');
+    expect(c1.inbox()).toEqual([]);
+    expect(s.broker.load.requests).toBe(0);
+  });
+});
+
 describe('mmi.broker', () => {
   it('tells what the daemon gives it, by these keys', () => {
     const answer = json(ask(stage().client('c1'), 'mmi.broker', ''));
@@ -197,10 +303,10 @@ describe('mmi.broker', () => {
 describe('MMI', () => {
   it('is answered on listeners of any role (docs/protocol.md)', () => {
     const listeners = [
-      { client: true, worker: true },
-      { client: true, worker: false },
-      { client: false, worker: true },
-      { client: false, worker: false },
+      rules(true, true),
+      rules(true, false),
+      rules(false, true),
+      rules(false, false),
     ];
     const s = stage({ listeners });
     for (const listener of listeners.keys()) {

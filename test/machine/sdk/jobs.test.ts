@@ -82,6 +82,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
       delayMs: 0,
       ttlMs: 1000,
       maxAttempts: 2,
+      shared: true,
     });
     const asked = await stage.request();
     expect([asked.service, ...asked.body.slice(1)]).toEqual(['titanic.submit', 'render', 'a', 'b']);
@@ -91,6 +92,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
       delayMs: 0,
       ttlMs: 1000,
       maxAttempts: 2,
+      shared: true,
     });
     asked.answer('200', UUID);
     expect(await submitted).toMatchObject({ uuid: UUID, service: 'render' });
@@ -159,6 +161,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
     [{ delayMs: -1 }, 'delayMs'],
     [{ ttlMs: 0 }, 'ttlMs'],
     [{ maxAttempts: 1.5 }, 'maxAttempts'],
+    [{ shared: 'yes' }, 'shared'],
     [{ key: 'x' }, 'key'],
   ])('%j is ERR_MDP_OPTION, and nothing is sent', async (given, named) => {
     const stage = new Stage(OURS);

@@ -383,7 +383,10 @@ describe('after a crash', () => {
       uuid: Buffer.from(uuid, 'hex'),
       generation: 0,
       attempts: 1,
-      attempt: { worker: '1', startedAt: s.wall, endedAt: s.wall, reason: 'connection' },
+      attempt: {
+        ...{ worker: '1', startedAt: s.wall, endedAt: s.wall },
+        ...{ reason: 'connection', extra: null },
+      },
       notBefore: s.wall,
     });
     const next = s.crashes();

@@ -73,11 +73,11 @@ describe('titanic.submit', () => {
     ['400 the options are not UTF-8', ['{"key":"\xff"}', 'echo', 'x']],
     ['400 the options are too long', [`{"key":"${'x'.repeat(9000)}"}`, 'echo', 'x']],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared',
       ['{"Key":"k"}', 'echo', 'x'],
     ],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared',
       ['{"__proto__":{}}', 'echo', 'x'],
     ],
     ['400 key is a string of 1 to 255 bytes', ['{"key":""}', 'echo', 'x']],
@@ -93,6 +93,7 @@ describe('titanic.submit', () => {
     ['400 maxAttempts is a whole number from 1 to 1000', ['{"maxAttempts":0}', 'echo', 'x']],
     ['400 maxAttempts is a whole number from 1 to 1000', ['{"maxAttempts":1001}', 'echo', 'x']],
     ['400 maxAttempts is a whole number from 1 to 1000', ['{"maxAttempts":null}', 'echo', 'x']],
+    ['400 shared is true or false', ['{"shared":1}', 'echo', 'x']],
     ['400 no service name', ['{}']],
     ['400 no service name', ['{}', '', 'x']],
     ['400 no body', ['{}', 'echo']],

@@ -18,6 +18,7 @@ describe('group commit in a strict pair', () => {
     );
     const intent = (name: string, change: Change): Intent => ({
       change,
+      party: 'one',
       bytes: 0,
       committed: () => {
         told.push(`${name} done`);
@@ -60,7 +61,7 @@ describe('group commit', () => {
   }
 
   function add(writer: Writer, count: number): void {
-    const nothing = { bytes: 0, committed: () => undefined, failed: () => false };
+    const nothing = { party: 'one', bytes: 0, committed: () => undefined, failed: () => false };
     for (let n = 0; n < count; n++) writer.add({ change: close(n), ...nothing }, 0);
   }
 
@@ -81,6 +82,84 @@ describe('group commit', () => {
       commit();
     }
     expect(batches).toEqual([8, 56, 28, 36, 18, 46, 23, 41]);
+  });
+
+  function changesOf(party: string, count: number, bytes = 0): Intent[] {
+    return Array.from({ length: count }, (_, n) => ({
+      ...{ change: close(n), party, bytes },
+      ...{ committed: () => undefined, failed: () => true },
+    }));
+  }
+
+  function parties(): { readonly writer: Writer; readonly begun: string[]; next(): string[] } {
+    const begun: string[] = [];
+    let number = 0;
+    const writer = new Writer(
+      (changes) => ({ number: ++number, awaits: changes.length < 0 }),
+      () => true,
+      new Commits(),
+    );
+    const next = (): string[] => {
+      begun.length = 0;
+      writer.committed(number, [], 0);
+      return [...begun];
+    };
+    return { writer, begun, next };
+  }
+
+  it('who stores little is in the next batch, however much another stores (D75)', () => {
+    const { writer, begun, next } = parties();
+    const add = (intents: readonly Intent[]): void => {
+      for (const intent of intents) {
+        writer.add({ ...intent, begins: () => begun.push(intent.party) }, 0);
+      }
+    };
+    add(changesOf('flooder', 100_000));
+    add(changesOf('quiet', 3));
+    const batch = next();
+    expect(batch).toHaveLength(1024);
+    expect(batch.filter((party) => party === 'quiet')).toHaveLength(3);
+    // Nor do large ones keep it out for longer than one batch.
+    add(changesOf('hoarder', 10, 4 * 1024 * 1024));
+    add(changesOf('quiet', 1, 100));
+    expect([...next(), ...next()]).toContain('quiet');
+  });
+
+  it('a batch has at most 4 MiB, but for one change that is larger', () => {
+    const { writer, begun, next } = parties();
+    const sizes = [5, 3, 2, 1].map((mib) => mib * 1024 * 1024);
+    for (const bytes of sizes) {
+      const [intent] = changesOf('one', 1, bytes);
+      if (intent) writer.add({ ...intent, begins: () => begun.push(String(bytes >> 20)) }, 0);
+    }
+    writer.run(0);
+    expect(begun).toEqual(['5']);
+    expect([next(), next(), next()]).toEqual([['3'], ['2', '1'], []]);
+  });
+
+  it('one party alone does not use up all that may wait', () => {
+    const { writer } = parties();
+    for (const intent of changesOf('flooder', 190_000)) writer.add(intent, 0);
+    expect(writer.isFullFor('flooder')).toBe(true);
+    expect(writer.isFullFor('quiet')).toBe(false);
+  });
+
+  it('what is tried again goes first, in its order', () => {
+    const { writer, begun, next } = parties();
+    const named = (n: number): Intent => {
+      const [intent] = changesOf('one', 1);
+      if (intent === undefined) throw new Error('one');
+      return { ...intent, begins: () => begun.push(String(n)) };
+    };
+    writer.add(named(1), 0);
+    writer.add(named(2), 0);
+    writer.run(0);
+    writer.add(named(3), 0);
+    writer.failed(1, { kind: 'busy', message: 'locked' }, 0);
+    begun.length = 0;
+    writer.run(10_000);
+    expect(begun).toEqual(['1', '2', '3']);
+    expect(next()).toEqual([]);
   });
 
   it('begins nothing early after a failure, or once it is abandoned', () => {

@@ -46,7 +46,7 @@ interface Attempt {
 
 /** Answers to `mmi.service`, `mmi.hello` and unknown names. */
 const MMI_STATUS = ['200', '404', '501'];
-const REFUSALS = ['408', '429', '502', '503'];
+const REFUSALS = ['403', '408', '429', '502', '503'];
 
 export class SimClient implements Actor {
   readonly name: string;

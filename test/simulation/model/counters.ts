@@ -17,6 +17,7 @@ export class ModelCounters {
   unexpected = 0;
   readonly requestsRefused: Record<RequestRefusal, number> = {
     limit: 0,
+    quota: 0,
     rights: 0,
     not_active: 0,
     draining: 0,
@@ -26,6 +27,7 @@ export class ModelCounters {
     disconnected: 0,
     connection: 0,
     protocol: 0,
+    rights: 0,
     drained: 0,
   };
   readonly workersRefused: Record<WorkerRefusal, number> = {

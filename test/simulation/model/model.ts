@@ -55,8 +55,8 @@ export class Model {
 
   // ---------------------------------------------------------------- inputs: peers
 
-  connected(id: number, { listener, routingId, ownRoutingId }: Dialled): void {
-    const name = ownRoutingId ? `${listener} ${routingId.toString('latin1')}` : null;
+  connected(id: number, { listener, routingId, ownRoutingId, identity }: Dialled): void {
+    const name = ownRoutingId ? `${identity} ${routingId.toString('latin1')}` : null;
     const peer = new ModelPeer(id, listener, name);
     this.#peers.set(id, peer);
     const client = name === null ? undefined : this.#away.get(name);
@@ -159,7 +159,7 @@ export class Model {
       this.#workers.size >= limits.workers ||
       (isNew && this.#services.withWorkers >= limits.services);
     const refusals = this.counters.workersRefused;
-    if (listeners[peer.listener]?.worker === false) refusals.rights++;
+    if (listeners[peer.listener]?.worker.isNone === true) refusals.rights++;
     else if (intent.service.startsWith('mmi.')) refusals.reserved++;
     else if (this.#requests.draining) refusals.draining++;
     else if (isLimit) refusals.limit++;

@@ -50,11 +50,11 @@ export class ModelRequests {
 
   accept(peer: ModelPeer, client: () => ModelClient, intent: RequestIntent, now: number): void {
     this.counters.requestsReceived++;
-    if (this.#options.listeners[peer.listener]?.client === false) {
-      this.counters.requestsRefused.rights++;
+    const tells = toldTo(peer, intent);
+    if (this.#options.listeners[peer.listener]?.client.isNone === true) {
+      this.#refuse(peer, intent, tells, 'rights', '403');
       return;
     }
-    const tells = toldTo(peer, intent);
     if (this.draining) {
       this.#refuse(peer, intent, tells, 'draining', '503');
       return;

@@ -239,6 +239,7 @@ export class SimPairNode {
       broker,
       wake,
       epochs: this.#epochs(),
+      keys: () => Buffer.alloc(16),
       store: pairStore,
       events,
       now: this.#now,

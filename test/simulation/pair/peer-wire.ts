@@ -5,7 +5,8 @@
 import { Frames } from '../../../src/core/frames.js';
 import type { Role } from '../../../src/bstar/facts.js';
 import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
-import { type PeerMessage, readPeer, writePeer } from '../../../src/wire/peer.js';
+import { PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
+import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
 import type { SimClock } from '../world/clock.js';
 import { hold, violated } from '../world/failure.js';
 import { Pipe, type PipeOptions } from '../world/pipe.js';
@@ -217,7 +218,7 @@ export class WireEnd implements PeerLink {
       connection.to.backup.send('proof', 0);
     }
     this.connection = connection;
-    this.#process.events.connected(other(this.#role));
+    this.#process.events.connected(other(this.#role), PEER_VERSION);
   }
 
   #heard(connection: WireConnection, item: Exclude<Item, 'proof'>): void {
@@ -226,7 +227,9 @@ export class WireEnd implements PeerLink {
       return;
     }
     const read = readPeer(Frames.of(...item));
-    if (read === null || 'otherVersion' in read) violated('what the peer says cannot be read');
+    if (read === null || 'otherVersion' in read || read.message === null) {
+      violated('what the peer says cannot be read');
+    }
     this.#process.events.message(read.message);
   }
 
@@ -261,6 +264,10 @@ export class WireEnd implements PeerLink {
     this.pending = null;
     if (connection === null) return;
     connection.to[other(this.#role)].send('end', 0);
+  }
+
+  revoke(): void {
+    // Everybody has the right key here.
   }
 
   holdOff(ms: number): void {

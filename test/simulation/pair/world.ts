@@ -164,9 +164,10 @@ export class PairWorld {
         if (job.uuid === null) continue;
         count(this.tally, 'checked receipts');
         const found = disk.lookUp(Buffer.from(job.uuid, 'hex'));
-        hold(!job.closed || found.state === 'absent', `${job.name} was closed and is still there`);
+        const isGone = found.state === 'absent' || found.state === 'closed';
+        hold(!job.closed || isGone, `${job.name} was closed and is still there`);
         const mayBeGone = job.closeAsked || client.isOver(job);
-        hold(mayBeGone || found.state !== 'absent', `${job.name} was acknowledged and is lost`);
+        hold(mayBeGone || !isGone, `${job.name} was acknowledged and is lost`);
         hold(
           job.shown !== 'reply' || found.state !== 'dead',
           `${job.name} was replied, and is dead`,

@@ -1,6 +1,9 @@
 /** Who takes part in a world of stored requests, of one node or of a pair. */
+import { identityOf } from '../../../src/transport/identity.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
+import type { StoredRequest } from '../../../src/titanic/store.js';
+import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { DurableHabits } from './durable-client.js';
@@ -30,6 +33,20 @@ export function clientHabits(
   };
 }
 
+/** What is stored is its owner's: that of the client, or the spy, that its body names (D70). */
+export function checkOwners(
+  rows: readonly { readonly request: StoredRequest; readonly body: Buffer }[],
+): void {
+  for (const { request, body } of rows) {
+    const [, client, spy] =
+      /^(?:c([0-9]+)j|spy([0-9]+)).*$/s.exec(body.toString('latin1', 2)) ?? [];
+    const place = client === undefined ? Number(spy) + 1 : Number(client) - 1;
+    const key = KEYS[place % KEYS.length] ?? null;
+    const owner = key === null ? 'anonymous' : `key:${key}`;
+    hold(request.owner === owner, `what ${owner} stored is stored as that of ${request.owner}`);
+  }
+}
+
 export interface WorkersHere {
   readonly services: Services;
   readonly mischief: readonly [Mischief, ...Mischief[]];
@@ -55,6 +72,17 @@ export function workerHabits(random: SimRandom, here: WorkersHere, only?: string
   };
 }
 
-export function dialled(name: string): Dialled {
-  return { listener: 0, ownRoutingId: false, routingId: Buffer.from(name), key: null };
+/** Every world has both keys; some come without one. */
+export const KEYS: readonly (string | null)[] = ['alice', 'bob', null];
+
+/** @param key by which it comes in */
+export function dialled(name: string, key: string | null = null): Dialled {
+  return {
+    listener: 0,
+    ownRoutingId: false,
+    routingId: Buffer.from(name),
+    key,
+    address: '127.0.0.1',
+    identity: identityOf('127.0.0.1', key),
+  };
 }

@@ -15,6 +15,7 @@ import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js'
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
+import { checkOwners } from './cast.js';
 import { type Connected, ProcessEnd } from '../world/process-end.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
@@ -302,6 +303,7 @@ export class StoredNode {
   }
 
   #checkDisk(): void {
+    checkOwners(this.disk.rows);
     for (const { request, reply } of this.disk.rows) {
       hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
       const isDead = request.state === 'dead';

@@ -3,6 +3,7 @@ import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { TitanicOptions } from '../../../src/titanic/options.js';
 import type { SimRandom } from '../world/random.js';
 import type { StoredWeather } from './node.js';
+import { rules } from '../../support/rights.js';
 
 export const PLENTY = 1_000_000_000;
 export const INTERVAL_MS = 100;
@@ -15,7 +16,7 @@ export function roomyBroker(random: SimRandom): BrokerOptions {
     requestTtlMs: 5000,
     busyTimeoutMs: random.pick([500, 2000]),
     maxDeliveries: random.int(1, 3),
-    listeners: [{ client: true, worker: true }],
+    listeners: [rules(true, true)],
     limits: {
       services: PLENTY,
       workers: PLENTY,
@@ -23,6 +24,7 @@ export function roomyBroker(random: SimRandom): BrokerOptions {
       queuedBytes: PLENTY,
       queuedRequestsPerService: PLENTY,
       messageBytes: PLENTY,
+      frames: 256,
     },
   };
 }

@@ -11,11 +11,13 @@ import {
   CASTS,
   clientHabits,
   dialled,
+  KEYS,
   type Services,
   workerHabits,
   type WorkersHere,
 } from './cast.js';
 import { DurableClient } from './durable-client.js';
+import { Spy } from './spy.js';
 import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
 import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 
@@ -34,6 +36,8 @@ export class StoredWorld {
   readonly #node: StoredNode;
   readonly #around: Surroundings;
   readonly #clients: DurableClient[] = [];
+  readonly #alices: DurableClient[] = [];
+  readonly #spies: readonly Spy[];
   readonly #workers: Actor[] = [];
   readonly #services: Services;
 
@@ -58,12 +62,26 @@ export class StoredWorld {
     this.#services = cast.pick(CASTS);
     for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
     for (let index = cast.int(1, 4); index > 0; index--) this.#addWorker(`w${index}`, cast);
+    this.#spies = this.#addSpies();
+  }
+
+  /** With another key, and without one. */
+  #addSpies(): readonly Spy[] {
+    const spies = ['bob', null].map((key, at) => {
+      const name = `spy${at}`;
+      const random = this.#random.fork(300 + at);
+      const line = dialled(name, key);
+      return new Spy(name, this.#around, line, random, this.#alices, false);
+    });
+    for (const spy of spies) spy.start();
+    return spies;
   }
 
   /** Everything happens, everything heals, and every promise was kept. */
   run(): void {
     this.#clock.runUntil(DURATION_MS);
     this.#node.heal();
+    for (const spy of this.#spies) spy.leave();
     for (const worker of this.#workers.splice(0)) worker.leave();
     for (const [index, service] of this.#services.entries()) {
       this.#addWorker(`healer${index}`, this.#random.fork(50 + index), service);
@@ -101,9 +119,10 @@ export class StoredWorld {
       for (const job of client.jobs) {
         if (job.uuid === null) continue;
         const found = disk.find(Buffer.from(job.uuid, 'hex'));
-        hold(!job.closed || found.state === 'absent', `${job.name} was closed and is still there`);
+        const isGone = found.state === 'absent' || found.state === 'closed';
+        hold(!job.closed || isGone, `${job.name} was closed and is still there`);
         const mayBeGone = job.closeAsked || client.isOver(job);
-        hold(mayBeGone || found.state !== 'absent', `${job.name} was acknowledged and is lost`);
+        hold(mayBeGone || !isGone, `${job.name} was acknowledged and is lost`);
         hold(found.state !== 'pending', `${job.name} never comes to its end`);
       }
     }
@@ -120,16 +139,18 @@ export class StoredWorld {
     const { titanic } = this.#weather;
     const habits = clientHabits(random, this.#services, [100, 1000], DURATION_MS);
     const name = `c${index}`;
+    const key = KEYS[(index - 1) % KEYS.length] ?? null;
     const client = new DurableClient(
       name,
       habits,
       this.#around,
-      dialled(name),
+      dialled(name, key),
       random.fork(100 + index),
       this.#node,
     );
     client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
     this.#clients.push(client);
+    if (key === 'alice') this.#alices.push(client);
     this.#clock.after(random.int(0, DURATION_MS / 2), () => {
       client.start();
     });

@@ -1,4 +1,5 @@
 /** Who takes part in the world of a seed. */
+import { identityOf } from '../../../src/transport/identity.js';
 import { SimClient, type ClientHabits } from '../actors/client.js';
 import { SimHostile } from '../actors/hostile.js';
 import { type Actor, Line, type Surroundings } from '../actors/line.js';
@@ -207,9 +208,16 @@ export class Cast {
   }
 }
 
+/**
+ * Every second one has a key of its own, and where these choose their routing id, all choose the
+ * same: what is one's must not reach another (D70).
+ */
 function dialled(name: string, listener: number, random: SimRandom, named: number): Dialled {
   const ownRoutingId = random.chance(named);
-  return { listener, ownRoutingId, routingId: Buffer.from(name), key: null };
+  const key = Number(name.replace(/\D/g, '')) % 2 === 1 ? name : null;
+  const routingId = Buffer.from(ownRoutingId && key !== null ? 'the same' : name);
+  const address = '127.0.0.1';
+  return { listener, ownRoutingId, routingId, key, address, identity: identityOf(address, key) };
 }
 
 function goodWorker(service: string): WorkerHabits {

@@ -35,6 +35,8 @@ export interface Dialled {
   readonly routingId: Buffer;
   readonly ownRoutingId: boolean;
   readonly key: string | null;
+  readonly address: string;
+  readonly identity: string;
 }
 
 const CONNECT = Symbol('connect');
@@ -45,6 +47,8 @@ export class Connection<Up, Down> implements Dialled {
   readonly routingId: Buffer;
   readonly ownRoutingId: boolean;
   readonly key: string | null;
+  readonly address: string;
+  readonly identity: string;
   readonly #network: SimNetwork<Up, Down>;
   readonly #actor: ActorEnd<Down>;
   readonly #up: Pipe<Up | typeof CONNECT | typeof CLOSE>;
@@ -66,6 +70,8 @@ export class Connection<Up, Down> implements Dialled {
     this.routingId = dialled.routingId;
     this.ownRoutingId = dialled.ownRoutingId;
     this.key = dialled.key;
+    this.address = dialled.address;
+    this.identity = dialled.identity;
     this.#network = network;
     this.#actor = actor;
     this.#random = random;
@@ -216,5 +222,5 @@ export class SimNetwork<Up, Down> {
 }
 
 function nameOf(dialled: Dialled): string {
-  return `${dialled.listener} ${dialled.routingId.toString('latin1')}`;
+  return `${dialled.identity} ${dialled.routingId.toString('latin1')}`;
 }

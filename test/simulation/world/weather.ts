@@ -3,6 +3,7 @@ import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { ShellHabits } from './broker-node.js';
 import type { NetworkOptions } from './network.js';
 import type { SimRandom } from './random.js';
+import { rules } from '../../support/rights.js';
 
 export interface Weather {
   /** Nothing goes wrong: every request must be answered. */
@@ -23,11 +24,7 @@ const DRAIN_CHANCE = 0.2;
 const DURATION_INTERVALS = 25;
 
 /** Listener 0 is for all, 1 for clients, 2 for workers. */
-const LISTENERS = [
-  { client: true, worker: true },
-  { client: true, worker: false },
-  { client: false, worker: true },
-];
+const LISTENERS = [rules(true, true), rules(true, false), rules(false, true)];
 
 export function weatherOf(random: SimRandom): Weather {
   const isFair = random.chance(FAIR_CHANCE);
@@ -56,6 +53,7 @@ export function weatherOf(random: SimRandom): Weather {
       queuedBytes: tight([100, 600]),
       queuedRequestsPerService: tight([1, 3]),
       messageBytes: !isFair && random.chance(0.3) ? random.pick([20, 60, 200]) : PLENTY,
+      frames: 256,
     },
   };
   const delayMaxMs = Math.floor(interval / random.pick([20, 4]));

@@ -5,8 +5,15 @@ import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/requests.js';
 import { Services } from '../../../src/broker/services.js';
 import { Peer, type Service, Worker } from '../../../src/broker/state.js';
+import { Access } from '../../../src/broker/access.js';
+import { Identities, Identity } from '../../../src/broker/identities.js';
+import { NO_QUOTAS } from '../../../src/broker/quotas.js';
+import { EVERYTHING } from '../../../src/broker/rights.js';
+import { Holdings } from '../../../src/core/holdings.js';
 
 const ALL = (): boolean => true;
+
+const somebody = new Identity('ipc', null, new Holdings().use('ipc'), null);
 
 describe('pages of what is registered', () => {
   let table: RequestTable;
@@ -16,20 +23,21 @@ describe('pages of what is registered', () => {
 
   beforeEach(() => {
     table = new RequestTable();
-    services = new Services(table, 1, new ServiceLabels());
+    const identities = new Identities(new Holdings(), () => NO_QUOTAS);
+    services = new Services(table, 1, new ServiceLabels(), identities);
     listing = new Listing(services);
     workers = 0;
   });
 
   function serve(service: Service, count: number): void {
     for (let n = 0; n < count; n++) {
-      const peer = new Peer(++workers, 0, null, null, null);
+      const peer = new Peer(++workers, 0, null, somebody, 'ipc', new Access(EVERYTHING, null));
       service.workers.add(new Worker(peer, service, workers, 2, 1, false, table, 0));
     }
   }
 
   function add(name: string): Service {
-    return services.add(Buffer.from(name));
+    return services.add(Buffer.from(name), somebody);
   }
 
   /** Follows `next` to the end; gives the pages. */

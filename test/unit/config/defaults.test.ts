@@ -1,6 +1,9 @@
+import { totalmem } from 'node:os';
+
 import { describe, expect, it } from '@jest/globals';
 
-import { load } from './support.js';
+import { loadConfig } from '../../../src/config/io/load.js';
+import { load, OPEN } from './support.js';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -10,7 +13,7 @@ const DAY_MS = 86_400_000;
 const TABLE = {
   node: { name: 'here', dataDir: './data' },
   broker: {
-    listen: [{ endpoint: 'tcp://127.0.0.1:5555', allow: ['client', 'worker'], transport: 'zmtp' }],
+    listen: [{ endpoint: 'tcp://127.0.0.1:5555', ...OPEN }],
     transport: 'zmtp',
     heartbeatIntervalMs: 2500,
     heartbeatLiveness: 3,
@@ -28,6 +31,9 @@ const TABLE = {
     outputBytes: 64 * MIB,
     connections: 10_000,
     queuedRequestsPerService: 100_000,
+    memoryBytes: GIB,
+    perPeer: { share: 0.875 },
+    quotas: {},
   },
   titanic: {
     enabled: true,
@@ -51,7 +57,15 @@ const TABLE = {
     heartbeatIntervalMs: 1000,
     curve: null,
   },
-  http: { listen: '127.0.0.1:5580', token: null },
+  http: {
+    listen: '127.0.0.1:5580',
+    token: null,
+    readToken: null,
+    requireToken: false,
+    tls: null,
+    insecure: false,
+    publicUrl: null,
+  },
   log: { level: 'info', format: 'auto' },
   shutdown: { graceMs: 10_000 },
 };
@@ -65,6 +79,12 @@ describe('the defaults', () => {
     for (const text of ['', '# nothing\n', '---\n', '{}', 'broker:\nlimits:\n  # frames: 1\n']) {
       expect(load({ text }).config).toEqual(TABLE);
     }
+  });
+
+  it('leave two thirds of the memory of this machine, or of its cgroup, to others', () => {
+    const { memoryBytes } = loadConfig().config.limits;
+    expect(memoryBytes).toBeGreaterThan(0);
+    expect(memoryBytes).toBeLessThanOrEqual(Math.min(2 * GIB, totalmem() / 3));
   });
 
   it('cause no warning', () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { diff } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
 import { SECTIONS } from '../../../src/config/schema.js';
-import { load } from './support.js';
+import { load, OPEN } from './support.js';
 
 const MASK = '********';
 
@@ -26,7 +26,7 @@ describe('explain', () => {
     });
     expect(byKey.get('log.level')).toMatchObject({ source: 'set', place: '--set #1' });
     expect(byKey.get('broker.listen')).toMatchObject({
-      value: [{ endpoint: 'tcp://*:1', allow: ['client', 'worker'], transport: 'zmtp' }],
+      value: [{ endpoint: 'tcp://*:1', ...OPEN }],
       place: '--set #2',
     });
     expect(byKey.get('node.name')).toEqual({

@@ -42,16 +42,113 @@ function problems(text: string): string[] {
 }
 
 describe('keysFile (docs/configuration.md)', () => {
-  it('has who comes in, and as what', () => {
-    writeFileSync(
-      file,
-      `- {name: alice, publicKey: '${ALICE}', allow: [client, peer], services: ["*"]}\n` +
-        `- name: bob\n  publicKey: '${BOB}'\n`,
+  /** The entries of this text, without places and keys. */
+  function read(text: string, quotas?: readonly string[]): unknown[] {
+    writeFileSync(file, text);
+    return readKeysFile(file, quotas).map(({ publicKeys, place: _, ...entry }) => ({
+      ...entry,
+      publicKeys: publicKeys.map((key) => encodeZ85(key)),
+    }));
+  }
+
+  const nothing = { client: [], worker: [], peer: false, operator: false, quota: null };
+  const all = { ...nothing, client: ['*'], worker: ['*'] };
+
+  it('has who comes in, and for what (D72)', () => {
+    const text = `- name: alice
+  publicKey: '${ALICE}'
+  client: [render.*, "a?"]
+  worker: []
+  operator: true
+  quota: batch
+- {name: bob, publicKey: '${BOB}', worker: [echo], peer: true}
+`;
+    expect(read(text, ['batch'])).toEqual([
+      {
+        ...nothing,
+        name: 'alice',
+        publicKeys: [ALICE],
+        client: ['render.*', 'a?'],
+        operator: true,
+        quota: 'batch',
+        form: 'long',
+      },
+      {
+        ...nothing,
+        name: 'bob',
+        publicKeys: [BOB],
+        worker: ['echo'],
+        peer: true,
+        form: 'long',
+      },
+    ]);
+  });
+
+  it('has a short form of both, for all services unless it names some', () => {
+    const entry = (more: string): unknown => read(`- {name: a, publicKey: '${ALICE}'${more}}`)[0];
+    const rights = { name: 'a', publicKeys: [ALICE], form: 'short' };
+    expect(entry(', allow: [client, peer]')).toEqual({
+      ...nothing,
+      ...rights,
+      client: ['*'],
+      peer: true,
+    });
+    expect(entry(', allow: [client, worker], services: [b, "c*"]')).toEqual({
+      ...nothing,
+      ...rights,
+      client: ['b', 'c*'],
+      worker: ['b', 'c*'],
+    });
+    expect(entry(', allow: []')).toEqual({ ...nothing, ...rights });
+    expect(entry(', allow: [worker], client: [b]')).toEqual({
+      ...nothing,
+      ...rights,
+      client: ['b'],
+      worker: ['*'],
+    });
+  });
+
+  it('lets one that names no role do everything but be a peer or an operator', () => {
+    const rights = { name: 'a', publicKeys: [ALICE], form: 'open' };
+    expect(read(`- {name: a, publicKey: '${ALICE}'}`)).toEqual([{ ...all, ...rights }]);
+    expect(read(`- {name: a, publicKey: '${ALICE}', services: [b]}`)).toEqual([
+      { ...nothing, ...rights, client: ['b'], worker: ['b'] },
+    ]);
+    expect(read(`- {name: a, publicKey: '${ALICE}', peer: true, operator: true}`)).toEqual([
+      { ...all, ...rights, peer: true, operator: true },
+    ]);
+  });
+
+  it('has two keys under a name while one is being replaced by the other', () => {
+    expect(read(`- {name: a, publicKey: ['${ALICE}', '${BOB}']}`)).toMatchObject([
+      { name: 'a', publicKeys: [ALICE, BOB] },
+    ]);
+    const want = 'expected one public key, or two while it is being replaced';
+    expect(problems(`- {name: a, publicKey: []}`)).toEqual([`1:24: [0].publicKey: ${want}`]);
+    expect(problems(`- {name: a, publicKey: ['${ALICE}', '${ALICE}']}`)).toEqual([
+      '1:69: [0].publicKey[1]: is given twice, before at 1:25',
+    ]);
+  });
+
+  it('says what a role in both forms would leave open', () => {
+    const entry = `- {name: a, publicKey: '${ALICE}'`;
+    expect(problems(`${entry}, allow: [client, peer], client: [b], peer: false}`)).toEqual([
+      '1:99: [0].client: is given by allow, too: take client out of allow, or write only allow ' +
+        'and services',
+      '1:110: [0].peer: is given by allow, too',
+    ]);
+    expect(problems(`${entry}, services: [b], worker: [c]}`)).toEqual([
+      '1:78: [0].services: belongs to allow; beside client and worker it has no meaning',
+    ]);
+  });
+
+  it('knows the quotas of the configuration', () => {
+    const entry = `- {name: a, publicKey: '${ALICE}', quota: batsh}`;
+    writeFileSync(file, entry);
+    expect(messageOf(errorOf(() => readKeysFile(file, ['batch', 'web'])))).toBe(
+      `${file}:1:75: [0].quota: expected a name of limits.quotas, which has batch, web; ` +
+        'got "batsh"; did you mean batch',
     );
-    const [alice, bob] = readKeysFile(file);
-    expect(alice).toMatchObject({ name: 'alice', allow: ['client', 'peer'], services: ['*'] });
-    expect(alice === undefined ? '' : encodeZ85(alice.publicKey)).toBe(ALICE);
-    expect(bob).toMatchObject({ name: 'bob', allow: ['client', 'worker'], services: ['*'] });
   });
 
   it.each(['', '# nobody yet\n', '[]'])('may be empty: nobody comes in (%p)', (text) => {
@@ -76,17 +173,18 @@ describe('keysFile (docs/configuration.md)', () => {
       '3:79: [2].allow: expected a list of client, worker, peer, got "client"',
       '4:10: [3].name: expected 1 to 64 printable characters without blanks',
       '4:28: [3].publicKey: expected a public key: 32 bytes in Z85, 40 characters in quotes',
-      '4:42: [3].services: expected a list of at most 1000 names of services',
+      '4:43: [3].services[0]: expected a name of 1 to 255 characters, * and ? allowed (a byte as ' +
+        '%2A, and % itself as %25), got 1',
       '5:3: [4].name: expected 1 to 64 printable characters without blanks',
       '5:15: [4].publicKey: expected a public key: 32 bytes in Z85, 40 characters in quotes',
-      '6:3: [5]: expected {name, publicKey, allow, services}, got "dave"',
+      '6:3: [5]: expected {name, publicKey, client, worker, peer, operator, quota}, got "dave"',
     ]);
     expect(wrong.join('')).not.toContain(ALICE);
   });
 
   it('is a list', () => {
     expect(problems('alice: {}')).toEqual([
-      '1:1: expected a list of {name, publicKey, allow, services}, got a map',
+      '1:1: expected a list of {name, publicKey, client, worker, peer, operator, quota}, got a map',
     ]);
   });
 

@@ -38,8 +38,8 @@ describe('a configuration with many faults', () => {
         'got "zmpt"; did you mean zmtp',
       'FILE:6:58: broker.listen[2].allow[0]: expected client or worker, got "worke"; did you ' +
         'mean worker',
-      'FILE:7:7: broker.listen[3]: expected an endpoint or {endpoint, allow, transport, curve}, ' +
-        'got 5',
+      'FILE:7:7: broker.listen[3]: expected an endpoint or {endpoint, allow, client, worker, ' +
+        'mmi, insecure, transport, curve}, got 5',
       'FILE:8:7: broker.listen[4].endpoint: is missing',
       'FILE:8:15: broker.listen[4].allow: expected a list of client, worker that is not empty, ' +
         'got a list',

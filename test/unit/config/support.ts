@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import type { ListenerConfig } from '../../../src/config/config.js';
 import { codeOf, messageOf } from '../../../src/core/errors.js';
 import { loadConfig, type Loaded, type LoadOptions } from '../../../src/config/io/load.js';
 
@@ -10,14 +11,25 @@ export interface Given extends Omit<LoadOptions, 'file'> {
   readonly text?: string | Uint8Array;
 }
 
+/** What a listener of an endpoint alone is. */
+export const OPEN: Omit<ListenerConfig, 'endpoint'> = {
+  client: ['*'],
+  worker: ['*'],
+  mmi: null,
+  insecure: false,
+  transport: 'zmtp',
+};
+
+const MACHINE = { hostName: 'here', memoryBytes: 2 ** 30 };
+
 /** Runs with a file of this text, removed afterwards; its name is shown as `FILE`. */
 export function load({ text, ...options }: Given): Loaded {
-  if (text === undefined) return loadConfig({ hostName: 'here', ...options });
+  if (text === undefined) return loadConfig({ ...MACHINE, ...options });
   const folder = mkdtempSync(join(tmpdir(), 'majordomo-config-'));
   try {
     const file = join(folder, 'majordomo.yaml');
     writeFileSync(file, text);
-    return loadConfig({ hostName: 'here', ...options, file });
+    return loadConfig({ ...MACHINE, ...options, file });
   } finally {
     rmSync(folder, { recursive: true });
   }

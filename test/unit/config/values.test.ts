@@ -4,7 +4,7 @@ import { collide, parseDialEndpoint, parseEndpoint } from '../../../src/config/e
 import { nearestName } from '../../../src/config/nearest.js';
 import { SECTIONS } from '../../../src/config/schema.js';
 import { formatSize, parseSize } from '../../../src/config/size.js';
-import { load, problemsOf } from './support.js';
+import { load, OPEN, problemsOf } from './support.js';
 
 describe('a size', () => {
   it('is an integer of bytes, or one with KiB, MiB, GiB or TiB', () => {
@@ -148,25 +148,60 @@ describe('every key with a range', () => {
       [expect.stringContaining(path)],
       [expect.stringContaining(path)],
     ]);
-    expect(row.default).not.toBeNull();
+    expect(row.default ?? row.none ?? null).not.toBeNull();
   });
 });
 
 describe('listeners', () => {
   it('are a list in the effective configuration, however they were written', () => {
-    const all = { allow: ['client', 'worker'], transport: 'zmtp' };
     const listen = (value: string): unknown =>
       load({ sets: [`broker.listen=${value}`] }).config.broker.listen;
-    expect(listen('tcp://*:1')).toEqual([{ endpoint: 'tcp://*:1', ...all }]);
+    expect(listen('tcp://*:1')).toEqual([{ endpoint: 'tcp://*:1', ...OPEN }]);
     expect(listen('[tcp://*:1, ipc://a]')).toEqual([
-      { endpoint: 'tcp://*:1', ...all },
-      { endpoint: 'ipc://a', ...all },
+      { endpoint: 'tcp://*:1', ...OPEN },
+      { endpoint: 'ipc://a', ...OPEN },
     ]);
     expect(listen('[{endpoint: tcp://*:1, allow: [worker]}, ipc://a]')).toEqual([
-      { endpoint: 'tcp://*:1', allow: ['worker'], transport: 'zmtp' },
-      { endpoint: 'ipc://a', ...all },
+      { endpoint: 'tcp://*:1', ...OPEN, client: [] },
+      { endpoint: 'ipc://a', ...OPEN },
     ]);
     expect(problemsOf({ sets: ['broker.listen=[]'] })).toHaveLength(1);
     expect(problemsOf({ sets: ['broker.listen={endpoint: tcp://*:1}'] })).toHaveLength(1);
+  });
+  it('have globs over the services that may be asked for and offered there (D72)', () => {
+    const grants = (value: string): unknown => {
+      const [first] = load({ sets: [`broker.listen=[{endpoint: tcp://*:1, ${value}}]`] }).config
+        .broker.listen;
+      return [first?.client, first?.worker];
+    };
+    expect(grants('client: [a, b.*]')).toEqual([['a', 'b.*'], []]);
+    expect(grants('worker: [], allow: [client]')).toEqual([['*'], []]);
+    expect(grants('client: [a], worker: [b?]')).toEqual([['a'], ['b?']]);
+    expect(grants('mmi: minimal')).toEqual([['*'], ['*']]);
+  });
+
+  it('cannot have a role in both forms, be open and sealed, or have two keys of libzmq', () => {
+    const wrong = (value: string): string[] =>
+      problemsOf({ sets: [`broker.listen=[{endpoint: tcp://*:1, ${value}}]`] });
+    const curve = 'curve: {secretKeyFile: [a, b], keysFile: k}';
+    expect(wrong('allow: [client], client: [a], mmi: half, worker: ["%"]')).toEqual([
+      '--set #1: broker.listen[0].worker[0]: expected the name of a service, 1 to 255 characters, ' +
+        '* and ? allowed (a byte as %2A, and % itself as %25), got "%"',
+      '--set #1: broker.listen[0].mmi: expected full or minimal, got "half"',
+    ]);
+    expect(wrong('allow: [client], client: [a]')).toEqual([
+      '--set #1: broker.listen[0].client: is given by allow, too: take client out of allow, or ' +
+        'write only allow and services, got a list',
+    ]);
+    expect(wrong(`insecure: true, ${curve}`)).toEqual([
+      '--set #1: broker.listen[0].insecure: says that it is open, but curve closes it: take one ' +
+        'of the two out',
+    ]);
+    expect(wrong(`transport: libzmq, ${curve}`)).toEqual([
+      '--set #1: broker.listen[0].curve.secretKeyFile: transport libzmq has one secret key; use ' +
+        'transport zmtp to change it by two',
+    ]);
+    expect(wrong(curve.replace('[a, b]', '[a, b, c]'))).toHaveLength(1);
+    expect(wrong(curve)).toEqual([]);
   });
 });

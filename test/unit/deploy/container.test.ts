@@ -97,7 +97,18 @@ describe('the image', () => {
     const [listener] = config.broker.listen;
     const ports = [listener?.endpoint, config.http.listen].map((text) => text?.split(':').at(-1));
     expect(instruction('EXPOSE').split(' ')).toEqual(expect.arrayContaining(ports));
-    expect(config.broker.listen.map(({ endpoint }) => endpoint)).toEqual(['tcp://0.0.0.0:5555']);
+  });
+
+  it('lets nobody in over a network without a key, and keeps its keys in the volume (D78)', () => {
+    const { config } = loadConfig({ file: 'deploy/container/majordomo.yaml' });
+    const [open, own] = config.broker.listen;
+    expect(open?.endpoint).toBe('tcp://0.0.0.0:5555');
+    for (const file of [open?.curve?.secretKeyFile, open?.curve?.keysFile]) {
+      expect(file).toMatch(new RegExp(`^${instruction('VOLUME')}/`));
+    }
+    expect(instruction('CMD')).toContain('"--init"');
+    expect(DOCKERFILE).toContain(`MAJORDOMO_ENDPOINT=${own?.endpoint}`);
+    expect(own?.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:/);
   });
 
   it('runs as a user that is not root, by its number', () => {

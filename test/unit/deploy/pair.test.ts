@@ -1,14 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 
+import { makePairKeys } from '../../../src/cli/key-files.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { SCHEMA } from '../../../src/config/schema.js';
+import type { CurveCrypto } from '../../../src/zmtp/curve/crypto.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { load } from '../config/support.js';
 
 const directories: string[] = [];
@@ -98,6 +101,25 @@ describe('the pair of deploy/compose.yaml', () => {
     ]);
   });
 
+  it('has the keys that its first service makes, each node its own', () => {
+    for (const name of ['primary', 'backup']) {
+      expect(nodeOf(name).bstar.curve).toEqual({
+        secretKeyFile: `/run/majordomo/pair/${name}.key`,
+        keysFile: '/run/majordomo/pair/keys.yaml',
+      });
+      expect(services[name]).toMatchObject({
+        depends_on: { keys: { condition: 'service_completed_successfully' } },
+        volumes: expect.arrayContaining(['keys:/run/majordomo:ro']),
+        command: [expect.stringContaining("bstar.curve.serverKey='$$(cat")],
+        environment: { OTHER: name === 'primary' ? 'backup' : 'primary' },
+      });
+    }
+    expect(services['keys']).toMatchObject({
+      command: ['keygen', '--pair', '/var/lib/majordomo/pair'],
+      volumes: ['keys:/var/lib/majordomo'],
+    });
+  });
+
   it('has no token of its own: the one of the environment is needed', () => {
     const token = services['primary']?.environment['MAJORDOMO_HTTP__TOKEN'];
     expect(token).toMatch(/^\$\{MAJORDOMO_TOKEN:\?/);
@@ -122,7 +144,14 @@ function manifests(file: string): Map<string, Record<string, unknown>> {
   return found;
 }
 
+const SECRET = '/run/secrets/majordomo-pair';
+
 describe('the pair of deploy/kubernetes', () => {
+  let crypto: CurveCrypto;
+  beforeAll(async () => {
+    crypto = await loadSodium();
+  });
+
   const all = manifests('deploy/kubernetes/pair.yaml');
   const { data } = all.get('ConfigMap majordomo') as { data: Record<string, string> };
   const set = all.get('StatefulSet majordomo') as {
@@ -140,18 +169,31 @@ describe('the pair of deploy/kubernetes', () => {
   function nodeOf(podName: string): { readonly config: Config; readonly role: string } {
     const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
     directories.push(directory);
+    makePairKeys(directory, crypto);
+    const command = container?.args[0]?.replaceAll(SECRET, directory) ?? '';
     const fake = '#!/bin/sh\nprintf "%s\\n" "$@"\n';
     writeFileSync(join(directory, 'majordomo'), fake, { mode: 0o755 });
-    const { stdout } = spawnSync('/bin/sh', ['-c', container?.args[0] ?? ''], {
+    const { stdout } = spawnSync('/bin/sh', ['-c', command], {
       encoding: 'utf8',
       env: { POD_NAME: podName, PATH: `${directory}:/usr/bin:/bin` },
     });
     const sets = stdout.split('\n').filter((word) => word.includes('='));
     const role = sets.find((each) => each.startsWith('bstar.role='))?.split('=')[1] ?? '';
     const others = sets.filter((each) => !each.startsWith('bstar.role='));
-    const text = data['majordomo.yaml'] ?? '';
+    const text = (data['majordomo.yaml'] ?? '').replaceAll(SECRET, directory);
     return { config: load({ text, sets: others }).config, role };
   }
+
+  it.each(['majordomo-0', 'majordomo-1'])('%s has the key of the other one', (name) => {
+    const { config, role } = nodeOf(name);
+    const { keysFile, serverKey } = config.bstar.curve ?? {};
+    const other = role === 'primary' ? 'backup' : 'primary';
+    expect(serverKey).toBe(
+      readFileSync(join(dirname(keysFile ?? ''), `${other}.key.pub`), 'latin1').trim(),
+    );
+    const mounts = container?.volumeMounts.map(({ mountPath }) => mountPath);
+    expect(mounts).toContain(SECRET);
+  });
 
   it('is a primary and a backup, by the number of their pod', () => {
     const [primary, backup] = [nodeOf('majordomo-0'), nodeOf('majordomo-1')];

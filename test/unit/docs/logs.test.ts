@@ -113,12 +113,17 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
 
 /** The kinds with which the transports reject connections. */
 function rejectionKinds(): string[] {
-  const kinds = new Set(literals(SOURCES, 'FailureKind'));
+  const kinds = new Set([...literals(SOURCES, 'FailureKind'), ...literals(SOURCES, 'RefusalKind')]);
+  // Where the kind stands among their arguments.
+  const places = new Map([
+    ['#reject', 0],
+    ['rejected', 1],
+    ['#turnAway', 1],
+  ]);
   for (const file of SOURCES.filter(({ fileName }) => fileName.includes('/transport/'))) {
     walk(file, (node) => {
       if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
-      const at = ['failed', 'rejected'].indexOf(node.expression.name.text);
-      const kind = at < 0 ? undefined : node.arguments[at];
+      const kind = node.arguments[places.get(node.expression.name.text) ?? -1];
       if (kind !== undefined && ts.isStringLiteral(kind)) kinds.add(kind.text);
     });
   }

@@ -7,6 +7,7 @@ import type { Access, Route } from '../../../src/http/route.js';
 import { Router } from '../../../src/http/router.js';
 
 const TOKEN = 'sixteen-letters-or-more';
+const READ_TOKEN = 'another-one-that-reads';
 
 function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): Route {
   const answer = { status: 200, type: 'text/plain', body: path, headers: {} };
@@ -16,6 +17,7 @@ function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): R
 const ROUTES = [
   route('GET', '/read', 'reader'),
   route('POST', '/change', 'changer'),
+  route('GET', '/hold', 'holder'),
   route('GET', '/things/{id}'),
   route('POST', '/things/{id}/retry'),
   route('POST', '/things/retry'),
@@ -24,7 +26,13 @@ const ROUTES = [
 ];
 
 function receive(head: Partial<Head>, isLoopback = true): Reception {
-  const front = new Front(new Router(ROUTES), new Guard(TOKEN, isLoopback));
+  const trust = {
+    token: TOKEN,
+    readToken: READ_TOKEN,
+    readsOpenly: isLoopback,
+    checksHost: isLoopback,
+  };
+  const front = new Front(new Router(ROUTES), new Guard(trust));
   const host = 'localhost';
   return front.receive({ method: 'GET', target: '/', host, authorization: undefined, ...head });
 }
@@ -64,6 +72,29 @@ describe('the front of the server', () => {
     expect(found({ target: '/read', authorization }, false)).toEqual(['/read', {}]);
     expect(found({ target: '/read', authorization: 'Bearer wrong' }, false)).toBe(401);
     expect(found({ target: '/both' }, false)).toEqual(['/both', {}]);
+  });
+
+  it('knows who asks: a wrong token is refused wherever tokens count, one that reads at changes', () => {
+    const standing = (target: string, token: string | null, method = 'GET'): unknown => {
+      const authorization = token === null ? undefined : `Bearer ${token}`;
+      const reception = receive({ method, target, authorization });
+      return reception.kind === 'refused' ? reception.answer.status : reception.admitted.standing;
+    };
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => standing('/read', token))).toEqual([
+      'anyone',
+      'reader',
+      'changer',
+      401,
+    ]);
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => standing('/hold', token))).toEqual([
+      401,
+      'reader',
+      'changer',
+      401,
+    ]);
+    const change = (token: string | null): unknown => standing('/change', token, 'POST');
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map(change)).toEqual([401, 403, 'changer', 401]);
+    expect(standing('/both', 'wrong')).toBe('anyone');
   });
 });
 

@@ -3,37 +3,17 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { EventFeed } from '../../../src/http/event-feed.js';
 import { openApi, openApiFile } from '../../../src/http/openapi.js';
-import type { Ports } from '../../../src/http/ports.js';
 import type { Access, Route } from '../../../src/http/route.js';
 import { routesOf } from '../../../src/http/routes.js';
+import { PORTS } from '../../support/http-ports.js';
 import { type Schema, violations } from '../../support/json-schema.js';
 import { type Operation, OPERATIONS, undescribed } from '../../support/openapi.js';
 
-const never = (): never => {
-  throw new Error('no route is called here');
-};
-
-/** A node that has every part. */
-const PORTS: Ports = {
-  node: { health: never, status: never, services: never, workers: never },
-  pair: { status: never, switchover: never, promote: never },
-  feed: new EventFeed(() => 0),
-  office: never,
-  metrics: { contentType: 'text/plain', render: never },
-  pictures: {
-    startedAt: '',
-    peerEndpoint: null,
-    present: never,
-    samples: never,
-    services: never,
-  },
-};
-
 const SECURITY: Readonly<Record<Access, readonly Schema[]>> = {
   open: [],
-  reader: [{}, { token: [] }],
+  reader: [{}, { readToken: [] }, { token: [] }],
+  holder: [{ readToken: [] }, { token: [] }],
   changer: [{ token: [] }],
 };
 

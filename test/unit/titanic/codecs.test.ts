@@ -7,7 +7,8 @@ import {
   type StoreRecord,
   unpackRecords,
 } from '../../../src/titanic/record-codec.js';
-import type { Change } from '../../../src/titanic/store.js';
+import { joinExtra } from '../../../src/titanic/fields.js';
+import { type Change, type Format, FORMAT } from '../../../src/titanic/store.js';
 import {
   accept,
   attempt,
@@ -21,6 +22,7 @@ import {
   sweep,
   uuidOf,
 } from '../../support/store-changes.js';
+import { FIRST_BATCH, FIRST_CHUNK } from './first-format.js';
 
 const FUZZ_RUNS = 20_000;
 
@@ -41,7 +43,7 @@ const CHANGES: readonly Change[] = [
   sweep(NOON),
 ];
 
-const attempts = [{ worker: 'w', startedAt: NOON, endedAt: NOON + 1, reason: 'lost' }];
+const attempts = [{ worker: 'w', startedAt: NOON, endedAt: NOON + 1, reason: 'lost', extra: null }];
 const RECORDS: readonly StoreRecord[] = [
   {
     kind: 'request',
@@ -52,6 +54,7 @@ const RECORDS: readonly StoreRecord[] = [
     attempts,
     reply: null,
     death: null,
+    extra: null,
   },
   {
     kind: 'request',
@@ -62,6 +65,7 @@ const RECORDS: readonly StoreRecord[] = [
     attempts: [],
     reply: { reply: packed('yes'), worker: '7', at: NOON },
     death: null,
+    extra: null,
   },
   {
     kind: 'request',
@@ -72,18 +76,72 @@ const RECORDS: readonly StoreRecord[] = [
     attempts: [],
     reply: null,
     death: { reason: 'dead', at: NOON },
+    extra: null,
   },
-  { kind: 'tombstone', uuid: uuidOf(4), keyUntil: NOON },
-  { kind: 'key', service: Buffer.from('echo'), key: Buffer.from('k'), uuid: uuidOf(5), until: 0 },
+  { kind: 'tombstone', uuid: uuidOf(4), keyUntil: NOON, by: '', extra: null },
+  {
+    ...{ kind: 'key', service: Buffer.from('echo'), key: Buffer.from('k') },
+    ...{ uuid: uuidOf(5), until: 0, owner: '', extra: null },
+  },
 ];
 
-const BATCH = packBatch({ tombstones: 'known', changes: CHANGES });
-const CHUNK = chunkOf(RECORDS);
+/** Two fields of a later version: a run of bytes and a number. */
+const EXTRA = Buffer.concat([
+  Buffer.from([101, 3, 0, 0, 0, 1, 2, 3, 102]),
+  Buffer.from(new Float64Array([0.5]).buffer),
+]);
 
-function chunkOf(records: readonly StoreRecord[]): Buffer {
-  const writer = new RecordWriter();
+/** What format 1 has no words for. */
+const NEW_CHANGES: readonly Change[] = [
+  accept(3, { body: packed('z'), key: 'k', owner: 'key:alice', isShared: true }),
+  { ...accept(4, { body: packed('z') }), extra: EXTRA },
+  { ...attempt(4, 1), attempt: { ...attempt(4, 1).attempt, extra: EXTRA } },
+  { ...reply(4, { reply: packed('') }), extra: EXTRA },
+  close(3, NOON, 'key:bob'),
+];
+
+const NEW_RECORDS: readonly StoreRecord[] = [
+  {
+    kind: 'request',
+    request: requestOf(6, { owner: 'key:alice', isShared: true, bodyBytes: 3 }),
+    key: null,
+    body: packed('x'),
+    attemptsEver: 2,
+    attempts: [
+      { ...attempt(6, 1).attempt, extra: EXTRA },
+      { ...attempt(6, 2).attempt, extra: null },
+    ],
+    reply: null,
+    death: null,
+    extra: EXTRA,
+  },
+  { kind: 'tombstone', uuid: uuidOf(7), keyUntil: 0, by: 'key:bob', extra: EXTRA },
+  {
+    ...{ kind: 'key', service: Buffer.from('echo'), key: Buffer.from('k') },
+    ...{ uuid: uuidOf(5), until: 9, owner: 'anonymous', extra: EXTRA },
+  },
+];
+
+const BATCHES: Readonly<Record<Format, Buffer>> = {
+  1: packBatch({ tombstones: 'known', changes: CHANGES }, 1),
+  2: packBatch({ tombstones: 'known', changes: [...CHANGES, ...NEW_CHANGES] }, FORMAT),
+};
+const CHUNKS: Readonly<Record<Format, Buffer>> = {
+  1: chunkOf(RECORDS, 1),
+  2: chunkOf([...RECORDS, ...NEW_RECORDS], FORMAT),
+};
+const FORMATS = [1, 2] as const;
+
+function chunkOf(records: readonly StoreRecord[], format: Format): Buffer {
+  const writer = new RecordWriter(format);
   for (const record of records) writer.add(record);
   return writer.take();
+}
+
+/** As a version that kept no owners tells them. */
+function ownerless<Each extends Change | StoreRecord>(each: Each): Each {
+  if (!('request' in each)) return each;
+  return { ...each, request: { ...each.request, owner: '', isShared: false } };
 }
 
 /** Good bytes with some of them otherwise, cut off or doubled, or any bytes at all. */
@@ -103,20 +161,33 @@ function damaged(good: Buffer): fc.Arbitrary<Buffer> {
 
 describe('a batch on the wire', () => {
   it('is what was packed, changes of every kind', () => {
-    expect(unpackBatch(BATCH)).toEqual({ tombstones: 'known', changes: CHANGES });
+    const changes = [...CHANGES, ...NEW_CHANGES];
+    expect(unpackBatch(BATCHES[2])).toEqual({ tombstones: 'known', changes });
     const empty = { tombstones: 'none', changes: [] } as const;
-    expect(unpackBatch(packBatch(empty))).toEqual(empty);
+    for (const format of FORMATS) expect(unpackBatch(packBatch(empty, format))).toEqual(empty);
   });
 
-  it('of another version, cut off anywhere or with more behind it is refused', () => {
-    const other = Buffer.from(BATCH);
-    other[0] = 2;
-    expect(unpackBatch(other)).toBeNull();
-    expect(unpackBatch(Buffer.concat([BATCH, Buffer.alloc(1)]))).toBeNull();
-    for (let end = 0; end < BATCH.length; end++) {
-      expect(unpackBatch(BATCH.subarray(0, end))).toBeNull();
-    }
+  it('is byte for byte what the version before owners packs and reads, to one of that version', () => {
+    expect(BATCHES[1].toString('base64')).toBe(FIRST_BATCH.toString('base64'));
+    expect(unpackBatch(FIRST_BATCH)).toEqual({
+      tombstones: 'known',
+      changes: CHANGES.map(ownerless),
+    });
   });
+
+  it.each(FORMATS)(
+    'of another format than %i, cut off anywhere or with more behind it',
+    (format) => {
+      const batch = BATCHES[format];
+      const other = Buffer.from(batch);
+      other[0] = 3;
+      expect(unpackBatch(other)).toBeNull();
+      expect(unpackBatch(Buffer.concat([batch, Buffer.alloc(1)]))).toBeNull();
+      for (let end = 0; end < batch.length; end++) {
+        expect(unpackBatch(batch.subarray(0, end))).toBeNull();
+      }
+    },
+  );
 
   it.each<[string, Change]>([
     ['a uuid that is none', { ...close(1), uuid: Buffer.alloc(15) }],
@@ -127,16 +198,17 @@ describe('a batch on the wire', () => {
     ['a time that is none', { ...close(1), at: NaN }],
     ['half a generation', retry(1, 0.5)],
     ['a priority beyond', accept(1, { body: packed('x'), priority: 101 })],
+    ['an owner that is none', accept(1, { body: packed('x'), owner: 'key:' })],
     ['a key of no bytes', { ...accept(1, { body: packed('x') }), key: Buffer.alloc(0) }],
   ])('with %s is refused', (_, change) => {
-    expect(unpackBatch(packBatch({ tombstones: 'all', changes: [change] }))).toBeNull();
+    expect(unpackBatch(packBatch({ tombstones: 'all', changes: [change] }, FORMAT))).toBeNull();
   });
 
-  it('of any bytes is refused, or is whole changes: never an error', () => {
+  it.each(FORMATS)('of any bytes is refused, or is whole changes (format %i)', (format) => {
     fc.assert(
-      fc.property(damaged(BATCH), (bytes) => {
+      fc.property(damaged(BATCHES[format]), (bytes) => {
         const batch = unpackBatch(bytes);
-        if (batch !== null) expect(unpackBatch(packBatch(batch))).toEqual(batch);
+        if (batch !== null) expect(unpackBatch(packBatch(batch, FORMAT))).toEqual(batch);
       }),
       { numRuns: FUZZ_RUNS },
     );
@@ -145,18 +217,25 @@ describe('a batch on the wire', () => {
 
 describe('records', () => {
   it('are what was packed, of every kind', () => {
-    expect(unpackRecords(CHUNK)).toEqual(RECORDS);
-    expect(unpackRecords(chunkOf([]))).toEqual([]);
+    expect(unpackRecords(CHUNKS[2])).toEqual([...RECORDS, ...NEW_RECORDS]);
+    for (const format of FORMATS) expect(unpackRecords(chunkOf([], format))).toEqual([]);
   });
 
-  it('of another version, or cut off within one, are refused', () => {
-    const other = Buffer.from(CHUNK);
-    other[0] = 2;
+  it('are byte for byte what the version before owners packs and reads, to one of that version', () => {
+    expect(CHUNKS[1].toString('base64')).toBe(FIRST_CHUNK.toString('base64'));
+    expect(unpackRecords(FIRST_CHUNK)).toEqual(RECORDS.map(ownerless));
+  });
+
+  it.each(FORMATS)('of another format than %i, or cut off within one, are refused', (format) => {
+    const chunk = CHUNKS[format];
+    const other = Buffer.from(chunk);
+    other[0] = 3;
     expect(unpackRecords(other)).toBeNull();
-    const ends = RECORDS.map((_, at) => chunkOf(RECORDS.slice(0, at)).length);
-    for (let end = 0; end < CHUNK.length; end++) {
+    const all = format === 1 ? RECORDS : [...RECORDS, ...NEW_RECORDS];
+    const ends = all.map((_, at) => chunkOf(all.slice(0, at), format).length);
+    for (let end = 0; end < chunk.length; end++) {
       if (ends.includes(end)) continue;
-      expect({ end, records: unpackRecords(CHUNK.subarray(0, end)) }).toEqual({
+      expect({ end, records: unpackRecords(chunk.subarray(0, end)) }).toEqual({
         end,
         records: null,
       });
@@ -168,17 +247,20 @@ describe('records', () => {
     ['a body of another size', requestWith({ body: packed('xyz') })],
     ['a body that is no frames', requestWith({ body: Buffer.from('xyz') })],
     ['fewer attempts than were counted', requestWith({ attemptsEver: 2 })],
-    ['a tombstone of no uuid', { kind: 'tombstone', uuid: Buffer.alloc(0), keyUntil: 0 }],
+    [
+      'a tombstone of no uuid',
+      { kind: 'tombstone', uuid: Buffer.alloc(0), keyUntil: 0, by: '', extra: null },
+    ],
   ])('with %s are refused', (_, record) => {
-    expect(unpackRecords(chunkOf([record]))).toBeNull();
+    expect(unpackRecords(chunkOf([record], FORMAT))).toBeNull();
   });
 
-  it('of any bytes are refused, or are whole records: never an error', () => {
+  it.each(FORMATS)('of any bytes are refused, or are whole records (format %i)', (format) => {
     fc.assert(
-      fc.property(damaged(CHUNK), (bytes) => {
+      fc.property(damaged(CHUNKS[format]), (bytes) => {
         const records = unpackRecords(bytes);
         if (records === null) return;
-        expect(unpackRecords(chunkOf(records))).toEqual(records);
+        expect(unpackRecords(chunkOf(records, FORMAT))).toEqual(records);
       }),
       { numRuns: FUZZ_RUNS },
     );
@@ -190,3 +272,23 @@ function requestWith(more: Partial<StoreRecord & { kind: 'request' }>): StoreRec
   if (first?.kind !== 'request') throw new Error('the first is a request');
   return { ...first, ...more };
 }
+
+describe('fields of a later version', () => {
+  const field = (tag: number, value: number): Buffer =>
+    Buffer.from([tag * 2 + 1, 1, 0, 0, 0, value]);
+  const fields = (...each: Buffer[]): Buffer => Buffer.concat(each);
+
+  it('are joined: what only one side has is taken, of two the first one stays', () => {
+    const ours = fields(field(40, 1), field(50, 1));
+    const theirs = fields(field(40, 2), field(45, 2));
+    expect(joinExtra(ours, theirs)).toEqual(fields(field(40, 1), field(45, 2), field(50, 1)));
+    expect(joinExtra(theirs, ours)).toEqual(fields(field(40, 2), field(45, 2), field(50, 1)));
+    expect(joinExtra(null, theirs)).toBe(theirs);
+    expect(joinExtra(ours, null)).toBe(ours);
+  });
+
+  it('are the very ones that were there, if the other side adds nothing', () => {
+    const ours = fields(field(40, 1), field(41, 1), field(41, 2));
+    expect(joinExtra(ours, fields(field(41, 9)))).toBe(ours);
+  });
+});

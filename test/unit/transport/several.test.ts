@@ -26,13 +26,23 @@ function part(index: number, peer: number, written: number[]): TransportPart {
     writePacked: NOTHING,
     flush: NOTHING,
     disconnect: NOTHING,
+    closeLargest: () => false,
+    waitingBytes: () => 0,
+    setSecretKeys: NOTHING,
     setLimits: NOTHING,
     close: () => Promise.resolve(),
   };
   const open = async ({ opening, events }: RouterOptions): Promise<never> => {
     opening?.(transport);
     await Promise.resolve();
-    const info = { listener: index, routingId: Buffer.from('r'), ownRoutingId: false, key: null };
+    const info = {
+      listener: index,
+      routingId: Buffer.from('r'),
+      ownRoutingId: false,
+      key: null,
+      address: 'ipc',
+      identity: 'ipc',
+    };
     events.connected(peer, info);
     return { transport, endpoints: [endpoint] } as never;
   };

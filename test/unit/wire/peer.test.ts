@@ -7,10 +7,10 @@ import {
   PEER_STATES,
   PEER_VERSION,
   type PeerMessage,
-  readPeer,
   REPLICATIONS,
-  writePeer,
+  type PeerVersion,
 } from '../../../src/wire/peer.js';
+import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
 
 function framesOf(buffers: readonly Uint8Array[]): Frames {
   const frames = new Frames();
@@ -34,6 +34,8 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     node: fc.string(),
     storeId: fc.option(id),
     nonce: id,
+    epoch: fc.option(number),
+    resumes: fc.option(id),
   }),
   fc.record({ kind: fc.constant('proof' as const), nonce: id }),
   fc.record({ kind: fc.constant('refuse' as const), reason: fc.string() }),
@@ -43,6 +45,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     offers: fc.boolean(),
     epoch: number,
     holds: maybeHolds,
+    keys: fc.option(id),
   }),
   fc.record({ kind: fc.constant('join' as const), epoch: number, holds: maybeHolds }),
   fc.record({
@@ -72,20 +75,79 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({ kind: fc.constantFrom('probe' as const, 'probed' as const), epoch: number, number }),
 );
 
+const version = fc.constantFrom<PeerVersion>(1, 2);
+
+const HELLO = {
+  kind: 'hello',
+  role: 'backup',
+  replication: 'sync',
+  heartbeatIntervalMs: 1000,
+  pair: 'a',
+  node: 'b',
+  storeId: Buffer.alloc(16, 3),
+  nonce: Buffer.alloc(16, 4),
+} as const;
+
+/** What version 1 leaves of it. */
+function old(sent: PeerMessage): PeerMessage {
+  if (sent.kind === 'hello') return { ...sent, epoch: null, resumes: null };
+  return sent.kind === 'status' ? { ...sent, keys: null } : sent;
+}
+
 describe('messages of the pair (docs/peer-protocol.md)', () => {
-  it('are read as they were written', () => {
+  it('are read as they were written, in both versions', () => {
     fc.assert(
-      fc.property(message, number, number, (sent, incarnation, count) => {
+      fc.property(message, version, number, number, (sent, spoken, incarnation, count) => {
         const stamp = { incarnation, sequence: count };
-        expect(readPeer(framesOf(writePeer(sent, stamp)))).toEqual({ stamp, message: sent });
+        const read = readPeer(framesOf(writePeer(sent, stamp, spoken)));
+        expect(read).toEqual({ version: spoken, stamp, message: spoken === 1 ? old(sent) : sent });
       }),
     );
   });
 
+  it('of version 1 lie as the program that knew no other one laid them', () => {
+    const stamp = { incarnation: 5, sequence: 6 };
+    const [head] = writePeer({ ...HELLO, epoch: 7, resumes: Buffer.alloc(16, 9) }, stamp, 1);
+    expect(head?.toString('hex')).toBe(
+      `4d4a50010000000000000000050000000000000006010200000000000003e8` +
+        `00016100016201${'03'.repeat(16)}${'04'.repeat(16)}`,
+    );
+  });
+
+  it('of version 2 may have fields that this program does not know: they are passed over', () => {
+    const known = fc.integer({ min: 0, max: 12 });
+    fc.assert(
+      fc.property(message, fc.uint8Array({ maxLength: 100 }), known, (sent, value, more) => {
+        const stamp = { incarnation: 1, sequence: 1 };
+        const [head = Buffer.alloc(0), ...rest] = writePeer(sent, stamp);
+        const field = Buffer.from([100 + more, 0, value.length, ...value]);
+        // Before the others, and behind them.
+        const all = [head.subarray(0, 21), field, head.subarray(21), Buffer.from(field)];
+        all[3]?.writeUInt8(200, 0);
+        const read = readPeer(framesOf([Buffer.concat(all), ...rest]));
+        expect(read).toEqual({ version: 2, stamp, message: sent });
+      }),
+    );
+  });
+
+  it('of version 2 may be of a kind that this program does not know', () => {
+    const stamp = { incarnation: 1, sequence: 1 };
+    const [head = Buffer.alloc(0)] = writePeer({ kind: 'probe', epoch: 1, number: 1 }, stamp);
+    head[4] = 77;
+    expect(readPeer(framesOf([head, Buffer.alloc(3)]))).toEqual({
+      version: 2,
+      stamp,
+      message: null,
+    });
+    head[3] = 1;
+    expect(readPeer(framesOf([head]))).toBeNull();
+  });
+
   it('are refused when a byte is missing or too many, whatever the kind', () => {
     fc.assert(
-      fc.property(message, fc.boolean(), (sent, isLonger) => {
-        const [head = Buffer.alloc(0), ...rest] = writePeer(sent, { incarnation: 1, sequence: 1 });
+      fc.property(message, version, fc.boolean(), (sent, spoken, isLonger) => {
+        const stamp = { incarnation: 1, sequence: 1 };
+        const [head = Buffer.alloc(0), ...rest] = writePeer(sent, stamp, spoken);
         const other = isLonger ? Buffer.concat([head, Buffer.alloc(1)]) : head.subarray(0, -1);
         expect(readPeer(framesOf([other, ...rest]))).toBeNull();
       }),

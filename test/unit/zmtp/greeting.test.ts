@@ -93,6 +93,15 @@ describe('the greeting (23/ZMTP §Greeting)', () => {
     }
   });
 
+  it('of a mechanism that is padded with anything but zero bytes is refused (37/ZMTP)', () => {
+    for (const mechanism of ['NULL\0X', 'NULL\0\0\0 ', `NULL${'\0'.repeat(15)}\x01`]) {
+      const recorded = new Recorded().receive(greetingOf({ mechanism }), DEALER);
+      expect(recorded.told).toEqual([
+        `failed mechanism: the peer wants ${mechanism.replace(/[\0\x01]/g, '?')}, this side NULL`,
+      ]);
+    }
+  });
+
   it('shows nothing unprintable of what the peer wants', () => {
     const recorded = new Recorded().receive(greetingOf({ mechanism: 'a\nb\x1b[2J\xff' }));
     expect(recorded.failure).toBe('failed mechanism: the peer wants a?b?[2J?, this side NULL');

@@ -77,12 +77,23 @@ describe('the output queue of a connection', () => {
     );
   });
 
+  it('counts the room that its chunks take, of which little may be used', () => {
+    const queue = new OutputQueue();
+    queue.append(Buffer.alloc(10), 0, 10);
+    expect(queue.roomBytes).toBeGreaterThanOrEqual(1024);
+    for (let frame = 0; frame < 10; frame++) queue.append(Buffer.alloc(40_000), 0, 40_000);
+    expect(queue.roomBytes).toBeGreaterThanOrEqual(10 * 65_536);
+    const { roomBytes, chunks } = queue.take();
+    expect(roomBytes).toBeGreaterThan(chunks.reduce((sum, { length }) => sum + length, 0));
+  });
+
   it('holds no chunk once all was taken', () => {
     const queue = new OutputQueue();
     queue.append(Buffer.alloc(10), 0, 10);
     queue.take();
     expect(queue.chunk).toHaveLength(0);
-    expect(queue.take()).toEqual({ chunks: [], views: [], bytes: 0 });
+    expect(queue.take()).toEqual({ chunks: [], views: [], bytes: 0, roomBytes: 0 });
+    expect(queue.roomBytes).toBe(0);
   });
 });
 

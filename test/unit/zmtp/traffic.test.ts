@@ -112,6 +112,17 @@ describe('commands between messages (37/ZMTP §Heartbeating)', () => {
     expect(recorded.failure).toBe('failed protocol: a malformed PING');
   });
 
+  it("a PING's time to live is that of the last one (37/ZMTP §Connection Heartbeating)", () => {
+    const recorded = Recorded.shaken();
+    expect(recorded.connection.ttlMs).toBe(0);
+    recorded.receive(commandFrame('PING', '\x01\x02'));
+    expect(recorded.connection.ttlMs).toBe(0x102 * 100);
+    recorded.receive(commandFrame('PING', '\0\0'));
+    expect(recorded.connection.ttlMs).toBe(0);
+    recorded.connection.expire();
+    expect(recorded.failure).toMatch(/^failed silent: silent for longer/);
+  });
+
   it('PONG, and what later versions bring, are passed over; so is a long frame of them', () => {
     const recorded = Recorded.shaken();
     recorded.receive(commandFrame('PONG', 'x'), commandFrame('SUBSCRIBE', 'x'));

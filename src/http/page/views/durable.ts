@@ -1,7 +1,7 @@
 /** Stored requests: found by uuid, service, state and age. */
 import { get, messageOf, withQuery } from '../api.js';
 import { DataTable } from '../data-table.js';
-import { askPerson, attempt, order, toast } from '../dialogs.js';
+import { askPerson, askToken, attempt, order, toast } from '../dialogs.js';
 import { attribute, button, el, text } from '../dom.js';
 import { about, bytes, count, moment, since } from '../format.js';
 import type { BulkResult, Page, StoredCounts, StoredRequest } from '../shapes.js';
@@ -24,20 +24,24 @@ const AGES: readonly (readonly [ms: string, label: string])[] = [
 ];
 const UUID = /^[\da-f]{32}$/i;
 
-function requestTable(): DataTable<StoredRequest> {
-  return new DataTable<StoredRequest>({
+/** A request in the list. Without the token two may be shown by the same half of their uuids. */
+interface Row extends StoredRequest {
+  readonly key: string;
+}
+
+function rowOf(request: StoredRequest, index: number): Row {
+  const { uuid } = request;
+  return { ...request, key: UUID.test(uuid) ? uuid : `${uuid} ${index}` };
+}
+
+/** @param unlock asks for the token, without which no uuid is whole */
+function requestTable(unlock: () => void): DataTable<Row> {
+  return new DataTable<Row>({
     label: 'Durable requests',
     columns: [
       {
         head: 'Uuid',
-        make: ({ uuid }) =>
-          el(
-            'a',
-            { href: linkTo('durable', uuid), class: 'uuid', title: uuid },
-            // It begins with the time: what differs is its end.
-            el('span', { class: 'rest' }, uuid.slice(0, -8)),
-            uuid.slice(-8),
-          ),
+        make: ({ uuid }) => (UUID.test(uuid) ? uuidLink(uuid) : uuidLocked(uuid, unlock)),
       },
       { head: 'Service', make: ({ service }) => serviceLink(service) },
       {
@@ -67,11 +71,29 @@ function requestTable(): DataTable<StoredRequest> {
         isMinor: true,
       },
     ],
-    key: ({ uuid }) => uuid,
+    key: ({ key }) => key,
     sortedBy: null,
     pageRows: null,
     whenEmpty: empty('No such request', 'Nothing that is stored matches the filters.'),
   });
+}
+
+function uuidLink(uuid: string): HTMLElement {
+  return el(
+    'a',
+    { href: linkTo('durable', uuid), class: 'uuid', title: uuid },
+    // It begins with the time: what differs is its end.
+    el('span', { class: 'rest' }, uuid.slice(0, -8)),
+    uuid.slice(-8),
+  );
+}
+
+/** The whole is the credential for the reply, so it takes the token to come further. */
+function uuidLocked(uuid: string, unlock: () => void): HTMLElement {
+  const made = button('', 'uuid', unlock);
+  made.title = 'Its story needs a token of this node';
+  made.replaceChildren(el('span', { class: 'rest' }, uuid.slice(0, -9)), uuid.slice(-9));
+  return made;
 }
 
 function choice(
@@ -120,7 +142,11 @@ export function durableView({ watch }: Context, { query }: Place): View {
   const age = choice('Age', AGES, query.get('olderThanMs') ?? '');
   const filters = el('form', { class: 'filters', role: 'search' }, search, state, age);
   const status = el('span', { class: 'quiet', role: 'status' });
-  const table = requestTable();
+  const table = requestTable(() => {
+    attempt(async () => {
+      if (await askToken('Whole uuids, and stories, need a token of this node.')) await list.load();
+    });
+  });
   const list = new Listing(table, status);
   const filter = (): Record<string, string> => ({
     service: search.value.trim(),
@@ -189,7 +215,7 @@ function showCounts(place: HTMLElement, stored: StoredCounts): void {
 /** The pages of one search. */
 class Listing {
   readonly pager: HTMLElement;
-  readonly #table: DataTable<StoredRequest>;
+  readonly #table: DataTable<Row>;
   readonly #status: HTMLElement;
   readonly #newer: HTMLButtonElement;
   readonly #older: HTMLButtonElement;
@@ -199,7 +225,7 @@ class Listing {
   #next: string | null = null;
   #asked = 0;
 
-  constructor(table: DataTable<StoredRequest>, status: HTMLElement) {
+  constructor(table: DataTable<Row>, status: HTMLElement) {
     this.#table = table;
     this.#status = status;
     this.#newer = button('Newer', 'button small', () => {
@@ -226,7 +252,7 @@ class Listing {
       // Another page was asked for meanwhile.
       if (asked !== this.#asked) return;
       this.#next = page.next;
-      this.#table.show(page.items);
+      this.#table.show(page.items.map(rowOf));
       this.#newer.disabled = this.#cursors.length === 1;
       this.#older.disabled = page.next === null;
       this.pager.hidden = this.#newer.disabled && this.#older.disabled;

@@ -78,6 +78,7 @@ function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
     el('strong', {}, words),
     el('span', {}, `replication ${ha.replication}`),
     ha.lagMs === null ? null : el('span', {}, `lag ${millis(ha.lagMs)}`),
+    ha.keysDiffer === true ? el('strong', {}, 'the keys files of the two nodes differ') : null,
   );
   return [mine, link, other];
 }

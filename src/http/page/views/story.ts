@@ -90,9 +90,11 @@ function facts(story: Story): HTMLElement {
   );
 }
 
-/** What can be done in the state that it is in. */
-function actions(story: Story, changed: () => Promise<void>): HTMLElement {
-  const { uuid, state } = story;
+/**
+ * What can be done in the state that it is in.
+ * @param uuid whole, which the story tells only those who gave a token
+ */
+function actions(uuid: string, { state }: Story, changed: () => Promise<void>): HTMLElement {
   const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
   const give = async (what: string, said: string): Promise<void> => {
     if ((await order(`${path}/${what}`)) === null) return;
@@ -138,7 +140,7 @@ export function storyView(uuid: string): View {
       if (now === shown) return;
       shown = now;
       body.replaceChildren(
-        el('div', { class: 'bar' }, statePill(story.state), actions(story, load)),
+        el('div', { class: 'bar' }, statePill(story.state), actions(uuid, story, load)),
         facts(story),
         timeline(story),
       );

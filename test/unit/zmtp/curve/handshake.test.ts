@@ -51,6 +51,21 @@ describe('the CURVE handshake (25/ZMTP-CURVE, 26/CurveZMQ)', () => {
     expect(server.output()).toHaveLength(WELCOME_FRAME_BYTES);
   });
 
+  it('is for any of the keys of the server, so that one can be exchanged for the next', () => {
+    const next = keys.crypto.keyPair();
+    const both = (): End => serverEnd(curveServer(keys, undefined, undefined, [next]));
+    for (const { publicKey: serverKey } of [keys.server, next]) {
+      const [client, server] = [clientEnd(keys, { serverKey }), both()];
+      settle(client, server);
+      expect(server.told).toEqual(['ready DEALER alice']);
+      expect(client.told).toEqual(['ready ROUTER server']);
+    }
+    const stranger = clientEnd(keys, { serverKey: keys.crypto.keyPair().publicKey });
+    const server = both();
+    settle(stranger, server);
+    expect(server.told).toEqual(['failed handshake: a HELLO that is not for a key of this server']);
+  });
+
   it.each([199, 201])('refuses a HELLO of %d bytes', (size) => {
     const client = clientEnd(keys);
     const server = serverEnd(curveServer(keys));
@@ -112,9 +127,7 @@ describe('the CURVE handshake (25/ZMTP-CURVE, 26/CurveZMQ)', () => {
     const client = clientEnd(keys, { serverKey: keys.client.publicKey });
     const server = serverEnd(curveServer(keys));
     settle(client, server);
-    expect(server.told).toEqual([
-      'failed handshake: a HELLO that is not for the key of this server',
-    ]);
+    expect(server.told).toEqual(['failed handshake: a HELLO that is not for a key of this server']);
     expect(client.told).toEqual([]);
   });
 

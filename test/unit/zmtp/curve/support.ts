@@ -75,9 +75,10 @@ export function curveServer(
   { crypto, server }: Keys,
   authorise: Authorise = () => ({ kind: 'allowed', name: 'alice' }),
   clock: () => number = () => 0,
+  others: readonly KeyPair[] = [],
 ): CurveServer {
-  const { secretKey } = server;
-  return new CurveServer({ crypto, secretKey, authorise, random: secureRandom, clock });
+  const secretKeys = [server, ...others].map(({ secretKey }) => secretKey);
+  return new CurveServer({ crypto, secretKeys, authorise, random: secureRandom, clock });
 }
 
 export function serverEnd(server: CurveServer): End {

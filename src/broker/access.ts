@@ -1,0 +1,55 @@
+/** What one connection may do: its key and its listener must both allow it (D72). */
+import type { Frames } from '../core/frames.js';
+import type { KeyRights, ListenerRules } from './rights.js';
+
+export class Access {
+  /** `null`: it came in by no key. */
+  readonly rights: KeyRights | null;
+  readonly rules: ListenerRules;
+  /** The service that it was last allowed to ask: the next request is mostly for the same. */
+  #allowed: Buffer | null = null;
+
+  constructor(rules: ListenerRules, rights: KeyRights | null) {
+    this.rules = rules;
+    this.rights = rights;
+  }
+
+  get isOperator(): boolean {
+    return this.rights?.operator === true;
+  }
+
+  /** Whether it may send requests at all. */
+  get isClient(): boolean {
+    return !this.rules.client.isNone && this.rights?.client.isNone !== true;
+  }
+
+  /** Whether a request may be sent to the service that frame `index` names. */
+  mayRequest(frames: Frames, index: number): boolean {
+    const { rights, rules } = this;
+    if (rules.client.isAll && (rights === null || rights.client.isAll)) return true;
+    const bytes = frames.buffer(index);
+    const start = frames.start(index);
+    const end = frames.end(index);
+    const known = this.#allowed;
+    if (known?.compare(bytes, start, end) === 0) return true;
+    if (!this.#matches('client', bytes, start, end)) return false;
+    this.#allowed = Buffer.from(bytes.subarray(start, end));
+    return true;
+  }
+
+  /** Whether somebody may ask, or offer, a service. */
+  allows(role: 'client' | 'worker', service: Buffer): boolean {
+    return this.#matches(role, service, 0, service.length);
+  }
+
+  /** The entry of its key has changed. */
+  changed(): void {
+    this.#allowed = null;
+  }
+
+  #matches(role: 'client' | 'worker', bytes: Buffer, start: number, end: number): boolean {
+    const { rights, rules } = this;
+    if (!rules[role].matches(bytes, start, end)) return false;
+    return rights === null || rights[role].matches(bytes, start, end);
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Bounds of epochs (D79). No pair comes near them by itself, so whoever claims more is mistaken, or a
+ * stranger: were it believed, this node would have to claim more still, up to what cannot be stored.
+ */
+import type { Role } from './facts.js';
+import type { Objection } from './ports.js';
+
+/** Every epoch is below. The numbers of the map have it in their upper 24 bits (D48). */
+export const EPOCH_END: number = 2 ** 24;
+/** How far a peer may be above what this node knows. */
+const JUMP_MAX = 2 ** 12;
+
+/** The next one of this node: the primary takes even ones, the backup odd ones (D13). */
+export function nextEpochOf(seenEpoch: number, role: Role): number {
+  const parity = role === 'primary' ? 0 : 1;
+  return seenEpoch + (seenEpoch % 2 === parity ? 2 : 1);
+}
+
+/**
+ * @param known the highest epoch that this node has heard of
+ * @param isSealed the peer has proved by its key who it is: a node with a new disk takes its word
+ */
+export function epochObjection(
+  claimed: number,
+  known: number,
+  isSealed: boolean,
+): Objection | null {
+  if (claimed >= EPOCH_END) {
+    const text = `it claims the epoch ${claimed}, and every epoch is below ${EPOCH_END}`;
+    return { code: 'epoch', text };
+  }
+  if (claimed <= known + JUMP_MAX || (known === 0 && isSealed)) return null;
+  const text =
+    `it claims the epoch ${claimed}, this node knows of none above ${known}, and between two ` +
+    `nodes that hear each other there are never more than ${JUMP_MAX}. If it is the right peer and ` +
+    'the data directory of one of them is new, give the link keys (majordomo keygen --pair)';
+  return { code: 'epoch', text };
+}

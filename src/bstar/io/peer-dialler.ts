@@ -1,0 +1,180 @@
+/** The backup's end of the link: it dials the primary, again and again. */
+import { monotonicMs } from '../../core/clock.js';
+import type { Frames } from '../../core/frames.js';
+import type { Link } from '../../transport/port.js';
+import { type CurveClientKeys, dialZmtp } from '../../transport/zmtp/link.js';
+import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
+import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
+import { Talk } from './talk.js';
+
+/** A dead connection is noticed, and made anew, within half a heartbeat (D22), but not in a hurry. */
+const NOTICE_MS_MIN = 250;
+
+/** Dials the peer (the backup's end), again and again. @throws ERR_MDP_ENDPOINT */
+export function dialPeer(
+  endpoint: string,
+  curve: CurveClientKeys | undefined,
+  options: PeerLinkOptions,
+): PeerLink {
+  return new PeerDialler(endpoint, curve, options);
+}
+
+class PeerDialler implements PeerLink {
+  readonly #endpoint: string;
+  readonly #options: PeerLinkOptions;
+  readonly #dial: ReturnType<typeof dialZmtp>;
+  #link: Link | null = null;
+  #talk: Talk | null = null;
+  #isKnown = false;
+  /** What the next connection begins with: the highest version, but after an older one has answered. */
+  #version: PeerVersion = PEER_VERSION;
+  /** The nonce that the peer gave this node on its last connection. */
+  #resumes: Buffer | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+  #heldOffUntil = -Infinity;
+
+  constructor(endpoint: string, curve: CurveClientKeys | undefined, options: PeerLinkOptions) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+    const noticeMs = Math.max(NOTICE_MS_MIN, options.heartbeatIntervalMs / 2);
+    this.#dial = dialZmtp({
+      limits: LIMITS,
+      ...(curve === undefined ? {} : { curve }),
+      patience: {
+        reconnectMsMin: Math.min(100, noticeMs / 4),
+        reconnectMsMax: noticeMs / 2,
+        pingAfterMs: noticeMs / 3,
+        pingCheckMs: noticeMs / 6,
+        unansweredMax: 3,
+      },
+    });
+    this.#open();
+  }
+
+  #open(): void {
+    this.#timer = null;
+    if (this.#isClosed) return;
+    const link: Link = this.#dial(this.#endpoint, {
+      connected: () => {
+        if (link === this.#link) this.#greet(link);
+      },
+      message: (frames) => {
+        if (link === this.#link) this.#hear(frames);
+      },
+      receiving: (bytes) => {
+        if (link !== this.#link) return;
+        if (this.#isKnown) this.#options.events.receiving();
+        else if (bytes > STRANGER_BYTES_MAX) this.#again();
+      },
+      disconnected: () => {
+        if (link === this.#link) this.#lost();
+      },
+    });
+    this.#link = link;
+  }
+
+  #greet(link: Link): void {
+    const opening = { version: this.#version, resumes: this.#resumes };
+    this.#talk = new Talk(this.#options, opening, null, (frames) => {
+      const last = frames.length - 1;
+      for (const [index, frame] of frames.entries()) {
+        link.write(frame, 0, frame.length, index < last);
+      }
+    });
+    this.#talk.say(this.#talk.handshake.hello);
+  }
+
+  #hear(frames: Frames): void {
+    const talk = this.#talk;
+    if (talk === null) return;
+    const heard = talk.hear(frames);
+    if (heard === null) return;
+    if (heard === 'hello') {
+      talk.say(talk.handshake.proof);
+    } else if (heard === 'proved') {
+      if (talk.standsByProof) this.#stand(talk);
+    } else if (heard === 'older') {
+      // Of the version before, which refuses this one: once more, as it speaks.
+      this.disconnect();
+      this.#version = 1;
+    } else if (heard === 'nonsense') {
+      this.#again();
+    } else if ('code' in heard) {
+      this.#options.events.refused(heard, this.#endpoint);
+      this.#again();
+    } else if (heard.kind === 'refuse') {
+      this.#options.events.refusedByPeer(heard.reason);
+      this.#again();
+    } else {
+      if (!this.#isKnown) {
+        if (heard.kind !== 'status') return;
+        this.#stand(talk);
+      }
+      this.#options.events.message(heard);
+    }
+  }
+
+  #stand(talk: Talk): void {
+    this.#isKnown = true;
+    this.#resumes = talk.handshake.its?.nonce ?? null;
+    this.#options.events.connected(talk.handshake.its?.node ?? '', talk.version);
+  }
+
+  #lost(): void {
+    this.#talk = null;
+    this.#version = PEER_VERSION;
+    if (!this.#isKnown) return;
+    this.#isKnown = false;
+    this.#options.events.disconnected();
+  }
+
+  /** Ends this link and dials another, not at once. */
+  #again(): void {
+    this.#heldOffUntil = Math.max(
+      this.#heldOffUntil,
+      monotonicMs() + this.#options.heartbeatIntervalMs,
+    );
+    const wasKnown = this.#isKnown;
+    this.disconnect();
+    if (wasKnown) this.#options.events.disconnected();
+  }
+
+  send(message: PeerMessage): void {
+    if (this.#isKnown) this.#talk?.say(message);
+  }
+
+  flush(): void {
+    // A link writes by itself, once per turn.
+  }
+
+  disconnect(): void {
+    const link = this.#link;
+    this.#link = null;
+    this.#talk = null;
+    this.#isKnown = false;
+    this.#version = PEER_VERSION;
+    void link?.close(0);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    const waitMs = Math.max(0, this.#heldOffUntil - monotonicMs());
+    if (!this.#isClosed) {
+      this.#timer = setTimeout(() => {
+        this.#open();
+      }, waitMs);
+    }
+  }
+
+  revoke(): void {
+    // It knows the peer by bstar.curve.serverKey.
+  }
+
+  holdOff(ms: number): void {
+    this.#heldOffUntil = monotonicMs() + ms;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#link?.close(0);
+  }
+}

@@ -1,0 +1,262 @@
+/** The primary's end of the link: it listens, and decides who is the peer. */
+import { monotonicMs } from '../../core/clock.js';
+import type { Frames } from '../../core/frames.js';
+import { PeerNumbers } from '../../transport/peer-numbers.js';
+import type {
+  ListenerCurve,
+  Output,
+  PeerId,
+  PeerInfo,
+  Transport,
+  TransportEvents,
+} from '../../transport/port.js';
+import { openZmtpRouter } from '../../transport/zmtp/router.js';
+import type { PeerMessage } from '../../wire/peer.js';
+import type { Objection } from '../ports.js';
+import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
+import { Talk } from './talk.js';
+
+/** Who has not said who he is by then is sent away. */
+const HANDSHAKE_MS_MAX = 3000;
+/** How long a peer that is there may be silent while somebody else claims to be it. */
+const CONTEST_BEATS = 1.25;
+
+function write(output: Output, peer: PeerId, frames: readonly Buffer[]): void {
+  const last = frames.length - 1;
+  for (const [index, frame] of frames.entries()) {
+    output.write(peer, frame, 0, frame.length, index < last);
+  }
+}
+
+/**
+ * Listens for the peer (the primary's end).
+ * @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+ */
+export async function listenForPeer(
+  endpoint: string,
+  curve: ListenerCurve | undefined,
+  options: PeerLinkOptions,
+): Promise<PeerLink> {
+  const listener = new PeerListener(options, curve !== undefined);
+  const { transport } = await openZmtpRouter({
+    listeners: [curve === undefined ? { endpoint, index: 0 } : { endpoint, index: 0, curve }],
+    limits: LIMITS,
+    peers: new PeerNumbers(),
+    events: listener,
+    hasReserve: true,
+  });
+  listener.attach(transport);
+  return listener;
+}
+
+class PeerListener implements PeerLink, TransportEvents {
+  readonly #options: PeerLinkOptions;
+  /** Only who has the peer's key comes in. */
+  readonly #isSealed: boolean;
+  readonly #talks = new Map<PeerId, Talk>();
+  /** Who claims to be the peer while that is there, or seems to be. */
+  readonly #contenders = new Map<PeerId, NodeJS.Timeout>();
+  #transport: Transport | null = null;
+  #peer: PeerId | null = null;
+  #closedUntil = -Infinity;
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(options: PeerLinkOptions, isSealed: boolean) {
+    this.#options = options;
+    this.#isSealed = isSealed;
+    this.#sweep = setInterval(this.#sendIdlersAway, HANDSHAKE_MS_MAX / 2).unref();
+  }
+
+  attach(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  connected(peer: PeerId, { key }: PeerInfo): void {
+    const talk = new Talk(this.#options, null, key, (frames) => {
+      if (this.#transport !== null) write(this.#transport, peer, frames);
+    });
+    this.#talks.set(peer, talk);
+    if (monotonicMs() < this.#closedUntil) this.#transport?.disconnect(peer);
+  }
+
+  message(peer: PeerId, frames: Frames): void {
+    const talk = this.#talks.get(peer);
+    if (talk === undefined) return;
+    const heard = talk.hear(frames);
+    if (heard === null) return;
+    if (heard === 'hello') {
+      // The one that dials speaks first, and proves itself first.
+      talk.say(talk.handshake.hello);
+      this.#transport?.flush();
+    } else if (heard === 'proved') {
+      this.#claims(peer, talk);
+    } else if (heard === 'nonsense' || heard === 'older') {
+      this.#transport?.disconnect(peer);
+    } else if ('code' in heard) {
+      this.#refuse(peer, talk, heard);
+    } else if (heard.kind === 'refuse') {
+      this.#options.events.refusedByPeer(heard.reason);
+      this.#transport?.disconnect(peer);
+    } else {
+      this.#hear(peer, talk, heard);
+    }
+  }
+
+  #hear(peer: PeerId, talk: Talk, message: PeerMessage): void {
+    if (peer !== this.#peer) {
+      if (!talk.isAdmitted || message.kind !== 'status') return;
+      this.#takePlace(peer, talk);
+    }
+    this.#options.events.message(message);
+    for (const contender of [...this.#contenders.keys()]) {
+      this.#refuseAt(contender, { code: 'taken', text: 'the peer is connected, and answers' });
+    }
+  }
+
+  // ---------------------------------------------------------------- who is the peer
+
+  /** Somebody has said all that the peer would say, and proved that he lives. */
+  #claims(peer: PeerId, talk: Talk): void {
+    const present = this.#peer === null ? undefined : this.#talks.get(this.#peer);
+    if (present === undefined || this.#maySucceed(talk, present)) {
+      this.#admit(peer, talk);
+    } else if (this.#isSealed) {
+      this.#refuse(peer, talk, { code: 'taken', text: 'a newer process of the peer is connected' });
+    } else {
+      // A process that was started anew cannot prove whose successor it is: its old connection is
+      // silent from now on. If it is not, this one is a stranger's.
+      const waitMs = CONTEST_BEATS * this.#options.heartbeatIntervalMs;
+      const timer = setTimeout(() => {
+        this.#contenders.delete(peer);
+        this.#admit(peer, talk);
+      }, waitMs);
+      this.#contenders.set(peer, timer.unref());
+    }
+  }
+
+  /** Whether it is certain that the peer that is connected now has made a new connection (D18). */
+  #maySucceed({ handshake }: Talk, { handshake: present }: Talk): boolean {
+    if (this.#isSealed) return handshake.incarnation >= present.incarnation;
+    return handshake.its?.resumes?.equals(present.nonce) === true;
+  }
+
+  #admit(peer: PeerId, talk: Talk): void {
+    talk.isAdmitted = true;
+    talk.say(talk.handshake.proof);
+    if (talk.standsByProof) this.#takePlace(peer, talk);
+    this.#transport?.flush();
+  }
+
+  #takePlace(peer: PeerId, talk: Talk): void {
+    const before = this.#peer;
+    this.#peer = peer;
+    if (before !== null) {
+      this.#transport?.disconnect(before);
+      this.#options.events.disconnected();
+    }
+    this.#options.events.connected(talk.handshake.its?.node ?? '', talk.version);
+  }
+
+  #noPeer(): void {
+    this.#peer = null;
+    this.#options.events.disconnected();
+    const [next] = this.#contenders.keys();
+    const talk = next === undefined ? undefined : this.#talks.get(next);
+    if (next === undefined || talk === undefined) return;
+    this.#forgetContender(next);
+    this.#admit(next, talk);
+  }
+
+  #forgetContender(peer: PeerId): void {
+    clearTimeout(this.#contenders.get(peer));
+    this.#contenders.delete(peer);
+  }
+
+  revoke(key: string): void {
+    for (const [peer, talk] of this.#talks) {
+      if (talk.key !== key || talk.isOver) continue;
+      this.#refuse(peer, talk, { code: 'key', text: `its key ${key} may not come in any more` });
+    }
+  }
+
+  // ---------------------------------------------------------------- of the transport
+
+  receiving(peer: PeerId, bytes: number): void {
+    if (peer === this.#peer) this.#options.events.receiving();
+    else if (bytes > STRANGER_BYTES_MAX) this.#transport?.disconnect(peer);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.#talks.delete(peer);
+    this.#forgetContender(peer);
+    if (peer === this.#peer) this.#noPeer();
+  }
+
+  oversized(peer: PeerId): void {
+    this.#transport?.disconnect(peer);
+  }
+
+  full(peer: PeerId): void {
+    // It does not read what it asked for: it has to join anew.
+    this.#transport?.disconnect(peer);
+  }
+
+  drained(): void {
+    // Who was full is gone.
+  }
+
+  rejected(): void {
+    // Not even ZMTP: nobody that this node knows.
+  }
+
+  send(message: PeerMessage): void {
+    if (this.#peer !== null) this.#talks.get(this.#peer)?.say(message);
+  }
+
+  flush(): void {
+    this.#transport?.flush();
+  }
+
+  disconnect(): void {
+    const peer = this.#peer;
+    this.#peer = null;
+    if (peer !== null) this.#transport?.disconnect(peer);
+  }
+
+  holdOff(ms: number): void {
+    this.#closedUntil = monotonicMs() + ms;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    for (const timer of this.#contenders.values()) clearTimeout(timer);
+    this.#contenders.clear();
+    await this.#transport?.close(0);
+  }
+
+  #refuseAt(peer: PeerId, objection: Objection): void {
+    const talk = this.#talks.get(peer);
+    if (talk !== undefined) this.#refuse(peer, talk, objection);
+  }
+
+  #refuse(peer: PeerId, talk: Talk, objection: Objection): void {
+    talk.isOver = true;
+    this.#options.events.refused(objection, talk.handshake.its?.node ?? 'unknown');
+    this.#forgetContender(peer);
+    if (peer === this.#peer) this.#noPeer();
+    talk.say({ kind: 'refuse', reason: objection.text });
+    this.#transport?.flush();
+    // What it is told goes out first; the sweep ends what stays.
+    setTimeout(() => {
+      if (this.#talks.get(peer) === talk) this.#transport?.disconnect(peer);
+    }, 100).unref();
+  }
+
+  readonly #sendIdlersAway = (): void => {
+    const now = monotonicMs();
+    for (const [peer, { handshake, startedAt }] of this.#talks) {
+      const isLate = now - startedAt > HANDSHAKE_MS_MAX;
+      if (isLate && (!handshake.isDone || peer !== this.#peer)) this.#transport?.disconnect(peer);
+    }
+  };
+}

@@ -1,0 +1,105 @@
+/** The words on one connection of a pair: their version, their stamps, and who may say what when. */
+import { monotonicMs } from '../../core/clock.js';
+import type { Frames } from '../../core/frames.js';
+import { secureRandom } from '../../core/random.js';
+import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
+import { readPeer, writePeer } from '../../wire/peer-codec.js';
+import type { Objection } from '../ports.js';
+import { Handshake, versionObjection } from './handshake.js';
+import type { PeerLinkEvents, PeerLinkOptions } from './peer-link.js';
+
+type Say = (frames: readonly Buffer[]) => void;
+
+/** How the one that dials begins. */
+interface Opening {
+  readonly version: PeerVersion;
+  /** The nonce that it was given on its connection before. */
+  readonly resumes: Buffer | null;
+}
+
+/**
+ * What was heard: a message of the peer; 'hello' and 'proved' on the way there; 'older', the other one
+ * speaks a lower version; `null`, nothing new; or what ends the connection.
+ */
+type Heard = PeerMessage | 'hello' | 'proved' | 'older' | 'nonsense' | Objection | null;
+
+export class Talk {
+  readonly handshake: Handshake;
+  readonly startedAt: number = monotonicMs();
+  /** The name of the key by which it came in. */
+  readonly key: string | null;
+  readonly #isDialled: boolean;
+  readonly #incarnation: number;
+  readonly #say: Say;
+  readonly #events: PeerLinkEvents;
+  #version: PeerVersion;
+  #said = 0;
+  #heard = 0;
+  /** Nothing more of it is heard. */
+  isOver = false;
+  /** It was told that it is the peer. */
+  isAdmitted = false;
+
+  /** @param opening `null`: the other one dialled, and says the version */
+  constructor(
+    { introduction, incarnation, events }: PeerLinkOptions,
+    opening: Opening | null,
+    key: string | null,
+    say: Say,
+  ) {
+    const resumes = opening?.resumes ?? null;
+    this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
+    this.key = key;
+    this.#isDialled = opening === null;
+    this.#version = opening?.version ?? PEER_VERSION;
+    this.#incarnation = incarnation;
+    this.#events = events;
+    this.#say = say;
+  }
+
+  get version(): PeerVersion {
+    return this.#version;
+  }
+
+  /** In version 1 nobody says his epoch before he is believed: his first word is waited for. */
+  get standsByProof(): boolean {
+    return this.#version > 1;
+  }
+
+  say(message: PeerMessage): void {
+    this.#said++;
+    const stamp = { incarnation: this.#incarnation, sequence: this.#said };
+    this.#say(writePeer(message, stamp, this.#version));
+  }
+
+  hear(frames: Frames): Heard {
+    if (this.isOver) return null;
+    const read = readPeer(frames);
+    if (read === null) return 'nonsense';
+    if ('otherVersion' in read) return versionObjection(read.otherVersion);
+    const { version, stamp, message } = read;
+    if (this.#isDialled && this.#heard === 0) this.#version = version;
+    if (version < this.#version && this.#heard === 0) return 'older';
+    if (version !== this.#version) return 'nonsense';
+    if (message?.kind === 'refuse') return message;
+    // D18
+    if (stamp.sequence <= this.#heard) return null;
+    this.#heard = stamp.sequence;
+    if (message === null) return null;
+    return this.handshake.isDone
+      ? this.#hearPeer(message, stamp.incarnation)
+      : this.#hearStranger(message, stamp.incarnation);
+  }
+
+  #hearPeer(message: PeerMessage, incarnation: number): Heard {
+    if (incarnation !== this.handshake.incarnation) return null;
+    return this.#events.objectionTo(message) ?? message;
+  }
+
+  #hearStranger(message: PeerMessage, incarnation: number): Heard {
+    const heard = this.handshake.hear(message, incarnation);
+    if (heard === null) return 'nonsense';
+    if (heard === 'hello') return this.#events.objectionTo(message) ?? 'hello';
+    return heard === 'proof' ? 'proved' : heard;
+  }
+}

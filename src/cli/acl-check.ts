@@ -1,0 +1,134 @@
+/** `majordomo acl check`: what a key may do with a service, and which rule says so. */
+import type { Command } from 'commander';
+
+import { type Config, type ListenerConfig, type Role, ROLES } from '../config/config.js';
+import { type KeyEntry, readKeysFile } from '../config/io/keys-file.js';
+import { MajordomoError } from '../core/errors.js';
+import { EXIT } from '../core/exit.js';
+import { GlobSet } from '../core/glob.js';
+import { decodeCurveKey } from '../core/z85.js';
+import { unescapeName } from '../core/escape.js';
+import { load } from './config-options.js';
+import {
+  addConfigOptions,
+  addOutputOption,
+  type ConfigOptions,
+  type Done,
+  examples,
+  type OutputFormat,
+} from './options.js';
+import { print, printable, printJson, table } from './output.js';
+
+interface CheckOptions extends ConfigOptions {
+  readonly output: OutputFormat;
+}
+
+/** What holds for one role at one listener. */
+interface Verdict {
+  readonly allowed: boolean;
+  /** The rule that decides, for people. */
+  readonly rule: string;
+}
+
+interface AtListener extends Readonly<Record<Role, Verdict>> {
+  readonly endpoint: string;
+  readonly keysFile: string | null;
+  /** The name of the entry; null: the key is not let in there, or none is asked for. */
+  readonly entry: string | null;
+}
+
+const EXAMPLES = [
+  ['majordomo acl check billing invoices.create', 'a key by the name of its entry'],
+  ['majordomo acl check -c majordomo.yaml "$(cat billing.key.pub)" mail', 'by its public key'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+Reads the configuration and its keys files; no broker is asked. A key may do what both its entry and
+the listener allow. Exit status: 0 if the key may ask or offer the service at one of the listeners,
+else 1.
+`;
+
+export function defineAclCheck(command: Command, done: Done): void {
+  addOutputOption(addConfigOptions(command))
+    .argument('<key>', 'the name of a key, or a public key')
+    .argument('<service>', 'the service')
+    .addHelpText('after', AFTER)
+    .action(async (key: string, service: string, options: CheckOptions) => {
+      const name = unescapeName(service);
+      if (name === null) throw new MajordomoError('ERR_USAGE', `${service}: % begins no %XX`);
+      if (/^(mmi|titanic)\./.test(service)) throw ofTheBroker(service);
+      const listeners = verdicts(load(options).config, key, name);
+      if (options.output === 'json') await printJson({ key, service, listeners });
+      else await print(shown(listeners));
+      const isOfUse = listeners.some(({ client, worker }) => client.allowed || worker.allowed);
+      done(isOfUse ? EXIT.done : EXIT.failed);
+    });
+}
+
+function ofTheBroker(service: string): MajordomoError {
+  return new MajordomoError(
+    'ERR_USAGE',
+    `${service} is the broker's own: whoever comes in may ask mmi.*; for titanic.request and ` +
+      'titanic.submit the rights on the service that is asked for count, so give that one',
+  );
+}
+
+function verdicts(config: Config, key: string, service: Buffer): readonly AtListener[] {
+  const quotas = Object.keys(config.limits.quotas);
+  return config.broker.listen.map((listener) => {
+    const { endpoint, curve } = listener;
+    if (curve === undefined) {
+      const of = (role: Role): Verdict => byListener(listener, role, service);
+      return { endpoint, keysFile: null, entry: null, client: of('client'), worker: of('worker') };
+    }
+    const { keysFile } = curve;
+    const entry = entryOf(readKeysFile(keysFile, quotas), key);
+    const of = (role: Role): Verdict =>
+      entry === undefined
+        ? { allowed: false, rule: `no entry of ${keysFile} has this key: it does not come in` }
+        : byBoth(listener, entry, role, service);
+    const name = entry?.name ?? null;
+    return { endpoint, keysFile, entry: name, client: of('client'), worker: of('worker') };
+  });
+}
+
+function entryOf(entries: readonly KeyEntry[], key: string): KeyEntry | undefined {
+  const publicKey = decodeCurveKey(key);
+  return entries.find(
+    ({ name, publicKeys }) =>
+      name === key || (publicKey !== null && publicKeys.some((each) => each.equals(publicKey))),
+  );
+}
+
+function byListener(listener: ListenerConfig, role: Role, service: Buffer): Verdict {
+  const rule = GlobSet.of(listener[role]).matching(service);
+  if (rule === null) {
+    return { allowed: false, rule: `the listener has ${role}: [${listener[role].join(', ')}]` };
+  }
+  const who = listener.curve === undefined ? 'whoever comes in here, by any key or none; ' : '';
+  return { allowed: true, rule: `${who}${role}: ${rule} of the listener` };
+}
+
+function byBoth(listener: ListenerConfig, entry: KeyEntry, role: Role, service: Buffer): Verdict {
+  const rule = GlobSet.of(entry[role]).matching(service);
+  if (rule === null) {
+    return { allowed: false, rule: `${entry.name} has ${role}: [${entry[role].join(', ')}]` };
+  }
+  const there = byListener(listener, role, service);
+  if (!there.allowed) return there;
+  return { allowed: true, rule: `${role}: ${rule} of ${entry.name}, ${there.rule}` };
+}
+
+const WORDS: Readonly<Record<Role, string>> = { client: 'ask', worker: 'offer' };
+
+function shown(listeners: readonly AtListener[]): string {
+  const rows = listeners.flatMap((listener) =>
+    ROLES.map((role) => [
+      printable(listener.endpoint),
+      WORDS[role],
+      listener[role].allowed ? 'yes' : 'no',
+      printable(listener[role].rule),
+    ]),
+  );
+  return table([{ head: 'LISTENER' }, { head: 'MAY' }, { head: '' }, { head: 'BY' }], rows);
+}

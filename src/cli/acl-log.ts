@@ -1,0 +1,103 @@
+/** `majordomo acl log`: who was refused lately, and why. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Command } from 'commander';
+
+import { EXIT } from '../core/exit.js';
+import type { AdminClient } from './admin-client.js';
+import {
+  addAdminOptions,
+  addAdminTimeout,
+  adminClient,
+  adminFacts,
+  type AdminOptions,
+} from './admin.js';
+import type { Facts } from './ask.js';
+import {
+  addOutputOption,
+  type Done,
+  examples,
+  integerOption,
+  type OutputFormat,
+} from './options.js';
+import { print, printable, printJson, table } from './output.js';
+
+interface LogOptions extends AdminOptions {
+  readonly output: OutputFormat;
+  readonly limit: number;
+  readonly watch?: boolean;
+}
+
+const PATH = '/api/v1/acl/log';
+const KEPT_MAX = 1000;
+const EVERY_MS = 1000;
+
+const EXAMPLES = [
+  ['majordomo acl log', 'the last refusals of this node, the newest last'],
+  ['majordomo acl log --watch', 'and those to come, until Ctrl-C'],
+  ['majordomo acl log -o json | jq \'.items[] | select(.what == "connection")\'', 'for programs'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+The node keeps the last 1000 until it ends; equal ones in a row are one line with their number. It
+asks over HTTP, with a token (--token-file, MAJORDOMO_TOKEN, or that of the data directory).
+`;
+
+const COLUMNS = [
+  { head: 'LAST' },
+  { head: 'TIMES', right: true },
+  { head: 'WHAT' },
+  { head: 'KEY' },
+  { head: 'ADDRESS' },
+  { head: 'SERVICE' },
+  { head: 'WHY' },
+] as const;
+
+export function defineAclLog(command: Command, done: Done): void {
+  addAdminTimeout(addOutputOption(addAdminOptions(command)))
+    .addOption(integerOption('--limit <n>', 'the last so many', 1, KEPT_MAX).default(100))
+    .option('--watch', 'go on with those to come')
+    .addHelpText('after', AFTER)
+    .action(async (options: LogOptions) => {
+      const client = await adminClient(options);
+      const items = await asked(client, options.limit);
+      if (options.watch === true) {
+        await watch(client, options, items);
+      } else if (options.output === 'json') {
+        await printJson({ items });
+      } else {
+        await print(items.length === 0 ? 'nobody was refused\n' : table(COLUMNS, items.map(row)));
+      }
+      done(EXIT.done);
+    });
+}
+
+/** The newest last, as in a log. */
+async function asked(client: AdminClient, limit: number): Promise<readonly Facts[]> {
+  const { items } = adminFacts(PATH, await client.get(PATH, { limit: String(limit) }));
+  const list: readonly unknown[] = Array.isArray(items) ? items : [];
+  return list.map((item): Facts => ({ ...(typeof item === 'object' ? item : {}) })).reverse();
+}
+
+/** Each as it comes, and again when it has come again; until the command is ended. */
+async function watch(
+  client: AdminClient,
+  { output }: LogOptions,
+  first: readonly Facts[],
+): Promise<never> {
+  const told = new Map<unknown, unknown>();
+  for (let items = first; ; items = await asked(client, KEPT_MAX)) {
+    const fresh = items.filter(({ number, count }) => told.get(number) !== count);
+    told.clear();
+    for (const { number, count } of items) told.set(number, count);
+    for (const item of fresh) {
+      await print(`${output === 'json' ? JSON.stringify(item) : row(item).join('  ')}\n`);
+    }
+    await delay(EVERY_MS);
+  }
+}
+
+function row(item: Facts): readonly string[] {
+  const shown = (name: string): string => printable(item[name] ?? '-');
+  return ['lastAt', 'count', 'what', 'key', 'address', 'service', 'reason'].map(shown);
+}

@@ -1,0 +1,107 @@
+/** Where a daemon answers HTTP, and whom it has to be there. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+import type { Config } from '../config/config.js';
+import { parseHttpListen } from '../config/endpoint.js';
+import { codeOf, MajordomoError } from '../core/errors.js';
+
+export interface AdminPlace {
+  /** Of a socket: `http://localhost`. */
+  readonly url: URL;
+  readonly socketPath: string | null;
+  /** As it was given: for messages. */
+  readonly name: string;
+  readonly trust: Trust;
+}
+
+/** Which certificates are taken; nothing of it: those of the system's and Node's own. */
+export interface Trust {
+  /** PEM: instead of all others. */
+  readonly ca?: string;
+  /** PEM: this very one is taken, whatever name it has. */
+  readonly pinned?: string;
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+const DOES = 'expected http://HOST:PORT, https://HOST:PORT or unix:PATH';
+
+/** True for text that is no endpoint of MDP, but meant for HTTP. */
+export function isAdminUrl(text: string): boolean {
+  return /^(https?|unix):/.test(text);
+}
+
+/**
+ * @param option that it was given by
+ * @param caFile of `--admin-ca`
+ * @throws ERR_USAGE
+ */
+export function placeGiven(text: string, option: string, caFile: string | undefined): AdminPlace {
+  const socket = text.startsWith('unix:') ? parseHttpListen(text) : null;
+  if (socket?.ok === true && socket.value?.scheme === 'ipc') return ofSocket(socket.value.path);
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isWanted = url !== null && /^https?:$/.test(url.protocol) && url.username === '';
+  if (!isWanted || url.search !== '' || url.hash !== '') {
+    throw new MajordomoError('ERR_USAGE', `${option} '${text}': ${DOES}`);
+  }
+  return { url, socketPath: null, name: url.origin, trust: trustOf(caFile) };
+}
+
+/** Where a daemon of this configuration answers, as seen from this machine. @throws ERR_USAGE */
+export function placeOf({ http }: Config, caFile: string | undefined): AdminPlace {
+  const listen = parseHttpListen(http.listen);
+  const place = listen.ok ? listen.value : null;
+  if (place?.scheme === 'ipc') return ofSocket(place.path);
+  if (place === null || place.port === 0) {
+    const why = `http.listen is ${http.listen}: give --admin`;
+    throw new MajordomoError('ERR_USAGE', why);
+  }
+  const { host, port } = place;
+  const from = host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host === '[::]' ? '[::1]' : host;
+  const { tls } = http;
+  const url = new URL(`${tls === null ? 'http' : 'https'}://${from}:${port}`);
+  // Its certificate is for the name that others know it by.
+  const pinned = tls === null || caFile !== undefined ? null : textOf(tls.certFile);
+  const trust = pinned === null ? trustOf(caFile) : { pinned };
+  return { url, socketPath: null, name: url.origin, trust };
+}
+
+/** Only this machine can be there. */
+export function isLocal({ url, socketPath }: AdminPlace): boolean {
+  return socketPath !== null || LOOPBACK.test(url.hostname);
+}
+
+/** True for the certificate that is pinned. */
+export function isPinned({ pinned }: Trust, raw: Buffer): boolean {
+  return pinned !== undefined && new X509Certificate(pinned).raw.equals(raw);
+}
+
+function ofSocket(path: string): AdminPlace {
+  return {
+    url: new URL('http://localhost'),
+    socketPath: path,
+    name: `unix:${path}`,
+    trust: {},
+  };
+}
+
+function trustOf(caFile: string | undefined): Trust {
+  if (caFile === undefined) return {};
+  try {
+    return { ca: readFileSync(caFile, 'latin1') };
+  } catch (error) {
+    const why = codeOf(error) ?? 'unknown';
+    throw new MajordomoError('ERR_USAGE', `--admin-ca ${caFile} cannot be read: ${why}`);
+  }
+}
+
+/** `null` where this user may not read it, or it is none: then others have to vouch for it. */
+function textOf(certFile: string): string | null {
+  try {
+    const pem = readFileSync(certFile, 'latin1');
+    new X509Certificate(pem);
+    return pem;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,64 @@
+/** The token for a daemon: given, or that of a node of this machine. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { Config } from '../config/config.js';
+import { codeOf, MajordomoError } from '../core/errors.js';
+import { TOKEN_FILE } from '../core/private-file.js';
+
+export interface FoundToken {
+  readonly token: string | null;
+  /** Why there is none, for those who are refused without one. */
+  readonly why: string | null;
+}
+
+const TOKEN = /^[\x21-\x7e]+$/;
+
+/**
+ * The one of the command line or the environment.
+ * @throws ERR_USAGE
+ */
+export function givenToken(options: {
+  readonly token?: string;
+  readonly tokenFile?: string;
+}): string | null {
+  const { token, tokenFile } = options;
+  const { MAJORDOMO_TOKEN: known = '', MAJORDOMO_TOKEN_FILE: file = '' } = process.env;
+  if (token !== undefined) return checked(token, '--token');
+  if (tokenFile !== undefined) return ofFile(tokenFile, '--token-file');
+  if (known !== '') return checked(known, 'MAJORDOMO_TOKEN');
+  return file === '' ? null : ofFile(file, 'MAJORDOMO_TOKEN_FILE');
+}
+
+function ofFile(file: string, option: string): string {
+  const place = `${option} ${file}`;
+  try {
+    return checked(readFileSync(file, 'utf8').trim(), place);
+  } catch (error) {
+    if (codeOf(error) === 'ERR_USAGE') throw error;
+    throw new MajordomoError('ERR_USAGE', `${place} cannot be read: ${codeOf(error) ?? 'unknown'}`);
+  }
+}
+
+function checked(token: string, place: string): string {
+  if (TOKEN.test(token)) return token;
+  throw new MajordomoError('ERR_USAGE', `${place}: a token is printable ASCII without spaces`);
+}
+
+/** Of the configuration or its data directory; who may not read that can still look at loopback. */
+export function localToken({ http, node }: Config): FoundToken {
+  if (http.token !== null) return { token: http.token, why: null };
+  const file = join(node.dataDir, TOKEN_FILE);
+  try {
+    const token = readFileSync(file, 'utf8').trim();
+    if (TOKEN.test(token)) return { token, why: null };
+    return { token: http.readToken, why: `${file} holds no token` };
+  } catch (error) {
+    const code = codeOf(error) ?? 'unknown';
+    const why =
+      code === 'ENOENT' || code === 'ENOTDIR'
+        ? `there is no ${file}: give the configuration of the broker by -c`
+        : `this user cannot read ${file} (${code}): be the user that runs the broker`;
+    return { token: http.readToken, why };
+  }
+}

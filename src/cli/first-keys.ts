@@ -1,0 +1,76 @@
+/** `serve --init`: makes the files of keys that the listeners name and that are not there yet. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import {
+  type Config,
+  type ListenerConfig,
+  type ListenerCurveConfig,
+  secretKeyFilesOf,
+} from '../config/config.js';
+import type { CurveCrypto } from '../zmtp/curve/crypto.js';
+import { madeOrFound, makeDirectory, SECRET_MODE, write } from './key-files.js';
+
+/** Of the first client, beside the keys file that lets it in. */
+const CLIENT = 'client';
+
+/**
+ * Makes the key of each listener with CURVE, and its keys file with one client in it. What is there
+ * stays as it is, so this may be done at every start.
+ * @returns what to tell people of what was made, secrets apart; none if nothing was
+ * @throws ERR_OUTPUT, ERR_CONFIG_FILE
+ */
+export function makeFirstKeys({ broker }: Config, crypto: CurveCrypto): readonly string[] {
+  const told: string[] = [];
+  for (const listener of broker.listen) {
+    if (listener.curve === undefined) continue;
+    const isNew = !existsSync(listener.curve.keysFile);
+    const serverKey = serverKeyOf(listener.curve, crypto);
+    if (!isNew) continue;
+    const clientKeyFile = letInOne(listener.curve.keysFile, crypto);
+    told.push(...introduction(listener, listener.curve, serverKey, clientKeyFile));
+  }
+  return told;
+}
+
+/** The public key by which clients know the listener. */
+function serverKeyOf(curve: ListenerCurveConfig, crypto: CurveCrypto): string {
+  const [first = ''] = secretKeyFilesOf(curve).map((file) => {
+    makeDirectory(dirname(file));
+    return madeOrFound(file, crypto);
+  });
+  return first;
+}
+
+function letInOne(keysFile: string, crypto: CurveCrypto): string {
+  makeDirectory(dirname(keysFile));
+  const clientKeyFile = join(dirname(keysFile), `${CLIENT}.key`);
+  const publicKey = madeOrFound(clientKeyFile, crypto);
+  const text = [
+    '# Whose keys come in, and what for: docs/operating.md, Keys and rights. A change holds at once.',
+    `- name: ${CLIENT}`,
+    `  publicKey: '${publicKey}'`,
+    "  client: ['*'] # the services that it may ask, * and ? allowed",
+    "  worker: ['*'] # and offer",
+  ];
+  write(keysFile, `${text.join('\n')}\n`, SECRET_MODE);
+  return clientKeyFile;
+}
+
+function introduction(
+  { endpoint }: ListenerConfig,
+  curve: ListenerCurveConfig,
+  serverKey: string,
+  clientKeyFile: string,
+): string[] {
+  const [serverKeyFile = ''] = secretKeyFilesOf(curve);
+  const dialled = endpoint.replace(/^tcp:\/\/(\*|0\.0\.0\.0|\[::\]):/, 'tcp://HOST:');
+  return [
+    `Keys were made for ${endpoint}:`,
+    `  ${serverKeyFile}   the secret key of this broker; it stays here`,
+    `  ${curve.keysFile}   who comes in: now the key of the first client`,
+    `  ${clientKeyFile}   the secret key of that client; copy it to where the client runs`,
+    'What the client needs there:',
+    `  majordomo request SERVICE --endpoint ${dialled} --curve-key-file ${CLIENT}.key --curve-server-key '${serverKey}'`,
+  ];
+}

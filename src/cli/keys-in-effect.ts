@@ -1,0 +1,116 @@
+/** What the keys files of a configuration mean, and what one identity may use: for `check`. */
+import type { Config } from '../config/config.js';
+import { type KeyEntry, readKeysFile } from '../config/io/keys-file.js';
+import type { Problem } from '../config/problem.js';
+import { QUOTA_KEYS, type QuotaKey, quotasOf } from '../config/quotas.js';
+import { codeOf, messageOf } from '../core/errors.js';
+import { printable, table } from './output.js';
+
+/** A keys file, and what uses it. */
+export interface KeysInEffect {
+  readonly file: string;
+  /** Endpoints, and `bstar.curve`. */
+  readonly usedBy: readonly string[];
+  readonly entries: readonly KeyEntry[];
+}
+
+/**
+ * Reads every keys file.
+ * @param absent told of those that are not there
+ * @throws ERR_CONFIG_INVALID if one is wrong
+ */
+export function keysInEffect(
+  { broker, bstar, limits }: Config,
+  absent: (problem: Problem) => void,
+): readonly KeysInEffect[] {
+  const users = new Map<string, string[]>();
+  const use = (file: string, user: string): void => {
+    users.set(file, [...(users.get(file) ?? []), user]);
+  };
+  for (const { endpoint, curve } of broker.listen) {
+    if (curve !== undefined) use(curve.keysFile, endpoint);
+  }
+  if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, 'bstar.curve');
+  const quotas = Object.keys(limits.quotas);
+  return [...users].flatMap(([file, usedBy]) => {
+    try {
+      return { file, usedBy, entries: readKeysFile(file, quotas) };
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_CONFIG_FILE') throw error;
+      absent({ place: file, path: '', message: `${messageOf(error)}; serve needs it` });
+      return [];
+    }
+  });
+}
+
+/**
+ * Entries that mean something else than they did before `services` restricted anything, each with
+ * what keeps their old meaning.
+ */
+export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
+  return entries.flatMap(({ name, form, client, worker, place }) => {
+    const lists = [client, worker].filter((globs) => globs.length > 0);
+    const isAll = lists.every((globs) => globs.includes('*'));
+    if (form === 'long' || isAll) return [];
+    const now = `services restricts from this version on: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
+    const message = `${now}. If it is to use all as before, take services out`;
+    return [{ place, path: name, message }];
+  });
+}
+
+/** One entry as JSON; keys are left out. */
+export function entryShown(entry: KeyEntry): Readonly<Record<string, unknown>> {
+  const { name, publicKeys, client, worker, peer, operator, quota } = entry;
+  return { name, keys: publicKeys.length, client, worker, peer, operator, quota };
+}
+
+/** What each entry means, as a table. */
+export function keysTable({ file, usedBy, entries }: KeysInEffect): string {
+  const rows = entries.map(({ name, client, worker, peer, operator, quota }) => [
+    name,
+    printable(globsShown(client)),
+    printable(globsShown(worker)),
+    [...(peer ? ['peer'] : []), ...(operator ? ['operator'] : [])].join(', ') || '-',
+    quota ?? '-',
+  ]);
+  const heads = ['NAME', 'MAY ASK', 'MAY OFFER', 'ALSO', 'QUOTA'].map((head) => ({ head }));
+  const nobody = entries.length === 0 ? 'nobody comes in\n' : table(heads, rows);
+  return `\n${printable(file)} (${usedBy.map(printable).join(', ')})\n${nobody}`;
+}
+
+function globsShown(globs: readonly string[]): string {
+  if (globs.length === 0) return 'nothing';
+  return globs.includes('*') ? 'everything' : globs.join(', ');
+}
+
+/** By the name of the quota; that of everybody else is `perPeer`. */
+export function quotasShown(config: Config): Readonly<Record<string, unknown>> {
+  const names = Object.keys(config.limits.quotas);
+  const shown = [null, ...names].map((name) => [name ?? 'perPeer', numbersOf(config, name)]);
+  return Object.fromEntries(shown) as Readonly<Record<string, unknown>>;
+}
+
+/** `null` for what has no bound. */
+function numbersOf(config: Config, name: string | null): Readonly<Record<string, number | null>> {
+  const quotas = Object.entries(quotasOf(config, name));
+  return Object.fromEntries(
+    quotas.map(([key, value]) => [key, Number.isFinite(value) ? value : null]),
+  );
+}
+
+const QUOTAS_SHOWN_MAX = 8;
+
+/** What one identity may use, as a table. */
+export function quotasTable(config: Config): string {
+  const names = [null, ...Object.keys(config.limits.quotas).slice(0, QUOTAS_SHOWN_MAX)];
+  const numbers = names.map((name) => numbersOf(config, name));
+  const rows = QUOTA_KEYS.filter((key) => key !== 'share').map((key: QuotaKey) => [
+    key,
+    ...numbers.map((each) => String(each[key] ?? '-')),
+  ]);
+  const columns = [
+    { head: 'ONE IDENTITY MAY USE' },
+    ...names.map((name) => ({ head: name ?? 'limits.perPeer', right: true })),
+  ];
+  return `\n${table(columns, rows)}`;
+}

@@ -1,0 +1,123 @@
+/** What is open to a network without what that demands (D78): only the system can tell where a name leads. */
+import type { Config, ListenerConfig } from '../config.js';
+import { parseEndpoint, parseHttpListen } from '../endpoint.js';
+import type { Problem } from '../problem.js';
+import { nearestAt, pathText, type MapTree, type Path } from '../tree.js';
+import { invalid, type Loaded } from './load.js';
+import { isLoopback } from './loopback.js';
+
+/** An endpoint that is open, and what closes it. */
+interface Open {
+  readonly path: Path;
+  readonly message: string;
+}
+
+/**
+ * Everything in a configuration that others can reach, and should not as it is.
+ * @returns each with its place and the line that mends it
+ */
+export async function exposures({ config, written }: Loaded): Promise<readonly Problem[]> {
+  const open = [
+    ...(await ofListeners(config)),
+    ...(await ofPair(config)),
+    ...(await ofHttp(config)),
+  ];
+  return open.map(({ path, message }) => problemAt(written, path, message));
+}
+
+/** @throws ERR_CONFIG_INVALID, as `loadConfig` does, if anything is open that should not be */
+export async function refuseExposed(loaded: Loaded): Promise<void> {
+  const problems = await exposures(loaded);
+  if (problems.length > 0) throw invalid(problems);
+}
+
+function problemAt(written: MapTree, path: Path, message: string): Problem {
+  return { place: nearestAt(written, path).origin.place, path: pathText(path), message };
+}
+
+/**
+ * The listeners with what each tells by MMI: where anybody comes in over a network, the least.
+ */
+export async function listenersInFull({
+  broker,
+}: Pick<Config, 'broker'>): Promise<readonly ListenerConfig[]> {
+  return await Promise.all(
+    broker.listen.map(async (listener) => {
+      const { curve, endpoint, mmi } = listener;
+      if (mmi !== null) return listener;
+      const isForAll = curve === undefined && (await isOpen(endpoint));
+      return { ...listener, mmi: isForAll ? 'minimal' : 'full' } as const;
+    }),
+  );
+}
+
+/** Whoever reaches a listener without keys may ask and offer what it allows, under any name. */
+async function ofListeners({ broker }: Config): Promise<readonly Open[]> {
+  const open: Open[] = [];
+  for (const [index, { endpoint, curve, insecure }] of broker.listen.entries()) {
+    if (curve !== undefined || insecure || !(await isOpen(endpoint))) continue;
+    const message = `${endpoint} is not on loopback, and would be open to everybody who reaches it: ${mendsListener(endpoint, broker.listen.length === 1)}`;
+    open.push({ path: ['broker', 'listen', index], message });
+  }
+  return open;
+}
+
+function mendsListener(endpoint: string, isOnly: boolean): string {
+  // In `broker.listen: tcp://…` there is no list yet that the entry could stand in.
+  const written = (more: string): string =>
+    isOnly ? `listen: [{endpoint: '${endpoint}', ${more}}]` : `{endpoint: '${endpoint}', ${more}}`;
+  return (
+    `let in only whom you know, by ${written(`curve: ${CURVE_FILES}`)} ` +
+    '(`majordomo serve --init` makes such files), ' +
+    `or say that all who reach it are trusted, by ${written('insecure: true')}`
+  );
+}
+
+const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
+
+/** Whoever speaks on the link of a pair reads every body and can end the peer's part. */
+async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
+  const { role, curve } = bstar;
+  if (role === 'standalone' || curve !== null) return [];
+  const open: Open[] = [];
+  for (const key of ['listen', 'peer'] as const) {
+    const text = bstar[key];
+    if (text === null || !(await isOpen(text))) continue;
+    const message = `${text} is not on loopback, and there the link of a pair needs keys: ${MENDS_PAIR[role]}`;
+    open.push({ path: ['bstar', key], message });
+  }
+  // One remedy for both.
+  return open.slice(0, 1);
+}
+
+/** Tokens and uuids must not cross a network in the open. */
+async function ofHttp({ http }: Config): Promise<readonly Open[]> {
+  const { listen, tls, insecure } = http;
+  const parsed = parseHttpListen(listen);
+  if (tls !== null || insecure || !parsed.ok || parsed.value === null) return [];
+  if (await isLoopback(parsed.value)) return [];
+  const message =
+    `${listen} is not on loopback, and there HTTP needs TLS: ` +
+    'http.tls: {certFile: server.crt, keyFile: server.key}. ' +
+    'Where a proxy before this node brings TLS, or the network has no strangers: http.insecure: true';
+  return [{ path: ['http', 'listen'], message }];
+}
+
+function mendsPair(role: 'primary' | 'backup', other: string): string {
+  return (
+    '`majordomo keygen --pair keys` makes those of both nodes, and prints the line that each needs. Here: ' +
+    `bstar.curve: {secretKeyFile: keys/${role}.key, keysFile: keys/keys.yaml, ` +
+    `serverKey: '(what is in keys/${other}.key.pub)'}. ` +
+    'How a pair that runs without keys gets them: docs/operating.md, “Keys for a pair that runs”'
+  );
+}
+
+const MENDS_PAIR = {
+  primary: mendsPair('primary', 'backup'),
+  backup: mendsPair('backup', 'primary'),
+} as const;
+
+async function isOpen(text: string): Promise<boolean> {
+  const parsed = parseEndpoint(text);
+  return parsed.ok && !(await isLoopback(parsed.value));
+}

@@ -1,0 +1,46 @@
+/**
+ * Whether an endpoint is on loopback: every address of its host lies in 127/8 or is ::1 (D78). A
+ * socket in the file system is, too: nobody reaches it over a network.
+ */
+import { lookup } from 'node:dns/promises';
+import { BlockList, isIP } from 'node:net';
+
+import type { Endpoint } from '../endpoint.js';
+
+/** The addresses of a name; none if it is not known. */
+export type Resolve = (name: string) => Promise<readonly string[]>;
+
+const LOOPBACK = new BlockList();
+// Holds for IPv4 addresses that are written as IPv6, too.
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+function isLoopbackAddress(address: string): boolean {
+  const family = isIP(address);
+  return family !== 0 && LOOPBACK.check(address, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/**
+ * `*` and a name that is not known are not: nobody can say who reaches them.
+ * @param resolve the system's own, unless a test has another
+ */
+export async function isLoopback(
+  endpoint: Endpoint,
+  resolve: Resolve = addressesOf,
+): Promise<boolean> {
+  if (endpoint.scheme === 'ipc') return true;
+  // Without brackets and zone.
+  const host = endpoint.host.replace(/^\[([^\]%]*)(%[^\]]*)?\]$/, '$1');
+  if (host === '*') return false;
+  if (isIP(host) !== 0) return isLoopbackAddress(host);
+  const addresses = await resolve(host);
+  return addresses.length > 0 && addresses.every(isLoopbackAddress);
+}
+
+async function addressesOf(name: string): Promise<readonly string[]> {
+  try {
+    return (await lookup(name, { all: true })).map(({ address }) => address);
+  } catch {
+    return [];
+  }
+}

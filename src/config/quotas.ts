@@ -1,0 +1,154 @@
+/** Quotas of one identity: what each may be, and what one resolves to. */
+import type { Config } from './config.js';
+
+/** The keys of `limits.perPeer` and of each `limits.quotas.NAME`. */
+export const QUOTA_ROWS = {
+  share: {
+    kind: 'share',
+    default: 0.875,
+    about: 'The part of each limit that one identity may use, where no key below says a number.',
+  },
+  connections: {
+    kind: 'count',
+    default: null,
+    none: 'the share of `limits.connections`',
+    min: 1,
+    max: 1_000_000,
+    about: 'Connections at one listener; one more is closed.',
+  },
+  outstanding: {
+    kind: 'count',
+    default: null,
+    none: 'the share of `limits.queuedRequests`',
+    min: 1,
+    max: 16_000_000,
+    about: 'Requests that the broker holds for it, waiting or at workers.',
+  },
+  queuedBytes: {
+    kind: 'size',
+    default: null,
+    none: 'the share of `limits.queuedBytes`',
+    min: '1KiB',
+    max: '1TiB',
+    about: 'Their bytes, with PARTIALs that are held back and messages that are not complete.',
+  },
+  outputBytes: {
+    kind: 'size',
+    default: null,
+    none: '`limits.outputBytes`',
+    min: '1KiB',
+    max: '16GiB',
+    about: 'Output that waits for it to read, all its connections together.',
+  },
+  requestsPerSecond: {
+    kind: 'count',
+    default: null,
+    none: 'without bound',
+    min: 1,
+    max: 100_000_000,
+    about: 'Requests a second; up to a second of them may come at once.',
+  },
+  workers: {
+    kind: 'count',
+    default: null,
+    none: 'the share of `limits.workers`',
+    min: 1,
+    max: 1_000_000,
+    about: 'Workers registered at once.',
+  },
+  stored: {
+    kind: 'count',
+    default: null,
+    none: 'the share of `titanic.maxOpen`',
+    min: 1,
+    max: 1_000_000_000,
+    about: 'Stored requests that are not yet closed or expired.',
+  },
+  storedBytes: {
+    kind: 'size',
+    default: null,
+    none: 'the share of `titanic.maxBytes`',
+    min: '1KiB',
+    max: '256TiB',
+    about: 'Bytes of its stored requests and their replies.',
+  },
+  waits: {
+    kind: 'count',
+    default: 10_000,
+    min: 1,
+    max: 16_000_000,
+    about: 'Calls of `titanic.wait` that wait at once.',
+  },
+  hellos: {
+    kind: 'count',
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    about: 'Clients that have said `mmi.hello`, over all its connections.',
+  },
+  services: {
+    kind: 'count',
+    default: null,
+    none: 'the share of `limits.services`',
+    min: 1,
+    max: 1_000_000,
+    about: 'Names of services that are known by its requests and workers.',
+  },
+} as const;
+
+export type QuotaKey = keyof typeof QUOTA_ROWS;
+
+/** Every key, in the order in which they are shown. */
+export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(QUOTA_ROWS) as QuotaKey[];
+
+/** What was written for `limits.quotas.NAME`, sizes in bytes. */
+export type QuotaConfig = Readonly<Partial<Record<QuotaKey, number>>>;
+
+/** `limits.perPeer` in full: its share is always there. */
+export type PerPeerConfig = QuotaConfig & { readonly share: number };
+
+/** What one identity may use at most (D75); sizes in bytes. */
+export interface Quotas {
+  readonly connections: number;
+  readonly outstanding: number;
+  readonly queuedBytes: number;
+  readonly outputBytes: number;
+  /** Infinity: without bound. */
+  readonly requestsPerSecond: number;
+  readonly workers: number;
+  readonly stored: number;
+  readonly storedBytes: number;
+  readonly waits: number;
+  readonly hellos: number;
+  readonly services: number;
+}
+
+/**
+ * The quotas of an identity (D75). What `limits.quotas.NAME` leaves out is as in `limits.perPeer`.
+ * @param name the quota that its key names; `null`, or a name that is not configured: `limits.perPeer`
+ */
+export function quotasOf(config: Pick<Config, 'limits' | 'titanic'>, name: string | null): Quotas {
+  const { limits, titanic } = config;
+  const named = name !== null && Object.hasOwn(limits.quotas, name) ? limits.quotas[name] : {};
+  const given: PerPeerConfig = { ...limits.perPeer, ...named };
+  const shareOf = (limit: number): number => shared(limit, given.share);
+  return {
+    connections: given.connections ?? shareOf(limits.connections),
+    outstanding: given.outstanding ?? shareOf(limits.queuedRequests),
+    queuedBytes: given.queuedBytes ?? shareOf(limits.queuedBytes),
+    outputBytes: given.outputBytes ?? limits.outputBytes,
+    requestsPerSecond: given.requestsPerSecond ?? Infinity,
+    workers: given.workers ?? shareOf(limits.workers),
+    stored: given.stored ?? shareOf(titanic.maxOpen),
+    storedBytes: given.storedBytes ?? shareOf(titanic.maxBytes),
+    waits: given.waits ?? QUOTA_ROWS.waits.default,
+    hellos: given.hellos ?? QUOTA_ROWS.hellos.default,
+    services: given.services ?? shareOf(limits.services),
+  };
+}
+
+/** A share of a limit that leaves at least one place for others; of a limit of one, that one. */
+function shared(limit: number, share: number): number {
+  if (share >= 1) return limit;
+  return Math.max(1, Math.min(limit - 1, Math.floor(limit * share)));
+}

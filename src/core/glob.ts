@@ -1,0 +1,116 @@
+/**
+ * Globs over names of services: `*` is any run of bytes, `?` is one byte. They are written as names
+ * are shown, so `%2A` is a star and `%25` a percent sign (see `escapeName`); what is not ASCII
+ * stands for its UTF-8.
+ */
+
+const STAR = 0x100;
+const ANY = 0x101;
+
+/** A parsed glob: bytes, `STAR` and `ANY`. */
+type Glob = Uint16Array;
+
+/** @returns `null` if a `%` is not followed by two hexadecimal digits, or the text is empty */
+function parseGlob(text: string): Glob | null {
+  if (text.length === 0) return null;
+  const bytes = Buffer.from(text, 'utf8');
+  const glob: number[] = [];
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte === 0x25) {
+      const digits = bytes.toString('latin1', at + 1, at + 3);
+      if (!/^[0-9A-Fa-f]{2}$/.test(digits)) return null;
+      glob.push(Number.parseInt(digits, 16));
+      at += 2;
+    } else if (byte === 0x2a) {
+      // A run of stars is one star.
+      if (glob.at(-1) !== STAR) glob.push(STAR);
+    } else {
+      glob.push(byte === 0x3f ? ANY : byte);
+    }
+  }
+  return Uint16Array.from(glob);
+}
+
+/** True if a text is a glob. */
+export function isGlob(text: string): boolean {
+  return parseGlob(text) !== null;
+}
+
+/**
+ * A set of globs. Matching takes time in proportion to the name's bytes times those of the globs,
+ * whatever either says; names that a glob spells out are looked up.
+ */
+export class GlobSet {
+  static readonly all: GlobSet = GlobSet.of(['*']);
+  static readonly none: GlobSet = GlobSet.of([]);
+
+  /** True if every name matches. */
+  readonly isAll: boolean;
+  /** True if no name does. */
+  readonly isNone: boolean;
+  /** As they were written. */
+  readonly patterns: readonly string[];
+  readonly #exact = new Set<string>();
+  readonly #globs: Glob[] = [];
+
+  private constructor(patterns: readonly string[]) {
+    this.patterns = patterns;
+    this.isNone = patterns.length === 0;
+    let isAll = false;
+    for (const pattern of patterns) {
+      const glob = parseGlob(pattern);
+      if (glob === null) throw new TypeError(`not a glob: ${JSON.stringify(pattern)}`);
+      if (glob.length === 1 && glob[0] === STAR) isAll = true;
+      if (glob.some((each) => each >= STAR)) this.#globs.push(glob);
+      else this.#exact.add(Buffer.from(glob).toString('latin1'));
+    }
+    this.isAll = isAll;
+  }
+
+  /** @throws TypeError if one of them is not a glob: see `isGlob` */
+  static of(patterns: readonly string[]): GlobSet {
+    return new GlobSet(patterns);
+  }
+
+  /** Whether the name `[start, end)` of `bytes` matches one of the globs. */
+  matches(bytes: Buffer, start: number, end: number): boolean {
+    if (this.isAll) return true;
+    if (this.#exact.size > 0 && this.#exact.has(bytes.toString('latin1', start, end))) return true;
+    for (const glob of this.#globs) if (matchesGlob(glob, bytes, start, end)) return true;
+    return false;
+  }
+
+  /** The first glob that the name matches, as it was written; `null`: none does. */
+  matching(name: Buffer): string | null {
+    for (const pattern of this.patterns) {
+      if (GlobSet.of([pattern]).matches(name, 0, name.length)) return pattern;
+    }
+    return null;
+  }
+}
+
+/** Two pointers; only the last star is ever gone back to. */
+function matchesGlob(glob: Glob, bytes: Buffer, start: number, end: number): boolean {
+  let at = start;
+  let place = 0;
+  let starPlace = -1;
+  let starAt = start;
+  while (at < end) {
+    const want = place < glob.length ? glob[place] : -1;
+    if (want === STAR) {
+      starPlace = place++;
+      starAt = at;
+    } else if (want === ANY || want === bytes[at]) {
+      place++;
+      at++;
+    } else if (starPlace >= 0) {
+      place = starPlace + 1;
+      at = ++starAt;
+    } else {
+      return false;
+    }
+  }
+  while (glob[place] === STAR) place++;
+  return place === glob.length;
+}

@@ -1,0 +1,64 @@
+/** The certificate of this server, and its key. */
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface TlsSecrets {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+const EVERYBODY = 0o007;
+const GROUP = 0o070;
+const FILE_BYTES_MAX = 1_048_576;
+
+/**
+ * Reads both, and sees that they belong together.
+ * @throws ERR_CONFIG_FILE
+ */
+export function readTls({ certFile, keyFile }: TlsFiles): TlsSecrets {
+  const cert = fileOf('http.tls.certFile', certFile, false);
+  const key = fileOf('http.tls.keyFile', keyFile, true);
+  try {
+    createSecureContext({ cert, key });
+  } catch (error) {
+    const why = `no certificate in PEM with its key in ${keyFile}: ${messageOf(error)}`;
+    throw refused('http.tls.certFile', certFile, why, error);
+  }
+  return { cert, key };
+}
+
+function fileOf(name: string, file: string, isSecret: boolean): Buffer {
+  let descriptor: number | null = null;
+  try {
+    descriptor = openSync(file, 'r');
+    // Asked of what is open, so that nobody can put another file there in between.
+    const { mode, uid, size } = fstatSync(descriptor);
+    // As PostgreSQL has it: keys that root keeps for a group of services are usual.
+    const loose = uid === 0 ? EVERYBODY : EVERYBODY | GROUP;
+    if (isSecret && (mode & loose) !== 0) {
+      throw refused(name, file, `others may use it: chmod 600 ${file}`);
+    }
+    if (size > FILE_BYTES_MAX) throw refused(name, file, 'is over 1 MiB');
+    return readFileSync(descriptor);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ERR_CONFIG_FILE') throw error;
+    throw refused(name, file, `cannot be read (${code ?? 'unknown'})`, error);
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+function refused(name: string, file: string, why: string, cause?: unknown): MajordomoError {
+  return new MajordomoError('ERR_CONFIG_FILE', `${name} ${file}: ${why}`, {
+    cause,
+    details: { file },
+  });
+}

@@ -1,0 +1,159 @@
+/**
+ * Pages of `mmi.services` and `mmi.workers` (D74): what the asking identity may ask or offer. A list
+ * of over a thousand entries is built at most once a second (D76), so that a question of a few bytes
+ * costs no more than its page.
+ */
+import type { Asker, Listed } from '../broker/ports.js';
+
+export interface PageOptions {
+  readonly limit: number;
+  /** Where the page before ended: `Page.next`. */
+  readonly cursor: Position | null;
+}
+
+interface Position {
+  readonly service: number;
+  readonly worker: number;
+}
+
+export interface Page {
+  readonly json: string;
+  /** `null`: this was the last page. */
+  readonly next: string | null;
+}
+
+/** The most entries of one page, and of a list that is built anew for each question. */
+const PAGE_MAX = 1000;
+const FRESH_MS = 1000;
+const OPTIONS_BYTES_MAX = 256;
+
+/** One list as it was at a time, and what of it is shown to whom. */
+interface Snapshot {
+  readonly at: number;
+  readonly all: readonly Listed[];
+  /** By the askers' scope, and the service that was named. */
+  readonly shown: Map<string, readonly Listed[]>;
+}
+
+export class PagedList {
+  readonly #build: () => readonly Listed[];
+  readonly #count: () => number;
+  #snapshot: Snapshot | null = null;
+  /** Of the snapshot, once somebody has asked for one service. */
+  #byName: Map<string, Listed[]> | null = null;
+
+  /**
+   * @param count how many there are now, in constant time
+   * @param build all of them, sorted
+   */
+  constructor(count: () => number, build: () => readonly Listed[]) {
+    this.#count = count;
+    this.#build = build;
+  }
+
+  /**
+   * @param service only what belongs to this service; `null`: all
+   * @returns what the asker may see of it, in order
+   */
+  shownTo(asker: Asker, service: Buffer | null, now: number): readonly Listed[] {
+    const { all, shown } = this.#present(now);
+    const key = `${asker.scope} ${service === null ? '' : service.toString('latin1')}`;
+    let found = shown.get(key);
+    if (found === undefined) {
+      found = visible(service === null ? all : this.#of(service, all), asker);
+      if (shown.size < PAGE_MAX) shown.set(key, found);
+    }
+    return found;
+  }
+
+  /** Those of one service, which stand together. */
+  #of(service: Buffer, all: readonly Listed[]): readonly Listed[] {
+    const isKept = this.#snapshot?.all === all;
+    if (!isKept) return all.filter(({ name }) => name.equals(service));
+    this.#byName ??= groupByName(all);
+    return this.#byName.get(service.toString('latin1')) ?? [];
+  }
+
+  #present(now: number): Snapshot {
+    const known = this.#snapshot;
+    if (known !== null && now - known.at < FRESH_MS) return known;
+    const made = { at: now, all: this.#build(), shown: new Map<string, readonly Listed[]>() };
+    this.#byName = null;
+    this.#snapshot = this.#count() > PAGE_MAX ? made : null;
+    return made;
+  }
+}
+
+function groupByName(all: readonly Listed[]): Map<string, Listed[]> {
+  const groups = new Map<string, Listed[]>();
+  for (const each of all) {
+    const name = each.name.toString('latin1');
+    const group = groups.get(name);
+    if (group === undefined) groups.set(name, [each]);
+    else group.push(each);
+  }
+  return groups;
+}
+
+function visible(all: readonly Listed[], asker: Asker): readonly Listed[] {
+  let last: Buffer | null = null;
+  let isShown = false;
+  return all.filter(({ name }) => {
+    // Workers of one service stand together.
+    if (last !== name) isShown = asker.mayRequest(name) || asker.mayServe(name);
+    last = name;
+    return isShown;
+  });
+}
+
+/** One page of what is shown. */
+export function pageOf(shown: readonly Listed[], { limit, cursor }: PageOptions): Page {
+  const from = cursor === null ? 0 : after(shown, cursor);
+  const items = shown.slice(from, from + limit);
+  const last = items.at(-1);
+  const hasMore = from + limit < shown.length && last !== undefined;
+  return {
+    json: `[${items.map(({ json }) => json).join(',')}]`,
+    next: hasMore ? `${last.service}.${last.worker}` : null,
+  };
+}
+
+/** The index of the first that stands behind a position. */
+function after(shown: readonly Listed[], position: Position): number {
+  let low = 0;
+  let high = shown.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const each = shown[middle];
+    const isBehind =
+      each === undefined ||
+      each.service > position.service ||
+      (each.service === position.service && each.worker > position.worker);
+    if (isBehind) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** @returns `null` if the frame is not options as they must be */
+export function readPageOptions(frame: Buffer | null): PageOptions | null {
+  if (frame === null) return { limit: PAGE_MAX, cursor: null };
+  if (frame.length > OPTIONS_BYTES_MAX) return null;
+  let given: unknown;
+  try {
+    given = JSON.parse(frame.toString('utf8'));
+  } catch {
+    return null;
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
+  const options: Record<string, unknown> = { ...given };
+  if (Object.keys(options).some((key) => key !== 'limit' && key !== 'cursor')) return null;
+  const { limit = PAGE_MAX, cursor = null } = options;
+  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) {
+    return null;
+  }
+  if (cursor === null) return { limit, cursor: null };
+  const parts = typeof cursor === 'string' ? /^(\d{1,10})\.(\d{1,15})$/.exec(cursor) : null;
+  if (parts === null) return null;
+  return { limit, cursor: { service: Number(parts[1]), worker: Number(parts[2]) } };
+}

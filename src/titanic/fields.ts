@@ -1,0 +1,168 @@
+/**
+ * Numbered fields: how changes and records are written since format 2 (docs/peer-protocol.md). A field
+ * is a byte (its number times two, plus one if it is a run of bytes) and its value, a double or bytes
+ * with their length before them; a zero byte ends the fields. What is 0, empty or absent is left out.
+ * A number means the same everywhere, so what a change says of a request a record may say of it, too.
+ *
+ * Fields that are not known are kept as they came (`extra`), stored, and written again: a later
+ * version adds fields without a new format, also while one node of a pair does not know them yet.
+ */
+import { PackReader, PackWriter } from './packing.js';
+
+export const UUID = 1;
+export const SERVICE = 2;
+export const NUMBER = 3;
+export const STATE = 4;
+export const PRIORITY = 5;
+export const ACCEPTED_AT = 6;
+export const NOT_BEFORE = 7;
+export const EXPIRES_AT = 8;
+export const ATTEMPTS_MAX = 9;
+export const ATTEMPTS = 10;
+export const GENERATION = 11;
+export const BODY_BYTES = 12;
+export const OWNER = 13;
+export const SHARED = 14;
+export const KEY = 15;
+export const BODY = 16;
+export const ATTEMPTS_EVER = 17;
+/** Several of them, each with fields of its own. */
+export const ATTEMPT = 18;
+export const REPLY = 19;
+export const WORKER = 20;
+export const AT = 21;
+export const REASON = 22;
+export const STARTED_AT = 23;
+export const ENDED_AT = 24;
+export const UNTIL = 25;
+export const NOW = 26;
+export const MOST = 27;
+export const BY = 28;
+
+/** The highest that is known. */
+const LAST = BY;
+const END = 0;
+const EXTRA_BYTES = 256;
+
+const BYTES_FIELDS: ReadonlySet<number> = new Set([
+  ...[UUID, SERVICE, OWNER, KEY, BODY, ATTEMPT, REPLY, WORKER, REASON, BY],
+]);
+
+export function putNumber(to: PackWriter, field: number, value: number): void {
+  if (value === 0) return;
+  to.byte(field * 2);
+  to.number(value);
+}
+
+export function putBytes(to: PackWriter, field: number, value: Buffer | null): void {
+  if (value === null) return;
+  to.byte(field * 2 + 1);
+  to.bytes(value);
+}
+
+export function putText(to: PackWriter, field: number, value: string): void {
+  if (value === '') return;
+  to.byte(field * 2 + 1);
+  to.text(value);
+}
+
+/** Ends the fields of one thing, with those that it came with. */
+export function endFields(to: PackWriter, extra: Buffer | null | undefined): void {
+  if (extra) to.raw(extra);
+  to.byte(END);
+}
+
+/** Reads the fields of one thing after the other. What it gives out are views of what was read. */
+export class FieldReader {
+  readonly #numbers = new Float64Array(LAST + 1);
+  readonly #bytes: (Buffer | null)[] = Array.from({ length: LAST + 1 }, () => null);
+  readonly #attempts: Buffer[] = [];
+  #extra: PackWriter | null = null;
+
+  /** The fields up to their end; `from` is not whole if they are none. */
+  read(from: PackReader): void {
+    this.#numbers.fill(0);
+    this.#bytes.fill(null);
+    this.#attempts.length = 0;
+    this.#extra = null;
+    for (let tag = from.byte(); tag !== END; tag = from.byte()) {
+      const field = tag >>> 1;
+      const isBytes = tag % 2 === 1;
+      if (field === 0 || field > LAST) this.#keep(from, tag);
+      else if (BYTES_FIELDS.has(field) !== isBytes) from.refuse(null);
+      else if (!isBytes) this.#numbers[field] = from.number();
+      else if (field === ATTEMPT) this.#attempts.push(from.bytes());
+      else this.#bytes[field] = from.bytes();
+    }
+  }
+
+  #keep(from: PackReader, tag: number): void {
+    this.#extra ??= new PackWriter(EXTRA_BYTES);
+    this.#extra.byte(tag);
+    if (tag % 2 === 1) this.#extra.bytes(from.bytes());
+    else this.#extra.number(from.number());
+  }
+
+  number(field: number): number {
+    return this.#numbers[field] ?? 0;
+  }
+
+  /** Empty if it is absent. */
+  bytes(field: number): Buffer {
+    return this.#bytes[field] ?? NOTHING;
+  }
+
+  maybe(field: number): Buffer | null {
+    return this.#bytes[field] ?? null;
+  }
+
+  text(field: number): string {
+    return this.#bytes[field]?.toString() ?? '';
+  }
+
+  /** The fields of each attempt, to be read by a reader of their own. */
+  get attempts(): readonly Buffer[] {
+    return this.#attempts;
+  }
+
+  /** In the order of their numbers. */
+  get extra(): Buffer | null {
+    return this.#extra === null ? null : inOrder(fieldsOf(this.#extra.takeBuffer()));
+  }
+}
+
+/**
+ * Fields of both, as they were kept; where both have one, the first's is taken.
+ * @returns the very `first` if the other one adds nothing
+ */
+export function joinExtra(first: Buffer | null, other: Buffer | null): Buffer | null {
+  if (other === null || first?.equals(other) === true) return first;
+  if (first === null) return other;
+  const fields = fieldsOf(first);
+  const count = fields.size;
+  for (const [tag, bytes] of fieldsOf(other)) if (!fields.has(tag)) fields.set(tag, bytes);
+  return fields.size === count ? first : inOrder(fields);
+}
+
+function inOrder(fields: ReadonlyMap<number, Buffer>): Buffer {
+  const sorted = [...fields].sort(([a], [b]) => a - b);
+  return Buffer.concat(sorted.map(([, bytes]) => bytes));
+}
+
+/** By tag: all that stands under it. */
+function fieldsOf(extra: Buffer): Map<number, Buffer> {
+  const fields = new Map<number, Buffer>();
+  const from = new PackReader(extra);
+  while (!from.isAtEnd) {
+    const start = from.at;
+    const tag = from.byte();
+    if (tag % 2 === 1) from.bytes();
+    else from.number();
+    const bytes = extra.subarray(start, from.at);
+    const before = fields.get(tag);
+    fields.set(tag, before === undefined ? bytes : Buffer.concat([before, bytes]));
+  }
+  return fields;
+}
+
+const NOTHING: Buffer = Buffer.alloc(0);

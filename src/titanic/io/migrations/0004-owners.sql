@@ -1,0 +1,48 @@
+-- Whose a request is: 'key:' and the name of a CURVE key; 'anonymous': stored without one; '': stored by
+-- a version that kept no owners. And fields of later versions, as they came from the other node of a pair.
+ALTER TABLE requests ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE requests ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN extra BLOB;
+ALTER TABLE attempts ADD COLUMN extra BLOB;
+
+-- '': the request was here when it was closed; else who closed a uuid that was unknown here.
+ALTER TABLE tombstones ADD COLUMN closed_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE tombstones ADD COLUMN extra BLOB;
+
+-- A key is its owner's.
+ALTER TABLE keys RENAME TO keys_before;
+DROP INDEX keys_remembered;
+DROP INDEX keys_by_change;
+
+CREATE TABLE keys (
+  service BLOB NOT NULL,
+  key BLOB NOT NULL,
+  owner TEXT NOT NULL,
+  uuid BLOB NOT NULL,
+  until INTEGER, -- null while its request is in the store
+  changed INTEGER NOT NULL, -- since its request is not; before, it goes with its request
+  extra BLOB,
+  PRIMARY KEY (service, key, owner)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO keys SELECT service, key, '', uuid, until, changed, NULL FROM keys_before;
+DROP TABLE keys_before;
+
+CREATE INDEX keys_remembered ON keys (until) WHERE until IS NOT NULL;
+CREATE INDEX keys_by_change ON keys (changed) WHERE until IS NOT NULL;
+
+-- What is in the store of each owner: requests, and the bytes of their bodies and replies.
+CREATE TABLE owners (
+  owner TEXT PRIMARY KEY,
+  stored INTEGER NOT NULL,
+  bytes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO owners
+  SELECT '', count(*), coalesce(sum(body_bytes + coalesce(length(reply), 0)), 0)
+  FROM requests LEFT JOIN replies USING (number)
+  HAVING count(*) > 0;
+
+-- While this node was of the version before, the other one could not tell it owners: it tells all of
+-- its requests again, without their bodies.
+UPDATE peer SET up_to = 0;

@@ -1,0 +1,111 @@
+/**
+ * The connections of each identity, and what they hold: incomplete messages, and output that waits
+ * for them. Every change costs the same, however many there are.
+ */
+import type { Holder, Holdings } from '../../core/holdings.js';
+
+export interface Bytes {
+  /** Of messages whose end is out, or that wait to be read. */
+  readonly incomingBytes: number;
+  /** Output, with the room that it takes. */
+  readonly outgoingBytes: number;
+}
+
+/** A connection, and what it holds as far as it was counted. */
+export interface Counted<T> extends Bytes {
+  readonly account: Account<T>;
+  incomingBytes: number;
+  outgoingBytes: number;
+}
+
+/** Of one identity. */
+export class Account<T> implements Bytes {
+  readonly holder: Holder;
+  readonly peers: Set<T> = new Set<T>();
+  /** Connections, also of those that hold on another account since they have shown a key. */
+  connections = 0;
+  incomingBytes = 0;
+  outgoingBytes = 0;
+
+  constructor(holder: Holder) {
+    this.holder = holder;
+  }
+
+  get identity(): string {
+    return this.holder.identity;
+  }
+}
+
+export class Accounts<T extends Counted<T>> {
+  readonly #holdings: Holdings;
+  readonly #all = new Map<string, Account<T>>();
+  /** Of all together. */
+  incomingBytes = 0;
+
+  constructor(holdings: Holdings) {
+    this.#holdings = holdings;
+  }
+
+  connectionsOf(identity: string): number {
+    return this.#all.get(identity)?.connections ?? 0;
+  }
+
+  /** One more connection of the identity: until `leave`. */
+  join(identity: string): Account<T> {
+    let account = this.#all.get(identity);
+    if (account === undefined) {
+      account = new Account(this.#holdings.use(identity));
+      this.#all.set(identity, account);
+    }
+    account.connections++;
+    return account;
+  }
+
+  leave(account: Account<T>): void {
+    if (--account.connections > 0) return;
+    this.#all.delete(account.identity);
+    this.#holdings.release(account.holder);
+  }
+
+  /** What the connection holds from now on. */
+  count(one: T, incomingBytes: number, outgoingBytes: number): void {
+    const { account } = one;
+    const incoming = incomingBytes - one.incomingBytes;
+    if (incoming !== 0) {
+      one.incomingBytes = incomingBytes;
+      account.incomingBytes += incoming;
+      account.holder.add('input', incoming);
+      this.incomingBytes += incoming;
+    }
+    const outgoing = outgoingBytes - one.outgoingBytes;
+    if (outgoing !== 0) {
+      one.outgoingBytes = outgoingBytes;
+      account.outgoingBytes += outgoing;
+      account.holder.add('output', outgoing);
+    }
+  }
+
+  /** The account that holds most of what is weighed; `null` if none holds any. */
+  largest(weigh: (of: Bytes) => number): Account<T> | null {
+    return most(this.#all.values(), weigh);
+  }
+
+  /** The same of the connections of an identity. */
+  largestOf(identity: string, weigh: (of: Bytes) => number): T | null {
+    const account = this.#all.get(identity);
+    return account === undefined ? null : most(account.peers, weigh);
+  }
+}
+
+/** The first of those that weigh most; `null` if none weighs anything. */
+function most<T extends Bytes>(all: Iterable<T>, weigh: (of: Bytes) => number): T | null {
+  let found: T | null = null;
+  let weight = 0;
+  for (const one of all) {
+    const its = weigh(one);
+    if (its <= weight) continue;
+    found = one;
+    weight = its;
+  }
+  return found;
+}

@@ -1,0 +1,401 @@
+/**
+ * The frames of a pair's link ↔ typed messages (docs/peer-protocol.md). One message is a head frame
+ * and, for some kinds, one frame of opaque bytes. Total: whatever comes is a message, or `null`.
+ *
+ * The head: `MJP`, the version, the kind, the sender's incarnation and the number of the message on
+ * this connection (D18), then the fields of the kind: in version 1 one behind the other, in version 2
+ * each with its number and length, so that those of a later program are passed over. Numbers are
+ * big-endian; 8 bytes hold integers up to 2^53.
+ */
+import type { Frames } from '../core/frames.js';
+import {
+  DIGEST_BYTES,
+  NONCE_BYTES,
+  PEER_ROLES,
+  PEER_STATES,
+  PEER_VERSION,
+  type PeerHolding,
+  type PeerKind,
+  type PeerMessage,
+  type PeerStamp,
+  type PeerVersion,
+  REPLICATIONS,
+  STORE_ID_BYTES,
+} from './peer.js';
+
+const MAGIC = 'MJP';
+/** Before the fields. */
+const HEAD_BYTES = 21;
+/** Of a name, and of a reason for people. */
+const TEXT_BYTES_MAX = 1024;
+
+// ---------------------------------------------------------------- values
+
+class Writer {
+  readonly #bytes = Buffer.alloc(HEAD_BYTES + 2 * TEXT_BYTES_MAX + 512);
+  #at = 0;
+
+  start(kind: PeerKind, version: PeerVersion, { incarnation, sequence }: PeerStamp): void {
+    this.#at = this.#bytes.write(MAGIC, 0, 'latin1');
+    this.byte(version);
+    this.byte(KINDS.indexOf(kind));
+    this.number(incarnation);
+    this.number(sequence);
+  }
+
+  /** A field of version 2: its number, the length of what `put` writes, and that. */
+  numbered(number: number, put: () => void): void {
+    this.byte(number);
+    const at = this.#at;
+    this.#at += 2;
+    put();
+    this.#bytes.writeUInt16BE(this.#at - at - 2, at);
+  }
+
+  byte(value: number): void {
+    this.#at = this.#bytes.writeUInt8(value, this.#at);
+  }
+
+  number(value: number): void {
+    this.#at = this.#bytes.writeBigUInt64BE(BigInt(value), this.#at);
+  }
+
+  bytes(value: Buffer): void {
+    this.#at += value.copy(this.#bytes, this.#at);
+  }
+
+  text(value: string): void {
+    const bytes = Buffer.from(value).subarray(0, TEXT_BYTES_MAX);
+    this.#at = this.#bytes.writeUInt16BE(bytes.length, this.#at);
+    this.bytes(bytes);
+  }
+
+  optionalId(id: Buffer | null): void {
+    this.byte(id === null ? 0 : 1);
+    if (id !== null) this.bytes(id);
+  }
+
+  holding(holds: PeerHolding | null): void {
+    this.optionalId(holds?.storeId ?? null);
+    if (holds === null) return;
+    this.number(holds.upTo);
+    this.number(holds.bodiesUpTo);
+  }
+
+  take(): Buffer {
+    return Buffer.from(this.#bytes.subarray(0, this.#at));
+  }
+}
+
+/** What is wrong with it is of no interest: it is thrown and caught here. */
+class Malformed extends Error {}
+
+class Reader {
+  readonly #bytes: Buffer;
+  #at: number;
+
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  byte(): number {
+    return this.#bytes.readUInt8(this.#advance(1));
+  }
+
+  flag(): boolean {
+    const value = this.byte();
+    if (value > 1) throw new Malformed();
+    return value === 1;
+  }
+
+  number(): number {
+    const value = Number(this.#bytes.readBigUInt64BE(this.#advance(8)));
+    if (!Number.isSafeInteger(value)) throw new Malformed();
+    return value;
+  }
+
+  bytes(length: number): Buffer {
+    const at = this.#advance(length);
+    return Buffer.from(this.#bytes.subarray(at, at + length));
+  }
+
+  text(): string {
+    const length = this.#bytes.readUInt16BE(this.#advance(2));
+    if (length > TEXT_BYTES_MAX) throw new Malformed();
+    return this.bytes(length).toString();
+  }
+
+  of<T>(values: readonly T[]): T {
+    const value = values[this.byte()];
+    if (value === undefined) throw new Malformed();
+    return value;
+  }
+
+  optionalId(): Buffer | null {
+    return this.flag() ? this.bytes(STORE_ID_BYTES) : null;
+  }
+
+  holding(): PeerHolding | null {
+    const storeId = this.optionalId();
+    return storeId === null ? null : { storeId, upTo: this.number(), bodiesUpTo: this.number() };
+  }
+
+  presentHolding(): PeerHolding {
+    const holds = this.holding();
+    if (holds === null) throw new Malformed();
+    return holds;
+  }
+
+  /** The value of a numbered field. */
+  numbered(): Reader {
+    const length = this.#bytes.readUInt16BE(this.#advance(2));
+    const at = this.#advance(length);
+    return new Reader(this.#bytes.subarray(at, at + length), 0);
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  end(): void {
+    if (!this.isAtEnd) throw new Malformed();
+  }
+
+  #advance(bytes: number): number {
+    const at = this.#at;
+    this.#at += bytes;
+    if (this.#at > this.#bytes.length) throw new Malformed();
+    return at;
+  }
+}
+
+/** How a value of a field is written and read. */
+interface Form<Value> {
+  readonly put: (to: Writer, value: Value) => void;
+  readonly take: (from: Reader) => Value;
+  /** Not in version 1; then, and where the sender has none, it is `null`. */
+  readonly isNew?: true;
+}
+
+function oneOf<Value>(values: readonly Value[]): Form<Value> {
+  return {
+    put: (to, value) => {
+      to.byte(values.indexOf(value));
+    },
+    take: (from) => from.of(values),
+  };
+}
+
+function bytesOf(length: number): Form<Buffer> {
+  return {
+    put: (to, value) => {
+      to.bytes(value);
+    },
+    take: (from) => from.bytes(length),
+  };
+}
+
+const NUMBER: Form<number> = {
+  put: (to, value) => {
+    to.number(value);
+  },
+  take: (from) => from.number(),
+};
+const FLAG: Form<boolean> = {
+  put: (to, value) => {
+    to.byte(value ? 1 : 0);
+  },
+  take: (from) => from.flag(),
+};
+const TEXT: Form<string> = {
+  put: (to, value) => {
+    to.text(value);
+  },
+  take: (from) => from.text(),
+};
+const STORE_ID: Form<Buffer | null> = {
+  put: (to, value) => {
+    to.optionalId(value);
+  },
+  take: (from) => from.optionalId(),
+};
+const HOLDING: Form<PeerHolding | null> = {
+  put: (to, value) => {
+    to.holding(value);
+  },
+  take: (from) => from.holding(),
+};
+const PRESENT_HOLDING: Form<PeerHolding> = {
+  put: HOLDING.put,
+  take: (from) => from.presentHolding(),
+};
+const NONCE = bytesOf(NONCE_BYTES);
+
+function added<Value>({ put, take }: Form<Value>): Form<Value | null> {
+  return {
+    put: (to, value) => {
+      if (value !== null) put(to, value);
+    },
+    take,
+    isNew: true,
+  };
+}
+
+// ---------------------------------------------------------------- messages
+
+type MessageOf<Kind extends PeerKind> = Extract<PeerMessage, { readonly kind: Kind }>;
+
+/** What the second frame is. */
+type Blob = 'records' | 'batch';
+
+/**
+ * The fields of each kind, in the order of version 1; their places, from 1, are the numbers of version
+ * 2. So new ones stand at the end, and none is ever taken away.
+ */
+type Layout<Kind extends PeerKind> = {
+  readonly [Name in Exclude<keyof MessageOf<Kind>, 'kind' | Blob>]: Form<MessageOf<Kind>[Name]>;
+};
+
+const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
+  hello: {
+    role: oneOf(PEER_ROLES),
+    replication: oneOf(REPLICATIONS),
+    heartbeatIntervalMs: NUMBER,
+    pair: TEXT,
+    node: TEXT,
+    storeId: STORE_ID,
+    nonce: NONCE,
+    epoch: added(NUMBER),
+    resumes: added(NONCE),
+  },
+  proof: { nonce: NONCE },
+  refuse: { reason: TEXT },
+  status: {
+    state: oneOf(PEER_STATES),
+    offers: FLAG,
+    epoch: NUMBER,
+    holds: HOLDING,
+    keys: added(bytesOf(DIGEST_BYTES)),
+  },
+  join: { epoch: NUMBER, holds: HOLDING },
+  records: { epoch: NUMBER, index: NUMBER, isLast: FLAG, holds: PRESENT_HOLDING },
+  taken: { epoch: NUMBER, index: NUMBER, number: NUMBER, joined: NUMBER, ranTwice: NUMBER },
+  update: { epoch: NUMBER, number: NUMBER, holdsUpTo: NUMBER },
+  confirm: { epoch: NUMBER, number: NUMBER, became: NUMBER },
+  probe: { epoch: NUMBER, number: NUMBER },
+  probed: { epoch: NUMBER, number: NUMBER },
+};
+
+/** Their places are their numbers on the wire. */
+const KINDS = Object.keys(LAYOUTS) as readonly PeerKind[];
+
+type Named = readonly [name: string, form: Form<unknown>];
+
+const FIELDS = KINDS.map((kind) => Object.entries(LAYOUTS[kind]) as readonly Named[]);
+
+function fieldsOf(kind: PeerKind): readonly Named[] {
+  return FIELDS[KINDS.indexOf(kind)] ?? [];
+}
+
+function blobOf(kind: PeerKind): Blob | null {
+  if (kind === 'records') return 'records';
+  return kind === 'update' ? 'batch' : null;
+}
+
+// ---------------------------------------------------------------- writing
+
+const head = new Writer();
+
+/** The frames of a message. The second one, where there is one, is the caller's memory. */
+export function writePeer(
+  message: PeerMessage,
+  stamp: PeerStamp,
+  version: PeerVersion = PEER_VERSION,
+): readonly Buffer[] {
+  const values: Readonly<Record<string, unknown>> = { ...message };
+  head.start(message.kind, version, stamp);
+  for (const [index, [name, form]] of fieldsOf(message.kind).entries()) {
+    const value = values[name];
+    if (form.isNew === true && (version === 1 || value === null)) continue;
+    if (version === 1) form.put(head, value);
+    else {
+      head.numbered(index + 1, () => {
+        form.put(head, value);
+      });
+    }
+  }
+  if (message.kind === 'records') return [head.take(), message.records];
+  return message.kind === 'update' ? [head.take(), message.batch] : [head.take()];
+}
+
+// ---------------------------------------------------------------- reading
+
+export type ReadPeer =
+  | {
+      readonly version: PeerVersion;
+      readonly stamp: PeerStamp;
+      /** `null`: of a kind that only later programs know. */
+      readonly message: PeerMessage | null;
+    }
+  /** Whoever it is speaks a version that this program does not. */
+  | { readonly otherVersion: number }
+  | null;
+
+/** Reads a message; `null` for what is none. Opaque bytes are copied. */
+export function readPeer(frames: Frames): ReadPeer {
+  if (frames.count < 1 || frames.count > 2) return null;
+  const bytes = frames.copy(0);
+  if (bytes.length < 4 || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return null;
+  const version = bytes.readUInt8(MAGIC.length);
+  if (version !== 1 && version !== PEER_VERSION) return { otherVersion: version };
+  try {
+    return readBody(version, new Reader(bytes, MAGIC.length + 1), frames);
+  } catch (error) {
+    if (error instanceof Malformed) return null;
+    throw error;
+  }
+}
+
+function readBody(version: PeerVersion, from: Reader, frames: Frames): ReadPeer {
+  const place = from.byte();
+  const kind = KINDS[place];
+  const stamp = { incarnation: from.number(), sequence: from.number() };
+  if (kind === undefined) return version === 1 ? null : { version, stamp, message: null };
+  const values: Record<string, unknown> = { kind };
+  if (version === 1) readInOrder(kind, from, values);
+  else readNumbered(kind, from, values);
+  const blob = blobOf(kind);
+  if ((blob !== null) !== (frames.count === 2)) return null;
+  if (blob !== null) values[blob] = frames.copy(1);
+  // The layouts are made of the type.
+  const message: unknown = values;
+  return { version, stamp, message: message as PeerMessage };
+}
+
+function readInOrder(kind: PeerKind, from: Reader, values: Record<string, unknown>): void {
+  for (const [name, form] of fieldsOf(kind)) {
+    values[name] = form.isNew === true ? null : form.take(from);
+  }
+  from.end();
+}
+
+function readNumbered(kind: PeerKind, from: Reader, values: Record<string, unknown>): void {
+  const fields = fieldsOf(kind);
+  for (const [name, { isNew }] of fields) if (isNew === true) values[name] = null;
+  const found = new Set<number>();
+  while (!from.isAtEnd) {
+    const number = from.byte();
+    const value = from.numbered();
+    const known = fields[number - 1];
+    if (known === undefined) continue;
+    if (found.has(number)) throw new Malformed();
+    found.add(number);
+    const [name, form] = known;
+    values[name] = form.take(value);
+    value.end();
+  }
+  if (fields.some(([, { isNew }], index) => isNew !== true && !found.has(index + 1))) {
+    throw new Malformed();
+  }
+}

@@ -1,0 +1,129 @@
+/** MDP's codec, both sides: total, the same however the frames lie, and its own inverse. */
+import { Frames } from '../../../src/core/frames.js';
+import { Inbound } from '../../../src/wire/inbound.js';
+import { clientRequest } from '../../../src/wire/client-side.js';
+import { writeClientReply, writeWorkerRequest } from '../../../src/wire/outbound.js';
+import { asRead } from '../../support/packed-frames.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
+import { atBroker, atClient, atWorker } from '../../unit/wire/readers.js';
+import { textOf, textsOf } from '../../unit/wire/layouts.js';
+import { Recorder } from '../../unit/wire/recorder.js';
+import { check, type Target } from '../target.js';
+
+export const MDP_WORDS: readonly string[] = [
+  'MDPC01',
+  'MDPC02',
+  'MDPW01',
+  'MDPW02',
+  '\x06MDPC02\x01\x01\x04echo',
+  '\x06MDPC01\x04echo',
+  '\x06MDPW02\x01\x01\x04echo',
+  '\x00\x06MDPW01\x01\x01\x04echo',
+  '\x0bmmi.service',
+  '\x0cmmi.services',
+  '\x09mmi.hello',
+  '\x02{}',
+  '\x0510000',
+];
+
+/** Frames: a byte that is their length, then they themselves. */
+export function framesIn(input: Buffer, most = 64): Buffer[] {
+  const frames: Buffer[] = [];
+  for (let at = 0; at < input.length && frames.length < most;) {
+    const size = input[at] ?? 0;
+    frames.push(input.subarray(at + 1, at + 1 + size));
+    at += 1 + size;
+  }
+  return frames;
+}
+
+export function inputOf(frames: readonly (string | Buffer)[]): Buffer {
+  return Buffer.concat(
+    frames.map((frame) => {
+      const bytes = typeof frame === 'string' ? Buffer.from(frame, 'latin1') : frame;
+      return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+    }),
+  );
+}
+
+function same(one: unknown, other: unknown, what: string): void {
+  const [left, right] = [JSON.stringify(one), JSON.stringify(other)];
+  check(left === right, `${what}: ${left} and ${right}`);
+}
+
+function run(input: Buffer): void {
+  const bytes = framesIn(input);
+  if (bytes.length === 0) return;
+  const frames = Frames.of(...bytes);
+  const read = atBroker(frames);
+  same(read, atBroker(asRead(frames)), 'packed frames are read otherwise');
+  for (const each of [frames, asRead(frames)]) {
+    atClient(each);
+    atWorker(1, each);
+    atWorker(2, each);
+  }
+  const inbound = new Inbound();
+  inbound.read(frames);
+  if (inbound.kind === 'request') roundTrip(frames, inbound);
+}
+
+/** What was accepted means the same when it is written again. */
+function roundTrip(frames: Frames, inbound: Inbound): void {
+  const { version, envelopeFrames, enveloped, service, body } = inbound;
+  const bodies = frames.copyFrom(body);
+  if (envelopeFrames <= 1 && (envelopeFrames === 1 || !enveloped || version === 1)) {
+    const correlation = envelopeFrames === 1 ? frames.copy(0) : null;
+    const again = clientRequest(version, correlation, frames.copy(service), bodies);
+    same(atBroker(Frames.of(...again)), atBroker(frames), 'a request is another when written');
+  }
+  const packed = Buffer.alloc(packedBytes(frames, body, frames.count));
+  pack(frames, body, frames.count, packed, 0, false);
+  const token = Buffer.alloc(8, 7);
+  for (const to of [1, 2] as const) {
+    const recorder = new Recorder();
+    writeWorkerRequest(recorder, 3, to, token, packed, 0, packed.length);
+    const told = atWorker(to, recorder.only(3)) as { kind: string; body?: unknown };
+    check(told.kind === 'request', 'a REQUEST is none to its worker');
+    same(told.body, bodies.map(textOf), 'a body is another');
+  }
+  const envelope = Buffer.alloc(packedBytes(frames, 0, envelopeFrames));
+  pack(frames, 0, envelopeFrames, envelope, 0, true);
+  const path = {
+    version,
+    enveloped,
+    envelope,
+    envelopeStart: 0,
+    envelopeEnd: envelope.length,
+  } as const;
+  for (const each of [Frames.of(...bodies), asRead(Frames.of(...bodies))]) {
+    const recorder = new Recorder();
+    writeClientReply(recorder, 5, path, true, frames.view(service), each, 0);
+    const reply = atClient(recorder.only(5)) as {
+      kind: string;
+      envelope?: unknown;
+      body?: unknown;
+    };
+    check(reply.kind === 'final', `a reply is ${reply.kind} to its client`);
+    // The whole envelope, and the body frame by frame (D1).
+    same(reply.envelope, enveloped ? textsOf(frames, 0, envelopeFrames) : null, 'an envelope');
+    same(reply.body, bodies.map(textOf), 'the body of a reply');
+  }
+}
+
+export function codec(): Target {
+  return {
+    name: 'codec',
+    words: MDP_WORDS,
+    bytesMax: 1024,
+    seeds: [
+      inputOf(['MDPC02', '\x01', 'echo', 'hi']),
+      inputOf(['', 'MDPC01', 'echo', 'a', 'b']),
+      inputOf(['id', '', 'MDPC02', '\x01', 'echo', 'hi']),
+      inputOf(['', 'MDPW01', '\x01', 'echo', '100']),
+      inputOf(['MDPW02', '\x04', 'token', '', 'body']),
+      inputOf(['MDPW02', '\x07', 'token', '', 'why']),
+      inputOf(['', 'MDPW01', '\x04']),
+    ],
+    run,
+  };
+}

@@ -1,0 +1,84 @@
+/** The head of a request over HTTP: any method, target, host and authorization. */
+import { Front } from '../../../src/http/front.js';
+import { Guard } from '../../../src/http/guard.js';
+import { Router } from '../../../src/http/router.js';
+import { routesOf } from '../../../src/http/routes.js';
+import { PORTS } from '../../support/http-ports.js';
+import { check, Script, type Target } from '../target.js';
+
+const TOKEN = 'sixteen-letters-or-more';
+const READ_TOKEN = 'another-one-that-reads';
+const METHODS = ['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', '__proto__'];
+const HOSTS = ['localhost', '127.0.0.1:5580', '[::1]:80', 'evil.example', undefined];
+const GIVEN = [undefined, `Bearer ${TOKEN}`, `Bearer ${READ_TOKEN}`, 'Bearer x', 'Basic eDp5'];
+
+const ROUTES = routesOf(PORTS);
+
+function run(input: Buffer): void {
+  const script = new Script(input);
+  const options = script.byte();
+  const [method, host, authorization] = [
+    script.pick(METHODS),
+    script.pick(HOSTS),
+    script.pick(GIVEN),
+  ];
+  const own = script.below(4) === 0 ? script.piece(64).toString('latin1') : null;
+  const target = script.rest().toString('latin1');
+  const checksHost = (options & 1) === 0;
+  const readsOpenly = (options & 2) === 0;
+  const trust = { token: TOKEN, readToken: READ_TOKEN, readsOpenly, checksHost };
+  const front = new Front(new Router(ROUTES), new Guard(trust));
+  const given = own ?? authorization;
+  const reception = front.receive({ method, target, host, authorization: given });
+  if (reception.kind === 'refused') {
+    refused(reception.answer);
+    return;
+  }
+  const { route, query } = reception.admitted;
+  const isToken =
+    /^bearer +sixteen-letters-or-more *$/i.test(given ?? '') && given?.includes(TOKEN);
+  check(!checksHost || host !== 'evil.example', 'another host is let in');
+  if (route.access === 'changer') check(isToken === true, `${route.path} is changed without token`);
+  if (route.access === 'reader' && !readsOpenly) check(given !== undefined, 'read without token');
+  check(route.method === (method === 'HEAD' ? 'GET' : method), 'the route of another method');
+  try {
+    if (route.parameters.includes('cursor')) {
+      const { limit } = query.list(['pending', 'replied', 'dead']);
+      check(Number.isInteger(limit) && limit >= 1 && limit <= 1000, 'a page without bound');
+    }
+    query.service();
+  } catch (error) {
+    check(String((error as { code?: unknown }).code).startsWith('ERR_HTTP_'), String(error));
+  }
+}
+
+function refused(answer: {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+}): void {
+  check(answer.status >= 400 && answer.status < 500, `a refusal is ${answer.status}`);
+  for (const [name, value] of Object.entries(answer.headers)) {
+    check(/^[\x20-\x7e]*$/.test(`${name}${value}`), `a header with what a peer chose: ${value}`);
+  }
+}
+
+export function http(): Target {
+  const at = (target: string, method = 0, given = 0): Buffer =>
+    Buffer.concat([Buffer.from([0, method, 0, given, 1]), Buffer.from(target)]);
+  return {
+    name: 'http',
+    words: ['/api/v1/', '%', '%2F', '%00', '%ff', '?limit=', '&cursor=', 'service=', '..', '//'],
+    bytesMax: 1024,
+    seeds: [
+      at('/livez'),
+      at('/'),
+      at('/api/v1/services?limit=10&cursor=abc&service=a%2525'),
+      at('/api/v1/titanic/requests?state=dead&olderThanMs=5'),
+      at('/api/v1/titanic/requests/0193F0C0A1B27000800000000000ABCD/retry', 1, 1),
+      at('/api/v1/ha/switchover', 1, 2),
+      at('*'),
+      at('http://evil.example/'),
+    ],
+    run,
+  };
+}

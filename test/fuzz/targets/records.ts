@@ -1,0 +1,70 @@
+/** What the two stores of a pair tell each other: records and batches, and their merge. */
+import { packBatch, unpackBatch } from '../../../src/titanic/batch-codec.js';
+import { RecordWriter, unpackRecords } from '../../../src/titanic/record-codec.js';
+import type { Format, Transaction } from '../../../src/titanic/store.js';
+import { MemoryTables } from '../../support/memory-tables.js';
+import { accept, close, reply } from '../../support/store-changes.js';
+import { check, type Target } from '../target.js';
+
+const FORMATS: readonly Format[] = [1, 2];
+
+function transaction(number: number): Transaction {
+  return { number, tombstones: 'all', holds: null, peerHolds: 0 };
+}
+
+function run(input: Buffer): void {
+  const bytes = input.subarray(1);
+  if ((input[0] ?? 0) % 2 === 0) records(bytes);
+  else batch(bytes);
+}
+
+function records(bytes: Buffer): void {
+  const found = unpackRecords(bytes);
+  if (found === null) return;
+  const format = bytes[0] === 1 ? 1 : 2;
+  const writer = new RecordWriter(format);
+  for (const each of found) writer.add(each);
+  const again = writer.take();
+  const read = unpackRecords(again);
+  check(read !== null, 'records that were accepted are refused when they are written again');
+  check(text(read) === text(found), 'records are others when they are written again');
+  const tables = new MemoryTables();
+  if (tables.merge(transaction(1), bytes, true) === null) return;
+  const once = text(tables.content());
+  // To take the same again changes nothing (D17).
+  const merged = tables.merge(transaction(2), again, true);
+  check(merged !== null, 'records that were merged are refused the second time');
+  check(text(tables.content()) === once, 'records that are merged twice change something');
+}
+
+function batch(bytes: Buffer): void {
+  const found = unpackBatch(bytes);
+  if (found === null) return;
+  const again = unpackBatch(packBatch(found, bytes[0] === 1 ? 1 : 2));
+  check(again !== null, 'a batch that was accepted is refused when it is written again');
+  check(text(again) === text(found), 'a batch is another when it is written again');
+}
+
+function text(value: unknown): string {
+  return JSON.stringify(value, (_key, each: unknown) =>
+    each instanceof Map ? [...each.entries()] : each,
+  );
+}
+
+export function storeRecords(): Target {
+  const changes = [accept(1), accept(2, { key: 'k' }), reply(1), close(2)];
+  const tables = new MemoryTables();
+  tables.commit(transaction(1), changes);
+  const place = { upTo: 0, bodiesUpTo: 0, changed: 0, number: Number.MAX_SAFE_INTEGER };
+  const seeds = FORMATS.flatMap((format) => [
+    Buffer.concat([Buffer.from([0]), tables.read(place, 100, 1 << 20, format).records]),
+    Buffer.concat([Buffer.from([1]), packBatch({ tombstones: 'all', changes }, format)]),
+  ]);
+  return { name: 'records', bytesMax: 2048, seeds, run, repeat: repeated };
+}
+
+/** The records behind the format's byte. */
+function repeated(input: Buffer, times: number): Buffer {
+  const parts = Array.from({ length: times }, () => input.subarray(2));
+  return Buffer.concat([input.subarray(0, 2), ...parts]);
+}

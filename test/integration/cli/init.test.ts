@@ -1,0 +1,67 @@
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { run } from '../../support/child.js';
+import { Daemon, removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+
+afterEach(removeDaemons);
+
+/** `serve --init`, ready; what it said is in its standard error. */
+async function serveInit(keys: string): Promise<Daemon> {
+  const curve = `{secretKeyFile: ${join(keys, 'broker.key')}, keysFile: ${join(keys, 'keys.yaml')}}`;
+  const listener = `[{endpoint: "tcp://127.0.0.1:0", curve: ${curve}}]`;
+  const daemon = new Daemon({ endpoint: listener, flags: ['--init'] });
+  const { endpoints } = await daemon.waitFor('broker.ready');
+  daemon.endpoints = endpoints as string[];
+  return daemon;
+}
+
+function read(keys: string, name: string): string {
+  return readFileSync(join(keys, name), 'utf8').trim();
+}
+
+describe('majordomo serve --init', () => {
+  it('makes the keys that listeners name, and one for a client, who is then served', async () => {
+    const keys = join(temporaryDirectory(), 'below', 'keys');
+    const daemon = await serveInit(keys);
+    expect(readdirSync(keys).sort()).toEqual([
+      'broker.key',
+      'broker.key.pub',
+      'client.key',
+      'client.key.pub',
+      'keys.yaml',
+    ]);
+    for (const name of ['broker.key', 'client.key', 'keys.yaml']) {
+      expect([name, statSync(join(keys, name)).mode & 0o777]).toEqual([name, 0o600]);
+    }
+    expect(statSync(keys).mode & 0o777).toBe(0o700);
+    await daemon.until(
+      ({ stderr }) => stderr.includes('--curve-server-key'),
+      'what a client needs',
+    );
+    expect(daemon.stderr).toContain(join(keys, 'client.key'));
+    expect(daemon.stderr).toContain(`--curve-server-key '${read(keys, 'broker.key.pub')}'`);
+    for (const secret of [read(keys, 'broker.key'), read(keys, 'client.key')]) {
+      expect(daemon.stdout + daemon.stderr).not.toContain(secret);
+    }
+    const line = ['--endpoint', daemon.endpoint, '--curve-key-file', join(keys, 'client.key')];
+    const serverKey = ['--curve-server-key', read(keys, 'broker.key.pub')];
+    const answer = await run(['request', 'mmi.service', 'echo', ...line, ...serverKey]);
+    expect(answer).toMatchObject({ status: 0, stdout: '404\n' });
+  });
+
+  it('leaves what is there as it is, and makes what is not', async () => {
+    const keys = join(temporaryDirectory(), 'keys');
+    await (await serveInit(keys)).stop();
+    const made = readdirSync(keys).map((name) => [name, read(keys, name)]);
+    const again = await serveInit(keys);
+    expect(readdirSync(keys).map((name) => [name, read(keys, name)])).toEqual(made);
+    expect(again.stderr).not.toContain('Keys were made');
+    await again.stop();
+    rmSync(join(keys, 'keys.yaml'));
+    await serveInit(keys);
+    expect(readdirSync(keys).map((name) => [name, read(keys, name)])).toEqual(made);
+  });
+});

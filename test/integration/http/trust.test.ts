@@ -1,0 +1,167 @@
+import { chmodSync, copyFileSync, existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect, type PeerCertificate } from 'node:tls';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { makeCertificate } from '../../support/certificate.js';
+import { run } from '../../support/child.js';
+import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { ask, httpOf, tokenOf } from '../../support/http.js';
+import { itWithTool } from '../../support/tools.js';
+
+afterEach(removeDaemons);
+
+const LOOPBACK = 'http.listen=127.0.0.1:0';
+const READ = 'a-token-that-only-reads';
+
+describe('http.readToken', () => {
+  it('reads, and changes nothing: 403 that says which token can', async () => {
+    const sets = [LOOPBACK, `http.readToken=${READ}`, 'http.requireToken=true'];
+    const daemon = await startDaemon({ sets });
+    const url = httpOf(daemon);
+    for (const path of ['/healthz', '/metrics', '/api/v1/status', '/api/v1/titanic/requests']) {
+      expect([path, (await ask(url + path)).status]).toEqual([path, 401]);
+      expect([path, (await ask(url + path, { token: READ })).status]).toEqual([path, 200]);
+      expect([path, (await ask(url + path, { token: `${READ}x` })).status]).toEqual([path, 401]);
+    }
+    for (const path of ['/livez', '/readyz', '/']) {
+      expect((await ask(url + path, { token: 'wrong' })).status).toBe(200);
+    }
+    const promote = `${url}/api/v1/ha/promote`;
+    expect(await ask(promote, { method: 'POST', token: READ })).toMatchObject({
+      status: 403,
+      json: {
+        error: { code: 'ERR_HTTP_READ_ONLY', message: expect.stringContaining('http.token') },
+      },
+    });
+    expect((await ask(promote, { method: 'POST', token: tokenOf(daemon) })).status).toBe(409);
+  });
+
+  it('a wrong token is refused on loopback, too, where none is needed', async () => {
+    const daemon = await startDaemon({ sets: [LOOPBACK] });
+    const url = `${httpOf(daemon)}/api/v1/status`;
+    expect((await ask(url)).status).toBe(200);
+    expect((await ask(url, { token: 'wrong' })).status).toBe(401);
+  });
+
+  it('that is http.token ends the start with 78, also where that is in its file', async () => {
+    const both = new Daemon({ sets: [LOOPBACK, `http.token=${READ}`, `http.readToken=${READ}`] });
+    expect(await both.finished()).toMatchObject({ status: 78 });
+    expect(both.stderr).toContain('http.readToken');
+    const dataDir = temporaryDirectory();
+    writeFileSync(join(dataDir, 'http.token'), READ, { mode: 0o600 });
+    const kept = new Daemon({ dataDir, sets: [LOOPBACK, `http.readToken=${READ}`] });
+    expect(await kept.finished()).toMatchObject({ status: 78 });
+    expect(kept.stderr).toContain('http.readToken');
+  });
+});
+
+describe('off loopback', () => {
+  it.each(['serve', 'check'])(
+    '%s without TLS ends with 78 and the line that mends it',
+    async (command) => {
+      const sets = ['http.listen=0.0.0.0:0', `node.dataDir=${temporaryDirectory()}`];
+      const ended = await run([command, ...sets.flatMap((set) => ['--set', set])]);
+      expect(ended.status).toBe(78);
+      expect(ended.stderr).toContain('http.tls: {certFile: server.crt, keyFile: server.key}');
+      expect(ended.stderr).toContain('http.insecure: true');
+    },
+  );
+});
+
+describe('http.tls', () => {
+  itWithTool('openssl', 'speaks https alone, and renews its certificate at SIGHUP', async () => {
+    const directory = temporaryDirectory();
+    const first = makeCertificate(directory, 'first.example');
+    const second = makeCertificate(directory, 'second.example');
+    const tls = `http.tls={certFile: ${first.certFile}, keyFile: ${first.keyFile}}`;
+    const daemon = await startDaemon({ sets: ['http.listen=0.0.0.0:0', tls] });
+    const url = httpOf(daemon).replace('0.0.0.0', '127.0.0.1');
+    expect(url).toMatch(/^https:/);
+    const token = tokenOf(daemon);
+    const { pem: ca } = first;
+    expect((await ask(`${url}/api/v1/status`, { ca, token })).status).toBe(200);
+    expect((await ask(`${url}/api/v1/status`, { ca })).status).toBe(401);
+    await expect(ask(`${url.replace('https', 'http')}/livez`)).rejects.toThrow();
+    await expect(ask(`${url}/livez`)).rejects.toThrow(/self[- ]signed/);
+    // Files that do not belong together change nothing.
+    copyFileSync(second.certFile, first.certFile);
+    daemon.signal('SIGHUP');
+    expect(await daemon.waitFor('http.tls_refused')).toMatchObject({ code: 'ERR_CONFIG_FILE' });
+    expect(await nameShown(url)).toBe('first.example');
+    copyFileSync(second.keyFile, first.keyFile);
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('config.reloaded', 2);
+    expect(await nameShown(url)).toBe('second.example');
+    expect((await ask(`${url}/livez`, { ca: second.pem })).text).toBe('ok\n');
+  });
+
+  itWithTool('openssl', 'ends the start with 78 for a key that others may use', async () => {
+    const directory = temporaryDirectory();
+    const { certFile, keyFile } = makeCertificate(directory, 'mq.example');
+    chmodSync(keyFile, 0o604);
+    const tls = `http.tls={certFile: ${certFile}, keyFile: ${keyFile}}`;
+    const daemon = new Daemon({ sets: [LOOPBACK, tls] });
+    expect(await daemon.finished()).toMatchObject({ status: 78 });
+    expect(daemon.stderr).toContain(`chmod 600 ${keyFile}`);
+  });
+});
+
+/** The common name of the certificate that is shown there. */
+function nameShown(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const { hostname: host, port } = new URL(url);
+    const socket = connect({ host, port: Number(port), rejectUnauthorized: false }, () => {
+      const shown: PeerCertificate = socket.getPeerCertificate();
+      resolve(String(shown.subject.CN));
+      socket.destroy();
+    });
+    socket.once('error', reject);
+  });
+}
+
+describe('http.listen: unix:PATH', () => {
+  it('is for the user and the group, reads without a token, and takes over a stale socket', async () => {
+    const path = join(temporaryDirectory(), 'http.sock');
+    const sets = [`http.listen=unix:${path}`];
+    const daemon = await startDaemon({ sets });
+    expect(httpOf(daemon)).toBe(`unix:${path}`);
+    expect(statSync(path).mode & 0o777).toBe(0o660);
+    // No name was resolved to get here, so the Host header may be any.
+    const headers = { host: 'anything.example' };
+    expect((await ask(`unix:${path}:/api/v1/status`, { headers })).status).toBe(200);
+    expect((await ask(`unix:${path}:/api/v1/ha/promote`, { method: 'POST' })).status).toBe(401);
+    const second = new Daemon({ sets });
+    expect(await second.finished()).toMatchObject({ status: 69 });
+    expect(second.stderr).toContain('another process listens there');
+    await daemon.kill();
+    expect(existsSync(path)).toBe(true);
+    const again = await startDaemon({ sets });
+    expect((await ask(`unix:${path}:/livez`)).status).toBe(200);
+    await again.stop();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('never removes what is no socket', async () => {
+    const path = join(temporaryDirectory(), 'precious');
+    writeFileSync(path, 'data');
+    const daemon = new Daemon({ sets: [`http.listen=unix:${path}`] });
+    expect(await daemon.finished()).toMatchObject({ status: 69 });
+    expect(daemon.stderr).toContain('not a socket');
+    expect(statSync(path).size).toBe(4);
+  });
+
+  it('is the same with two slashes before the path, and cannot be another listener, too', async () => {
+    const path = join(temporaryDirectory(), 'sock');
+    const { status, stderr } = await run([
+      'check',
+      ...['--set', `http.listen=unix://${path}`],
+      ...['--set', `broker.listen=ipc://${path}`],
+    ]);
+    expect({ status, isTold: stderr.includes('cannot be bound beside') }).toEqual({
+      status: 78,
+      isTold: true,
+    });
+  });
+});

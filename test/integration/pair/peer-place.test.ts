@@ -1,0 +1,351 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import type { Introduction } from '../../../src/bstar/io/handshake.js';
+import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
+import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
+import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
+import type { Objection } from '../../../src/bstar/ports.js';
+import { present } from '../../../src/core/assert.js';
+import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
+import type { ListenerCurve, Transport } from '../../../src/transport/port.js';
+import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import type { Hello, PeerMessage, PeerVersion } from '../../../src/wire/peer.js';
+import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
+import { freePorts } from '../../support/free-ports.js';
+import { RawPeer, type RawPeerOptions } from '../../support/raw-peer.js';
+
+const HEARTBEAT_MS = 200;
+const DEADLINE_MS = 20_000;
+
+const PRIMARY: Introduction = {
+  pair: 'test',
+  role: 'primary',
+  replication: 'sync',
+  heartbeatIntervalMs: HEARTBEAT_MS,
+  node: 'p',
+  storeId: Buffer.alloc(16, 1),
+  epoch: 0,
+};
+const BACKUP: Introduction = {
+  ...PRIMARY,
+  role: 'backup',
+  node: 'b',
+  storeId: Buffer.alloc(16, 2),
+};
+const HELLO: Hello = { kind: 'hello', ...BACKUP, nonce: Buffer.alloc(16, 7), resumes: null };
+
+function status(epoch = 0): PeerMessage {
+  return { kind: 'status', state: 'waiting', epoch, offers: false, holds: null, keys: null };
+}
+
+class Told implements PeerLinkEvents {
+  readonly words: string[] = [];
+
+  connected(node: string, version: PeerVersion): void {
+    this.words.push(`connected ${node} by version ${version}`);
+  }
+
+  objectionTo(message: PeerMessage): Objection | null {
+    const epoch = 'epoch' in message ? message.epoch : null;
+    return epoch === null || epoch < 2 ** 24 ? null : { code: 'epoch', text: 'it is too high' };
+  }
+
+  message(message: PeerMessage): void {
+    this.words.push(message.kind);
+  }
+
+  receiving(): void {
+    // Nothing long comes.
+  }
+
+  disconnected(): void {
+    this.words.push('disconnected');
+  }
+
+  refused({ code }: Objection): void {
+    this.words.push(`refused ${code}`);
+  }
+
+  refusedByPeer(reason: string): void {
+    this.words.push(`by peer: ${reason}`);
+  }
+
+  async until(word: string): Promise<void> {
+    await eventually(word, () => this.words.some((each) => each.startsWith(word)));
+  }
+}
+
+async function eventually(what: string, is: () => boolean): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!is()) {
+    if (performance.now() > deadline) throw new Error(`not yet: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+});
+
+async function listening(
+  events: PeerLinkEvents,
+  curve?: ListenerCurve,
+): Promise<{ readonly endpoint: string; readonly link: PeerLink }> {
+  const [port] = await freePorts(1);
+  const endpoint = `tcp://127.0.0.1:${port}`;
+  const link = await listenForPeer(endpoint, curve, {
+    introduction: () => PRIMARY,
+    incarnation: 1000,
+    heartbeatIntervalMs: HEARTBEAT_MS,
+    events,
+  });
+  closing.push(() => link.close());
+  return { endpoint, link };
+}
+
+function peer(endpoint: string, hello: Hello = HELLO, options: RawPeerOptions = {}): RawPeer {
+  const made = new RawPeer(endpoint, hello, options);
+  closing.push(() => made.close());
+  return made;
+}
+
+/** Says that it is there, again and again, as a peer does. */
+function talks(made: RawPeer): void {
+  const timer = setInterval(() => {
+    if (made.heard.some(({ kind }) => kind === 'proof')) made.say(status());
+  }, HEARTBEAT_MS / 4);
+  closing.push(() => {
+    clearInterval(timer);
+    return Promise.resolve();
+  });
+}
+
+describe('who takes the place of a peer that is connected, without keys', () => {
+  it('nobody, as long as it answers: who says all that the peer says is refused', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const first = peer(endpoint);
+    await told.until('connected b');
+    talks(first);
+    const stranger = peer(endpoint, HELLO, { incarnation: 2 ** 52 });
+    await told.until('refused taken');
+    await eventually('told', () => stranger.heard.some(({ kind }) => kind === 'refuse'));
+    expect(told.words.filter((word) => word.includes('connected'))).toEqual([
+      'connected b by version 2',
+    ]);
+    expect(stranger.heard.map(({ kind }) => kind)).not.toContain('proof');
+    expect(first.ended).toBe(0);
+  });
+
+  it('one that was started anew, once the old connection is silent (D22)', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    peer(endpoint);
+    await told.until('connected b');
+    peer(endpoint, { ...HELLO, node: 'c' }, { incarnation: 4000 });
+    await told.until('connected c');
+    expect(told.words).toEqual([
+      'connected b by version 2',
+      'disconnected',
+      'connected c by version 2',
+    ]);
+  });
+
+  it('one that was started anew, at once when the old connection ends', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const first = peer(endpoint);
+    await told.until('connected b');
+    peer(endpoint, { ...HELLO, node: 'c' }, { incarnation: 4000 });
+    await first.close();
+    await told.until('connected c');
+  });
+
+  it('the same process at once, though the old connection speaks: it knows what it was told there', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const first = peer(endpoint);
+    await told.until('connected b');
+    talks(first);
+    const hello = present(first.heard.find(({ kind }) => kind === 'hello') as Hello, 'heard');
+    peer(endpoint, { ...HELLO, node: 'c', resumes: hello.nonce });
+    await told.until('connected c');
+    expect(told.words).not.toContain('refused taken');
+  });
+
+  it('nobody by an epoch that no peer can have: the place is not even asked for (D79)', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const stranger = peer(endpoint, { ...HELLO, epoch: 2 ** 53 - 2 });
+    await told.until('refused epoch');
+    await eventually('told', () => stranger.heard.some(({ kind }) => kind === 'refuse'));
+    expect(told.words.filter((word) => word.startsWith('connected'))).toEqual([]);
+    expect(stranger.heard.map(({ kind }) => kind)).not.toContain('proof');
+  });
+
+  it('nobody by such an epoch in version 1, where it comes with the first status (D79)', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const stranger = peer(endpoint, HELLO, { version: 1 });
+    await eventually('proof', () => stranger.heard.some(({ kind }) => kind === 'proof'));
+    stranger.say(status(2 ** 53 - 2));
+    await told.until('refused epoch');
+    expect(told.words.filter((word) => word.startsWith('connected'))).toEqual([]);
+  });
+});
+
+describe('who takes the place of a peer that is connected, with keys', () => {
+  async function sealed(): Promise<{
+    readonly told: Told;
+    readonly endpoint: string;
+    readonly link: PeerLink;
+    readonly withKey: RawPeerOptions;
+    readonly withOther: RawPeerOptions;
+  }> {
+    const sodium = await loadSodium();
+    const [server, own, other] = [sodium.keyPair(), sodium.keyPair(), sodium.keyPair()];
+    const told = new Told();
+    const { endpoint, link } = await listening(told, {
+      secretKeys: [server.secretKey],
+      authorise: (key) =>
+        key.equals(own.publicKey) ? { kind: 'allowed', name: 'backup' } : { kind: 'refused' },
+    });
+    const options = (keys: typeof own): RawPeerOptions => ({
+      curve: { serverKey: server.publicKey, ...keys },
+    });
+    return { told, endpoint, link, withKey: options(own), withOther: options(other) };
+  }
+
+  it('nobody without the right key: no word of his is heard', async () => {
+    const { told, endpoint, withKey, withOther } = await sealed();
+    const first = peer(endpoint, HELLO, withKey);
+    await told.until('connected b');
+    const strangers = [peer(endpoint, HELLO, withOther), peer(endpoint)];
+    // They dial again and again; meanwhile the peer is heard.
+    for (let words = 1; words <= 5; words++) {
+      first.say(status());
+      await eventually('heard', () => told.words.length > words);
+    }
+    expect(strangers.flatMap(({ heard }) => heard)).toEqual([]);
+    expect(new Set(told.words.slice(1))).toEqual(new Set(['status']));
+    expect(first.ended).toBe(0);
+  });
+
+  it('a newer process of the peer, at once, though the old connection speaks', async () => {
+    const { told, endpoint, withKey } = await sealed();
+    talks(peer(endpoint, HELLO, { ...withKey, incarnation: 3000 }));
+    await told.until('connected b');
+    peer(endpoint, { ...HELLO, node: 'c' }, { ...withKey, incarnation: 3001 });
+    await told.until('connected c');
+    expect(told.words).not.toContain('refused taken');
+  });
+
+  it('no older process of the peer (D18)', async () => {
+    const { told, endpoint, withKey } = await sealed();
+    talks(peer(endpoint, HELLO, { ...withKey, incarnation: 3000 }));
+    await told.until('connected b');
+    peer(endpoint, { ...HELLO, node: 'c' }, { ...withKey, incarnation: 2999 });
+    await told.until('refused taken');
+    expect(told.words).not.toContain('disconnected');
+  });
+
+  it('a key that is withdrawn loses the link (D73)', async () => {
+    const { told, endpoint, link, withKey } = await sealed();
+    const first = peer(endpoint, HELLO, withKey);
+    await told.until('connected b');
+    link.revoke('another');
+    expect(told.words).toEqual(['connected b by version 2']);
+    link.revoke('backup');
+    expect(told.words.slice(1)).toEqual(['refused key', 'disconnected']);
+    await eventually('ended', () => first.ended > 0);
+  });
+});
+
+describe('versions of the link', () => {
+  it('a peer of version 1 that dials is answered in version 1', async () => {
+    const told = new Told();
+    const { endpoint, link } = await listening(told);
+    const old = peer(endpoint, HELLO, { version: 1 });
+    await eventually('proof', () => old.heard.some(({ kind }) => kind === 'proof'));
+    old.say(status(4));
+    await told.until('connected b by version 1');
+    await told.until('status');
+    link.send(status(2));
+    link.flush();
+    await eventually('status', () => old.heard.some(({ kind }) => kind === 'status'));
+  });
+
+  it('a node that dials one of version 1 is refused, and then speaks as that one does', async () => {
+    const [port] = await freePorts(1);
+    const endpoint = `tcp://127.0.0.1:${port}`;
+    const old = await listeningOfVersion1(endpoint);
+    const told = new Told();
+    const dialler = dialPeer(endpoint, undefined, {
+      introduction: () => BACKUP,
+      incarnation: 2000,
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      events: told,
+    });
+    closing.push(() => dialler.close());
+    await told.until('connected p by version 1');
+    await told.until('status');
+    dialler.send(status(3));
+    await eventually('status', () => old.includes('1 status'));
+    expect(old).toEqual(['2 hello', '1 hello', '1 proof', '1 status']);
+    expect(told.words).toEqual(['connected p by version 1', 'status']);
+  });
+
+  /** What it hears: every version but its own is refused, in its own words. */
+  async function listeningOfVersion1(endpoint: string): Promise<string[]> {
+    const heard: string[] = [];
+    const nonces: Buffer[] = [];
+    const told: { transport: Transport | null; said: number } = { transport: null, said: 0 };
+    const say = (to: number, message: PeerMessage): void => {
+      const stamp = { incarnation: 1, sequence: ++told.said };
+      const [frame = Buffer.alloc(0)] = writePeer(message, stamp, 1);
+      told.transport?.write(to, frame, 0, frame.length, false);
+      told.transport?.flush();
+    };
+    const { transport } = await openZmtpRouter({
+      listeners: [{ endpoint, index: 0 }],
+      limits: {
+        messageBytesMax: 1e6,
+        framesMax: 2,
+        outputBytesMax: 1e6,
+        connectionsMax: 10,
+        connectionsPerIdentityMax: 10,
+        receiveBytesMax: 1e7,
+      },
+      peers: new PeerNumbers(),
+      events: {
+        connected: () => undefined,
+        message: (from, frames) => {
+          const read = readPeer(frames);
+          if (read === null || 'otherVersion' in read || read.message === null) return;
+          const { version, message } = read;
+          heard.push(`${version} ${message.kind}`);
+          if (version !== 1) say(from, { kind: 'refuse', reason: 'another version' });
+          else if (message.kind === 'hello') {
+            say(from, { ...HELLO, ...PRIMARY });
+            told.said += 10;
+          } else if (message.kind === 'proof') {
+            say(from, { kind: 'proof', nonce: present(nonces.at(-1), 'a nonce') });
+            say(from, status(2));
+          }
+          if (message.kind === 'hello') nonces.push(message.nonce);
+        },
+        oversized: () => undefined,
+        full: () => undefined,
+        drained: () => undefined,
+        disconnected: () => undefined,
+        rejected: () => undefined,
+      },
+    });
+    told.transport = transport;
+    closing.push(() => transport.close(0));
+    return heard;
+  }
+});

@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Holdings } from '../../../src/core/holdings.js';
+import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
+import { LIMITS, LinkRecord, Server } from '../../support/transport-fixture.js';
+import { until } from '../../support/transport-peers.js';
+import { frame } from '../../unit/zmtp/wire.js';
+import { destroySockets, RawSocket } from './raw-socket.js';
+
+const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
+const OTHER = '127.0.0.2';
+const MANY = { connectionsMax: 20_000, connectionsPerIdentityMax: 20_000 };
+
+const open: (() => unknown)[] = [];
+
+afterEach(async () => {
+  destroySockets();
+  for (const close of open.splice(0).reverse()) await close();
+});
+
+async function serve(options: Parameters<typeof Server.open>[2]): Promise<Server> {
+  const server = await Server.open(FACTORY, ['tcp://127.0.0.1:0'], options);
+  open.push(() => server.transport.close(0));
+  return server;
+}
+
+describe('with CURVE', () => {
+  it('800 silent connections a second keep no honest one out at its first try', async () => {
+    const crypto = await loadSodium();
+    const [own, alice] = [crypto.keyPair(), crypto.keyPair()];
+    const authorise = () => ({ kind: 'allowed', name: 'alice' }) as const;
+    const curve = { secretKeys: [own.secretKey], authorise };
+    const server = await serve({ limits: MANY, curve });
+    const over = new AbortController();
+    const silent = (async () => {
+      for (let span = 0; !over.signal.aborted && span < 500; span++) {
+        for (let each = 0; each < 16; each++) new RawSocket(server.endpoint);
+        await delay(20);
+      }
+    })();
+    let failures = 0;
+    for (let honest = 0; honest < 14; honest++) {
+      const events = new LinkRecord();
+      const keys = { serverKey: own.publicKey, ...alice };
+      const link = dialZmtp({ limits: LIMITS, curve: keys })(server.endpoint, events);
+      open.push(() => link.close(0));
+      await until(() => events.told.includes('connected'), 'an honest one to be in');
+      failures += events.failures;
+      await delay(100);
+    }
+    over.abort();
+    await silent;
+    expect(failures).toBe(0);
+  });
+});
+
+describe('what connections hold is counted by identity (D77):', () => {
+  const KIB = 1024;
+
+  it('output that is not read, until its connection is closed for it', async () => {
+    const holdings = new Holdings();
+    const server = await serve({ holdings, limits: { outputBytesMax: 64 << 20 } });
+    const deaf = await new RawSocket(server.endpoint, { localAddress: OTHER }).shakeHands();
+    deaf.socket.pause();
+    const honest = await new RawSocket(server.endpoint).shakeHands();
+    await server.untilTold('connected', 2);
+    const peer = server.infos.findIndex(({ address }) => address === OTHER);
+    for (let sent = 0; sent < 32; sent++) server.send(peer, Buffer.alloc(512 * KIB));
+    server.transport.flush();
+    const of = (identity: string): number =>
+      [...holdings.all()].find((holder) => holder.identity === identity)?.output ?? 0;
+    expect(of(`ip:${OTHER}`)).toBeGreaterThan(8 * 1024 * KIB);
+    expect(of(`ip:${OTHER}`)).toBe(holdings.bytes - inputOf(holdings));
+    holdings.limit = 1024;
+    expect(holdings.payer()?.identity).toBe(`ip:${OTHER}`);
+    expect(server.transport.closeLargest(`ip:${OTHER}`)).toBe(true);
+    await server.untilTold('disconnected');
+    expect(of(`ip:${OTHER}`)).toBe(0);
+    expect(server.rejections.map(({ kind, from }) => [kind, from.address])).toEqual([
+      ['memory', OTHER],
+    ]);
+    expect(honest.isClosed).toBe(false);
+  });
+
+  it('small frames with the room that their chunks take', async () => {
+    const holdings = new Holdings();
+    const server = await serve({ holdings, limits: { outputBytesMax: 64 << 20 } });
+    const deaf = await new RawSocket(server.endpoint).shakeHands();
+    deaf.socket.pause();
+    await server.untilTold('connected');
+    for (let sent = 0; sent < 200_000; sent++) server.send(0, 'x'.repeat(60));
+    server.transport.flush();
+    const waiting = server.transport.waitingBytes(0);
+    expect(waiting).toBe(200_000 * 62);
+    const held = holdings.bytes - inputOf(holdings);
+    expect(held).toBeGreaterThan(waiting);
+    expect(held).toBeLessThan(waiting * 1.1);
+  });
+
+  it('incomplete messages, until they are whole', async () => {
+    const holdings = new Holdings();
+    const server = await serve({ holdings });
+    const slow = await new RawSocket(server.endpoint, { localAddress: OTHER }).shakeHands();
+    slow.write(frame(0, Buffer.alloc(300 * KIB), BigInt(400 * KIB)));
+    await until(() => inputOf(holdings) >= 300 * KIB, 'most of a message');
+    holdings.limit = 1024;
+    expect(holdings.payer()?.identity).toBe(`ip:${OTHER}`);
+    slow.write(Buffer.alloc(100 * KIB));
+    await server.untilTold('message');
+    await until(() => inputOf(holdings) < 10 * KIB, 'it to be let go');
+    slow.socket.destroy();
+    await server.untilTold('disconnected');
+    expect([...holdings.all()]).toEqual([]);
+  });
+});
+
+function inputOf(holdings: Holdings): number {
+  return [...holdings.all()].reduce((sum, { input }) => sum + input, 0);
+}

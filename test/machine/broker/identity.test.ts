@@ -1,0 +1,272 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
+import { Holdings } from '../../../src/core/holdings.js';
+import { TestKey } from '../../support/rights.js';
+import { endStages, type Stage, stage } from '../../support/stage.js';
+
+afterEach(endStages);
+
+describe('another identity with the routing id of a client that is away (D70)', () => {
+  it('gets nothing of it, whether its key or its address is another', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    const alice = s.client('alice', { routingId: 'me', key: 'alice' }).request('echo', '1');
+    alice.disconnect();
+    const bob = s.client('bob', { routingId: 'me', key: 'bob' });
+    w1.final('SECRET');
+    expect([bob.inbox(), bob.connection.raw()]).toEqual([[], []]);
+  });
+
+  it('nor does one without a key, who was there before', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1', { routingId: 'me', address: '10.0.0.1' }).request('echo', '1').disconnect();
+    const keyed = s.client('c2', { routingId: 'me', key: 'bob', address: '10.0.0.1' });
+    w1.final('SECRET');
+    expect(keyed.inbox()).toEqual([]);
+  });
+
+  it('while the same one gets its reply over any listener', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1', { routingId: 'me', key: 'alice' }).request('echo', '1');
+    c1.disconnect();
+    const again = s.client('c2', { routingId: 'me', key: 'alice', address: '10.9.9.9' });
+    w1.final('MINE');
+    expect(again.inbox()).toEqual(['FINAL echo MINE']);
+  });
+});
+
+describe('rights by service (D72)', () => {
+  function payments(): { s: Stage; alice: TestKey; bob: TestKey } {
+    const alice = new TestKey(['pay.*'], false);
+    const bob = new TestKey(false, ['pay.card']);
+    return { s: stage({ rightsOf: (_, key) => (key === 'alice' ? alice : bob) }), alice, bob };
+  }
+
+  it('a request for a service that the key does not name is refused: 403', () => {
+    const { s } = payments();
+    const c1 = s.client('c1', { key: 'alice' }).hello().request('admin', 'x');
+    expect(c1.inbox()).toEqual([
+      'FINAL mmi.refused 403|admin|no right to send requests to this service',
+    ]);
+    expect(s.broker.counters.requestsRefused.rights).toBe(1);
+    expect(s.events('request.refused')).toMatchObject([{ key: 'alice', address: '127.0.0.1' }]);
+  });
+
+  it('and takes no place of it: the service is not even known', () => {
+    const { s } = payments();
+    s.client('c1', { key: 'alice' }).request('admin', 'x');
+    expect(s.broker.load).toMatchObject({ services: 0, requests: 0, clients: 0 });
+  });
+
+  it('a worker of another’s service is sent away, and sees none of its requests', () => {
+    const { s } = payments();
+    const rogue = s.worker('rogue', { key: 'bob' }).ready('pay.gold', { credit: 10_000 });
+    s.client('c1', { key: 'alice' }).request('pay.gold', 'x');
+    expect(rogue.inbox()).toEqual(['DISCONNECT']);
+    expect(s.events('worker.refused')).toMatchObject([{ reason: 'rights', key: 'bob' }]);
+  });
+
+  it('what both the key and its listener name is served', () => {
+    const { s } = payments();
+    const w1 = s.worker('w1', { key: 'bob' }).ready('pay.card');
+    const c1 = s.client('c1', { key: 'alice' }).request('pay.card', 'x').request('pay.card', 'y');
+    w1.final('X').final('Y');
+    expect(c1.inbox()).toEqual(['FINAL pay.card X', 'FINAL pay.card Y']);
+  });
+});
+
+describe('a right that is withdrawn (D73)', () => {
+  it('expels the worker, and its requests go on to others', () => {
+    const bob = new TestKey(true, true);
+    const s = stage({ rightsOf: (_, key) => (key === 'bob' ? bob : new TestKey(true, true)) });
+    const w1 = s.worker('w1', { key: 'bob' }).ready('echo');
+    const c1 = s.client('c1', { key: 'carol' }).request('echo', 'hi');
+    bob.may(true, ['other']);
+    s.input((broker, now) => {
+      broker.rightsChanged('bob', now);
+    });
+    expect(w1.inbox()).toEqual(['REQUEST hi', 'DISCONNECT']);
+    s.worker('w2', { key: 'carol' }).ready('echo').final('HI');
+    expect(c1.inbox()).toEqual(['FINAL echo HI']);
+    expect(s.broker.counters.workersLost.rights).toBe(1);
+  });
+
+  it('refuses the waiting requests of the client: 403, and leaves those of others', () => {
+    const alice = new TestKey(true, false);
+    const s = stage({ rightsOf: (_, key) => (key === 'alice' ? alice : new TestKey(true, true)) });
+    const c1 = s.client('c1', { key: 'alice' }).hello();
+    c1.request('a', '1').request('b', '2');
+    const c2 = s.client('c2', { key: 'carol' }).request('a', '3');
+    alice.may(['b'], false);
+    s.input((broker, now) => {
+      broker.rightsChanged('alice', now);
+    });
+    expect(c1.inbox()).toEqual([
+      'FINAL mmi.refused 403|a|the right to send requests to this service was withdrawn',
+    ]);
+    const workers = ['a', 'b'].map((name) => s.worker(name, { key: 'carol' }).ready(name));
+    for (const worker of workers) worker.final('DONE');
+    expect(c1.inbox()).toEqual(['FINAL b DONE']);
+    expect(c2.inbox()).toEqual(['FINAL a DONE']);
+  });
+
+  it('holds for the next request at once', () => {
+    const alice = new TestKey(['a'], false);
+    const s = stage({ rightsOf: () => alice });
+    const c1 = s.client('c1', { key: 'alice' }).hello().request('a', '1');
+    alice.may(['b'], false);
+    s.input((broker, now) => {
+      broker.rightsChanged('alice', now);
+    });
+    c1.request('a', '2');
+    expect(c1.inbox()).toHaveLength(2);
+    expect(s.broker.load.requests).toBe(0);
+  });
+
+  it('refuses more than one turn takes in as many turns as it needs', () => {
+    const alice = new TestKey(true, false);
+    const s = stage({ rightsOf: () => alice });
+    const c1 = s.client('c1', { key: 'alice' });
+    s.batch(() => {
+      for (let n = 0; n < 5000; n++) c1.request('a', String(n));
+    });
+    alice.may(false, false);
+    s.input((broker, now) => {
+      broker.rightsChanged('alice', now);
+    });
+    expect(s.broker.load.requests).toBe(0);
+    expect(s.broker.counters.requestsRefused.rights).toBe(5000);
+  });
+});
+
+describe('quotas of one identity (D75)', () => {
+  function limited(quotas: Partial<Quotas>): Stage {
+    return stage({ quotasOf: () => ({ ...NO_QUOTAS, ...quotas }) });
+  }
+  const refused = (name: string): string =>
+    `FINAL mmi.refused 429|echo|the quota ${name} of this identity is used up`;
+
+  it('of outstanding requests count over all its connections, and no other’s', () => {
+    const s = limited({ outstanding: 2 });
+    s.client('c1', { key: 'alice' }).request('echo', '1').request('echo', '2');
+    const c2 = s.client('c2', { key: 'alice' }).hello().request('echo', '3');
+    expect(c2.inbox()).toEqual([refused('outstanding')]);
+    s.client('c3', { key: 'bob' }).request('echo', '4');
+    expect(s.broker.load.requests).toBe(3);
+    expect(s.broker.counters.requestsRefused.quota).toBe(1);
+  });
+
+  it('are free again when requests end', () => {
+    const s = limited({ outstanding: 1 });
+    const w1 = s.worker('w1', { key: 'w' }).ready('echo');
+    const c1 = s.client('c1', { key: 'alice' }).request('echo', '1');
+    w1.final('1');
+    c1.request('echo', '2');
+    w1.final('2');
+    expect(c1.inbox()).toEqual(['FINAL echo 1', 'FINAL echo 2']);
+  });
+
+  it('still count what is at workers after its client has left', () => {
+    const s = limited({ outstanding: 1 });
+    const w1 = s.worker('w1', { key: 'w' }).ready('echo', { credit: 10 });
+    s.client('c1', { key: 'alice' }).request('echo', '1').disconnect();
+    const c2 = s.client('c2', { key: 'alice' }).hello().request('echo', '2');
+    expect(c2.inbox()).toEqual([refused('outstanding')]);
+    w1.final('1');
+    c2.request('echo', '3');
+    w1.final('3');
+    expect(c2.inbox()).toEqual(['FINAL echo 3']);
+  });
+
+  it('of bytes', () => {
+    const s = limited({ queuedBytes: 2000 });
+    const c1 = s.client('c1', { key: 'alice' }).hello();
+    c1.request('echo', 'x'.repeat(1000)).request('echo', 'x'.repeat(1000));
+    expect(c1.inbox()).toEqual([refused('queuedBytes')]);
+  });
+
+  it('of requests a second', () => {
+    const s = limited({ requestsPerSecond: 2 });
+    const c1 = s.client('c1', { key: 'alice' });
+    c1.hello().request('echo', '1').request('echo', '2');
+    expect(c1.inbox()).toEqual([refused('requestsPerSecond')]);
+    s.after(500);
+    c1.request('echo', '3').request('echo', '4');
+    expect(c1.inbox()).toEqual([refused('requestsPerSecond')]);
+  });
+
+  it('of workers', () => {
+    const s = limited({ workers: 1 });
+    const w1 = s.worker('w1', { key: 'alice' }).ready('a');
+    expect(s.worker('w2', { key: 'alice' }).ready('b').inbox()).toEqual(['DISCONNECT']);
+    expect(s.worker('w3', { key: 'bob' }).ready('c').inbox()).toEqual([]);
+    w1.disconnect();
+    expect(s.worker('w4', { key: 'alice' }).ready('d').inbox()).toEqual([]);
+    expect(s.broker.counters.workersRefused.limit).toBe(1);
+  });
+
+  it('of names of services', () => {
+    const s = limited({ services: 2 });
+    const c1 = s.client('c1', { key: 'alice' }).hello();
+    c1.request('a', '1').request('b', '2').request('echo', '3');
+    expect(c1.inbox()).toEqual([refused('services')]);
+    s.worker('w1', { key: 'bob' }).ready('echo');
+    c1.request('echo', '4');
+    expect(s.broker.load.services).toBe(3);
+  });
+
+  it('of hellos', () => {
+    const s = limited({ hellos: 2 });
+    const proxy = s.connection('proxy', { key: 'alice' });
+    for (const id of ['1', '2', '3']) proxy.sends(id, '', 'MDPC01', 'mmi.hello', '');
+    expect(proxy.raw().map((frames) => frames.at(-1))).toEqual(['200', '200', '400']);
+    proxy.disconnect();
+    const again = s.connection('again', { key: 'alice' });
+    again.sends('4', '', 'MDPC01', 'mmi.hello', '');
+    expect(again.raw().map((frames) => frames.at(-1))).toEqual(['200']);
+  });
+});
+
+describe('what a node holds for its peers (D77)', () => {
+  it('ends where memory does: who holds most is refused first', () => {
+    const holdings = new Holdings(10_000);
+    const s = stage({ holdings });
+    const greedy = s.client('greedy', { key: 'greedy' }).hello();
+    for (let n = 0; n < 12; n++) greedy.request('echo', 'x'.repeat(1000));
+    expect(greedy.inbox()[0]).toBe('FINAL mmi.refused 429|echo|limits.memoryBytes is reached');
+    const modest = s.client('modest', { key: 'modest' }).request('echo', 'hi');
+    s.worker('w1', { key: 'w' }).ready('echo', { credit: 100 }).final('HI', { of: 'hi' });
+    expect(modest.inbox()).toEqual(['FINAL echo HI']);
+    expect(holdings.bytes).toBeLessThan(12_000);
+  });
+
+  it('goes back to nothing when everything has ended', () => {
+    const holdings = new Holdings();
+    const s = stage({ holdings });
+    const w1 = s.worker('w1', { version: 2 }).ready('echo', { credit: 10 });
+    const c1 = s.client('c1', { version: 1 }).request('echo', 'a').request('echo', 'b');
+    w1.partial('part', { of: 'a' });
+    expect(holdings.bytes).toBeGreaterThan(0);
+    w1.final('A', { of: 'a' });
+    c1.disconnect();
+    w1.final('B', { of: 'b' });
+    w1.disconnect();
+    expect([holdings.bytes, [...holdings.all()].map(({ identity }) => identity)]).toEqual([
+      0,
+      ['titanic'],
+    ]);
+  });
+
+  it('PARTIALs that would join to more frames than a message may have end the request', () => {
+    const s = stage({ limits: { frames: 16 } });
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1', { version: 1 }).request('echo', 'a');
+    for (let n = 0; n < 9; n++) w1.partial(['1', '2']);
+    w1.final('end');
+    expect(c1.inbox()).toEqual([]);
+    expect(s.broker.counters.requestsAbandoned).toBe(1);
+  });
+});

@@ -1,0 +1,367 @@
+/** Whose a stored request is: what one key stored, another neither sees nor ends (D70, D71). */
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
+import { Answers } from '../../../src/titanic/answers.js';
+import type { Found, RequestUuid } from '../../../src/titanic/store.js';
+import { asker } from '../../support/asker.js';
+import type { ClientActor } from '../../support/stage-peers.js';
+import { StageReplica } from '../../support/stage-replica.js';
+import { accept, uuidOf } from '../../support/store-changes.js';
+import { packed } from '../../support/store-pair.js';
+import { rules, TestKey } from '../../support/rights.js';
+import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
+import { StageDisk } from '../../support/stage-store.js';
+
+afterEach(endTitanicStages);
+
+/** Asks, and what comes of it by then. */
+function asks(client: ClientActor, service: string, ...body: string[]): string {
+  client.request(`titanic.${service}`, ...body);
+  return heard(client);
+}
+
+function heard(client: ClientActor): string {
+  return client
+    .inbox()
+    .map((text) => text.replace(/^FINAL titanic\.[a-z]+ /, ''))
+    .join(' / ');
+}
+
+function submits(client: ClientActor, options: object = {}): string {
+  const [status, uuid = ''] = asks(client, 'submit', JSON.stringify(options), 'echo', 'x').split(
+    '|',
+  );
+  expect(status).toBe('200');
+  return uuid;
+}
+
+interface Scene {
+  readonly s: TitanicStage;
+  readonly alice: ClientActor;
+  readonly bob: ClientActor;
+  readonly nobody: ClientActor;
+  readonly operator: ClientActor;
+}
+
+function scene(options: Parameters<typeof titanicStage>[0] = {}): Scene {
+  const operator = new TestKey(true, true);
+  operator.operator = true;
+  const s = titanicStage({
+    rightsOf: (_, name) => (name === 'op' ? operator : new TestKey(true, true)),
+    ...options,
+  });
+  return {
+    s,
+    alice: s.client('alice', { key: 'alice' }),
+    bob: s.client('bob', { key: 'bob' }),
+    nobody: s.client('nobody'),
+    operator: s.client('operator', { key: 'op' }),
+  };
+}
+
+const UNKNOWN = '400 unknown';
+
+describe('what a key stored (D71)', () => {
+  it('is 400 to every other identity, pending or replied, to ask, to wait and to close', () => {
+    const { s, alice, bob, nobody } = scene();
+    const uuid = submits(alice);
+    for (const stranger of [bob, nobody]) {
+      expect(asks(stranger, 'reply', uuid)).toBe(UNKNOWN);
+      expect(asks(stranger, 'wait', uuid, '60000')).toBe(UNKNOWN);
+      expect(asks(stranger, 'close', uuid)).toBe(UNKNOWN);
+    }
+    expect(asks(alice, 'reply', uuid)).toBe('300');
+    s.worker('w1').ready('echo').final('done');
+    for (const stranger of [bob, nobody]) {
+      expect(asks(stranger, 'reply', uuid)).toBe(UNKNOWN);
+      expect(asks(stranger, 'wait', uuid, '60000')).toBe(UNKNOWN);
+      expect(asks(stranger, 'close', uuid)).toBe(UNKNOWN);
+    }
+    expect(asks(alice, 'reply', uuid)).toBe('200|done');
+    expect(asks(alice, 'close', uuid)).toBe('200');
+    expect(asks(alice, 'reply', uuid)).toBe(UNKNOWN);
+  });
+
+  it('is its own again over another connection, and after a start', () => {
+    const { s, alice } = scene();
+    const uuid = submits(alice);
+    const next = s.crashes({ rightsOf: () => new TestKey(true, true) });
+    expect(asks(next.client('again', { key: 'alice' }), 'reply', uuid)).toBe('300');
+    expect(asks(next.client('bob', { key: 'bob' }), 'reply', uuid)).toBe(UNKNOWN);
+  });
+
+  it('is open to all if it is shared, and to a key that is an operator', () => {
+    const { alice, bob, nobody, operator } = scene();
+    const shared = submits(alice, { shared: true });
+    expect(asks(bob, 'reply', shared)).toBe('300');
+    expect(asks(nobody, 'close', shared)).toBe('200');
+    const own = submits(alice);
+    expect(asks(operator, 'reply', own)).toBe('300');
+    expect(asks(operator, 'close', own)).toBe('200');
+    expect(asks(alice, 'reply', own)).toBe(UNKNOWN);
+  });
+
+  it('a guessed key gives a stranger nothing: a request of their own (D70)', () => {
+    const { alice, bob, nobody } = scene();
+    const key = { key: 'order-17' };
+    const uuids = [alice, bob, nobody].map((client) => submits(client, key));
+    expect(new Set(uuids).size).toBe(3);
+    expect([alice, bob, nobody].map((client) => submits(client, key))).toEqual(uuids);
+  });
+});
+
+describe('what was stored without a key', () => {
+  it('is open to whoever has the uuid, as 9/TSP says', () => {
+    const { s, alice, nobody } = scene();
+    const uuid = submits(nobody);
+    expect(asks(s.client('from elsewhere', { address: '10.0.0.9' }), 'reply', uuid)).toBe('300');
+    expect(asks(alice, 'close', uuid)).toBe('200');
+  });
+
+  it('before owners were kept is for who has the uuid and the right on its service', () => {
+    const disk = new StageDisk();
+    for (const n of [1, 2]) {
+      disk.apply(accept(n, { owner: '', body: packed('x'), expiresAt: 2 ** 45 }));
+    }
+    const { s, alice, bob } = scene({
+      disk,
+      rightsOf: (_, name) => new TestKey(name === 'bob' ? ['other'] : true, true),
+    });
+    const [first, second] = [1, 2].map((n) => uuidOf(n).toString('hex'));
+    expect(asks(bob, 'reply', first ?? '')).toBe(UNKNOWN);
+    expect(asks(bob, 'close', first ?? '')).toBe(UNKNOWN);
+    expect(asks(alice, 'reply', first ?? '')).toBe('300');
+    expect(asks(alice, 'close', first ?? '')).toBe('200');
+    s.worker('w1').ready('echo').final('done');
+    expect(asks(bob, 'close', second ?? '')).toBe(UNKNOWN);
+    expect(asks(alice, 'reply', second ?? '')).toBe('200|done');
+    expect(asks(alice, 'close', second ?? '')).toBe('200');
+  });
+});
+
+describe('rights and quotas', () => {
+  it('a request for a service without the right on it is refused, not stored (D72)', () => {
+    const { s, alice } = scene({
+      listeners: [rules(true, true)],
+      rightsOf: () => new TestKey(['echo'], false),
+    });
+    alice.request('mmi.hello');
+    alice.inbox();
+    alice.request('titanic.request', 'secret', 'x');
+    expect(heard(alice)).toMatch(/mmi\.refused 403\|titanic\.request/);
+    alice.request('titanic.submit', '{}', 'secret', 'x');
+    expect(heard(alice)).toMatch(/mmi\.refused 403/);
+    expect(s.store.disk.counts.pending).toBe(0);
+    expect(asks(alice, 'request', 'echo', 'x')).toMatch(/^200/);
+  });
+
+  const quotas = (some: Partial<Quotas>): Parameters<typeof titanicStage>[0] => ({
+    quotasOf: () => ({ ...NO_QUOTAS, ...some }),
+  });
+
+  it('one identity stores so many, the others go on; what it closes makes room (D75)', () => {
+    const { alice, bob } = scene(quotas({ stored: 2 }));
+    const [first] = [submits(alice), submits(alice)];
+    expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota stored is used up');
+    submits(bob);
+    expect(asks(alice, 'close', first)).toBe('200');
+    submits(alice);
+    expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota stored is used up');
+  });
+
+  it('and so many bytes, replies too; also what is on its way to the store counts', () => {
+    const { s, alice } = scene(quotas({ storedBytes: 40 }));
+    const large = 'x'.repeat(30);
+    s.holdsStore();
+    alice.request('titanic.request', 'echo', large);
+    expect(asks(alice, 'request', 'echo', large)).toBe('500 the quota storedBytes is used up');
+    s.freesStore();
+    expect(heard(alice)).toMatch(/^200/);
+    s.worker('w1').ready('echo').final('done and done');
+    expect(asks(alice, 'request', 'echo', '')).toBe('500 the quota storedBytes is used up');
+  });
+
+  it('a wait too many is answered 300 at once (D75)', () => {
+    const { s, alice } = scene(quotas({ waits: 2 }));
+    const uuid = submits(alice);
+    expect(asks(alice, 'wait', uuid, '1000')).toBe('');
+    expect(asks(alice, 'wait', uuid, '1000')).toBe('');
+    expect(asks(alice, 'wait', uuid, '1000')).toBe('300');
+    s.after(1000);
+    expect(heard(alice)).toBe('300 / 300');
+    expect(asks(alice, 'wait', uuid, '1000')).toBe('');
+  });
+});
+
+describe('in a pair, on a node without its peer', () => {
+  it('a uuid that it remembers as closed is 400, one that it does not know is 300 (D17)', () => {
+    const replica = new StageReplica();
+    const { s, alice, bob } = scene({ replica });
+    const uuid = submits(alice);
+    s.losesPeer();
+    expect(asks(alice, 'close', uuid)).toBe('200');
+    expect(asks(alice, 'reply', uuid)).toBe(UNKNOWN);
+    expect(asks(bob, 'wait', uuid, '1000')).toBe(UNKNOWN);
+    expect(asks(bob, 'reply', '0'.repeat(32))).toBe('300');
+  });
+
+  it('what a stranger closed there is not certain for its owner, who may have it on the other', () => {
+    const replica = new StageReplica();
+    const { s, alice, bob } = scene({ replica });
+    s.losesPeer();
+    const uuid = uuidOf(5).toString('hex');
+    expect(asks(bob, 'close', uuid)).toBe('200');
+    expect(asks(bob, 'reply', uuid)).toBe(UNKNOWN);
+    expect(asks(alice, 'reply', uuid)).toBe('300');
+    expect(asks(alice, 'wait', uuid, '60000')).toBe('');
+    const other = new StageDisk();
+    other.apply(accept(5, { owner: 'key:alice', body: packed('x'), expiresAt: 2 ** 45 }));
+    s.merges(other);
+    expect(heard(alice)).toBe('');
+    s.worker('w1').ready('echo').final('done');
+    expect(heard(alice)).toBe('200|done');
+    expect(asks(bob, 'reply', uuid)).toBe(UNKNOWN);
+  });
+});
+
+describe('a close that failed and goes on (D14)', () => {
+  it('is answered once, also if it turns out to be of what is another’s', () => {
+    const { s, alice, bob } = scene({ replica: new StageReplica() });
+    const uuid = submits(alice);
+    s.worker('w1').ready('echo').final('done');
+    s.store.failure = { kind: 'full', message: 'the disk is full' };
+    expect(asks(bob, 'close', uuid)).toBe('500 the disk is full');
+    s.store.failure = null;
+    s.after(5000);
+    expect(heard(bob)).toBe('');
+    expect(asks(alice, 'reply', uuid)).toBe('200|done');
+  });
+});
+
+describe('replies that are large (D76)', () => {
+  const LARGE = 12_000_000;
+  const whose = { owner: 'anonymous', isShared: false, service: Buffer.from('echo') } as const;
+
+  /** Answers without a store: what it is asked, and what goes out. */
+  function bare(): {
+    readonly answers: Answers;
+    readonly asked: { readonly look: number; readonly bytesMax: number }[];
+    readonly sent: number[];
+    readonly turn: (now: number) => void;
+  } {
+    const asked: { look: number; bytesMax: number }[] = [];
+    const sent: number[] = [];
+    const answers = new Answers(
+      (look: number, _uuid: RequestUuid, bytesMax: number) => {
+        asked.push({ look, bytesMax });
+      },
+      () => 0,
+      () => false,
+    );
+    const host = {
+      ...{
+        isServed: () => true,
+        counts: { services: 0, workers: 0 },
+        services: () => [],
+        workers: () => [],
+        tellsRefusals: () => true,
+      },
+      answer: (id: number): void => {
+        sent.push(id);
+      },
+      refuse: (id: number): void => {
+        sent.push(-id);
+      },
+    };
+    const turn = (now: number): void => {
+      answers.run(now);
+      answers.give(host, now);
+    };
+    return { answers, asked, sent, turn };
+  }
+
+  const replied = (reply: Buffer | null): Found => ({
+    ...{ state: 'replied', reply, replyBytes: LARGE, ...whose },
+  });
+
+  it('240 questions for one are one reading of it, and only what there is room for is built', () => {
+    const { answers, asked, sent, turn } = bare();
+    // Each that goes out takes its room.
+    const output = { max: 30_000_000 };
+    const reader = asker({ outputLeft: () => output.max - sent.length * LARGE });
+    for (let id = 1; id <= 240; id++) {
+      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0 });
+    }
+    expect(asked).toEqual([{ look: 1, bytesMax: 4096 }]);
+    answers.found(1, replied(null), 0);
+    expect(asked.splice(0)).toHaveLength(2);
+    const frame = Buffer.concat([
+      Buffer.from([2, 0, 0, 0, 0, 0, 0xb7, 0x1b, 0]),
+      Buffer.alloc(LARGE),
+    ]);
+    answers.found(2, replied(frame), 0);
+    turn(0);
+    expect(sent).toEqual([1, 2]);
+    turn(1000);
+    expect(asked).toEqual([]);
+    // It has read both: the next two are read anew.
+    output.max += 2 * LARGE;
+    turn(1100);
+    expect(asked).toEqual([{ look: 3, bytesMax: 4096 }]);
+  });
+
+  it('who does not read is refused in the end, and nothing is kept for it', () => {
+    const { answers, asked, sent, turn } = bare();
+    answers.lookUp({ id: 7, asker: asker({ outputLeft: () => 0 }), uuid: uuidOf(1), until: 0 });
+    answers.found(1, replied(null), 0);
+    turn(0);
+    turn(59_000);
+    expect(sent).toEqual([]);
+    turn(60_000);
+    expect(sent).toEqual([-7]);
+    expect(answers.dueAt).toBe(60_020);
+    turn(60_100);
+    expect(answers.dueAt).toBe(Infinity);
+    expect(asked).toHaveLength(1);
+  });
+
+  it('of many large ones some are read at a time, and of each identity in turn', () => {
+    const { answers, asked } = bare();
+    const [flooder, quiet] = [asker({ identity: 'a' }), asker({ identity: 'b' })];
+    for (let n = 1; n <= 20; n++) {
+      answers.lookUp({ id: n, asker: flooder, uuid: uuidOf(n), until: 0 });
+    }
+    answers.lookUp({ id: 99, asker: quiet, uuid: uuidOf(99), until: 0 });
+    for (const { look } of asked.splice(0)) answers.found(look, replied(null), 0);
+    // 12 MB each, of 32 MiB.
+    expect(asked.splice(0).map(({ look }) => look)).toEqual([22, 23]);
+    answers.found(22, { state: 'absent' }, 0);
+    answers.found(23, { state: 'absent' }, 0);
+    // The next ones are one of each.
+    expect(asked.splice(0)).toHaveLength(2);
+  });
+});
+
+describe('many who wait for one', () => {
+  it('cost the same each, however many there are', () => {
+    const costOf = (count: number): number => {
+      const answers = new Answers(
+        () => undefined,
+        () => 0,
+        () => false,
+      );
+      const waiting = asker();
+      const began = process.cpuUsage().user;
+      for (let id = 0; id < count; id++) {
+        answers.pending({ id, asker: waiting, uuid: uuidOf(1), until: 1000 + (id % 7) }, 0);
+      }
+      for (let now = 1000; answers.dueAt < Infinity; now += 10) answers.run(now);
+      return process.cpuUsage().user - began;
+    };
+    costOf(20_000);
+    const [few, many] = [costOf(20_000), costOf(160_000)];
+    // Eight times as many take eight times as long, and some for the heap; sixty-four for a list.
+    expect(many / few).toBeLessThan(24);
+  });
+});

@@ -1,0 +1,81 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+
+import { closeRelays } from '../support/tcp-relay.js';
+import { removeDaemons } from '../support/daemon.js';
+import { builtProgram } from '../support/old-program.js';
+import {
+  otherOf,
+  type PairOfDaemons,
+  pairOfDaemons,
+  ROLES,
+  type PairRole,
+} from '../support/pair-daemons.js';
+import { PairLoad } from '../support/pair-load.js';
+import { expectNothingLost } from '../support/pair-proof.js';
+import { itWithTool, toolAvailable } from '../support/tools.js';
+
+/** The last one that spoke version 1 of the peer protocol alone. */
+const COMMIT = '86a78c1';
+const TOOL = 'the history of this repository';
+const BUILD_MS_MAX = 180_000;
+
+let old = '';
+const loads: PairLoad[] = [];
+
+beforeAll(() => {
+  if (toolAvailable(TOOL)) old = builtProgram(COMMIT);
+}, BUILD_MS_MAX);
+
+afterEach(async () => {
+  await Promise.all(loads.splice(0).map((load) => load.close()));
+  closeRelays();
+});
+
+afterAll(removeDaemons);
+
+/** Two nodes of the old program, in sync, and clients and workers that go on all the time. */
+async function oldPair(): Promise<{ readonly pair: PairOfDaemons; readonly load: PairLoad }> {
+  const pair = await pairOfDaemons({ direct: true });
+  for (const role of ROLES) pair.programs.set(role, old);
+  await Promise.all(ROLES.map((role) => pair.start(role)));
+  await pair.inSync();
+  const load = new PairLoad(pair.endpoints);
+  loads.push(load);
+  load.start();
+  await load.progress();
+  return { pair, load };
+}
+
+/** Once the node is passive. */
+async function upgrade(pair: PairOfDaemons, role: PairRole): Promise<void> {
+  if ((await pair.inSync()) === role) await pair.switchedOver(role);
+  expect((await pair.node(role).stop()).status).toBe(0);
+  pair.programs.delete(role);
+  await pair.start(role);
+  expect(await pair.inSync()).toBe(otherOf(role));
+}
+
+describe('a pair is upgraded node by node, from the program that spoke version 1', () => {
+  // The backup dials: the first to be upgraded is once the one that dials, once the one that listens.
+  for (const first of ROLES) {
+    itWithTool(
+      TOOL,
+      `the ${first} first: it serves, the old one does again, nothing is lost`,
+      async () => {
+        const { pair, load } = await oldPair();
+        await upgrade(pair, first);
+        await load.progress();
+        for (const from of [otherOf(first), first, otherOf(first)]) {
+          await pair.switchedOver(from);
+          expect(await pair.inSync()).toBe(otherOf(from));
+          await load.progress();
+        }
+        expect(pair.node(first).logged('ha.connected').at(-1)).toMatchObject({ version: 1 });
+        await upgrade(pair, otherOf(first));
+        await load.progress();
+        expect(pair.node(first).logged('ha.connected').at(-1)).toMatchObject({ version: 2 });
+        await expectNothingLost(pair, load);
+      },
+    );
+  }
+});

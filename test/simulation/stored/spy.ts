@@ -1,0 +1,115 @@
+/**
+ * Somebody with a key of their own who has the uuids, and the idempotency keys, of what another key
+ * stored: asks for it, waits for it, closes it, submits under its key, and must get nothing of it and
+ * end nothing (D70, D71).
+ */
+import { Frames } from '../../../src/core/frames.js';
+import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
+import { type Actor, Line, type Surroundings } from '../actors/line.js';
+import type { Delivered } from '../model/intent.js';
+import { hold, violated } from '../world/failure.js';
+import type { Dialled } from '../world/network.js';
+import type { SimRandom } from '../world/random.js';
+import type { DurableClient, Job } from './durable-client.js';
+
+const GAP_MS_MAX = 60;
+const WAIT_MS_MAX = 200;
+const WHAT = ['reply', 'wait', 'close', 'submit'] as const;
+
+interface Question {
+  readonly what: (typeof WHAT)[number];
+  readonly job: Job;
+}
+
+export class Spy implements Actor {
+  readonly name: string;
+  readonly #around: Surroundings;
+  readonly #random: SimRandom;
+  readonly #line: Line;
+  readonly #victims: readonly DurableClient[];
+  /** A node of a pair may not know what the other one has: 300. */
+  readonly #isPaired: boolean;
+  readonly #questions = new Map<string, Question>();
+  #asked = 0;
+  #left = false;
+
+  /** @param victims clients with another key; more may come */
+  constructor(
+    name: string,
+    around: Surroundings,
+    dialled: Dialled,
+    random: SimRandom,
+    victims: readonly DurableClient[],
+    isPaired: boolean,
+  ) {
+    this.name = name;
+    this.#around = around;
+    this.#random = random;
+    this.#victims = victims;
+    this.#isPaired = isPaired;
+    const received = (frames: Delivered): void => {
+      this.#received(frames);
+    };
+    this.#line = new Line(name, around, dialled, random.fork(1), received, () => undefined);
+  }
+
+  start(): void {
+    this.#around.clock.after(this.#random.int(1, GAP_MS_MAX), () => {
+      if (this.#left) return;
+      if (!this.#line.isOpen || this.#random.chance(0.05)) this.#line.dial();
+      this.#ask();
+      this.start();
+    });
+  }
+
+  leave(): void {
+    this.#left = true;
+    this.#line.close();
+  }
+
+  #ask(): void {
+    const jobs = this.#victims.flatMap((victim) => victim.jobs).filter(({ uuid }) => uuid !== null);
+    const [first, ...others] = jobs;
+    if (first === undefined) return;
+    const job = this.#random.pick([first, ...others]);
+    const what = this.#random.pick(WHAT);
+    if (what === 'submit' && job.key === null) return;
+    const id = `${this.name}#${this.#asked++}`;
+    this.#questions.set(id, { what, job });
+    const uuid = job.uuid ?? '';
+    const bodies = {
+      reply: [uuid],
+      wait: [uuid, String(this.#random.int(0, WAIT_MS_MAX))],
+      close: [uuid],
+      submit: [JSON.stringify({ key: job.key }), job.service, `${this.name}.${this.#asked}`],
+    };
+    const service = `titanic.${what}`;
+    const body = bodies[what].map((frame) => Buffer.from(frame));
+    const frames = clientRequest(2, Buffer.from(id), Buffer.from(service), body);
+    const intent = { enveloped: true, envelope: [], service, body: [] };
+    this.#line.send({ frames, intent: { ...intent, kind: 'request', version: 2 } });
+  }
+
+  #received(delivered: Delivered): void {
+    if (this.#left) return;
+    const frames = Frames.of(...delivered);
+    const reply = readClientReply(frames);
+    if (reply.kind === 'malformed') violated(`${this.name} cannot read a reply`);
+    const question = this.#questions.get(frames.view(0).toString());
+    hold(question !== undefined, `${this.name} gets an answer to nothing`);
+    const [status = '', ...body] = frames.copyFrom(reply.body).map((frame) => frame.toString());
+    const { what, job } = question;
+    if (status.startsWith('503') || (status.startsWith('500') && !status.includes('dead'))) return;
+    this.#around.tally.fault(`spy: ${what}`);
+    if (what === 'submit') {
+      const isOwn = this.#victims.every(({ jobs }) => jobs.every(({ uuid }) => uuid !== body[0]));
+      hold(isOwn, `${this.name} is given the uuid of ${job.name}, which is another's`);
+    } else if (what === 'close') {
+      // What is gone, or unknown to this node, is closed for everybody.
+      hold(/^(200|400 unknown)$/.test(status), `${this.name} closes ${job.name}: ${status}`);
+    } else {
+      const isNothing = status === '400 unknown' || (this.#isPaired && status === '300');
+      hold(isNothing, `${this.name} is told ${status} of ${job.name}, which is another's`);
+    }
+  }
+}

@@ -1,0 +1,25 @@
+/** The table of routes without a node: for tests of the table itself. */
+import { EventFeed } from '../../src/http/event-feed.js';
+import type { Ports } from '../../src/http/ports.js';
+
+const never = (): never => {
+  throw new Error('no route is called here');
+};
+
+/** A node that has every part. */
+export const PORTS: Ports = {
+  node: { health: never, status: never, services: never, workers: never },
+  pair: { status: never, switchover: never, promote: never },
+  feed: new EventFeed(() => 0),
+  publicUrl: null,
+  refusals: { list: never },
+  office: never,
+  metrics: { contentType: 'text/plain', render: never },
+  pictures: {
+    startedAt: '',
+    peerEndpoint: null,
+    present: never,
+    samples: never,
+    services: never,
+  },
+};

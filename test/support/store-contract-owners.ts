@@ -1,0 +1,247 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { type Change, type Owner, readFrom } from '../../src/titanic/store.js';
+import { accept, attempt, close, dead, DAY_MS, NOON, reply, uuidOf } from './store-changes.js';
+import type { Subject } from './store-contract.js';
+import { chunksFrom, contentOf, mergeInto, packed, StorePair } from './store-pair.js';
+
+const ALICE = 'key:alice';
+const BOB = 'key:bob';
+const body = packed('body');
+const UNTIL = NOON + DAY_MS;
+const done = { kind: 'done' };
+/** Two fields of a later version: what is not known here is kept. */
+const EXTRA = Buffer.from([101, 1, 0, 0, 0, 7, 121, 1, 0, 0, 0, 8]);
+
+function owned(n: number, owner: Owner, more: Parameters<typeof accept>[1] = {}): Change {
+  return accept(n, { body, owner, ...more });
+}
+
+export function describeStoreOwners(subject: Subject): void {
+  it('are stored with their requests, and found', async () => {
+    const { user } = subject;
+    await user.commit(owned(1, ALICE), owned(2, 'anonymous', { isShared: true }), owned(3, ''));
+    await user.commit(reply(2, { reply: packed('x') }), dead(3));
+    const { pending } = await subject.reopen();
+    expect(pending).toMatchObject([{ owner: ALICE, isShared: false }]);
+    const service = Buffer.from('echo');
+    expect(await subject.user.lookUp(uuidOf(1))).toEqual({
+      ...{ state: 'pending', owner: ALICE, isShared: false, service },
+    });
+    expect(await subject.user.lookUp(uuidOf(2))).toMatchObject({
+      ...{ state: 'replied', owner: 'anonymous', isShared: true, service },
+    });
+    expect(await subject.user.lookUp(uuidOf(3))).toMatchObject({
+      ...{ state: 'dead', owner: '', isShared: false, service },
+    });
+  });
+
+  it.each<[Owner, Owner, boolean, string]>([
+    [ALICE, ALICE, false, 'done'],
+    [ALICE, BOB, false, 'denied'],
+    [ALICE, 'anonymous', false, 'denied'],
+    [ALICE, BOB, true, 'done'],
+    [ALICE, '', false, 'done'],
+    ['anonymous', BOB, false, 'done'],
+    ['', BOB, false, 'denied'],
+    ['', '', false, 'done'],
+  ])("what is %j's, closed by %j (shared: %j): %s", async (owner, by, isShared, kind) => {
+    const { user } = subject;
+    await user.commit(owned(1, owner, { isShared }), reply(1, { reply: packed('x') }));
+    const [result] = await user.commitSo({ tombstones: 'all' }, close(1, UNTIL, by));
+    const { state } = (await user.lookUp(uuidOf(1))) as { state: string };
+    expect([result?.kind, state]).toEqual([kind, kind === 'done' ? 'closed' : 'replied']);
+    if (kind === 'denied') expect(result).toEqual({ kind, owner, service: Buffer.from('echo') });
+  });
+
+  it('a key is of its owner: another one who guesses it has a request of his own (D70)', async () => {
+    const { user } = subject;
+    const key = 'k';
+    const known = (n: number): object => ({ kind: 'known', uuid: uuidOf(n) });
+    const all = [owned(1, ALICE, { key }), owned(2, BOB, { key }), owned(3, 'anonymous', { key })];
+    expect(await user.commit(...all)).toEqual([done, done, done]);
+    await user.commit(close(1, UNTIL, ALICE), close(2, UNTIL, BOB));
+    await subject.reopen();
+    const again = [
+      owned(4, ALICE, { key }),
+      owned(5, BOB, { key }),
+      owned(6, 'anonymous', { key }),
+    ];
+    expect(await subject.user.commit(...again)).toEqual([known(1), known(2), known(3)]);
+  });
+
+  it('a key of before owners were kept leads to its request, whoever asks', async () => {
+    const { user } = subject;
+    await user.commit(owned(1, '', { key: 'k' }));
+    const known = { kind: 'known', uuid: uuidOf(1) };
+    expect(await user.commit(owned(2, ALICE, { key: 'k' }))).toEqual([known]);
+    await user.commit(close(1));
+    expect(await user.commit(owned(3, BOB, { key: 'k' }))).toEqual([known]);
+    const later = { key: 'k', acceptedAt: UNTIL };
+    expect(await user.commit(owned(4, BOB, later), owned(5, ALICE, later))).toEqual([done, done]);
+  });
+
+  it('what each has is counted, with every change, and is known when the store is opened', async () => {
+    const { user } = subject;
+    const counts = async (): Promise<readonly unknown[]> => {
+      const { recovered } = await subject.reopen();
+      return [...recovered.counts.owners]
+        .filter(({ stored }) => stored > 0)
+        .map(({ owner, stored, bytes }) => `${owner} ${stored} ${bytes}`)
+        .sort();
+    };
+    await user.commit(owned(1, ALICE), owned(2, ALICE), owned(3, 'anonymous'), owned(4, ''));
+    const size = body.length;
+    expect(await counts()).toEqual([` 1 ${size}`, `anonymous 1 ${size}`, `${ALICE} 2 ${2 * size}`]);
+    await subject.user.commit(reply(1, { reply: packed('a reply') }), attempt(2, 1), dead(2));
+    await subject.user.commit(close(3), owned(5, BOB), close(4));
+    expect(await counts()).toEqual([`${ALICE} 2 ${2 * size + 9}`, `${BOB} 1 ${size}`]);
+    const outcome = await subject.user.tryCommit([close(1)]);
+    const told = 'counts' in outcome ? outcome.counts.owners : [];
+    expect(told).toContainEqual({ owner: ALICE, stored: 1, bytes: size });
+    await subject.user.commit(close(2), close(5));
+    expect(await counts()).toEqual([]);
+  });
+
+  it('a reply larger than was asked for is only measured', async () => {
+    const { user } = subject;
+    await user.commit(owned(1, ALICE), reply(1, { reply: packed('12345') }));
+    const large = { state: 'replied', reply: null, replyBytes: 7, owner: ALICE };
+    expect(await user.lookUp(uuidOf(1), 6)).toMatchObject(large);
+    expect(await user.lookUp(uuidOf(1), 7)).toMatchObject({ reply: packed('12345') });
+  });
+
+  describe('in a pair', () => {
+    describeMerges(subject);
+  });
+}
+
+function describeMerges(subject: Subject): void {
+  it('travel with records and batches, so that both have the same', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [owned(1, ALICE, { isShared: true, key: 'k' }), owned(2, 'anonymous')]);
+    await pair.apart(1, [owned(3, BOB, { key: 'k' })]);
+    await pair.join(0, 100);
+    await pair.stream([owned(4, ALICE, { key: 'l' })]);
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    for (const each of [user, other]) {
+      expect(await each.lookUp(uuidOf(1))).toMatchObject({ owner: ALICE, isShared: true });
+      expect(await each.lookUp(uuidOf(3))).toMatchObject({ owner: BOB, isShared: false });
+    }
+    const again = [owned(8, ALICE, { key: 'k' }), owned(9, BOB, { key: 'k' })];
+    const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+    expect(await pair.stream(again)).toEqual([known, known]);
+  });
+
+  it('a known one beats none, from either side; the key goes with it', async () => {
+    for (const active of [0, 1] as const) {
+      const knows = await subject.other();
+      const older = await subject.other();
+      await knows.commit(
+        owned(1, ALICE, { key: 'k' }),
+        owned(2, BOB),
+        owned(3, ALICE, { key: 'o' }),
+      );
+      await knows.commit(close(3, UNTIL, ALICE));
+      await older.commit(owned(1, '', { key: 'k' }), owned(2, ''), owned(3, '', { key: 'o' }));
+      await older.commit(close(3));
+      const pair = new StorePair(knows, older);
+      await pair.join(active, 100);
+      expect(await contentOf(older)).toEqual(await contentOf(knows));
+      for (const each of [knows, older]) {
+        expect(await each.lookUp(uuidOf(1))).toMatchObject({ owner: ALICE });
+        expect(await each.lookUp(uuidOf(2))).toMatchObject({ owner: BOB });
+      }
+      const keys = [
+        ...[owned(4, ALICE, { key: 'k' }), owned(5, ALICE, { key: 'o' })],
+        ...[owned(6, BOB, { key: 'k' }), owned(7, BOB, { key: 'o' })],
+      ];
+      const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+      const results = [...known, { kind: 'done' }, { kind: 'done' }];
+      expect(await pair.stream(keys)).toEqual([results, results]);
+    }
+  });
+
+  it('are not told to a version that keeps none, and not lost by what comes back of it', async () => {
+    const { user } = subject;
+    const older = await subject.other();
+    await user.commit(owned(1, ALICE, { key: 'k' }), owned(2, BOB, { key: 'k' }), owned(3, BOB));
+    const before = await contentOf(user);
+    const chunk = await user.read(readFrom(null), 100, 2 ** 20, 1);
+    await mergeInto(older, chunk, true);
+    expect(await older.lookUp(uuidOf(1))).toMatchObject({ owner: '' });
+    await older.commit(reply(3, { reply: packed('yes') }));
+    // It has one key where there are two.
+    await mergeInto(user, await older.read(readFrom(null), 100, 2 ** 20, 1), true);
+    const after = await contentOf(user);
+    expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
+    expect(await user.lookUp(uuidOf(3))).toMatchObject({ state: 'replied', owner: BOB });
+    const again = [owned(8, ALICE, { key: 'k' }), owned(9, BOB, { key: 'k' })];
+    const known = [1, 2].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
+    expect(await user.commit(...again)).toEqual(known);
+  });
+
+  it('a stranger who closes a uuid where it is unknown ends nothing of another', async () => {
+    for (const active of [0, 1] as const) {
+      const knows = await subject.other();
+      const other = await subject.other();
+      const pair = new StorePair(knows, other);
+      await pair.apart(0, [owned(1, ALICE), owned(2, ALICE), owned(3, 'anonymous')]);
+      await pair.apart(1, [close(1, UNTIL, BOB), close(2, UNTIL, ALICE), close(3, UNTIL, BOB)]);
+      await pair.join(active, 100);
+      expect(await contentOf(other)).toEqual(await contentOf(knows));
+      for (const each of [knows, other]) {
+        expect(await each.lookUp(uuidOf(1))).toMatchObject({ state: 'pending', owner: ALICE });
+        expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: '' });
+        expect(await each.lookUp(uuidOf(3))).toEqual({ state: 'closed', by: '' });
+      }
+    }
+  });
+
+  it('two who closed it where it was unknown, each on a side: closed, on both', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [close(1, UNTIL, BOB), close(2, UNTIL, BOB)]);
+    await pair.apart(1, [close(1, UNTIL + 1, ALICE), close(2, UNTIL, BOB)]);
+    expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: ALICE });
+    await pair.join(0, 100);
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    expect(await user.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: '' });
+    expect(await user.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: BOB });
+  });
+
+  it('what a later version says beside is kept, told on, and joined', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const third = await subject.other();
+    const tried = attempt(1, 1);
+    await user.commit(
+      { ...owned(1, ALICE), extra: EXTRA.subarray(0, 6) },
+      { ...tried, attempt: { ...tried.attempt, extra: EXTRA } },
+      { ...reply(1, { reply: packed('x') }), extra: EXTRA.subarray(6) },
+      owned(2, BOB),
+    );
+    const [record] = await contentOf(user);
+    expect(record).toMatchObject({ extra: EXTRA, attempts: [{ extra: EXTRA }] });
+    for (const chunk of await chunksFrom(user, readFrom(null))) {
+      await mergeInto(other, chunk, true);
+    }
+    await subject.reopen();
+    expect(await contentOf(other)).toEqual(await contentOf(subject.user));
+    // One that knows the request, but nothing of that, learns it, and keeps it against one that does not.
+    await third.commit(owned(1, ALICE), attempt(1, 1), reply(1, { reply: packed('x') }));
+    const bare = await third.read(readFrom(null));
+    for (const chunk of await chunksFrom(other, readFrom(null))) {
+      await mergeInto(third, chunk, false);
+    }
+    await mergeInto(other, bare, true);
+    expect(await contentOf(third)).toEqual(await contentOf(other));
+    expect((await contentOf(third))[0]).toMatchObject({
+      extra: EXTRA,
+      attempts: [{ extra: EXTRA }],
+    });
+  });
+}

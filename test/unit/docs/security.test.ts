@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+
+import { describe, expect, it } from '@jest/globals';
+
+const ROOT = new URL('../../../../', import.meta.url);
+
+function read(path: string): string {
+  return readFileSync(new URL(path, ROOT), 'utf8');
+}
+
+describe('docs/security.md', () => {
+  const page = read('docs/security.md');
+  const promises = page
+    .split('## What is promised')[1]
+    ?.split('## What is not promised')[0]
+    ?.split('\n')
+    .filter((line) => /^\| [A-Z]/.test(line));
+
+  it('names for every promise a test that there is', () => {
+    expect(promises?.length).toBeGreaterThan(25);
+    for (const line of promises ?? []) {
+      const [, promise = '', shown = ''] = line.split(' | ').map((cell) => cell.trim());
+      const [, file = '', title = ''] = /^`([^`]+)`: (.*?) *\|?$/.exec(shown || promise) ?? [];
+      expect({ line, file }).not.toEqual({ line, file: '' });
+      expect({ file, title, isThere: read(file).includes(title) }).toMatchObject({ isThere: true });
+    }
+  });
+});
+
+describe('docs/dependencies.md', () => {
+  it('has every dependency, and no other', () => {
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
+    const rows = [...read('docs/dependencies.md').matchAll(/^\| `([a-z0-9-]+)` /gm)];
+    expect(rows.map(([, name]) => name)).toEqual(Object.keys(dependencies).sort());
+  });
+});
