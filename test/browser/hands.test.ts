@@ -74,6 +74,8 @@ describe('the page in people’s hands (issue 6.2)', () => {
     await keyboard.type('bet');
     await seen.gone(seen.row('alpha'));
     await keyboard.press('Escape');
+    // Leaving the field leaves what was searched for: the list stays as it is read.
+    expect(await seen.page.locator('[data-search]').inputValue()).toBe('bet');
     await keyboard.press('j');
     await seen.sees(seen.page.locator('a:focus-visible', { hasText: 'beta' }));
     await keyboard.press('Enter');

@@ -18,7 +18,11 @@ export function listenTo(shortcuts: readonly Shortcut[]): void {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (document.querySelector('dialog[open]') !== null) return;
     if (isTyping(event.target)) {
-      if (event.key === 'Escape' && event.target instanceof HTMLElement) event.target.blur();
+      if (event.key === 'Escape' && event.target instanceof HTMLElement) {
+        // The browser would empty a search field now, and its list would follow at the next reading.
+        event.preventDefault();
+        event.target.blur();
+      }
       return;
     }
     const found = shortcuts.find(({ key }) => key === event.key);
