@@ -8,7 +8,7 @@ import { unpack } from '../core/packed.js';
 import { isCertainFor, mayAsk } from './belonging.js';
 import { Reads } from './reads.js';
 import { Room } from './room.js';
-import type { Found, RequestUuid } from './store.js';
+import type { Found, Owner, RequestUuid } from './store.js';
 import { type Asking, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
@@ -191,6 +191,13 @@ export class Answers {
   /** Those who wait for this one are told that it is unknown. */
   tellUnknown(uuid: RequestUuid): void {
     this.tell(uuid, STATUS_UNKNOWN);
+  }
+
+  /** It was closed by somebody who may not be its owner: the others go on waiting. */
+  tellClosed(uuid: RequestUuid, by: Owner): void {
+    const isCertain = (asker: Asker): boolean => isCertainFor(asker, [by]);
+    for (const { id } of this.#waiters.takeOf(uuid, isCertain)) this.unknown(id);
+    if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
   }
 
   /** Those who wait for this one are told what the store says. */

@@ -19,10 +19,10 @@ export function mayAsk(asker: Asker, whose: Whose): boolean {
 }
 
 /**
- * Whether a tombstone says for certain that there is nothing for somebody: another may have closed a
+ * Whether tombstones say for certain that there is nothing for somebody: others may have closed a
  * uuid that is unknown here, and what the other node has under it stays if it is not theirs.
  */
-export function isCertainFor(asker: Asker, by: Owner): boolean {
+export function isCertainFor(asker: Asker, closers: readonly Owner[]): boolean {
   const owner = ownerOf(asker);
-  return by === NO_OWNER || by === owner || owner === ANONYMOUS;
+  return owner === ANONYMOUS || closers.includes(NO_OWNER) || closers.includes(owner);
 }

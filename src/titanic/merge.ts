@@ -11,7 +11,7 @@ import { join, type RequestState } from './join.js';
 import { joinExtra } from './fields.js';
 import type { KeyRecord, RequestRecord, StoreRecord, TombstoneRecord } from './record-codec.js';
 import {
-  isOpenTo,
+  isEndedBy,
   type Merged,
   NO_OWNER,
   type Owner,
@@ -34,9 +34,11 @@ export type RequestHere = RequestState & Pick<RequestRecord, 'key'>;
 
 /** The tables of a store, within the transaction of a merge: what is put counts as changed by it. */
 export interface MergeTables {
-  tombstone(uuid: RequestUuid): Tombstone | null;
+  /** All of a uuid. */
+  tombstones(uuid: RequestUuid): readonly Tombstone[];
+  /** Beside those by others. */
   putTombstone(uuid: RequestUuid, tombstone: Tombstone): void;
-  dropTombstone(uuid: RequestUuid): void;
+  dropTombstones(uuid: RequestUuid): void;
   request(uuid: RequestUuid): RequestHere | null;
   isFree(number: number): boolean;
   takeNumber(): number;
@@ -101,22 +103,11 @@ class Merging {
     };
   }
 
-  tombstone({ uuid, keyUntil, by, extra }: TombstoneRecord): void {
-    const known = this.#tables.tombstone(uuid);
-    if (known !== null) {
-      const joined = {
-        keyUntil: Math.max(keyUntil, known.keyUntil),
-        // Two who closed it, each where it was unknown: it is on neither side.
-        by: by === known.by ? by : NO_OWNER,
-        extra: joinExtra(known.extra, extra),
-      };
-      const isSame = joined.keyUntil === known.keyUntil && joined.by === known.by;
-      if (!isSame || joined.extra !== known.extra) this.#tables.putTombstone(uuid, joined);
-      return;
-    }
+  tombstone(record: TombstoneRecord): void {
+    const { uuid, keyUntil, by, extra } = record;
     const before = this.#tables.request(uuid);
     if (before === null) {
-      this.#tables.putTombstone(uuid, { keyUntil, by, extra });
+      this.#bury(uuid, record);
       return;
     }
     // D71: what was closed there, where it was not known, was another's.
@@ -130,22 +121,37 @@ class Merging {
     this.#tables.putTombstone(uuid, { keyUntil, by: NO_OWNER, extra });
   }
 
+  /** There is no such request here. */
+  #bury(uuid: RequestUuid, { by, ...record }: Tombstone): void {
+    const known = this.#tables.tombstones(uuid);
+    // A tombstone of a request that was there stands for those by others, too.
+    const isCertain = by === NO_OWNER || known.some((each) => each.by === NO_OWNER);
+    const joins = isCertain ? known : known.filter((each) => each.by === by);
+    const joined = joinTombstones(isCertain ? NO_OWNER : by, [...joins, record]);
+    const [first] = joins;
+    if (joins.length === 1 && first !== undefined && isSameTombstone(first, joined)) return;
+    if (isCertain) this.#tables.dropTombstones(uuid);
+    this.#tables.putTombstone(uuid, joined);
+  }
+
   /** @returns false if its body is missing */
   request(record: RequestRecord): boolean {
     const { key, body } = record;
     const { uuid, service, number, owner } = record.request;
-    const tombstone = this.#tables.tombstone(uuid);
-    if (tombstone !== null && isEndedBy(tombstone.by, record.request)) {
-      const until = tombstone.keyUntil;
+    const tombstones = this.#tables.tombstones(uuid);
+    if (tombstones.some(({ by }) => isEndedBy(by, record.request))) {
+      const tombstone = joinTombstones(NO_OWNER, tombstones);
+      const { keyUntil: until } = tombstone;
       if (key !== null) this.key({ kind: 'key', service, key, uuid, until, owner, extra: null });
-      if (tombstone.by !== NO_OWNER) {
-        this.#tables.putTombstone(uuid, { ...tombstone, by: NO_OWNER });
+      if (tombstones.some(({ by }) => by !== NO_OWNER)) {
+        this.#tables.dropTombstones(uuid);
+        this.#tables.putTombstone(uuid, tombstone);
       }
       return true;
     }
     const before = this.#tables.request(uuid);
     if (before === null && body === null) return false;
-    if (tombstone !== null) this.#tables.dropTombstone(uuid);
+    if (tombstones.length > 0) this.#tables.dropTombstones(uuid);
     if (before !== null) this.#join(before, record);
     else if (body !== null && this.#tables.isFree(number)) this.#insert({ record, body }, number);
     else if (body !== null) this.#unnumbered.set(nameOf(uuid), { record, body });
@@ -286,9 +292,16 @@ class Merging {
   }
 }
 
-/** Whether a tombstone is of this very request: see `Tombstone`. */
-function isEndedBy(by: Owner, request: StoredRequest): boolean {
-  return isOpenTo(by, request) || request.owner === NO_OWNER;
+function joinTombstones(by: Owner, all: readonly Omit<Tombstone, 'by'>[]): Tombstone {
+  return {
+    by,
+    keyUntil: Math.max(...all.map(({ keyUntil }) => keyUntil)),
+    extra: all.map(({ extra }) => extra).reduce(joinExtra),
+  };
+}
+
+function isSameTombstone(one: Tombstone, two: Tombstone): boolean {
+  return one.by === two.by && one.keyUntil === two.keyUntil && one.extra === two.extra;
 }
 
 function nameOf(uuid: RequestUuid): string {

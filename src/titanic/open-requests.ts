@@ -316,7 +316,8 @@ export class OpenRequests {
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
-        this.#ended(uuid);
+        if (by === NO_OWNER) this.#ended(uuid);
+        else if (kind === 'done') this.answers.tellClosed(uuid, by);
         tell(kind === 'done' ? 'done' : 'passed');
       },
       doubtful: () => {

@@ -43,6 +43,11 @@ export function isOpenTo(by: Owner, { owner, isShared }: Belonging): boolean {
   return by === NO_OWNER || by === owner || isShared || owner === ANONYMOUS;
 }
 
+/** Whether a tombstone by somebody is of this very request. */
+export function isEndedBy(by: Owner, request: Belonging): boolean {
+  return isOpenTo(by, request) || request.owner === NO_OWNER;
+}
+
 /** Where a request that is in the store stands. (Closed and expired ones are not in it.) */
 export type StoredState = 'pending' | 'replied' | 'dead';
 
@@ -290,8 +295,9 @@ export interface MergeFailure {
 }
 
 /**
- * What a close or an expiry left (D17). `by`: empty, if the request was there; else who closed a uuid
- * that was unknown here, which ends what is open to them or has no owner, and nothing else.
+ * What a close or an expiry left (D17). `by`: `NO_OWNER`, if the request was there, and then it is the
+ * only one of its uuid; else who closed a uuid that was unknown here, a tombstone each, which ends what
+ * is open to them or has no owner, and nothing else (`isEndedBy`).
  */
 export interface Tombstone {
   readonly keyUntil: number;
@@ -303,8 +309,8 @@ export interface Tombstone {
 /** What is known of one request: the answer to a look-up. */
 export type Found =
   | { readonly state: 'absent' }
-  /** A tombstone. */
-  | { readonly state: 'closed'; readonly by: Owner }
+  /** The `by` of its tombstones. */
+  | { readonly state: 'closed'; readonly by: readonly Owner[] }
   | (Whose & { readonly state: 'pending' })
   /** `reply` is `null` if it is larger than was asked for. */
   | (Whose & {

@@ -58,12 +58,17 @@ export class Waiters {
     else others.add(number);
   }
 
-  /** Takes out all who wait for a uuid. */
-  takeOf(uuid: Buffer): Asking[] {
+  /** Takes out all who wait for a uuid, or those of them who are meant. */
+  takeOf(uuid: Buffer, isMeant: (asker: Asker) => boolean = () => true): Asking[] {
     if (this.#byKey.size === 0) return [];
-    const key = uuid.toString('latin1');
-    const numbers = [...(this.#byKey.get(key) ?? [])];
-    return numbers.flatMap((number) => this.#remove(number) ?? []);
+    const taken: Asking[] = [];
+    for (const number of [...(this.#byKey.get(uuid.toString('latin1')) ?? [])]) {
+      const waiter = this.#waiters[number];
+      if (!waiter || !isMeant(waiter.asking.asker)) continue;
+      taken.push(waiter.asking);
+      this.#remove(number);
+    }
+    return taken;
   }
 
   has(uuid: Buffer): boolean {

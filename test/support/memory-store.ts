@@ -79,6 +79,10 @@ export class MemoryDisk {
     return this.#tables.content();
   }
 
+  get entries(): StoreContent['requests'] {
+    return this.#tables.entries;
+  }
+
   lookUp(uuid: RequestUuid): Found {
     return this.#tables.lookUp(uuid, Infinity);
   }

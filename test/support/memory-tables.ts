@@ -20,6 +20,7 @@ import {
   type Format,
   type Found,
   type Holding,
+  isEndedBy,
   isOpenTo,
   type Merged,
   NO_OWNER,
@@ -86,7 +87,8 @@ let stores = 0;
 export class MemoryTables {
   #entries = new Map<string, Entry>();
   #keys = new Map<string, Key>();
-  #tombstones = new Map<string, Tombstone>();
+  /** By uuid, one for each who closed it. */
+  #tombstones = new Map<string, readonly Tombstone[]>();
   #holds: Holding | null = null;
   #nextNumber = 1;
   /** All that ever had something: of those that have nothing any more that is told, too. */
@@ -132,7 +134,7 @@ export class MemoryTables {
       this.#owners.add(owner);
       counts.bytes += ENTRY_BYTES + body.length + (reply?.reply.length ?? 0);
     }
-    counts.bytes += this.#tombstones.size * TOMBSTONE_BYTES;
+    counts.bytes += [...this.#tombstones.values()].flat().length * TOMBSTONE_BYTES;
     return { ...counts, owners: [...owners.values()] };
   }
 
@@ -146,7 +148,7 @@ export class MemoryTables {
           a.key.compare(b.key) ||
           Buffer.from(a.owner).compare(Buffer.from(b.owner)),
       ),
-      tombstones: [...this.#tombstones.values()].sort((a, b) => a.uuid.compare(b.uuid)),
+      tombstones: [...this.#tombstones.values()].flat().sort((a, b) => a.uuid.compare(b.uuid)),
       owners: this.counts.owners
         .filter(({ stored }) => stored > 0)
         .sort((a, b) => Buffer.from(a.owner).compare(Buffer.from(b.owner))),
@@ -198,9 +200,14 @@ export class MemoryTables {
     if (holds !== null) this.#holds = holds;
     this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
     const over = [...this.#tombstones.values()]
+      .flat()
       .filter(({ changed }) => changed <= this.#peerHolds)
       .sort((a, b) => a.changed - b.changed || a.uuid.compare(b.uuid));
-    for (const { uuid } of over.slice(0, TOMBSTONES_DROPPED)) this.#tombstones.delete(nameOf(uuid));
+    for (const { uuid, by } of over.slice(0, TOMBSTONES_DROPPED)) {
+      const rest = this.#tombstonesOf(uuid).filter((each) => each.by !== by);
+      if (rest.length > 0) this.#tombstones.set(nameOf(uuid), rest);
+      else this.#unbury(uuid);
+    }
     this.#last = number;
   }
 
@@ -223,7 +230,7 @@ export class MemoryTables {
     const upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
     const isNew = (at: { readonly changed: number }): boolean =>
       at.changed > place.upTo && at.changed <= upTo;
-    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()].filter(isNew)) {
+    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()].flat().filter(isNew)) {
       records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
     }
     for (const { until, ...known } of [...this.#keys.values()].filter(isNew)) {
@@ -253,8 +260,8 @@ export class MemoryTables {
   lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Found {
     const entry = this.#entries.get(nameOf(uuid));
     if (entry === undefined) {
-      const tombstone = this.#tombstones.get(nameOf(uuid));
-      return tombstone === undefined ? { state: 'absent' } : { state: 'closed', by: tombstone.by };
+      const by = this.#tombstonesOf(uuid).map((each) => each.by);
+      return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
     const { owner, isShared, service } = entry.request;
     const whose = { owner, isShared, service };
@@ -311,7 +318,9 @@ export class MemoryTables {
   #endUnknown(change: Exclude<Change, { readonly kind: 'accept' | 'sweep' }>): ChangeResult {
     const isEnd = change.kind === 'close' || change.kind === 'expire';
     if (!isEnd || this.#transaction.tombstones !== 'all') return { kind: 'passed' };
-    if (this.#tombstones.has(nameOf(change.uuid))) return { kind: 'passed' };
+    const known = this.#tombstonesOf(change.uuid);
+    if (known.some(({ by }) => by === NO_OWNER || by === change.by)) return { kind: 'passed' };
+    if (change.by === NO_OWNER) this.#unbury(change.uuid);
     this.#bury(change.uuid, change.keyUntil, change.by);
     return { kind: 'done' };
   }
@@ -322,7 +331,10 @@ export class MemoryTables {
     key: Buffer | null,
     extra: Buffer | null,
   ): ChangeResult {
-    if (this.#tombstones.has(nameOf(request.uuid))) return { kind: 'passed' };
+    if (this.#tombstonesOf(request.uuid).some(({ by }) => isEndedBy(by, request))) {
+      return { kind: 'passed' };
+    }
+    this.#unbury(request.uuid);
     const number = Math.max(this.#nextNumber, request.number);
     this.#nextNumber = Math.max(this.#nextNumber, request.number + 1);
     const { number: changed } = this.#transaction;
@@ -388,8 +400,23 @@ export class MemoryTables {
   }
 
   #bury(uuid: RequestUuid, keyUntil: number, by: Owner = NO_OWNER): void {
+    this.#putTombstone(uuid, { keyUntil, by, extra: null });
+  }
+
+  #putTombstone(uuid: RequestUuid, tombstone: TombstoneFacts): void {
     const { number: changed } = this.#transaction;
-    this.#tombstones.set(nameOf(uuid), { uuid, keyUntil, by, extra: null, changed });
+    const others = this.#tombstonesOf(uuid).filter(({ by }) => by !== tombstone.by);
+    const all = [...others, { ...tombstone, uuid, changed }];
+    all.sort((a, b) => Buffer.from(a.by).compare(Buffer.from(b.by)));
+    this.#tombstones.set(nameOf(uuid), all);
+  }
+
+  #unbury(uuid: RequestUuid): void {
+    this.#tombstones.delete(nameOf(uuid));
+  }
+
+  #tombstonesOf(uuid: RequestUuid): readonly Tombstone[] {
+    return this.#tombstones.get(nameOf(uuid)) ?? [];
   }
 
   /** As a merge sees them. */
@@ -397,12 +424,13 @@ export class MemoryTables {
     const entryOf = (uuid: RequestUuid): Entry =>
       present(this.#entries.get(nameOf(uuid)), 'a request that is there');
     return {
-      tombstone: (uuid) => this.#tombstones.get(nameOf(uuid)) ?? null,
+      tombstones: (uuid) => this.#tombstonesOf(uuid),
       putTombstone: (uuid, { keyUntil, by, extra }) => {
-        const { number: changed } = this.#transaction;
-        this.#tombstones.set(nameOf(uuid), { uuid, keyUntil, by, extra, changed });
+        this.#putTombstone(uuid, { keyUntil, by, extra });
       },
-      dropTombstone: (uuid) => this.#tombstones.delete(nameOf(uuid)),
+      dropTombstones: (uuid) => {
+        this.#unbury(uuid);
+      },
       request: (uuid) => {
         const entry = this.#entries.get(nameOf(uuid));
         return entry === undefined ? null : recordOf(entry, false);

@@ -47,7 +47,7 @@ export function sqliteContent(path: string): StoreContent {
       tombstones: db
         .prepare<[], StoreContent['tombstones'][number]>(
           `SELECT uuid, key_until AS keyUntil, closed_by AS by, extra, changed FROM tombstones
-            ORDER BY uuid`,
+            ORDER BY uuid, closed_by`,
         )
         .all(),
       owners: db

@@ -194,23 +194,56 @@ function describeMerges(subject: Subject): void {
       expect(await contentOf(other)).toEqual(await contentOf(knows));
       for (const each of [knows, other]) {
         expect(await each.lookUp(uuidOf(1))).toMatchObject({ state: 'pending', owner: ALICE });
-        expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: '' });
-        expect(await each.lookUp(uuidOf(3))).toEqual({ state: 'closed', by: '' });
+        expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [''] });
+        expect(await each.lookUp(uuidOf(3))).toEqual({ state: 'closed', by: [''] });
       }
     }
   });
 
-  it('two who closed it where it was unknown, each on a side: closed, on both', async () => {
+  it('two who closed it where it was unknown, each on a side: closed for both, on both', async () => {
     const { user } = subject;
     const other = await subject.other();
     const pair = new StorePair(user, other);
     await pair.apart(0, [close(1, UNTIL, BOB), close(2, UNTIL, BOB)]);
     await pair.apart(1, [close(1, UNTIL + 1, ALICE), close(2, UNTIL, BOB)]);
-    expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: ALICE });
+    expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [ALICE] });
     await pair.join(0, 100);
     expect(await contentOf(other)).toEqual(await contentOf(user));
-    expect(await user.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: '' });
-    expect(await user.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: BOB });
+    expect(await user.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [ALICE, BOB] });
+    expect(await user.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [BOB] });
+  });
+
+  it('a stranger who closed it first does not stand for its owner', async () => {
+    for (const active of [0, 1] as const) {
+      const knows = await subject.other();
+      const other = await subject.other();
+      const pair = new StorePair(knows, other);
+      await pair.apart(0, [owned(1, ALICE), owned(2, ALICE)]);
+      await pair.apart(1, [close(1, UNTIL, BOB), close(2, UNTIL, BOB), close(2, UNTIL, 'anonymous')]);
+      await pair.apart(1, [close(1, UNTIL, ALICE), close(1, UNTIL, BOB)]);
+      expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [ALICE, BOB] });
+      expect(await other.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: ['anonymous', BOB] });
+      await pair.join(active, 100);
+      expect(await contentOf(other)).toEqual(await contentOf(knows));
+      for (const each of [knows, other]) {
+        expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [''] });
+        expect(await each.lookUp(uuidOf(2))).toMatchObject({ state: 'pending', owner: ALICE });
+      }
+    }
+  });
+
+  it('a tombstone of what was there stands for those of others', async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const pair = new StorePair(user, other);
+    await pair.apart(0, [close(1, UNTIL, BOB), close(1, UNTIL, ALICE), close(2, UNTIL, BOB)]);
+    await pair.apart(1, [close(1, UNTIL + 1, ''), close(1, UNTIL, ALICE), close(2, UNTIL, '')]);
+    await pair.join(0, 100);
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    for (const each of [user, other]) {
+      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [''] });
+      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [''] });
+    }
   });
 
   it('what a later version says beside is kept, told on, and joined', async () => {

@@ -299,8 +299,8 @@ export function describeStorePair(subject: Subject): void {
     for (const chunk of before) await mergeInto(user, chunk, false);
     for (const each of [user, other]) {
       // Remembered as closed: that is known, whatever the other store has.
-      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: '' });
-      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: '' });
+      expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [''] });
+      expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [''] });
     }
     expect(await contentOf(other)).toEqual(await contentOf(user));
     const known = [1, 2].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));

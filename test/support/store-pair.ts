@@ -44,10 +44,16 @@ export async function contentOf(user: StoreUser): Promise<readonly StoreRecord[]
     .map((record) =>
       record.kind === 'request' ? { ...record, request: { ...record.request, number: 0 } } : record,
     );
-  const nameOf = (record: StoreRecord): string =>
-    record.kind === 'request'
-      ? `request ${record.request.uuid.toString('hex')}`
-      : `${record.kind} ${record.uuid.toString('hex')}${record.kind === 'key' ? record.key.toString('hex') : ''}`;
+  const nameOf = (record: StoreRecord): string => {
+    switch (record.kind) {
+      case 'request':
+        return `request ${record.request.uuid.toString('hex')}`;
+      case 'tombstone':
+        return `tombstone ${record.uuid.toString('hex')} ${record.by}`;
+      case 'key':
+        return `key ${record.uuid.toString('hex')}${record.key.toString('hex')}`;
+    }
+  };
   return records.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
 }
 

@@ -32,18 +32,17 @@ export class MergeRows implements MergeTables {
     this.#remove = remove;
   }
 
-  tombstone(uuid: RequestUuid): Tombstone | null {
-    return this.#tally.tombstones === 0 ? null : (this.#sql.tombstone.get(uuid) ?? null);
+  tombstones(uuid: RequestUuid): readonly Tombstone[] {
+    return this.#tally.tombstones === 0 ? [] : this.#sql.tombstonesOf.all(uuid);
   }
 
   putTombstone(uuid: RequestUuid, { keyUntil, by, extra }: Tombstone): void {
-    if (this.tombstone(uuid) === null) this.#tally.tombstones++;
+    if (!this.tombstones(uuid).some((known) => known.by === by)) this.#tally.tombstones++;
     this.#sql.setTombstone.run(uuid, keyUntil, this.#changed, by, extra);
   }
 
-  dropTombstone(uuid: RequestUuid): void {
-    this.#sql.dropTombstone.run(uuid);
-    this.#tally.tombstones--;
+  dropTombstones(uuid: RequestUuid): void {
+    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 
   request(uuid: RequestUuid): RequestHere | null {

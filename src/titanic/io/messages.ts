@@ -373,7 +373,8 @@ export function packFound(to: PackWriter, found: Found): void {
   to.byte(FOUND_STATES.indexOf(found.state));
   if (found.state === 'absent') return;
   if (found.state === 'closed') {
-    to.text(found.by);
+    to.number(found.by.length);
+    for (const by of found.by) to.text(by);
     return;
   }
   to.text(found.owner);
@@ -390,7 +391,9 @@ export function packFound(to: PackWriter, found: Found): void {
 export function unpackFound(from: PackReader): Found {
   const state = FOUND_STATES[from.byte()] ?? 'absent';
   if (state === 'absent') return { state };
-  if (state === 'closed') return { state, by: from.text() as Owner };
+  if (state === 'closed') {
+    return { state, by: Array.from({ length: from.number() }, () => from.text() as Owner) };
+  }
   const owner = from.text() as Owner;
   const whose = { owner, isShared: from.byte() !== 0, service: from.bytes() };
   switch (state) {

@@ -178,15 +178,16 @@ const SQL = {
     ON CONFLICT (owner) DO UPDATE SET stored = excluded.stored, bytes = excluded.bytes`,
   deleteOwner: 'DELETE FROM owners WHERE owner = ?',
 
-  tombstone: 'SELECT key_until AS keyUntil, closed_by AS by, extra FROM tombstones WHERE uuid = ?',
+  tombstonesOf: `SELECT key_until AS keyUntil, closed_by AS by, extra FROM tombstones
+    WHERE uuid = ? ORDER BY closed_by`,
   setTombstone: `INSERT INTO tombstones (uuid, key_until, changed, closed_by, extra)
-    VALUES (?, ?, ?, ?, ?) ON CONFLICT (uuid) DO UPDATE SET key_until = excluded.key_until,
-    changed = excluded.changed, closed_by = excluded.closed_by, extra = excluded.extra`,
-  dropTombstone: 'DELETE FROM tombstones WHERE uuid = ?',
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT (uuid, closed_by) DO UPDATE SET
+    key_until = excluded.key_until, changed = excluded.changed, extra = excluded.extra`,
+  dropTombstonesOf: 'DELETE FROM tombstones WHERE uuid = ?',
   changedTombstones: `SELECT uuid, key_until AS keyUntil, closed_by AS by, extra, changed
     FROM tombstones WHERE changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
-  dropTombstones: `DELETE FROM tombstones WHERE uuid IN
-    (SELECT uuid FROM tombstones WHERE changed <= ? ORDER BY changed LIMIT ?)`,
+  dropTombstones: `DELETE FROM tombstones WHERE (uuid, closed_by) IN
+    (SELECT uuid, closed_by FROM tombstones WHERE changed <= ? ORDER BY changed LIMIT ?)`,
 };
 
 type Value = number | string | Buffer | null;
@@ -225,7 +226,7 @@ interface Rows {
   readonly attempts: Attempt;
   readonly keys: KnownKey;
   readonly changedKeys: Omit<KeyRecord, 'kind'> & { readonly changed: number };
-  readonly tombstone: Tombstone;
+  readonly tombstonesOf: Tombstone;
   readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };
 }
 

@@ -13,6 +13,7 @@ import {
   type Chunk,
   type Format,
   type Found,
+  isEndedBy,
   isOpenTo,
   type Merged,
   NO_OWNER,
@@ -21,7 +22,6 @@ import {
   type Recovered,
   type RequestUuid,
   type StoreCounts,
-  type Tombstone,
   type Transaction,
 } from '../store.js';
 import { failureOf } from './failures.js';
@@ -242,8 +242,8 @@ export class Tables {
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
     const standing = this.#sql.standing.get(uuid);
     if (standing === undefined) {
-      const tombstone = this.#tombstone(uuid);
-      return tombstone === null ? { state: 'absent' } : { state: 'closed', by: tombstone.by };
+      const by = this.#closers(uuid);
+      return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
     const { number, owner, shared, service, state } = standing;
     const whose = { owner, isShared: shared === 1, service };
@@ -303,7 +303,9 @@ export class Tables {
 
   #accept(change: ChangeOf<'accept'>): ChangeResult {
     const { request, body, key } = change;
-    if (this.#tombstone(request.uuid) !== null) return PASSED;
+    const closers = this.#closers(request.uuid);
+    if (closers.some((by) => isEndedBy(by, request))) return PASSED;
+    if (closers.length > 0) this.#unbury(request.uuid);
     const isNumbered = request.number >= this.#tally.nextNumber;
     if (isNumbered) this.#tally.nextNumber = request.number + 1;
     const number = isNumbered ? request.number : this.#tally.nextNumber;
@@ -426,7 +428,10 @@ export class Tables {
       if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
       return DONE;
     }
-    if (tombstones !== 'all' || this.#tombstone(uuid) !== null) return PASSED;
+    if (tombstones !== 'all') return PASSED;
+    const closers = this.#closers(uuid);
+    if (closers.includes(NO_OWNER) || closers.includes(by)) return PASSED;
+    if (by === NO_OWNER && closers.length > 0) this.#unbury(uuid);
     this.#bury(uuid, keyUntil, by);
     return DONE;
   }
@@ -478,13 +483,19 @@ export class Tables {
     this.#sql.deleteRequest.run(number);
   }
 
-  #tombstone(uuid: RequestUuid): Tombstone | null {
-    return this.#tally.tombstones === 0 ? null : (this.#sql.tombstone.get(uuid) ?? null);
+  /** Who closed it, of the tombstones that it has. */
+  #closers(uuid: RequestUuid): readonly Owner[] {
+    if (this.#tally.tombstones === 0) return [];
+    return this.#sql.tombstonesOf.all(uuid).map(({ by }) => by);
   }
 
   #bury(uuid: RequestUuid, keyUntil: number, by: Owner): void {
     this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
     this.#tally.tombstones++;
+  }
+
+  #unbury(uuid: RequestUuid): void {
+    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 
   /** Takes away what only its present state has. */

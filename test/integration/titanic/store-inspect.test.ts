@@ -72,7 +72,7 @@ describe('verify', () => {
     'UPDATE requests SET changed = changed << 1 WHERE number = 1':
       'changed by a transaction that is yet to come',
     'UPDATE requests SET born = changed + 1 WHERE number = 1': 'before their body was there',
-    "INSERT INTO tombstones SELECT uuid, 0, changed, '', NULL FROM requests":
+    "INSERT INTO tombstones SELECT uuid, '', 0, changed, NULL FROM requests":
       '3 requests that are there and closed',
     'DELETE FROM keys': 'whose key leads elsewhere',
     'UPDATE keys SET until = 1': 'whose key leads elsewhere',

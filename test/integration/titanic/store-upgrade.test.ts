@@ -103,8 +103,8 @@ describe('a store that the last version without owners wrote', () => {
     const whose = { owner: '', isShared: false, service: Buffer.from('echo') };
     const yes = { state: 'replied', reply: packed('yes'), replyBytes: 5, ...whose };
     expect(await user.lookUp(uuidOf(2))).toEqual(yes);
-    expect(await user.lookUp(uuidOf(4))).toEqual({ state: 'closed', by: '' });
-    expect(await user.lookUp(uuidOf(9))).toEqual({ state: 'closed', by: '' });
+    expect(await user.lookUp(uuidOf(4))).toEqual({ state: 'closed', by: [''] });
+    expect(await user.lookUp(uuidOf(9))).toEqual({ state: 'closed', by: [''] });
     await user.close();
     expect(verifyStore(directory.file, silent)).toMatchObject({ version: 4, problems: [] });
   });

@@ -111,6 +111,33 @@ describe('what a key stored (D71)', () => {
   });
 });
 
+describe('a uuid that only the other node of a pair knows (D17, D71)', () => {
+  const AWAY = 'AB'.repeat(16);
+
+  it('is closed for who closed it, and for nobody else', () => {
+    const { s, alice, bob, nobody } = scene({ replica: new StageReplica() });
+    s.losesPeer();
+    expect(asks(alice, 'wait', AWAY, '60000')).toBe('');
+    expect(asks(bob, 'wait', AWAY, '60000')).toBe('');
+    expect(asks(nobody, 'close', AWAY)).toBe('200');
+    expect(asks(bob, 'close', AWAY)).toBe('400 unknown / 200');
+    expect(heard(alice)).toBe('');
+    expect(asks(alice, 'reply', AWAY)).toBe('300');
+    expect(asks(bob, 'reply', AWAY)).toBe(UNKNOWN);
+    expect(asks(alice, 'close', AWAY)).toBe('400 unknown / 200');
+    expect(asks(alice, 'reply', AWAY)).toBe(UNKNOWN);
+  });
+
+  it('is closed for everybody by an operator', () => {
+    const { s, alice, operator } = scene({ replica: new StageReplica() });
+    s.losesPeer();
+    expect(asks(alice, 'wait', AWAY, '60000')).toBe('');
+    expect(asks(operator, 'close', AWAY)).toBe('200');
+    expect(heard(alice)).toBe(UNKNOWN);
+    expect(asks(alice, 'reply', AWAY)).toBe(UNKNOWN);
+  });
+});
+
 describe('what was stored without a key', () => {
   it('is open to whoever has the uuid, as 9/TSP says', () => {
     const { s, alice, nobody } = scene();

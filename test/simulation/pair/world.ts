@@ -9,13 +9,16 @@ import { Tally } from '../actors/tally.js';
 import { SimWorker } from '../actors/worker.js';
 import {
   CASTS,
+  checkOwners,
   clientHabits,
   dialled,
+  KEYS,
   type Services,
   workerHabits,
   type WorkersHere,
 } from '../stored/cast.js';
 import { DurableClient } from '../stored/durable-client.js';
+import { Spy } from '../stored/spy.js';
 import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
@@ -58,6 +61,8 @@ export class PairWorld {
   readonly #nodes: Readonly<Record<Role, SimPairNode>>;
   readonly #around: Readonly<Record<Role, Surroundings>>;
   readonly #clients: DurableClient[] = [];
+  readonly #alices: DurableClient[] = [];
+  readonly #spies: readonly Spy[];
   readonly #workers: Actor[] = [];
   readonly #services: Services;
   /** Epochs that were led with. */
@@ -111,8 +116,23 @@ export class PairWorld {
         this.#addWorker(`${role[0] ?? ''}w${index}`, role, cast);
       }
     }
+    this.#spies = this.#addSpies();
     this.#plan(this.#random.fork(6));
     this.#watch();
+  }
+
+  /** At each node, one with another key and one without. */
+  #addSpies(): readonly Spy[] {
+    return ROLES.flatMap((role, place) =>
+      ['bob', null].map((key, at) => {
+        const name = `spy${at}${role}`;
+        const random = this.#random.fork(300 + 2 * place + at);
+        const line = dialled(name, key);
+        const spy = new Spy(name, this.#around[role], line, random, this.#alices, true);
+        spy.start();
+        return spy;
+      }),
+    );
   }
 
   /** Everything happens, everything heals, and every promise was kept. */
@@ -120,6 +140,7 @@ export class PairWorld {
     this.#clock.runUntil(DURATION_MS);
     for (const role of ROLES) this.#wire.resume(role);
     for (const role of ROLES) this.#nodes[role].heal();
+    for (const spy of this.#spies) spy.leave();
     for (const client of this.#clients) client.rest();
     for (const worker of this.#workers.splice(0)) worker.leave();
     for (const [index, service] of this.#services.entries()) {
@@ -217,6 +238,7 @@ export class PairWorld {
       this.#watch();
     });
     const { primary, backup } = this.#nodes;
+    for (const { disk } of [primary, backup]) checkOwners(disk.entries);
     if (!primary.isServing || !backup.isServing) return;
     const { now } = this.#clock;
     hold(now < this.#disturbedUntil + SPLIT_MS_MAX, 'both serve, though nothing parts them');
@@ -310,6 +332,7 @@ export class PairWorld {
     const { titanic } = this.weather.config;
     const habits = clientHabits(random, this.#services, [150, 600], DURATION_MS);
     const name = `c${index}`;
+    const key = KEYS[(index - 1) % KEYS.length] ?? null;
     let at: Role = random.pick(ROLES);
     const around = this.#around;
     const both: Surroundings = {
@@ -322,7 +345,7 @@ export class PairWorld {
       name,
       habits,
       both,
-      dialled(name),
+      dialled(name, key),
       random.fork(100 + index),
       this.#wall,
       {
@@ -335,6 +358,7 @@ export class PairWorld {
     );
     client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
     this.#clients.push(client);
+    if (key === 'alice') this.#alices.push(client);
     this.#clock.after(random.int(0, DURATION_MS / 2), () => {
       client.start();
     });

@@ -5,9 +5,24 @@ ALTER TABLE requests ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE requests ADD COLUMN extra BLOB;
 ALTER TABLE attempts ADD COLUMN extra BLOB;
 
--- '': the request was here when it was closed; else who closed a uuid that was unknown here.
-ALTER TABLE tombstones ADD COLUMN closed_by TEXT NOT NULL DEFAULT '';
-ALTER TABLE tombstones ADD COLUMN extra BLOB;
+-- '': the request was here when it was closed, and no other row has its uuid; else who closed a uuid
+-- that was unknown here, one row each.
+ALTER TABLE tombstones RENAME TO tombstones_before;
+DROP INDEX tombstones_by_change;
+
+CREATE TABLE tombstones (
+  uuid BLOB NOT NULL,
+  closed_by TEXT NOT NULL,
+  key_until INTEGER NOT NULL,
+  changed INTEGER NOT NULL,
+  extra BLOB,
+  PRIMARY KEY (uuid, closed_by)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO tombstones SELECT uuid, '', key_until, changed, NULL FROM tombstones_before;
+DROP TABLE tombstones_before;
+
+CREATE INDEX tombstones_by_change ON tombstones (changed);
 
 -- A key is its owner's.
 ALTER TABLE keys RENAME TO keys_before;
