@@ -230,7 +230,9 @@ export class MemoryTables {
     const upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
     const isNew = (at: { readonly changed: number }): boolean =>
       at.changed > place.upTo && at.changed <= upTo;
-    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()].flat().filter(isNew)) {
+    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()]
+      .flat()
+      .filter(isNew)) {
       records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
     }
     for (const { until, ...known } of [...this.#keys.values()].filter(isNew)) {

@@ -219,7 +219,11 @@ function describeMerges(subject: Subject): void {
       const other = await subject.other();
       const pair = new StorePair(knows, other);
       await pair.apart(0, [owned(1, ALICE), owned(2, ALICE)]);
-      await pair.apart(1, [close(1, UNTIL, BOB), close(2, UNTIL, BOB), close(2, UNTIL, 'anonymous')]);
+      await pair.apart(1, [
+        close(1, UNTIL, BOB),
+        close(2, UNTIL, BOB),
+        close(2, UNTIL, 'anonymous'),
+      ]);
       await pair.apart(1, [close(1, UNTIL, ALICE), close(1, UNTIL, BOB)]);
       expect(await other.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [ALICE, BOB] });
       expect(await other.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: ['anonymous', BOB] });
