@@ -26,7 +26,8 @@ export class Access {
   /** Whether a request may be sent to the service that frame `index` names. */
   mayRequest(frames: Frames, index: number): boolean {
     const { rights, rules } = this;
-    if (rules.client.isAll && (rights === null || rights.client.isAll)) return true;
+    const isAll = rules.client.isAll && (rights === null || rights.client.isAll);
+    if (isAll && !rules.authoriser) return true;
     const bytes = frames.buffer(index);
     const start = frames.start(index);
     const end = frames.end(index);
@@ -49,6 +50,11 @@ export class Access {
 
   #matches(role: 'client' | 'worker', bytes: Buffer, start: number, end: number): boolean {
     const { rights, rules } = this;
+    const { authoriser } = rules;
+    if (authoriser?.compare(bytes, start, end) === 0) {
+      const isOffered = role === 'worker' && rules.worker.matches(bytes, start, end);
+      return isOffered && (rights ?? rules).worker.names(authoriser);
+    }
     if (!rules[role].matches(bytes, start, end)) return false;
     return rights === null || rights[role].matches(bytes, start, end);
   }

@@ -256,6 +256,11 @@ export class Broker {
     this.#events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }
 
+  /** Whether somebody of an identity is connected. */
+  isConnected(identity: string): boolean {
+    return this.#identities.isConnected(identity);
+  }
+
   /**
    * A key is no longer good: what came in by it there is ended (D73).
    * @param publicKey in hexadecimal; the name may have another one, whose connections stay

@@ -70,6 +70,10 @@ export class Identities {
     return this.#byName.size;
   }
 
+  isConnected(name: string): boolean {
+    return (this.#byName.get(name)?.peers ?? 0) > 0;
+  }
+
   /** The identity of one more peer. */
   join(name: string, key: string | null, quota: string | null): Identity {
     let identity = this.#byName.get(name);

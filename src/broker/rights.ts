@@ -22,6 +22,11 @@ export interface KeyRights extends ServiceRights {
 export interface ListenerRules extends ServiceRights {
   /** `minimal`: of `mmi.*` only `mmi.service`, `mmi.hello` and `mmi.broker` (D74). */
   readonly mmi: 'full' | 'minimal';
+  /**
+   * The service that authorises keys. Who offers it decides who comes in: only they may whose rights
+   * name it, not by a glob. And only the node itself asks it.
+   */
+  readonly authoriser?: Buffer | null;
 }
 
 export const EVERYTHING: ListenerRules = {

@@ -4,6 +4,8 @@ import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoi
 import { formatSize } from './size.js';
 import type { Path } from './tree.js';
 
+const SERVICE_BYTES_MAX = 255;
+
 /** A rule that is broken; `path` is the key to be changed first. */
 export interface Broken {
   readonly path: Path;
@@ -98,10 +100,28 @@ function sealedAndOpen({ broker }: Config): readonly Broken[] {
   );
 }
 
+/** Keys are asked about where there are some; and not of what answers without a worker. */
+function authorised({ broker, security }: Config): readonly Broken[] {
+  const service = security.authorize;
+  if (service === null) return [];
+  const broken = (message: string): readonly Broken[] => [
+    { path: ['security', 'authorize'], message },
+  ];
+  if (/^(mmi|titanic)\./.test(service)) {
+    return broken(`${service} is the broker's own: name a service of yours`);
+  }
+  if (Buffer.byteLength(service) > SERVICE_BYTES_MAX) {
+    return broken(`the name of a service is ${SERVICE_BYTES_MAX} bytes at most`);
+  }
+  if (broker.listen.some(({ curve }) => curve !== undefined)) return [];
+  return broken('no listener has curve, so nobody comes in by a key');
+}
+
 /** Every rule. */
 export const RULES: readonly Rule[] = [
   { about: ['broker.listen', 'broker.transport'], check: oneKeyOfLibzmq },
   { about: ['broker.listen'], check: sealedAndOpen },
+  { about: ['broker.listen', 'security.authorize'], check: authorised },
   { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),
   pairNeeds('peer'),

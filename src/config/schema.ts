@@ -454,6 +454,22 @@ export const SCHEMA = {
       },
     },
   },
+  security: {
+    about: 'Who comes in beside the keys of the keys files.',
+    keys: {
+      authorize: {
+        kind: 'text',
+        form: 'name',
+        default: null,
+        none: 'nobody',
+        optional: true,
+        min: 1,
+        max: 255,
+        about:
+          'A service of this broker that is asked about keys that are in no keys file; see docs/operating.md, Keys by a service.',
+      },
+    },
+  },
   shutdown: {
     about: 'The end.',
     keys: {

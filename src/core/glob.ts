@@ -73,6 +73,11 @@ export class GlobSet {
     return new GlobSet(patterns);
   }
 
+  /** Whether one of them spells out this very name. */
+  names(name: Buffer): boolean {
+    return this.#exact.has(name.toString('latin1'));
+  }
+
   /** Whether the name `[start, end)` of `bytes` matches one of the globs. */
   matches(bytes: Buffer, start: number, end: number): boolean {
     if (this.isAll) return true;

@@ -1,6 +1,7 @@
 /** Composes one node: configuration → data directory, broker, MMI, transport, log. */
 import { Broker } from '../broker/broker.js';
 import type { BrokerEvent } from '../broker/events.js';
+import type { ListenerRules } from '../broker/rights.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
@@ -34,12 +35,13 @@ import type {
   Transport,
   TransportEvents,
 } from '../transport/port.js';
-import { openSeveral } from '../transport/several.js';
+import { openSeveral, type TransportPart } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus } from '../wire/mmi.js';
 import { NodeHealth } from './health.js';
 import type { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
+import { Authorising } from './authorising.js';
 import { Keys } from './io/keys.js';
 import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
@@ -108,8 +110,11 @@ async function startIn(
   const holdings = new Holdings(config.limits.memoryBytes);
   const vote = (): boolean => pair?.node.vote() ?? false;
   let current = config;
+  const authorising = authorisingOf(config, keys, log, throttle);
+  const rules = listeners.map(rulesOf);
   const options: BrokerOptions = {
-    ...brokerOptions(config, listeners, keys, vote),
+    ...brokerOptions(config, keys, vote),
+    listeners: authorising?.rulesOf(rules) ?? rules,
     quotasOf: (name) => quotasOf(current, name),
     holdings,
     outputLeft: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
@@ -164,12 +169,15 @@ async function startIn(
       pair = await startPair({ ...parts, events: pairEvents });
     }
     // Clients that wait for a broker are there as soon as its first listener is.
-    opened = await openTransports(config, keys, holdings, loop, (transport) => {
+    authorising?.attach(broker, loop);
+    const own = authorising === null ? [] : [authorising.transport];
+    opened = await openTransports(config, keys, own, holdings, loop, (transport) => {
       sink.attach(transport);
       loop.attach(transport);
     });
   } catch (error) {
     loop.stop();
+    authorising?.close();
     await http?.close();
     await pair?.close();
     await stored?.close();
@@ -229,6 +237,7 @@ async function startIn(
     summary: () => summaryOf(broker),
     stop: async () => {
       keys.close();
+      authorising?.close();
       health.phase = 'draining';
       stored?.quiesce();
       await pair?.leave();
@@ -303,9 +312,10 @@ function renewTls(http: HttpServer | null, log: Log): void {
 }
 
 /** Each listener on the transport that it asks for. */
-function openTransports(
+async function openTransports(
   config: Config,
   keys: Keys,
+  others: readonly TransportPart[],
   holdings: Holdings,
   events: TransportEvents,
   opening: (transport: Transport) => void,
@@ -316,13 +326,16 @@ function openTransports(
       const curve = keys.curveOf(index);
       return curve === undefined ? { endpoint, index } : { endpoint, index, curve };
     });
-  return openSeveral(
+  const { transport, endpoints } = await openSeveral(
     [
       { open: openZmtpRouter, listeners: listenersOf('zmtp') },
       { open: openLibzmq, listeners: listenersOf('libzmq') },
+      ...others,
     ],
     { limits: routerLimits(config), peers: new PeerNumbers(), holdings, events, opening },
   );
+  // One that is in this process has none.
+  return { transport, endpoints: endpoints.filter((endpoint) => endpoint !== '') };
 }
 
 /** HTTP, and what makes metrics, are loaded only where they are wanted. */
@@ -349,16 +362,31 @@ function routerLimits(config: Config): RouterLimits {
   };
 }
 
+function rulesOf({ client, worker, mmi }: ListenerConfig): ListenerRules {
+  return { client: GlobSet.of(client), worker: GlobSet.of(worker), mmi: mmi ?? 'minimal' };
+}
+
+/** `null`: no service is asked about keys. */
+function authorisingOf(
+  { broker, security }: Config,
+  keys: Keys,
+  log: Log,
+  throttle: Throttle,
+): Authorising | null {
+  const service = security.authorize;
+  if (service === null) return null;
+  return new Authorising({ service, listener: broker.listen.length, keys, log, throttle });
+}
+
 function brokerLimits(config: Config): BrokerLimits {
   return config.limits;
 }
 
 function brokerOptions(
   config: Config,
-  listeners: readonly ListenerConfig[],
   { rightsOf }: Keys,
   vote: () => boolean,
-): Omit<BrokerOptions, 'quotasOf'> {
+): Omit<BrokerOptions, 'quotasOf' | 'listeners'> {
   return {
     vote,
     heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
@@ -366,11 +394,6 @@ function brokerOptions(
     requestTtlMs: config.broker.requestTtlMs,
     busyTimeoutMs: config.broker.busyTimeoutMs,
     maxDeliveries: config.broker.maxDeliveries,
-    listeners: listeners.map(({ client, worker, mmi }) => ({
-      client: GlobSet.of(client),
-      worker: GlobSet.of(worker),
-      mmi: mmi ?? 'minimal',
-    })),
     rightsOf,
     limits: brokerLimits(config),
   };

@@ -183,7 +183,9 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
 
   it('lets nobody in while it cannot be known who may, and then the same socket', async () => {
     let isKnown = false;
-    const listening = await serve((key) => (isKnown ? verdict(key) : { kind: 'unavailable' }));
+    const listening = await serve((key) =>
+      isKnown ? verdict(key) : { kind: 'unavailable', why: 'nobody knows' },
+    );
     const peer = libzmqDealer(listening.endpoint, alice);
     await peer.send('patient');
     await until(() => listening.rejections.some(({ kind }) => kind === 'keys'), 'a silent close');

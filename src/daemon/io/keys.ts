@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
-import type { KeyRights } from '../../broker/rights.js';
 import {
   type Config,
   type CurveConfig,
@@ -17,36 +16,19 @@ import {
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { codeOf, messageOf } from '../../core/errors.js';
-import { GlobSet } from '../../core/glob.js';
 import type { Log } from '../../observe/log.js';
 import type { ListenerCurve } from '../../transport/port.js';
 import { DIGEST_BYTES } from '../../wire/peer.js';
+import type { Verdict } from '../../zmtp/curve/server.js';
+import { NOTHING, type Rights, updateRights } from '../key-rights.js';
 
 /** A change is seen within one of these, and read when it has stood for one (D73: in a second). */
 const LOOK_MS = 500;
-
-/** What a key may do, as its entry says now: the object stays that of the name, its values change. */
-interface Rights extends KeyRights {
-  client: GlobSet;
-  worker: GlobSet;
-  operator: boolean;
-  quota: string | null;
-  /** May be the other node of the pair. */
-  peer: boolean;
-}
 
 interface Known {
   readonly name: string;
   readonly rights: Rights;
 }
-
-const NOTHING: Readonly<Rights> = {
-  client: GlobSet.none,
-  worker: GlobSet.none,
-  operator: false,
-  quota: null,
-  peer: false,
-};
 
 /** What became of keys when their file was read again. */
 interface FileWatcher {
@@ -83,6 +65,10 @@ class KeysFile {
 
   find(publicKey: Buffer): Known | undefined {
     return this.#known.get(publicKey.toString('hex'));
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name);
   }
 
   rightsOf(name: string): Readonly<Rights> {
@@ -130,7 +116,7 @@ class KeysFile {
     const changed: string[] = [];
     for (const entry of entries) {
       const each = this.#byName.get(entry.name) ?? { name: entry.name, rights: { ...NOTHING } };
-      if (update(each.rights, entry)) changed.push(entry.name);
+      if (updateRights(each.rights, entry)) changed.push(entry.name);
       for (const key of entry.publicKeys) known.set(key.toString('hex'), each);
       byName.set(entry.name, each);
     }
@@ -148,24 +134,6 @@ class KeysFile {
       }
     }
   }
-}
-
-/** @returns whether anything is another than it was */
-function update(rights: Rights, { client, worker, operator, quota, peer }: KeyEntry): boolean {
-  const same = ROLES.every(
-    (role) => rights[role].patterns.join('\n') === { client, worker }[role].join('\n'),
-  );
-  if (same && rights.operator === operator && rights.quota === quota && rights.peer === peer) {
-    return false;
-  }
-  Object.assign(rights, {
-    client: GlobSet.of(client),
-    worker: GlobSet.of(worker),
-    operator,
-    quota,
-    peer,
-  });
-  return true;
 }
 
 /** The same text for the same keys and rights, whatever the order and the form in the file. */
@@ -205,6 +173,12 @@ export interface KeysWatcher {
   noPeer(name: string): void;
 }
 
+/** Who decides on keys that no file has. */
+export interface Elsewhere {
+  verdict(publicKey: Buffer, address: string): Verdict;
+  rightsOf(name: string): Readonly<Rights>;
+}
+
 /** The keys of all listeners. */
 export class Keys {
   readonly #files = new Map<string, KeysFile>();
@@ -212,6 +186,7 @@ export class Keys {
   /** By the index of the listener. */
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
+  elsewhere: Elsewhere | null = null;
   /** What the pair's listener is to be told. */
   readonly peerCurve: ListenerCurve | undefined;
   /** That of the pair's listener. */
@@ -230,14 +205,25 @@ export class Keys {
       this.#ofListener[index] = keys;
       this.#curves[index] = {
         secretKeys: secretKeyFilesOf(listener.curve).map(readSecretKey),
-        authorise: (publicKey) => {
-          const known = keys.find(publicKey);
-          const isIn = known !== undefined && mayComeIn(known.rights, listener);
-          return isIn ? { kind: 'allowed', name: known.name } : { kind: 'refused' };
+        authorise: (publicKey, address) => {
+          const name = keys.find(publicKey)?.name;
+          const verdict = name === undefined ? this.#ask(publicKey, address) : allowed(name);
+          if (verdict.kind !== 'allowed') return verdict;
+          const isIn = mayComeIn(this.rightsOf(index, verdict.name), listener);
+          return isIn ? verdict : { kind: 'refused' };
         },
       };
     }
     this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
+  }
+
+  #ask(publicKey: Buffer, address: string): Verdict {
+    return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
+  }
+
+  /** Whether a file of keys has an entry of that name. */
+  has(name: string): boolean {
+    return [...this.#files.values()].some((keys) => keys.has(name));
   }
 
   #file(path: string, quotas: readonly string[]): KeysFile {
@@ -265,8 +251,11 @@ export class Keys {
     return this.#curves[listener];
   }
 
-  readonly rightsOf = (listener: number, name: string): Readonly<Rights> =>
-    this.#ofListener[listener]?.rightsOf(name) ?? NOTHING;
+  readonly rightsOf = (listener: number, name: string): Readonly<Rights> => {
+    const keys = this.#ofListener[listener];
+    if (keys?.has(name) === true) return keys.rightsOf(name);
+    return (keys === undefined ? null : this.elsewhere?.rightsOf(name)) ?? NOTHING;
+  };
 
   /** Of all keys that come in, and their rights: the same on both nodes of a pair, or they differ. */
   get digest(): Buffer {
@@ -331,6 +320,10 @@ export class Keys {
       if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
     });
   };
+}
+
+function allowed(name: string): Verdict {
+  return { kind: 'allowed', name };
 }
 
 /** libzmq does not tell whose message it is: who comes in may do all that is allowed there. */

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Reply } from 'zeromq';
 
 import { codeOf } from '../../core/errors.js';
-import type { Authorise, Verdict } from '../../zmtp/curve/server.js';
+import { type Authorise, NOT_KNOWN, type Verdict } from '../../zmtp/curve/server.js';
 import { keyShown } from '../identity.js';
 import type { Rejected } from '../port.js';
 import { libzmqContext } from './sockets.js';
@@ -89,12 +89,12 @@ function replyTo(request: readonly Buffer[]): (string | Buffer)[] {
   const isCurve = request.length === REQUEST_FRAMES && String(mechanism) === 'CURVE';
   const verdict: Verdict =
     isCurve && found !== undefined && key !== undefined
-      ? found.authorise(key)
-      : { kind: 'unavailable' };
+      ? found.authorise(key, String(address))
+      : { kind: 'unavailable', why: 'it has shown no key' };
   if (verdict.kind !== 'allowed') {
     const from = { address: String(address), key: isCurve && key ? keyShown(key) : null };
-    if (verdict.kind === 'refused') found?.refused('key', 'its key is not in the keys file', from);
-    else found?.refused('keys', 'the keys file cannot be read', from);
+    if (verdict.kind === 'refused') found?.refused('key', NOT_KNOWN, from);
+    else found?.refused('keys', verdict.why, from);
   }
   const name = verdict.kind === 'allowed' ? verdict.name : '';
   return [VERSION, id, STATUS[verdict.kind], '', name, ''];

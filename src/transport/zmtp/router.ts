@@ -229,8 +229,9 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   #accept(source: ByteSource, listener: number, from: string): void {
     const curve = this.#curves[listener];
-    const mechanism = curve?.mechanism('ROUTER') ?? new NullMechanism('ROUTER', NO_IDENTITY);
     const address = shownAddress(from);
+    const mechanism =
+      curve?.mechanism('ROUTER', address) ?? new NullMechanism('ROUTER', NO_IDENTITY);
     const account = this.#accounts.join(identityOf(address, null));
     const peer = new RouterPeer(this, source, { listener, address, account }, mechanism);
     this.#connections.add(peer);

@@ -20,10 +20,11 @@ export type Verdict =
   | { readonly kind: 'allowed'; readonly name: string }
   /** It may not, and trying again will not help. */
   | { readonly kind: 'refused' }
-  /** Who may cannot be found out now. */
-  | { readonly kind: 'unavailable' };
+  /** Whether it may cannot be said now. `why`: for people. */
+  | { readonly kind: 'unavailable'; readonly why: string };
 
-export type Authorise = (publicKey: Buffer) => Verdict;
+/** @param address where the client comes from, for people; '' if that is not known */
+export type Authorise = (publicKey: Buffer, address: string) => Verdict;
 
 export interface CurveServerOptions {
   readonly crypto: CurveCrypto;
@@ -41,6 +42,8 @@ export interface CurveServerOptions {
 /** A cookie is good for at least one, at most two of these. */
 const COOKIE_KEY_MS = 60_000;
 const NO_KEY: Buffer = Buffer.alloc(KEY_BYTES);
+/** Why a key is refused, for people. */
+export const NOT_KNOWN = 'its key is not in the keys file';
 const REFUSED = Buffer.concat([layout.ERROR_NAME, Buffer.from('\x03400', 'latin1')]);
 /** The name of the command, version 1.0. */
 const HELLO_HEAD = Buffer.concat([layout.HELLO_NAME, Buffer.from([1, 0])]);
@@ -72,9 +75,9 @@ export class CurveServer {
     }));
   }
 
-  /** One connection's. */
-  mechanism(socketType: SocketType): Mechanism {
-    return new CurveServerMechanism(this, socketType);
+  /** One connection's. @param address as for `Authorise` */
+  mechanism(socketType: SocketType, address = ''): Mechanism {
+    return new CurveServerMechanism(this, socketType, address);
   }
 
   /** The keys of cookies: the one for new ones first. */
@@ -101,6 +104,7 @@ class CurveServerMechanism implements Mechanism {
   peerKey: Buffer | null = null;
   readonly #server: CurveServer;
   readonly #socketType: SocketType;
+  readonly #address: string;
   #state: State = 'hello';
   /** By which the client knows this server: from its HELLO on. */
   #publicKey: Buffer = NO_KEY;
@@ -108,9 +112,10 @@ class CurveServerMechanism implements Mechanism {
   #cookieNonce: Buffer | null = null;
   #cipher: CurveCipher | null = null;
 
-  constructor(server: CurveServer, socketType: SocketType) {
+  constructor(server: CurveServer, socketType: SocketType, address: string) {
     this.#server = server;
     this.#socketType = socketType;
+    this.#address = address;
   }
 
   begin(): null {
@@ -220,13 +225,13 @@ class CurveServerMechanism implements Mechanism {
       return failed('a vouch that is not of the key that it came with');
     }
     this.peerKey = Buffer.from(publicKey);
-    const verdict = authorise(publicKey);
+    const verdict = authorise(publicKey, this.#address);
     if (verdict.kind === 'refused') {
       // libzmq does not try again after this.
-      return failed('its key is not in the keys file', 'key', REFUSED);
+      return failed(NOT_KNOWN, 'key', REFUSED);
     }
     // Without a word, so that it tries again.
-    if (verdict.kind === 'unavailable') return failed('the keys file cannot be read', 'keys');
+    if (verdict.kind === 'unavailable') return failed(verdict.why, 'keys');
     const read = readMetadata(plain.subarray(layout.INITIATE_PLAIN_BYTES_MIN));
     if (read === BROKEN) return failed('the metadata of INITIATE cannot be read');
     const fault = metadataFault(this.#socketType, read);

@@ -385,3 +385,77 @@ describe('the SDK', () => {
     expect(String(thrown)).not.toContain(good.publicKey);
   });
 });
+
+describe('a service that authorises keys', () => {
+  const NAMES = ['alice'] as const;
+  let answers: Readonly<Record<string, object>>;
+  let asked: { publicKey: string; address: string }[];
+
+  /** bob offers the service: his entry names it. */
+  async function startAsking(): Promise<Daemon> {
+    const publicKey = encodeZ85(pairs.bob.publicKey);
+    const entry = `- {name: bob, publicKey: '${publicKey}', client: [], worker: [auth, echo]}\n`;
+    writeFileSync(keysFile, entry, { mode: 0o600 });
+    const daemon = await startDaemon({ sets: [listen('zmtp'), 'security.authorize=auth'] });
+    work(daemon, 'bob');
+    return daemon;
+  }
+
+  function answer(daemon: Daemon): void {
+    const options = { endpoints: [daemon.endpoint], service: 'auth' } as const;
+    const worker = new Worker({ ...options, curve: curveOf('bob') }, (request) => {
+      const question = JSON.parse(request.text()) as (typeof asked)[number];
+      asked.push(question);
+      const name = NAMES.find((each) => encodeZ85(pairs[each].publicKey) === question.publicKey);
+      return JSON.stringify(answers[name ?? 'others']);
+    });
+    const running = worker.run();
+    closers.push(async () => {
+      await worker.close({ graceMs: 0 });
+      await running;
+    });
+  }
+
+  beforeEach(() => {
+    asked = [];
+    answers = {
+      alice: { name: 'alice', client: ['echo'], ttlMs: 10_000 },
+      others: { refused: true },
+    };
+  });
+
+  it('lets in whom it says, for what it says, and keeps the others out', async () => {
+    const daemon = await startAsking();
+    answer(daemon);
+    const alice = client(daemon, 'alice');
+    await untilOutcome(alice, 'hi');
+    await expect(alice.request('auth', 'x')).rejects.toMatchObject({ code: 'ERR_MDP_FORBIDDEN' });
+    expect(asked[0]).toEqual({
+      publicKey: encodeZ85(pairs.alice.publicKey),
+      address: '127.0.0.1',
+    });
+    const mallory = client(daemon, 'mallory');
+    expect(await outcome(mallory)).toBe('ERR_MDP_UNREACHABLE');
+    await daemon.waitFor('authoriser.refused');
+    expect(await outcome(mallory)).toBe('ERR_MDP_UNREACHABLE');
+    expect(new Set(asked.map(({ publicKey }) => publicKey)).size).toBe(2);
+  });
+
+  it('an answer that has run out is asked for again: a refusal ends what it let in', async () => {
+    const daemon = await startAsking();
+    answer(daemon);
+    const alice = client(daemon, 'alice');
+    await untilOutcome(alice, 'hi');
+    answers = { others: { refused: true }, alice: { refused: true, ttlMs: 60_000 } };
+    await untilOutcome(alice, 'ERR_MDP_UNREACHABLE');
+    expect(asked.length).toBeGreaterThan(1);
+  });
+
+  it('keeps everybody out who is in no file while nobody offers it, and says so', async () => {
+    const daemon = await startAsking();
+    expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_UNREACHABLE');
+    expect((await daemon.waitFor('authoriser.unanswered'))['msg']).toContain('no worker offers it');
+    answer(daemon);
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+  });
+});

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
-import { TestKey } from '../../support/rights.js';
+import { rules, TestKey } from '../../support/rights.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 
 afterEach(endStages);
@@ -75,6 +75,41 @@ describe('rights by service (D72)', () => {
     const c1 = s.client('c1', { key: 'alice' }).request('pay.card', 'x').request('pay.card', 'y');
     w1.final('X').final('Y');
     expect(c1.inbox()).toEqual(['FINAL pay.card X', 'FINAL pay.card Y']);
+  });
+});
+
+describe('the service that authorises keys', () => {
+  const authoriser = Buffer.from('auth');
+
+  function guarded(worker: TestKey | readonly string[]): Stage {
+    const isKey = worker instanceof TestKey;
+    const open = { ...rules(true, isKey ? true : worker), authoriser };
+    const rightsOf = (): TestKey => (isKey ? worker : new TestKey(true, true));
+    return stage({ listeners: [open, rules(true, false)], rightsOf });
+  }
+
+  it('is offered only by who is named for it, not by a glob', () => {
+    for (const globs of [['*'], ['au*'], ['aut?']]) {
+      const s = guarded(new TestKey(true, globs));
+      expect(s.worker('w1', { key: 'eve' }).ready('auth').inbox()).toEqual(['DISCONNECT']);
+      expect(guarded(globs).worker('w1').ready('auth').inbox()).toEqual(['DISCONNECT']);
+    }
+    const named = ['*', 'auth'];
+    const s = guarded(new TestKey(true, named));
+    const w1 = s.worker('w1', { key: 'guard' }).ready('auth');
+    s.client('node', { listener: 1 }).request('auth', 'k');
+    expect(w1.inbox()).toEqual([expect.stringContaining('REQUEST')]);
+    expect(guarded(named).worker('w1').ready('auth').inbox()).toEqual([]);
+  });
+
+  it('is asked by nobody but the node itself, and shown to nobody', () => {
+    const s = guarded(['auth', 'echo']);
+    s.worker('w1').ready('auth');
+    s.worker('w2').ready('echo');
+    const c1 = s.client('c1').hello().request('auth', 'k').request('echo', 'x');
+    expect(c1.inbox()[0]).toBe(
+      'FINAL mmi.refused 403|auth|no right to send requests to this service',
+    );
   });
 });
 

@@ -67,6 +67,7 @@ const TABLE = {
     publicUrl: null,
   },
   log: { level: 'info', format: 'auto' },
+  security: { authorize: null },
   shutdown: { graceMs: 10_000 },
 };
 

@@ -1,0 +1,216 @@
+/**
+ * Keys that are in no keys file, let in by a service of the broker's own (`security.authorize`): which
+ * are being asked about, and what the service said of the others, for as long as that holds.
+ *
+ * A connection does not wait for the answer. It is closed without a word, its client tries again, and
+ * finds the answer here.
+ */
+import { keyShown } from '../transport/identity.js';
+import type { Verdict } from '../zmtp/curve/server.js';
+import type { KeyAnswer } from '../config/authoriser-answer.js';
+import { NOTHING, type Rights, updateRights } from './key-rights.js';
+
+/** Questions that are out at once; and for keys from one address, so that others can be asked about. */
+export const ASKED_MAX = 256;
+const ASKED_PER_ADDRESS_MAX = 32;
+/** A question without an answer is given up after this. */
+const ANSWER_MS = 5000;
+/** Then the key is not asked about for so long. */
+const SILENT_MS = 1000;
+/** Keys that are remembered: let in, and kept out. */
+const KEYS_MAX = 10_000;
+
+export type AuthoriserEvent =
+  | {
+      readonly kind: 'allowed';
+      readonly key: string;
+      readonly name: string;
+      readonly client: readonly string[];
+      readonly worker: readonly string[];
+      readonly quota: string | null;
+      readonly ttlMs: number;
+    }
+  | { readonly kind: 'refused'; readonly key: string; readonly ttlMs: number }
+  /** The service said nothing that can be used. */
+  | { readonly kind: 'unanswered'; readonly key: string; readonly why: string };
+
+/** What an authoriser needs of the node. */
+export interface AuthoriserHost {
+  /** Clients are served here: a node that serves none asks nobody. */
+  readonly isServing: boolean;
+  /** Sends a question. What comes of it is told by `Authoriser.answered`. */
+  ask(publicKey: Buffer, address: string): void;
+  /** A keys file has an entry of that name: what belongs to it belongs to nobody else. */
+  isTaken(name: string): boolean;
+  /** Somebody is connected by a key of that name. */
+  isConnected(name: string): boolean;
+  /** What the name may do is not what it was. */
+  changed(name: string): void;
+  /** A key, in hexadecimal, does not come in any more. */
+  revoked(publicKey: string): void;
+  tell(event: AuthoriserEvent): void;
+}
+
+interface Asked {
+  readonly publicKey: Buffer;
+  readonly address: string;
+  readonly until: number;
+}
+
+interface Allowed {
+  readonly publicKey: Buffer;
+  readonly address: string;
+  readonly name: string;
+  until: number;
+}
+
+/** A key that stays out for now. */
+interface Kept {
+  readonly isRefused: boolean;
+  readonly until: number;
+}
+
+interface Named {
+  readonly rights: Rights;
+  keys: number;
+}
+
+export class Authoriser {
+  readonly #host: AuthoriserHost;
+  /** By the public key, in hexadecimal. */
+  readonly #asked = new Map<string, Asked>();
+  readonly #allowed = new Map<string, Allowed>();
+  readonly #kept = new Map<string, Kept>();
+  readonly #named = new Map<string, Named>();
+
+  constructor(host: AuthoriserHost) {
+    this.#host = host;
+  }
+
+  /** Whether a key comes in that is in no keys file. @param now monotonic milliseconds */
+  verdict(publicKey: Buffer, address: string, now: number): Verdict {
+    const id = publicKey.toString('hex');
+    const allowed = this.#allowed.get(id);
+    if (allowed !== undefined && (allowed.until > now || this.#asked.has(id))) {
+      return { kind: 'allowed', name: allowed.name };
+    }
+    const kept = this.#kept.get(id);
+    if (kept !== undefined && kept.until > now) {
+      return kept.isRefused ? { kind: 'refused' } : unavailable('nobody says whether its key may');
+    }
+    if (!this.#asked.has(id)) {
+      const why = this.#ask(id, { publicKey: Buffer.from(publicKey), address }, now);
+      if (why !== null) return unavailable(why);
+    }
+    return unavailable('its key is asked about');
+  }
+
+  rightsOf(name: string): Readonly<Rights> {
+    return this.#named.get(name)?.rights ?? NOTHING;
+  }
+
+  /** What came of a question; of one that was given up, nothing. */
+  answered(publicKey: Buffer, answer: KeyAnswer, now: number): void {
+    const id = publicKey.toString('hex');
+    const asked = this.#asked.get(id);
+    if (asked === undefined) return;
+    this.#asked.delete(id);
+    const why = this.#refusal(id, answer);
+    if (answer.kind === 'allowed' && why === null) {
+      this.#allow(id, asked, answer, now);
+      return;
+    }
+    this.#drop(id);
+    const key = keyShown(publicKey);
+    if (answer.kind === 'refused') {
+      this.#keep(id, { isRefused: true, until: now + answer.ttlMs });
+      this.#host.tell({ kind: 'refused', key, ttlMs: answer.ttlMs });
+    } else {
+      this.#keep(id, { isRefused: false, until: now + SILENT_MS });
+      this.#host.tell({ kind: 'unanswered', key, why: why ?? '' });
+    }
+  }
+
+  /** Once in a while: what is overdue. */
+  run(now: number): void {
+    for (const { publicKey, until } of [...this.#asked.values()]) {
+      if (until > now) continue;
+      this.answered(publicKey, { kind: 'unusable', why: 'no answer came' }, now);
+    }
+    for (const [id, { publicKey, address, name, until }] of [...this.#allowed]) {
+      if (until > now || this.#asked.has(id)) continue;
+      // Who is connected stays, while it is asked about again.
+      const isWanted = this.#host.isConnected(name);
+      if (!isWanted || this.#ask(id, { publicKey, address }, now) !== null) this.#drop(id);
+    }
+    for (const [id, { until }] of this.#kept) if (until <= now) this.#kept.delete(id);
+  }
+
+  /** @returns why it is not asked about, or `null` */
+  #ask(id: string, of: Omit<Asked, 'until'>, now: number): string | null {
+    if (!this.#host.isServing) return 'this node is not active, and asks nobody about keys';
+    const fromThere = [...this.#asked.values()].filter(({ address }) => address === of.address);
+    if (this.#asked.size >= ASKED_MAX || fromThere.length >= ASKED_PER_ADDRESS_MAX) {
+      return 'too many keys are asked about';
+    }
+    this.#asked.set(id, { ...of, until: now + ANSWER_MS });
+    this.#host.ask(of.publicKey, of.address);
+    return null;
+  }
+
+  /** @returns why a key does not come in by this answer, or `null` */
+  #refusal(id: string, answer: KeyAnswer): string | null {
+    if (answer.kind === 'unusable') return answer.why;
+    if (answer.kind === 'refused') return null;
+    if (this.#host.isTaken(answer.name)) return `a keys file has the name ${answer.name}`;
+    const isFull = this.#allowed.size >= KEYS_MAX && !this.#allowed.has(id);
+    return isFull ? `${KEYS_MAX} keys are let in` : null;
+  }
+
+  #allow(
+    id: string,
+    { publicKey, address }: Asked,
+    answer: Extract<KeyAnswer, { readonly kind: 'allowed' }>,
+    now: number,
+  ): void {
+    const { name, client, worker, quota, ttlMs } = answer;
+    if (this.#allowed.get(id)?.name !== name) this.#drop(id);
+    const isNew = !this.#allowed.has(id);
+    const named = this.#named.get(name) ?? { rights: { ...NOTHING }, keys: 0 };
+    if (isNew) named.keys++;
+    this.#named.set(name, named);
+    this.#allowed.set(id, { publicKey, address, name, until: now + ttlMs });
+    this.#kept.delete(id);
+    const rights = { client, worker, quota, operator: false, peer: false };
+    const isChanged = updateRights(named.rights, rights);
+    if (isChanged) this.#host.changed(name);
+    if (!isNew && !isChanged) return;
+    const key = keyShown(publicKey);
+    this.#host.tell({ kind: 'allowed', key, name, client, worker, quota, ttlMs });
+  }
+
+  #keep(id: string, kept: Kept): void {
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size >= KEYS_MAX && oldest !== undefined) this.#kept.delete(oldest);
+    this.#kept.set(id, kept);
+  }
+
+  /** It comes in no more, and whoever came in by it is out. */
+  #drop(id: string): void {
+    const allowed = this.#allowed.get(id);
+    if (allowed === undefined) return;
+    this.#allowed.delete(id);
+    const { name } = allowed;
+    const named = this.#named.get(name);
+    if (named !== undefined && --named.keys === 0) {
+      this.#named.delete(name);
+      Object.assign(named.rights, NOTHING);
+      this.#host.changed(name);
+    }
+    this.#host.revoked(id);
+  }
+}
+
+function unavailable(why: string): Verdict {
+  return { kind: 'unavailable', why };
+}

@@ -1,0 +1,184 @@
+/** Asks the service that authorises keys: as a client of the broker, from within the process. */
+import type { Broker } from '../broker/broker.js';
+import type { BrokerLoop } from '../broker/io/loop.js';
+import type { ListenerRules } from '../broker/rights.js';
+import { monotonicMs } from '../core/clock.js';
+import type { Frames } from '../core/frames.js';
+import { GlobSet } from '../core/glob.js';
+import type { Log, LogFields } from '../observe/log.js';
+import type { Throttle } from '../observe/throttle.js';
+import { identityOf } from '../transport/identity.js';
+import { LocalPeer } from '../transport/local.js';
+import type { TransportPart } from '../transport/several.js';
+import { clientRequest, readClientReply } from '../wire/client-side.js';
+import type { Verdict } from '../zmtp/curve/server.js';
+import { ASKED_MAX, Authoriser, type AuthoriserEvent, type AuthoriserHost } from './authoriser.js';
+import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answer.js';
+import type { Elsewhere, Keys } from './io/keys.js';
+import type { Rights } from './key-rights.js';
+
+const RUN_MS = 250;
+const HELLO: Buffer = Buffer.from('mmi.hello');
+/** The envelope of what it sends begins with this, and then has the number of the question. */
+const OWN: Buffer = Buffer.from('authoriser');
+const ID_BYTES = 4;
+
+export interface AuthorisingParts {
+  /** `security.authorize` */
+  readonly service: string;
+  /** The index of its listener: the first that no other has. */
+  readonly listener: number;
+  readonly keys: Keys;
+  readonly log: Log;
+  readonly throttle: Throttle;
+}
+
+export class Authorising implements Elsewhere, AuthoriserHost {
+  /** How the broker is told of it. */
+  readonly transport: TransportPart;
+  readonly #parts: AuthorisingParts;
+  readonly #service: Buffer;
+  readonly #peer: LocalPeer;
+  readonly #authoriser = new Authoriser(this);
+  /** The keys of questions that are out, by the id of their envelope. */
+  readonly #asked = new Map<string, Buffer>();
+  #questions = 0;
+  #broker: Broker | null = null;
+  #loop: BrokerLoop | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(parts: AuthorisingParts) {
+    this.#parts = parts;
+    const { service, listener } = parts;
+    this.#service = Buffer.from(service, 'utf8');
+    this.#peer = new LocalPeer(listener, (frames) => {
+      this.#received(frames);
+    });
+    this.transport = {
+      open: this.#peer.open,
+      listeners: [{ endpoint: 'local', index: listener }],
+    };
+    parts.keys.elsewhere = this;
+  }
+
+  /** What the broker is told of its listeners: those of the others, and its own. */
+  rulesOf(others: readonly ListenerRules[]): readonly ListenerRules[] {
+    const own: ListenerRules = { client: GlobSet.all, worker: GlobSet.none, mmi: 'minimal' };
+    return [...others.map((rules) => ({ ...rules, authoriser: this.#service })), own];
+  }
+
+  /** It can ask from now on. */
+  attach(broker: Broker, loop: BrokerLoop): void {
+    this.#broker = broker;
+    this.#loop = loop;
+    this.#timer = setInterval(() => {
+      this.#authoriser.run(monotonicMs());
+    }, RUN_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#broker = null;
+  }
+
+  // ---------------------------------------------------------------- what the keys ask
+
+  verdict(publicKey: Buffer, address: string): Verdict {
+    return this.#authoriser.verdict(publicKey, address, monotonicMs());
+  }
+
+  rightsOf(name: string): Readonly<Rights> {
+    return this.#authoriser.rightsOf(name);
+  }
+
+  // ---------------------------------------------------------------- what the authoriser asks
+
+  get isServing(): boolean {
+    return this.#broker?.gate === 'serving';
+  }
+
+  isTaken(name: string): boolean {
+    return this.#parts.keys.has(name);
+  }
+
+  isConnected(name: string): boolean {
+    return this.#broker?.isConnected(identityOf('', name)) === true;
+  }
+
+  changed(name: string): void {
+    this.#loop?.rightsChanged(name);
+  }
+
+  revoked(publicKey: string): void {
+    for (let listener = 0; listener < this.#parts.listener; listener++) {
+      this.#broker?.revoke(listener, publicKey);
+    }
+  }
+
+  ask(publicKey: Buffer, address: string): void {
+    // Not from within what is going on: a handshake, or a turn of the loop.
+    setImmediate(() => {
+      if (this.#broker?.desk.isServed(this.#service) !== true) {
+        const why = 'no worker offers it';
+        this.#authoriser.answered(publicKey, { kind: 'unusable', why }, monotonicMs());
+        return;
+      }
+      const id = Buffer.alloc(ID_BYTES);
+      id.writeUInt32BE(this.#questions++ % 2 ** (8 * ID_BYTES));
+      this.#remember(id, publicKey);
+      // So that refusals are told.
+      this.#peer.send(clientRequest(2, OWN, HELLO, []));
+      const body = [question(publicKey, address)];
+      this.#peer.send([OWN, ...clientRequest(2, id, this.#service, body)]);
+    });
+  }
+
+  #remember(id: Buffer, publicKey: Buffer): void {
+    const [oldest] = this.#asked.keys();
+    // One that was given up, or its answer would have come.
+    if (this.#asked.size >= 2 * ASKED_MAX && oldest !== undefined) this.#asked.delete(oldest);
+    this.#asked.set(id.toString('hex'), publicKey);
+  }
+
+  #received(frames: Frames): void {
+    const reply = readClientReply(frames);
+    if (reply.kind !== 'final' || reply.envelopeFrames !== 2) return;
+    const id = frames.view(1).toString('hex');
+    const publicKey = this.#asked.get(id);
+    if (publicKey === undefined) return;
+    this.#asked.delete(id);
+    const body = frames.copyFrom(reply.body);
+    const answer: KeyAnswer = frames.equals(reply.service, this.#service)
+      ? readAnswer(body)
+      : {
+          kind: 'unusable',
+          why: `it was refused: ${body.map((frame) => frame.toString()).join(' ')}`,
+        };
+    this.#authoriser.answered(publicKey, answer, monotonicMs());
+  }
+
+  tell(event: AuthoriserEvent): void {
+    const { log, throttle, service } = this.#parts;
+    const { kind, key, ...fields } = event;
+    const told = { event: `authoriser.${kind}`, service, key, ...fields };
+    const isTrouble = kind === 'unanswered';
+    const write = (of: LogFields, text: string): void => {
+      if (isTrouble) log.warn(of, text);
+      else log.info(of, text);
+    };
+    throttle.write(told.event, write, told, textOf(event, service), null);
+  }
+}
+
+function textOf(event: AuthoriserEvent, service: string): string {
+  switch (event.kind) {
+    case 'allowed':
+      return `${service} lets the key ${event.key}… in as ${event.name}`;
+    case 'refused':
+      return `${service} keeps the key ${event.key}… out`;
+    case 'unanswered':
+      return `${service} did not say whether the key ${event.key}… comes in: ${event.why}`;
+  }
+}

@@ -1,0 +1,42 @@
+/** What a key may do: from the keys file, or from the service that authorises keys. */
+import type { KeyRights } from '../broker/rights.js';
+import { ROLES } from '../config/config.js';
+import type { Grants } from '../config/grants.js';
+import { GlobSet } from '../core/glob.js';
+
+/** As its entry says now: the object stays that of the name, its values change. */
+export interface Rights extends KeyRights {
+  client: GlobSet;
+  worker: GlobSet;
+  operator: boolean;
+  quota: string | null;
+  /** May be the other node of the pair. */
+  peer: boolean;
+}
+
+export type WrittenRights = Grants & Pick<Rights, 'operator' | 'quota' | 'peer'>;
+
+export const NOTHING: Readonly<Rights> = {
+  client: GlobSet.none,
+  worker: GlobSet.none,
+  operator: false,
+  quota: null,
+  peer: false,
+};
+
+/** Returns true if anything is another than it was. */
+export function updateRights(rights: Rights, written: WrittenRights): boolean {
+  const { client, worker, operator, quota, peer } = written;
+  const same = ROLES.every((role) => rights[role].patterns.join('\n') === written[role].join('\n'));
+  if (same && rights.operator === operator && rights.quota === quota && rights.peer === peer) {
+    return false;
+  }
+  Object.assign(rights, {
+    client: GlobSet.of(client),
+    worker: GlobSet.of(worker),
+    operator,
+    quota,
+    peer,
+  });
+  return true;
+}

@@ -1,0 +1,121 @@
+/**
+ * A peer within this process: the broker knows it as it knows the others, by a listener of its own
+ * that nobody else comes in through.
+ */
+import type { PeerNumbers } from './peer-numbers.js';
+import { Frames } from '../core/frames.js';
+import { unpack } from '../core/packed.js';
+import type { OpenedRouter, PeerId, RouterOptions, Transport, TransportEvents } from './port.js';
+
+const NAME = 'local';
+const ROUTING_ID: Buffer = Buffer.from(NAME);
+
+export class LocalPeer implements Transport {
+  readonly #listener: number;
+  readonly #received: (frames: Frames) => void;
+  #events: TransportEvents | null = null;
+  #numbers: PeerNumbers | null = null;
+  #id: PeerId | null = null;
+  /** Of the message that is being written. */
+  #frames: Buffer[] = [];
+  #inbox: Frames[] = [];
+
+  /**
+   * @param listener its index, as `ListenerOptions.index`
+   * @param received told of each message, once a turn of the broker's loop is over
+   */
+  constructor(listener: number, received: (frames: Frames) => void) {
+    this.#listener = listener;
+    this.#received = received;
+  }
+
+  /** Opens it as a transport of the broker. */
+  readonly open = (options: RouterOptions): Promise<OpenedRouter> => {
+    this.#events = options.events;
+    this.#numbers = options.peers;
+    options.opening?.(this);
+    return Promise.resolve({ transport: this, endpoints: [] });
+  };
+
+  /** Sends a message to the broker: never from within one of its calls. Lost if it is closed. */
+  send(frames: readonly Uint8Array[]): void {
+    const events = this.#events;
+    if (events === null) return;
+    this.#id ??= this.#connect(events);
+    events.message(this.#id, Frames.of(...frames));
+  }
+
+  #connect(events: TransportEvents): PeerId {
+    const peer = this.#numbers?.take() ?? 0;
+    events.connected(peer, {
+      listener: this.#listener,
+      routingId: ROUTING_ID,
+      ownRoutingId: false,
+      key: null,
+      address: NAME,
+      identity: NAME,
+    });
+    return peer;
+  }
+
+  write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    if (peer !== this.#id) return;
+    this.#frames.push(Buffer.from(bytes.subarray(start, end)));
+    if (!more) this.#endMessage();
+  }
+
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void {
+    if (peer !== this.#id) return;
+    const frames = new Frames();
+    unpack(packed, start, end, frames);
+    this.#frames.push(...frames.copyFrom(0));
+    if (!more) this.#endMessage();
+  }
+
+  #endMessage(): void {
+    this.#inbox.push(Frames.of(...this.#frames));
+    this.#frames = [];
+  }
+
+  flush(): void {
+    const inbox = this.#inbox;
+    if (inbox.length === 0) return;
+    this.#inbox = [];
+    setImmediate(() => {
+      for (const frames of inbox) this.#received(frames);
+    });
+  }
+
+  disconnect(peer: PeerId): void {
+    if (peer !== this.#id) return;
+    this.#id = null;
+    this.#frames = [];
+    setImmediate(() => {
+      this.#events?.disconnected(peer);
+      this.#numbers?.release(peer);
+    });
+  }
+
+  waitingBytes(): number {
+    return 0;
+  }
+
+  closeLargest(): boolean {
+    return false;
+  }
+
+  setSecretKeys(): void {
+    // It has none.
+  }
+
+  setLimits(): void {
+    // Those of the others are not its own.
+  }
+
+  close(): Promise<void> {
+    if (this.#id !== null) this.#events?.disconnected(this.#id);
+    this.#id = null;
+    this.#events = null;
+    return Promise.resolve();
+  }
+}
