@@ -10,13 +10,23 @@ import { compile, type LoadTarget, pinned, type Protocol } from './generator.js'
 import { accepts, freePort, HOST } from './ports.js';
 
 export type BrokerName =
-  'zmtp' | 'libzmq' | 'zmtp-curve' | 'libzmq-curve' | 'c' | 'nats' | 'gearman';
+  | 'zmtp'
+  | 'libzmq'
+  | 'zmtp-curve'
+  | 'libzmq-curve'
+  | 'before'
+  | 'before-curve'
+  | 'c'
+  | 'nats'
+  | 'gearman';
 
 export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
   zmtp: 'Majordomo',
   libzmq: 'Majordomo, `transport: libzmq`',
   'zmtp-curve': 'Majordomo with CURVE',
   'libzmq-curve': '`transport: libzmq` with CURVE',
+  before: 'Majordomo before',
+  'before-curve': 'Majordomo before, with CURVE',
   c: 'C broker on libzmq',
   nats: 'NATS request-reply',
   gearman: 'gearman',
@@ -41,7 +51,7 @@ export interface Found {
   readonly absent: readonly string[];
 }
 
-type OurName = 'zmtp' | 'libzmq';
+type OurName = 'zmtp' | 'libzmq' | 'before';
 
 const MAIN = join(import.meta.dirname, '..', 'src', 'main.js');
 const START_MS_MAX = 15_000;
@@ -80,7 +90,28 @@ export function findBrokers(directory: string, hasCurve: boolean): Found {
   return { brokers, absent };
 }
 
-function ours(name: OurName, version: string, directory: string, keys: CurveKeys | null): Broker {
+/**
+ * This version on its default transport, and one that was built in another directory: each without
+ * keys, and with CURVE if the generator knows it.
+ */
+export function findBefore(directory: string, root: string, hasCurve: boolean): Found['brokers'] {
+  const keys = hasCurve ? makeKeys(MAIN, directory) : null;
+  const main = join(root, 'build', 'src', 'main.js');
+  const brokers = [null, ...(keys === null ? [] : [keys])].flatMap((each) => [
+    ours('zmtp', packageVersion(), directory, each),
+    ours('before', 'before', directory, each, main),
+  ]);
+  return new Map(brokers.map((broker) => [broker.name, broker]));
+}
+
+function ours(
+  name: OurName,
+  version: string,
+  directory: string,
+  keys: CurveKeys | null,
+  main: string = MAIN,
+): Broker {
+  const transport = name === 'libzmq' ? name : 'zmtp';
   const curve = keys === null ? '' : `, curve: ${keys.listener}`;
   return {
     name: keys === null ? name : `${name}-curve`,
@@ -89,13 +120,13 @@ function ours(name: OurName, version: string, directory: string, keys: CurveKeys
     ...(keys === null ? {} : { curve: keys }),
     command: (port, sets) => {
       const settings = [
-        `broker.listen=[{endpoint: "tcp://${HOST}:${port}", transport: ${name}${curve}}]`,
+        `broker.listen=[{endpoint: "tcp://${HOST}:${port}", transport: ${transport}${curve}}]`,
         `node.dataDir=${join(directory, `data-${port}`)}`,
         'http.listen=off',
         'log.format=json',
         ...sets,
       ];
-      return [process.execPath, MAIN, 'serve', ...settings.flatMap((set) => ['--set', set])];
+      return [process.execPath, main, 'serve', ...settings.flatMap((set) => ['--set', set])];
     },
   };
 }

@@ -160,7 +160,8 @@ function verdictsOf(targets: readonly Target[], standing: readonly Standing[]): 
   });
 }
 
-function ratioOf(mine: readonly number[], theirs: readonly number[]): Ratio {
+/** Of two that were measured in turns. */
+export function ratioOf(mine: readonly number[], theirs: readonly number[]): Ratio {
   const ratios = mine.map((value, round) => value / (theirs[round] ?? Number.NaN));
   return { median: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) };
 }

@@ -190,5 +190,15 @@ const growthRows: readonly Row[] = [
   ),
 ];
 
+/** Ours against ours as it was before a change: the change may cost five percent. */
+export const BEFORE_ROWS: readonly Row[] = [...brokerRows, ...curveRows].flatMap((row) => {
+  const [runner] = row.runners;
+  if (runner === undefined) return [];
+  const broker = row.section === 'curve' ? 'before-curve' : 'before';
+  const before = { ...runner, broker, title: BROKER_TITLES[broker] } as const;
+  const target = { against: before.title, rateMin: 1 / 1.05, cpuMax: 1.05 };
+  return { ...row, runners: [runner, before], targets: [target] };
+});
+
 /** In the order of the document. */
 export const ROWS: readonly Row[] = [...sdkRows, ...brokerRows, ...curveRows, ...growthRows];

@@ -1,0 +1,98 @@
+/**
+ * What a change costs: this version against one that was built elsewhere (`npm run build:test` in a
+ * clone of it), in turns, so that what else the machine does hits both. Prints ratios, pair by pair.
+ *
+ *     npm run bench:before -- DIRECTORY [--rounds 7] [--seconds 2] [--only PATTERN]
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { findBefore } from './brokers.js';
+import { compileGenerator } from './generator.js';
+import { machineFacts, pins } from './machine-facts.js';
+import { type Bench, measureRow, ratioOf, type Ratio } from './measure.js';
+import { BEFORE_ROWS } from './rows.js';
+
+const BOUND = 1.05;
+const LINE = /^(.+?) {2,}([0-9]+) ns\/request/gm;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '2' },
+    only: { type: 'string' },
+  },
+});
+const [before] = positionals;
+if (before === undefined || positionals.length > 1) {
+  process.stderr.write('usage: npm run bench:before -- DIRECTORY\n');
+  process.exit(64);
+}
+const root = resolve(before);
+const rounds = Number(values.rounds);
+const only = values.only === undefined ? null : new RegExp(values.only, 'i');
+
+function print(title: string, what: string, ratio: Ratio, isMet: boolean): void {
+  const { median, low, high } = ratio;
+  const range = `${median.toFixed(3)} (${low.toFixed(3)}–${high.toFixed(3)})`;
+  process.stdout.write(
+    `${title.padEnd(66)} ${what.padEnd(11)} ${range}${isMet ? '' : '  MISSED'}\n`,
+  );
+}
+
+/** Nanoseconds a request of the machine alone, by the title of the line. */
+function machineCosts(directory: string): ReadonlyMap<string, number> {
+  const script = join(directory, 'build', 'bench', 'machine.js');
+  const { stdout, status, stderr } = spawnSync(process.execPath, ['--expose-gc', script], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${script}: ${stderr}`);
+  return new Map([...stdout.matchAll(LINE)].map(([, title = '', ns]) => [title, Number(ns)]));
+}
+
+function compareMachines(): void {
+  const now: ReadonlyMap<string, number>[] = [];
+  const then: ReadonlyMap<string, number>[] = [];
+  for (let round = 0; round < rounds; round++) {
+    now.push(machineCosts(process.cwd()));
+    then.push(machineCosts(root));
+  }
+  for (const title of now[0]?.keys() ?? []) {
+    const of = (costs: typeof now): number[] => costs.map((each) => each.get(title) ?? Number.NaN);
+    const ratio = ratioOf(of(now), of(then));
+    print(`machine: ${title}`, 'ns/request', ratio, ratio.median <= BOUND);
+  }
+}
+
+async function compareBrokers(directory: string): Promise<void> {
+  const generator = compileGenerator(directory);
+  const bench: Bench = {
+    generator,
+    brokers: findBefore(directory, root, generator.hasCurve),
+    window: { seconds: Number(values.seconds), warmupSeconds: 1 },
+    rounds,
+    pins: pins(),
+    progress: () => undefined,
+  };
+  for (const row of BEFORE_ROWS) {
+    const title = `${row.section}: ${row.title}`;
+    if (only?.test(title) === false) continue;
+    const result = await measureRow(bench, row);
+    for (const { quantity, ratio, met } of result?.verdicts ?? []) {
+      print(title, quantity === 'rate' ? 'requests/s' : 'CPU', ratio, met);
+    }
+  }
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'majordomo-before-'));
+try {
+  process.stdout.write(`${machineFacts().join('; ')}; ${rounds} rounds; now / before\n`);
+  if (only?.test('machine') !== false) compareMachines();
+  await compareBrokers(directory);
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
