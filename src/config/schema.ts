@@ -117,7 +117,7 @@ export const SCHEMA = {
         min: 1,
         max: 2_147_483_647,
         about:
-          'How long a worker that does not heartbeat while it works may hold a request before it is lost (D5).',
+          'How long a worker that does not heartbeat while it works may hold a request before it is lost.',
       },
       maxDeliveries: {
         kind: 'count',
@@ -125,7 +125,7 @@ export const SCHEMA = {
         min: 1,
         max: 1000,
         about:
-          'How many workers a request is given to, one after the other was lost, before it is abandoned (D6).',
+          'How many workers a request is given to, one after the other was lost, before it is abandoned.',
       },
     },
   },
@@ -171,7 +171,7 @@ export const SCHEMA = {
         min: 1,
         max: 16_000_000,
         live: true,
-        about: 'Requests held by the broker; beyond it new ones are refused (D11: 429).',
+        about: 'Requests held by the broker; beyond it new ones are refused (status 429).',
       },
       queuedBytes: {
         kind: 'size',
@@ -180,7 +180,7 @@ export const SCHEMA = {
         max: '1TiB',
         live: true,
         about:
-          'Bytes held by the broker, also copies of what is at workers and PARTIALs held back; beyond it new requests are refused (D11: 429).',
+          'Bytes held by the broker, also copies of what is at workers and PARTIALs held back; beyond it new requests are refused (status 429).',
       },
       outputBytes: {
         kind: 'size',

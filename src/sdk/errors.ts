@@ -10,7 +10,7 @@ export const SDK_ERRORS = {
     'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
   ERR_MDP_LIMIT: 'A bound of this client was reached: `maxOutstanding` or `streamBufferBytes`.',
   ERR_MDP_OPTION: 'An option or argument is unknown, of the wrong type or out of range.',
-  ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason` (D11).',
+  ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL had been delivered and before FINAL.',
   ERR_MDP_TIMEOUT: 'No answer came in time; `details.sends` says how often it was sent.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time: nothing was sent.',
