@@ -61,6 +61,7 @@ const WITHDRAWN: Closure = {
   refusal: { status: '403', text: 'the right to send requests to this service was withdrawn' },
 };
 const TOO_FAST: Refusal = { status: '429', text: overQuota('requestsPerSecond') };
+const TAKEN_OUT = 'its key was taken out of the keys file';
 const NO_RIGHT: Refusal = { status: '403', text: 'no right to send requests to this service' };
 
 /** Requests that one `run` handles of each kind of due work, so that the loop gets its turn. */
@@ -269,6 +270,7 @@ export class Broker {
     for (const peer of this.#peers) {
       if (peer?.publicKey !== publicKey || peer.listener !== listener || peer.closing) continue;
       peer.closing = true;
+      this.rejected(listener, 'key', TAKEN_OUT, peer);
       this.#sink.close(peer.id);
     }
   }

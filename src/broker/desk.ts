@@ -192,6 +192,10 @@ class PeerAsker implements Asker {
     return this.#peer.key;
   }
 
+  get address(): string {
+    return this.#peer.address;
+  }
+
   get isOperator(): boolean {
     return this.#peer.access.isOperator;
   }

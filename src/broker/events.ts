@@ -23,6 +23,9 @@ export type BrokerEvent =
       readonly reason: LostReason;
       /** Requests that it held. */
       readonly inFlight: number;
+      /** The name of its key, and where it came from. */
+      readonly key: string | null;
+      readonly address: string;
     }
   | {
       readonly name: 'worker.refused';
@@ -61,7 +64,7 @@ export type BrokerEvent =
       readonly reason: string;
       /** Where it came from. */
       readonly address: string;
-      /** The first characters of the key that it has shown. */
+      /** The first characters of the key that it has shown; the name of one that was taken out. */
       readonly key: string | null;
     }
   | { readonly name: 'client.closed'; readonly reason: 'slow_client' };

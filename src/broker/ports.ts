@@ -40,6 +40,8 @@ export interface Asker {
   readonly scope: string;
   /** The name of its CURVE key, under which it owns what it stores; `null`: the common anonymous. */
   readonly owner: string | null;
+  /** Where it comes from, for people. */
+  readonly address: string;
   /** Its key may read and close what other keys stored. */
   readonly isOperator: boolean;
   /** It came in where only the least of `mmi.*` is told (D74). */

@@ -198,6 +198,8 @@ export class WorkerInputs {
       worker: worker.number,
       reason,
       inFlight: held.count,
+      key: worker.peer.key,
+      address: worker.peer.address,
     });
     this.#parts.workers.remove(worker);
     worker.peer.identity.workers--;

@@ -22,6 +22,18 @@ export type PairEvent =
       readonly code: string;
       readonly from: string;
       readonly text: string;
+      /** Of the connection: the name of its key, and where it came from; `null`: this node dialled. */
+      readonly key: string | null;
+      readonly address: string | null;
+    }
+  /** A connection to `bstar.listen` was ended before anybody was heard over it. */
+  | {
+      readonly name: 'ha.rejected';
+      readonly kind: string;
+      readonly reason: string;
+      readonly address: string;
+      /** The first characters of the key that it has shown. */
+      readonly key: string | null;
     }
   /** Both stores hold the same: requests that came from the peer, went to it, ran on both sides. */
   | {

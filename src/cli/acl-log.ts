@@ -39,7 +39,7 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-The node keeps the last 1000 until it ends; equal ones in a row are one line with their number. It
+The node keeps the last 1000 until it ends; equal ones are one line with their number. It
 asks over HTTP, with a token (--token-file, MAJORDOMO_TOKEN, or that of the data directory).
 `;
 

@@ -139,7 +139,7 @@ async function startIn(
     },
     pictures: metrics.pictures,
   };
-  const pairEvents = tee<PairEvent>(told, feed, ...(view === null ? [] : [view]));
+  const pairEvents = tee<PairEvent>(told, feed, refusals, ...(view === null ? [] : [view]));
   health.pair = view;
   let http: HttpServer | null = null;
   let opened: OpenedRouter;
@@ -155,7 +155,7 @@ async function startIn(
         isNewStore,
         broker,
         loop,
-        events: tee<TitanicEvent>(told, health, feed),
+        events: tee<TitanicEvent>(told, health, feed, refusals),
         pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
       });

@@ -11,6 +11,7 @@ import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
 import { PairMachine } from '../bstar/pair.js';
 import type { JoinFigures, Objection, PairSink } from '../bstar/ports.js';
 import type { Config } from '../config/config.js';
+import type { Rejected } from '../transport/port.js';
 import type { PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
 import { KeysCompared } from './pair-keys.js';
 import type { PairStore } from './pair-store.js';
@@ -238,12 +239,18 @@ export class PairNode implements PairSink, PeerLinkEvents {
     this.machine.closed();
   }
 
-  refused({ code, text }: { readonly code: string; readonly text: string }, from: string): void {
-    this.#emit({ name: 'ha.refused', code, from, text });
+  refused({ code, text }: Objection, from: string, came: Rejected | null): void {
+    const { key = null, address = null } = came ?? {};
+    this.#emit({ name: 'ha.refused', code, from, text, key, address });
   }
 
   refusedByPeer(reason: string): void {
-    this.#emit({ name: 'ha.refused', code: 'by_peer', from: 'the peer', text: reason });
+    const who = { from: 'the peer', key: null, address: null };
+    this.#emit({ name: 'ha.refused', code: 'by_peer', text: reason, ...who });
+  }
+
+  rejected(kind: string, reason: string, { address, key }: Rejected): void {
+    this.#emit({ name: 'ha.rejected', kind, reason, address, key });
   }
 
   // ---------------------------------------------------------------- effects of the machine

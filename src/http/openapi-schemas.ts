@@ -39,8 +39,8 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       object({
         number: count('Counted from the start of the process.'),
         firstAt: moment(),
-        lastAt: moment('Of equal ones in a row the last.'),
-        count: count('Equal ones in a row.'),
+        lastAt: moment('Of equal ones the last.'),
+        count: count('Equal ones.'),
         what: oneOf('request', 'worker', 'connection'),
         key: orNull(text('The name of the key, or the beginning of one that has no name.')),
         address: orNull(text('Where it came from.')),

@@ -94,7 +94,7 @@ const PATHS: Readonly<Record<string, Json>> = {
   '/api/v1/acl/log': {
     get: holding(
       'Who was refused lately, and why: the last 1000, the newest first',
-      { '200': answer('Equal ones in a row are one.', ref('Refusals')) },
+      { '200': answer('Equal ones are one.', ref('Refusals')) },
       [inQuery('limit', 'At most so many.', { type: 'integer', minimum: 1, maximum: 1000 })],
     ),
   },

@@ -59,6 +59,7 @@ function lineOf(event: Event): Line {
     case 'worker.registered':
       return of('info', name, `a worker registered for ${event.service}`);
     case 'worker.lost':
+      if (event.reason === 'rights') return expelled(event);
       return of(
         event.reason === 'disconnected' || event.reason === 'drained' ? 'info' : 'warn',
         `${name} ${event.reason}`,
@@ -85,11 +86,7 @@ function lineOf(event: Event): Line {
     case 'message.malformed':
       return of('warn', `${name} ${event.kind}`, `a malformed message: ${event.reason}`);
     case 'connection.rejected':
-      return of(
-        'warn',
-        `${name} ${event.kind} ${event.address}`,
-        `a connection from ${event.address || 'somewhere'} was ended: ${event.reason}`,
-      );
+      return rejected(event, 'a connection');
     case 'client.closed':
       return of('warn', name, 'a client that does not read was closed');
     case 'titanic.recovered':
@@ -113,6 +110,11 @@ function lineOf(event: Event): Line {
       return of('warn', name, `an operator deleted ${event.count} stored requests`);
     case 'titanic.refused':
       return of('warn', name, `a request was not stored: ${event.text}`);
+    case 'titanic.denied': {
+      const who = event.key ?? event.address;
+      const text = `${event.wanted} of a stored request refused: it is not that of ${who}`;
+      return { ...of('warn', name, text), who };
+    }
     case 'titanic.malformed':
       return of('warn', name, `a malformed request for titanic.*: ${event.reason}`);
     case 'store.failed':
@@ -163,6 +165,8 @@ function lineOfPair(event: PairEvent): Line {
       return of('warn', name, 'the connection to the peer is gone');
     case 'ha.refused':
       return of('error', `${name} ${event.code}`, `no pair with ${event.from}: ${event.text}`);
+    case 'ha.rejected':
+      return rejected(event, 'a connection to bstar.listen');
     case 'ha.keys_differ':
       return of('warn', name, KEYS_DIFFER);
     case 'ha.merged': {
@@ -191,6 +195,17 @@ function lineOfPair(event: PairEvent): Line {
 
 type Refused = Extract<BrokerEvent, { name: 'worker.refused' | 'request.refused' }>;
 
+function expelled({
+  name,
+  service,
+  key,
+  address,
+}: Extract<BrokerEvent, { name: 'worker.lost' }>): Line {
+  const who = key ?? address;
+  const text = `a worker was sent away, its right was withdrawn: rights (${service}, by ${who})`;
+  return { ...of('warn', `${name} rights`, text), who };
+}
+
 /** On the passive node of a pair clients that look for the active one are nothing wrong. */
 function refused(event: Refused, said: string): Line {
   const { name, reason, key, address } = event;
@@ -199,6 +214,15 @@ function refused(event: Refused, said: string): Line {
   if (reason !== 'rights') return line;
   const who = key ?? address;
   return { ...line, text: `${said} (${event.service}, asked by ${who})`, who };
+}
+
+type Ended =
+  | Extract<BrokerEvent, { name: 'connection.rejected' }>
+  | Extract<PairEvent, { name: 'ha.rejected' }>;
+
+function rejected({ name, kind, address, reason }: Ended, what: string): Line {
+  const who = address || 'somewhere';
+  return { ...of('warn', `${name} ${kind}`, `${what} from ${who} was ended: ${reason}`), who };
 }
 
 function of(level: Level, kind: string, text: string): Line {

@@ -1,5 +1,7 @@
 /** Who was refused lately, and why: what `majordomo acl log` shows. */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
+import type { PairEvent, PairEvents } from '../bstar/events.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
 
 export interface Refusal {
   /** Counted from the start of the process. */
@@ -7,7 +9,7 @@ export interface Refusal {
   /** Milliseconds since 1970: of the first and the last of those that are one entry. */
   readonly firstAt: number;
   readonly lastAt: number;
-  /** Equal ones in a row. */
+  /** Equal ones. */
   readonly count: number;
   readonly what: 'request' | 'worker' | 'connection';
   /** The name of the key, or the beginning of one that has none; `null`: no key, or not known. */
@@ -19,17 +21,23 @@ export interface Refusal {
 }
 
 const KEPT_MAX = 1000;
+/** Of one key, and of one address: nobody makes those of all others be forgotten. */
+const KEPT_OF_ONE_MAX = 250;
 /** Of each text. Those are one line here, whoever wrote them. */
 const CHARACTERS_MAX = 256;
 
+const ANOTHERS = 'what is stored under that uuid belongs to another';
+
 type Facts = Pick<Refusal, 'what' | 'key' | 'address' | 'service' | 'reason'>;
+type Event = BrokerEvent | TitanicEvent | PairEvent;
 
 /** The last thousand; a stranger who tries again and again is one entry with a count. */
-export class Refusals implements BrokerEvents {
+export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #wall: () => number;
-  /** A ring: the oldest is overwritten first. */
-  readonly #kept: Refusal[] = [];
-  #next = 0;
+  /** By what they say, in the order in which they came last. */
+  readonly #kept = new Map<string, Refusal>();
+  /** The same of each key or address. */
+  readonly #keptOf = new Map<string, Set<string>>();
   #total = 0;
 
   /** @param wall milliseconds since 1970 */
@@ -37,68 +45,89 @@ export class Refusals implements BrokerEvents {
     this.#wall = wall;
   }
 
-  emit(event: BrokerEvent): void {
+  emit(event: Event): void {
     const facts = factsOf(event);
     if (facts === null) return;
     const now = this.#wall();
-    const lastIndex = (this.#next + KEPT_MAX - 1) % KEPT_MAX;
-    const last = this.#kept[lastIndex];
-    if (last !== undefined && isSame(last, facts)) {
-      this.#kept[lastIndex] = { ...last, lastAt: now, count: last.count + 1 };
-      return;
-    }
-    const number = ++this.#total;
-    this.#kept[this.#next] = { number, firstAt: now, lastAt: now, count: 1, ...facts };
-    this.#next = (this.#next + 1) % KEPT_MAX;
+    const id = JSON.stringify(Object.values(facts));
+    const before = this.#kept.get(id);
+    if (before === undefined) this.#makeRoomFor(facts);
+    else this.#forget(id, before);
+    const { number, firstAt, count } = before ?? { number: ++this.#total, firstAt: now, count: 0 };
+    this.#kept.set(id, { number, firstAt, lastAt: now, count: count + 1, ...facts });
+    const who = whoseOf(facts);
+    const own = this.#keptOf.get(who);
+    if (own === undefined) this.#keptOf.set(who, new Set([id]));
+    else own.add(id);
   }
 
   /** The newest first. */
   list(limit: number): readonly Refusal[] {
-    const sinceOldest = [...this.#kept.slice(this.#next), ...this.#kept.slice(0, this.#next)];
-    return sinceOldest.reverse().slice(0, limit);
+    return [...this.#kept.values()].reverse().slice(0, limit);
+  }
+
+  #makeRoomFor(facts: Facts): void {
+    const own = this.#keptOf.get(whoseOf(facts));
+    const isShareUsed = own !== undefined && own.size >= KEPT_OF_ONE_MAX;
+    if (!isShareUsed && this.#kept.size < KEPT_MAX) return;
+    const [oldest = ''] = isShareUsed ? own : this.#kept.keys();
+    const refusal = this.#kept.get(oldest);
+    if (refusal !== undefined) this.#forget(oldest, refusal);
+  }
+
+  #forget(id: string, refusal: Refusal): void {
+    this.#kept.delete(id);
+    const who = whoseOf(refusal);
+    const own = this.#keptOf.get(who);
+    own?.delete(id);
+    if (own?.size === 0) this.#keptOf.delete(who);
   }
 }
 
-function factsOf(event: BrokerEvent): Facts | null {
+/** A connection that is refused has shown a key of its own choice: it counts for its address. */
+function whoseOf({ what, key, address }: Facts): string {
+  return what === 'connection' || key === null ? `from ${address}` : `key ${key}`;
+}
+
+function factsOf(event: Event): Facts | null {
   switch (event.name) {
     case 'request.refused':
-    case 'worker.refused': {
+      return event.reason === 'rights' ? facts('request', event, event.service, event.text) : null;
+    case 'titanic.denied':
+      return facts('request', event, `titanic.${event.wanted}`, ANOTHERS);
+    case 'worker.refused':
       if (event.reason !== 'rights') return null;
-      const what = event.name === 'request.refused' ? 'request' : 'worker';
-      const reason = 'text' in event ? event.text : 'this key may not serve it here';
-      const { key, address, service } = event;
-      return {
-        what,
-        key: line(key),
-        address: line(address),
-        service: line(service),
-        reason: line(reason) ?? '',
-      };
-    }
+      return facts('worker', event, event.service, 'this key may not serve it here');
+    case 'worker.lost':
+      if (event.reason !== 'rights') return null;
+      return facts('worker', event, event.service, 'the right to serve it was withdrawn');
     case 'connection.rejected':
-      return {
-        what: 'connection',
-        key: 'key' in event ? line(event.key) : null,
-        address: 'address' in event ? line(event.address) : null,
-        service: null,
-        reason: line(event.reason) ?? '',
-      };
+    case 'ha.rejected':
+      return facts('connection', event, null, event.reason);
+    case 'ha.refused':
+      // Else this node has dialled, or was refused itself.
+      return event.address === null ? null : facts('connection', event, null, event.text);
     default:
       return null;
   }
 }
 
-function isSame(left: Facts, right: Facts): boolean {
-  return (
-    left.what === right.what &&
-    left.key === right.key &&
-    left.address === right.address &&
-    left.service === right.service &&
-    left.reason === right.reason
-  );
+function facts(
+  what: Refusal['what'],
+  { key, address }: { readonly key: string | null; readonly address: string | null },
+  service: string | null,
+  reason: string,
+): Facts {
+  return {
+    what,
+    key: line(key),
+    address: line(address),
+    service: line(service),
+    reason: line(reason) ?? '',
+  };
 }
 
-function line(text: unknown): string | null {
-  if (typeof text !== 'string') return null;
+function line(text: string | null): string | null {
+  if (text === null) return null;
   return text.slice(0, CHARACTERS_MAX).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }

@@ -31,6 +31,7 @@ export class Answers {
   readonly #probe: () => number | null;
   /** Its end is on its way to both disks: see `withhold`. */
   readonly #isWithheld: (uuid: RequestUuid) => boolean;
+  readonly #tellDenied: (asker: Asker, uuid: RequestUuid) => void;
   /** Look-ups whose uuid is in no row, by the probe that says whether it is unknown. */
   #probing: { readonly probe: number; readonly asking: Asking }[] = [];
   readonly #reads: Reads;
@@ -46,10 +47,12 @@ export class Answers {
     askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void,
     probe: () => number | null,
     isWithheld: (uuid: RequestUuid) => boolean,
+    tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
   ) {
     this.#reads = new Reads(askStore);
     this.#probe = probe;
     this.#isWithheld = isWithheld;
+    this.#tellDenied = tellDenied;
   }
 
   /** Some are ready to go out. */
@@ -68,6 +71,12 @@ export class Answers {
 
   unknown(id: number): void {
     this.answer(id, STATUS_UNKNOWN);
+  }
+
+  /** It is another's: told as if it were unknown, but not to those who watch. */
+  denied({ id, asker, uuid }: Asking): void {
+    this.#tellDenied(asker, uuid);
+    this.unknown(id);
   }
 
   #reply(asking: Asking, reply: readonly Buffer[]): void {
@@ -115,7 +124,7 @@ export class Answers {
       if (isCertainFor(asker, found.by)) this.unknown(id);
       else this.#absent(asking, now);
     } else if (!mayAsk(asker, found)) {
-      this.unknown(id);
+      this.denied(asking);
     } else if (found.state === 'pending') {
       this.pending(asking, now);
     } else if (found.state === 'dead') {

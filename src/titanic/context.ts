@@ -1,4 +1,5 @@
 /** What all parts of the Titanic machine work with, and what outlives an activation. */
+import type { Asker } from '../broker/ports.js';
 import { uuidText } from '../wire/tsp.js';
 import { Commits } from './commits.js';
 import {
@@ -57,6 +58,12 @@ export class TitanicContext {
 
   storedOf(owner: Owner): OwnerCount {
     return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
+  }
+
+  /** Somebody wanted what another one stored (D71). */
+  denied({ owner, address }: Asker, uuid: RequestUuid, wanted: 'reply' | 'close'): void {
+    const who = { key: owner, address };
+    this.events.emit({ name: 'titanic.denied', wanted, uuid: beginning(uuid), ...who });
   }
 
   traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {

@@ -37,6 +37,16 @@ export type TitanicEvent =
       readonly reason: 'store' | 'limit' | 'peer';
       readonly text: string;
     }
+  /** Somebody asked for, or wanted to close, what another one stored (D71): it was answered 400. */
+  | {
+      readonly name: 'titanic.denied';
+      readonly wanted: 'reply' | 'close';
+      /** The beginning of its uuid. */
+      readonly uuid: string;
+      /** Of who asked: the name of the key, and where they came from. */
+      readonly key: string | null;
+      readonly address: string;
+    }
   /** A request for `titanic.*` that is answered 400 because it cannot be read (D12). */
   | { readonly name: 'titanic.malformed'; readonly reason: string }
   /** Told once; new requests are answered 500 until `store.healed`. */

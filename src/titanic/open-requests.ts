@@ -65,6 +65,9 @@ export class OpenRequests {
       },
       () => replica.probe(),
       (uuid) => this.isWithheld(uuid),
+      (asker, uuid) => {
+        context.denied(asker, uuid, 'reply');
+      },
     );
     this.dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
       store.load(firstRead + load, uuids);

@@ -1,5 +1,6 @@
 /** The services of Titanic, as the broker's clients use them (9/TSP; D12, D16). */
 import type { Asker, BrokerHost, InternalRequest } from '../broker/ports.js';
+import { escapeName } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
 import {
@@ -96,7 +97,7 @@ export class Services {
     }
     // D72
     if (!asker.mayRequest(frames.view(read.service))) {
-      host.refuse(id, 'rights', NO_RIGHT);
+      host.refuse(id, 'rights', `${NO_RIGHT}: ${escapeName(frames.view(read.service))}`);
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
@@ -215,7 +216,7 @@ export class Services {
     const asking = { id, asker, uuid, until: now + waitMs };
     const slot = dispatcher.index.find(uuid);
     if (slot === NO_SLOT) answers.lookUp(asking);
-    else if (!mayAsk(asker, dispatcher.whoseOf(slot))) answers.unknown(id);
+    else if (!mayAsk(asker, dispatcher.whoseOf(slot))) answers.denied(asking);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(asking);
     else answers.pending(asking, now);
   }
@@ -231,6 +232,7 @@ export class Services {
       else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
     };
     this.#requests.closeFor(asker, uuid, decided, () => {
+      this.#context.denied(asker, uuid, 'close');
       this.#requests.answers.unknown(id);
     });
   }

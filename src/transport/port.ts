@@ -8,6 +8,7 @@ import type { Frames } from '../core/frames.js';
 import type { Holdings } from '../core/holdings.js';
 import type { Authorise } from '../zmtp/curve/server.js';
 import type { PeerNumbers } from './peer-numbers.js';
+import type { HandshakeLimits } from './zmtp/handshakes.js';
 
 /** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
 export type PeerId = number;
@@ -156,6 +157,8 @@ export interface ListenerCurve {
 export interface RouterOptions {
   /** Its connections are few, and may use the file descriptors that are kept in reserve. */
   readonly hasReserve?: boolean;
+  /** Handshakes at once; by default so many as a broker's listeners need. Not every engine keeps it. */
+  readonly handshakes?: HandshakeLimits;
   readonly listeners: readonly ListenerOptions[];
   readonly limits: RouterLimits;
   /** Shared by all transports of one broker. */

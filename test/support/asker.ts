@@ -10,6 +10,7 @@ export function asker(given: Partial<Asker> = {}): Asker {
     identity,
     scope: '0 ',
     owner: null,
+    address: '127.0.0.1',
     isOperator: false,
     isMmiMinimal: false,
     quotas: NO_QUOTAS,

@@ -101,7 +101,7 @@ class PeerDialler implements PeerLink {
     } else if (heard === 'nonsense') {
       this.#again();
     } else if ('code' in heard) {
-      this.#options.events.refused(heard, this.#endpoint);
+      this.#options.events.refused(heard, this.#endpoint, null);
       this.#again();
     } else if (heard.kind === 'refuse') {
       this.#options.events.refusedByPeer(heard.reason);

@@ -2,15 +2,18 @@
  * The connection of a pair: the backup dials what the primary listens on (peer-dialler.ts,
  * peer-listener.ts). One connection counts at a time (D20).
  */
-import type { RouterLimits } from '../../transport/port.js';
+import type { Rejected, RouterLimits, RouterOptions } from '../../transport/port.js';
 import type { PeerMessage, PeerVersion } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
 import type { Introduction } from './handshake.js';
 
-/** Connections to the peer's endpoint at once: one is of use. */
-const CONNECTIONS_MAX = 16;
-/** So that strangers at one address leave room for the peer. */
-const CONNECTIONS_PER_IDENTITY_MAX = 8;
+/**
+ * Connections to the peer's endpoint at once: one is of use. There is always room for one more: of
+ * those that shake hands, and of those that have, an old one goes.
+ */
+const CONNECTIONS_MAX = 64;
+export const HANDSHAKES: NonNullable<RouterOptions['handshakes']> = { max: 32, perAddressMax: 28 };
+export const TALKS_MAX = 8;
 /** A batch, or a chunk of records, without the last request and reply in it. */
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
 /**
@@ -27,7 +30,7 @@ export const LIMITS: RouterLimits = {
   framesMax: 2,
   outputBytesMax: 2 * MESSAGE_BYTES_MAX,
   connectionsMax: CONNECTIONS_MAX,
-  connectionsPerIdentityMax: CONNECTIONS_PER_IDENTITY_MAX,
+  connectionsPerIdentityMax: CONNECTIONS_MAX,
   receiveBytesMax: MESSAGE_BYTES_MAX + CONNECTIONS_MAX * STRANGER_BYTES_MAX,
 };
 
@@ -40,8 +43,14 @@ export interface PeerLinkEvents {
   /** Bytes of a message of the peer came whose end is still out. */
   receiving(): void;
   disconnected(): void;
-  /** Somebody came, or was found, who is not the peer of this node. */
-  refused(objection: Objection, from: string): void;
+  /**
+   * Somebody came, or was found, who is not the peer of this node.
+   * @param from the name of that node, or where it was found
+   * @param came whose connection it was, its key by its name; `null`: this node has dialled
+   */
+  refused(objection: Objection, from: string, came: Rejected | null): void;
+  /** A connection to this node was ended before anybody was heard over it: see `TransportEvents`. */
+  rejected(kind: string, reason: string, from: Rejected): void;
   /** The peer wants nothing to do with this node. */
   refusedByPeer(reason: string): void;
 }

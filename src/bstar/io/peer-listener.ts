@@ -7,13 +7,21 @@ import type {
   Output,
   PeerId,
   PeerInfo,
+  Rejected,
   Transport,
   TransportEvents,
 } from '../../transport/port.js';
 import { openZmtpRouter } from '../../transport/zmtp/router.js';
 import type { PeerMessage } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
-import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
+import {
+  HANDSHAKES,
+  LIMITS,
+  type PeerLink,
+  type PeerLinkOptions,
+  STRANGER_BYTES_MAX,
+  TALKS_MAX,
+} from './peer-link.js';
 import { Talk } from './talk.js';
 
 /** Who has not said who he is by then is sent away. */
@@ -44,6 +52,7 @@ export async function listenForPeer(
     peers: new PeerNumbers(),
     events: listener,
     hasReserve: true,
+    handshakes: HANDSHAKES,
   });
   listener.attach(transport);
   return listener;
@@ -71,12 +80,20 @@ class PeerListener implements PeerLink, TransportEvents {
     this.#transport = transport;
   }
 
-  connected(peer: PeerId, { key }: PeerInfo): void {
-    const talk = new Talk(this.#options, null, key, (frames) => {
+  connected(peer: PeerId, { key, address }: PeerInfo): void {
+    const talk = new Talk(this.#options, null, { key, address }, (frames) => {
       if (this.#transport !== null) write(this.#transport, peer, frames);
     });
+    if (this.#talks.size >= TALKS_MAX) this.#makeRoom();
     this.#talks.set(peer, talk);
     if (monotonicMs() < this.#closedUntil) this.#transport?.disconnect(peer);
+  }
+
+  /** The oldest goes of those that have said nothing, else of those that have not the place. */
+  #makeRoom(): void {
+    const others = [...this.#talks].filter(([peer]) => peer !== this.#peer);
+    const [oldest] = others.find(([, { handshake }]) => handshake.its === null) ?? others[0] ?? [];
+    if (oldest !== undefined) this.#transport?.disconnect(oldest);
   }
 
   message(peer: PeerId, frames: Frames): void {
@@ -174,7 +191,7 @@ class PeerListener implements PeerLink, TransportEvents {
 
   revoke(key: string): void {
     for (const [peer, talk] of this.#talks) {
-      if (talk.key !== key || talk.isOver) continue;
+      if (talk.came?.key !== key || talk.isOver) continue;
       this.#refuse(peer, talk, { code: 'key', text: `its key ${key} may not come in any more` });
     }
   }
@@ -205,8 +222,8 @@ class PeerListener implements PeerLink, TransportEvents {
     // Who was full is gone.
   }
 
-  rejected(): void {
-    // Not even ZMTP: nobody that this node knows.
+  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+    this.#options.events.rejected(kind, reason, from);
   }
 
   send(message: PeerMessage): void {
@@ -241,7 +258,8 @@ class PeerListener implements PeerLink, TransportEvents {
 
   #refuse(peer: PeerId, talk: Talk, objection: Objection): void {
     talk.isOver = true;
-    this.#options.events.refused(objection, talk.handshake.its?.node ?? 'unknown');
+    const from = talk.handshake.its?.node ?? 'unknown';
+    this.#options.events.refused(objection, from, talk.came);
     this.#forgetContender(peer);
     if (peer === this.#peer) this.#noPeer();
     talk.say({ kind: 'refuse', reason: objection.text });

@@ -41,6 +41,7 @@ export async function soughtOtherPrimary(
       receiving: () => undefined,
       disconnected: () => undefined,
       refused: () => undefined,
+      rejected: () => undefined,
       refusedByPeer: (reason) => {
         seeker.holdOff(AGAIN_MS);
         if (started === null) options.events.refusedByPeer(reason);

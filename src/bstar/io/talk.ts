@@ -2,6 +2,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
+import type { Rejected } from '../../transport/port.js';
 import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
 import { readPeer, writePeer } from '../../wire/peer-codec.js';
 import type { Objection } from '../ports.js';
@@ -26,8 +27,8 @@ type Heard = PeerMessage | 'hello' | 'proved' | 'older' | 'nonsense' | Objection
 export class Talk {
   readonly handshake: Handshake;
   readonly startedAt: number = monotonicMs();
-  /** The name of the key by which it came in. */
-  readonly key: string | null;
+  /** Whose connection it is, the key by its name; `null`: this node has dialled. */
+  readonly came: Rejected | null;
   readonly #isDialled: boolean;
   readonly #incarnation: number;
   readonly #say: Say;
@@ -44,12 +45,12 @@ export class Talk {
   constructor(
     { introduction, incarnation, events }: PeerLinkOptions,
     opening: Opening | null,
-    key: string | null,
+    came: Rejected | null,
     say: Say,
   ) {
     const resumes = opening?.resumes ?? null;
     this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
-    this.key = key;
+    this.came = came;
     this.#isDialled = opening === null;
     this.#version = opening?.version ?? PEER_VERSION;
     this.#incarnation = incarnation;

@@ -22,8 +22,8 @@ import { DIGEST_BYTES } from '../../wire/peer.js';
 import type { Verdict } from '../../zmtp/curve/server.js';
 import { NOTHING, type Rights, updateRights } from '../key-rights.js';
 
-/** A change is seen within one of these, and read when it has stood for one (D73: in a second). */
-const LOOK_MS = 500;
+/** A change is seen within one of these, and read when it has stood for one: in less than a second (D73). */
+const LOOK_MS = 400;
 
 interface Known {
   readonly name: string;

@@ -14,9 +14,15 @@ const HANDSHAKE_MS_MAX = 3000;
 /** A peer that waits for our whole greeting before it sends its own is shown it after this. */
 const GREETING_WAIT_MS = 100;
 const CHECK_MS = 50;
-/** At once, over all listeners, and of one address. */
-const HANDSHAKES_MAX = 2048;
-const HANDSHAKES_PER_ADDRESS_MAX = 1792;
+
+/** How many there may be at once. */
+export interface HandshakeLimits {
+  /** Over all listeners. */
+  readonly max: number;
+  readonly perAddressMax: number;
+}
+
+const LIMITS: HandshakeLimits = { max: 2048, perAddressMax: 1792 };
 /** A HELLO and what follows cost about 0.8 ms of CPU: 400 a second, in small portions. */
 const GRANT_MS = 5;
 const GRANTS_MAX = 2;
@@ -85,6 +91,7 @@ class Origin<T extends Shaking<T>> {
 }
 
 export class Handshakes<T extends Shaking<T>> {
+  readonly #limits: HandshakeLimits;
   /** All of them, oldest first. */
   readonly #all = new Chain<T>();
   #count = 0;
@@ -95,11 +102,16 @@ export class Handshakes<T extends Shaking<T>> {
   #timer: NodeJS.Timeout | null = null;
   #grantTimer: NodeJS.Timeout | null = null;
 
+  constructor(limits: HandshakeLimits = LIMITS) {
+    this.#limits = limits;
+  }
+
   /** One more, for which another one may have to go. */
   add(one: T): void {
     const origin = this.#originOf(one);
-    if (origin.count >= HANDSHAKES_PER_ADDRESS_MAX) origin.dispensable?.evict();
-    else if (this.#count >= HANDSHAKES_MAX) this.#fullest(origin).dispensable?.evict();
+    const { max, perAddressMax } = this.#limits;
+    if (origin.count >= perAddressMax) origin.dispensable?.evict();
+    else if (this.#count >= max) this.#fullest(origin).dispensable?.evict();
     // What was evicted may have been the last of its address.
     this.#origins.set(origin.name, origin);
     origin.count++;

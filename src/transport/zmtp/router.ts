@@ -46,6 +46,8 @@ const NO_IDENTITY: Buffer = Buffer.alloc(0);
 const MADE_ROUTING_ID_BYTES = 5;
 /** Of the file descriptors for connections what one address may have, so that others find some. */
 const DESCRIPTORS_SHARE = 0.875;
+/** Of the connections that a router with few of them may have. */
+const LEAVERS_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
 /** Connections of all routers of this process are read in turns. */
 const turns = new ReadTurns();
@@ -80,7 +82,7 @@ class ZmtpRouter implements Transport, PeerOwner {
   readonly #listening: Listening[] = [];
   readonly #socketFiles: SocketFile[] = [];
   #dirty: RouterPeer[] = [];
-  readonly #handshakes = new Handshakes<RouterPeer>();
+  readonly #handshakes: Handshakes<RouterPeer>;
   readonly #hasReserve: boolean;
   readonly #curves: (CurveServer | undefined)[] = [];
   /** Routing ids that peers chose themselves, by identity (D70). */
@@ -94,6 +96,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.limits = options.limits;
     this.#accounts = new Accounts(options.holdings ?? new Holdings());
     this.#hasReserve = options.hasReserve === true;
+    this.#handshakes = new Handshakes(options.handshakes);
   }
 
   /** Opens one more listener. Returns its endpoint, the port filled in. */
@@ -236,6 +239,13 @@ class ZmtpRouter implements Transport, PeerOwner {
     const peer = new RouterPeer(this, source, { listener, address, account }, mechanism);
     this.#connections.add(peer);
     this.#handshakes.add(peer);
+    if (this.#hasReserve) this.#hurryLeavers();
+  }
+
+  /** Where connections are few, those that were refused and stay do not take the room of others. */
+  #hurryLeavers(): void {
+    if (this.#connections.size <= this.limits.connectionsMax * LEAVERS_FROM) return;
+    for (const { isGone, shell } of this.#connections) if (isGone) shell.destroy();
   }
 
   asks(peer: RouterPeer): void {

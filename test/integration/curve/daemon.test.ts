@@ -188,7 +188,11 @@ describe('rights by key', () => {
     keys('client: ["e*"]', 'worker: [ech?]');
     await untilOutcome(alice, 'hi');
     keys('client: ["e*"]', 'worker: [other]');
-    expect(await daemon.waitFor('worker.lost')).toMatchObject({ reason: 'rights' });
+    expect(await daemon.waitFor('worker.lost')).toMatchObject({
+      reason: 'rights',
+      key: 'bob',
+      address: '127.0.0.1',
+    });
     expect(await daemon.waitFor('worker.refused')).toMatchObject({ reason: 'rights', key: 'bob' });
   });
 
@@ -218,7 +222,12 @@ describe('rights by key', () => {
     expect(await daemon.waitFor('worker.registered', 2)).toMatchObject({ key: 'one' });
     name('mallory');
     // That of alice's client; the worker of the same name is not lost.
-    expect(await daemon.waitFor('connection.rejected')).toMatchObject({ kind: 'key' });
+    expect(await daemon.waitFor('connection.rejected')).toMatchObject({
+      kind: 'key',
+      key: 'one',
+      address: '127.0.0.1',
+      reason: 'its key was taken out of the keys file',
+    });
     await untilOutcome(client(daemon, 'mallory'), 'hi');
     expect(daemon.logged('worker.lost')).toEqual([]);
     expect(await outcome(client(daemon, 'alice'))).toMatch(/UNREACHABLE|TIMEOUT/);

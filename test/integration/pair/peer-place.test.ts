@@ -1,13 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { connect } from 'node:net';
+
 import type { Introduction } from '../../../src/bstar/io/handshake.js';
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
-import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
+import { LIMITS, type PeerLink, type PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import type { Objection } from '../../../src/bstar/ports.js';
 import { present } from '../../../src/core/assert.js';
 import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
-import type { ListenerCurve, Transport } from '../../../src/transport/port.js';
+import type { ListenerCurve, Rejected, Transport } from '../../../src/transport/port.js';
+import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
 import type { Hello, PeerMessage, PeerVersion } from '../../../src/wire/peer.js';
 import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
@@ -65,6 +68,10 @@ class Told implements PeerLinkEvents {
 
   refused({ code }: Objection): void {
     this.words.push(`refused ${code}`);
+  }
+
+  rejected(kind: string, reason: string, { address }: Rejected): void {
+    this.words.push(`rejected ${kind} from ${address}: ${reason}`);
   }
 
   refusedByPeer(reason: string): void {
@@ -176,6 +183,22 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     expect(told.words).not.toContain('refused taken');
   });
 
+  it('nobody keeps the peer away by connections over which he says nothing', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const dial = dialZmtp({ limits: LIMITS });
+    for (let each = 0; each < 40; each++) {
+      const idler = dial(endpoint, {
+        connected: () => undefined,
+        message: () => undefined,
+        disconnected: () => undefined,
+      });
+      closing.push(() => idler.close(0));
+    }
+    peer(endpoint);
+    await told.until('connected b');
+  });
+
   it('nobody by an epoch that no peer can have: the place is not even asked for (D79)', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
@@ -230,8 +253,44 @@ describe('who takes the place of a peer that is connected, with keys', () => {
       await eventually('heard', () => told.words.length > words);
     }
     expect(strangers.flatMap(({ heard }) => heard)).toEqual([]);
-    expect(new Set(told.words.slice(1))).toEqual(new Set(['status']));
+    const heard = told.words.slice(1).filter((word) => !word.startsWith('rejected'));
+    expect(new Set(heard)).toEqual(new Set(['status']));
     expect(first.ended).toBe(0);
+  });
+
+  it('nobody keeps it away by connections that say nothing, or nonsense', async () => {
+    const { told, endpoint, withKey } = await sealed();
+    const { port } = new URL(endpoint);
+    // As often as they are closed, from the peer's own address.
+    const besiege = (said: string): void => {
+      const socket = connect({ host: '127.0.0.1', port: Number(port) });
+      socket.on('error', () => undefined).resume();
+      socket.write(said);
+      const again = setTimeout(() => {
+        socket.destroy();
+        if (!isOver) besiege(said);
+      }, 200);
+      closing.push(() => {
+        isOver = true;
+        clearTimeout(again);
+        socket.destroy();
+        return Promise.resolve();
+      });
+    };
+    let isOver = false;
+    for (let each = 0; each < 40; each++) besiege(each % 2 === 0 ? '' : 'GET / HTTP/1.1\r\n\r\n');
+    await told.until('rejected greeting from 127.0.0.1');
+    peer(endpoint, HELLO, withKey);
+    await told.until('connected b');
+    expect(told.words.filter((word) => word.startsWith('connected'))).toHaveLength(1);
+  });
+
+  it('who has not the right key is told of, and where from', async () => {
+    const { told, endpoint, withOther } = await sealed();
+    peer(endpoint, HELLO, withOther);
+    await told.until('rejected key from 127.0.0.1: its key is not in the keys file');
+    peer(endpoint);
+    await told.until('rejected mechanism from 127.0.0.1');
   });
 
   it('a newer process of the peer, at once, though the old connection speaks', async () => {

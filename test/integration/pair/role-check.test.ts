@@ -31,6 +31,7 @@ const OPTIONS: PeerLinkOptions = {
     receiving: () => undefined,
     disconnected: () => undefined,
     refused: () => undefined,
+    rejected: () => undefined,
     refusedByPeer: () => undefined,
   },
 };

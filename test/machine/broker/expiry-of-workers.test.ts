@@ -14,7 +14,7 @@ describe('an idle worker', () => {
     s.after(1);
     expect(s.broker.load.workers).toBe(0);
     expect(s.broker.counters.workersLost.expired).toBe(1);
-    expect(s.events('worker.lost')).toEqual([
+    expect(s.events('worker.lost')).toMatchObject([
       { name: 'worker.lost', service: 'echo', worker: 1, reason: 'expired', inFlight: 0 },
     ]);
   });

@@ -83,6 +83,22 @@ describe('what a key stored (D71)', () => {
     expect(asks(alice, 'reply', uuid)).toBe(UNKNOWN);
   });
 
+  it('is not wanted by another in silence: who it was, and from where, is told', () => {
+    const { s, alice, bob } = scene();
+    const uuid = submits(alice);
+    asks(bob, 'reply', uuid);
+    s.worker('w1').ready('echo').final('done');
+    asks(bob, 'wait', uuid, '1000');
+    asks(bob, 'close', uuid);
+    asks(bob, 'reply', '0'.repeat(32));
+    const denied = { key: 'bob', address: '127.0.0.1', uuid: uuid.slice(0, 16) };
+    expect(s.told('titanic.denied')).toMatchObject([
+      { ...denied, wanted: 'reply' },
+      { ...denied, wanted: 'reply' },
+      { ...denied, wanted: 'close' },
+    ]);
+  });
+
   it('is its own again over another connection, and after a start', () => {
     const { s, alice } = scene();
     const uuid = submits(alice);
