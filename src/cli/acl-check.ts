@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 
 import { type Config, type ListenerConfig, type Role, ROLES } from '../config/config.js';
+import type { Grants } from '../config/grants.js';
 import { type KeyEntry, readKeysFile } from '../config/io/keys-file.js';
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
@@ -75,21 +76,44 @@ function ofTheBroker(service: string): MajordomoError {
 
 function verdicts(config: Config, key: string, service: Buffer): readonly AtListener[] {
   const quotas = Object.keys(config.limits.quotas);
+  const { authorize } = config.security;
+  const isAuthoriser = authorize !== null && service.equals(Buffer.from(authorize, 'utf8'));
   return config.broker.listen.map((listener) => {
     const { endpoint, curve } = listener;
     if (curve === undefined) {
-      const of = (role: Role): Verdict => byListener(listener, role, service);
+      const of = (role: Role): Verdict => {
+        const isUnnamed = isAuthoriser && !namesIt(listener, role, service);
+        return isUnnamed ? ofTheAuthoriser(role) : byListener(listener, role, service);
+      };
       return { endpoint, keysFile: null, entry: null, client: of('client'), worker: of('worker') };
     }
     const { keysFile } = curve;
     const entry = entryOf(readKeysFile(keysFile, quotas), key);
-    const of = (role: Role): Verdict =>
-      entry === undefined
-        ? { allowed: false, rule: `no entry of ${keysFile} has this key: it does not come in` }
-        : byBoth(listener, entry, role, service);
+    const of = (role: Role): Verdict => {
+      if (entry === undefined) {
+        const then =
+          authorize === null ? 'it does not come in' : `the service ${authorize} is asked`;
+        return { allowed: false, rule: `no entry of ${keysFile} has this key: ${then}` };
+      }
+      if (isAuthoriser && !namesIt(entry, role, service)) return ofTheAuthoriser(role);
+      return byBoth(listener, entry, role, service);
+    };
     const name = entry?.name ?? null;
     return { endpoint, keysFile, entry: name, client: of('client'), worker: of('worker') };
   });
+}
+
+/** Who offers the service that authorises keys has to be named for it; only the broker asks it. */
+function namesIt(granted: Grants, role: Role, service: Buffer): boolean {
+  return role === 'worker' && GlobSet.of(granted.worker).names(service);
+}
+
+function ofTheAuthoriser(role: Role): Verdict {
+  const rule =
+    role === 'client'
+      ? 'security.authorize: only the broker asks it'
+      : 'security.authorize: a worker list must name it, not by a glob';
+  return { allowed: false, rule };
 }
 
 function entryOf(entries: readonly KeyEntry[], key: string): KeyEntry | undefined {

@@ -107,21 +107,8 @@ export type QuotaConfig = Readonly<Partial<Record<QuotaKey, number>>>;
 /** `limits.perPeer` in full: its share is always there. */
 export type PerPeerConfig = QuotaConfig & { readonly share: number };
 
-/** What one identity may use at most (D75); sizes in bytes. */
-export interface Quotas {
-  readonly connections: number;
-  readonly outstanding: number;
-  readonly queuedBytes: number;
-  readonly outputBytes: number;
-  /** Infinity: without bound. */
-  readonly requestsPerSecond: number;
-  readonly workers: number;
-  readonly stored: number;
-  readonly storedBytes: number;
-  readonly waits: number;
-  readonly hellos: number;
-  readonly services: number;
-}
+/** What one identity may use at most (D75); sizes in bytes, Infinity for no bound. */
+export type Quotas = Readonly<Record<Exclude<QuotaKey, 'share'>, number>>;
 
 /**
  * The quotas of an identity (D75). What `limits.quotas.NAME` leaves out is as in `limits.perPeer`.

@@ -87,6 +87,18 @@ describe('majordomo acl check (D72)', () => {
     expect((await run(['acl', 'check', 'alice', 'mail', ...set])).status).toBe(1);
   });
 
+  it('knows who may offer the service that authorises keys, and that it is asked', async () => {
+    const file = configuration();
+    const asks = ['-c', file, '--set', 'security.authorize=mail', '-o', 'json'];
+    const [offers, stranger] = await runEach(
+      ['bob', 'nobody'].map((who) => ['acl', 'check', who, 'mail', ...asks]),
+    );
+    expect(offers?.stdout).toContain('a worker list must name it, not by a glob');
+    expect(offers?.stdout).toContain('only the broker asks it');
+    expect([offers?.status, stranger?.status]).toEqual([1, 1]);
+    expect(stranger?.stdout).toContain('the service mail is asked');
+  });
+
   it('sends who asks for a service of the broker to the one that counts', async () => {
     const { status, stderr } = await run(['acl', 'check', 'alice', 'titanic.request']);
     expect(status).toBe(64);
