@@ -224,7 +224,7 @@ async function startIn(
       reconfigure(before, next, broker, log);
       holdings.limit = next.limits.memoryBytes;
       followAt(next.log.level);
-      transport.setLimits(routerLimits(next));
+      transport.setLimits(routerLimits(next, keys));
       keys.reread(next);
       if (onlyKeysDiffer(before, next) && renewSecretKeys(keys, next, transport, log)) {
         current = { ...current, broker: { ...current.broker, listen: next.broker.listen } };
@@ -332,7 +332,7 @@ async function openTransports(
       { open: openLibzmq, listeners: listenersOf('libzmq') },
       ...others,
     ],
-    { limits: routerLimits(config), peers: new PeerNumbers(), holdings, events, opening },
+    { limits: routerLimits(config, keys), peers: new PeerNumbers(), holdings, events, opening },
   );
   // One that is in this process has none.
   return { transport, endpoints: endpoints.filter((endpoint) => endpoint !== '') };
@@ -350,7 +350,7 @@ async function openLibzmq(options: RouterOptions): Promise<OpenedRouter> {
   return await openLibzmqRouter(options);
 }
 
-function routerLimits(config: Config): RouterLimits {
+function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
   const { limits } = config;
   return {
     messageBytesMax: limits.messageBytes,
@@ -358,6 +358,8 @@ function routerLimits(config: Config): RouterLimits {
     outputBytesMax: limits.outputBytes,
     connectionsMax: limits.connections,
     connectionsPerIdentityMax: quotasOf(config, null).connections,
+    connectionsPerKeyMax: (listener, key) =>
+      quotasOf(config, rightsOf(listener, key).quota).connections,
     receiveBytesMax: limits.queuedBytes,
   };
 }

@@ -128,6 +128,8 @@ export interface RouterLimits extends TransportLimits {
   readonly connectionsMax: number;
   /** Connections of one identity, over all listeners: of an address, and of a key. */
   readonly connectionsPerIdentityMax: number;
+  /** Of a key that came in at a listener, if its number is another. */
+  readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
   /** Incomplete messages of all connections together. */
   readonly receiveBytesMax: number;
 }

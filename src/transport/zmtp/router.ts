@@ -49,6 +49,7 @@ const DESCRIPTORS_SHARE = 0.875;
 /** Of the connections that a router with few of them may have. */
 const LEAVERS_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
+const TOO_MANY_OF_KEY = 'the quota connections of its key is reached';
 /** Connections of all routers of this process are read in turns. */
 const turns = new ReadTurns();
 
@@ -260,8 +261,8 @@ class ZmtpRouter implements Transport, PeerOwner {
     const own = identity.length > 0;
     const { listener, key, address } = peer;
     const owner = identityOf(address, key);
-    if (key !== null && !this.#holdWithKey(peer, owner)) {
-      return { kind: 'connections', reason: TOO_MANY };
+    if (key !== null && !this.#holdWithKey(peer, key, owner)) {
+      return { kind: 'connections', reason: TOO_MANY_OF_KEY };
     }
     if (own) {
       const name = `${owner} ${identity.toString('latin1')}`;
@@ -281,10 +282,10 @@ class ZmtpRouter implements Transport, PeerOwner {
   }
 
   /** From now on it counts for its key as well, and holds with that. */
-  #holdWithKey(peer: RouterPeer, identity: string): boolean {
-    if (this.#accounts.connectionsOf(identity) >= this.limits.connectionsPerIdentityMax) {
-      return false;
-    }
+  #holdWithKey(peer: RouterPeer, key: string, identity: string): boolean {
+    const { connectionsPerIdentityMax, connectionsPerKeyMax } = this.limits;
+    const max = connectionsPerKeyMax?.(peer.listener, key) ?? connectionsPerIdentityMax;
+    if (this.#accounts.connectionsOf(identity) >= max) return false;
     peer.moveTo(this.#accounts.join(identity));
     return true;
   }

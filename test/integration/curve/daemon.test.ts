@@ -395,6 +395,27 @@ describe('the SDK', () => {
   });
 });
 
+describe('the quota that an entry names', () => {
+  it('bounds the connections of its key, and of no other', async () => {
+    const entries = (['alice', 'bob'] as const).map((name) => {
+      const publicKey = encodeZ85(pairs[name].publicKey);
+      return `- {name: ${name}, publicKey: '${publicKey}'${name === 'alice' ? ', quota: one' : ''}}\n`;
+    });
+    writeFileSync(keysFile, entries.join(''), { mode: 0o600 });
+    const quota = 'limits.quotas={one: {connections: 1}}';
+    const daemon = await startDaemon({ sets: [listen('zmtp'), quota] });
+    work(daemon, 'bob');
+    await untilOutcome(client(daemon, 'alice'), 'hi');
+    expect(await outcome(client(daemon, 'alice'))).not.toBe('hi');
+    expect((await daemon.waitFor('connection.rejected'))['reason']).toBe(
+      'the quota connections of its key is reached',
+    );
+    for (const other of [client(daemon, 'bob'), client(daemon, 'bob')]) {
+      await untilOutcome(other, 'hi');
+    }
+  });
+});
+
 describe('a service that authorises keys', () => {
   const NAMES = ['alice'] as const;
   let answers: Readonly<Record<string, object>>;
