@@ -2,7 +2,7 @@
  * What peers make this process hold, and who holds it: one number for the node, one for each
  * identity (D77). Whoever keeps bytes for a peer counts them here: the transports what waits to be
  * read by it (`output`) and what has come of incomplete messages (`input`), the broker its requests
- * (`requests`), Titanic what it keeps in memory (`stored`).
+ * (`requests`), Titanic what is on its way to the store (`stored`).
  */
 
 export type HeldKind = 'requests' | 'output' | 'input' | 'stored';

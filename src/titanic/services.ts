@@ -2,6 +2,7 @@
 import type { Asker, BrokerHost, InternalRequest } from '../broker/ports.js';
 import { escapeName } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
+import type { Holder } from '../core/holdings.js';
 import { pack, packedBytes } from '../core/packed.js';
 import {
   readTspRequest,
@@ -112,22 +113,23 @@ export class Services {
     const request = this.#newRequest(frames, read, bodyBytes, ownerOf(asker));
     const change = { kind: 'accept', request, body, key: read.options.key } as const;
     const party = asker.identity;
-    this.#begin(request, 1);
+    const { holder } = asker;
+    this.#begin(request, holder, 1);
     this.#requests.intend(party, change, bodyBytes, {
       begins: () => {
         request.number = this.#context.nextNumber++;
       },
       committed: (result) => {
-        this.#begin(request, -1);
+        this.#begin(request, holder, -1);
         this.#answer(id, STATUS_OK, this.#accepted(request, party, result));
       },
       doubtful: (result) => {
-        this.#begin(request, -1);
+        this.#begin(request, holder, -1);
         this.#accepted(request, party, result);
         this.#answer(id, status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
-        this.#begin(request, -1);
+        this.#begin(request, holder, -1);
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
         if (failure.kind !== 'fatal') this.#answer(id, status(500, this.#requests.lossOf(failure)));
         return false;
@@ -136,8 +138,9 @@ export class Services {
   }
 
   /** @param change 1: it is being accepted; -1: it is decided */
-  #begin({ owner, bodyBytes }: StoredRequest, change: 1 | -1): void {
+  #begin({ owner, bodyBytes }: StoredRequest, holder: Holder, change: 1 | -1): void {
     this.#accepting += change;
+    holder.add('stored', change * bodyBytes);
     const count = this.#acceptingOf.get(owner) ?? { stored: 0, bytes: 0 };
     count.stored += change;
     count.bytes += change * bodyBytes;
@@ -194,7 +197,9 @@ export class Services {
         ? 'titanic.maxOpen is reached'
         : bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
-          : this.#quota(asker, bodyBytes);
+          : asker.holder.mayHold(bodyBytes)
+            ? this.#quota(asker, bodyBytes)
+            : 'limits.memoryBytes is reached';
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
     return text;
   }

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
+import { Holdings } from '../../../src/core/holdings.js';
 import { Answers } from '../../../src/titanic/answers.js';
 import type { Found, RequestUuid } from '../../../src/titanic/store.js';
 import { asker } from '../../support/asker.js';
@@ -223,6 +224,22 @@ describe('rights and quotas', () => {
     expect(heard(alice)).toMatch(/^200/);
     s.worker('w1').ready('echo').final('done and done');
     expect(asks(alice, 'request', 'echo', '')).toBe('500 the quota storedBytes is used up');
+  });
+
+  it('what is on its way to the store is held in memory, and bounded with the rest (D77)', () => {
+    const holdings = new Holdings(2000);
+    const { s, alice, bob } = scene({ holdings });
+    s.holdsStore();
+    expect(asks(alice, 'request', 'echo', 'x'.repeat(1500))).toBe('');
+    expect(holdings.bytes).toBeGreaterThan(1500);
+    for (const client of [alice, bob]) {
+      const refused = asks(client, 'request', 'echo', 'x'.repeat(1000));
+      expect(refused).toBe('500 limits.memoryBytes is reached');
+    }
+    s.freesStore();
+    expect(heard(alice)).toMatch(/^200/);
+    expect(holdings.bytes).toBe(0);
+    expect(asks(bob, 'request', 'echo', 'x'.repeat(1000))).toMatch(/^200/);
   });
 
   it('a wait too many is answered 300 at once (D75)', () => {
