@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { decodeCurveKey, encodeZ85 } from '../src/core/z85.js';
 
 export interface CurveKeys {
-  /** The broker's public and the generator's secret key, in hexadecimal. */
+  /** The broker's public key, and the generator's two, in hexadecimal. */
   readonly serverKey: string;
+  readonly publicKey: string;
   readonly secretKey: string;
   /** `curve` of a listener, as YAML. */
   readonly listener: string;
@@ -24,12 +25,18 @@ export function makeKeys(main: string, directory: string): CurveKeys | null {
   if (status !== 0 || serverKey === null) return null;
   const own = generateKeyPairSync('x25519').privateKey.export({ format: 'jwk' });
   const keysFile = join(directory, 'keys.yaml');
-  const publicKey = encodeZ85(Buffer.from(own.x ?? '', 'base64url'));
-  const entry = { name: 'bench', publicKey, allow: ['client', 'worker'], services: ['*'] };
+  const publicKey = Buffer.from(own.x ?? '', 'base64url');
+  const entry = {
+    name: 'bench',
+    publicKey: encodeZ85(publicKey),
+    allow: ['client', 'worker'],
+    services: ['*'],
+  };
   // JSON is YAML.
   writeFileSync(keysFile, JSON.stringify([entry]), { mode: 0o600 });
   return {
     serverKey: serverKey.toString('hex'),
+    publicKey: publicKey.toString('hex'),
     secretKey: Buffer.from(own.d ?? '', 'base64url').toString('hex'),
     listener: JSON.stringify({ secretKeyFile, keysFile }),
   };

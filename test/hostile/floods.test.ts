@@ -2,14 +2,12 @@
  * A broker that is flooded, beside quiet clients: how long they wait, compared with how long they
  * wait while the broker rests.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { cleanUp } from '../integration/broker/support.js';
 import { destroySockets, RawSocket } from '../integration/zmtp/raw-socket.js';
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';
+import { Attacker } from '../support/attacker.js';
 import { startDaemon } from '../support/daemon.js';
 import { until } from '../support/transport-peers.js';
 import { greetingOf, HANDSHAKE } from '../unit/zmtp/wire.js';
@@ -40,14 +38,13 @@ describe('a quiet client', () => {
     const daemon = await startDaemon({});
     const client = new RawPeer(daemon.endpoint);
     await waits(client, ASKED);
-    const flooders = fork(new URL('./flooders.js', import.meta.url), [daemon.endpoint, '8']);
-    await once(flooders, 'message');
+    const flooders = await Attacker.prepare('cheap', daemon.endpoint, { count: 8 });
     try {
+      await flooders.begin();
       const flooded = await waits(client, ASKED);
       expect(flooded.at(-1)).toBeLessThan(WAIT_MS_MAX);
     } finally {
-      flooders.kill();
-      await once(flooders, 'exit');
+      await flooders.end();
     }
   });
 

@@ -39,6 +39,8 @@ export interface DaemonOptions {
   readonly netns?: string;
   /** Another version's main.js. */
   readonly program?: string;
+  /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
+  readonly before?: string;
 }
 
 const directories: string[] = [];
@@ -82,6 +84,7 @@ export class Daemon extends Child {
       ...(options.environment === undefined ? {} : { environment: options.environment }),
       ...(options.netns === undefined ? {} : { netns: options.netns }),
       ...(options.program === undefined ? {} : { program: options.program }),
+      ...(options.before === undefined ? {} : { before: options.before }),
     });
     this.dataDir = dataDir;
   }

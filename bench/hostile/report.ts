@@ -1,0 +1,135 @@
+/** The figures of attacks as Markdown: docs/performance-hostile.md is written by this. */
+import { quantile } from '../failover/load.js';
+import { table, times, whole } from '../markdown.js';
+import type { Measured } from './measure.js';
+
+export interface HostileReport {
+  readonly facts: readonly string[];
+  readonly measured: readonly Measured[];
+  readonly seconds: number;
+  readonly memoryBytes: number;
+  readonly loadBefore: number;
+  readonly loadAfter: number;
+}
+
+const LONGEST_MS_MAX = 250;
+const P99_TIMES_MAX = 3;
+const NEWCOMER_MS_MAX = 1000;
+const MEMORY_TIMES_MAX = 1.25;
+const MIB = 2 ** 20;
+const MEMORY_SLACK_BYTES = 64 * MIB;
+/** From this on others had no core to themselves. */
+const BUSY_LOAD = 1;
+
+export function renderHostile(report: HostileReport): string {
+  return `${[
+    '# Performance under attack',
+    '<!-- Written by `npm run bench:hostile -- --write`: run that instead of editing this. -->',
+    'One peer without a key attacks from one address; others ask and serve meanwhile. How long they\nwait, compared with the same broker at rest, just before, and what the broker takes for it.',
+    report.facts.map((fact) => `- ${fact}`).join('\n'),
+    '## How long the others wait',
+    waitTable(report),
+    '## What it costs the broker, and who is lost',
+    costTable(report),
+    '## How to read this',
+    reading(report),
+  ].join('\n\n')}\n`;
+}
+
+/** Of none it is endless: what nobody lived to measure is no figure that meets a bound. */
+function longestOf(values: readonly number[]): number {
+  return values.length === 0 ? Infinity : Math.max(...values);
+}
+
+function judged(text: string, isMet: boolean, isControl: boolean): string {
+  return isControl || isMet ? text : `${text} **missed**`;
+}
+
+function waitTable({ measured }: HostileReport): string {
+  const rows = measured.flatMap(({ scene, rest, attacked }) => {
+    const of = (who: string, before: readonly number[], under: readonly number[]): string[] => {
+      const [p99Before, p99] = [quantile(before, 0.99), quantile(under, 0.99)];
+      const longest = longestOf(under);
+      const isControl = scene.isControl === true;
+      return [
+        scene.title,
+        who,
+        `${millis(p99Before)}, ${millis(p99)}`,
+        judged(times(p99 / p99Before), p99 / p99Before <= P99_TIMES_MAX, isControl),
+        millis(longestOf(before)),
+        judged(millis(longest), longest <= LONGEST_MS_MAX, isControl),
+      ];
+    };
+    return [
+      of('client', rest.client, attacked.client),
+      of('worker', rest.worker, attacked.worker),
+      ...(scene.stores === true ? [of('storing client', rest.receipt, attacked.receipt)] : []),
+    ];
+  });
+  return table(
+    [
+      'attack',
+      'who',
+      'p99 at rest, under it',
+      `ratio (≤ ${times(P99_TIMES_MAX)})`,
+      'longest at rest',
+      `longest under it (≤ ${LONGEST_MS_MAX} ms)`,
+    ],
+    rows,
+  );
+}
+
+function costTable({ measured, memoryBytes }: HostileReport): string {
+  const bytesMax = MEMORY_TIMES_MAX * memoryBytes + MEMORY_SLACK_BYTES;
+  return table(
+    [
+      'attack',
+      'sent',
+      `memory grew by (≤ ${mebi(bytesMax)})`,
+      'workers lost (0)',
+      'requests failed (0)',
+      `newcomers: longest until in (≤ ${NEWCOMER_MS_MAX / 1000} s)`,
+      '',
+    ],
+    measured.map(({ scene, attacked, sent, grownBytes, workersLost, gone }) => {
+      const isControl = scene.isControl === true;
+      const { failures, newcomer } = attacked;
+      const longest = longestOf(newcomer);
+      const kinds = [...new Set(failures)].join(', ');
+      const failed = `${failures.length}${kinds === '' ? '' : ` (${kinds})`}`;
+      return [
+        scene.title,
+        scene.unit === '' ? '–' : `${whole(sent)} ${scene.unit}`,
+        judged(mebi(grownBytes), grownBytes <= bytesMax, isControl),
+        judged(String(workersLost), workersLost === 0, isControl),
+        judged(failed, failures.length === 0, isControl),
+        judged(`${millis(longest)} of ${newcomer.length}`, longest <= NEWCOMER_MS_MAX, isControl),
+        gone === null ? '' : `**missed**: ${gone}`,
+      ];
+    }),
+  );
+}
+
+function reading({ seconds, memoryBytes, loadBefore, loadAfter }: HostileReport): string {
+  return [
+    `- Each attack lasts ${seconds} s and meets a broker of its own, started for it, with \`limits.memoryBytes\` ${mebi(memoryBytes)}\n  and defaults where nothing else is said. Just before, the same is measured at rest for as long.`,
+    '- The attacker is a process of its own, and comes from 127.0.0.2; it comes again when it is closed. The others are one process at 127.0.0.1:\n  five workers of the SDK, a client that asks one of them every 20 ms, answered or not, and a new client twice a second.',
+    '- Client: from the request to the reply. Worker: from the request to its arrival there. Storing client: from the request\n  to the receipt. What failed counts with the time that it took.',
+    '- Attacker, broker and the others share the cores. The row without an attack shows what the machine alone does to the\n  figures when one core is taken; it is not judged.',
+    '- Memory is the resident one of the process, looked at every 50 ms.',
+    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
+    ...(loadBefore < BUSY_LOAD
+      ? []
+      : [
+          '- **Other work kept the machine busy from before the start**: waits are too long. Run it on a quiet machine.',
+        ]),
+  ].join('\n');
+}
+
+function millis(value: number): string {
+  return Number.isFinite(value) ? `${value.toFixed(1)} ms` : 'none';
+}
+
+function mebi(bytes: number): string {
+  return `${whole(bytes / MIB)} MiB`;
+}

@@ -1,0 +1,130 @@
+/** The attacks that are measured, and how the broker stands that they meet. */
+import type { AttackName } from '../../test/support/attacks.js';
+
+export interface Scene {
+  readonly name: string;
+  readonly title: string;
+  /** What counts as sent. */
+  readonly unit: 'messages' | 'connections' | '';
+  readonly attack: AttackName;
+  /** Connections, or connections a second. */
+  readonly count: number;
+  /** `--set` of the broker beside its defaults. */
+  readonly sets?: readonly string[];
+  readonly curve?: true;
+  /** A quiet client also stores requests. */
+  readonly stores?: true;
+  /** Run in the broker's shell before it. */
+  readonly before?: string;
+  /** It is no attack, and nothing is judged. */
+  readonly isControl?: true;
+}
+
+export const SCENES: readonly Scene[] = [
+  {
+    name: 'control',
+    title: 'no attack: a process that only computes',
+    unit: '',
+    attack: 'computing',
+    count: 1,
+    isControl: true,
+  },
+  {
+    name: 'services',
+    title: '`mmi.services` over 8 connections, 10,000 services named',
+    unit: 'messages',
+    attack: 'services',
+    count: 8,
+    // One address is to be able to name them all.
+    sets: ['limits.services=12000', 'broker.requestTtlMs=600000'],
+  },
+  {
+    name: 'flood-8',
+    title: 'cheap valid messages over 8 connections',
+    unit: 'messages',
+    attack: 'cheap',
+    count: 8,
+  },
+  {
+    name: 'flood-50',
+    title: 'cheap valid messages over 50 connections',
+    unit: 'messages',
+    attack: 'cheap',
+    count: 50,
+  },
+  {
+    name: 'waits',
+    title: '`titanic.wait` on one uuid over 8 connections',
+    unit: 'messages',
+    attack: 'waits',
+    count: 8,
+  },
+  {
+    name: 'questions',
+    title: '`titanic.reply` for one reply of 12 MB: 4 connections read it, 4 do not',
+    unit: 'messages',
+    attack: 'questions',
+    count: 8,
+  },
+  {
+    name: 'deaf',
+    title: '20 peers that do not read their replies of 1 MB',
+    unit: 'messages',
+    attack: 'deaf',
+    count: 20,
+  },
+  {
+    name: 'partials',
+    title: 'PARTIALs of 200 frames, joined for 4 clients of 0.1',
+    unit: 'messages',
+    attack: 'partials',
+    count: 4,
+  },
+  {
+    name: 'curve-silent',
+    title: '800 CURVE connections a second, silent after the greeting',
+    unit: 'connections',
+    attack: 'silent',
+    count: 800,
+    curve: true,
+  },
+  {
+    name: 'curve-hello',
+    title: '800 CURVE connections a second, silent after HELLO',
+    unit: 'connections',
+    attack: 'hellos',
+    count: 800,
+    curve: true,
+  },
+  {
+    name: 'descriptors',
+    title: '2,000 idle connections; 1,024 file descriptors',
+    unit: 'connections',
+    attack: 'idle',
+    count: 2000,
+    before: 'ulimit -n 1024',
+  },
+  {
+    name: 'durable',
+    title: 'one connection that stores requests of 1 KB',
+    unit: 'messages',
+    attack: 'durable',
+    count: 1,
+    stores: true,
+  },
+  {
+    name: 'connections',
+    title: '1,500 idle connections; `limits.connections` 1,000',
+    unit: 'connections',
+    attack: 'idle',
+    count: 1500,
+    sets: ['limits.connections=1000'],
+  },
+  {
+    name: 'half-open',
+    title: '5,000 idle and 1,000 half-open connections',
+    unit: 'connections',
+    attack: 'halfOpen',
+    count: 6000,
+  },
+];

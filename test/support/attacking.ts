@@ -1,0 +1,29 @@
+/**
+ * A process that attacks a broker: `node attacking.js NAME ENDPOINT ADDRESS COUNT [SERVER_KEY]`, forked
+ * by `Attacker`. It tells `prepared`, is told to begin, tells `begun`; told to end, it says how much it sent.
+ */
+import { type Attack, type AttackName, ATTACKS, Site } from './attacks.js';
+
+const [, , name = '', endpoint = '', address = '', count = '1', serverKey = ''] = process.argv;
+const site = new Site(endpoint, address, Number(count), serverKey);
+const prepare: Attack = ATTACKS[name as AttackName];
+const begin = await prepare(site);
+
+const attack = async (): Promise<void> => {
+  await begin();
+  process.send?.('begun');
+};
+const end = (): void => {
+  process.send?.({ sent: site.sent }, () => {
+    process.exit();
+  });
+};
+process.on('message', (word) => {
+  if (word === 'end') end();
+  else void attack();
+});
+// Nobody is left to end it.
+process.on('disconnect', () => {
+  process.exit();
+});
+process.send?.('prepared');
