@@ -1,4 +1,6 @@
 /** `keysFile` of a listener with CURVE: whose keys come in, and what they may do (docs/configuration.md). */
+import { statSync } from 'node:fs';
+
 import { MajordomoError } from '../../core/errors.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../../core/z85.js';
 import { isGlob } from '../../core/glob.js';
@@ -16,6 +18,7 @@ import { problemLine, type Problem } from '../problem.js';
 import { type MapTree, type Path, pathText, plain, show, type Tree } from '../tree.js';
 import { readTree } from './file.js';
 
+const EVERYBODY_WRITES = 0o002;
 /** What `allow` may name. */
 const KEY_ROLES = ['client', 'worker', 'peer'] as const;
 
@@ -65,6 +68,7 @@ export function readKeysFile(
   quotas: readonly string[] | null = null,
 ): readonly KeyEntry[] {
   const { tree, problems } = readTree(file, NODES_MAX);
+  refuseIfOpen(file);
   const reader = new Reader([...problems], quotas);
   const entries = tree === null ? [] : reader.entries(tree);
   if (reader.problems.length === 0) return entries;
@@ -74,6 +78,13 @@ export function readKeysFile(
   throw new MajordomoError('ERR_CONFIG_INVALID', lines.join('\n'), {
     details: { problems: reader.problems },
   });
+}
+
+/** Its group may be the operators'; whoever writes to it lets himself in. */
+function refuseIfOpen(file: string): void {
+  if ((statSync(file).mode & EVERYBODY_WRITES) === 0) return;
+  const why = `everybody on this machine can write to it, and let himself in: chmod o-w ${file}`;
+  throw new MajordomoError('ERR_CONFIG_FILE', `${file}: ${why}`, { details: { file } });
 }
 
 class Reader {

@@ -215,6 +215,18 @@ describe('keysFile (docs/configuration.md)', () => {
   });
 });
 
+describe('a keys file', () => {
+  it('to which everybody may write is refused; its group may', () => {
+    writeFileSync(file, '');
+    chmodSync(file, 0o664);
+    expect(readKeysFile(file)).toEqual([]);
+    chmodSync(file, 0o666);
+    const error = errorOf(() => readKeysFile(file));
+    expect(codeOf(error)).toBe('ERR_CONFIG_FILE');
+    expect(messageOf(error)).toContain('chmod o-w');
+  });
+});
+
 describe('a file with a secret key', () => {
   it('gives the key', () => {
     writeFileSync(file, `${BOB}\n`, { mode: 0o600 });
