@@ -52,9 +52,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
     ...(before === undefined ? {} : { before }),
     ...(profile === null
       ? {}
-      : {
-          environment: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${join(profile, scene.name)}` },
-        }),
+      : { nodeOptions: ['--cpu-prof', `--cpu-prof-dir=${join(profile, scene.name)}`] }),
   });
   const { endpoint } = daemon;
   const quiet = await Quiet.begin({ endpoint, curve, stores: scene.stores === true });

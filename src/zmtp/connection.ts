@@ -47,6 +47,8 @@ const PONG_OUTPUT_BYTES_MAX = 64 * 1024;
 const SEALED_OVERHEAD_BYTES = 64;
 /** More than comes in one call. (A small integer to V8, as Infinity is not.) */
 const ITEMS_UNBOUNDED = 0x3fff_ffff;
+/** After so many messages it is asked whether their time is spent. */
+export const ITEMS_TIMED = 32;
 /** What a frame that is kept costs beside its bytes. */
 const KEPT_FRAME_BYTES = 128;
 /** A carry buffer of this size stays with its connection when it is empty. */
@@ -107,6 +109,8 @@ export class Connection {
   #commandsUntil = 0;
   /** Messages, commands and greetings that this call may still handle. */
   #itemsLeft = 0;
+  /** Whether this call has taken as long as it may; `null`: it may take as long as it does. */
+  #isSpent: (() => boolean) | null = null;
   #hasRest = false;
   /** The next step of the handshake may be taken, whatever it costs. */
   #isGranted: boolean;
@@ -238,7 +242,7 @@ export class Connection {
 
   /**
    * Bytes came: the first `size` of `chunk`. They are not kept beyond the call; what is incomplete
-   * is copied, and what comes after the first `itemsMax` messages and commands.
+   * is copied, and what comes after the first `itemsMax` messages and commands, or after `isSpent`.
    * @returns how many messages and commands were handled
    */
   receive(
@@ -246,6 +250,7 @@ export class Connection {
     now: number,
     size: number = chunk.length,
     itemsMax: number = ITEMS_UNBOUNDED,
+    isSpent: (() => boolean) | null = null,
   ): number {
     if (this.#phase === 'failed') return 0;
     this.lastHeardAt = now;
@@ -253,12 +258,12 @@ export class Connection {
       this.#fail('handshake', 'it went on before it was answered');
       return 0;
     }
-    return this.#handle(chunk, size, now, itemsMax);
+    return this.#handle(chunk, size, now, itemsMax, isSpent);
   }
 
   /** Goes on with what earlier calls kept unread. Returns as `receive`. */
-  proceed(now: number, itemsMax: number): number {
-    return this.#hasRest ? this.#handle(NO_BYTES, 0, now, itemsMax) : 0;
+  proceed(now: number, itemsMax: number, isSpent: (() => boolean) | null = null): number {
+    return this.#hasRest ? this.#handle(NO_BYTES, 0, now, itemsMax, isSpent) : 0;
   }
 
   /** The costly step that waits may be taken. */
@@ -267,11 +272,18 @@ export class Connection {
     this.#awaitsGrant = false;
     this.#isGranted = true;
     this.#hasRest = true;
-    this.#handle(NO_BYTES, 0, now, ITEMS_UNBOUNDED);
+    this.#handle(NO_BYTES, 0, now, ITEMS_UNBOUNDED, null);
   }
 
-  #handle(chunk: Buffer, size: number, now: number, itemsMax: number): number {
+  #handle(
+    chunk: Buffer,
+    size: number,
+    now: number,
+    itemsMax: number,
+    isSpent: (() => boolean) | null,
+  ): number {
     this.#itemsLeft = itemsMax;
+    this.#isSpent = isSpent;
     const carriedMuch = this.#carry.length > CARRY_BYTES_KEPT;
     this.#receive(chunk, size, now);
     this.#tidy(carriedMuch);
@@ -335,9 +347,10 @@ export class Connection {
   /** Handles all that is complete in `[from, end)`. Returns the offset of what is not. */
   #consume(bytes: Buffer, from: number, end: number, now: number): number {
     let at = from;
+    let handled = 0;
     this.#hasRest = false;
     for (;;) {
-      if (this.#itemsLeft === 0) {
+      if (this.#itemsLeft === 0 || (handled >= ITEMS_TIMED && this.#isSpent?.() === true)) {
         this.#hasRest = at < end;
         return at;
       }
@@ -354,6 +367,7 @@ export class Connection {
       }
       if (next < 0 || this.isFailed) return at;
       this.#itemsLeft--;
+      handled = handled >= ITEMS_TIMED ? 1 : handled + 1;
       at = next;
     }
   }

@@ -27,6 +27,8 @@ export interface ChildOptions {
   readonly directory?: string;
   /** Another version's main.js. */
   readonly program?: string;
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[];
   /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
   readonly before?: string;
   /** The network namespace that it lives in; default: this process's. */
@@ -48,7 +50,8 @@ export class Child {
     const { netns } = options;
     // It becomes what it runs: the process, and its number, are the command's.
     const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
-    const line = [...inside, process.execPath, options.program ?? MAIN, ...args];
+    const node = [process.execPath, ...(options.nodeOptions ?? [])];
+    const line = [...inside, ...node, options.program ?? MAIN, ...args];
     const shell = `${options.before ?? ':'} && exec "$0" "$@"`;
     this.process = spawn('/bin/sh', ['-c', shell, ...line], {
       cwd: options.directory,

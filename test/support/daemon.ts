@@ -39,6 +39,8 @@ export interface DaemonOptions {
   readonly netns?: string;
   /** Another version's main.js. */
   readonly program?: string;
+  /** Options of Node itself. */
+  readonly nodeOptions?: readonly string[];
   /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
   readonly before?: string;
 }
@@ -85,6 +87,7 @@ export class Daemon extends Child {
       ...(options.netns === undefined ? {} : { netns: options.netns }),
       ...(options.program === undefined ? {} : { program: options.program }),
       ...(options.before === undefined ? {} : { before: options.before }),
+      ...(options.nodeOptions === undefined ? {} : { nodeOptions: options.nodeOptions }),
     });
     this.dataDir = dataDir;
   }

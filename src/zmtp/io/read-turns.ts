@@ -1,7 +1,8 @@
 /**
  * What a turn of the event loop may read, of each connection and of all together (D76).
  *
- * A message and a KiB cost one unit each; many messages that took longer than 2 µs each, what they took.
+ * A message and a KiB cost one unit each; many messages that took longer than 2 µs each, what they took,
+ * and after `READ_MS_MAX` the rest of them waits.
  * Who sends little is read when it comes. Who sends more than
  * `CONNECTION_COST` in a turn, or comes when the turn is spent, stands in line: its socket is not read
  * (TCP slows its peer down), and what has been read of it waits. Between two turns the line is
@@ -10,6 +11,8 @@
  * line, goes to its end: only those who send little pass it by. So a turn ends at bounded intervals,
  * whoever sends what.
  */
+
+import { ITEMS_TIMED } from '../connection.js';
 
 /** Of one connection in one turn. */
 const CONNECTION_COST = 1024;
@@ -27,9 +30,9 @@ const LIGHT_COST = 64;
 const NOTED_COST = 256;
 /** Bytes that cost as much as one message: 2^10. */
 const BYTES_SHIFT = 10;
-/** So few messages are not timed. */
-const TIMED_ITEMS = 32;
 const UNITS_PER_MS = 500;
+/** Messages of one connection that take longer than its share of a turn wait for the next one. */
+export const READ_MS_MAX: number = CONNECTION_COST / UNITS_PER_MS;
 
 /** A connection that takes turns. */
 export interface Reading {
@@ -49,7 +52,7 @@ export interface Reading {
 
 /** What messages cost that were handled since a time in milliseconds. */
 export function costOf(items: number, since: number, clock: () => number): number {
-  return items < TIMED_ITEMS ? items : Math.max(items, (clock() - since) * UNITS_PER_MS);
+  return items < ITEMS_TIMED ? items : Math.max(items, (clock() - since) * UNITS_PER_MS);
 }
 
 /** What is known of one connection. */

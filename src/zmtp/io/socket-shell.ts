@@ -4,7 +4,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Connection } from '../connection.js';
 import { recycle, type Taken } from '../output-queue.js';
 import type { ByteSource } from './byte-source.js';
-import { costOf, type Reading, type ReadTurns, TurnsOfOne } from './read-turns.js';
+import { costOf, READ_MS_MAX, type Reading, type ReadTurns, TurnsOfOne } from './read-turns.js';
 import { Silences, type Watched } from './silences.js';
 
 /** What the shell of a connection tells. */
@@ -29,6 +29,10 @@ const LAST_WORDS_MS_MAX = 1000;
 
 /** Of this process. */
 const silences = new Silences(monotonicMs);
+
+/** When the connection began that handles messages now: one does at a time. */
+let readSince = 0;
+const isReadSpent = (): boolean => monotonicMs() - readSince > READ_MS_MAX;
 
 /** A connection machine on a `node:net` socket: bytes in both directions, one write per flush. */
 export class SocketShell implements Reading, Watched {
@@ -58,7 +62,9 @@ export class SocketShell implements Reading, Watched {
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     source.read((bytes, size) => {
       const now = monotonicMs();
-      const items = connection.receive(bytes, now, size, turns?.allowance(this));
+      readSince = now;
+      const isSpent = turns === null ? null : isReadSpent;
+      const items = connection.receive(bytes, now, size, turns?.allowance(this), isSpent);
       this.#received();
       return turns === null || turns.took(this, costOf(items, now, monotonicMs), size);
     });
@@ -100,7 +106,8 @@ export class SocketShell implements Reading, Watched {
 
   proceed(itemsMax: number): number {
     const now = monotonicMs();
-    const items = this.connection.proceed(now, itemsMax);
+    readSince = now;
+    const items = this.connection.proceed(now, itemsMax, isReadSpent);
     this.#received();
     return costOf(items, now, monotonicMs);
   }

@@ -83,6 +83,33 @@ describe('frames of one message', () => {
   });
 });
 
+describe('many messages in one segment (D76)', () => {
+  const bytes = Buffer.concat(Array.from({ length: 100 }, (_, at) => frame(0, String(at))));
+
+  it('are handled until their time is spent; the rest waits, and is handled in order', () => {
+    const { connection, messages } = Recorded.shaken();
+    const recorded = Recorded.shaken();
+    expect(recorded.connection.receive(bytes, 0, bytes.length, 1000, () => true)).toBe(32);
+    expect(recorded.connection.hasRest).toBe(true);
+    expect(recorded.connection.proceed(0, 1000, () => true)).toBe(32);
+    expect(recorded.connection.proceed(0, 1000, () => false)).toBe(36);
+    expect(recorded.connection.hasRest).toBe(false);
+    expect(connection.receive(bytes, 0)).toBe(100);
+    expect(recorded.messages).toEqual(messages);
+  });
+
+  it('are looked at for their time once in 32, and fewer not at all', () => {
+    const { connection } = Recorded.shaken();
+    let looked = 0;
+    const isSpent = (): boolean => ++looked > 1000;
+    expect(connection.receive(bytes, 0, bytes.length, 1000, isSpent)).toBe(100);
+    expect(looked).toBe(3);
+    const few = frame(0, 'x');
+    connection.receive(few, 0, few.length, 1000, isSpent);
+    expect(looked).toBe(3);
+  });
+});
+
 describe('flags (23/ZMTP §Framing)', () => {
   it.each([8, 16, 32, 64, 128, 5, 7, 0xff])('%d are refused at their byte', (flags) => {
     const recorded = Recorded.shaken().receive(Buffer.from([flags, 1, 0x78]));
