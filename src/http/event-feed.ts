@@ -11,6 +11,8 @@ export interface DomainEvent {
 }
 
 const READERS_MAX = 32;
+/** Of them without a token: who has one finds room. */
+const STRANGERS_MAX = 24;
 /** Events are told together, once in so many milliseconds. */
 const PACE_MS = 100;
 /** So many of them; how many more there were is told in their place. */
@@ -31,6 +33,7 @@ interface Noted {
 
 export class EventFeed {
   readonly #readers = new Set<Write>();
+  readonly #strangers = new Set<Write>();
   readonly #wall: () => number;
   #noted: Noted[] = [];
   #leftOut = 0;
@@ -52,19 +55,28 @@ export class EventFeed {
     this.#pace ??= setTimeout(this.#tell, PACE_MS);
   }
 
-  /** @throws ERR_HTTP_BUSY if as many watch as may */
-  checkRoom(): void {
-    if (this.#readers.size < READERS_MAX) return;
-    throw httpError('ERR_HTTP_BUSY', `${READERS_MAX} readers of events are there already`);
+  /**
+   * @param isStranger who reads has given no token
+   * @throws ERR_HTTP_BUSY if as many watch as may
+   */
+  checkRoom(isStranger: boolean): void {
+    if (this.#readers.size >= READERS_MAX) {
+      throw httpError('ERR_HTTP_BUSY', `${READERS_MAX} readers of events are there already`);
+    }
+    if (!isStranger || this.#strangers.size < STRANGERS_MAX) return;
+    const text = `${STRANGERS_MAX} readers of events without a token are there already; give one`;
+    throw httpError('ERR_HTTP_BUSY', text);
   }
 
   /** @returns what ends it */
-  subscribe(write: Write): () => void {
+  subscribe(write: Write, isStranger: boolean): () => void {
     write(GREETING);
     this.#readers.add(write);
+    if (isStranger) this.#strangers.add(write);
     this.#heartbeat ??= setInterval(this.#beat, HEARTBEAT_MS);
     return () => {
       this.#readers.delete(write);
+      this.#strangers.delete(write);
       if (this.#readers.size > 0) return;
       if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
       if (this.#pace !== null) clearTimeout(this.#pace);

@@ -9,13 +9,14 @@ export function eventRoutes({ feed }: Ports): Route[] {
       path: '/api/v1/events',
       access: 'reader',
       parameters: [],
-      handle: () => {
-        feed.checkRoom();
+      handle: ({ standing }) => {
+        const isStranger = standing === 'anyone';
+        feed.checkRoom(isStranger);
         return {
           type: 'text/event-stream; charset=utf-8',
           // Proxies that collect what they pass on would keep it from the reader.
           headers: { 'x-accel-buffering': 'no' },
-          open: (write) => feed.subscribe(write),
+          open: (write) => feed.subscribe(write, isStranger),
         };
       },
     },

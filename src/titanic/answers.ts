@@ -8,7 +8,7 @@ import { unpack } from '../core/packed.js';
 import { isCertainFor, mayAsk } from './belonging.js';
 import { Reads } from './reads.js';
 import { Room } from './room.js';
-import type { Found, Owner, RequestUuid } from './store.js';
+import { ANONYMOUS, type Found, type Owner, type RequestUuid } from './store.js';
 import { type Asking, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
@@ -204,8 +204,10 @@ export class Answers {
 
   /** It was closed by somebody who may not be its owner: the others go on waiting. */
   tellClosed(uuid: RequestUuid, by: Owner): void {
-    const isCertain = (asker: Asker): boolean => isCertainFor(asker, [by]);
-    for (const { id } of this.#waiters.takeOf(uuid, isCertain)) this.unknown(id);
+    // As `isCertainFor` has it.
+    for (const { id } of this.#waiters.takeOf(uuid, [...new Set<Owner>([by, ANONYMOUS])])) {
+      this.unknown(id);
+    }
     if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
   }
 

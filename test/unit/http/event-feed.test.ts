@@ -24,11 +24,11 @@ describe('the feed of events', () => {
   let feed: EventFeed;
 
   /** A reader, and all that it was sent. */
-  function reader(): { text: string; leave: () => void } {
+  function reader(isStranger = false): { text: string; leave: () => void } {
     const seen = { text: '', leave: (): void => undefined };
     seen.leave = feed.subscribe((text) => {
       seen.text += text;
-    });
+    }, isStranger);
     return seen;
   }
 
@@ -104,13 +104,23 @@ describe('the feed of events', () => {
 
   it('has room for 32 readers', () => {
     const readers = Array.from({ length: 32 }, () => {
-      feed.checkRoom();
+      feed.checkRoom(false);
       return reader();
     });
     expect(() => {
-      feed.checkRoom();
+      feed.checkRoom(false);
     }).toThrow('32 readers');
     readers[0]?.leave();
-    feed.checkRoom();
+    feed.checkRoom(true);
+  });
+
+  it('keeps some of it for those who give a token', () => {
+    const strangers = Array.from({ length: 24 }, () => reader(true));
+    expect(() => {
+      feed.checkRoom(true);
+    }).toThrow('24 readers of events without a token');
+    feed.checkRoom(false);
+    strangers[0]?.leave();
+    feed.checkRoom(true);
   });
 });
