@@ -221,6 +221,9 @@ class PeerAsker implements Asker {
   }
 
   outputLeft(): number {
-    return this.#peer.closing ? 0 : this.#outputLeft(this.#peer.id);
+    const { closing, id, identity } = this.#peer;
+    if (closing) return 0;
+    // All connections of an identity share its quota.
+    return Math.min(this.#outputLeft(id), identity.quotas.outputBytes - identity.holder.output);
   }
 }

@@ -53,7 +53,7 @@ export interface Asker {
   mayRequest(service: Buffer): boolean;
   /** Whether it may offer a service. */
   mayServe(service: Buffer): boolean;
-  /** Bytes that it may still be sent before it counts as one that does not read. */
+  /** Bytes that it, and all of its identity, may still be sent before they count as not reading. */
   outputLeft(): number;
 }
 

@@ -17,6 +17,8 @@ const STATUS_UNKNOWN = Buffer.from('400 unknown');
 
 /** Answers that go out in one turn, and waits that end in one. */
 const TURN_ANSWERS_MAX = 4096;
+/** Bytes of answers that one turn hands over, and one of any size: others are read meanwhile. */
+const TURN_BYTES_MAX = 1024 * 1024;
 
 /** An answer that can go out. */
 interface Ready {
@@ -235,19 +237,24 @@ export class Answers {
 
   /** Gives out what can go out, so much as fits a turn. */
   give(host: BrokerHost, now: number): void {
-    const ready = this.#ready.splice(0, TURN_ANSWERS_MAX);
-    for (const { id, body, asking } of ready) {
-      if (asking === null || hasRoom(asking.asker, body)) host.answer(id, body);
-      else this.#room.wait(asking, bytesOf(body), now);
+    let given = 0;
+    let handedOver = 0;
+    for (const { id, body, asking } of this.#ready) {
+      if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
+      given++;
+      const bytes = asking === null ? 0 : bytesOf(body);
+      if (asking !== null && asking.asker.outputLeft() < bytes) {
+        this.#room.wait(asking, bytes, now);
+      } else {
+        host.answer(id, body);
+        handedOver += bytes;
+      }
     }
+    this.#ready.splice(0, given);
     for (const { id } of this.#room.overdue(now)) {
       host.refuse(id, 'limit', 'the reply has no room among what this connection has not read');
     }
   }
-}
-
-function hasRoom(asker: Asker, body: readonly Buffer[]): boolean {
-  return asker.outputLeft() >= bytesOf(body);
 }
 
 function bytesOf(body: readonly Buffer[]): number {
