@@ -12,7 +12,7 @@ const SMALL_BYTES = 4096;
 /** Look-ups under way at once. */
 const LOOKS_MAX = 4096;
 /** Bytes of large replies that are being read at once; one of any size always may. */
-const LARGE_BYTES_MAX = 32 * 1024 * 1024;
+const LARGE_BYTES_MAX = 16 * 1024 * 1024;
 /** After a look-up that failed. */
 const LOOK_AGAIN_MS = 1000;
 

@@ -5,8 +5,8 @@
 import type { Asker } from '../broker/ports.js';
 import type { Asking } from './waiters.js';
 
-/** How often it is seen whether somebody has read. */
-const LOOK_MS = 20;
+/** How often it is seen whether somebody has read: each time what they wait for is read anew. */
+const LOOK_MS = 100;
 /** Who has not made room for so long does not read. */
 const PATIENCE_MS = 60_000;
 

@@ -29,6 +29,8 @@ import type { Uuids } from './uuid.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 const NO_RIGHT = 'no right to send requests to this service';
+/** What a request on its way to the store costs in memory beside its body. */
+const WAITING_BYTES = 1024;
 
 export class Services {
   readonly #context: TitanicContext;
@@ -140,7 +142,7 @@ export class Services {
   /** @param change 1: it is being accepted; -1: it is decided */
   #begin({ owner, bodyBytes }: StoredRequest, holder: Holder, change: 1 | -1): void {
     this.#accepting += change;
-    holder.add('stored', change * bodyBytes);
+    holder.add('stored', change * (bodyBytes + WAITING_BYTES));
     const count = this.#acceptingOf.get(owner) ?? { stored: 0, bytes: 0 };
     count.stored += change;
     count.bytes += change * bodyBytes;
@@ -197,7 +199,7 @@ export class Services {
         ? 'titanic.maxOpen is reached'
         : bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
-          : asker.holder.mayHold(bodyBytes)
+          : asker.holder.mayHold(bodyBytes + WAITING_BYTES)
             ? this.#quota(asker, bodyBytes)
             : 'limits.memoryBytes is reached';
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });

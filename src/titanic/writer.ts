@@ -47,7 +47,7 @@ interface Flight {
 }
 
 /** Others wait for a batch: it takes no longer than some tens of milliseconds. */
-const BATCH_CHANGES_MAX = 1024;
+const BATCH_CHANGES_MAX = 256;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * A store that has nothing to do is not left waiting for the end of a turn: once so much waits, the

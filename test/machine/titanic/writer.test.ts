@@ -117,7 +117,7 @@ describe('group commit', () => {
     add(changesOf('flooder', 100_000));
     add(changesOf('quiet', 3));
     const batch = next();
-    expect(batch).toHaveLength(1024);
+    expect(batch).toHaveLength(256);
     expect(batch.filter((party) => party === 'quiet')).toHaveLength(3);
     // Nor do large ones keep it out for longer than one batch.
     add(changesOf('hoarder', 10, 4 * 1024 * 1024));
