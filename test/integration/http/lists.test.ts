@@ -104,15 +104,20 @@ describe('/api/v1/events', () => {
     await reader.closed;
   });
 
-  it('has 32 readers at most, and room again when one leaves', async () => {
-    const url = httpOf(await startDaemon({ sets: [HTTP] }));
-    const readers = Array.from({ length: 32 }, () => new RawHttp(url));
+  it('has 24 readers without a token at most, room for those with one, and again when one leaves', async () => {
+    const url = httpOf(await startDaemon({ sets: [HTTP, 'http.token=a-token-of-somebody'] }));
+    const readers = Array.from({ length: 24 }, () => new RawHttp(url));
     for (const reader of readers) {
       reader.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
       await reader.until('retry: ');
     }
     const refused = await ask(`${url}/api/v1/events`);
     expect(refused).toMatchObject({ status: 503, json: { error: { code: 'ERR_HTTP_BUSY' } } });
+    const operator = new RawHttp(url);
+    const bearer = 'Authorization: Bearer a-token-of-somebody';
+    operator.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', bearer, '');
+    await operator.until('retry: ');
+    operator.socket.destroy();
     readers[0]?.socket.destroy();
     for (let isIn = false; !isIn;) {
       const again = new RawHttp(url);
