@@ -13,6 +13,8 @@ import type { SimRandom } from '../world/random.js';
 import type { DurableClient, Job } from './durable-client.js';
 
 const GAP_MS_MAX = 60;
+/** A pair has four of them. */
+const GAP_MS_MAX_OF_PAIR = 120;
 const WAIT_MS_MAX = 200;
 const WHAT = ['reply', 'wait', 'close', 'submit'] as const;
 
@@ -54,7 +56,8 @@ export class Spy implements Actor {
   }
 
   start(): void {
-    this.#around.clock.after(this.#random.int(1, GAP_MS_MAX), () => {
+    const most = this.#isPaired ? GAP_MS_MAX_OF_PAIR : GAP_MS_MAX;
+    this.#around.clock.after(this.#random.int(1, most), () => {
       if (this.#left) return;
       if (!this.#line.isOpen || this.#random.chance(0.05)) this.#line.dial();
       this.#ask();
