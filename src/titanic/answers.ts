@@ -8,7 +8,7 @@ import { unpack } from '../core/packed.js';
 import { isCertainFor, mayAsk } from './belonging.js';
 import { Reads } from './reads.js';
 import { Room } from './room.js';
-import { ANONYMOUS, type Found, type Owner, type RequestUuid } from './store.js';
+import type { Found, Owner, RequestUuid } from './store.js';
 import { type Asking, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
@@ -204,13 +204,12 @@ export class Answers {
     this.tell(uuid, STATUS_UNKNOWN);
   }
 
-  /** It was closed by somebody who may not be its owner: the others go on waiting. */
+  /** It was closed by somebody who may not be its owner: the store knows for whom, the others wait on. */
   tellClosed(uuid: RequestUuid, by: Owner): void {
-    // As `isCertainFor` has it.
-    for (const { id } of this.#waiters.takeOf(uuid, [...new Set<Owner>([by, ANONYMOUS])])) {
-      this.unknown(id);
+    for (const asking of this.#takeOf(uuid)) {
+      if (isCertainFor(asking.asker, [by])) this.unknown(asking.id);
+      else this.lookUp(asking);
     }
-    if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
   }
 
   /** Those who wait for this one are told what the store says. */

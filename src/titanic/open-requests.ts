@@ -319,7 +319,9 @@ export class OpenRequests {
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
-        if (by === NO_OWNER) this.#ended(uuid);
+        // It may have been accepted while its close was on its way.
+        const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
+        if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
         else if (kind === 'done') this.answers.tellClosed(uuid, by);
         tell(kind === 'done' ? 'done' : 'passed');
       },

@@ -1,8 +1,7 @@
 /** Those who wait for an answer by `titanic.wait`, by uuid and by the end of their patience. */
 import type { Asker } from '../broker/ports.js';
 import { IndexedHeap } from '../core/indexed-heap.js';
-import { ownerOf } from './belonging.js';
-import type { Owner, RequestUuid } from './store.js';
+import type { RequestUuid } from './store.js';
 
 /** Somebody who asks for a stored request. */
 export interface Asking {
@@ -23,8 +22,7 @@ interface Waiter {
 export class Waiters {
   readonly #waiters: (Waiter | null)[] = [];
   readonly #free: number[] = [];
-  /** By uuid, and by the owner as whom they wait. */
-  readonly #byKey = new Map<string, Map<Owner, Set<number>>>();
+  readonly #byKey = new Map<string, Set<number>>();
   /** How many each identity has. */
   readonly #counts = new Map<string, number>();
   readonly #byTime = new IndexedHeap({
@@ -55,22 +53,16 @@ export class Waiters {
     this.#byTime.push(number);
     const { identity } = asking.asker;
     this.#counts.set(identity, this.countOf(identity) + 1);
-    const byOwner = this.#byKey.get(key) ?? new Map<Owner, Set<number>>();
-    const owner = ownerOf(asking.asker);
-    const others = byOwner.get(owner);
-    if (others === undefined) byOwner.set(owner, new Set([number]));
+    const others = this.#byKey.get(key);
+    if (others === undefined) this.#byKey.set(key, new Set([number]));
     else others.add(number);
-    this.#byKey.set(key, byOwner);
   }
 
-  /** Takes out all who wait for a uuid, or those of them who wait as one of these owners. */
-  takeOf(uuid: Buffer, owners?: readonly Owner[]): Asking[] {
+  /** Takes out all who wait for a uuid. */
+  takeOf(uuid: Buffer): Asking[] {
     if (this.#byKey.size === 0) return [];
-    const byOwner = this.#byKey.get(uuid.toString('latin1'));
-    if (byOwner === undefined) return [];
-    const numbers = [...(owners ?? byOwner.keys())].flatMap((owner) => [
-      ...(byOwner.get(owner) ?? []),
-    ]);
+    const key = uuid.toString('latin1');
+    const numbers = [...(this.#byKey.get(key) ?? [])];
     return numbers.flatMap((number) => this.#remove(number) ?? []);
   }
 
@@ -95,12 +87,9 @@ export class Waiters {
     this.#byTime.removeAt(waiter.place);
     this.#waiters[number] = null;
     this.#free.push(number);
-    const byOwner = this.#byKey.get(key);
-    const owner = ownerOf(asking.asker);
-    const others = byOwner?.get(owner);
+    const others = this.#byKey.get(key);
     others?.delete(number);
-    if (others?.size === 0) byOwner?.delete(owner);
-    if (byOwner?.size === 0) this.#byKey.delete(key);
+    if (others?.size === 0) this.#byKey.delete(key);
     const { identity } = asking.asker;
     const left = this.countOf(identity) - 1;
     if (left > 0) this.#counts.set(identity, left);
