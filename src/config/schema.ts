@@ -215,7 +215,7 @@ export const SCHEMA = {
         max: '16TiB',
         live: true,
         about:
-          'All that peers make the broker hold, together: requests, output, parts, incomplete messages. Over it, the identity that holds most pays first.',
+          'All that peers make the broker hold, together: requests, output, parts, incomplete messages, what is on its way to the store. Over it, the identity that holds most pays first.',
       },
       perPeer: {
         kind: 'quota',

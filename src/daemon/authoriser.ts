@@ -5,9 +5,9 @@
  * A connection does not wait for the answer. It is closed without a word, its client tries again, and
  * finds the answer here.
  */
+import type { KeyAnswer } from '../config/authoriser-answer.js';
 import { keyShown } from '../transport/identity.js';
 import type { Verdict } from '../zmtp/curve/server.js';
-import type { KeyAnswer } from '../config/authoriser-answer.js';
 import { NOTHING, type Rights, updateRights } from './key-rights.js';
 
 /** Questions that are out at once; and for keys from one address, so that others can be asked about. */
@@ -17,6 +17,8 @@ const ASKED_PER_ADDRESS_MAX = 32;
 const ANSWER_MS = 5000;
 /** Then the key is not asked about for so long. */
 const SILENT_MS = 1000;
+/** An answer that has run out holds for so long at most, where too many are to be asked for again. */
+const RENEWAL_MS_MAX = 30_000;
 /** Keys that are remembered: let in, and kept out. */
 const KEYS_MAX = 10_000;
 
@@ -64,7 +66,7 @@ interface Allowed {
   until: number;
 }
 
-/** A key that stays out for now. */
+/** A key that stays out until then. */
 interface Kept {
   readonly isRefused: boolean;
   readonly until: number;
@@ -137,11 +139,16 @@ export class Authoriser {
       if (until > now) continue;
       this.answered(publicKey, { kind: 'unusable', why: 'no answer came' }, now);
     }
-    for (const [id, { publicKey, address, name, until }] of [...this.#allowed]) {
+    for (const [id, { publicKey, address, name, until }] of this.#allowed) {
       if (until > now || this.#asked.has(id)) continue;
-      // Who is connected stays, while it is asked about again.
-      const isWanted = this.#host.isConnected(name);
-      if (!isWanted || this.#ask(id, { publicKey, address }, now) !== null) this.#drop(id);
+      if (!this.#host.isConnected(name)) {
+        this.#forget(id);
+        continue;
+      }
+      // Who is connected stays, while it is asked about again: where too many are, a little later.
+      const isAsked = this.#ask(id, { publicKey, address }, now) === null;
+      const mayWait = this.#host.isServing && now < until + RENEWAL_MS_MAX;
+      if (!isAsked && !mayWait) this.#drop(id);
     }
     for (const [id, { until }] of this.#kept) if (until <= now) this.#kept.delete(id);
   }
@@ -197,17 +204,21 @@ export class Authoriser {
 
   /** It comes in no more, and whoever came in by it is out. */
   #drop(id: string): void {
-    const allowed = this.#allowed.get(id);
-    if (allowed === undefined) return;
-    this.#allowed.delete(id);
-    const { name } = allowed;
-    const named = this.#named.get(name);
-    if (named !== undefined && --named.keys === 0) {
-      this.#named.delete(name);
-      Object.assign(named.rights, NOTHING);
-      this.#host.changed(name);
-    }
+    const name = this.#allowed.get(id)?.name;
+    if (name === undefined) return;
+    this.#forget(id);
+    if (!this.#named.has(name)) this.#host.changed(name);
     this.#host.revoked(id);
+  }
+
+  /** It comes in no more. */
+  #forget(id: string): void {
+    const name = this.#allowed.get(id)?.name;
+    const named = name === undefined ? undefined : this.#named.get(name);
+    this.#allowed.delete(id);
+    if (name === undefined || named === undefined || --named.keys > 0) return;
+    this.#named.delete(name);
+    Object.assign(named.rights, NOTHING);
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { ListenerRules } from '../broker/rights.js';
+import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answer.js';
 import { monotonicMs } from '../core/clock.js';
 import type { Frames } from '../core/frames.js';
 import { GlobSet } from '../core/glob.js';
@@ -13,7 +14,6 @@ import type { TransportPart } from '../transport/several.js';
 import { clientRequest, readClientReply } from '../wire/client-side.js';
 import type { Verdict } from '../zmtp/curve/server.js';
 import { ASKED_MAX, Authoriser, type AuthoriserEvent, type AuthoriserHost } from './authoriser.js';
-import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answer.js';
 import type { Elsewhere, Keys } from './io/keys.js';
 import type { Rights } from './key-rights.js';
 

@@ -2,9 +2,9 @@
  * A peer within this process: the broker knows it as it knows the others, by a listener of its own
  * that nobody else comes in through.
  */
-import type { PeerNumbers } from './peer-numbers.js';
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
+import type { PeerNumbers } from './peer-numbers.js';
 import type { OpenedRouter, PeerId, RouterOptions, Transport, TransportEvents } from './port.js';
 
 const NAME = 'local';
