@@ -21,7 +21,7 @@ let worker: Worker;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'mdp-'));
-  const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0'];
+  const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0', 'http.listen=off'];
   const { config } = loadConfig({ sets });
   const log = await createLog('silent', 'json', false);
   daemon = await startDaemon(config, false, log, (error) => {
