@@ -4,6 +4,8 @@
  */
 import { destination, type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
+import { monotonicMs } from '../core/clock.js';
+
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'auto' | 'json' | 'pretty';
 
@@ -17,12 +19,17 @@ export interface Log {
   error(fields: LogFields, text: string): void;
   fatal(fields: LogFields, text: string): void;
   setLevel(level: LogLevel): void;
-  /** Writes out what is buffered, waiting for it. */
+  /**
+   * The last thing before the process ends: writes out what is buffered. A reader that stalls is
+   * waited for `FLUSH_MS_MAX`; what it has not taken then is dropped.
+   */
   flush(): void;
 }
 
 /** Lines waiting for a reader of standard output that stalls; beyond it they are dropped. */
 const BUFFERED_BYTES_MAX = 16 * 1024 * 1024;
+/** How long a reader of standard output that stalls may put off the end of the process. */
+const FLUSH_MS_MAX = 1000;
 
 /**
  * @param isTerminal whether standard output is one: what `auto` goes by
@@ -33,7 +40,14 @@ export async function createLog(
   isTerminal: boolean,
 ): Promise<Log> {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
-  const out = destination({ dest: 1, sync: false, maxLength: BUFFERED_BYTES_MAX });
+  /** A full pipe is tried again until then. */
+  let patientUntil = Infinity;
+  const out = destination({
+    dest: 1,
+    sync: false,
+    maxLength: BUFFERED_BYTES_MAX,
+    retryEAGAIN: () => monotonicMs() < patientUntil,
+  });
   // A reader that went away must not take the broker down.
   out.on('error', () => undefined);
   const stream = isPretty ? await prettyTo(out, isTerminal) : out;
@@ -66,10 +80,13 @@ export async function createLog(
       logger.level = next;
     },
     flush: () => {
+      patientUntil = Math.min(patientUntil, monotonicMs() + FLUSH_MS_MAX);
       try {
         out.flushSync();
       } catch {
-        // Standard output is gone; there is nobody left to tell.
+        // Standard output is gone, or nobody reads it. Nothing may try again when the process exits.
+        logger.level = 'silent';
+        out.destroy();
       }
     },
   };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -8,11 +9,14 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Child, type Finished, run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
 import { itWithTool } from '../../support/tools.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 /** A daemon that stops has ended long before so many were sent. */
 const SIGNALS_MAX = 5000;
+/** A reader that stalls puts the end off for a second. */
+const STALLED_MS_MAX = 20_000;
 
 afterEach(removeDaemons);
 
@@ -101,6 +105,23 @@ describe('majordomo serve', () => {
     await endBusy(worker);
     expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
     expect(daemon.logged('config.reloaded')).toHaveLength(1);
+  });
+
+  it.each(['json', 'pretty'])('ends with 0 though nobody reads its log (%s)', async (format) => {
+    const [port = 0] = await freePorts(1);
+    const endpoint = `tcp://127.0.0.1:${port}`;
+    const daemon = new Daemon({ endpoint, sets: ['log.level=debug', `log.format=${format}`] });
+    await daemon.until(({ stdout }) => stdout.includes('listening on'), 'its first words');
+    const { stdout } = daemon.process;
+    stdout.pause();
+    try {
+      await run(['bench', '--seconds', '1', '--endpoint', endpoint]);
+      const ended = once(daemon.process, 'exit', { signal: AbortSignal.timeout(STALLED_MS_MAX) });
+      daemon.signal('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+    } finally {
+      stdout.resume();
+    }
   });
 
   itWithTool(
