@@ -15,7 +15,7 @@ import {
 } from '../../config/config.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
-import { codeOf, messageOf } from '../../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Log } from '../../observe/log.js';
 import type { ListenerCurve } from '../../transport/port.js';
 import { DIGEST_BYTES } from '../../wire/peer.js';
@@ -201,10 +201,14 @@ export class Keys {
     const quotas = Object.keys(limits.quotas);
     for (const [index, listener] of broker.listen.entries()) {
       if (listener.curve === undefined) continue;
-      const keys = this.#file(listener.curve.keysFile, quotas);
+      const { curve } = listener;
+      const { keys, secretKeys } = orHowToMake(MAKES.listener, () => ({
+        secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
+        keys: this.#file(curve.keysFile, quotas),
+      }));
       this.#ofListener[index] = keys;
       this.#curves[index] = {
-        secretKeys: secretKeyFilesOf(listener.curve).map(readSecretKey),
+        secretKeys,
         authorise: (publicKey, address) => {
           const name = keys.find(publicKey)?.name;
           const verdict = name === undefined ? this.#ask(publicKey, address) : allowed(name);
@@ -233,8 +237,10 @@ export class Keys {
   }
 
   #ofPair({ secretKeyFile, keysFile }: CurveConfig, quotas: readonly string[]): ListenerCurve {
-    const secretKey = readSecretKey(secretKeyFile);
-    const keys = this.#file(keysFile, quotas);
+    const { keys, secretKey } = orHowToMake(MAKES.pair, () => ({
+      secretKey: readSecretKey(secretKeyFile),
+      keys: this.#file(keysFile, quotas),
+    }));
     this.#ofPeer = keys;
     return {
       secretKeys: [secretKey],
@@ -320,6 +326,23 @@ export class Keys {
       if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
     });
   };
+}
+
+const MAKES = {
+  listener: '`majordomo serve --init`, with the same options, makes what is missing',
+  pair: '`majordomo keygen --pair DIR` makes the files of both nodes',
+} as const;
+
+/** A start without a file that can be made says what makes it. */
+function orHowToMake<T>(how: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const cause = typeof error === 'object' && error !== null && 'cause' in error && error.cause;
+    if (codeOf(cause) !== 'ENOENT') throw error;
+    const message = `${messageOf(error)}; ${how}`;
+    throw new MajordomoError('ERR_CONFIG_FILE', message, { cause: error });
+  }
 }
 
 function allowed(name: string): Verdict {

@@ -8,11 +8,15 @@ import { Daemon, removeDaemons, temporaryDirectory } from '../../support/daemon.
 
 afterEach(removeDaemons);
 
+/** A listener whose keys are in that directory. */
+function listenerOf(keys: string): string {
+  const curve = `{secretKeyFile: ${join(keys, 'broker.key')}, keysFile: ${join(keys, 'keys.yaml')}}`;
+  return `[{endpoint: "tcp://127.0.0.1:0", curve: ${curve}}]`;
+}
+
 /** `serve --init`, ready; what it said is in its standard error. */
 async function serveInit(keys: string): Promise<Daemon> {
-  const curve = `{secretKeyFile: ${join(keys, 'broker.key')}, keysFile: ${join(keys, 'keys.yaml')}}`;
-  const listener = `[{endpoint: "tcp://127.0.0.1:0", curve: ${curve}}]`;
-  const daemon = new Daemon({ endpoint: listener, flags: ['--init'] });
+  const daemon = new Daemon({ endpoint: listenerOf(keys), flags: ['--init'] });
   const { endpoints } = await daemon.waitFor('broker.ready');
   daemon.endpoints = endpoints as string[];
   return daemon;
@@ -63,5 +67,31 @@ describe('majordomo serve --init', () => {
     rmSync(join(keys, 'keys.yaml'));
     await serveInit(keys);
     expect(readdirSync(keys).map((name) => [name, read(keys, name)])).toEqual(made);
+  });
+
+  it('is what serve names, with 78, where a file of keys is missing', async () => {
+    const keys = join(temporaryDirectory(), 'keys');
+    for (const name of ['broker.key', 'keys.yaml']) {
+      const file = join(keys, name);
+      rmSync(file, { force: true });
+      const daemon = new Daemon({ endpoint: listenerOf(keys) });
+      expect(await daemon.finished()).toMatchObject({
+        status: 78,
+        stderr: `majordomo: ${file}: no such file; \`majordomo serve --init\`, with the same options, makes what is missing\n`,
+      });
+      await (await serveInit(keys)).stop();
+    }
+  });
+
+  it('is not what makes the keys of a pair', async () => {
+    const file = join(temporaryDirectory(), 'primary.key');
+    const curve = `{secretKeyFile: ${file}, keysFile: ${file}.yaml, serverKey: '${'0'.repeat(40)}'}`;
+    const sets = ['role=primary', 'listen=tcp://127.0.0.1:1', 'peer=tcp://127.0.0.1:2'];
+    const pair = [...sets, `curve=${curve}`].map((set) => `bstar.${set}`);
+    const daemon = new Daemon({ sets: pair });
+    expect(await daemon.finished()).toMatchObject({
+      status: 78,
+      stderr: `majordomo: ${file}: no such file; \`majordomo keygen --pair DIR\` makes the files of both nodes\n`,
+    });
   });
 });
