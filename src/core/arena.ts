@@ -125,6 +125,19 @@ export class Arena {
     }
   }
 
+  /**
+   * Frees a run and hands over its first bytes: a copy, or a run with a page of its own as it is.
+   * @param bytes how many
+   */
+  take(handle: ArenaHandle, bytes: number): Buffer {
+    const { buffer, sizeClass } = this.#page(handle);
+    const start = this.offset(handle);
+    const run = buffer.subarray(start, start + bytes);
+    const taken = sizeClass < 0 ? run : Buffer.from(run);
+    this.free(handle);
+    return taken;
+  }
+
   /** The buffer that a run lies in; it begins at `offset`. */
   buffer(handle: ArenaHandle): Buffer {
     return this.#page(handle).buffer;

@@ -3,10 +3,19 @@
  * others, however much they have (D75).
  */
 interface Line<Item> {
-  readonly items: { readonly item: Item; readonly bytes: number }[];
+  readonly items: Item[];
+  /** Of each. */
+  readonly sizes: number[];
   /** How many of them are taken out already. */
   head: number;
   bytes: number;
+}
+
+/** An item, whose it is, and its bytes. */
+export interface Queued<Item> {
+  readonly party: string;
+  readonly item: Item;
+  readonly bytes: number;
 }
 
 /** Taken out items are let go in one go: each is moved once on average. */
@@ -38,10 +47,11 @@ export class FairQueue<Item> {
   push(party: string, item: Item, bytes: number): void {
     let line = this.#lines.get(party);
     if (line === undefined) {
-      line = { items: [], head: 0, bytes: 0 };
+      line = { items: [], sizes: [], head: 0, bytes: 0 };
       this.#lines.set(party, line);
     }
-    line.items.push({ item, bytes });
+    line.items.push(item);
+    line.sizes.push(bytes);
     line.bytes += bytes;
     this.#bytes += bytes;
     this.#size++;
@@ -49,36 +59,40 @@ export class FairQueue<Item> {
 
   /** Bytes of the one that `shift` takes; 0 if there is none. */
   get nextBytes(): number {
-    for (const { items, head } of this.#lines.values()) return items[head]?.bytes ?? 0;
+    for (const { sizes, head } of this.#lines.values()) return sizes[head] ?? 0;
     return 0;
   }
 
   /** Takes out the first one of whose turn it is, who then goes behind all others. */
   shift(): Item | undefined {
     for (const [party, line] of this.#lines) {
-      const first = line.items[line.head++];
+      const first = line.items[line.head];
+      const bytes = line.sizes[line.head++] ?? 0;
       if (first === undefined) return undefined;
       this.#lines.delete(party);
       if (line.head < line.items.length) {
         if (line.head === HEAD_MAX) {
           line.items.splice(0, HEAD_MAX);
+          line.sizes.splice(0, HEAD_MAX);
           line.head = 0;
         }
         this.#lines.set(party, line);
       }
-      line.bytes -= first.bytes;
-      this.#bytes -= first.bytes;
+      line.bytes -= bytes;
+      this.#bytes -= bytes;
       this.#size--;
-      return first.item;
+      return first;
     }
     return undefined;
   }
 
   /** Takes out everything, party by party, each in its order. */
-  drain(): Item[] {
-    const all: Item[] = [];
-    for (const { items, head } of this.#lines.values()) {
-      for (const { item } of items.slice(head)) all.push(item);
+  drain(): Queued<Item>[] {
+    const all: Queued<Item>[] = [];
+    for (const [party, { items, sizes, head }] of this.#lines) {
+      for (const [place, item] of items.slice(head).entries()) {
+        all.push({ party, item, bytes: sizes[head + place] ?? 0 });
+      }
     }
     this.#lines.clear();
     this.#size = 0;

@@ -19,7 +19,7 @@ import {
   type StoredRequest,
   type StoreFailure,
 } from './store.js';
-import { type Handed, Writer } from './writer.js';
+import { type Handed, type Intent, type IntentNumber, Writer } from './writer.js';
 
 const OUTCOME_UNKNOWN = 'outcome unknown';
 /** It is in this store; whether it is in the peer's, as was promised, nobody knows. */
@@ -55,8 +55,11 @@ export class OpenRequests {
   #isDoubtful = false;
   #trouble: StoreFailure | null = null;
 
-  /** @param firstRead reads of the store are numbered above this */
-  constructor(context: TitanicContext, firstRead: number) {
+  /**
+   * @param firstRead reads of the store are numbered above this
+   * @param made makes the intent of a request that was given to `intendNumber`
+   */
+  constructor(context: TitanicContext, firstRead: number, made: (number: IntentNumber) => Intent) {
     this.#context = context;
     const { options, store, replica, commits } = context;
     this.answers = new Answers(
@@ -79,7 +82,7 @@ export class OpenRequests {
       return { number: transaction.number, awaits };
     };
     // D21: `strict` shows no step that one disk has alone, so it makes none.
-    this.writer = new Writer(commit, () => replica.refusal === null, commits);
+    this.writer = new Writer(commit, () => replica.refusal === null, commits, made);
   }
 
   /** The node steps down: operators are told; what clients would be answered is forgotten. */
@@ -90,6 +93,11 @@ export class OpenRequests {
   /** @param party among whom it takes its turn; empty: nobody's who asks for it */
   intend(party: string, change: Change, bytes: number, outcome: Outcome): void {
     this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
+  }
+
+  /** As `intend`, for a request that waits under a number. */
+  intendNumber(party: string, number: IntentNumber, bytes: number): void {
+    this.writer.addNumber(party, number, bytes, this.#context.now);
   }
 
   // ---------------------------------------------------------------- what can be done now

@@ -1,9 +1,8 @@
 /** The services of Titanic, as the broker's clients use them (9/TSP; D12, D16). */
 import type { Asker, BrokerHost, InternalRequest } from '../broker/ports.js';
 import { escapeName } from '../core/escape.js';
-import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
-import { pack, packedBytes } from '../core/packed.js';
+import { packedBytes } from '../core/packed.js';
 import {
   readTspRequest,
   readTspSubmit,
@@ -26,6 +25,8 @@ import { NO_SLOT } from './open-index.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import type { ChangeResult, Owner, RequestUuid, StoredRequest } from './store.js';
 import type { Uuids } from './uuid.js';
+import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
+import type { Intent } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 const NO_RIGHT = 'no right to send requests to this service';
@@ -36,6 +37,7 @@ export class Services {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
+  readonly #waiting = new WaitingRequests();
   /** Accepted, but not committed: of each owner, and of all. */
   readonly #acceptingOf = new Map<Owner, { stored: number; bytes: number }>();
   #accepting = 0;
@@ -109,38 +111,62 @@ export class Services {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    // From the pool: it lives only until it is committed.
-    const body = Buffer.allocUnsafe(bodyBytes);
-    pack(frames, read.body, frames.count, body, 0, false);
-    const request = this.#newRequest(frames, read, bodyBytes, ownerOf(asker));
-    const change = { kind: 'accept', request, body, key: read.options.key } as const;
-    const party = asker.identity;
-    const { holder } = asker;
-    this.#begin(request, holder, 1);
-    this.#requests.intend(party, change, bodyBytes, {
+    const { identity: party, holder } = asker;
+    const owner = ownerOf(asker);
+    const { requestTtlMs, maxAttempts } = this.#context.options;
+    const { wall } = this.#context;
+    const { options } = read;
+    const facts = {
+      id,
+      priority: options.priority ?? 0,
+      acceptedAt: wall,
+      notBefore: wall + (options.delayMs ?? 0),
+      expiresAt: wall + (options.ttlMs ?? requestTtlMs),
+      maxAttempts: options.maxAttempts ?? maxAttempts,
+      isShared: options.shared ?? false,
+      key: options.key,
+    };
+    const sender = { party, owner, holder };
+    const number = this.#waiting.add(sender, facts, frames, read.service, read.body, bodyBytes);
+    this.#begin(owner, bodyBytes, holder, 1);
+    this.#requests.intendNumber(party, number, bodyBytes);
+  }
+
+  /** What is to become of a request whose batch goes out, or that is given up. */
+  accepting(number: WaitingNumber): Intent {
+    const waiting = this.#waiting.take(number);
+    const { id, party, owner, holder, body, key } = waiting;
+    const request = this.#newRequest(waiting);
+    const decided = (): void => {
+      this.#begin(owner, body.length, holder, -1);
+    };
+    return {
+      change: { kind: 'accept', request, body, key },
+      party,
+      bytes: body.length,
       begins: () => {
         request.number = this.#context.nextNumber++;
       },
       committed: (result) => {
-        this.#begin(request, holder, -1);
+        decided();
         this.#answer(id, STATUS_OK, this.#accepted(request, party, result));
       },
       doubtful: (result) => {
-        this.#begin(request, holder, -1);
+        decided();
         this.#accepted(request, party, result);
         this.#answer(id, status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
-        this.#begin(request, holder, -1);
+        decided();
         // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
         if (failure.kind !== 'fatal') this.#answer(id, status(500, this.#requests.lossOf(failure)));
         return false;
       },
-    });
+    };
   }
 
   /** @param change 1: it is being accepted; -1: it is decided */
-  #begin({ owner, bodyBytes }: StoredRequest, holder: Holder, change: 1 | -1): void {
+  #begin(owner: Owner, bodyBytes: number, holder: Holder, change: 1 | -1): void {
     this.#accepting += change;
     holder.add('stored', change * (bodyBytes + WAITING_BYTES));
     const count = this.#acceptingOf.get(owner) ?? { stored: 0, bytes: 0 };
@@ -150,30 +176,26 @@ export class Services {
     else this.#acceptingOf.set(owner, count);
   }
 
-  #newRequest(
-    frames: Frames,
-    { service, options }: TspRequest,
-    bodyBytes: number,
-    owner: Owner,
-  ): { -readonly [Field in keyof StoredRequest]: StoredRequest[Field] } {
-    const { requestTtlMs, maxAttempts } = this.#context.options;
-    const { wall } = this.#context;
+  #newRequest(waiting: WaitingRequest): {
+    -readonly [Field in keyof StoredRequest]: StoredRequest[Field];
+  } {
+    const { service, priority, acceptedAt, notBefore, expiresAt, maxAttempts, body } = waiting;
     return {
-      uuid: this.#uuids.next(wall),
+      uuid: this.#uuids.next(acceptedAt),
       // Its number is that of its place in a batch.
       number: 0,
-      service: frames.copy(service),
+      service,
       state: 'pending',
-      priority: options.priority ?? 0,
-      acceptedAt: wall,
-      notBefore: wall + (options.delayMs ?? 0),
-      expiresAt: wall + (options.ttlMs ?? requestTtlMs),
-      maxAttempts: options.maxAttempts ?? maxAttempts,
+      priority,
+      acceptedAt,
+      notBefore,
+      expiresAt,
+      maxAttempts,
       attempts: 0,
       generation: 0,
-      bodyBytes,
-      owner,
-      isShared: options.shared ?? false,
+      bodyBytes: body.length,
+      owner: waiting.owner,
+      isShared: waiting.isShared,
     };
   }
 

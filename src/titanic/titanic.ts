@@ -88,10 +88,15 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   #newLife(): Life {
-    const requests = new OpenRequests(this.#context, this.#lives * LIFE_READS);
+    const requests: OpenRequests = new OpenRequests(
+      this.#context,
+      this.#lives * LIFE_READS,
+      (number) => services.accepting(number),
+    );
+    const services = new Services(this.#context, requests, this.#uuids);
     return {
       requests,
-      services: new Services(this.#context, requests, this.#uuids),
+      services,
       execution: new Execution(this.#context, requests, this.#random),
       upkeep: new Upkeep(this.#context, requests),
     };

@@ -29,6 +29,9 @@ export interface Intent {
   failed(failure: StoreFailure): boolean;
 }
 
+/** What stands for an intent while it waits, and takes less memory. */
+export type IntentNumber = number;
+
 /** What became of handing a batch over. */
 export interface Handed {
   /** Of its transaction. */
@@ -67,7 +70,9 @@ export class Writer {
   /** False while nothing may be written: it waits. */
   readonly #mayWrite: () => boolean;
   readonly #commits: Commits;
-  readonly #waiting = new FairQueue<Intent>();
+  /** Makes the intent of a number, once. */
+  readonly #made: (number: IntentNumber) => Intent;
+  readonly #waiting = new FairQueue<Intent | IntentNumber>();
   #flying: Flight | null = null;
   #flyingBytes = 0;
   /** How many changes the last two batches had. */
@@ -80,7 +85,9 @@ export class Writer {
     commit: (changes: readonly Change[]) => Handed,
     mayWrite: () => boolean,
     commits: Commits,
+    made: (number: IntentNumber) => Intent,
   ) {
+    this.#made = made;
     this.#commit = commit;
     this.#mayWrite = mayWrite;
     this.#commits = commits;
@@ -128,6 +135,16 @@ export class Writer {
 
   add(intent: Intent, now: number): void {
     this.#push(intent);
+    this.#runEarly(now);
+  }
+
+  /** One that is made when its batch goes out, or when it is given up. */
+  addNumber(party: string, number: IntentNumber, bytes: number, now: number): void {
+    this.#waiting.push(party, number, bytes);
+    this.#runEarly(now);
+  }
+
+  #runEarly(now: number): void {
     const half = Math.max(this.#lastChanges, this.#changesBefore) / 2;
     if (this.#waiting.size >= Math.max(EARLY_CHANGES_MIN, half)) this.run(now);
   }
@@ -155,12 +172,17 @@ export class Writer {
     while (intents.length < BATCH_CHANGES_MAX) {
       bytes += this.#waiting.nextBytes;
       if (intents.length > 0 && bytes > BATCH_BYTES_MAX) break;
-      const intent = this.#waiting.shift();
-      if (intent === undefined) break;
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      const intent = this.#intentOf(next);
       intents.push(intent);
       this.#flyingBytes += intent.bytes;
     }
     return intents;
+  }
+
+  #intentOf(waiting: Intent | IntentNumber): Intent {
+    return typeof waiting === 'number' ? this.#made(waiting) : waiting;
   }
 
   /** Returns false for a transaction that is none of this writer's. */
@@ -201,15 +223,20 @@ export class Writer {
 
   /** What waits is not written for now: what is a client's to repeat is given up. */
   refuse(failure: StoreFailure): void {
-    for (const intent of this.#waiting.drain()) if (intent.failed(failure)) this.#push(intent);
+    for (const { item } of this.#waiting.drain()) {
+      const intent = this.#intentOf(item);
+      if (intent.failed(failure)) this.#push(intent);
+    }
   }
 
   /** Nothing of it is waited for any more, here or in the store. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
-    const intents = [...(this.#flying?.intents ?? []), ...this.#waiting.drain()];
+    const flying = this.#flying?.intents ?? [];
+    const waiting = this.#waiting.drain();
     this.#flying = null;
-    for (const intent of intents) intent.failed(failure);
+    for (const intent of flying) intent.failed(failure);
+    for (const { item } of waiting) this.#intentOf(item).failed(failure);
   }
 
   /** Returns false for a transaction that is none of this writer's. */
@@ -221,8 +248,11 @@ export class Writer {
     // What cannot be trusted is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     const again = flight.intents.filter((intent) => intent.failed(failure));
+    if (again.length === 0) return true;
     // In their order before what has come since.
-    for (const intent of [...again, ...this.#waiting.drain()]) this.#push(intent);
+    const since = this.#waiting.drain();
+    for (const intent of again) this.#push(intent);
+    for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
     return true;
   }
 }

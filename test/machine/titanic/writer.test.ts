@@ -7,6 +7,10 @@ import { close } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };
 
+function noNumbers(): Intent {
+  throw new Error('no intent waits as a number');
+}
+
 describe('group commit in a strict pair', () => {
   it('a change that was taken in before the peer was lost is given up, not done (D14)', () => {
     const peer = { isThere: true };
@@ -15,6 +19,7 @@ describe('group commit in a strict pair', () => {
       (): Handed => ({ number: 1, awaits: true }),
       () => peer.isThere,
       new Commits(),
+      noNumbers,
     );
     const intent = (name: string, change: Change): Intent => ({
       change,
@@ -52,7 +57,7 @@ describe('group commit', () => {
       batches.push(changes.length);
       return { number: batches.length, awaits: false };
     };
-    const writer = new Writer(handed, () => true, new Commits());
+    const writer = new Writer(handed, () => true, new Commits(), noNumbers);
     const commit = (): void => {
       const results = Array.from({ length: batches.at(-1) ?? 0 }, () => DONE);
       writer.committed(batches.length, results, 0);
@@ -98,6 +103,7 @@ describe('group commit', () => {
       (changes) => ({ number: ++number, awaits: changes.length < 0 }),
       () => true,
       new Commits(),
+      noNumbers,
     );
     const next = (): string[] => {
       begun.length = 0;
@@ -142,6 +148,50 @@ describe('group commit', () => {
     for (const intent of changesOf('flooder', 190_000)) writer.add(intent, 0);
     expect(writer.isFullFor('flooder')).toBe(true);
     expect(writer.isFullFor('quiet')).toBe(false);
+  });
+
+  it('what waits as a number is made in its turn, in the order of its party, or to be given up', () => {
+    const events: string[] = [];
+    let number = 0;
+    const writer = new Writer(
+      () => ({ number: ++number, awaits: false }),
+      () => true,
+      new Commits(),
+      (made) => {
+        const note = (what: string): void => void events.push(`${what} ${made}`);
+        note('made');
+        return {
+          ...{ change: close(made), party: 'one', bytes: 3, begins: () => note('begins') },
+          committed: () => note('committed'),
+          failed: () => {
+            note('failed');
+            return false;
+          },
+        };
+      },
+    );
+    const begins = (): void => void events.push('begins close');
+    const [change] = changesOf('one', 1);
+    if (change === undefined) throw new Error('one');
+    writer.addNumber('one', 0, 3, 0);
+    writer.add({ ...change, begins }, 0);
+    writer.addNumber('one', 1, 3, 0);
+    expect([events, writer.bytes]).toEqual([[], 6]);
+    writer.run(0);
+    expect(events.splice(0)).toEqual(['made 0', 'made 1', 'begins 0', 'begins close', 'begins 1']);
+    // Those that wait behind a batch that failed keep their places; the batch's own are given up.
+    writer.addNumber('one', 2, 3, 0);
+    writer.failed(1, { kind: 'busy', message: 'locked' }, 0);
+    expect(events.splice(0)).toEqual(['failed 0', 'failed 1']);
+    writer.run(10_000);
+    expect(events.splice(0)).toEqual(['made 2', 'begins close', 'begins 2']);
+    writer.addNumber('one', 4, 3, 0);
+    writer.refuse({ kind: 'busy', message: 'the peer was lost' });
+    expect(events.splice(0)).toEqual(['made 4', 'failed 4']);
+    writer.addNumber('one', 5, 3, 0);
+    writer.abandon({ kind: 'busy', message: 'stepped down' });
+    expect(events).toEqual(['failed 2', 'made 5', 'failed 5']);
+    expect(writer.isIdle).toBe(true);
   });
 
   it('what is tried again goes first, in its order', () => {

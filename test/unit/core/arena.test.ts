@@ -36,6 +36,21 @@ describe('an arena', () => {
     },
   );
 
+  it.each([0, 100, 16_384, 16_385])(
+    'hands over a run of %i bytes, which stays as it is when others come in its place',
+    (bytes) => {
+      const arena = new Arena();
+      const handle = arena.allocate(bytes);
+      fill(arena, handle, bytes, 7);
+      const taken = arena.take(handle, bytes);
+      const next = arena.allocate(bytes);
+      expect(next).toBe(handle);
+      fill(arena, next, bytes, 8);
+      expect(taken.equals(Buffer.alloc(bytes, 7))).toBe(true);
+      expect(() => arena.take(next, bytes)).not.toThrow();
+    },
+  );
+
   it('keeps runs apart, whatever comes and goes between them', () => {
     const arena = new Arena();
     const wrong: ArenaHandle[] = [];

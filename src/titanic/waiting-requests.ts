@@ -1,0 +1,166 @@
+/**
+ * Requests that wait for their batch, in an arena: many may wait for a store that cannot keep up, and
+ * as objects they would be several times as large, and copied again and again by the garbage
+ * collector. Each is made into objects when its batch goes out.
+ */
+import { present } from '../core/assert.js';
+import { Arena, type ArenaHandle } from '../core/arena.js';
+import { copyBytes } from '../core/bytes.js';
+import type { Frames } from '../core/frames.js';
+import type { Holder } from '../core/holdings.js';
+import { pack } from '../core/packed.js';
+import type { Owner } from './store.js';
+
+/** The number of one that waits, from `add` to `take`. */
+export type WaitingNumber = ArenaHandle;
+
+/** Who sent it. */
+export interface Sender {
+  /** Among whom it takes its turn. */
+  readonly party: string;
+  readonly owner: Owner;
+  readonly holder: Holder;
+}
+
+/** What is known of it beside its bytes. */
+export interface WaitingFacts {
+  /** The broker's number of the request that is to be answered. */
+  readonly id: number;
+  readonly priority: number;
+  readonly acceptedAt: number;
+  readonly notBefore: number;
+  readonly expiresAt: number;
+  readonly maxAttempts: number;
+  readonly isShared: boolean;
+  /** At most 255 bytes. */
+  readonly key: Buffer | null;
+}
+
+export interface WaitingRequest extends WaitingFacts, Sender {
+  readonly service: Buffer;
+  /** Packed. */
+  readonly body: Buffer;
+}
+
+/** Doubles. */
+const ID = 0;
+const ACCEPTED_AT = 8;
+const NOT_BEFORE = 16;
+const EXPIRES_AT = 24;
+/** 32 bits. */
+const SENDER = 32;
+const BODY_BYTES = 36;
+const MAX_ATTEMPTS = 40;
+/** Bytes. */
+const PRIORITY = 44;
+const SHARED = 45;
+const SERVICE_BYTES = 46;
+/** 0: it has none. */
+const KEY_BYTES = 47;
+const BYTES = 48;
+
+interface KnownSender {
+  readonly number: number;
+  readonly sender: Sender;
+  /** How many of its requests wait. */
+  waiting: number;
+}
+
+export class WaitingRequests {
+  readonly #arena = new Arena();
+  readonly #byHolder = new Map<Holder, KnownSender>();
+  readonly #senders: (KnownSender | null)[] = [];
+  readonly #freeNumbers: number[] = [];
+
+  /**
+   * @param service index of the frame that names it, at most 255 bytes
+   * @param body index of its first frame; all frames behind it belong to it
+   * @param bodyBytes what they take when packed
+   */
+  add(
+    sender: Sender,
+    facts: WaitingFacts,
+    frames: Frames,
+    service: number,
+    body: number,
+    bodyBytes: number,
+  ): WaitingNumber {
+    const { key } = facts;
+    const keyBytes = key === null ? 0 : key.length;
+    const serviceBytes = frames.size(service);
+    const number = this.#arena.allocate(BYTES + serviceBytes + keyBytes + bodyBytes);
+    const to = this.#arena.buffer(number);
+    const start = this.#arena.offset(number);
+    to.writeDoubleLE(facts.id, start + ID);
+    to.writeDoubleLE(facts.acceptedAt, start + ACCEPTED_AT);
+    to.writeDoubleLE(facts.notBefore, start + NOT_BEFORE);
+    to.writeDoubleLE(facts.expiresAt, start + EXPIRES_AT);
+    to.writeInt32LE(this.#use(sender), start + SENDER);
+    to.writeUInt32LE(bodyBytes, start + BODY_BYTES);
+    to.writeInt32LE(facts.maxAttempts, start + MAX_ATTEMPTS);
+    to.writeInt8(facts.priority, start + PRIORITY);
+    to.writeUInt8(facts.isShared ? 1 : 0, start + SHARED);
+    to.writeUInt8(serviceBytes, start + SERVICE_BYTES);
+    to.writeUInt8(keyBytes, start + KEY_BYTES);
+    let at = start + BYTES;
+    copyBytes(frames.buffer(service), frames.start(service), frames.end(service), to, at);
+    at += serviceBytes;
+    if (key !== null) copyBytes(key, 0, keyBytes, to, at);
+    pack(frames, body, frames.count, to, at + keyBytes, false);
+    return number;
+  }
+
+  /** Takes one out. */
+  take(number: WaitingNumber): WaitingRequest {
+    const from = this.#arena.buffer(number);
+    const start = this.#arena.offset(number);
+    const serviceBytes = from.readUInt8(start + SERVICE_BYTES);
+    const keyBytes = from.readUInt8(start + KEY_BYTES);
+    const bodyBytes = from.readUInt32LE(start + BODY_BYTES);
+    const key = BYTES + serviceBytes;
+    const body = key + keyBytes;
+    const sender = this.#release(from.readInt32LE(start + SENDER));
+    const facts = {
+      id: from.readDoubleLE(start + ID),
+      acceptedAt: from.readDoubleLE(start + ACCEPTED_AT),
+      notBefore: from.readDoubleLE(start + NOT_BEFORE),
+      expiresAt: from.readDoubleLE(start + EXPIRES_AT),
+      maxAttempts: from.readInt32LE(start + MAX_ATTEMPTS),
+      priority: from.readInt8(start + PRIORITY),
+      isShared: from.readUInt8(start + SHARED) === 1,
+    };
+    const run = this.#arena.take(number, body + bodyBytes);
+    return {
+      ...facts,
+      party: sender.party,
+      owner: sender.owner,
+      holder: sender.holder,
+      service: run.subarray(BYTES, key),
+      key: keyBytes === 0 ? null : run.subarray(key, body),
+      body: run.subarray(body),
+    };
+  }
+
+  #use(sender: Sender): number {
+    const { party, owner, holder } = sender;
+    let known = this.#byHolder.get(holder);
+    if (known?.sender.owner !== owner || known.sender.party !== party) {
+      const number = this.#freeNumbers.pop() ?? this.#senders.length;
+      known = { number, sender: { party, owner, holder }, waiting: 0 };
+      this.#senders[number] = known;
+      this.#byHolder.set(holder, known);
+    }
+    known.waiting++;
+    return known.number;
+  }
+
+  #release(number: number): Sender {
+    const known = present(this.#senders[number], 'a request that waits has a sender');
+    const { sender } = known;
+    if (--known.waiting > 0) return sender;
+    this.#senders[number] = null;
+    this.#freeNumbers.push(number);
+    if (this.#byHolder.get(sender.holder) === known) this.#byHolder.delete(sender.holder);
+    return sender;
+  }
+}

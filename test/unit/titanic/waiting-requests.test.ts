@@ -1,0 +1,93 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { Frames } from '../../../src/core/frames.js';
+import { Holdings } from '../../../src/core/holdings.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
+import {
+  type Sender,
+  type WaitingFacts,
+  type WaitingNumber,
+  type WaitingRequest,
+  WaitingRequests,
+} from '../../../src/titanic/waiting-requests.js';
+
+const holdings = new Holdings();
+const ALICE: Sender = { party: 'key:alice', owner: 'key:alice', holder: holdings.use('alice') };
+const BOB: Sender = { party: 'bob', owner: 'anonymous', holder: holdings.use('bob') };
+const FACTS: WaitingFacts = {
+  id: 7,
+  priority: 0,
+  acceptedAt: 1_700_000_000_001,
+  notBefore: 1_700_000_000_002,
+  expiresAt: 1_800_000_000_003,
+  maxAttempts: 3,
+  isShared: false,
+  key: null,
+};
+
+function framesOf(...bytes: readonly Buffer[]): Frames {
+  const frames = new Frames();
+  for (const each of bytes) frames.push(each, 0, each.length);
+  return frames;
+}
+
+function add(
+  waiting: WaitingRequests,
+  sender: Sender,
+  facts: WaitingFacts,
+  service: Buffer,
+  ...body: readonly Buffer[]
+): { readonly number: WaitingNumber; readonly wanted: WaitingRequest } {
+  const frames = framesOf(Buffer.from('before'), service, ...body);
+  const bytes = packedBytes(frames, 2, frames.count);
+  const number = waiting.add(sender, facts, frames, 1, 2, bytes);
+  const packed = Buffer.alloc(bytes);
+  pack(frames, 2, frames.count, packed, 0, false);
+  return { number, wanted: { ...facts, ...sender, service, body: packed } };
+}
+
+describe('requests that wait for their batch', () => {
+  it.each([
+    ['of the usual kind', FACTS, 'echo', 100],
+    ['with an empty body', FACTS, 'echo', 0],
+    ['with all options', { ...FACTS, key: Buffer.from('k'), isShared: true, priority: 5 }, 'e', 9],
+    ['with the lowest priority and the longest key', most(-100), 's'.repeat(255), 300],
+    ['with the highest priority, larger than a page', most(100), 's'.repeat(255), 20_000],
+  ])('one %s comes out as it went in', (_, facts, service, bodyBytes) => {
+    const waiting = new WaitingRequests();
+    const body = Buffer.alloc(bodyBytes, 'b');
+    const { number, wanted } = add(waiting, ALICE, facts, Buffer.from(service), body, body);
+    expect(waiting.take(number)).toEqual(wanted);
+  });
+
+  it('what was taken out stays as it is when others come in its place', () => {
+    const waiting = new WaitingRequests();
+    for (const bytes of [10, 1000, 10_000, 20_000]) {
+      const first = add(waiting, ALICE, FACTS, Buffer.from('one'), Buffer.alloc(bytes, '1'));
+      const taken = waiting.take(first.number);
+      add(waiting, BOB, { ...FACTS, id: 8 }, Buffer.from('two'), Buffer.alloc(bytes, '2'));
+      expect(taken).toEqual(first.wanted);
+    }
+  });
+
+  it('senders are told apart, also when they come again and when one has another owner', () => {
+    const waiting = new WaitingRequests();
+    const renamed: Sender = { ...ALICE, owner: 'key:other' };
+    const service = Buffer.from('echo');
+    for (let round = 0; round < 3; round++) {
+      const added = [ALICE, BOB, renamed, ALICE, BOB, renamed].map((sender, id) =>
+        add(waiting, sender, { ...FACTS, id }, service, Buffer.from('x')),
+      );
+      for (const { number, wanted } of added) {
+        const taken = waiting.take(number);
+        expect(taken).toEqual(wanted);
+        expect(taken.holder).toBe(wanted.holder);
+      }
+    }
+  });
+});
+
+function most(priority: number): WaitingFacts {
+  const key = Buffer.alloc(255, 'k');
+  return { ...FACTS, id: 2 ** 31 - 1, priority, maxAttempts: 1000, isShared: true, key };
+}
