@@ -209,6 +209,7 @@ export class Broker {
     const departed = this.#clients.leave(peer);
     if (departed !== null) this.#sweep(departed, this.#lifecycle.dropQueued);
     this.#peers[id] = null;
+    peer.isGone = true;
     this.#peerCount--;
     peer.identity.hellos -= peer.hellos.count;
     this.#identities.leave(peer.identity);

@@ -212,6 +212,10 @@ class PeerAsker implements Asker {
     return this.#peer.identity.holder;
   }
 
+  get isGone(): boolean {
+    return this.#peer.isGone || this.#peer.closing;
+  }
+
   mayRequest(service: Buffer): boolean {
     return this.#peer.access.allows('client', service);
   }
@@ -221,8 +225,8 @@ class PeerAsker implements Asker {
   }
 
   outputLeft(): number {
-    const { closing, id, identity } = this.#peer;
-    if (closing) return 0;
+    const { id, identity } = this.#peer;
+    if (this.isGone) return 0;
     // All connections of an identity share its quota.
     return Math.min(this.#outputLeft(id), identity.quotas.outputBytes - identity.holder.output);
   }

@@ -107,7 +107,9 @@ export class Lifecycle {
   answerInternal(id: RequestId, body: readonly Buffer[]): void {
     const { table, ledger } = this.#parts;
     assert(table.has(id) && table.is(id, INTERNAL), 'an internal request is answered once');
-    ledger.replyInternal(id, body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body));
+    const frames = body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body);
+    frames.isLasting = true;
+    ledger.replyInternal(id, frames);
     ledger.release(id, 'answered');
   }
 

@@ -53,6 +53,8 @@ export interface Asker {
   mayRequest(service: Buffer): boolean;
   /** Whether it may offer a service. */
   mayServe(service: Buffer): boolean;
+  /** Its connection has ended: what is sent to it reaches nobody. */
+  readonly isGone: boolean;
   /** Bytes that it, and all of its identity, may still be sent before they count as not reading. */
   outputLeft(): number;
 }

@@ -26,6 +26,8 @@ export class Peer {
   full = false;
   /** We ended the connection; what still comes is ignored. */
   closing = false;
+  /** Its connection has ended. */
+  isGone = false;
   readonly identity: Identity;
   /** Its source address, for people. */
   readonly address: string;

@@ -14,6 +14,8 @@ export class Frames {
    * them out: what is kept of them or sent on is then one copy. Said by whoever read them so.
    */
   isPacked = false;
+  /** Their bytes never change: whoever keeps the buffers needs no copy. */
+  isLasting = false;
   readonly buffers: Buffer[] = [];
   readonly starts: number[] = [];
   readonly ends: number[] = [];
@@ -34,6 +36,7 @@ export class Frames {
   clear(): void {
     this.count = 0;
     this.isPacked = false;
+    this.isLasting = false;
   }
 
   /** Adds the bytes `[start, end)` of `buffer` as the next frame. */

@@ -17,7 +17,7 @@ interface Position {
 }
 
 export interface Page {
-  readonly json: string;
+  readonly json: Buffer;
   /** `null`: this was the last page. */
   readonly next: string | null;
 }
@@ -26,13 +26,38 @@ export interface Page {
 const PAGE_MAX = 1000;
 const FRESH_MS = 1000;
 const OPTIONS_BYTES_MAX = 256;
+/** Pages of one list that are kept for those who ask for the same. */
+const PAGES_KEPT_MAX = 32;
 
 /** One list as it was at a time, and what of it is shown to whom. */
 interface Snapshot {
   readonly at: number;
   readonly all: readonly Listed[];
   /** By the askers' scope, and the service that was named. */
-  readonly shown: Map<string, readonly Listed[]>;
+  readonly shown: Map<string, Shown>;
+}
+
+/** What an asker may see of a list, page by page. */
+class Shown {
+  readonly #all: readonly Listed[];
+  readonly #pages = new Map<string, Page>();
+
+  constructor(all: readonly Listed[]) {
+    this.#all = all;
+  }
+
+  get isEmpty(): boolean {
+    return this.#all.length === 0;
+  }
+
+  page({ limit, cursor }: PageOptions): Page {
+    const key = `${limit} ${cursor === null ? '' : positionText(cursor)}`;
+    const known = this.#pages.get(key);
+    if (known !== undefined) return known;
+    const page = pageOf(this.#all, { limit, cursor });
+    if (this.#pages.size < PAGES_KEPT_MAX) this.#pages.set(key, page);
+    return page;
+  }
 }
 
 export class PagedList {
@@ -55,12 +80,12 @@ export class PagedList {
    * @param service only what belongs to this service; `null`: all
    * @returns what the asker may see of it, in order
    */
-  shownTo(asker: Asker, service: Buffer | null, now: number): readonly Listed[] {
+  shownTo(asker: Asker, service: Buffer | null, now: number): Shown {
     const { all, shown } = this.#present(now);
     const key = `${asker.scope} ${service === null ? '' : service.toString('latin1')}`;
     let found = shown.get(key);
     if (found === undefined) {
-      found = visible(service === null ? all : this.#of(service, all), asker);
+      found = new Shown(visible(service === null ? all : this.#of(service, all), asker));
       if (shown.size < PAGE_MAX) shown.set(key, found);
     }
     return found;
@@ -77,7 +102,7 @@ export class PagedList {
   #present(now: number): Snapshot {
     const known = this.#snapshot;
     if (known !== null && now - known.at < FRESH_MS) return known;
-    const made = { at: now, all: this.#build(), shown: new Map<string, readonly Listed[]>() };
+    const made = { at: now, all: this.#build(), shown: new Map<string, Shown>() };
     this.#byName = null;
     this.#snapshot = this.#count() > PAGE_MAX ? made : null;
     return made;
@@ -106,15 +131,18 @@ function visible(all: readonly Listed[], asker: Asker): readonly Listed[] {
   });
 }
 
-/** One page of what is shown. */
-export function pageOf(shown: readonly Listed[], { limit, cursor }: PageOptions): Page {
+function positionText({ service, worker }: Position): string {
+  return `${service}.${worker}`;
+}
+
+function pageOf(shown: readonly Listed[], { limit, cursor }: PageOptions): Page {
   const from = cursor === null ? 0 : after(shown, cursor);
   const items = shown.slice(from, from + limit);
   const last = items.at(-1);
   const hasMore = from + limit < shown.length && last !== undefined;
   return {
-    json: `[${items.map(({ json }) => json).join(',')}]`,
-    next: hasMore ? `${last.service}.${last.worker}` : null,
+    json: Buffer.from(`[${items.map(({ json }) => json).join(',')}]`),
+    next: hasMore ? positionText(last) : null,
   };
 }
 

@@ -9,7 +9,7 @@ import {
   MMI_WORKERS,
 } from '../wire/mmi.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../broker/ports.js';
-import { PagedList, pageOf, readPageOptions } from './lists.js';
+import { PagedList, readPageOptions } from './lists.js';
 
 const OK = Buffer.from('200');
 const BAD_REQUEST = Buffer.from('400');
@@ -91,10 +91,9 @@ export class Mmi implements InternalService {
     if (options === null) return [BAD_REQUEST];
     const named = service === null || service.length === 0 ? null : service;
     const shown = list.shownTo(asker, named, now);
-    if (named !== null && shown.length === 0) return [NOT_FOUND];
-    const page = pageOf(shown, options);
-    const answer = [OK, Buffer.from(page.json)];
-    return page.next === null ? answer : [...answer, Buffer.from(page.next)];
+    if (named !== null && shown.isEmpty) return [NOT_FOUND];
+    const { json: listed, next } = shown.page(options);
+    return next === null ? [OK, listed] : [OK, listed, Buffer.from(next)];
   }
 
   #services(host: BrokerHost): PagedList {

@@ -20,10 +20,13 @@ const TURN_ANSWERS_MAX = 4096;
 /** Bytes of answers that one turn hands over, and one of any size: others are read meanwhile. */
 const TURN_BYTES_MAX = 1024 * 1024;
 
+const NO_ROOM = 'the reply has no room among what this connection has not read';
+
 /** An answer that can go out. */
 interface Ready {
   readonly id: number;
-  readonly body: readonly Buffer[];
+  /** `null`: there is no room for it, and it is refused. */
+  readonly body: readonly Buffer[] | null;
   /** Of a reply, who is to read it: what they have no room for waits, and is read again. */
   readonly asking: Asking | null;
 }
@@ -231,6 +234,9 @@ export class Answers {
       else this.answer(id, STATUS_PENDING);
     }
     for (const asking of this.#room.take(now)) this.lookUp(asking);
+    for (const { id } of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
+      this.#ready.push({ id, body: null, asking: null });
+    }
     this.#reads.run(now);
   }
 
@@ -241,8 +247,10 @@ export class Answers {
     for (const { id, body, asking } of this.#ready) {
       if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
       given++;
-      const bytes = asking === null ? 0 : bytesOf(body);
-      if (asking !== null && asking.asker.outputLeft() < bytes) {
+      const bytes = asking === null || body === null ? 0 : bytesOf(body);
+      if (body === null) {
+        host.refuse(id, 'limit', NO_ROOM);
+      } else if (asking !== null && asking.asker.outputLeft() < bytes) {
         this.#room.wait(asking, bytes, now);
       } else {
         host.answer(id, body);
@@ -250,9 +258,6 @@ export class Answers {
       }
     }
     this.#ready.splice(0, given);
-    for (const { id } of this.#room.overdue(now)) {
-      host.refuse(id, 'limit', 'the reply has no room among what this connection has not read');
-    }
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Asker } from '../broker/ports.js';
 import type { Asking } from './waiters.js';
 
-/** How often it is seen whether somebody has read: each time what they wait for is read anew. */
+/** How often it is seen whether somebody has read, or is gone: what they wait for is read anew. */
 const LOOK_MS = 100;
 /** Who has not made room for so long does not read. */
 const PATIENCE_MS = 60_000;
@@ -39,6 +39,7 @@ export class Room {
     if (now < this.#lookAt) return [];
     const roomy: Asking[] = [];
     for (const [asker, waiting] of this.#waiting) {
+      if (asker.isGone) continue;
       let left = asker.outputLeft();
       let count = 0;
       for (const { bytes } of waiting) {
@@ -53,15 +54,16 @@ export class Room {
     return roomy;
   }
 
-  /** Those who do not read. */
-  overdue(now: number): Asking[] {
+  /** Those who do not read, or are gone: so many at most. */
+  overdue(now: number, most: number): Asking[] {
     const overdue: Asking[] = [];
-    if (this.#waiting.size === 0) return overdue;
     for (const [asker, waiting] of this.#waiting) {
       const first = waiting.findIndex(({ since }) => since + PATIENCE_MS > now);
-      const late = waiting.splice(0, first < 0 ? waiting.length : first);
+      const count = asker.isGone || first < 0 ? waiting.length : first;
+      const late = waiting.splice(0, Math.min(count, most - overdue.length));
       for (const { asking } of late) overdue.push(asking);
       if (waiting.length === 0) this.#waiting.delete(asker);
+      if (overdue.length === most) break;
     }
     return overdue;
   }

@@ -72,6 +72,10 @@ export class LocalPeer implements Transport {
     if (!more) this.#endMessage();
   }
 
+  writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
+    this.write(peer, bytes, start, end, more);
+  }
+
   #endMessage(): void {
     this.#inbox.push(Frames.of(...this.#frames));
     this.#frames = [];

@@ -71,7 +71,8 @@ export interface Rejected {
   readonly key: string | null;
 }
 
-/** Where the frames of outgoing messages go. Bytes are copied at once, nothing waits or throws. */
+/** Where the frames of outgoing messages go. Bytes are copied at once (but see `writeLasting`),
+ * nothing waits or throws. */
 export interface Output {
   /**
    * The next frame of the message for `peer`: the bytes `[start, end)`. The message is complete with
@@ -83,6 +84,8 @@ export interface Output {
    * @param more what the MORE flag of the last of them says
    */
   writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void;
+  /** The same as `write` for bytes that never change: they may be kept instead of a copy. */
+  writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void;
 }
 
 /** A ROUTER with one or more listeners. */

@@ -123,6 +123,10 @@ class Together implements Transport {
     this.#owners[peer]?.transport?.writePacked(peer, packed, start, end, more);
   }
 
+  writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
+    this.#owners[peer]?.transport?.writeLasting(peer, bytes, start, end, more);
+  }
+
   flush(): void {
     for (const { transport } of this.#all) transport?.flush();
   }

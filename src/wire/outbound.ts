@@ -27,6 +27,7 @@ import {
 export interface FrameWriter {
   write(peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void;
   writePacked(peer: number, packed: Buffer, start: number, end: number, more: boolean): void;
+  writeLasting(peer: number, bytes: Buffer, start: number, end: number, more: boolean): void;
 }
 
 /** How a reply finds its way: the envelope of its request, unchanged and in order (D1). */
@@ -153,6 +154,10 @@ export function writeClientReply(
   const heads = path.enveloped ? ENVELOPED_HEADS : BARE_HEADS;
   const head = path.version === 1 ? heads.whole : final ? heads.final : heads.partial;
   out.writePacked(peer, head.buffer, 0, head.fill(service), true);
+  if (frames.isLasting) {
+    writeLasting(out, peer, frames, from);
+    return;
+  }
   if (frames.isPacked) {
     const start = packedStart(frames, from);
     out.writePacked(peer, frames.buffer(from), start, frames.end(frames.count - 1), false);
@@ -161,5 +166,13 @@ export function writeClientReply(
   const last = frames.count - 1;
   for (let index = from; index <= last; index++) {
     out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
+  }
+}
+
+function writeLasting(out: FrameWriter, peer: number, frames: Frames, from: number): void {
+  const last = frames.count - 1;
+  for (let index = from; index <= last; index++) {
+    const buffer = frames.buffer(index);
+    out.writeLasting(peer, buffer, frames.start(index), frames.end(index), index < last);
   }
 }

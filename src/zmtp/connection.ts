@@ -25,6 +25,8 @@ const FLAG_MORE = 0x01;
 const FLAG_LONG = 0x02;
 const FLAG_COMMAND = 0x04;
 const SHORT_BYTES_MAX = 255;
+const SHORT_HEAD_BYTES = 2;
+const LONG_HEAD_BYTES = 9;
 const TWO_POW_32 = 0x1_0000_0000;
 
 /** A handshake command is never larger: what an unauthenticated peer can make us keep. */
@@ -49,8 +51,12 @@ const SEALED_OVERHEAD_BYTES = 64;
 const ITEMS_UNBOUNDED = 0x3fff_ffff;
 /** After so many messages it is asked whether their time is spent. */
 export const ITEMS_TIMED = 32;
+/** Where time is shared out, messages wait that come after so many bytes of answers. */
+const ANSWERS_BYTES_MAX = 128 * 1024;
 /** What a frame that is kept costs beside its bytes. */
 const KEPT_FRAME_BYTES = 128;
+/** A frame of so many bytes is not copied where it need not be. */
+const SHARED_BYTES_MIN = 64 * 1024;
 /** A carry buffer of this size stays with its connection when it is empty. */
 const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
@@ -111,6 +117,8 @@ export class Connection {
   #itemsLeft = 0;
   /** Whether this call has taken as long as it may; `null`: it may take as long as it does. */
   #isSpent: (() => boolean) | null = null;
+  /** And as much output as it may. */
+  #outputUntil = Infinity;
   #hasRest = false;
   /** The next step of the handshake may be taken, whatever it costs. */
   #isGranted: boolean;
@@ -168,6 +176,18 @@ export class Connection {
     this.#frame(more ? FLAG_MORE : 0, bytes, start, end);
   }
 
+  /** The same for bytes that never change: many of them go out without a copy, unless they are sealed. */
+  writeLasting(bytes: Buffer, start: number, end: number, more: boolean): void {
+    const size = end - start;
+    if (this.#cipher !== null || size < SHARED_BYTES_MIN) {
+      this.write(bytes, start, end, more);
+      return;
+    }
+    const at = this.output.reserve(LONG_HEAD_BYTES);
+    writeLongHead(this.output.chunk, at, more ? FLAG_MORE : 0, size);
+    this.output.share(bytes, start, end);
+  }
+
   /** Packed frames are what plain ZMTP frames look like, so without a cipher this is one copy. */
   writePacked(packed: Buffer, start: number, end: number): void {
     if (this.#cipher === null) {
@@ -220,15 +240,13 @@ export class Connection {
     // Its keys are forgotten.
     if (cipher !== null && this.#phase === 'failed') return;
     const sealed = cipher === null ? size : cipher.sealedBytes(size);
-    const head = sealed > SHORT_BYTES_MAX ? 9 : 2;
+    const head = sealed > SHORT_BYTES_MAX ? LONG_HEAD_BYTES : SHORT_HEAD_BYTES;
     let at = output.reserve(head + sealed);
     const { chunk } = output;
     // A sealed frame shows nothing of its flags outside (25/ZMTP-CURVE §MESSAGE).
     const shown = cipher === null ? flags : 0;
-    if (head === 9) {
-      chunk[at] = shown | FLAG_LONG;
-      chunk.writeUInt32BE(Math.floor(sealed / TWO_POW_32), at + 1);
-      chunk.writeUInt32BE(sealed % TWO_POW_32, at + 5);
+    if (head === LONG_HEAD_BYTES) {
+      writeLongHead(chunk, at, shown, sealed);
     } else {
       chunk[at] = shown;
       chunk[at + 1] = sealed;
@@ -284,6 +302,7 @@ export class Connection {
   ): number {
     this.#itemsLeft = itemsMax;
     this.#isSpent = isSpent;
+    this.#outputUntil = isSpent === null ? Infinity : this.output.bytes + ANSWERS_BYTES_MAX;
     const carriedMuch = this.#carry.length > CARRY_BYTES_KEPT;
     this.#receive(chunk, size, now);
     this.#tidy(carriedMuch);
@@ -327,21 +346,36 @@ export class Connection {
   }
 
   #consumeCarried(now: number): void {
-    const used = this.#consume(this.#carry, 0, this.#carried, now);
+    const carry = this.#carry;
+    const used = this.#consume(carry, 0, this.#carried, now);
     if (this.isFailed) return;
-    if (used > 0) this.#carry.copyWithin(0, used, this.#carried);
     this.#carried -= used;
+    if (this.#carried === 0 && this.#isGivenAway(carry)) this.#carry = NO_BYTES;
+    else if (used > 0) carry.copyWithin(0, used, used + this.#carried);
+  }
+
+  /** A large buffer of what was carried is not used again once all that is in it was handled. */
+  #isGivenAway(bytes: Buffer): boolean {
+    return bytes === this.#carry && bytes.length > CARRY_BYTES_KEPT;
   }
 
   #keep(chunk: Buffer, start: number, end: number): void {
     const needed = this.#carried + end - start;
     if (needed > this.#carry.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, this.#carried * 2));
+      const grown = Buffer.allocUnsafeSlow(Math.max(CARRY_BYTES_MIN, needed, this.#grownBytes()));
       this.#carry.copy(grown, 0, 0, this.#carried);
       this.#carry = grown;
     }
     copyBytes(chunk, start, end, this.#carry, this.#carried);
     this.#carried = needed;
+  }
+
+  /** Twice as much; but a frame that ends sooner, and is most of it, fits exactly. */
+  #grownBytes(): number {
+    const doubled = this.#carried * 2;
+    return this.#missing > this.#carried / 4
+      ? Math.min(doubled, this.#carried + this.#missing)
+      : doubled;
   }
 
   /** Handles all that is complete in `[from, end)`. Returns the offset of what is not. */
@@ -350,7 +384,11 @@ export class Connection {
     let handled = 0;
     this.#hasRest = false;
     for (;;) {
-      if (this.#itemsLeft === 0 || (handled >= ITEMS_TIMED && this.#isSpent?.() === true)) {
+      if (
+        this.#itemsLeft === 0 ||
+        this.output.bytes >= this.#outputUntil ||
+        (handled >= ITEMS_TIMED && this.#isSpent?.() === true)
+      ) {
         this.#hasRest = at < end;
         return at;
       }
@@ -475,6 +513,7 @@ export class Connection {
       if ((flags & FLAG_MORE) === 0) {
         this.#commandsUntil = 0;
         frames.isPacked = isPacked;
+        frames.isLasting = next === end && this.#isGivenAway(bytes);
         this.#events.message(frames);
         return next;
       }
@@ -604,7 +643,13 @@ function commandFault(size: number, all: number): string | null {
 }
 
 function headBytes(flags: number): number {
-  return (flags & FLAG_LONG) === 0 ? 2 : 9;
+  return (flags & FLAG_LONG) === 0 ? SHORT_HEAD_BYTES : LONG_HEAD_BYTES;
+}
+
+function writeLongHead(chunk: Buffer, at: number, flags: number, size: number): void {
+  chunk[at] = flags | FLAG_LONG;
+  chunk.writeUInt32BE(Math.floor(size / TWO_POW_32), at + 1);
+  chunk.writeUInt32BE(size % TWO_POW_32, at + 5);
 }
 
 /** The size of the frame whose complete head is at `at`. */

@@ -26,7 +26,10 @@ export function recycle(chunks: readonly Buffer[]): void {
   }
 }
 
-/** What is to be written now: `chunks` are to be recycled, `views` are the bytes. */
+/**
+ * What is to be written now: `chunks` are to be recycled, `views` are the bytes. A chunk comes with
+ * the last of its bytes.
+ */
 export interface Taken {
   readonly chunks: readonly Buffer[];
   readonly views: readonly Buffer[];
@@ -44,6 +47,8 @@ export class OutputQueue {
   #lastTakenBytes = 0;
   #chunks: Buffer[] = [];
   #views: Buffer[] = [];
+  /** What each of them takes in memory. */
+  #rooms: number[] = [];
 
   /** Bytes waiting. */
   get bytes(): number {
@@ -70,9 +75,19 @@ export class OutputQueue {
     copyBytes(source, start, end, this.chunk, at);
   }
 
-  /** Takes all that waits. */
-  take(): Taken {
+  /** Appends bytes that never change, without a copy: their whole buffer is held until they have left. */
+  share(bytes: Buffer, start: number, end: number): void {
     this.#closeChunk();
+    const roomBytes = bytes.length + CHUNK_COST_BYTES;
+    this.#push(NO_CHUNK, bytes.subarray(start, end), roomBytes);
+    this.#bytes += end - start;
+    this.#roomBytes += roomBytes;
+  }
+
+  /** Takes what waits: all of it, or the first `bytesMax` bytes. */
+  take(bytesMax = Infinity): Taken {
+    this.#closeChunk();
+    if (this.#bytes > bytesMax) return this.#takeFirst(bytesMax);
     const taken = {
       chunks: this.#chunks,
       views: this.#views,
@@ -84,7 +99,32 @@ export class OutputQueue {
     this.#roomBytes = 0;
     this.#chunks = [];
     this.#views = [];
+    this.#rooms = [];
     return taken;
+  }
+
+  #takeFirst(bytes: number): Taken {
+    const views: Buffer[] = [];
+    let whole = 0;
+    let roomBytes = 0;
+    for (let left = bytes; left > 0;) {
+      const view = this.#views[whole] ?? NO_CHUNK;
+      if (view.length > left) {
+        views.push(view.subarray(0, left));
+        this.#views[whole] = view.subarray(left);
+        break;
+      }
+      views.push(view);
+      left -= view.length;
+      roomBytes += this.#rooms[whole] ?? 0;
+      whole++;
+    }
+    this.#views.splice(0, whole);
+    this.#rooms.splice(0, whole);
+    this.#lastTakenBytes = bytes;
+    this.#bytes -= bytes;
+    this.#roomBytes -= roomBytes;
+    return { chunks: this.#chunks.splice(0, whole), views, bytes, roomBytes };
   }
 
   #nextChunk(bytes: number): void {
@@ -95,12 +135,18 @@ export class OutputQueue {
   }
 
   #closeChunk(): void {
-    if (this.chunk.length > 0) {
-      this.#chunks.push(this.chunk);
-      this.#views.push(this.chunk.subarray(0, this.#at));
+    const { chunk } = this;
+    if (chunk.length > 0) {
+      this.#push(chunk, chunk.subarray(0, this.#at), chunk.length + CHUNK_COST_BYTES);
     }
     this.chunk = NO_CHUNK;
     this.#at = 0;
+  }
+
+  #push(chunk: Buffer, view: Buffer, roomBytes: number): void {
+    this.#chunks.push(chunk);
+    this.#views.push(view);
+    this.#rooms.push(roomBytes);
   }
 }
 

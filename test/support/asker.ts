@@ -17,6 +17,7 @@ export function asker(given: Partial<Asker> = {}): Asker {
     holder: new Holdings().use(identity),
     mayRequest: () => true,
     mayServe: () => true,
+    isGone: false,
     outputLeft: () => Infinity,
     ...given,
   };

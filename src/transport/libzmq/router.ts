@@ -196,6 +196,10 @@ class LibzmqRouter implements Transport {
     this.#wrote(to);
   }
 
+  writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
+    this.write(peer, bytes, start, end, more);
+  }
+
   flush(): void {
     this.#sender.flush();
   }

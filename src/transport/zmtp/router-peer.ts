@@ -5,9 +5,8 @@ import type { Frames } from '../../core/frames.js';
 import type { Metadata } from '../../zmtp/commands.js';
 import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
-import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
+import { type ShellEvents, SocketShell, type Turns } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
-import type { ReadTurns } from '../../zmtp/io/read-turns.js';
 import { keyShown } from '../identity.js';
 import type { RouterLimits, TransportEvents } from '../port.js';
 import type { Account, Counted } from './accounts.js';
@@ -18,7 +17,7 @@ export interface PeerOwner {
   readonly events: TransportEvents;
   readonly frames: Frames;
   readonly limits: RouterLimits;
-  readonly turns: ReadTurns;
+  readonly turns: Turns;
   /** A HELLO came, which costs something to answer. */
   asks(peer: RouterPeer): void;
   /** The handshake is over, one way or the other. */

@@ -16,6 +16,8 @@ import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { acceptable } from '../../zmtp/io/descriptors.js';
 import { listen, type Listening } from '../../zmtp/io/listener.js';
 import { ReadTurns } from '../../zmtp/io/read-turns.js';
+import type { Turns } from '../../zmtp/io/socket-shell.js';
+import { WriteTurns } from '../../zmtp/io/write-turns.js';
 import { NullMechanism } from '../../zmtp/null.js';
 import {
   bindError,
@@ -50,8 +52,8 @@ const DESCRIPTORS_SHARE = 0.875;
 const LEAVERS_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
 const TOO_MANY_OF_KEY = 'the quota connections of its key is reached';
-/** Connections of all routers of this process are read in turns. */
-const turns = new ReadTurns();
+/** Connections of all routers of this process are read, and written, in turns. */
+const turns: Turns = { reading: new ReadTurns(), writing: new WriteTurns() };
 
 /**
  * Listens on every listener.
@@ -77,7 +79,7 @@ class ZmtpRouter implements Transport, PeerOwner {
   readonly frames: Frames = new Frames();
   limits: RouterLimits;
   readonly #peers: (RouterPeer | undefined)[] = [];
-  readonly turns: ReadTurns = turns;
+  readonly turns: Turns = turns;
   readonly #connections = new Set<RouterPeer>();
   readonly #accounts: Accounts<RouterPeer>;
   readonly #listening: Listening[] = [];
@@ -152,6 +154,13 @@ class ZmtpRouter implements Transport, PeerOwner {
     const to = this.#peers[peer];
     if (to?.takes(more) !== true) return;
     to.shell.connection.writePacked(packed, start, end);
+    if (!to.isDirty) this.#markDirty(to);
+  }
+
+  writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
+    const to = this.#peers[peer];
+    if (to?.takes(more) !== true) return;
+    to.shell.connection.writeLasting(bytes, start, end, more);
     if (!to.isDirty) this.#markDirty(to);
   }
 

@@ -1,8 +1,9 @@
 /**
  * What a turn of the event loop may read, of each connection and of all together (D76).
  *
- * A message and a KiB cost one unit each; many messages that took longer than 2 µs each, what they took,
- * and after `READ_MS_MAX` the rest of them waits.
+ * A message costs one unit, and so does a KiB that comes or is answered; many messages that took longer
+ * than 2 µs each, what they took. After `READ_MS_MAX`, or `ANSWERS_BYTES_MAX` of answers,
+ * the rest of them waits.
  * Who sends little is read when it comes. Who sends more than
  * `CONNECTION_COST` in a turn, or comes when the turn is spent, stands in line: its socket is not read
  * (TCP slows its peer down), and what has been read of it waits. Between two turns the line is
@@ -13,13 +14,14 @@
  */
 
 import { ITEMS_TIMED } from '../connection.js';
+import { Line, type Waiting } from './line.js';
 
 /** Of one connection in one turn. */
 const CONNECTION_COST = 1024;
 /** Of all together in one turn, beside the line. */
 const TURN_COST = 4096;
 /** Of the line, between two turns. */
-const LINE_COST = 1024;
+const LINE_COST = 512;
 /** Of one connection that is served from the line. */
 const SLICE_COST = 128;
 /** Beside its messages. */
@@ -35,9 +37,7 @@ const UNITS_PER_MS = 500;
 export const READ_MS_MAX: number = CONNECTION_COST / UNITS_PER_MS;
 
 /** A connection that takes turns. */
-export interface Reading {
-  /** All connections of an identity share its turns. */
-  readonly identity: string;
+export interface Reading extends Waiting {
   readonly turns: TurnsOfOne;
   /**
    * Handles what has been read of it, up to so many messages.
@@ -50,9 +50,18 @@ export interface Reading {
   resume(): void;
 }
 
-/** What messages cost that were handled since a time in milliseconds. */
-export function costOf(items: number, since: number, clock: () => number): number {
-  return items < ITEMS_TIMED ? items : Math.max(items, (clock() - since) * UNITS_PER_MS);
+/**
+ * What messages cost that were handled since a time in milliseconds.
+ * @param answered bytes of answers to them
+ */
+export function costOf(
+  items: number,
+  answered: number,
+  since: number,
+  clock: () => number,
+): number {
+  const cost = items + (answered >> BYTES_SHIFT);
+  return items < ITEMS_TIMED ? cost : Math.max(cost, (clock() - since) * UNITS_PER_MS);
 }
 
 /** What is known of one connection. */
@@ -71,8 +80,7 @@ export class ReadTurns {
   #turn = 0;
   #cost = 0;
   #isEndDue = false;
-  /** By identity, in the order in which they are served. */
-  readonly #line = new Map<string, Reading[]>();
+  readonly #line = new Line<Reading>();
 
   /** How many messages of a connection whose bytes have come may be handled at once. */
   allowance({ turns }: Reading): number {
@@ -80,7 +88,7 @@ export class ReadTurns {
       turns.turn = this.#turn;
       turns.cost = 0;
     }
-    if (this.#line.size > 0 && turns.heavyTurn >= this.#turn - 1) return 0;
+    if (!this.#line.isEmpty && turns.heavyTurn >= this.#turn - 1) return 0;
     return Math.ceil(Math.max(0, Math.min(CONNECTION_COST - turns.cost, TURN_COST - this.#cost)));
   }
 
@@ -99,17 +107,10 @@ export class ReadTurns {
     if (!turns.isInLine) {
       turns.isInLine = true;
       turns.lineCost = cost;
-      this.#append(reading);
+      this.#line.append(reading);
     }
     this.#endSoon();
     return false;
-  }
-
-  #append(reading: Reading): void {
-    const { identity } = reading;
-    const line = this.#line.get(identity);
-    if (line === undefined) this.#line.set(identity, [reading]);
-    else line.push(reading);
   }
 
   #endSoon(): void {
@@ -122,14 +123,12 @@ export class ReadTurns {
     this.#isEndDue = false;
     this.#turn++;
     this.#cost = 0;
-    if (this.#line.size === 0) return;
+    if (this.#line.isEmpty) return;
     let left = LINE_COST;
-    for (const [identity, line] of this.#line) {
-      this.#line.delete(identity);
-      const reading = line.shift();
-      if (line.length > 0) this.#line.set(identity, line);
-      if (reading !== undefined) left -= this.#serve(reading);
-      if (left <= 0) break;
+    while (left > 0) {
+      const reading = this.#line.shift();
+      if (reading === undefined) break;
+      left -= this.#serve(reading);
     }
     // Also with nobody in line: who was in it is watched for a turn.
     this.#endSoon();
@@ -140,7 +139,7 @@ export class ReadTurns {
     const cost = reading.proceed(SLICE_COST) + SERVED_COST;
     turns.lineCost += cost;
     if (reading.hasRest) {
-      this.#append(reading);
+      this.#line.append(reading);
     } else {
       turns.isInLine = false;
       if (turns.lineCost >= LIGHT_COST) turns.heavyTurn = this.#turn;

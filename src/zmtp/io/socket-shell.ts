@@ -2,10 +2,11 @@ import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
 import type { Connection } from '../connection.js';
-import { recycle, type Taken } from '../output-queue.js';
+import { type OutputQueue, recycle, type Taken } from '../output-queue.js';
 import type { ByteSource } from './byte-source.js';
 import { costOf, READ_MS_MAX, type Reading, type ReadTurns, TurnsOfOne } from './read-turns.js';
 import { Silences, type Watched } from './silences.js';
+import { SMALL_BYTES, type Writing, type WriteTurns } from './write-turns.js';
 
 /** What the shell of a connection tells. */
 export interface ShellEvents {
@@ -30,43 +31,75 @@ const LAST_WORDS_MS_MAX = 1000;
 /** Of this process. */
 const silences = new Silences(monotonicMs);
 
-/** When the connection began that handles messages now: one does at a time. */
+/** When the connection began that handles messages now (one does at a time), and its output then. */
 let readSince = 0;
-const isReadSpent = (): boolean => monotonicMs() - readSince > READ_MS_MAX;
+let answers: OutputQueue | null = null;
+let answersFrom = 0;
+
+function readBegins(output: OutputQueue, now: number): void {
+  readSince = now;
+  answers = output;
+  answersFrom = output.bytes;
+}
+
+/** Bytes by which its output has grown. */
+function answered(): number {
+  return answers === null ? 0 : Math.max(0, answers.bytes - answersFrom);
+}
+
+function isReadSpent(): boolean {
+  return monotonicMs() - readSince > READ_MS_MAX;
+}
+
+/** Of one loop: who reads when, and who writes. */
+export interface Turns {
+  readonly reading: ReadTurns;
+  readonly writing: WriteTurns;
+}
 
 /** A connection machine on a `node:net` socket: bytes in both directions, one write per flush. */
-export class SocketShell implements Reading, Watched {
+export class SocketShell implements Reading, Writing, Watched {
   readonly connection: Connection;
   readonly turns: TurnsOfOne = new TurnsOfOne();
   readonly #source: ByteSource;
   readonly #socket: Socket;
   readonly #events: ShellEvents;
+  readonly #writeTurns: WriteTurns | null;
   #writing: Taken | null = null;
+  /** It has asked for its turn to write. */
+  #waitsToWrite = false;
   /** Runs out when the last words have had their time. */
   #ending: NodeJS.Timeout | null = null;
   #isCut = false;
 
-  /** @param turns who reads when; `null`: whatever comes is handled at once */
+  /** @param turns `null`: whatever comes is handled at once, and what is to go is written at once */
   constructor(
     source: ByteSource,
     connection: Connection,
     events: ShellEvents,
-    turns: ReadTurns | null,
+    turns: Turns | null,
   ) {
     const { socket } = source;
     this.#source = source;
     this.#socket = socket;
     this.connection = connection;
     this.#events = events;
+    this.#writeTurns = turns?.writing ?? null;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
     source.read((bytes, size) => {
       const now = monotonicMs();
-      readSince = now;
-      const isSpent = turns === null ? null : isReadSpent;
-      const items = connection.receive(bytes, now, size, turns?.allowance(this), isSpent);
+      if (turns === null) {
+        connection.receive(bytes, now, size);
+        this.#received();
+        return true;
+      }
+      const { reading } = turns;
+      readBegins(connection.output, now);
+      const items = connection.receive(bytes, now, size, reading.allowance(this), isReadSpent);
+      const cost = costOf(items, answered(), now, monotonicMs);
       this.#received();
-      return turns === null || turns.took(this, costOf(items, now, monotonicMs), size);
+      return reading.took(this, cost, size);
     });
     // One that can say nothing more is no peer: half a connection is none (23/ZMTP is symmetric).
     socket.on('end', () => {
@@ -106,10 +139,11 @@ export class SocketShell implements Reading, Watched {
 
   proceed(itemsMax: number): number {
     const now = monotonicMs();
-    readSince = now;
+    readBegins(this.connection.output, now);
     const items = this.connection.proceed(now, itemsMax, isReadSpent);
+    const cost = costOf(items, answered(), now, monotonicMs);
     this.#received();
-    return costOf(items, now, monotonicMs);
+    return cost;
   }
 
   /** The costly step of the handshake that waits is taken. */
@@ -137,12 +171,28 @@ export class SocketShell implements Reading, Watched {
     return this.connection.output.bytes + (this.#writing?.bytes ?? 0);
   }
 
-  /** Writes what waits, unless a write is under way: then it goes with the next. */
+  /** Writes what waits, unless a write is under way: then it goes with the next. Much goes in turns. */
   flush(): void {
-    if (this.#writing !== null || this.connection.output.bytes === 0 || this.#socket.destroyed) {
-      return;
+    const { output } = this.connection;
+    if (this.#writing !== null || output.bytes === 0 || this.#socket.destroyed) return;
+    if (this.#waitsToWrite) return;
+    if (this.#writeTurns === null || output.bytes <= SMALL_BYTES) {
+      this.#write(output.take());
+    } else {
+      this.#waitsToWrite = true;
+      this.#writeTurns.ask(this);
     }
-    const taken = this.connection.output.take();
+  }
+
+  writePiece(bytesMax: number): number {
+    this.#waitsToWrite = false;
+    if (this.#socket.destroyed) return 0;
+    const taken = this.connection.output.take(bytesMax);
+    if (taken.bytes > 0) this.#write(taken);
+    return taken.bytes;
+  }
+
+  #write(taken: Taken): void {
     this.#writing = taken;
     const { views } = taken;
     const last = views.length - 1;
@@ -168,7 +218,7 @@ export class SocketShell implements Reading, Watched {
     }, lastWordsMs);
     this.connection.close();
     this.flush();
-    if (this.#writing === null) this.#socket.end();
+    if (this.waitingBytes === 0) this.#socket.end();
   }
 
   destroy(): void {

@@ -390,6 +390,27 @@ describe('replies that are large (D76)', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('whose connection is gone is read nothing more, and waits no longer', () => {
+    const { answers, asked, sent, turn } = bare();
+    const reader = { ...asker({ outputLeft: () => 0 }), isGone: false };
+    for (let id = 1; id <= 5000; id++) {
+      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0 });
+    }
+    answers.found(1, replied(null), 0);
+    turn(0);
+    expect(sent).toEqual([]);
+    reader.isGone = true;
+    // So many in a turn.
+    turn(100);
+    expect(sent).toHaveLength(4096);
+    turn(101);
+    expect(sent).toHaveLength(5000);
+    expect(sent.every((id) => id < 0)).toBe(true);
+    turn(200);
+    expect(answers.dueAt).toBe(Infinity);
+    expect(asked).toHaveLength(1);
+  });
+
   it('of many large ones some are read at a time, and of each identity in turn', () => {
     const { answers, asked } = bare();
     const [flooder, quiet] = [asker({ identity: 'a' }), asker({ identity: 'b' })];

@@ -63,6 +63,10 @@ export class WholeMessages implements Output {
     if (!more) this.#complete(peer);
   }
 
+  writeLasting(peer: number, bytes: Buffer, start: number, end: number, more: boolean): void {
+    this.write(peer, bytes, start, end, more);
+  }
+
   /** Forgets a message that was begun: its process has ended. */
   clear(): void {
     this.#message.clear();

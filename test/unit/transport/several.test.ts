@@ -24,6 +24,7 @@ function part(index: number, peer: number, written: number[]): TransportPart {
       written.push(to);
     },
     writePacked: NOTHING,
+    writeLasting: NOTHING,
     flush: NOTHING,
     disconnect: NOTHING,
     closeLargest: () => false,

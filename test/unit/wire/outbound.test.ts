@@ -127,6 +127,7 @@ describe('What a broker sends to a client', () => {
         buffers.push(bytes);
       },
       writePacked: (): void => undefined,
+      writeLasting: (): void => undefined,
     };
     const source = bytesOf('..body..');
     const frames = new Frames();

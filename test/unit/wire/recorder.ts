@@ -33,6 +33,10 @@ export class Recorder implements FrameWriter {
     if (at !== end) throw new Error('a packed frame ends outside of its run');
   }
 
+  writeLasting(peer: number, bytes: Buffer, start: number, end: number, more: boolean): void {
+    this.write(peer, bytes, start, end, more);
+  }
+
   /** The one message that was written, complete and to this peer. */
   only(peer: number): Frames {
     const [first, ...others] = this.messages;

@@ -40,6 +40,48 @@ describe('the output queue of a connection', () => {
     );
   });
 
+  it('gives out pieces, each chunk with the last of its bytes', () => {
+    const part = fc.record({ bytes: size, isShared: fc.boolean() });
+    fc.assert(
+      fc.property(
+        fc.array(part, { maxLength: 12 }),
+        fc.integer({ min: 1, max: 200_000 }),
+        (parts, most) => {
+          const queue = new OutputQueue();
+          const all = parts.map(({ bytes, isShared }) => {
+            const bytesOfIt = patterned(bytes, bytes);
+            if (isShared) queue.share(bytesOfIt, 0, bytes);
+            else queue.append(bytesOfIt, 0, bytes);
+            return bytesOfIt;
+          });
+          const { roomBytes } = queue;
+          const taken: Taken[] = [];
+          while (queue.bytes > 0) taken.push(queue.take(most));
+          taken.push(queue.take());
+          expect(Buffer.concat(taken.map(bytesOf)).equals(Buffer.concat(all))).toBe(true);
+          for (const piece of taken) expect(piece.bytes).toBeLessThanOrEqual(most);
+          expect(taken.reduce((sum, piece) => sum + piece.roomBytes, 0)).toBe(roomBytes);
+          expect(queue.roomBytes).toBe(0);
+          const chunks = taken.flatMap((piece) => piece.chunks).filter(({ length }) => length > 0);
+          expect(new Set(chunks).size).toBe(chunks.length);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  it('does not copy what lasts, and counts all of its buffer', () => {
+    const queue = new OutputQueue();
+    const lasting = Buffer.alloc(100_000, 'x');
+    queue.append(Buffer.from('head'), 0, 4);
+    queue.share(lasting, 10, 90_000);
+    const { views, roomBytes, chunks } = queue.take();
+    expect(views[1]?.buffer).toBe(lasting.buffer);
+    expect(views[1]).toHaveLength(89_990);
+    expect(roomBytes).toBeGreaterThanOrEqual(100_000 + 1024);
+    recycle(chunks);
+  });
+
   it('reserves room that is contiguous, for an exact fit without another chunk', () => {
     for (const bytes of SIZES.filter((one) => one > 0)) {
       const queue = new OutputQueue();
@@ -110,7 +152,13 @@ describe('frames that are written', () => {
           singly.connection.write(body, 0, body.length, index < bodies.length - 1);
         });
         together.connection.writePacked(packed, 0, packed.length);
-        expect(together.sent().equals(singly.sent())).toBe(true);
+        const lasting = Recorded.shaken();
+        bodies.forEach((body, index) => {
+          lasting.connection.writeLasting(body, 0, body.length, index < bodies.length - 1);
+        });
+        const sent = singly.sent();
+        expect(together.sent().equals(sent)).toBe(true);
+        expect(lasting.sent().equals(sent)).toBe(true);
       }),
       { numRuns: 40 },
     );

@@ -4,7 +4,7 @@ import { costOf, type Reading, ReadTurns, TurnsOfOne } from '../../../src/zmtp/i
 
 const CONNECTION = 1024;
 const TURN = 4096;
-const LINE = 1024;
+const LINE = 512;
 const SLICE = 128;
 
 describe('what a turn of the loop reads (D76)', () => {
@@ -80,9 +80,14 @@ describe('what a turn of the loop reads (D76)', () => {
   });
 
   it('is counted in time where many messages took long', () => {
-    expect(costOf(31, 0, () => 1000)).toBe(31);
-    expect(costOf(100, 0, () => 0.1)).toBe(100);
-    expect(costOf(100, 0, () => 1)).toBe(500);
+    expect(costOf(31, 0, 0, () => 1000)).toBe(31);
+    expect(costOf(100, 0, 0, () => 0.1)).toBe(100);
+    expect(costOf(100, 0, 0, () => 1)).toBe(500);
+  });
+
+  it('is counted in bytes of answers, too', () => {
+    expect(costOf(1, 100 * 1024, 0, () => 0)).toBe(101);
+    expect(costOf(100, 1024 * 1024, 0, () => 0.1)).toBe(1124);
   });
 
   it('is bounded for all together; who comes later waits', async () => {

@@ -83,6 +83,79 @@ describe('frames of one message', () => {
   });
 });
 
+describe('a large message that comes in pieces', () => {
+  const limits = { messageBytesMax: 1 << 24, framesMax: 300 };
+  const large = Buffer.alloc(1_000_000, 'large');
+
+  it('lasts: what follows does not change it, and its buffer holds little else', () => {
+    const recorded = Recorded.shaken(limits);
+    const all = Buffer.concat([
+      ...[frame(0, 'before'), message('head', large), frame(0, 'a'), message('head', large)],
+      ...[frame(0, 'b'), frame(0, 'c')],
+    ]);
+    for (let at = 0; at < all.length; at += 65_536) {
+      recorded.receive(all.subarray(at, at + 65_536));
+    }
+    expect(recorded.messages).toHaveLength(6);
+    const lasting = recorded.lasting.filter(({ frame: { length } }) => length > 1000);
+    expect(lasting).toHaveLength(2);
+    for (const { frame: now, was } of recorded.lasting) expect(now.equals(was)).toBe(true);
+    for (const { frame: now } of lasting) {
+      expect(now.buffer.byteLength).toBeLessThan(large.length * 1.01);
+    }
+  });
+
+  it('does not last while more of what came waits for its turn', () => {
+    const recorded = Recorded.shaken(limits);
+    const { connection } = recorded;
+    const bytes = Buffer.concat([message('head', large), frame(0, 'a'), frame(0, 'b')]);
+    connection.receive(bytes, 0, bytes.length, 0);
+    expect(connection.proceed(0, 1)).toBe(1);
+    expect(recorded.lasting).toEqual([]);
+    expect(connection.proceed(0, 10)).toBe(2);
+    for (const { frame: now, was } of recorded.lasting) expect(now.equals(was)).toBe(true);
+    expect(recorded.messages.at(-1)).toEqual(['b']);
+  });
+
+  it('with many small frames behind the large one is copied a few times only', () => {
+    const { connection } = Recorded.shaken(limits);
+    const small = Array.from({ length: 250 }, () => frame(MORE, 'x'));
+    const bytes = Buffer.concat([frame(MORE, large), ...small]);
+    let sizes = 0;
+    let last = 0;
+    const told = (): void => {
+      if (connection.carriedBytes !== last) sizes++;
+      last = connection.carriedBytes;
+    };
+    for (let at = 0; at < large.length; at += 50_000) {
+      connection.receive(bytes.subarray(at, Math.min(at + 50_000, large.length)), 0);
+      told();
+    }
+    for (let at = large.length; at < bytes.length; at++) {
+      connection.receive(bytes.subarray(at, at + 1), 0);
+      told();
+    }
+    expect(sizes).toBeLessThan(10);
+  });
+});
+
+/** Each of its messages is answered by so many bytes. */
+class Answering extends Recorded {
+  readonly #bytes: number;
+
+  constructor(bytes: number) {
+    super();
+    this.#bytes = bytes;
+    this.receive(HANDSHAKE);
+    this.sent();
+  }
+
+  override message(frames: Frames): void {
+    super.message(frames);
+    this.connection.output.append(Buffer.alloc(this.#bytes), 0, this.#bytes);
+  }
+}
+
 describe('many messages in one segment (D76)', () => {
   const bytes = Buffer.concat(Array.from({ length: 100 }, (_, at) => frame(0, String(at))));
 
@@ -96,6 +169,18 @@ describe('many messages in one segment (D76)', () => {
     expect(recorded.connection.hasRest).toBe(false);
     expect(connection.receive(bytes, 0)).toBe(100);
     expect(recorded.messages).toEqual(messages);
+  });
+
+  it('wait behind so many bytes of answers', () => {
+    const { connection, messages } = Recorded.shaken();
+    // What waited before does not count.
+    connection.output.append(Buffer.alloc(100_000), 0, 100_000);
+    expect(connection.receive(bytes, 0, bytes.length, 1000, () => false)).toBe(100);
+    const answering = new Answering(50_000);
+    expect(answering.connection.receive(bytes, 0, bytes.length, 1000, () => false)).toBe(3);
+    expect(answering.connection.hasRest).toBe(true);
+    expect(answering.connection.proceed(0, 1000, () => false)).toBe(3);
+    expect(messages).toHaveLength(100);
   });
 
   it('are looked at for their time once in 32, and fewer not at all', () => {

@@ -77,6 +77,8 @@ export class Recorded implements ConnectionEvents {
   readonly told: string[] = [];
   readonly messages: string[][] = [];
   readonly connection: Connection;
+  /** Frames that were said to last, and what they were then. */
+  readonly lasting: { readonly frame: Buffer; readonly was: Buffer }[] = [];
   identity: Buffer | null = null;
   now = 0;
 
@@ -102,6 +104,9 @@ export class Recorded implements ConnectionEvents {
   message(frames: Frames): void {
     const bodies = frames.copyFrom(0).map((body) => body.toString('latin1'));
     if (frames.isPacked && !isSame(readAnew(frames), frames)) throw new Error('it is not packed');
+    for (let index = 0; frames.isLasting && index < frames.count; index++) {
+      this.lasting.push({ frame: frames.view(index), was: frames.copy(index) });
+    }
     this.messages.push(bodies);
     this.told.push('message');
   }

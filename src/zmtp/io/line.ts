@@ -1,0 +1,35 @@
+/** Connections that wait for their turn: identities in turn, and the connections of each in turn. */
+
+/** Who waits. */
+export interface Waiting {
+  /** All connections of an identity share its turns. */
+  readonly identity: string;
+}
+
+export class Line<T extends Waiting> {
+  /** By identity, in the order in which they are served. */
+  readonly #waiting = new Map<string, T[]>();
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** To the end of the line of its identity. */
+  append(one: T): void {
+    const { identity } = one;
+    const line = this.#waiting.get(identity);
+    if (line === undefined) this.#waiting.set(identity, [one]);
+    else line.push(one);
+  }
+
+  /** Whose turn it is leaves the line; `undefined`: it is empty. */
+  shift(): T | undefined {
+    for (const [identity, line] of this.#waiting) {
+      const one = line.shift();
+      this.#waiting.delete(identity);
+      if (line.length > 0) this.#waiting.set(identity, line);
+      return one;
+    }
+    return undefined;
+  }
+}
