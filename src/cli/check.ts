@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { explain } from '../config/explain.js';
 import { listenersInFull, refuseExposed } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
+import { sharedNames } from '../config/io/shared-names.js';
 import { problemLine, type Problem } from '../config/problem.js';
 import { codeOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
@@ -14,6 +15,7 @@ import {
   type KeysInEffect,
   keysTable,
   narrowed,
+  PAIR,
   quotasShown,
   quotasTable,
 } from './keys-in-effect.js';
@@ -69,6 +71,8 @@ async function check(options: CheckOptions): Promise<void> {
   }
   warnings.unshift(...loaded.warnings);
   warnings.push(...keys.flatMap(({ entries }) => narrowed(entries)));
+  const ofListeners = keys.filter(({ usedBy }) => usedBy.some((user) => user !== PAIR));
+  warnings.push(...sharedNames(ofListeners.map(({ entries }) => entries)));
   for (const warning of warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
   const { written } = loaded;
   const { broker } = loaded.config;

@@ -6,10 +6,13 @@ import { QUOTA_KEYS, type QuotaKey, quotasOf } from '../config/quotas.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { printable, table } from './output.js';
 
+/** What stands for the link of the pair among the endpoints that use a keys file. */
+export const PAIR = 'bstar.curve';
+
 /** A keys file, and what uses it. */
 export interface KeysInEffect {
   readonly file: string;
-  /** Endpoints, and `bstar.curve`. */
+  /** Endpoints, and `PAIR`. */
   readonly usedBy: readonly string[];
   readonly entries: readonly KeyEntry[];
 }
@@ -30,7 +33,7 @@ export function keysInEffect(
   for (const { endpoint, curve } of broker.listen) {
     if (curve !== undefined) use(curve.keysFile, endpoint);
   }
-  if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, 'bstar.curve');
+  if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, PAIR);
   const quotas = Object.keys(limits.quotas);
   return [...users].flatMap(([file, usedBy]) => {
     try {

@@ -15,6 +15,8 @@ import {
 } from '../../config/config.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
+import { sharedNames } from '../../config/io/shared-names.js';
+import { problemLine } from '../../config/problem.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Log } from '../../observe/log.js';
 import type { ListenerCurve } from '../../transport/port.js';
@@ -51,6 +53,7 @@ class KeysFile {
   #readState = '';
   #lastState = '';
   readonly watchers: FileWatcher[] = [];
+  entries: readonly KeyEntry[] = [];
   /** Its entries as text: for comparing them with the peer's. */
   shown: readonly string[] = [];
 
@@ -91,12 +94,17 @@ class KeysFile {
     }
   }
 
-  /** Reads it again if it has changed, and has stood so since the last look. */
-  async look(): Promise<void> {
+  /**
+   * Reads it again if it has changed, and has stood so since the last look.
+   * @returns whether it was read
+   */
+  async look(): Promise<boolean> {
     const state = await stateOf(this.#file);
     const isSettled = state === this.#lastState;
     this.#lastState = state;
-    if (isSettled && state !== this.#readState) this.reread();
+    const isDue = isSettled && state !== this.#readState;
+    if (isDue) this.reread();
+    return isDue;
   }
 
   /** Before it is read: what changes meanwhile is seen at the next look. */
@@ -109,6 +117,7 @@ class KeysFile {
   }
 
   #apply(entries: readonly KeyEntry[]): void {
+    this.entries = entries;
     this.shown = entries.map(shownEntry);
     const peers = [...this.#known].filter(([, { rights }]) => rights.peer);
     const known = new Map<string, Known>();
@@ -194,6 +203,7 @@ export class Keys {
   /** The last digest, and what it is of. */
   #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
+  #sharedTold: ReadonlySet<string> = new Set();
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a file of keys is not as it should be */
   constructor({ broker, bstar, limits }: Config, log: Log) {
@@ -219,10 +229,25 @@ export class Keys {
       };
     }
     this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
+    this.#tellSharedNames();
   }
 
   #ask(publicKey: Buffer, address: string): Verdict {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
+  }
+
+  /** Each once, until it is mended. */
+  #tellSharedNames(): void {
+    const files = new Set(this.#ofListener.filter((keys) => keys !== undefined));
+    const problems = sharedNames([...files].map(({ entries }) => entries));
+    const told = new Set<string>();
+    for (const problem of problems) {
+      const { place, path: name } = problem;
+      const line = problemLine(problem);
+      told.add(line);
+      if (!this.#sharedTold.has(line)) this.#log.warn({ event: 'keys.shared', name, place }, line);
+    }
+    this.#sharedTold = told;
   }
 
   /** Whether a file of keys has an entry of that name. */
@@ -302,6 +327,7 @@ export class Keys {
   reread({ limits }: Config): void {
     const quotas = Object.keys(limits.quotas);
     for (const keys of this.#files.values()) keys.reread(quotas);
+    this.#tellSharedNames();
   }
 
   /**
@@ -322,7 +348,8 @@ export class Keys {
   }
 
   readonly #look = (): void => {
-    void Promise.all([...this.#files.values()].map((keys) => keys.look())).then(() => {
+    void Promise.all([...this.#files.values()].map((keys) => keys.look())).then((read) => {
+      if (read.includes(true)) this.#tellSharedNames();
       if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
     });
   };

@@ -116,6 +116,31 @@ describe('majordomo check', () => {
     expect((await run(['check', ...sets])).stderr).toContain(`${keysFile}: no such file`);
   });
 
+  it('warns of a name that two keys files give to different keys: both are one client', async () => {
+    const folder = temporaryDirectory();
+    const key = (byte: number): string => encodeZ85(Buffer.alloc(32, byte));
+    const listeners = ['left', 'right'].map((side, index) => {
+      const keysFile = join(folder, `${side}.yaml`);
+      // carol has both of hers while one is being replaced; dave has the same key here and there.
+      const carol = index === 0 ? `'${key(5)}'` : `['${key(5)}', '${key(6)}']`;
+      writeFileSync(
+        keysFile,
+        `- {name: bob, publicKey: '${key(index + 1)}'}\n` +
+          `- {name: carol, publicKey: ${carol}}\n` +
+          `- {name: dave, publicKey: '${key(7)}'}\n`,
+      );
+      return `{endpoint: "tcp://*:${index + 1}", curve: {secretKeyFile: s.key, keysFile: ${keysFile}}}`;
+    });
+    const sets = ['--set', `broker.listen=[${listeners.join(', ')}]`];
+    const { status, stderr } = await run(['check', ...sets]);
+    expect(status).toBe(0);
+    expect(stderr).toBe(
+      `warning: ${folder}/right.yaml:1:3: bob: is the name of another key at ${folder}/left.yaml:1:3: ` +
+        'both keys are one client, who shares routing ids, quota and stored requests. ' +
+        'If they are two clients, give them two names\n',
+    );
+  });
+
   it('has stable keys as JSON', async () => {
     const { status, stdout } = await run(['check', '-o', 'json', '--set', 'limits.frames=32']);
     expect(status).toBe(0);

@@ -204,6 +204,33 @@ describe('rights by key', () => {
     await untilOutcome(client(daemon, 'alice'), 'ERR_MDP_FORBIDDEN');
   });
 
+  it('says at the start, and when a file changes, which names two files give to different keys', async () => {
+    const other = join(folder, 'other.yaml');
+    const write = (file: string, name: string, of: Name): void => {
+      const entry = `- {name: ${name}, publicKey: '${encodeZ85(pairs[of].publicKey)}'}\n`;
+      writeFileSync(file, entry, { mode: 0o600 });
+    };
+    write(keysFile, 'one', 'alice');
+    write(other, 'one', 'bob');
+    const secretKeyFile = join(folder, 'server.key');
+    const listeners = [keysFile, other].map(
+      (file) =>
+        `{endpoint: "tcp://127.0.0.1:0", curve: {secretKeyFile: ${secretKeyFile}, keysFile: ${file}}}`,
+    );
+    const daemon = await startDaemon({ sets: [`broker.listen=[${listeners.join(', ')}]`] });
+    expect(daemon.logged('keys.shared')).toMatchObject([
+      { level: 'warn', name: 'one', place: `${other}:1:3` },
+    ]);
+    write(other, 'two', 'bob');
+    await daemon.waitFor('keys.reread');
+    write(keysFile, 'two', 'alice');
+    expect(await daemon.waitFor('keys.shared', 2)).toMatchObject({ name: 'two' });
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('config.reloaded');
+    await daemon.stop();
+    expect(daemon.logged('keys.shared')).toHaveLength(2);
+  });
+
   it('replaces a key under its name: who has come in by the other one stays (D73)', async () => {
     const both = ['alice', 'mallory'] as const;
     const keyOf = (name: Name): string => `'${encodeZ85(pairs[name].publicKey)}'`;

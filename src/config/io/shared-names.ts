@@ -1,0 +1,33 @@
+/** Names that several keys files give to different keys: an identity is a name, whatever the listener. */
+import type { KeyEntry } from './keys-file.js';
+import type { Problem } from '../problem.js';
+
+/**
+ * A name that is another's key in another file is mostly a mistake: both are one client.
+ * @param lists the entries of the keys files of all listeners
+ * @returns one for each entry that has no key in common with those of its name before it
+ */
+export function sharedNames(lists: readonly (readonly KeyEntry[])[]): readonly Problem[] {
+  const known = new Map<string, { readonly place: string; readonly keys: Set<string> }>();
+  const problems: Problem[] = [];
+  for (const { name, publicKeys, place } of lists.flat()) {
+    const keys = publicKeys.map((key) => key.toString('hex'));
+    const before = known.get(name);
+    if (before === undefined) {
+      known.set(name, { place, keys: new Set(keys) });
+      continue;
+    }
+    if (!keys.some((key) => before.keys.has(key))) {
+      problems.push({ place, path: name, message: messageOf(before.place) });
+    }
+    for (const key of keys) before.keys.add(key);
+  }
+  return problems;
+}
+
+function messageOf(before: string): string {
+  return (
+    `is the name of another key at ${before}: both keys are one client, who shares routing ids, ` +
+    'quota and stored requests. If they are two clients, give them two names'
+  );
+}
