@@ -119,22 +119,20 @@ export class WaitingRequests {
     const bodyBytes = from.readUInt32LE(start + BODY_BYTES);
     const key = BYTES + serviceBytes;
     const body = key + keyBytes;
-    const sender = this.#release(from.readInt32LE(start + SENDER));
-    const facts = {
-      id: from.readDoubleLE(start + ID),
-      acceptedAt: from.readDoubleLE(start + ACCEPTED_AT),
-      notBefore: from.readDoubleLE(start + NOT_BEFORE),
-      expiresAt: from.readDoubleLE(start + EXPIRES_AT),
-      maxAttempts: from.readInt32LE(start + MAX_ATTEMPTS),
-      priority: from.readInt8(start + PRIORITY),
-      isShared: from.readUInt8(start + SHARED) === 1,
-    };
+    const { party, owner, holder } = this.#release(from.readInt32LE(start + SENDER));
     const run = this.#arena.take(number, body + bodyBytes);
+    // Field by field: spreading an object with doubles costs several microseconds.
     return {
-      ...facts,
-      party: sender.party,
-      owner: sender.owner,
-      holder: sender.holder,
+      id: run.readDoubleLE(ID),
+      acceptedAt: run.readDoubleLE(ACCEPTED_AT),
+      notBefore: run.readDoubleLE(NOT_BEFORE),
+      expiresAt: run.readDoubleLE(EXPIRES_AT),
+      maxAttempts: run.readInt32LE(MAX_ATTEMPTS),
+      priority: run.readInt8(PRIORITY),
+      isShared: run.readUInt8(SHARED) === 1,
+      party,
+      owner,
+      holder,
       service: run.subarray(BYTES, key),
       key: keyBytes === 0 ? null : run.subarray(key, body),
       body: run.subarray(body),
