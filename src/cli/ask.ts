@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
 import type { Client } from '../sdk/client.js';
-import { curveOf } from './curve.js';
+import { curveOf, withKeyHint } from './curve.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -44,7 +44,7 @@ export async function withClient<T>(
   const curve = await curveOf(options);
   const client = new Client({ endpoints, timeoutMs, retries: endpoints.length - 1, ...curve });
   try {
-    return await use(client);
+    return await withKeyHint(curve.curve, () => use(client));
   } finally {
     await client.close();
   }

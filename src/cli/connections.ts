@@ -7,8 +7,9 @@ const PATIENCE_MS = 3000;
 /**
  * A dial that tells people of connections that come, go, or do not come: a worker without a broker
  * looks just like an idle one.
+ * @param hint what else it may be where nobody answers
  */
-export function noting(dial: Dial, service: string): Dial {
+export function noting(dial: Dial, service: string, hint: string): Dial {
   const name = printable(service);
   /** Connections by endpoint: a worker may have several to one. */
   const connections = new Map<string, number>();
@@ -23,7 +24,8 @@ export function noting(dial: Dial, service: string): Dial {
     if (connections.has(endpoint)) return;
     connections.set(endpoint, 0);
     const timer = setTimeout(() => {
-      if (connections.get(endpoint) === 0) say(`${name}: nobody answers at ${endpoint}, trying on`);
+      if (connections.get(endpoint) !== 0) return;
+      say(`${name}: nobody answers at ${endpoint}${hint}, trying on`);
     }, PATIENCE_MS);
     timer.unref();
   };

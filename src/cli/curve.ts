@@ -1,7 +1,7 @@
 /** `--curve-server-key` and `--curve-key-file`: CURVE for the commands that talk to a broker. */
 import { readSecretKey } from '../config/io/secret-key.js';
-import { MajordomoError } from '../core/errors.js';
-import { decodeCurveKey } from '../core/z85.js';
+import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import { decodeCurveKey, encodeZ85 } from '../core/z85.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
 import type { EndpointOptions } from './options.js';
 
@@ -25,4 +25,31 @@ export async function curveOf(
   const { loadSodium } = await import('../zmtp/curve/sodium.js');
   const publicKey = (await loadSodium()).publicKeyOf(secretKey);
   return { curve: { serverKey, publicKey, secretKey } };
+}
+
+/**
+ * What else it may be where nobody answers: a broker that refuses a key says so in its own log alone.
+ * @param right what the entry has to give
+ */
+export function keyHint(curve: CurveClientKeys | undefined, right: 'client' | 'worker'): string {
+  if (curve === undefined) return '';
+  const key = Buffer.from(curve.publicKey);
+  return (
+    ` (or the broker refuses the key ${encodeZ85(key)}: then its listener's keys file needs an ` +
+    `entry with this publicKey that gives the right ${right}; or --curve-server-key is not its key)`
+  );
+}
+
+/** Runs `use`; where no endpoint accepts a connection, the error has the hint. */
+export async function withKeyHint<T>(
+  curve: CurveClientKeys | undefined,
+  use: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await use();
+  } catch (error) {
+    if (curve === undefined || codeOf(error) !== 'ERR_MDP_UNREACHABLE') throw error;
+    const message = messageOf(error) + keyHint(curve, 'client');
+    throw new MajordomoError('ERR_MDP_UNREACHABLE', message, { cause: error });
+  }
 }

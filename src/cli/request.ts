@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { Client } from '../sdk/client.js';
-import { curveOf } from './curve.js';
+import { curveOf, withKeyHint } from './curve.js';
 import { bodyOf, frameJson, printFrames, STDIN } from './frames.js';
 import {
   addEndpointOption,
@@ -140,7 +140,7 @@ async function withClient(
   const curve = await curveOf(options);
   const client = new Client({ endpoints, protocol, timeoutMs, retries, ...curve });
   try {
-    await use(client);
+    await withKeyHint(curve.curve, () => use(client));
   } finally {
     await client.close();
   }

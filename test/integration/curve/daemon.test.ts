@@ -8,7 +8,7 @@ import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
-import { run } from '../../support/child.js';
+import { Child, run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 
@@ -229,6 +229,35 @@ describe('rights by key', () => {
     await daemon.waitFor('config.reloaded');
     await daemon.stop();
     expect(daemon.logged('keys.shared')).toHaveLength(2);
+  });
+
+  it('include whether it comes in: the command line names a key that may be refused', async () => {
+    allow({ name: 'alice' });
+    const daemon = await start();
+    const { publicKey, secretKey, serverKey } = curveOf('bob');
+    const file = join(folder, 'bob.key');
+    writeFileSync(file, encodeZ85(secretKey), { mode: 0o600 });
+    const by = ['--endpoint', daemon.endpoint, '--curve-key-file', file];
+    const options = [...by, '--curve-server-key', serverKey];
+    const asked = await run([
+      'request',
+      'echo',
+      ...options,
+      '--timeout-ms',
+      '300',
+      '--retries',
+      '0',
+    ]);
+    const hint = `(or the broker refuses the key ${publicKey}: then its listener's keys file needs`;
+    expect(asked.status).toBe(69);
+    expect(asked.stderr).toContain(hint);
+    expect(asked.stderr).toContain('the right client');
+    const worker = new Child(['worker', 'echo', ...options, '--', 'cat']);
+    const said = `nobody answers at ${daemon.endpoint} ${hint}`;
+    await worker.until(({ stderr }) => stderr.includes(said), said);
+    expect(worker.stderr.split('nobody answers')).toHaveLength(2);
+    worker.signal('SIGTERM');
+    expect(await worker.finished()).toMatchObject({ status: 0 });
   });
 
   it('replaces a key under its name: who has come in by the other one stays (D73)', async () => {
