@@ -85,7 +85,7 @@ export class OutputQueue {
   }
 
   /** Takes what waits: all of it, or the first `bytesMax` bytes. */
-  take(bytesMax = Infinity): Taken {
+  take(bytesMax: number = UNBOUNDED): Taken {
     this.#closeChunk();
     if (this.#bytes > bytesMax) return this.#takeFirst(bytesMax);
     const taken = {
@@ -151,3 +151,4 @@ export class OutputQueue {
 }
 
 const NO_CHUNK: Buffer = Buffer.alloc(0);
+const UNBOUNDED = Infinity;
