@@ -65,6 +65,17 @@ describe('a heap that knows where its items are', () => {
     expect([heap.peek(), heap.pop(), heap.size]).toEqual([-1, -1, 0]);
   });
 
+  it('goes on in order when it grows again after it has shrunk', () => {
+    const keys = Array.from({ length: 5000 }, (_, index) => (index * 7919) % 5003);
+    const { heap } = heapOf(keys);
+    for (let round = 0; round < 3; round++) {
+      for (const item of keys.keys()) heap.push(item);
+      const popped = keys.map(() => keys[heap.pop()] ?? -1);
+      expect(popped).toEqual([...keys].sort((a, b) => a - b));
+      expect(heap.size).toBe(0);
+    }
+  });
+
   it('passes over a place that is not taken', () => {
     const { heap } = heapOf([5]);
     heap.push(0);
