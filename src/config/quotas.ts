@@ -77,7 +77,8 @@ export const QUOTA_ROWS = {
     default: 10_000,
     min: 1,
     max: 16_000_000,
-    about: 'Calls of `titanic.wait` that wait at once.',
+    about:
+      'Calls of `titanic.wait` that wait at once, and as many that wait until they read large replies.',
   },
   hellos: {
     kind: 'count',

@@ -6,7 +6,7 @@ import type { Asker, BrokerHost } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
 import { isCertainFor, mayAsk } from './belonging.js';
-import { Reads } from './reads.js';
+import { Reads, SMALL_BYTES } from './reads.js';
 import { Room } from './room.js';
 import type { Found, Owner, RequestUuid } from './store.js';
 import { type Asking, Waiters } from './waiters.js';
@@ -20,13 +20,25 @@ const TURN_ANSWERS_MAX = 4096;
 /** Bytes of answers that one turn hands over, and one of any size: others are read meanwhile. */
 const TURN_BYTES_MAX = 1024 * 1024;
 
+/** A large reply is kept for so long, for others that ask for it: each reading is a copy of its own. */
+const KEPT_MS = 100;
+const TOO_MANY = 'the quota waits is used up: the replies before this one are not read';
 const NO_ROOM = 'the reply has no room among what this connection has not read';
+
+/** The large reply that was read last. */
+interface Kept {
+  readonly uuid: RequestUuid;
+  readonly bytes: number;
+  readonly frames: readonly Buffer[];
+  /** Monotonic milliseconds. */
+  readonly until: number;
+}
 
 /** An answer that can go out. */
 interface Ready {
   readonly id: number;
-  /** `null`: there is no room for it, and it is refused. */
-  readonly body: readonly Buffer[] | null;
+  /** Or why it is refused. */
+  readonly body: readonly Buffer[] | { readonly reason: 'quota' | 'limit'; readonly text: string };
   /** Of a reply, who is to read it: what they have no room for waits, and is read again. */
   readonly asking: Asking | null;
 }
@@ -44,6 +56,7 @@ export class Answers {
   /** Those that somebody waits for and that are in no row here, though the peer may have them. */
   readonly #unknown = new Map<string, RequestUuid>();
   readonly #room = new Room();
+  #kept: Kept | null = null;
   #ready: Ready[] = [];
   /** What was stored may be lost: nobody is shown any of it, and the process ends. */
   isUntrusted = false;
@@ -67,7 +80,8 @@ export class Answers {
 
   /** When `run` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    return Math.min(this.#waiters.dueAt, this.#reads.dueAt, this.#room.dueAt);
+    const keptUntil = this.#kept?.until ?? Infinity;
+    return Math.min(this.#waiters.dueAt, this.#reads.dueAt, this.#room.dueAt, keptUntil);
   }
 
   answer(id: number, ...body: readonly Buffer[]): void {
@@ -82,6 +96,10 @@ export class Answers {
   denied({ id, asker, uuid }: Asking): void {
     this.#tellDenied(asker, uuid);
     this.unknown(id);
+  }
+
+  #refuse({ id }: Asking, reason: 'quota' | 'limit', text: string): void {
+    this.#ready.push({ id, body: { reason, text }, asking: null });
   }
 
   #reply(asking: Asking, reply: readonly Buffer[]): void {
@@ -116,8 +134,17 @@ export class Answers {
   found(look: number, found: Found, now: number): void {
     const asked = this.#reads.found(look);
     if (this.isUntrusted || asked.length === 0) return;
-    const reply = found.state === 'replied' && found.reply ? unpacked(found.reply) : null;
+    let reply: Buffer[] | null = null;
+    if (found.state === 'replied' && found.reply !== null) {
+      reply = unpacked(found.reply);
+      this.#keep(asked, found.replyBytes, reply, now);
+    }
     for (const asking of asked) this.#tell(asking, found, reply, now);
+  }
+
+  #keep([first]: readonly Asking[], bytes: number, frames: Buffer[], now: number): void {
+    if (first === undefined || bytes <= SMALL_BYTES) return;
+    this.#kept = { uuid: first.uuid, bytes, frames, until: now + KEPT_MS };
   }
 
   #tell(asking: Asking, found: Found, reply: readonly Buffer[] | null, now: number): void {
@@ -143,8 +170,13 @@ export class Answers {
 
   /** D76: what its reader has no room for is not read. */
   #large(asking: Asking, bytes: number, now: number): void {
-    if (asking.asker.outputLeft() >= bytes) this.#reads.askLarge(asking, bytes);
-    else this.#room.wait(asking, bytes, now);
+    if (asking.asker.outputLeft() < bytes) {
+      if (!this.#room.wait(asking, bytes, now)) this.#refuse(asking, 'quota', TOO_MANY);
+      return;
+    }
+    const kept = this.#kept;
+    if (kept?.bytes === bytes && kept.uuid.equals(asking.uuid)) this.#reply(asking, kept.frames);
+    else this.#reads.askLarge(asking, bytes);
   }
 
   #absent(asking: Asking, now: number): void {
@@ -234,10 +266,11 @@ export class Answers {
       else this.answer(id, STATUS_PENDING);
     }
     for (const asking of this.#room.take(now)) this.lookUp(asking);
-    for (const { id } of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
-      this.#ready.push({ id, body: null, asking: null });
+    for (const asking of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
+      this.#refuse(asking, 'limit', NO_ROOM);
     }
     this.#reads.run(now);
+    if (this.#kept !== null && this.#kept.until <= now) this.#kept = null;
   }
 
   /** Gives out what can go out, so much as fits a turn. */
@@ -247,11 +280,13 @@ export class Answers {
     for (const { id, body, asking } of this.#ready) {
       if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
       given++;
-      const bytes = asking === null || body === null ? 0 : bytesOf(body);
-      if (body === null) {
-        host.refuse(id, 'limit', NO_ROOM);
-      } else if (asking !== null && asking.asker.outputLeft() < bytes) {
-        this.#room.wait(asking, bytes, now);
+      if ('reason' in body) {
+        host.refuse(id, body.reason, body.text);
+        continue;
+      }
+      const bytes = asking === null ? 0 : bytesOf(body);
+      if (asking !== null && asking.asker.outputLeft() < bytes) {
+        if (!this.#room.wait(asking, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
       } else {
         host.answer(id, body);
         handedOver += bytes;

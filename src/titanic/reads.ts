@@ -8,7 +8,7 @@ import type { RequestUuid } from './store.js';
 import type { Asking } from './waiters.js';
 
 /** A reply of so many bytes comes with the look-up. */
-const SMALL_BYTES = 4096;
+export const SMALL_BYTES = 4096;
 /** Look-ups under way at once. */
 const LOOKS_MAX = 4096;
 /** Bytes of large replies that are being read at once; one of any size always may. */

@@ -19,6 +19,8 @@ interface Waiting {
 export class Room {
   /** By connection, each in the order of its questions. */
   readonly #waiting = new Map<Asker, Waiting[]>();
+  /** How many each identity has. */
+  readonly #counts = new Map<string, number>();
   #lookAt = Infinity;
 
   /** When `take` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
@@ -26,12 +28,28 @@ export class Room {
     return this.#lookAt;
   }
 
-  wait(asking: Asking, bytes: number, now: number): void {
+  /** @returns false if its identity has too many that wait (D75): then it does not */
+  wait(asking: Asking, bytes: number, now: number): boolean {
+    const { identity, quotas } = asking.asker;
+    const count = this.#counts.get(identity) ?? 0;
+    if (count >= quotas.waits) return false;
+    this.#counts.set(identity, count + 1);
     const waiting = this.#waiting.get(asking.asker);
     const item = { asking, bytes, since: now };
     if (waiting === undefined) this.#waiting.set(asking.asker, [item]);
     else waiting.push(item);
     if (this.#lookAt === Infinity) this.#lookAt = now + LOOK_MS;
+    return true;
+  }
+
+  /** The first of those that wait at a connection no longer do. */
+  #leave(asker: Asker, waiting: Waiting[], count: number): Waiting[] {
+    const left = waiting.splice(0, count);
+    if (waiting.length === 0) this.#waiting.delete(asker);
+    const others = (this.#counts.get(asker.identity) ?? 0) - left.length;
+    if (others > 0) this.#counts.set(asker.identity, others);
+    else this.#counts.delete(asker.identity);
+    return left;
   }
 
   /** Those for whom there is room now. */
@@ -47,8 +65,7 @@ export class Room {
         if (left < 0) break;
         count++;
       }
-      for (const { asking } of waiting.splice(0, count)) roomy.push(asking);
-      if (waiting.length === 0) this.#waiting.delete(asker);
+      for (const { asking } of this.#leave(asker, waiting, count)) roomy.push(asking);
     }
     this.#lookAt = this.#waiting.size === 0 ? Infinity : now + LOOK_MS;
     return roomy;
@@ -60,9 +77,8 @@ export class Room {
     for (const [asker, waiting] of this.#waiting) {
       const first = waiting.findIndex(({ since }) => since + PATIENCE_MS > now);
       const count = asker.isGone || first < 0 ? waiting.length : first;
-      const late = waiting.splice(0, Math.min(count, most - overdue.length));
+      const late = this.#leave(asker, waiting, Math.min(count, most - overdue.length));
       for (const { asking } of late) overdue.push(asking);
-      if (waiting.length === 0) this.#waiting.delete(asker);
       if (overdue.length === most) break;
     }
     return overdue;

@@ -390,6 +390,59 @@ describe('replies that are large (D76)', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('who has the quota of those that wait is refused more, whatever connection they come by', () => {
+    const { answers, sent, turn } = bare();
+    const quotas = { ...asker().quotas, waits: 3 };
+    const output = { left: 0 };
+    const reader = (): ReturnType<typeof asker> => asker({ quotas, outputLeft: () => output.left });
+    for (const id of [1, 2, 3, 4, 5]) {
+      answers.lookUp({ id, asker: reader(), uuid: uuidOf(1), until: 0 });
+    }
+    answers.found(1, replied(null), 0);
+    turn(0);
+    expect(sent).toEqual([-4, -5]);
+    output.left = Infinity;
+    turn(100);
+    answers.lookUp({ id: 6, asker: reader(), uuid: uuidOf(1), until: 0 });
+    answers.found(2, replied(null), 100);
+    turn(100);
+    expect(sent).toEqual([-4, -5]);
+  });
+
+  it('is read once for those who ask for it within a moment, and anew after that', () => {
+    const { answers, asked, sent, turn } = bare();
+    const ask = (id: number, uuid: number): void => {
+      answers.lookUp({ id, asker: asker(), uuid: uuidOf(uuid), until: 0 });
+    };
+    const frame = Buffer.concat([
+      Buffer.from([2, 0, 0, 0, 0, 0, 0xb7, 0x1b, 0]),
+      Buffer.alloc(LARGE),
+    ]);
+    ask(1, 1);
+    answers.found(1, replied(null), 0);
+    answers.found(2, replied(frame), 0);
+    turn(0);
+    asked.splice(0);
+    // That it is still there is asked each time.
+    ask(2, 1);
+    ask(3, 2);
+    expect(asked.splice(0).map(({ bytesMax }) => bytesMax)).toEqual([4096, 4096]);
+    answers.found(3, replied(null), 99);
+    answers.found(4, replied(null), 99);
+    turn(99);
+    expect(sent).toEqual([1, 2]);
+    expect(asked.splice(0)).toEqual([{ look: 5, bytesMax: Infinity }]);
+    answers.found(5, { state: 'absent' }, 99);
+    expect(answers.dueAt).toBe(100);
+    turn(100);
+    ask(4, 1);
+    answers.found(6, replied(null), 100);
+    expect(asked.splice(0)).toEqual([
+      { look: 6, bytesMax: 4096 },
+      { look: 7, bytesMax: Infinity },
+    ]);
+  });
+
   it('whose connection is gone is read nothing more, and waits no longer', () => {
     const { answers, asked, sent, turn } = bare();
     const reader = { ...asker({ outputLeft: () => 0 }), isGone: false };
