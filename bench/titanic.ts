@@ -68,7 +68,7 @@ const host: BrokerHost = {
     answered++;
   },
   refuse: () => undefined,
-  tellsRefusals: () => true,
+  hear: () => true,
   isServed: () => true,
   counts: { services: 0, workers: 0 },
   services: () => [],

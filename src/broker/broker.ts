@@ -11,6 +11,7 @@ import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
 import { Inbound } from '../wire/inbound.js';
+import { Absence } from './absence.js';
 import { Access } from './access.js';
 import { Clients } from './clients.js';
 import { BrokerCounters } from './counters.js';
@@ -93,6 +94,7 @@ export class Broker {
   readonly #ledger: Ledger;
   readonly #gate: Gate;
   readonly #lifecycle: Lifecycle;
+  readonly #absence: Absence;
   readonly #stored: StoredRequests;
   readonly #fromWorkers: WorkerInputs;
   readonly #following = new Following();
@@ -137,12 +139,23 @@ export class Broker {
     this.#ledger = new Ledger(parts, options.limits, holdings);
     this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
     this.#gate = new Gate(this.#ledger, options.vote ?? (() => false));
-    const keepers = { ledger: this.#ledger, gate: this.#gate, stored: this.#stored };
+    this.#absence = new Absence(options.heartbeatIntervalMs * options.heartbeatLiveness);
+    const keepers = {
+      ledger: this.#ledger,
+      gate: this.#gate,
+      stored: this.#stored,
+      absence: this.#absence,
+    };
     const lifecycleParts = { ...parts, ...keepers };
     this.#lifecycle = new Lifecycle(lifecycleParts);
     const all = { ...lifecycleParts, lifecycle: this.#lifecycle };
     this.desk = new Desk(all);
     this.#fromWorkers = new WorkerInputs({ ...all, desk: this.desk });
+  }
+
+  /** It can be reached from now on, and its workers are still to come. */
+  begin(now: number): void {
+    this.#absence.begin(now);
   }
 
   /** Plugs in a service of this process. Before the first input. */
@@ -385,6 +398,7 @@ export class Broker {
    * workers runs on in any case, and its replies are delivered.
    */
   setGate(state: GateState, now: number): void {
+    if (state === 'serving' && this.#gate.state !== 'serving') this.#absence.begin(now);
     this.#gate.set(state);
     if (this.#gate.isOpen) this.#reopen();
     if (state !== 'holding') this.#endHolding(now);

@@ -4,7 +4,7 @@ import { RequestCounters } from './request-counters.js';
 export type LostReason =
   'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
 export type WorkerRefusal = 'reserved' | 'limit' | 'rights' | 'draining';
-export type RequestRefusal = 'limit' | 'quota' | 'rights' | 'not_active' | 'draining';
+export type RequestRefusal = 'limit' | 'quota' | 'rights' | 'no_worker' | 'not_active' | 'draining';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
 /** Counted since the start. Plain numbers: read when someone asks. */
@@ -70,11 +70,12 @@ export class BrokerCounters {
 
   get requestsRefused(): Record<RequestRefusal, number> {
     const { requests } = this;
-    const { limit, quota, rights, not_active, draining } = requests.refused;
+    const { limit, quota, rights, no_worker, not_active, draining } = requests.refused;
     return {
       limit: requests.total(limit),
       quota: requests.total(quota),
       rights: requests.total(rights),
+      no_worker: requests.total(no_worker),
       not_active: requests.total(not_active),
       draining: requests.total(draining),
     };

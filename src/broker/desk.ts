@@ -1,6 +1,7 @@
 /** The broker's counter for those who live in its process: internal services, and Titanic. */
 import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
+import type { Hello } from '../wire/mmi.js';
 import type { Gate } from './gate.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
@@ -85,18 +86,19 @@ export class Desk implements BrokerHost, BrokerDesk {
     });
   }
 
-  tellsRefusals(number: number): boolean {
+  hear(number: number, hello: Hello): boolean {
     const { ledger } = this.#parts;
     const id = this.#requestOf(number);
     const peer = ledger.clientOf(id)?.peer;
     if (!peer) return true;
     const { hellos, identity } = peer;
     const envelope = ledger.envelope(id);
-    if (hellos.has(envelope)) return true;
-    if (identity.hellos >= identity.quotas.hellos) return false;
-    if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
-    hellos.add(envelope);
-    identity.hellos++;
+    if (!hellos.has(envelope)) {
+      if (identity.hellos >= identity.quotas.hellos) return false;
+      if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
+      identity.hellos++;
+    }
+    hellos.set(envelope, hello);
     return true;
   }
 

@@ -1,9 +1,13 @@
-/** The envelopes whose owners said `mmi.hello` over one connection, and so hear of refusals (D11). */
+/**
+ * The envelopes whose owners said `mmi.hello` over one connection, and so hear of refusals (D11),
+ * with what each said of itself.
+ */
 import { PackedCursor, readPacked } from '../core/packed.js';
+import type { Hello } from '../wire/mmi.js';
 
 export class Hellos {
-  /** Packed, one character a byte. */
-  readonly #known = new Set<string>();
+  /** By the packed envelope, one character a byte. */
+  readonly #known = new Map<string, Hello>();
   /** Of the longest. */
   #bytesMax = 0;
   /** Of them all. */
@@ -17,25 +21,29 @@ export class Hellos {
     return this.#known.has(envelope.toString('latin1'));
   }
 
-  add(envelope: Buffer): void {
-    this.#known.add(envelope.toString('latin1'));
+  /** What the envelope's owner says from now on. */
+  set(envelope: Buffer, hello: Hello): void {
+    const key = envelope.toString('latin1');
+    if (!this.#known.has(key)) this.bytes += envelope.length;
+    this.#known.set(key, hello);
     this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
-    this.bytes += envelope.length;
   }
 
   /**
-   * True if the packed envelope `[start, end)` begins with one of them. It costs a look-up for each
-   * of the envelope's few frames, however many have said hello.
+   * What was said by the owner of an envelope with which the packed envelope `[start, end)` begins;
+   * `null`: nothing was. It costs a look-up for each of the envelope's few frames, however many have
+   * said hello.
    */
-  covers(buffer: Buffer, start: number, end: number): boolean {
-    if (this.#known.size === 0) return false;
+  of(buffer: Buffer, start: number, end: number): Hello | null {
+    if (this.#known.size === 0) return null;
     const cursor = new PackedCursor();
     cursor.end = start;
     while (cursor.end - start <= this.#bytesMax) {
-      if (this.#known.has(buffer.toString('latin1', start, cursor.end))) return true;
-      if (cursor.end >= end) return false;
+      const hello = this.#known.get(buffer.toString('latin1', start, cursor.end));
+      if (hello !== undefined) return hello;
+      if (cursor.end >= end) return null;
       readPacked(buffer, cursor.end, cursor);
     }
-    return false;
+    return null;
   }
 }

@@ -342,9 +342,8 @@ export class Ledger {
     if (label !== null) requests.countReceived(label);
     this.countRefusal(reason, shown, label, refusal.text, peer);
     if (peer.hellos.count === 0) return;
-    const envelope = Buffer.allocUnsafe(packedBytes(frames, 0, inbound.envelopeFrames));
-    pack(frames, 0, inbound.envelopeFrames, envelope, 0, true);
-    if (!peer.hellos.covers(envelope, 0, envelope.length)) return;
+    const envelope = packedEnvelope(inbound);
+    if (peer.hellos.of(envelope, 0, envelope.length) === null) return;
     const path = this.#path;
     path.version = inbound.version;
     path.enveloped = inbound.enveloped;
@@ -353,6 +352,13 @@ export class Ledger {
     path.envelopeEnd = envelope.length;
     const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
     this.#parts.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+  }
+
+  /** Its client said that it does not want to wait for a worker. */
+  refusesToWait(inbound: Inbound, { hellos }: Peer): boolean {
+    if (hellos.count === 0) return false;
+    const envelope = packedEnvelope(inbound);
+    return hellos.of(envelope, 0, envelope.length)?.refusesToWait === true;
   }
 
   /** @param label `null` for a request that no metric counts */
@@ -475,7 +481,7 @@ export class Ledger {
     let flags = 0;
     if (inbound.version === 2) flags |= VERSION_02;
     if (inbound.enveloped) flags |= ENVELOPED;
-    if (peer.hellos.covers(buffer, offset, bodyAt)) flags |= TELLS;
+    if (peer.hellos.of(buffer, offset, bodyAt) !== null) flags |= TELLS;
     const id = table.allocate();
     const client = clients.of(peer);
     const page = table.page(id);
@@ -503,6 +509,12 @@ export class Ledger {
     path.envelopeEnd = path.envelopeStart + table.get(id, ENVELOPE_BYTES);
     return path;
   }
+}
+
+function packedEnvelope({ frames, envelopeFrames }: Inbound): Buffer {
+  const envelope = Buffer.allocUnsafe(packedBytes(frames, 0, envelopeFrames));
+  pack(frames, 0, envelopeFrames, envelope, 0, true);
+  return envelope;
 }
 
 function excess(reason: 'limit' | 'quota', text: string): Excess {

@@ -7,6 +7,7 @@ import { Frames } from '../core/frames.js';
 import { escapeName } from '../core/escape.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
+import type { Absence } from './absence.js';
 import type { RequestRefusal } from './counters.js';
 import type { RequestEnd } from './following.js';
 import { type Closure, type Gate, NOT_ACTIVE } from './gate.js';
@@ -47,8 +48,10 @@ export interface LifecycleParts extends LedgerParts {
   readonly gate: Gate;
   readonly workers: Workers;
   readonly stored: StoredRequests;
+  readonly absence: Absence;
 }
 
+const NO_WORKER: Refusal = { status: '404', text: 'no worker serves it' };
 const EXPIRED: Refusal = { status: '408', text: 'no worker took it within its time to live' };
 
 export class Lifecycle {
@@ -74,6 +77,10 @@ export class Lifecycle {
     const { table, services, counters, workers, ledger, following } = this.#parts;
     const { frames, service: name } = inbound;
     let service = services.find(frames.buffer(name), frames.start(name), frames.end(name));
+    if ((service === null || service.workers.size === 0) && this.#isUnserved(inbound, peer, now)) {
+      ledger.refuse(inbound, peer, 'no_worker', NO_WORKER, false);
+      return;
+    }
     const over = ledger.overLimit(service, inbound, peer.identity);
     if (over !== null) {
       ledger.refuse(inbound, peer, over.reason, { status: '429', text: over.text }, false);
@@ -87,6 +94,13 @@ export class Lifecycle {
     if (following.isOn) following.tell(id, { name: 'request.received', service: service.shown });
     service.queue.pushBack(id);
     workers.schedule(service);
+  }
+
+  /** Nobody serves it, and its client does not want to wait (D65). */
+  #isUnserved(inbound: Inbound, peer: Peer, now: number): boolean {
+    const { absence, ledger } = this.#parts;
+    const name = inbound.frames.view(inbound.service);
+    return ledger.refusesToWait(inbound, peer) && absence.isCertain(name, now);
   }
 
   /**

@@ -4,6 +4,7 @@
  */
 import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
+import type { Hello } from '../wire/mmi.js';
 import type { Quotas } from './quotas.js';
 
 /** A request that an internal service is handed. Valid until `request` returns, but for `id`. */
@@ -119,11 +120,11 @@ export interface BrokerHost {
    */
   refuse(id: number, reason: 'rights' | 'quota' | 'limit', text: string): void;
   /**
-   * The sender of this request understands refusals from now on, for the requests over its
+   * The sender of this request says this of itself, and understands refusals from now on, for the requests over its
    * connection whose envelope begins with this request's envelope (D11).
    * @returns false if too many have said so over this connection
    */
-  tellsRefusals(id: number): boolean;
+  hear(id: number, hello: Hello): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
   /** How many there are. */

@@ -27,6 +27,7 @@ export class RequestCounters {
     limit: byLabel(),
     quota: byLabel(),
     rights: byLabel(),
+    no_worker: byLabel(),
     not_active: byLabel(),
     draining: byLabel(),
   };

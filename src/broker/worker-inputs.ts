@@ -206,7 +206,10 @@ export class WorkerInputs {
     while (held.tail !== NONE) {
       this.#parts.lifecycle.giveBack(held.tail, worker, silent, reason, now);
     }
-    if (service.workers.size === 0) this.#parts.stored.handBack(service);
+    if (service.workers.size === 0) {
+      this.#parts.absence.lost(service.name, now);
+      this.#parts.stored.handBack(service);
+    }
     this.#parts.services.releaseIfUnused(service);
   }
 

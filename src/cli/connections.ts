@@ -1,4 +1,6 @@
 import type { Dial } from '../sdk/worker.js';
+import type { CurveClientKeys } from '../sdk/dials.js';
+import { keyHint, keyRemedy } from './curve.js';
 import { printable, say } from './output.js';
 
 /** Without a connection for so long, it says so. */
@@ -7,9 +9,9 @@ const PATIENCE_MS = 3000;
 /**
  * A dial that tells people of connections that come, go, or do not come: a worker without a broker
  * looks just like an idle one.
- * @param hint what else it may be where nobody answers
+ * @param curve its keys; `undefined`: it has none
  */
-export function noting(dial: Dial, service: string, hint: string): Dial {
+export function noting(dial: Dial, service: string, curve: CurveClientKeys | undefined): Dial {
   const name = printable(service);
   /** Connections by endpoint: a worker may have several to one. */
   const connections = new Map<string, number>();
@@ -25,9 +27,17 @@ export function noting(dial: Dial, service: string, hint: string): Dial {
     connections.set(endpoint, 0);
     const timer = setTimeout(() => {
       if (connections.get(endpoint) !== 0) return;
-      say(`${name}: nobody answers at ${endpoint}${hint}, trying on`);
+      if (refusing.has(endpoint)) return;
+      say(`${name}: nobody answers at ${endpoint}${keyHint(curve)}, trying on`);
     }, PATIENCE_MS);
     timer.unref();
+  };
+  /** Endpoints whose brokers do not let the key in: each is told of once. */
+  const refusing = new Set<string>();
+  const refused = (endpoint: string): void => {
+    if (curve === undefined || refusing.has(endpoint)) return;
+    refusing.add(endpoint);
+    say(`${name}: the broker at ${endpoint} ${keyRemedy(curve, 'worker')}; trying on`);
   };
   return (endpoint, events) => {
     watch(endpoint);
@@ -41,6 +51,7 @@ export function noting(dial: Dial, service: string, hint: string): Dial {
     };
     const link = dial(endpoint, {
       connected: () => {
+        refusing.delete(endpoint);
         if (!closed) set(true);
         events.connected();
       },
@@ -48,8 +59,9 @@ export function noting(dial: Dial, service: string, hint: string): Dial {
         set(false);
         events.disconnected();
       },
-      unreachable: () => {
-        events.unreachable?.();
+      unreachable: (isKeyRefused) => {
+        if (isKeyRefused && !closed) refused(endpoint);
+        events.unreachable?.(isKeyRefused);
       },
       message: (frames) => {
         events.message(frames);

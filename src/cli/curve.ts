@@ -28,19 +28,23 @@ export async function curveOf(
 }
 
 /**
- * What else it may be where nobody answers: a broker that refuses a key says so in its own log alone.
+ * What to do where a broker does not let the key in.
  * @param right what the entry has to give
  */
-export function keyHint(curve: CurveClientKeys | undefined, right: 'client' | 'worker'): string {
-  if (curve === undefined) return '';
-  const key = Buffer.from(curve.publicKey);
+export function keyRemedy(curve: CurveClientKeys, right: 'client' | 'worker'): string {
+  const key = encodeZ85(Buffer.from(curve.publicKey));
   return (
-    ` (or the broker refuses the key ${encodeZ85(key)}: then its listener's keys file needs an ` +
-    `entry with this publicKey that gives the right ${right}; or --curve-server-key is not its key)`
+    `does not let the key ${key} in: the keys file of its listener needs an entry with this ` +
+    `publicKey that gives the right ${right}`
   );
 }
 
-/** Runs `use`; where no endpoint accepts a connection, the error has the hint. */
+/** What else it may be where nobody answers. */
+export function keyHint(curve: CurveClientKeys | undefined): string {
+  return curve === undefined ? '' : " (or --curve-server-key is not that broker's)";
+}
+
+/** Runs `use`; an error that may be for the keys says so. */
 export async function withKeyHint<T>(
   curve: CurveClientKeys | undefined,
   use: () => Promise<T>,
@@ -48,8 +52,12 @@ export async function withKeyHint<T>(
   try {
     return await use();
   } catch (error) {
-    if (curve === undefined || codeOf(error) !== 'ERR_MDP_UNREACHABLE') throw error;
-    const message = messageOf(error) + keyHint(curve, 'client');
-    throw new MajordomoError('ERR_MDP_UNREACHABLE', message, { cause: error });
+    if (curve === undefined) throw error;
+    const code = codeOf(error);
+    if (code === 'ERR_MDP_KEY_REFUSED') {
+      throw new MajordomoError(code, `the broker ${keyRemedy(curve, 'client')}`, { cause: error });
+    }
+    if (code !== 'ERR_MDP_UNREACHABLE') throw error;
+    throw new MajordomoError(code, messageOf(error) + keyHint(curve), { cause: error });
   }
 }

@@ -6,6 +6,7 @@ import { EXIT } from '../core/exit.js';
 import type { Client } from '../sdk/client.js';
 import { curveOf, withKeyHint } from './curve.js';
 import { bodyOf, frameJson, printFrames, STDIN } from './frames.js';
+import { explained } from './no-worker.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -49,13 +50,15 @@ const EXAMPLES = [
 const AFTER = `${examples(EXAMPLES)}
 Without FRAME the body is one empty frame. Text output ends each frame with a newline, unless it
 has one; raw output is the bytes of the frames and nothing else.
+A service that nobody serves is told at once; --wait waits for a worker as long as for a reply. A
+broker waits for the workers that it may still hear of after its start, or lost a moment ago.
 A request may run more than once (--retries): services are idempotent.
 
 --durable waits until the reply comes, with --timeout-ms or --retries for (1 + retries) × timeout;
 then the reply is printed and the stored request closed. --result waits for (1 + retries) × timeout
 and closes nothing. The uuid is the only credential for the reply.
 
-Exit status: 0 a reply · 1 refused, dead or unknown · 64 usage · 69 no endpoint accepted a
+Exit status: 0 a reply · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
 connection · 75 no reply in time, still pending.
 `;
 
@@ -63,6 +66,7 @@ export function defineRequest(command: Command, done: Done): void {
   command
     .argument('[service]', 'the service that is asked')
     .argument('[frame...]', `the frames of the body; ${STDIN} is standard input`)
+    .option('--wait', 'wait for a worker, where none serves the service now')
     .option('--stream', 'print the parts of the reply as they come (0.2)')
     .addOption(timeoutOption('silence after which it is sent again', 2500))
     .addOption(integerOption('--retries <n>', 'how often it is sent again', 0, 1000).default(3))
@@ -96,10 +100,11 @@ export function defineRequest(command: Command, done: Done): void {
           await withBody(options, args, async (client, body) => {
             if (options.durable === true) {
               await askDurably(client, service, body, options, resultMs);
-            } else if (options.stream === true) {
-              await stream(client, service, body, options.output);
             } else {
-              await ask(client, service, body, options.output);
+              const act = options.stream === true ? stream : ask;
+              await act(client, service, body, options.output).catch(async (error: unknown) => {
+                throw await explained(client, service, error);
+              });
             }
           });
         }
@@ -138,7 +143,8 @@ async function withClient(
   const { Client } = await import('../sdk/client.js');
   const { protocol, timeoutMs, retries } = options;
   const curve = await curveOf(options);
-  const client = new Client({ endpoints, protocol, timeoutMs, retries, ...curve });
+  const ifNoWorker = options.wait === true ? 'wait' : 'fail';
+  const client = new Client({ endpoints, protocol, timeoutMs, retries, ifNoWorker, ...curve });
   try {
     await withKeyHint(curve.curve, () => use(client));
   } finally {

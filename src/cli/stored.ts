@@ -6,6 +6,7 @@ import { escapeName } from '../core/escape.js';
 import type { Client, Job, Reply, SubmitOptions } from '../sdk/client.js';
 import { frameJson, printFrames } from './frames.js';
 import { integerOption, type OutputFormat } from './options.js';
+import { unserved } from './no-worker.js';
 import { print, printJson, say } from './output.js';
 
 export interface StoredCommandOptions {
@@ -13,7 +14,8 @@ export interface StoredCommandOptions {
   readonly timeoutMs: number;
   readonly retries: number;
   readonly durable?: boolean;
-  readonly wait: boolean;
+  /** True: `--wait`; false: `--no-wait`. */
+  readonly wait?: boolean;
   readonly result?: string;
   readonly close?: string;
   readonly key?: string;
@@ -72,7 +74,7 @@ export function checkStoredOptions(
   if (bytes < 1 || bytes > 255) throw usage('--key: a key has 1 to 255 bytes');
   if (options.durable === true) return;
   const given = [
-    options.wait ? null : '--no-wait',
+    options.wait === false ? '--no-wait' : null,
     options.key === undefined ? null : '--key',
     options.delayMs === undefined ? null : '--delay-ms',
     options.priority === undefined ? null : '--priority',
@@ -93,7 +95,9 @@ export async function askDurably(
   resultMs: number | null,
 ): Promise<void> {
   const job = await client.submit(service, body, submitOptions(options));
-  if (!options.wait) {
+  const obstacle = await unserved(client, service);
+  if (obstacle !== null) say(`${obstacle} The request is stored, and waits for a worker`);
+  if (options.wait === false) {
     if (options.output === 'json') await printJson({ uuid: job.uuid });
     else await print(`${job.uuid}\n`);
     return;

@@ -5,7 +5,7 @@ import { formatSize, parseSize } from '../config/size.js';
 import { MajordomoError, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
 import type { Worker } from '../sdk/worker.js';
-import { curveOf, keyHint } from './curve.js';
+import { curveOf } from './curve.js';
 import { isRunnable, Jobs } from './jobs.js';
 import {
   addEndpointOption,
@@ -112,7 +112,7 @@ async function serve(
       service,
       concurrency,
       protocol,
-      dial: noting(dialOf('zmtp', curve), service, keyHint(curve, 'worker')),
+      dial: noting(dialOf('zmtp', curve), service, curve),
       onError: (error) => {
         say(`${printable(service)}: ${messageOf(error)}; the request is given back`);
       },

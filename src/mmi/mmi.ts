@@ -7,6 +7,7 @@ import {
   MMI_SERVICE,
   MMI_SERVICES,
   MMI_WORKERS,
+  readHello,
 } from '../wire/mmi.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
@@ -22,9 +23,6 @@ const NAMES: readonly string[] = [MMI_SERVICE, MMI_SERVICES, MMI_WORKERS, MMI_BR
 const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO];
 /** An answer of so many bytes is always sent. */
 const SMALL_BYTES = 4096;
-
-/** `mmi.hello` options are for later versions: any JSON object is understood, up to this size. */
-const HELLO_BYTES_MAX = 4096;
 
 export class Mmi implements InternalService {
   readonly prefix: Buffer = MMI_PREFIX;
@@ -72,8 +70,7 @@ export class Mmi implements InternalService {
       case MMI_BROKER:
         return isSingle ? [OK, json(this.#brokerStatus(now))] : [BAD_REQUEST];
       case MMI_HELLO:
-        if (!isSingle || !isHello(argument)) return [BAD_REQUEST];
-        return [host.tellsRefusals(request.id) ? OK : BAD_REQUEST];
+        return [isSingle && this.#isHeard(request, host) ? OK : BAD_REQUEST];
       default:
         return [UNKNOWN];
     }
@@ -96,6 +93,11 @@ export class Mmi implements InternalService {
     return next === null ? [OK, listed] : [OK, listed, Buffer.from(next)];
   }
 
+  #isHeard({ id, frames, body }: InternalRequest, host: BrokerHost): boolean {
+    const hello = readHello(frames.view(body));
+    return hello !== null && host.hear(id, hello);
+  }
+
   #services(host: BrokerHost): PagedList {
     this.#serviceList ??= new PagedList(
       () => host.counts.services,
@@ -110,18 +112,6 @@ export class Mmi implements InternalService {
       () => host.workers(this.#now),
     );
     return this.#workerList;
-  }
-}
-
-/** Empty, or a JSON object. */
-function isHello(argument: Buffer): boolean {
-  if (argument.length === 0) return true;
-  if (argument.length > HELLO_BYTES_MAX) return false;
-  try {
-    const options: unknown = JSON.parse(argument.toString('utf8'));
-    return typeof options === 'object' && options !== null && !Array.isArray(options);
-  } catch {
-    return false;
   }
 }
 

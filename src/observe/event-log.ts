@@ -206,10 +206,12 @@ function expelled({
   return { ...of('warn', `${name} rights`, text), who };
 }
 
-/** On the passive node of a pair clients that look for the active one are nothing wrong. */
+/** Clients that look for the active node of a pair, or do not wait for a worker, do nothing wrong. */
+const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
+
 function refused(event: Refused, said: string): Line {
   const { name, reason, key, address } = event;
-  const isUsual = name === 'request.refused' && (reason === 'not_active' || reason === 'draining');
+  const isUsual = name === 'request.refused' && USUAL.includes(reason);
   const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
   if (reason !== 'rights') return line;
   const who = key ?? address;

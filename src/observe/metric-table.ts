@@ -68,10 +68,13 @@ const TABLE = {
   },
   requests_refused_total: {
     type: 'counter',
-    labels: { service: null, reason: ['limit', 'quota', 'rights', 'not_active', 'draining'] },
+    labels: {
+      service: null,
+      reason: ['limit', 'quota', 'rights', 'no_worker', 'not_active', 'draining'],
+    },
     help: 'Requests that were not accepted.',
     meaning:
-      '`limit`: one of `limits.*` is reached; `quota`: its identity has used up a quota; `rights`: the listener or the key gives no right to the service; `not_active`: another node of the pair serves; `draining`: this process is shutting down.',
+      '`limit`: one of `limits.*` is reached; `quota`: its identity has used up a quota; `rights`: the listener or the key gives no right to the service; `no_worker`: nobody serves it, and the client did not want to wait; `not_active`: another node of the pair serves; `draining`: this process is shutting down.',
   },
   requests_abandoned_total: {
     type: 'counter',

@@ -7,7 +7,7 @@
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import type { Call, Refusal } from './call.js';
-import type { Courier, CourierSink } from './courier.js';
+import { type Courier, type CourierSink, KEY_REFUSALS } from './courier.js';
 import { Deadlines } from './deadlines.js';
 import { sdkError } from './errors.js';
 
@@ -24,6 +24,8 @@ interface Line {
   readonly link: number;
   readonly endpoint: number;
   connected: boolean;
+  /** In a row. */
+  keyRefusals: number;
   call: Call | null;
 }
 
@@ -60,6 +62,7 @@ export class BareLinks implements Courier {
     const line = this.#lines.get(link);
     if (line === undefined) return;
     line.connected = true;
+    line.keyRefusals = 0;
     if (line.call?.state === 'waiting') this.#send(line, line.call, now);
   }
 
@@ -80,8 +83,11 @@ export class BareLinks implements Courier {
     }
   }
 
-  unreachable(): void {
-    // Each request waits for its link for as long as `connectMs` says.
+  unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void {
+    // Else each request waits for its link for as long as `connectMs` says.
+    const line = this.#lines.get(link);
+    if (line === undefined || !isKeyRefused || ++line.keyRefusals < KEY_REFUSALS) return;
+    if (line.call !== null) this.#fail(line.call, line.call.keyError(), now);
   }
 
   heard(): void {
@@ -203,7 +209,13 @@ export class BareLinks implements Courier {
 
   #open(endpoint: number): Line {
     this.#links++;
-    const line: Line = { link: this.#links, endpoint, connected: false, call: null };
+    const line: Line = {
+      link: this.#links,
+      endpoint,
+      connected: false,
+      keyRefusals: 0,
+      call: null,
+    };
     this.#lines.set(line.link, line);
     this.#sink.open(line.link, line.endpoint);
     return line;

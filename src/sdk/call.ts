@@ -123,11 +123,22 @@ export class Call implements Timed {
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
+  /** The broker does not let its client's key in. */
+  keyError(): MajordomoError {
+    const { service } = this;
+    const text = `the broker does not let this client's key in: the request to '${service}' was not sent`;
+    return sdkError('ERR_MDP_KEY_REFUSED', text, { details: { service } });
+  }
+
   refusedError(refusal: Refusal): MajordomoError {
     const { status, reason } = refusal;
+    const details = { status, service: this.service, reason };
+    if (status === '404') {
+      return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
+    }
     const text = `the broker refused the request to '${this.service}': ${status} ${reason}`;
     return sdkError(status === '403' ? 'ERR_MDP_FORBIDDEN' : 'ERR_MDP_REFUSED', text, {
-      details: { status, service: this.service, reason },
+      details,
     });
   }
 

@@ -8,7 +8,7 @@ import type { Frames } from '../core/frames.js';
 import type { Dial, Link } from '../transport/port.js';
 import { clientRequest, type ClientReply, readClientReply } from '../wire/client-side.js';
 import { EMPTY } from '../wire/mdp.js';
-import { MMI_BROKER, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
+import { helloFrame, MMI_BROKER, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { BareLinks } from './bare-links.js';
 import { type Body, bodyFrames } from './body.js';
 import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
@@ -76,6 +76,8 @@ export class Client {
   readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
   readonly #settings: ClientSettings;
   readonly #dial: Dial;
+  /** What it says of itself to each broker. */
+  readonly #hello: Buffer;
   readonly #defaults: RequestSettings;
   readonly #courier: Courier;
   /** With `envelope: false`, the same courier: it knows which call a link carries. */
@@ -99,6 +101,7 @@ export class Client {
     const settings = clientSettings(options);
     this.#settings = settings;
     this.#dial = settings.dial;
+    this.#hello = helloFrame({ refusesToWait: settings.failsWithoutWorker });
     this.#defaults = requestSettings(undefined, settings);
     const sink = this.#sink();
     const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
@@ -121,7 +124,7 @@ export class Client {
    * Asks `service` and waits for its answer. The bytes of `body` are not copied: leave them alone
    * until the promise settles. If the service streams, the frames of all parts come joined.
    *
-   * Rejects with ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_ABORTED,
+   * Rejects with ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
    * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_OPTION or ERR_MDP_BODY.
    */
   request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
@@ -307,7 +310,7 @@ export class Client {
       },
       greet: (link) => {
         // Without a correlation id, so that it holds for every request over this connection (D11).
-        this.#write(link, clientRequest(this.#settings.version, null, HELLO, [EMPTY]));
+        this.#write(link, clientRequest(this.#settings.version, null, HELLO, [this.#hello]));
         this.#probe(link);
       },
       probe: (link) => {
@@ -339,9 +342,9 @@ export class Client {
         this.#courier.disconnected(link, monotonicMs());
         this.#wake();
       },
-      unreachable: () => {
+      unreachable: (isKeyRefused: boolean) => {
         if (!this.#links.has(link)) return;
-        this.#courier.unreachable(link, monotonicMs());
+        this.#courier.unreachable(link, isKeyRefused, monotonicMs());
         this.#wake();
       },
       message: (frames: Frames) => {

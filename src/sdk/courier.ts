@@ -2,6 +2,9 @@ import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import type { Call, Refusal } from './call.js';
 
+/** So many refused handshakes in a row are no mistake: requests that wait are told. */
+export const KEY_REFUSALS = 2;
+
 /** What the client's machines have done: effects, carried out in order. Links have numbers from 1. */
 export interface CourierSink {
   /** Dial the endpoint with this index. */
@@ -25,8 +28,11 @@ export interface Courier {
   add(call: Call, now: MonotonicMs): void;
   connected(link: number, now: MonotonicMs): void;
   disconnected(link: number, now: MonotonicMs): void;
-  /** Dialling has failed; the link tries on by itself. */
-  unreachable(link: number, now: MonotonicMs): void;
+  /**
+   * Dialling has failed; the link tries on by itself.
+   * @param isKeyRefused the broker does not let this client's key in
+   */
+  unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void;
   /** Any message came over the link. */
   heard(link: number): void;
   /** The broker answered `mmi.broker`. */

@@ -8,7 +8,11 @@ export const SDK_ERRORS = {
   ERR_MDP_ENDPOINT: 'An endpoint is not one that can be dialled.',
   ERR_MDP_FORBIDDEN:
     'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
+  ERR_MDP_KEY_REFUSED:
+    'The broker does not let the CURVE key of this client in: two handshakes in a row were refused.',
   ERR_MDP_LIMIT: 'A bound of this client was reached: `maxOutstanding` or `streamBufferBytes`.',
+  ERR_MDP_NO_WORKER:
+    'Nobody serves that service now, and the client does not wait (`ifNoWorker: "fail"`).',
   ERR_MDP_OPTION: 'An option or argument is unknown, of the wrong type or out of range.',
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL had been delivered and before FINAL.',

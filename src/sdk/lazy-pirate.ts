@@ -18,7 +18,7 @@ import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import { backoffMs, type Random } from './backoff.js';
 import type { Call, Refusal } from './call.js';
-import type { Courier, CourierSink } from './courier.js';
+import { type Courier, type CourierSink, KEY_REFUSALS } from './courier.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, Turns, type TurnsOptions } from './turns.js';
 
@@ -69,6 +69,8 @@ export class LazyPirate implements Courier {
   #watchMs: MonotonicMs = Infinity;
   /** Connections lost in a row without an answer to any request. */
   #failures = 0;
+  /** Handshakes that brokers refused for this client's key, since one was let in. */
+  #keyRefusals = 0;
   readonly #turns: Turns;
 
   constructor(options: LazyPirateOptions, sink: CourierSink, random: Random) {
@@ -97,6 +99,7 @@ export class LazyPirate implements Courier {
     if (line?.link !== link) return;
     line.connected = true;
     line.unreachable = false;
+    this.#keyRefusals = 0;
     this.#sink.greet(link);
     for (const call of this.#waiting) this.#send(line, call, now);
     this.#waiting.clear();
@@ -116,8 +119,11 @@ export class LazyPirate implements Courier {
     this.#close(line, now);
   }
 
-  unreachable(link: number, now: MonotonicMs): void {
+  unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void {
     if (this.#line?.link !== link) return;
+    if (isKeyRefused && ++this.#keyRefusals >= KEY_REFUSALS) {
+      for (const call of [...this.#waiting]) this.#fail(call, call.keyError(), now);
+    }
     this.#line.unreachable = true;
     this.#leaveUnreachable(now);
   }
@@ -304,8 +310,14 @@ export class LazyPirate implements Courier {
     }
     const over = this.#remainingMs(call, now) < 1;
     const broken = call.streams && call.hasParts;
-    if (over || broken || (wasSent && !call.mayBeSent)) this.#fail(call, call.timeoutError(), now);
+    if (over || broken || (wasSent && !call.mayBeSent)) this.#fail(call, this.#errorOf(call), now);
     else this.#dispatch(call, now);
+  }
+
+  /** Why it had no answer in time. */
+  #errorOf(call: Call): MajordomoError {
+    const isShutOut = this.#keyRefusals >= KEY_REFUSALS && call.attempt === 0;
+    return isShutOut ? call.keyError() : call.timeoutError();
   }
 
   /** The call no longer waits for an answer over its link. */

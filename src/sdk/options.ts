@@ -26,6 +26,12 @@ export interface ClientOptions {
   readonly retries?: number;
   /** Requests that may wait for an answer at once; beyond: ERR_MDP_LIMIT. Default 100000. */
   readonly maxOutstanding?: number;
+  /**
+   * What becomes of a request (not of a stored one) that nobody serves: it waits for a worker, as
+   * long as its time-outs allow, or fails at once with ERR_MDP_NO_WORKER. A worker that was lost a
+   * moment ago is waited for. Brokers that do not know the option wait. Default `wait`.
+   */
+  readonly ifNoWorker?: 'wait' | 'fail';
   /** What one reply's parts may take while they wait to be read, in bytes. Default 64 MiB. */
   readonly streamBufferBytes?: number;
   /** Default `0.2`. */
@@ -91,6 +97,7 @@ export interface ClientSettings {
   readonly timeoutMs: number;
   readonly retries: number;
   readonly maxOutstanding: number;
+  readonly failsWithoutWorker: boolean;
   readonly streamBufferBytes: number;
   readonly version: MdpVersion;
   readonly envelope: boolean;
@@ -128,6 +135,7 @@ export function clientSettings(given: unknown): ClientSettings {
     timeoutMs: options.integer('timeoutMs', 2500, 1, DAY_MS),
     retries: options.integer('retries', 3, 0, 1000),
     maxOutstanding: options.integer('maxOutstanding', 100_000, 1, 10_000_000),
+    failsWithoutWorker: options.oneOf('ifNoWorker', ['wait', 'fail'], 'wait') === 'fail',
     streamBufferBytes: options.integer('streamBufferBytes', 64 * MIB, 1, 4096 * MIB),
     version: options.version(),
     envelope: options.boolean('envelope', true),
@@ -136,6 +144,9 @@ export function clientSettings(given: unknown): ClientSettings {
     retryMaxMs: options.integer('retryMaxMs', 2000, 1, DAY_MS),
     dial: options.dial(),
   };
+  if (settings.failsWithoutWorker && !settings.envelope) {
+    throw wrong('ifNoWorker', "cannot be 'fail' with envelope: false: such brokers do not tell");
+  }
   options.end();
   return settings;
 }
@@ -239,6 +250,14 @@ export class Options {
     return value;
   }
 
+  oneOf<T extends string>(name: string, values: readonly T[], fallback: T): T {
+    const value = this.take(name);
+    if (value === undefined) return fallback;
+    const found = values.find((one) => one === value);
+    if (found !== undefined) return found;
+    throw wrong(name, `must be ${values.map((one) => `'${one}'`).join(' or ')}`);
+  }
+
   /** `timeoutMs`, `retries` and `signal` of one request. */
   request(client: ClientSettings): RequestSettings {
     return {
@@ -249,23 +268,18 @@ export class Options {
   }
 
   version(): MdpVersion {
-    const value = this.take('protocol');
-    if (value === undefined || value === '0.2') return 2;
-    if (value !== '0.1') throw wrong('protocol', "must be '0.1' or '0.2'");
-    return 1;
+    return this.oneOf('protocol', ['0.1', '0.2'], '0.2') === '0.1' ? 1 : 2;
   }
 
   dial(): Dial {
-    const transport = this.take('transport');
+    const transport = this.oneOf('transport', ['zmtp', 'libzmq'], 'zmtp');
     const dial = this.optional('dial', isDial, 'a function');
     const curve = this.#curve();
     if (dial !== undefined) {
       if (curve !== undefined) throw wrong('curve', 'is not for connections made by dial');
       return dial;
     }
-    if (transport === undefined || transport === 'zmtp') return dialOf('zmtp', curve);
-    if (transport !== 'libzmq') throw wrong('transport', "must be 'zmtp' or 'libzmq'");
-    return dialOf('libzmq', curve);
+    return dialOf(transport, curve);
   }
 
   #curve(): CurveClientKeys | undefined {

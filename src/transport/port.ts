@@ -193,8 +193,11 @@ export interface LinkEvents {
   disconnected(): void;
   /** As `TransportEvents.receiving`. */
   receiving?(bytes: number): void;
-  /** A connection did not come to stand. The link dials again by itself. Not every engine tells. */
-  unreachable?(): void;
+  /**
+   * A connection did not come to stand. The link dials again by itself. Not every engine tells.
+   * @param isKeyRefused the other side said that it does not let this key in
+   */
+  unreachable?(isKeyRefused: boolean): void;
 }
 
 /** One DEALER connection to one endpoint, which dials again by itself until it is closed. */

@@ -8,7 +8,39 @@ export const MMI_HELLO = 'mmi.hello';
 export const MMI_REFUSED = 'mmi.refused';
 
 /** The status frame of a refusal (D11). */
-export type RefusalStatus = '403' | '408' | '429' | '502' | '503';
+export type RefusalStatus = '403' | '404' | '408' | '429' | '502' | '503';
+
+/** What a client says of itself by `mmi.hello`. */
+export interface Hello {
+  /** Rather than wait for a worker it is refused, where nobody serves what it asks for (D65). */
+  readonly refusesToWait: boolean;
+}
+
+/** Larger than this no frame of `mmi.hello` may be. */
+const HELLO_BYTES_MAX = 4096;
+const NO_OPTIONS: Hello = { refusesToWait: false };
+
+/** @returns `null` if the frame is neither empty nor a JSON object of options as they must be */
+export function readHello(frame: Buffer): Hello | null {
+  if (frame.length === 0) return NO_OPTIONS;
+  if (frame.length > HELLO_BYTES_MAX) return null;
+  let given: unknown;
+  try {
+    given = JSON.parse(frame.toString('utf8'));
+  } catch {
+    return null;
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
+  // Other keys are for later versions.
+  const { noWorker = 'wait' }: { readonly noWorker?: unknown } = given;
+  if (noWorker !== 'wait' && noWorker !== 'refuse') return null;
+  return { refusesToWait: noWorker === 'refuse' };
+}
+
+/** The frame of `mmi.hello` that says so. */
+export function helloFrame({ refusesToWait }: Hello): Buffer {
+  return refusesToWait ? Buffer.from('{"noWorker":"refuse"}') : Buffer.alloc(0);
+}
 
 /** One item of the JSON of `mmi.services`. Names are percent-escaped (D3). */
 export interface ServiceStatus {

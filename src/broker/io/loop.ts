@@ -49,6 +49,7 @@ export class BrokerLoop implements TransportEvents {
   /** The transport whose events come here; its output is flushed once per turn. */
   attach(transport: Transport): void {
     this.#transport = transport;
+    this.#broker.begin(monotonicMs());
     this.#schedule();
   }
 

@@ -93,6 +93,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #timer: NodeJS.Timeout | null = null;
   #readyAt = 0;
   #unanswered = 0;
+  /** The present connection ends because the other side does not let its key in. */
+  #isKeyRefused = false;
+  /** How often in a row. */
+  #keyRefusals = 0;
   #closing: Promise<void> | null = null;
   #whenClosed: (() => void) | null = null;
   /** While closing: until then output that waits may leave. */
@@ -207,6 +211,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#timer = setTimeout(this.#watch, this.#patience.pingCheckMs).unref();
     this.#readyAt = monotonicMs();
     this.#unanswered = 0;
+    this.#keyRefusals = 0;
     this.#isReady = true;
     this.#sendWaiting();
     if (this.#closing === null) this.#events.connected();
@@ -218,8 +223,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   failed(kind: FailureKind): void {
-    // Its key is not wanted there; it may be one day.
-    if (kind === 'key') this.#retryMs = this.#patience.reconnectMsMax;
+    if (kind === 'key') {
+      this.#isKeyRefused = true;
+      // It may be wanted one day. The second time it is asked for soon: the first may be a mistake.
+      if (this.#keyRefusals++ > 0) this.#retryMs = this.#patience.reconnectMsMax;
+    }
     this.#shell?.end(0);
   }
 
@@ -259,7 +267,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   closed(): void {
     const wasReady = this.#isReady;
+    const isKeyRefused = this.#isKeyRefused;
     this.#isReady = false;
+    this.#isKeyRefused = false;
     this.#shell = null;
     if (this.#route === 'out') this.#route = 'dropped';
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -274,7 +284,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#dialLater();
     if (this.#closing !== null) return;
     if (wasReady) this.#events.disconnected();
-    else this.#events.unreachable?.();
+    else this.#events.unreachable?.(isKeyRefused);
   }
 
   // ---------------------------------------------------------------- output

@@ -182,7 +182,7 @@ describe('majordomo request ends (contract §2)', () => {
   it('with 75 when it was connected, but no reply came in time', async () => {
     const inVain = (timeoutMs: number): Promise<Finished> => {
       const times = ['--timeout-ms', String(timeoutMs), '--retries', '0'];
-      return run(['request', 'nobody', 'hi', ...times, '--endpoint', endpoint]);
+      return run(['request', 'nobody', 'hi', '--wait', ...times, '--endpoint', endpoint]);
     };
     let ended = await inVain(1000);
     // Not connected: not in so short a time on this machine.
@@ -193,9 +193,53 @@ describe('majordomo request ends (contract §2)', () => {
 
   it('with 1 when the broker refuses, and tells its reason (D11)', async () => {
     const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=50'] });
-    const { status, stdout, stderr } = await run(['request', 'nobody', '--endpoint', endpoint]);
+    const { status, stdout, stderr } = await run([
+      'request',
+      'nobody',
+      '--wait',
+      '--endpoint',
+      endpoint,
+    ]);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain("the broker refused the request to 'nobody': 408");
+  });
+
+  describe('with 1 where nobody serves the service', () => {
+    // Their workers count as on their way for so long after the start.
+    const sets = ['broker.heartbeatIntervalMs=20', 'broker.heartbeatLiveness=2'];
+    let at: readonly string[];
+
+    beforeAll(async () => {
+      const other = await startDaemon({ sets });
+      at = ['--endpoint', other.endpoint];
+      await offer(other, 'search', (request) => request.frames);
+    });
+
+    it.each([[], ['--stream'], ['-o', 'json']])('at once, with %j', async (...options) => {
+      const began = Date.now();
+      const { status, stdout, stderr } = await run(['request', 'serach', 'hi', ...at, ...options]);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      expect(stderr).toBe('majordomo: no worker serves "serach"; did you mean "search"?\n');
+      // Not after a time-out, of which there are four.
+      expect(Date.now() - began).toBeLessThan(10_000);
+    });
+
+    it('and says nothing of other services where none is like it', async () => {
+      const { stderr } = await run(['request', 'caf\u00e9\u001b[2J', 'hi', ...at]);
+      expect(stderr).toBe('majordomo: no worker serves "caf%C3%A9%1B[2J"\n');
+    });
+
+    it('but not a stored one: that is said, and it waits', async () => {
+      const { status, stdout, stderr } = await run([
+        ...['request', '--durable', '--no-wait', 'serach', 'hi', ...at],
+      ]);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^[0-9A-F]{32}\n$/);
+      expect(stderr).toBe(
+        'majordomo: no worker serves "serach"; did you mean "search"? ' +
+          'The request is stored, and waits for a worker\n',
+      );
+    });
   });
 
   it('with 74 when standard output cannot be written', async () => {
@@ -206,7 +250,7 @@ describe('majordomo request ends (contract §2)', () => {
   });
 
   it('by its signal when it is interrupted', async () => {
-    const child = new Child(['request', 'nowhere', '--endpoint', endpoint]);
+    const child = new Child(['request', 'nowhere', '--wait', '--endpoint', endpoint]);
     child.input('');
     for (let queued = false; !queued;) {
       const { stdout } = await run(['services', '-o', 'json', '--endpoint', endpoint]);

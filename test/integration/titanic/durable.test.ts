@@ -50,7 +50,9 @@ async function inVain(
 /** Stores one by the command line, without waiting. */
 async function stored(daemon: Daemon, ...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await request(daemon, '--durable', '--no-wait', ...args);
-  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(status).toBe(0);
+  // Some are stored before anybody serves them, which is said.
+  expect(stderr).toMatch(/^(majordomo: no worker serves "\w+"\. The request is stored.*\n)?$/);
   expect(stdout).toMatch(UUID);
   return stdout.trim();
 }
@@ -150,7 +152,7 @@ describe('majordomo request', () => {
     const { status, stderr } = await inVain(shared, WAITS, '--durable', 'upper', 'hi');
     expect(status).toBe(75);
     expect(stderr).toMatch(
-      /^majordomo: stored as [0-9A-F]{32}; waiting for its reply\nmajordomo: no reply to /,
+      /^majordomo: no worker .*\nmajordomo: stored as [0-9A-F]{32}; waiting for its reply\nmajordomo: no reply to /,
     );
   });
 

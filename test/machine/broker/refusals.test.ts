@@ -177,6 +177,14 @@ describe('a client that said mmi.hello', () => {
     },
   );
 
+  it.each(['{"noWorker":"fail"}', '{"noWorker":true}', '{"noWorker":null}'])(
+    'with %s is answered 400 (D65)',
+    (options) => {
+      const c1 = stage().client('c1').request('mmi.hello', options);
+      expect(c1.inbox()).toEqual(['FINAL mmi.hello 400']);
+    },
+  );
+
   it('with two frames is answered 400 (D11)', () => {
     const s = stage();
     const c1 = s.client('c1').request('mmi.hello', '{}', '');

@@ -67,6 +67,19 @@ describe('what a client says', () => {
     ]);
   });
 
+  it("ifNoWorker: 'fail': that it does not want to wait for a worker (D65)", async () => {
+    const { client, net } = made({ ifNoWorker: 'fail' });
+    const code = codeFrom(client.request('echo', 'hi'));
+    net.link.events.connected();
+    const written = net.link.written();
+    expect(shown(written)[0]).toBe('MDPC02|\\x01|mmi.hello|{"noWorker":"refuse"}');
+    const id = written[2]?.[0] ?? '';
+    net.link.says(id, '', 'MDPC02', '\x03', 'mmi.refused', '404', 'echo', 'no worker serves it');
+    expect(await code).toBe('ERR_MDP_NO_WORKER');
+    expect(() => made({ ifNoWorker: 'fail', envelope: false })).toThrow(/ifNoWorker/);
+    expect(() => made({ ifNoWorker: 'never' as 'wait' })).toThrow("'wait' or 'fail'");
+  });
+
   it('envelope: false: no hello, and just the request', () => {
     const { client, net } = made({ protocol: '0.1', envelope: false });
     void client.request('echo', 'hi').catch(() => undefined);

@@ -117,7 +117,7 @@ describe('the client over one link (docs/sdk.md)', () => {
 });
 
 describe('refusals (D11)', () => {
-  it.each(['408', '502', '404'])('a %s is final', (status) => {
+  it.each(['408', '502', '400'])('a %s is final', (status) => {
     const script = connected().ask('a').refuse('a', status);
     expect(script.effects).toEqual(['0 send a #1 on 1', '0 fail a ERR_MDP_REFUSED']);
     expect(script.errors.get('a')?.details).toEqual({ status, service: 'a', reason: 'because' });
@@ -188,6 +188,42 @@ describe('refusals (D11)', () => {
   it('with one endpoint a 503 is sent again over the same link', () => {
     const script = connected().ask('a').refuse('a', '503').pass(50);
     expect(script.effects).toEqual(['0 send a #1 on 1', '50 send a #2 on 1']);
+  });
+});
+
+describe('a key that is not let in', () => {
+  it('fails what waits after the second refusal in a row, and what comes then at the next', () => {
+    const script = new PirateScript().ask('a').refuseKey();
+    expect(script.effects).toEqual(['0 open 1 to 0']);
+    script.pass(100).refuseKey();
+    expect(script.effects).toEqual(['100 fail a ERR_MDP_KEY_REFUSED']);
+    script.ask('b').pass(100);
+    expect(script.effects).toEqual([]);
+    script.refuseKey();
+    expect(script.effects).toEqual(['200 fail b ERR_MDP_KEY_REFUSED']);
+    script.ask('c').connect();
+    expect(script.effects).toEqual(['200 greet 1', '200 send c #1 on 1']);
+  });
+
+  it('is why a request had no time for another handshake', () => {
+    const script = new PirateScript().ask('a').refuseKey().refuseKey();
+    script.ask('b', { timeoutMs: 100, retries: 0 }).pass(100);
+    expect(script.effects.slice(1)).toEqual([
+      '0 fail a ERR_MDP_KEY_REFUSED',
+      '100 fail b ERR_MDP_KEY_REFUSED',
+    ]);
+  });
+
+  it('fails nothing where the other node lets it in', () => {
+    const script = new PirateScript({ endpoints: 2 }).ask('a').refuseKey();
+    expect(script.effects).toEqual(['0 open 1 to 0', '0 close 1', '0 open 2 to 1']);
+    script.connect().pass(1);
+    expect(script.effects).toEqual(['0 greet 2', '0 send a #1 on 2']);
+  });
+
+  it('fails the one request that a link carries, without an envelope', () => {
+    const script = new PirateScript({ bare: true }).ask('a').refuseKey().refuseKey();
+    expect(script.effects).toEqual(['0 open 1 to 0', '0 close 1', '0 fail a ERR_MDP_KEY_REFUSED']);
   });
 });
 

@@ -161,7 +161,7 @@ export class PairStage {
       this.after(REDIAL_MS, () => {
         this.#dial(link);
       });
-      this.pirate.unreachable(link, this.now);
+      this.pirate.unreachable(link, false, this.now);
     } else if (standing !== 'stopped') {
       found.connected = true;
       this.pirate.connected(link, this.now);

@@ -86,7 +86,13 @@ export class PirateScript {
 
   /** Nobody listens there. */
   fail(link = this.link): this {
-    this.courier.unreachable(link, this.now);
+    this.courier.unreachable(link, false, this.now);
+    return this;
+  }
+
+  /** The broker there does not let its key in. */
+  refuseKey(link = this.link): this {
+    this.courier.unreachable(link, true, this.now);
     return this;
   }
 

@@ -17,7 +17,8 @@ export interface ClientHabits {
   readonly correlates: boolean;
   /** Ids that stand before its own, put there by proxies. */
   readonly prefix: readonly Buffer[];
-  readonly says: 'nothing' | 'hello';
+  /** `refuse`: that it does not want to wait for a worker, too. */
+  readonly says: 'nothing' | 'hello' | 'refuse';
   readonly services: readonly [string, ...string[]];
   readonly requests: number;
   readonly window: number;
@@ -46,7 +47,7 @@ interface Attempt {
 
 /** Answers to `mmi.service`, `mmi.hello` and unknown names. */
 const MMI_STATUS = ['200', '404', '501'];
-const REFUSALS = ['403', '408', '429', '502', '503'];
+const REFUSALS = ['403', '404', '408', '429', '502', '503'];
 
 export class SimClient implements Actor {
   readonly name: string;
@@ -83,7 +84,9 @@ export class SimClient implements Actor {
 
   start(): void {
     if (!this.#line.isOpen) this.#line.dial();
-    if (this.habits.says === 'hello') this.#ask('mmi.hello', Buffer.alloc(0), []);
+    const { says } = this.habits;
+    const options = says === 'refuse' ? '{"noWorker":"refuse"}' : '';
+    if (says !== 'nothing') this.#ask('mmi.hello', Buffer.from(options), []);
     this.#pause();
   }
 
@@ -219,7 +222,9 @@ export class SimClient implements Actor {
   }
 
   #refused(body: readonly string[], correlation: string): void {
-    hold(this.habits.says === 'hello', `${this.name} is told of a refusal it cannot understand`);
+    const { says } = this.habits;
+    hold(says !== 'nothing', `${this.name} is told of a refusal it cannot understand`);
+    hold(body[0] !== '404' || says === 'refuse', `${this.name} wants to wait for a worker`);
     hold(REFUSALS.includes(body[0] ?? ''), `a refusal of status ${body[0] ?? ''}`);
     if (!this.habits.correlates) return;
     const attempt = this.#byCorrelation.get(correlation);

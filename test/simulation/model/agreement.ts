@@ -69,6 +69,7 @@ function isBalanced(counters: BrokerCounters, held: number): boolean {
     counters.requestsDropped +
     refused.limit +
     refused.rights +
+    refused.no_worker +
     refused.draining +
     refused.not_active +
     dropped.client_gone +

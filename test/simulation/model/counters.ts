@@ -19,6 +19,7 @@ export class ModelCounters {
     limit: 0,
     quota: 0,
     rights: 0,
+    no_worker: 0,
     not_active: 0,
     draining: 0,
   };

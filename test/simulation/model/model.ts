@@ -53,6 +53,11 @@ export class Model {
     };
   }
 
+  /** The broker is reachable from now on. */
+  begin(now: number): void {
+    this.#requests.begunAt = now;
+  }
+
   // ---------------------------------------------------------------- inputs: peers
 
   connected(id: number, { listener, routingId, ownRoutingId, identity }: Dialled): void {
@@ -142,7 +147,8 @@ export class Model {
       status = service !== null && service.workers.size > 0 ? '200' : '404';
     } else if (intent.service === 'mmi.hello') {
       status = '200';
-      peer.hellos.push(intent.envelope);
+      const refusesToWait = keyOf(intent.body).includes('refuse');
+      peer.hellos.push({ envelope: intent.envelope, refusesToWait });
     }
     const frames = replyFrames(intent, true, intent.service, [Buffer.from(status)]);
     this.#requests.expected.message(peer.id, frames);
@@ -382,6 +388,7 @@ export class Model {
     this.counters.workersLost[reason]++;
     worker.peer.worker = null;
     worker.service.workers.delete(worker);
+    if (worker.service.workers.size === 0) worker.service.lostAt = now;
     this.#workers.delete(worker);
     this.#requests.giveBack(worker, [...worker.held], silent, now);
   }

@@ -10,6 +10,7 @@ import type { ReplyIntent, RequestIntent } from './intent.js';
 import {
   type Delivery,
   type ModelClient,
+  type ModelHello,
   type ModelPeer,
   ModelRequest,
   type ModelWorker,
@@ -26,6 +27,7 @@ export class ModelRequests {
   /** By the first frame of the body, which no two requests share. */
   readonly byKey = new Map<string, ModelRequest>();
   draining = false;
+  begunAt = -Infinity;
   /** Counts the inputs and runs. */
   step = 1;
   #order = 0;
@@ -50,13 +52,18 @@ export class ModelRequests {
 
   accept(peer: ModelPeer, client: () => ModelClient, intent: RequestIntent, now: number): void {
     this.counters.requestsReceived++;
-    const tells = toldTo(peer, intent);
+    const hello = helloOf(peer, intent);
+    const tells = hello !== null;
     if (this.#options.listeners[peer.listener]?.client.isNone === true) {
       this.#refuse(peer, intent, tells, 'rights', '403');
       return;
     }
     if (this.draining) {
       this.#refuse(peer, intent, tells, 'draining', '503');
+      return;
+    }
+    if (hello?.refusesToWait === true && this.#isUnserved(intent.service, now)) {
+      this.#refuse(peer, intent, tells, 'no_worker', '404');
       return;
     }
     if (this.#isOverLimit(intent)) {
@@ -71,6 +78,14 @@ export class ModelRequests {
     this.bytes += request.bytes;
     service.queue.push(request);
     service.touched = true;
+  }
+
+  /** D65: neither now nor a moment ago, when the broker had been there for as long. */
+  #isUnserved(name: string, now: number): boolean {
+    const { heartbeatIntervalMs, heartbeatLiveness } = this.#options;
+    const graceMs = heartbeatIntervalMs * heartbeatLiveness;
+    const { workers, lostAt } = this.#services.named(name);
+    return workers.size === 0 && now - Math.max(lostAt, this.begunAt) >= graceMs;
   }
 
   #isOverLimit(intent: RequestIntent): boolean {
@@ -302,11 +317,15 @@ function isClientGone(request: ModelRequest): boolean {
   return request.client?.departed ?? true;
 }
 
-/** D11: its envelope begins with that of a hello over this connection. */
-function toldTo(peer: ModelPeer, intent: RequestIntent): boolean {
-  return peer.hellos.some(
-    (hello) =>
-      hello.length <= intent.envelope.length &&
-      hello.every((frame, index) => intent.envelope[index]?.equals(frame) === true),
-  );
+/** D11: its envelope begins with that of a hello over this connection; of several, the shortest. */
+function helloOf(peer: ModelPeer, intent: RequestIntent): ModelHello | null {
+  let found: ModelHello | null = null;
+  for (const hello of peer.hellos) {
+    const { envelope } = hello;
+    const isIts =
+      envelope.length <= intent.envelope.length &&
+      envelope.every((frame, index) => intent.envelope[index]?.equals(frame) === true);
+    if (isIts && envelope.length <= (found?.envelope.length ?? Infinity)) found = hello;
+  }
+  return found;
 }

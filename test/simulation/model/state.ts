@@ -3,13 +3,19 @@ import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { RequestIntent } from './intent.js';
 
+export interface ModelHello {
+  readonly envelope: readonly Buffer[];
+  readonly refusesToWait: boolean;
+}
+
 export class ModelPeer {
   readonly id: number;
   readonly listener: number;
   readonly name: string | null;
   client: ModelClient | null = null;
   worker: ModelWorker | null = null;
-  readonly hellos: (readonly Buffer[])[] = [];
+  /** The latest last. */
+  readonly hellos: ModelHello[] = [];
   closing = false;
   full = false;
 
@@ -82,6 +88,8 @@ export class ModelService {
   readonly name: string;
   queue: ModelRequest[] = [];
   readonly workers = new Set<ModelWorker>();
+  /** When the last of its workers was lost. */
+  lostAt = -Infinity;
   /** Something was put into its queue since the last run. */
   touched = false;
 

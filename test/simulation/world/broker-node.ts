@@ -101,6 +101,8 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
       random.fill(target);
     });
     this.#broker.host(new Mmi(() => STATUS));
+    this.#broker.begin(clock.now);
+    this.#model.begin(clock.now);
   }
 
   get counters(): Broker['counters'] {

@@ -124,7 +124,7 @@ export class Cast {
       version: random.pick<MdpVersion>([1, 2]),
       correlates,
       prefix: [],
-      says: random.chance(0.4) ? 'hello' : 'nothing',
+      says: random.chance(0.4) ? (isFair || random.chance(0.5) ? 'hello' : 'refuse') : 'nothing',
       services,
       requests: random.int(1, 15),
       window: correlates ? random.int(1, 8) : 1,
