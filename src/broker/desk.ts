@@ -227,9 +227,12 @@ class PeerAsker implements Asker {
   }
 
   outputLeft(): number {
-    const { id, identity } = this.#peer;
     if (this.isGone) return 0;
-    // All connections of an identity share its quota.
-    return Math.min(this.#outputLeft(id), identity.quotas.outputBytes - identity.holder.output);
+    return Math.min(this.#outputLeft(this.#peer.id), this.identityOutputLeft());
+  }
+
+  identityOutputLeft(): number {
+    const { quotas, holder } = this.#peer.identity;
+    return quotas.outputBytes - holder.output;
   }
 }

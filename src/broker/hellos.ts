@@ -30,20 +30,20 @@ export class Hellos {
   }
 
   /**
-   * What was said by the owner of an envelope with which the packed envelope `[start, end)` begins;
-   * `null`: nothing was. It costs a look-up for each of the envelope's few frames, however many have
-   * said hello.
+   * What was said by the owner of an envelope with which the packed envelope `[start, end)` begins, of
+   * several by that of the longest; `null`: nothing was. It costs a look-up for each of the
+   * envelope's few frames, however many have said hello.
    */
   of(buffer: Buffer, start: number, end: number): Hello | null {
     if (this.#known.size === 0) return null;
     const cursor = new PackedCursor();
     cursor.end = start;
+    let found: Hello | null = null;
     while (cursor.end - start <= this.#bytesMax) {
-      const hello = this.#known.get(buffer.toString('latin1', start, cursor.end));
-      if (hello !== undefined) return hello;
-      if (cursor.end >= end) return null;
+      found = this.#known.get(buffer.toString('latin1', start, cursor.end)) ?? found;
+      if (cursor.end >= end) break;
       readPacked(buffer, cursor.end, cursor);
     }
-    return null;
+    return found;
   }
 }

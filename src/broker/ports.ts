@@ -58,6 +58,8 @@ export interface Asker {
   readonly isGone: boolean;
   /** Bytes that it, and all of its identity, may still be sent before they count as not reading. */
   outputLeft(): number;
+  /** The same of its identity alone. */
+  identityOutputLeft(): number;
 }
 
 /** Serves all names that begin with its prefix. No worker may offer such a name (D4). */

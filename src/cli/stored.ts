@@ -95,13 +95,13 @@ export async function askDurably(
   resultMs: number | null,
 ): Promise<void> {
   const job = await client.submit(service, body, submitOptions(options));
-  const obstacle = await unserved(client, service);
-  if (obstacle !== null) say(`${obstacle} The request is stored, and waits for a worker`);
   if (options.wait === false) {
     if (options.output === 'json') await printJson({ uuid: job.uuid });
     else await print(`${job.uuid}\n`);
+    await tellUnserved(client, service);
     return;
   }
+  void tellUnserved(client, service);
   const { frames } = await patiently(job, resultMs);
   if (options.output === 'json') {
     const shown = escapeName(Buffer.from(service));
@@ -112,6 +112,12 @@ export async function askDurably(
   await job.close().catch((error: unknown) => {
     say(`${job.uuid} could not be closed: ${messageOf(error)}`);
   });
+}
+
+/** A stored request waits for a worker: people are told that there is none. */
+async function tellUnserved(client: Client, service: string): Promise<void> {
+  const obstacle = await unserved(client, service);
+  if (obstacle !== null) say(`${obstacle} The request is stored, and waits for a worker`);
 }
 
 async function patiently(job: Job, resultMs: number | null): Promise<Reply> {

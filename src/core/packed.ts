@@ -127,3 +127,11 @@ export function isPackedFrames(bytes: Buffer): boolean {
   }
   return at === bytes.length;
 }
+
+/** Fewer bytes are copied sooner than held by reference. */
+const SHARED_BYTES_MIN = 64 * 1024;
+
+/** Whether a frame is worth holding by reference: it is large, and most of the memory that it lies in. */
+export function isLargeAlone(buffer: Buffer, size: number): boolean {
+  return size >= SHARED_BYTES_MIN && size * 2 >= buffer.buffer.byteLength;
+}

@@ -26,8 +26,8 @@ export interface Page {
 const PAGE_MAX = 1000;
 const FRESH_MS = 1000;
 const OPTIONS_BYTES_MAX = 256;
-/** Pages of one list that are kept for those who ask for the same. */
-const PAGES_KEPT_MAX = 32;
+/** What the pages of one snapshot may take that are kept for those who ask for the same. */
+const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** One list as it was at a time, and what of it is shown to whom. */
 interface Snapshot {
@@ -35,15 +35,23 @@ interface Snapshot {
   readonly all: readonly Listed[];
   /** By the askers' scope, and the service that was named. */
   readonly shown: Map<string, Shown>;
+  readonly room: KeptRoom;
+}
+
+/** What is left for the pages of a snapshot. */
+interface KeptRoom {
+  bytes: number;
 }
 
 /** What an asker may see of a list, page by page. */
 class Shown {
   readonly #all: readonly Listed[];
   readonly #pages = new Map<string, Page>();
+  readonly #room: KeptRoom;
 
-  constructor(all: readonly Listed[]) {
+  constructor(all: readonly Listed[], room: KeptRoom) {
     this.#all = all;
+    this.#room = room;
   }
 
   get isEmpty(): boolean {
@@ -55,7 +63,10 @@ class Shown {
     const known = this.#pages.get(key);
     if (known !== undefined) return known;
     const page = pageOf(this.#all, { limit, cursor });
-    if (this.#pages.size < PAGES_KEPT_MAX) this.#pages.set(key, page);
+    if (this.#room.bytes >= page.json.length) {
+      this.#room.bytes -= page.json.length;
+      this.#pages.set(key, page);
+    }
     return page;
   }
 }
@@ -81,11 +92,11 @@ export class PagedList {
    * @returns what the asker may see of it, in order
    */
   shownTo(asker: Asker, service: Buffer | null, now: number): Shown {
-    const { all, shown } = this.#present(now);
+    const { all, shown, room } = this.#present(now);
     const key = `${asker.scope} ${service === null ? '' : service.toString('latin1')}`;
     let found = shown.get(key);
     if (found === undefined) {
-      found = new Shown(visible(service === null ? all : this.#of(service, all), asker));
+      found = new Shown(visible(service === null ? all : this.#of(service, all), asker), room);
       if (shown.size < PAGE_MAX) shown.set(key, found);
     }
     return found;
@@ -102,7 +113,8 @@ export class PagedList {
   #present(now: number): Snapshot {
     const known = this.#snapshot;
     if (known !== null && now - known.at < FRESH_MS) return known;
-    const made = { at: now, all: this.#build(), shown: new Map<string, Shown>() };
+    const room = { bytes: KEPT_BYTES_MAX };
+    const made = { at: now, all: this.#build(), shown: new Map<string, Shown>(), room };
     this.#byName = null;
     this.#snapshot = this.#count() > PAGE_MAX ? made : null;
     return made;

@@ -126,7 +126,8 @@ export class Call implements Timed {
   /** The broker does not let its client's key in. */
   keyError(): MajordomoError {
     const { service } = this;
-    const text = `the broker does not let this client's key in: the request to '${service}' was not sent`;
+    const what = this.attempt === 0 ? 'was not sent' : 'was sent before, and has no answer';
+    const text = `the broker does not let this client's key in: the request to '${service}' ${what}`;
     return sdkError('ERR_MDP_KEY_REFUSED', text, { details: { service } });
   }
 

@@ -71,6 +71,8 @@ export class LazyPirate implements Courier {
   #failures = 0;
   /** Handshakes that brokers refused for this client's key, since one was let in. */
   #keyRefusals = 0;
+  /** Endpoints whose last word was that. */
+  readonly #refusing = new Set<number>();
   readonly #turns: Turns;
 
   constructor(options: LazyPirateOptions, sink: CourierSink, random: Random) {
@@ -100,6 +102,7 @@ export class LazyPirate implements Courier {
     line.connected = true;
     line.unreachable = false;
     this.#keyRefusals = 0;
+    this.#refusing.clear();
     this.#sink.greet(link);
     for (const call of this.#waiting) this.#send(line, call, now);
     this.#waiting.clear();
@@ -121,7 +124,13 @@ export class LazyPirate implements Courier {
 
   unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void {
     if (this.#line?.link !== link) return;
-    if (isKeyRefused && ++this.#keyRefusals >= KEY_REFUSALS) {
+    if (isKeyRefused) {
+      this.#keyRefusals++;
+      this.#refusing.add(this.#line.endpoint);
+    } else {
+      this.#refusing.delete(this.#line.endpoint);
+    }
+    if (this.#isShutOut) {
       for (const call of [...this.#waiting]) this.#fail(call, call.keyError(), now);
     }
     this.#line.unreachable = true;
@@ -314,10 +323,15 @@ export class LazyPirate implements Courier {
     else this.#dispatch(call, now);
   }
 
+  /** No endpoint lets this client's key in. */
+  get #isShutOut(): boolean {
+    return this.#keyRefusals >= KEY_REFUSALS && this.#refusing.size === this.#options.endpoints;
+  }
+
   /** Why it had no answer in time. */
   #errorOf(call: Call): MajordomoError {
-    const isShutOut = this.#keyRefusals >= KEY_REFUSALS && call.attempt === 0;
-    return isShutOut ? call.keyError() : call.timeoutError();
+    const isKeyRefused = this.#refusing.size > 0 && call.attempt === 0;
+    return isKeyRefused ? call.keyError() : call.timeoutError();
   }
 
   /** The call no longer waits for an answer over its link. */

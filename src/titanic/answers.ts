@@ -23,6 +23,7 @@ const TURN_BYTES_MAX = 1024 * 1024;
 /** A large reply is kept for so long, for others that ask for it: each reading is a copy of its own. */
 const KEPT_MS = 100;
 const TOO_MANY = 'the quota waits is used up: the replies before this one are not read';
+const GONE = 'the connection that it came by has ended';
 const NO_ROOM = 'the reply has no room among what this connection has not read';
 
 /** The large reply that was read last. */
@@ -265,10 +266,10 @@ export class Answers {
       if (this.#isWithheld(uuid)) this.withhold(asking);
       else this.answer(id, STATUS_PENDING);
     }
-    for (const asking of this.#room.take(now)) this.lookUp(asking);
     for (const asking of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
-      this.#refuse(asking, 'limit', NO_ROOM);
+      this.#refuse(asking, 'limit', asking.asker.isGone ? GONE : NO_ROOM);
     }
+    for (const asking of this.#room.take(now)) this.lookUp(asking);
     this.#reads.run(now);
     if (this.#kept !== null && this.#kept.until <= now) this.#kept = null;
   }
@@ -285,7 +286,8 @@ export class Answers {
         continue;
       }
       const bytes = asking === null ? 0 : bytesOf(body);
-      if (asking !== null && asking.asker.outputLeft() < bytes) {
+      // One whose connection has ended may have come back by another: that has room of its own.
+      if (asking !== null && !asking.asker.isGone && asking.asker.outputLeft() < bytes) {
         if (!this.#room.wait(asking, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
       } else {
         host.answer(id, body);

@@ -56,24 +56,31 @@ export class Room {
   take(now: number): Asking[] {
     if (now < this.#lookAt) return [];
     const roomy: Asking[] = [];
+    /** What is left of each identity that something was given of now: its connections share that. */
+    const leftOf = new Map<string, number>();
     for (const [asker, waiting] of this.#waiting) {
       if (asker.isGone) continue;
       let left = asker.outputLeft();
+      let leftOfAll = leftOf.get(asker.identity) ?? asker.identityOutputLeft();
       let count = 0;
       for (const { bytes } of waiting) {
+        if (bytes > left || bytes > leftOfAll) break;
         left -= bytes;
-        if (left < 0) break;
+        leftOfAll -= bytes;
         count++;
       }
+      if (count === 0) continue;
+      leftOf.set(asker.identity, leftOfAll);
       for (const { asking } of this.#leave(asker, waiting, count)) roomy.push(asking);
     }
     this.#lookAt = this.#waiting.size === 0 ? Infinity : now + LOOK_MS;
     return roomy;
   }
 
-  /** Those who do not read, or are gone: so many at most. */
+  /** Those who do not read, or are gone: so many at most. To be asked before `take`, which is due with it. */
   overdue(now: number, most: number): Asking[] {
     const overdue: Asking[] = [];
+    if (now < this.#lookAt) return overdue;
     for (const [asker, waiting] of this.#waiting) {
       const first = waiting.findIndex(({ since }) => since + PATIENCE_MS > now);
       const count = asker.isGone || first < 0 ? waiting.length : first;

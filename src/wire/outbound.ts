@@ -4,7 +4,7 @@
  */
 import { copyBytes } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
-import { pack, packHead, packedBytes, packedStart } from '../core/packed.js';
+import { isLargeAlone, pack, packHead, packedBytes, packedStart } from '../core/packed.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -154,7 +154,7 @@ export function writeClientReply(
   const heads = path.enveloped ? ENVELOPED_HEADS : BARE_HEADS;
   const head = path.version === 1 ? heads.whole : final ? heads.final : heads.partial;
   out.writePacked(peer, head.buffer, 0, head.fill(service), true);
-  if (frames.isLasting) {
+  if (frames.isLasting && hasLargeAlone(frames, from)) {
     writeLasting(out, peer, frames, from);
     return;
   }
@@ -167,6 +167,13 @@ export function writeClientReply(
   for (let index = from; index <= last; index++) {
     out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
   }
+}
+
+function hasLargeAlone(frames: Frames, from: number): boolean {
+  for (let index = from; index < frames.count; index++) {
+    if (isLargeAlone(frames.buffer(index), frames.size(index))) return true;
+  }
+  return false;
 }
 
 function writeLasting(out: FrameWriter, peer: number, frames: Frames, from: number): void {

@@ -4,7 +4,7 @@
  */
 import { copyBytes } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
-import { PackedCursor, readPacked } from '../core/packed.js';
+import { isLargeAlone, PackedCursor, readPacked } from '../core/packed.js';
 import { command, commandName, type Metadata, printable } from './commands.js';
 import {
   greeting,
@@ -55,8 +55,6 @@ export const ITEMS_TIMED = 32;
 const ANSWERS_BYTES_MAX = 128 * 1024;
 /** What a frame that is kept costs beside its bytes. */
 const KEPT_FRAME_BYTES = 128;
-/** A frame of so many bytes is not copied where it need not be. */
-const SHARED_BYTES_MIN = 64 * 1024;
 /** A carry buffer of this size stays with its connection when it is empty. */
 const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
@@ -179,7 +177,7 @@ export class Connection {
   /** The same for bytes that never change: many of them go out without a copy, unless they are sealed. */
   writeLasting(bytes: Buffer, start: number, end: number, more: boolean): void {
     const size = end - start;
-    if (this.#cipher !== null || size < SHARED_BYTES_MIN) {
+    if (this.#cipher !== null || !isLargeAlone(bytes, size)) {
       this.write(bytes, start, end, more);
       return;
     }

@@ -75,10 +75,10 @@ export class OutputQueue {
     copyBytes(source, start, end, this.chunk, at);
   }
 
-  /** Appends bytes that never change, without a copy: their whole buffer is held until they have left. */
+  /** Appends bytes that never change, without a copy: all memory that they lie in is held until they have left. */
   share(bytes: Buffer, start: number, end: number): void {
     this.#closeChunk();
-    const roomBytes = bytes.length + CHUNK_COST_BYTES;
+    const roomBytes = bytes.buffer.byteLength + CHUNK_COST_BYTES;
     this.#push(NO_CHUNK, bytes.subarray(start, end), roomBytes);
     this.#bytes += end - start;
     this.#roomBytes += roomBytes;

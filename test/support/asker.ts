@@ -19,6 +19,7 @@ export function asker(given: Partial<Asker> = {}): Asker {
     mayServe: () => true,
     isGone: false,
     outputLeft: () => Infinity,
+    identityOutputLeft: () => Infinity,
     ...given,
   };
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
@@ -209,7 +209,7 @@ describe('majordomo request ends (contract §2)', () => {
     const sets = ['broker.heartbeatIntervalMs=20', 'broker.heartbeatLiveness=2'];
     let at: readonly string[];
 
-    beforeAll(async () => {
+    beforeEach(async () => {
       const other = await startDaemon({ sets });
       at = ['--endpoint', other.endpoint];
       await offer(other, 'search', (request) => request.frames);

@@ -317,7 +317,7 @@ function isClientGone(request: ModelRequest): boolean {
   return request.client?.departed ?? true;
 }
 
-/** D11: its envelope begins with that of a hello over this connection; of several, the shortest. */
+/** D11: its envelope begins with that of a hello over this connection; of several, the longest. */
 function helloOf(peer: ModelPeer, intent: RequestIntent): ModelHello | null {
   let found: ModelHello | null = null;
   for (const hello of peer.hellos) {
@@ -325,7 +325,7 @@ function helloOf(peer: ModelPeer, intent: RequestIntent): ModelHello | null {
     const isIts =
       envelope.length <= intent.envelope.length &&
       envelope.every((frame, index) => intent.envelope[index]?.equals(frame) === true);
-    if (isIts && envelope.length <= (found?.envelope.length ?? Infinity)) found = hello;
+    if (isIts && envelope.length >= (found?.envelope.length ?? 0)) found = hello;
   }
   return found;
 }
