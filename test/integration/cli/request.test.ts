@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
+import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
@@ -29,8 +29,9 @@ async function offer(
   at: Daemon,
   service: string,
   handler: ConstructorParameters<typeof Worker>[1],
+  options: Partial<WorkerOptions> = {},
 ): Promise<void> {
-  const worker = new Worker({ endpoints: [at.endpoint], service }, handler);
+  const worker = new Worker({ endpoints: [at.endpoint], service, ...options }, handler);
   workers.push(worker);
   void worker.run();
   const client = new Client({ endpoints: [at.endpoint] });
@@ -206,13 +207,14 @@ describe('majordomo request ends (contract §2)', () => {
 
   describe('with 1 where nobody serves the service', () => {
     // Their workers count as on their way for so long after the start.
-    const sets = ['broker.heartbeatIntervalMs=20', 'broker.heartbeatLiveness=2'];
+    const sets = ['broker.heartbeatIntervalMs=500', 'broker.heartbeatLiveness=4'];
+    const lively = { heartbeatIntervalMs: 100, heartbeatLiveness: 1000 };
     let at: readonly string[];
 
     beforeEach(async () => {
       const other = await startDaemon({ sets });
       at = ['--endpoint', other.endpoint];
-      await offer(other, 'search', (request) => request.frames);
+      await offer(other, 'search', (request) => request.frames, lively);
     });
 
     it.each([[], ['--stream'], ['-o', 'json']])('at once, with %j', async (...options) => {
