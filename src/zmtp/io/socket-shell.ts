@@ -161,11 +161,9 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#events.received();
   }
 
-  /** What its output takes in memory; but not what the kernel took at once, which is gone this turn. */
+  /** What its output takes in memory. */
   get roomBytes(): number {
-    const { roomBytes } = this.connection.output;
-    if (this.#writing === null || this.#socket.writableLength === 0) return roomBytes;
-    return roomBytes + this.#writing.roomBytes;
+    return this.connection.output.roomBytes + (this.#writing?.roomBytes ?? 0);
   }
 
   /** Bytes that wait, or are with the kernel but not yet taken by it. */
