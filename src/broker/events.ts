@@ -12,6 +12,8 @@ export type BrokerEvent =
       readonly service: string;
       /** Counted from the start of the process. */
       readonly worker: number;
+      /** What it calls itself, percent-escaped, too; null: nothing. */
+      readonly workerName: string | null;
       readonly credit: number;
       /** The name of the worker's key. */
       readonly key: string | null;
@@ -20,6 +22,7 @@ export type BrokerEvent =
       readonly name: 'worker.lost';
       readonly service: string;
       readonly worker: number;
+      readonly workerName: string | null;
       readonly reason: LostReason;
       /** Requests that it held. */
       readonly inFlight: number;

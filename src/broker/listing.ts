@@ -42,7 +42,14 @@ export function workerStatus(worker: Worker, now: number): WorkerStatus {
     credit: worker.credit,
     sinceMs: Math.round(now - worker.registeredAt),
     key: worker.peer.key,
+    name: worker.name,
   };
+}
+
+/** As operators see a worker. */
+export interface WorkerSeen extends WorkerStatus {
+  /** Where it came from. */
+  readonly address: string;
 }
 
 export class Listing {
@@ -79,8 +86,8 @@ export class Listing {
     name: Buffer | null,
     isWanted: (worker: WorkerStatus) => boolean,
     now: number,
-  ): ListPage<WorkerStatus> {
-    const items: WorkerStatus[] = [];
+  ): ListPage<WorkerSeen> {
+    const items: WorkerSeen[] = [];
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
       let told = service.id === from.service ? from.worker : 0;
@@ -94,7 +101,7 @@ export class Listing {
         lookedAt++;
         told = worker.number;
         const status = workerStatus(worker, now);
-        if (isWanted(status)) items.push(status);
+        if (isWanted(status)) items.push({ ...status, address: worker.peer.address });
       }
       if (lookedAt > LOOKED_AT_MAX) return { items, next: { service: service.id + 1, worker: 0 } };
     }

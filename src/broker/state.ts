@@ -1,6 +1,7 @@
 /** The things that the broker knows: peers, clients, workers, services. Data, no behaviour. */
 import { ChainLink } from '../core/chain.js';
 import { escapeName } from '../core/escape.js';
+import type { Inbound } from '../wire/inbound.js';
 import type { MdpVersion } from '../wire/mdp.js';
 import type { Access } from './access.js';
 import { Hellos } from './hellos.js';
@@ -128,6 +129,9 @@ export class Service {
   }
 }
 
+/** What READY says of a worker, beside its service. */
+export type WorkerFacts = Pick<Inbound, 'version' | 'credit' | 'declaresCredit' | 'workerName'>;
+
 export class Worker {
   readonly peer: Peer;
   readonly service: Service;
@@ -137,6 +141,8 @@ export class Worker {
   readonly credit: number;
   /** It declared a credit, so it knows RETURN (D25). */
   readonly declaredCredit: boolean;
+  /** What it calls itself (D67), as it may be shown; `null`: nothing. */
+  readonly name: string | null;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */
   readonly held: RequestList;
@@ -155,9 +161,7 @@ export class Worker {
     peer: Peer,
     service: Service,
     number: number,
-    version: MdpVersion,
-    credit: number,
-    declaredCredit: boolean,
+    { version, credit, declaresCredit, workerName }: WorkerFacts,
     table: RequestTable,
     now: number,
   ) {
@@ -166,7 +170,8 @@ export class Worker {
     this.number = number;
     this.version = version;
     this.credit = credit;
-    this.declaredCredit = declaredCredit;
+    this.declaredCredit = declaresCredit;
+    this.name = workerName === null ? null : escapeName(Buffer.from(workerName));
     this.held = RequestList.queue(table);
     this.registeredAt = now;
     this.lastSeenAt = now;

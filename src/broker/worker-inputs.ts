@@ -51,10 +51,8 @@ export class WorkerInputs {
     const service =
       this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at)) ??
       this.#parts.services.add(frames.copy(at), peer.identity);
-    const { credit, declaresCredit } = inbound;
-    const table = this.#parts.table;
     const number = ++this.#lastWorker;
-    const worker = new Worker(peer, service, number, version, credit, declaresCredit, table, now);
+    const worker = new Worker(peer, service, number, inbound, this.#parts.table, now);
     this.#parts.services.label(service);
     this.#parts.workers.add(worker);
     peer.identity.workers++;
@@ -63,7 +61,8 @@ export class WorkerInputs {
       name: 'worker.registered',
       service: service.shown,
       worker: number,
-      credit,
+      workerName: worker.name,
+      credit: worker.credit,
       key: peer.key,
     });
   }
@@ -196,6 +195,7 @@ export class WorkerInputs {
       name: 'worker.lost',
       service: service.shown,
       worker: worker.number,
+      workerName: worker.name,
       reason,
       inFlight: held.count,
       key: worker.peer.key,

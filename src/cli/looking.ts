@@ -33,7 +33,7 @@ export interface Looked {
   status(): Promise<Facts>;
   /** The items of mmi.services. */
   services(): Promise<readonly Facts[]>;
-  /** The items of mmi.workers: of all services, or of one. */
+  /** The items of mmi.workers, of all services or of one; by HTTP, with a token, their addresses. */
   workers(service?: string): Promise<readonly Facts[]>;
   /** What only HTTP tells: whether it is ready, and what is hurt. */
   health(): Promise<Facts | null>;
@@ -56,7 +56,10 @@ export async function look<T>(
       services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),
       workers: async (service) => {
         const answer = await ask(client, 'mmi.workers', service);
-        return answer.status === '404' ? [] : listOf('mmi.workers', answer);
+        if (answer.status === '404') return [];
+        // The same keys as by HTTP: older brokers know no names, and MMI tells no addresses.
+        const unknown = { name: null, address: null };
+        return listOf('mmi.workers', answer).map((worker) => ({ ...unknown, ...worker }));
       },
       health: () => Promise.resolve(null),
     }),

@@ -15,17 +15,21 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
+NAME is what a worker calls itself, by default its host and process. ADDRESS is where it came from: told over
+HTTP, to those who give a token.
 Exit status 1 if the named service has no worker.
 ${WHERE_TEXT}`;
 
 const COLUMNS = [
   { head: 'SERVICE' },
+  { head: 'NAME' },
   { head: 'STATE' },
   { head: 'MDP' },
   { head: 'IN FLIGHT', right: true },
   { head: 'CREDIT', right: true },
   { head: 'SINCE', right: true },
   { head: 'KEY' },
+  { head: 'ADDRESS' },
 ] as const;
 
 export function defineWorkers(command: Command, done: Done): void {
@@ -50,11 +54,17 @@ function row(worker: Facts): readonly string[] {
   const { sinceMs } = worker;
   return [
     printable(worker['service']),
+    textOf(worker['name']),
     printable(worker['state']),
     printable(worker['version']),
     printable(worker['inFlight']),
     printable(worker['credit']),
     typeof sinceMs === 'number' ? duration(sinceMs) : '-',
-    typeof worker['key'] === 'string' ? printable(worker['key']) : '-',
+    textOf(worker['key']),
+    textOf(worker['address']),
   ];
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? printable(value) : '-';
 }

@@ -2,19 +2,28 @@ const PERCENT = 0x25;
 const FIRST_PRINTABLE = 0x20;
 const LAST_PRINTABLE = 0x7e;
 
+const HEX = '0123456789ABCDEF';
+/** The most that one byte becomes. */
+const ESCAPED_BYTES = 3;
+
 /**
  * Shows bytes that a peer chose (a service name) as text: printable ASCII as it is, everything else
  * and `%` itself as `%XX`, so that two names never look the same (D3).
  */
 export function escapeName(bytes: Uint8Array): string {
-  let text = '';
+  // Put together from pieces, a string would keep all of them, at fifty bytes a character.
+  const text = Buffer.allocUnsafe(bytes.length * ESCAPED_BYTES);
+  let length = 0;
   for (const byte of bytes) {
-    text +=
-      byte >= FIRST_PRINTABLE && byte <= LAST_PRINTABLE && byte !== PERCENT
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+    if (byte >= FIRST_PRINTABLE && byte <= LAST_PRINTABLE && byte !== PERCENT) {
+      text[length++] = byte;
+    } else {
+      text[length++] = PERCENT;
+      text[length++] = HEX.charCodeAt(byte >> 4);
+      text[length++] = HEX.charCodeAt(byte & 0xf);
+    }
   }
-  return text;
+  return text.toString('latin1', 0, length);
 }
 
 /**

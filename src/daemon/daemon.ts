@@ -401,6 +401,9 @@ function brokerOptions(
   };
 }
 
+/** What every node offers its peers, as `mmi.broker` lists it. */
+const EXTENSIONS: readonly string[] = ['credit', 'ready-options', 'hello'];
+
 function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): BrokerStatus {
   const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };
   return {
@@ -411,7 +414,7 @@ function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): 
     state,
     epoch,
     limits: numbersOf(config.limits),
-    extensions: ['credit', 'hello', ...(config.titanic.enabled ? ['submit', 'wait'] : [])],
+    extensions: [...EXTENSIONS, ...(config.titanic.enabled ? ['submit', 'wait'] : [])],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
   };
 }

@@ -94,8 +94,10 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       credit: count(),
       sinceMs: count('Since it registered.'),
       key: orNull(text('The name of its CURVE key.')),
+      name: orNull(text('What it calls itself, percent-escaped; null: nothing.')),
+      address: orNull(text('Where it came from; null without a token.')),
     },
-    'An item of mmi.workers.',
+    'An item of mmi.workers, and its address.',
   ),
   HaChange: object({ at: moment(), from: text(), to: text(), reason: text() }),
   Ha: object(

@@ -38,6 +38,12 @@ export interface Page<Item> {
   readonly next: string | null;
 }
 
+/** A worker, with what is only for those who gave a token. */
+export interface WorkerSeen extends WorkerStatus {
+  /** Where it came from. */
+  readonly address: string;
+}
+
 /** The node, as `mmi.*` tells of it. */
 export interface NodeView {
   health(): Health;
@@ -45,7 +51,7 @@ export interface NodeView {
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   services(query: ListQuery): Page<ServiceStatus>;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
-  workers(query: ListQuery): Page<WorkerStatus>;
+  workers(query: ListQuery): Page<WorkerSeen>;
 }
 
 /** The page of metrics; simultaneous readers share one rendering. */

@@ -20,6 +20,7 @@ import {
   WORKER_READY,
   WORKER_RETURN,
 } from './mdp.js';
+import { readReadyOptions } from './ready-options.js';
 
 export type InboundKind =
   | 'malformed'
@@ -54,6 +55,8 @@ export class Inbound {
   credit = 1;
   /** ready: the credit frame is there. */
   declaresCredit = false;
+  /** ready: what the worker calls itself (D67), or `null`. */
+  workerName: string | null = null;
   malformed: MalformedKind = 'envelope';
   reason = '';
 
@@ -156,15 +159,24 @@ export class Inbound {
       this.#fail('worker', 'READY without a service name');
     } else if (!isServiceName(frames, at)) {
       this.#fail('worker', 'a service name is 1 to 255 bytes');
-    } else if (frames.count > at + 2) {
+    } else if (frames.count > at + 3) {
       this.#fail('worker', 'frames too many');
     } else {
       this.kind = 'ready';
       this.service = at;
-      this.declaresCredit = frames.count === at + 2;
+      this.declaresCredit = frames.count > at + 1;
       this.credit = this.declaresCredit ? decimal(frames, at + 1, CREDIT_MAX) : 1;
+      this.workerName = null;
       if (this.credit < 1) this.#fail('worker', 'credit is a decimal number from 1 to 10000');
+      else if (frames.count === at + 3) this.#readOptions(frames.view(at + 2));
     }
+  }
+
+  /** D67: what stands after the credit. */
+  #readOptions(frame: Buffer): void {
+    const options = readReadyOptions(frame);
+    if (options !== null) this.workerName = options.name;
+    else this.#fail('worker', 'options are a JSON object of at most 1 KiB, its name a string');
   }
 
   /** `client, empty, …` of a reply or RETURN. */

@@ -62,6 +62,8 @@ export interface WorkerStatus {
   readonly sinceMs: number;
   /** The name of its key; null: it came in by none, or by libzmq, which does not tell. */
   readonly key: string | null;
+  /** What it calls itself (D67), percent-escaped; null: nothing. */
+  readonly name: string | null;
 }
 
 /** The JSON of `mmi.broker`. */
@@ -73,7 +75,10 @@ export interface BrokerStatus {
   readonly state: string;
   readonly epoch: number;
   readonly limits: Readonly<Record<string, number>>;
-  /** What a peer may use: `credit` (D23), `hello` (D11), `submit` and `wait` (D16) as offered. */
+  /**
+   * What a peer may use: `credit` (D23), `ready-options` (D67), `hello` (D11), `submit` and `wait`
+   * (D16) as offered.
+   */
   readonly extensions: readonly string[];
   readonly pairHeartbeatMs: number;
 }

@@ -18,6 +18,7 @@ import {
   WORKER_REQUEST,
   WORKER_RETURN,
 } from './mdp.js';
+import { type ReadyOptions, readyOptionsFrame } from './ready-options.js';
 
 /** REQUEST: `client` is the index of the token frame, `body` that of the first body frame. */
 export interface WorkerRequest {
@@ -42,13 +43,21 @@ function message(version: MdpVersion, command: number, rest: readonly Uint8Array
   return version === 1 ? [EMPTY, WORKER_01, frame, ...rest] : [WORKER_02, frame, ...rest];
 }
 
-/** @param credit D23: only for a broker that is known to understand it; else `null` */
+/**
+ * @param credit D23: only for a broker that is known to understand it; else `null`
+ * @param options D67: the same
+ */
 export function workerReady(
   version: MdpVersion,
   service: Buffer,
   credit: number | null,
+  options: ReadyOptions = { name: null },
 ): Uint8Array[] {
-  const rest = credit === null ? [service] : [service, Buffer.from(String(credit))];
+  const rest: Uint8Array[] = [service];
+  const said = readyOptionsFrame(options);
+  // Who has options states its credit, too: they stand behind it.
+  if (credit !== null || said !== null) rest.push(Buffer.from(String(credit ?? 1)));
+  if (said !== null) rest.push(said);
   return message(version, WORKER_READY, rest);
 }
 

@@ -145,6 +145,12 @@ export interface Which {
   readonly token?: Uint8Array;
 }
 
+/** What READY says beside the service (D23, D67). */
+export interface ReadyWith {
+  readonly credit?: number;
+  readonly name?: string;
+}
+
 export class WorkerActor implements Reader {
   readonly connection: Connection;
   readonly version: MdpVersion;
@@ -159,8 +165,9 @@ export class WorkerActor implements Reader {
     connection.addReader(this);
   }
 
-  ready(service: FrameLike, options: { readonly credit?: number } = {}): this {
-    return this.#sends(workerReady(this.version, toBytes(service), options.credit ?? null));
+  ready(service: FrameLike, options: ReadyWith = {}): this {
+    const { credit = null, name = null } = options;
+    return this.#sends(workerReady(this.version, toBytes(service), credit, { name }));
   }
 
   /** REPLY (0.1) or FINAL (0.2) to the oldest open request, if not told otherwise. */

@@ -320,6 +320,6 @@ export const STAGE_STATUS: BrokerStatus = {
   state: 'active',
   epoch: 0,
   limits: { messageBytes: 1_000_000 },
-  extensions: ['credit', 'hello'],
+  extensions: ['credit', 'ready-options', 'hello'],
   pairHeartbeatMs: 0,
 };

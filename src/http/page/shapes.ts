@@ -71,6 +71,10 @@ export interface Worker {
   readonly credit: number;
   readonly sinceMs: number;
   readonly key: string | null;
+  /** What it calls itself. */
+  readonly name: string | null;
+  /** Where it came from; `null` without a token. */
+  readonly address: string | null;
 }
 
 export interface HaChange {

@@ -29,6 +29,8 @@ const SERVICES = [
   'mmi.hello',
 ];
 const READIES = ['echo', 'upper', 'x.y', 'mmi.x'];
+/** Of a READY with a credit (D67): mostly none. */
+const OPTIONS = [[], ['{"name":"\\u001b[31m"}'], ['{}'], ['{"name":7}']];
 const WAITS_MS = [0, 1, 50, 1000, 3000, 20_000];
 
 interface Held {
@@ -72,7 +74,9 @@ class World {
       }
       case 3: {
         const credit = script.below(3) === 0 ? [] : [`${1 + script.below(12)}`];
-        connection.sends('MDPW02', '\x01', script.pick(READIES), ...credit);
+        const service = script.pick(READIES);
+        const options = credit.length > 0 ? script.pick(OPTIONS) : [];
+        connection.sends('MDPW02', '\x01', service, ...credit, ...options);
         break;
       }
       case 4:
@@ -165,7 +169,7 @@ export function broker(): Target {
   const member = (owner: (typeof OWNERS)[number], which: number): number =>
     OWNERS.indexOf(owner) * 2 + which;
   // As `World.step` reads them.
-  const ready = (who: number): number[] => [3, who, 1, 4, 0];
+  const ready = (who: number): number[] => [3, who, 1, 4, 0, 0];
   const asks = (who: number): number[] => [0, who, 0, 0, 0];
   const answers = (which: number): number[] => [4, 0, which, 1, 0];
   const leaves = (who: number): number[] => [8, who, 0];
@@ -190,6 +194,7 @@ export function broker(): Target {
       Buffer.from([...ready(alice), ...asks(bobOwn), ...leaves(bobOwn), ...answers(0)]),
       Buffer.from([...asks(bob), ...asks(aliceOwn), 11, 0, 5, ...ready(alice), ...answers(1)]),
       Buffer.from([...ready(alice), ...ready(bob), ...asks(aliceOwn), ...asks(bob), 11, 0, 4]),
+      Buffer.from([3, alice, 1, 4, 0, 1, ...asks(bob), ...answers(0), 3, bob, 1, 4, 1, 3]),
       Buffer.from([0, 0, 1, 0, 0, 7, 7, 3, 9, 6, 77, 68, 80, 67, 48, 50, 1, 1]),
     ],
     run,

@@ -3,6 +3,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { clientRequest } from '../../../src/wire/client-side.js';
 import { writeClientReply, writeWorkerRequest } from '../../../src/wire/outbound.js';
+import { workerReady } from '../../../src/wire/worker-side.js';
 import { asRead } from '../../support/packed-frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import { atBroker, atClient, atWorker } from '../../unit/wire/readers.js';
@@ -23,6 +24,7 @@ export const MDP_WORDS: readonly string[] = [
   '\x0cmmi.services',
   '\x09mmi.hello',
   '\x02{}',
+  '\x0c{"name":"w"}',
   '\x0510000',
 ];
 
@@ -65,6 +67,15 @@ function run(input: Buffer): void {
   const inbound = new Inbound();
   inbound.read(frames);
   if (inbound.kind === 'request') roundTrip(frames, inbound);
+  else if (inbound.kind === 'ready') readyAgain(frames, inbound);
+}
+
+function readyAgain(frames: Frames, inbound: Inbound): void {
+  const { version, service, credit, declaresCredit, workerName: name } = inbound;
+  check(name === null || (Array.from(name).length <= 64 && name !== ''), 'a name is not cut');
+  const stated = declaresCredit ? credit : null;
+  const again = workerReady(version, frames.copy(service), stated, { name });
+  same(atBroker(Frames.of(...again)), atBroker(frames), 'a READY is another when written');
 }
 
 /** What was accepted means the same when it is written again. */
@@ -120,6 +131,7 @@ export function codec(): Target {
       inputOf(['', 'MDPC01', 'echo', 'a', 'b']),
       inputOf(['id', '', 'MDPC02', '\x01', 'echo', 'hi']),
       inputOf(['', 'MDPW01', '\x01', 'echo', '100']),
+      inputOf(['MDPW02', '\x01', 'echo', '5', '{"name":"host:17","later":[1]}']),
       inputOf(['MDPW02', '\x04', 'token', '', 'body']),
       inputOf(['MDPW02', '\x07', 'token', '', 'why']),
       inputOf(['', 'MDPW01', '\x04']),

@@ -90,7 +90,17 @@ describe('majordomo workers', () => {
     await offer(daemon, 'many', '--concurrency', '5');
     const at = ['--endpoint', daemon.endpoint];
     const all = cells((await run(['workers', ...at])).stdout);
-    expect(all[0]).toEqual(['SERVICE', 'STATE', 'MDP', 'IN FLIGHT', 'CREDIT', 'SINCE', 'KEY']);
+    expect(all[0]).toEqual([
+      'SERVICE',
+      'NAME',
+      'STATE',
+      'MDP',
+      'IN FLIGHT',
+      'CREDIT',
+      'SINCE',
+      'KEY',
+      'ADDRESS',
+    ]);
     expect(all).toHaveLength(3);
     const { stdout } = await run(['workers', 'many', '-o', 'json', ...at]);
     expect(JSON.parse(stdout)).toEqual([
@@ -102,6 +112,8 @@ describe('majordomo workers', () => {
         credit: 5,
         sinceMs: expect.any(Number),
         key: null,
+        name: null,
+        address: null,
       },
     ]);
   });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { startDaemon } from '../../support/daemon.js';
-import { ask, httpOf, RawHttp } from '../../support/http.js';
+import { ask, httpOf, RawHttp, tokenOf } from '../../support/http.js';
 import { cleanUp, rawWorker, type ServiceSeen, type WorkerSeen } from '../broker/support.js';
 
 afterEach(cleanUp);
@@ -34,11 +34,26 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     expect(await list(`${url}/services`)).toEqual({ items: services, next: null });
     const [worker] = (await list<WorkerSeen>(`${url}/workers`)).items;
     const [same] = await peer.untilMmi<WorkerSeen[]>('mmi.workers', any);
-    expect({ ...worker, sinceMs: 0 }).toEqual({ ...same, sinceMs: 0 });
+    expect({ ...worker, sinceMs: 0 }).toEqual({ ...same, sinceMs: 0, address: null });
     expect((await ask(`${url}/status`)).json).toMatchObject({
       ...(await peer.untilMmi<object>('mmi.broker', any)),
       uptimeMs: expect.any(Number),
     });
+  });
+
+  it('tell what a worker calls itself, and to holders of a token where it came from (D67)', async () => {
+    const daemon = await startDaemon({ sets: [HTTP, 'http.readToken=watcher-1234567890'] });
+    const url = `${httpOf(daemon)}/api/v1/workers`;
+    const peer = new RawPeer(daemon.endpoint);
+    await peer.send('MDPW02', '\x01', 'echo', '1', '{"name":"<b>\\u001b[2J \\u00e9"}');
+    const { workerName } = await daemon.waitFor('worker.registered');
+    expect(workerName).toBe('<b>%1B[2J %C3%A9');
+    const seen = { service: 'echo', name: workerName };
+    expect(await list(url)).toMatchObject({ items: [{ ...seen, address: null }] });
+    for (const token of [tokenOf(daemon), 'watcher-1234567890']) {
+      const { json } = await ask(url, { token });
+      expect(json).toMatchObject({ items: [{ ...seen, address: '127.0.0.1' }] });
+    }
   });
 
   it('are filtered by service, as its name is shown, and by state', async () => {

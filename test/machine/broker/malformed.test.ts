@@ -3,6 +3,8 @@ import { endStages, stage } from '../../support/stage.js';
 
 afterEach(endStages);
 
+const TOO_LARGE = `{"name":"${'n'.repeat(1014)}"}`;
+
 const MALFORMED: readonly (readonly [string, string, readonly string[]])[] = [
   ['no frame', 'envelope', []],
   ['one empty frame', 'envelope', ['']],
@@ -26,7 +28,10 @@ const MALFORMED: readonly (readonly [string, string, readonly string[]])[] = [
   ['a REQUEST of 0.1 sent to the broker', 'worker', ['', 'MDPW01', '\x02', 'x', '', 'hi']],
   ["0.2's DISCONNECT from a 0.1 worker", 'worker', ['', 'MDPW01', '\x06']],
   ['READY without service', 'worker', ['MDPW02', '\x01']],
-  ['READY with frames too many', 'worker', ['MDPW02', '\x01', 'echo', '1', '']],
+  ['READY with frames too many', 'worker', ['MDPW02', '\x01', 'echo', '1', '{}', '']],
+  ['READY with options that are no JSON', 'worker', ['MDPW02', '\x01', 'echo', '1', 'name']],
+  ['READY with options too large', 'worker', ['MDPW02', '\x01', 'echo', '1', TOO_LARGE]],
+  ['READY with a name that is no text', 'worker', ['', 'MDPW01', '\x01', 'e', '1', '{"name":1}']],
   ['HEARTBEAT with frames too many', 'worker', ['MDPW02', '\x05', '']],
   ['DISCONNECT with frames too many', 'worker', ['MDPW02', '\x06', 'bye']],
   ['a reply without the empty frame', 'worker', ['MDPW02', '\x04', 'token', 'hi']],

@@ -24,8 +24,43 @@ describe('READY', () => {
     s.worker('w1', { version }).ready('echo');
     expect(s.broker.load).toMatchObject({ workers: 1, services: 1 });
     expect(s.events('worker.registered')).toEqual([
-      { name: 'worker.registered', service: 'echo', worker: 1, credit: 1, key: null },
+      {
+        name: 'worker.registered',
+        service: 'echo',
+        worker: 1,
+        workerName: null,
+        credit: 1,
+        key: null,
+      },
     ]);
+  });
+
+  it('says what the worker calls itself, which is told escaped when it comes and goes (D67)', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo', { name: 'vm-3:17 <b>\x1b[31m\n%é' });
+    const workerName = 'vm-3:17 <b>%1B[31m%0A%25%C3%A9';
+    expect(s.events('worker.registered')).toMatchObject([{ worker: 1, workerName }]);
+    w1.saysDisconnect();
+    expect(s.events('worker.lost')).toMatchObject([{ worker: 1, workerName }]);
+    // The next registration says it anew, or not.
+    w1.ready('echo');
+    expect(s.events('worker.registered')).toMatchObject([{ worker: 2, workerName: null }]);
+  });
+
+  it('with a long name registers, its name cut after 64 characters (D67)', () => {
+    const s = stage();
+    s.worker('w1').ready('echo', { name: `${'n'.repeat(63)}éé` });
+    const workerName = `${'n'.repeat(63)}%C3%A9`;
+    expect(s.events('worker.registered')).toMatchObject([{ workerName }]);
+  });
+
+  it.each([1, 2] as const)('with options declares its credit, so it may RETURN (0.%i)', (v) => {
+    const s = stage({ maxDeliveries: 3 });
+    const w1 = s.worker('w1', { version: v }).ready('echo', { name: 'w1' });
+    s.client('c1').request('echo', 'hi');
+    w1.returns('not me');
+    expect(w1.inbox()).toEqual(['REQUEST hi', 'REQUEST hi']);
+    expect(s.broker.load.workers).toBe(1);
   });
 
   it('is answered by the requests that wait, at once (7/MDP, 18/MDP)', () => {

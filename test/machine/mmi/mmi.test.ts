@@ -126,7 +126,7 @@ describe('mmi.workers', () => {
     const s = stage();
     s.worker('w1', { version: 1, routingId: 'secret' }).ready('echo');
     s.after(250);
-    s.worker('w2').ready('a%b', { credit: 7 });
+    s.worker('w2').ready('a%b', { credit: 7, name: 'vm é:7' });
     s.after(250);
     const c1 = s.client('c1').request('a%b', '1').request('a%b', '2');
     const answer = ask(c1, 'mmi.workers', '');
@@ -139,6 +139,7 @@ describe('mmi.workers', () => {
         credit: 1,
         sinceMs: 500,
         key: null,
+        name: null,
       },
       {
         service: 'a%25b',
@@ -148,6 +149,7 @@ describe('mmi.workers', () => {
         credit: 7,
         sinceMs: 250,
         key: null,
+        name: 'vm %C3%A9:7',
       },
     ]);
     expect(answer).not.toContain('secret');

@@ -92,7 +92,8 @@ export class SimHostile implements Actor {
 
   #ready(version: MdpVersion, service: string): Sent {
     const credit = this.#random.pick([null, 1, 3]);
-    const frames = workerReady(version, Buffer.from(service), credit);
+    const options = { name: credit === 3 ? '\x1b[2J'.repeat(40) : null };
+    const frames = workerReady(version, Buffer.from(service), credit, options);
     return { frames, intent: { kind: 'ready', version, service, credit } };
   }
 

@@ -108,7 +108,9 @@ export class SimWorker implements Actor {
   #register(): void {
     if (!this.#line.isOpen) this.#line.dial();
     const { version, service, credit } = this.habits;
-    const frames = workerReady(version, Buffer.from(service), credit);
+    // Who declares its credit may say its name (D67), which changes nothing.
+    const options = { name: credit === null ? null : this.name };
+    const frames = workerReady(version, Buffer.from(service), credit, options);
     this.#send(frames, { kind: 'ready', version, service, credit });
     this.#registered = true;
     this.#heardAt = this.#around.clock.now;

@@ -15,6 +15,8 @@ const ALL = (): boolean => true;
 
 const somebody = new Identity('ipc', null, new Holdings().use('ipc'), null);
 
+const READY = { version: 2, credit: 1, declaresCredit: false, workerName: null } as const;
+
 describe('pages of what is registered', () => {
   let table: RequestTable;
   let services: Services;
@@ -32,7 +34,7 @@ describe('pages of what is registered', () => {
   function serve(service: Service, count: number): void {
     for (let n = 0; n < count; n++) {
       const peer = new Peer(++workers, 0, null, somebody, 'ipc', new Access(EVERYTHING, null));
-      service.workers.add(new Worker(peer, service, workers, 2, 1, false, table, 0));
+      service.workers.add(new Worker(peer, service, workers, READY, table, 0));
     }
   }
 

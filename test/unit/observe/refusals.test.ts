@@ -111,6 +111,7 @@ describe('the log of refusals', () => {
       name: 'worker.lost',
       service: 'pay',
       worker: 1,
+      workerName: null,
       reason: 'rights',
       inFlight: 0,
       ...who,

@@ -59,7 +59,7 @@ const CUTS: readonly Cut[] = [
     const p = prefix.length;
     const final = version === 1 ? '\x03' : '\x04';
     return [
-      [`${v} READY`, [...prefix, '\x01', 's', '5'], p + 2, worker(2)],
+      [`${v} READY`, [...prefix, '\x01', 's', '5', '{"name":"w"}'], p + 2, worker(2)],
       [`${v} REPLY or FINAL`, [...prefix, final, TOKEN, '', 'b', 'c'], p + 4, worker(4)],
       [`${v} RETURN`, [...prefix, '\x07', TOKEN, '', 'why'], p + 3, worker(3)],
       [`${v} HEARTBEAT`, [...prefix, version === 1 ? '\x04' : '\x05'], p + 1, worker(1)],
@@ -105,7 +105,7 @@ describe('A message with frames too many', () => {
     const prefix = PREFIX[version];
     const v = `0.${String(version)}`;
     return [
-      [`${v} READY with credit`, [...prefix, '\x01', 's', '5']],
+      [`${v} READY with options`, [...prefix, '\x01', 's', '5', '{}']],
       [`${v} RETURN with a reason`, [...prefix, '\x07', TOKEN, '', 'why']],
       [`${v} HEARTBEAT`, [...prefix, version === 1 ? '\x04' : '\x05']],
       [`${v} DISCONNECT`, [...prefix, version === 1 ? '\x05' : '\x06']],
@@ -274,6 +274,48 @@ describe('The credit of a READY', () => {
       }
     },
   );
+});
+
+describe('The options of a READY', () => {
+  const wrong = ['', ' ', 'x', '5', 'null', 'true', '"name"', '[]', '[{}]', '{', '{}}', '{name:1}'];
+  const names = ['1', 'null', 'true', '[]', '["w"]', '{}', '{"name":"w"}'];
+  const deep = `{"a":${'['.repeat(500)}`;
+
+  it.each([...wrong, ...names.map((name) => `{"name":${name}}`), deep])(
+    'are a JSON object, its name a string, and not %j (D67)',
+    (options) => {
+      for (const version of VERSIONS) {
+        expectMalformed([...PREFIX[version], '\x01', 's', '5', options], 'worker');
+      }
+    },
+  );
+
+  it('are at most 1 KiB (D67)', () => {
+    const sized = (bytes: number): string => `{"x":"${'x'.repeat(bytes - 8)}"}`;
+    for (const version of VERSIONS) {
+      const start = [...PREFIX[version], '\x01', 's', '5'];
+      expect(atBroker(scattered([...start, sized(1024)]))['kind']).toBe('ready');
+      expectMalformed([...start, sized(1025)], 'worker');
+      expectMalformed([...start, sized(1_000_000)], 'worker');
+    }
+  });
+
+  it('do not stand in the place of the credit (D67)', () => {
+    for (const version of VERSIONS) {
+      expectMalformed([...PREFIX[version], '\x01', 's', '{"name":"w"}'], 'worker');
+      expectMalformed([...PREFIX[version], '\x01', 's', '', '{"name":"w"}'], 'worker');
+      expectMalformed([...PREFIX[version], '\x01', 's', '0', '{"name":"w"}'], 'worker');
+    }
+  });
+
+  it('of a READY before leave nothing to one without (D67)', () => {
+    const inbound = new Inbound();
+    const start = ['MDPW02', '\x01', 's', '5'];
+    expect(atBroker(scattered([...start, '{"name":"w"}']), inbound)['workerName']).toBe('w');
+    for (const later of [start, [...start, '{}'], ['MDPW02', '\x01', 's']]) {
+      expect(atBroker(scattered(later), inbound)['workerName']).toBeNull();
+    }
+  });
 });
 
 describe('A token', () => {

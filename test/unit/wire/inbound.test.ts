@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
-import { bytesOf, type FrameText, ids, layouts, scattered } from './layouts.js';
+import { bytesOf, type FrameText, ids, layouts, scattered, textOf } from './layouts.js';
 import { atBroker, type Read } from './readers.js';
 
 type Row = readonly [name: string, message: readonly FrameText[], read: Read];
@@ -70,8 +70,28 @@ const CLIENT_ROWS: readonly Row[] = [
 ];
 
 function ready(version: 1 | 2, service: string, credit: number, declaresCredit: boolean): Read {
-  return { kind: 'ready', version, service, credit, declaresCredit };
+  return { kind: 'ready', version, service, credit, declaresCredit, workerName: null };
 }
+
+/** What stands in the options of a READY, and the name that is read there (D67). */
+const OPTIONS: readonly (readonly [options: FrameText, workerName: string | null])[] = [
+  ['{}', null],
+  ['{"name":""}', null],
+  ['{"name":"host:17"}', 'host:17'],
+  [' {"name" : "a",\n "name": "b"} ', 'b'],
+  ['{"headers":true,"later":{"name":[1]},"name":"w"}', 'w'],
+  ['{"__proto__":{"name":"x"}}', null],
+  [textOf(Buffer.from('{"name":"Köln:7"}')), 'Köln:7'],
+  // What is not UTF-8 is replaced, and what is half a character stays harmless.
+  ['{"name":"\xff"}', '\ufffd'],
+  ['{"name":"\\ud83d"}', '\ud83d'],
+  ['{"name":"\\u001b[31m<b>\\n"}', '\u001b[31m<b>\n'],
+  [`{"name":"${'n'.repeat(64)}"}`, 'n'.repeat(64)],
+  [`{"name":"${'n'.repeat(65)}"}`, 'n'.repeat(64)],
+  [`{"name":"${'n'.repeat(1013)}"}`, 'n'.repeat(64)],
+  [textOf(Buffer.from(`{"name":"${'😀'.repeat(64)}"}`)), '😀'.repeat(64)],
+  [textOf(Buffer.from(`{"name":"n${'😀'.repeat(64)}"}`)), `n${'😀'.repeat(63)}`],
+];
 
 const WORKER_01 = ['', 'MDPW01'];
 const WORKER_02 = ['MDPW02'];
@@ -101,6 +121,11 @@ const READY_ROWS: readonly Row[] = (
       `${name} with credit ${credit} (D23)`,
       [...prefix, '\x01', 'echo', credit],
       ready(version, 'echo', Number(credit), true),
+    ]),
+    ...OPTIONS.map(([options, workerName], at): Row => [
+      `${name} with options ${at + 1} (D67)`,
+      [...prefix, '\x01', 'echo', '3', options],
+      { ...ready(version, 'echo', 3, true), workerName },
     ]),
   ];
 });

@@ -22,8 +22,8 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
       return { kind, version, envelope, service: text(service), body: textsOf(frames, body) };
     }
     case 'ready': {
-      const { credit, declaresCredit, service } = inbound;
-      return { kind, version, service: text(service), credit, declaresCredit };
+      const { credit, declaresCredit, service, workerName } = inbound;
+      return { kind, version, service: text(service), credit, declaresCredit, workerName };
     }
     case 'final':
     case 'partial':

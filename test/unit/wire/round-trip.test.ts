@@ -99,6 +99,23 @@ describe('From a worker to a broker', () => {
           service: name,
           credit: n ?? 1,
           declaresCredit: n !== null,
+          workerName: null,
+        });
+      }),
+    );
+  });
+
+  it('any name of a worker is read as it was said, cut after 64 characters (D67)', () => {
+    const said = fc.oneof(fc.string({ unit: 'binary', maxLength: 80 }), fc.string());
+    fc.assert(
+      fc.property(version, said, (v, name) => {
+        const read = atBroker(received(workerReady(v, bytesOf('s'), null, { name })));
+        const kept = Array.from(name).slice(0, 64).join('');
+        expect(read).toMatchObject({
+          kind: 'ready',
+          credit: 1,
+          declaresCredit: true,
+          workerName: kept === '' ? null : kept,
         });
       }),
     );

@@ -28,6 +28,8 @@ const FRAMES = [
   '10001',
   '0',
   's',
+  '{"name":"w"}',
+  '{"name":1}',
   'n'.repeat(256),
 ];
 
@@ -67,16 +69,17 @@ function letters(frames: readonly FrameText[]): string {
       if (text === '') return 'e';
       if (/^[\0-\x07]$/u.test(text)) return String(text.charCodeAt(0));
       if (/^([1-9][0-9]{0,3}|10000)$/u.test(text)) return 'k';
+      if (text === '{"name":"w"}') return 'o';
       return headers[text] ?? (text.length > 255 ? 'x' : 'n');
     })
     .join('');
 }
 
-/** §1 to §3, D1, D2, D23 to D25; the first form that fits, none: malformed. */
+/** §1 to §3, D1, D2, D23 to D25, D67; the first form that fits, none: malformed. */
 const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^C1[^ex]./u, 'request'],
   [/^(?![CW])[^e]{0,8}e(c|C1)[^ex]./u, 'request'],
-  [/^(ew|W)1[^ex]k?$/u, 'ready'],
+  [/^(ew|W)1[^ex](ko?)?$/u, 'ready'],
   [/^(ew3|W4).e./u, 'final'],
   [/^W3.e./u, 'partial'],
   [/^(ew4|W5)$/u, 'heartbeat'],

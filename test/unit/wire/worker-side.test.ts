@@ -129,6 +129,16 @@ describe.each(VERSIONS)('What an 0.%d worker sends', (version) => {
     ]);
   });
 
+  it('is READY with its options behind a credit that is always stated (D67)', () => {
+    const service = bytesOf('echo');
+    const options = { name: 'w"1' };
+    const start = [...prefix, '\x01', 'echo'];
+    const said = '{"name":"w\\"1"}';
+    expect(workerReady(version, service, null, options).map(textOf)).toEqual([...start, '1', said]);
+    expect(workerReady(version, service, 7, options).map(textOf)).toEqual([...start, '7', said]);
+    expect(workerReady(version, service, null, { name: null }).map(textOf)).toEqual(start);
+  });
+
   it('is REPLY in 0.1 and FINAL in 0.2, with one body frame at least (§3)', () => {
     const command = version === 1 ? '\x03' : '\x04';
     const start = [...prefix, command, TOKEN, ''];

@@ -23,6 +23,11 @@ function workerTable(): DataTable<Listed> {
     label: 'Workers',
     columns: [
       {
+        head: 'Name',
+        show: ({ name }, cell) => text(cell, name ?? NONE),
+        by: ({ name }) => name ?? '',
+      },
+      {
         head: 'State',
         show: ({ state }, cell) => {
           if (cell.textContent !== state) cell.replaceChildren(statePill(state));
@@ -52,9 +57,15 @@ function workerTable(): DataTable<Listed> {
       },
       { head: 'MDP', show: ({ version }, cell) => text(cell, version), isMinor: true },
       { head: 'Key', show: ({ key }, cell) => text(cell, key ?? NONE), isMinor: true },
+      {
+        head: 'Address',
+        show: ({ address }, cell) => text(cell, address ?? NONE),
+        by: ({ address }) => address ?? '',
+        isMinor: true,
+      },
     ],
     key: ({ id }) => String(id),
-    sortedBy: 3,
+    sortedBy: 4,
     pageRows: 50,
     whenEmpty: empty('No worker', 'Requests for this service wait until one registers.'),
   });
