@@ -56,6 +56,7 @@ const counts: StoreCounts = {
   bytes: 0,
   nextNumber: 1,
   owners: [],
+  services: [],
 };
 const store = new EchoStore();
 let answered = 0;

@@ -19,9 +19,6 @@ export function awake(reading: Reading, loop: BrokerLoop): Reading {
     story: (uuid, answer) => {
       reading.story(uuid, waking(answer));
     },
-    settled: (counts, answer) => {
-      reading.settled(counts, waking(answer));
-    },
   };
 }
 
@@ -42,10 +39,7 @@ export function officeOf(operator: Operator, loop: BrokerLoop): TitanicOffice {
       ask((answer) => {
         operator.story(uuid, answer);
       }),
-    counts: () =>
-      ask((answer) => {
-        operator.counts(answer);
-      }),
+    counts: () => operator.counts(),
     retry: (uuid) =>
       ask((answer) => {
         operator.retry(uuid, answer);

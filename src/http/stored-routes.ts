@@ -54,8 +54,8 @@ export function storedRoutes({ office }: Ports, pace: Pace, cursors: Cursors): R
       path: '/api/v1/titanic/counts',
       access: 'reader',
       parameters: [],
-      handle: async () => {
-        const { services, ...states } = done(await there(office()).counts());
+      handle: () => {
+        const { services, ...states } = there(office()).counts();
         const shown = services.map(({ service, ...counts }) => ({
           service: escapeName(service),
           ...counts,

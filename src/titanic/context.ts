@@ -11,9 +11,20 @@ import {
 import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
 import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from './store.js';
+import { StoredServices } from './stored-services.js';
 
 /** What Titanic asks of its store; the rest is for the pair. */
 export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
+
+const NOTHING: StoreCounts = {
+  pending: 0,
+  replied: 0,
+  dead: 0,
+  bytes: 0,
+  nextNumber: 1,
+  owners: [],
+  services: [],
+};
 
 export class TitanicContext {
   readonly options: TitanicOptions;
@@ -25,9 +36,11 @@ export class TitanicContext {
   /** It serves; else it sleeps, and knows of no request. */
   isActive = false;
   /** What is in the store, as it told last. */
-  counts: StoreCounts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1, owners: [] };
+  counts: StoreCounts = NOTHING;
   /** What is in the store of each owner. */
   readonly #owners = new Map<Owner, OwnerCount>();
+  /** What is in the store of each service. */
+  readonly services: StoredServices = new StoredServices();
   /** Of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
@@ -50,6 +63,7 @@ export class TitanicContext {
 
   counted(counts: StoreCounts): void {
     this.counts = counts;
+    this.services.told(counts.services);
     for (const count of counts.owners) {
       if (count.stored === 0) this.#owners.delete(count.owner);
       else this.#owners.set(count.owner, count);

@@ -5,9 +5,10 @@
  */
 import { present } from '../core/assert.js';
 import { escapeName } from '../core/escape.js';
-import { IndexedHeap } from '../core/indexed-heap.js';
+import { type HeapOrder, IndexedHeap } from '../core/indexed-heap.js';
 import type { BrokerDesk } from '../broker/ports.js';
 import {
+  AGE_PLACE,
   ATTEMPTS,
   ATTEMPTS_MAX,
   BODY_BYTES,
@@ -28,6 +29,7 @@ import {
   PRIORITY,
   READY,
   SERVICE,
+  SINCE,
   type Slot,
   STATE,
 } from './open-index.js';
@@ -42,8 +44,12 @@ interface StoredService {
   readonly shown: string;
   /** Those that could go out now. */
   readonly ready: IndexedHeap;
-  /** Open requests of it. */
-  open: number;
+  /** All of them, the one that has waited longest first. */
+  readonly oldest: IndexedHeap;
+  /** Those that are DELAYED. */
+  delayed: number;
+  /** Those that are with a worker. */
+  out: number;
   /** Those of them that are LOADING: the broker does not know of them yet. */
   loading: number;
   /** Listed among those whose room is to be asked. */
@@ -56,6 +62,18 @@ interface LoadedBody {
   readonly load: number;
   readonly body: Buffer | null;
 }
+
+/** The open requests of one service. */
+export interface OpenFigures {
+  /** With a worker. */
+  readonly out: number;
+  /** To be tried at a later time only. */
+  readonly delayed: number;
+  /** Since when the one waits that has waited longest: wall milliseconds; `null`: there is none. */
+  readonly since: number | null;
+}
+
+const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
 
 /** A delivery under way. */
 export interface Delivery {
@@ -79,6 +97,8 @@ export class Dispatcher {
   readonly #services = new Map<string, StoredService>();
   readonly #byNumber: (StoredService | null)[] = [];
   readonly #freeNumbers: number[] = [];
+  readonly #byUrgency: HeapOrder;
+  readonly #byAge: HeapOrder;
   #hungry: StoredService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
@@ -96,6 +116,22 @@ export class Dispatcher {
     this.#maxInFlight = maxInFlight;
     this.#load = load;
     const { index } = this;
+    this.#byUrgency = {
+      before: (a, b) => {
+        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
+        if (byPriority !== 0) return byPriority < 0;
+        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
+      },
+      moved: (slot, place) => {
+        index.set(slot, PLACE, place);
+      },
+    };
+    this.#byAge = {
+      before: (a, b) => index.getDouble(a, SINCE) < index.getDouble(b, SINCE),
+      moved: (slot, place) => {
+        index.set(slot, AGE_PLACE, place);
+      },
+    };
     this.#delayed = new IndexedHeap({
       before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),
       moved: (slot, place) => {
@@ -129,7 +165,6 @@ export class Dispatcher {
     const { index } = this;
     const slot = index.add(request.uuid);
     const service = this.#service(request.service);
-    service.open++;
     index.set(slot, SERVICE, service.number);
     index.set(slot, PRIORITY, request.priority);
     index.set(slot, ATTEMPTS, request.attempts);
@@ -140,7 +175,11 @@ export class Dispatcher {
     index.setDouble(slot, NUMBER, request.number);
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
-    const { attempts, acceptedAt, notBefore } = request;
+    const { attempts, acceptedAt, notBefore, generation } = request;
+    // After attempts it is not known any more when a delay, or the time before a retry, was over.
+    const isAcceptance = attempts > 0 && generation === 0;
+    index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
+    service.oldest.push(slot);
     // The clock may be another node's than at its acceptance: it waits no longer than it was to.
     const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
     this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
@@ -153,6 +192,7 @@ export class Dispatcher {
     index.setDouble(slot, NOT_BEFORE, notBefore);
     if (notBefore > now) {
       index.set(slot, STATE, DELAYED);
+      this.serviceOf(slot).delayed++;
       this.#delayed.push(slot);
     } else {
       this.#makeReady(slot);
@@ -165,8 +205,10 @@ export class Dispatcher {
     const place = index.get(slot, PLACE);
     const before = index.get(slot, STATE);
     if (before === READY) this.serviceOf(slot).ready.removeAt(place);
-    else if (before === DELAYED) this.#delayed.removeAt(place);
-    else if (before === LOADING || before === OUT) this.#landed(slot);
+    else if (before === DELAYED) {
+      this.#delayed.removeAt(place);
+      this.serviceOf(slot).delayed--;
+    } else if (before === LOADING || before === OUT) this.#landed(slot);
     index.set(slot, STATE, state);
   }
 
@@ -214,8 +256,9 @@ export class Dispatcher {
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
     const service = this.serviceOf(slot);
     this.#origins.release(this.index.get(slot, ORIGIN));
+    service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
     this.index.remove(slot);
-    if (--service.open > 0) return;
+    if (service.oldest.size > 0) return;
     this.#services.delete(service.name.toString('latin1'));
     this.#byNumber[service.number] = null;
     this.#freeNumbers.push(service.number);
@@ -263,6 +306,7 @@ export class Dispatcher {
   }
 
   dispatched(slot: Slot, worker: number, wall: number): void {
+    if (!this.#deliveries.has(slot)) this.serviceOf(slot).out++;
     this.#deliveries.set(slot, { worker, startedAt: wall });
   }
 
@@ -281,18 +325,12 @@ export class Dispatcher {
     return Buffer.concat([...this.#deliveries.keys()].map((slot) => this.index.uuid(slot)));
   }
 
-  /** Open requests by service, and how many of them are with a worker. */
-  census(): { readonly name: Buffer; readonly open: number; readonly out: number }[] {
-    const out = new Map<StoredService, number>();
-    for (const slot of this.#deliveries.keys()) {
-      const service = this.serviceOf(slot);
-      out.set(service, (out.get(service) ?? 0) + 1);
-    }
-    return [...this.#services.values()].map((service) => ({
-      name: service.name,
-      open: service.open,
-      out: out.get(service) ?? 0,
-    }));
+  /** What is open of one service. */
+  figuresOf(name: Buffer): OpenFigures {
+    const service = this.#services.get(name.toString('latin1'));
+    if (service === undefined) return NONE_OPEN;
+    const { out, delayed, oldest } = service;
+    return { out, delayed, since: this.index.getDouble(oldest.peek(), SINCE) };
   }
 
   /** It comes back without having been delivered. */
@@ -335,6 +373,7 @@ export class Dispatcher {
       const slot = this.#delayed.peek();
       if (slot < 0 || this.index.getDouble(slot, NOT_BEFORE) > now) break;
       this.#delayed.pop();
+      this.serviceOf(slot).delayed--;
       this.#makeReady(slot);
     }
     const missing = this.#submitLoaded(desk);
@@ -426,8 +465,8 @@ export class Dispatcher {
   #landed(slot: Slot): void {
     this.#inFlight--;
     this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
-    this.#deliveries.delete(slot);
     const service = this.serviceOf(slot);
+    if (this.#deliveries.delete(slot)) service.out--;
     if (this.index.get(slot, STATE) === LOADING) service.loading--;
     // There is room for another.
     if (service.ready.size > 0) this.#feed(service);
@@ -456,20 +495,18 @@ export class Dispatcher {
     const known = this.#services.get(key);
     if (known !== undefined) return known;
     const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
-    const { index } = this;
-    const ready = new IndexedHeap({
-      before: (a, b) => {
-        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
-        if (byPriority !== 0) return byPriority < 0;
-        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
-      },
-      moved: (slot, place) => {
-        index.set(slot, PLACE, place);
-      },
-    });
     const kept = Buffer.from(name);
-    const shown = escapeName(kept);
-    const service = { number, name: kept, shown, ready, open: 0, loading: 0, hungry: false };
+    const service: StoredService = {
+      number,
+      name: kept,
+      shown: escapeName(kept),
+      ready: new IndexedHeap(this.#byUrgency),
+      oldest: new IndexedHeap(this.#byAge),
+      delayed: 0,
+      out: 0,
+      loading: 0,
+      hungry: false,
+    };
     this.#services.set(key, service);
     this.#byNumber[number] = service;
     return service;

@@ -40,13 +40,13 @@ export interface ShownStory extends Omit<Story, 'request'> {
   readonly delivery: { readonly worker: number; readonly startedAt: number } | null;
 }
 
-/** Requests of one service by state; `null` where there are too many to count. */
+/** Requests of one service by state. */
 export interface ServiceCounts {
   readonly service: Buffer;
   readonly pending: number;
   readonly dispatched: number;
-  readonly replied: number | null;
-  readonly dead: number | null;
+  readonly replied: number;
+  readonly dead: number;
 }
 
 export interface ShownCounts {
@@ -81,7 +81,7 @@ export type Outcome<Value> = { readonly kind: 'done'; readonly value: Value } | 
 export interface TitanicOffice {
   list(query: ListQuery): Promise<Outcome<ShownPage>>;
   story(uuid: RequestUuid): Promise<Outcome<ShownStory>>;
-  counts(): Promise<Outcome<ShownCounts>>;
+  counts(): ShownCounts;
   /** A dead one becomes pending again, its attempts counted anew. */
   retry(uuid: RequestUuid): Promise<Outcome<null>>;
   /** Closes one that is pending, dispatched or dead. */

@@ -20,9 +20,10 @@ import type {
   ShownStory,
 } from './office.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
-import type { Reading, SettledCounts } from './reading.js';
+import type { Reading } from './reading.js';
 import type {
   RequestUuid,
+  ServiceCount,
   StoreCounts,
   StoredRequest,
   StoredState,
@@ -34,6 +35,8 @@ export interface OperatorHost {
   /** The present one. */
   readonly dispatcher: Dispatcher;
   counts(): StoreCounts;
+  /** Those that have something in the store. */
+  services(): Iterable<ServiceCount>;
   /** Milliseconds since 1970. */
   wall(): number;
   /** Monotonic milliseconds. */
@@ -47,7 +50,6 @@ export interface OperatorHost {
 type Answer<Value> = (outcome: Outcome<Value>) => void;
 
 const SERVICES_MAX = 1000;
-const UUID_BYTES = 16;
 
 const UNKNOWN = {
   kind: 'unknown',
@@ -115,39 +117,22 @@ export class Operator {
     });
   }
 
-  counts(answer: Answer<ShownCounts>): void {
-    this.#reading.settled(this.#host.counts(), (settled) => {
-      if ('kind' in settled) {
-        answer(trouble(settled));
-        return;
-      }
-      const { pending, replied, dead, bytes } = this.#host.counts();
-      const services = this.#byService(settled);
-      const dispatched = this.#host.dispatcher.out.length / UUID_BYTES;
-      const states = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
-      answer({ kind: 'done', value: { ...states, bytes, services } });
-    });
+  counts(): ShownCounts {
+    const { pending, replied, dead, bytes } = this.#host.counts();
+    const dispatched = this.#host.dispatcher.delivered;
+    const states = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
+    return { ...states, bytes, services: this.#byService() };
   }
 
-  #byService({ areRepliedCounted, areDeadCounted, services }: SettledCounts): ServiceCounts[] {
-    const known = new Map<string, ServiceCounts>();
-    const add = (service: Buffer, more: Partial<ServiceCounts>): void => {
-      const key = service.toString('latin1');
-      const none = { pending: 0, dispatched: 0, replied: 0, dead: 0 };
-      known.set(key, { service, ...none, ...known.get(key), ...more });
-    };
-    for (const { service, replied, dead } of services) add(service, { replied, dead });
-    for (const { name, open, out } of this.#host.dispatcher.census()) {
-      add(name, { pending: open - out, dispatched: out });
-    }
-    return [...known.values()]
+  #byService(): ServiceCounts[] {
+    const { dispatcher } = this.#host;
+    return [...this.#host.services()]
       .sort((a, b) => a.service.compare(b.service))
       .slice(0, SERVICES_MAX)
-      .map((counts) => ({
-        ...counts,
-        replied: areRepliedCounted ? counts.replied : null,
-        dead: areDeadCounted ? counts.dead : null,
-      }));
+      .map(({ service, pending, replied, dead }) => {
+        const { out: dispatched } = dispatcher.figuresOf(service);
+        return { service, pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
+      });
   }
 
   // ---------------------------------------------------------------- one request

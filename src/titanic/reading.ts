@@ -38,26 +38,9 @@ export interface Story {
   readonly death: { readonly reason: string; readonly at: number } | null;
 }
 
-/** Settled requests by service. */
-export interface SettledCounts {
-  /** False: there are too many to count, and all are 0. */
-  readonly areRepliedCounted: boolean;
-  readonly areDeadCounted: boolean;
-  readonly services: readonly {
-    readonly service: Buffer;
-    readonly replied: number;
-    readonly dead: number;
-  }[];
-}
-
 /** Each is answered once, never within the call. */
 export interface Reading {
   page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void;
   /** `null`: not in the store. */
   story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void;
-  /** @param counts what the store says of itself: more than can be counted is not */
-  settled(
-    counts: { readonly replied: number; readonly dead: number },
-    answer: (settled: SettledCounts | StoreFailure) => void,
-  ): void;
 }

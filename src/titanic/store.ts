@@ -264,6 +264,19 @@ export interface OwnerCount {
   readonly bytes: number;
 }
 
+/** What is in the store of one service. */
+export interface ServiceCount {
+  readonly service: Buffer;
+  readonly pending: number;
+  /** Of the pending ones: those whose last attempt failed. */
+  readonly retrying: number;
+  readonly replied: number;
+  readonly dead: number;
+}
+
+/** Services that are told when a store is opened, and kept in memory by name, at most. */
+export const SERVICES_KEPT_MAX = 10_000;
+
 /** Requests in the store by state, and what they take. */
 export interface StoreCounts {
   readonly pending: number;
@@ -275,6 +288,11 @@ export interface StoreCounts {
   readonly nextNumber: number;
   /** Of whom there may be other numbers than were told before; when it is opened: of all. */
   readonly owners: readonly OwnerCount[];
+  /**
+   * Of which services there are other numbers than were told before; when it is opened: of all, or of
+   * so many as are kept, those with the most requests.
+   */
+  readonly services: readonly ServiceCount[];
 }
 
 /**

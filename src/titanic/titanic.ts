@@ -18,7 +18,7 @@ import type {
 import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../wire/tsp.js';
 import type { Commits } from './commits.js';
 import { TitanicContext, type TitanicStore } from './context.js';
-import type { Dispatcher } from './dispatcher.js';
+import type { Dispatcher, OpenFigures } from './dispatcher.js';
 import type { TitanicCounters, TitanicEvents, TitanicTrace } from './events.js';
 import { Execution } from './execution.js';
 import { NO_SLOT, type Slot } from './open-index.js';
@@ -32,6 +32,7 @@ import type {
   ChangeResult,
   Found,
   RequestUuid,
+  ServiceCount,
   StoreCounts,
   StoredRequest,
   StoreEvents,
@@ -197,6 +198,16 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     return this.#context.counts;
   }
 
+  /** What is in the store of each service, as far as it is kept by name. */
+  get services(): Iterable<ServiceCount> {
+    return this.#context.services.all();
+  }
+
+  /** What is open of one service: nothing while it sleeps. */
+  openOf(service: Buffer): OpenFigures {
+    return this.#dispatcher.figuresOf(service);
+  }
+
   /** Stored requests with the broker. */
   get inFlight(): number {
     return this.#dispatcher.inFlight;
@@ -247,6 +258,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
           return present().dispatcher;
         },
         counts: () => this.#context.counts,
+        services: () => this.#context.services.all(),
         wall: () => this.#context.wall,
         now: () => this.#context.now,
         obstacle: () => present().obstacle(),

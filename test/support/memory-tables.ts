@@ -29,6 +29,7 @@ import {
   type ReadPlace,
   type Recovered,
   type RequestUuid,
+  type ServiceCount,
   type StoreCounts,
   type StoredRequest,
   type Tombstone as TombstoneFacts,
@@ -73,6 +74,7 @@ export interface StoreContent {
   readonly tombstones: readonly Tombstone[];
   /** Those that have something. */
   readonly owners: readonly OwnerCount[];
+  readonly services: readonly ServiceCount[];
   readonly holds: Holding | null;
 }
 
@@ -82,7 +84,25 @@ const TOMBSTONE_BYTES = 40;
 const TOMBSTONES_DROPPED = 1000;
 const OPENING_TRANSACTIONS = 2 ** 32;
 
+const NOTHING_OF_IT = { pending: 0, retrying: 0, replied: 0, dead: 0 };
+
 let stores = 0;
+
+/** What there is of each service, counted, in the order of their names. */
+export function countServices(
+  entries: Iterable<{ readonly request: StoredRequest }>,
+): readonly ServiceCount[] {
+  const counts = new Map<string, { -readonly [Key in keyof ServiceCount]: ServiceCount[Key] }>();
+  for (const { request } of entries) {
+    const { service, state, attempts } = request;
+    const name = service.toString('latin1');
+    const count = counts.get(name) ?? { service, ...NOTHING_OF_IT };
+    count[state]++;
+    if (state === 'pending' && attempts > 0) count.retrying++;
+    counts.set(name, count);
+  }
+  return [...counts.values()].sort((a, b) => a.service.compare(b.service));
+}
 
 export class MemoryTables {
   #entries = new Map<string, Entry>();
@@ -93,6 +113,8 @@ export class MemoryTables {
   #nextNumber = 1;
   /** All that ever had something: of those that have nothing any more that is told, too. */
   readonly #owners = new Set<Owner>();
+  /** By name, the same. */
+  readonly #services = new Set<string>();
   #openings = 0;
   readonly #storeId = Buffer.alloc(16, ++stores);
   /** The present transaction. */
@@ -135,7 +157,16 @@ export class MemoryTables {
       counts.bytes += ENTRY_BYTES + body.length + (reply?.reply.length ?? 0);
     }
     counts.bytes += [...this.#tombstones.values()].flat().length * TOMBSTONE_BYTES;
-    return { ...counts, owners: [...owners.values()] };
+    return { ...counts, owners: [...owners.values()], services: this.#countServices() };
+  }
+
+  #countServices(): ServiceCount[] {
+    const counted = countServices(this.#entries.values());
+    for (const { service } of counted) this.#services.add(service.toString('latin1'));
+    const known = new Map(counted.map((count) => [count.service.toString('latin1'), count]));
+    return [...this.#services].map(
+      (name) => known.get(name) ?? { service: Buffer.from(name, 'latin1'), ...NOTHING_OF_IT },
+    );
   }
 
   content(): StoreContent {
@@ -152,6 +183,7 @@ export class MemoryTables {
       owners: this.counts.owners
         .filter(({ stored }) => stored > 0)
         .sort((a, b) => Buffer.from(a.owner).compare(Buffer.from(b.owner))),
+      services: countServices(this.#entries.values()),
       holds: this.#holds,
     };
   }

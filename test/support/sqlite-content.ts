@@ -55,6 +55,11 @@ export function sqliteContent(path: string): StoreContent {
           'SELECT owner, stored, bytes FROM owners ORDER BY owner',
         )
         .all(),
+      services: db
+        .prepare<[], StoreContent['services'][number]>(
+          'SELECT service, pending, retrying, replied, dead FROM services ORDER BY service',
+        )
+        .all(),
       holds:
         db
           .prepare<[], NonNullable<StoreContent['holds']>>(

@@ -1,11 +1,5 @@
 /** The reading port on a stage's disk, in the plainest words; answers when the stage says so. */
-import type {
-  PageQuestion,
-  ReadPage,
-  Reading,
-  SettledCounts,
-  Story,
-} from '../../src/titanic/reading.js';
+import type { PageQuestion, ReadPage, Reading, Story } from '../../src/titanic/reading.js';
 import type { RequestUuid, StoreFailure } from '../../src/titanic/store.js';
 import type { StageDisk } from './stage-store.js';
 
@@ -30,21 +24,6 @@ export class StageReading implements Reading {
 
   story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
     this.#ask(answer, () => this.#story(uuid));
-  }
-
-  settled(_: unknown, answer: (settled: SettledCounts | StoreFailure) => void): void {
-    this.#ask(answer, () => {
-      const services = new Map<string, { service: Buffer; replied: number; dead: number }>();
-      for (const { request } of this.#disk.rows) {
-        const { service, state } = request;
-        if (state === 'pending') continue;
-        const name = service.toString('latin1');
-        const counts = services.get(name) ?? { service, replied: 0, dead: 0 };
-        counts[state]++;
-        services.set(name, counts);
-      }
-      return { areRepliedCounted: true, areDeadCounted: true, services: [...services.values()] };
-    });
   }
 
   #ask<Value>(answer: (value: Value | StoreFailure) => void, read: () => Value): void {

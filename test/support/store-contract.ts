@@ -6,6 +6,7 @@ import { describeStoreKeys } from './store-contract-keys.js';
 import { describeStoreOwners } from './store-contract-owners.js';
 import { describeStorePair } from './store-contract-pair.js';
 import { describeStoreReading } from './store-contract-reading.js';
+import { describeStoreServices } from './store-contract-services.js';
 import { StoreUser } from './store-user.js';
 
 /** Where a store is kept, between one opening and the next. */
@@ -75,6 +76,9 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     });
     describe('owners (D70, D71)', () => {
       describeStoreOwners(subject);
+    });
+    describe('services', () => {
+      describeStoreServices(subject);
     });
     describe('as one of a pair (D14, D17, D20)', () => {
       describeStorePair(subject);

@@ -33,7 +33,15 @@ export class StoreUser implements StoreEvents {
   /** Everything told, in order: `committed 1`. */
   readonly told: string[] = [];
   recovered: Recovered = {
-    counts: { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 0, owners: [] },
+    counts: {
+      pending: 0,
+      replied: 0,
+      dead: 0,
+      bytes: 0,
+      nextNumber: 0,
+      owners: [],
+      services: [],
+    },
     storeId: Buffer.alloc(0),
     firstTransaction: 0,
     holds: null,

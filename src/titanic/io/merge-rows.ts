@@ -5,29 +5,33 @@ import type { RequestRecord } from '../record-codec.js';
 import type { Owner, RequestUuid, Tombstone } from '../store.js';
 import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './reading.js';
+import type { ServiceCounts } from './service-counts.js';
 import { STATE_NUMBERS, type Statements, type Tally } from './statements.js';
 
 /** Ends a request that is there. */
 type Remove = (uuid: RequestUuid, keyUntil: number) => void;
 
+/** What is kept with every change. */
+interface Kept {
+  readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
+  readonly owners: OwnerCounts;
+  readonly services: ServiceCounts;
+}
+
 export class MergeRows implements MergeTables {
   readonly #sql: Statements;
-  readonly #tally: { -readonly [Key in keyof Tally]: Tally[Key] };
+  readonly #tally: Kept['tally'];
   /** The number of the transaction. */
   readonly #changed: number;
   readonly #remove: Remove;
   readonly #owners: OwnerCounts;
+  readonly #services: ServiceCounts;
 
-  constructor(
-    sql: Statements,
-    tally: { -readonly [Key in keyof Tally]: Tally[Key] },
-    owners: OwnerCounts,
-    changed: number,
-    remove: Remove,
-  ) {
-    this.#owners = owners;
+  constructor(sql: Statements, kept: Kept, changed: number, remove: Remove) {
+    this.#owners = kept.owners;
+    this.#services = kept.services;
     this.#sql = sql;
-    this.#tally = tally;
+    this.#tally = kept.tally;
     this.#changed = changed;
     this.#remove = remove;
   }
@@ -83,7 +87,7 @@ export class MergeRows implements MergeTables {
       record.extra,
     );
     this.#sql.insertBody.run(number, body);
-    this.#tally[request.state]++;
+    this.#count(request, 1);
     this.#owners.add(request.owner, 1, bytesOf(record));
     this.#putEnd(number, record);
     this.#putAttempts(number, record);
@@ -92,8 +96,8 @@ export class MergeRows implements MergeTables {
   update(before: RequestState, after: RequestState): void {
     const { request, attemptsEver } = after;
     const { number, state } = request;
-    this.#tally[before.request.state]--;
-    this.#tally[state]++;
+    this.#count(before.request, -1);
+    this.#count(request, 1);
     this.#owners.add(before.request.owner, -1, -bytesOf(before));
     this.#owners.add(request.owner, 1, bytesOf(after));
     this.#sql.setState.run(
@@ -141,6 +145,11 @@ export class MergeRows implements MergeTables {
 
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void {
     this.#sql.setKeyOf.run(key, this.#changed, uuid);
+  }
+
+  #count({ service, state, attempts }: RequestState['request'], by: 1 | -1): void {
+    this.#tally[state] += by;
+    this.#services.add(service, state, attempts, by);
   }
 
   #putEnd(number: number, { reply, death }: RequestState): void {

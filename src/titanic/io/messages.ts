@@ -15,6 +15,7 @@ import {
   type ReadPlace,
   type Recovered,
   type RequestUuid,
+  type ServiceCount,
   STATES,
   type StoreCounts,
   type StoredRequest,
@@ -310,6 +311,14 @@ export function packCounts(to: PackWriter, counts: StoreCounts): void {
     to.number(stored);
     to.number(bytes);
   }
+  to.number(counts.services.length);
+  for (const { service, pending, retrying, replied, dead } of counts.services) {
+    to.bytes(service);
+    to.number(pending);
+    to.number(retrying);
+    to.number(replied);
+    to.number(dead);
+  }
 }
 
 export function unpackCounts(from: PackReader): StoreCounts {
@@ -320,11 +329,22 @@ export function unpackCounts(from: PackReader): StoreCounts {
     bytes: from.number(),
     nextNumber: from.number(),
     owners: Array.from({ length: from.number() }, () => unpackOwner(from)),
+    services: Array.from({ length: from.number() }, () => unpackService(from)),
   };
 }
 
 function unpackOwner(from: PackReader): OwnerCount {
   return { owner: from.text() as Owner, stored: from.number(), bytes: from.number() };
+}
+
+function unpackService(from: PackReader): ServiceCount {
+  return {
+    service: from.bytes(),
+    pending: from.number(),
+    retrying: from.number(),
+    replied: from.number(),
+    dead: from.number(),
+  };
 }
 
 export function packFailure(to: PackWriter, failure: MergeFailure): void {

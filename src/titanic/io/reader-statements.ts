@@ -1,7 +1,5 @@
 /** Every statement that reads for people. */
-import { DEAD, PENDING, REPLIED } from './schema.js';
-
-const SERVICES_MAX = 1000;
+import { DEAD } from './schema.js';
 
 /** In the order of `PendingRow`, bytes as text: that is read into JavaScript much faster. */
 const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, accepted_at, not_before,
@@ -26,9 +24,4 @@ export const READER_SQL = {
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',
   death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
-  countDead: `SELECT hex(service) AS service, count(*) AS count FROM requests INDEXED BY requests_dead
-    WHERE state = ${DEAD} GROUP BY service ORDER BY service LIMIT ${SERVICES_MAX}`,
-  countReplied: `SELECT hex(service) AS service, count(*) AS count
-    FROM requests INDEXED BY requests_settled
-    WHERE state > ${PENDING} AND state = ${REPLIED} GROUP BY service ORDER BY service LIMIT ${SERVICES_MAX}`,
 };

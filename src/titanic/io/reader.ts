@@ -1,7 +1,7 @@
 /** Reads lists for people from a store file: each statement is a transaction of its own, and short. */
 import type Database from 'better-sqlite3';
 
-import type { StoryRows, WirePage, WireQuestion, WireSettled } from './reading-messages.js';
+import type { StoryRows, WirePage, WireQuestion } from './reading-messages.js';
 import type { PendingRow } from './messages.js';
 import { READER_SQL } from './reader-statements.js';
 import { DEAD } from './schema.js';
@@ -10,9 +10,6 @@ import { DEAD } from './schema.js';
 const SLICE_ROWS = 2000;
 /** Rows that are gone over for one page at most. */
 const PAGE_ROWS_MAX = 100_000;
-/** More of them are not counted by service: the dead are in an index, the replied ones are not. */
-const DEAD_COUNTED_MAX = 100_000;
-const SETTLED_COUNTED_MAX = 20_000;
 
 /** Above every uuid. */
 const ABOVE_ALL = 'F'.repeat(34);
@@ -21,11 +18,6 @@ const BELOW_ALL = '';
 const TIME_DIGITS = 12;
 const TIME_MAX = 2 ** 48 - 1;
 const UUID_DIGITS = 32;
-
-interface CountRow {
-  readonly service: string;
-  readonly count: number;
-}
 
 type Prepared = Readonly<Record<keyof typeof READER_SQL, Database.Statement>>;
 
@@ -116,27 +108,6 @@ export class Reader {
         death: (this.#sql.death.get(number) ?? null) as StoryRows['death'],
       };
     })();
-  }
-
-  /** @param replied how many there are in all, of which too many are not counted */
-  settled(replied: number, dead: number): WireSettled {
-    const areDeadCounted = dead <= DEAD_COUNTED_MAX;
-    const areRepliedCounted = replied + dead <= SETTLED_COUNTED_MAX;
-    const services = new Map<string, { replied: number; dead: number }>();
-    const count = (statement: Database.Statement, state: 'replied' | 'dead'): void => {
-      for (const { service, count: counted } of statement.all() as CountRow[]) {
-        const counts = services.get(service) ?? { replied: 0, dead: 0 };
-        counts[state] = counted;
-        services.set(service, counts);
-      }
-    };
-    if (areDeadCounted) count(this.#sql.countDead, 'dead');
-    if (areRepliedCounted) count(this.#sql.countReplied, 'replied');
-    return {
-      areRepliedCounted,
-      areDeadCounted,
-      services: [...services].map(([service, counts]) => ({ service, ...counts })),
-    };
   }
 }
 

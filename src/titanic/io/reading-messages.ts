@@ -30,26 +30,9 @@ export interface StoryRows {
   readonly death: Story['death'];
 }
 
-/** `SettledCounts` as it travels. */
-export interface WireSettled {
-  readonly areRepliedCounted: boolean;
-  readonly areDeadCounted: boolean;
-  readonly services: readonly {
-    readonly service: string;
-    readonly replied: number;
-    readonly dead: number;
-  }[];
-}
-
 export type ReadOrder =
   | { readonly id: number; readonly kind: 'page'; readonly question: WireQuestion }
   | { readonly id: number; readonly kind: 'story'; readonly uuid: string }
-  | {
-      readonly id: number;
-      readonly kind: 'settled';
-      readonly replied: number;
-      readonly dead: number;
-    }
   | { readonly id: number; readonly kind: 'close' };
 
 export interface ReadAnswer {

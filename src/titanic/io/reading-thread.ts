@@ -45,8 +45,6 @@ class ReadingThread {
         return this.#reader.page(order.question);
       case 'story':
         return this.#reader.story(order.uuid);
-      case 'settled':
-        return this.#reader.settled(order.replied, order.dead);
     }
   }
 

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
-import type { PageQuestion, ReadPage, Reading, SettledCounts, Story } from '../reading.js';
+import type { PageQuestion, ReadPage, Reading, Story } from '../reading.js';
 import {
   type Owner,
   type RequestUuid,
@@ -18,7 +18,6 @@ import type {
   StoryRows,
   WirePage,
   WireQuestion,
-  WireSettled,
 } from './reading-messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
@@ -74,22 +73,6 @@ class ReadingInThread implements SqliteReading {
       if (value === null) return null;
       const { row, ...rest } = value as StoryRows;
       return { request: requestOf(row), ...rest };
-    });
-  }
-
-  settled(
-    { replied, dead }: { readonly replied: number; readonly dead: number },
-    answer: (settled: SettledCounts | StoreFailure) => void,
-  ): void {
-    this.#ask({ kind: 'settled', replied, dead }, answer, (value) => {
-      const { services, ...known } = value as WireSettled;
-      return {
-        ...known,
-        services: services.map(({ service, ...counts }) => ({
-          service: Buffer.from(service, 'hex'),
-          ...counts,
-        })),
-      };
     });
   }
 

@@ -8,6 +8,7 @@ import type {
   Holding,
   Owner,
   OwnerCount,
+  ServiceCount,
   StoredRequest,
   StoredState,
   Tombstone,
@@ -55,7 +56,7 @@ interface RequestRow extends Omit<StoredRequest, 'state' | 'isShared'> {
   readonly shared: number;
 }
 
-const STATE_NAMES: Readonly<Record<number, StoredState>> = {
+export const STATE_NAMES: Readonly<Record<number, StoredState>> = {
   [PENDING]: 'pending',
   [REPLIED]: 'replied',
   [DEAD]: 'dead',
@@ -178,6 +179,15 @@ const SQL = {
     ON CONFLICT (owner) DO UPDATE SET stored = excluded.stored, bytes = excluded.bytes`,
   deleteOwner: 'DELETE FROM owners WHERE owner = ?',
 
+  services: `SELECT service, pending, retrying, replied, dead FROM services
+    ORDER BY pending + replied + dead DESC, service LIMIT ?`,
+  addToService: `INSERT INTO services (service, pending, retrying, replied, dead)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET
+    pending = pending + excluded.pending, retrying = retrying + excluded.retrying,
+    replied = replied + excluded.replied, dead = dead + excluded.dead
+    RETURNING pending, retrying, replied, dead`,
+  deleteService: 'DELETE FROM services WHERE service = ?',
+
   tombstonesOf: `SELECT key_until AS keyUntil, closed_by AS by, extra FROM tombstones
     WHERE uuid = ? ORDER BY closed_by`,
   setTombstone: `INSERT INTO tombstones (uuid, key_until, changed, closed_by, extra)
@@ -215,6 +225,8 @@ interface Rows {
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
   readonly replyBytes: number;
   readonly owners: OwnerCount;
+  readonly services: ServiceCount;
+  readonly addToService: Omit<ServiceCount, 'service'>;
   readonly storeId: Buffer;
   readonly peer: Holding;
   readonly record: ChangedRow;

@@ -22,6 +22,7 @@ import {
   type Recovered,
   type RequestUuid,
   type StoreCounts,
+  type StoredState,
   type Transaction,
 } from '../store.js';
 import { failureOf } from './failures.js';
@@ -30,9 +31,11 @@ import { DONE, PASSED, type PendingRow } from './messages.js';
 import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './reading.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
+import { ServiceCounts } from './service-counts.js';
 import {
   prepareStatements,
   type Standing,
+  STATE_NAMES,
   type Statements,
   storedRequest,
   type Tally,
@@ -64,6 +67,7 @@ export class Tables {
   #tally: Mutable<Tally>;
   #counts: StoreCounts;
   readonly #owners: OwnerCounts;
+  readonly #services: ServiceCounts;
   /** The last batch failed: the next one writes something in any case, and so shows whether it can. */
   #hasToProve = false;
   /** The present transaction. */
@@ -81,7 +85,8 @@ export class Tables {
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
     this.#tally = present(this.#sql.tally.get(), 'a ledger');
     this.#owners = new OwnerCounts(this.#sql);
-    this.#counts = this.#count(this.#owners.all);
+    this.#services = new ServiceCounts(this.#sql);
+    this.#counts = this.#count(this.#owners.all, this.#services.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
       this.#last = this.#tally.openings * OPENING_TRANSACTIONS;
@@ -141,7 +146,8 @@ export class Tables {
       const remove = (uuid: RequestUuid, keyUntil: number): void => {
         this.#remove(present(this.#sql.standing.get(uuid), 'a request to end'), uuid, keyUntil);
       };
-      const rows = new MergeRows(this.#sql, this.#tally, this.#owners, number, remove);
+      const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
+      const rows = new MergeRows(this.#sql, kept, number, remove);
       return merge(rows, records, isFromActive);
     });
   }
@@ -156,6 +162,7 @@ export class Tables {
       if (result === null) {
         this.#tally = before;
         this.#owners.rolledBack();
+        this.#services.ended();
         this.#rollBack();
         return null;
       }
@@ -163,9 +170,10 @@ export class Tables {
       // A number that is never given does no harm.
       if (this.#hasToProve) this.#tally.nextNumber++;
       if (!isSameTally(this.#tally, before)) this.#writeTally();
-      const counts = this.#count(this.#owners.write());
+      const counts = this.#count(this.#owners.write(), this.#services.write());
       this.#sql.commit.run();
       this.#owners.committed();
+      this.#services.ended();
       this.#counts = counts;
       this.#hasToProve = false;
       this.#last = transaction.number;
@@ -173,6 +181,7 @@ export class Tables {
     } catch (error) {
       this.#tally = before;
       this.#owners.rolledBack();
+      this.#services.ended();
       this.#hasToProve = true;
       this.#rollBack();
       throw error;
@@ -198,10 +207,11 @@ export class Tables {
     if (this.#db.inTransaction) this.#sql.rollback.run();
   }
 
-  #count(owners: StoreCounts['owners']): StoreCounts {
+  #count(owners: StoreCounts['owners'], services: StoreCounts['services']): StoreCounts {
     const { nextNumber, pending, replied, dead } = this.#tally;
     const pages = (this.#sql.pageCount.get() ?? 0) - (this.#sql.freePages.get() ?? 0);
-    return { pending, replied, dead, bytes: pages * this.#pageBytes, nextNumber, owners };
+    const bytes = pages * this.#pageBytes;
+    return { pending, replied, dead, bytes, nextNumber, owners, services };
   }
 
   // ---------------------------------------------------------------- upkeep
@@ -346,7 +356,7 @@ export class Tables {
     }
     if (!isNumbered) this.#tally.nextNumber++;
     this.#sql.insertBody.run(number, body);
-    this.#tally.pending++;
+    this.#enterState(request.service, 'pending', request.attempts);
     this.#owners.add(request.owner, 1, request.bodyBytes);
     return DONE;
   }
@@ -355,7 +365,7 @@ export class Tables {
   #acceptAgain(standing: Standing, { request }: ChangeOf<'accept'>): ChangeResult {
     if (request.generation <= standing.generation) return PASSED;
     this.#leaveState(standing);
-    this.#tally.pending++;
+    this.#enterState(standing.service, 'pending', request.attempts);
     this.#sql.reopen.run(
       request.generation,
       request.notBefore,
@@ -371,12 +381,10 @@ export class Tables {
     const { uuid, generation, attempts, attempt, notBefore } = change;
     const standing = this.#sql.standing.get(uuid);
     if (standing === undefined || generation < standing.generation) return PASSED;
-    if (generation === standing.generation) {
-      if (standing.state !== PENDING || attempts <= standing.attempts) return PASSED;
-    } else if (standing.state !== PENDING) {
-      this.#leaveState(standing);
-      this.#tally.pending++;
-    }
+    const isAbove = standing.state === PENDING && attempts > standing.attempts;
+    if (generation === standing.generation && !isAbove) return PASSED;
+    this.#leaveState(standing);
+    this.#enterState(standing.service, 'pending', attempts);
     const { number } = standing;
     const ordinal = standing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
@@ -394,7 +402,7 @@ export class Tables {
     // D17: replied before dead, so a reply is above a death.
     if (generation === standing.generation && standing.state === REPLIED) return PASSED;
     this.#leaveState(standing);
-    this.#tally.replied++;
+    this.#enterState(standing.service, 'replied', 0);
     const { number: changed } = this.#transaction;
     this.#sql.settle.run(REPLIED, generation, expiresAt, changed, standing.number);
     this.#sql.insertReply.run(standing.number, reply, worker, at);
@@ -408,7 +416,7 @@ export class Tables {
     if (standing === undefined || generation < standing.generation) return PASSED;
     if (generation === standing.generation && standing.state !== PENDING) return PASSED;
     this.#leaveState(standing);
-    this.#tally.dead++;
+    this.#enterState(standing.service, 'dead', 0);
     const { number: changed } = this.#transaction;
     this.#sql.settle.run(DEAD, generation, expiresAt, changed, standing.number);
     this.#sql.insertDeath.run(standing.number, reason, at);
@@ -440,7 +448,7 @@ export class Tables {
     const standing = this.#sql.standing.get(uuid);
     if (standing === undefined || generation <= standing.generation) return PASSED;
     this.#leaveState(standing);
-    this.#tally.pending++;
+    this.#enterState(standing.service, 'pending', 0);
     const { number: changed } = this.#transaction;
     this.#sql.reopen.run(generation, at, expiresAt, 0, changed, standing.number);
     const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
@@ -498,17 +506,22 @@ export class Tables {
     this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 
+  /** A request of the service is in that state from now on. */
+  #enterState(service: Buffer, state: StoredState, attempts: number): void {
+    this.#tally[state]++;
+    this.#services.add(service, state, attempts, 1);
+  }
+
   /** Takes away what only its present state has. */
-  #leaveState({ state, number, owner }: Standing): void {
+  #leaveState({ state, number, owner, service, attempts }: Standing): void {
+    const name = STATE_NAMES[state] ?? 'pending';
+    this.#tally[name]--;
+    this.#services.add(service, name, attempts, -1);
     if (state === REPLIED) {
-      this.#tally.replied--;
       this.#owners.add(owner, 0, -(this.#sql.replyBytes.get(number) ?? 0));
       this.#sql.deleteReply.run(number);
     } else if (state === DEAD) {
-      this.#tally.dead--;
       this.#sql.deleteDeath.run(number);
-    } else {
-      this.#tally.pending--;
     }
   }
 }

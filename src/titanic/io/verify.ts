@@ -158,6 +158,7 @@ function verify(
     Object.assign(facts, count(db, problems));
     if (version >= 2) countTombstones(db, problems);
     if (version >= 4) countOwners(db, problems);
+    if (version >= 5) countServices(db, problems);
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
@@ -219,6 +220,21 @@ function countOwners(db: Database.Database, problems: string[]): void {
       WHERE counted.stored IS NOT owners.stored OR counted.bytes IS NOT owners.bytes`,
   );
   if (wrong > 0) problems.push(`of ${wrong} owners other requests are counted than there are`);
+}
+
+function countServices(db: Database.Database, problems: string[]): void {
+  const wrong = scalar(
+    db,
+    `SELECT count(*) FROM
+      (SELECT service, sum(state = ${PENDING}) AS pending,
+        sum(state = ${PENDING} AND attempts > 0) AS retrying,
+        sum(state = ${REPLIED}) AS replied, sum(state = ${DEAD}) AS dead
+        FROM requests GROUP BY service) AS counted
+      FULL JOIN services USING (service)
+      WHERE (counted.pending, counted.retrying, counted.replied, counted.dead)
+        IS NOT (services.pending, services.retrying, services.replied, services.dead)`,
+  );
+  if (wrong > 0) problems.push(`of ${wrong} services other requests are counted than there are`);
 }
 
 function orphans(table: string, state?: number): string {

@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { openForReading } from '../../../src/titanic/io/database.js';
 import { Reader } from '../../../src/titanic/io/reader.js';
 import { openSqliteReading, type SqliteReading } from '../../../src/titanic/io/sqlite-reading.js';
-import type { PageQuestion, ReadPage, SettledCounts, Story } from '../../../src/titanic/reading.js';
+import type { PageQuestion, ReadPage, Story } from '../../../src/titanic/reading.js';
 import type { StoreFailure } from '../../../src/titanic/store.js';
 import {
   accept,
@@ -63,12 +63,6 @@ function page(question: Partial<PageQuestion> = {}): Promise<ReadPage> {
 function story(n: number): Promise<Story | null> {
   return new Promise<Story | null | StoreFailure>((resolve) => {
     reading.story(uuidOf(n), resolve);
-  }).then(good);
-}
-
-function settled(replied: number, died: number): Promise<SettledCounts> {
-  return new Promise<SettledCounts | StoreFailure>((resolve) => {
-    reading.settled({ replied, dead: died }, resolve);
   }).then(good);
 }
 
@@ -254,39 +248,6 @@ describe('the story of a stored request', () => {
   });
 });
 
-describe('counts by service', () => {
-  it('are of replied and dead requests', async () => {
-    const other = { service: Buffer.from([0xff, 0x00]) };
-    await user.commit(
-      ...upTo(6).map((n) => accept(n, n > 4 ? other : {})),
-      dead(1),
-      dead(5),
-      reply(2),
-      reply(3),
-    );
-    expect(await settled(2, 2)).toEqual({
-      areRepliedCounted: true,
-      areDeadCounted: true,
-      services: [
-        { service: Buffer.from('echo'), replied: 2, dead: 1 },
-        { service: other.service, replied: 0, dead: 1 },
-      ],
-    });
-  });
-
-  it('are left out where there are too many', async () => {
-    await user.commit(accept(1), accept(2), dead(1), reply(2));
-    const services = [{ service: Buffer.from('echo'), replied: 0, dead: 1 }];
-    const [areRepliedCounted, areDeadCounted] = [false, true];
-    expect(await settled(20_000, 1)).toEqual({ areRepliedCounted, areDeadCounted, services });
-    expect(await settled(0, 100_001)).toEqual({
-      areRepliedCounted: false,
-      areDeadCounted: false,
-      services: [],
-    });
-  });
-});
-
 describe('the thread that reads', () => {
   it('refuses questions beyond what may wait, and answers the others', async () => {
     const answers = await Promise.allSettled(upTo(70).map(() => page()));
@@ -298,7 +259,7 @@ describe('the thread that reads', () => {
 
   it('has no transaction open between questions: the log can be emptied', async () => {
     await user.commit(...upTo(100).map((n) => accept(n)), dead(1));
-    await Promise.all([page({ limit: 10 }), page({ state: 'dead' }), story(1), settled(0, 1)]);
+    await Promise.all([page({ limit: 10 }), page({ state: 'dead' }), story(1)]);
     await user.commit(...upTo(50).map((n) => close(n)));
     const db = new Database(directory.file);
     expect(db.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);

@@ -7,7 +7,9 @@ import {
   type Belonging,
   type Change,
   type Owner,
+  type ServiceCount,
 } from '../../../src/titanic/store.js';
+import { StoredServices } from '../../../src/titanic/stored-services.js';
 import { MemoryDisk } from '../../support/memory-store.js';
 import { sqliteContent } from '../../support/sqlite-content.js';
 import {
@@ -97,9 +99,12 @@ describe('SQLite against memory, any changes in any order', () => {
         const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
         const sqlite = await directory.open(file);
         const memory = await StoreUser.open(disk.openStore);
+        const kept = new StoredServices();
         for (const changes of all) {
           const [ours, theirs] = [await sqlite.tryCommit(changes), await memory.tryCommit(changes)];
           expect(withoutBytes(ours)).toEqual(withoutBytes(theirs));
+          if ('counts' in ours) kept.told(ours.counts.services);
+          expect(keptIn(kept)).toEqual(disk.content().services);
         }
         await sqlite.close();
         expect(sqliteContent(file)).toEqual(disk.content());
@@ -124,6 +129,11 @@ describe('SQLite against memory, any changes in any order', () => {
 
 function withoutBytes(outcome: object): object {
   return 'counts' in outcome
-    ? { ...outcome, counts: { ...(outcome.counts as object), bytes: 0, owners: [] } }
+    ? { ...outcome, counts: { ...(outcome.counts as object), bytes: 0, owners: [], services: [] } }
     : outcome;
+}
+
+/** What whoever is told the changes knows of each service. */
+function keptIn(kept: StoredServices): readonly ServiceCount[] {
+  return [...kept.all()].sort((a, b) => a.service.compare(b.service));
 }

@@ -13,6 +13,7 @@ const COUNTS: StoreCounts = {
   bytes: 4096,
   nextNumber: 9,
   owners: [],
+  services: [],
 };
 
 function holding(storeId: Buffer, upTo: number): Holding {

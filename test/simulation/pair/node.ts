@@ -15,11 +15,12 @@ import { PairStore } from '../../../src/daemon/pair-store.js';
 import { Told } from '../../../src/daemon/told.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
-import type { Store, StoreFailure } from '../../../src/titanic/store.js';
+import type { Store, StoreEvents, StoreFailure } from '../../../src/titanic/store.js';
 import { Titanic } from '../../../src/titanic/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../support/memory-store.js';
 import type { Tally } from '../actors/tally.js';
+import { checkServices } from '../stored/cast.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { type Connected, ProcessEnd } from '../world/process-end.js';
@@ -217,7 +218,7 @@ export class SimPairNode {
       });
     };
     const told = new Told(wake, time, fatal);
-    const opened = this.disk.openNow(told);
+    const opened = this.disk.openNow(this.#checked(told));
     const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
     const events = {
       emit: (event: PairEvent) => {
@@ -399,6 +400,24 @@ export class SimPairNode {
       this.#enter(process, () => {
         this.#turn(process);
       });
+    });
+  }
+
+  /** What is kept of each service is right whenever the store has told what it committed. */
+  #checked(told: Told): StoreEvents {
+    const check = (): void => {
+      if (this.titanic !== null) checkServices(this.titanic.services, this.disk.entries);
+    };
+    const [committed, merged] = [told.committed.bind(told), told.merged.bind(told)];
+    return Object.assign(told, {
+      committed: (...what: Parameters<StoreEvents['committed']>) => {
+        committed(...what);
+        check();
+      },
+      merged: (...what: Parameters<StoreEvents['merged']>) => {
+        merged(...what);
+        check();
+      },
     });
   }
 

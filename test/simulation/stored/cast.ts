@@ -2,7 +2,8 @@
 import { identityOf } from '../../../src/transport/identity.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
-import type { StoredRequest } from '../../../src/titanic/store.js';
+import type { ServiceCount, StoredRequest } from '../../../src/titanic/store.js';
+import { countServices } from '../../support/memory-tables.js';
 import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
@@ -45,6 +46,20 @@ export function checkOwners(
     const owner = key === null ? 'anonymous' : `key:${key}`;
     hold(request.owner === owner, `what ${owner} stored is stored as that of ${request.owner}`);
   }
+}
+
+/** What is kept of each service is what there is, counted. */
+export function checkServices(
+  kept: Iterable<ServiceCount>,
+  rows: readonly { readonly request: StoredRequest }[],
+): void {
+  const told = [...kept].sort((a, b) => a.service.compare(b.service)).map(countText);
+  const counted = countServices(rows).map(countText);
+  hold(told.join() === counted.join(), `kept is ${told.join()}, there is ${counted.join()}`);
+}
+
+function countText({ service, pending, retrying, replied, dead }: ServiceCount): string {
+  return [service.toString('latin1'), pending, retrying, replied, dead].join(' ');
 }
 
 export interface WorkersHere {

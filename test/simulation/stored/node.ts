@@ -15,7 +15,7 @@ import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js'
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
-import { checkOwners } from './cast.js';
+import { checkOwners, checkServices } from './cast.js';
 import { type Connected, ProcessEnd } from '../world/process-end.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
@@ -42,6 +42,8 @@ export interface StoredSabotage {
   store?(store: StageStore): StageStore;
   titanic?(titanic: Titanic): void;
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, each) => all + each, 0);
 
 const WALL_MS = 1_795_132_800_000;
 const TURNS_AT_ONCE_MAX = 2000;
@@ -236,6 +238,8 @@ export class StoredNode {
       while (broker.run(now));
       titanic.run(now, this.#wall, broker.desk, broker.desk);
       while (broker.run(now));
+      const outs = [...titanic.services].map(({ service }) => titanic.openOf(service).out);
+      hold(sum(outs) === titanic.delivered, 'what is out of each service is what is out');
       hold(titanic.inFlight <= this.#weather.titanic.maxInFlight, 'too many are out');
     });
     const process = this.#process;
@@ -279,6 +283,7 @@ export class StoredNode {
     this.#trace.note(this.#clock.now, 'store', `${asked.kind} ${failure?.kind ?? 'done'}`);
     this.#live(() => {
       store.answer(asked, titanic);
+      if (failure === null) checkServices(titanic.services, this.disk.rows);
     });
     this.#checkDisk();
     this.#plan(this.#clock.now);
