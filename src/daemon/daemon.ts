@@ -19,10 +19,10 @@ import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
 import type { Office } from '../http/ports.js';
 import { Mmi } from '../mmi/mmi.js';
-import { EventLog } from '../observe/event-log.js';
+import { EventLog, levelOf } from '../observe/event-log.js';
 import type { Log, LogLevel } from '../observe/log.js';
 import { Refusals } from '../observe/refusals.js';
-import { tee } from '../observe/tee.js';
+import { tee, type Told } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
 import type { TitanicEvent } from '../titanic/events.js';
 import type { PairEvent } from '../bstar/events.js';
@@ -102,6 +102,11 @@ async function startIn(
   const throttle = new Throttle(monotonicMs);
   const health = new NodeHealth();
   const feed = new EventFeed(Date.now);
+  const watched: Told<BrokerEvent | TitanicEvent | PairEvent> = {
+    emit: (event) => {
+      if (config.http.listen !== 'off') feed.emit(event, levelOf);
+    },
+  };
   const sink = new TransportSink();
   const listeners = await listenersInFull(config);
   const keys = new Keys(config, log);
@@ -121,7 +126,7 @@ async function startIn(
   };
   const told = new EventLog(log, throttle);
   const refusals = new Refusals(Date.now);
-  const broker = new Broker(options, sink, tee<BrokerEvent>(told, feed, refusals), secureRandom);
+  const broker = new Broker(options, sink, tee<BrokerEvent>(told, watched, refusals), secureRandom);
   const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt, view);
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker, holdings);
@@ -139,7 +144,7 @@ async function startIn(
     },
     pictures: metrics.pictures,
   };
-  const pairEvents = tee<PairEvent>(told, feed, refusals, ...(view === null ? [] : [view]));
+  const pairEvents = tee<PairEvent>(told, watched, refusals, ...(view === null ? [] : [view]));
   health.pair = view;
   let http: HttpServer | null = null;
   let opened: OpenedRouter;
@@ -155,7 +160,7 @@ async function startIn(
         isNewStore,
         broker,
         loop,
-        events: tee<TitanicEvent>(told, health, feed, refusals),
+        events: tee<TitanicEvent>(told, health, watched, refusals),
         pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
       });

@@ -1,14 +1,22 @@
 /**
  * What happens on this node, for those who watch over HTTP (server-sent events): the events that the
- * log has. However many happen and however many watch, it costs the loop a bounded time.
+ * log has. The last ones are kept for those who come later. However many happen and however many
+ * watch, it costs the loop a bounded time.
  */
 import { httpError } from './errors.js';
+import { EventHistory, type KeptEvent } from './event-history.js';
 
-/** Something that happened; all its fields are told. */
+/** Something that happened; all its fields are told, but for those of `WITHHELD`. */
 export interface DomainEvent {
   /** `noun.participle`, as in the log. */
   readonly name: string;
 }
+
+/** As of its line in the log. */
+export type Severity = 'info' | 'warn' | 'error';
+
+/** Who it was: as in `/api/v1/acl/log`, for those alone who gave a token. */
+const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
 
 const READERS_MAX = 32;
 /** Of them without a token: who has one finds room. */
@@ -17,42 +25,56 @@ const STRANGERS_MAX = 24;
 const PACE_MS = 100;
 /** So many of them; how many more there were is told in their place. */
 const AT_ONCE_MAX = 256;
+/** Of them of one name: whoever provokes one thing again and again hides no other. */
+const AT_ONCE_OF_ONE_MAX = 192;
+/** Characters of each text; what is over them is cut. */
+const TEXT_MAX = 1024;
 /** A comment, by which a reader knows that the connection lives, and we that it reads. */
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ': heartbeat\n\n';
 /** How soon a browser comes back, in milliseconds. */
-const GREETING = 'retry: 2000\n: the events of this node from now on\n\n';
+const GREETING = 'retry: 2000\n: the events that this node has kept, and those from now on\n\n';
 
 /** Takes text to send; whether it can is its own matter. */
 export type Write = (text: string) => void;
 
 interface Noted {
   readonly event: DomainEvent;
+  readonly severity: Severity;
   readonly at: number;
 }
 
 export class EventFeed {
-  readonly #readers = new Set<Write>();
-  readonly #strangers = new Set<Write>();
+  /** Whoever reads, and whether without a token. */
+  readonly #readers = new Map<Write, boolean>();
   readonly #wall: () => number;
+  readonly #history = new EventHistory();
+  /** Begins the ids of this process: those of another one say nothing of what a reader has of this. */
+  readonly #process: string;
   #noted: Noted[] = [];
+  readonly #notedOf = new Map<string, number>();
   #leftOut = 0;
+  #total = 0;
   #pace: NodeJS.Timeout | null = null;
   #heartbeat: NodeJS.Timeout | null = null;
 
   /** @param wall milliseconds since 1970 */
   constructor(wall: () => number) {
     this.#wall = wall;
+    this.#process = wall().toString(36);
   }
 
-  emit(event: DomainEvent): void {
-    if (this.#readers.size === 0) return;
-    if (this.#noted.length >= AT_ONCE_MAX) {
+  /** @param severityOf is asked for those alone that are told */
+  emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
+    const before = this.#notedOf.get(event.name) ?? 0;
+    if (this.#noted.length >= AT_ONCE_MAX || before >= AT_ONCE_OF_ONE_MAX) {
       this.#leftOut++;
       return;
     }
-    this.#noted.push({ event, at: this.#wall() });
-    this.#pace ??= setTimeout(this.#tell, PACE_MS);
+    this.#notedOf.set(event.name, before + 1);
+    this.#noted.push({ event, severity: severityOf(event), at: this.#wall() });
+    // Nobody waits for it: it does not keep the process.
+    this.#pace ??= setTimeout(this.#tell, PACE_MS).unref();
   }
 
   /**
@@ -63,52 +85,90 @@ export class EventFeed {
     if (this.#readers.size >= READERS_MAX) {
       throw httpError('ERR_HTTP_BUSY', `${READERS_MAX} readers of events are there already`);
     }
-    if (!isStranger || this.#strangers.size < STRANGERS_MAX) return;
+    const strangers = [...this.#readers.values()].filter((each) => each).length;
+    if (!isStranger || strangers < STRANGERS_MAX) return;
     const text = `${STRANGERS_MAX} readers of events without a token are there already; give one`;
     throw httpError('ERR_HTTP_BUSY', text);
   }
 
-  /** @returns what ends it */
-  subscribe(write: Write, isStranger: boolean): () => void {
-    write(GREETING);
-    this.#readers.add(write);
-    if (isStranger) this.#strangers.add(write);
+  /**
+   * Sends what is kept, and then what happens.
+   * @param lastId the `id` of the last event that the reader has; `null`: it has none
+   * @returns what ends it
+   */
+  subscribe(write: Write, isStranger: boolean, lastId: string | null): () => void {
+    write(GREETING + this.#missing(isStranger, lastId));
+    this.#readers.set(write, isStranger);
     this.#heartbeat ??= setInterval(this.#beat, HEARTBEAT_MS);
     return () => {
       this.#readers.delete(write);
-      this.#strangers.delete(write);
-      if (this.#readers.size > 0) return;
-      if (this.#heartbeat !== null) clearInterval(this.#heartbeat);
-      if (this.#pace !== null) clearTimeout(this.#pace);
+      if (this.#readers.size > 0 || this.#heartbeat === null) return;
+      clearInterval(this.#heartbeat);
       this.#heartbeat = null;
-      this.#pace = null;
-      this.#noted = [];
-      this.#leftOut = 0;
     };
   }
 
+  #missing(isStranger: boolean, lastId: string | null): string {
+    const [process, number] = (lastId ?? '').split('.', 2);
+    const isOurs = process === this.#process && /^\d{1,15}$/.test(number ?? '');
+    const from = isOurs ? Number(number) : 0;
+    const kept = this.#history.after(from);
+    const texts = kept.map((event) => textFor(event, isStranger));
+    const forgotten = this.#total - from - kept.length;
+    // Who was there before is told what it has missed for good.
+    if (isOurs && forgotten > 0) texts.unshift(rendered(this.#leftOutEvent(forgotten), null).whole);
+    return texts.join('');
+  }
+
   readonly #beat = (): void => {
-    for (const write of [...this.#readers]) write(HEARTBEAT);
+    for (const write of [...this.#readers.keys()]) write(HEARTBEAT);
   };
 
   readonly #tell = (): void => {
     this.#pace = null;
-    const texts = this.#noted.map(({ event, at }) => rendered(event, at));
-    if (this.#leftOut > 0) {
-      texts.push(rendered({ name: 'events.left_out', count: this.#leftOut }, this.#wall()));
-    }
+    const noted = this.#noted;
+    if (this.#leftOut > 0) noted.push(this.#leftOutEvent(this.#leftOut));
     this.#noted = [];
+    this.#notedOf.clear();
     this.#leftOut = 0;
-    const text = texts.join('');
-    for (const write of [...this.#readers]) write(text);
+    const kept = noted.map((each): KeptEvent => {
+      const number = ++this.#total;
+      const { name } = each.event;
+      return { number, name, ...rendered(each, `${this.#process}.${number}`) };
+    });
+    for (const event of kept) this.#history.add(event);
+    for (const [write, isStranger] of [...this.#readers]) {
+      write(kept.map((event) => textFor(event, isStranger)).join(''));
+    }
   };
+
+  #leftOutEvent(count: number): Noted {
+    const event: DomainEvent & { readonly count: number } = { name: 'events.left_out', count };
+    return { event, severity: 'warn', at: this.#wall() };
+  }
 }
 
-/** JSON has no line breaks, and names of events are ours: nothing can begin a line of its own. */
+function textFor({ whole, open }: KeptEvent, isStranger: boolean): string {
+  return isStranger ? open : whole;
+}
+
+/**
+ * JSON has no line breaks, and names of events are ours: nothing can begin a line of its own.
+ * @param id `null`: it is not kept, and counts for nothing
+ */
 function rendered(
-  { name, ...fields }: DomainEvent & { readonly count?: number },
-  at: number,
-): string {
-  const data = { time: new Date(at).toISOString(), event: name, ...fields };
-  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+  { event: { name, ...fields }, severity, at }: Noted,
+  id: string | null,
+): Pick<KeptEvent, 'whole' | 'open'> {
+  const data = { time: new Date(at).toISOString(), event: name, severity, ...fields };
+  const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
+  const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
+  if (!Object.keys(fields).some((field) => WITHHELD.has(field))) return { whole, open: whole };
+  const told = Object.fromEntries(Object.entries(data).filter(([field]) => !WITHHELD.has(field)));
+  return { whole, open: `${head}${JSON.stringify(told, cut)}\n\n` };
+}
+
+function cut(_field: string, value: unknown): unknown {
+  const isLong = typeof value === 'string' && value.length > TEXT_MAX;
+  return isLong ? `${value.slice(0, TEXT_MAX)}…` : value;
 }

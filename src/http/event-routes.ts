@@ -1,7 +1,7 @@
 import type { Ports } from './ports.js';
 import type { Route } from './route.js';
 
-/** What happens, as it happens. */
+/** What has happened lately, and what happens, as it happens. */
 export function eventRoutes({ feed }: Ports): Route[] {
   return [
     {
@@ -9,14 +9,14 @@ export function eventRoutes({ feed }: Ports): Route[] {
       path: '/api/v1/events',
       access: 'reader',
       parameters: [],
-      handle: ({ standing }) => {
+      handle: ({ standing, lastEventId }) => {
         const isStranger = standing === 'anyone';
         feed.checkRoom(isStranger);
         return {
           type: 'text/event-stream; charset=utf-8',
           // Proxies that collect what they pass on would keep it from the reader.
           headers: { 'x-accel-buffering': 'no' },
-          open: (write) => feed.subscribe(write, isStranger),
+          open: (write) => feed.subscribe(write, isStranger, lastEventId),
         };
       },
     },

@@ -86,10 +86,26 @@ const PATHS: Readonly<Record<string, Json>> = {
   },
   ...STORED_PATHS,
   '/api/v1/events': {
-    get: reading('What happens, as server-sent events', {
-      '200': plain('One event each; `data` is an object of JSON.', 'text/event-stream'),
-      '503': error('Too many read them already.'),
-    }),
+    get: reading(
+      'What has happened lately, and then what happens, as server-sent events',
+      {
+        '200': plain(
+          'First the events that the node has kept, at most 1000, the oldest first; then each as it ' +
+            'happens. `data` is an object of JSON with `time`, `event`, `severity` (`info`, `warn`, ' +
+            '`error`) and the fields of the event; `key` and `address` only with a token.',
+          'text/event-stream',
+        ),
+        '503': error('Too many read them already.'),
+      },
+      [
+        {
+          name: 'Last-Event-ID',
+          in: 'header',
+          description: 'The `id` of the last event that the reader has: only later ones are sent.',
+          schema: { type: 'string' },
+        },
+      ],
+    ),
   },
   '/api/v1/acl/log': {
     get: holding(

@@ -18,6 +18,8 @@ export interface HttpRequest {
   readonly standing: Standing;
   /** The JSON object of a POST; without a body an empty one. */
   readonly body: Readonly<Record<string, unknown>>;
+  /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
+  readonly lastEventId: string | null;
 }
 
 /** One row of the table. A GET answers HEAD, too. */

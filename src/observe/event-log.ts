@@ -53,6 +53,11 @@ export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   };
 }
 
+/** The level of its line in the log. */
+export function levelOf(event: Event): Level {
+  return lineOf(event).level;
+}
+
 function lineOf(event: Event): Line {
   const { name } = event;
   switch (event.name) {

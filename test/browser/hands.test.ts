@@ -130,7 +130,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
       await seen.page.getByLabel('Token', { exact: true }).fill(TOKEN);
       await seen.page.keyboard.press('Enter');
       await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
-      await seen.seesText('Nothing has happened since this page was opened.');
+      await seen.seesText('titanic.recovered');
       await stand.works('echo');
       await seen.seesText('worker.registered');
       await seen.sees(seen.row('echo'));

@@ -143,7 +143,8 @@ export class Look {
   }
 
   async seesText(text: string | RegExp): Promise<void> {
-    await this.sees(this.page.getByText(text));
+    // An option of a closed list is not to be seen, and would be found first.
+    await this.sees(this.page.getByText(text).and(this.page.locator(':visible')));
   }
 
   async gone(locator: Locator): Promise<void> {

@@ -214,15 +214,17 @@ class Shell {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
+    const last = request.headers['last-event-id'];
+    const lastEventId = typeof last === 'string' ? last : null;
     try {
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ parts, query, standing, body: {} });
+        return await route.handle({ parts, query, standing, body: {}, lastEventId });
       }
       const body = await readBody(request, () => {
         response.writeContinue();
       });
-      return await route.handle({ parts, query, standing, body });
+      return await route.handle({ parts, query, standing, body, lastEventId });
     } catch (error) {
       if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
       return refusal(error);

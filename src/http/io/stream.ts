@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 
 import { COMMON_HEADERS, type Stream } from '../answer.js';
 
-/** What waits for one reader; one that is further behind is dropped. */
+/** What waits for one reader, beside what it was sent at first; one that is further behind is dropped. */
 const WAITING_BYTES_MAX = 262_144;
 /** So long may nothing of it go out. */
 const STALL_MS = 30_000;
@@ -19,6 +19,7 @@ export class Streams {
       return;
     }
     let flowedAt = now();
+    let waitingMax = WAITING_BYTES_MAX;
     response.on('drain', () => {
       flowedAt = now();
     });
@@ -26,9 +27,10 @@ export class Streams {
       const waiting = response.writableLength;
       if (waiting === 0) flowedAt = now();
       // Not ended: what waits would keep the connection.
-      if (waiting > WAITING_BYTES_MAX || now() - flowedAt > STALL_MS) response.destroy();
+      if (waiting > waitingMax || now() - flowedAt > STALL_MS) response.destroy();
       else response.write(text);
     });
+    waitingMax += response.writableLength;
     this.#open.add(response);
     response.once('close', () => {
       this.#open.delete(response);

@@ -29,7 +29,7 @@ function viewOf(name: string, context: Context, place: Place): View {
     case 'pair':
       return pairView(context);
     case 'events':
-      return eventsView(context);
+      return eventsView(context, place);
     default:
       return overviewView(context);
   }
@@ -154,6 +154,7 @@ function start(): void {
   listenTo(shortcutsOf(switchTheme));
   let before: Contact = 'first';
   watch.watch(({ contact }) => {
+    if (contact === 'good') stream.followToken();
     if (contact === 'good' && before !== 'good') stream.open();
     before = contact;
   });

@@ -1,38 +1,80 @@
-import { el, type Kept } from './dom.js';
+import { attribute, el, fill, type Kept, text } from './dom.js';
+import type { EventGroup } from './event-groups.js';
 import type { Told } from './event-stream.js';
-import { moment } from './format.js';
+import { count, line, moment } from './format.js';
 
-/** How an event is to be looked at, by its name. */
-const BAD = /\.(failed|died|abandoned|split|crashed)$/;
-const WARN =
-  /\.(lost|expired|refused|dropped|malformed|rejected|unexpected|closed|left_out|unsynced|paused|disconnected)$/;
+/** What is no trouble is told apart by its name: it ended well, or is neither. */
 const GOOD = /\.(registered|healed|recovered|connected|merged|changed)$/;
+/** Of a group, so many before the last one are listed. */
+const EARLIER_SHOWN = 20;
 
-function gradeOf(event: string): string {
-  if (BAD.test(event)) return 'bad';
-  if (WARN.test(event)) return 'warn';
+function gradeOf({ severity, event }: Told): string {
+  if (severity === 'error') return 'bad';
+  if (severity === 'warn') return 'warn';
   return GOOD.test(event) ? 'good' : 'quiet';
 }
 
-/** `field value`, of all fields but time and name. */
-export function fieldsOf({ id: _id, time: _time, event: _event, ...fields }: Told): string {
-  return Object.entries(fields)
+/** `field value`, of all fields but time, name and severity; in one line, whoever wrote them. */
+export function fieldsOf({
+  id: _id,
+  time: _time,
+  event: _event,
+  severity: _severity,
+  ...fields
+}: Told): string {
+  const said = Object.entries(fields)
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join('  ·  ');
+  return line(said);
 }
 
-/** An event never changes. */
-export function eventRow(told: Told): Kept<Told> {
-  const { time, event } = told;
+/** The last of a group, how often there were such ones, and those before it on demand. */
+export function eventRow(first: EventGroup): Kept<EventGroup> {
+  let group = first;
+  const time = el('time', {});
+  const name = el('span', {});
+  const times = el('span', { class: 'times' });
+  const fields = el('span', { class: 'event-fields' });
+  const summary = el('summary', {});
+  const list = el('ol', {});
+  const earlier = el('details', { class: 'earlier', hidden: true }, summary, list);
+  const showEarlier = (): void => {
+    const shown = earlier.open ? group.earlier.slice(0, EARLIER_SHOWN) : [];
+    const left = group.earlier.length - shown.length;
+    fill(
+      list,
+      ...shown.map((told) =>
+        el('li', {}, el('time', { datetime: told.time }, moment(told.time)), ' ', fieldsOf(told)),
+      ),
+      earlier.open && left > 0 ? el('li', {}, `and ${count(left)} before them`) : null,
+    );
+  };
+  earlier.addEventListener('toggle', showEarlier);
   return {
     element: el(
       'li',
       { class: 'event' },
-      el('time', { datetime: time }, moment(time)),
-      el('span', { class: `event-name ${gradeOf(event)}` }, event),
-      el('span', { class: 'event-fields' }, fieldsOf(told)),
+      time,
+      el('span', { class: 'event-what' }, name, ' ', times),
+      el('div', {}, fields, earlier),
     ),
-    update: () => undefined,
+    update: (now) => {
+      const isSame = now.latest.id === group.latest.id && time.textContent !== '';
+      group = now;
+      const { latest } = group;
+      const number = group.earlier.length;
+      const from = group.earlier.at(-1)?.time ?? null;
+      attribute(earlier, 'hidden', number === 0);
+      text(times, number === 0 ? '' : `×${count(number + 1)}`);
+      text(summary, `${count(number)} before it, from ${moment(from)}`);
+      if (isSame) return;
+      attribute(time, 'datetime', latest.time);
+      text(time, moment(latest.time));
+      text(name, latest.event);
+      attribute(name, 'class', `event-name ${gradeOf(latest)}`);
+      text(fields, fieldsOf(latest));
+      showEarlier();
+    },
   };
 }

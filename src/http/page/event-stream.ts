@@ -1,13 +1,15 @@
 /**
- * The node's events as they happen. Not by EventSource: that cannot send the token.
+ * The node's events: those that it has kept, and then as they happen. Not by EventSource: that cannot
+ * send the token.
  */
-import { authorization, messageOf, refusedBy, statusOf } from './api.js';
+import { authorization, messageOf, refusedBy, statusOf, token } from './api.js';
 import type { NodeEvent } from './shapes.js';
 
 const RETRY_MS = 3000;
 /** The node says something every 15 s; a connection that says nothing for longer is dead. */
 const SILENCE_MS = 40_000;
-const KEPT_MAX = 500;
+/** As many as the node keeps. */
+const KEPT_MAX = 1000;
 
 /** `id` tells two events apart that say the same. */
 export interface Told extends NodeEvent {
@@ -20,6 +22,10 @@ export class EventStream {
   #isOpen = false;
   #why = '';
   #nextId = 1;
+  /** The node's name for the last one that came: it tells the later ones alone. */
+  #lastId: string | null = null;
+  /** By which they were asked for: what they have in them depends on it. */
+  #token: string | null = null;
   #abort: AbortController | null = null;
   #timer: number | undefined;
 
@@ -53,6 +59,13 @@ export class EventStream {
     };
   }
 
+  /** A token was entered or forgotten: they are all asked for again. */
+  followToken(): void {
+    if (token.get() === this.#token) return;
+    if (this.#abort === null) this.open();
+    else this.#abort.abort();
+  }
+
   /** Reads until the page is hidden, and comes back by itself; does nothing while it reads. */
   open(): void {
     if (this.#abort !== null || document.hidden) return;
@@ -63,9 +76,10 @@ export class EventStream {
       this.#abort = null;
       this.#set(false);
       if (!isWorthwhile) return;
+      const delayMs = token.get() === this.#token ? RETRY_MS : 0;
       this.#timer = setTimeout(() => {
         this.open();
-      }, RETRY_MS);
+      }, delayMs);
     });
   }
 
@@ -82,8 +96,12 @@ export class EventStream {
   }
 
   async #follow(abort: AbortController): Promise<void> {
+    const given = token.get();
+    if (given !== this.#token) this.#lastId = null;
+    this.#token = given;
+    const last = this.#lastId;
     const response = await fetch('/api/v1/events', {
-      headers: authorization(),
+      headers: { ...authorization(), ...(last === null ? {} : { 'last-event-id': last }) },
       signal: abort.signal,
       cache: 'no-store',
       credentials: 'omit',
@@ -91,6 +109,7 @@ export class EventStream {
     if (!response.ok || response.body === null) {
       throw refusedBy(response.status, await response.json());
     }
+    if (last === null) this.#events = [];
     this.#set(true);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = '';
@@ -110,9 +129,13 @@ export class EventStream {
 
   #take(blocks: readonly string[]): void {
     for (const block of blocks) {
-      const line = block.split('\n').find((each) => each.startsWith('data: '));
-      if (line === undefined) continue;
-      const event = JSON.parse(line.slice('data: '.length)) as NodeEvent;
+      const lines = block.split('\n');
+      const field = (name: string): string | undefined =>
+        lines.find((each) => each.startsWith(`${name}: `))?.slice(name.length + 2);
+      const data = field('data');
+      if (data === undefined) continue;
+      this.#lastId = field('id') ?? this.#lastId;
+      const event = JSON.parse(data) as NodeEvent;
       this.#events.unshift({ ...event, id: this.#nextId++ });
     }
     this.#events.splice(KEPT_MAX);

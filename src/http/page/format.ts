@@ -85,3 +85,8 @@ export function since(iso: string | null): number | null {
   const ms = Date.now() - Date.parse(iso ?? '');
   return Number.isNaN(ms) ? null : ms;
 }
+
+/** What peers wrote, in one line: without characters that cannot be seen or that turn others round. */
+export function line(written: string): string {
+  return written.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+}

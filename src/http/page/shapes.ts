@@ -157,5 +157,6 @@ export interface BulkResult {
 export interface NodeEvent {
   readonly time: string;
   readonly event: string;
+  readonly severity: 'info' | 'warn' | 'error';
   readonly [field: string]: unknown;
 }

@@ -33,6 +33,27 @@ class FakeElement {
     this.attributes.set(name, value);
   }
 
+  /** What is opened by hand stays closed here. */
+  addEventListener(): void {
+    return;
+  }
+
+  replaceChildren(...children: readonly (FakeElement | string)[]): void {
+    this.children.splice(0, this.children.length, ...children);
+  }
+
+  get textContent(): string {
+    return this.text;
+  }
+
+  set textContent(text: string) {
+    this.replaceChildren(text);
+  }
+
+  removeAttribute(name: string): void {
+    this.attributes.delete(name);
+  }
+
   /** Whoever writes HTML is wrong. */
   set innerHTML(_html: string) {
     throw new Error('the page makes HTML of text');
@@ -51,8 +72,13 @@ class FakeElement {
   }
 }
 
+interface Row {
+  readonly element: FakeElement;
+  readonly update: (group: object) => void;
+}
+
 interface PageModules {
-  readonly eventRow: (told: object) => { readonly element: FakeElement };
+  readonly eventRow: (group: object) => Row;
   readonly serviceLink: (service: string) => FakeElement;
   readonly statePill: (state: string) => FakeElement;
   readonly format: Readonly<Record<(typeof SHOWN)[number], Shown>>;
@@ -75,8 +101,8 @@ async function modules(): Promise<PageModules> {
   return { ...rows, ...line, format } as PageModules;
 }
 
-const TAGS = ['li', 'time', 'span', 'a'];
-const ATTRIBUTES = ['class', 'datetime', 'href'];
+const TAGS = ['li', 'time', 'span', 'a', 'div', 'details', 'summary', 'ol'];
+const ATTRIBUTES = ['class', 'datetime', 'href', 'hidden'];
 const CLASS = /^[a-z -]+$/;
 
 function checkElement(element: FakeElement): void {
@@ -104,7 +130,9 @@ function run(input: Buffer, page: PageModules): void {
   const leads = unescapeName(decodeURIComponent(detail));
   check(leads?.equals(name) === true, `a link leads to ${detail}, not to ${service}`);
   const told = { id: 1, time: text, event: text, [field]: text, service, nested: { text } };
-  const { element } = page.eventRow(told);
+  const group = { latest: told, earlier: [told, told] };
+  const { element, update } = page.eventRow(group);
+  update(group);
   checkElement(element);
   check(element.text.includes(service), 'an event lacks a field');
   checkElement(page.statePill(text));

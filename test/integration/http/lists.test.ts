@@ -119,6 +119,34 @@ describe('/api/v1/events', () => {
     await reader.closed;
   });
 
+  it('tells those who come later what is kept, and to those without a token not who it was', async () => {
+    const token = 'a-token-of-somebody';
+    const daemon = await startDaemon({ sets: [HTTP, `http.token=${token}`] });
+    const worker = await rawWorker(daemon.endpoint, 'echo');
+    await daemon.waitFor('worker.registered');
+    worker.close();
+    await daemon.waitFor('worker.lost');
+    /** All until `last` has come. */
+    const read = async (last: string, ...headers: string[]): Promise<string> => {
+      const reader = new RawHttp(httpOf(daemon));
+      reader.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', ...headers, '');
+      await reader.until(last);
+      reader.socket.destroy();
+      return reader.received;
+    };
+    const bearer = `Authorization: Bearer ${token}`;
+    const whole = await read('event: worker.lost\n', bearer);
+    expect(whole.indexOf('event: worker.registered\n')).toBeGreaterThan(0);
+    const lost = /^event: worker\.lost\ndata: .*"severity":"warn".*"address":"127\.0\.0\.1"/m;
+    expect(whole).toMatch(lost);
+    const open = await read('event: worker.lost\n');
+    expect(open).toContain('event: worker.registered\n');
+    expect(open).not.toMatch(/"key"|"address"|127\.0\.0\.1"/);
+    const [, first = ''] = /^id: (.+)\nevent: worker\.registered$/m.exec(whole) ?? [];
+    const rest = await read('event: worker.lost\n', `Last-Event-ID: ${first}`);
+    expect(rest).not.toContain('worker.registered');
+  });
+
   it('has 24 readers without a token at most, room for those with one, and again when one leaves', async () => {
     const url = httpOf(await startDaemon({ sets: [HTTP, 'http.token=a-token-of-somebody'] }));
     const readers = Array.from({ length: 24 }, () => new RawHttp(url));

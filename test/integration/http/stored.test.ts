@@ -127,7 +127,7 @@ describe('without a token (contract §4: uuids are credentials)', () => {
     expect(paths.length).toBeGreaterThan(10);
     const events = new RawHttp(url);
     events.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
-    await events.until('the events of this node');
+    await events.until('retry: ');
     await stand.post(`/requests/${dead[0] ?? ''}/retry`);
     await stand.post(`/requests/${dead[0] ?? ''}/cancel`);
     await events.until('titanic.cancelled');

@@ -1,40 +1,58 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { EventFeed } from '../../../src/http/event-feed.js';
+import { type DomainEvent, EventFeed, type Severity } from '../../../src/http/event-feed.js';
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
 
 interface Told {
+  readonly id: string | undefined;
   readonly time: string;
   readonly event: string;
+  readonly severity: string;
   readonly service?: string;
   readonly count?: number;
 }
 
-/** The data of the events in a stream of server-sent events. */
+/** The events in a stream of server-sent events. */
 function told(text: string): Told[] {
-  return Array.from(text.matchAll(/^event: (.+)\ndata: (.+)\n\n/gm), ([, name, data = '']) => {
+  const blocks = text.matchAll(/^(?:id: (.+)\n)?event: (.+)\ndata: (.+)\n\n/gm);
+  return Array.from(blocks, ([, id, name, data = '']) => {
     const value = JSON.parse(data) as Told;
     expect(value.event).toBe(name);
-    return value;
+    return { ...value, id };
   });
 }
 
+const services = (text: string): unknown[] => told(text).map(({ service }) => service);
+
 describe('the feed of events', () => {
   let feed: EventFeed;
+  let now = AT;
 
   /** A reader, and all that it was sent. */
-  function reader(isStranger = false): { text: string; leave: () => void } {
+  function reader({ isStranger = false, lastId = null as string | null } = {}): {
+    text: string;
+    leave: () => void;
+  } {
     const seen = { text: '', leave: (): void => undefined };
-    seen.leave = feed.subscribe((text) => {
-      seen.text += text;
-    }, isStranger);
+    seen.leave = feed.subscribe(
+      (text) => {
+        seen.text += text;
+      },
+      isStranger,
+      lastId,
+    );
     return seen;
+  }
+
+  function emit(event: DomainEvent & Readonly<Record<string, unknown>>): void {
+    feed.emit(event, (): Severity => 'info');
   }
 
   beforeEach(() => {
     jest.useFakeTimers();
-    feed = new EventFeed(() => AT);
+    now = AT;
+    feed = new EventFeed(() => now);
   });
 
   afterEach(() => {
@@ -46,31 +64,129 @@ describe('the feed of events', () => {
     service,
   });
 
-  it('tells every reader what happens from its coming on, with the time at which it did', () => {
+  it('tells every reader what happens, with the time at which it did, and its severity', () => {
     const first = reader();
-    feed.emit(registered('a'));
-    jest.advanceTimersByTime(100);
-    const second = reader();
-    feed.emit(registered('b'));
+    emit(registered('a'));
+    feed.emit({ name: 'store.failed' }, () => 'error');
     jest.advanceTimersByTime(100);
     const time = '2026-01-02T03:04:05.006Z';
-    expect(told(first.text)).toEqual([
-      { time, event: 'worker.registered', service: 'a' },
-      { time, event: 'worker.registered', service: 'b' },
+    expect(told(first.text)).toMatchObject([
+      { time, event: 'worker.registered', severity: 'info', service: 'a' },
+      { time, event: 'store.failed', severity: 'error' },
     ]);
-    expect(told(second.text).map(({ service }) => service)).toEqual(['b']);
   });
 
-  it('tells of a flood the first, and how many more there were', () => {
+  it('tells who comes later what is kept, in its order, and nobody anything twice', () => {
+    emit(registered('a'));
+    jest.advanceTimersByTime(100);
+    emit({ name: 'worker.lost', service: 'b' });
+    emit(registered('c'));
+    const late = reader();
+    expect(services(late.text)).toEqual(['a']);
+    jest.advanceTimersByTime(100);
+    expect(services(late.text)).toEqual(['a', 'b', 'c']);
+    expect(services(reader().text)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('tells who comes back what it has missed (Last-Event-ID)', () => {
+    emit(registered('a'));
+    jest.advanceTimersByTime(100);
+    const lastId = told(reader().text)[0]?.id ?? null;
+    expect(lastId).not.toBeNull();
+    emit(registered('b'));
+    jest.advanceTimersByTime(100);
+    expect(services(reader({ lastId }).text)).toEqual(['b']);
+  });
+
+  it.each(['', '.', 'x', '1.2.3', '-1', 'constructor.1', `${AT.toString(36)}.-1`])(
+    'takes a last event %j that is none of this process for none',
+    (lastId) => {
+      emit(registered('a'));
+      jest.advanceTimersByTime(100);
+      expect(services(reader({ lastId }).text)).toEqual(['a']);
+    },
+  );
+
+  it('takes ids of the process before for none', () => {
+    emit(registered('old'));
+    jest.advanceTimersByTime(100);
+    const lastId = told(reader().text)[0]?.id ?? null;
+    now++;
+    feed = new EventFeed(() => now);
+    emit(registered('new'));
+    jest.advanceTimersByTime(100);
+    expect(services(reader({ lastId }).text)).toEqual(['new']);
+  });
+
+  it('keeps the last 1,000, and says how many of those that were missed are gone', () => {
+    emit(registered('first'));
+    jest.advanceTimersByTime(100);
+    const lastId = told(reader().text)[0]?.id ?? null;
+    for (let n = 0; n < 1500; n++) {
+      emit(registered(`s${n}`));
+      jest.advanceTimersByTime(100);
+    }
+    const fresh = told(reader().text);
+    expect(fresh).toHaveLength(1000);
+    expect(fresh[0]?.service).toBe('s500');
+    const back = told(reader({ lastId }).text);
+    expect(back[0]).toMatchObject({ event: 'events.left_out', count: 500, id: undefined });
+    expect(back.slice(1)).toEqual(fresh);
+  });
+
+  it('does not forget one thing for another that happens again and again', () => {
+    emit({ name: 'titanic.died', service: 'pay' });
+    for (let n = 0; n < 3000; n++) {
+      emit({ name: 'request.refused', service: `s${n}` });
+      jest.advanceTimersByTime(100);
+    }
+    expect(told(reader().text).slice(0, 2)).toMatchObject([
+      { event: 'titanic.died', service: 'pay' },
+      { event: 'request.refused', service: 's2001' },
+    ]);
+  });
+
+  it('keeps 256 KiB at most, and cuts each text', () => {
+    const text = '\u20ac'.repeat(100_000);
+    for (let n = 0; n < 1000; n++) {
+      emit({ name: 'message.malformed', reason: text, n });
+      jest.advanceTimersByTime(100);
+    }
+    const seen = reader().text;
+    expect(Buffer.byteLength(seen)).toBeLessThan(256 * 1024 + 200);
+    expect(Buffer.byteLength(seen)).toBeGreaterThan(250 * 1024);
+    expect(seen).toContain(`"reason":"${'\u20ac'.repeat(1024)}…"`);
+    expect(seen).toContain('"n":999');
+  });
+
+  it('tells who it was only to those who gave a token', () => {
+    const stranger = reader({ isStranger: true });
+    const holder = reader();
+    const who = { key: 'billing', address: '10.0.0.7' };
+    emit({ name: 'request.refused', service: 'pay', ...who });
+    jest.advanceTimersByTime(100);
+    for (const seen of [stranger, reader({ isStranger: true })]) {
+      expect(seen.text).toContain('"service":"pay"');
+      expect(seen.text).not.toMatch(/billing|10\.0\.0\.7|"key"|"address"/);
+    }
+    for (const seen of [holder, reader()]) expect(told(seen.text)).toMatchObject([who]);
+  });
+
+  it('tells of a flood the first, what else happens, and how many more there were', () => {
     const seen = reader();
     const greeting = seen.text;
-    for (let n = 0; n < 10_000; n++) feed.emit(registered(`s${n}`));
+    for (let n = 0; n < 10_000; n++) emit(registered(`s${n}`));
+    for (let n = 0; n < 100; n++) emit({ name: 'worker.lost', service: `s${n}` });
     jest.advanceTimersByTime(100);
     const all = told(seen.text.slice(greeting.length));
     expect(all).toHaveLength(257);
-    expect(all.at(255)?.service).toBe('s255');
-    expect(all.at(256)).toMatchObject({ event: 'events.left_out', count: 10_000 - 256 });
-    feed.emit(registered('later'));
+    expect(all.slice(191, 193)).toMatchObject([
+      { event: 'worker.registered', service: 's191' },
+      { event: 'worker.lost', service: 's0' },
+    ]);
+    const leftOut = { event: 'events.left_out', count: 10_100 - 256, severity: 'warn' };
+    expect(all.at(256)).toMatchObject(leftOut);
+    emit(registered('later'));
     jest.advanceTimersByTime(100);
     expect(told(seen.text).at(-1)?.service).toBe('later');
   });
@@ -82,21 +198,19 @@ describe('the feed of events', () => {
     expect(seen.text.slice(before)).toBe(': heartbeat\n\n'.repeat(3));
   });
 
-  it('keeps nothing, and no timer, while nobody reads', () => {
-    feed.emit(registered('unheard'));
+  it('has no timer while nobody reads and nothing happens', () => {
+    emit(registered('a'));
+    jest.advanceTimersByTime(100);
     expect(jest.getTimerCount()).toBe(0);
     const { leave } = reader();
-    feed.emit(registered('heard by nobody'));
+    expect(jest.getTimerCount()).toBe(1);
     leave();
     expect(jest.getTimerCount()).toBe(0);
-    const next = reader();
-    jest.advanceTimersByTime(1000);
-    expect(told(next.text)).toEqual([]);
   });
 
   it('lets a text of a peer begin no event of its own', () => {
     const seen = reader();
-    feed.emit(registered('x\n\nevent: ha.changed\ndata: {}\n\n'));
+    emit(registered('x\n\nevent: ha.changed\ndata: {}\n\n'));
     jest.advanceTimersByTime(100);
     expect(told(seen.text)).toHaveLength(1);
     expect(told(seen.text)[0]?.service).toContain('\n');
@@ -115,7 +229,7 @@ describe('the feed of events', () => {
   });
 
   it('keeps some of it for those who give a token', () => {
-    const strangers = Array.from({ length: 24 }, () => reader(true));
+    const strangers = Array.from({ length: 24 }, () => reader({ isStranger: true }));
     expect(() => {
       feed.checkRoom(true);
     }).toThrow('24 readers of events without a token');

@@ -1,5 +1,6 @@
 /** Stored requests: found by uuid, service, state and age. */
 import { get, messageOf, withQuery } from '../api.js';
+import { choice } from '../choice.js';
 import { DataTable } from '../data-table.js';
 import { askPerson, askToken, attempt, order, toast } from '../dialogs.js';
 import { attribute, button, el, text } from '../dom.js';
@@ -93,20 +94,6 @@ function uuidLocked(uuid: string, unlock: () => void): HTMLElement {
   const made = button('', 'uuid', unlock);
   made.title = 'Its story needs a token of this node';
   made.replaceChildren(el('span', { class: 'rest' }, uuid.slice(0, -9)), uuid.slice(-9));
-  return made;
-}
-
-function choice(
-  label: string,
-  options: readonly (readonly [string, string])[],
-  value: string,
-): HTMLSelectElement {
-  const made = el(
-    'select',
-    { 'aria-label': label },
-    ...options.map(([each, shown]) => el('option', { value: each }, shown)),
-  );
-  made.value = options.some(([each]) => each === value) ? value : '';
   return made;
 }
 

@@ -1,25 +1,62 @@
-/** What happens, as it happens. */
+/** What has happened lately, as far as the node has kept it, and what happens. */
+import { choice, offer } from '../choice.js';
 import { attribute, button, el, KeyedList, text } from '../dom.js';
+import { type EventGroup, grouped, serviceOf } from '../event-groups.js';
 import { eventRow, fieldsOf } from '../event-row.js';
 import type { Told } from '../event-stream.js';
 import { count } from '../format.js';
 import { empty } from '../status-line.js';
-import type { Context, View } from '../view.js';
+import { type Context, linkTo, type Place, type View } from '../view.js';
 
 const SHOWN_MAX = 200;
 
-export function eventsView({ stream }: Context): View {
-  const filter = el('input', {
+const SEVERITIES = [
+  ['', 'Any severity'],
+  ['warn', 'Warnings and errors'],
+  ['error', 'Errors'],
+] as const;
+
+/** Which severities each choice lets through. */
+const PASSES: Readonly<Record<string, readonly string[]>> = {
+  warn: ['warn', 'error'],
+  error: ['error'],
+};
+
+interface Filter {
+  readonly severity: string;
+  readonly service: string;
+  readonly text: string;
+}
+
+function matches(told: Told, { severity, service, text: wanted }: Filter): boolean {
+  if (severity !== '' && PASSES[severity]?.includes(told.severity) !== true) return false;
+  if (service !== '' && serviceOf(told) !== service) return false;
+  return wanted === '' || `${told.event} ${fieldsOf(told)}`.toLowerCase().includes(wanted);
+}
+
+/** The services of the events, and the one that is looked for. */
+function servicesOf(events: readonly Told[], chosen: string): (readonly [string, string])[] {
+  const names = new Set([...events.map(serviceOf), chosen]);
+  names.delete('');
+  return [['', 'Any service'], ...[...names].sort().map((name) => [name, name] as const)];
+}
+
+export function eventsView({ stream }: Context, { query }: Place): View {
+  const search = el('input', {
     type: 'search',
-    placeholder: 'Filter',
+    placeholder: 'Text',
     'aria-label': 'Filter events',
     'data-search': true,
+    value: query.get('text') ?? '',
   });
+  const severity = choice('Severity', SEVERITIES, query.get('severity') ?? '');
+  const wanted = query.get('service') ?? '';
+  const service = choice('Service', servicesOf([], wanted), wanted);
   const list = el('ol', { class: 'events', 'aria-label': 'Events, the newest first' });
-  const events = new KeyedList<Told>(list, ({ id }) => String(id), eventRow);
+  const rows = new KeyedList<EventGroup>(list, ({ key }) => key, eventRow);
   const state = el('span', { class: 'quiet', role: 'status' });
   const nothing = empty(
-    'Nothing yet',
+    'Nothing',
     'Served requests are no events; workers that come and go are, and whatever goes wrong.',
   );
   let held: readonly Told[] | null = null;
@@ -30,23 +67,38 @@ export function eventsView({ stream }: Context): View {
     show();
   });
   const show = (): void => {
-    const wanted = filter.value.trim().toLowerCase();
-    const found = (held ?? stream.events).filter(
-      (told) => wanted === '' || `${told.event} ${fieldsOf(told)}`.toLowerCase().includes(wanted),
-    );
-    events.show(found.slice(0, SHOWN_MAX));
+    const all = held ?? stream.events;
+    offer(service, servicesOf(all, service.value));
+    const filter = {
+      severity: severity.value,
+      service: service.value,
+      text: search.value.trim().toLowerCase(),
+    };
+    const found = all.filter((told) => matches(told, filter));
+    rows.show(grouped(found).slice(0, SHOWN_MAX));
     nothing.hidden = found.length > 0;
     const live = stream.isOpen ? 'live' : 'not connected, trying again';
     const status = stream.why === '' ? live : `${live}: ${stream.why}`;
-    const all = `${count(found.length)} since this page was opened`;
-    text(state, `${held === null ? status : 'held'} · ${all}`);
+    const of = found.length === all.length ? '' : `${count(found.length)} of `;
+    const events = all.length === 1 ? 'event' : 'events';
+    text(state, `${held === null ? status : 'held'} · ${of}${count(all.length)} ${events}`);
   };
-  filter.addEventListener('input', show);
+  const apply = (): void => {
+    const chosen = { severity: severity.value, service: service.value, text: search.value.trim() };
+    const given = Object.entries(chosen).filter(([, value]) => value !== '');
+    // In the address, so that it can be sent to somebody; a step back leaves the view.
+    history.replaceState(null, '', linkTo('events', undefined, Object.fromEntries(given)));
+    show();
+  };
+  search.addEventListener('input', apply);
+  severity.addEventListener('change', apply);
+  service.addEventListener('change', apply);
+  const filters = el('div', { class: 'filters', role: 'search' }, severity, service, search);
   return {
     element: el(
       'section',
       { class: 'card' },
-      el('header', { class: 'bar' }, el('h1', {}, 'Events'), state, filter, pause),
+      el('header', { class: 'bar' }, el('h1', {}, 'Events'), state, filters, pause),
       nothing,
       list,
     ),

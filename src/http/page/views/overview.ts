@@ -2,9 +2,9 @@
 import { Chart } from '../chart.js';
 import { DataTable } from '../data-table.js';
 import { el, KeyedList, text } from '../dom.js';
+import { type EventGroup, grouped } from '../event-groups.js';
 import { eventRow } from '../event-row.js';
 import { bytes, compact, count, millis } from '../format.js';
-import type { Told } from '../event-stream.js';
 import { BUSY, isUnserved, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
 import { type Listed, ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
@@ -132,7 +132,7 @@ export function overviewView({ watch, stream }: Context): View {
   const storedRow = el('div', { class: 'grid' }, ...stored.map(({ element }) => element), store);
   const list = el('ol', { class: 'events' });
   const quiet = el('p', { class: 'quiet' });
-  const events = new KeyedList<Told>(list, ({ id }) => String(id), eventRow);
+  const events = new KeyedList<EventGroup>(list, ({ key }) => key, eventRow);
   const element = el(
     'div',
     { class: 'stack' },
@@ -175,12 +175,9 @@ export function overviewView({ watch, stream }: Context): View {
       );
     }),
     stream.watch(() => {
-      const shown = stream.events.slice(0, EVENTS_SHOWN);
+      const shown = grouped(stream.events).slice(0, EVENTS_SHOWN);
       quiet.hidden = shown.length > 0;
-      text(
-        quiet,
-        stream.isOpen ? 'Nothing has happened since this page was opened.' : 'Connecting.',
-      );
+      text(quiet, stream.isOpen ? 'Nothing has happened since this node started.' : 'Connecting.');
       events.show(shown);
     }),
   ];

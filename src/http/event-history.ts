@@ -1,0 +1,67 @@
+/**
+ * The last events of this node, for those who come after them. Bounded in their number and bytes. Where
+ * there are too many, the kind of which there is most loses its oldest one: who provokes one thing
+ * again and again does not make the others be forgotten.
+ */
+
+/** An event as it is sent. */
+export interface KeptEvent {
+  /** Counted from the start of the process. */
+  readonly number: number;
+  readonly name: string;
+  /** For who gave a token, and for who gave none: often the same. */
+  readonly whole: string;
+  readonly open: string;
+}
+
+const KEPT_MAX = 1000;
+const KEPT_BYTES_MAX = 256 * 1024;
+
+interface OfName {
+  events: KeptEvent[];
+  bytes: number;
+}
+
+export class EventHistory {
+  readonly #byName = new Map<string, OfName>();
+  #count = 0;
+  #bytes = 0;
+
+  add(event: KeptEvent): void {
+    let kept = this.#byName.get(event.name);
+    if (kept === undefined) this.#byName.set(event.name, (kept = { events: [], bytes: 0 }));
+    const size = sizeOf(event);
+    kept.events.push(event);
+    kept.bytes += size;
+    this.#count++;
+    this.#bytes += size;
+    while (this.#count > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) this.#forgetOne();
+  }
+
+  /** Those after number `after` that are kept, in their order. */
+  after(after: number): readonly KeptEvent[] {
+    const found = [...this.#byName.values()].flatMap(({ events }) =>
+      events.filter(({ number }) => number > after),
+    );
+    return found.sort((left, right) => left.number - right.number);
+  }
+
+  #forgetOne(): void {
+    let most: OfName | null = null;
+    for (const each of this.#byName.values()) {
+      if (most === null || each.bytes > most.bytes) most = each;
+    }
+    const oldest = most?.events.shift();
+    if (most === null || oldest === undefined) return;
+    const size = sizeOf(oldest);
+    most.bytes -= size;
+    this.#count--;
+    this.#bytes -= size;
+    if (most.events.length === 0) this.#byName.delete(oldest.name);
+  }
+}
+
+/** What a reader is sent of it at most. */
+function sizeOf({ whole }: KeptEvent): number {
+  return Buffer.byteLength(whole);
+}
