@@ -84,7 +84,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('dialog', { name: 'Keyboard' }));
     await keyboard.press('Escape');
     await seen.gone(seen.page.getByRole('dialog'));
-    await keyboard.press('5');
+    await keyboard.press('4');
     await seen.sees(seen.page.getByRole('heading', { name: 'Events' }));
   });
 
@@ -108,7 +108,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
       'Overview',
       'Services',
       'Durable',
-      'Pair',
+      'Events',
     ]);
   });
 

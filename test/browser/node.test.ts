@@ -45,8 +45,9 @@ describe('the page (issue 6.2)', () => {
   itWithTool('chromium', 'shows the minutes before it was opened', async () => {
     const stand = await Stand.open();
     await stand.works('echo');
-    await stand.client.request('echo', 'x');
     const first = await look(stand);
+    await first.sees(first.page.locator('#state', { hasText: 'active' }));
+    await stand.client.request('echo', 'x');
     await first.sees(first.page.getByLabel('Latency').locator('.value', { hasText: /ms$/ }));
     const second = await look(stand);
     await second.sees(second.page.locator('#state', { hasText: 'active' }));
@@ -174,9 +175,27 @@ describe('the page (issue 6.2)', () => {
     },
   );
 
-  itWithTool('chromium', 'stands alone without a pair, and says so', async () => {
-    const seen = await look(await Stand.open(), '#/pair');
+  itWithTool('chromium', 'has no tab and no key for the pair where there is none', async () => {
+    const seen = await look(await Stand.open());
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    expect(await seen.page.locator('#views a:visible').allTextContents()).toEqual([
+      'Overview',
+      'Services',
+      'Durable',
+      'Events',
+    ]);
+    await seen.page.keyboard.press('4');
+    await seen.sees(seen.page.getByRole('heading', { name: 'Events' }));
+    await seen.page.keyboard.press('5');
+    expect(seen.page.url()).toContain('#/events');
+    await seen.page.keyboard.press('?');
+    await seen.sees(seen.page.getByRole('dialog', { name: 'Keyboard' }));
+    expect(await seen.page.getByText('show pair').count()).toBe(0);
+    await seen.page.keyboard.press('Escape');
+    // Who was sent the address is told what is missing.
+    await seen.goes('#/pair');
     await seen.seesText('This node stands alone');
     expect(await seen.button('Switch over').isVisible()).toBe(false);
+    expect(await seen.button('Promote').isVisible()).toBe(false);
   });
 });

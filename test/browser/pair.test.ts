@@ -35,7 +35,11 @@ describe('a pair on the page (issue 6.2)', () => {
     await active.sees(active.page.locator('.link', { hasText: 'in sync' }));
     await passive.sees(passive.page.locator('#state', { hasText: 'passive' }));
     await passive.sees(passive.page.locator('#banner', { hasText: 'The other node is at tcp://' }));
-    expect(await active.button('Promote').isVisible()).toBe(false);
+    for (const each of [active, passive]) {
+      await each.sees(each.link('Pair'));
+      expect(await each.button('Promote').isVisible()).toBe(false);
+    }
+    expect(await passive.button('Switch over').isVisible()).toBe(false);
     await active.button('Switch over').click();
     await active.page.getByRole('dialog').getByRole('button', { name: 'Switch over' }).click();
     await active.page.getByLabel('Token', { exact: true }).fill(left.token);
@@ -46,12 +50,30 @@ describe('a pair on the page (issue 6.2)', () => {
     expect(await active.button('Switch over').isVisible()).toBe(false);
   });
 
+  itWithTool(
+    'chromium',
+    'offers promotion where the other node is gone, and only there',
+    async () => {
+      const [left, right] = await openPair();
+      const seen = await look(right, '#/pair');
+      await seen.sees(seen.page.locator('.link', { hasText: 'connected' }));
+      expect(await seen.button('Promote').isVisible()).toBe(false);
+      await left.daemon.kill();
+      await seen.sees(seen.button('Promote'));
+      expect(await seen.button('Switch over').isVisible()).toBe(false);
+    },
+  );
+
   itWithTool('chromium', 'whose other node dies is told to stand alone', async () => {
     const [left, right] = await openPair();
     const seen = await look(left, '#/pair');
     await seen.sees(seen.page.locator('.link', { hasText: 'in sync' }));
+    await seen.sees(seen.button('Switch over'));
     await right.daemon.kill();
     await seen.sees(seen.page.locator('#banner', { hasText: 'Not in sync' }));
     await seen.sees(seen.page.locator('.link', { hasText: 'no connection' }));
+    // There is nobody to take over.
+    await seen.gone(seen.button('Switch over'));
+    expect(await seen.button('Promote').isVisible()).toBe(false);
   });
 });

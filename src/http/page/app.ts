@@ -17,7 +17,8 @@ import { servicesView } from './views/services.js';
 import { storyView } from './views/story.js';
 
 const HOME = 'overview';
-const VIEWS = [HOME, 'services', 'durable', 'pair', 'events'] as const;
+/** The pair's stands last: a node that stands alone has none. */
+const VIEWS = [HOME, 'services', 'durable', 'events', 'pair'] as const;
 
 function viewOf(name: string, context: Context, place: Place): View {
   const { detail } = place;
@@ -80,6 +81,7 @@ function shortcutsOf(switchTheme: () => void): readonly Shortcut[] {
   const views = VIEWS.map((name, index): Shortcut => ({
     key: String(index + 1),
     does: `show ${name === 'durable' ? 'durable requests' : name}`,
+    isOffered: () => document.querySelector(`#views a[data-view='${name}']:not([hidden])`) !== null,
     act: () => {
       location.hash = `#/${name}`;
     },
@@ -153,7 +155,11 @@ function start(): void {
   showViews({ watch, stream });
   listenTo(shortcutsOf(switchTheme));
   let before: Contact = 'first';
-  watch.watch(({ contact }) => {
+  const pairLink = document.querySelector('#views a[data-view="pair"]');
+  watch.watch(({ contact, overview }) => {
+    if (pairLink !== null && overview !== null) {
+      attribute(pairLink, 'hidden', overview.role === 'standalone');
+    }
     if (contact === 'good') stream.followToken();
     if (contact === 'good' && before !== 'good') stream.open();
     before = contact;

@@ -6,7 +6,11 @@ export interface Shortcut {
   readonly key: string;
   readonly does: string;
   readonly act: () => void;
+  /** Without it: always. */
+  readonly isOffered?: () => boolean;
 }
+
+const isOffered = ({ isOffered: asked }: Shortcut): boolean => asked?.() ?? true;
 
 /** Keys that are typed into a field are text. */
 function isTyping(target: EventTarget | null): boolean {
@@ -26,14 +30,17 @@ export function listenTo(shortcuts: readonly Shortcut[]): void {
       return;
     }
     const found = shortcuts.find(({ key }) => key === event.key);
-    if (found === undefined) return;
+    if (found === undefined || !isOffered(found)) return;
     event.preventDefault();
     found.act();
   });
 }
 
 export function showHelp(shortcuts: readonly Shortcut[]): void {
-  const rows = [...shortcuts, { key: 'Esc', does: 'leave a field, close a dialog' }];
+  const rows = [
+    ...shortcuts.filter(isOffered),
+    { key: 'Esc', does: 'leave a field, close a dialog' },
+  ];
   const list = el(
     'dl',
     { class: 'keys' },

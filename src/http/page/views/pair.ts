@@ -129,8 +129,10 @@ export function pairView({ watch }: Context): View {
       const isPair = ha.role !== 'standalone';
       alone.hidden = isPair;
       body.hidden = !isPair;
-      switchover.hidden = !isPair || ha.state !== 'active';
-      promote.hidden = !isPair || ha.state === 'active';
+      const isPeerUp = ha.peer?.up === true;
+      // Each only where the node would follow it.
+      switchover.hidden = !(ha.state === 'active' && isPeerUp && ha.inSync);
+      promote.hidden = !isPair || ha.state === 'active' || ha.state === 'joining' || isPeerUp;
       fill(body, ...picture(ha, watch.now.overview?.peer?.endpoint ?? null));
       const now = JSON.stringify(ha.history);
       if (now === shown) return;
