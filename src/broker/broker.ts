@@ -349,6 +349,9 @@ export class Broker {
       case 'return':
         this.#fromWorkers.returned(peer, inbound, now);
         return;
+      case 'fail':
+        this.#fromWorkers.failed(peer, inbound, now);
+        return;
       case 'malformed':
         this.#fromWorkers.malformed(peer, inbound.malformed, inbound.reason, now);
     }

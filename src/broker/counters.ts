@@ -1,3 +1,4 @@
+import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 import { RequestCounters } from './request-counters.js';
 
@@ -66,6 +67,16 @@ export class BrokerCounters {
 
   get requestsDropped(): number {
     return this.requests.total(this.requests.dropped);
+  }
+
+  get requestsFailed(): Record<FailureKind, number> {
+    const { requests } = this;
+    const { error, final, retry } = requests.failed;
+    return {
+      error: requests.total(error),
+      final: requests.total(final),
+      retry: requests.total(retry),
+    };
   }
 
   get requestsRefused(): Record<RequestRefusal, number> {

@@ -2,6 +2,7 @@
  * What happened, for those who watch: one place turns each into a log line and a metric. None is
  * emitted for a request that is served as usual.
  */
+import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 import type { DroppedReply, LostReason, RequestRefusal, WorkerRefusal } from './counters.js';
 
@@ -56,6 +57,19 @@ export type BrokerEvent =
       /** Of its client: the name of the key, and where it came from. */
       readonly key: string | null;
       readonly address: string;
+    }
+  | {
+      /** A worker tried it, and said what went wrong. */
+      readonly name: 'request.failed';
+      readonly service: string;
+      readonly worker: number;
+      readonly workerName: string | null;
+      readonly kind: FailureKind;
+      readonly code: string;
+      /** The worker's own words, without control characters. */
+      readonly text: string;
+      /** It is kept by Titanic: this was one attempt of it. */
+      readonly durable: boolean;
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }

@@ -5,7 +5,7 @@
 import type { RequestId } from './requests.js';
 
 /** How a request that was accepted ended. */
-export type RequestEnd = 'replied' | 'expired' | 'abandoned' | 'dropped' | 'refused';
+export type RequestEnd = 'replied' | 'failed' | 'expired' | 'abandoned' | 'dropped' | 'refused';
 
 export type RequestStep =
   | { readonly name: 'request.received'; readonly service: string }

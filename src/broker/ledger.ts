@@ -10,7 +10,8 @@ import type { Holder, Holdings } from '../core/holdings.js';
 import { pack, packedBytes, unpack } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
-import { MMI_REFUSED, type RefusalStatus } from '../wire/mmi.js';
+import { type Failure, failedFrames, failureLine } from '../wire/failure.js';
+import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../wire/mmi.js';
 import type { ReturnPath } from '../wire/outbound.js';
 import type { Clients } from './clients.js';
 import type { BrokerCounters, DroppedReply, RequestRefusal } from './counters.js';
@@ -19,6 +20,7 @@ import type { Following, RequestStep } from './following.js';
 import { type Identities, type Identity, overQuota } from './identities.js';
 import type { Label } from './labels.js';
 import type { BrokerLimits } from './options.js';
+import { Reported } from './reported.js';
 import {
   ARRIVED_AT,
   BODY_BYTES,
@@ -32,6 +34,7 @@ import {
   LOST,
   NONE,
   recordAt,
+  REPORTED,
   type RequestId,
   RequestList,
   type RequestTable,
@@ -46,6 +49,7 @@ import type { Client, Peer, Service } from './state.js';
 import type { Tokens } from './tokens.js';
 
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
+const FAILED_NAME = Buffer.from(MMI_FAILED);
 
 const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
 const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
@@ -100,6 +104,7 @@ export class Ledger {
   readonly #arena = new Arena();
   /** PARTIALs held for 0.1 clients, packed (D10). */
   readonly #partials = new Map<RequestId, HeldPartials>();
+  readonly #reported = new Reported();
   readonly #path: ReturnPath = {
     version: 1,
     enveloped: false,
@@ -324,6 +329,33 @@ export class Ledger {
     this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
   }
 
+  /** Keeps what a worker said of a request that goes to another (D61). */
+  keepReported(id: RequestId, failure: Failure, holder: Holder): void {
+    const { table } = this.#parts;
+    if (this.#reported.keep(id, failure, holder)) table.raise(id, REPORTED);
+    else table.lower(id, REPORTED);
+  }
+
+  /** What a worker said of it last, if that was kept. */
+  reported(id: RequestId): Failure | null {
+    return this.#parts.table.is(id, REPORTED) ? this.#reported.of(id) : null;
+  }
+
+  /** Tells the client that the request failed, as far as it said that it understands that (D62). */
+  tellFailure(id: RequestId, failure: Failure): void {
+    const client = this.clientOf(id);
+    if (!this.#parts.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
+    const path = this.#returnPath(id);
+    const { envelope, envelopeStart, envelopeEnd } = path;
+    const hello = client.peer.hellos.of(envelope, envelopeStart, envelopeEnd);
+    if (hello?.hearsFailures !== true) {
+      this.tell(id, { status: '502', text: failureLine(failure) });
+      return;
+    }
+    const body = failedFrames(this.serviceOf(id).name, failure);
+    this.#parts.sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
+  }
+
   /**
    * Refuses a request that was not accepted: silence, or D11's refusal.
    * @param isInternal it is for a service of this process: only the log tells of it
@@ -443,7 +475,7 @@ export class Ledger {
   release(id: RequestId, outcome: Outcome): void {
     const { table, clients, identities, tokens, following } = this.#parts;
     if (following.isOn) following.forget(id);
-    this.dropPartials(id);
+    if (table.is(id, HELD | REPORTED)) this.#dropKept(id);
     if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
     const client = this.clientOf(id);
     if (client !== null) {
@@ -467,6 +499,12 @@ export class Ledger {
   }
 
   // ---------------------------------------------------------------- parts
+
+  /** What was kept of its deliveries. */
+  #dropKept(id: RequestId): void {
+    this.dropPartials(id);
+    this.#reported.drop(id);
+  }
 
   /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
   #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {

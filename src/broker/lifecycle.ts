@@ -4,7 +4,8 @@
  */
 import { assert, present } from '../core/assert.js';
 import { Frames } from '../core/frames.js';
-import { escapeName } from '../core/escape.js';
+import { escapeName, oneLine } from '../core/escape.js';
+import { type Failure, failureLine } from '../wire/failure.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
 import type { Absence } from './absence.js';
@@ -264,8 +265,8 @@ export class Lifecycle {
   }
 
   /**
-   * A reply of a worker that was lost in silence (D8): used if it is whole and the request is
-   * unanswered.
+   * A reply or failure of a worker that was lost in silence (D8): a reply is used if it is whole and
+   * the request is unanswered.
    * @param bit that of its delivery
    */
   replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
@@ -277,6 +278,9 @@ export class Lifecycle {
     }
     if (table.is(id, ANSWERED)) {
       ledger.countDroppedReply('answered');
+    } else if (inbound.kind === 'fail') {
+      // D61: the request is with another worker, or waits for one.
+      ledger.countDroppedReply('too_late');
     } else if (table.is(id, STREAMED | GIVEN_UP) || (table.get(id, SPOILED) & bit) !== 0) {
       ledger.countDroppedReply('too_late');
     } else {
@@ -333,6 +337,53 @@ export class Lifecycle {
     }
   }
 
+  /** The worker that the request is out at has tried it, and says what went wrong (D60, D61, D63). */
+  failureOfHolder(id: RequestId, worker: Worker, failure: Failure, now: number): void {
+    const { table, ledger, stored, following } = this.#parts;
+    if (table.is(id, ANSWERED | GIVEN_UP)) {
+      this.#takeBack(id, worker);
+      const outcome = table.is(id, ANSWERED) ? 'answered' : 'too_late';
+      ledger.countDroppedReply(outcome);
+      ledger.release(id, outcome);
+      return;
+    }
+    this.#tellFailed(id, worker, failure);
+    if (table.is(id, STORED)) {
+      this.#takeBack(id, worker);
+      ledger.dropPartials(id);
+      stored.failed(id, failureLine(failure), failure);
+    } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
+      ledger.keepReported(id, failure, worker.peer.identity.holder);
+      this.giveBack(id, worker, false, failureLine(failure), now);
+    } else {
+      this.#takeBack(id, worker);
+      if (following.isOn) {
+        const reason = failureLine(failure);
+        following.tell(id, { name: 'delivery.failed', worker: worker.number, reason });
+      }
+      if (failure.kind === 'retry') {
+        this.#abandon(id, 'its worker failed after a PARTIAL', failure);
+      } else {
+        this.#ended(id, 'failed');
+        ledger.tellFailure(id, failure);
+      }
+      ledger.release(id, 'answered');
+    }
+  }
+
+  #tellFailed(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
+    const { table, counters, events } = this.#parts;
+    const { label, shown: service } = worker.service;
+    const durable = table.is(id, STORED);
+    if (!durable) counters.requests.countFailed(label, kind);
+    const shown = oneLine(text);
+    const { number, name: workerName } = worker;
+    events.emit({
+      name: 'request.failed',
+      ...{ service, worker: number, workerName, kind, code, text: shown, durable },
+    });
+  }
+
   // ---------------------------------------------------------------- the end without a reply
 
   /**
@@ -357,14 +408,16 @@ export class Lifecycle {
       ledger.release(id, table.is(id, ANSWERED) ? 'answered' : 'too_late');
     } else if (table.is(id, STORED)) {
       if (why === 'drained') this.#parts.stored.interrupted(id);
-      else this.#parts.stored.failed(id, why);
+      else this.#parts.stored.failed(id, why, null);
     } else if (ledger.isClientGone(id)) {
       this.#drop(id);
     } else if (table.is(id, STREAMED)) {
-      this.#abandon(id, 'its worker was lost after a PARTIAL');
+      this.#abandon(id, 'its worker was lost after a PARTIAL', ledger.reported(id));
       ledger.release(id, 'too_late');
     } else if (delivery >= options.maxDeliveries) {
-      this.#abandon(id, `it was given back or lost with its worker ${delivery} times`);
+      const reported = ledger.reported(id);
+      const how = reported === null ? 'given back or lost' : 'failed, given back or lost';
+      this.#abandon(id, `it was ${how} with its worker ${delivery} times`, reported);
       ledger.release(id, 'too_late');
     } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
       this.#expire(id, now);
@@ -517,7 +570,8 @@ export class Lifecycle {
     ledger.release(id, 'too_late');
   }
 
-  #abandon(id: RequestId, reason: string): void {
+  /** @param failure what its client is told if a worker has said why */
+  #abandon(id: RequestId, reason: string, failure: Failure | null = null): void {
     const { table, counters, events, ledger } = this.#parts;
     if (table.is(id, STORED)) {
       this.#parts.stored.spoilt(id, reason);
@@ -532,7 +586,8 @@ export class Lifecycle {
       deliveries: table.get(id, DELIVERIES),
       reason,
     });
-    ledger.tell(id, { status: '502', text: reason });
+    if (failure === null) ledger.tell(id, { status: '502', text: reason });
+    else ledger.tellFailure(id, failure);
   }
 
   #refuseHeld(id: RequestId, { reason, refusal }: Closure): void {

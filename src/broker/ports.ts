@@ -4,6 +4,7 @@
  */
 import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
+import type { Failure } from '../wire/failure.js';
 import type { Hello } from '../wire/mmi.js';
 import type { Quotas } from './quotas.js';
 
@@ -89,8 +90,9 @@ export interface InternalClient {
   /**
    * A delivery ended without a reply.
    * @param isKnown its number stays valid, and a reply may still come
+   * @param failure what its worker said, valid until this returns; `null`: nothing
    */
-  failed(reference: number, reason: string, isKnown: boolean): void;
+  failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void;
   /** It was prepared, but its service has no workers any more. Its number stays valid. */
   handedBack(reference: number): void;
 }

@@ -1,5 +1,6 @@
 /** What became of clients' requests for worker services, by the label of the service. */
 import { Histograms } from '../core/histogram.js';
+import type { FailureKind } from '../wire/failure.js';
 import type { RequestRefusal } from './counters.js';
 import { type Label, LABELS_MAX, ServiceLabels } from './labels.js';
 
@@ -13,7 +14,8 @@ export type ByLabel = Float64Array;
 
 /**
  * A request counts under the label that its service has at that moment. Every request that was
- * received ends as one of replied, expired, refused, abandoned, dropped, or a dropped reply.
+ * received ends as one of replied, failed (but `retry`), expired, refused, abandoned, dropped, or a
+ * dropped reply.
  */
 export class RequestCounters {
   readonly labels: ServiceLabels = new ServiceLabels();
@@ -30,6 +32,12 @@ export class RequestCounters {
     no_worker: byLabel(),
     not_active: byLabel(),
     draining: byLabel(),
+  };
+  /** Failures that workers reported (D60); of kind `retry` the request goes on. */
+  readonly failed: Readonly<Record<FailureKind, ByLabel>> = {
+    error: byLabel(),
+    final: byLabel(),
+    retry: byLabel(),
   };
   /** Milliseconds from its arrival to its first delivery. */
   readonly wait: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
@@ -56,6 +64,10 @@ export class RequestCounters {
 
   countRefused(label: Label, reason: RequestRefusal): void {
     increment(this.refused[reason], label);
+  }
+
+  countFailed(label: Label, kind: FailureKind): void {
+    increment(this.failed[kind], label);
   }
 
   /** Its first delivery. */

@@ -63,6 +63,8 @@ export const ANSWERED: number = 1 << 8;
 export const GIVEN_UP: number = 1 << 9;
 /** Of the internal client: see `stored.ts`. Neither queued nor out: between two deliveries. */
 export const STORED: number = 1 << 10;
+/** A worker failed on it, and what it said is kept for its client: see `reported.ts`. */
+export const REPORTED: number = 1 << 11;
 
 const NO_PAGE = new Int32Array(0);
 

@@ -5,6 +5,7 @@
  */
 import { assert } from '../core/assert.js';
 import type { Frames } from '../core/frames.js';
+import type { Failure } from '../wire/failure.js';
 import type { Ledger } from './ledger.js';
 import type { InternalClient } from './ports.js';
 import {
@@ -112,17 +113,17 @@ export class StoredRequests {
   }
 
   /** Its delivery ended. It stays known, since a reply may still come, until it goes out again. */
-  failed(id: RequestId, reason: string): void {
+  failed(id: RequestId, reason: string, failure: Failure | null): void {
     const { table, ledger } = this.#parts;
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
     table.lower(id, OUT | QUEUED | GIVEN_UP);
     ledger.dropBody(id);
-    this.#client?.failed(this.#reference(id), reason, true);
+    this.#client?.failed(this.#reference(id), reason, true, failure);
   }
 
   /** What its worker sends can be no reply, but the worker still has it. */
   spoilt(id: RequestId, reason: string): void {
-    this.#client?.failed(this.#reference(id), reason, false);
+    this.#client?.failed(this.#reference(id), reason, false, null);
   }
 
   /** It was out while the broker stopped: that is no attempt. */

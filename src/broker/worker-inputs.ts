@@ -3,6 +3,7 @@
  * is lost. (docs/protocol.md, Workers.)
  */
 import { escapeName } from '../core/escape.js';
+import { readFailure } from '../wire/failure.js';
 import type { Inbound, MalformedKind } from '../wire/inbound.js';
 import { EMPTY, type MdpVersion } from '../wire/mdp.js';
 import type { LostReason, WorkerRefusal } from './counters.js';
@@ -104,13 +105,27 @@ export class WorkerInputs {
     }
     const outcome = tokens.outlived(frames, client);
     if (outcome !== null) {
-      if (inbound.kind === 'final') this.#parts.ledger.countDroppedReply(outcome);
+      if (inbound.kind !== 'partial') this.#parts.ledger.countDroppedReply(outcome);
       if (worker === null) this.#parts.sink.disconnect(peer.id, inbound.version);
       return;
     }
     const what =
       worker === null ? 'a reply of no registered worker' : 'a reply to no request of it';
     this.#unexpected(peer, inbound.version, what, now);
+  }
+
+  /** FAIL (D60): where its token names no delivery of this worker, it is treated as a reply is. */
+  failed(peer: Peer, inbound: Inbound, now: number): void {
+    const { worker } = peer;
+    const { frames, client, body } = inbound;
+    const id = this.#parts.tokens.request(frames, client);
+    if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) {
+      this.reply(peer, inbound, now);
+      return;
+    }
+    this.#parts.workers.touch(worker, now);
+    this.#parts.lifecycle.failureOfHolder(id, worker, readFailure(frames, body), now);
+    this.settleIfDraining(worker, now);
   }
 
   heartbeat(peer: Peer, inbound: Inbound, now: number): void {

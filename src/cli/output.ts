@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 
 import { codeOf, messageOf } from '../core/errors.js';
+import { oneLine } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 
 /**
@@ -43,7 +44,7 @@ export function styled(text: string, style: Style): string {
 export function printable(value: unknown): string {
   if (value === undefined) return '-';
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return text.replaceAll(/\p{C}/gu, '\uFFFD');
+  return oneLine(text);
 }
 
 /** Text that may be another program's, on any number of lines, for a terminal to show. */

@@ -26,6 +26,11 @@ export function escapeName(bytes: Uint8Array): string {
   return text.toString('latin1', 0, length);
 }
 
+/** Text that a peer chose as one harmless line: control characters are replaced. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+}
+
 /**
  * The bytes of a name that is given as it is shown; what is not ASCII stands for its UTF-8.
  * @returns `null` if a `%` begins no `%XX`

@@ -407,7 +407,7 @@ function brokerOptions(
 }
 
 /** What every node offers its peers, as `mmi.broker` lists it. */
-const EXTENSIONS: readonly string[] = ['credit', 'ready-options', 'hello'];
+const EXTENSIONS: readonly string[] = ['credit', 'ready-options', 'fail', 'hello'];
 
 function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): BrokerStatus {
   const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };

@@ -51,6 +51,19 @@ const ITEM: Readonly<Record<string, Json>> = {
   shared: { type: 'boolean', description: 'Open to everybody who has the uuid.' },
 };
 
+/** What a worker said of its attempt. */
+const failure = orNull(
+  object({
+    kind: oneOf('error', 'final', 'retry'),
+    code: text(),
+    text: text('The words of the worker, at most 1 KiB.'),
+    detail: listOf(
+      { type: 'object', description: '`text`, or `base64` of what is not UTF-8.' },
+      'The first 4 KiB of what the worker added.',
+    ),
+  }),
+);
+
 export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
   StoredRequest: object(ITEM),
   Story: object({
@@ -58,7 +71,7 @@ export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
     hasKey: { type: 'boolean', description: 'It came with an idempotency key.' },
     attemptsEver: count('Before those retries, too.'),
     deliveries: listOf(
-      object({ worker, startedAt: moment(), endedAt: moment(), reason: text() }),
+      object({ worker, startedAt: moment(), endedAt: moment(), reason: text(), failure }),
       'The last 20 that ended without a reply, the oldest first.',
     ),
     delivery: orNull(object({ worker, startedAt: moment() })),

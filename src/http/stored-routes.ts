@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 import { escapeName } from '../core/escape.js';
 import type {
   Outcome,
@@ -164,11 +166,12 @@ function storyOf(
     ...itemOf(request, standing),
     hasKey: facts.hasKey,
     attemptsEver: facts.attemptsEver,
-    deliveries: attempts.map(({ worker, startedAt, endedAt, reason }) => ({
+    deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
       worker,
       startedAt: timeOf(startedAt),
       endedAt: timeOf(endedAt),
       reason,
+      failure: failure === null ? null : { ...failure, detail: failure.detail.map(frameOf) },
     })),
     delivery:
       delivery === null
@@ -180,6 +183,11 @@ function storyOf(
         : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
     death: death === null ? null : { reason: death.reason, diedAt: timeOf(death.at) },
   };
+}
+
+/** A frame as text, or in base64 if it is none. */
+function frameOf(frame: Buffer): object {
+  return isUtf8(frame) ? { text: frame.toString('utf8') } : { base64: frame.toString('base64') };
 }
 
 /** ISO 8601; `null` for what is none. */

@@ -84,6 +84,11 @@ function lineOf(event: Event): Line {
       return of('info', name, `a request of ${event.service} was dropped: its client is gone`);
     case 'request.refused':
       return refused(event, `a request was refused: ${event.text}`);
+    case 'request.failed': {
+      const { service, code, text } = event;
+      const said = `a worker of ${service} failed: ${code}: ${text}`;
+      return { ...of('warn', name, said), who: service };
+    }
     case 'request.returned':
       return of('info', name, `a worker of ${event.service} gave a request back`);
     case 'reply.dropped':

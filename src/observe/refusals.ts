@@ -1,4 +1,5 @@
 /** Who was refused lately, and why: what `majordomo acl log` shows. */
+import { oneLine } from '../core/escape.js';
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
@@ -129,5 +130,5 @@ function facts(
 
 function line(text: string | null): string | null {
   if (text === null) return null;
-  return text.slice(0, CHARACTERS_MAX).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+  return oneLine(text.slice(0, CHARACTERS_MAX));
 }

@@ -101,7 +101,10 @@ export class Client {
     const settings = clientSettings(options);
     this.#settings = settings;
     this.#dial = settings.dial;
-    this.#hello = helloFrame({ refusesToWait: settings.failsWithoutWorker });
+    this.#hello = helloFrame({
+      refusesToWait: settings.failsWithoutWorker,
+      hearsFailures: true,
+    });
     this.#defaults = requestSettings(undefined, settings);
     const sink = this.#sink();
     const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };

@@ -5,7 +5,9 @@
 import type { Asker, BrokerHost } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
+import { deadStatus } from '../wire/failure.js';
 import { isCertainFor, mayAsk } from './belonging.js';
+import { unpackFailure } from './failures.js';
 import { Reads, SMALL_BYTES } from './reads.js';
 import { Room } from './room.js';
 import type { Found, Owner, RequestUuid } from './store.js';
@@ -161,7 +163,8 @@ export class Answers {
     } else if (found.state === 'pending') {
       this.pending(asking, now);
     } else if (found.state === 'dead') {
-      this.answer(id, status(500, found.reason));
+      const detail = unpackFailure(found.failure)?.detail ?? [];
+      this.answer(id, deadStatusFrame(found.reason), ...detail);
     } else if (reply !== null) {
       this.#reply(asking, reply);
     } else {
@@ -231,8 +234,8 @@ export class Answers {
   }
 
   /** Those who wait for this one are told this. */
-  tell(uuid: RequestUuid, answer: Buffer): void {
-    for (const { id } of this.#takeOf(uuid)) this.answer(id, answer);
+  tell(uuid: RequestUuid, ...answer: readonly Buffer[]): void {
+    for (const { id } of this.#takeOf(uuid)) this.answer(id, ...answer);
   }
 
   /** Those who wait for this one are told that it is unknown. */
@@ -304,6 +307,11 @@ function bytesOf(body: readonly Buffer[]): number {
 
 export function status(code: 400 | 500, text: string): Buffer {
   return Buffer.from(`${code} ${text}`);
+}
+
+/** D63: what a dead request's status frame says. @param reason as it is stored */
+export function deadStatusFrame(reason: string): Buffer {
+  return status(500, deadStatus(reason));
 }
 
 /** The frames of a packed reply, as views. */

@@ -17,6 +17,7 @@ import {
   ENDED_AT,
   endFields,
   EXPIRES_AT,
+  FAILURE,
   FieldReader,
   GENERATION,
   KEY,
@@ -154,6 +155,7 @@ function packChange(to: PackWriter, change: Change): void {
       putNumber(to, STARTED_AT, change.attempt.startedAt);
       putNumber(to, ENDED_AT, change.attempt.endedAt);
       putText(to, REASON, change.attempt.reason);
+      putBytes(to, FAILURE, change.attempt.failure);
       putNumber(to, NOT_BEFORE, change.notBefore);
       // What a later version says of a failed delivery belongs to that.
       endFields(to, change.attempt.extra);
@@ -230,6 +232,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
           startedAt: fields.number(STARTED_AT),
           endedAt: fields.number(ENDED_AT),
           reason: fields.text(REASON),
+          failure: fields.maybe(FAILURE),
           extra: fields.extra,
         },
         notBefore: fields.number(NOT_BEFORE),

@@ -2,9 +2,11 @@
 import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
+import type { Failure } from '../wire/failure.js';
 import { beginning, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, type Slot } from './open-index.js';
+import { packFailure } from './failures.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Change } from './store.js';
 
@@ -66,7 +68,8 @@ export class Execution {
     });
   }
 
-  failed(slot: Slot, reason: string, isKnown: boolean): void {
+  /** @param failure what its worker said */
+  failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
     const { index } = this.#dispatcher;
     const { counters, events, now, wall } = this.#context;
     const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
@@ -78,20 +81,26 @@ export class Execution {
     const uuid = index.uuid(slot);
     const generation = index.get(slot, GENERATION);
     this.#context.trace?.({ name: 'titanic.failed', uuid: beginning(uuid), attempts, reason });
-    const isLast = attempts >= index.get(slot, ATTEMPTS_MAX);
+    const isLast = failure?.kind === 'final' || attempts >= index.get(slot, ATTEMPTS_MAX);
     const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
-    const attempt = { worker: String(worker), startedAt, endedAt: wall, reason, extra: null };
-    this.#requests.intend(
-      this.#dispatcher.partyOf(slot),
-      { kind: 'attempt', uuid, generation, attempts, attempt, notBefore: wall + pauseMs },
-      0,
-      { committed: () => undefined, failed: () => true },
-    );
-    this.#dispatcher.hold(slot, SETTLING);
+    const change: Extract<Change, { kind: 'attempt' }> = {
+      kind: 'attempt',
+      ...{ uuid, generation, attempts, notBefore: wall + pauseMs },
+      attempt: {
+        ...{ worker: String(worker), startedAt, endedAt: wall, reason, extra: null },
+        failure: failure === null ? null : packFailure(failure),
+      },
+    };
     if (isLast) {
-      this.#requests.die(slot, attempts, reason);
+      this.#requests.die(slot, attempts, reason, { attempt: change, failure });
       return;
     }
+    const bytes = change.attempt.failure?.length ?? 0;
+    this.#requests.intend(this.#dispatcher.partyOf(slot), change, bytes, {
+      committed: () => undefined,
+      failed: () => true,
+    });
+    this.#dispatcher.hold(slot, SETTLING);
     counters.retried++;
     const { shown } = this.#dispatcher.serviceOf(slot);
     events.emit({ name: 'titanic.retried', service: shown, reason });

@@ -38,14 +38,15 @@ export const UNTIL = 25;
 export const NOW = 26;
 export const MOST = 27;
 export const BY = 28;
+export const FAILURE = 29;
 
 /** The highest that is known. */
-const LAST = BY;
+const LAST = FAILURE;
 const END = 0;
 const EXTRA_BYTES = 256;
 
 const BYTES_FIELDS: ReadonlySet<number> = new Set([
-  ...[UUID, SERVICE, OWNER, KEY, BODY, ATTEMPT, REPLY, WORKER, REASON, BY],
+  ...[UUID, SERVICE, OWNER, KEY, BODY, ATTEMPT, REPLY, WORKER, REASON, BY, FAILURE],
 ]);
 
 export function putNumber(to: PackWriter, field: number, value: number): void {

@@ -103,6 +103,7 @@ export function unpackFirstChange(from: PackReader): Change | null {
           startedAt: from.number(),
           endedAt: from.number(),
           reason: from.text(),
+          failure: null,
           extra: null,
         },
         notBefore: from.number(),
@@ -287,6 +288,7 @@ function unpackAttempts(from: PackReader): Attempt[] {
     startedAt: from.number(),
     endedAt: from.number(),
     reason: from.text(),
+    failure: null,
     extra: null,
   }));
 }

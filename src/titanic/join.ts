@@ -114,7 +114,10 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
     const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
     const [same] = at >= 0 ? missing.splice(at, 1) : [];
     const extra = joinExtra(attempt.extra, same?.extra ?? null);
-    return extra === attempt.extra ? attempt : { ...attempt, extra };
+    // A version that knew of no failures told none.
+    const failure = attempt.failure ?? same?.failure ?? null;
+    const isSame = extra === attempt.extra && failure === attempt.failure;
+    return isSame ? attempt : { ...attempt, failure, extra };
   });
   if (missing.length === 0) return here.every((each, at) => each === ours[at]) ? ours : here;
   return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);

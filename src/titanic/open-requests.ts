@@ -3,11 +3,13 @@
  * is decided here, committed by the writer, and told to those who wait once it may be shown (D14).
  */
 import type { Asker } from '../broker/ports.js';
-import { Answers, status } from './answers.js';
+import type { Failure } from '../wire/failure.js';
+import { Answers, deadStatusFrame } from './answers.js';
 import { closerOf, mayAsk } from './belonging.js';
 import type { Decided } from './bulk.js';
 import type { TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
+import { keptDetail } from './failures.js';
 import { ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
 import {
   type Change,
@@ -36,10 +38,18 @@ const NOT_ACTIVE = 'this node is not active';
 
 /** What follows the commit of a change, or its failure: see `Intent`. */
 interface Outcome {
+  readonly before?: Change;
   readonly begins?: () => void;
   readonly committed: (result: ChangeResult) => void;
   readonly doubtful?: (result: ChangeResult) => void;
   readonly failed: (failure: StoreFailure) => boolean;
+}
+
+/** The last attempt of a request that dies of it. */
+interface LastAttempt {
+  readonly attempt: Extract<Change, { readonly kind: 'attempt' }>;
+  /** What its worker said. */
+  readonly failure: Failure | null;
 }
 
 export class OpenRequests {
@@ -254,7 +264,7 @@ export class OpenRequests {
     const slot = this.#open(request);
     // The process ended between its last attempt and its end.
     if (request.attempts < request.maxAttempts) return;
-    this.die(slot, request.attempts, 'the broker stopped');
+    this.die(slot, request.attempts, 'the broker stopped', null);
   }
 
   /** A dead one is pending again. */
@@ -364,7 +374,13 @@ export class OpenRequests {
     return isKnown ? message : `${OUTCOME_UNKNOWN}: ${message}`;
   }
 
-  die(slot: Slot, attempts: number, reason: string): void {
+  /**
+   * No attempt follows.
+   * @param reason of the last one
+   * @param last what is stored of it with its end, so that no crash comes between the two (D63); and
+   * what its worker said
+   */
+  die(slot: Slot, attempts: number, reason: string, last: LastAttempt | null): void {
     const { index } = this.dispatcher;
     const uuid = index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
@@ -373,22 +389,29 @@ export class OpenRequests {
     this.dispatcher.withdraw(slot);
     this.dispatcher.hold(slot, SETTLING);
     const { counters, events, options, wall: at } = this.#context;
-    const text = `dead after ${attempts} attempts, the last: ${reason}`;
+    const failure = last?.failure ?? null;
+    const detail =
+      failure === null ? [] : keptDetail(failure.detail).map((frame) => Buffer.from(frame));
+    const text = failure === null ? `dead after ${attempts} attempts, the last: ${reason}` : reason;
     const expiresAt = at + options.replyTtlMs;
-    this.intend(party, { kind: 'dead', uuid, generation, reason: text, at, expiresAt }, 0, {
+    const change: Change = { kind: 'dead', uuid, generation, reason: text, at, expiresAt };
+    const bytes = last?.attempt.attempt.failure?.length ?? 0;
+    const outcome: Outcome = {
+      ...(last === null ? {} : { before: last.attempt }),
       committed: ({ kind }) => {
         if (kind === 'done') {
           counters.dead++;
           this.#context.traceEnd(uuid, 'dead');
           events.emit({ name: 'titanic.died', service: shown, attempts, reason });
         }
-        if (this.settled(uuid, kind)) this.answers.tell(uuid, status(500, text));
+        if (this.settled(uuid, kind)) this.answers.tell(uuid, deadStatusFrame(text), ...detail);
       },
       doubtful: () => {
         this.gone(uuid);
       },
       failed: () => true,
-    });
+    };
+    this.intend(party, change, bytes, outcome);
   }
 
   /** Its time is over. */

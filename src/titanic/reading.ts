@@ -2,6 +2,7 @@
  * The reading port: lists and stories for people, read beside the store's own work and without
  * holding it up. They tell what is committed; what is with a worker only the machine knows.
  */
+import type { Failure } from '../wire/failure.js';
 import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
 
 /** A page of a list, the newest first. */
@@ -26,6 +27,12 @@ export interface ReadPage {
   readonly next: RequestUuid | null;
 }
 
+/** What is told of an attempt. */
+export interface StoryAttempt extends Pick<Attempt, 'worker' | 'startedAt' | 'endedAt' | 'reason'> {
+  /** What its worker said; `null`: nothing. */
+  readonly failure: Failure | null;
+}
+
 /** All that is stored of one request, but for its body, its reply and its key. */
 export interface Story {
   readonly request: StoredRequest;
@@ -33,7 +40,7 @@ export interface Story {
   /** Also those before a retry, and those that are no longer kept. */
   readonly attemptsEver: number;
   /** The last ones, the oldest first. */
-  readonly attempts: readonly Attempt[];
+  readonly attempts: readonly StoryAttempt[];
   readonly reply: { readonly bytes: number; readonly worker: string; readonly at: number } | null;
   readonly death: { readonly reason: string; readonly at: number } | null;
 }

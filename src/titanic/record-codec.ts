@@ -23,6 +23,7 @@ import {
   BY,
   ENDED_AT,
   endFields,
+  FAILURE,
   FieldReader,
   KEY,
   OWNER,
@@ -166,12 +167,14 @@ function packRecord(to: PackWriter, record: StoreRecord): void {
 
 const ATTEMPT_BYTES = 128;
 
-function packAttempt({ worker, startedAt, endedAt, reason, extra }: Attempt): Buffer {
-  const to = new PackWriter(ATTEMPT_BYTES);
+function packAttempt(attempt: Attempt): Buffer {
+  const { worker, startedAt, endedAt, reason, failure, extra } = attempt;
+  const to = new PackWriter(ATTEMPT_BYTES + (failure?.length ?? 0));
   putText(to, WORKER, worker);
   putNumber(to, STARTED_AT, startedAt);
   putNumber(to, ENDED_AT, endedAt);
   putText(to, REASON, reason);
+  putBytes(to, FAILURE, failure);
   endFields(to, extra);
   return to.takeBuffer();
 }
@@ -254,6 +257,7 @@ function unpackAttempts(all: readonly Buffer[]): Attempt[] | null {
       startedAt: fields.number(STARTED_AT),
       endedAt: fields.number(ENDED_AT),
       reason: fields.text(REASON),
+      failure: fields.maybe(FAILURE),
       extra: fields.extra,
     });
   }

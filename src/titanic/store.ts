@@ -60,6 +60,8 @@ export interface Attempt {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly reason: string;
+  /** What its worker said (D63), see failures.ts; `null`: nothing. */
+  readonly failure: Buffer | null;
   /** Fields of a later version, as they came; see fields.ts. */
   readonly extra: Buffer | null;
 }
@@ -336,7 +338,8 @@ export type Found =
       readonly reply: Buffer | null;
       readonly replyBytes: number;
     })
-  | (Whose & { readonly state: 'dead'; readonly reason: string });
+  /** `failure`: what the worker of its last attempt said, if that is why. */
+  | (Whose & { readonly state: 'dead'; readonly reason: string; readonly failure: Buffer | null });
 
 /** Who may know of a request. */
 export interface Whose extends Belonging {

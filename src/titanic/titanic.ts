@@ -15,6 +15,7 @@ import type {
   InternalRequest,
   InternalService,
 } from '../broker/ports.js';
+import type { Failure } from '../wire/failure.js';
 import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../wire/tsp.js';
 import type { Commits } from './commits.js';
 import { TitanicContext, type TitanicStore } from './context.js';
@@ -295,8 +296,8 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     else this.#life.execution.replied(slot, frames, from);
   }
 
-  failed(slot: Slot, reason: string, isKnown: boolean): void {
-    if (!this.#isDeaf) this.#life.execution.failed(slot, reason, isKnown);
+  failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
+    if (!this.#isDeaf) this.#life.execution.failed(slot, reason, isKnown, failure);
     else if (!isKnown) this.#leftBehind.delete(slot);
   }
 

@@ -1,5 +1,6 @@
 /** What came from the other node of a pair is looked at before it is believed. */
 import { isPackedFrames } from '../core/packed.js';
+import { isPackedFailure } from './failures.js';
 import {
   ANONYMOUS,
   ATTEMPTS_KEPT,
@@ -49,8 +50,12 @@ export function areAttempts(attempts: readonly Attempt[], attemptsEver: number):
   return (
     areNatural(attemptsEver) &&
     attempts.length === Math.min(attemptsEver, ATTEMPTS_KEPT) &&
-    attempts.every(({ startedAt, endedAt }) => areNatural(startedAt, endedAt))
+    attempts.every(isAttempt)
   );
+}
+
+function isAttempt({ startedAt, endedAt, failure }: Attempt): boolean {
+  return areNatural(startedAt, endedAt) && (failure === null || isPackedFailure(failure));
 }
 
 export function isChange(change: Change): boolean {
@@ -72,10 +77,7 @@ export function isChange(change: Change): boolean {
       return isUuid(change.uuid) && areNatural(change.at, change.keyUntil) && isOwner(change.by);
     case 'attempt': {
       const { uuid, generation, attempts, attempt, notBefore } = change;
-      return (
-        isUuid(uuid) &&
-        areNatural(generation, attempts, attempt.startedAt, attempt.endedAt, notBefore)
-      );
+      return isUuid(uuid) && isAttempt(attempt) && areNatural(generation, attempts, notBefore);
     }
     case 'reply':
       if (!isPackedFrames(change.reply)) return false;

@@ -10,6 +10,8 @@ import type { Change, ChangeResult, StoreFailure } from './store.js';
 /** A change, and what is to be done once it is decided. */
 export interface Intent {
   readonly change: Change;
+  /** Goes before it, in the same batch: both are committed, or neither. What became of it is not told. */
+  readonly before?: Change;
   /** Among whom it takes its turn. */
   readonly party: string;
   /** Bytes that it carries. */
@@ -162,7 +164,7 @@ export class Writer {
     this.#changesBefore = this.#lastChanges;
     this.#lastChanges = intents.length;
     this.#commits.began(intents.length, now);
-    const handed = this.#commit(intents.map(({ change }) => change));
+    const handed = this.#commit(intents.flatMap(changesOf));
     this.#flying = { ...handed, intents, isDoubtful: false, results: null };
   }
 
@@ -213,8 +215,10 @@ export class Writer {
     this.#flying = null;
     this.#flyingBytes = 0;
     this.run(now);
-    for (const [index, intent] of intents.entries()) {
-      const result = results[index];
+    let at = -1;
+    for (const intent of intents) {
+      at += changesOf(intent).length;
+      const result = results[at];
       if (result === undefined) continue;
       if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
       else intent.committed(result);
@@ -255,4 +259,8 @@ export class Writer {
     for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
     return true;
   }
+}
+
+function changesOf({ before, change }: Intent): readonly Change[] {
+  return before === undefined ? [change] : [before, change];
 }

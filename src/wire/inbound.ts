@@ -17,6 +17,7 @@ import {
   WORKER_02_FINAL,
   WORKER_02_HEARTBEAT,
   WORKER_02_PARTIAL,
+  WORKER_FAIL,
   WORKER_READY,
   WORKER_RETURN,
 } from './mdp.js';
@@ -31,7 +32,9 @@ export type InboundKind =
   | 'partial'
   | 'heartbeat'
   | 'disconnect'
-  | 'return';
+  | 'return'
+  /** What stands from `body` on is for `readFailure`, which is total. */
+  | 'fail';
 
 /** Label of `messages_malformed_total`. */
 export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_large';
@@ -47,9 +50,9 @@ export class Inbound {
   enveloped = false;
   /** request, ready: index of the service name. */
   service = 0;
-  /** final, partial, return: index of the frame with the client's token (D7). */
+  /** final, partial, return, fail: index of the frame with the client's token (D7). */
   client = 0;
-  /** request, final, partial: index of the first body frame. return: of the reason, if any. */
+  /** request, final, partial: index of the first body frame. return: of the reason, if any. fail: of the kind. */
   body = 0;
   /** ready: the credit that it declares (D23), or 1. */
   credit = 1;
@@ -143,6 +146,10 @@ export class Inbound {
           this.#fail('worker', 'frames too many');
         }
         return;
+      case 'fail':
+        // D60: a slip in what follows must not cost the worker its other requests.
+        this.#readToken(kind, at + 1);
+        return;
       case 'heartbeat':
       case 'disconnect':
         if (frames.count > at + 1) this.#fail('worker', 'frames too many');
@@ -198,6 +205,7 @@ type WorkerKind = Exclude<InboundKind, 'malformed' | 'request'>;
 function workerCommand(version: MdpVersion, command: number): WorkerKind | null {
   if (command === WORKER_READY) return 'ready';
   if (command === WORKER_RETURN) return 'return';
+  if (command === WORKER_FAIL) return 'fail';
   if (version === 1) {
     if (command === WORKER_01_REPLY) return 'final';
     if (command === WORKER_01_HEARTBEAT) return 'heartbeat';

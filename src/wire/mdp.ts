@@ -32,6 +32,8 @@ export const WORKER_02_HEARTBEAT = 0x05;
 export const WORKER_02_DISCONNECT = 0x06;
 /** D25, either version: gives one request back; only from a worker with credit. */
 export const WORKER_RETURN = 0x07;
+/** D60, either version: the request was tried, and failed. */
+export const WORKER_FAIL = 0x08;
 
 /** D1: identity and correlation frames that may stand before the empty delimiter. */
 export const ENVELOPE_FRAMES_MAX = 8;
@@ -43,7 +45,7 @@ export const CREDIT_MAX = 10_000;
 export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
 
 /** A one-byte frame for each command, made once. */
-export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 8 }, (_, command) =>
+export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 9 }, (_, command) =>
   Buffer.from([command]),
 );
 export const EMPTY: Buffer = Buffer.alloc(0);

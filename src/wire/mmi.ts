@@ -7,6 +7,9 @@ export const MMI_HELLO = 'mmi.hello';
 /** D11: the service frame of a refusal, sent only to clients that said `mmi.hello`. */
 export const MMI_REFUSED = 'mmi.refused';
 
+/** D62: the service frame of a failure, sent only to clients that said that they understand it. */
+export const MMI_FAILED = 'mmi.failed';
+
 /** The status frame of a refusal (D11). */
 export type RefusalStatus = '403' | '404' | '408' | '429' | '502' | '503';
 
@@ -14,11 +17,13 @@ export type RefusalStatus = '403' | '404' | '408' | '429' | '502' | '503';
 export interface Hello {
   /** Rather than wait for a worker it is refused, where nobody serves what it asks for (D65). */
   readonly refusesToWait: boolean;
+  /** It understands `mmi.failed` (D62). */
+  readonly hearsFailures: boolean;
 }
 
 /** Larger than this no frame of `mmi.hello` may be. */
 const HELLO_BYTES_MAX = 4096;
-const NO_OPTIONS: Hello = { refusesToWait: false };
+const NO_OPTIONS: Hello = { refusesToWait: false, hearsFailures: false };
 
 /** @returns `null` if the frame is neither empty nor a JSON object of options as they must be */
 export function readHello(frame: Buffer): Hello | null {
@@ -32,14 +37,19 @@ export function readHello(frame: Buffer): Hello | null {
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
   // Other keys are for later versions.
-  const { noWorker = 'wait' }: { readonly noWorker?: unknown } = given;
+  const { noWorker = 'wait', failures = false }: { noWorker?: unknown; failures?: unknown } = given;
   if (noWorker !== 'wait' && noWorker !== 'refuse') return null;
-  return { refusesToWait: noWorker === 'refuse' };
+  if (typeof failures !== 'boolean') return null;
+  return { refusesToWait: noWorker === 'refuse', hearsFailures: failures };
 }
 
 /** The frame of `mmi.hello` that says so. */
-export function helloFrame({ refusesToWait }: Hello): Buffer {
-  return refusesToWait ? Buffer.from('{"noWorker":"refuse"}') : Buffer.alloc(0);
+export function helloFrame({ refusesToWait, hearsFailures }: Hello): Buffer {
+  const options = {
+    ...(refusesToWait ? { noWorker: 'refuse' } : {}),
+    ...(hearsFailures ? { failures: true } : {}),
+  };
+  return Object.keys(options).length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(options));
 }
 
 /** One item of the JSON of `mmi.services`. Names are percent-escaped (D3). */

@@ -1,6 +1,7 @@
 /** A worker's half of MDP: what it sends, and what it receives from a broker. Total on input. */
 import type { Frames } from '../core/frames.js';
 import type { MalformedReply } from './client-side.js';
+import type { Failure } from './failure.js';
 import {
   COMMAND_FRAMES,
   EMPTY,
@@ -14,6 +15,7 @@ import {
   WORKER_02_FINAL,
   WORKER_02_HEARTBEAT,
   WORKER_02_PARTIAL,
+  WORKER_FAIL,
   WORKER_READY,
   WORKER_REQUEST,
   WORKER_RETURN,
@@ -86,6 +88,16 @@ export function workerDisconnect(version: MdpVersion): Uint8Array[] {
 /** D25: gives one request back; only towards a broker that knows credit. */
 export function workerReturn(version: MdpVersion, client: Buffer, reason: string): Uint8Array[] {
   return message(version, WORKER_RETURN, [client, EMPTY, Buffer.from(reason)]);
+}
+
+/** D60: the request was tried, and failed; only towards a broker that lists `fail`. */
+export function workerFail(
+  version: MdpVersion,
+  client: Buffer,
+  { kind, code, text, detail }: Failure,
+): Uint8Array[] {
+  const words = [kind, code, text].map((word) => Buffer.from(word));
+  return message(version, WORKER_FAIL, [client, EMPTY, ...words, ...detail]);
 }
 
 function nonEmpty(body: readonly Uint8Array[]): readonly Uint8Array[] {

@@ -60,7 +60,7 @@ const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
 
 /** Why a connection was ended by this side; the label under which it is counted. */
-export type FailureKind =
+export type FaultKind =
   'greeting' | 'mechanism' | HandshakeFailure | 'protocol' | 'too_large' | 'silent';
 
 export interface ConnectionEvents {
@@ -69,7 +69,7 @@ export interface ConnectionEvents {
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
   /** The connection is over: close it once its output has left. Nothing more is read. */
-  failed(kind: FailureKind, reason: string): void;
+  failed(kind: FaultKind, reason: string): void;
 }
 
 export interface ConnectionOptions {
@@ -612,7 +612,7 @@ export class Connection {
     return this.#fail('too_large', 'a message over the limits');
   }
 
-  #fail(kind: FailureKind, reason: string): -1 {
+  #fail(kind: FaultKind, reason: string): -1 {
     if (this.#phase === 'failed') return -1;
     this.#phase = 'failed';
     this.#forget();

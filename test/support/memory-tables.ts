@@ -1,6 +1,8 @@
 /** What a store has, in memory: the ladder of the store port (D16, D17), in the plainest words. */
 import { present } from '../../src/core/assert.js';
+import { unpackFailure } from '../../src/titanic/failures.js';
 import { joinExtra } from '../../src/titanic/fields.js';
+import { failureLine } from '../../src/wire/failure.js';
 import { isOnceKey } from '../../src/wire/tsp.js';
 import { merge, type MergeTables } from '../../src/titanic/merge.js';
 import {
@@ -304,7 +306,13 @@ export class MemoryTables {
       const read = reply.length <= replyBytesMax ? reply : null;
       return { state: 'replied', reply: read, replyBytes: reply.length, ...whose };
     }
-    if (entry.death !== null) return { state: 'dead', reason: entry.death.reason, ...whose };
+    if (entry.death !== null) {
+      const { reason } = entry.death;
+      const failure = entry.attempts.at(-1)?.failure ?? null;
+      const last = unpackFailure(failure);
+      const isWhy = last !== null && failureLine(last) === reason;
+      return { state: 'dead', reason, failure: isWhy ? failure : null, ...whose };
+    }
     return { state: 'pending', ...whose };
   }
 
@@ -527,13 +535,7 @@ function isAfter(place: ReadPlace, changed: number, number: number): boolean {
 
 function recordOf(entry: Entry, withBody: boolean): RequestRecord {
   const { request, key, body, attemptsEver, attempts, reply, death, extra } = entry;
-  const bare = attempts.map(({ worker, startedAt, endedAt, reason, extra: more }) => ({
-    worker,
-    startedAt,
-    endedAt,
-    reason,
-    extra: more,
-  }));
+  const bare = attempts.map(({ ordinal: _ordinal, ...attempt }) => attempt);
   const history = { attemptsEver, attempts: bare, reply, death, extra };
   return { kind: 'request', request, key, body: withBody ? body : null, ...history };
 }

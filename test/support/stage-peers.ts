@@ -180,6 +180,13 @@ export class WorkerActor implements Reader {
     return this.#sends(workerPartial(this.token(which), bytesOfBody(body)));
   }
 
+  /** FAIL (D60): `kind, code, text, detail*` as they are given. */
+  fails(failure: readonly FrameLike[], which: Which = {}): this {
+    const token = this.#take(which);
+    const prefix = this.version === 1 ? ['', 'MDPW01'] : ['MDPW02'];
+    return this.#sends([...prefix, '\x08', token, '', ...failure].map(toBytes));
+  }
+
   /** RETURN (D25). */
   returns(reason: string, which: Which = {}): this {
     return this.#sends(workerReturn(this.version, this.#take(which), reason));

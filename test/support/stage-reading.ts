@@ -1,4 +1,5 @@
 /** The reading port on a stage's disk, in the plainest words; answers when the stage says so. */
+import { unpackFailure } from '../../src/titanic/failures.js';
 import type { PageQuestion, ReadPage, Reading, Story } from '../../src/titanic/reading.js';
 import type { RequestUuid, StoreFailure } from '../../src/titanic/store.js';
 import type { StageDisk } from './stage-store.js';
@@ -55,7 +56,10 @@ export class StageReading implements Reading {
       request,
       hasKey: key !== null,
       attemptsEver,
-      attempts,
+      attempts: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
+        ...{ worker, startedAt, endedAt, reason },
+        failure: unpackFailure(failure),
+      })),
       reply:
         reply === null ? null : { bytes: reply.reply.length, worker: reply.worker, at: reply.at },
       death,

@@ -65,6 +65,7 @@ export function attempt(n: number, attempts: number, generation = 0): ChangeOf<'
       startedAt: NOON + attempts,
       endedAt: NOON + attempts + 1,
       reason: 'lost',
+      failure: null,
       extra: null,
     },
     notBefore: NOON + 1000 * attempts,

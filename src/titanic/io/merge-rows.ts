@@ -6,7 +6,7 @@ import type { Owner, RequestUuid, Tombstone } from '../store.js';
 import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './reading.js';
 import type { ServiceCounts } from './service-counts.js';
-import { STATE_NUMBERS, type Statements, type Tally } from './statements.js';
+import { insertAttempt, STATE_NUMBERS, type Statements, type Tally } from './statements.js';
 
 /** Ends a request that is there. */
 type Remove = (uuid: RequestUuid, keyUntil: number) => void;
@@ -159,9 +159,8 @@ export class MergeRows implements MergeTables {
 
   #putAttempts(number: number, { attempts, attemptsEver }: RequestState): void {
     for (const [place, attempt] of attempts.entries()) {
-      const { worker, startedAt, endedAt, reason, extra } = attempt;
       const ordinal = attemptsEver - attempts.length + place + 1;
-      this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, extra);
+      insertAttempt(this.#sql, number, ordinal, attempt);
     }
   }
 }

@@ -402,6 +402,7 @@ export function packFound(to: PackWriter, found: Found): void {
   to.bytes(found.service);
   if (found.state === 'dead') {
     to.text(found.reason);
+    packMaybe(to, found.failure);
   } else if (found.state === 'replied') {
     to.number(found.replyBytes);
     packMaybe(to, found.reply);
@@ -422,6 +423,6 @@ export function unpackFound(from: PackReader): Found {
     case 'replied':
       return { state, ...whose, replyBytes: from.number(), reply: unpackMaybe(from) };
     case 'dead':
-      return { state, ...whose, reason: from.text() };
+      return { state, ...whose, reason: from.text(), failure: unpackMaybe(from) };
   }
 }

@@ -1,8 +1,7 @@
 /** What the main thread and the reading thread say to each other: plain values, bytes as hexadecimal digits. */
-import type { Attempt } from '../store.js';
 import type { PendingRow } from './messages.js';
 import type { StoreFailure } from '../store.js';
-import type { Story } from '../reading.js';
+import type { Story, StoryAttempt } from '../reading.js';
 
 /** `PageQuestion` as it travels. */
 export interface WireQuestion {
@@ -21,11 +20,17 @@ export interface WirePage {
   readonly next: string | null;
 }
 
+/** Of one attempt. */
+export type AttemptRow = Omit<StoryAttempt, 'failure'> & {
+  /** Empty: its worker said nothing. */
+  readonly failure: string;
+};
+
 export interface StoryRows {
   readonly row: PendingRow;
   readonly hasKey: boolean;
   readonly attemptsEver: number;
-  readonly attempts: readonly Attempt[];
+  readonly attempts: readonly AttemptRow[];
   readonly reply: Story['reply'];
   readonly death: Story['death'];
 }

@@ -2,7 +2,8 @@
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
-import type { PageQuestion, ReadPage, Reading, Story } from '../reading.js';
+import { unpackFailure } from '../failures.js';
+import type { PageQuestion, ReadPage, Reading, Story, StoryAttempt } from '../reading.js';
 import {
   type Owner,
   type RequestUuid,
@@ -13,6 +14,7 @@ import {
 } from '../store.js';
 import type { PendingRow } from './messages.js';
 import type {
+  AttemptRow,
   ReadAnswer,
   ReadOrder,
   StoryRows,
@@ -71,8 +73,8 @@ class ReadingInThread implements SqliteReading {
   story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
     this.#ask({ kind: 'story', uuid: hex(uuid) }, answer, (value) => {
       if (value === null) return null;
-      const { row, ...rest } = value as StoryRows;
-      return { request: requestOf(row), ...rest };
+      const { row, attempts, ...rest } = value as StoryRows;
+      return { request: requestOf(row), attempts: attempts.map(attemptOf), ...rest };
     });
   }
 
@@ -165,6 +167,10 @@ function requestOf([uuid, service, owner, ...facts]: PendingRow): StoredRequest 
     owner: owner as Owner,
     isShared: shared === 1,
   };
+}
+
+function attemptOf({ failure, ...attempt }: AttemptRow): StoryAttempt {
+  return { ...attempt, failure: unpackFailure(Buffer.from(failure, 'hex')) };
 }
 
 function hex(bytes: Buffer): string {

@@ -121,8 +121,9 @@ const SQL = {
   replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
   replyRow: 'SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?',
   reason: 'SELECT reason FROM deaths WHERE number = ?',
+  lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
-  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, extra
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, failure, extra
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   over: `SELECT ${STANDING}, uuid FROM requests WHERE state > ${PENDING} AND expires_at <= ?
     ORDER BY expires_at, uuid LIMIT ?`,
@@ -151,8 +152,8 @@ const SQL = {
 
   setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
     attempts_ever = ?, not_before = ?, changed = ? WHERE number = ?`,
-  insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason, extra)
-    VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason,
+    failure, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
   deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
 
@@ -220,6 +221,7 @@ interface Rows {
   readonly body: Buffer;
   readonly reply: Buffer;
   readonly reason: string;
+  readonly lastFailure: Buffer | null;
   readonly over: Standing & { readonly uuid: Buffer };
   readonly knownKey: Buffer;
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
@@ -250,6 +252,7 @@ const SCALARS: readonly string[] = [
   'body',
   'reply',
   'reason',
+  'lastFailure',
   'knownKey',
   'storeId',
   'isTaken',
@@ -271,4 +274,13 @@ export function prepareStatements(db: Database.Database): Statements {
     return [name, SCALARS.includes(name) ? statement.pluck() : statement];
   });
   return Object.fromEntries(prepared) as Statements;
+}
+
+export function insertAttempt(
+  sql: Statements,
+  number: number,
+  ordinal: number,
+  { worker, startedAt, endedAt, reason, failure, extra }: Attempt,
+): void {
+  sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, failure, extra);
 }

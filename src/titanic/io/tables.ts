@@ -2,7 +2,9 @@
 import type Database from 'better-sqlite3';
 
 import { present } from '../../core/assert.js';
+import { failureLine } from '../../wire/failure.js';
 import { isOnceKey } from '../../wire/tsp.js';
+import { unpackFailure } from '../failures.js';
 import { joinExtra } from '../fields.js';
 import { merge } from '../merge.js';
 import type { StoreRecord } from '../record-codec.js';
@@ -33,6 +35,7 @@ import { readChunk } from './reading.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import { ServiceCounts } from './service-counts.js';
 import {
+  insertAttempt,
   prepareStatements,
   type Standing,
   STATE_NAMES,
@@ -264,9 +267,17 @@ export class Tables {
       return { state: 'replied', reply, replyBytes, ...whose };
     }
     if (state === DEAD) {
-      return { state: 'dead', reason: present(this.#sql.reason.get(number), 'a reason'), ...whose };
+      const reason = present(this.#sql.reason.get(number), 'a reason');
+      return { state: 'dead', reason, failure: this.#failureOf(number, reason), ...whose };
     }
     return { state: 'pending', ...whose };
+  }
+
+  /** What the worker of the last attempt of a dead request said, if it died of that. */
+  #failureOf(number: number, reason: string): Buffer | null {
+    const packed = this.#sql.lastFailure.get(number) ?? null;
+    const failure = unpackFailure(packed);
+    return failure !== null && failureLine(failure) === reason ? packed : null;
   }
 
   read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): Chunk {
@@ -389,8 +400,7 @@ export class Tables {
     const ordinal = standing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
-    const { worker, startedAt, endedAt, reason, extra } = attempt;
-    this.#sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, extra);
+    insertAttempt(this.#sql, number, ordinal, attempt);
     if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
     return DONE;
   }

@@ -10,7 +10,7 @@ import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
-import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
+import { Connection, type ConnectionEvents, type FaultKind } from '../../zmtp/connection.js';
 import { CurveClientMechanism, type CurveClientKeys } from '../../zmtp/curve/client.js';
 import type { CurveCrypto } from '../../zmtp/curve/crypto.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
@@ -222,7 +222,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#closing === null) this.#events.message(frames);
   }
 
-  failed(kind: FailureKind): void {
+  failed(kind: FaultKind): void {
     if (kind === 'key') {
       this.#isKeyRefused = true;
       // It may be wanted one day. The second time it is asked for soon: the first may be a mistake.

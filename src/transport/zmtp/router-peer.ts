@@ -3,7 +3,7 @@ import { ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import type { Metadata } from '../../zmtp/commands.js';
-import { Connection, type ConnectionEvents, type FailureKind } from '../../zmtp/connection.js';
+import { Connection, type ConnectionEvents, type FaultKind } from '../../zmtp/connection.js';
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell, type Turns } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
@@ -31,7 +31,7 @@ export interface PeerOwner {
 }
 
 /** Why a connection is ended, by this side. */
-export type RefusalKind = FailureKind | 'identity' | 'connections' | 'handshakes' | 'memory';
+export type RefusalKind = FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory';
 
 export interface Refusal {
   readonly kind: RefusalKind;

@@ -201,7 +201,7 @@ describe('majordomo request', () => {
     expect({ status, stderr }).toEqual({
       status: 1,
       stderr: expect.stringMatching(
-        /^majordomo: the stored request \w{32} failed: 500 dead after 1 /,
+        /^majordomo: the stored request \w{32} failed: 500 dead mdp\.no-reply: after 1 /,
       ),
     });
     const refused = await request(daemon, '--durable', 'mmi.service', 'x');

@@ -93,7 +93,7 @@ class Changes {
       }
       case 'attempt': {
         const startedAt = NOON + ++this.#attempts;
-        const ended = { endedAt: startedAt + 1, reason: 'lost', extra: null };
+        const ended = { endedAt: startedAt + 1, reason: 'lost', failure: null, extra: null };
         const attempt = { worker: 'w', startedAt, ...ended };
         const notBefore = startedAt + 1000;
         return {

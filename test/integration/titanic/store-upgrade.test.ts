@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { readMigrations } from '../../../src/titanic/io/schema.js';
 import { backupStore } from '../../../src/titanic/io/backup.js';
 import { verifyStore } from '../../../src/titanic/io/verify.js';
+import { packFailure } from '../../../src/titanic/failures.js';
 import { type Owner, readFrom } from '../../../src/titanic/store.js';
-import { accept, NOON, reply, sweep, uuidOf } from '../../support/store-changes.js';
+import { accept, attempt, dead, NOON, reply, sweep, uuidOf } from '../../support/store-changes.js';
 import { makeOlderStore } from '../../support/older-store.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed, recordsIn } from '../../support/store-pair.js';
@@ -19,7 +20,7 @@ const THIRD = fileURLToPath(
 );
 const silent = (): void => {};
 
-describe.each([1, 2, 3, 4])('a store of version %i', (from) => {
+describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
   let directory: StoreDirectory;
 
   beforeEach(() => {
@@ -65,6 +66,28 @@ describe.each([1, 2, 3, 4])('a store of version %i', (from) => {
     const { version, problems, keys } = verifyStore(directory.file, silent);
     const newest = readMigrations().length;
     expect({ version, problems, keys }).toEqual({ version: newest, problems: [], keys: 2 });
+  });
+
+  it('keeps what workers say of failed attempts from then on, and tells the other node', async () => {
+    const user = await directory.open();
+    const failure = packFailure({ kind: 'error', code: 'E', text: 'no', detail: [] });
+    const failed = attempt(1, 2);
+    const last = {
+      ...failed,
+      attempts: 3,
+      attempt: { ...failed.attempt, reason: 'E: no', failure },
+    };
+    await user.commit(last, { ...dead(1), reason: 'E: no' });
+    expect(await user.lookUp(uuidOf(1))).toMatchObject({ state: 'dead', reason: 'E: no', failure });
+    const other = await directory.open(directory.apart('other'));
+    for (const chunk of await chunksFrom(user, readFrom(null))) await mergeInto(other, chunk, true);
+    expect(await other.lookUp(uuidOf(1))).toMatchObject({ reason: 'E: no', failure });
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    const copy = `${directory.file}-copy`;
+    await user.close();
+    await backupStore(directory.file, copy, silent);
+    const restored = await directory.open(copy);
+    expect(await restored.lookUp(uuidOf(1))).toMatchObject({ reason: 'E: no', failure });
   });
 
   it('can be one of a pair: what was there goes to the other, in pieces, and once', async () => {

@@ -39,7 +39,9 @@ describe('a stored request whose delivery fails', () => {
       s.worker('w').ready('echo').disconnect();
       s.after(8000);
     }
-    expect(s.asks('reply', uuid)).toBe('500 dead after 3 attempts, the last: connection');
+    expect(s.asks('reply', uuid)).toBe(
+      '500 dead mdp.no-reply: after 3 attempts, the last: connection',
+    );
     expect(s.asks('wait', uuid, '1000')).toMatch(/^500 dead/);
     expect(s.titanic.counters).toMatchObject({ retried: 2, dead: 1, completed: 0 });
     expect(s.worker('last').ready('echo').inbox()).toEqual([]);
@@ -385,13 +387,13 @@ describe('after a crash', () => {
       attempts: 1,
       attempt: {
         ...{ worker: '1', startedAt: s.wall, endedAt: s.wall },
-        ...{ reason: 'connection', extra: null },
+        ...{ reason: 'connection', failure: null, extra: null },
       },
       notBefore: s.wall,
     });
     const next = s.crashes();
     expect(next.worker('w1').ready('echo').inbox()).toEqual([]);
-    expect(next.asks('reply', uuid)).toMatch(/^500 dead after 1 attempts/);
+    expect(next.asks('reply', uuid)).toMatch(/^500 dead mdp\.no-reply: after 1 attempts/);
   });
 
   it('keys and replies are as they were', () => {

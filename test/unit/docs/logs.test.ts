@@ -113,7 +113,7 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
 
 /** The kinds with which the transports reject connections. */
 function rejectionKinds(): string[] {
-  const kinds = new Set([...literals(SOURCES, 'FailureKind'), ...literals(SOURCES, 'RefusalKind')]);
+  const kinds = new Set([...literals(SOURCES, 'FaultKind'), ...literals(SOURCES, 'RefusalKind')]);
   // Where the kind stands among their arguments.
   const places = new Map([
     ['#reject', 0],

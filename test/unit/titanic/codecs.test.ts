@@ -7,6 +7,7 @@ import {
   type StoreRecord,
   unpackRecords,
 } from '../../../src/titanic/record-codec.js';
+import { packFailure } from '../../../src/titanic/failures.js';
 import { joinExtra } from '../../../src/titanic/fields.js';
 import { type Change, type Format, FORMAT } from '../../../src/titanic/store.js';
 import {
@@ -43,7 +44,9 @@ const CHANGES: readonly Change[] = [
   sweep(NOON),
 ];
 
-const attempts = [{ worker: 'w', startedAt: NOON, endedAt: NOON + 1, reason: 'lost', extra: null }];
+const attempts = [
+  { worker: 'w', startedAt: NOON, endedAt: NOON + 1, reason: 'lost', failure: null, extra: null },
+];
 const RECORDS: readonly StoreRecord[] = [
   {
     kind: 'request',
@@ -92,10 +95,12 @@ const EXTRA = Buffer.concat([
 ]);
 
 /** What format 1 has no words for. */
+const FAILURE = packFailure({ kind: 'error', code: 'E', text: 'no', detail: [Buffer.from('d')] });
+
 const NEW_CHANGES: readonly Change[] = [
   accept(3, { body: packed('z'), key: 'k', owner: 'key:alice', isShared: true }),
   { ...accept(4, { body: packed('z') }), extra: EXTRA },
-  { ...attempt(4, 1), attempt: { ...attempt(4, 1).attempt, extra: EXTRA } },
+  { ...attempt(4, 1), attempt: { ...attempt(4, 1).attempt, failure: FAILURE, extra: EXTRA } },
   { ...reply(4, { reply: packed('') }), extra: EXTRA },
   close(3, NOON, 'key:bob'),
 ];
@@ -109,7 +114,7 @@ const NEW_RECORDS: readonly StoreRecord[] = [
     attemptsEver: 2,
     attempts: [
       { ...attempt(6, 1).attempt, extra: EXTRA },
-      { ...attempt(6, 2).attempt, extra: null },
+      { ...attempt(6, 2).attempt, failure: FAILURE, extra: null },
     ],
     reply: null,
     death: null,

@@ -175,6 +175,7 @@ describe('A command', () => {
       [0x04, 'heartbeat'],
       [0x05, 'disconnect'],
       [0x07, 'return'],
+      [0x08, 'fail'],
     ]),
     2: new Map([
       [0x01, 'ready'],
@@ -183,6 +184,7 @@ describe('A command', () => {
       [0x05, 'heartbeat'],
       [0x06, 'disconnect'],
       [0x07, 'return'],
+      [0x08, 'fail'],
     ]),
   };
 

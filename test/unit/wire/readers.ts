@@ -28,6 +28,7 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
     case 'final':
     case 'partial':
     case 'return':
+    case 'fail':
       return {
         kind,
         version,

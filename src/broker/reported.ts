@@ -1,0 +1,41 @@
+/**
+ * What workers said last of requests that now wait for another worker (D61): told to the client if no
+ * worker answers. It is kept as text and without its detail, and counts as held for whom sent it.
+ */
+import type { Holder } from '../core/holdings.js';
+import type { Failure } from '../wire/failure.js';
+import type { RequestId } from './requests.js';
+
+interface Kept {
+  readonly failure: Failure;
+  readonly bytes: number;
+  readonly holder: Holder;
+}
+
+/** What one takes beside its text. */
+const KEPT_BYTES = 200;
+
+export class Reported {
+  readonly #kept = new Map<RequestId, Kept>();
+
+  /** @returns false if its sender may not hold it: then nothing is kept, not what was before either */
+  keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): boolean {
+    this.drop(id);
+    const bytes = KEPT_BYTES + code.length + 2 * text.length;
+    if (!holder.mayHold(bytes)) return false;
+    holder.add('requests', bytes);
+    this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, holder });
+    return true;
+  }
+
+  of(id: RequestId): Failure | null {
+    return this.#kept.get(id)?.failure ?? null;
+  }
+
+  drop(id: RequestId): void {
+    const kept = this.#kept.get(id);
+    if (kept === undefined) return;
+    kept.holder.add('requests', -kept.bytes);
+    this.#kept.delete(id);
+  }
+}

@@ -1,0 +1,6 @@
+-- What a worker said of an attempt that failed: packed frames kind, code, text, detail. Null: nothing.
+ALTER TABLE attempts ADD COLUMN failure BLOB;
+
+-- While this node was of the version before, it did not know what the other one told of failures: that
+-- one tells all of its requests again, without their bodies.
+UPDATE peer SET up_to = 0;

@@ -1,0 +1,143 @@
+/**
+ * What a worker says of a request that it tried and could not answer: FAIL (D60, D62). Total on input:
+ * a failure that is wrong reads as one that says so.
+ */
+import { isUtf8 } from 'node:buffer';
+
+import { Frames } from '../core/frames.js';
+
+/**
+ * `error`: it failed on this input. `final`: it would fail again, so a stored request is not tried
+ * again. `retry`: another worker may be able to.
+ */
+export type FailureKind = 'error' | 'final' | 'retry';
+
+export const FAILURE_KINDS: readonly FailureKind[] = ['error', 'final', 'retry'];
+
+export interface Failure {
+  readonly kind: FailureKind;
+  /** 1 to 64 characters of `[A-Za-z0-9._-]`, the application's own. */
+  readonly code: string;
+  /** For people, at most 1 KiB of UTF-8. */
+  readonly text: string;
+  /** For programs: opaque frames, at most 64 KiB together. */
+  readonly detail: readonly Buffer[];
+}
+
+export const FAILURE_TEXT_BYTES_MAX = 1024;
+export const FAILURE_DETAIL_BYTES_MAX: number = 64 * 1024;
+/** Frames of detail; each costs beside its bytes. */
+export const FAILURE_DETAIL_FRAMES_MAX = 64;
+/** The prefix of codes that only brokers use. */
+export const RESERVED_CODES = 'mdp.';
+/** D60: what a FAIL that is wrong counts as. */
+export const INVALID_FAILURE = 'mdp.invalid-failure';
+/** D63: a stored request that is dead without any worker having said why. */
+export const NO_REPLY = 'mdp.no-reply';
+
+/** The longest kind, and the longest code. */
+const KIND_BYTES_MAX = 5;
+const CODE_BYTES_MAX = 64;
+const CODE = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** Whether a worker may say this code. */
+export function isFailureCode(code: string): boolean {
+  return CODE.test(code) && !code.startsWith(RESERVED_CODES);
+}
+
+/** `CODE: TEXT`, as refusals and dead requests say it; `CODE:` if there is no text. */
+export function failureLine({ code, text }: Pick<Failure, 'code' | 'text'>): string {
+  return text === '' ? `${code}:` : `${code}: ${text}`;
+}
+
+/**
+ * Reads `kind, code, text, detail*`.
+ * @param from index of the kind
+ * @returns its detail are views of the frames
+ */
+export function readFailure(frames: Frames, from: number): Failure {
+  if (frames.count < from + 3) return invalid('a FAIL without kind, code and text');
+  const kind = asciiOf(frames, from, KIND_BYTES_MAX) as FailureKind;
+  if (!FAILURE_KINDS.includes(kind)) return invalid('the kind is not error, final or retry');
+  const code = asciiOf(frames, from + 1, CODE_BYTES_MAX);
+  if (!CODE.test(code)) return invalid('the code is not 1 to 64 characters of A-Z a-z 0-9 . _ -');
+  if (code.startsWith(RESERVED_CODES)) return invalid(`codes with ${RESERVED_CODES} are reserved`);
+  const detail: Buffer[] = [];
+  if (frames.count - (from + 3) > FAILURE_DETAIL_FRAMES_MAX) {
+    return invalid(`more than ${FAILURE_DETAIL_FRAMES_MAX} frames of detail`);
+  }
+  let bytes = 0;
+  for (let index = from + 3; index < frames.count; index++) {
+    bytes += frames.size(index);
+    if (bytes > FAILURE_DETAIL_BYTES_MAX) return invalid('more than 64 KiB of detail');
+    detail.push(frames.view(index));
+  }
+  return { kind, code, text: failureText(frames.view(from + 2)), detail };
+}
+
+function invalid(text: string): Failure {
+  return { kind: 'error', code: INVALID_FAILURE, text, detail: [] };
+}
+
+/** @returns empty if it is longer, or not ASCII */
+function asciiOf(frames: Frames, index: number, bytesMax: number): string {
+  if (frames.size(index) > bytesMax) return '';
+  return frames.buffer(index).toString('latin1', frames.start(index), frames.end(index));
+}
+
+/** Bytes as text of at most 1 KiB: what is not UTF-8 is replaced, what is more is cut. */
+export function failureText(bytes: Uint8Array): string {
+  // A character that the cut runs through is left out whole.
+  const given = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const cut = given.subarray(0, characterEnd(given, FAILURE_TEXT_BYTES_MAX));
+  const text = cut.toString('utf8');
+  if (isUtf8(cut)) return text;
+  // Each replacement is three bytes where one was.
+  const replaced = Buffer.from(text);
+  return replaced.toString('utf8', 0, characterEnd(replaced, FAILURE_TEXT_BYTES_MAX));
+}
+
+/** The last end of a character that is not beyond `most` bytes. */
+export function characterEnd(bytes: Buffer, most: number): number {
+  if (bytes.length <= most) return bytes.length;
+  let end = most;
+  // At most three bytes continue a character.
+  while (end > most - 4 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return ((bytes[end] ?? 0) & 0xc0) === 0x80 ? most : end;
+}
+
+/** The frames that a client is told of a failure (D62): service, code, text, detail. */
+export function failedFrames(service: Buffer, { code, text, detail }: Failure): Frames {
+  return Frames.of(service, code, text, ...detail);
+}
+
+/** The failure that a client was told; `null` if the frames are none. */
+export interface ToldFailure {
+  readonly service: Buffer;
+  readonly code: string;
+  readonly text: string;
+  readonly detail: Buffer[];
+}
+
+/** Reads `service, code, text, detail*`, as a client was told. */
+export function readTold([service, code, text, ...detail]: readonly Buffer[]): ToldFailure | null {
+  if (service === undefined || code === undefined || text === undefined) return null;
+  const shown = code.toString('latin1');
+  if (!CODE.test(shown)) return null;
+  return { service, code: shown, text: failureText(text), detail };
+}
+
+/** D63: the status frame of a dead request, after `500`: `dead CODE: TEXT`. */
+const DEAD = /^dead ([A-Za-z0-9._-]{1,64}):(?: (.*))?$/s;
+
+/** `dead CODE: TEXT`, from a reason that is `CODE: TEXT`; any other is the broker's own word. */
+export function deadStatus(reason: string): string {
+  const status = `dead ${reason}`;
+  return DEAD.test(status) ? status : `dead ${NO_REPLY}: ${reason.replace(/^dead /, '')}`;
+}
+
+/** What a dead request's status says; `null` if it is another 500. */
+export function readDeadStatus(text: string): Pick<Failure, 'code' | 'text'> | null {
+  const match = DEAD.exec(text);
+  return match === null ? null : { code: match[1] ?? '', text: match[2] ?? '' };
+}

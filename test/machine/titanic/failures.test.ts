@@ -1,0 +1,102 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { unpackFailure } from '../../../src/titanic/failures.js';
+import type { Attempt } from '../../../src/titanic/store.js';
+import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
+
+afterEach(endTitanicStages);
+
+function attemptsOf(s: TitanicStage, uuid: string): readonly Attempt[] {
+  return s.store.disk.row(Buffer.from(uuid, 'hex'))?.attempts ?? [];
+}
+
+describe('a stored request whose worker says that it failed (D63)', () => {
+  it.each(['error', 'retry'])('is tried again after a pause: %s', (kind) => {
+    const s = titanicStage({ titanic: { retryBaseMs: 1000 } });
+    const uuid = s.submits('pay');
+    const w1 = s.worker('w1').ready('pay').heartbeatsEvery(500);
+    w1.fails([kind, 'exit-3', 'card declined', 'all of it']);
+    expect(s.asks('reply', uuid)).toBe('300');
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    expect(s.events('request.failed')).toMatchObject([
+      { service: 'pay', kind, code: 'exit-3', text: 'card declined', durable: true },
+    ]);
+    s.after(1001);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    w1.final('done');
+    expect(s.asks('reply', uuid)).toBe('200|done');
+    const [attempt] = attemptsOf(s, uuid);
+    expect(attempt).toMatchObject({ worker: '1', reason: 'exit-3: card declined' });
+    expect(unpackFailure(attempt?.failure ?? null)).toEqual({
+      ...{ kind, code: 'exit-3', text: 'card declined' },
+      detail: [Buffer.from('all of it')],
+    });
+    expect(s.broker.counters.requestsFailed).toEqual({ error: 0, final: 0, retry: 0 });
+    expect(s.broker.counters.workersLost).toMatchObject({ connection: 0, disconnected: 0 });
+  });
+
+  it('is dead at once by `final`, and who asks is told code, text and detail', () => {
+    const s = titanicStage();
+    const uuid = s.submits('pay');
+    const w1 = s.worker('w1').ready('pay');
+    w1.fails(['final', 'card_declined', 'The card was declined', '{"a":1}', 'x'.repeat(5000)]);
+    const told = `500 dead card_declined: The card was declined|{"a":1}|${'x'.repeat(4096 - 7)}`;
+    expect(s.asks('reply', uuid)).toBe(told);
+    expect(s.asks('wait', uuid, '1000')).toBe(told);
+    s.after(100_000);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    expect(s.told('titanic.died')).toMatchObject([{ attempts: 1 }]);
+    const next = s.crashes();
+    expect(next.asks('reply', uuid)).toBe(told);
+    expect(next.worker('w2').ready('pay').inbox()).toEqual([]);
+  });
+
+  it('tells those who wait for it', () => {
+    const s = titanicStage();
+    const uuid = s.submits('pay');
+    s.asks('wait', uuid, '10000');
+    s.worker('w1').ready('pay').fails(['final', 'E', '', 'd']);
+    expect(s.hears()).toBe('500 dead E:|d');
+  });
+
+  it('is never delivered again after `final`, wherever the process ends', () => {
+    const s = titanicStage();
+    const uuid = s.submits('pay');
+    const w1 = s.worker('w1').ready('pay');
+    s.holdsStore();
+    w1.fails(['final', 'E', 'no']);
+    const batches = s.store.asked.map((asked) =>
+      asked.kind === 'commit' ? asked.changes.map(({ kind }) => kind) : [],
+    );
+    expect(batches).toEqual([['attempt', 'dead']]);
+    s.freesStore();
+    expect(s.asks('reply', uuid)).toBe('500 dead E: no');
+  });
+
+  it('is dead of its last failure when its attempts are over, and pending again by a retry', () => {
+    const s = titanicStage({ titanic: { maxAttempts: 2, retryBaseMs: 10 } });
+    const uuid = s.submits('pay');
+    const w1 = s.worker('w1').ready('pay').heartbeatsEvery(500);
+    w1.fails(['error', 'A', 'first']);
+    s.after(100);
+    w1.fails(['error', 'B', 'second', 'why']);
+    expect(s.asks('reply', uuid)).toBe('500 dead B: second|why');
+    s.operates<null>((operator, answer) => {
+      operator.retry(Buffer.from(uuid, 'hex'), answer);
+    });
+    s.after(100);
+    w1.disconnect();
+    s.after(100);
+    s.worker('w2').ready('pay').disconnect();
+    expect(s.asks('reply', uuid)).toBe(
+      '500 dead mdp.no-reply: after 2 attempts, the last: connection',
+    );
+  });
+
+  it('has an attempt of a FAIL that is wrong (D60)', () => {
+    const s = titanicStage();
+    const uuid = s.submits('pay');
+    s.worker('w1').ready('pay').fails(['fatal', 'E', 'x']);
+    expect(attemptsOf(s, uuid)[0]?.reason).toMatch(/^mdp\.invalid-failure: /);
+  });
+});
