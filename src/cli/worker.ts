@@ -21,6 +21,7 @@ import { noting } from './connections.js';
 
 interface WorkerCommandOptions extends EndpointOptions {
   readonly concurrency: number;
+  readonly name?: string;
   readonly protocol: '0.1' | '0.2';
   readonly timeoutMs?: number;
   readonly outputBytes: number;
@@ -58,6 +59,10 @@ export function defineWorker(command: Command, done: Done): void {
     .argument('<command...>', 'the command that answers, and its arguments')
     .addOption(
       integerOption('--concurrency <n>', 'requests at once', 1, CONCURRENCY_MAX).default(1),
+    )
+    .option(
+      '--name <text>',
+      'what lists and logs call this worker (default: host name and process id)',
     )
     .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
@@ -104,7 +109,7 @@ async function serve(
 ): Promise<void> {
   const { Worker } = await import('../sdk/worker.js');
   const { dialOf } = await import('../sdk/dials.js');
-  const { concurrency, protocol } = options;
+  const { concurrency, protocol, name } = options;
   const { curve } = await curveOf(options);
   const worker = new Worker(
     {
@@ -112,6 +117,7 @@ async function serve(
       service,
       concurrency,
       protocol,
+      ...(name === undefined ? {} : { name }),
       dial: noting(dialOf('zmtp', curve), service, curve),
       onError: (error) => {
         say(`${printable(service)}: ${messageOf(error)}; the request is given back`);

@@ -16,24 +16,37 @@ export function pairHeartbeatMs(frames: Frames, at: number): number | null {
   return typeof value === 'number' && value >= 0 && value <= PAIR_HEARTBEAT_MS_MAX ? value : 0;
 }
 
-/** D23: the broker says that it knows worker credit. */
-export function offersCredit(frames: Frames, at: number): boolean {
-  return offersOf(frames, at).credit;
+/** Extensions that a worker makes use of. */
+export interface WorkerOffers {
+  /** D23. */
+  readonly credit: boolean;
+  /** D67: READY's options, which stand behind a credit. */
+  readonly options: boolean;
 }
 
-/** Extensions that the SDK makes use of: D23, D16. */
+export const NO_WORKER_OFFERS: WorkerOffers = { credit: false, options: false };
+
+export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
+  const has = extensionsOf(frames, at);
+  return { credit: has('credit'), options: has('credit') && has('ready-options') };
+}
+
+/** Extensions that a client makes use of: D16. */
 export interface Offers {
-  readonly credit: boolean;
   readonly submit: boolean;
   readonly wait: boolean;
 }
 
 /** What a broker offers; nothing if it does not know the question. */
 export function offersOf(frames: Frames, at: number): Offers {
+  const has = extensionsOf(frames, at);
+  return { submit: has('submit'), wait: has('wait') };
+}
+
+function extensionsOf(frames: Frames, at: number): (name: string) => boolean {
   const facts = brokerFacts(frames, at);
   const listed = facts !== null && 'extensions' in facts ? facts.extensions : [];
-  const has = (name: string): boolean => Array.isArray(listed) && listed.includes(name);
-  return { credit: has('credit'), submit: has('submit'), wait: has('wait') };
+  return (name) => Array.isArray(listed) && listed.includes(name);
 }
 
 function brokerFacts(frames: Frames, at: number): object | null {

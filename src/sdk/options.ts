@@ -1,6 +1,9 @@
 /** The SDK's options: types, defaults, ranges. Whatever is wrong is an error that names the option. */
+import { hostname } from 'node:os';
+
 import type { Dial } from '../transport/port.js';
 import { CREDIT_MAX, type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
+import { NAME_CHARACTERS_MAX } from '../wire/ready-options.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
 import type { CurveClientKeys } from '../transport/zmtp/link.js';
 import { dialOf, type TransportName } from './dials.js';
@@ -65,6 +68,11 @@ export interface WorkerOptions {
   readonly endpoints: readonly string[];
   /** The service that it offers, 1 to 255 bytes. */
   readonly service: string;
+  /**
+   * By what people find it in lists and logs, where the broker knows of names: at most 64 characters;
+   * an empty one tells none. Default: host name and process id, `HOST:PID`.
+   */
+  readonly name?: string;
   /** Requests at once, of all endpoints together. Default 1. */
   readonly concurrency?: number;
   /** Default `0.2`. */
@@ -112,6 +120,8 @@ export interface WorkerSettings {
   readonly endpoints: readonly string[];
   readonly service: string;
   readonly serviceName: Buffer;
+  /** `null`: it tells none. */
+  readonly name: string | null;
   readonly concurrency: number;
   readonly version: MdpVersion;
   readonly heartbeatIntervalMs: number;
@@ -159,6 +169,7 @@ export function workerSettings(given: unknown): WorkerSettings {
     endpoints: options.endpoints(),
     service: service.toString('utf8'),
     serviceName: service,
+    name: workerName(options.take('name')),
     concurrency: options.integer('concurrency', 1, 1, CREDIT_MAX),
     version: options.version(),
     heartbeatIntervalMs: options.integer('heartbeatIntervalMs', 2500, 10, DAY_MS),
@@ -203,6 +214,22 @@ export function serviceName(service: unknown): Buffer {
     throw wrong('service', `must have 1 to ${SERVICE_NAME_BYTES_MAX} bytes`);
   }
   return bytes;
+}
+
+/** @throws ERR_MDP_OPTION */
+function workerName(given: unknown): string | null {
+  if (given === undefined) return nameOfProcess();
+  if (typeof given !== 'string') throw wrong('name', 'must be a string');
+  if (Array.from(given).length > NAME_CHARACTERS_MAX) {
+    throw wrong('name', `must have at most ${NAME_CHARACTERS_MAX} characters`);
+  }
+  return given === '' ? null : given;
+}
+
+/** The host name is cut, if need be, and the process id is not. */
+function nameOfProcess(): string {
+  const suffix = `:${process.pid}`;
+  return hostname().slice(0, NAME_CHARACTERS_MAX - suffix.length) + suffix;
 }
 
 /** ERR_MDP_OPTION. */

@@ -5,13 +5,15 @@
  * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
  *   comes sooner, for it wants them as often. A broker that is silent for `interval × liveness` is
  *   left for a new connection.
- * - With a credit of more than one (D23) the broker is asked first, on the same connection.
+ * - For a credit of more than one (D23), and for a name (D67), the broker is asked first whether it
+ *   knows them, on the same connection.
  * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
  *   registered one a token that the broker does not know would cost it every other request (D8, §3).
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../core/clock.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
+import { NO_WORKER_OFFERS, type WorkerOffers } from './broker-facts.js';
 import type { Places, PlaceTaker } from './places.js';
 
 export interface SessionOptions extends BackoffOptions {
@@ -19,7 +21,15 @@ export interface SessionOptions extends BackoffOptions {
   readonly heartbeatLiveness: number;
   /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
   readonly credit: number;
+  /** It has a name to tell (D67). */
+  readonly hasName: boolean;
 }
+
+/**
+ * For a name alone an answer is waited for so long at most, and only until one did not come: a
+ * broker that knows no MMI is not to be without its worker for long. In milliseconds.
+ */
+const NAME_PATIENCE_MS = 1000;
 
 /** One request that this worker was given. */
 export class Task {
@@ -44,7 +54,8 @@ export interface SessionSink {
   close(): void;
   /** Ask `mmi.broker`; the answer comes back as `offers`. */
   ask(): void;
-  ready(credit: number | null): void;
+  /** @param tellsName the broker knows options, and there is a name */
+  ready(credit: number | null, tellsName: boolean): void;
   heartbeat(): void;
   disconnect(): void;
   /** Let the handler have it. */
@@ -55,7 +66,7 @@ export interface SessionSink {
   late(task: Task, frames: readonly Uint8Array[]): void;
   /** RETURN (D25). */
   giveBack(task: Task): void;
-  /** Whether the broker offers credit is known. */
+  /** Whether the broker offers the credit that was asked for is known. */
   learnt(credit: boolean): void;
   /** Nothing more will come of this session. */
   ended(): void;
@@ -84,8 +95,12 @@ export class WorkerSession implements PlaceTaker {
   #tickMs: MonotonicMs = 0;
   #failures = 0;
   #registration = 0;
-  /** This registration declared credit. */
-  #declared = false;
+  /** What the broker of this connection offers, as far as it was asked. */
+  #offers: WorkerOffers = NO_WORKER_OFFERS;
+  /** The last question was not answered in time. */
+  #isMute = false;
+  /** The credit that this registration declared. */
+  #declared: number | null = null;
   #closing = false;
   /** Begun, of whatever registration. */
   readonly #running = new Set<Task>();
@@ -117,13 +132,20 @@ export class WorkerSession implements PlaceTaker {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
     if (this.#closing) return;
-    if (this.#options.credit === 1) {
-      this.#register(now, null);
+    const { credit, hasName, heartbeatIntervalMs } = this.#options;
+    const isForNameAlone = credit === 1;
+    if (isForNameAlone && !hasName) {
+      this.#register(now, NO_WORKER_OFFERS);
+      return;
+    }
+    this.#sink.ask();
+    if (isForNameAlone && this.#isMute) {
+      this.#register(now, NO_WORKER_OFFERS);
       return;
     }
     this.#state = 'asking';
-    this.#untilMs = now + this.#options.heartbeatIntervalMs;
-    this.#sink.ask();
+    const patienceMs = isForNameAlone ? NAME_PATIENCE_MS : Infinity;
+    this.#untilMs = now + Math.min(heartbeatIntervalMs, patienceMs);
   }
 
   /** The connection is gone. A new link follows: the old one's unsent output would come first. */
@@ -131,12 +153,11 @@ export class WorkerSession implements PlaceTaker {
     if (this.#state !== 'ended' && this.#state !== 'away') this.#leave(now);
   }
 
-  /** Whether the broker offers credit. */
-  offers(credit: boolean, now: MonotonicMs): void {
+  /** The broker has answered what it offers. */
+  offers(offers: WorkerOffers, now: MonotonicMs): void {
     this.#heardMs = now;
-    if (this.#state !== 'asking') return;
-    this.#sink.learnt(credit);
-    this.#register(now, credit ? this.#options.credit : null);
+    this.#isMute = false;
+    if (this.#state === 'asking') this.#learn(offers, now);
   }
 
   heartbeat(now: MonotonicMs): void {
@@ -187,7 +208,7 @@ export class WorkerSession implements PlaceTaker {
   failed(task: Task, now: MonotonicMs): void {
     if (!this.#running.delete(task)) return;
     if (this.#isPresent(task)) {
-      if (this.#declared) {
+      if (this.#declared !== null) {
         this.#sink.giveBack(task);
       } else {
         this.#sink.disconnect();
@@ -236,7 +257,7 @@ export class WorkerSession implements PlaceTaker {
     if (this.#untilMs > now) return;
     this.#untilMs = Infinity;
     if (this.#state === 'away') this.#open();
-    else if (this.#state === 'asking') this.offers(false, now);
+    else if (this.#state === 'asking') this.#missAnswer(now);
     else if (this.#state === 'resting') this.connected(now);
   }
 
@@ -246,7 +267,7 @@ export class WorkerSession implements PlaceTaker {
   }
 
   get #credit(): number {
-    return this.#declared ? this.#options.credit : 1;
+    return this.#declared ?? 1;
   }
 
   #silentMs(): MonotonicMs {
@@ -263,9 +284,23 @@ export class WorkerSession implements PlaceTaker {
     this.#sink.open();
   }
 
-  #register(now: MonotonicMs, credit: number | null): void {
+  #missAnswer(now: MonotonicMs): void {
+    this.#isMute = true;
+    this.#learn(NO_WORKER_OFFERS, now);
+  }
+
+  #learn(offers: WorkerOffers, now: MonotonicMs): void {
+    if (this.#options.credit > 1) this.#sink.learnt(offers.credit);
+    this.#register(now, offers);
+  }
+
+  #register(now: MonotonicMs, offers: WorkerOffers): void {
+    const { credit, hasName } = this.#options;
+    const tellsName = hasName && offers.options;
     this.#untilMs = Infinity;
-    this.#declared = credit !== null;
+    this.#offers = offers;
+    // D67: a worker with options always states its credit.
+    this.#declared = offers.credit && (credit > 1 || tellsName) ? credit : null;
     // Handlers of an earlier registration still run: offering their places would be a lie.
     if (this.#running.size >= this.#credit) {
       this.#state = 'full';
@@ -277,7 +312,7 @@ export class WorkerSession implements PlaceTaker {
     this.#heardMs = now;
     this.#tickMs = now;
     this.#beatSinceHeard = false;
-    this.#sink.ready(credit);
+    this.#sink.ready(this.#declared, tellsName);
     this.#beatMs = now + this.#options.heartbeatIntervalMs;
   }
 
@@ -325,7 +360,7 @@ export class WorkerSession implements PlaceTaker {
       if (this.#running.size === 0) this.#end();
       return;
     }
-    if (this.#state === 'full') this.#register(now, this.#declared ? this.#options.credit : null);
+    if (this.#state === 'full') this.#register(now, this.#offers);
     else this.#beginHeld();
   }
 

@@ -14,11 +14,16 @@ import {
   workerReady,
   workerReturn,
 } from '../wire/worker-side.js';
-import { offersCredit } from './broker-facts.js';
+import { workerOffersOf } from './broker-facts.js';
 import { endpointError, writeMessage } from './links.js';
 import type { WorkerSettings } from './options.js';
 import type { Places } from './places.js';
-import { type SessionSink, type Task, WorkerSession } from './worker-session.js';
+import {
+  type SessionOptions,
+  type SessionSink,
+  type Task,
+  WorkerSession,
+} from './worker-session.js';
 
 /** What a site needs of its worker. */
 export interface SiteOwner {
@@ -68,7 +73,8 @@ export class WorkerSite {
   }
 
   start(now: MonotonicMs): void {
-    this.#add(this.#owner.settings.concurrency, now);
+    const { concurrency, name } = this.#owner.settings;
+    this.#add(concurrency, name !== null, now);
   }
 
   close(): void {
@@ -92,18 +98,23 @@ export class WorkerSite {
     return next;
   }
 
-  #add(credit: number, now: MonotonicMs): void {
-    const registration = new Registration(this.#endpoint, this.#owner, credit, {
-      learnt: (offered) => {
-        this.#fill(offered);
+  #add(credit: number, hasName: boolean, now: MonotonicMs): void {
+    const registration = new Registration(
+      this.#endpoint,
+      this.#owner,
+      { credit, hasName },
+      {
+        learnt: (offered) => {
+          this.#fill(offered);
+        },
+        late: (frames) => {
+          this.#sendLate(frames);
+        },
+        ended: () => {
+          this.#ended(registration);
+        },
       },
-      late: (frames) => {
-        this.#sendLate(frames);
-      },
-      ended: () => {
-        this.#ended(registration);
-      },
-    });
+    );
     this.#registrations.add(registration);
     registration.session.start(now);
   }
@@ -118,7 +129,9 @@ export class WorkerSite {
     }
     const now = monotonicMs();
     const open = others.filter(({ session }) => !session.closing).length;
-    for (let count = open + 1; count < this.#owner.settings.concurrency; count++) this.#add(1, now);
+    const { concurrency } = this.#owner.settings;
+    // A broker without credit knows no names either: they need not ask.
+    for (let count = open + 1; count < concurrency; count++) this.#add(1, false, now);
   }
 
   #ended(registration: Registration): void {
@@ -170,13 +183,18 @@ class Registration implements SessionSink {
   readonly #hooks: SiteHooks;
   #link: Link | null = null;
 
-  constructor(endpoint: string, owner: SiteOwner, credit: number, hooks: SiteHooks) {
+  constructor(
+    endpoint: string,
+    owner: SiteOwner,
+    wants: Pick<SessionOptions, 'credit' | 'hasName'>,
+    hooks: SiteHooks,
+  ) {
     this.#endpoint = endpoint;
     this.#owner = owner;
     this.#hooks = hooks;
-    this.asks = credit > 1;
+    this.asks = wants.credit > 1;
     this.session = new WorkerSession(
-      { ...owner.settings, credit },
+      { ...owner.settings, ...wants },
       this,
       owner.places,
       Math.random,
@@ -231,9 +249,10 @@ class Registration implements SessionSink {
     this.#write(clientRequest(this.#owner.settings.version, null, BROKER, [EMPTY]));
   }
 
-  ready(credit: number | null): void {
-    const { version, serviceName } = this.#owner.settings;
-    this.#write(workerReady(version, serviceName, credit));
+  ready(credit: number | null, tellsName: boolean): void {
+    const { version, serviceName, name } = this.#owner.settings;
+    const options = { name: tellsName ? name : null };
+    this.#write(workerReady(version, serviceName, credit, options));
   }
 
   heartbeat(): void {
@@ -304,7 +323,7 @@ class Registration implements SessionSink {
       this.#owner.malformed();
       return;
     }
-    this.session.offers(offersCredit(frames, reply.body), now);
+    this.session.offers(workerOffersOf(frames, reply.body), now);
     this.#owner.wake();
   }
 }

@@ -3,7 +3,7 @@
 /** Larger than this the frame may not be. */
 const OPTIONS_BYTES_MAX = 1024;
 /** Of a worker's name, in code points; what is beyond is cut off. */
-const NAME_CHARACTERS_MAX = 64;
+export const NAME_CHARACTERS_MAX = 64;
 
 export interface ReadyOptions {
   /** By which people find it, as the worker said it: to be escaped where it is shown. */

@@ -3,6 +3,7 @@ import { Router } from 'zeromq';
 
 import { Child, killAll, run, runEach, type Said } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { httpOf, tokenOf } from '../../support/http.js';
 import { freePorts } from '../../support/free-ports.js';
 
 const COMMANDS = ['status', 'services', 'workers'] as const;
@@ -112,10 +113,29 @@ describe('majordomo workers', () => {
         credit: 5,
         sinceMs: expect.any(Number),
         key: null,
-        name: null,
+        name: expect.stringMatching(/^.+:\d+$/),
         address: null,
       },
     ]);
+  });
+
+  it('names each by what it was told with --name, and over HTTP its address (D67)', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    await offer(daemon, 'one', '--name', 'left\u001b[2J\n<b>');
+    const at = ['workers', '--admin', httpOf(daemon)];
+    const shown = 'left%1B[2J%0A<b>';
+    const open = cells((await run(at)).stdout);
+    expect(open[1]).toEqual(expect.arrayContaining([shown]));
+    expect(open[1]?.at(-1)).toBe('-');
+    const [, row] = cells((await run([...at, '--token', tokenOf(daemon)])).stdout);
+    expect(row).toEqual(expect.arrayContaining([shown]));
+    expect(row?.at(-1)).toBe('127.0.0.1');
+    const tooLong = ['worker', 'one', '--name', 'n'.repeat(65), '--endpoint', daemon.endpoint];
+    const { status, stderr } = await run([...tooLong, '--', 'cat']);
+    expect({ status, stderr }).toEqual({
+      status: 64,
+      stderr: 'majordomo: name must have at most 64 characters\n',
+    });
   });
 
   it('ends with 1 for a service without workers', async () => {
@@ -181,7 +201,7 @@ describe(`majordomo ${COMMANDS.join(', ')}`, () => {
   });
 
   it('show no control characters of another broker’s to a terminal', async () => {
-    const evil = { service: '\u001b[2Jevil', state: '\u0007', node: 'a\nb', workersWaiting: {} };
+    const evil = { service: '\u001b[2Jevil', state: '\u0007', node: 'a\nb', name: '\u001b[1m' };
     const endpoint = await otherBroker((service) => [
       '200',
       JSON.stringify(service === 'mmi.broker' ? evil : [evil]),

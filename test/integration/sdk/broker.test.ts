@@ -1,3 +1,5 @@
+import { hostname } from 'node:os';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { messageOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
@@ -62,6 +64,46 @@ function gate(): { opened: Promise<void>; open: () => void } {
   });
   return { opened, open };
 }
+
+/** What each worker of the service is called. */
+async function namesOf(asking: Client): Promise<unknown[]> {
+  const [, json] = (await asking.request('mmi.workers', 'echo')).frames;
+  const list = JSON.parse(String(json)) as { readonly name: unknown }[];
+  return list.map(({ name }) => name);
+}
+
+describe("a worker's name (D67)", () => {
+  it.each<['0.1' | '0.2', number]>([
+    ['0.1', 1],
+    ['0.2', 1],
+    ['0.2', 3],
+  ])('is host and process, or what it is told to be (%s, concurrency %i)', async (protocol, n) => {
+    const daemon = await brokerAt();
+    const asking = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+    worker(daemon.endpoint, { protocol, concurrency: n }, echo);
+    await daemon.waitFor('worker.registered');
+    worker(daemon.endpoint, { protocol, concurrency: n, name: 'Köln <1>\x1b[2J' }, echo);
+    await daemon.waitFor('worker.registered', 2);
+    worker(daemon.endpoint, { protocol, concurrency: n, name: '' }, echo);
+    await daemon.waitFor('worker.registered', 3);
+    expect(await namesOf(asking)).toEqual([
+      `${hostname()}:${process.pid}`,
+      'K%C3%B6ln <1>%1B[2J',
+      null,
+    ]);
+    expect((await asking.request('echo', 'hi')).text()).toBe('hi');
+  });
+
+  it('is told anew by the registration that follows a lost one', async () => {
+    const daemon = await brokerAt();
+    worker(daemon.endpoint, { name: 'w1', concurrency: 2 }, echo);
+    await daemon.waitFor('worker.registered');
+    await daemon.kill();
+    const { endpoint } = daemon;
+    const next = await brokerAt({ endpoint, dataDir: daemon.dataDir });
+    expect(await next.waitFor('worker.registered')).toMatchObject({ workerName: 'w1' });
+  });
+});
 
 describe('client and worker with the broker', () => {
   it.each<['0.1' | '0.2', '0.1' | '0.2', number]>([

@@ -107,7 +107,9 @@ describe('options of a worker', () => {
     [{ endpoints, service: 's', concurrency: 10_001 }, 'concurrency'],
     [{ endpoints, service: 's', heartbeatIntervalMs: 1 }, 'heartbeatIntervalMs'],
     [{ endpoints, service: 's', onError: 'log' }, 'onError'],
-    [{ endpoints, service: 's', name: 'x' }, 'name'],
+    [{ endpoints, service: 's', name: 7 }, 'name'],
+    [{ endpoints, service: 's', name: '😀'.repeat(65) }, 'name'],
+    [{ endpoints, service: 's', title: 'x' }, 'title'],
   ])('%j is ERR_MDP_OPTION, and the text names %s', (options, named) => {
     expect(() => new Worker(options as WorkerOptions, () => '')).toThrow(
       expect.objectContaining({

@@ -16,9 +16,10 @@ class SessionScript {
   readonly #tasks = new Map<string, Task>();
   readonly #lines: string[] = [];
 
-  constructor(credit = 1, places = new Places(Infinity)) {
+  constructor(credit = 1, places = new Places(Infinity), hasName = false) {
+    const options = { ...OPTIONS, credit, hasName };
     // Without jitter pauses are half of their longest.
-    this.session = new WorkerSession({ ...OPTIONS, credit }, this.#sink(), places, () => 0);
+    this.session = new WorkerSession(options, this.#sink(), places, () => 0);
     this.session.start(this.now);
   }
 
@@ -41,8 +42,8 @@ class SessionScript {
     return this;
   }
 
-  offers(credit: boolean): this {
-    this.session.offers(credit, this.now);
+  offers(credit: boolean, options = false): this {
+    this.session.offers({ credit, options }, this.now);
     return this;
   }
 
@@ -110,8 +111,8 @@ class SessionScript {
       open: saying('open'),
       close: saying('close link'),
       ask: saying('ask'),
-      ready: (credit) => {
-        say(credit === null ? 'READY' : `READY ${credit}`);
+      ready: (credit, tellsName) => {
+        say(`READY${credit === null ? '' : ` ${credit}`}${tellsName ? ' as NAME' : ''}`);
       },
       heartbeat: saying('HEARTBEAT'),
       disconnect: saying('DISCONNECT'),
@@ -130,6 +131,23 @@ class SessionScript {
     };
   }
 }
+
+const nothing = (): void => undefined;
+const SILENT: SessionSink = {
+  open: nothing,
+  close: nothing,
+  ask: nothing,
+  ready: nothing,
+  heartbeat: nothing,
+  disconnect: nothing,
+  begin: nothing,
+  partial: nothing,
+  final: nothing,
+  late: nothing,
+  giveBack: nothing,
+  learnt: nothing,
+  ended: nothing,
+};
 
 let script: SessionScript;
 
@@ -270,6 +288,74 @@ describe('credit (D23)', () => {
     script = registered(2).request('t1', 't2', 't3', 't4', 't5').answer('t1').answer('t2');
     script.answer('t3').answer('t4');
     expect(script.effects.filter((line) => line.includes('begin'))).toHaveLength(4);
+  });
+});
+
+describe('a name (D67)', () => {
+  const named = (credit = 1): SessionScript =>
+    new SessionScript(credit, new Places(Infinity), true);
+
+  it('is told with READY, beside a credit that is always stated, where options are known', () => {
+    script = named().connect().offers(true, true);
+    expect(script.effects).toEqual(['0 open', '0 ask', '0 READY 1 as NAME']);
+    script = named(4).connect().offers(true, true);
+    expect(script.effects).toEqual(['0 open', '0 ask', '0 credit', '0 READY 4 as NAME']);
+  });
+
+  it('is not told to an older broker, which gets the READY that it knows', () => {
+    for (const credit of [true, false]) {
+      script = named().connect().offers(credit);
+      expect(script.effects).toEqual(['0 open', '0 ask', '0 READY']);
+    }
+    script = named(4).connect().offers(true);
+    expect(script.effects.slice(2)).toEqual(['0 credit', '0 READY 4']);
+  });
+
+  it('is told again with every READY: after a DISCONNECT, and on a new connection', () => {
+    script = named().connect().offers(true, true);
+    script.forget();
+    script.dismiss().pass(50).offers(true, true);
+    expect(script.effects).toEqual(['50 ask', '50 READY 1 as NAME']);
+    script.cut().pass(100).connect().offers(true, true);
+    expect(script.effects.slice(-2)).toEqual(['150 ask', '150 READY 1 as NAME']);
+  });
+
+  it('is told by a registration that waited for handlers of an earlier one', () => {
+    script = named().connect().offers(true, true).request('t1').cut().pass(50).connect();
+    script.offers(true, true);
+    script.forget();
+    expect(script.answer('t1').effects).toEqual(['50 late FINAL t1', '50 READY 1 as NAME']);
+  });
+
+  it('makes a worker without concurrency give requests back by RETURN, and stay (D25)', () => {
+    script = named().connect().offers(true, true).request('t1').fail('t1').request('t2');
+    expect(script.effects.slice(-3)).toEqual(['0 begin t1', '0 RETURN t1', '0 begin t2']);
+  });
+
+  it('is not waited for again where a broker did not answer, until it does', () => {
+    script = named().connect().pass(1000);
+    expect(script.effects).toEqual(['0 open', '0 ask', '1000 READY']);
+    script.dismiss().pass(50);
+    expect(script.effects).toEqual(['1050 ask', '1050 READY']);
+    // An answer that comes too late changes nothing now; the next registration waits for one.
+    script.offers(true, true);
+    expect(script.effects).toEqual([]);
+    script.dismiss().pass(100);
+    expect(script.effects).toEqual(['1150 ask']);
+    script.offers(true, true);
+    expect(script.effects).toEqual(['1150 READY 1 as NAME']);
+  });
+
+  it('is waited for no longer than a second, be the interval as long as it may', () => {
+    const options = { ...OPTIONS, heartbeatIntervalMs: 60_000, credit: 1, hasName: true };
+    const slow = new WorkerSession(options, SILENT, new Places(1), () => 0);
+    slow.start(0);
+    slow.connected(0);
+    expect(slow.nextMs()).toBe(1000);
+  });
+
+  it('of a worker that tells none nothing is asked for', () => {
+    expect(new SessionScript().connect().effects).toEqual(['0 open', '0 READY']);
   });
 });
 
