@@ -64,7 +64,9 @@ function text(status: Facts): string {
   const changes = Array.isArray(history) ? history.map(change) : [];
   const story = changes.length === 0 ? '' : `\n${table(CHANGES, changes)}`;
   const keys = status['keysDiffer'] === true ? `${KEYS_DIFFER}\n` : '';
-  return `${table(NODES, nodes(status))}\n${keys}replication ${printable(replication)}: ${sync}${lag}\n${story}`;
+  const its = factsOr(status['peer'])?.['publicUrl'];
+  const page = typeof its === 'string' ? `page of the peer: ${printable(its)}\n` : '';
+  return `${table(NODES, nodes(status))}\n${keys}${page}replication ${printable(replication)}: ${sync}${lag}\n${story}`;
 }
 
 const KEYS_DIFFER =

@@ -432,7 +432,7 @@ export const SCHEMA = {
         min: 8,
         max: 1024,
         about:
-          'Where people reach the page of this node, through a proxy for instance: shown in the log at the start, by `majordomo status` and in `/healthz`.',
+          'Where people reach the page of this node, through a proxy for instance: shown in the log at the start, by `majordomo status` and in `/healthz`, and by the other node of a pair, whose page links to it.',
       },
     },
   },

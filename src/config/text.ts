@@ -31,7 +31,7 @@ function textExpectation(row: Row): string {
     case 'secret':
       return `${length} of printable ASCII without spaces`;
     case 'url':
-      return '`http://…` or `https://…`, without a query';
+      return '`http://…` or `https://…`, without a password or a query';
     case 'path':
       return `a path of ${length}`;
     default:

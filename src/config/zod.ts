@@ -3,6 +3,7 @@ import { z } from 'zod';
 
 import { parseDialEndpoint, parseEndpoint, parseHttpListen, type Parsed } from './endpoint.js';
 import { isGlob } from '../core/glob.js';
+import { webAddress } from '../core/web-address.js';
 import { ROLES, type ListenerConfig, type Role } from './config.js';
 import { givenTwice, GLOB_CHARACTERS_MAX, GLOBS_MAX, twiceMessage } from './grants.js';
 import { QUOTA_ROWS } from './quotas.js';
@@ -163,7 +164,9 @@ function text(row: Row): z.ZodType {
     case 'secret':
       return base.regex(/^[\x21-\x7e]+$/);
     case 'url':
-      return base.regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/);
+      return base
+        .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/)
+        .refine((value) => webAddress(value) !== null);
     case 'name':
       return base.regex(/^[ -~\u00a0-\u2027\u202a-\uffff]+$/);
     default:

@@ -84,6 +84,7 @@ export class PairView implements PairEvents, Pair {
         epoch: peer?.epoch ?? null,
         // The machine begins to wait as if it had heard it.
         heardMsAgo: this.#wasHeard ? Math.round(pair.heardMsAgo(now)) : null,
+        publicUrl: this.#node?.peerPage ?? null,
       },
       ...history,
     };

@@ -11,8 +11,9 @@ import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
 import { PairMachine } from '../bstar/pair.js';
 import type { JoinFigures, Objection, PairSink } from '../bstar/ports.js';
 import type { Config } from '../config/config.js';
+import { webAddress } from '../core/web-address.js';
 import type { Rejected } from '../transport/port.js';
-import type { PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
+import type { Hello, PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
 import { KeysCompared } from './pair-keys.js';
 import type { PairStore } from './pair-store.js';
 
@@ -63,6 +64,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #wishes: Wish[] = [];
   #wasInSync = false;
   #isAsking = false;
+  #peerPage: string | null = null;
   #now: number;
 
   constructor(surroundings: PairSurroundings) {
@@ -105,6 +107,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
       node: node.name,
       storeId: this.#store?.storeId ?? null,
       epoch: this.machine.facts.epoch,
+      publicUrl: this.#config.http.publicUrl,
     };
   }
 
@@ -113,6 +116,11 @@ export class PairNode implements PairSink, PeerLinkEvents {
   /** The nodes do not let the same keys in, or not for the same. */
   get keysDiffer(): boolean {
     return this.#keys.differ;
+  }
+
+  /** Where people reach the page of the peer, as it last said; `null`: it has not said. */
+  get peerPage(): string | null {
+    return this.#peerPage;
   }
 
   /** A key may not be the peer's any more. */
@@ -209,8 +217,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- of the link
 
-  connected(node: string, version: PeerVersion): void {
+  connected({ node, publicUrl }: Pick<Hello, 'node' | 'publicUrl'>, version: PeerVersion): void {
     this.#wake();
+    // A link leads where it says: whatever else the peer has said is none.
+    this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);
     this.#emit({ name: 'ha.connected', peer: node, version });
     if (this.#store !== null) this.#store.format = version;
     this.#meet();

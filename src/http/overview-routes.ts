@@ -1,10 +1,14 @@
 import { monotonicMs } from '../core/clock.js';
 import { json } from './answer.js';
 import { Pace } from './pace.js';
-import type { Ports } from './ports.js';
+import type { HaStatus, Ports } from './ports.js';
 import type { Route } from './route.js';
 
 const SAMPLES_MAX = 1e12;
+
+function seen({ up, state, publicUrl }: NonNullable<HaStatus['peer']>): object {
+  return { up, state, publicUrl };
+}
 
 /** All that a page asks once a second, and how fast each service is: cheap, whoever looks. */
 export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
@@ -33,7 +37,7 @@ export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
             ready: notReady === null,
             reason: notReady,
             degraded,
-            peer: peer === null ? null : { endpoint, up: peer.up, state: peer.state, inSync },
+            peer: peer === null ? null : { endpoint, ...seen(peer), inSync },
             ...pictures.present(),
             ...pictures.samples(query.integer('since', 0, SAMPLES_MAX) ?? 0),
           });

@@ -89,6 +89,8 @@ export interface HaStatus {
     readonly state: string | null;
     readonly epoch: number | null;
     readonly heardMsAgo: number | null;
+    /** Where people reach its page; `null`: it has not said. */
+    readonly publicUrl: string | null;
   } | null;
   readonly lastChange: HaChange | null;
   /** The last changes, the newest first. */

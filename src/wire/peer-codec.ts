@@ -32,7 +32,7 @@ const TEXT_BYTES_MAX = 1024;
 // ---------------------------------------------------------------- values
 
 class Writer {
-  readonly #bytes = Buffer.alloc(HEAD_BYTES + 2 * TEXT_BYTES_MAX + 512);
+  readonly #bytes = Buffer.alloc(HEAD_BYTES + 3 * TEXT_BYTES_MAX + 512);
   #at = 0;
 
   start(kind: PeerKind, version: PeerVersion, { incarnation, sequence }: PeerStamp): void {
@@ -268,6 +268,7 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
     nonce: NONCE,
     epoch: added(NUMBER),
     resumes: added(NONCE),
+    publicUrl: added(TEXT),
   },
   proof: { nonce: NONCE },
   refuse: { reason: TEXT },

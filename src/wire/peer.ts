@@ -38,6 +38,8 @@ export interface Hello {
   readonly epoch: number | null;
   /** The nonce that it was given on its connection before; nobody else knows it. */
   readonly resumes: Buffer | null;
+  /** Where people reach its page, not checked; `null`: it does not say. */
+  readonly publicUrl: string | null;
 }
 
 export type PeerMessage =

@@ -8,10 +8,14 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-async function openPair(): Promise<readonly [Stand, Stand]> {
+/** @param page gives each node its `http.publicUrl` by its name */
+async function openPair(
+  page: ((name: string) => string) | null = null,
+): Promise<readonly [Stand, Stand]> {
   const [one = 0, other = 0] = await freePorts(2);
   const node = (role: string, name: string, own: number, peer: number): Promise<Stand> => {
     const sets = [
+      ...(page === null ? [] : [`http.publicUrl=${page(name)}`]),
       `node.name=${name}`,
       `bstar.role=${role}`,
       `bstar.listen=tcp://127.0.0.1:${own}`,
@@ -63,6 +67,53 @@ describe('a pair on the page (issue 6.2)', () => {
       expect(await seen.button('Switch over').isVisible()).toBe(false);
     },
   );
+
+  itWithTool('chromium', 'leads from the passive node to the page of the active one', async () => {
+    const [left, right] = await openPair((name) => `https://${name}.example/page/`);
+    const passive = await look(right);
+    await passive.seesText('right is passive: clients and workers are at the other node');
+    expect(await passive.page.locator('.chart').count()).toBe(0);
+    const href = 'https://left.example/page/';
+    for (const name of ['Open the page of the other node', 'Open its page']) {
+      await passive.sees(passive.link(name));
+      expect(await passive.link(name).getAttribute('href')).toBe(href);
+    }
+    await passive.goes('#/services');
+    await passive.sees(passive.link('Open the page of the other node'));
+    await passive.goes('#/pair');
+    await passive.sees(passive.link(href));
+    const active = await look(left);
+    await active.sees(active.page.locator('.chart'));
+    expect(await active.link('Open the page of the other node').count()).toBe(0);
+    active.mayLose = true;
+    // It shows what it has once it serves.
+    await passive.goes('');
+    await passive.sees(passive.link('Open the page of the other node'));
+    await left.daemon.stop();
+    await passive.sees(passive.page.locator('.chart'));
+  });
+
+  itWithTool('chromium', 'says what leads there where nobody has said where it is', async () => {
+    const [, right] = await openPair();
+    const seen = await look(right);
+    await seen.seesText('http.publicUrl');
+    expect(await seen.link('Open the page of the other node').count()).toBe(0);
+  });
+
+  itWithTool('chromium', 'links to nothing that is no address of the web', async () => {
+    const [, right] = await openPair();
+    const seen = await look(right);
+    await seen.sees(seen.page.locator('#state', { hasText: 'passive' }));
+    await seen.page.route('**/api/v1/overview?*', async (route) => {
+      const response = await route.fetch();
+      const overview = (await response.json()) as { readonly peer: object };
+      const peer = { ...overview.peer, publicUrl: 'javascript:alert(1)' };
+      await route.fulfill({ response, json: { ...overview, peer, node: 'renamed' } });
+    });
+    await seen.seesText('renamed is passive');
+    expect(await seen.page.locator('[href^=javascript]').count()).toBe(0);
+    await seen.page.unrouteAll({ behavior: 'wait' });
+  });
 
   itWithTool('chromium', 'whose other node dies is told to stand alone', async () => {
     const [left, right] = await openPair();

@@ -118,7 +118,7 @@ class PeerDialler implements PeerLink {
   #stand(talk: Talk): void {
     this.#isKnown = true;
     this.#resumes = talk.handshake.its?.nonce ?? null;
-    this.#options.events.connected(talk.handshake.its?.node ?? '', talk.version);
+    this.#options.events.connected(talk.peer, talk.version);
   }
 
   #lost(): void {

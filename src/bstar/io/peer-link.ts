@@ -3,7 +3,7 @@
  * peer-listener.ts). One connection counts at a time (D20).
  */
 import type { Rejected, RouterLimits, RouterOptions } from '../../transport/port.js';
-import type { PeerMessage, PeerVersion } from '../../wire/peer.js';
+import type { Hello, PeerMessage, PeerVersion } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
 import type { Introduction } from './handshake.js';
 
@@ -35,8 +35,12 @@ export const LIMITS: RouterLimits = {
 };
 
 export interface PeerLinkEvents {
-  /** The peer is there, and has proved it. @param version what both speak on this connection */
-  connected(node: string, version: PeerVersion): void;
+  /**
+   * The peer is there, and has proved it.
+   * @param its what it said of itself
+   * @param version what both speak on this connection
+   */
+  connected(its: Pick<Hello, 'node' | 'publicUrl'>, version: PeerVersion): void;
   /** Why a message of the peer ends the link, or `null`. */
   objectionTo(message: PeerMessage): Objection | null;
   message(message: PeerMessage): void;

@@ -171,7 +171,7 @@ class PeerListener implements PeerLink, TransportEvents {
       this.#transport?.disconnect(before);
       this.#options.events.disconnected();
     }
-    this.#options.events.connected(talk.handshake.its?.node ?? '', talk.version);
+    this.#options.events.connected(talk.peer, talk.version);
   }
 
   #noPeer(): void {

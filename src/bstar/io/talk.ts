@@ -1,9 +1,10 @@
 /** The words on one connection of a pair: their version, their stamps, and who may say what when. */
+import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import type { Rejected } from '../../transport/port.js';
-import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
+import { type Hello, PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
 import { readPeer, writePeer } from '../../wire/peer-codec.js';
 import type { Objection } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
@@ -56,6 +57,11 @@ export class Talk {
     this.#incarnation = incarnation;
     this.#events = events;
     this.#say = say;
+  }
+
+  /** What the other one said of itself. Once it has proved that it is the peer. */
+  get peer(): Hello {
+    return present(this.handshake.its, 'who has proved himself has said who he is');
   }
 
   get version(): PeerVersion {

@@ -9,6 +9,7 @@ import { showStatus } from './status-line.js';
 import { themeSwitch } from './theme.js';
 import type { Context, Place, View } from './view.js';
 import { durableView } from './views/durable.js';
+import { elsewhereView, isElsewhere } from './views/elsewhere.js';
 import { eventsView } from './views/events.js';
 import { overviewView } from './views/overview.js';
 import { pairView } from './views/pair.js';
@@ -20,8 +21,14 @@ const HOME = 'overview';
 /** The pair's stands last: a node that stands alone has none. */
 const VIEWS = [HOME, 'services', 'durable', 'events', 'pair'] as const;
 
+/** What a passive node has something to show in. */
+const VIEWS_OF_PASSIVE: readonly string[] = ['durable', 'events', 'pair'];
+
 function viewOf(name: string, context: Context, place: Place): View {
   const { detail } = place;
+  if (isElsewhere(context.watch.now.overview) && !VIEWS_OF_PASSIVE.includes(name)) {
+    return elsewhereView(context);
+  }
   switch (name) {
     case 'services':
       return detail === null ? servicesView() : serviceView(detail);
@@ -75,6 +82,13 @@ function showViews(context: Context): void {
     main.focus();
   });
   show();
+  let was = false;
+  context.watch.watch(({ overview }) => {
+    const is = isElsewhere(overview);
+    if (is === was) return;
+    was = is;
+    if (!VIEWS_OF_PASSIVE.includes(read(location.hash).name)) show();
+  });
 }
 
 function shortcutsOf(switchTheme: () => void): readonly Shortcut[] {

@@ -32,6 +32,12 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   return element;
 }
 
+/** A link to another place, which the other node of the pair has named; `null`: it is no such place. */
+export function outerLink(href: string | null, label: string, style: string): Child {
+  if (href === null || !/^https?:\/\//.test(href)) return null;
+  return el('a', { href, class: style, rel: 'noreferrer' }, label);
+}
+
 export function button(label: string, style: string, act: () => void): HTMLButtonElement {
   const made = el('button', { type: 'button', class: style }, label);
   made.addEventListener('click', act);

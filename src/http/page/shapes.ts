@@ -27,6 +27,8 @@ export interface Overview {
     readonly endpoint: string | null;
     readonly up: boolean;
     readonly state: string | null;
+    /** Where people reach its page. */
+    readonly publicUrl: string | null;
     readonly inSync: boolean;
   } | null;
   readonly stored: StoredCounts | null;
@@ -98,6 +100,7 @@ export interface Ha {
     readonly state: string | null;
     readonly epoch: number | null;
     readonly heardMsAgo: number | null;
+    readonly publicUrl: string | null;
   } | null;
   readonly lastChange: HaChange | null;
   readonly history: readonly HaChange[];

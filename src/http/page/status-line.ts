@@ -1,5 +1,5 @@
 /** The header's words about the node, and the banner that says what is wrong with it. */
-import { attribute, button, byId, el, fill, text } from './dom.js';
+import { attribute, button, byId, el, fill, outerLink, text } from './dom.js';
 import { span } from './format.js';
 import type { NodeWatch, Watched } from './node-watch.js';
 import type { Overview } from './shapes.js';
@@ -11,6 +11,8 @@ export interface Trouble {
   readonly grade: Grade;
   readonly title: string;
   readonly text: string;
+  /** Where it is better, if somebody has said so. */
+  readonly elsewhere?: string | null;
 }
 
 /** Reasons that the node gives for not serving, and how bad each is; others are bad. */
@@ -58,13 +60,14 @@ function troublesOfNode(overview: Overview): Trouble[] {
     const [usual, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];
     // Then nobody serves.
     const grade = state !== 'active' && peer?.up === false ? 'bad' : usual;
-    const at = peer?.endpoint ?? null;
-    const elsewhere =
-      state === 'passive' && peer?.up === true && at !== null ? ` The other node is at ${at}.` : '';
+    const other = state === 'passive' && peer?.up === true ? peer : null;
+    const elsewhere = other?.publicUrl ?? null;
+    const at = other?.endpoint ?? null;
+    const where = elsewhere === null && at !== null ? ` The other node is at ${at}.` : '';
     // The code is said by the title.
     const prefix = `${reason.code}: `;
     const said = reason.text.startsWith(prefix) ? reason.text.slice(prefix.length) : reason.text;
-    found.push({ grade, title, text: sentence(said) + elsewhere });
+    found.push({ grade, title, text: sentence(said) + where, elsewhere });
   }
   for (const { code, text } of degraded) {
     const [grade, title] = DEGRADED[code] ?? ['warn', 'Degraded'];
@@ -88,15 +91,23 @@ export function showStatus(watch: NodeWatch): void {
     const troubles = troublesOf(watched);
     attribute(document.documentElement, 'data-contact', watched.contact);
     // The seconds that go by are no news to who hears the page read.
-    const now = JSON.stringify(troubles.map(({ title, text: why }) => [title, why]));
+    const now = JSON.stringify(troubles.map(({ grade: _grade, ...told }) => told));
     if (now === said) return;
     said = now;
     attribute(banner, 'hidden', troubles.length === 0);
     const again = watched.contact === 'locked' || watched.contact === 'lost';
     fill(
       banner,
-      ...troubles.map(({ grade, title, text: why }) =>
-        el('p', { class: `trouble ${grade}` }, el('strong', {}, title), ' ', why),
+      ...troubles.map(({ grade, title, text: why, elsewhere = null }) =>
+        el(
+          'p',
+          { class: `trouble ${grade}` },
+          el('strong', {}, title),
+          ' ',
+          why,
+          ' ',
+          outerLink(elsewhere, 'Open its page', 'outer'),
+        ),
       ),
       again
         ? button(watched.contact === 'lost' ? 'Try now' : 'Enter the token', 'button', () => {

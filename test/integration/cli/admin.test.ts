@@ -226,7 +226,11 @@ describe('majordomo ha', () => {
       200,
       JSON.stringify({
         ...{ node: 'left', role: 'primary', state: 'active', epoch: 4, inSync: true, lagMs: 3.2 },
-        ...{ replication: 'sync', peer: { up: true, state: 'passive', epoch: 3, heardMsAgo: 400 } },
+        replication: 'sync',
+        peer: {
+          ...{ up: true, state: 'passive', epoch: 3, heardMsAgo: 400 },
+          publicUrl: 'https://right.example/\u001b[2J',
+        },
         ...{ lastChange: null, history: [{ ...change, reason: '\u001b[2Jvote' }] },
       }),
     );
@@ -234,6 +238,7 @@ describe('majordomo ha', () => {
     expect(stdout).toMatch(/^left +primary +active +4 +itself$/m);
     expect(stdout).toMatch(/^\(its peer\) +backup +passive +3 +0s ago$/m);
     expect(stdout).toContain('replication sync: in sync, 3 ms behind');
+    expect(stdout).toMatch(/^page of the peer: https:\/\/right\.example\/.\[2J$/m);
     expect(stdout).toMatch(/^2026-01-02T03:04:05\.006Z +passive +active +.\[2Jvote$/m);
     expect(stdout).not.toContain('\u001b');
   });

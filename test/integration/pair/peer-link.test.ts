@@ -19,6 +19,7 @@ const PRIMARY: Introduction = {
   node: 'p',
   storeId: Buffer.alloc(16, 1),
   epoch: 0,
+  publicUrl: null,
 };
 const BACKUP: Introduction = {
   ...PRIMARY,
@@ -33,8 +34,8 @@ class Told implements PeerLinkEvents {
   receivings = 0;
   #waiting: { readonly has: () => boolean; readonly resolve: () => void }[] = [];
 
-  connected(node: string): void {
-    this.#tell(`connected ${node}`);
+  connected({ node, publicUrl }: Parameters<PeerLinkEvents['connected']>[0]): void {
+    this.#tell(`connected ${node}${publicUrl === null ? '' : ` at ${publicUrl}`}`);
   }
 
   objectionTo(message: PeerMessage): Objection | null {

@@ -29,6 +29,7 @@ const PRIMARY: Introduction = {
   node: 'p',
   storeId: Buffer.alloc(16, 1),
   epoch: 0,
+  publicUrl: null,
 };
 const BACKUP: Introduction = {
   ...PRIMARY,
@@ -45,7 +46,7 @@ function status(epoch = 0): PeerMessage {
 class Told implements PeerLinkEvents {
   readonly words: string[] = [];
 
-  connected(node: string, version: PeerVersion): void {
+  connected({ node }: { readonly node: string }, version: PeerVersion): void {
     this.words.push(`connected ${node} by version ${version}`);
   }
 

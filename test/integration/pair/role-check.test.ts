@@ -21,6 +21,7 @@ const OPTIONS: PeerLinkOptions = {
     node: 'p',
     storeId: null,
     epoch: 0,
+    publicUrl: null,
   }),
   incarnation: 1,
   heartbeatIntervalMs: 1000,

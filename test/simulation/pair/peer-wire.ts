@@ -218,7 +218,7 @@ export class WireEnd implements PeerLink {
       connection.to.backup.send('proof', 0);
     }
     this.connection = connection;
-    this.#process.events.connected(other(this.#role), PEER_VERSION);
+    this.#process.events.connected({ node: other(this.#role), publicUrl: null }, PEER_VERSION);
   }
 
   #heard(connection: WireConnection, item: Exclude<Item, 'proof'>): void {

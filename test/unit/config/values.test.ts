@@ -205,3 +205,22 @@ describe('listeners', () => {
     expect(wrong(curve)).toEqual([]);
   });
 });
+
+describe('http.publicUrl', () => {
+  it.each(['http://a.example', 'https://a.example:8443/left/'])('can be %s', (url) => {
+    expect(problemsOf({ sets: [`http.publicUrl=${url}`] })).toEqual([]);
+  });
+
+  it.each([
+    'javascript:alert(1)',
+    'ftp://a.example',
+    'http://user:secret@a.example',
+    'http://a.example/?token=x',
+    'http://a.example/#x',
+    'http://a.example:99999',
+    "http://a.example/it's",
+  ])('cannot be %s', (url) => {
+    const [problem] = problemsOf({ sets: [`http.publicUrl=${url}`] });
+    expect(problem).toContain('http.publicUrl: expected `http://…` or `https://…`, without');
+  });
+});

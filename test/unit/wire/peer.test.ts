@@ -36,6 +36,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     nonce: id,
     epoch: fc.option(number),
     resumes: fc.option(id),
+    publicUrl: fc.option(fc.string()),
   }),
   fc.record({ kind: fc.constant('proof' as const), nonce: id }),
   fc.record({ kind: fc.constant('refuse' as const), reason: fc.string() }),
@@ -90,7 +91,7 @@ const HELLO = {
 
 /** What version 1 leaves of it. */
 function old(sent: PeerMessage): PeerMessage {
-  if (sent.kind === 'hello') return { ...sent, epoch: null, resumes: null };
+  if (sent.kind === 'hello') return { ...sent, epoch: null, resumes: null, publicUrl: null };
   return sent.kind === 'status' ? { ...sent, keys: null } : sent;
 }
 
@@ -107,7 +108,8 @@ describe('messages of the pair (docs/peer-protocol.md)', () => {
 
   it('of version 1 lie as the program that knew no other one laid them', () => {
     const stamp = { incarnation: 5, sequence: 6 };
-    const [head] = writePeer({ ...HELLO, epoch: 7, resumes: Buffer.alloc(16, 9) }, stamp, 1);
+    const later = { epoch: 7, resumes: Buffer.alloc(16, 9), publicUrl: 'http://b/' };
+    const [head] = writePeer({ ...HELLO, ...later }, stamp, 1);
     expect(head?.toString('hex')).toBe(
       `4d4a50010000000000000000050000000000000006010200000000000003e8` +
         `00016100016201${'03'.repeat(16)}${'04'.repeat(16)}`,

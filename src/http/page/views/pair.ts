@@ -1,7 +1,7 @@
 /** The pair: both nodes, what is between them, what happened, and an operator's two orders. */
 import { get, messageOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
-import { button, el, fill, text } from '../dom.js';
+import { button, type Child, el, fill, outerLink, text } from '../dom.js';
 import { millis, moment, NONE } from '../format.js';
 import type { Ha } from '../shapes.js';
 import { empty, statePill } from '../status-line.js';
@@ -31,7 +31,7 @@ const PROMOTE: Order = {
 
 function node(
   title: string,
-  lines: readonly (readonly [string, string | null])[],
+  lines: readonly (readonly [string, Child])[],
   state: string | null,
 ): HTMLElement {
   const facts = lines.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value ?? NONE)]);
@@ -61,6 +61,7 @@ function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
     'The other node',
     [
       ['At', endpoint],
+      ['Page', outerLink(peer.publicUrl, peer.publicUrl ?? '', 'outer')],
       ['Epoch', number(peer.epoch)],
       ['Heard', peer.heardMsAgo === null ? 'never' : `${millis(peer.heardMsAgo)} ago`],
     ],

@@ -1,0 +1,40 @@
+/** In place of the pictures of a node that serves nobody: where they are. */
+import { type Child, el, fill, outerLink } from '../dom.js';
+import type { Overview } from '../shapes.js';
+import { type Context, linkTo, type View } from '../view.js';
+
+/** Clients and workers are at the other node, so this one has nothing of them to show. */
+export function isElsewhere(overview: Overview | null): boolean {
+  return overview?.state === 'passive';
+}
+
+function words({ node, peer }: Overview): readonly Child[] {
+  const pair = el('a', { href: linkTo('pair') }, 'Both nodes');
+  if (peer?.up !== true) {
+    return [el('p', {}, `${node} is passive, and does not hear the other node. `, pair)];
+  }
+  const said = `${node} is passive: clients and workers are at the other node, and so are their figures. `;
+  const link = outerLink(peer.publicUrl, 'Open the page of the other node', 'button primary');
+  if (link !== null) return [el('p', {}, said, pair), el('p', {}, link)];
+  const how = [
+    'Set ',
+    el('code', {}, 'http.publicUrl'),
+    ' in the configuration of the other node, and this page leads to its page.',
+  ];
+  return [el('p', {}, said, pair), el('p', {}, ...how)];
+}
+
+export function elsewhereView({ watch }: Context): View {
+  const body = el('div', { class: 'empty' });
+  let shown = '';
+  return {
+    element: el('section', { class: 'card' }, el('h1', { class: 'unseen' }, 'Passive'), body),
+    close: watch.watch(({ overview }) => {
+      if (overview === null) return;
+      const now = JSON.stringify([overview.node, overview.peer?.up, overview.peer?.publicUrl]);
+      if (now === shown) return;
+      shown = now;
+      fill(body, el('strong', {}, 'Passive'), ...words(overview));
+    }),
+  };
+}
