@@ -3,12 +3,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 
 import { codeOf, messageOf } from '../core/errors.js';
+import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { AdminClient } from './admin-client.js';
-import { addAdminOptions, addAdminTimeout, adminClient, type AdminOptions } from './admin.js';
+import {
+  addAdminOptions,
+  addAdminTimeout,
+  adminClient,
+  type AdminOptions,
+  pageOf,
+} from './admin.js';
 import { byHttp } from './looking.js';
 import {
   addOutputOption,
+  checkService,
   type Done,
   examples,
   integerOption,
@@ -16,7 +24,9 @@ import {
 } from './options.js';
 import { print, printable, printJson } from './output.js';
 import { Screen } from './top/screen.js';
-import { clipped, picture, type Sight } from './top/picture.js';
+import { clipped } from './top/fit.js';
+import { picture, type Sight } from './top/picture.js';
+import type { Named } from './top/workers.js';
 import { counted, type Counted } from './top/counted.js';
 
 interface TopOptions extends AdminOptions {
@@ -27,48 +37,72 @@ interface TopOptions extends AdminOptions {
 const EXAMPLES = [
   ['majordomo top', 'the broker of this machine; q ends it'],
   ['majordomo top --interval-ms 200 --admin http://mq.example.org:5580', 'another one, livelier'],
+  ['majordomo top upper', 'one service, and its workers by name'],
   ['majordomo top -o json | jq .services', 'once, for programs'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Busiest services first. Where standard output is no terminal it prints one picture and ends.
+Busiest services first; of the SERVICE that is named its workers, the busiest first, and with the token their addresses.
+Where standard output is no terminal it prints one picture and ends.
 `;
 
 /** Errors that the next look may not meet. */
 const PASSING: ReadonlySet<string> = new Set(['ERR_HTTP_NO_ANSWER', 'ERR_HTTP_UNREACHABLE']);
 const RETRY_MS = 500;
+/** Of the service that is named. */
+const WORKERS_MAX = 1000;
+
+/** Looks, with rates since the sight before. */
+type See = (before: Sight | null) => Promise<Sight>;
 
 export function defineTop(command: Command, done: Done): void {
-  addAdminTimeout(addOutputOption(addAdminOptions(command)))
+  const named = command.argument('[service]', 'only this service, and its workers');
+  addAdminTimeout(addOutputOption(addAdminOptions(named)))
     .addOption(
       integerOption('--interval-ms <ms>', 'between pictures', 100, 3_600_000).default(1000),
     )
     .addHelpText('after', AFTER)
-    .action(async (options: TopOptions) => {
+    .action(async (service: string | undefined, options: TopOptions) => {
+      if (service !== undefined) checkService(service);
       const client = await adminClient(options);
-      if (options.output === 'json') await printJson(jsonOf(await sight(client, null)));
-      else if (process.stdout.isTTY) await watch(client, options.intervalMs);
-      else await print(picture(await sight(client, null), { columns: 100, rows: Infinity }));
+      const see: See = (before) => sight(client, service ?? null, before);
+      if (options.output === 'json') await printJson(jsonOf(await see(null)));
+      else if (process.stdout.isTTY) await watch(see, options.intervalMs);
+      else await print(picture(await see(null), { columns: 100, rows: Infinity }));
       done(EXIT.done);
     });
 }
 
 /** What is there to see now; rates since `before`. */
-async function sight(client: AdminClient, before: Sight | null): Promise<Sight> {
+async function sight(
+  client: AdminClient,
+  service: string | null,
+  before: Sight | null,
+): Promise<Sight> {
   const broker = byHttp(client);
   const at = performance.now();
   const status = await broker.status();
   const health = await broker.health();
   const services = await broker.services();
   const counts = await countedBy(client);
+  const named = service === null ? null : await workersOf(client, service);
   return {
     at,
     status,
     health,
     services,
     counts,
+    named,
     before: before && { at: before.at, counts: before.counts },
   };
+}
+
+/** One page of them: more than a terminal shows. */
+async function workersOf(client: AdminClient, name: string): Promise<Named> {
+  const service = escapeName(Buffer.from(name));
+  const query = { service, limit: String(WORKERS_MAX) };
+  const { items, next } = await pageOf(client, '/api/v1/workers', query, null);
+  return { service, workers: items, isCut: next !== null };
 }
 
 /** By its metrics; `null` where it has none. */
@@ -77,21 +111,28 @@ async function countedBy(client: AdminClient): Promise<Counted | null> {
   return status === 200 && typeof value === 'string' ? counted(value) : null;
 }
 
-function jsonOf({ status, health, services }: Sight): Readonly<Record<string, unknown>> {
-  return { status, health, services };
+function jsonOf({ status, health, services, named }: Sight): Readonly<Record<string, unknown>> {
+  if (named === null) return { status, health, services };
+  const { service, workers } = named;
+  return {
+    status,
+    health,
+    services: services.filter((each) => each['service'] === service),
+    workers,
+  };
 }
 
 /** Until somebody says q, Ctrl-C, or a signal comes. */
-async function watch(client: AdminClient, intervalMs: number): Promise<void> {
+async function watch(see: See, intervalMs: number): Promise<void> {
   // Before the screen is taken: what is wrong from the start ends it.
-  let last = await sight(client, null);
+  let last = await see(null);
   const screen = new Screen();
   try {
     while (!screen.left.aborted) {
       const seen = last;
       screen.show((size) => picture(seen, size));
       await delay(intervalMs, undefined, { signal: screen.left }).catch(() => undefined);
-      last = await next(client, last, screen);
+      last = await next(see, last, screen);
     }
   } finally {
     screen.close();
@@ -99,12 +140,12 @@ async function watch(client: AdminClient, intervalMs: number): Promise<void> {
 }
 
 /** A daemon that restarts, or is slow, is seen again when it is there. */
-async function next(client: AdminClient, last: Sight, screen: Screen): Promise<Sight> {
+async function next(see: See, last: Sight, screen: Screen): Promise<Sight> {
   let before: Sight | null = last;
   for (;;) {
     if (screen.left.aborted) return last;
     try {
-      return await sight(client, before);
+      return await see(before);
     } catch (error) {
       if (!PASSING.has(codeOf(error) ?? '')) throw error;
       before = null;

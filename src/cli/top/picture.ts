@@ -2,11 +2,8 @@
 import type { Facts } from '../ask.js';
 import { duration, printable, table } from '../output.js';
 import type { Count, Counted } from './counted.js';
-
-export interface Size {
-  readonly columns: number;
-  readonly rows: number;
-}
+import { clipped, type Size } from './fit.js';
+import { type Named, workerLines } from './workers.js';
 
 /** All that was seen at one moment. */
 export interface Sight {
@@ -17,6 +14,8 @@ export interface Sight {
   readonly services: readonly Facts[];
   /** `null`: it counts nothing. */
   readonly counts: Counted | null;
+  /** The service that alone is shown, with its workers; `null`: all are. */
+  readonly named: Named | null;
   /** The moment that rates begin at. */
   readonly before: { readonly at: number; readonly counts: Counted | null } | null;
 }
@@ -46,10 +45,17 @@ export function picture(sight: Sight, { columns, rows }: Size): string {
   const all = sight.services.map((service) => rowOf(service, sight)).sort(byLoad);
   const head = [...nodeLines(sight, all).map((line) => clipped(line, columns)), ''];
   const room = Math.max(0, rows - head.length - 2);
-  const shown = all.slice(0, room);
-  const left = all.length - shown.length;
-  const more = left > 0 ? clipped(`and ${left} more`, columns) : '';
-  return `${head.join('\n')}\n${services(shown, columns)}${more}`;
+  const { named } = sight;
+  const listed = named === null ? all : all.filter(({ service }) => service === named.service);
+  const shown = listed.slice(0, room);
+  const above = `${head.join('\n')}\n${services(shown, columns)}`;
+  if (named !== null) {
+    // The service's row stands below its head, and above a line that is empty.
+    const left = Math.max(0, room - shown.length - 1);
+    return `${above}\n${workerLines(named, { columns, rows: left })}`;
+  }
+  const left = listed.length - shown.length;
+  return left > 0 ? `${above}${clipped(`and ${left} more`, columns)}` : above;
 }
 
 function services(rows: readonly Row[], columns: number): string {
@@ -136,10 +142,6 @@ function totalOf(counts: Counted | null): Count | undefined {
 function rate(perSecond: number | null): string {
   if (perSecond === null) return '-';
   return perSecond >= 10 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
-}
-
-export function clipped(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 
 function byLoad(left: Row, right: Row): number {

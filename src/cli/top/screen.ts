@@ -1,5 +1,5 @@
 /** The terminal while `top` has it: a screen of its own, and the keys that end it. */
-import type { Size } from './picture.js';
+import type { Size } from './fit.js';
 
 const ENTER = '\u001b[?1049h\u001b[?25l';
 const LEAVE = '\u001b[?25h\u001b[?1049l';

@@ -7,8 +7,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { run } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
-import { httpOf } from '../../support/http.js';
+import { httpOf, tokenOf } from '../../support/http.js';
 import { itWithTool } from '../../support/tools.js';
+import { RawPeer } from '../../interop/support/raw-peer.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
 
 afterEach(cleanUp);
@@ -48,6 +49,31 @@ describe('majordomo top', () => {
       health: { health: 'ok' },
       services: [{ service: 'echo', workersWaiting: 1 }],
     });
+  });
+
+  it('of one service shows its workers, and with the token where they are (D67)', async () => {
+    const daemon = await startWithWorker();
+    const peer = await rawWorker(daemon.endpoint, 'other');
+    await daemon.waitFor('worker.registered', 2);
+    const named = new RawPeer(daemon.endpoint);
+    await named.send('MDPW02', '\x01', 'echo', '3', '{"name":"vm<1>"}');
+    await daemon.waitFor('worker.registered', 3);
+    const at = ['top', 'echo', '--admin', httpOf(daemon)];
+    const { status, stdout } = await run(at);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^echo +0 +0 +2 /m);
+    expect(stdout).toMatch(/^vm<1> +waiting +0 +\d+s +- +3$/m);
+    expect(stdout).not.toContain('other');
+    const withToken = [...at, '--token', tokenOf(daemon), '-o', 'json'];
+    expect(JSON.parse((await run(withToken)).stdout)).toMatchObject({
+      services: [{ service: 'echo', workersWaiting: 2 }],
+      workers: [
+        { name: null, address: '127.0.0.1' },
+        { name: 'vm<1>', address: '127.0.0.1' },
+      ],
+    });
+    peer.close();
+    named.close();
   });
 
   it('ends with 69 where nobody listens', async () => {

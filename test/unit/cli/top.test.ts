@@ -13,8 +13,24 @@ const SIGHT: Sight = {
   health: { ready: true, reason: null, degraded: [{ code: 'store_full', text: 'disk full' }] },
   services: [service('idle', 3, 0, 0), service('slow', 0, 1, 5), service('swift', 0, 2, 0)],
   counts: new Map([['swift', { received: 130, replied: 110 }]]),
+  named: null,
   before: { at: 1000, counts: new Map([['swift', { received: 100, replied: 100 }]]) },
 };
+
+function worker(
+  name: string | null,
+  inFlight: number,
+  address: string | null = null,
+): Sight['status'] {
+  return {
+    name,
+    state: inFlight > 0 ? 'busy' : 'waiting',
+    inFlight,
+    credit: 4,
+    sinceMs: 65_000,
+    address,
+  };
+}
 
 function lines(sight: Sight, columns: number, rows = 50): string[] {
   return picture(sight, { columns, rows }).split('\n');
@@ -91,5 +107,55 @@ describe('requests counted, as the metrics have them', () => {
         ['"q\\', { received: 1, replied: 0 }],
       ]),
     );
+  });
+});
+
+describe('what top SERVICE shows', () => {
+  const workers = [worker(null, 0), worker('vm-1:17', 3, '10.0.0.7'), worker('vm-2:9', 1, '::1')];
+  const swift = { ...SIGHT, named: { service: 'swift', workers, isCut: false } };
+
+  it('is that service and its workers by name, the busiest first', () => {
+    expect(lines(swift, 80).slice(3)).toEqual([
+      '',
+      'SERVICE   QUEUED     BUSY  WAITING    OUT/S     IN/S',
+      'swift          0        2        0      5.0       15',
+      '',
+      'WORKER   STATE    IN FLIGHT  SINCE  ADDRESS   CREDIT',
+      'vm-1:17  busy             3  1m 5s  10.0.0.7       4',
+      'vm-2:9   busy             1  1m 5s  ::1            4',
+      '-        waiting          0  1m 5s  -              4',
+      '',
+    ]);
+  });
+
+  it.each([10, 20, 30, 40, 50, 60])(
+    'fits into %d columns, whatever a worker calls itself',
+    (columns) => {
+      const long = worker('n'.repeat(768), 9, '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff');
+      const many = { ...swift, named: { ...swift.named, workers: [...workers, long] } };
+      for (const line of lines(many, columns)) expect(line.length).toBeLessThanOrEqual(columns);
+      expect(lines(many, columns).join('\n')).toContain('vm-1:17');
+    },
+  );
+
+  it('fits into a few rows, and says how many are left out', () => {
+    const named = {
+      service: 'swift',
+      workers: Array.from({ length: 90 }, (_, n) => worker(`w${n}`, 0)),
+      isCut: false,
+    };
+    const shown = lines({ ...SIGHT, named }, 80, 12);
+    expect(shown.length).toBeLessThanOrEqual(12);
+    expect(shown.at(-1)).toMatch(/^and 8\d more$/);
+    const cut = lines({ ...SIGHT, named: { ...named, isCut: true } }, 80, 12);
+    expect(cut.at(-1)).toMatch(/^and 8\d or more$/);
+  });
+
+  it('says that there is no worker, and shows no control characters of one', () => {
+    const named = { service: 'nobody', workers: [], isCut: false };
+    expect(lines({ ...SIGHT, named }, 80).at(-1)).toBe('no worker');
+    const evil = { ...swift.named, workers: [worker('\u001b[2J\nx', 0, '\u0007')] };
+    const text = lines({ ...SIGHT, named: evil }, 80).join('');
+    expect(text.split('').filter((letter) => letter < ' ')).toEqual([]);
   });
 });

@@ -1,0 +1,72 @@
+/** What `top SERVICE` shows beside the service: its workers by name, the busiest first. */
+import type { Facts } from '../ask.js';
+import { duration, printable, table } from '../output.js';
+import { clipped, type Size } from './fit.js';
+
+/** The service that was named, as it is shown, and its workers. */
+export interface Named {
+  readonly service: string;
+  readonly workers: readonly Facts[];
+  /** There are more of them. */
+  readonly isCut: boolean;
+}
+
+interface Column {
+  readonly head: string;
+  readonly cell: (worker: Facts) => string;
+  readonly right?: boolean;
+}
+
+const NAME_WIDTH_MIN = 10;
+const GAP = 2;
+/** By what they tell: the last ones go first where it is narrow. */
+const COLUMNS: readonly Column[] = [
+  { head: 'STATE', cell: ({ state }) => printable(state) },
+  { head: 'IN FLIGHT', cell: ({ inFlight }) => printable(inFlight), right: true },
+  { head: 'SINCE', cell: ({ sinceMs }) => since(sinceMs), right: true },
+  { head: 'ADDRESS', cell: ({ address }) => textOf(address) },
+  { head: 'CREDIT', cell: ({ credit }) => printable(credit), right: true },
+];
+
+/** @param rows that there is room for */
+export function workerLines({ workers, isCut }: Named, { columns, rows }: Size): string {
+  if (workers.length === 0) return clipped('no worker', columns);
+  const room = Math.max(0, rows - 2);
+  const shown = [...workers].sort((left, right) => inFlight(right) - inFlight(left)).slice(0, room);
+  const left = workers.length - shown.length;
+  const more =
+    left > 0 || isCut ? clipped(`and ${left}${isCut ? ' or more' : ' more'}`, columns) : '';
+  return fitted(shown, columns) + more;
+}
+
+function fitted(workers: readonly Facts[], columns: number): string {
+  const cells = COLUMNS.map(({ cell }) => workers.map(cell));
+  const widths = COLUMNS.map(({ head }, at) =>
+    Math.max(head.length, ...(cells[at] ?? []).map(({ length }) => length)),
+  );
+  let [kept, used] = [0, 0];
+  for (const width of widths) {
+    if (columns - used - GAP - width < NAME_WIDTH_MIN) break;
+    used += GAP + width;
+    kept++;
+  }
+  const nameWidth = Math.max(1, columns - used);
+  const heads = [{ head: clipped('WORKER', nameWidth) }, ...COLUMNS.slice(0, kept)];
+  const rows = workers.map((worker, row) => [
+    clipped(textOf(worker['name']), nameWidth),
+    ...cells.slice(0, kept).map((column) => column[row] ?? ''),
+  ]);
+  return table(heads, rows);
+}
+
+function inFlight({ inFlight: value }: Facts): number {
+  return typeof value === 'number' ? value : 0;
+}
+
+function since(value: unknown): string {
+  return typeof value === 'number' ? duration(value) : '-';
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? printable(value) : '-';
+}
