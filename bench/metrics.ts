@@ -83,6 +83,7 @@ function sources(stage: Stage): MetricSources {
   return {
     node: 'bench',
     version: '0',
+    wall: () => 0,
     uptimeMs: () => 1,
     isReady: () => true,
     degraded: () => [],

@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 
 import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
+import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
 import type { BrokerDesk, BrokerHost } from '../src/broker/ports.js';
 import { Alone } from '../src/titanic/replica.js';
@@ -97,6 +98,7 @@ const titanic = new Titanic(
   new Alone(1),
   { emit: () => undefined },
   secureRandom,
+  new Labels(),
 );
 
 function turn(): void {
@@ -107,7 +109,7 @@ function turn(): void {
   if (batch !== null) {
     const results = batch.changes.map(({ kind }) =>
       kind === 'sweep'
-        ? ({ kind: 'swept', replied: 0, dead: 0, more: false } as const)
+        ? ({ kind: 'swept', replied: 0, dead: 0, services: [], more: false } as const)
         : ({ kind: 'done' } as const),
     );
     titanic.committed(batch.number, results, counts);

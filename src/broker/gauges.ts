@@ -1,6 +1,5 @@
 /** What waits and who works, by the label of the service: counted when someone asks. */
-import { LABELS_MAX } from './labels.js';
-import type { ByLabel } from './request-counters.js';
+import { type ByLabel, byLabel } from '../core/labels.js';
 import type { Service } from './state.js';
 
 export interface ServiceGauges {
@@ -12,10 +11,10 @@ export interface ServiceGauges {
 }
 
 export function gaugesOf(services: Iterable<Service>): ServiceGauges {
-  const queued = new Float64Array(LABELS_MAX);
-  const inFlight = new Float64Array(LABELS_MAX);
-  const waiting = new Float64Array(LABELS_MAX);
-  const busy = new Float64Array(LABELS_MAX);
+  const queued = byLabel();
+  const inFlight = byLabel();
+  const waiting = byLabel();
+  const busy = byLabel();
   for (const { label, queue, workers, workersBusy, storedOut } of services) {
     let out = 0;
     for (const { held } of workers) out += held.count;

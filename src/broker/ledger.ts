@@ -7,6 +7,7 @@ import { copyBytes } from '../core/bytes.js';
 import { escapeName } from '../core/escape.js';
 import { Frames } from '../core/frames.js';
 import type { Holder, Holdings } from '../core/holdings.js';
+import type { Label } from '../core/labels.js';
 import { pack, packedBytes, unpack } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
 import { EMPTY } from '../wire/mdp.js';
@@ -18,7 +19,6 @@ import type { BrokerCounters, DroppedReply, RequestRefusal } from './counters.js
 import type { BrokerEvents } from './events.js';
 import type { Following, RequestStep } from './following.js';
 import { type Identities, type Identity, overQuota } from './identities.js';
-import type { Label } from './labels.js';
 import type { BrokerLimits } from './options.js';
 import { Reported } from './reported.js';
 import {

@@ -1,16 +1,20 @@
 /** What became of clients' requests for worker services, by the label of the service. */
 import { Histograms } from '../core/histogram.js';
+import {
+  type ByLabel,
+  byLabel,
+  increment,
+  type Label,
+  LABELS_MAX,
+  Labels,
+} from '../core/labels.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { RequestRefusal } from './counters.js';
-import { type Label, LABELS_MAX, ServiceLabels } from './labels.js';
 
 /** From half a millisecond, about what a request takes here, to five minutes. */
 const BOUNDS_MS = [
   0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
 ];
-
-/** A number for every label. */
-export type ByLabel = Float64Array;
 
 /**
  * A request counts under the label that its service has at that moment. Every request that was
@@ -18,7 +22,7 @@ export type ByLabel = Float64Array;
  * dropped reply.
  */
 export class RequestCounters {
-  readonly labels: ServiceLabels = new ServiceLabels();
+  readonly labels: Labels = new Labels();
   readonly received: ByLabel = byLabel();
   readonly requeued: ByLabel = byLabel();
   readonly expired: ByLabel = byLabel();
@@ -94,12 +98,4 @@ export class RequestCounters {
   countDropped(label: Label): void {
     increment(this.dropped, label);
   }
-}
-
-function byLabel(): ByLabel {
-  return new Float64Array(LABELS_MAX);
-}
-
-function increment(counts: ByLabel, label: Label): void {
-  counts[label] = (counts[label] ?? 0) + 1;
 }

@@ -1,7 +1,7 @@
 import { present } from '../core/assert.js';
 import { ByteTable } from '../core/byte-table.js';
+import type { Labels } from '../core/labels.js';
 import type { Identities, Identity } from './identities.js';
-import type { ServiceLabels } from './labels.js';
 import type { RequestTable } from './requests.js';
 import { Service } from './state.js';
 
@@ -11,12 +11,12 @@ export class Services {
   readonly #byId: (Service | null)[] = [];
   readonly #freeIds: number[] = [];
   readonly #table: RequestTable;
-  readonly #labels: ServiceLabels;
+  readonly #labels: Labels;
   readonly #identities: Identities;
   #withWorkers = 0;
 
   /** @param seed see `ByteTable` */
-  constructor(table: RequestTable, seed: number, labels: ServiceLabels, identities: Identities) {
+  constructor(table: RequestTable, seed: number, labels: Labels, identities: Identities) {
     this.#table = table;
     this.#identities = identities;
     this.#labels = labels;

@@ -1,12 +1,12 @@
 /** The things that the broker knows: peers, clients, workers, services. Data, no behaviour. */
 import { ChainLink } from '../core/chain.js';
 import { escapeName } from '../core/escape.js';
+import { type Label, OTHERS } from '../core/labels.js';
 import type { Inbound } from '../wire/inbound.js';
 import type { MdpVersion } from '../wire/mdp.js';
 import type { Access } from './access.js';
 import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
-import { type Label, OTHERS } from './labels.js';
 import { LoadIndex } from './load-index.js';
 import type { Asker } from './ports.js';
 import { RequestList, type RequestTable } from './requests.js';

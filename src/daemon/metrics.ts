@@ -36,6 +36,7 @@ export class NodeMetrics {
       node: config.node.name,
       version: packageVersion(),
       uptimeMs: () => monotonicMs() - startedAt,
+      wall: () => Date.now(),
       isReady: () => health.now.notReady === null,
       degraded: () => health.now.degraded.map(({ code }) => code),
       loopLagMs,

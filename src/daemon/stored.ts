@@ -75,7 +75,8 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
   const pairStore =
     pairEvents === null ? null : new PairStore(store, recovered, isStrict, pairEvents);
   const replica = pairStore ?? new Alone(recovered.firstTransaction);
-  const titanic = new Titanic(config.titanic, store, replica, events, secureRandom);
+  const { labels } = broker.counters.requests;
+  const titanic = new Titanic(config.titanic, store, replica, events, secureRandom, labels);
   told.begin(titanic, pairStore);
   titanic.setTime(SYSTEM_TIME.now(), SYSTEM_TIME.wall());
   broker.host(titanic);

@@ -149,9 +149,16 @@ const TABLE = {
   },
   titanic_requests: {
     type: 'gauge',
-    labels: { state: ['pending', 'dispatched', 'replied', 'dead'] },
+    labels: { service: null, state: ['pending', 'dispatched', 'replied', 'dead'] },
     help: 'Stored requests: not yet at a worker, at one, replied and not closed, given up.',
     meaning: 'The dead wait for an operator. Many replied: clients do not close their requests.',
+  },
+  titanic_oldest_pending_seconds: {
+    type: 'gauge',
+    labels: { service: null },
+    help: 'How long the oldest pending stored request has waited; 0 where there is none.',
+    meaning:
+      'From its acceptance, the end of the delay that its client asked for, or an operator’s retry on. Rising: nobody serves it, or every attempt fails. 0 on a node that is not active.',
   },
   titanic_store_bytes: {
     type: 'gauge',
@@ -161,33 +168,47 @@ const TABLE = {
   },
   titanic_accepted_total: {
     type: 'counter',
-    labels: {},
+    labels: { service: null },
     help: 'Requests that were stored and acknowledged.',
     meaning: 'A repeated `key` stores nothing and does not count.',
   },
   titanic_completed_total: {
     type: 'counter',
-    labels: {},
+    labels: { service: null },
     help: 'Stored requests whose reply was stored.',
     meaning: 'Behind accepted for long: too few workers.',
   },
   titanic_retried_total: {
     type: 'counter',
-    labels: {},
+    labels: { service: null },
     help: 'Attempts of stored requests that failed and will be made again.',
     meaning: 'Workers crash, or give requests back.',
   },
+  titanic_attempts_failed_total: {
+    type: 'counter',
+    labels: { service: null, kind: ['error', 'final', 'retry', 'lost'] },
+    help: 'Attempts of stored requests that failed, the last ones too.',
+    meaning:
+      '`error`, `final`, `retry`: the worker said so; `lost`: the attempt ended without a word of it (it crashed, was overdue, or gave the request back).',
+  },
   titanic_dead_total: {
     type: 'counter',
-    labels: {},
+    labels: { service: null },
     help: 'Stored requests that were given up after their last attempt.',
     meaning: 'Each waits for an operator: see `majordomo titanic`.',
   },
   titanic_expired_total: {
     type: 'counter',
-    labels: {},
+    labels: { service: null },
     help: 'Stored requests dropped when their time was over: unserved, unclosed, or dead.',
     meaning: 'After `titanic.requestTtlMs` or `titanic.replyTtlMs`.',
+  },
+  titanic_accept_to_reply_seconds: {
+    type: 'histogram',
+    labels: { service: null },
+    help: 'From the acceptance of a stored request to its reply, both on disk.',
+    meaning:
+      'It includes all attempts and the pauses between them, but not a delay that its client asked for, or the time before an operator’s retry.',
   },
   titanic_commit_duration_seconds: {
     type: 'histogram',

@@ -19,8 +19,10 @@ text, and making it takes at most a tenth of the event loop's time, however ofte
 - \`requests_*\` count clients' requests for services of workers: not \`mmi.*\`, not \`titanic.*\`, and not
   the deliveries of stored requests, which are \`titanic_*\`.
 - Label \`service\`: the name, percent-escaped outside of printable ASCII, \`%\` itself too. The first 200
-  services that had a worker have one, until the process ends; all others, and one that is called
-  so, share \`__other__\`. What is counted of a service before its first worker came is there, too.
+  services that had a worker or a stored request have one, until the process ends; all others, and one
+  that is called so, share \`__other__\`. Of the 200, 100 are only for services that had a worker. What is
+  counted of a service before it has its label is under \`__other__\`, too. A service has the same
+  label everywhere; \`titanic_*\` has those that had stored requests.
 - There is no label per client, worker or uuid.
 - A sample that a label can have is there from the start, as 0, so that \`rate()\` sees its first
   rise. With \`titanic.enabled: false\` there is no \`titanic_*\`.

@@ -19,6 +19,8 @@ export interface MetricSources {
   readonly node: string;
   readonly version: string;
   uptimeMs(): number;
+  /** Milliseconds since 1970. */
+  wall(): number;
   isReady(): boolean;
   /** The codes of what is hurt. */
   degraded(): readonly string[];
@@ -87,7 +89,7 @@ export class Metrics {
       out.sample(labelText('reason', reason), Number(degraded.includes(reason)));
     }
     brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
-    if (titanic !== null) titanicMetrics(out, titanic);
+    if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
     pairMetrics(out, this.#sources.pair());
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);

@@ -1,9 +1,10 @@
+import { OTHERS } from '../core/labels.js';
 import type { Commits } from '../titanic/commits.js';
-import type { TitanicCounters } from '../titanic/events.js';
+import type { TitanicCounters } from '../titanic/counters.js';
+import type { StoredGauges } from '../titanic/gauges.js';
 import type { StoreCounts } from '../titanic/store.js';
-import { by } from './broker-metrics.js';
+import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';
-import type { MetricName } from './metric-table.js';
 
 /** What is read of Titanic. */
 export interface TitanicSource {
@@ -12,23 +13,28 @@ export interface TitanicSource {
   /** Stored requests at workers. */
   readonly delivered: number;
   readonly commits: Commits;
+  /** @param wall milliseconds since 1970 */
+  gauges(wall: number): StoredGauges;
 }
 
-export function titanicMetrics(out: Exposition, source: TitanicSource): void {
-  const { counters, counts, delivered: dispatched, commits } = source;
-  const single = (name: MetricName, value: number): void => {
-    out.metric(name);
-    out.sample('', value);
-  };
-  const pending = Math.max(0, counts.pending - dispatched);
-  const { replied, dead } = counts;
-  by(out, 'titanic_requests', 'state', { pending, dispatched, replied, dead });
-  single('titanic_store_bytes', counts.bytes);
-  single('titanic_accepted_total', counters.accepted);
-  single('titanic_completed_total', counters.completed);
-  single('titanic_retried_total', counters.retried);
-  single('titanic_dead_total', counters.dead);
-  single('titanic_expired_total', counters.expired);
+/** @param wall milliseconds since 1970 */
+export function titanicMetrics(out: Exposition, source: TitanicSource, wall: number): void {
+  const { counters, counts, commits } = source;
+  const { requests, oldestMs } = source.gauges(wall);
+  const { labels, stored, services: counted } = counters;
+  // Of services without stored requests there would only be zeros.
+  const services = labelled(labels, (label) => label === OTHERS || stored.has(label));
+  perServiceBy(out, 'titanic_requests', services, 'state', requests);
+  perService(out, 'titanic_oldest_pending_seconds', services, oldestMs, 1000);
+  out.metric('titanic_store_bytes');
+  out.sample('', counts.bytes);
+  perService(out, 'titanic_accepted_total', services, counted.accepted);
+  perService(out, 'titanic_completed_total', services, counted.completed);
+  perService(out, 'titanic_retried_total', services, counted.retried);
+  perServiceBy(out, 'titanic_attempts_failed_total', services, 'kind', counted.attemptsFailed);
+  perService(out, 'titanic_dead_total', services, counted.dead);
+  perService(out, 'titanic_expired_total', services, counted.expired);
+  histogramsOf(out, 'titanic_accept_to_reply_seconds', services, counted.acceptToReply);
   out.metric('titanic_commit_duration_seconds');
   out.histogram('', commits.durations, 0, 1000);
   out.metric('titanic_commit_batch_size');

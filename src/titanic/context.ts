@@ -1,13 +1,10 @@
 /** What all parts of the Titanic machine work with, and what outlives an activation. */
 import type { Asker } from '../broker/ports.js';
+import type { Label, Labels } from '../core/labels.js';
 import { uuidText } from '../wire/tsp.js';
 import { Commits } from './commits.js';
-import {
-  TitanicCounters,
-  type TitanicEnd,
-  type TitanicEvents,
-  type TitanicTrace,
-} from './events.js';
+import { TitanicCounters } from './counters.js';
+import type { TitanicEnd, TitanicEvents, TitanicTrace } from './events.js';
 import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
 import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from './store.js';
@@ -31,7 +28,7 @@ export class TitanicContext {
   readonly store: TitanicStore;
   readonly replica: Replica;
   readonly events: TitanicEvents;
-  readonly counters: TitanicCounters = new TitanicCounters();
+  readonly counters: TitanicCounters;
   readonly commits: Commits = new Commits();
   /** It serves; else it sleeps, and knows of no request. */
   isActive = false;
@@ -40,7 +37,7 @@ export class TitanicContext {
   /** What is in the store of each owner. */
   readonly #owners = new Map<Owner, OwnerCount>();
   /** What is in the store of each service. */
-  readonly services: StoredServices = new StoredServices();
+  readonly services: StoredServices;
   /** Of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
@@ -54,11 +51,14 @@ export class TitanicContext {
     store: TitanicStore,
     replica: Replica,
     events: TitanicEvents,
+    labels: Labels,
   ) {
     this.options = options;
     this.store = store;
     this.replica = replica;
     this.events = events;
+    this.counters = new TitanicCounters(labels);
+    this.services = new StoredServices(this.counters);
   }
 
   counted(counts: StoreCounts): void {
@@ -72,6 +72,11 @@ export class TitanicContext {
 
   storedOf(owner: Owner): OwnerCount {
     return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
+  }
+
+  /** Under which what becomes of a service's requests is counted. @param shown percent-escaped */
+  labelOf(shown: string): Label {
+    return this.counters.labels.of(shown);
   }
 
   /** Somebody wanted what another one stored (D71). */

@@ -92,14 +92,3 @@ export type TitanicTrace = (step: TitanicStep) => void;
 export interface TitanicEvents {
   emit(event: TitanicEvent): void;
 }
-
-/** Counted since the start. */
-export class TitanicCounters {
-  accepted = 0;
-  completed = 0;
-  retried = 0;
-  dead = 0;
-  expired = 0;
-  /** Requests for `titanic.*` that could not be read. */
-  malformed = 0;
-}

@@ -1,11 +1,12 @@
 /** What the broker tells of stored requests that are with it, and the attempts that come of it. */
 import type { Frames } from '../core/frames.js';
+import { increment } from '../core/labels.js';
 import { pack, packedBytes } from '../core/packed.js';
 import type { RandomFill } from '../core/random.js';
 import type { Failure } from '../wire/failure.js';
 import { beginning, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
-import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, type Slot } from './open-index.js';
+import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, SINCE, type Slot } from './open-index.js';
 import { packFailure } from './failures.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Change } from './store.js';
@@ -42,6 +43,8 @@ export class Execution {
     const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
     pack(frames, from, frames.count, reply, 0, false);
     const { counters, options, wall } = this.#context;
+    const { shown } = this.#dispatcher.serviceOf(slot);
+    const since = index.getDouble(slot, SINCE);
     const { worker } = this.#dispatcher.delivery(slot, wall);
     this.#dispatcher.hold(slot, SETTLING);
     const change: Change = {
@@ -56,7 +59,9 @@ export class Execution {
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
       committed: ({ kind }) => {
         if (kind === 'done') {
-          counters.completed++;
+          const label = this.#context.labelOf(shown);
+          increment(counters.services.completed, label);
+          counters.services.acceptToReply.observe(label, Math.max(0, this.#context.wall - since));
           this.#context.traceEnd(uuid, 'replied');
         }
         if (this.#requests.settled(uuid, kind)) this.#requests.answers.tellReply(uuid, reply);
@@ -81,6 +86,9 @@ export class Execution {
     const uuid = index.uuid(slot);
     const generation = index.get(slot, GENERATION);
     this.#context.trace?.({ name: 'titanic.failed', uuid: beginning(uuid), attempts, reason });
+    const { shown } = this.#dispatcher.serviceOf(slot);
+    const label = this.#context.labelOf(shown);
+    increment(counters.services.attemptsFailed[failure?.kind ?? 'lost'], label);
     const isLast = failure?.kind === 'final' || attempts >= index.get(slot, ATTEMPTS_MAX);
     const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
     const change: Extract<Change, { kind: 'attempt' }> = {
@@ -101,8 +109,7 @@ export class Execution {
       failed: () => true,
     });
     this.#dispatcher.hold(slot, SETTLING);
-    counters.retried++;
-    const { shown } = this.#dispatcher.serviceOf(slot);
+    increment(counters.services.retried, label);
     events.emit({ name: 'titanic.retried', service: shown, reason });
     this.#dispatcher.wait(slot, now + pauseMs, now);
   }

@@ -3,6 +3,7 @@
  * is decided here, committed by the writer, and told to those who wait once it may be shown (D14).
  */
 import type { Asker } from '../broker/ports.js';
+import { increment } from '../core/labels.js';
 import type { Failure } from '../wire/failure.js';
 import { Answers, deadStatusFrame } from './answers.js';
 import { closerOf, mayAsk } from './belonging.js';
@@ -400,7 +401,7 @@ export class OpenRequests {
       ...(last === null ? {} : { before: last.attempt }),
       committed: ({ kind }) => {
         if (kind === 'done') {
-          counters.dead++;
+          increment(counters.services.dead, this.#context.labelOf(shown));
           this.#context.traceEnd(uuid, 'dead');
           events.emit({ name: 'titanic.died', service: shown, attempts, reason });
         }
@@ -429,7 +430,7 @@ export class OpenRequests {
           this.gone(uuid);
           return;
         }
-        counters.expired++;
+        increment(counters.services.expired, this.#context.labelOf(shown));
         this.#context.traceEnd(uuid, 'expired');
         events.emit({ name: 'titanic.expired', service: shown });
         this.#ended(uuid);

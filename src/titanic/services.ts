@@ -2,6 +2,7 @@
 import type { Asker, BrokerHost, InternalRequest } from '../broker/ports.js';
 import { escapeName } from '../core/escape.js';
 import type { Holder } from '../core/holdings.js';
+import { increment } from '../core/labels.js';
 import { packedBytes } from '../core/packed.js';
 import {
   readTspRequest,
@@ -202,12 +203,14 @@ export class Services {
   /** Returns the uuid that the client is told. */
   #accepted(request: StoredRequest, party: string, result: ChangeResult): Buffer {
     if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
-    this.#context.counters.accepted++;
+    const { counters } = this.#context;
     const slot = this.#requests.openOnce(request, party);
+    const { shown } = this.#requests.dispatcher.serviceOf(slot);
+    increment(counters.services.accepted, this.#context.labelOf(shown));
     this.#context.trace?.({
       name: 'titanic.accepted',
       uuid: beginning(request.uuid),
-      service: this.#requests.dispatcher.serviceOf(slot).shown,
+      service: shown,
     });
     return Buffer.from(uuidText(request.uuid));
   }

@@ -186,6 +186,8 @@ export type ChangeResult =
       readonly kind: 'swept';
       readonly replied: number;
       readonly dead: number;
+      /** Both together, of each service of which there were any. */
+      readonly services: readonly { readonly service: Buffer; readonly count: number }[];
       readonly more: boolean;
     };
 

@@ -7,6 +7,7 @@
  * is stored). The broker and the store tell it things at any time; it acts on them in `run`.
  */
 import type { Frames } from '../core/frames.js';
+import type { Labels } from '../core/labels.js';
 import type { RandomFill } from '../core/random.js';
 import type {
   BrokerDesk,
@@ -19,13 +20,15 @@ import type { Failure } from '../wire/failure.js';
 import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../wire/tsp.js';
 import type { Commits } from './commits.js';
 import { TitanicContext, type TitanicStore } from './context.js';
+import type { TitanicCounters } from './counters.js';
 import type { Dispatcher, OpenFigures } from './dispatcher.js';
-import type { TitanicCounters, TitanicEvents, TitanicTrace } from './events.js';
+import type { TitanicEvents, TitanicTrace } from './events.js';
 import { Execution } from './execution.js';
 import { NO_SLOT, type Slot } from './open-index.js';
 import { OpenRequests } from './open-requests.js';
 import { Operator } from './operator.js';
 import type { TitanicOptions } from './options.js';
+import { type StoredGauges, storedGauges } from './gauges.js';
 import type { Reading } from './reading.js';
 import type { Replica } from './replica.js';
 import { Services } from './services.js';
@@ -33,12 +36,12 @@ import type {
   ChangeResult,
   Found,
   RequestUuid,
-  ServiceCount,
   StoreCounts,
   StoredRequest,
   StoreEvents,
   StoreFailure,
 } from './store.js';
+import type { StoredServices } from './stored-services.js';
 import { Upkeep } from './upkeep.js';
 import { Uuids } from './uuid.js';
 
@@ -76,14 +79,16 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** When a list that failed is tried again. */
   #listAgainAt = Infinity;
 
+  /** @param labels by which the metrics know services, of the broker too */
   constructor(
     options: TitanicOptions,
     store: TitanicStore,
     replica: Replica,
     events: TitanicEvents,
     random: RandomFill,
+    labels: Labels,
   ) {
-    this.#context = new TitanicContext(options, store, replica, events);
+    this.#context = new TitanicContext(options, store, replica, events, labels);
     this.#uuids = new Uuids(random);
     this.#random = random;
     this.#life = this.#newLife();
@@ -200,8 +205,13 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   /** What is in the store of each service, as far as it is kept by name. */
-  get services(): Iterable<ServiceCount> {
-    return this.#context.services.all();
+  get services(): StoredServices {
+    return this.#context.services;
+  }
+
+  /** What is stored now, by label. @param wall milliseconds since 1970 */
+  gauges(wall: number): StoredGauges {
+    return storedGauges(this, wall);
   }
 
   /** What is open of one service: nothing while it sleeps. */

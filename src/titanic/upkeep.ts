@@ -1,4 +1,6 @@
 /** What time ends: open requests that expire, and what is over in the store. */
+import { escapeName } from '../core/escape.js';
+import { increment } from '../core/labels.js';
 import type { TitanicContext } from './context.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
@@ -55,7 +57,10 @@ export class Upkeep {
       committed: (result) => {
         this.#isSweeping = false;
         if (result.kind !== 'swept') return;
-        counters.expired += result.replied + result.dead;
+        for (const { service, count } of result.services) {
+          const label = this.#context.labelOf(escapeName(service));
+          increment(counters.services.expired, label, count);
+        }
         if (result.more) this.#sweepAt = -Infinity;
       },
       failed: () => {

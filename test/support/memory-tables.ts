@@ -433,7 +433,15 @@ export class MemoryTables {
     }
     const replied = swept.filter(({ reply }) => reply !== null).length;
     const more = over.length > most || forgettable.length > most;
-    return { kind: 'swept', replied, dead: swept.length - replied, more };
+    const services = new Map<string, { readonly service: Buffer; count: number }>();
+    for (const { request } of swept) {
+      const name = request.service.toString('latin1');
+      const each = services.get(name) ?? { service: request.service, count: 0 };
+      each.count++;
+      services.set(name, each);
+    }
+    const dead = swept.length - replied;
+    return { kind: 'swept', replied, dead, services: [...services.values()], more };
   }
 
   #put(entry: Entry): void {

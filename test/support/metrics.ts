@@ -1,7 +1,8 @@
 /** Reads a page of metrics, and makes that of a `Stage`. */
 import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
 import { Commits } from '../../src/titanic/commits.js';
-import { TitanicCounters } from '../../src/titanic/events.js';
+import { byLabel } from '../../src/core/labels.js';
+import { TitanicCounters } from '../../src/titanic/counters.js';
 import type { Broker } from '../../src/broker/broker.js';
 
 export interface Family {
@@ -66,15 +67,25 @@ export class MetricsPage {
 /** Sources with values of their own, for tests that want only some. */
 export function sources(broker: Broker, given: Partial<MetricSources> = {}): MetricSources {
   const titanic = {
-    counters: new TitanicCounters(),
+    counters: new TitanicCounters(broker.counters.requests.labels),
     counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
     delivered: 0,
     commits: new Commits(),
+    gauges: () => ({
+      requests: {
+        pending: byLabel(),
+        dispatched: byLabel(),
+        replied: byLabel(),
+        dead: byLabel(),
+      },
+      oldestMs: byLabel(),
+    }),
   };
   return {
     node: 'stage',
     version: '0.1.0',
     uptimeMs: () => 1500,
+    wall: () => 0,
     isReady: () => true,
     degraded: () => [],
     loopLagMs: () => 2,

@@ -1,5 +1,7 @@
 import { expect, it } from '@jest/globals';
 
+import { Labels } from '../../src/core/labels.js';
+import { TitanicCounters } from '../../src/titanic/counters.js';
 import { StoredServices } from '../../src/titanic/stored-services.js';
 import type { Change, ServiceCount, StoreCounts } from '../../src/titanic/store.js';
 import {
@@ -37,7 +39,7 @@ function textsOf(services: Iterable<ServiceCount>): string[] {
 
 export function describeStoreServices(subject: Subject): void {
   it('what each has is counted, with every change, and is known when the store is opened', async () => {
-    const kept = new StoredServices();
+    const kept = new StoredServices(new TitanicCounters(new Labels()));
     const after = async (...changes: readonly Change[]): Promise<string[]> => {
       const outcome = await subject.user.tryCommit(changes);
       const told: StoreCounts['services'] = 'counts' in outcome ? outcome.counts.services : [];

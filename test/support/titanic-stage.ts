@@ -92,7 +92,8 @@ export class TitanicStage extends Stage {
     this.#replica?.opened(firstTransaction);
     const replica = this.#replica ?? new Alone(firstTransaction);
     const titanicOptions = { ...TITANIC, ...options.titanic };
-    this.titanic = new Titanic(titanicOptions, this.store, replica, events, random);
+    const { labels } = this.broker.counters.requests;
+    this.titanic = new Titanic(titanicOptions, this.store, replica, events, random, labels);
     this.titanic.setTime(this.now, this.wall);
     if (options.isDormant !== true) this.titanic.activate(disk.counts);
     this.#answerAll();

@@ -266,6 +266,11 @@ export function packResults(to: PackWriter, results: readonly ChangeResult[]): v
         to.byte(SWEPT_RESULT);
         to.number(result.replied);
         to.number(result.dead);
+        to.number(result.services.length);
+        for (const { service, count } of result.services) {
+          to.bytes(service);
+          to.number(count);
+        }
         to.byte(result.more ? 1 : 0);
     }
   }
@@ -294,6 +299,10 @@ function unpackResult(from: PackReader): ChangeResult {
         kind: 'swept',
         replied: from.number(),
         dead: from.number(),
+        services: Array.from({ length: from.number() }, () => ({
+          service: from.bytes(),
+          count: from.number(),
+        })),
         more: from.byte() !== 0,
       };
   }

@@ -470,9 +470,12 @@ export class Tables {
     const { tombstones } = this.#transaction;
     let replied = 0;
     let dead = 0;
+    const swept = new Map<string, number>();
     for (const { uuid, ...standing } of over.slice(0, most)) {
       if (standing.state === REPLIED) replied++;
       else dead++;
+      const name = standing.service.toString('latin1');
+      swept.set(name, (swept.get(name) ?? 0) + 1);
       this.#remove(standing, uuid, keyUntil);
       if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
     }
@@ -482,7 +485,11 @@ export class Tables {
       this.#sql.deleteKey.run(service, key, owner);
     }
     const more = over.length > most || forgotten.length > most;
-    return { kind: 'swept', replied, dead, more };
+    const services = [...swept].map(([name, count]) => ({
+      service: Buffer.from(name, 'latin1'),
+      count,
+    }));
+    return { kind: 'swept', replied, dead, services, more };
   }
 
   // ---------------------------------------------------------------- parts

@@ -15,6 +15,7 @@ describe('the metrics of stored requests (contract §5)', () => {
         'messages_malformed_total',
         'requests_received_total',
         'requests_in_flight',
+        'titanic_attempts_failed_total',
         ...names.map((name) => `titanic_${name}_total`),
       );
     };
@@ -24,9 +25,11 @@ describe('the metrics of stored requests (contract §5)', () => {
     s.asks('request', 'no body');
     const w1 = s.worker('w1').ready('echo');
     expect(await counted()).toEqual({
-      titanic_accepted_total: 3,
-      'titanic_requests{state="pending"}': 2,
-      'titanic_requests{state="dispatched"}': 1,
+      'titanic_accepted_total{service="echo"}': 2,
+      'titanic_accepted_total{service="idle"}': 1,
+      'titanic_requests{service="echo",state="pending"}': 1,
+      'titanic_requests{service="echo",state="dispatched"}': 1,
+      'titanic_requests{service="idle",state="pending"}': 1,
       'messages_malformed_total{kind="titanic"}': 1,
     });
     w1.final('ONE').saysDisconnect();
@@ -34,12 +37,94 @@ describe('the metrics of stored requests (contract §5)', () => {
     s.worker('w3').ready('echo');
     s.after(1000);
     expect(await counted()).toMatchObject({
-      titanic_completed_total: 1,
-      titanic_retried_total: 1,
-      'titanic_requests{state="replied"}': 1,
+      'titanic_completed_total{service="echo"}': 1,
+      'titanic_retried_total{service="echo"}': 1,
+      'titanic_attempts_failed_total{service="echo",kind="lost"}': 1,
+      'titanic_requests{service="echo",state="replied"}': 1,
     });
     s.after(600_000);
-    expect(await counted()).toMatchObject({ titanic_expired_total: 3 });
+    expect(await counted()).toMatchObject({
+      'titanic_expired_total{service="echo"}': 2,
+      'titanic_expired_total{service="idle"}': 1,
+    });
+  });
+
+  it('count the last attempt, and the death', async () => {
+    const s = titanicStage({ titanic: { maxAttempts: 1 } });
+    s.submits('echo');
+    s.worker('w1').ready('echo').saysDisconnect();
+    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    expect(
+      page.counted('titanic_dead_total', 'titanic_attempts_failed_total', 'titanic_requests'),
+    ).toEqual({
+      'titanic_dead_total{service="echo"}': 1,
+      'titanic_attempts_failed_total{service="echo",kind="lost"}': 1,
+      'titanic_requests{service="echo",state="dead"}': 1,
+    });
+  });
+
+  it('time a request from its acceptance to its reply, without the delay that was asked for', async () => {
+    const s = titanicStage();
+    const w1 = s.worker('w1').ready('echo');
+    s.submits('echo', 'now');
+    s.after(70);
+    w1.final('NOW');
+    s.submits('echo', 'later', { delayMs: 500 });
+    s.after(500);
+    s.after(30);
+    w1.final('LATER');
+    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const name = 'titanic_accept_to_reply_seconds';
+    expect(page.value(`${name}_count{service="echo"}`)).toBe(2);
+    expect(page.value(`${name}_sum{service="echo"}`)).toBeCloseTo(0.1);
+    expect(page.value(`${name}_bucket{service="echo",le="0.05"}`)).toBe(1);
+  });
+
+  it('say how long the oldest of each service waits, once its delay is over', async () => {
+    const s = titanicStage();
+    const oldest = async (service: string): Promise<number | undefined> => {
+      const given = { titanic: () => s.titanic, wall: () => s.wall };
+      const page = await scrape(s.broker, given);
+      return page.value(`titanic_oldest_pending_seconds{service="${service}"}`);
+    };
+    const first = s.submits('echo');
+    s.submits('later', 'hi', { delayMs: 10_000 });
+    s.after(4000);
+    s.submits('echo');
+    s.after(2000);
+    expect([await oldest('echo'), await oldest('later')]).toEqual([6, 0]);
+    s.asks('close', first);
+    s.after(6000);
+    expect([await oldest('echo'), await oldest('later')]).toEqual([8, 2]);
+  });
+
+  it('are those of a service that waits since an operator’s retry, also after a restart', async () => {
+    const s = titanicStage({ titanic: { maxAttempts: 1 } });
+    const uuid = s.submits('echo');
+    s.worker('w1').ready('echo').saysDisconnect();
+    s.after(50_000);
+    s.operates((operator, answer) => {
+      operator.retry(Buffer.from(uuid, 'hex'), answer);
+    });
+    s.after(1000);
+    const oldest = (at: typeof s): number => at.titanic.gauges(at.wall).oldestMs[1] ?? NaN;
+    expect(oldest(s)).toBe(1000);
+    const next = s.crashes();
+    expect(oldest(next)).toBe(1000);
+  });
+
+  it('know each service after a restart, and on a node that sleeps', async () => {
+    const s = titanicStage({ titanic: { maxAttempts: 1 } });
+    s.submits('echo');
+    s.submits('sum');
+    s.worker('w1').ready('sum').saysDisconnect();
+    const next = s.crashes({ isDormant: true });
+    next.titanic.counted(next.store.disk.recovered.counts);
+    const page = await scrape(next.broker, { titanic: () => next.titanic });
+    expect(page.counted('titanic_requests')).toEqual({
+      'titanic_requests{service="echo",state="pending"}': 1,
+      'titanic_requests{service="sum",state="dead"}': 1,
+    });
   });
 
   it('time each commit, and count what it made durable', async () => {
@@ -59,5 +144,33 @@ describe('the metrics of stored requests (contract §5)', () => {
     s.answers('commit');
     expect(await commits()).toEqual([count + 1, seconds + 0.03, changes + 3]);
     s.freesStore();
+  });
+});
+
+describe('the labels of services that have stored requests', () => {
+  it('are at most half of all, so that services with workers find one', async () => {
+    const s = titanicStage();
+    s.batch(() => {
+      for (let index = 0; index < 150; index++) s.asks('request', `fake ${index}`, 'hi');
+    });
+    s.after(10);
+    s.worker('w1').ready('honest');
+    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const services = page.valuesOf('service');
+    expect(services.size).toBe(102);
+    expect(services.has('honest')).toBe(true);
+    expect(page.value('titanic_accepted_total{service="__other__"}')).toBe(50);
+    expect(page.value('titanic_requests{service="__other__",state="pending"}')).toBe(50);
+  });
+
+  it('are the same as the broker’s, and only those of services that had stored requests are told', async () => {
+    const s = titanicStage();
+    s.submits('both');
+    s.worker('w1').ready('both');
+    s.worker('w2').ready('plain');
+    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    expect(page.value('workers{service="both",state="busy"}')).toBe(1);
+    expect(page.value('titanic_accepted_total{service="both"}')).toBe(1);
+    expect(page.value('titanic_accepted_total{service="plain"}')).toBeUndefined();
   });
 });

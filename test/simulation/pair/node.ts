@@ -227,7 +227,9 @@ export class SimPairNode {
     };
     const isStrict = config.titanic.replication === 'strict';
     const pairStore = new PairStore(store, opened.recovered, isStrict, events);
-    const titanic = new Titanic(config.titanic, store, pairStore, { emit: () => {} }, random);
+    const { labels } = broker.counters.requests;
+    const quiet = { emit: () => {} };
+    const titanic = new Titanic(config.titanic, store, pairStore, quiet, random, labels);
     told.begin(titanic, pairStore);
     this.#now = this.#clock.now;
     titanic.setTime(this.#now, this.#wall);
@@ -406,7 +408,7 @@ export class SimPairNode {
   /** What is kept of each service is right whenever the store has told what it committed. */
   #checked(told: Told): StoreEvents {
     const check = (): void => {
-      if (this.titanic !== null) checkServices(this.titanic.services, this.disk.entries);
+      if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
     };
     const [committed, merged] = [told.committed.bind(told), told.merged.bind(told)];
     return Object.assign(told, {

@@ -157,7 +157,9 @@ export class StoredNode {
       },
     };
     const alone = new Alone(this.disk.recovered.firstTransaction);
-    const titanic = new Titanic(titanicOptions, counted, alone, { emit: () => {} }, random);
+    const { labels } = broker.counters.requests;
+    const quiet = { emit: () => {} };
+    const titanic = new Titanic(titanicOptions, counted, alone, quiet, random, labels);
     this.#sabotage.titanic?.(titanic);
     const scheduled = new Set<Asked>();
     this.#process = { broker, titanic, store, peers: new Map(), links: [], scheduled };
@@ -238,7 +240,7 @@ export class StoredNode {
       while (broker.run(now));
       titanic.run(now, this.#wall, broker.desk, broker.desk);
       while (broker.run(now));
-      const outs = [...titanic.services].map(({ service }) => titanic.openOf(service).out);
+      const outs = [...titanic.services.all()].map(({ service }) => titanic.openOf(service).out);
       hold(sum(outs) === titanic.delivered, 'what is out of each service is what is out');
       hold(titanic.inFlight <= this.#weather.titanic.maxInFlight, 'too many are out');
     });
@@ -283,7 +285,7 @@ export class StoredNode {
     this.#trace.note(this.#clock.now, 'store', `${asked.kind} ${failure?.kind ?? 'done'}`);
     this.#live(() => {
       store.answer(asked, titanic);
-      if (failure === null) checkServices(titanic.services, this.disk.rows);
+      if (failure === null) checkServices(titanic.services.all(), this.disk.rows);
     });
     this.#checkDisk();
     this.#plan(this.#clock.now);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { ServiceLabels } from '../../../src/broker/labels.js';
+import { Labels } from '../../../src/core/labels.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/requests.js';
 import { Services } from '../../../src/broker/services.js';
@@ -26,7 +26,7 @@ describe('pages of what is registered', () => {
   beforeEach(() => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-    services = new Services(table, 1, new ServiceLabels(), identities);
+    services = new Services(table, 1, new Labels(), identities);
     listing = new Listing(services);
     workers = 0;
   });
