@@ -20,6 +20,7 @@ export function brokerMetrics(
   const services = labelled(requests.labels, () => true);
   perService(out, 'requests_received_total', services, requests.received);
   perService(out, 'requests_replied_total', services, requests.replied);
+  perServiceBy(out, 'requests_failed_total', services, 'kind', requests.failed);
   perService(out, 'requests_requeued_total', services, requests.requeued);
   perService(out, 'requests_expired_total', services, requests.expired);
   perServiceBy(out, 'requests_refused_total', services, 'reason', requests.refused);

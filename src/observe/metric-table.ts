@@ -46,13 +46,20 @@ const TABLE = {
     labels: { service: null },
     help: 'Requests that came from clients for worker services.',
     meaning:
-      'Each ends in one of: replied, expired, refused, abandoned, dropped, or a reply dropped as `client_gone` or `slow_client`; or is queued or in flight.',
+      'Each ends in one of: replied, failed (as `error` or `final`), expired, refused, abandoned, dropped, or a reply dropped as `client_gone` or `slow_client`; or is queued or in flight.',
   },
   requests_replied_total: {
     type: 'counter',
     labels: { service: null },
     help: 'Requests whose whole reply was handed to their client.',
     meaning: 'The rate of this is the throughput.',
+  },
+  requests_failed_total: {
+    type: 'counter',
+    labels: { service: null, kind: ['error', 'final', 'retry'] },
+    help: 'Failures that workers reported for requests.',
+    meaning:
+      '`error`, `final`: the request ended with it, and its client was told if it asked to be; `retry`: the worker wanted another one to try. Rising against replied: the workers, or what they are asked, are wrong. The worker itself is well.',
   },
   requests_requeued_total: {
     type: 'counter',

@@ -5,7 +5,7 @@ import type { RequestCounters } from '../broker/request-counters.js';
 export interface Tally {
   received: number;
   replied: number;
-  /** Expired, refused, abandoned, dropped. */
+  /** As its worker said; expired, refused, abandoned, dropped. */
   failed: number;
   /** Durations by bucket; the last is above all bounds. */
   readonly durations: Float64Array;
@@ -23,7 +23,7 @@ export interface Rates {
 
 /** By label, in the order of the labels. */
 export function talliesOf(requests: RequestCounters): Tally[] {
-  const { labels, received, expired, abandoned, dropped, refused, duration } = requests;
+  const { labels, received, expired, abandoned, dropped, refused, failed, duration } = requests;
   const refusals = Object.values(refused);
   return Array.from(labels.names.keys(), (label) => {
     const durations = new Float64Array(duration.bounds.length + 1);
@@ -38,7 +38,14 @@ export function talliesOf(requests: RequestCounters): Tally[] {
     return {
       received: of(received),
       replied,
-      failed: of(expired) + of(abandoned) + of(dropped) + refusedAll,
+      // `retry` ends no request.
+      failed:
+        of(failed.error) +
+        of(failed.final) +
+        of(expired) +
+        of(abandoned) +
+        of(dropped) +
+        refusedAll,
       durations,
     };
   });

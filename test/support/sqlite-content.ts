@@ -100,7 +100,7 @@ function entryOf(db: Database.Database, row: Row): Entry {
     attemptsEver: row.attempts_ever,
     attempts: db
       .prepare<[number], Entry['attempts'][number]>(
-        `SELECT ordinal, worker, started_at AS startedAt, ended_at AS endedAt, reason, extra
+        `SELECT ordinal, worker, started_at AS startedAt, ended_at AS endedAt, reason, extra, failure
           FROM attempts WHERE number = ? ORDER BY ordinal`,
       )
       .all(number),

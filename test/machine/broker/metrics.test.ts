@@ -8,6 +8,7 @@ afterEach(endStages);
 const REQUESTS = [
   'requests_received_total',
   'requests_replied_total',
+  'requests_failed_total',
   'requests_requeued_total',
   'requests_expired_total',
   'requests_refused_total',
@@ -69,6 +70,25 @@ describe('requests_* (contract §5)', () => {
     s.client('c1').request('echo', 'hi');
     w1.partial('1').partial('2').final('3');
     expect(await counted(s)).toMatchObject({ 'requests_replied_total{service="echo"}': 1 });
+  });
+
+  it('count failures that workers report, by kind; `retry` ends no request (D61, D64)', async () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('pay');
+    s.worker('w2').ready('pay');
+    s.client('c1').request('pay', '1');
+    w1.fails(['retry', 'busy', 'not now']);
+    expect(await counted(s)).toMatchObject({
+      'requests_failed_total{service="pay",kind="retry"}': 1,
+      'requests_in_flight{service="pay"}': 1,
+    });
+    s.client('c2').request('pay', '2').request('pay', '3');
+    w1.fails(['error', 'E', 'no']).fails(['final', 'E', 'never']);
+    expect(await counted(s)).toMatchObject({
+      'requests_failed_total{service="pay",kind="error"}': 1,
+      'requests_failed_total{service="pay",kind="final"}': 1,
+      'requests_failed_total{service="pay",kind="retry"}': 1,
+    });
   });
 
   it('count a lost delivery as requeued, and wait once for all deliveries (D6)', async () => {

@@ -49,6 +49,23 @@ describe('the metrics of stored requests (contract §5)', () => {
     });
   });
 
+  it('count failed attempts by what their worker said of them (D63, D64)', async () => {
+    const s = titanicStage({ titanic: { maxAttempts: 5, retryBaseMs: 10 } });
+    s.submits('pay');
+    const w1 = s.worker('w1').ready('pay');
+    for (const kind of ['error', 'retry', 'final']) {
+      w1.fails([kind, 'E', 'no']);
+      s.after(100);
+    }
+    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    expect(page.counted('titanic_attempts_failed_total', 'titanic_dead_total')).toEqual({
+      'titanic_attempts_failed_total{service="pay",kind="error"}': 1,
+      'titanic_attempts_failed_total{service="pay",kind="retry"}': 1,
+      'titanic_attempts_failed_total{service="pay",kind="final"}': 1,
+      'titanic_dead_total{service="pay"}': 1,
+    });
+  });
+
   it('count the last attempt, and the death', async () => {
     const s = titanicStage({ titanic: { maxAttempts: 1 } });
     s.submits('echo');
