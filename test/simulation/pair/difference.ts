@@ -9,6 +9,8 @@ const NUMBERS = ['changed', 'born', 'number', 'ordinal'];
 
 function withoutNumbers(row: object): Plain {
   const rest = Object.entries(row).filter(([name]) => !NUMBERS.includes(name));
+  // Where a field stands in an object says nothing.
+  rest.sort(([one], [two]) => (one < two ? -1 : 1));
   return Object.fromEntries(rest.map(([name, value]) => [name, plainPart(name, value)]));
 }
 

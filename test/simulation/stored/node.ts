@@ -285,7 +285,8 @@ export class StoredNode {
     this.#trace.note(this.#clock.now, 'store', `${asked.kind} ${failure?.kind ?? 'done'}`);
     this.#live(() => {
       store.answer(asked, titanic);
-      if (failure === null) checkServices(titanic.services.all(), this.disk.rows);
+      const hasTold = asked.kind === 'commit' && failure === null;
+      if (hasTold) checkServices(titanic.services.all(), this.disk.rows);
     });
     this.#checkDisk();
     this.#plan(this.#clock.now);
