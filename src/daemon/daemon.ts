@@ -37,7 +37,7 @@ import type {
 } from '../transport/port.js';
 import { openSeveral, type TransportPart } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
-import type { BrokerStatus } from '../wire/mmi.js';
+import type { BrokerStatus, EndpointStatus, MinimalStatus } from '../wire/mmi.js';
 import { NodeHealth } from './health.js';
 import type { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
@@ -47,6 +47,7 @@ import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
 import { type StartedPair, startPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
+import { endpointsTold, reachedAt } from './reached.js';
 import { standalonePair } from './standalone.js';
 import { startStoredRequests, type StoredRequests } from './stored.js';
 import { turnsOf } from './turns.js';
@@ -127,13 +128,18 @@ async function startIn(
   const told = new EventLog(log, throttle);
   const refusals = new Refusals(Date.now);
   const broker = new Broker(options, sink, tee<BrokerEvent>(told, watched, refusals), secureRandom);
-  const status = (now: number): BrokerStatus => brokerStatus(current, now - startedAt, view);
+  let listening: readonly EndpointStatus[] = [];
+  const status = (now: number): BrokerStatus => ({
+    ...brokerStatus(current, now - startedAt, view),
+    http: http === null ? null : reachedAt(http.url),
+    publicUrl: config.http.publicUrl,
+  });
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: StoredRequests | null = null;
   const ports = {
-    node: nodeView(broker, health, status),
+    node: nodeView(broker, health, (now) => ({ ...status(now), endpoints: listening })),
     pair: view ?? standalonePair(config.node.name),
     feed,
     refusals,
@@ -190,6 +196,7 @@ async function startIn(
     throw error;
   }
   const { transport, endpoints } = opened;
+  listening = endpointsTold(endpoints, listeners);
   const followAt = (level: LogLevel): void => {
     const isFollowed = level === 'debug' || level === 'trace';
     broker.follow(isFollowed ? told.step : null);
@@ -409,7 +416,7 @@ function brokerOptions(
 /** What every node offers its peers, as `mmi.broker` lists it. */
 const EXTENSIONS: readonly string[] = ['credit', 'ready-options', 'fail', 'hello'];
 
-function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): BrokerStatus {
+function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): MinimalStatus {
   const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };
   return {
     version: packageVersion(),

@@ -4,14 +4,14 @@ import { type ListPage, type Position, START } from '../broker/listing.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import type { NodeView, Page } from '../http/ports.js';
-import type { BrokerStatus } from '../wire/mmi.js';
+import type { NodeStatus } from '../wire/mmi.js';
 import type { NodeHealth } from './health.js';
 
-/** @param status what `mmi.broker` tells; `now` is monotonic milliseconds */
+/** @param status what `mmi.broker` tells, and where it listens; `now` is monotonic milliseconds */
 export function nodeView(
   broker: Broker,
   health: NodeHealth,
-  status: (now: number) => BrokerStatus,
+  status: (now: number) => NodeStatus,
 ): NodeView {
   const { listing } = broker;
   return {

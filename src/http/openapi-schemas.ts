@@ -73,8 +73,20 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       limits: { type: 'object', additionalProperties: { type: 'integer' } },
       extensions: listOf(text()),
       pairHeartbeatMs: count('0 on a standalone node.'),
+      http: orNull(
+        text('Where the node answers HTTP. A host of `*` or `[::]` is every address of the node.'),
+      ),
+      publicUrl: orNull(text('`http.publicUrl`: where people reach its page.')),
+      endpoints: listOf(
+        object({
+          endpoint: text('Where the broker listens. A host of `*` or `[::]` is as in `http`.'),
+          client: { type: 'boolean', description: 'Clients may ask there.' },
+          worker: { type: 'boolean', description: 'Workers may serve there.' },
+          curve: { type: 'boolean', description: 'It wants CURVE keys.' },
+        }),
+      ),
     },
-    'The JSON of mmi.broker.',
+    'The JSON of mmi.broker, and the endpoints of the broker.',
   ),
   Service: object(
     {

@@ -4,7 +4,7 @@
  */
 import type { TitanicOffice } from '../titanic/office.js';
 import type { REPLICATIONS } from '../wire/peer.js';
-import type { BrokerStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { Refusal } from '../observe/refusals.js';
 import type { EventFeed } from './event-feed.js';
 
@@ -47,7 +47,8 @@ export interface WorkerSeen extends WorkerStatus {
 /** The node, as `mmi.*` tells of it. */
 export interface NodeView {
   health(): Health;
-  status(): BrokerStatus;
+  /** And where the broker listens. */
+  status(): NodeStatus;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   services(query: ListQuery): Page<ServiceStatus>;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */

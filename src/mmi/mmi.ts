@@ -2,6 +2,7 @@
 import { MMI_PREFIX } from '../wire/mdp.js';
 import {
   type BrokerStatus,
+  type MinimalStatus,
   MMI_BROKER,
   MMI_HELLO,
   MMI_SERVICE,
@@ -9,7 +10,7 @@ import {
   MMI_WORKERS,
   readHello,
 } from '../wire/mmi.js';
-import type { BrokerHost, InternalRequest, InternalService } from '../broker/ports.js';
+import type { Asker, BrokerHost, InternalRequest, InternalService } from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
 
 const OK = Buffer.from('200');
@@ -68,7 +69,8 @@ export class Mmi implements InternalService {
       case MMI_WORKERS:
         return this.#list(this.#workers(host), argument, request, now);
       case MMI_BROKER:
-        return isSingle ? [OK, json(this.#brokerStatus(now))] : [BAD_REQUEST];
+        if (!isSingle) return [BAD_REQUEST];
+        return [OK, json(statusFor(asker, this.#brokerStatus(now)))];
       case MMI_HELLO:
         return [isSingle && this.#isHeard(request, host) ? OK : BAD_REQUEST];
       default:
@@ -113,6 +115,12 @@ export class Mmi implements InternalService {
     );
     return this.#workerList;
   }
+}
+
+function statusFor({ isMmiMinimal }: Asker, status: BrokerStatus): BrokerStatus | MinimalStatus {
+  if (!isMmiMinimal) return status;
+  const { http: _http, publicUrl: _publicUrl, ...minimal } = status;
+  return minimal;
 }
 
 function json(value: unknown): Buffer {

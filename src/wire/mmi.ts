@@ -91,4 +91,32 @@ export interface BrokerStatus {
    */
   readonly extensions: readonly string[];
   readonly pairHeartbeatMs: number;
+  /**
+   * Where it answers HTTP: `http://HOST:PORT`, `https://…`, `unix:PATH`. A HOST of `*` or `[::]` is
+   * every address of the node: that by which it was reached. `null`: it answers none.
+   */
+  readonly http: string | null;
+  /** `http.publicUrl`. */
+  readonly publicUrl: string | null;
+}
+
+/** What an asker is told where peers are strangers (D74): nothing of other ways into the node. */
+export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl'>;
+
+/** A listener of the broker, as `/api/v1/status` tells of it. */
+export interface EndpointStatus {
+  /** As in `http` of `BrokerStatus`, `tcp://*:PORT` is every address of the node. */
+  readonly endpoint: string;
+  /** Clients may ask for services there. */
+  readonly client: boolean;
+  /** Workers may offer services there. */
+  readonly worker: boolean;
+  /** It wants keys. */
+  readonly curve: boolean;
+}
+
+/** The JSON of `/api/v1/status`. */
+export interface NodeStatus extends BrokerStatus {
+  /** Empty while the node starts. */
+  readonly endpoints: readonly EndpointStatus[];
 }

@@ -322,4 +322,6 @@ export const STAGE_STATUS: BrokerStatus = {
   limits: { messageBytes: 1_000_000 },
   extensions: ['credit', 'ready-options', 'hello'],
   pairHeartbeatMs: 0,
+  http: 'http://127.0.0.1:5580',
+  publicUrl: null,
 };

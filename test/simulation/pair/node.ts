@@ -275,6 +275,8 @@ export class SimPairNode {
       ...{
         extensions: ['hello', 'submit', 'wait'],
         pairHeartbeatMs: this.#weather.config.bstar.heartbeatIntervalMs,
+        http: null,
+        publicUrl: null,
       },
     };
   }

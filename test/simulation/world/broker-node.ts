@@ -283,4 +283,6 @@ const STATUS: BrokerStatus = {
   limits: {},
   extensions: ['credit', 'hello'],
   pairHeartbeatMs: 0,
+  http: null,
+  publicUrl: null,
 };

@@ -1,0 +1,37 @@
+/** Where others reach this node, as far as it knows: what `mmi.broker` and HTTP tell of it. */
+import { resolve } from 'node:path';
+
+import type { ListenerConfig } from '../config/config.js';
+import type { EndpointStatus } from '../wire/mmi.js';
+
+/**
+ * A bound address as those are told who reached the node by another one: with `*` for every IPv4
+ * address, and a path that holds whatever directory they are in.
+ * @param bound `http://…`, `https://…`, `unix:PATH`, `tcp://…` or `ipc://PATH`, ports filled in
+ */
+export function reachedAt(bound: string): string {
+  const socket = /^(unix:|ipc:\/\/)(.*)$/s.exec(bound);
+  if (socket === null) return bound.replace(/^([a-z]+:\/\/)0\.0\.0\.0(?=:\d+$)/, '$1*');
+  const [, scheme = '', path = ''] = socket;
+  // `@name` is no file, but a name that Linux keeps.
+  return scheme + (path.startsWith('@') ? path : resolve(path));
+}
+
+/** @param endpoints of the listeners, in their order */
+export function endpointsTold(
+  endpoints: readonly string[],
+  listeners: readonly ListenerConfig[],
+): readonly EndpointStatus[] {
+  return listeners.flatMap(({ client, worker, curve }, index): EndpointStatus[] => {
+    const bound = endpoints[index];
+    if (bound === undefined) return [];
+    return [
+      {
+        endpoint: reachedAt(bound),
+        client: client.length > 0,
+        worker: worker.length > 0,
+        curve: curve !== undefined,
+      },
+    ];
+  });
+}
