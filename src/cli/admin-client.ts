@@ -14,15 +14,31 @@ export interface AdminAnswer {
 
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
+export interface AskedFor {
+  /** The most that an answer may have. */
+  readonly bytesMax?: number;
+  /** By what a command is told of certificates. */
+  readonly caRemedy?: string;
+}
+
 export class AdminClient {
   readonly #place: AdminPlace;
   readonly #token: FoundToken;
   readonly #timeoutMs: number;
+  readonly #bytesMax: number;
+  readonly #caRemedy: string;
 
-  constructor(place: AdminPlace, token: FoundToken, timeoutMs: number) {
+  constructor(
+    place: AdminPlace,
+    token: FoundToken,
+    timeoutMs: number,
+    { bytesMax = ANSWER_BYTES_MAX, caRemedy = '--admin-ca FILE' }: AskedFor = {},
+  ) {
     this.#place = place;
     this.#token = token;
     this.#timeoutMs = timeoutMs;
+    this.#bytesMax = bytesMax;
+    this.#caRemedy = caRemedy;
   }
 
   /** @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER; ERR_REQUEST_FAILED if the answer is an error */
@@ -46,9 +62,7 @@ export class AdminClient {
     if (answer.status >= 200 && answer.status < 300) return answer;
     const said = errorOf(answer.value);
     const text = said ?? `${this.#place.name} answered ${answer.status}: is it a Majordomo?`;
-    const { why } = this.#token;
-    const instead = why === null ? '' : `; ${why}`;
-    const hint = answer.status === 401 ? ` (--token-file, or MAJORDOMO_TOKEN${instead})` : '';
+    const hint = answer.status === 401 ? ` (${tokenHint(this.#token)})` : '';
     throw new MajordomoError('ERR_REQUEST_FAILED', `${text}${hint}`, {
       details: { status: answer.status },
     });
@@ -76,7 +90,7 @@ export class AdminClient {
     };
     return await new Promise<AdminAnswer>((resolve, reject) => {
       const asked = request(target, options, (response) => {
-        collect(response, name).then(resolve, reject);
+        collect(response, name, this.#bytesMax).then(resolve, reject);
       });
       const timer = setTimeout(() => {
         asked.destroy();
@@ -84,7 +98,7 @@ export class AdminClient {
         reject(new MajordomoError('ERR_HTTP_NO_ANSWER', text));
       }, this.#timeoutMs);
       asked.once('error', (error) => {
-        reject(unreachable(name, error));
+        reject(unreachable(name, error, this.#caRemedy));
       });
       asked.once('close', () => {
         clearTimeout(timer);
@@ -94,14 +108,14 @@ export class AdminClient {
   }
 }
 
-function collect(response: IncomingMessage, name: string): Promise<AdminAnswer> {
+function collect(response: IncomingMessage, name: string, bytesMax: number): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     response.on('data', (chunk: Buffer) => {
       bytes += chunk.length;
-      if (bytes <= ANSWER_BYTES_MAX) chunks.push(chunk);
-      else response.destroy(new MajordomoError('ERR_REQUEST_FAILED', 'the answer is too large'));
+      if (bytes <= bytesMax) chunks.push(chunk);
+      else response.destroy(tooLarge(name, bytesMax));
     });
     response.once('error', (error) => {
       const text = `${name} went away in the middle of its answer`;
@@ -128,12 +142,23 @@ async function trusting(trust: Trust): Promise<RequestOptions> {
   };
 }
 
+function tooLarge(name: string, bytesMax: number): MajordomoError {
+  const text = `the answer of ${name} is too large: ${bytesMax} bytes are the most`;
+  return new MajordomoError('ERR_REQUEST_FAILED', text);
+}
+
 function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     return text;
   }
+}
+
+/** What helps where the token is missing or wrong. */
+function tokenHint({ why, remedy }: FoundToken): string {
+  if (remedy !== undefined) return remedy;
+  return `--token-file, or MAJORDOMO_TOKEN${why === null ? '' : `; ${why}`}`;
 }
 
 /** The message of `{"error": {"code", "message"}}`. */
@@ -145,16 +170,16 @@ function errorOf(value: unknown): string | null {
     : null;
 }
 
-function unreachable(name: string, error: unknown): MajordomoError {
+function unreachable(name: string, error: unknown, caRemedy: string): MajordomoError {
   const code = codeOf(error);
   const known: Readonly<Record<string, string>> = {
     ECONNREFUSED: 'nobody listens there',
     ENOENT: 'there is no such socket',
     EACCES: 'this user may not use the socket: be in the group of the broker',
-    DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate vouches for itself: --admin-ca FILE',
-    SELF_SIGNED_CERT_IN_CHAIN: 'nobody known vouches for its certificate: --admin-ca FILE',
-    UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody known vouches for its certificate: --admin-ca FILE',
-    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'nobody known vouches for its certificate: --admin-ca FILE',
+    DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate vouches for itself: ${caRemedy}`,
+    SELF_SIGNED_CERT_IN_CHAIN: `nobody known vouches for its certificate: ${caRemedy}`,
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: `nobody known vouches for its certificate: ${caRemedy}`,
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `nobody known vouches for its certificate: ${caRemedy}`,
   };
   const why = known[code ?? ''] ?? (messageOf(error) || (code ?? ''));
   const text = `${name} cannot be reached: ${why}`;

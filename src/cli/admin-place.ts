@@ -40,7 +40,11 @@ export function placeGiven(text: string, option: string, caFile: string | undefi
   const socket = text.startsWith('unix:') ? parseHttpListen(text) : null;
   if (socket?.ok === true && socket.value?.scheme === 'ipc') return ofSocket(socket.value.path);
   const url = URL.canParse(text) ? new URL(text) : null;
-  const isWanted = url !== null && /^https?:$/.test(url.protocol) && url.username === '';
+  if (url !== null && (url.username !== '' || url.password !== '')) {
+    // It is not shown: others may see the terminal, or the log of a script.
+    throw new MajordomoError('ERR_USAGE', `${option}: a user or password in it; ${DOES}`);
+  }
+  const isWanted = url !== null && /^https?:$/.test(url.protocol);
   if (!isWanted || url.search !== '' || url.hash !== '') {
     throw new MajordomoError('ERR_USAGE', `${option} '${text}': ${DOES}`);
   }
@@ -68,7 +72,17 @@ export function placeOf({ http }: Config, caFile: string | undefined): AdminPlac
 
 /** Only this machine can be there. */
 export function isLocal({ url, socketPath }: AdminPlace): boolean {
-  return socketPath !== null || LOOPBACK.test(url.hostname);
+  return socketPath !== null || isLoopbackHost(url.hostname);
+}
+
+/** The option by which it is given. */
+export function adminLine({ url, socketPath, name }: AdminPlace): string {
+  return `--admin ${socketPath === null ? url.href.replace(/\/$/, '') : name}`;
+}
+
+/** @param host as URLs have it: IPv6 in brackets */
+export function isLoopbackHost(host: string): boolean {
+  return LOOPBACK.test(host);
 }
 
 /** True for the certificate that is pinned. */

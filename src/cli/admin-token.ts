@@ -10,6 +10,8 @@ export interface FoundToken {
   readonly token: string | null;
   /** Why there is none, for those who are refused without one. */
   readonly why: string | null;
+  /** What helps who is refused, where it is not the options of commands for operators. */
+  readonly remedy?: string;
 }
 
 const TOKEN = /^[\x21-\x7e]+$/;

@@ -2,14 +2,24 @@
 import { type Command, Option } from 'commander';
 
 import type { Config } from '../config/config.js';
-import { MajordomoError } from '../core/errors.js';
+import { codeOf, MajordomoError } from '../core/errors.js';
 import { type AdminAnswer, AdminClient } from './admin-client.js';
-import { isAdminUrl, isLocal, placeGiven, placeOf } from './admin-place.js';
+import { adminLine, type AdminPlace, isLocal, placeGiven, placeOf } from './admin-place.js';
 import { type FoundToken, givenToken, localToken } from './admin-token.js';
 import type { Facts } from './ask.js';
-import { addConfigOptions, type ConfigOptions, timeoutOption } from './options.js';
+import { curveOf } from './curve.js';
+import { NODE_URL, nodeUrl } from './node-url.js';
+import {
+  addConfigOptions,
+  addCurveOptions,
+  type ConfigOptions,
+  type CurveOptions,
+  timeoutOption,
+} from './options.js';
+import { say } from './output.js';
+import type { ToldPlace } from './told.js';
 
-export interface AdminOptions extends ConfigOptions {
+export interface AdminOptions extends ConfigOptions, CurveOptions {
   readonly admin?: string;
   readonly adminCa?: string;
   readonly token?: string;
@@ -21,12 +31,17 @@ const TIMEOUT_MS = 5000;
 /** Items asked for at once: the most that a page has. */
 const PAGE_ITEMS = 1000;
 
-/** `--admin`, the token, and the configuration that tells both. */
+/** `--admin`, the token, and what tells both: the configuration, or a broker with its keys. */
 export function addAdminOptions(command: Command): Command {
+  return addCurveOptions(addAdminOnly(command));
+}
+
+/** As `addAdminOptions`, for commands that have the keys already. */
+export function addAdminOnly(command: Command): Command {
   return addConfigOptions(command)
     .option(
       '--admin <url>',
-      "where the daemon answers HTTP: http://…, https://… or unix:PATH (default: MAJORDOMO_URL, or the configuration's http.listen)",
+      "where the daemon answers HTTP: http://…, https://… or unix:PATH (default: http.listen of -c or --set; else MAJORDOMO_URL, also the broker's endpoint; else http.listen of the configuration)",
     )
     .option(
       '--admin-ca <file>',
@@ -51,42 +66,98 @@ export function addAdminTimeout(command: Command): Command {
 
 /**
  * A client of the daemon that the options name.
- * @throws ERR_USAGE, ERR_CONFIG_INVALID, ERR_CONFIG_FILE
+ * @throws ERR_USAGE, ERR_CONFIG_INVALID, ERR_CONFIG_FILE; what learning throws
  */
 export async function adminClient(options: AdminOptions): Promise<AdminClient> {
-  const known: { config: Config | null } = { config: null };
-  const config = async (): Promise<Config> => {
-    if (known.config === null) {
-      const { load } = await import('./config-options.js');
-      known.config = load(options).config;
-    }
-    return known.config;
-  };
-  const fromEnvironment = adminOfEnvironment();
-  const isGiven = options.admin !== undefined || fromEnvironment !== null;
-  const place =
-    options.admin !== undefined
-      ? placeGiven(options.admin, '--admin', options.adminCa)
-      : fromEnvironment !== null
-        ? placeGiven(fromEnvironment, 'MAJORDOMO_URL', options.adminCa)
-        : placeOf(await config(), options.adminCa);
+  const where = await whereOf(options);
+  const found = await tokenFor(where, options);
+  if (where.told === null || where.told.isTrusted) {
+    return new AdminClient(where.place, found, options.timeoutMs);
+  }
+  const { by } = where.told;
+  const line = adminLine(where.place);
+  if (found.token !== null) {
+    say(`the token is not sent to ${where.place.name}, which ${by} tells: ${line} sends it`);
+  }
+  const remedy = `no token is sent to an address that ${by} tells: ${line}`;
+  return new AdminClient(where.place, { token: null, why: null, remedy }, options.timeoutMs);
+}
+
+/**
+ * The one of whom the endpoints in `MAJORDOMO_URL` tell, if it answers; `null`: ask by MDP.
+ * @throws ERR_USAGE; what asking over MDP throws
+ */
+export async function learntAdmin(options: AdminOptions): Promise<AdminClient | null> {
+  try {
+    const where = await whereOf(options);
+    if (where.told?.isTrusted !== true) return null;
+    const found = await tokenFor(where, options);
+    // Off this machine nothing is told without it, and a firewall may swallow the question.
+    if (found.token === null && !isLocal(where.place)) return null;
+    const client = new AdminClient(where.place, found, options.timeoutMs);
+    await client.get('/api/v1/status');
+    return client;
+  } catch (error) {
+    if (LEARNT_IN_VAIN.has(codeOf(error) ?? '')) return null;
+    throw error;
+  }
+}
+
+const LEARNT_IN_VAIN: ReadonlySet<string> = new Set([
+  'ERR_HTTP_NO_ANSWER',
+  'ERR_HTTP_UNREACHABLE',
+  'ERR_NOT_LEARNT',
+  'ERR_REQUEST_FAILED',
+]);
+
+/** True if the options say which node it is by its configuration. */
+export function namesNode({ config, set }: ConfigOptions): boolean {
+  return config !== undefined || set?.some((each) => each.startsWith('http.listen=')) === true;
+}
+
+interface Where {
+  readonly place: AdminPlace;
+  /** The configuration says it, so its token is for that. */
+  readonly isOurs: boolean;
+  /** Who told it; `null`: it was given. */
+  readonly told: ToldPlace | null;
+}
+
+/** `--admin`, else the configuration that is named, else `MAJORDOMO_URL`, else the configuration. */
+async function whereOf(options: AdminOptions): Promise<Where> {
+  const { admin, adminCa } = options;
+  const hasConfig = options.config !== undefined || options.set !== undefined;
+  const given = (place: AdminPlace): Where => ({ place, isOurs: hasConfig, told: null });
+  if (admin !== undefined) return given(placeGiven(admin, '--admin', adminCa));
+  const url = namesNode(options) ? null : nodeUrl();
+  if (url === null) {
+    return { place: placeOf(await configOf(options), adminCa), isOurs: true, told: null };
+  }
+  const { activePlace, learnPlace } = await import('./learning.js');
+  const { timeoutMs } = options;
+  if (url.addresses.length > 0) {
+    const places = url.addresses.map((text) => placeGiven(text, NODE_URL, adminCa));
+    const ask = (place: AdminPlace): Promise<FoundToken> => tokenFor(given(place), options);
+    return given(await activePlace(places, ask, timeoutMs));
+  }
+  const { curve } = await curveOf(options);
+  const told = await learnPlace(url.endpoints, { timeoutMs, curve, caFile: adminCa });
+  return { place: told.place, isOurs: hasConfig, told };
+}
+
+async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promise<FoundToken> {
   const given = givenToken(options);
-  if (given !== null) return new AdminClient(place, { token: given, why: null }, options.timeoutMs);
-  const isOurs = !isGiven || options.config !== undefined || options.set !== undefined;
+  if (given !== null) return { token: given, why: null };
   // To nobody else: what another host is sent has to be given.
-  const found = isOurs || isLocal(place) ? localToken(await config()) : NO_TOKEN;
-  return new AdminClient(place, found, options.timeoutMs);
+  return isOurs || isLocal(place) ? localToken(await configOf(options)) : NO_TOKEN;
+}
+
+async function configOf(options: ConfigOptions): Promise<Config> {
+  const { load } = await import('./config-options.js');
+  return load(options).config;
 }
 
 const NO_TOKEN: FoundToken = { token: null, why: null };
-
-/** @throws ERR_USAGE if it leads to MDP alone */
-function adminOfEnvironment(): string | null {
-  const url = (process.env['MAJORDOMO_URL'] ?? '').trim();
-  if (url === '') return null;
-  if (isAdminUrl(url)) return url;
-  throw new MajordomoError('ERR_USAGE', `MAJORDOMO_URL is ${url}, which is no HTTP: give --admin`);
-}
 
 /** All items of a list, page after page. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function allOf(

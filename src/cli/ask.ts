@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 import { MajordomoError } from '../core/errors.js';
 import type { Client } from '../sdk/client.js';
 import { curveOf, withKeyHint } from './curve.js';
+import { endpointsOf } from './endpoints.js';
 import {
   addEndpointOption,
   addOutputOption,
   type EndpointOptions,
-  endpointsOf,
   type OutputFormat,
   timeoutOption,
 } from './options.js';
@@ -38,7 +38,7 @@ export async function withClient<T>(
   options: EndpointOptions & { readonly timeoutMs: number },
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const endpoints = endpointsOf(options);
+  const endpoints = await endpointsOf(options);
   const { Client } = await import('../sdk/client.js');
   const { timeoutMs } = options;
   const curve = await curveOf(options);

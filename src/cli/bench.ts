@@ -10,13 +10,13 @@ import { Argument, type Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
+import { endpointsOf } from './endpoints.js';
 import type { FromPart, LoadKind, LoadPlan, LoadProgress, LoadResult } from './load/messages.js';
 import {
   addEndpointOption,
   addOutputOption,
   type Done,
   type EndpointOptions,
-  endpointsOf,
   examples,
   integerOption,
   type OutputFormat,
@@ -69,7 +69,7 @@ export function defineBench(command: Command, done: Done): void {
       if (kind === 'durable' && given !== undefined) {
         throw new MajordomoError('ERR_USAGE', `--${given}: there are no workers in bench durable`);
       }
-      const plan = planOf(kind, options);
+      const plan = planOf(kind, options, await endpointsOf(options, 'both'));
       const result = await measure(plan);
       if (options.output === 'json') await printJson(resultJson(plan, result));
       else await print(resultText(plan, result));
@@ -77,11 +77,11 @@ export function defineBench(command: Command, done: Done): void {
     });
 }
 
-function planOf(kind: LoadKind, options: BenchOptions): LoadPlan {
+function planOf(kind: LoadKind, options: BenchOptions, endpoints: readonly string[]): LoadPlan {
   const { workers, concurrency, connections, outstanding, size, seconds } = options;
   return {
     kind,
-    endpoints: endpointsOf(options),
+    endpoints,
     service: `bench-${randomUUID()}`,
     workers,
     concurrency,

@@ -3,14 +3,14 @@ import { readSecretKey } from '../config/io/secret-key.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { decodeCurveKey, encodeZ85 } from '../core/z85.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
-import type { EndpointOptions } from './options.js';
+import type { CurveOptions } from './options.js';
 
 /**
  * The SDK's option, or nothing where none of the two was given.
  * @throws ERR_USAGE, ERR_CONFIG_FILE
  */
 export async function curveOf(
-  options: EndpointOptions,
+  options: CurveOptions,
 ): Promise<{ readonly curve?: CurveClientKeys }> {
   const { curveServerKey, curveKeyFile } = options;
   if (curveServerKey === undefined && curveKeyFile === undefined) return {};

@@ -3,7 +3,15 @@ import type { Command } from 'commander';
 
 import { escapeName } from '../core/escape.js';
 import type { AdminClient } from './admin-client.js';
-import { addAdminOptions, adminClient, adminFacts, type AdminOptions, allOf } from './admin.js';
+import {
+  addAdminOnly,
+  adminClient,
+  adminFacts,
+  type AdminOptions,
+  allOf,
+  learntAdmin,
+  namesNode,
+} from './admin.js';
 import {
   addAskOptions,
   ask,
@@ -14,17 +22,19 @@ import {
   withClient,
 } from './ask.js';
 import { MajordomoError } from '../core/errors.js';
-import { mdpOfEnvironment } from './options.js';
+import { nodeUrl } from './node-url.js';
 
 export type LookOptions = AskOptions & AdminOptions;
 
 /** Where both come from. */
 export function addLookOptions(command: Command): Command {
-  return addAdminOptions(addAskOptions(command));
+  return addAdminOnly(addAskOptions(command));
 }
 
 export const WHERE_TEXT = `
-With --endpoint (or MAJORDOMO_ENDPOINT, or MAJORDOMO_URL=tcp://…) it asks by MMI, over MDP; else by HTTP.
+It asks by the first of: --endpoint (MMI, over MDP) or --admin (HTTP), the configuration that -c or
+--set http.listen=… names (HTTP), MAJORDOMO_ENDPOINT (MMI), MAJORDOMO_URL (HTTP; MMI where it leads
+to an endpoint and HTTP cannot be learnt or used), the configuration of this machine (HTTP).
 `;
 
 /** A broker that can be asked. */
@@ -48,8 +58,10 @@ export async function look<T>(
   if (admin !== undefined && endpoint !== undefined) {
     throw new MajordomoError('ERR_USAGE', 'either --endpoint, or --admin');
   }
-  const isByMmi = endpoint !== undefined || (admin === undefined && mdpOfEnvironment() !== '');
-  if (!isByMmi) return await use(byHttp(await adminClient(options)));
+  const way = wayOf(options);
+  if (way === 'http') return await use(byHttp(await adminClient(options)));
+  const learnt = way === 'learnt' ? await learntAdmin(options) : null;
+  if (learnt !== null) return await use(byHttp(learnt));
   return await withClient(options, (client) =>
     use({
       status: async () => factsOf('mmi.broker', await ask(client, 'mmi.broker')),
@@ -64,6 +76,15 @@ export async function look<T>(
       health: () => Promise.resolve(null),
     }),
   );
+}
+
+/** `learnt`: by HTTP if the endpoints of `MAJORDOMO_URL` tell where that is, else by MMI. */
+function wayOf(options: LookOptions): 'mmi' | 'http' | 'learnt' {
+  if (options.endpoint !== undefined) return 'mmi';
+  if (options.admin !== undefined || namesNode(options)) return 'http';
+  if ((process.env['MAJORDOMO_ENDPOINT'] ?? '').trim() !== '') return 'mmi';
+  const url = nodeUrl();
+  return url === null || url.addresses.length > 0 ? 'http' : 'learnt';
 }
 
 export function byHttp(client: AdminClient): Looked {

@@ -109,6 +109,13 @@ EXIT STATUS
   75 connected, but no reply in time · 78 configuration · 130, 143 second SIGINT, SIGTERM
 `;
 
+const ENVIRONMENT = `
+ENVIRONMENT
+  MAJORDOMO_URL reaches a node for all commands: tcp://HOST:PORT, ipc://PATH, http://HOST:PORT,
+  https://HOST:PORT or unix:PATH, or a list of them for a pair; the other address is learnt.
+  Before it come --endpoint, --admin, -c, --set http.listen=… and MAJORDOMO_ENDPOINT.
+`;
+
 /** Runs one command line. Returns the exit status. */
 export async function main(args: readonly string[]): Promise<number> {
   guardOutput();
@@ -145,7 +152,7 @@ async function buildProgram(called: string, done: Done): Promise<Command> {
     })
     .enablePositionalOptions()
     .exitOverride()
-    .addHelpText('after', examples(EXAMPLES) + EXIT_STATUSES);
+    .addHelpText('after', examples(EXAMPLES) + ENVIRONMENT + EXIT_STATUSES);
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     const command = program.command(name).summary(summary).description(summary);
     command.showHelpAfterError(`(majordomo help ${name} shows examples)`);

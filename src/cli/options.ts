@@ -1,24 +1,25 @@
 /** Options that several commands have, read and checked the same way everywhere. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
 import type { ExitStatus } from '../core/exit.js';
 
 /** Tells how the command ended; without it, well. */
 export type Done = (status: ExitStatus) => void;
 
-export interface EndpointOptions {
-  readonly endpoint?: readonly string[];
-  /** See `curveOf`. */
+/** See `curveOf`. */
+export interface CurveOptions {
   readonly curveServerKey?: string;
   readonly curveKeyFile?: string;
 }
 
+export interface EndpointOptions extends CurveOptions {
+  readonly endpoint?: readonly string[];
+}
+
 export type OutputFormat = 'text' | 'json';
 
-const DEFAULT_ENDPOINT = 'tcp://127.0.0.1:5555';
-const ENDPOINTS_MAX = 64;
+export const DEFAULT_ENDPOINT = 'tcp://127.0.0.1:5555';
 
 /** Longer command lines do not push the second column to the right. */
 const EXAMPLE_WIDTH_MAX = 56;
@@ -33,53 +34,21 @@ export function examples(lines: readonly (readonly [line: string, does: string])
 
 /** `--endpoint`, repeatable, and the keys for it. */
 export function addEndpointOption(command: Command): Command {
-  return command
-    .addOption(
+  return addCurveOptions(
+    command.addOption(
       new Option(
         '--endpoint <endpoint>',
-        `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list, MAJORDOMO_URL, or ${DEFAULT_ENDPOINT})`,
+        `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, also the HTTP address; else ${DEFAULT_ENDPOINT})`,
       ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
-    )
-    .option('--curve-server-key <key>', "the broker's public key, where it has CURVE")
-    .option('--curve-key-file <file>', 'the secret key of this side, made by keygen');
-}
-
-/**
- * Where brokers are: options, else the environment, else this machine.
- * @throws ERR_USAGE if one cannot be dialled
- */
-export function endpointsOf(options: EndpointOptions): readonly string[] {
-  const fromEnvironment = mdpOfEnvironment();
-  const { endpoint: given } = options;
-  const found = given ?? listOf(fromEnvironment);
-  const place = given === undefined ? 'MAJORDOMO_ENDPOINT' : '--endpoint';
-  for (const endpoint of found) {
-    const parsed = parseDialEndpoint(endpoint);
-    if (!parsed.ok) {
-      throw new MajordomoError('ERR_USAGE', `${place} '${endpoint}': ${parsed.why}`);
-    }
-  }
-  if (found.length > ENDPOINTS_MAX) {
-    throw new MajordomoError('ERR_USAGE', `${place}: more than ${ENDPOINTS_MAX} endpoints`);
-  }
-  if (found.length > 0) return [...new Set(found)];
-  const url = (process.env['MAJORDOMO_URL'] ?? '').trim();
-  if (url === '') return [DEFAULT_ENDPOINT];
-  throw new MajordomoError(
-    'ERR_USAGE',
-    `MAJORDOMO_URL is ${url}, which is no MDP: give --endpoint`,
+    ),
   );
 }
 
-/** The endpoints that variables name; `MAJORDOMO_URL` also leads to HTTP, for other commands. */
-export function mdpOfEnvironment(): string {
-  const endpoints = (process.env['MAJORDOMO_ENDPOINT'] ?? '').trim();
-  const url = (process.env['MAJORDOMO_URL'] ?? '').trim();
-  return endpoints === '' && /^(tcp|ipc):/.test(url) ? url : endpoints;
-}
-
-function listOf(text: string): string[] {
-  return text.split(/[\s,]+/).filter((part) => part !== '');
+/** `--curve-server-key` and `--curve-key-file`. */
+export function addCurveOptions(command: Command): Command {
+  return command
+    .option('--curve-server-key <key>', "the broker's public key, where it has CURVE")
+    .option('--curve-key-file <file>', 'the secret key of this side, made by keygen');
 }
 
 /** `-o text|json`. */

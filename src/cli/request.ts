@@ -5,6 +5,7 @@ import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { Client } from '../sdk/client.js';
 import { curveOf, withKeyHint } from './curve.js';
+import { checkEndpoints, endpointsOf } from './endpoints.js';
 import { bodyOf, frameJson, printFrames, STDIN } from './frames.js';
 import { explained } from './no-worker.js';
 import {
@@ -13,7 +14,6 @@ import {
   checkService,
   type Done,
   type EndpointOptions,
-  endpointsOf,
   examples,
   integerOption,
   timeoutOption,
@@ -130,7 +130,7 @@ async function withBody(
   use: (client: Client, body: readonly (string | Uint8Array)[]) => Promise<void>,
 ): Promise<void> {
   // Before standard input is read, so that a mistake is answered at once.
-  endpointsOf(options);
+  checkEndpoints(options);
   const body = await bodyOf(args);
   await withClient(options, (client) => use(client, body));
 }
@@ -139,7 +139,7 @@ async function withClient(
   options: RequestCommandOptions,
   use: (client: Client) => Promise<void>,
 ): Promise<void> {
-  const endpoints = endpointsOf(options);
+  const endpoints = await endpointsOf(options);
   const { Client } = await import('../sdk/client.js');
   const { protocol, timeoutMs, retries } = options;
   const curve = await curveOf(options);

@@ -6,13 +6,13 @@ import { MajordomoError, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
 import type { Worker } from '../sdk/worker.js';
 import { curveOf } from './curve.js';
+import { checkEndpoints, endpointsOf } from './endpoints.js';
 import { isRunnable, Jobs } from './jobs.js';
 import {
   addEndpointOption,
   checkService,
   type Done,
   type EndpointOptions,
-  endpointsOf,
   examples,
   integerOption,
 } from './options.js';
@@ -80,7 +80,7 @@ export function defineWorker(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (service: string, line: readonly string[], options: WorkerCommandOptions) => {
       checkService(service);
-      const endpoints = endpointsOf(options);
+      checkEndpoints(options);
       if (service.startsWith('mmi.')) {
         throw new MajordomoError('ERR_USAGE', 'services mmi.… are the broker’s own (8/MMI)');
       }
@@ -90,7 +90,7 @@ export function defineWorker(command: Command, done: Done): void {
       }
       const { timeoutMs = null, outputBytes: outputBytesMax } = options;
       const jobs = new Jobs({ service, program, args, timeoutMs, outputBytesMax });
-      await serve(service, endpoints, jobs, options);
+      await serve(service, await endpointsOf(options, 'worker'), jobs, options);
       done(EXIT.done);
     });
 }

@@ -166,9 +166,13 @@ export async function run(
 export type Said = Omit<Finished, 'signal'>;
 
 /** Runs command lines one after the other in a single process (command-lines.ts). */
-export async function runEach(lines: readonly (readonly string[])[]): Promise<Said[]> {
+export async function runEach(
+  lines: readonly (readonly string[])[],
+  { environment = {} }: Pick<ChildOptions, 'environment'> = {},
+): Promise<Said[]> {
   const args = [COMMAND_LINES, JSON.stringify(lines)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env: cleanEnvironment() });
+  const env = { ...cleanEnvironment(), ...environment };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
   return JSON.parse(stdout) as Said[];
 }
 

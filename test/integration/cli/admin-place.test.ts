@@ -28,22 +28,10 @@ describe('where the commands for operators ask', () => {
     }
     const environment = { MAJORDOMO_URL: `unix://${path}` };
     expect(await run(['ha', 'status', ...token], { environment })).toMatchObject({ status: 0 });
-    const request = await run(['request', 'echo', 'x'], { environment });
-    expect(request.status).toBe(64);
-    expect(request.stderr).toContain('give --endpoint');
     await daemon.stop();
     const nobody = await run(['status', '--admin', `unix:${path}`, ...token]);
     expect(nobody.status).toBe(69);
     expect(nobody.stderr).toContain(`unix:${path} cannot be reached: there is no such socket`);
-  });
-
-  it('MAJORDOMO_URL may lead to MDP: lists ask there, and orders over HTTP want --admin', async () => {
-    const daemon = await startDaemon({ sets: ['node.name=left'] });
-    const environment = { MAJORDOMO_URL: daemon.endpoint };
-    expect((await run(['status'], { environment })).stdout).toContain('left');
-    const ordered = await run(['ha', 'status'], { environment });
-    expect(ordered.status).toBe(64);
-    expect(ordered.stderr).toContain('give --admin');
   });
 
   itWithTool('openssl', 'https: the certificate of the configuration, or --admin-ca', async () => {

@@ -1,23 +1,22 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Router } from 'zeromq';
 
 import { Child, killAll, run, runEach, type Said } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';
 import { freePorts } from '../../support/free-ports.js';
+import { removeStrangers, strangeBroker } from '../../support/strangers.js';
 
 const COMMANDS = ['status', 'services', 'workers'] as const;
 
 /** One at which nothing is served. */
 let idle: Daemon;
-const routers: Router[] = [];
 
 beforeAll(async () => {
   idle = await startDaemon();
 });
 
 afterEach(async () => {
-  for (const router of routers.splice(0)) router.close();
+  removeStrangers();
   await killAll(idle);
 });
 
@@ -33,22 +32,6 @@ async function offer(daemon: Daemon, service: string, ...options: string[]): Pro
   const before = daemon.logged('worker.registered').length;
   new Child(['worker', service, ...options, '--endpoint', daemon.endpoint, '--', 'cat']).input('');
   await daemon.waitFor('worker.registered', before + 1);
-}
-
-/** Another broker: answers every 0.2 request of a client by `answer`. */
-async function otherBroker(answer: (service: string) => readonly string[]): Promise<string> {
-  const router = new Router({ linger: 0 });
-  routers.push(router);
-  await router.bind('tcp://127.0.0.1:0');
-  void (async () => {
-    for await (const frames of router) {
-      const header = frames.findIndex((frame) => frame.equals(Buffer.from('MDPC02')));
-      const service = frames[header + 2] ?? Buffer.alloc(0);
-      const reply = [Buffer.from('MDPC02'), Buffer.from([3]), service, ...answer(String(service))];
-      await router.send([...frames.slice(0, header), ...reply]);
-    }
-  })();
-  return router.lastEndpoint ?? '';
 }
 
 function cells(stdout: string): string[][] {
@@ -182,7 +165,7 @@ describe(`majordomo ${COMMANDS.join(', ')}`, () => {
   });
 
   it('end with 1 at a broker that knows MMI, but not this question', async () => {
-    for (const said of await each('--endpoint', await otherBroker(() => ['501']))) {
+    for (const said of await each('--endpoint', await strangeBroker(() => ['501']))) {
       expect(said).toMatchObject({ status: 1, stdout: '' });
       expect(said.stderr).toContain('(501)');
     }
@@ -193,7 +176,7 @@ describe(`majordomo ${COMMANDS.join(', ')}`, () => {
     ['another kind of JSON', '3'],
     ['nothing', undefined],
   ])('end with 1 at a broker that answers %s', async (_what, json) => {
-    const endpoint = await otherBroker(() => (json === undefined ? ['200'] : ['200', json]));
+    const endpoint = await strangeBroker(() => (json === undefined ? ['200'] : ['200', json]));
     for (const said of await each('--endpoint', endpoint)) {
       expect(said).toMatchObject({ status: 1, stdout: '' });
       expect(said.stderr).toContain('is not understood');
@@ -202,7 +185,7 @@ describe(`majordomo ${COMMANDS.join(', ')}`, () => {
 
   it('show no control characters of another broker’s to a terminal', async () => {
     const evil = { service: '\u001b[2Jevil', state: '\u0007', node: 'a\nb', name: '\u001b[1m' };
-    const endpoint = await otherBroker((service) => [
+    const endpoint = await strangeBroker((service) => [
       '200',
       JSON.stringify(service === 'mmi.broker' ? evil : [evil]),
     ]);

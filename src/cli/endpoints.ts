@@ -1,0 +1,62 @@
+/** Where the broker is, for the commands that speak MDP. */
+import { parseDialEndpoint } from '../config/endpoint.js';
+import { MajordomoError } from '../core/errors.js';
+import { placeGiven } from './admin-place.js';
+import { givenToken } from './admin-token.js';
+import { NODE_URL, nodeUrl } from './node-url.js';
+import { DEFAULT_ENDPOINT, type EndpointOptions } from './options.js';
+
+/** What the endpoints are wanted for. */
+export type Role = 'client' | 'worker' | 'both';
+
+const ENDPOINTS_MAX = 64;
+const LEARN_MS = 5000;
+
+/**
+ * Options, else the environment, else this machine. Where `MAJORDOMO_URL` leads to HTTP, the node is
+ * asked there.
+ * @throws ERR_USAGE if one cannot be dialled; what learning throws
+ */
+export async function endpointsOf(
+  options: EndpointOptions,
+  role: Role = 'client',
+): Promise<readonly string[]> {
+  const written = checkEndpoints(options);
+  if (written !== null) return written;
+  const places = (nodeUrl()?.addresses ?? []).map((text) => placeGiven(text, NODE_URL, undefined));
+  if (places.length === 0) return [DEFAULT_ENDPOINT];
+  const want = {
+    client: role !== 'worker',
+    worker: role !== 'client',
+    curve: options.curveServerKey !== undefined,
+  };
+  const remedy = 'MAJORDOMO_TOKEN_FILE names a file with it; or give --endpoint';
+  const token = { token: givenToken({}), why: null, remedy };
+  const { learnEndpoints } = await import('./learning.js');
+  return await learnEndpoints(places, token, want, LEARN_MS);
+}
+
+/**
+ * Those that are written down in options or environment; `null`: there are none.
+ * @throws ERR_USAGE if one cannot be dialled, or `MAJORDOMO_URL` is no address
+ */
+export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly string[] | null {
+  if (given !== undefined) return checked(given, '--endpoint');
+  const listed = (process.env['MAJORDOMO_ENDPOINT'] ?? '').split(/[\s,]+/).filter(Boolean);
+  if (listed.length > 0) return checked(listed, 'MAJORDOMO_ENDPOINT');
+  const { endpoints } = nodeUrl() ?? { endpoints: [] };
+  return endpoints.length > 0 ? endpoints : null;
+}
+
+function checked(endpoints: readonly string[], place: string): readonly string[] {
+  for (const endpoint of endpoints) {
+    const parsed = parseDialEndpoint(endpoint);
+    if (!parsed.ok) {
+      throw new MajordomoError('ERR_USAGE', `${place} '${endpoint}': ${parsed.why}`);
+    }
+  }
+  if (endpoints.length > ENDPOINTS_MAX) {
+    throw new MajordomoError('ERR_USAGE', `${place}: more than ${ENDPOINTS_MAX} endpoints`);
+  }
+  return [...new Set(endpoints)];
+}

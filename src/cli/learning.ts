@@ -1,0 +1,183 @@
+/** Asks a node by one protocol where it answers the other (`MAJORDOMO_URL`). */
+import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import type { CurveClientKeys } from '../sdk/dials.js';
+import { AdminClient } from './admin-client.js';
+import type { AdminPlace } from './admin-place.js';
+import type { FoundToken } from './admin-token.js';
+import type { Facts } from './ask.js';
+import { withKeyHint } from './curve.js';
+import { NODE_URL } from './node-url.js';
+import { endpointTold, notLearnt, placeTold, type ToldPlace, type Want } from './told.js';
+
+const STATUS = '/api/v1/status';
+const MMI_BROKER = 'mmi.broker';
+/** A larger answer is not what a node says of itself. */
+const ANSWER_BYTES_MAX = 256 * 1024;
+
+interface Asking {
+  readonly timeoutMs: number;
+  readonly curve: CurveClientKeys | undefined;
+  /** Of `--admin-ca`. */
+  readonly caFile: string | undefined;
+}
+
+/**
+ * Where the node at these endpoints answers HTTP; of a pair the active one.
+ * @throws ERR_NOT_LEARNT; what `Client.request` rejects with, if none answers
+ */
+export async function learnPlace(endpoints: readonly string[], asking: Asking): Promise<ToldPlace> {
+  const { caFile, curve } = asking;
+  const ended = new AbortController();
+  try {
+    return await activeOf(
+      endpoints.map(async (endpoint) => {
+        const status = await statusByMmi(endpoint, asking, ended.signal);
+        return {
+          isActive: status['state'] === 'active',
+          told: () => placeTold(status, endpoint, curve !== undefined, caFile),
+        };
+      }),
+    );
+  } catch (error) {
+    throw explained(
+      error,
+      `the HTTP address cannot be learnt from ${endpoints.join(', ')}`,
+      '--admin',
+    );
+  } finally {
+    ended.abort();
+  }
+}
+
+/**
+ * Which of the nodes is active, if there are several.
+ * @throws what asking throws, if none answers
+ */
+export async function activePlace(
+  places: readonly AdminPlace[],
+  tokenFor: (place: AdminPlace) => Promise<FoundToken>,
+  timeoutMs: number,
+): Promise<AdminPlace> {
+  const [only] = places;
+  if (only !== undefined && places.length === 1) return only;
+  return await activeOf(
+    places.map(async (place) => {
+      const status = await statusByHttp(place, await tokenFor(place), timeoutMs, '--admin-ca FILE');
+      return { isActive: status['state'] === 'active', told: () => place };
+    }),
+  );
+}
+
+/**
+ * One endpoint of each node that answers.
+ * @throws ERR_NOT_LEARNT; what asking throws, if none answers
+ */
+export async function learnEndpoints(
+  places: readonly AdminPlace[],
+  token: FoundToken,
+  want: Want,
+  timeoutMs: number,
+): Promise<readonly string[]> {
+  const asked = await Promise.allSettled(
+    places.map(async (place) =>
+      endpointTold(await statusByHttp(place, token, timeoutMs, 'NODE_EXTRA_CA_CERTS'), place, want),
+    ),
+  );
+  const found = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  if (found.length > 0) return [...new Set(found)];
+  const names = places.map(({ name }) => name).join(', ');
+  const reasons = asked.flatMap((each) =>
+    each.status === 'rejected' ? [each.reason as unknown] : [],
+  );
+  throw explained(reasons[0], `the endpoint cannot be learnt from ${names}`, '--endpoint');
+}
+
+// ---------------------------------------------------------------- asking
+
+async function statusByMmi(
+  endpoint: string,
+  { timeoutMs, curve }: Asking,
+  signal: AbortSignal,
+): Promise<Facts> {
+  const { Client } = await import('../sdk/client.js');
+  const keys = curve === undefined ? {} : { curve };
+  const client = new Client({ endpoints: [endpoint], timeoutMs, retries: 0, ...keys });
+  try {
+    const reply = await withKeyHint(curve, () => client.request(MMI_BROKER, '', { signal }));
+    const [status, json] = reply.frames;
+    if (status?.toString('latin1') !== '200' || json === undefined) {
+      throw notLearnt(`the broker at ${endpoint} does not tell ${MMI_BROKER}: it is another one`);
+    }
+    if (json.length > ANSWER_BYTES_MAX) throw tooLarge(endpoint, json.length);
+    return objectIn(json.toString('utf8'), endpoint);
+  } finally {
+    await client.close();
+  }
+}
+
+async function statusByHttp(
+  place: AdminPlace,
+  token: FoundToken,
+  timeoutMs: number,
+  caRemedy: string,
+): Promise<Facts> {
+  const asked = { bytesMax: ANSWER_BYTES_MAX, caRemedy };
+  const client = new AdminClient(place, token, timeoutMs, asked);
+  const { value } = await client.get(STATUS);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw notLearnt(`the answer of ${place.name} is not understood: is it a Majordomo?`);
+}
+
+function objectIn(json: string, endpoint: string): Facts {
+  let value: unknown = null;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    // As any other that is no object.
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw notLearnt(`the answer of ${endpoint} to ${MMI_BROKER} is not understood: no JSON object`);
+}
+
+function tooLarge(endpoint: string, bytes: number): MajordomoError {
+  return notLearnt(
+    `the answer of ${endpoint} to ${MMI_BROKER} is not taken: it has ${bytes} bytes, and ${ANSWER_BYTES_MAX} are the most`,
+  );
+}
+
+// ---------------------------------------------------------------- choosing
+
+interface Answered<T> {
+  readonly isActive: boolean;
+  /** @throws ERR_NOT_LEARNT */
+  readonly told: () => T;
+}
+
+/**
+ * Of the first active node as soon as it answers; where none is, of the first that answered.
+ * @throws why there is none
+ */
+async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
+  const active = asked.map(async (each) => {
+    const answered = await each;
+    if (!answered.isActive) throw notLearnt('it is not active');
+    return answered;
+  });
+  const first = await Promise.any(active).catch(() => null);
+  if (first !== null) return first.told();
+  const answers = await Promise.allSettled(asked.map(async (each) => (await each).told()));
+  const found = answers.find((each) => each.status === 'fulfilled');
+  if (found !== undefined) return found.value;
+  const [failed] = answers;
+  throw failed?.status === 'rejected' ? failed.reason : notLearnt('there is nothing to ask');
+}
+
+/** The same error, which says what it was asked for, and what makes that unnecessary. */
+function explained(error: unknown, what: string, option: string): MajordomoError {
+  const known = codeOf(error) ?? 'ERR_INTERNAL';
+  // An answer came, and is of no use.
+  const code = known === 'ERR_REQUEST_FAILED' ? 'ERR_NOT_LEARNT' : known;
+  const text = known === 'ERR_NOT_LEARNT' ? messageOf(error) : `${what}: ${messageOf(error)}`;
+  const instead = text.includes(option) ? '' : `; give ${option}`;
+  return new MajordomoError(code, `${NODE_URL}: ${text}${instead}`, { cause: error });
+}

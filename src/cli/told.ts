@@ -1,0 +1,231 @@
+/**
+ * The addresses that a node tells of itself: HTTP by `mmi.broker`, endpoints by `/api/v1/status`.
+ * Whoever answers may be a stranger, so what is told is taken only if it is an address in form, and
+ * one that whoever was asked can have; the token goes there only if it is the very host that was named.
+ */
+import { parseDialEndpoint } from '../config/endpoint.js';
+import { MajordomoError } from '../core/errors.js';
+import { type AdminPlace, isLocal, isLoopbackHost, placeGiven } from './admin-place.js';
+import type { Facts } from './ask.js';
+import { printable } from './output.js';
+
+/** An address of HTTP that was told. */
+export interface ToldPlace {
+  readonly place: AdminPlace;
+  /** Who told it. */
+  readonly by: string;
+  /** The token may be sent there. */
+  readonly isTrusted: boolean;
+}
+
+/** What an endpoint is wanted for. */
+export interface Want {
+  readonly client: boolean;
+  readonly worker: boolean;
+  /** Keys were given. */
+  readonly curve: boolean;
+}
+
+const ADDRESS_LETTERS_MAX = 1024;
+const ENDPOINTS_MAX = 64;
+const SHOWN_LETTERS_MAX = 80;
+/** A listener on every address: of IPv4, of all. */
+const EVERY = /^([a-z]+:\/\/)(\*|0\.0\.0\.0|\[::\])(?=[:/]|$)/;
+
+export function notLearnt(text: string): MajordomoError {
+  return new MajordomoError('ERR_NOT_LEARNT', text);
+}
+
+/**
+ * Where the broker at `endpoint` answers HTTP.
+ * @param isSealed it was asked by CURVE, so it is who it should be, and nobody changed its answer
+ * @throws ERR_NOT_LEARNT
+ */
+export function placeTold(
+  status: Facts,
+  endpoint: string,
+  isSealed: boolean,
+  caFile: string | undefined,
+): ToldPlace {
+  const { http, publicUrl = null } = status;
+  if (http === undefined) {
+    throw notLearnt(
+      `the broker at ${endpoint} does not tell its HTTP address: it is an older one, or its listener says \`mmi: minimal\`, as those without keys do off loopback; give --admin`,
+    );
+  }
+  if (http === null) {
+    throw notLearnt(
+      `the broker at ${endpoint} answers no HTTP (http.listen: off): set http.listen there`,
+    );
+  }
+  const asked = hostOfEndpoint(endpoint);
+  const told = [publicUrl, http].flatMap((text) => {
+    if (text === null) return [];
+    const place = placeIn(text, asked, endpoint, caFile);
+    return place === null ? [] : [place];
+  });
+  const places = told.map((place): ToldPlace => {
+    return { place, by: endpoint, isTrusted: isSame(place, asked, isSealed) };
+  });
+  const best = places.find(({ isTrusted }) => isTrusted) ?? places[0];
+  if (best !== undefined) return best;
+  throw notLearnt(
+    `the broker at ${endpoint} answers HTTP only on its own machine (${shown(http)}): go there, or give --admin`,
+  );
+}
+
+/**
+ * The endpoint of the node at `place` that suits best.
+ * @throws ERR_NOT_LEARNT
+ */
+export function endpointTold(status: Facts, place: AdminPlace, want: Want): string {
+  const { endpoints } = status;
+  const { name } = place;
+  if (endpoints === undefined) {
+    throw notLearnt(`the node at ${name} does not tell its endpoints: it is an older one`);
+  }
+  if (!Array.isArray(endpoints) || endpoints.length > ENDPOINTS_MAX) {
+    throw notLearnt(`the answer of ${name} is not understood: its endpoints`);
+  }
+  const all = endpoints.map((item: unknown) => listenerIn(item, place));
+  const listening = all.filter((each) => each !== null);
+  if (all.length === 0) throw notLearnt(`the node at ${name} does not listen yet: try again`);
+  if (listening.length === 0) {
+    throw notLearnt(`the broker of ${name} listens only on its own machine: go there`);
+  }
+  const fit = listening.filter(
+    ({ client, worker }) => (client || !want.client) && (worker || !want.worker),
+  );
+  if (fit.length === 0) {
+    const who = want.client && want.worker ? 'both clients and workers' : roleOf(want);
+    throw notLearnt(`the broker of ${name} has no listener for ${who}`);
+  }
+  const found = fit.find(({ curve }) => curve === want.curve);
+  if (found !== undefined) return found.endpoint;
+  throw notLearnt(
+    want.curve
+      ? `the broker of ${name} has no listener with CURVE, and keys were given`
+      : `the broker of ${name} wants keys: --curve-server-key, --curve-key-file`,
+  );
+}
+
+function roleOf({ client }: Want): string {
+  return client ? 'clients' : 'workers';
+}
+
+// ---------------------------------------------------------------- HTTP
+
+/** The host of an endpoint as URLs have it; `null`: a socket of this machine. */
+function hostOfEndpoint(endpoint: string): string | null {
+  const parsed = parseDialEndpoint(endpoint);
+  if (!parsed.ok || parsed.value.scheme === 'ipc') return null;
+  const url = `http://${parsed.value.host}/`;
+  // With a zone, which no URL has.
+  return URL.canParse(url) ? plain(new URL(url).hostname) : parsed.value.host;
+}
+
+/** `null`: an address that only those on another machine can use. */
+function placeIn(
+  told: unknown,
+  asked: string | null,
+  endpoint: string,
+  caFile: string | undefined,
+): AdminPlace | null {
+  const refused = (why: string): MajordomoError =>
+    notLearnt(
+      `the HTTP address that ${endpoint} tells is not taken (${why}): ${shown(told)}; give --admin`,
+    );
+  if (typeof told !== 'string') throw refused('no text');
+  if (told.length > ADDRESS_LETTERS_MAX) throw refused(`over ${ADDRESS_LETTERS_MAX} letters`);
+  if (/\p{C}/u.test(told)) throw refused('control characters');
+  const isHere = asked === null || isLoopbackHost(asked);
+  if (told.startsWith('unix:')) {
+    if (!/^unix:[/@]/.test(told)) throw refused('no whole path');
+    return isHere ? placeGiven(told, 'http', caFile) : null;
+  }
+  if (!/^https?:\/\//.test(told)) throw refused('neither http:// nor https://');
+  const text = reachedBy(told, asked);
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null) throw refused('no URL');
+  if (url.username !== '' || url.password !== '') throw refused('a user or password in it');
+  if (url.search !== '' || url.hash !== '') throw refused('a query in it');
+  const isAsked = plain(url.hostname) === asked;
+  if (leadsHere(url.hostname) && !isHere && !isAsked) return null;
+  return placeGiven(text, 'http', caFile);
+}
+
+/** The token is for whom the user named; over a network, only where nobody else can read it. */
+function isSame(place: AdminPlace, asked: string | null, isSealed: boolean): boolean {
+  if (asked === null || isLoopbackHost(asked)) return isLocal(place);
+  const { url } = place;
+  return plain(url.hostname) === asked && (url.protocol === 'https:' || isSealed);
+}
+
+// ---------------------------------------------------------------- MDP
+
+interface Listener {
+  readonly endpoint: string;
+  readonly client: boolean;
+  readonly worker: boolean;
+  readonly curve: boolean;
+}
+
+/** `null`: one that only those on another machine can use. */
+function listenerIn(item: unknown, place: AdminPlace): Listener | null {
+  const refused = (why: string): MajordomoError =>
+    notLearnt(`an endpoint that ${place.name} tells is not taken (${why}): ${shown(item)}`);
+  if (typeof item !== 'object' || item === null) throw refused('no object');
+  const { endpoint, client, worker, curve }: Facts = { ...item };
+  if (typeof endpoint !== 'string' || endpoint.length > ADDRESS_LETTERS_MAX) {
+    throw refused('no endpoint');
+  }
+  if (/\p{C}/u.test(endpoint)) throw refused('control characters');
+  if (typeof client !== 'boolean' || typeof worker !== 'boolean' || typeof curve !== 'boolean') {
+    throw refused('without client, worker or curve');
+  }
+  const isHere = isLocal(place);
+  const asked = place.socketPath === null ? plain(place.url.hostname) : null;
+  const text = reachedBy(endpoint, asked);
+  const parsed = parseDialEndpoint(text);
+  if (!parsed.ok) throw refused(parsed.why);
+  const { value } = parsed;
+  const host = hostOfEndpoint(text);
+  if (!isHere && (host === null || (leadsHere(host) && host !== asked))) return null;
+  if (value.scheme === 'ipc' && !/^[/@]/.test(value.path)) throw refused('no whole path');
+  return { endpoint: text, client, worker, curve };
+}
+
+// ---------------------------------------------------------------- both
+
+/**
+ * With the host by which the node was reached, where it listens on every address.
+ * @param asked `null`: over a socket of this machine
+ */
+function reachedBy(told: string, asked: string | null): string {
+  return told.replace(EVERY, (_all, scheme: string, every: string) => {
+    const isOfIpv6 = every === '[::]';
+    if (asked === null) return scheme + (isOfIpv6 ? '[::1]' : '127.0.0.1');
+    return scheme + (asked === '[::1]' && !isOfIpv6 ? '127.0.0.1' : asked);
+  });
+}
+
+/** Whoever connects to it reaches the machine that he is on, whatever was meant. */
+function leadsHere(host: string): boolean {
+  const url = `http://${host}/`;
+  const name = URL.canParse(url) ? plain(new URL(url).hostname) : host;
+  return (
+    isLoopbackHost(name) || /^(0\.0\.0\.0|\[::\]|\[::ffff:(7f[\da-f]{2}|0):[\da-f]+\])$/.test(name)
+  );
+}
+
+/** A host as it is compared. */
+function plain(host: string): string {
+  return host.toLowerCase().replace(/\.$/, '');
+}
+
+function shown(told: unknown): string {
+  const text = printable(told);
+  // A stranger's password is none of the terminal's business either.
+  const safe = text.replace(/\/\/[^/]*@/, '//…@');
+  return safe.length > SHOWN_LETTERS_MAX ? `${safe.slice(0, SHOWN_LETTERS_MAX)}…` : safe;
+}

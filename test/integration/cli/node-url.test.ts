@@ -1,0 +1,363 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Child, type Finished, run, runEach, type Said } from '../../support/child.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
+import { httpOf, tokenOf } from '../../support/http.js';
+import { otherOf, removePairs, startPairOfDaemons } from '../../support/pair-daemons.js';
+import {
+  brokerTelling,
+  removeStrangers,
+  strangeBroker,
+  strangeHttp,
+} from '../../support/strangers.js';
+
+const TOKEN = 'sixteen-letters-1';
+const HTTP = ['http.listen=127.0.0.1:0', `http.token=${TOKEN}`, 'node.name=left'];
+const NO_TOKEN = { MAJORDOMO_TOKEN: '' };
+const DEAD = '0'.repeat(32);
+/** This machine by an address that is not loopback's own: as another host to the command. */
+const ANOTHER = '[::ffff:127.0.0.1]';
+
+/** The commands for operators, each with what it prints of a node. */
+const LOOKS: readonly (readonly string[])[] = [
+  ['status', '-o', 'json'],
+  ['services', '-o', 'json'],
+  ['workers', '-o', 'json'],
+  ['top', '-o', 'json'],
+  ['titanic', 'ls', '-o', 'json'],
+  ['ha', 'status', '-o', 'json'],
+  ['acl', 'log', '-o', 'json'],
+];
+
+afterEach(async () => {
+  removeStrangers();
+  await removePairs();
+  await removeDaemons();
+});
+
+function at(url: string, args: readonly string[], more: object = {}): Promise<Finished> {
+  const environment = { MAJORDOMO_URL: url, MAJORDOMO_TOKEN: TOKEN, ...more };
+  return run(args, { environment });
+}
+
+/** Each of several command lines, with how it ended, in one process: that starts faster. */
+async function eachAt(
+  url: string,
+  lines: readonly (readonly string[])[],
+): Promise<readonly (readonly [string, Said])[]> {
+  const environment = { MAJORDOMO_URL: url, MAJORDOMO_TOKEN: TOKEN };
+  const said = await runEach(lines, { environment });
+  expect(said).toHaveLength(lines.length);
+  return said.map((each, at) => [(lines[at] ?? []).join(' '), each]);
+}
+
+/** What all of them do that reach a node. */
+async function reachesAll(url: string): Promise<void> {
+  for (const [line, { stdout, stderr, status }] of await eachAt(url, LOOKS)) {
+    expect([url, line, stderr, status]).toEqual([url, line, '', 0]);
+    expect(JSON.parse(stdout)).toBeTruthy();
+  }
+}
+
+async function serve(daemon: Daemon, url: string): Promise<void> {
+  const environment = { MAJORDOMO_URL: url };
+  const before = daemon.logged('worker.registered').length;
+  new Child(['worker', 'upper', '--', 'tr', 'a-z', 'A-Z'], { environment }).input('');
+  await daemon.waitFor('worker.registered', before + 1);
+}
+
+const portOf = (url: string): string => /:(\d+)$/.exec(url)?.[1] ?? '';
+
+describe('MAJORDOMO_URL with an endpoint', () => {
+  it('reaches the node for all commands, also by a socket', async () => {
+    const directory = temporaryDirectory();
+    const listen = `[${[`ipc://${directory}/mdp.sock`, 'tcp://127.0.0.1:0'].join()}]`;
+    for (const http of ['http.listen=127.0.0.1:0', `http.listen=unix:${directory}/http.sock`]) {
+      const daemon = await startDaemon({ sets: [...HTTP, http, `broker.listen=${listen}`] });
+      for (const url of daemon.endpoints) {
+        await reachesAll(url);
+        // It asks by HTTP, which tells more.
+        const { stdout } = await at(url, ['status']);
+        expect(stdout).toMatch(/^ready +clients are served$/m);
+        await serve(daemon, url);
+        expect((await at(url, ['request', 'upper', 'hi'])).stdout).toBe('HI\n');
+      }
+      await daemon.stop();
+    }
+  });
+
+  it('carries orders with the token, also that of the data directory', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const args = ['titanic', 'cancel', DEAD, '--set', `node.dataDir=${daemon.dataDir}`];
+    const environment = { MAJORDOMO_URL: daemon.endpoint };
+    const known = await run(args, { environment });
+    // It got in: 404, not 401.
+    expect(known.stderr).not.toContain('token');
+    expect(known.status).toBe(1);
+    const file = { ...environment, MAJORDOMO_TOKEN_FILE: join(daemon.dataDir, 'http.token') };
+    expect((await run(args.slice(0, 3), { environment: file })).stderr).toBe(known.stderr);
+    const unknown = await run(args.slice(0, 3), { environment, directory: temporaryDirectory() });
+    expect(unknown.stderr).toContain('token');
+  });
+
+  it('leads to HTTP on every address by the host that was dialled', async () => {
+    const [port = 0] = await freePorts(1);
+    const listen = `[{endpoint: 'tcp://*:${port}', insecure: true, mmi: full}]`;
+    const daemon = await startDaemon({
+      endpoint: listen,
+      sets: [...HTTP, 'http.listen=0.0.0.0:0', 'http.insecure=true'],
+    });
+    expect(httpOf(daemon)).toContain('0.0.0.0');
+    await reachesAll(`tcp://127.0.0.1:${port}`);
+    // Over a network anybody on the way could have told it, and read the token.
+    const away = await at(`tcp://${ANOTHER}:${port}`, ['ha', 'status']);
+    expect(away.status).toBe(1);
+    expect(away.stderr).toContain('the token is not sent to http://[::ffff:7f00:1]');
+    expect(away.stderr).toContain(`--admin http://[::ffff:7f00:1]:${portOf(httpOf(daemon))}`);
+    // What needs no token is asked over MDP.
+    const looked = await at(`tcp://${ANOTHER}:${port}`, ['status', '-o', 'json']);
+    expect(JSON.parse(looked.stdout)).toMatchObject({ node: 'left' });
+  });
+
+  it('is told what is missing where strangers come in: mmi: minimal', async () => {
+    const [port = 0] = await freePorts(1);
+    await startDaemon({
+      endpoint: `[{endpoint: 'tcp://*:${port}', insecure: true}]`,
+      sets: HTTP,
+    });
+    const said = await at(`tcp://127.0.0.1:${port}`, ['ha', 'status']);
+    expect(said.status).toBe(69);
+    expect(said.stderr).toContain('mmi: minimal');
+    expect(said.stderr).toContain('--admin');
+    const { stdout } = await at(`tcp://127.0.0.1:${port}`, ['request', 'mmi.broker', 'x']);
+    expect(stdout).toContain('"node":"left"');
+    expect(stdout).not.toMatch(/"http"|publicUrl|5580/);
+  });
+
+  it('of a node without HTTP, of an older broker, of nobody: 69, and what mends it', async () => {
+    const daemon = await startDaemon();
+    const [dead = 0] = await freePorts(1);
+    const older = await brokerTelling({ version: '0.0.1', state: 'active', node: 'old' });
+    for (const [url, says] of [
+      [daemon.endpoint, 'http.listen: off'],
+      [older, 'an older one'],
+      [await strangeBroker(() => ['501']), 'another one'],
+      [`tcp://127.0.0.1:${dead}`, 'no endpoint accepted a connection'],
+    ] as const) {
+      const said = await at(url, ['top', '--timeout-ms', '500']);
+      expect([url, said.status, said.stdout]).toEqual([url, 69, '']);
+      expect(said.stderr).toContain(says);
+      expect(said.stderr).toContain(url);
+      expect(said.stderr).toMatch(/--admin|set http\.listen there/);
+    }
+    // Lists need no HTTP.
+    expect((await at(older, ['status'])).stderr).not.toContain('older');
+    expect(await at(daemon.endpoint, ['services'])).toMatchObject({ status: 0, stderr: '' });
+  });
+});
+
+describe('MAJORDOMO_URL with an HTTP address', () => {
+  it('reaches the broker for clients and workers, also by a socket and on every address', async () => {
+    const [port = 0] = await freePorts(1);
+    const path = join(temporaryDirectory(), 'http.sock');
+    for (const http of ['http.listen=127.0.0.1:0', `http.listen=unix:${path}`]) {
+      const daemon = await startDaemon({
+        endpoint: `[{endpoint: 'tcp://*:${port}', insecure: true}]`,
+        sets: [...HTTP, http],
+      });
+      const url = httpOf(daemon);
+      await serve(daemon, url);
+      const said = await at(url, ['request', 'upper', 'hi']);
+      expect(said).toMatchObject({ status: 0, stdout: 'HI\n', stderr: '' });
+      const bench = ['bench', '--seconds', '1', '--workers', '1', '--outstanding', '1'];
+      const { status, stdout } = await at(url, [...bench, '-o', 'json']);
+      expect([status, JSON.parse(stdout)]).toEqual([0, expect.objectContaining({ failed: 0 })]);
+      await daemon.stop();
+    }
+  });
+
+  it('is told what is missing: 69, and the option that mends it', async () => {
+    const sealed = await startDaemon({ sets: [...HTTP, 'http.requireToken=true'] });
+    const older = await strangeHttp(200, '{"node": "old"}');
+    const other = await strangeHttp(404, 'not here');
+    const large = await strangeHttp(200, JSON.stringify({ node: 'x'.repeat(10_000_000) }));
+    const evil = await strangeHttp(200, '{"endpoints": [{"endpoint": "tcp://\\u001b[2J:1"}]}');
+    const [dead = 0] = await freePorts(1);
+    for (const [url, says] of [
+      [httpOf(sealed), 'MAJORDOMO_TOKEN_FILE'],
+      [`http://127.0.0.1:${older.port}`, 'an older one'],
+      [`http://127.0.0.1:${other.port}`, 'is it a Majordomo?'],
+      [`http://127.0.0.1:${large.port}`, 'too large'],
+      [`http://127.0.0.1:${evil.port}`, 'control characters'],
+      [`http://127.0.0.1:${dead}`, 'nobody listens there'],
+    ] as const) {
+      const said = await at(url, ['request', 'upper', 'hi'], NO_TOKEN);
+      expect([url, said.status, said.stdout]).toEqual([url, 69, '']);
+      expect(said.stderr).toContain(says);
+      expect(said.stderr).toContain('--endpoint');
+      expect(said.stderr.trimEnd()).not.toMatch(/\p{C}/u);
+    }
+    expect((await at(httpOf(sealed), ['request', 'mmi.service', 'x'])).status).toBe(0);
+  });
+});
+
+describe('MAJORDOMO_URL with CURVE', () => {
+  it('is asked with the keys, which are given and never learnt', async () => {
+    const directory = temporaryDirectory();
+    const [broker, client] = ['broker.key', 'client.key'].map((name) => join(directory, name));
+    const keys = await Promise.all(
+      [broker, client].map(async (file) => (await run(['keygen', file ?? ''])).stdout.trim()),
+    );
+    const [serverKey = '', clientKey = ''] = keys;
+    const keysFile = join(directory, 'keys.yaml');
+    writeFileSync(keysFile, `- {name: me, publicKey: '${clientKey}', client: ['*']}\n`);
+    const curve = `{secretKeyFile: ${broker ?? ''}, keysFile: ${keysFile}}`;
+    const daemon = await startDaemon({
+      endpoint: `[{endpoint: 'tcp://127.0.0.1:0', curve: ${curve}}]`,
+      sets: HTTP,
+    });
+    const given = ['--curve-server-key', serverKey, '--curve-key-file', client ?? ''];
+    const sealed = await at(daemon.endpoint, ['ha', 'status', ...given]);
+    expect(sealed).toMatchObject({ status: 0, stderr: '' });
+    const request = ['request', 'mmi.service', 'x'];
+    expect(await at(httpOf(daemon), [...request, ...given])).toMatchObject({ stdout: '404\n' });
+    const without = await at(httpOf(daemon), request);
+    expect(without.status).toBe(69);
+    expect(without.stderr).toContain('--curve-server-key');
+    expect((await at(daemon.endpoint, ['ha', 'status', '--timeout-ms', '300'])).status).not.toBe(0);
+  });
+});
+
+describe('MAJORDOMO_URL with both nodes of a pair', () => {
+  it('leads operators to the active one, by either protocol, and clients to both', async () => {
+    const pair = await startPairOfDaemons({ direct: true });
+    const nodes = (['primary', 'backup'] as const).map((role) => pair.node(role));
+    const endpoints = nodes.flatMap((node) => {
+      const { endpoints: found } = node.logged('broker.ready')[0] ?? {};
+      return found as string[];
+    });
+    const urls = [endpoints.join(), nodes.map(httpOf).join(' ')];
+    const role = async (url: string): Promise<unknown> => {
+      const { stdout, stderr } = await at(url, ['ha', 'status', '-o', 'json'], NO_TOKEN);
+      expect(stderr).toBe('');
+      return (JSON.parse(stdout) as { readonly role: unknown }).role;
+    };
+    let active = await pair.inSync();
+    for (const url of urls) {
+      expect(await role(url)).toBe(active);
+      await pair.inSync();
+      const token = { MAJORDOMO_TOKEN: tokenOf(pair.node(active)) };
+      const done = await at(url, ['ha', 'switchover', '--timeout-ms', '20000'], token);
+      expect([done.stderr, done.status]).toEqual(['', 0]);
+      active = otherOf(active);
+      expect(await role(url)).toBe(active);
+      const asked = await at(url, ['request', 'mmi.service', 'titanic.request'], NO_TOKEN);
+      expect(asked).toMatchObject({ status: 0, stdout: '200\n' });
+    }
+    // And to the one that is left.
+    await pair.inSync();
+    await pair.node(active).kill();
+    for (const url of urls) {
+      expect(await role(url)).toBe(otherOf(active));
+      const asked = await at(url, ['request', 'mmi.service', 'titanic.request'], NO_TOKEN);
+      expect(asked).toMatchObject({ status: 0, stdout: '200\n' });
+    }
+  });
+});
+
+describe('the token', () => {
+  it('goes to the host that was named, and to no other that a broker tells', async () => {
+    const page = await strangeHttp(200, '{"node": "x", "role": "standalone", "state": "active"}');
+    const told = async (host: string): Promise<Finished> => {
+      page.asked.length = 0;
+      const http = `http://${host}:${page.port}`;
+      const endpoint = await brokerTelling({ state: 'active', http, publicUrl: null });
+      return await at(endpoint, ['ha', 'status', '-o', 'json']);
+    };
+    for (const host of ['127.0.0.1', 'localhost', '*']) {
+      expect(await told(host)).toMatchObject({ status: 0, stderr: '' });
+      expect(page.asked.map(({ authorization }) => authorization)).toEqual([`Bearer ${TOKEN}`]);
+    }
+    const another = await told(ANOTHER);
+    expect(page.asked).toHaveLength(1);
+    expect(JSON.stringify(page.asked)).not.toContain(TOKEN);
+    expect(another.stderr).toContain('the token is not sent to http://[::ffff:7f00:1]');
+    expect(another.stderr).toContain(`--admin http://[::ffff:7f00:1]:${page.port}`);
+    expect(another.stderr).not.toContain(TOKEN);
+  });
+
+  it('goes nowhere from a command that only looks', async () => {
+    const page = await strangeHttp(200, '{"node": "evil"}');
+    const http = `http://${ANOTHER}:${page.port}`;
+    const endpoint = await brokerTelling({ node: 'x', http, publicUrl: null });
+    expect((await at(endpoint, ['status', '-o', 'json'])).stdout).toContain('"node":"x"');
+    expect(page.asked).toEqual([]);
+  });
+
+  it('that is refused there says so', async () => {
+    const page = await strangeHttp(401, '{"error": {"code": "x", "message": "a token is needed"}}');
+    const http = `http://${ANOTHER}:${page.port}`;
+    const endpoint = await brokerTelling({ state: 'active', http, publicUrl: null });
+    const said = await at(endpoint, ['ha', 'status']);
+    expect(said.status).toBe(1);
+    expect(said.stderr).toContain('a token is needed (no token is sent to an address that');
+  });
+});
+
+describe('what a hostile broker tells', () => {
+  it.each([
+    ['10 MB of JSON', JSON.stringify({ http: 'x'.repeat(10_000_000) }), 'bytes'],
+    ['no JSON', '{', 'not understood'],
+    ['a list', '[]', 'not understood'],
+    ['a script', '{"http": "javascript:alert(1)"}', 'neither http:// nor https://'],
+    ['a password', '{"http": "http://me:secret@127.0.0.1:1"}', 'a user or password'],
+    ['control characters', '{"http": "http://\\u001b[2J\\n:1"}', 'control characters'],
+  ])('is not taken: %s', async (_what, json, says) => {
+    const said = await at(await brokerTelling(json), ['ha', 'status']);
+    expect([said.status, said.stdout]).toEqual([69, '']);
+    expect(said.stderr).toContain(says);
+    expect(said.stderr).toContain('--admin');
+    expect(said.stderr.trimEnd()).not.toMatch(/\p{C}|secret/u);
+    expect(said.stderr.length).toBeLessThan(500);
+  });
+});
+
+describe('what is said otherwise', () => {
+  it('comes before MAJORDOMO_URL, which is then not even read', async () => {
+    const daemon = await startDaemon({ sets: HTTP });
+    const [endpoint, admin] = [daemon.endpoint, httpOf(daemon)];
+    const lines = [
+      ['status', '-o', 'json', '--endpoint', endpoint],
+      ['status', '-o', 'json', '--admin', admin],
+      ['status', '-o', 'json', '--set', `http.listen=127.0.0.1:${portOf(admin)}`],
+      ['ha', 'status', '-o', 'json', '--admin', admin],
+      ['ha', 'status', '-o', 'json', '--set', `http.listen=127.0.0.1:${portOf(admin)}`],
+    ];
+    for (const [line, { stdout, stderr, status }] of await eachAt('nonsense', lines)) {
+      expect([line, stderr, status]).toEqual([line, '', 0]);
+      expect(JSON.parse(stdout)).toMatchObject({ node: 'left' });
+    }
+    const request = ['request', 'mmi.broker', '', '--endpoint', endpoint];
+    expect(await at('nonsense', request)).toMatchObject({ status: 0, stderr: '' });
+    const variable = { MAJORDOMO_ENDPOINT: endpoint };
+    expect((await at('nonsense', ['request', 'mmi.broker', ''], variable)).status).toBe(0);
+    expect((await at('nonsense', ['status'], variable)).status).toBe(0);
+  });
+
+  it('is needed where MAJORDOMO_URL is nonsense: 64, by every command', async () => {
+    const clients = [['request', 'a', 'b'], ['worker', 'a', '--', 'cat'], ['bench']];
+    for (const [line, said] of await eachAt('mq.example:5555', [...LOOKS, ...clients])) {
+      expect([line, said.status, said.stdout]).toEqual([line, 64, '']);
+      expect(said.stderr).toContain('did you mean tcp://mq.example:5555');
+    }
+  });
+});

@@ -1,0 +1,61 @@
+/** Others in the place of a node: brokers and HTTP servers that answer what a test wants. */
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { Router } from 'zeromq';
+
+const routers: Router[] = [];
+const servers: Server[] = [];
+
+/** A broker that answers every 0.2 request of a client by `answer`. Returns its endpoint. */
+export async function strangeBroker(
+  answer: (service: string) => readonly (string | Buffer)[],
+): Promise<string> {
+  const router = new Router({ linger: 0 });
+  routers.push(router);
+  await router.bind('tcp://127.0.0.1:0');
+  void (async () => {
+    for await (const frames of router) {
+      const header = frames.findIndex((frame) => frame.equals(Buffer.from('MDPC02')));
+      const service = frames[header + 2] ?? Buffer.alloc(0);
+      const reply = [Buffer.from('MDPC02'), Buffer.from([3]), service, ...answer(String(service))];
+      await router.send([...frames.slice(0, header), ...reply]);
+    }
+  })();
+  return router.lastEndpoint ?? '';
+}
+
+/** One that answers every question by this, as `mmi.broker` does. */
+export function brokerTelling(status: object | string): Promise<string> {
+  const json = typeof status === 'string' ? status : JSON.stringify(status);
+  return strangeBroker(() => ['200', json]);
+}
+
+export interface StrangeHttp {
+  readonly port: number;
+  /** The headers of each request that came. */
+  readonly asked: IncomingHttpHeaders[];
+}
+
+/** An HTTP server that answers every request by this, on every IPv4 address. */
+export async function strangeHttp(status: number, body: string): Promise<StrangeHttp> {
+  const asked: IncomingHttpHeaders[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.headers);
+    response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+  });
+  servers.push(server);
+  await new Promise<void>((resolve) => {
+    server.listen(0, '0.0.0.0', resolve);
+  });
+  return { port: (server.address() as AddressInfo).port, asked };
+}
+
+/** Ends all of them: for `afterEach`. */
+export function removeStrangers(): void {
+  for (const router of routers.splice(0)) router.close();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+}
