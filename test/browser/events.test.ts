@@ -40,6 +40,8 @@ describe('events on the page (issue 12.6)', () => {
       await seen.sees(flappy.getByText('×3', { exact: true }));
       await seen.counts(flappy, 1);
       await seen.sees(event(seen, 'worker.registered', 'steady'));
+      const [{ id } = {}] = stand.daemon.logged('store.known');
+      await seen.seesText(`id ${String(id)}`);
       expect(await event(seen, 'worker.registered', 'steady').locator('.times').textContent()).toBe(
         '',
       );

@@ -1,7 +1,8 @@
-/** A picture of the last minutes: lines over time, which a pointer or a finger can read off. */
+/** A picture of the last minutes: lines over time with scales, which a pointer or a finger can read off. */
 import { attribute, el, svg, text } from './dom.js';
 import { NONE } from './format.js';
 import type { Sample } from './node-watch.js';
+import type { Scale } from './scales.js';
 
 export interface Series {
   /** The column of the samples. */
@@ -17,9 +18,10 @@ interface ChartOptions {
   readonly title: string;
   readonly series: readonly Series[];
   readonly format: (value: number | null) => string;
+  readonly scale: Scale;
   /** The picture is at least so high in what it shows, so that noise is not a mountain. */
   readonly leastTop: number;
-  /** Small ones have one number and no scale. */
+  /** Small ones have a scale of two numbers. */
   readonly isSmall?: boolean;
   /** Where a click leads. */
   readonly href?: string;
@@ -33,15 +35,17 @@ const GAP_MS = 4500;
 const WINDOW_MS_MIN = 120_000;
 const WINDOW_MS_MAX = 600_000;
 const WINDOW_STEP_MS = 30_000;
+const MINUTE_MS = 60_000;
+/** Longer windows have a number every other minute. */
+const STEPS_MAX = 4;
 
 export class Chart {
   readonly element: HTMLElement;
   readonly #options: ChartOptions;
   readonly #paths: { readonly line: SVGPathElement; readonly area: SVGPathElement | null }[] = [];
   readonly #values: HTMLElement[] = [];
-  readonly #top = el('span', { class: 'chart-top' });
-  readonly #middle = el('span', { class: 'chart-middle' });
-  readonly #from = el('span', {});
+  readonly #times: TimeScale;
+  readonly #heights: readonly HTMLElement[];
   readonly #at = el('span', { class: 'chart-at' });
   readonly #cross = el('div', { class: 'chart-cross', hidden: true });
   readonly #plot: HTMLElement;
@@ -58,10 +62,19 @@ export class Chart {
       preserveAspectRatio: 'none',
       'aria-hidden': 'true',
     });
-    for (const at of [0, 0.5]) {
-      const y = at * HEIGHT + 0.5;
+    const isSmall = options.isSmall === true;
+    const steps = isSmall ? [1] : [0.5, 1];
+    for (const share of steps) {
+      const y = heightOf(share);
       picture.append(svg('line', { class: 'gridline', x1: 0, x2: WIDTH, y1: y, y2: y }));
     }
+    this.#times = new TimeScale(picture, isSmall);
+    this.#heights = [0, ...steps].map((share) => {
+      const label = el('span', {});
+      label.dataset['share'] = String(share);
+      label.style.top = `${heightOf(share)}%`;
+      return label;
+    });
     for (const { style, isArea } of options.series) {
       const area = isArea === true ? svg('path', { class: `area ${style}` }) : null;
       const line = svg('path', { class: `line ${style}` });
@@ -69,7 +82,7 @@ export class Chart {
       picture.append(line);
       this.#paths.push({ line, area });
     }
-    this.#plot = el('div', { class: 'plot' }, picture, this.#top, this.#middle, this.#cross);
+    this.#plot = el('div', { class: 'plot' }, picture, this.#cross);
     this.element = this.#frame();
     this.#follow();
   }
@@ -87,8 +100,13 @@ export class Chart {
       { class: isSmall === true ? 'card chart small' : 'card chart', 'aria-label': title },
       el('header', {}, el('h2', {}, heading), this.#at),
       el('div', { class: 'figures' }, ...legend),
-      this.#plot,
-      isSmall === true ? null : el('footer', {}, this.#from, el('span', {}, 'now')),
+      el(
+        'div',
+        { class: 'axes' },
+        el('div', { class: 'heights', 'aria-hidden': 'true' }, ...this.#heights),
+        this.#plot,
+        this.#times.element,
+      ),
     );
   }
 
@@ -114,9 +132,9 @@ export class Chart {
     this.#untilMs = untilMs;
     const from = untilMs - this.#windowMs;
     this.#samples = samples.filter(({ at }) => (at ?? 0) >= from - GAP_MS);
-    const { series, leastTop, format, isSmall } = this.#options;
+    const { series, leastTop, scale } = this.#options;
     const values = this.#samples.flatMap((one) => series.map(({ column }) => one[column] ?? 0));
-    const top = niceTop(Math.max(leastTop, ...values));
+    const top = scale.top(Math.max(leastTop, ...values));
     for (const [index, { column }] of series.entries()) {
       const { line, area } = this.#paths[index] ?? {};
       // A line along the bottom says nothing, and covers others.
@@ -125,11 +143,11 @@ export class Chart {
       if (line !== undefined) attribute(line, 'd', runs.map(lineOf).join(''));
       if (area !== undefined && area !== null) attribute(area, 'd', runs.map(areaOf).join(''));
     }
-    if (isSmall !== true) {
-      text(this.#top, format(top));
-      text(this.#middle, format(top / 2));
-      text(this.#from, `${this.#windowMs / 60_000} min ago`);
+    for (const label of this.#heights) {
+      const value = Number(label.dataset['share']) * top;
+      text(label, value === 0 ? '0' : scale.words(value));
     }
+    this.#times.show(this.#windowMs);
     this.#read();
   }
 
@@ -144,7 +162,7 @@ export class Chart {
       if (at - before > GAP_MS) runs.push([]);
       before = at;
       const x = WIDTH * (1 - (this.#untilMs - at) / this.#windowMs);
-      runs.at(-1)?.push([x, HEIGHT - (HEIGHT - 2) * (value / top) - 1]);
+      runs.at(-1)?.push([x, heightOf(value / top)]);
     }
     return runs;
   }
@@ -184,10 +202,53 @@ export class Chart {
   }
 }
 
-/** 1, 2 or 5 times a power of ten. */
-function niceTop(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((factor) => factor * power >= value) ?? 10) * power;
+/** Minutes back from now, under the picture. */
+class TimeScale {
+  readonly element: HTMLElement = el('div', { class: 'times-back', 'aria-hidden': 'true' });
+  readonly #picture: SVGElement;
+  readonly #isSmall: boolean;
+  readonly #lines: SVGElement[] = [];
+  #windowMs = 0;
+
+  constructor(picture: SVGElement, isSmall: boolean) {
+    this.#picture = picture;
+    this.#isSmall = isSmall;
+  }
+
+  show(windowMs: number): void {
+    if (windowMs === this.#windowMs) return;
+    this.#windowMs = windowMs;
+    for (const line of this.#lines.splice(0)) line.remove();
+    const minutes = windowMs / MINUTE_MS;
+    const whole = Math.floor(minutes);
+    const step = this.#isSmall ? whole : minutes > STEPS_MAX ? 2 : 1;
+    const labels: HTMLElement[] = [];
+    for (let back = 0; back <= minutes; back += step) {
+      const share = 1 - back / minutes;
+      const label = el('span', {}, back === 0 ? 'now' : `−${back} min`);
+      // In the middle below its line; those at the ends stay within.
+      label.style.left = `${share * 100}%`;
+      label.style.transform = `translateX(-${edge(share) * 100}%)`;
+      labels.push(label);
+      if (back === 0) continue;
+      const x = share * WIDTH;
+      const line = svg('line', { class: 'gridline', x1: x, x2: x, y1: 0, y2: HEIGHT });
+      this.#lines.push(line);
+      this.#picture.prepend(line);
+    }
+    this.element.replaceChildren(...labels);
+  }
+}
+
+/** What share of a label stands left of its place. */
+function edge(share: number): number {
+  if (share < 0.1) return 0;
+  return share > 0.9 ? 1 : 0.5;
+}
+
+/** Where a share of the top is drawn, from above. */
+function heightOf(share: number): number {
+  return HEIGHT - (HEIGHT - 2) * share - 1;
 }
 
 const point = ([x, y]: readonly [number, number]): string => `${x.toFixed(1)} ${y.toFixed(1)}`;

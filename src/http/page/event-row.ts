@@ -16,7 +16,7 @@ function gradeOf({ severity, event }: Told): string {
 
 /** `field value`, of all fields but time, name and severity; in one line, whoever wrote them. */
 export function fieldsOf({
-  id: _id,
+  arrival: _arrival,
   time: _time,
   event: _event,
   severity: _severity,
@@ -60,7 +60,7 @@ export function eventRow(first: EventGroup): Kept<EventGroup> {
       el('div', {}, fields, earlier),
     ),
     update: (now) => {
-      const isSame = now.latest.id === group.latest.id && time.textContent !== '';
+      const isSame = now.latest.arrival === group.latest.arrival && time.textContent !== '';
       group = now;
       const { latest } = group;
       const number = group.earlier.length;

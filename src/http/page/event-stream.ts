@@ -11,9 +11,9 @@ const SILENCE_MS = 40_000;
 /** As many as the node keeps. */
 const KEPT_MAX = 1000;
 
-/** `id` tells two events apart that say the same. */
+/** `arrival` counts them: it tells two apart that say the same. No event has such a field. */
 export interface Told extends NodeEvent {
-  readonly id: number;
+  readonly arrival: number;
 }
 
 export class EventStream {
@@ -21,7 +21,7 @@ export class EventStream {
   #events: Told[] = [];
   #isOpen = false;
   #why = '';
-  #nextId = 1;
+  #arrivals = 1;
   /** The node's name for the last one that came: it tells the later ones alone. */
   #lastId: string | null = null;
   /** By which they were asked for: what they have in them depends on it. */
@@ -136,7 +136,7 @@ export class EventStream {
       if (data === undefined) continue;
       this.#lastId = field('id') ?? this.#lastId;
       const event = JSON.parse(data) as NodeEvent;
-      this.#events.unshift({ ...event, id: this.#nextId++ });
+      this.#events.unshift({ ...event, arrival: this.#arrivals++ });
     }
     this.#events.splice(KEPT_MAX);
     this.#tell();

@@ -4,7 +4,8 @@ export const NONE = '–';
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
-function short(value: number): string {
+/** 0.25, 12.5, 950 */
+export function short(value: number): string {
   if (value < 10) return value.toFixed(2).replace(/\.?0+$/, '');
   if (value < 100) return value.toFixed(1).replace(/\.0$/, '');
   return value.toFixed(0);
@@ -16,6 +17,11 @@ export function compact(value: number | null): string {
   if (value < 999.5) return short(value);
   if (value < 999_500) return `${short(value / 1000)}k`;
   return `${short(value / 1e6)}M`;
+}
+
+/** 12/s */
+export function perSecond(value: number | null): string {
+  return value === null ? NONE : `${compact(value)}/s`;
 }
 
 export function count(value: number | null): string {

@@ -129,7 +129,7 @@ function run(input: Buffer, page: PageModules): void {
   const [, , detail = ''] = (link.getAttribute('href') ?? '').split('/');
   const leads = unescapeName(decodeURIComponent(detail));
   check(leads?.equals(name) === true, `a link leads to ${detail}, not to ${service}`);
-  const told = { id: 1, time: text, event: text, [field]: text, service, nested: { text } };
+  const told = { arrival: 1, time: text, event: text, [field]: text, service, nested: { text } };
   const group = { latest: told, earlier: [told, told] };
   const { element, update } = page.eventRow(group);
   update(group);

@@ -5,6 +5,7 @@ import { el, KeyedList, text } from '../dom.js';
 import { type EventGroup, grouped } from '../event-groups.js';
 import { eventRow } from '../event-row.js';
 import { bytes, compact, count, millis } from '../format.js';
+import { COUNT, DURATION, PER_SECOND } from '../scales.js';
 import { BUSY, isUnserved, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
 import { type Listed, ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
@@ -25,6 +26,7 @@ function charts(): Chart[] {
         { column: 'failed', label: 'failed', style: 'red' },
       ],
       format: compact,
+      scale: PER_SECOND,
       leastTop: 10,
     }),
     new Chart({
@@ -34,12 +36,14 @@ function charts(): Chart[] {
         { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
       ],
       format: millis,
+      scale: DURATION,
       leastTop: 1,
     }),
     new Chart({
       title: 'Queued',
       series: [{ column: 'queued', label: 'waiting for a worker', style: 'amber', isArea: true }],
       format: compact,
+      scale: COUNT,
       leastTop: 10,
       isSmall: true,
       href: linkTo('services'),
@@ -48,6 +52,7 @@ function charts(): Chart[] {
       title: 'In flight',
       series: [{ column: 'inFlight', label: 'at workers', style: 'blue', isArea: true }],
       format: compact,
+      scale: COUNT,
       leastTop: 10,
       isSmall: true,
     }),
@@ -58,6 +63,7 @@ function charts(): Chart[] {
         { column: 'workersBusy', label: 'busy', style: 'blue' },
       ],
       format: compact,
+      scale: COUNT,
       leastTop: 4,
       isSmall: true,
       href: linkTo('services'),
@@ -66,6 +72,7 @@ function charts(): Chart[] {
       title: 'Event loop',
       series: [{ column: 'loopLagMs', label: 'late by at most', style: 'violet', isArea: true }],
       format: millis,
+      scale: DURATION,
       leastTop: 20,
       isSmall: true,
     }),
@@ -78,6 +85,7 @@ function storedCharts(): Chart[] {
       title: 'Durable open',
       series: [{ column: 'open', label: 'not replied yet', style: 'blue', isArea: true }],
       format: compact,
+      scale: COUNT,
       leastTop: 10,
       isSmall: true,
       href: linkTo('durable'),
@@ -86,6 +94,7 @@ function storedCharts(): Chart[] {
       title: 'Durable dead',
       series: [{ column: 'dead', label: 'wait for an operator', style: 'red', isArea: true }],
       format: compact,
+      scale: COUNT,
       leastTop: 4,
       isSmall: true,
       href: linkTo('durable', undefined, { state: 'dead' }),
@@ -97,6 +106,7 @@ function storedCharts(): Chart[] {
         { column: 'completed', label: 'replied', style: 'green' },
       ],
       format: compact,
+      scale: PER_SECOND,
       leastTop: 10,
       isSmall: true,
       href: linkTo('durable'),

@@ -1,0 +1,41 @@
+/** The scales of charts: how high one is, and how its numbers are written. */
+import { compact, perSecond, short } from './format.js';
+
+export interface Scale {
+  /** At least so high, and a number that people like, as is its half. */
+  readonly top: (value: number) => number;
+  readonly words: (value: number) => string;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Above those of milliseconds, which are decimal. */
+const LONG_TOPS: readonly number[] = [
+  ...[1, 2, 5, 10, 20, 30].map((seconds) => seconds * SECOND),
+  ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2, 5, 10].map((hours) => hours * HOUR),
+];
+
+/** 1, 2 or 5 times a power of ten. */
+function decimalTop(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 5, 10].find((factor) => factor * power >= value) ?? 10) * power;
+}
+
+function durationTop(value: number): number {
+  if (value <= SECOND / 2) return decimalTop(value);
+  return LONG_TOPS.find((top) => top >= value) ?? HOUR * decimalTop(value / HOUR);
+}
+
+/** 0.5 ms, 2.5 s, 15 min, 100 h: one unit, so that it is short. */
+function duration(value: number): string {
+  if (value < SECOND) return `${short(value)} ms`;
+  if (value < MINUTE) return `${short(value / SECOND)} s`;
+  return value < HOUR ? `${short(value / MINUTE)} min` : `${compact(value / HOUR)} h`;
+}
+
+export const COUNT: Scale = { top: decimalTop, words: compact };
+export const PER_SECOND: Scale = { top: decimalTop, words: perSecond };
+export const DURATION: Scale = { top: durationTop, words: duration };

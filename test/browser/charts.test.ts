@@ -1,0 +1,139 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+
+import { itWithTool } from '../support/tools.js';
+import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
+
+beforeAll(openBrowser);
+afterEach(cleanUp);
+afterAll(closeBrowser);
+
+/** The scales of one chart: from the bottom to the top, from now back. */
+async function scales(seen: Look, chart: string): Promise<readonly string[][]> {
+  const card = seen.page.getByLabel(chart, { exact: true });
+  return [
+    await card.locator('.heights span').allTextContents(),
+    await card.locator('.times-back span').allTextContents(),
+  ];
+}
+
+/** By WCAG: of a number of a scale on its card; 4.5 and more can be read. */
+async function contrast(seen: Look): Promise<number> {
+  return await seen.page.evaluate<number>(`(() => {
+    const rgb = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+    const light = (colour) => {
+      const [r, g, b] = rgb(colour).map((each) => {
+        const share = each / 255;
+        return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const label = document.querySelector('.heights span');
+    const [dark, bright] = [
+      light(getComputedStyle(label).color),
+      light(getComputedStyle(label.closest('.card')).backgroundColor),
+    ].sort((left, right) => left - right);
+    return (bright + 0.05) / (dark + 0.05);
+  })()`);
+}
+
+/** Pairs of numbers that stand on each other, and numbers that stand out of their card. */
+async function collisions(seen: Look): Promise<readonly string[]> {
+  return await seen.page.evaluate<string[]>(`(() => {
+    const found = [];
+    for (const card of document.querySelectorAll('.chart')) {
+      const frame = card.getBoundingClientRect();
+      const labels = [...card.querySelectorAll('.axes span, .figure .value')].map((label) => ({
+        text: label.textContent, box: label.getBoundingClientRect(),
+      }));
+      for (const [index, { text, box }] of labels.entries()) {
+        const isOut = box.left < frame.left || box.right > frame.right || box.bottom > frame.bottom;
+        if (isOut) found.push(card.ariaLabel + ': ' + text + ' stands out');
+        for (const other of labels.slice(index + 1)) {
+          const isApart = box.right <= other.box.left || other.box.right <= box.left
+            || box.bottom <= other.box.top || other.box.bottom <= box.top;
+          if (!isApart) found.push(card.ariaLabel + ': ' + text + ' on ' + other.text);
+        }
+      }
+    }
+    return found;
+  })()`);
+}
+
+describe('charts (issue 12.6)', () => {
+  itWithTool('chromium', 'have scales with units and few numbers', async () => {
+    const seen = await look(await Stand.open());
+    await seen.sees(seen.page.getByText('10/s', { exact: true }));
+    const times = ['now', '−1 min', '−2 min'];
+    expect(await scales(seen, 'Requests a second')).toEqual([['0', '5/s', '10/s'], times]);
+    expect(await scales(seen, 'Latency')).toEqual([['0', '0.5 ms', '1 ms'], times]);
+    expect(await scales(seen, 'Queued')).toEqual([
+      ['0', '10'],
+      ['now', '−2 min'],
+    ]);
+    expect(await scales(seen, 'Event loop')).toEqual([
+      ['0', expect.stringMatching(/^\d+ m?s$/)],
+      ['now', '−2 min'],
+    ]);
+  });
+
+  itWithTool('chromium', 'have tops that people like, whatever they show', async () => {
+    const seen = await look(await Stand.open());
+    const tops = await seen.page.evaluate<string[]>(`(async () => {
+      const { COUNT, DURATION } = await import('/scales.js');
+      const written = ({ top, words }, values) =>
+        values.map((value) => words(top(value) / 2) + ', ' + words(top(value)));
+      return [
+        ...written(COUNT, [0.3, 4, 51, 1001, 1e9]),
+        ...written(DURATION, [0.3, 1, 300, 501, 1000, 4000, 31000, 70000, 3e6, 4e6, 1e9]),
+      ];
+    })()`);
+    expect(tops).toEqual([
+      ...['0.25, 0.5', '2.5, 5', '50, 100', '1k, 2k', '500M, 1000M'],
+      ...['0.25 ms, 0.5 ms', '0.5 ms, 1 ms', '250 ms, 500 ms', '500 ms, 1 s', '500 ms, 1 s'],
+      ...['2.5 s, 5 s', '30 s, 1 min', '1 min, 2 min', '30 min, 1 h', '1 h, 2 h', '250 h, 500 h'],
+    ]);
+  });
+
+  itWithTool('chromium', 'can be read, light and dark, on a desk and on a phone', async () => {
+    const stand = await Stand.open();
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const width of [360, 800, 1280]) {
+        const seen = await look(stand, '', { colorScheme, viewport: { width, height: 800 } });
+        await seen.sees(seen.page.getByText('10/s', { exact: true }));
+        expect([colorScheme, width, await collisions(seen)]).toEqual([colorScheme, width, []]);
+        expect(await contrast(seen)).toBeGreaterThan(4.5);
+      }
+    }
+  });
+
+  itWithTool('chromium', 'grow with what is there, and their scales with them', async () => {
+    const stand = await Stand.open();
+    const seen = await look(stand);
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    await seen.page.route('**/api/v1/overview?*', async (route) => {
+      const response = await route.fetch();
+      const overview = (await response.json()) as {
+        readonly columns: readonly string[];
+        readonly samples: readonly (number | null)[][];
+      };
+      const { columns } = overview;
+      const samples = overview.samples.flatMap((row) =>
+        [540_000, 0].map((ago) =>
+          row.map((value, index) => {
+            if (columns[index] === 'at') return (value ?? 0) - ago;
+            return columns[index] === 'p99Ms' ? 420_000 : (value ?? 0) + 12_345_678;
+          }),
+        ),
+      );
+      await route.fulfill({ response, json: { ...overview, samples } });
+    });
+    await seen.page.reload();
+    await seen.sees(seen.page.getByText('20M/s', { exact: true }));
+    const [heights, times] = await scales(seen, 'Requests a second');
+    expect(heights).toEqual(['0', '10M/s', '20M/s']);
+    expect(times?.slice(0, 3)).toEqual(['now', '−2 min', '−4 min']);
+    expect(await scales(seen, 'Latency')).toEqual([['0', '2.5 h', '5 h'], times]);
+    expect(await collisions(seen)).toEqual([]);
+    await seen.page.unrouteAll({ behavior: 'wait' });
+  });
+});
