@@ -90,7 +90,11 @@ function wayOf(options: LookOptions): 'mmi' | 'http' | 'learnt' {
 export function byHttp(client: AdminClient): Looked {
   const path = '/api/v1/status';
   return {
-    status: async () => adminFacts(path, await client.get(path)),
+    status: async () => {
+      // Endpoints are for those who learn them: what is shown is the same, however it was asked.
+      const { endpoints: _endpoints, ...status } = adminFacts(path, await client.get(path));
+      return status;
+    },
     services: () => allOf(client, '/api/v1/services'),
     workers: (service) => {
       const name = service === undefined ? {} : { service: escapeName(Buffer.from(service)) };
