@@ -19,17 +19,6 @@ export async function printFrames(
   }
 }
 
-/** A frame as JSON can hold it: as text if it is UTF-8, exactly, else as base64. */
-export function frameJson(frame: Buffer): {
-  readonly encoding: 'utf8' | 'base64';
-  readonly data: string;
-} {
-  const text = frame.toString('utf8');
-  return Buffer.from(text, 'utf8').equals(frame)
-    ? { encoding: 'utf8', data: text }
-    : { encoding: 'base64', data: frame.toString('base64') };
-}
-
 /** The body that arguments are; one of them may be standard input. @throws ERR_USAGE */
 export async function bodyOf(args: readonly string[]): Promise<readonly (string | Uint8Array)[]> {
   const inputs = args.filter((arg) => arg === STDIN).length;

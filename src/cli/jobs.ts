@@ -1,10 +1,12 @@
 /** Runs of the command of `majordomo worker`: one process a request. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { accessSync, constants, createWriteStream, statSync, type WriteStream } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-import { MajordomoError, messageOf } from '../core/errors.js';
 import { formatSize } from '../config/size.js';
+import { messageOf } from '../core/errors.js';
+import type { ServiceError } from '../sdk/service-error.js';
+import { commandFailure, endedFailure, StderrTail } from './command-failure.js';
 
 export interface JobOptions {
   readonly service: string;
@@ -48,7 +50,7 @@ export class Jobs {
   /**
    * Runs the command on one body.
    * @param signal ends it: the request was given back
-   * @returns its standard output; rejects with ERR_COMMAND if it fails in any way
+   * @returns its standard output; rejects with a `ServiceError` if it fails in any way
    */
   run(frames: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
     return new Promise((resolve, reject) => {
@@ -57,24 +59,25 @@ export class Jobs {
         // A group of its own: Ctrl-C is for the worker, which drains, and killing takes all of it.
         detached: true,
         env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
-        stdio: ['pipe', 'pipe', 'inherit'],
+        stdio: ['pipe', 'pipe', 'pipe'],
       });
       this.#running.add(child);
       const chunks: Buffer[] = [];
       let bytes = 0;
-      let why: string | null = null;
-      const end = (reason: string): void => {
-        why ??= reason;
+      const stderr = new StderrTail();
+      let why: ServiceError | null = null;
+      const end = (code: 'timeout' | 'output-too-large' | 'stopped', text: string): void => {
+        why ??= endedFailure(code, text, stderr);
         killGroup(child);
       };
       const timer =
         timeoutMs === null
           ? undefined
           : setTimeout(() => {
-              end(`${program} ran longer than ${timeoutMs} ms`);
+              end('timeout', `${program} ran longer than ${timeoutMs} ms`);
             }, timeoutMs);
       const stopped = (): void => {
-        end(`${program} was stopped`);
+        end('stopped', `${program} was stopped`);
       };
       signal.addEventListener('abort', stopped, { once: true });
       const settle = (): void => {
@@ -82,29 +85,30 @@ export class Jobs {
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);
         if (why === null) resolve(Buffer.concat(chunks, bytes));
-        else reject(new MajordomoError('ERR_COMMAND', why));
+        else reject(why);
       };
       child.stdout.on('data', (chunk: Buffer) => {
         if (why !== null) return;
         bytes += chunk.length;
         if (bytes > outputBytesMax) {
           chunks.length = 0;
-          end(`${program} answered more than ${formatSize(outputBytesMax)} (--output-bytes)`);
+          const most = formatSize(outputBytesMax);
+          end('output-too-large', `${program} answered more than ${most} (--output-bytes)`);
         } else {
           chunks.push(chunk);
         }
       });
+      child.stderr.on('data', (chunk: Buffer) => {
+        stderr.add(chunk);
+      });
+      child.stderr.pipe(ownStderr(), { end: false });
       child.on('error', (error) => {
-        why ??= `${program} could not be run: ${messageOf(error)}`;
+        const text = `${program} could not be run: ${messageOf(error)}`;
+        why ??= endedFailure('not-started', text, stderr);
         if (child.pid === undefined) settle();
       });
-      child.on('close', (status, killedBy) => {
-        if (status !== 0) {
-          why ??=
-            killedBy === null
-              ? `${program} exited with ${status ?? 'no status'}`
-              : `${program} was ended by ${killedBy}`;
-        }
+      whenDone(child, (status, signal) => {
+        if (status !== 0) why ??= commandFailure(status, signal, stderr);
         settle();
       });
       // A command need not read its input to its end.
@@ -119,6 +123,55 @@ export class Jobs {
   killAll(): void {
     for (const child of this.#running) killGroup(child);
   }
+}
+
+let passedOn: WriteStream | null = null;
+
+/**
+ * Where the standard errors of commands go on. Written by another thread: who does not read it holds up
+ * the commands that write, not the heartbeats of this worker.
+ */
+function ownStderr(): WriteStream {
+  if (passedOn !== null) return passedOn;
+  const stream = createWriteStream('', { fd: process.stderr.fd, autoClose: false });
+  stream.setMaxListeners(0);
+  // Nobody reads it any more: the next command finds out anew.
+  stream.on('error', () => {
+    passedOn = null;
+  });
+  passedOn = stream;
+  return stream;
+}
+
+/** What a command has started may hold its standard error open: nobody waits longer for the rest of it. */
+const STDERR_PATIENCE_MS = 200;
+
+type Done = (status: number | null, signal: NodeJS.Signals | null) => void;
+
+/** Calls `done` once, when the command has ended and its output is whole. */
+function whenDone(child: ChildProcessWithoutNullStreams, done: Done): void {
+  let isOutputWhole = false;
+  let exit: Parameters<Done> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let isDone = false;
+  const settle = (): void => {
+    if (isDone || exit === null) return;
+    isDone = true;
+    if (timer !== null) clearTimeout(timer);
+    done(...exit);
+  };
+  const wait = (): void => {
+    if (isOutputWhole && exit !== null) timer ??= setTimeout(settle, STDERR_PATIENCE_MS);
+  };
+  child.stdout.once('close', () => {
+    isOutputWhole = true;
+    wait();
+  });
+  child.once('exit', (status, signal) => {
+    exit = [status, signal];
+    wait();
+  });
+  child.once('close', settle);
 }
 
 function killGroup(child: ChildProcess): void {

@@ -3,10 +3,11 @@ import { type Command, Option } from 'commander';
 
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
+import { frameJson } from '../core/frame-json.js';
 import type { Client } from '../sdk/client.js';
 import { curveOf, withKeyHint } from './curve.js';
 import { checkEndpoints, endpointsOf } from './endpoints.js';
-import { bodyOf, frameJson, printFrames, STDIN } from './frames.js';
+import { bodyOf, printFrames, STDIN } from './frames.js';
 import { explained } from './no-worker.js';
 import {
   addEndpointOption,
@@ -19,6 +20,7 @@ import {
   timeoutOption,
 } from './options.js';
 import { print, printJson } from './output.js';
+import { explainedFailure } from './service-failure.js';
 import {
   addStoredOptions,
   askDurably,
@@ -30,6 +32,7 @@ import {
 
 interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly stream?: boolean;
+  readonly detail?: boolean;
   readonly protocol: '0.1' | '0.2';
 }
 
@@ -58,7 +61,10 @@ A request may run more than once (--retries): services are idempotent.
 then the reply is printed and the stored request closed. --result waits for (1 + retries) × timeout
 and closes nothing. The uuid is the only credential for the reply.
 
-Exit status: 0 a reply · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
+A service that fails is told with its own words, on standard error: --detail prints what came with
+them, -o json all of it on standard output.
+
+Exit status: 0 a reply · 2 the service failed · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
 connection · 75 no reply in time, still pending.
 `;
 
@@ -67,6 +73,7 @@ export function defineRequest(command: Command, done: Done): void {
     .argument('[service]', 'the service that is asked')
     .argument('[frame...]', `the frames of the body; ${STDIN} is standard input`)
     .option('--wait', 'wait for a worker, where none serves the service now')
+    .option('--detail', 'where the service fails: print what came with its failure')
     .option('--stream', 'print the parts of the reply as they come (0.2)')
     .addOption(timeoutOption('silence after which it is sent again', 2500))
     .addOption(integerOption('--retries <n>', 'how often it is sent again', 0, 1000).default(3))
@@ -103,7 +110,9 @@ export function defineRequest(command: Command, done: Done): void {
             } else {
               const act = options.stream === true ? stream : ask;
               await act(client, service, body, options.output).catch(async (error: unknown) => {
-                throw await explained(client, service, error);
+                const facts = { service: shownName(service) };
+                const failure = await explainedFailure(error, options, facts);
+                throw await explained(client, service, failure);
               });
             }
           });

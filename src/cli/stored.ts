@@ -3,14 +3,17 @@ import { type Command, Option } from 'commander';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
+import { frameJson } from '../core/frame-json.js';
 import type { Client, Job, Reply, SubmitOptions } from '../sdk/client.js';
-import { frameJson, printFrames } from './frames.js';
+import { printFrames } from './frames.js';
 import { integerOption, type OutputFormat } from './options.js';
 import { unserved } from './no-worker.js';
 import { print, printJson, say } from './output.js';
+import { explainedFailure } from './service-failure.js';
 
 export interface StoredCommandOptions {
   readonly output: OutputFormat | 'raw';
+  readonly detail?: boolean;
   readonly timeoutMs: number;
   readonly retries: number;
   readonly durable?: boolean;
@@ -102,9 +105,11 @@ export async function askDurably(
     return;
   }
   void tellUnserved(client, service);
-  const { frames } = await patiently(job, resultMs);
+  const shown = escapeName(Buffer.from(service));
+  const { frames } = await patiently(job, resultMs).catch(async (error: unknown) => {
+    throw await explainedFailure(error, options, { uuid: job.uuid, service: shown });
+  });
   if (options.output === 'json') {
-    const shown = escapeName(Buffer.from(service));
     await printJson({ uuid: job.uuid, service: shown, frames: frames.map(frameJson) });
   } else {
     await printFrames(frames, options.output);
@@ -157,7 +162,7 @@ export async function printResult(
   } catch (error) {
     const state = STATES.get(codeOf(error) ?? '');
     if (options.output === 'json' && state !== undefined) await printJson({ uuid, state });
-    throw error;
+    throw await explainedFailure(error, options, { uuid, state: 'dead' });
   }
   if (options.output !== 'json') await printFrames(frames, options.output);
   else await printJson({ uuid, state: 'replied', frames: frames.map(frameJson) });

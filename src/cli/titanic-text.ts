@@ -1,6 +1,6 @@
 /** Stored requests as people read them. */
 import type { Facts } from './ask.js';
-import { duration, printable, type Style, styled, table } from './output.js';
+import { duration, harmless, printable, type Style, styled, table } from './output.js';
 import { shownSize } from './store-file.js';
 
 const COLUMNS = [
@@ -54,7 +54,7 @@ export function storyText(story: Facts, now: number): string {
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   const facts = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
-  return facts + deliveriesOf(story);
+  return facts + deliveriesOf(story) + detailOf(story);
 }
 
 function ownerOf({ owner, shared }: Facts): string {
@@ -88,6 +88,21 @@ function endOf(story: Facts, now: number): (readonly [name: string, value: strin
       ? []
       : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'])}`] as const]),
   ];
+}
+
+/** What came with the last failure that had something with it: at most 4 KiB, another program's. */
+function detailOf(story: Facts): string {
+  const list: readonly unknown[] = Array.isArray(story['deliveries']) ? story['deliveries'] : [];
+  const frames = list
+    .map((each) => objectOf(objectOf(each)?.['failure'])?.['detail'])
+    .findLast((detail): detail is unknown[] => Array.isArray(detail) && detail.length > 0);
+  if (frames === undefined) return '';
+  const texts = frames.map((each) => {
+    const { encoding, data } = objectOf(each) ?? {};
+    const text = typeof data === 'string' ? data : '';
+    return encoding === 'base64' ? `${text} (base64)` : harmless(text).trimEnd();
+  });
+  return `\nwhat came with the last failure\n${texts.join('\n')}\n`;
 }
 
 const DELIVERY_COLUMNS = [

@@ -2,8 +2,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { formatSize, parseSize } from '../config/size.js';
-import { MajordomoError, messageOf } from '../core/errors.js';
+import { monotonicMs } from '../core/clock.js';
+import { MajordomoError } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
+import { failureOf } from '../sdk/failure-of.js';
+import { FailureReport } from '../sdk/failure-report.js';
 import type { Worker } from '../sdk/worker.js';
 import { curveOf } from './curve.js';
 import { checkEndpoints, endpointsOf } from './endpoints.js';
@@ -42,8 +45,11 @@ const EXAMPLES = [
 const AFTER = `${examples(EXAMPLES)}
 COMMAND runs once for each request, with MAJORDOMO_SERVICE in its environment and no other variable
 MAJORDOMO_…, which may hold secrets: the body is its standard input (several frames one after the
-other), its standard output is the reply (one frame), its standard error passes through. If it exits with another status than 0 the request is given back
-to the broker, for another worker or another attempt; so it is when the output is too large.
+other), its standard output is the reply (one frame), its standard error passes through. A command that exits
+with another status than 0 fails its request, by the code exit-N (signal-NAME if a signal ended it): the
+client is told that and the last line of standard error, with the last 4 KiB of it. A stored request is
+tried again later, unless the status was 64 or 65 (sysexits.h: usage, data); after 75 (temporary failure)
+another worker tries at once. --timeout-ms and --output-bytes fail it by the codes timeout and output-too-large.
 SIGINT and SIGTERM drain: what runs may end; a second one ends at once.
 `;
 
@@ -111,6 +117,7 @@ async function serve(
   const { dialOf } = await import('../sdk/dials.js');
   const { concurrency, protocol, name } = options;
   const { curve } = await curveOf(options);
+  const failures = new FailureReport(say, monotonicMs);
   const worker = new Worker(
     {
       endpoints,
@@ -120,13 +127,15 @@ async function serve(
       ...(name === undefined ? {} : { name }),
       dial: noting(dialOf('zmtp', curve), service, curve),
       onError: (error) => {
-        say(`${printable(service)}: ${messageOf(error)}; the request is given back`);
+        const { code, text } = failureOf(error, true);
+        failures.tell(code, `${printable(service)} failed: ${printable(`${code}: ${text}`)}`);
       },
     },
     (request, { signal }) => jobs.run(request.frames, signal),
   );
   drainWhenTold(worker, jobs, options.graceMs);
   await worker.run();
+  failures.flush();
 }
 
 /** The first signal drains; the second one does not wait. */

@@ -10,7 +10,7 @@ export interface MajordomoErrorOptions {
  * text or by `instanceof` (two copies of a package may live in one process).
  */
 export class MajordomoError extends Error {
-  override readonly name = 'MajordomoError';
+  override readonly name: string = 'MajordomoError';
   readonly code: string;
   readonly details: Readonly<Record<string, unknown>>;
 

@@ -5,6 +5,8 @@ export const EXIT = {
   done: 0,
   /** The request failed, or `doctor` found a problem. */
   failed: 1,
+  /** The service was reached, and said that it failed. */
+  serviceFailed: 2,
   /** Wrong usage. */
   usage: 64,
   /** Port taken, data directory in use, no endpoint accepted a connection. */
@@ -58,6 +60,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_NOT_LEARNT', EXIT.unavailable],
   ['ERR_OUTPUT', EXIT.disk],
   ['ERR_REQUEST_FAILED', EXIT.failed],
+  ['ERR_SERVICE_FAILED', EXIT.serviceFailed],
   ['ERR_TITANIC_BUSY', EXIT.unavailable],
   ['ERR_TITANIC_DEAD', EXIT.failed],
   ['ERR_TITANIC_DISK', EXIT.disk],

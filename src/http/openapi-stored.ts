@@ -58,7 +58,7 @@ const failure = orNull(
     code: text(),
     text: text('The words of the worker, at most 1 KiB.'),
     detail: listOf(
-      { type: 'object', description: '`text`, or `base64` of what is not UTF-8.' },
+      object({ encoding: oneOf('utf8', 'base64'), data: text() }),
       'The first 4 KiB of what the worker added.',
     ),
   }),

@@ -1,6 +1,5 @@
-import { isUtf8 } from 'node:buffer';
-
 import { escapeName } from '../core/escape.js';
+import { frameJson } from '../core/frame-json.js';
 import type {
   Outcome,
   PurgeFilter,
@@ -171,7 +170,7 @@ function storyOf(
       startedAt: timeOf(startedAt),
       endedAt: timeOf(endedAt),
       reason,
-      failure: failure === null ? null : { ...failure, detail: failure.detail.map(frameOf) },
+      failure: failure === null ? null : { ...failure, detail: failure.detail.map(frameJson) },
     })),
     delivery:
       delivery === null
@@ -183,11 +182,6 @@ function storyOf(
         : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
     death: death === null ? null : { reason: death.reason, diedAt: timeOf(death.at) },
   };
-}
-
-/** A frame as text, or in base64 if it is none. */
-function frameOf(frame: Buffer): object {
-  return isUtf8(frame) ? { text: frame.toString('utf8') } : { base64: frame.toString('base64') };
 }
 
 /** ISO 8601; `null` for what is none. */

@@ -22,25 +22,33 @@ export interface WorkerOffers {
   readonly credit: boolean;
   /** D67: READY's options, which stand behind a credit. */
   readonly options: boolean;
+  /** D60. */
+  readonly fail: boolean;
 }
 
-export const NO_WORKER_OFFERS: WorkerOffers = { credit: false, options: false };
+export const NO_WORKER_OFFERS: WorkerOffers = {
+  credit: false,
+  options: false,
+  fail: false,
+};
 
 export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
   const has = extensionsOf(frames, at);
-  return { credit: has('credit'), options: has('credit') && has('ready-options') };
+  const credit = has('credit');
+  return { credit, options: credit && has('ready-options'), fail: has('fail') };
 }
 
-/** Extensions that a client makes use of: D16. */
+/** Extensions that a client makes use of: D16, D60. */
 export interface Offers {
   readonly submit: boolean;
   readonly wait: boolean;
+  readonly fail: boolean;
 }
 
 /** What a broker offers; nothing if it does not know the question. */
 export function offersOf(frames: Frames, at: number): Offers {
   const has = extensionsOf(frames, at);
-  return { submit: has('submit'), wait: has('wait') };
+  return { submit: has('submit'), wait: has('wait'), fail: has('fail') };
 }
 
 function extensionsOf(frames: Frames, at: number): (name: string) => boolean {

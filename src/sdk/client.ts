@@ -8,7 +8,8 @@ import type { Frames } from '../core/frames.js';
 import type { Dial, Link } from '../transport/port.js';
 import { clientRequest, type ClientReply, readClientReply } from '../wire/client-side.js';
 import { EMPTY } from '../wire/mdp.js';
-import { helloFrame, MMI_BROKER, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
+import { readTold } from '../wire/failure.js';
+import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { BareLinks } from './bare-links.js';
 import { type Body, bodyFrames } from './body.js';
 import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
@@ -39,6 +40,7 @@ import {
 } from './options.js';
 import { PendingReply } from './pending-reply.js';
 import { ReplyStream } from './reply-stream.js';
+import { serviceError } from './service-error.js';
 import { Ticker } from './ticker.js';
 
 export { codeOf, MajordomoError } from '../core/errors.js';
@@ -46,6 +48,7 @@ export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Job, JobState } from './job.js';
+export { ServiceError, type ServiceErrorOptions } from './service-error.js';
 export type { ResultOptions, SubmitOptions } from './job-options.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
@@ -71,6 +74,7 @@ const CONNECT_MS = 1000;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
 const REFUSED = Buffer.from(MMI_REFUSED);
+const FAILED = Buffer.from(MMI_FAILED);
 
 export class Client {
   readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
@@ -127,7 +131,8 @@ export class Client {
    * Asks `service` and waits for its answer. The bytes of `body` are not copied: leave them alone
    * until the promise settles. If the service streams, the frames of all parts come joined.
    *
-   * Rejects with ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
+   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the service says that it failed, and with
+   * ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
    * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_OPTION or ERR_MDP_BODY.
    */
   request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
@@ -433,7 +438,8 @@ export class Client {
 
   #answer(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
     if (!frames.equals(reply.service, call.serviceName)) {
-      if (!frames.equals(reply.service, REFUSED)) this.counters.malformed++;
+      if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, attempt, frames, reply);
+      else if (!frames.equals(reply.service, REFUSED)) this.counters.malformed++;
       // One that is about an earlier send says nothing of the later.
       else if (attempt === call.attempt % ATTEMPT_MODULUS) this.#refuse(call, frames, reply);
       else this.counters.late++;
@@ -462,6 +468,21 @@ export class Client {
     const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
     this.#courier.refused(call, refusal, monotonicMs());
     this.#wake();
+  }
+
+  /** The service says that it failed (D62): that is the answer. */
+  #serviceFailed(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
+    const told = readTold(frames.copyFrom(reply.body));
+    if (told?.service.equals(call.serviceName) !== true) {
+      this.counters.malformed++;
+    } else if (!call.accepts(attempt, ATTEMPT_MODULUS, true)) {
+      this.counters.late++;
+    } else {
+      this.#release(call);
+      this.#courier.answered(call, monotonicMs());
+      this.#wake();
+      call.owner.fail(call, serviceError(call.service, told));
+    }
   }
 
   #warnRaised(fromMs: number, toMs: number): void {

@@ -18,8 +18,10 @@ export const SDK_ERRORS = {
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL had been delivered and before FINAL.',
   ERR_MDP_TIMEOUT: 'No answer came in time; `details.sends` says how often it was sent.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time: nothing was sent.',
+  ERR_SERVICE_FAILED:
+    'The service failed, and says why: a `ServiceError` with `service`, `serviceCode`, `message` and `details`.',
   ERR_TITANIC_DEAD:
-    'The stored request is dead (500): no attempt was answered; see `details.text`.',
+    'The stored request is dead (500): no attempt was answered, and no worker said why; see `details.text`.',
   ERR_TITANIC_PENDING: 'No reply to the stored request came within `timeoutMs`; it may come yet.',
   ERR_TITANIC_REFUSED: 'A submit or close was refused: `details` has `status` and `text`.',
   ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',

@@ -17,7 +17,8 @@ export interface HandlerContext {
 
 /**
  * Answers one request. A generator yields the parts and returns the last one. To throw, or to return
- * what is no body, gives the request back to the broker (D25).
+ * what is no body, fails the request: the client is told the code and message (D60), best of a `ServiceError`.
+ * A broker that does not know failures is given the request back (D25).
  */
 export type Handler = (
   request: Message,

@@ -9,7 +9,8 @@ import type { RequestOptions } from './options.js';
 export type JobState =
   | { readonly state: 'pending' }
   | { readonly state: 'replied'; readonly reply: Message }
-  | { readonly state: 'dead'; readonly reason: string }
+  /** `code`: what the service that failed said; `null`: no worker said why. */
+  | { readonly state: 'dead'; readonly reason: string; readonly code: string | null }
   | { readonly state: 'unknown' };
 
 /** What a job asks its client to do. */
@@ -37,7 +38,8 @@ export class Job {
    * Waits for the reply, through restarts of brokers and lost connections; it stays stored until
    * `close`.
    *
-   * Rejects with ERR_TITANIC_PENDING, ERR_TITANIC_DEAD, ERR_TITANIC_UNKNOWN, ERR_TITANIC_REFUSED,
+   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the request is dead and a worker said why, and
+   * with ERR_TITANIC_PENDING, ERR_TITANIC_DEAD, ERR_TITANIC_UNKNOWN, ERR_TITANIC_REFUSED,
    * ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_ABORTED, ERR_MDP_CLOSED, ERR_MDP_LIMIT or
    * ERR_MDP_OPTION.
    */

@@ -32,7 +32,13 @@ import {
   serviceName,
 } from './options.js';
 import { ResultRun } from './result-run.js';
-import { answerError, readAnswer, replyError, type TitanicAnswer } from './titanic-answer.js';
+import {
+  answerError,
+  deathOf,
+  readAnswer,
+  replyError,
+  type TitanicAnswer,
+} from './titanic-answer.js';
 
 /** What is needed of the client. */
 export interface Asker {
@@ -100,11 +106,17 @@ export class Jobs implements JobDesk {
         return { state: 'pending' };
       case 400:
         return { state: 'unknown' };
-      case 500:
-        return { state: 'dead', reason: answer.text };
+      case 500: {
+        const death = deathOf(answer);
+        if (death !== null) return { state: 'dead', reason: death.text, code: death.code };
+        // D63: where deaths are told as such, any other 500 is trouble.
+        if (this.#asker.offers?.fail === true) break;
+        return { state: 'dead', reason: answer.text, code: null };
+      }
       default:
         throw replyError(answer, job.uuid);
     }
+    throw answerError('ERR_TITANIC_REFUSED', `no answer about ${job.uuid}`, answer, job.uuid);
   }
 
   async closeJob(job: Job, options: RequestOptions | undefined): Promise<void> {

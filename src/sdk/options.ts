@@ -84,7 +84,15 @@ export interface WorkerOptions {
   /** First and longest pause before it registers again, in milliseconds. Defaults 100 and 5000. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
-  /** Told of handlers that throw. Default: a process warning. `request` is the one given back. */
+  /**
+   * Clients are told the message of any error that a handler throws. False: of those that are no
+   * `ServiceError` only the code. Default true.
+   */
+  readonly exposeErrors?: boolean;
+  /**
+   * Told of each error that a handler throws. Default: a process warning, at most one a second for each
+   * code, with the number of those left out.
+   */
   readonly onError?: (error: unknown, request: { readonly service: string }) => void;
   /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
@@ -128,6 +136,7 @@ export interface WorkerSettings {
   readonly heartbeatLiveness: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
+  readonly exposeErrors: boolean;
   readonly onError: WorkerOptions['onError'];
   readonly dial: Dial;
 }
@@ -176,6 +185,7 @@ export function workerSettings(given: unknown): WorkerSettings {
     heartbeatLiveness: options.integer('heartbeatLiveness', 3, 1, 1000),
     retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
     retryMaxMs: options.integer('retryMaxMs', 5000, 1, DAY_MS),
+    exposeErrors: options.boolean('exposeErrors', true),
     onError: options.optional('onError', isErrorHook, 'a function'),
     dial: options.dial(),
   };

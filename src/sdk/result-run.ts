@@ -46,10 +46,12 @@ export class ResultRun {
     this.#wait = new ResultWait(
       {
         uuid,
+        service,
         timeoutMs: settings.timeoutMs,
         retryBaseMs,
         retryMaxMs,
         offersWait: () => asker.offers?.wait ?? null,
+        offersFail: () => asker.offers?.fail === true,
       },
       {
         ask: (question, waitMs) => {

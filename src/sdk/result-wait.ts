@@ -10,7 +10,13 @@ import type { MonotonicMs } from '../core/clock.js';
 import { codeOf, type MajordomoError } from '../core/errors.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
 import { sdkError } from './errors.js';
-import { readAnswer, replyError } from './titanic-answer.js';
+import {
+  deathError,
+  deathOf,
+  readAnswer,
+  replyError,
+  type TitanicAnswer,
+} from './titanic-answer.js';
 
 /** What the broker is asked: what it offers, `titanic.wait`, or `titanic.reply`. */
 export type Question = 'offers' | 'wait' | 'reply';
@@ -26,10 +32,14 @@ export interface ResultWaitSink {
 
 export interface ResultWaitOptions extends BackoffOptions {
   readonly uuid: string;
+  /** That was asked, as far as that is known. */
+  readonly service: string;
   /** `Infinity`: no limit. */
   readonly timeoutMs: number;
   /** Whether the broker offers `wait`; `null`: not known yet. */
   readonly offersWait: () => boolean | null;
+  /** Whether the broker is known to tell of failures (D63). */
+  readonly offersFail: () => boolean;
 }
 
 /** One wait at a broker is no longer; the broker's own bound is a minute. */
@@ -87,8 +97,17 @@ export class ResultWait {
       this.#onlyReply = true;
       this.#ask(now);
     } else {
-      this.#fail(replyError(answer, this.#options.uuid));
+      this.#refused(answer, now);
     }
+  }
+
+  #refused(answer: TitanicAnswer, now: MonotonicMs): void {
+    const { uuid, service, offersFail } = this.#options;
+    const death = deathOf(answer);
+    if (death !== null) this.#fail(deathError(service, uuid, death, answer));
+    // D63: where deaths are told as such, any other 500 is trouble that may pass.
+    else if (answer.status === 500 && offersFail()) this.#pause(now);
+    else this.#fail(replyError(answer, uuid));
   }
 
   /** The question that is out failed. */

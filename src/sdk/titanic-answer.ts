@@ -1,6 +1,8 @@
 /** Answers of `titanic.*` (9/TSP, D16): a status frame, and what follows. Total: brokers may say anything. */
 import type { MajordomoError } from '../core/errors.js';
+import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
 import { sdkError, type SdkErrorCode } from './errors.js';
+import { serviceError } from './service-error.js';
 
 export interface TitanicAnswer {
   /** Three digits; `0` if there are none. */
@@ -10,7 +12,8 @@ export interface TitanicAnswer {
   readonly frames: Buffer[];
 }
 
-const TEXT_MAX = 1000;
+/** More than a failure's code and text. */
+const TEXT_MAX = 2000;
 
 export function readAnswer([status, ...frames]: readonly Buffer[]): TitanicAnswer {
   const shown = (status ?? Buffer.alloc(0)).toString('utf8', 0, TEXT_MAX);
@@ -29,6 +32,31 @@ export function answerError(
   const details = uuid === undefined ? { status, text } : { status, text, uuid };
   const why = text === '' ? '' : ` ${text}`;
   return sdkError(code, `${what}: ${status}${why}`, { details });
+}
+
+/** What a dead request died of. */
+export interface Death {
+  /** The service's own; `null`: no worker said why. */
+  readonly code: string | null;
+  readonly text: string;
+}
+
+/** @returns `null` unless the answer says that the request is dead (D63) */
+export function deathOf({ status, text }: TitanicAnswer): Death | null {
+  const told = status === 500 ? readDeadStatus(text) : null;
+  if (told === null) return null;
+  return { code: told.code === NO_REPLY ? null : told.code, text: told.text };
+}
+
+/** The error that a death is to who waits for the reply. */
+export function deathError(
+  service: string,
+  uuid: string,
+  { code, text }: Death,
+  answer: TitanicAnswer,
+): MajordomoError {
+  if (code !== null) return serviceError(service, { code, text, detail: answer.frames });
+  return answerError('ERR_TITANIC_DEAD', `the stored request ${uuid} failed`, answer, uuid);
 }
 
 /** The error that the answer to a question for a reply is, if it is neither one nor pending. */

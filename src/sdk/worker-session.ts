@@ -5,13 +5,14 @@
  * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
  *   comes sooner, for it wants them as often. A broker that is silent for `interval × liveness` is
  *   left for a new connection.
- * - For a credit of more than one (D23), and for a name (D67), the broker is asked first whether it
- *   knows them, on the same connection.
+ * - The broker is asked what it knows, on the same connection. For a credit of more than one (D23), and
+ *   for a name (D67), the answer is waited for; that it hears of failures (D60) may be learnt later.
  * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
  *   registered one a token that the broker does not know would cost it every other request (D8, §3).
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../core/clock.js';
+import type { Failure } from '../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from './broker-facts.js';
 import type { Places, PlaceTaker } from './places.js';
@@ -23,6 +24,8 @@ export interface SessionOptions extends BackoffOptions {
   readonly credit: number;
   /** It has a name to tell (D67). */
   readonly hasName: boolean;
+  /** The broker is asked at all. */
+  readonly asks: boolean;
 }
 
 /**
@@ -64,6 +67,8 @@ export interface SessionSink {
   final(task: Task, frames: readonly Uint8Array[]): void;
   /** The whole answer, over a connection of its own (D8). */
   late(task: Task, frames: readonly Uint8Array[]): void;
+  /** FAIL (D60). */
+  fail(task: Task, failure: Failure): void;
   /** RETURN (D25). */
   giveBack(task: Task): void;
   /** Whether the broker offers the credit that was asked for is known. */
@@ -132,14 +137,10 @@ export class WorkerSession implements PlaceTaker {
     if (this.#state === 'ended') return;
     this.#heardMs = now;
     if (this.#closing) return;
-    const { credit, hasName, heartbeatIntervalMs } = this.#options;
+    const { asks, credit, hasName, heartbeatIntervalMs } = this.#options;
     const isForNameAlone = credit === 1;
-    if (isForNameAlone && !hasName) {
-      this.#register(now, NO_WORKER_OFFERS);
-      return;
-    }
-    this.#sink.ask();
-    if (isForNameAlone && this.#isMute) {
+    if (asks) this.#sink.ask();
+    if (!asks || (isForNameAlone && (!hasName || this.#isMute))) {
       this.#register(now, NO_WORKER_OFFERS);
       return;
     }
@@ -158,6 +159,7 @@ export class WorkerSession implements PlaceTaker {
     this.#heardMs = now;
     this.#isMute = false;
     if (this.#state === 'asking') this.#learn(offers, now);
+    else this.#offers = { ...this.#offers, fail: offers.fail };
   }
 
   heartbeat(now: MonotonicMs): void {
@@ -204,11 +206,16 @@ export class WorkerSession implements PlaceTaker {
     this.#over(now);
   }
 
-  /** The handler has thrown: the request is given back (D25), never answered by a made-up body. */
-  failed(task: Task, now: MonotonicMs): void {
+  /**
+   * The handler has thrown: the broker is told what went wrong (D60). One that does not know failures is
+   * given the request back (D25): a made-up body would be taken for an answer.
+   */
+  failed(task: Task, failure: Failure, now: MonotonicMs): void {
     if (!this.#running.delete(task)) return;
     if (this.#isPresent(task)) {
-      if (this.#declared !== null) {
+      if (this.#offers.fail) {
+        this.#sink.fail(task, failure);
+      } else if (this.#declared !== null) {
         this.#sink.giveBack(task);
       } else {
         this.#sink.disconnect();

@@ -5,9 +5,11 @@ import type { Dial, Link } from '../transport/port.js';
 import { clientRequest, readClientReply } from '../wire/client-side.js';
 import { EMPTY } from '../wire/mdp.js';
 import { MMI_BROKER } from '../wire/mmi.js';
+import type { Failure } from '../wire/failure.js';
 import {
   readWorkerInbound,
   workerDisconnect,
+  workerFail,
   workerFinal,
   workerHeartbeat,
   workerPartial,
@@ -74,7 +76,7 @@ export class WorkerSite {
 
   start(now: MonotonicMs): void {
     const { concurrency, name } = this.#owner.settings;
-    this.#add(concurrency, name !== null, now);
+    this.#add({ credit: concurrency, hasName: name !== null, asks: true }, now);
   }
 
   close(): void {
@@ -98,23 +100,18 @@ export class WorkerSite {
     return next;
   }
 
-  #add(credit: number, hasName: boolean, now: MonotonicMs): void {
-    const registration = new Registration(
-      this.#endpoint,
-      this.#owner,
-      { credit, hasName },
-      {
-        learnt: (offered) => {
-          this.#fill(offered);
-        },
-        late: (frames) => {
-          this.#sendLate(frames);
-        },
-        ended: () => {
-          this.#ended(registration);
-        },
+  #add(wants: Wants, now: MonotonicMs): void {
+    const registration = new Registration(this.#endpoint, this.#owner, wants, {
+      learnt: (offered) => {
+        this.#fill(offered);
       },
-    );
+      late: (frames) => {
+        this.#sendLate(frames);
+      },
+      ended: () => {
+        this.#ended(registration);
+      },
+    });
     this.#registrations.add(registration);
     registration.session.start(now);
   }
@@ -122,7 +119,7 @@ export class WorkerSite {
   /** Only the first session asks for credit; what it learns decides about the others. */
   #fill(creditOffered: boolean): void {
     if (this.#closing) return;
-    const others = [...this.#registrations].filter(({ asks }) => !asks);
+    const others = [...this.#registrations].filter(({ asksForCredit }) => !asksForCredit);
     if (creditOffered) {
       for (const { session } of others) session.close();
       return;
@@ -130,8 +127,9 @@ export class WorkerSite {
     const now = monotonicMs();
     const open = others.filter(({ session }) => !session.closing).length;
     const { concurrency } = this.#owner.settings;
-    // A broker without credit knows no names either: they need not ask.
-    for (let count = open + 1; count < concurrency; count++) this.#add(1, false, now);
+    // A broker without credit knows neither names nor failures: they need not ask.
+    const wants = { credit: 1, hasName: false, asks: false };
+    for (let count = open + 1; count < concurrency; count++) this.#add(wants, now);
   }
 
   #ended(registration: Registration): void {
@@ -173,26 +171,24 @@ interface SiteHooks {
   ended(): void;
 }
 
+/** What a registration wants of its broker. */
+type Wants = Pick<SessionOptions, 'credit' | 'hasName' | 'asks'>;
+
 /** A session and its link. */
 class Registration implements SessionSink {
   readonly session: WorkerSession;
   /** It asks for credit. */
-  readonly asks: boolean;
+  readonly asksForCredit: boolean;
   readonly #endpoint: string;
   readonly #owner: SiteOwner;
   readonly #hooks: SiteHooks;
   #link: Link | null = null;
 
-  constructor(
-    endpoint: string,
-    owner: SiteOwner,
-    wants: Pick<SessionOptions, 'credit' | 'hasName'>,
-    hooks: SiteHooks,
-  ) {
+  constructor(endpoint: string, owner: SiteOwner, wants: Wants, hooks: SiteHooks) {
     this.#endpoint = endpoint;
     this.#owner = owner;
     this.#hooks = hooks;
-    this.asks = wants.credit > 1;
+    this.asksForCredit = wants.credit > 1;
     this.session = new WorkerSession(
       { ...owner.settings, ...wants },
       this,
@@ -277,6 +273,10 @@ class Registration implements SessionSink {
 
   late(task: Task, frames: readonly Uint8Array[]): void {
     this.#hooks.late(workerFinal(this.#owner.settings.version, task.client, frames));
+  }
+
+  fail(task: Task, failure: Failure): void {
+    this.#write(workerFail(this.#owner.settings.version, task.client, failure));
   }
 
   giveBack(task: Task): void {

@@ -4,7 +4,10 @@
  */
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
+import type { Failure } from '../wire/failure.js';
 import { sdkError } from './errors.js';
+import { failureOf } from './failure-of.js';
+import { FailureReport } from './failure-report.js';
 import { type Handler, TaskContext } from './handler.js';
 import { Message } from './message.js';
 import { type CloseOptions, closeGraceMs, type WorkerOptions, workerSettings } from './options.js';
@@ -18,6 +21,7 @@ export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
 export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Handler, HandlerContext } from './handler.js';
+export { ServiceError, type ServiceErrorOptions } from './service-error.js';
 export type { CloseOptions, CurveOptions, Protocol, WorkerOptions } from './options.js';
 
 /** A request, as a handler is given it. */
@@ -49,7 +53,9 @@ export class Worker {
   #error: Error | null = null;
   #closed = false;
   #grace: NodeJS.Timeout | undefined;
-  #warned = false;
+  readonly #failures = new FailureReport((line) => {
+    process.emitWarning(line, { code: 'MDP_HANDLER_FAILED' });
+  }, monotonicMs);
 
   /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
   constructor(options: WorkerOptions, handler: Handler) {
@@ -136,6 +142,7 @@ export class Worker {
     this.#wake();
     await ended;
     this.#ticker.stop();
+    this.#failures.flush();
     clearTimeout(this.#grace);
     await Promise.all(this.#closings);
     if (this.#error !== null) throw this.#error;
@@ -174,23 +181,25 @@ export class Worker {
     const request = new Message(service, task.frames);
     this.#running.add(context);
     let frames: Uint8Array[] | null = null;
+    let failure: Failure | null = null;
     try {
       frames = await context.run(this.#handler, request);
     } catch (error) {
-      this.#report(error, request);
+      failure = failureOf(error, this.#owner.settings.exposeErrors);
+      this.#report(error, failure, request);
     }
     this.#running.delete(context);
     if (frames !== null) {
       this.counters.answered++;
       session.finished(task, frames, monotonicMs());
-    } else {
+    } else if (failure !== null) {
       this.counters.failed++;
-      session.failed(task, monotonicMs());
+      session.failed(task, failure, monotonicMs());
     }
     this.#ticker.want(session.nextMs());
   }
 
-  #report(error: unknown, request: Message): void {
+  #report(error: unknown, { code }: Failure, request: Message): void {
     try {
       if (this.#onError !== undefined) {
         this.#onError(error, request);
@@ -200,11 +209,9 @@ export class Worker {
       process.emitWarning(`onError itself threw: ${messageOf(hookError)}`);
       return;
     }
-    if (this.#warned) return;
-    this.#warned = true;
-    const text = `a handler of '${request.service}' threw: ${messageOf(error)}`;
-    process.emitWarning(`${text}; further ones are not shown (see onError)`, {
-      code: 'MDP_HANDLER_FAILED',
-    });
+    this.#failures.tell(
+      code,
+      `a handler of '${request.service}' failed: ${code}: ${messageOf(error)}`,
+    );
   }
 }

@@ -6,7 +6,7 @@ import { isPackedFrames, pack, packedBytes, unpack } from '../core/packed.js';
 import { FAILURE_KINDS, type Failure, type FailureKind, failureText } from '../wire/failure.js';
 
 /** Of the detail so much is kept. */
-export const KEPT_DETAIL_BYTES_MAX = 4096;
+const KEPT_DETAIL_BYTES_MAX = 4096;
 
 /** More than any kept failure takes. */
 const PACKED_BYTES_MAX = 8192;

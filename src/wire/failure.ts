@@ -24,14 +24,14 @@ export interface Failure {
   readonly detail: readonly Buffer[];
 }
 
-export const FAILURE_TEXT_BYTES_MAX = 1024;
+const FAILURE_TEXT_BYTES_MAX = 1024;
 export const FAILURE_DETAIL_BYTES_MAX: number = 64 * 1024;
 /** Frames of detail; each costs beside its bytes. */
-export const FAILURE_DETAIL_FRAMES_MAX = 64;
+const FAILURE_DETAIL_FRAMES_MAX = 64;
 /** The prefix of codes that only brokers use. */
-export const RESERVED_CODES = 'mdp.';
+const RESERVED_CODES = 'mdp.';
 /** D60: what a FAIL that is wrong counts as. */
-export const INVALID_FAILURE = 'mdp.invalid-failure';
+const INVALID_FAILURE = 'mdp.invalid-failure';
 /** D63: a stored request that is dead without any worker having said why. */
 export const NO_REPLY = 'mdp.no-reply';
 
@@ -98,7 +98,7 @@ export function failureText(bytes: Uint8Array): string {
 }
 
 /** The last end of a character that is not beyond `most` bytes. */
-export function characterEnd(bytes: Buffer, most: number): number {
+function characterEnd(bytes: Buffer, most: number): number {
   if (bytes.length <= most) return bytes.length;
   let end = most;
   // At most three bytes continue a character.

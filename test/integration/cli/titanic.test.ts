@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
+import { ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { type Finished, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';
@@ -60,12 +60,12 @@ class Post {
   async dead(service: string, count: number): Promise<string[]> {
     const uuids = await this.submits(service, count, { maxAttempts: 1 });
     const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, () =>
-      Promise.reject(new Error('it fails')),
+      Promise.reject(new ServiceError('out-of-paper', 'it fails', { details: { tray: 2 } })),
     );
     const running = worker.run();
     for (const uuid of uuids) {
       await expect(this.client.job(uuid).result()).rejects.toMatchObject({
-        code: 'ERR_TITANIC_DEAD',
+        code: 'ERR_SERVICE_FAILED',
       });
     }
     await worker.close({ graceMs: 0 });
@@ -118,11 +118,20 @@ describe('majordomo titanic show', () => {
     expect(text).toMatch(/^uuid +[0-9A-F]{32}$/m);
     expect(text).toMatch(/^state +dead$/m);
     expect(text).toMatch(/^attempts +1\/1, ever 1$/m);
-    expect(text).toMatch(/^died .*: dead after 1 attempts/m);
-    expect(text).toMatch(/WORKER +STARTED +TOOK +REASON\n +1 +\d{4}-/);
+    expect(text).toMatch(/^died .*: out-of-paper: it fails$/m);
+    expect(text).toMatch(/WORKER +STARTED +TOOK +REASON\n +1 +\d{4}-.* out-of-paper: it fails\n/);
+    expect(text).toMatch(/\nwhat came with the last failure\n\{"tray":2\}\n$/);
     expect(JSON.parse(await post.done('show', uuid, '-o', 'json'))).toMatchObject({
       uuid,
-      deliveries: [{ worker: '1' }],
+      deliveries: [
+        {
+          worker: '1',
+          failure: {
+            ...{ kind: 'error', code: 'out-of-paper', text: 'it fails' },
+            detail: [{ encoding: 'utf8', data: '{"tray":2}' }],
+          },
+        },
+      ],
     });
   });
 

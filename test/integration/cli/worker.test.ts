@@ -122,62 +122,107 @@ describe('majordomo worker makes a command a service', () => {
   });
 });
 
-describe('a command that fails gives its request back (D25)', () => {
-  it('to be answered by another worker', async () => {
-    const bad = await offer(daemon, 'job', ['sh', '-c', 'echo half; exit 3']);
-    await offer(daemon, 'job', ['echo', 'whole']);
-    // The one that has waited longest is asked first.
-    const asked = request(daemon, 'job', 'x');
-    expect(await asked).toMatchObject({ status: 0, stdout: 'whole\n' });
-    await says(bad, 'sh exited with 3; the request is given back');
+describe('a command that fails', () => {
+  it('tells its client the status and the last line of its standard error, by a status of its own', async () => {
+    const line = ['sh', '-c', 'echo "on its way" >&2; echo "card declined" >&2; echo >&2; exit 3'];
+    const bad = await offer(daemon, 'pay', line);
+    const { status, stdout, stderr } = await request(daemon, 'pay', 'x');
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toBe('majordomo: pay failed: exit-3: card declined\n');
+    await says(bad, 'pay failed: exit-3: card declined');
+    await says(bad, 'on its way');
+    const detailed = await request(daemon, '--detail', 'pay', 'x');
+    expect(detailed.stderr).toBe(
+      'majordomo: pay failed: exit-3: card declined\non its way\ncard declined\n',
+    );
+    const json = await request(daemon, '-o', 'json', 'pay', 'x');
+    expect(json.status).toBe(2);
+    expect(JSON.parse(json.stdout)).toEqual({
+      ...{ service: 'pay', failed: true, code: 'exit-3', text: 'card declined' },
+      detail: [{ encoding: 'utf8', data: 'on its way\ncard declined\n\n' }],
+    });
+    const lost = daemon.logged('worker.lost');
+    expect(lost.filter(({ service }) => service === 'pay')).toEqual([]);
+    expect(daemon.logged('request.failed').at(-1)).toMatchObject({ service: 'pay', kind: 'error' });
   });
 
-  it('until the broker abandons it (D6), which the client learns', async () => {
-    const twice = await startDaemon({ sets: ['broker.maxDeliveries=2'] });
-    const worker = await offer(twice, 'job', ['false']);
-    const { status, stderr } = await request(twice, 'job', 'x');
-    expect(status).toBe(1);
-    expect(stderr).toContain('502');
-    const given = /false exited with 1; the request is given back/g;
-    await worker.until(
-      ({ stderr }) => (stderr.match(given)?.length ?? 0) >= 2,
-      'giving it back twice',
-    );
+  it.each([1, 4])('stays registered, at a concurrency of %i', async (concurrency) => {
+    const service = `fails at ${concurrency}`;
+    await offer(daemon, service, ['false'], ['--concurrency', String(concurrency)]);
+    for (let at = 0; at < 5; at++) {
+      expect(await request(daemon, service, 'x')).toMatchObject({ status: 2 });
+    }
+    const registered = daemon.logged('worker.registered');
+    expect(registered.filter((line) => line['service'] === service)).toHaveLength(1);
+  });
+
+  it('with 75 has another worker try; with 64 and 65 a stored request is not tried again', async () => {
+    await offer(daemon, 'elsewhere', ['sh', '-c', 'exit 75']);
+    await offer(daemon, 'elsewhere', ['echo', 'done']);
+    for (let at = 0; at < 3; at++) {
+      expect(await request(daemon, 'elsewhere', 'x')).toMatchObject({ stdout: 'done\n' });
+    }
+    for (const status of [64, 65]) {
+      const service = `final ${status}`;
+      await offer(daemon, service, ['sh', '-c', `echo "not that" >&2; exit ${status}`]);
+      const { status: ended, stderr } = await request(daemon, '--durable', service, 'x');
+      expect(ended).toBe(2);
+      expect(stderr).toMatch(/^majordomo: stored as [0-9A-F]{32}\n/);
+      expect(stderr).toContain(`${service} failed: exit-${status}: not that\n`);
+    }
   });
 
   it.each([
-    {
-      how: 'is killed',
-      line: ['sh', '-c', 'kill -9 $$'],
-      reason: 'was ended by SIGKILL',
-      options: [],
-    },
+    { how: 'is killed', line: ['sh', '-c', 'kill -9 $$'], told: 'signal-SIGKILL', options: [] },
     {
       how: 'answers too much',
       line: ['head', '-c', '2000', '/dev/zero'],
-      reason: 'answered more than 1KiB',
+      told: 'output-too-large: head answered more than 1KiB',
       options: ['--output-bytes', '1KiB'],
     },
     {
       how: 'takes too long',
       line: ['sleep', '600'],
-      reason: 'ran longer than 100 ms',
+      told: 'timeout: sleep ran longer than 100 ms',
       options: ['--timeout-ms', '100'],
     },
-  ])('when it $how', async ({ how, line, reason, options }) => {
-    const worker = await offer(once, how, line, options);
-    expect(await request(once, how, 'x')).toMatchObject({ status: 1 });
-    await says(worker, reason);
+  ])('says so when it $how', async ({ how, line, told, options }) => {
+    await offer(once, how, line, options);
+    const { status, stderr } = await request(once, how, 'x');
+    expect(status).toBe(2);
+    expect(stderr).toContain(`${how} failed: ${told}`);
   });
 
-  it('when it is gone by then', async () => {
+  it('and is gone by then is tried elsewhere, and told if there is nobody else', async () => {
     const program = join(temporaryDirectory(), 'job');
     writeFileSync(program, '#!/bin/sh\necho x\n');
     chmodSync(program, 0o755);
-    const worker = await offer(once, 'gone', [program]);
+    await offer(once, 'gone', [program]);
     rmSync(program);
-    expect(await request(once, 'gone', 'x')).toMatchObject({ status: 1 });
-    await says(worker, 'could not be run');
+    const { status, stderr } = await request(once, 'gone', 'x');
+    expect(status).toBe(2);
+    expect(stderr).toContain('could not be run');
+  });
+
+  it('shows its words harmlessly, and no more of them than 1 KiB and 4 KiB', async () => {
+    const script = `printf '\\033[31mred\\007<b>\\n' >&2; exit 1`;
+    await offer(daemon, 'escapes', ['sh', '-c', script]);
+    const { stderr } = await request(daemon, '--detail', 'escapes', 'x');
+    expect(stderr).not.toMatch(/[\u001b\u0007]/);
+    expect(stderr).toContain('[31mred\uFFFD<b>');
+    const long = `head -c 100000 /dev/zero | tr '\\0' e >&2; exit 1`;
+    await offer(daemon, 'long', ['sh', '-c', long]);
+    const json = await request(daemon, '-o', 'json', 'long', 'x');
+    const told = JSON.parse(json.stdout) as { text: string; detail: { data: string }[] };
+    expect(told.text).toHaveLength(1024);
+    expect(told.detail.map(({ data }) => data.length)).toEqual([4096]);
+  });
+
+  it('is not waited for longer because what it has started holds its standard error open', async () => {
+    const worker = await offer(daemon, 'leaves', ['sh', '-c', 'sleep 600 > /dev/null & echo done']);
+    expect(await request(daemon, 'leaves', 'x')).toMatchObject({ stdout: 'done\n' });
+    worker.signal('SIGTERM');
+    await worker.finished();
   });
 });
 

@@ -236,7 +236,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
       state: 'dead',
       attempts: 1,
       deliveries: [{ worker: '2', reason: expect.any(String), endedAt: expect.any(String) }],
-      death: { reason: expect.stringContaining('dead after 1 attempts') },
+      death: { reason: 'Error: it fails' },
     });
   });
 

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { messageOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/handler.js';
-import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 
 /** Long enough that a busy machine does not expire the living. */
@@ -183,7 +183,7 @@ describe('client and worker with the broker', () => {
   });
 
   it.each([1, 5])(
-    'a request whose handler throws goes to another worker (D25, concurrency %i)',
+    'a request whose handler throws fails, and the worker stays (D60, concurrency %i)',
     async (concurrency) => {
       const { endpoint } = await brokerAt();
       const errors: string[] = [];
@@ -193,16 +193,60 @@ describe('client and worker with the broker', () => {
       const failing = worker(endpoint, { concurrency, onError }, () => {
         throw new Error('no');
       });
-      worker(endpoint, {}, echo);
       const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
-      await registered(asking, 2);
-      for (let number = 0; number < 20; number++) {
-        expect((await asking.request('echo', String(number))).text()).toBe(String(number));
+      await registered(asking, 1);
+      for (let number = 0; number < 5; number++) {
+        await expect(asking.request('echo', 'x')).rejects.toMatchObject({
+          ...{ code: 'ERR_SERVICE_FAILED', service: 'echo', serviceCode: 'Error', message: 'no' },
+          ...{ details: {}, detail: [] },
+        });
       }
-      expect(failing.counters.failed).toBeGreaterThan(0);
-      expect(errors[0]).toBe('no');
+      expect(failing.counters).toMatchObject({ failed: 5, reconnects: 0 });
+      expect(errors).toEqual(['no', 'no', 'no', 'no', 'no']);
     },
   );
+
+  it('a ServiceError says what a client and the broker are to know', async () => {
+    const { endpoint } = await brokerAt();
+    const card = { card: '4242', tries: [1, 2] };
+    worker(endpoint, { onError: () => undefined }, async function* (request) {
+      if (request.text() === 'stream') yield 'a part';
+      const retry = request.text() === 'elsewhere' ? 'elsewhere' : false;
+      throw new ServiceError('card_declined', 'The card was declined', { retry, details: card });
+    });
+    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    await registered(asking, 1);
+    const failed = {
+      ...{ name: 'ServiceError', code: 'ERR_SERVICE_FAILED', service: 'echo' },
+      ...{ serviceCode: 'card_declined', message: 'The card was declined', details: card },
+    };
+    await expect(asking.request('echo', 'x')).rejects.toMatchObject(failed);
+    // Of one that nobody could do, code and text are kept.
+    const kept = { ...failed, details: {} };
+    await expect(asking.request('echo', 'elsewhere')).rejects.toMatchObject(kept);
+    const parts: string[] = [];
+    const streaming = (async () => {
+      for await (const part of asking.stream('echo', 'stream')) parts.push(part.text());
+    })();
+    await expect(streaming).rejects.toMatchObject(failed);
+    expect(parts).toEqual(['a part']);
+    const job = await asking.submit('echo', 'x');
+    await expect(job.result({ timeoutMs: DEADLINE_MS })).rejects.toMatchObject(failed);
+    expect(await job.state()).toEqual({
+      ...{ state: 'dead', code: 'card_declined', reason: 'The card was declined' },
+    });
+  });
+
+  it('with exposeErrors: false, clients are told the code of an error and not its message', async () => {
+    const { endpoint } = await brokerAt();
+    worker(endpoint, { exposeErrors: false, onError: () => undefined }, () => {
+      throw Object.assign(new Error('the password is 1234'), { code: 'ENOENT' });
+    });
+    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    await expect(asking.request('echo', 'x')).rejects.toMatchObject({
+      ...{ serviceCode: 'ENOENT', message: 'echo failed: ENOENT' },
+    });
+  });
 
   it('an expired request is refused with 408 where the broker knows hello (D11)', async () => {
     const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=100'] });

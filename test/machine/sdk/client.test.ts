@@ -50,7 +50,7 @@ describe('what a client says', () => {
     void client.request('echo', ['a', Buffer.from('b')]).catch(() => undefined);
     net.link.events.connected();
     expect(shown(net.link.written())).toEqual([
-      'MDPC02|\\x01|mmi.hello|',
+      'MDPC02|\\x01|mmi.hello|{"failures":true}',
       '\\x00\\x00\\x00\\x00\\x00||MDPC02|\\x01|mmi.broker|',
       '\\x00\\x00\\x00\\x01\\x01||MDPC02|\\x01|echo|a|b',
     ]);
@@ -61,7 +61,7 @@ describe('what a client says', () => {
     void client.request('echo', []).catch(() => undefined);
     net.link.events.connected();
     expect(shown(net.link.written())).toEqual([
-      '|MDPC01|mmi.hello|',
+      '|MDPC01|mmi.hello|{"failures":true}',
       '\\x00\\x00\\x00\\x00\\x00||MDPC01|mmi.broker|',
       '\\x00\\x00\\x00\\x01\\x01||MDPC01|echo|',
     ]);
@@ -72,7 +72,7 @@ describe('what a client says', () => {
     const code = codeFrom(client.request('echo', 'hi'));
     net.link.events.connected();
     const written = net.link.written();
-    expect(shown(written)[0]).toBe('MDPC02|\\x01|mmi.hello|{"noWorker":"refuse"}');
+    expect(shown(written)[0]).toBe('MDPC02|\\x01|mmi.hello|{"noWorker":"refuse","failures":true}');
     const id = written[2]?.[0] ?? '';
     net.link.says(id, '', 'MDPC02', '\x03', 'mmi.refused', '404', 'echo', 'no worker serves it');
     expect(await code).toBe('ERR_MDP_NO_WORKER');

@@ -17,7 +17,11 @@ class Script {
   constructor(offersWait: boolean | null, timeoutMs = Infinity) {
     this.offers = offersWait;
     this.#wait = new ResultWait(
-      { uuid: UUID, timeoutMs, retryBaseMs: 100, retryMaxMs: 2000, offersWait: () => this.offers },
+      {
+        ...{ uuid: UUID, service: 'pay', timeoutMs, retryBaseMs: 100, retryMaxMs: 2000 },
+        offersWait: () => this.offers,
+        offersFail: () => this.offersFail,
+      },
       {
         ask: (question, waitMs) => this.#say(question === 'wait' ? `wait ${waitMs}` : question),
         giveUp: () => {
@@ -37,6 +41,7 @@ class Script {
   }
 
   offers: boolean | null;
+  offersFail = false;
 
   get effects(): string[] {
     return this.#lines.splice(0);
@@ -116,6 +121,24 @@ describe('the wait for a reply where titanic.wait is offered (D16)', () => {
     expect(script.error).toMatchObject({ code });
     expect(script.error?.details).toMatchObject({ uuid: UUID });
     expect(script.isQuiet).toBe(true);
+  });
+
+  it('ends by a death, and not by other trouble, where failures are told (D63)', () => {
+    const script = new Script(true);
+    script.offersFail = true;
+    script.answer('500 nothing can be stored').pass(50).answer('500').pass(100);
+    script.answer('500 dead exit-3: card declined', 'detail');
+    expect(script.error).toMatchObject({
+      ...{ code: 'ERR_SERVICE_FAILED', service: 'pay', serviceCode: 'exit-3' },
+      ...{ message: 'card declined', detail: [Buffer.from('detail')] },
+    });
+  });
+
+  it('ends by ERR_TITANIC_DEAD where no worker said why', () => {
+    const script = new Script(true);
+    script.offersFail = true;
+    script.answer('500 dead mdp.no-reply: after 3 attempts, the last: expired');
+    expect(script.error).toMatchObject({ code: 'ERR_TITANIC_DEAD' });
   });
 
   it('lives through brokers that are silent, away or refuse, as long as it has time', () => {

@@ -9,6 +9,8 @@ const OPTIONS = {
   retryMaxMs: 400,
 };
 
+const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
+
 /** A session in virtual time: inputs go in, effects come out as lines; tasks go by their token. */
 class SessionScript {
   now = 0;
@@ -17,7 +19,7 @@ class SessionScript {
   readonly #lines: string[] = [];
 
   constructor(credit = 1, places = new Places(Infinity), hasName = false) {
-    const options = { ...OPTIONS, credit, hasName };
+    const options = { ...OPTIONS, credit, hasName, asks: credit > 1 || hasName };
     // Without jitter pauses are half of their longest.
     this.session = new WorkerSession(options, this.#sink(), places, () => 0);
     this.session.start(this.now);
@@ -42,8 +44,8 @@ class SessionScript {
     return this;
   }
 
-  offers(credit: boolean, options = false): this {
-    this.session.offers({ credit, options }, this.now);
+  offers(credit: boolean, options = false, fail = false): this {
+    this.session.offers({ credit, options, fail }, this.now);
     return this;
   }
 
@@ -72,7 +74,7 @@ class SessionScript {
   }
 
   fail(token: string): this {
-    this.session.failed(this.task(token), this.now);
+    this.session.failed(this.task(token), FAILURE, this.now);
     return this;
   }
 
@@ -123,6 +125,7 @@ class SessionScript {
       partial: about('PARTIAL'),
       final: about('FINAL'),
       late: about('late FINAL'),
+      fail: about('FAIL'),
       giveBack: about('RETURN'),
       learnt: (credit) => {
         say(credit ? 'credit' : 'no credit');
@@ -144,6 +147,7 @@ const SILENT: SessionSink = {
   partial: nothing,
   final: nothing,
   late: nothing,
+  fail: nothing,
   giveBack: nothing,
   learnt: nothing,
   ended: nothing,
@@ -284,6 +288,17 @@ describe('credit (D23)', () => {
     expect(script.effects.slice(2)).toEqual(['0 RETURN t1', '0 FINAL t2']);
   });
 
+  it('says that it failed to a broker that knows failures, and stays registered (D60)', () => {
+    script = registered(2).offers(true, false, true).request('t1', 't2').fail('t1').answer('t2');
+    expect(script.effects.slice(2)).toEqual(['0 FAIL t1', '0 FINAL t2']);
+  });
+
+  it('says nothing of a failure when its registration is over', () => {
+    script = registered(2).offers(true, false, true).request('t1').cut().pass(50).connect();
+    script.forget();
+    expect(script.fail('t1').effects).toEqual([]);
+  });
+
   it('takes no more from a broker than it was promised', () => {
     script = registered(2).request('t1', 't2', 't3', 't4', 't5').answer('t1').answer('t2');
     script.answer('t3').answer('t4');
@@ -347,7 +362,13 @@ describe('a name (D67)', () => {
   });
 
   it('is waited for no longer than a second, be the interval as long as it may', () => {
-    const options = { ...OPTIONS, heartbeatIntervalMs: 60_000, credit: 1, hasName: true };
+    const options = {
+      ...OPTIONS,
+      heartbeatIntervalMs: 60_000,
+      credit: 1,
+      hasName: true,
+      asks: true,
+    };
     const slow = new WorkerSession(options, SILENT, new Places(1), () => 0);
     slow.start(0);
     slow.connected(0);

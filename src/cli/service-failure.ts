@@ -1,0 +1,40 @@
+/** What `majordomo request` says when the service failed: its words on standard error, all of it as JSON. */
+import { MajordomoError } from '../core/errors.js';
+import { escapeName } from '../core/escape.js';
+import { frameJson } from '../core/frame-json.js';
+import { isServiceError } from '../sdk/service-error.js';
+import type { OutputFormat } from './options.js';
+import { harmless, printable, printJson } from './output.js';
+
+export interface FailureOutput {
+  readonly output: OutputFormat | 'raw';
+  /** Print what came with the failure. */
+  readonly detail?: boolean;
+}
+
+/**
+ * Prints what goes beside the message.
+ * @param facts to stand in the JSON
+ * @returns ERR_SERVICE_FAILED with the message; any other error as it is
+ */
+export async function explainedFailure(
+  error: unknown,
+  { output, detail: isDetailWanted }: FailureOutput,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  if (!isServiceError(error)) return error;
+  const { serviceCode: code, message, detail } = error;
+  // Without a text the SDK makes a sentence, which is said here anyway.
+  const isBare = message === `${error.service} failed: ${code}`;
+  const text = isBare ? '' : message;
+  if (output === 'json') {
+    await printJson({ ...facts, failed: true, code, text, detail: detail.map(frameJson) });
+  }
+  const who = error.service === '' ? 'the stored request' : escapeName(Buffer.from(error.service));
+  const said = text === '' ? `${who} failed: ${code}` : `${who} failed: ${code}: ${text}`;
+  const lines = [printable(said)];
+  if (isDetailWanted === true && output !== 'json') {
+    lines.push(...detail.map((frame) => harmless(frame.toString('utf8')).trimEnd()));
+  }
+  return new MajordomoError('ERR_SERVICE_FAILED', lines.join('\n'), { cause: error });
+}

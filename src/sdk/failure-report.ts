@@ -1,0 +1,69 @@
+/**
+ * Tells people of failures: each code at most once a second, with the number of those left out. The last
+ * of these is told when its second is over, so that no count stays unsaid.
+ */
+interface Told {
+  /** Until when the code is silent; monotonic milliseconds. */
+  until: number;
+  leftOut: number;
+  line: string;
+}
+
+const SILENT_MS = 1000;
+/** Codes told apart at once; the rest share one. */
+const CODES_MAX = 100;
+const OTHERS = '';
+
+export class FailureReport {
+  readonly #print: (line: string) => void;
+  readonly #now: () => number;
+  readonly #told = new Map<string, Told>();
+  #timer: NodeJS.Timeout | null = null;
+
+  /** @param now monotonic milliseconds */
+  constructor(print: (line: string) => void, now: () => number) {
+    this.#print = print;
+    this.#now = now;
+  }
+
+  tell(code: string, line: string): void {
+    const now = this.#now();
+    const known = this.#told.has(code) || this.#told.size < CODES_MAX ? code : OTHERS;
+    const told = this.#told.get(known);
+    if (told !== undefined && told.until > now) {
+      told.leftOut++;
+      told.line = line;
+      return;
+    }
+    this.#say(known, line, told?.leftOut ?? 0, now);
+  }
+
+  /** Says all that was left out. */
+  flush(): void {
+    this.#sayDue(Infinity);
+    this.#told.clear();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  #say(code: string, line: string, leftOut: number, now: number): void {
+    this.#print(leftOut === 0 ? line : `${line} (${leftOut} more of this code were left out)`);
+    this.#told.set(code, { until: now + SILENT_MS, leftOut: 0, line });
+    this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
+  }
+
+  readonly #tick = (): void => {
+    this.#timer = null;
+    this.#sayDue(this.#now());
+    if (this.#told.size > 0) this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
+  };
+
+  #sayDue(now: number): void {
+    for (const [code, { until, leftOut, line }] of this.#told) {
+      if (until > now) continue;
+      this.#told.delete(code);
+      // The line that is printed is one of those left out.
+      if (leftOut > 0) this.#say(code, line, leftOut - 1, now);
+    }
+  }
+}

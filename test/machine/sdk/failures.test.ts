@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+
+import { failureOf } from '../../../src/sdk/failure-of.js';
+import { FailureReport } from '../../../src/sdk/failure-report.js';
+import { ServiceError, serviceError } from '../../../src/sdk/service-error.js';
+
+class CardError extends Error {}
+
+describe('what a worker says of an error', () => {
+  it.each<[string, unknown, string, string]>([
+    ['its code, if it is a short identifier', coded('ENOENT'), 'ENOENT', 'm'],
+    ['its class, if its code is none', coded('not an identifier'), 'Error', 'm'],
+    ['its class, if its code is the broker’s', coded('mdp.lost'), 'Error', 'm'],
+    ['its class, if it has no code', new CardError('m'), 'CardError', 'm'],
+    ['what was thrown instead', 'a text', 'Error', 'a text'],
+    ['nothing', undefined, 'Error', 'undefined'],
+  ])('is %s', (_, error, code, text) => {
+    expect(failureOf(error, true)).toEqual({ kind: 'error', code, text, detail: [] });
+    expect(failureOf(error, false)).toMatchObject({ code, text: '' });
+  });
+
+  it('is the kind that a ServiceError asks for by retry', () => {
+    const kindOf = (retry?: boolean | 'elsewhere'): string =>
+      failureOf(new ServiceError('E', 'm', retry === undefined ? {} : { retry }), false).kind;
+    expect([kindOf(), kindOf(true), kindOf(false), kindOf('elsewhere')]).toEqual([
+      'error',
+      'error',
+      'final',
+      'retry',
+    ]);
+  });
+
+  it('has the details of a ServiceError, or says why not; code and kind are told in any case', () => {
+    const told = (details: Record<string, unknown>): string =>
+      String(failureOf(new ServiceError('E', 'm', { retry: false, details }), false).detail);
+    expect(told({ a: 1 })).toBe('{"a":1}');
+    expect(told({})).toBe('');
+    expect(told({ big: 'x'.repeat(70_000) })).toMatch(
+      /^\{"omitted":"the details have 700\d\d bytes/,
+    );
+    expect(told({ big: 1n })).toMatch(/^\{"omitted":"the details are not JSON/);
+  });
+
+  it('is cut to 1 KiB of text', () => {
+    expect(failureOf(new Error('€'.repeat(10_000)), true).text).toBe('€'.repeat(341));
+  });
+});
+
+describe('a ServiceError', () => {
+  it('has a code that can be sent', () => {
+    for (const code of ['', 'a b', 'x'.repeat(65), 'é']) {
+      expect(() => new ServiceError(code, 'm')).toThrow(/code of a ServiceError/);
+    }
+  });
+
+  it('that a client is told has the details of a handler, or the frames of anybody', () => {
+    const told = (...frames: string[]): ServiceError =>
+      serviceError('pay', { code: 'E', text: 't', detail: frames.map((f) => Buffer.from(f)) });
+    expect(told('{"a":1}').details).toEqual({ a: 1 });
+    expect(told('{"a":').details).toEqual({});
+    expect(told('[1]').details).toEqual({});
+    expect(told('{}', 'x').details).toEqual({});
+    expect(told('x').detail).toEqual([Buffer.from('x')]);
+    expect(serviceError('pay', { code: 'E', text: '', detail: [] }).message).toBe('pay failed: E');
+  });
+
+  it('that was told by another service goes on as it came', () => {
+    const detail = [Buffer.from('raw')];
+    const error = serviceError('pay', { code: 'E', text: 't', detail });
+    expect(failureOf(error, true)).toEqual({ kind: 'error', code: 'E', text: 't', detail });
+  });
+});
+
+describe('the report of failures', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  const reporting = (): { report: FailureReport; lines: string[] } => {
+    const lines: string[] = [];
+    const report = new FailureReport(
+      (line) => lines.push(line),
+      () => performance.now(),
+    );
+    return { report, lines };
+  };
+
+  it('has a line a second for each code, and counts those left out', () => {
+    const { report, lines } = reporting();
+    for (const line of ['a1', 'a2', 'a3']) report.tell('A', line);
+    report.tell('B', 'b1');
+    expect(lines).toEqual(['a1', 'b1']);
+    jest.advanceTimersByTime(1000);
+    expect(lines).toEqual(['a1', 'b1', 'a3 (1 more of this code were left out)']);
+    report.tell('A', 'a4');
+    report.flush();
+    expect(lines.slice(3)).toEqual(['a4']);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('has a bound on codes: the rest share one', () => {
+    const { report, lines } = reporting();
+    for (let code = 0; code < 1000; code++) report.tell(`C${code}`, `c${code}`);
+    expect(lines).toHaveLength(101);
+    report.flush();
+    expect(lines).toHaveLength(102);
+  });
+});
+
+function coded(code: string): Error {
+  return Object.assign(new Error('m'), { code });
+}
