@@ -41,6 +41,12 @@ const ITEM: Readonly<Record<string, Json>> = {
   acceptedAt: moment(),
   notBefore: moment('It is not dispatched before.'),
   expiresAt: moment('When it ends: unserved, or unclosed.'),
+  reason: orNull(
+    text(
+      'Why it is dead, or why its last attempt failed, the first 256 characters; null: none failed, ' +
+        'or it has a reply.',
+    ),
+  ),
   bodyBytes: count('As it is stored: its frames, each with its length.'),
   owner: orNull(
     text(

@@ -146,6 +146,7 @@ function itemOf(request: ShownRequest, standing: Standing): object {
     acceptedAt: timeOf(request.acceptedAt),
     notBefore: timeOf(request.notBefore),
     expiresAt: timeOf(request.expiresAt),
+    reason: request.reason,
     bodyBytes: request.bodyBytes,
     owner: standing === 'anyone' ? null : keyNameOf(request.owner),
     shared: request.isShared,

@@ -1,11 +1,11 @@
 /** What people see of stored requests, and what operators do to them: the port for pages and commands. */
-import type { ReadPage, Story } from './reading.js';
-import type { RequestUuid, StoredRequest, StoredState } from './store.js';
+import type { ReadPage, Story, ToldRequest } from './reading.js';
+import type { RequestUuid, StoredState } from './store.js';
 
 /** `dispatched`: pending, and with a worker now. (Closed and expired ones are not in the store.) */
 export type ShownState = StoredState | 'dispatched';
 
-export interface ShownRequest extends Omit<StoredRequest, 'state'> {
+export interface ShownRequest extends Omit<ToldRequest, 'state'> {
   readonly state: ShownState;
 }
 

@@ -20,9 +20,21 @@ export interface PageQuestion {
   readonly except: Buffer | null;
 }
 
+/** Of a reason so much is told in lists. */
+export const REASON_CHARACTERS_MAX = 256;
+
+/** A stored request as it is told. */
+export interface ToldRequest extends StoredRequest {
+  /**
+   * The beginning of why it is dead, or else of why its last attempt that is kept failed; `null`:
+   * none failed, or it has a reply.
+   */
+  readonly reason: string | null;
+}
+
 /** It may hold fewer than the limit, even none, although there are more: the end is `next` null. */
 export interface ReadPage {
-  readonly requests: readonly StoredRequest[];
+  readonly requests: readonly ToldRequest[];
   /** `after` of the page that follows. */
   readonly next: RequestUuid | null;
 }
@@ -35,7 +47,7 @@ export interface StoryAttempt extends Pick<Attempt, 'worker' | 'startedAt' | 'en
 
 /** All that is stored of one request, but for its body, its reply and its key. */
 export interface Story {
-  readonly request: StoredRequest;
+  readonly request: ToldRequest;
   readonly hasKey: boolean;
   /** Also those before a retry, and those that are no longer kept. */
   readonly attemptsEver: number;

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 
+import { ask } from '../support/http.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
 
@@ -47,6 +48,59 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.seesText('for a free worker');
     const pill = await seen.page.locator('main .pill', { hasText: 'pending' }).boundingBox();
     expect(pill?.width).toBeLessThan(120);
+  });
+
+  itWithTool('chromium', 'say why they failed, in the list and in their story', async () => {
+    const stand = await Stand.open();
+    await fragile(stand);
+    const [uuid = ''] = await stand.submitsDead('work', 1);
+    await stand.client.submit('later', 'x');
+    await stand.daemon.waitFor('titanic.died');
+    const list = await ask(`${stand.url}/api/v1/titanic/requests?state=dead`);
+    const { items } = list.json as { readonly items: readonly { readonly reason: string }[] };
+    const reason = items[0]?.reason ?? '';
+    expect(reason).toMatch(/\w/);
+    const seen = await look(stand, '#/durable');
+    await seen.reads(seen.row('work').locator('.reason'), [reason]);
+    await seen.reads(seen.row('later').locator('.reason'), ['']);
+    await seen.goes(`#/durable/${uuid}`);
+    await seen.sees(seen.page.locator('.timeline .bad', { hasText: reason }));
+  });
+
+  itWithTool('chromium', 'show the words of workers as the text that they are', async () => {
+    const stand = await Stand.open();
+    await fragile(stand);
+    const [uuid = ''] = await stand.submitsDead('work', 1);
+    await stand.daemon.waitFor('titanic.died');
+    const seen = await look(stand);
+    const hostile = '<img src=x onerror=alert(1)>\u001b[31m\u202e';
+    const harmless = '<img src=x onerror=alert(1)>\ufffd[31m\ufffd';
+    await seen.page.route('**/api/v1/titanic/requests**', async (route) => {
+      const response = await route.fetch();
+      const told = (await response.json()) as {
+        readonly items?: readonly object[];
+        readonly deliveries?: readonly object[];
+      };
+      const detail = [{ text: `${hostile}\nat line 2` }, { base64: 'AAEC' }];
+      const failure = { kind: 'final', code: 'card_declined', text: hostile, detail };
+      const json =
+        told.items === undefined
+          ? { ...told, deliveries: told.deliveries?.map((each) => ({ ...each, failure })) }
+          : { ...told, items: told.items.map((each) => ({ ...each, reason: hostile })) };
+      await route.fulfill({ response, json });
+    });
+    await seen.goes('#/durable');
+    await seen.reads(seen.row('work').locator('.reason'), [harmless]);
+    await seen.goes(`#/durable/${uuid}`);
+    const step = seen.page.locator('.timeline .warn');
+    await seen.sees(step.getByText('card_declined', { exact: true }));
+    expect(await step.textContent()).toContain(` ${harmless} It is not to be tried again.`);
+    expect(await step.locator('pre').allTextContents()).toEqual([
+      `${harmless}\nat line 2`,
+      '(not text, in base64) AAEC',
+    ]);
+    expect(await seen.page.locator('main img').count()).toBe(0);
+    await seen.page.unrouteAll({ behavior: 'wait' });
   });
 
   itWithTool('chromium', 'have whole uuids and stories only with a token', async () => {

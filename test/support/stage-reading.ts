@@ -1,7 +1,15 @@
 /** The reading port on a stage's disk, in the plainest words; answers when the stage says so. */
 import { unpackFailure } from '../../src/titanic/failures.js';
-import type { PageQuestion, ReadPage, Reading, Story } from '../../src/titanic/reading.js';
+import {
+  type PageQuestion,
+  type ReadPage,
+  type Reading,
+  REASON_CHARACTERS_MAX,
+  type Story,
+  type ToldRequest,
+} from '../../src/titanic/reading.js';
 import type { RequestUuid, StoreFailure } from '../../src/titanic/store.js';
+import type { Entry } from './memory-tables.js';
 import type { StageDisk } from './stage-store.js';
 
 const UUID_BYTES = 16;
@@ -35,7 +43,7 @@ export class StageReading implements Reading {
 
   #page({ service, state, acceptedBefore, after, limit, only, except }: PageQuestion): ReadPage {
     const found = this.#disk.rows
-      .map(({ request }) => request)
+      .map(told)
       .filter((request) => state === null || request.state === state)
       .filter((request) => service === null || request.service.equals(service))
       .filter(({ acceptedAt }) => acceptedBefore === null || acceptedAt < acceptedBefore)
@@ -51,9 +59,9 @@ export class StageReading implements Reading {
   #story(uuid: RequestUuid): Story | null {
     const row = this.#disk.row(uuid);
     if (row === undefined) return null;
-    const { request, key, attempts, attemptsEver, reply, death } = row;
+    const { key, attempts, attemptsEver, reply, death } = row;
     return {
-      request,
+      request: told(row),
       hasKey: key !== null,
       attemptsEver,
       attempts: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
@@ -65,6 +73,12 @@ export class StageReading implements Reading {
       death,
     };
   }
+}
+
+function told({ request, attempts, reply, death }: Entry): ToldRequest {
+  const reason = death?.reason ?? attempts.at(-1)?.reason ?? null;
+  const shown = reply === null ? (reason?.slice(0, REASON_CHARACTERS_MAX) ?? null) : null;
+  return { ...request, reason: shown };
 }
 
 function isAmong(uuid: RequestUuid, packed: Buffer): boolean {

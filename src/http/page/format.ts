@@ -92,7 +92,12 @@ export function since(iso: string | null): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
+/** What peers wrote, line by line: without other characters that cannot be seen. */
+export function lines(written: string): string {
+  return written.split(/\r?\n/).map(line).join('\n');
+}
+
 /** What peers wrote, in one line: without characters that cannot be seen or that turn others round. */
 export function line(written: string): string {
-  return written.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\uFFFD');
+  return written.replaceAll(/(?!\t)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }

@@ -117,9 +117,19 @@ export interface StoredRequest {
   readonly acceptedAt: string | null;
   readonly notBefore: string | null;
   readonly expiresAt: string | null;
+  /** The beginning of why it is dead, or why its last attempt failed. */
+  readonly reason: string | null;
   readonly bodyBytes: number;
   readonly owner: string | null;
   readonly shared: boolean;
+}
+
+/** What a worker said of an attempt. */
+export interface Failure {
+  readonly kind: string;
+  readonly code: string;
+  readonly text: string;
+  readonly detail: readonly { readonly text?: string; readonly base64?: string }[];
 }
 
 export interface Delivery {
@@ -127,6 +137,7 @@ export interface Delivery {
   readonly startedAt: string | null;
   readonly endedAt?: string | null;
   readonly reason?: string;
+  readonly failure?: Failure | null;
 }
 
 export interface Story extends StoredRequest {

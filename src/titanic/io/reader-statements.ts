@@ -1,9 +1,16 @@
 /** Every statement that reads for people. */
-import { DEAD } from './schema.js';
+import { REASON_CHARACTERS_MAX } from '../reading.js';
+import { DEAD, REPLIED } from './schema.js';
 
-/** In the order of `PendingRow`, bytes as text: that is read into JavaScript much faster. */
+/** Looked up for the rows of a page alone, not for those that are gone over. */
+const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE substr(coalesce(
+    (SELECT reason FROM deaths WHERE deaths.number = requests.number),
+    (SELECT reason FROM attempts WHERE attempts.number = requests.number ORDER BY ordinal DESC LIMIT 1)
+  ), 1, ${REASON_CHARACTERS_MAX}) END`;
+
+/** In the order of `ToldRow`, bytes as text: that is read into JavaScript much faster. */
 const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, accepted_at, not_before,
-  expires_at, max_attempts, attempts, generation, body_bytes, shared`;
+  expires_at, max_attempts, attempts, generation, body_bytes, shared, ${REASON}`;
 
 /** From the newest on: uuids of version 7 are in the order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';

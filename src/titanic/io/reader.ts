@@ -1,8 +1,7 @@
 /** Reads lists for people from a store file: each statement is a transaction of its own, and short. */
 import type Database from 'better-sqlite3';
 
-import type { StoryRows, WirePage, WireQuestion } from './reading-messages.js';
-import type { PendingRow } from './messages.js';
+import type { StoryRows, ToldRow, WirePage, WireQuestion } from './reading-messages.js';
 import { READER_SQL } from './reader-statements.js';
 import { DEAD } from './schema.js';
 
@@ -49,7 +48,7 @@ export class Reader {
     const { limit, state } = question;
     const endOf = state === DEAD ? this.#sql.endOfDead : this.#sql.end;
     const except = new Set(uuidsOf(question.except));
-    const rows: PendingRow[] = [];
+    const rows: ToldRow[] = [];
     let from = start;
     for (let walked = 0; walked < this.#pageRowsMax; walked += SLICE_ROWS) {
       const end = endOf.get(bytesOf(from), SLICE_ROWS - 1) as string | undefined;
@@ -66,24 +65,24 @@ export class Reader {
     return { rows, next: from };
   }
 
-  #slice({ service, state }: WireQuestion, from: string, to: string, most: number): PendingRow[] {
+  #slice({ service, state }: WireQuestion, from: string, to: string, most: number): ToldRow[] {
     const bounds = { from: bytesOf(from), to: bytesOf(to), most };
     const name = service === null ? null : bytesOf(service);
     const rows =
       state === DEAD
         ? this.#sql.sliceOfDead.all({ ...bounds, service: name })
         : this.#sql.slice.all({ ...bounds, service: name, state });
-    return rows as PendingRow[];
+    return rows as ToldRow[];
   }
 
   /** Of these the newest. */
   #those({ service, state, limit }: WireQuestion, from: string, only: string): WirePage {
-    const rows: PendingRow[] = [];
+    const rows: ToldRow[] = [];
     const uuids = uuidsOf(only).filter((uuid) => uuid < from);
     uuids.sort().reverse();
     for (const [place, uuid] of uuids.entries()) {
       if (place === this.#pageRowsMax) return { rows, next: uuids[place - 1] ?? null };
-      const row = this.#sql.one.get(bytesOf(uuid)) as PendingRow | undefined;
+      const row = this.#sql.one.get(bytesOf(uuid)) as ToldRow | undefined;
       if (row === undefined || (state !== null && row[4] !== state - 1)) continue;
       if (service !== null && row[1] !== service) continue;
       if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
@@ -95,7 +94,7 @@ export class Reader {
   /** All of one request at one moment. */
   story(uuid: string): StoryRows | null {
     return this.#db.transaction((): StoryRows | null => {
-      const row = this.#sql.one.get(bytesOf(uuid)) as PendingRow | undefined;
+      const row = this.#sql.one.get(bytesOf(uuid)) as ToldRow | undefined;
       if (row === undefined) return null;
       const [, , , number] = row;
       const more = this.#sql.more.get(bytesOf(uuid)) as { hasKey: number; attemptsEver: number };

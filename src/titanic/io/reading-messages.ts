@@ -1,5 +1,4 @@
 /** What the main thread and the reading thread say to each other: plain values, bytes as hexadecimal digits. */
-import type { PendingRow } from './messages.js';
 import type { StoreFailure } from '../store.js';
 import type { Story, StoryAttempt } from '../reading.js';
 
@@ -15,8 +14,17 @@ export interface WireQuestion {
   readonly except: string | null;
 }
 
+/** The facts of a stored request in the order of the statements, bytes as hexadecimal digits. */
+export type ToldRow = readonly [
+  uuid: string,
+  service: string,
+  owner: string,
+  ...facts: number[],
+  reason: string | null,
+];
+
 export interface WirePage {
-  readonly rows: readonly PendingRow[];
+  readonly rows: readonly ToldRow[];
   readonly next: string | null;
 }
 
@@ -27,7 +35,7 @@ export type AttemptRow = Omit<StoryAttempt, 'failure'> & {
 };
 
 export interface StoryRows {
-  readonly row: PendingRow;
+  readonly row: ToldRow;
   readonly hasKey: boolean;
   readonly attemptsEver: number;
   readonly attempts: readonly AttemptRow[];

@@ -3,21 +3,27 @@ import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
 import { unpackFailure } from '../failures.js';
-import type { PageQuestion, ReadPage, Reading, Story, StoryAttempt } from '../reading.js';
+import type {
+  PageQuestion,
+  ReadPage,
+  Reading,
+  Story,
+  StoryAttempt,
+  ToldRequest,
+} from '../reading.js';
 import {
   type Owner,
   type RequestUuid,
   STATES,
-  type StoredRequest,
   type StoredState,
   type StoreFailure,
 } from '../store.js';
-import type { PendingRow } from './messages.js';
 import type {
   AttemptRow,
   ReadAnswer,
   ReadOrder,
   StoryRows,
+  ToldRow,
   WirePage,
   WireQuestion,
 } from './reading-messages.js';
@@ -147,7 +153,9 @@ function wireQuestion(question: PageQuestion): WireQuestion {
   };
 }
 
-function requestOf([uuid, service, owner, ...facts]: PendingRow): StoredRequest {
+function requestOf([uuid, service, owner, ...rest]: ToldRow): ToldRequest {
+  const facts = rest.slice(0, -1) as number[];
+  const reason = rest.at(-1) as string | null;
   const [number = 0, state = 0, priority = 0, acceptedAt = 0, notBefore = 0] = facts;
   const [expiresAt = 0, maxAttempts = 0, attempts = 0, generation = 0] = facts.slice(5);
   const [bodyBytes = 0, shared = 0] = facts.slice(9);
@@ -166,6 +174,7 @@ function requestOf([uuid, service, owner, ...facts]: PendingRow): StoredRequest 
     bodyBytes,
     owner: owner as Owner,
     isShared: shared === 1,
+    reason,
   };
 }
 

@@ -29,6 +29,7 @@ afterAll(removeDaemons);
 
 interface Item {
   readonly uuid: string;
+  readonly reason: string | null;
   readonly service: string;
   readonly state: string;
   readonly attempts: number;
@@ -180,12 +181,14 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
         acceptedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
         notBefore: expect.any(String),
         expiresAt: expect.any(String),
+        reason: null,
         bodyBytes: expect.any(Number),
         owner: null,
         shared: false,
       },
     ]);
     expect(await stand.uuids('?state=dead')).toEqual(dead);
+    for (const { reason } of (await stand.list('?state=dead')).items) expect(reason).toMatch(/\w/);
     expect(await stand.uuids()).toEqual([...dead, hostile].sort());
     expect(await stand.uuids(`?service=${encodeURIComponent(shown)}`)).toEqual([hostile]);
     expect(await stand.uuids('?state=closed')).toEqual([]);

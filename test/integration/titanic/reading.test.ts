@@ -101,11 +101,34 @@ describe('a list of stored requests', () => {
     await user.commit(accept(1), accept(2, { priority: -5 }), accept(3), dead(1), reply(3));
     const { requests, next } = await page();
     expect(requests).toEqual([
-      requestOf(3, { state: 'replied', expiresAt: requests[0]?.expiresAt ?? 0 }),
-      requestOf(2, { priority: -5 }),
-      requestOf(1, { state: 'dead', expiresAt: requests[2]?.expiresAt ?? 0 }),
+      {
+        ...requestOf(3, { state: 'replied', expiresAt: requests[0]?.expiresAt ?? 0 }),
+        reason: null,
+      },
+      { ...requestOf(2, { priority: -5 }), reason: null },
+      {
+        ...requestOf(1, { state: 'dead', expiresAt: requests[2]?.expiresAt ?? 0 }),
+        reason: 'dead 1',
+      },
     ]);
     expect(next).toBeNull();
+  });
+
+  it('says why the last attempt failed, or why it is dead, in 256 characters', async () => {
+    await user.commit(...[1, 2, 3, 4].map((n) => accept(n)));
+    const long = attempt(1, 2);
+    await user.commit(attempt(1, 1), ...[2, 3].map((n) => attempt(n, 1)));
+    const text = '\u20ac'.repeat(1000);
+    await user.commit({ ...long, attempt: { ...long.attempt, reason: text } }, dead(2), reply(3));
+    const reasons = async (question: Partial<PageQuestion>): Promise<unknown[]> =>
+      (await page(question)).requests.map(({ reason }) => reason);
+    expect(await reasons({})).toEqual([null, null, 'dead 2', '\u20ac'.repeat(256)]);
+    expect(await reasons({ state: 'dead' })).toEqual(['dead 2']);
+    expect(await reasons({ only: uuidOf(2) })).toEqual(['dead 2']);
+    // It is tried again: what its last attempt said is still the last that is known.
+    await user.commit(retry(2));
+    expect(await reasons({ only: uuidOf(2) })).toEqual(['lost']);
+    expect((await story(1))?.attempts.at(-1)?.reason).toBe(text);
   });
 
   it('has the dead of a store that an older version made', async () => {
@@ -216,11 +239,12 @@ describe('the story of a stored request', () => {
   it('is that it is unknown, or all that is stored but body, reply and key', async () => {
     expect(await story(1)).toBeNull();
     await user.commit(accept(1, { key: 'order-17' }), attempt(1, 1));
+    const { extra: _extra, ...told } = attempt(1, 1).attempt;
     expect(await story(1)).toEqual({
-      request: requestOf(1, { attempts: 1, notBefore: NOON + 1000 }),
+      request: { ...requestOf(1, { attempts: 1, notBefore: NOON + 1000 }), reason: 'lost' },
       hasKey: true,
       attemptsEver: 1,
-      attempts: [attempt(1, 1).attempt],
+      attempts: [told],
       reply: null,
       death: null,
     });

@@ -4,7 +4,7 @@ import { choice } from '../choice.js';
 import { DataTable } from '../data-table.js';
 import { askPerson, askToken, attempt, order, toast } from '../dialogs.js';
 import { attribute, button, el, text } from '../dom.js';
-import { about, bytes, count, moment, since } from '../format.js';
+import { about, bytes, count, line, moment, since } from '../format.js';
 import type { BulkResult, Page, StoredCounts, StoredRequest } from '../shapes.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
@@ -50,6 +50,15 @@ function requestTable(unlock: () => void): DataTable<Row> {
         show: ({ state }, cell) => {
           if (cell.textContent !== state) cell.replaceChildren(statePill(state));
         },
+      },
+      {
+        head: 'Reason',
+        make: () => el('span', { class: 'reason' }),
+        show: ({ reason }, cell) => {
+          const [shown] = cell.children;
+          if (shown !== undefined) text(shown, line(reason ?? ''));
+        },
+        isMinor: true,
       },
       {
         head: 'Failed attempts',

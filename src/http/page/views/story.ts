@@ -2,8 +2,8 @@
 import { get, messageOf, statusOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el } from '../dom.js';
-import { bytes, millis, moment, since, span } from '../format.js';
-import type { Story } from '../shapes.js';
+import { bytes, line, lines, millis, moment, since, span } from '../format.js';
+import type { Failure, Story } from '../shapes.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { linkTo, repeatedly, type View } from '../view.js';
 
@@ -14,6 +14,19 @@ interface Step {
   readonly grade: string;
   readonly title: string;
   readonly more: readonly Child[];
+}
+
+/** The words of a worker, as it wrote them but for what cannot be seen. */
+function wordsOf({ kind, code, text, detail }: Failure): Child[] {
+  const again = kind === 'final' ? ' It is not to be tried again.' : '';
+  const said = detail.map(({ text: written, base64 }) =>
+    written === undefined ? `(not text, in base64) ${base64 ?? ''}` : lines(written),
+  );
+  return [
+    el('code', {}, line(code)),
+    ` ${line(text)}${again}`,
+    ...said.map((each) => el('pre', { class: 'detail' }, each)),
+  ];
 }
 
 function stepsOf(story: Story): Step[] {
@@ -29,10 +42,12 @@ function stepsOf(story: Story): Step[] {
     const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
     steps.push({ at: null, grade: 'quiet', title, more: ['only the last ones are kept'] });
   }
-  for (const { worker, startedAt, endedAt = null, reason = '' } of deliveries) {
+  for (const { worker, startedAt, endedAt = null, reason = '', failure = null } of deliveries) {
     const took =
       endedAt === null || startedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt);
-    const more = [reason, took === null ? '' : ` after ${millis(took)}`];
+    const after = took === null ? '' : ` after ${millis(took)}`;
+    const more =
+      failure === null ? [line(reason), after] : [`Failed${after}: `, ...wordsOf(failure)];
     steps.push({ at: startedAt, grade: 'warn', title: `Delivered to worker ${worker}`, more });
   }
   if (delivery !== null) {
@@ -50,7 +65,7 @@ function stepsOf(story: Story): Step[] {
     steps.push({ at: reply.repliedAt, grade: 'good', title, more });
   }
   if (death !== null) {
-    steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: [death.reason] });
+    steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: [line(death.reason)] });
   }
   if (story.state === 'pending') {
     const { notBefore } = story;
