@@ -67,6 +67,11 @@ describe('how SQLite carries out the statements of a store', () => {
     ]);
     expect(planOf(READER_SQL.slice)).toEqual([
       'SEARCH requests USING INDEX requests_by_uuid (uuid>? AND uuid<?)',
+      // The reason, of the rows of a page.
+      'CORRELATED SCALAR SUBQUERY 1',
+      'SEARCH deaths USING INTEGER PRIMARY KEY (rowid=?)',
+      'CORRELATED SCALAR SUBQUERY 2',
+      'SEARCH attempts USING PRIMARY KEY (number=?)',
     ]);
   });
 
