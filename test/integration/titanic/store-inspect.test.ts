@@ -59,7 +59,7 @@ describe('verify', () => {
     'DELETE FROM deaths': 'dead without a reason, the first is number 3',
     "INSERT INTO deaths VALUES (1, '', 0)": 'not dead, of which there is a reason',
     'DELETE FROM attempts': 'with other attempts than were counted, the first is number 1',
-    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL)": 'of which there are attempts',
+    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL, NULL)": 'of which there are attempts',
     'UPDATE requests SET state = 4 WHERE number = 1': 'in no known state',
     "UPDATE requests SET uuid = x'00' WHERE number = 1": 'with a uuid that is none',
     "UPDATE requests SET service = x'' WHERE number = 1": 'without a service',

@@ -17,8 +17,8 @@ export interface ClientHabits {
   readonly correlates: boolean;
   /** Ids that stand before its own, put there by proxies. */
   readonly prefix: readonly Buffer[];
-  /** `refuse`: that it does not want to wait for a worker, too. */
-  readonly says: 'nothing' | 'hello' | 'refuse';
+  /** `refuse`: that it does not want to wait for a worker, too. `failures`: that it understands them. */
+  readonly says: 'nothing' | 'hello' | 'refuse' | 'failures';
   readonly services: readonly [string, ...string[]];
   readonly requests: number;
   readonly window: number;
@@ -47,6 +47,13 @@ interface Attempt {
 
 /** Answers to `mmi.service`, `mmi.hello` and unknown names. */
 const MMI_STATUS = ['200', '404', '501'];
+const OPTIONS = {
+  nothing: '',
+  hello: '',
+  refuse: '{"noWorker":"refuse"}',
+  failures: '{"failures":true}',
+};
+const INVALID = 'mdp.invalid-failure';
 const REFUSALS = ['403', '404', '408', '429', '502', '503'];
 
 export class SimClient implements Actor {
@@ -85,7 +92,7 @@ export class SimClient implements Actor {
   start(): void {
     if (!this.#line.isOpen) this.#line.dial();
     const { says } = this.habits;
-    const options = says === 'refuse' ? '{"noWorker":"refuse"}' : '';
+    const options = OPTIONS[says];
     if (says !== 'nothing') this.#ask('mmi.hello', Buffer.from(options), []);
     this.#pause();
   }
@@ -210,6 +217,7 @@ export class SimClient implements Actor {
     const service = frames.view(reply.service).toString();
     const body = frames.copyFrom(reply.body).map((frame) => frame.toString());
     if (service === 'mmi.refused') this.#refused(body, correlation);
+    else if (service === 'mmi.failed') this.#failed(body, correlation);
     else if (service.startsWith('mmi.')) this.#informed(service, body);
     else this.#answered(service, body, correlation, reply.kind === 'final');
   }
@@ -230,6 +238,19 @@ export class SimClient implements Actor {
     const attempt = this.#byCorrelation.get(correlation);
     hold(attempt !== undefined, `${this.name} is refused what it did not ask`);
     hold(!attempt.over, `${attempt.key} is refused after its end`);
+    attempt.over = true;
+  }
+
+  /** D62: it is its own, and the last that it hears of that request. */
+  #failed([service = '', code = '', text = '']: readonly string[], correlation: string): void {
+    hold(this.habits.says === 'failures', `${this.name} is told of a failure it cannot understand`);
+    const isRight = /^f-(error|final|retry)$/.test(code);
+    hold(isRight || code === INVALID, `${this.name} is told a failure ${code} that nobody said`);
+    const attempt = isRight ? this.#attempts.get(text) : this.#byCorrelation.get(correlation);
+    if (!isRight && !this.habits.correlates) return;
+    hold(attempt !== undefined, `${this.name} is told the failure of another: ${text}`);
+    hold(attempt.service === service, `${attempt.key} is told a failure of another service`);
+    hold(!attempt.over, `${attempt.key} fails after its end`);
     attempt.over = true;
   }
 

@@ -1,9 +1,11 @@
 /** A worker of either version, well-behaved or not. */
 import { Frames } from '../../../src/core/frames.js';
+import { type FailureKind, readFailure } from '../../../src/wire/failure.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import {
   readWorkerInbound,
   workerDisconnect,
+  workerFail,
   workerFinal,
   workerHeartbeat,
   workerPartial,
@@ -20,6 +22,7 @@ import { malformedWorkerMessage } from './malformed.js';
 /** What a worker may do with a request instead of answering it. */
 export const MISCHIEF = [
   'returns',
+  'fails',
   'quits',
   'crashes',
   'loses its connection',
@@ -52,6 +55,7 @@ interface Job {
 }
 
 const SILENT_INTERVALS = 6;
+const FAILURE_KINDS: readonly [FailureKind, ...FailureKind[]] = ['error', 'final', 'retry'];
 
 export class SimWorker implements Actor {
   readonly name: string;
@@ -232,6 +236,10 @@ export class SimWorker implements Actor {
         this.#jobs.splice(this.#jobs.indexOf(job), 1);
         this.#return(job);
         return;
+      case 'fails':
+        this.#jobs.splice(this.#jobs.indexOf(job), 1);
+        this.#fail(job);
+        return;
       case 'quits':
         this.#send(workerDisconnect(version), { kind: 'disconnect', version });
         if (this.#random.chance(0.3)) this.#answer(job);
@@ -278,13 +286,29 @@ export class SimWorker implements Actor {
     this.#send(frames, { kind: 'return', version, token });
   }
 
-  /** Answers, or returns, in the name of another worker. */
+  /** Says what went wrong: rightly, or so that the broker has to say that for it (D60). */
+  #fail({ token, key }: Job): void {
+    const { version } = this.habits;
+    const kind = this.#random.pick(FAILURE_KINDS);
+    const failure = { kind, code: `f-${kind}`, text: key, detail: [Buffer.from(`D${key}`)] };
+    const client = Buffer.from(token, 'latin1');
+    if (this.#random.chance(0.8)) {
+      this.#send(workerFail(version, client, failure), { kind: 'fail', version, token, failure });
+      return;
+    }
+    const wrong = { ...failure, code: this.#random.pick(['', 'mdp.mine', 'a b']) };
+    const told = readFailure(Frames.of(kind, wrong.code, key, ...wrong.detail), 0);
+    this.#send(workerFail(version, client, wrong), { kind: 'fail', version, token, failure: told });
+  }
+
+  /** Answers, returns or fails in the name of another worker. */
   #steal(job: Job): void {
     const { tokens } = this.#around;
     const loot = tokens[this.#random.int(0, tokens.length - 1)] ?? job;
     // In the middle of a stream of its own it would only contradict itself.
     const isOwn = this.#jobs.includes(loot);
     if (this.#random.chance(0.2)) this.#return(loot);
+    else if (!isOwn && this.#random.chance(0.2)) this.#fail(loot);
     else if (!isOwn) this.#sendAnswer(loot, this.#random.int(0, this.habits.partialsMax));
     this.#answer(job);
   }

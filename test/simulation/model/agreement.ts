@@ -14,6 +14,7 @@ const NAMES = [
 ] as const;
 
 const GROUPS = [
+  'requestsFailed',
   'requestsRefused',
   'workersLost',
   'workersRefused',
@@ -61,9 +62,11 @@ function same(
 
 /** Every request that came ended in one way, or is still held. */
 function isBalanced(counters: BrokerCounters, held: number): boolean {
-  const { requestsRefused: refused, repliesDropped: dropped } = counters;
+  const { requestsRefused: refused, repliesDropped: dropped, requestsFailed: failed } = counters;
   const ended =
     counters.requestsReplied +
+    failed.error +
+    failed.final +
     counters.requestsExpired +
     counters.requestsAbandoned +
     counters.requestsDropped +

@@ -4,6 +4,7 @@ import type {
   RequestRefusal,
   WorkerRefusal,
 } from '../../../src/broker/counters.js';
+import type { FailureKind } from '../../../src/wire/failure.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
 
 /** What the broker must have counted, over all services. */
@@ -15,6 +16,7 @@ export class ModelCounters {
   requestsAbandoned = 0;
   requestsDropped = 0;
   unexpected = 0;
+  readonly requestsFailed: Record<FailureKind, number> = { error: 0, final: 0, retry: 0 };
   readonly requestsRefused: Record<RequestRefusal, number> = {
     limit: 0,
     quota: 0,

@@ -2,6 +2,7 @@
  * What the sender of a message means by it. It travels beside the frames, so that the model knows
  * the truth without reading the wire, and the broker, which only sees the frames, is checked by it.
  */
+import type { Failure } from '../../../src/wire/failure.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 
@@ -29,6 +30,14 @@ export interface ReplyIntent {
   readonly body: readonly Buffer[];
 }
 
+/** D60: what the broker is to make of it, be it as it came or `mdp.invalid-failure`. */
+export interface FailIntent {
+  readonly kind: 'fail';
+  readonly version: MdpVersion;
+  readonly token: string;
+  readonly failure: Failure;
+}
+
 export interface ReturnIntent {
   readonly kind: 'return';
   readonly version: MdpVersion;
@@ -46,7 +55,13 @@ export interface MalformedIntent {
 }
 
 export type Intent =
-  RequestIntent | ReadyIntent | ReplyIntent | ReturnIntent | SignalIntent | MalformedIntent;
+  | RequestIntent
+  | ReadyIntent
+  | ReplyIntent
+  | FailIntent
+  | ReturnIntent
+  | SignalIntent
+  | MalformedIntent;
 
 /** A message on its way to the broker. */
 export interface Sent {

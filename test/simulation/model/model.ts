@@ -11,7 +11,14 @@ import type { Dialled } from '../world/network.js';
 import type { ModelCounters } from './counters.js';
 import { checkDispatch } from './dispatch.js';
 import { replyFrames, show, workerFrames } from './expected.js';
-import type { Intent, ReadyIntent, ReplyIntent, RequestIntent, ReturnIntent } from './intent.js';
+import type {
+  FailIntent,
+  Intent,
+  ReadyIntent,
+  ReplyIntent,
+  RequestIntent,
+  ReturnIntent,
+} from './intent.js';
 import { keyOf, ModelRequests } from './requests.js';
 import { ModelServices } from './services.js';
 import { Delivery, ModelClient, ModelPeer, type ModelRequest, ModelWorker } from './state.js';
@@ -123,6 +130,7 @@ export class Model {
         return;
       case 'final':
       case 'partial':
+      case 'fail':
         this.#reply(peer, intent, now);
         return;
       case 'heartbeat':
@@ -147,8 +155,9 @@ export class Model {
       status = service !== null && service.workers.size > 0 ? '200' : '404';
     } else if (intent.service === 'mmi.hello') {
       status = '200';
-      const refusesToWait = keyOf(intent.body).includes('refuse');
-      peer.hellos.push({ envelope: intent.envelope, refusesToWait });
+      const said = keyOf(intent.body);
+      const [refusesToWait, hearsFailures] = [said.includes('refuse'), said.includes('failures')];
+      peer.hellos.push({ envelope: intent.envelope, refusesToWait, hearsFailures });
     }
     const frames = replyFrames(intent, true, intent.service, [Buffer.from(status)]);
     this.#requests.expected.message(peer.id, frames);
@@ -181,12 +190,14 @@ export class Model {
     this.#requests.expected.disconnect(peer.id, intent.version);
   }
 
-  #reply(peer: ModelPeer, intent: ReplyIntent, now: number): void {
+  #reply(peer: ModelPeer, intent: ReplyIntent | FailIntent, now: number): void {
     const { worker } = peer;
     if (worker !== null) worker.lastSeenAt = now;
     const delivery = this.#deliveries.get(intent.token);
     if (delivery?.state === 'out' && delivery.worker === worker) {
-      this.#requests.replyOfHolder(delivery.request, intent);
+      const { request } = delivery;
+      if (intent.kind === 'fail') this.#requests.failureOfHolder(request, worker, intent, now);
+      else this.#requests.replyOfHolder(request, intent);
       if (intent.kind === 'partial') return;
       worker.usedAt = this.#uses++;
       this.#settleIfDraining(worker, now);

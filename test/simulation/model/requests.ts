@@ -4,9 +4,10 @@
  */
 import type { RequestRefusal } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { Failure } from '../../../src/wire/failure.js';
 import { ModelCounters } from './counters.js';
 import { Expected, replyFrames } from './expected.js';
-import type { ReplyIntent, RequestIntent } from './intent.js';
+import type { FailIntent, ReplyIntent, RequestIntent } from './intent.js';
 import {
   type Delivery,
   type ModelClient,
@@ -132,16 +133,54 @@ export class ModelRequests {
     if (final) this.#end(request, request.givenUp ? 'too_late' : 'answered');
   }
 
+  /** D60, D61 */
+  failureOfHolder(
+    request: ModelRequest,
+    worker: ModelWorker,
+    { failure }: FailIntent,
+    now: number,
+  ): void {
+    if (request.answered || request.givenUp) {
+      const outcome = request.answered ? 'answered' : 'too_late';
+      this.counters.repliesDropped[outcome]++;
+      this.#end(request, outcome);
+      return;
+    }
+    this.counters.requestsFailed[failure.kind]++;
+    if (failure.kind === 'retry' && !request.streamed) {
+      request.reported = { ...failure, detail: [] };
+      this.giveBack(worker, [request], false, now);
+      return;
+    }
+    if (failure.kind === 'retry') this.counters.requestsAbandoned++;
+    this.#tellFailure(request, failure);
+    this.#end(request, 'answered');
+  }
+
+  /** D62 */
+  #tellFailure(request: ModelRequest, { code, text, detail }: Failure): void {
+    const { client, intent, tells } = request;
+    const peer = client?.peer;
+    if (!tells || !peer || peer.closing) return;
+    if (helloOf(peer, intent)?.hearsFailures === true) {
+      const words = [intent.service, code, text].map((word) => Buffer.from(word, 'latin1'));
+      const frames = replyFrames(intent, true, 'mmi.failed', [...words, ...detail]);
+      this.expected.message(peer.id, frames);
+    } else {
+      this.#expectRefusal(peer.id, intent, '502');
+    }
+  }
+
   /** D8 */
-  replyOfLost(delivery: Delivery, intent: ReplyIntent): void {
+  replyOfLost(delivery: Delivery, intent: ReplyIntent | FailIntent): void {
     const { request } = delivery;
     if (request.state === 'over') {
-      if (intent.kind === 'final') this.counters.repliesDropped[request.outcome]++;
+      if (intent.kind !== 'partial') this.counters.repliesDropped[request.outcome]++;
     } else if (intent.kind === 'partial') {
       delivery.spoiled = true;
     } else if (request.answered) {
       this.counters.repliesDropped.answered++;
-    } else if (request.streamed || request.givenUp || delivery.spoiled) {
+    } else if (intent.kind === 'fail' || request.streamed || request.givenUp || delivery.spoiled) {
       this.counters.repliesDropped.too_late++;
     } else {
       this.#dropPartials(request);
@@ -227,7 +266,12 @@ export class ModelRequests {
       this.counters.requestsDropped++;
       this.#end(request, 'too_late');
     } else if (request.streamed || request.deliveries >= maxDeliveries) {
-      this.#abandon(request);
+      if (request.reported === null) {
+        this.#abandon(request);
+      } else {
+        this.counters.requestsAbandoned++;
+        this.#tellFailure(request, request.reported);
+      }
       this.#end(request, 'too_late');
     } else if (request.arrivedAt + requestTtlMs <= now) {
       this.#expire(request);

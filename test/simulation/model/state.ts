@@ -1,11 +1,13 @@
 /** What the model knows: plain lists, searched from end to end. */
 import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { Failure } from '../../../src/wire/failure.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { RequestIntent } from './intent.js';
 
 export interface ModelHello {
   readonly envelope: readonly Buffer[];
   readonly refusesToWait: boolean;
+  readonly hearsFailures: boolean;
 }
 
 export class ModelPeer {
@@ -132,6 +134,8 @@ export class ModelRequest {
   held: (readonly Buffer[])[] = [];
   answered = false;
   givenUp = false;
+  /** What a worker said of it last, as far as that is kept (D61). */
+  reported: Failure | null = null;
   /** Place in the queue: later loss before earlier; of one loss in order. 0: never given back. */
   lossStep = 0;
   lossGroup = 0;

@@ -39,6 +39,7 @@ const STEP_MS = 250;
 const SPLIT_MS_MAX = 10 * INTERVAL_MS;
 const MISCHIEF: WorkersHere['mischief'] = [
   'returns',
+  'fails',
   'quits',
   'crashes',
   'loses its connection',

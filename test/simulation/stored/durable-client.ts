@@ -365,6 +365,10 @@ export class DurableClient implements Actor {
       this.#shows(job, 'reply', mark);
     } else if (status.startsWith('500 dead')) {
       this.#stays(job, 'dead');
+      // D63: of a worker that said why it is told that, and not that of another.
+      const [, code, text] = /^500 dead ([^:]+): (.*)$/.exec(status) ?? [];
+      const isOwn = code?.startsWith('f-') !== true || text?.startsWith(`${name}.`) === true;
+      hold(code !== undefined && isOwn, `${name} is dead of what it did not: ${status}`);
       this.#shows(job, 'dead', mark);
     } else {
       hold(status === '400 unknown', `${name} is answered ${status}`);

@@ -11,6 +11,7 @@ import type { TitanicOptions } from '../../../src/titanic/options.js';
 import type { StoreFailure } from '../../../src/titanic/store.js';
 import { Alone } from '../../../src/titanic/replica.js';
 import { Titanic } from '../../../src/titanic/titanic.js';
+import { unpackFailure } from '../../../src/titanic/failures.js';
 import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
@@ -312,10 +313,15 @@ export class StoredNode {
 
   #checkDisk(): void {
     checkOwners(this.disk.rows);
-    for (const { request, reply } of this.disk.rows) {
+    for (const { request, reply, attempts } of this.disk.rows) {
       hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
       const isDead = request.state === 'dead';
-      hold(!isDead || request.attempts === request.maxAttempts, 'dead before its last attempt');
+      // D63: of its present generation.
+      const last = request.attempts > 0 ? (attempts.at(-1)?.failure ?? null) : null;
+      const isFinal = unpackFailure(last)?.kind === 'final';
+      const isOver = isFinal || request.attempts === request.maxAttempts;
+      hold(!isDead || isOver, 'dead before its last attempt');
+      hold(!isFinal || request.state !== 'pending', 'a final failure is to be delivered again');
       hold(
         (request.state === 'replied') === (reply !== null),
         'a reply and its state belong together',

@@ -87,6 +87,13 @@ export class Cast {
 
   // ---------------------------------------------------------------- clients
 
+  #greeting(random: SimRandom): ClientHabits['says'] {
+    if (!random.chance(0.5)) return 'nothing';
+    return random.pick(
+      this.#weather.isFair ? ['hello', 'failures'] : ['hello', 'refuse', 'failures'],
+    );
+  }
+
   #client(): Role {
     return (random) => {
       const name = `c${this.#number()}`;
@@ -124,7 +131,7 @@ export class Cast {
       version: random.pick<MdpVersion>([1, 2]),
       correlates,
       prefix: [],
-      says: random.chance(0.4) ? (isFair || random.chance(0.5) ? 'hello' : 'refuse') : 'nothing',
+      says: this.#greeting(random),
       services,
       requests: random.int(1, 15),
       window: correlates ? random.int(1, 8) : 1,
