@@ -80,6 +80,7 @@ const desk: BrokerDesk = {
   room: () => Math.max(0, capacity - out.length),
   setBacklog: () => undefined,
   submit: (_service, reference) => out.push(reference),
+  setStored: () => undefined,
   withdraw: () => undefined,
 };
 const titanic = new Titanic(

@@ -121,7 +121,8 @@ export class Broker {
     const { labels } = this.counters.requests;
     const identities = this.#identities;
     this.#services = new Services(this.#table, seed.readInt32LE(), labels, identities);
-    this.listing = new Listing(this.#services);
+    const figures = { source: null };
+    this.listing = new Listing(this.#services, figures);
     this.#workers = new Workers(options, this.#services, sink);
     const parts = {
       options,
@@ -148,7 +149,7 @@ export class Broker {
     };
     const lifecycleParts = { ...parts, ...keepers };
     this.#lifecycle = new Lifecycle(lifecycleParts);
-    const all = { ...lifecycleParts, lifecycle: this.#lifecycle };
+    const all = { ...lifecycleParts, lifecycle: this.#lifecycle, figures };
     this.desk = new Desk(all);
     this.#fromWorkers = new WorkerInputs({ ...all, desk: this.desk });
   }
@@ -454,6 +455,7 @@ export class Broker {
     const lifecycle = this.#lifecycle;
     const areExpired = this.#expireWorkers(now);
     let more = !areExpired;
+    this.#services.forget(now);
     if (!this.#runSweeps()) more = true;
     if (!this.#refuseWaiting() || lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
     if (!this.#gate.isOpen) lifecycle.dispatchNothing();

@@ -5,7 +5,7 @@ import type { Hello } from '../wire/mmi.js';
 import type { Gate } from './gate.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
-import { serviceStatus, workerStatus } from './listing.js';
+import { type Figures, serviceStatus, workerStatus } from './listing.js';
 import type { BrokerOptions } from './options.js';
 import type { Asker, BrokerDesk, BrokerHost, InternalService, Listed } from './ports.js';
 import type { Quotas } from './quotas.js';
@@ -30,6 +30,7 @@ export interface DeskParts {
   readonly gate: Gate;
   readonly lifecycle: Lifecycle;
   readonly stored: StoredRequests;
+  readonly figures: Figures;
 }
 
 export class Desk implements BrokerHost, BrokerDesk {
@@ -125,15 +126,17 @@ export class Desk implements BrokerHost, BrokerDesk {
 
   get counts(): { readonly services: number; readonly workers: number } {
     const { services, workers } = this.#parts;
-    return { services: services.count, workers: workers.count };
+    return { services: services.listed, workers: workers.count };
   }
 
-  services(): Listed[] {
-    return Array.from(this.#parts.services.all(), (service) => ({
+  services(now: number): Listed[] {
+    const { services, figures } = this.#parts;
+    services.forget(now);
+    return Array.from(services.all(), (service) => ({
       service: service.id,
       worker: 0,
       name: service.name,
-      json: JSON.stringify(serviceStatus(service)),
+      json: JSON.stringify(serviceStatus(service, figures)),
     }));
   }
 
@@ -161,6 +164,10 @@ export class Desk implements BrokerHost, BrokerDesk {
   submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
     if (!this.#parts.gate.isOpen) return null;
     return this.#parts.stored.submit(service, reference, body, again);
+  }
+
+  setStored(service: Buffer, hasStored: boolean): void {
+    this.#parts.services.setStored(service, hasStored);
   }
 
   withdraw(id: number): void {

@@ -166,7 +166,7 @@ export class Ledger {
       return excess('limit', 'limits.queuedBytes is reached');
     }
     if (!this.hasRoom) return excess('limit', 'what one process can hold is reached');
-    if (service !== null) {
+    if (service !== null && service.namedBy !== null) {
       if (service.queue.count >= limits.queuedRequestsPerService) {
         return excess('limit', 'limits.queuedRequestsPerService is reached');
       }

@@ -87,7 +87,8 @@ export class Lifecycle {
       ledger.refuse(inbound, peer, over.reason, { status: '429', text: over.text }, false);
       return;
     }
-    service ??= services.add(frames.copy(name), peer.identity);
+    if (service === null) service = services.add(frames.copy(name), peer.identity);
+    else if (service.namedBy === null) services.use(service, peer.identity);
     counters.requests.countReceived(service.label);
     const id = ledger.add(inbound, peer, now);
     table.raise(id, QUEUED);

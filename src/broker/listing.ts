@@ -3,7 +3,7 @@
  * time, however much there is. A cursor is where to go on; what comes and goes in between may be
  * missed, and nothing is told twice.
  */
-import type { ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { Services } from './services.js';
 import type { Service, Worker } from './state.js';
 
@@ -24,12 +24,26 @@ export interface ListPage<Item> {
   readonly next: Position | null;
 }
 
-export function serviceStatus(service: Service): ServiceStatus {
+/** Who knows more of services than their workers and queues. */
+export interface FigureSource {
+  /** @param shown percent-escaped */
+  of(service: Buffer, shown: string): ServiceFigures;
+}
+
+/** One is set once there is one. */
+export interface Figures {
+  source: FigureSource | null;
+}
+
+const NO_FIGURES: ServiceFigures = { plain: null, durable: null };
+
+export function serviceStatus(service: Service, { source }: Figures): ServiceStatus {
   return {
     service: service.shown,
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
     queued: service.queue.count,
+    ...(source?.of(service.name, service.shown) ?? NO_FIGURES),
   };
 }
 
@@ -55,8 +69,21 @@ export interface WorkerSeen extends WorkerStatus {
 export class Listing {
   readonly #services: Services;
 
-  constructor(services: Services) {
+  readonly #figures: Figures;
+
+  constructor(services: Services, figures: Figures) {
     this.#services = services;
+    this.#figures = figures;
+  }
+
+  /** How many services there are to list. */
+  get serviceCount(): number {
+    return this.#services.listed;
+  }
+
+  /** From now on lists have figures. */
+  setFigures(source: FigureSource): void {
+    this.#figures.source = source;
   }
 
   /** Services by number, from a position on. */
@@ -65,7 +92,9 @@ export class Listing {
     limit: number,
     name: Buffer | null,
     isWanted: (service: ServiceStatus) => boolean,
+    now: number,
   ): ListPage<ServiceStatus> {
+    this.#services.forget(now);
     const items: ServiceStatus[] = [];
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
@@ -73,7 +102,7 @@ export class Listing {
         return { items, next: { service: service.id, worker: 0 } };
       }
       lookedAt++;
-      const status = serviceStatus(service);
+      const status = serviceStatus(service, this.#figures);
       if (isWanted(status)) items.push(status);
     }
     return { items, next: null };

@@ -110,6 +110,8 @@ export interface BrokerDesk {
    * @returns its number; `null` if the service has no workers, or clients are not served here
    */
   submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null;
+  /** Whether requests for a service are kept: then it is listed, also without workers. */
+  setStored(service: Buffer, hasStored: boolean): void;
   /** Ends what was handed over: nothing more is told of it. */
   withdraw(id: number): void;
 }
@@ -131,10 +133,10 @@ export interface BrokerHost {
   hear(id: number, hello: Hello): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
-  /** How many there are. */
+  /** How many there are in the lists. */
   readonly counts: { readonly services: number; readonly workers: number };
   /** All services by number. */
-  services(): Listed[];
+  services(now: number): Listed[];
   /** All workers, by service and number. */
   workers(now: number): Listed[];
 }

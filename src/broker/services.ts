@@ -5,7 +5,18 @@ import type { Identities, Identity } from './identities.js';
 import type { RequestTable } from './requests.js';
 import { Service } from './state.js';
 
-/** All services by name and number. A service lives while it has workers or waiting requests. */
+/** What did something within that time is still listed. */
+const REMEMBERED_MS = 600_000;
+/** Services that are only remembered: of more, those that ended first are forgotten. */
+const REMEMBERED_MAX = 10_000;
+/** Of those that no worker ever served: anybody can name as many as they like. */
+const REMEMBERED_UNSERVED_MAX = 1000;
+
+/**
+ * All services by name and number. A service is *in use* while it has workers or waiting requests: then
+ * it counts in the limits. Else it is only there to be listed: because its stored requests are kept
+ * somewhere, or because it was in use, or had some, a short time ago.
+ */
 export class Services {
   readonly #byName: ByteTable;
   readonly #byId: (Service | null)[] = [];
@@ -14,6 +25,12 @@ export class Services {
   readonly #labels: Labels;
   readonly #identities: Identities;
   #withWorkers = 0;
+  #inUse = 0;
+  /** Those that ended since the last turn. */
+  #ended: Service[] = [];
+  /** When they ended, the longest ago first. */
+  readonly #remembered = new Map<Service, number>();
+  readonly #rememberedUnserved = new Map<Service, number>();
 
   /** @param seed see `ByteTable` */
   constructor(table: RequestTable, seed: number, labels: Labels, identities: Identities) {
@@ -23,7 +40,13 @@ export class Services {
     this.#byName = new ByteTable(seed);
   }
 
+  /** Services in use. */
   get count(): number {
+    return this.#inUse;
+  }
+
+  /** Those that are only listed, too. */
+  get listed(): number {
     return this.#byName.size;
   }
 
@@ -32,6 +55,7 @@ export class Services {
     return this.#withWorkers;
   }
 
+  /** Also one that is not in use. */
   find(bytes: Uint8Array, start: number, end: number): Service | null {
     const id = this.#byName.get(bytes, start, end);
     return id < 0 ? null : (this.#byId[id] ?? null);
@@ -41,11 +65,24 @@ export class Services {
     return present(this.#byId[id], 'a service that lives');
   }
 
-  /** @param namedBy who asked for it first, or offers it */
+  /** A service that is not there is in use from now on. @param namedBy who asked for it, or offers it */
   add(name: Buffer, namedBy: Identity): Service {
-    const id = this.#freeIds.pop() ?? this.#byId.length;
-    const service = new Service(id, name, namedBy, this.#table);
+    const service = this.#make(name);
+    this.use(service, namedBy);
+    return service;
+  }
+
+  /** One that was only listed is in use from now on. */
+  use(service: Service, namedBy: Identity): void {
+    service.namedBy = namedBy;
     namedBy.services++;
+    this.#inUse++;
+    this.#recall(service);
+  }
+
+  #make(name: Buffer): Service {
+    const id = this.#freeIds.pop() ?? this.#byId.length;
+    const service = new Service(id, name, this.#table);
     service.label = this.#labels.of(service.shown);
     this.#byId[id] = service;
     this.#byName.add(name, id);
@@ -55,6 +92,7 @@ export class Services {
   /** The service has a worker, and so may have a label of its own from now on. */
   label(service: Service): void {
     service.label = this.#labels.claim(service.shown);
+    service.wasServed = true;
   }
 
   /** A worker came or went. */
@@ -63,22 +101,69 @@ export class Services {
     if (before > 0 && after === 0) this.#withWorkers--;
   }
 
-  /** Forgets the service if nothing needs it any more. */
+  /** Whether somebody in this process keeps requests for it. */
+  setStored(name: Buffer, hasStored: boolean): void {
+    const known = this.find(name, 0, name.length);
+    if (hasStored) {
+      const service = known ?? this.#make(Buffer.from(name));
+      service.hasStored = true;
+      service.label = this.#labels.of(service.shown);
+      this.#recall(service);
+    } else if (known?.hasStored === true) {
+      known.hasStored = false;
+      if (known.namedBy === null) this.#ended.push(known);
+    }
+  }
+
+  /** Ends the use of the service if nothing needs it any more. */
   releaseIfUnused(service: Service): void {
+    const { namedBy } = service;
     if (
       service.workers.size > 0 ||
       service.queue.count > 0 ||
       service.due ||
-      service.stored.count > 0
+      service.stored.count > 0 ||
+      namedBy === null
     ) {
       return;
     }
-    if (this.#byId[service.id] !== service) return;
-    this.#byName.delete(service.name);
-    this.#byId[service.id] = null;
-    this.#freeIds.push(service.id);
-    service.namedBy.services--;
-    this.#identities.settled(service.namedBy);
+    service.namedBy = null;
+    namedBy.services--;
+    this.#inUse--;
+    this.#identities.settled(namedBy);
+    if (!service.hasStored) this.#ended.push(service);
+  }
+
+  /** Forgets what has done nothing for a while, and what is too many. */
+  forget(now: number): void {
+    const ended = this.#ended;
+    if (ended.length > 0) {
+      this.#ended = [];
+      for (const service of ended) {
+        if (service.namedBy !== null || service.hasStored) continue;
+        const among = service.wasServed ? this.#remembered : this.#rememberedUnserved;
+        among.delete(service);
+        among.set(service, now);
+      }
+    }
+    this.#forgetAmong(this.#remembered, REMEMBERED_MAX, now);
+    this.#forgetAmong(this.#rememberedUnserved, REMEMBERED_UNSERVED_MAX, now);
+  }
+
+  #forgetAmong(among: Map<Service, number>, most: number, now: number): void {
+    for (const [service, endedAt] of among) {
+      if (endedAt + REMEMBERED_MS > now && among.size <= most) return;
+      among.delete(service);
+      this.#byName.delete(service.name);
+      this.#byId[service.id] = null;
+      this.#freeIds.push(service.id);
+    }
+  }
+
+  /** It is in use, or has stored requests, again. */
+  #recall(service: Service): void {
+    this.#remembered.delete(service);
+    this.#rememberedUnserved.delete(service);
   }
 
   all(): IterableIterator<Service> {

@@ -100,8 +100,15 @@ export class Service {
   readonly shown: string;
   /** Under which its requests are counted. */
   label: Label = OTHERS;
-  /** Who asked for it first, or offered it: it counts in the quota of that identity. */
-  readonly namedBy: Identity;
+  /**
+   * Who asked for it first, or offered it: it counts in the quota of that identity. `null`: it is not
+   * in use, and only there to be listed.
+   */
+  namedBy: Identity | null = null;
+  /** A worker was registered for it. */
+  wasServed = false;
+  /** The internal client keeps requests for it. */
+  hasStored = false;
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;
@@ -119,10 +126,9 @@ export class Service {
   /** Listed for the next dispatch. */
   due = false;
 
-  constructor(id: number, name: Buffer, namedBy: Identity, table: RequestTable) {
+  constructor(id: number, name: Buffer, table: RequestTable) {
     this.id = id;
     this.name = name;
-    this.namedBy = namedBy;
     this.shown = escapeName(name);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);

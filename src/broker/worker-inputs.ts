@@ -49,9 +49,10 @@ export class WorkerInputs {
       return;
     }
     const at = inbound.service;
-    const service =
-      this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at)) ??
-      this.#parts.services.add(frames.copy(at), peer.identity);
+    const { services } = this.#parts;
+    const known = services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    const service = known ?? services.add(frames.copy(at), peer.identity);
+    if (service.namedBy === null) services.use(service, peer.identity);
     const number = ++this.#lastWorker;
     const worker = new Worker(peer, service, number, inbound, this.#parts.table, now);
     this.#parts.services.label(service);
@@ -78,7 +79,8 @@ export class WorkerInputs {
     const { quotas } = identity;
     if (identity.workers >= quotas.workers) return 'limit';
     const service = this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at));
-    if (service === null && identity.services >= quotas.services) return 'limit';
+    const isUsed = service !== null && service.namedBy !== null;
+    if (!isUsed && identity.services >= quotas.services) return 'limit';
     const isNew = service === null || service.workers.size === 0;
     return isNew && this.#parts.services.withWorkers >= this.maxServices ? 'limit' : null;
   }

@@ -3,8 +3,10 @@ import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
+import type { Facts } from './ask.js';
 import { type Done, examples } from './options.js';
 import { print, printable, printJson, table } from './output.js';
+import { countText, msText, partOf, rateText } from './service-cells.js';
 
 const EXAMPLES = [
   ['majordomo services', 'all services, by name'],
@@ -14,15 +16,24 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Names are percent-escaped where they are not printable ASCII.
+Names are percent-escaped where they are not printable ASCII. A service is listed while it has workers, waiting
+or stored requests, and for ten minutes after. PENDING to OLDEST are of its stored requests; P99 is of plain ones.
 ${WHERE_TEXT}`;
 
-const COLUMNS = [
-  { head: 'SERVICE' },
-  { head: 'WAITING', right: true },
-  { head: 'BUSY', right: true },
-  { head: 'QUEUED', right: true },
-] as const;
+/** What a column shows of a service. */
+const CELLS: readonly (readonly [head: string, cell: (service: Facts) => string])[] = [
+  ['WAITING', (service) => printable(service['workersWaiting'])],
+  ['BUSY', (service) => printable(service['workersBusy'])],
+  ['QUEUED', (service) => printable(service['queued'])],
+  ['REPLIES/S', (service) => rateText(partOf(service, 'plain')['repliesPerSecond'])],
+  ['FAILED/S', (service) => rateText(partOf(service, 'plain')['failuresPerSecond'])],
+  ['P99', (service) => msText(partOf(service, 'plain')['p99Ms'])],
+  ['PENDING', (service) => countText(partOf(service, 'durable')['pending'])],
+  ['RETRYING', (service) => countText(partOf(service, 'durable')['retrying'])],
+  ['DEAD', (service) => countText(partOf(service, 'durable')['dead'])],
+  ['OLDEST', (service) => msText(partOf(service, 'durable')['oldestMs'])],
+];
+const COLUMNS = [{ head: 'SERVICE' }, ...CELLS.map(([head]) => ({ head, right: true }))];
 
 export function defineServices(command: Command, done: Done): void {
   addLookOptions(command)
@@ -34,9 +45,7 @@ export function defineServices(command: Command, done: Done): void {
       } else {
         const rows = services.map((service) => [
           printable(service['service']),
-          printable(service['workersWaiting']),
-          printable(service['workersBusy']),
-          printable(service['queued']),
+          ...CELLS.map(([, cell]) => cell(service)),
         ]);
         await print(table(COLUMNS, rows.sort(byName)));
       }

@@ -44,8 +44,9 @@ export class NodeMetrics {
       titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
     };
-    const services = (): number => broker.load.services;
+    const services = (): number => broker.listing.serviceCount;
     this.pictures = new NodePictures(config, { broker, titanic, loopLagMs, services });
+    broker.listing.setFigures(this.pictures.figures(broker.counters.requests.labels));
   }
 
   close(): void {

@@ -4,7 +4,7 @@ import { type ListPage, type Position, START } from '../broker/listing.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import type { NodeView, Page } from '../http/ports.js';
-import type { NodeStatus } from '../wire/mmi.js';
+import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
 import type { NodeHealth } from './health.js';
 
 /** @param status what `mmi.broker` tells, and where it listens; `now` is monotonic milliseconds */
@@ -23,8 +23,8 @@ export function nodeView(
           position(cursor),
           limit,
           service,
-          ({ workersWaiting, workersBusy }) =>
-            state === null || workersWaiting + workersBusy > 0 === (state === 'served'),
+          (status) => state === null || isIn(state, status),
+          monotonicMs(),
         ),
       ),
     workers: ({ cursor, limit, service, state }) =>
@@ -38,6 +38,16 @@ export function nodeView(
         ),
       ),
   };
+}
+
+/** `unserved`: requests wait, plain or stored, and no worker is there. */
+function isIn(
+  state: string,
+  { workersWaiting, workersBusy, queued, durable }: ServiceStatus,
+): boolean {
+  const isServed = workersWaiting + workersBusy > 0;
+  if (state === 'served') return isServed;
+  return !isServed && queued + (durable?.pending ?? 0) > 0;
 }
 
 const CURSOR = /^(\d{1,9})\.(\d{1,15})$/;

@@ -1,6 +1,8 @@
 /** The last ten minutes of this node: its numbers, the clocks, and the timer. */
+import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
+import type { Labels } from '../core/labels.js';
 import type {
   Pictures as PicturesPort,
   Present,
@@ -8,6 +10,7 @@ import type {
   ServiceFigures,
 } from '../http/ports.js';
 import { Pictures, type PictureSources, SAMPLE_EVERY_MS } from '../observe/pictures.js';
+import { serviceFigures } from '../observe/service-figures.js';
 
 interface NodeSources extends PictureSources {
   services(): number;
@@ -45,6 +48,15 @@ export class NodePictures implements PicturesPort {
 
   services(): readonly ServiceFigures[] {
     return this.#pictures.services(monotonicMs());
+  }
+
+  /** What lists tell of a service beside its workers. */
+  figures(labels: Labels): FigureSource {
+    return serviceFigures({
+      labels,
+      pictures: this.#pictures,
+      stored: (service) => this.#sources.titanic()?.durableOf(service, Date.now()) ?? null,
+    });
   }
 
   close(): void {

@@ -4,7 +4,7 @@ import type { Page, Ports, WorkerSeen } from './ports.js';
 import { LIST_PARAMETERS } from './query.js';
 import type { Route } from './route.js';
 
-/** `served`: it has workers. `unserved`: requests wait for it, and no worker is there. */
+/** `served`: it has workers. `unserved`: requests wait, plain or stored, and no worker is there. */
 const SERVICE_STATES: readonly string[] = ['served', 'unserved'];
 const WORKER_STATES: readonly string[] = ['waiting', 'busy'];
 

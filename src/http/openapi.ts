@@ -44,7 +44,7 @@ const PATHS: Readonly<Record<string, Json>> = {
   },
   '/api/v1/services': {
     get: reading(
-      'Services that have workers, or requests waiting',
+      'Services that have workers or requests, or did something in the last ten minutes',
       { '200': answer('A page.', page(ref('Service'))) },
       listParameters('served', 'unserved'),
     ),

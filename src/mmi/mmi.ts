@@ -103,7 +103,7 @@ export class Mmi implements InternalService {
   #services(host: BrokerHost): PagedList {
     this.#serviceList ??= new PagedList(
       () => host.counts.services,
-      () => host.services(),
+      () => host.services(this.#now),
     );
     return this.#serviceList;
   }

@@ -3,9 +3,22 @@
  * page at three in the night sees how it came to that. It costs the loop some microseconds a second
  * and no more for those who look.
  */
+import { type Label, OTHERS } from '../core/labels.js';
 import type { ServiceFigures, SampleBlock } from '../http/ports.js';
+import type { DurableRates, PlainFigures } from '../wire/mmi.js';
 import type { BrokerSource } from './broker-metrics.js';
-import { type Rates, ratesBetween, sumOf, talliesOf, type Tally } from './rates.js';
+import {
+  plainFigures,
+  type Rates,
+  ratesBetween,
+  rounded,
+  storedRatesBetween,
+  storedTalliesOf,
+  type StoredTally,
+  sumOf,
+  talliesOf,
+  type Tally,
+} from './rates.js';
 import type { TitanicSource } from './titanic-metrics.js';
 
 export const SAMPLE_EVERY_MS = 1000;
@@ -46,6 +59,14 @@ interface Mark {
   /** Monotonic milliseconds. */
   readonly at: number;
   readonly tallies: readonly Tally[];
+  readonly stored: readonly StoredTally[];
+}
+
+/** What one service does: of the last seconds before a sample. */
+interface LabelRates {
+  readonly plain: PlainFigures;
+  /** `null`: it had no stored requests. */
+  readonly durable: DurableRates | null;
 }
 
 export class Pictures {
@@ -59,6 +80,8 @@ export class Pictures {
   /** For the rates of single services: the older one is at least one interval old. */
   #older: Mark;
   #newer: Mark;
+  /** By label, from the older one to the last sample: made when somebody asks. */
+  #figures: LabelRates[] = [];
 
   /** @param now monotonic milliseconds */
   constructor(sources: PictureSources, now: number) {
@@ -77,6 +100,7 @@ export class Pictures {
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
     this.#next++;
     this.#before = mark;
+    this.#figures = [];
     if (now - this.#newer.at < MARK_EVERY_MS) return;
     this.#older = this.#newer;
     this.#newer = mark;
@@ -98,8 +122,29 @@ export class Pictures {
     const seconds = (now - this.#older.at) / 1000;
     return requests.labels.names.map((service, label) => {
       const rates = this.#rates(this.#older.tallies[label], mark.tallies[label], seconds);
-      return { service, ...rates, inFlight: inFlight[label] ?? 0 };
+      const { redeliveredPerSecond: _, ...shown } = rates;
+      return { service, ...shown, inFlight: inFlight[label] ?? 0 };
     });
+  }
+
+  /** What one service does, as of the last sample; `null`: it is not counted by itself. */
+  ratesOf(label: Label): LabelRates | null {
+    return label === OTHERS ? null : (this.#figures[label] ??= this.#ratesOf(label));
+  }
+
+  #ratesOf(label: Label): LabelRates {
+    const seconds = (this.#before.at - this.#older.at) / 1000 || 1;
+    const plain = this.#rates(this.#older.tallies[label], this.#before.tallies[label], seconds);
+    const counters = this.#sources.titanic()?.counters;
+    const stored = this.#before.stored[label];
+    const hasStored = counters?.stored.has(label) === true && stored !== undefined;
+    const bounds = counters?.services.acceptToReply.bounds ?? new Float64Array();
+    return {
+      plain: plainFigures(plain),
+      durable: hasStored
+        ? storedRatesBetween(this.#older.stored[label], stored, seconds, bounds)
+        : null,
+    };
   }
 
   #requests(mark: Mark, seconds: number): Sample {
@@ -140,15 +185,15 @@ export class Pictures {
   }
 
   #mark(at: number): Mark {
-    return { at, tallies: talliesOf(this.#sources.broker.counters.requests) };
+    const titanic = this.#sources.titanic();
+    return {
+      at,
+      tallies: talliesOf(this.#sources.broker.counters.requests),
+      stored: titanic === null ? [] : storedTalliesOf(titanic.counters),
+    };
   }
 }
 
 function total(counts: Float64Array): number {
   return counts.reduce((sum, count) => sum + count, 0);
-}
-
-/** Two digits behind the point are more than a picture shows. */
-function rounded(value: number): number {
-  return Math.round(value * 100) / 100;
 }

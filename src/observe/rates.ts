@@ -1,5 +1,8 @@
 /** How fast requests go: differences of what is counted. */
 import type { RequestCounters } from '../broker/request-counters.js';
+import type { Histograms } from '../core/histogram.js';
+import type { TitanicCounters } from '../titanic/counters.js';
+import type { DurableRates, PlainFigures } from '../wire/mmi.js';
 
 /** What was counted at one moment, of one service or of all. */
 export interface Tally {
@@ -7,6 +10,8 @@ export interface Tally {
   replied: number;
   /** As its worker said; expired, refused, abandoned, dropped. */
   failed: number;
+  /** Put into the queue again. */
+  redelivered: number;
   /** Durations by bucket; the last is above all bounds. */
   readonly durations: Float64Array;
 }
@@ -16,6 +21,7 @@ export interface Rates {
   readonly receivedPerSecond: number;
   readonly repliedPerSecond: number;
   readonly failedPerSecond: number;
+  readonly redeliveredPerSecond: number;
   /** Of requests replied to in that time; `null`: there were none. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
@@ -23,16 +29,12 @@ export interface Rates {
 
 /** By label, in the order of the labels. */
 export function talliesOf(requests: RequestCounters): Tally[] {
-  const { labels, received, expired, abandoned, dropped, refused, failed, duration } = requests;
+  const { labels, received, requeued, expired, abandoned, dropped, refused, failed, duration } =
+    requests;
   const refusals = Object.values(refused);
   return Array.from(labels.names.keys(), (label) => {
-    const durations = new Float64Array(duration.bounds.length + 1);
-    let replied = 0;
-    for (let bucket = 0; bucket < durations.length; bucket++) {
-      const count = duration.count(label, bucket);
-      durations[bucket] = count;
-      replied += count;
-    }
+    const durations = bucketsOf(duration, label);
+    const replied = durations.reduce((sum, count) => sum + count, 0);
     const of = (counts: Float64Array): number => counts[label] ?? 0;
     const refusedAll = refusals.reduce((sum, counts) => sum + of(counts), 0);
     return {
@@ -46,17 +48,97 @@ export function talliesOf(requests: RequestCounters): Tally[] {
         of(abandoned) +
         of(dropped) +
         refusedAll,
+      redelivered: of(requeued),
       durations,
     };
   });
 }
 
+/** What was counted of stored requests, of one service. */
+export interface StoredTally {
+  readonly accepted: number;
+  readonly replied: number;
+  readonly failedAttempts: number;
+  readonly dead: number;
+  /** From acceptance to reply, by bucket. */
+  readonly durations: Float64Array;
+}
+
+/** By label. */
+export function storedTalliesOf({ labels, services }: TitanicCounters): StoredTally[] {
+  const { accepted, completed, attemptsFailed, dead, acceptToReply } = services;
+  const failures = Object.values(attemptsFailed);
+  return Array.from(labels.names.keys(), (label) => ({
+    accepted: accepted[label] ?? 0,
+    replied: completed[label] ?? 0,
+    failedAttempts: failures.reduce((sum, counts) => sum + (counts[label] ?? 0), 0),
+    dead: dead[label] ?? 0,
+    durations: bucketsOf(acceptToReply, label),
+  }));
+}
+
+/** @param before `undefined`: nothing had been counted */
+export function storedRatesBetween(
+  before: StoredTally | undefined,
+  now: StoredTally,
+  seconds: number,
+  boundsMs: Float64Array,
+): DurableRates {
+  const since = (what: 'accepted' | 'replied' | 'failedAttempts' | 'dead'): number =>
+    rounded((now[what] - (before?.[what] ?? 0)) / seconds);
+  const counts = now.durations.map((count, bucket) => count - (before?.durations[bucket] ?? 0));
+  return {
+    acceptedPerSecond: since('accepted'),
+    repliesPerSecond: since('replied'),
+    failedAttemptsPerSecond: since('failedAttempts'),
+    deathsPerSecond: since('dead'),
+    p50Ms: roundedMs(quantile(boundsMs, counts, 0.5)),
+    p99Ms: roundedMs(quantile(boundsMs, counts, 0.99)),
+  };
+}
+
+function roundedMs(ms: number | null): number | null {
+  return ms === null ? null : rounded(ms);
+}
+
+/** As lists have them. */
+export function plainFigures(rates: Rates): PlainFigures {
+  return {
+    requestsPerSecond: rounded(rates.receivedPerSecond),
+    repliesPerSecond: rounded(rates.repliedPerSecond),
+    failuresPerSecond: rounded(rates.failedPerSecond),
+    redeliveriesPerSecond: rounded(rates.redeliveredPerSecond),
+    p50Ms: roundedMs(rates.p50Ms),
+    p99Ms: roundedMs(rates.p99Ms),
+  };
+}
+
+/** Two digits behind the point are more than anybody reads. */
+export function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+function bucketsOf(histograms: Histograms, label: number): Float64Array {
+  const buckets = new Float64Array(histograms.bounds.length + 1);
+  for (let bucket = 0; bucket < buckets.length; bucket++) {
+    buckets[bucket] = histograms.count(label, bucket);
+  }
+  return buckets;
+}
+
 export function sumOf(tallies: readonly Tally[], buckets: number): Tally {
-  const sum = { received: 0, replied: 0, failed: 0, durations: new Float64Array(buckets) };
-  for (const { received, replied, failed, durations } of tallies) {
+  const sum = {
+    received: 0,
+    replied: 0,
+    failed: 0,
+    redelivered: 0,
+    durations: new Float64Array(buckets),
+  };
+  for (const { received, replied, failed, redelivered, durations } of tallies) {
     sum.received += received;
     sum.replied += replied;
     sum.failed += failed;
+    sum.redelivered += redelivered;
     for (const [bucket, count] of durations.entries()) {
       sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count;
     }
@@ -76,6 +158,7 @@ export function ratesBetween(
     receivedPerSecond: (now.received - (before?.received ?? 0)) / seconds,
     repliedPerSecond: (now.replied - (before?.replied ?? 0)) / seconds,
     failedPerSecond: (now.failed - (before?.failed ?? 0)) / seconds,
+    redeliveredPerSecond: (now.redelivered - (before?.redelivered ?? 0)) / seconds,
     p50Ms: quantile(boundsMs, counts, 0.5),
     p99Ms: quantile(boundsMs, counts, 0.99),
   };

@@ -3,6 +3,7 @@ import type { Commits } from '../titanic/commits.js';
 import type { TitanicCounters } from '../titanic/counters.js';
 import type { StoredGauges } from '../titanic/gauges.js';
 import type { StoreCounts } from '../titanic/store.js';
+import type { DurableCounts } from '../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';
 
@@ -15,6 +16,8 @@ export interface TitanicSource {
   readonly commits: Commits;
   /** @param wall milliseconds since 1970 */
   gauges(wall: number): StoredGauges;
+  /** What is stored of one service; `null`: nothing. */
+  durableOf(service: Buffer, wall: number): DurableCounts | null;
 }
 
 /** @param wall milliseconds since 1970 */

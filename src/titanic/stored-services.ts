@@ -16,6 +16,8 @@ export class StoredServices {
   readonly #counters: TitanicCounters;
   /** By name, one character a byte. */
   readonly #services = new Map<string, StoredService>();
+  /** Names of those that came or went since they were taken. */
+  readonly #news = new Set<string>();
 
   constructor(counters: TitanicCounters) {
     this.#counters = counters;
@@ -27,7 +29,7 @@ export class StoredServices {
     for (const count of counts) {
       const name = count.service.toString('latin1');
       if (count.pending + count.replied + count.dead === 0) {
-        this.#services.delete(name);
+        if (this.#services.delete(name)) this.#news.add(name);
         continue;
       }
       const known = this.#services.get(name);
@@ -36,6 +38,7 @@ export class StoredServices {
       stored.add(label);
       const hasPlace = this.#services.size < SERVICES_KEPT_MAX || label !== OTHERS;
       if (known === undefined && !hasPlace) continue;
+      if (known === undefined) this.#news.add(name);
       // What the store tells are views of a larger piece of memory.
       const service = known?.service ?? Buffer.from(count.service);
       this.#services.set(name, { ...count, service, shown });
@@ -45,6 +48,16 @@ export class StoredServices {
   /** `null`: nothing of it is in the store, or it is one too many to be known. */
   of(service: Buffer): StoredService | null {
     return this.#services.get(service.toString('latin1')) ?? null;
+  }
+
+  /** Those that came, or went, since this was last asked. */
+  takeNews(): { readonly service: Buffer; readonly hasStored: boolean }[] {
+    const news = [...this.#news].map((name) => ({
+      service: Buffer.from(name, 'latin1'),
+      hasStored: this.#services.has(name),
+    }));
+    this.#news.clear();
+    return news;
   }
 
   /** Those that have something in the store. */

@@ -17,6 +17,7 @@ import type {
   InternalService,
 } from '../broker/ports.js';
 import type { Failure } from '../wire/failure.js';
+import type { DurableCounts } from '../wire/mmi.js';
 import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../wire/tsp.js';
 import type { Commits } from './commits.js';
 import { TitanicContext, type TitanicStore } from './context.js';
@@ -214,6 +215,24 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     return storedGauges(this, wall);
   }
 
+  /** What is stored of one service; `null`: nothing. @param wall milliseconds since 1970 */
+  durableOf(service: Buffer, wall: number): DurableCounts | null {
+    const counts = this.services.of(service);
+    if (counts === null) return null;
+    const { retrying, replied, dead } = counts;
+    const { out: dispatched, delayed, since } = this.openOf(service);
+    const { isActive } = this.#context;
+    return {
+      pending: Math.max(0, counts.pending - dispatched),
+      dispatched,
+      delayed: isActive ? delayed : null,
+      retrying,
+      replied,
+      dead,
+      oldestMs: since === null ? null : Math.max(0, wall - since),
+    };
+  }
+
   /** What is open of one service: nothing while it sleeps. */
   openOf(service: Buffer): OpenFigures {
     return this.#dispatcher.figuresOf(service);
@@ -393,6 +412,9 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
   run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
     this.setTime(now, wall);
+    for (const { service, hasStored } of this.services.takeNews()) {
+      desk.setStored(service, hasStored);
+    }
     for (const id of this.#leftBehind.values()) desk.withdraw(id);
     this.#leftBehind.clear();
     if (!this.#context.isActive) return;

@@ -58,7 +58,58 @@ export interface ServiceStatus {
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;
+  /** `null`: it shares its label of metrics with others, and is not counted by itself. */
+  readonly plain: PlainFigures | null;
+  /** `null`: it has no stored requests, or none are stored here. */
+  readonly durable: DurableFigures | null;
 }
+
+/** What a service has beside its workers and queue. */
+export type ServiceFigures = Pick<ServiceStatus, 'plain' | 'durable'>;
+
+/** Plain requests of one service in the last seconds. */
+export interface PlainFigures {
+  readonly requestsPerSecond: number;
+  readonly repliesPerSecond: number;
+  /** Failed as their worker said; expired, refused, abandoned, dropped. */
+  readonly failuresPerSecond: number;
+  /** Given back or lost with their worker, and put into the queue again. */
+  readonly redeliveriesPerSecond: number;
+  /** From request to reply; `null`: nothing was replied to. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+/** Stored requests of one service now. */
+export interface DurableCounts {
+  /** Not with a worker; those `delayed` and `retrying` are among them. */
+  readonly pending: number;
+  readonly dispatched: number;
+  /** Not due yet. `null`: only the active node of a pair knows. */
+  readonly delayed: number | null;
+  /** Their last attempt failed. */
+  readonly retrying: number;
+  readonly replied: number;
+  readonly dead: number;
+  /** How long the oldest pending one has waited; `null`: there is none, or this node is not active. */
+  readonly oldestMs: number | null;
+}
+
+/**
+ * What became of stored requests of one service in the last seconds; all is `null` where it is not
+ * counted by itself.
+ */
+export interface DurableRates {
+  readonly acceptedPerSecond: number | null;
+  readonly repliesPerSecond: number | null;
+  readonly failedAttemptsPerSecond: number | null;
+  readonly deathsPerSecond: number | null;
+  /** From acceptance to reply; `null` also if nothing was replied to. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+export type DurableFigures = DurableCounts & DurableRates;
 
 /** One item of the JSON of `mmi.workers`. */
 export interface WorkerStatus {

@@ -71,6 +71,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
     delivered: 0,
     commits: new Commits(),
+    durableOf: () => null,
     gauges: () => ({
       requests: {
         pending: byLabel(),

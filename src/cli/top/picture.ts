@@ -1,6 +1,7 @@
 /** What `top` shows: the node in two lines, and its services, the busiest first, in the room there is. */
 import type { Facts } from '../ask.js';
 import { duration, printable, table } from '../output.js';
+import { countText, partOf, rateText } from '../service-cells.js';
 import type { Count, Counted } from './counted.js';
 import { clipped, type Size } from './fit.js';
 import { type Named, workerLines } from './workers.js';
@@ -28,6 +29,11 @@ interface Row {
   /** Requests and replies a second; `null`: not known. */
   readonly inRate: number | null;
   readonly outRate: number | null;
+  /** Failures a second, as the node says. */
+  readonly failRate: unknown;
+  /** Stored requests; `undefined`: there are none. */
+  readonly pending: unknown;
+  readonly dead: unknown;
 }
 
 const NAME_WIDTH_MIN = 10;
@@ -37,8 +43,11 @@ const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] 
   ['QUEUED', ({ queued }) => String(queued)],
   ['BUSY', ({ busy }) => String(busy)],
   ['WAITING', ({ waiting }) => String(waiting)],
-  ['OUT/S', ({ outRate }) => rate(outRate)],
-  ['IN/S', ({ inRate }) => rate(inRate)],
+  ['PENDING', ({ pending }) => countText(pending)],
+  ['DEAD', ({ dead }) => countText(dead)],
+  ['OUT/S', ({ outRate }) => rateText(outRate)],
+  ['FAIL/S', ({ failRate }) => rateText(failRate)],
+  ['IN/S', ({ inRate }) => rateText(inRate)],
 ];
 
 export function picture(sight: Sight, { columns, rows }: Size): string {
@@ -83,9 +92,15 @@ function nodeLines({ status, health, counts, before, at }: Sight, rows: readonly
   const node = [status['node'], status['role'], status['state']].map(printable).join(' ');
   const [waiting, busy] = [sum((row) => row.waiting), sum((row) => row.busy)];
   const load = `${waiting + busy} workers (${busy} busy), ${sum((row) => row.queued)} queued`;
+  const [pending, dead] = [sum((row) => numberOf(row.pending)), sum((row) => numberOf(row.dead))];
+  const stored = pending + dead === 0 ? '' : `, ${pending} pending, ${dead} dead`;
   const total = rateOf(totalOf(counts), totalOf(before?.counts ?? null), at, before?.at);
-  const speed = total.replied === null ? '' : `, ${rate(total.replied)} replies/s`;
-  return [`${node}, up ${up}, ${ready}`, ...hurt, `${rows.length} services, ${load}${speed}`];
+  const speed = total.replied === null ? '' : `, ${rateText(total.replied)} replies/s`;
+  return [
+    `${node}, up ${up}, ${ready}`,
+    ...hurt,
+    `${rows.length} services, ${load}${stored}${speed}`,
+  ];
 }
 
 function textOf(reason: unknown): string {
@@ -100,6 +115,7 @@ function rowOf(facts: Facts, { counts, before, at }: Sight): Row {
     const value = facts[name];
     return typeof value === 'number' ? value : 0;
   };
+  const durable = partOf(facts, 'durable');
   const rates = rateOf(counts?.get(service), before?.counts?.get(service), at, before?.at);
   return {
     service,
@@ -108,6 +124,9 @@ function rowOf(facts: Facts, { counts, before, at }: Sight): Row {
     queued: number('queued'),
     inRate: rates.received,
     outRate: rates.replied,
+    failRate: partOf(facts, 'plain')['failuresPerSecond'],
+    pending: durable['pending'],
+    dead: durable['dead'],
   };
 }
 
@@ -139,15 +158,15 @@ function totalOf(counts: Counted | null): Count | undefined {
   return { received, replied };
 }
 
-function rate(perSecond: number | null): string {
-  if (perSecond === null) return '-';
-  return perSecond >= 10 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
+function numberOf(value: unknown): number {
+  return typeof value === 'number' ? value : 0;
 }
 
 function byLoad(left: Row, right: Row): number {
   const differences = [
     right.queued - left.queued,
     right.busy - left.busy,
+    numberOf(right.pending) - numberOf(left.pending),
     (right.outRate ?? 0) - (left.outRate ?? 0),
   ];
   return differences.find((each) => each !== 0) ?? (left.service < right.service ? -1 : 1);

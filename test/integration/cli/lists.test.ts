@@ -50,19 +50,31 @@ describe('majordomo services', () => {
     const at = ['--endpoint', daemon.endpoint];
     const { status, stdout, stderr } = await run(['services', ...at]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(cells(stdout)).toEqual([
-      ['SERVICE', 'WAITING', 'BUSY', 'QUEUED'],
-      ['alpha', expect.stringMatching(/^ *2$/), expect.anything(), expect.anything()],
-      ['zeta', expect.stringMatching(/^ *1$/), expect.anything(), expect.anything()],
+    const [head, ...rows] = cells(stdout);
+    expect(head?.join(' ')).toBe(
+      'SERVICE WAITING BUSY QUEUED REPLIES/S FAILED/S P99 PENDING RETRYING DEAD OLDEST',
+    );
+    expect(rows.map(([service, waiting]) => `${service ?? ''} ${waiting?.trim() ?? ''}`)).toEqual([
+      'alpha 2',
+      'zeta 1',
     ]);
     const json = JSON.parse((await run(['services', '-o', 'json', ...at])).stdout) as unknown[];
     expect(json).toHaveLength(2);
-    expect(json).toContainEqual({ service: 'alpha', workersWaiting: 2, workersBusy: 0, queued: 0 });
+    expect(json).toContainEqual({
+      service: 'alpha',
+      workersWaiting: 2,
+      workersBusy: 0,
+      queued: 0,
+      plain: expect.objectContaining({ requestsPerSecond: 0, p99Ms: null }),
+      durable: null,
+    });
   });
 
   it('is a head without rows, and an empty list, when nothing is served', async () => {
     const at = ['--endpoint', idle.endpoint];
-    expect((await run(['services', ...at])).stdout).toBe('SERVICE  WAITING  BUSY  QUEUED\n');
+    expect((await run(['services', ...at])).stdout).toMatch(
+      /^SERVICE  WAITING  BUSY  QUEUED  .*OLDEST\n$/,
+    );
     expect((await run(['services', '-o', 'json', ...at])).stdout).toBe('[]\n');
   });
 });

@@ -46,6 +46,8 @@ function turmoil(): Stage {
   stranger.sends('', 'MDPC01');
   s.after(60_000);
   const last = s.worker('last').ready('other');
+  s.client('told').request('other', 'fails');
+  last.fails(['error', 'E', 'no']);
   const gone = s.client('gone').request('other', '7').request('other', '8');
   gone.disconnect();
   last.final('for nobody');

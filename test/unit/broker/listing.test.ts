@@ -27,7 +27,7 @@ describe('pages of what is registered', () => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
     services = new Services(table, 1, new Labels(), identities);
-    listing = new Listing(services);
+    listing = new Listing(services, { source: null });
     workers = 0;
   });
 
@@ -58,7 +58,7 @@ describe('pages of what is registered', () => {
   it('have every service once, and no more than were asked for', () => {
     const names = Array.from({ length: 25 }, (_, n) => `s${n}`);
     for (const name of names) add(name);
-    const found = pages((from) => listing.services(from, 10, null, ALL));
+    const found = pages((from) => listing.services(from, 10, null, ALL, 0));
     expect(found.map(({ length }) => length)).toEqual([10, 10, 5]);
     expect(found.flat().map(({ service }) => service)).toEqual(names);
   });
@@ -91,17 +91,19 @@ describe('pages of what is registered', () => {
 
   it('go on behind a service that is gone', () => {
     const all = ['a', 'b', 'c'].map(add);
-    const { next } = listing.services(START, 1, null, ALL);
+    const { next } = listing.services(START, 1, null, ALL, 0);
     const [, gone] = all;
     if (gone) services.releaseIfUnused(gone);
-    const rest = listing.services(next ?? START, 10, null, ALL);
+    services.forget(0);
+    services.forget(600_000);
+    const rest = listing.services(next ?? START, 10, null, ALL, 0);
     expect(rest.items.map(({ service }) => service)).toEqual(['c']);
   });
 
   it('are of one service where it is named', () => {
     for (const name of ['a', 'b']) serve(add(name), 3);
     const named = Buffer.from('b');
-    expect(listing.services(START, 10, named, ALL).items).toHaveLength(1);
+    expect(listing.services(START, 10, named, ALL, 0).items).toHaveLength(1);
     const found = pages((from) => listing.workers(from, 2, named, ALL, 0)).flat();
     expect(found.map(({ service }) => service)).toEqual(['b', 'b', 'b']);
     expect(listing.workers(START, 10, Buffer.from('none'), ALL, 0)).toEqual({
@@ -123,7 +125,7 @@ describe('pages of what is registered', () => {
       const found = pages<unknown>((from) => {
         page++;
         return list === 'services'
-          ? listing.services(from, 10, null, isWanted)
+          ? listing.services(from, 10, null, isWanted, 0)
           : listing.workers(from, 10, null, isWanted, 0);
       });
       expect(found.flat()).toEqual([]);

@@ -43,10 +43,25 @@ describe('what top shows', () => {
       'DEGRADED: disk full',
       '3 services, 6 workers (3 busy), 5 queued, 5.0 replies/s',
       '',
-      'SERVICE   QUEUED     BUSY  WAITING    OUT/S     IN/S',
-      'slow           5        1        0        -        -',
-      'swift          0        2        0      5.0       15',
-      'idle           0        0        3        -        -',
+      'SERVICE   QUEUED     BUSY  WAITING  PENDING     DEAD    OUT/S   FAIL/S',
+      'slow           5        1        0        -        -        -        -',
+      'swift          0        2        0        -        -      5.0        -',
+      'idle           0        0        3        -        -        -        -',
+      '',
+    ]);
+  });
+
+  it('is what is stored of a service, too, also without workers', () => {
+    const pay = {
+      ...service('pay', 0, 0, 0),
+      plain: { failuresPerSecond: 12.34, repliesPerSecond: 1 },
+      durable: { pending: 41, dead: 3 },
+    };
+    expect(lines({ ...SIGHT, services: [pay] }, 80).slice(2)).toEqual([
+      '1 services, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 5.0 replies/s',
+      '',
+      'SERVICE   QUEUED     BUSY  WAITING  PENDING     DEAD    OUT/S   FAIL/S',
+      'pay            0        0        0       41        3        -       12',
       '',
     ]);
   });
@@ -117,8 +132,8 @@ describe('what top SERVICE shows', () => {
   it('is that service and its workers by name, the busiest first', () => {
     expect(lines(swift, 80).slice(3)).toEqual([
       '',
-      'SERVICE   QUEUED     BUSY  WAITING    OUT/S     IN/S',
-      'swift          0        2        0      5.0       15',
+      'SERVICE   QUEUED     BUSY  WAITING  PENDING     DEAD    OUT/S   FAIL/S',
+      'swift          0        2        0        -        -      5.0        -',
       '',
       'WORKER   STATE    IN FLIGHT  SINCE  ADDRESS   CREDIT',
       'vm-1:17  busy             3  1m 5s  10.0.0.7       4',
