@@ -75,6 +75,23 @@ describe('the page (issue 6.2)', () => {
     await seen.counts(seen.page.locator('tbody tr'), 2);
   });
 
+  itWithTool('chromium', 'names workers, and tells who has the token where they are', async () => {
+    const stand = await Stand.open();
+    await stand.works('pay', undefined, `${HOSTILE}\x1b[2J\n`);
+    await stand.works('pay', undefined, '');
+    const seen = await look(stand, '#/services/pay');
+    const workers = seen.page.getByRole('table', { name: 'Workers' });
+    const names = workers.locator('tbody tr td:first-child');
+    await seen.counts(names, 2);
+    expect((await names.allTextContents()).sort()).toEqual([`${HOSTILE}%1B[2J%0A`, '–']);
+    expect(await seen.page.locator('main img').count()).toBe(0);
+    expect(await workers.textContent()).not.toContain('127.0.0.1');
+    await seen.button('Enter the token').click();
+    await seen.page.getByLabel('Token', { exact: true }).fill(stand.token);
+    await seen.page.keyboard.press('Enter');
+    await seen.counts(workers.locator('tbody td', { hasText: '127.0.0.1' }), 2);
+  });
+
   itWithTool('chromium', 'says which service nobody serves', async () => {
     const stand = await Stand.open();
     const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);

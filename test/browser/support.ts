@@ -80,10 +80,14 @@ export class Stand {
   }
 
   /** A worker, and `handler` what it does; it is registered when the daemon says so. */
-  async works(service: string, handler: Handler = ({ frames }) => frames): Promise<void> {
+  async works(
+    service: string,
+    handler: Handler = ({ frames }) => frames,
+    name?: string,
+  ): Promise<void> {
     const before = this.daemon.logged('worker.registered').length;
     const options = { endpoints: [this.daemon.endpoint], service, onError: () => undefined };
-    const worker = new Worker(options, handler);
+    const worker = new Worker(name === undefined ? options : { ...options, name }, handler);
     closing.push(() => worker.close({ graceMs: 0 }));
     void worker.run();
     await this.daemon.waitFor('worker.registered', before + 1);
