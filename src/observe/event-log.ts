@@ -62,13 +62,13 @@ function lineOf(event: Event): Line {
   const { name } = event;
   switch (event.name) {
     case 'worker.registered':
-      return of('info', name, `a worker registered for ${event.service}`);
+      return of('info', name, `${called(event)} registered for ${event.service}`);
     case 'worker.lost':
       if (event.reason === 'rights') return expelled(event);
       return of(
         event.reason === 'disconnected' || event.reason === 'drained' ? 'info' : 'warn',
         `${name} ${event.reason}`,
-        `a worker of ${event.service} is gone: ${event.reason}`,
+        `${called(event)} of ${event.service} is gone: ${event.reason}`,
       );
     case 'worker.refused':
       return refused(event, `a worker was refused: ${event.reason}`);
@@ -201,6 +201,10 @@ function lineOfPair(event: PairEvent): Line {
     case 'ha.failed':
       return of('error', name, `what the peer sent could not be stored: ${event.text}`);
   }
+}
+
+function called({ workerName }: { readonly workerName: string | null }): string {
+  return workerName === null ? 'a worker' : `the worker ${workerName}`;
 }
 
 type Refused = Extract<BrokerEvent, { name: 'worker.refused' | 'request.refused' }>;

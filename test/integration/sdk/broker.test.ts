@@ -101,7 +101,10 @@ describe("a worker's name (D67)", () => {
     await daemon.kill();
     const { endpoint } = daemon;
     const next = await brokerAt({ endpoint, dataDir: daemon.dataDir });
-    expect(await next.waitFor('worker.registered')).toMatchObject({ workerName: 'w1' });
+    expect(await next.waitFor('worker.registered')).toMatchObject({
+      workerName: 'w1',
+      msg: 'the worker w1 registered for echo',
+    });
   });
 });
 
