@@ -3,6 +3,7 @@ import { backoffMs } from '../../../src/sdk/backoff.js';
 import { Deadlines, type Timed } from '../../../src/sdk/deadlines.js';
 import { type Handler, TaskContext } from '../../../src/sdk/handler.js';
 import { Message } from '../../../src/sdk/message.js';
+import { workerSettings } from '../../../src/sdk/options.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 
 class Item implements Timed {
@@ -100,6 +101,14 @@ describe('handlers', () => {
 
 describe('options of a worker', () => {
   const endpoints = ['tcp://127.0.0.1:5555'];
+  it('name it by host and process, as it is told, or not at all (D67)', () => {
+    const named = (more: object): string | null =>
+      workerSettings({ endpoints, service: 's', ...more }).name;
+    expect(named({})).toMatch(new RegExp(`^.{1,${63 - `${process.pid}`.length}}:${process.pid}$`));
+    expect(named({ name: '😀'.repeat(64) })).toBe('😀'.repeat(64));
+    expect(named({ name: '' })).toBeNull();
+  });
+
   it.each([
     [{ endpoints }, 'service'],
     [{ endpoints, service: '' }, 'service'],
