@@ -18,6 +18,7 @@ import {
 } from './options.js';
 import { duration, print, printJson, say } from './output.js';
 import { Progress } from './progress.js';
+import { bodiesText } from './titanic-bodies.js';
 import { listText, storyText } from './titanic-text.js';
 
 interface FilterOptions extends AdminOptions {
@@ -30,6 +31,10 @@ interface FilterOptions extends AdminOptions {
 interface ListOptions extends FilterOptions {
   readonly limit: number;
   readonly cursor?: string;
+}
+
+interface ShowOptions extends FilterOptions {
+  readonly body?: boolean;
 }
 
 interface BulkOptions extends FilterOptions {
@@ -63,6 +68,11 @@ A uuid is the credential for its reply: treat lists as secrets.
 const AFTER_PURGE = `
 Deletes the dead, and replies that were not closed; pending requests only with --state pending, and
 never what is with a worker: that can be cancelled. One of the filters has to be given.
+`;
+
+const AFTER_SHOW = `
+--body needs http.token, and a broker with titanic.showBodies: true. What is not text is shown in hexadecimal digits;
+in JSON it is base64, in bodies.body and bodies.reply.
 `;
 
 const AFTER_RETRY = `
@@ -102,11 +112,18 @@ function addFilters(command: Command, states: readonly string[]): Command {
 function defineShow(command: Command, done: Done): void {
   sub(command, 'show', 'the whole story of one request')
     .argument('<uuid>')
-    .action(async (uuid: string, options: FilterOptions) => {
+    .option('--body', 'also what was sent and what was answered, up to 64 KiB of each')
+    .addHelpText('after', AFTER_SHOW)
+    .action(async (uuid: string, options: ShowOptions) => {
       const path = pathOf(uuid);
       const story = await asked(options, path);
-      if (options.output === 'json') await printJson(story);
-      else await print(storyText(story, Date.now()));
+      const bodies = options.body === true ? await asked(options, `${path}/bodies`) : null;
+      if (options.output === 'json') {
+        const { body, reply } = bodies ?? {};
+        await printJson(bodies === null ? story : { ...story, bodies: { body, reply } });
+      } else {
+        await print(storyText(story, Date.now()) + (bodies === null ? '' : bodiesText(bodies)));
+      }
       done(EXIT.done);
     });
 }

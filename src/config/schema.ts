@@ -321,6 +321,12 @@ export const SCHEMA = {
         max: '256TiB',
         about: 'Size of the store; beyond it new requests are answered 500.',
       },
+      showBodies: {
+        kind: 'flag',
+        default: false,
+        about:
+          'Shows the bodies of stored requests and their replies, up to 64 KiB of each, to holders of `http.token`: on the page, over HTTP and by `majordomo titanic show --body`.',
+      },
     },
   },
   bstar: {

@@ -148,6 +148,7 @@ async function startIn(
       if (!config.titanic.enabled) return 'off';
       return health.phase === 'serving' && stored !== null ? stored.office : 'not_ready';
     },
+    showsBodies: config.titanic.showBodies,
     pictures: metrics.pictures,
   };
   const pairEvents = tee<PairEvent>(told, watched, refusals, ...(view === null ? [] : [view]));

@@ -19,6 +19,9 @@ export function awake(reading: Reading, loop: BrokerLoop): Reading {
     story: (uuid, answer) => {
       reading.story(uuid, waking(answer));
     },
+    bodies: (uuid, answer) => {
+      reading.bodies(uuid, waking(answer));
+    },
   };
 }
 
@@ -38,6 +41,10 @@ export function officeOf(operator: Operator, loop: BrokerLoop): TitanicOffice {
     story: (uuid) =>
       ask((answer) => {
         operator.story(uuid, answer);
+      }),
+    bodies: (uuid) =>
+      ask((answer) => {
+        operator.bodies(uuid, answer);
       }),
     counts: () => operator.counts(),
     retry: (uuid) =>

@@ -26,7 +26,10 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_PARAMETER: [400, 'A parameter is unknown, or its value wrong: the message names it.'],
     ERR_HTTP_BODY: [400, 'The body is not a JSON object of the fields that are known.'],
     ERR_HTTP_TOKEN: [401, 'The token is missing or wrong (`Authorization: Bearer …`).'],
-    ERR_HTTP_READ_ONLY: [403, 'The token is `http.readToken`; changes need `http.token`.'],
+    ERR_HTTP_READ_ONLY: [
+      403,
+      'The token is `http.readToken`; changes and bodies need `http.token`.',
+    ],
     ERR_HTTP_HOST: [403, 'On loopback the Host header must name loopback.'],
     ERR_HTTP_NOT_FOUND: [404, 'Nothing is known by this path, or by the uuid in it.'],
     ERR_HTTP_METHOD: [405, 'The path has no such method; `Allow` has those it has.'],

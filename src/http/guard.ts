@@ -54,7 +54,10 @@ export class Guard {
       throw wrongToken('the token is wrong');
     }
     if (access !== 'changer') return 'reader';
-    throw httpError('ERR_HTTP_READ_ONLY', 'this token only reads: changes need http.token');
+    throw httpError(
+      'ERR_HTTP_READ_ONLY',
+      'this token only reads: changes and bodies need http.token',
+    );
   }
 
   /**

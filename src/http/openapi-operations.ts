@@ -45,6 +45,14 @@ export function holding(summary: string, responses: Json, parameters: readonly J
   };
 }
 
+/** Reads what only those see who may change. */
+export function secret(summary: string, responses: Json, parameters: readonly Json[]): Json {
+  return {
+    ...reading(summary, { ...responses, '403': error('The token only reads.') }, parameters),
+    security: [{ token: [] }],
+  };
+}
+
 /** What a description has beside its answers. */
 export interface Asked {
   readonly parameters?: readonly Json[];

@@ -7,6 +7,7 @@ import {
   inQuery,
   listParameters,
   reading,
+  secret,
 } from './openapi-operations.js';
 import {
   count,
@@ -57,6 +58,19 @@ const ITEM: Readonly<Record<string, Json>> = {
   shared: { type: 'boolean', description: 'Open to everybody who has the uuid.' },
 };
 
+/** Of a request or a reply. */
+const BODY = object({
+  bytes: count('Of the whole, as it is stored: its frames, each with its length.'),
+  cut: { ...flag, description: 'There is more: only the first 64 KiB, or 256 frames, are here.' },
+  frames: listOf(
+    object({
+      bytes: count('Of the whole frame; of one that is cut, `data` has the beginning.'),
+      encoding: oneOf('utf8', 'base64'),
+      data: text(),
+    }),
+  ),
+});
+
 /** What a worker said of its attempt. */
 const failure = orNull(
   object({
@@ -83,7 +97,12 @@ export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
     delivery: orNull(object({ worker, startedAt: moment() })),
     reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
     death: orNull(object({ reason: text(), diedAt: moment() })),
+    showsBodies: {
+      ...flag,
+      description: '`titanic.showBodies`: holders of the token can see bodies.',
+    },
   }),
+  Bodies: object({ uuid, body: orNull(BODY), reply: orNull(BODY) }),
   StoredCounts: object({
     pending: count(),
     dispatched: count(),
@@ -158,6 +177,19 @@ export const STORED_PATHS: Readonly<Record<string, Json>> = {
     get: reading(
       "One request's whole story",
       { '200': answer('It.', ref('Story')), '404': UNKNOWN, '503': TROUBLE },
+      [inPath],
+    ),
+  },
+  '/api/v1/titanic/requests/{uuid}/bodies': {
+    get: secret(
+      "One request's body and its reply, the first 64 KiB of each",
+      {
+        '200': answer('They. `null`: there is none.', ref('Bodies')),
+        '404': error(
+          '`titanic.showBodies` is false; or unknown: closed, expired, or never stored.',
+        ),
+        '503': TROUBLE,
+      },
       [inPath],
     ),
   },

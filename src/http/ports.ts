@@ -166,6 +166,8 @@ export interface Ports {
   /** What happens, told by whoever it happens to. */
   readonly feed: EventFeed;
   readonly office: () => Office;
+  /** Bodies of stored requests may be shown, to who may change. */
+  readonly showsBodies: boolean;
   readonly metrics: Metrics;
   readonly pictures: Pictures;
   /** Who was refused lately. */

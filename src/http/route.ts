@@ -3,7 +3,7 @@ import type { Query } from './query.js';
 
 /**
  * Who may: anybody; who may read (with a token, or where reading needs none); who has a token,
- * also one that only reads; who may change.
+ * also one that only reads; who may change, and see bodies.
  */
 export type Access = 'open' | 'reader' | 'holder' | 'changer';
 

@@ -8,6 +8,7 @@ import type {
   ShownStory,
   TitanicOffice,
 } from '../titanic/office.js';
+import type { ShownBody } from '../titanic/bodies.js';
 import type { Owner } from '../titanic/store.js';
 import { type Answer, json } from './answer.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
@@ -24,6 +25,7 @@ const GONE = ['closed', 'expired'] as const;
 const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
 const AGE_MS_MAX = 1e14;
 const BULK_MAX = 1e9;
+const HIDDEN = 'bodies are not shown here: titanic.showBodies is false';
 /** What a `Date` can be. */
 const TIME_MS_MAX = 8.64e15;
 
@@ -31,7 +33,11 @@ const TIME_MS_MAX = 8.64e15;
  * Stored requests (Titanic): what there is, and operators' orders about it.
  * @param pace of all lists
  */
-export function storedRoutes({ office }: Ports, pace: Pace, cursors: Cursors): Route[] {
+export function storedRoutes(
+  { office, showsBodies }: Ports,
+  pace: Pace,
+  cursors: Cursors,
+): Route[] {
   return [
     {
       method: 'GET',
@@ -47,7 +53,24 @@ export function storedRoutes({ office }: Ports, pace: Pace, cursors: Cursors): R
       parameters: [],
       handle: async ({ parts, standing }) => {
         const uuid = uuidOf(parts);
-        return json(storyOf(done(await there(office()).story(uuid)), standing));
+        const story = done(await there(office()).story(uuid));
+        return json({ ...storyOf(story, standing), showsBodies });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/titanic/requests/{uuid}/bodies',
+      access: 'changer',
+      parameters: [],
+      handle: async ({ parts, standing }) => {
+        const uuid = uuidOf(parts);
+        if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
+        const { body, reply } = done(await there(office()).bodies(uuid));
+        return json({
+          uuid: shownUuid(uuid, standing),
+          body: body === null ? null : bodyOf(body),
+          reply: reply === null ? null : bodyOf(reply),
+        });
       },
     },
     {
@@ -182,6 +205,14 @@ function storyOf(
         ? null
         : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
     death: death === null ? null : { reason: death.reason, diedAt: timeOf(death.at) },
+  };
+}
+
+function bodyOf({ bytes, isCut, frames }: ShownBody): object {
+  return {
+    bytes,
+    cut: isCut,
+    frames: frames.map((frame) => ({ bytes: frame.bytes, ...frameJson(frame.data) })),
   };
 }
 

@@ -1,4 +1,5 @@
 /** What people see of stored requests, and what operators do to them: the port for pages and commands. */
+import type { Bodies } from './bodies.js';
 import type { ReadPage, Story, ToldRequest } from './reading.js';
 import type { RequestUuid, StoredState } from './store.js';
 
@@ -81,6 +82,8 @@ export type Outcome<Value> = { readonly kind: 'done'; readonly value: Value } | 
 export interface TitanicOffice {
   list(query: ListQuery): Promise<Outcome<ShownPage>>;
   story(uuid: RequestUuid): Promise<Outcome<ShownStory>>;
+  /** The beginnings of what was sent and what was answered. */
+  bodies(uuid: RequestUuid): Promise<Outcome<Bodies>>;
   counts(): ShownCounts;
   /** A dead one becomes pending again, its attempts counted anew. */
   retry(uuid: RequestUuid): Promise<Outcome<null>>;

@@ -3,6 +3,7 @@
  * what is changed goes through its writer like any other change. Each is answered once.
  */
 import { escapeName } from '../core/escape.js';
+import type { Bodies } from './bodies.js';
 import { type BulkJob, BulkRun, type Decided } from './bulk.js';
 import type { Delivery, Dispatcher } from './dispatcher.js';
 import type { TitanicEvents } from './events.js';
@@ -114,6 +115,14 @@ export class Operator {
         const request = { ...story.request, state };
         answer({ kind: 'done', value: { ...story, request, delivery } });
       }
+    });
+  }
+
+  bodies(uuid: RequestUuid, answer: Answer<Bodies>): void {
+    this.#reading.bodies(uuid, (bodies) => {
+      if (bodies === null) answer(UNKNOWN);
+      else if ('kind' in bodies) answer(trouble(bodies));
+      else answer({ kind: 'done', value: bodies });
     });
   }
 

@@ -3,6 +3,7 @@
  * holding it up. They tell what is committed; what is with a worker only the machine knows.
  */
 import type { Failure } from '../wire/failure.js';
+import type { Bodies } from './bodies.js';
 import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
 
 /** A page of a list, the newest first. */
@@ -62,4 +63,6 @@ export interface Reading {
   page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void;
   /** `null`: not in the store. */
   story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void;
+  /** Their beginnings. `null`: not in the store. */
+  bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void;
 }

@@ -14,6 +14,7 @@ export const PORTS: Ports = {
   publicUrl: null,
   refusals: { list: never },
   office: never,
+  showsBodies: true,
   metrics: { contentType: 'text/plain', render: never },
   pictures: {
     startedAt: '',

@@ -1,4 +1,5 @@
 /** The reading port on a stage's disk, in the plainest words; answers when the stage says so. */
+import { type Bodies, shownBody } from '../../src/titanic/bodies.js';
 import { unpackFailure } from '../../src/titanic/failures.js';
 import {
   type PageQuestion,
@@ -33,6 +34,10 @@ export class StageReading implements Reading {
 
   story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
     this.#ask(answer, () => this.#story(uuid));
+  }
+
+  bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
+    this.#ask(answer, () => this.#bodies(uuid));
   }
 
   #ask<Value>(answer: (value: Value | StoreFailure) => void, read: () => Value): void {
@@ -71,6 +76,16 @@ export class StageReading implements Reading {
       reply:
         reply === null ? null : { bytes: reply.reply.length, worker: reply.worker, at: reply.at },
       death,
+    };
+  }
+
+  #bodies(uuid: RequestUuid): Bodies | null {
+    const row = this.#disk.row(uuid);
+    if (row === undefined) return null;
+    const { body, reply } = row;
+    return {
+      body: shownBody(body, body.length),
+      reply: reply === null ? null : shownBody(reply.reply, reply.reply.length),
     };
   }
 }

@@ -1,5 +1,6 @@
 /** Every statement that reads for people. */
 import { REASON_CHARACTERS_MAX } from '../reading.js';
+import { SHOWN_BYTES_MAX } from '../bodies.js';
 import { DEAD, REPLIED } from './schema.js';
 
 /** Looked up for the rows of a page alone, not for those that are gone over. */
@@ -31,4 +32,8 @@ export const READER_SQL = {
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',
   death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
+  /** The beginnings alone leave the thread, whatever their size. */
+  bodies: `SELECT hex(substr(body, 1, ${SHOWN_BYTES_MAX})) AS body, length(body) AS bodyBytes,
+    hex(substr(reply, 1, ${SHOWN_BYTES_MAX})) AS reply, length(reply) AS replyBytes
+    FROM requests LEFT JOIN bodies USING (number) LEFT JOIN replies USING (number) WHERE uuid = ?`,
 };

@@ -1,7 +1,7 @@
 /** Reads lists for people from a store file: each statement is a transaction of its own, and short. */
 import type Database from 'better-sqlite3';
 
-import type { StoryRows, ToldRow, WirePage, WireQuestion } from './reading-messages.js';
+import type { BodyRows, StoryRows, ToldRow, WirePage, WireQuestion } from './reading-messages.js';
 import { READER_SQL } from './reader-statements.js';
 import { DEAD } from './schema.js';
 
@@ -107,6 +107,10 @@ export class Reader {
         death: (this.#sql.death.get(number) ?? null) as StoryRows['death'],
       };
     })();
+  }
+
+  bodies(uuid: string): BodyRows | null {
+    return (this.#sql.bodies.get(bytesOf(uuid)) as BodyRows | undefined) ?? null;
   }
 }
 

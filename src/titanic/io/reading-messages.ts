@@ -43,9 +43,17 @@ export interface StoryRows {
   readonly death: Story['death'];
 }
 
+/** Beginnings of bodies as hexadecimal digits; the number of all bytes is `null` where there is none. */
+export interface BodyRows {
+  readonly body: string;
+  readonly bodyBytes: number | null;
+  readonly reply: string;
+  readonly replyBytes: number | null;
+}
+
 export type ReadOrder =
   | { readonly id: number; readonly kind: 'page'; readonly question: WireQuestion }
-  | { readonly id: number; readonly kind: 'story'; readonly uuid: string }
+  | { readonly id: number; readonly kind: 'story' | 'bodies'; readonly uuid: string }
   | { readonly id: number; readonly kind: 'close' };
 
 export interface ReadAnswer {

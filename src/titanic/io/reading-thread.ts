@@ -45,6 +45,8 @@ class ReadingThread {
         return this.#reader.page(order.question);
       case 'story':
         return this.#reader.story(order.uuid);
+      case 'bodies':
+        return this.#reader.bodies(order.uuid);
     }
   }
 

@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
+import { type Bodies, type ShownBody, shownBody } from '../bodies.js';
 import { unpackFailure } from '../failures.js';
 import type {
   PageQuestion,
@@ -20,6 +21,7 @@ import {
 } from '../store.js';
 import type {
   AttemptRow,
+  BodyRows,
   ReadAnswer,
   ReadOrder,
   StoryRows,
@@ -81,6 +83,14 @@ class ReadingInThread implements SqliteReading {
       if (value === null) return null;
       const { row, attempts, ...rest } = value as StoryRows;
       return { request: requestOf(row), attempts: attempts.map(attemptOf), ...rest };
+    });
+  }
+
+  bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
+    this.#ask({ kind: 'bodies', uuid: hex(uuid) }, answer, (value) => {
+      if (value === null) return null;
+      const { body, bodyBytes, reply, replyBytes } = value as BodyRows;
+      return { body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
     });
   }
 
@@ -180,6 +190,10 @@ function requestOf([uuid, service, owner, ...rest]: ToldRow): ToldRequest {
 
 function attemptOf({ failure, ...attempt }: AttemptRow): StoryAttempt {
   return { ...attempt, failure: unpackFailure(Buffer.from(failure, 'hex')) };
+}
+
+function bodyOf(digits: string, bytes: number | null): ShownBody | null {
+  return bytes === null ? null : shownBody(Buffer.from(digits, 'hex'), bytes);
 }
 
 function hex(bytes: Buffer): string {

@@ -28,8 +28,8 @@ class Post {
     closing.push(() => this.client.close());
   }
 
-  static async open(): Promise<Post> {
-    return new Post(await startDaemon({ sets: [HTTP] }));
+  static async open(...sets: readonly string[]): Promise<Post> {
+    return new Post(await startDaemon({ sets: [HTTP, ...sets] }));
   }
 
   /** The command, told where the daemon is, and the token. */
@@ -132,6 +132,47 @@ describe('majordomo titanic show', () => {
           },
         },
       ],
+    });
+  });
+
+  it('with --body has its bodies, which do nothing to the terminal; JSON has them by frames', async () => {
+    const post = await Post.open('titanic.showBodies=true');
+    const binary = Buffer.from([...Buffer.from('PNG'), 0xff, 0x1b]);
+    const { uuid } = await post.client.submit('work', ['red \u001b[31m\nline 2', binary, '']);
+    const text = await post.done('show', uuid, '--body');
+    expect(text).toContain(
+      '\nrequest body, 27 bytes\nframe 1, 16 bytes\nred \ufffd[31m\nline 2\nframe 2, 5 bytes\n' +
+        `00000000  50 4e 47 ff 1b${' '.repeat(33)}  PNG..\nframe 3, 0 bytes\n\nreply body: none\n`,
+    );
+    expect(text).toMatch(/^uuid +[0-9A-F]{32}$/m);
+    expect(JSON.parse(await post.done('show', uuid, '--body', '-o', 'json'))).toMatchObject({
+      uuid,
+      bodies: {
+        body: {
+          ...{ bytes: 27, cut: false },
+          frames: [
+            { bytes: 16, encoding: 'utf8', data: 'red \u001b[31m\nline 2' },
+            { bytes: 5, encoding: 'base64', data: binary.toString('base64') },
+            { bytes: 0, encoding: 'utf8', data: '' },
+          ],
+        },
+        reply: null,
+      },
+    });
+    expect(JSON.parse(await post.done('show', uuid, '-o', 'json'))).not.toHaveProperty('bodies');
+    const { uuid: large } = await post.client.submit('work', 'x'.repeat(100_000));
+    const cut = await post.done('show', large, '--body');
+    expect(cut).toMatch(/^request body, .*, cut: only the beginning is shown$/m);
+    expect(cut.length).toBeLessThan(70_000);
+  });
+
+  it('with --body says why there are no bodies to see, and ends with 1', async () => {
+    const post = await Post.open();
+    const [uuid = ''] = await post.submits('work', 1);
+    expect(await post.titanic('show', uuid, '--body')).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'majordomo: bodies are not shown here: titanic.showBodies is false\n',
     });
   });
 

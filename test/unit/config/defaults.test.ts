@@ -48,6 +48,7 @@ const TABLE = {
     maxInFlight: 1000,
     maxOpen: 10_000_000,
     maxBytes: 64 * GIB,
+    showBodies: false,
   },
   bstar: {
     role: 'standalone',

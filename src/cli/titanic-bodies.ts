@@ -1,0 +1,48 @@
+/** Bodies of stored requests as people read them. */
+import type { Facts } from './ask.js';
+import { harmless } from './output.js';
+import { shownSize } from './store-file.js';
+
+const HEX_ROW_BYTES = 16;
+
+/** @param bodies as the broker told them: what peers sent, which must do nothing to a terminal */
+export function bodiesText(bodies: Facts): string {
+  return bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply']);
+}
+
+function bodyText(name: string, told: unknown): string {
+  const body = factsOf(told);
+  if (body === null) return `\n${name}: none\n`;
+  const frames: readonly unknown[] = Array.isArray(body['frames']) ? body['frames'] : [];
+  const cut = body['cut'] === true ? ', cut: only the beginning is shown' : '';
+  const head = `\n${name}, ${sizeOf(body['bytes'])}${cut}\n`;
+  return head + frames.map((frame, index) => frameText(factsOf(frame) ?? {}, index)).join('');
+}
+
+function frameText({ bytes, encoding, data }: Facts, index: number): string {
+  const text = typeof data === 'string' ? data : '';
+  const shown = encoding === 'base64' ? hexRows(Buffer.from(text, 'base64')) : harmless(text);
+  const end = shown === '' || shown.endsWith('\n') ? '' : '\n';
+  return `frame ${index + 1}, ${sizeOf(bytes)}\n${shown}${end}`;
+}
+
+/** Offset, sixteen bytes, and those of them that are printable ASCII. */
+function hexRows(bytes: Buffer): string {
+  let rows = '';
+  for (let at = 0; at < bytes.length; at += HEX_ROW_BYTES) {
+    const row = bytes.subarray(at, at + HEX_ROW_BYTES);
+    const digits = (row.toString('hex').match(/../g) ?? []).join(' ');
+    const ascii = row.toString('latin1').replaceAll(/[^\x20-\x7e]/g, '.');
+    const offset = at.toString(16).padStart(8, '0');
+    rows += `${offset}  ${digits.padEnd(HEX_ROW_BYTES * 3 - 1)}  ${ascii}\n`;
+  }
+  return rows;
+}
+
+function sizeOf(bytes: unknown): string {
+  return typeof bytes === 'number' ? shownSize(bytes) : '-';
+}
+
+function factsOf(value: unknown): Facts | null {
+  return typeof value === 'object' && value !== null ? { ...value } : null;
+}

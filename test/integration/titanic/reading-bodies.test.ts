@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { Frames } from '../../../src/core/frames.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
+import type { Bodies } from '../../../src/titanic/bodies.js';
+import { openSqliteReading, type SqliteReading } from '../../../src/titanic/io/sqlite-reading.js';
+import type { StoreFailure } from '../../../src/titanic/store.js';
+import { accept, close, reply, uuidOf } from '../../support/store-changes.js';
+import { StoreDirectory } from '../../support/store-directory.js';
+import type { StoreUser } from '../../support/store-user.js';
+
+const MAX = 64 * 1024;
+const MIB = 1024 * 1024;
+
+let directory: StoreDirectory;
+let user: StoreUser;
+let reading: SqliteReading;
+
+beforeEach(async () => {
+  directory = new StoreDirectory();
+  user = await directory.open();
+  reading = openSqliteReading(directory.file);
+});
+afterEach(async () => {
+  await reading.close();
+  await directory.remove();
+});
+
+function bodies(n: number): Promise<Bodies | null | StoreFailure> {
+  return new Promise((resolve) => {
+    reading.bodies(uuidOf(n), resolve);
+  });
+}
+
+function packed(...frames: readonly (string | Uint8Array)[]): Buffer {
+  const message = Frames.of(...frames);
+  const bytes = Buffer.alloc(packedBytes(message, 0, message.count));
+  pack(message, 0, message.count, bytes, 0, false);
+  return bytes;
+}
+
+describe('bodies of a stored request', () => {
+  it('are its frames and those of its reply, of which there may be none', async () => {
+    const body = packed('one', '', Buffer.from([0, 255]));
+    await user.commit(accept(1, { body }));
+    const frames = [
+      { bytes: 3, data: Buffer.from('one') },
+      { bytes: 0, data: Buffer.alloc(0) },
+      { bytes: 2, data: Buffer.from([0, 255]) },
+    ];
+    const shown = { bytes: body.length, isCut: false, frames };
+    expect(await bodies(1)).toEqual({ body: shown, reply: null });
+    await user.commit(reply(1, { reply: packed('done') }));
+    expect(await bodies(1)).toEqual({
+      body: shown,
+      reply: { bytes: 6, isCut: false, frames: [{ bytes: 4, data: Buffer.from('done') }] },
+    });
+    await user.commit(close(1));
+    expect(await bodies(1)).toBeNull();
+    await user.commit(accept(2, { body: Buffer.alloc(0) }));
+    expect(await bodies(2)).toMatchObject({ body: { bytes: 0, isCut: false, frames: [] } });
+  });
+
+  it('of 16 MiB are cut to 64 KiB, which they say', async () => {
+    const body = packed('head', Buffer.alloc(16 * MIB, 0x80), 'tail');
+    await user.commit(accept(1, { body }), reply(1, { reply: body }));
+    const found = await bodies(1);
+    const shown = {
+      bytes: body.length,
+      isCut: true,
+      frames: [{ bytes: 4 }, { bytes: 16 * MIB, data: Buffer.alloc(MAX - 6 - 9, 0x80) }],
+    };
+    expect(found).toMatchObject({ body: shown, reply: shown });
+  });
+
+  it('are whole up to 64 KiB, and cut one byte above', async () => {
+    await user.commit(
+      accept(1, { body: packed(Buffer.alloc(MAX - 9, 1)) }),
+      accept(2, { body: packed(Buffer.alloc(MAX - 8, 1)) }),
+      // The cut runs through the head of the second frame.
+      accept(3, { body: packed(Buffer.alloc(MAX - 14, 1), Buffer.alloc(300)) }),
+    );
+    expect(await bodies(1)).toMatchObject({ body: { isCut: false, bytes: MAX } });
+    expect(await bodies(2)).toMatchObject({
+      body: { isCut: true, bytes: MAX + 1, frames: [{ data: Buffer.alloc(MAX - 9, 1) }] },
+    });
+    expect(await bodies(3)).toMatchObject({
+      body: { isCut: true, frames: [{ bytes: MAX - 14, data: Buffer.alloc(MAX - 14, 1) }] },
+    });
+  });
+
+  it('that are text stay text where they are cut, and have at most 256 frames', async () => {
+    const many = packed(...Array.from({ length: 300 }, (_, n) => String(n)));
+    const text = '\u20ac'.repeat(MAX);
+    await user.commit(
+      accept(1, { body: packed(text) }),
+      accept(2, { body: packed(`x${text}`) }),
+      accept(3, { body: packed(`xx${text}`) }),
+      accept(4, { body: packed('\u{1f600}'.repeat(MAX)) }),
+      accept(5, { body: many }),
+    );
+    for (const n of [1, 2, 3, 4]) {
+      const { body } = (await bodies(n)) as Bodies;
+      const data = body?.frames[0]?.data ?? Buffer.alloc(0);
+      expect(data.length).toBeGreaterThan(MAX - 9 - 4);
+      expect(data.toString('utf8')).not.toContain('\ufffd');
+    }
+    const { body } = (await bodies(5)) as Bodies;
+    expect(body).toMatchObject({ isCut: true, bytes: many.length });
+    expect(body?.frames).toHaveLength(256);
+  });
+});
