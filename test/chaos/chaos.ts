@@ -2,6 +2,7 @@
  * Daemons that are hurt at random moments, under load, and what became of every receipt.
  *
  *     npm run chaos -- --cycles 50               # kill -9 of one daemon
+ *     npm run chaos -- --failing --cycles 50     # workers that fail and are killed
  *     npm run chaos -- --pair --cycles 50        # a pair: kills, pauses, cut links, hand-overs
  *     npm run chaos -- --pair --minutes 30 --seed 7
  *     npm run chaos -- --pair --hosts --cycles 50  # on hosts of their own, as root: their cables are cut
@@ -13,6 +14,7 @@ import { codeOf, messageOf } from '../../src/core/errors.js';
 import { SimRandom } from '../simulation/world/random.js';
 import { removeHosts } from '../support/hosts.js';
 import { removePairs } from '../support/pair-daemons.js';
+import { failWorkers } from './failing.js';
 import { loadPair } from './pair-faultless.js';
 import { hurtPair } from './pair-faults.js';
 import { killTitanic } from './titanic-kill.js';
@@ -21,6 +23,7 @@ const USAGE = 64;
 
 const { values } = parseArgs({
   options: {
+    failing: { type: 'boolean', default: false },
     pair: { type: 'boolean', default: false },
     hosts: { type: 'boolean', default: false },
     faultless: { type: 'boolean', default: false },
@@ -51,6 +54,10 @@ async function main(): Promise<number> {
     process.stderr.write('chaos: --hosts goes with --pair, and without --faultless\n');
     return USAGE;
   }
+  if (values.failing && pair) {
+    process.stderr.write('chaos: --failing goes without --pair\n');
+    return USAGE;
+  }
   if (values.faultless && minutes === undefined) {
     process.stderr.write('chaos: --faultless goes with --pair --minutes\n');
     return USAGE;
@@ -62,7 +69,8 @@ async function main(): Promise<number> {
   const random = new SimRandom(seed);
   try {
     let result;
-    if (values.faultless) result = await loadPair(forMs, random, say);
+    if (values.failing) result = await failWorkers(cycles, random);
+    else if (values.faultless) result = await loadPair(forMs, random, say);
     else if (pair) result = await hurtPair({ cycles, forMs, onHosts: values.hosts }, random, say);
     else result = await killTitanic(cycles, random, say);
     await removePairs();

@@ -90,7 +90,7 @@ export function describeStoreKeys(subject: Subject): void {
       known(1),
       known(2),
     ]);
-    const swept = { kind: 'swept', replied: 0, dead: 0, more: false };
+    const swept = { kind: 'swept', replied: 0, dead: 0, more: false, services: [] };
     expect(await user.commit(sweep(NOON + 99))).toEqual([swept]);
     expect(await user.commit(accept(5, { key: 'r' }))).toEqual([known(1)]);
     expect(await user.commit(sweep(NOON + 100, { most: 1 }))).toEqual([{ ...swept, more: true }]);

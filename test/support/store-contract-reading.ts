@@ -105,7 +105,10 @@ export function describeStoreReading(subject: Subject): void {
     const replies = await subject.user.commit(...numbers.map((n) => reply(n, { expiresAt: NOON })));
     expect(replies).toHaveLength(MANY);
     expect(await subject.user.commit(sweep(NOON, { most: MANY }))).toEqual([
-      { kind: 'swept', replied: MANY, dead: 0, more: false },
+      {
+        ...{ kind: 'swept', replied: MANY, dead: 0, more: false },
+        services: [{ service: Buffer.from('echo'), count: MANY }],
+      },
     ]);
     expect(await subject.user.commit()).toEqual([]);
   });

@@ -274,14 +274,16 @@ export function describeStoreSteps(subject: Subject): void {
       reply(1, { expiresAt: NOON + 30 }),
       reply(4, { expiresAt: NOON + 40 }),
     );
-    const swept = { kind: 'swept', replied: 0, dead: 0, more: false };
+    const swept = { kind: 'swept', replied: 0, dead: 0, more: false, services: [] };
+    const service = Buffer.from('echo');
+    const one = { ...swept, replied: 1, services: [{ service, count: 1 }] };
     expect(await user.commit(sweep(NOON + 9))).toEqual([swept]);
     expect(await user.commit(sweep(NOON + 30, { most: 2 }))).toEqual([
-      { ...swept, replied: 1, dead: 1, more: true },
+      { ...one, dead: 1, more: true, services: [{ service, count: 2 }] },
     ]);
     expect(await user.lookUp(uuidOf(1))).toMatchObject({ state: 'replied' });
-    expect(await user.commit(sweep(NOON + 30, { most: 2 }))).toEqual([{ ...swept, replied: 1 }]);
-    expect(await user.commit(sweep(NOON + 9 * DAY_MS))).toEqual([{ ...swept, replied: 1 }]);
+    expect(await user.commit(sweep(NOON + 30, { most: 2 }))).toEqual([one]);
+    expect(await user.commit(sweep(NOON + 9 * DAY_MS))).toEqual([one]);
     // A pending one ends by `expire`: the machine has to know.
     expect(await user.lookUp(uuidOf(5))).toMatchObject({ state: 'pending' });
   });
