@@ -81,7 +81,10 @@ describe('durable requests on the page (issue 6.2)', () => {
         readonly items?: readonly object[];
         readonly deliveries?: readonly object[];
       };
-      const detail = [{ text: `${hostile}\nat line 2` }, { base64: 'AAEC' }];
+      const detail = [
+        { encoding: 'utf8', data: `${hostile}\nat line 2` },
+        { encoding: 'base64', data: 'AAEC' },
+      ];
       const failure = { kind: 'final', code: 'card_declined', text: hostile, detail };
       const json =
         told.items === undefined
@@ -101,6 +104,44 @@ describe('durable requests on the page (issue 6.2)', () => {
     ]);
     expect(await seen.page.locator('main img').count()).toBe(0);
     await seen.page.unrouteAll({ behavior: 'wait' });
+  });
+
+  itWithTool('chromium', 'show bodies as JSON, text and hex, to holders of the token', async () => {
+    const stand = await Stand.open({ sets: ['titanic.showBodies=true'] });
+    const json = '{"id":12345678901234567890,"list":[],"html":"<img src=x onerror=alert(1)>"}';
+    const { uuid } = await stand.client.submit('later', [json, 'no \u001b JSON']);
+    const seen = await look(stand, `#/durable/${uuid}`);
+    const frames = seen.page.locator('.bodies pre');
+    await seen.sees(seen.button('Show bodies'));
+    await seen.counts(frames, 0);
+    await seen.button('Show bodies').click();
+    await enterToken(seen, stand.token);
+    await seen.reads(frames, [
+      '{\n  "id": 12345678901234567890,\n  "list": [],\n  "html": "<img src=x onerror=alert(1)>"\n}',
+      'no \ufffd JSON',
+    ]);
+    await seen.seesText('There is none.');
+    await seen.page.getByLabel('Show bodies as').selectOption('text');
+    await seen.reads(frames, [json, 'no \ufffd JSON']);
+    await seen.page.getByLabel('Show bodies as').selectOption('hex');
+    await seen.seesText('6e 6f 20 1b 20 4a 53 4f 4e');
+    expect(await seen.page.locator('main img').count()).toBe(0);
+    await seen.button('Hide bodies').click();
+    await seen.counts(frames, 0);
+    // What is binary begins as hex, and what is large says that it is cut.
+    const { uuid: large } = await stand.client.submit('later', Buffer.alloc(200_000, 0xff));
+    await seen.goes(`#/durable/${large}`);
+    await seen.button('Show bodies').click();
+    await seen.seesText('195 KiB, cut: only the beginning is shown, 1 frame');
+    expect(await frames.first().textContent()).toMatch(/^00000000 {2}(ff ){16} \.{16}\n/);
+  });
+
+  itWithTool('chromium', 'show no bodies unless the configuration says so', async () => {
+    const stand = await Stand.open();
+    const { uuid } = await stand.client.submit('later', 'x');
+    const seen = await look(stand, `#/durable/${uuid}`);
+    await seen.seesText('for a free worker');
+    await seen.counts(seen.button('Show bodies'), 0);
   });
 
   itWithTool('chromium', 'have whole uuids and stories only with a token', async () => {

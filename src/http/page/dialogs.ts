@@ -1,5 +1,5 @@
 /** Questions to the one who looks: a native dialog, which keeps the focus and closes on Escape. */
-import { messageOf, post, statusOf, token } from './api.js';
+import { get, messageOf, post, statusOf, token } from './api.js';
 import { button, type Child, el, text } from './dom.js';
 
 interface Question {
@@ -98,16 +98,32 @@ async function askTokenNow(why: string): Promise<boolean> {
  * @throws ApiError, other than for the token
  */
 export async function order<Answer>(path: string, body: object = {}): Promise<Answer | null> {
-  let why = 'Changes need the token of this node.';
+  return await withToken('Changes', () => post<Answer>(path, body));
+}
+
+/**
+ * Reads what only holders of the token may see.
+ * @param what that is, in the plural, as a sentence begins
+ * @returns `null` if the person gave up
+ * @throws ApiError, other than for the token
+ */
+export async function read<Answer>(path: string, what: string): Promise<Answer | null> {
+  return await withToken(what, () => get<Answer>(path));
+}
+
+async function withToken<Answer>(what: string, run: () => Promise<Answer>): Promise<Answer | null> {
+  let why = `${what} need the token of this node.`;
   for (;;) {
     if (token.get() === null && !(await askToken(why))) return null;
     try {
-      return await post<Answer>(path, body);
+      return await run();
     } catch (error) {
       const status = statusOf(error);
       if (status === 403) {
         // The one that reads stays if no other one is given.
-        if (!(await askToken('That token only reads: changes need http.token.'))) return null;
+        if (!(await askToken(`That token only reads: ${what.toLowerCase()} need http.token.`))) {
+          return null;
+        }
         continue;
       }
       if (status !== 401) throw error;

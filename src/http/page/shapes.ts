@@ -124,12 +124,18 @@ export interface StoredRequest {
   readonly shared: boolean;
 }
 
+/** Bytes: as text if they are UTF-8. */
+interface Encoded {
+  readonly encoding: 'utf8' | 'base64';
+  readonly data: string;
+}
+
 /** What a worker said of an attempt. */
 export interface Failure {
   readonly kind: string;
   readonly code: string;
   readonly text: string;
-  readonly detail: readonly { readonly text?: string; readonly base64?: string }[];
+  readonly detail: readonly Encoded[];
 }
 
 export interface Delivery {
@@ -151,6 +157,23 @@ export interface Story extends StoredRequest {
     readonly repliedAt: string | null;
   } | null;
   readonly death: { readonly reason: string; readonly diedAt: string | null } | null;
+  readonly showsBodies: boolean;
+}
+
+/** Of a frame that is cut, `data` has the beginning; `bytes` are those of the whole. */
+export interface BodyFrame extends Encoded {
+  readonly bytes: number;
+}
+
+export interface StoredBody {
+  readonly bytes: number;
+  readonly cut: boolean;
+  readonly frames: readonly BodyFrame[];
+}
+
+export interface Bodies {
+  readonly body: StoredBody | null;
+  readonly reply: StoredBody | null;
 }
 
 export interface CountsByService {

@@ -4,6 +4,7 @@ import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el } from '../dom.js';
 import { bytes, line, lines, millis, moment, since, span } from '../format.js';
 import type { Failure, Story } from '../shapes.js';
+import { storedBodies } from '../stored-bodies.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { linkTo, repeatedly, type View } from '../view.js';
 
@@ -19,8 +20,8 @@ interface Step {
 /** The words of a worker, as it wrote them but for what cannot be seen. */
 function wordsOf({ kind, code, text, detail }: Failure): Child[] {
   const again = kind === 'final' ? ' It is not to be tried again.' : '';
-  const said = detail.map(({ text: written, base64 }) =>
-    written === undefined ? `(not text, in base64) ${base64 ?? ''}` : lines(written),
+  const said = detail.map(({ encoding, data }) =>
+    encoding === 'base64' ? `(not text, in base64) ${data}` : lines(data),
   );
   return [
     el('code', {}, line(code)),
@@ -147,6 +148,8 @@ function actions(uuid: string, { state }: Story, changed: () => Promise<void>): 
 export function storyView(uuid: string): View {
   const body = el('div', { class: 'story', 'aria-live': 'polite' });
   let shown = '';
+  let bodies: HTMLElement | null = null;
+  let hasReply = false;
   const load = async (): Promise<void> => {
     try {
       const story = await get<Story>(`/api/v1/titanic/requests/${encodeURIComponent(uuid)}`);
@@ -154,10 +157,15 @@ export function storyView(uuid: string): View {
       // The same story is left alone: a button keeps its focus.
       if (now === shown) return;
       shown = now;
+      // What is open stays open, unless there is more to be seen now.
+      if (hasReply !== (story.reply !== null)) bodies = null;
+      hasReply = story.reply !== null;
+      bodies ??= story.showsBodies ? storedBodies(uuid) : null;
       body.replaceChildren(
         el('div', { class: 'bar' }, statePill(story.state), actions(uuid, story, load)),
         facts(story),
         timeline(story),
+        ...(bodies === null ? [] : [bodies]),
       );
     } catch (error) {
       shown = '';

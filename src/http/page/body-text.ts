@@ -1,0 +1,51 @@
+/** Bytes and JSON as people read them. */
+
+const HEX_ROW_BYTES = 16;
+/** Deeper levels are indented no further, or nesting alone would make text without end. */
+const INDENTED_LEVELS = 40;
+
+/** Offset, sixteen bytes, and those of them that are printable ASCII. */
+export function hexRows(bytes: Uint8Array): string {
+  const rows: string[] = [];
+  for (let at = 0; at < bytes.length; at += HEX_ROW_BYTES) {
+    const row = [...bytes.subarray(at, at + HEX_ROW_BYTES)];
+    const digits = row.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
+    const ascii = row.map((byte) => (byte < 0x20 || byte > 0x7e ? '.' : String.fromCharCode(byte)));
+    const offset = at.toString(16).padStart(8, '0');
+    rows.push(`${offset}  ${digits.padEnd(HEX_ROW_BYTES * 3 - 1)}  ${ascii.join('')}`);
+  }
+  return rows.join('\n');
+}
+
+/** A string, a bracket or comma or colon, white space, or any other value. */
+const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{},:]|\s+|[^\s"[\]{},:]+/g;
+
+/**
+ * JSON on several lines, its numbers and strings written as they were: read and written anew, large
+ * numbers would be others.
+ * @returns `null` if it is none
+ */
+export function prettyJson(text: string): string | null {
+  try {
+    JSON.parse(text);
+  } catch {
+    return null;
+  }
+  const parts: string[] = [];
+  let level = 0;
+  let isOpened = false;
+  const breakLine = (): void => {
+    parts.push(`\n${'  '.repeat(Math.min(level, INDENTED_LEVELS))}`);
+  };
+  for (const [token] of text.matchAll(TOKENS)) {
+    if (/^\s/.test(token)) continue;
+    const isEnd = token === ']' || token === '}';
+    if (isEnd) level--;
+    if (isEnd !== isOpened) breakLine();
+    isOpened = token === '[' || token === '{';
+    if (isOpened) level++;
+    parts.push(token === ':' ? ': ' : token);
+    if (token === ',') breakLine();
+  }
+  return parts.join('');
+}
