@@ -45,10 +45,10 @@ describe('a running broker', () => {
         'ha_role{role="standalone"}': 1,
       });
       expect(page.counted('titanic_accepted_total', 'titanic_completed_total')).toEqual({
-        titanic_accepted_total: 1,
-        titanic_completed_total: 1,
+        'titanic_accepted_total{service="echo"}': 1,
+        'titanic_completed_total{service="echo"}': 1,
       });
-      expect(page.value('titanic_requests{state="replied"}')).toBe(1);
+      expect(page.value('titanic_requests{service="echo",state="replied"}')).toBe(1);
       expect(page.value('titanic_commit_batch_size_count')).toBeGreaterThanOrEqual(2);
       expect(page.value('titanic_commit_duration_seconds_count')).toBe(
         page.value('titanic_commit_batch_size_count'),
@@ -56,7 +56,9 @@ describe('a running broker', () => {
       expect(page.value('titanic_store_bytes')).toBeGreaterThan(0);
       expect(page.value('up_seconds')).toBeGreaterThan(0);
       await job.close();
-      expect((await scrapeOver(daemon)).value('titanic_requests{state="replied"}')).toBe(0);
+      expect(
+        (await scrapeOver(daemon)).value('titanic_requests{service="echo",state="replied"}'),
+      ).toBe(0);
     } finally {
       await worker.close();
       await client.close();
