@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+import type { Locator } from 'playwright-core';
 
 import { startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
@@ -96,10 +97,31 @@ describe('the page (issue 6.2)', () => {
     const stand = await Stand.open();
     const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);
     const seen = await look(stand, '#/services');
-    await seen.sees(seen.page.locator('td.bad', { hasText: '1' }));
+    await seen.reads(seen.page.locator('td.bad'), ['0', '1']);
     await stand.works('nobody');
     await waiting;
     await seen.gone(seen.page.locator('td.bad'));
+  });
+
+  itWithTool('chromium', 'lists what is stored and dead of each service', async () => {
+    const stand = await Stand.open();
+    await stand.works('pay', () => {
+      throw new Error(HOSTILE);
+    });
+    await stand.submitsDead('pay', 2);
+    await stand.daemon.waitFor('titanic.died', 2);
+    await stand.client.submit('later', 'x');
+    const seen = await look(stand, '#/services');
+    // The last columns: pending, dead, failed attempts.
+    const cells = (service: string, column: number): Locator =>
+      seen.row(service).locator('td').nth(column);
+    await seen.reads(cells('pay', 10), ['2']);
+    await seen.sees(seen.row('pay').locator('td.bad', { hasText: '2' }));
+    await seen.reads(cells('later', 9), ['1']);
+    await seen.reads(cells('later', 10), ['0']);
+    // Nobody serves what is stored for it; of the other one nothing waits.
+    await seen.reads(seen.row('later').locator('td.bad'), ['0']);
+    await seen.reads(cells('pay', 1), ['1']);
   });
 
   itWithTool('chromium', 'shows names and reasons of peers as the text that they are', async () => {

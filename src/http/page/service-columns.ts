@@ -1,18 +1,19 @@
 /** What tables of services show. */
 import type { Column } from './data-table.js';
 import { text } from './dom.js';
-import { compact, count, millis } from './format.js';
+import { compact, count, millis, perSecond } from './format.js';
 import type { Listed } from './service-list.js';
-import type { ServiceFigures } from './shapes.js';
+import type { Service, ServiceFigures } from './shapes.js';
 import { serviceLink } from './status-line.js';
 
 export function repliedRate(figures: ServiceFigures | null): string {
   return figures === null ? compact(null) : `${compact(figures.repliedPerSecond)}/s`;
 }
 
-/** Requests wait, and nobody takes them. */
-export function isUnserved({ workersWaiting, workersBusy, queued }: Listed): boolean {
-  return queued > 0 && workersWaiting + workersBusy === 0;
+/** Requests wait, plain or stored, and nobody takes them. Those that are not due yet wait for their time. */
+export function isUnserved({ workersWaiting, workersBusy, queued, durable }: Service): boolean {
+  const due = durable === null ? 0 : durable.pending - (durable.delayed ?? 0);
+  return queued + due > 0 && workersWaiting + workersBusy === 0;
 }
 
 function number(
@@ -44,6 +45,19 @@ export const WAITING: Column<Listed> = number(
   ({ workersWaiting }) => count(workersWaiting),
   true,
 );
+/** All of them, for a phone as well: none is marked where requests wait. */
+export const WORKERS: Column<Listed> = {
+  ...number(
+    'Workers',
+    ({ workersWaiting, workersBusy }) => workersWaiting + workersBusy,
+    () => '',
+  ),
+  show: (service, cell) => {
+    text(cell, count(service.workersWaiting + service.workersBusy));
+    cell.classList.toggle('bad', isUnserved(service));
+    cell.title = isUnserved(service) ? 'nobody serves it' : '';
+  },
+};
 export const BUSY: Column<Listed> = number(
   'Busy',
   ({ workersBusy }) => workersBusy,
@@ -56,9 +70,10 @@ export const QUEUED: Column<Listed> = {
     () => '',
   ),
   show: (service, cell) => {
+    const isStuck = service.queued > 0 && isUnserved(service);
     text(cell, count(service.queued));
-    cell.classList.toggle('bad', isUnserved(service));
-    cell.title = isUnserved(service) ? 'nobody serves it' : '';
+    cell.classList.toggle('bad', isStuck);
+    cell.title = isStuck ? 'nobody serves it' : '';
   },
 };
 export const RATE: Column<Listed> = number(
@@ -77,3 +92,33 @@ export const P99: Column<Listed> = number(
   ({ figures }) => figures?.p99Ms ?? -1,
   ({ figures }) => millis(figures?.p99Ms ?? null),
 );
+/** Plain requests that failed. */
+export const FAILURES: Column<Listed> = number(
+  'Failures',
+  ({ plain }) => plain?.failuresPerSecond ?? -1,
+  ({ plain }) => perSecond(plain?.failuresPerSecond ?? null),
+);
+/** Attempts at stored requests that failed. */
+export const FAILED_ATTEMPTS: Column<Listed> = number(
+  'Failed attempts',
+  ({ durable }) => durable?.failedAttemptsPerSecond ?? -1,
+  ({ durable }) => perSecond(durable?.failedAttemptsPerSecond ?? null),
+  true,
+);
+export const PENDING: Column<Listed> = number(
+  'Pending',
+  ({ durable }) => durable?.pending ?? -1,
+  ({ durable }) => count(durable?.pending ?? null),
+  true,
+);
+export const DEAD: Column<Listed> = {
+  ...number(
+    'Dead',
+    ({ durable }) => durable?.dead ?? -1,
+    () => '',
+  ),
+  show: ({ durable }, cell) => {
+    text(cell, count(durable?.dead ?? null));
+    cell.classList.toggle('bad', (durable?.dead ?? 0) > 0);
+  },
+};

@@ -63,6 +63,19 @@ export interface Service {
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;
+  /** `null`: it is one of those that are not counted by themselves. */
+  readonly plain: { readonly failuresPerSecond: number } | null;
+  /** `null`: it has no stored requests, or none are stored here. */
+  readonly durable: ServiceDurable | null;
+}
+
+/** Stored requests of a service; of rates, `null` where it is not counted by itself. */
+export interface ServiceDurable {
+  readonly pending: number;
+  /** Not due yet, among those pending; `null`: only the active node of a pair knows. */
+  readonly delayed: number | null;
+  readonly dead: number;
+  readonly failedAttemptsPerSecond: number | null;
 }
 
 export interface Worker {

@@ -3,7 +3,20 @@ import { messageOf } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { el, text } from '../dom.js';
 import { count } from '../format.js';
-import { BUSY, P50, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
+import {
+  BUSY,
+  DEAD,
+  FAILED_ATTEMPTS,
+  FAILURES,
+  P50,
+  P99,
+  PENDING,
+  QUEUED,
+  RATE,
+  SERVICE,
+  WAITING,
+  WORKERS,
+} from '../service-columns.js';
 import { type Listed, ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
 import { repeatedly, type View } from '../view.js';
@@ -21,7 +34,21 @@ export function servicesView(): View {
   const state = el('span', { class: 'quiet', role: 'status' });
   const table = new DataTable<Listed>({
     label: 'Services',
-    columns: [SERVICE, WAITING, BUSY, QUEUED, RATE, P50, P99],
+    // A phone has room for three numbers: who serves it, what fails, what is dead.
+    columns: [
+      SERVICE,
+      WORKERS,
+      WAITING,
+      { ...BUSY, isMinor: true },
+      { ...QUEUED, isMinor: true },
+      { ...RATE, isMinor: true },
+      FAILURES,
+      P50,
+      { ...P99, isMinor: true },
+      PENDING,
+      DEAD,
+      FAILED_ATTEMPTS,
+    ],
     key: ({ service }) => service,
     sortedBy: 0,
     pageRows: PAGE_ROWS,
