@@ -12,11 +12,28 @@ const FOLDER = 'deploy/prometheus';
 const RULES = `${FOLDER}/majordomo.rules.yml`;
 const RULE_TESTS = `${FOLDER}/majordomo.rules.test.yml`;
 
+/** Those whose failure a person mends at one service. */
+const BY_SERVICE = [
+  'MajordomoServiceFailing',
+  'MajordomoStoredRequestsWithoutWorkers',
+  'MajordomoStoredRequestsDied',
+  'MajordomoStoredRequestsDead',
+  'MajordomoStoredServiceFailing',
+  'MajordomoStoredRequestsStuck',
+];
+
+/** A name comes from a peer, and the command is pasted into a shell. */
+const QUOTED = String.raw`='{{ reReplaceAll "'" "'\\''" $labels.service }}'`;
+
 interface Alert {
   readonly alert: string;
   readonly expr: string;
   readonly labels: { readonly severity?: string };
-  readonly annotations: { readonly summary?: string; readonly runbook?: string };
+  readonly annotations: {
+    readonly summary?: string;
+    readonly description?: string;
+    readonly runbook?: string;
+  };
 }
 
 interface RuleTest {
@@ -63,6 +80,22 @@ describe('the alert rules', () => {
       expect(annotations.summary).not.toBe('');
       expect(annotations.runbook).toBe(`docs/operating.md#${alert.toLowerCase()}`);
     }
+  });
+
+  it('name the service that has failed, and the command or the log event to look at', () => {
+    const told = ALERTS.filter(({ annotations }) => annotations.description !== undefined);
+    expect(told.map(({ alert }) => alert)).toEqual(BY_SERVICE);
+    for (const { annotations } of told) {
+      expect(annotations.summary).toContain('{{ $labels.service }}');
+      expect(annotations.description).toMatch(/majordomo titanic ls|request\.failed/);
+    }
+  });
+
+  it('give no name of a service to a shell unquoted', () => {
+    const told = ALERTS.map(({ annotations }) => annotations.description ?? '');
+    const options = told.flatMap((description) => description.split(/--service\b/).slice(1));
+    expect(options).toHaveLength(4);
+    for (const option of options) expect(option.startsWith(QUOTED)).toBe(true);
   });
 
   it('are all explained in docs/operating.md, and no others are', () => {

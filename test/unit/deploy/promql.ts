@@ -61,6 +61,7 @@ function badNames(expr: string): string[] {
   const bare = expr
     .replaceAll(/\{[^}]*\}/g, ' ')
     .replaceAll(/\[[^\]]*\]/g, ' ')
+    .replaceAll(/\boffset \d+[smhd]/g, ' ')
     .replaceAll(/\b(by|on) \([^)]*\)/g, ' ');
   const names = Array.from(bare.matchAll(/[a-z_]\w*/gi), ([name]) => name);
   return names.filter((name) => !WORDS.has(name) && !SERIES.has(name));
