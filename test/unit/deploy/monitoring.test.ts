@@ -45,7 +45,15 @@ interface RuleTest {
 }
 
 interface Panel {
+  readonly id: number;
   readonly title: string;
+  readonly type: string;
+  readonly gridPos: { readonly x: number; readonly y: number };
+  /** Of a row: for each value of this menu once. */
+  readonly repeat?: string;
+  readonly collapsed?: boolean;
+  /** Of a row that is collapsed. */
+  readonly panels?: readonly Panel[];
   readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
 }
 
@@ -137,7 +145,8 @@ describe('the alert rules', () => {
 });
 
 describe('the dashboard', () => {
-  const targets = DASHBOARD.panels.flatMap(({ title, targets: all = [] }) =>
+  const panels = DASHBOARD.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]);
+  const targets = panels.flatMap(({ title, targets: all = [] }) =>
     all.map((target) => [title, target] as const),
   );
 
@@ -150,6 +159,30 @@ describe('the dashboard', () => {
     for (const [, label = ''] of target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
       expect(['instance', ...labelsNamed(target.expr)]).toContain(label);
     }
+  });
+
+  it('has a row for each service, in a table and as charts that are asked for when it is opened', () => {
+    const table = panels.find(({ type }) => type === 'table');
+    expect(table?.targets?.every(({ expr }) => expr.includes(' by (service) '))).toBe(true);
+    const row = panels.find(({ repeat }) => repeat === 'service');
+    expect(row).toMatchObject({ type: 'row', collapsed: true });
+    const asked = (row?.panels ?? []).flatMap(({ targets: all = [] }) => all);
+    expect(asked.length).toBeGreaterThan(15);
+    for (const { expr } of asked) expect(expr).toContain('service=~"$service"');
+  });
+
+  it('counts what both nodes of a pair have stored once', () => {
+    const stored = targets.filter(([, { expr }]) => expr.includes('majordomo_titanic_requests{'));
+    expect(stored.length).toBeGreaterThan(3);
+    for (const [, { expr }] of stored) {
+      expect(expr).toContain('and on (job, instance) majordomo_ha_state{state="active"} == 1');
+    }
+  });
+
+  it('has no two panels of one id, and none over another', () => {
+    const places = DASHBOARD.panels.map(({ gridPos: { x, y } }) => `${x} ${y}`);
+    expect(new Set(places).size).toBe(places.length);
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
   });
 
   it('fills its menus and marks from metrics and labels that there are', () => {
