@@ -24,9 +24,8 @@ export async function explainedFailure(
 ): Promise<unknown> {
   if (!isServiceError(error)) return error;
   const { serviceCode: code, message, detail } = error;
-  // Without a text the SDK makes a sentence, which is said here anyway.
-  const isBare = message === `${error.service} failed: ${code}`;
-  const text = isBare ? '' : message;
+  // Without a text it is the code.
+  const text = message === code ? '' : message;
   if (output === 'json') {
     await printJson({ ...facts, failed: true, code, text, detail: detail.map(frameJson) });
   }

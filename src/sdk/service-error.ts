@@ -53,7 +53,7 @@ export function serviceError(
   { code, text, detail }: Omit<ToldFailure, 'service'>,
 ): ServiceError {
   const details = detailsOf(detail);
-  const error = new ServiceError(code, text === '' ? `${service} failed: ${code}` : text, {
+  const error = new ServiceError(code, text === '' ? code : text, {
     details,
   });
   return Object.assign(error, { service, detail });

@@ -1,6 +1,7 @@
 /** Answers of `titanic.*` (9/TSP, D16): a status frame, and what follows. Total: brokers may say anything. */
 import type { MajordomoError } from '../core/errors.js';
 import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
+import { TITANIC_REPLY } from '../wire/tsp.js';
 import { sdkError, type SdkErrorCode } from './errors.js';
 import { serviceError } from './service-error.js';
 
@@ -55,7 +56,9 @@ export function deathError(
   { code, text }: Death,
   answer: TitanicAnswer,
 ): MajordomoError {
-  if (code !== null) return serviceError(service, { code, text, detail: answer.frames });
+  // A job that was made from its uuid does not know it.
+  const known = service === TITANIC_REPLY ? '' : service;
+  if (code !== null) return serviceError(known, { code, text, detail: answer.frames });
   return answerError('ERR_TITANIC_DEAD', `the stored request ${uuid} failed`, answer, uuid);
 }
 

@@ -61,7 +61,7 @@ describe('a ServiceError', () => {
     expect(told('[1]').details).toEqual({});
     expect(told('{}', 'x').details).toEqual({});
     expect(told('x').detail).toEqual([Buffer.from('x')]);
-    expect(serviceError('pay', { code: 'E', text: '', detail: [] }).message).toBe('pay failed: E');
+    expect(serviceError('pay', { code: 'E', text: '', detail: [] }).message).toBe('E');
   });
 
   it('that was told by another service goes on as it came', () => {
