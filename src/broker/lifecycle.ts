@@ -368,7 +368,7 @@ export class Lifecycle {
         this.#ended(id, 'failed');
         ledger.tellFailure(id, failure);
       }
-      ledger.release(id, 'answered');
+      ledger.release(id, failure.kind === 'retry' ? 'too_late' : 'answered');
     }
   }
 

@@ -18,11 +18,11 @@ const KEPT_BYTES = 200;
 export class Reported {
   readonly #kept = new Map<RequestId, Kept>();
 
-  /** @returns false if its sender may not hold it: then nothing is kept, not what was before either */
+  /** Where its sender may hold no more, what was said before it stays. @returns false if nothing is kept */
   keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): boolean {
-    this.drop(id);
     const bytes = KEPT_BYTES + code.length + 2 * text.length;
-    if (!holder.mayHold(bytes)) return false;
+    if (!holder.mayHold(bytes)) return this.#kept.has(id);
+    this.drop(id);
     holder.add('requests', bytes);
     this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, holder });
     return true;

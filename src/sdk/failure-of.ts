@@ -3,6 +3,8 @@ import { codeOf, messageOf } from '../core/errors.js';
 import {
   type Failure,
   FAILURE_DETAIL_BYTES_MAX,
+  FAILURE_DETAIL_FRAMES_MAX,
+  FAILURE_TEXT_BYTES_MAX,
   type FailureKind,
   failureText,
   isFailureCode,
@@ -18,33 +20,47 @@ const ANY_CODE = 'Error';
  * @param exposeErrors false: of any other error only the code is told
  */
 export function failureOf(error: unknown, exposeErrors: boolean): Failure {
-  if (isServiceError(error)) {
-    const { serviceCode, message } = error;
-    const code = isFailureCode(serviceCode) ? serviceCode : ANY_CODE;
-    return { kind: kindOf(error), code, text: cut(message), detail: detailOf(error) };
+  try {
+    if (isServiceError(error)) return toldBy(error);
+    const text = exposeErrors ? cut(messageOf(error)) : '';
+    return { kind: 'error', code: codeFor(error), text, detail: [] };
+  } catch {
+    // What was thrown throws itself when it is looked at.
+    return { kind: 'error', code: ANY_CODE, text: '', detail: [] };
   }
-  const text = exposeErrors ? cut(messageOf(error)) : '';
-  return { kind: 'error', code: codeFor(error), text, detail: [] };
 }
 
-function kindOf({ retry }: ServiceError): FailureKind {
+function toldBy(error: ServiceError): Failure {
+  const { serviceCode, message } = error;
+  const code = isFailureCode(serviceCode) ? serviceCode : ANY_CODE;
+  return { kind: kindOf(error), code, text: cut(message), detail: detailOf(error) };
+}
+
+function kindOf({ retry }: Pick<ServiceError, 'retry'>): FailureKind {
   if (retry === 'elsewhere') return 'retry';
-  return retry ? 'error' : 'final';
+  return !retry ? 'final' : 'error';
 }
 
 /** Details that cannot be sent must not cost the failure its code and kind: they say so instead. */
-function detailOf({ details, detail }: ServiceError): readonly Buffer[] {
+function detailOf({ details, detail }: Partial<ServiceError>): readonly Buffer[] {
   // One that was told this worker by another service goes on as it came.
-  if (detail.length > 0) return detail;
-  if (Object.keys(details).length === 0) return [];
-  let json: Buffer;
+  if (Array.isArray(detail) && detail.length > 0) {
+    return whole(detail.filter((frame) => Buffer.isBuffer(frame)));
+  }
   try {
-    json = Buffer.from(JSON.stringify(details));
+    const isEmpty = typeof details !== 'object' || Object.keys(details).length === 0;
+    return isEmpty ? [] : whole([Buffer.from(JSON.stringify(details))]);
   } catch (error) {
     return [omitted(`the details are not JSON: ${messageOf(error)}`)];
   }
-  if (json.length <= FAILURE_DETAIL_BYTES_MAX) return [json];
-  return [omitted(`the details have ${json.length} bytes, over ${FAILURE_DETAIL_BYTES_MAX}`)];
+}
+
+function whole(detail: readonly Buffer[]): readonly Buffer[] {
+  const bytes = detail.reduce((sum, frame) => sum + frame.length, 0);
+  if (bytes <= FAILURE_DETAIL_BYTES_MAX && detail.length <= FAILURE_DETAIL_FRAMES_MAX) {
+    return detail;
+  }
+  return [omitted(`the details have ${bytes} bytes, over ${FAILURE_DETAIL_BYTES_MAX}`)];
 }
 
 function omitted(why: string): Buffer {
@@ -54,10 +70,11 @@ function omitted(why: string): Buffer {
 function codeFor(error: unknown): string {
   const code = codeOf(error);
   if (code !== undefined && isFailureCode(code)) return code;
-  const name = error instanceof Object ? error.constructor.name : '';
-  return isFailureCode(name) ? name : ANY_CODE;
+  const name: unknown = error instanceof Object ? error.constructor.name : '';
+  return typeof name === 'string' && isFailureCode(name) ? name : ANY_CODE;
 }
 
+/** The first KiB: no character of a string takes less than a byte. */
 function cut(text: string): string {
-  return failureText(Buffer.from(text));
+  return failureText(Buffer.from(text.slice(0, FAILURE_TEXT_BYTES_MAX)));
 }

@@ -42,6 +42,10 @@ export class ServiceError extends MajordomoError {
       const text = 'the code of a ServiceError must be 1 to 64 characters of A-Z a-z 0-9 . _ -';
       throw sdkError('ERR_MDP_OPTION', text, { details: { option: 'serviceCode' } });
     }
+    if (retry !== 'elsewhere' && typeof retry !== 'boolean') {
+      const text = "retry of a ServiceError must be true, false or 'elsewhere'";
+      throw sdkError('ERR_MDP_OPTION', text, { details: { option: 'retry' } });
+    }
     this.serviceCode = serviceCode;
     this.retry = retry;
   }
@@ -81,6 +85,8 @@ export function isServiceError(error: unknown): error is ServiceError {
     'code' in error &&
     error.code === 'ERR_SERVICE_FAILED' &&
     'serviceCode' in error &&
-    typeof error.serviceCode === 'string'
+    typeof error.serviceCode === 'string' &&
+    'message' in error &&
+    typeof error.message === 'string'
   );
 }

@@ -3,7 +3,7 @@
  * How it registers, lives through lost brokers and drains: see `worker-session.ts` and `docs/sdk.md`.
  */
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
-import { messageOf } from '../core/errors.js';
+import { oneLine } from '../core/escape.js';
 import type { Failure } from '../wire/failure.js';
 import { sdkError } from './errors.js';
 import { failureOf } from './failure-of.js';
@@ -186,7 +186,7 @@ export class Worker {
       frames = await context.run(this.#handler, request);
     } catch (error) {
       failure = failureOf(error, this.#owner.settings.exposeErrors);
-      this.#report(error, failure, request);
+      this.#report(error, request);
     }
     this.#running.delete(context);
     if (frames !== null) {
@@ -199,19 +199,18 @@ export class Worker {
     this.#ticker.want(session.nextMs());
   }
 
-  #report(error: unknown, { code }: Failure, request: Message): void {
+  #report(error: unknown, request: Message): void {
     try {
       if (this.#onError !== undefined) {
         this.#onError(error, request);
         return;
       }
     } catch (hookError) {
-      process.emitWarning(`onError itself threw: ${messageOf(hookError)}`);
+      process.emitWarning(`onError itself threw: ${oneLine(failureOf(hookError, true).text)}`);
       return;
     }
-    this.#failures.tell(
-      code,
-      `a handler of '${request.service}' failed: ${code}: ${messageOf(error)}`,
-    );
+    const { code, text } = failureOf(error, true);
+    const said = oneLine(`${code}: ${text}`);
+    this.#failures.tell(code, `a handler of '${request.service}' failed: ${said}`);
   }
 }

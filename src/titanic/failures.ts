@@ -3,7 +3,13 @@
  */
 import { Frames } from '../core/frames.js';
 import { isPackedFrames, pack, packedBytes, unpack } from '../core/packed.js';
-import { FAILURE_KINDS, type Failure, type FailureKind, failureText } from '../wire/failure.js';
+import {
+  FAILURE_KINDS,
+  type Failure,
+  type FailureKind,
+  failureText,
+  isToldCode,
+} from '../wire/failure.js';
 
 /** Of the detail so much is kept. */
 const KEPT_DETAIL_BYTES_MAX = 4096;
@@ -44,6 +50,7 @@ export function unpackFailure(packed: Buffer | null): Failure | null {
   const kind = frames.view(0).toString('latin1') as FailureKind;
   if (!FAILURE_KINDS.includes(kind)) return null;
   const code = frames.view(1).toString('latin1');
+  if (!isToldCode(code)) return null;
   const text = failureText(frames.view(2));
   const detail = Array.from({ length: frames.count - 3 }, (_, index) => frames.view(index + 3));
   return { kind, code, text, detail };

@@ -115,12 +115,18 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
     const [same] = at >= 0 ? missing.splice(at, 1) : [];
     const extra = joinExtra(attempt.extra, same?.extra ?? null);
     // A version that knew of no failures told none.
-    const failure = attempt.failure ?? same?.failure ?? null;
+    const failure = higher(attempt.failure, same?.failure ?? null);
     const isSame = extra === attempt.extra && failure === attempt.failure;
     return isSame ? attempt : { ...attempt, failure, extra };
   });
   if (missing.length === 0) return here.every((each, at) => each === ours[at]) ? ours : here;
   return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);
+}
+
+/** Both sides take the same, whichever of them asks. */
+function higher(a: Buffer | null, b: Buffer | null): Buffer | null {
+  if (a === null || b === null) return a ?? b;
+  return b.compare(a) > 0 ? b : a;
 }
 
 function compareAttempts(a: Attempt, b: Attempt): number {

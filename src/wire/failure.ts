@@ -24,10 +24,10 @@ export interface Failure {
   readonly detail: readonly Buffer[];
 }
 
-const FAILURE_TEXT_BYTES_MAX = 1024;
+export const FAILURE_TEXT_BYTES_MAX = 1024;
 export const FAILURE_DETAIL_BYTES_MAX: number = 64 * 1024;
 /** Frames of detail; each costs beside its bytes. */
-const FAILURE_DETAIL_FRAMES_MAX = 64;
+export const FAILURE_DETAIL_FRAMES_MAX = 64;
 /** The prefix of codes that only brokers use. */
 const RESERVED_CODES = 'mdp.';
 /** D60: what a FAIL that is wrong counts as. */
@@ -42,7 +42,12 @@ const CODE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Whether a worker may say this code. */
 export function isFailureCode(code: string): boolean {
-  return CODE.test(code) && !code.startsWith(RESERVED_CODES);
+  return isToldCode(code) && !code.startsWith(RESERVED_CODES);
+}
+
+/** Whether it may be a worker's code, or one of a broker's own. */
+export function isToldCode(code: string): boolean {
+  return CODE.test(code);
 }
 
 /** `CODE: TEXT`, as refusals and dead requests say it; `CODE:` if there is no text. */

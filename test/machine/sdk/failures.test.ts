@@ -41,6 +41,38 @@ describe('what a worker says of an error', () => {
     expect(told({ big: 1n })).toMatch(/^\{"omitted":"the details are not JSON/);
   });
 
+  it('is something whatever was thrown, and whatever that does when it is looked at', () => {
+    const bad = (): never => {
+      throw Object.create(null);
+    };
+    const thrown: unknown[] = [
+      Object.create(null),
+      new Proxy({}, { has: bad, get: bad }),
+      Object.defineProperty(new Error('m'), 'message', { get: bad }),
+      Object.defineProperty(new Error('m'), 'code', { get: bad }),
+      Object.assign(new Error('m'), { constructor: null }),
+      { toString: bad },
+      { code: 'ERR_SERVICE_FAILED', serviceCode: 'x' },
+      { code: 'ERR_SERVICE_FAILED', serviceCode: 'x', message: 7, detail: [1, 2] },
+      { code: 'ERR_SERVICE_FAILED', serviceCode: 'x', message: 'm', details: { toJSON: bad } },
+      null,
+      Symbol('s'),
+    ];
+    for (const error of thrown) {
+      const failure = failureOf(error, true);
+      expect(failure.code).toMatch(/^(Error|Object|x|ERR_SERVICE_FAILED)$/);
+      expect(failure.detail.every((frame) => Buffer.isBuffer(frame))).toBe(true);
+    }
+  });
+
+  it('keeps code and kind where the frames of a service that it asked are too large', () => {
+    const detail = [Buffer.alloc(100_000)];
+    const error = Object.assign(new ServiceError('E', 'm', { retry: false }), { detail });
+    const failure = failureOf(error, true);
+    expect(failure).toMatchObject({ kind: 'final', code: 'E' });
+    expect(String(failure.detail)).toMatch(/^\{"omitted":/);
+  });
+
   it('is cut to 1 KiB of text', () => {
     expect(failureOf(new Error('€'.repeat(10_000)), true).text).toBe('€'.repeat(341));
   });
