@@ -98,9 +98,13 @@ describe('the page (issue 6.2)', () => {
     const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);
     const seen = await look(stand, '#/services');
     await seen.reads(seen.page.locator('td.bad'), ['0', '1']);
+    const banner = seen.page.locator('#banner', { hasText: 'No worker' });
+    await seen.sees(banner.filter({ hasText: 'nobody, which has no worker.' }));
+    await seen.sees(banner.locator('a[href="#/services/nobody"]'));
     await stand.works('nobody');
     await waiting;
     await seen.gone(seen.page.locator('td.bad'));
+    await seen.gone(banner);
   });
 
   itWithTool('chromium', 'lists what is stored and dead of each service', async () => {
@@ -122,6 +126,8 @@ describe('the page (issue 6.2)', () => {
     // Nobody serves what is stored for it; of the other one nothing waits.
     await seen.reads(seen.row('later').locator('td.bad'), ['0']);
     await seen.reads(cells('pay', 1), ['1']);
+    const dead = seen.page.locator('#banner', { hasText: '2 stored requests were given up.' });
+    await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
   });
 
   itWithTool('chromium', 'shows names and reasons of peers as the text that they are', async () => {

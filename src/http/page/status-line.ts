@@ -2,6 +2,7 @@
 import { attribute, button, byId, el, fill, outerLink, text } from './dom.js';
 import { span } from './format.js';
 import type { NodeWatch, Watched } from './node-watch.js';
+import { RequestTroubles } from './request-troubles.js';
 import type { Overview } from './shapes.js';
 import { linkTo } from './view.js';
 
@@ -13,6 +14,8 @@ export interface Trouble {
   readonly text: string;
   /** Where it is better, if somebody has said so. */
   readonly elsewhere?: string | null;
+  /** Where this page tells more of it, and what the link says. */
+  readonly link?: readonly [href: string, label: string];
 }
 
 /** Reasons that the node gives for not serving, and how bad each is; others are bad. */
@@ -86,19 +89,24 @@ function sentence(said: string): string {
 export function showStatus(watch: NodeWatch): void {
   const banner = byId('banner');
   let said = '';
-  watch.watch((watched) => {
-    header(watched);
-    const troubles = troublesOf(watched);
-    attribute(document.documentElement, 'data-contact', watched.contact);
+  let last: Watched | null = null;
+  const requests = new RequestTroubles(() => {
+    if (last !== null) show(last);
+  });
+  const show = (watched: Watched): void => {
+    last = watched;
+    const { contact, overview } = watched;
+    const ofRequests = contact === 'good' && overview !== null ? requests.of(overview) : [];
+    const troubles = [...troublesOf(watched), ...ofRequests];
     // The seconds that go by are no news to who hears the page read.
     const now = JSON.stringify(troubles.map(({ grade: _grade, ...told }) => told));
     if (now === said) return;
     said = now;
     attribute(banner, 'hidden', troubles.length === 0);
-    const again = watched.contact === 'locked' || watched.contact === 'lost';
+    const again = contact === 'locked' || contact === 'lost';
     fill(
       banner,
-      ...troubles.map(({ grade, title, text: why, elsewhere = null }) =>
+      ...troubles.map(({ grade, title, text: why, elsewhere = null, link }) =>
         el(
           'p',
           { class: `trouble ${grade}` },
@@ -107,14 +115,20 @@ export function showStatus(watch: NodeWatch): void {
           why,
           ' ',
           outerLink(elsewhere, 'Open its page', 'outer'),
+          link === undefined ? null : el('a', { href: link[0] }, link[1]),
         ),
       ),
       again
-        ? button(watched.contact === 'lost' ? 'Try now' : 'Enter the token', 'button', () => {
+        ? button(contact === 'lost' ? 'Try now' : 'Enter the token', 'button', () => {
             watch.askNow();
           })
         : null,
     );
+  };
+  watch.watch((watched) => {
+    header(watched);
+    attribute(document.documentElement, 'data-contact', watched.contact);
+    show(watched);
   });
 }
 

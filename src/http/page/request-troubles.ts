@@ -1,0 +1,60 @@
+/** What the banner says of requests: that some are dead, or wait where nobody serves. */
+import { get } from './api.js';
+import { count } from './format.js';
+import { isUnserved } from './service-columns.js';
+import type { Overview, Page, Service } from './shapes.js';
+import type { Trouble } from './status-line.js';
+import { linkTo, repeatedly } from './view.js';
+
+const EVERY_MS = 5000;
+const ASKED = 1000;
+
+export class RequestTroubles {
+  /** Services with waiting requests that nobody serves, of the first page of them. */
+  #unserved: readonly string[] = [];
+
+  /** @param changed they are others now */
+  constructor(changed: () => void) {
+    repeatedly(
+      async () => {
+        const before = this.#unserved.join();
+        this.#unserved = await unservedServices();
+        if (this.#unserved.join() !== before) changed();
+      },
+      () => EVERY_MS,
+    );
+  }
+
+  of({ stored, ready }: Overview): Trouble[] {
+    const found: Trouble[] = [];
+    const [first] = this.#unserved;
+    if (first !== undefined && ready) {
+      const more = this.#unserved.length - 1;
+      const others = more === 0 ? '' : `, and ${count(more)} other services have none either`;
+      const text = `Requests wait for ${first}, which has no worker${others}.`;
+      const link = linkTo('services', first);
+      found.push({ grade: 'bad', title: 'No worker', text, link: [link, 'Look at it'] });
+    }
+    const dead = stored?.dead ?? 0;
+    if (dead > 0) {
+      const text =
+        dead === 1
+          ? 'A stored request was given up.'
+          : `${count(dead)} stored requests were given up.`;
+      const link = linkTo('durable', undefined, { state: 'dead' });
+      found.push({ grade: 'warn', title: 'Dead requests', text, link: [link, 'Show them'] });
+    }
+    return found;
+  }
+}
+
+/** None while the node does not answer: the banner says that by itself. */
+async function unservedServices(): Promise<string[]> {
+  try {
+    const path = `/api/v1/services?state=unserved&limit=${ASKED}`;
+    const { items } = await get<Page<Service>>(path);
+    return items.filter(isUnserved).map(({ service }) => service);
+  } catch {
+    return [];
+  }
+}
