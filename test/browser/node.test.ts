@@ -128,6 +128,12 @@ describe('the page (issue 6.2)', () => {
     await seen.reads(cells('pay', 1), ['1']);
     const dead = seen.page.locator('#banner', { hasText: '2 stored requests were given up.' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
+    // A service's own page: what its workers said, by code, and its dead are tried again.
+    await seen.goes('#/services/pay');
+    const failure = seen.page.getByRole('table', { name: 'Failures by code' }).locator('tbody tr');
+    await seen.reads(failure.locator('td').nth(0), ['Error']);
+    await seen.reads(failure.locator('td').nth(2), [HOSTILE]);
+    await seen.sees(seen.page.getByRole('button', { name: 'Retry all dead' }));
   });
 
   itWithTool('chromium', 'shows names and reasons of peers as the text that they are', async () => {

@@ -31,7 +31,7 @@ function viewOf(name: string, context: Context, place: Place): View {
   }
   switch (name) {
     case 'services':
-      return detail === null ? servicesView() : serviceView(detail);
+      return detail === null ? servicesView() : serviceView(context, detail);
     case 'durable':
       return detail === null ? durableView(context, place) : storyView(detail);
     case 'pair':

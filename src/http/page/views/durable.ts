@@ -2,10 +2,11 @@
 import { get, messageOf, withQuery } from '../api.js';
 import { choice } from '../choice.js';
 import { DataTable } from '../data-table.js';
-import { askPerson, askToken, attempt, order, toast } from '../dialogs.js';
+import { askToken, attempt } from '../dialogs.js';
 import { attribute, button, el, text } from '../dom.js';
 import { about, bytes, count, line, moment, since } from '../format.js';
-import type { BulkResult, Page, StoredCounts, StoredRequest } from '../shapes.js';
+import type { Page, StoredCounts, StoredRequest } from '../shapes.js';
+import { retryDead } from '../retry-dead.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
 
@@ -162,7 +163,9 @@ export function durableView({ watch }: Context, { query }: Place): View {
     list.find(chosen);
   };
   const retry = button('Retry all dead', 'button', () => {
-    attempt(() => retryDead(search.value.trim(), age.value, () => list.load()));
+    const older = age.value === '' ? {} : { olderThanMs: Number(age.value) };
+    const label = AGES.find(([ms]) => ms === age.value && ms !== '')?.[1].toLowerCase() ?? null;
+    attempt(() => retryDead(search.value.trim(), older, label, () => list.load()));
   });
   filters.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -260,42 +263,4 @@ class Listing {
       if (asked === this.#asked) text(this.#status, messageOf(error));
     }
   }
-}
-
-/** All the dead of one service, in as many orders as it takes. */
-async function retryDead(
-  service: string,
-  olderThanMs: string,
-  changed: () => Promise<void>,
-): Promise<void> {
-  const older = olderThanMs === '' ? {} : { olderThanMs: Number(olderThanMs) };
-  const age = AGES.find(([ms]) => ms === olderThanMs && ms !== '')?.[1].toLowerCase();
-  const isSure = await askPerson({
-    title: 'Retry all dead requests?',
-    body: [
-      el(
-        'p',
-        {},
-        'Every dead request of ',
-        el('strong', { class: 'name' }, service),
-        age === undefined ? '' : `, ${age},`,
-        ' becomes pending again, with all its attempts.',
-      ),
-    ],
-    confirm: 'Retry them',
-  });
-  if (!isSure) return;
-  let done = 0;
-  for (;;) {
-    const result = await order<BulkResult>('/api/v1/titanic/retry', { service, ...older });
-    if (result === null) return;
-    done += result.count;
-    if (!result.more || result.count === 0) break;
-    toast(`${count(done)} so far`, 'good');
-  }
-  toast(
-    done === 1 ? '1 request is tried again' : `${count(done)} requests are tried again`,
-    'good',
-  );
-  await changed();
 }

@@ -1,13 +1,16 @@
 /** One service: its figures, its workers, its stored requests. */
 import { get, messageOf, withQuery } from '../api.js';
 import { DataTable } from '../data-table.js';
-import { el, text } from '../dom.js';
+import { attempt } from '../dialogs.js';
+import { button, el, text } from '../dom.js';
+import { failuresByCode, failureTable } from '../failure-table.js';
 import { count, millis, NONE, span } from '../format.js';
+import { retryDead } from '../retry-dead.js';
 import { repliedRate } from '../service-columns.js';
 import { loadFigures } from '../service-list.js';
 import type { CountsByService, Page, Service, Worker } from '../shapes.js';
 import { empty, statePill } from '../status-line.js';
-import { linkTo, repeatedly, type View } from '../view.js';
+import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
 const EVERY_MS = 2000;
 /** Counting the stored requests of all services is dearer. */
@@ -73,8 +76,16 @@ function workerTable(): DataTable<Listed> {
 
 const FIGURES = ['Waiting', 'Busy', 'Queued', 'In flight', 'Rate', 'p50', 'p99'] as const;
 
-export function serviceView(service: string): View {
+export function serviceView({ stream }: Context, service: string): View {
   const table = workerTable();
+  const failures = failureTable();
+  const endFailures = stream.watch(() => {
+    failures.show(failuresByCode(stream.events, service));
+  });
+  const retry = button('Retry all dead', 'button', () => {
+    attempt(() => retryDead(service, {}, null, () => showStored(service, stored)));
+  });
+  retry.hidden = true;
   const values = new Map(FIGURES.map((label) => [label, el('strong', { class: 'value' }, NONE)]));
   const set = (label: (typeof FIGURES)[number], value: string): void => {
     const element = values.get(label);
@@ -101,11 +112,13 @@ export function serviceView(service: string): View {
       set('p99', millis(now?.p99Ms ?? null));
       table.show(workers.items.map((worker, id) => ({ ...worker, id })));
       text(state, workers.next === null ? '' : `the first ${WORKERS_SHOWN} workers`);
+      retry.hidden = (found?.durable?.dead ?? 0) === 0;
       if (turn++ % STORED_EVERY === 0) await showStored(service, stored);
     } catch (error) {
       text(state, messageOf(error));
     }
   };
+  const endLoading = repeatedly(load, () => EVERY_MS);
   const figures = FIGURES.map((label) =>
     el(
       'div',
@@ -122,10 +135,16 @@ export function serviceView(service: string): View {
       el('header', { class: 'bar' }, el('h1', { class: 'name' }, service), state),
       el('div', { class: 'figures big' }, ...figures),
       stored,
+      retry,
+      el('h2', {}, 'Failures'),
+      failures.element,
       el('h2', {}, 'Workers'),
       table.element,
     ),
-    close: repeatedly(load, () => EVERY_MS),
+    close: () => {
+      endFailures();
+      endLoading();
+    },
   };
 }
 

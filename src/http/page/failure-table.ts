@@ -1,0 +1,58 @@
+/** What workers of one service said when they failed, by code: of the events that the page has. */
+import { DataTable } from './data-table.js';
+import { text } from './dom.js';
+import type { Told } from './event-stream.js';
+import { count, line, moment } from './format.js';
+import { empty } from './status-line.js';
+
+export interface CodeGroup {
+  readonly code: string;
+  readonly count: number;
+  /** Of the last one. */
+  readonly said: string;
+  readonly time: string;
+}
+
+/** @param events the newest first */
+export function failuresByCode(events: readonly Told[], service: string): CodeGroup[] {
+  const groups = new Map<string, CodeGroup>();
+  for (const told of events) {
+    if (told.event !== 'request.failed' || told['service'] !== service) continue;
+    const code = String(told['code']);
+    const known = groups.get(code);
+    if (known === undefined) {
+      groups.set(code, { code, count: 1, said: String(told['text']), time: told.time });
+    } else {
+      groups.set(code, { ...known, count: known.count + 1 });
+    }
+  }
+  return [...groups.values()];
+}
+
+export function failureTable(): DataTable<CodeGroup> {
+  return new DataTable<CodeGroup>({
+    label: 'Failures by code',
+    columns: [
+      { head: 'Code', show: ({ code }, cell) => text(cell, line(code)), by: ({ code }) => code },
+      {
+        head: 'Failures',
+        show: ({ count: failures }, cell) => text(cell, count(failures)),
+        by: ({ count: failures }) => failures,
+        isNumber: true,
+        isLargeFirst: true,
+      },
+      { head: 'Last words', show: ({ said }, cell) => text(cell, line(said)) },
+      {
+        head: 'Last',
+        show: ({ time }, cell) => text(cell, moment(time)),
+        by: ({ time }) => time,
+        isLargeFirst: true,
+        isMinor: true,
+      },
+    ],
+    key: ({ code }) => code,
+    sortedBy: 1,
+    pageRows: 20,
+    whenEmpty: empty('No failure', 'None among the last 1,000 events of this node.'),
+  });
+}

@@ -1,0 +1,45 @@
+/** The order to try the dead requests of a service again, asked for on more than one view. */
+import { askPerson, order, toast } from './dialogs.js';
+import { el } from './dom.js';
+import { count } from './format.js';
+import type { BulkResult } from './shapes.js';
+
+/**
+ * All the dead of one service, in as many orders as it takes, when a person has said that they are sure.
+ * @param age of those that are meant, in words; `null`: of any
+ */
+export async function retryDead(
+  service: string,
+  older: { readonly olderThanMs?: number },
+  age: string | null,
+  changed: () => Promise<void>,
+): Promise<void> {
+  const isSure = await askPerson({
+    title: 'Retry all dead requests?',
+    body: [
+      el(
+        'p',
+        {},
+        'Every dead request of ',
+        el('strong', { class: 'name' }, service),
+        age === null ? '' : `, ${age},`,
+        ' becomes pending again, with all its attempts.',
+      ),
+    ],
+    confirm: 'Retry them',
+  });
+  if (!isSure) return;
+  let done = 0;
+  for (;;) {
+    const result = await order<BulkResult>('/api/v1/titanic/retry', { service, ...older });
+    if (result === null) return;
+    done += result.count;
+    if (!result.more || result.count === 0) break;
+    toast(`${count(done)} so far`, 'good');
+  }
+  toast(
+    done === 1 ? '1 request is tried again' : `${count(done)} requests are tried again`,
+    'good',
+  );
+  await changed();
+}
