@@ -1,9 +1,9 @@
 /** What the banner says of requests: that some are dead, or wait where nobody serves. */
 import { get } from './api.js';
 import { count } from './format.js';
-import { isUnserved } from './service-columns.js';
 import type { Overview, Page, Service } from './shapes.js';
 import type { Trouble } from './status-line.js';
+import { isUnserved } from './unserved.js';
 import { linkTo, repeatedly } from './view.js';
 
 const EVERY_MS = 5000;

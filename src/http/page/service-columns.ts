@@ -5,15 +5,10 @@ import { compact, count, millis, perSecond } from './format.js';
 import type { Listed } from './service-list.js';
 import type { Service, ServiceFigures } from './shapes.js';
 import { serviceLink } from './status-line.js';
+import { isUnserved } from './unserved.js';
 
 export function repliedRate(figures: ServiceFigures | null): string {
   return figures === null ? compact(null) : `${compact(figures.repliedPerSecond)}/s`;
-}
-
-/** Requests wait, plain or stored, and nobody takes them. Those that are not due yet wait for their time. */
-export function isUnserved({ workersWaiting, workersBusy, queued, durable }: Service): boolean {
-  const due = durable === null ? 0 : durable.pending - (durable.delayed ?? 0);
-  return queued + due > 0 && workersWaiting + workersBusy === 0;
 }
 
 function number(

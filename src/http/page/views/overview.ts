@@ -6,9 +6,10 @@ import { type EventGroup, grouped } from '../event-groups.js';
 import { eventRow } from '../event-row.js';
 import { bytes, compact, count, millis } from '../format.js';
 import { COUNT, DURATION, PER_SECOND } from '../scales.js';
-import { BUSY, isUnserved, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
+import { BUSY, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
 import { type Listed, ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
+import { isUnserved } from '../unserved.js';
 import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
 const EVENTS_SHOWN = 8;
