@@ -24,6 +24,7 @@ const WORKER_02: readonly Command[] = [
   { command: '\x05', frames: [], most: 0 },
   { command: '\x06', frames: [], most: 0 },
   { command: '\x07', frames: ['token', ''], most: 3 },
+  { command: '\x08', frames: ['token', ''], most: Infinity },
 ];
 
 const WORKER_01: readonly Command[] = [
@@ -32,6 +33,7 @@ const WORKER_01: readonly Command[] = [
   { command: '\x04', frames: [], most: 0 },
   { command: '\x05', frames: [], most: 0 },
   { command: '\x07', frames: ['token', ''], most: 3 },
+  { command: '\x08', frames: ['token', ''], most: Infinity },
 ];
 
 /** Every command at every frame count that it does not have, and every byte that is none. */

@@ -49,6 +49,11 @@ export interface ServiceSeen {
   readonly queued: number;
 }
 
+/** It has workers, or requests that wait; others are only remembered for a while. */
+export function isInUse({ workersWaiting, workersBusy, queued }: ServiceSeen): boolean {
+  return workersWaiting + workersBusy + queued > 0;
+}
+
 /** Starts a Python worker of the service `work`, and waits until it is the `count`-th registered. */
 export async function registeredWorker(
   daemon: Daemon,
