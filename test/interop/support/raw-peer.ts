@@ -94,7 +94,9 @@ export class RawPeer {
   async untilMmi<T>(service: string, holds: (found: T) => boolean): Promise<T> {
     const deadline = performance.now() + DEADLINE_MS;
     for (;;) {
-      const json = (await this.ask('mmi', service, '')).at(-1) ?? '';
+      const frames = await this.ask('mmi', service, '');
+      // Where there is another page its cursor comes last; of a 404 there is the status alone.
+      const json = frames.findLast((frame) => /^[[{]/.test(frame)) ?? frames.at(-1) ?? '';
       const found = JSON.parse(json) as T;
       if (holds(found)) return found;
       if (performance.now() > deadline) throw new Error(`${service} still says ${json}`);
