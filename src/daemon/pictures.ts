@@ -2,6 +2,7 @@
 import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
+import { escapeName } from '../core/escape.js';
 import type { Labels } from '../core/labels.js';
 import type {
   Pictures as PicturesPort,
@@ -44,6 +45,10 @@ export class NodePictures implements PicturesPort {
 
   samples(since: number): SampleBlock {
     return this.#pictures.samples(since);
+  }
+
+  historyOf(service: Buffer, since: number): SampleBlock {
+    return this.#pictures.historyOf(escapeName(service), since);
   }
 
   services(): readonly ServiceFigures[] {

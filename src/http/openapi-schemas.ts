@@ -24,6 +24,10 @@ const role = oneOf('standalone', 'primary', 'backup');
 const state = text('`active` on a standalone node.');
 const epoch = count();
 
+const columns = listOf(text(), 'What the numbers of a sample are. `at`: milliseconds since 1970.');
+const samples = listOf(listOf(orNull({ type: 'number' }), 'null: there was nothing to measure.'));
+const next = count('The number of the sample that is taken next.');
+
 export const SCHEMAS: Readonly<Record<string, Json>> = {
   Error: object({ error: errorFields }),
   Reason: object({ code: text('Stable, for programs.'), text: text('For people.') }),
@@ -203,11 +207,21 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
           bytes: count('Size of the store.'),
         }),
       ),
-      columns: listOf(text(), 'What the numbers of a sample are. `at`: milliseconds since 1970.'),
-      samples: listOf(listOf(orNull({ type: 'number' }), 'null: there was nothing to measure.')),
-      next: count('The number of the sample that is taken next.'),
+      columns,
+      samples,
+      next,
     },
     'What the page shows. Rates are per second.',
+  ),
+  ServiceHistory: object(
+    {
+      startedAt: moment('Differs between one process and the next.'),
+      columns,
+      samples,
+      next,
+    },
+    'Rates are per second, since the sample before. `failed`, p50Ms and p99Ms are of plain requests; ' +
+      '`accepted` and what follows are of stored ones: null where there were none.',
   ),
   ServiceFigures: object({
     items: listOf(

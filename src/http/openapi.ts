@@ -75,6 +75,28 @@ const PATHS: Readonly<Record<string, Json>> = {
       '200': answer('By label of metrics.', ref('ServiceFigures')),
     }),
   },
+  '/api/v1/services/history': {
+    get: reading(
+      'One service in the last ten minutes, a sample every four seconds',
+      {
+        '200': answer(
+          'The samples that were asked for, of those that are kept. Empty if the service did ' +
+            'nothing yet, or shares its label of metrics with others.',
+          ref('ServiceHistory'),
+        ),
+      },
+      [
+        {
+          ...inQuery('service', 'Its name, as lists show it.', { type: 'string' }),
+          required: true,
+        },
+        inQuery('since', '`next` of the answer before: only newer samples.', {
+          type: 'integer',
+          minimum: 0,
+        }),
+      ],
+    ),
+  },
   '/api/v1/ha': {
     get: reading('The pair', { '200': answer('As this node knows it.', ref('Ha')) }),
   },

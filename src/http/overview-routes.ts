@@ -1,5 +1,6 @@
 import { monotonicMs } from '../core/clock.js';
 import { json } from './answer.js';
+import { wrongParameter } from './errors.js';
 import { Pace } from './pace.js';
 import type { HaStatus, Ports } from './ports.js';
 import type { Route } from './route.js';
@@ -49,6 +50,19 @@ export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
       access: 'reader',
       parameters: [],
       handle: () => pace.run(() => json({ items: pictures.services() })),
+    },
+    {
+      method: 'GET',
+      path: '/api/v1/services/history',
+      access: 'reader',
+      parameters: ['service', 'since'],
+      handle: ({ query }) =>
+        pace.run(() => {
+          const service = query.service();
+          if (service === null) throw wrongParameter('service', 'which service?');
+          const since = query.integer('since', 0, SAMPLES_MAX) ?? 0;
+          return json({ startedAt: pictures.startedAt, ...pictures.historyOf(service, since) });
+        }),
     },
   ];
 }

@@ -111,7 +111,7 @@ export interface Pair {
 /** Whose orders about stored requests are taken: `off`: they are not hosted here. */
 export type Office = TitanicOffice | 'off' | 'not_ready';
 
-/** What the page draws: one row for each second. */
+/** What the page draws: one row for each sample. */
 export interface SampleBlock {
   readonly columns: readonly string[];
   /** `null`: there was nothing to measure. */
@@ -156,6 +156,8 @@ export interface Pictures {
   present(): Present;
   /** Those from number `since` on, of those that are kept. */
   samples(since: number): SampleBlock;
+  /** The same of one service, every four seconds; none if it has no label of metrics of its own. */
+  historyOf(service: Buffer, since: number): SampleBlock;
   services(): readonly ServiceFigures[];
 }
 

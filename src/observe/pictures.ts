@@ -3,6 +3,7 @@
  * page at three in the night sees how it came to that. It costs the loop some microseconds a second
  * and no more for those who look.
  */
+import { unescapeName } from '../core/escape.js';
 import { type Label, OTHERS } from '../core/labels.js';
 import type { ServiceFigures, SampleBlock } from '../http/ports.js';
 import type { DurableRates, PlainFigures } from '../wire/mmi.js';
@@ -19,11 +20,12 @@ import {
   talliesOf,
   type Tally,
 } from './rates.js';
+import { ServiceHistory, type ServiceSample } from './service-history.js';
 import type { TitanicSource } from './titanic-metrics.js';
 
 export const SAMPLE_EVERY_MS = 1000;
 const SAMPLES_MAX = 600;
-/** Rates of single services are of the last one to two of these. */
+/** How often single services are sampled. Their rates in lists are of the last one to two of these. */
 const MARK_EVERY_MS = 4000;
 
 const COLUMNS = [
@@ -82,6 +84,7 @@ export class Pictures {
   #newer: Mark;
   /** By label, from the older one to the last sample: made when somebody asks. */
   #figures: LabelRates[] = [];
+  readonly #history = new ServiceHistory();
 
   /** @param now monotonic milliseconds */
   constructor(sources: PictureSources, now: number) {
@@ -102,6 +105,7 @@ export class Pictures {
     this.#before = mark;
     this.#figures = [];
     if (now - this.#newer.at < MARK_EVERY_MS) return;
+    this.#history.add(wall, this.#serviceSamples(this.#newer, mark, wall));
     this.#older = this.#newer;
     this.#newer = mark;
   }
@@ -112,6 +116,14 @@ export class Pictures {
     // A number above is of an earlier process: its reader has none of these.
     const from = since > this.#next ? 0 : Math.max(0, since - first);
     return { columns: COLUMNS, samples: this.#samples.slice(from), next: this.#next };
+  }
+
+  /**
+   * Samples of one service from number `since` on; none if it shares its label or did nothing yet.
+   * @param shown its name, percent-escaped
+   */
+  historyOf(shown: string, since: number): SampleBlock {
+    return this.#history.of(this.#sources.broker.counters.requests.labels.of(shown), since);
   }
 
   /** @param now monotonic milliseconds */
@@ -133,18 +145,60 @@ export class Pictures {
   }
 
   #ratesOf(label: Label): LabelRates {
-    const seconds = (this.#before.at - this.#older.at) / 1000 || 1;
-    const plain = this.#rates(this.#older.tallies[label], this.#before.tallies[label], seconds);
+    return this.#between(label, this.#older, this.#before);
+  }
+
+  #between(label: Label, before: Mark, now: Mark): LabelRates {
+    const seconds = (now.at - before.at) / 1000 || 1;
+    const plain = this.#rates(before.tallies[label], now.tallies[label], seconds);
     const counters = this.#sources.titanic()?.counters;
-    const stored = this.#before.stored[label];
+    const stored = now.stored[label];
     const hasStored = counters?.stored.has(label) === true && stored !== undefined;
     const bounds = counters?.services.acceptToReply.bounds ?? new Float64Array();
     return {
       plain: plainFigures(plain),
-      durable: hasStored
-        ? storedRatesBetween(this.#older.stored[label], stored, seconds, bounds)
-        : null,
+      durable: hasStored ? storedRatesBetween(before.stored[label], stored, seconds, bounds) : null,
     };
+  }
+
+  /** Every service that has a label of its own. */
+  *#serviceSamples(
+    before: Mark,
+    now: Mark,
+    wall: number,
+  ): Generator<readonly [Label, ServiceSample]> {
+    const { queued, inFlight, workers } = this.#sources.broker.gauges;
+    const titanic = this.#sources.titanic();
+    for (const [label, shown] of this.#sources.broker.counters.requests.labels.names.entries()) {
+      if (label === OTHERS) continue;
+      const { plain, durable } = this.#between(label, before, now);
+      const name = durable === null ? null : unescapeName(shown);
+      const counts = name === null ? null : (titanic?.durableOf(name, wall) ?? null);
+      const isStored = durable !== null;
+      yield [
+        label,
+        {
+          received: plain.requestsPerSecond,
+          replied: plain.repliesPerSecond,
+          failed: plain.failuresPerSecond,
+          redelivered: plain.redeliveriesPerSecond,
+          p50Ms: plain.p50Ms,
+          p99Ms: plain.p99Ms,
+          queued: queued[label] ?? 0,
+          inFlight: inFlight[label] ?? 0,
+          workersWaiting: workers.waiting[label] ?? 0,
+          workersBusy: workers.busy[label] ?? 0,
+          accepted: durable?.acceptedPerSecond ?? null,
+          completed: durable?.repliesPerSecond ?? null,
+          failedAttempts: durable?.failedAttemptsPerSecond ?? null,
+          deaths: durable?.deathsPerSecond ?? null,
+          toReplyP50Ms: durable?.p50Ms ?? null,
+          toReplyP99Ms: durable?.p99Ms ?? null,
+          open: isStored ? (counts?.pending ?? 0) + (counts?.dispatched ?? 0) : null,
+          dead: isStored ? (counts?.dead ?? 0) : null,
+        },
+      ];
+    }
   }
 
   #requests(mark: Mark, seconds: number): Sample {

@@ -133,7 +133,31 @@ describe('the page (issue 6.2)', () => {
     const failure = seen.page.getByRole('table', { name: 'Failures by code' }).locator('tbody tr');
     await seen.reads(failure.locator('td').nth(0), ['Error']);
     await seen.reads(failure.locator('td').nth(2), [HOSTILE]);
+    const deadOnes = seen.page.getByRole('table', { name: 'Dead requests' }).locator('tbody tr');
+    await seen.counts(deadOnes, 2);
+    await seen.counts(deadOnes.filter({ hasText: HOSTILE }), 2);
     await seen.sees(seen.page.getByRole('button', { name: 'Retry all dead' }));
+    // Its charts: the node takes a sample every four seconds.
+    const chart = seen.page.getByLabel('Durable open', { exact: true });
+    await seen.reads(chart.locator('.figure .value'), ['0', '2']);
+    await seen.goes('#/services/later');
+    await seen.reads(chart.locator('.figure .value'), ['1', '0']);
+    await seen.gone(deadOnes);
+  });
+
+  itWithTool('chromium', 'draws the last minutes of a service', async () => {
+    const stand = await Stand.open();
+    await stand.works('upper');
+    for (let n = 0; n < 20; n++) await stand.client.request('upper', 'x');
+    const seen = await look(stand, '#/services/upper');
+    const rates = seen.page.getByLabel('Requests a second', { exact: true });
+    await seen.sees(rates.locator('path.line.green[d^="M"]'));
+    await seen.reads(
+      seen.page.getByLabel('Worker states', { exact: true }).locator('.figure .value'),
+      ['1', '0'],
+    );
+    // What it never had is not drawn.
+    await seen.gone(seen.page.getByLabel('Durable open', { exact: true }));
   });
 
   itWithTool('chromium', 'shows names and reasons of peers as the text that they are', async () => {

@@ -21,6 +21,7 @@ export const PORTS: Ports = {
     peerEndpoint: null,
     present: never,
     samples: never,
+    historyOf: never,
     services: never,
   },
 };

@@ -1,7 +1,7 @@
 /** A picture of the last minutes: lines over time with scales, which a pointer or a finger can read off. */
 import { attribute, el, svg, text } from './dom.js';
 import { NONE } from './format.js';
-import type { Sample } from './node-watch.js';
+import type { Sample } from './samples.js';
 import type { Scale } from './scales.js';
 
 export interface Series {
@@ -21,6 +21,8 @@ interface ChartOptions {
   readonly scale: Scale;
   /** The picture is at least so high in what it shows, so that noise is not a mountain. */
   readonly leastTop: number;
+  /** Between two samples; without it, a second. */
+  readonly everyMs?: number;
   /** Small ones have a scale of two numbers. */
   readonly isSmall?: boolean;
   /** Where a click leads. */
@@ -29,8 +31,9 @@ interface ChartOptions {
 
 const WIDTH = 600;
 const HEIGHT = 100;
-/** More than this between two samples is a gap. */
-const GAP_MS = 4500;
+const EVERY_MS = 1000;
+/** So many samples may be missing before the line has a gap. */
+const MISSING_MAX = 3;
 /** What is shown at least and at most; between them it grows with what is there, step by step. */
 const WINDOW_MS_MIN = 120_000;
 const WINDOW_MS_MAX = 600_000;
@@ -42,6 +45,8 @@ const STEPS_MAX = 4;
 export class Chart {
   readonly element: HTMLElement;
   readonly #options: ChartOptions;
+  /** More than this between two samples is a gap. */
+  readonly #gapMs: number;
   readonly #paths: { readonly line: SVGPathElement; readonly area: SVGPathElement | null }[] = [];
   readonly #values: HTMLElement[] = [];
   readonly #times: TimeScale;
@@ -57,6 +62,7 @@ export class Chart {
 
   constructor(options: ChartOptions) {
     this.#options = options;
+    this.#gapMs = (MISSING_MAX + 1.5) * (options.everyMs ?? EVERY_MS);
     const picture = svg('svg', {
       viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
       preserveAspectRatio: 'none',
@@ -131,7 +137,7 @@ export class Chart {
     this.#windowMs = Math.min(WINDOW_MS_MAX, Math.max(WINDOW_MS_MIN, grown));
     this.#untilMs = untilMs;
     const from = untilMs - this.#windowMs;
-    this.#samples = samples.filter(({ at }) => (at ?? 0) >= from - GAP_MS);
+    this.#samples = samples.filter(({ at }) => (at ?? 0) >= from - this.#gapMs);
     const { series, leastTop, scale } = this.#options;
     const values = this.#samples.flatMap((one) => series.map(({ column }) => one[column] ?? 0));
     const top = scale.top(Math.max(leastTop, ...values));
@@ -159,7 +165,7 @@ export class Chart {
       const value = sample[column] ?? null;
       const at = sample['at'] ?? 0;
       if (value === null) continue;
-      if (at - before > GAP_MS) runs.push([]);
+      if (at - before > this.#gapMs) runs.push([]);
       before = at;
       const x = WIDTH * (1 - (this.#untilMs - at) / this.#windowMs);
       runs.at(-1)?.push([x, heightOf(value / top)]);
@@ -185,12 +191,12 @@ export class Chart {
   /** What is long ago is not now. */
   #newest(): Sample | undefined {
     const newest = this.#samples.at(-1);
-    return this.#untilMs - (newest?.['at'] ?? 0) > GAP_MS ? undefined : newest;
+    return this.#untilMs - (newest?.['at'] ?? 0) > this.#gapMs ? undefined : newest;
   }
 
   #nearest(at: number): Sample | undefined {
     let best: Sample | undefined;
-    let distance = GAP_MS;
+    let distance = this.#gapMs;
     for (const sample of this.#samples) {
       const away = Math.abs((sample['at'] ?? 0) - at);
       if (away < distance) {

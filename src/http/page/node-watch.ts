@@ -1,15 +1,13 @@
 /** Asks the node how it is once a second while somebody looks, and keeps the samples that it gives. */
 import { get, messageOf, statusOf, token } from './api.js';
 import { askToken } from './dialogs.js';
+import { type Sample, Samples } from './samples.js';
 import type { Overview } from './shapes.js';
 
 const EVERY_MS = 1000;
 const RETRY_MS_MAX = 5000;
 /** As many as the node keeps. */
 const SAMPLES_MAX = 600;
-
-/** One second of the node, by the names of the columns. */
-export type Sample = Readonly<Record<string, number | null>>;
 
 /** How the connection to the node is. */
 export type Contact = 'first' | 'good' | 'lost' | 'locked';
@@ -31,11 +29,10 @@ export class NodeWatch {
   readonly #looks = new Set<Look>();
   readonly #restarted: () => void;
   #overview: Overview | null = null;
-  #samples: Sample[] = [];
+  readonly #samples = new Samples(SAMPLES_MAX);
   #contact: Contact = 'first';
   #lostAt: number | null = null;
   #why = '';
-  #next = 0;
   #failures = 0;
   #heardAt = 0;
   #isGivenUp = false;
@@ -53,9 +50,9 @@ export class NodeWatch {
   get now(): Watched {
     return {
       overview: this.#overview,
-      samples: this.#samples,
+      samples: this.#samples.all,
       contact: this.#contact,
-      nowMs: (this.#samples.at(-1)?.['at'] ?? Date.now()) + Date.now() - this.#heardAt,
+      nowMs: (this.#samples.all.at(-1)?.['at'] ?? Date.now()) + Date.now() - this.#heardAt,
       lostAt: this.#lostAt,
       why: this.#why,
     };
@@ -92,7 +89,7 @@ export class NodeWatch {
 
   async #ask(): Promise<void> {
     try {
-      this.#take(await get<Overview>(`/api/v1/overview?since=${this.#next}`));
+      this.#take(await get<Overview>(`/api/v1/overview?since=${this.#samples.next}`));
     } catch (error) {
       if (statusOf(error) === 401) {
         await this.#unlock();
@@ -116,24 +113,13 @@ export class NodeWatch {
   }
 
   #take(overview: Overview): void {
-    const before = this.#overview;
-    if (before !== null && before.startedAt !== overview.startedAt) {
-      // Its samples are counted from 0 again: what was asked for may be too much or too little.
+    if (!this.#samples.take(overview)) {
       this.#overview = null;
-      this.#next = 0;
-      this.#samples = [];
       this.#failures = 0;
       this.#restarted();
       return;
     }
     this.#overview = overview;
-    this.#next = overview.next;
-    const { columns } = overview;
-    for (const row of overview.samples) {
-      const fields = columns.map((name, index) => [name, row[index] ?? null] as const);
-      this.#samples.push(Object.fromEntries(fields));
-    }
-    this.#samples.splice(0, this.#samples.length - SAMPLES_MAX);
     this.#settle();
   }
 

@@ -13,7 +13,17 @@ export interface StoredCounts {
   readonly bytes: number;
 }
 
-export interface Overview {
+/** Samples that were asked for, of those that the node keeps. */
+export interface SampleBlock {
+  /** Differs between one process and the next. */
+  readonly startedAt: string;
+  readonly columns: readonly string[];
+  readonly samples: readonly (readonly (number | null)[])[];
+  /** What to ask for the next time. */
+  readonly next: number;
+}
+
+export interface Overview extends SampleBlock {
   readonly node: string;
   readonly version: string;
   readonly uptimeMs: number;
@@ -33,10 +43,6 @@ export interface Overview {
   } | null;
   readonly stored: StoredCounts | null;
   readonly services: number;
-  readonly startedAt: string;
-  readonly columns: readonly string[];
-  readonly samples: readonly (readonly (number | null)[])[];
-  readonly next: number;
 }
 
 export interface ServiceFigures {
@@ -74,6 +80,8 @@ export interface ServiceDurable {
   readonly pending: number;
   /** Not due yet, among those pending; `null`: only the active node of a pair knows. */
   readonly delayed: number | null;
+  readonly dispatched: number;
+  readonly replied: number;
   readonly dead: number;
   readonly failedAttemptsPerSecond: number | null;
 }
@@ -187,16 +195,6 @@ export interface StoredBody {
 export interface Bodies {
   readonly body: StoredBody | null;
   readonly reply: StoredBody | null;
-}
-
-export interface CountsByService {
-  readonly services: readonly {
-    readonly service: string;
-    readonly pending: number;
-    readonly dispatched: number;
-    readonly replied: number | null;
-    readonly dead: number | null;
-  }[];
 }
 
 export interface BulkResult {

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
@@ -9,6 +11,11 @@ afterEach(cleanUp);
 
 const any = (): boolean => true;
 const HTTP = 'http.listen=127.0.0.1:0';
+
+interface History {
+  readonly next: number;
+  readonly samples: readonly unknown[];
+}
 
 interface List<Item> {
   readonly items: readonly Item[];
@@ -53,6 +60,27 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     for (const token of [tokenOf(daemon), 'watcher-1234567890']) {
       const { json } = await ask(url, { token });
       expect(json).toMatchObject({ items: [{ ...seen, address: '127.0.0.1' }] });
+    }
+  });
+
+  it('have the last minutes of a service, named as lists show it', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const url = `${httpOf(daemon)}/api/v1/services/history`;
+    await rawWorker(daemon.endpoint, 'a b%');
+    await daemon.waitFor('worker.registered');
+    const shown = `${url}?service=${encodeURIComponent('a b%25')}`;
+    // Single services are sampled every four seconds.
+    let answer: History;
+    do {
+      await sleep(200);
+      answer = (await ask(shown)).json as History;
+    } while (answer.samples.length === 0);
+    expect(answer).toMatchObject({ startedAt: expect.any(String) });
+    const newer = await ask(`${shown}&since=${answer.next}`);
+    expect(newer.json).toMatchObject({ columns: expect.arrayContaining(['at', 'dead']) });
+    expect((await ask(`${url}?service=nobody`)).json).toMatchObject({ samples: [] });
+    for (const wrong of [url, `${url}?service=%25`, `${shown}&since=-1`]) {
+      expect((await ask(wrong)).status).toBe(400);
     }
   });
 

@@ -30,6 +30,13 @@ class Watch {
     return Object.fromEntries(columns.map((name, index) => [name, newest[index] ?? null]));
   }
 
+  history(name: string, since = 0): readonly Readonly<Record<string, number | null>>[] {
+    const { columns, samples } = this.pictures.historyOf(name, since);
+    return samples.map((row) =>
+      Object.fromEntries(columns.map((column, index) => [column, row[index] ?? null])),
+    );
+  }
+
   service(name: string): object | undefined {
     return this.pictures.services(this.#now).find(({ service }) => service === name);
   }
@@ -118,5 +125,100 @@ describe('the figures of services', () => {
     expect(watch.service('other')).toMatchObject({ receivedPerSecond: 0, p50Ms: null });
     watch.seconds(8);
     expect(watch.service('echo')).toMatchObject({ receivedPerSecond: 0, repliedPerSecond: 0 });
+  });
+});
+
+describe('the history of a service', () => {
+  it('has a sample every four seconds, from when the service first does something', () => {
+    const s = stage();
+    const watch = new Watch(s).seconds(4);
+    expect(watch.history('echo')).toEqual([]);
+    const w1 = s.worker('w1').ready('echo');
+    s.worker('w2').ready('other');
+    s.client('c1').request('echo', '1').request('echo', '2');
+    s.after(30);
+    w1.final('one');
+    watch.seconds(4);
+    const [before, now] = watch.history('echo');
+    expect(before).toMatchObject({ at: 1e12 + 4000, received: null, queued: null });
+    expect(now).toMatchObject({
+      at: 1e12 + 8000,
+      received: 0.5,
+      replied: 0.25,
+      failed: 0,
+      p50Ms: 37.5,
+      inFlight: 1,
+      workersBusy: 1,
+      workersWaiting: 0,
+      accepted: null,
+      dead: null,
+    });
+    watch.seconds(4);
+    expect(watch.history('echo', 2)).toMatchObject([{ received: 0, p50Ms: null, workersBusy: 1 }]);
+    expect(watch.history('other')).toHaveLength(3);
+    expect(watch.history('unknown')).toEqual([]);
+  });
+
+  it('is kept for ten minutes and no longer', () => {
+    const s = stage();
+    s.worker('w1').ready('echo');
+    const watch = new Watch(s).seconds(700);
+    const all = watch.history('echo');
+    expect(all).toHaveLength(150);
+    expect(all[0]?.['at']).toBe(1e12 + 104_000);
+    expect(all.at(-1)?.['at']).toBe(1e12 + 700_000);
+    expect(watch.history('echo', 170)).toHaveLength(5);
+    // The number of an earlier process.
+    expect(watch.history('echo', 9999)).toHaveLength(150);
+  });
+
+  it('is of services with a label of their own only', () => {
+    const s = stage();
+    for (let n = 0; n < 250; n++) s.worker(`w${n}`).ready(`s${n}`);
+    const watch = new Watch(s).seconds(8);
+    expect(watch.history('s0')).toHaveLength(2);
+    expect(watch.history('s249')).toEqual([]);
+    expect(watch.history('__other__')).toEqual([]);
+  });
+
+  it('tells stored requests from plain ones', () => {
+    const s = stage();
+    s.worker('w1').ready('pay');
+    const { titanic } = sources(s.broker);
+    const stored = titanic();
+    if (stored === null) throw new Error('no Titanic');
+    const { counters } = stored;
+    const label = counters.labels.of('pay');
+    counters.stored.add(label);
+    const watch = new Watch(s, {
+      titanic: () => ({
+        ...stored,
+        counters,
+        durableOf: (service) =>
+          service.toString() === 'pay'
+            ? {
+                pending: 3,
+                dispatched: 1,
+                delayed: 0,
+                retrying: 2,
+                replied: 7,
+                dead: 41,
+                oldestMs: 5,
+              }
+            : null,
+      }),
+    }).seconds(4);
+    counters.services.accepted[label] = 8;
+    counters.services.attemptsFailed.final[label] = 4;
+    counters.services.dead[label] = 2;
+    expect(watch.seconds(4).history('pay').at(-1)).toMatchObject({
+      received: 0,
+      accepted: 2,
+      completed: 0,
+      failedAttempts: 1,
+      deaths: 0.5,
+      open: 4,
+      dead: 41,
+    });
   });
 });

@@ -1,13 +1,14 @@
 /** Stored requests: found by uuid, service, state and age. */
 import { get, messageOf, withQuery } from '../api.js';
 import { choice } from '../choice.js';
-import { DataTable } from '../data-table.js';
-import { askToken, attempt } from '../dialogs.js';
-import { attribute, button, el, text } from '../dom.js';
-import { about, bytes, count, line, moment, since } from '../format.js';
+import type { DataTable } from '../data-table.js';
+import { attempt } from '../dialogs.js';
+import { button, el, text } from '../dom.js';
+import { count } from '../format.js';
 import type { Page, StoredCounts, StoredRequest } from '../shapes.js';
 import { retryDead } from '../retry-dead.js';
-import { empty, serviceLink, statePill } from '../status-line.js';
+import { requestTable, type Row, rowOf, SERVICE, STATE, UUID } from '../request-table.js';
+import { empty } from '../status-line.js';
 import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
 
 const EVERY_MS = 5000;
@@ -24,89 +25,6 @@ const AGES: readonly (readonly [ms: string, label: string])[] = [
   ['86400000', 'Older than 1 d'],
   ['604800000', 'Older than 7 d'],
 ];
-const UUID = /^[\da-f]{32}$/i;
-
-/** A request in the list. Without the token two may be shown by the same half of their uuids. */
-interface Row extends StoredRequest {
-  readonly key: string;
-}
-
-function rowOf(request: StoredRequest, index: number): Row {
-  const { uuid } = request;
-  return { ...request, key: UUID.test(uuid) ? uuid : `${uuid} ${index}` };
-}
-
-/** @param unlock asks for the token, without which no uuid is whole */
-function requestTable(unlock: () => void): DataTable<Row> {
-  return new DataTable<Row>({
-    label: 'Durable requests',
-    columns: [
-      {
-        head: 'Uuid',
-        make: ({ uuid }) => (UUID.test(uuid) ? uuidLink(uuid) : uuidLocked(uuid, unlock)),
-      },
-      { head: 'Service', make: ({ service }) => serviceLink(service) },
-      {
-        head: 'State',
-        show: ({ state }, cell) => {
-          if (cell.textContent !== state) cell.replaceChildren(statePill(state));
-        },
-      },
-      {
-        head: 'Reason',
-        make: () => el('span', { class: 'reason' }),
-        show: ({ reason }, cell) => {
-          const [shown] = cell.children;
-          if (shown !== undefined) text(shown, line(reason ?? ''));
-        },
-        isMinor: true,
-      },
-      {
-        head: 'Failed attempts',
-        show: ({ attempts, maxAttempts }, cell) => text(cell, `${attempts} of ${maxAttempts}`),
-        isNumber: true,
-        isMinor: true,
-      },
-      {
-        head: 'Age',
-        show: ({ acceptedAt }, cell) => {
-          text(cell, about(since(acceptedAt)));
-          attribute(cell, 'title', moment(acceptedAt));
-        },
-        isNumber: true,
-      },
-      {
-        head: 'Body',
-        show: ({ bodyBytes }, cell) => text(cell, bytes(bodyBytes)),
-        isNumber: true,
-        isMinor: true,
-      },
-    ],
-    key: ({ key }) => key,
-    sortedBy: null,
-    pageRows: null,
-    whenEmpty: empty('No such request', 'Nothing that is stored matches the filters.'),
-  });
-}
-
-function uuidLink(uuid: string): HTMLElement {
-  return el(
-    'a',
-    { href: linkTo('durable', uuid), class: 'uuid', title: uuid },
-    // It begins with the time: what differs is its end.
-    el('span', { class: 'rest' }, uuid.slice(0, -8)),
-    uuid.slice(-8),
-  );
-}
-
-/** The whole is the credential for the reply, so it takes the token to come further. */
-function uuidLocked(uuid: string, unlock: () => void): HTMLElement {
-  const made = button('', 'uuid', unlock);
-  made.title = 'Its story needs a token of this node';
-  made.replaceChildren(el('span', { class: 'rest' }, uuid.slice(0, -9)), uuid.slice(-9));
-  return made;
-}
-
 /** A page of the list that has something, or the last one. */
 async function loadPage(
   parameters: Readonly<Record<string, string>>,
@@ -139,10 +57,11 @@ export function durableView({ watch }: Context, { query }: Place): View {
   const age = choice('Age', AGES, query.get('olderThanMs') ?? '');
   const filters = el('form', { class: 'filters', role: 'search' }, search, state, age);
   const status = el('span', { class: 'quiet', role: 'status' });
-  const table = requestTable(() => {
-    attempt(async () => {
-      if (await askToken('Whole uuids, and stories, need a token of this node.')) await list.load();
-    });
+  const table = requestTable({
+    label: 'Durable requests',
+    columns: [SERVICE, STATE],
+    reload: () => list.load(),
+    whenEmpty: empty('No such request', 'Nothing that is stored matches the filters.'),
   });
   const list = new Listing(table, status);
   const filter = (): Record<string, string> => ({

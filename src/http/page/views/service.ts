@@ -1,20 +1,23 @@
-/** One service: its figures, its workers, its stored requests. */
+/** One service: its figures, its last minutes, its failures, its dead requests, its workers. */
 import { get, messageOf, withQuery } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { attempt } from '../dialogs.js';
 import { button, el, text } from '../dom.js';
 import { failuresByCode, failureTable } from '../failure-table.js';
 import { count, millis, NONE, span } from '../format.js';
+import { requestTable, type Row, rowOf } from '../request-table.js';
 import { retryDead } from '../retry-dead.js';
+import { ServiceCharts } from '../service-charts.js';
 import { repliedRate } from '../service-columns.js';
 import { loadFigures } from '../service-list.js';
-import type { CountsByService, Page, Service, Worker } from '../shapes.js';
+import type { Page, Service, ServiceDurable, StoredRequest, Worker } from '../shapes.js';
 import { empty, statePill } from '../status-line.js';
 import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
 const EVERY_MS = 2000;
-/** Counting the stored requests of all services is dearer. */
-const STORED_EVERY = 5;
+/** The dead requests are asked for less often than the figures. */
+const DEAD_EVERY = 5;
+const DEAD_SHOWN = 20;
 const WORKERS_SHOWN = 200;
 
 interface Listed extends Worker {
@@ -76,16 +79,47 @@ function workerTable(): DataTable<Listed> {
 
 const FIGURES = ['Waiting', 'Busy', 'Queued', 'In flight', 'Rate', 'p50', 'p99'] as const;
 
-export function serviceView({ stream }: Context, service: string): View {
+/** The dead requests of one service, and the order to try all of them again. */
+class DeadRequests {
+  readonly element: HTMLElement;
+  readonly #service: string;
+  readonly #table: DataTable<Row>;
+
+  constructor(service: string, changed: () => Promise<void>) {
+    this.#service = service;
+    this.#table = requestTable({
+      label: 'Dead requests',
+      columns: [],
+      reload: () => this.load(),
+      whenEmpty: empty('No dead request', 'None that is still stored.'),
+    });
+    const all = el('a', { href: linkTo('durable', undefined, { service, state: 'dead' }) }, 'All');
+    const retry = button('Retry all dead', 'button small', () => {
+      attempt(() => retryDead(service, {}, null, changed));
+    });
+    this.element = el(
+      'section',
+      { hidden: true },
+      el('header', { class: 'bar' }, el('h2', {}, 'Dead requests'), all, retry),
+      this.#table.element,
+    );
+  }
+
+  /** @throws ApiError */
+  async load(): Promise<void> {
+    const query = { service: this.#service, state: 'dead', limit: String(DEAD_SHOWN) };
+    const page = await get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query));
+    this.#table.show(page.items.map(rowOf));
+  }
+}
+
+export function serviceView({ stream, watch }: Context, service: string): View {
   const table = workerTable();
+  const charts = new ServiceCharts(service);
   const failures = failureTable();
   const endFailures = stream.watch(() => {
     failures.show(failuresByCode(stream.events, service));
   });
-  const retry = button('Retry all dead', 'button', () => {
-    attempt(() => retryDead(service, {}, null, () => showStored(service, stored)));
-  });
-  retry.hidden = true;
   const values = new Map(FIGURES.map((label) => [label, el('strong', { class: 'value' }, NONE)]));
   const set = (label: (typeof FIGURES)[number], value: string): void => {
     const element = values.get(label);
@@ -100,6 +134,7 @@ export function serviceView({ stream }: Context, service: string): View {
         get<Page<Service>>(withQuery('/api/v1/services', { service })),
         get<Page<Worker>>(withQuery('/api/v1/workers', { service, limit: String(WORKERS_SHOWN) })),
         loadFigures(),
+        charts.load(() => watch.now.nowMs),
       ]);
       const [found] = services.items;
       set('Waiting', count(found?.workersWaiting ?? 0));
@@ -112,12 +147,17 @@ export function serviceView({ stream }: Context, service: string): View {
       set('p99', millis(now?.p99Ms ?? null));
       table.show(workers.items.map((worker, id) => ({ ...worker, id })));
       text(state, workers.next === null ? '' : `the first ${WORKERS_SHOWN} workers`);
-      retry.hidden = (found?.durable?.dead ?? 0) === 0;
-      if (turn++ % STORED_EVERY === 0) await showStored(service, stored);
+      const durable = found?.durable ?? null;
+      showStored(service, durable, stored);
+      const isDead = (durable?.dead ?? 0) > 0;
+      if (isDead && (dead.element.hidden || turn % DEAD_EVERY === 0)) await dead.load();
+      dead.element.hidden = !isDead;
+      turn++;
     } catch (error) {
       text(state, messageOf(error));
     }
   };
+  const dead = new DeadRequests(service, load);
   const endLoading = repeatedly(load, () => EVERY_MS);
   const figures = FIGURES.map((label) =>
     el(
@@ -129,17 +169,26 @@ export function serviceView({ stream }: Context, service: string): View {
   );
   return {
     element: el(
-      'section',
-      { class: 'card' },
-      el('p', { class: 'crumbs' }, el('a', { href: linkTo('services') }, 'Services')),
-      el('header', { class: 'bar' }, el('h1', { class: 'name' }, service), state),
-      el('div', { class: 'figures big' }, ...figures),
-      stored,
-      retry,
-      el('h2', {}, 'Failures'),
-      failures.element,
-      el('h2', {}, 'Workers'),
-      table.element,
+      'div',
+      { class: 'stack' },
+      el(
+        'section',
+        { class: 'card' },
+        el('p', { class: 'crumbs' }, el('a', { href: linkTo('services') }, 'Services')),
+        el('header', { class: 'bar' }, el('h1', { class: 'name' }, service), state),
+        el('div', { class: 'figures big' }, ...figures),
+        stored,
+      ),
+      charts.element,
+      el(
+        'section',
+        { class: 'card' },
+        el('h2', {}, 'Failures'),
+        failures.element,
+        dead.element,
+        el('h2', {}, 'Workers'),
+        table.element,
+      ),
     ),
     close: () => {
       endFailures();
@@ -148,22 +197,15 @@ export function serviceView({ stream }: Context, service: string): View {
   };
 }
 
-async function showStored(service: string, place: HTMLElement): Promise<void> {
-  let found: CountsByService['services'][number] | undefined;
-  try {
-    const { services } = await get<CountsByService>('/api/v1/titanic/counts');
-    found = services.find((each) => each.service === service);
-  } catch {
-    // Stored requests are not hosted here, or not now: the banner says so.
-  }
-  place.hidden = found === undefined;
-  if (found === undefined) return;
+function showStored(service: string, durable: ServiceDurable | null, place: HTMLElement): void {
+  place.hidden = durable === null;
+  if (durable === null) return;
   const states = ['pending', 'dispatched', 'replied', 'dead'] as const;
   const links = states.flatMap((state) => [
     el(
       'a',
       { href: linkTo('durable', undefined, { service, state }), class: 'count' },
-      `${count(found[state])} ${state}`,
+      `${count(durable[state])} ${state}`,
     ),
     ' ',
   ]);

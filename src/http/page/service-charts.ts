@@ -1,0 +1,147 @@
+/** The last ten minutes of one service. */
+import { get, withQuery } from './api.js';
+import { Chart } from './chart.js';
+import { el } from './dom.js';
+import { compact, millis } from './format.js';
+import { Samples } from './samples.js';
+import { COUNT, DURATION, PER_SECOND } from './scales.js';
+import type { SampleBlock } from './shapes.js';
+
+/** As many as the node keeps of a service, and how far they are apart. */
+const SAMPLES_MAX = 150;
+const EVERY_MS = 4000;
+
+function plainCharts(): Chart[] {
+  return [
+    new Chart({
+      title: 'Requests a second',
+      series: [
+        { column: 'received', label: 'in', style: 'blue', isArea: true },
+        { column: 'replied', label: 'replied', style: 'green' },
+        { column: 'failed', label: 'failed', style: 'red' },
+        { column: 'redelivered', label: 'redelivered', style: 'amber' },
+      ],
+      format: compact,
+      scale: PER_SECOND,
+      leastTop: 10,
+      everyMs: EVERY_MS,
+    }),
+    new Chart({
+      title: 'Latency',
+      series: [
+        { column: 'p99Ms', label: 'p99', style: 'amber' },
+        { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
+      ],
+      format: millis,
+      scale: DURATION,
+      leastTop: 1,
+      everyMs: EVERY_MS,
+    }),
+    new Chart({
+      title: 'Queue',
+      series: [
+        { column: 'queued', label: 'queued', style: 'amber', isArea: true },
+        { column: 'inFlight', label: 'at workers', style: 'blue' },
+      ],
+      format: compact,
+      scale: COUNT,
+      leastTop: 10,
+      everyMs: EVERY_MS,
+    }),
+    new Chart({
+      title: 'Worker states',
+      series: [
+        { column: 'workersWaiting', label: 'idle', style: 'green', isArea: true },
+        { column: 'workersBusy', label: 'busy', style: 'blue' },
+      ],
+      format: compact,
+      scale: COUNT,
+      leastTop: 4,
+      everyMs: EVERY_MS,
+    }),
+  ];
+}
+
+function durableCharts(): Chart[] {
+  return [
+    new Chart({
+      title: 'Durable a second',
+      series: [
+        { column: 'accepted', label: 'accepted', style: 'blue', isArea: true },
+        { column: 'completed', label: 'replied', style: 'green' },
+        { column: 'failedAttempts', label: 'failed attempts', style: 'amber' },
+        { column: 'deaths', label: 'deaths', style: 'red' },
+      ],
+      format: compact,
+      scale: PER_SECOND,
+      leastTop: 10,
+      everyMs: EVERY_MS,
+    }),
+    new Chart({
+      title: 'Durable: acceptance to reply',
+      series: [
+        { column: 'toReplyP99Ms', label: 'p99', style: 'amber' },
+        { column: 'toReplyP50Ms', label: 'p50', style: 'green', isArea: true },
+      ],
+      format: millis,
+      scale: DURATION,
+      leastTop: 1,
+      everyMs: EVERY_MS,
+    }),
+    new Chart({
+      title: 'Durable open',
+      series: [
+        { column: 'open', label: 'not replied yet', style: 'blue', isArea: true },
+        { column: 'dead', label: 'dead', style: 'red' },
+      ],
+      format: compact,
+      scale: COUNT,
+      leastTop: 10,
+      everyMs: EVERY_MS,
+    }),
+  ];
+}
+
+export class ServiceCharts {
+  readonly element: HTMLElement;
+  readonly #service: string;
+  readonly #samples = new Samples(SAMPLES_MAX);
+  readonly #plain = plainCharts();
+  readonly #durable = durableCharts();
+  readonly #durableRow: HTMLElement;
+
+  constructor(service: string) {
+    this.#service = service;
+    this.#durableRow = el('div', { class: 'grid' }, ...this.#durable.map(elementOf));
+    this.element = el(
+      'div',
+      { class: 'stack', hidden: true },
+      el('div', { class: 'grid wide' }, ...this.#plain.map(elementOf)),
+      this.#durableRow,
+    );
+  }
+
+  /**
+   * Asks the node for what is new, and draws it.
+   * @param nowMs the right end: milliseconds since 1970, by the node's clock
+   * @throws ApiError
+   */
+  async load(nowMs: () => number): Promise<void> {
+    const since = String(this.#samples.next);
+    const query = { service: this.#service, since };
+    const block = await get<SampleBlock>(withQuery('/api/v1/services/history', query));
+    if (!this.#samples.take(block)) {
+      await this.load(nowMs);
+      return;
+    }
+    const { all } = this.#samples;
+    // Of services beyond the first 200 the node keeps nothing by name.
+    this.element.hidden = all.length === 0;
+    this.#durableRow.hidden = !all.some((sample) => (sample['open'] ?? null) !== null);
+    for (const chart of [...this.#plain, ...this.#durable]) chart.show(all, nowMs());
+  }
+}
+
+function elementOf({ element }: Chart): HTMLElement {
+  return element;
+}
