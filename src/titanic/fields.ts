@@ -145,6 +145,21 @@ export function joinExtra(first: Buffer | null, other: Buffer | null): Buffer | 
   return fields.size === count ? first : inOrder(fields);
 }
 
+/** A field of bytes that an earlier version kept as it came, or `null`; and what it kept beside it. */
+export function takeKept(
+  extra: Buffer,
+  field: number,
+): { readonly bytes: Buffer | null; readonly rest: Buffer | null } {
+  const fields = fieldsOf(extra);
+  const tag = field * 2 + 1;
+  const kept = fields.get(tag);
+  if (kept === undefined) return { bytes: null, rest: extra };
+  fields.delete(tag);
+  const from = new PackReader(kept);
+  from.byte();
+  return { bytes: from.bytes(), rest: fields.size === 0 ? null : inOrder(fields) };
+}
+
 function inOrder(fields: ReadonlyMap<number, Buffer>): Buffer {
   const sorted = [...fields].sort(([a], [b]) => a - b);
   return Buffer.concat(sorted.map(([, bytes]) => bytes));

@@ -8,7 +8,7 @@ import { MajordomoError } from '../../core/errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { type Standing, standingAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
-import { APPLICATION_ID, type Migration, readMigrations } from './schema.js';
+import { addStepFunctions, APPLICATION_ID, type Migration, readMigrations } from './schema.js';
 
 /** Of a lock that another program holds, in this thread. */
 const BUSY_MS = 1000;
@@ -185,8 +185,9 @@ function make(making: string): void {
 }
 
 function migrate(db: Database.Database, migrations: readonly Migration[], from: number): void {
-  for (const { version, sql } of migrations) {
-    if (version <= from) continue;
+  const missing = migrations.filter(({ version }) => version > from);
+  if (missing.length > 0) addStepFunctions(db);
+  for (const { version, sql } of missing) {
     db.transaction(() => {
       db.exec(sql);
       db.pragma(`user_version = ${version}`);

@@ -1,6 +1,11 @@
 /** What a store file is: its marks, and its schema as numbered SQL files. */
 import { readdirSync, readFileSync } from 'node:fs';
 
+import type Database from 'better-sqlite3';
+
+import { isPackedFailure } from '../failures.js';
+import { FAILURE, takeKept } from '../fields.js';
+
 /** SQLite's `application_id`: "MJDT". */
 export const APPLICATION_ID = 0x4d4a4454;
 
@@ -26,4 +31,15 @@ export function readMigrations(): readonly Migration[] {
       version: Number(name.slice(0, 4)),
       sql: readFileSync(new URL(name, MIGRATIONS_DIR), 'utf8'),
     }));
+}
+
+/** What steps call that SQL alone cannot do. */
+export function addStepFunctions(db: Database.Database): void {
+  db.function('failure_in', { deterministic: true }, (extra: Buffer) => {
+    const { bytes } = takeKept(extra, FAILURE);
+    return bytes !== null && isPackedFailure(bytes) ? bytes : null;
+  });
+  db.function('without_failure', { deterministic: true }, (extra: Buffer) => {
+    return takeKept(extra, FAILURE).rest;
+  });
 }

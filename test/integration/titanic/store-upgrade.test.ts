@@ -3,11 +3,14 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
 
 import { readMigrations } from '../../../src/titanic/io/schema.js';
 import { backupStore } from '../../../src/titanic/io/backup.js';
 import { verifyStore } from '../../../src/titanic/io/verify.js';
 import { packFailure } from '../../../src/titanic/failures.js';
+import { FAILURE, putBytes } from '../../../src/titanic/fields.js';
+import { PackWriter } from '../../../src/titanic/packing.js';
 import { type Owner, readFrom } from '../../../src/titanic/store.js';
 import { accept, attempt, dead, NOON, reply, sweep, uuidOf } from '../../support/store-changes.js';
 import { makeOlderStore } from '../../support/older-store.js';
@@ -107,6 +110,62 @@ describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
     await user.commit(accept(30, { body: packed('new') }));
     const [rest] = await chunksFrom(user, readFrom({ upTo, bodiesUpTo: upTo }));
     expect(rest && recordsIn(rest)).toMatchObject([{ request: { uuid: uuidOf(30) } }]);
+  });
+});
+
+describe('a store of the last version without failures, whose peer was newer', () => {
+  const failure = packFailure({ kind: 'error', code: 'E', text: 'no', detail: [] });
+  const LATER = 30;
+  let directory: StoreDirectory;
+
+  beforeEach(() => {
+    directory = new StoreDirectory();
+    makeOlderStore(directory.file, 5);
+  });
+  afterEach(async () => {
+    await directory.remove();
+  });
+
+  /** Fields that the version did not know, as it kept them with the attempt. */
+  function keep(...fields: readonly (readonly [field: number, value: Buffer])[]): void {
+    const db = new Database(directory.file);
+    db.prepare('UPDATE attempts SET extra = ?').run(extraOf(...fields));
+    db.close();
+  }
+
+  function extraOf(...fields: readonly (readonly [field: number, value: Buffer])[]): Buffer {
+    const to = new PackWriter(64);
+    for (const [field, value] of fields) putBytes(to, field, value);
+    return to.takeBuffer();
+  }
+
+  async function attempts(): Promise<unknown> {
+    const user = await directory.open();
+    const records = await contentOf(user);
+    return records.flatMap((record) => ('attempts' in record ? record.attempts : []));
+  }
+
+  it('has the failures that it was told and did not know', async () => {
+    keep([FAILURE, failure]);
+    expect(await attempts()).toMatchObject([{ reason: 'lost', failure, extra: null }]);
+  });
+
+  it('goes on keeping what this version does not know either', async () => {
+    const later = Buffer.from('later');
+    keep([FAILURE, failure], [LATER, later]);
+    expect(await attempts()).toMatchObject([{ failure, extra: extraOf([LATER, later]) }]);
+    expect(verifyStore(directory.file, silent).problems).toEqual([]);
+  });
+
+  it('leaves alone what has none', async () => {
+    const extra = extraOf([LATER, Buffer.from('later')]);
+    keep([LATER, Buffer.from('later')]);
+    expect(await attempts()).toMatchObject([{ failure: null, extra }]);
+  });
+
+  it('has none for what is no failure: another node would refuse it', async () => {
+    keep([FAILURE, Buffer.alloc(9000, 1)]);
+    expect(await attempts()).toMatchObject([{ failure: null, extra: null }]);
   });
 });
 
