@@ -2,6 +2,7 @@
 import type { Facts } from './ask.js';
 import { duration, harmless, printable, type Style, styled, table } from './output.js';
 import { shownSize } from './store-file.js';
+import { clipped } from './top/fit.js';
 
 const COLUMNS = [
   { head: 'UUID' },
@@ -13,14 +14,22 @@ const COLUMNS = [
   { head: 'SIZE', right: true },
 ] as const;
 
+const REASON = 'REASON';
+/** On a narrower terminal lines are wrapped: less of a reason says nothing. */
+const REASON_WIDTH_MIN = 24;
+const GAP = 2;
+
 const STYLES: Readonly<Record<string, Style>> = {
   dispatched: 'yellow',
   replied: 'green',
   dead: 'red',
 };
 
-/** @param now milliseconds since 1970 */
-export function listText(items: readonly Facts[], now: number): string {
+/**
+ * @param now milliseconds since 1970
+ * @param columns of the terminal; `Infinity` where there is none
+ */
+export function listText(items: readonly Facts[], now: number, columns: number): string {
   const rows = items.map((item) => [
     printable(item['uuid']),
     printable(item['state']),
@@ -30,7 +39,16 @@ export function listText(items: readonly Facts[], now: number): string {
     ageOf(item['acceptedAt'], now),
     sizeOf(item['bodyBytes']),
   ]);
-  return table(COLUMNS, rows);
+  const used = COLUMNS.reduce((sum, { head }, at) => {
+    return sum + Math.max(head.length, ...rows.map((row) => row[at]?.length ?? 0)) + GAP;
+  }, 0);
+  const width = Math.max(REASON_WIDTH_MIN, columns - used);
+  const whole = rows.map((row, at) => [...row, clipped(reasonOf(items[at]?.['reason']), width)]);
+  return table([...COLUMNS, { head: REASON }], whole);
+}
+
+function reasonOf(reason: unknown): string {
+  return typeof reason === 'string' ? printable(reason) : '-';
 }
 
 /** @param now milliseconds since 1970 */

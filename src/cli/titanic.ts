@@ -186,7 +186,7 @@ function defineList(command: Command, done: Done): void {
       const { items, next } = await listOf(options);
       if (options.output === 'json') await printJson({ items, next });
       else {
-        await print(listText(items, Date.now()));
+        await print(listText(items, Date.now(), process.stdout.columns || Infinity));
         if (items.some(({ uuid }) => String(uuid).endsWith('…'))) say(SHORTENED);
         if (next !== null) say(`there are more: --limit, or --cursor ${next}`);
       }

@@ -86,9 +86,11 @@ describe('majordomo titanic ls', () => {
     const dead = await post.dead('work', 2);
     const rows = (await post.done('ls', '--service', SHOWN)).trimEnd().split('\n');
     expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
-      ['UUID', 'STATE', 'SERVICE', 'PRIORITY', 'ATTEMPTS', 'AGE', 'SIZE'],
-      [pending, 'pending', SHOWN, '5', '0/10', expect.any(String), expect.any(String)],
+      ['UUID', 'STATE', 'SERVICE', 'PRIORITY', 'ATTEMPTS', 'AGE', 'SIZE', 'REASON'],
+      [pending, 'pending', SHOWN, '5', '0/10', expect.any(String), expect.any(String), '-'],
     ]);
+    const [, failed = ''] = (await post.done('ls', '--service', 'work')).split('\n');
+    expect(failed.split(/ {2,}/).at(-1)).toBe('out-of-paper: it fails');
     const { items, next } = await post.listed('--state', 'dead');
     expect(items.map(({ uuid }) => uuid).sort()).toEqual(dead);
     expect(next).toBeNull();
