@@ -359,7 +359,7 @@ export class Lifecycle {
     } else {
       this.#takeBack(id, worker);
       if (following.isOn) {
-        const reason = failureLine(failure);
+        const reason = oneLine(failureLine(failure));
         following.tell(id, { name: 'delivery.failed', worker: worker.number, reason });
       }
       if (failure.kind === 'retry') {
@@ -377,11 +377,15 @@ export class Lifecycle {
     const { label, shown: service } = worker.service;
     const durable = table.is(id, STORED);
     if (!durable) counters.requests.countFailed(label, kind);
-    const shown = oneLine(text);
-    const { number, name: workerName } = worker;
     events.emit({
       name: 'request.failed',
-      ...{ service, worker: number, workerName, kind, code, text: shown, durable },
+      service,
+      worker: worker.number,
+      workerName: worker.name,
+      kind,
+      code,
+      text: oneLine(text),
+      durable,
     });
   }
 
@@ -396,7 +400,8 @@ export class Lifecycle {
     const { table, ledger, gate, options, following } = this.#parts;
     this.#takeBack(id, worker);
     if (following.isOn && !table.is(id, STORED)) {
-      following.tell(id, { name: 'delivery.failed', worker: worker.number, reason: why });
+      const reason = oneLine(why);
+      following.tell(id, { name: 'delivery.failed', worker: worker.number, reason });
     }
     const delivery = table.get(id, DELIVERIES);
     if (silent) {

@@ -1,4 +1,5 @@
 /** What the broker tells of stored requests that are with it, and the attempts that come of it. */
+import { oneLine } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import { increment } from '../core/labels.js';
 import { pack, packedBytes } from '../core/packed.js';
@@ -85,7 +86,13 @@ export class Execution {
     index.set(slot, ATTEMPTS, attempts);
     const uuid = index.uuid(slot);
     const generation = index.get(slot, GENERATION);
-    this.#context.trace?.({ name: 'titanic.failed', uuid: beginning(uuid), attempts, reason });
+    const harmless = oneLine(reason);
+    this.#context.trace?.({
+      name: 'titanic.failed',
+      uuid: beginning(uuid),
+      attempts,
+      reason: harmless,
+    });
     const { shown } = this.#dispatcher.serviceOf(slot);
     const label = this.#context.labelOf(shown);
     increment(counters.services.attemptsFailed[failure?.kind ?? 'lost'], label);
@@ -93,11 +100,18 @@ export class Execution {
     const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
     const change: Extract<Change, { kind: 'attempt' }> = {
       kind: 'attempt',
-      ...{ uuid, generation, attempts, notBefore: wall + pauseMs },
+      uuid,
+      generation,
+      attempts,
       attempt: {
-        ...{ worker: String(worker), startedAt, endedAt: wall, reason, extra: null },
+        worker: String(worker),
+        startedAt,
+        endedAt: wall,
+        reason,
         failure: failure === null ? null : packFailure(failure),
+        extra: null,
       },
+      notBefore: wall + pauseMs,
     };
     if (isLast) {
       this.#requests.die(slot, attempts, reason, { attempt: change, failure });
@@ -110,7 +124,7 @@ export class Execution {
     });
     this.#dispatcher.hold(slot, SETTLING);
     increment(counters.services.retried, label);
-    events.emit({ name: 'titanic.retried', service: shown, reason });
+    events.emit({ name: 'titanic.retried', service: shown, reason: harmless });
     this.#dispatcher.wait(slot, now + pauseMs, now);
   }
 

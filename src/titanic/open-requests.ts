@@ -3,6 +3,7 @@
  * is decided here, committed by the writer, and told to those who wait once it may be shown (D14).
  */
 import type { Asker } from '../broker/ports.js';
+import { oneLine } from '../core/escape.js';
 import { increment } from '../core/labels.js';
 import type { Failure } from '../wire/failure.js';
 import { Answers, deadStatusFrame } from './answers.js';
@@ -403,7 +404,7 @@ export class OpenRequests {
         if (kind === 'done') {
           increment(counters.services.dead, this.#context.labelOf(shown));
           this.#context.traceEnd(uuid, 'dead');
-          events.emit({ name: 'titanic.died', service: shown, attempts, reason });
+          events.emit({ name: 'titanic.died', service: shown, attempts, reason: oneLine(reason) });
         }
         if (this.settled(uuid, kind)) this.answers.tell(uuid, deadStatusFrame(text), ...detail);
       },

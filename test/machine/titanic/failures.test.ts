@@ -51,6 +51,25 @@ describe('a stored request whose worker says that it failed (D63)', () => {
     expect(next.worker('w2').ready('pay').inbox()).toEqual([]);
   });
 
+  it('is told to those who watch as one harmless line, and kept as it was said', () => {
+    const s = titanicStage({ titanic: { retryBaseMs: 1000 } });
+    const uuid = s.submits('pay');
+    const steps: string[] = [];
+    s.titanic.follow((step) => {
+      if (step.name === 'titanic.failed') steps.push(step.reason);
+    });
+    const w1 = s.worker('w1').ready('pay').heartbeatsEvery(500);
+    const shown = 'E: a\uFFFDb\uFFFD[31m\uFFFD';
+    const words = Buffer.from('a\nb\u009b[31m\u202e');
+    w1.fails(['error', 'E', words]);
+    expect(s.told('titanic.retried')).toMatchObject([{ reason: shown }]);
+    s.after(1001);
+    w1.fails(['final', 'E', words]);
+    expect(s.told('titanic.died')).toMatchObject([{ reason: shown }]);
+    expect(steps).toEqual([shown, shown]);
+    expect(attemptsOf(s, uuid)[0]?.reason).toBe(`E: ${words.toString()}`);
+  });
+
   it('tells those who wait for it', () => {
     const s = titanicStage();
     const uuid = s.submits('pay');
