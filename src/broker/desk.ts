@@ -1,11 +1,11 @@
 /** The broker's counter for those who live in its process: internal services, and Titanic. */
 import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
-import type { Hello } from '../wire/mmi.js';
+import type { Hello, WorkerStatus } from '../wire/mmi.js';
 import type { Gate } from './gate.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
-import { type Figures, serviceStatus, workerStatus } from './listing.js';
+import { type Figures, ListedLazily, serviceStatus, workerStatus } from './listing.js';
 import type { BrokerOptions } from './options.js';
 import type { Asker, BrokerDesk, BrokerHost, InternalService, Listed } from './ports.js';
 import type { Quotas } from './quotas.js';
@@ -132,20 +132,18 @@ export class Desk implements BrokerHost, BrokerDesk {
   services(now: number): Listed[] {
     const { services, figures } = this.#parts;
     services.forget(now);
-    return Array.from(services.all(), (service) => ({
-      service: service.id,
-      worker: 0,
-      name: service.name,
-      json: JSON.stringify(serviceStatus(service, figures)),
-    }));
+    return Array.from(
+      services.all(),
+      (service) => new ListedLazily(service, 0, () => serviceStatus(service, figures)),
+    );
   }
 
   workers(now: number): Listed[] {
     const found: Listed[] = [];
-    for (const { id, name, workers } of this.#parts.services.all()) {
-      for (const worker of workers) {
-        const json = JSON.stringify(workerStatus(worker, now));
-        found.push({ service: id, worker: worker.number, name, json });
+    for (const service of this.#parts.services.all()) {
+      for (const worker of service.workers) {
+        const status = (): WorkerStatus => workerStatus(worker, now);
+        found.push(new ListedLazily(service, worker.number, status));
       }
     }
     return found;

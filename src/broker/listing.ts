@@ -4,6 +4,7 @@
  * missed, and nothing is told twice.
  */
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { Listed } from './ports.js';
 import type { Services } from './services.js';
 import type { Service, Worker } from './state.js';
 
@@ -38,12 +39,14 @@ export interface Figures {
 const NO_FIGURES: ServiceFigures = { plain: null, durable: null };
 
 export function serviceStatus(service: Service, { source }: Figures): ServiceStatus {
+  const { plain, durable } = source?.of(service.name, service.shown) ?? NO_FIGURES;
   return {
     service: service.shown,
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
     queued: service.queue.count,
-    ...(source?.of(service.name, service.shown) ?? NO_FIGURES),
+    plain,
+    durable,
   };
 }
 
@@ -58,6 +61,27 @@ export function workerStatus(worker: Worker, now: number): WorkerStatus {
     key: worker.peer.key,
     name: worker.name,
   };
+}
+
+/** Of a long list most are asked for by nobody: the JSON is made for who is told of it. */
+export class ListedLazily implements Listed {
+  readonly service: number;
+  readonly worker: number;
+  readonly name: Buffer;
+  readonly #status: () => ServiceStatus | WorkerStatus;
+  #json: string | null = null;
+
+  /** @param worker 0: it is the service itself */
+  constructor({ id, name }: Service, worker: number, status: () => ServiceStatus | WorkerStatus) {
+    this.service = id;
+    this.worker = worker;
+    this.name = name;
+    this.#status = status;
+  }
+
+  get json(): string {
+    return (this.#json ??= JSON.stringify(this.#status()));
+  }
 }
 
 /** As operators see a worker. */

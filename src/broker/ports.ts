@@ -30,7 +30,7 @@ export interface Listed {
   readonly worker: number;
   /** The name of the service. */
   readonly name: Buffer;
-  /** As MMI tells it, in JSON. */
+  /** As MMI tells it, in JSON; made when it is first read. */
   readonly json: string;
 }
 

@@ -1,7 +1,7 @@
 /** What lists tell of a service beside its workers: how fast it is, and what is stored of it. */
 import type { FigureSource } from '../broker/listing.js';
 import type { Label } from '../core/labels.js';
-import type { DurableCounts, DurableRates, ServiceFigures } from '../wire/mmi.js';
+import type { DurableCounts, DurableFigures, DurableRates, ServiceFigures } from '../wire/mmi.js';
 import type { Pictures } from './pictures.js';
 
 /** Where it is known. */
@@ -22,15 +22,6 @@ const NOTHING_STORED: DurableCounts = {
   oldestMs: null,
 };
 
-const NOT_COUNTED: DurableRates = {
-  acceptedPerSecond: null,
-  repliesPerSecond: null,
-  failedAttemptsPerSecond: null,
-  deathsPerSecond: null,
-  p50Ms: null,
-  p99Ms: null,
-};
-
 export function serviceFigures({ labels, pictures, stored }: FigureParts): FigureSource {
   return {
     of: (service, shown): ServiceFigures => {
@@ -40,8 +31,32 @@ export function serviceFigures({ labels, pictures, stored }: FigureParts): Figur
       const isStored = counts !== null || durable !== null;
       return {
         plain: rates?.plain ?? null,
-        durable: isStored ? { ...(counts ?? NOTHING_STORED), ...(durable ?? NOT_COUNTED) } : null,
+        durable: isStored ? durableFigures(counts ?? NOTHING_STORED, durable) : null,
       };
     },
+  };
+}
+
+/**
+ * Field by field: a list has one of these for each of thousands of services, and to spread two objects
+ * into a third takes fifty times as long.
+ * @param rates `null`: it is not counted by itself
+ */
+function durableFigures(counts: DurableCounts, rates: DurableRates | null): DurableFigures {
+  const { pending, dispatched, delayed, retrying, replied, dead, oldestMs } = counts;
+  return {
+    pending,
+    dispatched,
+    delayed,
+    retrying,
+    replied,
+    dead,
+    oldestMs,
+    acceptedPerSecond: rates?.acceptedPerSecond ?? null,
+    repliesPerSecond: rates?.repliesPerSecond ?? null,
+    failedAttemptsPerSecond: rates?.failedAttemptsPerSecond ?? null,
+    deathsPerSecond: rates?.deathsPerSecond ?? null,
+    p50Ms: rates?.p50Ms ?? null,
+    p99Ms: rates?.p99Ms ?? null,
   };
 }

@@ -232,6 +232,23 @@ describe('pages of mmi.services and mmi.workers (D74)', () => {
     expect(pages(c2, 'mmi.services', 1000)[0]).toHaveLength(2);
   });
 
+  it('of a list of over 1,000 those alone are put into words that are told, and once (D76)', () => {
+    const s = many(1001);
+    let looked = 0;
+    s.broker.listing.setFigures({
+      of: () => {
+        looked++;
+        return { plain: null, durable: null };
+      },
+    });
+    const c1 = s.client('c1');
+    for (const limit of [10, 5]) {
+      c1.connection.raw();
+      c1.connection.sends('MDPC02', '\x01', 'mmi.services', '', JSON.stringify({ limit }));
+    }
+    expect(looked).toBe(10);
+  });
+
   it.each(['{', '[]', '{"limit":0}', '{"limit":1001}', '{"cursor":"x"}', '{"other":1}', '1'])(
     '400 for options that are none: %s',
     (options) => {
