@@ -6,7 +6,7 @@ import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answe
 import { monotonicMs } from '../core/clock.js';
 import type { Frames } from '../core/frames.js';
 import { GlobSet } from '../core/glob.js';
-import type { Log, LogFields } from '../observe/log.js';
+import type { Log } from '../observe/log.js';
 import type { Throttle } from '../observe/throttle.js';
 import { identityOf } from '../transport/identity.js';
 import { LocalPeer } from '../transport/local.js';
@@ -164,11 +164,12 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     const { kind, key, ...fields } = event;
     const told = { event: `authoriser.${kind}`, service, key, ...fields };
     const isTrouble = kind === 'unanswered';
-    const write = (of: LogFields, text: string): void => {
-      if (isTrouble) log.warn(of, text);
-      else log.info(of, text);
+    const write = (leftOut: number): void => {
+      const fields = leftOut > 0 ? { ...told, leftOut } : told;
+      if (isTrouble) log.warn(fields, textOf(event, service));
+      else log.info(fields, textOf(event, service));
     };
-    throttle.write(told.event, write, told, textOf(event, service), null);
+    throttle.write(told.event, write, null);
   }
 }
 

@@ -7,7 +7,7 @@ import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { RequestStep } from '../broker/following.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/events.js';
-import type { Log, LogFields } from './log.js';
+import type { Log } from './log.js';
 import type { Throttle } from './throttle.js';
 
 type Level = 'info' | 'warn' | 'error';
@@ -34,12 +34,12 @@ export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
 
   emit(event: Event): void {
     const { level, kind, text, who = null } = lineOf(event);
-    const { name, ...rest } = event;
-    const fields: LogFields = { event: name, ...rest };
-    const write = (given: LogFields, said: string): void => {
-      this.#log[level](given, said);
+    const write = (leftOut: number): void => {
+      const { name, ...rest } = event;
+      const fields = { event: name, ...rest };
+      this.#log[level](leftOut > 0 ? { ...fields, leftOut } : fields, text);
     };
-    this.#throttle.write(kind, write, fields, text, who);
+    this.#throttle.write(kind, write, who);
   }
 
   /** A step of a plain request. */

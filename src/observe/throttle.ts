@@ -2,15 +2,14 @@
  * At most one line a second for each kind of thing that a peer can provoke (where it matters who did,
  * for each identity), with the number of those left out. The last of them is told when its second is over, so that no count stays unsaid.
  */
-import type { LogFields } from './log.js';
-
-type Write = (fields: LogFields, text: string) => void;
+/** Writes the line. @param leftOut lines of its kind that were left out before it */
+type Write = (leftOut: number) => void;
 
 interface Kind {
   /** Monotonic milliseconds until which the kind is silent. */
   until: number;
   leftOut: number;
-  last: { readonly write: Write; readonly fields: LogFields; readonly text: string } | null;
+  last: Write | null;
 }
 
 const SILENT_MS = 1000;
@@ -30,17 +29,20 @@ export class Throttle {
     this.#now = now;
   }
 
-  /** @param who identities that provoke the same are told apart, up to `IDENTITIES_MAX` at once */
-  write(kind: string, write: Write, fields: LogFields, text: string, who: string | null): void {
+  /**
+   * @param write makes the line when it is called, which may be later: of those left out all but one never are
+   * @param who identities that provoke the same are told apart, up to `IDENTITIES_MAX` at once
+   */
+  write(kind: string, write: Write, who: string | null): void {
     const now = this.#now();
     const own = who === null ? kind : `${kind} of ${who}`;
     const known = this.#kinds.get(own) ?? this.#of(kind, own, now);
     if (known.until > now) {
       known.leftOut++;
-      known.last = { write, fields, text };
+      known.last = write;
       return;
     }
-    this.#say(known, now, write, fields, text);
+    this.#say(known, now, write);
   }
 
   /** Tells all that was left out. */
@@ -68,8 +70,8 @@ export class Throttle {
     return kind;
   }
 
-  #say(kind: Kind, now: number, write: Write, fields: LogFields, text: string): void {
-    write(kind.leftOut > 0 ? { ...fields, leftOut: kind.leftOut } : fields, text);
+  #say(kind: Kind, now: number, write: Write): void {
+    write(kind.leftOut);
     kind.until = now + SILENT_MS;
     kind.leftOut = 0;
     kind.last = null;
@@ -80,7 +82,7 @@ export class Throttle {
     const { last } = kind;
     if (last === null) return;
     kind.leftOut--;
-    this.#say(kind, now, last.write, last.fields, last.text);
+    this.#say(kind, now, last);
   }
 
   readonly #tick = (): void => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { LogFields } from '../../../src/observe/log.js';
 import { Throttle } from '../../../src/observe/throttle.js';
 
 function throttled(): { throttle: Throttle; lines: string[]; at: (ms: number) => void } {
@@ -13,11 +12,10 @@ function throttled(): { throttle: Throttle; lines: string[]; at: (ms: number) =>
 }
 
 function say(throttle: Throttle, lines: string[], kind: string, who: string | null): void {
-  const write = (fields: LogFields, text: string): void => {
-    const { leftOut } = fields as { leftOut?: number };
-    lines.push(`${text} ${leftOut ?? 0}`);
+  const write = (leftOut: number): void => {
+    lines.push(`${kind} ${who ?? ''} ${leftOut}`);
   };
-  throttle.write(kind, write, { event: kind }, `${kind} ${who ?? ''}`, who);
+  throttle.write(kind, write, who);
 }
 
 describe('what peers provoke is told', () => {
