@@ -44,8 +44,10 @@ interface StoredService {
   readonly shown: string;
   /** Those that could go out now. */
   readonly ready: IndexedHeap;
-  /** All of them, the one that has waited longest first. */
+  /** Those that are not with a worker, the one that has waited longest first. */
   readonly oldest: IndexedHeap;
+  /** All of them. */
+  open: number;
   /** Those that are DELAYED. */
   delayed: number;
   /** Those that are with a worker. */
@@ -69,7 +71,10 @@ export interface OpenFigures {
   readonly out: number;
   /** To be tried at a later time only. */
   readonly delayed: number;
-  /** Since when the one waits that has waited longest: wall milliseconds; `null`: there is none. */
+  /**
+   * Since when the one waits that has waited longest, of those not with a worker: wall milliseconds;
+   * `null`: there is none.
+   */
   readonly since: number | null;
 }
 
@@ -179,7 +184,7 @@ export class Dispatcher {
     // After attempts it is not known any more when a delay, or the time before a retry, was over.
     const isAcceptance = attempts > 0 && generation === 0;
     index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
-    service.oldest.push(slot);
+    service.open++;
     // The clock may be another node's than at its acceptance: it waits no longer than it was to.
     const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
     this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
@@ -190,6 +195,7 @@ export class Dispatcher {
   wait(slot: Slot, notBefore: number, now: number): void {
     const { index } = this;
     index.setDouble(slot, NOT_BEFORE, notBefore);
+    this.#age(slot);
     if (notBefore > now) {
       index.set(slot, STATE, DELAYED);
       this.serviceOf(slot).delayed++;
@@ -258,7 +264,7 @@ export class Dispatcher {
     this.#origins.release(this.index.get(slot, ORIGIN));
     service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
     this.index.remove(slot);
-    if (service.oldest.size > 0) return;
+    if (--service.open > 0) return;
     this.#services.delete(service.name.toString('latin1'));
     this.#byNumber[service.number] = null;
     this.#freeNumbers.push(service.number);
@@ -306,7 +312,9 @@ export class Dispatcher {
   }
 
   dispatched(slot: Slot, worker: number, wall: number): void {
-    if (!this.#deliveries.has(slot)) this.serviceOf(slot).out++;
+    const service = this.serviceOf(slot);
+    if (!this.#deliveries.has(slot)) service.out++;
+    service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
     this.#deliveries.set(slot, { worker, startedAt: wall });
   }
 
@@ -330,12 +338,14 @@ export class Dispatcher {
     const service = this.#services.get(name.toString('latin1'));
     if (service === undefined) return NONE_OPEN;
     const { out, delayed, oldest } = service;
-    return { out, delayed, since: this.index.getDouble(oldest.peek(), SINCE) };
+    const first = oldest.peek();
+    return { out, delayed, since: first < 0 ? null : this.index.getDouble(first, SINCE) };
   }
 
   /** It comes back without having been delivered. */
   handedBack(slot: Slot): void {
     this.#landed(slot);
+    this.#age(slot);
     this.#makeReady(slot);
   }
 
@@ -472,6 +482,11 @@ export class Dispatcher {
     if (service.ready.size > 0) this.#feed(service);
   }
 
+  /** It is not with a worker, now or any more. */
+  #age(slot: Slot): void {
+    if (this.index.get(slot, AGE_PLACE) < 0) this.serviceOf(slot).oldest.push(slot);
+  }
+
   #makeReady(slot: Slot): void {
     this.index.set(slot, STATE, READY);
     const service = this.serviceOf(slot);
@@ -502,6 +517,7 @@ export class Dispatcher {
       shown: escapeName(kept),
       ready: new IndexedHeap(this.#byUrgency),
       oldest: new IndexedHeap(this.#byAge),
+      open: 0,
       delayed: 0,
       out: 0,
       loading: 0,

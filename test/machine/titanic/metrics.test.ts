@@ -130,6 +130,22 @@ describe('the metrics of stored requests (contract §5)', () => {
     expect(oldest(next)).toBe(1000);
   });
 
+  it('tell no age of what a worker has: a long run is not a long wait', () => {
+    const s = titanicStage();
+    const oldest = (): number => s.titanic.gauges(s.wall).oldestMs[1] ?? NaN;
+    s.submits('render', 'long');
+    s.after(1000);
+    expect(oldest()).toBe(1000);
+    const w1 = s.worker('w1').ready('render').heartbeatsEvery(500);
+    s.after(5000);
+    expect(oldest()).toBe(0);
+    s.submits('render', 'next');
+    s.after(2000);
+    expect(oldest()).toBe(2000);
+    w1.saysDisconnect();
+    expect(oldest()).toBe(8000);
+  });
+
   it('know each service after a restart, and on a node that sleeps', async () => {
     const s = titanicStage({ titanic: { maxAttempts: 1 } });
     s.submits('echo');
