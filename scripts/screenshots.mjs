@@ -12,7 +12,9 @@ import { chromium } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const { Client } = await import(new URL('../dist/sdk/client.js', import.meta.url).href);
-const { Worker } = await import(new URL('../dist/sdk/worker.js', import.meta.url).href);
+const { ServiceError, Worker } = await import(
+  new URL('../dist/sdk/worker.js', import.meta.url).href
+);
 
 /** So that the pictures of two minutes are full. */
 const WARM_UP_MS = 125_000;
@@ -63,18 +65,30 @@ function node(name, role, directory, [own, peer]) {
   return { child, ready };
 }
 
+const REFUSALS = [
+  ['mailbox_full', 'The mailbox of the recipient is full'],
+  ['greylisted', 'The server asks to come again in five minutes'],
+  ['no_such_user', 'The recipient does not exist'],
+];
+
+function refusal() {
+  const [code, message] = REFUSALS[Math.floor(Math.random() ** 2 * REFUSALS.length)];
+  return new ServiceError(code, message, { retry: code === 'greylisted' });
+}
+
 function startWorkers(endpoints) {
   const workers = Object.entries(SERVICES).flatMap(([service, { ms, workers: count }]) => {
     const [least, most] = ms;
     const handler = async ({ frames }) => {
       await sleep(least + Math.random() * (most - least));
+      if (service === 'mail.send' && Math.random() < 0.08) throw refusal();
       return frames;
     };
     const options = { endpoints, service, concurrency: 4, onError: () => {} };
     return Array.from({ length: count }, () => new Worker(options, handler));
   });
   const fails = () => {
-    throw new Error('the card gateway answers 502');
+    throw new ServiceError('gateway_down', 'The card gateway answers 502');
   };
   workers.push(new Worker({ endpoints, service: 'card.charge', onError: () => {} }, fails));
   for (const worker of workers) void worker.run();
@@ -99,7 +113,11 @@ async function durable(client, over) {
   }
   while (!over.signal.aborted) {
     const job = await client.submit('mail.send', 'hello');
-    if (Math.random() < 0.8) void job.result({ timeoutMs: 60_000 }).then(() => job.close());
+    if (Math.random() < 0.8)
+      void job.result({ timeoutMs: 60_000 }).then(
+        () => job.close(),
+        () => {},
+      );
     await sleep(400);
   }
 }
@@ -152,6 +170,7 @@ try {
   const [{ uuid }] = (await dead.json()).items;
   await take(browser, left.http, 'overview', '', { colorScheme: 'dark', height: 820 });
   await take(browser, left.http, 'services', '#/services', { height: 560 });
+  await take(browser, left.http, 'service', '#/services/mail.send', { height: 1180 });
   await take(browser, left.http, 'durable', '#/durable', { height: 560 });
   await take(browser, left.http, 'story', `#/durable/${uuid}`, { height: 700 });
   await take(browser, left.http, 'pair', '#/pair', { height: 560, colorScheme: 'dark' });

@@ -30,8 +30,9 @@ export class RequestTroubles {
     const [first] = this.#unserved;
     if (first !== undefined && ready) {
       const more = this.#unserved.length - 1;
-      const others = more === 0 ? '' : `, and ${count(more)} other services have none either`;
-      const text = `Requests wait for ${first}, which has no worker${others}.`;
+      const services = more === 1 ? 'service' : 'services';
+      const others = more === 0 ? '' : ` The same is true of ${count(more)} other ${services}.`;
+      const text = `Requests wait for ${first}, which has no worker.${others}`;
       const link = linkTo('services', first);
       found.push({ grade: 'bad', title: 'No worker', text, link: [link, 'Look at it'] });
     }

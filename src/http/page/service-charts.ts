@@ -112,7 +112,7 @@ export class ServiceCharts {
 
   constructor(service: string) {
     this.#service = service;
-    this.#durableRow = el('div', { class: 'grid' }, ...this.#durable.map(elementOf));
+    this.#durableRow = el('div', { class: 'grid wide' }, ...this.#durable.map(elementOf));
     this.element = el(
       'div',
       { class: 'stack', hidden: true },
