@@ -113,11 +113,12 @@ async function durable(client, over) {
   }
   while (!over.signal.aborted) {
     const job = await client.submit('mail.send', 'hello');
-    if (Math.random() < 0.8)
+    if (Math.random() < 0.8) {
       void job.result({ timeoutMs: 60_000 }).then(
         () => job.close(),
         () => {},
       );
+    }
     await sleep(400);
   }
 }

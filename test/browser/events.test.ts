@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 import type { Locator } from 'playwright-core';
 
-import { rawWorker } from '../integration/broker/support.js';
+import { rawWorker } from '../process/broker/support.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
 

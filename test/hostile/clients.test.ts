@@ -9,7 +9,7 @@ import {
   occurrences,
   type ServiceSeen,
   untilLogged,
-} from '../integration/broker/support.js';
+} from '../process/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;

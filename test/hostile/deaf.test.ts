@@ -12,7 +12,7 @@ import {
   tokenOf,
   untilLogged,
   type WorkerSeen,
-} from '../integration/broker/support.js';
+} from '../process/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;

@@ -4,8 +4,8 @@
  */
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { cleanUp } from '../integration/broker/support.js';
-import { destroySockets, RawSocket } from '../integration/zmtp/raw-socket.js';
+import { cleanUp } from '../process/broker/support.js';
+import { destroySockets, RawSocket } from '../support/raw-socket.js';
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';
 import { Attacker } from '../support/attacker.js';
 import { startDaemon } from '../support/daemon.js';

@@ -10,7 +10,7 @@ import { RawPeer } from '../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../interop/support/transports.js';
 import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
-import { cleanUp } from '../integration/broker/support.js';
+import { cleanUp } from '../process/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const IDLE_WANTED = 1200;

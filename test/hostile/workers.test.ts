@@ -11,7 +11,7 @@ import {
   type ServiceSeen,
   tokenOf,
   type WorkerSeen,
-} from '../integration/broker/support.js';
+} from '../process/broker/support.js';
 
 const TOOL = 'python3-zmq';
 const KIB = 1024;

@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runSeed } from './world/seeds.js';
 
-const SEEDS = 250;
+/** .ci/run goes through 20,000. */
+const SEEDS = 100;
 
 describe('in a simulated world of clients, workers and a network that fails', () => {
   it.each([1, 1 + SEEDS])(

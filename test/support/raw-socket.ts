@@ -1,8 +1,8 @@
 /** Connections without any ZeroMQ in them. Call `destroySockets` in `afterEach`. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 
-import { until } from '../../support/transport-peers.js';
-import { HANDSHAKE } from '../../unit/zmtp/wire.js';
+import { until } from './transport-peers.js';
+import { HANDSHAKE } from '../unit/zmtp/wire.js';
 
 const sockets = new Set<RawSocket>();
 

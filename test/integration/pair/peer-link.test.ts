@@ -9,7 +9,7 @@ import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import type { PeerMessage } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
-import { destroySockets, RawSocket } from '../zmtp/raw-socket.js';
+import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
 const PRIMARY: Introduction = {
   pair: 'test',

@@ -9,7 +9,7 @@ import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { LIMITS, LinkRecord, Server } from '../../support/transport-fixture.js';
 import { until } from '../../support/transport-peers.js';
 import { frame } from '../../unit/zmtp/wire.js';
-import { destroySockets, RawSocket } from './raw-socket.js';
+import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
 const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const OTHER = '127.0.0.2';

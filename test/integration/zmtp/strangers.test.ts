@@ -18,7 +18,7 @@ import {
   property,
   ready,
 } from '../../unit/zmtp/wire.js';
-import { destroySockets, RawSocket } from './raw-socket.js';
+import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
 const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 

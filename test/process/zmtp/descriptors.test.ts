@@ -8,7 +8,7 @@ import { Child, killAll } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { until } from '../../support/transport-peers.js';
 import { HANDSHAKE } from '../../unit/zmtp/wire.js';
-import { destroySockets, RawSocket } from './raw-socket.js';
+import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
 const DESCRIPTORS = 1024;
 const IDLE = 5000;

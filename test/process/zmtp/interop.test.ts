@@ -13,7 +13,7 @@ import { itWithTool, PYTHON } from '../../support/tools.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
 import { DealerPeer, requestPeer, until } from '../../support/transport-peers.js';
 
-const PROGRAMS = join(process.cwd(), 'test', 'integration', 'zmtp', 'programs');
+const PROGRAMS = join(process.cwd(), 'test', 'process', 'zmtp', 'programs');
 const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const MIB = 1 << 20;
 const TYPES = ['REQ', 'DEALER', 'ROUTER'] as const;

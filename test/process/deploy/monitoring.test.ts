@@ -5,7 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 
 import { itWithTool } from '../../support/tools.js';
-import { page } from '../docs/page.js';
+import { page } from '../../unit/docs/page.js';
 import { badIn } from './promql.js';
 
 const FOLDER = 'deploy/prometheus';

@@ -12,14 +12,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { codeOf, type MajordomoError } from '../../../src/core/errors.js';
-import { EXIT, exitStatusOf } from '../../../src/core/exit.js';
-import { APPLICATION_ID } from '../../../src/titanic/io/schema.js';
-import { verifyStore } from '../../../src/titanic/io/verify.js';
-import { accept, uuidOf } from '../../support/store-changes.js';
-import { StoreDirectory } from '../../support/store-directory.js';
-import type { Outcome, StoreUser } from '../../support/store-user.js';
-import { itWithTool } from '../../support/tools.js';
+import { codeOf, type MajordomoError } from '../../src/core/errors.js';
+import { EXIT, exitStatusOf } from '../../src/core/exit.js';
+import { APPLICATION_ID } from '../../src/titanic/io/schema.js';
+import { verifyStore } from '../../src/titanic/io/verify.js';
+import { accept, uuidOf } from '../support/store-changes.js';
+import { StoreDirectory } from '../support/store-directory.js';
+import type { Outcome, StoreUser } from '../support/store-user.js';
+import { itWithTool } from '../support/tools.js';
 
 const PAGE_BYTES = 4096;
 

@@ -16,12 +16,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { codeOf, type MajordomoError } from '../../../src/core/errors.js';
-import { EXIT, exitStatusOf } from '../../../src/core/exit.js';
-import { backupStore } from '../../../src/titanic/io/backup.js';
-import { checkOwnStore } from '../../../src/titanic/io/database.js';
-import { accept } from '../../support/store-changes.js';
-import { StoreDirectory } from '../../support/store-directory.js';
+import { codeOf, type MajordomoError } from '../../src/core/errors.js';
+import { EXIT, exitStatusOf } from '../../src/core/exit.js';
+import { backupStore } from '../../src/titanic/io/backup.js';
+import { checkOwnStore } from '../../src/titanic/io/database.js';
+import { accept } from '../support/store-changes.js';
+import { StoreDirectory } from '../support/store-directory.js';
 
 const MEMORY = 'store.json';
 

@@ -1,16 +1,16 @@
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { openForService } from '../../../src/titanic/io/database.js';
-import { KnownStore } from '../../../src/titanic/io/known-store.js';
-import { verifyStore } from '../../../src/titanic/io/verify.js';
-import type { Change } from '../../../src/titanic/store.js';
-import { MemoryTables } from '../../support/memory-tables.js';
-import { sqliteContent } from '../../support/sqlite-content.js';
-import { seededRandom } from '../../support/stage-random.js';
-import { accept, attempt, close, dead, reply, retry } from '../../support/store-changes.js';
-import { digestOf } from '../../support/store-digest.js';
-import { StoreDirectory } from '../../support/store-directory.js';
+import { openForService } from '../../src/titanic/io/database.js';
+import { KnownStore } from '../../src/titanic/io/known-store.js';
+import { verifyStore } from '../../src/titanic/io/verify.js';
+import type { Change } from '../../src/titanic/store.js';
+import { MemoryTables } from '../support/memory-tables.js';
+import { sqliteContent } from '../support/sqlite-content.js';
+import { seededRandom } from '../support/stage-random.js';
+import { accept, attempt, close, dead, reply, retry } from '../support/store-changes.js';
+import { digestOf } from '../support/store-digest.js';
+import { StoreDirectory } from '../support/store-directory.js';
 
 /** Few enough that the log is not copied into the file meanwhile. */
 const BATCHES = 10;

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { EXIT, exitStatusOf } from '../../../src/core/exit.js';
-import { backupStore } from '../../../src/titanic/io/backup.js';
-import { readMigrations } from '../../../src/titanic/io/schema.js';
-import { verifyStore } from '../../../src/titanic/io/verify.js';
-import { sqliteContent } from '../../support/sqlite-content.js';
-import { accept, attempt, close, dead, reply } from '../../support/store-changes.js';
-import { digestOf } from '../../support/store-digest.js';
-import { StoreDirectory } from '../../support/store-directory.js';
+import { EXIT, exitStatusOf } from '../../src/core/exit.js';
+import { backupStore } from '../../src/titanic/io/backup.js';
+import { readMigrations } from '../../src/titanic/io/schema.js';
+import { verifyStore } from '../../src/titanic/io/verify.js';
+import { sqliteContent } from '../support/sqlite-content.js';
+import { accept, attempt, close, dead, reply } from '../support/store-changes.js';
+import { digestOf } from '../support/store-digest.js';
+import { StoreDirectory } from '../support/store-directory.js';
 
 let directory: StoreDirectory;
 let target: string;

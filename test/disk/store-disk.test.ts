@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect } from '@jest/globals';
 
-import { StoreDirectory } from '../../support/store-directory.js';
-import { itWithTool } from '../../support/tools.js';
+import { StoreDirectory } from '../support/store-directory.js';
+import { itWithTool } from '../support/tools.js';
 
 /** Instead of the C library's: while the file named by TROUBLE is there it fails, or does not return. */
 const LIBRARY = `
@@ -26,7 +26,7 @@ int fdatasync(int file) { return bent("fdatasync", file); }
 int fsync(int file) { return bent("fsync", file); }
 `;
 
-const PROGRAM = fileURLToPath(new URL('../../support/store-on-bad-disk.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../support/store-on-bad-disk.js', import.meta.url));
 
 describe('a disk that does not do as it is told', () => {
   let directory: StoreDirectory;

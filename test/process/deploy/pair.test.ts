@@ -12,7 +12,7 @@ import { loadConfig } from '../../../src/config/io/load.js';
 import { SCHEMA } from '../../../src/config/schema.js';
 import type { CurveCrypto } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
-import { load } from '../config/support.js';
+import { load } from '../../unit/config/support.js';
 
 const directories: string[] = [];
 

@@ -5,22 +5,20 @@ import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { readMigrations } from '../../../src/titanic/io/schema.js';
-import { backupStore } from '../../../src/titanic/io/backup.js';
-import { verifyStore } from '../../../src/titanic/io/verify.js';
-import { packFailure } from '../../../src/titanic/failures.js';
-import { FAILURE, putBytes } from '../../../src/titanic/fields.js';
-import { PackWriter } from '../../../src/titanic/packing.js';
-import { type Owner, readFrom } from '../../../src/titanic/store.js';
-import { accept, attempt, dead, NOON, reply, sweep, uuidOf } from '../../support/store-changes.js';
-import { makeOlderStore } from '../../support/older-store.js';
-import { StoreDirectory } from '../../support/store-directory.js';
-import { chunksFrom, contentOf, mergeInto, packed, recordsIn } from '../../support/store-pair.js';
+import { readMigrations } from '../../src/titanic/io/schema.js';
+import { backupStore } from '../../src/titanic/io/backup.js';
+import { verifyStore } from '../../src/titanic/io/verify.js';
+import { packFailure } from '../../src/titanic/failures.js';
+import { FAILURE, putBytes } from '../../src/titanic/fields.js';
+import { PackWriter } from '../../src/titanic/packing.js';
+import { type Owner, readFrom } from '../../src/titanic/store.js';
+import { accept, attempt, dead, NOON, reply, sweep, uuidOf } from '../support/store-changes.js';
+import { makeOlderStore } from '../support/older-store.js';
+import { StoreDirectory } from '../support/store-directory.js';
+import { chunksFrom, contentOf, mergeInto, packed, recordsIn } from '../support/store-pair.js';
 
 /** Written by the program of the commit 86a78c1, the last one without owners. */
-const THIRD = fileURLToPath(
-  new URL('../../../../test/integration/titanic/stores/version-3.db.gz', import.meta.url),
-);
+const THIRD = fileURLToPath(new URL('../../../test/disk/stores/version-3.db.gz', import.meta.url));
 const silent = (): void => {};
 
 describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { verifyStore } from '../../../src/titanic/io/verify.js';
-import { type Change, readFrom } from '../../../src/titanic/store.js';
-import { MemoryDisk } from '../../support/memory-store.js';
+import { verifyStore } from '../../src/titanic/io/verify.js';
+import { type Change, readFrom } from '../../src/titanic/store.js';
+import { MemoryDisk } from '../support/memory-store.js';
 import {
   accept,
   close,
@@ -15,10 +15,10 @@ import {
   retry,
   sweep,
   uuidOf,
-} from '../../support/store-changes.js';
-import { StoreDirectory } from '../../support/store-directory.js';
-import { chunksFrom, contentOf, mergeInto, packed, StorePair } from '../../support/store-pair.js';
-import { StoreUser } from '../../support/store-user.js';
+} from '../support/store-changes.js';
+import { StoreDirectory } from '../support/store-directory.js';
+import { chunksFrom, contentOf, mergeInto, packed, StorePair } from '../support/store-pair.js';
+import { StoreUser } from '../support/store-user.js';
 
 const KEYS = [undefined, undefined, 'a', 'b', `once-${'0e'.repeat(16)}`];
 const RUNS = { memory: 400, sqlite: 12 };

@@ -1,19 +1,19 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { verifyStore } from '../../../src/titanic/io/verify.js';
+import { verifyStore } from '../../src/titanic/io/verify.js';
 import {
   ATTEMPTS_KEPT,
   type Belonging,
   type Change,
   type Owner,
   type ServiceCount,
-} from '../../../src/titanic/store.js';
-import { Labels } from '../../../src/core/labels.js';
-import { TitanicCounters } from '../../../src/titanic/counters.js';
-import { StoredServices } from '../../../src/titanic/stored-services.js';
-import { MemoryDisk } from '../../support/memory-store.js';
-import { sqliteContent } from '../../support/sqlite-content.js';
+} from '../../src/titanic/store.js';
+import { Labels } from '../../src/core/labels.js';
+import { TitanicCounters } from '../../src/titanic/counters.js';
+import { StoredServices } from '../../src/titanic/stored-services.js';
+import { MemoryDisk } from '../support/memory-store.js';
+import { sqliteContent } from '../support/sqlite-content.js';
 import {
   accept,
   attempt,
@@ -25,9 +25,9 @@ import {
   reply,
   retry,
   sweep,
-} from '../../support/store-changes.js';
-import { StoreDirectory } from '../../support/store-directory.js';
-import { StoreUser } from '../../support/store-user.js';
+} from '../support/store-changes.js';
+import { StoreDirectory } from '../support/store-directory.js';
+import { StoreUser } from '../support/store-user.js';
 
 const RUNS = 40;
 

@@ -1,0 +1,26 @@
+// Removes from build/ what no source stands behind any more, so that a test that was renamed or deleted
+// does not run again. The rest stays, and the compiler writes over it.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const build = join(root, 'build');
+const PAGE = join('src', 'http', 'page', 'public');
+
+/** The file that this one was made from, or is a copy of. */
+function sourceOf(path) {
+  const compiled = /\.js(\.map)?$/;
+  if (!compiled.test(path)) return path;
+  const inPage = path.startsWith(PAGE) ? path.replace(PAGE, join('src', 'http', 'page')) : path;
+  return inPage.replace(compiled, '.ts');
+}
+
+if (existsSync(build)) {
+  for (const entry of readdirSync(build, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const source = sourceOf(path.slice(build.length + 1));
+    if (!existsSync(join(root, source))) rmSync(path);
+  }
+}
