@@ -9,4 +9,4 @@ $majordomo worker upper --endpoint "$endpoint" -- tr a-z A-Z &
 worker=$!
 trap 'kill "$worker"' EXIT
 
-$majordomo request upper hello --endpoint "$endpoint"
+$majordomo request upper hello --wait --endpoint "$endpoint"
