@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
+import { harmlessJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { AdminClient } from './admin-client.js';
 import {
@@ -91,7 +92,7 @@ async function watch(
     told.clear();
     for (const { number, count } of items) told.set(number, count);
     for (const item of fresh) {
-      await print(`${output === 'json' ? JSON.stringify(item) : row(item).join('  ')}\n`);
+      await print(`${output === 'json' ? harmlessJson(item) : row(item).join('  ')}\n`);
     }
     await delay(EVERY_MS);
   }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 
 import { codeOf, messageOf } from '../core/errors.js';
-import { oneLine } from '../core/escape.js';
+import { harmlessJson, oneLine } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 
 /**
@@ -26,7 +26,7 @@ export async function print(bytes: string | Uint8Array): Promise<void> {
 /** One JSON value, indented for a terminal, else on one line. */
 export async function printJson(value: unknown): Promise<void> {
   const indent = process.stdout.isTTY ? 2 : 0;
-  await print(`${JSON.stringify(value, null, indent)}\n`);
+  await print(`${harmlessJson(value, indent)}\n`);
 }
 
 export type Style = 'bold' | 'green' | 'yellow' | 'red';

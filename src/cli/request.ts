@@ -1,7 +1,7 @@
 /** `majordomo request`: one request, its reply on standard output. */
 import { type Command, Option } from 'commander';
 
-import { escapeName } from '../core/escape.js';
+import { escapeName, harmlessJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import { frameJson } from '../core/frame-json.js';
 import type { Client } from '../sdk/client.js';
@@ -182,7 +182,7 @@ async function stream(
     if (output === 'json') {
       // One object a line, also on a terminal: each part is there as soon as it came.
       const part = { service: shownName(service), final, frames: frames.map(frameJson) };
-      await print(`${JSON.stringify(part)}\n`);
+      await print(`${harmlessJson(part)}\n`);
     } else {
       await printFrames(frames, output);
     }

@@ -31,6 +31,21 @@ export function oneLine(text: string): string {
   return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }
 
+/** C1 controls, and what JSON leaves as it is though it is no character to be seen. */
+const UNSEEN =
+  /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+
+/**
+ * JSON that a terminal may show, whatever text is in it: JSON itself escapes no control character
+ * above U+001F, and U+009B alone begins a sequence that terminals obey.
+ */
+export function harmlessJson(value: unknown, indent = 0): string {
+  return JSON.stringify(value, null, indent).replace(
+    UNSEEN,
+    (unseen) => `\\u${unseen.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /**
  * The bytes of a name that is given as it is shown; what is not ASCII stands for its UTF-8.
  * @returns `null` if a `%` begins no `%XX`
