@@ -1,6 +1,7 @@
 /** What `majordomo request` says when the service failed: its words on standard error, all of it as JSON. */
 import { MajordomoError } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
+import { failureWords } from '../core/failure-words.js';
 import { frameJson } from '../core/frame-json.js';
 import { isServiceError } from '../sdk/service-error.js';
 import type { OutputFormat } from './options.js';
@@ -30,8 +31,7 @@ export async function explainedFailure(
     await printJson({ ...facts, failed: true, code, text, detail: detail.map(frameJson) });
   }
   const who = error.service === '' ? 'the stored request' : escapeName(Buffer.from(error.service));
-  const said = text === '' ? `${who} failed: ${code}` : `${who} failed: ${code}: ${text}`;
-  const lines = [printable(said)];
+  const lines = [printable(`${who} failed: ${failureWords({ code, text })}`)];
   if (isDetailWanted === true && output !== 'json') {
     lines.push(...detail.map((frame) => harmless(frame.toString('utf8')).trimEnd()));
   }

@@ -5,6 +5,7 @@ import { formatSize, parseSize } from '../config/size.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
+import { failureWords } from '../core/failure-words.js';
 import { failureOf } from '../sdk/failure-of.js';
 import { FailureReport } from '../sdk/failure-report.js';
 import type { Worker } from '../sdk/worker.js';
@@ -127,8 +128,9 @@ async function serve(
       ...(name === undefined ? {} : { name }),
       dial: noting(dialOf('zmtp', curve), service, curve),
       onError: (error) => {
-        const { code, text } = failureOf(error, true);
-        failures.tell(code, `${printable(service)} failed: ${printable(`${code}: ${text}`)}`);
+        const failure = failureOf(error, true);
+        const said = `${printable(service)} failed: ${printable(failureWords(failure))}`;
+        failures.tell(failure.code, said);
       },
     },
     (request, { signal }) => jobs.run(request.frames, signal),

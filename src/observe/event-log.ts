@@ -5,6 +5,7 @@
  */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { RequestStep } from '../broker/following.js';
+import { failureWords } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/events.js';
 import type { Log } from './log.js';
@@ -85,9 +86,8 @@ function lineOf(event: Event): Line {
     case 'request.refused':
       return refused(event, `a request was refused: ${event.text}`);
     case 'request.failed': {
-      const { service, code, text } = event;
-      const said = `a worker of ${service} failed: ${code}: ${text}`;
-      return { ...of('warn', name, said), who: service };
+      const said = `a worker of ${event.service} failed: ${failureWords(event)}`;
+      return { ...of('warn', name, said), who: event.service };
     }
     case 'request.returned':
       return of('info', name, `a worker of ${event.service} gave a request back`);

@@ -4,6 +4,7 @@
  */
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
+import { failureWords } from '../core/failure-words.js';
 import type { Failure } from '../wire/failure.js';
 import { sdkError } from './errors.js';
 import { failureOf } from './failure-of.js';
@@ -209,8 +210,8 @@ export class Worker {
       process.emitWarning(`onError itself threw: ${oneLine(failureOf(hookError, true).text)}`);
       return;
     }
-    const { code, text } = failureOf(error, true);
-    const said = oneLine(`${code}: ${text}`);
-    this.#failures.tell(code, `a handler of '${request.service}' failed: ${said}`);
+    const failure = failureOf(error, true);
+    const said = oneLine(failureWords(failure));
+    this.#failures.tell(failure.code, `a handler of '${request.service}' failed: ${said}`);
   }
 }

@@ -177,7 +177,7 @@ describe('a command that fails', () => {
     {
       how: 'answers too much',
       line: ['head', '-c', '2000', '/dev/zero'],
-      told: 'output-too-large: head answered more than 1KiB',
+      told: 'output-too-large: head answered more than 1KiB (--output-bytes)',
       options: ['--output-bytes', '1KiB'],
     },
     {
@@ -187,10 +187,11 @@ describe('a command that fails', () => {
       options: ['--timeout-ms', '100'],
     },
   ])('says so when it $how', async ({ how, line, told, options }) => {
-    await offer(once, how, line, options);
+    const worker = await offer(once, how, line, options);
     const { status, stderr } = await request(once, how, 'x');
     expect(status).toBe(2);
-    expect(stderr).toContain(`${how} failed: ${told}`);
+    expect(stderr).toBe(`majordomo: ${how} failed: ${told}\n`);
+    await says(worker, `${how} failed: ${told}\n`);
   });
 
   it('and is gone by then is tried elsewhere, and told if there is nobody else', async () => {
