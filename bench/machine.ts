@@ -7,7 +7,14 @@
 import { performance } from 'node:perf_hooks';
 
 import type { Broker } from '../src/broker/broker.js';
+import type { BrokerEvent, BrokerEvents } from '../src/broker/events.js';
+import { monotonicMs } from '../src/core/clock.js';
 import { Frames } from '../src/core/frames.js';
+import { EventFeed } from '../src/http/event-feed.js';
+import { EventLog, levelOf } from '../src/observe/event-log.js';
+import type { Log } from '../src/observe/log.js';
+import { tee } from '../src/observe/tee.js';
+import { Throttle } from '../src/observe/throttle.js';
 import { BATCH, BODY, CLIENTS, type Setting, Stage } from './machine/stage.js';
 
 /** Nanoseconds per request: the best of several runs, since others' work can only add. */
@@ -24,6 +31,27 @@ function measure(setting: Setting, turns = 400, runs = 5): number {
   return best;
 }
 
+/** Log and page are told what happens, as in a daemon; nobody reads either. */
+function told(): BrokerEvents {
+  const silent = (): undefined => undefined;
+  const log: Log = {
+    debug: silent,
+    info: silent,
+    warn: silent,
+    error: silent,
+    fatal: silent,
+    setLevel: silent,
+    flush: silent,
+  };
+  const feed = new EventFeed(Date.now);
+  const lines = new EventLog(log, new Throttle(monotonicMs));
+  return tee<BrokerEvent>(lines, {
+    emit: (event) => {
+      feed.emit(event, levelOf);
+    },
+  });
+}
+
 function print(title: string, text: string): void {
   process.stdout.write(`${title.padEnd(64)} ${text}\n`);
 }
@@ -32,6 +60,8 @@ function costs(): void {
   const base = { workers: 100, services: 1, credit: 10, queued: 0 };
   const ns = measure(base);
   print('100 workers at credit 10', `${Math.round(ns)} ns/request, ${Math.round(1e9 / ns)}/s`);
+  const failures = measure({ ...base, fails: true, events: told() });
+  print('100 workers at credit 10, every request fails', `${Math.round(failures)} ns/request`);
   const one = measure({ workers: 1, services: 1, credit: 1000, queued: 0 });
   const many = measure({ workers: 10_000, services: 1000, credit: 10, queued: 0 });
   print('1 worker, 1 service', `${Math.round(one)} ns/request`);

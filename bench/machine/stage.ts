@@ -1,5 +1,6 @@
 /** The broker machine without sockets, its clients and its workers: what the machine's benches run. */
 import { Broker } from '../../src/broker/broker.js';
+import type { BrokerEvents } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { Frames } from '../../src/core/frames.js';
@@ -60,22 +61,41 @@ export interface Setting {
   readonly credit: number;
   /** Requests that wait all the while, for a service without workers. */
   readonly queued: number;
+  /** Workers answer with FAIL, and every client said that it understands that. */
+  readonly fails?: boolean;
+  /** Who is told what happens; without it, nobody. */
+  readonly events?: BrokerEvents;
 }
+
+const NOBODY: BrokerEvents = { emit: () => undefined };
 
 export const BATCH = 500;
 export const CLIENTS = 32;
 export const BODY = Buffer.alloc(16, 'x');
 
+const REPLY = Frames.of('MDPW02', Buffer.from([4]), '', '', BODY);
+const FAIL = Frames.of(
+  'MDPW02',
+  Buffer.from([8]),
+  '',
+  '',
+  'error',
+  'card_declined',
+  'The card was declined',
+);
+const HELLO = Frames.of('id', '', 'MDPC02', Buffer.from([1]), 'mmi.hello', '{"failures":true}');
+
 export class Stage {
   readonly sink = new TokenSink();
   readonly broker: Broker;
   readonly #requests: Frames[];
-  readonly #reply = Frames.of('MDPW02', Buffer.from([4]), '', '', BODY);
+  readonly #answer: Frames;
   #now = 0;
   #sent = 0;
 
   constructor(setting: Setting) {
-    this.broker = new Broker(options, this.sink, { emit: () => undefined }, secureRandom);
+    this.broker = new Broker(options, this.sink, setting.events ?? NOBODY, secureRandom);
+    this.#answer = setting.fails === true ? FAIL : REPLY;
     for (let peer = 0; peer < CLIENTS + setting.workers; peer++) {
       const routingId = Buffer.alloc(5);
       this.broker.connected(peer, {
@@ -86,6 +106,9 @@ export class Stage {
         address: '127.0.0.1',
         identity: 'ip:127.0.0.1',
       });
+    }
+    for (let peer = 0; peer < CLIENTS && setting.fails === true; peer++) {
+      this.broker.message(peer, HELLO, 0);
     }
     for (let index = 0; index < setting.workers; index++) {
       const service = `service-${index % setting.services}`;
@@ -113,9 +136,9 @@ export class Stage {
     for (let index = 0; index < answered; index++) {
       const token = this.sink.tokens[index];
       if (token === undefined) break;
-      this.#reply.buffers[2] = token;
-      this.#reply.ends[2] = token.length;
-      this.broker.message(this.sink.peers[index] ?? 0, this.#reply, this.#now);
+      this.#answer.buffers[2] = token;
+      this.#answer.ends[2] = token.length;
+      this.broker.message(this.sink.peers[index] ?? 0, this.#answer, this.#now);
     }
     this.sink.count = 0;
     return answered;

@@ -87,7 +87,7 @@ function lineOf(event: Event): Line {
       return refused(event, `a request was refused: ${event.text}`);
     case 'request.failed': {
       const said = `a worker of ${event.service} failed: ${failureWords(event)}`;
-      return { ...of('warn', name, said), who: event.service };
+      return { level: 'warn', kind: name, text: said, who: event.service };
     }
     case 'request.returned':
       return of('info', name, `a worker of ${event.service} gave a request back`);

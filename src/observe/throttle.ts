@@ -23,6 +23,8 @@ export class Throttle {
   readonly #kinds = new Map<string, Kind>();
   readonly #now: () => number;
   #timer: NodeJS.Timeout | null = null;
+  /** The last one that was asked for: what comes by the ten thousand is mostly of one kind. */
+  #last: { readonly kind: string; readonly who: string | null; readonly found: Kind } | null = null;
 
   /** @param now monotonic milliseconds */
   constructor(now: () => number) {
@@ -35,8 +37,7 @@ export class Throttle {
    */
   write(kind: string, write: Write, who: string | null): void {
     const now = this.#now();
-    const own = who === null ? kind : `${kind} of ${who}`;
-    const known = this.#kinds.get(own) ?? this.#of(kind, own, now);
+    const known = this.#find(kind, who, now);
     if (known.until > now) {
       known.leftOut++;
       known.last = write;
@@ -51,6 +52,16 @@ export class Throttle {
     this.#timer = null;
     for (const kind of this.#kinds.values()) this.#sayLast(kind, Infinity);
     this.#kinds.clear();
+    this.#last = null;
+  }
+
+  #find(kind: string, who: string | null, now: number): Kind {
+    const last = this.#last;
+    if (last?.kind === kind && last.who === who) return last.found;
+    const own = who === null ? kind : `${kind} of ${who}`;
+    const found = this.#kinds.get(own) ?? this.#of(kind, own, now);
+    this.#last = { kind, who, found };
+    return found;
   }
 
   /** That of one identity, if there is room for one more; else that of all others. */
@@ -87,6 +98,7 @@ export class Throttle {
 
   readonly #tick = (): void => {
     this.#timer = null;
+    this.#last = null;
     const now = this.#now();
     for (const [name, kind] of this.#kinds) {
       if (kind.until > now) continue;

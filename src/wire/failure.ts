@@ -2,7 +2,7 @@
  * What a worker says of a request that it tried and could not answer: FAIL (D60, D62). Total on input:
  * a failure that is wrong reads as one that says so.
  */
-import { isUtf8 } from 'node:buffer';
+import { isAscii, isUtf8 } from 'node:buffer';
 
 import { Frames } from '../core/frames.js';
 
@@ -92,8 +92,9 @@ function asciiOf(frames: Frames, index: number, bytesMax: number): string {
 
 /** Bytes as text of at most 1 KiB: what is not UTF-8 is replaced, what is more is cut. */
 export function failureText(bytes: Uint8Array): string {
-  // A character that the cut runs through is left out whole.
   const given = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (given.length <= FAILURE_TEXT_BYTES_MAX && isAscii(given)) return given.toString('latin1');
+  // A character that the cut runs through is left out whole.
   const cut = given.subarray(0, characterEnd(given, FAILURE_TEXT_BYTES_MAX));
   const text = cut.toString('utf8');
   if (isUtf8(cut)) return text;
