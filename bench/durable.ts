@@ -80,7 +80,7 @@ async function measure(
   const [ours] = standing;
   if (ours === undefined) throw new Error('nothing to measure');
   lanes.push({
-    title: 'Majordomo, asked by `Client`',
+    title: 'Majordomo, requests from `Client`',
     name: 'sdk',
     run: (warmupSeconds) => closedLoopOfSdk(ours.port, outstanding, { seconds, warmupSeconds }),
     perSecond: [],

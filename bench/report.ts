@@ -24,17 +24,20 @@ export interface Report {
 const HEADINGS: Readonly<Record<Section, readonly [string, string]>> = {
   sdk: [
     'What users get',
-    'The SDK of this package at both ends, in JavaScript: what a program gets that uses it as it is.\nThe generator column is the CPU time of the process with the `Client`.',
+    'The SDK of this package at both ends, in JavaScript, with its defaults.\nThe generator column is the CPU time of the process with the `Client`.',
   ],
   broker: [
     'The broker',
-    'The load generator at both ends, so that the broker is what is measured. Ours, `transport: libzmq`\nand the C broker are sent the same bytes; NATS and gearman the same requests in their own protocol,\nover as many connections. (They know no worker credit: NATS pushes without one, gearman has one\njob at a worker at a time.)',
+    'The load generator at both ends, so that the figures are about the broker. It sends the same bytes to Majordomo,\n`transport: libzmq` and the C broker, and the same requests to NATS and gearman in their own protocol,\nover as many connections. (These two have no worker credit: NATS pushes without a limit, gearman gives\na worker one job at a time.)',
   ],
   curve: [
     'CURVE',
-    'The same with CURVE between all peers and the broker: each frame is opened once and sealed once.',
+    'The same with CURVE between all peers and the broker: the broker decrypts and encrypts each frame once.',
   ],
-  growth: ['Growth', 'What a request costs when there is much more of everything else.'],
+  growth: [
+    'Growth',
+    'The cost of a request when there are many more workers, services, queued requests or connections.',
+  ],
 };
 
 const QUANTITIES: Readonly<Record<Quantity, string>> = {
@@ -67,7 +70,7 @@ function introduction(report: Report): string[] {
   return [
     '# Performance',
     '<!-- Written by `npm run bench`: run that instead of editing this. -->',
-    'Written by `npm run bench`, which starts every broker that this machine has and compares them in\nthe same minutes. What counts is the ratios: absolute figures belong to the machine below.',
+    '`npm run bench` starts every broker that is installed on this machine, and measures all of them in\nthe same minutes. Compare the ratios: the absolute figures hold only for the machine below.',
     facts.map((fact) => `- ${fact}`).join('\n'),
   ];
 }
@@ -125,20 +128,20 @@ function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): st
   return [
     '## How to read this',
     [
-      `- Each figure is the median of ${rounds} runs of ${seconds} s each, after a warm-up. All brokers of a table stand, and`,
-      '  are measured in turns (A B C A B C …), so that what disturbs the machine disturbs all of them.',
-      '- A ratio is the median of the ratios of neighbouring runs; behind it the lowest and the highest.',
-      '  Where that range is wide, the machine was busy with something else: believe the order, not the digits.',
-      `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after the whole. ${pinned}`,
-      '- CPU per request is user and system time of the broker’s process, all its threads, by the',
-      '  kernel’s accounting, over the requests answered in the window. It is the steadier figure: on a',
-      '  busy machine requests/s tells how much of a core was left.',
-      '- _generator_ is what the load generator itself spent for each request, both as client and worker.',
-      '- Closed loop: latencies are those at that many outstanding requests; a reply is followed by the',
-      '  next request. _Peers batch_: what a peer has to say in one turn of its loop goes out in one',
-      '  write, as the SDK does it; _single writes_: each message in a write of its own.',
-      '- The C broker (`bench/peers/broker.c`) is ours too, and stands for what is written by the book of the',
-      '  ZeroMQ Guide: one ROUTER, a poll before each message, no limits, nothing kept for a second',
+      `- Each figure is the median of ${rounds} runs of ${seconds} s each, after a warm-up. All brokers of a table run, and`,
+      '  are measured in turns (A B C A B C …), so that other load on the machine affects all of them.',
+      '- A ratio is the median of the ratios of neighbouring runs, followed by the lowest and the highest.',
+      '  If that range is wide, the machine was busy with something else: trust the order, not the digits.',
+      `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after the whole run. ${pinned}`,
+      '- CPU per request is the user and system time of the broker’s process with all its threads, as the',
+      '  kernel counts it, divided by the requests answered in the window. It varies less: on a',
+      '  busy machine requests/s shows how much of a core was left.',
+      '- _generator_ is the CPU time that the load generator itself used per request, as client and worker.',
+      '- Closed loop: each reply is followed by the next request, so latencies are those with that many',
+      '  requests outstanding. _Peers batch_: a peer sends all messages of one turn of its loop in one',
+      '  write, as the SDK does; _single writes_: it sends each message in a write of its own.',
+      '- The C broker (`bench/peers/broker.c`) belongs to this project. It represents brokers written as the',
+      '  ZeroMQ Guide describes: one ROUTER, a poll before each message, no limits, nothing kept for a second',
       '  delivery. It copies less than the Guide’s own.',
     ].join('\n'),
   ];

@@ -44,7 +44,7 @@ export function renderDurable(report: DurableReport): string {
   return `${[
     '# Performance of durable requests',
     '<!-- Written by `npm run bench:durable -- --write`: run that instead of editing this. -->',
-    'Receipts a second for requests of 1 KB that are on disk: `titanic.request` answered 200. What\ncounts is the ratios of one run: absolute figures belong to the machine and the disk below.',
+    'Receipts per second for requests of 1 KB. A receipt means that the request is on disk: `titanic.request` was\nanswered 200. Compare the ratios of one run: the absolute figures hold only for the machine and disk below.',
     lines.map((line) => `- ${line}`).join('\n'),
     '## Receipts',
     ratesTable(report.rates),
@@ -90,7 +90,7 @@ function latencyTable({ open, bare }: DurableReport): string {
     table(
       ['', 'p50', 'p99'],
       [
-        ['receipt, from the time it was due', ms(open.p50), ms(open.p99)],
+        ['receipt, from the time the request was due', ms(open.p50), ms(open.p99)],
         ['bare append and `fdatasync`, one at a time', ms(bare.p50), ms(bare.p99)],
       ],
     ),
@@ -100,7 +100,7 @@ function latencyTable({ open, bare }: DurableReport): string {
 
 function slowText(slow: SlowDisk): string {
   return [
-    'Echoes through a worker, 1,000 a second, while 64 requests are being stored and every sync takes\n200 ms longer.',
+    'A client sends 1,000 echo requests per second to a worker while 64 requests are being stored and every\nsync takes 200 ms longer.',
     table(
       ['disk', 'p50 of echo', 'p99 of echo', 'receipts/s'],
       [
@@ -113,17 +113,17 @@ function slowText(slow: SlowDisk): string {
 
 function reading({ rounds, seconds, loadBefore, loadAfter }: DurableReport): string {
   return [
-    `- Each figure is the median of ${rounds} runs of ${seconds} s, after a warm-up; all stand, and are measured in turns. A ratio is the`,
+    `- Each figure is the median of ${rounds} runs of ${seconds} s, after a warm-up. All stores run, and are measured in turns. A ratio is the`,
     '  median of the ratios of neighbouring runs.',
-    '- One load generator (`bench/load`, in C) asks all of them in the same way: over one connection, the requests of a',
-    '  turn in one write. It sleeps until the next request is due. `Client` is our SDK, in a process of its own.',
-    '- Stores grow from empty and nobody takes anything out meanwhile.',
-    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after. Generator, stores and all else shared the cores.`,
+    '- One load generator (`bench/load`, in C) sends requests to all of them in the same way: over one connection, the requests of a',
+    '  turn in one write. It sleeps until the next request is due. `Client` is the SDK of this package, in a process of its own.',
+    '- The stores start empty, and nothing is removed during the run.',
+    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after. Generator, stores and everything else shared the cores.`,
     ...(loadBefore < BUSY_LOAD
       ? []
       : [
-          '- **Other work kept the machine busy from before the start**: latencies are too long, rates too low, and where',
-          '  it kept the disk busy, ratios flatter a store that commits in groups. So no target is judged: run it again',
+          '- **Other work kept the machine busy from before the start**: latencies are too long and rates too low, and if',
+          '  it kept the disk busy, the ratios favour a store that commits in groups. So no target is judged: run it again',
           '  on a quiet machine.',
         ]),
   ].join('\n');

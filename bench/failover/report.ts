@@ -31,14 +31,14 @@ export function renderFailover(report: FailoverReport): string {
   return `${[
     '# Performance of a pair',
     '<!-- Written by `npm run bench:failover -- --write`: run that instead of editing this. -->',
-    'How long clients wait when a node goes, and what it costs that the other one has everything.\nBoth nodes, the worker and the client shared one machine and its disk: two disks are quicker.',
+    'How long clients wait when a node fails, and what replication to the other node costs.\nBoth nodes, the worker and the client shared one machine and its disk: two disks are faster.',
     facts.map((fact) => `- ${fact}`).join('\n'),
-    '## When a node goes',
+    '## When a node fails',
     goingTable(report),
     '## What the second disk costs',
     syncTable(replication),
     '## Heartbeats',
-    'How much later than its turn a heartbeat came to the other node; one second apart.',
+    'How late heartbeats arrived at the other node; one is sent every second.',
     heartbeatTable(replication),
     '## When a node comes back',
     comingTable(replication),
@@ -101,10 +101,10 @@ function comingTable(replication: Replication): string {
     [
       [`a peer ${whole(behind)} requests behind is in sync after`, seconds(catchUpMs)],
       [
-        'receipts a second before, and while it catches up',
+        'receipts per second before, and while it catches up',
         `${whole(aloneRate)}, ${whole(catchUpRate)}`,
       ],
-      ['a return after a hand-over: in sync after', seconds(returnMs)],
+      ['a node that returns after a hand-over is in sync after', seconds(returnMs)],
       ['… bytes on the link until then, both ways', whole(returnBytes)],
     ],
   );
@@ -161,10 +161,10 @@ function targetTable({ kills, switchovers, replication }: FailoverReport): strin
 function reading({ loadBefore, loadAfter, switchovers, replication }: FailoverReport): string {
   const errors = [...new Set(switchovers.errors)].join(', ');
   return [
-    '- Kills: one client, which asks again the moment the process has ended; detection takes two heartbeats by definition.\n  The worker is registered at both nodes: to one that has just started it comes in its own time. Of fewer than 100\n  times the p99 is the longest.',
-    '- Switchovers: eight requests at a time, all the time; the longest time without any reply.',
-    `- Receipts: medians of ${replication.single.length} rounds, the node alone and the pair in turns; ratios are of neighbours. Both nodes\n  write to the same disk here, and share the cores with who asks.`,
-    '- The rate while a peer catches up is that of the seconds after its start; it may have been in sync before they were over.',
+    '- Kills: one client sends a request as soon as the process has ended; detection takes two heartbeats by definition.\n  The worker is registered at both nodes, and reconnects by itself to one that has just started. With fewer than 100\n  samples the p99 is the longest.',
+    '- Switchovers: eight requests are always outstanding; the figure is the longest time without any reply.',
+    `- Receipts: medians of ${replication.single.length} rounds, the node alone and the pair in turns; ratios compare neighbouring runs. Both nodes\n  write to the same disk here, and share the cores with the client.`,
+    '- The rate while a peer catches up is measured in the seconds after its start; it may have been in sync before they were over.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
     ...(errors === '' ? [] : [`- Errors: ${errors}.`]),
     ...(loadBefore < BUSY_LOAD

@@ -25,7 +25,7 @@ export function renderHostile(report: HostileReport): string {
   return `${[
     '# Performance under attack',
     '<!-- Written by `npm run bench:hostile -- --write`: run that instead of editing this. -->',
-    'One peer without a key attacks from one address; others ask and serve meanwhile. How long they\nwait, compared with the same broker at rest, just before, and what the broker takes for it.',
+    'One peer without a key attacks from one address while others send and serve requests. This page shows how long\nthese wait, compared with the same broker at rest just before, and what resources the attack costs the broker.',
     report.facts.map((fact) => `- ${fact}`).join('\n'),
     '## How long the others wait',
     waitTable(report),
@@ -88,7 +88,7 @@ function costTable({ measured, memoryBytes }: HostileReport): string {
       `memory grew by (≤ ${mebi(bytesMax)})`,
       'workers lost (0)',
       'requests failed (0)',
-      `newcomers: longest until in (≤ ${NEWCOMER_MS_MAX / 1000} s)`,
+      `new clients: longest until connected (≤ ${NEWCOMER_MS_MAX / 1000} s)`,
       '',
     ],
     measured.map(({ scene, attacked, sent, grownBytes, workersLost, gone }) => {
@@ -112,11 +112,11 @@ function costTable({ measured, memoryBytes }: HostileReport): string {
 
 function reading({ seconds, memoryBytes, loadBefore, loadAfter }: HostileReport): string {
   return [
-    `- Each attack lasts ${seconds} s and meets a broker of its own, started for it, with \`limits.memoryBytes\` ${mebi(memoryBytes)}\n  and defaults where nothing else is said. Just before, the same is measured at rest for as long.`,
-    '- The attacker is a process of its own, and comes from 127.0.0.2; it comes again when it is closed. The others are one process at 127.0.0.1:\n  five workers of the SDK, a client that asks one of them every 20 ms, answered or not, and a new client twice a second.',
-    '- Client: from the request to the reply. Worker: from the request to its arrival there. Storing client: from the request\n  to the receipt. What failed counts with the time that it took.',
-    '- Attacker, broker and the others share the cores. The row without an attack shows what the machine alone does to the\n  figures when one core is taken; it is not judged.',
-    '- Memory is the resident one of the process, looked at every 50 ms.',
+    `- Each attack lasts ${seconds} s and has a broker of its own, started for it, with \`limits.memoryBytes\` ${mebi(memoryBytes)}\n  and otherwise defaults. Just before it, the same is measured at rest for as long.`,
+    '- The attacker is a separate process with the address 127.0.0.2; it reconnects when it is closed. The others are one process at 127.0.0.1:\n  five workers of the SDK, a client that sends one of them a request every 20 ms, whether answered or not, and a new client twice a second.',
+    '- Client: from the request to the reply. Worker: from the request to its arrival at the worker. Storing client: from the request\n  to the receipt. Failed requests count with the time that they took.',
+    '- Attacker, broker and the others share the cores. The row without an attack shows how the figures change\n  when one core is busy; it is not judged.',
+    '- Memory is the resident memory of the process, sampled every 50 ms.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
     ...(loadBefore < BUSY_LOAD
       ? []

@@ -23,7 +23,7 @@ export interface Scene {
 export const SCENES: readonly Scene[] = [
   {
     name: 'control',
-    title: 'no attack: a process that only computes',
+    title: 'no attack: a process that only uses CPU',
     unit: '',
     attack: 'computing',
     count: 1,
