@@ -1,12 +1,12 @@
 # The broker and its command line, for `docker build`, `podman build` or `buildah bud`.
 # deploy/README.md says how to run it; deploy/compose.yaml is a whole example.
 
-# Both are Debian 12, so that what one compiles runs in the other.
+# Both are Debian 12, so that a module compiled in one runs in the other.
 ARG NODE_IMAGE=node:20-bookworm-slim
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
-# better-sqlite3 is compiled where no ready one can be downloaded, against this image's own headers.
+# If no prebuilt better-sqlite3 can be downloaded, npm compiles it with the headers of this image.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends python3 make g++ \
  && rm -rf /var/lib/apt/lists/*
@@ -20,7 +20,7 @@ COPY src/ src/
 RUN npm run build \
  && chmod 0755 dist/main.js \
  && npm prune --omit=dev \
- # Sources and left-overs of compiling, which nothing loads.
+ # Sources and intermediate files, which nothing loads.
  && rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/src \
  && find node_modules/better-sqlite3/build -type f \
       ! -path '*/build/Release/better_sqlite3.node' -delete \
@@ -37,7 +37,7 @@ RUN apt-get update \
       --shell /usr/sbin/nologin majordomo \
  && install --directory --owner=majordomo --group=majordomo --mode=0700 /var/lib/majordomo \
  && ln -s /opt/majordomo/dist/main.js /usr/local/bin/majordomo
-# Node alone: no package manager comes along.
+# Only Node: the image has no package manager.
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=build /build/package.json /opt/majordomo/package.json
 COPY --from=build /build/node_modules/ /opt/majordomo/node_modules/
@@ -46,16 +46,16 @@ COPY --chmod=0644 LICENSE /opt/majordomo/LICENSE
 COPY --chmod=0644 deploy/container/majordomo.yaml /etc/majordomo/majordomo.yaml
 
 ENV NODE_ENV=production \
-    # Without keys, for whoever is in the container.
+    # The listener without keys, for commands in the container.
     MAJORDOMO_ENDPOINT=tcp://127.0.0.1:5556
-# By number, so that a cluster can see that it is not root.
+# A number, so that Kubernetes can check that it is not root.
 USER 5580:5580
 WORKDIR /var/lib/majordomo
 VOLUME /var/lib/majordomo
 # Clients and workers; health, metrics, API and page; the other node of a pair.
 EXPOSE 5555 5580 5590
 STOPSIGNAL SIGTERM
-# Alive, not ready: the passive node of a pair is healthy, and restarting it would cure nothing.
+# Checks alive, not ready: the passive node of a pair is healthy, and restarting it would not help.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
   CMD ["node", "-e", "require('node:http').get('http://127.0.0.1:5580/livez', ({ statusCode }) => process.exit(statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 ENTRYPOINT ["tini", "--", "majordomo"]

@@ -1,8 +1,8 @@
 /**
- * Gives a request up by an AbortSignal: node abort.js [ENDPOINT]
+ * Gives up a request with an AbortSignal: node abort.js [ENDPOINT]
  *
- * Nobody serves `nobody`: the request would wait in the broker, and be sent again after each
- * time-out. The signal ends that when the caller has lost interest.
+ * No worker serves `nobody`: the request would wait in the broker, and the client would send it again
+ * after each timeout. The signal ends that when the caller no longer needs the answer.
  */
 import { Client, codeOf } from 'majordomo-broker/client';
 

@@ -1,10 +1,10 @@
 /**
- * Hands a request over to the broker's disk, and fetches the reply whenever it is there:
+ * Stores a request on the broker's disk, and fetches the reply later:
  *
- *   node durable-client.js submit [ENDPOINT] [TEXT]   prints a uuid, and ends
- *   node durable-client.js result [ENDPOINT] UUID     prints the reply, also days and crashes later
+ *   node durable-client.js submit [ENDPOINT] [TEXT]   prints a uuid and exits
+ *   node durable-client.js result [ENDPOINT] UUID     prints the reply, even after days or crashes
  *
- * The key makes it safe to run `submit` again after an error: one order is one stored request.
+ * The idempotency key makes it safe to run `submit` again after an error: each order is stored once.
  */
 import { Client, codeOf } from 'majordomo-broker/client';
 
@@ -19,7 +19,7 @@ try {
     const job = client.job(argument);
     const reply = await job.result({ timeoutMs: 20_000 });
     console.log(reply.text());
-    // Now that it is safe here, it may go there.
+    // The reply has arrived, so the broker need not keep it any longer.
     await job.close();
   }
 } catch (error) {

@@ -1,4 +1,4 @@
-/** Asks the service `echo` once: node echo-client.js [ENDPOINT] [TEXT] */
+/** Sends one request to the service `echo`: node echo-client.js [ENDPOINT] [TEXT] */
 import { Client, codeOf } from 'majordomo-broker/client';
 
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';

@@ -8,7 +8,7 @@ const worker = new Worker(
   (request) => request.frames,
 );
 
-// Ctrl-C: what has begun ends, then the broker is told.
+// On Ctrl-C the worker finishes what it has begun, then disconnects from the broker.
 process.once('SIGINT', () => void worker.close());
 process.once('SIGTERM', () => void worker.close());
 

@@ -1,8 +1,8 @@
 /**
- * Keeps many requests under way over one connection: node many-outstanding.js [ENDPOINT] [COUNT]
+ * Keeps many requests outstanding over one connection: node many-outstanding.js [ENDPOINT] [COUNT]
  *
- * Each `request` is a promise of its own, and answers come in any order: a window bounds how many
- * wait at once, so that a long list does not become as many requests in the broker.
+ * Each `request` returns a promise, and answers arrive in any order. A window limits how many requests
+ * are outstanding at a time, so that a long list does not fill the broker with requests.
  */
 import { Client } from 'majordomo-broker/client';
 

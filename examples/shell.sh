@@ -1,6 +1,6 @@
 #!/bin/sh
-# Any command is a service, and any shell a client: sh shell.sh [ENDPOINT]
-# MAJORDOMO names the command, if it is not `majordomo`.
+# Makes a shell command a service, and sends it a request: sh shell.sh [ENDPOINT]
+# Set MAJORDOMO if the command is not called `majordomo`.
 set -eu
 endpoint=${1:-tcp://127.0.0.1:5555}
 majordomo=${MAJORDOMO:-majordomo}

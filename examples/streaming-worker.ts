@@ -6,7 +6,7 @@ const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 
 const worker = new Worker(
   { endpoints: [endpoint], service: 'countdown' },
-  // What a generator yields is a part (PARTIAL), what it returns the last one (FINAL).
+  // Each value that the generator yields is a part (PARTIAL); the value it returns is the last (FINAL).
   async function* (request, { signal }) {
     for (let left = Number(request.text()); left > 0; left--) {
       yield String(left);
