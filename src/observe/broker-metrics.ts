@@ -37,6 +37,8 @@ export function brokerMetrics(
   const { malformed } = counters;
   const titanic = malformed.titanic + malformedTitanic;
   by(out, 'messages_malformed_total', 'kind', { ...malformed, titanic });
+  out.metric('messages_unexpected_total');
+  out.sample('', counters.unexpected);
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);
 }
 

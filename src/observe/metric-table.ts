@@ -147,6 +147,12 @@ const TABLE = {
     meaning:
       'By what was wrong: the frames before the command, a client’s or a worker’s command, a request for `titanic.*` (answered 400), the size. A peer that speaks something else.',
   },
+  messages_unexpected_total: {
+    type: 'counter',
+    help: 'Commands of workers that could be read but were not expected.',
+    meaning:
+      'A second READY, a FAIL or REPLY for a request that the worker does not hold, a command before READY. The broker answers with DISCONNECT and forgets the worker.',
+  },
   replies_dropped_total: {
     type: 'counter',
     labels: { reason: ['client_gone', 'answered', 'too_late', 'slow_client'] },

@@ -34,6 +34,8 @@ export interface StageOptions {
   readonly isSealed?: boolean;
 }
 
+const TURNS_MAX = 1_000_000;
+
 export class PairStage {
   now = 1000;
   isCut = false;
@@ -70,7 +72,9 @@ export class PairStage {
   /** Lets time pass. */
   pass(ms: number): void {
     const end = this.now + ms;
-    for (;;) {
+    for (let turns = 0; ; turns++) {
+      // Jest cannot end a loop that does not come to its end by itself.
+      if (turns === TURNS_MAX) throw new Error(`${turns} turns in ${ms} ms`);
       const next = this.#next(end);
       if (next === null) break;
       this.now = next;

@@ -99,6 +99,9 @@ export function endStages(): void {
   for (const each of open.splice(0)) each.end();
 }
 
+/** A machine that never comes to an end would hang Jest. */
+const TURNS_MAX = 1_000_000;
+
 export class Stage {
   readonly broker: Broker;
   readonly options: BrokerOptions;
@@ -204,7 +207,9 @@ export class Stage {
 
   /** `run` until nothing more is due now. */
   turn(): void {
-    while (this.runOnce().more);
+    for (let turns = 0; this.runOnce().more; turns++) {
+      if (turns === TURNS_MAX) throw new Error(`still more to do after ${turns} turns`);
+    }
     if (this.broker.nextRunAt() <= this.now) throw new Error('due at once, though nothing is due');
   }
 

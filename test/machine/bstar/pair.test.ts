@@ -68,7 +68,10 @@ describe('the pair starts', () => {
     stage.primary.start();
     stage.backup.start();
     const { machine } = stage.primary;
-    while (machine.facts.writing?.goal !== 'activate') stage.pass(1);
+    for (let ms = 0; machine.facts.writing?.goal !== 'activate'; ms++) {
+      expect(ms).toBeLessThan(60_000);
+      stage.pass(1);
+    }
     const { epoch } = machine.facts;
     machine.connected();
     machine.message({ kind: 'join', epoch, holds: null });

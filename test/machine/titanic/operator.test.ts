@@ -296,7 +296,8 @@ describe('an operator who retries the dead of a service', () => {
     s.reading.pageMax = 2;
     s.isReadingHeld = true;
     const answer = retriesDead(s, {});
-    while (answer() === null) {
+    for (let reads = 0; answer() === null; reads++) {
+      expect(reads).toBeLessThan(1000);
       s.reads();
       s.worker('killed').ready('echo').disconnect();
     }
@@ -385,6 +386,7 @@ describe('an operator who purges', () => {
     const answer = purges(s, { state: 'pending' });
     let commits = 0;
     while (answer() === null) {
+      expect(commits).toBeLessThan(1000);
       const asked = s.store.asked.find(({ kind }) => kind === 'commit');
       const closes = asked?.kind === 'commit' ? asked.changes.length : 0;
       expect(closes).toBeLessThanOrEqual(200);

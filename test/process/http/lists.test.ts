@@ -70,12 +70,13 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     await daemon.waitFor('worker.registered');
     const shown = `${url}?service=${encodeURIComponent('a b%25')}`;
     // Single services are sampled every four seconds.
-    let answer: History;
-    do {
+    let answer: History = { next: 0, samples: [] };
+    for (let tries = 0; tries < 100 && answer.samples.length === 0; tries++) {
       await sleep(200);
       answer = (await ask(shown)).json as History;
-    } while (answer.samples.length === 0);
+    }
     expect(answer).toMatchObject({ startedAt: expect.any(String) });
+    expect(answer.samples).not.toEqual([]);
     const newer = await ask(`${shown}&since=${answer.next}`);
     expect(newer.json).toMatchObject({ columns: expect.arrayContaining(['at', 'dead']) });
     expect((await ask(`${url}?service=nobody`)).json).toMatchObject({ samples: [] });
