@@ -133,7 +133,7 @@ const LOSSES: Readonly<Record<string, readonly [RegExp, () => Promise<void> | vo
 
 describe('a store that the data directory remembers otherwise', () => {
   for (const [title, [said, lose]] of Object.entries(LOSSES)) {
-    it(`${title}: 74, says which, how to restore and how to begin anew, and changes nothing`, async () => {
+    it(`${title}: exits with 74, says which, how to restore and how to start with a new store, and changes nothing`, async () => {
       const id = await withStore();
       await lose();
       const before = snapshot();

@@ -48,7 +48,7 @@ describe('a quiet client', () => {
     }
   });
 
-  it('is let in beside 5,000 idle and 1,000 half-open connections', async () => {
+  it('can connect beside 5,000 idle and 1,000 half-open connections', async () => {
     const daemon = await startDaemon({});
     const idle = Array.from({ length: 5000 }, () =>
       new RawSocket(daemon.endpoint).write(HANDSHAKE),

@@ -243,7 +243,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     return { told, endpoint, link, withKey: options(own), withOther: options(other) };
   }
 
-  it('nobody without the right key: no word of his is heard', async () => {
+  it('nobody without the right key: such a node is not heard at all', async () => {
     const { told, endpoint, withKey, withOther } = await sealed();
     const first = peer(endpoint, HELLO, withKey);
     await told.until('connected b');
@@ -259,7 +259,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(first.ended).toBe(0);
   });
 
-  it('nobody keeps it away by connections that say nothing, or nonsense', async () => {
+  it('no connection that sends nothing, or nonsense, keeps the peer away', async () => {
     const { told, endpoint, withKey } = await sealed();
     const { port } = new URL(endpoint);
     // As often as they are closed, from the peer's own address.
@@ -286,7 +286,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(told.words.filter((word) => word.startsWith('connected'))).toHaveLength(1);
   });
 
-  it('who has not the right key is told of, and where from', async () => {
+  it('a node without the right key is reported, with its address', async () => {
     const { told, endpoint, withOther } = await sealed();
     peer(endpoint, HELLO, withOther);
     await told.until('rejected key from 127.0.0.1: its key is not in the keys file');
@@ -312,7 +312,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(told.words).not.toContain('disconnected');
   });
 
-  it('a key that is withdrawn loses the link (D73)', async () => {
+  it('a withdrawn key loses its link (D73)', async () => {
     const { told, endpoint, link, withKey } = await sealed();
     const first = peer(endpoint, HELLO, withKey);
     await told.until('connected b');

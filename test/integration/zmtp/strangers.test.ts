@@ -267,7 +267,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('of one address find no room beyond its share; those of another one do', async () => {
+  it('are refused beyond the share of their address; those of another address are not', async () => {
     const hosts = await Hosts.invite({ connectionsPerIdentityMax: 3 });
     for (let count = 0; count < 2; count++) await hosts.stranger().shakeHands();
     const late = await hosts.stranger().connected();

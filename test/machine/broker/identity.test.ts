@@ -8,7 +8,7 @@ import { endStages, type Stage, stage } from '../../support/stage.js';
 afterEach(endStages);
 
 describe('another identity with the routing id of a client that is away (D70)', () => {
-  it('gets nothing of it, whether its key or its address is another', () => {
+  it('gets none of its replies, whether the key or the address differs', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const alice = s.client('alice', { routingId: 'me', key: 'alice' }).request('echo', '1');
@@ -45,7 +45,7 @@ describe('rights by service (D72)', () => {
     return { s: stage({ rightsOf: (_, key) => (key === 'alice' ? alice : bob) }), alice, bob };
   }
 
-  it('a request for a service that the key does not name is refused: 403', () => {
+  it('refuses a request for a service that the key does not name: 403', () => {
     const { s } = payments();
     const c1 = s.client('c1', { key: 'alice' }).hello().request('admin', 'x');
     expect(c1.inbox()).toEqual([
@@ -61,7 +61,7 @@ describe('rights by service (D72)', () => {
     expect(s.broker.load).toMatchObject({ services: 0, requests: 0, clients: 0 });
   });
 
-  it('a worker of another’s service is sent away, and sees none of its requests', () => {
+  it('refuses a worker of another’s service, which then sees none of its requests', () => {
     const { s } = payments();
     const rogue = s.worker('rogue', { key: 'bob' }).ready('pay.gold', { credit: 10_000 });
     s.client('c1', { key: 'alice' }).request('pay.gold', 'x');
@@ -88,7 +88,7 @@ describe('the service that authorises keys', () => {
     return stage({ listeners: [open, rules(true, false)], rightsOf });
   }
 
-  it('is offered only by who is named for it, not by a glob', () => {
+  it('is offered only by a key that names it literally, not by a glob', () => {
     for (const globs of [['*'], ['au*'], ['aut?']]) {
       const s = guarded(new TestKey(true, globs));
       expect(s.worker('w1', { key: 'eve' }).ready('auth').inbox()).toEqual(['DISCONNECT']);
@@ -266,7 +266,7 @@ describe('quotas of one identity (D75)', () => {
 });
 
 describe('what a node holds for its peers (D77)', () => {
-  it('ends where memory does: who holds most is refused first', () => {
+  it('is limited by memory: the identity that holds most is refused first', () => {
     const holdings = new Holdings(10_000);
     const s = stage({ holdings });
     const greedy = s.client('greedy', { key: 'greedy' }).hello();

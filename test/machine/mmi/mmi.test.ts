@@ -217,7 +217,7 @@ describe('pages of mmi.services and mmi.workers (D74)', () => {
     expect(pages(c1, 'mmi.workers', 1000).map((page) => page.length)).toEqual([1000, 1]);
   });
 
-  it('a list of over 1,000 is built once a second, a smaller one for each question (D76)', () => {
+  it('builds a list of over 1,000 once a second, a smaller one for each question (D76)', () => {
     const s = many(1001);
     const c1 = s.client('c1');
     const count = (): number => pages(c1, 'mmi.services', 1000).flat().length;

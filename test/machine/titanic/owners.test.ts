@@ -64,7 +64,7 @@ function scene(options: Parameters<typeof titanicStage>[0] = {}): Scene {
 const UNKNOWN = '400 unknown';
 
 describe('what a key stored (D71)', () => {
-  it('is 400 to every other identity, pending or replied, to ask, to wait and to close', () => {
+  it('is 400 for every other identity that asks, waits or closes, pending or replied', () => {
     const { s, alice, bob, nobody } = scene();
     const uuid = submits(alice);
     for (const stranger of [bob, nobody]) {
@@ -84,7 +84,7 @@ describe('what a key stored (D71)', () => {
     expect(asks(alice, 'reply', uuid)).toBe(UNKNOWN);
   });
 
-  it('is not wanted by another in silence: who it was, and from where, is told', () => {
+  it('reports who else asked for it, and from where', () => {
     const { s, alice, bob } = scene();
     const uuid = submits(alice);
     asks(bob, 'reply', uuid);
@@ -119,7 +119,7 @@ describe('what a key stored (D71)', () => {
     expect(asks(alice, 'reply', own)).toBe(UNKNOWN);
   });
 
-  it('a guessed key gives a stranger nothing: a request of their own (D70)', () => {
+  it('gives a stranger with a guessed key only a new request of their own (D70)', () => {
     const { alice, bob, nobody } = scene();
     const key = { key: 'order-17' };
     const uuids = [alice, bob, nobody].map((client) => submits(client, key));
@@ -345,7 +345,7 @@ describe('replies that are large (D76)', () => {
     ...{ state: 'replied', reply, replyBytes: LARGE, ...whose },
   });
 
-  it('240 questions for one are one reading of it, and only what there is room for is built', () => {
+  it('reads a reply once for 240 questions, and builds only the answers that there is room for', () => {
     const { answers, asked, sent, turn } = bare();
     // Each that goes out takes its room.
     const output = { max: 30_000_000 };

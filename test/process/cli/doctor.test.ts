@@ -177,7 +177,7 @@ describe('majordomo doctor', () => {
     expect(local?.check('link of the pair')).toMatchObject({ state: 'warning' });
   });
 
-  it('says which listeners are open to a network, and which keys files others may change', async () => {
+  it('says which listeners are open to a network, and which keys files other users can change', async () => {
     const directory = temporaryDirectory();
     const keysFile = join(directory, 'keys.yaml');
     const key = encodeZ85(Buffer.alloc(32, 1));

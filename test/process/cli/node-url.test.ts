@@ -109,7 +109,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     expect(unknown.stderr).toContain('token');
   });
 
-  it('leads to HTTP on every address by the host that was dialled', async () => {
+  it('finds HTTP that listens on every address at the host that was dialled', async () => {
     const [port = 0] = await freePorts(1);
     const listen = `[{endpoint: 'tcp://*:${port}', insecure: true, mmi: full}]`;
     const daemon = await startDaemon({
@@ -128,7 +128,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     expect(JSON.parse(looked.stdout)).toMatchObject({ node: 'left' });
   });
 
-  it('is told what is missing where strangers come in: mmi: minimal', async () => {
+  it('says what is missing on a listener for strangers: mmi: minimal', async () => {
     const [port = 0] = await freePorts(1);
     await startDaemon({
       endpoint: `[{endpoint: 'tcp://*:${port}', insecure: true}]`,
@@ -275,7 +275,7 @@ describe('MAJORDOMO_URL with both nodes of a pair', () => {
 });
 
 describe('the token', () => {
-  it('goes to the host that was named, and to no other that a broker tells', async () => {
+  it('is sent to the host that the user named, and to no other that a broker names', async () => {
     const page = await strangeHttp(200, '{"node": "x", "role": "standalone", "state": "active"}');
     const told = async (host: string): Promise<Finished> => {
       page.asked.length = 0;

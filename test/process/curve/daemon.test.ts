@@ -117,7 +117,7 @@ async function untilOutcome(from: Client, wanted: string): Promise<void> {
 }
 
 describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transport) => {
-  it('serves who is in the keys file, with either engine, and nobody else', async () => {
+  it('serves only keys in the keys file, with either engine', async () => {
     allow({ name: 'alice' }, { name: 'bob' });
     const daemon = await start(transport);
     work(daemon, 'bob');
@@ -260,7 +260,7 @@ describe('rights by key', () => {
     expect(await worker.finished()).toMatchObject({ status: 0 });
   });
 
-  it('replaces a key under its name: who has come in by the other one stays (D73)', async () => {
+  it('replaces a key under its name: connections made with the other key stay (D73)', async () => {
     const both = ['alice', 'mallory'] as const;
     const keyOf = (name: Name): string => `'${encodeZ85(pairs[name].publicKey)}'`;
     const name = (...keys: readonly Name[]): void => {
@@ -328,7 +328,7 @@ describe('rights by key', () => {
     await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
   });
 
-  it('ends the connections of a key that is taken out', async () => {
+  it('closes the connections of a key that is removed', async () => {
     allow({ name: 'alice' }, { name: 'bob' });
     const daemon = await start();
     work(daemon, 'bob');
@@ -527,7 +527,7 @@ describe('a service that authorises keys', () => {
     expect(new Set(asked.map(({ publicKey }) => publicKey)).size).toBe(2);
   });
 
-  it('an answer that has run out is asked for again: a refusal ends what it let in', async () => {
+  it('asks again when an answer has expired: a refusal ends the connections that it allowed', async () => {
     const daemon = await startAsking();
     answer(daemon);
     const alice = client(daemon, 'alice');

@@ -33,7 +33,7 @@ function refusal(code: string, message: string): object {
 }
 
 describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)', () => {
-  it('are for holders of the token, and not for who only reads', async () => {
+  it('are for holders of http.token, and not for the read-only token', async () => {
     const [daemon, client] = await open('titanic.showBodies=true');
     const body = ['a secret word', Buffer.from([0xff, 0])];
     const job = await client.submit('echo', body);

@@ -118,7 +118,7 @@ describe('connections are bounded, and a new one is always let in', () => {
     end([...held, ...(first === undefined ? [] : [first])]);
   });
 
-  it('64 whose answers nobody reads: the oldest makes room', async () => {
+  it('64 with unread answers: the oldest is closed for a new one', async () => {
     const large = get('/large', () => ({
       status: 200,
       type: 'text/plain',

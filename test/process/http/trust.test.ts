@@ -16,7 +16,7 @@ const LOOPBACK = 'http.listen=127.0.0.1:0';
 const READ = 'a-token-that-only-reads';
 
 describe('http.readToken', () => {
-  it('reads, and changes nothing: 403 that says which token can', async () => {
+  it('reads, and changes nothing: the 403 names the token that can', async () => {
     const sets = [LOOPBACK, `http.readToken=${READ}`, 'http.requireToken=true'];
     const daemon = await startDaemon({ sets });
     const url = httpOf(daemon);
