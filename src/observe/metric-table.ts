@@ -149,6 +149,7 @@ const TABLE = {
   },
   messages_unexpected_total: {
     type: 'counter',
+    labels: {},
     help: 'Commands of workers that could be read but were not expected.',
     meaning:
       'A second READY, a FAIL or REPLY for a request that the worker does not hold, a command before READY. The broker answers with DISCONNECT and forgets the worker.',
