@@ -10,7 +10,7 @@ import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
-import type { BrokerDesk, BrokerHost } from '../src/broker/ports.js';
+import type { EmbeddedServiceApi, BrokerHost } from '../src/broker/ports.js';
 import { Alone } from '../src/titanic/replica.js';
 import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store.js';
 import { Titanic } from '../src/titanic/titanic.js';
@@ -76,7 +76,7 @@ const host: BrokerHost = {
   services: () => [],
   workers: () => [],
 };
-const desk: BrokerDesk = {
+const embedded: EmbeddedServiceApi = {
   room: () => Math.max(0, capacity - out.length),
   setBacklog: () => undefined,
   submit: (_service, reference) => out.push(reference),
@@ -118,7 +118,7 @@ function turn(): void {
   for (const { number, count } of store.loads.splice(0)) {
     titanic.loaded(number, new Array<Buffer>(count).fill(BODY));
   }
-  titanic.run(now, Date.now(), host, desk);
+  titanic.run(now, Date.now(), host, embedded);
 }
 
 /** @returns bytes of the heap and of buffers, after a full collection */

@@ -15,13 +15,13 @@ import { Absence } from './absence.js';
 import { Access } from './access.js';
 import { Clients } from './clients.js';
 import { BrokerCounters } from './counters.js';
-import { Desk } from './desk.js';
+import { EmbeddedServices } from './embedded-services.js';
 import type { BrokerEvents } from './events.js';
 import { Following, type RequestTrace } from './following.js';
-import { type Closure, Gate, type GateState } from './gate.js';
+import { type Closure, Admission, type AdmissionState } from './admission.js';
 import { gaugesOf, type ServiceGauges } from './gauges.js';
 import { Identities, overQuota } from './identities.js';
-import { Ledger, type Refusal } from './ledger.js';
+import { Ledger, type RefusalReply } from './ledger.js';
 import { Lifecycle } from './lifecycle.js';
 import { Listing } from './listing.js';
 import type { BrokerLimits, BrokerOptions } from './options.js';
@@ -29,10 +29,10 @@ import type { InternalClient, InternalRequest, InternalService } from './ports.j
 import { NO_QUOTAS } from './quotas.js';
 import { NONE, type RequestId, RequestTable } from './requests.js';
 import { EVERYTHING } from './rights.js';
-import { Services } from './services.js';
+import { ServiceTable } from './service-table.js';
 import type { BrokerSink } from './sink.js';
 import { type Client, Peer, type Worker } from './state.js';
-import { StoredRequests } from './stored.js';
+import { StoredDeliveries } from './stored-deliveries.js';
 import { Tokens } from './tokens.js';
 import { WorkerInputs } from './worker-inputs.js';
 import { Workers } from './workers.js';
@@ -61,9 +61,9 @@ const WITHDRAWN: Closure = {
   reason: 'rights',
   refusal: { status: '403', text: 'the right to send requests to this service was withdrawn' },
 };
-const TOO_FAST: Refusal = { status: '429', text: overQuota('requestsPerSecond') };
+const TOO_FAST: RefusalReply = { status: '429', text: overQuota('requestsPerSecond') };
 const TAKEN_OUT = 'its key was taken out of the keys file';
-const NO_RIGHT: Refusal = { status: '403', text: 'no right to send requests to this service' };
+const NO_RIGHT: RefusalReply = { status: '403', text: 'no right to send requests to this service' };
 
 /** Requests that one `run` handles of each kind of due work, so that the loop gets its turn. */
 const RUN_BUDGET = 2048;
@@ -89,17 +89,17 @@ export class Broker {
   readonly #tokens: Tokens;
   readonly #identities: Identities;
   readonly #clients: Clients;
-  readonly #services: Services;
+  readonly #services: ServiceTable;
   readonly #workers: Workers;
   readonly #ledger: Ledger;
-  readonly #gate: Gate;
+  readonly #admission: Admission;
   readonly #lifecycle: Lifecycle;
   readonly #absence: Absence;
-  readonly #stored: StoredRequests;
+  readonly #stored: StoredDeliveries;
   readonly #fromWorkers: WorkerInputs;
   readonly #following = new Following();
   /** What internal services and the keeper of stored requests can ask. */
-  readonly desk: Desk;
+  readonly embedded: EmbeddedServices;
   /** What is registered, for those who look from outside. */
   readonly listing: Listing;
   readonly #peers: (Peer | null)[] = [];
@@ -120,7 +120,7 @@ export class Broker {
     this.#clients = new Clients(this.#table);
     const { labels } = this.counters.requests;
     const identities = this.#identities;
-    this.#services = new Services(this.#table, seed.readInt32LE(), labels, identities);
+    this.#services = new ServiceTable(this.#table, seed.readInt32LE(), labels, identities);
     const figures = { source: null };
     this.listing = new Listing(this.#services, figures);
     this.#workers = new Workers(options, this.#services, sink);
@@ -138,20 +138,20 @@ export class Broker {
       workers: this.#workers,
     };
     this.#ledger = new Ledger(parts, options.limits, holdings);
-    this.#stored = new StoredRequests({ ...parts, ledger: this.#ledger });
-    this.#gate = new Gate(this.#ledger, options.vote ?? (() => false));
+    this.#stored = new StoredDeliveries({ ...parts, ledger: this.#ledger });
+    this.#admission = new Admission(this.#ledger, options.vote ?? (() => false));
     this.#absence = new Absence(options.heartbeatIntervalMs * options.heartbeatLiveness);
     const keepers = {
       ledger: this.#ledger,
-      gate: this.#gate,
+      admission: this.#admission,
       stored: this.#stored,
       absence: this.#absence,
     };
     const lifecycleParts = { ...parts, ...keepers };
     this.#lifecycle = new Lifecycle(lifecycleParts);
     const all = { ...lifecycleParts, lifecycle: this.#lifecycle, figures };
-    this.desk = new Desk(all);
-    this.#fromWorkers = new WorkerInputs({ ...all, desk: this.desk });
+    this.embedded = new EmbeddedServices(all);
+    this.#fromWorkers = new WorkerInputs({ ...all, embedded: this.embedded });
   }
 
   /** It can be reached from now on, and its workers are still to come. */
@@ -161,7 +161,7 @@ export class Broker {
 
   /** Plugs in a service of this process. Before the first input. */
   host(service: InternalService): void {
-    this.desk.host(service);
+    this.embedded.host(service);
   }
 
   /** Plugs in the keeper of stored requests. Before the first input. */
@@ -359,7 +359,7 @@ export class Broker {
   }
 
   #request(peer: Peer, inbound: Inbound, now: number): void {
-    const internal = this.desk.internalFor(inbound.frames, inbound.service);
+    const internal = this.embedded.internalFor(inbound.frames, inbound.service);
     if (!peer.identity.takesRequest(now)) {
       this.#ledger.refuse(inbound, peer, 'quota', TOO_FAST, internal !== null);
       return;
@@ -374,7 +374,9 @@ export class Broker {
         this.#ledger.refuse(inbound, peer, 'rights', NO_RIGHT, internal !== null);
         return;
       }
-      if (!this.#gate.isOpen && !this.#gate.lets(inbound, peer, internal !== null)) return;
+      if (!this.#admission.isOpen && !this.#admission.lets(inbound, peer, internal !== null)) {
+        return;
+      }
     }
     if (internal === null) this.#lifecycle.accept(inbound, peer, now);
     else this.#ask(internal, inbound, peer, now);
@@ -384,27 +386,27 @@ export class Broker {
     const id = this.#lifecycle.acceptInternal(inbound, peer, internal.isForAll === true);
     if (id === NONE) return;
     const { frames, service, body } = inbound;
-    const number = this.desk.numberOf(id);
-    const asker = this.desk.askerOf(peer);
+    const number = this.embedded.numberOf(id);
+    const asker = this.embedded.askerOf(peer);
     const name = frames.view(service);
     const request: InternalRequest = { id: number, service: name, frames, body, asker };
-    internal.request(request, this.desk, now);
+    internal.request(request, this.embedded, now);
   }
 
   // ---------------------------------------------------------------- whether clients are served
 
-  get gate(): GateState {
-    return this.#gate.state;
+  get admission(): AdmissionState {
+    return this.#admission.state;
   }
 
   /**
    * From now on clients are served, or refused, or held until one of these is known. What is at
    * workers runs on in any case, and its replies are delivered.
    */
-  setGate(state: GateState, now: number): void {
-    if (state === 'serving' && this.#gate.state !== 'serving') this.#absence.begin(now);
-    this.#gate.set(state);
-    if (this.#gate.isOpen) this.#reopen();
+  setGate(state: AdmissionState, now: number): void {
+    if (state === 'serving' && this.#admission.state !== 'serving') this.#absence.begin(now);
+    this.#admission.set(state);
+    if (this.#admission.isOpen) this.#reopen();
     if (state !== 'holding') this.#endHolding(now);
   }
 
@@ -413,16 +415,16 @@ export class Broker {
     // Not that of the request which may be asking for its vote just now.
     const inbound = new Inbound();
     const frames = new Frames();
-    for (const { peer, packed } of this.#gate.takeHeld()) {
+    for (const { peer, packed } of this.#admission.takeHeld()) {
       this.#identities.settled(peer.identity);
       // Who has left has taken it along.
       if (this.#peers[peer.id] !== peer || peer.closing) continue;
       frames.clear();
       unpack(packed, 0, packed.length, frames);
       inbound.read(frames);
-      const { closure } = this.#gate;
+      const { closure } = this.#admission;
       if (closure === null) this.#request(peer, inbound, now);
-      else this.#gate.refuse(inbound, peer, closure, true);
+      else this.#admission.refuse(inbound, peer, closure, true);
     }
   }
 
@@ -440,7 +442,7 @@ export class Broker {
    * for mere questions, which are refused.
    */
   dropInternal(): void {
-    this.desk.dropInternal();
+    this.embedded.dropInternal();
   }
 
   // ---------------------------------------------------------------- time
@@ -458,7 +460,7 @@ export class Broker {
     this.#services.forget(now);
     if (!this.#runSweeps()) more = true;
     if (!this.#refuseWaiting() || lifecycle.expire(now, RUN_BUDGET) === 0) more = true;
-    if (!this.#gate.isOpen) lifecycle.dispatchNothing();
+    if (!this.#admission.isOpen) lifecycle.dispatchNothing();
     else if (areExpired && lifecycle.dispatch(now, RUN_BUDGET) === 0) more = true;
     this.#workers.sendHeartbeats(now);
     return more;
@@ -485,10 +487,10 @@ export class Broker {
 
   /** @returns false if there is more to do */
   #refuseWaiting(): boolean {
-    const { closure, isClearing } = this.#gate;
+    const { closure, isClearing } = this.#admission;
     if (closure === null || !isClearing) return true;
     if (this.#lifecycle.refuseWaiting(closure, RUN_BUDGET) === 0) return false;
-    this.#gate.isClearing = false;
+    this.#admission.isClearing = false;
     return true;
   }
 
@@ -517,7 +519,7 @@ export class Broker {
    * waiting requests are refused. `load.requestsOut` tells when all is done.
    */
   drain(now: number): void {
-    this.#gate.drain();
+    this.#admission.drain();
     this.#endHolding(now);
     for (const service of [...this.#services.all()]) {
       this.#stored.handBack(service);

@@ -24,7 +24,7 @@ export class Identity {
   hellos = 0;
   /** Services that are known because it named them. */
   services = 0;
-  /** Held by the gate. */
+  /** Held while the node is about to serve. */
   gateMessages = 0;
   gateBytes = 0;
   /** Requests that it may send at once, and when they were counted. */

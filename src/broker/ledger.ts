@@ -43,7 +43,7 @@ import {
   TELLS,
   VERSION_02,
 } from './requests.js';
-import type { Services } from './services.js';
+import type { ServiceTable } from './service-table.js';
 import type { BrokerSink } from './sink.js';
 import type { Client, Peer, Service } from './state.js';
 import type { Tokens } from './tokens.js';
@@ -56,7 +56,7 @@ const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
 const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
 
 /** What the ledger works on; all of it belongs to one `Broker`. */
-export interface LedgerParts {
+export interface LedgerDeps {
   readonly sink: BrokerSink;
   readonly events: BrokerEvents;
   readonly counters: BrokerCounters;
@@ -64,12 +64,12 @@ export interface LedgerParts {
   readonly tokens: Tokens;
   readonly identities: Identities;
   readonly clients: Clients;
-  readonly services: Services;
+  readonly services: ServiceTable;
   readonly following: Following;
 }
 
 /** Why a request gets no reply (D9, D11). */
-export interface Refusal {
+export interface RefusalReply {
   readonly status: RefusalStatus;
   readonly text: string;
 }
@@ -95,12 +95,12 @@ const RECORD_BYTES = 128;
 const KEEPER = 'titanic';
 
 /** How a request ended, for a reply that still comes. */
-export type Outcome = 'answered' | 'too_late';
+export type LateReplyReason = 'answered' | 'too_late';
 
 export class Ledger {
   /** All that have a time to live, in order of arrival. */
   readonly byArrival: RequestList;
-  readonly #parts: LedgerParts;
+  readonly #deps: LedgerDeps;
   readonly #arena = new Arena();
   /** PARTIALs held for 0.1 clients, packed (D10). */
   readonly #partials = new Map<RequestId, HeldPartials>();
@@ -120,16 +120,16 @@ export class Ledger {
   readonly #keeper: Holder;
   limits: BrokerLimits;
 
-  constructor(parts: LedgerParts, limits: BrokerLimits, holdings: Holdings) {
-    this.#parts = parts;
+  constructor(deps: LedgerDeps, limits: BrokerLimits, holdings: Holdings) {
+    this.#deps = deps;
     this.#keeper = holdings.use(KEEPER);
     this.limits = limits;
-    this.byArrival = RequestList.byArrival(parts.table);
+    this.byArrival = RequestList.byArrival(deps.table);
   }
 
   /** Requests of clients held for worker services. */
   get held(): number {
-    return this.#parts.table.count - this.#internal - this.#stored;
+    return this.#deps.table.count - this.#internal - this.#stored;
   }
 
   /** What one more request for an internal service would break; these have limits of their own. */
@@ -172,7 +172,7 @@ export class Ledger {
       }
       return overIdentity(identity, bytes);
     }
-    const { services } = this.#parts;
+    const { services } = this.#deps;
     if (services.count - services.withWorkers >= limits.services) {
       return excess('limit', 'limits.services is reached by names that no worker serves');
     }
@@ -186,14 +186,14 @@ export class Ledger {
   add(inbound: Inbound, peer: Peer, now: number): RequestId {
     const { frames, body } = inbound;
     const id = this.#store(inbound, peer, frames, body, frames.count);
-    this.#parts.table.setTime(id, ARRIVED_AT, now);
+    this.#deps.table.setTime(id, ARRIVED_AT, now);
     this.byArrival.pushBack(id);
     return id;
   }
 
   /** A record for a request of the internal client; `setBody` follows. */
   addStored(): RequestId {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     const id = table.allocate();
     table.set(id, FLAGS, STORED);
     table.set(id, CLIENT, NONE);
@@ -204,7 +204,7 @@ export class Ledger {
 
   /** Copies the packed body of a stored request that has none now. */
   setBody(id: RequestId, body: Buffer): void {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     const handle = this.#arena.allocate(body.length);
     copyBytes(body, 0, body.length, this.#arena.buffer(handle), this.#arena.offset(handle));
     table.set(id, BYTES, handle);
@@ -215,7 +215,7 @@ export class Ledger {
 
   /** Between two deliveries the body is with its keeper only. */
   dropBody(id: RequestId): void {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
     const bytes = table.get(id, BODY_BYTES);
@@ -229,7 +229,7 @@ export class Ledger {
   /** Keeps envelope and name of a request that an internal service answers. */
   addInternal(inbound: Inbound, peer: Peer): RequestId {
     const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     table.raise(id, INTERNAL);
     this.#internal++;
     this.#internalBytes += table.get(id, ENVELOPE_BYTES);
@@ -247,7 +247,7 @@ export class Ledger {
   };
 
   locateBody(id: RequestId): void {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     const handle = table.get(id, BYTES);
     this.body.buffer = this.#arena.buffer(handle);
     this.body.start = this.#arena.offset(handle) + table.get(id, ENVELOPE_BYTES);
@@ -261,16 +261,16 @@ export class Ledger {
   }
 
   clientOf(id: RequestId): Client | null {
-    return this.#parts.clients.byId(this.#parts.table.get(id, CLIENT));
+    return this.#deps.clients.byId(this.#deps.table.get(id, CLIENT));
   }
 
   serviceOf(id: RequestId): Service {
-    return this.#parts.services.byId(this.#parts.table.get(id, SERVICE));
+    return this.#deps.services.byId(this.#deps.table.get(id, SERVICE));
   }
 
   /** True if nobody can be sent the reply, now or later. */
   isClientGone(id: RequestId): boolean {
-    if (this.#parts.table.is(id, STORED)) return false;
+    if (this.#deps.table.is(id, STORED)) return false;
     return this.clientOf(id)?.departed ?? true;
   }
 
@@ -286,7 +286,7 @@ export class Ledger {
    * @returns false if it is not; a whole reply is then counted as dropped
    */
   reply(id: RequestId, final: boolean, frames: Frames, from: number, now: number): boolean {
-    const { counters, sink, table, following } = this.#parts;
+    const { counters, sink, table, following } = this.#deps;
     const client = this.clientOf(id);
     if (client?.peer && !client.peer.closing) {
       const { name, label } = this.serviceOf(id);
@@ -308,7 +308,7 @@ export class Ledger {
     const client = this.clientOf(id);
     if (!client?.peer || client.peer.closing) return;
     const name = this.internalName(id);
-    this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, name, frames, 0);
+    this.#deps.sink.reply(client.peer.id, this.#returnPath(id), true, name, frames, 0);
   }
 
   /** The service that a request of an internal service is for; valid while it is held. */
@@ -320,31 +320,31 @@ export class Ledger {
   }
 
   /** Tells the client why there will be no reply, if it asked for that (D11). */
-  tell(id: RequestId, refusal: Refusal): void {
+  tell(id: RequestId, refusal: RefusalReply): void {
     const client = this.clientOf(id);
-    if (!this.#parts.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
-    const isInternal = this.#parts.table.is(id, INTERNAL);
+    if (!this.#deps.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
+    const isInternal = this.#deps.table.is(id, INTERNAL);
     const name = isInternal ? this.internalName(id) : this.serviceOf(id).name;
     const body = Frames.of(refusal.status, name, refusal.text);
-    this.#parts.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
+    this.#deps.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
   }
 
   /** Keeps what a worker said of a request that goes to another (D61). */
   keepReported(id: RequestId, failure: Failure, holder: Holder): void {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     if (this.#reported.keep(id, failure, holder)) table.raise(id, REPORTED);
     else table.lower(id, REPORTED);
   }
 
   /** What a worker said of it last, if that was kept. */
   reported(id: RequestId): Failure | null {
-    return this.#parts.table.is(id, REPORTED) ? this.#reported.of(id) : null;
+    return this.#deps.table.is(id, REPORTED) ? this.#reported.of(id) : null;
   }
 
   /** Tells the client that the request failed, as far as it said that it understands that (D62). */
   tellFailure(id: RequestId, failure: Failure): void {
     const client = this.clientOf(id);
-    if (!this.#parts.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
+    if (!this.#deps.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
     const path = this.#returnPath(id);
     const { envelope, envelopeStart, envelopeEnd } = path;
     const hello = client.peer.hellos.of(envelope, envelopeStart, envelopeEnd);
@@ -353,7 +353,7 @@ export class Ledger {
       return;
     }
     const body = failedFrames(this.serviceOf(id).name, failure);
-    this.#parts.sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
+    this.#deps.sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
   }
 
   /**
@@ -364,11 +364,11 @@ export class Ledger {
     inbound: Inbound,
     peer: Peer,
     reason: RequestRefusal,
-    refusal: Refusal,
+    refusal: RefusalReply,
     isInternal: boolean,
   ): void {
     const { frames } = inbound;
-    const { requests } = this.#parts.counters;
+    const { requests } = this.#deps.counters;
     const shown = escapeName(frames.view(inbound.service));
     const label = isInternal ? null : requests.labels.of(shown);
     if (label !== null) requests.countReceived(label);
@@ -383,7 +383,7 @@ export class Ledger {
     path.envelopeStart = 0;
     path.envelopeEnd = envelope.length;
     const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
-    this.#parts.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+    this.#deps.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
   /** Its client said that it does not want to wait for a worker. */
@@ -401,15 +401,15 @@ export class Ledger {
     text: string,
     from: { readonly key: string | null; readonly address: string },
   ): void {
-    const { counters, events } = this.#parts;
+    const { counters, events } = this.#deps;
     if (label !== null) counters.requests.countRefused(label, reason);
     const { key, address } = from;
     events.emit({ name: 'request.refused', service: shown, reason, text, key, address });
   }
 
   countDroppedReply(reason: DroppedReply): void {
-    this.#parts.counters.repliesDropped[reason]++;
-    this.#parts.events.emit({ name: 'reply.dropped', reason });
+    this.#deps.counters.repliesDropped[reason]++;
+    this.#deps.events.emit({ name: 'reply.dropped', reason });
   }
 
   // ---------------------------------------------------------------- PARTIALs held back
@@ -431,7 +431,7 @@ export class Ledger {
     parts.bytes += bytes;
     parts.frames += frames.count - from;
     this.#partials.set(id, parts);
-    this.#parts.table.raise(id, HELD);
+    this.#deps.table.raise(id, HELD);
     this.#heldBytes += bytes;
     const mayHold = parts.holder.mayHold(bytes);
     parts.holder.add('requests', bytes);
@@ -442,7 +442,7 @@ export class Ledger {
 
   /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
   joined(id: RequestId, frames: Frames, from: number): Frames | null {
-    if (!this.#parts.table.is(id, HELD)) return null;
+    if (!this.#deps.table.is(id, HELD)) return null;
     const parts = this.#partials.get(id);
     if (parts === undefined) return null;
     const joined = new Frames();
@@ -460,20 +460,20 @@ export class Ledger {
   }
 
   dropPartials(id: RequestId): void {
-    if (!this.#parts.table.is(id, HELD)) return;
+    if (!this.#deps.table.is(id, HELD)) return;
     const parts = this.#partials.get(id);
     if (parts === undefined) return;
     this.#heldBytes -= parts.bytes;
     parts.holder.add('requests', -parts.bytes);
     this.#partials.delete(id);
-    this.#parts.table.lower(id, HELD);
+    this.#deps.table.lower(id, HELD);
   }
 
   // ---------------------------------------------------------------- the end
 
   /** Forgets the request. It is in no queue and at no worker any more. */
-  release(id: RequestId, outcome: Outcome): void {
-    const { table, clients, identities, tokens, following } = this.#parts;
+  release(id: RequestId, outcome: LateReplyReason): void {
+    const { table, clients, identities, tokens, following } = this.#deps;
     if (following.isOn) following.forget(id);
     if (table.is(id, HELD | REPORTED)) this.#dropKept(id);
     if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
@@ -508,7 +508,7 @@ export class Ledger {
 
   /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
   #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {
-    const { table, clients } = this.#parts;
+    const { table, clients } = this.#deps;
     const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
     const bodyBytes = packedBytes(frames, from, to);
     const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
@@ -537,7 +537,7 @@ export class Ledger {
   }
 
   #returnPath(id: RequestId): ReturnPath {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     const handle = table.get(id, BYTES);
     const path = this.#path;
     path.version = table.is(id, VERSION_02) ? 2 : 1;

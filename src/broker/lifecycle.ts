@@ -11,8 +11,8 @@ import { EMPTY } from '../wire/mdp.js';
 import type { Absence } from './absence.js';
 import type { RequestRefusal } from './counters.js';
 import type { RequestEnd } from './following.js';
-import { type Closure, type Gate, NOT_ACTIVE } from './gate.js';
-import type { Ledger, LedgerParts, Refusal } from './ledger.js';
+import { type Closure, type Admission, NOT_ACTIVE } from './admission.js';
+import type { Ledger, LedgerDeps, RefusalReply } from './ledger.js';
 import type { BrokerOptions } from './options.js';
 import {
   ANSWERED,
@@ -38,32 +38,32 @@ import {
   WORKER,
 } from './requests.js';
 import type { Client, Peer, Service, Worker } from './state.js';
-import type { StoredRequests } from './stored.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
 import { deliveryBit } from './tokens.js';
 import type { Workers } from './workers.js';
 
 /** What the lifecycle works on; all of it belongs to one `Broker`. */
-export interface LifecycleParts extends LedgerParts {
+export interface LifecycleDeps extends LedgerDeps {
   readonly options: BrokerOptions;
   readonly ledger: Ledger;
-  readonly gate: Gate;
+  readonly admission: Admission;
   readonly workers: Workers;
-  readonly stored: StoredRequests;
+  readonly stored: StoredDeliveries;
   readonly absence: Absence;
 }
 
-const NO_WORKER: Refusal = { status: '404', text: 'no worker serves it' };
-const EXPIRED: Refusal = { status: '408', text: 'no worker took it within its time to live' };
+const NO_WORKER: RefusalReply = { status: '404', text: 'no worker serves it' };
+const EXPIRED: RefusalReply = { status: '408', text: 'no worker took it within its time to live' };
 
 export class Lifecycle {
-  readonly #parts: LifecycleParts;
+  readonly #deps: LifecycleDeps;
   /** Those out for less than `busyTimeoutMs`, in order of dispatch (D5). */
   readonly #byDispatch: RequestList;
   #out = 0;
 
-  constructor(parts: LifecycleParts) {
-    this.#parts = parts;
-    this.#byDispatch = RequestList.byDispatch(parts.table);
+  constructor(deps: LifecycleDeps) {
+    this.#deps = deps;
+    this.#byDispatch = RequestList.byDispatch(deps.table);
   }
 
   /** Requests out at workers. */
@@ -75,7 +75,7 @@ export class Lifecycle {
 
   /** Takes in a client's request for a worker service, or refuses it over a limit. */
   accept(inbound: Inbound, peer: Peer, now: number): void {
-    const { table, services, counters, workers, ledger, following } = this.#parts;
+    const { table, services, counters, workers, ledger, following } = this.#deps;
     const { frames, service: name } = inbound;
     let service = services.find(frames.buffer(name), frames.start(name), frames.end(name));
     if ((service === null || service.workers.size === 0) && this.#isUnserved(inbound, peer, now)) {
@@ -100,7 +100,7 @@ export class Lifecycle {
 
   /** Nobody serves it, and its client does not want to wait (D65). */
   #isUnserved(inbound: Inbound, peer: Peer, now: number): boolean {
-    const { absence, ledger } = this.#parts;
+    const { absence, ledger } = this.#deps;
     const name = inbound.frames.view(inbound.service);
     return ledger.refusesToWait(inbound, peer) && absence.isCertain(name, now);
   }
@@ -110,7 +110,7 @@ export class Lifecycle {
    * @param isForAll it is answered at once, also to who has used up what it may hold
    */
   acceptInternal(inbound: Inbound, peer: Peer, isForAll: boolean): RequestId {
-    const { ledger } = this.#parts;
+    const { ledger } = this.#deps;
     const over = ledger.overInternalLimit(inbound, isForAll ? null : peer.identity);
     if (over !== null) {
       ledger.refuse(inbound, peer, over.reason, { status: '429', text: over.text }, true);
@@ -121,7 +121,7 @@ export class Lifecycle {
 
   /** Answers a request of an internal service. */
   answerInternal(id: RequestId, body: readonly Buffer[]): void {
-    const { table, ledger } = this.#parts;
+    const { table, ledger } = this.#deps;
     assert(table.has(id) && table.is(id, INTERNAL), 'an internal request is answered once');
     const frames = body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body);
     frames.isLasting = true;
@@ -130,8 +130,8 @@ export class Lifecycle {
   }
 
   /** Refuses a request of an internal service, which has done nothing with it. */
-  refuseInternal(id: RequestId, reason: RequestRefusal, refusal: Refusal): void {
-    const { ledger } = this.#parts;
+  refuseInternal(id: RequestId, reason: RequestRefusal, refusal: RefusalReply): void {
+    const { ledger } = this.#deps;
     const from = present(ledger.clientOf(id), 'a request of a client');
     ledger.countRefusal(reason, escapeName(ledger.internalName(id)), null, refusal.text, from);
     ledger.tell(id, refusal);
@@ -143,7 +143,7 @@ export class Lifecycle {
    * @param onlyAsks by service name: true if nothing can have become of it, so that it is refused
    */
   dropInternal(onlyAsks: (service: Buffer) => boolean): void {
-    const { table, ledger } = this.#parts;
+    const { table, ledger } = this.#deps;
     for (const id of table.all(INTERNAL)) {
       if (onlyAsks(ledger.internalName(id))) ledger.tell(id, NOT_ACTIVE.refusal);
       ledger.release(id, 'too_late');
@@ -158,7 +158,7 @@ export class Lifecycle {
    * @returns what is left of the budget
    */
   dispatch(now: number, budget: number): number {
-    const { workers, services } = this.#parts;
+    const { workers, services } = this.#deps;
     let left = budget;
     let last: Service | null = null;
     for (const service of workers.takeDue()) {
@@ -175,7 +175,7 @@ export class Lifecycle {
   }
 
   #dispatchFor(service: Service, now: number, budget: number): number {
-    const { table, options, ledger } = this.#parts;
+    const { table, options, ledger } = this.#deps;
     let left = budget;
     for (; left > 0; left--) {
       const id = nextOf(service);
@@ -185,7 +185,7 @@ export class Lifecycle {
         service.stored.remove(id);
         service.isStoredsTurn = false;
         this.#deliver(id, worker, now);
-        this.#parts.stored.dispatched(id, worker);
+        this.#deps.stored.dispatched(id, worker);
       } else if (ledger.isClientGone(id)) {
         this.#dropQueued(id);
       } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
@@ -203,7 +203,7 @@ export class Lifecycle {
 
   /** While clients are not served nothing is handed out. */
   dispatchNothing(): void {
-    const { workers, services } = this.#parts;
+    const { workers, services } = this.#deps;
     for (const service of workers.takeDue()) {
       service.due = false;
       services.releaseIfUnused(service);
@@ -211,7 +211,7 @@ export class Lifecycle {
   }
 
   #deliver(id: RequestId, worker: Worker, now: number): void {
-    const { table, tokens, sink, workers, ledger, counters, following } = this.#parts;
+    const { table, tokens, sink, workers, ledger, counters, following } = this.#deps;
     const { service } = worker;
     const page = table.page(id);
     const at = recordAt(id);
@@ -251,7 +251,7 @@ export class Lifecycle {
 
   /** A reply (REPLY, FINAL) or PARTIAL of the worker that the request is out at. */
   replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
-    const { table, ledger } = this.#parts;
+    const { table, ledger } = this.#deps;
     const final = inbound.kind === 'final';
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       if (final) ledger.countDroppedReply(table.is(id, ANSWERED) ? 'answered' : 'too_late');
@@ -271,7 +271,7 @@ export class Lifecycle {
    * @param bit that of its delivery
    */
   replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
-    const { table, ledger, services } = this.#parts;
+    const { table, ledger, services } = this.#deps;
     if (inbound.kind === 'partial') {
       // A FINAL that follows is not whole without this part.
       table.set(id, SPOILED, table.get(id, SPOILED) | bit);
@@ -302,7 +302,7 @@ export class Lifecycle {
 
   /** Sends the reply to its client, with the PARTIALs that were held before it. */
   #answer(id: RequestId, inbound: Inbound, now: number): void {
-    const { ledger, table } = this.#parts;
+    const { ledger, table } = this.#deps;
     const { frames, body } = inbound;
     const joined = ledger.joined(id, frames, body);
     if (joined === null) {
@@ -316,13 +316,13 @@ export class Lifecycle {
   }
 
   #handOver(id: RequestId, frames: Frames, from: number, now: number): void {
-    const { ledger, table, stored } = this.#parts;
+    const { ledger, table, stored } = this.#deps;
     if (table.is(id, STORED)) stored.replied(id, frames, from);
     else ledger.reply(id, true, frames, from, now);
   }
 
   #partial(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
-    const { table, ledger } = this.#parts;
+    const { table, ledger } = this.#deps;
     if (table.is(id, VERSION_02)) {
       table.raise(id, STREAMED);
       const isSent = ledger.reply(id, false, inbound.frames, inbound.body, now);
@@ -340,7 +340,7 @@ export class Lifecycle {
 
   /** The worker that the request is out at has tried it, and says what went wrong (D60, D61, D63). */
   failureOfHolder(id: RequestId, worker: Worker, failure: Failure, now: number): void {
-    const { table, ledger, stored, following } = this.#parts;
+    const { table, ledger, stored, following } = this.#deps;
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       this.#takeBack(id, worker);
       const outcome = table.is(id, ANSWERED) ? 'answered' : 'too_late';
@@ -373,7 +373,7 @@ export class Lifecycle {
   }
 
   #tellFailed(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
-    const { table, counters, events } = this.#parts;
+    const { table, counters, events } = this.#deps;
     const { label, shown: service } = worker.service;
     const durable = table.is(id, STORED);
     if (!durable) counters.requests.countFailed(label, kind);
@@ -394,10 +394,10 @@ export class Lifecycle {
   /**
    * A worker no longer has the request (D6): back to the front of the queue, or its end.
    * @param silent the worker did not say so itself, and may still send its reply (D8)
-   * @param why for the story of a stored request
+   * @param why for the history of a stored request
    */
   giveBack(id: RequestId, worker: Worker, silent: boolean, why: string, now: number): void {
-    const { table, ledger, gate, options, following } = this.#parts;
+    const { table, ledger, admission, options, following } = this.#deps;
     this.#takeBack(id, worker);
     if (following.isOn && !table.is(id, STORED)) {
       const reason = oneLine(why);
@@ -413,8 +413,8 @@ export class Lifecycle {
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       ledger.release(id, table.is(id, ANSWERED) ? 'answered' : 'too_late');
     } else if (table.is(id, STORED)) {
-      if (why === 'drained') this.#parts.stored.interrupted(id);
-      else this.#parts.stored.failed(id, why, null);
+      if (why === 'drained') this.#deps.stored.interrupted(id);
+      else this.#deps.stored.failed(id, why, null);
     } else if (ledger.isClientGone(id)) {
       this.#drop(id);
     } else if (table.is(id, STREAMED)) {
@@ -427,15 +427,15 @@ export class Lifecycle {
       ledger.release(id, 'too_late');
     } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
       this.#expire(id, now);
-    } else if (gate.closure !== null) {
-      this.#refuseHeld(id, gate.closure);
+    } else if (admission.closure !== null) {
+      this.#refuseHeld(id, admission.closure);
     } else {
       this.#requeue(id, worker, delivery);
     }
   }
 
   #requeue(id: RequestId, worker: Worker, deliveries: number): void {
-    const { table, counters, events, workers } = this.#parts;
+    const { table, counters, events, workers } = this.#deps;
     const { service } = worker;
     table.lower(id, OUT);
     table.raise(id, QUEUED);
@@ -447,7 +447,7 @@ export class Lifecycle {
 
   /** Ends waiting requests whose time to live is over. Returns what is left of the budget. */
   expire(now: number, budget: number): number {
-    const { table, options, ledger, services } = this.#parts;
+    const { table, options, ledger, services } = this.#deps;
     let left = budget;
     while (left > 0) {
       const id = ledger.byArrival.head;
@@ -471,7 +471,7 @@ export class Lifecycle {
    * Returns what is left of the budget.
    */
   refuseWaiting(closure: Closure, budget: number): number {
-    const { services } = this.#parts;
+    const { services } = this.#deps;
     let left = budget;
     for (const service of services.all()) {
       for (let id = service.queue.head; id !== NONE && left > 0; id = service.queue.head) {
@@ -492,7 +492,7 @@ export class Lifecycle {
    * @returns how many of them were not looked at, for lack of budget
    */
   sweep(client: Client, look: number, budget: number, end: (id: RequestId) => void): number {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     let left = look;
     for (let spent = 0; left > 0 && spent < budget && client.requests.head !== NONE; spent++) {
       const id = client.requests.head;
@@ -512,7 +512,7 @@ export class Lifecycle {
 
   /** A waiting request that its client may not send any more (D73). */
   refuseQueued(id: RequestId, closure: Closure): void {
-    const { ledger, services } = this.#parts;
+    const { ledger, services } = this.#deps;
     const service = ledger.serviceOf(id);
     service.queue.remove(id);
     this.#refuseHeld(id, closure);
@@ -521,7 +521,7 @@ export class Lifecycle {
 
   /** A worker that holds a request for too long and whose silence says nothing (D5), or `null`. */
   nextOverdue(now: number, holder: (peer: number) => Worker): Worker | null {
-    const { table, options, workers } = this.#parts;
+    const { table, options, workers } = this.#deps;
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
       const dispatchedAt = table.getTime(id, DISPATCHED_AT);
       if (dispatchedAt + options.busyTimeoutMs > now) return null;
@@ -540,7 +540,7 @@ export class Lifecycle {
 
   /** When something is next due; Infinity for never. */
   nextDueAt(): number {
-    const { table, options, ledger } = this.#parts;
+    const { table, options, ledger } = this.#deps;
     const arrived = ledger.byArrival.head;
     const out = this.#byDispatch.head;
     const expiry =
@@ -556,14 +556,14 @@ export class Lifecycle {
     worker.held.remove(id);
     if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
     this.#out--;
-    if (this.#parts.table.is(id, STORED)) worker.service.storedOut--;
+    if (this.#deps.table.is(id, STORED)) worker.service.storedOut--;
     if (worker.peer.worker !== worker) return;
     const oldest = worker.held.head;
-    this.#parts.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
+    this.#deps.workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
   }
 
   #expire(id: RequestId, now: number): void {
-    const { table, counters, events, ledger } = this.#parts;
+    const { table, counters, events, ledger } = this.#deps;
     const { label, shown } = ledger.serviceOf(id);
     this.#ended(id, 'expired');
     counters.requests.countExpired(label);
@@ -578,9 +578,9 @@ export class Lifecycle {
 
   /** @param failure what its client is told if a worker has said why */
   #abandon(id: RequestId, reason: string, failure: Failure | null = null): void {
-    const { table, counters, events, ledger } = this.#parts;
+    const { table, counters, events, ledger } = this.#deps;
     if (table.is(id, STORED)) {
-      this.#parts.stored.spoilt(id, reason);
+      this.#deps.stored.spoilt(id, reason);
       return;
     }
     const { label, shown } = ledger.serviceOf(id);
@@ -597,7 +597,7 @@ export class Lifecycle {
   }
 
   #refuseHeld(id: RequestId, { reason, refusal }: Closure): void {
-    const { ledger } = this.#parts;
+    const { ledger } = this.#deps;
     const { label, shown } = ledger.serviceOf(id);
     this.#ended(id, 'refused');
     const from = present(ledger.clientOf(id), 'a plain request has a client');
@@ -607,12 +607,12 @@ export class Lifecycle {
   }
 
   #ended(id: RequestId, outcome: RequestEnd): void {
-    const { following } = this.#parts;
+    const { following } = this.#deps;
     if (following.isOn) following.tell(id, { name: 'request.ended', outcome });
   }
 
   #dropQueued(id: RequestId): void {
-    const { ledger, services } = this.#parts;
+    const { ledger, services } = this.#deps;
     const service = ledger.serviceOf(id);
     service.queue.remove(id);
     this.#drop(id);
@@ -620,7 +620,7 @@ export class Lifecycle {
   }
 
   #drop(id: RequestId): void {
-    const { counters, events, ledger } = this.#parts;
+    const { counters, events, ledger } = this.#deps;
     const { label, shown } = ledger.serviceOf(id);
     this.#ended(id, 'dropped');
     counters.requests.countDropped(label);

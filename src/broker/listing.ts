@@ -5,7 +5,7 @@
  */
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { Listed } from './ports.js';
-import type { Services } from './services.js';
+import type { ServiceTable } from './service-table.js';
 import type { Service, Worker } from './state.js';
 
 /** So many are looked at for one page, also when few of them are wanted. */
@@ -91,11 +91,11 @@ export interface WorkerSeen extends WorkerStatus {
 }
 
 export class Listing {
-  readonly #services: Services;
+  readonly #services: ServiceTable;
 
   readonly #figures: Figures;
 
-  constructor(services: Services, figures: Figures) {
+  constructor(services: ServiceTable, figures: Figures) {
     this.#services = services;
     this.#figures = figures;
   }

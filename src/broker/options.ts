@@ -24,8 +24,8 @@ export interface BrokerOptions {
   /** Bytes of output that a peer may still be sent before it counts as one that does not read. */
   readonly outputLeft?: (peer: number) => number;
   /**
-   * Asked when a client's request comes while the gate is refusing; the request that is being asked
-   * about is held if the answer is true, and the gate with it. Default: never.
+   * Asked when a client's request comes while this node refuses clients; the request that is being asked
+   * about is held if the answer is true, and so are those after it. Default: never.
    */
   readonly vote?: () => boolean;
   readonly limits: BrokerLimits;

@@ -98,7 +98,7 @@ export interface InternalClient {
 }
 
 /** What the internal client can ask of the broker, in its own turn. */
-export interface BrokerDesk {
+export interface EmbeddedServiceApi {
   /** How many more requests of a service are wanted now; 0 without workers, or while not serving. */
   room(service: Buffer): number;
   /** Whether `roomAt` is to be told when workers take what was prepared. */

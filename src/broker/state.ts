@@ -141,7 +141,7 @@ export type WorkerFacts = Pick<Inbound, 'version' | 'credit' | 'declaresCredit' 
 export class Worker {
   readonly peer: Peer;
   readonly service: Service;
-  /** By this it is told apart in logs and in the story of a stored request. */
+  /** By this it is told apart in logs and in the history of a stored request. */
   readonly number: number;
   readonly version: MdpVersion;
   readonly credit: number;

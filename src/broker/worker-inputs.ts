@@ -7,8 +7,8 @@ import { readFailure } from '../wire/failure.js';
 import type { Inbound, MalformedKind } from '../wire/inbound.js';
 import { EMPTY, type MdpVersion } from '../wire/mdp.js';
 import type { LostReason, WorkerRefusal } from './counters.js';
-import type { Desk } from './desk.js';
-import type { Lifecycle, LifecycleParts } from './lifecycle.js';
+import type { EmbeddedServices } from './embedded-services.js';
+import type { Lifecycle, LifecycleDeps } from './lifecycle.js';
 import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
 import { type Peer, Worker } from './state.js';
 
@@ -16,21 +16,21 @@ import { type Peer, Worker } from './state.js';
 const RETURN_REASON_BYTES_MAX = 255;
 
 /** What it works on; all of it belongs to one `Broker`. */
-export interface WorkerInputParts extends LifecycleParts {
+export interface WorkerInputDeps extends LifecycleDeps {
   readonly lifecycle: Lifecycle;
-  readonly desk: Desk;
+  readonly embedded: EmbeddedServices;
 }
 
 export class WorkerInputs {
-  readonly #parts: WorkerInputParts;
+  readonly #deps: WorkerInputDeps;
   maxWorkers: number;
   maxServices: number;
   #lastWorker = 0;
 
-  constructor(parts: WorkerInputParts) {
-    this.#parts = parts;
-    this.maxWorkers = parts.options.limits.workers;
-    this.maxServices = parts.options.limits.services;
+  constructor(deps: WorkerInputDeps) {
+    this.#deps = deps;
+    this.maxWorkers = deps.options.limits.workers;
+    this.maxServices = deps.options.limits.services;
   }
 
   ready(peer: Peer, inbound: Inbound, now: number): void {
@@ -41,25 +41,25 @@ export class WorkerInputs {
     }
     const refusal = this.#workerRefusal(peer, inbound);
     if (refusal !== null) {
-      this.#parts.counters.workersRefused[refusal]++;
+      this.#deps.counters.workersRefused[refusal]++;
       const service = escapeName(frames.view(inbound.service));
       const { key, address } = peer;
-      this.#parts.events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-      this.#parts.sink.disconnect(peer.id, version);
+      this.#deps.events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
+      this.#deps.sink.disconnect(peer.id, version);
       return;
     }
     const at = inbound.service;
-    const { services } = this.#parts;
+    const { services } = this.#deps;
     const known = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const service = known ?? services.add(frames.copy(at), peer.identity);
     if (service.namedBy === null) services.use(service, peer.identity);
     const number = ++this.#lastWorker;
-    const worker = new Worker(peer, service, number, inbound, this.#parts.table, now);
-    this.#parts.services.label(service);
-    this.#parts.workers.add(worker);
+    const worker = new Worker(peer, service, number, inbound, this.#deps.table, now);
+    this.#deps.services.label(service);
+    this.#deps.workers.add(worker);
     peer.identity.workers++;
-    this.#parts.stored.workerCame(service);
-    this.#parts.events.emit({
+    this.#deps.stored.workerCame(service);
+    this.#deps.events.emit({
       name: 'worker.registered',
       service: service.shown,
       worker: number,
@@ -72,43 +72,43 @@ export class WorkerInputs {
   #workerRefusal(peer: Peer, inbound: Inbound): WorkerRefusal | null {
     const { frames, service: at } = inbound;
     if (!peer.access.allows('worker', frames.view(at))) return 'rights';
-    if (this.#parts.desk.internalFor(frames, at) !== null) return 'reserved';
-    if (this.#parts.gate.isDraining) return 'draining';
-    if (this.#parts.workers.count >= this.maxWorkers) return 'limit';
+    if (this.#deps.embedded.internalFor(frames, at) !== null) return 'reserved';
+    if (this.#deps.admission.isDraining) return 'draining';
+    if (this.#deps.workers.count >= this.maxWorkers) return 'limit';
     const { identity } = peer;
     const { quotas } = identity;
     if (identity.workers >= quotas.workers) return 'limit';
-    const service = this.#parts.services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    const service = this.#deps.services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isUsed = service !== null && service.namedBy !== null;
     if (!isUsed && identity.services >= quotas.services) return 'limit';
     const isNew = service === null || service.workers.size === 0;
-    return isNew && this.#parts.services.withWorkers >= this.maxServices ? 'limit' : null;
+    return isNew && this.#deps.services.withWorkers >= this.maxServices ? 'limit' : null;
   }
 
   reply(peer: Peer, inbound: Inbound, now: number): void {
     const { worker } = peer;
-    if (worker !== null) this.#parts.workers.touch(worker, now);
+    if (worker !== null) this.#deps.workers.touch(worker, now);
     const { frames, client } = inbound;
-    const tokens = this.#parts.tokens;
-    const table = this.#parts.table;
+    const tokens = this.#deps.tokens;
+    const table = this.#deps.table;
     const id = tokens.request(frames, client);
     if (id !== NONE) {
       if (worker !== null && this.#isHolder(id, peer, inbound)) {
-        this.#parts.lifecycle.replyOfHolder(id, worker, inbound, now);
+        this.#deps.lifecycle.replyOfHolder(id, worker, inbound, now);
         this.settleIfDraining(worker, now);
         return;
       }
       const bit = tokens.deliveryBit(frames, client);
       if ((table.get(id, LOST) & bit) !== 0) {
-        this.#parts.lifecycle.replyOfLost(id, bit, inbound, now);
-        if (worker === null) this.#parts.sink.disconnect(peer.id, inbound.version);
+        this.#deps.lifecycle.replyOfLost(id, bit, inbound, now);
+        if (worker === null) this.#deps.sink.disconnect(peer.id, inbound.version);
         return;
       }
     }
     const outcome = tokens.outlived(frames, client);
     if (outcome !== null) {
-      if (inbound.kind !== 'partial') this.#parts.ledger.countDroppedReply(outcome);
-      if (worker === null) this.#parts.sink.disconnect(peer.id, inbound.version);
+      if (inbound.kind !== 'partial') this.#deps.ledger.countDroppedReply(outcome);
+      if (worker === null) this.#deps.sink.disconnect(peer.id, inbound.version);
       return;
     }
     const what =
@@ -120,13 +120,13 @@ export class WorkerInputs {
   failed(peer: Peer, inbound: Inbound, now: number): void {
     const { worker } = peer;
     const { frames, client, body } = inbound;
-    const id = this.#parts.tokens.request(frames, client);
+    const id = this.#deps.tokens.request(frames, client);
     if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) {
       this.reply(peer, inbound, now);
       return;
     }
-    this.#parts.workers.touch(worker, now);
-    this.#parts.lifecycle.failureOfHolder(id, worker, readFailure(frames, body), now);
+    this.#deps.workers.touch(worker, now);
+    this.#deps.lifecycle.failureOfHolder(id, worker, readFailure(frames, body), now);
     this.settleIfDraining(worker, now);
   }
 
@@ -136,12 +136,12 @@ export class WorkerInputs {
       this.#unexpected(peer, inbound.version, 'HEARTBEAT of no registered worker', now);
       return;
     }
-    this.#parts.workers.touch(worker, now);
+    this.#deps.workers.touch(worker, now);
     const oldest = worker.held.head;
     if (oldest === NONE || worker.heartbeatsWhileBusy) return;
-    this.#parts.workers.heartbeatWhileBusy(
+    this.#deps.workers.heartbeatWhileBusy(
       worker,
-      this.#parts.table.getTime(oldest, DISPATCHED_AT),
+      this.#deps.table.getTime(oldest, DISPATCHED_AT),
       now,
     );
   }
@@ -149,17 +149,17 @@ export class WorkerInputs {
   returned(peer: Peer, inbound: Inbound, now: number): void {
     const { worker } = peer;
     const { frames, client, body } = inbound;
-    const id = this.#parts.tokens.request(frames, client);
-    const outlived = this.#parts.tokens.outlived(frames, client) !== null;
-    if (worker !== null) this.#parts.workers.touch(worker, now);
+    const id = this.#deps.tokens.request(frames, client);
+    const outlived = this.#deps.tokens.outlived(frames, client) !== null;
+    if (worker !== null) this.#deps.workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.version, 'RETURN of a worker without credit', now);
     } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
-      this.#parts.events.emit({ name: 'request.returned', service: worker.service.shown, reason });
+      this.#deps.events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       const why = reason === '' ? 'given back' : `given back: ${reason}`;
-      this.#parts.lifecycle.giveBack(id, worker, false, why, now);
+      this.#deps.lifecycle.giveBack(id, worker, false, why, now);
       this.settleIfDraining(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // It was lost with it and is already elsewhere.
@@ -169,33 +169,33 @@ export class WorkerInputs {
   }
 
   #isHolder(id: RequestId, peer: Peer, inbound: Inbound): boolean {
-    const table = this.#parts.table;
+    const table = this.#deps.table;
     return (
       table.is(id, OUT) &&
       table.get(id, WORKER) === peer.id &&
-      this.#parts.tokens.isLatest(inbound.frames, inbound.client, id)
+      this.#deps.tokens.isLatest(inbound.frames, inbound.client, id)
     );
   }
 
   #isOfLost(id: RequestId, inbound: Inbound): boolean {
-    const bit = this.#parts.tokens.deliveryBit(inbound.frames, inbound.client);
-    return (this.#parts.table.get(id, LOST) & bit) !== 0;
+    const bit = this.#deps.tokens.deliveryBit(inbound.frames, inbound.client);
+    return (this.#deps.table.get(id, LOST) & bit) !== 0;
   }
 
   /** Cannot be parsed: dropped and counted; a registered worker is expelled (docs/protocol.md). */
   malformed(peer: Peer, kind: MalformedKind, reason: string, now: number): void {
-    this.#parts.counters.malformed[kind]++;
-    this.#parts.events.emit({ name: 'message.malformed', kind, reason });
+    this.#deps.counters.malformed[kind]++;
+    this.#deps.events.emit({ name: 'message.malformed', kind, reason });
     if (peer.worker === null) return;
-    this.#parts.sink.disconnect(peer.id, peer.worker.version);
+    this.#deps.sink.disconnect(peer.id, peer.worker.version);
     this.lose(peer.worker, 'protocol', false, now);
   }
 
   /** Valid, but not in this state: DISCONNECT, and the worker is forgotten (docs/protocol.md). */
   #unexpected(peer: Peer, version: MdpVersion, what: string, now: number): void {
-    this.#parts.counters.unexpected++;
-    this.#parts.events.emit({ name: 'worker.unexpected', what });
-    this.#parts.sink.disconnect(peer.id, version);
+    this.#deps.counters.unexpected++;
+    this.#deps.events.emit({ name: 'worker.unexpected', what });
+    this.#deps.sink.disconnect(peer.id, version);
     if (peer.worker !== null) this.lose(peer.worker, 'protocol', false, now);
   }
 
@@ -207,8 +207,8 @@ export class WorkerInputs {
    */
   lose(worker: Worker, reason: LostReason, silent: boolean, now: number): void {
     const { held, service } = worker;
-    this.#parts.counters.workersLost[reason]++;
-    this.#parts.events.emit({
+    this.#deps.counters.workersLost[reason]++;
+    this.#deps.events.emit({
       name: 'worker.lost',
       service: service.shown,
       worker: worker.number,
@@ -218,21 +218,21 @@ export class WorkerInputs {
       key: worker.peer.key,
       address: worker.peer.address,
     });
-    this.#parts.workers.remove(worker);
+    this.#deps.workers.remove(worker);
     worker.peer.identity.workers--;
     while (held.tail !== NONE) {
-      this.#parts.lifecycle.giveBack(held.tail, worker, silent, reason, now);
+      this.#deps.lifecycle.giveBack(held.tail, worker, silent, reason, now);
     }
     if (service.workers.size === 0) {
-      this.#parts.absence.lost(service.name, now);
-      this.#parts.stored.handBack(service);
+      this.#deps.absence.lost(service.name, now);
+      this.#deps.stored.handBack(service);
     }
-    this.#parts.services.releaseIfUnused(service);
+    this.#deps.services.releaseIfUnused(service);
   }
 
   settleIfDraining(worker: Worker, now: number): void {
-    if (!this.#parts.gate.isDraining || worker.held.count > 0) return;
-    this.#parts.sink.disconnect(worker.peer.id, worker.version);
+    if (!this.#deps.admission.isDraining || worker.held.count > 0) return;
+    this.#deps.sink.disconnect(worker.peer.id, worker.version);
     this.lose(worker, 'drained', false, now);
   }
 }

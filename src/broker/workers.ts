@@ -1,6 +1,6 @@
 import { Chain } from '../core/chain.js';
 import type { BrokerOptions } from './options.js';
-import type { Services } from './services.js';
+import type { ServiceTable } from './service-table.js';
 import type { BrokerSink } from './sink.js';
 import type { Service, Worker } from './state.js';
 
@@ -10,7 +10,7 @@ import type { Service, Worker } from './state.js';
  */
 export class Workers {
   readonly #options: BrokerOptions;
-  readonly #services: Services;
+  readonly #services: ServiceTable;
   readonly #sink: BrokerSink;
   /** Workers whose silence counts, in order of `lastSeenAt` (D5). */
   readonly #silence = new Chain<Worker>();
@@ -20,7 +20,7 @@ export class Workers {
   #due: Service[] = [];
   #count = 0;
 
-  constructor(options: BrokerOptions, services: Services, sink: BrokerSink) {
+  constructor(options: BrokerOptions, services: ServiceTable, sink: BrokerSink) {
     this.#options = options;
     this.#services = services;
     this.#sink = sink;

@@ -60,7 +60,7 @@ export interface Facts {
   /** The connection to a peer that was, or was to be, in sync is gone, and it is not known dead yet. */
   doubt: boolean;
   /** D19: this node stood still, and has not heard since what became of its peer. */
-  hushed: boolean;
+  fenced: boolean;
   handover: Handover;
   /** An operator said that the peer is lost. */
   promoted: boolean;
@@ -83,7 +83,7 @@ export function factsAtStart({ epoch, wasActive }: Persisted): Facts {
     joined: 0,
     progress: 'none',
     doubt: false,
-    hushed: false,
+    fenced: false,
     handover: 'none',
     promoted: false,
   };

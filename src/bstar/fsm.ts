@@ -145,7 +145,7 @@ const NO_EPOCH_LEFT =
   'first the one that was active last';
 
 /** Why an operator's wish is not met. */
-export type Refusal = string;
+export type OrderRefusal = string;
 
 export class Fsm {
   readonly role: Role;
@@ -172,17 +172,17 @@ export class Fsm {
   // ---------------------------------------------------------------- what follows from what is known
 
   get service(): Service {
-    const { state, hushed, handover, writing } = this.#facts;
+    const { state, fenced, handover, writing } = this.#facts;
     if (writing?.goal === 'serve' || writing?.goal === 'promote') return 'holding';
     if (state !== 'active') return 'refusing';
-    return hushed || handover !== 'none' ? 'holding' : 'serving';
+    return fenced || handover !== 'none' ? 'holding' : 'serving';
   }
 
   /** What is committed here is not acknowledged before the peer confirmed it, or is known dead. */
   get holdsBack(): boolean {
-    const { state, progress, doubt, hushed } = this.#facts;
+    const { state, progress, doubt, fenced } = this.#facts;
     if (state !== 'active') return true;
-    return hushed || doubt || progress === 'holding' || progress === 'in sync';
+    return fenced || doubt || progress === 'holding' || progress === 'in sync';
   }
 
   get isInSync(): boolean {
@@ -242,7 +242,7 @@ export class Fsm {
     const facts = this.#facts;
     // Its time-out begins anew.
     facts.peerDead = false;
-    facts.hushed = true;
+    facts.fenced = true;
     this.#cut();
     this.#run();
   }
@@ -349,7 +349,7 @@ export class Fsm {
   }
 
   /** An operator says that the peer is lost. Returns why not, or `null`. */
-  promote(): Refusal | null {
+  promote(): OrderRefusal | null {
     const facts = this.#facts;
     if (isLeading(facts)) return `this node is ${facts.state} already`;
     if (!facts.peerDead) return 'the peer is not known to be dead; use switchover on the active';
@@ -360,7 +360,7 @@ export class Fsm {
   }
 
   /** An operator, or SIGTERM, wants the peer to take over. Returns why not, or `null`. */
-  switchover(): Refusal | null {
+  switchover(): OrderRefusal | null {
     const facts = this.#facts;
     if (facts.state !== 'active') return `this node is ${facts.state}, not active`;
     if (!this.isInSync) return 'the peer is not in sync';
@@ -468,10 +468,10 @@ export class Fsm {
   /** It is known what became of the peer: what was held back for that alone is not any more. */
   #unhush(): void {
     const facts = this.#facts;
-    const wasHushed = facts.hushed;
-    facts.hushed = false;
+    const wasFenced = facts.fenced;
+    facts.fenced = false;
     this.#run();
-    if (wasHushed && facts.state === 'active' && !facts.doubt) this.sink.release();
+    if (wasFenced && facts.state === 'active' && !facts.doubt) this.sink.release();
   }
 
   #run(): void {

@@ -13,7 +13,7 @@ import {
   type Replication,
   type Role,
 } from './facts.js';
-import { Fsm, type FsmSink, type Refusal, type Service } from './fsm.js';
+import { Fsm, type FsmSink, type OrderRefusal, type Service } from './fsm.js';
 import type { Objection, PairSink } from './ports.js';
 import { Shipping } from './shipping.js';
 
@@ -439,13 +439,13 @@ export class PairMachine {
 
   // ---------------------------------------------------------------- operators
 
-  promote(): Refusal | null {
+  promote(): OrderRefusal | null {
     const refusal = this.#fsm.promote();
     this.#settle();
     return refusal;
   }
 
-  switchover(): Refusal | null {
+  switchover(): OrderRefusal | null {
     const refusal = this.#fsm.switchover();
     if (refusal === null) this.#handoverSince = this.#now;
     this.#settle();

@@ -17,7 +17,7 @@ import {
   timeoutOption,
 } from './options.js';
 import { say } from './output.js';
-import type { ToldPlace } from './told.js';
+import type { LearntAddress } from './learnt-address.js';
 
 export interface AdminOptions extends ConfigOptions, CurveOptions {
   readonly admin?: string;
@@ -120,7 +120,7 @@ interface Where {
   /** The configuration says it, so its token is for that. */
   readonly isOurs: boolean;
   /** Who told it; `null`: it was given. */
-  readonly told: ToldPlace | null;
+  readonly told: LearntAddress | null;
 }
 
 /** `--admin`, else the configuration that is named, else `MAJORDOMO_URL`, else the configuration. */

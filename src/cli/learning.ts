@@ -7,7 +7,13 @@ import type { FoundToken } from './admin-token.js';
 import type { Facts } from './ask.js';
 import { withKeyHint } from './curve.js';
 import { NODE_URL } from './node-url.js';
-import { endpointTold, notLearnt, placeTold, type ToldPlace, type Want } from './told.js';
+import {
+  learntEndpoint,
+  notLearnt,
+  learntHttpAddress,
+  type LearntAddress,
+  type Want,
+} from './learnt-address.js';
 
 const STATUS = '/api/v1/status';
 const MMI_BROKER = 'mmi.broker';
@@ -25,7 +31,10 @@ interface Asking {
  * Where the node at these endpoints answers HTTP; of a pair the active one.
  * @throws ERR_NOT_LEARNT; what `Client.request` rejects with, if none answers
  */
-export async function learnPlace(endpoints: readonly string[], asking: Asking): Promise<ToldPlace> {
+export async function learnPlace(
+  endpoints: readonly string[],
+  asking: Asking,
+): Promise<LearntAddress> {
   const { caFile, curve } = asking;
   const ended = new AbortController();
   try {
@@ -34,7 +43,7 @@ export async function learnPlace(endpoints: readonly string[], asking: Asking): 
         const status = await statusByMmi(endpoint, asking, ended.signal);
         return {
           isActive: status['state'] === 'active',
-          told: () => placeTold(status, endpoint, curve !== undefined, caFile),
+          told: () => learntHttpAddress(status, endpoint, curve !== undefined, caFile),
         };
       }),
     );
@@ -80,7 +89,11 @@ export async function learnEndpoints(
 ): Promise<readonly string[]> {
   const asked = await Promise.allSettled(
     places.map(async (place) =>
-      endpointTold(await statusByHttp(place, token, timeoutMs, 'NODE_EXTRA_CA_CERTS'), place, want),
+      learntEndpoint(
+        await statusByHttp(place, token, timeoutMs, 'NODE_EXTRA_CA_CERTS'),
+        place,
+        want,
+      ),
     ),
   );
   const found = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));

@@ -52,27 +52,27 @@ function reasonOf(reason: unknown): string {
 }
 
 /** @param now milliseconds since 1970 */
-export function storyText(story: Facts, now: number): string {
-  const state = printable(story['state']);
+export function historyText(history: Facts, now: number): string {
+  const state = printable(history['state']);
   const style = STYLES[state];
   const lines: (readonly [name: string, value: string])[] = [
-    ['uuid', printable(story['uuid'])],
-    ['service', printable(story['service'])],
-    ['owner', ownerOf(story)],
+    ['uuid', printable(history['uuid'])],
+    ['service', printable(history['service'])],
+    ['owner', ownerOf(history)],
     ['state', style === undefined ? state : styled(state, style)],
-    ['accepted', timeOf(story['acceptedAt'], now)],
-    ['not before', timeOf(story['notBefore'], now)],
-    ['expires', timeOf(story['expiresAt'], now)],
-    ['priority', printable(story['priority'])],
-    ['attempts', `${attemptsOf(story)}, ever ${printable(story['attemptsEver'])}`],
-    ['generation', printable(story['generation'])],
-    ['key', story['hasKey'] === true ? 'yes' : 'none'],
-    ['body', sizeOf(story['bodyBytes'])],
-    ...endOf(story, now),
+    ['accepted', timeOf(history['acceptedAt'], now)],
+    ['not before', timeOf(history['notBefore'], now)],
+    ['expires', timeOf(history['expiresAt'], now)],
+    ['priority', printable(history['priority'])],
+    ['attempts', `${attemptsOf(history)}, ever ${printable(history['attemptsEver'])}`],
+    ['generation', printable(history['generation'])],
+    ['key', history['hasKey'] === true ? 'yes' : 'none'],
+    ['body', sizeOf(history['bodyBytes'])],
+    ...endOf(history, now),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   const facts = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
-  return facts + deliveriesOf(story) + detailOf(story);
+  return facts + deliveriesOf(history) + detailOf(history);
 }
 
 function ownerOf({ owner, shared }: Facts): string {
@@ -80,10 +80,10 @@ function ownerOf({ owner, shared }: Facts): string {
   return shared === true ? `${name}, shared with all who have the uuid` : name;
 }
 
-function endOf(story: Facts, now: number): (readonly [name: string, value: string])[] {
-  const reply = objectOf(story['reply']);
-  const death = objectOf(story['death']);
-  const delivery = objectOf(story['delivery']);
+function endOf(history: Facts, now: number): (readonly [name: string, value: string])[] {
+  const reply = objectOf(history['reply']);
+  const death = objectOf(history['death']);
+  const delivery = objectOf(history['delivery']);
   return [
     ...(delivery === null
       ? []
@@ -109,8 +109,10 @@ function endOf(story: Facts, now: number): (readonly [name: string, value: strin
 }
 
 /** What came with the last failure that had something with it: at most 4 KiB, another program's. */
-function detailOf(story: Facts): string {
-  const list: readonly unknown[] = Array.isArray(story['deliveries']) ? story['deliveries'] : [];
+function detailOf(history: Facts): string {
+  const list: readonly unknown[] = Array.isArray(history['deliveries'])
+    ? history['deliveries']
+    : [];
   const frames = list
     .map((each) => objectOf(objectOf(each)?.['failure'])?.['detail'])
     .findLast((detail): detail is unknown[] => Array.isArray(detail) && detail.length > 0);
@@ -130,8 +132,10 @@ const DELIVERY_COLUMNS = [
   { head: 'REASON' },
 ] as const;
 
-function deliveriesOf(story: Facts): string {
-  const list: readonly unknown[] = Array.isArray(story['deliveries']) ? story['deliveries'] : [];
+function deliveriesOf(history: Facts): string {
+  const list: readonly unknown[] = Array.isArray(history['deliveries'])
+    ? history['deliveries']
+    : [];
   if (list.length === 0) return '';
   const rows = list.map((each) => {
     const delivery = objectOf(each) ?? {};

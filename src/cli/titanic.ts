@@ -19,7 +19,7 @@ import {
 import { duration, print, printJson, say } from './output.js';
 import { Progress } from './progress.js';
 import { bodiesText } from './titanic-bodies.js';
-import { listText, storyText } from './titanic-text.js';
+import { listText, historyText } from './titanic-text.js';
 
 interface FilterOptions extends AdminOptions {
   readonly output: OutputFormat;
@@ -116,13 +116,13 @@ function defineShow(command: Command, done: Done): void {
     .addHelpText('after', AFTER_SHOW)
     .action(async (uuid: string, options: ShowOptions) => {
       const path = pathOf(uuid);
-      const story = await asked(options, path);
+      const history = await asked(options, path);
       const bodies = options.body === true ? await asked(options, `${path}/bodies`) : null;
       if (options.output === 'json') {
         const { body, reply } = bodies ?? {};
-        await printJson(bodies === null ? story : { ...story, bodies: { body, reply } });
+        await printJson(bodies === null ? history : { ...history, bodies: { body, reply } });
       } else {
-        await print(storyText(story, Date.now()) + (bodies === null ? '' : bodiesText(bodies)));
+        await print(historyText(history, Date.now()) + (bodies === null ? '' : bodiesText(bodies)));
       }
       done(EXIT.done);
     });

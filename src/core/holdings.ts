@@ -12,7 +12,7 @@ const HARD_LIMIT = 1.125;
 
 const NOBODY: Holder[] = [];
 /** Who has not read for so long is deaf. */
-const DEAF_MS = 1000;
+const STALLED_MS = 1000;
 const UNTIMED = -1;
 
 /** What one identity holds, in bytes. */
@@ -119,13 +119,13 @@ export class Holdings {
    * Those whose output has been over their quota for a second: who reads is below it again by then.
    * @param now monotonic milliseconds
    */
-  deaf(now: number): Holder[] {
+  stalled(now: number): Holder[] {
     if (this.#overQuota.size === 0) return NOBODY;
     const deaf: Holder[] = [];
     for (const [holder, since] of this.#overQuota) {
       if (holder.output <= holder.outputMax) this.#overQuota.delete(holder);
       else if (since === UNTIMED) this.#overQuota.set(holder, now);
-      else if (now - since >= DEAF_MS) deaf.push(holder);
+      else if (now - since >= STALLED_MS) deaf.push(holder);
     }
     return deaf;
   }

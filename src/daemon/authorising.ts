@@ -23,7 +23,7 @@ const HELLO: Buffer = Buffer.from('mmi.hello');
 const OWN: Buffer = Buffer.from('authoriser');
 const ID_BYTES = 4;
 
-export interface AuthorisingParts {
+export interface AuthorisingDeps {
   /** `security.authorize` */
   readonly service: string;
   /** The index of its listener: the first that no other has. */
@@ -36,7 +36,7 @@ export interface AuthorisingParts {
 export class Authorising implements Elsewhere, AuthoriserHost {
   /** How the broker is told of it. */
   readonly transport: TransportPart;
-  readonly #parts: AuthorisingParts;
+  readonly #deps: AuthorisingDeps;
   readonly #service: Buffer;
   readonly #peer: LocalPeer;
   readonly #authoriser = new Authoriser(this);
@@ -47,9 +47,9 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   #loop: BrokerLoop | null = null;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(parts: AuthorisingParts) {
-    this.#parts = parts;
-    const { service, listener } = parts;
+  constructor(deps: AuthorisingDeps) {
+    this.#deps = deps;
+    const { service, listener } = deps;
     this.#service = Buffer.from(service, 'utf8');
     this.#peer = new LocalPeer(listener, (frames) => {
       this.#received(frames);
@@ -58,7 +58,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
       open: this.#peer.open,
       listeners: [{ endpoint: 'local', index: listener }],
     };
-    parts.keys.elsewhere = this;
+    deps.keys.elsewhere = this;
   }
 
   /** What the broker is told of its listeners: those of the others, and its own. */
@@ -96,11 +96,11 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   // ---------------------------------------------------------------- what the authoriser asks
 
   get isServing(): boolean {
-    return this.#broker?.gate === 'serving';
+    return this.#broker?.admission === 'serving';
   }
 
   isTaken(name: string): boolean {
-    return this.#parts.keys.has(name);
+    return this.#deps.keys.has(name);
   }
 
   isConnected(name: string): boolean {
@@ -112,7 +112,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   revoked(publicKey: string): void {
-    for (let listener = 0; listener < this.#parts.listener; listener++) {
+    for (let listener = 0; listener < this.#deps.listener; listener++) {
       this.#broker?.revoke(listener, publicKey);
     }
   }
@@ -120,7 +120,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   ask(publicKey: Buffer, address: string): void {
     // Not from within what is going on: a handshake, or a turn of the loop.
     setImmediate(() => {
-      if (this.#broker?.desk.isServed(this.#service) !== true) {
+      if (this.#broker?.embedded.isServed(this.#service) !== true) {
         const why = 'no worker offers it';
         this.#authoriser.answered(publicKey, { kind: 'unusable', why }, monotonicMs());
         return;
@@ -160,7 +160,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   tell(event: AuthoriserEvent): void {
-    const { log, throttle, service } = this.#parts;
+    const { log, throttle, service } = this.#deps;
     const { kind, key, ...fields } = event;
     const told = { event: `authoriser.${kind}`, service, key, ...fields };
     const isTrouble = kind === 'unanswered';

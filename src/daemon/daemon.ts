@@ -17,12 +17,12 @@ import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
 import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
-import type { Office } from '../http/ports.js';
+import type { OperatorPort } from '../http/ports.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog, levelOf } from '../observe/event-log.js';
 import type { Log, LogLevel } from '../observe/log.js';
 import { Refusals } from '../observe/refusals.js';
-import { tee, type Told } from '../observe/tee.js';
+import { tee, type EventSink } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
 import type { TitanicEvent } from '../titanic/events.js';
 import type { PairEvent } from '../bstar/events.js';
@@ -49,7 +49,7 @@ import { type StartedPair, startPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointsTold, reachedAt } from './reached.js';
 import { standalonePair } from './standalone.js';
-import { startStoredRequests, type StoredRequests } from './stored.js';
+import { startStoredRequests, type TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
@@ -103,7 +103,7 @@ async function startIn(
   const throttle = new Throttle(monotonicMs);
   const health = new NodeHealth();
   const feed = new EventFeed(Date.now);
-  const watched: Told<BrokerEvent | TitanicEvent | PairEvent> = {
+  const watched: EventSink<BrokerEvent | TitanicEvent | PairEvent> = {
     emit: (event) => {
       if (config.http.listen !== 'off') feed.emit(event, levelOf);
     },
@@ -137,19 +137,19 @@ async function startIn(
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
-  let stored: StoredRequests | null = null;
+  let stored: TitanicHost | null = null;
   const ports = {
     node: nodeView(broker, health, (now) => ({ ...status(now), endpoints: listening })),
     pair: view ?? standalonePair(config.node.name),
     feed,
     refusals,
     publicUrl: config.http.publicUrl,
-    office: (): Office => {
+    operatorApi: (): OperatorPort => {
       if (!config.titanic.enabled) return 'off';
-      return health.phase === 'serving' && stored !== null ? stored.office : 'not_ready';
+      return health.phase === 'serving' && stored !== null ? stored.operatorApi : 'not_ready';
     },
     showsBodies: config.titanic.showBodies,
-    pictures: metrics.pictures,
+    timeSeries: metrics.timeSeries,
   };
   const pairEvents = tee<PairEvent>(told, watched, refusals, ...(view === null ? [] : [view]));
   health.pair = view;

@@ -8,13 +8,13 @@ import type { MetricSources } from '../observe/metrics.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
 import type { NodeHealth } from './health.js';
 import type { PairView } from './pair-view.js';
-import { NodePictures } from './pictures.js';
+import { NodeTimeSeries } from './time-series.js';
 import { STANDALONE_FACTS } from './standalone.js';
 
 export class NodeMetrics {
   /** What the page of metrics is made of. */
   readonly sources: MetricSources;
-  readonly pictures: NodePictures;
+  readonly timeSeries: NodeTimeSeries;
   /** Once stored requests are there. */
   titanic: TitanicSource | null = null;
   readonly #lag = new LoopLag();
@@ -45,12 +45,12 @@ export class NodeMetrics {
       pair: () => pair?.facts ?? STANDALONE_FACTS,
     };
     const services = (): number => broker.listing.serviceCount;
-    this.pictures = new NodePictures(config, { broker, titanic, loopLagMs, services });
-    broker.listing.setFigures(this.pictures.figures(broker.counters.requests.labels));
+    this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });
+    broker.listing.setFigures(this.timeSeries.figures(broker.counters.requests.labels));
   }
 
   close(): void {
-    this.pictures.close();
+    this.timeSeries.close();
     this.#lag.close();
   }
 }

@@ -21,7 +21,7 @@ import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { Keys } from './io/keys.js';
 import { type EpochKeeper, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
-import type { StoredRequests } from './stored.js';
+import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
 const EPOCH_FILE = 'bstar.epoch';
@@ -39,13 +39,13 @@ export interface StartedPair {
 }
 
 /** What a node of a pair is made of. */
-export interface PairParts {
+export interface PairDeps {
   readonly config: Config;
   readonly dataDir: string;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   /** `null`: nothing is stored, so nothing replicated. */
-  readonly stored: StoredRequests | null;
+  readonly stored: TitanicHost | null;
   readonly keys: Keys;
   readonly view: PairView;
   readonly events: PairEvents;
@@ -55,18 +55,18 @@ export interface PairParts {
 }
 
 /** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
-export async function startPair(parts: PairParts): Promise<StartedPair> {
-  const { config, broker, loop, stored, view, events, log } = parts;
-  const file = await EpochFile.open(join(parts.dataDir, EPOCH_FILE), Date.now());
+export async function startPair(deps: PairDeps): Promise<StartedPair> {
+  const { config, broker, loop, stored, view, events, log } = deps;
+  const file = await EpochFile.open(join(deps.dataDir, EPOCH_FILE), Date.now());
   const node = new PairNode({
     config,
     broker,
     wake: () => {
       loop.wake();
     },
-    epochs: keeper(file, parts.fatal),
+    epochs: keeper(file, deps.fatal),
     store: stored?.pairStore ?? null,
-    keys: () => parts.keys.digest,
+    keys: () => deps.keys.digest,
     events,
     now: monotonicMs(),
   });
@@ -84,7 +84,7 @@ export async function startPair(parts: PairParts): Promise<StartedPair> {
     node.run(now, stored?.titanic.isSettled ?? true);
   }, config.bstar.heartbeatIntervalMs / LOOKS_PER_BEAT);
   try {
-    await openPeerLink(config, parts.keys, node, file.incarnation).finally(() => {
+    await openPeerLink(config, deps.keys, node, file.incarnation).finally(() => {
       clearInterval(beat);
     });
   } catch (error) {
@@ -94,7 +94,7 @@ export async function startPair(parts: PairParts): Promise<StartedPair> {
   return { node, leave: () => leave(node, stored, log), close };
 }
 
-async function leave(node: PairNode, stored: StoredRequests | null, log: Log): Promise<void> {
+async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Promise<void> {
   if (!node.machine.isInSync) return;
   const why = await node.switchover();
   if (why === null) {

@@ -136,8 +136,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   /** True while nothing may be shown or acknowledged (D19). */
-  get isHushed(): boolean {
-    return this.machine.facts.hushed;
+  get isFenced(): boolean {
+    return this.machine.facts.fenced;
   }
 
   /** After everything that could be read was. */

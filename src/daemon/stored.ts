@@ -11,21 +11,21 @@ import type { StoreNews } from '../titanic/io/known-store.js';
 import { openSqliteReading } from '../titanic/io/sqlite-reading.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
-import type { TitanicOffice } from '../titanic/office.js';
+import type { OperatorApi } from '../titanic/operator-api.js';
 import { Alone } from '../titanic/replica.js';
 import type { Store, StoreCounts } from '../titanic/store.js';
 import { Titanic } from '../titanic/titanic.js';
-import { awake, officeOf } from './office.js';
+import { awake, operatorApiOf } from './operator-api.js';
 import { PairStore } from './pair-store.js';
-import { Told } from './told.js';
+import { StoreEventRouter } from './store-event-router.js';
 import { SYSTEM_TIME } from './turns.js';
 
-export interface StoredRequests {
+export interface TitanicHost {
   readonly titanic: Titanic;
   /** `null`: the store belongs to no pair. */
   readonly pairStore: PairStore | null;
   /** What operators see and do. */
-  readonly office: TitanicOffice;
+  readonly operatorApi: OperatorApi;
   /** Before the broker drains: orders about many requests go no further. */
   quiesce(): void;
   /** After the broker has drained: ends with what is under way on disk. */
@@ -52,12 +52,12 @@ export interface Surroundings {
  * pair Titanic sleeps until the pair wakes it.
  * @throws the store's errors
  */
-export async function startStoredRequests(surroundings: Surroundings): Promise<StoredRequests> {
+export async function startStoredRequests(surroundings: Surroundings): Promise<TitanicHost> {
   const { config, dataDir, isNewStore, broker, loop, events, pairEvents, fatal } = surroundings;
   const wake = (): void => {
     loop.wake();
   };
-  const told = new Told(wake, SYSTEM_TIME, fatal);
+  const told = new StoreEventRouter(wake, SYSTEM_TIME, fatal);
   const file = join(dataDir, config.titanic.file);
   const open = openSqliteStore(file, {
     isNewStore,
@@ -88,7 +88,7 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<S
   return {
     titanic,
     pairStore,
-    office: officeOf(operator, loop),
+    operatorApi: operatorApiOf(operator, loop),
     quiesce: () => {
       operator.stop();
     },
@@ -113,7 +113,7 @@ function eventOf({ how, id, aside }: StoreNews): TitanicEvent {
 
 async function restore(
   titanic: Titanic,
-  told: Told,
+  told: StoreEventRouter,
   counts: StoreCounts,
   store: Store,
 ): Promise<void> {

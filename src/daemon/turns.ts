@@ -32,11 +32,11 @@ export function turnsOf(
       // Also if it stood still between the inputs of a turn and the turn.
       pair?.look(now);
       // Nothing is shown or acknowledged before it is known what became of the peer.
-      if (pair?.isHushed !== true) titanic?.run(now, time.wall(), broker.desk, broker.desk);
+      if (pair?.isFenced !== true) titanic?.run(now, time.wall(), broker.embedded, broker.embedded);
       pair?.run(now, titanic?.isSettled ?? true);
     },
     dueInMs: (now) => {
-      const ofTitanic = pair?.isHushed === true ? Infinity : titanic?.dueInMs(now, time.wall());
+      const ofTitanic = pair?.isFenced === true ? Infinity : titanic?.dueInMs(now, time.wall());
       return Math.min(ofTitanic ?? Infinity, pair?.dueInMs(now) ?? Infinity);
     },
     get isSettled() {

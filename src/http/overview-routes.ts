@@ -12,7 +12,7 @@ function seen({ up, state, publicUrl }: NonNullable<HaStatus['peer']>): object {
 }
 
 /** All that a page asks once a second, and how fast each service is: cheap, whoever looks. */
-export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
+export function overviewRoutes({ node, pair, timeSeries }: Ports): Route[] {
   // Of its own: however many lists are asked for, the page goes on.
   const pace = new Pace(monotonicMs);
   return [
@@ -26,7 +26,7 @@ export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
           const { node: name, version, uptimeMs, role, state, epoch } = node.status();
           const { notReady, degraded } = node.health();
           const { peer, inSync } = pair.status();
-          const { peerEndpoint: endpoint, startedAt } = pictures;
+          const { peerEndpoint: endpoint, startedAt } = timeSeries;
           return json({
             node: name,
             version,
@@ -39,8 +39,8 @@ export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
             reason: notReady,
             degraded,
             peer: peer === null ? null : { endpoint, ...seen(peer), inSync },
-            ...pictures.present(),
-            ...pictures.samples(query.integer('since', 0, SAMPLES_MAX) ?? 0),
+            ...timeSeries.present(),
+            ...timeSeries.samples(query.integer('since', 0, SAMPLES_MAX) ?? 0),
           });
         }),
     },
@@ -49,7 +49,7 @@ export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
       path: '/api/v1/overview/services',
       access: 'reader',
       parameters: [],
-      handle: () => pace.run(() => json({ items: pictures.services() })),
+      handle: () => pace.run(() => json({ items: timeSeries.services() })),
     },
     {
       method: 'GET',
@@ -61,7 +61,7 @@ export function overviewRoutes({ node, pair, pictures }: Ports): Route[] {
           const service = query.service();
           if (service === null) throw wrongParameter('service', 'which service?');
           const since = query.integer('since', 0, SAMPLES_MAX) ?? 0;
-          return json({ startedAt: pictures.startedAt, ...pictures.historyOf(service, since) });
+          return json({ startedAt: timeSeries.startedAt, ...timeSeries.historyOf(service, since) });
         }),
     },
   ];

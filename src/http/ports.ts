@@ -2,10 +2,10 @@
  * What HTTP sees of the rest of a node. Types alone: the daemon hands the objects in, so that this
  * room knows neither the broker nor the store, nor the pair.
  */
-import type { TitanicOffice } from '../titanic/office.js';
+import type { OperatorApi } from '../titanic/operator-api.js';
 import type { REPLICATIONS } from '../wire/peer.js';
 import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
-import type { Refusal } from '../observe/refusals.js';
+import type { RefusalRecord } from '../observe/refusals.js';
 import type { EventFeed } from './event-feed.js';
 
 /** A fact that people and programs are told: `code` is stable. */
@@ -109,7 +109,7 @@ export interface Pair {
 }
 
 /** Whose orders about stored requests are taken: `off`: they are not hosted here. */
-export type Office = TitanicOffice | 'off' | 'not_ready';
+export type OperatorPort = OperatorApi | 'off' | 'not_ready';
 
 /** What the page draws: one row for each sample. */
 export interface SampleBlock {
@@ -148,7 +148,7 @@ export interface Present {
 }
 
 /** The last minutes of this node in numbers. */
-export interface Pictures {
+export interface TimeSeries {
   /** ISO 8601: by it a reader tells one process from the next. */
   readonly startedAt: string;
   /** Where the other node of the pair is. */
@@ -167,13 +167,13 @@ export interface Ports {
   readonly pair: Pair;
   /** What happens, told by whoever it happens to. */
   readonly feed: EventFeed;
-  readonly office: () => Office;
+  readonly operatorApi: () => OperatorPort;
   /** Bodies of stored requests may be shown, to who may change. */
   readonly showsBodies: boolean;
   readonly metrics: Metrics;
-  readonly pictures: Pictures;
+  readonly timeSeries: TimeSeries;
   /** Who was refused lately. */
-  readonly refusals: { list(limit: number): readonly Refusal[] };
+  readonly refusals: { list(limit: number): readonly RefusalRecord[] };
   /** Where people reach the page of this node, if somebody has said so. */
   readonly publicUrl: string | null;
 }

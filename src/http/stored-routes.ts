@@ -1,13 +1,13 @@
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
 import type {
-  Outcome,
+  OperatorResult,
   PurgeFilter,
   ShownRequest,
   ShownState,
-  ShownStory,
-  TitanicOffice,
-} from '../titanic/office.js';
+  ShownHistory,
+  OperatorApi,
+} from '../titanic/operator-api.js';
 import type { ShownBody } from '../titanic/bodies.js';
 import type { Owner } from '../titanic/store.js';
 import { type Answer, json } from './answer.js';
@@ -34,7 +34,7 @@ const TIME_MS_MAX = 8.64e15;
  * @param pace of all lists
  */
 export function storedRoutes(
-  { office, showsBodies }: Ports,
+  { operatorApi, showsBodies }: Ports,
   pace: Pace,
   cursors: Cursors,
 ): Route[] {
@@ -44,7 +44,7 @@ export function storedRoutes(
       path: '/api/v1/titanic/requests',
       access: 'reader',
       parameters: [...LIST_PARAMETERS, 'olderThanMs'],
-      handle: async (request) => await listed(there(office()), request, pace, cursors),
+      handle: async (request) => await listed(there(operatorApi()), request, pace, cursors),
     },
     {
       method: 'GET',
@@ -53,8 +53,8 @@ export function storedRoutes(
       parameters: [],
       handle: async ({ parts, standing }) => {
         const uuid = uuidOf(parts);
-        const story = done(await there(office()).story(uuid));
-        return json({ ...storyOf(story, standing), showsBodies });
+        const history = done(await there(operatorApi()).history(uuid));
+        return json({ ...historyOf(history, standing), showsBodies });
       },
     },
     {
@@ -65,7 +65,7 @@ export function storedRoutes(
       handle: async ({ parts, standing }) => {
         const uuid = uuidOf(parts);
         if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
-        const { body, reply } = done(await there(office()).bodies(uuid));
+        const { body, reply } = done(await there(operatorApi()).bodies(uuid));
         return json({
           uuid: shownUuid(uuid, standing),
           body: body === null ? null : bodyOf(body),
@@ -79,7 +79,7 @@ export function storedRoutes(
       access: 'reader',
       parameters: [],
       handle: () => {
-        const { services, ...states } = there(office()).counts();
+        const { services, ...states } = there(operatorApi()).counts();
         const shown = services.map(({ service, ...counts }) => ({
           service: escapeName(service),
           ...counts,
@@ -87,8 +87,8 @@ export function storedRoutes(
         return json({ ...states, services: shown });
       },
     },
-    order(office, 'retry', 'pending', (desk, uuid) => desk.retry(uuid)),
-    order(office, 'cancel', 'closed', (desk, uuid) => desk.cancel(uuid)),
+    order(operatorApi, 'retry', 'pending', (api, uuid) => api.retry(uuid)),
+    order(operatorApi, 'cancel', 'closed', (api, uuid) => api.cancel(uuid)),
     {
       method: 'POST',
       path: '/api/v1/titanic/retry',
@@ -96,7 +96,7 @@ export function storedRoutes(
       parameters: [],
       handle: async ({ body }) => {
         const { filter, limit } = bulkOf(body, ['dead']);
-        return json(done(await there(office()).retryDead(filter, limit)));
+        return json(done(await there(operatorApi()).retryDead(filter, limit)));
       },
     },
     {
@@ -106,7 +106,7 @@ export function storedRoutes(
       parameters: [],
       handle: async ({ body }) => {
         const { filter, limit } = bulkOf(body, PURGED_STATES);
-        return json(done(await there(office()).purge(filter, limit)));
+        return json(done(await there(operatorApi()).purge(filter, limit)));
       },
     },
   ];
@@ -114,10 +114,10 @@ export function storedRoutes(
 
 /** An order about one request. @param state what it is in when that is done */
 function order(
-  office: Ports['office'],
+  operatorApi: Ports['operatorApi'],
   what: string,
   state: string,
-  give: (desk: TitanicOffice, uuid: Buffer) => Promise<Outcome<null>>,
+  give: (api: OperatorApi, uuid: Buffer) => Promise<OperatorResult<null>>,
 ): Route {
   return {
     method: 'POST',
@@ -127,14 +127,14 @@ function order(
     handle: async ({ parts, body, standing }): Promise<Answer> => {
       new Fields(body, []);
       const uuid = uuidOf(parts);
-      done(await give(there(office()), uuid));
+      done(await give(there(operatorApi()), uuid));
       return json({ uuid: shownUuid(uuid, standing), state });
     },
   };
 }
 
 async function listed(
-  office: TitanicOffice,
+  operatorApi: OperatorApi,
   { query, standing }: HttpRequest,
   pace: Pace,
   cursors: Cursors,
@@ -146,7 +146,7 @@ async function listed(
   const known = STATES.find((each) => each === state) ?? null;
   if (state !== null && known === null) return json({ items: [], next: null });
   const filter = { service, state: known, olderThanMs };
-  const page = done(await office.list({ ...filter, after, limit }));
+  const page = done(await operatorApi.list({ ...filter, after, limit }));
   return await pace.run(() => {
     const items = page.requests.map((request) => itemOf(request, standing));
     const next = page.next === null ? null : cursors.shown(page.next, standing);
@@ -181,8 +181,8 @@ function keyNameOf(owner: Owner): string | null {
   return owner.startsWith('key:') ? owner.slice('key:'.length) : null;
 }
 
-function storyOf(
-  { request, attempts, reply, death, delivery, ...facts }: ShownStory,
+function historyOf(
+  { request, attempts, reply, death, delivery, ...facts }: ShownHistory,
   standing: Standing,
 ): object {
   return {
@@ -251,14 +251,14 @@ function bulkOf<State extends string>(
 // ---------------------------------------------------------------- what comes of it
 
 /** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
-function there(office: ReturnType<Ports['office']>): TitanicOffice {
-  switch (office) {
+function there(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
+  switch (operatorApi) {
     case 'off':
       throw httpError('ERR_HTTP_NOT_FOUND', 'stored requests are not hosted here: titanic.enabled');
     case 'not_ready':
       throw httpError('ERR_HTTP_NOT_READY', 'stored requests are not served yet, or no more');
     default:
-      return office;
+      return operatorApi;
   }
 }
 
@@ -269,7 +269,7 @@ const CODES = {
 } as const satisfies Record<string, HttpErrorCode>;
 
 /** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_STATE, ERR_HTTP_STORE */
-function done<Value>(outcome: Outcome<Value>): Value {
+function done<Value>(outcome: OperatorResult<Value>): Value {
   if (outcome.kind === 'done') return outcome.value;
   throw httpError(CODES[outcome.kind], outcome.text);
 }

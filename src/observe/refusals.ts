@@ -4,7 +4,7 @@ import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
 
-export interface Refusal {
+export interface RefusalRecord {
   /** Counted from the start of the process. */
   readonly number: number;
   /** Milliseconds since 1970: of the first and the last of those that are one entry. */
@@ -29,14 +29,14 @@ const CHARACTERS_MAX = 256;
 
 const ANOTHERS = 'what is stored under that uuid belongs to another';
 
-type Facts = Pick<Refusal, 'what' | 'key' | 'address' | 'service' | 'reason'>;
+type Facts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
 type Event = BrokerEvent | TitanicEvent | PairEvent;
 
 /** The last thousand; a stranger who tries again and again is one entry with a count. */
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #wall: () => number;
   /** By what they say, in the order in which they came last. */
-  readonly #kept = new Map<string, Refusal>();
+  readonly #kept = new Map<string, RefusalRecord>();
   /** The same of each key or address. */
   readonly #keptOf = new Map<string, Set<string>>();
   #total = 0;
@@ -63,7 +63,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   }
 
   /** The newest first. */
-  list(limit: number): readonly Refusal[] {
+  list(limit: number): readonly RefusalRecord[] {
     return [...this.#kept.values()].reverse().slice(0, limit);
   }
 
@@ -76,7 +76,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
     if (refusal !== undefined) this.#forget(oldest, refusal);
   }
 
-  #forget(id: string, refusal: Refusal): void {
+  #forget(id: string, refusal: RefusalRecord): void {
     this.#kept.delete(id);
     const who = whoseOf(refusal);
     const own = this.#keptOf.get(who);
@@ -114,7 +114,7 @@ function factsOf(event: Event): Facts | null {
 }
 
 function facts(
-  what: Refusal['what'],
+  what: RefusalRecord['what'],
   { key, address }: { readonly key: string | null; readonly address: string | null },
   service: string | null,
   reason: string,

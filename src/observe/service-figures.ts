@@ -2,12 +2,12 @@
 import type { FigureSource } from '../broker/listing.js';
 import type { Label } from '../core/labels.js';
 import type { DurableCounts, DurableFigures, DurableRates, ServiceFigures } from '../wire/mmi.js';
-import type { Pictures } from './pictures.js';
+import type { TimeSeries } from './time-series.js';
 
 /** Where it is known. */
-export interface FigureParts {
+export interface FigureDeps {
   readonly labels: { of(shown: string): Label };
-  readonly pictures: Pick<Pictures, 'ratesOf'>;
+  readonly timeSeries: Pick<TimeSeries, 'ratesOf'>;
   /** `null`: nothing is stored here. */
   readonly stored: (service: Buffer) => DurableCounts | null;
 }
@@ -22,10 +22,10 @@ const NOTHING_STORED: DurableCounts = {
   oldestMs: null,
 };
 
-export function serviceFigures({ labels, pictures, stored }: FigureParts): FigureSource {
+export function serviceFigures({ labels, timeSeries, stored }: FigureDeps): FigureSource {
   return {
     of: (service, shown): ServiceFigures => {
-      const rates = pictures.ratesOf(labels.of(shown));
+      const rates = timeSeries.ratesOf(labels.of(shown));
       const counts = stored(service);
       const durable = rates?.durable ?? null;
       const isStored = counts !== null || durable !== null;

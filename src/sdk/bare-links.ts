@@ -6,8 +6,8 @@
  */
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
-import type { Call, Refusal } from './call.js';
-import { type Courier, type CourierSink, KEY_REFUSALS } from './courier.js';
+import type { Call, BrokerRefusal } from './call.js';
+import { type DeliveryStrategy, type DeliverySink, KEY_REFUSALS } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { sdkError } from './errors.js';
 
@@ -29,9 +29,9 @@ interface Line {
   call: Call | null;
 }
 
-export class BareLinks implements Courier {
+export class BareLinks implements DeliveryStrategy {
   readonly #options: BareLinksOptions;
-  readonly #sink: CourierSink;
+  readonly #sink: DeliverySink;
   readonly #lines = new Map<number, Line>();
   readonly #idle: Line[] = [];
   /** Calls for which there was no link, in order of arrival. */
@@ -41,7 +41,7 @@ export class BareLinks implements Courier {
   /** The endpoint that answered last, or the one after it that did not. */
   #endpoint = 0;
 
-  constructor(options: BareLinksOptions, sink: CourierSink) {
+  constructor(options: BareLinksOptions, sink: DeliverySink) {
     this.#options = options;
     this.#sink = sink;
   }
@@ -98,7 +98,7 @@ export class BareLinks implements Courier {
     // Never asked here.
   }
 
-  refused(call: Call, refusal: Refusal, now: MonotonicMs): void {
+  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
     this.#fail(call, call.refusedError(refusal), now);
   }
 

@@ -13,7 +13,7 @@ export interface CallOwner {
 }
 
 /** What a broker said by `mmi.refused` (D11). */
-export interface Refusal {
+export interface BrokerRefusal {
   readonly status: string;
   readonly reason: string;
 }
@@ -50,7 +50,7 @@ export class Call implements Timed {
   /** How many messages the link had brought when it was sent. */
   heardAtSend = 0;
   refusals = 0;
-  refusal: Refusal | null = null;
+  refusal: BrokerRefusal | null = null;
 
   /** Takes the listener off the request's AbortSignal. */
   unlisten: (() => void) | null = null;
@@ -131,7 +131,7 @@ export class Call implements Timed {
     return sdkError('ERR_MDP_KEY_REFUSED', text, { details: { service } });
   }
 
-  refusedError(refusal: Refusal): MajordomoError {
+  refusedError(refusal: BrokerRefusal): MajordomoError {
     const { status, reason } = refusal;
     const details = { status, service: this.service, reason };
     if (status === '404') {

@@ -21,7 +21,7 @@ import {
   ID_MAX,
   PROBE_ID,
 } from './correlation.js';
-import type { Courier, CourierSink } from './courier.js';
+import type { DeliveryStrategy, DeliverySink } from './delivery-strategy.js';
 import { sdkError } from './errors.js';
 import type { Job } from './job.js';
 import type { SubmitOptions } from './job-options.js';
@@ -83,8 +83,8 @@ export class Client {
   /** What it says of itself to each broker. */
   readonly #hello: Buffer;
   readonly #defaults: RequestSettings;
-  readonly #courier: Courier;
-  /** With `envelope: false`, the same courier: it knows which call a link carries. */
+  readonly #strategy: DeliveryStrategy;
+  /** With `envelope: false`, the same strategy: it knows which call a link carries. */
   readonly #bare: BareLinks | null;
   readonly #links = new Map<number, Link>();
   readonly #calls = new Map<number, Call>();
@@ -113,13 +113,13 @@ export class Client {
     const sink = this.#sink();
     const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
     this.#bare = settings.envelope ? null : new BareLinks(machine, sink);
-    this.#courier = this.#bare ?? new LazyPirate(machine, sink, Math.random);
+    this.#strategy = this.#bare ?? new LazyPirate(machine, sink, Math.random);
     this.#ticker = new Ticker((now) => {
-      this.#courier.tick(now);
-      return this.#courier.nextMs();
+      this.#strategy.tick(now);
+      return this.#strategy.nextMs();
     });
     this.#jobs = new Jobs(this.#asker());
-    this.#courier.start(monotonicMs());
+    this.#strategy.start(monotonicMs());
   }
 
   /** Requests that wait for an answer. */
@@ -270,7 +270,7 @@ export class Client {
     const call = new Call(this.#nextId(), service, name, body, streams, settings, owner);
     if (signal !== undefined) this.#heed(signal, call);
     this.#calls.set(call.id, call);
-    this.#courier.add(call, monotonicMs());
+    this.#strategy.add(call, monotonicMs());
     this.#wake();
     return call;
   }
@@ -295,7 +295,7 @@ export class Client {
   /** Nobody waits for the call any longer. */
   #abandon(call: Call): void {
     this.#release(call);
-    this.#courier.forget(call, monotonicMs());
+    this.#strategy.forget(call, monotonicMs());
     this.#wake();
   }
 
@@ -305,10 +305,10 @@ export class Client {
   }
 
   #wake(): void {
-    this.#ticker.want(this.#courier.nextMs());
+    this.#ticker.want(this.#strategy.nextMs());
   }
 
-  #sink(): CourierSink {
+  #sink(): DeliverySink {
     return {
       open: (link, endpoint) => {
         this.#openLink(link, this.#settings.endpoints[endpoint] ?? '');
@@ -342,17 +342,17 @@ export class Client {
     const events = {
       connected: () => {
         if (!this.#links.has(link)) return;
-        this.#courier.connected(link, monotonicMs());
+        this.#strategy.connected(link, monotonicMs());
         this.#wake();
       },
       disconnected: () => {
         if (!this.#links.has(link)) return;
-        this.#courier.disconnected(link, monotonicMs());
+        this.#strategy.disconnected(link, monotonicMs());
         this.#wake();
       },
       unreachable: (isKeyRefused: boolean) => {
         if (!this.#links.has(link)) return;
-        this.#courier.unreachable(link, isKeyRefused, monotonicMs());
+        this.#strategy.unreachable(link, isKeyRefused, monotonicMs());
         this.#wake();
       },
       message: (frames: Frames) => {
@@ -372,7 +372,7 @@ export class Client {
     if (this.#bare !== null) return;
     queueMicrotask(() => {
       if (this.#closed) return;
-      this.#courier.disconnected(link, monotonicMs());
+      this.#strategy.disconnected(link, monotonicMs());
       this.#wake();
     });
   }
@@ -402,7 +402,7 @@ export class Client {
   }
 
   #receive(link: number, frames: Frames): void {
-    this.#courier.heard(link);
+    this.#strategy.heard(link);
     const reply = readClientReply(frames);
     if (reply.kind === 'malformed') {
       this.counters.malformed++;
@@ -430,7 +430,7 @@ export class Client {
     } else if (frames.equals(reply.service, BROKER)) {
       const heartbeatMs = pairHeartbeatMs(frames, reply.body);
       if (heartbeatMs === null) return;
-      this.#courier.learnt(link, heartbeatMs, monotonicMs());
+      this.#strategy.learnt(link, heartbeatMs, monotonicMs());
       this.#wake();
       this.#offers = offersOf(frames, reply.body);
     }
@@ -453,12 +453,12 @@ export class Client {
     const body = frames.copyFrom(reply.body);
     if (final) {
       this.#release(call);
-      this.#courier.answered(call, monotonicMs());
+      this.#strategy.answered(call, monotonicMs());
       // A link is free for one that waited; with an envelope there is nothing new to wait for.
       if (this.#bare !== null) this.#wake();
       call.owner.done(call, body);
     } else {
-      this.#courier.progressed(call, monotonicMs());
+      this.#strategy.progressed(call, monotonicMs());
       call.owner.part(call, body);
     }
   }
@@ -466,7 +466,7 @@ export class Client {
   #refuse(call: Call, frames: Frames, reply: ClientReply): void {
     const [status, , reason] = frames.copyFrom(reply.body);
     const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
-    this.#courier.refused(call, refusal, monotonicMs());
+    this.#strategy.refused(call, refusal, monotonicMs());
     this.#wake();
   }
 
@@ -479,7 +479,7 @@ export class Client {
       this.counters.late++;
     } else {
       this.#release(call);
-      this.#courier.answered(call, monotonicMs());
+      this.#strategy.answered(call, monotonicMs());
       this.#wake();
       call.owner.fail(call, serviceError(call.service, told));
     }

@@ -2,7 +2,7 @@
  * Tells people of failures: each code at most once a second, with the number of those left out. The last
  * of these is told when its second is over, so that no count stays unsaid.
  */
-interface Told {
+interface ReportedFailure {
   /** Until when the code is silent; monotonic milliseconds. */
   until: number;
   leftOut: number;
@@ -17,7 +17,7 @@ const OTHERS = '';
 export class FailureReport {
   readonly #print: (line: string) => void;
   readonly #now: () => number;
-  readonly #told = new Map<string, Told>();
+  readonly #told = new Map<string, ReportedFailure>();
   #timer: NodeJS.Timeout | null = null;
 
   /** @param now monotonic milliseconds */

@@ -14,7 +14,7 @@ export type JobState =
   | { readonly state: 'unknown' };
 
 /** What a job asks its client to do. */
-export interface JobDesk {
+export interface JobClient {
   result(job: Job, options: ResultOptions | undefined): Promise<Message>;
   state(job: Job, options: RequestOptions | undefined): Promise<JobState>;
   closeJob(job: Job, options: RequestOptions | undefined): Promise<void>;
@@ -26,10 +26,10 @@ export class Job {
   readonly uuid: string;
   /** The service that was asked; `titanic.reply` if the job was made from its uuid. */
   readonly service: string;
-  readonly #desk: JobDesk;
+  readonly #client: JobClient;
 
-  constructor(desk: JobDesk, uuid: string, service: string) {
-    this.#desk = desk;
+  constructor(client: JobClient, uuid: string, service: string) {
+    this.#client = client;
     this.uuid = uuid;
     this.service = service;
   }
@@ -44,12 +44,12 @@ export class Job {
    * ERR_MDP_OPTION.
    */
   result(options?: ResultOptions): Promise<Message> {
-    return this.#desk.result(this, options);
+    return this.#client.result(this, options);
   }
 
   /** Asks once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */
   state(options?: RequestOptions): Promise<JobState> {
-    return this.#desk.state(this, options);
+    return this.#client.state(this, options);
   }
 
   /**
@@ -57,6 +57,6 @@ export class Job {
    * `Client.request` does, and with ERR_TITANIC_REFUSED.
    */
   close(options?: RequestOptions): Promise<void> {
-    return this.#desk.closeJob(this, options);
+    return this.#client.closeJob(this, options);
   }
 }

@@ -14,7 +14,7 @@ import { type Body, bodyFrames } from './body.js';
 import { type Offers, offersOf } from './broker-facts.js';
 import type { Call } from './call.js';
 import { sdkError } from './errors.js';
-import { Job, type JobDesk, type JobState } from './job.js';
+import { Job, type JobClient, type JobState } from './job.js';
 import {
   checkUuid,
   isUuid,
@@ -61,7 +61,7 @@ export interface Asker {
 
 const KEY_RANDOM_BYTES = 16;
 
-export class Jobs implements JobDesk {
+export class Jobs implements JobClient {
   readonly #asker: Asker;
   readonly #waits = new Set<ResultRun>();
 

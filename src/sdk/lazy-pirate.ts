@@ -17,8 +17,8 @@
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import { backoffMs, type Random } from './backoff.js';
-import type { Call, Refusal } from './call.js';
-import { type Courier, type CourierSink, KEY_REFUSALS } from './courier.js';
+import type { Call, BrokerRefusal } from './call.js';
+import { type DeliveryStrategy, type DeliverySink, KEY_REFUSALS } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, Turns, type TurnsOptions } from './turns.js';
 
@@ -51,9 +51,9 @@ interface Line {
   asked: boolean;
 }
 
-export class LazyPirate implements Courier {
+export class LazyPirate implements DeliveryStrategy {
   readonly #options: LazyPirateOptions;
-  readonly #sink: CourierSink;
+  readonly #sink: DeliverySink;
   readonly #random: Random;
   readonly #calls = new Set<Call>();
   readonly #waiting = new Set<Call>();
@@ -75,7 +75,7 @@ export class LazyPirate implements Courier {
   readonly #refusing = new Set<number>();
   readonly #turns: Turns;
 
-  constructor(options: LazyPirateOptions, sink: CourierSink, random: Random) {
+  constructor(options: LazyPirateOptions, sink: DeliverySink, random: Random) {
     this.#options = options;
     this.#sink = sink;
     this.#random = random;
@@ -174,7 +174,7 @@ export class LazyPirate implements Courier {
     this.forget(call, now);
   }
 
-  refused(call: Call, refusal: Refusal, now: MonotonicMs): void {
+  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
     if (call.state !== 'sent') return;
     const line = this.#lineOf(call.link);
     const again = refusal.status === '503' || refusal.status === '429';

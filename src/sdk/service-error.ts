@@ -1,5 +1,5 @@
 import { MajordomoError } from '../core/errors.js';
-import type { ToldFailure } from '../wire/failure.js';
+import type { ClientFailure } from '../wire/failure.js';
 import { sdkError } from './errors.js';
 
 /** Options of `ServiceError`. */
@@ -54,7 +54,7 @@ export class ServiceError extends MajordomoError {
 /** The error of a failure that a client was told. */
 export function serviceError(
   service: string,
-  { code, text, detail }: Omit<ToldFailure, 'service'>,
+  { code, text, detail }: Omit<ClientFailure, 'service'>,
 ): ServiceError {
   const details = detailsOf(detail);
   const error = new ServiceError(code, text === '' ? code : text, {

@@ -15,7 +15,7 @@ import type { MonotonicMs } from '../core/clock.js';
 import type { Failure } from '../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from './broker-facts.js';
-import type { Places, PlaceTaker } from './places.js';
+import type { ConcurrencyLimiter, SlotTaker } from './concurrency-limiter.js';
 
 export interface SessionOptions extends BackoffOptions {
   readonly heartbeatIntervalMs: number;
@@ -85,10 +85,10 @@ export interface SessionSink {
 export type SessionState =
   'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
 
-export class WorkerSession implements PlaceTaker {
+export class WorkerSession implements SlotTaker {
   readonly #options: SessionOptions;
   readonly #sink: SessionSink;
-  readonly #places: Places;
+  readonly #limiter: ConcurrencyLimiter;
   readonly #random: Random;
   #state: SessionState = 'away';
   /** When the present state's pause or question ends; `Infinity` if it has none. */
@@ -112,10 +112,15 @@ export class WorkerSession implements PlaceTaker {
   /** Given by the broker, but not begun: others hold every place. */
   #held: Task[] = [];
 
-  constructor(options: SessionOptions, sink: SessionSink, places: Places, random: Random) {
+  constructor(
+    options: SessionOptions,
+    sink: SessionSink,
+    limiter: ConcurrencyLimiter,
+    random: Random,
+  ) {
     this.#options = options;
     this.#sink = sink;
-    this.#places = places;
+    this.#limiter = limiter;
     this.#random = random;
   }
 
@@ -225,7 +230,7 @@ export class WorkerSession implements PlaceTaker {
     this.#over(now);
   }
 
-  placeIsFree(): void {
+  slotIsFree(): void {
     this.#beginHeld();
   }
 
@@ -308,7 +313,7 @@ export class WorkerSession implements PlaceTaker {
     this.#offers = offers;
     // D67: a worker with options always states its credit.
     this.#declared = offers.credit && (credit > 1 || tellsName) ? credit : null;
-    // Handlers of an earlier registration still run: offering their places would be a lie.
+    // Handlers of an earlier registration still run: offering their slots would be a lie.
     if (this.#running.size >= this.#credit) {
       this.#state = 'full';
       return;
@@ -351,7 +356,7 @@ export class WorkerSession implements PlaceTaker {
   #beginHeld(): void {
     while (!this.#closing && this.#running.size < this.#credit) {
       const [task] = this.#held;
-      if (task === undefined || !this.#places.take(this)) return;
+      if (task === undefined || !this.#limiter.take(this)) return;
       this.#held.shift();
       this.#running.add(task);
       this.#sink.begin(task);
@@ -361,7 +366,7 @@ export class WorkerSession implements PlaceTaker {
   /** One that has begun has ended. */
   #over(now: MonotonicMs): void {
     // Others may have waited for longer.
-    this.#places.free();
+    this.#limiter.free();
     if (this.#state === 'ended') return;
     if (this.#closing) {
       if (this.#running.size === 0) this.#end();

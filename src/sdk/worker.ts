@@ -12,10 +12,10 @@ import { FailureReport } from './failure-report.js';
 import { type Handler, TaskContext } from './handler.js';
 import { Message } from './message.js';
 import { type CloseOptions, closeGraceMs, type WorkerOptions, workerSettings } from './options.js';
-import { Places } from './places.js';
+import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import { Ticker } from './ticker.js';
 import type { Task, WorkerSession } from './worker-session.js';
-import { type SiteOwner, WorkerSite } from './worker-site.js';
+import { type ConnectionOwner, WorkerConnection } from './worker-connection.js';
 
 export { codeOf, MajordomoError } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
@@ -43,9 +43,9 @@ export interface WorkerCounters {
 export class Worker {
   readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0, reconnects: 0 };
   readonly #handler: Handler;
-  readonly #owner: SiteOwner;
+  readonly #owner: ConnectionOwner;
   readonly #onError: WorkerOptions['onError'];
-  readonly #sites = new Set<WorkerSite>();
+  readonly #connections = new Set<WorkerConnection>();
   readonly #running = new Set<TaskContext>();
   readonly #closings = new Set<Promise<void>>();
   readonly #ticker: Ticker;
@@ -72,7 +72,7 @@ export class Worker {
     this.#owner = {
       settings,
       dial: settings.dial,
-      places: new Places(settings.concurrency),
+      limiter: new ConcurrencyLimiter(settings.concurrency),
       run: (session, task) => {
         void this.#answer(session, task);
       },
@@ -98,7 +98,7 @@ export class Worker {
       },
     };
     for (const endpoint of settings.endpoints) {
-      this.#sites.add(new WorkerSite(endpoint, this.#owner));
+      this.#connections.add(new WorkerConnection(endpoint, this.#owner));
     }
   }
 
@@ -129,7 +129,7 @@ export class Worker {
       this.#grace = setTimeout(() => {
         this.#abort();
       }, graceMs);
-      for (const site of [...this.#sites]) site.close();
+      for (const connection of [...this.#connections]) connection.close();
     }
     await this.#run.catch(() => undefined);
   }
@@ -139,7 +139,9 @@ export class Worker {
       this.#finish = resolve;
     });
     const now = monotonicMs();
-    for (const site of [...this.#sites]) if (this.#error === null) site.start(now);
+    for (const connection of [...this.#connections]) {
+      if (this.#error === null) connection.start(now);
+    }
     this.#wake();
     await ended;
     this.#ticker.stop();
@@ -152,23 +154,23 @@ export class Worker {
   #abort(): void {
     this.#closed = true;
     for (const context of this.#running) context.abort();
-    for (const site of [...this.#sites]) site.abort();
+    for (const connection of [...this.#connections]) connection.abort();
     if (this.#error !== null) this.#finish?.();
   }
 
   #ended(): void {
-    for (const site of this.#sites) if (!site.ended) return;
+    for (const connection of this.#connections) if (!connection.ended) return;
     this.#finish?.();
   }
 
   #tick(now: MonotonicMs): MonotonicMs {
-    for (const site of this.#sites) site.tick(now);
+    for (const connection of this.#connections) connection.tick(now);
     return this.#nextMs();
   }
 
   #nextMs(): MonotonicMs {
     let next = Infinity;
-    for (const site of this.#sites) next = Math.min(next, site.nextMs());
+    for (const connection of this.#connections) next = Math.min(next, connection.nextMs());
     return next;
   }
 

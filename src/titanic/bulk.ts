@@ -2,7 +2,7 @@
  * One order about many requests: page by page, each on the disk before the next is read, so that a
  * million of them hold nobody up. Each request is come to once.
  */
-import type { BulkResult, Outcome } from './office.js';
+import type { BulkResult, OperatorResult } from './operator-api.js';
 import type { PageQuestion, ReadPage, Reading } from './reading.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from './store.js';
 
@@ -21,7 +21,7 @@ export interface BulkJob {
   /** Begins with one; false: it is left as it is. */
   begin(request: StoredRequest, decided: Decided): boolean;
   /** @param count changed, also if it ended by trouble */
-  end(outcome: Outcome<BulkResult>, count: number): void;
+  end(outcome: OperatorResult<BulkResult>, count: number): void;
 }
 
 /** Changed in one go: some milliseconds of the store's. */

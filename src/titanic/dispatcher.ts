@@ -6,7 +6,7 @@
 import { present } from '../core/assert.js';
 import { escapeName } from '../core/escape.js';
 import { type HeapOrder, IndexedHeap } from '../core/indexed-heap.js';
-import type { BrokerDesk } from '../broker/ports.js';
+import type { EmbeddedServiceApi } from '../broker/ports.js';
 import {
   AGE_PLACE,
   ATTEMPTS,
@@ -55,7 +55,7 @@ interface StoredService {
   /** Those of them that are LOADING: the broker does not know of them yet. */
   loading: number;
   /** Listed among those whose room is to be asked. */
-  hungry: boolean;
+  hasDemand: boolean;
 }
 
 /** A body that was read, for a request that was LOADING in that load. */
@@ -104,7 +104,7 @@ export class Dispatcher {
   readonly #freeNumbers: number[] = [];
   readonly #byUrgency: HeapOrder;
   readonly #byAge: HeapOrder;
-  #hungry: StoredService[] = [];
+  #withDemand: StoredService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
   readonly #loads = new Map<number, Slot[]>();
@@ -376,8 +376,8 @@ export class Dispatcher {
    * @param mayLoad more may go out
    * @returns requests whose body the store has no more: they are not open
    */
-  run(desk: BrokerDesk, now: number, mayLoad: boolean): Slot[] {
-    for (const id of this.#withdrawals.values()) desk.withdraw(id);
+  run(embedded: EmbeddedServiceApi, now: number, mayLoad: boolean): Slot[] {
+    for (const id of this.#withdrawals.values()) embedded.withdraw(id);
     this.#withdrawals.clear();
     for (let left = TURN_REQUESTS_MAX; left > 0; left--) {
       const slot = this.#delayed.peek();
@@ -386,12 +386,12 @@ export class Dispatcher {
       this.serviceOf(slot).delayed--;
       this.#makeReady(slot);
     }
-    const missing = this.#submitLoaded(desk);
-    if (mayLoad) this.#loadMore(desk);
+    const missing = this.#submitLoaded(embedded);
+    if (mayLoad) this.#loadMore(embedded);
     return missing;
   }
 
-  #submitLoaded(desk: BrokerDesk): Slot[] {
+  #submitLoaded(embedded: EmbeddedServiceApi): Slot[] {
     const missing: Slot[] = [];
     const { index } = this;
     const loaded = this.#loaded;
@@ -404,7 +404,7 @@ export class Dispatcher {
       }
       const known = index.getDouble(slot, BROKER_ID);
       const name = this.serviceOf(slot).name;
-      const id = desk.submit(name, slot, body, known < 0 ? null : known);
+      const id = embedded.submit(name, slot, body, known < 0 ? null : known);
       if (id === null) {
         this.handedBack(slot);
       } else {
@@ -417,21 +417,21 @@ export class Dispatcher {
   }
 
   /** Asks every hungry service's room, and reads what it takes. Who had something goes last. */
-  #loadMore(desk: BrokerDesk): void {
-    const hungry = this.#hungry;
+  #loadMore(embedded: EmbeddedServiceApi): void {
+    const hungry = this.#withDemand;
     const served: StoredService[] = [];
-    this.#hungry = [];
+    this.#withDemand = [];
     for (const service of hungry) {
-      service.hungry = false;
+      service.hasDemand = false;
       if (this.#byNumber[service.number] !== service) continue;
       if (this.#isAtLimit()) {
         this.#feed(service);
         continue;
       }
-      const room = desk.room(service.name) - service.loading;
+      const room = embedded.room(service.name) - service.loading;
       const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
       const hasMore = service.ready.size > 0;
-      desk.setBacklog(service.name, hasMore);
+      embedded.setBacklog(service.name, hasMore);
       if (hasMore && taken < room) served.push(service);
     }
     for (const service of served) this.#feed(service);
@@ -495,14 +495,14 @@ export class Dispatcher {
   }
 
   #feed(service: StoredService): void {
-    if (service.hungry) return;
-    service.hungry = true;
-    this.#hungry.push(service);
+    if (service.hasDemand) return;
+    service.hasDemand = true;
+    this.#withDemand.push(service);
   }
 
   /** True if some service's room is to be asked in the next turn. */
   get isHungry(): boolean {
-    return this.#hungry.length > 0 && !this.#isAtLimit();
+    return this.#withDemand.length > 0 && !this.#isAtLimit();
   }
 
   #service(name: Buffer): StoredService {
@@ -521,7 +521,7 @@ export class Dispatcher {
       delayed: 0,
       out: 0,
       loading: 0,
-      hungry: false,
+      hasDemand: false,
     };
     this.#services.set(key, service);
     this.#byNumber[number] = service;

@@ -39,7 +39,7 @@ const STEPPED_DOWN: StoreFailure = {
 const NOT_ACTIVE = 'this node is not active';
 
 /** What follows the commit of a change, or its failure: see `Intent`. */
-interface Outcome {
+interface CommitCallbacks {
   readonly before?: Change;
   readonly begins?: () => void;
   readonly committed: (result: ChangeResult) => void;
@@ -103,7 +103,7 @@ export class OpenRequests {
   }
 
   /** @param party among whom it takes its turn; empty: nobody's who asks for it */
-  intend(party: string, change: Change, bytes: number, outcome: Outcome): void {
+  intend(party: string, change: Change, bytes: number, outcome: CommitCallbacks): void {
     this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
   }
 
@@ -398,7 +398,7 @@ export class OpenRequests {
     const expiresAt = at + options.replyTtlMs;
     const change: Change = { kind: 'dead', uuid, generation, reason: text, at, expiresAt };
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
-    const outcome: Outcome = {
+    const outcome: CommitCallbacks = {
       ...(last === null ? {} : { before: last.attempt }),
       committed: ({ kind }) => {
         if (kind === 'done') {

@@ -11,15 +11,15 @@ import type {
   BulkFilter,
   BulkResult,
   ListQuery,
-  OfficeRefusal,
-  Outcome,
+  OperatorRefusal,
+  OperatorResult,
   PurgeFilter,
   ServiceCounts,
   ShownCounts,
   ShownPage,
   ShownState,
-  ShownStory,
-} from './office.js';
+  ShownHistory,
+} from './operator-api.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
 import type { Reading } from './reading.js';
 import type {
@@ -48,7 +48,7 @@ export interface OperatorHost {
   reopen(uuid: RequestUuid, generation: number, decided: Decided): void;
 }
 
-type Answer<Value> = (outcome: Outcome<Value>) => void;
+type Answer<Value> = (outcome: OperatorResult<Value>) => void;
 
 const SERVICES_MAX = 1000;
 
@@ -105,15 +105,15 @@ export class Operator {
     });
   }
 
-  story(uuid: RequestUuid, answer: Answer<ShownStory>): void {
-    this.#reading.story(uuid, (story) => {
-      if (story === null) answer(UNKNOWN);
-      else if ('kind' in story) answer(trouble(story));
+  history(uuid: RequestUuid, answer: Answer<ShownHistory>): void {
+    this.#reading.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
       else {
-        const delivery = story.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
-        const state: ShownState = delivery === null ? story.request.state : 'dispatched';
-        const request = { ...story.request, state };
-        answer({ kind: 'done', value: { ...story, request, delivery } });
+        const delivery = history.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
+        const state: ShownState = delivery === null ? history.request.state : 'dispatched';
+        const request = { ...history.request, state };
+        answer({ kind: 'done', value: { ...history, request, delivery } });
       }
     });
   }
@@ -154,12 +154,13 @@ export class Operator {
       answer(wrongState(isOut ? 'dispatched' : 'pending', 'retried'));
       return;
     }
-    this.#reading.story(uuid, (story) => {
-      if (story === null) answer(UNKNOWN);
-      else if ('kind' in story) answer(trouble(story));
-      else if (story.request.state !== 'dead') answer(wrongState(story.request.state, 'retried'));
-      else if (!this.#isRefused(answer)) {
-        const { service, generation } = story.request;
+    this.#reading.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
+      else if (history.request.state !== 'dead') {
+        answer(wrongState(history.request.state, 'retried'));
+      } else if (!this.#isRefused(answer)) {
+        const { service, generation } = history.request;
         this.#reopen(uuid, generation + 1, (result) => {
           if (result === 'done') this.#tellReopened(service, 1);
           answer(result === 'passed' ? CHANGED : outcomeOf(result));
@@ -172,12 +173,12 @@ export class Operator {
   cancel(uuid: RequestUuid, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
     if (this.#cancelOpen(uuid, answer)) return;
-    this.#reading.story(uuid, (story) => {
-      if (story === null) answer(UNKNOWN);
-      else if ('kind' in story) answer(trouble(story));
-      else if (story.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
+    this.#reading.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
+      else if (history.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
       else if (this.#isRefused(answer) || this.#cancelOpen(uuid, answer)) return;
-      else this.#close(uuid, story.request.service, answer);
+      else this.#close(uuid, history.request.service, answer);
     });
   }
 
@@ -312,15 +313,15 @@ function storedState(state: ShownState | null): StoredState | null {
   return state === 'dispatched' ? 'pending' : state;
 }
 
-function trouble({ message }: StoreFailure): OfficeRefusal {
+function trouble({ message }: StoreFailure): OperatorRefusal {
   return { kind: 'trouble', text: message };
 }
 
-function wrongState(state: ShownState, what: 'retried' | 'cancelled'): OfficeRefusal {
+function wrongState(state: ShownState, what: 'retried' | 'cancelled'): OperatorRefusal {
   const wanted = what === 'retried' ? 'only a dead one' : 'only one without a reply';
   return { kind: 'state', text: `it is ${state}: ${wanted} can be ${what}` };
 }
 
-function outcomeOf(result: 'done' | StoreFailure): Outcome<null> {
+function outcomeOf(result: 'done' | StoreFailure): OperatorResult<null> {
   return result === 'done' ? { kind: 'done', value: null } : trouble(result);
 }

@@ -1,5 +1,5 @@
 /**
- * The reading port: lists and stories for people, read beside the store's own work and without
+ * The reading port: lists and histories for people, read beside the store's own work and without
  * holding it up. They tell what is committed; what is with a worker only the machine knows.
  */
 import type { Failure } from '../wire/failure.js';
@@ -25,7 +25,7 @@ export interface PageQuestion {
 export const REASON_CHARACTERS_MAX = 256;
 
 /** A stored request as it is told. */
-export interface ToldRequest extends StoredRequest {
+export interface ListedRequest extends StoredRequest {
   /**
    * The beginning of why it is dead, or else of why its last attempt that is kept failed; `null`:
    * none failed, or it has a reply.
@@ -35,25 +35,28 @@ export interface ToldRequest extends StoredRequest {
 
 /** It may hold fewer than the limit, even none, although there are more: the end is `next` null. */
 export interface ReadPage {
-  readonly requests: readonly ToldRequest[];
+  readonly requests: readonly ListedRequest[];
   /** `after` of the page that follows. */
   readonly next: RequestUuid | null;
 }
 
 /** What is told of an attempt. */
-export interface StoryAttempt extends Pick<Attempt, 'worker' | 'startedAt' | 'endedAt' | 'reason'> {
+export interface HistoryAttempt extends Pick<
+  Attempt,
+  'worker' | 'startedAt' | 'endedAt' | 'reason'
+> {
   /** What its worker said; `null`: nothing. */
   readonly failure: Failure | null;
 }
 
 /** All that is stored of one request, but for its body, its reply and its key. */
-export interface Story {
-  readonly request: ToldRequest;
+export interface RequestHistory {
+  readonly request: ListedRequest;
   readonly hasKey: boolean;
   /** Also those before a retry, and those that are no longer kept. */
   readonly attemptsEver: number;
   /** The last ones, the oldest first. */
-  readonly attempts: readonly StoryAttempt[];
+  readonly attempts: readonly HistoryAttempt[];
   readonly reply: { readonly bytes: number; readonly worker: string; readonly at: number } | null;
   readonly death: { readonly reason: string; readonly at: number } | null;
 }
@@ -62,7 +65,7 @@ export interface Story {
 export interface Reading {
   page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void;
   /** `null`: not in the store. */
-  story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void;
+  history(uuid: RequestUuid, answer: (history: RequestHistory | null | StoreFailure) => void): void;
   /** Their beginnings. `null`: not in the store. */
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void;
 }

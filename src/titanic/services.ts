@@ -34,7 +34,7 @@ const NO_RIGHT = 'no right to send requests to this service';
 /** What a request on its way to the store costs in memory beside its body. */
 const WAITING_BYTES = 1024;
 
-export class Services {
+export class TitanicServices {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;

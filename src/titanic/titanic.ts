@@ -10,7 +10,7 @@ import type { Frames } from '../core/frames.js';
 import type { Labels } from '../core/labels.js';
 import type { RandomFill } from '../core/random.js';
 import type {
-  BrokerDesk,
+  EmbeddedServiceApi,
   BrokerHost,
   InternalClient,
   InternalRequest,
@@ -32,7 +32,7 @@ import type { TitanicOptions } from './options.js';
 import { type StoredGauges, storedGauges } from './gauges.js';
 import type { Reading } from './reading.js';
 import type { Replica } from './replica.js';
-import { Services } from './services.js';
+import { TitanicServices } from './services.js';
 import type {
   ChangeResult,
   Found,
@@ -51,25 +51,28 @@ const LIFE_READS = 2 ** 40;
 /** After a read that failed. */
 const READ_RETRY_MS = 1000;
 
-export type ToldTitanic = Omit<StoreEvents, 'merged' | 'mergeFailed' | 'chunk' | 'readFailed'>;
+export type TitanicStoreEvents = Omit<
+  StoreEvents,
+  'merged' | 'mergeFailed' | 'chunk' | 'readFailed'
+>;
 
 /** What is not listed has this for a number: no list has it. */
 const NO_LIST = 0;
 
 /** From an activation to the end of it: all that is only in memory. */
-interface Life {
+interface Activation {
   readonly requests: OpenRequests;
-  readonly services: Services;
+  readonly services: TitanicServices;
   readonly execution: Execution;
   readonly upkeep: Upkeep;
 }
 
-export class Titanic implements InternalService, InternalClient, ToldTitanic {
+export class Titanic implements InternalService, InternalClient, TitanicStoreEvents {
   readonly prefix: Buffer = TITANIC_PREFIX;
   readonly #context: TitanicContext;
   readonly #uuids: Uuids;
   readonly #random: RandomFill;
-  #life: Life;
+  #activation: Activation;
   /** Counts activations: what the store tells of one that is over is of no interest. */
   #lives = 0;
   /** The broker's numbers of requests of the life before, which it is to forget. */
@@ -92,16 +95,16 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#context = new TitanicContext(options, store, replica, events, labels);
     this.#uuids = new Uuids(random);
     this.#random = random;
-    this.#life = this.#newLife();
+    this.#activation = this.#newActivation();
   }
 
-  #newLife(): Life {
+  #newActivation(): Activation {
     const requests: OpenRequests = new OpenRequests(
       this.#context,
       this.#lives * LIFE_READS,
       (number) => services.accepting(number),
     );
-    const services = new Services(this.#context, requests, this.#uuids);
+    const services = new TitanicServices(this.#context, requests, this.#uuids);
     return {
       requests,
       services,
@@ -111,11 +114,11 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   get #requests(): OpenRequests {
-    return this.#life.requests;
+    return this.#activation.requests;
   }
 
   get #dispatcher(): Dispatcher {
-    return this.#life.requests.dispatcher;
+    return this.#activation.requests.dispatcher;
   }
 
   // ---------------------------------------------------------------- start and end
@@ -152,7 +155,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     this.#leftBehind = new Map([...this.#leftBehind, ...this.#dispatcher.withBroker]);
     this.#requests.abandon();
     this.#lives++;
-    this.#life = this.#newLife();
+    this.#activation = this.#newActivation();
     this.#listing.list = NO_LIST;
     this.#listAgainAt = Infinity;
   }
@@ -275,7 +278,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   request(request: InternalRequest, host: BrokerHost): void {
-    this.#life.services.request(request, host);
+    this.#activation.services.request(request, host);
   }
 
   /** @param reading where lists of what is stored come from */
@@ -307,7 +310,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   // ---------------------------------------------------------------- the broker tells
 
   /** What the broker tells may be of a life that is over. */
-  get #isDeaf(): boolean {
+  get #isStale(): boolean {
     return !this.#context.isActive || this.#leftBehind.size > 0;
   }
 
@@ -316,22 +319,22 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   }
 
   dispatched(slot: Slot, worker: number): void {
-    if (!this.#isDeaf) this.#life.execution.dispatched(slot, worker);
+    if (!this.#isStale) this.#activation.execution.dispatched(slot, worker);
   }
 
   replied(slot: Slot, frames: Frames, from: number): void {
     // The broker has forgotten it by itself: its number may be another's by the next turn.
-    if (this.#isDeaf) this.#leftBehind.delete(slot);
-    else this.#life.execution.replied(slot, frames, from);
+    if (this.#isStale) this.#leftBehind.delete(slot);
+    else this.#activation.execution.replied(slot, frames, from);
   }
 
   failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
-    if (!this.#isDeaf) this.#life.execution.failed(slot, reason, isKnown, failure);
+    if (!this.#isStale) this.#activation.execution.failed(slot, reason, isKnown, failure);
     else if (!isKnown) this.#leftBehind.delete(slot);
   }
 
   handedBack(slot: Slot): void {
-    if (!this.#isDeaf) this.#life.execution.handedBack(slot);
+    if (!this.#isStale) this.#activation.execution.handedBack(slot);
   }
 
   // ---------------------------------------------------------------- the store tells
@@ -409,16 +412,16 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
 
   // ---------------------------------------------------------------- a turn
 
-  /** Everything that is due. `host` and `desk` are the broker, which is not inside of an input now. */
-  run(now: number, wall: number, host: BrokerHost, desk: BrokerDesk): void {
+  /** Everything that is due. `host` and `embedded` are the broker, which is not inside of an input now. */
+  run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
     this.setTime(now, wall);
     for (const { service, hasStored } of this.services.takeNews()) {
-      desk.setStored(service, hasStored);
+      embedded.setStored(service, hasStored);
     }
-    for (const id of this.#leftBehind.values()) desk.withdraw(id);
+    for (const id of this.#leftBehind.values()) embedded.withdraw(id);
     this.#leftBehind.clear();
     if (!this.#context.isActive) return;
-    const { requests, upkeep } = this.#life;
+    const { requests, upkeep } = this.#activation;
     const { answers, dispatcher, writer } = requests;
     requests.show();
     if (now >= this.#listAgainAt) {
@@ -427,7 +430,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
     }
     const areExpired = upkeep.expire();
     upkeep.sweep();
-    for (const slot of dispatcher.run(desk, now, areExpired && requests.mayWork)) {
+    for (const slot of dispatcher.run(embedded, now, areExpired && requests.mayWork)) {
       requests.gone(dispatcher.index.uuid(slot));
     }
     writer.run(now);
@@ -437,7 +440,7 @@ export class Titanic implements InternalService, InternalClient, ToldTitanic {
   /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.#context.isActive) return this.#leftBehind.size > 0 ? 0 : Infinity;
-    const { requests, upkeep } = this.#life;
+    const { requests, upkeep } = this.#activation;
     const { answers, dispatcher, writer, mayWork } = requests;
     if (answers.areDue || (mayWork && dispatcher.isHungry)) return 0;
     const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, this.#listAgainAt];

@@ -118,7 +118,7 @@ export function failedFrames(service: Buffer, { code, text, detail }: Failure): 
 }
 
 /** The failure that a client was told; `null` if the frames are none. */
-export interface ToldFailure {
+export interface ClientFailure {
   readonly service: Buffer;
   readonly code: string;
   readonly text: string;
@@ -126,7 +126,12 @@ export interface ToldFailure {
 }
 
 /** Reads `service, code, text, detail*`, as a client was told. */
-export function readTold([service, code, text, ...detail]: readonly Buffer[]): ToldFailure | null {
+export function readTold([
+  service,
+  code,
+  text,
+  ...detail
+]: readonly Buffer[]): ClientFailure | null {
   if (service === undefined || code === undefined || text === undefined) return null;
   const shown = code.toString('latin1');
   if (!CODE.test(shown)) return null;

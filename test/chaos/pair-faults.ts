@@ -247,7 +247,7 @@ export async function hurtPair(
     try {
       await run(hurt);
     } catch (error) {
-      const why = `cycle ${done + 1}, ${name}: ${messageOf(error)}\n${pair.story()}`;
+      const why = `cycle ${done + 1}, ${name}: ${messageOf(error)}\n${pair.history()}`;
       throw new Error(why, { cause: error });
     }
     if (random.chance(0.5)) await pair.inSync(HEALING_MS);

@@ -68,7 +68,7 @@ function dueAt(world: World, side: Side, found: Action[]): void {
     if (frame !== undefined) {
       add(`reads ${frame.kind}`, (w) => {
         w.deliver(side);
-        w.unhushed(side);
+        w.unfenced(side);
       });
     } else if (!nodes[other(side)].facts.link || nodes[other(side)].standing === 'down') {
       add('sees the end of the connection', (w) => {
@@ -81,7 +81,7 @@ function dueAt(world: World, side: Side, found: Action[]): void {
       w.fsms[side].quiet();
     });
   }
-  if (facts.hushed && facts.peerDead) throw new Error('hushed, and knows its peer');
+  if (facts.fenced && facts.peerDead) throw new Error('fenced, though it knows its peer');
 }
 
 /** A client's request that may count as a vote, at a node that does not serve. */
@@ -112,7 +112,7 @@ export function timeouts(world: World): Action[] {
         name: `${NAMES[side]}: the peer is silent`,
         run: (w) => {
           w.fsms[side].silent();
-          w.unhushed(side);
+          w.unfenced(side);
         },
       });
     }

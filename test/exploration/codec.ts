@@ -174,7 +174,7 @@ export class Codec {
     bits.put(facts.joined, EPOCH_BITS);
     bits.put(PROGRESS.indexOf(facts.progress), 3);
     this.#putFlag(facts.doubt);
-    this.#putFlag(facts.hushed);
+    this.#putFlag(facts.fenced);
     bits.put(HANDOVERS.indexOf(facts.handover), 2);
     this.#putFlag(facts.promoted);
   }
@@ -250,7 +250,7 @@ function takeFacts(bits: Bits): Facts {
     joined: bits.take(EPOCH_BITS),
     progress: at(PROGRESS, bits.take(3)),
     doubt: takeFlag(bits),
-    hushed: takeFlag(bits),
+    fenced: takeFlag(bits),
     handover: at(HANDOVERS, bits.take(2)),
     promoted: takeFlag(bits),
   };

@@ -314,7 +314,7 @@ export class World {
     const node = this.state.nodes[side];
     const { flight } = node;
     if (flight?.isCommitted !== true) return;
-    if (node.facts.hushed || (flight.awaits && !flight.isConfirmed)) return;
+    if (node.facts.fenced || (flight.awaits && !flight.isConfirmed)) return;
     node.flight = null;
     // What is acknowledged with a peer that is in sync, or not known dead, is not shown alone (D14).
     const { progress, doubt } = node.facts;
@@ -323,7 +323,7 @@ export class World {
   }
 
   /** After a hush: what has waited for it. */
-  unhushed(side: Side): void {
+  unfenced(side: Side): void {
     this.#acknowledge(side);
   }
 

@@ -48,11 +48,11 @@ describe.each(['0.1', '0.2'])('the Guide’s Lazy Pirate over a pair (%s, §7)',
       const knownAt = monotonicMs() + 2 * PAIR_HEARTBEAT_MS;
       passive.votes = () => monotonicMs() >= knownAt;
       await active.kill();
-      expect(passive.broker.gate).toBe('refusing');
+      expect(passive.broker.admission).toBe('refusing');
       client.tell('two');
       expect(await client.waitFor('reply', 2)).toMatchObject({ frames: ['two'] });
       expect(client.said('retry')).not.toEqual([]);
-      expect(passive.broker.gate).toBe('serving');
+      expect(passive.broker.admission).toBe('serving');
     },
   );
 });

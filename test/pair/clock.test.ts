@@ -43,7 +43,7 @@ describe('wall clocks of a pair that are set (D19)', () => {
       expect(await pair.inSync()).toBe(active);
       expect(pair.logged('ha.changed')).toHaveLength(changes);
       expect(pair.logged('ha.paused')).toEqual([]);
-      // They were wrong indeed: the story is told by them.
+      // They were wrong indeed: the history is told by them.
       clocks[0]?.set(12 * HOUR);
       const node = pair.node('primary');
       const told = node.logged('ha.changed').length;

@@ -13,10 +13,10 @@ export const PORTS: Ports = {
   feed: new EventFeed(() => 0),
   publicUrl: null,
   refusals: { list: never },
-  office: never,
+  operatorApi: never,
   showsBodies: true,
   metrics: { contentType: 'text/plain', render: never },
-  pictures: {
+  timeSeries: {
     startedAt: '',
     peerEndpoint: null,
     present: never,

@@ -204,7 +204,7 @@ export class PairOfDaemons {
       if (seen !== null && is(seen)) return seen;
       await pause(LOOK_MS);
       if (performance.now() < deadline) continue;
-      throw new Error(`the ${role} is not ${what}, but ${JSON.stringify(seen)}\n${this.story()}`);
+      throw new Error(`the ${role} is not ${what}, but ${JSON.stringify(seen)}\n${this.history()}`);
     }
   }
 
@@ -217,7 +217,7 @@ export class PairOfDaemons {
       if (at >= 0 && seen[1 - at]?.state === 'passive') return present(ROLES[at], 'one of two');
       await pause(LOOK_MS);
     }
-    throw new Error(`the nodes do not come in sync\n${this.story()}`);
+    throw new Error(`the nodes do not come in sync\n${this.history()}`);
   }
 
   /** Does this while the one leads, and while the other one does. */
@@ -230,7 +230,7 @@ export class PairOfDaemons {
       if ((await this.inSync()) === active) led.add(active);
       if (led.size === ROLES.length) return;
       const why = led.has(active) ? await this.switchover(active) : 'it changed';
-      if (performance.now() > deadline) throw new Error(`${why}\n${this.story()}`);
+      if (performance.now() > deadline) throw new Error(`${why}\n${this.history()}`);
     }
   }
 
@@ -243,7 +243,7 @@ export class PairOfDaemons {
       if (why === null) return;
       const isPassing = /the peer (is not in sync|did not take over)/.test(why);
       if (isPassing && performance.now() < deadline) continue;
-      throw new Error(`${why}\n${this.story()}`);
+      throw new Error(`${why}\n${this.history()}`);
     }
   }
 
@@ -283,7 +283,7 @@ export class PairOfDaemons {
   }
 
   /** The last that all lives of both nodes said, in its order. */
-  story(): string {
+  history(): string {
     return this.#lives
       .flatMap((daemon, life) =>
         daemon.log.slice(-40).map((line): LogLine => ({ life, pid: daemon.pid, ...line })),

@@ -4,7 +4,7 @@
  */
 import { Holdings } from '../../src/core/holdings.js';
 import { Broker } from '../../src/broker/broker.js';
-import type { GateState } from '../../src/broker/gate.js';
+import type { AdmissionState } from '../../src/broker/admission.js';
 import { BrokerLoop } from '../../src/broker/io/loop.js';
 import { TransportSink } from '../../src/broker/io/sink.js';
 import type { InternalService } from '../../src/broker/ports.js';
@@ -67,7 +67,7 @@ export class PairNode {
     this.broker.host(
       new Mmi(() => ({
         ...STAGE_STATUS,
-        state: this.broker.gate === 'serving' ? 'active' : 'passive',
+        state: this.broker.admission === 'serving' ? 'active' : 'passive',
         extensions,
         pairHeartbeatMs: PAIR_HEARTBEAT_MS,
       })),
@@ -91,7 +91,7 @@ export class PairNode {
     return this;
   }
 
-  gate(state: GateState): void {
+  admission(state: AdmissionState): void {
     this.#loop.wake();
     this.broker.setGate(state, monotonicMs());
     if (state === 'refusing') this.broker.dropInternal();
@@ -109,7 +109,7 @@ export class PairNode {
   #vote(): boolean {
     if (!this.votes()) return false;
     setTimeout(() => {
-      this.gate('serving');
+      this.admission('serving');
     }, 5);
     return true;
   }
@@ -121,7 +121,7 @@ export async function startPair(
 ): Promise<[PairNode, PairNode]> {
   const active = await new PairNode(hosts).listen();
   const passive = await new PairNode(hosts).listen();
-  passive.gate('refusing');
+  passive.admission('refusing');
   return [active, passive];
 }
 

@@ -48,7 +48,7 @@ export class Keeper implements InternalClient {
     const taken: number[] = [];
     this.stage.input((broker) => {
       const again = this.ids.get(reference) ?? null;
-      const id = broker.desk.submit(Buffer.from(service), reference, packed, again);
+      const id = broker.embedded.submit(Buffer.from(service), reference, packed, again);
       if (id !== null) taken.push(id);
       packed.fill(0xee);
     });
@@ -58,7 +58,7 @@ export class Keeper implements InternalClient {
 
   withdraws(reference: number): void {
     this.stage.input((broker) => {
-      broker.desk.withdraw(this.ids.get(reference) ?? -1);
+      broker.embedded.withdraw(this.ids.get(reference) ?? -1);
     });
     this.ids.delete(reference);
   }

@@ -6,8 +6,8 @@ import {
   type ReadPage,
   type Reading,
   REASON_CHARACTERS_MAX,
-  type Story,
-  type ToldRequest,
+  type RequestHistory,
+  type ListedRequest,
 } from '../../src/titanic/reading.js';
 import type { RequestUuid, StoreFailure } from '../../src/titanic/store.js';
 import type { Entry } from './memory-tables.js';
@@ -32,8 +32,11 @@ export class StageReading implements Reading {
     this.#ask(answer, () => this.#page(question));
   }
 
-  story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
-    this.#ask(answer, () => this.#story(uuid));
+  history(
+    uuid: RequestUuid,
+    answer: (history: RequestHistory | null | StoreFailure) => void,
+  ): void {
+    this.#ask(answer, () => this.#history(uuid));
   }
 
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
@@ -61,7 +64,7 @@ export class StageReading implements Reading {
     return { requests, next };
   }
 
-  #story(uuid: RequestUuid): Story | null {
+  #history(uuid: RequestUuid): RequestHistory | null {
     const row = this.#disk.row(uuid);
     if (row === undefined) return null;
     const { key, attempts, attemptsEver, reply, death } = row;
@@ -90,7 +93,7 @@ export class StageReading implements Reading {
   }
 }
 
-function told({ request, attempts, reply, death }: Entry): ToldRequest {
+function told({ request, attempts, reply, death }: Entry): ListedRequest {
   const reason = death?.reason ?? attempts.at(-1)?.reason ?? null;
   const shown = reply === null ? (reason?.slice(0, REASON_CHARACTERS_MAX) ?? null) : null;
   return { ...request, reason: shown };

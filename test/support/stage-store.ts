@@ -15,7 +15,7 @@ import type {
   Transaction,
 } from '../../src/titanic/store.js';
 import type { TitanicStore } from '../../src/titanic/context.js';
-import type { ToldTitanic } from '../../src/titanic/titanic.js';
+import type { TitanicStoreEvents } from '../../src/titanic/titanic.js';
 import { type Entry, MemoryTables } from './memory-tables.js';
 
 /** Pending requests that are told at once. */
@@ -120,7 +120,7 @@ export class StageStore implements TitanicStore {
   }
 
   /** Answers one thing that it was asked. */
-  answer(asked: Asked, events: ToldTitanic): void {
+  answer(asked: Asked, events: TitanicStoreEvents): void {
     this.asked.splice(this.asked.indexOf(asked), 1);
     const { readFailure, failure, disk } = this;
     switch (asked.kind) {

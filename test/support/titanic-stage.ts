@@ -4,7 +4,7 @@
  */
 import type { TitanicEvent } from '../../src/titanic/events.js';
 import type { TitanicOptions } from '../../src/titanic/options.js';
-import type { Outcome } from '../../src/titanic/office.js';
+import type { OperatorResult } from '../../src/titanic/operator-api.js';
 import type { Operator } from '../../src/titanic/operator.js';
 import { present } from '../../src/core/assert.js';
 import { Alone } from '../../src/titanic/replica.js';
@@ -119,7 +119,7 @@ export class TitanicStage extends Stage {
     for (let turns = 0; ; turns++) {
       if (turns === TURNS_MAX) throw new Error('it does not come to rest');
       super.turn();
-      this.titanic.run(this.now, this.wall, this.broker.desk, this.broker.desk);
+      this.titanic.run(this.now, this.wall, this.broker.embedded, this.broker.embedded);
       super.turn();
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
       else if (!this.isPeerHeld && this.#confirmNext()) continue;
@@ -244,7 +244,7 @@ export class TitanicStage extends Stage {
   deactivates(): this {
     this.titanic.setTime(this.now, this.wall);
     this.titanic.deactivate();
-    this.broker.desk.dropInternal();
+    this.broker.embedded.dropInternal();
     if (!this.isBatch) this.turn();
     return this;
   }
@@ -291,9 +291,9 @@ export class TitanicStage extends Stage {
 
   /** An operator asks for something; what it is answered, if it is by then, once. */
   operates<Value>(
-    ask: (operator: Operator, answer: (outcome: Outcome<Value>) => void) => void,
-  ): () => Outcome<Value> | null {
-    const told: Outcome<Value>[] = [];
+    ask: (operator: Operator, answer: (outcome: OperatorResult<Value>) => void) => void,
+  ): () => OperatorResult<Value> | null {
+    const told: OperatorResult<Value>[] = [];
     this.titanic.setTime(this.now, this.wall);
     ask(this.operator, (outcome) => {
       if (told.length > 0) throw new Error('an operator is answered twice');

@@ -190,7 +190,7 @@ export class BrokerLoop implements TransportEvents {
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
-    for (const holder of holdings.deaf(this.#now)) {
+    for (const holder of holdings.stalled(this.#now)) {
       for (let closed = 0; closed < CLOSED_PER_TURN_MAX; closed++) {
         if (holder.output <= holder.outputMax || !transport.closeLargest(holder.identity)) break;
       }

@@ -1,7 +1,13 @@
 /** Reads lists for people from a store file: each statement is a transaction of its own, and short. */
 import type Database from 'better-sqlite3';
 
-import type { BodyRows, StoryRows, ToldRow, WirePage, WireQuestion } from './reading-messages.js';
+import type {
+  BodyRows,
+  HistoryRows,
+  ListedRow,
+  WirePage,
+  WireQuestion,
+} from './reading-messages.js';
 import { READER_SQL } from './reader-statements.js';
 import { DEAD } from './schema.js';
 
@@ -48,7 +54,7 @@ export class Reader {
     const { limit, state } = question;
     const endOf = state === DEAD ? this.#sql.endOfDead : this.#sql.end;
     const except = new Set(uuidsOf(question.except));
-    const rows: ToldRow[] = [];
+    const rows: ListedRow[] = [];
     let from = start;
     for (let walked = 0; walked < this.#pageRowsMax; walked += SLICE_ROWS) {
       const end = endOf.get(bytesOf(from), SLICE_ROWS - 1) as string | undefined;
@@ -65,24 +71,24 @@ export class Reader {
     return { rows, next: from };
   }
 
-  #slice({ service, state }: WireQuestion, from: string, to: string, most: number): ToldRow[] {
+  #slice({ service, state }: WireQuestion, from: string, to: string, most: number): ListedRow[] {
     const bounds = { from: bytesOf(from), to: bytesOf(to), most };
     const name = service === null ? null : bytesOf(service);
     const rows =
       state === DEAD
         ? this.#sql.sliceOfDead.all({ ...bounds, service: name })
         : this.#sql.slice.all({ ...bounds, service: name, state });
-    return rows as ToldRow[];
+    return rows as ListedRow[];
   }
 
   /** Of these the newest. */
   #those({ service, state, limit }: WireQuestion, from: string, only: string): WirePage {
-    const rows: ToldRow[] = [];
+    const rows: ListedRow[] = [];
     const uuids = uuidsOf(only).filter((uuid) => uuid < from);
     uuids.sort().reverse();
     for (const [place, uuid] of uuids.entries()) {
       if (place === this.#pageRowsMax) return { rows, next: uuids[place - 1] ?? null };
-      const row = this.#sql.one.get(bytesOf(uuid)) as ToldRow | undefined;
+      const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
       if (row === undefined || (state !== null && row[4] !== state - 1)) continue;
       if (service !== null && row[1] !== service) continue;
       if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
@@ -92,9 +98,9 @@ export class Reader {
   }
 
   /** All of one request at one moment. */
-  story(uuid: string): StoryRows | null {
-    return this.#db.transaction((): StoryRows | null => {
-      const row = this.#sql.one.get(bytesOf(uuid)) as ToldRow | undefined;
+  history(uuid: string): HistoryRows | null {
+    return this.#db.transaction((): HistoryRows | null => {
+      const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
       if (row === undefined) return null;
       const [, , , number] = row;
       const more = this.#sql.more.get(bytesOf(uuid)) as { hasKey: number; attemptsEver: number };
@@ -102,9 +108,9 @@ export class Reader {
         row,
         hasKey: more.hasKey === 1,
         attemptsEver: more.attemptsEver,
-        attempts: this.#sql.attempts.all(number) as StoryRows['attempts'],
-        reply: (this.#sql.reply.get(number) ?? null) as StoryRows['reply'],
-        death: (this.#sql.death.get(number) ?? null) as StoryRows['death'],
+        attempts: this.#sql.attempts.all(number) as HistoryRows['attempts'],
+        reply: (this.#sql.reply.get(number) ?? null) as HistoryRows['reply'],
+        death: (this.#sql.death.get(number) ?? null) as HistoryRows['death'],
       };
     })();
   }

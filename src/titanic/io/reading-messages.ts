@@ -1,6 +1,6 @@
 /** What the main thread and the reading thread say to each other: plain values, bytes as hexadecimal digits. */
 import type { StoreFailure } from '../store.js';
-import type { Story, StoryAttempt } from '../reading.js';
+import type { RequestHistory, HistoryAttempt } from '../reading.js';
 
 /** `PageQuestion` as it travels. */
 export interface WireQuestion {
@@ -15,7 +15,7 @@ export interface WireQuestion {
 }
 
 /** The facts of a stored request in the order of the statements, bytes as hexadecimal digits. */
-export type ToldRow = readonly [
+export type ListedRow = readonly [
   uuid: string,
   service: string,
   owner: string,
@@ -24,23 +24,23 @@ export type ToldRow = readonly [
 ];
 
 export interface WirePage {
-  readonly rows: readonly ToldRow[];
+  readonly rows: readonly ListedRow[];
   readonly next: string | null;
 }
 
 /** Of one attempt. */
-export type AttemptRow = Omit<StoryAttempt, 'failure'> & {
+export type AttemptRow = Omit<HistoryAttempt, 'failure'> & {
   /** Empty: its worker said nothing. */
   readonly failure: string;
 };
 
-export interface StoryRows {
-  readonly row: ToldRow;
+export interface HistoryRows {
+  readonly row: ListedRow;
   readonly hasKey: boolean;
   readonly attemptsEver: number;
   readonly attempts: readonly AttemptRow[];
-  readonly reply: Story['reply'];
-  readonly death: Story['death'];
+  readonly reply: RequestHistory['reply'];
+  readonly death: RequestHistory['death'];
 }
 
 /** Beginnings of bodies as hexadecimal digits; the number of all bytes is `null` where there is none. */
@@ -53,7 +53,7 @@ export interface BodyRows {
 
 export type ReadOrder =
   | { readonly id: number; readonly kind: 'page'; readonly question: WireQuestion }
-  | { readonly id: number; readonly kind: 'story' | 'bodies'; readonly uuid: string }
+  | { readonly id: number; readonly kind: 'history' | 'bodies'; readonly uuid: string }
   | { readonly id: number; readonly kind: 'close' };
 
 export interface ReadAnswer {

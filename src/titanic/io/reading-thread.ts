@@ -43,8 +43,8 @@ class ReadingThread {
     switch (order.kind) {
       case 'page':
         return this.#reader.page(order.question);
-      case 'story':
-        return this.#reader.story(order.uuid);
+      case 'history':
+        return this.#reader.history(order.uuid);
       case 'bodies':
         return this.#reader.bodies(order.uuid);
     }

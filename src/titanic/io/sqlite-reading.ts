@@ -8,9 +8,9 @@ import type {
   PageQuestion,
   ReadPage,
   Reading,
-  Story,
-  StoryAttempt,
-  ToldRequest,
+  RequestHistory,
+  HistoryAttempt,
+  ListedRequest,
 } from '../reading.js';
 import {
   type Owner,
@@ -24,8 +24,8 @@ import type {
   BodyRows,
   ReadAnswer,
   ReadOrder,
-  StoryRows,
-  ToldRow,
+  HistoryRows,
+  ListedRow,
   WirePage,
   WireQuestion,
 } from './reading-messages.js';
@@ -78,10 +78,13 @@ class ReadingInThread implements SqliteReading {
     });
   }
 
-  story(uuid: RequestUuid, answer: (story: Story | null | StoreFailure) => void): void {
-    this.#ask({ kind: 'story', uuid: hex(uuid) }, answer, (value) => {
+  history(
+    uuid: RequestUuid,
+    answer: (history: RequestHistory | null | StoreFailure) => void,
+  ): void {
+    this.#ask({ kind: 'history', uuid: hex(uuid) }, answer, (value) => {
       if (value === null) return null;
-      const { row, attempts, ...rest } = value as StoryRows;
+      const { row, attempts, ...rest } = value as HistoryRows;
       return { request: requestOf(row), attempts: attempts.map(attemptOf), ...rest };
     });
   }
@@ -163,7 +166,7 @@ function wireQuestion(question: PageQuestion): WireQuestion {
   };
 }
 
-function requestOf([uuid, service, owner, ...rest]: ToldRow): ToldRequest {
+function requestOf([uuid, service, owner, ...rest]: ListedRow): ListedRequest {
   const facts = rest.slice(0, -1) as number[];
   const reason = rest.at(-1) as string | null;
   const [number = 0, state = 0, priority = 0, acceptedAt = 0, notBefore = 0] = facts;
@@ -188,7 +191,7 @@ function requestOf([uuid, service, owner, ...rest]: ToldRow): ToldRequest {
   };
 }
 
-function attemptOf({ failure, ...attempt }: AttemptRow): StoryAttempt {
+function attemptOf({ failure, ...attempt }: AttemptRow): HistoryAttempt {
   return { ...attempt, failure: unpackFailure(Buffer.from(failure, 'hex')) };
 }
 

@@ -11,7 +11,7 @@ export interface Listening {
 }
 
 /** Told when the fate of a message that libzmq was given is known. */
-export interface Outcome {
+export interface SendOutcome {
   sent(peer: RouterPeer): void;
   failed(peer: RouterPeer, error: unknown): void;
 }
@@ -46,7 +46,7 @@ export class RouterPeer {
     listening: Listening,
     outputBytesMax: number,
     holder: Holder,
-    outcome: Outcome,
+    outcome: SendOutcome,
   ) {
     this.holder = holder;
     this.id = id;

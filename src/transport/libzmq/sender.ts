@@ -1,5 +1,5 @@
 import { codeOf } from '../../core/errors.js';
-import type { Outcome, RouterPeer } from './peer.js';
+import type { SendOutcome, RouterPeer } from './peer.js';
 
 /** Messages handed over before timers and other sockets get their turn. */
 const MESSAGES_PER_TURN = 256;
@@ -18,7 +18,7 @@ export interface SenderEvents {
  * Hands libzmq what waits in the peers' outboxes, for each peer one message after the other: were
  * the next given before the fate of the last is known, one that was refused could be overtaken.
  */
-export class Sender implements Outcome {
+export class Sender implements SendOutcome {
   readonly #events: SenderEvents;
   #dirty: RouterPeer[] = [];
   /** Peers that go on in the next turn of the loop. */

@@ -23,7 +23,7 @@ export interface PeerOwner {
   /** The handshake is over, one way or the other. */
   settled(peer: RouterPeer): void;
   /** @returns why it cannot be a peer, or `null` */
-  register(peer: RouterPeer, routingId: Buffer): Refusal | null;
+  register(peer: RouterPeer, routingId: Buffer): ConnectionRefusal | null;
   /** The socket is gone. */
   unregister(peer: RouterPeer): void;
   /** What it holds may have changed. */
@@ -33,7 +33,7 @@ export interface PeerOwner {
 /** Why a connection is ended, by this side. */
 export type RefusalKind = FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory';
 
-export interface Refusal {
+export interface ConnectionRefusal {
   readonly kind: RefusalKind;
   readonly reason: string;
 }
@@ -136,7 +136,7 @@ export class RouterPeer
   // ---------------------------------------------------------------- of the router
 
   /** Ends it at once. */
-  refuse({ kind, reason }: Refusal): void {
+  refuse({ kind, reason }: ConnectionRefusal): void {
     if (this.isGone) return;
     this.#reject(kind, reason);
     this.abandon();

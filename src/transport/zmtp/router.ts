@@ -41,7 +41,7 @@ import type {
 import { bindAddress, boundEndpoint } from './address.js';
 import { Accounts, type Bytes } from './accounts.js';
 import { Handshakes } from './handshakes.js';
-import { type PeerOwner, type Refusal, RouterPeer } from './router-peer.js';
+import { type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-peer.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids made here: a zero byte and a number, as libzmq makes them. */
@@ -266,7 +266,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#handshakes.remove(peer);
   }
 
-  register(peer: RouterPeer, identity: Buffer): Refusal | null {
+  register(peer: RouterPeer, identity: Buffer): ConnectionRefusal | null {
     const own = identity.length > 0;
     const { listener, key, address } = peer;
     const owner = identityOf(address, key);

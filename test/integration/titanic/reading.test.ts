@@ -7,7 +7,7 @@ import Database from 'better-sqlite3';
 import { openForReading } from '../../../src/titanic/io/database.js';
 import { Reader } from '../../../src/titanic/io/reader.js';
 import { openSqliteReading, type SqliteReading } from '../../../src/titanic/io/sqlite-reading.js';
-import type { PageQuestion, ReadPage, Story } from '../../../src/titanic/reading.js';
+import type { PageQuestion, ReadPage, RequestHistory } from '../../../src/titanic/reading.js';
 import type { StoreFailure } from '../../../src/titanic/store.js';
 import {
   accept,
@@ -60,9 +60,9 @@ function page(question: Partial<PageQuestion> = {}): Promise<ReadPage> {
   }).then(good);
 }
 
-function story(n: number): Promise<Story | null> {
-  return new Promise<Story | null | StoreFailure>((resolve) => {
-    reading.story(uuidOf(n), resolve);
+function history(n: number): Promise<RequestHistory | null> {
+  return new Promise<RequestHistory | null | StoreFailure>((resolve) => {
+    reading.history(uuidOf(n), resolve);
   }).then(good);
 }
 
@@ -128,7 +128,7 @@ describe('a list of stored requests', () => {
     // It is tried again: what its last attempt said is still the last that is known.
     await user.commit(retry(2));
     expect(await reasons({ only: uuidOf(2) })).toEqual(['lost']);
-    expect((await story(1))?.attempts.at(-1)?.reason).toBe(text);
+    expect((await history(1))?.attempts.at(-1)?.reason).toBe(text);
   });
 
   it('has the dead of a store that an older version made', async () => {
@@ -235,12 +235,12 @@ describe('a list of stored requests', () => {
   });
 });
 
-describe('the story of a stored request', () => {
+describe('the history of a stored request', () => {
   it('is that it is unknown, or all that is stored but body, reply and key', async () => {
-    expect(await story(1)).toBeNull();
+    expect(await history(1)).toBeNull();
     await user.commit(accept(1, { key: 'order-17' }), attempt(1, 1));
     const { extra: _extra, ...told } = attempt(1, 1).attempt;
-    expect(await story(1)).toEqual({
+    expect(await history(1)).toEqual({
       request: { ...requestOf(1, { attempts: 1, notBefore: NOON + 1000 }), reason: 'lost' },
       hasKey: true,
       attemptsEver: 1,
@@ -249,24 +249,24 @@ describe('the story of a stored request', () => {
       death: null,
     });
     await user.commit(dead(1));
-    expect(await story(1)).toMatchObject({
+    expect(await history(1)).toMatchObject({
       request: { state: 'dead' },
       death: { reason: 'dead 1', at: NOON + 6 },
     });
     await user.commit(retry(1), reply(1, { generation: 1, reply: Buffer.alloc(70_000) }));
-    expect(await story(1)).toMatchObject({
+    expect(await history(1)).toMatchObject({
       request: { state: 'replied', generation: 1, attempts: 0 },
       attemptsEver: 1,
       reply: { bytes: 70_000, worker: '7', at: NOON + 5 },
       death: null,
     });
     await user.commit(close(1));
-    expect(await story(1)).toBeNull();
+    expect(await history(1)).toBeNull();
   });
 
   it('has the last 20 attempts, the oldest of them first, and how many there were', async () => {
     await user.commit(accept(1), ...upTo(25).map((n) => attempt(1, n)));
-    const told = await story(1);
+    const told = await history(1);
     expect(told).toMatchObject({ attemptsEver: 25, hasKey: false });
     expect(told?.attempts.map(({ worker }) => worker)).toEqual(upTo(20).map((n) => `w${n + 5}`));
   });
@@ -283,7 +283,7 @@ describe('the thread that reads', () => {
 
   it('has no transaction open between questions: the log can be emptied', async () => {
     await user.commit(...upTo(100).map((n) => accept(n)), dead(1));
-    await Promise.all([page({ limit: 10 }), page({ state: 'dead' }), story(1)]);
+    await Promise.all([page({ limit: 10 }), page({ state: 'dead' }), history(1)]);
     await user.commit(...upTo(50).map((n) => close(n)));
     const db = new Database(directory.file);
     expect(db.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);

@@ -199,8 +199,8 @@ describe('an internal service', () => {
     expect([hosted.ids.length, s.broker.load.requests]).toEqual([2, 0]);
     const [first = -1, second = -1] = hosted.ids;
     s.input((broker) => {
-      broker.desk.answer(second, [Buffer.from('501')]);
-      broker.desk.answer(first, [Buffer.from('200'), Buffer.from('uuid')]);
+      broker.embedded.answer(second, [Buffer.from('501')]);
+      broker.embedded.answer(first, [Buffer.from('200'), Buffer.from('uuid')]);
     });
     expect(c1.inbox()).toEqual(['FINAL titanic.request 200|uuid']);
     expect(c2.inbox()).toEqual(['REPLY titanic.x 501']);
@@ -212,7 +212,7 @@ describe('an internal service', () => {
     s.client('c1').request('titanic.request', 'a').disconnect();
     s.client('c2', { routingId: 'alice' }).request('titanic.request', 'b').disconnect();
     s.input((broker) => {
-      for (const id of hosted.ids) broker.desk.answer(id, []);
+      for (const id of hosted.ids) broker.embedded.answer(id, []);
     });
     expect(s.broker.load).toMatchObject({ clients: 0, bytes: 0 });
   });
@@ -227,7 +227,7 @@ describe('an internal service', () => {
       expect.stringMatching(/^FINAL mmi\.refused 429\|titanic\.request/),
     ]);
     s.input((broker) => {
-      for (const id of hosted.ids) broker.desk.answer(id, [Buffer.from('200')]);
+      for (const id of hosted.ids) broker.embedded.answer(id, [Buffer.from('200')]);
     });
   });
 });

@@ -172,7 +172,7 @@ describe('a stored request', () => {
       broker.drain(now);
     });
     expect(keeper.heard().slice(1)).toEqual(['1 out', '2 back']);
-    expect(s.broker.desk.room(Buffer.from('echo'))).toBe(0);
+    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(0);
     expect(keeper.submits(2)).toBe(false);
     w1.final('done');
     expect(keeper.heard()).toEqual(['1 replied done']);
@@ -196,7 +196,7 @@ describe('a stored request', () => {
 describe('the room for stored requests', () => {
   it('is what the workers of the service take together, less what waits already', () => {
     const { s, keeper } = scene();
-    const room = (): number => s.broker.desk.room(Buffer.from('echo'));
+    const room = (): number => s.broker.embedded.room(Buffer.from('echo'));
     expect(room()).toBe(0);
     s.worker('w1').ready('echo', { credit: 2 });
     s.worker('w2').ready('echo');
@@ -211,7 +211,7 @@ describe('the room for stored requests', () => {
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
     for (let reference = 0; reference < 4; reference++) keeper.submits(reference);
     s.input((broker) => {
-      broker.desk.setBacklog(Buffer.from('echo'), true);
+      broker.embedded.setBacklog(Buffer.from('echo'), true);
     });
     keeper.heard();
     w1.final('x');
@@ -241,13 +241,13 @@ describe('requests at internal services', () => {
     expect(s.broker.counters.requestsRefused.limit).toBe(0);
     for (const id of waiting.splice(0)) {
       s.input((broker) => {
-        broker.desk.answer(id, [Buffer.from('done')]);
+        broker.embedded.answer(id, [Buffer.from('done')]);
       });
     }
     c1.request('slow.thing', 'x');
     expect(waiting).toHaveLength(1);
     s.input((broker) => {
-      broker.desk.answer(waiting[0] ?? -1, []);
+      broker.embedded.answer(waiting[0] ?? -1, []);
     });
   });
 });

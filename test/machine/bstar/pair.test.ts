@@ -369,7 +369,7 @@ describe('a pause is a partition (D19)', () => {
       keys: null,
     } as const;
     backup.machine.message(status);
-    expect(backup.machine.facts).toMatchObject({ link: false, peer: null, hushed: true });
+    expect(backup.machine.facts).toMatchObject({ link: false, peer: null, fenced: true });
   });
 
   it('a short one costs a new join, and no failover', () => {

@@ -38,7 +38,7 @@ describe('the client over brokers that return no envelope', () => {
     const script = new PirateScript({ bare: true }).connect().ask('a', { retries: 1 });
     script.pass(1000).connect().pass(1000);
     expect(script.effects.slice(-2)).toEqual(['2000 close 2', '2000 fail a ERR_MDP_TIMEOUT']);
-    expect(script.courier.nextMs()).toBe(Infinity);
+    expect(script.strategy.nextMs()).toBe(Infinity);
   });
 
   it('sends again over a new link when the connection ends', () => {

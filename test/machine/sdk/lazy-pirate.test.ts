@@ -26,7 +26,7 @@ describe('the client over one link (docs/sdk.md)', () => {
       '3000 fail a ERR_MDP_TIMEOUT',
     ]);
     expect(script.errors.get('a')?.details).toEqual({ service: 'a', sends: 3 });
-    expect(script.courier.nextMs()).toBe(Infinity);
+    expect(script.strategy.nextMs()).toBe(Infinity);
   });
 
   it('takes a link on which nothing at all was heard since the send for a dead broker', () => {
@@ -112,7 +112,7 @@ describe('the client over one link (docs/sdk.md)', () => {
     expect(script.call('a').attempt).toBe(2);
     expect(script.answer('a', 1)).toBe(true);
     expect(script.call('a').state).toBe('settled');
-    expect(script.courier.nextMs()).toBe(Infinity);
+    expect(script.strategy.nextMs()).toBe(Infinity);
   });
 });
 
@@ -300,7 +300,7 @@ describe('a pair (docs/sdk.md, §7)', () => {
     expect(script.effects.every((line) => /send long #1|probe 1/.test(line))).toBe(true);
     expect(script.answer('long')).toBe(true);
     script.pass(60_000);
-    expect(script.courier.nextMs()).toBe(Infinity);
+    expect(script.strategy.nextMs()).toBe(Infinity);
   });
 
   it('sends again what may be, and still takes what the quiet node brings', () => {
@@ -383,6 +383,6 @@ describe('what nobody waits for', () => {
     const script = connected(2).ask('a').ask('b').refuse('a', '429').abort('a').abort('b');
     script.pass(60_000);
     expect(script.effects).toEqual(['0 send a #1 on 1', '0 send b #1 on 1']);
-    expect(script.courier.nextMs()).toBe(Infinity);
+    expect(script.strategy.nextMs()).toBe(Infinity);
   });
 });

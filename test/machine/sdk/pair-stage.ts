@@ -4,7 +4,7 @@
  */
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { Call } from '../../../src/sdk/call.js';
-import type { CourierSink } from '../../../src/sdk/courier.js';
+import type { DeliverySink } from '../../../src/sdk/delivery-strategy.js';
 import { LazyPirate } from '../../../src/sdk/lazy-pirate.js';
 
 /** *passive* refuses (503), *stopped* takes everything and says nothing, *dead* has no listener. */
@@ -214,7 +214,7 @@ export class PairStage {
     });
   }
 
-  #sink(): CourierSink {
+  #sink(): DeliverySink {
     return {
       open: (link, endpoint) => {
         this.opened++;

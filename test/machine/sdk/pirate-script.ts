@@ -2,7 +2,7 @@
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { BareLinks } from '../../../src/sdk/bare-links.js';
 import { Call } from '../../../src/sdk/call.js';
-import type { Courier, CourierSink } from '../../../src/sdk/courier.js';
+import type { DeliveryStrategy, DeliverySink } from '../../../src/sdk/delivery-strategy.js';
 import { LazyPirate } from '../../../src/sdk/lazy-pirate.js';
 
 export interface ScriptOptions {
@@ -25,7 +25,7 @@ const NO_JITTER = (): number => 0;
 export class PirateScript {
   now = 0;
   link = 0;
-  readonly courier: Courier;
+  readonly strategy: DeliveryStrategy;
   readonly #lines: string[] = [];
   readonly #calls = new Map<string, Call>();
   readonly errors = new Map<string, MajordomoError>();
@@ -34,11 +34,11 @@ export class PirateScript {
     const endpoints = options.endpoints ?? 1;
     const sink = this.#sink();
     const machine = { endpoints, connectMs: 1000, retryBaseMs: 100, retryMaxMs: 2000 };
-    this.courier =
+    this.strategy =
       options.bare === true
         ? new BareLinks({ ...machine, maxLinks: options.maxLinks ?? 2 }, sink)
         : new LazyPirate(machine, sink, NO_JITTER);
-    this.courier.start(this.now);
+    this.strategy.start(this.now);
   }
 
   /** The effects since the last call. */
@@ -70,86 +70,86 @@ export class PirateScript {
       owner,
     );
     this.#calls.set(name, call);
-    this.courier.add(call, this.now);
+    this.strategy.add(call, this.now);
     return this;
   }
 
   connect(link = this.link): this {
-    this.courier.connected(link, this.now);
+    this.strategy.connected(link, this.now);
     return this;
   }
 
   cut(link = this.link): this {
-    this.courier.disconnected(link, this.now);
+    this.strategy.disconnected(link, this.now);
     return this;
   }
 
   /** Nobody listens there. */
   fail(link = this.link): this {
-    this.courier.unreachable(link, false, this.now);
+    this.strategy.unreachable(link, false, this.now);
     return this;
   }
 
   /** The broker there does not let its key in. */
   refuseKey(link = this.link): this {
-    this.courier.unreachable(link, true, this.now);
+    this.strategy.unreachable(link, true, this.now);
     return this;
   }
 
   /** Any message comes over the link. */
   hear(link = this.link): this {
-    this.courier.heard(link);
+    this.strategy.heard(link);
     return this;
   }
 
   /** The broker answers `mmi.broker`. */
   broker(pairHeartbeatMs: number, link = this.link): this {
-    this.courier.heard(link);
-    this.courier.learnt(link, pairHeartbeatMs, this.now);
+    this.strategy.heard(link);
+    this.strategy.learnt(link, pairHeartbeatMs, this.now);
     return this;
   }
 
   /** The answer to the present send, or to `attempt`. @returns whether it was used */
   answer(name: string, attempt = this.call(name).attempt): boolean {
     const call = this.call(name);
-    this.courier.heard(call.link);
+    this.strategy.heard(call.link);
     if (!call.accepts(attempt % ATTEMPTS, ATTEMPTS, true)) return false;
-    this.courier.answered(call, this.now);
+    this.strategy.answered(call, this.now);
     return true;
   }
 
   part(name: string, attempt = this.call(name).attempt): boolean {
     const call = this.call(name);
-    this.courier.heard(call.link);
+    this.strategy.heard(call.link);
     if (!call.accepts(attempt % ATTEMPTS, ATTEMPTS, false)) return false;
-    this.courier.progressed(call, this.now);
+    this.strategy.progressed(call, this.now);
     return true;
   }
 
   refuse(name: string, status: string): this {
     const call = this.call(name);
-    this.courier.heard(call.link);
-    this.courier.refused(call, { status, reason: 'because' }, this.now);
+    this.strategy.heard(call.link);
+    this.strategy.refused(call, { status, reason: 'because' }, this.now);
     return this;
   }
 
   abort(name: string): this {
-    this.courier.forget(this.call(name), this.now);
+    this.strategy.forget(this.call(name), this.now);
     return this;
   }
 
   /** Lets time pass, tick by tick as the machine wants them. */
   pass(ms: number): this {
     const until = this.now + ms;
-    for (let next = this.courier.nextMs(); next <= until; next = this.courier.nextMs()) {
+    for (let next = this.strategy.nextMs(); next <= until; next = this.strategy.nextMs()) {
       this.now = Math.max(this.now, next);
-      this.courier.tick(this.now);
+      this.strategy.tick(this.now);
     }
     this.now = until;
     return this;
   }
 
-  #sink(): CourierSink {
+  #sink(): DeliverySink {
     const say = (line: string): void => {
       this.#lines.push(`${this.now} ${line}`);
     };

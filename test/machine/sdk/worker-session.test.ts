@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { Places } from '../../../src/sdk/places.js';
+import { ConcurrencyLimiter } from '../../../src/sdk/concurrency-limiter.js';
 import { type SessionSink, type Task, WorkerSession } from '../../../src/sdk/worker-session.js';
 
 const OPTIONS = {
@@ -18,10 +18,10 @@ class SessionScript {
   readonly #tasks = new Map<string, Task>();
   readonly #lines: string[] = [];
 
-  constructor(credit = 1, places = new Places(Infinity), hasName = false) {
+  constructor(credit = 1, limiter = new ConcurrencyLimiter(Infinity), hasName = false) {
     const options = { ...OPTIONS, credit, hasName, asks: credit > 1 || hasName };
     // Without jitter pauses are half of their longest.
-    this.session = new WorkerSession(options, this.#sink(), places, () => 0);
+    this.session = new WorkerSession(options, this.#sink(), limiter, () => 0);
     this.session.start(this.now);
   }
 
@@ -156,8 +156,8 @@ const SILENT: SessionSink = {
 let script: SessionScript;
 
 /** A registered session of one place, or of `credit` places by credit. */
-function registered(credit = 1, places?: Places): SessionScript {
-  const made = new SessionScript(credit, places).connect();
+function registered(credit = 1, limiter?: ConcurrencyLimiter): SessionScript {
+  const made = new SessionScript(credit, limiter).connect();
   if (credit > 1) made.offers(true);
   made.forget();
   return made;
@@ -308,7 +308,7 @@ describe('credit (D23)', () => {
 
 describe('a name (D67)', () => {
   const named = (credit = 1): SessionScript =>
-    new SessionScript(credit, new Places(Infinity), true);
+    new SessionScript(credit, new ConcurrencyLimiter(Infinity), true);
 
   it('is told with READY, beside a credit that is always stated, where options are known', () => {
     script = named().connect().offers(true, true);
@@ -369,7 +369,7 @@ describe('a name (D67)', () => {
       hasName: true,
       asks: true,
     };
-    const slow = new WorkerSession(options, SILENT, new Places(1), () => 0);
+    const slow = new WorkerSession(options, SILENT, new ConcurrencyLimiter(1), () => 0);
     slow.start(0);
     slow.connected(0);
     expect(slow.nextMs()).toBe(1000);
@@ -418,8 +418,8 @@ describe('closing', () => {
 
 describe('the registrations of one worker', () => {
   it('run no more at once than the worker may, and take turns', () => {
-    const places = new Places(2);
-    const [a, b] = [registered(2, places), registered(2, places)];
+    const limiter = new ConcurrencyLimiter(2);
+    const [a, b] = [registered(2, limiter), registered(2, limiter)];
     a.request('a1', 'a2', 'a3');
     b.request('b1', 'b2');
     expect([a.effects, b.effects]).toEqual([['0 begin a1', '0 begin a2'], []]);
@@ -432,16 +432,16 @@ describe('the registrations of one worker', () => {
   });
 
   it('heartbeat while their requests wait for a place', () => {
-    const places = new Places(1);
-    const [a, b] = [registered(1, places), registered(1, places)];
+    const limiter = new ConcurrencyLimiter(1);
+    const [a, b] = [registered(1, limiter), registered(1, limiter)];
     a.request('a1');
     b.request('b1').pass(1000);
     expect(b.effects).toEqual(['1000 HEARTBEAT']);
   });
 
   it('give back what waits for a place when they close, and free the places of what ran', () => {
-    const places = new Places(1);
-    const [a, b, c] = [1, 2, 3].map(() => registered(1, places));
+    const limiter = new ConcurrencyLimiter(1);
+    const [a, b, c] = [1, 2, 3].map(() => registered(1, limiter));
     if (!a || !b || !c) throw new Error('three');
     a.request('a1');
     b.request('b1').close();
@@ -454,8 +454,8 @@ describe('the registrations of one worker', () => {
   });
 
   it('a request that waited for a place is not begun when its registration has ended', () => {
-    const places = new Places(1);
-    const [a, b] = [registered(1, places), registered(1, places)];
+    const limiter = new ConcurrencyLimiter(1);
+    const [a, b] = [registered(1, limiter), registered(1, limiter)];
     a.request('a1');
     b.request('b1').cut();
     b.forget();

@@ -31,7 +31,7 @@ describe('a stored request whose delivery fails', () => {
     }
   });
 
-  it('is dead after titanic.maxAttempts, with its story on disk, and its service goes on', () => {
+  it('is dead after titanic.maxAttempts, with its history on disk, and its service goes on', () => {
     const s = titanicStage({ titanic: { maxAttempts: 3 } });
     const uuid = s.submits('echo');
     for (let attempt = 0; attempt < 3; attempt++) {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Pictures } from '../../../src/observe/pictures.js';
+import { TimeSeries } from '../../../src/observe/time-series.js';
 import { serviceFigures } from '../../../src/observe/service-figures.js';
 import type { ServiceStatus } from '../../../src/wire/mmi.js';
 import { sources } from '../../support/metrics.js';
@@ -11,16 +11,16 @@ afterEach(endTitanicStages);
 /** Lists as the daemon makes them, with a sample each second. */
 class Watched {
   readonly #stage: TitanicStage;
-  readonly #pictures: Pictures;
+  readonly #timeSeries: TimeSeries;
 
   constructor(s: TitanicStage) {
     this.#stage = s;
     const { labels } = s.broker.counters.requests;
-    this.#pictures = new Pictures(sources(s.broker, { titanic: () => s.titanic }), s.now);
+    this.#timeSeries = new TimeSeries(sources(s.broker, { titanic: () => s.titanic }), s.now);
     s.broker.listing.setFigures(
       serviceFigures({
         labels,
-        pictures: this.#pictures,
+        timeSeries: this.#timeSeries,
         stored: (service) => s.titanic.durableOf(service, s.wall),
       }),
     );
@@ -29,7 +29,7 @@ class Watched {
   seconds(count: number): this {
     for (let second = 0; second < count; second++) {
       this.#stage.after(1000);
-      this.#pictures.sample(this.#stage.now, this.#stage.wall);
+      this.#timeSeries.sample(this.#stage.now, this.#stage.wall);
     }
     return this;
   }

@@ -1,6 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { BulkResult, Outcome, PurgeFilter, ShownStory } from '../../../src/titanic/office.js';
+import type {
+  BulkResult,
+  OperatorResult,
+  PurgeFilter,
+  ShownHistory,
+} from '../../../src/titanic/operator-api.js';
 import type { StoreFailure } from '../../../src/titanic/store.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
@@ -16,13 +21,13 @@ function bytes(uuid: string): Buffer {
   return Buffer.from(uuid, 'hex');
 }
 
-function retries(s: TitanicStage, uuid: string): () => Outcome<null> | null {
+function retries(s: TitanicStage, uuid: string): () => OperatorResult<null> | null {
   return s.operates((operator, answer) => {
     operator.retry(bytes(uuid), answer);
   });
 }
 
-function cancels(s: TitanicStage, uuid: string): () => Outcome<null> | null {
+function cancels(s: TitanicStage, uuid: string): () => OperatorResult<null> | null {
   return s.operates((operator, answer) => {
     operator.cancel(bytes(uuid), answer);
   });
@@ -32,7 +37,7 @@ function purges(
   s: TitanicStage,
   filter: Partial<PurgeFilter>,
   limit = ALL,
-): () => Outcome<BulkResult> | null {
+): () => OperatorResult<BulkResult> | null {
   return s.operates((operator, answer) => {
     operator.purge({ ...ANY, ...filter }, limit, answer);
   });
@@ -42,19 +47,19 @@ function retriesDead(
   s: TitanicStage,
   filter: Partial<PurgeFilter>,
   limit = ALL,
-): () => Outcome<BulkResult> | null {
+): () => OperatorResult<BulkResult> | null {
   return s.operates((operator, answer) => {
     operator.retryDead({ ...ANY, ...filter }, limit, answer);
   });
 }
 
-function bulk(count: number, more = false): Outcome<BulkResult> {
+function bulk(count: number, more = false): OperatorResult<BulkResult> {
   return { kind: 'done', value: { count, more } };
 }
 
-function story(s: TitanicStage, uuid: string): Outcome<ShownStory> | null {
-  return s.operates<ShownStory>((operator, answer) => {
-    operator.story(bytes(uuid), answer);
+function history(s: TitanicStage, uuid: string): OperatorResult<ShownHistory> | null {
+  return s.operates<ShownHistory>((operator, answer) => {
+    operator.history(bytes(uuid), answer);
   })();
 }
 
@@ -183,7 +188,7 @@ describe('an operator who retries', () => {
     s.after(20_000);
     s.reading.failure = { kind: 'busy', message: 'it is locked' };
     expect(retries(s, uuid)()).toEqual({ kind: 'trouble', text: 'it is locked' });
-    expect(story(s, uuid)).toEqual({ kind: 'trouble', text: 'it is locked' });
+    expect(history(s, uuid)).toEqual({ kind: 'trouble', text: 'it is locked' });
     expect(s.stands(uuid)).toBe('dead');
   });
 });
@@ -490,23 +495,23 @@ describe('what people see', () => {
     expect(list(s, { olderThanMs: 20_000 })).toEqual([]);
   });
 
-  it('one request’s story, with the delivery under way', () => {
+  it('one request’s history, with the delivery under way', () => {
     const s = titanicStage();
     const uuid = s.submits('echo', 'a', { key: 'k' });
     s.worker('killed').ready('echo').disconnect();
-    expect(story(s, uuid)).toMatchObject({
+    expect(history(s, uuid)).toMatchObject({
       value: { request: { state: 'pending', attempts: 1 }, hasKey: true, delivery: null },
     });
     s.after(2000);
     const w2 = s.worker('w2').ready('echo');
-    expect(story(s, uuid)).toMatchObject({
+    expect(history(s, uuid)).toMatchObject({
       value: { request: { state: 'dispatched' }, delivery: { worker: 2, startedAt: s.wall } },
     });
     w2.final('x');
-    expect(story(s, uuid)).toMatchObject({
+    expect(history(s, uuid)).toMatchObject({
       value: { request: { state: 'replied' }, delivery: null, reply: { bytes: 3 } },
     });
-    expect(story(s, NEVER)).toMatchObject({ kind: 'unknown' });
+    expect(history(s, NEVER)).toMatchObject({ kind: 'unknown' });
   });
 
   it('counts by state and service', () => {

@@ -72,7 +72,7 @@ describe('client and worker with a pair', () => {
     slow = false;
     await kill(active, passive);
     expect((await replies).map((reply) => reply.text())).toEqual(asked);
-    expect(passive.broker.gate).toBe('serving');
+    expect(passive.broker.admission).toBe('serving');
     // Nobody had to register for it.
     expect(passive.broker.counters.workersLost).toMatchObject({ expired: 0, disconnected: 0 });
   });
@@ -89,9 +89,9 @@ describe('client and worker with a pair', () => {
     const asked = Array.from({ length: 60 }, (_, number) => `request ${number}`);
     const replies = Promise.all(asked.map((body) => asking.request('echo', body)));
     await until(() => first.broker.counters.requestsReplied > 2, 'the first answers');
-    first.gate('refusing');
+    first.admission('refusing');
     await sleep(20);
-    second.gate('serving');
+    second.admission('serving');
     expect((await replies).map((reply) => reply.text())).toEqual(asked);
     expect(second.broker.counters.requestsReplied).toBeGreaterThan(30);
     expect(first.broker.counters.requestsReplied + second.broker.counters.requestsReplied).toBe(60);
@@ -100,7 +100,7 @@ describe('client and worker with a pair', () => {
   it.each([1, 8])('a worker runs %i at once, of both nodes together', async (concurrency) => {
     const nodes = await startPair();
     const [first, second] = nodes;
-    second.gate('serving');
+    second.admission('serving');
     let running = 0;
     let most = 0;
     worker(
@@ -125,7 +125,7 @@ describe('client and worker with a pair', () => {
   it('a worker that closes drains at both nodes', async () => {
     const nodes = await startPair();
     const [first, second] = nodes;
-    second.gate('serving');
+    second.admission('serving');
     const closingOne = worker(
       nodes,
       async (request) => {
@@ -223,8 +223,8 @@ describe('stored requests of a pair', () => {
     const result = job.result();
     await until(() => first.broker.load.bytes > 0, 'the wait');
     store.replies.set(job.uuid, 'done');
-    first.gate('refusing');
-    second.gate('serving');
+    first.admission('refusing');
+    second.admission('serving');
     // Else it would sit there for the half minute that it asked for.
     expect((await result).text()).toBe('done');
   });
@@ -236,7 +236,7 @@ describe('stored requests of a pair', () => {
     const job = await client(nodes).submit('echo', 'hi');
     const result = client(nodes).job(job.uuid).result();
     await kill(active, passive);
-    await until(() => passive.broker.gate === 'serving', 'the failover');
+    await until(() => passive.broker.admission === 'serving', 'the failover');
     store.replies.set(job.uuid, 'done');
     expect((await result).text()).toBe('done');
   });
@@ -250,8 +250,8 @@ describe('majordomo … --endpoint … --endpoint …', () => {
     new Child(['worker', 'upper', ...at, '--', 'tr', 'a-z', 'A-Z']).input('');
     await registered(nodes, 1);
     expect(await run(['request', 'upper', 'one', ...at])).toMatchObject({ stdout: 'ONE\n' });
-    first.gate('refusing');
-    second.gate('serving');
+    first.admission('refusing');
+    second.admission('serving');
     expect(await run(['request', 'upper', 'two', ...at])).toMatchObject({ stdout: 'TWO\n' });
     await first.kill();
     expect(await run(['request', 'upper', 'three', ...at])).toMatchObject({ stdout: 'THREE\n' });
@@ -261,7 +261,7 @@ describe('majordomo … --endpoint … --endpoint …', () => {
 
   it('a request that both refuse exits with 1 and says so', async () => {
     const nodes = await startPair();
-    nodes[0].gate('refusing');
+    nodes[0].admission('refusing');
     const at = nodes.flatMap(({ endpoint }) => ['--endpoint', endpoint]);
     const times = ['--timeout-ms', '2000', '--retries', '1'];
     const { status, stderr } = await run(['request', 'upper', 'one', ...times, ...at]);

@@ -12,7 +12,7 @@ import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
 import { PairNode } from '../../../src/daemon/pair.js';
 import { PairStore } from '../../../src/daemon/pair-store.js';
-import { Told } from '../../../src/daemon/told.js';
+import { StoreEventRouter } from '../../../src/daemon/store-event-router.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import type { Store, StoreEvents, StoreFailure } from '../../../src/titanic/store.js';
@@ -171,7 +171,7 @@ export class SimPairNode {
   }
 
   get isServing(): boolean {
-    return this.#process?.broker.gate === 'serving';
+    return this.#process?.broker.admission === 'serving';
   }
 
   get epoch(): number {
@@ -217,7 +217,7 @@ export class SimPairNode {
         if (this.#process === process) this.crash();
       });
     };
-    const told = new Told(wake, time, fatal);
+    const told = new StoreEventRouter(wake, time, fatal);
     const opened = this.disk.openNow(this.#checked(told));
     const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
     const events = {
@@ -408,7 +408,7 @@ export class SimPairNode {
   }
 
   /** What is kept of each service is right whenever the store has told what it committed. */
-  #checked(told: Told): StoreEvents {
+  #checked(told: StoreEventRouter): StoreEvents {
     const check = (): void => {
       if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
     };

@@ -239,7 +239,7 @@ export class StoredNode {
     this.#setTime();
     this.#live(({ broker, titanic }) => {
       while (broker.run(now));
-      titanic.run(now, this.#wall, broker.desk, broker.desk);
+      titanic.run(now, this.#wall, broker.embedded, broker.embedded);
       while (broker.run(now));
       const outs = [...titanic.services.all()].map(({ service }) => titanic.openOf(service).out);
       hold(sum(outs) === titanic.delivered, 'what is out of each service is what is out');

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Labels } from '../../../src/core/labels.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/requests.js';
-import { Services } from '../../../src/broker/services.js';
+import { ServiceTable } from '../../../src/broker/service-table.js';
 import { Peer, type Service, Worker } from '../../../src/broker/state.js';
 import { Access } from '../../../src/broker/access.js';
 import { Identities, Identity } from '../../../src/broker/identities.js';
@@ -19,14 +19,14 @@ const READY = { version: 2, credit: 1, declaresCredit: false, workerName: null }
 
 describe('pages of what is registered', () => {
   let table: RequestTable;
-  let services: Services;
+  let services: ServiceTable;
   let listing: Listing;
   let workers = 0;
 
   beforeEach(() => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-    services = new Services(table, 1, new Labels(), identities);
+    services = new ServiceTable(table, 1, new Labels(), identities);
     listing = new Listing(services, { source: null });
     workers = 0;
   });

@@ -63,10 +63,10 @@ describe('what peers make a node hold (D77)', () => {
     const peer = all.use('peer');
     peer.outputMax = 100;
     peer.add('output', 101);
-    expect([all.deaf(5000), all.deaf(5999), all.deaf(6000)]).toEqual([[], [], [peer]]);
+    expect([all.stalled(5000), all.stalled(5999), all.stalled(6000)]).toEqual([[], [], [peer]]);
     peer.add('output', -1);
-    expect(all.deaf(6001)).toEqual([]);
+    expect(all.stalled(6001)).toEqual([]);
     peer.add('output', 1);
-    expect([all.deaf(7000), all.deaf(7999)]).toEqual([[], []]);
+    expect([all.stalled(7000), all.stalled(7999)]).toEqual([[], []]);
   });
 });

@@ -10,15 +10,15 @@ import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
 import type { Inbound } from '../wire/inbound.js';
 import type { RequestRefusal } from './counters.js';
-import type { Ledger, Refusal } from './ledger.js';
+import type { Ledger, RefusalReply } from './ledger.js';
 import type { Peer } from './state.js';
 
-export type GateState = 'serving' | 'refusing' | 'holding';
+export type AdmissionState = 'serving' | 'refusing' | 'holding';
 
 /** Why nothing is taken in, and what waits or comes back from a lost worker ends. */
 export interface Closure {
   readonly reason: RequestRefusal;
-  readonly refusal: Refusal;
+  readonly refusal: RefusalReply;
 }
 
 /** A request for an internal service that came while holding. */
@@ -43,17 +43,17 @@ const HELD_BYTES_MAX = 64 * 1024 * 1024;
 /** What one identity may hold of it: something is left for others (D75). */
 const ONE_IDENTITY = 0.875;
 
-export class Gate {
+export class Admission {
   /** Serving, and not draining: all that the usual request asks. */
   isOpen = true;
   /** `null` while serving or holding. */
   closure: Closure | null = null;
-  /** The gate was closed while requests waited, and some still do. */
+  /** The node stopped serving while requests waited, and some still do. */
   isClearing = false;
   readonly #ledger: Ledger;
   /** See `BrokerOptions.vote`. */
   readonly #vote: () => boolean;
-  #state: GateState = 'serving';
+  #state: AdmissionState = 'serving';
   #isDraining = false;
   #held: HeldMessage[] = [];
   #heldBytes = 0;
@@ -63,7 +63,7 @@ export class Gate {
     this.#vote = vote;
   }
 
-  get state(): GateState {
+  get state(): AdmissionState {
     return this.#state;
   }
 
@@ -71,7 +71,7 @@ export class Gate {
     return this.#isDraining;
   }
 
-  set(state: GateState): void {
+  set(state: AdmissionState): void {
     this.#state = state;
     this.#settle();
   }
@@ -92,7 +92,7 @@ export class Gate {
   }
 
   /**
-   * A client's request while the gate is not open: it is refused, or held, or let in.
+   * A client's request while this node does not serve: it is refused, or held, or let in.
    * @param isInternal for a service of this process
    */
   lets(inbound: Inbound, peer: Peer, isInternal: boolean): boolean {

@@ -10,7 +10,7 @@ import type { Facts } from './ask.js';
 import { printable } from './output.js';
 
 /** An address of HTTP that was told. */
-export interface ToldPlace {
+export interface LearntAddress {
   readonly place: AdminPlace;
   /** Who told it. */
   readonly by: string;
@@ -41,12 +41,12 @@ export function notLearnt(text: string): MajordomoError {
  * @param isSealed it was asked by CURVE, so it is who it should be, and nobody changed its answer
  * @throws ERR_NOT_LEARNT
  */
-export function placeTold(
+export function learntHttpAddress(
   status: Facts,
   endpoint: string,
   isSealed: boolean,
   caFile: string | undefined,
-): ToldPlace {
+): LearntAddress {
   const { http, publicUrl = null } = status;
   if (http === undefined) {
     throw notLearnt(
@@ -64,7 +64,7 @@ export function placeTold(
     const place = placeIn(text, asked, endpoint, caFile);
     return place === null ? [] : [place];
   });
-  const places = told.map((place): ToldPlace => {
+  const places = told.map((place): LearntAddress => {
     return { place, by: endpoint, isTrusted: isSame(place, asked, isSealed) };
   });
   const best = places.find(({ isTrusted }) => isTrusted) ?? places[0];
@@ -78,7 +78,7 @@ export function placeTold(
  * The endpoint of the node at `place` that suits best.
  * @throws ERR_NOT_LEARNT
  */
-export function endpointTold(status: Facts, place: AdminPlace, want: Want): string {
+export function learntEndpoint(status: Facts, place: AdminPlace, want: Want): string {
   const { endpoints } = status;
   const { name } = place;
   if (endpoints === undefined) {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Pictures } from '../../../src/observe/pictures.js';
+import { TimeSeries } from '../../../src/observe/time-series.js';
 import { sources } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 
@@ -8,37 +8,37 @@ afterEach(endStages);
 
 /** Samples of one stage, by a clock of the test's own that starts at 0. */
 class Watch {
-  readonly pictures: Pictures;
+  readonly timeSeries: TimeSeries;
   #now = 0;
 
   constructor(s: Stage, given: Parameters<typeof sources>[1] = {}) {
-    this.pictures = new Pictures(sources(s.broker, given), 0);
+    this.timeSeries = new TimeSeries(sources(s.broker, given), 0);
   }
 
   /** Takes a sample a second, for so many. */
   seconds(count = 1): this {
     for (let second = 0; second < count; second++) {
       this.#now += 1000;
-      this.pictures.sample(this.#now, 1e12 + this.#now);
+      this.timeSeries.sample(this.#now, 1e12 + this.#now);
     }
     return this;
   }
 
   get newest(): Readonly<Record<string, number | null>> {
-    const { columns, samples } = this.pictures.samples(0);
+    const { columns, samples } = this.timeSeries.samples(0);
     const newest = samples.at(-1) ?? [];
     return Object.fromEntries(columns.map((name, index) => [name, newest[index] ?? null]));
   }
 
   history(name: string, since = 0): readonly Readonly<Record<string, number | null>>[] {
-    const { columns, samples } = this.pictures.historyOf(name, since);
+    const { columns, samples } = this.timeSeries.historyOf(name, since);
     return samples.map((row) =>
       Object.fromEntries(columns.map((column, index) => [column, row[index] ?? null])),
     );
   }
 
   service(name: string): object | undefined {
-    return this.pictures.services(this.#now).find(({ service }) => service === name);
+    return this.timeSeries.services(this.#now).find(({ service }) => service === name);
   }
 }
 
@@ -80,23 +80,23 @@ describe('the samples of a node', () => {
     const s = stage();
     const watch = new Watch(s);
     s.client('c1').request('echo', '1').request('echo', '2').request('echo', '3');
-    watch.pictures.sample(2000, 1e12);
+    watch.timeSeries.sample(2000, 1e12);
     expect(watch.newest).toMatchObject({ received: 1.5 });
   });
 
   it('are given from the one on that is asked for, and of another process all', () => {
     const watch = new Watch(stage()).seconds(5);
-    const count = (since: number): number => watch.pictures.samples(since).samples.length;
-    expect(watch.pictures.samples(0).next).toBe(5);
+    const count = (since: number): number => watch.timeSeries.samples(since).samples.length;
+    expect(watch.timeSeries.samples(0).next).toBe(5);
     expect([count(0), count(3), count(5), count(99)]).toEqual([5, 2, 0, 5]);
   });
 
   it('are kept for ten minutes and no longer', () => {
     const watch = new Watch(stage()).seconds(700);
-    const { samples, next } = watch.pictures.samples(0);
+    const { samples, next } = watch.timeSeries.samples(0);
     expect([samples.length, next]).toEqual([600, 700]);
     expect(samples[0]?.[0]).toBe(1e12 + 101_000);
-    expect(watch.pictures.samples(650).samples).toHaveLength(50);
+    expect(watch.timeSeries.samples(650).samples).toHaveLength(50);
   });
 
   it('have nothing of stored requests where none are stored', () => {

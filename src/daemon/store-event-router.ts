@@ -14,7 +14,7 @@ const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
 };
 
 /** What the store tells goes into the machine, which acts on it in the turn that this brings. */
-export class Told implements StoreEvents {
+export class StoreEventRouter implements StoreEvents {
   readonly #wake: () => void;
   readonly #time: Time;
   readonly #fatal: (error: MajordomoError) => void;

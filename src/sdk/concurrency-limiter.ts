@@ -1,21 +1,21 @@
 /** Who waits for a place. */
-export interface PlaceTaker {
+export interface SlotTaker {
   /** There is one: take it, or let it be. */
-  placeIsFree(): void;
+  slotIsFree(): void;
 }
 
 /** What a worker may run at once, shared by its registrations at all endpoints. */
-export class Places {
+export class ConcurrencyLimiter {
   #free: number;
   /** In order. */
-  readonly #waiting = new Set<PlaceTaker>();
+  readonly #waiting = new Set<SlotTaker>();
 
   constructor(count: number) {
     this.#free = count;
   }
 
   /** @returns false if there is none now: `placeIsFree` tells when there is */
-  take(taker: PlaceTaker): boolean {
+  take(taker: SlotTaker): boolean {
     if (this.#free === 0) {
       this.#waiting.add(taker);
       return false;
@@ -30,7 +30,7 @@ export class Places {
     for (const taker of this.#waiting) {
       if (this.#free === 0) return;
       this.#waiting.delete(taker);
-      taker.placeIsFree();
+      taker.slotIsFree();
     }
   }
 }

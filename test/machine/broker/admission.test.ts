@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { GateState } from '../../../src/broker/gate.js';
+import type { AdmissionState } from '../../../src/broker/admission.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
 import { Keeper } from '../../support/stage-keeper.js';
@@ -34,7 +34,7 @@ class Slow implements InternalService {
   }
 }
 
-function gateIs(s: Stage, state: GateState): void {
+function gateIs(s: Stage, state: AdmissionState): void {
   s.input((broker, now) => {
     broker.setGate(state, now);
   });
@@ -111,7 +111,7 @@ describe('a node that does not serve', () => {
     const keeper = new Keeper(s);
     const w1 = s.worker('w1').ready('echo');
     keeper.heard();
-    expect(s.broker.desk.room(Buffer.from('echo'))).toBe(0);
+    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(0);
     expect(keeper.submits(1)).toBe(false);
     gateIs(s, 'serving');
     expect(keeper.heard()).toEqual(['room at echo']);
@@ -173,7 +173,7 @@ describe('the vote (§6)', () => {
     const { s, votes } = voting(true);
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').hello().request('echo', '1').request('echo', '2');
-    expect(s.broker.gate).toBe('holding');
+    expect(s.broker.admission).toBe('holding');
     expect([votes(), w1.inbox(), c1.inbox()]).toEqual([1, [], []]);
     gateIs(s, 'serving');
     expect(w1.inbox()).toEqual(['REQUEST 1']);
@@ -197,7 +197,7 @@ describe('the vote (§6)', () => {
     broker.current = s;
     const w1 = s.worker('w1').ready('echo');
     s.client('c1').request('echo', 'hi');
-    expect([s.broker.gate, w1.inbox()]).toEqual(['serving', ['REQUEST hi']]);
+    expect([s.broker.admission, w1.inbox()]).toEqual(['serving', ['REQUEST hi']]);
     w1.final('HI');
   });
 });
@@ -246,7 +246,7 @@ describe('while requests are held', () => {
     const c1 = s.client('c1').hello().request('titanic.close', 'x');
     gateIs(s, 'refusing');
     expect(votes).toBe(1);
-    expect(s.broker.gate).toBe('refusing');
+    expect(s.broker.admission).toBe('refusing');
     expect(c1.inbox()).toHaveLength(1);
   });
 

@@ -1,6 +1,6 @@
 /** Operators' questions and orders to the machine, from outside of its turns, as promises. */
 import type { BrokerLoop } from '../broker/io/loop.js';
-import type { Outcome, TitanicOffice } from '../titanic/office.js';
+import type { OperatorResult, OperatorApi } from '../titanic/operator-api.js';
 import type { Operator } from '../titanic/operator.js';
 import type { Reading } from '../titanic/reading.js';
 
@@ -16,8 +16,8 @@ export function awake(reading: Reading, loop: BrokerLoop): Reading {
     page: (question, answer) => {
       reading.page(question, waking(answer));
     },
-    story: (uuid, answer) => {
-      reading.story(uuid, waking(answer));
+    history: (uuid, answer) => {
+      reading.history(uuid, waking(answer));
     },
     bodies: (uuid, answer) => {
       reading.bodies(uuid, waking(answer));
@@ -25,10 +25,10 @@ export function awake(reading: Reading, loop: BrokerLoop): Reading {
   };
 }
 
-export function officeOf(operator: Operator, loop: BrokerLoop): TitanicOffice {
+export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi {
   const ask = <Value>(
-    begin: (answer: (outcome: Outcome<Value>) => void) => void,
-  ): Promise<Outcome<Value>> =>
+    begin: (answer: (outcome: OperatorResult<Value>) => void) => void,
+  ): Promise<OperatorResult<Value>> =>
     new Promise((resolve) => {
       loop.wake();
       begin(resolve);
@@ -38,9 +38,9 @@ export function officeOf(operator: Operator, loop: BrokerLoop): TitanicOffice {
       ask((answer) => {
         operator.list(query, answer);
       }),
-    story: (uuid) =>
+    history: (uuid) =>
       ask((answer) => {
-        operator.story(uuid, answer);
+        operator.history(uuid, answer);
       }),
     bodies: (uuid) =>
       ask((answer) => {

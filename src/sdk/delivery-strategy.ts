@@ -1,12 +1,12 @@
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
-import type { Call, Refusal } from './call.js';
+import type { Call, BrokerRefusal } from './call.js';
 
 /** So many refused handshakes in a row are no mistake: requests that wait are told. */
 export const KEY_REFUSALS = 2;
 
 /** What the client's machines have done: effects, carried out in order. Links have numbers from 1. */
-export interface CourierSink {
+export interface DeliverySink {
   /** Dial the endpoint with this index. */
   open(link: number, endpoint: number): void;
   /** Close the link; nothing that it may still bring is wanted. */
@@ -23,7 +23,7 @@ export interface CourierSink {
 }
 
 /** A machine that carries requests to brokers: pure, with time as an argument. */
-export interface Courier {
+export interface DeliveryStrategy {
   start(now: MonotonicMs): void;
   add(call: Call, now: MonotonicMs): void;
   connected(link: number, now: MonotonicMs): void;
@@ -41,7 +41,7 @@ export interface Courier {
   progressed(call: Call, now: MonotonicMs): void;
   /** The call has its answer. */
   answered(call: Call, now: MonotonicMs): void;
-  refused(call: Call, refusal: Refusal, now: MonotonicMs): void;
+  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void;
   /** Nobody waits for the call any longer. */
   forget(call: Call, now: MonotonicMs): void;
   tick(now: MonotonicMs): void;

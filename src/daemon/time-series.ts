@@ -5,31 +5,31 @@ import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
 import type { Labels } from '../core/labels.js';
 import type {
-  Pictures as PicturesPort,
+  TimeSeries as PicturesPort,
   Present,
   SampleBlock,
   ServiceFigures,
 } from '../http/ports.js';
-import { Pictures, type PictureSources, SAMPLE_EVERY_MS } from '../observe/pictures.js';
+import { TimeSeries, type TimeSeriesSources, SAMPLE_EVERY_MS } from '../observe/time-series.js';
 import { serviceFigures } from '../observe/service-figures.js';
 
-interface NodeSources extends PictureSources {
+interface NodeSources extends TimeSeriesSources {
   services(): number;
 }
 
-export class NodePictures implements PicturesPort {
+export class NodeTimeSeries implements PicturesPort {
   readonly startedAt: string = new Date().toISOString();
   readonly peerEndpoint: string | null;
   readonly #sources: NodeSources;
-  readonly #pictures: Pictures;
+  readonly #series: TimeSeries;
   readonly #timer: NodeJS.Timeout;
 
   constructor({ bstar }: Config, sources: NodeSources) {
     this.peerEndpoint = bstar.peer;
     this.#sources = sources;
-    this.#pictures = new Pictures(sources, monotonicMs());
+    this.#series = new TimeSeries(sources, monotonicMs());
     this.#timer = setInterval(() => {
-      this.#pictures.sample(monotonicMs(), Date.now());
+      this.#series.sample(monotonicMs(), Date.now());
     }, SAMPLE_EVERY_MS).unref();
   }
 
@@ -44,22 +44,22 @@ export class NodePictures implements PicturesPort {
   }
 
   samples(since: number): SampleBlock {
-    return this.#pictures.samples(since);
+    return this.#series.samples(since);
   }
 
   historyOf(service: Buffer, since: number): SampleBlock {
-    return this.#pictures.historyOf(escapeName(service), since);
+    return this.#series.historyOf(escapeName(service), since);
   }
 
   services(): readonly ServiceFigures[] {
-    return this.#pictures.services(monotonicMs());
+    return this.#series.services(monotonicMs());
   }
 
   /** What lists tell of a service beside its workers. */
   figures(labels: Labels): FigureSource {
     return serviceFigures({
       labels,
-      pictures: this.#pictures,
+      timeSeries: this.#series,
       stored: (service) => this.#sources.titanic()?.durableOf(service, Date.now()) ?? null,
     });
   }

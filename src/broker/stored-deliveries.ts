@@ -18,26 +18,26 @@ import {
   type RequestTable,
   SERVICE,
 } from './requests.js';
-import type { Services } from './services.js';
+import type { ServiceTable } from './service-table.js';
 import type { Service, Worker } from './state.js';
 import type { Workers } from './workers.js';
 
 /** Requests of one service that are prepared ahead of its workers, at most. */
 const PREPARED_MAX = 256;
 
-export interface StoredParts {
+export interface StoredDeliveriesDeps {
   readonly table: RequestTable;
-  readonly services: Services;
+  readonly services: ServiceTable;
   readonly workers: Workers;
   readonly ledger: Ledger;
 }
 
-export class StoredRequests {
-  readonly #parts: StoredParts;
+export class StoredDeliveries {
+  readonly #deps: StoredDeliveriesDeps;
   #client: InternalClient | null = null;
 
-  constructor(parts: StoredParts) {
-    this.#parts = parts;
+  constructor(deps: StoredDeliveriesDeps) {
+    this.#deps = deps;
   }
 
   attach(client: InternalClient): void {
@@ -49,19 +49,19 @@ export class StoredRequests {
 
   /** How many more requests of this service are wanted: enough that no worker has to wait. */
   room(name: Buffer): number {
-    const service = this.#parts.services.find(name, 0, name.length);
-    if (service === null || !this.#parts.ledger.hasRoom) return 0;
+    const service = this.#deps.services.find(name, 0, name.length);
+    if (service === null || !this.#deps.ledger.hasRoom) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - service.stored.count);
   }
 
   setBacklog(name: Buffer, has: boolean): void {
-    const service = this.#parts.services.find(name, 0, name.length);
+    const service = this.#deps.services.find(name, 0, name.length);
     if (service !== null) service.hasBacklog = has;
   }
 
   /** @returns `null` if the service has no workers, or nothing more can be held */
   submit(name: Buffer, reference: number, body: Buffer, again: RequestId | null): RequestId | null {
-    const { table, services, workers, ledger } = this.#parts;
+    const { table, services, workers, ledger } = this.#deps;
     const service = services.find(name, 0, name.length);
     if (service === null || service.workers.size === 0 || !ledger.hasRoom) return null;
     const id = again ?? ledger.addStored();
@@ -76,7 +76,7 @@ export class StoredRequests {
 
   /** The client wants no reply any more. */
   withdraw(id: RequestId): void {
-    const { table, ledger, services } = this.#parts;
+    const { table, ledger, services } = this.#deps;
     if (table.is(id, OUT)) {
       table.raise(id, GIVEN_UP);
       ledger.dropPartials(id);
@@ -114,7 +114,7 @@ export class StoredRequests {
 
   /** Its delivery ended. It stays known, since a reply may still come, until it goes out again. */
   failed(id: RequestId, reason: string, failure: Failure | null): void {
-    const { table, ledger } = this.#parts;
+    const { table, ledger } = this.#deps;
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
     table.lower(id, OUT | QUEUED | GIVEN_UP);
     ledger.dropBody(id);
@@ -128,13 +128,13 @@ export class StoredRequests {
 
   /** It was out while the broker stopped: that is no attempt. */
   interrupted(id: RequestId): void {
-    this.#parts.table.lower(id, OUT);
+    this.#deps.table.lower(id, OUT);
     this.#putBack(id);
   }
 
   /** The service has no workers any more, or the broker drains. */
   handBack(service: Service): void {
-    const { table } = this.#parts;
+    const { table } = this.#deps;
     while (service.stored.count > 0) {
       const id = service.stored.head;
       service.stored.remove(id);
@@ -144,11 +144,11 @@ export class StoredRequests {
   }
 
   #putBack(id: RequestId): void {
-    this.#parts.ledger.dropBody(id);
+    this.#deps.ledger.dropBody(id);
     this.#client?.handedBack(this.#reference(id));
   }
 
   #reference(id: RequestId): number {
-    return this.#parts.table.getTime(id, REFERENCE);
+    return this.#deps.table.getTime(id, REFERENCE);
   }
 }

@@ -19,7 +19,7 @@ import {
 import { workerOffersOf } from './broker-facts.js';
 import { endpointError, writeMessage } from './links.js';
 import type { WorkerSettings } from './options.js';
-import type { Places } from './places.js';
+import type { ConcurrencyLimiter } from './concurrency-limiter.js';
 import {
   type SessionOptions,
   type SessionSink,
@@ -27,11 +27,11 @@ import {
   WorkerSession,
 } from './worker-session.js';
 
-/** What a site needs of its worker. */
-export interface SiteOwner {
+/** What a connection needs of its worker. */
+export interface ConnectionOwner {
   readonly settings: WorkerSettings;
   readonly dial: Dial;
-  readonly places: Places;
+  readonly limiter: ConcurrencyLimiter;
   /** Let the handler have the task; its end is told to the session. */
   run(session: WorkerSession, task: Task): void;
   /** A link is closing; the worker waits for it at its end. */
@@ -54,18 +54,18 @@ const LINGER_MS = 1000;
 
 /**
  * A worker at one endpoint: a session with all its credit where the broker knows that (D23), else
- * as many sessions as it has places, each on a link of its own.
+ * as many sessions as it has limiter, each on a link of its own.
  */
-export class WorkerSite {
+export class WorkerConnection {
   readonly #endpoint: string;
-  readonly #owner: SiteOwner;
+  readonly #owner: ConnectionOwner;
   readonly #registrations = new Set<Registration>();
   #closing = false;
   /** For replies whose registration has ended (D8): opened when needed, closed when quiet. */
   #late: Link | null = null;
   #lateMs: MonotonicMs = Infinity;
 
-  constructor(endpoint: string, owner: SiteOwner) {
+  constructor(endpoint: string, owner: ConnectionOwner) {
     this.#endpoint = endpoint;
     this.#owner = owner;
   }
@@ -164,8 +164,8 @@ export class WorkerSite {
   }
 }
 
-/** What a session's effects mean for its site. */
-interface SiteHooks {
+/** What a session's effects mean for its connection. */
+interface ConnectionHooks {
   learnt(creditOffered: boolean): void;
   late(frames: readonly Uint8Array[]): void;
   ended(): void;
@@ -180,11 +180,11 @@ class Registration implements SessionSink {
   /** It asks for credit. */
   readonly asksForCredit: boolean;
   readonly #endpoint: string;
-  readonly #owner: SiteOwner;
-  readonly #hooks: SiteHooks;
+  readonly #owner: ConnectionOwner;
+  readonly #hooks: ConnectionHooks;
   #link: Link | null = null;
 
-  constructor(endpoint: string, owner: SiteOwner, wants: Wants, hooks: SiteHooks) {
+  constructor(endpoint: string, owner: ConnectionOwner, wants: Wants, hooks: ConnectionHooks) {
     this.#endpoint = endpoint;
     this.#owner = owner;
     this.#hooks = hooks;
@@ -192,7 +192,7 @@ class Registration implements SessionSink {
     this.session = new WorkerSession(
       { ...owner.settings, ...wants },
       this,
-      owner.places,
+      owner.limiter,
       Math.random,
     );
   }

@@ -2,17 +2,17 @@
 import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
 import type { Hello, WorkerStatus } from '../wire/mmi.js';
-import type { Gate } from './gate.js';
+import type { Admission } from './admission.js';
 import type { Ledger } from './ledger.js';
 import type { Lifecycle } from './lifecycle.js';
 import { type Figures, ListedLazily, serviceStatus, workerStatus } from './listing.js';
 import type { BrokerOptions } from './options.js';
-import type { Asker, BrokerDesk, BrokerHost, InternalService, Listed } from './ports.js';
+import type { Asker, EmbeddedServiceApi, BrokerHost, InternalService, Listed } from './ports.js';
 import type { Quotas } from './quotas.js';
 import { NONE, type RequestId } from './requests.js';
-import type { Services } from './services.js';
+import type { ServiceTable } from './service-table.js';
 import type { Peer } from './state.js';
-import type { StoredRequests } from './stored.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
 import type { Workers } from './workers.js';
 
 /** Their envelopes together: enough for ids as libzmq makes them, in any number of hops. */
@@ -21,26 +21,26 @@ const HELLO_BYTES_PER_PEER_MAX = 65_536;
 /** Record numbers are below it. */
 const GENERATION_STEP = 2 ** 31;
 
-/** What the desk works on; all of it belongs to one `Broker`. */
-export interface DeskParts {
+/** What the embedded services work on; all of it belongs to one `Broker`. */
+export interface EmbeddedServicesDeps {
   readonly options: BrokerOptions;
-  readonly services: Services;
+  readonly services: ServiceTable;
   readonly workers: Workers;
   readonly ledger: Ledger;
-  readonly gate: Gate;
+  readonly admission: Admission;
   readonly lifecycle: Lifecycle;
-  readonly stored: StoredRequests;
+  readonly stored: StoredDeliveries;
   readonly figures: Figures;
 }
 
-export class Desk implements BrokerHost, BrokerDesk {
-  readonly #parts: DeskParts;
+export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
+  readonly #deps: EmbeddedServicesDeps;
   readonly #internals: InternalService[] = [];
   /** Of the numbers that internal services know requests by: see `dropInternal`. */
   #generation = 0;
 
-  constructor(parts: DeskParts) {
-    this.#parts = parts;
+  constructor(deps: EmbeddedServicesDeps) {
+    this.#deps = deps;
   }
 
   // ---------------------------------------------------------------- internal services
@@ -75,20 +75,20 @@ export class Desk implements BrokerHost, BrokerDesk {
 
   answer(number: number, body: readonly Buffer[]): void {
     const id = this.#requestOf(number);
-    if (id !== NONE) this.#parts.lifecycle.answerInternal(id, body);
+    if (id !== NONE) this.#deps.lifecycle.answerInternal(id, body);
   }
 
   /** What internal services have not answered is forgotten, and what they say of it ignored. */
   dropInternal(): void {
     this.#generation++;
-    this.#parts.lifecycle.dropInternal((service) => {
+    this.#deps.lifecycle.dropInternal((service) => {
       const owner = this.#internals.find(({ prefix }) => startsWith(service, prefix));
       return owner?.onlyAsks?.(service) === true;
     });
   }
 
   hear(number: number, hello: Hello): boolean {
-    const { ledger } = this.#parts;
+    const { ledger } = this.#deps;
     const id = this.#requestOf(number);
     const peer = ledger.clientOf(id)?.peer;
     if (!peer) return true;
@@ -104,14 +104,14 @@ export class Desk implements BrokerHost, BrokerDesk {
   }
 
   askerOf(peer: Peer): Asker {
-    peer.asker ??= new PeerAsker(peer, this.#parts.options.outputLeft ?? (() => Infinity));
+    peer.asker ??= new PeerAsker(peer, this.#deps.options.outputLeft ?? (() => Infinity));
     return peer.asker;
   }
 
   refuse(number: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
     const id = this.#requestOf(number);
     if (id === NONE) return;
-    this.#parts.lifecycle.refuseInternal(id, reason, {
+    this.#deps.lifecycle.refuseInternal(id, reason, {
       status: reason === 'rights' ? '403' : '429',
       text,
     });
@@ -120,17 +120,17 @@ export class Desk implements BrokerHost, BrokerDesk {
   isServed(service: Buffer): boolean {
     const internal = this.#internals.find(({ prefix }) => startsWith(service, prefix));
     if (internal !== undefined) return internal.offers(service);
-    const found = this.#parts.services.find(service, 0, service.length);
+    const found = this.#deps.services.find(service, 0, service.length);
     return found !== null && found.workers.size > 0;
   }
 
   get counts(): { readonly services: number; readonly workers: number } {
-    const { services, workers } = this.#parts;
+    const { services, workers } = this.#deps;
     return { services: services.listed, workers: workers.count };
   }
 
   services(now: number): Listed[] {
-    const { services, figures } = this.#parts;
+    const { services, figures } = this.#deps;
     services.forget(now);
     return Array.from(
       services.all(),
@@ -140,7 +140,7 @@ export class Desk implements BrokerHost, BrokerDesk {
 
   workers(now: number): Listed[] {
     const found: Listed[] = [];
-    for (const service of this.#parts.services.all()) {
+    for (const service of this.#deps.services.all()) {
       for (const worker of service.workers) {
         const status = (): WorkerStatus => workerStatus(worker, now);
         found.push(new ListedLazily(service, worker.number, status));
@@ -152,24 +152,24 @@ export class Desk implements BrokerHost, BrokerDesk {
   // ---------------------------------------------------------------- the keeper of stored requests
 
   room(service: Buffer): number {
-    return this.#parts.gate.isOpen ? this.#parts.stored.room(service) : 0;
+    return this.#deps.admission.isOpen ? this.#deps.stored.room(service) : 0;
   }
 
   setBacklog(service: Buffer, has: boolean): void {
-    this.#parts.stored.setBacklog(service, has);
+    this.#deps.stored.setBacklog(service, has);
   }
 
   submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
-    if (!this.#parts.gate.isOpen) return null;
-    return this.#parts.stored.submit(service, reference, body, again);
+    if (!this.#deps.admission.isOpen) return null;
+    return this.#deps.stored.submit(service, reference, body, again);
   }
 
   setStored(service: Buffer, hasStored: boolean): void {
-    this.#parts.services.setStored(service, hasStored);
+    this.#deps.services.setStored(service, hasStored);
   }
 
   withdraw(id: number): void {
-    this.#parts.stored.withdraw(id);
+    this.#deps.stored.withdraw(id);
   }
 }
 

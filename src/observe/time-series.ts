@@ -49,7 +49,7 @@ const COLUMNS = [
 type Sample = readonly (number | null)[];
 
 /** Where the numbers are. */
-export interface PictureSources {
+export interface TimeSeriesSources {
   readonly broker: BrokerSource;
   /** `null` where no requests are stored. */
   titanic(): TitanicSource | null;
@@ -71,8 +71,8 @@ interface LabelRates {
   readonly durable: DurableRates | null;
 }
 
-export class Pictures {
-  readonly #sources: PictureSources;
+export class TimeSeries {
+  readonly #sources: TimeSeriesSources;
   readonly #samples: Sample[] = [];
   /** The number of the next sample. */
   #next = 0;
@@ -87,7 +87,7 @@ export class Pictures {
   readonly #history = new ServiceHistory();
 
   /** @param now monotonic milliseconds */
-  constructor(sources: PictureSources, now: number) {
+  constructor(sources: TimeSeriesSources, now: number) {
     this.#sources = sources;
     this.#before = this.#mark(now);
     this.#older = this.#before;

@@ -1,12 +1,12 @@
 /** What people see of stored requests, and what operators do to them: the port for pages and commands. */
 import type { Bodies } from './bodies.js';
-import type { ReadPage, Story, ToldRequest } from './reading.js';
+import type { ReadPage, RequestHistory, ListedRequest } from './reading.js';
 import type { RequestUuid, StoredState } from './store.js';
 
 /** `dispatched`: pending, and with a worker now. (Closed and expired ones are not in the store.) */
 export type ShownState = StoredState | 'dispatched';
 
-export interface ShownRequest extends Omit<ToldRequest, 'state'> {
+export interface ShownRequest extends Omit<ListedRequest, 'state'> {
   readonly state: ShownState;
 }
 
@@ -35,7 +35,7 @@ export interface ShownPage extends Omit<ReadPage, 'requests'> {
   readonly requests: readonly ShownRequest[];
 }
 
-export interface ShownStory extends Omit<Story, 'request'> {
+export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;
   /** The one under way: the worker's number, as in the log; milliseconds since 1970. */
   readonly delivery: { readonly worker: number; readonly startedAt: number } | null;
@@ -68,7 +68,7 @@ export interface BulkResult {
 }
 
 /** Why it was not done; `text` for people. */
-export type OfficeRefusal =
+export type OperatorRefusal =
   /** No such request. */
   | { readonly kind: 'unknown'; readonly text: string }
   /** It is not in a state in which that can be done. */
@@ -76,21 +76,22 @@ export type OfficeRefusal =
   /** The store cannot read or write now. */
   | { readonly kind: 'trouble'; readonly text: string };
 
-export type Outcome<Value> = { readonly kind: 'done'; readonly value: Value } | OfficeRefusal;
+export type OperatorResult<Value> =
+  { readonly kind: 'done'; readonly value: Value } | OperatorRefusal;
 
 /** Changes are on the disk when they are answered. */
-export interface TitanicOffice {
-  list(query: ListQuery): Promise<Outcome<ShownPage>>;
-  story(uuid: RequestUuid): Promise<Outcome<ShownStory>>;
+export interface OperatorApi {
+  list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
+  history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
   /** The beginnings of what was sent and what was answered. */
-  bodies(uuid: RequestUuid): Promise<Outcome<Bodies>>;
+  bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
   /** A dead one becomes pending again, its attempts counted anew. */
-  retry(uuid: RequestUuid): Promise<Outcome<null>>;
+  retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Closes one that is pending, dispatched or dead. */
-  cancel(uuid: RequestUuid): Promise<Outcome<null>>;
+  cancel(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Retries the dead. @param limit at most so many */
-  retryDead(filter: BulkFilter, limit: number): Promise<Outcome<BulkResult>>;
+  retryDead(filter: BulkFilter, limit: number): Promise<OperatorResult<BulkResult>>;
   /** Closes requests of one state; `null`: replied and dead ones. @param limit at most so many */
-  purge(filter: PurgeFilter, limit: number): Promise<Outcome<BulkResult>>;
+  purge(filter: PurgeFilter, limit: number): Promise<OperatorResult<BulkResult>>;
 }

@@ -17,7 +17,7 @@ const REMEMBERED_UNSERVED_MAX = 1000;
  * it counts in the limits. Else it is only there to be listed: because its stored requests are kept
  * somewhere, or because it was in use, or had some, a short time ago.
  */
-export class Services {
+export class ServiceTable {
   readonly #byName: ByteTable;
   readonly #byId: (Service | null)[] = [];
   readonly #freeIds: number[] = [];

@@ -1,7 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { placeGiven } from '../../../src/cli/admin-place.js';
-import { endpointTold, placeTold, type ToldPlace, type Want } from '../../../src/cli/told.js';
+import {
+  learntEndpoint,
+  learntHttpAddress,
+  type LearntAddress,
+  type Want,
+} from '../../../src/cli/learnt-address.js';
 import { messageOf } from '../../../src/core/errors.js';
 
 const REMOTE = 'tcp://mq.example:5555';
@@ -13,8 +18,8 @@ interface Told {
   readonly publicUrl?: unknown;
 }
 
-const tells = (told: Told, endpoint: string, isSealed = false): ToldPlace =>
-  placeTold({ publicUrl: null, ...told }, endpoint, isSealed, undefined);
+const tells = (told: Told, endpoint: string, isSealed = false): LearntAddress =>
+  learntHttpAddress({ publicUrl: null, ...told }, endpoint, isSealed, undefined);
 
 /** The address that is taken, and whether the token goes there. */
 function taken(told: Told, endpoint: string, isSealed = false): readonly [string, boolean] {
@@ -123,7 +128,9 @@ describe('an HTTP address that a broker tells', () => {
   });
 
   it('is missing where a broker is older or a listener tells the least, or HTTP is off', () => {
-    expect(refusal(() => placeTold({}, REMOTE, false, undefined))).toContain('an older one');
+    expect(refusal(() => learntHttpAddress({}, REMOTE, false, undefined))).toContain(
+      'an older one',
+    );
     const off = refusal(() => tells({ http: null, publicUrl: 'https://mq.example' }, REMOTE));
     expect(off).toContain('http.listen: off');
   });
@@ -136,7 +143,7 @@ describe('endpoints that a node tells', () => {
   const CLIENT: Want = { client: true, worker: false, curve: false };
   const WORKER: Want = { client: false, worker: true, curve: false };
   const from = (url: string, endpoints: unknown, want = CLIENT): string =>
-    endpointTold({ endpoints }, placeGiven(url, '--admin', undefined), want);
+    learntEndpoint({ endpoints }, placeGiven(url, '--admin', undefined), want);
   const AWAY = 'http://mq.example:5580';
   const NEAR = 'http://127.0.0.1:5580';
 
