@@ -64,7 +64,7 @@ describe('charts (issue 12.6)', () => {
     const seen = await look(await Stand.open());
     await seen.sees(seen.page.getByText('10/s', { exact: true }));
     const times = ['now', '−1 min', '−2 min'];
-    expect(await scales(seen, 'Requests a second')).toEqual([['0', '5/s', '10/s'], times]);
+    expect(await scales(seen, 'Requests per second')).toEqual([['0', '5/s', '10/s'], times]);
     expect(await scales(seen, 'Latency')).toEqual([['0', '0.5 ms', '1 ms'], times]);
     expect(await scales(seen, 'Queued')).toEqual([
       ['0', '10'],
@@ -129,7 +129,7 @@ describe('charts (issue 12.6)', () => {
     });
     await seen.page.reload();
     await seen.sees(seen.page.getByText('20M/s', { exact: true }));
-    const [heights, times] = await scales(seen, 'Requests a second');
+    const [heights, times] = await scales(seen, 'Requests per second');
     expect(heights).toEqual(['0', '10M/s', '20M/s']);
     expect(times?.slice(0, 3)).toEqual(['now', '−2 min', '−4 min']);
     expect(await scales(seen, 'Latency')).toEqual([['0', '2.5 h', '5 h'], times]);

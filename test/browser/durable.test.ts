@@ -45,7 +45,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.page.keyboard.press('Enter');
     await seen.sees(seen.page.getByRole('heading', { name: dead }));
     await seen.goes(`#/durable/${pending}`);
-    await seen.seesText('for a free worker');
+    await seen.seesText('for an idle worker');
     const pill = await seen.page.locator('main .pill', { hasText: 'pending' }).boundingBox();
     expect(pill?.width).toBeLessThan(120);
   });
@@ -97,10 +97,10 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.goes(`#/durable/${uuid}`);
     const step = seen.page.locator('.timeline .warn');
     await seen.sees(step.getByText('card_declined', { exact: true }));
-    expect(await step.textContent()).toContain(` ${harmless} It is not to be tried again.`);
+    expect(await step.textContent()).toContain(` ${harmless} Final: the broker does not retry it.`);
     expect(await step.locator('pre').allTextContents()).toEqual([
       `${harmless}\nat line 2`,
-      '(not text, in base64) AAEC',
+      '(not text; base64) AAEC',
     ]);
     expect(await seen.page.locator('main img').count()).toBe(0);
     await seen.page.unrouteAll({ behavior: 'wait' });
@@ -120,7 +120,7 @@ describe('durable requests on the page (issue 6.2)', () => {
       '{\n  "id": 12345678901234567890,\n  "list": [],\n  "html": "<img src=x onerror=alert(1)>"\n}',
       'no \ufffd JSON',
     ]);
-    await seen.seesText('There is none.');
+    await seen.seesText('None.');
     await seen.page.getByLabel('Show bodies as').selectOption('text');
     await seen.reads(frames, [json, 'no \ufffd JSON']);
     await seen.page.getByLabel('Show bodies as').selectOption('hex');
@@ -132,7 +132,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     const { uuid: large } = await stand.client.submit('later', Buffer.alloc(200_000, 0xff));
     await seen.goes(`#/durable/${large}`);
     await seen.button('Show bodies').click();
-    await seen.seesText('195 KiB, cut: only the beginning is shown, 1 frame');
+    await seen.seesText('195 KiB, truncated, 1 frame');
     expect(await frames.first().textContent()).toMatch(/^00000000 {2}(ff ){16} \.{16}\n/);
   });
 
@@ -140,7 +140,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     const stand = await Stand.open();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, `#/durable/${uuid}`);
-    await seen.seesText('for a free worker');
+    await seen.seesText('for an idle worker');
     await seen.counts(seen.button('Show bodies'), 0);
   });
 
@@ -166,7 +166,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     work.isBroken = false;
     await seen.button('Retry').click();
     await enterToken(seen, 'not-the-token-at-all');
-    await seen.seesText('That token was wrong.');
+    await seen.seesText('Wrong token.');
     await enterToken(seen, stand.token);
     await seen.seesText(/Replied/);
     await seen.sees(seen.page.locator('main .pill', { hasText: 'replied' }));
@@ -187,10 +187,10 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.row('work').nth(2));
     work.isBroken = false;
     await seen.button('Retry all dead').click();
-    await seen.button('Retry them').click();
+    await seen.button('Retry all').click();
     await enterToken(seen, stand.token);
-    await seen.seesText('3 requests are tried again');
-    await seen.seesText('No such request');
+    await seen.seesText('3 requests are pending again');
+    await seen.seesText('No requests');
   });
 
   itWithTool('chromium', 'are cancelled after a question', async () => {
@@ -205,7 +205,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.button('Cancel').click();
     seen.mayLose = true;
     await seen.button('Cancel the request').click();
-    await seen.seesText('Not here');
+    await seen.seesText('Not found');
   });
 
   itWithTool('chromium', 'have pages of the older ones', async () => {

@@ -100,7 +100,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
       walked.push(named ?? (await focused.textContent()) ?? '');
     }
     expect(walked).toEqual([
-      'Skip to the content',
+      'Skip to content',
       'Majordomo, overview',
       'Enter the token',
       'Colours: auto',
@@ -123,7 +123,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
       await seen.sees(seen.page.getByRole('dialog', { name: 'Token needed' }));
       await seen.page.getByLabel('Token', { exact: true }).fill('this-is-not-the-one');
       await seen.page.keyboard.press('Enter');
-      await seen.seesText('That token was wrong.');
+      await seen.seesText('Wrong token.');
       await seen.page.keyboard.press('Escape');
       await seen.sees(seen.page.locator('#banner', { hasText: 'Locked' }));
       await seen.page.locator('#banner').getByRole('button', { name: 'Enter the token' }).click();

@@ -31,7 +31,7 @@ describe('the page (issue 6.2)', () => {
     const stand = await Stand.open();
     await stand.works('echo');
     const seen = await look(stand);
-    const rate = seen.page.getByLabel('Requests a second').locator('.value').first();
+    const rate = seen.page.getByLabel('Requests per second').locator('.value').first();
     await seen.sees(rate.filter({ hasText: /^0$/ }));
     const over = new AbortController();
     const load = (async (): Promise<void> => {
@@ -64,7 +64,7 @@ describe('the page (issue 6.2)', () => {
     const names = seen.page.locator('tbody .name');
     await seen.sees(seen.row('gamma'));
     await seen.reads(names, ['alpha', 'beta', 'gamma']);
-    await seen.button('Waiting').click();
+    await seen.button('Idle').click();
     await seen.reads(names.first(), ['beta']);
     await seen.page.getByRole('searchbox').fill('GAM');
     await seen.gone(seen.row('alpha'));
@@ -126,7 +126,7 @@ describe('the page (issue 6.2)', () => {
     // Nobody serves what is stored for it; of the other one nothing waits.
     await seen.reads(seen.row('later').locator('td.bad'), ['0']);
     await seen.reads(cells('pay', 1), ['1']);
-    const dead = seen.page.locator('#banner', { hasText: '2 stored requests were given up.' });
+    const dead = seen.page.locator('#banner', { hasText: '2 stored requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
     // A service's own page: what its workers said, by code, and its dead are tried again.
     await seen.goes('#/services/pay');
@@ -150,7 +150,7 @@ describe('the page (issue 6.2)', () => {
     await stand.works('upper');
     for (let n = 0; n < 20; n++) await stand.client.request('upper', 'x');
     const seen = await look(stand, '#/services/upper');
-    const rates = seen.page.getByLabel('Requests a second', { exact: true });
+    const rates = seen.page.getByLabel('Requests per second', { exact: true });
     await seen.sees(rates.locator('path.line.green[d^="M"]'));
     await seen.reads(
       seen.page.getByLabel('Worker states', { exact: true }).locator('.figure .value'),
@@ -190,12 +190,12 @@ describe('the page (issue 6.2)', () => {
     seen.mayLose = true;
     await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
     await stand.daemon.kill();
-    await seen.seesText('Lost the daemon');
+    await seen.seesText('No connection to the daemon');
     const { dataDir, endpoint } = stand.daemon;
     const again = await startDaemon({ dataDir, endpoint, sets });
     expect(httpOf(again)).toBe(stand.url);
-    await seen.seesText('The daemon has started anew');
-    await seen.gone(seen.page.getByText('Lost the daemon'));
+    await seen.seesText('The daemon was restarted');
+    await seen.gone(seen.page.getByText('No connection to the daemon'));
     await seen.goes('#/events');
     await seen.seesText(/^live/);
     await new Stand(again).works('late');
@@ -269,7 +269,7 @@ describe('the page (issue 6.2)', () => {
     await seen.page.keyboard.press('Escape');
     // Who was sent the address is told what is missing.
     await seen.goes('#/pair');
-    await seen.seesText('This node stands alone');
+    await seen.seesText('This node has no peer');
     expect(await seen.button('Switch over').isVisible()).toBe(false);
     expect(await seen.button('Promote').isVisible()).toBe(false);
   });

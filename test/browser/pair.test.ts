@@ -71,7 +71,7 @@ describe('a pair on the page (issue 6.2)', () => {
   itWithTool('chromium', 'leads from the passive node to the page of the active one', async () => {
     const [left, right] = await openPair((name) => `https://${name}.example/page/`);
     const passive = await look(right);
-    await passive.seesText('right is passive: clients and workers are at the other node');
+    await passive.seesText('right is passive: clients and workers use the other node');
     expect(await passive.page.locator('.chart').count()).toBe(0);
     const href = 'https://left.example/page/';
     for (const name of ['Open the page of the other node', 'Open its page']) {

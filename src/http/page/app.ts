@@ -116,15 +116,15 @@ function shortcutsOf(switchTheme: () => void): readonly Shortcut[] {
     },
     {
       key: 'k',
-      does: 'row before',
+      does: 'previous row',
       act: () => {
         stepThroughRows(-1);
       },
     },
-    { key: 't', does: 'light, dark, or as the system has it', act: switchTheme },
+    { key: 't', does: 'switch colours: auto, light, dark', act: switchTheme },
     {
       key: '?',
-      does: 'this list',
+      does: 'show this list',
       act: () => {
         showHelp(shortcuts);
       },
@@ -150,7 +150,7 @@ function tokenButton(watch: NodeWatch): void {
       void askToken('Changes need the token of this node.').then(show);
     } else {
       token.forget();
-      toast('The token is forgotten', 'good');
+      toast('Token forgotten', 'good');
       show();
     }
   });
@@ -161,7 +161,7 @@ function tokenButton(watch: NodeWatch): void {
 function start(): void {
   const switchTheme = themeSwitch(byId('theme'));
   const watch = new NodeWatch(() => {
-    toast('The daemon has started anew', 'good');
+    toast('The daemon was restarted', 'good');
   });
   const stream = new EventStream();
   tokenButton(watch);

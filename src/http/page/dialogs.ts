@@ -79,14 +79,16 @@ async function askTokenNow(why: string): Promise<boolean> {
       el(
         'p',
         { class: 'quiet' },
-        'It is http.token of the configuration, or in the file http.token of the data directory. ',
-        'This tab keeps it until it is closed.',
+        'The token is http.token in the configuration, or the content of the file http.token in the data directory. ',
+        'The browser keeps it until you close this tab.',
       ),
     ],
     confirm: 'Use this token',
     // What a header cannot carry would be refused by the browser, not by the daemon.
     check: () =>
-      /^[\x21-\x7e]+$/.test(input.value.trim()) ? null : 'A token has no such characters.',
+      /^[\x21-\x7e]+$/.test(input.value.trim())
+        ? null
+        : 'A token contains only visible ASCII characters, and no spaces.',
   });
   if (given) token.set(input.value.trim());
   return given;
@@ -121,14 +123,14 @@ async function withToken<Answer>(what: string, run: () => Promise<Answer>): Prom
       const status = statusOf(error);
       if (status === 403) {
         // The one that reads stays if no other one is given.
-        if (!(await askToken(`That token only reads: ${what.toLowerCase()} need http.token.`))) {
+        if (!(await askToken(`This token is read-only: ${what.toLowerCase()} need http.token.`))) {
           return null;
         }
         continue;
       }
       if (status !== 401) throw error;
       token.forget();
-      why = 'That token was wrong.';
+      why = 'Wrong token.';
     }
   }
 }

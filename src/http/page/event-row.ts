@@ -47,7 +47,7 @@ export function eventRow(first: EventGroup): Kept<EventGroup> {
       ...shown.map((told) =>
         el('li', {}, el('time', { datetime: told.time }, moment(told.time)), ' ', fieldsOf(told)),
       ),
-      earlier.open && left > 0 ? el('li', {}, `and ${count(left)} before them`) : null,
+      earlier.open && left > 0 ? el('li', {}, `and ${count(left)} earlier`) : null,
     );
   };
   earlier.addEventListener('toggle', showEarlier);
@@ -67,7 +67,7 @@ export function eventRow(first: EventGroup): Kept<EventGroup> {
       const from = group.earlier.at(-1)?.time ?? null;
       attribute(earlier, 'hidden', number === 0);
       text(times, number === 0 ? '' : `×${count(number + 1)}`);
-      text(summary, `${count(number)} before it, from ${moment(from)}`);
+      text(summary, `${count(number)} earlier, since ${moment(from)}`);
       if (isSame) return;
       attribute(time, 'datetime', latest.time);
       text(time, moment(latest.time));

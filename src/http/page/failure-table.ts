@@ -41,9 +41,9 @@ export function failureTable(): DataTable<CodeGroup> {
         isNumber: true,
         isLargeFirst: true,
       },
-      { head: 'Last words', show: ({ said }, cell) => text(cell, line(said)) },
+      { head: 'Last message', show: ({ said }, cell) => text(cell, line(said)) },
       {
-        head: 'Last',
+        head: 'Last seen',
         show: ({ time }, cell) => text(cell, moment(time)),
         by: ({ time }) => time,
         isLargeFirst: true,
@@ -53,6 +53,6 @@ export function failureTable(): DataTable<CodeGroup> {
     key: ({ code }) => code,
     sortedBy: 1,
     pageRows: 20,
-    whenEmpty: empty('No failure', 'None among the last 1,000 events of this node.'),
+    whenEmpty: empty('No failures', 'None in the last 1,000 events of this node.'),
   });
 }

@@ -107,9 +107,9 @@ export class NodeWatch {
     token.forget();
     this.#contact = 'locked';
     this.#tell();
-    const why = 'Reading needs a token of this node, too.';
+    const why = 'This node asks for a token for reading, too.';
     // Who does not give it is asked again by the button of the banner.
-    this.#isGivenUp = !(await askToken(wasWrong ? 'That token was wrong.' : why));
+    this.#isGivenUp = !(await askToken(wasWrong ? 'Wrong token.' : why));
   }
 
   #take(overview: Overview): void {

@@ -76,11 +76,13 @@ interface RequestTable {
 export function requestTable({ label, columns, reload, whenEmpty }: RequestTable): DataTable<Row> {
   const unlock = (): void => {
     attempt(async () => {
-      if (await askToken('Whole uuids, and stories, need a token of this node.')) await reload();
+      if (await askToken('Full UUIDs and request histories need a token of this node.')) {
+        await reload();
+      }
     });
   };
   const id: Column<Row> = {
-    head: 'Uuid',
+    head: 'UUID',
     make: ({ uuid }) => (UUID.test(uuid) ? uuidLink(uuid) : uuidLocked(uuid, unlock)),
   };
   return new DataTable<Row>({
@@ -106,7 +108,7 @@ function uuidLink(uuid: string): HTMLElement {
 /** The whole is the credential for the reply, so it takes the token to come further. */
 function uuidLocked(uuid: string, unlock: () => void): HTMLElement {
   const made = button('', 'uuid', unlock);
-  made.title = 'Its story needs a token of this node';
+  made.title = 'The history of this request needs a token of this node';
   made.replaceChildren(el('span', { class: 'rest' }, uuid.slice(0, -9)), uuid.slice(-9));
   return made;
 }

@@ -31,17 +31,20 @@ export class RequestTroubles {
     if (first !== undefined && ready) {
       const more = this.#unserved.length - 1;
       const services = more === 1 ? 'service' : 'services';
-      const others = more === 0 ? '' : ` The same is true of ${count(more)} other ${services}.`;
-      const text = `Requests wait for ${first}, which has no worker.${others}`;
+      const others =
+        more === 0
+          ? ''
+          : ` ${count(more)} other ${services} also have waiting requests and no worker.`;
+      const text = `Requests are waiting for ${first}, which has no worker.${others}`;
       const link = linkTo('services', first);
-      found.push({ grade: 'bad', title: 'No worker', text, link: [link, 'Look at it'] });
+      found.push({ grade: 'bad', title: 'No worker', text, link: [link, 'Show the service'] });
     }
     const dead = stored?.dead ?? 0;
     if (dead > 0) {
       const text =
         dead === 1
-          ? 'A stored request was given up.'
-          : `${count(dead)} stored requests were given up.`;
+          ? 'One stored request failed for good and needs attention.'
+          : `${count(dead)} stored requests failed for good and need attention.`;
       const link = linkTo('durable', undefined, { state: 'dead' });
       found.push({ grade: 'warn', title: 'Dead requests', text, link: [link, 'Show them'] });
     }

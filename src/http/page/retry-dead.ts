@@ -23,10 +23,10 @@ export async function retryDead(
         'Every dead request of ',
         el('strong', { class: 'name' }, service),
         age === null ? '' : `, ${age},`,
-        ' becomes pending again, with all its attempts.',
+        ' becomes pending again, with its attempt count reset.',
       ),
     ],
-    confirm: 'Retry them',
+    confirm: 'Retry all',
   });
   if (!isSure) return;
   let done = 0;
@@ -38,7 +38,7 @@ export async function retryDead(
     toast(`${count(done)} so far`, 'good');
   }
   toast(
-    done === 1 ? '1 request is tried again' : `${count(done)} requests are tried again`,
+    done === 1 ? '1 request is pending again' : `${count(done)} requests are pending again`,
     'good',
   );
   await changed();

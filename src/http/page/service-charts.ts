@@ -14,7 +14,7 @@ const EVERY_MS = 4000;
 function plainCharts(): Chart[] {
   return [
     new Chart({
-      title: 'Requests a second',
+      title: 'Requests per second',
       series: [
         { column: 'received', label: 'in', style: 'blue', isArea: true },
         { column: 'replied', label: 'replied', style: 'green' },
@@ -41,7 +41,7 @@ function plainCharts(): Chart[] {
       title: 'Queue',
       series: [
         { column: 'queued', label: 'queued', style: 'amber', isArea: true },
-        { column: 'inFlight', label: 'at workers', style: 'blue' },
+        { column: 'inFlight', label: 'in flight', style: 'blue' },
       ],
       format: compact,
       scale: COUNT,
@@ -65,7 +65,7 @@ function plainCharts(): Chart[] {
 function durableCharts(): Chart[] {
   return [
     new Chart({
-      title: 'Durable a second',
+      title: 'Durable per second',
       series: [
         { column: 'accepted', label: 'accepted', style: 'blue', isArea: true },
         { column: 'completed', label: 'replied', style: 'green' },

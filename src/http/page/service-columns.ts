@@ -35,7 +35,7 @@ export const SERVICE: Column<Listed> = {
   by: ({ service }) => service,
 };
 export const WAITING: Column<Listed> = number(
-  'Waiting',
+  'Idle',
   ({ workersWaiting }) => workersWaiting,
   ({ workersWaiting }) => count(workersWaiting),
   true,
@@ -50,7 +50,7 @@ export const WORKERS: Column<Listed> = {
   show: (service, cell) => {
     text(cell, count(service.workersWaiting + service.workersBusy));
     cell.classList.toggle('bad', isUnserved(service));
-    cell.title = isUnserved(service) ? 'nobody serves it' : '';
+    cell.title = isUnserved(service) ? 'no worker serves it' : '';
   },
 };
 export const BUSY: Column<Listed> = number(
@@ -68,7 +68,7 @@ export const QUEUED: Column<Listed> = {
     const isStuck = service.queued > 0 && isUnserved(service);
     text(cell, count(service.queued));
     cell.classList.toggle('bad', isStuck);
-    cell.title = isStuck ? 'nobody serves it' : '';
+    cell.title = isStuck ? 'no worker serves it' : '';
   },
 };
 export const RATE: Column<Listed> = number(

@@ -25,29 +25,27 @@ const NOT_READY: Readonly<Record<string, readonly [Grade, string]>> = {
   passive: ['quiet', 'Passive'],
   waiting: ['warn', 'Waiting for its peer'],
   joining: ['warn', 'Joining its peer'],
-  holding: ['warn', 'Holding back'],
+  holding: ['warn', 'Serving paused'],
 };
 
 const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   store_full: ['bad', 'Disk full'],
-  store_busy: ['bad', 'The store is busy'],
-  store_fatal: ['bad', 'The store is damaged'],
-  store_failed: ['bad', 'It stores nothing of its peer'],
+  store_busy: ['bad', 'Store busy'],
+  store_fatal: ['bad', 'Store damaged'],
+  store_failed: ['bad', 'Replication not stored'],
   not_in_sync: ['warn', 'Not in sync'],
-  peer_refused: ['bad', 'Not its peer'],
+  peer_refused: ['bad', 'Peer refused'],
 };
 
 /** All that people should know at once, the worst first. */
 function troublesOf({ overview, contact, lostAt, why }: Watched): Trouble[] {
   if (contact === 'locked') {
-    return [
-      { grade: 'warn', title: 'Locked', text: 'This node shows itself to who has its token.' },
-    ];
+    return [{ grade: 'warn', title: 'Locked', text: 'This node needs a token for reading.' }];
   }
   if (contact === 'lost') {
     const since = lostAt === null ? '' : ` for ${span(Date.now() - lostAt)}`;
-    const text = `No answer${since}: ${why}. Trying again by itself; what is shown is old.`;
-    return [{ grade: 'bad', title: 'Lost the daemon', text }];
+    const text = `No answer${since}: ${why}. The page keeps trying; the data shown is out of date.`;
+    return [{ grade: 'bad', title: 'No connection to the daemon', text }];
   }
   return overview === null ? [] : troublesOfNode(overview);
 }
@@ -57,7 +55,7 @@ function troublesOfNode(overview: Overview): Trouble[] {
   const found: Trouble[] = [];
   if (state === 'active' && peer?.state === 'active') {
     const text = 'Both nodes of the pair are active. The one with the lower epoch steps down.';
-    found.push({ grade: 'bad', title: 'Split', text });
+    found.push({ grade: 'bad', title: 'Split brain', text });
   }
   if (reason !== null) {
     const [usual, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];

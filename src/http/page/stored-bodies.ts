@@ -36,10 +36,10 @@ function shownAs(frame: BodyFrame, way: Way): string {
 
 function sectionOf(name: string, body: StoredBody | null, way: Way): HTMLElement {
   const head = el('h3', {}, name);
-  if (body === null) return el('section', {}, head, el('p', { class: 'quiet' }, 'There is none.'));
+  if (body === null) return el('section', {}, head, el('p', { class: 'quiet' }, 'None.'));
   const { frames, cut } = body;
   const count = frames.length === 1 ? '1 frame' : `${frames.length} frames`;
-  const size = `${bytes(body.bytes)}${cut ? ', cut: only the beginning is shown' : ''}, ${count}`;
+  const size = `${bytes(body.bytes)}${cut ? ', truncated' : ''}, ${count}`;
   return el(
     'section',
     {},

@@ -46,8 +46,8 @@ async function loadPage(
 export function durableView({ watch }: Context, { query }: Place): View {
   const search = el('input', {
     type: 'search',
-    placeholder: 'Uuid or service',
-    'aria-label': 'Find by uuid or service',
+    placeholder: 'UUID or service',
+    'aria-label': 'Find by UUID or service',
     'data-search': true,
     spellcheck: 'false',
     value: query.get('service') ?? '',
@@ -61,7 +61,7 @@ export function durableView({ watch }: Context, { query }: Place): View {
     label: 'Durable requests',
     columns: [SERVICE, STATE],
     reload: () => list.load(),
-    whenEmpty: empty('No such request', 'Nothing that is stored matches the filters.'),
+    whenEmpty: empty('No requests', 'No stored request matches the filters.'),
   });
   const list = new Listing(table, status);
   const filter = (): Record<string, string> => ({
@@ -94,7 +94,7 @@ export function durableView({ watch }: Context, { query }: Place): View {
   const counts = el('p', { class: 'stored-of' });
   const endCounts = watch.watch(({ overview }) => {
     const stored = overview?.stored ?? null;
-    const none = overview === null ? '' : 'Stored requests are not hosted here.';
+    const none = overview === null ? '' : 'Durable requests are switched off on this node.';
     if (stored === null) text(counts, none);
     else showCounts(counts, stored);
   });

@@ -11,15 +11,15 @@ export function isElsewhere(overview: Overview | null): boolean {
 function words({ node, peer }: Overview): readonly Child[] {
   const pair = el('a', { href: linkTo('pair') }, 'Both nodes');
   if (peer?.up !== true) {
-    return [el('p', {}, `${node} is passive, and does not hear the other node. `, pair)];
+    return [el('p', {}, `${node} is passive and has no connection to the other node. `, pair)];
   }
-  const said = `${node} is passive: clients and workers are at the other node, and so are their figures. `;
+  const said = `${node} is passive: clients and workers use the other node, which has their figures. `;
   const link = outerLink(peer.publicUrl, 'Open the page of the other node', 'button primary');
   if (link !== null) return [el('p', {}, said, pair), el('p', {}, link)];
   const how = [
     'Set ',
     el('code', {}, 'http.publicUrl'),
-    ' in the configuration of the other node, and this page leads to its page.',
+    ' in the configuration of the other node to get a link to its page here.',
   ];
   return [el('p', {}, said, pair), el('p', {}, ...how)];
 }

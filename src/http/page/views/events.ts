@@ -52,17 +52,17 @@ export function eventsView({ stream }: Context, { query }: Place): View {
   const severity = choice('Severity', SEVERITIES, query.get('severity') ?? '');
   const wanted = query.get('service') ?? '';
   const service = choice('Service', servicesOf([], wanted), wanted);
-  const list = el('ol', { class: 'events', 'aria-label': 'Events, the newest first' });
+  const list = el('ol', { class: 'events', 'aria-label': 'Events, newest first' });
   const rows = new KeyedList<EventGroup>(list, ({ key }) => key, eventRow);
   const state = el('span', { class: 'quiet', role: 'status' });
   const nothing = empty(
-    'Nothing',
-    'Served requests are no events; workers that come and go are, and whatever goes wrong.',
+    'No events',
+    'Workers that register or leave are events, and so are errors. Requests that succeed are not.',
   );
   let held: readonly Told[] | null = null;
-  const pause = button('Hold', 'button', () => {
+  const pause = button('Pause', 'button', () => {
     held = held === null ? [...stream.events] : null;
-    text(pause, held === null ? 'Hold' : 'Go on');
+    text(pause, held === null ? 'Pause' : 'Resume');
     attribute(pause, 'aria-pressed', held !== null ? 'true' : 'false');
     show();
   });
@@ -77,11 +77,11 @@ export function eventsView({ stream }: Context, { query }: Place): View {
     const found = all.filter((told) => matches(told, filter));
     rows.show(grouped(found).slice(0, SHOWN_MAX));
     nothing.hidden = found.length > 0;
-    const live = stream.isOpen ? 'live' : 'not connected, trying again';
+    const live = stream.isOpen ? 'live' : 'not connected, retrying';
     const status = stream.why === '' ? live : `${live}: ${stream.why}`;
     const of = found.length === all.length ? '' : `${count(found.length)} of `;
     const events = all.length === 1 ? 'event' : 'events';
-    text(state, `${held === null ? status : 'held'} · ${of}${count(all.length)} ${events}`);
+    text(state, `${held === null ? status : 'paused'} · ${of}${count(all.length)} ${events}`);
   };
   const apply = (): void => {
     const chosen = { severity: severity.value, service: service.value, text: search.value.trim() };

@@ -20,7 +20,7 @@ const SERVICES_EVERY = 2;
 function charts(): Chart[] {
   return [
     new Chart({
-      title: 'Requests a second',
+      title: 'Requests per second',
       series: [
         { column: 'received', label: 'in', style: 'blue', isArea: true },
         { column: 'replied', label: 'replied', style: 'green' },
@@ -60,7 +60,7 @@ function charts(): Chart[] {
     new Chart({
       title: 'Workers',
       series: [
-        { column: 'workersWaiting', label: 'waiting', style: 'green', isArea: true },
+        { column: 'workersWaiting', label: 'idle', style: 'green', isArea: true },
         { column: 'workersBusy', label: 'busy', style: 'blue' },
       ],
       format: compact,
@@ -71,7 +71,7 @@ function charts(): Chart[] {
     }),
     new Chart({
       title: 'Event loop',
-      series: [{ column: 'loopLagMs', label: 'late by at most', style: 'violet', isArea: true }],
+      series: [{ column: 'loopLagMs', label: 'worst loop delay', style: 'violet', isArea: true }],
       format: millis,
       scale: DURATION,
       leastTop: 20,
@@ -93,7 +93,7 @@ function storedCharts(): Chart[] {
     }),
     new Chart({
       title: 'Durable dead',
-      series: [{ column: 'dead', label: 'wait for an operator', style: 'red', isArea: true }],
+      series: [{ column: 'dead', label: 'needs attention', style: 'red', isArea: true }],
       format: compact,
       scale: COUNT,
       leastTop: 4,
@@ -101,7 +101,7 @@ function storedCharts(): Chart[] {
       href: linkTo('durable', undefined, { state: 'dead' }),
     }),
     new Chart({
-      title: 'Durable a second',
+      title: 'Durable per second',
       series: [
         { column: 'accepted', label: 'accepted', style: 'blue', isArea: true },
         { column: 'completed', label: 'replied', style: 'green' },
@@ -124,7 +124,7 @@ export function overviewView({ watch, stream }: Context): View {
   store.append(
     el('header', {}, el('h2', {}, el('a', { href: linkTo('durable') }, 'Store'))),
     el('div', { class: 'figures' }, figure(size, 'on the disk')),
-    el('div', { class: 'figures' }, figure(replied, 'replies not fetched or closed yet')),
+    el('div', { class: 'figures' }, figure(replied, 'replies not closed yet')),
   );
   const all = new ServiceList();
   const busiest = new DataTable<Listed>({
@@ -134,7 +134,7 @@ export function overviewView({ watch, stream }: Context): View {
     sortedBy: null,
     pageRows: null,
     whenEmpty: empty(
-      'No service yet',
+      'No services yet',
       'Start a worker: ',
       el('code', {}, 'majordomo worker upper -- tr a-z A-Z'),
     ),
@@ -188,7 +188,7 @@ export function overviewView({ watch, stream }: Context): View {
     stream.watch(() => {
       const shown = grouped(stream.events).slice(0, EVENTS_SHOWN);
       quiet.hidden = shown.length > 0;
-      text(quiet, stream.isOpen ? 'Nothing has happened since this node started.' : 'Connecting.');
+      text(quiet, stream.isOpen ? 'No events since this node started.' : 'Connecting…');
       events.show(shown);
     }),
   ];

@@ -19,14 +19,14 @@ interface Order {
 const SWITCHOVER: Order = {
   path: '/api/v1/ha/switchover',
   title: 'Hand over to the other node?',
-  text: 'This node stops serving, the other one takes over. Clients and workers of the SDK follow by themselves.',
-  done: 'The other node takes over.',
+  text: 'This node stops serving and the other one takes over. SDK clients and workers reconnect to it automatically.',
+  done: 'The other node is taking over.',
 };
 const PROMOTE: Order = {
   path: '/api/v1/ha/promote',
   title: 'Make this node active?',
-  text: 'Only when the other node is dead for good: what it had acknowledged and not replicated is missing here.',
-  done: 'This node becomes active.',
+  text: 'Do this only if the other node will not come back: durable requests that it accepted but did not replicate are missing here.',
+  done: 'This node is becoming active.',
 };
 
 function node(
@@ -60,10 +60,10 @@ function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
   const other = node(
     'The other node',
     [
-      ['At', endpoint],
+      ['Address', endpoint],
       ['Page', outerLink(peer.publicUrl, peer.publicUrl ?? '', 'outer')],
       ['Epoch', number(peer.epoch)],
-      ['Heard', peer.heardMsAgo === null ? 'never' : `${millis(peer.heardMsAgo)} ago`],
+      ['Last heard', peer.heardMsAgo === null ? 'never' : `${millis(peer.heardMsAgo)} ago`],
     ],
     peer.up ? peer.state : 'not heard',
   );
@@ -112,14 +112,14 @@ export function pairView({ watch }: Context): View {
   const story = el('div', {});
   const status = el('span', { class: 'quiet', role: 'status' });
   const alone = empty(
-    'This node stands alone',
-    'A second node takes over when this one dies. It needs ',
+    'This node has no peer',
+    'A second node can take over if this one fails. To set up a pair, configure ',
     el('code', {}, 'bstar.role'),
     ', ',
     el('code', {}, 'bstar.listen'),
     ' and ',
     el('code', {}, 'bstar.peer'),
-    ' on both.',
+    ' on both nodes.',
   );
   alone.hidden = true;
   let shown = '';

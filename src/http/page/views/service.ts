@@ -73,11 +73,11 @@ function workerTable(): DataTable<Listed> {
     key: ({ id }) => String(id),
     sortedBy: 4,
     pageRows: 50,
-    whenEmpty: empty('No worker', 'Requests for this service wait until one registers.'),
+    whenEmpty: empty('No workers', 'Requests for this service wait until a worker registers.'),
   });
 }
 
-const FIGURES = ['Waiting', 'Busy', 'Queued', 'In flight', 'Rate', 'p50', 'p99'] as const;
+const FIGURES = ['Idle', 'Busy', 'Queued', 'In flight', 'Rate', 'p50', 'p99'] as const;
 
 /** The dead requests of one service, and the order to try all of them again. */
 class DeadRequests {
@@ -91,7 +91,7 @@ class DeadRequests {
       label: 'Dead requests',
       columns: [],
       reload: () => this.load(),
-      whenEmpty: empty('No dead request', 'None that is still stored.'),
+      whenEmpty: empty('No dead requests', 'None is stored.'),
     });
     const all = el('a', { href: linkTo('durable', undefined, { service, state: 'dead' }) }, 'All');
     const retry = button('Retry all dead', 'button small', () => {
@@ -137,7 +137,7 @@ export function serviceView({ stream, watch }: Context, service: string): View {
         charts.load(() => watch.now.nowMs),
       ]);
       const [found] = services.items;
-      set('Waiting', count(found?.workersWaiting ?? 0));
+      set('Idle', count(found?.workersWaiting ?? 0));
       set('Busy', count(found?.workersBusy ?? 0));
       set('Queued', count(found?.queued ?? 0));
       const now = figures.get(service) ?? null;
@@ -146,7 +146,7 @@ export function serviceView({ stream, watch }: Context, service: string): View {
       set('p50', millis(now?.p50Ms ?? null));
       set('p99', millis(now?.p99Ms ?? null));
       table.show(workers.items.map((worker, id) => ({ ...worker, id })));
-      text(state, workers.next === null ? '' : `the first ${WORKERS_SHOWN} workers`);
+      text(state, workers.next === null ? '' : `first ${WORKERS_SHOWN} workers`);
       const durable = found?.durable ?? null;
       showStored(service, durable, stored);
       const isDead = (durable?.dead ?? 0) > 0;

@@ -53,8 +53,8 @@ export function servicesView(): View {
     sortedBy: 0,
     pageRows: PAGE_ROWS,
     whenEmpty: empty(
-      'No service',
-      'A service is there once a worker has registered for it: ',
+      'No services',
+      'A service appears when a worker registers for it: ',
       el('code', {}, 'majordomo worker upper -- tr a-z A-Z'),
     ),
   });

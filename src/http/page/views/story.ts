@@ -19,9 +19,9 @@ interface Step {
 
 /** The words of a worker, as it wrote them but for what cannot be seen. */
 function wordsOf({ kind, code, text, detail }: Failure): Child[] {
-  const again = kind === 'final' ? ' It is not to be tried again.' : '';
+  const again = kind === 'final' ? ' Final: the broker does not retry it.' : '';
   const said = detail.map(({ encoding, data }) =>
-    encoding === 'base64' ? `(not text, in base64) ${data}` : lines(data),
+    encoding === 'base64' ? `(not text; base64) ${data}` : lines(data),
   );
   return [
     el('code', {}, line(code)),
@@ -32,7 +32,7 @@ function wordsOf({ kind, code, text, detail }: Failure): Child[] {
 
 function stepsOf(story: Story): Step[] {
   const { service, acceptedAt, bodyBytes, generation, deliveries, delivery, reply, death } = story;
-  const accepted = `${bytes(bodyBytes)} for ${service}, on the disk`;
+  const accepted = `${bytes(bodyBytes)} for ${service}, on disk`;
   const steps: Step[] = [{ at: acceptedAt, grade: 'good', title: 'Accepted', more: [accepted] }];
   if (generation > 0) {
     const times = generation === 1 ? 'once' : `${generation} times`;
@@ -41,7 +41,12 @@ function stepsOf(story: Story): Step[] {
   const hidden = story.attemptsEver - deliveries.length;
   if (hidden > 0) {
     const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
-    steps.push({ at: null, grade: 'quiet', title, more: ['only the last ones are kept'] });
+    steps.push({
+      at: null,
+      grade: 'quiet',
+      title,
+      more: ['not kept: only the last deliveries are'],
+    });
   }
   for (const { worker, startedAt, endedAt = null, reason = '', failure = null } of deliveries) {
     const took =
@@ -71,7 +76,7 @@ function stepsOf(story: Story): Step[] {
   if (story.state === 'pending') {
     const { notBefore } = story;
     const isLater = notBefore !== null && Date.parse(notBefore) > Date.now();
-    const more = isLater ? [`not before ${moment(notBefore)}`] : ['for a free worker'];
+    const more = isLater ? [`not before ${moment(notBefore)}`] : ['for an idle worker'];
     steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
   }
   return steps;
@@ -87,7 +92,7 @@ function timeline(story: Story): HTMLElement {
       el('span', {}, ...more),
     ),
   );
-  return el('ol', { class: 'timeline', 'aria-label': 'What became of it' }, ...items);
+  return el('ol', { class: 'timeline', 'aria-label': 'History' }, ...items);
 }
 
 function facts(story: Story): HTMLElement {
@@ -117,7 +122,7 @@ function actions(uuid: string, { state }: Story, changed: () => Promise<void>): 
     toast(said, 'good');
     await changed();
   };
-  const copy = button('Copy uuid', 'button', () => {
+  const copy = button('Copy UUID', 'button', () => {
     attempt(async () => {
       await navigator.clipboard.writeText(uuid);
       toast('Copied', 'good');
@@ -126,19 +131,25 @@ function actions(uuid: string, { state }: Story, changed: () => Promise<void>): 
   // Only where the page came over a secure way, or from loopback.
   copy.hidden = !isSecureContext;
   const retry = button('Retry', 'button primary', () => {
-    attempt(() => give('retry', 'It is pending again, with all its attempts.'));
+    attempt(() => give('retry', 'The request is pending again, with its attempt count reset.'));
   });
   retry.hidden = state !== 'dead';
   const cancel = button('Cancel', 'button danger', () => {
     attempt(async () => {
       const isSure = await askPerson({
         title: 'Cancel this request?',
-        body: [el('p', {}, 'It is closed and forgotten; its client is told that it is unknown.')],
+        body: [
+          el(
+            'p',
+            {},
+            'The broker deletes the request. A client that asks for it is told that it is unknown.',
+          ),
+        ],
         confirm: 'Cancel the request',
         isDangerous: true,
       });
       if (!isSure) return;
-      await give('cancel', 'It is closed.');
+      await give('cancel', 'Request cancelled.');
     });
   });
   cancel.hidden = state === 'replied';
@@ -172,8 +183,8 @@ export function storyView(uuid: string): View {
       const isUnknown = statusOf(error) === 404;
       body.replaceChildren(
         isUnknown
-          ? empty('Not here', 'No such request, or it was closed, or it has expired.')
-          : empty('It cannot be shown', messageOf(error)),
+          ? empty('Not found', 'There is no such request, or it was closed, or it has expired.')
+          : empty('The request cannot be shown', messageOf(error)),
       );
     }
   };
