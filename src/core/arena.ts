@@ -1,7 +1,7 @@
 /**
- * Memory for many small byte runs outside of the JavaScript heap: no object and no work for the
- * garbage collector per run. Runs of one size class share pages; a page whose runs are all freed is
- * given back. Runs above `SHARED_BYTES_MAX` get a page of their own.
+ * Memory outside the JavaScript heap for many small runs of bytes: no object and no garbage
+ * collection per run. Runs of one size class share pages; a page is released when all its runs are
+ * free. Runs above `SHARED_BYTES_MAX` get a page of their own.
  */
 import { assert, present } from './assert.js';
 
@@ -13,7 +13,7 @@ const SLOT_BYTES_MIN = 32;
 const SHARED_BYTES_MAX = 16 * 1024;
 const SLOT_BITS = 13;
 const SLOT_MASK = (1 << SLOT_BITS) - 1;
-/** A handle is 32 bits: what is left of them numbers the pages. */
+/** A handle has 32 bits: those that do not number the slot number the page. */
 const PAGES_MAX = 1 << (32 - SLOT_BITS);
 const NO_SLOT = -1;
 
@@ -25,15 +25,17 @@ interface Page {
   readonly slotBytes: number;
   readonly slots: number;
   used: number;
-  /** Slots at or above this were never used. */
+  /** Slots from this one on were never used. */
   fresh: number;
   /** Head of the list of freed slots; each holds the number of the next in its first bytes. */
   freed: number;
-  /** Place in its class's list of pages with room, or -1. */
+  /** Index in its class's list of pages with room, or -1. */
   roomIndex: number;
 }
 
-/** Sizes grow by about a fifth, so that at most a fifth of a slot is wasted. */
+/**
+ * Each size is about a fifth larger than the one before, so at most a fifth of a slot is wasted.
+ */
 function sizeClasses(): number[] {
   const sizes: number[] = [];
   for (let size = SLOT_BYTES_MIN; size < SHARED_BYTES_MAX;) {
@@ -55,7 +57,7 @@ export class Arena {
   readonly #pagesMax: number;
   #pageBytes = 0;
 
-  /** @param pagesMax at most, and by default, as many as a handle can number */
+  /** @param pagesMax default and upper limit: as many as a handle can number */
   constructor(pagesMax: number = PAGES_MAX) {
     this.#pagesMax = Math.min(pagesMax, PAGES_MAX);
     let sizeClass = 0;
@@ -65,17 +67,17 @@ export class Arena {
     }
   }
 
-  /** Bytes of all pages held, used or not. */
+  /** Bytes of all pages, used or free. */
   get pageBytes(): number {
     return this.#pageBytes;
   }
 
-  /** False while the numbers of pages are used up: then nothing may be allocated. */
+  /** False when all page numbers are in use: nothing may be allocated then. */
   get hasRoom(): boolean {
     return this.#freePageNumbers.length > 0 || this.#pages.length < this.#pagesMax;
   }
 
-  /** Room for `bytes` bytes, with undefined content. */
+  /** Allocates `bytes` bytes with undefined content. */
   allocate(bytes: number): ArenaHandle {
     if (bytes > SHARED_BYTES_MAX) return this.#newPage(-1, bytes, 1).number << SLOT_BITS;
     const sizeClass = this.#classOf[(bytes + 15) >>> 4] ?? 0;
@@ -114,7 +116,8 @@ export class Arena {
       page.roomIndex = room.length;
       room.push(page);
     }
-    // One empty page a class is kept, so that a lone run that comes and goes costs no page each time.
+    // Each class keeps one empty page, so that a single run that comes and goes does not make and
+    // free a page each time.
     if (page.used === 0 && room.length > 1) {
       const last = present(room.pop(), 'a page with room');
       if (last !== page) {
@@ -126,7 +129,8 @@ export class Arena {
   }
 
   /**
-   * Frees a run and hands over its first bytes: a copy, or a run with a page of its own as it is.
+   * Frees a run and returns its first bytes: a copy, or the buffer itself if the run has its own
+   * page.
    * @param bytes how many
    */
   take(handle: ArenaHandle, bytes: number): Buffer {
@@ -138,7 +142,7 @@ export class Arena {
     return taken;
   }
 
-  /** The buffer that a run lies in; it begins at `offset`. */
+  /** The buffer that contains a run; the run begins at `offset`. */
   buffer(handle: ArenaHandle): Buffer {
     return this.#page(handle).buffer;
   }

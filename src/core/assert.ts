@@ -1,14 +1,14 @@
 import { MajordomoError } from './errors.js';
 
 /**
- * States what must hold whatever a peer, the disk or the network does. A failure is a bug of this
- * program: the daemon logs it with its stack and exits with 70.
+ * Asserts what must hold whatever a peer, the disk or the network does. A failure is a bug in this
+ * program: the daemon logs it with its stack and exits with status 70.
  */
 export function assert(holds: boolean, what: string): asserts holds {
   if (!holds) throw new MajordomoError('ERR_INTERNAL', `assertion failed: ${what}`);
 }
 
-/** The value, which cannot be absent here. */
+/** Returns the value, which cannot be absent here. */
 export function present<T>(value: T | null | undefined, what: string): T {
   assert(value !== null && value !== undefined, what);
   return value;

@@ -1,6 +1,6 @@
 /**
- * A map from byte strings to small integers, looked up by a slice of a buffer: no string and no
- * object is made for a look-up. Open addressing with linear probing; removal shifts back.
+ * A map from byte strings to small integers, looked up by a slice of a buffer: a look-up allocates
+ * no string and no object. Open addressing with linear probing; removal shifts entries back.
  */
 import { present } from './assert.js';
 
@@ -15,7 +15,7 @@ export class ByteTable {
   #values: Int32Array = new Int32Array(SIZE_MIN).fill(EMPTY_SLOT);
   #count = 0;
 
-  /** @param seed unpredictable where peers choose the keys, so that they cannot make them collide */
+  /** @param seed unpredictable where peers choose the keys, so that they cannot cause collisions */
   constructor(seed: number) {
     this.#seed = seed;
   }
@@ -30,7 +30,7 @@ export class ByteTable {
     return this.#values[at] ?? EMPTY_SLOT;
   }
 
-  /** Adds a key that is not there yet. The table keeps `key`. */
+  /** Adds a key that is not in the table. The table keeps `key`. */
   add(key: Buffer, value: number): void {
     if ((this.#count + 1) * 2 > this.#values.length) this.#resize(this.#values.length * 2);
     const hash = this.#hash(key, 0, key.length);
@@ -63,7 +63,7 @@ export class ByteTable {
     this.#values[at] = value;
   }
 
-  /** The slot of the key, or the empty slot where it would go. */
+  /** The slot of the key, or the empty slot where it would be added. */
   #find(bytes: Uint8Array, start: number, end: number, hash: number): number {
     const mask = this.#values.length - 1;
     let at = hash & mask;
@@ -79,7 +79,7 @@ export class ByteTable {
     for (let at = start; at < end; at++) {
       hash = Math.imul(hash ^ (bytes[at] ?? 0), FNV_PRIME);
     }
-    // FNV's low bits are weak; the table takes the low bits.
+    // The table uses the low bits, and FNV's low bits are weak.
     return hash ^ (hash >>> 15);
   }
 

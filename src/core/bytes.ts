@@ -16,7 +16,7 @@ export function copyBytes(
   for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;
 }
 
-/** As `readInt32BE`, without its checks: for what is read in every message. */
+/** Like `readInt32BE` without its checks: for fields that are read in every message. */
 export function int32At(bytes: Uint8Array, at: number): number {
   return (
     ((bytes[at] ?? 0) << 24) |
@@ -26,7 +26,7 @@ export function int32At(bytes: Uint8Array, at: number): number {
   );
 }
 
-/** As `writeInt32BE`, without its checks. */
+/** Like `writeInt32BE` without its checks. */
 export function putInt32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >> 24;
   bytes[at + 1] = value >> 16;

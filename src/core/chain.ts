@@ -1,7 +1,7 @@
 /**
- * A doubly linked list of objects that carry their own link: joining, leaving and moving to the end
- * cost the same however long the list is. Kept in order of time, it is a deadline structure for one
- * duration: the head is always due first.
+ * A doubly linked list of objects that carry their own link: inserting, removing and moving to the
+ * end take constant time. If all entries have the same timeout and are appended in order of time,
+ * the head is always the next to expire.
  */
 export class ChainLink<T> {
   readonly owner: T;
@@ -13,7 +13,7 @@ export class ChainLink<T> {
     this.owner = owner;
   }
 
-  /** Takes the link out of the chain that it is in, if any. */
+  /** Removes the link from its chain, if it is in one. */
   leave(): void {
     this.chain?.remove(this);
   }
@@ -23,7 +23,7 @@ export class Chain<T> {
   head: ChainLink<T> | null = null;
   #tail: ChainLink<T> | null = null;
 
-  /** Puts the link at the end, taking it out of where it was. */
+  /** Moves the link to the end, removing it from its previous position. */
   append(link: ChainLink<T>): void {
     if (this.#tail === link) return;
     if (link.chain !== null) link.chain.remove(link);
@@ -34,7 +34,10 @@ export class Chain<T> {
     this.#tail = link;
   }
 
-  /** Puts a link that is in no chain behind the last one that is not `after` it, from the end on. */
+  /**
+   * Inserts a link that is in no chain behind the last one that is not `after` it, searching from
+   * the end.
+   */
   insert(link: ChainLink<T>, after: (other: T) => boolean): void {
     let previous = this.#tail;
     while (previous !== null && after(previous.owner)) previous = previous.previous;

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-/** Milliseconds that only ever grow; their zero means nothing. Liveness and deadlines use them. */
+/** Milliseconds that never decrease; the zero point is arbitrary. For liveness and deadlines. */
 export type MonotonicMs = number;
 
 /** The clock of the running process. Machines never read it: time is an argument to them. */

@@ -1,13 +1,13 @@
 /** Options of `MajordomoError`. */
 export interface MajordomoErrorOptions {
   readonly cause?: unknown;
-  /** Facts that a program may want beside the text, for instance `{ status: "503" }`. */
+  /** Facts for programs, in addition to the text, for instance `{ status: "503" }`. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Every error that this package throws on purpose. Match on `code`, which is stable, never on the
- * text or by `instanceof` (two copies of a package may live in one process).
+ * The class of every error that this package throws on purpose. Match on `code`, which is stable,
+ * never on the text or with `instanceof` (a process may have two copies of the package).
  */
 export class MajordomoError extends Error {
   override readonly name: string = 'MajordomoError';
@@ -21,13 +21,13 @@ export class MajordomoError extends Error {
   }
 }
 
-/** The `code` of whatever was thrown, or `undefined`: also for errors of native modules. */
+/** The `code` of any thrown value, or `undefined`; works for errors of native modules, too. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   if (typeof error === 'object' && error !== null && 'message' in error) {
     return String(error.message);

@@ -5,7 +5,7 @@ const LAST_PRINTABLE = 0x7e;
 const PRINTABLE_ASCII = /^[ -~]*$/;
 
 const HEX = '0123456789ABCDEF';
-/** The most that one byte becomes. */
+/** Maximum size of one escaped byte. */
 const ESCAPED_BYTES = 3;
 
 /**
@@ -13,7 +13,7 @@ const ESCAPED_BYTES = 3;
  * and `%` itself as `%XX`, so that two names never look the same (D3).
  */
 export function escapeName(bytes: Uint8Array): string {
-  // Put together from pieces, a string would keep all of them, at fifty bytes a character.
+  // A string concatenated from pieces keeps all the pieces in memory, fifty bytes a character.
   const text = Buffer.allocUnsafe(bytes.length * ESCAPED_BYTES);
   let length = 0;
   for (const byte of bytes) {
@@ -30,18 +30,18 @@ export function escapeName(bytes: Uint8Array): string {
 
 /** Text that a peer chose as one harmless line: control characters are replaced. */
 export function oneLine(text: string): string {
-  // Nearly all of it, and a tenth of the time.
+  // The usual case, in a tenth of the time.
   if (PRINTABLE_ASCII.test(text)) return text;
   return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }
 
-/** C1 controls, and what JSON leaves as it is though it is no character to be seen. */
+/** C1 controls, and invisible characters that JSON does not escape. */
 const UNSEEN =
   /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /**
- * JSON that a terminal may show, whatever text is in it: JSON itself escapes no control character
- * above U+001F, and U+009B alone begins a sequence that terminals obey.
+ * JSON that is safe to print on a terminal, whatever text it contains: JSON itself escapes no
+ * control character above U+001F, and U+009B alone begins a terminal escape sequence.
  */
 export function harmlessJson(value: unknown, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(
@@ -51,13 +51,13 @@ export function harmlessJson(value: unknown, indent = 0): string {
 }
 
 /**
- * The bytes of a name that is given as it is shown; what is not ASCII stands for its UTF-8.
- * @returns `null` if a `%` begins no `%XX`
+ * The bytes of an escaped name; other characters stand for their UTF-8 bytes.
+ * @returns `null` if a `%` does not begin a `%XX`
  */
 export function unescapeName(text: string): Buffer | null {
   if (/%(?![\da-f]{2})/i.test(text)) return null;
   const parts = text.split(/(%[\da-f]{2})/i).map((part, index) =>
-    // The odd ones are what was split by.
+    // The odd parts are the separators.
     index % 2 === 1 ? Buffer.from(part.slice(1), 'hex') : Buffer.from(part, 'utf8'),
   );
   return Buffer.concat(parts);

@@ -1,11 +1,11 @@
 import { codeOf } from './errors.js';
 
-/** Exit statuses of the `majordomo` command, in the one place that has them (contract §2). */
+/** Exit statuses of the `majordomo` command; they are defined only here (contract §2). */
 export const EXIT = {
   done: 0,
   /** The request failed, or `doctor` found a problem. */
   failed: 1,
-  /** The service was reached, and said that it failed. */
+  /** The service was reached and reported a failure. */
   serviceFailed: 2,
   /** Wrong usage. */
   usage: 64,
@@ -13,7 +13,7 @@ export const EXIT = {
   unavailable: 69,
   /** A bug. */
   internal: 70,
-  /** The disk: not readable, not writable, damaged, missing. */
+  /** Disk error: not readable, not writable, damaged, missing. */
   disk: 74,
   /** Connected, but no reply in time. */
   noReply: 75,
@@ -27,7 +27,7 @@ export const EXIT = {
 
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
-/** `128 + signal`: the signal that did not wait for the end of the drain. */
+/** `128 + signal`: a second signal ended the process before it had drained. */
 export const EXIT_SIGNALLED: Readonly<Record<'SIGINT' | 'SIGTERM', ExitStatus>> = {
   SIGINT: EXIT.interrupted,
   SIGTERM: EXIT.terminated,
@@ -76,7 +76,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_USAGE', EXIT.usage],
 ]);
 
-/** The status of a command that ended by this error; a code that is not known is a bug of ours. */
+/** The exit status for a command's error; an unknown code is a bug in this program. */
 export function exitStatusOf(error: unknown): ExitStatus {
   return STATUS_OF_CODE.get(codeOf(error) ?? '') ?? EXIT.internal;
 }

@@ -1,4 +1,4 @@
-/** What a worker said of a failure, for people: the code alone if there is no text. */
+/** A worker's description of a failure, for people: only the code if there is no text. */
 export function failureWords({
   code,
   text,

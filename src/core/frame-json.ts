@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** A frame as JSON can hold it. */
+/** A frame in a form that JSON can represent. */
 export interface FrameJson {
   readonly encoding: 'utf8' | 'base64';
   readonly data: string;

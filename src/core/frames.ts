@@ -1,26 +1,26 @@
 import { MajordomoError } from './errors.js';
 
 /**
- * The frames of one message, as views into whatever buffers the transport read them into.
+ * The frames of one message, as views into the buffers that the transport read.
  *
- * One instance is reused for every message that a transport hands over: its content is valid only
- * until the handler that was given it returns. What is to be kept is copied (`copy`, `pack`).
+ * A transport reuses one instance for all messages: its content is valid only until the handler
+ * returns. Copy what is to be kept (`copy`, `pack`).
  */
 export class Frames {
   /** Number of frames; the arrays below may be longer. */
   count = 0;
   /**
-   * The frames lie one behind the other in one buffer, heads included, as `core/packed` would lay
-   * them out: what is kept of them or sent on is then one copy. Said by whoever read them so.
+   * The frames are adjacent in one buffer, heads included, in the layout of `core/packed`, so they
+   * can be kept or forwarded with one copy. Set by the code that read them.
    */
   isPacked = false;
-  /** Their bytes never change: whoever keeps the buffers needs no copy. */
+  /** The bytes never change: a component may keep the buffers without copying. */
   isLasting = false;
   readonly buffers: Buffer[] = [];
   readonly starts: number[] = [];
   readonly ends: number[] = [];
 
-  /** A message of its own, for tests and for replies that are made here. */
+  /** Makes a message, for tests and for replies made in this process. */
   static of(...frames: readonly (Uint8Array | string)[]): Frames {
     const made = new Frames();
     for (const frame of frames) {
@@ -42,7 +42,7 @@ export class Frames {
   /** Adds the bytes `[start, end)` of `buffer` as the next frame. */
   push(buffer: Buffer, start: number, end: number): void {
     const index = this.count++;
-    // It is the same one most of the time, and storing a reference costs a write barrier.
+    // It is usually the same buffer already, and storing a reference costs a write barrier.
     if (this.buffers[index] !== buffer) this.buffers[index] = buffer;
     this.starts[index] = start;
     this.ends[index] = end;
@@ -56,7 +56,7 @@ export class Frames {
     return found;
   }
 
-  /** 0 for a frame that is not there, as `end` and `size`: never what an earlier message left. */
+  /** 0 for a missing frame, like `end` and `size`: never a value from an earlier message. */
   start(index: number): number {
     return index < this.count ? (this.starts[index] ?? 0) : 0;
   }
@@ -65,22 +65,22 @@ export class Frames {
     return index < this.count ? (this.ends[index] ?? 0) : 0;
   }
 
-  /** Bytes in a frame. */
+  /** Size of a frame in bytes. */
   size(index: number): number {
     return this.end(index) - this.start(index);
   }
 
-  /** The frame as a view: valid as long as this message is. */
+  /** The frame as a view, valid as long as this message. */
   view(index: number): Buffer {
     return this.buffer(index).subarray(this.start(index), this.end(index));
   }
 
-  /** The frame as a buffer of its own. */
+  /** A copy of the frame. */
   copy(index: number): Buffer {
     return Buffer.from(this.view(index));
   }
 
-  /** Every frame from `from` on, each as a buffer of its own. */
+  /** Copies of all frames from `from` on. */
   copyFrom(from: number): Buffer[] {
     const frames: Buffer[] = [];
     for (let index = from; index < this.count; index++) frames.push(this.copy(index));

@@ -1,7 +1,7 @@
 /**
- * Globs over names of services: `*` is any run of bytes, `?` is one byte. They are written as names
- * are shown, so `%2A` is a star and `%25` a percent sign (see `escapeName`); what is not ASCII
- * stands for its UTF-8.
+ * Globs over names of services: `*` matches any run of bytes, `?` one byte. They are written like
+ * escaped names, so `%2A` is a star and `%25` a percent sign (see `escapeName`); characters outside
+ * ASCII stand for their UTF-8 bytes.
  */
 
 const STAR = 0x100;
@@ -23,7 +23,7 @@ function parseGlob(text: string): Glob | null {
       glob.push(Number.parseInt(digits, 16));
       at += 2;
     } else if (byte === 0x2a) {
-      // A run of stars is one star.
+      // Adjacent stars are one star.
       if (glob.at(-1) !== STAR) glob.push(STAR);
     } else {
       glob.push(byte === 0x3f ? ANY : byte);
@@ -38,18 +38,18 @@ export function isGlob(text: string): boolean {
 }
 
 /**
- * A set of globs. Matching takes time in proportion to the name's bytes times those of the globs,
- * whatever either says; names that a glob spells out are looked up.
+ * A set of globs. Matching takes time proportional to the length of the name times the length of
+ * the globs, whatever they contain; globs without wildcards are looked up in a table.
  */
 export class GlobSet {
   static readonly all: GlobSet = GlobSet.of(['*']);
   static readonly none: GlobSet = GlobSet.of([]);
 
-  /** True if every name matches. */
+  /** True if it matches every name. */
   readonly isAll: boolean;
-  /** True if no name does. */
+  /** True if it matches no name. */
   readonly isNone: boolean;
-  /** As they were written. */
+  /** The globs as written. */
   readonly patterns: readonly string[];
   readonly #exact = new Set<string>();
   readonly #globs: Glob[] = [];
@@ -73,7 +73,7 @@ export class GlobSet {
     return new GlobSet(patterns);
   }
 
-  /** Whether one of them spells out this very name. */
+  /** Whether one of the globs is this very name, without wildcards. */
   names(name: Buffer): boolean {
     return this.#exact.has(name.toString('latin1'));
   }
@@ -86,7 +86,7 @@ export class GlobSet {
     return false;
   }
 
-  /** The first glob that the name matches, as it was written; `null`: none does. */
+  /** The first glob, as written, that matches the name; `null`: none does. */
   matching(name: Buffer): string | null {
     for (const pattern of this.patterns) {
       if (GlobSet.of([pattern]).matches(name, 0, name.length)) return pattern;
@@ -95,7 +95,7 @@ export class GlobSet {
   }
 }
 
-/** Two pointers; only the last star is ever gone back to. */
+/** Two pointers; it backtracks only to the last star. */
 function matchesGlob(glob: Glob, bytes: Buffer, start: number, end: number): boolean {
   let at = start;
   let place = 0;

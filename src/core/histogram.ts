@@ -1,9 +1,9 @@
 /**
- * Counts of values by bucket, for one series or for many: plain numbers in typed arrays, so that to
- * observe a value makes no object.
+ * Counts of values by bucket, for one series or many. Plain numbers in typed arrays, so that
+ * observing a value allocates nothing.
  */
 export class Histograms {
-  /** Upper bounds of the buckets, inclusive, rising. Above the last is one more bucket. */
+  /** Inclusive upper bounds of the buckets, ascending. One more bucket takes larger values. */
   readonly bounds: Float64Array;
   /** By series, then bucket. */
   readonly #counts: Float64Array;
@@ -25,12 +25,12 @@ export class Histograms {
     this.#sums[series] = (this.#sums[series] ?? 0) + value;
   }
 
-  /** Values in one bucket alone; `bucket` is `bounds.length` for those above all bounds. */
+  /** Number of values in one bucket; `bucket` is `bounds.length` for values above all bounds. */
   count(series: number, bucket: number): number {
     return this.#counts[series * (this.bounds.length + 1) + bucket] ?? 0;
   }
 
-  /** Values in all buckets. */
+  /** Number of values in all buckets. */
   total(series: number): number {
     let total = 0;
     for (let bucket = 0; bucket <= this.bounds.length; bucket++) {
@@ -39,7 +39,7 @@ export class Histograms {
     return total;
   }
 
-  /** Of all values. */
+  /** Sum of all values. */
   sum(series: number): number {
     return this.#sums[series] ?? 0;
   }

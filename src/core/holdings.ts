@@ -1,17 +1,17 @@
 /**
- * What peers make this process hold, and who holds it: one number for the node, one for each
- * identity (D77). Whoever keeps bytes for a peer counts them here: the transports what waits to be
- * read by it (`output`) and what has come of incomplete messages (`input`), the broker its requests
+ * The memory that this process holds for its peers: one total for the node, one for each identity
+ * (D77). Each component that keeps bytes for a peer counts them here: transports count output that
+ * the peer has not read (`output`) and incomplete messages (`input`), the broker its requests
  * (`requests`), Titanic what is on its way to the store (`stored`).
  */
 
 export type HeldKind = 'requests' | 'output' | 'input' | 'stored';
 
-/** Beyond the limit by so much nobody may hold more, however little they hold. */
+/** At this multiple of the limit nobody may hold more, however little they hold. */
 const HARD_LIMIT = 1.125;
 
 const NOBODY: Holder[] = [];
-/** Who has not read for so long is deaf. */
+/** A peer that has not read for this long counts as stalled. */
 const STALLED_MS = 1000;
 const UNTIMED = -1;
 
@@ -22,9 +22,9 @@ export class Holder {
   output = 0;
   input = 0;
   stored = 0;
-  /** The quota of its unread output. */
+  /** Limit on its unread output. */
   outputMax: number;
-  /** Those that refer to it: connections, clients. */
+  /** Number of connections and clients that refer to it. */
   users = 0;
   readonly #all: Holdings;
 
@@ -38,9 +38,9 @@ export class Holder {
     return this.requests + this.output + this.input + this.stored;
   }
 
-  /** @param change bytes; negative when they are let go */
+  /** @param change bytes; negative when they are released */
   add(kind: HeldKind, change: number): void {
-    // Each by its name: a property by a variable costs several times as much.
+    // Separate fields: access by a computed property name costs several times as much.
     if (kind === 'output') this.output += change;
     else if (kind === 'requests') this.requests += change;
     else if (kind === 'input') this.input += change;
@@ -48,7 +48,7 @@ export class Holder {
     this.#all.changed(this, change);
   }
 
-  /** True if so many bytes more may be held for this identity. */
+  /** True if this identity may hold `bytes` more bytes. */
   mayHold(bytes: number): boolean {
     return this.#all.mayHold(this, bytes);
   }
@@ -60,14 +60,14 @@ export class Holdings {
   limit: number;
   #bytes = 0;
   readonly #holders = new Map<string, Holder>();
-  /** Whose output is over their quota, and when that was first seen. */
+  /** Holders whose output is over its limit, and when that was first seen. */
   readonly #overQuota = new Map<Holder, number>();
 
   constructor(limit?: number) {
     this.limit = limit ?? Infinity;
   }
 
-  /** Bytes held in all. */
+  /** Bytes held in total. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -76,7 +76,9 @@ export class Holdings {
     return this.#bytes > this.limit;
   }
 
-  /** The holder of an identity, for one more user; `release` when that one is gone. */
+  /**
+   * Returns an identity's holder and counts one more user; call `release` when that user is gone.
+   */
   use(identity: string): Holder {
     let holder = this.#holders.get(identity);
     if (holder === undefined) {
@@ -92,7 +94,7 @@ export class Holdings {
     this.#forgetIfUnused(holder);
   }
 
-  /** Over the limit, whoever holds more than an equal part of it holds no more. */
+  /** Over the limit, a holder with more than an equal share may not hold more. */
   mayHold(holder: Holder, bytes: number): boolean {
     const after = this.#bytes + bytes;
     if (after <= this.limit) return true;
@@ -101,8 +103,8 @@ export class Holdings {
   }
 
   /**
-   * Over the limit: who is to lose a connection, which is whoever holds most of those that hold more
-   * than an equal part and something that ends with a connection; `null`: nobody.
+   * Over the limit, the holder that is to lose a connection: the largest of those that hold more
+   * than an equal share and hold something that a closed connection releases; `null`: none.
    */
   payer(): Holder | null {
     if (!this.isOver) return null;
@@ -116,7 +118,8 @@ export class Holdings {
   }
 
   /**
-   * Those whose output has been over their quota for a second: who reads is below it again by then.
+   * Holders whose output has been over its limit for a second; a peer that reads is below it again
+   * by then.
    * @param now monotonic milliseconds
    */
   stalled(now: number): Holder[] {

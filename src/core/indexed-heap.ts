@@ -1,19 +1,19 @@
 /**
- * A binary heap of small integers that knows where each of them is, so that any can be taken out.
- * The order is the caller's; the place of each is kept by the caller, in a field of its own.
+ * A binary heap of small integers from which any item can be removed. The caller defines the order,
+ * and stores each item's position in a field of its own.
  */
 export interface HeapOrder {
   /** True if `a` comes before `b`. */
   before(a: number, b: number): boolean;
-  /** Notes that `item` is now at `place`; -1: in the heap no longer. */
+  /** Records that `item` is now at position `place`; -1: it has left the heap. */
   moved(item: number, place: number): void;
 }
 
-/** Items for which there is room at first. */
+/** Initial capacity, in items. */
 const ROOM_MIN = 8;
 
 export class IndexedHeap {
-  /** 32 bits each: growing an array of a million numbers stops everything for 10 ms. */
+  /** 32 bits each: growing an array of a million 64-bit numbers blocks the process for 10 ms. */
   #items = new Int32Array(ROOM_MIN);
   #size = 0;
   readonly #order: HeapOrder;
@@ -36,7 +36,7 @@ export class IndexedHeap {
     this.#rise(this.#size++, item);
   }
 
-  /** Takes out the item at a place that `moved` told. */
+  /** Removes the item at a position that `moved` reported. */
   removeAt(place: number): void {
     if (place < 0 || place >= this.#size) return;
     const removed = this.#items[place] ?? -1;
@@ -47,7 +47,7 @@ export class IndexedHeap {
     if (room > ROOM_MIN && this.#size < room / 4) this.#resize(room / 2);
   }
 
-  /** Takes out the first. Returns it, or -1. */
+  /** Removes the first item. Returns it, or -1. */
   pop(): number {
     const first = this.peek();
     if (first >= 0) this.removeAt(0);

@@ -1,15 +1,15 @@
 /**
- * Names as labels of metrics. The first ones get a label of their own and keep it to the end of the
- * process, so that no counter goes down when a name is forgotten; all others share one
- * (docs/metrics.md). What is counted by label is a number in an array.
+ * Names as labels of metrics. The first names get a label of their own and keep it until the
+ * process ends, so that no counter decreases when a name is forgotten; all others share one
+ * (docs/metrics.md). Counters per label are numbers in an array.
  */
-/** Number of a label: an index for what is counted per label. */
+/** Number of a label: an index into arrays of counters. */
 export type Label = number;
 
-/** The label that names share. */
+/** The label that the other names share. */
 export const OTHERS: Label = 0;
 const OTHERS_NAME = '__other__';
-/** Labels of their own; a label costs about 90 time series. */
+/** Maximum number of names with a label of their own; each label costs about 90 time series. */
 const OWN_MAX = 200;
 export const LABELS_MAX: number = OWN_MAX + 1;
 
@@ -26,10 +26,10 @@ export function increment(counts: ByLabel, label: Label, by = 1): void {
 
 export class Labels {
   readonly #names: string[] = [OTHERS_NAME];
-  /** Who is called like the shared one is one of the others. */
+  /** A name equal to the shared label's is counted under it. */
   readonly #byName = new Map<string, Label>([[OTHERS_NAME, OTHERS]]);
 
-  /** By label. Names are only ever added. */
+  /** By label. Entries are never removed. */
   get names(): readonly string[] {
     return this.#names;
   }
@@ -40,8 +40,8 @@ export class Labels {
   }
 
   /**
-   * The label of a name that may have one of its own from now on.
-   * @param share of all labels, of which a place has to be left
+   * The label of a name, which gets one of its own if there is room.
+   * @param share the part of all labels above which this name gets none
    */
   claim(shown: string, share = 1): Label {
     const known = this.#byName.get(shown);

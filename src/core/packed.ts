@@ -2,8 +2,8 @@
  * Packed frames: several frames in one run of bytes, in the layout that 23/ZMTP §Framing gives them
  * on the wire: `flags, size (1 byte, or 8 bytes big-endian), body`, flag 0x01 MORE, flag 0x02 long.
  *
- * What the broker keeps of a message is kept so, because a transport that speaks ZMTP can then send
- * it on by one copy.
+ * The broker stores messages in this form, so that a transport that speaks ZMTP can forward them
+ * with one copy.
  */
 import { copyBytes } from './bytes.js';
 import type { Frames } from './frames.js';
@@ -27,7 +27,7 @@ export function packedFrameBytes(size: number): number {
   return size > SHORT_BYTES_MAX ? size + 9 : size + 2;
 }
 
-/** Where the frame begins, with its head, in the buffer of frames that are packed. */
+/** Where a frame of packed frames begins in its buffer, including its head. */
 export function packedStart(frames: Frames, index: number): number {
   return frames.start(index) - (frames.size(index) > SHORT_BYTES_MAX ? 9 : 2);
 }
@@ -42,8 +42,8 @@ export function packedBytes(frames: Frames, from: number, to: number): number {
 }
 
 /**
- * Writes what stands before a packed frame's body.
- * @returns the offset at which the body goes
+ * Writes the head of a packed frame.
+ * @returns the offset of the body
  */
 export function packHead(target: Buffer, offset: number, size: number, more: boolean): number {
   const flags = more ? MORE : 0;
@@ -60,7 +60,7 @@ export function packHead(target: Buffer, offset: number, size: number, more: boo
 
 /**
  * Packs the frames `[from, to)` into `target`.
- * @param open the last frame, too, is marked as followed by more
+ * @param open marks the last frame, too, as followed by more
  * @returns the offset after them
  */
 export function pack(
@@ -72,7 +72,7 @@ export function pack(
   open: boolean,
 ): number {
   if (from >= to) return offset;
-  // Their MORE flags are those of the message that they came in.
+  // Their MORE flags are those of the message that they arrived in.
   if (frames.isPacked && open === to < frames.count) {
     const start = packedStart(frames, from);
     const end = frames.end(to - 1);
@@ -113,7 +113,9 @@ export function unpack(bytes: Buffer, start: number, end: number, frames: Frames
   }
 }
 
-/** True if these bytes are packed frames, none or whole ones, the last of which is the end. */
+/**
+ * True if these bytes are zero or more whole packed frames and only the last one ends a message.
+ */
 export function isPackedFrames(bytes: Buffer): boolean {
   const cursor = new PackedCursor();
   let at = 0;
@@ -128,10 +130,10 @@ export function isPackedFrames(bytes: Buffer): boolean {
   return at === bytes.length;
 }
 
-/** Fewer bytes are copied sooner than held by reference. */
+/** Smaller frames are copied rather than held by reference. */
 const SHARED_BYTES_MIN = 64 * 1024;
 
-/** Whether a frame is worth holding by reference: it is large, and most of the memory that it lies in. */
+/** Whether a frame is worth holding by reference: it is large and fills most of its buffer. */
 export function isLargeAlone(buffer: Buffer, size: number): boolean {
   return size >= SHARED_BYTES_MIN && size * 2 >= buffer.buffer.byteLength;
 }

@@ -1,18 +1,18 @@
-/** Files that hold secrets: nobody but their owner may use them. */
+/** Files that hold secrets: only their owner may use them. */
 
-/** The token of HTTP, in the data directory. */
+/** The HTTP token's file, in the data directory. */
 export const TOKEN_FILE = 'http.token';
 
 const OTHERS = 0o077;
 
-/** @param mode of the file, as `stat` tells it */
+/** @param mode of the file, from `stat` */
 export function mayOthersUse(mode: number): boolean {
   return (mode & OTHERS) !== 0;
 }
 
 const OTHERS_WRITE = 0o022;
 
-/** Of a directory: who writes to it can put files of his own in the place of ours. */
+/** For a directory: a user with write access can replace our files with their own. */
 export function mayOthersWrite(mode: number): boolean {
   return (mode & OTHERS_WRITE) !== 0;
 }

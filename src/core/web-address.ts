@@ -1,12 +1,12 @@
 const CHARACTERS_MAX = 1024;
-/** What is not ASCII takes more of them when it is written for a URL. */
+/** Characters outside ASCII become longer in a URL. */
 const WRITTEN_MAX = 4 * CHARACTERS_MAX;
 
 /**
- * An address to which a page may link, whoever chose the text: of http or https, without a name and
- * password, a query or a fragment.
- * @returns the address as URLs are written, in printable ASCII without quotes and angle brackets;
- *   `null` if the text is none
+ * An address that a page may link to, even if a peer chose the text: http or https, without user
+ * name, password, query or fragment.
+ * @returns the normalized URL, in printable ASCII without quotes and angle brackets; `null` if the
+ *   text is not such an address
  */
 export function webAddress(text: string): string | null {
   if (text.length > CHARACTERS_MAX || !URL.canParse(text)) return null;
