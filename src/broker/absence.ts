@@ -1,29 +1,35 @@
 /**
- * Which services nobody serves, for clients that do not want to wait for a worker (D65). One whose
- * last worker was lost a moment ago counts as served: it may only be restarting.
+ * Tracks which services have no worker, for clients that do not want to wait for one (D65). A
+ * service that has just lost its last worker counts as served, because the worker may only be
+ * restarting.
  */
 
-/** Services that are remembered at once: of more, those lost first are missed at once. */
+/**
+ * Maximum number of services remembered. Above it, the oldest entries are dropped and those
+ * services count as unserved at once.
+ */
 const LOST_MAX = 10_000;
 
 export class Absence {
   readonly #graceMs: number;
-  /** When the last worker of a service was lost, oldest first. By name, one character a byte. */
+  /**
+   * When each service lost its last worker, oldest first. Keyed by name, one character per byte.
+   */
   readonly #lost = new Map<string, number>();
-  /** Until then workers may not have come (again) to this broker. */
+  /** Until this time, workers may not yet have connected to this broker. */
   #allMayComeUntil = -Infinity;
 
-  /** @param graceMs how long a worker may be away without being missed */
+  /** @param graceMs how long a service may be without a worker before it counts as unserved */
   constructor(graceMs: number) {
     this.#graceMs = graceMs;
   }
 
-  /** This broker serves from now on: its workers are still to come. */
+  /** This broker starts serving: its workers have yet to connect. */
   begin(now: number): void {
     this.#allMayComeUntil = now + this.#graceMs;
   }
 
-  /** The last worker of a service was lost. */
+  /** The service lost its last worker. */
   lost(service: Buffer, now: number): void {
     const name = service.toString('latin1');
     this.#lost.delete(name);
@@ -34,7 +40,7 @@ export class Absence {
     }
   }
 
-  /** Whether a service that has no worker now has had none for a while. */
+  /** Whether a service that has no worker now has had none for longer than the grace period. */
   isCertain(service: Buffer, now: number): boolean {
     if (now < this.#allMayComeUntil) return false;
     const lostAt = this.#lost.get(service.toString('latin1'));

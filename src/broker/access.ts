@@ -3,10 +3,13 @@ import type { Frames } from '../core/frames.js';
 import type { KeyRights, ListenerRules } from './rights.js';
 
 export class Access {
-  /** `null`: it came in by no key. */
+  /** `null`: it connected without a key. */
   readonly rights: KeyRights | null;
   readonly rules: ListenerRules;
-  /** The service that it was last allowed to ask: the next request is mostly for the same. */
+  /**
+   * The last service it was allowed to request, cached because the next request is usually for the
+   * same one.
+   */
   #allowed: Buffer | null = null;
 
   constructor(rules: ListenerRules, rights: KeyRights | null) {
@@ -38,12 +41,12 @@ export class Access {
     return true;
   }
 
-  /** Whether somebody may ask, or offer, a service. */
+  /** Whether the peer may request, or offer, a service. */
   allows(role: 'client' | 'worker', service: Buffer): boolean {
     return this.#matches(role, service, 0, service.length);
   }
 
-  /** The entry of its key has changed. */
+  /** The entry of its key changed. */
   changed(): void {
     this.#allowed = null;
   }

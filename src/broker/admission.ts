@@ -1,10 +1,11 @@
 /**
- * Whether clients are served at this node (docs/protocol.md, the pair). Workers are, in every state,
- * and `mmi.*` is answered.
+ * Decides whether this node serves clients (docs/protocol.md, the pair). Workers and `mmi.*`
+ * requests are served in every state.
  *
- * *serving*; *refusing*: the other node serves, or none does; *holding*: this node is about to serve,
- * but its word is not on the disk yet. While holding, requests for workers wait in their queues, and
- * those for internal services wait here, for these are not awake.
+ * *serving*: clients are served. *refusing*: the other node serves, or neither does. *holding*:
+ * this node is about to serve, but has not yet written that decision to disk. While holding,
+ * requests for workers wait in their queues. Requests for internal services wait here, because
+ * those services are not running yet.
  */
 import type { Frames } from '../core/frames.js';
 import { pack, packedBytes } from '../core/packed.js';
@@ -15,13 +16,13 @@ import type { Peer } from './state.js';
 
 export type AdmissionState = 'serving' | 'refusing' | 'holding';
 
-/** Why nothing is taken in, and what waits or comes back from a lost worker ends. */
+/** Why new requests are refused, and why waiting ones and those returned by lost workers end. */
 export interface Closure {
   readonly reason: RequestRefusal;
   readonly refusal: RefusalReply;
 }
 
-/** A request for an internal service that came while holding. */
+/** A request for an internal service that arrived while holding. */
 export interface HeldMessage {
   readonly peer: Peer;
   /** All its frames. */
@@ -37,18 +38,18 @@ export const NOT_ACTIVE: Closure = {
   refusal: { status: '503', text: 'this node is not active' },
 };
 
-/** Bounds of what is held here; one of any size always may. */
+/** Limits on what is held here. The first request is held whatever its size. */
 const HELD_MESSAGES_MAX = 10_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
-/** What one identity may hold of it: something is left for others (D75). */
+/** The share of it that one identity may use, so that some is left for others (D75). */
 const ONE_IDENTITY = 0.875;
 
 export class Admission {
-  /** Serving, and not draining: all that the usual request asks. */
+  /** Serving and not draining; the usual request needs no other check. */
   isOpen = true;
   /** `null` while serving or holding. */
   closure: Closure | null = null;
-  /** The node stopped serving while requests waited, and some still do. */
+  /** The node stopped serving while requests waited, and some of them still wait. */
   isClearing = false;
   readonly #ledger: Ledger;
   /** See `BrokerOptions.vote`. */
@@ -76,7 +77,7 @@ export class Admission {
     this.#settle();
   }
 
-  /** For good. */
+  /** Irreversible. */
   drain(): void {
     this.#isDraining = true;
     this.#settle();
@@ -92,11 +93,12 @@ export class Admission {
   }
 
   /**
-   * A client's request while this node does not serve: it is refused, or held, or let in.
+   * Decides about a client's request while this node does not serve: refuses it, holds it, or lets
+   * it in.
    * @param isInternal for a service of this process
    */
   lets(inbound: Inbound, peer: Peer, isInternal: boolean): boolean {
-    // The vote: it came in by the wire's and the listener's rules, and nobody serves it here.
+    // The vote: the request passed the checks of the wire and the listener, and no node serves it.
     if (this.closure === NOT_ACTIVE && this.#vote() && this.#state === 'refusing') {
       this.set('holding');
     }
@@ -136,7 +138,7 @@ export class Admission {
     this.#heldBytes += bytes;
   }
 
-  /** What is held, in order of arrival, no longer is. */
+  /** Removes and returns the held requests, in order of arrival. */
   takeHeld(): HeldMessage[] {
     const held = this.#held;
     for (const { peer, packed } of held) {

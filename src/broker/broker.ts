@@ -1,9 +1,10 @@
 /**
- * The broker machine: 7/MDP and 18/MDP on one port, as decided in the project's protocol notes
- * (D1 …). No I/O: `(input, now)` changes the state and calls effects on a sink, in order.
+ * The broker machine: 7/MDP and 18/MDP on one port, following the decisions in the project's
+ * protocol notes (D1 …). It does no I/O: `(input, now)` changes the state and calls effects on a
+ * sink, in order.
  *
- * A turn of the shell: inputs as they came, then `run` once. `now` is monotonic milliseconds and
- * never goes back.
+ * In each turn, the shell passes the inputs in order of arrival, then calls `run` once. `now` is in
+ * monotonic milliseconds and never goes back.
  */
 import { assert, present } from '../core/assert.js';
 import { Holdings } from '../core/holdings.js';
@@ -37,7 +38,7 @@ import { Tokens } from './tokens.js';
 import { WorkerInputs } from './worker-inputs.js';
 import { Workers } from './workers.js';
 
-/** Who connected: as in the transport's port. */
+/** Who connected; as in the transport's port. */
 export interface PeerIdentity {
   readonly listener: number;
   readonly routingId: Buffer;
@@ -48,12 +49,12 @@ export interface PeerIdentity {
   readonly identity: string;
 }
 
-/** A look through the requests of one client, over as many turns as it takes. */
+/** A pass over the requests of one client, spread over as many turns as it takes. */
 interface Sweep {
   readonly client: Client;
-  /** Requests still to be looked at. */
+  /** Requests not yet examined. */
   left: number;
-  /** What becomes of those that wait. */
+  /** What to do with those that wait. */
   readonly end: (id: RequestId) => void;
 }
 
@@ -65,16 +66,19 @@ const TOO_FAST: RefusalReply = { status: '429', text: overQuota('requestsPerSeco
 const TAKEN_OUT = 'its key was taken out of the keys file';
 const NO_RIGHT: RefusalReply = { status: '403', text: 'no right to send requests to this service' };
 
-/** Requests that one `run` handles of each kind of due work, so that the loop gets its turn. */
+/**
+ * Maximum number of requests that one `run` handles per kind of due work, so that it does not block
+ * the loop.
+ */
 const RUN_BUDGET = 2048;
 
-/** What the broker holds, for those who watch. */
+/** What the broker holds, for monitoring. */
 export interface BrokerLoad {
   readonly peers: number;
   readonly clients: number;
   readonly services: number;
   readonly workers: number;
-  /** Requests held, waiting or out. */
+  /** Requests held: waiting, or out at workers. */
   readonly requests: number;
   readonly requestsOut: number;
   readonly bytes: number;
@@ -98,16 +102,16 @@ export class Broker {
   readonly #stored: StoredDeliveries;
   readonly #fromWorkers: WorkerInputs;
   readonly #following = new Following();
-  /** What internal services and the keeper of stored requests can ask. */
+  /** The functions that internal services and the keeper of stored requests can call. */
   readonly embedded: EmbeddedServices;
-  /** What is registered, for those who look from outside. */
+  /** What is registered, for callers outside the broker. */
   readonly listing: Listing;
   readonly #peers: (Peer | null)[] = [];
   #peerCount = 0;
   readonly #inbound = new Inbound();
   readonly #sweeps: Sweep[] = [];
 
-  /** @param random unpredictable bytes: tokens and hashing depend on it */
+  /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
     this.#options = options;
     this.#sink = sink;
@@ -154,22 +158,22 @@ export class Broker {
     this.#fromWorkers = new WorkerInputs({ ...all, embedded: this.embedded });
   }
 
-  /** It can be reached from now on, and its workers are still to come. */
+  /** The broker becomes reachable; its workers have yet to connect. */
   begin(now: number): void {
     this.#absence.begin(now);
   }
 
-  /** Plugs in a service of this process. Before the first input. */
+  /** Plugs in a service of this process. Must be called before the first input. */
   host(service: InternalService): void {
     this.embedded.host(service);
   }
 
-  /** Plugs in the keeper of stored requests. Before the first input. */
+  /** Plugs in the keeper of stored requests. Must be called before the first input. */
   keep(client: InternalClient): void {
     this.#stored.attach(client);
   }
 
-  /** Other limits, and quotas, from now on; what is held already stays. */
+  /** Replaces limits and quotas. What is already held stays. */
   setLimits(limits: BrokerLimits): void {
     this.#ledger.limits = limits;
     this.#fromWorkers.maxWorkers = limits.workers;
@@ -177,7 +181,7 @@ export class Broker {
     this.#identities.refreshAll();
   }
 
-  /** Every step of every client's request is told from now on; `null`: no longer. */
+  /** Reports every step of every client's request from now on; `null` stops it. */
   follow(trace: RequestTrace | null): void {
     this.#following.follow(trace);
   }
@@ -194,7 +198,7 @@ export class Broker {
     };
   }
 
-  /** What is there now, by label of the service. */
+  /** Current counts, by label of the service. */
   get gauges(): ServiceGauges {
     return gaugesOf(this.#services.all());
   }
@@ -206,7 +210,7 @@ export class Broker {
     const { listener, routingId, key, address } = identity;
     const rights = key === null ? null : (this.#options.rightsOf?.(listener, key) ?? null);
     const owner = this.#identities.join(identity.identity, key, rights?.quota ?? null);
-    // D70: another identity with this routing id is another client.
+    // D70: another identity with this routing id is a different client.
     const own = identity.ownRoutingId ? `${owner.name} ${routingId.toString('latin1')}` : null;
     const access = new Access(this.#options.listeners[listener] ?? EVERYTHING, rights);
     const peer = new Peer(id, listener, own, owner, address, access);
@@ -218,7 +222,7 @@ export class Broker {
 
   disconnected(id: number, now: number): void {
     const peer = this.#peer(id);
-    // D15: as its expiry, for it said nothing.
+    // D15: counted as an expiry, because the worker did not announce that it leaves.
     if (peer.worker !== null) this.#fromWorkers.lose(peer.worker, 'connection', true, now);
     const departed = this.#clients.leave(peer);
     if (departed !== null) this.#sweep(departed, this.#lifecycle.dropQueued);
@@ -229,7 +233,7 @@ export class Broker {
     this.#identities.leave(peer.identity);
   }
 
-  /** The peer does not read: its output is at `limits.outputBytes`. */
+  /** The peer does not read: its output has reached `limits.outputBytes`. */
   full(id: number): void {
     const peer = this.#peer(id);
     peer.full = true;
@@ -250,18 +254,18 @@ export class Broker {
     if (peer.worker !== null) this.#workers.fullChanged(peer.worker);
   }
 
-  /** Messages of the peer's wait for their turn to be read: a sign of life (D5, D76). */
+  /** Messages from the peer wait to be read, which is a sign of life (D5, D76). */
   waiting(id: number, now: number): void {
     const { worker } = this.#peer(id);
     if (worker !== null) this.#workers.touch(worker, now);
   }
 
-  /** A message came that was larger than the limits and was not read. */
+  /** A message exceeded the limits and was not read. */
   oversized(id: number, now: number): void {
     this.#fromWorkers.malformed(this.#peer(id), 'too_large', 'a message over the limits', now);
   }
 
-  /** The transport ended a connection for what came over it. */
+  /** The transport ended a connection because of what it received on it. */
   rejected(
     listener: number,
     kind: string,
@@ -272,14 +276,14 @@ export class Broker {
     this.#events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }
 
-  /** Whether somebody of an identity is connected. */
+  /** Whether a peer of this identity is connected. */
   isConnected(identity: string): boolean {
     return this.#identities.isConnected(identity);
   }
 
   /**
-   * A key is no longer good: what came in by it there is ended (D73).
-   * @param publicKey in hexadecimal; the name may have another one, whose connections stay
+   * A key is no longer valid: the connections that use it end (D73).
+   * @param publicKey in hexadecimal; connections of the same name with another key stay
    */
   revoke(listener: number, publicKey: string): void {
     for (const peer of this.#peers) {
@@ -291,8 +295,8 @@ export class Broker {
   }
 
   /**
-   * What a key may do has changed: what it may do no longer ends (D73). Its workers are expelled, its
-   * waiting requests are refused; what it stored stays.
+   * The rights of a key changed. What the key may no longer do ends: its workers are expelled and
+   * its waiting requests are refused (D73). What it stored stays.
    * @param key the name of the key
    */
   rightsChanged(key: string, now: number): void {
@@ -344,7 +348,7 @@ export class Broker {
         this.#fromWorkers.heartbeat(peer, inbound, now);
         return;
       case 'disconnect':
-        // It said so: what it held is given back (D8).
+        // The worker announced it, so its requests are given back (D8).
         if (peer.worker !== null) this.#fromWorkers.lose(peer.worker, 'disconnected', false, now);
         return;
       case 'return':
@@ -364,7 +368,7 @@ export class Broker {
       this.#ledger.refuse(inbound, peer, 'quota', TOO_FAST, internal !== null);
       return;
     }
-    // `mmi.*` is answered on every listener, whoever asks, in every state.
+    // `mmi.*` is answered on every listener, for every peer, in every state.
     if (internal?.isForAll !== true) {
       const isAllowed =
         internal === null
@@ -400,8 +404,8 @@ export class Broker {
   }
 
   /**
-   * From now on clients are served, or refused, or held until one of these is known. What is at
-   * workers runs on in any case, and its replies are delivered.
+   * Sets whether clients are served, refused, or held until one of these is decided. Requests at
+   * workers continue in any case, and their replies are delivered.
    */
   setGate(state: AdmissionState, now: number): void {
     if (state === 'serving' && this.#admission.state !== 'serving') this.#absence.begin(now);
@@ -410,14 +414,14 @@ export class Broker {
     if (state !== 'holding') this.#endHolding(now);
   }
 
-  /** What was held is taken in as if it had just come, or refused. */
+  /** Processes the held requests as if they had just arrived, or refuses them. */
   #endHolding(now: number): void {
-    // Not that of the request which may be asking for its vote just now.
+    // A separate object, because the request that is asking for a vote may be using the other one.
     const inbound = new Inbound();
     const frames = new Frames();
     for (const { peer, packed } of this.#admission.takeHeld()) {
       this.#identities.settled(peer.identity);
-      // Who has left has taken it along.
+      // The peer disconnected, and its held requests end with it.
       if (this.#peers[peer.id] !== peer || peer.closing) continue;
       frames.clear();
       unpack(packed, 0, packed.length, frames);
@@ -428,7 +432,10 @@ export class Broker {
     }
   }
 
-  /** What waits goes on, and its keeper learns that stored requests may. */
+  /**
+   * Resumes dispatching of waiting requests, and tells the keeper that stored ones may be
+   * delivered.
+   */
   #reopen(): void {
     for (const service of this.#services.all()) {
       if (service.workers.size === 0) continue;
@@ -438,8 +445,8 @@ export class Broker {
   }
 
   /**
-   * After the internal services were told to stop: what they have not answered gets no answer, but
-   * for mere questions, which are refused.
+   * Called after the internal services were told to stop. Requests that they have not answered get
+   * no answer, except those that change nothing, which are refused.
    */
   dropInternal(): void {
     this.embedded.dropInternal();
@@ -448,12 +455,12 @@ export class Broker {
   // ---------------------------------------------------------------- time
 
   /**
-   * Everything that is due: the end of a turn. Overdue workers are expired first, then waiting
-   * requests are dispatched.
-   * @returns true if more is due than one turn should take: come again soon
+   * Does everything that is due; called at the end of a turn. Expires overdue workers first, then
+   * dispatches waiting requests.
+   * @returns true if more is due than one turn should handle: call it again soon
    */
   run(now: number): boolean {
-    // Each kind of work has a budget of its own, so that much of one holds up no other.
+    // Each kind of work has its own budget, so that a lot of one does not delay the others.
     const lifecycle = this.#lifecycle;
     const areExpired = this.#expireWorkers(now);
     let more = !areExpired;
@@ -475,7 +482,7 @@ export class Broker {
   #expireWorkers(now: number): boolean {
     const holder = (id: number): Worker =>
       present(this.#peers[id]?.worker, 'a request is out at a registered worker');
-    // Of the requests that they hold; one worker's are not divided.
+    // Counted in requests that these workers hold; those of one worker are handled together.
     for (let budget = RUN_BUDGET; budget > 0;) {
       const due = this.#workers.nextSilent(now) ?? this.#lifecycle.nextOverdue(now, holder);
       if (due === null) return true;
@@ -515,8 +522,8 @@ export class Broker {
   // ---------------------------------------------------------------- shutting down
 
   /**
-   * Stops accepting: waiting workers are sent DISCONNECT now, busy ones after their last reply,
-   * waiting requests are refused. `load.requestsOut` tells when all is done.
+   * Stops accepting requests: sends DISCONNECT to waiting workers now and to busy ones after their
+   * last reply, and refuses waiting requests. All is done when `load.requestsOut` is 0.
    */
   drain(now: number): void {
     this.#admission.drain();
@@ -527,7 +534,7 @@ export class Broker {
     }
   }
 
-  /** Tells the workers that are still busy that it is over; the last input. */
+  /** Sends DISCONNECT to the workers that are still busy. This is the last input. */
   stop(now: number): void {
     for (const service of [...this.#services.all()]) {
       for (const worker of [...service.workers]) {

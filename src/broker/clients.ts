@@ -2,8 +2,8 @@ import { Client, type Peer } from './state.js';
 import type { RequestTable } from './requests.js';
 
 /**
- * Those who are owed replies. An unnamed client ends with its connection; one that chose its own
- * routing id may come back under it and still get its replies (D26).
+ * The clients that the broker owes replies. An unnamed client ends with its connection. A client
+ * that chose its own routing id may reconnect under it and still get its replies (D26).
  */
 export class Clients {
   readonly #byId: (Client | null)[] = [];
@@ -16,7 +16,7 @@ export class Clients {
     this.#table = table;
   }
 
-  /** But those of whom only what is at workers is left, and who will not come back. */
+  /** Does not count clients that will not return and only have requests at workers. */
   get count(): number {
     return this.#byId.length - this.#freeIds.length - this.#forgotten;
   }
@@ -40,7 +40,7 @@ export class Clients {
     return client;
   }
 
-  /** A named peer connected: what it left behind is its own again. */
+  /** A named peer connected: it takes over what it left behind. */
   rejoin(peer: Peer): void {
     if (peer.name === null) return;
     const client = this.#away.get(peer.name);
@@ -71,7 +71,9 @@ export class Clients {
     return client;
   }
 
-  /** It will not come back, and nothing of it waits any more; what is at workers runs on (D26). */
+  /**
+   * The client will not return and none of its requests wait. Requests at workers continue (D26).
+   */
   forget(client: Client): void {
     if (!client.departed || client.isForgotten || this.#byId[client.id] !== client) return;
     if (this.#releasedIfDone(client)) return;
@@ -90,7 +92,7 @@ export class Clients {
     if (client.isForgotten) this.#forgotten--;
     this.#byId[client.id] = null;
     this.#freeIds.push(client.id);
-    // A second connection under the same name may have left something behind, too.
+    // A second connection under the same name may also have left requests behind.
     if (client.name !== null && this.#away.get(client.name) === client) {
       this.#away.delete(client.name);
     }

@@ -8,9 +8,9 @@ export type WorkerRefusal = 'reserved' | 'limit' | 'rights' | 'draining';
 export type RequestRefusal = 'limit' | 'quota' | 'rights' | 'no_worker' | 'not_active' | 'draining';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
-/** Counted since the start. Plain numbers: read when someone asks. */
+/** Counters since the start. Plain numbers, read on demand. */
 export class BrokerCounters {
-  /** Of clients' requests for worker services, by service. */
+  /** For clients' requests for worker services, by service. */
   readonly requests: RequestCounters = new RequestCounters();
   readonly workersLost: Record<LostReason, number> = {
     expired: 0,
@@ -33,9 +33,9 @@ export class BrokerCounters {
     titanic: 0,
     too_large: 0,
   };
-  /** Well-formed commands of workers that do not fit their state (docs/protocol.md). */
+  /** Well-formed commands of workers that are not valid in their state (docs/protocol.md). */
   unexpected = 0;
-  /** Connections that were ended for not being, or not speaking, ZMTP as they should. */
+  /** Connections that were ended because the peer did not speak ZMTP, or broke its rules. */
   connectionsRejected = 0;
   readonly repliesDropped: Record<DroppedReply, number> = {
     client_gone: 0,
@@ -44,7 +44,7 @@ export class BrokerCounters {
     slow_client: 0,
   };
 
-  // Of all services together:
+  // For all services together:
   get requestsReceived(): number {
     return this.requests.total(this.requests.received);
   }

@@ -1,4 +1,6 @@
-/** The broker's counter for those who live in its process: internal services, and Titanic. */
+/**
+ * The interface of the broker for the parts that run in its process: internal services and Titanic.
+ */
 import type { Frames } from '../core/frames.js';
 import type { Holder } from '../core/holdings.js';
 import type { Hello, WorkerStatus } from '../wire/mmi.js';
@@ -15,13 +17,16 @@ import type { Peer } from './state.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
 import type { Workers } from './workers.js';
 
-/** Their envelopes together: enough for ids as libzmq makes them, in any number of hops. */
+/**
+ * Limit for all their envelopes together: enough for ids as libzmq makes them, over any number of
+ * hops.
+ */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
 
-/** Record numbers are below it. */
+/** Record numbers are below this. */
 const GENERATION_STEP = 2 ** 31;
 
-/** What the embedded services work on; all of it belongs to one `Broker`. */
+/** What the embedded services work on. All of it belongs to one `Broker`. */
 export interface EmbeddedServicesDeps {
   readonly options: BrokerOptions;
   readonly services: ServiceTable;
@@ -36,7 +41,7 @@ export interface EmbeddedServicesDeps {
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   readonly #deps: EmbeddedServicesDeps;
   readonly #internals: InternalService[] = [];
-  /** Of the numbers that internal services know requests by: see `dropInternal`. */
+  /** Generation of the numbers by which internal services know requests: see `dropInternal`. */
   #generation = 0;
 
   constructor(deps: EmbeddedServicesDeps) {
@@ -63,7 +68,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return null;
   }
 
-  /** The number by which an internal service answers a request. */
+  /** The number that an internal service uses to answer a request. */
   numberOf(id: RequestId): number {
     return this.#generation * GENERATION_STEP + id;
   }
@@ -78,7 +83,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     if (id !== NONE) this.#deps.lifecycle.answerInternal(id, body);
   }
 
-  /** What internal services have not answered is forgotten, and what they say of it ignored. */
+  /** Forgets what internal services have not answered, and ignores their later answers. */
   dropInternal(): void {
     this.#generation++;
     this.#deps.lifecycle.dropInternal((service) => {

@@ -1,19 +1,19 @@
 /**
- * What happened, for those who watch: one place turns each into a log line and a metric. None is
- * emitted for a request that is served as usual.
+ * Events for monitoring. One place turns each into a log line and a metric. A request that is
+ * served as usual emits none.
  */
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
 import type { DroppedReply, LostReason, RequestRefusal, WorkerRefusal } from './counters.js';
 
-/** Names of services are percent-escaped (D3). */
+/** Service names are percent-escaped (D3). */
 export type BrokerEvent =
   | {
       readonly name: 'worker.registered';
       readonly service: string;
       /** Counted from the start of the process. */
       readonly worker: number;
-      /** What it calls itself, percent-escaped, too; null: nothing. */
+      /** The name that the worker gives itself, also percent-escaped; null: none. */
       readonly workerName: string | null;
       readonly credit: number;
       /** The name of the worker's key. */
@@ -25,9 +25,9 @@ export type BrokerEvent =
       readonly worker: number;
       readonly workerName: string | null;
       readonly reason: LostReason;
-      /** Requests that it held. */
+      /** Requests that the worker held. */
       readonly inFlight: number;
-      /** The name of its key, and where it came from. */
+      /** The name of its key, and its source address. */
       readonly key: string | null;
       readonly address: string;
     }
@@ -35,7 +35,7 @@ export type BrokerEvent =
       readonly name: 'worker.refused';
       readonly service: string;
       readonly reason: WorkerRefusal;
-      /** The name of its key, and where it came from. */
+      /** The name of its key, and its source address. */
       readonly key: string | null;
       readonly address: string;
     }
@@ -54,21 +54,21 @@ export type BrokerEvent =
       readonly service: string;
       readonly reason: RequestRefusal;
       readonly text: string;
-      /** Of its client: the name of the key, and where it came from. */
+      /** For its client: the name of the key, and the source address. */
       readonly key: string | null;
       readonly address: string;
     }
   | {
-      /** A worker tried it, and said what went wrong. */
+      /** A worker tried the request and reported what went wrong. */
       readonly name: 'request.failed';
       readonly service: string;
       readonly worker: number;
       readonly workerName: string | null;
       readonly kind: FailureKind;
       readonly code: string;
-      /** The worker's own words, without control characters. */
+      /** The worker's own text, without control characters. */
       readonly text: string;
-      /** It is kept by Titanic: this was one attempt of it. */
+      /** Titanic stores the request: this was one attempt. */
       readonly durable: boolean;
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
@@ -79,9 +79,12 @@ export type BrokerEvent =
       readonly listener: number;
       readonly kind: string;
       readonly reason: string;
-      /** Where it came from. */
+      /** The source address. */
       readonly address: string;
-      /** The first characters of the key that it has shown; the name of one that was taken out. */
+      /**
+       * The first characters of the key that the peer presented, or the name of a key that was
+       * removed.
+       */
       readonly key: string | null;
     }
   | { readonly name: 'client.closed'; readonly reason: 'slow_client' };

@@ -1,6 +1,6 @@
 /**
- * Follows single requests of clients, for the log at level debug: one call for each step of each. As
- * long as nobody follows, a step costs the look at one boolean.
+ * Traces single requests of clients for the log at level debug, with one call for each step of a
+ * request. While tracing is off, a step costs one check of a boolean.
  */
 import type { RequestId } from './requests.js';
 
@@ -11,28 +11,28 @@ export type RequestStep =
   | { readonly name: 'request.received'; readonly service: string }
   | { readonly name: 'request.dispatched'; readonly worker: number; readonly delivery: number }
   | { readonly name: 'delivery.failed'; readonly worker: number; readonly reason: string }
-  /** A PARTIAL went to its client. */
+  /** A PARTIAL was sent to its client. */
   | { readonly name: 'partial.sent' }
   | { readonly name: 'request.ended'; readonly outcome: RequestEnd };
 
-/** @param request a number of its own; those of records are used again */
+/** @param request a number that is unique to the request; record numbers are reused */
 export type RequestTrace = (request: number, step: RequestStep) => void;
 
 export class Following {
   isOn = false;
   #trace: RequestTrace | null = null;
-  /** Of requests that are held. */
+  /** For requests that are held. */
   readonly #numbers = new Map<RequestId, number>();
   #last = 0;
 
-  /** @param trace `null`: nobody follows any more */
+  /** @param trace `null` turns tracing off */
   follow(trace: RequestTrace | null): void {
     this.#trace = trace;
     this.isOn = trace !== null;
     this.#numbers.clear();
   }
 
-  /** One that came before anybody followed gets its number at its next step. */
+  /** A request that arrived before tracing was turned on gets its number at its next step. */
   tell(id: RequestId, step: RequestStep): void {
     let number = this.#numbers.get(id);
     if (number === undefined) {
@@ -42,7 +42,7 @@ export class Following {
     this.#trace?.(number, step);
   }
 
-  /** Its record will be another request's. */
+  /** Its record will be reused for another request. */
   forget(id: RequestId): void {
     this.#numbers.delete(id);
   }

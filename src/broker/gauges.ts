@@ -1,4 +1,4 @@
-/** What waits and who works, by the label of the service: counted when someone asks. */
+/** Waiting requests and workers, by the label of the service. Counted on demand. */
 import { type ByLabel, byLabel } from '../core/labels.js';
 import type { Service } from './state.js';
 

@@ -1,16 +1,16 @@
 /**
- * The envelopes whose owners said `mmi.hello` over one connection, and so hear of refusals (D11),
- * with what each said of itself.
+ * The envelopes whose owners sent `mmi.hello` over one connection and therefore get refusals (D11),
+ * with what each said about itself.
  */
 import { PackedCursor, readPacked } from '../core/packed.js';
 import type { Hello } from '../wire/mmi.js';
 
 export class Hellos {
-  /** By the packed envelope, one character a byte. */
+  /** Keyed by the packed envelope, one character per byte. */
   readonly #known = new Map<string, Hello>();
-  /** Of the longest. */
+  /** Length of the longest envelope. */
   #bytesMax = 0;
-  /** Of them all. */
+  /** Length of all envelopes together. */
   bytes = 0;
 
   get count(): number {
@@ -21,7 +21,7 @@ export class Hellos {
     return this.#known.has(envelope.toString('latin1'));
   }
 
-  /** What the envelope's owner says from now on. */
+  /** Sets what the envelope's owner says about itself. */
   set(envelope: Buffer, hello: Hello): void {
     const key = envelope.toString('latin1');
     if (!this.#known.has(key)) this.bytes += envelope.length;
@@ -30,9 +30,9 @@ export class Hellos {
   }
 
   /**
-   * What was said by the owner of an envelope with which the packed envelope `[start, end)` begins, of
-   * several by that of the longest; `null`: nothing was. It costs a look-up for each of the
-   * envelope's few frames, however many have said hello.
+   * Returns the hello of the longest known envelope with which the packed envelope `[start, end)`
+   * begins; `null` if there is none. It costs one look-up for each of the envelope's few frames,
+   * however many have said hello.
    */
   of(buffer: Buffer, start: number, end: number): Hello | null {
     if (this.#known.size === 0) return null;

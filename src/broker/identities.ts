@@ -1,33 +1,34 @@
-/** Who the peers are, and what each of them uses of what all share (D70, D75). */
+/** Identities of the peers, and how much of the shared resources each uses (D70, D75). */
 import type { Holder, Holdings } from '../core/holdings.js';
 import { type QuotaName, type Quotas, NO_QUOTAS } from './quotas.js';
 
 /**
- * What is held counts the room that output takes, not its bytes alone. A single connection is to reach
- * `limits.outputBytes`, and be dealt with for that, before its identity is over the same number.
+ * Held output is counted by the memory that it takes, which is more than its bytes. With this
+ * factor, a single connection reaches `limits.outputBytes`, and is handled for that, before its
+ * identity exceeds the same number.
  */
 const OUTPUT_ROOM = 1.25;
 
-/** Everything that peers of one key, or of one source address, own together. */
+/** What all peers of one key, or of one source address, use together. */
 export class Identity {
   readonly name: string;
-  /** The name of its key; `null`: it came in by none. */
+  /** The name of its key; `null`: it connected without one. */
   readonly key: string | null;
   readonly holder: Holder;
   quotas: Quotas;
   /** The name of its quotas. */
   quota: string | null;
   peers = 0;
-  /** Requests held for it, of internal services too. */
+  /** Requests held for it, including those for internal services. */
   outstanding = 0;
   workers = 0;
   hellos = 0;
-  /** Services that are known because it named them. */
+  /** Services that the broker knows because this identity named them. */
   services = 0;
-  /** Held while the node is about to serve. */
+  /** Held while the node is about to serve (state holding). */
   gateMessages = 0;
   gateBytes = 0;
-  /** Requests that it may send at once, and when they were counted. */
+  /** Requests that it may send now, and when this number was computed. */
   #allowance = 0;
   #countedAt = -Infinity;
 
@@ -39,7 +40,7 @@ export class Identity {
     this.quotas = NO_QUOTAS;
   }
 
-  /** A token bucket that holds as much as comes in a second. */
+  /** A token bucket that holds one second's worth of requests. */
   takesRequest(now: number): boolean {
     const { requestsPerSecond } = this.quotas;
     if (requestsPerSecond === Infinity) return true;
@@ -74,7 +75,7 @@ export class Identities {
     return (this.#byName.get(name)?.peers ?? 0) > 0;
   }
 
-  /** The identity of one more peer. */
+  /** The identity of a new peer. */
   join(name: string, key: string | null, quota: string | null): Identity {
     let identity = this.#byName.get(name);
     if (identity === undefined) {
@@ -91,14 +92,14 @@ export class Identities {
     this.settled(identity);
   }
 
-  /** Something that it used is free again. */
+  /** Something that the identity used was released. */
   settled(identity: Identity): void {
     if (!identity.isUnused || this.#byName.get(identity.name) !== identity) return;
     this.#byName.delete(identity.name);
     this.#holdings.release(identity.holder);
   }
 
-  /** Limits, or the entry of a key, have changed. */
+  /** Limits or the entry of a key changed. */
   refresh(identity: Identity, quota: string | null): void {
     identity.quota = quota;
     identity.quotas = this.#quotasOf(quota);
@@ -114,7 +115,7 @@ export class Identities {
   }
 }
 
-/** What a client is told whose identity has used up a quota. */
+/** The refusal for a client whose identity has used up a quota. */
 export function overQuota(name: QuotaName): string {
   return `the quota ${name} of this identity is used up`;
 }

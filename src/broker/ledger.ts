@@ -1,6 +1,6 @@
 /**
- * What the broker holds of requests: their records, the bytes of envelope and body, the PARTIALs
- * held back; and how their clients are reached. Which request goes where is `lifecycle.ts`.
+ * What the broker holds for requests (their records, the bytes of envelope and body, the PARTIALs
+ * held back) and how it reaches their clients. `lifecycle.ts` decides where each request goes.
  */
 import { Arena } from '../core/arena.js';
 import { copyBytes } from '../core/bytes.js';
@@ -55,7 +55,7 @@ const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
 const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
 const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
 
-/** What the ledger works on; all of it belongs to one `Broker`. */
+/** What the ledger works on. All of it belongs to one `Broker`. */
 export interface LedgerDeps {
   readonly sink: BrokerSink;
   readonly events: BrokerEvents;
@@ -74,7 +74,7 @@ export interface RefusalReply {
   readonly text: string;
 }
 
-/** What one more request would break. */
+/** The limit that one more request would exceed. */
 export interface Excess {
   readonly reason: 'limit' | 'quota';
   readonly text: string;
@@ -85,20 +85,26 @@ interface HeldPartials {
   buffer: Buffer;
   bytes: number;
   frames: number;
-  /** Who sent them, and so holds them. */
+  /** The identity that sent them, and so is charged for them. */
   readonly holder: Holder;
 }
 
-/** What a request takes beside its envelope and body: its record, and what slots are larger. */
+/**
+ * Memory that a request takes besides its envelope and body: its record, and the unused part of its
+ * slots.
+ */
 const RECORD_BYTES = 128;
-/** Bodies of stored requests that are at workers: their keeper's, not an identity's. */
+/**
+ * Bodies of stored requests that are at workers. They are charged to the keeper, not to an
+ * identity.
+ */
 const KEEPER = 'titanic';
 
-/** How a request ended, for a reply that still comes. */
+/** How a request ended, for a reply that may still arrive. */
 export type LateReplyReason = 'answered' | 'too_late';
 
 export class Ledger {
-  /** All that have a time to live, in order of arrival. */
+  /** All requests with a time to live, in order of arrival. */
   readonly byArrival: RequestList;
   readonly #deps: LedgerDeps;
   readonly #arena = new Arena();
@@ -114,7 +120,7 @@ export class Ledger {
   };
   #heldBytes = 0;
   #internal = 0;
-  /** Of the envelopes of those; some wait for as long as their clients like (`titanic.wait`). */
+  /** Envelopes of those requests. Some wait for as long as their clients like (`titanic.wait`). */
   #internalBytes = 0;
   #stored = 0;
   readonly #keeper: Holder;
@@ -132,7 +138,10 @@ export class Ledger {
     return this.#deps.table.count - this.#internal - this.#stored;
   }
 
-  /** What one more request for an internal service would break; these have limits of their own. */
+  /**
+   * The limit that one more request for an internal service would exceed; these have their own
+   * limits.
+   */
   overInternalLimit(inbound: Inbound, identity: Identity | null): Excess | null {
     const { queuedRequests, queuedBytes } = this.limits;
     const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
@@ -142,7 +151,7 @@ export class Ledger {
     return identity === null ? null : overIdentity(identity, bytes);
   }
 
-  /** False when no request of any size can be held any more. */
+  /** False if no request of any size can be held. */
   get hasRoom(): boolean {
     return this.#arena.hasRoom;
   }
@@ -152,7 +161,7 @@ export class Ledger {
     return this.#heldBytes;
   }
 
-  /** What one more request of `identity` for `service` would break, or `null`. */
+  /** The limit that one more request of `identity` for `service` would exceed, or `null`. */
   overLimit(service: Service | null, inbound: Inbound, identity: Identity): Excess | null {
     const limits = this.limits;
     const { frames } = inbound;
@@ -182,7 +191,7 @@ export class Ledger {
     return overIdentity(identity, bytes);
   }
 
-  /** Copies a request for a worker service: the only copy that is made of its body. */
+  /** Copies a request for a worker service. This is the only copy of its body. */
   add(inbound: Inbound, peer: Peer, now: number): RequestId {
     const { frames, body } = inbound;
     const id = this.#store(inbound, peer, frames, body, frames.count);
@@ -191,7 +200,7 @@ export class Ledger {
     return id;
   }
 
-  /** A record for a request of the internal client; `setBody` follows. */
+  /** Makes a record for a request of the internal client. The caller then calls `setBody`. */
   addStored(): RequestId {
     const { table } = this.#deps;
     const id = table.allocate();
@@ -202,7 +211,7 @@ export class Ledger {
     return id;
   }
 
-  /** Copies the packed body of a stored request that has none now. */
+  /** Copies the packed body of a stored request that has none at present. */
   setBody(id: RequestId, body: Buffer): void {
     const { table } = this.#deps;
     const handle = this.#arena.allocate(body.length);
@@ -213,7 +222,7 @@ export class Ledger {
     this.#keeper.add('requests', body.length);
   }
 
-  /** Between two deliveries the body is with its keeper only. */
+  /** Drops the body: between two deliveries only the keeper has it. */
   dropBody(id: RequestId): void {
     const { table } = this.#deps;
     const handle = table.get(id, BYTES);
@@ -268,13 +277,13 @@ export class Ledger {
     return this.#deps.services.byId(this.#deps.table.get(id, SERVICE));
   }
 
-  /** True if nobody can be sent the reply, now or later. */
+  /** True if the reply can be sent to nobody, now or later. */
   isClientGone(id: RequestId): boolean {
     if (this.#deps.table.is(id, STORED)) return false;
     return this.clientOf(id)?.departed ?? true;
   }
 
-  /** True if the client has a routing id of its own, under which it may come back (D26). */
+  /** True if the client chose its own routing id and may reconnect under it (D26). */
   mayReturn(id: RequestId): boolean {
     return (this.clientOf(id)?.name ?? null) !== null;
   }
@@ -282,7 +291,7 @@ export class Ledger {
   // ---------------------------------------------------------------- to the client
 
   /**
-   * Sends (a part of) the reply, if the client is there.
+   * Sends the reply, or a part of it, if the client is connected.
    * @returns false if it is not; a whole reply is then counted as dropped
    */
   reply(id: RequestId, final: boolean, frames: Frames, from: number, now: number): boolean {
@@ -303,7 +312,7 @@ export class Ledger {
     return false;
   }
 
-  /** The reply of an internal service. */
+  /** Sends the reply of an internal service. */
   replyInternal(id: RequestId, frames: Frames): void {
     const client = this.clientOf(id);
     if (!client?.peer || client.peer.closing) return;
@@ -319,7 +328,7 @@ export class Ledger {
     return name.view(0);
   }
 
-  /** Tells the client why there will be no reply, if it asked for that (D11). */
+  /** Tells the client why there will be no reply, if the client asked for that (D11). */
   tell(id: RequestId, refusal: RefusalReply): void {
     const client = this.clientOf(id);
     if (!this.#deps.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
@@ -329,19 +338,22 @@ export class Ledger {
     this.#deps.sink.reply(client.peer.id, this.#returnPath(id), true, REFUSED_NAME, body, 0);
   }
 
-  /** Keeps what a worker said of a request that goes to another (D61). */
+  /** Keeps what a worker reported about a request that is passed on to another worker (D61). */
   keepReported(id: RequestId, failure: Failure, holder: Holder): void {
     const { table } = this.#deps;
     if (this.#reported.keep(id, failure, holder)) table.raise(id, REPORTED);
     else table.lower(id, REPORTED);
   }
 
-  /** What a worker said of it last, if that was kept. */
+  /** What a worker last reported about the request, if it was kept. */
   reported(id: RequestId): Failure | null {
     return this.#deps.table.is(id, REPORTED) ? this.#reported.of(id) : null;
   }
 
-  /** Tells the client that the request failed, as far as it said that it understands that (D62). */
+  /**
+   * Tells the client that the request failed, if the client said that it understands failures
+   * (D62).
+   */
   tellFailure(id: RequestId, failure: Failure): void {
     const client = this.clientOf(id);
     if (!this.#deps.table.is(id, TELLS) || !client?.peer || client.peer.closing) return;
@@ -357,8 +369,8 @@ export class Ledger {
   }
 
   /**
-   * Refuses a request that was not accepted: silence, or D11's refusal.
-   * @param isInternal it is for a service of this process: only the log tells of it
+   * Refuses a request that was not accepted: with silence, or with D11's refusal.
+   * @param isInternal for a service of this process: the refusal then appears only in the log
    */
   refuse(
     inbound: Inbound,
@@ -386,7 +398,7 @@ export class Ledger {
     this.#deps.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
-  /** Its client said that it does not want to wait for a worker. */
+  /** The client said that it does not want to wait for a worker. */
   refusesToWait(inbound: Inbound, { hellos }: Peer): boolean {
     if (hellos.count === 0) return false;
     const envelope = packedEnvelope(inbound);
@@ -417,7 +429,7 @@ export class Ledger {
   /**
    * Keeps a PARTIAL for a 0.1 client.
    * @param holder of the worker that sent it
-   * @returns false if they are now more than may be held
+   * @returns false if the limit for held PARTIALs is exceeded
    */
   hold(id: RequestId, frames: Frames, from: number, holder: Holder): boolean {
     const bytes = packedBytes(frames, from, frames.count);
@@ -453,7 +465,7 @@ export class Ledger {
     return joined;
   }
 
-  /** True if a reply that was joined from PARTIALs is larger than a message may be (D10). */
+  /** True if a reply joined from PARTIALs exceeds the maximum size of a message (D10). */
   isTooLarge(joined: Frames): boolean {
     const { messageBytes, frames } = this.limits;
     return joined.count > frames || packedBytes(joined, 0, joined.count) > messageBytes;
@@ -471,7 +483,7 @@ export class Ledger {
 
   // ---------------------------------------------------------------- the end
 
-  /** Forgets the request. It is in no queue and at no worker any more. */
+  /** Forgets the request, which must be in no queue and at no worker. */
   release(id: RequestId, outcome: LateReplyReason): void {
     const { table, clients, identities, tokens, following } = this.#deps;
     if (following.isOn) following.forget(id);
@@ -500,7 +512,7 @@ export class Ledger {
 
   // ---------------------------------------------------------------- parts
 
-  /** What was kept of its deliveries. */
+  /** Drops what was kept from its deliveries. */
   #dropKept(id: RequestId): void {
     this.dropPartials(id);
     this.#reported.drop(id);
@@ -559,7 +571,7 @@ function excess(reason: 'limit' | 'quota', text: string): Excess {
   return { reason, text };
 }
 
-/** What `bytes` more of one more request would break of what its identity may hold (D75, D77). */
+/** The limit of its identity that `bytes` more for one more request would exceed (D75, D77). */
 function overIdentity({ quotas, outstanding, holder }: Identity, bytes: number): Excess | null {
   if (outstanding >= quotas.outstanding) return excess('quota', overQuota('outstanding'));
   if (holder.requests + bytes > quotas.queuedBytes) {

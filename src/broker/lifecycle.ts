@@ -1,6 +1,6 @@
 /**
  * The life of a request: accepted → queued → out at a worker → answered; or requeued, expired,
- * abandoned, dropped, refused. (Internal services: accepted → answered.)
+ * abandoned, dropped, refused. (For internal services: accepted → answered.)
  */
 import { assert, present } from '../core/assert.js';
 import { Frames } from '../core/frames.js';
@@ -42,7 +42,7 @@ import type { StoredDeliveries } from './stored-deliveries.js';
 import { deliveryBit } from './tokens.js';
 import type { Workers } from './workers.js';
 
-/** What the lifecycle works on; all of it belongs to one `Broker`. */
+/** What the lifecycle works on. All of it belongs to one `Broker`. */
 export interface LifecycleDeps extends LedgerDeps {
   readonly options: BrokerOptions;
   readonly ledger: Ledger;
@@ -57,7 +57,7 @@ const EXPIRED: RefusalReply = { status: '408', text: 'no worker took it within i
 
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
-  /** Those out for less than `busyTimeoutMs`, in order of dispatch (D5). */
+  /** Requests that have been out for less than `busyTimeoutMs`, in order of dispatch (D5). */
   readonly #byDispatch: RequestList;
   #out = 0;
 
@@ -73,7 +73,7 @@ export class Lifecycle {
 
   // ---------------------------------------------------------------- arrival
 
-  /** Takes in a client's request for a worker service, or refuses it over a limit. */
+  /** Accepts a client's request for a worker service, or refuses it because of a limit. */
   accept(inbound: Inbound, peer: Peer, now: number): void {
     const { table, services, counters, workers, ledger, following } = this.#deps;
     const { frames, service: name } = inbound;
@@ -98,7 +98,7 @@ export class Lifecycle {
     workers.schedule(service);
   }
 
-  /** Nobody serves it, and its client does not want to wait (D65). */
+  /** The service has no worker, and the client does not want to wait for one (D65). */
   #isUnserved(inbound: Inbound, peer: Peer, now: number): boolean {
     const { absence, ledger } = this.#deps;
     const name = inbound.frames.view(inbound.service);
@@ -106,8 +106,8 @@ export class Lifecycle {
   }
 
   /**
-   * Takes in a request for an internal service, which answers it by its number; or refuses it.
-   * @param isForAll it is answered at once, also to who has used up what it may hold
+   * Accepts a request for an internal service, which answers it by its number; or refuses it.
+   * @param isForAll it is answered at once, even if its sender has used up its quota
    */
   acceptInternal(inbound: Inbound, peer: Peer, isForAll: boolean): RequestId {
     const { ledger } = this.#deps;
@@ -129,7 +129,7 @@ export class Lifecycle {
     ledger.release(id, 'answered');
   }
 
-  /** Refuses a request of an internal service, which has done nothing with it. */
+  /** Refuses a request of an internal service, which has not acted on it. */
   refuseInternal(id: RequestId, reason: RequestRefusal, refusal: RefusalReply): void {
     const { ledger } = this.#deps;
     const from = present(ledger.clientOf(id), 'a request of a client');
@@ -139,8 +139,9 @@ export class Lifecycle {
   }
 
   /**
-   * What internal services have not answered gets no answer: what became of it is not certain.
-   * @param onlyAsks by service name: true if nothing can have become of it, so that it is refused
+   * Ends the requests that internal services have not answered. They get no answer, because it is
+   * uncertain whether they took effect.
+   * @param onlyAsks by service name: true if the request changes nothing, so that it can be refused
    */
   dropInternal(onlyAsks: (service: Buffer) => boolean): void {
     const { table, ledger } = this.#deps;
@@ -154,7 +155,7 @@ export class Lifecycle {
 
   /**
    * Hands waiting requests to available workers, oldest first.
-   * @param budget requests to handle at most
+   * @param budget maximum number of requests to handle
    * @returns what is left of the budget
    */
   dispatch(now: number, budget: number): number {
@@ -165,7 +166,7 @@ export class Lifecycle {
       service.due = false;
       const before = left;
       left = this.#dispatchFor(service, now, left);
-      // Who used up the budget is the last to be served of the next.
+      // The service that used up the budget goes last in the next turn.
       if (before > 0 && left === 0) last = service;
       else if (service.available.first() !== null) workers.schedule(service);
       services.releaseIfUnused(service);
@@ -189,7 +190,7 @@ export class Lifecycle {
       } else if (ledger.isClientGone(id)) {
         this.#dropQueued(id);
       } else if (table.getTime(id, ARRIVED_AT) + options.requestTtlMs <= now) {
-        // Overdue while more expires than one turn takes.
+        // Overdue: this happens when more requests expire than one turn handles.
         service.queue.remove(id);
         this.#expire(id, now);
       } else {
@@ -201,7 +202,7 @@ export class Lifecycle {
     return left;
   }
 
-  /** While clients are not served nothing is handed out. */
+  /** Does no dispatching, because clients are not served. */
   dispatchNothing(): void {
     const { workers, services } = this.#deps;
     for (const service of workers.takeDue()) {
@@ -249,7 +250,7 @@ export class Lifecycle {
 
   // ---------------------------------------------------------------- replies
 
-  /** A reply (REPLY, FINAL) or PARTIAL of the worker that the request is out at. */
+  /** A reply (REPLY, FINAL) or PARTIAL from the worker that the request is out at. */
   replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
     const { table, ledger } = this.#deps;
     const final = inbound.kind === 'final';
@@ -266,14 +267,14 @@ export class Lifecycle {
   }
 
   /**
-   * A reply or failure of a worker that was lost in silence (D8): a reply is used if it is whole and
-   * the request is unanswered.
-   * @param bit that of its delivery
+   * A reply or failure from a worker that was lost in silence (D8). A reply is used if it is
+   * complete and the request is unanswered.
+   * @param bit the bit of its delivery
    */
   replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
     const { table, ledger, services } = this.#deps;
     if (inbound.kind === 'partial') {
-      // A FINAL that follows is not whole without this part.
+      // Without this part, a FINAL that follows is incomplete.
       table.set(id, SPOILED, table.get(id, SPOILED) | bit);
       return;
     }
@@ -300,7 +301,7 @@ export class Lifecycle {
     }
   }
 
-  /** Sends the reply to its client, with the PARTIALs that were held before it. */
+  /** Sends the reply to its client, preceded by the PARTIALs held for it. */
   #answer(id: RequestId, inbound: Inbound, now: number): void {
     const { ledger, table } = this.#deps;
     const { frames, body } = inbound;
@@ -327,7 +328,7 @@ export class Lifecycle {
       table.raise(id, STREAMED);
       const isSent = ledger.reply(id, false, inbound.frames, inbound.body, now);
       if (!isSent && ledger.mayReturn(id)) {
-        // It would take what follows for the whole (D6, D26).
+        // The client would take the rest for the complete reply (D6, D26).
         this.#abandon(id, 'its client was away during a PARTIAL');
         table.raise(id, GIVEN_UP);
       }
@@ -338,7 +339,7 @@ export class Lifecycle {
     }
   }
 
-  /** The worker that the request is out at has tried it, and says what went wrong (D60, D61, D63). */
+  /** The worker that the request is out at tried it and reports what went wrong (D60, D61, D63). */
   failureOfHolder(id: RequestId, worker: Worker, failure: Failure, now: number): void {
     const { table, ledger, stored, following } = this.#deps;
     if (table.is(id, ANSWERED | GIVEN_UP)) {
@@ -392,7 +393,7 @@ export class Lifecycle {
   // ---------------------------------------------------------------- the end without a reply
 
   /**
-   * A worker no longer has the request (D6): back to the front of the queue, or its end.
+   * A worker no longer has the request (D6): it returns to the front of the queue, or ends.
    * @param silent the worker did not say so itself, and may still send its reply (D8)
    * @param why for the history of a stored request
    */
@@ -458,7 +459,7 @@ export class Lifecycle {
         this.#expire(id, now);
         services.releaseIfUnused(service);
       } else {
-        // Out at a worker, which may take its time; should it come back, it ends then.
+        // It is out at a worker, which may take its time. It expires if the worker gives it back.
         ledger.byArrival.remove(id);
       }
       left--;
@@ -467,7 +468,7 @@ export class Lifecycle {
   }
 
   /**
-   * Where clients are not served nothing waits: whoever understands it is told to go elsewhere.
+   * While clients are not served, no request waits: clients that understand refusals get one.
    * Returns what is left of the budget.
    */
   refuseWaiting(closure: Closure, budget: number): number {
@@ -486,17 +487,18 @@ export class Lifecycle {
   }
 
   /**
-   * Ends the waiting requests of a client that `ends` names: those of one that will not return are
-   * dropped (D26), those that it has lost the right to are refused (D73). What is at workers runs on.
-   * @param look how many of its requests are still to be looked at, the oldest first
-   * @returns how many of them were not looked at, for lack of budget
+   * Ends waiting requests of a client with `ends`: if the client will not return, they are dropped
+   * (D26); if it has lost the right to send them, they are refused (D73). Requests at workers
+   * continue.
+   * @param look how many of its requests are still to be examined, oldest first
+   * @returns how many of them were not examined because the budget ran out
    */
   sweep(client: Client, look: number, budget: number, end: (id: RequestId) => void): number {
     const { table } = this.#deps;
     let left = look;
     for (let spent = 0; left > 0 && spent < budget && client.requests.head !== NONE; spent++) {
       const id = client.requests.head;
-      // To the back: so that the next turn goes on with those that were not looked at.
+      // Moves it to the back, so that the next turn continues with the requests not yet examined.
       client.requests.remove(id);
       client.requests.pushBack(id);
       if (table.is(id, QUEUED)) end(id);
@@ -505,12 +507,12 @@ export class Lifecycle {
     return client.requests.count === 0 ? 0 : left;
   }
 
-  /** A waiting request whose client is gone for good (D26). */
+  /** Drops a waiting request whose client will not return (D26). */
   readonly dropQueued = (id: RequestId): void => {
     this.#dropQueued(id);
   };
 
-  /** A waiting request that its client may not send any more (D73). */
+  /** Refuses a waiting request that its client no longer has the right to send (D73). */
   refuseQueued(id: RequestId, closure: Closure): void {
     const { ledger, services } = this.#deps;
     const service = ledger.serviceOf(id);
@@ -519,19 +521,21 @@ export class Lifecycle {
     services.releaseIfUnused(service);
   }
 
-  /** A worker that holds a request for too long and whose silence says nothing (D5), or `null`. */
+  /**
+   * A worker that has held a request for too long without heartbeats while busy (D5), or `null`.
+   */
   nextOverdue(now: number, holder: (peer: number) => Worker): Worker | null {
     const { table, options, workers } = this.#deps;
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
       const dispatchedAt = table.getTime(id, DISPATCHED_AT);
       if (dispatchedAt + options.busyTimeoutMs > now) return null;
       const worker = holder(table.get(id, WORKER));
-      // What came within an interval of the dispatch may have crossed it, and tells nothing.
+      // A message within one interval of the dispatch may have crossed it, so it proves nothing.
       const isUnheard = worker.lastSeenAt <= dispatchedAt + options.heartbeatIntervalMs;
       if (!worker.heartbeatsWhileBusy && (isUnheard || workers.isSilent(worker, now))) {
         return worker;
       }
-      // Its silence is what counts from now on.
+      // From now on its silence decides.
       workers.timeSilence(worker);
       this.#byDispatch.remove(id);
     }
@@ -576,7 +580,7 @@ export class Lifecycle {
     ledger.release(id, 'too_late');
   }
 
-  /** @param failure what its client is told if a worker has said why */
+  /** @param failure what the client is told if a worker reported a failure */
   #abandon(id: RequestId, reason: string, failure: Failure | null = null): void {
     const { table, counters, events, ledger } = this.#deps;
     if (table.is(id, STORED)) {
@@ -629,7 +633,7 @@ export class Lifecycle {
   }
 }
 
-/** The request that is next for the service: while stored and plain ones wait, they take turns. */
+/** The next request for the service. While both stored and plain ones wait, they take turns. */
 function nextOf(service: Service): RequestId {
   const { queue, stored } = service;
   const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredsTurn);

@@ -1,17 +1,20 @@
 /**
- * What is registered, page by page, for those who look from outside: a page costs the loop a bounded
- * time, however much there is. A cursor is where to go on; what comes and goes in between may be
- * missed, and nothing is told twice.
+ * Lists what is registered, page by page, for callers outside the broker. A page blocks the loop
+ * for a bounded time, however long the list is. The cursor says where to continue. Entries that
+ * come or go in between may be missed, but none is listed twice.
  */
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { Listed } from './ports.js';
 import type { ServiceTable } from './service-table.js';
 import type { Service, Worker } from './state.js';
 
-/** So many are looked at for one page, also when few of them are wanted. */
+/** Maximum number of entries examined for one page, even if few of them match. */
 const LOOKED_AT_MAX = 10_000;
 
-/** After which a page begins: the number of a service, and of its workers the last one told. */
+/**
+ * The position after which a page begins: the number of a service, and of the last of its workers
+ * that was listed.
+ */
 export interface Position {
   readonly service: number;
   readonly worker: number;
@@ -25,13 +28,13 @@ export interface ListPage<Item> {
   readonly next: Position | null;
 }
 
-/** Who knows more of services than their workers and queues. */
+/** Provides figures about services beyond their workers and queues. */
 export interface FigureSource {
   /** @param shown percent-escaped */
   of(service: Buffer, shown: string): ServiceFigures;
 }
 
-/** One is set once there is one. */
+/** `source` is null until `setFigures` provides one. */
 export interface Figures {
   source: FigureSource | null;
 }
@@ -63,7 +66,7 @@ export function workerStatus(worker: Worker, now: number): WorkerStatus {
   };
 }
 
-/** Of a long list most are asked for by nobody: the JSON is made for who is told of it. */
+/** Most entries of a long list are never shown, so the JSON is made only for those that are. */
 export class ListedLazily implements Listed {
   readonly service: number;
   readonly worker: number;
@@ -71,7 +74,7 @@ export class ListedLazily implements Listed {
   readonly #status: () => ServiceStatus | WorkerStatus;
   #json: string | null = null;
 
-  /** @param worker 0: it is the service itself */
+  /** @param worker 0 for the service itself */
   constructor({ id, name }: Service, worker: number, status: () => ServiceStatus | WorkerStatus) {
     this.service = id;
     this.worker = worker;
@@ -84,9 +87,9 @@ export class ListedLazily implements Listed {
   }
 }
 
-/** As operators see a worker. */
+/** A worker as shown to operators. */
 export interface WorkerSeen extends WorkerStatus {
-  /** Where it came from. */
+  /** Its source address. */
   readonly address: string;
 }
 
@@ -100,17 +103,17 @@ export class Listing {
     this.#figures = figures;
   }
 
-  /** How many services there are to list. */
+  /** How many services can be listed. */
   get serviceCount(): number {
     return this.#services.listed;
   }
 
-  /** From now on lists have figures. */
+  /** Lists contain figures from now on. */
   setFigures(source: FigureSource): void {
     this.#figures.source = source;
   }
 
-  /** Services by number, from a position on. */
+  /** Services by number, starting at a position. */
   services(
     from: Position,
     limit: number,
@@ -144,7 +147,7 @@ export class Listing {
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
       let told = service.id === from.service ? from.worker : 0;
-      // Services without workers are looked at, too.
+      // Services without workers count as examined, too.
       lookedAt++;
       for (const worker of service.workers) {
         if (worker.number <= told) continue;

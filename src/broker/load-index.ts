@@ -1,6 +1,6 @@
 /**
  * The available workers of one service, by load: least loaded first, then least recently used
- * (D23). For each load a chain in order of use, and a bitmap of the loads that have a worker, so
+ * (D23). Each load has a chain in order of use, and a bitmap shows which loads have a worker, so
  * that joining, leaving and finding cost the same for one worker and for thousands.
  */
 import { Chain, type ChainLink } from '../core/chain.js';
@@ -9,7 +9,7 @@ export class LoadIndex<T> {
   readonly #chains: Chain<T>[] = [];
   #bitmap: Int32Array = new Int32Array(1);
 
-  /** Puts the link behind all others of its load, taking it from where it was. */
+  /** Moves the link behind all others of its load. */
   put(link: ChainLink<T>, load: number): void {
     this.remove(link);
     while (this.#chains.length <= load) this.#chains.push(new Chain());
@@ -23,7 +23,7 @@ export class LoadIndex<T> {
     this.#chains[load]?.append(link);
   }
 
-  /** Takes a link out. Its load's bit is cleared when the next search finds the chain empty. */
+  /** Removes a link. The bit of its load is cleared when the next search finds the chain empty. */
   remove(link: ChainLink<T>): void {
     link.leave();
   }

@@ -3,26 +3,26 @@ export interface Quotas {
   readonly connections: number;
   /** Requests held for its clients, waiting or at workers. */
   readonly outstanding: number;
-  /** Bytes of these. */
+  /** Bytes of these requests. */
   readonly queuedBytes: number;
-  /** Output that waits for all its connections together to read. */
+  /** Unread output of all its connections together. */
   readonly outputBytes: number;
   readonly requestsPerSecond: number;
   readonly workers: number;
   /** Stored requests that are not closed, and their bytes. */
   readonly stored: number;
   readonly storedBytes: number;
-  /** `titanic.wait` that are not answered yet. */
+  /** `titanic.wait` requests that are not answered yet. */
   readonly waits: number;
-  /** Owners of envelopes that said `mmi.hello`. */
+  /** Owners of envelopes that sent `mmi.hello`. */
   readonly hellos: number;
-  /** Names that are known only because it asked for them or serves them. */
+  /** Names that the broker knows only because this identity requests or serves them. */
   readonly services: number;
 }
 
 export type QuotaName = keyof Quotas;
 
-/** No bounds but those that all share, and those that have a default of their own. */
+/** No limits except those shared by all, and those with a default of their own. */
 export const NO_QUOTAS: Quotas = {
   connections: Infinity,
   outstanding: Infinity,

@@ -1,6 +1,7 @@
 /**
- * What workers said last of requests that now wait for another worker (D61): told to the client if no
- * worker answers. It is kept as text and without its detail, and counts as held for whom sent it.
+ * What workers last reported about requests that now wait for another worker (D61). The client is
+ * told if no worker answers. Only the text is kept, not the detail; it counts as held by the
+ * identity that sent it.
  */
 import type { Holder } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
@@ -12,13 +13,16 @@ interface Kept {
   readonly holder: Holder;
 }
 
-/** What one takes beside its text. */
+/** Memory that an entry takes besides its text. */
 const KEPT_BYTES = 200;
 
 export class Reported {
   readonly #kept = new Map<RequestId, Kept>();
 
-  /** Where its sender may hold no more, what was said before it stays. @returns false if nothing is kept */
+  /**
+   * Keeps the failure. If its sender may hold no more, an earlier one stays.
+   * @returns false if none is kept
+   */
   keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): boolean {
     const bytes = KEPT_BYTES + code.length + 2 * text.length;
     if (!holder.mayHold(bytes)) return this.#kept.has(id);

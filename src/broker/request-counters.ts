@@ -1,4 +1,4 @@
-/** What became of clients' requests for worker services, by the label of the service. */
+/** Outcomes of clients' requests for worker services, by the label of the service. */
 import { Histograms } from '../core/histogram.js';
 import {
   type ByLabel,
@@ -11,15 +11,15 @@ import {
 import type { FailureKind } from '../wire/failure.js';
 import type { RequestRefusal } from './counters.js';
 
-/** From half a millisecond, about what a request takes here, to five minutes. */
+/** From half a millisecond, roughly the time of a request here, to five minutes. */
 const BOUNDS_MS = [
   0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
 ];
 
 /**
- * A request counts under the label that its service has at that moment. Every request that was
- * received ends as one of replied, failed (but `retry`), expired, refused, abandoned, dropped, or a
- * dropped reply.
+ * A request counts under the label that its service has at that moment. Every received request ends
+ * as one of replied, failed (except `retry`), expired, refused, abandoned, dropped, or a dropped
+ * reply.
  */
 export class RequestCounters {
   readonly labels: Labels = new Labels();
@@ -37,25 +37,25 @@ export class RequestCounters {
     not_active: byLabel(),
     draining: byLabel(),
   };
-  /** Failures that workers reported (D60); of kind `retry` the request goes on. */
+  /** Failures that workers reported (D60). After one of kind `retry` the request continues. */
   readonly failed: Readonly<Record<FailureKind, ByLabel>> = {
     error: byLabel(),
     final: byLabel(),
     retry: byLabel(),
   };
-  /** Milliseconds from its arrival to its first delivery. */
+  /** Milliseconds from arrival to the first delivery. */
   readonly wait: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
-  /** Milliseconds from its arrival to its reply, of those that were replied to. */
+  /** Milliseconds from arrival to the reply, for requests that got a reply. */
   readonly duration: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
 
-  /** Those whose duration was observed. */
+  /** Requests whose duration was observed. */
   get replied(): ByLabel {
     const replied = byLabel();
     for (const label of this.labels.names.keys()) replied[label] = this.duration.total(label);
     return replied;
   }
 
-  /** Of all labels together. */
+  /** For all labels together. */
   total(counts: ByLabel): number {
     let total = 0;
     for (const label of this.labels.names.keys()) total += counts[label] ?? 0;
@@ -74,7 +74,7 @@ export class RequestCounters {
     increment(this.failed[kind], label);
   }
 
-  /** Its first delivery. */
+  /** The first delivery of a request. */
   countWait(label: Label, waitedMs: number): void {
     this.wait.observe(label, waitedMs);
   }

@@ -1,7 +1,7 @@
 /**
- * The table of requests. A million may wait at once, so a request is no object but a record of
- * `RECORD_INTS` integers in a page of many (96 bytes; beside it only its bytes in the arena).
- * Lists of requests run through link fields of the records.
+ * The table of requests. A million may wait at once, so a request is not an object but a record of
+ * `RECORD_INTS` integers in a page of many records (96 bytes; its only other memory is its bytes in
+ * the arena). Lists of requests are linked through fields of the records.
  */
 /** A request: the number of its record, reused after `free`. */
 export type RequestId = number;
@@ -19,12 +19,15 @@ export const FLAGS = 0;
 /** Client number, or -1 for a request of the internal client. */
 export const CLIENT = 1;
 export const SERVICE = 2;
-/** While out: the worker's peer. */
+/** While out: the peer of the worker. */
 export const WORKER = 3;
 export const DELIVERIES = 4;
-/** Bit `delivery % 32`: that delivery's worker was lost in silence, its reply may still come (D8). */
+/**
+ * Bit `delivery % 32`: that delivery's worker was lost in silence, and its reply may still arrive
+ * (D8).
+ */
 export const LOST = 5;
-/** Bit `delivery % 32`: it was lost, and its reply would no longer be whole. */
+/** Bit `delivery % 32`: the worker was lost, and its reply would be incomplete. */
 export const SPOILED = 6;
 export const RANDOM_HIGH = 7;
 export const RANDOM_LOW = 8;
@@ -39,7 +42,7 @@ const BUSY_NEXT = 18;
 
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
-/** Of a stored request, which has no time to live here: its keeper's number for it. */
+/** For a stored request, which has no time to live here: the keeper's number for it. */
 export const REFERENCE: number = ARRIVED_AT;
 export const DISPATCHED_AT = 11;
 
@@ -51,19 +54,22 @@ export const OUT: number = 1 << 1;
 export const INTERNAL: number = 1 << 2;
 export const VERSION_02: number = 1 << 3;
 export const ENVELOPED: number = 1 << 4;
-/** Its client said `mmi.hello` and is told of refusals (D11). */
+/** Its client sent `mmi.hello` and gets refusals (D11). */
 export const TELLS: number = 1 << 5;
-/** A PARTIAL of the present delivery went to the client: no second delivery (D6). */
+/** A PARTIAL of the current delivery was sent to the client: no second delivery (D6). */
 export const STREAMED: number = 1 << 6;
 /** PARTIALs are held for a 0.1 client (D10). */
 export const HELD: number = 1 << 7;
-/** Answered while still out at another worker, whose reply is then one too many (D8). */
+/** Answered while still out at another worker, whose reply will be superfluous (D8). */
 export const ANSWERED: number = 1 << 8;
 /** Given up while still out at a worker. */
 export const GIVEN_UP: number = 1 << 9;
-/** Of the internal client: see `stored.ts`. Neither queued nor out: between two deliveries. */
+/**
+ * Belongs to the internal client: see `stored-deliveries.ts`. If neither queued nor out, it is
+ * between two deliveries.
+ */
 export const STORED: number = 1 << 10;
-/** A worker failed on it, and what it said is kept for its client: see `reported.ts`. */
+/** A worker failed on it, and the report is kept for its client: see `reported.ts`. */
 export const REPORTED: number = 1 << 11;
 
 const NO_PAGE = new Int32Array(0);
@@ -76,7 +82,7 @@ export function recordAt(id: RequestId): number {
 export class RequestTable {
   #ints: Int32Array[] = [];
   #doubles: Float64Array[] = [];
-  /** Records from here on were never used. */
+  /** Records from this number on were never used. */
   #fresh = 0;
   #freed: RequestId = NONE;
   #count = 0;
@@ -86,7 +92,7 @@ export class RequestTable {
     return this.#count;
   }
 
-  /** A record whose fields are 0 but for the links. */
+  /** Takes a record whose fields are 0 except for the links. */
   allocate(): RequestId {
     this.#count++;
     const reused = this.#freed;
@@ -110,7 +116,7 @@ export class RequestTable {
     this.set(id, QUEUE_NEXT, this.#freed);
     this.#freed = id;
     if (--this.#count === 0) {
-      // The moment when nothing is held gives a burst's pages back, at no cost.
+      // When nothing is held, the pages of a burst can be released at no cost.
       this.#ints.length = 1;
       this.#doubles.length = 1;
       this.#fresh = 0;
@@ -118,17 +124,17 @@ export class RequestTable {
     }
   }
 
-  /** True if the number is one of a request that is there. */
+  /** True if a request with this number exists. */
   has(id: number): boolean {
     return id >= 0 && id < this.#fresh && this.get(id, FLAGS) !== 0;
   }
 
-  /** The page that a request's record is in, at `recordAt`: for several fields at once. */
+  /** The page of a request's record, which begins at `recordAt`; for access to several fields. */
   page(id: RequestId): Int32Array {
     return this.#ints[id >>> PAGE_BITS] ?? NO_PAGE;
   }
 
-  /** Every request with this flag. Those that were given may be freed meanwhile. */
+  /** Every request with this flag. The caller may free those already yielded. */
   *all(flag: number): IterableIterator<RequestId> {
     for (let id = 0; id < this.#fresh; id++) if (this.is(id, flag)) yield id;
   }
@@ -169,7 +175,7 @@ export class RequestTable {
     const page = this.#ints[id >>> PAGE_BITS];
     if (page === undefined) return;
     const at = (id & PAGE_MASK) * RECORD_INTS;
-    // Field by field: a call of `fill` costs more than these few writes.
+    // Field by field: calling `fill` costs more than these few writes.
     for (let field = 0; field < QUEUE_NEXT; field++) page[at + field] = 0;
     page[at + QUEUE_NEXT] = NOT_LISTED;
     page[at + CLIENT_NEXT] = NOT_LISTED;
@@ -180,7 +186,9 @@ export class RequestTable {
 
 const NOT_LISTED = -2;
 
-/** A list of requests through one pair of link fields; a request is in at most one list per pair. */
+/**
+ * A list of requests, linked through one pair of fields. A request is in at most one list per pair.
+ */
 export class RequestList {
   head: RequestId = NONE;
   tail: RequestId = NONE;
@@ -198,17 +206,17 @@ export class RequestList {
     return new RequestList(table, QUEUE_NEXT);
   }
 
-  /** All of one client. */
+  /** All requests of one client. */
   static ofClient(table: RequestTable): RequestList {
     return new RequestList(table, CLIENT_NEXT);
   }
 
-  /** All that have a time to live, in order of arrival: the head is due first. */
+  /** All requests with a time to live, in order of arrival: the head is due first. */
   static byArrival(table: RequestTable): RequestList {
     return new RequestList(table, TTL_NEXT);
   }
 
-  /** All that are out, in order of dispatch. */
+  /** All requests that are out, in order of dispatch. */
   static byDispatch(table: RequestTable): RequestList {
     return new RequestList(table, BUSY_NEXT);
   }

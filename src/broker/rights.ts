@@ -1,30 +1,31 @@
-/** What peers may do, by service (D72). Who gives these rights is the daemon's business. */
+/** What peers may do, by service (D72). The daemon decides who gets these rights. */
 import { GlobSet } from '../core/glob.js';
 
-/** For which services somebody may send requests, and offer itself. */
+/** The services that a peer may request, and those that it may offer. */
 export interface ServiceRights {
   readonly client: GlobSet;
   readonly worker: GlobSet;
 }
 
 /**
- * What the entry of a key says now. The object stays that of the key for as long as its connections
- * live: when the entry changes, its values do, and `Broker.rightsChanged` is told.
+ * What the entry of a key says now. The object stays the same for as long as connections of the key
+ * live: when the entry changes, its values change and `Broker.rightsChanged` is called.
  */
 export interface KeyRights extends ServiceRights {
   /** May read and close stored requests of other keys. */
   readonly operator: boolean;
-  /** The name of its quotas; `null`: those of everybody. */
+  /** The name of its quotas; `null`: the default quotas. */
   readonly quota: string | null;
 }
 
-/** What one listener allows; a key and its listener must both allow a thing. */
+/** What one listener allows. An action must be allowed by both the key and its listener. */
 export interface ListenerRules extends ServiceRights {
-  /** `minimal`: of `mmi.*` only `mmi.service`, `mmi.hello` and `mmi.broker` (D74). */
+  /** `minimal`: of `mmi.*`, only `mmi.service`, `mmi.hello` and `mmi.broker` (D74). */
   readonly mmi: 'full' | 'minimal';
   /**
-   * The service that authorises keys. Who offers it decides who comes in: only they may whose rights
-   * name it, not by a glob. And only the node itself asks it.
+   * The service that authorises keys. A worker that offers it decides who may connect, so only a
+   * key whose rights name it literally, not by a glob, may do so. Only the node itself may request
+   * it.
    */
   readonly authoriser?: Buffer | null;
 }

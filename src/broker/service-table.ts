@@ -5,17 +5,20 @@ import type { Identities, Identity } from './identities.js';
 import type { RequestTable } from './requests.js';
 import { Service } from './state.js';
 
-/** What did something within that time is still listed. */
+/** A service that was active within this time is still listed. */
 const REMEMBERED_MS = 600_000;
-/** Services that are only remembered: of more, those that ended first are forgotten. */
+/**
+ * Maximum number of services that are only remembered. Above it, those that ended first are
+ * forgotten.
+ */
 const REMEMBERED_MAX = 10_000;
-/** Of those that no worker ever served: anybody can name as many as they like. */
+/** The same for services that never had a worker: a peer can name any number of them. */
 const REMEMBERED_UNSERVED_MAX = 1000;
 
 /**
- * All services by name and number. A service is *in use* while it has workers or waiting requests: then
- * it counts in the limits. Else it is only there to be listed: because its stored requests are kept
- * somewhere, or because it was in use, or had some, a short time ago.
+ * All services by name and number. A service is *in use*, and counts in the limits, while it has
+ * workers or waiting requests. Otherwise it is only listed: because it has stored requests, or
+ * because it was in use or had stored requests a short time ago.
  */
 export class ServiceTable {
   readonly #byName: ByteTable;
@@ -26,9 +29,9 @@ export class ServiceTable {
   readonly #identities: Identities;
   #withWorkers = 0;
   #inUse = 0;
-  /** Those that ended since the last turn. */
+  /** Services that ended since the last turn. */
   #ended: Service[] = [];
-  /** When they ended, the longest ago first. */
+  /** When they ended, the oldest first. */
   readonly #remembered = new Map<Service, number>();
   readonly #rememberedUnserved = new Map<Service, number>();
 
@@ -45,7 +48,7 @@ export class ServiceTable {
     return this.#inUse;
   }
 
-  /** Those that are only listed, too. */
+  /** Services in use and those that are only listed. */
   get listed(): number {
     return this.#byName.size;
   }
@@ -55,7 +58,7 @@ export class ServiceTable {
     return this.#withWorkers;
   }
 
-  /** Also one that is not in use. */
+  /** Also finds a service that is not in use. */
   find(bytes: Uint8Array, start: number, end: number): Service | null {
     const id = this.#byName.get(bytes, start, end);
     return id < 0 ? null : (this.#byId[id] ?? null);
@@ -65,14 +68,16 @@ export class ServiceTable {
     return present(this.#byId[id], 'a service that lives');
   }
 
-  /** A service that is not there is in use from now on. @param namedBy who asked for it, or offers it */
+  /**
+   * Adds an unknown service, which is in use from now on. @param namedBy who requested or offers it
+   */
   add(name: Buffer, namedBy: Identity): Service {
     const service = this.#make(name);
     this.use(service, namedBy);
     return service;
   }
 
-  /** One that was only listed is in use from now on. */
+  /** A service that was only listed is in use from now on. */
   use(service: Service, namedBy: Identity): void {
     service.namedBy = namedBy;
     namedBy.services++;
@@ -89,7 +94,7 @@ export class ServiceTable {
     return service;
   }
 
-  /** The service has a worker, and so may have a label of its own from now on. */
+  /** The service has a worker, so it may get its own label from now on. */
   label(service: Service): void {
     service.label = this.#labels.claim(service.shown);
     service.wasServed = true;
@@ -101,7 +106,7 @@ export class ServiceTable {
     if (before > 0 && after === 0) this.#withWorkers--;
   }
 
-  /** Whether somebody in this process keeps requests for it. */
+  /** Sets whether an internal client in this process stores requests for it. */
   setStored(name: Buffer, hasStored: boolean): void {
     const known = this.find(name, 0, name.length);
     if (hasStored) {
@@ -134,7 +139,7 @@ export class ServiceTable {
     if (!service.hasStored) this.#ended.push(service);
   }
 
-  /** Forgets what has done nothing for a while, and what is too many. */
+  /** Forgets services that were inactive for a while, and those above the maximum. */
   forget(now: number): void {
     const ended = this.#ended;
     if (ended.length > 0) {
@@ -160,7 +165,7 @@ export class ServiceTable {
     }
   }
 
-  /** It is in use, or has stored requests, again. */
+  /** The service is in use, or has stored requests, again. */
   #recall(service: Service): void {
     this.#remembered.delete(service);
     this.#rememberedUnserved.delete(service);
@@ -170,7 +175,7 @@ export class ServiceTable {
     return this.from(0);
   }
 
-  /** Those whose number is at least `id`, by their numbers. */
+  /** Services whose number is at least `id`, in order of their numbers. */
   *from(id: number): IterableIterator<Service> {
     for (let at = id; at < this.#byId.length; at++) {
       const service = this.#byId[at] ?? null;

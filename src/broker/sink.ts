@@ -1,6 +1,6 @@
 /**
  * The effects of the broker machine, carried out by its shell and recorded by tests. The calls
- * return nothing: what became of them comes back as inputs. Buffers are only valid during the call.
+ * return nothing; their results arrive as inputs. Buffers are only valid during the call.
  */
 import type { Frames } from '../core/frames.js';
 import type { MdpVersion } from '../wire/mdp.js';
@@ -17,9 +17,9 @@ export interface BrokerSink {
     bodyEnd: number,
   ): void;
   heartbeat(peer: number, version: MdpVersion): void;
-  /** DISCONNECT, the command; the connection stays. */
+  /** The DISCONNECT command. The connection stays open. */
   disconnect(peer: number, version: MdpVersion): void;
-  /** A reply to a client: the frames of `frames` from `from` on are its body. */
+  /** A reply to a client: its body is the frames of `frames` starting at `from`. */
   reply(
     peer: number,
     path: ReturnPath,

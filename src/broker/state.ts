@@ -1,4 +1,4 @@
-/** The things that the broker knows: peers, clients, workers, services. Data, no behaviour. */
+/** The data that the broker keeps: peers, clients, workers, services. No behaviour. */
 import { ChainLink } from '../core/chain.js';
 import { escapeName } from '../core/escape.js';
 import { type Label, OTHERS } from '../core/labels.js';
@@ -15,25 +15,27 @@ import { RequestList, type RequestTable } from './requests.js';
 export class Peer {
   readonly id: number;
   readonly listener: number;
-  /** Key under which the peer can come back, if it chose its routing id itself (D26). */
+  /** Key under which the peer can reconnect, if it chose its routing id itself (D26). */
   readonly name: string | null;
   client: Client | null = null;
   worker: Worker | null = null;
-  /** Whose owners said `mmi.hello` over this connection (D11). */
+  /** Envelopes whose owners sent `mmi.hello` on this connection (D11). */
   readonly hellos: Hellos = new Hellos();
-  /** As internal services see it; made when the first is asked. */
+  /** The peer as internal services see it; made at the first request to one. */
   asker: Asker | null = null;
-  /** It does not read. As a worker it is given nothing until it has, also under a new READY. */
+  /**
+   * It does not read. As a worker it gets no requests until it reads again, even after a new READY.
+   */
   full = false;
-  /** We ended the connection; what still comes is ignored. */
+  /** The broker ended the connection; what still arrives is ignored. */
   closing = false;
   /** Its connection has ended. */
   isGone = false;
   readonly identity: Identity;
-  /** Its source address, for people. */
+  /** Its source address, for display. */
   readonly address: string;
   readonly access: Access;
-  /** The key that it came in by, in hexadecimal. */
+  /** The key that it authenticated with, in hexadecimal. */
   publicKey: string | null = null;
 
   constructor(
@@ -52,13 +54,13 @@ export class Peer {
     this.access = access;
   }
 
-  /** The name of the key that it came in by. */
+  /** The name of the key that it authenticated with. */
   get key(): string | null {
     return this.identity.key;
   }
 }
 
-/** Who is owed replies: a connection, or a named peer that may return. */
+/** A recipient of replies: a connection, or a named peer that may return. */
 export class Client {
   readonly id: number;
   /** Its connection, or `null` while it has none. */
@@ -66,15 +68,15 @@ export class Client {
   readonly name: string | null;
   readonly identity: Identity;
   readonly requests: RequestList;
-  /** Where it last came from, for people. */
+  /** Its last source address, for display. */
   address: string;
-  /** What it may do: that of its last connection. */
+  /** What it may do: the rights of its last connection. */
   access: Access;
-  /** Closed by us because it did not read. */
+  /** The broker closed it because it did not read. */
   slow = false;
-  /** It will not come back: its waiting requests are being dropped (D26). */
+  /** It will not return: its waiting requests are being dropped (D26). */
   departed = false;
-  /** And they have been: what is left of it is at workers. */
+  /** They have been dropped: only requests at workers are left. */
   isForgotten = false;
 
   /** The name of its key. */
@@ -96,27 +98,27 @@ export class Client {
 export class Service {
   readonly id: number;
   readonly name: Buffer;
-  /** The name as it may be shown (D3). */
+  /** The name in printable form (D3). */
   readonly shown: string;
-  /** Under which its requests are counted. */
+  /** The label under which its requests are counted. */
   label: Label = OTHERS;
   /**
-   * Who asked for it first, or offered it: it counts in the quota of that identity. `null`: it is not
-   * in use, and only there to be listed.
+   * Who first requested or offered it: it counts in the quota of that identity. `null`: it is not
+   * in use, and only listed.
    */
   namedBy: Identity | null = null;
-  /** A worker was registered for it. */
+  /** A worker has been registered for it. */
   wasServed = false;
-  /** The internal client keeps requests for it. */
+  /** The internal client stores requests for it. */
   hasStored = false;
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;
-  /** The internal client has more for it. */
+  /** The internal client has more requests for it. */
   hasBacklog = false;
-  /** The next request goes to the queue of stored ones: while both wait, they take turns. */
+  /** The next request comes from the queue of stored ones: while both wait, they take turns. */
   isStoredsTurn = false;
-  /** Of all its workers together. */
+  /** For all its workers together. */
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();
   readonly workers: Set<Worker> = new Set();
@@ -135,32 +137,32 @@ export class Service {
   }
 }
 
-/** What READY says of a worker, beside its service. */
+/** What READY says about a worker, besides its service. */
 export type WorkerFacts = Pick<Inbound, 'version' | 'credit' | 'declaresCredit' | 'workerName'>;
 
 export class Worker {
   readonly peer: Peer;
   readonly service: Service;
-  /** By this it is told apart in logs and in the history of a stored request. */
+  /** Identifies it in logs and in the history of a stored request. */
   readonly number: number;
   readonly version: MdpVersion;
   readonly credit: number;
   /** It declared a credit, so it knows RETURN (D25). */
   readonly declaredCredit: boolean;
-  /** What it calls itself (D67), as it may be shown; `null`: nothing. */
+  /** The name that it gives itself (D67), in printable form; `null`: none. */
   readonly name: string | null;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */
   readonly held: RequestList;
   lastSeenAt: number;
   lastSentAt: number;
-  /** It has sent a HEARTBEAT while busy, so its silence means something then too (D5). */
+  /** It has sent a HEARTBEAT while busy, so its silence while busy counts too (D5). */
   heartbeatsWhileBusy = false;
-  /** In the chain of those whose silence is timed. */
+  /** Its link in the chain of workers whose silence is timed. */
   readonly silence: ChainLink<Worker> = new ChainLink<Worker>(this);
-  /** In the chain of all, by the time of the last message to it. */
+  /** Its link in the chain of all workers, by the time of the last message to it. */
   readonly quiet: ChainLink<Worker> = new ChainLink<Worker>(this);
-  /** In its service's index while it has credit left. */
+  /** Its link in the index of its service, while it has credit left. */
   readonly load: ChainLink<Worker> = new ChainLink<Worker>(this);
 
   constructor(

@@ -1,7 +1,7 @@
 /**
- * Requests of the internal client: those that somebody in this process keeps (Titanic). They wait in
- * a queue of their own beside that of plain requests, have no time to live here, and are delivered
- * once: what comes after a lost worker is their keeper's decision.
+ * Requests of the internal client: those that a keeper in this process stores (Titanic). They wait
+ * in a queue of their own beside that of plain requests, have no time to live here, and are
+ * delivered once. If a worker is lost, the keeper decides what happens next.
  */
 import { assert } from '../core/assert.js';
 import type { Frames } from '../core/frames.js';
@@ -22,7 +22,7 @@ import type { ServiceTable } from './service-table.js';
 import type { Service, Worker } from './state.js';
 import type { Workers } from './workers.js';
 
-/** Requests of one service that are prepared ahead of its workers, at most. */
+/** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
 
 export interface StoredDeliveriesDeps {
@@ -47,7 +47,7 @@ export class StoredDeliveries {
 
   // ---------------------------------------------------------------- what the client asks
 
-  /** How many more requests of this service are wanted: enough that no worker has to wait. */
+  /** How many more requests of this service are wanted, so that no worker has to wait. */
   room(name: Buffer): number {
     const service = this.#deps.services.find(name, 0, name.length);
     if (service === null || !this.#deps.ledger.hasRoom) return 0;
@@ -74,7 +74,7 @@ export class StoredDeliveries {
     return id;
   }
 
-  /** The client wants no reply any more. */
+  /** The client no longer wants a reply. */
   withdraw(id: RequestId): void {
     const { table, ledger, services } = this.#deps;
     if (table.is(id, OUT)) {
@@ -112,7 +112,10 @@ export class StoredDeliveries {
     this.#client?.replied(this.#reference(id), frames, from);
   }
 
-  /** Its delivery ended. It stays known, since a reply may still come, until it goes out again. */
+  /**
+   * Its delivery ended. Its number stays known, since a reply may still arrive, until it goes out
+   * again.
+   */
   failed(id: RequestId, reason: string, failure: Failure | null): void {
     const { table, ledger } = this.#deps;
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
@@ -121,18 +124,18 @@ export class StoredDeliveries {
     this.#client?.failed(this.#reference(id), reason, true, failure);
   }
 
-  /** What its worker sends can be no reply, but the worker still has it. */
+  /** Its worker can no longer send a usable reply, but still has the request. */
   spoilt(id: RequestId, reason: string): void {
     this.#client?.failed(this.#reference(id), reason, false, null);
   }
 
-  /** It was out while the broker stopped: that is no attempt. */
+  /** It was out when the broker stopped, which does not count as an attempt. */
   interrupted(id: RequestId): void {
     this.#deps.table.lower(id, OUT);
     this.#putBack(id);
   }
 
-  /** The service has no workers any more, or the broker drains. */
+  /** The service no longer has workers, or the broker is draining. */
   handBack(service: Service): void {
     const { table } = this.#deps;
     while (service.stored.count > 0) {

@@ -1,6 +1,6 @@
 /**
- * The `client` frame that a worker is given (D7): the number of the request, of the delivery, and
- * 64 random bits of the request. Opaque to the worker, and not to be guessed.
+ * The `client` frame that a worker is given (D7): the number of the request, that of the delivery,
+ * and 64 random bits of the request. It is opaque to the worker and cannot be guessed.
  */
 import { int32At, putInt32 } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
@@ -17,10 +17,13 @@ import {
 
 const TOKEN_BYTES = 13;
 const DELIVERY_MASK = 0xff;
-/** Deliveries back that are told apart: as many as the bits of the fields LOST and SPOILED. */
+/** How many past deliveries are told apart: as many as the fields LOST and SPOILED have bits. */
 const DELIVERIES_REMEMBERED = 32;
 const RANDOM_POOL_BYTES = 8192;
-/** Lost tokens whose requests are over that are remembered, to tell lateness from forgery. */
+/**
+ * How many finished requests with lost tokens are remembered, to tell late replies from forged
+ * ones.
+ */
 const OUTLIVED_MAX = 10_000;
 
 /** What is remembered of a request that ended while a lost worker might still answer it. */
@@ -36,7 +39,7 @@ export class Tokens {
   readonly #pool = Buffer.alloc(RANDOM_POOL_BYTES);
   #poolAt = RANDOM_POOL_BYTES;
   readonly #token = Buffer.alloc(TOKEN_BYTES);
-  /** By the random bits of a request that ended while a reply of a lost worker might still come. */
+  /** Keyed by the random bits of a request that ended while a lost worker might still answer it. */
   readonly #outlived = new Map<string, Outlived>();
 
   constructor(table: RequestTable, random: RandomFill) {
@@ -44,7 +47,7 @@ export class Tokens {
     this.#random = random;
   }
 
-  /** Gives the request its random bits, once. */
+  /** Gives the request its random bits. Called once per request. */
   assign(id: RequestId): void {
     if (this.#poolAt === RANDOM_POOL_BYTES) {
       this.#random(this.#pool);
@@ -57,7 +60,7 @@ export class Tokens {
     this.#poolAt += 8;
   }
 
-  /** The token of the present delivery; the buffer is reused. */
+  /** The token of the current delivery; the buffer is reused. */
   encode(id: RequestId): Buffer {
     const token = this.#token;
     const page = this.#table.page(id);
@@ -69,7 +72,7 @@ export class Tokens {
     return token;
   }
 
-  /** The request that the frame is a token of, or -1. */
+  /** The request that the token in this frame belongs to, or -1. */
   request(frames: Frames, index: number): number {
     if (frames.size(index) !== TOKEN_BYTES) return -1;
     const buffer = frames.buffer(index);
@@ -83,7 +86,7 @@ export class Tokens {
     return this.#deliveriesBack(frames, index, id) < DELIVERIES_REMEMBERED ? id : -1;
   }
 
-  /** True if the token is that of the request's present (or last) delivery. */
+  /** True if the token is that of the request's current (or last) delivery. */
   isLatest(frames: Frames, index: number, id: RequestId): boolean {
     return this.#deliveriesBack(frames, index, id) === 0;
   }
@@ -93,7 +96,7 @@ export class Tokens {
     return deliveryBit(frames.buffer(index)[frames.start(index)] ?? 0);
   }
 
-  /** The request is over, though a worker lost in silence may still answer it. */
+  /** The request ended, but a worker lost in silence may still answer it. */
   outlive(id: RequestId, outcome: 'answered' | 'too_late'): void {
     if (this.#outlived.size >= OUTLIVED_MAX) {
       for (const oldest of this.#outlived.keys()) {
@@ -105,7 +108,9 @@ export class Tokens {
     this.#outlived.set(this.encode(id).toString('latin1', 5), { outcome, lost });
   }
 
-  /** How a request ended, if this is the token of a worker that was lost in silence with it (D8). */
+  /**
+   * How the request ended, if this is the token of a worker that was lost in silence with it (D8).
+   */
   outlived(frames: Frames, index: number): Outlived['outcome'] | null {
     if (this.#outlived.size === 0 || frames.size(index) !== TOKEN_BYTES) return null;
     const known = this.#outlived.get(frames.view(index).toString('latin1', 5));

@@ -1,6 +1,6 @@
 /**
- * What workers send: READY, replies, HEARTBEAT, RETURN, and what is none of these; and how a worker
- * is lost. (docs/protocol.md, Workers.)
+ * Handles what workers send: READY, replies, HEARTBEAT, RETURN, and invalid messages; and the loss
+ * of a worker. (docs/protocol.md, Workers.)
  */
 import { escapeName } from '../core/escape.js';
 import { readFailure } from '../wire/failure.js';
@@ -12,10 +12,10 @@ import type { Lifecycle, LifecycleDeps } from './lifecycle.js';
 import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
 import { type Peer, Worker } from './state.js';
 
-/** What is told of a RETURN's reason. */
+/** Maximum length of a RETURN's reason that is shown. */
 const RETURN_REASON_BYTES_MAX = 255;
 
-/** What it works on; all of it belongs to one `Broker`. */
+/** What it works on. All of it belongs to one `Broker`. */
 export interface WorkerInputDeps extends LifecycleDeps {
   readonly lifecycle: Lifecycle;
   readonly embedded: EmbeddedServices;
@@ -116,7 +116,7 @@ export class WorkerInputs {
     this.#unexpected(peer, inbound.version, what, now);
   }
 
-  /** FAIL (D60): where its token names no delivery of this worker, it is treated as a reply is. */
+  /** FAIL (D60). If its token names no delivery of this worker, it is treated like a reply. */
   failed(peer: Peer, inbound: Inbound, now: number): void {
     const { worker } = peer;
     const { frames, client, body } = inbound;
@@ -162,7 +162,7 @@ export class WorkerInputs {
       this.#deps.lifecycle.giveBack(id, worker, false, why, now);
       this.settleIfDraining(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
-      // It was lost with it and is already elsewhere.
+      // The worker was lost while it held the request, which is already elsewhere.
     } else if (!outlived) {
       this.#unexpected(peer, inbound.version, 'RETURN of no request of it', now);
     }
@@ -182,7 +182,10 @@ export class WorkerInputs {
     return (this.#deps.table.get(id, LOST) & bit) !== 0;
   }
 
-  /** Cannot be parsed: dropped and counted; a registered worker is expelled (docs/protocol.md). */
+  /**
+   * The message cannot be parsed: it is dropped and counted, and a registered worker is expelled
+   * (docs/protocol.md).
+   */
   malformed(peer: Peer, kind: MalformedKind, reason: string, now: number): void {
     this.#deps.counters.malformed[kind]++;
     this.#deps.events.emit({ name: 'message.malformed', kind, reason });
@@ -191,7 +194,10 @@ export class WorkerInputs {
     this.lose(peer.worker, 'protocol', false, now);
   }
 
-  /** Valid, but not in this state: DISCONNECT, and the worker is forgotten (docs/protocol.md). */
+  /**
+   * The message is not valid in this state: the broker sends DISCONNECT and forgets the worker
+   * (docs/protocol.md).
+   */
   #unexpected(peer: Peer, version: MdpVersion, what: string, now: number): void {
     this.#deps.counters.unexpected++;
     this.#deps.events.emit({ name: 'worker.unexpected', what });
@@ -202,7 +208,8 @@ export class WorkerInputs {
   // ---------------------------------------------------------------- losing workers
 
   /**
-   * Forgets a worker; what it held goes back to the front of the queue, in its order (D6).
+   * Forgets a worker. The requests that it held go back to the front of the queue, in their order
+   * (D6).
    * @param silent see `Lifecycle.giveBack`
    */
   lose(worker: Worker, reason: LostReason, silent: boolean, now: number): void {

@@ -5,7 +5,7 @@ import type { BrokerSink } from './sink.js';
 import type { Service, Worker } from './state.js';
 
 /**
- * The registered workers: who is available, whose silence is timed, whom to send a heartbeat.
+ * The registered workers: which are available, whose silence is timed, which need a heartbeat.
  * Every change costs the same for one worker and for thousands.
  */
 export class Workers {
@@ -16,7 +16,7 @@ export class Workers {
   readonly #silence = new Chain<Worker>();
   /** All workers, in order of `lastSentAt`. */
   readonly #quiet = new Chain<Worker>();
-  /** Services with a worker to spare and a request waiting. */
+  /** Services with an available worker and a waiting request. */
   #due: Service[] = [];
   #count = 0;
 
@@ -42,7 +42,7 @@ export class Workers {
     this.#makeAvailable(worker);
   }
 
-  /** Forgets the worker. Its requests are the caller's business: `worker.held` is left as it is. */
+  /** Forgets the worker. The caller handles its requests: `worker.held` stays as it is. */
   remove(worker: Worker): void {
     const service = worker.service;
     worker.silence.leave();
@@ -64,7 +64,7 @@ export class Workers {
 
   /** A HEARTBEAT came while `worker` was busy, its oldest request out since `dispatchedAt` (D5). */
   heartbeatWhileBusy(worker: Worker, dispatchedAt: number, now: number): void {
-    // Within an interval of the dispatch it may have crossed the REQUEST, and proves nothing.
+    // Within one interval of the dispatch it may have crossed the REQUEST, so it proves nothing.
     if (now - dispatchedAt <= this.#options.heartbeatIntervalMs) return;
     worker.heartbeatsWhileBusy = true;
     this.#silence.append(worker.silence);
@@ -75,15 +75,15 @@ export class Workers {
   }
 
   /**
-   * From now on the silence of this busy worker counts. It may have begun a while ago; that it is
-   * searched for its place is rare: once per request that is out for `busyTimeoutMs`.
+   * From now on the silence of this busy worker counts, and it may have begun earlier. The search
+   * for its place is rare: once per request that is out for `busyTimeoutMs`.
    */
   timeSilence(worker: Worker): void {
     if (worker.silence.chain !== null) return;
     this.#silence.insert(worker.silence, (other) => other.lastSeenAt > worker.lastSeenAt);
   }
 
-  /** A request was put into `worker.held`. */
+  /** A request was added to `worker.held`. */
   took(worker: Worker, now: number): void {
     if (worker.held.count === 1) {
       worker.service.workersBusy++;
@@ -95,8 +95,8 @@ export class Workers {
   }
 
   /**
-   * A request was taken out of `worker.held`.
-   * @param isTimed one of those left is out for so long that the worker's silence counts (D5)
+   * A request was removed from `worker.held`.
+   * @param isTimed a remaining one has been out for so long that the worker's silence counts (D5)
    */
   gave(worker: Worker, isTimed: boolean): void {
     if (worker.held.count === 0) {
@@ -108,7 +108,7 @@ export class Workers {
     this.#makeAvailable(worker);
   }
 
-  /** The worker's peer does not read, or reads again. */
+  /** The worker's peer stopped reading, or reads again. */
   fullChanged(worker: Worker): void {
     if (worker.peer.full) worker.service.available.remove(worker.load);
     else this.#makeAvailable(worker);
@@ -126,7 +126,7 @@ export class Workers {
     this.#due.push(service);
   }
 
-  /** The services to dispatch for, which from now on are no longer listed. */
+  /** Takes the services to dispatch for; they are no longer listed then. */
   takeDue(): Service[] {
     const due = this.#due;
     this.#due = [];
@@ -143,7 +143,9 @@ export class Workers {
     return head !== null && this.isSilent(head.owner, now) ? head.owner : null;
   }
 
-  /** Sends HEARTBEAT to every worker that nothing was sent to for an interval (18/MDP §Heartbeating). */
+  /**
+   * Sends HEARTBEAT to every worker that was sent nothing for an interval (18/MDP §Heartbeating).
+   */
   sendHeartbeats(now: number): void {
     const interval = this.#options.heartbeatIntervalMs;
     for (let head = this.#quiet.head; head !== null; head = this.#quiet.head) {

@@ -1,6 +1,7 @@
 /**
- * The shell around the broker machine. A turn: what the transport has read goes into the machine as
- * it comes; then, once, everything that is due; then the transport writes once per connection.
+ * The shell around the broker machine. In each turn, it passes what the transport has read to the
+ * machine, in order of arrival; runs everything that is due once; then the transport writes once
+ * per connection.
  */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
@@ -8,22 +9,30 @@ import type { Holdings } from '../../core/holdings.js';
 import type { PeerId, PeerInfo, Transport, TransportEvents } from '../../transport/port.js';
 import type { Broker } from '../broker.js';
 
-/** Node's timers take no more; the loop is then woken early and waits again. */
+/**
+ * The longest delay that Node's timers accept; for a longer one the loop wakes early and waits
+ * again.
+ */
 const TIMER_MS_MAX = 60_000;
 
 /** A machine beside the broker that takes its turn in the same loop. */
 export interface Companion {
-  /** The time of the inputs that follow. */
+  /** Sets the time of the inputs that follow. */
   setTime(now: number): void;
-  /** After the broker's own `run`; what it asks of the broker is carried out in the same turn. */
+  /**
+   * Runs after the broker's own `run`. What it asks of the broker is carried out in the same turn.
+   */
   run(now: number): void;
-  /** Milliseconds until its next turn although nothing comes; Infinity for never. */
+  /** Milliseconds until its next turn if no input arrives; Infinity for never. */
   dueInMs(now: number): number;
-  /** Nothing that it decided is still under way. */
+  /** True if nothing that it decided is still in progress. */
   readonly isSettled: boolean;
 }
 
-/** Connections that one turn ends because memory runs out, and for one identity over its quota. */
+/**
+ * Maximum number of connections that one turn ends because memory runs out, and for one identity
+ * over its quota.
+ */
 const CLOSED_PER_TURN_MAX = 256;
 
 export class BrokerLoop implements TransportEvents {
@@ -40,36 +49,36 @@ export class BrokerLoop implements TransportEvents {
   /** Called once, at the end of the next turn. */
   #afterNextTurn: (() => void) | null = null;
 
-  /** @param holdings what the broker and the transport count together */
+  /** @param holdings the shared account of the broker and the transport */
   constructor(broker: Broker, holdings: Holdings) {
     this.#broker = broker;
     this.#holdings = holdings;
   }
 
-  /** The transport whose events come here; its output is flushed once per turn. */
+  /** The transport that delivers events here. Its output is flushed once per turn. */
   attach(transport: Transport): void {
     this.#transport = transport;
     this.#broker.begin(monotonicMs());
     this.#schedule();
   }
 
-  /** Output that waits for a peer. */
+  /** Output waiting to be sent to a peer. */
   waitingBytes(peer: PeerId): number {
     return this.#transport?.waitingBytes(peer) ?? 0;
   }
 
-  /** Lets a machine take part. */
+  /** Adds a companion machine. */
   accompany(companion: Companion): void {
     this.#companion = companion;
     this.#schedule();
   }
 
-  /** Something comes for the companion, after this: a turn is due. */
+  /** An input for the companion follows: a turn is due. */
   wake(): void {
     this.#schedule();
   }
 
-  /** Takes a turn, and calls `then` at its end: never, if turns are no longer taken. */
+  /** Takes a turn and calls `then` at its end. Never calls it once turns have stopped. */
   afterNextTurn(then: () => void): void {
     this.#afterNextTurn = then;
     this.#schedule();
@@ -114,14 +123,14 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.rejected(...rejected);
   }
 
-  /** What a key may do has changed: see `Broker.rightsChanged`. */
+  /** The rights of a key changed: see `Broker.rightsChanged`. */
   rightsChanged(key: string): void {
     this.#schedule();
     this.#broker.rightsChanged(key, this.#now);
   }
 
   /**
-   * Lets requests at workers finish, for at most `graceMs`, and tells all workers DISCONNECT.
+   * Lets requests at workers finish, for at most `graceMs`, and sends DISCONNECT to all workers.
    * Resolves when the last output was handed to the transport.
    */
   async drain(graceMs: number): Promise<void> {
@@ -145,14 +154,14 @@ export class BrokerLoop implements TransportEvents {
     this.stop();
   }
 
-  /** No more turns. */
+  /** Stops taking turns. */
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#transport = null;
   }
 
-  /** One turn for all that comes before it; its inputs share one reading of the clock. */
+  /** One turn for everything that arrives before it; its inputs share one reading of the clock. */
   #schedule(): void {
     if (this.#turnDue) return;
     this.#turnDue = true;
@@ -185,8 +194,8 @@ export class BrokerLoop implements TransportEvents {
   };
 
   /**
-   * Who does not read loses connections: over the quota of its identity, and over
-   * `limits.memoryBytes` whoever holds most (D75, D77).
+   * Ends connections of peers that do not read: those over the quota of their identity and, above
+   * `limits.memoryBytes`, those that hold most (D75, D77).
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
@@ -201,7 +210,7 @@ export class BrokerLoop implements TransportEvents {
     }
   }
 
-  /** One timer for everything; it is only set anew when something became due sooner. */
+  /** One timer for everything; it is set anew only when something becomes due sooner. */
   #arm(at: number): void {
     if (at >= this.#timerAt) return;
     if (this.#timer !== null) clearTimeout(this.#timer);

@@ -10,11 +10,11 @@ import {
 } from '../../wire/outbound.js';
 import type { BrokerSink } from '../sink.js';
 
-/** Carries the broker's effects out: straight into the peers' output. */
+/** Carries out the broker's effects by writing directly into the peers' output. */
 export class TransportSink implements BrokerSink {
   #transport: Transport | null = null;
 
-  /** Before this, and after `detach`, effects go nowhere. */
+  /** Before this call, and after `detach`, effects are discarded. */
   attach(transport: Transport): void {
     this.#transport = transport;
   }
