@@ -1,4 +1,4 @@
-/** Endpoints of this adapter: what may be bound and dialled, and what failed about them. */
+/** Endpoints of this adapter: which can be bound and dialled, and the errors about them. */
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { MajordomoError, codeOf, messageOf } from '../core/errors.js';
@@ -8,7 +8,7 @@ const TCP_DIALLED = /^tcp:\/\/(?:[^;]+;)?(?:\[[^\]]+\]|[^:[\]*]+):([0-9]{1,5})$/
 const TCP_BOUND = /^tcp:\/\/(?:\[[^\]]+\]|[^:[\]]+):(?:([0-9]{1,5})|\*)$/;
 const PORT_MAX = 65_535;
 
-/** @param endpoint as the user wrote it: messages name it */
+/** @param endpoint as the user wrote it, since messages name it */
 export function endpointError(endpoint: string, what: string, cause?: unknown): MajordomoError {
   return new MajordomoError('ERR_MDP_ENDPOINT', `${endpoint}: ${what}`, {
     cause,
@@ -23,7 +23,7 @@ function inUseError(endpoint: string, cause?: unknown): MajordomoError {
   });
 }
 
-/** What `bind` threw, as an error of this package. */
+/** Converts an error thrown by `bind` into an error of this package. */
 export function bindError(endpoint: string, cause: unknown): MajordomoError {
   if (codeOf(cause) === 'EADDRINUSE') return inUseError(endpoint, cause);
   return endpointError(endpoint, `cannot listen there: ${messageOf(cause)}`, cause);
@@ -33,7 +33,7 @@ export function needsIpv6(endpoint: string): boolean {
   return endpoint.includes('[');
 }
 
-/** Throws `ERR_MDP_ENDPOINT` unless the endpoint is one that a link can dial. */
+/** Throws `ERR_MDP_ENDPOINT` unless a link can dial the endpoint. */
 export function checkDialled(endpoint: string): void {
   if (endpoint.startsWith(IPC) && endpoint.length > IPC.length) return;
   const port = Number(TCP_DIALLED.exec(endpoint)?.[1] ?? 0);
@@ -42,9 +42,9 @@ export function checkDialled(endpoint: string): void {
 }
 
 /**
- * Throws unless the endpoint is one of the two transports and, for ipc, free: libzmq removes
- * whatever is at the path, also the socket on which another process listens, and also a file that
- * is no socket at all.
+ * Throws unless the endpoint uses one of the two transports and, for ipc, is free: libzmq removes
+ * whatever is at the path, even a socket on which another process listens or a file that is not a
+ * socket.
  */
 export async function checkBound(endpoint: string): Promise<void> {
   const tcp = TCP_BOUND.exec(endpoint);
@@ -80,30 +80,34 @@ function listens(path: string): Promise<boolean> {
   });
 }
 
-/** The file of an ipc endpoint; none for the abstract name space and for names that libzmq makes. */
+/** The file of an ipc endpoint; none for abstract names and names that libzmq chooses. */
 function socketPath(endpoint: string): string | undefined {
   const path = endpoint.slice(IPC.length);
   return !endpoint.startsWith(IPC) || path === '*' || path.startsWith('@') ? undefined : path;
 }
 
-/** A socket file that is ours; its inode tells it from one that another process made since. */
+/**
+ * A socket file that is ours; its inode distinguishes it from one that another process made later.
+ */
 export interface SocketFile {
   readonly path: string;
   readonly inode: number;
 }
 
-/** The file that binding this endpoint has made. */
+/** The file that binding this endpoint created. */
 export async function socketFileOf(endpoint: string): Promise<SocketFile | undefined> {
   const path = socketPath(endpoint);
   if (path === undefined) return undefined;
   return { path, inode: (await lstat(path)).ino };
 }
 
-/** Removes the file, which libzmq leaves behind: while we still listen, so that it is still ours. */
+/**
+ * Removes the file, which libzmq leaves behind; called while we still listen, so it is still ours.
+ */
 export async function removeSocketFile(file: SocketFile): Promise<void> {
   try {
     if ((await lstat(file.path)).ino === file.inode) await unlink(file.path);
   } catch {
-    // Somebody removed it, or its directory, or our right to: what is left is taken over.
+    // The file, its directory or our permission was removed: the next start replaces a stale file.
   }
 }

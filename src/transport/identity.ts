@@ -1,35 +1,38 @@
-/** Who a connection is, as far as the network tells (D70). */
+/** The identity of a connection, as far as the network reveals it (D70). */
 import { isIPv4 } from 'node:net';
 
 import { encodeZ85 } from '../core/z85.js';
 
 const MAPPED = '::ffff:';
-/** Characters of a key by which people tell it from others. */
+/** How many characters of a key to show. */
 const KEY_SHOWN = 8;
 const GROUPS = 8;
-/** Of an IPv6 address: one site has at least a /64, and may use any address in it. */
+/**
+ * Groups of an IPv6 address that identify a site: it has at least a /64, and may use any address in
+ * it.
+ */
 const SITE_GROUPS = 4;
 
-/** The address of a peer over ipc: Node does not tell the peer's uid. */
+/** The address of a peer over ipc: Node does not report the peer's uid. */
 const IPC_ADDRESS = 'ipc';
 
 /**
- * A source address for people, as `net.Socket.remoteAddress` has it; IPv4 in IPv6 as IPv4.
- * `undefined` is a peer over ipc, or one that has left already.
+ * A source address for people, in the form of `net.Socket.remoteAddress`; IPv4 in IPv6 as IPv4.
+ * `undefined` means a peer over ipc, or one that has already left.
  */
 export function shownAddress(remoteAddress: string | undefined): string {
   if (remoteAddress === undefined || remoteAddress === '') return IPC_ADDRESS;
   const address = remoteAddress.toLowerCase();
   const mapped = address.startsWith(MAPPED) ? address.slice(MAPPED.length) : '';
   if (isIPv4(mapped)) return mapped;
-  // Without the zone of a link-local address, which is this machine's own.
+  // Without the zone of a link-local address, which only this machine understands.
   return address.split('%', 1)[0] ?? address;
 }
 
 /**
- * The identity of a connection: of its key, else of its source address. Everything that a peer owns
- * belongs to it.
- * @param address as `shownAddress` gives it
+ * The identity of a connection: its key, else its source address. Everything that a peer owns
+ * belongs to its identity.
+ * @param address as `shownAddress` returns it
  */
 export function identityOf(address: string, key: string | null): string {
   if (key !== null) return `key:${key}`;
@@ -37,7 +40,7 @@ export function identityOf(address: string, key: string | null): string {
   return address.includes(':') ? `ip:${siteOf(address)}` : `ip:${address}`;
 }
 
-/** The /64 that an IPv6 address is in: its first four groups. */
+/** The /64 of an IPv6 address: its first four groups. */
 function siteOf(address: string): string {
   const [head = '', tail] = address.split('::');
   const first = head === '' ? [] : head.split(':');
@@ -47,7 +50,7 @@ function siteOf(address: string): string {
   return `${groups.slice(0, SITE_GROUPS).join(':')}::/64`;
 }
 
-/** What is shown of a public key where its owner has no name. */
+/** What is shown of a public key that has no name. */
 export function keyShown(publicKey: Buffer): string {
   return encodeZ85(publicKey).slice(0, KEY_SHOWN);
 }

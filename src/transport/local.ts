@@ -1,6 +1,6 @@
 /**
- * A peer within this process: the broker knows it as it knows the others, by a listener of its own
- * that nobody else comes in through.
+ * A peer within this process. To the broker it is like any other peer, on a listener that only it
+ * uses.
  */
 import { Frames } from '../core/frames.js';
 import { unpack } from '../core/packed.js';
@@ -16,20 +16,20 @@ export class LocalPeer implements Transport {
   #events: TransportEvents | null = null;
   #numbers: PeerNumbers | null = null;
   #id: PeerId | null = null;
-  /** Of the message that is being written. */
+  /** Frames of the message being written. */
   #frames: Buffer[] = [];
   #inbox: Frames[] = [];
 
   /**
    * @param listener its index, as `ListenerOptions.index`
-   * @param received told of each message, once a turn of the broker's loop is over
+   * @param received called for each message, after the broker's turn of the loop
    */
   constructor(listener: number, received: (frames: Frames) => void) {
     this.#listener = listener;
     this.#received = received;
   }
 
-  /** Opens it as a transport of the broker. */
+  /** Opens it as one of the broker's transports. */
   readonly open = (options: RouterOptions): Promise<OpenedRouter> => {
     this.#events = options.events;
     this.#numbers = options.peers;
@@ -37,7 +37,10 @@ export class LocalPeer implements Transport {
     return Promise.resolve({ transport: this, endpoints: [] });
   };
 
-  /** Sends a message to the broker: never from within one of its calls. Lost if it is closed. */
+  /**
+   * Sends a message to the broker; lost if it is closed. Never call it from within a call from the
+   * broker.
+   */
   send(frames: readonly Uint8Array[]): void {
     const events = this.#events;
     if (events === null) return;
@@ -109,11 +112,11 @@ export class LocalPeer implements Transport {
   }
 
   setSecretKeys(): void {
-    // It has none.
+    // It has no keys.
   }
 
   setLimits(): void {
-    // Those of the others are not its own.
+    // The limits of the other listeners do not apply to it.
   }
 
   close(): Promise<void> {

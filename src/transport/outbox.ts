@@ -1,15 +1,15 @@
 import { PackedCursor, readPacked } from '../core/packed.js';
 
-/** What a queued frame costs beside its bytes: empty frames are bounded, too. */
+/** Overhead of a queued frame: it also bounds the number of empty frames. */
 const FRAME_COST_BYTES = 96;
-/** From how many spent places on the queue is moved to the front of its array. */
+/** The queue moves to the front of its array when this many entries before it are free. */
 const COMPACT_FROM = 1024;
 
 /**
  * The output that waits for one connection: whole messages, bounded in bytes.
  *
- * Over the bound it is *full*: from the message on that did not fit everything is thrown away until
- * the queue has run empty and `reopen` was called.
+ * Above the bound it is *full*: it drops the message that did not fit and all that follow until the
+ * queue is empty and `reopen` is called.
  */
 export class Outbox {
   readonly #prefix: readonly Buffer[];
@@ -21,10 +21,10 @@ export class Outbox {
   #building: Buffer[] | undefined;
   #buildingBytes = 0;
   #full = false;
-  /** A frame of the message that is being written was thrown away: so is the rest of it. */
+  /** A frame of the message being written was dropped, so the rest is dropped, too. */
   #spoilt = false;
 
-  /** @param prefix frames that stand before those of every message, not counted */
+  /** @param prefix frames that precede those of every message; not counted */
   constructor(prefix: readonly Buffer[], bytesMax: number) {
     this.#prefix = prefix;
     this.#bytesMax = bytesMax;
@@ -34,7 +34,7 @@ export class Outbox {
     return this.#full;
   }
 
-  /** Of complete messages, with what frames cost beside. */
+  /** Size of the complete messages, including the overhead of their frames. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -45,13 +45,13 @@ export class Outbox {
   }
 
   /**
-   * Adds a frame, copying it.
-   * @returns false if it was thrown away
+   * Adds a copy of a frame.
+   * @returns false if it was dropped
    */
   write(bytes: Uint8Array, start: number, end: number, more: boolean): boolean {
     this.#building ??= [...this.#prefix];
     this.#buildingBytes += end - start + FRAME_COST_BYTES;
-    // The rest of a message that was spoilt must not fill a box that was reopened since.
+    // The rest of a spoilt message must not fill an outbox that has been reopened since.
     if (!this.#spoilt && this.#bytes + this.#buildingBytes > this.#bytesMax) this.#full = true;
     if (this.#full) this.#spoilt = true;
     const kept = !this.#spoilt;
@@ -60,7 +60,7 @@ export class Outbox {
     return kept;
   }
 
-  /** @returns false if anything of it was thrown away */
+  /** @returns false if any of it was dropped */
   writePacked(packed: Buffer, start: number, end: number): boolean {
     let kept = true;
     for (let at = start; at < end; at = this.#cursor.end) {
@@ -70,7 +70,7 @@ export class Outbox {
     return kept;
   }
 
-  /** The oldest message that waits. */
+  /** The oldest message waiting. */
   peek(): Buffer[] | undefined {
     return this.#queue[this.#head];
   }
@@ -102,12 +102,12 @@ export class Outbox {
     this.#spoilt = false;
   }
 
-  /** After `full`: takes messages again, from the next one that begins. */
+  /** After `full`: accepts messages again, beginning with the next one. */
   reopen(): void {
     this.#full = false;
   }
 
-  /** Throws everything away that waits. */
+  /** Drops everything that waits. */
   clear(): void {
     this.#queue.length = 0;
     this.#head = 0;

@@ -1,19 +1,19 @@
 import type { PeerId } from './port.js';
 
 /**
- * Gives out the numbers of peers. Transports that serve one broker share one, so that a number
- * names one peer whichever transport it came in through.
+ * Assigns peer numbers. All transports of one broker share one instance, so that a number
+ * identifies one peer, whichever transport it came in through.
  */
 export class PeerNumbers {
   readonly #free: PeerId[] = [];
   #next: PeerId = 0;
 
-  /** The number that was given back last, or the next one that was never given. */
+  /** Returns the number released last, or the next unused one. */
   take(): PeerId {
     return this.#free.pop() ?? this.#next++;
   }
 
-  /** Gives a number back: only after `disconnected` was told. */
+  /** Releases a number: only after `disconnected` was reported. */
   release(peer: PeerId): void {
     this.#free.push(peer);
   }

@@ -1,7 +1,7 @@
 /**
- * The transport port: what the broker and the SDK know of the network.
+ * The transport port: the broker's and the SDK's view of the network.
  *
- * Three things stand behind it: libzmq (through zeromq.js), this project's own ZMTP engine, and the
+ * It has three implementations: libzmq (through zeromq.js), this project's own ZMTP engine, and the
  * simulator. Nothing here names sockets or promises of one of them.
  */
 import type { Frames } from '../core/frames.js';
@@ -13,61 +13,66 @@ import type { HandshakeLimits } from './zmtp/handshakes.js';
 /** A connected peer: a small integer, valid from `connected` to `disconnected`, then reused. */
 export type PeerId = number;
 
-/** What is known of a peer as soon as it is there. */
+/** Facts about a peer that are known when it connects. */
 export interface PeerInfo {
-  /** Index of the listener that it came in through, in the order in which they were opened. */
+  /** Index of the listener that accepted it, in the order in which they were opened. */
   readonly listener: number;
   /** The routing id by which the ROUTER knows it. */
   readonly routingId: Buffer;
-  /** True if the peer chose its routing id itself: it can then come back under it (D26). */
+  /** True if the peer chose its routing id itself: it can then reconnect under it (D26). */
   readonly ownRoutingId: boolean;
-  /** The name of the key by which it has authenticated itself; `null`: by none, or it is unknown. */
+  /** The name of the key with which it authenticated; `null`: none, or unknown. */
   readonly key: string | null;
-  /** That key, in hexadecimal. A name may have two of them, while one is exchanged. */
+  /** That key, in hexadecimal. A name may have two keys while one is being replaced. */
   readonly publicKey?: string | null;
-  /** Its source address for people, `ipc` over a socket file; see `shownAddress`. */
+  /** Its source address, for people; `ipc` over a socket file. See `shownAddress`. */
   readonly address: string;
-  /** To whom belongs what it owns: see `identityOf` (D70). */
+  /** The identity that owns what this peer holds: see `identityOf` (D70). */
   readonly identity: string;
 }
 
 /**
- * What a transport tells. The calls for one peer come in order: `connected`, then any of the
- * others, then `disconnected`, after which the number may be given to another peer.
+ * Events of a transport. The calls for one peer come in order: `connected`, then any of the others,
+ * then `disconnected`, after which another peer may get the number.
  */
 export interface TransportEvents {
   connected(peer: PeerId, info: PeerInfo): void;
   /** One message, without its routing id; the frames are valid until this returns. */
   message(peer: PeerId, frames: Frames): void;
-  /** A message over `messageBytesMax` or `framesMax` came and was thrown away. */
+  /** A message over `messageBytesMax` or `framesMax` was received and dropped. */
   oversized(peer: PeerId): void;
-  /** The peer does not read: its output passed `outputBytesMax`. What is sent now may be lost. */
+  /**
+   * The peer does not read: its output exceeded `outputBytesMax`. Messages sent now may be lost.
+   */
   full(peer: PeerId): void;
-  /** After `full`: the peer has read what was waiting for it. */
+  /** After `full`: the peer has read its waiting output. */
   drained(peer: PeerId): void;
   disconnected(peer: PeerId): void;
-  /** Bytes came of a message whose end is still out; so many are held. Not every engine tells. */
+  /**
+   * Part of a message arrived; the transport now holds `bytes` of it. Not every engine reports
+   * this.
+   */
   receiving?(peer: PeerId, bytes: number): void;
   /**
-   * What the peer sent waits for its turn to be read (D76): it lives, whatever it has said. Not every
-   * engine tells.
+   * Data from the peer waits for its turn to be read (D76): the peer is alive, even if the broker
+   * has not seen a message. Not every engine reports this.
    */
   waiting?(peer: PeerId): void;
   /**
-   * A connection was ended for what came over it, which was no ZMTP, or not as it should be; or
-   * before that, for there were too many. (Its `disconnected` follows if it was a peer.)
+   * A connection was ended because its data was not valid ZMTP or broke a rule, or before that
+   * because there were too many. (`disconnected` follows if it was a peer.)
    * @param kind a stable word to count it under
-   * @param reason for people; short, without what the peer sent but printable ASCII
-   * @param from whose it was
+   * @param reason for people; short; the peer's data appears in it only as printable ASCII
+   * @param from where the connection came from
    */
   rejected(listener: number, kind: string, reason: string, from: Rejected): void;
 }
 
-/** Whose connection was ended. */
+/** The origin of a connection that was ended. */
 export interface Rejected {
-  /** Where it came from; '' if that is not known. */
+  /** Its source address; '' if unknown. */
   readonly address: string;
-  /** The first characters of the key that it has shown, in Z85; `null`: it has shown none. */
+  /** The first characters of the key that it presented, in Z85; `null`: it presented none. */
   readonly key: string | null;
 }
 
@@ -75,48 +80,50 @@ export interface Rejected {
  * nothing waits or throws. */
 export interface Output {
   /**
-   * The next frame of the message for `peer`: the bytes `[start, end)`. The message is complete with
-   * the frame for which `more` is false. What is written to a peer that is gone is thrown away.
+   * Writes the next frame of the message for `peer`: the bytes `[start, end)`. A frame with `more`
+   * false completes the message. Output for a peer that is gone is dropped.
    */
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void;
   /**
-   * The next frames, as `core/packed` laid them out.
-   * @param more what the MORE flag of the last of them says
+   * Writes the next frames, in the layout of `core/packed`.
+   * @param more the MORE flag of the last of them
    */
   writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void;
-  /** The same as `write` for bytes that never change: they may be kept instead of a copy. */
+  /** Like `write`, for bytes that never change: the transport may keep them instead of a copy. */
   writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void;
 }
 
 /** A ROUTER with one or more listeners. */
 export interface Transport extends Output {
   /**
-   * Hands over what was written since the last call: once per turn of the loop.
-   * What became of it comes as events.
+   * Sends what was written since the last call: once per turn of the loop. The outcome is reported
+   * as events.
    */
   flush(): void;
-  /** Ends a connection, throwing away what waits for it. `disconnected` follows, never within the call. */
+  /**
+   * Ends a connection and drops its waiting output. `disconnected` follows, never within the call.
+   */
   disconnect(peer: PeerId): void;
-  /** Output that waits for the peer; 0 for one that is gone. */
+  /** Bytes of output waiting for the peer; 0 for one that is gone. */
   waitingBytes(peer: PeerId): number;
   /**
-   * Ends the connection that holds most of those of an identity (D77). `disconnected` follows, never
-   * within the call.
+   * Ends the connection of an identity that holds most (D77). `disconnected` follows, never within
+   * the call.
    * @returns false if none of them holds anything
    */
   closeLargest(identity: string): boolean;
   /**
-   * Other keys of a listener from now on, as `ListenerCurve.secretKeys`; connections stay. (libzmq
-   * keeps the one that it has.)
+   * Replaces a listener's keys, see `ListenerCurve.secretKeys`; connections stay. (libzmq keeps its
+   * key.)
    */
   setSecretKeys(listener: number, secretKeys: readonly Buffer[]): void;
-  /** Other limits from now on; those of messages hold for connections that come. */
+  /** Replaces the limits; limits on messages apply to new connections. */
   setLimits(limits: RouterLimits): void;
-  /** Closes all listeners and connections; output that waits is given `lingerMs` to leave. */
+  /** Closes all listeners and connections; waiting output has `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }
 
-/** Bounds that a transport keeps by itself. */
+/** Limits that a transport enforces. */
 export interface TransportLimits {
   /** One message, all its frames together. */
   readonly messageBytesMax: number;
@@ -125,15 +132,15 @@ export interface TransportLimits {
   readonly outputBytesMax: number;
 }
 
-/** Bounds of a ROUTER beside. */
+/** Further limits of a ROUTER. */
 export interface RouterLimits extends TransportLimits {
   /** Connections per listener. */
   readonly connectionsMax: number;
-  /** Connections of one identity, over all listeners: of an address, and of a key. */
+  /** Connections of one identity (an address or a key), over all listeners. */
   readonly connectionsPerIdentityMax: number;
-  /** Of a key that came in at a listener, if its number is another. */
+  /** The same for a key at a listener, if it has a limit of its own. */
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
-  /** Incomplete messages of all connections together. */
+  /** Bytes of incomplete messages of all connections together. */
   readonly receiveBytesMax: number;
 }
 
@@ -143,70 +150,72 @@ export interface ListenerOptions {
   readonly endpoint: string;
   /** `PeerInfo.listener` of the peers that come in through it. */
   readonly index: number;
-  /** Only peers with a key that is allowed come in, and all is sealed (25/ZMTP-CURVE). */
+  /** Only peers with an allowed key may connect, and all traffic is encrypted (25/ZMTP-CURVE). */
   readonly curve?: ListenerCurve;
 }
 
 /** CURVE on a listener. */
 export interface ListenerCurve {
   /**
-   * Of the listener, 32 bytes each: the present one first, then one that replaces it, or that it has
-   * replaced. (libzmq listens with the first one alone.)
+   * The listener's keys, 32 bytes each: the current one first, then one that will replace it or
+   * that it has replaced. (libzmq uses only the first.)
    */
   readonly secretKeys: readonly Buffer[];
-  /** Who comes in, and under which name. Asked for every connection. */
+  /** Decides who may connect, and under which name. Called for every connection. */
   readonly authorise: Authorise;
 }
 
-/** What a ROUTER is opened with. */
+/** Options of a ROUTER. */
 export interface RouterOptions {
-  /** Its connections are few, and may use the file descriptors that are kept in reserve. */
+  /** It has few connections, which may use the reserved file descriptors. */
   readonly hasReserve?: boolean;
-  /** Handshakes at once; by default so many as a broker's listeners need. Not every engine keeps it. */
+  /**
+   * Concurrent handshakes; default: enough for a broker's listeners. Not every engine enforces it.
+   */
   readonly handshakes?: HandshakeLimits;
   readonly listeners: readonly ListenerOptions[];
   readonly limits: RouterLimits;
   /** Shared by all transports of one broker. */
   readonly peers: PeerNumbers;
-  /** Where what peers hold is counted, by identity; by default nowhere else is. */
+  /** Where to count what peers hold, by identity; by default the transport uses its own. */
   readonly holdings?: Holdings;
-  /** Told from the next turn of the event loop on, never within the call that opens. */
+  /** Called from the next turn of the event loop on, never within the call that opens. */
   readonly events: TransportEvents;
-  /** Told before it listens, so that what the first ones ask can be answered. */
+  /** Called before it listens, so that the first peers' messages can be answered. */
   readonly opening?: (transport: Transport) => void;
 }
 
 /** A ROUTER that listens. */
 export interface OpenedRouter {
   readonly transport: Transport;
-  /** What is listened on, ports filled in, in the order of the listeners. */
+  /** The endpoints it listens on, with real ports, in the order of the listeners. */
   readonly endpoints: readonly string[];
 }
 
-/** What a link (the DEALER side: a client's or worker's connection to one endpoint) tells. */
+/** Events of a link (the DEALER side: a client's or worker's connection to one endpoint). */
 export interface LinkEvents {
-  /** The connection stands; comes again after each reconnect. */
+  /** The connection is up; called again after each reconnect. */
   connected(): void;
   /** One message; the frames are valid until this returns. */
   message(frames: Frames): void;
-  /** The connection is gone. The link dials again by itself; what was in flight is lost. */
+  /** The connection is gone. The link dials again; messages in flight are lost. */
   disconnected(): void;
-  /** As `TransportEvents.receiving`. */
+  /** See `TransportEvents.receiving`. */
   receiving?(bytes: number): void;
   /**
-   * A connection did not come to stand. The link dials again by itself. Not every engine tells.
-   * @param isKeyRefused the other side said that it does not let this key in
+   * A connection attempt failed. The link dials again. Not every engine reports this.
+   * @param isKeyRefused the other side said that it refuses this key
    */
   unreachable?(isKeyRefused: boolean): void;
 }
 
-/** One DEALER connection to one endpoint, which dials again by itself until it is closed. */
+/** One DEALER connection to one endpoint, which reconnects until it is closed. */
 export interface Link {
-  /** As `Output.write`. What is written while there is no connection waits, up to `outputBytesMax`. */
+  /** See `Output.write`. Without a connection output waits, up to `outputBytesMax`. */
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void;
-  /** Ends the connection; output that waits is given `lingerMs` to leave. */
+  /** Ends the connection; waiting output has `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }
 
-/** Opens a link. Throws `ERR_MDP_ENDPOINT` if the endpoint is not one that can be dialled. */
+/** Opens a link. Throws `ERR_MDP_ENDPOINT` if the endpoint cannot be dialled. */
 export type Dial = (endpoint: string, events: LinkEvents) => Link;

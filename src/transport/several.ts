@@ -9,16 +9,16 @@ import type {
   TransportEvents,
 } from './port.js';
 
-/** One transport, and which of the listeners are its own. */
+/** One transport and its listeners. */
 export interface TransportPart {
   readonly open: (options: RouterOptions) => Promise<OpenedRouter>;
   readonly listeners: readonly ListenerOptions[];
 }
 
 /**
- * Opens the listeners of several transports as one. Peers keep to the transport that they came in
- * through; with only one there is nothing in between.
- * @throws as the transports do; nothing stays open
+ * Opens the listeners of several transports as one. A peer stays with the transport that accepted
+ * it. With a single transport there is no layer in between.
+ * @throws what the transports throw; nothing stays open
  */
 export async function openSeveral(
   parts: readonly TransportPart[],
@@ -49,7 +49,7 @@ export async function openSeveral(
   return { transport: together, endpoints };
 }
 
-/** The events of one transport: notes which peers are its own. */
+/** The events of one transport: records which peers belong to it. */
 class Owner implements TransportEvents {
   transport: Transport | null = null;
   readonly #owners: (Owner | undefined)[];

@@ -1,10 +1,10 @@
 /**
- * A link on libzmq's DEALER: one socket and one connection each.
+ * A link on libzmq's DEALER: one socket with one connection per link.
  *
- * What is written waits here, not in libzmq, until the connection stands (`immediate`), and at most
- * `PIPE_MESSAGES_MAX` messages are in libzmq's hands: what a connection that breaks takes with it.
- * Over `outputBytesMax` whole messages are thrown away, oldest kept, until the queue has run empty;
- * `dropping` tells the first one. Resending is the caller's business (protocols: at least once).
+ * Output waits here, not in libzmq, until the connection is up (`immediate`). libzmq holds at most
+ * `PIPE_MESSAGES_MAX` messages, which are lost if the connection breaks. Above `outputBytesMax` new
+ * messages are dropped whole until the queue is empty; the first drop calls `dropping`. The caller
+ * must resend (protocols: at least once).
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Event, Observer } from 'zeromq';
@@ -23,9 +23,9 @@ const RECONNECT_MS_MIN = 100;
 const RECONNECT_MS_MAX = 1000;
 const HANDSHAKE_MS_MAX = 2000;
 /**
- * A broker's machine that vanished without a word is noticed after about 11 s of silence, or 10 s
- * after something was sent. Not by ZMTP's PING: brokers on libzmq before 4.2 answer none, and a
- * link to one would break every few seconds. A broker that stands still is the SDK's to notice.
+ * If a broker's machine vanishes, the link notices after about 11 s of silence, or 10 s after it
+ * sent something. It does not use ZMTP's PING: brokers on libzmq before 4.2 do not answer one, and
+ * a link to them would break every few seconds. The SDK detects a broker that hangs.
  */
 const KEEPALIVE = {
   tcpKeepalive: 1,
@@ -40,15 +40,15 @@ const RETRY_MS_MAX = 50;
 
 export interface LibzmqLinkOptions {
   readonly limits: TransportLimits;
-  /** 1 to 255 bytes by which the ROUTER shall know this end; without it the ROUTER makes one. */
+  /** Routing id for the ROUTER to use, 1 to 255 bytes; by default the ROUTER assigns one. */
   readonly routingId?: Buffer;
-  /** Seals all that is said to the one server that has this key (25/ZMTP-CURVE). */
+  /** Encrypts all traffic to the one server that has this key (25/ZMTP-CURVE). */
   readonly curve?: CurveClientKeys;
-  /** Output passed `outputBytesMax`: messages are thrown away until it has left. */
+  /** Output exceeded `outputBytesMax`: messages are dropped until the queue is empty. */
   readonly dropping?: () => void;
 }
 
-/** How to open links with these options. */
+/** Returns a function that opens links with these options. */
 export function dialLibzmq(options: LibzmqLinkOptions): Dial {
   return (endpoint: string, events: LinkEvents): Link => {
     checkDialled(endpoint);
@@ -63,7 +63,7 @@ class LibzmqLink implements Link {
   readonly #dropping: (() => void) | undefined;
   readonly #outbox: Outbox;
   readonly #frames = new Frames();
-  /** Ends with the socket's monitor. */
+  /** Resolves when the socket's monitor ends. */
   readonly #watching: Promise<void>;
   #connected = false;
   #sending = false;
@@ -92,7 +92,7 @@ class LibzmqLink implements Link {
       ipv6: needsIpv6(endpoint),
       ...KEEPALIVE,
     });
-    // A handler that throws is a bug of this program: it goes out as an unhandled rejection.
+    // An exception in a handler is a bug in this program: it surfaces as an unhandled rejection.
     this.#watching = this.#watch(this.#socket.events);
     try {
       if (options.routingId !== undefined) this.#socket.nameItself(options.routingId);
@@ -146,7 +146,7 @@ class LibzmqLink implements Link {
     }
   }
 
-  /** Asked anew after each wait. */
+  /** Checked again after each wait. */
   #isClosing(): boolean {
     return this.#closing !== undefined;
   }

@@ -3,14 +3,14 @@ import type { PeerId, PeerInfo } from '../port.js';
 import { Outbox } from '../outbox.js';
 import type { MarkedRouter } from './sockets.js';
 
-/** One ROUTER socket, which is one listener, and the peers that it knows by their routing ids. */
+/** One ROUTER socket, which is one listener, and its peers by routing id. */
 export interface Listening {
   readonly socket: MarkedRouter;
   readonly index: number;
   readonly known: Map<string, RouterPeer>;
 }
 
-/** Told when the fate of a message that libzmq was given is known. */
+/** Called when the outcome of a message given to libzmq is known. */
 export interface SendOutcome {
   sent(peer: RouterPeer): void;
   failed(peer: RouterPeer, error: unknown): void;
@@ -24,18 +24,18 @@ export class RouterPeer {
   readonly listening: Listening;
   readonly holder: Holder;
   #countedBytes = 0;
-  /** Under which the listener knows it. */
+  /** The listener's key for it. */
   readonly key: string;
   /** Written to since the last flush. */
   dirty = false;
-  /** libzmq was given a message and has not said yet what became of it. */
+  /** libzmq was given a message and has not reported the outcome yet. */
   sending = false;
   /** libzmq's own queue for this peer is full: the timer tries again. */
   blocked = false;
   gone = false;
-  /** `full` was told, `drained` not yet. */
+  /** `full` was reported, `drained` not yet. */
   toldFull = false;
-  // Made once: sending costs no closure per message.
+  // Made once, so that sending allocates no closure per message.
   readonly #sent: () => void;
   readonly #failed: (error: unknown) => void;
 

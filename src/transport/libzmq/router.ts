@@ -1,26 +1,25 @@
 /**
  * The transport port on libzmq's ROUTER.
  *
- * What libzmq cannot do, and what is therefore different from a transport that owns its
- * connections:
- * - A peer is known from its first message on (`connected`), not from its handshake.
- * - `disconnected` comes at once only where libzmq has its draft option DISCONNECT_MSG
- *   (`reportsDisconnects`); else when something is sent to the peer, or never: then a routing id
- *   that fell silent stays known, about 1 KiB each.
+ * libzmq's limitations, and the resulting differences from a transport that owns its connections:
+ * - A peer becomes known with its first message (`connected`), not with its handshake.
+ * - `disconnected` comes at once only if libzmq has its draft option DISCONNECT_MSG
+ *   (`reportsDisconnects`). Otherwise it comes when something is sent to the peer, or never; a
+ *   silent routing id then stays in memory, about 1 KiB each.
  * - `disconnect` forgets the peer; its connection stays open, and its next message makes it a new
  *   peer.
- * - Beside `outputBytesMax` libzmq holds up to `PIPE_MESSAGES_MAX` messages for each peer.
- * - It tells neither which key sent a message nor from where it came: `PeerInfo.key` is null, and all
- *   peers of a listener are one identity.
- * - `connectionsMax`, `connectionsPerIdentityMax` and `receiveBytesMax` are not kept.
- * - `messageBytesMax` is kept per frame by libzmq (it ends the connection) and per message here,
- *   after libzmq has read all of it (`oversized`).
- * - It takes one message of each peer in turn, up to 256 messages or a MiB in a turn of the loop.
- * - A peer that comes back under a routing id of its own before the end of its last connection was
- *   read is turned away by libzmq (no hand-over: anybody could take anybody's routing id).
- * - libzmq numbers peers from a start that can be guessed, and aborts the process if a peer chose
- *   such a number as its own routing id before (`add_out_pipe`, 4.3.5). Nothing here can prevent it:
- *   listen with it only where peers are trusted.
+ * - In addition to `outputBytesMax`, libzmq holds up to `PIPE_MESSAGES_MAX` messages per peer.
+ * - It reports neither the key nor the address that a message came from: `PeerInfo.key` is null,
+ *   and all peers of a listener are one identity.
+ * - `connectionsMax`, `connectionsPerIdentityMax` and `receiveBytesMax` are not enforced.
+ * - libzmq enforces `messageBytesMax` per frame (it ends the connection); this adapter enforces it
+ *   per message, after libzmq has read all of it (`oversized`).
+ * - It reads one message of each peer in turn, up to 256 messages or 1 MiB per turn of the loop.
+ * - libzmq rejects a peer that reconnects with its own routing id before its previous connection
+ *   has been read to the end (no hand-over: otherwise any peer could take over any routing id).
+ * - libzmq numbers peers from a guessable start, and aborts the process if a peer chose such a
+ *   number as its own routing id before (`add_out_pipe`, 4.3.5). This adapter cannot prevent that:
+ *   use it only where peers are trusted.
  */
 import { randomBytes } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -49,23 +48,25 @@ import { Sender } from './sender.js';
 import { MarkedRouter } from './sockets.js';
 import { addZapDomain, removeZapDomain } from './zap.js';
 
-/** Messages that libzmq holds per peer and direction, beside what waits here and in the kernel. */
+/**
+ * Messages that libzmq holds per peer and direction, in addition to this queue and the kernel's.
+ */
 const PIPE_MESSAGES_MAX = 100;
-/** A connection that has not shaken hands by then is closed: half-open ones are bounded in time. */
+/** A connection that has not completed its handshake by then is closed. */
 const HANDSHAKE_MS_MAX = 2000;
 const BACKLOG = 1024;
-/** A peer whose machine vanished without a word is given up after about 90 s of silence. */
+/** A peer whose machine vanished is given up after about 90 s of silence. */
 const KEEPALIVE = {
   tcpKeepalive: 1,
   tcpKeepaliveIdle: 60,
   tcpKeepaliveInterval: 10,
   tcpKeepaliveCount: 3,
 } as const;
-/** Messages read before timers and other sockets get their turn, and their bytes (D76). */
+/** Messages, and their bytes, read before timers and other sockets get their turn (D76). */
 const MESSAGES_PER_TURN = 256;
 const BYTES_PER_TURN = 1 << 20;
 const MARKER_BYTES = 32;
-/** Routing ids that libzmq makes: a zero byte and a number of four bytes. */
+/** Routing ids assigned by libzmq: a zero byte and a number of four bytes. */
 const MADE_ROUTING_ID_BYTES = 5;
 
 export interface OpenedLibzmqRouter extends OpenedRouter {
@@ -101,9 +102,11 @@ class LibzmqRouter implements Transport {
   readonly #zapDomains: string[] = [];
   readonly #peers: (RouterPeer | undefined)[] = [];
   readonly #frames = new Frames();
-  /** Never leaves the process, so no peer can send it: only libzmq says that a peer is gone. */
+  /**
+   * Never leaves the process, so no peer can send it: only libzmq can report that a peer is gone.
+   */
   readonly #marker = randomBytes(MARKER_BYTES);
-  /** Events that arose inside a call of the machine's, told after it. */
+  /** Events that arose inside a call from the machine; reported after it returns. */
   #later: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   reportsDisconnects = true;
@@ -123,7 +126,7 @@ class LibzmqRouter implements Transport {
     });
   }
 
-  /** (libzmq keeps nothing of connections and of what they receive.) */
+  /** (libzmq has no limits for connections and incomplete messages.) */
   setLimits(limits: RouterLimits): void {
     this.#limits = limits;
   }
@@ -154,7 +157,7 @@ class LibzmqRouter implements Transport {
       throw bindError(endpoint, error);
     }
     const bound = socket.lastEndpoint ?? endpoint;
-    // A handler that throws is a bug of this program: it goes out as an unhandled rejection.
+    // An exception in a handler is a bug in this program: it surfaces as an unhandled rejection.
     void this.#read({ socket, index, known: new Map() });
     return bound;
   }
@@ -210,7 +213,7 @@ class LibzmqRouter implements Transport {
   }
 
   setSecretKeys(): void {
-    // A socket that listens keeps its key.
+    // A listening socket keeps its key.
   }
 
   close(lingerMs: number): Promise<void> {
@@ -256,7 +259,7 @@ class LibzmqRouter implements Transport {
     }
   }
 
-  /** Asked anew after each wait. */
+  /** Checked again after each wait. */
   #isClosing(): boolean {
     return this.#closing !== undefined;
   }
@@ -276,10 +279,10 @@ class LibzmqRouter implements Transport {
   }
 
   #meet(from: Listening, key: string, routingId: Buffer): RouterPeer {
-    // The end of the routing id's last owner is told before its next one.
+    // Reports the end of the routing id's last owner before the next one.
     this.#tellLater();
     const ownRoutingId = routingId.length !== MADE_ROUTING_ID_BYTES || routingId[0] !== 0;
-    // libzmq tells neither keys nor addresses: all that comes in by one listener is one identity.
+    // libzmq reports neither keys nor addresses: all peers of one listener are one identity.
     const identity = `libzmq:${from.index}`;
     const who = { key: null, address: 'libzmq', identity };
     const info = { listener: from.index, routingId, ownRoutingId, ...who };
@@ -294,7 +297,7 @@ class LibzmqRouter implements Transport {
   }
 
   #deliver(peer: RouterPeer, parts: readonly Buffer[]): void {
-    // `connected` may have been answered by `disconnect`.
+    // The handler of `connected` may have called `disconnect`.
     if (peer.gone) return;
     const { framesMax, messageBytesMax } = this.#limits;
     const frames = this.#frames;
@@ -338,13 +341,13 @@ class LibzmqRouter implements Transport {
     peer.listening.known.delete(peer.key);
     this.#peers[peer.id] = undefined;
     this.#tell(() => {
-      // Only now: until it is told, the machine knows the old peer by this number.
+      // Only now: until `disconnected` is reported, this number means the old peer to the machine.
       this.#numbers.release(peer.id);
       this.#events.disconnected(peer.id);
     });
   }
 
-  /** Puts an event off until the call of the machine's that we may be in has returned. */
+  /** Defers an event until the machine's call that we may be in has returned. */
   #tell(event: () => void): void {
     this.#later.push(event);
     if (this.#later.length > 1) return;

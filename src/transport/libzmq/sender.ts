@@ -1,27 +1,27 @@
 import { codeOf } from '../../core/errors.js';
 import type { SendOutcome, RouterPeer } from './peer.js';
 
-/** Messages handed over before timers and other sockets get their turn. */
+/** Messages sent before timers and other sockets get their turn. */
 const MESSAGES_PER_TURN = 256;
 const RETRY_MS_MIN = 1;
 const RETRY_MS_MAX = 50;
-/** Blocked peers tried at one tick; the others follow at the next ones. */
+/** Blocked peers retried per tick; the others follow at the next ticks. */
 const RETRIES_PER_TICK = 256;
 
-/** What the sender finds out about peers; told within `flush`, too. */
+/** Events about peers; they may also be reported during `flush`. */
 export interface SenderEvents {
   drained(peer: RouterPeer): void;
   gone(peer: RouterPeer): void;
 }
 
 /**
- * Hands libzmq what waits in the peers' outboxes, for each peer one message after the other: were
- * the next given before the fate of the last is known, one that was refused could be overtaken.
+ * Gives libzmq the messages in the peers' outboxes, one at a time for each peer: if the next were
+ * given before the outcome of the last is known, it could overtake one that was refused.
  */
 export class Sender implements SendOutcome {
   readonly #events: SenderEvents;
   #dirty: RouterPeer[] = [];
-  /** Peers that go on in the next turn of the loop. */
+  /** Peers that continue in the next turn of the loop. */
   #resting: RouterPeer[] = [];
   #sentInTurn = 0;
   #turnAwaited = false;
@@ -33,7 +33,7 @@ export class Sender implements SendOutcome {
     this.#events = events;
   }
 
-  /** Its outbox was written to: it is looked after at the next flush. */
+  /** Something was written to the peer's outbox: the next flush sends it. */
   wrote(peer: RouterPeer): void {
     if (peer.dirty) return;
     peer.dirty = true;
@@ -78,7 +78,7 @@ export class Sender implements SendOutcome {
     const code = codeOf(error);
     if (code === 'EAGAIN') {
       peer.blocked = true;
-      // Once more at the end of the set, so that all have their turn.
+      // Moved to the end of the set, so that all get their turn.
       this.#blocked.delete(peer);
       this.#blocked.add(peer);
       this.#awaitRetry();

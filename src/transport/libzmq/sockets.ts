@@ -1,6 +1,6 @@
 /**
- * The two socket types of zeromq.js that this adapter uses, with what its typed options do not
- * reach, and the context that they live in.
+ * The two socket types of zeromq.js that this adapter uses, the options that its types leave out,
+ * and the context of the sockets.
  */
 import { Context, Dealer, Router } from 'zeromq';
 import type { SocketOptions } from 'zeromq';
@@ -9,20 +9,22 @@ import { encodeZ85 } from '../../core/z85.js';
 import type { CurveClientKeys } from '../../zmtp/curve/client.js';
 
 const ROUTING_ID = 5;
-/** Draft: what a ROUTER reads, as if the peer had sent it, when a peer's connection has ended. */
+/** Draft: when a peer's connection ends, a ROUTER reads this as if the peer had sent it. */
 const DISCONNECT_MSG = 111;
-/** Without a ZAP handler nobody comes in, where without this everybody would. */
+/**
+ * Without a ZAP handler libzmq then refuses every connection; without this option it lets all in.
+ */
 const ZAP_ENFORCE_DOMAIN = 93;
 
-/** A user's program may open many links; libzmq's own bound is 1023 sockets. */
+/** A program may open many links; libzmq's default limit is 1023 sockets. */
 const SOCKETS_MAX = 65_535;
 
 let shared: Context | undefined;
 
 /**
  * A context of our own, because `blocky` and `maxSockets` of the global one belong to the program
- * that uses the SDK. It lives as long as the process: a context that nobody uses costs two idle
- * threads, and ending one can block.
+ * that uses the SDK. It lives as long as the process: an unused context costs two idle threads, and
+ * ending one can block.
  */
 export function libzmqContext(): Context {
   shared ??= new Context({ blocky: false, maxSockets: SOCKETS_MAX });
@@ -34,7 +36,7 @@ export class MarkedRouter extends Router {
     super({ context: libzmqContext(), ...options });
   }
 
-  /** CURVE, with the one handler asked about who comes in. */
+  /** Enables CURVE; the handler decides who may connect. */
   useCurve(secretKey: Buffer, zapDomain: string): void {
     this.curveServer = true;
     this.curveSecretKey = encodeZ85(secretKey);
@@ -64,7 +66,7 @@ export class NamedDealer extends Dealer {
     this.curveSecretKey = encodeZ85(secretKey);
   }
 
-  /** As the option `routingId`, which takes text only. */
+  /** Sets the option `routingId`, for which zeromq.js accepts only text. */
   nameItself(routingId: Buffer): void {
     this.setStringOption(ROUTING_ID, routingId);
   }

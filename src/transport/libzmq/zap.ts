@@ -1,5 +1,5 @@
 /**
- * Who may come in where libzmq speaks CURVE: the handler that libzmq asks over 27/ZAP, one for the
+ * Access control where libzmq handles CURVE: the handler that libzmq asks over 27/ZAP, one for the
  * process, with a domain for each listener.
  */
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { keyShown } from '../identity.js';
 import type { Rejected } from '../port.js';
 import { libzmqContext } from './sockets.js';
 
-/** (With `…01.0` as its end it would bind as well, never be asked, and every key would get in.) */
+/** (With `…01.0` at the end, bind succeeds but libzmq never asks it and lets every key in.) */
 const ENDPOINT = 'inproc://zeromq.zap.01';
 const BIND_TRIES = 100;
 const BIND_RETRY_MS = 10;
@@ -19,7 +19,7 @@ const VERSION = '1.0';
 /** Version, request id, domain, address, identity, mechanism, credentials. */
 const REQUEST_FRAMES = 7;
 
-/** 400: ERROR, and libzmq gives up. 300: a silent close, and it tries again. */
+/** 400: ERROR, and libzmq gives up. 300: closed silently, and it tries again. */
 const STATUS: Readonly<Record<Verdict['kind'], string>> = {
   allowed: '200',
   refused: '400',
@@ -38,8 +38,8 @@ let handler: Promise<Reply> | null = null;
 let last = 0;
 
 /**
- * Adds a domain. The handler stands when it resolves.
- * @param refused told of each that does not come in
+ * Adds a domain. Resolves when the handler is running.
+ * @param refused called for each connection that is refused
  * @returns its name
  */
 export async function addZapDomain(authorise: Authorise, refused: Refused): Promise<string> {
@@ -50,7 +50,7 @@ export async function addZapDomain(authorise: Authorise, refused: Refused): Prom
   return name;
 }
 
-/** The handler is closed with the last domain: from then on nobody comes in. */
+/** Removing the last domain closes the handler: from then on every connection is refused. */
 export async function removeZapDomain(name: string): Promise<void> {
   if (!domains.delete(name) || domains.size > 0) return;
   const closing = handler;
@@ -65,7 +65,7 @@ async function openHandler(): Promise<Reply> {
       await socket.bind(ENDPOINT);
       break;
     } catch (error) {
-      // The last handler is closed by a thread of libzmq's.
+      // A libzmq thread closes the previous handler asynchronously.
       if (codeOf(error) !== 'EADDRINUSE' || tries === 1) throw error;
       await delay(BIND_RETRY_MS);
     }
@@ -78,7 +78,7 @@ async function answer(socket: Reply): Promise<void> {
   try {
     for await (const request of socket) await socket.send(replyTo(request));
   } catch (error) {
-    // Closed under the pending read.
+    // Closed during the pending read.
     if (!socket.closed) throw error;
   }
 }

@@ -1,28 +1,28 @@
 /**
- * The connections of each identity, and what they hold: incomplete messages, and output that waits
- * for them. Every change costs the same, however many there are.
+ * The connections of each identity, and what they hold: incomplete messages and waiting output.
+ * Every update takes constant time.
  */
 import type { Holder, Holdings } from '../../core/holdings.js';
 
 export interface Bytes {
-  /** Of messages whose end is out, or that wait to be read. */
+  /** Incomplete messages, and messages that wait to be read. */
   readonly incomingBytes: number;
-  /** Output, with the room that it takes. */
+  /** Waiting output, including the memory of its buffers. */
   readonly outgoingBytes: number;
 }
 
-/** A connection, and what it holds as far as it was counted. */
+/** A connection, and what it held when it was last counted. */
 export interface Counted<T> extends Bytes {
   readonly account: Account<T>;
   incomingBytes: number;
   outgoingBytes: number;
 }
 
-/** Of one identity. */
+/** The connections of one identity. */
 export class Account<T> implements Bytes {
   readonly holder: Holder;
   readonly peers: Set<T> = new Set<T>();
-  /** Connections, also of those that hold on another account since they have shown a key. */
+  /** Number of connections, including those that presented a key and now count on its account. */
   connections = 0;
   incomingBytes = 0;
   outgoingBytes = 0;
@@ -39,7 +39,7 @@ export class Account<T> implements Bytes {
 export class Accounts<T extends Counted<T>> {
   readonly #holdings: Holdings;
   readonly #all = new Map<string, Account<T>>();
-  /** Of all together. */
+  /** Over all accounts. */
   incomingBytes = 0;
 
   constructor(holdings: Holdings) {
@@ -50,7 +50,7 @@ export class Accounts<T extends Counted<T>> {
     return this.#all.get(identity)?.connections ?? 0;
   }
 
-  /** One more connection of the identity: until `leave`. */
+  /** Counts one more connection of the identity, until `leave`. */
   join(identity: string): Account<T> {
     let account = this.#all.get(identity);
     if (account === undefined) {
@@ -67,7 +67,7 @@ export class Accounts<T extends Counted<T>> {
     this.#holdings.release(account.holder);
   }
 
-  /** What the connection holds from now on. */
+  /** Updates what a connection holds. */
   count(one: T, incomingBytes: number, outgoingBytes: number): void {
     const { account } = one;
     const incoming = incomingBytes - one.incomingBytes;
@@ -85,19 +85,19 @@ export class Accounts<T extends Counted<T>> {
     }
   }
 
-  /** The account that holds most of what is weighed; `null` if none holds any. */
+  /** The account that weighs most; `null` if none weighs anything. */
   largest(weigh: (of: Bytes) => number): Account<T> | null {
     return most(this.#all.values(), weigh);
   }
 
-  /** The same of the connections of an identity. */
+  /** The same among the connections of an identity. */
   largestOf(identity: string, weigh: (of: Bytes) => number): T | null {
     const account = this.#all.get(identity);
     return account === undefined ? null : most(account.peers, weigh);
   }
 }
 
-/** The first of those that weigh most; `null` if none weighs anything. */
+/** The first of those with the greatest weight; `null` if none weighs anything. */
 function most<T extends Bytes>(all: Iterable<T>, weigh: (of: Bytes) => number): T | null {
   let found: T | null = null;
   let weight = 0;

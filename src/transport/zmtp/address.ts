@@ -6,10 +6,10 @@ const TCP = /^tcp:\/\/(?:([^;]+);)?(?:\[([^\]]+)\]|([^:;[\]]+)):([0-9]{1,5}|\*)$
 const SOURCE = /^(?:\[([^\]]+)\]|([0-9.]+)):([0-9]{1,5}|\*)$/;
 const IPC = 'ipc://';
 
-/** The system takes no longer ones; Node would cut them short without a word. */
+/** The system's limit; Node truncates longer paths silently. */
 const IPC_PATH_BYTES_MAX = 107;
 
-/** An abstract socket's name begins with a zero byte in the system, and with `@` in an endpoint. */
+/** An abstract socket's name begins with a zero byte in the system and with `@` in an endpoint. */
 function ipcPath(endpoint: string): string {
   const path = endpoint.slice(IPC.length);
   if (Buffer.byteLength(path) > IPC_PATH_BYTES_MAX) {
@@ -18,7 +18,7 @@ function ipcPath(endpoint: string): string {
   return path.startsWith('@') ? `\0${path.slice(1)}` : path;
 }
 
-/** Where an endpoint that was checked is to be listened on. */
+/** The address for listening on a checked endpoint. */
 export function bindAddress(endpoint: string): ListenOptions {
   const tcp = TCP.exec(endpoint);
   if (tcp === null) return { path: ipcPath(endpoint) };
@@ -29,7 +29,7 @@ export function bindAddress(endpoint: string): ListenOptions {
   return { host: host === '*' ? '0.0.0.0' : (host ?? ''), port: portNumber };
 }
 
-/** How an endpoint that was checked is dialled. */
+/** The address for dialling a checked endpoint. */
 export function dialAddress(endpoint: string): TcpNetConnectOpts | IpcNetConnectOpts {
   const tcp = TCP.exec(endpoint);
   if (tcp === null) return { path: ipcPath(endpoint) };
@@ -43,7 +43,7 @@ export function dialAddress(endpoint: string): TcpNetConnectOpts | IpcNetConnect
   return { ...target, localAddress: from6 ?? from4, localPort };
 }
 
-/** The endpoint with the port that the system gave. */
+/** The endpoint with the port that the system assigned. */
 export function boundEndpoint(endpoint: string, port: number | null): string {
   return port === null ? endpoint : endpoint.replace(/:(?:[0-9]+|\*)$/, `:${port}`);
 }

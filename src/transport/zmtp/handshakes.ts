@@ -1,21 +1,21 @@
 /**
- * Connections that are shaking hands. Nobody has shown a key yet, so all of it is bounded: how many
- * there are, of each address and together, how long they take, and how many HELLOs of CURVE are
- * answered in a second. A connection costs next to nothing before its HELLO has come; then it waits
- * for its turn, and addresses take turns. Who has no room left makes it: the oldest of the stage
- * in which its address has most is closed, so that neither silent connections nor HELLOs by the
- * thousand keep out whoever comes and goes on.
+ * Connections in their handshake. None has authenticated yet, so everything is bounded: their
+ * number, per address and in total, their duration, and the number of CURVE HELLOs answered per
+ * second. A connection costs almost nothing before its HELLO arrives; then it waits for its turn,
+ * and addresses take turns. When there is no room for a new connection, the oldest one in the stage
+ * where its address has most is closed, so that neither silent connections nor thousands of HELLOs
+ * lock out peers that complete their handshake.
  */
 import { Chain, type ChainLink } from '../../core/chain.js';
 import { monotonicMs } from '../../core/clock.js';
 
-/** A connection that has not shaken hands by then is closed. */
+/** A connection that has not completed its handshake by then is closed. */
 const HANDSHAKE_MS_MAX = 3000;
-/** A peer that waits for our whole greeting before it sends its own is shown it after this. */
+/** A peer that waits for our whole greeting before it sends its own gets it after this delay. */
 const GREETING_WAIT_MS = 100;
 const CHECK_MS = 50;
 
-/** How many there may be at once. */
+/** Limits on concurrent handshakes. */
 export interface HandshakeLimits {
   /** Over all listeners. */
   readonly max: number;
@@ -23,34 +23,34 @@ export interface HandshakeLimits {
 }
 
 const LIMITS: HandshakeLimits = { max: 2048, perAddressMax: 1792 };
-/** A HELLO and what follows cost about 0.8 ms of CPU: 400 a second, in small portions. */
+/** A HELLO and the steps after it cost about 0.8 ms of CPU: 400 a second, in small batches. */
 const GRANT_MS = 5;
 const GRANTS_MAX = 2;
 
-/** A connection that is shaking hands. */
+/** A connection in its handshake. */
 export interface Shaking<T> {
-  /** Where it comes from: the identity without a key. */
+  /** Its origin: the identity without a key. */
   readonly origin: string;
   readonly acceptedAt: number;
-  /** Its place by age. */
+  /** Its position by age. */
   readonly age: ChainLink<T>;
-  /** Its place in the stage that it has reached. */
+  /** Its position in its current stage. */
   readonly stage: ChainLink<T>;
   showGreeting(): void;
-  /** Its HELLO is answered now. */
+  /** Answers its HELLO now. */
   grant(): void;
-  /** It took too long. */
+  /** Its handshake took too long. */
   tire(): void;
-  /** It makes room for another one. */
+  /** It is closed to make room for another one. */
   evict(): void;
 }
 
-/** How far one has come: nothing to answer has come; HELLO waits for its turn; it was answered. */
+/** Stages: no HELLO yet; its HELLO waits for its turn; its HELLO was answered. */
 const SILENT = 0;
 const ASKING = 1;
 const ANSWERED = 2;
 
-/** Those of one address, by stage, in the order in which they came to it. */
+/** The connections of one address, by stage, in order of arrival there. */
 class Origin<T extends Shaking<T>> {
   readonly name: string;
   count = 0;
@@ -61,12 +61,12 @@ class Origin<T extends Shaking<T>> {
     this.name = name;
   }
 
-  /** The oldest of those whose HELLO waits. */
+  /** The oldest one whose HELLO waits. */
   get asker(): T | null {
     return this.#stages[ASKING].head?.owner ?? null;
   }
 
-  /** The oldest of the stage that has most. */
+  /** The oldest one of the fullest stage. */
   get dispensable(): T | null {
     const fullest = this.#counts.indexOf(Math.max(...this.#counts));
     return this.#stages[fullest]?.head?.owner ?? null;
@@ -96,7 +96,7 @@ export class Handshakes<T extends Shaking<T>> {
   readonly #all = new Chain<T>();
   #count = 0;
   readonly #origins = new Map<string, Origin<T>>();
-  /** Those of which a HELLO waits, in the order of their turns. */
+  /** Addresses with a waiting HELLO, in the order of their turns. */
   readonly #askers = new Set<Origin<T>>();
   #grantsLeft = GRANTS_MAX;
   #timer: NodeJS.Timeout | null = null;
@@ -106,13 +106,13 @@ export class Handshakes<T extends Shaking<T>> {
     this.#limits = limits;
   }
 
-  /** One more, for which another one may have to go. */
+  /** Adds one; this may evict another one. */
   add(one: T): void {
     const origin = this.#originOf(one);
     const { max, perAddressMax } = this.#limits;
     if (origin.count >= perAddressMax) origin.dispensable?.evict();
     else if (this.#count >= max) this.#fullest(origin).dispensable?.evict();
-    // What was evicted may have been the last of its address.
+    // The evicted connection may have been the last of its address.
     this.#origins.set(origin.name, origin);
     origin.count++;
     this.#count++;
@@ -121,7 +121,7 @@ export class Handshakes<T extends Shaking<T>> {
     this.#timer ??= setTimeout(this.#check, CHECK_MS);
   }
 
-  /** A HELLO has come that looks like one. */
+  /** A plausible HELLO has arrived. */
   asks(one: T): void {
     const origin = this.#originOf(one);
     origin.enter(one, ASKING);
@@ -129,7 +129,7 @@ export class Handshakes<T extends Shaking<T>> {
     this.#grant();
   }
 
-  /** It is done with shaking hands, one way or the other. */
+  /** Its handshake has succeeded or failed. */
   remove(one: T): void {
     if (one.age.chain === null) return;
     const origin = this.#originOf(one);
@@ -151,12 +151,12 @@ export class Handshakes<T extends Shaking<T>> {
     return this.#origins.get(name) ?? new Origin(name);
   }
 
-  /** The address that has most; the one given if no other has more. */
+  /** The address with the most connections; the given one if no other has more. */
   #fullest(origin: Origin<T>): Origin<T> {
     let found = origin;
     for (const other of this.#origins.values()) if (other.count > found.count) found = other;
     if (found.count > 0) return found;
-    // Of addresses with one each: the oldest.
+    // If every address has only one connection: the oldest.
     return this.#origins.values().next().value ?? origin;
   }
 

@@ -1,10 +1,9 @@
 /**
- * A link on this project's own ZMTP engine: a DEALER's one connection, dialled again with back-off
- * and jitter until it is closed.
+ * A link on this project's own ZMTP engine: a DEALER with one connection, which reconnects with
+ * back-off and jitter until it is closed.
  *
- * What is written while there is no connection waits, up to `outputBytesMax`: beyond it whole
- * messages are thrown away, oldest kept. What a connection that breaks held is lost. Resending is
- * the caller's business (protocols: at least once).
+ * Without a connection output waits, up to `outputBytesMax`; above that new messages are dropped
+ * whole. What a broken connection held is lost. The caller must resend (protocols: at least once).
  */
 import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
@@ -25,16 +24,16 @@ import { dialAddress } from './address.js';
 
 const HANDSHAKE_MS_MAX = 3000;
 
-/** When a link dials again, and when it gives a silent connection up. Milliseconds. */
+/** When a link reconnects, and when it gives up a silent connection. Milliseconds. */
 export interface LinkPatience {
   readonly reconnectMsMin: number;
   readonly reconnectMsMax: number;
-  /** Silence after which the peer is asked for a sign of life, and how often that is looked at. */
+  /** Silence after which the peer is sent a PING, and the interval of that check. */
   readonly pingAfterMs: number;
   readonly pingCheckMs: number;
   /**
-   * So many PINGs without an answer are too many. They are counted, not timed: what came while this
-   * process stood still is read only after its timers.
+   * Number of unanswered PINGs after which the connection is given up. They are counted, not timed:
+   * if the event loop stalled, its timers run before it reads what arrived meanwhile.
    */
   readonly unansweredMax: number;
 }
@@ -46,25 +45,27 @@ const PATIENCE: LinkPatience = {
   pingCheckMs: 2500,
   unansweredMax: 3,
 };
-/** A connection that stood so long was no misunderstanding: the next is dialled without delay. */
+/**
+ * A connection that was up this long was no misconfiguration: the next is dialled without delay.
+ */
 const STOOD_MS = 1000;
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 
 export interface ZmtpLinkOptions {
   readonly limits: TransportLimits;
-  /** 1 to 255 bytes by which the ROUTER shall know this end; without it the ROUTER makes one. */
+  /** Routing id for the ROUTER to use, 1 to 255 bytes; by default the ROUTER assigns one. */
   readonly routingId?: Buffer;
-  /** Seals all that is said to the one server that has this key (25/ZMTP-CURVE). */
+  /** Encrypts all traffic to the one server that has this key (25/ZMTP-CURVE). */
   readonly curve?: CurveClientKeys;
-  /** Default: that of clients and workers, who have time. */
+  /** Default: that of clients and workers, which can wait. */
   readonly patience?: LinkPatience;
-  /** Output passed `outputBytesMax`: messages are thrown away until it has left. */
+  /** Output exceeded `outputBytesMax`: messages are dropped until the queue is empty. */
   readonly dropping?: () => void;
 }
 
 export type { CurveClientKeys };
 
-/** How to open links with these options. */
+/** Returns a function that opens links with these options. */
 export function dialZmtp(options: ZmtpLinkOptions): Dial {
   return (endpoint: string, events: LinkEvents): Link => {
     checkDialled(endpoint);
@@ -86,20 +87,20 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #crypto: CurveCrypto | null = null;
   #isReady = false;
   #isFlushDue = false;
-  /** Where the message that is being written goes, until its last frame. */
+  /** Where the message being written goes, until its last frame. */
   #route: 'none' | 'out' | 'waiting' | 'dropped' = 'none';
   readonly #patience: LinkPatience;
   #retryMs: number;
   #timer: NodeJS.Timeout | null = null;
   #readyAt = 0;
   #unanswered = 0;
-  /** The present connection ends because the other side does not let its key in. */
+  /** The current connection is ending because the other side refused its key. */
   #isKeyRefused = false;
-  /** How often in a row. */
+  /** How many times in a row. */
   #keyRefusals = 0;
   #closing: Promise<void> | null = null;
   #whenClosed: (() => void) | null = null;
-  /** While closing: until then output that waits may leave. */
+  /** While closing: waiting output may be sent until then. */
   #lingersUntil = Infinity;
   #lingerTimer: NodeJS.Timeout | null = null;
   #toldDropping = false;
@@ -111,7 +112,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#patience = options.patience ?? PATIENCE;
     this.#retryMs = this.#patience.reconnectMsMin;
     this.#waiting = new Outbox([], options.limits.outputBytesMax);
-    // Nothing is told within the call that opens.
+    // No event is reported within the call that opens the link.
     if (options.curve === undefined) setImmediate(this.#dial);
     else void this.#dialSealed();
   }
@@ -124,7 +125,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     else if (!this.#waiting.write(bytes, start, end, more)) this.#tellDropping();
     if (more) return;
     if (this.#route === 'out') this.#flushSoon();
-    // The connection may have come to stand while the message was being written.
+    // The connection may have come up while the message was being written.
     else if (this.#route === 'waiting' && this.#isReady) this.#sendWaiting();
     this.#route = 'none';
   }
@@ -145,7 +146,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     } else if (this.#waiting.empty || lingerMs <= 0) {
       this.#giveUp();
     } else {
-      // The connection may still come, and what waits may still leave.
+      // The connection may still come up, and waiting output be sent.
       this.#lingerTimer = setTimeout(this.#giveUp, lingerMs);
     }
     await closed;
@@ -166,7 +167,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   async #dialSealed(): Promise<void> {
     this.#crypto = await loadSodium();
-    // It may have been closed meanwhile.
+    // The link may have been closed meanwhile.
     if (monotonicMs() < this.#lingersUntil) this.#dial();
   }
 
@@ -198,13 +199,13 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   };
 
   #dialLater(): void {
-    // Half of it by chance, so that those that lost one broker do not return as one.
+    // Half of the delay is random, so that the links of a lost broker do not all return at once.
     const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, this.#patience.reconnectMsMax);
     this.#timer = setTimeout(this.#dial, waitMs);
   }
 
-  // ---------------------------------------------------------------- of the connection
+  // ---------------------------------------------------------------- connection events
 
   ready(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -225,13 +226,14 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   failed(kind: FaultKind): void {
     if (kind === 'key') {
       this.#isKeyRefused = true;
-      // It may be wanted one day. The second time it is asked for soon: the first may be a mistake.
+      // The key may be allowed later. The second attempt is soon, in case the first failed by
+      // accident.
       if (this.#keyRefusals++ > 0) this.#retryMs = this.#patience.reconnectMsMax;
     }
     this.#shell?.end(0);
   }
 
-  /** A broker's machine that vanished without a word answers no PING. */
+  /** Detects a broker whose machine vanished: it answers no PING. */
   readonly #watch = (): void => {
     const shell = this.#shell;
     if (shell === null) return;
@@ -250,7 +252,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#timer = setTimeout(this.#watch, this.#patience.pingCheckMs).unref();
   };
 
-  // ---------------------------------------------------------------- of the socket
+  // ---------------------------------------------------------------- socket events
 
   received(): void {
     const shell = this.#shell;
@@ -301,7 +303,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     queueMicrotask(dropping);
   }
 
-  /** All that is written in one turn goes out in one write. */
+  /** All output of one turn is written at once. */
   #flushSoon(): void {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;

@@ -12,25 +12,25 @@ import type { RouterLimits, TransportEvents } from '../port.js';
 import type { Account, Counted } from './accounts.js';
 import type { Shaking } from './handshakes.js';
 
-/** What a connection asks of its router. */
+/** What a connection needs from its router. */
 export interface PeerOwner {
   readonly events: TransportEvents;
   readonly frames: Frames;
   readonly limits: RouterLimits;
   readonly turns: Turns;
-  /** A HELLO came, which costs something to answer. */
+  /** A HELLO arrived, which is costly to answer. */
   asks(peer: RouterPeer): void;
-  /** The handshake is over, one way or the other. */
+  /** The handshake has succeeded or failed. */
   settled(peer: RouterPeer): void;
   /** @returns why it cannot be a peer, or `null` */
   register(peer: RouterPeer, routingId: Buffer): ConnectionRefusal | null;
   /** The socket is gone. */
   unregister(peer: RouterPeer): void;
-  /** What it holds may have changed. */
+  /** What the connection holds may have changed. */
   count(peer: RouterPeer, incomingBytes: number, outgoingBytes: number): void;
 }
 
-/** Why a connection is ended, by this side. */
+/** Why this side ended a connection. */
 export type RefusalKind = FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory';
 
 export interface ConnectionRefusal {
@@ -38,11 +38,11 @@ export interface ConnectionRefusal {
   readonly reason: string;
 }
 
-/** Where a connection came in. */
+/** The origin of a connection. */
 export interface Arrival {
   readonly listener: number;
   readonly address: string;
-  /** Of its address. */
+  /** The account of its address. */
   readonly account: Account<RouterPeer>;
 }
 
@@ -54,19 +54,19 @@ export class RouterPeer
   name: string | null = null;
   isDirty = false;
   isFull = false;
-  /** Ended by us; what is written to it is thrown away. */
+  /** Ended by this side; later output is dropped. */
   isGone = false;
   readonly listener: number;
-  /** The name of its key, once it has authenticated itself. */
+  /** The name of its key, once it has authenticated. */
   key: string | null = null;
   readonly acceptedAt: number = monotonicMs();
   readonly age: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
   readonly stage: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
   /** See `PeerInfo.address`. */
   readonly address: string;
-  /** Of its address, where it counts as a connection. */
+  /** The account of its address, which counts its connections. */
   readonly home: Account<RouterPeer>;
-  /** Where it holds what it holds: with its key's, once it has one. */
+  /** The account on which its memory counts: its key's, once it has authenticated. */
   account: Account<RouterPeer>;
   incomingBytes = 0;
   outgoingBytes = 0;
@@ -104,7 +104,7 @@ export class RouterPeer
     return this.home.identity;
   }
 
-  /** From now on it holds with that one. */
+  /** Moves what it holds to another account. */
   moveTo(account: Account<RouterPeer>): void {
     const { incomingBytes, outgoingBytes } = this;
     this.#router.count(this, 0, 0);
@@ -114,7 +114,7 @@ export class RouterPeer
     this.#router.count(this, incomingBytes, outgoingBytes);
   }
 
-  // ---------------------------------------------------------------- of the handshakes
+  // ---------------------------------------------------------------- handshake events
 
   showGreeting(): void {
     this.shell.connection.showGreeting();
@@ -133,7 +133,7 @@ export class RouterPeer
     this.refuse({ kind: 'handshakes', reason: 'too many handshakes at once: the oldest goes' });
   }
 
-  // ---------------------------------------------------------------- of the router
+  // ---------------------------------------------------------------- calls from the router
 
   /** Ends it at once. */
   refuse({ kind, reason }: ConnectionRefusal): void {
@@ -143,8 +143,8 @@ export class RouterPeer
   }
 
   /**
-   * Whether the next frame is to be written. Nothing is to a peer that is full or gone; but a
-   * message is written whole or not at all.
+   * Whether the next frame is to be written. Output for a peer that is full or gone is dropped; but
+   * a message is written whole or not at all.
    */
   takes(more: boolean): boolean {
     if (!this.#isMidMessage) this.#isDropping = this.isFull || this.isGone;
@@ -152,7 +152,7 @@ export class RouterPeer
     return !this.#isDropping && !this.isGone;
   }
 
-  /** The machine above is done with it. */
+  /** The broker has closed this peer. */
   abandon(): void {
     this.isGone = true;
     this.#router.settled(this);
@@ -160,7 +160,7 @@ export class RouterPeer
     this.shell.destroy();
   }
 
-  /** Another connection of the same key takes its place: it is told as gone at once. */
+  /** Another connection of the same key replaces it: its end is reported at once. */
   replace(): void {
     this.id = -1;
     this.name = null;
@@ -176,12 +176,12 @@ export class RouterPeer
     this.#router.events.full(this.id);
   }
 
-  /** The key that it has shown, in hexadecimal. */
+  /** The key that it presented, in hexadecimal. */
   get publicKey(): string | null {
     return this.#mechanism.peerKey?.toString('hex') ?? null;
   }
 
-  // ---------------------------------------------------------------- of the connection
+  // ---------------------------------------------------------------- connection events
 
   ready(metadata: Metadata, key: string | null): void {
     this.key = key;
@@ -196,7 +196,7 @@ export class RouterPeer
 
   received(): void {
     const { connection } = this.shell;
-    // What the handshake or a PING asked for goes out now; messages go out with the turn.
+    // Answers to the handshake or to a PING are sent now; messages are sent at the end of the turn.
     if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
     if (connection.awaitsGrant && !this.#asked) {
       this.#asked = true;
@@ -216,7 +216,8 @@ export class RouterPeer
     if (this.isGone) return;
     this.#router.settled(this);
     this.#router.count(this, 0, this.outgoingBytes);
-    // A worker is still sent the DISCONNECT that a malformed message brings (docs/protocol.md).
+    // A worker must still be sent the DISCONNECT that a malformed message causes
+    // (docs/protocol.md).
     if (kind === 'too_large' && this.id >= 0) this.#router.events.oversized(this.id);
     else this.#reject(kind, reason);
     this.isGone = true;
@@ -229,7 +230,7 @@ export class RouterPeer
     this.#router.events.rejected(this.listener, kind, reason, { address: this.address, key });
   }
 
-  // ---------------------------------------------------------------- of the socket
+  // ---------------------------------------------------------------- socket events
 
   written(): void {
     this.#router.count(this, this.incomingBytes, this.shell.roomBytes);

@@ -1,8 +1,8 @@
 /**
  * The transport port on this project's own ZMTP engine: a ROUTER over `node:net`.
  *
- * A peer is there from the end of its handshake to the end of its socket. What comes over a
- * connection ends, at worst, that connection.
+ * A peer exists from the end of its handshake to the end of its socket. Bad data on a connection
+ * ends at worst that connection.
  */
 import { lstat, unlink } from 'node:fs/promises';
 
@@ -44,15 +44,15 @@ import { Handshakes } from './handshakes.js';
 import { type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-peer.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
-/** Routing ids made here: a zero byte and a number, as libzmq makes them. */
+/** Routing ids assigned here: a zero byte and a number, as libzmq assigns them. */
 const MADE_ROUTING_ID_BYTES = 5;
-/** Of the file descriptors for connections what one address may have, so that others find some. */
+/** The share of the file descriptors for connections that one address may use. */
 const DESCRIPTORS_SHARE = 0.875;
-/** Of the connections that a router with few of them may have. */
+/** Above this share of `connectionsMax`, connections that were refused are closed early. */
 const LEAVERS_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
 const TOO_MANY_OF_KEY = 'the quota connections of its key is reached';
-/** Connections of all routers of this process are read, and written, in turns. */
+/** All routers of this process share the turns for reading and writing. */
 const turns: Turns = { reading: new ReadTurns(), writing: new WriteTurns() };
 
 /**
@@ -75,7 +75,7 @@ export async function openZmtpRouter(options: RouterOptions): Promise<OpenedRout
 class ZmtpRouter implements Transport, PeerOwner {
   readonly events: TransportEvents;
   readonly numbers: PeerNumbers;
-  /** The views of the message being handed over: one for all connections. */
+  /** The views of the message being delivered; shared by all connections. */
   readonly frames: Frames = new Frames();
   limits: RouterLimits;
   readonly #peers: (RouterPeer | undefined)[] = [];
@@ -102,7 +102,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#handshakes = new Handshakes(options.handshakes);
   }
 
-  /** Opens one more listener. Returns its endpoint, the port filled in. */
+  /** Opens another listener. Returns its endpoint with the real port. */
   async listen(listener: ListenerOptions): Promise<string> {
     const { endpoint, index } = listener;
     const address = bindAddress(endpoint);
@@ -137,7 +137,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     return boundEndpoint(endpoint, opened.port);
   }
 
-  /** Other limits from now on. Those of messages hold for connections that come. */
+  /** Replaces the limits. Limits on messages apply to new connections. */
   setLimits(limits: RouterLimits): void {
     this.limits = limits;
     for (const listening of this.#listening) listening.setConnectionsMax(limits.connectionsMax);
@@ -222,7 +222,7 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   // ---------------------------------------------------------------- connections
 
-  /** Whether one more may come in from an address: others are to find room, too. */
+  /** Whether an address may open another connection: some must be left for others. */
   #admits(listener: number, from: string): boolean {
     const count = this.#accounts.connectionsOf(identityOf(shownAddress(from), null));
     if (count >= this.limits.connectionsPerIdentityMax) {
@@ -252,7 +252,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     if (this.#hasReserve) this.#hurryLeavers();
   }
 
-  /** Where connections are few, those that were refused and stay do not take the room of others. */
+  /** Where few connections are allowed, closes those that were refused and linger. */
   #hurryLeavers(): void {
     if (this.#connections.size <= this.limits.connectionsMax * LEAVERS_FROM) return;
     for (const { isGone, shell } of this.#connections) if (isGone) shell.destroy();
@@ -290,7 +290,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     return null;
   }
 
-  /** From now on it counts for its key as well, and holds with that. */
+  /** Counts it for its key as well, and moves what it holds to the key's account. */
   #holdWithKey(peer: RouterPeer, key: string, identity: string): boolean {
     const { connectionsPerIdentityMax, connectionsPerKeyMax } = this.limits;
     const max = connectionsPerKeyMax?.(peer.listener, key) ?? connectionsPerIdentityMax;
@@ -299,7 +299,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     return true;
   }
 
-  /** A routing id passes only between connections of one key: else anybody could take anybody's. */
+  /** Only a connection with the same key may take over a routing id. */
   #handOver(before: RouterPeer, peer: RouterPeer): boolean {
     if (before.key === null || before.key !== peer.key) return false;
     const { id } = before;
@@ -324,7 +324,9 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#whenClosed?.();
   }
 
-  /** Of incomplete messages that are too many, those of whoever holds most are ended. */
+  /**
+   * If incomplete messages exceed their limit, ends connections of the identity that holds most.
+   */
   count(peer: RouterPeer, incomingBytes: number, outgoingBytes: number): void {
     const grows = incomingBytes > peer.incomingBytes;
     this.#accounts.count(peer, incomingBytes, outgoingBytes);
@@ -343,7 +345,7 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   #makeRoutingId(): Buffer {
     this.#lastRoutingId = (this.#lastRoutingId + 1) >>> 0;
-    // From the pool: thousands of idle peers have one.
+    // From Node's pool: thousands of idle peers each have one.
     const id = Buffer.allocUnsafe(MADE_ROUTING_ID_BYTES);
     id[0] = 0;
     id.writeUInt32BE(this.#lastRoutingId, 1);
@@ -359,14 +361,14 @@ function heldOf({ incomingBytes, outgoingBytes }: Bytes): number {
   return incomingBytes + outgoingBytes;
 }
 
-/** libsodium is loaded only where a listener wants CURVE. */
+/** Loads libsodium, and only if a listener uses CURVE. */
 async function curveServer({ secretKeys, authorise }: ListenerCurve): Promise<CurveServer> {
   const crypto = await loadSodium();
   const random = secureRandom;
   return new CurveServer({ crypto, secretKeys, authorise, random, clock: monotonicMs });
 }
 
-/** Removes a socket file on which nobody listens (`checkBound` made sure of that). */
+/** Removes a socket file on which no process listens (`checkBound` verified that). */
 async function removeStale(path: string | undefined): Promise<void> {
   if (path === undefined || path.startsWith('\0')) return;
   try {
