@@ -1,12 +1,12 @@
 /** Commands of 23/ZMTP and 37/ZMTP: their bodies (name and data), and the metadata of READY. */
 
-/** A command's data, or a READY's property, cannot be read. */
+/** A command's data or a READY's property cannot be parsed. */
 export const BROKEN: unique symbol = Symbol('broken');
 
-/** The socket types of 23/ZMTP that this engine plays. */
+/** The socket types of 23/ZMTP that this engine implements. */
 export type SocketType = 'ROUTER' | 'DEALER';
 
-/** Which peers a socket talks to (28/REQREP). */
+/** The peers that each socket type may talk to (28/REQREP). */
 const COMPATIBLE: Readonly<Record<SocketType, readonly string[]>> = {
   ROUTER: ['REQ', 'DEALER', 'ROUTER'],
   DEALER: ['REP', 'DEALER', 'ROUTER'],
@@ -32,7 +32,7 @@ export function commandName(body: Buffer): string {
   return body.length > size ? body.toString('latin1', 1, 1 + size) : '';
 }
 
-/** What follows the name. */
+/** The part after the name. */
 export function commandData(body: Buffer): Buffer {
   return body.subarray(1 + (body[0] ?? 0));
 }
@@ -53,7 +53,7 @@ function property(name: string, value: Buffer): Buffer {
   return Buffer.concat([head, value]);
 }
 
-/** Reads metadata; names are compared without regard to case, unknown ones are passed over. */
+/** Parses metadata; names are case-insensitive, unknown ones are ignored. */
 export function readMetadata(bytes: Buffer): Metadata | typeof BROKEN {
   let socketType = '';
   let identity: Buffer = Buffer.alloc(0);
@@ -86,7 +86,7 @@ export function metadataFault(own: SocketType, peer: Metadata): string | null {
 
 const SHOWN_MAX = 64;
 
-/** What a peer sent, as it may be shown to people. */
+/** A peer's text in a form that is safe to show. */
 export function printable(text: string): string {
   return text.slice(0, SHOWN_MAX).replace(/[^\x20-\x7e]/g, '?');
 }

@@ -1,6 +1,6 @@
 /**
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
- * (23/ZMTP 3.0, 37/ZMTP 3.1.) No peer's bytes make it throw, whatever pieces they come in.
+ * (23/ZMTP 3.0, 37/ZMTP 3.1.) It never throws because of a peer's bytes, however they are split.
  */
 import { copyBytes } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
@@ -29,54 +29,57 @@ const SHORT_HEAD_BYTES = 2;
 const LONG_HEAD_BYTES = 9;
 const TWO_POW_32 = 0x1_0000_0000;
 
-/** A handshake command is never larger: what an unauthenticated peer can make us keep. */
+/** Maximum size of a handshake command: it bounds what an unauthenticated peer can make us keep. */
 const HANDSHAKE_COMMAND_BYTES_MAX = 4096;
 const HANDSHAKE_COMMANDS_MAX = 4;
-/** PINGs and other commands that are answered or passed over in one second. */
+/** PINGs and other commands, answered or ignored, that are allowed per second. */
 const COMMANDS_PER_SECOND_MAX = 200;
 /** Name and time to live, before the context. */
 const PING_HEAD_BYTES = 7;
 const PING_TTL_AT = 5;
 const PING_TTL_UNIT_MS = 100;
 const PING_CONTEXT_BYTES_MAX = 16;
-/** Commands between messages are small. */
+/** Maximum size of a command between messages. */
 const COMMAND_BYTES_MAX = 1024;
-/** Commands between the frames of one message, all together. */
+/** Maximum size of all commands between the frames of one message. */
 const COMMANDS_IN_MESSAGE_BYTES_MAX = 16 * 1024;
-/** So much output waits that a PONG beside it would tell the peer nothing that it does not. */
+/** With more output waiting than this, no PONG is sent: the output itself is a sign of life. */
 const PONG_OUTPUT_BYTES_MAX = 64 * 1024;
-/** What CURVE adds to a frame, with room to spare. */
+/** Bytes that CURVE adds to a frame, with room to spare. */
 const SEALED_OVERHEAD_BYTES = 64;
-/** More than comes in one call. (A small integer to V8, as Infinity is not.) */
+/** More than one call can bring. (V8 stores it as a small integer, unlike Infinity.) */
 const ITEMS_UNBOUNDED = 0x3fff_ffff;
-/** After so many messages it is asked whether their time is spent. */
+/** The time limit is checked after this many messages. */
 export const ITEMS_TIMED = 32;
-/** Where time is shared out, messages wait that come after so many bytes of answers. */
+/** Where reading takes turns, messages after this many bytes of answers wait. */
 const ANSWERS_BYTES_MAX = 128 * 1024;
-/** What a frame that is kept costs beside its bytes. */
+/** Overhead of a frame that is kept. */
 const KEPT_FRAME_BYTES = 128;
-/** A carry buffer of this size stays with its connection when it is empty. */
+/** A carry buffer up to this size stays with its connection when it is empty. */
 const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
 
-/** Why a connection was ended by this side; the label under which it is counted. */
+/** Why this side ended a connection; metrics use it as a label. */
 export type FaultKind =
   'greeting' | 'mechanism' | HandshakeFailure | 'protocol' | 'too_large' | 'silent';
 
 export interface ConnectionEvents {
-  /** Messages may flow. `key`: the name of the peer's key, where it has authenticated itself. */
+  /** Messages may flow. `key`: the name of the peer's key, if it has authenticated. */
   ready(metadata: Metadata, key: string | null): void;
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
-  /** The connection is over: close it once its output has left. Nothing more is read. */
+  /** The connection is over: close it after writing its output. Nothing more is read. */
   failed(kind: FaultKind, reason: string): void;
 }
 
 export interface ConnectionOptions {
   readonly mechanism: Mechanism;
-  /** Sends only the head of the greeting until the peer's mechanism is known, to be able to say why. */
+  /**
+   * Sends only the head of the greeting until the peer's mechanism is known, so that it can report
+   * a mismatch.
+   */
   readonly waitsForGreeting: boolean;
-  /** A costly step of the handshake is taken when `grant` says so; by itself at once. */
+  /** A costly step of the handshake waits for `grant`; by default it is taken at once. */
   readonly waitsForGrant?: boolean;
   /** One message, all its frames together. */
   readonly messageBytesMax: number;
@@ -86,17 +89,17 @@ export interface ConnectionOptions {
 type Phase = 'greeting' | 'handshake' | 'traffic' | 'failed';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
-/** One for all: it is read before anything else is opened. */
+/** Shared by all connections: it is used up before anything else is opened. */
 const openedFrame = new OpenedFrame();
 const cursor = new PackedCursor();
 
 export class Connection {
   readonly output: OutputQueue = new OutputQueue();
-  /** Monotonic milliseconds at which the peer was last heard. */
+  /** When the peer was last heard, in monotonic milliseconds. */
   lastHeardAt: number;
   /** The peer understands PING (ZMTP 3.1). */
   canPing = false;
-  /** By its last PING the peer is never silent for longer; 0: it has not said. */
+  /** The longest silence that the peer announced with its last PING; 0: none announced. */
   ttlMs = 0;
   readonly #options: ConnectionOptions;
   readonly #events: ConnectionEvents;
@@ -104,25 +107,25 @@ export class Connection {
   #greetingSent = 0;
   #handshakeCommands = 0;
   #cipher: FrameCipher | null = null;
-  /** Bytes of a message (or greeting, or command) whose end has not come yet. */
+  /** Bytes of an incomplete message, greeting or command. */
   #carry: Buffer = NO_BYTES;
   #carried = 0;
-  /** How many more bytes it takes, at least, to get any further with what is carried. */
+  /** Minimum number of further bytes needed to make progress with the carried bytes. */
   #missing = 1;
-  /** Commands that stand inside of the incomplete message are handled as far as this into it. */
+  /** Commands inside the incomplete message have been handled up to this offset. */
   #commandsUntil = 0;
   /** Messages, commands and greetings that this call may still handle. */
   #itemsLeft = 0;
-  /** Whether this call has taken as long as it may; `null`: it may take as long as it does. */
+  /** Whether this call has used up its time; `null`: no limit. */
   #isSpent: (() => boolean) | null = null;
-  /** And as much output as it may. */
+  /** The limit of this call on output. */
   #outputUntil = Infinity;
   #hasRest = false;
-  /** The next step of the handshake may be taken, whatever it costs. */
+  /** The next step of the handshake may be taken, even if it is costly. */
   #isGranted: boolean;
   #awaitsGrant = false;
   readonly #frames: Frames;
-  /** Frames of a sealed message whose last one has not come yet, from earlier segments. */
+  /** Frames of an incomplete sealed message, from earlier segments. */
   #pending: Frames | null = null;
   #isMidMessage = false;
   #pendingKept = 0;
@@ -147,12 +150,12 @@ export class Connection {
     return this.#phase === 'failed';
   }
 
-  /** Bytes held of what is not complete. */
+  /** Size of the incomplete data held. */
   get carriedBytes(): number {
     return this.#carry.length + this.#pendingBytes + this.#pendingKept * KEPT_FRAME_BYTES;
   }
 
-  /** Bytes are kept that were not looked at: `proceed` goes on with them. */
+  /** Bytes are held that have not been looked at: `proceed` handles them. */
   get hasRest(): boolean {
     return this.#hasRest;
   }
@@ -162,7 +165,7 @@ export class Connection {
     return this.#awaitsGrant;
   }
 
-  /** Something has begun that is not complete: the handshake, a message or a command. */
+  /** The handshake, a message or a command has begun and is incomplete. */
   get isInterrupted(): boolean {
     return this.#carried > 0 || this.#pending !== null || this.#phase === 'handshake';
   }
@@ -174,7 +177,10 @@ export class Connection {
     this.#frame(more ? FLAG_MORE : 0, bytes, start, end);
   }
 
-  /** The same for bytes that never change: many of them go out without a copy, unless they are sealed. */
+  /**
+   * The same for bytes that never change: large ones are sent without a copy, unless they are
+   * sealed.
+   */
   writeLasting(bytes: Buffer, start: number, end: number, more: boolean): void {
     const size = end - start;
     if (this.#cipher !== null || !isLargeAlone(bytes, size)) {
@@ -186,7 +192,7 @@ export class Connection {
     this.output.share(bytes, start, end);
   }
 
-  /** Packed frames are what plain ZMTP frames look like, so without a cipher this is one copy. */
+  /** Packed frames have the layout of plain ZMTP frames, so without a cipher this is one copy. */
   writePacked(packed: Buffer, start: number, end: number): void {
     if (this.#cipher === null) {
       this.output.append(packed, start, end);
@@ -198,23 +204,23 @@ export class Connection {
     }
   }
 
-  /** Asks the peer for a sign of life, if it knows how (37/ZMTP §Connection Heartbeating). */
+  /** Sends a PING, if the peer supports it (37/ZMTP §Connection Heartbeating). */
   ping(): void {
     if (!this.canPing || this.#phase !== 'traffic') return;
     this.#command(command('PING', Buffer.from([0, 0])));
   }
 
-  /** The peer's greeting is long in coming: show the whole of ours, it may be waiting for that. */
+  /** The peer's greeting is late: sends the rest of ours, which the peer may be waiting for. */
   showGreeting(): void {
     this.#sendGreeting(GREETING_BYTES);
   }
 
-  /** The peer was silent for longer than it had said it would be (37/ZMTP §Connection Heartbeating). */
+  /** The peer was silent for longer than it announced (37/ZMTP §Connection Heartbeating). */
   expire(): void {
     this.#fail('silent', 'silent for longer than the time to live of its PING');
   }
 
-  /** This side is done with it: nothing more is read. */
+  /** Closes the connection on this side: nothing more is read. */
   close(): void {
     this.#phase = 'failed';
     this.#forget();
@@ -235,13 +241,13 @@ export class Connection {
     const { output } = this;
     const size = end - start;
     const cipher = this.#cipher;
-    // Its keys are forgotten.
+    // The keys were erased.
     if (cipher !== null && this.#phase === 'failed') return;
     const sealed = cipher === null ? size : cipher.sealedBytes(size);
     const head = sealed > SHORT_BYTES_MAX ? LONG_HEAD_BYTES : SHORT_HEAD_BYTES;
     let at = output.reserve(head + sealed);
     const { chunk } = output;
-    // A sealed frame shows nothing of its flags outside (25/ZMTP-CURVE §MESSAGE).
+    // A sealed frame does not show its flags outside (25/ZMTP-CURVE §MESSAGE).
     const shown = cipher === null ? flags : 0;
     if (head === LONG_HEAD_BYTES) {
       writeLongHead(chunk, at, shown, sealed);
@@ -257,8 +263,9 @@ export class Connection {
   // ---------------------------------------------------------------- input
 
   /**
-   * Bytes came: the first `size` of `chunk`. They are not kept beyond the call; what is incomplete
-   * is copied, and what comes after the first `itemsMax` messages and commands, or after `isSpent`.
+   * Handles the first `size` bytes of `chunk`. The chunk is not kept after the call: incomplete
+   * data is copied, and so are bytes after the first `itemsMax` messages and commands, or after
+   * `isSpent`.
    * @returns how many messages and commands were handled
    */
   receive(
@@ -277,12 +284,12 @@ export class Connection {
     return this.#handle(chunk, size, now, itemsMax, isSpent);
   }
 
-  /** Goes on with what earlier calls kept unread. Returns as `receive`. */
+  /** Continues with bytes that earlier calls left unread. Returns the same as `receive`. */
   proceed(now: number, itemsMax: number, isSpent: (() => boolean) | null = null): number {
     return this.#hasRest ? this.#handle(NO_BYTES, 0, now, itemsMax, isSpent) : 0;
   }
 
-  /** The costly step that waits may be taken. */
+  /** Allows the costly step that waits. */
   grant(now: number): void {
     if (!this.#awaitsGrant) return;
     this.#awaitsGrant = false;
@@ -309,7 +316,7 @@ export class Connection {
 
   #tidy(carriedMuch: boolean): void {
     if (this.#isMidMessage) this.#keepOpened();
-    // What is carried must not stay in memory for the views that were made into it.
+    // The views must not keep the carried bytes in memory.
     if (carriedMuch || this.#carry.length > CARRY_BYTES_KEPT) {
       this.#frames.clear();
       this.#frames.buffers.fill(NO_BYTES);
@@ -324,7 +331,7 @@ export class Connection {
       this.#consumeCarried(now);
       if (this.isFailed) return;
     }
-    // What was carried is completed by just the bytes that it lacks, the rest is read in place.
+    // Only the missing bytes are copied to the carried ones; the rest is read in place.
     while (this.#carried > 0 && at < size) {
       const until = Math.min(at + this.#missing, size);
       this.#keep(chunk, at, until);
@@ -352,7 +359,7 @@ export class Connection {
     else if (used > 0) carry.copyWithin(0, used, used + this.#carried);
   }
 
-  /** A large buffer of what was carried is not used again once all that is in it was handled. */
+  /** A large carry buffer is not reused after all its content was handled. */
   #isGivenAway(bytes: Buffer): boolean {
     return bytes === this.#carry && bytes.length > CARRY_BYTES_KEPT;
   }
@@ -368,7 +375,9 @@ export class Connection {
     this.#carried = needed;
   }
 
-  /** Twice as much; but a frame that ends sooner, and is most of it, fits exactly. */
+  /**
+   * Doubles the size; a frame that ends earlier and fills most of the buffer gets the exact size.
+   */
   #grownBytes(): number {
     const doubled = this.#carried * 2;
     return this.#missing > this.#carried / 4
@@ -408,7 +417,7 @@ export class Connection {
     }
   }
 
-  // Each of the readers below returns the offset after what it read, or -1 if that is not complete.
+  // Each of the readers below returns the offset after what it read, or -1 if that is incomplete.
 
   #readGreeting(bytes: Buffer, from: number, end: number): number {
     const fault = greetingFault(bytes.subarray(from, end));
@@ -421,7 +430,7 @@ export class Connection {
       const theirs = printable(read.mechanism);
       return this.#fail('mechanism', `the peer wants ${theirs}, this side ${mechanism.name}`);
     }
-    // (libzmq's servers do not say that they are.)
+    // (libzmq's servers do not set their as-server bit.)
     if (read.asServer && mechanism.asServer) {
       return this.#fail('mechanism', 'both sides are CURVE servers');
     }
@@ -468,7 +477,7 @@ export class Connection {
     return next;
   }
 
-  /** Plain frames up to the end of a message, read in place; or one command. */
+  /** Reads plain frames in place up to the end of a message, or one command. */
   #readMessage(bytes: Buffer, from: number, end: number, now: number): number {
     const frames = this.#frames;
     const { messageBytesMax, framesMax } = this.#options;
@@ -491,8 +500,8 @@ export class Connection {
         const fault = commandFault(size, (commandBytes += size));
         if (fault !== null) return this.#fail('protocol', fault);
         if (next > end) return this.#lack(next - end);
-        // libzmq puts its PING also between two frames of a message. An incomplete message is
-        // looked at again, its commands are not.
+        // libzmq may send a PING between two frames of a message. An incomplete message is parsed
+        // again later, its commands are not handled again.
         if (next - from > this.#commandsUntil) {
           this.#handleCommand(bytes.subarray(start, next), now);
           if (at === from || this.isFailed) return next;
@@ -501,7 +510,7 @@ export class Connection {
         at = next;
         continue;
       }
-      // A long head where a short one would do is allowed, but is not how we pack.
+      // A long head where a short one would do is valid, but not our packed layout.
       if ((flags & FLAG_LONG) !== 0 && size <= SHORT_BYTES_MAX) isPacked = false;
       total += size;
       if (total > messageBytesMax) return this.#tooLarge();
@@ -520,13 +529,16 @@ export class Connection {
     return this.#lack(1);
   }
 
-  /** One sealed frame: it can be opened only once, so its plain text is kept until the last. */
+  /**
+   * Reads one sealed frame. It can be opened only once, so its plain text is kept until the last
+   * frame.
+   */
   #readSealed(bytes: Buffer, at: number, end: number, now: number, cipher: FrameCipher): number {
     if (at >= end) return this.#lack(1);
     const flags = bytes[at] ?? 0;
     const start = at + headBytes(flags);
     if (start > end) return this.#lack(start - end);
-    // libzmq marks MESSAGE neither as command nor as followed by more; others mark it as command.
+    // libzmq sets no flag on MESSAGE, neither COMMAND nor MORE; others set COMMAND.
     if ((flags & ~(FLAG_LONG | FLAG_COMMAND)) !== 0) {
       return this.#fail('protocol', 'unknown frame flags');
     }
@@ -542,7 +554,7 @@ export class Connection {
     if (!cipher.open(bytes, start, next, opened)) {
       return this.#fail('protocol', 'a frame that was not sealed by the peer, or came twice');
     }
-    // (Also between two frames of a message.)
+    // (Also valid between two frames of a message.)
     if (opened.command) {
       this.#handleCommand(opened.buffer.subarray(opened.start, opened.end), now);
       return next;
@@ -561,7 +573,10 @@ export class Connection {
     return next;
   }
 
-  /** The rest of a sealed message comes later: others will use the room that its frames are in. */
+  /**
+   * The rest of a sealed message comes later: moves its frames out of the room that all connections
+   * share.
+   */
   #keepOpened(): void {
     const opened = this.#pending ?? this.#frames;
     const pending = (this.#pending ??= new Frames());
@@ -576,7 +591,7 @@ export class Connection {
   }
 
   #handleCommand(body: Buffer, now: number): void {
-    // A flood of small commands would cost more than it brings.
+    // A flood of small commands would be expensive.
     if (now - this.#commandsSince >= 1000) {
       this.#commandsSince = now;
       this.#commands = 0;
@@ -593,14 +608,14 @@ export class Connection {
         return;
       }
       this.ttlMs = body.readUInt16BE(PING_TTL_AT) * PING_TTL_UNIT_MS;
-      // Also for one that asks and never reads, output is bounded.
+      // Output stays bounded even if a peer sends PINGs and never reads.
       if (this.output.bytes <= PONG_OUTPUT_BYTES_MAX) this.#command(command('PONG', context));
     } else if (name === 'ERROR') {
       this.#fail('protocol', 'the peer sent an ERROR');
     } else if (name === '') {
       this.#fail('protocol', 'a command without a name');
     }
-    // PONG is the sign of life that it is; commands of later versions are passed over.
+    // A PONG is only a sign of life; commands of later versions are ignored.
   }
 
   #lack(bytes: number): -1 {
@@ -634,7 +649,7 @@ export class Connection {
   }
 }
 
-/** @param all bytes of this and the other commands in the same message */
+/** @param all total bytes of this and the other commands in the same message */
 function commandFault(size: number, all: number): string | null {
   if (size > COMMAND_BYTES_MAX) return 'a command is too large';
   return all > COMMANDS_IN_MESSAGE_BYTES_MAX ? 'too many commands inside of a message' : null;
@@ -650,7 +665,7 @@ function writeLongHead(chunk: Buffer, at: number, flags: number, size: number): 
   chunk.writeUInt32BE(size % TWO_POW_32, at + 5);
 }
 
-/** The size of the frame whose complete head is at `at`. */
+/** The size of the frame with a complete head at `at`. */
 function frameSize(bytes: Buffer, at: number, flags: number): number {
   if ((flags & FLAG_LONG) === 0) return bytes[at + 1] ?? 0;
   return bytes.readUInt32BE(at + 1) * TWO_POW_32 + bytes.readUInt32BE(at + 5);

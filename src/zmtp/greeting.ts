@@ -1,7 +1,7 @@
-/** The greeting of 23/ZMTP §Greeting and 37/ZMTP: 64 bytes that each side sends first. */
+/** The greeting of 23/ZMTP §Greeting and 37/ZMTP: the first 64 bytes that each side sends. */
 
 export const GREETING_BYTES = 64;
-/** Signature and major version: what is sent before the peer's mechanism is known. */
+/** Signature and major version: sent before the peer's mechanism is known. */
 export const GREETING_HEAD_BYTES = 11;
 const MECHANISM_AT = 12;
 const MECHANISM_BYTES = 20;
@@ -22,16 +22,17 @@ export function greeting(mechanism: MechanismName, asServer: boolean): Buffer {
   return bytes;
 }
 
-/** What a peer's greeting says. */
+/** The content of a peer's greeting. */
 export interface Greeting {
   readonly minor: number;
-  /** As the peer wrote it, without the zero bytes that it is padded with; others stay visible. */
+  /** As the peer wrote it, without trailing zero bytes; other zero bytes stay visible. */
   readonly mechanism: string;
   readonly asServer: boolean;
 }
 
 /**
- * Checks as much of a greeting as is there, so that what is no ZMTP is refused at its first byte.
+ * Checks the part of a greeting that has arrived, so that data other than ZMTP is refused at its
+ * first byte.
  * @returns what is wrong, or `null`
  */
 export function greetingFault(bytes: Buffer): string | null {
@@ -42,7 +43,7 @@ export function greetingFault(bytes: Buffer): string | null {
   return null;
 }
 
-/** Reads a whole greeting that has no fault. */
+/** Parses a complete greeting that has no fault. */
 export function readGreeting(bytes: Buffer): Greeting {
   const field = bytes.subarray(MECHANISM_AT, MECHANISM_AT + MECHANISM_BYTES);
   let end = MECHANISM_BYTES;

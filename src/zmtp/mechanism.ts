@@ -2,16 +2,16 @@
 import type { Metadata } from './commands.js';
 import type { MechanismName } from './greeting.js';
 
-/** What the handshake comes to. */
+/** The outcome of a handshake step. */
 export type HandshakeStep =
-  /** Go on: `send` is the next command's body, if there is one to send. */
+  /** Continue: `send` is the next command's body, `null`: nothing to send. */
   | { readonly kind: 'continue'; readonly send: Buffer | null }
   /** Done: `send` is sent first, then messages may flow. */
   | {
       readonly kind: 'ready';
       readonly send: Buffer | null;
       readonly metadata: Metadata;
-      /** The name of the peer's key, where the mechanism authenticates it. */
+      /** The name of the peer's key, if the mechanism authenticates it. */
       readonly key: string | null;
     }
   /** The connection is over; `send` (an ERROR) is sent before it is closed. */
@@ -22,12 +22,12 @@ export type HandshakeStep =
       readonly reason: string;
     };
 
-/** `key`: the peer's key has no entry here. `keys`: whether it has cannot be found out now. */
+/** `key`: the peer's key has no entry here. `keys`: the key could not be checked now. */
 export type HandshakeFailure = 'handshake' | 'key' | 'keys';
 
 /** Seals and opens frames once the handshake is done. `null` for plain text. */
 export interface FrameCipher {
-  /** Bytes that the sealed frame of `size` bytes takes, without its ZMTP frame head. */
+  /** Size of the sealed frame for `size` bytes, without its ZMTP frame head. */
   sealedBytes(size: number): number;
   /** Seals `[start, end)` of `source` with its MORE/COMMAND flags into `target` at `offset`. */
   seal(
@@ -40,12 +40,12 @@ export interface FrameCipher {
   ): void;
   /**
    * Opens a sealed frame's body into `opened`.
-   * @returns false if it is not what the peer sealed, or is not its next frame
+   * @returns false if the peer did not seal it, or it is not the peer's next frame
    */
   open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean;
-  /** What was opened is no longer needed. */
+  /** The opened frames are no longer needed. */
   recycle(): void;
-  /** The connection is over: forgets its keys. */
+  /** The connection is over: erases its keys. */
   close(): void;
 }
 
@@ -62,16 +62,18 @@ export interface Mechanism {
   readonly name: MechanismName;
   /** The as-server bit of the greeting. */
   readonly asServer: boolean;
-  /** The public key that the peer has proved to have; `null`: none so far, or there are none. */
+  /**
+   * The public key that the peer has proved to own; `null`: none yet, or the mechanism has no keys.
+   */
   readonly peerKey: Buffer | null;
   /** After the greetings: the first command's body to send, or `null` to wait for the peer's. */
   begin(): Buffer | null;
-  /** Whether the step for this command costs much, and looks worth it. */
+  /** Whether the step for this command is expensive, and the command looks genuine. */
   isCostly(body: Buffer): boolean;
-  /** The peer's next handshake command, as it came: valid during the call. */
+  /** Handles the peer's next handshake command; `body` is valid during the call. */
   step(body: Buffer): HandshakeStep;
-  /** After `ready`, once. */
+  /** Called once, after `ready`. */
   cipher(): FrameCipher | null;
-  /** The connection is over: forgets what is secret. */
+  /** The connection is over: erases its secrets. */
   close(): void;
 }

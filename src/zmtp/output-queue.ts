@@ -1,12 +1,12 @@
 /**
- * Bytes waiting to be written to one connection, in chunks from a shared pool: frames are copied
- * into place once, and a connection that is idle holds nothing.
+ * Bytes waiting to be written to one connection, in chunks from a shared pool. A frame is copied
+ * once; an idle connection holds no chunk.
  */
 import { copyBytes } from '../core/bytes.js';
 
-/** Chunk sizes: a heartbeat needs little, a batch of replies much. */
+/** Chunk sizes: small for a heartbeat, large for a batch of replies. */
 const CHUNK_BYTES = [1024, 64 * 1024] as const;
-/** What a chunk and its view cost beside. */
+/** Overhead of a chunk and its view. */
 const CHUNK_COST_BYTES = 256;
 const POOLED_MAX = [4096, 256] as const;
 
@@ -16,7 +16,7 @@ function takeChunk(size: 0 | 1): Buffer {
   return pools[size]?.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES[size]);
 }
 
-/** Gives chunks back once their bytes are with the kernel. */
+/** Returns chunks to the pool once the kernel has their bytes. */
 export function recycle(chunks: readonly Buffer[]): void {
   for (const chunk of chunks) {
     const size = chunk.length === CHUNK_BYTES[0] ? 0 : 1;
@@ -27,14 +27,14 @@ export function recycle(chunks: readonly Buffer[]): void {
 }
 
 /**
- * What is to be written now: `chunks` are to be recycled, `views` are the bytes. A chunk comes with
- * the last of its bytes.
+ * The bytes to write now: `views` are the bytes, `chunks` are to be recycled afterwards. A chunk is
+ * included with the last of its bytes.
  */
 export interface Taken {
   readonly chunks: readonly Buffer[];
   readonly views: readonly Buffer[];
   readonly bytes: number;
-  /** What the chunks take in memory. */
+  /** Memory of the chunks. */
   readonly roomBytes: number;
 }
 
@@ -47,7 +47,7 @@ export class OutputQueue {
   #lastTakenBytes = 0;
   #chunks: Buffer[] = [];
   #views: Buffer[] = [];
-  /** What each of them takes in memory. */
+  /** Memory of each chunk. */
   #rooms: number[] = [];
 
   /** Bytes waiting. */
@@ -55,12 +55,12 @@ export class OutputQueue {
     return this.#bytes;
   }
 
-  /** What the bytes that wait take in memory: a chunk may hold few of them. */
+  /** Memory of the waiting bytes: a chunk may hold few of them. */
   get roomBytes(): number {
     return this.#roomBytes;
   }
 
-  /** Makes room for `bytes` contiguous bytes in `chunk`. Returns where they go. */
+  /** Reserves `bytes` contiguous bytes in `chunk`. Returns their offset. */
   reserve(bytes: number): number {
     if (this.#at + bytes > this.chunk.length) this.#nextChunk(bytes);
     const at = this.#at;
@@ -69,13 +69,16 @@ export class OutputQueue {
     return at;
   }
 
-  /** Appends bytes as they are. */
+  /** Appends a copy of the bytes. */
   append(source: Uint8Array, start: number, end: number): void {
     const at = this.reserve(end - start);
     copyBytes(source, start, end, this.chunk, at);
   }
 
-  /** Appends bytes that never change, without a copy: all memory that they lie in is held until they have left. */
+  /**
+   * Appends bytes that never change without copying: their whole buffer stays in memory until they
+   * are written.
+   */
   share(bytes: Buffer, start: number, end: number): void {
     this.#closeChunk();
     const roomBytes = bytes.buffer.byteLength + CHUNK_COST_BYTES;
@@ -84,7 +87,7 @@ export class OutputQueue {
     this.#roomBytes += roomBytes;
   }
 
-  /** Takes what waits: all of it, or the first `bytesMax` bytes. */
+  /** Takes the waiting bytes: all of them, or the first `bytesMax`. */
   take(bytesMax: number = UNBOUNDED): Taken {
     this.#closeChunk();
     if (this.#bytes > bytesMax) return this.#takeFirst(bytesMax);

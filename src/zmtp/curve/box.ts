@@ -1,4 +1,7 @@
-/** Boxes of the handshake, in buffers of their own. (A box of two keys is a secret box of what both share.) */
+/**
+ * Boxes of the handshake, in buffers of their own. (A box of two keys is a secret box with their
+ * shared key.)
+ */
 import { type CurveCrypto, MAC_BYTES } from './crypto.js';
 
 export function sealBox(crypto: CurveCrypto, plain: Buffer, nonce: Buffer, key: Buffer): Buffer {

@@ -1,4 +1,4 @@
-/** MESSAGE of 25/ZMTP-CURVE: one frame of traffic, sealed. */
+/** MESSAGE of 25/ZMTP-CURVE: one sealed frame of a message or command. */
 import { copyBytes, int32At, putInt32 } from '../../core/bytes.js';
 import type { FrameCipher, OpenedFrame } from '../mechanism.js';
 import { type CurveCrypto, wipe } from './crypto.js';
@@ -12,19 +12,22 @@ import {
 
 const FLAG_MORE = 0x01;
 const FLAG_COMMAND = 0x04;
-/** Flags inside of the box, where a command has another one than outside. */
+/** Flags inside the box; the flag for a command differs from the one outside. */
 const SEALED_MORE = 0x01;
 const SEALED_COMMAND = 0x02;
 
 const NONCE_COUNTER_AT = 16;
 const TWO_POW_32 = 0x1_0000_0000;
 
-/** Plain text of one receive of one connection: all connections share it, one after the other. */
+/** Plain text of one receive call; all connections share it, one after the other. */
 const ARENA_BYTES = 256 * 1024;
 let arena: Buffer | null = null;
 let arenaUsed = 0;
 
-/** Who seals: the prefixes of the two directions differ, so that nothing can be sent back. */
+/**
+ * Which side seals: each direction has its own prefix, so that a frame cannot be sent back to its
+ * sender.
+ */
 export type CurveSide = 'client' | 'server';
 
 const PREFIX: Readonly<Record<CurveSide, string>> = {
@@ -37,17 +40,20 @@ export class CurveCipher implements FrameCipher {
   readonly #key: Buffer;
   readonly #ownNonce: Buffer;
   readonly #peerNonce: Buffer;
-  /** The last own nonce's counter, in two halves as the peer's: one may not come twice. */
+  /**
+   * The counter of the last nonce sent, in two halves like the peer's: no counter may be used
+   * twice.
+   */
   #sentHigh = 0;
   #sentLow: number;
-  /** The last nonce of the peer, in two halves: it may be larger than a number can tell. */
+  /** The peer's last nonce, in two halves: it may be too large for a number. */
   #heardHigh: number;
   #heardLow: number;
 
   /**
-   * @param key of the two short-term keys; wiped by `close`
-   * @param sent the last counter that this side has used
-   * @param heard the eight bytes of the last one that the peer has used
+   * @param key of the two short-term keys; erased by `close`
+   * @param sent the last counter that this side used
+   * @param heard the eight bytes of the last counter that the peer used
    */
   constructor(crypto: CurveCrypto, side: CurveSide, key: Buffer, sent: number, heard: Buffer) {
     this.#crypto = crypto;
@@ -129,7 +135,7 @@ function isMessage(body: Buffer, start: number): boolean {
   return true;
 }
 
-/** Copies plain text to where it stays until the arena is used anew. */
+/** Copies plain text into the arena, where it stays until the arena is reused. */
 function keep(memory: Buffer, start: number, end: number, opened: OpenedFrame): void {
   const size = end - start;
   let at = arenaUsed;

@@ -1,4 +1,4 @@
-/** The client's side of CURVE (25/ZMTP-CURVE, 26/CurveZMQ): knows the one server that it wants. */
+/** The client's side of CURVE (25/ZMTP-CURVE, 26/CurveZMQ): it knows the key of its server. */
 import type { RandomFill } from '../../core/random.js';
 import {
   BROKEN,
@@ -43,7 +43,7 @@ export class CurveClientMechanism implements Mechanism {
   /** The short-term keys. */
   readonly #own: KeyPair;
   #state: State = 'welcome';
-  /** Of both short-term keys, from WELCOME on. */
+  /** The key shared by both short-term keys, from WELCOME on. */
   #shared: Buffer | null = null;
   #cipher: CurveCipher | null = null;
 
@@ -52,7 +52,7 @@ export class CurveClientMechanism implements Mechanism {
     this.#own = options.crypto.keyPair();
   }
 
-  /** HELLO. A server key of low order makes one that nobody can open. */
+  /** HELLO. With a server key of low order, nobody can open it. */
   begin(): Buffer {
     const { crypto, serverKey } = this.#options;
     const counter = counterOf(HELLO_COUNTER);
@@ -152,10 +152,10 @@ export class CurveClientMechanism implements Mechanism {
     const fault = metadataFault(socketType, read);
     if (fault !== null) return failed(fault);
     this.#cipher = new CurveCipher(crypto, 'client', shared, INITIATE_COUNTER, counter);
-    // It is the cipher's from now on.
+    // The cipher owns it from now on.
     this.#shared = null;
     wipe(this.#own.secretKey);
-    // The one key that it can be.
+    // The only possible key.
     return { kind: 'ready', send: null, metadata: read, key: 'server' };
   }
 }

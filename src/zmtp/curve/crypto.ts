@@ -1,8 +1,8 @@
-/** The six primitives of 26/CurveZMQ, behind which the library that has them can be exchanged. */
+/** The six primitives of 26/CurveZMQ, as an interface that makes the library replaceable. */
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
-/** What sealing adds. */
+/** Bytes that sealing adds. */
 export const MAC_BYTES = 16;
 
 export interface KeyPair {
@@ -12,31 +12,31 @@ export interface KeyPair {
 
 /**
  * Curve25519, XSalsa20 and Poly1305, as NaCl's `box` and `secretbox` combine them. Sealing and
- * opening go through a room in the library's own memory, to and from which bytes are copied once.
+ * opening use a room in the library's own memory; bytes are copied into and out of it once.
  *
- * Who gives `seal` or `open` the same two buffers again as nonce and key has changed nothing in them
- * but the last eight bytes of the nonce: the others are then where they are needed already.
+ * A caller that passes the same two buffers as nonce and key again may have changed only the last
+ * eight bytes of the nonce: `seal` and `open` reuse the rest of what they copied before.
  */
 export interface CurveCrypto {
-  /** The library's memory; another buffer after a call of `room`. */
+  /** The library's memory; after a call of `room` it may be a different buffer. */
   readonly memory: Buffer;
   keyPair(): KeyPair;
   publicKeyOf(secretKey: Buffer): Buffer;
-  /** What both sides' messages are sealed with. `null` for a public key of low order. */
+  /** The key for the messages of both sides. `null` for a public key of low order. */
   sharedKey(publicKey: Buffer, secretKey: Buffer): Buffer | null;
-  /** Where in `memory` to put the `size` bytes that are then sealed. */
+  /** Returns where in `memory` to put the `size` bytes before `seal`. */
   room(size: number): number;
   /** Seals the `size` bytes in the room into `size + MAC_BYTES` bytes at `offset` of `target`. */
   seal(size: number, nonce: Buffer, key: Buffer, target: Buffer, offset: number): void;
   /**
    * Opens `[start, end)` of `sealed`.
    * @returns where in `memory` its `end - start - MAC_BYTES` bytes are, until the next call; -1 if
-   * it was not sealed with this key and nonce
+   *   it was not sealed with this key and nonce
    */
   open(sealed: Buffer, start: number, end: number, nonce: Buffer, key: Buffer): number;
 }
 
-/** Forgets a secret, as far as JavaScript can. */
+/** Overwrites secrets, as far as JavaScript allows. */
 export function wipe(...secrets: readonly (Buffer | null)[]): void {
   for (const secret of secrets) secret?.fill(0);
 }

@@ -1,4 +1,4 @@
-/** The commands of 25/ZMTP-CURVE and 26/CurveZMQ: what is where, and the nonces. */
+/** The commands of 25/ZMTP-CURVE and 26/CurveZMQ: offsets, sizes and nonces. */
 import { KEY_BYTES, MAC_BYTES, NONCE_BYTES } from './crypto.js';
 
 /** Short nonces are counters of eight bytes after a prefix, long ones 16 random bytes. */
@@ -14,7 +14,7 @@ export const MESSAGE_NAME: Buffer = Buffer.from('\x07MESSAGE', 'latin1');
 
 const HELLO_SIGNED_BYTES = 64;
 const VERSION_BYTES = 2;
-/** (The RFC's prose says 70; its grammar and all implementations have 72..) */
+/** (The RFC's prose says 70; its grammar and all implementations have 72.) */
 const HELLO_PADDING_BYTES = 72;
 
 export const HELLO_VERSION_AT: number = HELLO_NAME.length;
@@ -36,7 +36,7 @@ export const INITIATE_NONCE_AT: number = INITIATE_COOKIE_AT + COOKIE_BYTES;
 export const INITIATE_BOX_AT: number = INITIATE_NONCE_AT + SHORT_NONCE_BYTES;
 /** Nonce, then the client's short-term and the server's long-term key in a box. */
 export const VOUCH_BYTES: number = LONG_NONCE_BYTES + 2 * KEY_BYTES + MAC_BYTES;
-/** What the box of an INITIATE holds before the metadata. */
+/** The part of an INITIATE's box before the metadata. */
 export const INITIATE_PLAIN_BYTES_MIN: number = KEY_BYTES + VOUCH_BYTES;
 export const INITIATE_BYTES_MIN: number = INITIATE_BOX_AT + INITIATE_PLAIN_BYTES_MIN + MAC_BYTES;
 
@@ -45,10 +45,10 @@ export const READY_BOX_AT: number = READY_NONCE_AT + SHORT_NONCE_BYTES;
 
 export const MESSAGE_NONCE_AT: number = MESSAGE_NAME.length;
 export const MESSAGE_BOX_AT: number = MESSAGE_NONCE_AT + SHORT_NONCE_BYTES;
-/** What MESSAGE adds to a frame: its head, the MAC and the flags. */
+/** Bytes that MESSAGE adds to a frame: its head, the MAC and the flags. */
 export const MESSAGE_OVERHEAD_BYTES: number = MESSAGE_BOX_AT + MAC_BYTES + 1;
 
-/** A nonce that begins with `prefix`; what follows is to be written into it. */
+/** A nonce that begins with `prefix`; the caller writes the rest unless it is given. */
 export function nonceOf(prefix: string, rest?: Buffer): Buffer {
   const nonce = Buffer.alloc(NONCE_BYTES);
   nonce.write(prefix, 'latin1');

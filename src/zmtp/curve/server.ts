@@ -1,8 +1,8 @@
 /**
- * The server's side of CURVE (25/ZMTP-CURVE, 26/CurveZMQ): knows its clients by their keys.
+ * The server's side of CURVE (25/ZMTP-CURVE, 26/CurveZMQ): identifies its clients by their keys.
  *
- * Between WELCOME and INITIATE a connection keeps nothing but the nonce of its cookie: what it will
- * need is in the cookie, which the client brings back.
+ * Between WELCOME and INITIATE a connection keeps only the nonce of its cookie: everything else is
+ * in the cookie, which the client sends back.
  */
 import { timingSafeEqual } from 'node:crypto';
 
@@ -14,23 +14,23 @@ import { type CurveCrypto, KEY_BYTES, type KeyPair, wipe } from './crypto.js';
 import * as layout from './layout.js';
 import { openBox, sealBox } from './box.js';
 
-/** What is known of a client's key. */
+/** The decision on a client's key. */
 export type Verdict =
-  /** It may come in under this name. */
+  /** It is allowed, under this name. */
   | { readonly kind: 'allowed'; readonly name: string }
-  /** It may not, and trying again will not help. */
+  /** It is refused, and trying again will not help. */
   | { readonly kind: 'refused' }
-  /** Whether it may cannot be said now. `why`: for people. */
+  /** It cannot be checked now. `why`: for people. */
   | { readonly kind: 'unavailable'; readonly why: string };
 
-/** @param address where the client comes from, for people; '' if that is not known */
+/** @param address where the client comes from, for people; '' if unknown */
 export type Authorise = (publicKey: Buffer, address: string) => Verdict;
 
 export interface CurveServerOptions {
   readonly crypto: CurveCrypto;
   /**
-   * Of this server, 32 bytes each: clients may know it by any of them, so that a key can be exchanged
-   * for the next one. A HELLO is tried with one after the other: two are enough.
+   * The server's keys, 32 bytes each: clients may know it by any of them, so that one can replace
+   * another. A HELLO is tried with one after the other, so two should be enough.
    */
   readonly secretKeys: readonly Buffer[];
   readonly authorise: Authorise;
@@ -39,16 +39,16 @@ export interface CurveServerOptions {
   readonly clock: () => number;
 }
 
-/** A cookie is good for at least one, at most two of these. */
+/** A cookie is valid for at least one and at most two of these periods. */
 const COOKIE_KEY_MS = 60_000;
 const NO_KEY: Buffer = Buffer.alloc(KEY_BYTES);
 /** Why a key is refused, for people. */
 export const NOT_KNOWN = 'its key is not in the keys file';
 const REFUSED = Buffer.concat([layout.ERROR_NAME, Buffer.from('\x03400', 'latin1')]);
-/** The name of the command, version 1.0. */
+/** The name and version (1.0) of the command. */
 const HELLO_HEAD = Buffer.concat([layout.HELLO_NAME, Buffer.from([1, 0])]);
 
-/** What all connections of one listener share. */
+/** State that all connections of one listener share. */
 export class CurveServer {
   readonly crypto: CurveCrypto;
   keys: readonly KeyPair[] = [];
@@ -67,7 +67,7 @@ export class CurveServer {
     this.#clock = options.clock;
   }
 
-  /** Other keys for those that come from now on. */
+  /** Replaces the keys for new connections. */
   setSecretKeys(secretKeys: readonly Buffer[]): void {
     this.keys = secretKeys.map((secretKey) => ({
       secretKey,
@@ -75,12 +75,12 @@ export class CurveServer {
     }));
   }
 
-  /** One connection's. @param address as for `Authorise` */
+  /** The mechanism of one connection. @param address as for `Authorise` */
   mechanism(socketType: SocketType, address = ''): Mechanism {
     return new CurveServerMechanism(this, socketType, address);
   }
 
-  /** The keys of cookies: the one for new ones first. */
+  /** The keys of cookies: the one for new cookies first. */
   cookieKeys(): readonly [Buffer, Buffer] {
     const now = this.#clock();
     if (now - this.#rotatedAt >= COOKIE_KEY_MS) {
@@ -106,9 +106,9 @@ class CurveServerMechanism implements Mechanism {
   readonly #socketType: SocketType;
   readonly #address: string;
   #state: State = 'hello';
-  /** By which the client knows this server: from its HELLO on. */
+  /** The key by which the client knows this server: set by its HELLO. */
   #publicKey: Buffer = NO_KEY;
-  /** So that nobody else's INITIATE can be played to this connection. */
+  /** Ties an INITIATE to this connection, so that it cannot be replayed on another. */
   #cookieNonce: Buffer | null = null;
   #cipher: CurveCipher | null = null;
 
@@ -122,7 +122,10 @@ class CurveServerMechanism implements Mechanism {
     return null;
   }
 
-  /** A HELLO that is one by its look: keys are computed with. (There is no INITIATE without one.) */
+  /**
+   * A HELLO of the right form, since answering it takes key computations. (INITIATE requires a
+   * HELLO.)
+   */
   isCostly(body: Buffer): boolean {
     return this.#state === 'hello' && helloFault(body) === null;
   }
@@ -146,7 +149,7 @@ class CurveServerMechanism implements Mechanism {
     this.#cipher = null;
   }
 
-  /** HELLO → WELCOME: smaller than what it answers, so it is no amplifier. */
+  /** HELLO → WELCOME. The answer is smaller, so it cannot be used for amplification. */
   #hello(body: Buffer): HandshakeStep {
     const fault = helloFault(body);
     if (fault !== null) return failed(fault);
@@ -160,7 +163,7 @@ class CurveServerMechanism implements Mechanism {
     return { kind: 'continue', send: welcome };
   }
 
-  /** What is shared with the client by the key of this server for which its HELLO is. */
+  /** The key shared with the client, for the server key that its HELLO was sealed for. */
   #sharedWith(clientKey: Buffer, body: Buffer): Buffer | 'low order' | null {
     const { crypto, keys } = this.#server;
     const counter = body.subarray(layout.HELLO_NONCE_AT, layout.HELLO_BOX_AT);
@@ -193,7 +196,7 @@ class CurveServerMechanism implements Mechanism {
     return Buffer.concat([layout.WELCOME_NAME, nonce, box]);
   }
 
-  /** INITIATE → READY, or ERROR for a key that may not come in. */
+  /** INITIATE → READY, or ERROR for a key that is refused. */
   #initiate(body: Buffer): HandshakeStep {
     if (body.length < layout.INITIATE_BYTES_MIN) return failed('an INITIATE that is too short');
     if (!layout.startsWith(body, layout.INITIATE_NAME)) return failed('no INITIATE after WELCOME');
@@ -227,10 +230,10 @@ class CurveServerMechanism implements Mechanism {
     this.peerKey = Buffer.from(publicKey);
     const verdict = authorise(publicKey, this.#address);
     if (verdict.kind === 'refused') {
-      // libzmq does not try again after this.
+      // After this libzmq does not try again.
       return failed(NOT_KNOWN, 'key', REFUSED);
     }
-    // Without a word, so that it tries again.
+    // Closed without an ERROR, so that the client tries again.
     if (verdict.kind === 'unavailable') return failed(verdict.why, 'keys');
     const read = readMetadata(plain.subarray(layout.INITIATE_PLAIN_BYTES_MIN));
     if (read === BROKEN) return failed('the metadata of INITIATE cannot be read');
@@ -241,7 +244,9 @@ class CurveServerMechanism implements Mechanism {
     return { kind: 'ready', send: ready, metadata: read, key: verdict.name };
   }
 
-  /** The vouch proves that who has the long-term key made the short-term one, for this server. */
+  /**
+   * The vouch proves that the owner of the long-term key made the short-term key, for this server.
+   */
   #isVouchedFor(vouch: Buffer, publicKey: Buffer, clientKey: Buffer, own: Buffer): boolean {
     const { crypto } = this.#server;
     const shared = crypto.sharedKey(publicKey, own);

@@ -1,15 +1,15 @@
 /**
- * libsodium in WebAssembly, loaded when CURVE is first asked for. This is its only home.
+ * libsodium in WebAssembly, loaded when CURVE is first used. Only this file uses the library.
  *
- * The package's JavaScript wrappers allocate three times for each call; what they wrap does not,
- * and costs half as much for small frames.
+ * The package's JavaScript wrappers allocate three times per call. Calling the compiled functions
+ * directly does not, and takes half the time for small frames.
  */
 import { assert } from '../../core/assert.js';
 import { copyBytes } from '../../core/bytes.js';
 import { MajordomoError } from '../../core/errors.js';
 import { type CurveCrypto, KEY_BYTES, type KeyPair, MAC_BYTES, NONCE_BYTES } from './crypto.js';
 
-/** The functions of libsodium that are used, as compiled: addresses, sizes in two halves. */
+/** The libsodium functions used here, as compiled: they take addresses, and sizes in two halves. */
 interface Compiled {
   readonly HEAPU8: Uint8Array;
   _malloc(bytes: number): number;
@@ -45,14 +45,14 @@ const FUNCTIONS: readonly string[] = [
   '_crypto_box_open_easy_afternm',
 ];
 
-/** Where the changing part of a nonce begins. */
+/** Offset of the part of a nonce that changes. */
 const NONCE_COUNTER_AT = 16;
 
 /** Key and nonce of one direction, in the library's memory. */
 class Slot {
   readonly keyAt: number;
   readonly nonceAt: number;
-  /** The buffers that were copied there. */
+  /** The buffers copied there last. */
   key: Buffer | null = null;
   nonce: Buffer | null = null;
 
@@ -62,12 +62,12 @@ class Slot {
   }
 }
 
-/** The room that is kept; larger frames get one of their own and give it back. */
+/** Size of the room that is kept; a larger frame gets its own, which is freed afterwards. */
 const ROOM_BYTES_KEPT = 72 * 1024;
 
 let loaded: Promise<CurveCrypto> | null = null;
 
-/** @throws ERR_INTERNAL if the package is not the one that this was written for */
+/** @throws ERR_INTERNAL if the package is not the version that this was written for */
 export function loadSodium(): Promise<CurveCrypto> {
   loaded ??= load();
   return loaded;
@@ -76,7 +76,7 @@ export function loadSodium(): Promise<CurveCrypto> {
 async function load(): Promise<CurveCrypto> {
   const library: Readonly<Record<string, unknown>> = await import('libsodium-wrappers');
   await library['ready'];
-  // Not there before it is ready.
+  // Undefined before the library is ready.
   const compiled = library['libsodium'];
   if (!isCompiled(compiled)) {
     throw new MajordomoError('ERR_INTERNAL', 'this libsodium-wrappers has not what CURVE needs');
@@ -101,7 +101,7 @@ class Sodium implements CurveCrypto {
   readonly #keys: readonly [number, number, number];
   readonly #kept: number;
   #room: number;
-  /** The room is one of its own, to be freed after use. */
+  /** The room was allocated for one frame and must be freed after use. */
   #isLarge = false;
 
   constructor(compiled: Compiled) {
@@ -145,7 +145,7 @@ class Sodium implements CurveCrypto {
   }
 
   room(size: number): number {
-    // In place, with the plain text where it is when it was opened: after the MAC.
+    // In place: the plain text goes where an opened frame's is, after the MAC.
     const room = this.#reserve(size + MAC_BYTES);
     assert(room > 0, `memory for a frame of ${size} bytes`);
     return room + MAC_BYTES;
@@ -179,13 +179,13 @@ class Sodium implements CurveCrypto {
       slot.nonceAt,
       slot.keyAt,
     );
-    // (A large room is freed by the next call: its bytes are read until then.)
+    // (The next call frees a large room: until then its bytes are read.)
     return failed === 0 ? plain : -1;
   }
 
   /**
-   * The frames of a message share their key, and the nonce but for its counter: to copy only that
-   * takes a fifth off what sealing a small frame costs.
+   * The frames of a message have the same key, and the same nonce except for its counter: copying
+   * only the counter makes sealing a small frame a fifth cheaper.
    */
   #fill(slot: Slot, nonce: Buffer, key: Buffer): void {
     const isNew = slot.key !== key || slot.nonce !== nonce;
@@ -204,7 +204,7 @@ class Sodium implements CurveCrypto {
       if (room === 0) return 0;
       this.#room = room;
       this.#isLarge = true;
-      // The memory may have grown, and is then another buffer.
+      // The memory may have grown; it is then a different buffer.
       this.memory = view(this.#compiled);
     }
     return this.#room;

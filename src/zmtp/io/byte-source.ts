@@ -1,24 +1,27 @@
 /**
  * A socket that reads into one buffer, which all of them share: bytes are handled before anything
- * else is read. By itself Node allocates 64 KiB for every read and cuts them to what came, which
- * is an eighth of the CPU time of a request where messages come one by one.
+ * else is read. By default Node allocates 64 KiB for each read and cuts that to size, which takes
+ * an eighth of a request's CPU time when messages arrive one by one.
  */
 import { connect, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
 
-/** What is read of one connection before others are looked at, and what is copied if it has to wait. */
+/**
+ * Size of one read, after which other connections get a turn, and of what is copied if it has to
+ * wait.
+ */
 const READ_BYTES = 64 * 1024;
 const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
 /**
- * @param bytes the first `size` are what came; valid during the call
- * @returns whether to read on; else nothing more is read before `resume`
+ * @param bytes the data is the first `size` bytes; valid during the call
+ * @returns whether to read on; if not, nothing more is read before `resume`
  */
 export type Reader = (bytes: Buffer, size: number) => boolean;
 
 export class ByteSource {
   readonly socket: Socket;
   #reader: Reader | null = null;
-  /** What came before anybody wanted to read: then nothing more is read. */
+  /** Data that arrived before `read` was called; nothing more is read then. */
   #early: Buffer | null = null;
 
   private constructor(open: (onread: OnReadOpts) => Socket) {
@@ -29,7 +32,7 @@ export class ByteSource {
     return new ByteSource((onread) => connect({ ...where, onread }));
   }
 
-  /** @param accepted given by a server with `pauseOnConnect`; the socket of the source takes its place */
+  /** @param accepted from a server with `pauseOnConnect`; the source's own socket replaces it */
   static accepted(accepted: Socket): ByteSource {
     const handle = handleOf(accepted);
     if (handle !== null) return new ByteSource((onread) => reopen(accepted, handle, onread));
@@ -41,7 +44,7 @@ export class ByteSource {
     return source;
   }
 
-  /** From now on what comes goes there; never within this call. */
+  /** Sends incoming data to `reader` from now on; never within this call. */
   read(reader: Reader): void {
     process.nextTick(() => {
       this.#reader = reader;
@@ -66,9 +69,9 @@ export class ByteSource {
 }
 
 /**
- * Node documents `onread` for sockets that dial. One that was accepted can only be made anew around
- * its handle, as Node's own server makes it, which is not documented (docs/adr/0002). Where there is
- * no such handle the socket is read as any other.
+ * Node documents `onread` only for sockets that dial. An accepted socket must be made again around
+ * its handle, in the way that Node's own server makes it, which is not documented (docs/adr/0002).
+ * If there is no such handle, the socket is read in the usual way.
  */
 function handleOf(socket: Socket): object | null {
   const handle: unknown = Reflect.get(socket, '_handle');
@@ -80,7 +83,7 @@ function handleOf(socket: Socket): object | null {
 }
 
 function reopen(accepted: Socket, handle: object, onread: OnReadOpts): Socket {
-  // Without it, nothing of the first socket ends the connection.
+  // Without its handle, the first socket cannot end the connection.
   Reflect.set(accepted, '_handle', null);
   accepted.destroy();
   const options = { handle, onread, readable: true, writable: true };

@@ -1,25 +1,25 @@
-/** File descriptors belong to the process: all its listeners share what the system allows it. */
+/** File descriptors belong to the process: all its listeners share the system's limit. */
 import { readFileSync } from 'node:fs';
 
-/** Kept for what is no connection of a peer: the store, the log, HTTP, the pair's link. */
+/** Reserved for other uses: the store, the log, HTTP, the pair's link. */
 const RESERVED_MAX = 512;
 const RESERVED_SHARE = 8;
 
-/** Of all that this process may have; read once. */
+/** The process's limit; read once. */
 const limit: number = read();
 
-/** Descriptors that no listener of this room takes. */
+/** Descriptors that listeners for peers do not use. */
 export const reserved: number = Math.min(RESERVED_MAX, Math.floor(limit / RESERVED_SHARE));
 
-/** Connections that this process may accept, for want of descriptors. */
+/** Number of connections that this process may accept. */
 export const acceptable: number = limit - reserved;
 
-/** How many it has accepted that are open. */
+/** Number of accepted connections that are open. */
 export const accepted: { open: number } = { open: 0 };
 
 function read(): number {
   try {
-    // Node has raised its soft limit to the hard one before anything of this runs.
+    // Node has already raised its soft limit to the hard limit.
     const limits = readFileSync('/proc/self/limits', 'latin1');
     return Number(/^Max open files +([0-9]+) /m.exec(limits)?.[1] ?? Infinity);
   } catch {

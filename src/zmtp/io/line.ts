@@ -1,6 +1,6 @@
 /** Connections that wait for their turn: identities in turn, and the connections of each in turn. */
 
-/** Who waits. */
+/** An entry of the line. */
 export interface Waiting {
   /** All connections of an identity share its turns. */
   readonly identity: string;
@@ -14,7 +14,7 @@ export class Line<T extends Waiting> {
     return this.#waiting.size === 0;
   }
 
-  /** To the end of the line of its identity. */
+  /** Adds one at the end of its identity's queue. */
   append(one: T): void {
     const { identity } = one;
     const line = this.#waiting.get(identity);
@@ -22,7 +22,7 @@ export class Line<T extends Waiting> {
     else line.push(one);
   }
 
-  /** Whose turn it is leaves the line; `undefined`: it is empty. */
+  /** Removes and returns the next one; `undefined`: the line is empty. */
   shift(): T | undefined {
     for (const [identity, line] of this.#waiting) {
       const one = line.shift();

@@ -5,30 +5,30 @@ import { acceptable, accepted } from './descriptors.js';
 
 /** One listening socket. */
 export interface Listening {
-  /** The port that the system chose or was asked for; `null` for ipc. */
+  /** The port, as requested or chosen by the system; `null` for ipc. */
   readonly port: number | null;
   setConnectionsMax(connections: number): void;
-  /** No more connections; those that are there stay. */
+  /** Accepts no more connections; existing ones stay. */
   close(): void;
 }
 
 export interface ListenerEvents {
   /**
-   * Whether one more connection may come in from there; else it is closed at once. Asked before
-   * anything is made for it.
+   * Whether to accept one more connection from an address; if not, it is closed at once. Called
+   * before anything is allocated for it.
    * @param address '' over ipc
    */
   admits(address: string): boolean;
   accepted(source: ByteSource, address: string): void;
-  /** A connection was closed at once, for `connectionsMax` are there. */
+  /** A connection was closed at once, because `connectionsMax` is reached. */
   full(address: string): void;
-  /** Something of the system's went wrong, or runs out; accepting goes on by itself. */
+  /** A system error occurred or a resource ran out; accepting continues by itself. */
   failed(reason: string, address: string | null): void;
 }
 
 export interface ListenerLimits {
   readonly connectionsMax: number;
-  /** Its connections may use the file descriptors that are kept in reserve, and are few. */
+  /** It has few connections, which may use the reserved file descriptors. */
   readonly hasReserve: boolean;
 }
 
@@ -46,9 +46,9 @@ export async function listen(
 }
 
 /**
- * Listens until it is closed: whoever finds no room is accepted and closed at once, so that nobody
- * else can take the port. Node accepts one connection in each turn of its loop, so that thousands
- * that dial again and again take turns with everything else.
+ * Listens until it is closed. A connection for which there is no room is accepted and closed at
+ * once, so that the port stays ours. Node accepts one connection per turn of its loop, so thousands
+ * that reconnect all the time take turns with everything else.
  */
 class Listener implements Listening {
   port: number | null = null;
@@ -57,7 +57,9 @@ class Listener implements Listening {
   #connectionsMax: number;
   #open = 0;
   #server: Server | null = null;
-  /** Of the connection of which Node is about to tell; `null`: it tells of all. */
+  /**
+   * Address of the connection that Node is about to report; `null`: Node reports all connections.
+   */
   #admitted: string | null = null;
 
   constructor({ connectionsMax, hasReserve }: ListenerLimits, events: ListenerEvents) {
@@ -133,8 +135,8 @@ class Listener implements Listening {
 }
 
 /**
- * Has those closed that are not admitted before Node makes a socket for them, which costs three
- * times as much (docs/adr/0002). Where Node is made in another way they are closed later.
+ * Closes connections that are not admitted before Node makes a socket for them, which costs three
+ * times as much (docs/adr/0002). With Node versions that work differently they are closed later.
  */
 function refuseEarly(server: Server, admits: (address: string) => boolean): void {
   const handle: unknown = Reflect.get(server, '_handle');

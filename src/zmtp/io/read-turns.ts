@@ -1,57 +1,58 @@
 /**
- * What a turn of the event loop may read, of each connection and of all together (D76).
+ * Limits how much a turn of the event loop reads, per connection and in total (D76).
  *
- * A message costs one unit, and so does a KiB that comes or is answered; many messages that took longer
- * than 2 µs each, what they took. After `READ_MS_MAX`, or `ANSWERS_BYTES_MAX` of answers,
- * the rest of them waits.
- * Who sends little is read when it comes. Who sends more than
- * `CONNECTION_COST` in a turn, or comes when the turn is spent, stands in line: its socket is not read
- * (TCP slows its peer down), and what has been read of it waits. Between two turns the line is
- * served a slice at a time: identities in turn, and the connections of each in turn, so that it helps
- * nobody to open many. Who had much to be served there, and comes again at once while others stand in
- * line, goes to its end: only those who send little pass it by. So a turn ends at bounded intervals,
- * whoever sends what.
+ * A message costs one unit, and so does each KiB received or answered; if many messages took longer
+ * than 2 µs each, their time counts instead. After `READ_MS_MAX`, or `ANSWERS_BYTES_MAX` of
+ * answers, the remaining messages wait.
+ *
+ * A connection with little data is read as soon as it arrives. One that exceeds `CONNECTION_COST`
+ * in a turn, or arrives when the turn's budget is spent, is queued in the line: its socket is not
+ * read (TCP slows its peer down), and data already read waits. Between two turns the line is served
+ * a slice at a time: identities take turns, and so do the connections of each identity, so opening
+ * many connections gains nothing. A connection that cost much there and has more data while others
+ * are in line goes to the end: only connections with little data pass the line. So a turn has a
+ * bounded length, whatever the peers send.
  */
 
 import { ITEMS_TIMED } from '../connection.js';
 import { Line, type Waiting } from './line.js';
 
-/** Of one connection in one turn. */
+/** Budget of one connection in one turn. */
 const CONNECTION_COST = 1024;
-/** Of all together in one turn, beside the line. */
+/** Budget of all connections in one turn, without the line. */
 const TURN_COST = 4096;
-/** Of the line, between two turns. */
+/** Budget of the line between two turns. */
 const LINE_COST = 512;
-/** Of one connection that is served from the line. */
+/** Budget of one connection served from the line. */
 const SLICE_COST = 128;
-/** Beside its messages. */
+/** Fixed cost of serving a connection from the line, in addition to its messages. */
 const SERVED_COST = 16;
-/** Who cost less in line does not have to go there again. */
+/** A connection that cost less than this in line need not queue again. */
 const LIGHT_COST = 64;
-/** So much is read before it is noted when the turn ends: it must not cost those that read little. */
+/** The end of the turn is scheduled only above this cost, so that light reads do not pay for it. */
 const NOTED_COST = 256;
 /** Bytes that cost as much as one message: 2^10. */
 const BYTES_SHIFT = 10;
 const UNITS_PER_MS = 500;
-/** Messages of one connection that take longer than its share of a turn wait for the next one. */
+/** Time for one connection's share of a turn: the messages after it wait for the next turn. */
 export const READ_MS_MAX: number = CONNECTION_COST / UNITS_PER_MS;
 
 /** A connection that takes turns. */
 export interface Reading extends Waiting {
   readonly turns: TurnsOfOne;
   /**
-   * Handles what has been read of it, up to so many messages.
-   * @returns what they cost: see `costOf`
+   * Handles data read from it, up to `itemsMax` messages.
+   * @returns their cost: see `costOf`
    */
   proceed(itemsMax: number): number;
-  /** Something that was read waits. */
+  /** Data that was read waits. */
   readonly hasRest: boolean;
   /** Reads its socket again. */
   resume(): void;
 }
 
 /**
- * What messages cost that were handled since a time in milliseconds.
+ * The cost of the messages handled since a time in milliseconds.
  * @param answered bytes of answers to them
  */
 export function costOf(
@@ -64,15 +65,15 @@ export function costOf(
   return items < ITEMS_TIMED ? cost : Math.max(cost, (clock() - since) * UNITS_PER_MS);
 }
 
-/** What is known of one connection. */
+/** The state of one connection. */
 export class TurnsOfOne {
-  /** The turn in which it was read last, and what that has cost. */
+  /** The turn in which it was last read, and its cost in that turn. */
   turn = -1;
   cost = 0;
   isInLine = false;
-  /** What it has cost since it stands in line, with what brought it there. */
+  /** Its cost since it joined the line, including what made it join. */
   lineCost = 0;
-  /** The turn in which it left the line after having cost much. */
+  /** The turn in which it left the line after a high cost. */
   heavyTurn = -2;
 }
 
@@ -82,7 +83,7 @@ export class ReadTurns {
   #isEndDue = false;
   readonly #line = new Line<Reading>();
 
-  /** How many messages of a connection whose bytes have come may be handled at once. */
+  /** How many messages of a connection with new data may be handled now. */
   allowance({ turns }: Reading): number {
     if (turns.turn !== this.#turn) {
       turns.turn = this.#turn;
@@ -93,9 +94,9 @@ export class ReadTurns {
   }
 
   /**
-   * Bytes of a connection came, and messages in them were handled.
-   * @param itemsCost as `costOf` has it
-   * @returns whether to read on; else it is resumed when it has had its turn
+   * Records that data of a connection arrived and its messages were handled.
+   * @param itemsCost see `costOf`
+   * @returns whether to read on; if not, it is resumed after its turn in the line
    */
   took(reading: Reading, itemsCost: number, bytes: number): boolean {
     const { turns } = reading;
@@ -130,7 +131,7 @@ export class ReadTurns {
       if (reading === undefined) break;
       left -= this.#serve(reading);
     }
-    // Also with nobody in line: who was in it is watched for a turn.
+    // Even with an empty line: connections that left it are watched for one more turn.
     this.#endSoon();
   };
 

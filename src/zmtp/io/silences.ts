@@ -9,7 +9,7 @@ export interface Watched {
   /** Monotonic milliseconds. */
   readonly lastHeardAt: number;
   readonly ttlMs: number;
-  /** Bytes of the peer's may wait unread, because others have their turn. */
+  /** Data from the peer may wait unread, because other connections have their turn. */
   readonly isHeldBack: boolean;
   expire(): void;
 }
@@ -40,7 +40,8 @@ export class Silences {
     const now = this.#clock();
     const silent = [...this.#watched].filter((connection) => isOver(connection, now));
     if (silent.length === 0) return;
-    // While this process stood still their bytes came: they are read between a timer and this.
+    // If this process stalled, the peers' data arrived meanwhile: it is read between the timer and
+    // this.
     setImmediate(() => {
       for (const connection of silent) if (isOver(connection, now)) connection.expire();
     });

@@ -8,30 +8,33 @@ import { costOf, READ_MS_MAX, type Reading, type ReadTurns, TurnsOfOne } from '.
 import { Silences, type Watched } from './silences.js';
 import { SMALL_BYTES, type Writing, type WriteTurns } from './write-turns.js';
 
-/** What the shell of a connection tells. */
+/** Events of a connection's shell. */
 export interface ShellEvents {
-  /** Whose turns it takes where reading is shared out. */
+  /** The identity whose turns it shares. */
   readonly identity: string;
   /** Bytes came and were handled. */
   received(): void;
-  /** Output that waited has gone to the kernel, all of what the last flush took. */
+  /** The kernel has taken all output of the last flush. */
   written(): void;
   /**
-   * The socket is gone. Told once, never within a call.
+   * The socket is gone. Called once, never within a call.
    * @param isCut the peer left in the middle of the handshake or of a message
    */
   closed(isCut: boolean): void;
 }
 
-/** Silence after which the kernel asks the peer's machine whether it is still there. */
+/** Silence after which the kernel sends a TCP keep-alive probe. */
 const KEEP_ALIVE_MS = 30_000;
-/** How long the last words to a peer may take to leave. */
+/** Maximum time for the last output to a peer to leave. */
 const LAST_WORDS_MS_MAX = 1000;
 
-/** Of this process. */
+/** One for the process. */
 const silences = new Silences(monotonicMs);
 
-/** When the connection began that handles messages now (one does at a time), and its output then. */
+/**
+ * When the connection that is handling messages began (only one does at a time), and its output
+ * then.
+ */
 let readSince = 0;
 let answers: OutputQueue | null = null;
 let answersFrom = 0;
@@ -42,7 +45,7 @@ function readBegins(output: OutputQueue, now: number): void {
   answersFrom = output.bytes;
 }
 
-/** Bytes by which its output has grown. */
+/** Bytes by which that connection's output has grown. */
 function answered(): number {
   return answers === null ? 0 : Math.max(0, answers.bytes - answersFrom);
 }
@@ -51,7 +54,7 @@ function isReadSpent(): boolean {
   return monotonicMs() - readSince > READ_MS_MAX;
 }
 
-/** Of one loop: who reads when, and who writes. */
+/** The read and write turns of one event loop. */
 export interface Turns {
   readonly reading: ReadTurns;
   readonly writing: WriteTurns;
@@ -66,13 +69,13 @@ export class SocketShell implements Reading, Writing, Watched {
   readonly #events: ShellEvents;
   readonly #writeTurns: WriteTurns | null;
   #writing: Taken | null = null;
-  /** It has asked for its turn to write. */
+  /** It has asked for a turn to write. */
   #waitsToWrite = false;
-  /** Runs out when the last words have had their time. */
+  /** Expires when the time for the last output is over. */
   #ending: NodeJS.Timeout | null = null;
   #isCut = false;
 
-  /** @param turns `null`: whatever comes is handled at once, and what is to go is written at once */
+  /** @param turns `null`: input is handled and output written at once */
   constructor(
     source: ByteSource,
     connection: Connection,
@@ -101,12 +104,12 @@ export class SocketShell implements Reading, Writing, Watched {
       this.#received();
       return reading.took(this, cost, size);
     });
-    // One that can say nothing more is no peer: half a connection is none (23/ZMTP is symmetric).
+    // A peer that has closed its sending side is not useful: 23/ZMTP is symmetric.
     socket.on('end', () => {
       this.#isCut = connection.isInterrupted;
       this.end();
     });
-    // What went wrong is told by `close`, which always follows.
+    // `close` always follows, and reports the error.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#socketClosed();
@@ -146,7 +149,7 @@ export class SocketShell implements Reading, Writing, Watched {
     return cost;
   }
 
-  /** The costly step of the handshake that waits is taken. */
+  /** Takes the costly step of the handshake that waits. */
   grant(): void {
     this.connection.grant(monotonicMs());
     this.#received();
@@ -161,17 +164,20 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#events.received();
   }
 
-  /** What its output takes in memory. */
+  /** Memory of its output. */
   get roomBytes(): number {
     return this.connection.output.roomBytes + (this.#writing?.roomBytes ?? 0);
   }
 
-  /** Bytes that wait, or are with the kernel but not yet taken by it. */
+  /** Bytes that wait here, or were given to the socket and not yet taken by the kernel. */
   get waitingBytes(): number {
     return this.connection.output.bytes + (this.#writing?.bytes ?? 0);
   }
 
-  /** Writes what waits, unless a write is under way: then it goes with the next. Much goes in turns. */
+  /**
+   * Writes waiting output, unless a write is in progress: then it follows. Large output takes
+   * turns.
+   */
   flush(): void {
     const { output } = this.connection;
     if (this.#writing !== null || output.bytes === 0 || this.#socket.destroyed) return;
@@ -207,9 +213,9 @@ export class SocketShell implements Reading, Writing, Watched {
   }
 
   /**
-   * Ends the connection once what waits is written. What still comes is thrown away, for closing
-   * over unread bytes would take back what was sent.
-   * @param lastWordsMs how long that may take
+   * Ends the connection once its output is written. Further input is discarded, because closing a
+   * socket with unread input would discard what was sent.
+   * @param lastWordsMs maximum time for that
    */
   end(lastWordsMs: number = LAST_WORDS_MS_MAX): void {
     if (this.#ending !== null || this.#socket.destroyed) return;

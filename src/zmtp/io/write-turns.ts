@@ -1,24 +1,24 @@
 /**
- * What a turn of the event loop hands to the kernel, of large outputs (D76).
+ * Limits how much of large outputs a turn of the event loop hands to the kernel (D76).
  *
- * The kernel copies what it is given at once: 12 MB take it 10 ms, in which nobody else is served. So
- * an output of more than `SMALL_BYTES` leaves in pieces, so many bytes a turn of all connections
- * together; identities take turns. Small outputs leave when they come.
+ * The kernel copies at once what it is given: 12 MB take 10 ms, in which nobody else is served. So
+ * an output of more than `SMALL_BYTES` is written in pieces, with a limit per turn for all
+ * connections together; identities take turns. Small outputs are written at once.
  */
 import { Line, type Waiting } from './line.js';
 
-/** An output of so many bytes is written at once. */
+/** An output up to this size is written at once. */
 export const SMALL_BYTES: number = 64 * 1024;
-/** Of one connection. */
+/** Maximum piece of one connection. */
 const PIECE_BYTES = 256 * 1024;
-/** Of all together, in one turn. */
+/** Maximum of all connections in one turn. */
 const TURN_BYTES = 1024 * 1024;
 
 /** A connection that takes turns. */
 export interface Writing extends Waiting {
   /**
-   * Hands over so many bytes at most.
-   * @returns how many; 0: it has nothing, or what it gave before has not left yet
+   * Writes at most `bytesMax` bytes.
+   * @returns how many; 0: nothing waits, or an earlier write is still in progress
    */
   writePiece(bytesMax: number): number;
 }
@@ -28,7 +28,7 @@ export class WriteTurns {
   #isEndDue = false;
   readonly #line = new Line<Writing>();
 
-  /** Has one piece written, now or when it is its turn: whoever has more asks again. */
+  /** Writes one piece, now or when its turn comes; a connection with more output asks again. */
   ask(writing: Writing): void {
     if (this.#left > 0 && this.#line.isEmpty) this.#write(writing);
     else this.#line.append(writing);
