@@ -1,25 +1,25 @@
 /**
- * Keys that are in no keys file, let in by a service of the broker's own (`security.authorize`): which
- * are being asked about, and what the service said of the others, for as long as that holds.
+ * Keys that are in no keys file but that a service of the broker authorises (`security.authorize`):
+ * which questions are open, and the service's answers for as long as they are valid.
  *
- * A connection does not wait for the answer. It is closed without a word, its client tries again, and
- * finds the answer here.
+ * A connection does not wait for the answer. It is closed without an ERROR; its client tries again
+ * and finds the answer here.
  */
 import type { KeyAnswer } from '../config/authoriser-answer.js';
 import { keyShown } from '../transport/identity.js';
 import type { Verdict } from '../zmtp/curve/server.js';
 import { NOTHING, type Rights, updateRights } from './key-rights.js';
 
-/** Questions that are out at once; and for keys from one address, so that others can be asked about. */
+/** Open questions in total, and for keys from one address, so that others can be asked about. */
 export const ASKED_MAX = 256;
 const ASKED_PER_ADDRESS_MAX = 32;
-/** A question without an answer is given up after this. */
+/** A question without an answer is given up after this time. */
 const ANSWER_MS = 5000;
-/** Then the key is not asked about for so long. */
+/** The key is then not asked about for this time. */
 const SILENT_MS = 1000;
-/** An answer that has run out holds for so long at most, where too many are to be asked for again. */
+/** An expired answer stays valid for at most this long if too many must be asked for again. */
 const RENEWAL_MS_MAX = 30_000;
-/** Keys that are remembered: let in, and kept out. */
+/** Number of keys to remember, allowed and refused. */
 const KEYS_MAX = 10_000;
 
 export type AuthoriserEvent =
@@ -33,22 +33,22 @@ export type AuthoriserEvent =
       readonly ttlMs: number;
     }
   | { readonly kind: 'refused'; readonly key: string; readonly ttlMs: number }
-  /** The service said nothing that can be used. */
+  /** The service gave no usable answer. */
   | { readonly kind: 'unanswered'; readonly key: string; readonly why: string };
 
-/** What an authoriser needs of the node. */
+/** What an authoriser needs from the node. */
 export interface AuthoriserHost {
-  /** Clients are served here: a node that serves none asks nobody. */
+  /** Whether clients are served here: a node that serves none asks no questions. */
   readonly isServing: boolean;
-  /** Sends a question. What comes of it is told by `Authoriser.answered`. */
+  /** Sends a question. Its outcome is passed to `Authoriser.answered`. */
   ask(publicKey: Buffer, address: string): void;
-  /** A keys file has an entry of that name: what belongs to it belongs to nobody else. */
+  /** A keys file has an entry with that name: nobody else may own what belongs to it. */
   isTaken(name: string): boolean;
-  /** Somebody is connected by a key of that name. */
+  /** Somebody is connected with a key of that name. */
   isConnected(name: string): boolean;
-  /** What the name may do is not what it was. */
+  /** The rights of the name have changed. */
   changed(name: string): void;
-  /** A key, in hexadecimal, does not come in any more. */
+  /** A key, in hexadecimal, is no longer allowed. */
   revoked(publicKey: string): void;
   tell(event: AuthoriserEvent): void;
 }
@@ -66,7 +66,7 @@ interface Allowed {
   until: number;
 }
 
-/** A key that stays out until then. */
+/** A key that is refused until then. */
 interface Kept {
   readonly isRefused: boolean;
   readonly until: number;
@@ -89,7 +89,7 @@ export class Authoriser {
     this.#host = host;
   }
 
-  /** Whether a key comes in that is in no keys file. @param now monotonic milliseconds */
+  /** Whether to allow a key that is in no keys file. @param now monotonic milliseconds */
   verdict(publicKey: Buffer, address: string, now: number): Verdict {
     const id = publicKey.toString('hex');
     const allowed = this.#allowed.get(id);
@@ -111,7 +111,7 @@ export class Authoriser {
     return this.#named.get(name)?.rights ?? NOTHING;
   }
 
-  /** What came of a question; of one that was given up, nothing. */
+  /** Handles the outcome of a question; ignored if the question was given up. */
   answered(publicKey: Buffer, answer: KeyAnswer, now: number): void {
     const id = publicKey.toString('hex');
     const asked = this.#asked.get(id);
@@ -133,7 +133,7 @@ export class Authoriser {
     }
   }
 
-  /** Once in a while: what is overdue. */
+  /** Called periodically: handles what is overdue. */
   run(now: number): void {
     for (const { publicKey, until } of [...this.#asked.values()]) {
       if (until > now) continue;
@@ -145,7 +145,7 @@ export class Authoriser {
         this.#forget(id);
         continue;
       }
-      // Who is connected stays, while it is asked about again: where too many are, a little later.
+      // A connected key stays while it is asked about again; if too many are open, a little later.
       const isAsked = this.#ask(id, { publicKey, address }, now) === null;
       const mayWait = this.#host.isServing && now < until + RENEWAL_MS_MAX;
       if (!isAsked && !mayWait) this.#drop(id);
@@ -153,7 +153,7 @@ export class Authoriser {
     for (const [id, { until }] of this.#kept) if (until <= now) this.#kept.delete(id);
   }
 
-  /** @returns why it is not asked about, or `null` */
+  /** @returns why no question is asked, or `null` */
   #ask(id: string, of: Omit<Asked, 'until'>, now: number): string | null {
     if (!this.#host.isServing) return 'this node is not active, and asks nobody about keys';
     const fromThere = [...this.#asked.values()].filter(({ address }) => address === of.address);
@@ -165,7 +165,7 @@ export class Authoriser {
     return null;
   }
 
-  /** @returns why a key does not come in by this answer, or `null` */
+  /** @returns why this answer does not let the key in, or `null` */
   #refusal(id: string, answer: KeyAnswer): string | null {
     if (answer.kind === 'unusable') return answer.why;
     if (answer.kind === 'refused') return null;
@@ -202,7 +202,7 @@ export class Authoriser {
     this.#kept.set(id, kept);
   }
 
-  /** It comes in no more, and whoever came in by it is out. */
+  /** Refuses the key from now on, and ends its connections. */
   #drop(id: string): void {
     const name = this.#allowed.get(id)?.name;
     if (name === undefined) return;
@@ -211,7 +211,7 @@ export class Authoriser {
     this.#host.revoked(id);
   }
 
-  /** It comes in no more. */
+  /** Refuses the key from now on. */
   #forget(id: string): void {
     const name = this.#allowed.get(id)?.name;
     const named = name === undefined ? undefined : this.#named.get(name);

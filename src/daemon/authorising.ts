@@ -1,4 +1,4 @@
-/** Asks the service that authorises keys: as a client of the broker, from within the process. */
+/** Asks the service that authorises keys, as a client of the broker within this process. */
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { ListenerRules } from '../broker/rights.js';
@@ -19,14 +19,14 @@ import type { Rights } from './key-rights.js';
 
 const RUN_MS = 250;
 const HELLO: Buffer = Buffer.from('mmi.hello');
-/** The envelope of what it sends begins with this, and then has the number of the question. */
+/** The envelope of its messages begins with this, followed by the number of the question. */
 const OWN: Buffer = Buffer.from('authoriser');
 const ID_BYTES = 4;
 
 export interface AuthorisingDeps {
   /** `security.authorize` */
   readonly service: string;
-  /** The index of its listener: the first that no other has. */
+  /** The index of its listener: the first unused one. */
   readonly listener: number;
   readonly keys: Keys;
   readonly log: Log;
@@ -34,13 +34,13 @@ export interface AuthorisingDeps {
 }
 
 export class Authorising implements Elsewhere, AuthoriserHost {
-  /** How the broker is told of it. */
+  /** Its transport, for the broker. */
   readonly transport: TransportPart;
   readonly #deps: AuthorisingDeps;
   readonly #service: Buffer;
   readonly #peer: LocalPeer;
   readonly #authoriser = new Authoriser(this);
-  /** The keys of questions that are out, by the id of their envelope. */
+  /** The keys of open questions, by the id of their envelope. */
   readonly #asked = new Map<string, Buffer>();
   #questions = 0;
   #broker: Broker | null = null;
@@ -61,13 +61,13 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     deps.keys.elsewhere = this;
   }
 
-  /** What the broker is told of its listeners: those of the others, and its own. */
+  /** The rules of all listeners for the broker: those of the others and its own. */
   rulesOf(others: readonly ListenerRules[]): readonly ListenerRules[] {
     const own: ListenerRules = { client: GlobSet.all, worker: GlobSet.none, mmi: 'minimal' };
     return [...others.map((rules) => ({ ...rules, authoriser: this.#service })), own];
   }
 
-  /** It can ask from now on. */
+  /** It can ask questions from now on. */
   attach(broker: Broker, loop: BrokerLoop): void {
     this.#broker = broker;
     this.#loop = loop;
@@ -83,7 +83,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     this.#broker = null;
   }
 
-  // ---------------------------------------------------------------- what the keys ask
+  // ---------------------------------------------------------------- calls from the keys
 
   verdict(publicKey: Buffer, address: string): Verdict {
     return this.#authoriser.verdict(publicKey, address, monotonicMs());
@@ -93,7 +93,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     return this.#authoriser.rightsOf(name);
   }
 
-  // ---------------------------------------------------------------- what the authoriser asks
+  // ---------------------------------------------------------------- calls from the authoriser
 
   get isServing(): boolean {
     return this.#broker?.admission === 'serving';
@@ -118,7 +118,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   ask(publicKey: Buffer, address: string): void {
-    // Not from within what is going on: a handshake, or a turn of the loop.
+    // Deferred: this may run within a handshake or a turn of the loop.
     setImmediate(() => {
       if (this.#broker?.embedded.isServed(this.#service) !== true) {
         const why = 'no worker offers it';
@@ -128,7 +128,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
       const id = Buffer.alloc(ID_BYTES);
       id.writeUInt32BE(this.#questions++ % 2 ** (8 * ID_BYTES));
       this.#remember(id, publicKey);
-      // So that refusals are told.
+      // So that the broker sends refusals.
       this.#peer.send(clientRequest(2, OWN, HELLO, []));
       const body = [question(publicKey, address)];
       this.#peer.send([OWN, ...clientRequest(2, id, this.#service, body)]);
@@ -137,7 +137,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
 
   #remember(id: Buffer, publicKey: Buffer): void {
     const [oldest] = this.#asked.keys();
-    // One that was given up, or its answer would have come.
+    // A question that was given up; otherwise its answer would have arrived.
     if (this.#asked.size >= 2 * ASKED_MAX && oldest !== undefined) this.#asked.delete(oldest);
     this.#asked.set(id.toString('hex'), publicKey);
   }

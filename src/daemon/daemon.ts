@@ -56,15 +56,15 @@ import { turnsOf } from './turns.js';
 const LINGER_MS = 1000;
 
 export interface Daemon {
-  /** Where it listens, in the order of the configuration, ports filled in. */
+  /** Its endpoints, in the order of the configuration, ports filled in. */
   readonly endpoints: readonly string[];
-  /** Where it answers HTTP; `null`: nowhere. */
+  /** Its HTTP address; `null`: none. */
   readonly http: string | null;
   /** Applies what can change while running, and logs what needs a restart. */
   reconfigure(config: Config): void;
-  /** Calls `then` after a turn of the broker's loop: the proof that it turns. */
+  /** Calls `then` after a turn of the broker's loop, as proof that the loop runs. */
   afterTurn(then: () => void): void;
-  /** What goes on here, in one line for people. */
+  /** A one-line status for people. */
   summary(): string;
   /** Drains and closes everything. */
   stop(): Promise<void>;
@@ -72,10 +72,10 @@ export interface Daemon {
 
 /**
  * Starts a node.
- * @param isNewStore another store may take the place of the one that the data directory remembers
- * @param fatal what was stored can no longer be trusted: the process has to end
- * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_DATA_DIR_OPEN, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT,
- *   ERR_HTTP_LISTEN, ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
+ * @param isNewStore allows a store other than the one that the data directory remembers
+ * @param fatal called if stored data can no longer be trusted: the process must end
+ * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_DATA_DIR_OPEN, ERR_MDP_ENDPOINT_IN_USE,
+ *   ERR_MDP_ENDPOINT, ERR_HTTP_LISTEN, ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
  */
 export async function startDaemon(
   config: Config,
@@ -156,7 +156,7 @@ async function startIn(
   let http: HttpServer | null = null;
   let opened: OpenedRouter;
   try {
-    // Before what may take its time: whoever asks meanwhile is told that it starts.
+    // Before anything slow, so that HTTP can report that the node is starting.
     if (config.http.listen !== 'off') {
       http = await openHttp(config, dataDir.path, ports, metrics.sources, log);
     }
@@ -180,7 +180,7 @@ async function startIn(
       const parts = { config, dataDir: directory, broker, loop, stored, keys, view, log, fatal };
       pair = await startPair({ ...parts, events: pairEvents });
     }
-    // Clients that wait for a broker are there as soon as its first listener is.
+    // Waiting clients connect as soon as the first listener is open.
     authorising?.attach(broker, loop);
     const own = authorising === null ? [] : [authorising.transport];
     opened = await openTransports(config, keys, own, holdings, loop, (transport) => {
@@ -298,8 +298,8 @@ function reconfigure(current: Config, next: Config, broker: Broker, log: Log): v
 }
 
 /**
- * The keys by which clients know the listeners, as their files are now; with a file that is wrong all
- * keep those that they have.
+ * Reads the listeners' secret keys from their files again; if one file is invalid, all listeners
+ * keep their current keys.
  */
 function renewSecretKeys(keys: Keys, { broker }: Config, transport: Transport, log: Log): boolean {
   try {
@@ -314,7 +314,9 @@ function renewSecretKeys(keys: Keys, { broker }: Config, transport: Transport, l
   }
 }
 
-/** Certificates are renewed while it runs; with files that are wrong it keeps those that it has. */
+/**
+ * Renews certificates while the server runs; if the files are invalid, it keeps the current ones.
+ */
 function renewTls(http: HttpServer | null, log: Log): void {
   try {
     http?.renewTls();
@@ -324,7 +326,7 @@ function renewTls(http: HttpServer | null, log: Log): void {
   }
 }
 
-/** Each listener on the transport that it asks for. */
+/** Opens each listener on the transport that it is configured for. */
 async function openTransports(
   config: Config,
   keys: Keys,
@@ -347,17 +349,17 @@ async function openTransports(
     ],
     { limits: routerLimits(config, keys), peers: new PeerNumbers(), holdings, events, opening },
   );
-  // One that is in this process has none.
+  // The listener within this process has no endpoint.
   return { transport, endpoints: endpoints.filter((endpoint) => endpoint !== '') };
 }
 
-/** HTTP, and what makes metrics, are loaded only where they are wanted. */
+/** Loads HTTP and the metrics code only if they are configured. */
 async function openHttp(...args: Parameters<typeof startHttp>): Promise<HttpServer> {
   const http = await import('./http.js');
   return await http.startHttp(...args);
 }
 
-/** The native module is loaded only where a listener wants it. */
+/** Loads the native module only if a listener needs it. */
 async function openLibzmq(options: RouterOptions): Promise<OpenedRouter> {
   const { openLibzmqRouter } = await import('../transport/libzmq/router.js');
   return await openLibzmqRouter(options);
@@ -381,7 +383,7 @@ function rulesOf({ client, worker, mmi }: ListenerConfig): ListenerRules {
   return { client: GlobSet.of(client), worker: GlobSet.of(worker), mmi: mmi ?? 'minimal' };
 }
 
-/** `null`: no service is asked about keys. */
+/** `null`: no service authorises keys. */
 function authorisingOf(
   { broker, security }: Config,
   keys: Keys,
@@ -414,7 +416,7 @@ function brokerOptions(
   };
 }
 
-/** What every node offers its peers, as `mmi.broker` lists it. */
+/** The extensions that every node offers its peers, as listed by `mmi.broker`. */
 const EXTENSIONS: readonly string[] = ['credit', 'ready-options', 'fail', 'hello'];
 
 function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): MinimalStatus {
@@ -432,7 +434,7 @@ function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): 
   };
 }
 
-/** Without quotas: whose names there are is nobody's business but the operator's. */
+/** Without quotas: their names are only for the operator. */
 function numbersOf(limits: Config['limits']): Readonly<Record<string, number>> {
   const isNumber = (entry: [string, unknown]): entry is [string, number] =>
     typeof entry[1] === 'number';

@@ -10,7 +10,7 @@ const NOT_READY: Readonly<Record<Phase, Reason | null>> = {
   draining: { code: 'draining', text: 'draining: it shuts down and takes no more requests' },
 };
 
-/** Whether this node serves clients, and what of it is hurt: learnt from what happens. */
+/** Whether this node serves clients, and what is degraded; it learns both from events. */
 export class NodeHealth implements TitanicEvents {
   phase: Phase = 'starting';
   /** `null`: a standalone node. */

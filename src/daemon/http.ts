@@ -1,4 +1,4 @@
-/** The HTTP server of this node, and the token for it. */
+/** The HTTP server of this node, and its token. */
 import type { Config } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
 import { present } from '../core/assert.js';
@@ -20,8 +20,8 @@ const TOKEN_BYTES = 32;
 const CONNECTIONS_MAX = 256;
 
 /**
- * @param sources what the page of metrics is made of
- * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (the token's, those of TLS), ERR_CONFIG_INVALID
+ * @param sources the sources of the metrics page
+ * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (token or TLS files), ERR_CONFIG_INVALID
  */
 export async function startHttp(
   { http }: Config,
@@ -54,7 +54,7 @@ export async function startHttp(
   });
 }
 
-/** The API, and the page or what stands in its place. */
+/** The API, and the page or its replacement. */
 function allRoutes(ports: Ports): Route[] {
   const routes = routesOf(ports);
   const page = readPage();

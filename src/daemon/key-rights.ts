@@ -4,7 +4,7 @@ import { ROLES } from '../config/config.js';
 import type { Grants } from '../config/grants.js';
 import { GlobSet } from '../core/glob.js';
 
-/** As its entry says now: the object stays that of the name, its values change. */
+/** The rights in the current entry: each name keeps its object, and the values in it change. */
 export interface Rights extends KeyRights {
   client: GlobSet;
   worker: GlobSet;
@@ -24,7 +24,7 @@ export const NOTHING: Readonly<Rights> = {
   peer: false,
 };
 
-/** Returns true if anything is another than it was. */
+/** Returns true if anything has changed. */
 export function updateRights(rights: Rights, written: WrittenRights): boolean {
   const { client, worker, operator, quota, peer } = written;
   const same = ROLES.every((role) => rights[role].patterns.join('\n') === written[role].join('\n'));

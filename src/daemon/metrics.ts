@@ -1,4 +1,4 @@
-/** The metrics of this node: where its numbers are. */
+/** The metrics of this node: the sources of their values. */
 import type { Broker } from '../broker/broker.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
@@ -12,10 +12,10 @@ import { NodeTimeSeries } from './time-series.js';
 import { STANDALONE_FACTS } from './standalone.js';
 
 export class NodeMetrics {
-  /** What the page of metrics is made of. */
+  /** The sources of the metrics page. */
   readonly sources: MetricSources;
   readonly timeSeries: NodeTimeSeries;
-  /** Once stored requests are there. */
+  /** Set once stored requests are available. */
   titanic: TitanicSource | null = null;
   readonly #lag = new LoopLag();
 

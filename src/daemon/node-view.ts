@@ -1,4 +1,4 @@
-/** What HTTP is told of this node: from the broker's state, a bounded page at a time. */
+/** The data about this node for HTTP: from the broker's state, one bounded page at a time. */
 import type { Broker } from '../broker/broker.js';
 import { type ListPage, type Position, START } from '../broker/listing.js';
 import { monotonicMs } from '../core/clock.js';
@@ -7,7 +7,7 @@ import type { NodeView, Page } from '../http/ports.js';
 import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
 import type { NodeHealth } from './health.js';
 
-/** @param status what `mmi.broker` tells, and where it listens; `now` is monotonic milliseconds */
+/** @param status what `mmi.broker` reports, and the endpoints; `now` is monotonic milliseconds */
 export function nodeView(
   broker: Broker,
   health: NodeHealth,
@@ -40,7 +40,7 @@ export function nodeView(
   };
 }
 
-/** `unserved`: requests wait, plain or stored, and no worker is there. */
+/** `unserved`: requests wait, plain or stored, and there is no worker. */
 function isIn(
   state: string,
   { workersWaiting, workersBusy, queued, durable }: ServiceStatus,

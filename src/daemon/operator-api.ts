@@ -1,10 +1,10 @@
-/** Operators' questions and orders to the machine, from outside of its turns, as promises. */
+/** Operators' queries and commands to the machine, made outside its turns, as promises. */
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { OperatorResult, OperatorApi } from '../titanic/operator-api.js';
 import type { Operator } from '../titanic/operator.js';
 import type { Reading } from '../titanic/reading.js';
 
-/** What is read goes into the machine, which acts on it in the turn that this brings. */
+/** Answers go into the machine, which acts on them in the turn that this wrapper causes. */
 export function awake(reading: Reading, loop: BrokerLoop): Reading {
   const waking =
     <Value>(answer: (value: Value) => void) =>

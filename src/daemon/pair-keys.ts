@@ -1,11 +1,14 @@
-/** Whether both nodes of a pair let the same keys in: else a failover takes away what clients may do. */
+/**
+ * Whether both nodes of a pair allow the same keys: if not, a failover takes rights away from
+ * clients.
+ */
 
-/** An operator changes one file after the other: so long they may differ. */
+/** An operator changes one file after the other: they may differ for this long. */
 const DIFFER_MS_MAX = 5000;
 
 export class KeysCompared {
   readonly #own: () => Buffer;
-  /** `null`: it has not said yet, or cannot. */
+  /** `null`: the peer has not reported it yet, or cannot. */
   #peer: Buffer | null = null;
   /** Monotonic milliseconds. */
   #since = Infinity;
@@ -24,7 +27,7 @@ export class KeysCompared {
     this.#peer = keys;
   }
 
-  /** Returns true once for each time that they begin to differ for too long. */
+  /** Returns true once each time they have begun to differ for too long. */
   isNews(now: number): boolean {
     if (this.#peer === null || this.#peer.equals(this.own)) {
       this.#since = Infinity;

@@ -1,4 +1,4 @@
-/** Starts what a node needs to be one of a pair: its epoch file, its keys, its link. */
+/** Starts what a node of a pair needs: its epoch file, its keys, its link. */
 import { join } from 'node:path';
 
 import type { Broker } from '../broker/broker.js';
@@ -25,32 +25,32 @@ import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
 const EPOCH_FILE = 'bstar.epoch';
-/** While the link is opened; afterwards the machine says when it is due. */
+/** Turns per heartbeat while the link is opened; afterwards the machine says when it is due. */
 const LOOKS_PER_BEAT = 4;
 
 export interface StartedPair {
   readonly node: PairNode;
   /**
-   * An active in sync hands over to its peer; what came of it is in the log. Before the broker
+   * An active node in sync hands over to its peer and logs the outcome. Called before the broker
    * drains.
    */
   leave(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What a node of a pair is made of. */
+/** The parts of a node of a pair. */
 export interface PairDeps {
   readonly config: Config;
   readonly dataDir: string;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
-  /** `null`: nothing is stored, so nothing replicated. */
+  /** `null`: nothing is stored, so nothing is replicated. */
   readonly stored: TitanicHost | null;
   readonly keys: Keys;
   readonly view: PairView;
   readonly events: PairEvents;
   readonly log: Log;
-  /** The epoch cannot be kept: the process has to end. */
+  /** The epoch cannot be stored: the process must end. */
   readonly fatal: (error: MajordomoError) => void;
 }
 
@@ -77,7 +77,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     await file.close();
   };
   loop.accompany(turnsOf(broker, stored?.titanic ?? null, node));
-  // The peer is to hear of this node, though the loop takes no turns before there are clients.
+  // The peer must hear from this node, although the loop takes no turns before there are clients.
   const beat = setInterval(() => {
     const now = monotonicMs();
     node.look(now);
@@ -116,7 +116,8 @@ function keeper(file: EpochFile, fatal: (error: MajordomoError) => void): EpochK
 }
 
 /**
- * Listens for the peer, or dials it. A primary asks first whether the other one is a primary, too.
+ * Listens for the peer, or dials it. A primary first checks whether the other node is also a
+ * primary.
  * @throws ERR_BSTAR_ROLE, ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT, ERR_CONFIG_FILE
  */
 async function openPeerLink(
@@ -139,15 +140,17 @@ async function openPeerLink(
     return;
   }
   const ownEndpoint = present(listen, 'a pair has bstar.listen');
-  // The peer may come at once: nothing that is said to it may be lost.
+  // The peer may connect at once: no message to it may be lost.
   const link = await listenForPeer(ownEndpoint, keys.peerCurve, options);
   node.attach(link);
-  // Without the peer's key nobody would answer.
+  // Without the peer's key there would be no answer.
   if (config.bstar.curve !== null && curve === null) return;
   node.attach(await soughtOtherPrimary(link, itsEndpoint, curve ?? undefined, options, node.met));
 }
 
-/** What the side that dials needs; `null`: the link is not sealed, or the peer's key is not known. */
+/**
+ * The keys of the dialling side; `null`: the link is not encrypted, or the peer's key is unknown.
+ */
 async function clientKeys({ bstar }: Config): Promise<CurveClientKeys | null> {
   const { curve } = bstar;
   if (curve?.serverKey === undefined) return null;

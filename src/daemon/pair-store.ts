@@ -1,6 +1,6 @@
 /**
- * Titanic's store, as a pair sees it: transactions are numbered here, for the machine of Titanic and
- * for what comes from the peer alike; records and batches are bytes to the pair (D14, D17, D20).
+ * Titanic's store, as a pair sees it. Transactions are numbered here, both those of the Titanic
+ * machine and those from the peer; to the pair, records and batches are bytes (D14, D17, D20).
  */
 import { present } from '../core/assert.js';
 import type { PairEvents } from '../bstar/events.js';
@@ -26,13 +26,16 @@ import {
 } from '../titanic/store.js';
 import type { Titanic } from '../titanic/titanic.js';
 
-/** A chunk of records: reading it takes no longer than a commit does, as commits wait meanwhile. */
+/**
+ * Size of a chunk of records: reading one takes no longer than a commit, since commits wait
+ * meanwhile.
+ */
 const CHUNK_REQUESTS = 250;
 const CHUNK_BYTES = 256 * 1024;
 
 const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
 
-/** What is asked of the others. */
+/** The callbacks to the pair. */
 type PairOfStore = Pick<
   PairMachine,
   'begin' | 'chunk' | 'isInSync' | 'probe' | 'readFailed' | 'rolledBack' | 'stored' | 'storeFailed'
@@ -60,20 +63,20 @@ export class PairStore implements Replica {
   #titanic: StoredByPair | null = null;
   #counts: StoreCounts;
   #nextTransaction: number;
-  /** What the peer of this connection reads: that of its version of the peer protocol. */
+  /** The format of the peer's version of the peer protocol. */
   format: Format = FORMAT;
-  /** What this store holds of the peer's; written with the next transaction if it is news. */
+  /** What this store holds of the peer's; written with the next transaction if it has changed. */
   holds: Holding | null;
   #isHoldsNews = false;
   #peerHolds = 0;
-  /** Where the reading of what the peer lacks goes on. */
+  /** Where reading what the peer lacks continues. */
   #place: ReadPlace | null = null;
   #lastRead = 0;
-  /** Transactions that are the pair's: what they make this store hold. */
+  /** Transactions of the pair, and what this store holds after each. */
   readonly #own = new Map<number, Holding>();
-  /** Those of Titanic that are under way, and what they became at the peer, once it is known. */
+  /** Titanic's transactions in progress, and what they became at the peer, once known. */
   readonly #undecided = new Map<number, number>();
-  /** Transactions that only write what is held. */
+  /** Transactions that write only `holds`. */
   readonly #keeping = new Set<number>();
 
   constructor(store: ReplicatedStore, recovered: Recovered, isStrict: boolean, events: PairEvents) {
@@ -124,7 +127,7 @@ export class PairStore implements Replica {
     return this.#pair.probe();
   }
 
-  // ---------------------------------------------------------------- what the pair asks
+  // ---------------------------------------------------------------- calls from the pair
 
   activate(): void {
     this.#stored.activate(this.#counts);
@@ -135,7 +138,8 @@ export class PairStore implements Replica {
   }
 
   read(from: Holding | null): void {
-    // One who holds more than there is has it of a later state of this file, which was lost.
+    // A peer that holds more than exists here has it from a later state of this file, which was
+    // lost.
     const isOfThis =
       from?.storeId.equals(this.storeId) === true && from.upTo < this.#nextTransaction;
     this.#place = readFrom(isOfThis ? from : null);
@@ -175,7 +179,10 @@ export class PairStore implements Replica {
     this.#isHoldsNews = true;
   }
 
-  /** Writes what is held now: with nothing to commit, it would be forgotten, and sent again (D20). */
+  /**
+   * Writes `holds` now: if there is nothing to commit, it would be lost, and the data sent again
+   * (D20).
+   */
   keep(): void {
     if (!this.#isHoldsNews) return;
     const transaction = this.#transaction('all', this.holds);
@@ -203,7 +210,7 @@ export class PairStore implements Replica {
     this.#titanic?.unprobed();
   }
 
-  // ---------------------------------------------------------------- what the store tells
+  // ---------------------------------------------------------------- events of the store
 
   /** Returns false if the transaction is Titanic's own. */
   committed(number: number, counts: StoreCounts): boolean {
@@ -224,7 +231,7 @@ export class PairStore implements Replica {
   /** Returns false if the transaction is Titanic's own. */
   batchFailed(number: number, { message }: StoreFailure): boolean {
     if (this.#undecided.delete(number)) this.#pair.rolledBack(number);
-    // Sent again later, at worst.
+    // At worst it is sent again later.
     if (this.#keeping.delete(number)) return true;
     if (!this.#own.delete(number)) return false;
     this.#fail(message);
@@ -241,7 +248,7 @@ export class PairStore implements Replica {
 
   mergeFailed(number: number, { kind, message }: MergeFailure): void {
     this.#own.delete(number);
-    // It may have come without a body that this store lacks: the next time all of it is to come.
+    // The record may have come without a body that this store lacks: next time ask for everything.
     if (kind === 'malformed') this.holds = null;
     this.#fail(message);
   }

@@ -1,4 +1,4 @@
-/** What operators, pages and metrics see of a pair, and its history since the start. */
+/** What operators, the page and metrics see of a pair, and its history since the start. */
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { Facts } from '../bstar/facts.js';
 import { mayServeAlone } from '../bstar/fsm.js';
@@ -18,11 +18,11 @@ export class PairView implements PairEvents, Pair {
   #history: HaChange[] = [];
   readonly #transitions = { waiting: 0, passive: 0, joining: 0, active: 0 };
   #splits = 0;
-  /** The peer was there at least once since the start. */
+  /** The peer has been heard at least once since the start. */
   #wasHeard = false;
-  /** Why the other one is not a peer of this node. */
+  /** Why the other node was refused as a peer. */
   #refused: string | null = null;
-  /** Why what the peer sent was not stored. */
+  /** Why data from the peer was not stored. */
   #unstored = '';
 
   constructor(config: Config) {
@@ -82,7 +82,7 @@ export class PairView implements PairEvents, Pair {
         up: link,
         state: peer?.state ?? null,
         epoch: peer?.epoch ?? null,
-        // The machine begins to wait as if it had heard it.
+        // At its start the machine counts from then, as if it had heard the peer.
         heardMsAgo: this.#wasHeard ? Math.round(pair.heardMsAgo(now)) : null,
         publicUrl: this.#node?.peerPage ?? null,
       },
@@ -114,7 +114,7 @@ export class PairView implements PairEvents, Pair {
     };
   }
 
-  /** Why clients are not served here; `null`: they are. */
+  /** Why clients are not served here; `null` if they are. */
   get notReady(): Reason | null {
     const pair = this.#node?.machine;
     if (pair === undefined || pair.service === 'serving') return null;
@@ -126,7 +126,7 @@ export class PairView implements PairEvents, Pair {
     return { code: state, text: `${state}${this.#outlook(pair.facts)}` };
   }
 
-  /** What clients have to expect of a node that does not serve. */
+  /** What clients of a node that does not serve can expect. */
   #outlook(facts: Facts): string {
     if (facts.link) return ': clients are served by the other node, if by any';
     if (!facts.peerDead) return ': the peer is not heard, and not known to be dead yet';
@@ -135,7 +135,7 @@ export class PairView implements PairEvents, Pair {
       : ', and the peer is dead: this node serves when it is promoted, or the peer is back';
   }
 
-  /** What is hurt, whether clients are served or not. */
+  /** What is degraded, whether clients are served or not. */
   get degraded(): readonly Reason[] {
     const pair = this.#node?.machine;
     if (pair === undefined) return [];

@@ -1,6 +1,6 @@
 /**
- * A node of a pair in this process: the machine of `bstar`, its epoch file and its link, and between
- * them and the broker and Titanic the one place that knows all of them.
+ * One node of a pair: connects the `bstar` machine, its epoch file and its link with the broker and
+ * Titanic. Only this file knows all of them.
  */
 import type { Broker } from '../broker/broker.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
@@ -17,21 +17,21 @@ import type { Hello, PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.
 import { KeysCompared } from './pair-keys.js';
 import type { PairStore } from './pair-store.js';
 
-/** Keeps the epoch: a file, or the simulator's. */
+/** Stores the epoch: in a file, or in the simulator. */
 export interface EpochKeeper {
   readonly persisted: Persisted;
-  /** @param done told once it is on disk, never within the call */
+  /** @param done called once it is on disk, never within the call */
   persist(state: Persisted, done: () => void): void;
 }
 
-/** What a node of a pair lives in. */
+/** What a node of a pair depends on. */
 export interface PairSurroundings {
   readonly config: Config;
   readonly broker: Broker;
-  /** Something came: a turn is due. */
+  /** Input arrived: a turn is due. */
   readonly wake: () => void;
   readonly epochs: EpochKeeper;
-  /** Of the keys that this node lets in, and their rights. */
+  /** Digest of the keys that this node allows, and their rights. */
   readonly keys: () => Buffer;
   /** `null`: nothing is replicated. */
   readonly store: PairStore | null;
@@ -40,17 +40,17 @@ export interface PairSurroundings {
   readonly now: number;
 }
 
-/** Waits for what became of an operator's wish. */
+/** An operator's command that waits for its outcome. */
 interface Wish {
   readonly isMet: (facts: Readonly<Facts>) => boolean;
-  /** Why it will not be met any more, or `null`. */
+  /** Why it can no longer succeed, or `null`. */
   readonly obstacle: (facts: Readonly<Facts>) => string | null;
   readonly settle: (reason: string | null) => void;
 }
 
 export class PairNode implements PairSink, PeerLinkEvents {
   readonly machine: PairMachine;
-  /** Resolves once the peer has come. */
+  /** Resolves once the peer has connected. */
   readonly met: Promise<void>;
   readonly #config: Config;
   readonly #broker: Broker;
@@ -88,7 +88,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
       isSealed: config.bstar.curve !== null,
     };
     this.machine = new PairMachine(options, epochs.persisted, this, now);
-    // Clients are served once it is known that they are to be.
+    // Clients are served only once this node knows that it is to serve them.
     broker.setGate('refusing', now);
   }
 
@@ -113,22 +113,22 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- a turn
 
-  /** The nodes do not let the same keys in, or not for the same. */
+  /** The nodes do not allow the same keys, or not with the same rights. */
   get keysDiffer(): boolean {
     return this.#keys.differ;
   }
 
-  /** Where people reach the page of the peer, as it last said; `null`: it has not said. */
+  /** The address of the peer's page, as last reported; `null`: none reported. */
   get peerPage(): string | null {
     return this.#peerPage;
   }
 
-  /** A key may not be the peer's any more. */
+  /** A key may no longer be the peer's. */
   revoke(key: string): void {
     this.#link?.revoke(key);
   }
 
-  /** First thing in a turn. */
+  /** Called first in a turn. */
   look(now: number): void {
     this.#now = now;
     const stoodMs = Math.round(this.machine.look(now));
@@ -140,7 +140,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return this.machine.facts.fenced;
   }
 
-  /** After everything that could be read was. */
+  /** Called after all available input was read. */
   run(now: number, isSettled: boolean): void {
     this.machine.run(now);
     if (isSettled) this.machine.settled();
@@ -152,7 +152,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return Math.max(0, this.machine.dueAt - now);
   }
 
-  /** What operators wait for, and what is seen of it. */
+  /** Completes operators' commands, and updates what is shown of the pair. */
   #notice(): void {
     const { facts } = this.machine;
     const { state } = facts;
@@ -173,7 +173,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- clients and operators
 
-  /** A client asks, and this node does not serve. Returns whether it is to be held. */
+  /** A client sent a request to a node that does not serve. Returns whether to hold the request. */
   readonly vote = (): boolean => {
     this.#isAsking = true;
     const isHeld = this.machine.vote();
@@ -181,7 +181,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return isHeld;
   };
 
-  /** Resolves with why not, or `null` once this node is active. */
+  /** Resolves with the reason for a refusal, or `null` once this node is active. */
   promote(): Promise<string | null> {
     return this.#wish(this.machine.promote(), {
       isMet: ({ state }) => state === 'active',
@@ -189,9 +189,9 @@ export class PairNode implements PairSink, PeerLinkEvents {
     });
   }
 
-  /** Resolves with why not, or `null` once the peer leads. */
+  /** Resolves with the reason for a refusal, or `null` once the peer is active. */
   switchover(): Promise<string | null> {
-    // It does not lead before it has what this node has; if it is lost on the way, that is over, too.
+    // The peer becomes active only after it has this node's data; losing the peer ends the attempt.
     return this.#wish(this.machine.switchover(), {
       isMet: ({ state, peer, link }) => state !== 'active' && (!link || peer?.state === 'active'),
       obstacle: ({ state, handover }) =>
@@ -210,16 +210,16 @@ export class PairNode implements PairSink, PeerLinkEvents {
   async close(): Promise<void> {
     for (const { settle } of this.#wishes) settle('this node stops');
     this.#wishes = [];
-    // Of what the peer has sent nothing more is given to the store, which is closed next.
+    // No more data from the peer goes to the store, which is closed next.
     this.machine.closed();
     await this.#link?.close();
   }
 
-  // ---------------------------------------------------------------- of the link
+  // ---------------------------------------------------------------- events of the link
 
   connected({ node, publicUrl }: Pick<Hello, 'node' | 'publicUrl'>, version: PeerVersion): void {
     this.#wake();
-    // A link leads where it says: whatever else the peer has said is none.
+    // A link goes wherever its address says: anything but a valid web address is ignored.
     this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);
     this.#emit({ name: 'ha.connected', peer: node, version });
     if (this.#store !== null) this.#store.format = version;
@@ -293,7 +293,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   serve(service: Service): void {
-    // The broker is inside of a request that asks: it holds it by itself.
+    // The broker is inside the request that asked: it holds that request by itself.
     if (this.#isAsking && service === 'holding') return;
     this.#broker.setGate(service, this.#now);
     this.#wake();
@@ -305,7 +305,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   deactivate(): void {
     this.#store?.deactivate();
-    // Nobody answers them any more.
+    // Nobody will answer them any more.
     this.#broker.dropInternal();
   }
 

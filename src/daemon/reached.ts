@@ -1,19 +1,19 @@
-/** Where others reach this node, as far as it knows: what `mmi.broker` and HTTP tell of it. */
+/** The addresses of this node, as far as it knows them, for `mmi.broker` and HTTP. */
 import { resolve } from 'node:path';
 
 import type { ListenerConfig } from '../config/config.js';
 import type { EndpointStatus } from '../wire/mmi.js';
 
 /**
- * A bound address as those are told who reached the node by another one: with `*` for every IPv4
- * address, and a path that holds whatever directory they are in.
+ * A bound address in the form for clients that reached the node by another one: `*` for every IPv4
+ * address, and an absolute path.
  * @param bound `http://…`, `https://…`, `unix:PATH`, `tcp://…` or `ipc://PATH`, ports filled in
  */
 export function reachedAt(bound: string): string {
   const socket = /^(unix:|ipc:\/\/)(.*)$/s.exec(bound);
   if (socket === null) return bound.replace(/^([a-z]+:\/\/)0\.0\.0\.0(?=:\d+$)/, '$1*');
   const [, scheme = '', path = ''] = socket;
-  // `@name` is no file, but a name that Linux keeps.
+  // `@name` is not a file but a Linux abstract socket.
   return scheme + (path.startsWith('@') ? path : resolve(path));
 }
 

@@ -1,4 +1,4 @@
-/** The life of the process that `majordomo serve` is: signals, exit codes, the last words. */
+/** The life of the `majordomo serve` process: signals, exit statuses, the last messages. */
 import type { Loaded } from '../config/io/load.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
@@ -6,7 +6,7 @@ import { createLog, type Log } from '../observe/log.js';
 import { type Daemon, startDaemon } from './daemon.js';
 import { type Supervisor, superviseBy } from './io/supervisor.js';
 
-/** What `majordomo serve` was told. */
+/** The command line of `majordomo serve`. */
 export interface ServeOrder {
   readonly loaded: Loaded;
   /** Reads the configuration again (SIGHUP). */
@@ -28,21 +28,22 @@ export async function serve(
   const log = await createLog(level, format, process.stdout.isTTY);
   dieOnBugs(log);
   warnOf(loaded, log);
-  // From the start on: a signal that comes while it starts ends it as any other does.
+  // Set up before the start: a signal during it ends the process as at any other time.
   const stop = { isDue: false };
   const told = toldToStop(log, stop);
   const supervisor = superviseBy(process.env, log);
   let daemon: Daemon | null = null;
   const rereads = { due: false };
   process.on('SIGHUP', () => {
-    // Handled to the end, since it would end the process; but each reread would put the end off.
+    // The handler stays, since without it SIGHUP ends the process; but rereading would delay the
+    // end.
     if (stop.isDue) return;
     if (daemon === null) rereads.due = true;
     else reread(daemon, reload, supervisor, log);
   });
   try {
     daemon = await startDaemon(loaded.config, isNewStore, log, (error) => {
-      // Nothing more may be acknowledged, so nothing more is done.
+      // Nothing more may be acknowledged, so the process ends at once.
       process.exit(lastWords(error, log));
     });
   } catch (error) {
@@ -55,12 +56,12 @@ export async function serve(
   supervisor.stopping();
   await daemon.stop();
   log.flush();
-  // Else Node takes its handlers of signals away first, and a SIGHUP ends it instead.
+  // Otherwise Node removes its signal handlers first, and a SIGHUP ends the process instead.
   process.once('exit', () => process.exit());
   return EXIT.done;
 }
 
-/** Says why the process ends. Returns its exit status. */
+/** Logs why the process ends. Returns its exit status. */
 function lastWords(error: unknown, log: Log): ExitStatus {
   const code = codeOf(error) ?? 'ERR_INTERNAL';
   log.fatal({ event: 'broker.failed', code }, messageOf(error));
@@ -106,7 +107,7 @@ function warnOf(loaded: Loaded, log: Log): void {
   }
 }
 
-/** An error that nobody expected is a bug: say all that is known of it, and stop. */
+/** An unexpected error is a bug: log all that is known about it, and exit. */
 function dieOnBugs(log: Log): void {
   const die = (error: unknown): void => {
     const stack =

@@ -3,7 +3,7 @@ import type { PairFacts } from '../observe/pair-metrics.js';
 
 const NO_PAIR = 'this node is standalone: it has no peer';
 
-/** What is counted of it. */
+/** The values of its metrics. */
 export const STANDALONE_FACTS: PairFacts = {
   role: 'standalone',
   state: 'active',
@@ -15,7 +15,7 @@ export const STANDALONE_FACTS: PairFacts = {
   splitBrains: 0,
 };
 
-/** What a node without a peer says of its pair. */
+/** The pair status of a node without a peer. */
 export function standalonePair(node: string): Pair {
   const refused: HaOrder = { done: false, reason: NO_PAIR };
   return {

@@ -1,4 +1,4 @@
-/** What the store tells, and to whom: to the pair what is the pair's, else to Titanic. */
+/** Routes the store's events: those of the pair to the pair, all others to Titanic. */
 import { present } from '../core/assert.js';
 import { MajordomoError } from '../core/errors.js';
 import type { MergeFailure, StoreEvents, StoreFailure } from '../titanic/store.js';
@@ -6,24 +6,24 @@ import type { Titanic } from '../titanic/titanic.js';
 import type { PairStore } from './pair-store.js';
 import type { Time } from './turns.js';
 
-/** Codes of a start that could not read what is pending. */
+/** Error codes of a start that could not read the pending requests. */
 const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
   full: 'ERR_TITANIC_FULL',
   busy: 'ERR_TITANIC_BUSY',
   fatal: 'ERR_TITANIC_DISK',
 };
 
-/** What the store tells goes into the machine, which acts on it in the turn that this brings. */
+/** Passes the store's events to the machine, which acts on them in the turn that `wake` causes. */
 export class StoreEventRouter implements StoreEvents {
   readonly #wake: () => void;
   readonly #time: Time;
   readonly #fatal: (error: MajordomoError) => void;
-  /** The machine is made when the store is open, which tells nothing that it was not asked. */
+  /** Set when the store is open; before that the store has nothing to report. */
   #titanic: Titanic | null = null;
   #pairStore: PairStore | null = null;
   #restored: { done(): void; failed(error: MajordomoError): void } | null = null;
 
-  /** @param wake something came: a turn is due */
+  /** @param wake an event arrived: a turn is due */
   constructor(wake: () => void, time: Time, fatal: (error: MajordomoError) => void) {
     this.#wake = wake;
     this.#time = time;
@@ -35,7 +35,7 @@ export class StoreEventRouter implements StoreEvents {
     this.#pairStore = pairStore;
   }
 
-  /** Resolves when everything pending is known to the machine; rejects if it cannot be read. */
+  /** Resolves when the machine knows all pending requests; rejects if they cannot be read. */
   restored(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#restored = { done: resolve, failed: reject };

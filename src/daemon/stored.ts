@@ -1,4 +1,4 @@
-/** Titanic in this process: the machine, its store, its turns in the broker's loop. */
+/** Titanic in this process: the machine, its store, and its turns in the broker's loop. */
 import { join } from 'node:path';
 
 import type { Broker } from '../broker/broker.js';
@@ -24,32 +24,32 @@ export interface TitanicHost {
   readonly titanic: Titanic;
   /** `null`: the store belongs to no pair. */
   readonly pairStore: PairStore | null;
-  /** What operators see and do. */
+  /** The API for operators. */
   readonly operatorApi: OperatorApi;
-  /** Before the broker drains: orders about many requests go no further. */
+  /** Called before the broker drains: bulk commands stop. */
   quiesce(): void;
-  /** After the broker has drained: ends with what is under way on disk. */
+  /** Called after the broker has drained: completes what is in progress on disk. */
   close(): Promise<void>;
 }
 
-/** What Titanic lives in. */
+/** What Titanic depends on. */
 export interface Surroundings {
   readonly config: Config;
   readonly dataDir: string;
-  /** Another store may take the place of the one that the directory remembers. */
+  /** Allows a store other than the one that the directory remembers. */
   readonly isNewStore: boolean;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   readonly events: TitanicEvents;
   /** `null`: nothing is replicated. */
   readonly pairEvents: PairEvents | null;
-  /** The store can no longer be trusted: the process has to end. */
+  /** The store can no longer be trusted: the process must end. */
   readonly fatal: (error: MajordomoError) => void;
 }
 
 /**
- * Opens the store and plugs Titanic into the broker. Resolves when everything pending is known; in a
- * pair Titanic sleeps until the pair wakes it.
+ * Opens the store and connects Titanic to the broker. Resolves when all pending requests are known;
+ * in a pair Titanic is inactive until the pair activates it.
  * @throws the store's errors
  */
 export async function startStoredRequests(surroundings: Surroundings): Promise<TitanicHost> {

@@ -1,4 +1,4 @@
-/** The last ten minutes of this node: its numbers, the clocks, and the timer. */
+/** The last ten minutes of this node: its numbers, their clocks and the timer. */
 import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
@@ -55,7 +55,7 @@ export class NodeTimeSeries implements PicturesPort {
     return this.#series.services(monotonicMs());
   }
 
-  /** What lists tell of a service beside its workers. */
+  /** The figures that lists show of a service besides its workers. */
   figures(labels: Labels): FigureSource {
     return serviceFigures({
       labels,

@@ -1,15 +1,15 @@
-/** The machines beside the broker take their turns in its loop. */
+/** Runs the other machines in turns of the broker's loop. */
 import type { Broker } from '../broker/broker.js';
 import type { Companion } from '../broker/io/loop.js';
 import { monotonicMs } from '../core/clock.js';
 import type { Titanic } from '../titanic/titanic.js';
 import type { PairNode } from './pair.js';
 
-/** Where the time comes from. */
+/** The source of time. */
 export interface Time {
   /** Monotonic milliseconds. */
   now(): number;
-  /** Milliseconds since 1970; may be wrong, and jump. */
+  /** Milliseconds since 1970; may be wrong and may jump. */
   wall(): number;
 }
 
@@ -24,14 +24,14 @@ export function turnsOf(
 ): Companion {
   return {
     setTime: (now) => {
-      // A node that stood still has to know it before anything else (D19).
+      // A node that stalled must notice it before anything else (D19).
       pair?.look(now);
       titanic?.setTime(now, time.wall());
     },
     run: (now) => {
-      // Also if it stood still between the inputs of a turn and the turn.
+      // Again, in case it stalled between the inputs of a turn and the turn.
       pair?.look(now);
-      // Nothing is shown or acknowledged before it is known what became of the peer.
+      // Nothing may be shown or acknowledged before the state of the peer is known.
       if (pair?.isFenced !== true) titanic?.run(now, time.wall(), broker.embedded, broker.embedded);
       pair?.run(now, titanic?.isSettled ?? true);
     },

@@ -6,27 +6,27 @@ import Database from 'better-sqlite3';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { mayOthersWrite } from '../../core/private-file.js';
 
-/** A data directory that this process, and no other, uses. */
+/** A data directory that only this process uses. */
 export interface DataDir {
   readonly path: string;
-  /** Lets others have it. The end of the process does so, too. */
+  /** Lets other processes use it. The end of the process does so, too. */
   release(): void;
 }
 
 const LOCK_FILE = 'lock';
 const PRIVATE_MODE = 0o700;
 /**
- * Of two that try at once, each can be in the other's way; `doctor` tries, too. Whoever has it longer
- * uses the directory.
+ * Two processes that try at the same time may block each other for a moment; `doctor` also tries.
+ * The one that holds the lock for longer uses the directory.
  */
 const LOCK_WAIT_MS = 500;
 
 /**
- * Makes the directory if it is absent, and takes an exclusive lock in it. The lock is one that the
- * kernel releases when the process ends, however it ends: held through SQLite, on a file of its own.
+ * Makes the directory if it is absent, and locks it exclusively. The lock is held through SQLite,
+ * on a file of its own; the kernel releases it when the process ends, however it ends.
  * @throws ERR_DATA_DIR_IN_USE if another process has it
  * @throws ERR_DATA_DIR if it cannot be made or written
- * @throws ERR_DATA_DIR_OPEN if others can write to it
+ * @throws ERR_DATA_DIR_OPEN if other users can write to it
  */
 export function openDataDir(directory: string): DataDir {
   const path = resolve(directory);
@@ -46,8 +46,8 @@ export function openDataDir(directory: string): DataDir {
 }
 
 /**
- * Makes it private, and what is missing above it. Not by `recursive`, which never returns where a
- * file system says ENOENT below a directory that is there (`/proc`).
+ * Makes the directory, private, and its missing parents. Not with `recursive`, which never returns
+ * if a file system reports ENOENT below an existing directory (`/proc`).
  */
 function make(path: string): void {
   try {
@@ -60,7 +60,7 @@ function make(path: string): void {
     make(path);
     return;
   }
-  // Whatever the umask has taken away.
+  // Independent of the umask.
   chmodSync(path, PRIVATE_MODE);
 }
 
@@ -80,7 +80,7 @@ function take(path: string): Database.Database {
   try {
     lock = new Database(join(path, LOCK_FILE), { timeout: LOCK_WAIT_MS });
     lock.pragma('journal_mode = MEMORY');
-    // Stays open for as long as the process lives.
+    // Stays open as long as the process lives.
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {

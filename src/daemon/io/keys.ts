@@ -1,6 +1,6 @@
 /**
- * Who comes in by which key: the keys files of the listeners with CURVE, read again when they
- * change. A file that is broken changes nothing: the list that was read before stays.
+ * Which keys are allowed: the keys files of the listeners with CURVE, read again when they change.
+ * An invalid file changes nothing: the previous list stays.
  */
 import { createHash } from 'node:crypto';
 import { type Stats, statSync } from 'node:fs';
@@ -24,7 +24,10 @@ import { DIGEST_BYTES } from '../../wire/peer.js';
 import type { Verdict } from '../../zmtp/curve/server.js';
 import { NOTHING, type Rights, updateRights } from '../key-rights.js';
 
-/** A change is seen within one of these, and read when it has stood for one: in less than a second (D73). */
+/**
+ * Interval of the check. A changed file is read when it has stayed the same for one interval, so in
+ * less than a second (D73).
+ */
 const LOOK_MS = 400;
 
 interface Known {
@@ -32,13 +35,13 @@ interface Known {
   readonly rights: Rights;
 }
 
-/** What became of keys when their file was read again. */
+/** Changes found when a keys file was read again. */
 interface FileWatcher {
-  /** What the name may do is not what it was. */
+  /** The rights of the name have changed. */
   changed(name: string): void;
-  /** A key, in hexadecimal, does not come in any more. */
+  /** A key, in hexadecimal, is no longer allowed. */
   revoked(publicKey: string): void;
-  /** A key of that name could be the peer of this node before, and cannot any more. */
+  /** A key of that name could be the peer of this node before, and no longer can. */
   noPeer(name: string): void;
 }
 
@@ -49,12 +52,12 @@ class KeysFile {
   /** By the public key, in hexadecimal. */
   #known = new Map<string, Known>();
   #byName = new Map<string, Known>();
-  /** How the file looked when it was read, and at the last look. */
+  /** The file's state when it was read, and at the last check. */
   #readState = '';
   #lastState = '';
   readonly watchers: FileWatcher[] = [];
   entries: readonly KeyEntry[] = [];
-  /** Its entries as text: for comparing them with the peer's. */
+  /** Its entries as text, for comparison with the peer's. */
   shown: readonly string[] = [];
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID */
@@ -78,7 +81,7 @@ class KeysFile {
     return this.#byName.get(name)?.rights ?? NOTHING;
   }
 
-  /** Reads the file again, whether it has changed or not. */
+  /** Reads the file again, even if it has not changed. */
   reread(quotas: readonly string[] = this.#quotas): void {
     this.#quotas = quotas;
     this.#noteState();
@@ -95,7 +98,7 @@ class KeysFile {
   }
 
   /**
-   * Reads it again if it has changed, and has stood so since the last look.
+   * Reads the file again if it has changed and has stayed the same since the last check.
    * @returns whether it was read
    */
   async look(): Promise<boolean> {
@@ -107,7 +110,7 @@ class KeysFile {
     return isDue;
   }
 
-  /** Before it is read: what changes meanwhile is seen at the next look. */
+  /** Before reading: a change during the read is found by the next check. */
   #noteState(): void {
     try {
       this.#readState = shown(statSync(this.#file));
@@ -145,7 +148,7 @@ class KeysFile {
   }
 }
 
-/** The same text for the same keys and rights, whatever the order and the form in the file. */
+/** The same text for the same keys and rights, whatever their order and form in the file. */
 function shownEntry(entry: KeyEntry): string {
   const { name, publicKeys, client, worker, peer, operator, quota } = entry;
   const keys = publicKeys.map((key) => key.toString('hex')).sort();
@@ -172,17 +175,17 @@ function shown({ ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
-/** Told what became of keys. */
+/** Called when keys change. */
 export interface KeysWatcher {
-  /** What the name may do has changed. */
+  /** The rights of the name have changed. */
   changed(name: string): void;
-  /** What came in there by this key, in hexadecimal, may not any more. */
+  /** Connections at that listener with this key, in hexadecimal, are no longer allowed. */
   revoked(listener: number, publicKey: string): void;
-  /** Nor may it be the other node of the pair. */
+  /** The key can no longer be the other node of the pair. */
   noPeer(name: string): void;
 }
 
-/** Who decides on keys that no file has. */
+/** Decides on keys that are in no file. */
 export interface Elsewhere {
   verdict(publicKey: Buffer, address: string): Verdict;
   rightsOf(name: string): Readonly<Rights>;
@@ -196,16 +199,16 @@ export class Keys {
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
   elsewhere: Elsewhere | null = null;
-  /** What the pair's listener is to be told. */
+  /** The CURVE options of the pair's listener. */
   readonly peerCurve: ListenerCurve | undefined;
-  /** That of the pair's listener. */
+  /** The file of the pair's listener. */
   #ofPeer: KeysFile | null = null;
-  /** The last digest, and what it is of. */
+  /** The last digest and its input. */
   #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
   #sharedTold: ReadonlySet<string> = new Set();
 
-  /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a file of keys is not as it should be */
+  /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
   constructor({ broker, bstar, limits }: Config, log: Log) {
     this.#log = log;
     const quotas = Object.keys(limits.quotas);
@@ -236,7 +239,7 @@ export class Keys {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
   }
 
-  /** Each once, until it is mended. */
+  /** Each is reported once, until it is corrected. */
   #tellSharedNames(): void {
     const files = new Set(this.#ofListener.filter((keys) => keys !== undefined));
     const problems = sharedNames([...files].map(({ entries }) => entries));
@@ -250,7 +253,7 @@ export class Keys {
     this.#sharedTold = told;
   }
 
-  /** Whether a file of keys has an entry of that name. */
+  /** Whether a keys file has an entry with that name. */
   has(name: string): boolean {
     return [...this.#files.values()].some((keys) => keys.has(name));
   }
@@ -277,7 +280,7 @@ export class Keys {
     };
   }
 
-  /** What the transport is to be told of a listener. */
+  /** The CURVE options of a listener, for the transport. */
   curveOf(listener: number): ListenerCurve | undefined {
     return this.#curves[listener];
   }
@@ -288,7 +291,7 @@ export class Keys {
     return (keys === undefined ? null : this.elsewhere?.rightsOf(name)) ?? NOTHING;
   };
 
-  /** Of all keys that come in, and their rights: the same on both nodes of a pair, or they differ. */
+  /** Digest of all allowed keys and their rights: equal on both nodes of a pair if these are. */
   get digest(): Buffer {
     const shown = [...this.#files.values()].map((file) => file.shown);
     if (
@@ -302,7 +305,7 @@ export class Keys {
     return this.#digested.digest;
   }
 
-  /** Looks after the files from now on. */
+  /** Checks the files periodically from now on. */
   watch(watcher: KeysWatcher): void {
     if (this.#files.size === 0) return;
     for (const keys of this.#files.values()) {
@@ -323,7 +326,7 @@ export class Keys {
     this.#timer = setTimeout(this.#look, LOOK_MS);
   }
 
-  /** SIGHUP: reads the files again, against the quotas that there are now. */
+  /** SIGHUP: reads the files again, with the current quotas. */
   reread({ limits }: Config): void {
     const quotas = Object.keys(limits.quotas);
     for (const keys of this.#files.values()) keys.reread(quotas);
@@ -331,7 +334,7 @@ export class Keys {
   }
 
   /**
-   * SIGHUP: the keys by which clients know each listener, as its files are now.
+   * SIGHUP: the listeners' secret keys, as their files are now.
    * @throws ERR_CONFIG_FILE
    */
   secretKeysOf(listeners: readonly ListenerConfig[]): ReadonlyMap<number, readonly Buffer[]> {
@@ -360,7 +363,7 @@ const MAKES = {
   pair: '`majordomo keygen --pair DIR` makes the files of both nodes',
 } as const;
 
-/** A start without a file that can be made says what makes it. */
+/** Adds to the error about a missing file the command that makes it. */
 function orHowToMake<T>(how: string, read: () => T): T {
   try {
     return read();
@@ -376,7 +379,7 @@ function allowed(name: string): Verdict {
   return { kind: 'allowed', name };
 }
 
-/** libzmq does not tell whose message it is: who comes in may do all that is allowed there. */
+/** libzmq does not report who sent a message: every allowed key has all rights of the listener. */
 function mayComeIn(rights: Rights, listener: ListenerConfig): boolean {
   if (listener.transport !== 'libzmq') return true;
   return ROLES.every(

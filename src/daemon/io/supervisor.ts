@@ -1,11 +1,11 @@
 /**
- * Tells systemd how the daemon is (sd_notify(3)). Where nobody listens (`NOTIFY_SOCKET` is not set)
- * nothing happens at all.
+ * Reports the daemon's state to systemd (sd_notify(3)). If `NOTIFY_SOCKET` is not set, it does
+ * nothing.
  *
- * Node cannot send to the socket itself: its datagrams are UDP. `systemd-notify` can, and is there
- * wherever systemd is, so no native module is needed. One small shell runs it for each line that it
- * reads: so messages stay in their order, and the broker's own process, which may be large, is
- * never forked for a heartbeat.
+ * Node cannot send to that socket: it has no Unix datagram sockets. `systemd-notify` can, and is
+ * part of systemd, so no native module is needed. One small shell runs it for each line that it
+ * reads: this keeps the messages in order, and the broker's process, which may be large, is not
+ * forked for each heartbeat.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
@@ -13,7 +13,7 @@ import type { Writable } from 'node:stream';
 import { codeOf } from '../../core/errors.js';
 import type { Log } from '../../observe/log.js';
 
-/** What a heartbeat asks: that the broker's loop takes a turn, and how the broker is. */
+/** Checks for a heartbeat: that the broker's loop takes a turn, and the broker's status. */
 export interface Pulse {
   /** Calls `then` at the end of a turn that begins after this call. */
   afterTurn(then: () => void): void;
@@ -22,19 +22,23 @@ export interface Pulse {
 }
 
 export interface Supervisor {
-  /** Clients are served. From here on the watchdog is fed, each time after a turn of the loop. */
+  /**
+   * Clients are served. From now on the watchdog is notified, each time after a turn of the loop.
+   */
   ready(pulse: Pulse): void;
   /** The configuration is being reread; `reloaded` must follow. */
   reloading(): void;
   reloaded(): void;
-  /** The end has begun; the watchdog no longer counts. */
+  /** The shutdown has begun; the watchdog no longer applies. */
   stopping(): void;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Helper = ChildProcessByStdio<Writable, null, null>;
 
-/** Assignments of one message are parted by tabs; 127 is the shell's word for "no such command". */
+/**
+ * Tabs separate the assignments of one message; 127 is the shell's status for "no such command".
+ */
 const SCRIPT = `
 set -f
 IFS='\t'
@@ -72,7 +76,7 @@ class SystemdSupervisor implements Supervisor {
   ready(pulse: Pulse): void {
     this.#messages.send('READY=1', status(pulse.summary()));
     if (this.#watchdogMs === null) return;
-    // Twice within the time, as sd_watchdog_enabled(3) advises.
+    // Twice per period, as sd_watchdog_enabled(3) advises.
     this.#timer = setInterval(() => {
       pulse.afterTurn(() => {
         this.#messages.send('WATCHDOG=1', status(pulse.summary()));
@@ -81,7 +85,7 @@ class SystemdSupervisor implements Supervisor {
   }
 
   reloading(): void {
-    // The time is what Type=notify-reload asks for; Type=notify takes it, too.
+    // Type=notify-reload requires the time; Type=notify accepts it.
     const monotonicUs = process.hrtime.bigint() / 1000n;
     this.#messages.send('RELOADING=1', `MONOTONIC_USEC=${monotonicUs}`);
   }
@@ -96,7 +100,7 @@ class SystemdSupervisor implements Supervisor {
   }
 }
 
-/** Messages on their way, in order. A helper that ended is replaced at the next one. */
+/** Messages in order. A helper that ended is replaced at the next message. */
 class Messages {
   readonly #environment: Environment;
   readonly #log: Log;
@@ -111,7 +115,7 @@ class Messages {
   send(...assignments: readonly string[]): void {
     this.#helper ??= this.#start();
     const { stdin } = this.#helper;
-    // A helper that is stuck must not make this process grow; nothing of these is worth waiting for.
+    // If the helper hangs, messages are dropped, so that this process does not grow.
     if (stdin.writableNeedDrain) return;
     stdin.write(`${assignments.join('\t')}\n`);
   }
@@ -121,7 +125,7 @@ class Messages {
       env: this.#environment,
       stdio: ['pipe', 'ignore', 'inherit'],
     });
-    // It must not keep this process alive; it ends with it, when its input does.
+    // The helper must not keep this process alive; it ends when its input does.
     helper.unref();
     const gone = (reason: string): void => {
       if (this.#helper !== helper) return;
@@ -143,7 +147,7 @@ function status(text: string): string {
   return `STATUS=${text.replace(/[\s\p{Cc}]+/gu, ' ').slice(0, STATUS_CHARACTERS)}`;
 }
 
-/** The time within which systemd wants to hear of this process, or null. */
+/** The time within which systemd expects a notification, or null. */
 function watchdogMs(environment: Environment): number | null {
   const { WATCHDOG_USEC: micros, WATCHDOG_PID: pid } = environment;
   if (pid !== undefined && pid !== String(process.pid)) return null;
