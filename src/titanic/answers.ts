@@ -1,6 +1,6 @@
 /**
- * What `titanic.*` answers, and to whom: answers that go out with the turn, look-ups in the store,
- * and those who wait for something to happen (`titanic.wait`).
+ * The answers to `titanic.*`: those sent at the end of a turn, look-ups in the store, and clients
+ * that wait for something to happen (`titanic.wait`).
  */
 import type { Asker, BrokerHost } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
@@ -17,12 +17,17 @@ export const STATUS_OK: Buffer = Buffer.from('200');
 const STATUS_PENDING = Buffer.from('300');
 const STATUS_UNKNOWN = Buffer.from('400 unknown');
 
-/** Answers that go out in one turn, and waits that end in one. */
+/** Maximum number of answers sent in one turn, and of waits that end in one. */
 const TURN_ANSWERS_MAX = 4096;
-/** Bytes of answers that one turn hands over, and one of any size: others are read meanwhile. */
+/**
+ * Bytes of answers that one turn hands over; the first may be of any size. Other work goes on
+ * between turns.
+ */
 const TURN_BYTES_MAX = 1024 * 1024;
 
-/** A large reply is kept for so long, for others that ask for it: each reading is a copy of its own. */
+/**
+ * How long a large reply is kept for others that ask for it, because each read makes its own copy.
+ */
 const KEPT_MS = 100;
 const TOO_MANY = 'the quota waits is used up: the replies before this one are not read';
 const GONE = 'the connection that it came by has ended';
@@ -37,31 +42,33 @@ interface Kept {
   readonly until: number;
 }
 
-/** An answer that can go out. */
+/** An answer ready to be sent. */
 interface Ready {
   readonly id: number;
-  /** Or why it is refused. */
+  /** The answer, or why it is refused. */
   readonly body: readonly Buffer[] | { readonly reason: 'quota' | 'limit'; readonly text: string };
-  /** Of a reply, who is to read it: what they have no room for waits, and is read again. */
+  /** For a reply, who asked: if the connection has no room for it, it waits and is read again. */
   readonly asking: Asking | null;
 }
 
 export class Answers {
   /** See `Replica.probe`. */
   readonly #probe: () => number | null;
-  /** Its end is on its way to both disks: see `withhold`. */
+  /** Whether the end of the request is being committed on both disks: see `withhold`. */
   readonly #isWithheld: (uuid: RequestUuid) => boolean;
   readonly #tellDenied: (asker: Asker, uuid: RequestUuid) => void;
-  /** Look-ups whose uuid is in no row, by the probe that says whether it is unknown. */
+  /**
+   * Look-ups whose uuid is in no row, each with the probe that tells whether the uuid is unknown.
+   */
   #probing: { readonly probe: number; readonly asking: Asking }[] = [];
   readonly #reads: Reads;
   readonly #waiters = new Waiters();
-  /** Those that somebody waits for and that are in no row here, though the peer may have them. */
+  /** Uuids that somebody waits for and that are in no row here, but may be in the peer's store. */
   readonly #unknown = new Map<string, RequestUuid>();
   readonly #room = new Room();
   #kept: Kept | null = null;
   #ready: Ready[] = [];
-  /** What was stored may be lost: nobody is shown any of it, and the process ends. */
+  /** Stored data may be lost: none of it is shown to anybody any more, and the process ends. */
   isUntrusted = false;
 
   constructor(
@@ -76,12 +83,12 @@ export class Answers {
     this.#tellDenied = tellDenied;
   }
 
-  /** Some are ready to go out. */
+  /** True if answers are ready to be sent. */
   get areDue(): boolean {
     return this.#ready.length > 0;
   }
 
-  /** When `run` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
+  /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
     const keptUntil = this.#kept?.until ?? Infinity;
     return Math.min(this.#waiters.dueAt, this.#reads.dueAt, this.#room.dueAt, keptUntil);
@@ -95,7 +102,10 @@ export class Answers {
     this.answer(id, STATUS_UNKNOWN);
   }
 
-  /** It is another's: told as if it were unknown, but not to those who watch. */
+  /**
+   * The request belongs to another owner: the asker gets the answer for an unknown one, but an
+   * event reports it.
+   */
   denied({ id, asker, uuid }: Asking): void {
     this.#tellDenied(asker, uuid);
     this.unknown(id);
@@ -109,27 +119,29 @@ export class Answers {
     this.#ready.push({ id: asking.id, body: [STATUS_OK, ...reply], asking });
   }
 
-  /** It is open: pending, now or until something happens or the patience ends. */
+  /**
+   * The request is pending: answers at once, or waits until something happens or the patience ends.
+   */
   pending(asking: Asking, now: number): void {
     if (this.isUntrusted) return;
     const { id, asker, until } = asking;
-    // D75: a wait too many is none.
+    // D75: above the quota, it does not wait.
     const mayWait = this.#waiters.countOf(asker.identity) < asker.quotas.waits;
     if (until > now && mayWait) this.#waiters.add(asking);
     else this.answer(id, STATUS_PENDING);
   }
 
-  /** Its end is on its way to the disks, and cannot be called pending any more. */
+  /** Its end is being committed, so it can no longer be called pending. */
   withhold(asking: Asking): void {
     if (!this.isUntrusted) this.#waiters.add({ ...asking, until: Infinity });
   }
 
-  /** The store knows. */
+  /** Looks the request up in the store. */
   lookUp(asking: Asking): void {
     if (!this.isUntrusted) this.#reads.ask(asking);
   }
 
-  /** What it found is told later. */
+  /** The result of this look-up is told later. */
   keepBack(look: number): void {
     this.#reads.seal(look);
   }
@@ -155,7 +167,7 @@ export class Answers {
     if (found.state === 'absent') {
       this.#absent(asking, now);
     } else if (found.state === 'closed') {
-      // D17: what is remembered as closed is known, whatever the peer has.
+      // D17: a request remembered as closed is known as such, whatever the peer has.
       if (isCertainFor(asker, found.by)) this.unknown(id);
       else this.#absent(asking, now);
     } else if (!mayAsk(asker, found)) {
@@ -172,7 +184,7 @@ export class Answers {
     }
   }
 
-  /** D76: what its reader has no room for is not read. */
+  /** D76: a reply is not read while the connection of its asker has no room for it. */
   #large(asking: Asking, bytes: number, now: number): void {
     if (asking.asker.outputLeft() < bytes) {
       if (!this.#room.wait(asking, bytes, now)) this.#refuse(asking, 'quota', TOO_MANY);
@@ -190,28 +202,28 @@ export class Answers {
     else this.#probing.push({ probe, asking });
   }
 
-  /** What was absent before this probe, and before the others until then, is unknown. */
+  /** Whatever was absent before this probe, or before an earlier one, is unknown. */
   probed(number: number): void {
     const known = this.#probing.filter(({ probe }) => probe <= number);
     this.#probing = this.#probing.filter(({ probe }) => probe > number);
     for (const { asking } of known) this.unknown(asking.id);
   }
 
-  /** The probes that are out are not answered: what they asked for may be at the peer. */
+  /** The open probes will not be answered: the peer may have what was asked for. */
   unprobed(now: number): void {
     const open = this.#probing;
     this.#probing = [];
     for (const { asking } of open) this.#pendingUnknown(asking, now);
   }
 
-  /** The peer may have it: whoever waits for it is told when that has come here (D17). */
+  /** The peer may have it: those who wait are told when it has arrived here (D17). */
   #pendingUnknown(asking: Asking, now: number): void {
     this.pending(asking, now);
     const { uuid } = asking;
     if (this.#waiters.has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
   }
 
-  /** More of the peer's requests are here: those that were unknown are looked for again. */
+  /** More of the peer's requests have arrived: looks again for those that were not found. */
   merged(): void {
     const unknown = [...this.#unknown.values()];
     this.#unknown.clear();
@@ -220,12 +232,14 @@ export class Answers {
     }
   }
 
-  /** Nothing is known of it at present: neither that it is unknown nor that it is still pending. */
+  /**
+   * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
+   */
   lookFailed(look: number, now: number): void {
     this.#reads.failed(look, now);
   }
 
-  /** Those who wait for this one have its reply. */
+  /** Sends the reply to those who wait for this request. */
   tellReply(uuid: RequestUuid, reply: Buffer): void {
     const waiting = this.#takeOf(uuid);
     if (waiting.length === 0) return;
@@ -233,17 +247,20 @@ export class Answers {
     for (const asking of waiting) this.#reply(asking, frames);
   }
 
-  /** Those who wait for this one are told this. */
+  /** Sends this answer to those who wait for this request. */
   tell(uuid: RequestUuid, ...answer: readonly Buffer[]): void {
     for (const { id } of this.#takeOf(uuid)) this.answer(id, ...answer);
   }
 
-  /** Those who wait for this one are told that it is unknown. */
+  /** Tells those who wait for this request that it is unknown. */
   tellUnknown(uuid: RequestUuid): void {
     this.tell(uuid, STATUS_UNKNOWN);
   }
 
-  /** It was closed by somebody who may not be its owner: the store knows for whom, the others wait on. */
+  /**
+   * The request was closed by somebody who may not be its owner. For the others, the store is
+   * asked.
+   */
   tellClosed(uuid: RequestUuid, by: Owner): void {
     for (const asking of this.#takeOf(uuid)) {
       if (isCertainFor(asking.asker, [by])) this.unknown(asking.id);
@@ -251,7 +268,7 @@ export class Answers {
     }
   }
 
-  /** Those who wait for this one are told what the store says. */
+  /** Looks the request up, and answers those who wait for it, without further waiting. */
   tellByLookUp(uuid: RequestUuid): void {
     for (const asking of this.#takeOf(uuid)) this.lookUp({ ...asking, until: -Infinity });
   }
@@ -261,7 +278,10 @@ export class Answers {
     return this.#waiters.takeOf(uuid);
   }
 
-  /** Patience that has ended, look-ups to try again, replies for which there may be room now. */
+  /**
+   * Handles patience that has ended, look-ups to try again, and replies for which there may be room
+   * now.
+   */
   run(now: number): void {
     for (const asking of this.#waiters.takeDue(now, TURN_ANSWERS_MAX)) {
       const { id, uuid } = asking;
@@ -277,7 +297,7 @@ export class Answers {
     if (this.#kept !== null && this.#kept.until <= now) this.#kept = null;
   }
 
-  /** Gives out what can go out, so much as fits a turn. */
+  /** Sends the ready answers, as many as fit into a turn. */
   give(host: BrokerHost, now: number): void {
     let given = 0;
     let handedOver = 0;
@@ -289,7 +309,8 @@ export class Answers {
         continue;
       }
       const bytes = asking === null ? 0 : bytesOf(body);
-      // One whose connection has ended may have come back by another: that has room of its own.
+      // If the connection has ended, its peer may have returned on another one, which has its own
+      // room.
       if (asking !== null && !asking.asker.isGone && asking.asker.outputLeft() < bytes) {
         if (!this.#room.wait(asking, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
       } else {
@@ -309,7 +330,7 @@ export function status(code: 400 | 500, text: string): Buffer {
   return Buffer.from(`${code} ${text}`);
 }
 
-/** D63: what a dead request's status frame says. @param reason as it is stored */
+/** D63: the status frame of a dead request. @param reason as it is stored */
 export function deadStatusFrame(reason: string): Buffer {
   return status(500, deadStatus(reason));
 }

@@ -1,10 +1,11 @@
 /**
- * Changes of a store as bytes: between the threads of a node, and from the active node of a pair to
- * the other, which commits them as they are.
+ * Encodes the changes of a store: between the threads of a node, and from the active node of a pair
+ * to the passive one, which commits them unchanged.
  *
- * A batch on the wire is a byte for its format, a byte for what closes leave (0 none, 1 known, 2 all),
- * the number of changes and the changes. Format 2: a kind byte and the fields of the change (fields.ts).
- * Format 1, by places, is what the version before owners were kept speaks: see first-format.ts.
+ * A batch on the wire is a byte for its format, a byte for what closes leave (0 none, 1 known, 2
+ * all), the number of changes, and the changes. Format 2: a kind byte and the fields of the change
+ * (fields.ts). Format 1, by position, is used by the last version that had no owners: see
+ * first-format.ts.
  */
 import {
   ACCEPTED_AT,
@@ -56,13 +57,13 @@ import { isChange } from './well-formed.js';
 
 const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
 
-/** Of a batch from the wire. */
+/** Applies to a batch from the wire. */
 export interface Batch {
   readonly tombstones: Tombstones;
   readonly changes: readonly Change[];
 }
 
-/** @param format that its receiver knows */
+/** @param format one that its receiver can read */
 export function packBatch({ tombstones, changes }: Batch, format: Format): Buffer {
   const to = new PackWriter(changesBytes(changes));
   to.byte(format);
@@ -72,7 +73,7 @@ export function packBatch({ tombstones, changes }: Batch, format: Format): Buffe
   return to.takeBuffer();
 }
 
-/** @returns views of `bytes`, in whatever format; `null` if no node of a known version packed them */
+/** @returns views of `bytes`, in either format; `null` if no node of a known version packed them */
 export function unpackBatch(bytes: Uint8Array): Batch | null {
   const from = new PackReader(bytes);
   const format = from.byte();
@@ -97,10 +98,10 @@ const EXPIRE = 6;
 const RETRY = 7;
 const SWEEP = 8;
 
-/** More than any change takes beside its body, reply, service and texts. */
+/** More than any change takes besides its body, reply, service and texts. */
 const CHANGE_BYTES = 200;
 
-/** About what `packChanges` takes. */
+/** Roughly the size that `packChanges` returns. */
 export function changesBytes(changes: readonly Change[]): number {
   let bytes = 64;
   for (const change of changes) {
@@ -115,7 +116,7 @@ export function packChanges(to: PackWriter, changes: readonly Change[]): void {
   packAll(to, changes, packChange);
 }
 
-/** @returns views of the bytes; `null` if they are no changes */
+/** @returns views of the bytes; `null` if they are not changes */
 export function unpackChanges(from: PackReader): Change[] | null {
   const fields = new FieldReader();
   return unpackAll(from, () => unpackChange(from, fields));
@@ -277,13 +278,13 @@ export function putRequest(to: PackWriter, request: StoredRequest): void {
   putNumber(to, SHARED, request.isShared ? 1 : 0);
 }
 
-/** What is to be looked at before it is believed: see well-formed.ts. */
+/** Fields to check before they are trusted: see well-formed.ts. */
 export function requestOf(fields: FieldReader): StoredRequest {
   const state = STATES[fields.number(STATE)];
   return {
     uuid: fields.bytes(UUID),
     service: fields.bytes(SERVICE),
-    // Of a step that is not known it is refused for its number.
+    // A change of an unknown kind is refused because of its kind number.
     number: state === undefined ? 0 : fields.number(NUMBER),
     state: state ?? 'pending',
     priority: fields.number(PRIORITY),

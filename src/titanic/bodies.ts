@@ -1,32 +1,34 @@
-/** The beginnings of stored bodies, for people: frames that were packed, up to where they were cut. */
+/** Beginnings of stored bodies, for display: packed frames, up to where they were cut. */
 import { PackedCursor, readPacked } from '../core/packed.js';
 
-/** Of a body, and of a reply, so many bytes are shown, with what stands before each frame. */
+/** How many bytes of a body and of a reply are shown, including the length before each frame. */
 export const SHOWN_BYTES_MAX: number = 64 * 1024;
-/** Frames that are shown at most: each costs beside its bytes. */
+/** Maximum number of frames shown, because each costs more than its bytes. */
 const SHOWN_FRAMES_MAX = 256;
-/** What stands before a short packed frame and before a long one, which this flag tells. */
+/**
+ * Sizes of the length before a short and before a long packed frame; this flag marks the long ones.
+ */
 const SHORT_HEAD_BYTES = 2;
 const LONG_HEAD_BYTES = 9;
 const LONG = 0x02;
 
 /** A frame, or its beginning. */
 export interface ShownFrame {
-  /** Of the whole frame. */
+  /** Size of the whole frame. */
   readonly bytes: number;
   readonly data: Buffer;
 }
 
 /** A body, or its beginning. */
 export interface ShownBody {
-  /** Of the whole, as it is stored: its frames, each with its length. */
+  /** Stored size of the whole: its frames, each with its length. */
   readonly bytes: number;
-  /** There is more than is shown. */
+  /** True if there is more than is shown. */
   readonly isCut: boolean;
   readonly frames: readonly ShownFrame[];
 }
 
-/** What was sent and what was answered; `null`: there is none. */
+/** The request body and the reply; `null`: there is none. */
 export interface Bodies {
   readonly body: ShownBody | null;
   readonly reply: ShownBody | null;
@@ -34,7 +36,7 @@ export interface Bodies {
 
 /**
  * @param packed the first bytes of packed frames
- * @param bytes of the whole
+ * @param bytes size of the whole
  */
 export function shownBody(packed: Buffer, bytes: number): ShownBody {
   const cursor = new PackedCursor();
@@ -58,7 +60,9 @@ function headBytes(flags: number): number {
   return (flags & LONG) === 0 ? SHORT_HEAD_BYTES : LONG_HEAD_BYTES;
 }
 
-/** Without the beginning of a character of UTF-8 at its end, or text would not be known as text. */
+/**
+ * Cuts an incomplete UTF-8 character off the end; otherwise text would not be recognised as text.
+ */
 function wholeCharacters(data: Buffer): Buffer {
   for (let back = 1; back <= 3 && back <= data.length; back++) {
     const byte = data[data.length - back] ?? 0;
@@ -68,7 +72,7 @@ function wholeCharacters(data: Buffer): Buffer {
   return data;
 }
 
-/** Of the character that begins with this byte. */
+/** Length of the character that begins with this byte. */
 function characterBytes(first: number): number {
   if (first < 0xc0 || first >= 0xf8) return 1;
   if (first < 0xe0) return 2;

@@ -1,32 +1,32 @@
 /**
- * One order about many requests: page by page, each on the disk before the next is read, so that a
- * million of them hold nobody up. Each request is come to once.
+ * One command for many requests. It works page by page and commits each page before it reads the
+ * next, so that a million requests do not block other work. It visits each request once.
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';
 import type { PageQuestion, ReadPage, Reading } from './reading.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from './store.js';
 
-/** What became of a change: made; no step up; not on the disk. */
+/** The result of a change: made; not a step up; not on disk. */
 export type Decided = (result: 'done' | 'passed' | StoreFailure) => void;
 
 export interface BulkJob {
-  /** Which, one list after the other. */
+  /** Which requests; the lists are processed one after the other. */
   readonly lists: readonly Omit<PageQuestion, 'after' | 'limit'>[];
-  /** At most so many. */
+  /** Maximum number of requests. */
   readonly limit: number;
   /** Why nothing can be changed now, or `null`. */
   obstacle(): string | null;
   /** Monotonic milliseconds. */
   now(): number;
-  /** Begins with one; false: it is left as it is. */
+  /** Begins the change of one request; false: it stays as it is. */
   begin(request: StoredRequest, decided: Decided): boolean;
-  /** @param count changed, also if it ended by trouble */
+  /** @param count requests changed, even if the run ended with an error */
   end(outcome: OperatorResult<BulkResult>, count: number): void;
 }
 
-/** Changed in one go: some milliseconds of the store's. */
+/** Changed in one commit, which takes the store some milliseconds. */
 const SLICE_REQUESTS = 200;
-/** It stops by itself then: who asked does not wait for longer, and can ask again. */
+/** The run stops after this time: the operator need not wait longer, and can repeat the command. */
 const RUN_MS_MAX = 20_000;
 
 export class BulkRun {
@@ -45,12 +45,12 @@ export class BulkRun {
     this.#reading = reading;
   }
 
-  /** It ends after what is under way. */
+  /** Ends the run after the page in progress. */
   stop(why: string): void {
     this.#trouble ??= why;
   }
 
-  /** Goes on with the next page. */
+  /** Continues with the next page. */
   run(): void {
     const { limit, lists } = this.#job;
     const list = lists[this.#list];
@@ -78,7 +78,7 @@ export class BulkRun {
     }
     this.#after = page.next;
     if (page.next === null) this.#list++;
-    // Counted as one of them, so that it goes on after all, also if there is none.
+    // Counted as one of them, so that the run continues even if there is none.
     this.#undecided = 1;
     for (const request of page.requests) {
       if (this.#trouble !== null) break;

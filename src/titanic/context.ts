@@ -1,4 +1,4 @@
-/** What all parts of the Titanic machine work with, and what outlives an activation. */
+/** The context that all parts of the Titanic machine share, and that outlives an activation. */
 import type { Asker } from '../broker/ports.js';
 import type { Label, Labels } from '../core/labels.js';
 import { uuidText } from '../wire/tsp.js';
@@ -10,7 +10,7 @@ import type { Replica } from './replica.js';
 import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from './store.js';
 import { StoredServices } from './stored-services.js';
 
-/** What Titanic asks of its store; the rest is for the pair. */
+/** The part of the store that Titanic uses; the rest is for the pair. */
 export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
 
 const NOTHING: StoreCounts = {
@@ -30,20 +30,20 @@ export class TitanicContext {
   readonly events: TitanicEvents;
   readonly counters: TitanicCounters;
   readonly commits: Commits = new Commits();
-  /** It serves; else it sleeps, and knows of no request. */
+  /** True while it serves. Otherwise it is inactive and knows no requests. */
   isActive = false;
-  /** What is in the store, as it told last. */
+  /** The contents of the store, as last reported. */
   counts: StoreCounts = NOTHING;
-  /** What is in the store of each owner. */
+  /** What the store holds for each owner. */
   readonly #owners = new Map<Owner, OwnerCount>();
-  /** What is in the store of each service. */
+  /** What the store holds for each service. */
   readonly services: StoredServices;
-  /** Of the next request that is accepted. */
+  /** The number of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
-  /** Of this turn: monotonic milliseconds. */
+  /** Time of this turn: monotonic milliseconds. */
   now = 0;
-  /** Of this turn: whole milliseconds since 1970. */
+  /** Time of this turn: whole milliseconds since 1970. */
   wall = 0;
 
   constructor(
@@ -74,12 +74,15 @@ export class TitanicContext {
     return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
   }
 
-  /** Under which what becomes of a service's requests is counted. @param shown percent-escaped */
+  /**
+   * The label under which the outcomes of a service's requests are counted. @param shown
+   * percent-escaped
+   */
   labelOf(shown: string): Label {
     return this.counters.labels.of(shown);
   }
 
-  /** Somebody wanted what another one stored (D71). */
+  /** A peer asked for a request that another one stored (D71). */
   denied({ owner, address }: Asker, uuid: RequestUuid, wanted: 'reply' | 'close'): void {
     const who = { key: owner, address };
     this.events.emit({ name: 'titanic.denied', wanted, uuid: beginning(uuid), ...who });
@@ -90,7 +93,7 @@ export class TitanicContext {
   }
 }
 
-/** What may be shown of it: time and twelve of its random bits. */
+/** The part of it that may be shown: the time and twelve of its random bits. */
 export function beginning(uuid: RequestUuid): string {
   return uuidText(uuid).slice(0, 16);
 }

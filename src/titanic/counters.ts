@@ -1,18 +1,18 @@
-/** What became of stored requests, by the label of their service. */
+/** Outcomes of stored requests, by the label of their service. */
 import { Histograms } from '../core/histogram.js';
 import { type ByLabel, byLabel, type Label, LABELS_MAX, type Labels } from '../core/labels.js';
 import type { FailureKind } from '../wire/failure.js';
 
-/** How an attempt failed: as its worker said, or `lost`: it ended without any word of the worker. */
+/** How an attempt failed: as reported by its worker, or `lost`: it ended without a report. */
 export type AttemptFailure = FailureKind | 'lost';
 
-/** From a hundredth of a second, about what two commits take, to a day. */
+/** From a hundredth of a second, roughly the time of two commits, to a day. */
 const BOUNDS_MS = [
   10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000,
   7_200_000, 28_800_000, 86_400_000,
 ];
 
-/** By the label that a service has at that moment. */
+/** Keyed by the label that a service has at that moment. */
 export interface StoredCounts {
   readonly accepted: ByLabel;
   readonly completed: ByLabel;
@@ -45,7 +45,7 @@ export class TitanicCounters {
     this.labels = labels;
   }
 
-  // Of all services together:
+  // For all services together:
   get accepted(): number {
     return this.#total(this.services.accepted);
   }

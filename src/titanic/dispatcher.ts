@@ -1,7 +1,7 @@
 /**
- * Which stored request goes out when: per service the highest priority first, then the order of
- * acceptance; as many as its workers take, all together at most `maxInFlight`. A service without
- * workers costs nothing and delays nobody.
+ * Decides which stored request is sent when: per service by highest priority, then in order of
+ * acceptance; as many as its workers take, and at most `maxInFlight` in total. A service without
+ * workers costs nothing and delays no other.
  */
 import { present } from '../core/assert.js';
 import { escapeName } from '../core/escape.js';
@@ -36,29 +36,29 @@ import {
 import { Origins } from './origins.js';
 import type { RequestUuid, StoredRequest, Whose } from './store.js';
 
-/** One service of which there are open requests. */
+/** A service that has open requests. */
 interface StoredService {
   readonly number: number;
   readonly name: Buffer;
-  /** As it may be shown (D3). */
+  /** Its name in printable form (D3). */
   readonly shown: string;
-  /** Those that could go out now. */
+  /** Requests that could be sent now. */
   readonly ready: IndexedHeap;
-  /** Those that are not with a worker, the one that has waited longest first. */
+  /** Requests that are not with a worker, longest wait first. */
   readonly oldest: IndexedHeap;
-  /** All of them. */
+  /** Number of open requests. */
   open: number;
-  /** Those that are DELAYED. */
+  /** Number of requests that are DELAYED. */
   delayed: number;
-  /** Those that are with a worker. */
+  /** Number of requests that are with a worker. */
   out: number;
-  /** Those of them that are LOADING: the broker does not know of them yet. */
+  /** Number of requests that are LOADING: the broker does not know them yet. */
   loading: number;
-  /** Listed among those whose room is to be asked. */
+  /** It is in the list of services to ask for room. */
   hasDemand: boolean;
 }
 
-/** A body that was read, for a request that was LOADING in that load. */
+/** A body that was read for a request that was LOADING in that load. */
 interface LoadedBody {
   readonly slot: Slot;
   readonly load: number;
@@ -67,31 +67,31 @@ interface LoadedBody {
 
 /** The open requests of one service. */
 export interface OpenFigures {
-  /** With a worker. */
+  /** Requests with a worker. */
   readonly out: number;
-  /** To be tried at a later time only. */
+  /** Requests that are to be tried later. */
   readonly delayed: number;
   /**
-   * Since when the one waits that has waited longest, of those not with a worker: wall milliseconds;
-   * `null`: there is none.
+   * When the longest wait of a request that is not with a worker began: wall milliseconds; `null`:
+   * there is none.
    */
   readonly since: number | null;
 }
 
 const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
 
-/** A delivery under way. */
+/** A delivery in progress. */
 export interface Delivery {
   readonly worker: number;
   /** Wall milliseconds. */
   readonly startedAt: number;
 }
 
-/** Bodies read at once, and with the broker at once; one of any size always may. */
+/** Maximum for bodies being read and for those with the broker. The first may be of any size. */
 const LOAD_REQUESTS_MAX = 256;
 const LOAD_BYTES_MAX = 8 * 1024 * 1024;
 const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
-/** Whose time has come, in one turn. */
+/** Maximum number of requests handled in one turn because they are due. */
 const TURN_REQUESTS_MAX = 4096;
 
 export class Dispatcher {
@@ -111,9 +111,9 @@ export class Dispatcher {
   #lastLoad = 0;
   #loaded: LoadedBody[] = [];
   readonly #deliveries = new Map<Slot, Delivery>();
-  /** The broker's numbers of requests that it is to forget in the next turn, by their slot. */
+  /** The broker's numbers of requests to withdraw in the next turn, by slot. */
   readonly #withdrawals = new Map<Slot, number>();
-  /** LOADING or OUT. */
+  /** Requests that are LOADING or OUT. */
   #inFlight = 0;
   #inFlightBytes = 0;
 
@@ -163,7 +163,7 @@ export class Dispatcher {
   // ---------------------------------------------------------------- requests come and go
 
   /**
-   * A request is open from now on.
+   * Adds an open request.
    * @param party see `Origin`
    */
   open(request: StoredRequest, now: number, wall: number, party: string): Slot {
@@ -181,17 +181,17 @@ export class Dispatcher {
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
     const { attempts, acceptedAt, notBefore, generation } = request;
-    // After attempts it is not known any more when a delay, or the time before a retry, was over.
+    // After attempts, it is no longer known when a delay, or the wait before a retry, ended.
     const isAcceptance = attempts > 0 && generation === 0;
     index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
     service.open++;
-    // The clock may be another node's than at its acceptance: it waits no longer than it was to.
+    // Another node's clock may have set the times: it waits no longer than intended at acceptance.
     const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
     this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
     return slot;
   }
 
-  /** Not before that time, which may be past. Monotonic milliseconds. */
+  /** Makes it wait until that time, which may be past. Monotonic milliseconds. */
   wait(slot: Slot, notBefore: number, now: number): void {
     const { index } = this;
     index.setDouble(slot, NOT_BEFORE, notBefore);
@@ -205,7 +205,7 @@ export class Dispatcher {
     }
   }
 
-  /** Nothing goes out of it any more; it is still open. */
+  /** Stops sending the request, which stays open. */
   hold(slot: Slot, state: number): void {
     const { index } = this;
     const place = index.get(slot, PLACE);
@@ -218,15 +218,18 @@ export class Dispatcher {
     index.set(slot, STATE, state);
   }
 
-  /** It was held for its end, which did not come: it goes on where it was. */
+  /** The end that it was held for failed: it continues where it was. */
   resume(slot: Slot, now: number): void {
     const { index } = this;
-    // Its time may have run out meanwhile.
+    // Its time to live may have ended meanwhile.
     if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
     this.wait(slot, index.getDouble(slot, NOT_BEFORE), now);
   }
 
-  /** The broker is to forget it, in the next turn; what it tells of it until then counts no more. */
+  /**
+   * Withdraws it from the broker in the next turn; what the broker reports about it until then is
+   * ignored.
+   */
   withdraw(slot: Slot): void {
     const id = this.index.getDouble(slot, BROKER_ID);
     if (id < 0) return;
@@ -234,18 +237,18 @@ export class Dispatcher {
     this.#withdrawals.set(slot, id);
   }
 
-  /** False if what the broker tells is of a request that is withdrawn. */
+  /** False if the request was withdrawn, so that the broker's reports about it are ignored. */
   isWithBroker(slot: Slot): boolean {
     return this.index.get(slot, STATE) !== 0 && this.index.getDouble(slot, BROKER_ID) >= 0;
   }
 
-  /** The broker has forgotten it by itself. */
+  /** The broker has already forgotten it. */
   forgotten(slot: Slot): void {
     this.index.setDouble(slot, BROKER_ID, -1);
     this.#withdrawals.delete(slot);
   }
 
-  /** The broker's numbers of all requests that are with it, or that it is still to forget, by slot. */
+  /** The broker's numbers of all requests that are with it or to be withdrawn, by slot. */
   get withBroker(): Map<Slot, number> {
     const numbers = new Map(this.#withdrawals);
     for (let slot = 0; slot < this.index.end; slot++) {
@@ -254,7 +257,7 @@ export class Dispatcher {
     return numbers;
   }
 
-  /** It is not open any more. */
+  /** The request is no longer open. */
   close(slot: Slot): void {
     this.withdraw(slot);
     this.hold(slot, ENDING);
@@ -284,20 +287,20 @@ export class Dispatcher {
     return this.#origins.of(this.index.get(slot, ORIGIN)).party;
   }
 
-  /** Takes the next one whose time is over out of the heap of those; or `NO_SLOT`. */
+  /** Takes the next expired request off its heap; or returns `NO_SLOT`. */
   nextExpired(wall: number): Slot {
     const slot = this.#expiring.peek();
     if (slot < 0 || this.index.getDouble(slot, EXPIRES_AT) > wall) return NO_SLOT;
     return this.#expiring.pop();
   }
 
-  /** Wall milliseconds at which the next one's time is over; Infinity for never. */
+  /** When the next request expires, in wall milliseconds; Infinity for never. */
   get expiryAt(): number {
     const expiring = this.#expiring.peek();
     return expiring < 0 ? Infinity : this.index.getDouble(expiring, EXPIRES_AT);
   }
 
-  /** Monotonic milliseconds at which the next wait is over; Infinity for never. */
+  /** When the next wait ends, in monotonic milliseconds; Infinity for never. */
   get dueAt(): number {
     if (this.#withdrawals.size > 0) return -Infinity;
     const delayed = this.#delayed.peek();
@@ -323,17 +326,17 @@ export class Dispatcher {
     return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall };
   }
 
-  /** That of one which is with a worker now. */
+  /** The delivery of a request that is with a worker now. */
   deliveryOf(slot: Slot): Delivery | null {
     return this.#deliveries.get(slot) ?? null;
   }
 
-  /** The uuids of those that are with a worker, one after the other. */
+  /** The uuids of the requests that are with a worker, concatenated. */
   get out(): Buffer {
     return Buffer.concat([...this.#deliveries.keys()].map((slot) => this.index.uuid(slot)));
   }
 
-  /** What is open of one service. */
+  /** Figures about the open requests of one service. */
   figuresOf(name: Buffer): OpenFigures {
     const service = this.#services.get(name.toString('latin1'));
     if (service === undefined) return NONE_OPEN;
@@ -342,7 +345,7 @@ export class Dispatcher {
     return { out, delayed, since: first < 0 ? null : this.index.getDouble(first, SINCE) };
   }
 
-  /** It comes back without having been delivered. */
+  /** The request comes back undelivered. */
   handedBack(slot: Slot): void {
     this.#landed(slot);
     this.#age(slot);
@@ -359,7 +362,7 @@ export class Dispatcher {
     }
   }
 
-  /** Nothing could be read: they are tried again when the store answers. */
+  /** The read failed: the requests are tried again after `retryMs`. */
   loadFailed(load: number, now: number, retryMs: number): void {
     const slots = this.#loads.get(load) ?? [];
     this.#loads.delete(load);
@@ -373,8 +376,8 @@ export class Dispatcher {
   // ---------------------------------------------------------------- a turn
 
   /**
-   * @param mayLoad more may go out
-   * @returns requests whose body the store has no more: they are not open
+   * @param mayLoad more requests may be sent
+   * @returns requests whose body is no longer in the store, which means that they are not open
    */
   run(embedded: EmbeddedServiceApi, now: number, mayLoad: boolean): Slot[] {
     for (const id of this.#withdrawals.values()) embedded.withdraw(id);
@@ -416,7 +419,10 @@ export class Dispatcher {
     return missing;
   }
 
-  /** Asks every hungry service's room, and reads what it takes. Who had something goes last. */
+  /**
+   * Asks for the room of every service that has requests to send, and reads as many as fit.
+   * Services that got some go last next time.
+   */
   #loadMore(embedded: EmbeddedServiceApi): void {
     const hungry = this.#withDemand;
     const served: StoredService[] = [];
@@ -478,11 +484,11 @@ export class Dispatcher {
     const service = this.serviceOf(slot);
     if (this.#deliveries.delete(slot)) service.out--;
     if (this.index.get(slot, STATE) === LOADING) service.loading--;
-    // There is room for another.
+    // There is now room for another.
     if (service.ready.size > 0) this.#feed(service);
   }
 
-  /** It is not with a worker, now or any more. */
+  /** It is not, or no longer, with a worker. */
   #age(slot: Slot): void {
     if (this.index.get(slot, AGE_PLACE) < 0) this.serviceOf(slot).oldest.push(slot);
   }
@@ -500,7 +506,7 @@ export class Dispatcher {
     this.#withDemand.push(service);
   }
 
-  /** True if some service's room is to be asked in the next turn. */
+  /** True if the room of some service is to be asked for in the next turn. */
   get isHungry(): boolean {
     return this.#withDemand.length > 0 && !this.#isAtLimit();
   }

@@ -1,6 +1,6 @@
 import type { StoredState } from './store.js';
 
-/** What happened to stored requests, for those who watch. Names are percent-escaped (D3). */
+/** Events of stored requests, for monitoring. Names are percent-escaped (D3). */
 export type TitanicEvent =
   | {
       readonly name: 'titanic.recovered';
@@ -17,15 +17,17 @@ export type TitanicEvent =
       readonly reason: string;
     }
   | { readonly name: 'titanic.expired'; readonly service: string }
-  /** By an operator. */
+  /** Done by an operator. */
   | { readonly name: 'titanic.cancelled'; readonly service: string }
-  /** An operator had dead ones tried again; `null`: of any service. */
+  /** An operator had dead requests tried again; `null`: those of all services. */
   | {
       readonly name: 'titanic.reopened';
       readonly service: string | null;
       readonly count: number;
     }
-  /** An operator had them deleted; `null`: of any service, dead or replied. */
+  /**
+   * An operator had requests deleted; `null`: those of all services, or both dead and replied ones.
+   */
   | {
       readonly name: 'titanic.purged';
       readonly service: string | null;
@@ -37,47 +39,50 @@ export type TitanicEvent =
       readonly reason: 'store' | 'limit' | 'peer';
       readonly text: string;
     }
-  /** Somebody asked for, or wanted to close, what another one stored (D71): it was answered 400. */
+  /**
+   * A peer asked for, or tried to close, a request that another one stored (D71); the answer was
+   * 400.
+   */
   | {
       readonly name: 'titanic.denied';
       readonly wanted: 'reply' | 'close';
-      /** The beginning of its uuid. */
+      /** The beginning of the uuid. */
       readonly uuid: string;
-      /** Of who asked: the name of the key, and where they came from. */
+      /** Who asked: the name of the key, and the source address. */
       readonly key: string | null;
       readonly address: string;
     }
-  /** A request for `titanic.*` that is answered 400 because it cannot be read (D12). */
+  /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */
   | { readonly name: 'titanic.malformed'; readonly reason: string }
-  /** Told once; new requests are answered 500 until `store.healed`. */
+  /** Emitted once; new requests are answered 500 until `store.healed`. */
   | {
       readonly name: 'store.failed';
       readonly kind: 'full' | 'busy' | 'fatal';
       readonly text: string;
     }
   | { readonly name: 'store.healed' }
-  /** The data directory did not remember it: its first one, or one from before it remembered any. */
+  /** The data directory had no record of it: it is its first store, or older than such records. */
   | {
       readonly name: 'store.known';
       readonly how: 'made' | 'found';
       readonly id: string;
     }
-  /** By order (`--new-store`) it is another one. */
+  /** It is another store, as ordered by `--new-store`. */
   | {
       readonly name: 'store.renewed';
       readonly id: string;
-      /** What stood in its place is there now; `null`: nothing was moved. */
+      /** Where the previous store is now; `null`: nothing was moved. */
       readonly aside: string | null;
     }
-  /** The order was not needed. */
+  /** `--new-store` was not needed. */
   | { readonly name: 'store.kept'; readonly id: string };
 
-/** How a stored request ended, for now or for good. */
+/** How a stored request ended; a dead one may still be retried. */
 export type TitanicEnd = 'replied' | 'dead' | 'closed' | 'expired';
 
 /**
  * One step of a stored request, for the log at level debug. `uuid` is only its beginning (time and
- * twelve random bits), because the whole is the credential for the reply.
+ * twelve random bits), because the whole uuid is the credential for the reply.
  */
 export type TitanicStep = { readonly uuid: string } & (
   | { readonly name: 'titanic.accepted'; readonly service: string }
@@ -86,7 +91,7 @@ export type TitanicStep = { readonly uuid: string } & (
   | { readonly name: 'titanic.ended'; readonly outcome: TitanicEnd }
 );
 
-/** Called within the machine; it only notes what it hears. */
+/** Called from within the machine, so it only records what it is told. */
 export type TitanicTrace = (step: TitanicStep) => void;
 
 export interface TitanicEvents {

@@ -1,4 +1,4 @@
-/** What the broker tells of stored requests that are with it, and the attempts that come of it. */
+/** Handles the broker's reports about stored requests, and the attempts that result. */
 import { oneLine } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import { increment } from '../core/labels.js';
@@ -74,7 +74,7 @@ export class Execution {
     });
   }
 
-  /** @param failure what its worker said */
+  /** @param failure what its worker reported */
   failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
     const { index } = this.#dispatcher;
     const { counters, events, now, wall } = this.#context;
@@ -132,7 +132,7 @@ export class Execution {
     if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.handedBack(slot);
   }
 
-  /** Exponential, with jitter: from half of it to all of it. */
+  /** Exponential with jitter: between half of the value and all of it. */
   #pauseMs(attempts: number): number {
     const { retryBaseMs, retryMaxMs } = this.#context.options;
     const whole = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempts - 1, 40));

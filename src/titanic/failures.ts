@@ -1,5 +1,5 @@
 /**
- * A worker's failure as it is kept with an attempt (D63): packed frames `kind, code, text, detail*`.
+ * A worker's failure as stored with an attempt (D63): packed frames `kind, code, text, detail*`.
  */
 import { Frames } from '../core/frames.js';
 import { isPackedFrames, pack, packedBytes, unpack } from '../core/packed.js';
@@ -11,7 +11,7 @@ import {
   isToldCode,
 } from '../wire/failure.js';
 
-/** Of the detail so much is kept. */
+/** How much of the detail is kept. */
 const KEPT_DETAIL_BYTES_MAX = 4096;
 
 /** More than any kept failure takes. */
@@ -24,7 +24,7 @@ export function packFailure({ kind, code, text, detail }: Failure): Buffer {
   return packed;
 }
 
-/** The first 4 KiB of it, frame by frame. */
+/** The first 4 KiB of the detail, frame by frame. */
 export function keptDetail(detail: readonly Buffer[]): Buffer[] {
   const kept: Buffer[] = [];
   let left = KEPT_DETAIL_BYTES_MAX;
@@ -36,12 +36,12 @@ export function keptDetail(detail: readonly Buffer[]): Buffer[] {
   return kept;
 }
 
-/** Whether bytes from the other node, or from a file, may be a kept failure. */
+/** Whether bytes from the other node, or from a file, can be a stored failure. */
 export function isPackedFailure(packed: Buffer): boolean {
   return packed.length <= PACKED_BYTES_MAX && isPackedFrames(packed);
 }
 
-/** @returns `null` if it is none that this version knows */
+/** @returns `null` if it is not one that this version knows */
 export function unpackFailure(packed: Buffer | null): Failure | null {
   if (packed === null || !isPackedFailure(packed)) return null;
   const frames = new Frames();

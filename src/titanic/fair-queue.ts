@@ -1,24 +1,24 @@
 /**
- * What waits, in a queue for each party, which take turns: who has little waits for one of each of the
- * others, however much they have (D75).
+ * A queue for each party, which take turns: a party with few items waits for at most one item of
+ * each other party, however many those have (D75).
  */
 interface Line<Item> {
   readonly items: Item[];
-  /** Of each. */
+  /** Bytes of each item. */
   readonly sizes: number[];
-  /** How many of them are taken out already. */
+  /** How many items have already been taken out. */
   head: number;
   bytes: number;
 }
 
-/** An item, whose it is, and its bytes. */
+/** An item, its party, and its bytes. */
 export interface Queued<Item> {
   readonly party: string;
   readonly item: Item;
   readonly bytes: number;
 }
 
-/** Taken out items are let go in one go: each is moved once on average. */
+/** Items that were taken out are removed in bulk, so that each item is moved once on average. */
 const HEAD_MAX = 1024;
 
 export class FairQueue<Item> {
@@ -57,13 +57,13 @@ export class FairQueue<Item> {
     this.#size++;
   }
 
-  /** Bytes of the one that `shift` takes; 0 if there is none. */
+  /** Bytes of the item that `shift` takes next; 0 if there is none. */
   get nextBytes(): number {
     for (const { sizes, head } of this.#lines.values()) return sizes[head] ?? 0;
     return 0;
   }
 
-  /** Takes out the first one of whose turn it is, who then goes behind all others. */
+  /** Takes the first item of the party whose turn it is; the party then goes to the back. */
   shift(): Item | undefined {
     for (const [party, line] of this.#lines) {
       const first = line.items[line.head];
@@ -86,7 +86,7 @@ export class FairQueue<Item> {
     return undefined;
   }
 
-  /** Takes out everything, party by party, each in its order. */
+  /** Takes all items, party by party, each in its order. */
   drain(): Queued<Item>[] {
     const all: Queued<Item>[] = [];
     for (const [party, { items, sizes, head }] of this.#lines) {

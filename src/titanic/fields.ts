@@ -1,11 +1,12 @@
 /**
- * Numbered fields: how changes and records are written since format 2 (docs/peer-protocol.md). A field
- * is a byte (its number times two, plus one if it is a run of bytes) and its value, a double or bytes
- * with their length before them; a zero byte ends the fields. What is 0, empty or absent is left out.
- * A number means the same everywhere, so what a change says of a request a record may say of it, too.
+ * Numbered fields: the encoding of changes and records since format 2 (docs/peer-protocol.md). A
+ * field is a byte (its number times two, plus one if it is a run of bytes) and its value: a double,
+ * or bytes preceded by their length. A zero byte ends the fields. Values that are 0, empty or
+ * absent are left out. A number has the same meaning everywhere, so a record may use the fields of
+ * a change.
  *
- * Fields that are not known are kept as they came (`extra`), stored, and written again: a later
- * version adds fields without a new format, also while one node of a pair does not know them yet.
+ * Unknown fields are kept as they came (`extra`), stored, and written again. So a later version can
+ * add fields without a new format, even while one node of a pair does not know them yet.
  */
 import { PackReader, PackWriter } from './packing.js';
 
@@ -26,7 +27,7 @@ export const SHARED = 14;
 export const KEY = 15;
 export const BODY = 16;
 export const ATTEMPTS_EVER = 17;
-/** Several of them, each with fields of its own. */
+/** Several values, each with fields of its own. */
 export const ATTEMPT = 18;
 export const REPLY = 19;
 export const WORKER = 20;
@@ -40,7 +41,7 @@ export const MOST = 27;
 export const BY = 28;
 export const FAILURE = 29;
 
-/** The highest that is known. */
+/** The highest known number. */
 const LAST = FAILURE;
 const END = 0;
 const EXTRA_BYTES = 256;
@@ -67,20 +68,20 @@ export function putText(to: PackWriter, field: number, value: string): void {
   to.text(value);
 }
 
-/** Ends the fields of one thing, with those that it came with. */
+/** Ends the fields of one item, including the unknown ones that came with it. */
 export function endFields(to: PackWriter, extra: Buffer | null | undefined): void {
   if (extra) to.raw(extra);
   to.byte(END);
 }
 
-/** Reads the fields of one thing after the other. What it gives out are views of what was read. */
+/** Reads the fields of one item after the other. It returns views of the bytes. */
 export class FieldReader {
   readonly #numbers = new Float64Array(LAST + 1);
   readonly #bytes: (Buffer | null)[] = Array.from({ length: LAST + 1 }, () => null);
   readonly #attempts: Buffer[] = [];
   #extra: PackWriter | null = null;
 
-  /** The fields up to their end; `from` is not whole if they are none. */
+  /** Reads the fields up to their end; `from` is not whole if the bytes are not fields. */
   read(from: PackReader): void {
     this.#numbers.fill(0);
     this.#bytes.fill(null);
@@ -121,20 +122,20 @@ export class FieldReader {
     return this.#bytes[field]?.toString() ?? '';
   }
 
-  /** The fields of each attempt, to be read by a reader of their own. */
+  /** The fields of each attempt, each to be read by its own reader. */
   get attempts(): readonly Buffer[] {
     return this.#attempts;
   }
 
-  /** In the order of their numbers. */
+  /** In order of their numbers. */
   get extra(): Buffer | null {
     return this.#extra === null ? null : inOrder(fieldsOf(this.#extra.takeBuffer()));
   }
 }
 
 /**
- * Fields of both, as they were kept; where both have one, the first's is taken.
- * @returns the very `first` if the other one adds nothing
+ * Joins the unknown fields of two items. If both have a field, that of the first is taken.
+ * @returns `first` itself if the other adds nothing
  */
 export function joinExtra(first: Buffer | null, other: Buffer | null): Buffer | null {
   if (other === null || first?.equals(other) === true) return first;
@@ -145,7 +146,10 @@ export function joinExtra(first: Buffer | null, other: Buffer | null): Buffer | 
   return fields.size === count ? first : inOrder(fields);
 }
 
-/** A field of bytes that an earlier version kept as it came, or `null`; and what it kept beside it. */
+/**
+ * A field of bytes that an earlier version kept as unknown, or `null`; and the other fields kept
+ * with it.
+ */
 export function takeKept(
   extra: Buffer,
   field: number,
@@ -165,7 +169,7 @@ function inOrder(fields: ReadonlyMap<number, Buffer>): Buffer {
   return Buffer.concat(sorted.map(([, bytes]) => bytes));
 }
 
-/** By tag: all that stands under it. */
+/** By tag: all fields with that tag. */
 function fieldsOf(extra: Buffer): Map<number, Buffer> {
   const fields = new Map<number, Buffer>();
   const from = new PackReader(extra);

@@ -1,10 +1,10 @@
 /**
- * Format 1 of changes and records: what a node says to one of the version before owners were kept, and
- * reads of it. Fields stand in the order in which they are written here; numbers are doubles, byte
- * runs and texts have their length before them (packing.ts), what may be absent a byte 0 or 1.
+ * Format 1 of changes and records, spoken with a node of the last version that had no owners.
+ * Fields are in the order in which they are written here. Numbers are doubles, byte runs and texts
+ * are preceded by their length (packing.ts), and optional values by a byte 0 or 1.
  *
- * It has no word for owners: what is read has none, and a merge then keeps the one that is known. A
- * close by somebody is a close of whatever has the uuid.
+ * It cannot express owners: what is read has none, and a merge then keeps the known one. A close by
+ * an owner becomes a close of whatever has the uuid.
  */
 import type { PackReader, PackWriter } from './packing.js';
 import type { StoreRecord } from './record-codec.js';
@@ -81,7 +81,7 @@ function packStep(to: PackWriter, kind: number, uuid: RequestUuid, value: number
   to.number(value);
 }
 
-// Members of an object literal are evaluated in the order in which they stand here.
+// Members of an object literal are evaluated in the order in which they are written here.
 export function unpackFirstChange(from: PackReader): Change | null {
   const kind = from.byte();
   switch (kind) {
@@ -235,7 +235,7 @@ function packMaybe(to: PackWriter, bytes: Buffer | null): void {
   if (bytes !== null) to.bytes(bytes);
 }
 
-// Members of an object literal are evaluated in the order in which they stand here.
+// Members of an object literal are evaluated in the order in which they are written here.
 export function unpackFirstRecord(from: PackReader): StoreRecord | null {
   switch (from.byte()) {
     case REQUEST_RECORD: {

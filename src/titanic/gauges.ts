@@ -1,4 +1,4 @@
-/** What is stored now, by the label of the service: added up when someone asks. */
+/** What is stored now, by the label of the service. Summed up on demand. */
 import { type ByLabel, byLabel, increment, OTHERS } from '../core/labels.js';
 import type { TitanicCounters } from './counters.js';
 import type { OpenFigures } from './dispatcher.js';
@@ -7,16 +7,16 @@ import type { StoredServices } from './stored-services.js';
 
 export interface StoredGauges {
   readonly requests: Readonly<Record<'pending' | 'dispatched' | 'replied' | 'dead', ByLabel>>;
-  /** Milliseconds that the oldest pending request has waited; 0 where there is none. */
+  /** How long the oldest pending request has waited, in milliseconds; 0 if there is none. */
   readonly oldestMs: ByLabel;
 }
 
-/** What they are added up from. */
+/** The sources of the sums. */
 export interface GaugeSources {
   readonly counters: TitanicCounters;
   readonly counts: StoreCounts;
   readonly services: StoredServices;
-  /** With a worker, of all services. */
+  /** Requests with a worker, for all services. */
   readonly delivered: number;
   openOf(service: Buffer): OpenFigures;
 }
@@ -48,12 +48,12 @@ export function storedGauges(from: GaugeSources, wall: number): StoredGauges {
     }
     oldestMs[label] = Math.max(oldestMs[label] ?? 0, ageMs(since, wall));
   }
-  // Those of services that are not known by name.
+  // The counts of services that are not known by name.
   for (const state of STATES) increment(requests[state], OTHERS, Math.max(0, rest[state]));
   return { requests, oldestMs };
 }
 
-/** @param since `null`: nothing waits */
+/** @param since `null`: no request waits */
 function ageMs(since: number | null, wall: number): number {
   return since === null ? 0 : Math.max(0, wall - since);
 }

@@ -1,4 +1,4 @@
-/** Two states of one request become one (D17): the upper bound of both on the ladder. */
+/** Joins two states of one request (D17): the result is their upper bound on the ladder. */
 import { joinExtra } from './fields.js';
 import type { RequestRecord } from './record-codec.js';
 import {
@@ -10,26 +10,29 @@ import {
   type StoredState,
 } from './store.js';
 
-/** What changes of a request. The rest is as it was accepted, on both sides. */
+/** The part of a request that changes. The rest is as accepted, on both sides. */
 export type RequestState = Pick<
   RequestRecord,
   'request' | 'attemptsEver' | 'attempts' | 'reply' | 'death' | 'extra'
 >;
 
 export interface Joined {
-  /** With the number that it has here. */
+  /** With the number that the request has here. */
   readonly state: RequestState;
-  /** It is not as it was here. */
+  /** It differs from the state here. */
   readonly isChanged: boolean;
-  /** What is here was kept although the other stands the same: the other side has to learn of it. */
+  /**
+   * The state here was kept although the other has the same rank, or lacks something: the other
+   * side has to learn of it.
+   */
   readonly isKept: boolean;
-  /** Both are replied, and otherwise. */
+  /** Both are replied, with different replies. */
   readonly ranTwice: boolean;
 }
 
 const LADDER: readonly StoredState[] = ['pending', 'dead', 'replied'];
 
-/** @param isTheirsKept of two ends of the same step, theirs is kept */
+/** @param isTheirsKept if both ended at the same step but differ, theirs is kept */
 export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boolean): Joined {
   const isTied = isSameStep(ours.request, theirs.request) && !isSameEnd(ours, theirs);
   const top = isAbove(theirs.request, ours.request) || (isTied && isTheirsKept) ? theirs : ours;
@@ -70,7 +73,7 @@ function isAbove(a: StoredRequest, b: StoredRequest): boolean {
   return LADDER.indexOf(a.state) > LADDER.indexOf(b.state);
 }
 
-/** Replies, or deaths, are told apart by all that is stored of them. */
+/** Replies, or deaths, are the same if all that is stored of them is equal. */
 function isSameEnd(a: RequestState, b: RequestState): boolean {
   if (a.request.state === 'pending') return true;
   if (a.request.expiresAt !== b.request.expiresAt) return false;
@@ -81,19 +84,19 @@ function isSameEnd(a: RequestState, b: RequestState): boolean {
   return a.death?.reason === b.death?.reason && a.death?.at === b.death?.at;
 }
 
-/** A known owner beats none: what is told by a version that kept none, or to it, has none. */
+/** A known owner wins over none: data from or through a version without owners has none. */
 function belonging(ours: StoredRequest, theirs: StoredRequest): Belonging {
   const { owner, isShared } = ours.owner === NO_OWNER ? theirs : ours;
   return { owner, isShared };
 }
 
-/** There is more known here, of what nobody changes, than there. */
+/** True if this side knows more of what never changes than the other. */
 function isMissing(ours: RequestState, theirs: RequestState): boolean {
   if (ours.request.owner !== NO_OWNER && theirs.request.owner === NO_OWNER) return true;
   return joinExtra(theirs.extra, ours.extra) !== theirs.extra;
 }
 
-/** Attempts of a generation, the rest after them, and the time to live. */
+/** Attempts of a generation, the rest of the wait after them, and the time to live. */
 function patience(
   a: StoredRequest,
   b: StoredRequest,
@@ -107,14 +110,17 @@ function patience(
   return { attempts, notBefore, expiresAt };
 }
 
-/** Those of both, each as often as on the side that has it more often; the last ones. */
+/**
+ * The attempts of both, each as often as on the side that has it more often; only the last ones are
+ * kept.
+ */
 function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): readonly Attempt[] {
   const missing = [...theirs];
   const here = ours.map((attempt) => {
     const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
     const [same] = at >= 0 ? missing.splice(at, 1) : [];
     const extra = joinExtra(attempt.extra, same?.extra ?? null);
-    // A version that knew of no failures told none.
+    // A version that did not know failures sent none.
     const failure = higher(attempt.failure, same?.failure ?? null);
     const isSame = extra === attempt.extra && failure === attempt.failure;
     return isSame ? attempt : { ...attempt, failure, extra };
@@ -123,7 +129,7 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
   return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);
 }
 
-/** Both sides take the same, whichever of them asks. */
+/** Symmetric: both sides choose the same one. */
 function higher(a: Buffer | null, b: Buffer | null): Buffer | null {
   if (a === null || b === null) return a ?? b;
   return b.compare(a) > 0 ? b : a;

@@ -1,10 +1,11 @@
 /**
- * The merge of D17, over whatever tables a store has: takes the records of another store.
+ * The merge of D17, on the tables of any store: takes in the records of another store.
  *
- * What is above on the ladder wins, on both sides alike. Where two histories stand the same and are
- * not (two replies, one key of two requests) the side that stays active decides: it keeps what it
- * has and has it shipped again, the other takes it. So the passive node's records are merged by the
- * active one first, then the active's by the passive, and both are equal.
+ * The state that is higher on the ladder wins, on both sides alike. Where two histories have the
+ * same rank but differ (two replies, one key for two requests), the side that stays active decides:
+ * it keeps what it has and ships it again, and the other side takes it. So the active node merges
+ * the passive node's records first, then the passive node merges the active node's, and both are
+ * equal.
  */
 import { isOnceKey } from '../wire/tsp.js';
 import { join, type RequestState } from './join.js';
@@ -29,35 +30,37 @@ export interface KnownKey {
   readonly extra: Buffer | null;
 }
 
-/** A request that is here. */
+/** A request that is in this store. */
 export type RequestHere = RequestState & Pick<RequestRecord, 'key'>;
 
-/** The tables of a store, within the transaction of a merge: what is put counts as changed by it. */
+/**
+ * The tables of a store, within the transaction of a merge. Everything put counts as changed by it.
+ */
 export interface MergeTables {
-  /** All of a uuid. */
+  /** All tombstones of a uuid. */
   tombstones(uuid: RequestUuid): readonly Tombstone[];
-  /** Beside those by others. */
+  /** Added beside tombstones by others. */
   putTombstone(uuid: RequestUuid, tombstone: Tombstone): void;
   dropTombstones(uuid: RequestUuid): void;
   request(uuid: RequestUuid): RequestHere | null;
   isFree(number: number): boolean;
   takeNumber(): number;
-  /** A request that is not there, without a key. */
+  /** Inserts a request that is not in the store, without its key. */
   insert(record: RequestRecord, body: Buffer, number: number): void;
   update(before: RequestState, after: RequestState): void;
-  /** It did not change, but counts as changed. */
+  /** The request did not change, but counts as changed. */
   touch(uuid: RequestUuid): void;
-  /** Ends a request as a close does. */
+  /** Ends a request like a close does. */
   remove(uuid: RequestUuid, keyUntil: number): void;
-  /** Of all owners. */
+  /** Keys of all owners. */
   keys(service: Buffer, key: Buffer): readonly KnownKey[];
   putKey(service: Buffer, key: Buffer, known: KnownKey): void;
   dropKey(service: Buffer, key: Buffer, owner: Owner): void;
-  /** The key of a request that is there; `null`: it leads elsewhere. */
+  /** Sets the key of a request that is in the store; `null`: the key leads elsewhere. */
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void;
 }
 
-/** @returns `null` if a body is missing: the records are not what this store lacks */
+/** @returns `null` if a body is missing: then the records are not those that this store lacks */
 export function merge(
   tables: MergeTables,
   records: readonly StoreRecord[],
@@ -73,7 +76,7 @@ export function merge(
   return merging.merged;
 }
 
-/** A request that is not here. */
+/** A request that is not in this store. */
 interface NewRequest {
   readonly record: RequestRecord;
   readonly body: Buffer;
@@ -86,7 +89,7 @@ class Merging {
   #ranTwice = 0;
   readonly #opened = new Map<string, StoredRequest>();
   readonly #ended = new Map<string, RequestUuid>();
-  /** By uuid: those whose number is another's here. */
+  /** By uuid: requests whose number is taken here by another. */
   readonly #unnumbered = new Map<string, NewRequest>();
 
   constructor(tables: MergeTables, isFromActive: boolean) {
@@ -110,7 +113,7 @@ class Merging {
       this.#bury(uuid, record);
       return;
     }
-    // D71: what was closed there, where it was not known, was another's.
+    // D71: a close of a uuid that was unknown there concerned another owner's request.
     if (!isEndedBy(by, before.request)) {
       this.#tables.touch(uuid);
       return;
@@ -121,10 +124,10 @@ class Merging {
     this.#tables.putTombstone(uuid, { keyUntil, by: NO_OWNER, extra });
   }
 
-  /** There is no such request here. */
+  /** Records the tombstone of a request that is not in this store. */
   #bury(uuid: RequestUuid, { by, ...record }: Tombstone): void {
     const known = this.#tables.tombstones(uuid);
-    // A tombstone of a request that was there stands for those by others, too.
+    // A tombstone of a request that existed also covers those by others.
     const isCertain = by === NO_OWNER || known.some((each) => each.by === NO_OWNER);
     const joins = isCertain ? known : known.filter((each) => each.by === by);
     const joined = joinTombstones(isCertain ? NO_OWNER : by, [...joins, record]);
@@ -158,7 +161,7 @@ class Merging {
     return true;
   }
 
-  /** Those whose number is another's here come after all others. */
+  /** Requests whose number is taken here are placed after all others. */
   number(): void {
     const requests = [...this.#unnumbered.values()].sort(
       ({ record: { request: a } }, { record: { request: b } }) =>
@@ -190,7 +193,7 @@ class Merging {
     const isOwnerNews = before.request.owner !== request.owner;
     if (isOwnerNews && before.key !== null) this.#passOn(before.request, request, before.key);
     if (record.key !== null) this.#lead(request, record.key);
-    // A key that is not told may be another owner's there, to a version that knows none.
+    // If the other node knows no owner, a missing key may belong to another owner's request there.
     else if (before.key !== null && record.request.owner === request.owner) {
       this.#leadNowhere(request, before.key);
     }
@@ -200,7 +203,7 @@ class Merging {
     return this.#tables.keys(service, key).find((known) => known.owner === owner) ?? null;
   }
 
-  /** The key of a request whose owner is known by now is that owner's. */
+  /** Moves the key of a request whose owner has become known to that owner. */
   #passOn(before: StoredRequest, after: StoredRequest, key: Buffer): void {
     const { service, owner, uuid } = after;
     const extra = this.#keyOf(service, key, before.owner)?.extra ?? null;
@@ -209,11 +212,11 @@ class Merging {
     else this.#tables.putKey(service, key, { owner, uuid, until: null, extra });
   }
 
-  /** There, the key leads to this request, which is here, too. */
+  /** On the other side, the key leads to this request, which is also in this store. */
   #lead({ service, uuid, owner }: StoredRequest, key: Buffer): void {
     const known = this.#keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true && known.until === null) return;
-    // One whose request is over stands back behind one whose request is there.
+    // A key whose request has ended yields to one whose request is in the store.
     if (known?.until === null && !this.#isFromActive) {
       this.#tables.touch(known.uuid);
       return;
@@ -223,7 +226,7 @@ class Merging {
     this.#tables.setKeyOf(uuid, key);
   }
 
-  /** Here, the key leads to this request; there, it led to another, or does. */
+  /** Here, the key leads to this request; on the other side, it leads or led to another. */
   #leadNowhere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
     if (!this.#isFromActive) {
       this.#tables.touch(uuid);
@@ -233,12 +236,12 @@ class Merging {
     this.#tables.setKeyOf(uuid, null);
   }
 
-  /** There, the key leads to a request that is over. */
+  /** On the other side, the key leads to a request that has ended. */
   key(record: KeyRecord): void {
     const { service, key, uuid, owner } = record;
     if (isOnceKey(key)) return;
     const all = this.#tables.keys(service, key);
-    // A known owner beats none.
+    // A known owner wins over none.
     const owned = all.find((each) => each.owner !== NO_OWNER && each.uuid.equals(uuid));
     if (owner === NO_OWNER && owned !== undefined) {
       this.#rememberLonger(owned, record);
@@ -246,7 +249,7 @@ class Merging {
     }
     const ownerless = all.find((each) => each.owner === NO_OWNER && each.uuid.equals(uuid));
     if (owner !== NO_OWNER && ownerless !== undefined) {
-      // Its tombstone ends a request that is there yet.
+      // Its tombstone ends the request, which is still in the store.
       if (ownerless.until === null) return;
       this.#tables.dropKey(service, key, NO_OWNER);
     }
@@ -267,7 +270,7 @@ class Merging {
 
   /** The same key of the same request. */
   #rememberLonger(known: KnownKey, { service, key, until, extra }: KeyRecord): void {
-    // Its tombstone ends a request that is there yet.
+    // Its tombstone ends the request, which is still in the store.
     if (known.until === null) return;
     const joined = joinExtra(known.extra, extra);
     if (known.until >= until && joined === known.extra) return;

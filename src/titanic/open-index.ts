@@ -1,6 +1,6 @@
 /**
- * The index of open requests: those that may still have to run. A record of integers and doubles
- * each, in pages, found by uuid; nothing of their bodies. (About 120 bytes a request.)
+ * The index of open requests: those that may still have to run. Each is a record of integers and
+ * doubles in a page of many, found by uuid, without its body (about 120 bytes per request).
  */
 import { UuidTable } from './uuid-table.js';
 
@@ -9,16 +9,16 @@ export type Slot = number;
 
 export const NO_SLOT: Slot = -1;
 
-/** Where an open request is. */
-/** Waits for its service to have room: in its service's heap. */
+/** The states of an open request. */
+/** Waits for its service to have room: in the heap of its service. */
 export const READY = 2;
-/** Not yet: delayed, or in the pause after an attempt. In the heap of those. */
+/** Delayed, or waiting between two attempts: in the heap of delayed requests. */
 export const DELAYED = 3;
 /** Its body is being read. */
 export const LOADING = 4;
 /** With the broker: waiting for a worker there, or at one. */
 export const OUT = 5;
-/** Its reply, or that it is dead, is being committed. */
+/** Its reply, or the fact that it is dead, is being committed. */
 export const SETTLING = 6;
 /** Its end is being committed: closed or expired. */
 export const ENDING = 7;
@@ -37,25 +37,31 @@ export const PRIORITY = 2;
 export const ATTEMPTS = 3;
 export const ATTEMPTS_MAX = 4;
 export const GENERATION = 5;
-/** Place in the one heap of readiness or delay that it is in; while LOADING, which load it is in. */
+/**
+ * Place in the heap of ready or of delayed requests, whichever it is in; while LOADING, the number
+ * of its load.
+ */
 export const PLACE = 6;
 /** Place in the heap of expiries. */
 export const EXPIRY_PLACE = 7;
 export const BODY_BYTES = 8;
-/** Number of its origin: whose it is, and who stored it. */
+/** Number of its origin: its owner, and who stored it. */
 export const ORIGIN = 9;
-/** Place in the heap of its service by age. */
+/** Place in its service's heap by age. */
 export const AGE_PLACE = 10;
 
 /** Double fields. */
 export const NUMBER = 0;
-/** Monotonic milliseconds: a wait does not grow when the clock on the wall is set back. */
+/** Monotonic milliseconds, so that a wait does not grow when the wall clock is set back. */
 export const NOT_BEFORE = 1;
 /** Wall milliseconds. */
 export const EXPIRES_AT = 2;
-/** The broker's number of it, or -1. */
+/** The broker's number for it, or -1. */
 export const BROKER_ID = 3;
-/** Wall milliseconds: accepted, or the end of the delay that was asked for, or an operator's retry. */
+/**
+ * Wall milliseconds: the time of acceptance, the end of the requested delay, or an operator's
+ * retry.
+ */
 export const SINCE = 4;
 
 const NO_UUIDS: Buffer = Buffer.alloc(0);
@@ -82,7 +88,10 @@ export class OpenIndex {
     return this.#byUuid.count;
   }
 
-  /** Adds a request whose uuid is not there. All fields are 0 but BROKER_ID and the places: -1. */
+  /**
+   * Adds a request whose uuid is not in the index. All fields are 0, except BROKER_ID and the
+   * places: -1.
+   */
   add(uuid: Buffer): Slot {
     const slot = this.#freed.pop() ?? this.#fresh++;
     if (slot >>> PAGE_BITS === this.#pages.length) {
@@ -104,12 +113,12 @@ export class OpenIndex {
     return slot;
   }
 
-  /** Every slot in use is below it. */
+  /** All slots in use are below this. */
   get end(): Slot {
     return this.#fresh;
   }
 
-  /** The request of this uuid, or `NO_SLOT`. */
+  /** The request with this uuid, or `NO_SLOT`. */
   find(uuid: Buffer): Slot {
     return this.#byUuid.find(uuid);
   }
@@ -119,7 +128,7 @@ export class OpenIndex {
     this.set(slot, STATE, 0);
     this.#freed.push(slot);
     if (this.count > 0) return;
-    // The moment when nothing is open gives a burst's pages back, at no cost.
+    // When nothing is open, the pages of a burst can be released at no cost.
     this.#pages.length = 1;
     this.#freed.length = 0;
     this.#fresh = 0;

@@ -1,6 +1,7 @@
 /**
- * The open requests of one activation, and how they end: closed, dead, expired or by a merge. An end
- * is decided here, committed by the writer, and told to those who wait once it may be shown (D14).
+ * The open requests of one activation, and how they end: closed, dead, expired or by a merge. An
+ * end is decided here, committed by the writer, and reported to those who wait once it may be shown
+ * (D14).
  */
 import type { Asker } from '../broker/ports.js';
 import { oneLine } from '../core/escape.js';
@@ -26,19 +27,19 @@ import {
 import { type Handed, type Intent, type IntentNumber, Writer } from './writer.js';
 
 const OUTCOME_UNKNOWN = 'outcome unknown';
-/** It is in this store; whether it is in the peer's, as was promised, nobody knows. */
+/** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
   kind: 'busy',
   message: `${OUTCOME_UNKNOWN}: the peer was lost meanwhile`,
 };
-/** What becomes of what is under way when a node steps down. */
+/** The result of changes in progress when a node steps down. */
 const STEPPED_DOWN: StoreFailure = {
   kind: 'busy',
   message: `${OUTCOME_UNKNOWN}: this node is not active any more`,
 };
 const NOT_ACTIVE = 'this node is not active';
 
-/** What follows the commit of a change, or its failure: see `Intent`. */
+/** What to do when a change is committed or fails: see `Intent`. */
 interface CommitCallbacks {
   readonly before?: Change;
   readonly begins?: () => void;
@@ -47,10 +48,10 @@ interface CommitCallbacks {
   readonly failed: (failure: StoreFailure) => boolean;
 }
 
-/** The last attempt of a request that dies of it. */
+/** The last attempt of a request, after which it is dead. */
 interface LastAttempt {
   readonly attempt: Extract<Change, { readonly kind: 'attempt' }>;
-  /** What its worker said. */
+  /** What its worker reported. */
   readonly failure: Failure | null;
 }
 
@@ -59,11 +60,13 @@ export class OpenRequests {
   readonly writer: Writer;
   readonly answers: Answers;
   readonly #context: TitanicContext;
-  /** What was found while a batch that the peer has not confirmed is in the store. */
+  /**
+   * Look-up results withheld because they may come from a batch that the peer has not confirmed.
+   */
   #withheld: { readonly look: number; readonly found: Found }[] = [];
-  /** Requests that a merge made pending while their end was on its way to the store. */
+  /** Requests that a merge made pending while their end was being committed. */
   readonly #reopening = new Map<string, StoredRequest>();
-  /** `strict`: the store has what the peer did not confirm before it was lost. */
+  /** `strict`: the store contains changes that the peer did not confirm before it was lost. */
   #isDoubtful = false;
   #trouble: StoreFailure | null = null;
 
@@ -93,21 +96,21 @@ export class OpenRequests {
       store.commit(transaction, changes);
       return { number: transaction.number, awaits };
     };
-    // D21: `strict` shows no step that one disk has alone, so it makes none.
+    // D21: `strict` shows no step that is on one disk alone, so it makes none either.
     this.writer = new Writer(commit, () => replica.refusal === null, commits, made);
   }
 
-  /** The node steps down: operators are told; what clients would be answered is forgotten. */
+  /** The node steps down: operators get an answer; pending answers to clients are dropped. */
   abandon(): void {
     this.writer.abandon(STEPPED_DOWN);
   }
 
-  /** @param party among whom it takes its turn; empty: nobody's who asks for it */
+  /** @param party whose turn the change takes; empty: no asker's */
   intend(party: string, change: Change, bytes: number, outcome: CommitCallbacks): void {
     this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
   }
 
-  /** As `intend`, for a request that waits under a number. */
+  /** Like `intend`, for a request that waits under a number. */
   intendNumber(party: string, number: IntentNumber, bytes: number): void {
     this.writer.addNumber(party, number, bytes, this.#context.now);
   }
@@ -119,16 +122,16 @@ export class OpenRequests {
     return this.#trouble;
   }
 
-  /** False while what would come of it could not be stored: then nothing new is begun. */
+  /** False while results could not be stored: then no new work is begun. */
   get mayWork(): boolean {
     const { refusal } = this.#context.replica;
     return this.#trouble === null && !this.writer.isFull && refusal === null;
   }
 
   /**
-   * Why the store takes no change of a client's now, or `null`. When it has been in trouble for a
-   * while, the next change is let through and shows whether it still is.
-   * @param party whose it is; empty: an operator's
+   * Why the store accepts no change from a client now, or `null`. After it has been in trouble for
+   * a while, the next change is let through to find out whether it still is.
+   * @param party who makes the change; empty: an operator
    */
   obstacle(party = ''): string | null {
     const { isActive, replica, events, now } = this.#context;
@@ -150,7 +153,10 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- what may be shown (D14)
 
-  /** A reply, or that it is dead, is on its way to both disks: it is not called pending any more. */
+  /**
+   * A reply, or the fact that it is dead, is being committed on both disks: it is no longer called
+   * pending.
+   */
   isWithheld(uuid: RequestUuid): boolean {
     const { index } = this.dispatcher;
     const slot = index.find(uuid);
@@ -159,7 +165,7 @@ export class OpenRequests {
     );
   }
 
-  /** The store has what the peer may not have, and nobody may see. */
+  /** True if the store contains changes that the peer may lack, which nobody may see. */
   get #mayContainUnsafe(): boolean {
     const isDoubtful = this.#isDoubtful && this.#context.replica.refusal !== null;
     return this.writer.isUnconfirmed || isDoubtful;
@@ -179,7 +185,7 @@ export class OpenRequests {
     for (const { look, found } of withheld) this.answers.found(look, found, this.#context.now);
   }
 
-  /** Each turn: the peer may be back since the last one. */
+  /** Called in each turn: the peer may have returned since the last one. */
   show(): void {
     const { replica, now } = this.#context;
     if (replica.refusal === null) this.#isDoubtful = false;
@@ -204,22 +210,22 @@ export class OpenRequests {
     if (!this.writer.failed(batch, failure, now) && kind !== 'fatal') return;
     if (this.#trouble === null) events.emit({ name: 'store.failed', kind, text: message });
     this.#trouble = failure;
-    // What was written before may be lost: nothing is acknowledged or shown any more.
+    // Earlier changes may be lost: from now on nothing is acknowledged or shown.
     if (kind === 'fatal') this.answers.isUntrusted = true;
   }
 
-  /** The peer has that transaction, too. */
+  /** The peer also has this transaction. */
   confirmed(number: number): void {
     this.writer.released(number, false, this.#context.now);
     this.#showWithheld();
   }
 
-  /** The peer was lost before it confirmed that transaction: it is committed here alone. */
+  /** The peer was lost before it confirmed this transaction, which is committed here alone. */
   unconfirmed(number: number): void {
     const isDoubtful = this.#context.replica.refusal !== null;
     this.#isDoubtful ||= isDoubtful;
     this.writer.released(number, isDoubtful, this.#context.now);
-    // What was taken in behind it is not written (`strict`), and its client need not wait.
+    // With `strict`, later changes are not written, so their clients need not wait.
     if (isDoubtful) this.writer.refuse(DOUBTFUL);
     this.#showWithheld();
   }
@@ -243,7 +249,7 @@ export class OpenRequests {
     this.answers.merged();
   }
 
-  /** What follows from it comes with what is on its way to the store. */
+  /** Its end is being committed, and the consequences follow from that. */
   #isSettling(slot: Slot): boolean {
     const state = this.dispatcher.index.get(slot, STATE);
     return state === SETTLING || state === ENDING;
@@ -255,21 +261,24 @@ export class OpenRequests {
     return this.dispatcher.open(request, this.#context.now, this.#context.wall, party);
   }
 
-  /** A list of what is pending may have had it before its commit was told, which waits for the peer. */
+  /**
+   * A list of pending requests may include it before its commit is reported, which waits for the
+   * peer.
+   */
   openOnce(request: StoredRequest, party?: string): Slot {
     const known = this.dispatcher.index.find(request.uuid);
     return known === NO_SLOT ? this.#open(request, party) : known;
   }
 
-  /** It is pending in the store. */
+  /** The request is pending in the store. */
   restore(request: StoredRequest): void {
     const slot = this.#open(request);
-    // The process ended between its last attempt and its end.
+    // The process ended between the last attempt and the commit of its end.
     if (request.attempts < request.maxAttempts) return;
     this.die(slot, request.attempts, 'the broker stopped', null);
   }
 
-  /** A dead one is pending again. */
+  /** A dead request is pending again. */
   reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
     const at = this.#context.wall;
     const expiresAt = at + this.#context.options.requestTtlMs;
@@ -288,14 +297,14 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- ends
 
-  /** Closes a request, wherever it stands and whoever owns it. */
+  /** Closes a request, whatever its state and owner. */
   close(uuid: RequestUuid, decided: Decided): void {
     this.#close(uuid, { by: NO_OWNER, party: '' }, decided, () => {
       decided('passed');
     });
   }
 
-  /** The same for somebody who asks for it: what is another's stays (D71). */
+  /** The same for an asker: another owner's request stays (D71). */
   closeFor(asker: Asker, uuid: RequestUuid, decided: Decided, denied: () => void): void {
     const party = asker.identity;
     const slot = this.dispatcher.index.find(uuid);
@@ -308,7 +317,8 @@ export class OpenRequests {
       return;
     }
     this.#close(uuid, { by: closerOf(asker), party }, decided, (whose) => {
-      // Without an owner it is for those who have the right on its service, which no store knows.
+      // A request without an owner is open to those who may request its service, which the store
+      // cannot know.
       const isOpen = whose.owner === NO_OWNER && asker.mayRequest(whose.service);
       if (isOpen) this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
       else denied();
@@ -334,12 +344,12 @@ export class OpenRequests {
       committed: (result) => {
         const { kind } = result;
         if (kind === 'denied') {
-          // Who was told that it failed, and that it goes on, is not told again.
+          // An asker who was told of a failure is not told again.
           if (!tell.isTold()) denied(result);
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
-        // It may have been accepted while its close was on its way.
+        // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
         if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
         else if (kind === 'done') this.answers.tellClosed(uuid, by);
@@ -351,7 +361,7 @@ export class OpenRequests {
       },
       failed: (failure) => {
         tell(failure);
-        // The peer may have closed it: it is not shown again.
+        // The peer may have closed it, so it is not shown again.
         const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
         if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
         return goesOn;
@@ -359,28 +369,28 @@ export class OpenRequests {
     });
   }
 
-  /** It goes on as if the close had not come; what was at a worker begins anew. */
+  /** Continues as if there had been no close. A request that was at a worker starts again. */
   #resume(uuid: RequestUuid, before: number): void {
     const slot = this.dispatcher.index.find(uuid);
     if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) !== ENDING) return;
-    // Its reply, or that it is dead, is still to be committed.
+    // Its reply, or the fact that it is dead, is still to be committed.
     if (before === SETTLING) this.dispatcher.hold(slot, SETTLING);
     else this.dispatcher.resume(slot, this.#context.now);
   }
 
-  /** What a client is told of a request that could not be stored. */
+  /** The text for a client whose request could not be stored. */
   lossOf({ message }: StoreFailure): string {
-    // The peer may have been sent it. It is not taken back: were this node cut off meanwhile, the peer
-    // could have acknowledged it, to a client that sent the same key again.
+    // It may have been sent to the peer. It is not revoked: if this node were cut off meanwhile,
+    // the peer could have acknowledged it to a client that sent the same key again.
     const isKnown = !this.#context.replica.isPaired || message.startsWith(OUTCOME_UNKNOWN);
     return isKnown ? message : `${OUTCOME_UNKNOWN}: ${message}`;
   }
 
   /**
-   * No attempt follows.
-   * @param reason of the last one
-   * @param last what is stored of it with its end, so that no crash comes between the two (D63); and
-   * what its worker said
+   * Makes the request dead: no attempt follows.
+   * @param reason of the last attempt
+   * @param last the attempt that is stored together with the end, so that no crash separates the
+   * two (D63), and what its worker reported
    */
   die(slot: Slot, attempts: number, reason: string, last: LastAttempt | null): void {
     const { index } = this.dispatcher;
@@ -416,7 +426,7 @@ export class OpenRequests {
     this.intend(party, change, bytes, outcome);
   }
 
-  /** Its time is over. */
+  /** Ends the request because its time to live is over. */
   expire(slot: Slot): void {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
@@ -444,7 +454,7 @@ export class OpenRequests {
   }
 
   /**
-   * Replied or dead: not open any more.
+   * The request was replied or dead, and is no longer open.
    * @returns true if those who wait can be answered
    */
   settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
@@ -456,7 +466,9 @@ export class OpenRequests {
     return true;
   }
 
-  /** Not open any more, though not by us: the store knows what those who wait are to be told. */
+  /**
+   * No longer open, but not because of this machine: those who wait are answered from the store.
+   */
   gone(uuid: RequestUuid): void {
     this.#drop(uuid);
     const key = uuid.toString('latin1');
@@ -477,7 +489,7 @@ export class OpenRequests {
   }
 }
 
-/** Tells the first of what it is given. */
+/** Passes on only the first result that it is given. */
 function once(decided: Decided): Decided & { isTold(): boolean } {
   let isTold = false;
   const tell: Decided = (result) => {

@@ -1,43 +1,51 @@
-/** What people see of stored requests, and what operators do to them: the port for pages and commands. */
+/**
+ * The stored requests as operators see them, and the commands that they have: the port for pages
+ * and commands.
+ */
 import type { Bodies } from './bodies.js';
 import type { ReadPage, RequestHistory, ListedRequest } from './reading.js';
 import type { RequestUuid, StoredState } from './store.js';
 
-/** `dispatched`: pending, and with a worker now. (Closed and expired ones are not in the store.) */
+/**
+ * `dispatched`: pending, and with a worker now. (Closed and expired requests are not in the store.)
+ */
 export type ShownState = StoredState | 'dispatched';
 
 export interface ShownRequest extends Omit<ListedRequest, 'state'> {
   readonly state: ShownState;
 }
 
-/** Which requests. */
+/** Selects requests. */
 export interface BulkFilter {
   readonly service: Buffer | null;
-  /** Accepted longer ago. */
+  /** Accepted longer ago than this. */
   readonly olderThanMs: number | null;
 }
 
-/** What is with a worker is not purged: it may be cancelled. */
+/** Requests with a worker are not purged; they can be cancelled. */
 export interface PurgeFilter extends BulkFilter {
-  /** `null`: the dead, and those that have a reply. */
+  /** `null`: dead requests and those that have a reply. */
   readonly state: StoredState | null;
 }
 
 export interface ListQuery extends BulkFilter {
   readonly state: ShownState | null;
-  /** `next` of the page before; `null`: from the newest on. */
+  /** `next` of the page before; `null`: starts with the newest. */
   readonly after: RequestUuid | null;
   readonly limit: number;
 }
 
-/** It may hold fewer than the limit, even none, although there are more: the end is `next` null. */
+/**
+ * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
+ * of null marks the end.
+ */
 export interface ShownPage extends Omit<ReadPage, 'requests'> {
   readonly requests: readonly ShownRequest[];
 }
 
 export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;
-  /** The one under way: the worker's number, as in the log; milliseconds since 1970. */
+  /** The attempt in progress: the worker's number, as in the log; milliseconds since 1970. */
   readonly delivery: { readonly worker: number; readonly startedAt: number } | null;
 }
 
@@ -57,21 +65,23 @@ export interface ShownCounts {
   readonly dead: number;
   /** Size of the store. */
   readonly bytes: number;
-  /** In the order of their names, the first thousand. */
+  /** In order of their names, the first thousand. */
   readonly services: readonly ServiceCounts[];
 }
 
-/** How many were changed; `more`: it stopped at the limit or after 20 s, and there may be others. */
+/**
+ * How many were changed. `more`: it stopped at the limit or after 20 s, and there may be others.
+ */
 export interface BulkResult {
   readonly count: number;
   readonly more: boolean;
 }
 
-/** Why it was not done; `text` for people. */
+/** Why it was not done; `text` is for display. */
 export type OperatorRefusal =
   /** No such request. */
   | { readonly kind: 'unknown'; readonly text: string }
-  /** It is not in a state in which that can be done. */
+  /** Its state does not allow this. */
   | { readonly kind: 'state'; readonly text: string }
   /** The store cannot read or write now. */
   | { readonly kind: 'trouble'; readonly text: string };
@@ -79,19 +89,19 @@ export type OperatorRefusal =
 export type OperatorResult<Value> =
   { readonly kind: 'done'; readonly value: Value } | OperatorRefusal;
 
-/** Changes are on the disk when they are answered. */
+/** Changes are on disk when they are answered. */
 export interface OperatorApi {
   list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
   history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
-  /** The beginnings of what was sent and what was answered. */
+  /** The beginnings of the request body and of the reply. */
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
-  /** A dead one becomes pending again, its attempts counted anew. */
+  /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
-  /** Closes one that is pending, dispatched or dead. */
+  /** Closes a request that is pending, dispatched or dead. */
   cancel(uuid: RequestUuid): Promise<OperatorResult<null>>;
-  /** Retries the dead. @param limit at most so many */
+  /** Retries dead requests. @param limit maximum number */
   retryDead(filter: BulkFilter, limit: number): Promise<OperatorResult<BulkResult>>;
-  /** Closes requests of one state; `null`: replied and dead ones. @param limit at most so many */
+  /** Closes requests of one state; `null`: replied and dead ones. @param limit maximum number */
   purge(filter: PurgeFilter, limit: number): Promise<OperatorResult<BulkResult>>;
 }

@@ -1,6 +1,6 @@
 /**
- * Operators' questions and orders, as inputs of the machine: what is in the store is read beside it,
- * what is changed goes through its writer like any other change. Each is answered once.
+ * Operators' queries and commands, as inputs of the machine. Queries read the store without going
+ * through the writer; changes go through it like any other change. Each is answered once.
  */
 import { escapeName } from '../core/escape.js';
 import type { Bodies } from './bodies.js';
@@ -31,18 +31,18 @@ import type {
   StoreFailure,
 } from './store.js';
 
-/** What is needed of the machine. */
+/** What the operator commands need from the machine. */
 export interface OperatorHost {
-  /** The present one. */
+  /** The current one. */
   readonly dispatcher: Dispatcher;
   counts(): StoreCounts;
-  /** Those that have something in the store. */
+  /** Services that have something in the store. */
   services(): Iterable<ServiceCount>;
   /** Milliseconds since 1970. */
   wall(): number;
   /** Monotonic milliseconds. */
   now(): number;
-  /** Why the store takes no change now, or `null`. */
+  /** Why the store accepts no change now, or `null`. */
   obstacle(): string | null;
   close(uuid: RequestUuid, decided: Decided): void;
   reopen(uuid: RequestUuid, generation: number, decided: Decided): void;
@@ -63,7 +63,7 @@ export class Operator {
   readonly #reading: Reading;
   readonly #events: TitanicEvents;
   readonly #runs = new Set<BulkRun>();
-  /** Uuids of dead ones whose retry is being committed. */
+  /** Uuids of dead requests whose retry is being committed. */
   readonly #reopening = new Set<string>();
 
   constructor(host: OperatorHost, reading: Reading, events: TitanicEvents) {
@@ -72,7 +72,7 @@ export class Operator {
     this.#events = events;
   }
 
-  /** Orders about many requests go no further: the process is to end. */
+  /** Ends commands for many requests, because the process is about to end. */
   stop(): void {
     for (const run of this.#runs) run.stop('the broker is shutting down');
   }
@@ -96,7 +96,7 @@ export class Operator {
         answer(trouble(page));
         return;
       }
-      // What was asked for may have gone on meanwhile; a list is of the moment it was asked for.
+      // The state may have changed meanwhile, but a list shows the moment when it was requested.
       const requests = page.requests.map((request) => ({
         ...request,
         state: state ?? this.#stateOf(request),
@@ -169,7 +169,10 @@ export class Operator {
     });
   }
 
-  /** Cancelling is closing (D17), of what has no reply: that is its client's. */
+  /**
+   * Cancelling is closing (D17), of a request without a reply; a replied one is its client's to
+   * close.
+   */
   cancel(uuid: RequestUuid, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
     if (this.#cancelOpen(uuid, answer)) return;
@@ -182,7 +185,7 @@ export class Operator {
     });
   }
 
-  /** @returns false if it is not open */
+  /** @returns false if the request is not open */
   #cancelOpen(uuid: RequestUuid, answer: Answer<null>): boolean {
     const { dispatcher } = this.#host;
     const slot = dispatcher.index.find(uuid);
@@ -257,7 +260,7 @@ export class Operator {
     return { service: filter.service, state, acceptedBefore, only: null, except };
   }
 
-  /** It was read a while ago. */
+  /** Checks again, because the request was read a while ago. */
   #mayPurge({ uuid, state }: StoredRequest): boolean {
     const { dispatcher } = this.#host;
     const slot = dispatcher.index.find(uuid);
@@ -269,7 +272,7 @@ export class Operator {
 
   // ---------------------------------------------------------------- parts
 
-  /** @returns true if it was answered that the store cannot change anything now */
+  /** @returns true if it answered that the store cannot change anything now */
   #isRefused(answer: Answer<never>): boolean {
     const text = this.#host.obstacle();
     if (text !== null) answer({ kind: 'trouble', text });

@@ -1,11 +1,11 @@
-/** Whose the open requests are, and who stored them, by small numbers that fit into the index. */
+/** Owners and senders of open requests, as small numbers that fit into the index. */
 import { present } from '../core/assert.js';
 import type { Belonging, Owner } from './store.js';
 
 export interface Origin extends Belonging {
   /**
-   * Among whom what is written of it takes its turn: the identity that stored it, or its owner if it
-   * was stored before this process began.
+   * The party whose turn its changes take: the identity that stored it, or its owner if it was
+   * stored before this process began.
    */
   readonly party: string;
 }
@@ -22,7 +22,7 @@ export class Origins {
   readonly #byNumber: (Entry | null)[] = [];
   readonly #free: number[] = [];
 
-  /** The number of an origin, for one more request. */
+  /** Returns the number of an origin, used by one more request. */
   use(owner: Owner, isShared: boolean, party: string): number {
     const key = `${isShared ? 1 : 0} ${owner} ${party}`;
     const known = this.#byKey.get(key);

@@ -1,7 +1,8 @@
 /**
- * Values in one run of bytes that changes hands between threads (cheaper than a structured clone of
+ * Values in one run of bytes that is passed between threads (cheaper than a structured clone of
  * thousands of objects) or between the nodes of a pair. Numbers are doubles, lengths 32 bits, both
- * little-endian. Reading is total: what is not there reads as nothing, and `isWhole` says so.
+ * little-endian. Reading never fails: missing values read as 0 or empty, and `isWhole` is false
+ * then.
  */
 import { copyBytes } from '../core/bytes.js';
 
@@ -13,7 +14,7 @@ export class PackWriter {
   #view: DataView;
   #at = 0;
 
-  /** @param bytes what is expected; it grows beyond */
+  /** @param bytes the expected size; the buffer grows beyond it */
   constructor(bytes: number) {
     this.#buffer = Buffer.allocUnsafeSlow(bytes);
     this.#view = viewOf(this.#buffer);
@@ -52,7 +53,7 @@ export class PackWriter {
     this.#at += value.length;
   }
 
-  /** Bytes that are given as hexadecimal digits. */
+  /** Bytes given as hexadecimal digits. */
   hex(digits: string): void {
     const length = digits.length / 2;
     this.#room(LENGTH_BYTES + length);
@@ -65,13 +66,13 @@ export class PackWriter {
     this.bytes(Buffer.from(value));
   }
 
-  /** Hands over what was written; the writer is of no use afterwards. */
+  /** Returns what was written. The writer cannot be used afterwards. */
   take(): Uint8Array<ArrayBuffer> {
     const { buffer } = this.#buffer;
     return new Uint8Array(buffer as ArrayBuffer, 0, this.#at);
   }
 
-  /** As `take`. */
+  /** Like `take`. */
   takeBuffer(): Buffer {
     return this.#buffer.subarray(0, this.#at);
   }
@@ -106,7 +107,7 @@ export class PackReader {
     return this.#at;
   }
 
-  /** All that was asked for was there. */
+  /** Everything that was read was there. */
   get isWhole(): boolean {
     return !this.#isTorn;
   }
@@ -118,11 +119,11 @@ export class PackReader {
 
   number(): number {
     const at = this.#take(NUMBER_BYTES);
-    // Nothing tells one zero from the other.
+    // Adding 0 turns -0 into 0, so that there is only one zero.
     return at < 0 ? 0 : this.#view.getFloat64(at, true) + 0;
   }
 
-  /** How many things follow, of at least one byte each. */
+  /** The number of items that follow, each of at least one byte. */
   count(): number {
     const count = this.number();
     if (Number.isInteger(count) && count >= 0 && count <= this.#buffer.length - this.#at) {
@@ -144,13 +145,13 @@ export class PackReader {
     return this.bytes().toString();
   }
 
-  /** What was read is nothing that is ever written: it reads as something else, and is not whole. */
+  /** No writer writes what was read: it is marked as not whole, and reads as `instead`. */
   refuse<Value>(instead: Value): Value {
     this.#isTorn = true;
     return instead;
   }
 
-  /** Where the next bytes are, or -1 if there are not so many. */
+  /** Where the next bytes are, or -1 if there are too few. */
   #take(bytes: number): number {
     const at = this.#at;
     if (bytes > this.#buffer.length - at) {

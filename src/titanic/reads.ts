@@ -1,26 +1,27 @@
 /**
- * Look-ups in the store, for those who ask for stored requests. Who asks for the same uuid meanwhile
- * shares the look-up. Small replies come with it; a large one is only measured, and read when there is
- * room for it: for so many bytes at a time in all, and of one identity after the other (D75, D76).
+ * Look-ups in the store, for those who ask for stored requests. Several who ask for the same uuid
+ * share one look-up. It returns small replies; of a large one it returns only the size. A large
+ * reply is read when there is room for it: a limited number of bytes at a time in total, with the
+ * identities taking turns (D75, D76).
  */
 import { FairQueue } from './fair-queue.js';
 import type { RequestUuid } from './store.js';
 import type { Asking } from './waiters.js';
 
-/** A reply of so many bytes comes with the look-up. */
+/** The look-up returns replies up to this size. */
 export const SMALL_BYTES = 4096;
-/** Look-ups under way at once. */
+/** Maximum number of look-ups in progress. */
 const LOOKS_MAX = 4096;
-/** Bytes of large replies that are being read at once; one of any size always may. */
+/** Maximum bytes of large replies being read at once; the first may be of any size. */
 const LARGE_BYTES_MAX = 16 * 1024 * 1024;
-/** After a look-up that failed. */
+/** Delay after a look-up that failed. */
 const LOOK_AGAIN_MS = 1000;
 
-/** A look-up, and who is to be told what it finds. */
+/** A look-up, and those who get its result. */
 interface Look {
   readonly uuid: RequestUuid;
   readonly key: string;
-  /** Bytes of the reply that it reads; 0: of a small one, or only how large it is. */
+  /** Bytes of the reply that it reads; 0: of a small one, or only its size. */
   readonly bytes: number;
   readonly asked: Asking[];
 }
@@ -28,14 +29,14 @@ interface Look {
 export class Reads {
   readonly #askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void;
   readonly #looks = new Map<number, Look>();
-  /** Those that wait or are under way, by uuid, which others may join. */
+  /** Look-ups that wait or are in progress, by uuid, which others may join. */
   readonly #small = new Map<string, Look>();
   readonly #large = new Map<string, Look>();
   readonly #waiting = new FairQueue<Look>();
   readonly #waitingLarge = new FairQueue<Look>();
   #largeBytes = 0;
   #last = 0;
-  /** Those that failed, and when they are tried again. */
+  /** Look-ups that failed, and when they are tried again. */
   #again: Look[] = [];
   #againAt = Infinity;
 
@@ -43,17 +44,17 @@ export class Reads {
     this.#askStore = askStore;
   }
 
-  /** When `run` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
+  /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
     return this.#againAt;
   }
 
-  /** What the store knows of it. */
+  /** Looks up what the store knows about a uuid. */
   ask(asking: Asking): void {
     this.#join(this.#small, this.#waiting, asking, 0);
   }
 
-  /** Its reply, which has so many bytes. */
+  /** Reads its reply, which has this many bytes. */
   askLarge(asking: Asking, bytes: number): void {
     this.#join(this.#large, this.#waitingLarge, asking, bytes);
   }
@@ -90,7 +91,7 @@ export class Reads {
     this.#askStore(this.#last, look.uuid, replyBytesMax);
   }
 
-  /** @returns who is to be told; none if nobody asked */
+  /** @returns those who get the result; none if nobody asked */
   found(number: number): readonly Asking[] {
     const look = this.#end(number);
     if (look === null) return [];
@@ -99,7 +100,9 @@ export class Reads {
     return look.asked;
   }
 
-  /** Nothing is known of it at present: neither that it is unknown nor that it is still pending. */
+  /**
+   * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
+   */
   failed(number: number, now: number): void {
     const look = this.#end(number);
     if (look === null) return;
@@ -116,7 +119,7 @@ export class Reads {
     return look;
   }
 
-  /** What it found is of now, and is told later: nobody joins it any more. */
+  /** The result shows the state now but is told later, so nobody may join this look-up any more. */
   seal(number: number): void {
     const look = this.#looks.get(number);
     if (look !== undefined) this.#forget(look);
@@ -127,7 +130,7 @@ export class Reads {
     if (known.get(look.key) === look) known.delete(look.key);
   }
 
-  /** Tries those again that failed. */
+  /** Retries look-ups that failed. */
   run(now: number): void {
     if (this.#againAt > now) return;
     const again = this.#again;

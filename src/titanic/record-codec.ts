@@ -1,15 +1,16 @@
 /**
- * Records: what one store of a pair tells the other of itself, as bytes that only stores read.
+ * Records: what one store of a pair tells the other about its contents, as bytes that only stores
+ * read.
  *
- * A chunk is a byte for its format, then records until its end. Format 2: each is a kind byte and its
- * fields (fields.ts). Format 1, by places, is what the version before owners were kept speaks: see
- * first-format.ts.
+ * A chunk is a byte for its format, then records until its end. Format 2: each is a kind byte and
+ * its fields (fields.ts). Format 1, by position, is used by the last version that had no owners:
+ * see first-format.ts.
  *
- * 1 request: the whole state of one request as it is now: its row, its key if that leads to it, how
- *   often it was tried and the last attempts, its reply or why it is dead; its body unless the
- *   receiver has it. The sender's number of it is where the receiver puts it if that place is free.
- * 2 tombstone: a request that is closed or expired, and until when its key is to be remembered.
- * 3 key: an idempotency key whose request is not there any more.
+ * 1 request: the whole current state of one request: its row, its key if that leads to it, its
+ *   number of attempts and the last of them, its reply or why it is dead; its body unless the
+ *   receiver has it. The receiver uses the sender's number for it if that number is free.
+ * 2 tombstone: a closed or expired request, and until when its key is remembered.
+ * 3 key: an idempotency key whose request is no longer in the store.
  *
  * Records of one chunk, and chunks, may be merged in any order and more than once.
  */
@@ -70,14 +71,14 @@ export interface RequestRecord {
   readonly kind: 'request';
   readonly request: StoredRequest;
   readonly key: Buffer | null;
-  /** `null`: the receiver has it. */
+  /** `null`: the receiver already has it. */
   readonly body: Buffer | null;
   readonly attemptsEver: number;
-  /** The last ones, the oldest first. */
+  /** The last attempts, oldest first. */
   readonly attempts: readonly Attempt[];
-  /** Of one that is replied. */
+  /** Of a replied request. */
   readonly reply: StoredReply | null;
-  /** Of one that is dead. */
+  /** Of a dead request. */
   readonly death: StoredDeath | null;
   /** Fields of a later version, as they came. */
   readonly extra: Buffer | null;
@@ -105,7 +106,7 @@ export class RecordWriter {
   readonly #to: PackWriter;
   readonly #format: Format;
 
-  /** @param format that the receiver knows */
+  /** @param format one that the receiver can read */
   constructor(format: Format) {
     this.#format = format;
     this.#to = new PackWriter(65_536);
@@ -121,7 +122,7 @@ export class RecordWriter {
     else packFirstRecord(this.#to, record);
   }
 
-  /** Hands over the chunk; the writer is of no use afterwards. */
+  /** Returns the chunk. The writer cannot be used afterwards. */
   take(): Buffer {
     return this.#to.takeBuffer();
   }
@@ -179,7 +180,7 @@ function packAttempt(attempt: Attempt): Buffer {
   return to.takeBuffer();
 }
 
-/** @returns views of `chunk`, in whatever format; `null` if no store of a known version made it */
+/** @returns views of `chunk`, in either format; `null` if no store of a known version made it */
 export function unpackRecords(chunk: Uint8Array): StoreRecord[] | null {
   const from = new PackReader(chunk);
   const format = from.byte();

@@ -1,13 +1,17 @@
 /**
- * Who asked for a reply that does not fit into what their connection may still be sent: they are
- * answered when they have read enough of what was sent before (D76). Nothing of the reply is kept.
+ * Clients that asked for a reply that does not fit into what their connection may still be sent.
+ * They are answered when they have read enough of their earlier output (D76). No part of the reply
+ * is kept.
  */
 import type { Asker } from '../broker/ports.js';
 import type { Asking } from './waiters.js';
 
-/** How often it is seen whether somebody has read, or is gone: what they wait for is read anew. */
+/**
+ * How often to check whether a client has read, or is gone. The reply that it waits for is then
+ * read again.
+ */
 const LOOK_MS = 100;
-/** Who has not made room for so long does not read. */
+/** A client that has made no room for this long counts as not reading. */
 const PATIENCE_MS = 60_000;
 
 interface Waiting {
@@ -17,18 +21,18 @@ interface Waiting {
 }
 
 export class Room {
-  /** By connection, each in the order of its questions. */
+  /** By connection, each in the order of the questions. */
   readonly #waiting = new Map<Asker, Waiting[]>();
-  /** How many each identity has. */
+  /** How many wait for each identity. */
   readonly #counts = new Map<string, number>();
   #lookAt = Infinity;
 
-  /** When `take` is next wanted although nothing comes; Infinity for never. Monotonic milliseconds. */
+  /** When `take` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
     return this.#lookAt;
   }
 
-  /** @returns false if its identity has too many that wait (D75): then it does not */
+  /** @returns false if too many of its identity wait (D75): then this one does not */
   wait(asking: Asking, bytes: number, now: number): boolean {
     const { identity, quotas } = asking.asker;
     const count = this.#counts.get(identity) ?? 0;
@@ -42,7 +46,7 @@ export class Room {
     return true;
   }
 
-  /** The first of those that wait at a connection no longer do. */
+  /** Removes the first `count` of those that wait at a connection. */
   #leave(asker: Asker, waiting: Waiting[], count: number): Waiting[] {
     const left = waiting.splice(0, count);
     if (waiting.length === 0) this.#waiting.delete(asker);
@@ -52,11 +56,14 @@ export class Room {
     return left;
   }
 
-  /** Those for whom there is room now. */
+  /** Takes those for whom there is room now. */
   take(now: number): Asking[] {
     if (now < this.#lookAt) return [];
     const roomy: Asking[] = [];
-    /** What is left of each identity that something was given of now: its connections share that. */
+    /**
+     * What is left for each identity that was given something in this call; its connections share
+     * it.
+     */
     const leftOf = new Map<string, number>();
     for (const [asker, waiting] of this.#waiting) {
       if (asker.isGone) continue;
@@ -77,7 +84,10 @@ export class Room {
     return roomy;
   }
 
-  /** Those who do not read, or are gone: so many at most. To be asked before `take`, which is due with it. */
+  /**
+   * Takes at most `most` of those that do not read, or are gone. Call it before `take`, which is
+   * due at the same time.
+   */
   overdue(now: number, most: number): Asking[] {
     const overdue: Asking[] = [];
     if (now < this.#lookAt) return overdue;

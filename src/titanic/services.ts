@@ -31,7 +31,7 @@ import type { Intent } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 const NO_RIGHT = 'no right to send requests to this service';
-/** What a request on its way to the store costs in memory beside its body. */
+/** Memory that a request on its way to the store takes besides its body. */
 const WAITING_BYTES = 1024;
 
 export class TitanicServices {
@@ -39,7 +39,7 @@ export class TitanicServices {
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
   readonly #waiting = new WaitingRequests();
-  /** Accepted, but not committed: of each owner, and of all. */
+  /** Requests accepted but not committed: for each owner, and in total. */
   readonly #acceptingOf = new Map<Owner, { stored: number; bytes: number }>();
   #accepting = 0;
 
@@ -133,7 +133,7 @@ export class TitanicServices {
     this.#requests.intendNumber(party, number, bodyBytes);
   }
 
-  /** What is to become of a request whose batch goes out, or that is given up. */
+  /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
     const { id, party, owner, holder, body, key } = waiting;
@@ -159,14 +159,15 @@ export class TitanicServices {
       },
       failed: (failure) => {
         decided();
-        // Of a fatal failure nobody knows what is on the disk: it gets no answer, and the process ends.
+        // After a fatal failure it is uncertain what is on disk: there is no answer, and the
+        // process ends.
         if (failure.kind !== 'fatal') this.#answer(id, status(500, this.#requests.lossOf(failure)));
         return false;
       },
     };
   }
 
-  /** @param change 1: it is being accepted; -1: it is decided */
+  /** @param change 1: it is being accepted; -1: it is committed or given up */
   #begin(owner: Owner, bodyBytes: number, holder: Holder, change: 1 | -1): void {
     this.#accepting += change;
     holder.add('stored', change * (bodyBytes + WAITING_BYTES));
@@ -183,7 +184,7 @@ export class TitanicServices {
     const { service, priority, acceptedAt, notBefore, expiresAt, maxAttempts, body } = waiting;
     return {
       uuid: this.#uuids.next(acceptedAt),
-      // Its number is that of its place in a batch.
+      // Its number is assigned when its batch begins.
       number: 0,
       service,
       state: 'pending',
@@ -200,7 +201,7 @@ export class TitanicServices {
     };
   }
 
-  /** Returns the uuid that the client is told. */
+  /** Returns the uuid for the client. */
   #accepted(request: StoredRequest, party: string, result: ChangeResult): Buffer {
     if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
     const { counters } = this.#context;
@@ -215,7 +216,7 @@ export class TitanicServices {
     return Buffer.from(uuidText(request.uuid));
   }
 
-  /** The limit, or the quota, that one more request would break, or `null`. */
+  /** The limit, or the quota, that one more request would exceed, or `null`. */
   #limit(asker: Asker, bodyBytes: number): string | null {
     const { options, counts, events } = this.#context;
     const { pending, replied, dead, bytes } = counts;
@@ -231,7 +232,7 @@ export class TitanicServices {
     return text;
   }
 
-  /** The quota of its owner that one more request would break (D75), or `null`. */
+  /** The quota of its owner that one more request would exceed (D75), or `null`. */
   #quota(asker: Asker, bodyBytes: number): string | null {
     const owner = ownerOf(asker);
     const { quotas } = asker;

@@ -1,95 +1,95 @@
 /**
- * The store port: where stored requests are.
+ * The store port: where stored requests are kept.
  *
- * Asynchronous and batched. A batch of changes is committed whole or not at all, and is on disk when
- * `committed` is told; the changes of a batch take effect in their order. Applying a batch twice
- * changes nothing the second time, because each change is a step up a ladder (D17):
+ * Asynchronous and batched. A batch of changes is committed as a whole or not at all, and is on
+ * disk when `committed` is called; the changes of a batch take effect in their order. Applying a
+ * batch a second time changes nothing, because each change is a step up a ladder (D17):
  *
  *     absent < pending < replied or dead < closed or expired      (replied before dead)
  *
- * A step that is not above where the request stands is passed over. An operator's retry raises the
+ * A step that is not above the state of the request is skipped. An operator's retry raises the
  * request's *generation*, and the higher generation wins before the step counts.
  *
- * In a pair (D14, D20) a store says what of it changed after a given transaction, as opaque records
- * (`read`), and takes what the other one read (`merge`, D17). Two stores that took each other's
- * records have the same content, but for the numbers of requests.
+ * In a pair (D14, D20) a store returns its changes after a given transaction as opaque records
+ * (`read`), and takes in what the other one read (`merge`, D17). After two stores have taken in
+ * each other's records they have the same content, except for the numbers of requests.
  */
 
 /** 16 bytes: a UUIDv7. */
 export type RequestUuid = Buffer;
 
 /**
- * Whose a request is (D70, D71): that of a CURVE key, by the key's name; `anonymous`: stored without
- * a key; empty: stored by a version that kept no owners.
+ * The owner of a request (D70, D71): a CURVE key, by its name; `anonymous`: stored without a key;
+ * empty: stored by a version that had no owners.
  */
 export type Owner = '' | 'anonymous' | `key:${string}`;
 
-/** Stored by a version that kept no owners. As the one who acts: whoever owns it. */
+/** Stored by a version that had no owners. For the one who acts: any owner. */
 export const NO_OWNER = '';
 export const ANONYMOUS = 'anonymous';
 
 /** What decides who may ask for a request, and close it. */
 export interface Belonging {
   readonly owner: Owner;
-  /** D71: everybody who has its uuid may. */
+  /** D71: everybody who knows its uuid may. */
   readonly isShared: boolean;
 }
 
 /**
- * Whether somebody may ask for a request, or close it, by the ownership alone (D71). One without an
- * owner is open to those who have the right on its service, of which a store knows nothing.
+ * Whether somebody may ask for a request, or close it, by ownership alone (D71). A request without
+ * an owner is open to those who may request its service, which a store does not know.
  */
 export function isOpenTo(by: Owner, { owner, isShared }: Belonging): boolean {
   return by === NO_OWNER || by === owner || isShared || owner === ANONYMOUS;
 }
 
-/** Whether a tombstone by somebody is of this very request. */
+/** Whether a tombstone by this owner ends this request. */
 export function isEndedBy(by: Owner, request: Belonging): boolean {
   return isOpenTo(by, request) || request.owner === NO_OWNER;
 }
 
-/** Where a request that is in the store stands. (Closed and expired ones are not in it.) */
+/** The state of a request in the store. (Closed and expired ones are not in it.) */
 export type StoredState = 'pending' | 'replied' | 'dead';
 
-/** As numbers, where states are written as such. */
+/** In the order of the numbers that encode them. */
 export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
 
-/** One delivery that ended without a reply that was kept. Wall times in milliseconds. */
+/** One delivery that ended without a usable reply. Wall times in milliseconds. */
 export interface Attempt {
   readonly worker: string;
   readonly startedAt: number;
   readonly endedAt: number;
   readonly reason: string;
-  /** What its worker said (D63), see failures.ts; `null`: nothing. */
+  /** What its worker reported (D63), see failures.ts; `null`: nothing. */
   readonly failure: Buffer | null;
   /** Fields of a later version, as they came; see fields.ts. */
   readonly extra: Buffer | null;
 }
 
-/** Attempts of one request that are kept: the last ones. */
+/** How many attempts of one request are kept: the last ones. */
 export const ATTEMPTS_KEPT = 20;
 
-/** What a request is, without its body. Wall times in milliseconds since 1970. */
+/** A request without its body. Wall times in milliseconds since 1970. */
 export interface StoredRequest extends Belonging {
   readonly uuid: RequestUuid;
   /**
-   * Order of acceptance, of this store's own: one that is not above all that were given is replaced
-   * by the next one when the request is accepted. A merged request keeps the number that it had in
-   * the other store, if that is free here; those of one merge whose number is taken come after all
-   * others, in the order in which they were accepted (`acceptedAt`, then uuid).
+   * Order of acceptance in this store. A number that is not above all that were given before is
+   * replaced by the next one when the request is accepted. A merged request keeps the number that
+   * it had in the other store, if that is free here. Requests of one merge whose number is taken
+   * come after all others, in the order in which they were accepted (`acceptedAt`, then uuid).
    */
   readonly number: number;
   readonly service: Buffer;
   readonly state: StoredState;
-  /** -100 to 100; higher goes first. */
+  /** -100 to 100; higher is sent first. */
   readonly priority: number;
   readonly acceptedAt: number;
-  /** Not to be dispatched before. */
+  /** It is not dispatched before this time. */
   readonly notBefore: number;
-  /** When it ends unserved. */
+  /** When it expires if it is not served. */
   readonly expiresAt: number;
   readonly maxAttempts: number;
-  /** Attempts since the last retry of an operator. */
+  /** Attempts since an operator's last retry. */
   readonly attempts: number;
   readonly generation: number;
   /** Size of its body, packed. */
@@ -98,7 +98,7 @@ export interface StoredRequest extends Belonging {
 
 /** A step of one request. Bodies and replies are packed frames. */
 export type Change = Step & {
-  /** Fields of a later version, as they came: the request keeps them. See fields.ts. */
+  /** Fields of a later version, as they came, which the request keeps. See fields.ts. */
   readonly extra?: Buffer;
 };
 
@@ -108,8 +108,8 @@ type Step =
       readonly request: StoredRequest;
       readonly body: Buffer;
       /**
-       * D16, D70: with a key that its owner has used for the service, or that was used before owners
-       * were kept, nothing is stored and the first one's uuid is told.
+       * D16, D70: if its owner has already used the key for the service, or it was used before
+       * owners existed, nothing is stored and the result is the first request's uuid.
        */
       readonly key: Buffer | null;
     }
@@ -117,10 +117,10 @@ type Step =
       readonly kind: 'attempt';
       readonly uuid: RequestUuid;
       readonly generation: number;
-      /** Attempts so far, this one counted. */
+      /** Attempts so far, including this one. */
       readonly attempts: number;
       readonly attempt: Attempt;
-      /** Not to be dispatched again before. */
+      /** It is not dispatched again before this time. */
       readonly notBefore: number;
     }
   | {
@@ -130,7 +130,7 @@ type Step =
       readonly reply: Buffer;
       readonly worker: string;
       readonly at: number;
-      /** When the reply is dropped, unless it is closed before. */
+      /** When the reply is dropped, unless the request is closed before. */
       readonly expiresAt: number;
     }
   | {
@@ -141,16 +141,16 @@ type Step =
       readonly at: number;
       readonly expiresAt: number;
     }
-  /** Deletes request and reply; its key is remembered until `keyUntil`, unless it is a once-key. */
+  /** Deletes request and reply. The key is remembered until `keyUntil`, unless it is a once-key. */
   | {
       readonly kind: 'close' | 'expire';
       readonly uuid: RequestUuid;
       readonly at: number;
       readonly keyUntil: number;
-      /** Who ends it: what is not open to them stays. Empty: whoever owns it. */
+      /** Who ends it: requests that are not open to them stay. Empty: any owner. */
       readonly by: Owner;
     }
-  /** An operator's: pending again in a higher generation, its attempts counted anew. */
+  /** An operator's retry: pending again in a higher generation, with its attempts reset. */
   | {
       readonly kind: 'retry';
       readonly uuid: RequestUuid;
@@ -160,8 +160,9 @@ type Step =
     }
   /**
    * Drops replied and dead requests whose time is over, the earliest first, then by uuid; and keys
-   * that need no remembering, unless the pair is not in sync: the other store may have them yet.
-   * So two stores of equal content drop the same, and the change is as short as its few numbers.
+   * that need not be remembered, unless the pair is not in sync: the other store may still have
+   * them. So two stores of equal content drop the same, and the change itself is only a few
+   * numbers.
    */
   | {
       readonly kind: 'sweep';
@@ -170,156 +171,165 @@ type Step =
       readonly most: number;
     };
 
-/** What became of one change, in the order of the batch. */
+/** The result of one change, in the order of the batch. */
 export type ChangeResult =
   | { readonly kind: 'done' }
-  /** It was no step up: nothing changed. */
+  /** It was not a step up: nothing changed. */
   | { readonly kind: 'passed' }
-  /** close: it is another's, or has no owner: nothing changed. */
+  /** close: it belongs to another owner, or has none: nothing changed. */
   | { readonly kind: 'denied'; readonly owner: Owner; readonly service: Buffer }
-  /** accept: the key is known, this is its request. */
+  /** accept: the key is known and belongs to this request. */
   | { readonly kind: 'known'; readonly uuid: RequestUuid }
-  /** retry: the request as it stands now. */
+  /** retry: the request as it is now. */
   | { readonly kind: 'retried'; readonly request: StoredRequest }
   /** sweep: how many ended, and whether there are more. */
   | {
       readonly kind: 'swept';
       readonly replied: number;
       readonly dead: number;
-      /** Both together, of each service of which there were any. */
+      /** The sum of both for each service that had any. */
       readonly services: readonly { readonly service: Buffer; readonly count: number }[];
       readonly more: boolean;
     };
 
-/** What a store holds of another one: the peer's. */
+/** What a store holds of the other store of the pair. */
 export interface Holding {
   /** 16 bytes. */
   readonly storeId: Buffer;
-  /** Every record of it that was changed by this transaction or one before. */
+  /** It holds every record of the other that was changed by this transaction or an earlier one. */
   readonly upTo: number;
-  /** And the bodies of all requests that were born up to it, whenever they changed since. */
+  /**
+   * It also holds the bodies of all requests created up to this one, whenever they changed since.
+   */
   readonly bodiesUpTo: number;
 }
 
 /**
- * What a close or an expiry leaves of a request, so that no record of it brings it back (D17):
- * `none`: nothing (standalone); `known`: a tombstone of a request that was there (a pair in sync, in
- * which what one does not know the other does not know); `all`: also of one that was not.
+ * What a close or an expiry leaves of a request, so that no record brings it back (D17): `none`:
+ * nothing (standalone); `known`: a tombstone of a request that was here (a pair in sync, where
+ * neither store knows a request that the other does not); `all`: also of one that was not here.
  */
 export type Tombstones = 'none' | 'known' | 'all';
 
 /** How changes, or records, are committed. */
 export interface Transaction {
-  /** Above that of every transaction before; there may be gaps. Told with the result. */
+  /** Above that of every earlier transaction; there may be gaps. Returned with the result. */
   readonly number: number;
   readonly tombstones: Tombstones;
-  /** What the store holds of the peer's from now on; `null`: no news. */
+  /** What the store holds of the peer's from now on; `null`: unchanged. */
   readonly holds: Holding | null;
-  /** The peer's disk has this store up to that transaction: tombstones up to it go. 0: no news. */
+  /**
+   * The peer's disk has this store up to this transaction: tombstones up to it are dropped. 0:
+   * unchanged.
+   */
   readonly peerHolds: number;
 }
 
-/** Where a reading of a store's records goes on. */
+/** Where the reading of a store's records continues. */
 export interface ReadPlace {
-  /** Everything up to that transaction was read. */
+  /** Everything up to this transaction has been read. */
   readonly upTo: number;
-  /** The receiver has the bodies of requests that were born up to it. */
+  /** The receiver has the bodies of requests created up to this transaction. */
   readonly bodiesUpTo: number;
-  /** Requests up to this one were read: changed by that transaction, of that number. */
+  /**
+   * Requests up to this one have been read: the one with that number, changed by that transaction.
+   */
   readonly changed: number;
   readonly number: number;
 }
 
 /**
- * How records and batches are written for the other node of a pair. 1: by places, as up to the version
- * before owners were kept, which it cannot tell. 2: by numbered fields. Both can be read at any time.
+ * Encoding of records and batches for the other node of a pair. 1: by position, the only one that
+ * versions without owners can read. 2: by numbered fields. This version can read both.
  */
 export type Format = 1 | 2;
 
 export const FORMAT = 2;
 
-/** Records of a store, and how far they go. */
+/** Records of a store, and how far they reach. */
 export interface Chunk {
-  /** What `merge` takes; see record-codec.ts. */
+  /** The bytes that `merge` takes; see record-codec.ts. */
   readonly records: Buffer;
-  /** What the other store holds of this one when it has merged them, and all before. */
+  /** What the other store holds of this one after it has merged these records and all before. */
   readonly holds: Holding;
-  /** Where to go on; `null` if nothing was above it in the store at that moment. */
+  /** Where to continue; `null` if there was nothing more in the store at that moment. */
   readonly next: ReadPlace | null;
 }
 
-/** What a merge did. */
+/** The result of a merge. */
 export interface Merged {
-  /** Requests of which something was taken over. */
+  /** Number of requests that were changed or added. */
   readonly joined: number;
-  /** Requests that had another reply here than there: they ran on both sides. */
+  /** Requests whose reply differed here and there: they were executed on both sides. */
   readonly ranTwice: number;
-  /** Those that are pending now, and were not or had other facts. */
+  /** Requests that are pending now, and were not before or have other facts. */
   readonly opened: readonly StoredRequest[];
-  /** Those that were pending, and are not. */
+  /** Requests that were pending, and are not any more. */
   readonly ended: readonly RequestUuid[];
 }
 
-/** What is in the store of one owner. */
+/** What the store holds for one owner. */
 export interface OwnerCount {
   readonly owner: Owner;
   readonly stored: number;
-  /** Of bodies and replies. */
+  /** Bytes of bodies and replies. */
   readonly bytes: number;
 }
 
-/** What is in the store of one service. */
+/** What the store holds for one service. */
 export interface ServiceCount {
   readonly service: Buffer;
   readonly pending: number;
-  /** Of the pending ones: those whose last attempt failed. */
+  /** The number of pending requests whose last attempt failed. */
   readonly retrying: number;
   readonly replied: number;
   readonly dead: number;
 }
 
-/** Services that are told when a store is opened, and kept in memory by name, at most. */
+/**
+ * Maximum number of services that are reported when a store is opened, and kept in memory by name.
+ */
 export const SERVICES_KEPT_MAX = 10_000;
 
-/** Requests in the store by state, and what they take. */
+/** Requests in the store by state, and their size. */
 export interface StoreCounts {
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
-  /** Size of the store in bytes, without what waits to be reused. */
+  /** Size of the store in bytes, without space waiting to be reused. */
   readonly bytes: number;
-  /** Larger than every number of a request that was ever given. */
+  /** Larger than every request number that was ever given. */
   readonly nextNumber: number;
-  /** Of whom there may be other numbers than were told before; when it is opened: of all. */
+  /** The owners whose counts changed since the last report; when the store is opened: all. */
   readonly owners: readonly OwnerCount[];
   /**
-   * Of which services there are other numbers than were told before; when it is opened: of all, or of
-   * so many as are kept, those with the most requests.
+   * The services whose counts changed since the last report; when the store is opened: all, or the
+   * maximum that is kept, those with the most requests.
    */
   readonly services: readonly ServiceCount[];
 }
 
 /**
  * Why a batch was not committed.
- * `full`, `busy`: nothing of it is in the store, the cause may end, the batch can be tried again.
- * `fatal`: nobody knows what of it is on the disk, what was written before can no longer be trusted,
- * the process has to end.
+ * `full`, `busy`: none of it is in the store, the cause may pass, and the batch can be tried again.
+ * `fatal`: it is uncertain what of it is on disk, and what was written before can no longer be
+ * trusted: the process must end.
  */
 export interface StoreFailure {
   readonly kind: 'full' | 'busy' | 'fatal';
   readonly message: string;
 }
 
-/** Why records were not merged: `malformed` are bytes that no store of this version made. */
+/** Why records were not merged. `malformed`: no store of this version made these bytes. */
 export interface MergeFailure {
   readonly kind: StoreFailure['kind'] | 'malformed';
   readonly message: string;
 }
 
 /**
- * What a close or an expiry left (D17). `by`: `NO_OWNER`, if the request was there, and then it is the
- * only one of its uuid; else who closed a uuid that was unknown here, a tombstone each, which ends what
- * is open to them or has no owner, and nothing else (`isEndedBy`).
+ * What a close or an expiry left (D17). `by`: `NO_OWNER`, if the request was here; then it is the
+ * only tombstone of its uuid. Otherwise who closed a uuid that was unknown here, with a tombstone
+ * for each of them, which ends only requests that are open to them or have no owner (`isEndedBy`).
  */
 export interface Tombstone {
   readonly keyUntil: number;
@@ -328,87 +338,90 @@ export interface Tombstone {
   readonly extra: Buffer | null;
 }
 
-/** What is known of one request: the answer to a look-up. */
+/** What is known about one request: the result of a look-up. */
 export type Found =
   | { readonly state: 'absent' }
   /** The `by` of its tombstones. */
   | { readonly state: 'closed'; readonly by: readonly Owner[] }
   | (Whose & { readonly state: 'pending' })
-  /** `reply` is `null` if it is larger than was asked for. */
+  /** `reply` is `null` if it is larger than the limit of the question. */
   | (Whose & {
       readonly state: 'replied';
       readonly reply: Buffer | null;
       readonly replyBytes: number;
     })
-  /** `failure`: what the worker of its last attempt said, if that is why. */
+  /** `failure`: what the worker of its last attempt reported, if that is why it is dead. */
   | (Whose & { readonly state: 'dead'; readonly reason: string; readonly failure: Buffer | null });
 
-/** Who may know of a request. */
+/** Who may know about a request. */
 export interface Whose extends Belonging {
   readonly service: Buffer;
 }
 
-/** What a store tells, never within a call. */
+/** The reports of a store, never made within a call. */
 export interface StoreEvents {
-  /** Transactions, changes or records, in the order of their numbers. */
+  /** Transactions, with changes or records, in order of their numbers. */
   committed(transaction: number, results: readonly ChangeResult[], counts: StoreCounts): void;
   batchFailed(transaction: number, failure: StoreFailure): void;
   merged(transaction: number, merged: Merged, counts: StoreCounts): void;
   mergeFailed(transaction: number, failure: MergeFailure): void;
-  /** Bodies in the order asked for; `null` for one that is no longer pending. */
+  /** Bodies in the order of the question; `null` for a request that is no longer pending. */
   loaded(load: number, bodies: readonly (Buffer | null)[]): void;
   found(look: number, found: Found): void;
-  /** Pending requests in the order of their numbers; none: there are no more. */
+  /** Pending requests in order of their numbers; an empty list: there are no more. */
   listed(list: number, requests: readonly StoredRequest[]): void;
   chunk(read: number, chunk: Chunk): void;
-  /** A read failed; it may be asked again. */
+  /** A read failed; it may be repeated. */
   loadFailed(load: number, failure: StoreFailure): void;
   lookFailed(look: number, failure: StoreFailure): void;
   listFailed(list: number, failure: StoreFailure): void;
   readFailed(read: number, failure: StoreFailure): void;
 }
 
-/** What a store has when it is opened. */
+/** What a store reports when it is opened. */
 export interface Recovered {
   readonly counts: StoreCounts;
   /** 16 random bytes, made with the store. */
   readonly storeId: Buffer;
-  /** The least number of a transaction from now on: no process before could use it or one above. */
+  /**
+   * The lowest transaction number from now on: no earlier process can have used it or a higher one.
+   */
   readonly firstTransaction: number;
   readonly holds: Holding | null;
   /**
-   * False if the disk was too full to write down that the store was opened: until the first commit
-   * a crash lets the same numbers be used again, so nothing may be shipped under them.
+   * False if the disk was too full to record that the store was opened. Until the first commit, a
+   * crash would let the same numbers be used again, so nothing may be shipped under them.
    */
   readonly isNumbered: boolean;
 }
 
 /**
- * A store. What it is asked is done in the order asked. Reads may come at any time and see every
- * transaction that was asked for and committed before them.
+ * A store. Calls take effect in their order. Reads may be requested at any time and see every
+ * transaction that was requested before them and committed.
  */
 export interface Store {
   commit(transaction: Transaction, changes: readonly Change[]): void;
   /**
-   * Takes what another store read (D17). Taking the same again changes nothing.
-   * @param isFromActive where a request, or a key, stands the same but otherwise, the records' side
-   * is kept, and not this one; what is kept here counts as changed, so that the other learns of it
+   * Takes in what another store read (D17). Repeating it changes nothing.
+   * @param isFromActive where a request, or a key, has the same rank but differs, the side of the
+   * records is kept, not this one. Otherwise what is kept here counts as changed, so that the other
+   * side learns of it.
    */
   merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void;
   /**
-   * Reads records from a place on, in the order of their change: requests until so many or so many
-   * bytes are reached (at least one), with what else was changed up to there. The last chunk is one
-   * that has fewer bytes.
-   * @param format that the reader of the records knows
+   * Reads records from a position on, in the order of their changes: requests until the maximum
+   * number or bytes is reached (at least one), and everything else that changed up to there. The
+   * last chunk is the one with fewer bytes.
+   * @param format one that the reader of the records can read
    */
   read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): void;
-  /** A piece of the pending requests, without bodies: those with a number above this one. */
+  /** Lists pending requests without bodies, in part: those with a number above this one. */
   list(list: number, after: number): void;
   /** The bodies of pending requests, packed. */
   load(load: number, uuids: readonly RequestUuid[]): void;
-  /** @param replyBytesMax a larger reply is only measured */
+  /** @param replyBytesMax of a larger reply only the size is returned */
   lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;
-  /** Ends after what is under way; what is asked later is not done, and nothing is told of it. */
+  /** Ends after the work in progress. Later calls have no effect and get no result. */
   close(): Promise<void>;
 }
 
@@ -416,7 +429,9 @@ export type OpenStore = (
   events: StoreEvents,
 ) => Promise<{ readonly store: Store; readonly recovered: Recovered }>;
 
-/** Where to begin to read for somebody who holds that much; `null`: nothing of this store. */
+/**
+ * Where to begin reading for a peer that holds this much; `null`: it holds nothing of this store.
+ */
 export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadPlace {
   const { upTo, bodiesUpTo } = holding ?? { upTo: 0, bodiesUpTo: 0 };
   return { upTo, bodiesUpTo, changed: upTo, number: Number.MAX_SAFE_INTEGER };

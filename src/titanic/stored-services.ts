@@ -1,29 +1,32 @@
-/** What is in the store of each service, as it told last: also while this node sleeps. */
+/** What the store holds for each service, as last reported; also while this node is inactive. */
 import { escapeName } from '../core/escape.js';
 import { OTHERS } from '../core/labels.js';
 import type { TitanicCounters } from './counters.js';
 import { SERVICES_KEPT_MAX, type ServiceCount } from './store.js';
 
-/** Labels are left for services that get a worker: a name costs whoever stores a request nothing. */
+/**
+ * Labels are reserved for services that get a worker, because anybody can store requests under any
+ * number of names.
+ */
 const LABELS_SHARE = 0.5;
 
 export interface StoredService extends ServiceCount {
-  /** Its name as it may be shown (D3). */
+  /** Its name in printable form (D3). */
   readonly shown: string;
 }
 
 export class StoredServices {
   readonly #counters: TitanicCounters;
-  /** By name, one character a byte. */
+  /** Keyed by name, one character per byte. */
   readonly #services = new Map<string, StoredService>();
-  /** Names of those that came or went since they were taken. */
+  /** Names of services that came or went since they were last taken. */
   readonly #news = new Set<string>();
 
   constructor(counters: TitanicCounters) {
     this.#counters = counters;
   }
 
-  /** Of more services than are kept only those are known that have a label of their own. */
+  /** If there are more services than are kept, only those with a label of their own are known. */
   told(counts: readonly ServiceCount[]): void {
     const { labels, stored } = this.#counters;
     for (const count of counts) {
@@ -39,18 +42,18 @@ export class StoredServices {
       const hasPlace = this.#services.size < SERVICES_KEPT_MAX || label !== OTHERS;
       if (known === undefined && !hasPlace) continue;
       if (known === undefined) this.#news.add(name);
-      // What the store tells are views of a larger piece of memory.
+      // The store reports views of a larger piece of memory, so they are copied.
       const service = known?.service ?? Buffer.from(count.service);
       this.#services.set(name, { ...count, service, shown });
     }
   }
 
-  /** `null`: nothing of it is in the store, or it is one too many to be known. */
+  /** `null`: the store holds nothing for it, or it is above the maximum. */
   of(service: Buffer): StoredService | null {
     return this.#services.get(service.toString('latin1')) ?? null;
   }
 
-  /** Those that came, or went, since this was last asked. */
+  /** Services that came or went since the last call. */
   takeNews(): { readonly service: Buffer; readonly hasStored: boolean }[] {
     const news = [...this.#news].map((name) => ({
       service: Buffer.from(name, 'latin1'),
@@ -60,7 +63,7 @@ export class StoredServices {
     return news;
   }
 
-  /** Those that have something in the store. */
+  /** Services that have something in the store. */
   all(): IterableIterator<StoredService> {
     return this.#services.values();
   }

@@ -1,10 +1,12 @@
 /**
  * The Titanic machine (9/TSP; D12, D16): requests that outlive their client, their workers and this
- * process. `titanic.*` are internal services of the broker; stored requests go out through it as
- * those of its internal client. No I/O: a store, which commits in batches, stands behind it.
+ * process. `titanic.*` are internal services of the broker, and stored requests are dispatched
+ * through it as those of its internal client. No I/O: it works on a store, which commits in
+ * batches.
  *
- * Two clocks: `now` is monotonic milliseconds (patience), `wall` milliseconds since 1970 (all that
- * is stored). The broker and the store tell it things at any time; it acts on them in `run`.
+ * It uses two clocks: `now` is monotonic milliseconds (patience), `wall` is milliseconds since 1970
+ * (everything that is stored). The broker and the store report to it at any time; it acts on their
+ * reports in `run`.
  */
 import type { Frames } from '../core/frames.js';
 import type { Labels } from '../core/labels.js';
@@ -46,9 +48,9 @@ import type { StoredServices } from './stored-services.js';
 import { Upkeep } from './upkeep.js';
 import { Uuids } from './uuid.js';
 
-/** Reads that one activation can ask for: their numbers are of one row. */
+/** How many reads one activation can request, because their numbers are consecutive. */
 const LIFE_READS = 2 ** 40;
-/** After a read that failed. */
+/** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
 
 export type TitanicStoreEvents = Omit<
@@ -56,10 +58,10 @@ export type TitanicStoreEvents = Omit<
   'merged' | 'mergeFailed' | 'chunk' | 'readFailed'
 >;
 
-/** What is not listed has this for a number: no list has it. */
+/** The list number while nothing is being listed. */
 const NO_LIST = 0;
 
-/** From an activation to the end of it: all that is only in memory. */
+/** The state of one activation, which is only in memory. */
 interface Activation {
   readonly requests: OpenRequests;
   readonly services: TitanicServices;
@@ -73,17 +75,20 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   readonly #uuids: Uuids;
   readonly #random: RandomFill;
   #activation: Activation;
-  /** Counts activations: what the store tells of one that is over is of no interest. */
+  /** Counts activations: the store's reports for an earlier one are ignored. */
   #lives = 0;
-  /** The broker's numbers of requests of the life before, which it is to forget. */
+  /** The broker's numbers of requests from the previous activation, to be withdrawn. */
   #leftBehind = new Map<Slot, number>();
   #lastList = NO_LIST;
-  /** Pending requests are being listed from the store: which list, after which number, since when. */
+  /**
+   * The listing of pending requests from the store in progress: which list, after which number,
+   * since when.
+   */
   #listing = { list: NO_LIST, after: 0, since: 0 };
-  /** When a list that failed is tried again. */
+  /** When a list that failed is requested again. */
   #listAgainAt = Infinity;
 
-  /** @param labels by which the metrics know services, of the broker too */
+  /** @param labels labels of services in the metrics, shared with the broker */
   constructor(
     options: TitanicOptions,
     store: TitanicStore,
@@ -124,7 +129,8 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   // ---------------------------------------------------------------- start and end
 
   /**
-   * The time of what comes next, in milliseconds: at the start of each turn, before its inputs.
+   * Sets the time of what follows, in milliseconds. Called at the start of each turn, before its
+   * inputs.
    * @param now monotonic
    * @param wall since 1970, whole
    */
@@ -134,9 +140,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   }
 
   /**
-   * From now on it serves, from what is in its store: what is pending comes piece by piece, while
-   * new requests, look-ups and closes are done at once.
-   * @param counts of the store now
+   * Starts to serve from what is in its store. Pending requests are loaded in parts, while new
+   * requests, look-ups and closes are served at once.
+   * @param counts the store's counts now
    */
   activate(counts: StoreCounts): void {
     this.#context.isActive = true;
@@ -147,8 +153,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   }
 
   /**
-   * It sleeps from now on: what is only in memory is forgotten, nobody is answered any more, and
-   * what is with the broker is withdrawn in the next turn. What is on its way to the store gets there.
+   * Stops serving: everything that is only in memory is forgotten, nobody is answered any more, and
+   * requests with the broker are withdrawn in the next turn. Changes already on their way to the
+   * store are still written.
    */
   deactivate(): void {
     this.#context.isActive = false;
@@ -160,7 +167,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#listAgainAt = Infinity;
   }
 
-  /** False while some of what is pending is not known yet. */
+  /** False while some of the pending requests are not loaded yet. */
   get isRestored(): boolean {
     return this.#listing.list === NO_LIST;
   }
@@ -208,7 +215,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return this.#context.counts;
   }
 
-  /** What is in the store of each service, as far as it is kept by name. */
+  /** What the store holds for each service, as far as it is kept by name. */
   get services(): StoredServices {
     return this.#context.services;
   }
@@ -218,7 +225,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return storedGauges(this, wall);
   }
 
-  /** What is stored of one service; `null`: nothing. @param wall milliseconds since 1970 */
+  /** What is stored for one service; `null`: nothing. @param wall milliseconds since 1970 */
   durableOf(service: Buffer, wall: number): DurableCounts | null {
     const counts = this.services.of(service);
     if (counts === null) return null;
@@ -236,7 +243,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     };
   }
 
-  /** What is open of one service: nothing while it sleeps. */
+  /** Open requests of one service: none while it is inactive. */
   openOf(service: Buffer): OpenFigures {
     return this.#dispatcher.figuresOf(service);
   }
@@ -261,7 +268,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return this.#requests.writer.isIdle && !this.#requests.answers.areDue;
   }
 
-  /** Every step of every stored request is told from now on; `null`: no longer. */
+  /** Reports every step of every stored request from now on; `null` stops it. */
   follow(trace: TitanicTrace | null): void {
     this.#context.trace = trace;
   }
@@ -281,12 +288,12 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#activation.services.request(request, host);
   }
 
-  /** @param reading where lists of what is stored come from */
+  /** @param reading the source of lists of what is stored */
   operator(reading: Reading): Operator {
     const present = (): OpenRequests => this.#requests;
     return new Operator(
       {
-        // Others with each activation.
+        // These parts are replaced with each activation.
         get dispatcher() {
           return present().dispatcher;
         },
@@ -309,7 +316,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   // ---------------------------------------------------------------- the broker tells
 
-  /** What the broker tells may be of a life that is over. */
+  /** The broker's report may concern an activation that has ended. */
   get #isStale(): boolean {
     return !this.#context.isActive || this.#leftBehind.size > 0;
   }
@@ -323,7 +330,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   }
 
   replied(slot: Slot, frames: Frames, from: number): void {
-    // The broker has forgotten it by itself: its number may be another's by the next turn.
+    // The broker has already forgotten it: its number may be reused by the next turn.
     if (this.#isStale) this.#leftBehind.delete(slot);
     else this.#activation.execution.replied(slot, frames, from);
   }
@@ -348,7 +355,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#requests.batchFailed(batch, failure);
   }
 
-  /** The number of a read as it was asked in this life, or `null`. */
+  /** The number of a read as requested in this activation, or `null`. */
   #ofThisLife(read: number): number | null {
     const first = this.#lives * LIFE_READS;
     return read > first && read < first + LIFE_READS ? read - first : null;
@@ -376,18 +383,18 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   // ---------------------------------------------------------------- the pair tells
 
-  /** What others than this machine have changed in its store. */
+  /** Something other than this machine changed its store. */
   counted(counts: StoreCounts): void {
     this.#context.counted(counts);
     this.#context.nextNumber = Math.max(this.#context.nextNumber, counts.nextNumber);
   }
 
-  /** The peer has that transaction, too. */
+  /** The peer also has this transaction. */
   confirmed(number: number): void {
     this.#requests.confirmed(number);
   }
 
-  /** The peer was lost before it confirmed that transaction: it is committed here alone. */
+  /** The peer was lost before it confirmed this transaction, which is committed here alone. */
   unconfirmed(number: number): void {
     this.#requests.unconfirmed(number);
   }
@@ -402,7 +409,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   }
 
   /**
-   * What came from the peer's store is in this one.
+   * Records from the peer's store were merged into this one.
    * @param opened pending now, and not before, or with other facts
    * @param ended pending before, and not now
    */
@@ -412,7 +419,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   // ---------------------------------------------------------------- a turn
 
-  /** Everything that is due. `host` and `embedded` are the broker, which is not inside of an input now. */
+  /**
+   * Does everything that is due. `host` and `embedded` are the broker, which is not handling an
+   * input now.
+   */
   run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
     this.setTime(now, wall);
     for (const { service, hasStored } of this.services.takeNews()) {
@@ -437,7 +447,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     answers.give(host, now);
   }
 
-  /** Milliseconds until `run` is due although nothing comes; Infinity for never. */
+  /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.#context.isActive) return this.#leftBehind.size > 0 ? 0 : Infinity;
     const { requests, upkeep } = this.#activation;

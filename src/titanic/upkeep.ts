@@ -1,14 +1,14 @@
-/** What time ends: open requests that expire, and what is over in the store. */
+/** What ends by time: open requests that expire, and entries in the store whose time is over. */
 import { escapeName } from '../core/escape.js';
 import { increment } from '../core/labels.js';
 import type { TitanicContext } from './context.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 
-/** How often what is over in the store (unclosed replies, dead requests, keys) is dropped. */
+/** How often entries whose time is over (unclosed replies, dead requests, keys) are dropped. */
 const SWEEP_MS = 10_000;
 const SWEEP_REQUESTS_MAX = 1000;
-/** Requests whose time is over that are ended in one turn. */
+/** Maximum number of expired requests that are ended in one turn. */
 const TURN_EXPIRIES_MAX = 4096;
 
 export class Upkeep {
@@ -22,7 +22,7 @@ export class Upkeep {
     this.#requests = requests;
   }
 
-  /** When `sweep` is next wanted; Infinity for never. Monotonic milliseconds. */
+  /** When `sweep` is next due; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
     return this.#maySweep ? this.#sweepAt : Infinity;
   }
@@ -32,7 +32,7 @@ export class Upkeep {
     return !this.#isSweeping && !isUntrusted && this.#context.replica.refusal === null;
   }
 
-  /** @returns true if none is left whose time is over */
+  /** @returns true if no expired request is left */
   expire(): boolean {
     const { dispatcher } = this.#requests;
     for (let left = TURN_EXPIRIES_MAX; this.#requests.mayWork; left--) {
@@ -40,13 +40,13 @@ export class Upkeep {
       const slot = dispatcher.nextExpired(this.#context.wall);
       if (slot === NO_SLOT) return true;
       const state = dispatcher.index.get(slot, STATE);
-      // What is being answered, closed or found dead right now is not late.
+      // A request that is just being answered, closed or found dead does not expire.
       if (state !== SETTLING && state !== ENDING) this.#requests.expire(slot);
     }
     return false;
   }
 
-  /** Replies that nobody closed, and the dead, are dropped when their time is over. */
+  /** Drops replies that nobody closed, and dead requests, when their time is over. */
   sweep(): void {
     const { now, wall, options, counters } = this.#context;
     if (now < this.dueAt) return;

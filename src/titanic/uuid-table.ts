@@ -1,6 +1,6 @@
 /**
- * From uuid to record number, without an object for each. The uuids are ours, so their random bits
- * are the hash. In 256 parts, so that growing one never takes long.
+ * Maps uuids to record numbers, without an object for each. The uuids are generated here, so their
+ * random bits serve as the hash. The table has 256 parts, so that growing one never takes long.
  */
 const PARTS = 256;
 const EMPTY = -1;
@@ -56,7 +56,7 @@ export class UuidTable {
     }
   }
 
-  /** Adds a record whose uuid is not there. */
+  /** Adds a record whose uuid is not in the table. */
   add(uuid: Buffer, slot: number): void {
     const part = this.#part(uuid);
     if ((part.count + 1) * 2 > part.slots.length) this.#grow(part);
@@ -65,7 +65,7 @@ export class UuidTable {
     this.#count++;
   }
 
-  /** Takes out a record that is there. */
+  /** Removes a record that is in the table. */
   delete(uuid: Buffer): void {
     const part = this.#part(uuid);
     const { slots } = part;

@@ -5,7 +5,8 @@ const POOL_UUIDS = 256;
 
 /**
  * UUIDs of version 7 (RFC 9562 §5.7): 48 bits of time, then 74 random bits, which make it the only
- * credential for a reply. Their time order keeps the store's index together.
+ * credential for a reply. Because they are ordered by time, new index entries of the store are next
+ * to each other.
  */
 export class Uuids {
   readonly #random: RandomFill;

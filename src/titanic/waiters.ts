@@ -1,15 +1,15 @@
-/** Those who wait for an answer by `titanic.wait`, by uuid and by the end of their patience. */
+/** Clients that wait for an answer by `titanic.wait`, by uuid and by the end of their patience. */
 import type { Asker } from '../broker/ports.js';
 import { IndexedHeap } from '../core/indexed-heap.js';
 import type { RequestUuid } from './store.js';
 
-/** Somebody who asks for a stored request. */
+/** A question for a stored request. */
 export interface Asking {
   /** The broker's number of the request that is to be answered. */
   readonly id: number;
   readonly asker: Asker;
   readonly uuid: RequestUuid;
-  /** Until when they wait for what is pending: monotonic milliseconds. */
+  /** Until when it waits for a pending request: monotonic milliseconds. */
   readonly until: number;
 }
 
@@ -23,7 +23,7 @@ export class Waiters {
   readonly #waiters: (Waiter | null)[] = [];
   readonly #free: number[] = [];
   readonly #byKey = new Map<string, Set<number>>();
-  /** How many each identity has. */
+  /** How many wait for each identity. */
   readonly #counts = new Map<string, number>();
   readonly #byTime = new IndexedHeap({
     before: (a, b) => this.#untilOf(a) < this.#untilOf(b),
@@ -58,7 +58,7 @@ export class Waiters {
     else others.add(number);
   }
 
-  /** Takes out all who wait for a uuid. */
+  /** Takes out all that wait for a uuid. */
   takeOf(uuid: Buffer): Asking[] {
     if (this.#byKey.size === 0) return [];
     const key = uuid.toString('latin1');
@@ -70,7 +70,7 @@ export class Waiters {
     return this.#byKey.has(uuid.toString('latin1'));
   }
 
-  /** Takes out those whose time is up, so many at most. */
+  /** Takes out those whose patience has ended, up to a maximum. */
   takeDue(now: number, most: number): Asking[] {
     const due: Asking[] = [];
     while (due.length < most && this.dueAt <= now) {

@@ -1,7 +1,7 @@
 /**
- * Requests that wait for their batch, in an arena: many may wait for a store that cannot keep up, and
- * as objects they would be several times as large, and copied again and again by the garbage
- * collector. Each is made into objects when its batch goes out.
+ * Requests that wait for their batch, in an arena. Many may wait for a store that cannot keep up.
+ * As objects they would take several times the memory, and the garbage collector would copy them
+ * again and again. Each becomes objects when its batch is sent to the store.
  */
 import { present } from '../core/assert.js';
 import { Arena, type ArenaHandle } from '../core/arena.js';
@@ -11,18 +11,18 @@ import type { Holder } from '../core/holdings.js';
 import { pack } from '../core/packed.js';
 import type { Owner } from './store.js';
 
-/** The number of one that waits, from `add` to `take`. */
+/** The number of a waiting request, from `add` to `take`. */
 export type WaitingNumber = ArenaHandle;
 
 /** Who sent it. */
 export interface Sender {
-  /** Among whom it takes its turn. */
+  /** The party whose turn it takes. */
   readonly party: string;
   readonly owner: Owner;
   readonly holder: Holder;
 }
 
-/** What is known of it beside its bytes. */
+/** What is known about it besides its bytes. */
 export interface WaitingFacts {
   /** The broker's number of the request that is to be answered. */
   readonly id: number;
@@ -62,7 +62,7 @@ const BYTES = 48;
 interface KnownSender {
   readonly number: number;
   readonly sender: Sender;
-  /** How many of its requests wait. */
+  /** How many requests of this sender wait. */
   waiting: number;
 }
 
@@ -74,8 +74,8 @@ export class WaitingRequests {
 
   /**
    * @param service index of the frame that names it, at most 255 bytes
-   * @param body index of its first frame; all frames behind it belong to it
-   * @param bodyBytes what they take when packed
+   * @param body index of its first frame; it includes all frames after that
+   * @param bodyBytes its size when packed
    */
   add(
     sender: Sender,

@@ -1,4 +1,4 @@
-/** What came from the other node of a pair is looked at before it is believed. */
+/** Checks data from the other node of a pair before it is trusted. */
 import { isPackedFrames } from '../core/packed.js';
 import { isPackedFailure } from './failures.js';
 import {
@@ -19,7 +19,7 @@ export function isUuid(uuid: Buffer): boolean {
   return uuid.length === UUID_BYTES;
 }
 
-/** A service name, or a key. */
+/** A service name, or an idempotency key. */
 export function isName(name: Buffer): boolean {
   return name.length > 0 && name.length <= NAME_BYTES_MAX;
 }
@@ -29,7 +29,7 @@ export function isOwner(owner: string): boolean {
   return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
 }
 
-/** Counts, generations, numbers, times on the wall. */
+/** Counts, generations, numbers, wall times. */
 export function areNatural(...values: readonly number[]): boolean {
   return values.every((value) => Number.isSafeInteger(value) && value >= 0);
 }

@@ -1,44 +1,44 @@
 /**
- * Group commit: one batch of changes is with the store, what comes meanwhile is the next. Nobody is
- * told of a change before its batch is committed. Parties take turns: who stores little is in the next
- * batch, however much others store (D75).
+ * Group commit: while one batch of changes is with the store, later changes collect for the next.
+ * Nobody is told of a change before its batch is committed. Parties take turns: a party that stores
+ * little gets into the next batch, however much others store (D75).
  */
 import type { Commits } from './commits.js';
 import { FairQueue } from './fair-queue.js';
 import type { Change, ChangeResult, StoreFailure } from './store.js';
 
-/** A change, and what is to be done once it is decided. */
+/** A change, and what to do once it is committed or has failed. */
 export interface Intent {
   readonly change: Change;
-  /** Goes before it, in the same batch: both are committed, or neither. What became of it is not told. */
+  /** Precedes it in the same batch: both are committed, or neither. Its result is not reported. */
   readonly before?: Change;
-  /** Among whom it takes its turn. */
+  /** The party whose turn it takes. */
   readonly party: string;
   /** Bytes that it carries. */
   readonly bytes: number;
   committed(result: ChangeResult): void;
-  /** It is in the batch that goes out now: what depends on the order is decided by then. */
+  /** Its batch is about to be sent: values that depend on the order are set now. */
   begins?(): void;
   /**
-   * It is committed here; nobody knows whether the peer has it, and `strict` promises that it does.
-   * Absent: nobody was promised anything.
+   * It is committed here, but it is uncertain whether the peer has it, as `strict` promises.
+   * Absent: nobody was promised that.
    */
   doubtful?(result: ChangeResult): void;
   /**
    * Its batch was rolled back.
-   * @returns true if it is to be tried again, because it is not a client's to repeat
+   * @returns true if it is to be tried again, because no client will repeat it
    */
   failed(failure: StoreFailure): boolean;
 }
 
-/** What stands for an intent while it waits, and takes less memory. */
+/** Stands for an intent while it waits, and takes less memory. */
 export type IntentNumber = number;
 
-/** What became of handing a batch over. */
+/** The result of handing a batch over. */
 export interface Handed {
-  /** Of its transaction. */
+  /** The number of its transaction. */
   readonly number: number;
-  /** What follows from it waits for the peer. */
+  /** Its consequences wait for the peer. */
   readonly awaits: boolean;
 }
 
@@ -47,32 +47,34 @@ interface Flight {
   readonly intents: readonly Intent[];
   awaits: boolean;
   isDoubtful: boolean;
-  /** What the store did; `null`: not yet. */
+  /** The store's results; `null`: none yet. */
   results: readonly ChangeResult[] | null;
 }
 
-/** Others wait for a batch: it takes no longer than some tens of milliseconds. */
+/**
+ * Limits of a batch. Others wait for it, so it must take no longer than some tens of milliseconds.
+ */
 const BATCH_CHANGES_MAX = 256;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /**
- * A store that has nothing to do is not left waiting for the end of a turn: once so much waits, the
- * batch begins. Else all clients' requests would be in one batch, and the store would idle while
- * they are answered, and clients while it is written.
+ * An idle store does not wait for the end of a turn: once this many changes wait, the batch begins.
+ * Otherwise all clients' requests would be in one batch; the store would be idle while they are
+ * answered, and the clients while it is written.
  */
 const EARLY_CHANGES_MIN = 8;
-/** What waits for the store at most, before more is refused. */
+/** Maximum that waits for the store, above which more is refused. */
 const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
-/** Of that, what one party may have: the rest is left to others. */
+/** The share of it that one party may use, so that some is left for others. */
 const PARTY_SHARE = 0.875;
 const RETRY_MS = 1000;
 
 export class Writer {
   readonly #commit: (changes: readonly Change[]) => Handed;
-  /** False while nothing may be written: it waits. */
+  /** False while nothing may be written, so that changes wait. */
   readonly #mayWrite: () => boolean;
   readonly #commits: Commits;
-  /** Makes the intent of a number, once. */
+  /** Makes the intent for a number. Called once for each. */
   readonly #made: (number: IntentNumber) => Intent;
   readonly #waiting = new FairQueue<Intent | IntentNumber>();
   #flying: Flight | null = null;
@@ -95,13 +97,13 @@ export class Writer {
     this.#commits = commits;
   }
 
-  /** True if the store cannot keep up: no more is to be taken in. */
+  /** True if the store cannot keep up: no more may be accepted. */
   get isFull(): boolean {
     const { size, bytes } = this.#waiting;
     return size >= WAITING_CHANGES_MAX || bytes >= WAITING_BYTES_MAX;
   }
 
-  /** True if no more of this party is to be taken in. */
+  /** True if no more may be accepted from this party. */
   isFullFor(party: string): boolean {
     return (
       this.isFull ||
@@ -119,17 +121,17 @@ export class Writer {
     return this.#flying === null && this.#waiting.size === 0;
   }
 
-  /** What is on its way to the store. */
+  /** Bytes on their way to the store. */
   get bytes(): number {
     return this.#waiting.bytes + this.#flyingBytes;
   }
 
-  /** False for a while after a failure: then it is not worth trying. */
+  /** False for a while after a failure, when another attempt is not worthwhile. */
   isWilling(now: number): boolean {
     return now >= this.#retryAt;
   }
 
-  /** When `run` is next wanted although nothing comes; Infinity for never. */
+  /** When `run` is next due if no input arrives; Infinity for never. */
   get dueAt(): number {
     if (this.#flying !== null || this.#waiting.size === 0 || !this.#mayWrite()) return Infinity;
     return this.#retryAt;
@@ -140,7 +142,7 @@ export class Writer {
     this.#runEarly(now);
   }
 
-  /** One that is made when its batch goes out, or when it is given up. */
+  /** Adds an intent that is made when its batch is sent to the store, or when it is given up. */
   addNumber(party: string, number: IntentNumber, bytes: number, now: number): void {
     this.#waiting.push(party, number, bytes);
     this.#runEarly(now);
@@ -155,7 +157,7 @@ export class Writer {
     this.#waiting.push(intent.party, intent, intent.bytes);
   }
 
-  /** Starts the next batch, if there is something to commit and no batch is under way. */
+  /** Starts the next batch if there are changes to commit and no batch is in progress. */
   run(now: number): void {
     if (this.#flying !== null || this.#waiting.size === 0 || now < this.#retryAt) return;
     if (!this.#mayWrite()) return;
@@ -187,7 +189,7 @@ export class Writer {
     return typeof waiting === 'number' ? this.#made(waiting) : waiting;
   }
 
-  /** Returns false for a transaction that is none of this writer's. */
+  /** Returns false if the transaction is not this writer's. */
   committed(number: number, results: readonly ChangeResult[], now: number): boolean {
     const flight = this.#flying;
     if (flight?.number !== number) return false;
@@ -199,8 +201,8 @@ export class Writer {
   }
 
   /**
-   * The peer has it, or is gone.
-   * @param isDoubtful it is gone, and what follows was promised to both disks
+   * The peer has it, or was lost.
+   * @param isDoubtful it was lost, and the changes were promised to both disks
    */
   released(number: number, isDoubtful: boolean, now: number): void {
     const flight = this.#flying;
@@ -210,7 +212,7 @@ export class Writer {
     if (flight.results !== null) this.#land(flight, flight.results, now);
   }
 
-  /** What came meanwhile is under way before anything follows from what was committed. */
+  /** Starts the next batch before it reports the results of this one. */
   #land({ intents, isDoubtful }: Flight, results: readonly ChangeResult[], now: number): void {
     this.#flying = null;
     this.#flyingBytes = 0;
@@ -225,7 +227,7 @@ export class Writer {
     }
   }
 
-  /** What waits is not written for now: what is a client's to repeat is given up. */
+  /** Nothing that waits is written now; changes that a client can repeat are given up. */
   refuse(failure: StoreFailure): void {
     for (const { item } of this.#waiting.drain()) {
       const intent = this.#intentOf(item);
@@ -233,7 +235,7 @@ export class Writer {
     }
   }
 
-  /** Nothing of it is waited for any more, here or in the store. */
+  /** Gives up all changes, both waiting and with the store, and ignores later results. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
     const flying = this.#flying?.intents ?? [];
@@ -243,17 +245,17 @@ export class Writer {
     for (const { item } of waiting) this.#intentOf(item).failed(failure);
   }
 
-  /** Returns false for a transaction that is none of this writer's. */
+  /** Returns false if the transaction is not this writer's. */
   failed(number: number, failure: StoreFailure, now: number): boolean {
     const flight = this.#flying;
     if (flight?.number !== number) return false;
     this.#flying = null;
     this.#flyingBytes = 0;
-    // What cannot be trusted is not written to any more.
+    // After a fatal failure, the store is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     const again = flight.intents.filter((intent) => intent.failed(failure));
     if (again.length === 0) return true;
-    // In their order before what has come since.
+    // Puts them back in their order, before those that arrived since.
     const since = this.#waiting.drain();
     for (const intent of again) this.#push(intent);
     for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
