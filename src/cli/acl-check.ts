@@ -39,14 +39,17 @@ interface AtListener extends Readonly<Record<Role, Verdict>> {
 }
 
 const EXAMPLES = [
-  ['majordomo acl check billing invoices.create', 'a key by the name of its entry'],
-  ['majordomo acl check -c majordomo.yaml "$(cat billing.key.pub)" mail', 'by its public key'],
+  ['majordomo acl check billing invoices.create', 'a key, by the name of its entry'],
+  [
+    'majordomo acl check -c majordomo.yaml "$(cat billing.key.pub)" mail',
+    'a key, by its public key',
+  ],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Reads the configuration and its keys files; no broker is asked. A key may do what both its entry and
-the listener allow. Exit status: 0 if the key may ask or offer the service at one of the listeners,
-else 1.
+Reads the configuration and its keys files; does not contact a broker. A key has the rights that both its
+entry and the listener give. Exit status: 0 if the key may request or offer the service at one of the
+listeners, 1 if not.
 `;
 
 export function defineAclCheck(command: Command, done: Done): void {
@@ -56,7 +59,9 @@ export function defineAclCheck(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (key: string, service: string, options: CheckOptions) => {
       const name = unescapeName(service);
-      if (name === null) throw new MajordomoError('ERR_USAGE', `${service}: % begins no %XX`);
+      if (name === null) {
+        throw new MajordomoError('ERR_USAGE', `${service}: % must begin an escape %XX`);
+      }
       if (/^(mmi|titanic)\./.test(service)) throw ofTheBroker(service);
       const listeners = verdicts(load(options).config, key, name);
       if (options.output === 'json') await printJson({ key, service, listeners });
@@ -69,8 +74,8 @@ export function defineAclCheck(command: Command, done: Done): void {
 function ofTheBroker(service: string): MajordomoError {
   return new MajordomoError(
     'ERR_USAGE',
-    `${service} is the broker's own: whoever comes in may ask mmi.*; for titanic.request and ` +
-      'titanic.submit the rights on the service that is asked for count, so give that one',
+    `${service} is internal to the broker: every client that may connect may request mmi.*; for titanic.request and ` +
+      'titanic.submit, the rights on the requested service count, so name that service',
   );
 }
 
@@ -92,7 +97,7 @@ function verdicts(config: Config, key: string, service: Buffer): readonly AtList
     const of = (role: Role): Verdict => {
       if (entry === undefined) {
         const then =
-          authorize === null ? 'it does not come in' : `the service ${authorize} is asked`;
+          authorize === null ? 'the connection is refused' : `the service ${authorize} decides`;
         return { allowed: false, rule: `no entry of ${keysFile} has this key: ${then}` };
       }
       if (isAuthoriser && !namesIt(entry, role, service)) return ofTheAuthoriser(role);
@@ -111,8 +116,8 @@ function namesIt(granted: Grants, role: Role, service: Buffer): boolean {
 function ofTheAuthoriser(role: Role): Verdict {
   const rule =
     role === 'client'
-      ? 'security.authorize: only the broker asks it'
-      : 'security.authorize: a worker list must name it, not by a glob';
+      ? 'security.authorize: only the broker may request it'
+      : 'security.authorize: a worker list must contain its exact name, not a pattern';
   return { allowed: false, rule };
 }
 
@@ -129,7 +134,7 @@ function byListener(listener: ListenerConfig, role: Role, service: Buffer): Verd
   if (rule === null) {
     return { allowed: false, rule: `the listener has ${role}: [${listener[role].join(', ')}]` };
   }
-  const who = listener.curve === undefined ? 'whoever comes in here, by any key or none; ' : '';
+  const who = listener.curve === undefined ? 'every connection, with any key or none; ' : '';
   return { allowed: true, rule: `${who}${role}: ${rule} of the listener` };
 }
 

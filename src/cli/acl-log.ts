@@ -34,14 +34,14 @@ const KEPT_MAX = 1000;
 const EVERY_MS = 1000;
 
 const EXAMPLES = [
-  ['majordomo acl log', 'the last refusals of this node, the newest last'],
-  ['majordomo acl log --watch', 'and those to come, until Ctrl-C'],
-  ['majordomo acl log -o json | jq \'.items[] | select(.what == "connection")\'', 'for programs'],
+  ['majordomo acl log', 'recent refusals of this node, newest last'],
+  ['majordomo acl log --watch', 'also new ones, until Ctrl-C'],
+  ['majordomo acl log -o json | jq \'.items[] | select(.what == "connection")\'', 'for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-The node keeps the last 1000 until it ends; equal ones are one line with their number. It
-asks over HTTP, with a token (--token-file, MAJORDOMO_TOKEN, or that of the data directory).
+The node keeps the last 1000 refusals in memory; repeated ones are one line with a count. The command
+uses HTTP and needs a token (--token-file, MAJORDOMO_TOKEN, or the one in the data directory).
 `;
 
 const COLUMNS = [
@@ -56,8 +56,8 @@ const COLUMNS = [
 
 export function defineAclLog(command: Command, done: Done): void {
   addAdminTimeout(addOutputOption(addAdminOptions(command)))
-    .addOption(integerOption('--limit <n>', 'the last so many', 1, KEPT_MAX).default(100))
-    .option('--watch', 'go on with those to come')
+    .addOption(integerOption('--limit <n>', 'how many to show', 1, KEPT_MAX).default(100))
+    .option('--watch', 'keep running and print new refusals')
     .addHelpText('after', AFTER)
     .action(async (options: LogOptions) => {
       const client = await adminClient(options);
@@ -67,7 +67,7 @@ export function defineAclLog(command: Command, done: Done): void {
       } else if (options.output === 'json') {
         await printJson({ items });
       } else {
-        await print(items.length === 0 ? 'nobody was refused\n' : table(COLUMNS, items.map(row)));
+        await print(items.length === 0 ? 'no refusals\n' : table(COLUMNS, items.map(row)));
       }
       done(EXIT.done);
     });

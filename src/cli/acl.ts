@@ -6,8 +6,8 @@ import { defineAclLog } from './acl-log.js';
 import type { Done } from './options.js';
 
 export function defineAcl(command: Command, done: Done): void {
-  const log = 'who was refused lately, and why';
+  const log = 'list recent refusals and their reasons';
   defineAclLog(command.command('log').summary(log).description(log), done);
-  const check = 'what a key may do with a service, and by which rule';
+  const check = 'show what a key may do with a service, and which rule decides';
   defineAclCheck(command.command('check').summary(check).description(check), done);
 }

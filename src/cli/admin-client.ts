@@ -61,7 +61,7 @@ export class AdminClient {
     const answer = await this.#ask(method, path, body);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const said = errorOf(answer.value);
-    const text = said ?? `${this.#place.name} answered ${answer.status}: is it a Majordomo?`;
+    const text = said ?? `${this.#place.name} answered ${answer.status}: is it a Majordomo broker?`;
     const hint = answer.status === 401 ? ` (${tokenHint(this.#token)})` : '';
     throw new MajordomoError('ERR_REQUEST_FAILED', `${text}${hint}`, {
       details: { status: answer.status },
@@ -118,7 +118,7 @@ function collect(response: IncomingMessage, name: string, bytesMax: number): Pro
       else response.destroy(tooLarge(name, bytesMax));
     });
     response.once('error', (error) => {
-      const text = `${name} went away in the middle of its answer`;
+      const text = `${name} closed the connection before its answer was complete`;
       const isCut = codeOf(error) === 'ECONNRESET';
       reject(isCut ? new MajordomoError('ERR_HTTP_NO_ANSWER', text, { cause: error }) : error);
     });
@@ -143,7 +143,7 @@ async function trusting(trust: Trust): Promise<RequestOptions> {
 }
 
 function tooLarge(name: string, bytesMax: number): MajordomoError {
-  const text = `the answer of ${name} is too large: ${bytesMax} bytes are the most`;
+  const text = `the answer of ${name} is larger than ${bytesMax} bytes`;
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }
 
@@ -173,13 +173,13 @@ function errorOf(value: unknown): string | null {
 function unreachable(name: string, error: unknown, caRemedy: string): MajordomoError {
   const code = codeOf(error);
   const known: Readonly<Record<string, string>> = {
-    ECONNREFUSED: 'nobody listens there',
-    ENOENT: 'there is no such socket',
-    EACCES: 'this user may not use the socket: be in the group of the broker',
-    DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate vouches for itself: ${caRemedy}`,
-    SELF_SIGNED_CERT_IN_CHAIN: `nobody known vouches for its certificate: ${caRemedy}`,
-    UNABLE_TO_VERIFY_LEAF_SIGNATURE: `nobody known vouches for its certificate: ${caRemedy}`,
-    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `nobody known vouches for its certificate: ${caRemedy}`,
+    ECONNREFUSED: 'connection refused',
+    ENOENT: 'the socket does not exist',
+    EACCES: 'this user may not use the socket: join the group of the broker',
+    DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate is self-signed: ${caRemedy}`,
+    SELF_SIGNED_CERT_IN_CHAIN: `its certificate is not signed by a known authority: ${caRemedy}`,
+    UNABLE_TO_VERIFY_LEAF_SIGNATURE: `its certificate is not signed by a known authority: ${caRemedy}`,
+    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate is not signed by a known authority: ${caRemedy}`,
   };
   const why = known[code ?? ''] ?? (messageOf(error) || (code ?? ''));
   const text = `${name} cannot be reached: ${why}`;

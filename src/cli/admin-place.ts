@@ -42,7 +42,10 @@ export function placeGiven(text: string, option: string, caFile: string | undefi
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.username !== '' || url.password !== '')) {
     // It is not shown: others may see the terminal, or the log of a script.
-    throw new MajordomoError('ERR_USAGE', `${option}: a user or password in it; ${DOES}`);
+    throw new MajordomoError(
+      'ERR_USAGE',
+      `${option}: must not contain a user or password; ${DOES}`,
+    );
   }
   const isWanted = url !== null && /^https?:$/.test(url.protocol);
   if (!isWanted || url.search !== '' || url.hash !== '') {

@@ -59,8 +59,8 @@ export function localToken({ http, node }: Config): FoundToken {
     const code = codeOf(error) ?? 'unknown';
     const why =
       code === 'ENOENT' || code === 'ENOTDIR'
-        ? `there is no ${file}: give the configuration of the broker by -c`
-        : `this user cannot read ${file} (${code}): be the user that runs the broker`;
+        ? `${file} does not exist: name the broker's configuration with -c`
+        : `this user cannot read ${file} (${code}): run this command as the user that runs the broker`;
     return { token: http.readToken, why };
   }
 }

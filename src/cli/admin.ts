@@ -41,27 +41,27 @@ export function addAdminOnly(command: Command): Command {
   return addConfigOptions(command)
     .option(
       '--admin <url>',
-      "where the daemon answers HTTP: http://…, https://… or unix:PATH (default: http.listen of -c or --set; else MAJORDOMO_URL, also the broker's endpoint; else http.listen of the configuration)",
+      "HTTP address of the daemon: http://…, https://… or unix:PATH (default: http.listen from -c or --set; else MAJORDOMO_URL, which may also be the broker's endpoint; else http.listen of the configuration)",
     )
     .option(
       '--admin-ca <file>',
-      'certificates (PEM) that vouch for it, instead of those that the system knows',
+      'PEM file of the authorities that sign its certificate, instead of those of the system',
     )
     .addOption(
       new Option(
         '--token <token>',
-        'the token for it; others can see it in the list of processes',
+        'token for HTTP; other users can see it in the process list',
       ).conflicts(['tokenFile']),
     )
     .option(
       '--token-file <file>',
-      "a file with the token (default: MAJORDOMO_TOKEN, MAJORDOMO_TOKEN_FILE, the configuration's http.token, or the file in its node.dataDir)",
+      "file that contains the token (default: MAJORDOMO_TOKEN, MAJORDOMO_TOKEN_FILE, the configuration's http.token, or the file in its node.dataDir)",
     );
 }
 
 /** And how long to wait. */
 export function addAdminTimeout(command: Command): Command {
-  return command.addOption(timeoutOption('how long to wait for the answer', TIMEOUT_MS));
+  return command.addOption(timeoutOption('how long to wait for an answer', TIMEOUT_MS));
 }
 
 /**
@@ -77,9 +77,11 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
   const { by } = where.told;
   const line = adminLine(where.place);
   if (found.token !== null) {
-    say(`the token is not sent to ${where.place.name}, which ${by} tells: ${line} sends it`);
+    say(
+      `the token is not sent to ${where.place.name}, because that address comes from ${by}: to send it, use ${line}`,
+    );
   }
-  const remedy = `no token is sent to an address that ${by} tells: ${line}`;
+  const remedy = `no token is sent to an address that comes from ${by}: use ${line}`;
   return new AdminClient(where.place, { token: null, why: null, remedy }, options.timeoutMs);
 }
 
@@ -202,5 +204,5 @@ function factsIn(path: string, value: unknown): Facts {
 }
 
 function strange(path: string): MajordomoError {
-  return new MajordomoError('ERR_REQUEST_FAILED', `the answer to ${path} is not understood`);
+  return new MajordomoError('ERR_REQUEST_FAILED', `unexpected answer to ${path}`);
 }

@@ -14,5 +14,5 @@ export function readAge(text: string): number {
   const [, digits = '', unit = ''] = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text) ?? [];
   const ms = Number(digits) * (UNIT_MS[unit] ?? NaN);
   if (digits !== '' && ms <= AGE_MS_MAX) return ms;
-  throw new InvalidArgumentError('It is a number and its unit: 90s, 15m, 2h, 7d.');
+  throw new InvalidArgumentError('Expected a number and a unit: 90s, 15m, 2h, 7d.');
 }

@@ -20,7 +20,7 @@ export interface AskOptions extends EndpointOptions {
 
 export function addAskOptions(command: Command): Command {
   return addOutputOption(addEndpointOption(command)).addOption(
-    timeoutOption('how long to wait for the answer of an endpoint', 2500),
+    timeoutOption('how long to wait for each endpoint to answer', 2500),
   );
 }
 
@@ -78,7 +78,7 @@ function readAnswer(service: string, frames: readonly Buffer[]): Answer {
     const value: unknown = JSON.parse(json.toString('utf8'));
     return { status, value };
   } catch {
-    throw notUnderstood(service, 'no JSON');
+    throw notUnderstood(service, 'not JSON');
   }
 }
 
@@ -86,15 +86,15 @@ function readAnswer(service: string, frames: readonly Buffer[]): Answer {
 function notUnderstood(service: string, what: string): MajordomoError {
   const text =
     what === '501'
-      ? `the broker does not tell ${service} here (501): its listener says \`mmi: minimal\`, as those without keys do off loopback, or it is another broker; ask by --admin`
-      : `the broker's answer to ${service} is not understood: ${what}`;
+      ? `the broker does not answer ${service} here (501): the listener has \`mmi: minimal\`, the default off loopback without keys, or this is not a Majordomo broker; use --admin`
+      : `unexpected answer of the broker to ${service}: ${what}`;
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }
 
 /** The list that a broker answered. @throws ERR_REQUEST_FAILED */
 export function listOf(service: string, { status, value }: Answer): readonly Facts[] {
   if (status !== '200') throw notUnderstood(service, status);
-  if (!Array.isArray(value)) throw notUnderstood(service, 'no list');
+  if (!Array.isArray(value)) throw notUnderstood(service, 'not a list');
   const list: readonly unknown[] = value;
   return list.map((item) => factsOf(service, { status, value: item }));
 }
@@ -102,6 +102,6 @@ export function listOf(service: string, { status, value }: Answer): readonly Fac
 /** The object that a broker answered. @throws ERR_REQUEST_FAILED */
 export function factsOf(service: string, { status, value }: Answer): Facts {
   if (status !== '200') throw notUnderstood(service, status);
-  if (typeof value !== 'object' || value === null) throw notUnderstood(service, 'no object');
+  if (typeof value !== 'object' || value === null) throw notUnderstood(service, 'not an object');
   return { ...value };
 }

@@ -21,25 +21,28 @@ interface BackupOptions extends ConfigOptions {
 }
 
 const EXAMPLES = [
-  ['majordomo backup titanic-backup.db', "this configuration's store"],
-  ['majordomo backup -c /etc/majordomo.yaml /backup/monday.db', 'that of a file'],
-  ['majordomo backup --store data/titanic.db /backup/monday.db', 'a store by its path'],
-  ['majordomo verify /backup/monday.db', 'and whether it is whole'],
+  ['majordomo backup titanic-backup.db', 'the store of the default configuration'],
+  [
+    'majordomo backup -c /etc/majordomo.yaml /backup/monday.db',
+    'the store of this configuration file',
+  ],
+  ['majordomo backup --store data/titanic.db /backup/monday.db', 'a store, by its path'],
+  ['majordomo verify /backup/monday.db', 'check the copy'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-The copy is of one moment, also while the broker works. It is on disk when the command ends. Nothing
-is ever overwritten. To restore: stop the broker, move the store away with its -wal and -shm, put the
-copy in its place, start. (docs/operating.md)
+The copy is a consistent snapshot, also while the broker runs, and is on disk when the command ends. An
+existing FILE is never overwritten. To restore: stop the broker, move the store and its -wal and -shm files
+away, put the copy in its place, start the broker (docs/operating.md).
 
-Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or not
-the one that the data directory remembers · 78 configuration, or no store.
+Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or is
+not the one that the data directory expects · 78 configuration, or no store.
 `;
 
 export function defineBackup(command: Command, done: Done): void {
-  command.argument('<file>', 'where the copy goes; must not exist');
+  command.argument('<file>', 'path of the copy; must not exist');
   addOutputOption(addConfigOptions(command))
-    .option('--store <path>', 'the store, instead of the one of the configuration')
+    .option('--store <path>', 'the store to copy, instead of the one of the configuration')
     .addHelpText('after', AFTER)
     .action(async (file: string, options: BackupOptions) => {
       const store = storeFile(options.store, options);

@@ -24,11 +24,14 @@ import {
 import { print, printJson } from './output.js';
 
 const EXAMPLES = [
-  ['majordomo bench', 'as fast as it goes, 100 requests in flight'],
-  ['majordomo bench --outstanding 1000 --size 1024', 'more at once, larger ones'],
-  ['majordomo bench --rate 5000 --seconds 30', 'at a given rate: what latency is it'],
-  ['majordomo bench durable --size 1024', 'receipts of stored requests, which it closes again'],
-  ['majordomo bench -o json', 'for programs'],
+  ['majordomo bench', 'maximum rate with 100 requests in flight'],
+  ['majordomo bench --outstanding 1000 --size 1024', 'more requests in flight, larger bodies'],
+  ['majordomo bench --rate 5000 --seconds 30', 'the latency at a given rate'],
+  [
+    'majordomo bench durable --size 1024',
+    'receipts of stored requests, which it closes afterwards',
+  ],
+  ['majordomo bench -o json', 'for scripts'],
 ] as const;
 
 const WARM_UP_MS = 1000;
@@ -48,26 +51,40 @@ interface BenchOptions extends EndpointOptions {
 export function defineBench(command: Command, done: Done): void {
   addOutputOption(addEndpointOption(command))
     .addArgument(
-      new Argument('[kind]', 'what is measured: replies of workers, or receipts of Titanic')
+      new Argument('[kind]', 'what to measure: replies of workers, or Titanic receipts')
         .choices(['echo', 'durable'])
         .default('echo'),
     )
     .addOption(integerOption('--outstanding <n>', 'requests in flight', 1, 1_000_000).default(100))
     .addOption(
-      integerOption('--rate <n>', 'requests a second instead, whatever is answered', 1, 10_000_000),
+      integerOption(
+        '--rate <n>',
+        'send this many requests per second instead, without waiting for replies',
+        1,
+        10_000_000,
+      ),
     )
-    .addOption(integerOption('--connections <n>', 'of clients', 1, 10_000).default(4))
+    .addOption(
+      integerOption('--connections <n>', 'number of client connections', 1, 10_000).default(4),
+    )
     .addOption(integerOption('--workers <n>', 'workers', 1, 10_000).default(4))
     .addOption(
-      integerOption('--concurrency <n>', 'requests at once at each worker', 1, 10_000).default(100),
+      integerOption(
+        '--concurrency <n>',
+        'requests that each worker handles at once',
+        1,
+        10_000,
+      ).default(100),
     )
-    .addOption(integerOption('--size <bytes>', 'of a body', 0, 1 << 24).default(16))
-    .addOption(integerOption('--seconds <n>', 'to measure', 1, 86_400).default(5))
+    .addOption(
+      integerOption('--size <bytes>', 'bytes of each request body', 0, 1 << 24).default(16),
+    )
+    .addOption(integerOption('--seconds <n>', 'how long to measure', 1, 86_400).default(5))
     .addHelpText('after', examples(EXAMPLES))
     .action(async (kind: LoadKind, options: BenchOptions) => {
       const given = OF_ECHO.find((name) => command.getOptionValueSource(name) === 'cli');
       if (kind === 'durable' && given !== undefined) {
-        throw new MajordomoError('ERR_USAGE', `--${given}: there are no workers in bench durable`);
+        throw new MajordomoError('ERR_USAGE', `--${given}: bench durable starts no workers`);
       }
       const plan = planOf(kind, options, await endpointsOf(options, 'both'));
       const result = await measure(plan);
@@ -134,7 +151,7 @@ function heard<Kind extends FromPart['kind']>(
       if (isOfKind(message, kind)) resolve(message);
     });
     part.once('exit', () => {
-      reject(new MajordomoError('ERR_INTERNAL', 'a part of the benchmark ended early'));
+      reject(new MajordomoError('ERR_INTERNAL', 'a process of the benchmark ended early'));
     });
   });
 }
@@ -174,7 +191,7 @@ function resultJson(plan: LoadPlan, result: LoadResult): Readonly<Record<string,
 function resultText(plan: LoadPlan, result: LoadResult): string {
   const { latencyUs } = result;
   const ms = (us: number): string => `${(us / 1000).toFixed(2)} ms`;
-  const loop = plan.rate > 0 ? `${plan.rate}/s asked for` : `${plan.outstanding} in flight`;
+  const loop = plan.rate > 0 ? `${plan.rate}/s requested` : `${plan.outstanding} in flight`;
   const workers = plan.kind === 'echo' ? `${plan.workers} workers × ${plan.concurrency}, ` : '';
   const unit = plan.kind === 'echo' ? 'requests/s' : 'receipts/s, each for a request on disk';
   const lines = [

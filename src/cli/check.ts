@@ -35,14 +35,14 @@ interface CheckOptions extends ConfigOptions {
 
 const EXAMPLES = [
   ['majordomo check', 'the defaults and the environment'],
-  ['majordomo check -c majordomo.yaml', 'a file; all that is wrong with it at once'],
-  ['majordomo check --set limits.frames=64', 'what a --set would change'],
-  ['majordomo check -o json | jq .valid', 'for programs'],
+  ['majordomo check -c majordomo.yaml', 'a file, with all of its errors'],
+  ['majordomo check --set limits.frames=64', 'the effect of a --set'],
+  ['majordomo check -o json | jq .valid', 'for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-It also shows what one identity may use, and what each key of a keys file may do.
-What is wrong goes to standard error, as FILE:LINE:COL: key: what; exit status 78.
+Also shows the quotas of one identity and the rights of each key in the keys files.
+Errors go to standard error as FILE:LINE:COL: key: problem; the exit status is then 78.
 `;
 
 export function defineCheck(command: Command, done: Done): void {

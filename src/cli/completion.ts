@@ -6,7 +6,7 @@ import { type Done, examples } from './options.js';
 import { print } from './output.js';
 
 const EXAMPLES = [
-  ['source <(majordomo completion bash)', 'in this bash; in ~/.bashrc: in all'],
+  ['source <(majordomo completion bash)', 'for this bash; in ~/.bashrc: for every bash'],
   ['majordomo completion zsh > ~/.zfunc/_majordomo', 'with ~/.zfunc in fpath, before compinit'],
   ['majordomo completion fish > ~/.config/fish/completions/majordomo.fish', ''],
 ] as const;

@@ -20,7 +20,7 @@ export function noting(dial: Dial, service: string, curve: CurveClientKeys | und
     const now = before + by;
     connections.set(endpoint, now);
     if (before === 0) say(`${name}: connected to ${endpoint}`);
-    else if (now === 0) say(`${name}: lost ${endpoint}, trying on`);
+    else if (now === 0) say(`${name}: lost the connection to ${endpoint}, retrying`);
   };
   const watch = (endpoint: string): void => {
     if (connections.has(endpoint)) return;
@@ -28,7 +28,7 @@ export function noting(dial: Dial, service: string, curve: CurveClientKeys | und
     const timer = setTimeout(() => {
       if (connections.get(endpoint) !== 0) return;
       if (refusing.has(endpoint)) return;
-      say(`${name}: nobody answers at ${endpoint}${keyHint(curve)}, trying on`);
+      say(`${name}: no answer from ${endpoint}${keyHint(curve)}, retrying`);
     }, PATIENCE_MS);
     timer.unref();
   };
@@ -37,7 +37,7 @@ export function noting(dial: Dial, service: string, curve: CurveClientKeys | und
   const refused = (endpoint: string): void => {
     if (curve === undefined || refusing.has(endpoint)) return;
     refusing.add(endpoint);
-    say(`${name}: the broker at ${endpoint} ${keyRemedy(curve, 'worker')}; trying on`);
+    say(`${name}: the broker at ${endpoint} ${keyRemedy(curve, 'worker')}; retrying`);
   };
   return (endpoint, events) => {
     watch(endpoint);

@@ -15,11 +15,14 @@ export async function curveOf(
   const { curveServerKey, curveKeyFile } = options;
   if (curveServerKey === undefined && curveKeyFile === undefined) return {};
   if (curveServerKey === undefined || curveKeyFile === undefined) {
-    throw new MajordomoError('ERR_USAGE', '--curve-server-key and --curve-key-file go together');
+    throw new MajordomoError(
+      'ERR_USAGE',
+      '--curve-server-key and --curve-key-file must be given together',
+    );
   }
   const serverKey = decodeCurveKey(curveServerKey);
   if (serverKey === null) {
-    throw new MajordomoError('ERR_USAGE', '--curve-server-key: a key has 40 characters of Z85');
+    throw new MajordomoError('ERR_USAGE', '--curve-server-key: a key is 40 characters of Z85');
   }
   const secretKey = readSecretKey(curveKeyFile);
   const { loadSodium } = await import('../zmtp/curve/sodium.js');
@@ -34,8 +37,8 @@ export async function curveOf(
 export function keyRemedy(curve: CurveClientKeys, right: 'client' | 'worker'): string {
   const key = encodeZ85(Buffer.from(curve.publicKey));
   return (
-    `does not let the key ${key} in: the keys file of its listener needs an entry with this ` +
-    `publicKey that gives the right ${right}`
+    `refuses the key ${key}: the keys file of its listener needs an entry with this ` +
+    `publicKey and the right ${right}`
   );
 }
 

@@ -33,13 +33,13 @@ interface DoctorOptions extends ConfigOptions {
 
 const EXAMPLES = [
   ['majordomo doctor', 'before the first start'],
-  ['majordomo doctor -c /etc/majordomo.yaml', 'with the configuration that serve is given'],
-  ['majordomo doctor -o json | jq \'.checks[] | select(.state != "ok")\'', 'for programs'],
+  ['majordomo doctor -c /etc/majordomo.yaml', 'with the configuration file of the broker'],
+  ['majordomo doctor -o json | jq \'.checks[] | select(.state != "ok")\'', 'for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Nothing is changed or made. Run it as the user that runs the broker. Exit status: 0 if there is no
-problem (warnings allowed), 1 if there is one.
+Changes nothing. Run it as the user that runs the broker. Exit status: 0 if there is no problem
+(warnings are allowed), 1 if there is one.
 `;
 
 export function defineDoctor(command: Command, done: Done): void {
@@ -102,12 +102,12 @@ function configuration(options: DoctorOptions): {
   try {
     const loaded = load(options);
     const found = loaded.warnings.map((each) =>
-      warning(name, problemLine(each), 'take the key out, or set what it needs to have one'),
+      warning(name, problemLine(each), 'remove the key, or set the keys that it depends on'),
     );
     const of = options.config ?? 'defaults, environment and --set';
     return { loaded, findings: found.length > 0 ? found : [ok(name, `valid: ${of}`)] };
   } catch (error) {
-    const remedy = 'majordomo check shows it; docs/configuration.md has every key';
+    const remedy = 'run majordomo check; docs/configuration.md describes every key';
     return { loaded: null, findings: [problem(name, messageOf(error), remedy)] };
   }
 }

@@ -30,7 +30,7 @@ export async function endpointsOf(
     worker: role !== 'client',
     curve: options.curveServerKey !== undefined,
   };
-  const remedy = 'MAJORDOMO_TOKEN_FILE names a file with it; or give --endpoint';
+  const remedy = 'put it into a file and name the file in MAJORDOMO_TOKEN_FILE, or give --endpoint';
   const token = { token: givenToken({}), why: null, remedy };
   const { learnEndpoints } = await import('./learning.js');
   return await learnEndpoints(places, token, want, LEARN_MS);

@@ -47,11 +47,11 @@ function letInOne(keysFile: string, crypto: CurveCrypto): string {
   const clientKeyFile = join(dirname(keysFile), `${CLIENT}.key`);
   const publicKey = madeOrFound(clientKeyFile, crypto);
   const text = [
-    '# Whose keys come in, and what for: docs/operating.md, Keys and rights. A change holds at once.',
+    '# The keys that may connect, and their rights: docs/operating.md, Keys and rights. Changes apply at once.',
     `- name: ${CLIENT}`,
     `  publicKey: '${publicKey}'`,
-    "  client: ['*'] # the services that it may ask, * and ? allowed",
-    "  worker: ['*'] # and offer",
+    "  client: ['*'] # the services that it may request; * and ? are wildcards",
+    "  worker: ['*'] # the services that it may offer",
   ];
   write(keysFile, `${text.join('\n')}\n`, SECRET_MODE);
   return clientKeyFile;
@@ -66,11 +66,11 @@ function introduction(
   const [serverKeyFile = ''] = secretKeyFilesOf(curve);
   const dialled = endpoint.replace(/^tcp:\/\/(\*|0\.0\.0\.0|\[::\]):/, 'tcp://HOST:');
   return [
-    `Keys were made for ${endpoint}:`,
-    `  ${serverKeyFile}   the secret key of this broker; it stays here`,
-    `  ${curve.keysFile}   who comes in: now the key of the first client`,
-    `  ${clientKeyFile}   the secret key of that client; copy it to where the client runs`,
-    'What the client needs there:',
+    `Created keys for ${endpoint}:`,
+    `  ${serverKeyFile}   the secret key of this broker; keep it here`,
+    `  ${curve.keysFile}   the keys that may connect: for now, the first client's`,
+    `  ${clientKeyFile}   the secret key of that client; copy it to the client's machine`,
+    'On the client, run:',
     `  majordomo request SERVICE --endpoint ${dialled} --curve-key-file ${CLIENT}.key --curve-server-key '${serverKey}'`,
   ];
 }

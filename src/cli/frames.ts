@@ -22,7 +22,9 @@ export async function printFrames(
 /** The body that arguments are; one of them may be standard input. @throws ERR_USAGE */
 export async function bodyOf(args: readonly string[]): Promise<readonly (string | Uint8Array)[]> {
   const inputs = args.filter((arg) => arg === STDIN).length;
-  if (inputs > 1) throw new MajordomoError('ERR_USAGE', 'standard input can be one frame only');
+  if (inputs > 1) {
+    throw new MajordomoError('ERR_USAGE', 'standard input can be only one of the frames');
+  }
   if (args.length === 0) return [''];
   const input = inputs === 0 ? null : await readInput();
   return args.map((arg) => (arg === STDIN && input !== null ? input : arg));
@@ -37,7 +39,7 @@ async function readInput(): Promise<Buffer> {
     if (bytes > STDIN_BYTES_MAX) {
       throw new MajordomoError(
         'ERR_USAGE',
-        `standard input has more than ${STDIN_BYTES_MAX} bytes: no broker takes such a frame`,
+        `standard input has more than ${STDIN_BYTES_MAX} bytes, the largest frame that a broker accepts`,
       );
     }
     chunks.push(chunk);

@@ -20,23 +20,27 @@ interface HaOptions extends AdminOptions {
 const STATUS = '/api/v1/ha';
 
 const EXAMPLES = [
-  ['majordomo ha status', 'both nodes, as this one knows them'],
-  ['majordomo ha status --admin http://left:5580 -o json | jq .inSync', 'for programs'],
-  ['majordomo ha switchover --admin http://left:5580', 'left is active: right becomes it'],
-  ['majordomo ha promote --admin http://right:5580', 'left is lost: right serves alone'],
+  ['majordomo ha status', 'both nodes, as this one sees them'],
+  ['majordomo ha status --admin http://left:5580 -o json | jq .inSync', 'for scripts'],
+  ['majordomo ha switchover --admin http://left:5580', 'left is active: make right active instead'],
+  ['majordomo ha promote --admin http://right:5580', 'left is lost: make right serve alone'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-switchover is for a pair that is well: it is given to the active node. promote is for a node whose
-peer is lost, and says so: what only the peer had stays unknown until it returns.
+Send switchover to the active node of a healthy pair. Send promote to a node whose peer is lost:
+requests that only the peer has stay unknown until it returns.
 Exit status 1, with the reason, if the node cannot do it now.
 `;
 
 /** Name, what it does, and whether it is an order. */
 const ACTIONS: readonly (readonly [name: string, about: string, path: string | null])[] = [
-  ['status', "both nodes' role, state, epoch; in sync or not; what changed, and why", null],
-  ['switchover', 'hand over to the peer, which is in sync', `${STATUS}/switchover`],
-  ['promote', 'serve alone: the peer is lost', `${STATUS}/promote`],
+  [
+    'status',
+    'show the role, state and epoch of both nodes, whether they are in sync, and recent changes',
+    null,
+  ],
+  ['switchover', 'hand over to the peer, which must be in sync', `${STATUS}/switchover`],
+  ['promote', 'make this node serve alone because its peer is lost', `${STATUS}/promote`],
 ];
 
 export function defineHa(command: Command, done: Done): void {
@@ -70,13 +74,13 @@ function text(status: Facts): string {
 }
 
 const KEYS_DIFFER =
-  'WARNING: the keys files of the two nodes differ: copy them from one to the other';
+  'WARNING: the keys files of the two nodes differ: copy them from one node to the other';
 
 /** Only an active node knows whether its peer has everything. */
 function outOfSync({ peer, role, state }: Facts): string {
   if (peer === null) return 'no peer';
   const isLed = role !== 'standalone' && state !== 'active';
-  return isLed ? 'in sync or not, the active node knows' : 'not in sync';
+  return isLed ? 'sync state known only to the active node' : 'not in sync';
 }
 
 const NODES = [
@@ -100,7 +104,7 @@ function nodes(status: Facts): readonly (readonly string[])[] {
   const isUp = peer['up'] === true;
   const said = peer['state'] === null ? '-' : printable(peer['state']);
   const known = [said, peer['epoch'] === null ? '-' : printable(peer['epoch'])];
-  const name = isUp ? '(its peer)' : '(its peer, not heard)';
+  const name = isUp ? '(its peer)' : '(its peer, no connection)';
   return [own, [name, other, ...known, heard]];
 }
 

@@ -93,7 +93,7 @@ export class Jobs {
         if (bytes > outputBytesMax) {
           chunks.length = 0;
           const most = formatSize(outputBytesMax);
-          end('output-too-large', `${program} answered more than ${most} (--output-bytes)`);
+          end('output-too-large', `${program} wrote more than ${most} (--output-bytes)`);
         } else {
           chunks.push(chunk);
         }
@@ -103,7 +103,7 @@ export class Jobs {
       });
       child.stderr.pipe(ownStderr(), { end: false });
       child.on('error', (error) => {
-        const text = `${program} could not be run: ${messageOf(error)}`;
+        const text = `${program} could not be started: ${messageOf(error)}`;
         why ??= endedFailure('not-started', text, stderr);
         if (child.pid === undefined) settle();
       });

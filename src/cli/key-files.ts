@@ -70,7 +70,7 @@ export function makePairKeys(directory: string, crypto: CurveCrypto): readonly N
   const found = readFileSync(keysFile, 'utf8');
   const lacking = entries.filter((_, index) => !found.includes(index === 0 ? primary : backup));
   if (lacking.length > 0) {
-    const text = `${keysFile}: exists, and lacks a key of this pair; add: ${lacking.join(' ').trim()}`;
+    const text = `${keysFile} exists but lacks a key of this pair; add: ${lacking.join(' ').trim()}`;
     throw new MajordomoError('ERR_CONFIG_FILE', text, { details: { file: keysFile } });
   }
   const node = (role: NodeKeys['role'], publicKey: string, serverKey: string): NodeKeys => {
@@ -81,7 +81,7 @@ export function makePairKeys(directory: string, crypto: CurveCrypto): readonly N
 }
 
 const HEAD =
-  '# Who may be a node of this pair: the same file on both. It is read again when it changes.\n';
+  '# The keys of both nodes of this pair: the same file on both. Changes apply at once.\n';
 
 function entry(name: string, publicKey: string): string {
   return `- { name: ${name}, publicKey: '${publicKey}', allow: [peer] }\n`;
@@ -99,7 +99,7 @@ export function madeOrFound(file: string, crypto: CurveCrypto): string {
   const publicFile = publicFileOf(file);
   if (!existsSync(publicFile)) write(publicFile, `${shown}\n`, PUBLIC_MODE);
   if (readFileSync(publicFile, 'latin1').trim() === shown) return shown;
-  const text = `${publicFile}: is not the public key of ${file}`;
+  const text = `${publicFile} is not the public key of ${file}`;
   throw new MajordomoError('ERR_CONFIG_FILE', text, { details: { file: publicFile } });
 }
 

@@ -8,17 +8,17 @@ import { addOutputOption, type Done, examples, type OutputFormat } from './optio
 import { print, printJson } from './output.js';
 
 const EXAMPLES = [
-  ['majordomo keygen server.key', "secretKeyFile of a listener's curve"],
-  ['majordomo keygen alice.key', 'for a client; its public key goes into keysFile'],
-  ['majordomo keygen --pair keys', 'all keys of a pair, and the lines that its nodes need'],
+  ['majordomo keygen server.key', 'for the broker: curve.secretKeyFile of a listener'],
+  ['majordomo keygen alice.key', 'for a client: add its public key to the keysFile'],
+  ['majordomo keygen --pair keys', 'all keys of a pair, and the configuration of its nodes'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
 FILE gets the secret key, with mode 0600; FILE.pub gets the public key, which is printed as well.
 Both are 40 characters of Z85. Files that exist are never overwritten.
 
-With --pair DIR gets primary.key, backup.key (secret), their .pub, and keys.yaml with both. A node
-needs its own secret key and keys.yaml. Run again, it makes what is missing, and prints the same.
+--pair creates in DIR the secret keys primary.key and backup.key, their .pub files, and keys.yaml with both
+public keys. Each node needs its own secret key and keys.yaml. Run again, it creates only missing files.
 `;
 
 interface KeygenOptions {
@@ -28,8 +28,8 @@ interface KeygenOptions {
 
 export function defineKeygen(command: Command, done: Done): void {
   addOutputOption(command)
-    .argument('[file]', 'where the secret key goes; the public one goes to <file>.pub')
-    .option('--pair <dir>', 'make the keys of both nodes of a pair there')
+    .argument('[file]', 'file for the secret key; the public key goes to <file>.pub')
+    .option('--pair <dir>', 'directory for the keys of both nodes of a pair')
     .addHelpText('after', AFTER)
     .action(async (file: string | undefined, { output, pair }: KeygenOptions) => {
       if ((file === undefined) === (pair === undefined)) {

@@ -55,8 +55,8 @@ export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
     const lists = [client, worker].filter((globs) => globs.length > 0);
     const isAll = lists.every((globs) => globs.includes('*'));
     if (form === 'long' || isAll) return [];
-    const now = `services restricts from this version on: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
-    const message = `${now}. If it is to use all as before, take services out`;
+    const now = `services is enforced since this version: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
+    const message = `${now}. Remove services to allow all services, as before`;
     return [{ place, path: name, message }];
   });
 }
@@ -77,7 +77,7 @@ export function keysTable({ file, usedBy, entries }: KeysInEffect): string {
     quota ?? '-',
   ]);
   const heads = ['NAME', 'MAY ASK', 'MAY OFFER', 'ALSO', 'QUOTA'].map((head) => ({ head }));
-  const nobody = entries.length === 0 ? 'nobody comes in\n' : table(heads, rows);
+  const nobody = entries.length === 0 ? 'no key may connect\n' : table(heads, rows);
   return `\n${printable(file)} (${usedBy.map(printable).join(', ')})\n${nobody}`;
 }
 

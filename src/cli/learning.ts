@@ -48,11 +48,7 @@ export async function learnPlace(
       }),
     );
   } catch (error) {
-    throw explained(
-      error,
-      `the HTTP address cannot be learnt from ${endpoints.join(', ')}`,
-      '--admin',
-    );
+    throw explained(error, `cannot get the HTTP address from ${endpoints.join(', ')}`, '--admin');
   } finally {
     ended.abort();
   }
@@ -102,7 +98,7 @@ export async function learnEndpoints(
   const reasons = asked.flatMap((each) =>
     each.status === 'rejected' ? [each.reason as unknown] : [],
   );
-  throw explained(reasons[0], `the endpoint cannot be learnt from ${names}`, '--endpoint');
+  throw explained(reasons[0], `cannot get the endpoint from ${names}`, '--endpoint');
 }
 
 // ---------------------------------------------------------------- asking
@@ -119,7 +115,9 @@ async function statusByMmi(
     const reply = await withKeyHint(curve, () => client.request(MMI_BROKER, '', { signal }));
     const [status, json] = reply.frames;
     if (status?.toString('latin1') !== '200' || json === undefined) {
-      throw notLearnt(`the broker at ${endpoint} does not tell ${MMI_BROKER}: it is another one`);
+      throw notLearnt(
+        `the broker at ${endpoint} does not answer ${MMI_BROKER}: it is not a Majordomo broker`,
+      );
     }
     if (json.length > ANSWER_BYTES_MAX) throw tooLarge(endpoint, json.length);
     return objectIn(json.toString('utf8'), endpoint);
@@ -138,7 +136,7 @@ async function statusByHttp(
   const client = new AdminClient(place, token, timeoutMs, asked);
   const { value } = await client.get(STATUS);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw notLearnt(`the answer of ${place.name} is not understood: is it a Majordomo?`);
+  throw notLearnt(`unexpected answer of ${place.name}: is it a Majordomo broker?`);
 }
 
 function objectIn(json: string, endpoint: string): Facts {
@@ -149,12 +147,12 @@ function objectIn(json: string, endpoint: string): Facts {
     // As any other that is no object.
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw notLearnt(`the answer of ${endpoint} to ${MMI_BROKER} is not understood: no JSON object`);
+  throw notLearnt(`unexpected answer of ${endpoint} to ${MMI_BROKER}: not a JSON object`);
 }
 
 function tooLarge(endpoint: string, bytes: number): MajordomoError {
   return notLearnt(
-    `the answer of ${endpoint} to ${MMI_BROKER} is not taken: it has ${bytes} bytes, and ${ANSWER_BYTES_MAX} are the most`,
+    `the answer of ${endpoint} to ${MMI_BROKER} is too large: ${bytes} bytes, at most ${ANSWER_BYTES_MAX} are allowed`,
   );
 }
 
@@ -173,7 +171,7 @@ interface Answered<T> {
 async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
   const active = asked.map(async (each) => {
     const answered = await each;
-    if (!answered.isActive) throw notLearnt('it is not active');
+    if (!answered.isActive) throw notLearnt('the node is not active');
     return answered;
   });
   const first = await Promise.any(active).catch(() => null);
@@ -182,7 +180,7 @@ async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
   const found = answers.find((each) => each.status === 'fulfilled');
   if (found !== undefined) return found.value;
   const [failed] = answers;
-  throw failed?.status === 'rejected' ? failed.reason : notLearnt('there is nothing to ask');
+  throw failed?.status === 'rejected' ? failed.reason : notLearnt('no address given');
 }
 
 /** The same error, which says what it was asked for, and what makes that unnecessary. */

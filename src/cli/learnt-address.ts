@@ -50,12 +50,12 @@ export function learntHttpAddress(
   const { http, publicUrl = null } = status;
   if (http === undefined) {
     throw notLearnt(
-      `the broker at ${endpoint} does not tell its HTTP address: it is an older one, or its listener says \`mmi: minimal\`, as those without keys do off loopback; give --admin`,
+      `the broker at ${endpoint} does not report its HTTP address: it is an older version, or its listener has \`mmi: minimal\`, the default off loopback without keys; give --admin`,
     );
   }
   if (http === null) {
     throw notLearnt(
-      `the broker at ${endpoint} answers no HTTP (http.listen: off): set http.listen there`,
+      `the broker at ${endpoint} has HTTP switched off (http.listen: off): set http.listen there`,
     );
   }
   const asked = hostOfEndpoint(endpoint);
@@ -70,7 +70,7 @@ export function learntHttpAddress(
   const best = places.find(({ isTrusted }) => isTrusted) ?? places[0];
   if (best !== undefined) return best;
   throw notLearnt(
-    `the broker at ${endpoint} answers HTTP only on its own machine (${shown(http)}): go there, or give --admin`,
+    `the broker at ${endpoint} answers HTTP only on its own machine (${shown(http)}): run the command there, or give --admin`,
   );
 }
 
@@ -82,16 +82,16 @@ export function learntEndpoint(status: Facts, place: AdminPlace, want: Want): st
   const { endpoints } = status;
   const { name } = place;
   if (endpoints === undefined) {
-    throw notLearnt(`the node at ${name} does not tell its endpoints: it is an older one`);
+    throw notLearnt(`the node at ${name} does not report its endpoints: it is an older version`);
   }
   if (!Array.isArray(endpoints) || endpoints.length > ENDPOINTS_MAX) {
-    throw notLearnt(`the answer of ${name} is not understood: its endpoints`);
+    throw notLearnt(`unexpected answer of ${name}: its endpoints`);
   }
   const all = endpoints.map((item: unknown) => listenerIn(item, place));
   const listening = all.filter((each) => each !== null);
   if (all.length === 0) throw notLearnt(`the node at ${name} does not listen yet: try again`);
   if (listening.length === 0) {
-    throw notLearnt(`the broker of ${name} listens only on its own machine: go there`);
+    throw notLearnt(`the broker of ${name} listens only on its own machine: run the command there`);
   }
   const fit = listening.filter(
     ({ client, worker }) => (client || !want.client) && (worker || !want.worker),
@@ -105,7 +105,7 @@ export function learntEndpoint(status: Facts, place: AdminPlace, want: Want): st
   throw notLearnt(
     want.curve
       ? `the broker of ${name} has no listener with CURVE, and keys were given`
-      : `the broker of ${name} wants keys: --curve-server-key, --curve-key-file`,
+      : `the broker of ${name} needs keys: --curve-server-key, --curve-key-file`,
   );
 }
 
@@ -133,22 +133,22 @@ function placeIn(
 ): AdminPlace | null {
   const refused = (why: string): MajordomoError =>
     notLearnt(
-      `the HTTP address that ${endpoint} tells is not taken (${why}): ${shown(told)}; give --admin`,
+      `the HTTP address that ${endpoint} reports is not accepted (${why}): ${shown(told)}; give --admin`,
     );
-  if (typeof told !== 'string') throw refused('no text');
-  if (told.length > ADDRESS_LETTERS_MAX) throw refused(`over ${ADDRESS_LETTERS_MAX} letters`);
+  if (typeof told !== 'string') throw refused('not a string');
+  if (told.length > ADDRESS_LETTERS_MAX) throw refused(`over ${ADDRESS_LETTERS_MAX} characters`);
   if (/\p{C}/u.test(told)) throw refused('control characters');
   const isHere = asked === null || isLoopbackHost(asked);
   if (told.startsWith('unix:')) {
-    if (!/^unix:[/@]/.test(told)) throw refused('no whole path');
+    if (!/^unix:[/@]/.test(told)) throw refused('not an absolute path');
     return isHere ? placeGiven(told, 'http', caFile) : null;
   }
   if (!/^https?:\/\//.test(told)) throw refused('neither http:// nor https://');
   const text = reachedBy(told, asked);
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null) throw refused('no URL');
-  if (url.username !== '' || url.password !== '') throw refused('a user or password in it');
-  if (url.search !== '' || url.hash !== '') throw refused('a query in it');
+  if (url === null) throw refused('not a URL');
+  if (url.username !== '' || url.password !== '') throw refused('contains a user or password');
+  if (url.search !== '' || url.hash !== '') throw refused('contains a query');
   const isAsked = plain(url.hostname) === asked;
   if (leadsHere(url.hostname) && !isHere && !isAsked) return null;
   return placeGiven(text, 'http', caFile);
@@ -173,8 +173,8 @@ interface Listener {
 /** `null`: one that only those on another machine can use. */
 function listenerIn(item: unknown, place: AdminPlace): Listener | null {
   const refused = (why: string): MajordomoError =>
-    notLearnt(`an endpoint that ${place.name} tells is not taken (${why}): ${shown(item)}`);
-  if (typeof item !== 'object' || item === null) throw refused('no object');
+    notLearnt(`an endpoint that ${place.name} reports is not accepted (${why}): ${shown(item)}`);
+  if (typeof item !== 'object' || item === null) throw refused('not an object');
   const { endpoint, client, worker, curve }: Facts = { ...item };
   if (typeof endpoint !== 'string' || endpoint.length > ADDRESS_LETTERS_MAX) {
     throw refused('no endpoint');
@@ -191,7 +191,7 @@ function listenerIn(item: unknown, place: AdminPlace): Listener | null {
   const { value } = parsed;
   const host = hostOfEndpoint(text);
   if (!isHere && (host === null || (leadsHere(host) && host !== asked))) return null;
-  if (value.scheme === 'ipc' && !/^[/@]/.test(value.path)) throw refused('no whole path');
+  if (value.scheme === 'ipc' && !/^[/@]/.test(value.path)) throw refused('not an absolute path');
   return { endpoint: text, client, worker, curve };
 }
 

@@ -32,9 +32,9 @@ export function addLookOptions(command: Command): Command {
 }
 
 export const WHERE_TEXT = `
-It asks by the first of: --endpoint (MMI, over MDP) or --admin (HTTP), the configuration that -c or
---set http.listen=… names (HTTP), MAJORDOMO_ENDPOINT (MMI), MAJORDOMO_URL (HTTP; MMI where it leads
-to an endpoint and HTTP cannot be learnt or used), the configuration of this machine (HTTP).
+The command uses the first of these that is given: --endpoint (MMI, over MDP) or --admin (HTTP), -c or
+--set http.listen=… (HTTP), MAJORDOMO_ENDPOINT (MMI), MAJORDOMO_URL (HTTP; MMI if it is an endpoint
+and the HTTP address is unknown or unusable), the configuration of this machine (HTTP).
 `;
 
 /** A broker that can be asked. */
@@ -56,7 +56,7 @@ export async function look<T>(
 ): Promise<T> {
   const { admin, endpoint } = options;
   if (admin !== undefined && endpoint !== undefined) {
-    throw new MajordomoError('ERR_USAGE', 'either --endpoint, or --admin');
+    throw new MajordomoError('ERR_USAGE', '--endpoint and --admin exclude each other');
   }
   const way = wayOf(options);
   if (way === 'http') return await use(byHttp(await adminClient(options)));

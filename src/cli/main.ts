@@ -25,67 +25,67 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./check.js')).defineCheck,
   },
   request: {
-    summary: 'ask a service and print its reply',
+    summary: 'send a request to a service and print the reply',
     load: async () => (await import('./request.js')).defineRequest,
   },
   worker: {
-    summary: 'make any shell command a service',
+    summary: 'offer a shell command as a service',
     load: async () => (await import('./worker.js')).defineWorker,
   },
   status: {
-    summary: 'what a broker says of itself',
+    summary: 'show the state of a broker',
     load: async () => (await import('./status.js')).defineStatus,
   },
   services: {
-    summary: 'the services that a broker knows, and how busy they are',
+    summary: 'list the services of a broker and their load',
     load: async () => (await import('./services.js')).defineServices,
   },
   workers: {
-    summary: 'the workers that are registered',
+    summary: 'list the registered workers',
     load: async () => (await import('./workers.js')).defineWorkers,
   },
   top: {
-    summary: 'what is going on, again and again',
+    summary: 'show the busiest services, refreshed continuously',
     load: async () => (await import('./top.js')).defineTop,
   },
   titanic: {
-    summary: 'stored requests: list, show, retry, cancel, purge',
+    summary: 'list, show, retry, cancel and purge stored requests',
     load: async () => (await import('./titanic.js')).defineTitanic,
   },
   ha: {
-    summary: 'the pair: how it is, switchover, promote',
+    summary: 'show the state of a pair; switchover, promote',
     load: async () => (await import('./ha.js')).defineHa,
   },
   backup: {
-    summary: 'copy the store, also while the broker uses it',
+    summary: 'copy the store, also while the broker runs',
     load: async () => (await import('./backup.js')).defineBackup,
   },
   verify: {
-    summary: 'check a store, or a backup of one',
+    summary: 'check a store or a backup for damage',
     load: async () => (await import('./verify.js')).defineVerify,
   },
   keygen: {
-    summary: 'make a CURVE key pair',
+    summary: 'create a CURVE key pair',
     load: async () => (await import('./keygen.js')).defineKeygen,
   },
   bench: {
-    summary: 'measure how fast a broker is',
+    summary: 'measure the throughput and latency of a broker',
     load: async () => (await import('./bench.js')).defineBench,
   },
   'pair-demo': {
-    summary: 'watch a pair lose nothing while its active is killed',
+    summary: 'demonstrate failover: kill the active node of a pair again and again',
     load: async () => (await import('./pair-demo.js')).definePairDemo,
   },
   acl: {
-    summary: 'what a key may do, and who was refused lately',
+    summary: 'show the rights of a key and recent refusals',
     load: async () => (await import('./acl.js')).defineAcl,
   },
   doctor: {
-    summary: 'look for what usually goes wrong on this machine',
+    summary: 'check this machine and configuration for common problems',
     load: async () => (await import('./doctor.js')).defineDoctor,
   },
   completion: {
-    summary: 'a script by which a shell completes commands and options',
+    summary: 'print a shell completion script',
     load: async () => {
       const { defineCompletion } = await import('./completion.js');
       return (command, done) => {
@@ -96,11 +96,11 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 };
 
 const EXAMPLES = [
-  ['majordomo serve', 'a broker on tcp://127.0.0.1:5555'],
-  ['majordomo worker upper -- tr a-z A-Z', 'any command is a service'],
-  ['majordomo request upper hello', 'prints HELLO'],
-  ['majordomo services', 'what is served, and how busy'],
-  ['majordomo help worker', 'more of one command'],
+  ['majordomo serve', 'run a broker on tcp://127.0.0.1:5555'],
+  ['majordomo worker upper -- tr a-z A-Z', 'offer a shell command as a service'],
+  ['majordomo request upper hello', 'print HELLO'],
+  ['majordomo services', 'list services and their load'],
+  ['majordomo help worker', 'help for one command'],
 ] as const;
 
 const EXIT_STATUSES = `
@@ -111,9 +111,9 @@ EXIT STATUS
 
 const ENVIRONMENT = `
 ENVIRONMENT
-  MAJORDOMO_URL reaches a node for all commands: tcp://HOST:PORT, ipc://PATH, http://HOST:PORT,
-  https://HOST:PORT or unix:PATH, or a list of them for a pair; the other address is learnt.
-  Before it come --endpoint, --admin, -c, --set http.listen=… and MAJORDOMO_ENDPOINT.
+  MAJORDOMO_URL is the address of a node for all commands: tcp://HOST:PORT, ipc://PATH, http://HOST:PORT,
+  https://HOST:PORT or unix:PATH, or a list of them for a pair. Commands ask the node for its other address.
+  --endpoint, --admin, -c, --set http.listen=… and MAJORDOMO_ENDPOINT take precedence.
 `;
 
 /** Runs one command line. Returns the exit status. */
@@ -141,7 +141,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function buildProgram(called: string, done: Done): Promise<Command> {
   const program = new Command('majordomo')
-    .description('Service-oriented reliable request-reply over ZeroMQ (7/MDP, 18/MDP).')
+    .description('Reliable, service-oriented request-reply over ZeroMQ (7/MDP, 18/MDP).')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')

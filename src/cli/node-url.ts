@@ -40,7 +40,7 @@ export function nodeUrl(
 
 function check(part: string): void {
   // It is not shown: others may see the terminal, or the log of a script.
-  if (WITH_USER.test(part)) throw usage(`a user or password in it; ${EXPECTED}`);
+  if (WITH_USER.test(part)) throw usage(`must not contain a user or password; ${EXPECTED}`);
   if (isAdminUrl(part)) {
     placeGiven(part, NODE_URL, undefined);
     return;

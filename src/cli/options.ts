@@ -38,7 +38,7 @@ export function addEndpointOption(command: Command): Command {
     command.addOption(
       new Option(
         '--endpoint <endpoint>',
-        `where the broker is; several times: the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, also the HTTP address; else ${DEFAULT_ENDPOINT})`,
+        `address of the broker; repeat it for the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, which may also be the HTTP address; else ${DEFAULT_ENDPOINT})`,
       ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
     ),
   );
@@ -47,14 +47,17 @@ export function addEndpointOption(command: Command): Command {
 /** `--curve-server-key` and `--curve-key-file`. */
 export function addCurveOptions(command: Command): Command {
   return command
-    .option('--curve-server-key <key>', "the broker's public key, where it has CURVE")
-    .option('--curve-key-file <file>', 'the secret key of this side, made by keygen');
+    .option('--curve-server-key <key>', 'public key of the broker, if its listener uses CURVE')
+    .option(
+      '--curve-key-file <file>',
+      'file with the secret key of this client or worker, from keygen',
+    );
 }
 
 /** `-o text|json`. */
 export function addOutputOption(command: Command, formats: readonly string[] = []): Command {
   return command.addOption(
-    new Option('-o, --output <format>', 'how to print it')
+    new Option('-o, --output <format>', 'output format')
       .choices(['text', 'json', ...formats])
       .default('text'),
   );
@@ -83,7 +86,10 @@ export function timeoutOption(about: string, defaultMs: number): Option {
 export function checkService(service: string): void {
   const bytes = Buffer.byteLength(service);
   if (bytes < 1 || bytes > 255) {
-    throw new MajordomoError('ERR_USAGE', `a service name has 1 to 255 bytes, this has ${bytes}`);
+    throw new MajordomoError(
+      'ERR_USAGE',
+      `a service name has 1 to 255 bytes, this one has ${bytes}`,
+    );
   }
 }
 
@@ -97,9 +103,8 @@ export function addConfigOptions(command: Command): Command {
   return command
     .option('-c, --config <file>', 'configuration file (YAML)')
     .addOption(
-      new Option(
-        '--set <key=value>',
-        'set one configuration key; may be given several times',
-      ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
+      new Option('--set <key=value>', 'set one configuration key; can be repeated').argParser(
+        (value: string, before?: readonly string[]) => [...(before ?? []), value],
+      ),
     );
 }

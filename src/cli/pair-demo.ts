@@ -25,10 +25,10 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Starts a primary and a backup on free ports of this machine, with their data in a temporary
-directory, a worker and a client that asks all the time, half of it durable. Then it kills the
-active with SIGKILL, starts it again, and waits until both are in sync before the next time.
-Exit status: 0 if no request stayed unanswered and no receipt was lost, 1 otherwise.
+Starts a primary and a backup on free ports of this machine with data in a temporary directory, a
+worker, and a client that sends requests continuously, half of them durable. Then kills the active
+node with SIGKILL, starts it again, waits until both are in sync, and repeats.
+Exit status: 0 if every request was answered and no receipt was lost, 1 otherwise.
 `;
 
 const DAY_SECONDS = 86_400;
@@ -37,9 +37,11 @@ const LOOK_MS = 100;
 
 export function definePairDemo(command: Command, done: Done): void {
   command
-    .addOption(integerOption('--every <seconds>', 'between kills', 1, DAY_SECONDS).default(5))
     .addOption(
-      integerOption('--seconds <n>', 'how long; 0: until Ctrl-C', 0, DAY_SECONDS).default(0),
+      integerOption('--every <seconds>', 'seconds between kills', 1, DAY_SECONDS).default(5),
+    )
+    .addOption(
+      integerOption('--seconds <n>', 'how long to run; 0: until Ctrl-C', 0, DAY_SECONDS).default(0),
     )
     .addHelpText('after', AFTER)
     .action(async (options: DemoOptions) => {
@@ -102,7 +104,7 @@ async function inSync(nodes: readonly Node[], signal: AbortSignal): Promise<Node
       if (seen?.state === 'active' && seen.inSync) return node;
     }
     if (performance.now() > until) {
-      throw new MajordomoError('ERR_REQUEST_FAILED', 'the two nodes do not come in sync');
+      throw new MajordomoError('ERR_REQUEST_FAILED', 'the two nodes did not get in sync');
     }
     await rest(LOOK_MS, signal);
   }

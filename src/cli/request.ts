@@ -40,29 +40,29 @@ const EXAMPLES = [
   ['majordomo request upper hello', 'one frame; prints the reply'],
   ['majordomo request add 2 3', 'two frames'],
   ['majordomo request thumbnail - -o raw < photo.jpg > small.jpg', 'standard input as a frame'],
-  ['majordomo request -o json mmi.service upper', 'frames with their encoding, for programs'],
+  ['majordomo request -o json mmi.service upper', 'frames with their encoding, for scripts'],
   ['majordomo request --stream render scene', 'the parts of the reply as they come'],
   ['majordomo request --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper hello', 'a pair'],
   ['majordomo request calc -- -5', 'a frame that begins with a dash'],
-  ['majordomo request --durable upper hello', 'stored until it is answered, through crashes'],
-  ['majordomo request --durable --no-wait --key order-17 bill 99', 'prints its uuid'],
-  ['majordomo request --result UUID', 'prints its reply, when it is there'],
-  ['majordomo request --close UUID', 'and deletes it'],
+  ['majordomo request --durable upper hello', 'stored on disk until answered; survives crashes'],
+  ['majordomo request --durable --no-wait --key order-17 bill 99', 'print the uuid'],
+  ['majordomo request --result UUID', 'wait for the reply and print it'],
+  ['majordomo request --close UUID', 'delete the request and its reply'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Without FRAME the body is one empty frame. Text output ends each frame with a newline, unless it
-has one; raw output is the bytes of the frames and nothing else.
-A service that nobody serves is told at once; --wait waits for a worker as long as for a reply. A
-broker waits for the workers that it may still hear of after its start, or lost a moment ago.
-A request may run more than once (--retries): services are idempotent.
+Without FRAME the body is one empty frame. Text output ends each frame with a newline unless it has
+one; raw output is only the bytes of the frames.
+If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
+reply. A broker that has just started, or has just lost a worker, waits for workers to return.
+A request may run more than once (--retries), so services must be idempotent.
 
---durable waits until the reply comes, with --timeout-ms or --retries for (1 + retries) × timeout;
-then the reply is printed and the stored request closed. --result waits for (1 + retries) × timeout
-and closes nothing. The uuid is the only credential for the reply.
+--durable waits for the reply without limit, or with --timeout-ms or --retries for (1 + retries) × timeout;
+then it prints the reply and closes the stored request. --result waits for (1 + retries) × timeout
+and does not close the request. The uuid is the only credential for the reply.
 
-A service that fails is told with its own words, on standard error: --detail prints what came with
-them, -o json all of it on standard output.
+If the service fails, its error message goes to standard error. --detail also prints the detail frames
+of the failure; -o json prints everything on standard output.
 
 Exit status: 0 a reply · 2 the service failed · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
 connection · 75 no reply in time, still pending.
@@ -70,13 +70,13 @@ connection · 75 no reply in time, still pending.
 
 export function defineRequest(command: Command, done: Done): void {
   command
-    .argument('[service]', 'the service that is asked')
-    .argument('[frame...]', `the frames of the body; ${STDIN} is standard input`)
-    .option('--wait', 'wait for a worker, where none serves the service now')
-    .option('--detail', 'where the service fails: print what came with its failure')
+    .argument('[service]', 'the service to request')
+    .argument('[frame...]', `frames of the body; ${STDIN} is standard input`)
+    .option('--wait', 'wait for a worker if none serves the service now')
+    .option('--detail', 'if the service fails, print the detail frames of the failure')
     .option('--stream', 'print the parts of the reply as they come (0.2)')
-    .addOption(timeoutOption('silence after which it is sent again', 2500))
-    .addOption(integerOption('--retries <n>', 'how often it is sent again', 0, 1000).default(3))
+    .addOption(timeoutOption('how long to wait for a reply before sending again', 2500))
+    .addOption(integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(3))
     .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
     );

@@ -11,11 +11,11 @@ import { addConfigOptions, type ConfigOptions, type Done, examples } from './opt
 const EXAMPLES = [
   ['majordomo serve', 'the defaults: tcp://127.0.0.1:5555, data in ./data'],
   ['majordomo serve -c /etc/majordomo.yaml', 'a configuration file'],
-  ['majordomo serve --set broker.listen=tcp://127.0.0.1:6555', 'one key; it wins over the file'],
+  ['majordomo serve --set broker.listen=tcp://127.0.0.1:6555', 'one key; overrides the file'],
   ["majordomo serve --set 'broker.listen=[tcp://[::1]:5555, ipc:///run/mdp]'", 'values are YAML'],
-  ['majordomo serve --init -c majordomo.yaml', 'makes the keys that its listeners name'],
-  ['MAJORDOMO_LOG__LEVEL=debug majordomo serve', 'by a variable'],
-  ['kill -HUP PID', 'reread the configuration'],
+  ['majordomo serve --init -c majordomo.yaml', 'create the keys that the listeners name'],
+  ['MAJORDOMO_LOG__LEVEL=debug majordomo serve', 'set a key by an environment variable'],
+  ['kill -HUP PID', 'reload the configuration'],
   ['kill PID', 'drain, then exit; twice: exit at once'],
 ] as const;
 
@@ -25,19 +25,16 @@ interface ServeOptions extends ConfigOptions {
 }
 
 const AFTER = `${examples(EXAMPLES)}
-The data directory remembers its store. If that one is missing, damaged or another one, serve ends with
-74 and says what to do. --new-store takes what is there as the node's store, or begins with an empty
-one; what cannot be read is moved aside, nothing is deleted. It counts once: after a start with it,
-only a start without it makes it count again. In a pair the peer then sends everything.
+The data directory records the identity of its store. If the store is missing, damaged or a different one,
+serve exits with 74 and says what to do. --new-store accepts the store that is there, or starts with an
+empty one; an unreadable store is moved aside and nothing is deleted. It applies once: after a start with
+--new-store, it has no effect until a start without it. In a pair, the peer then sends its whole store.
 `;
 
 export function defineServe(command: Command, done: Done): void {
   addConfigOptions(command)
-    .option('--init', 'make the files of curve that are missing, with a key for a first client')
-    .option(
-      '--new-store',
-      'begin with another store than the one that the data directory remembers',
-    )
+    .option('--init', 'create the missing key files of curve, with a key for a first client')
+    .option('--new-store', 'accept a store other than the one that the data directory records')
     .addHelpText('after', AFTER)
     .action(async (options: ServeOptions) => {
       const reload = (): ReturnType<typeof load> => load(options);
@@ -87,7 +84,7 @@ function whatNext(endpoints: readonly string[], http: string | null): string {
     '',
     `  node dist/main.js worker upper${at} -- tr a-z A-Z    # any command is a service`,
     `  node dist/main.js request upper hello${at}           # prints HELLO`,
-    `  node dist/main.js services${look}                      # what is served, and how busy`,
+    `  node dist/main.js services${look}                      # list services and their load`,
     '',
     '',
   ].join('\n');

@@ -10,19 +10,23 @@ import { countText, msText, partOf, rateText } from './service-cells.js';
 
 const EXAMPLES = [
   ['majordomo services', 'all services, by name'],
-  ['majordomo services --endpoint tcp://mq.example.org:5555', 'of another broker, by MMI'],
-  ['majordomo services --admin http://mq.example.org:5580', 'by HTTP, with a token'],
+  ['majordomo services --endpoint tcp://mq.example.org:5555', 'another broker, over MMI'],
+  [
+    'majordomo services --admin http://mq.example.org:5580',
+    'another broker, over HTTP, with a token',
+  ],
   ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Names are percent-escaped where they are not printable ASCII. A service is listed while it has workers, waiting
-or stored requests, and for ten minutes after. PENDING to OLDEST are of its stored requests; P99 is of plain ones.
+IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST are about stored
+requests, P99 is about plain ones. Bytes of a name that are not printable ASCII are percent-escaped. A service
+is listed while it has workers, queued or stored requests, and for ten minutes after.
 ${WHERE_TEXT}`;
 
 /** What a column shows of a service. */
 const CELLS: readonly (readonly [head: string, cell: (service: Facts) => string])[] = [
-  ['WAITING', (service) => printable(service['workersWaiting'])],
+  ['IDLE', (service) => printable(service['workersWaiting'])],
   ['BUSY', (service) => printable(service['workersBusy'])],
   ['QUEUED', (service) => printable(service['queued'])],
   ['REPLIES/S', (service) => rateText(partOf(service, 'plain')['repliesPerSecond'])],

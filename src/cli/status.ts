@@ -9,7 +9,7 @@ import { duration, print, printable, printJson, styled } from './output.js';
 
 const EXAMPLES = [
   ['majordomo status', 'the broker of this machine'],
-  ['majordomo status --endpoint tcp://mq.example.org:5555', 'another one'],
+  ['majordomo status --endpoint tcp://mq.example.org:5555', 'another broker'],
   ['majordomo status -o json | jq .uptimeMs', 'the JSON of mmi.broker'],
 ] as const;
 
@@ -60,7 +60,7 @@ function ofServices(services: readonly Facts[]): Line[] {
   const busy = sum('workersBusy');
   return [
     ['services', String(services.length)],
-    ['workers', `${waiting + busy} (${waiting} waiting, ${busy} busy)`],
+    ['workers', `${waiting + busy} (${waiting} idle, ${busy} busy)`],
     ['queued', String(sum('queued'))],
   ];
 }
@@ -69,7 +69,7 @@ function ofHealth(health: Facts | null): Line[] {
   if (health === null) return [];
   const { reason, degraded } = health;
   const hurt = Array.isArray(degraded) ? degraded.map(textOf) : [];
-  const what = health['ready'] === true ? 'clients are served' : `not ready: ${textOf(reason)}`;
+  const what = health['ready'] === true ? 'serving clients' : `not ready: ${textOf(reason)}`;
   const { publicUrl } = health;
   const page: Line[] = typeof publicUrl === 'string' ? [['page', printable(publicUrl)]] : [];
   return [['ready', what], ...page, ...hurt.map((text): Line => ['degraded', text])];

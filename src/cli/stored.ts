@@ -38,16 +38,21 @@ export function addStoredOptions(command: Command): Command {
     .addOption(
       new Option(
         '--durable',
-        'store it with the broker (Titanic), wait, print the reply',
+        'store the request at the broker (Titanic), wait, print the reply',
       ).conflicts(['stream', 'result', 'close']),
     )
-    .option('--no-wait', 'with --durable: do not wait, print the uuid')
-    .option('--key <key>', 'with --durable: the same key is the same request')
+    .option('--no-wait', 'with --durable: print the uuid and do not wait')
+    .option('--key <key>', 'with --durable: idempotency key; the same key gives the same request')
     .addOption(
-      integerOption('--delay-ms <ms>', 'with --durable: not to run before', 0, DELAY_MS_MAX),
+      integerOption(
+        '--delay-ms <ms>',
+        'with --durable: do not run it before this delay',
+        0,
+        DELAY_MS_MAX,
+      ),
     )
     .addOption(
-      integerOption('--priority <n>', 'with --durable: -100 to 100, higher first', -100, 100),
+      integerOption('--priority <n>', 'with --durable: -100 to 100, higher runs first', -100, 100),
     )
     .addOption(
       new Option('--result <uuid>', 'print the reply of a stored request').conflicts([
@@ -83,7 +88,7 @@ export function checkStoredOptions(
     options.priority === undefined ? null : '--priority',
   ];
   const first = OF_DURABLE.find((option) => given.includes(option));
-  if (first !== undefined) throw usage(`${first} goes with --durable`);
+  if (first !== undefined) throw usage(`${first} needs --durable`);
 }
 
 /**
@@ -122,7 +127,7 @@ export async function askDurably(
 /** A stored request waits for a worker: people are told that there is none. */
 async function tellUnserved(client: Client, service: string): Promise<void> {
   const obstacle = await unserved(client, service);
-  if (obstacle !== null) say(`${obstacle} The request is stored, and waits for a worker`);
+  if (obstacle !== null) say(`${obstacle} The request is stored and waits for a worker`);
 }
 
 async function patiently(job: Job, resultMs: number | null): Promise<Reply> {

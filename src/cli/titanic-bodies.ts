@@ -14,7 +14,7 @@ function bodyText(name: string, told: unknown): string {
   const body = factsOf(told);
   if (body === null) return `\n${name}: none\n`;
   const frames: readonly unknown[] = Array.isArray(body['frames']) ? body['frames'] : [];
-  const cut = body['cut'] === true ? ', cut: only the beginning is shown' : '';
+  const cut = body['cut'] === true ? ', truncated' : '';
   const head = `\n${name}, ${sizeOf(body['bytes'])}${cut}\n`;
   return head + frames.map((frame, index) => frameText(factsOf(frame) ?? {}, index)).join('');
 }

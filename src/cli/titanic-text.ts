@@ -64,7 +64,7 @@ export function historyText(history: Facts, now: number): string {
     ['not before', timeOf(history['notBefore'], now)],
     ['expires', timeOf(history['expiresAt'], now)],
     ['priority', printable(history['priority'])],
-    ['attempts', `${attemptsOf(history)}, ever ${printable(history['attemptsEver'])}`],
+    ['attempts', `${attemptsOf(history)}, ${printable(history['attemptsEver'])} in total`],
     ['generation', printable(history['generation'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeOf(history['bodyBytes'])],
@@ -77,7 +77,7 @@ export function historyText(history: Facts, now: number): string {
 
 function ownerOf({ owner, shared }: Facts): string {
   const name = typeof owner === 'string' ? printable(owner) : 'none';
-  return shared === true ? `${name}, shared with all who have the uuid` : name;
+  return shared === true ? `${name}, shared with every holder of the uuid` : name;
 }
 
 function endOf(history: Facts, now: number): (readonly [name: string, value: string])[] {
@@ -122,7 +122,7 @@ function detailOf(history: Facts): string {
     const text = typeof data === 'string' ? data : '';
     return encoding === 'base64' ? `${text} (base64)` : harmless(text).trimEnd();
   });
-  return `\nwhat came with the last failure\n${texts.join('\n')}\n`;
+  return `\ndetail of the last failure\n${texts.join('\n')}\n`;
 }
 
 const DELIVERY_COLUMNS = [

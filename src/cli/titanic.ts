@@ -46,7 +46,7 @@ const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
 const TITANIC = '/api/v1/titanic';
 /** A slice of a long order takes a second, on a slow disk some. */
 const TIMEOUT_MS = 30_000;
-const SHORTENED = 'uuids are shortened without a token (--token-file, or MAJORDOMO_TOKEN)';
+const SHORTENED = 'uuids are shortened unless you give a token (--token-file or MAJORDOMO_TOKEN)';
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000_000;
 const PAGE_MAX = 1000;
@@ -54,29 +54,32 @@ const PAGE_MAX = 1000;
 const SLICE_REQUESTS = 5000;
 
 const EXAMPLES = [
-  ['majordomo titanic ls --state dead', 'what needs a look'],
-  ['majordomo titanic show 0193F0C0A1B27000800000000000ABCD', "a request's whole story"],
-  ['majordomo titanic retry --service render', 'all the dead of a service, once more'],
-  ['majordomo titanic purge --state replied --older-than 2d', 'replies that nobody fetched'],
-  ["majordomo titanic ls -o json | jq '.items[].uuid'", 'for programs'],
+  ['majordomo titanic ls --state dead', 'requests that need attention'],
+  ['majordomo titanic show 0193F0C0A1B27000800000000000ABCD', 'the history of one request'],
+  ['majordomo titanic retry --service render', 'retry all dead requests of a service'],
+  [
+    'majordomo titanic purge --state replied --older-than 2d',
+    'delete replies that clients did not close',
+  ],
+  ["majordomo titanic ls -o json | jq '.items[].uuid'", 'for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-A uuid is the credential for its reply: treat lists as secrets.
+A uuid is the credential for its reply: keep lists secret.
 `;
 
 const AFTER_PURGE = `
-Deletes the dead, and replies that were not closed; pending requests only with --state pending, and
-never what is with a worker: that can be cancelled. One of the filters has to be given.
+Deletes dead requests and replies that were not closed. Deletes pending requests only with --state pending,
+and never requests that a worker has: use cancel for those. At least one filter is required.
 `;
 
 const AFTER_SHOW = `
---body needs http.token, and a broker with titanic.showBodies: true. What is not text is shown in hexadecimal digits;
-in JSON it is base64, in bodies.body and bodies.reply.
+--body needs http.token, and titanic.showBodies: true at the broker. Frames that are not text are shown in
+hexadecimal; with -o json they are base64, in bodies.body and bodies.reply.
 `;
 
 const AFTER_RETRY = `
-Either one request, or by filters all the dead that fit. They are tried as often again as new ones.
+Retries one request, or all dead requests that match the filters. Each gets the full number of attempts again.
 `;
 
 export function defineTitanic(command: Command, done: Done): void {
@@ -98,21 +101,22 @@ function sub(command: Command, name: string, summary: string): Command {
 
 function addFilters(command: Command, states: readonly string[]): Command {
   return command
-    .option('--service <name>', 'only of this service, as lists show its name')
-    .addOption(new Option('--state <state>', 'only in this state').choices(states))
+    .option('--service <name>', 'only this service, named as in lists')
+    .addOption(new Option('--state <state>', 'only requests in this state').choices(states))
     .addOption(
-      new Option('--older-than <age>', 'only accepted longer ago: 90s, 15m, 2h, 7d').argParser(
-        readAge,
-      ),
+      new Option(
+        '--older-than <age>',
+        'only requests accepted longer ago than this: 90s, 15m, 2h, 7d',
+      ).argParser(readAge),
     );
 }
 
 // ---------------------------------------------------------------- one request
 
 function defineShow(command: Command, done: Done): void {
-  sub(command, 'show', 'the whole story of one request')
+  sub(command, 'show', 'show the history of one request')
     .argument('<uuid>')
-    .option('--body', 'also what was sent and what was answered, up to 64 KiB of each')
+    .option('--body', 'also show the request and reply bodies, up to 64 KiB each')
     .addHelpText('after', AFTER_SHOW)
     .action(async (uuid: string, options: ShowOptions) => {
       const path = pathOf(uuid);
@@ -129,7 +133,7 @@ function defineShow(command: Command, done: Done): void {
 }
 
 function defineCancel(command: Command, done: Done): void {
-  sub(command, 'cancel', 'close one that is pending, dispatched or dead')
+  sub(command, 'cancel', 'cancel and delete a request that is pending, dispatched or dead')
     .argument('<uuid>')
     .action(async (uuid: string, options: FilterOptions) => {
       const path = pathOf(uuid);
@@ -141,14 +145,14 @@ function defineCancel(command: Command, done: Done): void {
 }
 
 function defineRetry(command: Command, done: Done): void {
-  addFilters(sub(command, 'retry', 'have dead ones tried again'), ['dead'])
+  addFilters(sub(command, 'retry', 'retry dead requests'), ['dead'])
     .argument('[uuid]')
     .addOption(YES)
     .addHelpText('after', AFTER_RETRY)
     .action(async (uuid: string | undefined, options: BulkOptions) => {
       const isFiltered = hasFilter(options);
       if ((uuid === undefined) !== isFiltered) {
-        throw usage('either a uuid, or one of --service, --state and --older-than');
+        throw usage('give either a uuid, or at least one of --service, --state and --older-than');
       }
       if (uuid === undefined) {
         await handleMany(options, 'retry', ['dead'], 'retried');
@@ -179,16 +183,18 @@ function pathOf(uuid: string): string {
 // ---------------------------------------------------------------- many requests
 
 function defineList(command: Command, done: Done): void {
-  addFilters(sub(command, 'ls', 'a list of them, the newest first'), STATES)
-    .addOption(integerOption('--limit <n>', 'at most so many', 1, LIST_MAX).default(LIST_DEFAULT))
-    .option('--cursor <cursor>', 'go on where the list before ended: its next')
+  addFilters(sub(command, 'ls', 'list stored requests, newest first'), STATES)
+    .addOption(
+      integerOption('--limit <n>', 'list at most this many', 1, LIST_MAX).default(LIST_DEFAULT),
+    )
+    .option('--cursor <cursor>', 'continue after the previous list: the value of its next')
     .action(async (options: ListOptions) => {
       const { items, next } = await listOf(options);
       if (options.output === 'json') await printJson({ items, next });
       else {
         await print(listText(items, Date.now(), process.stdout.columns || Infinity));
         if (items.some(({ uuid }) => String(uuid).endsWith('…'))) say(SHORTENED);
-        if (next !== null) say(`there are more: --limit, or --cursor ${next}`);
+        if (next !== null) say(`there are more: use --limit, or --cursor ${next}`);
       }
       done(EXIT.done);
     });
@@ -218,7 +224,7 @@ async function listOf(
 }
 
 function definePurge(command: Command, done: Done): void {
-  addFilters(sub(command, 'purge', 'delete many'), PURGED_STATES)
+  addFilters(sub(command, 'purge', 'delete stored requests'), PURGED_STATES)
     .addOption(YES)
     .addHelpText('after', AFTER_PURGE)
     .action(async (options: BulkOptions) => {
@@ -231,7 +237,7 @@ function definePurge(command: Command, done: Done): void {
     });
 }
 
-const YES: Option = new Option('-y, --yes', 'do not ask first, at a terminal');
+const YES: Option = new Option('-y, --yes', 'do not ask for confirmation');
 
 /** An order about many, slice by slice, so that one sees how it goes on and can stop it. */
 async function handleMany(
@@ -314,7 +320,10 @@ function hasFilter({ service, state, olderThan }: FilterOptions): boolean {
 }
 
 function notUnderstood(): MajordomoError {
-  return new MajordomoError('ERR_REQUEST_FAILED', 'the answer is not understood: a newer broker?');
+  return new MajordomoError(
+    'ERR_REQUEST_FAILED',
+    'unexpected answer: is the broker newer than this command?',
+  );
 }
 
 function usage(text: string): MajordomoError {

@@ -35,15 +35,18 @@ interface TopOptions extends AdminOptions {
 }
 
 const EXAMPLES = [
-  ['majordomo top', 'the broker of this machine; q ends it'],
-  ['majordomo top --interval-ms 200 --admin http://mq.example.org:5580', 'another one, livelier'],
-  ['majordomo top upper', 'one service, and its workers by name'],
-  ['majordomo top -o json | jq .services', 'once, for programs'],
+  ['majordomo top', 'the broker of this machine; press q to quit'],
+  [
+    'majordomo top --interval-ms 200 --admin http://mq.example.org:5580',
+    'another broker, refreshed every 200 ms',
+  ],
+  ['majordomo top upper', 'one service and its workers'],
+  ['majordomo top -o json | jq .services', 'once, for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Busiest services first; of the SERVICE that is named its workers, the busiest first, and with the token their addresses.
-Where standard output is no terminal it prints one picture and ends.
+Lists the busiest services first; with SERVICE also its workers, the busiest first, with their addresses if you
+give a token. If standard output is not a terminal, prints once and exits.
 `;
 
 /** Errors that the next look may not meet. */
@@ -56,10 +59,10 @@ const WORKERS_MAX = 1000;
 type See = (before: Sight | null) => Promise<Sight>;
 
 export function defineTop(command: Command, done: Done): void {
-  const named = command.argument('[service]', 'only this service, and its workers');
+  const named = command.argument('[service]', 'show only this service and its workers');
   addAdminTimeout(addOutputOption(addAdminOptions(named)))
     .addOption(
-      integerOption('--interval-ms <ms>', 'between pictures', 100, 3_600_000).default(1000),
+      integerOption('--interval-ms <ms>', 'how often to refresh', 100, 3_600_000).default(1000),
     )
     .addHelpText('after', AFTER)
     .action(async (service: string | undefined, options: TopOptions) => {

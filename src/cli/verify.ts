@@ -20,22 +20,22 @@ interface VerifyOptions extends ConfigOptions {
 }
 
 const EXAMPLES = [
-  ['majordomo verify', "this configuration's store"],
-  ['majordomo verify /backup/monday.db', 'a store or a backup by its path'],
+  ['majordomo verify', 'the store of the default configuration'],
+  ['majordomo verify /backup/monday.db', 'a store or a backup, by its path'],
   ['majordomo verify -c /etc/majordomo.yaml', 'the store of a configuration file'],
-  ['majordomo verify -o json | jq .pending', 'counts, for programs'],
+  ['majordomo verify -o json | jq .pending', 'counts, for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Reads every page and every request, with the broker running or not, and changes nothing. What is
-wrong goes to standard error, a line each.
+Reads every page and every request and changes nothing; the broker may be running. Problems go to
+standard error, one per line.
 
-Exit status: 0 whole · 64 usage · 69 locked · 74 damaged, no store, missing, not readable, or not the
-one that the data directory remembers (without a path) · 78 configuration, or the store of a newer version.
+Exit status: 0 undamaged · 64 usage · 69 locked · 74 damaged, no store, missing, not readable, or not the
+one that the data directory records (without a path) · 78 configuration, or a store of a newer version.
 `;
 
 export function defineVerify(command: Command, done: Done): void {
-  command.argument('[file]', 'the store, instead of the one of the configuration');
+  command.argument('[file]', 'the store to check, instead of the one of the configuration');
   addOutputOption(addConfigOptions(command))
     .addHelpText('after', AFTER)
     .action(async (path: string | undefined, options: VerifyOptions) => {
@@ -58,7 +58,7 @@ export function defineVerify(command: Command, done: Done): void {
       if (options.output === 'json') {
         await printJson({ file, ...report });
       } else {
-        const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} wait to be reused`;
+        const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} are free for reuse`;
         await print(
           `${file}: ${problems.length === 0 ? 'whole' : `${problems.length} problems`}\n` +
             `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys\n` +

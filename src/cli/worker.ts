@@ -35,7 +35,7 @@ interface WorkerCommandOptions extends EndpointOptions {
 const EXAMPLES = [
   ['majordomo worker upper -- tr a-z A-Z', 'standard input to standard output'],
   ['majordomo worker --concurrency 4 thumbnail -- convert - -resize 200 -', 'four at once'],
-  ["majordomo worker date -- sh -c 'TZ=$(cat) date'", 'a line of shell'],
+  ["majordomo worker date -- sh -c 'TZ=$(cat) date'", 'a line of shell code'],
   ['majordomo worker --timeout-ms 5000 probe -- ./probe.py', 'a command that may hang'],
   [
     'majordomo worker --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper -- tr a-z A-Z',
@@ -44,14 +44,16 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-COMMAND runs once for each request, with MAJORDOMO_SERVICE in its environment and no other variable
-MAJORDOMO_…, which may hold secrets: the body is its standard input (several frames one after the
-other), its standard output is the reply (one frame), its standard error passes through. A command that exits
-with another status than 0 fails its request, by the code exit-N (signal-NAME if a signal ended it): the
-client is told that and the last line of standard error, with the last 4 KiB of it. A stored request is
-tried again later, unless the status was 64 or 65 (sysexits.h: usage, data); after 75 (temporary failure)
-another worker tries at once. --timeout-ms and --output-bytes fail it by the codes timeout and output-too-large.
-SIGINT and SIGTERM drain: what runs may end; a second one ends at once.
+COMMAND runs once for each request. Its standard input is the request body (several frames are
+concatenated), its standard output is the reply (one frame), its standard error passes through. Its
+environment has MAJORDOMO_SERVICE but no other MAJORDOMO_… variable, since those may hold secrets.
+
+If COMMAND exits with a status other than 0, the request fails with the code exit-N (signal-NAME if a
+signal ended it). The client gets the code, the last line of standard error, and its last 4 KiB. The broker
+retries a stored request later, but not after status 64 or 65 (sysexits.h: usage, data); after 75 (temporary
+failure) another worker gets it at once. --timeout-ms and --output-bytes fail the request with the codes
+timeout and output-too-large.
+SIGINT and SIGTERM drain: running commands may finish; a second signal ends at once.
 `;
 
 const DAY_MS = 86_400_000;
@@ -65,18 +67,20 @@ export function defineWorker(command: Command, done: Done): void {
     .argument('<service>', 'the service to offer')
     .argument('<command...>', 'the command that answers, and its arguments')
     .addOption(
-      integerOption('--concurrency <n>', 'requests at once', 1, CONCURRENCY_MAX).default(1),
+      integerOption('--concurrency <n>', 'requests to handle at once', 1, CONCURRENCY_MAX).default(
+        1,
+      ),
     )
     .option(
       '--name <text>',
-      'what lists and logs call this worker (default: host name and process id)',
+      'name of this worker in lists and logs (default: host name and process id)',
     )
     .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
     )
     .addOption(integerOption('--timeout-ms <ms>', 'kill a command that runs longer', 1, DAY_MS))
     .addOption(
-      new Option('--output-bytes <size>', 'most that a command may answer, as 16MiB')
+      new Option('--output-bytes <size>', 'largest output of a command, for example 16MiB')
         .argParser(outputBytes)
         .default(OUTPUT_BYTES, formatSize(OUTPUT_BYTES)),
     )
@@ -89,7 +93,10 @@ export function defineWorker(command: Command, done: Done): void {
       checkService(service);
       checkEndpoints(options);
       if (service.startsWith('mmi.')) {
-        throw new MajordomoError('ERR_USAGE', 'services mmi.… are the broker’s own (8/MMI)');
+        throw new MajordomoError(
+          'ERR_USAGE',
+          'service names mmi.… are reserved for the broker (8/MMI)',
+        );
       }
       const [program = '', ...args] = line;
       if (!isRunnable(program)) {
@@ -151,7 +158,7 @@ function drainWhenTold(worker: Worker, jobs: Jobs, graceMs: number): void {
       }
       told = true;
       const { running } = worker;
-      if (running > 0) say(`draining: ${running} at work; again to end at once`);
+      if (running > 0) say(`draining: ${running} running; signal again to end at once`);
       void worker.close({ graceMs });
     });
   }

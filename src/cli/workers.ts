@@ -9,14 +9,14 @@ import { checkService, type Done, examples } from './options.js';
 import { duration, print, printable, printJson, table } from './output.js';
 
 const EXAMPLES = [
-  ['majordomo workers', 'of all services'],
-  ['majordomo workers upper', 'of one'],
+  ['majordomo workers', 'the workers of all services'],
+  ['majordomo workers upper', 'the workers of one service'],
   ["majordomo workers -o json | jq 'map(.inFlight) | add'", 'the JSON of mmi.workers'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-NAME is what a worker calls itself, by default its host and process. ADDRESS is where it came from: told over
-HTTP, to those who give a token.
+NAME is the name that a worker gives itself, by default its host and process. ADDRESS is its network address,
+shown only over HTTP and with a token.
 Exit status 1 if the named service has no worker.
 ${WHERE_TEXT}`;
 

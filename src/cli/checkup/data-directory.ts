@@ -19,11 +19,11 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   } catch (error) {
     return codeOf(error) === 'ENOENT' ? absent(path) : unusable(path, messageOf(error));
   }
-  if (!stats.isDirectory()) return unusable(path, 'it is no directory');
+  if (!stats.isDirectory()) return unusable(path, 'it is not a directory');
   const denied = deniedAt(path);
   if (denied !== null) return unusable(path, denied);
   if (mayOthersWrite(stats.mode)) {
-    const text = `${path} can be written by others, who could change what is stored`;
+    const text = `${path} is writable by other users, who could change stored requests`;
     return problem(DATA_DIRECTORY, text, `chmod go-w ${path}`);
   }
   const error = await lockError(path);
@@ -31,14 +31,14 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   if (mayOthersUse(stats.mode)) {
     return warning(DATA_DIRECTORY, `${path} is open to other users`, `chmod 700 ${path}`);
   }
-  return ok(DATA_DIRECTORY, `${path} is usable and free`);
+  return ok(DATA_DIRECTORY, `${path} is usable and not in use`);
 }
 
 function absent(path: string): Finding {
   const above = existingAbove(path);
   const denied = deniedAt(above);
-  if (denied !== null) return unusable(path, `it is absent, and ${above}: ${denied}`);
-  return ok(DATA_DIRECTORY, `${path} will be made`);
+  if (denied !== null) return unusable(path, `it does not exist, and ${above}: ${denied}`);
+  return ok(DATA_DIRECTORY, `${path} will be created`);
 }
 
 function unusable(path: string, why: string): Finding {
@@ -76,7 +76,7 @@ function locked(path: string, error: unknown, served: boolean): Finding {
   if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') return unusable(path, messageOf(error));
   const text = `${path} is in use by a running broker`;
   if (served) return ok(DATA_DIRECTORY, text);
-  const remedy = 'that one listens elsewhere: a second broker needs its own node.dataDir';
+  const remedy = 'it listens elsewhere: a second broker needs its own node.dataDir';
   return warning(DATA_DIRECTORY, text, remedy);
 }
 
@@ -92,11 +92,11 @@ export async function store(path: string): Promise<Finding> {
     }
     // A running broker may hold it alone.
     if ((codeOf(error) ?? '').startsWith('SQLITE_BUSY')) return ok('store', `${path} is in use`);
-    return problem('store', `${path}: ${messageOf(error)}`, 'majordomo verify says more');
+    return problem('store', `${path}: ${messageOf(error)}`, 'run majordomo verify for details');
   }
   return existsSync(path)
-    ? ok('store', `${path} is as remembered`)
-    : ok('store', `${path} will be made`);
+    ? ok('store', `${path} is the expected store`)
+    : ok('store', `${path} will be created`);
 }
 
 function existingAbove(path: string): string {
@@ -120,7 +120,7 @@ export function freeSpace(directory: string): Finding {
     return problem(name, messageOf(error), 'check the file system of node.dataDir');
   }
   const text = `${approximately(bytes)} at ${path}`;
-  const remedy = 'make room, or move node.dataDir';
+  const remedy = 'free some space, or move node.dataDir';
   if (bytes < SPACE_MIN_BYTES) return problem(name, text, remedy);
   return bytes < SPACE_LOW_BYTES ? warning(name, text, remedy) : ok(name, text);
 }

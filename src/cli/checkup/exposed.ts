@@ -6,7 +6,11 @@ import { type Finding, ok, problem, warning } from './finding.js';
 
 export async function exposed(loaded: Loaded): Promise<readonly Finding[]> {
   const refused = (await exposures(loaded)).map((each) =>
-    problem('open to strangers', problemLine(each), 'serve refuses this; docs/operating.md'),
+    problem(
+      'open to strangers',
+      problemLine(each),
+      'serve refuses to start with this; see docs/operating.md',
+    ),
   );
   return [...refused, ...ofListeners(loaded), ...(refused.length === 0 ? ofPair(loaded) : [])];
 }
@@ -17,8 +21,8 @@ function ofListeners({ config }: Loaded): readonly Finding[] {
     .map(({ endpoint }) =>
       warning(
         `open to strangers ${endpoint}`,
-        'insecure: true: everybody who reaches it may ask and offer what it allows, unseen',
-        'give it curve (docs/operating.md, Keys and rights), or let a firewall say who reaches it',
+        'insecure: true: anyone who can connect may request and offer what it allows, without a key',
+        'set curve (docs/operating.md, Keys and rights), or restrict access with a firewall',
       ),
     );
 }
@@ -27,12 +31,12 @@ function ofPair({ config }: Loaded): readonly Finding[] {
   const { role, curve } = config.bstar;
   if (role === 'standalone') return [];
   const name = 'link of the pair';
-  if (curve !== null) return [ok(name, 'nobody gets in without a key of bstar.curve.keysFile')];
+  if (curve !== null) return [ok(name, 'only keys in bstar.curve.keysFile may connect')];
   return [
     warning(
       name,
-      'without keys: every user of this machine can be the peer, and read all that is stored',
-      'make keys by `majordomo keygen --pair keys`, and set bstar.curve',
+      'no keys: every user of this machine can connect as the peer and read all stored requests',
+      'create keys with `majordomo keygen --pair keys`, and set bstar.curve',
     ),
   ];
 }

@@ -23,7 +23,7 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
   const parsed = parseHttpListen(listen);
   if (!parsed.ok) return [problem(name, parsed.why, 'correct http.listen')];
   const place = parsed.value;
-  if (place === null) return [ok(name, 'no metrics, no page, no orders over HTTP')];
+  if (place === null) return [ok(name, 'off: no metrics, page or administration over HTTP')];
   const reached =
     place.scheme === 'ipc'
       ? ((await occupant(name, placeOf(config, undefined), served)) ??
@@ -43,15 +43,15 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
 /** What strangers can do over it; what `serve` refuses is told elsewhere. */
 function openness({ http: { tls, insecure, requireToken } }: Config, isLocal: boolean): Finding[] {
   const name = 'open over http';
-  const nothing = 'nothing but /livez, /readyz and the files of the page without a token';
+  const nothing = 'without a token, only /livez, /readyz and the files of the page';
   if (isLocal && !requireToken) {
-    const who = 'every user of this machine that can connect reads without a token';
-    return [ok(name, `${who}, uuids shortened; http.requireToken ends it`)];
+    const who = 'every user of this machine who can connect reads without a token';
+    return [ok(name, `${who}, with uuids shortened; http.requireToken prevents it`)];
   }
   if (isLocal || tls !== null) return [ok(name, nothing)];
   if (!insecure) return [];
-  const text = 'tokens and uuids cross the network in the open';
-  return [warning(name, text, 'fine behind a proxy that brings TLS; else set http.tls')];
+  const text = 'tokens and uuids cross the network unencrypted';
+  return [warning(name, text, 'acceptable behind a proxy with TLS; otherwise set http.tls')];
 }
 
 function certificate(file: string): Finding {
@@ -64,7 +64,7 @@ function certificate(file: string): Finding {
     if (days < SOON_DAYS) return warning(name, `${file} is valid for ${days} more days`, renew);
     return ok(name, `valid until ${validTo}`);
   } catch (error) {
-    const remedy = 'correct http.tls.certFile; serve ends with 78';
+    const remedy = 'correct http.tls.certFile; serve exits with 78';
     return problem(name, `${file}: ${messageOf(error)}`, remedy);
   }
 }
@@ -76,9 +76,9 @@ async function occupant(name: string, place: AdminPlace, served: boolean): Promi
     const { value } = await client.any('/readyz');
     const isOurs = typeof value === 'object' && value !== null && 'degraded' in value;
     if (!isOurs) return null;
-    const text = 'a Majordomo answers there';
+    const text = 'a Majordomo broker answers there';
     if (served) return ok(name, text);
-    const remedy = 'it serves clients elsewhere: a second broker needs its own http.listen';
+    const remedy = 'its listeners are others: a second broker needs its own http.listen';
     return problem(name, text, remedy);
   } catch {
     return null;
@@ -94,5 +94,5 @@ function tokenFile(dataDir: string): readonly Finding[] {
     // It will be made, or the check of the directory tells why not.
     return [];
   }
-  return [problem('http token', `others may use ${file}`, `chmod 600 ${file}`)];
+  return [problem('http token', `other users can read ${file}`, `chmod 600 ${file}`)];
 }

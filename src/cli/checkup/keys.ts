@@ -36,7 +36,7 @@ function secretKey(endpoint: string, file: string): Finding {
     readSecretKey(file);
     return ok(name, file);
   } catch (error) {
-    return problem(name, messageOf(error), `majordomo keygen ${file} makes one`);
+    return problem(name, messageOf(error), `create one: majordomo keygen ${file}`);
   }
 }
 
@@ -48,30 +48,26 @@ function keysFile(endpoint: string, file: string, quotas: readonly string[]): Fi
     if (names.length === 0) {
       return warning(
         name,
-        `${file} is empty: nobody comes in`,
-        'add {name, publicKey, client, worker}',
+        `${file} is empty: no key may connect`,
+        'add an entry {name, publicKey, client, worker}',
       );
     }
     const { mode } = statSync(file);
     if (mayOthersWrite(mode)) {
-      const text = `${file} can be written by others, who could let themselves in`;
+      const text = `${file} is writable by other users, who could add their own keys`;
       return problem(name, text, `chmod go-w ${file}`);
     }
     const [old] = narrowed(entries);
     if (old !== undefined) {
-      return warning(name, problemLine(old), 'majordomo check shows every entry of this kind');
+      return warning(name, problemLine(old), 'majordomo check shows all such entries');
     }
     if (mayOthersUse(mode)) {
-      return warning(
-        name,
-        `${file}: every user of this machine reads who comes in`,
-        `chmod 600 ${file}`,
-      );
+      return warning(name, `${file}: every user of this machine can read it`, `chmod 600 ${file}`);
     }
     const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
     const left = names.length - NAMES_SHOWN_MAX;
     return ok(name, `${file}: ${shown}${left > 0 ? ` and ${left} more` : ''}`);
   } catch (error) {
-    return problem(name, messageOf(error), 'docs/configuration.md shows one, under Listeners');
+    return problem(name, messageOf(error), 'docs/configuration.md has an example, under Listeners');
   }
 }

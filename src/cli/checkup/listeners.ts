@@ -13,7 +13,7 @@ import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
 
 const SERVED = 'a Majordomo';
 /** It tells nobody who it is but those whose keys it knows. */
-const SEALED = 'in use, with CURVE, while a broker uses the data directory';
+const SEALED = 'in use by a listener with CURVE; a broker uses the data directory';
 
 /** What was found at each endpoint, and whether a Majordomo serves at any. */
 export interface Listeners {
@@ -77,20 +77,20 @@ export async function peerListener(
   const parsed = parseEndpoint(listen);
   if (!parsed.ok) return [problem(name, parsed.why, 'correct bstar.listen')];
   if (parsed.value.scheme !== 'tcp') return [];
-  const own = served ? ok(name, 'in use, while a Majordomo serves at broker.listen') : null;
+  const own = served ? ok(name, 'in use; a Majordomo broker answers at broker.listen') : null;
   return [await portFinding(name, 'bstar.listen', parsed.value, () => Promise.resolve(own))];
 }
 
 async function ipc(name: string, path: string, identify: Identify): Promise<Finding> {
   const folder = dirname(path);
-  if (!existsSync(folder)) return problem(name, `${folder} is absent`, `mkdir -p ${folder}`);
+  if (!existsSync(folder)) return problem(name, `${folder} does not exist`, `mkdir -p ${folder}`);
   if (!existsSync(path) || !(await accepts(path))) return ok(name, 'free');
   return (
     (await identify(`ipc://${path}`)) ??
     problem(
       name,
-      'in use by a program that is no Majordomo, or does not answer',
-      `find it by: ss -lxp src ${path}; or choose another path`,
+      'in use by a program that is not a Majordomo broker, or does not answer',
+      `find it with: ss -lxp src ${path}; or choose another path`,
     )
   );
 }

@@ -26,7 +26,7 @@ export function clock(): Finding {
   const name = 'clock';
   const now = new Date();
   const text = now.toISOString();
-  const remedy = 'set it, and keep it by NTP: logs and stored requests are dated by it';
+  const remedy = 'set the clock and synchronize it with NTP: logs and stored requests use it';
   if (now.getTime() < EARLIEST_MS) return problem(name, `${text} is in the past`, remedy);
   if (existsSync(TIMESYNC) && !existsSync(`${TIMESYNC}/synchronized`)) {
     return warning(name, `${text}, not synchronized (systemd-timesyncd)`, remedy);
@@ -41,13 +41,13 @@ const DESCRIPTORS_MIN = 256;
 export function descriptors(connections: number, listeners: number): Finding {
   const name = 'descriptors';
   const limit = descriptorLimit();
-  if (limit === null) return ok(name, 'the limit cannot be read on this system');
+  if (limit === null) return ok(name, 'cannot read the limit on this system');
   const wanted = connections * listeners + DESCRIPTORS_OWN;
   const remedy = `ulimit -n ${wanted}, or LimitNOFILE=${wanted} in the unit`;
   const text = `at most ${limit} open files`;
   if (limit < DESCRIPTORS_MIN) return problem(name, text, remedy);
   if (limit >= wanted) return ok(name, text);
-  return warning(name, `${text}, but limits.connections wants ${wanted}`, remedy);
+  return warning(name, `${text}, but limits.connections needs ${wanted}`, remedy);
 }
 
 function descriptorLimit(): number | null {
@@ -67,7 +67,7 @@ const REASONABLE_SHARE = 0.5;
 export function memory(memoryBytes: number): Finding {
   const name = 'memory';
   const available = allowedMemory();
-  const text = `${approximately(available)}, of which limits.memoryBytes may take ${approximately(memoryBytes)}`;
+  const text = `${approximately(available)}, of which limits.memoryBytes may use ${approximately(memoryBytes)}`;
   const remedy = `set limits.memoryBytes to ${approximately(available * REASONABLE_SHARE)} or less`;
   if (memoryBytes > available) return problem(name, text, remedy);
   if (memoryBytes > available * REASONABLE_SHARE) return warning(name, text, remedy);

@@ -14,7 +14,7 @@ const require = createRequire(import.meta.url);
 const PROBE_MS = 20_000;
 /** An earlier one can lose data when its write-ahead log is reset. */
 const SQLITE_MIN = '3.51.3';
-const REBUILD = 'run npm ci again with this Node; a build needs python3, make and g++';
+const REBUILD = 'run npm ci again with this Node version; a build needs python3, make and g++';
 
 /** The module's version, printed by a process that loads and uses it. */
 const PROBES = {
@@ -40,7 +40,7 @@ export async function sqlite(): Promise<Finding> {
   if (!probed.ok) return problem(name, `does not load: ${probed.text}`, REBUILD);
   const text = `loads, SQLite ${probed.text}`;
   if (atLeast(probed.text, SQLITE_MIN)) return ok(name, text);
-  return problem(name, text, `SQLite must be ${SQLITE_MIN} or later: install with the lock file`);
+  return problem(name, text, `SQLite must be ${SQLITE_MIN} or later: install with npm ci`);
 }
 
 async function probe(
@@ -67,9 +67,9 @@ async function probe(
     return { ok: false, text: messageOf(error) };
   }
   if (child.exitCode === 0) return { ok: true, text: out };
-  if (child.signalCode !== null) return { ok: false, text: `it ended by ${child.signalCode}` };
+  if (child.signalCode !== null) return { ok: false, text: `it was ended by ${child.signalCode}` };
   const said = errors.split('\n').find((line) => line.includes('Error'));
-  return { ok: false, text: said ?? `it ended with ${child.exitCode ?? 'no status'}` };
+  return { ok: false, text: said ?? `it exited with ${child.exitCode ?? 'no status'}` };
 }
 
 function firstLine(text: string): string {

@@ -31,8 +31,8 @@ export async function portFinding(
         (await who()) ??
         problem(
           name,
-          'in use by a program that is no Majordomo, or does not answer',
-          `find it by: ss -ltnp 'sport = :${port}'; or choose another port`,
+          'in use by a program that is not a Majordomo broker, or does not answer',
+          `find it with: ss -ltnp 'sport = :${port}'; or choose another port`,
         )
       );
     case 'EACCES':
@@ -40,7 +40,7 @@ export async function portFinding(
         name,
         'this user may not listen there',
         port <= PRIVILEGED_PORT_MAX
-          ? `choose a port over ${PRIVILEGED_PORT_MAX}, or AmbientCapabilities=CAP_NET_BIND_SERVICE`
+          ? `choose a port above ${PRIVILEGED_PORT_MAX}, or set AmbientCapabilities=CAP_NET_BIND_SERVICE`
           : 'choose another port',
       );
     case 'EADDRNOTAVAIL':

@@ -25,7 +25,10 @@ export class Receipts {
   async check(client: Client): Promise<void> {
     const reply = await client.request('mmi.service', TITANIC_REQUEST, FIRST);
     if (readAnswer(reply.frames).status === 200) return;
-    throw new MajordomoError('ERR_TITANIC_UNSUPPORTED', `this broker offers no ${TITANIC_REQUEST}`);
+    throw new MajordomoError(
+      'ERR_TITANIC_UNSUPPORTED',
+      `this broker does not support ${TITANIC_REQUEST}`,
+    );
   }
 
   /** Ends with the receipt. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */

@@ -42,7 +42,7 @@ const NUMBER_WIDTH = 9;
 const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] = [
   ['QUEUED', ({ queued }) => String(queued)],
   ['BUSY', ({ busy }) => String(busy)],
-  ['WAITING', ({ waiting }) => String(waiting)],
+  ['IDLE', ({ waiting }) => String(waiting)],
   ['PENDING', ({ pending }) => countText(pending)],
   ['DEAD', ({ dead }) => countText(dead)],
   ['OUT/S', ({ outRate }) => rateText(outRate)],

@@ -30,7 +30,7 @@ const COLUMNS: readonly Column[] = [
 
 /** @param rows that there is room for */
 export function workerLines({ workers, isCut }: Named, { columns, rows }: Size): string {
-  if (workers.length === 0) return clipped('no worker', columns);
+  if (workers.length === 0) return clipped('no workers', columns);
   const room = Math.max(0, rows - 2);
   const shown = [...workers].sort((left, right) => inFlight(right) - inFlight(left)).slice(0, room);
   const left = workers.length - shown.length;

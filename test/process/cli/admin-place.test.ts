@@ -31,7 +31,7 @@ describe('where the commands for operators ask', () => {
     await daemon.stop();
     const nobody = await run(['status', '--admin', `unix:${path}`, ...token]);
     expect(nobody.status).toBe(69);
-    expect(nobody.stderr).toContain(`unix:${path} cannot be reached: there is no such socket`);
+    expect(nobody.stderr).toContain(`unix:${path} cannot be reached: the socket does not exist`);
   });
 
   itWithTool('openssl', 'https: the certificate of the configuration, or --admin-ca', async () => {
@@ -99,7 +99,7 @@ describe('the token', () => {
     const at = ['status', '--admin', httpOf(daemon), '--set', `node.dataDir=${empty}`];
     const absent = await run(at);
     expect(absent.status).toBe(1);
-    expect(absent.stderr).toContain(`there is no ${empty}/http.token`);
+    expect(absent.stderr).toContain(`${empty}/http.token does not exist`);
     // Also root cannot read this.
     mkdirSync(join(empty, 'http.token'));
     const unreadable = await run(at);

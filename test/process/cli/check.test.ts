@@ -97,8 +97,8 @@ describe('majordomo check', () => {
     expect(stdout).toMatch(/^bob +nothing +echo +- +-$/m);
     expect(stdout).toMatch(/^carol +everything +everything +- +-$/m);
     expect(stderr).toBe(
-      `warning: ${keysFile}:2:3: bob: services restricts from this version on: bob may use only ` +
-        'echo. If it is to use all as before, take services out\n',
+      `warning: ${keysFile}:2:3: bob: services is enforced since this version: bob may use only ` +
+        'echo. Remove services to allow all services, as before\n',
     );
     const json = JSON.parse((await run(['check', '-o', 'json', ...sets])).stdout) as unknown;
     expect(json).toMatchObject({
@@ -135,9 +135,9 @@ describe('majordomo check', () => {
     const { status, stderr } = await run(['check', ...sets]);
     expect(status).toBe(0);
     expect(stderr).toBe(
-      `warning: ${folder}/right.yaml:1:3: bob: is the name of another key at ${folder}/left.yaml:1:3: ` +
-        'both keys are one client, who shares routing ids, quota and stored requests. ' +
-        'If they are two clients, give them two names\n',
+      `warning: ${folder}/right.yaml:1:3: bob: is also the name of the key at ${folder}/left.yaml:1:3: ` +
+        'the broker treats both keys as one client with shared routing ids, quota and stored requests. ' +
+        'Give two clients two names\n',
     );
   });
 

@@ -81,7 +81,7 @@ describe('majordomo doctor', () => {
     const args = sets.flatMap((set) => ['--set', set]);
     const { status, stdout, stderr } = await run(['doctor', ...args]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(stdout).toContain(`ok       data directory: ${directory} will be made\n`);
+    expect(stdout).toContain(`ok       data directory: ${directory} will be created\n`);
     expect(stdout).toMatch(/^0 problems, \d+ warnings?\n$/m);
     expect(stdout).not.toContain('\u001b');
   });
@@ -149,7 +149,7 @@ describe('majordomo doctor', () => {
     expect(own?.status).toBe(0);
     expect(own?.check('listener')).toMatchObject({
       state: 'ok',
-      text: expect.stringMatching(/^in use, with CURVE/),
+      text: expect.stringMatching(/^in use by a listener with CURVE/),
     });
     expect(own?.check('data directory')).toMatchObject({ state: 'ok' });
     expect(other?.check('listener')).toMatchObject({ state: 'problem' });
@@ -247,7 +247,10 @@ describe('majordomo doctor', () => {
     const listen = `http.listen=${new URL(httpOf(daemon)).host}`;
     const serves = [`broker.listen=${daemon.endpoint}`, `node.dataDir=${daemon.dataDir}`, listen];
     const [own, other] = await examineEach(serves, [listen]);
-    expect(own?.check('http')).toMatchObject({ state: 'ok', text: 'a Majordomo answers there' });
+    expect(own?.check('http')).toMatchObject({
+      state: 'ok',
+      text: 'a Majordomo broker answers there',
+    });
     expect(other?.check('http')).toMatchObject({ state: 'problem' });
     expect(other?.check('http')?.remedy).toContain('its own http.listen');
   });
@@ -266,7 +269,11 @@ describe('majordomo doctor', () => {
     const { checks } = await examine([listen]);
     expect(checks.filter(({ name }) => name.startsWith('listener'))).toMatchObject([
       { state: 'problem', text: expect.stringContaining('does not have that address') },
-      { state: 'problem', text: '/no-such-folder is absent', remedy: 'mkdir -p /no-such-folder' },
+      {
+        state: 'problem',
+        text: '/no-such-folder does not exist',
+        remedy: 'mkdir -p /no-such-folder',
+      },
     ]);
   });
 
@@ -326,7 +333,7 @@ describe('majordomo doctor', () => {
     const open = 'open over http';
     expect(near?.check(open)?.text).toContain('every user of this machine');
     expect(closed?.check(open)).toMatchObject({ state: 'ok' });
-    expect(closed?.check(open)?.text).toContain('nothing but /livez');
+    expect(closed?.check(open)?.text).toContain('only /livez');
     expect(plain?.check(open)).toMatchObject({ state: 'warning' });
     expect(refused?.check('open to strangers')).toMatchObject({ state: 'problem' });
     expect(refused?.check(open)).toBeUndefined();

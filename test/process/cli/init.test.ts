@@ -62,7 +62,7 @@ describe('majordomo serve --init', () => {
     const made = readdirSync(keys).map((name) => [name, read(keys, name)]);
     const again = await serveInit(keys);
     expect(readdirSync(keys).map((name) => [name, read(keys, name)])).toEqual(made);
-    expect(again.stderr).not.toContain('Keys were made');
+    expect(again.stderr).not.toContain('Created keys');
     await again.stop();
     rmSync(join(keys, 'keys.yaml'));
     await serveInit(keys);
@@ -77,7 +77,7 @@ describe('majordomo serve --init', () => {
       const daemon = new Daemon({ endpoint: listenerOf(keys) });
       expect(await daemon.finished()).toMatchObject({
         status: 78,
-        stderr: `majordomo: ${file}: no such file; \`majordomo serve --init\`, with the same options, makes what is missing\n`,
+        stderr: `majordomo: ${file}: no such file; \`majordomo serve --init\`, with the same options, creates the missing files\n`,
       });
       await (await serveInit(keys)).stop();
     }
@@ -91,7 +91,7 @@ describe('majordomo serve --init', () => {
     const daemon = new Daemon({ sets: pair });
     expect(await daemon.finished()).toMatchObject({
       status: 78,
-      stderr: `majordomo: ${file}: no such file; \`majordomo keygen --pair DIR\` makes the files of both nodes\n`,
+      stderr: `majordomo: ${file}: no such file; \`majordomo keygen --pair DIR\` creates the files of both nodes\n`,
     });
   });
 });

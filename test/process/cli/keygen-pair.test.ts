@@ -81,7 +81,7 @@ describe('majordomo keygen --pair', () => {
     expect(messageOf(failure())).toContain('backup.key.pub: exists and is not overwritten');
     expect(existsSync(join(directory, 'backup.key'))).toBe(false);
     rmSync(join(directory, 'backup.key.pub'));
-    expect(messageOf(failure())).toMatch(/keys\.yaml: exists, and lacks .*- \{ name: backup/);
+    expect(messageOf(failure())).toMatch(/keys\.yaml exists but lacks .*- \{ name: backup/);
     writeFileSync(join(directory, 'primary.key.pub'), 'x');
     expect(codeOf(failure())).toBe('ERR_CONFIG_FILE');
   });

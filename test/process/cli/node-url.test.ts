@@ -87,7 +87,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
         await reachesAll(url);
         // It asks by HTTP, which tells more.
         const { stdout } = await at(url, ['status']);
-        expect(stdout).toMatch(/^ready +clients are served$/m);
+        expect(stdout).toMatch(/^ready +serving clients$/m);
         await serve(daemon, url);
         expect((await at(url, ['request', 'upper', 'hi'])).stdout).toBe('HI\n');
       }
@@ -149,8 +149,8 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     const older = await brokerTelling({ version: '0.0.1', state: 'active', node: 'old' });
     for (const [url, says] of [
       [daemon.endpoint, 'http.listen: off'],
-      [older, 'an older one'],
-      [await strangeBroker(() => ['501']), 'another one'],
+      [older, 'an older version'],
+      [await strangeBroker(() => ['501']), 'not a Majordomo broker'],
       [`tcp://127.0.0.1:${dead}`, 'no endpoint accepted a connection'],
     ] as const) {
       const said = await at(url, ['top', '--timeout-ms', '500']);
@@ -194,11 +194,11 @@ describe('MAJORDOMO_URL with an HTTP address', () => {
     const [dead = 0] = await freePorts(1);
     for (const [url, says] of [
       [httpOf(sealed), 'MAJORDOMO_TOKEN_FILE'],
-      [`http://127.0.0.1:${older.port}`, 'an older one'],
-      [`http://127.0.0.1:${other.port}`, 'is it a Majordomo?'],
-      [`http://127.0.0.1:${large.port}`, 'too large'],
+      [`http://127.0.0.1:${older.port}`, 'an older version'],
+      [`http://127.0.0.1:${other.port}`, 'is it a Majordomo broker?'],
+      [`http://127.0.0.1:${large.port}`, 'larger than'],
       [`http://127.0.0.1:${evil.port}`, 'control characters'],
-      [`http://127.0.0.1:${dead}`, 'nobody listens there'],
+      [`http://127.0.0.1:${dead}`, 'connection refused'],
     ] as const) {
       const said = await at(url, ['request', 'upper', 'hi'], NO_TOKEN);
       expect([url, said.status, said.stdout]).toEqual([url, 69, '']);
@@ -316,8 +316,8 @@ describe('the token', () => {
 describe('what a hostile broker tells', () => {
   it.each([
     ['10 MB of JSON', JSON.stringify({ http: 'x'.repeat(10_000_000) }), 'bytes'],
-    ['no JSON', '{', 'not understood'],
-    ['a list', '[]', 'not understood'],
+    ['no JSON', '{', 'unexpected answer'],
+    ['a list', '[]', 'unexpected answer'],
     ['a script', '{"http": "javascript:alert(1)"}', 'neither http:// nor https://'],
     ['a password', '{"http": "http://me:secret@127.0.0.1:1"}', 'a user or password'],
     ['control characters', '{"http": "http://\\u001b[2J\\n:1"}', 'control characters'],

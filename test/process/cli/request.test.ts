@@ -239,7 +239,7 @@ describe('majordomo request ends (contract §2)', () => {
       expect(stdout).toMatch(/^[0-9A-F]{32}\n$/);
       expect(stderr).toBe(
         'majordomo: no worker serves "serach"; did you mean "search"? ' +
-          'The request is stored, and waits for a worker\n',
+          'The request is stored and waits for a worker\n',
       );
     });
   });

@@ -87,7 +87,7 @@ describe('majordomo backup', () => {
     const copy = join(temporaryDirectory(), 'copy.db');
     writeFileSync(copy, 'mine');
     const ended = await run(['backup', '--store', storeOf(daemon), copy]);
-    expect(ended).toMatchObject({ status: 64, stderr: expect.stringContaining('there already') });
+    expect(ended).toMatchObject({ status: 64, stderr: expect.stringContaining('exists already') });
     expect(readFileSync(copy, 'utf8')).toBe('mine');
   });
 

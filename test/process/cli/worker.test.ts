@@ -177,7 +177,7 @@ describe('a command that fails', () => {
     {
       how: 'answers too much',
       line: ['head', '-c', '2000', '/dev/zero'],
-      told: 'output-too-large: head answered more than 1KiB (--output-bytes)',
+      told: 'output-too-large: head wrote more than 1KiB (--output-bytes)',
       options: ['--output-bytes', '1KiB'],
     },
     {
@@ -202,7 +202,7 @@ describe('a command that fails', () => {
     rmSync(program);
     const { status, stderr } = await request(once, 'gone', 'x');
     expect(status).toBe(2);
-    expect(stderr).toContain('could not be run');
+    expect(stderr).toContain('could not be started');
   });
 
   it('shows its words harmlessly, and no more of them than 1 KiB and 4 KiB', async () => {
@@ -272,7 +272,7 @@ describe('a signal', () => {
     const [nobody = 0] = await freePorts(1);
     const at = ['--endpoint', `tcp://127.0.0.1:${nobody}`];
     const lonely = new Child(['worker', 'echo', ...at, '--', 'cat']);
-    await says(lonely, 'nobody answers at');
+    await says(lonely, 'no answer from');
     lonely.signal('SIGTERM');
     expect(await lonely.finished()).toMatchObject({ status: 0 });
   });

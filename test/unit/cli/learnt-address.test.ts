@@ -111,12 +111,12 @@ describe('an HTTP address that a broker tells', () => {
     ['http://*:5580@evil.example', 'a user or password'],
     ['http://mq.example/?next=x', 'a query'],
     ['http://mq.example/#x', 'a query'],
-    ['http://mq.example:99999', 'no URL'],
-    ['http://', 'no URL'],
-    ['unix:run/http.sock', 'no whole path'],
-    [`http://${'a'.repeat(1024)}`, 'over 1024 letters'],
-    [5580, 'no text'],
-    [{ url: 'http://a' }, 'no text'],
+    ['http://mq.example:99999', 'not a URL'],
+    ['http://', 'not a URL'],
+    ['unix:run/http.sock', 'not an absolute path'],
+    [`http://${'a'.repeat(1024)}`, 'over 1024 characters'],
+    [5580, 'not a string'],
+    [{ url: 'http://a' }, 'not a string'],
   ])('is refused, and why is said: %j', (http, why) => {
     for (const told of [{ http }, { http: 'http://*:5580', publicUrl: http }]) {
       const said = refusal(() => tells(told, HERE));
@@ -129,7 +129,7 @@ describe('an HTTP address that a broker tells', () => {
 
   it('is missing where a broker is older or a listener tells the least, or HTTP is off', () => {
     expect(refusal(() => learntHttpAddress({}, REMOTE, false, undefined))).toContain(
-      'an older one',
+      'an older version',
     );
     const off = refusal(() => tells({ http: null, publicUrl: 'https://mq.example' }, REMOTE));
     expect(off).toContain('http.listen: off');
@@ -185,7 +185,7 @@ describe('endpoints that a node tells', () => {
     );
     expect(refusal(() => from(AWAY, open, WORKER))).toContain('no listener for workers');
     expect(refusal(() => from(AWAY, []))).toContain('does not listen yet');
-    expect(refusal(() => from(AWAY, undefined))).toContain('an older one');
+    expect(refusal(() => from(AWAY, undefined))).toContain('an older version');
   });
 
   it.each([
@@ -202,7 +202,7 @@ describe('endpoints that a node tells', () => {
     [[listener(`tcp://${'a'.repeat(1024)}:1`)]],
   ])('are refused where they are none: %j', (endpoints) => {
     const said = refusal(() => from(AWAY, endpoints));
-    expect(said).toMatch(/not taken|not understood/);
+    expect(said).toMatch(/not accepted|unexpected answer/);
     expect(said).not.toMatch(/\p{C}|secret/u);
     expect(said.length).toBeLessThan(300);
   });

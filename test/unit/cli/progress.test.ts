@@ -63,6 +63,6 @@ describe('an age', () => {
   });
 
   it.each(['', '5', 's', '-1s', '1.5h', '5 m', '5M', '99999999999999d'])('%j is none', (text) => {
-    expect(() => readAge(text)).toThrow('a number and its unit');
+    expect(() => readAge(text)).toThrow('a number and a unit');
   });
 });

@@ -43,7 +43,7 @@ describe('what top shows', () => {
       'DEGRADED: disk full',
       '3 services, 6 workers (3 busy), 5 queued, 5.0 replies/s',
       '',
-      'SERVICE   QUEUED     BUSY  WAITING  PENDING     DEAD    OUT/S   FAIL/S',
+      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
       'slow           5        1        0        -        -        -        -',
       'swift          0        2        0        -        -      5.0        -',
       'idle           0        0        3        -        -        -        -',
@@ -60,7 +60,7 @@ describe('what top shows', () => {
     expect(lines({ ...SIGHT, services: [pay] }, 80).slice(2)).toEqual([
       '1 services, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 5.0 replies/s',
       '',
-      'SERVICE   QUEUED     BUSY  WAITING  PENDING     DEAD    OUT/S   FAIL/S',
+      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
       'pay            0        0        0       41        3        -       12',
       '',
     ]);
@@ -132,7 +132,7 @@ describe('what top SERVICE shows', () => {
   it('is that service and its workers by name, the busiest first', () => {
     expect(lines(swift, 80).slice(3)).toEqual([
       '',
-      'SERVICE   QUEUED     BUSY  WAITING  PENDING     DEAD    OUT/S   FAIL/S',
+      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
       'swift          0        2        0        -        -      5.0        -',
       '',
       'WORKER   STATE    IN FLIGHT  SINCE  ADDRESS   CREDIT',
@@ -168,7 +168,7 @@ describe('what top SERVICE shows', () => {
 
   it('says that there is no worker, and shows no control characters of one', () => {
     const named = { service: 'nobody', workers: [], isCut: false };
-    expect(lines({ ...SIGHT, named }, 80).at(-1)).toBe('no worker');
+    expect(lines({ ...SIGHT, named }, 80).at(-1)).toBe('no workers');
     const evil = { ...swift.named, workers: [worker('\u001b[2J\nx', 0, '\u0007')] };
     const text = lines({ ...SIGHT, named: evil }, 80).join('');
     expect(text.split('').filter((letter) => letter < ' ')).toEqual([]);
