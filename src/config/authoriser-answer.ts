@@ -27,12 +27,12 @@ export type KeyAnswer =
 
 const ttlMs = z.int().min(TTL_MS_MIN).max(TTL_MS_MAX).default(TTL_MS);
 const globs = z
-  .array(z.string().max(GLOB_CHARACTERS_MAX).refine(isGlob, 'not a name of a service or a glob'))
+  .array(z.string().max(GLOB_CHARACTERS_MAX).refine(isGlob, 'not a service name or pattern'))
   .max(GLOBS_MAX)
   .default([]);
 /** A field that is not known is an error: a misspelt one must not grant or refuse anything. */
 const ALLOWED = z.strictObject({
-  name: z.string().regex(NAME, 'expected 1 to 64 printable characters without blanks'),
+  name: z.string().regex(NAME, 'expected 1 to 64 printable characters without spaces'),
   client: globs,
   worker: globs,
   quota: z.string().regex(NAME).nullable().default(null),
@@ -48,19 +48,19 @@ export function question(publicKey: Buffer, address: string): Buffer {
 /** @param body the frames of the reply: one */
 export function readAnswer(body: readonly Buffer[]): KeyAnswer {
   const [frame] = body;
-  if (frame === undefined || body.length > 1) return unusable('it is not one frame');
+  if (frame === undefined || body.length > 1) return unusable('not one frame');
   let said: unknown;
   try {
     said = JSON.parse(frame.toString('utf8'));
   } catch {
-    return unusable('it is not JSON');
+    return unusable('not JSON');
   }
   const isRefusal = typeof said === 'object' && said !== null && 'refused' in said;
   const read = isRefusal ? REFUSED.safeParse(said) : ALLOWED.safeParse(said);
   if (!read.success) {
     const [issue] = read.error.issues;
     const path = issue?.path.join('.') ?? '';
-    return unusable(`${path === '' ? '' : `${path}: `}${issue?.message ?? 'it is malformed'}`);
+    return unusable(`${path === '' ? '' : `${path}: `}${issue?.message ?? 'malformed'}`);
   }
   if ('refused' in read.data) return { kind: 'refused', ttlMs: read.data.ttlMs };
   return { kind: 'allowed', ...read.data };

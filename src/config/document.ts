@@ -37,26 +37,26 @@ const INTRODUCTION = `# Configuration
 
 <!-- Made from src/config by scripts/generate-docs.mjs: change it there. -->
 
-Three places, each over the one before it: a YAML file (\`-c FILE\`), variables of the environment,
-\`--set KEY=VALUE\` on the command line, the last of several.
+Values come from three places; later ones override earlier ones: a YAML file (\`-c FILE\`), environment
+variables, and \`--set KEY=VALUE\` on the command line, where the last one wins.
 
-- A variable is \`MAJORDOMO_\`, then the path in upper snake case with \`__\` between its levels:
-  \`MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS=1000\`. Variables without \`__\` are not configuration.
-- Values of variables and of \`--set\` are YAML, lists too: \`--set 'broker.listen=[ipc:///run/mdp]'\`.
-  Text that YAML would take for something else goes in quotes: \`--set 'http.listen="*:5580"'\`.
-- Durations are integers, in milliseconds. Sizes are integers, in bytes, or an integer with one of
+- The name of a variable is \`MAJORDOMO_\` and the path in upper snake case, with \`__\` between levels:
+  \`MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS=1000\`. Variables without \`__\` are not configuration keys.
+- Values of variables and of \`--set\` are YAML, including lists: \`--set 'broker.listen=[ipc:///run/mdp]'\`.
+  Quote text that YAML would read as something else: \`--set 'http.listen="*:5580"'\`.
+- Durations are integers in milliseconds. Sizes are integers in bytes, or an integer with one of
   the units \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`: \`16MiB\`.
-- An unknown key is an error, also in a variable. Everything that is wrong is told in one run, as
-  \`FILE:LINE:COL: path: what is wrong; did you mean …\`; the exit status is 78.
-- A file has at most 1 MiB. YAML aliases are followed, merge keys (\`<<\`) are not known.
+- An unknown key is an error, also in a variable. All errors are reported in one run, as
+  \`FILE:LINE:COL: path: problem; did you mean …\`; the exit status is 78.
+- A file has at most 1 MiB. YAML aliases work, merge keys (\`<<\`) do not.
 
-\`majordomo check\` prints the effective configuration and where each value came from.
+\`majordomo check\` prints the effective configuration and where each value comes from.
 \`config/majordomo.yaml\` has every key with its default; \`config/majordomo.schema.json\` is a JSON
 Schema for editors.
 
 ## Listeners
 
-\`broker.listen\` takes an endpoint, a list of endpoints, or a list of maps, mixed as you like:
+\`broker.listen\` takes an endpoint, a list of endpoints, or a list of maps; a list may mix both:
 
 \`\`\`yaml
 broker:
@@ -66,32 +66,32 @@ broker:
       worker: [render.*]
 \`\`\`
 
-- \`endpoint\` (needed): \`tcp://host:port\` (host: \`*\`, a name, IPv4 or \`[IPv6]\`; port \`*\` or 0: any
+- \`endpoint\` (required): \`tcp://host:port\` (host: \`*\`, a name, IPv4 or \`[IPv6]\`; port \`*\` or 0: any
   free one) or \`ipc://path\`
-- \`client\`, \`worker\`: lists of the services that may be asked for and offered there; \`*\` is any run
-  of characters, \`?\` one, \`%2A\` a byte (here a star), \`%25\` a percent sign
-- \`allow\`: the short form, a list of \`client\`, \`worker\`, each for all services. A listener that
-  names none of \`client\`, \`worker\`, \`allow\` is for everything; one that names some is for those only
-- \`mmi\`: \`full\`, or \`minimal\`: of \`mmi.*\` only \`mmi.service\`, \`mmi.hello\` and \`mmi.broker\` are
-  answered; default: \`minimal\` without \`curve\` off loopback, else \`full\`
-- \`transport\`: its engine; default \`broker.transport\`
-- \`curve\`: \`{secretKeyFile, keysFile}\`; default none. What is said there is sealed (25/ZMTP-CURVE),
-  and only the keys in \`keysFile\` get in. With \`transport: libzmq\` on \`tcp://\` only.
-  \`secretKeyFile\` may be a list of two while one key replaces the other: clients that know the
-  broker by either get in
-- \`insecure: true\`: everybody who reaches it may come in. A listener off loopback needs \`curve\` or
-  this, else \`serve\` and \`check\` end with 78. Loopback is 127.0.0.0/8, \`::1\`, a name all of whose
-  addresses are among these, and \`ipc://\`
+- \`client\`, \`worker\`: lists of the services that clients may request and workers may offer there; \`*\`
+  matches any characters, \`?\` one, \`%2A\` a byte (here a star), \`%25\` a percent sign
+- \`allow\`: the short form, a list of \`client\`, \`worker\`, each for all services. A listener with
+  none of \`client\`, \`worker\`, \`allow\` allows everything; a listener with some allows only those
+- \`mmi\`: \`full\`, or \`minimal\`, which answers only \`mmi.service\`, \`mmi.hello\` and \`mmi.broker\` of
+  \`mmi.*\`; default: \`minimal\` without \`curve\` off loopback, else \`full\`
+- \`transport\`: the socket engine; default \`broker.transport\`
+- \`curve\`: \`{secretKeyFile, keysFile}\`; default none. Encrypts the connection (25/ZMTP-CURVE),
+  and only keys in \`keysFile\` may connect. With \`transport: libzmq\` on \`tcp://\` only.
+  \`secretKeyFile\` may be a list of two files while you replace the key of the broker: clients that
+  have either public key can connect
+- \`insecure: true\`: anyone who can reach the listener may connect. A listener off loopback needs
+  \`curve\` or this key; otherwise \`serve\` and \`check\` exit with 78. Loopback is 127.0.0.0/8, \`::1\`,
+  a name that resolves only to such addresses, and \`ipc://\`
 
-\`majordomo keygen FILE\` makes the two files of a key pair: the secret FILE, for which looser
-permissions than 0600 are refused, and FILE.pub. \`majordomo serve --init\` makes all that listeners
-name and that is not there, with the key of a first client. \`keysFile\` is a YAML list of who may
-come in:
+\`majordomo keygen FILE\` creates the two files of a key pair: the secret key FILE, which must not have
+looser permissions than 0600, and FILE.pub. \`majordomo serve --init\` creates all missing files that
+listeners name, with a key for a first client. \`keysFile\` is a YAML list of the keys that may
+connect:
 
 \`\`\`yaml
-- name: billing # shown by mmi.workers and in logs; to it belongs what it stores
-  publicKey: 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID' # in quotes; two in a list: both get in
-  client: [invoices.*, mail] # may ask these services
+- name: billing # shown by mmi.workers and in logs; owns the requests that it stores
+  publicKey: 'Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID' # in quotes; a list of two: both may connect
+  client: [invoices.*, mail] # may request these services
   worker: [billing] # may offer this one
 - name: postman
   publicKey: 'JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6'
@@ -99,31 +99,31 @@ come in:
   services: [mail]
 \`\`\`
 
-- \`client\`, \`worker\`: as of a listener; a key may do what both its entry and its listener allow.
-  \`mmi.*\` and \`titanic.*\` need not be named: for stored requests the service that is asked counts
-- \`allow: [client, worker, peer]\`, \`services\`: the short form of both; without \`services\` all. A role
-  in both forms is an error
-- \`peer: true\`: may be the other node of the pair (in the keys file of \`bstar.curve\`)
-- \`operator: true\`: may read and close what other keys stored
-- \`quota\`: a name of \`limits.quotas\`
+- \`client\`, \`worker\`: as for a listener; a key has the rights that both its entry and its listener
+  give. You need not list \`mmi.*\` and \`titanic.*\`: for stored requests the requested service counts
+- \`allow: [client, worker, peer]\`, \`services\`: the short form of both; without \`services\`, all services.
+  A role in both forms is an error
+- \`peer: true\`: may connect as the other node of the pair (in the keys file of \`bstar.curve\`)
+- \`operator: true\`: may read and close the requests that other keys stored
+- \`quota\`: a name from \`limits.quotas\`
 
-An entry that names none of \`client\`, \`worker\`, \`allow\` may do everything but \`peer\` and
-\`operator\`; one that names some may do only those. \`majordomo check\` shows what each entry means.
+An entry with none of \`client\`, \`worker\`, \`allow\` gives every right except \`peer\` and
+\`operator\`; an entry with some gives only those. \`majordomo check\` shows the rights of each entry.
 
-It is read again when it changes and at SIGHUP. One with errors is not applied: the list that was
-read before stays. A key that is taken out, or replaced, loses its connections; a change of
-rights holds at once. Names and keys are unique. libzmq does not tell which key sent a message: with
-\`transport: libzmq\` a key gets in only if it may do all that the listener allows, and it keeps its
-connections. How keys are replaced: [operating.md](operating.md#keys-and-rights).
+The broker reads the file again when it changes and at SIGHUP. If the new file has errors, the broker keeps
+the previous list. Removing or replacing a key closes its connections; a change of rights applies at
+once. Names and keys are unique. libzmq does not report which key sent a message: with
+\`transport: libzmq\` a key may connect only if it has all rights that the listener gives, and removing
+it does not close its connections. How to replace keys: [operating.md](operating.md#keys-and-rights).
 `;
 
 const QUOTAS_HEAD = `## Quotas
 
-An identity is the name of a CURVE key or, without CURVE, the address that a connection comes from:
-one IPv4 address, one /64 of IPv6, the user at the other end of an \`ipc://\` socket. \`limits.perPeer\`
-says what each identity may use at most, and \`limits.quotas.NAME\` what those may whose key names it;
-what NAME leaves out is as in \`limits.perPeer\`. The default share leaves the last eighth of every
-limit to others. Limits per service are not shared out.
+An identity is the name of a CURVE key or, without CURVE, the source address of the connection:
+one IPv4 address, one /64 of IPv6, or the user at the other end of an \`ipc://\` socket. \`limits.perPeer\`
+limits each identity. \`limits.quotas.NAME\` limits the identities whose key entry has \`quota: NAME\`;
+keys that it leaves out are as in \`limits.perPeer\`. The default share leaves one eighth of every
+limit to other identities. Limits per service are not divided among identities.
 
 \`\`\`yaml
 limits:
@@ -132,8 +132,8 @@ limits:
     batch: { share: 0.5, requestsPerSecond: 50000 }
 \`\`\`
 
-Who is over one is answered 429 with its name; for \`stored\` and \`storedBytes\` it is 500, a wait too
-many is answered 300 at once, and a connection too many is closed.
+A request over a quota gets status 429 with the name of the quota. For \`stored\` and \`storedBytes\` the
+status is 500, a wait over the quota gets 300 at once, and a connection over the quota is closed.
 `;
 
 function quotasText(): string {
@@ -205,8 +205,8 @@ export function exampleFile(): string {
   const head = [
     '# yaml-language-server: $schema=majordomo.schema.json',
     '#',
-    '# Every key of the configuration at its default. To change one, take away the "#" before it, and',
-    '# the blank after that where there is one: such a key has no value by itself.',
+    '# Every configuration key with its default. To change a key, remove the "#" before it, and the space',
+    '# after the "#" if there is one: a key with that space has no default value.',
     '# Made from src/config by scripts/generate-docs.mjs.',
   ];
   const sections = Object.entries(SECTIONS).map(([name, section]) =>

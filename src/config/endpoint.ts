@@ -32,7 +32,7 @@ function parseAddress(text: string): Parsed<{ host: string; port: number }> {
   const match = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(text);
   if (match === null) {
     const colons = text.split(':').length - 1;
-    return bad(colons > 1 ? 'IPv6 addresses go in brackets: [::1]:5555' : 'the port is missing');
+    return bad(colons > 1 ? 'IPv6 addresses need brackets: [::1]:5555' : 'the port is missing');
   }
   const host = match[1] ?? '';
   const port = match[2] ?? '';
@@ -57,9 +57,9 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
     const address = parseAddress(rest);
     return address.ok ? { ok: true, value: { scheme: 'tcp', ...address.value } } : address;
   }
-  if (match[1] !== 'ipc') return bad('only tcp:// and ipc:// are known');
-  if (rest === '' || rest === '*') return bad('the path of the socket is missing');
-  if (rest.includes('\0')) return bad('the path holds a zero byte');
+  if (match[1] !== 'ipc') return bad('only tcp:// and ipc:// are supported');
+  if (rest === '' || rest === '*') return bad('the socket path is missing');
+  if (rest.includes('\0')) return bad('the path contains a zero byte');
   if (new TextEncoder().encode(rest).length > IPC_PATH_BYTES_MAX) {
     return bad(`the path is longer than ${IPC_PATH_BYTES_MAX} bytes`);
   }
@@ -80,8 +80,8 @@ export function parseHttpListen(text: string): Parsed<Endpoint | null> {
 export function parseDialEndpoint(text: string): Parsed<Endpoint> {
   const parsed = parseEndpoint(text);
   if (!parsed.ok || parsed.value.scheme !== 'tcp') return parsed;
-  if (parsed.value.host === '*') return bad('* cannot be dialled: give the host');
-  if (parsed.value.port === 0) return bad('any port cannot be dialled: give the port');
+  if (parsed.value.host === '*') return bad('cannot connect to *: give the host');
+  if (parsed.value.port === 0) return bad('cannot connect to any port: give the port');
   return parsed;
 }
 

@@ -39,5 +39,5 @@ export function givenTwice({ allow, ...long }: WrittenGrants): readonly Role[] {
 
 /** What is wrong where a role is given in both forms. */
 export function twiceMessage(role: Role): string {
-  return `is given by allow, too: take ${role} out of allow, or write only allow and services`;
+  return `is also in allow: remove ${role} from allow, or use only allow and services`;
 }

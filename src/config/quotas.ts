@@ -6,7 +6,7 @@ export const QUOTA_ROWS = {
   share: {
     kind: 'share',
     default: 0.875,
-    about: 'The part of each limit that one identity may use, where no key below says a number.',
+    about: 'Fraction of each limit that one identity may use, unless a key below sets a number.',
   },
   connections: {
     kind: 'count',
@@ -14,7 +14,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.connections`',
     min: 1,
     max: 1_000_000,
-    about: 'Connections at one listener; one more is closed.',
+    about: 'Connections at one listener; more are closed.',
   },
   outstanding: {
     kind: 'count',
@@ -22,7 +22,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.queuedRequests`',
     min: 1,
     max: 16_000_000,
-    about: 'Requests that the broker holds for it, waiting or at workers.',
+    about: 'Requests that the broker holds for the identity, queued or at workers.',
   },
   queuedBytes: {
     kind: 'size',
@@ -30,7 +30,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.queuedBytes`',
     min: '1KiB',
     max: '1TiB',
-    about: 'Their bytes, with PARTIALs that are held back and messages that are not complete.',
+    about: 'Bytes of these requests, with PARTIALs held back and incomplete messages.',
   },
   outputBytes: {
     kind: 'size',
@@ -38,15 +38,15 @@ export const QUOTA_ROWS = {
     none: '`limits.outputBytes`',
     min: '1KiB',
     max: '16GiB',
-    about: 'Output that waits for it to read, all its connections together.',
+    about: 'Output that waits for the identity to read it, over all its connections.',
   },
   requestsPerSecond: {
     kind: 'count',
     default: null,
-    none: 'without bound',
+    none: 'unlimited',
     min: 1,
     max: 100_000_000,
-    about: 'Requests a second; up to a second of them may come at once.',
+    about: 'Requests per second; the requests of one second may arrive in a burst.',
   },
   workers: {
     kind: 'count',
@@ -78,14 +78,14 @@ export const QUOTA_ROWS = {
     min: 1,
     max: 16_000_000,
     about:
-      'Calls of `titanic.wait` that wait at once, and as many that wait until they read large replies.',
+      'Calls of `titanic.wait` that wait at once; and as many again that wait to read large replies.',
   },
   hellos: {
     kind: 'count',
     default: 1000,
     min: 1,
     max: 1_000_000,
-    about: 'Clients that have said `mmi.hello`, over all its connections.',
+    about: 'Clients that sent `mmi.hello`, over all its connections.',
   },
   services: {
     kind: 'count',
@@ -93,7 +93,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.services`',
     min: 1,
     max: 1_000_000,
-    about: 'Names of services that are known by its requests and workers.',
+    about: 'Services that the broker knows because of its requests and workers.',
   },
 } as const;
 

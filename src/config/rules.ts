@@ -66,7 +66,7 @@ function sealedByLibzmq({ broker }: Config): readonly Broken[] {
       ? [
           {
             path: ['broker', 'listen', index, 'curve'],
-            message: 'transport libzmq has CURVE on tcp:// only; use transport zmtp',
+            message: 'transport libzmq supports CURVE on tcp:// only; use transport zmtp',
           },
         ]
       : [],
@@ -80,7 +80,7 @@ function oneKeyOfLibzmq({ broker }: Config): readonly Broken[] {
       ? [
           {
             path: ['broker', 'listen', index, 'curve', 'secretKeyFile'],
-            message: 'transport libzmq has one secret key; use transport zmtp to change it by two',
+            message: 'transport libzmq supports one secret key only; use transport zmtp for two',
           },
         ]
       : [],
@@ -93,7 +93,7 @@ function sealedAndOpen({ broker }: Config): readonly Broken[] {
       ? [
           {
             path: ['broker', 'listen', index, 'insecure'],
-            message: 'says that it is open, but curve closes it: take one of the two out',
+            message: 'contradicts curve: remove one of the two',
           },
         ]
       : [],
@@ -108,13 +108,13 @@ function authorised({ broker, security }: Config): readonly Broken[] {
     { path: ['security', 'authorize'], message },
   ];
   if (/^(mmi|titanic)\./.test(service)) {
-    return broken(`${service} is the broker's own: name a service of yours`);
+    return broken(`${service} is internal to the broker: name another service`);
   }
   if (Buffer.byteLength(service) > SERVICE_BYTES_MAX) {
-    return broken(`the name of a service is ${SERVICE_BYTES_MAX} bytes at most`);
+    return broken(`the name of a service has at most ${SERVICE_BYTES_MAX} bytes`);
   }
   if (broker.listen.some(({ curve }) => curve !== undefined)) return [];
-  return broken('no listener has curve, so nobody comes in by a key');
+  return broken('has no effect: no listener has curve');
 }
 
 /** Every rule. */
@@ -130,14 +130,24 @@ export const RULES: readonly Rule[] = [
     check: ({ bstar }) =>
       bstar.peer === null || bstar.peer !== bstar.listen
         ? []
-        : [{ path: ['bstar', 'peer'], message: 'is bstar.listen: a node cannot be its own peer' }],
+        : [
+            {
+              path: ['bstar', 'peer'],
+              message: 'equals bstar.listen: a node cannot be its own peer',
+            },
+          ],
   },
   {
     about: ['bstar.role', 'bstar.curve'],
     check: ({ bstar }) =>
       bstar.role !== 'backup' || bstar.curve === null || bstar.curve.serverKey !== undefined
         ? []
-        : [{ path: ['bstar', 'curve'], message: 'the backup dials, and needs serverKey' }],
+        : [
+            {
+              path: ['bstar', 'curve'],
+              message: 'the backup connects to the primary and needs serverKey',
+            },
+          ],
   },
   {
     about: ['bstar.role', 'titanic.replication'],
@@ -173,7 +183,7 @@ export const RULES: readonly Rule[] = [
               path: ['limits', 'outputBytes'],
               message:
                 `${formatSize(limits.outputBytes)} is below limits.messageBytes ` +
-                `${formatSize(limits.messageBytes)}: the largest message could reach nobody`,
+                `${formatSize(limits.messageBytes)}: the largest message could not be sent`,
             },
           ],
   },
@@ -191,6 +201,11 @@ export const RULES: readonly Rule[] = [
     check: ({ http }) =>
       http.readToken === null || http.readToken !== http.token
         ? []
-        : [{ path: ['http', 'readToken'], message: 'is http.token: then it would not only read' }],
+        : [
+            {
+              path: ['http', 'readToken'],
+              message: 'equals http.token: it would not be read-only',
+            },
+          ],
   },
 ];

@@ -62,7 +62,7 @@ export const SCHEMA = {
         none: 'the host name',
         min: 1,
         max: 255,
-        about: 'Shown in logs, metrics and pages.',
+        about: 'Name of this node in logs, metrics and on pages.',
       },
       dataDir: {
         kind: 'text',
@@ -71,12 +71,12 @@ export const SCHEMA = {
         min: 1,
         max: 4096,
         about:
-          'Everything that must survive a restart. Made if absent, with mode 0700, and locked while in use.',
+          'Directory for all persistent data. Created if missing, with mode 0700; locked while in use.',
       },
     },
   },
   broker: {
-    about: 'The broker: where it listens, and how long it waits for whom.',
+    about: 'The broker: listeners, heartbeats, time limits.',
     keys: {
       listen: {
         kind: 'listeners',
@@ -88,21 +88,21 @@ export const SCHEMA = {
         kind: 'choice',
         options: ['zmtp', 'libzmq'],
         default: 'zmtp',
-        about: 'The engine of listeners that name none.',
+        about: 'Socket engine of listeners that do not set one.',
       },
       heartbeatIntervalMs: {
         kind: 'durationMs',
         default: 2500,
         min: 10,
         max: 3_600_000,
-        about: 'Between heartbeats, to and from workers.',
+        about: 'Time between heartbeats, to and from workers.',
       },
       heartbeatLiveness: {
         kind: 'count',
         default: 3,
         min: 2,
         max: 100,
-        about: 'Silent intervals before a worker is lost.',
+        about: 'Heartbeat intervals without a message from a worker after which it is lost.',
       },
       requestTtlMs: {
         kind: 'durationMs',
@@ -117,7 +117,7 @@ export const SCHEMA = {
         min: 1,
         max: 2_147_483_647,
         about:
-          'How long a worker that does not heartbeat while it works may hold a request before it is lost.',
+          'How long a worker that sends no heartbeats while it works may take for a request before it is lost.',
       },
       maxDeliveries: {
         kind: 'count',
@@ -125,12 +125,12 @@ export const SCHEMA = {
         min: 1,
         max: 1000,
         about:
-          'How many workers a request is given to, one after the other was lost, before it is abandoned.',
+          'How many times a request is delivered, each time because its worker was lost, before the broker abandons it.',
       },
     },
   },
   limits: {
-    about: 'What peers can make the broker spend.',
+    about: 'Limits on the resources that peers can use.',
     keys: {
       messageBytes: {
         kind: 'size',
@@ -139,7 +139,7 @@ export const SCHEMA = {
         max: '1GiB',
         live: true,
         about:
-          'One message, all frames together; a larger one costs its sender the connection. With `libzmq` the limit is per frame, and the whole message is dropped.',
+          'Size of one message, all frames together; the broker closes the connection that sends a larger one. With `libzmq` the limit is per frame, and the broker drops the message.',
       },
       frames: {
         kind: 'count',
@@ -155,7 +155,7 @@ export const SCHEMA = {
         min: 1,
         max: 1_000_000,
         live: true,
-        about: 'Services known at once.',
+        about: 'Services known at the same time.',
       },
       workers: {
         kind: 'count',
@@ -163,7 +163,7 @@ export const SCHEMA = {
         min: 1,
         max: 1_000_000,
         live: true,
-        about: 'Workers registered at once.',
+        about: 'Workers registered at the same time.',
       },
       queuedRequests: {
         kind: 'count',
@@ -171,7 +171,7 @@ export const SCHEMA = {
         min: 1,
         max: 16_000_000,
         live: true,
-        about: 'Requests held by the broker; beyond it new ones are refused (status 429).',
+        about: 'Requests that the broker holds; above this it refuses new ones (status 429).',
       },
       queuedBytes: {
         kind: 'size',
@@ -180,7 +180,7 @@ export const SCHEMA = {
         max: '1TiB',
         live: true,
         about:
-          'Bytes held by the broker, also copies of what is at workers and PARTIALs held back; beyond it new requests are refused (status 429).',
+          'Bytes that the broker holds, including copies of requests at workers and PARTIALs held back; above this it refuses new requests (status 429).',
       },
       outputBytes: {
         kind: 'size',
@@ -188,7 +188,7 @@ export const SCHEMA = {
         min: '1KiB',
         max: '16GiB',
         live: true,
-        about: 'Output waiting for one peer to read.',
+        about: 'Output that waits for one peer to read it.',
       },
       connections: {
         kind: 'count',
@@ -197,7 +197,7 @@ export const SCHEMA = {
         max: 1_000_000,
         live: true,
         about:
-          'Connections per listener; whoever comes beyond, or when file descriptors run out, is closed at once. One address, and one CURVE key, may have seven eighths of them, over all listeners.',
+          'Connections per listener; more are closed at once, also when file descriptors run out. One address, and one CURVE key, may have seven eighths of them, over all listeners.',
       },
       queuedRequestsPerService: {
         kind: 'count',
@@ -205,32 +205,32 @@ export const SCHEMA = {
         min: 1,
         max: 16_000_000,
         live: true,
-        about: 'Requests held for one service, so that it cannot starve the others.',
+        about:
+          'Requests that the broker holds for one service, so that it cannot starve the others.',
       },
       memoryBytes: {
         kind: 'size',
         default: null,
-        none: '2GiB, or a third of the memory that the machine or its cgroup allows if that is less',
+        none: '2GiB, or a third of the memory of the machine or its cgroup if that is less',
         min: '16MiB',
         max: '16TiB',
         live: true,
         about:
-          'All that peers make the broker hold, together: requests, output, parts, incomplete messages, what is on its way to the store. Over it, the identity that holds most pays first.',
+          'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, data on its way to the store. Above this, the broker closes connections, first those of the identity that uses most.',
       },
       perPeer: {
         kind: 'quota',
         default: null,
         none: '`{share: 0.875}`',
         live: true,
-        about: 'What one identity may use at most; see Quotas.',
+        about: 'Limits of one identity; see Quotas.',
       },
       quotas: {
         kind: 'quotas',
         default: null,
         none: 'none',
         live: true,
-        about:
-          'Quotas of their own for keys whose entry in `keysFile` says `quota: NAME`; see Quotas.',
+        about: 'Quotas for keys whose entry in `keysFile` has `quota: NAME`; see Quotas.',
       },
     },
   },
@@ -240,7 +240,7 @@ export const SCHEMA = {
       enabled: {
         kind: 'flag',
         default: true,
-        about: 'Hosts the services `titanic.*`.',
+        about: 'Whether this node offers the services `titanic.*`.',
       },
       file: {
         kind: 'text',
@@ -248,7 +248,7 @@ export const SCHEMA = {
         default: 'titanic.db',
         min: 1,
         max: 255,
-        about: 'The store, a file in `node.dataDir`.',
+        about: 'Name of the store file in `node.dataDir`.',
       },
       replication: {
         kind: 'choice',
@@ -256,7 +256,7 @@ export const SCHEMA = {
         default: null,
         none: '`sync` in a pair, else `off`',
         about:
-          '`sync` waits for the peer and degrades when it is gone, `strict` refuses then, `async` does not wait.',
+          '`sync` waits for the peer, but goes on alone if the peer is gone; `strict` refuses requests in that case; `async` does not wait.',
       },
       maxAttempts: {
         kind: 'count',
@@ -270,28 +270,30 @@ export const SCHEMA = {
         default: 500,
         min: 1,
         max: 86_400_000,
-        about: 'Wait after the first failed attempt; doubles, with jitter.',
+        about:
+          'Pause after the first failed attempt; it doubles with each further one, with jitter.',
       },
       retryMaxMs: {
         kind: 'durationMs',
         default: 60_000,
         min: 1,
         max: 86_400_000,
-        about: 'Longest wait between attempts; at least `titanic.retryBaseMs`.',
+        about: 'Longest pause between attempts; at least `titanic.retryBaseMs`.',
       },
       replyTtlMs: {
         kind: 'durationMs',
         default: 604_800_000,
         min: 1000,
         max: 315_360_000_000,
-        about: 'Replies that nobody closed are dropped after it, and counted.',
+        about:
+          'How long a reply is kept if its client does not close it; then it is dropped and counted.',
       },
       requestTtlMs: {
         kind: 'durationMs',
         default: 604_800_000,
         min: 1000,
         max: 315_360_000_000,
-        about: 'Requests that nobody served are dropped after it, and counted.',
+        about: 'How long an unserved or dead request is kept; then it is dropped and counted.',
       },
       keyTtlMs: {
         kind: 'durationMs',
@@ -305,27 +307,28 @@ export const SCHEMA = {
         default: 1000,
         min: 1,
         max: 1_000_000,
-        about: 'Stored requests at workers at once.',
+        about: 'Stored requests that may be at workers at the same time.',
       },
       maxOpen: {
         kind: 'count',
         default: 10_000_000,
         min: 1,
         max: 1_000_000_000,
-        about: 'Requests not yet closed or expired; beyond it new ones are answered 500.',
+        about:
+          'Stored requests that are not closed or expired; above this new ones get status 500.',
       },
       maxBytes: {
         kind: 'size',
         default: '64GiB',
         min: '1MiB',
         max: '256TiB',
-        about: 'Size of the store; beyond it new requests are answered 500.',
+        about: 'Size of the store; above this new requests get status 500.',
       },
       showBodies: {
         kind: 'flag',
         default: false,
         about:
-          'Shows the bodies of stored requests and their replies, up to 64 KiB of each, to holders of `http.token`: on the page, over HTTP and by `majordomo titanic show --body`.',
+          'Lets holders of `http.token` read the bodies of stored requests and replies, up to 64 KiB of each: on the page, over HTTP and with `majordomo titanic show --body`.',
       },
     },
   },
@@ -336,7 +339,7 @@ export const SCHEMA = {
         kind: 'choice',
         options: ['standalone', 'primary', 'backup'],
         default: 'standalone',
-        about: 'What this node is in its pair.',
+        about: 'Role of this node in its pair.',
       },
       pair: {
         kind: 'text',
@@ -345,28 +348,30 @@ export const SCHEMA = {
         min: 1,
         max: 255,
         about:
-          'Name of the pair. Both nodes must agree in it, in `titanic.replication` and in `bstar.heartbeatIntervalMs`.',
+          'Name of the pair. Both nodes must have the same name, `titanic.replication` and `bstar.heartbeatIntervalMs`.',
       },
       listen: {
         kind: 'endpoint',
         default: null,
         optional: true,
         none: 'none',
-        about: "This node's endpoint for its peer. Needed in a pair.",
+        about: "This node's endpoint for its peer. Required in a pair.",
       },
       peer: {
         kind: 'dialEndpoint',
         default: null,
         optional: true,
         none: 'none',
-        about: "The other node's `bstar.listen`. Needed in a pair; the backup dials.",
+        about:
+          "The other node's `bstar.listen`. Required in a pair; the backup connects to the primary.",
       },
       heartbeatIntervalMs: {
         kind: 'durationMs',
         default: 1000,
         min: 10,
         max: 3_600_000,
-        about: 'Between heartbeats of the pair; the peer is dead after two.',
+        about:
+          'Time between heartbeats of the pair; the peer is dead after two intervals without a message.',
       },
       curve: {
         kind: 'curve',
@@ -374,29 +379,29 @@ export const SCHEMA = {
         optional: true,
         none: 'none',
         about:
-          'CURVE on the link of the pair: `{secretKeyFile, keysFile, serverKey}`; the backup needs `serverKey`.',
+          'CURVE on the link between the nodes: `{secretKeyFile, keysFile, serverKey}`; the backup needs `serverKey`.',
       },
     },
   },
   http: {
-    about: 'Health, metrics, API and page.',
+    about: 'HTTP: health, metrics, API and page.',
     keys: {
       listen: {
         kind: 'address',
         default: '127.0.0.1:5580',
         about:
-          '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. Off loopback `http.tls` or `http.insecure` is needed.',
+          '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. Off loopback, `http.tls` or `http.insecure` is required.',
       },
       token: {
         kind: 'text',
         form: 'secret',
         default: null,
         optional: true,
-        none: 'made at the first start, in `node.dataDir`/http.token, mode 0600',
+        none: 'created at the first start in `node.dataDir`/http.token, mode 0600',
         min: 16,
         max: 512,
         about:
-          'Needed for every change over HTTP, and for reading when `http.listen` is not loopback or `http.requireToken` is true. Printable ASCII without spaces.',
+          'Required for every change over HTTP, and for reading if `http.listen` is not on loopback or `http.requireToken` is true. Printable ASCII without spaces.',
       },
       readToken: {
         kind: 'text',
@@ -407,13 +412,13 @@ export const SCHEMA = {
         min: 16,
         max: 512,
         about:
-          'A second token, for those who only read: Prometheus, dashboards. Printable ASCII without spaces.',
+          'A second, read-only token, for Prometheus and dashboards. Printable ASCII without spaces.',
       },
       requireToken: {
         kind: 'flag',
         default: false,
         about:
-          'Reading needs a token on loopback and on a socket, too, but for `/livez`, `/readyz` and the files of the page.',
+          'Requires a token for reading also on loopback and on a socket, except for `/livez`, `/readyz` and the files of the page.',
       },
       tls: {
         kind: 'tls',
@@ -421,13 +426,13 @@ export const SCHEMA = {
         optional: true,
         none: 'none: plain HTTP',
         about:
-          'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. The files are read again at SIGHUP. The key may be used by its owner alone, or, if that is root, also by its group.',
+          'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. SIGHUP reloads the files. Only its owner may have access to the key file; if that is root, also its group.',
       },
       insecure: {
         kind: 'flag',
         default: false,
         about:
-          'Allows plain HTTP off loopback: for where something before this node brings TLS, or the network has no strangers.',
+          'Allows plain HTTP off loopback, for a node behind a proxy with TLS or in a trusted network.',
       },
       publicUrl: {
         kind: 'text',
@@ -438,19 +443,19 @@ export const SCHEMA = {
         min: 8,
         max: 1024,
         about:
-          'Where people reach the page of this node, through a proxy for instance: shown in the log at the start, by `majordomo status` and in `/healthz`, and by the other node of a pair, whose page links to it.',
+          'URL at which people reach the page of this node, for example through a proxy. Shown in the log at the start, by `majordomo status`, in `/healthz`, and as a link on the page of the other node of a pair.',
       },
     },
   },
   log: {
-    about: 'Logs: one line an event, on standard output.',
+    about: 'Logs: one line per event, on standard output.',
     keys: {
       level: {
         kind: 'choice',
         options: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
         default: 'info',
         live: true,
-        about: 'The least grave level that is written.',
+        about: 'Lowest level that is written.',
       },
       format: {
         kind: 'choice',
@@ -461,7 +466,7 @@ export const SCHEMA = {
     },
   },
   security: {
-    about: 'Who comes in beside the keys of the keys files.',
+    about: 'Access for keys that are in no keys file.',
     keys: {
       authorize: {
         kind: 'text',
@@ -472,12 +477,12 @@ export const SCHEMA = {
         min: 1,
         max: 255,
         about:
-          'A service of this broker that is asked about keys that are in no keys file; see docs/operating.md, Keys by a service.',
+          'Service that decides about keys that are in no keys file; see docs/operating.md, Keys by a service.',
       },
     },
   },
   shutdown: {
-    about: 'The end.',
+    about: 'Shutdown.',
     keys: {
       graceMs: {
         kind: 'durationMs',

@@ -27,11 +27,11 @@ function textExpectation(row: Row): string {
   const length = `${row.min ?? 0} to ${row.max ?? 0} characters`;
   switch (row.form) {
     case 'file':
-      return `a file name of ${length}, without folders`;
+      return `a file name of ${length}, without directories`;
     case 'secret':
       return `${length} of printable ASCII without spaces`;
     case 'url':
-      return '`http://…` or `https://…`, without a password or a query';
+      return '`http://…` or `https://…`, without a password or query';
     case 'path':
       return `a path of ${length}`;
     default:
@@ -51,7 +51,7 @@ export function expectation(row: Row): string {
     case 'size':
       return (
         `a size from ${row.min ?? 0} to ${row.max ?? 0} ` +
-        '(an integer of bytes, or one with KiB, MiB, GiB or TiB)'
+        '(bytes, or an integer with KiB, MiB, GiB or TiB)'
       );
     case 'flag':
       return 'true or false';

@@ -143,7 +143,7 @@ function gotInstead(row: Row, tree: Tree | undefined): string {
   if (row.form === 'secret') return '';
   const got = `, got ${show(value)}`;
   if (row.kind === 'text' && (typeof value === 'number' || typeof value === 'boolean')) {
-    return `${got}; put it in quotes`;
+    return `${got}; quote it`;
   }
   if (row.options === undefined || typeof value !== 'string') return got;
   return got + didYouMean(value, row.options);

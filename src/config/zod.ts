@@ -86,9 +86,9 @@ const tls = z.strictObject(
   { error: 'expected {certFile, keyFile}' },
 );
 const GLOB_ERROR =
-  `expected the name of a service, 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
-  '(a byte as %2A, and % itself as %25)';
-const GLOBS_ERROR = `expected a list of at most ${GLOBS_MAX} names of services, * and ? allowed`;
+  `expected a service name, 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
+  '(escape bytes as %2A, and % as %25)';
+const GLOBS_ERROR = `expected a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
 const globs = z
   .array(z.string({ error: GLOB_ERROR }).max(GLOB_CHARACTERS_MAX).refine(isGlob, GLOB_ERROR), {
     error: GLOBS_ERROR,
@@ -104,7 +104,7 @@ const listener = z
         .array(z.enum(ROLES, { error: 'expected client or worker' }), {
           error: 'expected a list of client, worker',
         })
-        .min(1, 'expected a list of client, worker that is not empty')
+        .min(1, 'expected a non-empty list of client, worker')
         .max(ROLES.length, 'expected a list of client, worker, each once')
         .optional(),
       client: globs.optional(),
@@ -200,7 +200,7 @@ function quota(): z.ZodType {
 function quotas(): z.ZodType {
   const error = ({ code }: { readonly code: string }): string =>
     code === 'invalid_key'
-      ? 'expected a name of 1 to 64 characters without blanks'
+      ? 'expected a name of 1 to 64 characters without spaces'
       : 'expected a map of names, each with a map of quotas';
   return z
     .record(z.string().regex(NAME), quota(), { error })

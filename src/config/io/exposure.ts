@@ -56,7 +56,7 @@ async function ofListeners({ broker }: Config): Promise<readonly Open[]> {
   const open: Open[] = [];
   for (const [index, { endpoint, curve, insecure }] of broker.listen.entries()) {
     if (curve !== undefined || insecure || !(await isOpen(endpoint))) continue;
-    const message = `${endpoint} is not on loopback, and would be open to everybody who reaches it: ${mendsListener(endpoint, broker.listen.length === 1)}`;
+    const message = `${endpoint} is not on loopback: anyone who can reach it could connect; ${mendsListener(endpoint, broker.listen.length === 1)}`;
     open.push({ path: ['broker', 'listen', index], message });
   }
   return open;
@@ -67,9 +67,9 @@ function mendsListener(endpoint: string, isOnly: boolean): string {
   const written = (more: string): string =>
     isOnly ? `listen: [{endpoint: '${endpoint}', ${more}}]` : `{endpoint: '${endpoint}', ${more}}`;
   return (
-    `let in only whom you know, by ${written(`curve: ${CURVE_FILES}`)} ` +
-    '(`majordomo serve --init` makes such files), ' +
-    `or say that all who reach it are trusted, by ${written('insecure: true')}`
+    `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
+    '(`majordomo serve --init` creates these files), ' +
+    `or trust everyone who can reach it with ${written('insecure: true')}`
   );
 }
 
@@ -83,7 +83,7 @@ async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
   for (const key of ['listen', 'peer'] as const) {
     const text = bstar[key];
     if (text === null || !(await isOpen(text))) continue;
-    const message = `${text} is not on loopback, and there the link of a pair needs keys: ${MENDS_PAIR[role]}`;
+    const message = `${text} is not on loopback, so the link of the pair needs keys: ${MENDS_PAIR[role]}`;
     open.push({ path: ['bstar', key], message });
   }
   // One remedy for both.
@@ -97,18 +97,18 @@ async function ofHttp({ http }: Config): Promise<readonly Open[]> {
   if (tls !== null || insecure || !parsed.ok || parsed.value === null) return [];
   if (await isLoopback(parsed.value)) return [];
   const message =
-    `${listen} is not on loopback, and there HTTP needs TLS: ` +
+    `${listen} is not on loopback, so HTTP needs TLS: ` +
     'http.tls: {certFile: server.crt, keyFile: server.key}. ' +
-    'Where a proxy before this node brings TLS, or the network has no strangers: http.insecure: true';
+    'Behind a proxy with TLS or in a trusted network, set http.insecure: true';
   return [{ path: ['http', 'listen'], message }];
 }
 
 function mendsPair(role: 'primary' | 'backup', other: string): string {
   return (
-    '`majordomo keygen --pair keys` makes those of both nodes, and prints the line that each needs. Here: ' +
+    '`majordomo keygen --pair keys` creates the keys of both nodes and prints the line that each needs. Here: ' +
     `bstar.curve: {secretKeyFile: keys/${role}.key, keysFile: keys/keys.yaml, ` +
-    `serverKey: '(what is in keys/${other}.key.pub)'}. ` +
-    'How a pair that runs without keys gets them: docs/operating.md, “Keys for a pair that runs”'
+    `serverKey: '(the content of keys/${other}.key.pub)'}. ` +
+    'To add keys to a running pair, see docs/operating.md, “Keys for a pair that runs”'
   );
 }
 

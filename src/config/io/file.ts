@@ -67,7 +67,7 @@ function readBytes(file: string): Uint8Array {
 
 const WHY: Readonly<Record<string, string>> = {
   ENOENT: 'no such file',
-  EACCES: 'may not be read: permission denied',
+  EACCES: 'cannot be read: permission denied',
   EISDIR: 'is a directory',
 };
 

@@ -83,7 +83,7 @@ export function readKeysFile(
 /** Its group may be the operators'; whoever writes to it lets himself in. */
 function refuseIfOpen(file: string): void {
   if ((statSync(file).mode & EVERYBODY_WRITES) === 0) return;
-  const why = `everybody on this machine can write to it, and let himself in: chmod o-w ${file}`;
+  const why = `every user of this machine can write to it and add keys: chmod o-w ${file}`;
   throw new MajordomoError('ERR_CONFIG_FILE', `${file}: ${why}`, { details: { file } });
 }
 
@@ -123,7 +123,7 @@ class Reader {
     const written = this.#grants(tree, path);
     const peer = this.#flag(of('peer'), [...path, 'peer']);
     const isPeerTwice = peer !== undefined && written.allow?.includes('peer') === true;
-    if (isPeerTwice) this.#wrong(of('peer') ?? tree, [...path, 'peer'], 'is given by allow, too');
+    if (isPeerTwice) this.#wrong(of('peer') ?? tree, [...path, 'peer'], 'is also in allow');
     const operator = this.#flag(of('operator'), [...path, 'operator']) ?? false;
     const quota = this.#quota(of('quota'), [...path, 'quota']);
     if (name === null || publicKeys === null) return null;
@@ -154,7 +154,7 @@ class Reader {
     }
     const { allow, services, client, worker } = written;
     if (services !== undefined && allow === undefined && (client ?? worker) !== undefined) {
-      const why = 'belongs to allow; beside client and worker it has no meaning';
+      const why = 'has no effect without allow: use client and worker alone';
       this.#wrong(of('services') ?? entry, [...path, 'services'], why);
     }
     return written;
@@ -163,7 +163,7 @@ class Reader {
   #name(tree: Tree, path: Path): string | null {
     const name = textOf(tree);
     if (name === null || !NAME.test(name)) {
-      this.#wrong(tree, path, 'expected 1 to 64 printable characters without blanks');
+      this.#wrong(tree, path, 'expected 1 to 64 printable characters without spaces');
       return null;
     }
     return this.#isNew(this.#names, name, tree, path) ? name : null;
@@ -176,7 +176,7 @@ class Reader {
     }
     const { items } = tree;
     if (items.length === 0 || items.length > PUBLIC_KEYS_MAX) {
-      this.#wrong(tree, path, 'expected one public key, or two while it is being replaced');
+      this.#wrong(tree, path, 'expected one public key, or two during a replacement');
       return null;
     }
     const keys = items.flatMap((item, index) => this.#publicKey(item, [...path, index]) ?? []);
@@ -197,7 +197,7 @@ class Reader {
 
   #isNew(seen: Map<string, string>, text: string, tree: Tree, path: Path): boolean {
     const before = seen.get(text);
-    if (before !== undefined) this.#wrong(tree, path, `is given twice, before at ${before}`);
+    if (before !== undefined) this.#wrong(tree, path, `is given twice, first at ${before}`);
     seen.set(text, tree.origin.place);
     return before === undefined;
   }
@@ -222,7 +222,7 @@ class Reader {
   #globs(tree: Tree | undefined, path: Path): readonly string[] | undefined {
     if (tree === undefined) return undefined;
     if (tree.kind !== 'list' || tree.items.length > GLOBS_MAX) {
-      const want = `expected a list of at most ${GLOBS_MAX} names of services, * and ? allowed`;
+      const want = `expected a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
       this.#wrong(tree, path, `${want}, got ${show(plain(tree))}`);
       return [];
     }
@@ -230,7 +230,7 @@ class Reader {
       const text = textOf(item);
       if (text !== null && text.length <= GLOB_CHARACTERS_MAX && isGlob(text)) return text;
       const want = `expected a name of 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed`;
-      const escape = '(a byte as %2A, and % itself as %25)';
+      const escape = '(escape bytes as %2A, and % as %25)';
       this.#wrong(item, [...path, index], `${want} ${escape}, got ${show(plain(item))}`);
       return [];
     });

@@ -78,6 +78,6 @@ function explained(problem: Problem, path: readonly string[]): Problem {
   return {
     place: problem.place,
     path: pathText(path),
-    message: `the value is not YAML (text with such characters goes in quotes)${why}`,
+    message: `the value is not YAML (quote text with special characters)${why}`,
   };
 }

@@ -21,13 +21,13 @@ export function readSecretKey(file: string): Buffer {
     const { mode } = fstatSync(descriptor);
     if (mayOthersUse(mode)) {
       const now = (mode & 0o777).toString(8).padStart(4, '0');
-      throw refused(file, `others may read this secret key (mode ${now}): chmod 600 ${file}`);
+      throw refused(file, `other users can read this secret key (mode ${now}): chmod 600 ${file}`);
     }
     const bytes = Buffer.alloc(FILE_BYTES_MAX);
     const length = readSync(descriptor, bytes, 0, FILE_BYTES_MAX, 0);
     const key = decodeCurveKey(bytes.toString('latin1', 0, length).trim());
     bytes.fill(0);
-    if (key === null) throw refused(file, 'is no secret key as majordomo keygen writes it');
+    if (key === null) throw refused(file, 'is not a secret key from majordomo keygen');
     return key;
   } catch (error) {
     const code = codeOf(error);

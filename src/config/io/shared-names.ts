@@ -27,7 +27,7 @@ export function sharedNames(lists: readonly (readonly KeyEntry[])[]): readonly P
 
 function messageOf(before: string): string {
   return (
-    `is the name of another key at ${before}: both keys are one client, who shares routing ids, ` +
-    'quota and stored requests. If they are two clients, give them two names'
+    `is also the name of the key at ${before}: the broker treats both keys as one client with shared routing ids, ` +
+    'quota and stored requests. Give two clients two names'
   );
 }

@@ -130,8 +130,8 @@ class Reader {
     if (isAlias(node)) {
       const meant = this.anchors.get(node.source);
       if (meant !== undefined) return this.read(meant, path, depth + 1);
-      const hint = 'text that begins with * goes in quotes';
-      this.report(offset, path, `*${node.source} is an alias of nothing; ${hint}`);
+      const hint = 'quote text that begins with *';
+      this.report(offset, path, `*${node.source} is an undefined alias; ${hint}`);
       return nothing;
     }
     if ((isScalar(node) || isMap(node) || isSeq(node)) && node.anchor !== undefined) {

@@ -24,7 +24,7 @@ describe('hostile YAML', () => {
       /more than 10000 values/,
     ],
     ['an alias of what it is in', 'a: &a {b: *a}', /nested deeper than 32/],
-    ['an alias of nothing', 'node: {name: *a}', /is an alias of nothing/],
+    ['an alias of nothing', 'node: {name: *a}', /is an undefined alias/],
     ['a tag of another language', 'node: !!js/function x', /Unresolved tag/],
     ['several documents', 'a: 1\n---\nb: 1\n', /multiple documents/],
     ['a map as a key', '? {a: 1}\n: 1', /a key must be a plain word/],

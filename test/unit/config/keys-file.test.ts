@@ -123,22 +123,22 @@ describe('keysFile (docs/configuration.md)', () => {
     expect(read(`- {name: a, publicKey: ['${ALICE}', '${BOB}']}`)).toMatchObject([
       { name: 'a', publicKeys: [ALICE, BOB] },
     ]);
-    const want = 'expected one public key, or two while it is being replaced';
+    const want = 'expected one public key, or two during a replacement';
     expect(problems(`- {name: a, publicKey: []}`)).toEqual([`1:24: [0].publicKey: ${want}`]);
     expect(problems(`- {name: a, publicKey: ['${ALICE}', '${ALICE}']}`)).toEqual([
-      '1:69: [0].publicKey[1]: is given twice, before at 1:25',
+      '1:69: [0].publicKey[1]: is given twice, first at 1:25',
     ]);
   });
 
   it('says what a role in both forms would leave open', () => {
     const entry = `- {name: a, publicKey: '${ALICE}'`;
     expect(problems(`${entry}, allow: [client, peer], client: [b], peer: false}`)).toEqual([
-      '1:99: [0].client: is given by allow, too: take client out of allow, or write only allow ' +
+      '1:99: [0].client: is also in allow: remove client from allow, or use only allow ' +
         'and services',
-      '1:110: [0].peer: is given by allow, too',
+      '1:110: [0].peer: is also in allow',
     ]);
     expect(problems(`${entry}, services: [b], worker: [c]}`)).toEqual([
-      '1:78: [0].services: belongs to allow; beside client and worker it has no meaning',
+      '1:78: [0].services: has no effect without allow: use client and worker alone',
     ]);
   });
 
@@ -167,15 +167,15 @@ describe('keysFile (docs/configuration.md)', () => {
     const wrong = problems(text);
     expect(wrong).toEqual([
       '1:72: [0].alow: unknown key; did you mean allow',
-      '2:10: [1].name: is given twice, before at 1:10',
+      '2:10: [1].name: is given twice, first at 1:10',
       '2:80: [1].allow[0]: expected a list of client, worker, peer, got "clinet"; did you mean client',
-      '3:28: [2].publicKey: is given twice, before at 1:28',
+      '3:28: [2].publicKey: is given twice, first at 1:28',
       '3:79: [2].allow: expected a list of client, worker, peer, got "client"',
-      '4:10: [3].name: expected 1 to 64 printable characters without blanks',
+      '4:10: [3].name: expected 1 to 64 printable characters without spaces',
       '4:28: [3].publicKey: expected a public key: 32 bytes in Z85, 40 characters in quotes',
-      '4:43: [3].services[0]: expected a name of 1 to 255 characters, * and ? allowed (a byte as ' +
-        '%2A, and % itself as %25), got 1',
-      '5:3: [4].name: expected 1 to 64 printable characters without blanks',
+      '4:43: [3].services[0]: expected a name of 1 to 255 characters, * and ? allowed (escape bytes as ' +
+        '%2A, and % as %25), got 1',
+      '5:3: [4].name: expected 1 to 64 printable characters without spaces',
       '5:15: [4].publicKey: expected a public key: 32 bytes in Z85, 40 characters in quotes',
       '6:3: [5]: expected {name, publicKey, client, worker, peer, operator, quota}, got "dave"',
     ]);

@@ -62,9 +62,8 @@ describe('the environment', () => {
 
   it('has YAML values, and says so when text was taken for something else', () => {
     expect(problemsOf({ environment: { MAJORDOMO_HTTP__LISTEN: '*:5580' } })).toEqual([
-      'environment MAJORDOMO_HTTP__LISTEN: http.listen: the value is not YAML (text with such ' +
-        'characters goes in quotes): *:5580 is an alias of nothing; text that begins with * goes ' +
-        'in quotes',
+      'environment MAJORDOMO_HTTP__LISTEN: http.listen: the value is not YAML (quote text with ' +
+        'special characters): *:5580 is an undefined alias; quote text that begins with *',
     ]);
     const quoted = load({ environment: { MAJORDOMO_HTTP__LISTEN: '"*:5580"' } });
     expect(quoted.config.http.listen).toBe('*:5580');

@@ -41,22 +41,22 @@ describe('a configuration with many faults', () => {
       'FILE:7:7: broker.listen[3]: expected an endpoint or {endpoint, allow, client, worker, ' +
         'mmi, insecure, transport, curve}, got 5',
       'FILE:8:7: broker.listen[4].endpoint: is missing',
-      'FILE:8:15: broker.listen[4].allow: expected a list of client, worker that is not empty, ' +
+      'FILE:8:15: broker.listen[4].allow: expected a non-empty list of client, worker, ' +
         'got a list',
       'FILE:9:3: broker.heartbeetIntervalMs: unknown key; did you mean heartbeatIntervalMs',
       'FILE:10:22: broker.heartbeatLiveness: expected an integer from 2 to 100, got 0',
       'FILE:11:1: limit: unknown key; did you mean limits',
-      'FILE:13:17: limits.messageBytes: expected a size from 1KiB to 1GiB (an integer of bytes, ' +
-        'or one with KiB, MiB, GiB or TiB), got 1.5',
-      'FILE:14:16: limits.outputBytes: expected a size from 1KiB to 16GiB (an integer of bytes, ' +
-        'or one with KiB, MiB, GiB or TiB), got "500kB"',
+      'FILE:13:17: limits.messageBytes: expected a size from 1KiB to 1GiB (bytes, ' +
+        'or an integer with KiB, MiB, GiB or TiB), got 1.5',
+      'FILE:14:16: limits.outputBytes: expected a size from 1KiB to 16GiB (bytes, ' +
+        'or an integer with KiB, MiB, GiB or TiB), got "500kB"',
       'FILE:16:12: titanic.enabled: expected true or false, got "yes"',
       'FILE:17:16: titanic.retryMaxMs: 60000 is below titanic.retryBaseMs 90000',
       'FILE:19:10: http.token: expected 16 to 512 characters of printable ASCII without spaces',
       'FILE:21:9: bstar.role: expected standalone, primary or backup, got "primry"; did you ' +
         'mean primary',
       'FILE:23:9: node.name: expected text of 1 to 255 characters, without line breaks, got 5; ' +
-        'put it in quotes',
+        'quote it',
       'FILE:24:1: __proto__: unknown key',
       '--set #1: log.level: expected trace, debug, info, warn, error, fatal or silent, got ' +
         '"inf"; did you mean info',
@@ -104,14 +104,14 @@ describe('keys that must fit together', () => {
     [
       'a node is not its own peer',
       'bstar: {listen: "tcp://h:1", peer: "tcp://h:1"}',
-      ['FILE:1:36: bstar.peer: is bstar.listen: a node cannot be its own peer'],
+      ['FILE:1:36: bstar.peer: equals bstar.listen: a node cannot be its own peer'],
     ],
     [
       'a peer must be one that can be dialled',
       'bstar: {peer: "tcp://*:1"}',
       [
         "FILE:1:15: bstar.peer: expected the peer's endpoint (tcp://host:port or ipc://path): " +
-          '* cannot be dialled: give the host, got "tcp://*:1"',
+          'cannot connect to *: give the host, got "tcp://*:1"',
       ],
     ],
     [
@@ -124,7 +124,7 @@ describe('keys that must fit together', () => {
       'limits: {messageBytes: 128MiB}',
       [
         'FILE:1:24: limits.outputBytes: 64MiB is below limits.messageBytes 128MiB: the largest ' +
-          'message could reach nobody',
+          'message could not be sent',
       ],
     ],
     [
@@ -132,7 +132,7 @@ describe('keys that must fit together', () => {
       'broker: {listen: [{endpoint: "ipc://a", transport: libzmq, curve: {secretKeyFile: a, ' +
         'keysFile: b}}, {endpoint: "ipc://b", curve: {secretKeyFile: a, keysFile: b}}]}',
       [
-        'FILE:1:67: broker.listen[0].curve: transport libzmq has CURVE on tcp:// only; use ' +
+        'FILE:1:67: broker.listen[0].curve: transport libzmq supports CURVE on tcp:// only; use ' +
           'transport zmtp',
       ],
     ],

@@ -93,12 +93,12 @@ describe('the quotas of one identity (D75)', () => {
     expect(problemsOf({ text })).toEqual([
       'FILE:2:20: limits.perPeer.share: expected a number above 0, at most 1, got 0',
       'FILE:2:30: limits.perPeer.waits: expected an integer from 1 to 16000000, got -1',
-      'FILE:2:47: limits.perPeer.queuedBytes: expected a size from 1KiB to 1TiB (an integer of ' +
-        'bytes, or one with KiB, MiB, GiB or TiB), got "lots"',
+      'FILE:2:47: limits.perPeer.queuedBytes: expected a size from 1KiB to 1TiB (bytes, ' +
+        'or an integer with KiB, MiB, GiB or TiB), got "lots"',
       'FILE:2:53: limits.perPeer.wait: unknown key; did you mean waits',
       'FILE:4:21: limits.quotas.batch.stored: expected an integer from 1 to 1000000000, got 1.5',
       'FILE:4:33: limits.quotas.batch.share: expected a number above 0, at most 1, got 2',
-      'FILE:5:12: limits.quotas."a b": expected a name of 1 to 64 characters without blanks, ' +
+      'FILE:5:12: limits.quotas."a b": expected a name of 1 to 64 characters without spaces, ' +
         'got a map',
       'FILE:6:12: limits.quotas.short: expected a map of quotas, got 5',
     ]);

@@ -185,21 +185,20 @@ describe('listeners', () => {
       problemsOf({ sets: [`broker.listen=[{endpoint: tcp://*:1, ${value}}]`] });
     const curve = 'curve: {secretKeyFile: [a, b], keysFile: k}';
     expect(wrong('allow: [client], client: [a], mmi: half, worker: ["%"]')).toEqual([
-      '--set #1: broker.listen[0].worker[0]: expected the name of a service, 1 to 255 characters, ' +
-        '* and ? allowed (a byte as %2A, and % itself as %25), got "%"',
+      '--set #1: broker.listen[0].worker[0]: expected a service name, 1 to 255 characters, ' +
+        '* and ? allowed (escape bytes as %2A, and % as %25), got "%"',
       '--set #1: broker.listen[0].mmi: expected full or minimal, got "half"',
     ]);
     expect(wrong('allow: [client], client: [a]')).toEqual([
-      '--set #1: broker.listen[0].client: is given by allow, too: take client out of allow, or ' +
-        'write only allow and services, got a list',
+      '--set #1: broker.listen[0].client: is also in allow: remove client from allow, or ' +
+        'use only allow and services, got a list',
     ]);
     expect(wrong(`insecure: true, ${curve}`)).toEqual([
-      '--set #1: broker.listen[0].insecure: says that it is open, but curve closes it: take one ' +
-        'of the two out',
+      '--set #1: broker.listen[0].insecure: contradicts curve: remove one ' + 'of the two',
     ]);
     expect(wrong(`transport: libzmq, ${curve}`)).toEqual([
-      '--set #1: broker.listen[0].curve.secretKeyFile: transport libzmq has one secret key; use ' +
-        'transport zmtp to change it by two',
+      '--set #1: broker.listen[0].curve.secretKeyFile: transport libzmq supports one secret key only; use ' +
+        'transport zmtp for two',
     ]);
     expect(wrong(curve.replace('[a, b]', '[a, b, c]'))).toHaveLength(1);
     expect(wrong(curve)).toEqual([]);
