@@ -69,20 +69,24 @@ function lineOf(event: Event): Line {
       return of(
         event.reason === 'disconnected' || event.reason === 'drained' ? 'info' : 'warn',
         `${name} ${event.reason}`,
-        `${called(event)} of ${event.service} is gone: ${event.reason}`,
+        `${called(event)} of ${event.service} was lost: ${event.reason}`,
       );
     case 'worker.refused':
       return refused(event, `a worker was refused: ${event.reason}`);
     case 'worker.unexpected':
-      return of('warn', name, `a worker was sent away: ${event.what}`);
+      return of('warn', name, `a worker was expelled: ${event.what}`);
     case 'request.requeued':
-      return of('info', name, `a request of ${event.service} goes to another worker`);
+      return of('info', name, `a request for ${event.service} was requeued for another worker`);
     case 'request.expired':
-      return of('warn', name, `a request of ${event.service} expired: no worker took it`);
+      return of('warn', name, `a request for ${event.service} expired: no worker took it`);
     case 'request.abandoned':
-      return of('warn', name, `a request of ${event.service} was given up: ${event.reason}`);
+      return of('warn', name, `a request for ${event.service} was abandoned: ${event.reason}`);
     case 'request.dropped':
-      return of('info', name, `a request of ${event.service} was dropped: its client is gone`);
+      return of(
+        'info',
+        name,
+        `a request for ${event.service} was dropped: its client disconnected`,
+      );
     case 'request.refused':
       return refused(event, `a request was refused: ${event.text}`);
     case 'request.failed': {
@@ -98,7 +102,7 @@ function lineOf(event: Event): Line {
     case 'connection.rejected':
       return rejected(event, 'a connection');
     case 'client.closed':
-      return of('warn', name, 'a client that does not read was closed');
+      return of('warn', name, 'a client that does not read was disconnected');
     case 'titanic.recovered':
       return of(
         'info',
@@ -107,54 +111,55 @@ function lineOf(event: Event): Line {
           `${event.dead} dead (${event.tookMs} ms)`,
       );
     case 'titanic.retried':
-      return of('info', name, `a stored request of ${event.service} will be tried again`);
+      return of('info', name, `a stored request for ${event.service} failed and will be retried`);
     case 'titanic.died':
-      return of('warn', name, `a stored request of ${event.service} is dead`);
+      return of('warn', name, `a stored request for ${event.service} is dead`);
     case 'titanic.expired':
-      return of('warn', name, `a stored request of ${event.service} expired unserved`);
+      return of('warn', name, `a stored request for ${event.service} expired unserved`);
     case 'titanic.cancelled':
-      return of('info', name, `an operator cancelled a stored request of ${event.service}`);
+      return of('info', name, `an operator cancelled a stored request for ${event.service}`);
     case 'titanic.reopened':
-      return of('info', name, `an operator has ${event.count} dead requests tried again`);
+      return of('info', name, `an operator retried ${event.count} dead requests`);
     case 'titanic.purged':
       return of('warn', name, `an operator deleted ${event.count} stored requests`);
     case 'titanic.refused':
       return of('warn', name, `a request was not stored: ${event.text}`);
     case 'titanic.denied': {
       const who = event.key ?? event.address;
-      const text = `${event.wanted} of a stored request refused: it is not that of ${who}`;
+      const text = `${event.wanted} of a stored request was refused: it does not belong to ${who}`;
       return { ...of('warn', name, text), who };
     }
     case 'titanic.malformed':
       return of('warn', name, `a malformed request for titanic.*: ${event.reason}`);
     case 'store.failed':
-      return of('error', name, `nothing can be stored: ${event.text}`);
+      return of('error', name, `the store cannot be written: ${event.text}`);
     case 'store.healed':
-      return of('info', name, 'requests are stored again');
+      return of('info', name, 'the store can be written again');
     case 'store.known':
       return of('info', name, known(event));
     case 'store.renewed':
       return of('warn', name, renewed(event));
     case 'store.kept':
-      return of('warn', name, `--new-store changed nothing: the store ${event.id} is there`);
+      return of('warn', name, `--new-store had no effect: the store ${event.id} is intact`);
     default:
       return lineOfPair(event);
   }
 }
 
 const KEYS_DIFFER =
-  'the keys files of the two nodes differ in keys or rights: after a failover others come in; ' +
-  'copy them from one to the other';
+  'the keys files of the two nodes differ in keys or rights, so a failover changes who may connect; ' +
+  'copy them from one node to the other';
 
 function known({ how, id }: Extract<TitanicEvent, { name: 'store.known' }>): string {
   return how === 'made'
-    ? `a new store was made: ${id}`
-    : `the data directory remembers from now on that its store is ${id}`;
+    ? `created a new store: ${id}`
+    : `the data directory now records its store: ${id}`;
 }
 
 function renewed({ id, aside }: Extract<TitanicEvent, { name: 'store.renewed' }>): string {
-  const moved = aside === null ? 'nothing had to be moved' : `what was in its place is ${aside}`;
-  return `by --new-store the store of this node is ${id} from now on; ${moved}`;
+  const moved =
+    aside === null ? 'nothing had to be moved aside' : `the previous files are in ${aside}`;
+  return `--new-store: the store of this node is now ${id}; ${moved}`;
 }
 
 function lineOfPair(event: PairEvent): Line {
@@ -172,9 +177,13 @@ function lineOfPair(event: PairEvent): Line {
         `the peer ${event.peer} is connected (peer protocol ${event.version})`,
       );
     case 'ha.disconnected':
-      return of('warn', name, 'the connection to the peer is gone');
+      return of('warn', name, 'lost the connection to the peer');
     case 'ha.refused':
-      return of('error', `${name} ${event.code}`, `no pair with ${event.from}: ${event.text}`);
+      return of(
+        'error',
+        `${name} ${event.code}`,
+        `refused to pair with ${event.from}: ${event.text}`,
+      );
     case 'ha.rejected':
       return rejected(event, 'a connection to bstar.listen');
     case 'ha.keys_differ':
@@ -185,10 +194,10 @@ function lineOfPair(event: PairEvent): Line {
       return of('info', name, `in sync: ${text}, ${ranTwice} ran on both sides`);
     }
     case 'ha.unsynced':
-      return of('warn', name, 'the peer is not in sync any more');
+      return of('warn', name, 'the peer is no longer in sync');
     case 'ha.split': {
       const { epoch, peerEpoch } = event;
-      const who = epoch < peerEpoch ? 'this one steps down' : 'the peer steps down';
+      const who = epoch < peerEpoch ? 'this node steps down' : 'the peer steps down';
       const text = `both nodes are active: ${who} (epoch ${epoch}, the peer has ${peerEpoch})`;
       return of('error', name, text);
     }
@@ -196,10 +205,10 @@ function lineOfPair(event: PairEvent): Line {
       return of(
         'warn',
         name,
-        `this node stood still for ${event.stoodMs} ms, and asks what became of its peer`,
+        `event loop stalled for ${event.stoodMs} ms; checking the peer before serving`,
       );
     case 'ha.failed':
-      return of('error', name, `what the peer sent could not be stored: ${event.text}`);
+      return of('error', name, `could not store data from the peer: ${event.text}`);
   }
 }
 
@@ -216,7 +225,7 @@ function expelled({
   address,
 }: Extract<BrokerEvent, { name: 'worker.lost' }>): Line {
   const who = key ?? address;
-  const text = `a worker was sent away, its right was withdrawn: rights (${service}, by ${who})`;
+  const text = `a worker was expelled, its right was withdrawn: rights (${service}, by ${who})`;
   return { ...of('warn', `${name} rights`, text), who };
 }
 
@@ -229,7 +238,7 @@ function refused(event: Refused, said: string): Line {
   const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
   if (reason !== 'rights') return line;
   const who = key ?? address;
-  return { ...line, text: `${said} (${event.service}, asked by ${who})`, who };
+  return { ...line, text: `${said} (${event.service}, by ${who})`, who };
 }
 
 type Ended =
@@ -237,8 +246,8 @@ type Ended =
   | Extract<PairEvent, { name: 'ha.rejected' }>;
 
 function rejected({ name, kind, address, reason }: Ended, what: string): Line {
-  const who = address || 'somewhere';
-  return { ...of('warn', `${name} ${kind}`, `${what} from ${who} was ended: ${reason}`), who };
+  const who = address || 'an unknown address';
+  return { ...of('warn', `${name} ${kind}`, `${what} from ${who} was closed: ${reason}`), who };
 }
 
 function of(level: Level, kind: string, text: string): Line {

@@ -24,34 +24,34 @@ const TABLE = {
   up_seconds: {
     type: 'gauge',
     labels: {},
-    help: 'Seconds since this process began to start.',
-    meaning: 'A value that falls is a restart; all counters begin at 0 then.',
+    help: 'Seconds since this process started.',
+    meaning: 'A falling value means a restart; all counters start again from 0.',
   },
   ready: {
     type: 'gauge',
     labels: {},
-    help: '1 if clients are served here, else 0: as /readyz answers.',
-    meaning: '0 while it starts or drains, and on the passive node of a pair.',
+    help: '1 if this node serves clients, else 0; same as /readyz.',
+    meaning: '0 while the node starts or drains, and on the passive node of a pair.',
   },
   degraded: {
     type: 'gauge',
     // The codes of `degraded` in the answer of /readyz.
     labels: { reason: ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'] },
-    help: '1 while that part of the service is hurt, else 0: as /readyz answers.',
+    help: '1 while the node is degraded for this reason, else 0; same as /readyz.',
     meaning:
-      'With `store_full` and `store_busy` nothing can be stored: durable requests are answered 500. With the others all are served, but nothing would take over, or not with everything.',
+      'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500. With the others it serves all requests, but a failover would fail or lose stored requests.',
   },
   requests_received_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Requests that came from clients for worker services.',
+    help: 'Requests received from clients for worker services.',
     meaning:
-      'Each ends in one of: replied, failed (as `error` or `final`), expired, refused, abandoned, dropped, or a reply dropped as `client_gone` or `slow_client`; or is queued or in flight.',
+      'Each is queued or in flight, or ended as one of: replied, failed (`error` or `final`), expired, refused, abandoned, dropped, or with its reply dropped as `client_gone` or `slow_client`.',
   },
   requests_replied_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Requests whose whole reply was handed to their client.',
+    help: 'Requests whose complete reply was sent to the client.',
     meaning: 'The rate of this is the throughput.',
   },
   requests_failed_total: {
@@ -59,13 +59,14 @@ const TABLE = {
     labels: { service: null, kind: ['error', 'final', 'retry'] },
     help: 'Failures that workers reported for requests.',
     meaning:
-      '`error`, `final`: the request ended with it, and its client was told if it asked to be; `retry`: the worker wanted another one to try. Rising against replied: the workers, or what they are asked, are wrong. The worker itself is well.',
+      '`error`, `final`: the failure ended the request, and the broker sent it to the client if the client supports it; `retry`: the worker asked for another worker to try. If it rises relative to replied, the workers or the requests are wrong. The connection of the worker is fine.',
   },
   requests_requeued_total: {
     type: 'counter',
     labels: { service: null },
     help: 'Deliveries that ended without a reply and put the request back into its queue.',
-    meaning: 'Its worker was lost or gave it back. Rising: workers crash or are overdue.',
+    meaning:
+      'The worker was lost or gave the request back. If it rises, workers crash or take too long.',
   },
   requests_expired_total: {
     type: 'counter',
@@ -79,73 +80,73 @@ const TABLE = {
       service: null,
       reason: ['limit', 'quota', 'rights', 'no_worker', 'not_active', 'draining'],
     },
-    help: 'Requests that were not accepted.',
+    help: 'Requests that the broker refused.',
     meaning:
-      '`limit`: one of `limits.*` is reached; `quota`: its identity has used up a quota; `rights`: the listener or the key gives no right to the service; `no_worker`: nobody serves it, and the client did not want to wait; `not_active`: another node of the pair serves; `draining`: this process is shutting down.',
+      '`limit`: one of `limits.*` is reached; `quota`: the identity of the client is over a quota; `rights`: the listener or the key gives no right to the service; `no_worker`: the service has no worker, and the client did not want to wait; `not_active`: the other node of the pair serves; `draining`: this process is shutting down.',
   },
   requests_abandoned_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Requests that were given up after they had been delivered.',
+    help: 'Requests that the broker abandoned after delivery.',
     meaning:
-      'After `broker.maxDeliveries` lost deliveries, or a stream that broke. Rising: a request that kills its workers.',
+      'After `broker.maxDeliveries` lost deliveries, or after a stream broke off. If it rises, a request may be crashing its workers.',
   },
   requests_dropped_total: {
     type: 'counter',
     labels: { service: null, reason: ['client_gone'] },
-    help: 'Requests that still waited when their client was gone.',
-    meaning: 'Clients that time out and reconnect leave these behind: requests wait for too long.',
+    help: 'Queued requests whose client disconnected.',
+    meaning: 'Clients that time out and reconnect leave these behind: requests wait too long.',
   },
   request_duration_seconds: {
     type: 'histogram',
     labels: { service: null },
-    help: 'From the arrival of a request to its reply, of those that were replied to.',
-    meaning: 'What a client waits for, but for the network. It includes the wait for a worker.',
+    help: 'Time from the arrival of a request to its reply, for requests with a reply.',
+    meaning: 'What a client waits, without the network. It includes the wait for a worker.',
   },
   request_wait_seconds: {
     type: 'histogram',
     labels: { service: null },
-    help: 'From the arrival of a request to its first delivery to a worker.',
-    meaning: 'High: too few workers. Low, with a high duration: the workers are slow.',
+    help: 'Time from the arrival of a request to its first delivery to a worker.',
+    meaning: 'High: too few workers. Low with a high duration: the workers are slow.',
   },
   requests_queued: {
     type: 'gauge',
     labels: { service: null },
-    help: 'Requests of clients that wait for a worker now.',
+    help: 'Requests of clients that are waiting for a worker.',
     meaning: 'It should return to 0 between bursts.',
   },
   requests_in_flight: {
     type: 'gauge',
     labels: { service: null },
-    help: 'Requests of clients that are at workers now.',
+    help: 'Requests of clients that are at workers.',
     meaning: 'At most the sum of the credit of the workers.',
   },
   workers: {
     type: 'gauge',
     labels: { service: null, state: ['waiting', 'busy'] },
-    help: 'Registered workers: waiting without a request, busy with one or more.',
-    meaning: 'Stored requests make a worker busy, too.',
+    help: 'Registered workers: waiting (idle), or busy with one or more requests.',
+    meaning: 'Stored requests also make a worker busy.',
   },
   workers_lost_total: {
     type: 'counter',
     labels: { reason: ['expired', 'disconnected', 'connection', 'protocol', 'rights', 'drained'] },
-    help: 'Workers that are no longer registered.',
+    help: 'Workers that lost their registration.',
     meaning:
-      '`expired`: silent for too long; `disconnected`: it said so; `connection`: its connection ended; `protocol`: it was expelled for what it sent; `rights`: its key lost the right to its service; `drained`: this process shuts down.',
+      '`expired`: silent for too long; `disconnected`: the worker sent DISCONNECT; `connection`: its connection ended; `protocol`: the broker expelled it for an invalid message; `rights`: its key lost the right to its service; `drained`: this process is shutting down.',
   },
   workers_refused_total: {
     type: 'counter',
     labels: { reason: ['reserved', 'limit', 'rights', 'draining'] },
-    help: 'READYs that were answered by DISCONNECT.',
+    help: 'READYs that the broker answered with DISCONNECT.',
     meaning:
-      '`reserved`: the name belongs to the broker; `limit`: `limits.workers` or `limits.services`; `rights`: the listener or the key allows no workers.',
+      '`reserved`: the service name is reserved for the broker; `limit`: `limits.workers` or `limits.services` is reached; `rights`: the listener or the key gives no right to offer the service; `draining`: this process is shutting down.',
   },
   messages_malformed_total: {
     type: 'counter',
     labels: { kind: ['envelope', 'client', 'worker', 'titanic', 'too_large'] },
-    help: 'Messages that could not be read.',
+    help: 'Malformed messages.',
     meaning:
-      'By what was wrong: the frames before the command, a client’s or a worker’s command, a request for `titanic.*` (answered 400), the size. A peer that speaks something else.',
+      'By the malformed part: the frames before the command, the command of a client or a worker, a request for `titanic.*` (answered with 400), the size. A peer may use another protocol.',
   },
   messages_unexpected_total: {
     type: 'counter',
@@ -157,84 +158,85 @@ const TABLE = {
   replies_dropped_total: {
     type: 'counter',
     labels: { reason: ['client_gone', 'answered', 'too_late', 'slow_client'] },
-    help: 'Replies of workers that nobody was given.',
+    help: 'Replies of workers that were not delivered.',
     meaning:
-      '`client_gone`: its connection had ended; `answered`: another worker’s reply came first; `too_late`: the request had expired or been given up; `slow_client`: it did not read.',
+      '`client_gone`: the client had disconnected; `answered`: another worker replied first; `too_late`: the request had expired or been abandoned; `slow_client`: the client did not read.',
   },
   titanic_requests: {
     type: 'gauge',
     labels: { service: null, state: ['pending', 'dispatched', 'replied', 'dead'] },
-    help: 'Stored requests: not yet at a worker, at one, replied and not closed, given up.',
-    meaning: 'The dead wait for an operator. Many replied: clients do not close their requests.',
+    help: 'Stored requests: waiting for a worker, at a worker, replied but not closed, failed for good.',
+    meaning:
+      'Dead requests need attention: see `majordomo titanic`. Many replied: clients do not close their requests.',
   },
   titanic_oldest_pending_seconds: {
     type: 'gauge',
     labels: { service: null },
-    help: 'How long the oldest pending stored request has waited; 0 where there is none.',
+    help: 'How long the oldest pending stored request has waited; 0 if there is none.',
     meaning:
-      'From its acceptance, the end of the delay that its client asked for, or an operator’s retry on. Rising: nobody serves it, or every attempt fails. 0 on a node that is not active.',
+      'Counted from its acceptance, from the end of the delay that its client asked for, or from a retry by an operator. If it rises, the service has no worker or every attempt fails. 0 on a node that is not active.',
   },
   titanic_store_bytes: {
     type: 'gauge',
     labels: {},
-    help: 'Size of the store, without room in its file that waits to be used again.',
-    meaning: 'At `titanic.maxBytes` no more is accepted.',
+    help: 'Size of the store, without free space in its file.',
+    meaning: 'At `titanic.maxBytes` the broker accepts no more requests.',
   },
   titanic_accepted_total: {
     type: 'counter',
     labels: { service: null },
     help: 'Requests that were stored and acknowledged.',
-    meaning: 'A repeated `key` stores nothing and does not count.',
+    meaning: 'A submission with a repeated `key` stores nothing and is not counted.',
   },
   titanic_completed_total: {
     type: 'counter',
     labels: { service: null },
     help: 'Stored requests whose reply was stored.',
-    meaning: 'Behind accepted for long: too few workers.',
+    meaning: 'If it stays behind accepted, there are too few workers.',
   },
   titanic_retried_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Attempts of stored requests that failed and will be made again.',
-    meaning: 'Workers crash, or give requests back.',
+    help: 'Failed attempts of stored requests that the broker will repeat.',
+    meaning: 'Workers crash or give requests back.',
   },
   titanic_attempts_failed_total: {
     type: 'counter',
     labels: { service: null, kind: ['error', 'final', 'retry', 'lost'] },
-    help: 'Attempts of stored requests that failed, the last ones too.',
+    help: 'Failed attempts of stored requests, including the last ones.',
     meaning:
-      '`error`, `final`, `retry`: the worker said so; `lost`: the attempt ended without a word of it (it crashed, was overdue, or gave the request back).',
+      '`error`, `final`, `retry`: reported by the worker; `lost`: the worker reported nothing (it crashed, took too long, or gave the request back).',
   },
   titanic_dead_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Stored requests that were given up after their last attempt.',
-    meaning: 'Each waits for an operator: see `majordomo titanic`.',
+    help: 'Stored requests that failed for good.',
+    meaning: 'Each needs attention: see `majordomo titanic`.',
   },
   titanic_expired_total: {
     type: 'counter',
     labels: { service: null },
-    help: 'Stored requests dropped when their time was over: unserved, unclosed, or dead.',
+    help: 'Stored requests that expired: unserved, replied but not closed, or dead.',
     meaning: 'After `titanic.requestTtlMs` or `titanic.replyTtlMs`.',
   },
   titanic_accept_to_reply_seconds: {
     type: 'histogram',
     labels: { service: null },
-    help: 'From the acceptance of a stored request to its reply, both on disk.',
+    help: 'Time from the acceptance of a stored request to its reply, both on disk.',
     meaning:
-      'It includes all attempts and the pauses between them, but not a delay that its client asked for, or the time before an operator’s retry.',
+      'It includes all attempts and the pauses between them, but not a delay that the client asked for, nor the time before a retry by an operator.',
   },
   titanic_commit_duration_seconds: {
     type: 'histogram',
     labels: {},
-    help: 'From handing a batch of changes to the thread of the store until it was durable.',
-    meaning: 'What a slow disk shows first. Every acknowledgement waits for one commit or two.',
+    help: 'Time from handing a batch of changes to the store thread until the batch is durable.',
+    meaning: 'A slow disk shows here first. Every acknowledgement waits for one or two commits.',
   },
   titanic_commit_batch_size: {
     type: 'histogram',
     labels: {},
-    help: 'Changes that one commit made durable.',
-    meaning: 'It grows with the load: that is how the store keeps up.',
+    help: 'Number of changes in one commit.',
+    meaning: 'It grows with the load, which is how the store keeps up.',
   },
   ha_role: {
     type: 'gauge',
@@ -245,50 +247,52 @@ const TABLE = {
   ha_state: {
     type: 'gauge',
     labels: { state: ['waiting', 'passive', 'joining', 'active'] },
-    help: '1 for the state that this node is in, 0 for the others.',
-    meaning: 'In a pair exactly one node is active. A standalone node always is.',
+    help: '1 for the current state of this node, 0 for the others.',
+    meaning: 'In a pair exactly one node is active. A standalone node is always active.',
   },
   ha_epoch: {
     type: 'gauge',
     labels: {},
-    help: 'The epoch that this node is in; 0 for a standalone node.',
-    meaning: 'Every step to active takes a new one, so a change is a failover.',
+    help: 'Current epoch of this node; 0 for a standalone node.',
+    meaning: 'A node that becomes active takes a new epoch, so a change means a failover.',
   },
   ha_peer_up: {
     type: 'gauge',
     labels: {},
-    help: '1 while the other node of the pair is heard, else 0; 0 for a standalone node.',
-    meaning: '0 in a pair: there is nobody to take over.',
+    help: '1 while this node receives from the other node of the pair, else 0; 0 for a standalone node.',
+    meaning: '0 in a pair: no other node can take over.',
   },
   ha_replication_lag_seconds: {
     type: 'gauge',
     labels: {},
     help: 'Age of the oldest change that the other node has not confirmed; 0 if there is none.',
-    meaning: 'What a failover would lose with `titanic.replication: async`.',
+    meaning: 'With `titanic.replication: async`, a failover loses the changes of this time.',
   },
   ha_in_sync: {
     type: 'gauge',
     labels: {},
-    help: '1 if the other node has confirmed everything on this connection; 0 when standalone.',
-    meaning: '0 in a pair: a failover now could lose what only this node has.',
+    help: '1 if the other node has confirmed all changes on this connection; 0 for a standalone node.',
+    meaning: '0 in a pair: a failover now could lose changes that only this node has.',
   },
   ha_transitions_total: {
     type: 'counter',
     labels: { to: ['waiting', 'passive', 'joining', 'active'] },
-    help: 'Changes of the state of this node, by the new state.',
-    meaning: 'Rising without an operator’s doing: the link or a node is not stable.',
+    help: 'State changes of this node, by new state.',
+    meaning: 'If it rises without action by an operator, the link or a node is unstable.',
   },
   ha_split_brain_total: {
     type: 'counter',
     labels: {},
-    help: 'Times that this node found both nodes active.',
-    meaning: 'The one with the lower epoch stepped down; what was stored on both sides was merged.',
+    help: 'How many times this node found both nodes active.',
+    meaning:
+      'The node with the lower epoch stepped down, and the stores of both nodes were merged.',
   },
   event_loop_lag_seconds: {
     type: 'gauge',
     labels: {},
-    help: 'How late the event loop was at most within the last 15 to 30 seconds.',
-    meaning: 'What every message had to wait beside. Near a heartbeat: workers get lost.',
+    help: 'Worst event loop delay in the last 15 to 30 seconds.',
+    meaning:
+      'Every message waits this long in addition. Near a heartbeat interval, workers are lost.',
   },
 } as const;
 
@@ -302,17 +306,17 @@ export const PROCESS_METRICS: Readonly<Record<ProcessMetricName, Omit<Metric, 'l
   process_cpu_user_seconds_total: {
     type: 'counter',
     help: 'Processor time spent in user mode, in seconds.',
-    meaning: 'All threads together.',
+    meaning: 'Sum of all threads.',
   },
   process_cpu_system_seconds_total: {
     type: 'counter',
     help: 'Processor time spent in the kernel, in seconds.',
-    meaning: 'Mostly reads and writes of sockets.',
+    meaning: 'Mostly socket reads and writes.',
   },
   process_cpu_seconds_total: {
     type: 'counter',
     help: 'Processor time spent, in seconds.',
-    meaning: 'Its rate near 1: the thread of the broker is full.',
+    meaning: 'A rate near 1 means that the broker thread is at its limit.',
   },
   process_start_time_seconds: {
     type: 'gauge',
@@ -337,12 +341,12 @@ export const PROCESS_METRICS: Readonly<Record<ProcessMetricName, Omit<Metric, 'l
   process_open_fds: {
     type: 'gauge',
     help: 'Open file descriptors.',
-    meaning: 'Some below `process_max_fds` connections are closed as soon as they come.',
+    meaning: 'Near `process_max_fds`, the broker closes new connections at once.',
   },
   process_max_fds: {
     type: 'gauge',
-    help: 'Largest number of open file descriptors (ulimit -n).',
-    meaning: 'Should be above the sum of `limits.connections` of all listeners.',
+    help: 'Limit of open file descriptors (ulimit -n).',
+    meaning: 'It should be above the sum of `limits.connections` of all listeners.',
   },
 };
 

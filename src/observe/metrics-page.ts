@@ -11,23 +11,23 @@ const INTRODUCTION = `# Metrics
 
 <!-- Made from src/observe/metric-table.ts by scripts/generate-docs.mjs: change it there. -->
 
-\`GET /metrics\` answers in the text format of Prometheus (0.0.4). Simultaneous scrapers share one
-text, and making it takes at most a tenth of the event loop's time, however often it is asked for.
+\`GET /metrics\` answers in the Prometheus text format (0.0.4). Simultaneous scrapes share one
+result, and producing it takes at most a tenth of the event loop's time, however often it is requested.
 
-- Names, labels and their values are stable. Seconds and bytes; counters end in \`_total\`, begin at
-  0 with the process, and only rise.
-- \`requests_*\` count clients' requests for services of workers: not \`mmi.*\`, not \`titanic.*\`, and not
-  the deliveries of stored requests, which are \`titanic_*\`.
-- Label \`service\`: the name, percent-escaped outside of printable ASCII, \`%\` itself too. The first 200
-  services that had a worker or a stored request have one, until the process ends; all others, and one
-  that is called so, share \`__other__\`. Of the 200, 100 are only for services that had a worker. What is
-  counted of a service before it has its label is under \`__other__\`, too. A service has the same
-  label everywhere; \`titanic_*\` has those that had stored requests.
-- There is no label per client, worker or uuid.
-- A sample that a label can have is there from the start, as 0, so that \`rate()\` sees its first
-  rise. With \`titanic.enabled: false\` there is no \`titanic_*\`.
+- Names, labels and label values are stable. Units are seconds and bytes. Counters end in \`_total\`, start
+  at 0 with the process, and only rise.
+- \`requests_*\` count requests of clients for worker services: not \`mmi.*\`, not \`titanic.*\`, and not
+  deliveries of stored requests, which \`titanic_*\` count.
+- Label \`service\`: the name; \`%\` and bytes that are not printable ASCII are percent-escaped. The first 200
+  services with a worker or a stored request get their own label, until the process ends; all others share
+  \`__other__\`, as does a service with that name. 100 of the 200 labels are reserved for services that had a
+  worker. Counts from before a service gets its label stay under \`__other__\`. A service has the same label
+  in all metrics; \`titanic_*\` contain only services that had stored requests.
+- There are no labels per client, worker or uuid.
+- Every label value is exported from the start, as 0, so that \`rate()\` sees the first increase.
+  With \`titanic.enabled: false\` there are no \`titanic_*\` metrics.
 
-How a line of the log and a metric belong together is in [logs.md](logs.md).
+[logs.md](logs.md) says which metric counts which log event.
 `;
 
 const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
@@ -45,7 +45,7 @@ export function metricsPage(): string {
   });
   const own = Object.entries(PROCESS_METRICS) as [ProcessMetricName, Omit<Metric, 'labels'>][];
   const rest = [
-    '## The process, as the system sees it',
+    '## Operating system figures of the process',
     ...own.map(([name, metric]) => {
       return entry(name, { ...metric, labels: {} });
     }),

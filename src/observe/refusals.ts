@@ -27,7 +27,7 @@ const KEPT_OF_ONE_MAX = 250;
 /** Of each text. Those are one line here, whoever wrote them. */
 const CHARACTERS_MAX = 256;
 
-const ANOTHERS = 'what is stored under that uuid belongs to another';
+const ANOTHERS = 'the stored request belongs to another identity';
 
 type Facts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
 type Event = BrokerEvent | TitanicEvent | PairEvent;
@@ -98,10 +98,15 @@ function factsOf(event: Event): Facts | null {
       return facts('request', event, `titanic.${event.wanted}`, ANOTHERS);
     case 'worker.refused':
       if (event.reason !== 'rights') return null;
-      return facts('worker', event, event.service, 'this key may not serve it here');
+      return facts(
+        'worker',
+        event,
+        event.service,
+        'the key has no right to offer the service here',
+      );
     case 'worker.lost':
       if (event.reason !== 'rights') return null;
-      return facts('worker', event, event.service, 'the right to serve it was withdrawn');
+      return facts('worker', event, event.service, 'the right to offer the service was withdrawn');
     case 'connection.rejected':
     case 'ha.rejected':
       return facts('connection', event, null, event.reason);
