@@ -33,7 +33,7 @@ const TEXT_MAX = 1024;
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ': heartbeat\n\n';
 /** How soon a browser comes back, in milliseconds. */
-const GREETING = 'retry: 2000\n: the events that this node has kept, and those from now on\n\n';
+const GREETING = 'retry: 2000\n: recent events of this node, then new ones as they happen\n\n';
 
 /** Takes text to send; whether it can is its own matter. */
 export type Write = (text: string) => void;
@@ -83,11 +83,11 @@ export class EventFeed {
    */
   checkRoom(isStranger: boolean): void {
     if (this.#readers.size >= READERS_MAX) {
-      throw httpError('ERR_HTTP_BUSY', `${READERS_MAX} readers of events are there already`);
+      throw httpError('ERR_HTTP_BUSY', `the limit of ${READERS_MAX} readers of events is reached`);
     }
     const strangers = [...this.#readers.values()].filter((each) => each).length;
     if (!isStranger || strangers < STRANGERS_MAX) return;
-    const text = `${STRANGERS_MAX} readers of events without a token are there already; give one`;
+    const text = `the limit of ${STRANGERS_MAX} readers of events without a token is reached; use a token`;
     throw httpError('ERR_HTTP_BUSY', text);
   }
 

@@ -9,7 +9,8 @@ export class Fields {
   constructor(body: Readonly<Record<string, unknown>>, known: readonly string[]) {
     const stranger = Object.keys(body).find((name) => !known.includes(name));
     if (stranger !== undefined) {
-      const those = known.length === 0 ? 'there are none here' : `known: ${known.join(', ')}`;
+      const those =
+        known.length === 0 ? 'no fields are allowed here' : `known: ${known.join(', ')}`;
       throw httpError('ERR_HTTP_BODY', `${stranger}: unknown field; ${those}`);
     }
     this.#body = body;

@@ -50,7 +50,7 @@ export class Front {
     this.#guard.checkHost(host);
     // Also `*` and whole URLs: this is no proxy.
     if (!target.startsWith('/')) {
-      throw httpError('ERR_HTTP_REQUEST', 'the target of the request is no path');
+      throw httpError('ERR_HTTP_REQUEST', 'the request target is not a path');
     }
     const mark = target.indexOf('?');
     const path = mark < 0 ? target : target.slice(0, mark);
@@ -58,7 +58,7 @@ export class Front {
     const { match, methods } = this.#router.find(method, path);
     if (match === null) {
       const allow = methods.join(', ');
-      const answer = failure('ERR_HTTP_METHOD', `this path has ${allow}`, { allow });
+      const answer = failure('ERR_HTTP_METHOD', `this path supports ${allow}`, { allow });
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;

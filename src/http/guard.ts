@@ -56,7 +56,7 @@ export class Guard {
     if (access !== 'changer') return 'reader';
     throw httpError(
       'ERR_HTTP_READ_ONLY',
-      'this token only reads: changes and bodies need http.token',
+      'this token is read-only: changes and bodies need http.token',
     );
   }
 
@@ -69,7 +69,7 @@ export class Guard {
     const name = HOST.exec(host ?? '')?.[1]?.toLowerCase() ?? '';
     const plain = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
     if (plain === 'localhost' || plain.endsWith('.localhost') || isLoopbackAddress(plain)) return;
-    throw httpError('ERR_HTTP_HOST', 'the Host header does not name loopback');
+    throw httpError('ERR_HTTP_HOST', 'the Host header does not name a loopback address');
   }
 }
 

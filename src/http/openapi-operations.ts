@@ -30,7 +30,7 @@ export function reading(summary: string, responses: Json, parameters: readonly J
     ...(parameters.length === 0 ? {} : { parameters }),
     responses: {
       ...responses,
-      '400': error('A parameter is wrong; the message names it.'),
+      '400': error('A parameter is unknown or invalid; the message names it.'),
       '401': UNAUTHORIZED,
       ...OTHERS,
     },
@@ -48,7 +48,7 @@ export function holding(summary: string, responses: Json, parameters: readonly J
 /** Reads what only those see who may change. */
 export function secret(summary: string, responses: Json, parameters: readonly Json[]): Json {
   return {
-    ...reading(summary, { ...responses, '403': error('The token only reads.') }, parameters),
+    ...reading(summary, { ...responses, '403': error('The token is read-only.') }, parameters),
     security: [{ token: [] }],
   };
 }
@@ -67,9 +67,9 @@ export function changing(summary: string, responses: Json, asked: Asked = {}): J
     ...asked,
     responses: {
       ...responses,
-      '400': error('A parameter or the body is wrong.'),
+      '400': error('A parameter or the body is invalid; the message says why.'),
       '401': UNAUTHORIZED,
-      '403': error('The token only reads.'),
+      '403': error('The token is read-only.'),
       '413': error('The body is over 64 KiB.'),
       ...OTHERS,
     },
@@ -85,14 +85,14 @@ export const inQuery = (name: string, description: string, schema: Json): Json =
 
 export function listParameters(...states: readonly string[]): readonly Json[] {
   return [
-    inQuery('limit', 'Items in a page.', {
+    inQuery('limit', 'Maximum number of items in the page.', {
       type: 'integer',
       minimum: 1,
       maximum: 1000,
       default: 100,
     }),
-    inQuery('cursor', '`next` of the page before.', { type: 'string' }),
-    inQuery('service', 'Only of this service, its name as it is shown.', { type: 'string' }),
-    inQuery('state', 'Only in this state.', { type: 'string', enum: states }),
+    inQuery('cursor', '`next` of the previous page.', { type: 'string' }),
+    inQuery('service', 'Only this service, with its name as in lists.', { type: 'string' }),
+    inQuery('state', 'Only items in this state.', { type: 'string', enum: states }),
   ];
 }

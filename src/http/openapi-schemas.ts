@@ -15,22 +15,25 @@ import {
 const rate: Json = { type: 'number', minimum: 0 };
 const flag: Json = { type: 'boolean' };
 const errorFields = object({
-  code: text('Stable, for programs.'),
-  message: text('For people.'),
+  code: text('Stable code, for programs.'),
+  message: text('Text for people.'),
 });
 const notReady = orNull(ref('Reason'));
-const degraded = listOf(ref('Reason'), 'What is hurt although clients are served.');
+const degraded = listOf(ref('Reason'), 'Reasons why the node is degraded.');
 const role = oneOf('standalone', 'primary', 'backup');
-const state = text('`active` on a standalone node.');
+const state = text('State of the node in its pair; `active` on a standalone node.');
 const epoch = count();
 
-const columns = listOf(text(), 'What the numbers of a sample are. `at`: milliseconds since 1970.');
-const samples = listOf(listOf(orNull({ type: 'number' }), 'null: there was nothing to measure.'));
-const next = count('The number of the sample that is taken next.');
+const columns = listOf(
+  text(),
+  'Names of the values in a sample. `at` is in milliseconds since 1970.',
+);
+const samples = listOf(listOf(orNull({ type: 'number' }), 'The values; null: nothing to measure.'));
+const next = count('Number of the next sample, for `since`.');
 
 export const SCHEMAS: Readonly<Record<string, Json>> = {
   Error: object({ error: errorFields }),
-  Reason: object({ code: text('Stable, for programs.'), text: text('For people.') }),
+  Reason: object({ code: text('Stable code, for programs.'), text: text('Text for people.') }),
   Ready: object({ ready: { const: true }, reason: { type: 'null' }, degraded }),
   NotReady: object({
     ready: { const: false },
@@ -41,14 +44,16 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
   Refusals: object({
     items: listOf(
       object({
-        number: count('Counted from the start of the process.'),
+        number: count('Sequence number since the start of the process.'),
         firstAt: moment(),
-        lastAt: moment('Of equal ones the last.'),
-        count: count('Equal ones.'),
+        lastAt: moment('Time of the last of the repeated refusals.'),
+        count: count('Number of repeated refusals in this item.'),
         what: oneOf('request', 'worker', 'connection'),
-        key: orNull(text('The name of the key, or the beginning of one that has no name.')),
-        address: orNull(text('Where it came from.')),
-        service: orNull(text('Percent-escaped where it is not printable ASCII.')),
+        key: orNull(text('Name of the key, or the beginning of a key without a name.')),
+        address: orNull(text('Source address.')),
+        service: orNull(
+          text('Name of the service. Bytes that are not printable ASCII are percent-escaped.'),
+        ),
         reason: text(),
       }),
     ),
@@ -64,7 +69,7 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
     role,
     state,
     epoch,
-    publicUrl: orNull(text('`http.publicUrl`: where people reach its page.')),
+    publicUrl: orNull(text('`http.publicUrl`: URL of the page of this node.')),
   }),
   Status: object(
     {
@@ -76,25 +81,27 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       epoch,
       limits: { type: 'object', additionalProperties: { type: 'integer' } },
       extensions: listOf(text()),
-      pairHeartbeatMs: count('0 on a standalone node.'),
+      pairHeartbeatMs: count('Heartbeat interval of the pair; 0 on a standalone node.'),
       http: orNull(
-        text('Where the node answers HTTP. A host of `*` or `[::]` is every address of the node.'),
+        text('HTTP address of the node. A host of `*` or `[::]` means every address of the node.'),
       ),
-      publicUrl: orNull(text('`http.publicUrl`: where people reach its page.')),
+      publicUrl: orNull(text('`http.publicUrl`: URL of the page of this node.')),
       endpoints: listOf(
         object({
-          endpoint: text('Where the broker listens. A host of `*` or `[::]` is as in `http`.'),
-          client: { type: 'boolean', description: 'Clients may ask there.' },
-          worker: { type: 'boolean', description: 'Workers may serve there.' },
-          curve: { type: 'boolean', description: 'It wants CURVE keys.' },
+          endpoint: text(
+            'Endpoint that the broker listens on. A host of `*` or `[::]` as in `http`.',
+          ),
+          client: { type: 'boolean', description: 'Whether clients may send requests there.' },
+          worker: { type: 'boolean', description: 'Whether workers may register there.' },
+          curve: { type: 'boolean', description: 'Whether the listener requires CURVE keys.' },
         }),
       ),
     },
-    'The JSON of mmi.broker, and the endpoints of the broker.',
+    'The JSON of mmi.broker, with the endpoints of the broker.',
   ),
   Service: object(
     {
-      service: text('Percent-escaped where it is not printable ASCII.'),
+      service: text('Name of the service. Bytes that are not printable ASCII are percent-escaped.'),
       workersWaiting: count(),
       workersBusy: count(),
       queued: count(),
@@ -108,19 +115,21 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
             p50Ms: orNull(rate),
             p99Ms: orNull(rate),
           },
-          'Plain requests in the last seconds; null: it shares its label of metrics.',
+          'Rates of plain requests in the last seconds; null: the service has no metrics label of its own.',
         ),
       ),
       durable: orNull(
         object(
           {
-            pending: count('Not with a worker.'),
-            dispatched: count('With a worker.'),
-            delayed: orNull(count('Of the pending: not due yet. Only the active node knows.')),
-            retrying: count('Their last attempt failed.'),
+            pending: count('Requests that wait for a worker or for a retry.'),
+            dispatched: count('Requests at a worker.'),
+            delayed: orNull(
+              count('Pending requests that are not due yet; null on a node that is not active.'),
+            ),
+            retrying: count('Requests whose last attempt failed.'),
             replied: count(),
             dead: count(),
-            oldestMs: orNull(count('How long the oldest pending one has waited.')),
+            oldestMs: orNull(count('How long the oldest pending request has waited.')),
             acceptedPerSecond: orNull(rate),
             repliesPerSecond: orNull(rate),
             failedAttemptsPerSecond: orNull(rate),
@@ -128,11 +137,11 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
             p50Ms: orNull(rate),
             p99Ms: orNull(rate),
           },
-          'Stored requests, now and in the last seconds; null: there are none. p50Ms and p99Ms: from acceptance to reply.',
+          'Counts of stored requests, and rates in the last seconds; null: there are none. p50Ms and p99Ms are times from acceptance to reply.',
         ),
       ),
     },
-    'An item of mmi.services.',
+    'A service, as in mmi.services.',
   ),
   Worker: object(
     {
@@ -141,12 +150,12 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       version: oneOf('0.1', '0.2'),
       inFlight: count(),
       credit: count(),
-      sinceMs: count('Since it registered.'),
-      key: orNull(text('The name of its CURVE key.')),
-      name: orNull(text('What it calls itself, percent-escaped; null: nothing.')),
-      address: orNull(text('Where it came from; null without a token.')),
+      sinceMs: count('Milliseconds since the worker registered.'),
+      key: orNull(text('Name of the CURVE key of the worker.')),
+      name: orNull(text('Name that the worker gives itself, percent-escaped; null: none.')),
+      address: orNull(text('Source address; null without a token.')),
     },
-    'An item of mmi.workers, and its address.',
+    'A worker, as in mmi.workers, with its address.',
   ),
   HaChange: object({ at: moment(), from: text(), to: text(), reason: text() }),
   Ha: object(
@@ -155,12 +164,15 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       role,
       state,
       epoch,
-      inSync: { type: 'boolean', description: 'The peer holds all that was acknowledged here.' },
+      inSync: {
+        type: 'boolean',
+        description: 'Whether the peer has everything that this node acknowledged.',
+      },
       replication: oneOf('off', 'async', 'sync', 'strict'),
       lagMs: orNull({ type: 'number', minimum: 0 }),
       keysDiffer: orNull({
         type: 'boolean',
-        description: 'The keys files of the two nodes differ in keys or rights.',
+        description: 'Whether the keys files of the two nodes differ in keys or rights.',
       }),
       peer: orNull(
         object({
@@ -168,19 +180,19 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
           state: orNull(text()),
           epoch: orNull(count()),
           heardMsAgo: orNull({ type: 'number', minimum: 0 }),
-          publicUrl: orNull(text('Its `http.publicUrl`, once it has said it.')),
+          publicUrl: orNull(text('`http.publicUrl` of the peer; null until it is known.')),
         }),
       ),
       lastChange: orNull(ref('HaChange')),
-      history: listOf(ref('HaChange'), 'The newest first.'),
+      history: listOf(ref('HaChange'), 'Changes of state, newest first.'),
     },
-    'The pair, as this node knows it.',
+    'The pair, as this node sees it.',
   ),
   Overview: object(
     {
       node: text(),
       version: text(),
-      startedAt: moment('Differs between one process and the next.'),
+      startedAt: moment('Start of the process; a new value means a restart.'),
       uptimeMs: count(),
       role,
       state,
@@ -190,10 +202,10 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
       degraded,
       peer: orNull(
         object({
-          endpoint: orNull(text('bstar.peer')),
+          endpoint: orNull(text('Endpoint of the peer: `bstar.peer`.')),
           up: flag,
           state: orNull(text()),
-          publicUrl: orNull(text('Its `http.publicUrl`, once it has said it.')),
+          publicUrl: orNull(text('`http.publicUrl` of the peer; null until it is known.')),
           inSync: flag,
         }),
       ),
@@ -204,29 +216,31 @@ export const SCHEMAS: Readonly<Record<string, Json>> = {
           dispatched: count(),
           replied: count(),
           dead: count(),
-          bytes: count('Size of the store.'),
+          bytes: count('Size of the store, in bytes.'),
         }),
       ),
       columns,
       samples,
       next,
     },
-    'What the page shows. Rates are per second.',
+    'Data of the overview page. Rates are per second.',
   ),
   ServiceHistory: object(
     {
-      startedAt: moment('Differs between one process and the next.'),
+      startedAt: moment('Start of the process; a new value means a restart.'),
       columns,
       samples,
       next,
     },
-    'Rates are per second, since the sample before. `failed`, p50Ms and p99Ms are of plain requests; ' +
-      '`accepted` and what follows are of stored ones: null where there were none.',
+    'Rates are per second, since the previous sample. `failed`, p50Ms and p99Ms are about plain requests; ' +
+      '`accepted` and all columns after it are about stored requests, and null if there were none.',
   ),
   ServiceFigures: object({
     items: listOf(
       object({
-        service: text('`__other__`: all that have no label of metrics of their own.'),
+        service: text(
+          'Name of the service; `__other__`: all services without a metrics label of their own.',
+        ),
         receivedPerSecond: rate,
         repliedPerSecond: rate,
         failedPerSecond: rate,

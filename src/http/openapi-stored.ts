@@ -26,45 +26,48 @@ const uuid: Json = {
   type: 'string',
   pattern: '^([0-9A-F]{32}|[0-9A-F]{16}…)$',
   description:
-    'The credential for the reply: whole for those who give a token, for others its first half.',
+    'UUID of the request, which is the credential for its reply. Only the first half without a token.',
 };
 const flag: Json = { type: 'boolean' };
-const worker = text('Its number, as in the log.');
+const worker = text('Number of the worker, as in the log.');
 
 const ITEM: Readonly<Record<string, Json>> = {
   uuid,
-  service: text('Percent-escaped where it is not printable ASCII.'),
+  service: text('Name of the service. Bytes that are not printable ASCII are percent-escaped.'),
   state: oneOf('pending', 'dispatched', 'replied', 'dead'),
   priority: { type: 'integer' },
-  attempts: count('Deliveries that ended without a reply since the last retry of an operator.'),
+  attempts: count('Deliveries that ended without a reply since the last retry by an operator.'),
   maxAttempts: count(),
-  generation: count('How often an operator retried it.'),
+  generation: count('How many times an operator retried the request.'),
   acceptedAt: moment(),
-  notBefore: moment('It is not dispatched before.'),
-  expiresAt: moment('When it ends: unserved, or unclosed.'),
+  notBefore: moment('The broker does not dispatch the request before this time.'),
+  expiresAt: moment('When the request expires if it is not served or its reply not closed.'),
   reason: orNull(
     text(
-      'Why it is dead, or why its last attempt failed, the first 256 characters; null: none failed, ' +
-        'or it has a reply.',
+      'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +
+        'failed, or there is a reply.',
     ),
   ),
-  bodyBytes: count('As it is stored: its frames, each with its length.'),
+  bodyBytes: count('Size as stored: the frames, each with its length.'),
   owner: orNull(
     text(
-      'The name of the CURVE key that stored it; null: stored without one, or by a version that ' +
-        'kept no owners, or shown to somebody without a token.',
+      'Name of the CURVE key that stored the request; null: stored without a key or by an old version ' +
+        'that kept no owners, or read without a token.',
     ),
   ),
-  shared: { type: 'boolean', description: 'Open to everybody who has the uuid.' },
+  shared: { type: 'boolean', description: 'Whether every holder of the uuid may use the request.' },
 };
 
 /** Of a request or a reply. */
 const BODY = object({
-  bytes: count('Of the whole, as it is stored: its frames, each with its length.'),
-  cut: { ...flag, description: 'There is more: only the first 64 KiB, or 256 frames, are here.' },
+  bytes: count('Size of the whole body as stored: the frames, each with its length.'),
+  cut: {
+    ...flag,
+    description: 'Whether the body is truncated: `frames` has at most 64 KiB and 256 frames.',
+  },
   frames: listOf(
     object({
-      bytes: count('Of the whole frame; of one that is cut, `data` has the beginning.'),
+      bytes: count('Size of the whole frame; `data` of a truncated frame has only its beginning.'),
       encoding: oneOf('utf8', 'base64'),
       data: text(),
     }),
@@ -76,10 +79,10 @@ const failure = orNull(
   object({
     kind: oneOf('error', 'final', 'retry'),
     code: text(),
-    text: text('The words of the worker, at most 1 KiB.'),
+    text: text('Error message of the worker, at most 1 KiB.'),
     detail: listOf(
       object({ encoding: oneOf('utf8', 'base64'), data: text() }),
-      'The first 4 KiB of what the worker added.',
+      'The first 4 KiB of the detail frames of the failure.',
     ),
   }),
 );
@@ -88,18 +91,18 @@ export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
   StoredRequest: object(ITEM),
   Story: object({
     ...ITEM,
-    hasKey: { type: 'boolean', description: 'It came with an idempotency key.' },
-    attemptsEver: count('Before those retries, too.'),
+    hasKey: { type: 'boolean', description: 'Whether the request has an idempotency key.' },
+    attemptsEver: count('Attempts in total, including those before retries by an operator.'),
     deliveries: listOf(
       object({ worker, startedAt: moment(), endedAt: moment(), reason: text(), failure }),
-      'The last 20 that ended without a reply, the oldest first.',
+      'The last 20 deliveries that ended without a reply, oldest first.',
     ),
     delivery: orNull(object({ worker, startedAt: moment() })),
     reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
     death: orNull(object({ reason: text(), diedAt: moment() })),
     showsBodies: {
       ...flag,
-      description: '`titanic.showBodies`: holders of the token can see bodies.',
+      description: '`titanic.showBodies`: whether holders of `http.token` can read bodies.',
     },
   }),
   Bodies: object({ uuid, body: orNull(BODY), reply: orNull(BODY) }),
@@ -108,7 +111,7 @@ export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
     dispatched: count(),
     replied: count(),
     dead: count(),
-    bytes: count('Size of the store.'),
+    bytes: count('Size of the store, in bytes.'),
     services: listOf(
       object({
         service: text(),
@@ -117,13 +120,17 @@ export const STORED_SCHEMAS: Readonly<Record<string, Json>> = {
         replied: count(),
         dead: count(),
       }),
-      'By name, the first thousand.',
+      'The first thousand services, by name.',
     ),
   }),
   Changed: object({ uuid, state: oneOf('pending', 'closed') }),
   Bulk: object({
-    count: count('Changed, and on the disk.'),
-    more: { ...flag, description: 'It ended at `limit`, or after 20 s: there may be others.' },
+    count: count('Number of changed requests; the change is on disk.'),
+    more: {
+      ...flag,
+      description:
+        'Whether more requests may match: the operation stopped at `limit` or after 20 s.',
+    },
   }),
 };
 
@@ -131,20 +138,20 @@ const inPath: Json = {
   name: 'uuid',
   in: 'path',
   required: true,
-  description: '32 hexadecimal characters, of either case.',
+  description: 'UUID of the request: 32 hexadecimal characters, in either case.',
   schema: { type: 'string', pattern: '^[0-9A-Fa-f]{32}$' },
 };
-const UNKNOWN = error('Unknown: closed, expired, or never stored.');
-const TROUBLE = error('The store cannot be read or written now; the message says why.');
+const UNKNOWN = error('There is no such request: closed, expired, or never stored.');
+const TROUBLE = error('The store cannot be read or written; the message says why.');
 
-const OLDER = 'Only what was accepted longer ago.';
+const OLDER = 'Only requests accepted longer ago than this.';
 
 function filtered(...states: readonly string[]): Asked {
   const properties = {
-    service: text('Only of this service, its name as it is shown.'),
+    service: text('Only requests for this service, with its name as in lists.'),
     state: oneOf(...states),
     olderThanMs: count(OLDER),
-    limit: { type: 'integer', minimum: 1, description: 'At most so many; without it all.' },
+    limit: { type: 'integer', minimum: 1, description: 'Change at most this many; default: all.' },
   };
   const schema = { type: 'object', properties, additionalProperties: false };
   return { requestBody: { content: { 'application/json': { schema } } } };
@@ -152,21 +159,21 @@ function filtered(...states: readonly string[]): Asked {
 
 function order(summary: string): Json {
   const responses = {
-    '200': answer('It is done, and on the disk.', ref('Changed')),
+    '200': answer('Done; the change is on disk.', ref('Changed')),
     '404': UNKNOWN,
-    '409': error('It is in another state; the message says in which.'),
+    '409': error('Not possible in the current state of the request; the message says why.'),
     '503': TROUBLE,
   };
   return { post: changing(summary, responses, { parameters: [inPath] }) };
 }
 
-const BULK = { '200': answer('How many.', ref('Bulk')), '503': TROUBLE };
+const BULK = { '200': answer('How many requests were changed.', ref('Bulk')), '503': TROUBLE };
 
 export const STORED_PATHS: Readonly<Record<string, Json>> = {
   '/api/v1/titanic/requests': {
     get: reading(
-      'Stored requests, the newest first',
-      { '200': answer('A page.', page(ref('StoredRequest'))), '503': TROUBLE },
+      'List stored requests, newest first',
+      { '200': answer('A page of stored requests.', page(ref('StoredRequest'))), '503': TROUBLE },
       [
         ...listParameters('pending', 'dispatched', 'replied', 'dead', 'closed', 'expired'),
         inQuery('olderThanMs', OLDER, { type: 'integer', minimum: 0 }),
@@ -175,38 +182,42 @@ export const STORED_PATHS: Readonly<Record<string, Json>> = {
   },
   '/api/v1/titanic/requests/{uuid}': {
     get: reading(
-      "One request's whole story",
-      { '200': answer('It.', ref('Story')), '404': UNKNOWN, '503': TROUBLE },
+      'Show the history of one stored request',
+      {
+        '200': answer('The request and its history.', ref('Story')),
+        '404': UNKNOWN,
+        '503': TROUBLE,
+      },
       [inPath],
     ),
   },
   '/api/v1/titanic/requests/{uuid}/bodies': {
     get: secret(
-      "One request's body and its reply, the first 64 KiB of each",
+      'Show the body and the reply of one stored request, the first 64 KiB of each',
       {
-        '200': answer('They. `null`: there is none.', ref('Bodies')),
+        '200': answer('The bodies; null: there is none.', ref('Bodies')),
         '404': error(
-          '`titanic.showBodies` is false; or unknown: closed, expired, or never stored.',
+          '`titanic.showBodies` is false, or there is no such request: closed, expired, or never stored.',
         ),
         '503': TROUBLE,
       },
       [inPath],
     ),
   },
-  '/api/v1/titanic/requests/{uuid}/retry': order('A dead one is tried anew'),
-  '/api/v1/titanic/requests/{uuid}/cancel': order('Closes one that has no reply'),
+  '/api/v1/titanic/requests/{uuid}/retry': order('Retry a dead request'),
+  '/api/v1/titanic/requests/{uuid}/cancel': order('Cancel a request that has no reply'),
   '/api/v1/titanic/counts': {
-    get: reading('Stored requests by state and service', {
-      '200': answer('As they are now.', ref('StoredCounts')),
+    get: reading('Count stored requests by state and service', {
+      '200': answer('The current counts.', ref('StoredCounts')),
       '503': TROUBLE,
     }),
   },
   '/api/v1/titanic/retry': {
-    post: changing('The dead are tried anew', BULK, filtered('dead')),
+    post: changing('Retry dead requests', BULK, filtered('dead')),
   },
   '/api/v1/titanic/purge': {
     post: changing(
-      'Deletes stored requests: without a state, the dead and those replied to',
+      'Delete stored requests; without `state`, dead and replied ones',
       BULK,
       filtered('dead', 'replied', 'pending'),
     ),

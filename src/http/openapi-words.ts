@@ -44,6 +44,6 @@ export const moment = (description?: string): Json => ({
 
 /** A page of a list. */
 export function page(items: Json): Json {
-  const next = orNull(text('The cursor of the next page; null: this is the last one.'));
+  const next = orNull(text('Cursor of the next page; null on the last page.'));
   return object({ items: listOf(items), next });
 }

@@ -19,51 +19,60 @@ import { STORED_PATHS, STORED_SCHEMAS } from './openapi-stored.js';
 import { type Json, page, ref } from './openapi-words.js';
 
 const orderAnswers: Json = {
-  '200': answer('It is done; the pair as it is now.', ref('Ha')),
-  '409': error('It cannot be done here and now; the message says why.'),
+  '200': answer('Done; the new state of the pair.', ref('Ha')),
+  '409': error('Not possible in the current state of the pair; the message says why.'),
 };
 
 const PATHS: Readonly<Record<string, Json>> = {
   '/livez': {
-    get: open('200 while the process works', { '200': plain('It works.', 'text/plain') }),
+    get: open('Check that the process works', { '200': plain('The process works.', 'text/plain') }),
   },
   '/readyz': {
-    get: open('200 if clients are served here', {
-      '200': answer('They are; `degraded` says what is hurt.', ref('Ready')),
-      '503': answer('They are not; `reason` says why.', ref('NotReady')),
+    get: open('Check whether this node serves clients', {
+      '200': answer('The node serves clients; `degraded` lists problems.', ref('Ready')),
+      '503': answer('The node does not serve clients; `reason` says why.', ref('NotReady')),
     }),
   },
   '/healthz': {
-    get: reading('The node in a few lines', { '200': answer('How it is.', ref('Health')) }),
+    get: reading('Show the health of the node', {
+      '200': answer('Health and state of the node.', ref('Health')),
+    }),
   },
   '/metrics': {
-    get: reading('Metrics of Prometheus', { '200': plain('Its text format.', 'text/plain') }),
+    get: reading('Get the metrics', {
+      '200': plain('Metrics in the Prometheus text format.', 'text/plain'),
+    }),
   },
   '/api/v1/status': {
-    get: reading('What the broker says of itself', { '200': answer('It.', ref('Status')) }),
+    get: reading('Show the state and limits of the broker', {
+      '200': answer('The state of the broker.', ref('Status')),
+    }),
   },
   '/api/v1/services': {
     get: reading(
-      'Services that have workers or requests, or did something in the last ten minutes',
-      { '200': answer('A page.', page(ref('Service'))) },
+      'List services that have workers or requests, or were active in the last ten minutes',
+      { '200': answer('A page of services.', page(ref('Service'))) },
       listParameters('served', 'unserved'),
     ),
   },
   '/api/v1/workers': {
     get: reading(
-      'Workers that are registered',
-      { '200': answer('A page.', page(ref('Worker'))) },
+      'List registered workers',
+      { '200': answer('A page of workers.', page(ref('Worker'))) },
       listParameters('waiting', 'busy'),
     ),
   },
   '/api/v1/overview': {
     get: reading(
-      'What the page shows: the node now, and its last ten minutes second by second',
+      'Show what the page shows: the node now, and its last ten minutes second by second',
       {
-        '200': answer('The samples that were asked for, of those that are kept.', ref('Overview')),
+        '200': answer(
+          'The state of the node, and the requested samples that are kept.',
+          ref('Overview'),
+        ),
       },
       [
-        inQuery('since', '`next` of the answer before: only newer samples.', {
+        inQuery('since', '`next` of the previous answer: only newer samples.', {
           type: 'integer',
           minimum: 0,
         }),
@@ -71,26 +80,26 @@ const PATHS: Readonly<Record<string, Json>> = {
     ),
   },
   '/api/v1/overview/services': {
-    get: reading('How fast services were in the last seconds', {
-      '200': answer('By label of metrics.', ref('ServiceFigures')),
+    get: reading('Show rates and latencies of services in the last seconds', {
+      '200': answer('The figures, by metrics label.', ref('ServiceFigures')),
     }),
   },
   '/api/v1/services/history': {
     get: reading(
-      'One service in the last ten minutes, a sample every four seconds',
+      'Show the last ten minutes of one service, a sample every four seconds',
       {
         '200': answer(
-          'The samples that were asked for, of those that are kept. Empty if the service did ' +
-            'nothing yet, or shares its label of metrics with others.',
+          'The requested samples that are kept. Empty if the service was not ' +
+            'active yet, or has no metrics label of its own.',
           ref('ServiceHistory'),
         ),
       },
       [
         {
-          ...inQuery('service', 'Its name, as lists show it.', { type: 'string' }),
+          ...inQuery('service', 'Name of the service, as in lists.', { type: 'string' }),
           required: true,
         },
-        inQuery('since', '`next` of the answer before: only newer samples.', {
+        inQuery('since', '`next` of the previous answer: only newer samples.', {
           type: 'integer',
           minimum: 0,
         }),
@@ -98,32 +107,35 @@ const PATHS: Readonly<Record<string, Json>> = {
     ),
   },
   '/api/v1/ha': {
-    get: reading('The pair', { '200': answer('As this node knows it.', ref('Ha')) }),
+    get: reading('Show the pair', { '200': answer('The pair, as this node sees it.', ref('Ha')) }),
   },
   '/api/v1/ha/switchover': {
-    post: changing('The active hands over to its peer, which is in sync', orderAnswers),
+    post: changing(
+      'Hand over from the active node to its peer, which must be in sync',
+      orderAnswers,
+    ),
   },
   '/api/v1/ha/promote': {
-    post: changing('A node whose peer is dead becomes active', orderAnswers),
+    post: changing('Make a node active whose peer is dead', orderAnswers),
   },
   ...STORED_PATHS,
   '/api/v1/events': {
     get: reading(
-      'What has happened lately, and then what happens, as server-sent events',
+      'Stream recent and new events as server-sent events',
       {
         '200': plain(
-          'First the events that the node has kept, at most 1000, the oldest first; then each as it ' +
-            'happens. `data` is an object of JSON with `time`, `event`, `severity` (`info`, `warn`, ' +
+          'First the recent events, at most 1000, oldest first; then each new event as it ' +
+            'happens. `data` is a JSON object with `time`, `event`, `severity` (`info`, `warn`, ' +
             '`error`) and the fields of the event; `key` and `address` only with a token.',
           'text/event-stream',
         ),
-        '503': error('Too many read them already.'),
+        '503': error('Too many clients read the events at the same time.'),
       },
       [
         {
           name: 'Last-Event-ID',
           in: 'header',
-          description: 'The `id` of the last event that the reader has: only later ones are sent.',
+          description: '`id` of the last event that the client has: only later ones are sent.',
           schema: { type: 'string' },
         },
       ],
@@ -131,14 +143,20 @@ const PATHS: Readonly<Record<string, Json>> = {
   },
   '/api/v1/acl/log': {
     get: holding(
-      'Who was refused lately, and why: the last 1000, the newest first',
-      { '200': answer('Equal ones are one.', ref('Refusals')) },
-      [inQuery('limit', 'At most so many.', { type: 'integer', minimum: 1, maximum: 1000 })],
+      'List recent refusals and their reasons, at most 1000, newest first',
+      { '200': answer('The refusals; repeated ones are one item.', ref('Refusals')) },
+      [
+        inQuery('limit', 'Maximum number of items.', {
+          type: 'integer',
+          minimum: 1,
+          maximum: 1000,
+        }),
+      ],
     ),
   },
   '/api/v1/openapi.json': {
-    get: reading('This description', {
-      '200': answer('It.', { type: 'object' }),
+    get: reading('Get this API description', {
+      '200': answer('The OpenAPI description.', { type: 'object' }),
     }),
   },
 };
@@ -152,8 +170,8 @@ export function openApi(version: string): Json {
       version,
       license: { name: 'MPL-2.0', identifier: 'MPL-2.0' },
       description:
-        'Errors are `{"error": {"code", "message"}}`. Lists are `{"items", "next"}`; a page may hold ' +
-        'fewer items than `limit`, and the list ends where `next` is null.',
+        'Errors are `{"error": {"code", "message"}}`. Lists are `{"items", "next"}`; a page may have ' +
+        'fewer items than `limit`, and the list ends when `next` is null.',
     },
     servers: [{ url: 'http://127.0.0.1:5580' }],
     paths: PATHS,
@@ -163,7 +181,7 @@ export function openApi(version: string): Json {
         readToken: {
           type: 'http',
           scheme: 'bearer',
-          description: '`http.readToken`: it only reads.',
+          description: '`http.readToken`, which is read-only.',
         },
         token: {
           type: 'http',

@@ -59,7 +59,7 @@ export function overviewRoutes({ node, pair, timeSeries }: Ports): Route[] {
       handle: ({ query }) =>
         pace.run(() => {
           const service = query.service();
-          if (service === null) throw wrongParameter('service', 'which service?');
+          if (service === null) throw wrongParameter('service', 'is missing: name a service');
           const since = query.integer('since', 0, SAMPLES_MAX) ?? 0;
           return json({ startedAt: timeSeries.startedAt, ...timeSeries.historyOf(service, since) });
         }),

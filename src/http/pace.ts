@@ -25,7 +25,10 @@ export class Pace {
    */
   run<Result>(work: () => Result): Promise<Result> {
     if (this.#waiting >= WAITING_MAX) {
-      throw httpError('ERR_HTTP_BUSY', `${WAITING_MAX} others wait for this already`);
+      throw httpError(
+        'ERR_HTTP_BUSY',
+        `${WAITING_MAX} other requests are already waiting for this`,
+      );
     }
     this.#waiting++;
     let tookMs = 0;

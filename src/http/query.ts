@@ -21,7 +21,8 @@ export class Query {
     const values = new Map<string, string>();
     for (const [name, value] of new URLSearchParams(search)) {
       if (!known.includes(name)) {
-        const those = known.length === 0 ? 'there are none here' : `known: ${known.join(', ')}`;
+        const those =
+          known.length === 0 ? 'no parameters are allowed here' : `known: ${known.join(', ')}`;
         throw wrongParameter(name, `unknown parameter; ${those}`);
       }
       if (values.has(name)) throw wrongParameter(name, 'given more than once');
@@ -68,7 +69,7 @@ export class Query {
   list(states: readonly string[]): ListQuery {
     const cursor = this.text('cursor');
     if (cursor !== null && cursor.length > CURSOR_LENGTH_MAX) {
-      throw wrongParameter('cursor', 'no list has given it');
+      throw wrongParameter('cursor', 'not a cursor from a list');
     }
     return {
       cursor,
@@ -86,7 +87,7 @@ export class Query {
 export function serviceName(shown: string): Buffer {
   const name = unescapeName(shown);
   if (name === null) {
-    throw wrongParameter('service', 'a % that begins no %XX: names are given as they are shown');
+    throw wrongParameter('service', '% must begin an escape %XX: give names as lists show them');
   }
   if (name.length >= 1 && name.length <= SERVICE_BYTES_MAX) return name;
   throw wrongParameter('service', `a service name has 1 to ${SERVICE_BYTES_MAX} bytes`);

@@ -46,7 +46,7 @@ export class Router {
       if (route.method === 'GET') methods.add('HEAD');
       if (route.method === wanted) match ??= { route, parts };
     }
-    if (methods.size === 0) throw httpError('ERR_HTTP_NOT_FOUND', 'nothing is here');
+    if (methods.size === 0) throw httpError('ERR_HTTP_NOT_FOUND', 'no such path');
     return { match, methods: [...methods] };
   }
 }
@@ -55,7 +55,7 @@ function decoded(segment: string): string {
   try {
     return decodeURIComponent(segment);
   } catch {
-    throw httpError('ERR_HTTP_REQUEST', 'the path has a % that begins no UTF-8');
+    throw httpError('ERR_HTTP_REQUEST', 'the path has an invalid percent escape');
   }
 }
 

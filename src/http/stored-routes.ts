@@ -25,7 +25,7 @@ const GONE = ['closed', 'expired'] as const;
 const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
 const AGE_MS_MAX = 1e14;
 const BULK_MAX = 1e9;
-const HIDDEN = 'bodies are not shown here: titanic.showBodies is false';
+const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 /** What a `Date` can be. */
 const TIME_MS_MAX = 8.64e15;
 
@@ -141,7 +141,7 @@ async function listed(
 ): Promise<Answer> {
   const { cursor, limit, service, state } = query.list([...STATES, ...GONE]);
   const after = cursor === null ? null : cursors.read(cursor, standing);
-  if (cursor !== null && after === null) throw wrongParameter('cursor', 'no list has given it');
+  if (cursor !== null && after === null) throw wrongParameter('cursor', 'not a cursor from a list');
   const olderThanMs = query.integer('olderThanMs', 0, AGE_MS_MAX);
   const known = STATES.find((each) => each === state) ?? null;
   if (state !== null && known === null) return json({ items: [], next: null });
@@ -226,7 +226,7 @@ function timeOf(wallMs: number): string | null {
 function uuidOf({ uuid = '' }: HttpRequest['parts']): Buffer {
   const bytes = uuidBytes(uuid);
   if (bytes !== null) return bytes;
-  const why = 'must be 32 hexadecimal characters (lists show whole uuids to those with a token)';
+  const why = 'must be 32 hexadecimal characters (lists show full uuids only with a token)';
   throw wrongParameter('uuid', why);
 }
 
@@ -254,9 +254,15 @@ function bulkOf<State extends string>(
 function there(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
   switch (operatorApi) {
     case 'off':
-      throw httpError('ERR_HTTP_NOT_FOUND', 'stored requests are not hosted here: titanic.enabled');
+      throw httpError(
+        'ERR_HTTP_NOT_FOUND',
+        'stored requests are switched off: titanic.enabled is false',
+      );
     case 'not_ready':
-      throw httpError('ERR_HTTP_NOT_READY', 'stored requests are not served yet, or no more');
+      throw httpError(
+        'ERR_HTTP_NOT_READY',
+        'the store is not open: the node is starting or stopping',
+      );
     default:
       return operatorApi;
   }

@@ -23,10 +23,10 @@ export async function readBody(
   try {
     value = JSON.parse(text);
   } catch {
-    throw httpError('ERR_HTTP_BODY', 'the body is no JSON');
+    throw httpError('ERR_HTTP_BODY', 'the body is not JSON');
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw httpError('ERR_HTTP_BODY', 'the body is no JSON object');
+    throw httpError('ERR_HTTP_BODY', 'the body is not a JSON object');
   }
   return { ...value };
 }
@@ -48,7 +48,7 @@ function collect(request: IncomingMessage): Promise<Buffer> {
       resolve(Buffer.concat(chunks));
     });
     request.once('close', () => {
-      reject(httpError('ERR_HTTP_BODY', 'the body did not come'));
+      reject(httpError('ERR_HTTP_BODY', 'the body did not arrive'));
     });
   });
 }

@@ -8,13 +8,13 @@ const VERSIONS: readonly string[] = ['1.0', '1.1'];
 export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
   const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
   if (ONCE.some((name) => names.indexOf(name) !== names.lastIndexOf(name))) {
-    return 'a header that may be given once is given twice';
+    return 'a header that may appear only once appears twice';
   }
-  if (!VERSIONS.includes(httpVersion)) return `HTTP/${httpVersion} is not spoken here`;
-  if (httpVersion === '1.1' && headers.host === undefined) return 'there is no Host header';
+  if (!VERSIONS.includes(httpVersion)) return `HTTP/${httpVersion} is not supported`;
+  if (httpVersion === '1.1' && headers.host === undefined) return 'the Host header is missing';
   const coding = headers['transfer-encoding'];
   if (coding === undefined) return null;
-  if (httpVersion === '1.0') return 'HTTP/1.0 has no Transfer-Encoding';
+  if (httpVersion === '1.0') return 'HTTP/1.0 does not allow Transfer-Encoding';
   // What does not end so Node refuses by itself.
-  return /[\s,]chunked$/i.test(coding) ? 'a Transfer-Encoding beside chunked' : null;
+  return /[\s,]chunked$/i.test(coding) ? 'Transfer-Encoding must be chunked alone' : null;
 }

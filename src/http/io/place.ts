@@ -32,9 +32,9 @@ export async function listen(server: Server, place: Place, isTls: boolean): Prom
     const host = place.host === '*' ? '0.0.0.0' : place.host.replace(/^\[(.*)\]$/, '$1');
     await bound(server, { host, port: place.port });
   } catch (error) {
-    const inUse = 'path' in place ? 'another process listens there' : 'the port is in use';
+    const inUse = 'path' in place ? 'another process listens on it' : 'the port is in use';
     const why = codeOf(error) === 'EADDRINUSE' ? inUse : messageOf(error);
-    const text = `http.listen ${name} cannot be listened on: ${why}`;
+    const text = `cannot listen on http.listen ${name}: ${why}`;
     throw new MajordomoError('ERR_HTTP_LISTEN', text, { cause: error });
   }
   const at = server.address();
@@ -63,7 +63,7 @@ function bound(
 /** Removes the socket that a process left behind when it died, and nothing else. */
 async function takeOver(path: string): Promise<void> {
   try {
-    if (!lstatSync(path).isSocket()) throw new Error('there is a file that is not a socket');
+    if (!lstatSync(path).isSocket()) throw new Error('the path exists and is not a socket');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;
     throw error;

@@ -139,7 +139,7 @@ class Shell {
     server.on('request', this.#request);
     server.on('checkContinue', this.#request);
     server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
-      send(response, failure('ERR_HTTP_EXPECTATION', 'only 100-continue is known'), true);
+      send(response, failure('ERR_HTTP_EXPECTATION', 'only 100-continue is supported'), true);
     });
     server.on('tlsClientError', (_error: unknown, socket: Socket) => {
       socket.destroy();
@@ -180,7 +180,13 @@ class Shell {
       this.#answer(request, response).catch((error: unknown) => {
         this.#failed(error);
         if (response.headersSent) response.destroy();
-        else send(response, failure('ERR_HTTP_INTERNAL', 'a bug: the log has more'), true);
+        else {
+          send(
+            response,
+            failure('ERR_HTTP_INTERNAL', 'internal error: see the log of the broker'),
+            true,
+          );
+        }
       });
     });
   };
@@ -237,9 +243,9 @@ class Shell {
     if (code === 'HPE_HEADER_OVERFLOW') {
       writeFailure(socket, 'ERR_HTTP_HEADERS', 'the headers are over 16 KiB');
     } else if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-      writeFailure(socket, 'ERR_HTTP_TIMEOUT', 'the request did not come in time');
+      writeFailure(socket, 'ERR_HTTP_TIMEOUT', 'the request did not arrive in time');
     } else {
-      writeFailure(socket, 'ERR_HTTP_REQUEST', 'this is no HTTP/1.1 request');
+      writeFailure(socket, 'ERR_HTTP_REQUEST', 'not an HTTP/1.1 request');
     }
   }
 }

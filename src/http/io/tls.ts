@@ -28,7 +28,7 @@ export function readTls({ certFile, keyFile }: TlsFiles): TlsSecrets {
   try {
     createSecureContext({ cert, key });
   } catch (error) {
-    const why = `no certificate in PEM with its key in ${keyFile}: ${messageOf(error)}`;
+    const why = `not a PEM certificate with its key in ${keyFile}: ${messageOf(error)}`;
     throw refused('http.tls.certFile', certFile, why, error);
   }
   return { cert, key };
@@ -43,7 +43,7 @@ function fileOf(name: string, file: string, isSecret: boolean): Buffer {
     // As PostgreSQL has it: keys that root keeps for a group of services are usual.
     const loose = uid === 0 ? EVERYBODY : EVERYBODY | GROUP;
     if (isSecret && (mode & loose) !== 0) {
-      throw refused(name, file, `others may use it: chmod 600 ${file}`);
+      throw refused(name, file, `other users can read it: chmod 600 ${file}`);
     }
     if (size > FILE_BYTES_MAX) throw refused(name, file, 'is over 1 MiB');
     return readFileSync(descriptor);

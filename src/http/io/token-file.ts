@@ -48,10 +48,10 @@ function read(file: string): string | null {
     descriptor = openSync(file, 'r');
     // Asked of what is open, so that nobody can put another file there in between.
     const { mode } = fstatSync(descriptor);
-    if (mayOthersUse(mode)) throw refused(file, `others may use it: chmod 600 ${file}`);
+    if (mayOthersUse(mode)) throw refused(file, `other users can read it: chmod 600 ${file}`);
     const token = readFileSync(descriptor, 'latin1').trim();
     if (TOKEN.test(token)) return token;
-    throw refused(file, 'holds no token of 16 to 512 printable characters: remove it');
+    throw refused(file, 'does not contain a token of 16 to 512 printable characters: remove it');
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT') return null;

@@ -65,7 +65,7 @@ describe('the token (contract §4)', () => {
     expect(daemon.stderr).toContain('http.token');
   });
 
-  it('that cannot be written costs clients nothing: nobody can use it until a restart', async () => {
+  it('that cannot be written costs clients nothing: it is unknown to users', async () => {
     const dataDir = temporaryDirectory();
     // Whoever runs the test, root too, cannot write this file.
     mkdirSync(join(dataDir, 'http.token.new'));
@@ -165,7 +165,7 @@ describe('http.listen', () => {
     expect(await daemon.finished()).toMatchObject({ status: 69 });
     other.close();
     expect(daemon.stderr).toContain(
-      `http.listen 127.0.0.1:${port} cannot be listened on: the port is in use`,
+      `cannot listen on http.listen 127.0.0.1:${port}: the port is in use`,
     );
     expect(daemon.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_HTTP_LISTEN' });
   });

@@ -65,8 +65,8 @@ describe('/livez, /readyz, /healthz (contract §4)', () => {
 
 describe('a node of a pair whose peer was never there', () => {
   it.each([
-    ['primary', 'takes over when a client asks'],
-    ['backup', 'serves when it is promoted'],
+    ['primary', 'takes over at the next request'],
+    ['backup', 'serves after promote'],
   ])('%s: says who serves clients, and that it heard nothing', async (role, outlook) => {
     const [own, peer] = await freePorts(2);
     const ends = [`bstar.listen=tcp://127.0.0.1:${own}`, `bstar.peer=tcp://127.0.0.1:${peer}`];
