@@ -185,7 +185,7 @@ export class BareLinks implements DeliveryStrategy {
     const over = remainingMs(call, now) < 1;
     const line = this.#lines.get(call.link);
     if (line === undefined && call.sends === 0) {
-      const text = `no link was free for the request to '${call.service}'`;
+      const text = `all connections were busy (maxLinks): the request to '${call.service}' was not sent`;
       this.#fail(call, sdkError('ERR_MDP_TIMEOUT', text, { details: { sends: 0 } }), now);
       return;
     }

@@ -1,6 +1,6 @@
 import { sdkError } from './errors.js';
 
-/** What can be sent: text (as UTF-8), bytes, or several frames of either. */
+/** The body of a request or reply: text (sent as UTF-8), bytes, or an array of frames of either. */
 export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /**
@@ -21,7 +21,7 @@ function bodyFrame(part: unknown): Uint8Array {
     return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
   }
   const is = part === null ? 'null' : typeof part;
-  throw sdkError('ERR_MDP_BODY', `a body is a string, bytes, or an array of these, not ${is}`);
+  throw sdkError('ERR_MDP_BODY', `a body must be a string, bytes, or an array of these, not ${is}`);
 }
 
 /** Bytes that frames take, with something for each, so that empty frames are not free. */

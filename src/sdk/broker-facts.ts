@@ -18,11 +18,11 @@ export function pairHeartbeatMs(frames: Frames, at: number): number | null {
 
 /** Extensions that a worker makes use of. */
 export interface WorkerOffers {
-  /** D23. */
+  /** Workers may register with a credit. */
   readonly credit: boolean;
-  /** D67: READY's options, which stand behind a credit. */
+  /** READY may have options, after the credit. */
   readonly options: boolean;
-  /** D60. */
+  /** Workers may report failures. */
   readonly fail: boolean;
 }
 
@@ -38,7 +38,7 @@ export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
   return { credit, options: credit && has('ready-options'), fail: has('fail') };
 }
 
-/** Extensions that a client makes use of: D16, D60. */
+/** Extensions that a client makes use of: stored requests with options, waiting for replies, failures. */
 export interface Offers {
   readonly submit: boolean;
   readonly wait: boolean;

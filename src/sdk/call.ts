@@ -12,7 +12,7 @@ export interface CallOwner {
   fail(call: Call, error: MajordomoError): void;
 }
 
-/** What a broker said by `mmi.refused` (D11). */
+/** What a broker said by `mmi.refused`. */
 export interface BrokerRefusal {
   readonly status: string;
   readonly reason: string;
@@ -114,7 +114,7 @@ export class Call implements Timed {
   timeoutError(): MajordomoError {
     const { service, sends } = this;
     if (this.refusal !== null) return this.refusedError(this.refusal);
-    if (this.streams && this.hasParts) return this.brokenError('no further part came in time');
+    if (this.streams && this.hasParts) return this.brokenError('no further part arrived in time');
     if (sends === 0 && this.attempt === 0) {
       const text = `no endpoint accepted a connection for the request to '${service}'`;
       return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
@@ -126,8 +126,8 @@ export class Call implements Timed {
   /** The broker does not let its client's key in. */
   keyError(): MajordomoError {
     const { service } = this;
-    const what = this.attempt === 0 ? 'was not sent' : 'was sent before, and has no answer';
-    const text = `the broker does not let this client's key in: the request to '${service}' ${what}`;
+    const what = this.attempt === 0 ? 'was not sent' : 'was sent before and has no answer';
+    const text = `the broker refuses the key of this client: the request to '${service}' ${what}`;
     return sdkError('ERR_MDP_KEY_REFUSED', text, { details: { service } });
   }
 
@@ -144,7 +144,7 @@ export class Call implements Timed {
   }
 
   brokenError(why: string): MajordomoError {
-    const text = `the stream of '${this.service}' broke: ${why}`;
+    const text = `the stream of '${this.service}' broke off: ${why}`;
     return sdkError('ERR_MDP_STREAM_BROKEN', text, { details: { service: this.service } });
   }
 }

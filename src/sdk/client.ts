@@ -1,6 +1,6 @@
 /**
- * The client, `majordomo-broker/client`: asks services of any MDP/0.1 or 0.2 broker, or of a pair.
- * What it does when brokers are silent, refuse or die: see `lazy-pirate.ts` and `docs/sdk.md`.
+ * The client, `majordomo-broker/client`: sends requests to any MDP/0.1 or 0.2 broker, or to a pair.
+ * How it handles silent, refusing and lost brokers: see `lazy-pirate.ts` and `docs/sdk.md`.
  */
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
@@ -52,20 +52,20 @@ export { ServiceError, type ServiceErrorOptions } from './service-error.js';
 export type { ResultOptions, SubmitOptions } from './job-options.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
-/** The answer to a request. */
+/** The reply to a request. */
 export type Reply = Message;
-/** One part of a streamed answer. */
+/** One part of a streamed reply. */
 export type Part = StreamPart;
 
-/** What a client has counted since it was made. */
+/** Counters of a client, since it was created. */
 export interface ClientCounters {
-  /** Messages that were no replies. */
+  /** Messages that were not valid replies. */
   malformed: number;
-  /** Replies for which nobody waited any longer, or that came twice. */
+  /** Replies that arrived too late, or twice. */
   late: number;
-  /** Sends of a request after its first. */
+  /** How often requests were sent again. */
   resends: number;
-  /** Links opened after the first. */
+  /** Connections opened after the first. */
   reopened: number;
 }
 
@@ -100,7 +100,7 @@ export class Client {
   #closed = false;
   #warned = false;
 
-  /** Dials the first endpoint at once. @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+  /** Connects to the first endpoint at once. @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
   constructor(options: ClientOptions) {
     const settings = clientSettings(options);
     this.#settings = settings;
@@ -122,16 +122,16 @@ export class Client {
     this.#strategy.start(monotonicMs());
   }
 
-  /** Requests that wait for an answer. */
+  /** The number of requests that wait for an answer. */
   get outstanding(): number {
     return this.#calls.size;
   }
 
   /**
-   * Asks `service` and waits for its answer. The bytes of `body` are not copied: leave them alone
-   * until the promise settles. If the service streams, the frames of all parts come joined.
+   * Sends a request to `service` and waits for its reply. The bytes of `body` are not copied: do not
+   * change them until the promise settles. If the service streams, the reply has the frames of all parts.
    *
-   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the service says that it failed, and with
+   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the service reports a failure, and with
    * ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
    * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_OPTION or ERR_MDP_BODY.
    */
@@ -143,9 +143,9 @@ export class Client {
   }
 
   /**
-   * Hands a request over to Titanic, which keeps it until it is closed. Resolves when it is on disk.
-   * Sent again like any request, but stored once: without `idempotencyKey` it gets a random one. A
-   * broker without `titanic.submit` is sent it once only.
+   * Stores a request with Titanic, which keeps it until it is closed. Resolves when it is on disk.
+   * The client may send it again, but it is stored once: without `idempotencyKey` the client uses a
+   * random one. To a broker without `titanic.submit` the client sends it only once.
    *
    * Rejects as `request` does, and with ERR_TITANIC_REFUSED or ERR_TITANIC_UNSUPPORTED.
    */
@@ -154,18 +154,18 @@ export class Client {
   }
 
   /**
-   * A stored request, found again by its uuid: any client may ask for it. Nothing is sent yet.
-   * @throws ERR_MDP_OPTION unless it is 32 hexadecimal characters
+   * Returns the stored request with this uuid, which any client may ask for. Sends nothing yet.
+   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters
    */
   job(uuid: string): Job {
     return this.#jobs.job(uuid);
   }
 
   /**
-   * Asks `service` and gives the parts of its answer as they come; the last has `final: true`.
-   * Sent at the first `next()`. After a first part it is never sent again: what stops it then is
-   * ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest silence before each part.
-   * @throws ERR_MDP_OPTION, ERR_MDP_BODY; the iterator, whatever `request` rejects with
+   * Sends a request to `service` and yields the parts of its reply as they arrive; the last one has
+   * `final: true`. The request is sent at the first `next()`. After the first part it is never sent
+   * again; a failure is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait for each part.
+   * @throws ERR_MDP_OPTION, ERR_MDP_BODY; the iterator throws what `request` rejects with
    */
   stream(
     service: string,
@@ -185,7 +185,7 @@ export class Client {
     return new ReplyStream(source, this.#settings.streamBufferBytes);
   }
 
-  /** Rejects what is outstanding with ERR_MDP_CLOSED, and closes the connections. */
+  /** Rejects outstanding requests with ERR_MDP_CLOSED, and closes the connections. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#ticker.stop();
@@ -208,7 +208,7 @@ export class Client {
   ): Call | null {
     const bufferBytes = this.#settings.streamBufferBytes;
     const pending = new PendingReply(resolve, reject, bufferBytes, (call) => {
-      const text = `the parts of the reply passed ${bufferBytes} bytes`;
+      const text = `the parts of the reply exceed ${bufferBytes} bytes (streamBufferBytes)`;
       this.#abandon(call);
       call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details: { service } }));
     });
@@ -251,7 +251,10 @@ export class Client {
     if (this.#closed) return sdkError('ERR_MDP_CLOSED', 'the client was closed');
     if (signal?.aborted === true) return abortedError(signal);
     if (this.#calls.size < this.#settings.maxOutstanding) return null;
-    return sdkError('ERR_MDP_LIMIT', `${this.#calls.size} requests are outstanding`);
+    return sdkError(
+      'ERR_MDP_LIMIT',
+      `${this.#calls.size} requests are outstanding (maxOutstanding)`,
+    );
   }
 
   #requestSettings(options: RequestOptions): RequestSettings {
@@ -488,7 +491,7 @@ export class Client {
   #warnRaised(fromMs: number, toMs: number): void {
     if (this.#warned) return;
     this.#warned = true;
-    const text = `timeoutMs ${fromMs} is raised to ${toMs}: 2.5 heartbeats of the broker's pair`;
+    const text = `timeoutMs ${fromMs} is raised to ${toMs}, which is 2.5 heartbeats of the broker's pair`;
     process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
   }
 }

@@ -1,4 +1,4 @@
-/** The frame by which a client knows its requests again: the only one of their envelope (D1, D2). */
+/** The frame by which a client knows its requests again: the only one of their envelope. */
 
 /** The correlation frame: the request's number, then that of its send, modulo 256. */
 export const CORRELATION_BYTES = 5;

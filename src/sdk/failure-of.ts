@@ -60,7 +60,9 @@ function whole(detail: readonly Buffer[]): readonly Buffer[] {
   if (bytes <= FAILURE_DETAIL_BYTES_MAX && detail.length <= FAILURE_DETAIL_FRAMES_MAX) {
     return detail;
   }
-  return [omitted(`the details have ${bytes} bytes, over ${FAILURE_DETAIL_BYTES_MAX}`)];
+  return [
+    omitted(`the details have ${bytes} bytes, at most ${FAILURE_DETAIL_BYTES_MAX} are allowed`),
+  ];
 }
 
 function omitted(why: string): Buffer {

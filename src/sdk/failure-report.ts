@@ -47,7 +47,7 @@ export class FailureReport {
   }
 
   #say(code: string, line: string, leftOut: number, now: number): void {
-    this.#print(leftOut === 0 ? line : `${line} (${leftOut} more of this code were left out)`);
+    this.#print(leftOut === 0 ? line : `${line} (${leftOut} more with this code were not printed)`);
     this.#told.set(code, { until: now + SILENT_MS, leftOut: 0, line });
     this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
   }

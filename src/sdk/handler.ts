@@ -3,22 +3,22 @@ import { type Body, bodyFrames } from './body.js';
 import { sdkError } from './errors.js';
 import type { Message } from './message.js';
 
-/** What a handler is given beside the request. */
+/** The second argument of a handler. */
 export interface HandlerContext {
-  /** Aborts when the worker was closed and its grace is over: the request was given back. */
+  /** Aborts when the grace period of `close()` is over: the request was given back to the broker. */
   readonly signal: AbortSignal;
   /**
-   * Sends a part of the answer before the last, which the handler returns. Towards a 0.1 broker the
-   * parts are kept, and joined to the one answer.
-   * @throws ERR_MDP_STREAM_BROKEN if the request is no longer ours; ERR_MDP_BODY
+   * Sends a part of the reply. The handler returns the last part. With a 0.1 broker the worker keeps
+   * the parts and sends them joined in one reply.
+   * @throws ERR_MDP_STREAM_BROKEN if the broker took the request away; ERR_MDP_BODY
    */
   readonly partial: (body: Body) => void;
 }
 
 /**
- * Answers one request. A generator yields the parts and returns the last one. To throw, or to return
- * what is no body, fails the request: the client is told the code and message (D60), best of a `ServiceError`.
- * A broker that does not know failures is given the request back (D25).
+ * Handles one request. A generator yields the parts of the reply and returns the last one. If the handler
+ * throws, or returns something that is not a body, the request fails: the client gets the code and message of
+ * the error, ideally a `ServiceError`. If the broker does not support failures, the worker gives the request back.
  */
 export type Handler = (
   request: Message,
@@ -56,7 +56,7 @@ export class TaskContext implements HandlerContext {
       return;
     }
     if (this.#over || !this.#send(frames)) {
-      throw sdkError('ERR_MDP_STREAM_BROKEN', 'the request is no longer this worker’s');
+      throw sdkError('ERR_MDP_STREAM_BROKEN', 'the broker took the request away from this worker');
     }
   };
 

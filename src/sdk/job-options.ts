@@ -11,19 +11,19 @@ import {
 } from './options.js';
 
 export interface SubmitOptions extends RequestOptions {
-  /** The same key for the same service again is the same request: nothing is stored twice. */
+  /** The same key for the same service means the same request: it is stored once. */
   readonly idempotencyKey?: string;
-  /** -100 to 100; higher goes first. Default 0. */
+  /** -100 to 100; higher runs first. Default 0. */
   readonly priority?: number;
-  /** Not before so many milliseconds from now. Default 0. */
+  /** The request does not run before this many milliseconds from now. Default 0. */
   readonly delayMs?: number;
-  /** Unserved after so many milliseconds it expires. Default: the broker's `titanic.requestTtlMs`. */
+  /** An unserved request expires after this many milliseconds. Default: the broker's `titanic.requestTtlMs`. */
   readonly ttlMs?: number;
-  /** Attempts after which it is dead. Default: the broker's `titanic.maxAttempts`. */
+  /** Attempts after which the request is dead. Default: the broker's `titanic.maxAttempts`. */
   readonly maxAttempts?: number;
   /**
-   * Whether others than this client's key may ask for it and close it, if they have its uuid. Default
-   * false. What is stored without a key is open to all who have its uuid in any case.
+   * Whether clients with another key may read and close the request if they have its uuid. Default
+   * false. A request stored without a key is always open to every holder of its uuid.
    */
   readonly shared?: boolean;
 }
@@ -31,11 +31,11 @@ export interface SubmitOptions extends RequestOptions {
 export interface ResultOptions {
   /** How long to wait for the reply, in milliseconds. Default: until there is an answer. */
   readonly timeoutMs?: number;
-  /** Gives up when it aborts: ERR_MDP_ABORTED. */
+  /** Aborting it ends the wait: ERR_MDP_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `SubmitOptions` as they go over the wire (D16); absent ones are the broker's. */
+/** `SubmitOptions` as sent over the wire; the broker has defaults for absent ones. */
 export interface StoredOptions {
   readonly key: string | undefined;
   readonly priority: number | undefined;

@@ -3,13 +3,13 @@ import type { Message } from './message.js';
 import type { RequestOptions } from './options.js';
 
 /**
- * Where a stored request stands. *pending*: it waits, or is at a worker. *dead*: no attempt was
- * answered, and there will be no other. *unknown*: closed, expired, or never stored.
+ * The state of a stored request. *pending*: it waits, or is at a worker. *dead*: all attempts failed,
+ * and the broker makes no more. *unknown*: closed, expired, or never stored.
  */
 export type JobState =
   | { readonly state: 'pending' }
   | { readonly state: 'replied'; readonly reply: Message }
-  /** `code`: what the service that failed said; `null`: no worker said why. */
+  /** `code`: the code that the service reported; `null`: no worker reported one. */
   | { readonly state: 'dead'; readonly reason: string; readonly code: string | null }
   | { readonly state: 'unknown' };
 
@@ -20,11 +20,11 @@ export interface JobClient {
   closeJob(job: Job, options: RequestOptions | undefined): Promise<void>;
 }
 
-/** A stored request. Its uuid is all that is needed to find it again: `client.job(uuid)`. */
+/** A stored request. To find it again you need only its uuid: `client.job(uuid)`. */
 export class Job {
   /** The only credential for the reply: keep it, and keep it secret. */
   readonly uuid: string;
-  /** The service that was asked; `titanic.reply` if the job was made from its uuid. */
+  /** The requested service; `titanic.reply` if the job was created from its uuid. */
   readonly service: string;
   readonly #client: JobClient;
 
@@ -35,10 +35,10 @@ export class Job {
   }
 
   /**
-   * Waits for the reply, through restarts of brokers and lost connections; it stays stored until
+   * Waits for the reply, across broker restarts and lost connections. The reply stays stored until
    * `close`.
    *
-   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the request is dead and a worker said why, and
+   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the request is dead and a worker reported why, and
    * with ERR_TITANIC_PENDING, ERR_TITANIC_DEAD, ERR_TITANIC_UNKNOWN, ERR_TITANIC_REFUSED,
    * ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_ABORTED, ERR_MDP_CLOSED, ERR_MDP_LIMIT or
    * ERR_MDP_OPTION.
@@ -47,13 +47,13 @@ export class Job {
     return this.#client.result(this, options);
   }
 
-  /** Asks once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */
+  /** Asks the broker once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */
   state(options?: RequestOptions): Promise<JobState> {
     return this.#client.state(this, options);
   }
 
   /**
-   * Deletes request and reply, and stops further attempts. Closing twice does no harm. Rejects as
+   * Deletes the request and its reply, and stops further attempts. It is safe to close twice. Rejects as
    * `Client.request` does, and with ERR_TITANIC_REFUSED.
    */
   close(options?: RequestOptions): Promise<void> {

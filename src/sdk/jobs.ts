@@ -1,4 +1,4 @@
-/** Stored requests of one client: 9/TSP, and D16 where the broker offers it. */
+/** Stored requests of one client: 9/TSP, and `titanic.submit` where the broker offers it. */
 import { codeOf, type MajordomoError } from '../core/errors.js';
 import { Frames } from '../core/frames.js';
 import { secureRandom } from '../core/random.js';
@@ -147,7 +147,8 @@ export class Jobs implements JobClient {
     }
     if (this.#asker.offers?.submit === true) return true;
     if (!asked) return false;
-    const text = 'this broker offers no titanic.submit, and so no option of a stored request';
+    const text =
+      'this broker does not support titanic.submit, so options of a stored request cannot be used';
     throw sdkError('ERR_TITANIC_UNSUPPORTED', text);
   }
 

@@ -1,5 +1,5 @@
 /**
- * The client over brokers that return the envelope (D1): all requests share one link.
+ * The client over brokers that return the envelope: all requests share one link.
  *
  * Lazy Pirate (docs/sdk.md), made asynchronous:
  * - A request that is silent for its time-out is sent again, over the same link if anything at all

@@ -1,11 +1,11 @@
 import { messageOf } from '../core/errors.js';
 import { sdkError } from './errors.js';
 
-/** A received body: a worker's request, a client's reply. */
+/** A received message: a request at a worker, or a reply at a client. */
 export class Message {
-  /** The service that was asked, or that answered. */
+  /** The requested service. */
   readonly service: string;
-  /** The body, frame by frame; at least one. They belong to the receiver. */
+  /** The frames of the body, at least one. The receiver owns them. */
   readonly frames: Buffer[];
 
   constructor(service: string, frames: Buffer[]) {
@@ -13,7 +13,7 @@ export class Message {
     this.frames = frames;
   }
 
-  /** All frames, one after the other, as UTF-8. */
+  /** All frames, concatenated, as UTF-8. */
   text(): string {
     const [first] = this.frames;
     if (this.frames.length === 1 && first !== undefined) return first.toString('utf8');
@@ -21,8 +21,8 @@ export class Message {
   }
 
   /**
-   * All frames, one after the other, as JSON.
-   * @throws ERR_MDP_BODY if they are not
+   * All frames, concatenated and parsed as JSON.
+   * @throws ERR_MDP_BODY if they are not JSON
    */
   json(): unknown {
     try {

@@ -12,7 +12,7 @@ import { sdkError } from './errors.js';
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
 export type Protocol = '0.1' | '0.2';
 
-/** CURVE (25/ZMTP-CURVE): all is sealed, for the one server that has this key. */
+/** CURVE (25/ZMTP-CURVE): encrypts the connection, and accepts only the broker with this key. */
 export interface CurveOptions {
   /** The broker's public key: 40 characters of Z85, or 32 bytes. */
   readonly serverKey: string | Uint8Array;
@@ -21,36 +21,36 @@ export interface CurveOptions {
 }
 
 export interface ClientOptions {
-  /** Where brokers are, such as `tcp://127.0.0.1:5555`: one, or the nodes of a pair, in order. */
+  /** Endpoints such as `tcp://127.0.0.1:5555`: one broker, or the nodes of a pair, in order. */
   readonly endpoints: readonly string[];
-  /** Silence after which a request is sent again, in milliseconds. Default 2500. */
+  /** How long to wait for a reply before sending again, in milliseconds. Default 2500. */
   readonly timeoutMs?: number;
-  /** How often a request is sent again at most. 0: never, whatever happens. Default 3. */
+  /** How many times a request may be sent again; 0: never. Default 3. */
   readonly retries?: number;
-  /** Requests that may wait for an answer at once; beyond: ERR_MDP_LIMIT. Default 100000. */
+  /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
   readonly maxOutstanding?: number;
   /**
-   * What becomes of a request (not of a stored one) that nobody serves: it waits for a worker, as
-   * long as its time-outs allow, or fails at once with ERR_MDP_NO_WORKER. A worker that was lost a
-   * moment ago is waited for. Brokers that do not know the option wait. Default `wait`.
+   * What happens to a request, but not a stored one, if its service has no worker: it waits for a worker
+   * as long as its time-outs allow, or fails at once with ERR_MDP_NO_WORKER. The broker still waits for a
+   * worker that it has just lost. Brokers that do not support the option wait. Default `wait`.
    */
   readonly ifNoWorker?: 'wait' | 'fail';
-  /** What one reply's parts may take while they wait to be read, in bytes. Default 64 MiB. */
+  /** Maximum size of the unread parts of one reply, in bytes. Default 64 MiB. */
   readonly streamBufferBytes?: number;
-  /** Default `0.2`. */
+  /** The MDP version. Default `0.2`. */
   readonly protocol?: Protocol;
-  /** False for brokers that return no envelope: then one connection for each request. Default true. */
+  /** False for brokers that return no envelope: uses one connection per request. Default true. */
   readonly envelope?: boolean;
-  /** Connections at once with `envelope: false`; other requests wait for one. Default 64. */
+  /** Maximum number of connections with `envelope: false`; more requests wait. Default 64. */
   readonly maxLinks?: number;
-  /** First and longest pause after a refusal, in milliseconds. Defaults 100 and 2000. */
+  /** Shortest and longest pause after a refusal, in milliseconds. Defaults 100 and 2000. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
-  /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
+  /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
-  /** Keys, where the broker's listener has CURVE. Default: none, and nothing is sealed. */
+  /** Keys, if the broker's listener uses CURVE. Default: none, no encryption. */
   readonly curve?: CurveOptions;
-  /** How connections are made, instead of by `transport`. */
+  /** Opens connections, instead of `transport`. */
   readonly dial?: Dial;
 }
 
@@ -59,55 +59,55 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
   /** Instead of the client's `retries`. */
   readonly retries?: number;
-  /** Gives the request up when it aborts: ERR_MDP_ABORTED. */
+  /** Aborting it cancels the request: ERR_MDP_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface WorkerOptions {
-  /** Where brokers are; the worker registers at every one of them. */
+  /** Endpoints of brokers; the worker registers at every one of them. */
   readonly endpoints: readonly string[];
-  /** The service that it offers, 1 to 255 bytes. */
+  /** The service that the worker offers, 1 to 255 bytes. */
   readonly service: string;
   /**
-   * By what people find it in lists and logs, where the broker knows of names: at most 64 characters;
-   * an empty one tells none. Default: host name and process id, `HOST:PID`.
+   * Name of the worker in lists and logs, if the broker supports names: at most 64 characters; empty:
+   * no name. Default: host name and process id, `HOST:PID`.
    */
   readonly name?: string;
-  /** Requests at once, of all endpoints together. Default 1. */
+  /** Maximum number of requests at the same time, from all endpoints together. Default 1. */
   readonly concurrency?: number;
-  /** Default `0.2`. */
+  /** The MDP version. Default `0.2`. */
   readonly protocol?: Protocol;
-  /** Heartbeats to the broker, in milliseconds. Default 2500. */
+  /** Time between heartbeats to the broker, in milliseconds. Default 2500. */
   readonly heartbeatIntervalMs?: number;
-  /** Silent intervals after which the broker is taken for dead. Default 3. */
+  /** Number of silent intervals after which the worker treats the broker as dead. Default 3. */
   readonly heartbeatLiveness?: number;
-  /** First and longest pause before it registers again, in milliseconds. Defaults 100 and 5000. */
+  /** Shortest and longest pause before registering again, in milliseconds. Defaults 100 and 5000. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
   /**
-   * Clients are told the message of any error that a handler throws. False: of those that are no
-   * `ServiceError` only the code. Default true.
+   * Whether clients get the message of every error that a handler throws. False: they get the message of
+   * a `ServiceError`, and only the code of other errors. Default true.
    */
   readonly exposeErrors?: boolean;
   /**
-   * Told of each error that a handler throws. Default: a process warning, at most one a second for each
-   * code, with the number of those left out.
+   * Called with each error that a handler throws. Default: a process warning, at most one per second for
+   * each code, with the number of omitted ones.
    */
   readonly onError?: (error: unknown, request: { readonly service: string }) => void;
-  /** `zmtp`: this package's own engine, no native module; or `libzmq`. Default `zmtp`. */
+  /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
-  /** Keys, where the broker's listener has CURVE. Default: none, and nothing is sealed. */
+  /** Keys, if the broker's listener uses CURVE. Default: none, no encryption. */
   readonly curve?: CurveOptions;
-  /** How connections are made, instead of by `transport`. */
+  /** Opens connections, instead of `transport`. */
   readonly dial?: Dial;
 }
 
 export interface CloseOptions {
-  /** How long requests that have begun may still run, in milliseconds. Default 10000. */
+  /** How long running requests may take to finish, in milliseconds. Default 10000. */
   readonly graceMs?: number;
 }
 
-/** `ClientOptions` with every default filled in. */
+/** `ClientOptions` with defaults filled in. */
 export interface ClientSettings {
   readonly endpoints: readonly string[];
   readonly timeoutMs: number;
@@ -123,7 +123,7 @@ export interface ClientSettings {
   readonly dial: Dial;
 }
 
-/** `WorkerOptions` with every default filled in. */
+/** `WorkerOptions` with defaults filled in. */
 export interface WorkerSettings {
   readonly endpoints: readonly string[];
   readonly service: string;
@@ -164,7 +164,10 @@ export function clientSettings(given: unknown): ClientSettings {
     dial: options.dial(),
   };
   if (settings.failsWithoutWorker && !settings.envelope) {
-    throw wrong('ifNoWorker', "cannot be 'fail' with envelope: false: such brokers do not tell");
+    throw wrong(
+      'ifNoWorker',
+      "cannot be 'fail' with envelope: false: such brokers do not report it",
+    );
   }
   options.end();
   return settings;
@@ -313,7 +316,7 @@ export class Options {
     const dial = this.optional('dial', isDial, 'a function');
     const curve = this.#curve();
     if (dial !== undefined) {
-      if (curve !== undefined) throw wrong('curve', 'is not for connections made by dial');
+      if (curve !== undefined) throw wrong('curve', 'cannot be combined with dial');
       return dial;
     }
     return dialOf(transport, curve);

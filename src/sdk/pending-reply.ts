@@ -3,7 +3,7 @@ import { bodyCost } from './body.js';
 import type { Call, CallOwner } from './call.js';
 import { Message } from './message.js';
 
-/** The promise of one reply, to be settled. A service that streams has its parts joined (as D10). */
+/** The promise of one reply, to be settled. A service that streams has its parts joined. */
 export class PendingReply implements CallOwner {
   readonly #resolve: (reply: Message) => void;
   readonly #reject: (error: MajordomoError) => void;

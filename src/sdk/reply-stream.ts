@@ -107,7 +107,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
     const bytes = bodyCost(part.frames);
     if (this.#waitingBytes + bytes > this.#bufferBytes) {
       this.#abandon();
-      const text = `over ${this.#bufferBytes} bytes of a stream wait to be read`;
+      const text = `more than ${this.#bufferBytes} bytes of a stream are unread (streamBufferBytes)`;
       this.#finish(sdkError('ERR_MDP_LIMIT', text, { details: { service: part.service } }));
       return;
     }

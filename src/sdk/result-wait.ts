@@ -1,7 +1,7 @@
 /**
  * The wait for the reply of a stored request: pure, with time as an argument.
  *
- * One question is out at a time: `titanic.wait` (D16) where the broker offers it, for at most
+ * One question is out at a time: `titanic.wait` where the broker offers it, for at most
  * `WAIT_MS` each; else `titanic.reply`, with pauses that grow. Questions that fail because brokers
  * are silent, away or refuse are asked again, until the time is up. A broker that answers a wait at
  * once with 300 is asked again after such a pause, too: nothing here polls without rest.
@@ -38,7 +38,7 @@ export interface ResultWaitOptions extends BackoffOptions {
   readonly timeoutMs: number;
   /** Whether the broker offers `wait`; `null`: not known yet. */
   readonly offersWait: () => boolean | null;
-  /** Whether the broker is known to tell of failures (D63). */
+  /** Whether the broker is known to tell of failures. */
   readonly offersFail: () => boolean;
 }
 

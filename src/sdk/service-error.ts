@@ -5,11 +5,12 @@ import { sdkError } from './errors.js';
 /** Options of `ServiceError`. */
 export interface ServiceErrorOptions {
   /**
-   * Whether a stored request is tried again: `true`, the default, after a pause; `false`: never, it is
-   * dead. `'elsewhere'`: it is not the request's fault, so another worker tries it, a plain request as well.
+   * Whether the broker retries a stored request: `true`, the default: after a pause; `false`: never, the
+   * request is dead. `'elsewhere'`: another worker gets the request at once, also a plain one, because the
+   * request did not cause the failure.
    */
   readonly retry?: boolean | 'elsewhere';
-  /** Facts for the client's program, sent as JSON: at most 64 KiB. */
+  /** Details for the client program, sent as JSON: at most 64 KiB. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
@@ -17,24 +18,24 @@ export interface ServiceErrorOptions {
 const CODE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /**
- * A service says that it could not do what it was asked. A handler throws it, and the client's
- * `request`, `stream` or `job.result()` rejects with one that says the same:
+ * A failure of a service. A handler throws it, and the client's `request`, `stream` or `job.result()`
+ * rejects with an equal error:
  *
  *     throw new ServiceError('card_declined', 'The card was declined', { retry: false });
  *
- * Its `code` is always `ERR_SERVICE_FAILED`; what the service said is `serviceCode` and `message`.
+ * Its `code` is always `ERR_SERVICE_FAILED`; `serviceCode` and `message` come from the service.
  */
 export class ServiceError extends MajordomoError {
   override readonly name = 'ServiceError';
-  /** The service's own word for what went wrong: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
+  /** The error code of the service: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
   readonly serviceCode: string;
-  /** The service that failed; empty where a handler has just made the error. */
+  /** The service that failed; empty in a handler. */
   readonly service: string = '';
   readonly retry: boolean | 'elsewhere';
-  /** What came with it, frame by frame: of a handler in this SDK one frame, the JSON of `details`. */
+  /** The detail frames of the failure. A handler of this SDK sends one frame, the JSON of `details`. */
   readonly detail: readonly Buffer[] = [];
 
-  /** @throws ERR_MDP_OPTION if the code is not one */
+  /** @throws ERR_MDP_OPTION if `serviceCode` or `retry` is invalid */
   constructor(serviceCode: string, message: string, options: ServiceErrorOptions = {}) {
     const { retry = true, details = {}, cause } = options;
     super('ERR_SERVICE_FAILED', message, cause === undefined ? { details } : { details, cause });

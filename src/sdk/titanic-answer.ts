@@ -1,4 +1,4 @@
-/** Answers of `titanic.*` (9/TSP, D16): a status frame, and what follows. Total: brokers may say anything. */
+/** Answers of `titanic.*` (9/TSP): a status frame, and what follows. Total: brokers may say anything. */
 import type { MajordomoError } from '../core/errors.js';
 import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
 import { TITANIC_REPLY } from '../wire/tsp.js';
@@ -42,7 +42,7 @@ export interface Death {
   readonly text: string;
 }
 
-/** @returns `null` unless the answer says that the request is dead (D63) */
+/** @returns `null` unless the answer says that the request is dead */
 export function deathOf({ status, text }: TitanicAnswer): Death | null {
   const told = status === 500 ? readDeadStatus(text) : null;
   if (told === null) return null;
@@ -65,7 +65,7 @@ export function deathError(
 /** The error that the answer to a question for a reply is, if it is neither one nor pending. */
 export function replyError(answer: TitanicAnswer, uuid: string): MajordomoError {
   if (answer.status === 400) {
-    return answerError('ERR_TITANIC_UNKNOWN', `no stored request ${uuid}`, answer, uuid);
+    return answerError('ERR_TITANIC_UNKNOWN', `unknown stored request ${uuid}`, answer, uuid);
   }
   if (answer.status === 500) {
     return answerError('ERR_TITANIC_DEAD', `the stored request ${uuid} failed`, answer, uuid);

@@ -1,4 +1,4 @@
-/** Which endpoint is asked next, and when: the manners towards a pair (docs/sdk.md, §7). */
+/** Which endpoint is asked next, and when: the manners towards a pair (docs/sdk.md). */
 import type { MonotonicMs } from '../core/clock.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
 

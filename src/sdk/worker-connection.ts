@@ -53,7 +53,7 @@ const BROKER = Buffer.from(MMI_BROKER);
 const LINGER_MS = 1000;
 
 /**
- * A worker at one endpoint: a session with all its credit where the broker knows that (D23), else
+ * A worker at one endpoint: a session with all its credit where the broker knows that, else
  * as many sessions as it has limiter, each on a link of its own.
  */
 export class WorkerConnection {
@@ -61,7 +61,7 @@ export class WorkerConnection {
   readonly #owner: ConnectionOwner;
   readonly #registrations = new Set<Registration>();
   #closing = false;
-  /** For replies whose registration has ended (D8): opened when needed, closed when quiet. */
+  /** For replies whose registration has ended: opened when needed, closed when quiet. */
   #late: Link | null = null;
   #lateMs: MonotonicMs = Infinity;
 

@@ -5,10 +5,10 @@
  * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
  *   comes sooner, for it wants them as often. A broker that is silent for `interval × liveness` is
  *   left for a new connection.
- * - The broker is asked what it knows, on the same connection. For a credit of more than one (D23), and
- *   for a name (D67), the answer is waited for; that it hears of failures (D60) may be learnt later.
+ * - The broker is asked what it knows, on the same connection. For a credit of more than one, and
+ *   for a name, the answer is waited for; that it hears of failures may be learnt later.
  * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
- *   registered one a token that the broker does not know would cost it every other request (D8, §3).
+ *   registered one a token that the broker does not know would cost it every other request.
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../core/clock.js';
@@ -22,7 +22,7 @@ export interface SessionOptions extends BackoffOptions {
   readonly heartbeatLiveness: number;
   /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
   readonly credit: number;
-  /** It has a name to tell (D67). */
+  /** It has a name to tell. */
   readonly hasName: boolean;
   /** The broker is asked at all. */
   readonly asks: boolean;
@@ -36,7 +36,7 @@ const NAME_PATIENCE_MS = 1000;
 
 /** One request that this worker was given. */
 export class Task {
-  /** The broker's token (D7). */
+  /** The broker's token. */
   readonly client: Buffer;
   readonly frames: Buffer[];
   /** The registration that it belongs to. */
@@ -65,11 +65,11 @@ export interface SessionSink {
   begin(task: Task): void;
   partial(task: Task, frames: readonly Uint8Array[]): void;
   final(task: Task, frames: readonly Uint8Array[]): void;
-  /** The whole answer, over a connection of its own (D8). */
+  /** The whole answer, over a connection of its own. */
   late(task: Task, frames: readonly Uint8Array[]): void;
-  /** FAIL (D60). */
+  /** FAIL. */
   fail(task: Task, failure: Failure): void;
-  /** RETURN (D25). */
+  /** RETURN. */
   giveBack(task: Task): void;
   /** Whether the broker offers the credit that was asked for is known. */
   learnt(credit: boolean): void;
@@ -212,8 +212,8 @@ export class WorkerSession implements SlotTaker {
   }
 
   /**
-   * The handler has thrown: the broker is told what went wrong (D60). One that does not know failures is
-   * given the request back (D25): a made-up body would be taken for an answer.
+   * The handler has thrown: the broker is told what went wrong. One that does not know failures is
+   * given the request back: a made-up body would be taken for an answer.
    */
   failed(task: Task, failure: Failure, now: MonotonicMs): void {
     if (!this.#running.delete(task)) return;
@@ -236,7 +236,7 @@ export class WorkerSession implements SlotTaker {
 
   /**
    * Drains: what has begun may end. What comes now is held, not returned: with nobody else free the
-   * broker would send it straight back, until `maxDeliveries` has abandoned it (D6). The DISCONNECT
+   * broker would send it straight back, until `maxDeliveries` has abandoned it. The DISCONNECT
    * at the end gives it back, once.
    */
   close(): void {

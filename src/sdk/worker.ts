@@ -1,6 +1,6 @@
 /**
  * The worker, `majordomo-broker/worker`: offers a service at one broker, or at both nodes of a pair.
- * How it registers, lives through lost brokers and drains: see `worker-session.ts` and `docs/sdk.md`.
+ * How it registers, handles lost brokers and drains: see `worker-session.ts` and `docs/sdk.md`.
  */
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
@@ -25,18 +25,18 @@ export type { Handler, HandlerContext } from './handler.js';
 export { ServiceError, type ServiceErrorOptions } from './service-error.js';
 export type { CloseOptions, CurveOptions, Protocol, WorkerOptions } from './options.js';
 
-/** A request, as a handler is given it. */
+/** The request that a handler receives. */
 export type Request = Message;
 
-/** What a worker has counted since it was made. */
+/** Counters of a worker, since it was created. */
 export interface WorkerCounters {
-  /** Requests that handlers have answered. */
+  /** Requests that handlers answered. */
   answered: number;
   /** Requests whose handlers threw. */
   failed: number;
-  /** Messages that no broker should send. */
+  /** Invalid messages from brokers. */
   malformed: number;
-  /** Connections given up for new ones: lost, or to a broker that was silent. */
+  /** Connections replaced because they were lost or the broker was silent. */
   reconnects: number;
 }
 
@@ -102,14 +102,14 @@ export class Worker {
     }
   }
 
-  /** Requests that handlers are working on. */
+  /** The number of requests that handlers are working on. */
   get running(): number {
     return this.#running.size;
   }
 
   /**
-   * Serves until `close()`, and resolves when everything is closed. Lost brokers and connections are
-   * no errors: it registers again by itself. Rejects with ERR_MDP_ENDPOINT if one cannot be dialled.
+   * Serves until `close()`, and resolves when everything is closed. Lost brokers and connections are not
+   * errors: the worker registers again. Rejects with ERR_MDP_ENDPOINT if an endpoint is invalid.
    */
   run(): Promise<void> {
     this.#run ??= this.#closed ? Promise.resolve() : this.#serve();
@@ -117,8 +117,8 @@ export class Worker {
   }
 
   /**
-   * Drains: takes up nothing more, lets what has begun end within `graceMs`, then aborts the signals
-   * of what still runs and gives it back to the broker. Resolves with `run()`.
+   * Drains: accepts no more requests, gives running ones `graceMs` to finish, then aborts the signals of
+   * the others and gives them back to the broker. Resolves with `run()`.
    */
   async close(options?: CloseOptions): Promise<void> {
     const graceMs = closeGraceMs(options);
@@ -209,7 +209,7 @@ export class Worker {
         return;
       }
     } catch (hookError) {
-      process.emitWarning(`onError itself threw: ${oneLine(failureOf(hookError, true).text)}`);
+      process.emitWarning(`onError threw an error: ${oneLine(failureOf(hookError, true).text)}`);
       return;
     }
     const failure = failureOf(error, true);

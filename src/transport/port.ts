@@ -196,7 +196,7 @@ export interface OpenedRouter {
 export interface LinkEvents {
   /** The connection is up; called again after each reconnect. */
   connected(): void;
-  /** One message; the frames are valid until this returns. */
+  /** A message arrived; the frames are valid until this returns. */
   message(frames: Frames): void;
   /** The connection is gone. The link dials again; messages in flight are lost. */
   disconnected(): void;

@@ -126,7 +126,7 @@ describe('the report of failures', () => {
     report.tell('B', 'b1');
     expect(lines).toEqual(['a1', 'b1']);
     jest.advanceTimersByTime(1000);
-    expect(lines).toEqual(['a1', 'b1', 'a3 (1 more of this code were left out)']);
+    expect(lines).toEqual(['a1', 'b1', 'a3 (1 more with this code were not printed)']);
     report.tell('A', 'a4');
     report.flush();
     expect(lines.slice(3)).toEqual(['a4']);
