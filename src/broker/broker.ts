@@ -63,7 +63,7 @@ const WITHDRAWN: Closure = {
   refusal: { status: '403', text: 'the right to send requests to this service was withdrawn' },
 };
 const TOO_FAST: RefusalReply = { status: '429', text: overQuota('requestsPerSecond') };
-const TAKEN_OUT = 'its key was taken out of the keys file';
+const TAKEN_OUT = 'its key was removed from the keys file';
 const NO_RIGHT: RefusalReply = { status: '403', text: 'no right to send requests to this service' };
 
 /**

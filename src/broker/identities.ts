@@ -117,5 +117,5 @@ export class Identities {
 
 /** The refusal for a client whose identity has used up a quota. */
 export function overQuota(name: QuotaName): string {
-  return `the quota ${name} of this identity is used up`;
+  return `the quota ${name} of this identity is reached`;
 }

@@ -147,7 +147,7 @@ export class Ledger {
     const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
     const hasRoom =
       this.#internal < queuedRequests && this.#internalBytes + bytes <= queuedBytes && this.hasRoom;
-    if (!hasRoom) return excess('limit', 'too many requests wait for internal services');
+    if (!hasRoom) return excess('limit', 'too many requests are waiting for internal services');
     return identity === null ? null : overIdentity(identity, bytes);
   }
 
@@ -174,7 +174,7 @@ export class Ledger {
     if (this.#heldBytes + bytes > limits.queuedBytes) {
       return excess('limit', 'limits.queuedBytes is reached');
     }
-    if (!this.hasRoom) return excess('limit', 'what one process can hold is reached');
+    if (!this.hasRoom) return excess('limit', "the broker's memory arena is full");
     if (service !== null && service.namedBy !== null) {
       if (service.queue.count >= limits.queuedRequestsPerService) {
         return excess('limit', 'limits.queuedRequestsPerService is reached');
@@ -183,7 +183,7 @@ export class Ledger {
     }
     const { services } = this.#deps;
     if (services.count - services.withWorkers >= limits.services) {
-      return excess('limit', 'limits.services is reached by names that no worker serves');
+      return excess('limit', 'limits.services is reached by services without workers');
     }
     if (identity.services >= identity.quotas.services) {
       return excess('quota', overQuota('services'));

@@ -329,7 +329,7 @@ export class Lifecycle {
       const isSent = ledger.reply(id, false, inbound.frames, inbound.body, now);
       if (!isSent && ledger.mayReturn(id)) {
         // The client would take the rest for the complete reply (D6, D26).
-        this.#abandon(id, 'its client was away during a PARTIAL');
+        this.#abandon(id, 'its client was disconnected during a PARTIAL');
         table.raise(id, GIVEN_UP);
       }
     } else if (!ledger.hold(id, inbound.frames, inbound.body, worker.peer.identity.holder)) {

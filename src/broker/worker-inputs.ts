@@ -112,7 +112,9 @@ export class WorkerInputs {
       return;
     }
     const what =
-      worker === null ? 'a reply of no registered worker' : 'a reply to no request of it';
+      worker === null
+        ? 'a reply from a worker that is not registered'
+        : 'a reply to a request that it does not have';
     this.#unexpected(peer, inbound.version, what, now);
   }
 
@@ -133,7 +135,12 @@ export class WorkerInputs {
   heartbeat(peer: Peer, inbound: Inbound, now: number): void {
     const { worker } = peer;
     if (worker === null) {
-      this.#unexpected(peer, inbound.version, 'HEARTBEAT of no registered worker', now);
+      this.#unexpected(
+        peer,
+        inbound.version,
+        'HEARTBEAT from a worker that is not registered',
+        now,
+      );
       return;
     }
     this.#deps.workers.touch(worker, now);
@@ -153,7 +160,7 @@ export class WorkerInputs {
     const outlived = this.#deps.tokens.outlived(frames, client) !== null;
     if (worker !== null) this.#deps.workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
-      this.#unexpected(peer, inbound.version, 'RETURN of a worker without credit', now);
+      this.#unexpected(peer, inbound.version, 'RETURN from a worker without credit', now);
     } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
@@ -164,7 +171,7 @@ export class WorkerInputs {
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (!outlived) {
-      this.#unexpected(peer, inbound.version, 'RETURN of no request of it', now);
+      this.#unexpected(peer, inbound.version, 'RETURN of a request that it does not have', now);
     }
   }
 

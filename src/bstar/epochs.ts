@@ -26,13 +26,13 @@ export function epochObjection(
   isSealed: boolean,
 ): Objection | null {
   if (claimed >= EPOCH_END) {
-    const text = `it claims the epoch ${claimed}, and every epoch is below ${EPOCH_END}`;
+    const text = `it claims the epoch ${claimed}, but epochs are below ${EPOCH_END}`;
     return { code: 'epoch', text };
   }
   if (claimed <= known + JUMP_MAX || (known === 0 && isSealed)) return null;
   const text =
-    `it claims the epoch ${claimed}, this node knows of none above ${known}, and between two ` +
-    `nodes that hear each other there are never more than ${JUMP_MAX}. If it is the right peer and ` +
-    'the data directory of one of them is new, give the link keys (majordomo keygen --pair)';
+    `it claims the epoch ${claimed}, but this node knows of none above ${known}, and the epochs of two ` +
+    `connected nodes never differ by more than ${JUMP_MAX}. If it is the right peer and ` +
+    'the data directory of one node is new, configure keys for the link (majordomo keygen --pair)';
   return { code: 'epoch', text };
 }

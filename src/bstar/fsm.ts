@@ -126,7 +126,7 @@ export const RULES: readonly Rule[] = [
     name: 'lose',
     when: ({ state, peerDead }) => state === 'joining' && peerDead,
     then: (fsm) => {
-      fsm.enter('passive', 'the peer is gone before it has joined');
+      fsm.enter('passive', 'the peer was lost before it joined');
       fsm.sink.tell();
     },
   },
@@ -141,8 +141,8 @@ export const RULES: readonly Rule[] = [
 ];
 
 const NO_EPOCH_LEFT =
-  'there is no epoch left: stop both nodes, remove bstar.epoch in both data directories, and start ' +
-  'first the one that was active last';
+  'no epoch is left: stop both nodes, remove bstar.epoch from both data directories, and first ' +
+  'start the node that was last active';
 
 /** Why an operator's wish is not met. */
 export type OrderRefusal = string;
@@ -327,7 +327,7 @@ export class Fsm {
       this.enter('active', 'the peer has joined');
       this.sink.tell();
     } else if (goal === 'serve' && mayServeAlone(facts, this.role)) {
-      this.#serveAlone('the peer is dead, and a client asks');
+      this.#serveAlone('the peer is dead, and a client sent a request');
     } else if (goal === 'promote' && facts.peerDead && !isLeading(facts)) {
       this.#serveAlone('promoted by the operator');
       facts.promoted = true;
@@ -351,9 +351,11 @@ export class Fsm {
   /** An operator says that the peer is lost. Returns why not, or `null`. */
   promote(): OrderRefusal | null {
     const facts = this.#facts;
-    if (isLeading(facts)) return `this node is ${facts.state} already`;
-    if (!facts.peerDead) return 'the peer is not known to be dead; use switchover on the active';
-    if (facts.writing !== null) return 'this node is about to change its state; try again';
+    if (isLeading(facts)) return `this node is already ${facts.state}`;
+    if (!facts.peerDead) {
+      return 'the peer is not known to be dead; use switchover on the active node';
+    }
+    if (facts.writing !== null) return 'this node is changing its state; try again';
     if (!hasEpochLeft(facts, this.role)) return NO_EPOCH_LEFT;
     this.write('promote', this.nextEpoch(), true);
     return null;
@@ -364,7 +366,7 @@ export class Fsm {
     const facts = this.#facts;
     if (facts.state !== 'active') return `this node is ${facts.state}, not active`;
     if (!this.isInSync) return 'the peer is not in sync';
-    if (facts.handover !== 'none') return 'a hand-over is under way';
+    if (facts.handover !== 'none') return 'a switchover is already in progress';
     facts.handover = 'stopping';
     return null;
   }
@@ -486,5 +488,5 @@ export class Fsm {
 
 function reasonToLead({ peer }: Facts): string {
   if (peer?.offers === true) return 'the peer hands over';
-  return peer?.state === 'waiting' ? 'the peer has just started' : 'neither node leads';
+  return peer?.state === 'waiting' ? 'the peer has just started' : 'neither node is active';
 }

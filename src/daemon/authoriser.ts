@@ -98,13 +98,15 @@ export class Authoriser {
     }
     const kept = this.#kept.get(id);
     if (kept !== undefined && kept.until > now) {
-      return kept.isRefused ? { kind: 'refused' } : unavailable('nobody says whether its key may');
+      return kept.isRefused
+        ? { kind: 'refused' }
+        : unavailable('the service that decides about its key does not answer');
     }
     if (!this.#asked.has(id)) {
       const why = this.#ask(id, { publicKey: Buffer.from(publicKey), address }, now);
       if (why !== null) return unavailable(why);
     }
-    return unavailable('its key is asked about');
+    return unavailable('waiting for a decision about its key');
   }
 
   rightsOf(name: string): Readonly<Rights> {
@@ -137,7 +139,7 @@ export class Authoriser {
   run(now: number): void {
     for (const { publicKey, until } of [...this.#asked.values()]) {
       if (until > now) continue;
-      this.answered(publicKey, { kind: 'unusable', why: 'no answer came' }, now);
+      this.answered(publicKey, { kind: 'unusable', why: 'no answer in time' }, now);
     }
     for (const [id, { publicKey, address, name, until }] of this.#allowed) {
       if (until > now || this.#asked.has(id)) continue;
@@ -155,10 +157,10 @@ export class Authoriser {
 
   /** @returns why no question is asked, or `null` */
   #ask(id: string, of: Omit<Asked, 'until'>, now: number): string | null {
-    if (!this.#host.isServing) return 'this node is not active, and asks nobody about keys';
+    if (!this.#host.isServing) return 'this node is not active, so it cannot ask about keys';
     const fromThere = [...this.#asked.values()].filter(({ address }) => address === of.address);
     if (this.#asked.size >= ASKED_MAX || fromThere.length >= ASKED_PER_ADDRESS_MAX) {
-      return 'too many keys are asked about';
+      return 'too many keys are waiting for a decision';
     }
     this.#asked.set(id, { ...of, until: now + ANSWER_MS });
     this.#host.ask(of.publicKey, of.address);
@@ -169,9 +171,9 @@ export class Authoriser {
   #refusal(id: string, answer: KeyAnswer): string | null {
     if (answer.kind === 'unusable') return answer.why;
     if (answer.kind === 'refused') return null;
-    if (this.#host.isTaken(answer.name)) return `a keys file has the name ${answer.name}`;
+    if (this.#host.isTaken(answer.name)) return `the name ${answer.name} is in a keys file`;
     const isFull = this.#allowed.size >= KEYS_MAX && !this.#allowed.has(id);
-    return isFull ? `${KEYS_MAX} keys are let in` : null;
+    return isFull ? `the limit of ${KEYS_MAX} allowed keys is reached` : null;
   }
 
   #allow(

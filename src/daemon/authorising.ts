@@ -154,7 +154,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
       ? readAnswer(body)
       : {
           kind: 'unusable',
-          why: `it was refused: ${body.map((frame) => frame.toString()).join(' ')}`,
+          why: `the request to it was refused: ${body.map((frame) => frame.toString()).join(' ')}`,
         };
     this.#authoriser.answered(publicKey, answer, monotonicMs());
   }
@@ -176,10 +176,10 @@ export class Authorising implements Elsewhere, AuthoriserHost {
 function textOf(event: AuthoriserEvent, service: string): string {
   switch (event.kind) {
     case 'allowed':
-      return `${service} lets the key ${event.key}… in as ${event.name}`;
+      return `${service} allowed the key ${event.key}… as ${event.name}`;
     case 'refused':
-      return `${service} keeps the key ${event.key}… out`;
+      return `${service} refused the key ${event.key}…`;
     case 'unanswered':
-      return `${service} did not say whether the key ${event.key}… comes in: ${event.why}`;
+      return `${service} did not decide about the key ${event.key}…: ${event.why}`;
   }
 }

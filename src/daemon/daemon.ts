@@ -281,7 +281,7 @@ async function drain(
   const { requestsOut, workers } = broker.load;
   log.info(
     { event: 'broker.draining', requestsOut, workers, graceMs: config.shutdown.graceMs },
-    `draining: ${requestsOut} requests are at workers`,
+    `draining: ${requestsOut} requests at workers`,
   );
   await loop.drain(config.shutdown.graceMs);
   await transport.close(LINGER_MS);
@@ -293,7 +293,7 @@ function reconfigure(current: Config, next: Config, broker: Broker, log: Log): v
   log.setLevel(next.log.level);
   log.info(
     { event: 'config.reloaded', applied: live, needRestart: restart },
-    `configuration reread: ${live.length} changes applied, ${restart.length} need a restart`,
+    `configuration reloaded: ${live.length} changes applied, ${restart.length} need a restart`,
   );
 }
 
@@ -308,7 +308,7 @@ function renewSecretKeys(keys: Keys, { broker }: Config, transport: Transport, l
     }
     return true;
   } catch (error) {
-    const text = `the secret keys of the listeners stay as they were: ${messageOf(error)}`;
+    const text = `the secret keys of the listeners were not reloaded: ${messageOf(error)}`;
     log.error({ event: 'keys.refused', code: codeOf(error) }, text);
     return false;
   }
@@ -321,7 +321,7 @@ function renewTls(http: HttpServer | null, log: Log): void {
   try {
     http?.renewTls();
   } catch (error) {
-    const text = `the certificate of HTTP stays as it was: ${messageOf(error)}`;
+    const text = `the HTTP certificate was not reloaded: ${messageOf(error)}`;
     log.error({ event: 'http.tls_refused', code: codeOf(error) }, text);
   }
 }

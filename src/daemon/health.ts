@@ -5,9 +5,9 @@ import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
 type Phase = 'starting' | 'serving' | 'draining';
 
 const NOT_READY: Readonly<Record<Phase, Reason | null>> = {
-  starting: { code: 'starting', text: 'starting: clients are not served yet' },
+  starting: { code: 'starting', text: 'starting: not serving clients yet' },
   serving: null,
-  draining: { code: 'draining', text: 'draining: it shuts down and takes no more requests' },
+  draining: { code: 'draining', text: 'draining: shutting down and refusing new requests' },
 };
 
 /** Whether this node serves clients, and what is degraded; it learns both from events. */

@@ -34,7 +34,7 @@ export async function startHttp(
   const place = present(listen.ok ? listen.value : null, 'the schema checked it');
   const token = http.token ?? tokenIn(dataDir, log);
   if (token === http.readToken) {
-    const text = `http.readToken is the token in ${dataDir}: then it would not only read`;
+    const text = `http.readToken equals the token in ${dataDir}: it would not be read-only`;
     throw new MajordomoError('ERR_CONFIG_INVALID', text);
   }
   return await openHttpServer({
@@ -66,7 +66,7 @@ function tokenIn(dataDir: string, log: Log): string {
   if (unsaved !== null) {
     log.error(
       { event: 'http.token_unsaved', reason: unsaved },
-      `http.token could not be written, so nobody can use it until a restart: ${unsaved}`,
+      `http.token could not be written, so it is unknown to users and changes with a restart: ${unsaved}`,
     );
   }
   return token;

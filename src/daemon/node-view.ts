@@ -59,7 +59,7 @@ function position(cursor: string | null): Position {
     return { service: Number(service), worker: Number(worker) };
   }
   const parameter = { parameter: 'cursor' };
-  throw new MajordomoError('ERR_HTTP_PARAMETER', 'cursor: no list has given it', {
+  throw new MajordomoError('ERR_HTTP_PARAMETER', 'cursor: not a cursor from a list', {
     details: parameter,
   });
 }

@@ -101,7 +101,7 @@ async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Prom
     stored?.pairStore?.keep();
     return;
   }
-  log.warn({ event: 'ha.kept', reason: why }, `stops without having handed over: ${why}`);
+  log.warn({ event: 'ha.kept', reason: why }, `stopping without a handover: ${why}`);
 }
 
 function keeper(file: EpochFile, fatal: (error: MajordomoError) => void): EpochKeeper {

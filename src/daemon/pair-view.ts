@@ -120,7 +120,7 @@ export class PairView implements PairEvents, Pair {
     if (pair === undefined || pair.service === 'serving') return null;
     const { state } = pair.facts;
     if (state === 'active') {
-      const text = 'active, but about to hand over, or to learn what became of its peer';
+      const text = 'active, but not serving: handing over, or checking the peer';
       return { code: 'holding', text };
     }
     return { code: state, text: `${state}${this.#outlook(pair.facts)}` };
@@ -128,11 +128,11 @@ export class PairView implements PairEvents, Pair {
 
   /** What clients of a node that does not serve can expect. */
   #outlook(facts: Facts): string {
-    if (facts.link) return ': clients are served by the other node, if by any';
-    if (!facts.peerDead) return ': the peer is not heard, and not known to be dead yet';
+    if (facts.link) return ': the other node serves clients, if it is active';
+    if (!facts.peerDead) return ': no connection to the peer, which is not known to be dead yet';
     return mayServeAlone(facts, this.#config.bstar.role === 'primary' ? 'primary' : 'backup')
-      ? ', and the peer is dead: this node takes over when a client asks'
-      : ', and the peer is dead: this node serves when it is promoted, or the peer is back';
+      ? ', and the peer is dead: this node takes over at the next request of a client'
+      : ', and the peer is dead: this node serves after promote, or when the peer is back';
   }
 
   /** What is degraded, whether clients are served or not. */
@@ -142,14 +142,14 @@ export class PairView implements PairEvents, Pair {
     const found: Reason[] = [];
     if (this.#refused !== null) found.push({ code: 'peer_refused', text: this.#refused });
     if (pair.cannotStore) {
-      const text = `what the peer sends cannot be stored: ${this.#unstored}`;
+      const text = `data from the peer cannot be stored: ${this.#unstored}`;
       found.push({ code: 'store_failed', text });
     }
     if (this.#node?.keysDiffer === true) found.push({ code: 'keys_differ', text: KEYS_DIFFER });
     if (pair.service === 'serving' && !pair.isInSync) {
       const text = pair.facts.link
-        ? 'the peer is not in sync yet: this node is the only one that has what is new'
-        : 'there is no peer: this node is alone';
+        ? 'the peer is not in sync yet: only this node has the latest requests'
+        : 'no connection to the peer: only this node serves';
       found.push({ code: 'not_in_sync', text });
     }
     return found;

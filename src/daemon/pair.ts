@@ -185,7 +185,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   promote(): Promise<string | null> {
     return this.#wish(this.machine.promote(), {
       isMet: ({ state }) => state === 'active',
-      obstacle: ({ writing }) => (writing === null ? 'the peer has come back meanwhile' : null),
+      obstacle: ({ writing }) => (writing === null ? 'the peer came back' : null),
     });
   }
 
@@ -208,7 +208,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   async close(): Promise<void> {
-    for (const { settle } of this.#wishes) settle('this node stops');
+    for (const { settle } of this.#wishes) settle('this node is stopping');
     this.#wishes = [];
     // No more data from the peer goes to the store, which is closed next.
     this.machine.closed();

@@ -48,7 +48,7 @@ export class Mmi implements InternalService {
     // What its peer would not read is not kept for it (D76).
     const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
     if (bytes > SMALL_BYTES && bytes > request.asker.outputLeft()) {
-      host.refuse(request.id, 'limit', 'the answers before this one are not read');
+      host.refuse(request.id, 'limit', 'earlier answers are unread');
     } else {
       host.answer(request.id, answer);
     }

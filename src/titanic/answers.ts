@@ -29,9 +29,9 @@ const TURN_BYTES_MAX = 1024 * 1024;
  * How long a large reply is kept for others that ask for it, because each read makes its own copy.
  */
 const KEPT_MS = 100;
-const TOO_MANY = 'the quota waits is used up: the replies before this one are not read';
-const GONE = 'the connection that it came by has ended';
-const NO_ROOM = 'the reply has no room among what this connection has not read';
+const TOO_MANY = 'the quota waits is reached: earlier replies are unread';
+const GONE = 'the connection of the request was closed';
+const NO_ROOM = 'the reply does not fit beside the unread output of this connection';
 
 /** The large reply that was read last. */
 interface Kept {

@@ -57,7 +57,7 @@ export class BulkRun {
     this.#trouble ??= this.#job.obstacle();
     if (this.#trouble !== null) {
       const text =
-        this.#count === 0 ? this.#trouble : `${this.#trouble} (${this.#count} were done before)`;
+        this.#count === 0 ? this.#trouble : `${this.#trouble} (after ${this.#count} requests)`;
       this.#job.end({ kind: 'trouble', text }, this.#count);
     } else if (list === undefined || this.#count >= limit || this.#job.now() >= this.#endAt) {
       const value = { count: this.#count, more: list !== undefined };

@@ -30,12 +30,12 @@ const OUTCOME_UNKNOWN = 'outcome unknown';
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
   kind: 'busy',
-  message: `${OUTCOME_UNKNOWN}: the peer was lost meanwhile`,
+  message: `${OUTCOME_UNKNOWN}: the peer was lost during the operation`,
 };
 /** The result of changes in progress when a node steps down. */
 const STEPPED_DOWN: StoreFailure = {
   kind: 'busy',
-  message: `${OUTCOME_UNKNOWN}: this node is not active any more`,
+  message: `${OUTCOME_UNKNOWN}: this node is no longer active`,
 };
 const NOT_ACTIVE = 'this node is not active';
 
@@ -145,7 +145,7 @@ export class OpenRequests {
       this.#trouble !== null && !this.writer.isWilling(now)
         ? this.#trouble.message
         : this.writer.isFullFor(party)
-          ? 'the store cannot keep up'
+          ? 'the store is overloaded'
           : null;
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'store', text });
     return text;

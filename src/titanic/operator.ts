@@ -56,7 +56,7 @@ const UNKNOWN = {
   kind: 'unknown',
   text: 'no such stored request: closed, expired, or never stored',
 } as const;
-const CHANGED = { kind: 'state', text: 'it has just changed: look at it again' } as const;
+const CHANGED = { kind: 'state', text: 'the request has just changed: try again' } as const;
 
 export class Operator {
   readonly #host: OperatorHost;

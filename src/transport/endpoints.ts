@@ -26,7 +26,7 @@ function inUseError(endpoint: string, cause?: unknown): MajordomoError {
 /** Converts an error thrown by `bind` into an error of this package. */
 export function bindError(endpoint: string, cause: unknown): MajordomoError {
   if (codeOf(cause) === 'EADDRINUSE') return inUseError(endpoint, cause);
-  return endpointError(endpoint, `cannot listen there: ${messageOf(cause)}`, cause);
+  return endpointError(endpoint, `cannot listen: ${messageOf(cause)}`, cause);
 }
 
 export function needsIpv6(endpoint: string): boolean {
@@ -57,7 +57,7 @@ export async function checkBound(endpoint: string): Promise<void> {
   if (path === undefined) return;
   try {
     if (!(await lstat(path)).isSocket()) {
-      throw endpointError(endpoint, 'there is a file at that path that is not a socket');
+      throw endpointError(endpoint, 'the path exists and is not a socket');
     }
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return;

@@ -217,7 +217,7 @@ export class Connection {
 
   /** The peer was silent for longer than it announced (37/ZMTP §Connection Heartbeating). */
   expire(): void {
-    this.#fail('silent', 'silent for longer than the time to live of its PING');
+    this.#fail('silent', 'silent for longer than the TTL of its PING');
   }
 
   /** Closes the connection on this side: nothing more is read. */
@@ -428,7 +428,7 @@ export class Connection {
     this.#sendGreeting(GREETING_BYTES);
     if (read.mechanism !== mechanism.name) {
       const theirs = printable(read.mechanism);
-      return this.#fail('mechanism', `the peer wants ${theirs}, this side ${mechanism.name}`);
+      return this.#fail('mechanism', `the peer uses ${theirs}, this side ${mechanism.name}`);
     }
     // (libzmq's servers do not set their as-server bit.)
     if (read.asServer && mechanism.asServer) {

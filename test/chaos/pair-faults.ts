@@ -267,7 +267,7 @@ export async function hurtPair(
   const failed = [...load.failures].map(([code, count]) => `${count} × ${code}`).join(', ');
   if (failed !== '') say(`never acknowledged: ${failed}`);
   return (
-    `${done} faults in ${seconds} s, ${countOf(pair, 'ha.changed', 'a client asks')} failovers, ` +
+    `${done} faults in ${seconds} s, ${countOf(pair, 'ha.changed', 'a client sent a request')} failovers, ` +
     `${countOf(pair, 'ha.split')} splits, ${workers.answered} runs; ${disks}: ` +
     `${load.receipts.count} receipts checked at both nodes, and none was lost`
   );

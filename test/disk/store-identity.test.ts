@@ -85,7 +85,7 @@ async function storeOfAnother(to: string): Promise<void> {
 const LOSSES: Readonly<Record<string, readonly [RegExp, () => Promise<void> | void]>> = {
   'that is missing': [/it is missing/, () => rmSync(directory.file)],
   'that is missing, with a log left': [
-    /it is missing, but its log .*-wal is there/,
+    /it is missing, but its log .*-wal exists/,
     () => {
       renameSync(directory.file, `${directory.file}-wal`);
     },
@@ -185,7 +185,7 @@ describe('a store that the data directory remembers otherwise', () => {
       rmSync(directory.file);
       const again = await errorOf(directory.open(directory.file, true));
       expect(again.code).toBe('ERR_TITANIC_LOST');
-      expect(again.message).toContain('counts once');
+      expect(again.message).toContain('applies once');
       // Only after a start without it.
       expect((await errorOf(directory.open())).code).toBe('ERR_TITANIC_LOST');
       expect(await pendingAfter(true)).toBe(0);

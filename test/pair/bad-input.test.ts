@@ -182,7 +182,7 @@ describe('an epoch file that is torn (D13)', () => {
     const garbage = Buffer.alloc(2 * PLACE_BYTES, 'torn');
     writeFileSync(path, garbage);
     const { status, stderr } = await pair.launch('primary').finished();
-    expect(stderr).toContain('damaged: it does not say which epoch this node has taken');
+    expect(stderr).toContain('damaged: it does not contain the epoch of this node');
     expect(status).toBe(EXIT.config);
     expect(readFileSync(path)).toEqual(garbage);
   });

@@ -150,7 +150,7 @@ async function read(path: string, file: FileHandle): Promise<Place> {
   if (newest !== undefined) throw tooHigh(path, newest.epoch);
   throw new MajordomoError(
     'ERR_BSTAR_EPOCH',
-    `${path}: damaged: it does not say which epoch this node has taken. If the peer has its own ` +
+    `${path}: damaged: it does not contain the epoch of this node. If the peer still has its own ` +
       'file, stop this node, remove this file, and start it again while the peer is active',
   );
 }
@@ -159,10 +159,10 @@ async function read(path: string, file: FileHandle): Promise<Place> {
 function tooHigh(path: string, epoch: number): MajordomoError {
   return new MajordomoError(
     'ERR_BSTAR_EPOCH',
-    `${path}: it says epoch ${epoch}, and every epoch is below ${EPOCH_END}: somebody who was not ` +
-      'the peer of this node has claimed that. Stop this node, remove this file, and start it again ' +
-      "while the peer is active. If the peer's file says so, too: stop both, remove both files, and " +
-      'start first the node that was active last',
+    `${path}: it contains epoch ${epoch}, but epochs are below ${EPOCH_END}: a process that was not ` +
+      'the peer of this node claimed it. Stop this node, remove this file, and start it again ' +
+      "while the peer is active. If the peer's file contains it, too: stop both, remove both files, and " +
+      'first start the node that was last active',
   );
 }
 

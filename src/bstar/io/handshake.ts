@@ -21,10 +21,10 @@ export function versionObjection(version: number): Objection {
  */
 function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean): Objection | null {
   if (isOwnIncarnation && its.role === mine.role && its.node === mine.node) {
-    return { code: 'self', text: 'bstar.peer leads to this node itself' };
+    return { code: 'self', text: 'bstar.peer is this node itself' };
   }
   if (its.pair !== mine.pair) {
-    const text = `it is of the pair ${JSON.stringify(its.pair)}, this node of ${JSON.stringify(mine.pair)}`;
+    const text = `it belongs to the pair ${JSON.stringify(its.pair)}, this node to ${JSON.stringify(mine.pair)}`;
     return { code: 'pair', text };
   }
   if (its.role === mine.role) {
@@ -43,7 +43,7 @@ function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean):
   if (mine.storeId !== null && its.storeId?.equals(mine.storeId) === true) {
     const text =
       'both nodes have the same store: one of the files is a copy of the other; ' +
-      'make copies with `majordomo backup`';
+      'copy stores only with `majordomo backup`';
     return { code: 'store', text };
   }
   return null;

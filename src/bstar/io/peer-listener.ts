@@ -126,7 +126,7 @@ class PeerListener implements PeerLink, TransportEvents {
     }
     this.#options.events.message(message);
     for (const contender of [...this.#contenders.keys()]) {
-      this.#refuseAt(contender, { code: 'taken', text: 'the peer is connected, and answers' });
+      this.#refuseAt(contender, { code: 'taken', text: 'the peer is connected already' });
     }
   }
 
@@ -192,7 +192,7 @@ class PeerListener implements PeerLink, TransportEvents {
   revoke(key: string): void {
     for (const [peer, talk] of this.#talks) {
       if (talk.came?.key !== key || talk.isOver) continue;
-      this.#refuse(peer, talk, { code: 'key', text: `its key ${key} may not come in any more` });
+      this.#refuse(peer, talk, { code: 'key', text: `its key ${key} is no longer allowed` });
     }
   }
 

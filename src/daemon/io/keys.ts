@@ -88,11 +88,11 @@ class KeysFile {
     try {
       this.#apply(readKeysFile(this.#file, quotas));
       const fields = { event: 'keys.reread', file: this.#file, keys: this.#known.size };
-      this.#log.info(fields, `${this.#file}: ${this.#known.size} keys may come in`);
+      this.#log.info(fields, `${this.#file}: ${this.#known.size} keys may connect`);
     } catch (error) {
       this.#log.error(
         { event: 'keys.refused', file: this.#file, code: codeOf(error) },
-        `the keys file was not applied, the list before it stays: ${messageOf(error)}`,
+        `the keys file was not applied, the previous keys stay: ${messageOf(error)}`,
       );
     }
   }
@@ -359,8 +359,8 @@ export class Keys {
 }
 
 const MAKES = {
-  listener: '`majordomo serve --init`, with the same options, makes what is missing',
-  pair: '`majordomo keygen --pair DIR` makes the files of both nodes',
+  listener: '`majordomo serve --init`, with the same options, creates the missing files',
+  pair: '`majordomo keygen --pair DIR` creates the files of both nodes',
 } as const;
 
 /** Adds to the error about a missing file the command that makes it. */

@@ -130,7 +130,7 @@ class Messages {
     const gone = (reason: string): void => {
       if (this.#helper !== helper) return;
       this.#helper = null;
-      this.#log.warn({ event: 'supervisor.lost', reason }, `systemd was not told: ${reason}`);
+      this.#log.warn({ event: 'supervisor.lost', reason }, `could not notify systemd: ${reason}`);
     };
     helper.on('error', (error) => {
       gone(`/bin/sh: ${codeOf(error) ?? 'not started'}`);

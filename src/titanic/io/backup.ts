@@ -93,6 +93,6 @@ function complete(making: string): void {
 function occupied(target: string): MajordomoError {
   return new MajordomoError(
     'ERR_TITANIC_TARGET',
-    `${target} is there already: a backup replaces nothing`,
+    `${target} exists already: a backup overwrites no file`,
   );
 }

@@ -210,8 +210,8 @@ function checkVersion(path: string, version: number): void {
   if (version <= known) return;
   throw new MajordomoError(
     'ERR_TITANIC_VERSION',
-    `store ${path} has version ${version}, this program knows ${known}: use a newer program, ` +
-      'or restore the backup that was made before the upgrade',
+    `store ${path} has version ${version}, this program supports ${known}: use a newer program, ` +
+      'or restore the backup from before the upgrade',
     { details: { version, known } },
   );
 }

@@ -3,7 +3,7 @@ import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { StoreFailure } from '../store.js';
 
 const REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
-  full: 'free space on its file system; requests are taken again by themselves then',
+  full: 'free space on its file system; the broker then accepts requests again',
   busy: 'another program holds a lock on it; end that program',
   fatal:
     'restart the broker once the disk is in order; if `majordomo verify` finds damage, restore a backup',
@@ -47,7 +47,7 @@ export function openError(path: string, error: unknown): MajordomoError {
 const COPY_REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
   full: 'free space there',
   busy: 'another program holds a lock on the store; end that program',
-  fatal: 'the store was only read, and nothing is left of the copy',
+  fatal: 'the store was not changed, and the incomplete copy was removed',
 };
 
 /** What an error means that came while the store at `path` was copied to `target`: whose it is. */

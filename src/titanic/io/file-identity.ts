@@ -53,7 +53,7 @@ function compare({ path, known }: Watched): void {
   if (isSame(now, known)) return;
   throw new MajordomoError(
     'ERR_TITANIC_DISK',
-    `${path} was ${now === null ? 'removed' : 'replaced'} while the broker used it`,
+    `${path} was ${now === null ? 'removed' : 'replaced'} while the broker was using it`,
   );
 }
 

@@ -27,7 +27,7 @@ export type Standing =
  */
 export function standingAt(path: string): Standing {
   if (!existsSync(path)) {
-    const log = hasLog(path) ? `, but its log ${path}-wal is there` : '';
+    const log = hasLog(path) ? `, but its log ${path}-wal exists` : '';
     return { kind: 'missing', why: `it is missing${log}` };
   }
   const first = firstBytes(path);

@@ -180,8 +180,8 @@ export function checkKnown(path: string, standing: Standing, db: () => Database.
 export function notAStore(path: string, why: string): MajordomoError {
   return new MajordomoError(
     'ERR_TITANIC_FILE',
-    `${path} is not a store of Majordomo: ${why}; it was left as it is: if the store of this node ` +
-      'was there, restore a backup, else name another titanic.file',
+    `${path} is not a Majordomo store: ${why}. It was not changed. If it replaced the store of this node, ` +
+      'restore a backup; otherwise set another titanic.file',
   );
 }
 
@@ -190,19 +190,17 @@ function lost(path: string, memory: Memory | null, why: string, isUsedUp: boolea
   const known = memory?.id ?? null;
   const was = known === null ? '' : `; the store of this node is ${known}`;
   const moved =
-    memory === null || memory.file === name
-      ? ''
-      : `set titanic.file to ${memory.file}, where that one was, `;
+    memory === null || memory.file === name ? '' : `set titanic.file back to ${memory.file}, `;
   const once = isUsedUp
-    ? ' (--new-store counts once, and the last start had it: start without it first)'
+    ? ' (--new-store applies once, and the last start used it: first start without it)'
     : '';
   const remedy =
     `${moved === '' ? '' : `${moved}or `}put the store back, or restore a backup of it ` +
-    '(a file of `majordomo backup`). If this node is to begin anew, or its peer has everything and ' +
-    `serves: \`majordomo serve --new-store\`${once}. docs/operating.md says how: A lost store`;
+    '(from `majordomo backup`). To start with an empty store, or if the peer has all requests and ' +
+    `serves: \`majordomo serve --new-store\`${once}. See docs/operating.md, A lost store`;
   return new MajordomoError(
     'ERR_TITANIC_LOST',
-    `store ${path}: ${why}${was}. Nothing was changed. To go on: ${remedy}`,
+    `store ${path}: ${why}${was}. Nothing was changed. To continue: ${remedy}`,
     { details: { why: `${path}: ${why}${was}`, remedy } },
   );
 }
@@ -254,8 +252,8 @@ function read(path: string): Memory | null {
   if (memory !== null) return memory;
   throw new MajordomoError(
     'ERR_TITANIC_LOST',
-    `${file}: damaged: it does not say which store this node has. If \`majordomo verify ${path}\` ` +
-      'finds the store of this node whole, remove that one file, and start',
+    `${file}: damaged: it does not name the store of this node. If \`majordomo verify ${path}\` ` +
+      'finds no damage in the store of this node, remove that file and start again',
     { details: { why: `${file} is damaged`, remedy: `remove it if ${path} is this node's store` } },
   );
 }

@@ -36,7 +36,7 @@ const QUESTIONS_MAX = 64;
 
 const TOO_MANY: StoreFailure = {
   kind: 'busy',
-  message: 'too many read the stored requests at once: try again',
+  message: 'too many readers of stored requests at the same time: try again',
 };
 
 const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
@@ -132,7 +132,7 @@ class ReadingInThread implements SqliteReading {
       this.#asked.delete(answer.id);
       tell?.(answer);
     });
-    let why = 'its reading thread has ended';
+    let why = 'the reading thread ended';
     thread.on('error', (error) => {
       why = messageOf(error);
     });

@@ -126,7 +126,7 @@ class SqliteStore implements Store {
     });
     this.#ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
-        this.#lose('its thread has ended');
+        this.#lose('the store thread ended');
         resolve();
       });
     });

@@ -27,18 +27,18 @@ const REPORTS_MAX = 100;
 /** What must not be: words, and the requests (`number`) of which it is true. */
 const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   [
-    'in no known state',
+    'in an unknown state',
     `SELECT number FROM requests WHERE state NOT IN (${PENDING}, ${REPLIED}, ${DEAD})`,
   ],
-  ['with a uuid that is none', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
+  ['with an invalid uuid', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
   ['without a service', 'SELECT number FROM requests WHERE length(service) = 0'],
   [
-    'with facts out of range',
+    'with values out of range',
     `SELECT number FROM requests WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0
       OR attempts < 0 OR attempts_ever < 0 OR max_attempts < 1`,
   ],
   [
-    'with a number that is to be given yet',
+    'with a number that is not assigned yet',
     'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
   ],
   [
@@ -46,20 +46,20 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
     `SELECT number FROM requests LEFT JOIN bodies USING (number)
       WHERE body IS NULL OR length(body) <> body_bytes`,
   ],
-  ['absent, of which there is a body', orphans('bodies')],
+  ['missing, but with a body', orphans('bodies')],
   [
-    'replied to without a reply',
+    'replied, but without a reply',
     `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
   ],
-  ['not replied to, of which there is a reply', orphans('replies', REPLIED)],
+  ['not replied, but with a reply', orphans('replies', REPLIED)],
   [
-    'dead without a reason',
+    'dead, but without a reason',
     `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
   ],
-  ['not dead, of which there is a reason', orphans('deaths', DEAD)],
-  ['absent, of which there are attempts', orphans('attempts')],
+  ['not dead, but with a reason', orphans('deaths', DEAD)],
+  ['missing, but with attempts', orphans('attempts')],
   [
-    'with other attempts than were counted',
+    'with a wrong number of attempts',
     `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
       FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
       WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
@@ -69,7 +69,7 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
 /** Before version 4. */
 const KEY_INVARIANTS: typeof INVARIANTS = [
   [
-    'whose key leads elsewhere',
+    'whose key belongs to another request',
     `SELECT number FROM requests LEFT JOIN keys USING (service, key)
       WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
   ],
@@ -78,12 +78,12 @@ const KEY_INVARIANTS: typeof INVARIANTS = [
 /** Since version 4. */
 const OWNER_INVARIANTS: typeof INVARIANTS = [
   [
-    'whose key leads elsewhere',
+    'whose key belongs to another request',
     `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
       WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
   ],
   [
-    'of an owner that is none',
+    'with an invalid owner',
     `SELECT number FROM requests
       WHERE owner NOT IN ('', 'anonymous') AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
   ],
@@ -92,11 +92,11 @@ const OWNER_INVARIANTS: typeof INVARIANTS = [
 /** Since version 2. */
 const PAIR_INVARIANTS: typeof INVARIANTS = [
   [
-    'changed by a transaction that is yet to come, or before their body was there',
+    'changed by a future transaction, or before their body was stored',
     `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
   ],
   [
-    'that are there and closed',
+    'that are closed but still stored',
     'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
   ],
 ];
@@ -166,7 +166,7 @@ function verify(
       db,
       'SELECT count(*) FROM keys WHERE until IS NULL AND uuid NOT IN (SELECT uuid FROM requests)',
     );
-    if (lost > 0) problems.push(`${lost} keys lead to requests that are absent`);
+    if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
   for (const [problem, query] of invariants) {
     step(`requests ${problem}`, () => {
@@ -196,7 +196,7 @@ function count(
   const ledgers = db.prepare('SELECT pending, replied, dead FROM ledger').all();
   if (ledgers.length !== 1 || JSON.stringify(ledgers[0]) !== JSON.stringify(counted)) {
     problems.push(
-      `the ledger has ${JSON.stringify(ledgers)}, there are ${JSON.stringify(counted)}`,
+      `the ledger says ${JSON.stringify(ledgers)}, but there are ${JSON.stringify(counted)}`,
     );
   }
   return counted;
@@ -205,7 +205,9 @@ function count(
 function countTombstones(db: Database.Database, problems: string[]): void {
   const counted = scalar(db, 'SELECT count(*) FROM tombstones');
   const said = scalar(db, 'SELECT sum(tombstones) FROM ledger');
-  if (said !== counted) problems.push(`the ledger has ${said} tombstones, there are ${counted}`);
+  if (said !== counted) {
+    problems.push(`the ledger says ${said} tombstones, but there are ${counted}`);
+  }
   const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
   if (ids !== 1) problems.push('the ledger has no id of the store');
 }
@@ -219,7 +221,7 @@ function countOwners(db: Database.Database, problems: string[]): void {
       FULL JOIN owners USING (owner)
       WHERE counted.stored IS NOT owners.stored OR counted.bytes IS NOT owners.bytes`,
   );
-  if (wrong > 0) problems.push(`of ${wrong} owners other requests are counted than there are`);
+  if (wrong > 0) problems.push(`the request counts of ${wrong} owners are wrong`);
 }
 
 function countServices(db: Database.Database, problems: string[]): void {
@@ -234,7 +236,7 @@ function countServices(db: Database.Database, problems: string[]): void {
       WHERE (counted.pending, counted.retrying, counted.replied, counted.dead)
         IS NOT (services.pending, services.retrying, services.replied, services.dead)`,
   );
-  if (wrong > 0) problems.push(`of ${wrong} services other requests are counted than there are`);
+  if (wrong > 0) problems.push(`the request counts of ${wrong} services are wrong`);
 }
 
 function orphans(table: string, state?: number): string {

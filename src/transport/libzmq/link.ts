@@ -100,7 +100,7 @@ class LibzmqLink implements Link {
       this.#socket.connect(endpoint);
     } catch (error) {
       this.#socket.close();
-      throw endpointError(endpoint, `cannot connect there: ${messageOf(error)}`, error);
+      throw endpointError(endpoint, `cannot connect: ${messageOf(error)}`, error);
     }
     void this.#read();
   }

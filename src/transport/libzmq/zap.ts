@@ -90,7 +90,7 @@ function replyTo(request: readonly Buffer[]): (string | Buffer)[] {
   const verdict: Verdict =
     isCurve && found !== undefined && key !== undefined
       ? found.authorise(key, String(address))
-      : { kind: 'unavailable', why: 'it has shown no key' };
+      : { kind: 'unavailable', why: 'it presented no key' };
   if (verdict.kind !== 'allowed') {
     const from = { address: String(address), key: isCurve && key ? keyShown(key) : null };
     if (verdict.kind === 'refused') found?.refused('key', NOT_KNOWN, from);

@@ -130,7 +130,10 @@ export class RouterPeer
   }
 
   evict(): void {
-    this.refuse({ kind: 'handshakes', reason: 'too many handshakes at once: the oldest goes' });
+    this.refuse({
+      kind: 'handshakes',
+      reason: 'too many handshakes at the same time: the oldest was closed',
+    });
   }
 
   // ---------------------------------------------------------------- calls from the router
@@ -241,7 +244,7 @@ export class RouterPeer
 
   closed(isCut: boolean): void {
     if (isCut && !this.isGone) {
-      this.#reject('cut', 'the peer left in the middle of what it was saying');
+      this.#reject('cut', 'the peer disconnected in the middle of a message');
     }
     this.isGone = true;
     this.#router.count(this, 0, 0);

@@ -177,7 +177,10 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   closeLargest(identity: string): boolean {
     const peer = this.#accounts.largestOf(identity, heldOf);
-    peer?.refuse({ kind: 'memory', reason: 'it held most of what fills limits.memoryBytes' });
+    peer?.refuse({
+      kind: 'memory',
+      reason: 'limits.memoryBytes is reached, and it used most of it',
+    });
     return peer !== null;
   }
 
@@ -228,7 +231,12 @@ class ZmtpRouter implements Transport, PeerOwner {
     if (count >= this.limits.connectionsPerIdentityMax) {
       this.#turnAway(listener, 'connections', TOO_MANY, from);
     } else if (!this.#hasReserve && count >= acceptable * DESCRIPTORS_SHARE) {
-      this.#turnAway(listener, 'accept', 'its address has most of the file descriptors', from);
+      this.#turnAway(
+        listener,
+        'accept',
+        'file descriptors run out, and its address uses most of them',
+        from,
+      );
     } else {
       return true;
     }
@@ -334,7 +342,7 @@ class ZmtpRouter implements Transport, PeerOwner {
       const identity = this.#accounts.largest(incomingOf)?.identity ?? '';
       const most = this.#accounts.largestOf(identity, incomingOf);
       if (most === null) return;
-      most.failed('too_large', 'incomplete messages are over the limit');
+      most.failed('too_large', 'the limit for incomplete messages is reached');
     }
   }
 

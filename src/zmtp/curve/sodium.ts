@@ -79,7 +79,10 @@ async function load(): Promise<CurveCrypto> {
   // Undefined before the library is ready.
   const compiled = library['libsodium'];
   if (!isCompiled(compiled)) {
-    throw new MajordomoError('ERR_INTERNAL', 'this libsodium-wrappers has not what CURVE needs');
+    throw new MajordomoError(
+      'ERR_INTERNAL',
+      'this libsodium-wrappers lacks functions that CURVE needs',
+    );
   }
   return new Sodium(compiled);
 }

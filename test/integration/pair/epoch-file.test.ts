@@ -66,7 +66,7 @@ describe('the epochs of the file are below 2^24 (D79)', () => {
     writeUnbounded(epoch);
     const error: unknown = await EpochFile.open(path, 1000).catch((why: unknown) => why);
     expect(error).toMatchObject({ code: 'ERR_BSTAR_EPOCH' });
-    expect(messageOf(error)).toContain(`${path}: it says epoch ${epoch}`);
+    expect(messageOf(error)).toContain(`${path}: it contains epoch ${epoch}`);
     expect(messageOf(error)).toContain('remove this file');
     writeUnbounded(EPOCH_END - 1);
     await (await EpochFile.open(path, 1000)).close();

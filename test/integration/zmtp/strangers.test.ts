@@ -177,7 +177,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     const stranger = await hosts.stranger().shakeHands();
     stranger.write(commandFrame('PING', '\0\x01'));
     await stranger.closed();
-    await hosts.rejected('silent', /time to live of its PING/);
+    await hosts.rejected('silent', /TTL of its PING/);
     await hosts.server.untilTold('disconnected');
     expect(hosts.server.rejections).toHaveLength(1);
     await hosts.unharmed();
@@ -202,7 +202,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
       else stranger.socket.end();
       await stranger.closed();
     }
-    await hosts.rejected('cut', /left in the middle/, 4);
+    await hosts.rejected('cut', /disconnected in the middle/, 4);
     await hosts.server.untilTold('disconnected', 2);
     expect(hosts.server.rejections).toHaveLength(4);
     await hosts.unharmed();

@@ -325,7 +325,7 @@ describe('limits', () => {
     s.holdsStore();
     const body = 'x'.repeat(64 * 1024 * 1024);
     const answers = Array.from({ length: 6 }, () => s.asks('request', 'echo', body));
-    expect(answers).toEqual(['', '', '', '', '', '500 the store cannot keep up']);
+    expect(answers).toEqual(['', '', '', '', '', '500 the store is overloaded']);
     s.freesStore();
     expect(s.hears().match(/200/g)).toHaveLength(5);
   });

@@ -418,7 +418,7 @@ describe('an operator who purges', () => {
     s.answers('commit');
     expect(answer()).toEqual({
       kind: 'trouble',
-      text: 'no space left on device (200 were done before)',
+      text: 'no space left on device (after 200 requests)',
     });
     s.store.failure = null;
     s.after(20_000);
@@ -449,7 +449,10 @@ describe('an operator who purges', () => {
     s.reads();
     s.operator.stop();
     s.reads();
-    expect(answer()).toMatchObject({ kind: 'trouble', text: expect.stringContaining('(200 were') });
+    expect(answer()).toMatchObject({
+      kind: 'trouble',
+      text: expect.stringContaining('(after 200'),
+    });
     s.isReadingHeld = false;
     expect(s.store.disk.counts.pending).toBe(300);
   });

@@ -303,7 +303,7 @@ describe('strict, without a peer in sync (D14)', () => {
       s.asks('wait', pending, '1000');
     });
     s.losesPeer(REFUSAL);
-    const unknown = '500 outcome unknown: the peer was lost meanwhile';
+    const unknown = '500 outcome unknown: the peer was lost during the operation';
     expect(s.hears()).toBe(`${unknown} / ${unknown}`);
     // It is stored here, perhaps only here.
     expect(s.stands(pending)).toBe('replied');

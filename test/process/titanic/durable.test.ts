@@ -121,7 +121,7 @@ describe('a durable request (issue: done when)', () => {
     expect(await request(third, '--close', uuid)).toMatchObject({ status: 0, stdout: '' });
     const unknown = await request(third, '--result', uuid);
     expect(unknown).toMatchObject({ status: 1, stdout: '' });
-    expect(unknown.stderr).toContain(`no stored request ${uuid}: 400`);
+    expect(unknown.stderr).toContain(`unknown stored request ${uuid}: 400`);
     await third.stop();
     expect(rows(third)).toEqual({ requests: 0, bodies: 0, replies: 0, attempts: 0 });
   });

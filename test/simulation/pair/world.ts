@@ -227,7 +227,7 @@ export class PairWorld {
     hold(!this.#epochs.has(epoch), `epoch ${epoch} is led with twice (D13)`);
     this.#epochs.add(epoch);
     if (reason.startsWith('promoted')) count(this.tally, 'promotions');
-    else if (reason.includes('a client asks')) {
+    else if (reason.includes('a client sent a request')) {
       hold(!isCalm(this.weather), 'failed over, though nothing was wrong');
       count(this.tally, 'failovers');
     } else if (reason.includes('hands over')) count(this.tally, 'hand-overs');

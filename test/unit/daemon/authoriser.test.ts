@@ -75,7 +75,7 @@ function connects(number: number, now: number, address = HERE): string {
   return verdict.kind === 'refused' ? 'refused' : verdict.why;
 }
 
-const ASKING = 'its key is asked about';
+const ASKING = 'waiting for a decision about its key';
 
 describe('a key that is in no keys file', () => {
   it('is asked about once, and comes in by the answer for as long as it holds', () => {
@@ -108,25 +108,29 @@ describe('a key that is in no keys file', () => {
     authoriser.run(ANSWER_MS - 1);
     expect(node.told).toEqual([]);
     authoriser.run(ANSWER_MS);
-    expect(node.told).toMatchObject([{ kind: 'unanswered', why: 'no answer came' }]);
-    expect(connects(1, ANSWER_MS + SILENT_MS - 1)).toBe('nobody says whether its key may');
+    expect(node.told).toMatchObject([{ kind: 'unanswered', why: 'no answer in time' }]);
+    expect(connects(1, ANSWER_MS + SILENT_MS - 1)).toBe(
+      'the service that decides about its key does not answer',
+    );
     expect(connects(1, ANSWER_MS + SILENT_MS)).toBe(ASKING);
     // What comes after its time tells nothing.
     authoriser.answered(keyOf(1), { kind: 'unusable', why: 'x' }, ANSWER_MS + SILENT_MS);
     authoriser.answered(keyOf(1), yes('carol'), ANSWER_MS + SILENT_MS + 1);
-    expect(connects(1, ANSWER_MS + SILENT_MS + 2)).toBe('nobody says whether its key may');
+    expect(connects(1, ANSWER_MS + SILENT_MS + 2)).toBe(
+      'the service that decides about its key does not answer',
+    );
   });
 
   it('does not come in under a name of a keys file: what is alice’s stays hers', () => {
     connects(1, 0);
     authoriser.answered(keyOf(1), yes('alice'), 0);
-    expect(connects(1, 1)).toBe('nobody says whether its key may');
-    expect(node.told).toMatchObject([{ why: 'a keys file has the name alice' }]);
+    expect(connects(1, 1)).toBe('the service that decides about its key does not answer');
+    expect(node.told).toMatchObject([{ why: 'the name alice is in a keys file' }]);
   });
 
   it('is not asked about by a node that does not serve', () => {
     node.isServing = false;
-    expect(connects(1, 0)).toBe('this node is not active, and asks nobody about keys');
+    expect(connects(1, 0)).toBe('this node is not active, so it cannot ask about keys');
     expect(node.asked).toEqual([]);
   });
 
@@ -236,15 +240,15 @@ describe('the question and its answer', () => {
   });
 
   it.each([
-    ['', 'it is not JSON'],
-    ['no', 'it is not JSON'],
+    ['', 'not JSON'],
+    ['no', 'not JSON'],
     ['null', 'expected object'],
     ['{}', 'name: '],
-    ['{"name":"a b"}', 'name: expected 1 to 64 printable characters without blanks'],
+    ['{"name":"a b"}', 'name: expected 1 to 64 printable characters without spaces'],
     ['{"name":"carol","clients":["*"]}', 'Unrecognized key'],
     ['{"name":"carol","operator":true}', 'Unrecognized key'],
     ['{"name":"carol","client":"*"}', 'client: '],
-    ['{"name":"carol","client":["%"]}', 'client.0: not a name of a service or a glob'],
+    ['{"name":"carol","client":["%"]}', 'client.0: not a service name or pattern'],
     ['{"name":"carol","ttlMs":1}', 'ttlMs: '],
     ['{"refused":"no"}', 'refused: '],
     ['{"refused":true,"name":"carol"}', 'Unrecognized key'],

@@ -87,7 +87,7 @@ describe('the greeting (23/ZMTP §Greeting)', () => {
     for (const mechanism of ['CURVE', 'PLAIN', 'NULLX', 'null', '', 'x'.repeat(20)]) {
       const recorded = new Recorded().receive(greetingOf({ mechanism }), DEALER);
       expect(recorded.told).toEqual([
-        `failed mechanism: the peer wants ${mechanism}, this side NULL`,
+        `failed mechanism: the peer uses ${mechanism}, this side NULL`,
       ]);
       expect(recorded.sent().toString('hex')).toBe(OUR_GREETING);
     }
@@ -97,14 +97,14 @@ describe('the greeting (23/ZMTP §Greeting)', () => {
     for (const mechanism of ['NULL\0X', 'NULL\0\0\0 ', `NULL${'\0'.repeat(15)}\x01`]) {
       const recorded = new Recorded().receive(greetingOf({ mechanism }), DEALER);
       expect(recorded.told).toEqual([
-        `failed mechanism: the peer wants ${mechanism.replace(/[\0\x01]/g, '?')}, this side NULL`,
+        `failed mechanism: the peer uses ${mechanism.replace(/[\0\x01]/g, '?')}, this side NULL`,
       ]);
     }
   });
 
   it('shows nothing unprintable of what the peer wants', () => {
     const recorded = new Recorded().receive(greetingOf({ mechanism: 'a\nb\x1b[2J\xff' }));
-    expect(recorded.failure).toBe('failed mechanism: the peer wants a?b?[2J?, this side NULL');
+    expect(recorded.failure).toBe('failed mechanism: the peer uses a?b?[2J?, this side NULL');
   });
 
   it.each([0, 1, 9, 10, 11, 12, 32, 63])('that stops after %d bytes is waited for', (bytes) => {
