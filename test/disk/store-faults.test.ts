@@ -75,7 +75,7 @@ describe('a file that is not ours', () => {
     const error = await errorOf(directory.open());
     expect(error.code).toBe('ERR_TITANIC_VERSION');
     expect(exitStatusOf(error)).toBe(EXIT.config);
-    expect(error.message).toMatch(/version 4711, this program knows \d+:/);
+    expect(error.message).toMatch(/version 4711, this program supports \d+:/);
     expect(snapshot(directory.path)).toEqual(before);
   });
 

@@ -196,7 +196,7 @@ describe('a store that the data directory remembers otherwise', () => {
   it('under another titanic.file is refused, and told where it was', async () => {
     await withStore();
     const error = await errorOf(directory.open(pathOf('other.db')));
-    expect(error.message).toContain('set titanic.file to titanic.db');
+    expect(error.message).toContain('set titanic.file back to titanic.db');
     renameSync(directory.file, pathOf('other.db'));
     const user = await directory.open(pathOf('other.db'));
     expect(user.pending).toHaveLength(3);

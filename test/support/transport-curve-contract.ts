@@ -210,7 +210,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     bytes.send('plain bytes');
     const [wrong] = dial(listening.endpoint, { ...keysOf(alice), serverKey: mallory.publicKey });
     if (knowsKeys) {
-      await untilRejected(listening, 'mechanism', 'the peer wants NULL, this side CURVE');
+      await untilRejected(listening, 'mechanism', 'the peer uses NULL, this side CURVE');
       await untilRejected(listening, 'handshake', 'a HELLO that is not for a key of this server');
     }
     await delay(REFUSED_MS);
@@ -222,7 +222,7 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
     closers.push(() => plain.transport.close(0));
     const [events, send] = dial(plain.endpoint, keysOf(alice));
     send('sealed');
-    if (knowsKeys) await untilRejected(plain, 'mechanism', 'the peer wants CURVE, this side NULL');
+    if (knowsKeys) await untilRejected(plain, 'mechanism', 'the peer uses CURVE, this side NULL');
     await delay(REFUSED_MS);
     expect([...plain.told, ...events.told]).toEqual([]);
   });

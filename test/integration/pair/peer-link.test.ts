@@ -164,7 +164,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
   });
 
   it.each<[string, Partial<Introduction>, RegExp]>([
-    ['pair', { pair: 'other' }, /of the pair "other"/],
+    ['pair', { pair: 'other' }, /to the pair "other"/],
     ['role', { role: 'primary' }, /both nodes are configured as primary/],
     ['replication', { replication: 'async' }, /titanic.replication is async/],
     ['heartbeat', { heartbeatIntervalMs: 300 }, /heartbeatIntervalMs is 300/],
