@@ -1,6 +1,6 @@
 /**
- * What a change costs: this version against one that was built elsewhere (`npm run build:test` in a
- * clone of it), in turns, so that what else the machine does hits both. Prints ratios, pair by pair.
+ * The cost of a change: this version against one built elsewhere (`npm run build:test` in a clone
+ * of it), alternately, so that other load on the machine affects both. Prints ratios, pair by pair.
  *
  *     npm run bench:before -- DIRECTORY [--rounds 7] [--seconds 2] [--only PATTERN]
  */
@@ -44,7 +44,7 @@ function print(title: string, what: string, ratio: Ratio, isMet: boolean): void 
   );
 }
 
-/** Nanoseconds a request of the machine alone, by the title of the line. */
+/** Nanoseconds per request of the machine alone, by the title of the line. */
 function machineCosts(directory: string): ReadonlyMap<string, number> {
   const script = join(directory, 'build', 'bench', 'machine.js');
   const { stdout, status, stderr } = spawnSync(process.execPath, ['--expose-gc', script], {

@@ -1,4 +1,4 @@
-/** The brokers that are compared: whether they are here, their versions, and how each is started. */
+/** The brokers to compare: whether they are installed, their versions, and how to start each. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -32,7 +32,7 @@ export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
   gearman: 'gearman',
 };
 
-/** A broker that can be started on this machine. */
+/** A broker that is installed on this machine. */
 export interface Broker {
   readonly name: BrokerName;
   readonly version: string;
@@ -45,7 +45,7 @@ export interface RunningBroker extends LoadTarget {
   stop(): Promise<void>;
 }
 
-/** What is here, and for what is not, why. */
+/** The brokers found, and why others were not. */
 export interface Found {
   readonly brokers: ReadonlyMap<BrokerName, Broker>;
   readonly absent: readonly string[];
@@ -56,14 +56,14 @@ type OurName = 'zmtp' | 'libzmq' | 'before';
 const MAIN = join(import.meta.dirname, '..', 'src', 'main.js');
 const START_MS_MAX = 15_000;
 const STOP_MS_MAX = 15_000;
-/** Of what a broker says on standard error, for the case that it does not start. */
+/** Maximum length of a broker's standard error to show if it does not start. */
 const SAID_MAX = 1000;
-/** Debian keeps daemons where only root looks. */
+/** Debian installs daemons in directories that are only in root's PATH. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
 /**
- * @param directory for what is compiled, for keys and for data directories
- * @param hasCurve the generator knows CURVE
+ * @param directory for compiled programs, keys and data directories
+ * @param hasCurve whether the generator supports CURVE
  */
 export function findBrokers(directory: string, hasCurve: boolean): Found {
   const brokers = new Map<BrokerName, Broker>();
@@ -91,8 +91,8 @@ export function findBrokers(directory: string, hasCurve: boolean): Found {
 }
 
 /**
- * This version on its default transport, and one that was built in another directory: each without
- * keys, and with CURVE if the generator knows it.
+ * This version on its default transport, and one built in another directory: each without keys, and
+ * with CURVE if the generator supports it.
  */
 export function findBefore(directory: string, root: string, hasCurve: boolean): Found['brokers'] {
   const keys = hasCurve ? makeKeys(MAIN, directory) : null;
@@ -180,7 +180,7 @@ function versionOf(command: string): string | null {
 
 /**
  * Starts a broker, and waits until it accepts connections.
- * @param sets more of `--set` for ours
+ * @param sets further `--set` options for our broker
  * @param cpus the cores that it may use, or null
  */
 export async function startBroker(

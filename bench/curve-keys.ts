@@ -1,4 +1,4 @@
-/** Keys for the runs with CURVE: the broker's by its own `keygen`, the generator's made here. */
+/** Keys for the runs with CURVE: the broker's from its own `keygen`, the generator's made here. */
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -11,11 +11,11 @@ export interface CurveKeys {
   readonly serverKey: string;
   readonly publicKey: string;
   readonly secretKey: string;
-  /** `curve` of a listener, as YAML. */
+  /** The `curve` setting of a listener, as YAML. */
   readonly listener: string;
 }
 
-/** @returns null if this version makes no keys */
+/** @returns null if this version cannot make keys */
 export function makeKeys(main: string, directory: string): CurveKeys | null {
   const secretKeyFile = join(directory, 'broker.key');
   const { status, stdout } = spawnSync(process.execPath, [main, 'keygen', secretKeyFile], {

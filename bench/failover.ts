@@ -1,5 +1,5 @@
 /**
- * A pair that is killed, handed over and left behind: how long clients wait, and what it costs.
+ * A pair that is killed, handed over and left behind: how long clients wait, and the cost.
  *
  *     npm run bench:failover                     # prints; 100 kills at each heartbeat, a quarter of an hour
  *     npm run bench:failover -- --write          # writes docs/performance-pair.md, too

@@ -1,4 +1,7 @@
-/** The load generator (`bench/load/*.c`): compiled where gcc is, then run once for each measurement. */
+/**
+ * The load generator (`bench/load/*.c`): compiled if gcc is installed, then run once per
+ * measurement.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
@@ -7,49 +10,55 @@ import { text } from 'node:stream/consumers';
 
 export type Protocol = 'mdp' | 'nats' | 'gearman' | 'titanic' | 'beanstalkd' | 'redis';
 
-/** What the generator plays; see the options in `load/main.c`. */
+/** The generator's load; see the options in `load/main.c`. */
 export interface Load {
-  /** Connections of clients, and of workers. */
+  /** Numbers of client and worker connections. */
   readonly clients: number;
   readonly workers: number;
   /** Requests outstanding, over all clients together. */
   readonly outstanding: number;
-  /** D23; only MDP has it. Default 1. */
+  /** Worker credit (D23), MDP only. Default 1. */
   readonly credit?: number;
-  /** Bytes of a body. Default 16. */
+  /** Size of a body in bytes. Default 16. */
   readonly size?: number;
-  /** The services that workers are spread over, and how many of those are asked. Defaults 1 and all. */
+  /**
+   * Number of services that the workers offer, and how many of these get requests. Defaults 1 and
+   * all.
+   */
   readonly services?: number;
   readonly busy?: number;
-  /** Each message is written alone; otherwise those of one turn of the generator's loop together. */
+  /**
+   * Writes each message separately; otherwise all messages of one turn of the generator's loop
+   * together.
+   */
   readonly single?: boolean;
   /** Requests per second of an open loop. Default: a closed loop. */
   readonly rate?: number;
-  /** Connections that do nothing. */
+  /** Number of connections that do nothing. */
   readonly idle?: number;
-  /** Requests that wait all the while for a service without workers. */
+  /** Number of requests that wait throughout for a service without workers. */
   readonly queued?: number;
   /** Default 2500. */
   readonly heartbeatMs?: number;
 }
 
-/** Where the load goes. */
+/** The target of the load. */
 export interface LoadTarget {
   readonly protocol: Protocol;
   readonly port: number;
-  /** Of the broker, whose CPU time is read at both ends of the window. */
+  /** Process id of the broker, whose CPU time is read at both ends of the window. */
   readonly pid: number;
   /** CURVE: the broker's public key and the generator's secret key, both in hexadecimal. */
   readonly curve?: { readonly serverKey: string; readonly secretKey: string };
 }
 
-/** How long one measurement is. */
+/** The length of one measurement. */
 export interface Window {
   readonly seconds: number;
   readonly warmupSeconds: number;
 }
 
-/** What one measurement gave. CPU time is user and system time, of all threads. */
+/** The result of one measurement. CPU time is user and system time of all threads. */
 export interface LoadResult {
   readonly requests: number;
   readonly seconds: number;
@@ -64,14 +73,14 @@ export interface LoadResult {
 /** A compiled generator. */
 export interface Generator {
   readonly file: string;
-  /** False where libsodium's headers are absent. */
+  /** False if libsodium's headers are absent. */
   readonly hasCurve: boolean;
 }
 
 const SOURCES = join(process.cwd(), 'bench', 'load');
 const FLAGS = ['-O2', '-Wall', '-Wextra', '-D_GNU_SOURCE'];
 
-/** Runs gcc. Returns null if it worked, else what it said. */
+/** Runs gcc. Returns null if it succeeded, else its output. */
 export function compile(
   out: string,
   sources: readonly string[],
@@ -84,7 +93,7 @@ export function compile(
   return error === undefined ? stderr : 'gcc is absent';
 }
 
-/** Compiles the generator into `directory`, with CURVE if that can be. @throws what gcc said */
+/** Compiles the generator into `directory`, with CURVE if possible. @throws gcc's output */
 export function compileGenerator(directory: string): Generator {
   const file = join(directory, 'load');
   const sources = readdirSync(SOURCES)
@@ -100,7 +109,7 @@ export function compileGenerator(directory: string): Generator {
 
 /**
  * Runs the generator to its end.
- * @param cpu the core that it is pinned to, or null
+ * @param cpu the core to pin it to, or null
  */
 export async function runLoad(
   generator: Generator,
@@ -114,7 +123,7 @@ export async function runLoad(
   return await resultOf(command ?? generator.file, rest);
 }
 
-/** A command line that runs on those cores only. */
+/** A command line that runs only on those cores. */
 export function pinned(cpus: readonly number[] | null, command: readonly string[]): string[] {
   return cpus === null ? [...command] : ['taskset', '-c', cpus.join(','), ...command];
 }

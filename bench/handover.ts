@@ -1,8 +1,8 @@
 /**
- * What it costs to read ZMTP in one thread and to run the broker in another: a thread reads a stream
- * of requests and hands them over in batches, by a ring in shared memory or by postMessage of
- * transferred buffers; beside it the same done in one thread. Both ends are this project's: the
- * connection machine that makes messages of bytes, the codec that makes requests of messages.
+ * Measures the cost of reading ZMTP in one thread and running the broker in another: a thread reads
+ * a stream of requests and passes them on in batches, through a ring in shared memory or with
+ * postMessage of transferred buffers; for comparison, the same in one thread. Both ends are this
+ * project's code: the connection machine that parses messages, and the codec that parses requests.
  *
  *     npm run bench:handover
  */
@@ -24,9 +24,9 @@ const ONE_BY_ONE_MESSAGES = 10_000;
 
 /** Nanoseconds per message. */
 interface Cost {
-  /** Processor time of the thread that runs the broker. */
+  /** CPU time of the thread that runs the broker. */
   readonly main: number;
-  /** Processor time of the thread that reads. */
+  /** CPU time of the thread that reads. */
   readonly thread: number;
   /** From the first byte to the last message. */
   readonly wall: number;
@@ -37,7 +37,7 @@ interface Batch {
   readonly bytes: number;
 }
 
-/** What the broker's thread does with a message before it decides anything. */
+/** The broker thread's work on a message before it makes any decision. */
 class Reader {
   requests = 0;
   readonly #inbound = new Inbound();
@@ -111,7 +111,7 @@ async function readRing(ring: RingReader, reader: Reader, messages: number): Pro
   for (;;) {
     ring.read(reader.receiveOf);
     if (reader.requests >= messages) return;
-    // Where there is more already, other events get their turn first.
+    // Even if more is available already, other events get their turn first.
     await (ring.more() ?? nextTurn());
   }
 }
@@ -137,7 +137,10 @@ function check(reader: Reader, load: Load): void {
   throw new Error(`${reader.requests} of ${load.messages} requests arrived`);
 }
 
-/** The median of several runs, each figure by itself; the first run warms up and is left out. */
+/**
+ * The median of several runs, for each figure separately; the first run is a warm-up and does not
+ * count.
+ */
 async function median(run: () => Promise<Cost>): Promise<Cost> {
   await run();
   const costs: Cost[] = [];

@@ -1,5 +1,5 @@
 /**
- * A broker under attack by one peer without a key: how long others wait, and what the broker takes.
+ * A broker attacked by one peer without a key: how long others wait, and what the broker uses.
  *
  *     npm run bench:hostile                      # prints; about six minutes
  *     npm run bench:hostile -- --write           # writes docs/performance-hostile.md, too
@@ -18,7 +18,7 @@ import { SCENES } from './hostile/scenes.js';
 import { loadAverage, machineFacts } from './machine-facts.js';
 
 const DOCUMENT = join(process.cwd(), 'docs', 'performance-hostile.md');
-/** Small, so that what goes beyond it is seen. */
+/** Small, so that memory beyond it is noticed. */
 const MEMORY_BYTES = 256 * 2 ** 20;
 
 const { values } = parseArgs({

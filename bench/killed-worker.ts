@@ -1,6 +1,6 @@
 /**
- * How soon the request of a killed worker is at another one (D15): a worker process is given a
- * request and killed with -9; the time is from the kill to the REQUEST at the other worker.
+ * How soon the request of a killed worker reaches another one (D15): a worker process gets a
+ * request and is killed with -9; measured from the kill to the REQUEST at the other worker.
  *
  *     npm run bench:killed-worker
  */
@@ -20,7 +20,7 @@ const SERVICE = 'work';
 const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
 const SELF = fileURLToPath(import.meta.url);
 
-/** In the process that is killed: takes a request, says so, and never answers it. */
+/** Runs in the process that is killed: takes a request, reports it, and never answers it. */
 async function victim(endpoint: string): Promise<void> {
   const worker = new Worker({ endpoints: [endpoint], service: SERVICE }, () => {
     process.send?.('taken');
@@ -62,7 +62,7 @@ async function startBroker(transport: string): Promise<Broker> {
   };
 }
 
-/** Milliseconds from the kill to the request at the worker of this process. */
+/** Milliseconds from the kill to the arrival of the request at this process's worker. */
 async function killOne(endpoint: string): Promise<number> {
   const child: ChildProcess = fork(SELF, ['victim', endpoint]);
   const client = new Client({ endpoints: [endpoint], timeoutMs: 30_000, retries: 0 });

@@ -1,4 +1,4 @@
-/** What the figures were measured on, and on which cores. */
+/** The machine and the cores of a measurement. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
@@ -19,12 +19,12 @@ export function machineFacts(): readonly string[] {
   ];
 }
 
-/** How many processes wanted to run, on average of the last minute. */
+/** Average number of processes that wanted to run in the last minute. */
 export function loadAverage(): number {
   return loadavg()[0] ?? 0;
 }
 
-/** The last core that this process may use is the generator's, the others are the brokers'. */
+/** The generator gets the last core that this process may use, the brokers the others. */
 export function pins(): Pins | null {
   if (spawnSync('taskset', ['--version']).status !== 0) return null;
   const status = readFileSync('/proc/self/status', 'latin1');

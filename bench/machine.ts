@@ -1,6 +1,6 @@
 /**
- * The broker machine alone: no sockets, a sink that only keeps tokens. Prints what a request costs
- * (read, queue, dispatch, reply), and how that grows with workers, services and the queue.
+ * The broker machine alone: no sockets, a sink that keeps only tokens. Prints the cost of a request
+ * (read, queue, dispatch, reply), and how it grows with workers, services and the queue.
  *
  *     npm run bench:machine
  */
@@ -17,7 +17,7 @@ import { tee } from '../src/observe/tee.js';
 import { Throttle } from '../src/observe/throttle.js';
 import { BATCH, BODY, CLIENTS, type Setting, Stage } from './machine/stage.js';
 
-/** Nanoseconds per request: the best of several runs, since others' work can only add. */
+/** Nanoseconds per request: the best of several runs, since other load can only add to it. */
 function measure(setting: Setting, turns = 400, runs = 5): number {
   const stage = new Stage(setting);
   for (let warm = 0; warm < turns; warm++) stage.turn();
@@ -31,7 +31,7 @@ function measure(setting: Setting, turns = 400, runs = 5): number {
   return best;
 }
 
-/** Log and page are told what happens, as in a daemon; nobody reads either. */
+/** Events go to the log and the page, as in a daemon; nobody reads either. */
 function told(): BrokerEvents {
   const silent = (): undefined => undefined;
   const log: Log = {
@@ -72,7 +72,7 @@ function costs(): void {
   print('  ratio to an empty queue (bound 1.3)', (full / ns).toFixed(2));
 }
 
-/** The longest single call while a million requests are queued, expire, drain or are dropped. */
+/** The longest single call while a million requests are queued, expire, are drained or dropped. */
 function stalls(): void {
   const million = { workers: 0, services: 1, credit: 1, queued: 1_000_000 };
   global.gc?.();

@@ -1,4 +1,4 @@
-/** Figures and tables as Markdown, as the pages of performance have them. */
+/** Figures and tables as Markdown, for the performance pages. */
 
 export function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
   const rows = [head, ...lines];

@@ -1,4 +1,7 @@
-/** Runs a row: all its brokers stand, and are measured in turns, A B C A B C …, so that noise hits all. */
+/**
+ * Runs a row: starts all its brokers and measures them in turns, A B C A B C …, so that noise
+ * affects all.
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -14,7 +17,7 @@ export interface Bench {
   readonly brokers: ReadonlyMap<BrokerName, Broker>;
   readonly window: Window;
   readonly rounds: number;
-  /** The cores of brokers and of the generator; null where nothing is pinned. */
+  /** The cores of brokers and of the generator; null if nothing is pinned. */
   readonly pins: Pins | null;
   progress(text: string): void;
 }
@@ -44,7 +47,7 @@ export interface Ratio {
 
 export type Quantity = 'rate' | 'cpu' | 'p50';
 
-/** One target, and what was measured. */
+/** One target and its measured ratio. */
 export interface Verdict {
   readonly against: string;
   readonly quantity: Quantity;
@@ -65,7 +68,7 @@ interface Standing {
   readonly results: LoadResult[];
 }
 
-/** @returns null if the one that the row is about is not here */
+/** @returns null if the row's first runner is not installed */
 export async function measureRow(bench: Bench, row: Row): Promise<RowResult | null> {
   const standing: Standing[] = [];
   const [subject] = row.runners;
@@ -74,7 +77,7 @@ export async function measureRow(bench: Bench, row: Row): Promise<RowResult | nu
     for (const runner of row.runners) {
       const broker = bench.brokers.get(runner.broker);
       if (broker === undefined) continue;
-      // The SDK's row has three processes of ours: they share the cores as the system likes.
+      // The SDK's row has three processes of ours: the system assigns the cores.
       const cpus = runner.drive.kind === 'load' ? (bench.pins?.broker ?? null) : null;
       const running = await startBroker(broker, runner.sets ?? [], cpus);
       standing.push({ runner, broker: running, results: [] });
@@ -160,7 +163,7 @@ function verdictsOf(targets: readonly Target[], standing: readonly Standing[]): 
   });
 }
 
-/** Of two that were measured in turns. */
+/** The ratio of two that were measured alternately. */
 export function ratioOf(mine: readonly number[], theirs: readonly number[]): Ratio {
   const ratios = mine.map((value, round) => value / (theirs[round] ?? Number.NaN));
   return { median: median(ratios), low: Math.min(...ratios), high: Math.max(...ratios) };

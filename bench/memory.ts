@@ -6,7 +6,9 @@ import { startBroker } from './brokers.js';
 import { type LoadTarget, runLoad } from './generator.js';
 import { type Bench, median } from './measure.js';
 
-/** The slope between the two is what one costs: what the process takes once is in both. */
+/**
+ * The cost per connection is the slope between the two, which excludes the process's fixed memory.
+ */
 const CONNECTIONS = [3000, 8000] as const;
 const PAUSE_MS = 1000;
 const PAGE_BYTES = 4096;

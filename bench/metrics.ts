@@ -1,7 +1,7 @@
 /**
- * What metrics cost: a request in the broker machine with counting and without, in processes of their
- * own that take turns, so that neither run warms the other's code; and a scrape with 1,000 services,
- * beside prom-client for the same series.
+ * The cost of metrics: a request in the broker machine with and without counting, in alternating
+ * separate processes, so that neither run warms up the other's code; and a scrape with 1,000
+ * services, compared with prom-client for the same series.
  *
  *     npm run bench:metrics                    # 15 pairs of runs, about 2 minutes
  *     npm run bench:metrics -- --rounds 5
@@ -27,7 +27,7 @@ const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '15' }, child: { type: 'string' } },
 });
 
-/** Counting and looking at the clock for it are left out. */
+/** Disables counting and the clock readings for it. */
 function countNothing(): void {
   const { prototype } = RequestCounters;
   for (const name of Object.getOwnPropertyNames(prototype)) {
@@ -37,7 +37,7 @@ function countNothing(): void {
   }
 }
 
-/** Nanoseconds of processor time for one request. */
+/** Nanoseconds of CPU time per request. */
 function costOfRequest(): number {
   const stage = new Stage({ workers: 100, services: 10, credit: 10, queued: 0 });
   for (let turn = 0; turn < WARM_TURNS; turn++) stage.turn();
@@ -67,7 +67,7 @@ function median(of: readonly number[]): number {
 
 function requests(rounds: number): void {
   const pairs = Array.from({ length: rounds }, (_, round) => {
-    // Each goes first as often as the other.
+    // Each goes first equally often.
     const first = round % 2 === 0 ? 'on' : 'off';
     const one = inChild(first);
     const other = inChild(first === 'on' ? 'off' : 'on');
@@ -119,14 +119,14 @@ async function scrape(): Promise<void> {
   );
 }
 
-/** Milliseconds of this thread's processor time for a text, of the later ones. */
+/** Milliseconds of this thread's CPU time per text, without the first ones. */
 async function rendered(
   render: () => Promise<string>,
 ): Promise<{ readonly text: string; readonly times: readonly number[] }> {
   const times: number[] = [];
   let text = '';
   for (let count = 0; count < RENDERINGS; count++) {
-    // It makes none sooner than its share of the loop allows.
+    // It renders no faster than its share of the loop allows.
     await sleep(150);
     const before = threadCpuNs();
     text = await render();
@@ -135,7 +135,7 @@ async function rendered(
   return { text, times: times.slice(RENDERINGS / 2) };
 }
 
-/** The same series, kept by prom-client; what it costs to count into it is told at once. */
+/** The same series in prom-client; the cost of counting is printed at once. */
 function promClient(stage: Stage): () => Promise<string> {
   const registry = new Registry();
   const registers = [registry];

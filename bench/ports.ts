@@ -1,4 +1,4 @@
-/** Ports of this machine, for programs that listen. */
+/** Free ports of this machine, for programs that listen. */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 

@@ -1,17 +1,17 @@
 /**
- * A priority for everything that is measured, where this is permitted: what else runs on the machine
- * then disturbs less. Children inherit it.
+ * Raises the priority of everything that is measured, if permitted, so that other processes disturb
+ * it less. Child processes inherit it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
 const PRIORITY = -10;
-/** Linux shares a core among sessions first; within one, priorities count. */
+/** Linux first divides a core between sessions; priorities only count within one. */
 const SESSION = '/proc/self/autogroup';
 
 let before = 0;
 
-/** @returns false where it is not permitted, or there is nothing of this kind */
+/** @returns false if it is not permitted or not supported */
 export function raisePriority(): boolean {
   try {
     setPriority(PRIORITY);
@@ -23,7 +23,7 @@ export function raisePriority(): boolean {
   }
 }
 
-/** Gives the session its priority back: the shell that this was started from belongs to it. */
+/** Restores the session's priority: the shell that started this program belongs to it, too. */
 export function lowerPriority(): void {
   try {
     writeFileSync(SESSION, String(before));

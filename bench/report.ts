@@ -1,4 +1,4 @@
-/** The figures as Markdown: docs/performance.md is written by this and nothing else. */
+/** The figures as Markdown; only this generates docs/performance.md. */
 import { table, times } from './markdown.js';
 import type { Memory } from './memory.js';
 import type { Figures, Quantity, RowResult, Verdict } from './measure.js';

@@ -1,10 +1,10 @@
-/** What is measured: rows, who runs in each, and which ratios are aimed at. */
+/** What is measured: the rows, the runners in each, and the target ratios. */
 import { BROKER_TITLES, type BrokerName } from './brokers.js';
 import type { Load } from './generator.js';
 
 export type Section = 'sdk' | 'broker' | 'curve' | 'growth';
 
-/** The generator plays clients and workers, or the SDK does, in one process each. */
+/** The generator acts as clients and workers, or the SDK does, in one process each. */
 export type Drive =
   | { readonly kind: 'load'; readonly load: Load }
   | {
@@ -14,13 +14,13 @@ export type Drive =
       readonly concurrency: number;
     };
 
-/** One who runs in a row. */
+/** One of the brokers in a row. */
 export interface Runner {
   /** Unique in its row. */
   readonly title: string;
   readonly broker: BrokerName;
   readonly drive: Drive;
-  /** More of `--set`, for ours. */
+  /** Further `--set` options for our broker. */
   readonly sets?: readonly string[];
 }
 
@@ -35,7 +35,7 @@ export interface Target {
 export interface Row {
   readonly section: Section;
   readonly title: string;
-  /** The first is the one that is compared with the others. */
+  /** The first one is compared with the others. */
   readonly runners: readonly Runner[];
   readonly targets: readonly Target[];
 }
@@ -166,7 +166,8 @@ const growthRows: readonly Row[] = [
     'workers and services, credit 1, 100 outstanding',
     [
       ['1 worker, 1 service', { ...steady, workers: 1 }],
-      // One at credit 1 shares no turn of the loop; as many as are busy at once is the fairer base.
+      // With credit 1 a single worker cannot use a turn for several requests; enough workers for
+      // all outstanding requests are a fairer baseline.
       ['32 workers, 1 service', { ...steady, workers: 32 }],
     ],
     ['10,000 workers, 1,000 services', { ...steady, workers: 10_000, services: 1000 }],
@@ -190,7 +191,7 @@ const growthRows: readonly Row[] = [
   ),
 ];
 
-/** Ours against ours as it was before a change: the change may cost five percent. */
+/** Our broker against its own version before a change: the change may cost five percent. */
 export const BEFORE_ROWS: readonly Row[] = [...brokerRows, ...curveRows].flatMap((row) => {
   const [runner] = row.runners;
   if (runner === undefined) return [];

@@ -1,5 +1,5 @@
 /**
- * Measures ours and every peer that this machine has, and writes docs/performance.md.
+ * Measures our broker and every other one that is installed, and writes docs/performance.md.
  *
  *     npm run bench                        # everything: about 15 minutes
  *     npm run bench -- --quick             # one short run each; prints, writes nothing

@@ -1,6 +1,6 @@
 /**
  * The store alone, against better-sqlite3 by itself in a thread with the same schema, batches and
- * settings: `npm run bench:store`. Figures are printed; only their ratios mean something.
+ * settings: `npm run bench:store`. Figures are printed; only their ratios are meaningful.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ const OUTSTANDING = [1, 64, 1000];
 const MILLION = 1_000_000;
 const MILLION_BATCH = 4096;
 
-/** Durable acknowledgements a second, with so many requests in every batch. */
+/** Durable acknowledgements per second, with this many requests in every batch. */
 type Contender = (directory: string, outstanding: number) => Promise<number>;
 
 const SILENT: StoreEvents = {
@@ -82,7 +82,7 @@ const ours: Contender = async (directory, outstanding) => {
   return number / seconds;
 };
 
-/** The same rows, made in the thread itself: nothing is handed over. */
+/** The same rows, made in the thread itself: nothing is passed between threads. */
 const bare: Contender = async (directory, outstanding) => {
   const thread = new Worker(new URL('./store/bare-thread.js', import.meta.url), {
     workerData: { path: join(directory, 'bare.db'), outstanding, seconds: SECONDS },

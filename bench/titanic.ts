@@ -1,6 +1,6 @@
 /**
- * Titanic's machine alone, in front of a store that answers at once and keeps nothing: what an
- * accepted request costs, what an open one weighs, what a delivery and its reply cost.
+ * Titanic's machine alone, with a store that answers at once and keeps nothing: the cost of an
+ * accepted request, the memory of an open one, the cost of a delivery and its reply.
  *
  *     npm run bench:titanic [-- REQUESTS]
  */

@@ -1,4 +1,4 @@
-// The compiler leaves what is no TypeScript behind: copies it beside what it makes.
+// Copies files other than TypeScript, which the compiler ignores, next to the compiled ones.
 // node scripts/copy-assets.mjs TARGET
 import { cpSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Finds what nobody uses: exports of src/ that nothing in src/ imports (a test alone keeps nothing
- * alive), exports of test/, bench/ and examples/ that nothing at all imports, and dependencies of
+ * Finds unused code: exports of src/ that nothing in src/ imports (an import in a test does not
+ * count), exports of test/, bench/ and examples/ that nothing imports, and dependencies of
  * package.json that no file of src/ imports. Exits with 1 and says what to do about each.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -11,10 +11,10 @@ import { analyzeTsConfig } from 'ts-unused-exports';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Files whose exports are for others than this package. */
+/** Files whose exports are for users of this package. */
 const ENTRY_POINTS = new Set(['src/sdk/client.ts', 'src/sdk/worker.ts']);
 
-/** Exports that nothing in src/ imports and that stay all the same: `FILE: NAME` → why. */
+/** Exports that are kept although nothing in src/ imports them: `FILE: NAME` → why. */
 const KEPT_EXPORTS = new Map([
   ['src/config/document.ts: referencePage', 'scripts/generate-docs.mjs'],
   ['src/config/document.ts: jsonSchema', 'scripts/generate-docs.mjs'],
@@ -29,7 +29,7 @@ const KEPT_EXPORTS = new Map([
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
 ]);
 
-/** Dependencies that nothing in src/ imports yet and that stay all the same: name → why. */
+/** Dependencies that are kept although nothing in src/ imports them yet: name → why. */
 const KEPT_DEPENDENCIES = new Map([]);
 
 const REMEDY =
@@ -45,7 +45,7 @@ function typeScriptFiles(folder) {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** Whether `name` is a type of that file which the file itself names somewhere else too. */
+/** Whether `name` is a type that the file itself also uses elsewhere. */
 function isTypeNamedAtHome(file, name) {
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
   let isType = false;
@@ -65,7 +65,7 @@ function isTypeNamedAtHome(file, name) {
   return isType && namings > 0;
 }
 
-/** What an `import(…)` takes out of its module: names, or `*` if that cannot be read off. */
+/** The names that an `import(…)` uses of its module, or `*` if that cannot be determined. */
 function namesTaken(call) {
   let node = call.parent;
   while (ts.isAwaitExpression(node) || ts.isParenthesizedExpression(node)) node = node.parent;
@@ -78,7 +78,9 @@ function namesTaken(call) {
   return ['*'];
 }
 
-/** `FILE: NAME` of all that is imported by `import(…)`, which ts-unused-exports does not follow. */
+/**
+ * `FILE: NAME` of everything imported with `import(…)`, which ts-unused-exports does not follow.
+ */
 function lazilyImported(folders) {
   const taken = new Set();
   for (const file of folders.flatMap(typeScriptFiles)) {
@@ -102,9 +104,9 @@ function lazilyImported(folders) {
 }
 
 /**
- * A value is dead if no other file imports it; a type only if its own file does not name it either,
- * because it may be part of the signature of something that is used.
- * @returns `FILE: NAME`, where FILE is relative to the root, → where that is declared
+ * A value is dead if no other file imports it; a type only if its own file does not use it either,
+ * because it may be part of the signature of something in use.
+ * @returns a map from `FILE: NAME` (FILE relative to the root) to the place of the declaration
  */
 function deadExports(project, folders) {
   const dead = new Map();

@@ -1,4 +1,5 @@
-// Writes what is made from the code: configuration, metrics, description of the API. Run it after a build: node scripts/generate-docs.mjs
+// Writes the files that are generated from the code: configuration, metrics, API description. Run
+// it after a build: node scripts/generate-docs.mjs
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 

@@ -1,10 +1,11 @@
 /**
- * A Jest reporter that closes a run by saying how many cases each suite (the top folder of test/)
- * ran, and names every case that was skipped because a tool is absent (test/support/tools.ts).
+ * A Jest reporter that ends a run with the number of cases that each suite (the top folder of
+ * test/) ran, and names every case that was skipped because a tool is absent
+ * (test/support/tools.ts).
  */
 import { basename } from 'node:path';
 
-/** In the order of a run from cheap to dear; others follow by name. */
+/** In the order of a run, fastest first; others follow by name. */
 const ORDER = [
   'unit',
   'machine',
@@ -20,7 +21,7 @@ const ORDER = [
   'browser',
 ];
 
-/** What `itWithTool` puts at the end of the title of a case that cannot run here. */
+/** What `itWithTool` appends to the title of a case that cannot run here. */
 const NEEDS = /\[needs .+\]$/;
 
 const COLUMNS = ['cases', 'passed', 'failed', 'skipped'];

@@ -1,5 +1,5 @@
-// Removes from build/ what no source stands behind any more, so that a test that was renamed or deleted
-// does not run again. The rest stays, and the compiler writes over it.
+// Removes files from build/ whose sources no longer exist, so that a renamed or deleted test does
+// not run again. The compiler overwrites the other files.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const build = join(root, 'build');
 const PAGE = join('src', 'http', 'page', 'public');
 
-/** The file that this one was made from, or is a copy of. */
+/** The file that this one was compiled or copied from. */
 function sourceOf(path) {
   const compiled = /\.js(\.map)?$/;
   if (!compiled.test(path)) return path;

@@ -1,5 +1,5 @@
-// Takes the pictures of docs/img: a pair of brokers under a load that looks like somebody's, and
-// Chromium. npm run screenshots
+// Takes the screenshots of docs/img: a pair of brokers under a realistic load, in Chromium. npm run
+// screenshots
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -16,11 +16,11 @@ const { ServiceError, Worker } = await import(
   new URL('../dist/sdk/worker.js', import.meta.url).href
 );
 
-/** So that the pictures of two minutes are full. */
+/** Long enough to fill the charts of two minutes. */
 const WARM_UP_MS = 125_000;
 const BYTES_MAX = 150 * 1024;
 
-/** Service → how long it takes, its workers, its requests a second. */
+/** Service → its response time, its workers, its requests per second. */
 const SERVICES = {
   'geo.lookup': { ms: [1, 6], workers: 4, rate: 90 },
   'image.resize': { ms: [12, 40], workers: 3, rate: 25 },
@@ -95,7 +95,7 @@ function startWorkers(endpoints) {
   return workers;
 }
 
-/** Requests that come in waves, until `over`. */
+/** Sends requests in waves, until `over`. */
 async function requests(client, service, rate, over) {
   const ignore = () => {};
   const beganAt = Date.now();

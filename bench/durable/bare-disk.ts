@@ -1,4 +1,4 @@
-/** What the disk itself takes for a kilobyte: a bare append and `fdatasync`, one after the other. */
+/** The disk's own time for a kilobyte: an append and `fdatasync`, one after the other. */
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHistogram, performance } from 'node:perf_hooks';

@@ -1,4 +1,4 @@
-/** Who is compared in receipts, and how each is started. */
+/** The stores whose receipts are compared, and how to start each. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { packageVersion } from '../../src/core/version.js';
 import { accepts, freePort, HOST } from '../ports.js';
 
-/** Its protocol, too, as the load generator knows it. */
+/** Also the name of its protocol in the load generator. */
 export type ContenderName = 'titanic' | 'beanstalkd' | 'redis';
 
 export interface Contender {
@@ -27,10 +27,10 @@ export interface Running {
 
 const START_MS_MAX = 10_000;
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js');
-/** Debian keeps daemons where only root looks. */
+/** Debian installs daemons in directories that are only in root's PATH. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 
-/** What is here, and the names of what is not. */
+/** The stores that are installed, and the names of those that are not. */
 export function findContenders(): { found: readonly Contender[]; absent: readonly string[] } {
   const beanstalkd = versionOf('beanstalkd', '-v');
   const redis = versionOf('redis-server', '--version');

@@ -1,4 +1,7 @@
-/** The loads: so many outstanding, and a rate whatever is answered; by the generator or our SDK. */
+/**
+ * The loads: a closed loop with a number outstanding, and an open loop at a fixed rate; by the
+ * generator or our SDK.
+ */
 import { performance } from 'node:perf_hooks';
 
 import { Client } from '../../src/sdk/client.js';
@@ -13,7 +16,7 @@ export interface Latencies {
 
 export const BODY_BYTES = 1024;
 
-/** Receipts a second. */
+/** Receipts per second. */
 export async function closedLoop(
   generator: Generator,
   { contender, port, pid }: Running,
@@ -30,7 +33,7 @@ export async function closedLoop(
   return requests / seconds;
 }
 
-/** Latency counts from the time of the plan: a stall is seen by all that were due during it. */
+/** Latency counts from the planned time: every request that was due during a stall shows it. */
 export async function openLoop(
   generator: Generator,
   { contender, port, pid }: Running,
@@ -51,7 +54,7 @@ export function latencies({ p50Us, p99Us }: LoadResult): Latencies {
   return { p50: p50Us / 1000, p99: p99Us / 1000 };
 }
 
-/** Receipts a second as a program that uses the SDK gets them. */
+/** Receipts per second for a program that uses the SDK. */
 export async function closedLoopOfSdk(
   port: number,
   outstanding: number,

@@ -1,10 +1,10 @@
-/** The figures of receipts as Markdown: docs/performance-durable.md is written by this. */
+/** The figures of receipts as Markdown; generates docs/performance-durable.md. */
 import { table, times, whole } from '../markdown.js';
 import { median } from '../measure.js';
 import type { Latencies } from './load.js';
 import type { SlowDisk } from './slow-disk.js';
 
-/** Receipts a second at so many outstanding, one of each round. */
+/** Receipts per second with this many outstanding, one figure per round. */
 export interface Rates {
   readonly title: string;
   readonly outstanding: number;
@@ -14,7 +14,7 @@ export interface Rates {
 export interface Verdict {
   readonly about: string;
   readonly ratios: readonly number[];
-  /** At least, or at most if `isMost`. */
+  /** A lower bound, or an upper one if `isMost`. */
   readonly bound: number;
   readonly isMost: boolean;
 }
@@ -35,7 +35,7 @@ export interface DurableReport {
 }
 
 const P99_MS_MAX = 4;
-/** A load average from which on others had a core to themselves. */
+/** From this load average on, other processes competed for the cores. */
 const BUSY_LOAD = 1;
 
 export function renderDurable(report: DurableReport): string {

@@ -1,4 +1,7 @@
-/** Plain MDP while every sync takes 200 ms: a library before libc's bends them from a moment on. */
+/**
+ * Plain MDP while every sync takes 200 ms: a preloaded library delays the calls from a given moment
+ * on.
+ */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -9,7 +12,7 @@ import { closedLoop, type Latencies, latencies } from './load.js';
 export interface SlowDisk {
   readonly quiet: Latencies;
   readonly slow: Latencies;
-  /** Receipts a second meanwhile. */
+  /** Receipts per second during that time. */
   readonly receipts: number;
 }
 
@@ -30,7 +33,7 @@ const ECHO: Load = { clients: 1, workers: 1, credit: 100, outstanding: 1, rate: 
 const OUTSTANDING = 64;
 const WARM_UP_SECONDS = 1;
 
-/** @throws what gcc said */
+/** @throws gcc's output */
 export async function slowDisk(
   generator: Generator,
   contender: Contender,

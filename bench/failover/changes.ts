@@ -1,10 +1,10 @@
-/** How long nobody is served when the active dies, and when it hands over. */
+/** How long no client is served when the active node is killed, and when it hands over. */
 import { codeOf } from '../../src/core/errors.js';
 import { Client } from '../../src/sdk/client.js';
 import { otherOf, startPairOfDaemons } from '../../test/support/pair-daemons.js';
 import { echoWorker, SERVICE } from './load.js';
 
-/** Kills: from the signal to the reply. Milliseconds. */
+/** For kills: from the signal to the next reply, in milliseconds. */
 export async function kills(
   heartbeatIntervalMs: number,
   rounds: number,
@@ -17,7 +17,7 @@ export async function kills(
   for (let round = 0; round < rounds; round++) {
     const active = await pair.inSync();
     await client.request(SERVICE, 'before');
-    // Who takes over is to have workers: after its start they come by themselves, in their own time.
+    // The node that takes over must have workers: after its start they reconnect after a while.
     await pair.node(otherOf(active)).waitFor('worker.registered');
     progress(`kill -9 at ${heartbeatIntervalMs} ms, ${round + 1} of ${rounds}`);
     const began = performance.now();
@@ -34,7 +34,7 @@ export async function kills(
 }
 
 export interface Switchovers {
-  /** The longest time without a reply around each. Milliseconds. */
+  /** For each handover: the longest time without a reply, in milliseconds. */
   readonly silences: readonly number[];
   readonly errors: readonly string[];
 }

@@ -1,4 +1,7 @@
-/** Reads what passes on the link of a pair (docs/peer-protocol.md), and when heartbeats came. */
+/**
+ * Reads the traffic on the link of a pair (docs/peer-protocol.md) and records when heartbeats
+ * arrived.
+ */
 import { Frames } from '../../src/core/frames.js';
 import { readPeer } from '../../src/wire/peer-codec.js';
 
@@ -9,9 +12,9 @@ const COMMAND = 4;
 const LONG_HEAD_BYTES = 9;
 const SHORT_HEAD_BYTES = 2;
 
-/** One direction of the link; a connection that is made anew begins with a new greeting. */
+/** One direction of the link; a new connection begins with a new greeting. */
 export class HeartbeatListener {
-  /** Between one status and the next of the same connection. Milliseconds. */
+  /** Time between two status messages of the same connection, in milliseconds. */
   readonly gaps: number[] = [];
   bytes = 0;
   #rest: Buffer = Buffer.alloc(0);
@@ -37,7 +40,7 @@ export class HeartbeatListener {
     while (this.#frame());
   }
 
-  /** Takes one frame, if there is a whole one. */
+  /** Consumes one frame, if a whole one has arrived. */
   #frame(): boolean {
     const rest = this.#rest;
     const flags = rest[0];

@@ -1,4 +1,4 @@
-/** Receipts and echoes that are asked for in a closed loop, and how long each took. */
+/** Sends stored requests and echoes in a closed loop, and measures how long each takes. */
 import { Client } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
 
@@ -20,7 +20,7 @@ export interface Receipts {
   readonly p99: number;
 }
 
-/** Stores requests of 1 KB that nobody serves. */
+/** Stores requests of 1 KB for a service without workers. */
 export async function receipts(
   endpoints: readonly string[],
   outstanding: number,
@@ -48,7 +48,7 @@ export async function receipts(
   }
 }
 
-/** So many receipts. */
+/** Stores this many requests. */
 export async function store(
   endpoints: readonly string[],
   count: number,

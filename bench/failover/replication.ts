@@ -1,4 +1,6 @@
-/** What the second disk costs, how punctual heartbeats stay, and how a peer that was away returns. */
+/**
+ * Measures the cost of the second disk, the delay of heartbeats, and how an absent peer catches up.
+ */
 import { startDaemon } from '../../test/support/daemon.js';
 import {
   otherOf,
@@ -14,7 +16,7 @@ export const OUTSTANDING = 64;
 const HEARTBEAT_MS = 1000;
 const CATCH_UP_MS = 600_000;
 
-/** Reads along in both directions. */
+/** Reads the traffic in both directions. */
 class Listeners {
   readonly #both = [new HeartbeatListener(), new HeartbeatListener()] as const;
 
@@ -34,7 +36,7 @@ class Listeners {
     };
   }
 
-  /** How much later than its turn each heartbeat came since the last time. Milliseconds. */
+  /** How late each heartbeat since the last call arrived, in milliseconds. */
   late(): number[] {
     return this.#both.flatMap(({ gaps }) =>
       gaps.splice(0).map((gap) => Math.max(0, gap - HEARTBEAT_MS)),
@@ -53,11 +55,11 @@ export interface Replication {
   readonly disconnections: number;
   readonly behind: number;
   readonly catchUpMs: number;
-  /** Receipts a second of the active while nobody catches up, and while the peer does. */
+  /** Receipts per second of the active node while no peer catches up, and while one does. */
   readonly aloneRate: number;
   readonly catchUpRate: number;
   readonly lateWhileCatchingUpMs: readonly number[];
-  /** On the link, while a peer with so many stored requests returns after it handed over. */
+  /** Bytes on the link when a peer with that many stored requests returns after it handed over. */
   readonly returnBytes: number;
   readonly returnMs: number;
 }
@@ -71,7 +73,7 @@ function disconnectionsOf(pair: PairOfDaemons): number {
   return pair.logged('ha.disconnected').length;
 }
 
-/** Without a relay: it would be work of the process that asks for the receipts. */
+/** Without a relay, which would burden the process that sends the requests. */
 async function ratesOf(
   rounds: number,
   seconds: number,

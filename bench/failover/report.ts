@@ -1,4 +1,4 @@
-/** The figures of a pair as Markdown: docs/performance-pair.md is written by this. */
+/** The figures of a pair as Markdown; generates docs/performance-pair.md. */
 import { table, times, whole } from '../markdown.js';
 import type { Switchovers } from './changes.js';
 import { quantile } from './load.js';
@@ -23,7 +23,7 @@ const SWITCHOVER_MS_MAX = 500;
 const SYNC_RATE_MIN = 0.5;
 const SYNC_P99_TIMES_MAX = 3;
 const CATCH_UP_RATE_MIN = 0.5;
-/** From this on others had no core to themselves. */
+/** From this load average on, other processes competed for the cores. */
 const BUSY_LOAD = 1;
 
 export function renderFailover(report: FailoverReport): string {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Nanoseconds for which the calling thread has had a processor; NaN where the kernel does not tell. */
+/** CPU time of the calling thread, in nanoseconds; NaN if the kernel does not report it. */
 export function threadCpuNs(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]);

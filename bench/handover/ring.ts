@@ -1,7 +1,7 @@
 /**
- * Messages from one thread to another through shared memory: a ring of records, one writer, one
- * reader. A record is the peer's number, a size, and packed frames (`core/packed`), so that the
- * reader has the message as views, as from any transport.
+ * Passes messages from one thread to another through shared memory: a ring of records with one
+ * writer and one reader. A record is the peer's number, a size, and packed frames (`core/packed`),
+ * so that the reader gets the message as views, like from any transport.
  */
 /// <reference lib="es2024.sharedmemory" />
 import type { Frames } from '../../src/core/frames.js';
@@ -11,7 +11,7 @@ const HEAD = 0;
 const TAIL = 1;
 const CONTROL_BYTES = 64;
 const RECORD_HEAD_BYTES = 8;
-/** Divides 2^32, so that positions may wrap. */
+/** A divisor of 2^32, so that positions may wrap. */
 const RING_BYTES = 1 << 22;
 const SKIP = -1;
 
@@ -34,7 +34,7 @@ export function writeRecord(target: Buffer, at: number, peer: number, frames: Fr
 
 const cursor = new PackedCursor();
 
-/** Gives the record to `receive`, as views. @returns the offset after it */
+/** Passes the record to `receive`, as views. @returns the offset after it */
 export function readRecord(bytes: Buffer, at: number, frames: Frames, receive: Receive): number {
   const start = at + RECORD_HEAD_BYTES;
   const end = start + bytes.readInt32LE(at);
@@ -75,13 +75,13 @@ export class RingWriter {
     this.#head = (this.#head + bytes) | 0;
   }
 
-  /** Shows the reader what was written: once per batch. */
+  /** Makes written records visible to the reader: once per batch. */
   publish(): void {
     Atomics.store(this.#control, HEAD, this.#head);
     Atomics.notify(this.#control, HEAD);
   }
 
-  /** Waits until everything was read. */
+  /** Waits until the reader has read everything. */
   waitUntilRead(): void {
     for (;;) {
       const tail = Atomics.load(this.#control, TAIL);
@@ -116,7 +116,7 @@ export class RingReader {
     this.#frames = frames;
   }
 
-  /** Everything that is there. */
+  /** Reads all available records. */
   read(receive: Receive): void {
     const head = Atomics.load(this.#control, HEAD);
     if (head === this.#tail) return;
@@ -132,7 +132,7 @@ export class RingReader {
     Atomics.notify(this.#control, TAIL);
   }
 
-  /** Resolves when there is more; `null` if there is already. */
+  /** Resolves when more is available; `null` if it already is. */
   more(): Promise<unknown> | null {
     const waiting = Atomics.waitAsync(this.#control, HEAD, this.#tail);
     return waiting.async ? waiting.value : null;

@@ -1,4 +1,4 @@
-/** A ZMTP connection that has shaken hands, and the bytes of many requests that are to come over it. */
+/** A ZMTP connection after its handshake, and the bytes of many requests for it. */
 import { monotonicMs } from '../../src/core/clock.js';
 import { Frames } from '../../src/core/frames.js';
 import { secureRandom } from '../../src/core/random.js';
@@ -11,17 +11,17 @@ import { NullMechanism } from '../../src/zmtp/null.js';
 
 export type MechanismName = 'NULL' | 'CURVE';
 
-/** What comes over the connection. */
+/** The traffic on the connection. */
 export interface Load {
   readonly mechanism: MechanismName;
   readonly messages: number;
-  /** Messages that one read of the socket brings. */
+  /** Messages per read of the socket. */
   readonly perRead: number;
 }
 
 export interface Stream {
   readonly connection: Connection;
-  /** To be given to `connection.receive`, in order, each once. */
+  /** Pass these to `connection.receive`, in order, each once. */
   readonly reads: readonly Buffer[];
 }
 
@@ -69,7 +69,7 @@ function end(mechanism: Mechanism, message: (frames: Frames) => void): Connectio
 
 const output = (connection: Connection): Buffer => Buffer.concat(connection.output.take().views);
 
-/** @param message told of each request that is read */
+/** @param message called for each request that is read */
 export async function prepare(load: Load, message: (frames: Frames) => void): Promise<Stream> {
   const [ofServer, ofClient] = await mechanisms(load.mechanism);
   const server = end(ofServer, message);

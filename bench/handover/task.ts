@@ -1,21 +1,21 @@
-/** What the two threads of the measurement say to each other. */
+/** The messages between the two threads of the measurement. */
 import type { Load } from './stream.js';
 
-/** By which way messages are handed over. */
+/** How messages are passed to the other thread. */
 export type Way = 'ring' | 'post';
 
 export interface Task {
   readonly load: Load;
   readonly way: Way;
-  /** Each read is handed over and taken before the next. */
+  /** Each read is passed on and handled before the next one. */
   readonly oneByOne: boolean;
-  /** Of the ring. */
+  /** The memory of the ring. */
   readonly memory: SharedArrayBuffer;
-  /** Two integers: GO, and the batches that were taken. */
+  /** Two integers: GO, and the number of batches handled. */
   readonly signals: SharedArrayBuffer;
 }
 
-/** What the thread tells beside batches. */
+/** The reading thread's other messages. */
 export type Note = 'prepared' | { readonly cpuNs: number };
 
 export const GO = 0;

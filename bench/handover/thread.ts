@@ -1,4 +1,7 @@
-/** The thread that reads: a ZMTP stream in, batches of messages out to the thread that started it. */
+/**
+ * The reading thread: takes a ZMTP stream and sends batches of messages to the thread that started
+ * it.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 
 import type { Frames } from '../../src/core/frames.js';
@@ -47,7 +50,8 @@ function byPost(signals: Int32Array): HandOver {
   };
   return {
     begin: (read) => {
-      // A record is at most its frames as they came and eleven bytes; a message has 40 and more.
+      // A record is at most eleven bytes larger than its frames as received; a message has 40 or
+      // more.
       batch = new ArrayBuffer(read.length * 2);
       bytes = Buffer.from(batch);
       at = 0;

@@ -1,4 +1,4 @@
-/** One scene: a broker, those who behave, and the attacker; at rest, then under the attack. */
+/** One scene: a broker, well-behaved peers and the attacker; first at rest, then under attack. */
 import { readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -20,7 +20,7 @@ export interface Options {
   readonly seconds: number;
   /** `limits.memoryBytes`. */
   readonly memoryBytes: number;
-  /** Where a CPU profile of each broker goes; none if null. */
+  /** The directory for a CPU profile of each broker; null: no profiles. */
   readonly profiles: string | null;
 }
 
@@ -28,12 +28,12 @@ export interface Measured {
   readonly scene: Scene;
   readonly rest: Waits;
   readonly attacked: Waits;
-  /** Messages or connections of the attacker. */
+  /** The attacker's messages or connections. */
   readonly sent: number;
-  /** By how much resident memory was larger under the attack, at most, than before it. */
+  /** The largest increase of resident memory during the attack. */
   readonly grownBytes: number;
   readonly workersLost: number;
-  /** The broker ended, or another process could take its port. */
+  /** Why the broker is gone: it ended, or another process could take its port. */
   readonly gone: string | null;
 }
 
@@ -76,7 +76,7 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   } finally {
     attacker.kill();
     await quiet.end();
-    // A profile is written at the end of a process.
+    // Node writes a profile when the process exits.
     await (profile === null ? daemon.kill() : daemon.stop());
   }
 }
@@ -105,7 +105,7 @@ function lostBy(daemon: Daemon): number {
     .reduce((sum, line) => sum + 1 + Number(line['leftOut'] ?? 0), 0);
 }
 
-/** Whether nobody else can listen there. */
+/** Whether no other process can listen there. */
 async function isListening(endpoint: string): Promise<boolean> {
   const { hostname, port } = new URL(endpoint.replace('tcp:', 'http:'));
   const server = createServer();
@@ -119,7 +119,7 @@ async function isListening(endpoint: string): Promise<boolean> {
   }
 }
 
-/** Resident memory of a process, looked at all the time. */
+/** Samples a process's resident memory continuously. */
 class Memory {
   readonly #pid: number;
   readonly #before: number;
@@ -139,7 +139,7 @@ class Memory {
     return Math.max(0, this.#most - this.#before);
   }
 
-  /** 0 of a process that has ended. */
+  /** 0 if the process has ended. */
   #now(): number {
     try {
       const status = readFileSync(`/proc/${this.#pid}/status`, 'latin1');

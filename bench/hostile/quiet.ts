@@ -1,36 +1,36 @@
-/** Those who behave: a worker and its client, idle workers, a storing client, and newcomers. */
+/** Well-behaved peers: a worker and its client, idle workers, a storing client, and newcomers. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { codeOf } from '../../src/core/errors.js';
 import { Client, type CurveOptions } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
 
-/** The first one is asked; the others only have to stay. */
+/** The first service gets requests; the others only have to stay registered. */
 export const SERVICES = ['honest-0', 'honest-1', 'honest-2', 'honest-3', 'honest-4'] as const;
 const ASK_MS = 20;
 const COME_MS = 500;
-/** What has no answer so long after the end has none. */
+/** A request without an answer this long after the end has failed. */
 const REST_MS = 30_000;
 const BODY = Buffer.alloc(1024, 'x');
 
-/** Milliseconds of each, in the order of their ends. */
+/** Waiting times in milliseconds, in order of completion. */
 export interface Waits {
   /** From a request to its reply. */
   readonly client: number[];
-  /** From a request to its arrival at the worker; of one that never arrives, until it was given up. */
+  /** From a request to its arrival at the worker; if it never arrives, until it was given up. */
   readonly worker: number[];
-  /** From a request to be stored to its receipt. */
+  /** From a request to store to its receipt. */
   readonly receipt: number[];
   /** From the first byte of a new client to its first answer. */
   readonly newcomer: number[];
-  /** Codes of what went wrong. */
+  /** Codes of the errors. */
   readonly failures: string[];
 }
 
 export interface QuietOptions {
   readonly endpoint: string;
   readonly curve: CurveOptions | null;
-  /** Whether requests are stored, too. */
+  /** Whether it also stores requests. */
   readonly stores: boolean;
 }
 
@@ -38,7 +38,7 @@ export class Quiet {
   readonly #client: Client;
   readonly #workers: readonly Worker[];
   readonly #options: QuietOptions;
-  /** By the number of a request that is on its way to the worker: it has arrived. */
+  /** By the number of a request on its way to the worker: called when it arrives. */
   readonly #arrivals = new Map<string, () => void>();
   #asked = 0;
 
@@ -58,7 +58,7 @@ export class Quiet {
     });
   }
 
-  /** Resolves when all workers are there. */
+  /** Resolves when all workers are registered. */
   static async begin(options: QuietOptions): Promise<Quiet> {
     const quiet = new Quiet(options);
     for (const service of SERVICES) {
@@ -67,7 +67,7 @@ export class Quiet {
     return quiet;
   }
 
-  /** How long each waited who asked in the next seconds. */
+  /** How long each request of the next seconds waited. */
   async measure(seconds: number): Promise<Waits> {
     const waits = noWaits();
     const open: Promise<void>[] = [];
@@ -127,7 +127,7 @@ export class Quiet {
     }
   }
 
-  /** A failure took as long as it took, too. */
+  /** A failure also counts with its duration. */
   async #time(waits: Waits, into: number[], act: () => Promise<void>): Promise<void> {
     const began = performance.now();
     try {

@@ -1,4 +1,4 @@
-/** The figures of attacks as Markdown: docs/performance-hostile.md is written by this. */
+/** The figures of attacks as Markdown; generates docs/performance-hostile.md. */
 import { quantile } from '../failover/load.js';
 import { table, times, whole } from '../markdown.js';
 import type { Measured } from './measure.js';
@@ -18,7 +18,7 @@ const NEWCOMER_MS_MAX = 1000;
 const MEMORY_TIMES_MAX = 1.25;
 const MIB = 2 ** 20;
 const MEMORY_SLACK_BYTES = 64 * MIB;
-/** From this on others had no core to themselves. */
+/** From this load average on, other processes competed for the cores. */
 const BUSY_LOAD = 1;
 
 export function renderHostile(report: HostileReport): string {
@@ -36,7 +36,7 @@ export function renderHostile(report: HostileReport): string {
   ].join('\n\n')}\n`;
 }
 
-/** Of none it is endless: what nobody lived to measure is no figure that meets a bound. */
+/** Infinity without values: a figure that could not be measured meets no bound. */
 function longestOf(values: readonly number[]): number {
   return values.length === 0 ? Infinity : Math.max(...values);
 }

@@ -1,22 +1,22 @@
-/** The attacks that are measured, and how the broker stands that they meet. */
+/** The attacks to measure, and the configuration of the broker for each. */
 import type { AttackName } from '../../test/support/attacks.js';
 
 export interface Scene {
   readonly name: string;
   readonly title: string;
-  /** What counts as sent. */
+  /** The unit of what was sent. */
   readonly unit: 'messages' | 'connections' | '';
   readonly attack: AttackName;
-  /** Connections, or connections a second. */
+  /** Number of connections, or connections per second. */
   readonly count: number;
-  /** `--set` of the broker beside its defaults. */
+  /** The broker's `--set` options in addition to its defaults. */
   readonly sets?: readonly string[];
   readonly curve?: true;
   /** A quiet client also stores requests. */
   readonly stores?: true;
-  /** Run in the broker's shell before it. */
+  /** Commands for the broker's shell to run before it. */
   readonly before?: string;
-  /** It is no attack, and nothing is judged. */
+  /** Not an attack: nothing is judged. */
   readonly isControl?: true;
 }
 
@@ -35,7 +35,7 @@ export const SCENES: readonly Scene[] = [
     unit: 'messages',
     attack: 'services',
     count: 8,
-    // One address is to be able to name them all.
+    // One address must be able to use all of these names.
     sets: ['limits.services=12000', 'broker.requestTtlMs=600000'],
   },
   {

@@ -1,4 +1,4 @@
-/* 25/ZMTP-CURVE as a client, on libsodium; compiled only where that is. */
+/* The client side of 25/ZMTP-CURVE, on libsodium; compiled only if that is installed. */
 #ifdef WITH_CURVE
 #include <sodium.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void big_endian(uint8_t *to, uint64_t value)
         to[at] = (uint8_t) (value >> (56 - 8 * at));
 }
 
-/* A nonce of a prefix of 16 characters and the next number, which also goes to `shown`. */
+/* A nonce: a prefix of 16 characters and the next number, which is also written to `shown`. */
 static void next_nonce(struct curve *curve, const char *prefix, uint8_t *nonce, uint8_t *shown)
 {
     memcpy(nonce, prefix, 16);
@@ -133,7 +133,7 @@ void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool mo
     memcpy(to, "\7MESSAGE", 8);
     big_endian(curve->send_nonce + 16, ++curve->count);
     memcpy(to + 8, curve->send_nonce + 16, SHORT);
-    /* libsodium allows that plain and sealed text overlap. */
+    /* libsodium allows plain and sealed text to overlap. */
     uint8_t *plain = to + MESSAGE_HEAD + MAC;
     plain[0] = more ? 1 : 0;
     memcpy(plain + 1, bytes, size);

@@ -5,7 +5,7 @@
 #include "load.h"
 
 #define HEAD_BYTES 12
-/* Jobs that are known by their number at once; a power of 2. */
+/* Number of jobs that can be looked up by number at once; a power of 2. */
 #define JOBS_MAX (1u << 20)
 
 enum {
@@ -20,7 +20,7 @@ enum {
     WORK_COMPLETE = 13,
 };
 
-/* Slots of requests whose JOB_CREATED has not come: those come in order. */
+/* Slots of requests whose JOB_CREATED has not arrived: these arrive in order. */
 struct submitted {
     uint32_t *slots;
     uint32_t head, tail;

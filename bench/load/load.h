@@ -1,6 +1,6 @@
 /*
- * The load generator: clients and workers of one broker over many connections, in one thread, with
- * no library of the protocols it speaks, so that it costs less than what it measures.
+ * The load generator: clients and workers of one broker on many connections, in one thread. It uses
+ * no library for the protocols, so that it costs less than what it measures.
  *
  *   main.c       options, the measured window, the result as one line of JSON
  *   net.c        connections, their buffers, the epoll loop
@@ -24,28 +24,28 @@ enum role { CLIENT, WORKER, IDLE, FILLER };
 struct connection {
     int fd;
     enum role role;
-    /* Among those of its role. */
+    /* Index among the connections of its role. */
     unsigned index;
     bool ready, dirty, blocked;
-    /* What came of a message whose end has not come yet. */
+    /* The part received of an incomplete message. */
     uint8_t *rest;
     size_t rest_size, rest_room;
-    /* What waits to be written: [out_at, out_size). */
+    /* Output to write: [out_at, out_size). */
     uint8_t *out;
     size_t out_at, out_size, out_room;
-    /* The protocol's own. */
+    /* State of the protocol. */
     int phase;
     void *state;
 };
 
 struct protocol {
     const char *name;
-    /* The connection stands. */
+    /* The connection is up. */
     void (*opened)(struct connection *c);
-    /* Handles what is complete in `bytes`; returns how much that was. */
+    /* Handles the complete messages in `bytes`; returns their size. */
     size_t (*consume)(struct connection *c, const uint8_t *bytes, size_t size);
     void (*request)(struct connection *c, uint32_t slot);
-    /* A worker's sign of life; NULL if the protocol has none. */
+    /* Sends a worker's heartbeat; NULL if the protocol has none. */
     void (*heartbeat)(struct connection *c);
 };
 
@@ -56,14 +56,14 @@ struct options {
     unsigned heartbeat_ms;
     bool single;
     double seconds, warmup, rate;
-    /* The broker's, whose CPU time is read at both ends of the window; 0 for none. */
+    /* Process id of the broker, whose CPU time is read at both ends of the window; 0 for none. */
     long pid;
     /* CURVE: the server's public key and our secret key, 32 bytes each; NULL for no security. */
     const uint8_t *server_key, *secret_key;
 };
 
 extern struct options options;
-/* What every request carries: options.size bytes. */
+/* The body of every request: options.size bytes. */
 extern uint8_t *body;
 
 /* main.c */
@@ -72,7 +72,7 @@ uint64_t clock_ns(void);
 /* The service that worker `index` offers, and the one that the next request goes to. */
 const char *service_name(unsigned index, size_t *size);
 unsigned next_service(void);
-/* The reply to the request in `slot` has come. */
+/* The reply to the request in `slot` has arrived. */
 void answered(uint32_t slot);
 
 /* net.c */
@@ -81,7 +81,7 @@ void open_all(void);
 void is_ready(struct connection *c);
 /* Runs until `turn`, called after each batch of events, gives a time-out (nanoseconds) below 0. */
 void run(int64_t (*turn)(void));
-/* Makes room for `size` bytes to be written; `wrote` says how many were. */
+/* Makes room for `size` bytes of output; `wrote` says how many were used. */
 uint8_t *room(struct connection *c, size_t size);
 void wrote(struct connection *c, size_t size);
 void append(struct connection *c, const void *bytes, size_t size);
@@ -90,7 +90,7 @@ void message_end(struct connection *c);
 void flush_all(void);
 struct connection *client(unsigned index);
 struct connection *worker(unsigned index);
-/* When the last bytes were read; good enough as the time of what they brought. */
+/* When the last bytes were read; accurate enough as their time of arrival. */
 extern uint64_t now_ns;
 
 /* histogram.c */
@@ -107,14 +107,14 @@ struct frame {
 void zmtp_opened(struct connection *c);
 size_t zmtp_consume(struct connection *c, const uint8_t *bytes, size_t size);
 void zmtp_frame(struct connection *c, const void *bytes, size_t size, bool more);
-/* mdp.c: the handshake is over; a message came. */
+/* mdp.c: the handshake is over; a message arrived. */
 void mdp_ready(struct connection *c);
 void mdp_message(struct connection *c, const struct frame *frames, unsigned count);
 
 /* curve.c, or stubs in zmtp.c where libsodium is absent */
 bool curve_known(void);
 void curve_hello(struct connection *c);
-/* A command of the handshake. */
+/* Handles a command of the handshake. */
 void curve_step(struct connection *c, const uint8_t *command, size_t size);
 void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool more);
 /* Opens a sealed frame into `plain` (which has room for it); returns its size, sets `flags`. */

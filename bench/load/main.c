@@ -10,13 +10,13 @@
 
 #include "load.h"
 
-/* Requests at once with --rate. */
+/* Maximum number of concurrent requests with --rate. */
 #define OPEN_SLOTS 200000
-/* What was written of the connections is read by then. */
+/* By then, everything written during connecting has been read. */
 #define SETTLE_NS 200000000ULL
-/* Requests that one turn starts at most with --rate. */
+/* Maximum number of requests that one turn starts with --rate. */
 #define TURN_MAX 1000
-/* A turn comes after so long although nothing else does. */
+/* A turn takes place after this time even without events. */
 #define TURN_NS 50000000LL
 
 struct options options = {
@@ -40,7 +40,7 @@ struct slot {
 
 static struct slot *slots;
 static uint32_t slot_count;
-/* Slots without a request; only with --rate. */
+/* Free slots; only with --rate. */
 static uint32_t *free_slots, free_count;
 static char (*names)[24];
 static size_t *name_sizes;
@@ -105,8 +105,8 @@ void answered(uint32_t slot)
 }
 
 /*
- * Starts what is due. A request's time counts from when it was due, whenever it can go out. Returns
- * the nanoseconds until the next one is.
+ * Starts the requests that are due. A request's latency counts from its due time, whenever it is
+ * sent. Returns the nanoseconds until the next one is due.
  */
 static int64_t start_due(void)
 {
@@ -140,7 +140,7 @@ static double own_cpu_seconds(void)
     return (double) used.tv_sec + (double) used.tv_nsec / 1e9;
 }
 
-/* User and system time of the broker's process, all threads, by the kernel's accounting. */
+/* User and system time of all threads of the broker's process, as reported by the kernel. */
 static double broker_cpu_seconds(void)
 {
     char path[64], line[1024];

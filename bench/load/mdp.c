@@ -1,4 +1,6 @@
-/* MDP 0.2, both sides. Clients add an envelope of one frame, by which a reply finds its request. */
+/*
+ * MDP 0.2, both sides. Clients add one envelope frame, by which they match a reply to its request.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +36,7 @@ static void mdp_request(struct connection *c, uint32_t slot)
     request_to(c, slot, name, size, body, options.size);
 }
 
-/* 9/TSP: for a service without workers, so that it is stored and nothing more. */
+/* 9/TSP: for a service without workers, so that the broker only stores it. */
 static void titanic_request(struct connection *c, uint32_t slot)
 {
     zmtp_frame(c, &slot, sizeof slot, true);
@@ -67,7 +69,7 @@ void mdp_ready(struct connection *c)
     } else if (c->role == FILLER) {
         for (unsigned at = 0; at < options.queued; at++)
             request_to(c, SLOT_NONE, NOBODY, strlen(NOBODY), body, options.size);
-        /* Answered by the broker itself, after all of those. */
+        /* The broker itself answers this, after all of the others. */
         request_to(c, SLOT_NONE, "mmi.service", 11, NOBODY, strlen(NOBODY));
         return;
     }

@@ -1,4 +1,7 @@
-/* NATS request-reply as its own clients do it: one wildcard inbox a client, a queue group of workers. */
+/*
+ * NATS request-reply as its own clients do it: one wildcard inbox per client, a queue group of
+ * workers.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +58,7 @@ static void nats_request(struct connection *c, uint32_t slot)
     publish(c, name, size, reply, body, options.size);
 }
 
-/* `MSG subject sid [reply] size`; returns the size of line and payload, 0 if not all is there. */
+/* `MSG subject sid [reply] size`; returns the size of line and payload, 0 if incomplete. */
 static size_t message(struct connection *c, const char *line, size_t line_size, size_t left)
 {
     const char *words[5];

@@ -15,7 +15,7 @@
 
 #define READ_BYTES (256 * 1024)
 #define EVENTS_MAX 512
-/* Connections that shake hands at once: a broker's backlog is short. */
+/* Connections in their handshake at once: a broker's backlog is short. */
 #define OPENING_MAX 64
 
 uint64_t now_ns;
@@ -169,7 +169,7 @@ static void receive(struct connection *c)
         keep(c, input + used, size - used);
 }
 
-/* Sleeps to the nanosecond: a loop that watched the clock would take a core from what it measures. */
+/* Sleeps with nanosecond precision: polling the clock would take a core from what is measured. */
 static void wait_for(int64_t timeout_ns)
 {
     struct pollfd ready = {.fd = epoll_fd, .events = POLLIN};
@@ -235,7 +235,7 @@ void open_all(void)
 
 void run(int64_t (*turn)(void))
 {
-    /* Else the kernel may wake it 50 us late. */
+    /* Otherwise the kernel may wake it 50 us late. */
     prctl(PR_SET_TIMERSLACK, 1);
     now_ns = clock_ns();
     for (int64_t timeout_ns = turn(); timeout_ns >= 0; timeout_ns = turn()) {

@@ -1,4 +1,4 @@
-/* Stores that answer each request by a line, in order: beanstalkd and Redis. */
+/* Stores that answer each request with a line, in order: beanstalkd and Redis. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 /* A power of two. */
 #define WAITING_MAX (1U << 18)
 
-/* The slots of a connection whose lines have not come yet. */
+/* The slots of a connection whose lines have not arrived yet. */
 struct waiting {
     uint32_t slots[WAITING_MAX];
     uint32_t head, tail;

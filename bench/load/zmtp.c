@@ -50,7 +50,7 @@ static void greeted(struct connection *c)
     message_end(c);
 }
 
-/* The offset of the frame's body, 0 if its head is not complete; its size. */
+/* The offset of the frame's body, 0 if its head is incomplete; sets the body's size. */
 static size_t head(const uint8_t *bytes, size_t left, size_t *size)
 {
     if (left < 2 || ((bytes[0] & LONG) && left < 9))
@@ -65,7 +65,9 @@ static size_t head(const uint8_t *bytes, size_t left, size_t *size)
     return 9;
 }
 
-/* Sealed frames can be opened only once: their plain text waits here for the message's end. */
+/*
+ * Sealed frames can be opened only once: their plain text waits here until the message is complete.
+ */
 struct opened {
     uint8_t *plain;
     size_t used, room;

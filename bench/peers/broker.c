@@ -1,13 +1,13 @@
 /*
- * A minimal Majordomo broker (MDP 0.2) on libzmq: one ROUTER, one thread beside libzmq's own, a hash
- * of services, the least recently used worker first. It stands for what a broker written in C by the
- * book of the ZeroMQ Guide costs: no limits, no queries, nothing kept for a second delivery. As the
- * Guide's it polls before each message; unlike the Guide's it moves bodies and does not copy them,
- * and makes no objects of frames.
+ * A minimal Majordomo broker (MDP 0.2) on libzmq: one ROUTER, one thread besides libzmq's own, a
+ * hash of services, the least recently used worker first. It shows the cost of a C broker written
+ * as in the ZeroMQ Guide: no limits, no queries, nothing kept for a second delivery. Like the
+ * Guide's broker it polls before each message; unlike that one it moves bodies instead of copying
+ * them, and makes no objects of frames.
  *
  *     broker ENDPOINT    (or --version: of libzmq)
  *
- * What a worker is given as `client` is the client's routing id and envelope, packed in one frame.
+ * A worker's `client` frame is the client's routing id and envelope, packed in one frame.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -34,7 +34,7 @@ struct request {
 
 struct worker {
     struct worker *next_in_bucket;
-    /* In its service's list of waiting workers, oldest first. */
+    /* Link in its service's list of waiting workers, oldest first. */
     struct worker *before, *after;
     struct service *service;
     struct name routing_id;
@@ -248,7 +248,7 @@ static void worker_message(zmq_msg_t *frames, int count)
     dispatch(worker->service);
 }
 
-/* Once in a while: heartbeats, and workers that were silent for too long. */
+/* Called periodically: heartbeats, and workers that were silent for too long. */
 static void keep_house(void)
 {
     for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {

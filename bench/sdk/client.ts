@@ -1,6 +1,6 @@
 /**
- * The SDK's client as users write it, with that many requests outstanding; prints what the load
- * generator prints (generator.ts, `LoadResult`).
+ * The SDK's client as users write it, with the given number of requests outstanding; prints the
+ * same as the load generator (generator.ts, `LoadResult`).
  *
  *     node sdk/client.js ENDPOINT TRANSPORT OUTSTANDING SECONDS WARMUP_SECONDS BROKER_PID
  */
@@ -23,7 +23,7 @@ const client = new Client({
   timeoutMs: 10_000,
 });
 
-/** Milliseconds of each request of the window. */
+/** Duration of each request of the window, in milliseconds. */
 let latencies: number[] = [];
 let running = true;
 
@@ -37,7 +37,7 @@ async function loop(): Promise<void> {
 
 function brokerCpuSeconds(): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  // What follows the name in parentheses: user and system time are fields 14 and 15.
+  // The fields after the name in parentheses: user and system time are fields 14 and 15.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
 }

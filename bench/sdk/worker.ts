@@ -1,5 +1,5 @@
 /**
- * The SDK's worker as users write it, in a process of its own; says `ready` when it was asked once.
+ * The SDK's worker as users write it, in its own process; prints `ready` after the first request.
  *
  *     node sdk/worker.js ENDPOINT TRANSPORT CONCURRENCY
  */

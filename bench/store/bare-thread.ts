@@ -1,4 +1,4 @@
-/** better-sqlite3 by itself: the schema, batches and settings of the store, and nothing around it. */
+/** better-sqlite3 by itself: the store's schema, batches and settings, and nothing else. */
 import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';

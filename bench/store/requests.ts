@@ -1,4 +1,4 @@
-/** The requests that the store is measured with. */
+/** The requests for measurements of the store. */
 import type { Change } from '../../src/titanic/store.js';
 
 export const BODY_BYTES = 1024;
@@ -8,7 +8,7 @@ const DAY_MS = 86_400_000;
 const SERVICE = Buffer.from('echo');
 const BODY = Buffer.alloc(BODY_BYTES, 0x42);
 
-/** The n-th request: its uuid is in order of time, and as random behind that as real ones are. */
+/** The n-th request: its uuid begins in order of time and ends as randomly as a real one. */
 export function acceptOf(number: number): Extract<Change, { readonly kind: 'accept' }> {
   const uuid = Buffer.alloc(16);
   uuid.writeUIntBE(NOW + (number >> 5), 0, 6);
