@@ -407,7 +407,7 @@ export class Broker {
    * Sets whether clients are served, refused, or held until one of these is decided. Requests at
    * workers continue in any case, and their replies are delivered.
    */
-  setGate(state: AdmissionState, now: number): void {
+  setAdmission(state: AdmissionState, now: number): void {
     if (state === 'serving' && this.#admission.state !== 'serving') this.#absence.begin(now);
     this.#admission.set(state);
     if (this.#admission.isOpen) this.#reopen();

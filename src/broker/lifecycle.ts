@@ -55,6 +55,16 @@ export interface LifecycleDeps extends LedgerDeps {
 const NO_WORKER: RefusalReply = { status: '404', text: 'no worker serves it' };
 const EXPIRED: RefusalReply = { status: '408', text: 'no worker took it within its time to live' };
 
+/** How a delivery ended without a reply that counts. */
+export interface DeliveryEnd {
+  /** `lost` with its worker; `drained`: this process shuts down; `returned`, `failed`: the worker said so. */
+  readonly kind: 'lost' | 'drained' | 'returned' | 'failed';
+  /** The worker did not say so itself, and may still send its reply (D8). */
+  readonly isSilent: boolean;
+  /** For the history of a stored request. */
+  readonly reason: string;
+}
+
 export class Lifecycle {
   readonly #deps: LifecycleDeps;
   /** Requests that have been out for less than `busyTimeoutMs`, in order of dispatch (D5). */
@@ -356,7 +366,8 @@ export class Lifecycle {
       stored.failed(id, failureLine(failure), failure);
     } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
       ledger.keepReported(id, failure, worker.peer.identity.holder);
-      this.giveBack(id, worker, false, failureLine(failure), now);
+      const reason = failureLine(failure);
+      this.giveBack(id, worker, { kind: 'failed', isSilent: false, reason }, now);
     } else {
       this.#takeBack(id, worker);
       if (following.isOn) {
@@ -394,18 +405,16 @@ export class Lifecycle {
 
   /**
    * A worker no longer has the request (D6): it returns to the front of the queue, or ends.
-   * @param silent the worker did not say so itself, and may still send its reply (D8)
-   * @param why for the history of a stored request
    */
-  giveBack(id: RequestId, worker: Worker, silent: boolean, why: string, now: number): void {
+  giveBack(id: RequestId, worker: Worker, end: DeliveryEnd, now: number): void {
     const { table, ledger, admission, options, following } = this.#deps;
     this.#takeBack(id, worker);
     if (following.isOn && !table.is(id, STORED)) {
-      const reason = oneLine(why);
+      const reason = oneLine(end.reason);
       following.tell(id, { name: 'delivery.failed', worker: worker.number, reason });
     }
     const delivery = table.get(id, DELIVERIES);
-    if (silent) {
+    if (end.isSilent) {
       const bit = deliveryBit(delivery);
       table.set(id, LOST, table.get(id, LOST) | bit);
       if (table.is(id, HELD)) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
@@ -414,8 +423,8 @@ export class Lifecycle {
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       ledger.release(id, table.is(id, ANSWERED) ? 'answered' : 'too_late');
     } else if (table.is(id, STORED)) {
-      if (why === 'drained') this.#deps.stored.interrupted(id);
-      else this.#deps.stored.failed(id, why, null);
+      if (end.kind === 'drained') this.#deps.stored.interrupted(id);
+      else this.#deps.stored.failed(id, end.reason, null);
     } else if (ledger.isClientGone(id)) {
       this.#drop(id);
     } else if (table.is(id, STREAMED)) {

@@ -8,7 +8,7 @@ import type { Inbound, MalformedKind } from '../wire/inbound.js';
 import { EMPTY, type MdpVersion } from '../wire/mdp.js';
 import type { LostReason, WorkerRefusal } from './counters.js';
 import type { EmbeddedServices } from './embedded-services.js';
-import type { Lifecycle, LifecycleDeps } from './lifecycle.js';
+import type { DeliveryEnd, Lifecycle, LifecycleDeps } from './lifecycle.js';
 import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
 import { type Peer, Worker } from './state.js';
 
@@ -165,8 +165,9 @@ export class WorkerInputs {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       this.#deps.events.emit({ name: 'request.returned', service: worker.service.shown, reason });
-      const why = reason === '' ? 'given back' : `given back: ${reason}`;
-      this.#deps.lifecycle.giveBack(id, worker, false, why, now);
+      const words = reason === '' ? 'given back' : `given back: ${reason}`;
+      const end: DeliveryEnd = { kind: 'returned', isSilent: false, reason: words };
+      this.#deps.lifecycle.giveBack(id, worker, end, now);
       this.settleIfDraining(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
@@ -217,7 +218,7 @@ export class WorkerInputs {
   /**
    * Forgets a worker. The requests that it held go back to the front of the queue, in their order
    * (D6).
-   * @param silent see `Lifecycle.giveBack`
+   * @param silent see `DeliveryEnd.isSilent`
    */
   lose(worker: Worker, reason: LostReason, silent: boolean, now: number): void {
     const { held, service } = worker;
@@ -234,9 +235,9 @@ export class WorkerInputs {
     });
     this.#deps.workers.remove(worker);
     worker.peer.identity.workers--;
-    while (held.tail !== NONE) {
-      this.#deps.lifecycle.giveBack(held.tail, worker, silent, reason, now);
-    }
+    const kind = reason === 'drained' ? 'drained' : 'lost';
+    const end: DeliveryEnd = { kind, isSilent: silent, reason };
+    while (held.tail !== NONE) this.#deps.lifecycle.giveBack(held.tail, worker, end, now);
     if (service.workers.size === 0) {
       this.#deps.absence.lost(service.name, now);
       this.#deps.stored.handBack(service);

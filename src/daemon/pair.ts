@@ -89,7 +89,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
     };
     this.machine = new PairMachine(options, epochs.persisted, this, now);
     // Clients are served only once this node knows that it is to serve them.
-    broker.setGate('refusing', now);
+    broker.setAdmission('refusing', now);
   }
 
   attach(link: PeerLink): void {
@@ -295,7 +295,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   serve(service: Service): void {
     // The broker is inside the request that asked: it holds that request by itself.
     if (this.#isAsking && service === 'holding') return;
-    this.#broker.setGate(service, this.#now);
+    this.#broker.setAdmission(service, this.#now);
     this.#wake();
   }
 

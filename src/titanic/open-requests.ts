@@ -379,11 +379,12 @@ export class OpenRequests {
   }
 
   /** The text for a client whose request could not be stored. */
-  lossOf({ message }: StoreFailure): string {
+  lossOf(failure: StoreFailure): string {
+    const { message } = failure;
     // It may have been sent to the peer. It is not revoked: if this node were cut off meanwhile,
     // the peer could have acknowledged it to a client that sent the same key again.
-    const isKnown = !this.#context.replica.isPaired || message.startsWith(OUTCOME_UNKNOWN);
-    return isKnown ? message : `${OUTCOME_UNKNOWN}: ${message}`;
+    const isSaid = failure === DOUBTFUL || failure === STEPPED_DOWN;
+    return isSaid || !this.#context.replica.isPaired ? message : `${OUTCOME_UNKNOWN}: ${message}`;
   }
 
   /**

@@ -93,7 +93,7 @@ export class PairNode {
 
   admission(state: AdmissionState): void {
     this.#loop.wake();
-    this.broker.setGate(state, monotonicMs());
+    this.broker.setAdmission(state, monotonicMs());
     if (state === 'refusing') this.broker.dropInternal();
   }
 

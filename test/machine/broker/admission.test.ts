@@ -36,7 +36,7 @@ class Slow implements InternalService {
 
 function gateIs(s: Stage, state: AdmissionState): void {
   s.input((broker, now) => {
-    broker.setGate(state, now);
+    broker.setAdmission(state, now);
   });
 }
 
@@ -190,7 +190,7 @@ describe('the vote (§6)', () => {
     const s = refusing({
       vote: () => {
         const made = broker.current;
-        made?.broker.setGate('serving', made.now);
+        made?.broker.setAdmission('serving', made.now);
         return true;
       },
     });
@@ -445,7 +445,7 @@ describe('when the node stops serving', () => {
     }
     s.client('c3').request('titanic.request', 'echo', 'left').disconnect();
     s.input((broker, now) => {
-      broker.setGate('refusing', now);
+      broker.setAdmission('refusing', now);
       broker.dropInternal();
     });
     expect(c1.inbox()).toEqual(['FINAL mmi.refused 503|titanic.wait|this node is not active']);

@@ -72,8 +72,8 @@ describe('a client that does not want to wait for a worker (D65)', () => {
     expect(c1.inbox()).toEqual([]);
     s.after(GRACE_MS);
     expect(c1.request('echo', 'hi').inbox()).toEqual(NO_WORKER);
-    s.broker.setGate('refusing', s.now);
-    s.broker.setGate('serving', s.now);
+    s.broker.setAdmission('refusing', s.now);
+    s.broker.setAdmission('serving', s.now);
     expect(c1.request('echo', 'hi').inbox()).toEqual([]);
     s.after(GRACE_MS);
     expect(c1.request('echo', 'hi').inbox()).toEqual(NO_WORKER);

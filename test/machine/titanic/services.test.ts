@@ -361,7 +361,7 @@ describe('when the node stops serving', () => {
     const c1 = s.client('c1').hello().request('titanic.wait', UUID, '60000');
     c1.request('titanic.request', 'echo', 'hi').request('titanic.close', UUID);
     s.input((broker, now) => {
-      broker.setGate('refusing', now);
+      broker.setAdmission('refusing', now);
       broker.dropInternal();
     });
     s.answers('commit');
