@@ -1,4 +1,4 @@
-/** A copy of a store, made while the broker may be using it. */
+/** Copies a store, even while the broker uses it. */
 import { chmodSync, closeSync, existsSync, linkSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -10,15 +10,16 @@ import { copyError, openError } from './failures.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { ORIGIN_BYTES } from './known-store.js';
 
-/** Pages copied between two looks at the event loop: about 4 MB. */
+/** Pages copied before the event loop gets its turn: about 4 MB. */
 const STEP_PAGES = 1024;
 
 /**
- * Copies the store at `path`, as it is at one moment, into a file `target` that must not exist (mode
- * 0600); both are whole and on disk when the promise resolves. Nothing is left of a copy that failed.
+ * Copies the store at `path`, as of one moment, into a file `target` that must not exist (mode
+ * 0600). The copy is complete and on disk when the promise resolves. A copy that failed leaves
+ * nothing behind.
  * @param onProgress pages copied, of how many
- * @throws ERR_TITANIC_TARGET if there is something at `target`, else as opening a store does, also
- * for a copy that cannot be written
+ * @throws ERR_TITANIC_TARGET if `target` exists, otherwise the errors of opening a store, also if
+ * the copy cannot be written
  */
 export async function backupStore(
   path: string,
@@ -35,7 +36,7 @@ export async function backupStore(
       db.close();
     }
     complete(making);
-    // Unlike a rename, it replaces nothing that has come meanwhile.
+    // Unlike a rename, it does not replace a file that was created meanwhile.
     linkSync(making, target);
     rmSync(making);
     syncPath(dirname(target));
@@ -61,7 +62,7 @@ async function copy(
 ): Promise<void> {
   for (const suffix of ['', '-journal']) rmSync(`${making}${suffix}`, { force: true });
   closeSync(openSync(making, 'wx', PRIVATE_MODE));
-  // One snapshot for all steps: else each commit of the broker would begin the copy anew.
+  // One snapshot for all steps. Otherwise each commit of the broker would restart the copy.
   db.exec('BEGIN');
   db.prepare('SELECT next_number FROM ledger').get();
   await db.backup(making, {
@@ -73,12 +74,13 @@ async function copy(
   chmodSync(making, PRIVATE_MODE);
 }
 
-/** Makes the pages that were copied a store of their own, in one file, on disk. */
+/** Makes the copied pages a store of their own, in one file, on disk. */
 function complete(making: string): void {
-  // A copy is one file, and can be read where nothing can be written.
+  // The copy is one file, readable even where nothing can be written.
   const copied = new Database(making, { fileMustExist: true });
-  // What is done with it is not what is done with the store that it was made of; where it comes from
-  // can still be seen. (One of the first version gets its id when it is opened for service.)
+  // The copy gets its own id half, because its later changes are not those of the original; the
+  // common half still shows where it comes from. (A store of the first version gets its id when it
+  // is opened for service.)
   if (Number(copied.pragma('user_version', { simple: true })) > 1) {
     copied.exec(
       `UPDATE ledger SET store_id = CAST(

@@ -1,4 +1,4 @@
-/** Opens the file of a store: makes it, refuses those of others, brings its schema up to date. */
+/** Opens a store file: creates it, refuses files that are not stores, updates its schema. */
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -10,22 +10,22 @@ import { type Standing, standingAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
 import { addStepFunctions, APPLICATION_ID, type Migration, readMigrations } from './schema.js';
 
-/** Of a lock that another program holds, in this thread. */
+/** How long this thread waits for a lock that another program holds. */
 const BUSY_MS = 1000;
-/** What the log may keep of the disk after a batch that was larger. */
+/** Size to which the log is cut after a larger batch. */
 const WAL_BYTES_KEPT = 64 * 1024 * 1024;
 
-/** Below it a reset of the log could lose what was committed. */
+/** With an older version, a reset of the log could lose committed data. */
 const SQLITE_MIN = [3, 51, 3] as const;
 
 /** `synchronous` = FULL. */
 const SYNCHRONOUS_FULL = 2;
 
 /**
- * Opens a store file for its only writer, and makes it (mode 0600) if it is absent.
+ * Opens a store file for its only writer, and creates it (mode 0600) if it is absent.
  * @param known what the directory remembers of it; `null`: this process has opened it before, and
  * may have it open
- * @param isAlone nobody else can read it meanwhile, but it needs no room on the disk to open it
+ * @param isAlone nobody else can read it meanwhile, but opening it needs no room on the disk
  * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
  * it is not a store, ERR_TITANIC_VERSION if it is of a newer program
  */
@@ -56,7 +56,7 @@ function openThere(path: string, isAlone: boolean): Database.Database {
 
 function open(path: string, isAlone: boolean): Database.Database {
   const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
-  // The index of the log is in memory then, not in a file that several can share.
+  // The index of the log is then in memory, not in a file that several processes can share.
   if (isAlone) closingOnError(db, () => db.pragma('locking_mode = EXCLUSIVE'));
   return db;
 }
@@ -77,28 +77,30 @@ function closingOnError<Result>(db: Database.Database, work: () => Result): Resu
   }
 }
 
-/** An empty store without a file, to be read while the disk has no room to make one. */
+/** An empty store without a file, for reads while the disk has no room to create one. */
 export function openWithoutFile(): Database.Database {
   const db = new Database(':memory:');
   migrate(db, readMigrations(), 0);
   return db;
 }
 
-/** Opens a store file that other processes may be using, to read it. Throws as `openForService`. */
+/**
+ * Opens for reading a store file that other processes may be using. Throws like `openForService`.
+ */
 export function openForReading(path: string): Database.Database {
   checkStanding(path, standingAt(path));
   return openBesideService(path);
 }
 
 /**
- * Whether the store is the one that its directory remembers, for those who only read.
+ * Checks, for readers, that the store is the one that its directory remembers.
  * @throws ERR_TITANIC_LOST if it is not
  */
 export function checkOwnStore(path: string): void {
   checkKnown(path, standingAt(path), () => openForReading(path));
 }
 
-/** As `openForReading`, for a file that this process has open for service, and so knows. */
+/** Like `openForReading`, for a file that this process already has open for service. */
 export function openBesideService(path: string): Database.Database {
   if (!existsSync(path)) throw absent(path);
   const db = new Database(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
@@ -114,9 +116,9 @@ function prepareForService(db: Database.Database, path: string): void {
   db.pragma('cell_size_check = ON');
   db.pragma('temp_store = MEMORY');
   db.pragma('journal_mode = WAL');
-  // Not what the build has as its default for WAL, which loses what a power cut finds unsynced.
+  // Not the build's default for WAL, which loses unsynced data in a power failure.
   db.pragma('synchronous = FULL');
-  // By hand, after a batch was told: SQLite hides the failures of its automatic ones.
+  // Checkpoints run explicitly, after results were reported: SQLite hides errors of automatic ones.
   db.pragma('wal_autocheckpoint = 0');
   db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
   const version = Number(db.pragma('user_version', { simple: true }));
@@ -125,7 +127,9 @@ function prepareForService(db: Database.Database, path: string): void {
   migrate(db, migrations, version);
 }
 
-/** States that commits reach the disk. To be asked after a write: before, it reads FULL always. */
+/**
+ * Asserts that commits reach the disk. Call it after a write: before that, it always reads FULL.
+ */
 export function assertDurable(db: Database.Database): void {
   const synchronous = db.pragma('synchronous', { simple: true });
   if (synchronous !== SYNCHRONOUS_FULL) {
@@ -148,14 +152,14 @@ function checkSqlite(db: Database.Database): void {
   }
 }
 
-/** Whole or not at all: under another name first. */
+/** Written completely or not at all: first under another name. */
 function create(path: string): void {
   const making = `${path}.new`;
   removeDraft(making);
   try {
     make(making);
   } catch (error) {
-    // What there is of it would take room from others on a full disk.
+    // A partial file would take room from others on a full disk.
     removeDraft(making);
     throw error;
   }

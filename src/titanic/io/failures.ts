@@ -1,4 +1,4 @@
-/** What an error of the store means, and what an operator can do about it. */
+/** What an error of the store means, and what the operator can do about it. */
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { StoreFailure } from '../store.js';
 
@@ -9,16 +9,16 @@ const REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
     'restart the broker once the disk is in order; if `majordomo verify` finds damage, restore a backup',
 };
 
-/** Told apart by SQLite's extended result code, and by the operating system's. */
+/** Distinguished by SQLite's extended result code, and by that of the operating system. */
 function kindOf(code: string): StoreFailure['kind'] {
   if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return 'full';
   if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')) return 'busy';
-  // A full disk, where the file shared between connections could not be made larger.
+  // The disk is full: the file shared between connections could not be enlarged.
   if (code === 'SQLITE_IOERR_SHMSIZE') return 'full';
   return 'fatal';
 }
 
-/** What an error means that came while a store was in use. Names the file and the remedy. */
+/** What an error means that occurred while a store was in use. Names the file and the remedy. */
 export function failureOf(path: string, error: unknown): StoreFailure {
   const kind = kindOf(codeOf(error) ?? '');
   return { kind, message: `store ${path}: ${describe(error)}; ${REMEDIES[kind]}` };
@@ -31,9 +31,9 @@ const OPEN_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
 };
 
 /**
- * What an error means that came while a store was opened.
- * @returns with the codes ERR_TITANIC_FULL, ERR_TITANIC_BUSY, ERR_TITANIC_DISK, or one that was
- * thrown on purpose as it is
+ * What an error means that occurred while a store was being opened.
+ * @returns an error with code ERR_TITANIC_FULL, ERR_TITANIC_BUSY or ERR_TITANIC_DISK; one that was
+ * thrown on purpose is returned unchanged
  */
 export function openError(path: string, error: unknown): MajordomoError {
   const code = codeOf(error) ?? '';
@@ -50,7 +50,10 @@ const COPY_REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
   fatal: 'the store was not changed, and the incomplete copy was removed',
 };
 
-/** What an error means that came while the store at `path` was copied to `target`: whose it is. */
+/**
+ * What an error means that occurred while the store at `path` was copied to `target`, and which of
+ * the two it concerns.
+ */
 export function copyError(path: string, target: string, error: unknown): MajordomoError {
   const code = codeOf(error) ?? '';
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return openError(path, error);

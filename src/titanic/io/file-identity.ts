@@ -1,4 +1,4 @@
-/** Tells when the file of a store is not the one that was opened. */
+/** Detects that the file of a store is no longer the one that was opened. */
 import { readdirSync, readlinkSync, type Stats, statSync } from 'node:fs';
 
 import { MajordomoError } from '../../core/errors.js';
@@ -11,26 +11,29 @@ interface Identity {
 interface Watched {
   readonly path: string;
   readonly known: Identity | null;
-  /** Where Linux tells the name of SQLite's open file; null where it does not. */
+  /** Where Linux reports the name of SQLite's open file; null on other systems. */
   descriptor: string | null;
-  /** What it told. */
+  /** The name that it reported. */
   name: string | null;
 }
 
-/** One link for each open file, to its name as it is now; " (deleted)" follows one that is gone. */
+/**
+ * One link per open file, to its current name; " (deleted)" is appended if the file was deleted.
+ */
 const DESCRIPTORS = '/proc/self/fd';
 
 /**
- * SQLite goes on writing into files that have no name any more. So after each commit one has to look
- * whether the names still lead to what was written: the file, and the log that holds the commit.
+ * SQLite continues to write into files that no longer have a name. So after each commit, this
+ * checks whether the names still lead to what was written: the file, and the log that holds the
+ * commit.
  *
- * Asking for a file's times makes Linux store exact ones at its next write, which a sync then has to
- * bring to the disk: a quarter of what a commit takes (measured). So `stat` is for doubt only.
+ * Reading a file's times makes Linux store exact ones at its next write, which a sync then has to
+ * write to disk: a quarter of the time of a commit (measured). So `stat` is used only in doubt.
  */
 export class FileIdentity {
   readonly #files: readonly Watched[];
 
-  /** As they are now, while the store is open. */
+  /** The current ones, while the store is open. */
   constructor(path: string) {
     this.#files = [path, `${path}-wal`].map((each) => {
       const known = identityOf(each);
@@ -38,7 +41,7 @@ export class FileIdentity {
     });
   }
 
-  /** @throws ERR_TITANIC_DISK if one of them is gone or another */
+  /** @throws ERR_TITANIC_DISK if one of them is missing or was replaced */
   check(): void {
     for (const file of this.#files) {
       if (file.descriptor !== null && nameOf(file.descriptor) === file.name) continue;
@@ -57,7 +60,7 @@ function compare({ path, known }: Watched): void {
   );
 }
 
-/** SQLite's, not one of ours: closing ours would give up SQLite's locks on the file. */
+/** SQLite's descriptor, not one of ours: closing ours would release SQLite's locks on the file. */
 function openFileOf(known: Identity | null): Pick<Watched, 'descriptor' | 'name'> {
   for (const entry of descriptors()) {
     const descriptor = `${DESCRIPTORS}/${entry}`;

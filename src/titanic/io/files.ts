@@ -1,10 +1,10 @@
 /** What the files of a store have in common. */
 import { closeSync, fsyncSync, openSync, statSync } from 'node:fs';
 
-/** Requests and replies are for their owner only. */
+/** Only the owner may read requests and replies. */
 export const PRIVATE_MODE = 0o600;
 
-/** Writes to the disk what the system still holds of a file, or of the names in a directory. */
+/** Syncs a file, or the names in a directory, to the disk. */
 export function syncPath(path: string): void {
   const file = openSync(path, 'r');
   try {

@@ -1,29 +1,29 @@
-/** The first bytes of a store file, read without SQLite, which would change the files beside it. */
+/** Reads the first bytes of a store file without SQLite, which would change the files beside it. */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 import { codeOf } from '../../core/errors.js';
 import { fileBytes } from './files.js';
 import { APPLICATION_ID } from './schema.js';
 
-/** SQLite's file header: where it is in it, and how much of the first page is looked at. */
+/** SQLite's file header: positions in it, and how much of the first page is read. */
 const FIRST_BYTES = 512;
 const MAGIC = 'SQLite format 3\0';
 const USER_VERSION_AT = 60;
 const APPLICATION_ID_AT = 68;
 
-/** What stands where a store should be. */
+/** What was found in place of a store. */
 export type Standing =
-  /** Nothing; its log may be left all the same. */
+  /** Nothing, although its log may still be there. */
   | { readonly kind: 'missing'; readonly why: string }
-  /** Nothing that says whose it was: no bytes, or zeros. */
+  /** Nothing that shows what it was: no bytes, or zeros. */
   | { readonly kind: 'blank'; readonly why: string }
   /** Bytes of something else, or damaged ones. */
   | { readonly kind: 'foreign'; readonly why: string }
   | { readonly kind: 'store'; readonly version: number };
 
 /**
- * Never while this process has the file open: to close any descriptor of it gives up all locks that
- * SQLite has on it, and then the next process that closes it takes the log away.
+ * Must not be called while this process has the file open: closing any descriptor of it releases
+ * all locks that SQLite holds on it, and the next process that closes it then deletes the log.
  */
 export function standingAt(path: string): Standing {
   if (!existsSync(path)) {
@@ -45,7 +45,7 @@ export function standingAt(path: string): Standing {
   return { kind: 'store', version: first.readUInt32BE(USER_VERSION_AT) };
 }
 
-/** Whether a log is there that holds something: transactions that the file may not have yet. */
+/** Whether there is a log with content: transactions that the file may not contain yet. */
 export function hasLog(path: string): boolean {
   return fileBytes(`${path}-wal`) > 0;
 }

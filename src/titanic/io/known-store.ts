@@ -1,9 +1,9 @@
 /**
- * What a data directory remembers of its store: that it had one, and which. So a store that is gone, or
- * is another one, is not silently begun anew.
+ * What a data directory remembers about its store: that it had one, and which. So a missing or
+ * replaced store is not silently begun anew.
  *
- * A store's id has two halves. A backup keeps the first one: it is the same store at an earlier time.
- * The second half is new in each copy, because the numbers of its transactions are its own (D20).
+ * A store's id has two halves. A backup keeps the first: it is the same store at an earlier time.
+ * The second half is new in each copy, because each copy numbers its own transactions (D20).
  */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ import { hasLog, type Standing } from './header.js';
 /** In `node.dataDir`. */
 const MEMORY_FILE = 'store.json';
 
-/** Bytes of an id that all copies of one store have in common. */
+/** Length of the half of the id that all copies of one store share. */
 export const ORIGIN_BYTES = 8;
 const ORIGIN_DIGITS = 2 * ORIGIN_BYTES;
 const ID_FORM = /^[0-9a-f]{32}$/;
@@ -25,40 +25,44 @@ const ID_FORM = /^[0-9a-f]{32}$/;
 interface Memory {
   /** Its name in the directory. */
   readonly file: string;
-  /** `null`: somebody ordered to begin anew, and that has not come to its end. */
+  /** `null`: an operator ordered a new store, and that has not completed. */
   readonly id: string | null;
-  /** The last start had `--new-store`, which counts once. */
+  /** The last start had `--new-store`, which takes effect once. */
   readonly newStoreGiven: boolean;
 }
 
-/** What was found out about the store when it was opened. */
+/** What opening the store showed about it. */
 export interface StoreNews {
   /**
-   * `made`: the first one of its directory. `found`: it was there, and nothing had remembered it.
-   * `anew`: it takes the place of another one, by order. `kept`: the order was not needed.
+   * `made`: the first store of its directory. `found`: it was there, but nothing had remembered it.
+   * `anew`: it replaces another one, by order. `kept`: the order was not needed.
    */
   readonly how: 'made' | 'found' | 'anew' | 'kept';
   readonly id: string;
-  /** Where what stood in its place is now; `null`: nothing was moved. */
+  /** Where the previous store is now; `null`: nothing was moved. */
   readonly aside: string | null;
 }
 
-/** `majordomo serve --new-store` at most once: only a start without it makes it count again. */
+/**
+ * `majordomo serve --new-store` takes effect at most once: only after a start without it does it
+ * count again.
+ */
 export class KnownStore {
   readonly #path: string;
   readonly #isNewStoreGiven: boolean;
   readonly #news: (news: StoreNews) => void;
   #memory: Memory | null;
-  /** By order, now or when a start before was cut short. */
+  /** By order: now, or at an earlier start that was interrupted. */
   #isAnew = false;
   #isMade = false;
   #isRemembered = false;
   #aside: string | null = null;
 
   /**
-   * @param isNewStoreGiven somebody orders to take, or make, another store than the remembered one
-   * @param news told once
-   * @throws ERR_TITANIC_LOST if the memory is damaged
+   * @param isNewStoreGiven the operator orders the use of another store, or of a new one, instead
+   * of the remembered one
+   * @param news called once
+   * @throws ERR_TITANIC_LOST if the remembered data is damaged
    */
   constructor(path: string, isNewStoreGiven: boolean, news: (news: StoreNews) => void) {
     this.#path = path;
@@ -87,7 +91,7 @@ export class KnownStore {
       if (standing.kind === 'foreign') throw notAStore(this.#path, standing.why);
     }
     if (!this.#mayBeginAnew) throw this.#lost(standing.why);
-    // From here on a crash leaves the order: the next start goes on with it.
+    // From here on, a crash leaves the order in place, and the next start completes it.
     if (!this.#isAnew) this.#write(this.#present(null));
     this.#isAnew = true;
     this.#aside = setAside(this.#path) ?? this.#aside;
@@ -95,7 +99,7 @@ export class KnownStore {
 
   /**
    * Compares the store that was opened with the remembered one.
-   * @returns why it cannot be read, if another one may take its place; `null`: it is to be used
+   * @returns why it cannot be read, if another one may replace it; `null`: use it
    * @throws ERR_TITANIC_LOST if it is another one, or cannot be read
    */
   recognize(db: Database.Database): string | null {
@@ -115,7 +119,7 @@ export class KnownStore {
     return null;
   }
 
-  /** Writes down which store it is: on the disk when it returns. Once is enough. */
+  /** Records which store it is, on disk when this returns. Later calls do nothing. */
   remember(storeId: Buffer): void {
     if (this.#isRemembered) return;
     const id = storeId.toString('hex');
@@ -153,8 +157,8 @@ export class KnownStore {
 }
 
 /**
- * For those who only read: whether the store at `path` is the one that its directory remembers.
- * @param standing what stands there
+ * Checks, for readers, whether the store at `path` is the one that its directory remembers.
+ * @param standing what was found there
  * @param db opens it
  * @throws ERR_TITANIC_LOST if it is not
  */
@@ -176,7 +180,7 @@ export function checkKnown(path: string, standing: Standing, db: () => Database.
   }
 }
 
-/** It is no store, and nothing says that there was one. */
+/** It is not a store, and nothing shows that there was one. */
 export function notAStore(path: string, why: string): MajordomoError {
   return new MajordomoError(
     'ERR_TITANIC_FILE',
@@ -205,7 +209,7 @@ function lost(path: string, memory: Memory | null, why: string, isUsedUp: boolea
   );
 }
 
-/** Of a store of the first version, which has none: no bytes. */
+/** A store of the first version has no id: no bytes. */
 function idOf(db: Database.Database): string {
   if (Number(db.pragma('user_version', { simple: true })) < 2) return '';
   const id: unknown = db.prepare('SELECT store_id FROM ledger WHERE id = 1').pluck().get();
@@ -220,12 +224,13 @@ function isDamage(error: unknown): boolean {
   return /^SQLITE_(CORRUPT|NOTADB|ERROR)/.test(codeOf(error) ?? '');
 }
 
-/** Moves away what is at `path` and its log, under a name of its own. Nothing is deleted. */
+/** Moves the file at `path` and its log to an unused name. Nothing is deleted. */
 function setAside(path: string): string | null {
   const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
   const aside = `${path}.lost-${time}`;
   let isMoved = false;
-  // The log first: without its file it is refused, and with another one it would be applied to that.
+  // The log first: a log left without its file is refused, and beside another file it would be
+  // applied to that one.
   for (const suffix of ['-wal', '-shm', '']) {
     if (!existsSync(`${path}${suffix}`)) continue;
     renameSync(`${path}${suffix}`, `${aside}${suffix}`);
@@ -272,7 +277,7 @@ function parsed(text: string): Memory | null {
   return typeof id === 'string' && ID_FORM.test(id) ? { file, id, newStoreGiven } : null;
 }
 
-/** Whole or not at all, and on the disk: under another name first. */
+/** Written completely and synced, or not at all: first under another name. */
 function write(path: string, memory: Memory): void {
   const file = memoryFileOf(path);
   const making = `${file}.new`;
@@ -281,7 +286,7 @@ function write(path: string, memory: Memory): void {
     syncPath(making);
     renameSync(making, file);
   } catch (error) {
-    // On a full disk it would take room from others.
+    // On a full disk, it would take room from others.
     rmSync(making, { force: true });
     throw error;
   }

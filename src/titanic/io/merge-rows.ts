@@ -1,4 +1,4 @@
-/** The tables of a store file as a merge sees them, within its transaction. */
+/** The tables of a store file as a merge uses them, within its transaction. */
 import type { RequestState } from '../join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../merge.js';
 import type { RequestRecord } from '../record-codec.js';
@@ -8,10 +8,10 @@ import { recordOf } from './reading.js';
 import type { ServiceCounts } from './service-counts.js';
 import { insertAttempt, STATE_NUMBERS, type Statements, type Tally } from './statements.js';
 
-/** Ends a request that is there. */
+/** Ends a request that is in the store. */
 type Remove = (uuid: RequestUuid, keyUntil: number) => void;
 
-/** What is kept with every change. */
+/** The counts that every change updates. */
 interface Kept {
   readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
   readonly owners: OwnerCounts;
@@ -165,7 +165,7 @@ export class MergeRows implements MergeTables {
   }
 }
 
-/** What it takes of its owner's quota. */
+/** What a request uses of its owner's quota. */
 function bytesOf({ request, reply }: RequestState): number {
   return request.bodyBytes + (reply?.reply.length ?? 0);
 }

@@ -1,4 +1,4 @@
-/** What the main thread and the store's thread say to each other, packed. */
+/** The messages between the main thread and the store's thread, packed. */
 import { assert, present } from '../../core/assert.js';
 import type { PackReader, PackWriter } from '../packing.js';
 import {
@@ -24,17 +24,17 @@ import {
   type Transaction,
 } from '../store.js';
 
-/** To the thread, several in one message, done in order. */
+/** To the thread: several in one message, carried out in order. */
 export const DO_COMMIT = 1;
 export const DO_LOAD = 2;
 export const DO_LOOK_UP = 3;
-/** Of pending requests, those with a number above one. */
+/** Pending requests with a number above this one. */
 export const DO_LIST = 4;
 export const DO_MERGE = 5;
 export const DO_READ = 6;
 export const DO_CLOSE = 7;
 
-/** From the thread, several in one message. */
+/** From the thread: several in one message. */
 export const COMMITTED = 1;
 export const BATCH_FAILED = 2;
 export const LOADED = 3;
@@ -53,7 +53,7 @@ export const CLOSED = 14;
 /** What the thread is to open. */
 export interface OpenOrder {
   readonly path: string;
-  /** Another store may take the place of the one that the directory remembers. */
+  /** Another store may replace the one that the directory remembers. */
   readonly isNewStore: boolean;
 }
 
@@ -187,7 +187,7 @@ function packRequest(to: PackWriter, request: StoredRequest): void {
   to.number(request.isShared ? 1 : 0);
 }
 
-// Members of an object literal are evaluated in the order in which they stand here.
+// Members of an object literal are evaluated in the order in which they are written here.
 function unpackRequest(from: PackReader): StoredRequest {
   return {
     uuid: from.bytes(),
@@ -207,7 +207,7 @@ function unpackRequest(from: PackReader): StoredRequest {
   };
 }
 
-/** A pending request: its facts in the order of `packRequest`, bytes as hexadecimal digits. */
+/** A pending request: its fields in the order of `packRequest`, bytes as hexadecimal digits. */
 export type PendingRow = readonly [
   uuid: string,
   service: string,

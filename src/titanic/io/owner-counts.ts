@@ -1,11 +1,13 @@
-/** What is in a store file of each owner, kept with every change, so that no start has to count it. */
+/**
+ * What a store file holds for each owner. Updated with every change, so that no start has to count.
+ */
 import type { Owner, OwnerCount } from '../store.js';
 import type { Statements } from './statements.js';
 
 export class OwnerCounts {
   readonly #sql: Statements;
   readonly #counts = new Map<Owner, OwnerCount>();
-  /** Of those that the present transaction changed: what was before it. */
+  /** The counts before the current transaction, for owners that it changed. */
   readonly #before = new Map<Owner, OwnerCount>();
 
   constructor(sql: Statements) {
@@ -28,7 +30,7 @@ export class OwnerCounts {
     return this.#counts.get(owner) ?? { owner, stored: 0, bytes: 0 };
   }
 
-  /** Before the transaction is committed. @returns those that it changed */
+  /** Called before the transaction is committed. @returns the counts that it changed */
   write(): readonly OwnerCount[] {
     const changed = [...this.#before.keys()].map((owner) => this.#of(owner));
     for (const { owner, stored, bytes } of changed) {

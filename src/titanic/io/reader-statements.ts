@@ -1,19 +1,19 @@
-/** Every statement that reads for people. */
+/** All statements that read for display. */
 import { REASON_CHARACTERS_MAX } from '../reading.js';
 import { SHOWN_BYTES_MAX } from '../bodies.js';
 import { DEAD, REPLIED } from './schema.js';
 
-/** Looked up for the rows of a page alone, not for those that are gone over. */
+/** Looked up only for the rows of a page, not for all rows examined. */
 const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE substr(coalesce(
     (SELECT reason FROM deaths WHERE deaths.number = requests.number),
     (SELECT reason FROM attempts WHERE attempts.number = requests.number ORDER BY ordinal DESC LIMIT 1)
   ), 1, ${REASON_CHARACTERS_MAX}) END`;
 
-/** In the order of `ToldRow`, bytes as text: that is read into JavaScript much faster. */
+/** In the order of `ToldRow`, with bytes as text, which is read into JavaScript much faster. */
 const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, accepted_at, not_before,
   expires_at, max_attempts, attempts, generation, body_bytes, shared, ${REASON}`;
 
-/** From the newest on: uuids of version 7 are in the order of acceptance. */
+/** Newest first: uuids of version 7 are in order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';
 const OF_SERVICE = '(:service IS NULL OR service = :service)';
 
@@ -32,7 +32,7 @@ export const READER_SQL = {
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',
   death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
-  /** The beginnings alone leave the thread, whatever their size. */
+  /** Only the beginnings leave the thread, whatever the size. */
   bodies: `SELECT hex(substr(body, 1, ${SHOWN_BYTES_MAX})) AS body, length(body) AS bodyBytes,
     hex(substr(reply, 1, ${SHOWN_BYTES_MAX})) AS reply, length(reply) AS replyBytes
     FROM requests LEFT JOIN bodies USING (number) LEFT JOIN replies USING (number) WHERE uuid = ?`,

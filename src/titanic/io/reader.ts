@@ -1,4 +1,4 @@
-/** Reads lists for people from a store file: each statement is a transaction of its own, and short. */
+/** Reads lists for display from a store file. Each statement is a short transaction of its own. */
 import type Database from 'better-sqlite3';
 
 import type {
@@ -11,9 +11,9 @@ import type {
 import { READER_SQL } from './reader-statements.js';
 import { DEAD } from './schema.js';
 
-/** Rows that one statement goes over at most. */
+/** Maximum number of rows that one statement examines. */
 const SLICE_ROWS = 2000;
-/** Rows that are gone over for one page at most. */
+/** Maximum number of rows that are examined for one page. */
 const PAGE_ROWS_MAX = 100_000;
 
 /** Above every uuid. */
@@ -31,7 +31,7 @@ export class Reader {
   readonly #sql: Prepared;
   readonly #pageRowsMax: number;
 
-  /** @param pageRowsMax rows that are gone over for one page */
+  /** @param pageRowsMax maximum number of rows examined for one page */
   constructor(db: Database.Database, pageRowsMax: number = PAGE_ROWS_MAX) {
     this.#db = db;
     this.#pageRowsMax = pageRowsMax;
@@ -49,7 +49,7 @@ export class Reader {
     return only === null ? this.#walk(question, from) : this.#those(question, from, only);
   }
 
-  /** Slice by slice from the newest on, until the page is full or has cost enough. */
+  /** Reads slice by slice, newest first, until the page is full or has cost enough. */
   #walk(question: WireQuestion, start: string): WirePage {
     const { limit, state } = question;
     const endOf = state === DEAD ? this.#sql.endOfDead : this.#sql.end;
@@ -58,7 +58,7 @@ export class Reader {
     let from = start;
     for (let walked = 0; walked < this.#pageRowsMax; walked += SLICE_ROWS) {
       const end = endOf.get(bytesOf(from), SLICE_ROWS - 1) as string | undefined;
-      // What is left out has to be read, too; one more tells whether there is another page.
+      // Rows that are left out must be read, too; one more shows whether there is another page.
       const most = limit + 1 - rows.length + except.size;
       for (const row of this.#slice(question, from, end ?? BELOW_ALL, most)) {
         if (except.has(row[0])) continue;
@@ -81,7 +81,7 @@ export class Reader {
     return rows as ListedRow[];
   }
 
-  /** Of these the newest. */
+  /** The newest of these. */
   #those({ service, state, limit }: WireQuestion, from: string, only: string): WirePage {
     const rows: ListedRow[] = [];
     const uuids = uuidsOf(only).filter((uuid) => uuid < from);
@@ -97,7 +97,7 @@ export class Reader {
     return { rows, next: null };
   }
 
-  /** All of one request at one moment. */
+  /** Everything about one request, as of one moment. */
   history(uuid: string): HistoryRows | null {
     return this.#db.transaction((): HistoryRows | null => {
       const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;

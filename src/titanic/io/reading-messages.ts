@@ -1,8 +1,11 @@
-/** What the main thread and the reading thread say to each other: plain values, bytes as hexadecimal digits. */
+/**
+ * The messages between the main thread and the reading thread: plain values, bytes as hexadecimal
+ * digits.
+ */
 import type { StoreFailure } from '../store.js';
 import type { RequestHistory, HistoryAttempt } from '../reading.js';
 
-/** `PageQuestion` as it travels. */
+/** A `PageQuestion` as sent. */
 export interface WireQuestion {
   readonly service: string | null;
   /** As in the schema. */
@@ -14,7 +17,7 @@ export interface WireQuestion {
   readonly except: string | null;
 }
 
-/** The facts of a stored request in the order of the statements, bytes as hexadecimal digits. */
+/** The fields of a stored request in the order of the statements, bytes as hexadecimal digits. */
 export type ListedRow = readonly [
   uuid: string,
   service: string,
@@ -28,9 +31,9 @@ export interface WirePage {
   readonly next: string | null;
 }
 
-/** Of one attempt. */
+/** The fields of one attempt. */
 export type AttemptRow = Omit<HistoryAttempt, 'failure'> & {
-  /** Empty: its worker said nothing. */
+  /** Empty: its worker reported nothing. */
   readonly failure: string;
 };
 
@@ -43,7 +46,7 @@ export interface HistoryRows {
   readonly death: RequestHistory['death'];
 }
 
-/** Beginnings of bodies as hexadecimal digits; the number of all bytes is `null` where there is none. */
+/** Beginnings of bodies as hexadecimal digits; the total size is `null` if there is none. */
 export interface BodyRows {
   readonly body: string;
   readonly bodyBytes: number | null;
@@ -59,6 +62,6 @@ export type ReadOrder =
 export interface ReadAnswer {
   readonly id: number;
   readonly failure: StoreFailure | null;
-  /** Of the kind of its order. */
+  /** A result, whose type depends on the kind of the order. */
   readonly value: unknown;
 }

@@ -1,4 +1,4 @@
-/** The thread that reads lists for people: a connection of its own, which cannot write. */
+/** The thread that reads lists for display, over its own connection, which cannot write. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
@@ -31,7 +31,7 @@ class ReadingThread {
     } catch (error) {
       const failure = failureOf(this.#path, error);
       answer = { id: order.id, failure, value: null };
-      // The next one begins with a new connection.
+      // The next question opens a new connection.
       this.#disconnect();
     }
     this.#port.postMessage(answer);

@@ -1,10 +1,10 @@
-/** What changed in a store file after some transaction, as records for the other store of a pair. */
+/** Changes in a store file after a given transaction, as records for the other store of a pair. */
 import { present } from '../../core/assert.js';
 import { type RequestRecord, RecordWriter } from '../record-codec.js';
 import type { Chunk, Format, ReadPlace } from '../store.js';
 import { type ChangedRow, type Statements, storedRequest } from './statements.js';
 
-/** Tombstones, and keys, of one chunk, unless one transaction has more. */
+/** Maximum number of tombstones, and of keys, in one chunk, unless one transaction has more. */
 const SMALL_MAX = 4096;
 
 /** @param last the number of the last transaction that was committed */
@@ -27,7 +27,7 @@ export function readChunk(
     number = row.number;
     count++;
   }
-  // All transactions before that of the next request are complete; without one, all are.
+  // All transactions before that of the next request are complete; if there is none, all are.
   const next = rows[count];
   let upTo = next === undefined ? last : Math.max(place.upTo, next.changed - 1);
   const tombstones = changedBy(place.upTo, upTo, (...range) => sql.changedTombstones.all(...range));
@@ -40,7 +40,7 @@ export function readChunk(
   for (const { service, key, uuid, until, owner, extra } of keys.rows) {
     records.add({ kind: 'key', service, key, uuid, until, owner, extra });
   }
-  // What is committed waits for the peer from the last chunk on: that one is to be short.
+  // From the last chunk on, commits wait for the peer, so that chunk should be short.
   const isLast = next === undefined && upTo === last && records.bytes < bytesMax;
   const bodiesUpTo = isLast ? last : place.bodiesUpTo;
   return {
@@ -54,7 +54,7 @@ interface Changed {
   readonly changed: number;
 }
 
-/** Rows of whole transactions after one and up to another, or fewer, and up to which they go. */
+/** Rows of complete transactions after one and up to another, or fewer, and how far they go. */
 function changedBy<Row extends Changed>(
   after: number,
   upTo: number,
@@ -73,7 +73,7 @@ function changedBy<Row extends Changed>(
   };
 }
 
-/** The whole state of a request; with its body if it was born after some transaction. */
+/** The whole state of a request, with its body if it was created after a given transaction. */
 export function recordOf(sql: Statements, row: ChangedRow, bodiesUpTo: number): RequestRecord {
   const { key, attemptsEver, born, changed: _changed, extra, ...rest } = row;
   const request = storedRequest(rest);

@@ -1,4 +1,4 @@
-/** What a store file is: its marks, and its schema as numbered SQL files. */
+/** The format of a store file: its marks, and its schema as numbered SQL files. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 import type Database from 'better-sqlite3';
@@ -9,7 +9,7 @@ import { FAILURE, takeKept } from '../fields.js';
 /** SQLite's `application_id`: "MJDT". */
 export const APPLICATION_ID = 0x4d4a4454;
 
-/** `requests.state`, in the order of the ladder where it matters: what is above 1 is settled. */
+/** `requests.state`, in the order of the ladder where it matters: above 1 it is settled. */
 export const PENDING = 1;
 export const REPLIED = 2;
 export const DEAD = 3;
@@ -22,7 +22,9 @@ export interface Migration {
 
 const MIGRATIONS_DIR = new URL('./migrations/', import.meta.url);
 
-/** Every step in order; that of version n leads from n - 1 to n. `user_version` has the last one. */
+/**
+ * All steps in order; that of version n leads from n - 1 to n. `user_version` is the last one done.
+ */
 export function readMigrations(): readonly Migration[] {
   return readdirSync(MIGRATIONS_DIR)
     .filter((name) => /^\d{4}-.*\.sql$/.test(name))
@@ -33,7 +35,7 @@ export function readMigrations(): readonly Migration[] {
     }));
 }
 
-/** What steps call that SQL alone cannot do. */
+/** Functions that steps call for what SQL alone cannot do. */
 export function addStepFunctions(db: Database.Database): void {
   db.function('failure_in', { deterministic: true }, (extra: Buffer) => {
     const { bytes } = takeKept(extra, FAILURE);

@@ -1,6 +1,7 @@
 /**
- * What is in a store file of each service, kept with every change. Only what the present transaction
- * changes is in memory: whoever may store requests can name as many services.
+ * What a store file holds for each service, updated with every change. Only the changes of the
+ * current transaction are in memory, because anybody who may store requests can name any number of
+ * services.
  */
 import { present } from '../../core/assert.js';
 import { SERVICES_KEPT_MAX, type ServiceCount, type StoredState } from '../store.js';
@@ -10,19 +11,19 @@ type Change = { -readonly [Key in keyof Omit<ServiceCount, 'service'>]: ServiceC
 
 export class ServiceCounts {
   readonly #sql: Statements;
-  /** By name, one character a byte: by how much the present transaction changed it. */
+  /** Keyed by name, one character per byte: the change that the current transaction made. */
   readonly #changes = new Map<string, Change>();
 
   constructor(sql: Statements) {
     this.#sql = sql;
   }
 
-  /** Of all services; of more than are kept in memory, of those with the most requests. */
+  /** All services or, if there are more than are kept in memory, those with the most requests. */
   get all(): readonly ServiceCount[] {
     return this.#sql.services.all(SERVICES_KEPT_MAX);
   }
 
-  /** @param by 1: a request is in that state from now on; -1: no longer */
+  /** @param by 1: a request enters that state; -1: it leaves it */
   add(service: Buffer, state: StoredState, attempts: number, by: 1 | -1): void {
     const name = service.toString('latin1');
     let change = this.#changes.get(name);
@@ -34,7 +35,7 @@ export class ServiceCounts {
     if (state === 'pending' && attempts > 0) change.retrying += by;
   }
 
-  /** Before the transaction is committed. @returns those that it changed */
+  /** Called before the transaction is committed. @returns the counts that it changed */
   write(): readonly ServiceCount[] {
     const written: ServiceCount[] = [];
     for (const [name, { pending, retrying, replied, dead }] of this.#changes) {
@@ -48,7 +49,7 @@ export class ServiceCounts {
     return written;
   }
 
-  /** The transaction is over, one way or the other. */
+  /** The transaction is over, whether committed or not. */
   ended(): void {
     this.#changes.clear();
   }

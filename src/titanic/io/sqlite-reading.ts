@@ -1,4 +1,7 @@
-/** The reading port on an SQLite file: this side of its thread, which begins with the first question. */
+/**
+ * The reading port for an SQLite file: the main thread's side. The thread starts with the first
+ * question.
+ */
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';
@@ -31,7 +34,7 @@ import type {
 } from './reading-messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
-/** Questions that wait for an answer at most; more are refused. */
+/** Maximum number of questions that wait for an answer; more are refused. */
 const QUESTIONS_MAX = 64;
 
 const TOO_MANY: StoreFailure = {
@@ -46,11 +49,11 @@ const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
 };
 
 type Question = Exclude<ReadOrder, { kind: 'close' }>;
-/** Without its number, each of them. */
+/** The questions, without their numbers. */
 type Unnumbered<Each> = Each extends Each ? Omit<Each, 'id'> : never;
 
 export interface SqliteReading extends Reading {
-  /** To be closed before the store is, which empties its log as the last one. */
+  /** Must be closed before the store, which empties its log when it is the last to close it. */
   close(): Promise<void>;
 }
 
@@ -138,7 +141,7 @@ class ReadingInThread implements SqliteReading {
     });
     this.#ended = new Promise((resolve) => {
       thread.on('exit', () => {
-        // The next question begins another.
+        // The next question starts another one.
         this.#thread = null;
         this.#failAll({ kind: 'busy', message: `store ${this.#path}: ${why}; try again` });
         resolve();

@@ -1,4 +1,4 @@
-/** A store in an SQLite file: this side of the thread that has it. */
+/** A store in an SQLite file: the main thread's side. */
 import { Worker } from 'node:worker_threads';
 
 import { assert } from '../../core/assert.js';
@@ -61,22 +61,22 @@ import {
 const ORDERS_BYTES = 256;
 const UUID_BYTES = 20;
 
-/** What goes beyond opening the store that was there before. */
+/** What may go beyond opening the existing store. */
 export interface SqliteStoreOptions {
-  /** Another store may take the place of the one that the directory remembers. */
+  /** Another store may replace the one that the directory remembers. */
   readonly isNewStore: boolean;
-  /** Told before the store is opened; on a full disk when there is room. */
+  /** Called before the store is opened; on a full disk, when there is room. */
   readonly news: (news: StoreNews) => void;
 }
 
 const NO_NEWS: SqliteStoreOptions = { isNewStore: false, news: () => undefined };
 
 /**
- * A store in the SQLite file at `path`, which is made with mode 0600 if it is absent. Opening rejects
- * with ERR_TITANIC_LOST if its directory remembers another one, ERR_TITANIC_FILE or ERR_TITANIC_VERSION for a file that is not a store or of a newer program
- * (it stays untouched), ERR_TITANIC_BUSY for one that somebody has locked, ERR_TITANIC_FULL and
- * ERR_TITANIC_DISK for what the disk does. What it tells (bodies, replies, uuids) are views of one
- * message's memory.
+ * A store in the SQLite file at `path`, which is created with mode 0600 if it is absent. Opening
+ * rejects with ERR_TITANIC_LOST if its directory remembers another store, ERR_TITANIC_FILE for a
+ * file that is not a store or ERR_TITANIC_VERSION for one of a newer program (it stays unchanged),
+ * ERR_TITANIC_BUSY if another process has locked it, and ERR_TITANIC_FULL or ERR_TITANIC_DISK for
+ * errors of the disk. What it reports (bodies, replies, uuids) are views of one message's memory.
  */
 export function openSqliteStore(path: string, options: SqliteStoreOptions = NO_NEWS): OpenStore {
   return async (events) => {
@@ -92,7 +92,7 @@ class SqliteStore implements Store {
   readonly #events: StoreEvents;
   readonly #thread: Worker;
   #orders: PackWriter | null = null;
-  /** What the thread has been asked for and has not answered. */
+  /** Orders that the thread has not answered yet. */
   readonly #batches = new Set<number>();
   readonly #merges = new Set<number>();
   readonly #loads = new Set<number>();
@@ -139,7 +139,7 @@ class SqliteStore implements Store {
     const order = this.#order(DO_COMMIT, transaction.number, changesBytes(changes));
     packTransaction(order, transaction);
     packChanges(order, changes);
-    // The thread works while this turn goes on. (What is lost is told later, never within a call.)
+    // The thread works while this turn continues. (A loss is reported later, never within a call.)
     if (this.#lost === null) this.#send();
   }
 
@@ -188,7 +188,7 @@ class SqliteStore implements Store {
     await this.#ended;
   }
 
-  /** Begins an order; all those of one turn leave in one message. */
+  /** Begins an order; all orders of one turn are sent in one message. */
   #order(what: number, id: number, bytes: number): PackWriter {
     if (this.#orders === null) {
       this.#orders = new PackWriter(ORDERS_BYTES + bytes);
@@ -294,7 +294,7 @@ class SqliteStore implements Store {
   }
 
   #failAll(failure: StoreFailure): void {
-    // What was asked of it since it was closed is not done: nothing is wrong with the disk for that.
+    // Orders after it was closed are not carried out: that is no fault of the disk.
     if (!this.#isOpen) return;
     const events = this.#events;
     const ends: readonly (readonly [Set<number>, (id: number) => void])[] = [

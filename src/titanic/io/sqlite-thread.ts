@@ -1,4 +1,4 @@
-/** The thread in which SQLite runs: does what it is told in order, and answers. */
+/** The thread in which SQLite runs: carries out orders in sequence, and answers them. */
 import { existsSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
@@ -52,9 +52,9 @@ import {
 import { Tables } from './tables.js';
 
 const ANSWER_BYTES = 4096;
-/** Pending requests told at once. */
+/** Number of pending requests reported at once. */
 const LISTED_REQUESTS = 4096;
-/** Without anything to do for so long, the file is looked after. */
+/** After this time without orders, the file is maintained. */
 const IDLE_MS = 50;
 
 const MALFORMED: MergeFailure = {
@@ -75,14 +75,14 @@ interface Connection {
 
 /**
  * @param known what the directory remembers of it
- * @param earlier of the same opening, over another connection
+ * @param earlier the tables of the same opening, over another connection
  */
 function connect(path: string, known: KnownStore, earlier: Tables | null): Connection {
   try {
     return connectSo(path, known, earlier, false);
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
-    // What is in the store can be read all the same.
+    // The contents of the store can still be read.
     return existsSync(path) ? connectSo(path, known, earlier, true) : connectToNone(path);
   }
 }
@@ -102,7 +102,7 @@ function connectSo(
   const db = openForService(path, earlier === null ? known : null, isAlone);
   try {
     const tables = new Tables(path, db, earlier);
-    // On a full disk it waits for the first commit, too.
+    // On a full disk, this also waits for the first commit.
     if (!isAlone) known.remember(tables.recovered.storeId);
     return { db, tables, file: new FileIdentity(path), isAlone, isDurable: false };
   } catch (error) {
@@ -118,7 +118,7 @@ class StoreThread {
   #connection: Connection;
   readonly #idle: NodeJS.Timeout;
   #answers = new PackWriter(ANSWER_BYTES);
-  /** What was written can no longer be trusted: nothing is done any more. */
+  /** What was written can no longer be trusted: nothing more is done. */
   #fatal: StoreFailure | null = null;
 
   constructor({ path, isNewStore }: OpenOrder, port: MessagePort) {
@@ -214,33 +214,33 @@ class StoreThread {
   #assertWritten(connection: Connection): void {
     if (!connection.isDurable) assertDurable(connection.db);
     connection.isDurable = true;
-    // A file that was taken away takes what is committed with it.
+    // If the file was taken away, what is committed is lost with it.
     connection.file?.check();
   }
 
-  /** Makes the file, if there was no room for it. @throws while there still is none */
+  /** Creates the file if there was no room for it before. @throws while there still is none */
   #writable(): Connection {
     const before = this.#connection;
     if (before.file !== null) {
       if (before.isAlone) this.#known.remember(before.tables.recovered.storeId);
       return before;
     }
-    // It begins with the same numbers as what stood in its place.
+    // It starts with the same numbers as the store that it replaces.
     this.#connection = connectSo(this.#path, this.#known, null, false);
     before.db.close();
     return this.#connection;
   }
 
   #afterTransaction(failure: StoreFailure | null): void {
-    // What it waits for goes first.
+    // What it waits for comes first.
     this.#send();
-    // An emptied log may be all the room that is missing.
+    // Emptying the log may free all the room that is missing.
     const frames = failure?.kind === 'full' ? 1 : undefined;
     this.#upkeep(() => this.#connection.tables.checkpoint(frames));
     if (failure === null && this.#connection.isAlone) this.#upkeep(() => this.#reconnect());
   }
 
-  /** The disk that was full when the store was opened has room now. */
+  /** The disk was full when the store was opened, and has room now. */
   #reconnect(): void {
     this.#connection.db.close();
     this.#connection = connect(this.#path, this.#known, this.#connection.tables);
@@ -293,7 +293,7 @@ class StoreThread {
     if (failure !== null) this.#fail(READ_FAILED, read, failure);
   }
 
-  /** While nothing is to be done. */
+  /** Runs while there are no orders. */
   #lookAfter(): void {
     this.#upkeep(() => {
       const { tables } = this.#connection;
@@ -302,7 +302,7 @@ class StoreThread {
     });
   }
 
-  /** What nobody waits for: it may fail as long as the disk can be trusted. */
+  /** Maintenance that nobody waits for: it may fail as long as the disk can be trusted. */
   #upkeep(work: () => void): void {
     this.#try(work);
   }
@@ -334,7 +334,8 @@ class StoreThread {
 
   #close(): void {
     clearTimeout(this.#idle);
-    // The last one to close it empties the log; what cannot be copied now is copied at the next start.
+    // The last connection to close empties the log; what cannot be copied now is copied at the next
+    // start.
     this.#upkeep(() => this.#connection.db.close());
     this.#answers.byte(CLOSED);
     this.#answers.number(0);

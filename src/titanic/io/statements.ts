@@ -1,4 +1,4 @@
-/** Every statement that runs while a store is in service. */
+/** All statements that run while a store is in service. */
 import type Database from 'better-sqlite3';
 
 import type { KnownKey } from '../merge.js';
@@ -16,7 +16,7 @@ import type {
 import type { PendingRow } from './messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
-/** What the store knows of itself without counting. */
+/** What the store knows about itself without counting. */
 export interface Tally {
   readonly nextNumber: number;
   readonly pending: number;
@@ -27,7 +27,7 @@ export interface Tally {
   readonly openings: number;
 }
 
-/** A request as far as a change needs to know it. */
+/** The part of a request that a change needs. */
 export interface Standing {
   readonly number: number;
   readonly state: number;
@@ -42,7 +42,7 @@ export interface Standing {
   readonly extra: Buffer | null;
 }
 
-/** A request as it is told the other store of a pair. */
+/** A request as sent to the other store of a pair. */
 export interface ChangedRow extends RequestRow {
   readonly key: Buffer | null;
   readonly attemptsEver: number;
@@ -110,14 +110,14 @@ const SQL = {
   changedRequests: `SELECT ${RECORD} FROM requests WHERE (changed, number) > (?, ?)
     ORDER BY changed, number LIMIT ?`,
   isTaken: 'SELECT 1 FROM requests WHERE number = ?',
-  // Text is read into JavaScript much faster than blobs are.
+  // Text is read into JavaScript much faster than blobs.
   pending: `SELECT hex(uuid), hex(service), owner, number, 0, priority, accepted_at, not_before, expires_at,
     max_attempts, attempts, generation, body_bytes, shared FROM requests WHERE state = ${PENDING} AND number > ?
     ORDER BY number LIMIT ?`,
   body: `SELECT body FROM requests JOIN bodies USING (number) WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
-  /** Without reading it. */
+  /** Without reading the whole value. */
   replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
   replyRow: 'SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?',
   reason: 'SELECT reason FROM deaths WHERE number = ?',
@@ -157,7 +157,7 @@ const SQL = {
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
   deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
 
-  // One's own before one of before owners were kept.
+  // The owner's own key before one from a version without owners.
   knownKey: `SELECT uuid FROM keys
     WHERE service = ? AND key = ? AND owner IN (?, '') AND (until IS NULL OR until > ?)
     ORDER BY owner DESC LIMIT 1`,
@@ -204,7 +204,7 @@ const SQL = {
 type Value = number | string | Buffer | null;
 type Name = keyof typeof SQL;
 
-/** What the reading ones read. */
+/** The rows that the reading statements return. */
 interface Rows {
   readonly tally: Tally;
   readonly pageCount: number;
@@ -244,7 +244,7 @@ interface Rows {
   readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };
 }
 
-/** Those of one column, which is what they are read as. */
+/** Statements of one column, whose values they return. */
 const SCALARS: readonly string[] = [
   'pageCount',
   'freePages',

@@ -1,4 +1,4 @@
-/** The changes of the store port on SQLite's tables, inside of a transaction that the caller has. */
+/** The changes of the store port on SQLite's tables, within a transaction that the caller began. */
 import type Database from 'better-sqlite3';
 
 import { present } from '../../core/assert.js';
@@ -44,16 +44,18 @@ import {
   type Tally,
 } from './statements.js';
 
-/** Pages in the log from which on they are copied into the file. (Measured: the best p99.) */
+/**
+ * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
+ */
 const CHECKPOINT_FRAMES = 200;
 
-/** Free pages that stay for reuse: at least so many, and this share of the file. */
+/** Free pages kept for reuse: at least this many, and this share of the file. */
 const FREE_PAGES_KEPT = 4096;
 const FREE_SHARE_KEPT = 1 / 8;
-/** Pages given back at once: a few milliseconds. */
+/** Pages released at once, which takes a few milliseconds. */
 const SHRINK_PAGES = 128;
 
-/** Tombstones that are dropped in one transaction at most. */
+/** Maximum number of tombstones that are dropped in one transaction. */
 const TOMBSTONES_DROPPED = 1000;
 /** Transactions of the n-th opening of a store have numbers above n times this. */
 const OPENING_TRANSACTIONS = 2 ** 32;
@@ -66,22 +68,22 @@ export class Tables {
   readonly #db: Database.Database;
   readonly #sql: Statements;
   readonly #pageBytes: number;
-  /** As it is after the changes so far of the present transaction. */
+  /** As of the changes so far in the current transaction. */
   #tally: Mutable<Tally>;
   #counts: StoreCounts;
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
-  /** The last batch failed: the next one writes something in any case, and so shows whether it can. */
+  /** The last batch failed: the next one writes something in any case, to show whether it can. */
   #hasToProve = false;
-  /** The present transaction. */
+  /** The current transaction. */
   #transaction: Transaction = NO_TRANSACTION;
-  /** The last one that was committed. */
+  /** The last committed transaction. */
   #last: number;
-  /** The peer's disk has this store up to that transaction. */
+  /** The peer's disk has this store up to this transaction. */
   #peerHolds = 0;
   readonly #isNumbered: boolean;
 
-  /** @param earlier of the same opening, over another connection */
+  /** @param earlier the tables of the same opening, over another connection */
   constructor(path: string, db: Database.Database, earlier: Tables | null) {
     this.#db = db;
     this.#sql = prepareStatements(db);
@@ -100,7 +102,7 @@ export class Tables {
     }
   }
 
-  /** @returns false if there is no room to write it down: the first commit does */
+  /** @returns false if there is no room to record it; the first commit then does */
   #countOpening(path: string): boolean {
     this.#tally.openings++;
     try {
@@ -116,7 +118,7 @@ export class Tables {
     }
   }
 
-  /** What the store has at its opening. */
+  /** What the store reports when it is opened. */
   get recovered(): Recovered {
     return {
       counts: this.#counts,
@@ -132,13 +134,13 @@ export class Tables {
     return this.#counts;
   }
 
-  /** Makes the changes in a transaction of their own: all of them or, if it throws, none. */
+  /** Makes the changes in one transaction: all of them or, if it throws, none. */
   commit(transaction: Transaction, changes: readonly Change[]): ChangeResult[] {
     const results = this.#transact(transaction, () => changes.map((change) => this.#apply(change)));
     return present(results, 'changes end a transaction');
   }
 
-  /** As `commit`. @returns `null`, and nothing is changed, if a body is missing */
+  /** Like `commit`. @returns `null`, with nothing changed, if a body is missing */
   merge(
     transaction: Transaction,
     records: readonly StoreRecord[],
@@ -170,7 +172,7 @@ export class Tables {
         return null;
       }
       this.#hear(transaction);
-      // A number that is never given does no harm.
+      // A number that is never used does no harm.
       if (this.#hasToProve) this.#tally.nextNumber++;
       if (!isSameTally(this.#tally, before)) this.#writeTally();
       const counts = this.#count(this.#owners.write(), this.#services.write());
@@ -191,7 +193,7 @@ export class Tables {
     }
   }
 
-  /** What the pair has to say in a transaction. */
+  /** The pair's own data in a transaction. */
   #hear({ holds, peerHolds }: Transaction): void {
     if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
     this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
@@ -206,7 +208,7 @@ export class Tables {
   }
 
   #rollBack(): void {
-    // SQLite has done so by itself after some failures.
+    // After some failures, SQLite has already rolled back.
     if (this.#db.inTransaction) this.#sql.rollback.run();
   }
 
@@ -219,15 +221,15 @@ export class Tables {
 
   // ---------------------------------------------------------------- upkeep
 
-  /** Copies the log into the file, if there is as much of it; it is written from its start then. */
+  /** Copies the log into the file if it is long enough; the log is then written from its start. */
   checkpoint(frames: number = CHECKPOINT_FRAMES): void {
     const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
     if (log - checkpointed >= frames) this.#sql.checkpoint.run();
   }
 
   /**
-   * Gives back some of the file, if much of it waits to be reused.
-   * @returns false if there is nothing to give back
+   * Releases part of the file if much of it waits to be reused.
+   * @returns false if there is nothing to release
    */
   shrink(): boolean {
     const pages = this.#sql.pageCount.get() ?? 0;
@@ -273,7 +275,7 @@ export class Tables {
     return { state: 'pending', ...whose };
   }
 
-  /** What the worker of the last attempt of a dead request said, if it died of that. */
+  /** What the worker of a dead request's last attempt reported, if it died of that. */
   #failureOf(number: number, reason: string): Buffer | null {
     const packed = this.#sql.lastFailure.get(number) ?? null;
     const failure = unpackFailure(packed);
@@ -284,7 +286,7 @@ export class Tables {
     return readChunk(this.#sql, this.#last, place, requestsMax, bytesMax, format);
   }
 
-  /** Pending requests in the order of their numbers. */
+  /** Pending requests in order of their numbers. */
   pending(after: number, most: number): PendingRow[] {
     return this.#sql.pending.all(after, most);
   }
@@ -372,7 +374,7 @@ export class Tables {
     return DONE;
   }
 
-  /** It is there: only a higher generation counts (D17). */
+  /** The request is in the store: only a higher generation counts (D17). */
   #acceptAgain(standing: Standing, { request }: ChangeOf<'accept'>): ChangeResult {
     if (request.generation <= standing.generation) return PASSED;
     this.#leaveState(standing);
@@ -409,7 +411,7 @@ export class Tables {
     const { uuid, generation, reply, worker, at, expiresAt } = change;
     const standing = this.#sql.standing.get(uuid);
     if (standing === undefined || generation < standing.generation) return PASSED;
-    // D17: replied before dead, so a reply is above a death.
+    // D17: replied before dead, so a reply wins over a death.
     if (generation === standing.generation && standing.state === REPLIED) return PASSED;
     this.#leaveState(standing);
     this.#enterState(standing.service, 'replied', 0);
@@ -479,7 +481,7 @@ export class Tables {
       this.#remove(standing, uuid, keyUntil);
       if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
     }
-    // The other store may have them yet, and would refuse a request that this one accepts.
+    // The other store may still have them, and would refuse a request that this one accepts.
     const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
     for (const { service, key, owner } of forgotten.slice(0, most)) {
       this.#sql.deleteKey.run(service, key, owner);
@@ -508,7 +510,7 @@ export class Tables {
     this.#sql.deleteRequest.run(number);
   }
 
-  /** Who closed it, of the tombstones that it has. */
+  /** Who closed it, according to its tombstones. */
   #closers(uuid: RequestUuid): readonly Owner[] {
     if (this.#tally.tombstones === 0) return [];
     return this.#sql.tombstonesOf.all(uuid).map(({ by }) => by);
@@ -523,13 +525,13 @@ export class Tables {
     this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 
-  /** A request of the service is in that state from now on. */
+  /** A request of the service enters this state. */
   #enterState(service: Buffer, state: StoredState, attempts: number): void {
     this.#tally[state]++;
     this.#services.add(service, state, attempts, 1);
   }
 
-  /** Takes away what only its present state has. */
+  /** Removes what belongs only to its current state. */
   #leaveState({ state, number, owner, service, attempts }: Standing): void {
     const name = STATE_NAMES[state] ?? 'pending';
     this.#tally[name]--;

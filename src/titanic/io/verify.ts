@@ -1,4 +1,4 @@
-/** Looks whether a store file is whole, and whether what it says can be true. */
+/** Checks whether a store file is intact, and whether its contents can be true. */
 import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../core/errors.js';
@@ -15,16 +15,16 @@ export interface StoreReport {
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
-  /** Idempotency keys that are remembered. */
+  /** Number of idempotency keys that are remembered. */
   readonly keys: number;
-  /** What is wrong, in words; empty if nothing is. */
+  /** The problems, in words; empty if there are none. */
   readonly problems: readonly string[];
 }
 
-/** Reports of SQLite's own check that are told. */
+/** Maximum number of reports from SQLite's own check that are shown. */
 const REPORTS_MAX = 100;
 
-/** What must not be: words, and the requests (`number`) of which it is true. */
+/** Inconsistencies: a text, and the requests (`number`) that have it. */
 const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   [
     'in an unknown state',
@@ -102,10 +102,11 @@ const PAIR_INVARIANTS: typeof INVARIANTS = [
 ];
 
 /**
- * Reads all of a store, with the broker running or not, and changes nothing.
- * @param onProgress told before each step: what is looked at, and how many steps were done, of how many
- * @returns what is in it and what is wrong with it
- * @throws as opening a store does
+ * Reads all of a store, whether the broker runs or not, and changes nothing.
+ * @param onProgress called before each step: what is checked, and how many steps are done, of how
+ * many
+ * @returns the contents and the problems
+ * @throws the errors of opening a store
  */
 export function verifyStore(
   path: string,
@@ -142,7 +143,7 @@ function verify(
     try {
       look();
     } catch (error) {
-      // A damaged page ends a query, not the others.
+      // A damaged page ends one query, not the others.
       if (!(codeOf(error) ?? '').startsWith('SQLITE_')) throw error;
       problems.push(`${what}: ${messageOf(error)}`);
     }
@@ -152,7 +153,7 @@ function verify(
     const texts = reports.map(({ integrity_check: text }) => text);
     if (texts.join() !== 'ok') problems.push(...texts);
   });
-  // All that follows is about one moment.
+  // Everything that follows concerns one moment.
   db.exec('BEGIN');
   step('counts', () => {
     Object.assign(facts, count(db, problems));
