@@ -166,8 +166,8 @@ const growthRows: readonly Row[] = [
     'workers and services, credit 1, 100 outstanding',
     [
       ['1 worker, 1 service', { ...steady, workers: 1 }],
-      // With credit 1 a single worker cannot use a turn for several requests; enough workers for
-      // all outstanding requests are a fairer baseline.
+      // With credit 1 a single worker cannot use a turn for several requests; as many workers as
+      // are busy at once are a fairer baseline.
       ['32 workers, 1 service', { ...steady, workers: 32 }],
     ],
     ['10,000 workers, 1,000 services', { ...steady, workers: 10_000, services: 1000 }],

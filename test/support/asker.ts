@@ -1,9 +1,9 @@
-/** Who asks an internal service, for tests that have no broker. */
+/** The sender of a request to an internal service, for tests without a broker. */
 import { NO_QUOTAS } from '../../src/broker/quotas.js';
 import type { Asker } from '../../src/broker/ports.js';
 import { Holdings } from '../../src/core/holdings.js';
 
-/** Somebody without a key, who may do everything; what a test wants otherwise is given. */
+/** A peer without a key that has all rights; the test overrides what it needs. */
 export function asker(given: Partial<Asker> = {}): Asker {
   const identity = given.identity ?? 'ip:127.0.0.1';
   return {

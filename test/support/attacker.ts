@@ -1,17 +1,17 @@
-/** An attack in a process of its own, from an address of its own. */
+/** An attack in its own process, from its own address. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
 import type { AttackName } from './attacks.js';
 
-/** Whoever behaves comes from another one. */
+/** Well-behaved peers use another address. */
 const ADDRESS = '127.0.0.2';
 const DEADLINE_MS = 60_000;
 
 export interface AttackerOptions {
-  /** How many connections, or connections a second. */
+  /** How many connections, or connections per second. */
   readonly count: number;
-  /** The broker's public key, in hexadecimal, where the attack needs it. */
+  /** The broker's public key, in hexadecimal, if the attack needs it. */
   readonly serverKey?: string;
 }
 
@@ -22,7 +22,7 @@ export class Attacker {
     this.#process = process;
   }
 
-  /** Starts it; it does all that an attack needs before. */
+  /** Starts the process and prepares the attack. */
   static async prepare(
     name: AttackName,
     endpoint: string,
@@ -45,7 +45,7 @@ export class Attacker {
     await this.#told();
   }
 
-  /** @returns how many messages, or connections, it sent */
+  /** @returns how many messages or connections it sent */
   async end(): Promise<number> {
     if (!this.#process.connected) return 0;
     const exited = once(this.#process, 'exit');
@@ -55,7 +55,7 @@ export class Attacker {
     return typeof told === 'object' && told !== null && 'sent' in told ? Number(told.sent) : 0;
   }
 
-  /** Wherever it is. */
+  /** Ends it at any stage. */
   kill(): void {
     this.#process.kill('SIGKILL');
   }

@@ -1,6 +1,7 @@
 /**
- * A process that attacks a broker: `node attacking.js NAME ENDPOINT ADDRESS COUNT [SERVER_KEY]`, forked
- * by `Attacker`. It tells `prepared`, is told to begin, tells `begun`; told to end, it says how much it sent.
+ * A process that attacks a broker: `node attacking.js NAME ENDPOINT ADDRESS COUNT [SERVER_KEY]`,
+ * forked by `Attacker`. It reports `prepared`, waits for the order to begin, and reports `begun`;
+ * when told to end, it reports how much it sent.
  */
 import { type Attack, type AttackName, ATTACKS, Site } from './attacks.js';
 
@@ -22,7 +23,7 @@ process.on('message', (word) => {
   if (word === 'end') end();
   else void attack();
 });
-// Nobody is left to end it.
+// The parent has gone.
 process.on('disconnect', () => {
   process.exit();
 });

@@ -1,6 +1,7 @@
 /**
- * What one unauthenticated peer can do to a broker, from one address, with bytes written by hand. An
- * attack prepares itself, and gives what begins it; what has begun goes on until the process ends.
+ * Attacks on a broker by one unauthenticated peer from one address, with bytes written by hand. An
+ * attack prepares itself and returns a function that begins it; it continues until the process
+ * ends.
  */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -32,13 +33,13 @@ const HALF_OPEN_BYTES = 20;
 const IDLE_SHARE = 5 / 6;
 const TICK_MS = 10;
 
-/** Where an attack comes from and goes to, and how much of it has left. */
+/** The origin, target and progress of an attack. */
 export class Site {
-  /** How many connections, or connections a second, or whatever the attack has many of. */
+  /** How many connections, connections per second, or other things that the attack repeats. */
   readonly count: number;
   /** The broker's public key, in hexadecimal; empty without CURVE. */
   readonly serverKey: string;
-  /** Messages, or connections, that have left. */
+  /** Messages or connections sent so far. */
   sent = 0;
   readonly #port: number;
   readonly #host: string;
@@ -53,7 +54,7 @@ export class Site {
     this.serverKey = serverKey;
   }
 
-  /** @param reads false: it takes no byte from its connection */
+  /** @param reads false: it reads nothing from its connection */
   dial(handshake: Buffer, reads = true): Socket {
     const socket = connect({
       port: this.#port,
@@ -67,13 +68,13 @@ export class Site {
     return socket;
   }
 
-  /** A peer that reads what comes, message by message. */
+  /** A peer that reads its messages one by one. */
   peer(told: (frames: readonly string[]) => void = () => undefined): Peer {
     return new Peer(this.dial(HANDSHAKE), told);
   }
 }
 
-/** A DEALER past its handshake; frames by their latin-1 characters. */
+/** A DEALER after its handshake; frames are written as latin-1 characters. */
 class Peer {
   readonly socket: Socket;
   readonly #told: (frames: readonly string[]) => void;
@@ -81,7 +82,7 @@ class Peer {
   constructor(socket: Socket, told: (frames: readonly string[]) => void) {
     this.socket = socket;
     this.#told = told;
-    // It only reads: what it would say was said before.
+    // It only reads: its greeting was sent before.
     const wire = new Recorded(MESSAGE_LIMITS, 'DEALER', false);
     socket.on('data', (bytes: Buffer) => {
       wire.receive(bytes);
@@ -96,12 +97,12 @@ class Peer {
   }
 }
 
-/** What MDP/0.2 clients send. */
+/** A message of an MDP/0.2 client. */
 function request(service: string, ...body: readonly (string | Buffer)[]): Buffer {
   return message('', 'MDPC02', '\x01', service, ...body);
 }
 
-/** Asks once, over a connection of its own; gives the body of the answer. */
+/** Sends one request over its own connection; returns the body of the answer. */
 function ask(site: Site, service: string, ...body: readonly string[]): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     const peer = site.peer((frames) => {
@@ -123,13 +124,13 @@ async function stored(site: Site, ...body: readonly string[]): Promise<string> {
 
 interface FloodOptions {
   readonly connections: number;
-  /** What is sent again and again, and how many messages that is. */
+  /** Bytes that are sent repeatedly, and how many messages they contain. */
   readonly batch: Buffer;
   readonly messages: number;
   readonly reads?: boolean;
 }
 
-/** Sends as fast as it is taken; who is closed comes again. Resolves when all have begun. */
+/** Sends as fast as the other side reads; reconnects when closed. Resolves when all have begun. */
 async function flood(site: Site, options: FloodOptions): Promise<void> {
   const { connections, batch, messages, reads = true } = options;
   const lane = (begun: () => void): void => {
@@ -161,7 +162,7 @@ function repeated(bytes: Buffer, times: number): Buffer {
   return Buffer.concat(Array.from({ length: times }, () => bytes));
 }
 
-/** A worker of the attacker's own, which says so again when it is sent away. */
+/** A worker of the attacker, which registers again when it is disconnected. */
 function worker(site: Site, service: string, answer: (peer: Peer, token: string) => void): void {
   const ready = (): void => {
     peer.send('MDPW02', '\x01', service, CREDIT);
@@ -185,7 +186,9 @@ async function untilServed(site: Site, service: string): Promise<void> {
   while ((await ask(site, 'mmi.service', service))[0] !== '200') await delay(REDIAL_MS / 10);
 }
 
-/** Holds `count` connections, each begun with these bytes; those that are closed are dialled again. */
+/**
+ * Keeps `count` connections that each begin with these bytes; dials again those that are closed.
+ */
 async function hold(site: Site, bytes: readonly Buffer[]): Promise<void> {
   let waiting = bytes.length;
   const one = (handshake: Buffer): void => {
@@ -212,7 +215,7 @@ async function hold(site: Site, bytes: readonly Buffer[]): Promise<void> {
   while (waiting > 0 && performance.now() < deadline) await delay(DIAL_PAUSE_MS);
 }
 
-/** `count` new connections a second that say this and no more, until the other side closes them. */
+/** Opens `count` connections per second that send only this, until the other side closes them. */
 function comeSilently(site: Site, handshake: Buffer): void {
   const began = performance.now();
   setInterval(() => {
@@ -236,7 +239,7 @@ async function hello(serverKey: string): Promise<Buffer> {
   return frame(COMMAND, mechanism.begin());
 }
 
-/** Prepares, and gives what begins the attack. */
+/** Prepares an attack, and returns a function that begins it. */
 export type Attack = (
   site: Site,
 ) => Promise<() => Promise<void> | void> | (() => Promise<void> | void);
@@ -244,7 +247,7 @@ export type Attack = (
 const CURVE_GREETING = greetingOf({ mechanism: 'CURVE' });
 
 export const ATTACKS = {
-  /** Nothing but a process that computes: what the machine itself does to those who wait. */
+  /** Only a process that computes: the effect of the machine itself on those who wait. */
   computing: () => () => {
     const compute = (): void => {
       const until = performance.now() + TICK_MS;
@@ -254,14 +257,14 @@ export const ATTACKS = {
     compute();
   },
 
-  /** Cheap valid messages, and what comes is read. */
+  /** Cheap valid messages; the peer reads its replies. */
   cheap: (site) => () => {
     const messages = 4000;
     const batch = repeated(message('', 'MDPC01', 'mmi.service', 'x'), messages);
     return flood(site, { connections: site.count, batch, messages });
   },
 
-  /** Questions for the list of services, of which there are 10,000. */
+  /** Queries for the list of services, of which there are 10,000. */
   services: async (site) => {
     const namer = site.peer();
     for (let name = 0; name < NAMES; name++) {
@@ -283,7 +286,7 @@ export const ATTACKS = {
     return () => flood(site, { connections: site.count, batch, messages });
   },
 
-  /** Waits for one stored request that nobody serves; they end a second later, and there are more. */
+  /** Waits for one stored request without a worker; each ends after a second and is repeated. */
   waits: async (site) => {
     const uuid = await stored(site, 'a service that nobody offers', 'x');
     const messages = 1000;
@@ -291,7 +294,7 @@ export const ATTACKS = {
     return () => flood(site, { connections: site.count, batch, messages });
   },
 
-  /** Questions for one stored reply of 12 MB; every second connection does not read the answers. */
+  /** Queries for one stored reply of 12 MB; every second connection does not read the answers. */
   questions: async (site) => {
     const large = Buffer.alloc(REPLY_BYTES, 'x');
     worker(site, 'large', (peer, token) => {
@@ -308,7 +311,7 @@ export const ATTACKS = {
     };
   },
 
-  /** Peers that do not read their replies of 1 MB; the attacker's own worker makes these. */
+  /** Peers that do not read their replies of 1 MB, which the attacker's own worker sends. */
   deaf: async (site) => {
     const large = Buffer.alloc(DEAF_REPLY_BYTES, 'x');
     worker(site, 'loud', (peer, token) => {
@@ -321,7 +324,7 @@ export const ATTACKS = {
       const socket = site.dial(HANDSHAKE, false);
       socket.write(repeated(question, first), begun);
       site.sent += first;
-      // One that does not read learns by writing that it was closed.
+      // A peer that does not read notices only on writing that it was closed.
       const more = setInterval(() => {
         socket.write(question);
         site.sent++;
@@ -334,7 +337,7 @@ export const ATTACKS = {
     return () => allBegun(site.count, come);
   },
 
-  /** Parts of many small frames, which the broker joins for clients of 0.1. */
+  /** Parts of many small frames, which the broker joins for 0.1 clients. */
   partials: async (site) => {
     const frames = Buffer.concat([repeated(frame(MORE, 'x'), 199), frame(0, 'x')]);
     const parts = 100;
@@ -357,7 +360,7 @@ export const ATTACKS = {
     };
   },
 
-  /** CURVE connections that send a greeting and are silent then. */
+  /** CURVE connections that send a greeting and then nothing. */
   silent: (site) => () => {
     comeSilently(site, CURVE_GREETING);
   },
@@ -370,10 +373,10 @@ export const ATTACKS = {
     };
   },
 
-  /** Connections that have shaken hands and do nothing. */
+  /** Connections that complete their handshake and then do nothing. */
   idle: (site) => () => hold(site, new Array<Buffer>(site.count).fill(HANDSHAKE)),
 
-  /** Of six connections five that do nothing, and one that stops in its greeting. */
+  /** Of each six connections, five do nothing and one stops in its greeting. */
   halfOpen: (site) => () => {
     const half = greetingOf().subarray(0, HALF_OPEN_BYTES);
     const idle = Math.round(site.count * IDLE_SHARE);
@@ -383,7 +386,7 @@ export const ATTACKS = {
     );
   },
 
-  /** Requests of 1 KB to be stored, as fast as they are taken. */
+  /** Requests of 1 KB to store, as fast as the broker reads them. */
   durable: (site) => () => {
     const messages = 100;
     const body = Buffer.alloc(1024, 'x');

@@ -1,4 +1,4 @@
-/** A certificate of one's own, made by openssl. */
+/** A self-signed certificate, made by openssl. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,8 +11,8 @@ export interface Certificate {
 }
 
 /**
- * @param name what it is for: also the names of its files
- * @param addresses what else it is for
+ * @param name its subject, also used for file names
+ * @param addresses its further subjects
  */
 export function makeCertificate(
   directory: string,

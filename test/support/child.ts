@@ -1,4 +1,4 @@
-/** The command as a real process: started, watched, and ended by the test that started it. */
+/** The command as a real process: the test that started it observes and ends it. */
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -15,23 +15,23 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** How an ended process ended, and all that it said. */
+/** How a process ended, and all its output. */
 export interface Finished extends Exit {
   readonly stdout: string;
   readonly stderr: string;
 }
 
 export interface ChildOptions {
-  /** Beside the variables of this process, of which those of Majordomo are left out. */
+  /** In addition to this process's environment without Majordomo's variables. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly directory?: string;
-  /** Another version's main.js. */
+  /** main.js of another version. */
   readonly program?: string;
   /** Options of Node itself. */
   readonly nodeOptions?: readonly string[];
-  /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
+  /** A line of shell to run first in the same process, such as `ulimit -n 100`. */
   readonly before?: string;
-  /** The network namespace that it lives in; default: this process's. */
+  /** The network namespace that it runs in; default: this process's. */
   readonly netns?: string;
 }
 
@@ -48,7 +48,7 @@ export class Child {
 
   constructor(args: readonly string[], options: ChildOptions = {}) {
     const { netns } = options;
-    // It becomes what it runs: the process, and its number, are the command's.
+    // The shell replaces itself: the process and its id are the command's.
     const inside = netns === undefined ? [] : ['ip', 'netns', 'exec', netns];
     const node = [process.execPath, ...(options.nodeOptions ?? [])];
     const line = [...inside, ...node, options.program ?? MAIN, ...args];
@@ -58,7 +58,7 @@ export class Child {
       env: { ...cleanEnvironment(), ...options.environment },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    // It may end without having read its input.
+    // It may end without reading its input.
     this.process.stdin.on('error', () => undefined);
     this.process.stdout.on('data', (chunk: Buffer) => {
       this.#stdout.push(chunk);
@@ -96,7 +96,7 @@ export class Child {
     return !running.has(this);
   }
 
-  /** Writes to its standard input; without `more` that ends. */
+  /** Writes to its standard input; closes it unless `more`. */
   input(bytes: string | Uint8Array, more = false): void {
     if (more) this.process.stdin.write(bytes);
     else this.process.stdin.end(bytes);
@@ -106,7 +106,7 @@ export class Child {
     this.process.kill(signal);
   }
 
-  /** Resolves as soon as `condition` is true of what it has said; rejects if it ends before. */
+  /** Resolves as soon as `condition` is true of its output; rejects if the process ends before. */
   until(condition: (child: this) => boolean, what: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (error: Error | null): void => {
@@ -127,7 +127,7 @@ export class Child {
     });
   }
 
-  /** Waits for its end, and kills it if that does not come. */
+  /** Waits for its end, and kills it after a time-out. */
   async finished(): Promise<Finished> {
     const timer = setTimeout(() => {
       this.signal('SIGKILL');
@@ -152,7 +152,7 @@ export class Child {
   }
 }
 
-/** Runs a command line to its end; `input` is all of its standard input. */
+/** Runs a command line to its end; `input` is its whole standard input. */
 export async function run(
   args: readonly string[],
   options: ChildOptions & { readonly input?: string | Uint8Array } = {},
@@ -162,7 +162,7 @@ export async function run(
   return await child.finished();
 }
 
-/** What a command line said that ran in one process with others. */
+/** The output of a command line that ran in one process with others. */
 export type Said = Omit<Finished, 'signal'>;
 
 /** Runs command lines one after the other in a single process (command-lines.ts). */
@@ -176,7 +176,7 @@ export async function runEach(
   return JSON.parse(stdout) as Said[];
 }
 
-/** Ends everything that was started and still runs, but what a whole file uses: for `afterEach`. */
+/** Ends everything still running, except what a whole file uses: for `afterEach`. */
 export async function killAll(...spared: readonly Child[]): Promise<void> {
   const ended = [...running].filter((child) => !spared.includes(child));
   await Promise.all(ended.map((child) => child.kill()));

@@ -1,11 +1,11 @@
 /**
- * A program of the tests: runs command lines one after the other, each by the `main` that the command
- * itself calls, and prints how each ended. For lines that end by themselves and read nothing: a
- * process for each of them takes most of its time to start.
+ * A test program: runs command lines one after the other, each with the command's own `main`, and
+ * prints how each ended. For commands that end by themselves and read nothing: starting a process
+ * for each would take most of the time.
  */
 import { main } from '../../src/cli/main.js';
 
-// Each of them listens for what would end the process.
+// Each of them listens for signals.
 for (const each of [process, process.stdout, process.stderr]) each.setMaxListeners(0);
 const lines = JSON.parse(process.argv[2] ?? '[]') as string[][];
 const ended = [];
@@ -21,7 +21,7 @@ for (const line of lines) {
 }
 process.stdout.write(JSON.stringify(ended));
 
-/** Takes what is written there. Returns what ends that. */
+/** Captures what is written there. Returns a function that stops this. */
 function captured(name: 'stdout' | 'stderr', take: (text: string) => void): () => void {
   const stream = process[name];
   const write = stream.write.bind(stream);

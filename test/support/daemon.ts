@@ -20,34 +20,34 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: str
 
 export interface DaemonOptions {
   /**
-   * Where it listens. Default: a port of loopback that nobody else takes when it is started again.
-   * `null`: where the file says.
+   * Where it listens. Default: a loopback port that stays reserved for restarts. `null`: as in the
+   * configuration file.
    */
   readonly endpoint?: string | null;
   /** Default: a new one, removed by `removeDaemons`. */
   readonly dataDir?: string;
-  /** More `--set`, `key=value`; they win. */
+  /** Further `--set` options, `key=value`; they take precedence. */
   readonly sets?: readonly string[];
-  /** As `serve --new-store`. */
+  /** Like `serve --new-store`. */
   readonly newStore?: boolean;
   /** A configuration file. */
   readonly file?: string;
-  /** Options of `serve` beside. */
+  /** Further options of `serve`. */
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** The network namespace that it lives in (`hosts.ts`). */
+  /** The network namespace that it runs in (`hosts.ts`). */
   readonly netns?: string;
-  /** Another version's main.js. */
+  /** main.js of another version. */
   readonly program?: string;
   /** Options of Node itself. */
   readonly nodeOptions?: readonly string[];
-  /** A line of shell that is run first in the same process, such as `ulimit -n 100`. */
+  /** A line of shell to run first in the same process, such as `ulimit -n 100`. */
   readonly before?: string;
 }
 
 const directories: string[] = [];
 
-/** A directory of the test's own, below the system's temporary one; short enough for `ipc://`. */
+/** A directory for one test, in the system's temporary one; short enough for `ipc://`. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
   directories.push(directory);
@@ -65,7 +65,7 @@ export async function removeDaemons(): Promise<void> {
 /** A process of `majordomo serve`. */
 export class Daemon extends Child {
   readonly dataDir: string;
-  /** Where it listens, ports filled in; empty before `broker.ready`. */
+  /** Where it listens, with real ports; empty before `broker.ready`. */
   endpoints: readonly string[] = [];
 
   constructor(options: DaemonOptions = {}) {
@@ -110,13 +110,13 @@ export class Daemon extends Child {
     return this.log.filter((line) => line.event === event);
   }
 
-  /** Waits until `count` lines of that event are logged; gives the last of them. */
+  /** Waits until `count` lines of that event are logged; returns the last of them. */
   async waitFor(event: string, count = 1): Promise<LogLine> {
     await this.until(() => this.logged(event).length >= count, `${count} × ${event} in the log`);
     return this.logged(event)[count - 1] ?? {};
   }
 
-  /** SIGTERM: drains, and gives how it ended. */
+  /** SIGTERM: drains; returns how it ended. */
   async stop(): Promise<Exit> {
     this.signal('SIGTERM');
     return await this.finished();

@@ -1,13 +1,13 @@
-/** Ports of loopback on which nobody listens, for processes that are started again at the same place. */
+/** Unused loopback ports, for processes that restart at the same address. */
 import { createServer, type ListenOptions } from 'node:net';
 
-/** Below those that the system gives to connections that go out. */
+/** Below the range from which the system picks ports for outgoing connections. */
 const LOWEST = 20_000;
 const COUNT = 7000;
 
 let next = (process.pid * 37) % COUNT;
 
-/** Nobody else that asks here is given them for as long as this process lives. */
+/** No other caller here gets them as long as this process lives. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   for (let tried = 0; ports.length < count; tried++) {
@@ -19,7 +19,10 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** By a name in Linux's abstract space, which one process can have, and which ends with it. */
+/**
+ * Reserves a port with a name in Linux's abstract socket space, which only one process can hold and which
+ * ends with it.
+ */
 async function isReserved(port: number): Promise<boolean> {
   return await listens({ path: `\0majordomo-test-port-${port}` }, false);
 }

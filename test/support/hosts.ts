@@ -1,15 +1,15 @@
 /**
  * Three hosts on one switch: the two nodes of a pair in network namespaces, and this machine, where
- * clients and workers are. Their cables can be pulled and their packets lost. It needs root.
+ * clients and workers are. Cables can be unplugged and packets dropped. It needs root.
  *
- * For `afterEach`: `removeHosts`. Nothing is left of them, and names and addresses are this process's
- * own, so that several can be there at once.
+ * For `afterEach`: `removeHosts`. It removes everything; names and addresses are unique to this
+ * process, so that several can run at once.
  */
 import { execFileSync } from 'node:child_process';
 
 import type { PairHosts, PairRole } from './pair-daemons.js';
 
-/** Of the addresses that are for trials between machines (RFC 2544), eight to a switch. */
+/** Addresses reserved for benchmarks (RFC 2544), eight per switch. */
 const NET_FIRST = 198;
 const NET_SECOND = 18;
 const PREFIX_BITS = 29;
@@ -45,23 +45,23 @@ export class Hosts implements PairHosts {
 
   readonly netnsOf = (role: PairRole): string => `${this.#name}-${role}`;
 
-  /** Only the way between the two nodes; everybody else reaches both. */
+  /** Blocks only the path between the two nodes; all others reach both. */
   parts(): void {
     for (const role of ['primary', 'backup'] as const) this.#port(role, 'isolated', 'on');
   }
 
-  /** Pulls the cable of a node. */
+  /** Unplugs the cable of a node. */
   unplugs(role: PairRole): void {
     ip('-n', this.#switch, 'link', 'set', portOf(role), 'down');
   }
 
-  /** What the node sends to the other one is lost; what the other one sends arrives. */
+  /** Drops packets from the node to the other one; the opposite direction works. */
   mutes(role: PairRole): void {
     const other = this.addressOf(role === 'primary' ? 'backup' : 'primary');
     ip('-n', this.netnsOf(role), 'route', 'replace', 'blackhole', `${other}/32`);
   }
 
-  /** All is as it was. */
+  /** Restores everything. */
   heals(): void {
     for (const role of ['primary', 'backup'] as const) {
       this.#port(role, 'isolated', 'off');
@@ -71,7 +71,7 @@ export class Hosts implements PairHosts {
   }
 
   remove(): void {
-    // With a namespace go the interfaces in it, and their other ends.
+    // Deleting a namespace deletes its interfaces and their other ends.
     for (const netns of [this.#switch, this.netnsOf('primary'), this.netnsOf('backup')]) {
       quietly('netns', 'delete', netns);
     }
@@ -82,7 +82,7 @@ export class Hosts implements PairHosts {
     return `${this.#name}-switch`;
   }
 
-  /** By a switch of another process. */
+  /** Used by a switch of another process. */
   #isTaken(): boolean {
     const net = `${this.addressOf('this')}/${PREFIX_BITS}`;
     return execFileSync('ip', ['-oneline', 'address', 'show', 'to', net]).length > 0;
@@ -143,7 +143,7 @@ function quietly(...args: readonly string[]): void {
   try {
     ip(...args);
   } catch {
-    // It went with another, or was never made.
+    // It was removed with another one, or never made.
   }
 }
 

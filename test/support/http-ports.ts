@@ -1,4 +1,4 @@
-/** The table of routes without a node: for tests of the table itself. */
+/** The table of routes without a node, for tests of the table itself. */
 import { EventFeed } from '../../src/http/event-feed.js';
 import type { Ports } from '../../src/http/ports.js';
 
@@ -6,7 +6,7 @@ const never = (): never => {
   throw new Error('no route is called here');
 };
 
-/** A node that has every part. */
+/** A node with all parts. */
 export const PORTS: Ports = {
   node: { health: never, status: never, services: never, workers: never },
   pair: { status: never, switchover: never, promote: never },

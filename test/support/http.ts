@@ -1,4 +1,4 @@
-/** HTTP to a daemon, and bytes where HTTP would be too well-behaved. */
+/** HTTP requests to a daemon, and raw bytes where an HTTP client would be too well-behaved. */
 import { readFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { request as secureRequest } from 'node:https';
@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import type { Daemon } from './daemon.js';
 import { undescribed } from './openapi.js';
 
-/** What was answered. */
+/** The answer. */
 export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Its JSON; `undefined` if it is none. */
+  /** Its JSON; `undefined` if it is not JSON. */
   readonly json: unknown;
 }
 
@@ -22,11 +22,11 @@ export interface Ask {
   readonly headers?: Readonly<Record<string, string>>;
   readonly token?: string;
   readonly body?: string | Buffer;
-  /** Of a server that speaks TLS: what it may show. */
+  /** For a TLS server: the certificates to accept. */
   readonly ca?: string;
 }
 
-/** Where the daemon answers HTTP: `http://…`. */
+/** The daemon's HTTP address: `http://…`. */
 export function httpOf(daemon: Daemon): string {
   const { http } = daemon.logged('broker.ready')[0] ?? {};
   if (typeof http === 'string') return http;
@@ -37,10 +37,10 @@ export function tokenOf({ dataDir }: Daemon): string {
   return readFileSync(join(dataDir, 'http.token'), 'latin1').trim();
 }
 
-/** One request over a connection of its own; what is answered has to be as the API's description says. */
+/** One request over its own connection; the answer must match the API description. */
 export function ask(url: string, options: Ask = {}): Promise<Reply> {
   const { method = 'GET', headers = {}, token, body, ca } = options;
-  // `unix:PATH:/path`, as Node's own HTTP has no such URL.
+  // `unix:PATH:/path`, since Node's HTTP has no such URL.
   const [, socketPath, target] = /^unix:([^:]+):(.*)$/.exec(url) ?? [];
   const href = socketPath === undefined ? url : `http://localhost${target ?? ''}`;
   const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -77,7 +77,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** A connection whose bytes are the test's own. */
+/** A connection on which the test writes the bytes. */
 export class RawHttp {
   readonly socket: Socket;
   readonly closed: Promise<void>;
@@ -86,7 +86,7 @@ export class RawHttp {
   readonly #watchers = new Set<() => void>();
   #ended = false;
 
-  /** @param localAddress whom it comes from */
+  /** @param localAddress the source address */
   constructor(url: string, localAddress?: string) {
     const { hostname, port } = new URL(url);
     const host = hostname.replace(/^\[(.*)\]$/, '$1');
@@ -113,12 +113,12 @@ export class RawHttp {
     return Buffer.concat(this.#chunks).toString('latin1');
   }
 
-  /** Writes lines, each ended as HTTP wants it. */
+  /** Writes lines with the line ends that HTTP requires. */
   send(...lines: readonly string[]): void {
     this.socket.write(lines.map((line) => `${line}\r\n`).join(''));
   }
 
-  /** Resolves when what has come has `text`; rejects if the connection ends without it. */
+  /** Resolves when the received data contains `text`; rejects if the connection ends before. */
   until(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
@@ -132,7 +132,7 @@ export class RawHttp {
     });
   }
 
-  /** All that came until the other side closed. */
+  /** All data until the other side closed. */
   async rest(): Promise<string> {
     await this.closed;
     return this.received;

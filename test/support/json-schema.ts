@@ -1,4 +1,4 @@
-/** As much of JSON Schema as this project's OpenAPI file uses; what it does not know, it refuses. */
+/** The part of JSON Schema that this project's OpenAPI file uses; it rejects all else. */
 
 export type Schema = Readonly<Record<string, unknown>>;
 
@@ -7,7 +7,7 @@ const KNOWN = new Set([
   ...['items', 'maximum', 'minimum', 'pattern', 'properties', 'required', 'type'],
 ]);
 
-/** What of `value` is not as the schema wants it, each with its place; none: it holds. */
+/** The violations of the schema in `value`, each with its path; empty if it is valid. */
 export function violations(schema: Schema, value: unknown, root: Schema, at = '$'): string[] {
   const strange = Object.keys(schema).find((word) => !KNOWN.has(word));
   if (strange !== undefined) throw new Error(`a word of JSON Schema that is not known: ${strange}`);

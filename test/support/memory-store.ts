@@ -1,6 +1,6 @@
 /**
- * A store in memory for the simulator: what is on its disk outlives crashes, what is under way does
- * not; any call can fail, and takes as long as the simulator says.
+ * A store in memory for the simulator: its disk survives crashes, calls in progress do not; any
+ * call can fail, and takes as long as the simulator says.
  */
 import type {
   Change,
@@ -18,25 +18,25 @@ import type {
 } from '../../src/titanic/store.js';
 import { MemoryTables, type StoreContent } from './memory-tables.js';
 
-/** `told` comes after each `commit`: what it is told was on disk before. */
+/** Called after each `commit`: what it reports was on disk before. */
 export type StoreCall = 'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'read';
 
 export interface StoreFault {
   readonly failure: StoreFailure;
-  /** The batch is on disk all the same: only a fatal failure leaves that open. */
+  /** The batch is on disk anyway: only a fatal failure leaves that open. */
   readonly isApplied?: boolean;
 }
 
 export interface MemoryDiskOptions {
-  /** Runs it later: at once never. */
+  /** Runs it later, never at once. */
   readonly schedule: (call: StoreCall, run: () => void) => void;
-  /** Asked when the call is carried out. */
+  /** Evaluated when the call is executed. */
   readonly faultOf?: (call: StoreCall) => StoreFault | null;
 }
 
 const PIECE_REQUESTS = 100;
 
-/** The disk under memory stores, one at a time. */
+/** The disk under memory stores; one store at a time uses it. */
 export class MemoryDisk {
   readonly #options: MemoryDiskOptions;
   readonly #tables = new MemoryTables();
@@ -46,7 +46,7 @@ export class MemoryDisk {
     this.#options = options;
   }
 
-  /** Opens a store on it; one that was not closed is lost as by a crash. */
+  /** Opens a store on it; one that was not closed is lost as in a crash. */
   readonly openStore: OpenStore = (events) => {
     this.crash();
     return new Promise((resolve, reject) => {
@@ -61,7 +61,7 @@ export class MemoryDisk {
     });
   };
 
-  /** As `openStore`, within the call and without a fault. */
+  /** Like `openStore`, but synchronous and without faults. */
   openNow(events: StoreEvents): { store: Store; recovered: Recovered } {
     this.crash();
     const store = new MemoryStore(this.#tables, this.#options, events);
@@ -69,7 +69,7 @@ export class MemoryDisk {
     return { store, recovered: this.#tables.open() };
   }
 
-  /** The process ends: nothing that is under way gets on disk, and nobody is told anything. */
+  /** The process ends: calls in progress do not reach the disk, and no events follow. */
   crash(): void {
     this.#open?.kill();
     this.#open = null;
@@ -98,7 +98,7 @@ class MemoryStore implements Store {
   readonly #tables: MemoryTables;
   readonly #options: MemoryDiskOptions;
   readonly #events: StoreEvents;
-  /** The first is under way, if it is busy. */
+  /** The first one is in progress, if it is busy. */
   readonly #orders: Order[] = [];
   #isBusy = false;
   #fatal: StoreFailure | null = null;
@@ -235,7 +235,7 @@ class MemoryStore implements Store {
   }
 
   #failed(order: Order, { failure, isApplied }: StoreFault): void {
-    // It was carried out, but what would have told so does not.
+    // It was executed, but the event that reports it is lost.
     if (isApplied === true && ['commit', 'merge'].includes(order.call)) this.#orders.shift();
     if (failure.kind === 'fatal') this.#fatal = failure;
     order.fail(failure);

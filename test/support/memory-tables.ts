@@ -1,4 +1,7 @@
-/** What a store has, in memory: the ladder of the store port (D16, D17), in the plainest words. */
+/**
+ * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
+ * possible.
+ */
 import { present } from '../../src/core/assert.js';
 import { unpackFailure } from '../../src/titanic/failures.js';
 import { joinExtra } from '../../src/titanic/fields.js';
@@ -47,7 +50,7 @@ export interface Entry {
   readonly reply: StoredReply | null;
   readonly death: StoredDeath | null;
   readonly extra: Buffer | null;
-  /** The transactions that last changed it, and that put its body here. */
+  /** The transactions that last changed it, and that stored its body here. */
   readonly changed: number;
   readonly born: number;
 }
@@ -56,7 +59,7 @@ interface Key {
   readonly service: Buffer;
   readonly key: Buffer;
   readonly uuid: Buffer;
-  /** `null` while its request is there. */
+  /** `null` while its request exists. */
   readonly until: number | null;
   readonly owner: Owner;
   readonly extra: Buffer | null;
@@ -68,19 +71,19 @@ interface Tombstone extends TombstoneFacts {
   readonly changed: number;
 }
 
-/** Everything that a store has, in an order of its own: two stores of equal content are equal here. */
+/** The whole content in a canonical order: stores with equal content give equal values. */
 export interface StoreContent {
   readonly nextNumber: number;
   readonly requests: readonly Entry[];
   readonly keys: readonly Key[];
   readonly tombstones: readonly Tombstone[];
-  /** Those that have something. */
+  /** Services with any content. */
   readonly owners: readonly OwnerCount[];
   readonly services: readonly ServiceCount[];
   readonly holds: Holding | null;
 }
 
-/** What one request takes beside its bytes; only in order of magnitude. */
+/** Size of a request apart from its bytes; only the order of magnitude is right. */
 const ENTRY_BYTES = 200;
 const TOMBSTONE_BYTES = 40;
 const TOMBSTONES_DROPPED = 1000;
@@ -90,7 +93,7 @@ const NOTHING_OF_IT = { pending: 0, retrying: 0, replied: 0, dead: 0 };
 
 let stores = 0;
 
-/** What there is of each service, counted, in the order of their names. */
+/** The counts of each service, in the order of their names. */
 export function countServices(
   entries: Iterable<{ readonly request: StoredRequest }>,
 ): readonly ServiceCount[] {
@@ -109,22 +112,22 @@ export function countServices(
 export class MemoryTables {
   #entries = new Map<string, Entry>();
   #keys = new Map<string, Key>();
-  /** By uuid, one for each who closed it. */
+  /** By uuid, one entry for each owner that closed it. */
   #tombstones = new Map<string, readonly Tombstone[]>();
   #holds: Holding | null = null;
   #nextNumber = 1;
-  /** All that ever had something: of those that have nothing any more that is told, too. */
+  /** All that ever had content: empty ones are reported, too. */
   readonly #owners = new Set<Owner>();
-  /** By name, the same. */
+  /** The same, by name. */
   readonly #services = new Set<string>();
   #openings = 0;
   readonly #storeId = Buffer.alloc(16, ++stores);
-  /** The present transaction. */
+  /** The current transaction. */
   #transaction: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };
   #last = 0;
   #peerHolds = 0;
 
-  /** A process begins to use it. */
+  /** A process opens it. */
   open(): Recovered {
     this.#openings++;
     this.#last = this.#openings * OPENING_TRANSACTIONS;
@@ -190,7 +193,7 @@ export class MemoryTables {
     };
   }
 
-  /** In the order of their numbers. */
+  /** In ascending order of their numbers. */
   get entries(): readonly Entry[] {
     return [...this.#entries.values()].sort((a, b) => a.request.number - b.request.number);
   }
@@ -206,7 +209,7 @@ export class MemoryTables {
     return results;
   }
 
-  /** @returns `null` if they cannot be merged: nothing is changed */
+  /** @returns `null` if they cannot be merged; then nothing is changed */
   merge(transaction: Transaction, chunk: Buffer, isFromActive: boolean): Merged | null {
     const records = unpackRecords(chunk);
     if (records === null) return null;
@@ -245,7 +248,7 @@ export class MemoryTables {
     this.#last = number;
   }
 
-  /** One transaction after the other, each whole, until there are so many requests or bytes. */
+  /** Whole transactions, one after the other, up to this many requests or bytes. */
   read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format = FORMAT): Chunk {
     const records = new RecordWriter(format);
     const requests = [...this.#entries.values()]
@@ -469,7 +472,7 @@ export class MemoryTables {
     return this.#tombstones.get(nameOf(uuid)) ?? [];
   }
 
-  /** As a merge sees them. */
+  /** The form that a merge compares. */
   #mergeTables(): MergeTables {
     const entryOf = (uuid: RequestUuid): Entry =>
       present(this.#entries.get(nameOf(uuid)), 'a request that is there');
@@ -554,7 +557,7 @@ function inOrder(attempts: readonly Attempt[], ever: number): Entry['attempts'] 
 
 type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
 
-/** The entry after a step up, or `null` if it is none (D17). */
+/** The entry after a step up, or `null` if it is not a step up (D17). */
 function stepped(entry: Entry, step: Step): Entry | null {
   const { request } = entry;
   if (step.generation < request.generation) return null;

@@ -1,4 +1,4 @@
-/** Reads a page of metrics, and makes that of a `Stage`. */
+/** Parses a page of metrics, and renders that of a `Stage`. */
 import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
 import { Commits } from '../../src/titanic/commits.js';
 import { byLabel } from '../../src/core/labels.js';
@@ -31,17 +31,17 @@ export class MetricsPage {
     }
   }
 
-  /** Its value. @param sample as it stands in the text, without the prefix `majordomo_` */
+  /** Its value. @param sample as in the text, without the prefix `majordomo_` */
   value(sample: string): number | undefined {
     return this.#samples.get(`majordomo_${sample}`);
   }
 
-  /** The samples as they stand in the text. */
+  /** The samples as in the text. */
   get samples(): readonly string[] {
     return [...this.#samples.keys()];
   }
 
-  /** Samples of these metrics that are not 0, without their prefix, but for buckets and sums. */
+  /** The samples of these metrics other than 0, without their prefix, buckets and sums. */
   counted(...names: readonly string[]): Record<string, number> {
     const found: Record<string, number> = {};
     for (const [sample, value] of this.#samples) {
@@ -64,7 +64,7 @@ export class MetricsPage {
   }
 }
 
-/** Sources with values of their own, for tests that want only some. */
+/** Sources with given values, for tests that need only some. */
 export function sources(broker: Broker, given: Partial<MetricSources> = {}): MetricSources {
   const titanic = {
     counters: new TitanicCounters(broker.counters.requests.labels),
@@ -106,7 +106,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
   };
 }
 
-/** What would be scraped of this broker now. */
+/** The page that a scrape of this broker returns now. */
 export async function scrape(
   broker: Broker,
   given: Partial<MetricSources> = {},

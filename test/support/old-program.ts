@@ -1,6 +1,6 @@
 /**
- * The program as it was at a commit of this repository, built from its history: what stands at one
- * node of a pair while the other one is upgraded.
+ * The program at an earlier commit of this repository, built from its history: it runs one node of
+ * a pair while the other one is upgraded.
  */
 import { execFileSync } from 'node:child_process';
 import { symlinkSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { temporaryDirectory } from './daemon.js';
 
 const SOURCES = ['package.json', 'scripts', 'src', 'tsconfig.json'];
 
-/** Compiles it without checking its types again. Removed by `removeDaemons`. @returns its main.js */
+/** Compiles it without type checks. Removed by `removeDaemons`. @returns its main.js */
 export function builtProgram(commit: string): string {
   const directory = temporaryDirectory();
   const archive = execFileSync('git', ['archive', commit, ...SOURCES], {

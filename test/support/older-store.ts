@@ -1,4 +1,4 @@
-/** Store files of earlier versions, made by their own statements. */
+/** Store files of earlier versions, made with their own SQL statements. */
 import Database from 'better-sqlite3';
 
 import { APPLICATION_ID, readMigrations } from '../../src/titanic/io/schema.js';
@@ -6,8 +6,8 @@ import { NOON, uuidOf } from './store-changes.js';
 import { packed } from './store-pair.js';
 
 /**
- * A store as the first version left it: one pending, one replied, one dead, one closed with a key; and
- * as the steps from there to a later version made of it.
+ * A store as the first version left it: one pending, one replied, one dead, one closed with a key;
+ * and the same store after the migrations to a later version.
  */
 export function makeOlderStore(path: string, to: number): void {
   const db = new Database(path);

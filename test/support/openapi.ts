@@ -1,4 +1,4 @@
-/** Holds what a daemon answers against the description of its API. */
+/** Compares a daemon's answers with the description of its API. */
 import { openApi } from '../../src/http/openapi.js';
 import { type Schema, violations } from './json-schema.js';
 
@@ -31,7 +31,7 @@ export interface Answered {
   readonly json: unknown;
 }
 
-/** What of an answer is not as the description has it. The page's files are not described. */
+/** The deviations of an answer from the description. The page's files are not described. */
 export function undescribed({ method, path, status, type, json }: Answered): string[] {
   const at = `${method} ${path} ${status}`;
   if (method === 'HEAD' || status === 304) return [];

@@ -1,7 +1,7 @@
 import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes, packedStart, unpack } from '../../src/core/packed.js';
 
-/** The message as our own engine hands it over that read it: heads and all, in the midst of a chunk. */
+/** The message as our own engine delivers it: frames with their heads, in the middle of a chunk. */
 export function asRead(message: Frames): Frames {
   const start = 5;
   const bytes = Buffer.alloc(start + packedBytes(message, 0, message.count) + 5, 0xff);
@@ -12,7 +12,7 @@ export function asRead(message: Frames): Frames {
   return frames;
 }
 
-/** What stands where the frames say that they lie packed, read anew. */
+/** Parses again the bytes at which the frames claim to be packed. */
 export function readAnew(message: Frames): Frames {
   const frames = new Frames();
   unpack(message.buffer(0), packedStart(message, 0), message.end(message.count - 1), frames);

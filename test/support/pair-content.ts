@@ -1,19 +1,19 @@
-/** What the stores of a pair have, as far as both are to have the same. */
+/** The content of a pair's stores, as far as both must be equal. */
 import { sqliteContent } from './sqlite-content.js';
 
 export interface StoredPair {
   /** Requests that the first one has. */
   readonly count: number;
   readonly pending: number;
-  /** As clients know them. */
+  /** In the view of clients. */
   readonly uuids: ReadonlySet<string>;
-  /** What differs, in words; empty if both have the same. */
+  /** The differences, as text; empty if there are none. */
   readonly differences: readonly string[];
 }
 
 const SHOWN = 5;
 
-/** Of two files that nobody has open. */
+/** Compares two files that no process has open. */
 export function storedPair(first: string, second: string): StoredPair {
   const [a, b] = [contentOf(first), contentOf(second)];
   const names = new Set([...a.keys(), ...b.keys()]);
@@ -31,7 +31,7 @@ export function storedPair(first: string, second: string): StoredPair {
 
 const REQUEST = 'request ';
 
-/** Without what each store counts for itself: numbers of requests and of transactions. */
+/** Without each store's own counters: numbers of requests and of transactions. */
 function contentOf(path: string): Map<string, string> {
   const { requests, keys } = sqliteContent(path);
   const content = new Map<string, string>();
@@ -49,7 +49,7 @@ function contentOf(path: string): Map<string, string> {
   return content;
 }
 
-/** As clients know it (D16). */
+/** In the view of clients (D16). */
 function nameOf(uuid: Buffer): string {
   return uuid.toString('hex').toUpperCase();
 }

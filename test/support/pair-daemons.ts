@@ -26,19 +26,19 @@ export const ROLES = ['primary', 'backup'] as const;
 export type PairRole = (typeof ROLES)[number];
 
 export interface PairOptions {
-  /** Default 1000: a busy machine does not hold a heartbeat up for so long. */
+  /** Default 1000: a busy machine does not delay a heartbeat by that much. */
   readonly heartbeatIntervalMs?: number;
-  /** Without a relay between them: nothing can be cut, and nothing delays it. */
+  /** No relay between them: the link cannot be cut and is not delayed. */
   readonly direct?: boolean;
-  /** A configuration file of both; what is set stands above it. */
+  /** A configuration file for both nodes; the settings here take precedence. */
   readonly file?: string;
-  /** More `--set`, `key=value`, of both or of one. */
+  /** Further `--set` options, `key=value`, for both nodes or one. */
   readonly sets?: readonly string[];
   readonly setsOf?: Partial<Record<PairRole, readonly string[]>>;
   readonly environmentOf?: Readonly<Record<PairRole, Readonly<Record<string, string>>>>;
 }
 
-/** What `/api/v1/ha` says, as far as tests need it. */
+/** The answer of `/api/v1/ha`, as far as tests need it. */
 export interface HaSeen {
   readonly state: 'waiting' | 'passive' | 'joining' | 'active';
   readonly epoch: number;
@@ -62,11 +62,11 @@ interface Place {
   readonly broker: number;
   readonly peer: number;
   readonly http: number;
-  /** Where it finds the other one. */
+  /** Where it reaches the other node. */
   readonly finds: string;
 }
 
-/** The address of each, and where it lives. */
+/** The address of each node, and its namespace. */
 export interface PairHosts {
   readonly addressOf: (role: PairRole) => string;
   readonly netnsOf: (role: PairRole) => string;
@@ -77,10 +77,10 @@ export class PairOfDaemons {
   readonly heartbeatIntervalMs: number;
   readonly #places: Readonly<Record<PairRole, Place>>;
   readonly #options: PairOptions;
-  /** Another version's main.js, for whom it is to be that. */
+  /** main.js of another version, for the nodes that run it. */
   readonly programs = new Map<PairRole, string>();
   readonly #nodes = new Map<PairRole, Daemon>();
-  /** All processes that there were, for their logs. */
+  /** All processes so far, for their logs. */
   readonly #lives: Daemon[] = [];
 
   constructor(
@@ -130,17 +130,17 @@ export class PairOfDaemons {
     return this.#nodes.get(role)?.ended === false;
   }
 
-  /** Lines of one event in the logs of all lives of both nodes. */
+  /** Log lines of one event, from all processes of both nodes. */
   logged(event: string): LogLine[] {
     return this.#lives.flatMap((daemon) => daemon.logged(event));
   }
 
-  /** Waits until one of them has logged it: what it says over HTTP may be read sooner than its log. */
+  /** Waits until one of them has logged it: HTTP may show a state before the log does. */
   async untilLogged(event: string): Promise<LogLine> {
     return await Promise.any(this.#lives.map((daemon) => daemon.waitFor(event)));
   }
 
-  /** Starts a process, and does not wait for it. */
+  /** Starts a process without waiting for it. */
   launch(role: PairRole, sets: readonly string[] = [], newStore = false): Daemon {
     const { dataDir, host, netns, peer, http, finds } = this.#places[role];
     const program = this.programs.get(role);
@@ -154,7 +154,7 @@ export class PairOfDaemons {
       ...(this.#options.file === undefined ? {} : { file: this.#options.file }),
       sets: [
         `node.name=${role}`,
-        // Between network namespaces, which nobody else is in.
+        // The namespaces contain no other processes, so the link needs no keys.
         ...(netns === null ? [] : [openListener(this.endpointOf(role))]),
         `http.listen=${host}:${http}`,
         `bstar.role=${role}`,
@@ -178,7 +178,7 @@ export class PairOfDaemons {
     return daemon;
   }
 
-  /** What a node says of itself; `null` if it does not answer. */
+  /** A node's own status; `null` if it does not answer. */
   async look(role: PairRole, timeoutMs = 1000): Promise<HaSeen | null> {
     if (!this.runs(role)) return null;
     try {
@@ -191,7 +191,7 @@ export class PairOfDaemons {
     }
   }
 
-  /** Waits until a node says what it is to say. */
+  /** Waits until a node reports the expected status. */
   async until(
     role: PairRole,
     what: string,
@@ -208,7 +208,7 @@ export class PairOfDaemons {
     }
   }
 
-  /** Waits until one is active and has the other in sync; gives the active. */
+  /** Waits until one node is active with the other in sync; returns the active one. */
   async inSync(deadlineMs = DEADLINE_MS): Promise<PairRole> {
     const deadline = performance.now() + deadlineMs;
     while (performance.now() < deadline) {
@@ -220,13 +220,13 @@ export class PairOfDaemons {
     throw new Error(`the nodes do not come in sync\n${this.history()}`);
   }
 
-  /** Does this while the one leads, and while the other one does. */
+  /** Runs this with the one node active, and again with the other. */
   async atBoth(check: () => Promise<void>): Promise<void> {
     const deadline = performance.now() + 5 * DEADLINE_MS;
     for (const led = new Set<PairRole>(); ;) {
       const active = await this.inSync();
       await check();
-      // A machine that is busy with something else may have changed that meanwhile.
+      // A busy machine may have changed that meanwhile.
       if ((await this.inSync()) === active) led.add(active);
       if (led.size === ROLES.length) return;
       const why = led.has(active) ? await this.switchover(active) : 'it changed';
@@ -234,7 +234,7 @@ export class PairOfDaemons {
     }
   }
 
-  /** Has the active hand over; for a moment it may be out of sync, or the other one be late. */
+  /** Makes the active node hand over; retries while it is out of sync or the peer is late. */
   async switchedOver(from: PairRole): Promise<void> {
     const deadline = performance.now() + DEADLINE_MS;
     for (;;) {
@@ -247,7 +247,7 @@ export class PairOfDaemons {
     }
   }
 
-  /** An operator's order to the active. @returns why not, or `null` */
+  /** Sends a command to the active node. @returns the reason for a refusal, or `null` */
   async switchover(from: PairRole, timeoutMs = DEADLINE_MS): Promise<string | null> {
     try {
       const answer = await fetch(`${this.httpOf(from)}/api/v1/ha/switchover`, {
@@ -261,7 +261,7 @@ export class PairOfDaemons {
     }
   }
 
-  /** Stops both, the passive one first, and compares what is left on the two disks. */
+  /** Stops both nodes, the passive one first, and compares their disks. */
   async rest(): Promise<StoredPair> {
     const active = await this.inSync();
     for (const role of [otherOf(active), active]) {
@@ -282,7 +282,7 @@ export class PairOfDaemons {
     return { authorization: `Bearer ${tokenOf(this.node(role))}` };
   }
 
-  /** The last that all lives of both nodes said, in its order. */
+  /** The last log lines of all processes of both nodes, in order of time. */
   history(): string {
     return this.#lives
       .flatMap((daemon, life) =>
@@ -314,7 +314,7 @@ export async function pairOfDaemons(options: PairOptions = {}): Promise<PairOfDa
   );
 }
 
-/** Each on a host of its own, not started yet. */
+/** Each on its own host, not started yet. */
 async function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): Promise<PairOfDaemons> {
   const [broker, peer, http] = [5555, 5590, 5580];
   const place = (role: PairRole): Place => ({
@@ -328,13 +328,13 @@ async function pairOnHosts(hosts: PairHosts, options: PairOptions = {}): Promise
   });
   return new PairOfDaemons({ primary: place('primary'), backup: place('backup') }, null, {
     ...options,
-    // The switch between them has no strangers.
+    // No other hosts are on the switch.
     sets: [...(options.sets ?? []), 'http.insecure=true'],
     setsOf: await pairKeys(),
   });
 }
 
-/** Two nodes that run and are in sync. */
+/** Two nodes that are running and in sync. */
 export async function startPairOfDaemons(
   options: PairOptions = {},
   hosts: PairHosts | null = null,
@@ -350,7 +350,7 @@ export async function removePairs(): Promise<void> {
   await removeDaemons();
 }
 
-/** `--set`: over a network, without keys. */
+/** `--set` options for a network without keys. */
 function openListener(endpoint: string): string {
   return `broker.listen=[{endpoint: "${endpoint}", insecure: true, mmi: full}]`;
 }

@@ -1,4 +1,6 @@
-/** The keys of a pair's link, in a directory of the test's own: off loopback there is none without (D78). */
+/**
+ * The keys of a pair's link, in a directory for the test: off loopback a link requires keys (D78).
+ */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -6,7 +8,7 @@ import { encodeZ85 } from '../../src/core/z85.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';
 import { temporaryDirectory } from './daemon.js';
 
-/** @returns the `--set` of each node */
+/** @returns the `--set` options of each node */
 export async function pairKeys(): Promise<Record<'primary' | 'backup', readonly string[]>> {
   const directory = temporaryDirectory();
   const sodium = await loadSodium();

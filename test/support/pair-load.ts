@@ -1,4 +1,4 @@
-/** What a pair is asked while it is hurt: stored requests and plain ones, and what became of them. */
+/** The load on a pair during faults: stored and plain requests, and their outcome. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { codeOf, messageOf } from '../../src/core/errors.js';
@@ -9,16 +9,16 @@ const SERVICE = 'upper';
 const STORED_LANES = 4;
 const PLAIN_LANES = 2;
 const CERTAIN_MS = 60_000;
-/** Of each lane, between two requests: a load is there at every moment, and leaves the machine its rest. */
+/** Pause of each lane between two requests: a steady load that leaves CPU time for others. */
 const PAUSE_MS = 10;
 
 export class PairLoad {
-  /** Uuid → the reply that belongs to it, of requests that were acknowledged and not closed. */
+  /** Uuid → the expected reply, of requests that were acknowledged and not closed. */
   readonly open = new Map<string, string>();
   readonly closed = new Set<string>();
   readonly errors: string[] = [];
   answered = 0;
-  /** The longest time without any plain reply. Milliseconds. */
+  /** The longest time without any plain reply, in milliseconds. */
   silenceMs = 0;
   readonly #client: Client;
   readonly #worker: Worker;
@@ -41,7 +41,7 @@ export class PairLoad {
     for (let lane = 0; lane < PLAIN_LANES; lane++) this.#lanes.push(this.#ask(lane));
   }
 
-  /** Resolves once so many more were answered, of either kind. */
+  /** Resolves once this many more requests of either kind were answered. */
   async progress(more = 40): Promise<void> {
     const enough = this.answered + this.closed.size + more;
     while (this.answered + this.closed.size < enough && this.errors.length === 0) {
@@ -49,14 +49,14 @@ export class PairLoad {
     }
   }
 
-  /** Nothing new; resolves when what was under way is answered. */
+  /** Starts nothing new; resolves when all requests in progress are answered. */
   async stop(): Promise<void> {
     this.#isOver = true;
     await Promise.all(this.#lanes);
     this.#lanes = [];
   }
 
-  /** Of every receipt: what is open has its own reply, and what is closed is unknown. */
+  /** Checks every receipt: an open one has its own reply, and a closed one is unknown. */
   async check(): Promise<void> {
     for (const [uuid, reply] of this.open) {
       await this.#try(async () => {
@@ -83,7 +83,7 @@ export class PairLoad {
         this.open.set(job.uuid, upper(text));
         const reply = (await job.result({ timeoutMs: 60_000 })).text();
         if (reply !== upper(text)) this.errors.push(`${job.uuid}: another's reply: ${reply}`);
-        // Some stay, to be found at the end.
+        // Some stay open, to be checked at the end.
         if (number % 4 === 0) return;
         await job.close();
         this.open.delete(job.uuid);
@@ -118,8 +118,8 @@ export class PairLoad {
 }
 
 /**
- * A node that is out of sync for a moment, as it may be on a busy machine, calls pending what it does
- * not know (docs/protocol.md, `400` needs certainty).
+ * A node that is out of sync for a moment, as on a busy machine, reports a request that it does not
+ * know as pending (docs/protocol.md, `400` needs certainty).
  */
 export async function settledState(client: Client, uuid: string): Promise<string> {
   const deadline = performance.now() + CERTAIN_MS;

@@ -1,6 +1,6 @@
 /**
- * Two real brokers in this process, on sockets, as the nodes of a pair. What decides who serves is
- * the test: it sets their gates, and says whether a request that comes to a refusing one counts.
+ * Two real brokers in this process, on sockets, as the nodes of a pair. The test decides which one
+ * serves: it sets their gates, and whether a request to a refusing node counts as a vote.
  */
 import { Holdings } from '../../src/core/holdings.js';
 import { Broker } from '../../src/broker/broker.js';
@@ -17,9 +17,9 @@ import { openZmtpRouter } from '../../src/transport/zmtp/router.js';
 import { STAGE_STATUS } from './stage.js';
 import { rules } from './rights.js';
 
-/** Between the nodes: what a client learns. */
+/** Between the nodes: a client learns of it. */
 export const PAIR_HEARTBEAT_MS = 200;
-/** Long, so that a busy machine loses no worker. */
+/** Long, so that no worker is lost on a busy machine. */
 const WORKER_HEARTBEAT_MS = 2500;
 const MIB = 1024 * 1024;
 const LIMITS = {
@@ -97,7 +97,7 @@ export class PairNode {
     if (state === 'refusing') this.broker.dropInternal();
   }
 
-  /** Its connections end, and nobody listens any more. */
+  /** Its connections end, and it listens no more. */
   async kill(): Promise<void> {
     const transport = this.#transport;
     this.#transport = null;
@@ -105,7 +105,7 @@ export class PairNode {
     await transport?.close(0);
   }
 
-  /** What it would have to write to the disk takes a moment. */
+  /** Its writes to the disk take a moment. */
   #vote(): boolean {
     if (!this.votes()) return false;
     setTimeout(() => {
@@ -115,7 +115,7 @@ export class PairNode {
   }
 }
 
-/** The active node and the passive one. For `afterEach`: `endPairs`. */
+/** The active and the passive node. For `afterEach`: `endPairs`. */
 export async function startPair(
   hosts: readonly InternalService[] = [],
 ): Promise<[PairNode, PairNode]> {

@@ -1,10 +1,10 @@
-/** What must be true of a pair after whatever was done to it. */
+/** What must be true of a pair after any fault. */
 import { expect } from '@jest/globals';
 
 import type { PairOfDaemons } from './pair-daemons.js';
 import type { PairLoad } from './pair-load.js';
 
-/** All are in sync again: every receipt is good at this node and at the other, and on both disks. */
+/** Both nodes are in sync again: every receipt is valid at both nodes and on both disks. */
 export async function expectNothingLost(pair: PairOfDaemons, load: PairLoad): Promise<void> {
   await load.stop();
   await pair.atBoth(() => load.check());

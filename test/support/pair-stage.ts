@@ -1,5 +1,5 @@
 /**
- * Two nodes of a pair on a stage, in virtual time: the machines as they are, a store of words, a link
+ * Two nodes of a pair on a stage, in virtual time: the real machines, a store of words, and a link
  * that takes a millisecond and can be cut.
  */
 import type { Persisted, Replication, State } from '../../src/bstar/facts.js';
@@ -13,7 +13,7 @@ const DISK_MS = 2;
 const DIAL_MS = 5;
 const CHUNK_WORDS = 2;
 const CHUNK_BYTES = 1024 * 1024;
-/** How often a receiver is told that bytes of a long message come. */
+/** How often a receiver is told that part of a long message has arrived. */
 const PIECE_MS = 50;
 
 interface Due {
@@ -22,15 +22,15 @@ interface Due {
   readonly run: () => void;
 }
 
-/** A word, and the transaction that put it there. */
+/** A word, and the transaction that stored it. */
 type Words = Map<string, number>;
 
 export interface StageOptions {
   readonly heartbeatIntervalMs?: number;
   readonly replication?: Replication;
-  /** How many bytes the link takes in a millisecond, in each direction. */
+  /** Bytes per millisecond that the link carries in each direction. */
   readonly bytesPerMs?: number;
-  /** Only who has the peer's key can be the peer. */
+  /** Only the owner of the peer's key can be the peer. */
   readonly isSealed?: boolean;
 }
 
@@ -43,7 +43,7 @@ export class PairStage {
   readonly backup: StageNode;
   #due: Due[] = [];
   #order = 0;
-  /** Counts connections, so that what was sent over an old one is lost. */
+  /** Numbers the connections, so that data sent over an old one is lost. */
   connection = 0;
 
   readonly bytesPerMs: number;
@@ -73,7 +73,7 @@ export class PairStage {
   pass(ms: number): void {
     const end = this.now + ms;
     for (let turns = 0; ; turns++) {
-      // Jest cannot end a loop that does not come to its end by itself.
+      // Jest cannot end an endless loop.
       if (turns === TURNS_MAX) throw new Error(`${turns} turns in ${ms} ms`);
       const next = this.#next(end);
       if (next === null) break;
@@ -118,7 +118,7 @@ export class PairStage {
     backup.connected();
   }
 
-  /** Both run, and the primary serves with its peer in sync. */
+  /** Both run, and the primary is active with its peer in sync. */
   static inSync(options?: StageOptions): PairStage {
     const stage = new PairStage(options);
     stage.primary.start();
@@ -132,21 +132,21 @@ class StageNode implements PairSink {
   readonly #stage: PairStage;
   readonly #options: PairOptions;
   #machine: PairMachine | null = null;
-  /** What its epoch file says. */
+  /** The content of its epoch file. */
   disk: Persisted = { epoch: 0, wasActive: false };
-  /** Effects of a process that is gone come to nothing. */
+  /** Effects of an ended process are ignored. */
   #life = 0;
   #stoppedAt: number | null = null;
   #connection = 0;
   #heldOffUntil = -Infinity;
-  // The store outlives the process.
+  // The store survives the process.
   readonly #words: Words = new Map();
   readonly #storeId = Buffer.alloc(16);
   #transaction = 0;
   holds: PeerHolding | null = null;
   #readTo = 0;
   isDiskFull = false;
-  /** How long its disk takes for what comes from the peer. */
+  /** The disk's delay for data from the peer. */
   takesMs = DISK_MS;
   readonly waiting = new Set<number>();
   readonly acknowledged: string[] = [];
@@ -158,7 +158,7 @@ class StageNode implements PairSink {
   readonly joins: JoinFigures[] = [];
   readonly epochs: number[] = [];
   splits = 0;
-  /** Records that went over the link to it. */
+  /** Number of records sent to it over the link. */
   recordsGot = 0;
   readonly probes: number[] = [];
 
@@ -243,14 +243,14 @@ class StageNode implements PairSink {
 
   // ---------------------------------------------------------------- clients
 
-  /** A client's request for some service. Returns what became of it. */
+  /** A client's request for some service. Returns its outcome. */
   ask(): 'served' | 'held' | 'refused' {
     if (!this.isUp) return 'refused';
     if (this.service === 'serving') return 'served';
     return this.machine.vote() ? 'held' : 'refused';
   }
 
-  /** Stores a word, which is acknowledged as the pair allows. */
+  /** Stores a word, which is acknowledged when the pair allows it. */
   store(word: string): void {
     const number = this.#stage.now * 1000 + ++this.#transaction;
     this.waiting.add(number);
@@ -301,7 +301,7 @@ class StageNode implements PairSink {
         if (!stage.isCut && other.isUp && other.#connection === connection) what();
       });
     };
-    // One after the other, each as long as its bytes take.
+    // One after the other, each taking time in proportion to its size.
     if (this.#sentOver !== connection) this.#sendsUntil = 0;
     this.#sentOver = connection;
     const startMs = Math.max(this.#sendsUntil, stage.now) - stage.now;

@@ -1,4 +1,4 @@
-/** The other end of a pair's link, word by word: a peer, an older one, or who claims to be it. */
+/** The other end of a pair's link, message by message: a peer, an older one, or an impostor. */
 import {
   PEER_VERSION,
   type Hello,
@@ -19,7 +19,7 @@ export interface RawPeerOptions {
 
 export class RawPeer {
   readonly heard: PeerMessage[] = [];
-  /** Connections of it that ended. */
+  /** Its connections that have ended. */
   ended = 0;
   readonly #link: Link;
   readonly #hello: Hello;

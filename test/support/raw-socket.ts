@@ -1,4 +1,4 @@
-/** Connections without any ZeroMQ in them. Call `destroySockets` in `afterEach`. */
+/** Connections without any ZeroMQ library. Call `destroySockets` in `afterEach`. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 
 import { until } from './transport-peers.js';
@@ -42,10 +42,10 @@ export class RawSocket {
     await until(() => this.isClosed, 'the end of a connection');
   }
 
-  /** A DEALER past its handshake. */
+  /** A DEALER after its handshake. */
   async shakeHands(handshake: Buffer = HANDSHAKE): Promise<this> {
     this.write(handshake);
-    // Greeting, and READY of a ROUTER.
+    // Greeting and READY of a ROUTER.
     await until(() => this.received.length >= 107, 'a greeting and READY');
     return this;
   }

@@ -1,4 +1,4 @@
-/** Rights, as tests write them: `true` for all services, `false` for none, or globs. */
+/** Rights as tests write them: `true` for all services, `false` for none, or globs. */
 import type { KeyRights, ListenerRules } from '../../src/broker/rights.js';
 import { GlobSet } from '../../src/core/glob.js';
 
@@ -9,12 +9,12 @@ function globs(may: May): GlobSet {
   return may ? GlobSet.all : GlobSet.none;
 }
 
-/** What a listener allows. */
+/** The rights of a listener. */
 export function rules(client: May, worker: May, mmi: 'full' | 'minimal' = 'full'): ListenerRules {
   return { client: globs(client), worker: globs(worker), mmi };
 }
 
-/** What the entry of a key says; a test may change it. */
+/** The rights in a key's entry; a test may change them. */
 export class TestKey implements KeyRights {
   client: GlobSet;
   worker: GlobSet;

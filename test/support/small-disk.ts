@@ -1,4 +1,7 @@
-/** A disk of the test's own, in memory, that can be filled. It needs root. For `afterEach`: `removeSmallDisks`. */
+/**
+ * A disk in memory for one test, which can be filled. It needs root. For `afterEach`:
+ * `removeSmallDisks`.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +11,7 @@ const mounted: string[] = [];
 export class SmallDisk {
   readonly #ballast: string;
 
-  /** @param path a directory that is empty */
+  /** @param path an empty directory */
   constructor(path: string, size: string) {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'tmpfs', path]);
     mounted.push(path);
@@ -16,7 +19,7 @@ export class SmallDisk {
   }
 
   fill(): void {
-    // It ends with an error: that there is no room.
+    // It ends with an error: no space left.
     spawnSync('dd', ['if=/dev/zero', `of=${this.#ballast}`, 'bs=4096']);
   }
 
@@ -25,7 +28,7 @@ export class SmallDisk {
   }
 }
 
-/** After the processes that have files there are gone. */
+/** Call this after the processes with files there have ended. */
 export function removeSmallDisks(): void {
   for (const path of mounted.splice(0)) spawnSync('umount', ['-l', path]);
 }

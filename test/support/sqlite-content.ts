@@ -1,4 +1,4 @@
-/** Everything that a store file has, in the words of the store in memory, so that both can be compared. */
+/** The content of a store file in the form of the store in memory, for comparison. */
 import Database from 'better-sqlite3';
 
 import type { Owner, StoredState } from '../../src/titanic/store.js';
@@ -30,7 +30,7 @@ interface Row {
   readonly extra: Buffer | null;
 }
 
-/** @param path of a store that nobody has open, or that is at rest */
+/** @param path of a store that is idle or that no process has open */
 export function sqliteContent(path: string): StoreContent {
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {

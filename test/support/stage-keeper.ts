@@ -3,7 +3,7 @@ import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes } from '../../src/core/packed.js';
 import type { Stage } from './stage.js';
 
-/** Keeps requests with numbers of its own and notes what it is told of them. */
+/** Keeps requests under its own numbers and records what it is told about them. */
 export class Keeper implements InternalClient {
   readonly stage: Stage;
   #heard: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * The peers of a `Stage`. They send what the codec of their side makes and keep what the codec of
- * their side reads, so that a script shows what a peer would really receive.
+ * The peers of a `Stage`. They encode and decode with the codec of their side, so that a script
+ * shows what a real peer would receive.
  */
 import type { Frames } from '../../src/core/frames.js';
 import { identityOf } from '../../src/transport/identity.js';
@@ -32,21 +32,21 @@ function bodyText(frames: Frames, from: number): string {
     .join('|');
 }
 
-/** Whoever reads what comes in over a connection. */
+/** Reads the messages of a connection. */
 interface Reader {
-  /** @returns false if the message is not for this one */
+  /** @returns false if the message is for another reader */
   reads(frames: Frames): boolean;
 }
 
 export interface ConnectionOptions {
   readonly listener?: number;
-  /** Given: the peer chose it itself, and may come back under it (D26). */
+  /** If given, the peer chose it itself and may reconnect with it (D26). */
   readonly routingId?: string;
-  /** The name of the key that it comes in by. */
+  /** The name of its key. */
   readonly key?: string;
-  /** Default: the name, for a name that has one key. */
+  /** Its public key; default: the name, for names with one key. */
   readonly publicKey?: string;
-  /** Where it comes from. */
+  /** Its source address. */
   readonly address?: string;
 }
 
@@ -58,7 +58,7 @@ export class Connection {
   readonly #readers: Reader[] = [];
   #unread: string[][] = [];
   peer = -1;
-  /** The broker ended it. */
+  /** The broker has ended it. */
   closedByBroker = false;
 
   constructor(stage: Stage, name: string, options: ConnectionOptions) {
@@ -68,7 +68,7 @@ export class Connection {
     this.connect();
   }
 
-  /** Again, after `disconnect`: as a new peer to the broker. */
+  /** Reconnects after `disconnect`: a new peer to the broker. */
   connect(): void {
     const { listener = 0, routingId } = this.#options;
     this.closedByBroker = false;
@@ -95,7 +95,7 @@ export class Connection {
     this.stage.message(this.peer, frames.map(toBytes));
   }
 
-  /** What it has sent waits for its turn to be read. */
+  /** Its data waits for its turn to be read. */
   waitsToBeRead(): void {
     this.stage.input((broker, now) => {
       broker.waiting(this.peer, now);
@@ -108,14 +108,14 @@ export class Connection {
     });
   }
 
-  /** It reads nothing, and its output has reached the limit. */
+  /** It does not read, and its output has reached the limit. */
   fills(): void {
     this.stage.input((broker) => {
       broker.full(this.peer);
     });
   }
 
-  /** It has read what waited for it. */
+  /** It has read its waiting output. */
   drains(): void {
     this.stage.input((broker) => {
       broker.drained(this.peer);
@@ -131,7 +131,7 @@ export class Connection {
     this.#unread.push(frames.copyFrom(0).map((frame) => frame.toString('latin1')));
   }
 
-  /** Messages that no reader of this connection took, frame by frame, since the last call. */
+  /** Messages that no reader of this connection accepted, frame by frame, since the last call. */
   raw(): string[][] {
     const unread = this.#unread;
     this.#unread = [];
@@ -139,13 +139,13 @@ export class Connection {
   }
 }
 
-/** Which request of several a worker means: by its body, or by the token that came with it. */
+/** Selects one of a worker's requests: by its body, or by the token that came with it. */
 export interface Which {
   readonly of?: string;
   readonly token?: Uint8Array;
 }
 
-/** What READY says beside the service (D23, D67). */
+/** Options of READY besides the service (D23, D67). */
 export interface ReadyWith {
   readonly credit?: number;
   readonly name?: string;
@@ -154,7 +154,7 @@ export interface ReadyWith {
 export class WorkerActor implements Reader {
   readonly connection: Connection;
   readonly version: MdpVersion;
-  /** Requests that came and were not answered, in order. */
+  /** Requests that arrived and were not answered, in order. */
   readonly #open: { readonly body: string; readonly token: Buffer }[] = [];
   #inbox: string[] = [];
   #heartbeats = 0;
@@ -170,7 +170,7 @@ export class WorkerActor implements Reader {
     return this.#sends(workerReady(this.version, toBytes(service), credit, { name }));
   }
 
-  /** REPLY (0.1) or FINAL (0.2) to the oldest open request, if not told otherwise. */
+  /** REPLY (0.1) or FINAL (0.2) to the oldest open request, or to the given one. */
   final(body: FrameLike | readonly FrameLike[], which: Which = {}): this {
     const token = this.#take(which);
     return this.#sends(workerFinal(this.version, token, bytesOfBody(body)));
@@ -180,7 +180,7 @@ export class WorkerActor implements Reader {
     return this.#sends(workerPartial(this.token(which), bytesOfBody(body)));
   }
 
-  /** FAIL (D60): `kind, code, text, detail*` as they are given. */
+  /** FAIL (D60): `kind, code, text, detail*` as given. */
   fails(failure: readonly FrameLike[], which: Which = {}): this {
     const token = this.#take(which);
     const prefix = this.version === 1 ? ['', 'MDPW01'] : ['MDPW02'];
@@ -217,7 +217,7 @@ export class WorkerActor implements Reader {
     return this;
   }
 
-  /** The token of an open request: of the oldest if not told otherwise. */
+  /** The token of an open request; default: the oldest. */
   token(which: Which = {}): Buffer {
     if (which.token !== undefined) return Buffer.from(which.token);
     const found = this.#open.find(({ body }) => which.of === undefined || body === which.of);
@@ -247,14 +247,14 @@ export class WorkerActor implements Reader {
     }
   }
 
-  /** What came since the last call, but for HEARTBEATs: `REQUEST hi|there`, `DISCONNECT`. */
+  /** Messages since the last call except HEARTBEATs: `REQUEST hi|there`, `DISCONNECT`. */
   inbox(): string[] {
     const inbox = this.#inbox;
     this.#inbox = [];
     return inbox;
   }
 
-  /** HEARTBEATs that came since the last call. */
+  /** HEARTBEATs since the last call. */
   heartbeats(): number {
     const heartbeats = this.#heartbeats;
     this.#heartbeats = 0;
@@ -276,11 +276,11 @@ export class WorkerActor implements Reader {
 
 export interface ClientOptions extends ConnectionOptions {
   readonly version?: MdpVersion;
-  /** The ids before the empty delimiter, as a proxy or a correlating socket adds them (D1). */
+  /** Ids before the empty delimiter, as a proxy or a correlating socket adds them (D1). */
   readonly envelope?: readonly string[];
-  /** 0.2 only: an empty delimiter though there are no ids (D2). */
+  /** 0.2 only: an empty delimiter without any ids (D2). */
   readonly enveloped?: boolean;
-  /** Shares this connection. */
+  /** Uses this connection together with others. */
   readonly over?: Connection;
 }
 
@@ -307,7 +307,7 @@ export class ClientActor implements Reader {
     return this;
   }
 
-  /** Declares that it understands refusals (D11), and takes the answer out of its inbox. */
+  /** Declares that it understands refusals (D11), and removes the answer from its inbox. */
   hello(options: FrameLike = ''): this {
     this.request('mmi.hello', options);
     const answer = this.#inbox.pop();
@@ -325,7 +325,7 @@ export class ClientActor implements Reader {
     if (reply.kind === 'malformed' || reply.version !== this.version) return false;
     const isEnveloped = reply.envelopeFrames >= 0;
     const ids = frames.copyFrom(0).slice(0, Math.max(0, reply.envelopeFrames));
-    // The reply has the form of its request (D2), and the whole envelope in order (D1).
+    // The reply has the form of its request (D2), with the whole envelope in order (D1).
     if (isEnveloped !== this.#enveloped) return false;
     if (ids.map((id) => id.toString('latin1')).join('/') !== this.#envelope.join('/')) return false;
     const service = frames.view(reply.service).toString('latin1');
@@ -334,7 +334,7 @@ export class ClientActor implements Reader {
     return true;
   }
 
-  /** What came since the last call: `REPLY echo hi` (0.1), `PARTIAL echo a`, `FINAL echo b`. */
+  /** Messages since the last call: `REPLY echo hi` (0.1), `PARTIAL echo a`, `FINAL echo b`. */
   inbox(): string[] {
     const inbox = this.#inbox;
     this.#inbox = [];

@@ -1,6 +1,6 @@
 import type { RandomFill } from '../../src/core/random.js';
 
-/** Bytes that depend on the seed alone, from 1 to 2^32 - 1. (Marsaglia's xorshift.) */
+/** Bytes that depend only on the seed, from 1 to 2^32 - 1. (Marsaglia's xorshift.) */
 export function seededRandom(seed: number): RandomFill {
   let state = seed >>> 0;
   return (target) => {

@@ -1,4 +1,4 @@
-/** The reading port on a stage's disk, in the plainest words; answers when the stage says so. */
+/** The reading port on a stage's disk, as simple as possible; answers when the stage says so. */
 import { type Bodies, shownBody } from '../../src/titanic/bodies.js';
 import { unpackFailure } from '../../src/titanic/failures.js';
 import {
@@ -17,11 +17,11 @@ const UUID_BYTES = 16;
 
 export class StageReading implements Reading {
   readonly #disk: StageDisk;
-  /** What waits to be read and told, in order. */
+  /** Queries and their answers that wait, in order. */
   readonly asked: (() => void)[] = [];
-  /** While set, nothing can be read. */
+  /** While set, every read fails. */
   failure: StoreFailure | null = null;
-  /** Pages end after so many, whatever was asked for. */
+  /** Pages end after this many entries, whatever was requested. */
   pageMax = Infinity;
 
   constructor(disk: StageDisk) {

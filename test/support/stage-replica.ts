@@ -2,7 +2,7 @@
 import type { Replica } from '../../src/titanic/replica.js';
 import type { Change, Tombstones, Transaction } from '../../src/titanic/store.js';
 
-/** A batch that was shipped. */
+/** A batch that was sent to the peer. */
 interface Shipped {
   readonly transaction: Transaction;
   readonly changes: readonly Change[];
@@ -11,18 +11,18 @@ interface Shipped {
 export class StageReplica implements Replica {
   readonly isPaired = true;
   refusal: string | null = null;
-  /** In sync: batches are shipped, and count when they are confirmed. */
+  /** In sync: batches are sent to the peer, and count once they are confirmed. */
   isInSync = true;
-  /** All of them. */
+  /** All batches sent. */
   readonly shippings: Shipped[] = [];
-  /** Numbers of those that the peer is to confirm yet. */
+  /** Numbers of the batches that the peer has not confirmed yet. */
   readonly unconfirmed: number[] = [];
   #number = 0;
   #probes = 0;
-  /** Probes that the peer is to answer yet. */
+  /** Probes that the peer has not answered yet. */
   readonly probing: number[] = [];
 
-  /** Of the store, once it is open. */
+  /** The store's, once it is open. */
   opened(firstTransaction: number): void {
     this.#number = firstTransaction;
   }
@@ -45,7 +45,7 @@ export class StageReplica implements Replica {
     return this.#probes;
   }
 
-  /** Kinds of the changes of each batch that was shipped, without sweeps. */
+  /** The kinds of the changes in each batch sent, without sweeps. */
   get kinds(): string[] {
     return this.shippings
       .map(({ changes }) => changes.map(({ kind }) => kind).filter((kind) => kind !== 'sweep'))

@@ -1,6 +1,6 @@
 /**
- * A store on a stage: the ladder (D17) on plain maps. What it is asked waits until it is told to
- * answer, so that a script decides what happens in between; a crash forgets what waits.
+ * A store on a stage: the state ladder (D17) on plain maps. Its calls wait until it is told to
+ * answer, so that a script controls what happens in between; a crash discards waiting calls.
  */
 import { present } from '../../src/core/assert.js';
 import type {
@@ -18,13 +18,13 @@ import type { TitanicStore } from '../../src/titanic/context.js';
 import type { TitanicStoreEvents } from '../../src/titanic/titanic.js';
 import { type Entry, MemoryTables } from './memory-tables.js';
 
-/** Pending requests that are told at once. */
+/** The number of pending requests reported at once. */
 const PIECE_REQUESTS = 3;
 
-/** What is on the disk: survives the process. */
+/** The content of the disk: survives the process. */
 export class StageDisk {
   readonly tables = new MemoryTables();
-  /** Of the process that uses it. */
+  /** State of the process that uses it. */
   recovered: Recovered = this.tables.open();
 
   get counts(): StoreCounts {
@@ -47,7 +47,7 @@ export class StageDisk {
     return this.tables.lookUp(uuid, replyBytesMax);
   }
 
-  /** As if it had been in the last transaction. */
+  /** As if it had been part of the last transaction. */
   apply(change: Change): ChangeResult {
     const again = {
       number: this.tables.last,
@@ -59,7 +59,7 @@ export class StageDisk {
   }
 }
 
-/** What a store was asked. */
+/** A call to the store. */
 export type Asked =
   | {
       readonly kind: 'commit';
@@ -77,15 +77,15 @@ export type Asked =
 
 export class StageStore implements TitanicStore {
   readonly disk: StageDisk;
-  /** What waits for an answer, in order. */
+  /** Calls that wait for an answer, in order. */
   readonly asked: Asked[] = [];
-  /** All changes that were ever asked for. */
+  /** All changes ever requested. */
   readonly changes: Change[] = [];
   /** While set, no commit succeeds. */
   failure: StoreFailure | null = null;
-  /** While set, no read succeeds. */
+  /** While set, every read fails. */
   readFailure: StoreFailure | null = null;
-  /** Its machine has forgotten what it asked before. */
+  /** Its machine has forgotten its earlier calls. */
   mayOverlap = false;
   #isCommitting = false;
   #last = 0;
@@ -119,7 +119,7 @@ export class StageStore implements TitanicStore {
     this.asked.push({ kind: 'lookUp', look, uuid, replyBytesMax });
   }
 
-  /** Answers one thing that it was asked. */
+  /** Answers one call. */
   answer(asked: Asked, events: TitanicStoreEvents): void {
     this.asked.splice(this.asked.indexOf(asked), 1);
     const { readFailure, failure, disk } = this;
@@ -153,7 +153,7 @@ export class StageStore implements TitanicStore {
     }
   }
 
-  /** Puts a batch on the disk, also if nobody is told any more. */
+  /** Writes a batch to the disk, even if no event follows. */
   write({ transaction, changes }: Extract<Asked, { kind: 'commit' }>): ChangeResult[] {
     return this.disk.tables.commit(transaction, changes);
   }

@@ -1,8 +1,8 @@
 /**
  * A broker machine on a stage: peers with names, virtual time, seeded randomness, and a record of
- * all that happened. The language of the scripts in test/machine.
+ * all events. The language of the scripts in test/machine.
  *
- * Each input is a turn of its own (the input, then `run` until nothing more is due), but in `batch`.
+ * Each input is its own turn (the input, then `run` until nothing more is due), except in `batch`.
  */
 import { Broker, type BrokerLoad, type PeerIdentity } from '../../src/broker/broker.js';
 import type { BrokerEvent } from '../../src/broker/events.js';
@@ -33,7 +33,7 @@ import { rules } from './rights.js';
 export interface StageOptions extends Partial<Omit<BrokerOptions, 'limits'>> {
   readonly limits?: Partial<BrokerLimits>;
   readonly seed?: number;
-  /** Beside `mmi.*`. */
+  /** Internal services in addition to `mmi.*`. */
   readonly hosts?: readonly InternalService[];
 }
 
@@ -47,16 +47,16 @@ const STAGE_LIMITS: BrokerLimits = {
   frames: 256,
 };
 
-/** An hour, so that nothing depends on the clock's zero. */
+/** An hour, so that nothing depends on the clock starting at zero. */
 const START_MS = 3_600_000;
 
 export interface WorkerOptions extends ConnectionOptions {
   readonly version?: MdpVersion;
-  /** Shares this connection. */
+  /** Uses this connection together with others. */
   readonly over?: Connection;
 }
 
-/** What one `run` did. */
+/** The result of one `run`. */
 export interface RunReport {
   readonly more: boolean;
   /** Messages sent and events emitted. */
@@ -73,7 +73,7 @@ const NOTHING: BrokerLoad = {
   bytes: 0,
 };
 
-/** What a broker has defaults for. */
+/** Settings for which a broker has defaults. */
 function optional(options: StageOptions): Partial<BrokerOptions> {
   const { rightsOf, vote, quotasOf, holdings, outputLeft } = options;
   return {
@@ -94,12 +94,12 @@ export function stage(options: StageOptions = {}): Stage {
   return made;
 }
 
-/** For `afterEach`: everyone leaves, and the broker must then hold nothing at all. */
+/** For `afterEach`: all peers leave, and the broker must then hold nothing. */
 export function endStages(): void {
   for (const each of open.splice(0)) each.end();
 }
 
-/** A machine that never comes to an end would hang Jest. */
+/** An endless loop in the machine would hang Jest. */
 const TURNS_MAX = 1_000_000;
 
 export class Stage {
@@ -135,7 +135,7 @@ export class Stage {
     for (const service of options.hosts ?? []) this.broker.host(service);
   }
 
-  // ---------------------------------------------------------------- who is there
+  // ---------------------------------------------------------------- peers
 
   connection(name: string, options: ConnectionOptions = {}): Connection {
     return new Connection(this, name, options);
@@ -163,7 +163,7 @@ export class Stage {
     this.turn();
   }
 
-  /** As `batch`, without the `run` at its end. */
+  /** Like `batch`, without the `run` at its end. */
   unrun(give: () => void): void {
     this.isBatch = true;
     give();
@@ -187,7 +187,7 @@ export class Stage {
     });
   }
 
-  /** The frames are overwritten afterwards, as those of a transport are. */
+  /** The frames are overwritten afterwards, like those of a transport. */
   message(peer: number, message: readonly Buffer[]): void {
     const frames = new Frames();
     const bytes = Buffer.concat(message);
@@ -219,7 +219,9 @@ export class Stage {
     return { more, effects: this.#effects };
   }
 
-  /** Time passes, with a turn whenever the broker asked for one or a worker has to beat. */
+  /**
+   * Lets time pass, with a turn whenever the broker asked for one or a worker's heartbeat is due.
+   */
   after(ms: number): void {
     const until = this.now + ms;
     for (;;) {
@@ -237,7 +239,7 @@ export class Stage {
     this.turn();
   }
 
-  /** When a turn is next due by itself. */
+  /** When the next turn is due without input. */
   dueAt(): number {
     return this.broker.nextRunAt();
   }
@@ -251,7 +253,7 @@ export class Stage {
     if (at >= 0) this.#beats.splice(at, 1);
   }
 
-  // ---------------------------------------------------------------- what happened
+  // ---------------------------------------------------------------- events
 
   /** Events of this name since the last call for it. */
   events<Name extends BrokerEvent['name']>(name: Name): Extract<BrokerEvent, { name: Name }>[] {
@@ -263,7 +265,7 @@ export class Stage {
     return named;
   }
 
-  /** Everyone leaves, every time-out passes. */
+  /** All peers leave, and all time-outs pass. */
   end(): void {
     this.#beats.length = 0;
     for (const connection of this.#connections) connection?.disconnect();

@@ -13,7 +13,7 @@ export const DAY_MS = 86_400_000;
 /** Wall time at which the tests' requests are accepted. */
 export const NOON = 1_800_000_000_000;
 
-/** The uuid of the tests' n-th request: in order of time, as those of version 7 are. */
+/** The uuid of the tests' n-th request: in order of time, like version 7. */
 export function uuidOf(n: number): RequestUuid {
   const uuid = Buffer.alloc(16, 0x70);
   uuid.writeUIntBE(NOON + n, 0, 6);

@@ -24,7 +24,7 @@ export function describeStoreKeys(subject: Subject): void {
     expect(await user.lookUp(uuidOf(2))).toMatchObject({ state: 'absent' });
     const { recovered, pending } = await subject.reopen();
     expect(pending).toHaveLength(1);
-    // Numbers that were given are never given again, also to what was not stored.
+    // Numbers are never reused, not even those of batches that were not stored.
     expect(recovered.counts.nextNumber).toBe(3);
     expect(await subject.user.commit(accept(3, { key: 'k' }))).toEqual([known(1)]);
   });

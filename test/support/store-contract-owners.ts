@@ -10,7 +10,7 @@ const BOB = 'key:bob';
 const body = packed('body');
 const UNTIL = NOON + DAY_MS;
 const done = { kind: 'done' };
-/** Two fields of a later version: what is not known here is kept. */
+/** Two fields of a later version: unknown fields are kept. */
 const EXTRA = Buffer.from([101, 1, 0, 0, 0, 7, 121, 1, 0, 0, 0, 8]);
 
 function owned(n: number, owner: Owner, more: Parameters<typeof accept>[1] = {}): Change {
@@ -173,7 +173,7 @@ function describeMerges(subject: Subject): void {
     await mergeInto(older, chunk, true);
     expect(await older.lookUp(uuidOf(1))).toMatchObject({ owner: '' });
     await older.commit(reply(3, { reply: packed('yes') }));
-    // It has one key where there are two.
+    // Its result has one key where there were two.
     await mergeInto(user, await older.read(readFrom(null), 100, 2 ** 20, 1), true);
     const after = await contentOf(user);
     expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
@@ -268,7 +268,8 @@ function describeMerges(subject: Subject): void {
     }
     await subject.reopen();
     expect(await contentOf(other)).toEqual(await contentOf(subject.user));
-    // One that knows the request, but nothing of that, learns it, and keeps it against one that does not.
+    // A store that knows the request but not these fields learns them, and keeps them in later
+    // merges.
     await third.commit(owned(1, ALICE), attempt(1, 1), reply(1, { reply: packed('x') }));
     const bare = await third.read(readFrom(null));
     for (const chunk of await chunksFrom(other, readFrom(null))) {

@@ -86,7 +86,7 @@ export function describeStorePair(subject: Subject): void {
     const [left] = await contentOf(user);
     expect(left).toMatchObject({ kind: 'tombstone', uuid: uuidOf(9999) });
     expect(await bytesOf(subject)).toBeLessThan(full);
-    // Nothing stops what they were of from coming back: the other has their tombstones.
+    // Only the tombstones of the other store prevent closed requests from returning.
     expect(await user.commit(accept(1))).toEqual([{ kind: 'done' }]);
   });
 
@@ -112,7 +112,7 @@ export function describeStorePair(subject: Subject): void {
     ]);
     const whole = await chunksFrom(user, readFrom(null));
     expect(whole.flatMap(recordsIn)).toMatchObject([{ body }, { body }, { kind: 'tombstone' }]);
-    // A body that its receiver lacks goes with the request, whenever that changed last.
+    // A body that the receiver lacks is sent with the request, whenever that last changed.
     const bodies = await chunksFrom(user, readFrom({ upTo: first, bodiesUpTo: first - 1 }));
     expect(bodies.flatMap(recordsIn)).toMatchObject([{ body }, { body }, { kind: 'tombstone' }]);
   });
@@ -128,7 +128,7 @@ export function describeStorePair(subject: Subject): void {
       const other = await subject.other();
       const chunks = await chunksFrom(user, readFrom(null), requestsMax);
       for (const [at, chunk] of chunks.entries()) {
-        // The link breaks after each chunk: the next ones begin anew from what is held.
+        // The link breaks after each chunk: the next chunks continue from what is held.
         if (at === 3) {
           const rest = await chunksFrom(user, readFrom(chunk.holds), requestsMax);
           for (const each of rest) await mergeInto(other, each, true);
@@ -225,7 +225,7 @@ export function describeStorePair(subject: Subject): void {
         state: 'replied',
         reply: packed('ours'),
       });
-      // A reply beats a death.
+      // A reply takes precedence over a death.
       expect(await each.lookUp(uuidOf(2))).toMatchObject({
         state: 'replied',
         reply: packed('yes'),
@@ -248,7 +248,7 @@ export function describeStorePair(subject: Subject): void {
     const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
     const changes = [accept(7, { key: 'k' }), accept(8, { key: 'l' })];
     expect(await pair.stream(changes)).toEqual([known, known]);
-    // The other's end does not take the key away.
+    // The end on the other store does not remove the key.
     await pair.stream([close(2), close(3)]);
     expect(await pair.stream([accept(9, { key: 'k' })])).toEqual([[known[0]], [known[0]]]);
   });
@@ -269,7 +269,7 @@ export function describeStorePair(subject: Subject): void {
       close(3),
     ]);
     await pair.apart(1, [reply(1, { reply: packed('other') }), accept(5, { body, key: 'k' })]);
-    // The other one is to be active, and has merged all of ours; then the link breaks.
+    // The other store is to be active and has merged all of ours; then the link breaks.
     expect(await pair.join(1, 100, 1)).toBe(false);
     await pair.join(0, 100);
     expect(await contentOf(other)).toEqual(await contentOf(user));
@@ -298,7 +298,7 @@ export function describeStorePair(subject: Subject): void {
     await pair.join(1, 100);
     for (const chunk of before) await mergeInto(user, chunk, false);
     for (const each of [user, other]) {
-      // Remembered as closed: that is known, whatever the other store has.
+      // Remembered as closed: this is known, whatever the other store has.
       expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [''] });
       expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [''] });
     }

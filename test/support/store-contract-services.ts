@@ -20,7 +20,7 @@ import type { Subject } from './store-contract.js';
 import { packed, StorePair } from './store-pair.js';
 
 const body = packed('body');
-/** Not the beginning of a name, and no UTF-8. */
+/** Not the beginning of a name, and not UTF-8. */
 const ODD = Buffer.from([0xff, 0x00, 0x2f]);
 
 function of(service: string | Buffer, n: number): Change {

@@ -16,7 +16,7 @@ import {
 } from './store-changes.js';
 import type { Subject } from './store-contract.js';
 
-/** How a request gets where the table below says that it stands. */
+/** How a request reaches each state in the table below. */
 const HISTORIES = {
   absent: [],
   pending: [accept(1)],
@@ -54,7 +54,7 @@ const CHANGES = {
 
 type Step = keyof typeof CHANGES;
 
-/** For each standing: where each change that is a step up leads; the others are passed. */
+/** For each state: where each change that is a step up leads; other changes are ignored. */
 const STEPS: Readonly<Record<Standing, Partial<Record<Step, Found['state']>>>> = {
   absent: {
     'accept again': 'pending',
@@ -284,12 +284,12 @@ export function describeStoreSteps(subject: Subject): void {
     expect(await user.lookUp(uuidOf(1))).toMatchObject({ state: 'replied' });
     expect(await user.commit(sweep(NOON + 30, { most: 2 }))).toEqual([one]);
     expect(await user.commit(sweep(NOON + 9 * DAY_MS))).toEqual([one]);
-    // A pending one ends by `expire`: the machine has to know.
+    // A pending one ends with `expire`: the machine must be told.
     expect(await user.lookUp(uuidOf(5))).toMatchObject({ state: 'pending' });
   });
 }
 
-/** Each acceptance has a number of its own. */
+/** Each acceptance has its own number. */
 function withoutNumber(result: ChangeResult): object {
   return result.kind === 'retried' ? { ...result.request, number: 0 } : result;
 }

@@ -9,14 +9,14 @@ import { describeStoreReading } from './store-contract-reading.js';
 import { describeStoreServices } from './store-contract-services.js';
 import { StoreUser } from './store-user.js';
 
-/** Where a store is kept, between one opening and the next. */
+/** The place of a store between two openings. */
 export interface StorePlace {
   readonly open: OpenStore;
   /** Removes it. */
   remove(): Promise<void>;
 }
 
-/** A store in use by a test, which may open it again. */
+/** A store that a test uses and may open again. */
 export interface Subject {
   readonly user: StoreUser;
   reopen(): Promise<StoreUser>;

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 
-/** Equal for equal values, whatever the order of their fields: quicker than comparing large ones. */
+/**
+ * Equal for equal values, whatever the order of their fields: faster than comparing large values.
+ */
 export function digestOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value, sorted)).digest('hex');
 }

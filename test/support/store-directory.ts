@@ -1,4 +1,4 @@
-/** A store file of a test's own, in a directory that goes with it. */
+/** A store file for one test, in a directory that is removed afterwards. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,17 +12,17 @@ export class StoreDirectory {
   readonly file: string = join(this.path, 'titanic.db');
   readonly #users: StoreUser[] = [];
 
-  /** What was found out about the stores when they were opened. */
+  /** What the stores reported when they were opened. */
   readonly news: StoreNews[] = [];
 
-  /** The path of another store, in a directory of its own: each directory remembers one. */
+  /** The path of another store, in its own directory: each directory remembers one store. */
   apart(name: string): string {
     const directory = join(this.path, name);
     mkdirSync(directory);
     return join(directory, 'titanic.db');
   }
 
-  /** @param isNewStore as `serve --new-store` does */
+  /** @param isNewStore like `serve --new-store` */
   async open(file: string = this.file, isNewStore = false): Promise<StoreUser> {
     const news = (each: StoreNews): number => this.news.push(each);
     const user = await StoreUser.open(openSqliteStore(file, { isNewStore, news }));

@@ -1,6 +1,6 @@
 /**
- * A program: commits to a store on a disk whose `fdatasync` is bent by a library (store-disk.test.ts)
- * while the file TROUBLE is there. Prints what became of it as one line of JSON.
+ * A program: commits to a store on a disk whose `fdatasync` a library makes slow or fail
+ * (store-disk.test.ts) while the file TROUBLE exists. Prints the outcome as one line of JSON.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -9,7 +9,7 @@ import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
 import { accept, uuidOf } from './store-changes.js';
 import { StoreUser } from './store-user.js';
 
-/** Of the main thread, while the disk is in trouble. */
+/** Turns of the main thread while the disk is in trouble. */
 const TURNS = 200;
 
 const [file = '', trouble = ''] = process.argv.slice(2);

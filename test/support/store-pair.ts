@@ -1,4 +1,4 @@
-/** Two stores that tell each other what they have, as the nodes of a pair do, without the nodes. */
+/** Two stores that exchange their content like the nodes of a pair, without the nodes. */
 import { present } from '../../src/core/assert.js';
 import { type StoreRecord, unpackRecords } from '../../src/titanic/record-codec.js';
 import {
@@ -17,7 +17,7 @@ export function packed(text: string): Buffer {
   return Buffer.concat([Buffer.from([0, text.length]), Buffer.from(text)]);
 }
 
-/** All chunks of a store from a place on, of at most so many requests each. */
+/** All chunks of a store from a place on, each with at most this many requests. */
 export async function chunksFrom(
   user: StoreUser,
   from: ReadPlace,
@@ -36,7 +36,7 @@ export function recordsIn(chunk: Chunk): readonly StoreRecord[] {
   return present(unpackRecords(chunk.records), 'records that the store made itself');
 }
 
-/** Everything that a store has, but for the numbers of its requests, in an order of its own. */
+/** The content of a store without its request numbers, in a canonical order. */
 export async function contentOf(user: StoreUser): Promise<readonly StoreRecord[]> {
   const chunks = await chunksFrom(user, readFrom(null));
   const records = chunks
@@ -93,15 +93,15 @@ export class StorePair {
     return present(this.nodes[place], 'one of two');
   }
 
-  /** On one of them, while they do not hear of each other. */
+  /** Commits on one of them while they are disconnected. */
   async apart(place: number, changes: readonly Change[]): Promise<void> {
     this.isInSync = false;
     await this.node(place).user.commitSo({ tombstones: 'all' }, ...changes);
   }
 
   /**
-   * One becomes active: it merges what the other has, then the other what it has.
-   * @param chunksMax after so many the link breaks
+   * One becomes active: it merges the other's content, then the other merges its own.
+   * @param chunksMax the link breaks after this many
    * @returns true if they are in sync
    */
   async join(active: number, requestsMax: number, chunksMax = Infinity): Promise<boolean> {
@@ -125,7 +125,9 @@ export class StorePair {
     return true;
   }
 
-  /** In sync: the active one commits, the other the same. What each says of it. */
+  /**
+   * In sync: the active one commits, then the other commits the same. Returns the results of both.
+   */
   async stream(
     changes: readonly Change[],
   ): Promise<readonly [readonly ChangeResult[], readonly ChangeResult[]]> {

@@ -1,4 +1,4 @@
-/** Uses a store as the machine does: one batch at a time, and waits for what it tells. */
+/** Uses a store like the machine: one batch at a time, waiting for its events. */
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import {
@@ -22,15 +22,15 @@ import {
   type Transaction,
 } from '../../src/titanic/store.js';
 
-/** What became of a batch. */
+/** The outcome of a batch. */
 export type Outcome =
   | { readonly results: readonly ChangeResult[]; readonly counts: StoreCounts }
   | { readonly failure: StoreFailure };
 
 export class StoreUser implements StoreEvents {
-  /** What the store had when it was opened. */
+  /** The content of the store when it was opened. */
   readonly pending: StoredRequest[] = [];
-  /** Everything told, in order: `committed 1`. */
+  /** All events in order: `committed 1`. */
   readonly told: string[] = [];
   recovered: Recovered = {
     counts: {
@@ -82,7 +82,7 @@ export class StoreUser implements StoreEvents {
 
   // ---------------------------------------------------------------- calls
 
-  /** The results of a batch that has to succeed. */
+  /** The results of a batch that must succeed. */
   async commit(...changes: readonly Change[]): Promise<readonly ChangeResult[]> {
     const outcome = await this.tryCommit(changes);
     assert('results' in outcome, `a commit failed: ${JSON.stringify(outcome)}`);
@@ -96,7 +96,7 @@ export class StoreUser implements StoreEvents {
     );
   }
 
-  /** As of a node of a pair. */
+  /** As a node of a pair. */
   async commitSo(
     more: Partial<Transaction>,
     ...changes: readonly Change[]
@@ -166,7 +166,7 @@ export class StoreUser implements StoreEvents {
     return await told;
   }
 
-  // ---------------------------------------------------------------- what the store tells
+  // ---------------------------------------------------------------- events of the store
 
   committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
     this.#tell(`transaction ${number}`, { results, counts });
@@ -193,7 +193,7 @@ export class StoreUser implements StoreEvents {
   }
 
   listed(list: number, requests: readonly StoredRequest[]): void {
-    // What is told may be views of memory that is reused.
+    // Values in events may be views of memory that is reused.
     this.#tell(
       `list ${list}`,
       requests.map((request) => ({ ...request })),

@@ -1,4 +1,7 @@
-/** Others in the place of a node: brokers and HTTP servers that answer what a test wants. */
+/**
+ * Other programs in the place of a node: brokers and HTTP servers with the answers that a test
+ * needs.
+ */
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -7,7 +10,7 @@ import { Router } from 'zeromq';
 const routers: Router[] = [];
 const servers: Server[] = [];
 
-/** A broker that answers every 0.2 request of a client by `answer`. Returns its endpoint. */
+/** A broker that answers every 0.2 client request with `answer`. Returns its endpoint. */
 export async function strangeBroker(
   answer: (service: string) => readonly (string | Buffer)[],
 ): Promise<string> {
@@ -25,7 +28,7 @@ export async function strangeBroker(
   return router.lastEndpoint ?? '';
 }
 
-/** One that answers every question by this, as `mmi.broker` does. */
+/** A broker that answers every query with this, like `mmi.broker`. */
 export function brokerTelling(status: object | string): Promise<string> {
   const json = typeof status === 'string' ? status : JSON.stringify(status);
   return strangeBroker(() => ['200', json]);
@@ -33,11 +36,11 @@ export function brokerTelling(status: object | string): Promise<string> {
 
 export interface StrangeHttp {
   readonly port: number;
-  /** The headers of each request that came. */
+  /** The headers of each request received. */
   readonly asked: IncomingHttpHeaders[];
 }
 
-/** An HTTP server that answers every request by this, on every IPv4 address. */
+/** An HTTP server that answers every request with this, on every IPv4 address. */
 export async function strangeHttp(status: number, body: string): Promise<StrangeHttp> {
   const asked: IncomingHttpHeaders[] = [];
   const server = createServer((request, response) => {
@@ -51,7 +54,7 @@ export async function strangeHttp(status: number, body: string): Promise<Strange
   return { port: (server.address() as AddressInfo).port, asked };
 }
 
-/** Ends all of them: for `afterEach`. */
+/** Stops all of them: for `afterEach`. */
 export function removeStrangers(): void {
   for (const router of routers.splice(0)) router.close();
   for (const server of servers.splice(0)) {

@@ -1,22 +1,25 @@
-/** The network between two processes of this machine: a relay that can be cut, slowed and deafened. */
+/**
+ * The network between two processes of this machine: a relay that can be cut, slowed, or blocked in
+ * one direction.
+ */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /**
  * - *open*: everything passes
- * - *reset*: connections are reset, and so is every new one
- * - *frozen*: nothing passes and nobody is told; what was sent waits, as in a network that is lost
- * - *toServer*, *toClient*: only in that direction anything passes
+ * - *reset*: connections are reset, and so are new ones
+ * - *frozen*: nothing passes and neither side is notified; data waits, as in a failed network
+ * - *toServer*, *toClient*: data passes only in that direction
  */
 export type RelayState = 'open' | 'reset' | 'frozen' | 'toServer' | 'toClient';
 
 interface Pass {
-  /** From the one that dialled. */
+  /** From the dialling side. */
   readonly client: Socket;
   readonly server: Socket;
 }
 
-/** Reads along. */
+/** Observes the traffic. */
 export interface Tap {
   connected(): void;
   fromClient(chunk: Buffer): void;
@@ -83,7 +86,7 @@ export class TcpRelay {
         this.#apply(pass);
       });
       from.once('close', () => {
-        // A lost network tells nobody of an end, either.
+        // A failed network does not report the end of a connection, either.
         if (this.#state === 'open') this.#end(pass);
       });
     }

@@ -1,6 +1,6 @@
 /**
- * A `Stage` whose broker hosts Titanic: wired as the daemon wires them, with a store that answers
- * between the turns, or when the script says so.
+ * A `Stage` whose broker hosts Titanic, wired as in the daemon, with a store that answers between
+ * turns, or when the script says so.
  */
 import type { TitanicEvent } from '../../src/titanic/events.js';
 import type { TitanicOptions } from '../../src/titanic/options.js';
@@ -19,12 +19,12 @@ import { type Asked, StageDisk, StageStore } from './stage-store.js';
 
 export interface TitanicStageOptions extends StageOptions {
   readonly titanic?: Partial<TitanicOptions>;
-  /** Of an earlier process. */
+  /** The disk of an earlier process. */
   readonly disk?: StageDisk;
   readonly wall?: number;
-  /** It is one of a pair. */
+  /** It is a node of a pair. */
   readonly replica?: StageReplica;
-  /** It is not activated by itself. */
+  /** It does not activate itself. */
   readonly isDormant?: boolean;
 }
 
@@ -42,7 +42,7 @@ const TITANIC: TitanicOptions = {
 
 /** Friday the 20th of November 2026. */
 export const STAGE_WALL_MS = 1_795_132_800_000;
-/** Turns at one moment before the loop is taken for endless. */
+/** Turns at one moment after which the loop is considered endless. */
 const TURNS_MAX = 10_000;
 
 const open: TitanicStage[] = [];
@@ -53,7 +53,7 @@ export function titanicStage(options: TitanicStageOptions = {}): TitanicStage {
   return made;
 }
 
-/** For `afterEach`: everyone leaves, and the broker must then hold nothing but what is stored. */
+/** For `afterEach`: all peers leave, and the broker must then hold only what is stored. */
 export function endTitanicStages(): void {
   for (const each of open.splice(0)) each.end();
 }
@@ -63,15 +63,15 @@ export class TitanicStage extends Stage {
   readonly operator: Operator;
   readonly reading: StageReading;
   readonly store: StageStore;
-  /** The store answers only when it is told to. */
+  /** The store answers only when told to. */
   isHeld = false;
-  /** What operators ask is read only when it is told to be. */
+  /** Operators' queries are read only when told to. */
   isReadingHeld = false;
   wallOffset: number;
   readonly #told: TitanicEvent[] = [];
   readonly #client: ClientActor;
   readonly #replica: StageReplica | null;
-  /** The peer confirms only when it is told to. */
+  /** The peer confirms only when told to. */
   isPeerHeld = false;
   readonly #seed: number;
 
@@ -134,13 +134,13 @@ export class TitanicStage extends Stage {
 
   // ---------------------------------------------------------------- the store
 
-  /** From now on the store answers only what `answers` lets it. */
+  /** From now on the store answers only through `answers`. */
   holdsStore(): this {
     this.isHeld = true;
     return this;
   }
 
-  /** It answers the first thing of this kind that it was asked, and a turn follows. */
+  /** The store answers the first call of this kind, and a turn follows. */
   answers(kind: Asked['kind']): this {
     const asked = this.store.asked.find((each) => each.kind === kind);
     if (asked === undefined) throw new Error(`the store was asked for no ${kind}`);
@@ -150,7 +150,7 @@ export class TitanicStage extends Stage {
     return this;
   }
 
-  /** It answers everything from now on. */
+  /** The store answers everything from now on. */
   freesStore(): this {
     this.isHeld = false;
     this.turn();
@@ -159,27 +159,27 @@ export class TitanicStage extends Stage {
 
   // ---------------------------------------------------------------- the pair
 
-  /** From now on the peer confirms only what `confirms` lets it. */
+  /** From now on the peer confirms only through `confirms`. */
   holdsPeer(): this {
     this.isPeerHeld = true;
     return this;
   }
 
-  /** The peer confirms the next batch that it was shipped, and a turn follows. */
+  /** The peer confirms the next batch that it received, and a turn follows. */
   confirms(): this {
     if (!this.#confirmNext()) throw new Error('the peer has nothing to confirm');
     if (!this.isBatch) this.turn();
     return this;
   }
 
-  /** It confirms everything from now on. */
+  /** The peer confirms everything from now on. */
   freesPeer(): this {
     this.isPeerHeld = false;
     this.turn();
     return this;
   }
 
-  /** It confirms all that it was shipped so far. */
+  /** The peer confirms everything that it has received so far. */
   confirmsAll(): this {
     while (this.#confirmNext());
     this.turn();
@@ -199,7 +199,7 @@ export class TitanicStage extends Stage {
     return this;
   }
 
-  /** It has all that this one has. */
+  /** The peer has everything that this node has. */
   findsPeer(): this {
     const replica = present(this.#replica, 'a pair');
     replica.isInSync = true;
@@ -208,7 +208,7 @@ export class TitanicStage extends Stage {
     return this;
   }
 
-  /** What the other one had is merged. */
+  /** What the other node had is merged. */
   merges(other: StageDisk): this {
     const { disk } = this.store;
     const { records } = other.tables.read(readFrom(null), 1000, 1_000_000);
@@ -249,7 +249,7 @@ export class TitanicStage extends Stage {
     return this;
   }
 
-  /** The process is gone; another starts on the same disk. What was not committed is lost. */
+  /** The process ends; another starts on the same disk. What was not committed is lost. */
   crashes(options: TitanicStageOptions = {}): TitanicStage {
     open.splice(open.indexOf(this), 1);
     const seed = this.#seed + 1;
@@ -258,7 +258,7 @@ export class TitanicStage extends Stage {
     return next;
   }
 
-  /** What operators asked is read now, and a turn follows. */
+  /** Operators' queries are read now, and a turn follows. */
   reads(): this {
     this.#readAll();
     this.turn();
@@ -275,7 +275,7 @@ export class TitanicStage extends Stage {
     for (const asked of [...this.store.asked]) this.store.answer(asked, this.titanic);
   }
 
-  // ---------------------------------------------------------------- short words for scripts
+  // ---------------------------------------------------------------- shorthand for scripts
 
   /** Body of the answer to a request of `titanic.*`: `200|uuid`; `''` if there is none yet. */
   asks(service: string, ...body: string[]): string {
@@ -283,13 +283,13 @@ export class TitanicStage extends Stage {
     return this.hears();
   }
 
-  /** Bodies that came since the last call, one after the other. */
+  /** Bodies of the answers since the last call, in order. */
   hears(): string {
     const texts = this.#client.inbox();
     return texts.map((text) => text.replace(/^FINAL titanic\.[a-z]+ /, '')).join(' / ');
   }
 
-  /** An operator asks for something; what it is answered, if it is by then, once. */
+  /** An operator's query; returns its answer, if there is one by then, once. */
   operates<Value>(
     ask: (operator: Operator, answer: (outcome: OperatorResult<Value>) => void) => void,
   ): () => OperatorResult<Value> | null {
@@ -312,7 +312,7 @@ export class TitanicStage extends Stage {
     return uuid;
   }
 
-  /** Where a request stands on the disk. */
+  /** The state of a request on the disk. */
   stands(uuid: string): string {
     return this.store.disk.find(Buffer.from(uuid, 'hex')).state;
   }

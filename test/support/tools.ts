@@ -5,10 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { it } from '@jest/globals';
 
-/** Debian's own Python, which is the one that the package python3-zmq belongs to. */
+/** Debian's own Python, for which the package python3-zmq is installed. */
 export const PYTHON = '/usr/bin/python3';
 
-/** Succeeds, quickly, if and only if the tool can be used. */
+/** Succeeds, quickly, if and only if the tool works. */
 interface Probe {
   readonly command: string;
   readonly args: readonly string[];
@@ -47,7 +47,7 @@ const PROBES = {
         'ip netns delete $n; exit $s',
     ],
   },
-  // A copy without it, or with the last commits only, has nothing to build an older program from.
+  // A copy without history, or with only the last commits, cannot build an older version.
   'the history of this repository': {
     command: 'git',
     args: ['cat-file', '-e', '86a78c1^{commit}'],
@@ -57,13 +57,16 @@ const PROBES = {
 
 export type Tool = keyof typeof PROBES;
 
-/** What a machine gives or not, and nobody can install: its absence is no failure anywhere. */
+/** A property of the machine that cannot be installed: its absence is never a failure. */
 const RIGHTS: ReadonlySet<Tool> = new Set([
   'network namespaces',
   ...(isWhole() ? [] : (['the history of this repository'] as const)),
 ]);
 
-/** With all commits a missing one is a mistake; a shallow copy, or none, is as it was made. */
+/**
+ * In a full clone a missing commit is an error; a shallow clone, or a copy without history, lacks
+ * commits by design.
+ */
 function isWhole(): boolean {
   const run = spawnSync('git', ['rev-parse', '--is-shallow-repository'], { timeout: 20_000 });
   return String(run.stdout).trim() === 'false';
@@ -83,7 +86,9 @@ export function toolAvailable(tool: Tool): boolean {
 
 export type HowToRun = 'run' | 'skip' | 'fail';
 
-/** What becomes of a case whose tool is there or not, on a continuous-integration machine or not. */
+/**
+ * Whether a case runs, is skipped or fails, by whether its tool is there and whether this is CI.
+ */
 export function howToRun(available: boolean, ci: string | undefined): HowToRun {
   if (available) return 'run';
   return ci === 'true' ? 'fail' : 'skip';

@@ -6,9 +6,9 @@ import { describeListening } from './transport-listen-contract.js';
 import { describeRouter } from './transport-router-contract.js';
 
 /**
- * What every transport behind `src/transport/port.ts` promises, proved against libzmq's own
- * sockets and against bytes written by hand.
- * @param knowsKeys whether it can tell which key a peer came in by
+ * The promises of every transport behind `src/transport/port.ts`, tested against libzmq's own
+ * sockets and bytes written by hand.
+ * @param knowsKeys whether it reports which key a peer used
  */
 export function describeTransportContract(
   name: string,

@@ -19,7 +19,7 @@ import {
 import { BytePeer, DealerPeer, until } from './transport-peers.js';
 
 const context = new Context({ blocky: false });
-/** Long enough for a peer that was refused to have come in, were it let. */
+/** By then a refused peer would have connected, if it had been allowed. */
 const REFUSED_MS = 300;
 const FIVE = 5;
 
@@ -35,7 +35,7 @@ for part in (b"small", b"x" * 100000):
     sys.stdout.write(str(socket.recv_multipart() == [b"re", b"", part, b""]) + "\\n")
 `;
 
-/** What every transport promises of listeners and links with CURVE. */
+/** The promises of every transport about listeners and links with CURVE. */
 export function describeCurve(factory: TransportFactory, knowsKeys: boolean): void {
   const closers: (() => unknown)[] = [];
   let server: KeyPair;

@@ -25,7 +25,7 @@ export interface LinkOptions {
   readonly dropping?: () => void;
 }
 
-/** What is judged by the contract: both sides of one transport. */
+/** The subject of the contract: both sides of one transport. */
 export interface TransportFactory {
   open(options: RouterOptions): Promise<OpenedRouter>;
   dial(options: LinkOptions): Dial;
@@ -45,7 +45,7 @@ export interface Received {
   readonly frames: readonly Buffer[];
 }
 
-/** Writes frames of text, whole. */
+/** Writes whole messages of text frames. */
 export function writeAll(
   write: (bytes: Uint8Array, start: number, end: number, more: boolean) => void,
   frames: readonly (string | Buffer)[],
@@ -63,13 +63,13 @@ export interface ServerOptions {
   readonly holdings?: Holdings;
 }
 
-/** A listening transport and everything that it told. */
+/** A listening transport and all its events. */
 export class Server implements TransportEvents {
-  /** `connected 0`, `message 0`, … in the order in which they came. */
+  /** `connected 0`, `message 0`, … in order of arrival. */
   readonly told: string[] = [];
   readonly messages: Received[] = [];
   readonly infos: PeerInfo[] = [];
-  /** Connections that a transport which can tell has refused. */
+  /** Connections refused, for transports that report these. */
   readonly rejections: { listener: number; kind: string; reason: string; from: Rejected }[] = [];
   /** Called for each message, within the event. */
   answer: ((peer: PeerId, frames: Frames) => void) | undefined;
@@ -110,7 +110,7 @@ export class Server implements TransportEvents {
     return this.endpoints[0] ?? '';
   }
 
-  /** The texts of the messages of one peer, in order. */
+  /** The texts of one peer's messages, in order. */
   texts(peer: PeerId): string[][] {
     return this.messages
       .filter((message) => message.peer === peer)
@@ -129,7 +129,7 @@ export class Server implements TransportEvents {
     await until(() => this.messages.length >= count, `${count} messages`);
   }
 
-  /** The peer that sent a message which begins with this text; waits for it. */
+  /** Waits for a message that begins with this text; returns its peer. */
   async peerOf(text: string): Promise<PeerId> {
     const find = (): Received | undefined =>
       this.messages.find((message) => String(message.frames[0]) === text);
@@ -175,7 +175,7 @@ export class Server implements TransportEvents {
   }
 }
 
-/** The server does not exist yet while its transport is opened. */
+/** The server object does not exist yet while its transport is opened. */
 export class LateEvents implements TransportEvents {
   to: Server | undefined;
 
@@ -208,10 +208,10 @@ export class LateEvents implements TransportEvents {
   }
 }
 
-/** A link's events, kept. */
+/** Records a link's events. */
 export class LinkRecord implements LinkEvents {
   readonly told: string[] = [];
-  /** Connections that did not come to stand. */
+  /** Connection attempts that failed. */
   failures = 0;
 
   connected(): void {

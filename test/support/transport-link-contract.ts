@@ -38,7 +38,7 @@ export function describeLink(factory: TransportFactory): void {
     return { link, events, send };
   }
 
-  /** An endpoint on which nobody listens (any more). */
+  /** An endpoint without a listener. */
   async function vacant(): Promise<string> {
     const server = await serve();
     await server.transport.close(0);

@@ -11,15 +11,17 @@ import { Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
 import { DealerPeer, until } from './transport-peers.js';
 
-/** Of 64 KiB each: more than the kernel takes, not more than libzmq and the kernel together. */
+/**
+ * Number of 64-KiB messages: more than the kernel takes, less than libzmq and the kernel together.
+ */
 const CHUNKS = 130;
-/** Leaves the socket of a process that was killed behind at the path that it is given. */
+/** Leaves a killed process's socket behind at the given path. */
 const ABANDON = `
   const server = require('node:net').createServer();
   server.listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'));
 `;
 
-/** Endpoints: opening and closing them. */
+/** Endpoints: opening and closing. */
 export function describeListening(factory: TransportFactory): void {
   const closers: (() => unknown)[] = [];
 
@@ -49,7 +51,7 @@ export function describeListening(factory: TransportFactory): void {
     return path;
   }
 
-  /** Proves that listening there is refused with this code and that the message names it. */
+  /** Proves that listening there fails with this code and a message that names the endpoint. */
   async function expectRefused(code: string, ...endpoints: string[]): Promise<void> {
     const refusal = await serve(...endpoints).then(
       () => undefined,
@@ -141,7 +143,7 @@ export function describeListening(factory: TransportFactory): void {
       const chunk = Buffer.alloc(64 << 10);
       for (let index = 0; index < CHUNKS; index++) server.send(0, String(index), chunk);
       const closed = server.transport.close(10_000);
-      // Reads so late that closing has come as far as it can without a reader.
+      // Reads only after closing has come as far as it can without a reader.
       await delay(100);
       peer.read();
       await closed;

@@ -1,4 +1,4 @@
-/** Peers of a transport that use none of its code: libzmq's, and bytes written by hand. */
+/** Peers of a transport that use none of its code: libzmq's sockets, and bytes written by hand. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -10,7 +10,7 @@ const LOOK_INTERVAL_MS = 2;
 
 const context = new Context({ blocky: false });
 
-/** Waits for the world outside; `what` is the message of the failure. */
+/** Waits for an external event; `what` is the message if it does not come. */
 export async function until(holds: () => boolean, what: string): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   while (!holds()) {
@@ -19,7 +19,7 @@ export async function until(holds: () => boolean, what: string): Promise<void> {
   }
 }
 
-/** A libzmq DEALER that keeps what it reads, once it was told to read. */
+/** A libzmq DEALER that records what it reads, once it was told to read. */
 export class DealerPeer {
   readonly socket: Dealer;
   readonly received: Buffer[][] = [];
@@ -58,7 +58,7 @@ export class DealerPeer {
     try {
       for await (const frames of this.socket) this.received.push(frames);
     } catch {
-      // Closed under the pending read.
+      // Closed during the pending read.
     }
   }
 }
@@ -79,7 +79,7 @@ function shortFrame(flags: number, body: Buffer): Buffer {
   return Buffer.concat([Buffer.from([flags, body.length]), body]);
 }
 
-/** A DEALER written out byte by byte: 23/ZMTP §Greeting, §The NULL mechanism. */
+/** A DEALER implemented byte by byte: 23/ZMTP §Greeting, §The NULL mechanism. */
 export class BytePeer {
   readonly socket: Socket;
   bytesRead = 0;
@@ -125,7 +125,7 @@ export class BytePeer {
     });
   }
 
-  /** As the kernel does for a process that was killed. */
+  /** Like the kernel when a process was killed. */
   kill(): void {
     this.socket.resetAndDestroy();
   }

@@ -9,12 +9,12 @@ import type { TransportFactory } from './transport-fixture.js';
 import { BytePeer, DealerPeer, requestPeer, until } from './transport-peers.js';
 
 const CHUNK = Buffer.alloc(64 << 10, 'x');
-/** More than a pipe, the kernel's buffers and `outputBytesMax` hold together. */
+/** More than a pipe, the kernel's buffers and `outputBytesMax` can hold together. */
 const CHUNKS_MAX = 4000;
-/** Threads that were late have taken by then what a peer that does not read can be given. */
+/** By then even slow threads have taken as much as a peer that does not read can be sent. */
 const SETTLED_MS = 100;
 
-/** What a peer that does not read was sent. */
+/** Messages sent to a peer that does not read. */
 interface Filled {
   readonly written: number;
   readonly over: readonly number[];
@@ -22,7 +22,7 @@ interface Filled {
 
 const NOTHING: Filled = { written: 0, over: [] };
 
-/** Messages, back-pressure and loss, as seen by a ROUTER. */
+/** Messages, back-pressure and loss, from the view of a ROUTER. */
 export function describeRouter(factory: TransportFactory): void {
   const closers: (() => unknown)[] = [];
 
@@ -61,7 +61,7 @@ export function describeRouter(factory: TransportFactory): void {
     return peer;
   }
 
-  /** Proves that somebody else is served: a request and its answer. */
+  /** Proves that another peer is served: a request and its answer. */
   async function expectServed(server: Server, name: string): Promise<void> {
     const peer = dealer(server).read();
     await peer.send(name);
@@ -76,8 +76,8 @@ export function describeRouter(factory: TransportFactory): void {
   }
 
   /**
-   * Writes to a peer that does not read until it is told to be full, and stays so.
-   * @returns how many were written, and which of them did not fit: one for each time
+   * Writes to a peer that does not read until it is reported full, and stays so.
+   * @returns how many messages were written, and those that did not fit: one for each time
    */
   async function fill(server: Server, peer: number, filled: Filled = NOTHING): Promise<Filled> {
     let { written } = filled;
@@ -95,7 +95,7 @@ export function describeRouter(factory: TransportFactory): void {
     return { written, over };
   }
 
-  /** Nothing of its back-pressure is told any more. */
+  /** Waits until no more back-pressure events arrive. */
   function expectOver(server: Server, peer: number): void {
     const after = server.told.slice(server.told.indexOf(`disconnected ${peer}`));
     expect(after.filter((event) => /^(full|drained)/.test(event))).toEqual([]);
@@ -342,7 +342,7 @@ export function describeRouter(factory: TransportFactory): void {
       const id = await server.peerOf('slow');
       let filled = await fill(server, id);
       await expectServed(server, 'meanwhile');
-      // Threads that were later still may have made room.
+      // Slower threads may still have made room.
       while (!isFull(server, id)) filled = await fill(server, id, filled);
       const told = server.count('full');
       for (let more = 0; more < 100; more++) server.send(id, 'lost', CHUNK);
@@ -375,7 +375,7 @@ export function describeRouter(factory: TransportFactory): void {
       server.send(id, 'whole');
       server.transport.flush();
       await until(() => peer.texts().at(-1)?.[0] === 'whole', 'the next message');
-      // What outgrew the bound came whole or not at all.
+      // What exceeded the bound arrived whole or not at all.
       const sizes = peer.received.slice(0, -1).map((frames) => frames.map(({ length }) => length));
       expect([[], [[1 << 20, 1 << 20, 1 << 20, 1]]]).toContainEqual(sizes);
     });

@@ -1,11 +1,11 @@
-/** A wall clock of a process that is wrong, and is set while it runs. It needs a C compiler. */
+/** A process's wall clock that is wrong and changes while it runs. It needs a C compiler. */
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 const SOURCE = join(process.cwd(), 'test', 'support', 'wrong-clock.c');
 
-/** What has to be loaded before a program's libraries; made in `directory`. */
+/** A library to preload, made in `directory`. */
 export function compileClock(directory: string): string {
   const library = join(directory, 'wrong-clock.so');
   const flags = ['-std=c11', '-D_GNU_SOURCE', '-O1', '-Wall', '-Wextra', '-Werror'];
@@ -25,11 +25,11 @@ export class WrongClock {
     this.environment = { LD_PRELOAD: library, CLOCK_FILE: this.#path };
   }
 
-  /** How many seconds it is ahead from now on. */
+  /** Sets how many seconds the clock is ahead from now on. */
   set(seconds: number): void {
     const bytes = Buffer.alloc(8);
     new BigInt64Array(bytes.buffer, bytes.byteOffset, 1)[0] = BigInt(seconds);
-    // In its place: the process has it in its memory.
+    // Overwritten in place: the process has mapped the file.
     const file = openSync(this.#path, 'r+');
     writeSync(file, bytes, 0, bytes.length, 0);
     closeSync(file);
