@@ -1,4 +1,7 @@
-/** Batches that are at the peer or wait for it, and since when. Monotonic milliseconds. */
+/**
+ * Batches that are at the peer or wait to be sent, and when their wait began. Monotonic
+ * milliseconds.
+ */
 interface Waiting {
   readonly since: number;
   readonly bytes: number;
@@ -6,7 +9,7 @@ interface Waiting {
   readonly isHeld: boolean;
 }
 
-/** By the number of their transaction, in its order. */
+/** Keyed by transaction number, in ascending order. */
 export class Acks {
   readonly #waiting = new Map<number, Waiting>();
   #bytes = 0;
@@ -15,26 +18,26 @@ export class Acks {
     return this.#waiting.size === 0;
   }
 
-  /** Sent and not confirmed. */
+  /** Number of batches sent and not confirmed. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Since when the one that has waited longest does; Infinity if none does. */
+  /** When the longest wait began; Infinity if no batch waits. */
   get oldest(): number {
-    // They come in the order of time.
+    // Batches are added in order of time.
     for (const { since } of this.#waiting.values()) return since;
     return Infinity;
   }
 
-  /** One that is held stays held when it is sent. */
+  /** A batch that is held stays held when it is sent. */
   add(number: number, bytes: number, isHeld: boolean, now: number): void {
     const before = this.#waiting.get(number);
     this.#bytes += bytes - (before?.bytes ?? 0);
     this.#waiting.set(number, { bytes, isHeld: isHeld || before?.isHeld === true, since: now });
   }
 
-  /** Those up to a number are confirmed. Returns those whose outcome waited for it. */
+  /** The peer confirmed all up to this number. Returns those whose outcome waited for it. */
   takeUpTo(most: number): number[] {
     const held: number[] = [];
     for (const [number, { isHeld }] of this.#waiting) {
@@ -49,14 +52,14 @@ export class Acks {
     return this.takeUpTo(Infinity);
   }
 
-  /** Returns true if its outcome waited. */
+  /** Returns true if its outcome waited for the peer. */
   take(number: number): boolean {
     const isHeld = this.#waiting.get(number)?.isHeld === true;
     this.#remove(number);
     return isHeld;
   }
 
-  /** The connection is gone: what was only sent is read from the store for the next one. */
+  /** The connection ended: batches that were only sent are read from the store for the next one. */
   forgetSent(now: number): void {
     for (const [number, { isHeld }] of this.#waiting) {
       if (isHeld) this.add(number, 0, true, now);

@@ -1,16 +1,17 @@
 /**
- * Bounds of epochs (D79). No pair comes near them by itself, so whoever claims more is mistaken, or a
- * stranger: were it believed, this node would have to claim more still, up to what cannot be stored.
+ * Limits for epochs (D79). No real pair comes near them, so a peer that claims a higher one is
+ * faulty or not the peer. If this node believed it, it would have to take a still higher one, up to
+ * numbers that cannot be stored.
  */
 import type { Role } from './facts.js';
 import type { Objection } from './ports.js';
 
-/** Every epoch is below. The numbers of the map have it in their upper 24 bits (D48). */
+/** Every epoch is below this. The numbers of the map contain it in their upper 24 bits (D48). */
 export const EPOCH_END: number = 2 ** 24;
-/** How far a peer may be above what this node knows. */
+/** How far a peer's epoch may be above the highest that this node knows. */
 const JUMP_MAX = 2 ** 12;
 
-/** The next one of this node: the primary takes even ones, the backup odd ones (D13). */
+/** The next epoch of this node: the primary takes even ones, the backup odd ones (D13). */
 export function nextEpochOf(seenEpoch: number, role: Role): number {
   const parity = role === 'primary' ? 0 : 1;
   return seenEpoch + (seenEpoch % 2 === parity ? 2 : 1);
@@ -18,7 +19,8 @@ export function nextEpochOf(seenEpoch: number, role: Role): number {
 
 /**
  * @param known the highest epoch that this node has heard of
- * @param isSealed the peer has proved by its key who it is: a node with a new disk takes its word
+ * @param isSealed the peer has proved its identity by its key: a node with a new disk believes its
+ * epoch
  */
 export function epochObjection(
   claimed: number,

@@ -1,4 +1,4 @@
-/** What happens to a pair that people want to know: see observe/event-log.ts. */
+/** Events of a pair, for monitoring: see observe/event-log.ts. */
 import type { State } from './facts.js';
 
 export type PairEvent =
@@ -12,45 +12,51 @@ export type PairEvent =
   | {
       readonly name: 'ha.connected';
       readonly peer: string;
-      /** Of the peer protocol, that both speak. */
+      /** The version of the peer protocol that both nodes use. */
       readonly version: number;
     }
   | { readonly name: 'ha.disconnected' }
-  /** Somebody is not the peer of this node, or says that this node is not its peer. */
+  /** A node is not the peer of this node, or says that this node is not its peer. */
   | {
       readonly name: 'ha.refused';
       readonly code: string;
       readonly from: string;
       readonly text: string;
-      /** Of the connection: the name of its key, and where it came from; `null`: this node dialled. */
+      /**
+       * Who opened the connection: the name of its key, and its source address; `null`: this node
+       * dialled.
+       */
       readonly key: string | null;
       readonly address: string | null;
     }
-  /** A connection to `bstar.listen` was ended before anybody was heard over it. */
+  /** A connection to `bstar.listen` was ended before any message came over it. */
   | {
       readonly name: 'ha.rejected';
       readonly kind: string;
       readonly reason: string;
       readonly address: string;
-      /** The first characters of the key that it has shown. */
+      /** The first characters of the key that it presented. */
       readonly key: string | null;
     }
-  /** Both stores hold the same: requests that came from the peer, went to it, ran on both sides. */
+  /**
+   * Both stores have the same content. Numbers of requests that came from the peer, that went to
+   * it, and that ran on both sides.
+   */
   | {
       readonly name: 'ha.merged';
       readonly fromPeer: number;
       readonly toPeer: number;
       readonly ranTwice: number;
     }
-  /** The peer does not hold any more what is acknowledged here. */
+  /** The peer no longer holds data that was acknowledged here. */
   | { readonly name: 'ha.unsynced' }
-  /** The nodes do not let the same keys in, or not for the same. */
+  /** The two nodes do not allow the same keys, or not for the same services. */
   | { readonly name: 'ha.keys_differ' }
-  /** Both are active; the one with the lower epoch steps down. */
+  /** Both nodes are active; the one with the lower epoch steps down. */
   | { readonly name: 'ha.split'; readonly epoch: number; readonly peerEpoch: number }
-  /** This node stood still for longer than a heartbeat. */
+  /** This node was stalled for longer than a heartbeat. */
   | { readonly name: 'ha.paused'; readonly stoodMs: number }
-  /** What the peer sent could not be stored. */
+  /** Data from the peer could not be stored. */
   | { readonly name: 'ha.failed'; readonly text: string };
 
 export interface PairEvents {

@@ -1,29 +1,34 @@
-/** What a node of the pair knows, as small integers: so a search over all states can pack it. */
+/**
+ * What a node of the pair knows, as small integers, so that a search over all states can pack it.
+ */
 import type { PEER_ROLES, PEER_STATES, REPLICATIONS } from '../wire/peer.js';
 
 export type Role = (typeof PEER_ROLES)[number];
 export type Replication = (typeof REPLICATIONS)[number];
 
 /**
- * `waiting`: just started. `passive`: the peer serves, or may. `joining`: active, but not serving
- * before it has what the peer has. `active`: serving, with a peer in sync or without.
+ * `waiting`: just started. `passive`: the peer serves, or may do so. `joining`: active, but does
+ * not serve until it has what the peer has. `active`: serves, with or without a peer in sync.
  */
 export type State = (typeof PEER_STATES)[number];
 
 /**
- * How far the peer is on this connection, seen from an active: `none`, not joined; `merging`, what it
- * has comes in; `merged`, all of that is committed; `shipping`, it is sent what it
- * lacks; `holding`, all of that is sent, and from there on nothing is acknowledged that it has not
- * confirmed; `in sync`, it confirmed everything.
+ * How far the peer has come on this connection, as seen by an active node. `none`: not joined.
+ * `merging`: its data arrives. `merged`: all of that is committed. `shipping`: it is sent what it
+ * lacks. `holding`: all of that is sent, and from now on changes are acknowledged only when it has
+ * confirmed them. `in sync`: it has confirmed everything.
  */
 export const PROGRESS = ['none', 'merging', 'merged', 'shipping', 'holding', 'in sync'] as const;
 export type Progress = (typeof PROGRESS)[number];
 
-/** `stopping`: no more clients; `offered`: everything is confirmed, the peer may take over. */
+/**
+ * `stopping`: serves no more clients. `offered`: everything is confirmed, and the peer may take
+ * over.
+ */
 export const HANDOVERS = ['none', 'stopping', 'offered'] as const;
 export type Handover = (typeof HANDOVERS)[number];
 
-/** What the peer said of itself. */
+/** What the peer said about itself. */
 export interface PeerSaid {
   readonly state: State;
   readonly epoch: number;
@@ -31,42 +36,45 @@ export interface PeerSaid {
   readonly offers: boolean;
 }
 
-/** What is on disk, and is written before it is acted upon. */
+/** What is on disk. It is written before it takes effect. */
 export interface Persisted {
-  /** The highest that this node has taken or followed; 0 at first. */
+  /** The highest epoch that this node has taken or followed; 0 at first. */
   readonly epoch: number;
   /** This node was the last active one, as far as it knows. */
   readonly wasActive: boolean;
 }
 
-/** Everything that the machine knows; `fsm.ts` is the only one that changes it. */
+/** Everything that the machine knows. Only `fsm.ts` changes it. */
 export interface Facts {
   epoch: number;
   wasActive: boolean;
   state: State;
-  /** Being written to disk: this epoch, and what it is for; `null` if nothing is. */
+  /** The epoch being written to disk, and its purpose; `null` if nothing is being written. */
   writing: (Persisted & { readonly goal: Goal }) | null;
-  /** A connection to the peer stands. */
+  /** There is a connection to the peer. */
   link: boolean;
-  /** Nothing came for two heartbeats, and no connection. */
+  /** There is no connection, and nothing arrived for two heartbeats. */
   peerDead: boolean;
-  /** On this connection; `null` before its first word. */
+  /** What the peer said on this connection; `null` before its first message. */
   peer: PeerSaid | null;
-  /** Above every epoch that was ever heard of, there is the next one. */
+  /** The highest epoch ever heard of; the next one is above it. */
   seenEpoch: number;
-  /** The epoch of the active that this node has joined on this connection; 0 for none. */
+  /** The epoch of the active node that this node has joined on this connection; 0 for none. */
   joined: number;
   progress: Progress;
-  /** The connection to a peer that was, or was to be, in sync is gone, and it is not known dead yet. */
+  /**
+   * The connection to a peer that was, or was about to be, in sync ended, and the peer is not known
+   * to be dead.
+   */
   doubt: boolean;
-  /** D19: this node stood still, and has not heard since what became of its peer. */
+  /** D19: this node was stalled, and has not heard from its peer since. */
   fenced: boolean;
   handover: Handover;
-  /** An operator said that the peer is lost. */
+  /** An operator declared the peer lost. */
   promoted: boolean;
 }
 
-/** What follows once an epoch is on disk. */
+/** What to do once an epoch is on disk. */
 export const GOALS = ['join', 'lead', 'activate', 'serve', 'promote'] as const;
 export type Goal = (typeof GOALS)[number];
 
@@ -89,12 +97,12 @@ export function factsAtStart({ epoch, wasActive }: Persisted): Facts {
   };
 }
 
-/** This node leads with that epoch. */
+/** True if this node leads with that epoch. */
 export function isLed({ state, epoch }: Readonly<Facts>, of: number): boolean {
   return (state === 'active' || state === 'joining') && epoch === of;
 }
 
-/** This node follows the active of that epoch. */
+/** True if this node follows the active node of that epoch. */
 export function isFollowed({ state, joined }: Readonly<Facts>, of: number): boolean {
   return state === 'passive' && joined === of;
 }

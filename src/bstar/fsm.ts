@@ -1,6 +1,6 @@
 /**
  * Binary Star: which of two nodes serves (docs/protocol.md §6; D13, D19, D21). No I/O and no clock:
- * the shell says what came, and when a time ran out.
+ * the shell passes in what arrived, and when a time-out ended.
  *
  *                           peer active                      peer waiting, or offers a hand-over,
  *        ┌─────────┐  write its epoch, JOIN  ┌─────────┐   or passive and below: write a new epoch
@@ -17,8 +17,8 @@
  *                                        │        │◄──────────────────────────────┘
  *                                        └────────┘
  *
- * `RULES` is the table: each rule looks at what is known, so it does not matter which event made it
- * true. Nothing is decided while an epoch is on its way to the disk.
+ * `RULES` is the table: each rule depends only on the facts, so it does not matter which event made it
+ * true. Nothing is decided while an epoch is being written to disk.
  */
 import { assert } from '../core/assert.js';
 import { EPOCH_END, nextEpochOf } from './epochs.js';
@@ -32,22 +32,24 @@ import {
   type State,
 } from './facts.js';
 
-/** Who is served: `holding` keeps requests until it is known whether they are served or refused. */
+/**
+ * Who is served. `holding` keeps requests until it is decided whether they are served or refused.
+ */
 export type Service = 'serving' | 'holding' | 'refusing';
 
-/** What the machine wants done, in this order. Calls return nothing and come back as inputs. */
+/** The effects of the machine, in order. Calls return nothing; their results arrive as inputs. */
 export interface FsmSink {
   /** Write this to disk; `persisted` follows. */
   persist(state: Persisted): void;
-  /** Tell the peer state, epoch and offer as they are now. */
+  /** Tell the peer the current state, epoch and offer. */
   tell(): void;
-  /** Send JOIN and what this node has that the peer lacks. */
+  /** Send JOIN, and the data that the peer lacks. */
   join(): void;
-  /** End the connection; `closed` does not follow. */
+  /** End the connection; `closed` is not called. */
   closeLink(): void;
-  /** There is no peer to wait for: what is held back is acknowledged, or in `strict` refused. */
+  /** There is no peer to wait for: what is held back is acknowledged, or with `strict` refused. */
   release(): void;
-  /** This node serves no more: what is held back is never acknowledged. */
+  /** This node no longer serves: what is held back is never acknowledged. */
   drop(): void;
   changed(from: State, to: State, reason: string): void;
 }
@@ -68,17 +70,17 @@ function isLeading({ state }: Facts): boolean {
   return state === 'active' || state === 'joining';
 }
 
-/** Of two passive ones the higher epoch leads, at a tie the primary. */
+/** Of two passive nodes, the one with the higher epoch leads; if they are equal, the primary. */
 function isAbove({ epoch }: Facts, peer: PeerSaid, role: Role): boolean {
   return epoch > peer.epoch || (epoch === peer.epoch && role === 'primary');
 }
 
-/** A node that has none left never leads again (D79). */
+/** False if no epoch is left: then the node never leads again (D79). */
 function hasEpochLeft({ seenEpoch }: Facts, role: Role): boolean {
   return nextEpochOf(seenEpoch, role) < EPOCH_END;
 }
 
-/** Whether a new epoch may lead to `joining`: asked again once it is on disk. */
+/** Whether a new epoch may lead to `joining`. Checked again once the epoch is on disk. */
 function mayLead(facts: Facts, role: Role): boolean {
   const { state, peer, link } = facts;
   if (!link || peer === null || !hasEpochLeft(facts, role)) return false;
@@ -88,7 +90,10 @@ function mayLead(facts: Facts, role: Role): boolean {
   return peer.state === 'passive' && isAbove(facts, peer, role);
 }
 
-/** Whether a dead peer and a client are enough. A backup that was not the last active is not (D21). */
+/**
+ * Whether a dead peer and a client's request are enough to serve. They are not for a waiting backup
+ * that was not the last active node (D21).
+ */
 export function mayServeAlone(facts: Facts, role: Role): boolean {
   if (!facts.peerDead || !hasEpochLeft(facts, role)) return false;
   if (facts.state === 'passive') return true;
@@ -117,7 +122,7 @@ export const RULES: readonly Rule[] = [
   {
     name: 'lead',
     when: mayLead,
-    // It was not active before it has what the peer has (D21).
+    // It does not count as active until it has what the peer has (D21).
     then: (fsm, { wasActive }) => {
       fsm.write('lead', fsm.nextEpoch(), wasActive);
     },
@@ -144,7 +149,7 @@ const NO_EPOCH_LEFT =
   'no epoch is left: stop both nodes, remove bstar.epoch from both data directories, and first ' +
   'start the node that was last active';
 
-/** Why an operator's wish is not met. */
+/** Why an operator's command is refused. */
 export type OrderRefusal = string;
 
 export class Fsm {
@@ -164,7 +169,7 @@ export class Fsm {
     return this.#facts;
   }
 
-  /** For a search over all states: goes on from there. */
+  /** For a search over all states: continues from these facts. */
   set facts(facts: Facts) {
     this.#facts = facts;
   }
@@ -178,7 +183,9 @@ export class Fsm {
     return fenced || handover !== 'none' ? 'holding' : 'serving';
   }
 
-  /** What is committed here is not acknowledged before the peer confirmed it, or is known dead. */
+  /**
+   * True if commits are not acknowledged until the peer has confirmed them or is known to be dead.
+   */
   get holdsBack(): boolean {
     const { state, progress, doubt, fenced } = this.#facts;
     if (state !== 'active') return true;
@@ -190,7 +197,10 @@ export class Fsm {
     return state === 'active' && progress === 'in sync';
   }
 
-  /** This node follows that epoch, so nobody but its active can have acknowledged anything. */
+  /**
+   * This node follows that epoch, so only the active node of that epoch can have acknowledged
+   * anything.
+   */
   follows(epoch: number): boolean {
     const { state, joined, writing } = this.#facts;
     return state === 'passive' && joined === epoch && writing === null;
@@ -202,7 +212,7 @@ export class Fsm {
 
   // ---------------------------------------------------------------- the link
 
-  /** A connection stands: a sign of life. */
+  /** A connection was made, which is a sign of life. */
   connected(): void {
     const facts = this.#facts;
     facts.link = true;
@@ -213,14 +223,14 @@ export class Fsm {
     this.#run();
   }
 
-  /** The connection is gone. The peer is not dead for that. */
+  /** The connection ended, which does not prove that the peer is dead. */
   closed(): void {
     this.#facts.link = false;
     this.#forgetPeer();
     this.#run();
   }
 
-  /** The peer says what it is. */
+  /** The peer reports its state. */
   said(peer: PeerSaid): void {
     const facts = this.#facts;
     facts.peer = peer;
@@ -229,7 +239,7 @@ export class Fsm {
     this.#unhush();
   }
 
-  /** Nothing came for two heartbeats, though everything that could be read was. */
+  /** Nothing arrived for two heartbeats, although everything that could be read was read. */
   silent(): void {
     const facts = this.#facts;
     facts.peerDead = true;
@@ -237,10 +247,10 @@ export class Fsm {
     this.#unhush();
   }
 
-  /** This node stood still for longer than a heartbeat (D19). */
+  /** This node was stalled for longer than a heartbeat (D19). */
   paused(): void {
     const facts = this.#facts;
-    // Its time-out begins anew.
+    // The time-out for its peer starts again.
     facts.peerDead = false;
     facts.fenced = true;
     this.#cut();
@@ -249,7 +259,9 @@ export class Fsm {
 
   // ---------------------------------------------------------------- joining
 
-  /** The peer's JOIN to this epoch. Returns false if it is of no use: it joined another. */
+  /**
+   * The peer's JOIN to this epoch. Returns false if it is of no use because it names another epoch.
+   */
   joinBegins(epoch: number): boolean {
     const facts = this.#facts;
     if (!isLeading(facts) || facts.epoch !== epoch) return false;
@@ -258,7 +270,7 @@ export class Fsm {
     return true;
   }
 
-  /** All that the peer had is committed here. */
+  /** Everything that the peer had is committed here. */
   merged(): void {
     const facts = this.#facts;
     if (facts.progress !== 'merging') return;
@@ -267,22 +279,25 @@ export class Fsm {
       return;
     }
     facts.progress = 'merged';
-    // The peer came anew while this was being written already.
+    // The peer joined again while this was being written.
     if (facts.writing === null) this.write('activate', facts.epoch, true);
   }
 
-  /** The last of what the peer lacks is sent. */
+  /** The last of what the peer lacks has been sent. */
   shipped(): void {
     if (this.#facts.progress === 'shipping') this.#facts.progress = 'holding';
   }
 
-  /** More is to be sent than can wait: what the peer lacks is read again (not in `sync`). */
+  /**
+   * More is waiting to be sent than is allowed: what the peer lacks is read again (not with
+   * `sync`).
+   */
   fellBehind(): void {
     const { progress } = this.#facts;
     if (progress === 'holding' || progress === 'in sync') this.#facts.progress = 'shipping';
   }
 
-  /** The peer confirmed everything. */
+  /** The peer has confirmed everything. */
   confirmed(): void {
     const facts = this.#facts;
     if (facts.progress !== 'holding') return;
@@ -291,7 +306,7 @@ export class Fsm {
     this.sink.tell();
   }
 
-  /** A confirmation is out for two heartbeats. */
+  /** A confirmation has been missing for two heartbeats. */
   overdue(): void {
     const { state, doubt, progress } = this.#facts;
     if (state !== 'active') return;
@@ -301,7 +316,7 @@ export class Fsm {
 
   // ---------------------------------------------------------------- the disk
 
-  /** What was to be written is on disk. */
+  /** The last write is on disk. */
   persisted(): void {
     const facts = this.#facts;
     const { writing } = facts;
@@ -337,8 +352,8 @@ export class Fsm {
   // ---------------------------------------------------------------- clients and operators
 
   /**
-   * A client asks for a service that is not served here.
-   * @returns true if this node is about to serve: the request is to be held
+   * A client requested a service that is not served here.
+   * @returns true if this node is about to serve, so that the request is to be held
    */
   vote(): boolean {
     const facts = this.#facts;
@@ -348,7 +363,7 @@ export class Fsm {
     return true;
   }
 
-  /** An operator says that the peer is lost. Returns why not, or `null`. */
+  /** An operator declares the peer lost. Returns why this is refused, or `null`. */
   promote(): OrderRefusal | null {
     const facts = this.#facts;
     if (isLeading(facts)) return `this node is already ${facts.state}`;
@@ -361,7 +376,10 @@ export class Fsm {
     return null;
   }
 
-  /** An operator, or SIGTERM, wants the peer to take over. Returns why not, or `null`. */
+  /**
+   * An operator, or SIGTERM, asks for the peer to take over. Returns why this is refused, or
+   * `null`.
+   */
   switchover(): OrderRefusal | null {
     const facts = this.#facts;
     if (facts.state !== 'active') return `this node is ${facts.state}, not active`;
@@ -378,7 +396,7 @@ export class Fsm {
     this.sink.tell();
   }
 
-  /** Nobody took over within two heartbeats: this node carries on. */
+  /** The peer did not take over within two heartbeats: this node continues to serve. */
   declined(): void {
     const facts = this.#facts;
     if (facts.handover === 'none') return;
@@ -401,10 +419,10 @@ export class Fsm {
     this.sink.changed(from, state, reason);
   }
 
-  /** Writes what changes; what is on disk already is reached at once. */
+  /** Writes changes to disk; what is already on disk takes effect at once. */
   write(goal: Goal, epoch: number, wasActive: boolean): void {
     const facts = this.#facts;
-    // Following a lower one takes nothing back: no epoch is ever used twice.
+    // Following a lower epoch revokes nothing, because no epoch is ever used twice.
     const next = { epoch: Math.max(epoch, facts.epoch), wasActive };
     if (next.epoch === facts.epoch && wasActive === facts.wasActive) {
       this.#reach(goal);
@@ -414,7 +432,7 @@ export class Fsm {
     this.sink.persist(next);
   }
 
-  /** What clients see ends first. */
+  /** Ends first what clients see. */
   stepDown(reason: string): void {
     const facts = this.#facts;
     facts.progress = 'none';
@@ -425,7 +443,7 @@ export class Fsm {
     this.sink.drop();
   }
 
-  /** Goes on without its peer, which has to join anew. */
+  /** Continues without its peer, which has to join again. */
   alone(): void {
     this.#cut();
     this.#release();
@@ -442,7 +460,7 @@ export class Fsm {
     this.#facts.doubt = false;
   }
 
-  /** Tells the active that this node follows it. */
+  /** Tells the active node that this node follows it. */
   #joinPeer(): void {
     const facts = this.#facts;
     if (!facts.link || !leads(facts.peer) || facts.state !== 'passive') return;
@@ -467,7 +485,7 @@ export class Fsm {
     facts.handover = 'none';
   }
 
-  /** It is known what became of the peer: what was held back for that alone is not any more. */
+  /** The fate of the peer is known: what was held back only for that is released. */
   #unhush(): void {
     const facts = this.#facts;
     const wasFenced = facts.fenced;

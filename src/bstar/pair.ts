@@ -1,7 +1,7 @@
 /**
- * One node of a pair: the state machine (`fsm.ts`), the connection's frames, what is replicated over
- * it, and the time (docs/protocol.md §6, D13 to D22). No I/O: monotonic milliseconds come with every
- * input, effects go to a sink.
+ * One node of a pair: the state machine (`fsm.ts`), the frames of the connection, replication over
+ * it, and timing (docs/protocol.md §6, D13 to D22). No I/O: every input carries monotonic
+ * milliseconds, and effects go to a sink.
  */
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import { epochObjection } from './epochs.js';
@@ -21,19 +21,23 @@ export interface PairOptions {
   readonly role: Role;
   readonly replication: Replication;
   readonly heartbeatIntervalMs: number;
-  /** Only who has the peer's key can be the peer. */
+  /** Only a node with the peer's key can be the peer. */
   readonly isSealed: boolean;
 }
 
-/** Heartbeats without a sign after which a peer is dead, a confirmation late, an offer refused. */
+/**
+ * After this many heartbeats without a sign, a peer is dead, a confirmation late, an offer refused.
+ */
 const PATIENCE_BEATS = 2;
-/** How often this node looks at the clock at least, to see that it stood still (D19). */
+/**
+ * The longest interval between two looks at the clock, by which this node detects a stall (D19).
+ */
 const LOOKS_PER_BEAT = 4;
-/** While a long message comes in this node says more often that it is there. */
+/** While a long message arrives, this node tells the peer more often that it is alive. */
 const WORDS_PER_BEAT = 8;
-/** After the store could not take what the peer sent: longer each time. */
+/** Pause after the store could not take data from the peer; it grows each time. */
 const HOLD_OFF_MS_MAX = 60_000;
-/** A hand-over waits so long for what is under way to be stored. */
+/** How long a hand-over waits for changes in progress to be stored. */
 const STOPPING_MS_MAX = 10_000;
 
 type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readonly kind: Kind }>;
@@ -45,9 +49,9 @@ export class PairMachine {
   readonly #sink: PairSink;
   readonly #fsm: Fsm;
   readonly #shipping: Shipping;
-  /** What came from the peer for the store: one at a time, in order. */
+  /** Data from the peer for the store: one item at a time, in order. */
   #incoming: Incoming[] = [];
-  /** The one that the store has; `null` if its connection is gone meanwhile. */
+  /** The item that the store has; `null` if its connection has ended meanwhile. */
   #storing: Incoming | null = null;
   #isStoring = false;
   #lastProbe = 0;
@@ -62,7 +66,7 @@ export class PairMachine {
   #doubtSince = Infinity;
   #handoverSince = Infinity;
   #storeFailures = 0;
-  /** After a failure of the store nothing is joined before; and then it is, if it is due. */
+  /** After a failure of the store, no join before this time; one that became due then follows. */
   #joinAfter = -Infinity;
   #isJoinDue = false;
 
@@ -92,7 +96,7 @@ export class PairMachine {
     return this.#service;
   }
 
-  /** What the peer sends cannot be stored; it is tried again. */
+  /** Data from the peer cannot be stored; it is tried again. */
   get cannotStore(): boolean {
     return this.#storeFailures > 0;
   }
@@ -102,7 +106,7 @@ export class PairMachine {
     return Math.max(0, now - this.#heardAt);
   }
 
-  /** How long the oldest change that the peer has not confirmed waits; `null`: it is not known. */
+  /** How long the oldest change that the peer has not confirmed has waited; `null`: not known. */
   lagMs(now: number): number | null {
     const { progress } = this.facts;
     if (progress !== 'holding' && progress !== 'in sync') return null;
@@ -112,8 +116,9 @@ export class PairMachine {
   // ---------------------------------------------------------------- time
 
   /**
-   * The time, before anything else of a turn. A node that stood still knows it here first (D19).
-   * @returns for how long it did; 0 if it did not
+   * Sets the time; called before anything else in a turn. It is the first to detect a stall of this
+   * node (D19).
+   * @returns for how long the node was stalled; 0 if it was not
    */
   look(now: number): number {
     const stoodMs = now - this.#seenAt;
@@ -126,7 +131,9 @@ export class PairMachine {
     return stoodMs;
   }
 
-  /** Heartbeats and time-outs. Only after everything that could be read was. */
+  /**
+   * Handles heartbeats and time-outs. Call it only after everything that could be read was read.
+   */
   run(now: number): void {
     this.look(now);
     const patienceMs = PATIENCE_BEATS * this.#options.heartbeatIntervalMs;
@@ -142,7 +149,7 @@ export class PairMachine {
     this.#settle();
   }
 
-  /** When `run` is next wanted although nothing comes. */
+  /** When `run` is next due if no input arrives. */
   get dueAt(): number {
     const { heartbeatIntervalMs } = this.#options;
     const patienceMs = PATIENCE_BEATS * heartbeatIntervalMs;
@@ -186,14 +193,15 @@ export class PairMachine {
     this.#settle();
   }
 
-  /** What the peer says that it cannot be right in: the link ends for it, and nothing changes (D79). */
+  /** Why the peer's message cannot be true: the link is then ended, and nothing changes (D79). */
   objectionTo(message: PeerMessage): Objection | null {
     if (!('epoch' in message) || message.epoch === null) return null;
     return epochObjection(message.epoch, this.facts.seenEpoch, this.#options.isSealed);
   }
 
   message(message: PeerMessage): void {
-    // Of a connection that this node has just closed: it says nothing of the peer as it is (D19).
+    // From a connection that this node has just closed: it does not show the peer's current state
+    // (D19).
     if (!this.facts.link || this.objectionTo(message) !== null) return;
     this.#heardAt = this.#now;
     this.#receive(message);
@@ -201,8 +209,9 @@ export class PairMachine {
   }
 
   /**
-   * Bytes came of a message whose end is still out: over a slow link it may take many heartbeats, and
-   * those of the peer wait behind it. The peer is told that they come, for nobody else answers it.
+   * Part of a message arrived whose end is still missing. Over a slow link it may take many
+   * heartbeats, and the peer's own heartbeats wait behind it. This node tells the peer that bytes
+   * arrive, because it cannot answer otherwise.
    */
   receiving(): void {
     if (!this.facts.link) return;
@@ -240,7 +249,7 @@ export class PairMachine {
         }
         return;
       default:
-      // Words of the handshake are the link's.
+      // Handshake messages are handled by the link.
     }
   }
 
@@ -260,7 +269,7 @@ export class PairMachine {
     this.#shipping.start(epoch);
   }
 
-  /** After a failure of a store the two try again: the one that follows by its JOIN. */
+  /** After a failure of a store, both nodes try again; the following node does so by its JOIN. */
   #joinAgain(): void {
     this.#isJoinDue = false;
     if (!this.facts.link) return;
@@ -268,7 +277,7 @@ export class PairMachine {
       this.#join();
       return;
     }
-    // The peer's JOIN was not taken: it comes again over a new connection.
+    // The peer's JOIN was not accepted: it is repeated on a new connection.
     this.#sink.closeLink();
     this.closed();
   }
@@ -331,9 +340,9 @@ export class PairMachine {
   }
 
   /**
-   * What came is on disk, as this node's transaction `number`.
-   * @param joined requests that it changed
-   * @param ranTwice of these, those that have two different replies
+   * Data from the peer is on disk, as this node's transaction `number`.
+   * @param joined number of requests that it changed
+   * @param ranTwice how many of these have two different replies
    */
   stored(number: number, joined: number, ranTwice: number): void {
     const done = this.#storing;
@@ -360,13 +369,15 @@ export class PairMachine {
     if (isLast) this.#fsm.merged();
   }
 
-  /** What came from the peer could not be stored: it has to come again, later. */
+  /** Data from the peer could not be stored: it has to be sent again later. */
   storeFailed(): void {
     this.#isStoring = false;
     this.#tryLater();
   }
 
-  /** What the peer lacks could not be read. What came from it may be on its way to the disk yet. */
+  /**
+   * What the peer lacks could not be read. Data from the peer may still be on its way to the disk.
+   */
   readFailed(): void {
     this.#tryLater();
   }
@@ -374,40 +385,47 @@ export class PairMachine {
   #tryLater(): void {
     const beats = PATIENCE_BEATS * 2 ** this.#storeFailures++;
     const waitMs = Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX);
-    // Those who serve and follow go on hearing each other: a disk that is full makes no peer dead.
+    // The serving and the following node keep hearing each other: a full disk does not make a peer
+    // dead.
     if (this.facts.state === 'joining') this.#letPeerLead(waitMs);
     else this.#joinAfter = this.#now + waitMs;
     if (this.facts.link) this.#sink.closeLink();
     this.closed();
   }
 
-  /** Nobody serves yet: the peer may, once it takes this node for dead; not this node as well. */
+  /**
+   * No node serves yet. The peer may do so once it considers this node dead; then this node may
+   * not.
+   */
   #letPeerLead(waitMs: number): void {
     const most = 2 * PATIENCE_BEATS * this.#options.heartbeatIntervalMs;
     const offMs = Math.min(waitMs, most);
     this.#sink.holdOff(offMs);
-    // Who is not listened to is not dead for that.
+    // A peer that this node does not listen to is not dead because of that.
     this.#heardAt = this.#now + offMs;
   }
 
   // ---------------------------------------------------------------- what the other one lacks
 
-  /** What was to be read. */
+  /** What was to be read has been read. */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
     this.#shipping.chunk(records, holds, isLast, this.#now);
     this.#settle();
   }
 
   /**
-   * The store is given a batch of this node's own.
-   * @param pack its bytes, asked for only if they are to be sent
+   * The store is given a batch of this node's own changes.
+   * @param pack returns its bytes; called only if they are to be sent
    * @returns true if its outcome waits for `confirmed` or `unconfirmed`
    */
   begin(number: number, pack: () => Buffer): boolean {
     return this.#shipping.begin(number, pack, this.#now);
   }
 
-  /** The store could not keep a batch of this node's own. A peer that was sent it joins anew. */
+  /**
+   * The store could not keep a batch of this node's own. If it was sent to the peer, the peer joins
+   * again.
+   */
   rolledBack(number: number): void {
     this.#shipping.rolledBack(number);
     if (!this.#shipping.isLive) return;
@@ -418,8 +436,8 @@ export class PairMachine {
   // ---------------------------------------------------------------- what clients see
 
   /**
-   * A client asks for a service while this node does not serve.
-   * @returns true if the request is to be held, because it will be known soon
+   * A client requested a service while this node does not serve.
+   * @returns true if the request is to be held, because the decision is near
    */
   vote(): boolean {
     const isHeld = this.#fsm.vote();
@@ -427,7 +445,10 @@ export class PairMachine {
     return isHeld || this.#service === 'holding';
   }
 
-  /** An unknown uuid is unknown for sure: at once (0), once this probe is answered, or not (`null`). */
+  /**
+   * Whether an unknown uuid is certainly unknown: at once (0), once this probe is answered, or not
+   * (`null`).
+   */
   probe(): number | null {
     const { state, promoted, epoch } = this.facts;
     if (state !== 'active') return null;
@@ -498,7 +519,7 @@ export class PairMachine {
     };
   }
 
-  /** What follows from the state, in the order in which clients must not see it wrong. */
+  /** Applies the consequences of the state, in an order in which clients never see a wrong one. */
   #settle(): void {
     const { state, doubt, progress } = this.facts;
     if (!doubt) this.#doubtSince = Infinity;

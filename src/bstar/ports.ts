@@ -1,9 +1,11 @@
-/** What the pair needs of the rest of its node. Records and batches are bytes that it only carries. */
+/**
+ * What the pair needs from the rest of its node. It passes records and batches on as opaque bytes.
+ */
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import type { Persisted, State } from './facts.js';
 import type { Service } from './fsm.js';
 
-/** Why the other one is not this node's peer. `code` is stable. */
+/** Why the other node is not this node's peer. `code` is stable. */
 export interface Objection {
   readonly code:
     | 'version'
@@ -21,58 +23,61 @@ export interface Objection {
 
 /** Figures of one join. */
 export interface JoinFigures {
-  /** Requests that came from the peer; that went to it. */
+  /** Number of requests that came from the peer; number that went to it. */
   readonly fromPeer: number;
   readonly toPeer: number;
-  /** That have two different replies. */
+  /** Number of requests that have two different replies. */
   readonly ranTwice: number;
 }
 
-/** What the pair wants done. Nothing returns a value; what became of it comes as an input. */
+/** The effects of the pair. Nothing returns a value; results arrive as inputs. */
 export interface PairSink {
-  /** What this node's store holds of the peer's: told with every status. */
+  /** What this node's store holds of the peer's; sent with every status. */
   readonly holds: PeerHolding | null;
-  /** Of the keys that this node lets in, and their rights: told with every status. */
+  /** Of the keys that this node accepts, and their rights; sent with every status. */
   readonly keys: Buffer | null;
   /** Write this to disk and sync it; `persisted` follows. */
   persist(state: Persisted): void;
   send(message: PeerMessage): void;
-  /** End the connection, which is dialled again at once; nothing is told of it. */
+  /** End the connection, which is dialled again at once; no event reports it. */
   closeLink(): void;
-  /** The store cannot take what the peer has: do not connect for so many milliseconds. */
+  /** The store cannot take the peer's data: do not connect for this many milliseconds. */
   holdOff(ms: number): void;
-  /** Whom to serve from now on. */
+  /** Who is served from now on. */
   serve(service: Service): void;
-  /** Stored requests are this node's from now on; not any more. */
+  /** From now on, this node has the stored requests, or no longer has them. */
   activate(): void;
   deactivate(): void;
 
-  /** Read what is above that in the store; `chunk` follows. `null`: everything. */
+  /** Read what is above this position in the store; `chunk` follows. `null`: everything. */
   read(from: PeerHolding | null): void;
-  /** Read what follows the last chunk; `chunk` follows. */
+  /** Read on after the last chunk; `chunk` follows. */
   readOn(): void;
   /** Merge the peer's records into the store; `stored` or `storeFailed` follows. */
   merge(records: Buffer, holds: PeerHolding, isFromActive: boolean): void;
-  /** Do what the active did, as its transaction `number`; `stored` or `storeFailed` follows. */
+  /**
+   * Repeat the active node's changes, as its transaction `number`; `stored` or `storeFailed`
+   * follows.
+   */
   apply(batch: Buffer, number: number): void;
   /**
-   * The peer's transaction `number` is on its disk, and holds only what it got from here.
-   * @param of this node's transaction that it is, which may be on its way to the disk yet; 0: of none
+   * The peer's transaction `number` is on its disk, and contains only data from this node.
+   * @param of this node's transaction that it repeats, which may not be on this disk yet; 0: none
    */
   peerBecame(number: number, of: number): void;
-  /** The peer's disk has the changes of this node up to it. */
+  /** The peer's disk has the changes of this node up to this one. */
   peerHolds(number: number): void;
 
-  /** A batch that waited for the peer: it has it; it is not to be waited for any more. */
+  /** For a batch that waited for the peer: the peer has it, or it need not wait any longer. */
   confirmed(number: number): void;
   unconfirmed(number: number): void;
-  /** Nobody else can have acknowledged anything before the probe of this number. */
+  /** No other node can have acknowledged anything before the probe of this number. */
   probed(number: number): void;
-  /** Probes that are out will not be answered. */
+  /** The open probes will not be answered. */
   unprobed(): void;
 
   changed(from: State, to: State, reason: string): void;
   joined(figures: JoinFigures): void;
-  /** Both are active: the one with the lower epoch steps down now. */
+  /** Both nodes are active: the one with the lower epoch steps down now. */
   split(epoch: number, peerEpoch: number): void;
 }

@@ -1,6 +1,7 @@
 /**
- * What this node's store sends the other one: chunks of what that one lacks, then batch by batch; and
- * which of its own batches wait until the other one has them (D14, D20).
+ * Sends this node's changes to the other store: first chunks of what that store lacks, then batch
+ * by batch. It also decides which of this node's batches wait until the other node has them (D14,
+ * D20).
  */
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import { Acks } from './acks.js';
@@ -9,12 +10,12 @@ import type { Fsm } from './fsm.js';
 import type { PairSink } from './ports.js';
 import { Stream } from './stream.js';
 
-/** `async`: what may be sent and not confirmed before it is read from the store instead. */
+/** `async`: how much may be sent and not confirmed before it is read from the store instead. */
 const UNCONFIRMED_BYTES_MAX = 16 * 1024 * 1024;
 
 type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readonly kind: Kind }>;
 
-/** A batch that the store was given while the end of a catch-up was being read. */
+/** A batch that was given to the store while the end of a catch-up was being read. */
 interface Batch {
   readonly number: number;
   readonly bytes: Buffer;
@@ -26,12 +27,12 @@ export class Shipping {
   readonly #sink: PairSink;
   readonly #acks = new Acks();
   #stream: Stream | null = null;
-  /** The number of the last chunk that was sent: none is used twice on a connection. */
+  /** The number of the last chunk that was sent; none is reused on a connection. */
   #lastChunk = 0;
   #sinceRead: Batch[] = [];
   /** What the peer said it holds of this store. */
   peerHolds: PeerHolding | null = null;
-  /** Of this join, requests that came from the peer. */
+  /** For this join: the number of requests that came from the peer. */
   #fromPeer = 0;
   #ranTwice = 0;
 
@@ -49,33 +50,33 @@ export class Shipping {
     return this.#replication === 'off';
   }
 
-  /** Outcomes wait for the peer. */
+  /** True if outcomes wait for the peer. */
   get #waits(): boolean {
     return this.#replication === 'sync' || this.#replication === 'strict';
   }
 
-  /** Nothing is sent of what the peer lacks. */
+  /** True if nothing that the peer lacks is being sent. */
   get isIdle(): boolean {
     return this.#stream === null;
   }
 
-  /** The peer has all that was sent, or nothing waits for it. */
+  /** True if the peer has everything that was sent, or nothing waits for it. */
   get isConfirmed(): boolean {
     return this.#acks.isEmpty;
   }
 
-  /** The peer has, or was sent, all that came before. */
+  /** True if the peer has, or was sent, everything so far. */
   get isLive(): boolean {
     const { progress } = this.#facts;
     return !this.isOff && (progress === 'holding' || progress === 'in sync');
   }
 
-  /** Since when the batch waits that has waited longest; Infinity if none does. */
+  /** When the longest wait of a batch began; Infinity if none waits. */
   get oldest(): number {
     return this.#acks.oldest;
   }
 
-  /** When `run` is next wanted although nothing comes. */
+  /** When `run` is next due if no input arrives. */
   get dueAt(): number {
     return this.#stream?.dueAt ?? Infinity;
   }
@@ -86,7 +87,7 @@ export class Shipping {
 
   // ---------------------------------------------------------------- begin and end
 
-  /** The peer has joined, with what it holds. */
+  /** The peer has joined, and said what it holds. */
   joins(holds: PeerHolding | null): void {
     this.peerHolds = holds;
     this.#stream = null;
@@ -94,13 +95,15 @@ export class Shipping {
     this.#ranTwice = 0;
   }
 
-  /** Some of what the peer has is in this store. */
+  /** Some of the peer's data is in this store. */
   came(joined: number, ranTwice: number): void {
     this.#fromPeer += joined;
     this.#ranTwice += ranTwice;
   }
 
-  /** As an active, once the peer's is merged; as one that joins, at once. */
+  /**
+   * Starts sending: on the active node once the peer's data is merged, on the joining node at once.
+   */
   start(epoch: number): void {
     this.#forgetSinceRead();
     if (this.isOff) {
@@ -128,7 +131,7 @@ export class Shipping {
     );
   }
 
-  /** The connection is gone. */
+  /** The connection ended. */
   forgetConnection(now: number): void {
     this.#stream = null;
     this.#forgetSinceRead();
@@ -141,7 +144,7 @@ export class Shipping {
     for (const number of this.#acks.takeAll()) this.#sink.unconfirmed(number);
   }
 
-  /** This node does not lead any more: nobody asks what became of its batches. */
+  /** This node no longer leads: nobody needs the outcome of its batches. */
   drop(): void {
     this.#acks.takeAll();
     this.#sinceRead = [];
@@ -150,17 +153,17 @@ export class Shipping {
 
   // ---------------------------------------------------------------- what the peer lacks
 
-  /** What was to be read. */
+  /** What was to be read has been read. */
   chunk(records: Buffer, holds: PeerHolding, isLast: boolean, now: number): void {
     const stream = this.#stream;
     if (stream?.isReading !== true) return;
-    // There is more: what was committed meanwhile does not wait for the peer to take this one.
+    // There is more: later commits do not wait until the peer has taken this chunk.
     if (!isLast) this.#forgetSinceRead();
     stream.chunk(records, holds, isLast, now);
     if (isLast && this.#facts.state === 'active') this.#catchUpEnds(holds.upTo, now);
   }
 
-  /** From here on it goes batch by batch, and what is committed waits for the peer. */
+  /** From here on, changes are sent batch by batch, and commits wait for the peer. */
   #catchUpEnds(upTo: number, now: number): void {
     this.#acks.add(upTo, 0, false, now);
     this.#fsm.shipped();
@@ -191,12 +194,12 @@ export class Shipping {
     });
   }
 
-  /** What is being read may be the last of what the peer lacks. */
+  /** The chunk being read may be the last of what the peer lacks. */
   get #isCatchingUp(): boolean {
     return this.#facts.state === 'active' && this.#stream?.isReading === true;
   }
 
-  /** What was read was not the last of it: what came meanwhile is in what is read next. */
+  /** It was not the last chunk: batches that came meanwhile are in the next one. */
   #forgetSinceRead(): void {
     const since = this.#sinceRead;
     this.#sinceRead = [];
@@ -230,7 +233,7 @@ export class Shipping {
     this.#fsm.fellBehind();
   }
 
-  /** The store could not keep that batch. */
+  /** The store could not keep this batch. */
   rolledBack(number: number): void {
     this.#sinceRead = this.#sinceRead.filter((batch) => batch.number !== number);
     this.#acks.take(number);

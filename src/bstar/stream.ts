@@ -1,21 +1,21 @@
 /**
- * What the peer lacks, sent in chunks: at most two are out at once, or one that is large, so that a
- * peer a million requests behind costs little memory. While clients store something one is out a
- * quarter of the time, so that they keep more than half of the machine, unless the peer then falls
- * farther behind (D20).
+ * Sends what the peer lacks in chunks. At most two are unconfirmed at once, or one that is large,
+ * so that a peer that is a million requests behind costs little memory. While clients store
+ * requests, a chunk is unconfirmed only a quarter of the time, so that they keep more than half of
+ * the machine, unless the peer then falls farther behind (D20).
  */
 import type { PeerHolding } from '../wire/peer.js';
 
 const CHUNKS_OUT_MAX = 2;
 /**
- * A request is sent whole, however large. Behind one the last chunk would be late over a slow link,
- * and what is committed waits for that.
+ * A request is sent whole, however large. Over a slow link, a large one would delay the last chunk,
+ * for which commits wait.
  */
 const BYTES_OUT_MAX = 2 * 1024 * 1024;
 const REST_PER_CHUNK = 3;
-/** After so many chunks it is looked at whether the peer comes nearer. */
+/** After this many chunks, checks whether the peer is catching up. */
 const CHUNKS_PER_LOOK = 50;
-/** A chunk that takes longer waits for a link or a disk, which nobody else is kept from. */
+/** A chunk that takes longer waits for a link or a disk, which keeps nobody else from working. */
 const REST_MS_MAX = 100;
 
 interface Chunk {
@@ -38,13 +38,13 @@ export class Stream {
   #bytesOut = 0;
   #isReading = false;
   #isLastRead = false;
-  /** When the next one is read although nothing comes. Monotonic milliseconds. */
+  /** When the next chunk is read if no input arrives. Monotonic milliseconds. */
   #readAt = Infinity;
-  /** Clients had something stored since the last chunk. */
+  /** Clients had requests stored since the last chunk. */
   #isBusy = false;
-  /** Of the last transaction of this node's own. */
+  /** The number of this node's own last transaction. */
   #number = 0;
-  /** How many transactions the peer was behind at the last look. */
+  /** How many transactions the peer was behind at the last check. */
   #gap = Infinity;
   #chunks = 0;
   #comesNearer = true;
@@ -59,7 +59,7 @@ export class Stream {
     sink.read(from);
   }
 
-  /** What goes into the store from now on is not in what is being read. */
+  /** Whatever goes into the store from now on is not in the chunk being read. */
   get isReading(): boolean {
     return this.#isReading;
   }
@@ -72,7 +72,7 @@ export class Stream {
     if (now >= this.#readAt) this.#readOn();
   }
 
-  /** Clients have something stored, in the transaction of that number. */
+  /** Clients had changes stored, in the transaction of this number. */
   serves(number: number): void {
     this.#isBusy = true;
     this.#number = number;
@@ -87,7 +87,10 @@ export class Stream {
     if (!this.#isBusy || !this.#comesNearer) this.#readOn();
   }
 
-  /** The peer has it on disk. Returns what it was, or `null`: none that is out. */
+  /**
+   * The peer has the chunk on disk. Returns the chunk, or `null` if none of that number is
+   * unconfirmed.
+   */
   taken(index: number, joined: number, ranTwice: number, now: number): Chunk | null {
     const chunk = this.#out.get(index);
     if (chunk === undefined) return null;
@@ -103,7 +106,7 @@ export class Stream {
     return chunk;
   }
 
-  /** Else a peer of an active that is never idle might not catch up at all. */
+  /** Otherwise the peer of an active node that is never idle might never catch up. */
   #look(upTo: number): void {
     if (++this.#chunks % CHUNKS_PER_LOOK > 0) return;
     const gap = this.#number - upTo;

@@ -1,6 +1,6 @@
 /**
- * The file in which a node keeps its epoch (D13): two places, written in turn and in place, so that a
- * write that tears leaves the other one, and a full disk has room for it.
+ * The file in which a node keeps its epoch (D13). It has two slots, written alternately and in
+ * place, so that a torn write leaves the other one intact, and a full disk still has room.
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
@@ -12,13 +12,13 @@ import type { Persisted } from '../facts.js';
 
 const PLACE_BYTES = 512;
 const PLACES = 2;
-// Epochs of 16 digits were written before they had a bound.
+// Epochs of 16 digits come from versions in which epochs had no limit.
 const FORM = /^majordomo-epoch 1 (\d{1,15}) (\d{1,16}) ([01]) (\d{1,15}) ([0-9a-f]{8})\n/;
 
 interface Place extends Persisted {
-  /** The higher one is the newer. */
+  /** The slot with the higher one is newer. */
   readonly version: number;
-  /** The last one that this node started with (D18). */
+  /** The last incarnation that this node started with (D18). */
   readonly incarnation: number;
 }
 
@@ -35,7 +35,7 @@ export class EpochFile {
   }
 
   /**
-   * Opens the file, which is made if it is absent, and takes a new incarnation.
+   * Opens the file, which is created if it is absent, and takes a new incarnation.
    * @param wallMs milliseconds since 1970
    * @throws ERR_BSTAR_EPOCH if it is damaged; ERR_BSTAR_DISK if it cannot be read or written
    */
@@ -61,7 +61,9 @@ export class EpochFile {
     return this.#last.incarnation;
   }
 
-  /** Resolves once it is on disk. One after the other. Rejects with ERR_BSTAR_DISK. */
+  /**
+   * Resolves once it is on disk. Writes are done one after the other. Rejects with ERR_BSTAR_DISK.
+   */
   async persist(state: Persisted): Promise<void> {
     const { epoch } = state;
     assert(Number.isInteger(epoch) && epoch >= 0 && epoch < EPOCH_END, 'an epoch has its bounds');
@@ -116,7 +118,7 @@ async function openOrMake(path: string): Promise<FileHandle> {
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
   }
-  // Whole or not at all: under another name first.
+  // Written completely or not at all: first under another name.
   const making = `${path}.new`;
   await rm(making, { force: true });
   const file = await open(making, 'wx+', 0o600);
@@ -138,7 +140,7 @@ async function syncDirectoryOf(path: string): Promise<void> {
   }
 }
 
-/** The newer of the two places; one of them may be torn. */
+/** The newer of the two slots; one of them may be torn. */
 async function read(path: string, file: FileHandle): Promise<Place> {
   const bytes = Buffer.alloc(PLACES * PLACE_BYTES);
   await file.read(bytes, 0, bytes.length, 0);
@@ -155,7 +157,7 @@ async function read(path: string, file: FileHandle): Promise<Place> {
   );
 }
 
-/** The other place is older: this node may have acted on this one. */
+/** The other slot is older: this node may have acted on this one. */
 function tooHigh(path: string, epoch: number): MajordomoError {
   return new MajordomoError(
     'ERR_BSTAR_EPOCH',

@@ -1,13 +1,13 @@
 /**
- * The first words on a connection of the pair (docs/peer-protocol.md): both say who they are, and
- * give back the other's nonce. Until then nothing is believed, and what a dead process or somebody
- * else has sent stays without effect (D18, D22).
+ * The first messages on a connection of the pair (docs/peer-protocol.md): both nodes say who they
+ * are, and return the other's nonce. Until then nothing is trusted, and messages from a dead
+ * process or from a stranger have no effect (D18, D22).
  */
 import { type Hello, NONCE_BYTES, PEER_VERSION, type PeerMessage } from '../../wire/peer.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Objection } from '../ports.js';
 
-/** What this node says of itself. */
+/** What this node says about itself. */
 export type Introduction = Omit<Hello, 'kind' | 'nonce' | 'resumes'>;
 
 export function versionObjection(version: number): Objection {
@@ -16,8 +16,9 @@ export function versionObjection(version: number): Objection {
 }
 
 /**
- * Compares what must be alike, and what must not. The incarnation alone does not show that this node
- * has dialled itself: it is a time in milliseconds, and two nodes may start within the same one.
+ * Compares what must be equal, and what must differ. The incarnation alone does not show that this
+ * node has dialled itself: it is a time in milliseconds, and two nodes may start within the same
+ * one.
  */
 function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean): Objection | null {
   if (isOwnIncarnation && its.role === mine.role && its.node === mine.node) {
@@ -49,19 +50,19 @@ function objectionTo(mine: Introduction, its: Hello, isOwnIncarnation: boolean):
   return null;
 }
 
-/** One connection, until both have proved that they live. */
+/** One connection, until both nodes have proved that they are alive. */
 export class Handshake {
   readonly #mine: Introduction;
   readonly #ownIncarnation: number;
   readonly #resumes: Buffer | null;
-  /** What the other one has to give back. */
+  /** The nonce that the other node has to return. */
   readonly nonce: Buffer;
   #its: Hello | null = null;
-  /** Of the process at the other end; 0 before its first word. */
+  /** The incarnation of the process at the other end; 0 before its first message. */
   incarnation = 0;
   isDone = false;
 
-  /** @param resumes the nonce that this node was given on its connection before */
+  /** @param resumes the nonce that this node was given on its previous connection */
   constructor(
     mine: Introduction,
     resumes: Buffer | null,
@@ -85,8 +86,9 @@ export class Handshake {
   }
 
   /**
-   * A word of the other one.
-   * @returns what it was: 'hello', 'proof' (the connection stands), an objection, or `null`: nonsense
+   * Handles a message from the other node.
+   * @returns its meaning: 'hello', 'proof' (the connection is established), an objection, or
+   * `null`: invalid
    */
   hear(message: PeerMessage, incarnation: number): 'hello' | 'proof' | Objection | null {
     if (message.kind === 'hello' && this.#its === null) {
@@ -102,7 +104,7 @@ export class Handshake {
     return 'proof';
   }
 
-  /** That this node has heard the other one's words just now. */
+  /** Proves that this node has just read the other node's message. */
   get proof(): PeerMessage {
     return { kind: 'proof', nonce: this.#its?.nonce ?? Buffer.alloc(NONCE_BYTES) };
   }

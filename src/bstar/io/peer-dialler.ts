@@ -1,4 +1,4 @@
-/** The backup's end of the link: it dials the primary, again and again. */
+/** The backup's end of the link, which dials the primary again and again. */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import type { Link } from '../../transport/port.js';
@@ -7,10 +7,12 @@ import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/pee
 import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
 import { Talk } from './talk.js';
 
-/** A dead connection is noticed, and made anew, within half a heartbeat (D22), but not in a hurry. */
+/**
+ * A dead connection is detected, and replaced, within half a heartbeat (D22), but without haste.
+ */
 const NOTICE_MS_MIN = 250;
 
-/** Dials the peer (the backup's end), again and again. @throws ERR_MDP_ENDPOINT */
+/** Dials the peer (the backup's end) again and again. @throws ERR_MDP_ENDPOINT */
 export function dialPeer(
   endpoint: string,
   curve: CurveClientKeys | undefined,
@@ -26,7 +28,10 @@ class PeerDialler implements PeerLink {
   #link: Link | null = null;
   #talk: Talk | null = null;
   #isKnown = false;
-  /** What the next connection begins with: the highest version, but after an older one has answered. */
+  /**
+   * The version that the next connection starts with: the highest, except after an answer in an
+   * older one.
+   */
   #version: PeerVersion = PEER_VERSION;
   /** The nonce that the peer gave this node on its last connection. */
   #resumes: Buffer | null = null;
@@ -95,7 +100,7 @@ class PeerDialler implements PeerLink {
     } else if (heard === 'proved') {
       if (talk.standsByProof) this.#stand(talk);
     } else if (heard === 'older') {
-      // Of the version before, which refuses this one: once more, as it speaks.
+      // The peer has the previous version, which refuses this one: dials again, using that version.
       this.disconnect();
       this.#version = 1;
     } else if (heard === 'nonsense') {
@@ -129,7 +134,7 @@ class PeerDialler implements PeerLink {
     this.#options.events.disconnected();
   }
 
-  /** Ends this link and dials another, not at once. */
+  /** Ends this link and dials another one after a pause. */
   #again(): void {
     this.#heldOffUntil = Math.max(
       this.#heldOffUntil,
@@ -145,7 +150,7 @@ class PeerDialler implements PeerLink {
   }
 
   flush(): void {
-    // A link writes by itself, once per turn.
+    // A link writes its output itself, once per turn.
   }
 
   disconnect(): void {

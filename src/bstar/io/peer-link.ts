@@ -1,6 +1,6 @@
 /**
- * The connection of a pair: the backup dials what the primary listens on (peer-dialler.ts,
- * peer-listener.ts). One connection counts at a time (D20).
+ * The connection of a pair: the backup dials the address on which the primary listens
+ * (peer-dialler.ts, peer-listener.ts). One connection counts at a time (D20).
  */
 import type { Rejected, RouterLimits, RouterOptions } from '../../transport/port.js';
 import type { Hello, PeerMessage, PeerVersion } from '../../wire/peer.js';
@@ -8,21 +8,21 @@ import type { Objection } from '../ports.js';
 import type { Introduction } from './handshake.js';
 
 /**
- * Connections to the peer's endpoint at once: one is of use. There is always room for one more: of
- * those that shake hands, and of those that have, an old one goes.
+ * Maximum number of connections to the peer's endpoint; only one is useful. There is always room
+ * for one more: an old one is closed, of those in the handshake and of those past it.
  */
 const CONNECTIONS_MAX = 64;
 export const HANDSHAKES: NonNullable<RouterOptions['handshakes']> = { max: 32, perAddressMax: 28 };
 export const TALKS_MAX = 8;
-/** A batch, or a chunk of records, without the last request and reply in it. */
+/** Size of a batch, or of a chunk of records, without its last request and reply. */
 const BATCH_BYTES_MAX = 32 * 1024 * 1024;
 /**
- * Of a request, and of a reply: what `limits.messageBytes` can be at most. What is stored has to reach
- * the other disk, whatever the limit is now, or is at the other node.
+ * Maximum size of a request and of a reply: the most that `limits.messageBytes` can be. Whatever is
+ * stored must reach the other disk, whatever the limit is now, here or at the other node.
  */
 const STORED_BYTES_MAX = 1024 * 1024 * 1024;
 const MESSAGE_BYTES_MAX = BATCH_BYTES_MAX + 2 * STORED_BYTES_MAX;
-/** Who has not proved that he is the peer says nothing long. */
+/** A node that has not proved to be the peer needs no long messages. */
 export const STRANGER_BYTES_MAX: number = 256 * 1024;
 
 export const LIMITS: RouterLimits = {
@@ -36,47 +36,47 @@ export const LIMITS: RouterLimits = {
 
 export interface PeerLinkEvents {
   /**
-   * The peer is there, and has proved it.
-   * @param its what it said of itself
-   * @param version what both speak on this connection
+   * The peer is connected, and has proved its identity.
+   * @param its what it said about itself
+   * @param version the version that both use on this connection
    */
   connected(its: Pick<Hello, 'node' | 'publicUrl'>, version: PeerVersion): void;
   /** Why a message of the peer ends the link, or `null`. */
   objectionTo(message: PeerMessage): Objection | null;
   message(message: PeerMessage): void;
-  /** Bytes of a message of the peer came whose end is still out. */
+  /** Part of a message of the peer arrived whose end is still missing. */
   receiving(): void;
   disconnected(): void;
   /**
-   * Somebody came, or was found, who is not the peer of this node.
+   * A node connected, or was found, that is not the peer of this node.
    * @param from the name of that node, or where it was found
-   * @param came whose connection it was, its key by its name; `null`: this node has dialled
+   * @param came who opened the connection, its key by its name; `null`: this node dialled
    */
   refused(objection: Objection, from: string, came: Rejected | null): void;
-  /** A connection to this node was ended before anybody was heard over it: see `TransportEvents`. */
+  /** A connection to this node was ended before any message came over it: see `TransportEvents`. */
   rejected(kind: string, reason: string, from: Rejected): void;
-  /** The peer wants nothing to do with this node. */
+  /** The peer rejects this node. */
   refusedByPeer(reason: string): void;
 }
 
 export interface PeerLink {
-  /** To the peer that is connected; else it goes nowhere. */
+  /** Sends to the connected peer; without one, the message is dropped. */
   send(message: PeerMessage): void;
-  /** Hands over what was sent, once per turn. */
+  /** Flushes what was sent, once per turn. */
   flush(): void;
-  /** Ends the connection; `disconnected` is not told. */
+  /** Ends the connection; `disconnected` is not called. */
   disconnect(): void;
-  /** No connection for so long. */
+  /** Makes no connection for this long. */
   holdOff(ms: number): void;
-  /** A key may not be the peer's any more: who came in by it is sent away. */
+  /** A key may no longer be the peer's: connections that use it are closed. */
   revoke(key: string): void;
   close(): Promise<void>;
 }
 
 export interface PeerLinkOptions {
-  /** As the store is now: asked for each connection. */
+  /** The current state of the store, asked for at each connection. */
   readonly introduction: () => Introduction;
-  /** New at each start of the process, above all before (D18). */
+  /** New at each start of the process, and above all earlier ones (D18). */
   readonly incarnation: number;
   readonly heartbeatIntervalMs: number;
   readonly events: PeerLinkEvents;

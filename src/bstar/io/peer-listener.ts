@@ -1,4 +1,4 @@
-/** The primary's end of the link: it listens, and decides who is the peer. */
+/** The primary's end of the link, which listens and decides who is the peer. */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { PeerNumbers } from '../../transport/peer-numbers.js';
@@ -24,9 +24,9 @@ import {
 } from './peer-link.js';
 import { Talk } from './talk.js';
 
-/** Who has not said who he is by then is sent away. */
+/** A connection that has not identified itself by then is closed. */
 const HANDSHAKE_MS_MAX = 3000;
-/** How long a peer that is there may be silent while somebody else claims to be it. */
+/** How long a connected peer may be silent while another connection claims to be the peer. */
 const CONTEST_BEATS = 1.25;
 
 function write(output: Output, peer: PeerId, frames: readonly Buffer[]): void {
@@ -60,10 +60,10 @@ export async function listenForPeer(
 
 class PeerListener implements PeerLink, TransportEvents {
   readonly #options: PeerLinkOptions;
-  /** Only who has the peer's key comes in. */
+  /** Only a node with the peer's key is let in. */
   readonly #isSealed: boolean;
   readonly #talks = new Map<PeerId, Talk>();
-  /** Who claims to be the peer while that is there, or seems to be. */
+  /** A connection that claims to be the peer while the peer is connected, or seems to be. */
   readonly #contenders = new Map<PeerId, NodeJS.Timeout>();
   #transport: Transport | null = null;
   #peer: PeerId | null = null;
@@ -89,7 +89,9 @@ class PeerListener implements PeerLink, TransportEvents {
     if (monotonicMs() < this.#closedUntil) this.#transport?.disconnect(peer);
   }
 
-  /** The oldest goes of those that have said nothing, else of those that have not the place. */
+  /**
+   * Closes the oldest of those that have sent nothing, otherwise of those that are not the peer.
+   */
   #makeRoom(): void {
     const others = [...this.#talks].filter(([peer]) => peer !== this.#peer);
     const [oldest] = others.find(([, { handshake }]) => handshake.its === null) ?? others[0] ?? [];
@@ -102,7 +104,7 @@ class PeerListener implements PeerLink, TransportEvents {
     const heard = talk.hear(frames);
     if (heard === null) return;
     if (heard === 'hello') {
-      // The one that dials speaks first, and proves itself first.
+      // The node that dials speaks first, and is first to prove that it is alive.
       talk.say(talk.handshake.hello);
       this.#transport?.flush();
     } else if (heard === 'proved') {
@@ -132,7 +134,7 @@ class PeerListener implements PeerLink, TransportEvents {
 
   // ---------------------------------------------------------------- who is the peer
 
-  /** Somebody has said all that the peer would say, and proved that he lives. */
+  /** A connection has said everything that the peer would say, and proved that it is alive. */
   #claims(peer: PeerId, talk: Talk): void {
     const present = this.#peer === null ? undefined : this.#talks.get(this.#peer);
     if (present === undefined || this.#maySucceed(talk, present)) {
@@ -140,8 +142,8 @@ class PeerListener implements PeerLink, TransportEvents {
     } else if (this.#isSealed) {
       this.#refuse(peer, talk, { code: 'taken', text: 'a newer process of the peer is connected' });
     } else {
-      // A process that was started anew cannot prove whose successor it is: its old connection is
-      // silent from now on. If it is not, this one is a stranger's.
+      // A restarted process cannot prove that it is the successor: its old connection is silent
+      // from now on. If that connection is not silent, the new one is a stranger's.
       const waitMs = CONTEST_BEATS * this.#options.heartbeatIntervalMs;
       const timer = setTimeout(() => {
         this.#contenders.delete(peer);
@@ -151,7 +153,7 @@ class PeerListener implements PeerLink, TransportEvents {
     }
   }
 
-  /** Whether it is certain that the peer that is connected now has made a new connection (D18). */
+  /** Whether it is certain that the currently connected peer has made a new connection (D18). */
   #maySucceed({ handshake }: Talk, { handshake: present }: Talk): boolean {
     if (this.#isSealed) return handshake.incarnation >= present.incarnation;
     return handshake.its?.resumes?.equals(present.nonce) === true;
@@ -214,12 +216,12 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   full(peer: PeerId): void {
-    // It does not read what it asked for: it has to join anew.
+    // It does not read what it requested, so it has to join again.
     this.#transport?.disconnect(peer);
   }
 
   drained(): void {
-    // Who was full is gone.
+    // The connection that was full has ended.
   }
 
   rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
@@ -264,7 +266,7 @@ class PeerListener implements PeerLink, TransportEvents {
     if (peer === this.#peer) this.#noPeer();
     talk.say({ kind: 'refuse', reason: objection.text });
     this.#transport?.flush();
-    // What it is told goes out first; the sweep ends what stays.
+    // Its output is sent first; the sweep closes what remains.
     setTimeout(() => {
       if (this.#talks.get(peer) === talk) this.#transport?.disconnect(peer);
     }, 100).unref();

@@ -1,20 +1,20 @@
 /**
- * Both nodes configured as primary would never meet: each listens, none dials. So a primary looks
- * whether a primary answers where its backup should be: at its start, before it serves anybody, and
- * again as long as it has no peer.
+ * Two nodes configured as primary would never meet: each listens, none dials. So a primary checks
+ * whether another primary answers at its backup's address: at its start, before it serves clients,
+ * and again for as long as it has no peer.
  */
 import { MajordomoError } from '../../core/errors.js';
 import type { CurveClientKeys } from '../../transport/zmtp/link.js';
 import { dialPeer } from './peer-dialler.js';
 import type { PeerLink, PeerLinkOptions } from './peer-link.js';
 
-/** The start waits so long for an answer; whoever listens on the same network needs less. */
+/** How long the start waits for an answer; a node on the same network needs less. */
 const START_MS = 500;
-/** A wrong configuration is told again, but not at every heartbeat. */
+/** A wrong configuration is reported again, but not at every heartbeat. */
 const AGAIN_MS = 30_000;
 
 /**
- * @param met resolves once the backup has come: then there is no need to wait
+ * @param met resolves once the backup has connected: then there is no need to wait
  * @returns the link, which looks for another primary until it is closed
  * @throws ERR_BSTAR_ROLE if one answers now
  */
@@ -33,7 +33,7 @@ export async function soughtOtherPrimary(
     ...options,
     events: {
       connected: () => {
-        // Whoever takes a primary for its peer there is none of ours.
+        // A node there that accepts a primary as its peer is not this node's backup.
         seeker.disconnect();
       },
       objectionTo: () => null,

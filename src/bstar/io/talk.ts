@@ -1,4 +1,7 @@
-/** The words on one connection of a pair: their version, their stamps, and who may say what when. */
+/**
+ * The messages on one connection of a pair: their version, their stamps, and who may send which
+ * when.
+ */
 import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
@@ -12,23 +15,23 @@ import type { PeerLinkEvents, PeerLinkOptions } from './peer-link.js';
 
 type Say = (frames: readonly Buffer[]) => void;
 
-/** How the one that dials begins. */
+/** How the node that dials begins. */
 interface Opening {
   readonly version: PeerVersion;
-  /** The nonce that it was given on its connection before. */
+  /** The nonce that it was given on its previous connection. */
   readonly resumes: Buffer | null;
 }
 
 /**
- * What was heard: a message of the peer; 'hello' and 'proved' on the way there; 'older', the other one
- * speaks a lower version; `null`, nothing new; or what ends the connection.
+ * What was received: a message of the peer; 'hello' and 'proved' during the handshake; 'older': the
+ * other node uses a lower version; `null`: nothing new; or why the connection ends.
  */
 type Heard = PeerMessage | 'hello' | 'proved' | 'older' | 'nonsense' | Objection | null;
 
 export class Talk {
   readonly handshake: Handshake;
   readonly startedAt: number = monotonicMs();
-  /** Whose connection it is, the key by its name; `null`: this node has dialled. */
+  /** Who opened the connection, its key by its name; `null`: this node dialled. */
   readonly came: Rejected | null;
   readonly #isDialled: boolean;
   readonly #incarnation: number;
@@ -37,12 +40,12 @@ export class Talk {
   #version: PeerVersion;
   #said = 0;
   #heard = 0;
-  /** Nothing more of it is heard. */
+  /** Later messages are ignored. */
   isOver = false;
-  /** It was told that it is the peer. */
+  /** It was told that it is accepted as the peer. */
   isAdmitted = false;
 
-  /** @param opening `null`: the other one dialled, and says the version */
+  /** @param opening `null`: the other node dialled, and chooses the version */
   constructor(
     { introduction, incarnation, events }: PeerLinkOptions,
     opening: Opening | null,
@@ -59,7 +62,7 @@ export class Talk {
     this.#say = say;
   }
 
-  /** What the other one said of itself. Once it has proved that it is the peer. */
+  /** What the other node said about itself, once it has proved to be the peer. */
   get peer(): Hello {
     return present(this.handshake.its, 'who has proved himself has said who he is');
   }
@@ -68,7 +71,10 @@ export class Talk {
     return this.#version;
   }
 
-  /** In version 1 nobody says his epoch before he is believed: his first word is waited for. */
+  /**
+   * In version 1, a node states its epoch only after it is accepted, so this waits for its first
+   * message.
+   */
   get standsByProof(): boolean {
     return this.#version > 1;
   }
