@@ -1,6 +1,6 @@
 /**
- * Seeds that found a defect, and what it was. A change of the simulation makes other worlds of them:
- * what they found must then be found again by breaking the broker in the same way.
+ * Seeds that found a defect, with its description. A change of the simulation gives these seeds
+ * other worlds: then break the broker in the same way and find the defect again.
  */
 import { describe, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';

@@ -20,8 +20,8 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /**
- * Reserves a port with a name in Linux's abstract socket space, which only one process can hold and which
- * ends with it.
+ * Reserves a port with a name in Linux's abstract socket space, which only one process can hold and
+ * which ends with it.
  */
 async function isReserved(port: number): Promise<boolean> {
   return await listens({ path: `\0majordomo-test-port-${port}` }, false);

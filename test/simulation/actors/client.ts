@@ -1,6 +1,6 @@
 /**
- * A client: sends requests, waits, tries again (Lazy Pirate), and checks what it is given without
- * any knowledge of the broker or the model.
+ * A client: sends requests, waits, retries (Lazy Pirate), and checks what it receives without any
+ * knowledge of the broker or the model.
  */
 import { Frames } from '../../../src/core/frames.js';
 import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
@@ -15,9 +15,12 @@ export interface ClientHabits {
   readonly version: MdpVersion;
   /** With correlation ids: many requests at once. Without: one after another. */
   readonly correlates: boolean;
-  /** Ids that stand before its own, put there by proxies. */
+  /** Ids added by proxies before its own. */
   readonly prefix: readonly Buffer[];
-  /** `refuse`: that it does not want to wait for a worker, too. `failures`: that it understands them. */
+  /**
+   * What its hello declares. `refuse`: also that it does not want to wait for a worker. `failures`:
+   * that it understands them.
+   */
   readonly says: 'nothing' | 'hello' | 'refuse' | 'failures';
   readonly services: readonly [string, ...string[]];
   readonly requests: number;
@@ -26,7 +29,7 @@ export interface ClientHabits {
   /** Infinity: it waits for ever. */
   readonly patienceMs: number;
   readonly retries: number;
-  /** It closes and dials again before it tries again. */
+  /** It closes and reconnects before it retries. */
   readonly redials: boolean;
   readonly bodyBytesMax: number;
   readonly cutChance: number;
@@ -62,7 +65,7 @@ export class SimClient implements Actor {
   readonly #around: Surroundings;
   readonly #random: SimRandom;
   readonly #line: Line;
-  /** By key: all it ever sent. */
+  /** By key: everything it ever sent. */
   readonly #attempts = new Map<string, Attempt>();
   readonly #byCorrelation = new Map<string, Attempt>();
   readonly #mmi = new Map<string, number>();
@@ -102,7 +105,7 @@ export class SimClient implements Actor {
     this.#line.close();
   }
 
-  /** Its connection is gone; it dials again. (Of a proxied client the proxy does.) */
+  /** Its connection is gone; it reconnects. (For a proxied client the proxy does.) */
   lost(): void {
     if (this.#left) return;
     this.#around.clock.after(this.#random.int(0, this.habits.gapMaxMs), () => {
@@ -190,7 +193,7 @@ export class SimClient implements Actor {
     const { version, prefix } = this.habits;
     const envelope = [...prefix, ...ids];
     const name = Buffer.from(service);
-    // The first id is the proxy's or the correlation; more of them stand before it on the wire.
+    // The first id is the proxy's or the correlation id; further ones precede it on the wire.
     const enveloped = version === 1 || envelope.length > 0;
     const frames = clientRequest(version, envelope.at(-1) ?? null, name, body);
     const intent: RequestIntent = { kind: 'request', version, enveloped, envelope, service, body };
@@ -241,7 +244,7 @@ export class SimClient implements Actor {
     attempt.over = true;
   }
 
-  /** D62: it is its own, and the last that it hears of that request. */
+  /** D62: the failure is for its own request, and the last message about it. */
   #failed([service = '', code = '', text = '']: readonly string[], correlation: string): void {
     hold(this.habits.says === 'failures', `${this.name} is told of a failure it cannot understand`);
     const isRight = /^f-(error|final|retry)$/.test(code);
@@ -280,7 +283,7 @@ export class SimClient implements Actor {
     this.answered++;
   }
 
-  /** Over one connection no part may be missing; with it, parts may be lost. */
+  /** Over one connection no part may be missing; across reconnections, parts may be lost. */
   #isWhole(attempt: Attempt, whole: boolean, body: readonly string[]): void {
     if (attempt.dial !== this.#line.dials || !this.#line.isWhole) return;
     hold(whole, `${attempt.key} misses parts (has ${attempt.parts}): ${body.join()}`);

@@ -1,4 +1,4 @@
-/** A peer that keeps to nothing: garbage, commands out of order, names it may not have. */
+/** A peer that obeys no rule: garbage, commands out of order, names that it may not use. */
 import { clientRequest } from '../../../src/wire/client-side.js';
 import {
   workerDisconnect,
@@ -18,7 +18,7 @@ export interface HostileHabits {
   readonly messages: number;
   readonly gapMaxMs: number;
   readonly services: readonly [string, ...string[]];
-  /** Also as a client and a worker over one connection. */
+  /** Also acts as client and worker over one connection. */
   readonly registers: boolean;
 }
 
@@ -115,7 +115,7 @@ export class SimHostile implements Actor {
     return { frames, intent: { kind: 'final', version, token, body } };
   }
 
-  /** A worker that is a client, too. */
+  /** A worker that is also a client. */
   #twoFaced(version: MdpVersion): Sent {
     const service = this.#random.pick([...this.#habits.services]);
     if (this.#random.chance(0.5)) return this.#ready(version, service);

@@ -1,4 +1,4 @@
-/** An actor's connection, which it dials again as it likes. */
+/** An actor's connection, which the actor dials again as it likes. */
 import type { Delivered, Sent } from '../model/intent.js';
 import type { SimClock } from '../world/clock.js';
 import type { Connection, Dialled, SimNetwork } from '../world/network.js';
@@ -6,21 +6,21 @@ import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import type { Tally } from './tally.js';
 
-/** What actors share. */
+/** What all actors share. */
 export interface Surroundings {
   readonly clock: SimClock;
   readonly network: SimNetwork<Sent, Delivered>;
   readonly trace: Trace;
   readonly tally: Tally;
   readonly heartbeatIntervalMs: number;
-  /** Tokens that workers have seen, with the request's key: for thieves. */
+  /** Tokens that workers have seen, with the request's key: for actors that steal them. */
   readonly tokens: { readonly token: string; readonly key: string }[];
 }
 
-/** Who takes part in a world. */
+/** A participant of a world. */
 export interface Actor {
   readonly name: string;
-  /** Goes away: closes its connection, or loses it, and does nothing any more. */
+  /** Leaves: closes its connection or loses it, and does nothing any more. */
   leave(): void;
 }
 
@@ -32,7 +32,7 @@ export class Line {
   readonly #lost: () => void;
   readonly name: string;
   #connection: Connection<Sent, Delivered> | null = null;
-  /** Connections so far: tells whether something was sent over the present one. */
+  /** Number of connections so far: shows whether something was sent over the current one. */
   dials = 0;
 
   constructor(
@@ -55,7 +55,7 @@ export class Line {
     return this.#connection !== null;
   }
 
-  /** Nothing was lost over the present connection. */
+  /** Nothing was lost over the current connection. */
   get isWhole(): boolean {
     return this.#connection?.hasLost === false;
   }
@@ -98,7 +98,7 @@ export class Line {
     this.#connection?.resumeReading();
   }
 
-  /** Closes orderly: what was sent arrives. */
+  /** Closes in an orderly way: what was sent arrives. */
   close(): void {
     if (this.#connection === null) return;
     this.#note('closes');
@@ -106,7 +106,7 @@ export class Line {
     this.#connection = null;
   }
 
-  /** The connection breaks; both sides learn of it or not. */
+  /** The connection breaks; each side may or may not be notified. */
   cut(serverKnows: boolean, actorKnows: boolean): void {
     if (this.#connection === null) return;
     this.#around.tally.fault(serverKnows ? 'cut' : 'cut in silence');

@@ -19,7 +19,7 @@ import type { SimRandom } from '../world/random.js';
 import { Line, type Actor, type Surroundings } from './line.js';
 import { malformedWorkerMessage } from './malformed.js';
 
-/** What a worker may do with a request instead of answering it. */
+/** What a worker may do with a request other than answer it. */
 export const MISCHIEF = [
   'returns',
   'fails',
@@ -45,7 +45,9 @@ export interface WorkerHabits {
   readonly partialsMax: number;
   readonly mischief: readonly Mischief[];
   readonly mischiefChance: number;
-  /** After it is told to go, or lost its connection, it still answers what it had. */
+  /**
+   * After it was told to leave, or lost its connection, it still answers the requests that it had.
+   */
   readonly isStubborn: boolean;
 }
 
@@ -112,7 +114,7 @@ export class SimWorker implements Actor {
   #register(): void {
     if (!this.#line.isOpen) this.#line.dial();
     const { version, service, credit } = this.habits;
-    // Who declares its credit may say its name (D67), which changes nothing.
+    // A worker that declares its credit may also state its name (D67), which changes nothing.
     const options = { name: credit === null ? null : this.name };
     const frames = workerReady(version, Buffer.from(service), credit, options);
     this.#send(frames, { kind: 'ready', version, service, credit });
@@ -120,7 +122,7 @@ export class SimWorker implements Actor {
     this.#heardAt = this.#around.clock.now;
   }
 
-  /** It is no longer known there: it begins anew after a while. */
+  /** The broker no longer knows it: it registers again after a while. */
   #again(): void {
     this.#registered = false;
     if (!this.habits.isStubborn) this.#jobs = [];
@@ -190,7 +192,9 @@ export class SimWorker implements Actor {
     this.#sendAnswer(job, parts);
   }
 
-  /** Sends part after part, and may be held up in between, but never goes on elsewhere. */
+  /**
+   * Sends part after part; it may be delayed in between, but never continues on another connection.
+   */
   #stream(job: Job, part: number, parts: number, dial: number): void {
     const { heartbeatIntervalMs: interval } = this.#around;
     if (!this.#jobs.includes(job) || this.#line.dials !== dial) return;
@@ -286,7 +290,7 @@ export class SimWorker implements Actor {
     this.#send(frames, { kind: 'return', version, token });
   }
 
-  /** Says what went wrong: rightly, or so that the broker has to say that for it (D60). */
+  /** Reports a failure: correctly, or so that the broker has to replace the report (D60). */
   #fail({ token, key }: Job): void {
     const { version } = this.habits;
     const kind = this.#random.pick(FAILURE_KINDS);
@@ -305,7 +309,7 @@ export class SimWorker implements Actor {
   #steal(job: Job): void {
     const { tokens } = this.#around;
     const loot = tokens[this.#random.int(0, tokens.length - 1)] ?? job;
-    // In the middle of a stream of its own it would only contradict itself.
+    // In the middle of its own stream it would only contradict itself.
     const isOwn = this.#jobs.includes(loot);
     if (this.#random.chance(0.2)) this.#return(loot);
     else if (!isOwn && this.#random.chance(0.2)) this.#fail(loot);
@@ -334,7 +338,7 @@ export class SimWorker implements Actor {
     this.#line.send({ frames, intent });
   }
 
-  /** Does it then, or as soon as it is not frozen any more; unless it has left. */
+  /** Does it then, or as soon as it is no longer frozen; unless it has left. */
   #later(delayMs: number, action: () => void): void {
     const run = (): void => {
       if (this.#left) return;

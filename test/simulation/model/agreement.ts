@@ -32,7 +32,7 @@ const LOADS = [
   'bytes',
 ] as const;
 
-/** The broker's own numbers are those of the model, and add up. */
+/** The broker's own numbers equal the model's, and add up. */
 export function checkAgreement(broker: Broker, model: Model, after: string): void {
   const counters = broker.counters;
   for (const name of NAMES) same(name, counters[name], model.counters[name], after);
@@ -44,7 +44,7 @@ export function checkAgreement(broker: Broker, model: Model, after: string): voi
   const { load } = broker;
   const known = model.load;
   for (const name of LOADS) {
-    // A name whose queue was emptied within a turn may be kept to its end.
+    // A name whose queue became empty within a turn may be kept until its end.
     if (name === 'services' && !after.startsWith('run')) continue;
     same(`load ${name}`, load[name], known[name], after);
   }
@@ -60,7 +60,7 @@ function same(
   if (is !== should) violated(`${after}: ${what} is ${is ?? '-'}, should be ${should ?? '-'}`);
 }
 
-/** Every request that came ended in one way, or is still held. */
+/** Every request received has ended in exactly one way, or is still held. */
 function isBalanced(counters: BrokerCounters, held: number): boolean {
   const { requestsRefused: refused, repliesDropped: dropped, requestsFailed: failed } = counters;
   const ended =
@@ -77,6 +77,6 @@ function isBalanced(counters: BrokerCounters, held: number): boolean {
     refused.not_active +
     dropped.client_gone +
     dropped.slow_client;
-  // One that is answered or given up early is still held until its second worker is done with it.
+  // A request answered or given up early is still held until its second worker has finished.
   return ended <= counters.requestsReceived && ended + held >= counters.requestsReceived;
 }

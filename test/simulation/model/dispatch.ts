@@ -4,7 +4,7 @@ import { show } from './expected.js';
 import { keyOf } from './requests.js';
 import type { ModelRequest, ModelWorker } from './state.js';
 
-/** A REQUEST with this body leaves for this worker: it is the right one, and in its turn. */
+/** A REQUEST with this body is sent to this worker: checks that both are next in turn. */
 export function checkDispatch(
   request: ModelRequest | undefined,
   worker: ModelWorker,

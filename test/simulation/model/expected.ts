@@ -1,4 +1,7 @@
-/** The messages that the model says must leave now, laid out by hand from the protocol's tables. */
+/**
+ * The messages that must be sent now according to the model, built by hand from the protocol's
+ * tables.
+ */
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { hold } from '../world/failure.js';
 import type { RequestIntent } from './intent.js';

@@ -1,6 +1,6 @@
 /**
  * What the sender of a message means by it. It travels beside the frames, so that the model knows
- * the truth without reading the wire, and the broker, which only sees the frames, is checked by it.
+ * the truth without parsing the wire, and can check the broker, which sees only the frames.
  */
 import type { Failure } from '../../../src/wire/failure.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
@@ -30,7 +30,7 @@ export interface ReplyIntent {
   readonly body: readonly Buffer[];
 }
 
-/** D60: what the broker is to make of it, be it as it came or `mdp.invalid-failure`. */
+/** D60: what the broker must make of it: the failure as received, or `mdp.invalid-failure`. */
 export interface FailIntent {
   readonly kind: 'fail';
   readonly version: MdpVersion;

@@ -1,6 +1,7 @@
 /**
- * The reference: told of every input before the broker is, it knows what the broker must do. What
- * the protocol leaves to the broker (in which order services are served) is checked as it comes.
+ * The reference model: it receives every input before the broker does, and knows what the broker
+ * must do. Where the protocol leaves a choice to the broker (the order in which services are
+ * served), it checks what the broker chose.
  */
 import type { BrokerLoad } from '../../../src/broker/broker.js';
 import type { LostReason } from '../../../src/broker/counters.js';
@@ -218,7 +219,7 @@ export class Model {
     worker.lastSeenAt = now;
     const oldest = worker.held[0];
     if (oldest === undefined) return;
-    // D5: within an interval of the dispatch it proves nothing.
+    // D5: within an interval after the dispatch it proves nothing.
     if (now - oldest.dispatchedAt > this.#options.heartbeatIntervalMs) {
       worker.heartbeatsWhileBusy = true;
     }
@@ -275,7 +276,7 @@ export class Model {
 
   // ---------------------------------------------------------------- time
 
-  /** Overdue workers first, then overdue requests; dispatch and heartbeats as they come. */
+  /** Overdue workers first, then overdue requests; dispatch and heartbeats in any order. */
   beginRun(now: number): void {
     this.#running = true;
     this.#now = now;
@@ -306,7 +307,7 @@ export class Model {
     }
   }
 
-  /** After each input and run: nothing that must be done is left undone. */
+  /** After each input and run: nothing that must be done has been left undone. */
   settle(): void {
     this.#requests.expected.settle();
     this.#requests.step++;
@@ -317,7 +318,7 @@ export class Model {
     }
   }
 
-  /** When something must happen at the latest. */
+  /** The latest time at which something must happen. */
   dueAt(): number {
     let due = Infinity;
     for (const worker of this.#workers) {

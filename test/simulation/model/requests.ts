@@ -1,5 +1,5 @@
 /**
- * What must become of requests: accepted, given back, answered, expired, abandoned, dropped,
+ * What must happen to requests: accepted, given back, answered, expired, abandoned, dropped,
  * refused. Written from the protocol's text, not from the broker.
  */
 import type { RequestRefusal } from '../../../src/broker/counters.js';
@@ -25,7 +25,7 @@ export class ModelRequests {
   readonly expected = new Expected();
   readonly #options: BrokerOptions;
   readonly #services: ModelServices;
-  /** By the first frame of the body, which no two requests share. */
+  /** By the first frame of the body, which is unique to a request. */
   readonly byKey = new Map<string, ModelRequest>();
   draining = false;
   begunAt = -Infinity;
@@ -81,7 +81,7 @@ export class ModelRequests {
     service.touched = true;
   }
 
-  /** D65: neither now nor a moment ago, when the broker had been there for as long. */
+  /** D65: neither now nor within the last moments, if the broker has been up for that long. */
   #isUnserved(name: string, now: number): boolean {
     const { heartbeatIntervalMs, heartbeatLiveness } = this.#options;
     const graceMs = heartbeatIntervalMs * heartbeatLiveness;
@@ -221,7 +221,7 @@ export class ModelRequests {
       const slow = client?.slow ?? request.slow;
       this.counters.repliesDropped[slow ? 'slow_client' : 'client_gone']++;
     } else if (client !== null && client.name !== null) {
-      // It may return, and would take the rest for the whole.
+      // It may return, and would take the remaining parts for the whole reply.
       this.#abandon(request);
       request.givenUp = true;
     }
@@ -229,7 +229,7 @@ export class ModelRequests {
 
   // ---------------------------------------------------------------- the end without a reply
 
-  /** D6, of all that a worker held or of one that it returned. */
+  /** D6, for all requests that a worker held, or one that it returned. */
   giveBack(
     worker: ModelWorker,
     requests: readonly ModelRequest[],
@@ -283,7 +283,7 @@ export class ModelRequests {
     }
   }
 
-  /** What waits for too long; while draining, all that waits. */
+  /** Requests that wait for too long; while draining, all that wait. */
   expire(now: number): void {
     for (const request of [...this.byKey.values()]) {
       if (request.state !== 'queued') continue;
@@ -361,7 +361,10 @@ function isClientGone(request: ModelRequest): boolean {
   return request.client?.departed ?? true;
 }
 
-/** D11: its envelope begins with that of a hello over this connection; of several, the longest. */
+/**
+ * D11: its envelope begins with that of a hello over this connection; the longest of several
+ * counts.
+ */
 function helloOf(peer: ModelPeer, intent: RequestIntent): ModelHello | null {
   let found: ModelHello | null = null;
   for (const hello of peer.hellos) {

@@ -35,7 +35,7 @@ export class ModelServices {
   }
 }
 
-/** A name from which requests were taken is kept to the end of the turn. */
+/** A name from which requests were taken is kept until the end of the turn. */
 function isThere(service: ModelService): boolean {
   return service.workers.size > 0 || service.queue.length > 0 || service.touched;
 }

@@ -1,4 +1,4 @@
-/** What the model knows: plain lists, searched from end to end. */
+/** The model's state: plain lists with linear search. */
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { Failure } from '../../../src/wire/failure.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
@@ -16,7 +16,7 @@ export class ModelPeer {
   readonly name: string | null;
   client: ModelClient | null = null;
   worker: ModelWorker | null = null;
-  /** The latest last. */
+  /** The latest one comes last. */
   readonly hellos: ModelHello[] = [];
   closing = false;
   full = false;
@@ -52,7 +52,7 @@ export class ModelWorker {
   lastSeenAt: number;
   lastSentAt: number;
   heartbeatsWhileBusy = false;
-  /** Counts up at each change of its load: the lowest is the least recently used. */
+  /** Increases with each change of its load: the lowest is the least recently used. */
   usedAt: number;
 
   constructor(
@@ -73,7 +73,7 @@ export class ModelWorker {
     this.usedAt = usedAt;
   }
 
-  /** When it is lost, if nothing more is heard of it (D5). */
+  /** When it is lost, if nothing more is heard from it (D5). */
   lostAt({ heartbeatIntervalMs, heartbeatLiveness, busyTimeoutMs }: BrokerOptions): number {
     const [oldest] = this.held;
     const silentAt = this.lastSeenAt + heartbeatIntervalMs * heartbeatLiveness;
@@ -92,7 +92,7 @@ export class ModelService {
   readonly workers = new Set<ModelWorker>();
   /** When the last of its workers was lost. */
   lostAt = -Infinity;
-  /** Something was put into its queue since the last run. */
+  /** Something was added to its queue since the last run. */
   touched = false;
 
   constructor(name: string) {
@@ -118,10 +118,10 @@ export class ModelRequest {
   readonly service: ModelService;
   readonly bytes: number;
   readonly arrivedAt: number;
-  /** It is told of refusals (D11). */
+  /** It is to receive refusals (D11). */
   readonly tells: boolean;
   client: ModelClient | null;
-  /** Its client was closed for not reading. */
+  /** Its client was disconnected because it did not read. */
   slow = false;
   state: 'queued' | 'out' | 'over' = 'queued';
   outcome: Outcome = 'too_late';
@@ -134,9 +134,12 @@ export class ModelRequest {
   held: (readonly Buffer[])[] = [];
   answered = false;
   givenUp = false;
-  /** What a worker said of it last, as far as that is kept (D61). */
+  /** The last report of a worker about it, as far as it is kept (D61). */
   reported: Failure | null = null;
-  /** Place in the queue: later loss before earlier; of one loss in order. 0: never given back. */
+  /**
+   * Position in the queue: a later loss before an earlier one; after one loss, in order. 0: never
+   * given back.
+   */
   lossStep = 0;
   lossGroup = 0;
   order: number;
@@ -165,7 +168,7 @@ export class ModelRequest {
   }
 }
 
-/** One handing of a request to a worker. */
+/** One delivery of a request to a worker. */
 export class Delivery {
   readonly request: ModelRequest;
   readonly worker: ModelWorker;
@@ -179,7 +182,7 @@ export class Delivery {
   }
 }
 
-/** Bytes that frames take in the broker's memory: as on a ZMTP wire. */
+/** Bytes that frames take in the broker's memory: the same as on a ZMTP wire. */
 export function packedSize(frames: readonly Uint8Array[]): number {
   return frames.reduce((sum, { length }) => sum + length + (length > 255 ? 9 : 2), 0);
 }

@@ -1,7 +1,7 @@
 /**
- * A broker process: the machine under test behind a simulated shell. It reads inputs in turns, as
- * the daemon's loop does; its effects go through the real codec onto the network. The model hears
- * every input before the machine does, and sees every message that leaves.
+ * A broker process: the machine under test in a simulated shell. It reads inputs in turns, like the
+ * daemon's loop; its effects go through the real codec to the network. The model receives every
+ * input before the machine does, and sees every message sent.
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
@@ -34,19 +34,19 @@ interface Input {
 export interface ShellHabits {
   /** Inputs read before `run`, at most. */
   readonly batchMax: number;
-  /** Time from an input, or from when something is due, to the turn. */
+  /** Delay from an input, or from a due time, to the turn. */
   readonly turnDelayMaxMs: number;
-  /** Chance of a turn that comes much later: the process had no processor. */
+  /** Probability that a turn comes much later, as if the process had no CPU time. */
   readonly stallChance: number;
   readonly stallMaxMs: number;
-  /** Inputs are taken as they come, at the time of the turn's first; else all when it ends. */
+  /** Inputs are handled at the time of the turn's first one; otherwise all when the turn ends. */
   readonly readsAtOnce: boolean;
 }
 
-/** Makes a broken broker of a good one, to see that it is found out. */
+/** Breaks a correct broker, to verify that the simulation detects it. */
 export type Sabotage = (sink: BrokerSink) => BrokerSink;
 
-/** Turns at one moment before the loop is taken for endless. */
+/** Turns at one moment after which the loop is considered endless. */
 const RUNS_AT_ONCE_MAX = 100;
 
 export class BrokerNode implements ServerEnd<Sent, Delivered> {
@@ -75,7 +75,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     },
   });
   #turn: SimTimer | null = null;
-  /** When the turn under way read its first input. */
+  /** When the current turn read its first input. */
   #turnBeganAt: number | null = null;
   #isInMachine = false;
   #stopped = false;
@@ -247,7 +247,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     }
     this.#model.message(peer, intent, now);
     const message = Frames.of(...frames);
-    // Both ways in which transports hand messages over.
+    // Both ways in which transports deliver messages.
     this.#broker.message(peer, peer % 2 === 0 ? message : asRead(message), now);
   }
 

@@ -1,4 +1,4 @@
-/** Who takes part in the world of a seed. */
+/** The participants of a seed's world. */
 import { identityOf } from '../../../src/transport/identity.js';
 import { SimClient, type ClientHabits } from '../actors/client.js';
 import { SimHostile } from '../actors/hostile.js';
@@ -10,7 +10,7 @@ import type { Dialled } from './network.js';
 import type { SimRandom } from './random.js';
 import type { Weather } from './weather.js';
 
-/** An actor that has still to be made, so that any can be left out. */
+/** An actor still to be made, so that any one can be left out. */
 type Role = (random: SimRandom) => Actor & { start(): void };
 
 export class Cast {
@@ -26,7 +26,7 @@ export class Cast {
   roles(random: SimRandom): Role[] {
     const { isFair, services } = this.#weather;
     const roles: Role[] = [];
-    // In fair weather every service has a worker; else there is chance.
+    // In fair weather every service has a worker; otherwise this is random.
     if (isFair) for (const service of services) roles.push(this.#worker(service));
     const workers = random.int(isFair ? 0 : 1, 5);
     for (let i = 0; i < workers; i++) roles.push(this.#worker(random.pick([...services])));
@@ -38,7 +38,7 @@ export class Cast {
     return roles;
   }
 
-  /** Those who show at the end that the broker still serves. */
+  /** Actors that prove at the end that the broker still serves. */
   healers(): Role[] {
     return this.#weather.services.flatMap((service) => [
       (random) => this.#makeWorker(`healer-${service}`, goodWorker(service), random, 0),
@@ -172,7 +172,7 @@ export class Cast {
       const proxy = new SimProxy(name, this.#around, dialled(name, 0, random, 0.3), random);
       for (let number = 0; number < random.int(1, 3); number++) {
         const id = `${name}c${number}`;
-        // Further hops put their ids before, or behind: D1 allows eight in all.
+        // Further hops add their ids before or after: D1 allows eight in total.
         const hops = Array.from({ length: random.pick([0, 0, 1, 6]) }, (_, hop) => `hop${hop}`);
         const prefix = [id, ...hops].map((each) => Buffer.from(each));
         const habits = this.#clientHabits(random);
@@ -216,8 +216,8 @@ export class Cast {
 }
 
 /**
- * Every second one has a key of its own, and where these choose their routing id, all choose the
- * same: what is one's must not reach another (D70).
+ * Every second actor has its own key. Those that choose their routing id all choose the same one: a
+ * message for one must not reach another (D70).
  */
 function dialled(name: string, listener: number, random: SimRandom, named: number): Dialled {
   const ownRoutingId = random.chance(named);

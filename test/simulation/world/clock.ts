@@ -1,4 +1,6 @@
-/** Virtual time: what is to happen, in order of time and, at one time, in order of planning. */
+/**
+ * Virtual time: planned actions, ordered by time and, at the same time, by when they were planned.
+ */
 
 export class SimTimer {
   readonly at: number;
@@ -32,7 +34,7 @@ export class SimClock {
   readonly #heap: SimTimer[] = [];
   #order = 0;
 
-  /** Plans `action` for `delayMs` from now. */
+  /** Plans `action` to run after `delayMs`. */
   after(delayMs: number, action: () => void): SimTimer {
     return this.at(this.now + delayMs, action);
   }
@@ -53,7 +55,7 @@ export class SimClock {
     return timer;
   }
 
-  /** Lets everything happen that is planned up to `time`, and then it is `time`. */
+  /** Runs everything planned up to `time`, and advances the clock to `time`. */
   runUntil(time: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= time; next = this.#heap[0]) {
       this.#takeFirst();

@@ -1,6 +1,7 @@
 /**
- * Connections between actors and servers. Each keeps the order of its messages, different ones
- * overtake each other; any can be cut with or without notice, and either side can stop reading.
+ * Connections between actors and servers. Each keeps the order of its messages; messages on
+ * different ones may overtake each other. Any can be cut with or without notice, and either side
+ * can stop reading.
  */
 import type { SimClock } from './clock.js';
 import { Pipe, type PipeOptions } from './pipe.js';
@@ -9,7 +10,7 @@ import type { SimRandom } from './random.js';
 /** The actor's side of a connection. */
 export interface ActorEnd<Down> {
   received(item: Down): void;
-  /** The connection is gone and the actor learns of it. */
+  /** The connection is gone, and the actor is notified. */
   lost(): void;
 }
 
@@ -17,7 +18,7 @@ export interface ActorEnd<Down> {
 export interface ServerEnd<Up, Down> {
   connected(connection: Connection<Up, Down>): void;
   received(connection: Connection<Up, Down>, item: Up): void;
-  /** The output that waits for the peer passed `outputBytesMax`. */
+  /** The output waiting for the peer exceeded `outputBytesMax`. */
   full(connection: Connection<Up, Down>): void;
   drained(connection: Connection<Up, Down>): void;
   disconnected(connection: Connection<Up, Down>): void;
@@ -25,7 +26,7 @@ export interface ServerEnd<Up, Down> {
 
 export interface NetworkOptions extends PipeOptions {
   readonly outputBytesMax: number;
-  /** After this a side learns of a loss of which there is notice. */
+  /** Delay before a side is notified of a loss. */
   readonly noticeMaxMs: number;
 }
 
@@ -56,7 +57,7 @@ export class Connection<Up, Down> implements Dialled {
   readonly #random: SimRandom;
   #atServer: 'not yet' | 'connected' | 'gone' = 'not yet';
   #full = false;
-  /** Messages to the actor were thrown away because it did not read. */
+  /** Messages to the actor were dropped because it did not read. */
   hasLost = false;
   #actorGone = false;
 
@@ -104,7 +105,7 @@ export class Connection<Up, Down> implements Dialled {
     this.#down.resume();
   }
 
-  /** The actor closes: what it sent before still arrives, then the server learns of it. */
+  /** The actor closes: what it sent before still arrives, then the server is notified. */
   close(): void {
     if (this.#actorGone) return;
     this.#actorGone = true;
@@ -115,8 +116,8 @@ export class Connection<Up, Down> implements Dialled {
   // ---------------------------------------------------------------- the network
 
   /**
-   * What is under way both ways is lost.
-   * @param serverKnows, actorKnows whether that side is given notice
+   * Data in flight in both directions is lost.
+   * @param serverKnows, actorKnows whether that side is notified
    */
   cut(serverKnows: boolean, actorKnows: boolean): void {
     this.#up.cut();
@@ -137,7 +138,7 @@ export class Connection<Up, Down> implements Dialled {
     }
   }
 
-  /** The server learns now that the peer is gone, if it did not know. */
+  /** Notifies the server that the peer is gone, if it did not know. */
   notice(): void {
     if (this.#atServer !== 'connected') return;
     this.#atServer = 'gone';
@@ -168,7 +169,7 @@ export class Connection<Up, Down> implements Dialled {
   // ---------------------------------------------------------------- the server's side
 
   write(item: Down, bytes: number): void {
-    // What is sent to a peer that is full may be lost, says the port: here it is.
+    // The port allows messages to a full peer to be lost: here they are.
     if (this.#full) this.hasLost = true;
     if (this.#full || this.#atServer !== 'connected') return;
     this.#down.send(item, bytes);
@@ -196,12 +197,12 @@ export class SimNetwork<Up, Down> {
     this.server = server;
   }
 
-  /** @param random the actor's, so that no connection depends on others */
+  /** @param random the actor's own, so that no connection depends on others */
   dial(dialled: Dialled, actor: ActorEnd<Down>, random: SimRandom): Connection<Up, Down> {
     return new Connection(this, dialled, actor, random);
   }
 
-  /** All servers learn of all losses now. */
+  /** Notifies all servers of all losses now. */
   noticeAll(): void {
     for (const connection of [...this.#live]) connection.notice();
   }
@@ -210,7 +211,7 @@ export class SimNetwork<Up, Down> {
     this.#live.add(connection);
     if (!connection.isNamed) return;
     const key = nameOf(connection);
-    // A name that comes back takes the place of a connection whose end nobody noticed.
+    // A returning name replaces a connection whose end nobody noticed.
     this.#named.get(key)?.notice();
     this.#named.set(key, connection);
   }

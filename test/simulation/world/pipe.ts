@@ -1,6 +1,6 @@
 /**
- * One direction of one connection: keeps order, delays at random, can stop and can be cut. What an
- * item is, the pipe does not know: a message, or a run of bytes.
+ * One direction of one connection: keeps order, delays at random, can be stopped and cut. The items
+ * can be anything: messages, or runs of bytes.
  */
 import type { SimClock } from './clock.js';
 import type { SimRandom } from './random.js';
@@ -62,14 +62,14 @@ export class Pipe<T> {
     }
   }
 
-  /** What is under way is lost, and all that follows. */
+  /** Data in flight is lost, and everything after it. */
   cut(): void {
     this.#cut = true;
     this.#unread.length = 0;
     this.waitingBytes = 0;
   }
 
-  /** Nothing arrives any more, though the sender does not know: it sees its output grow. */
+  /** Nothing arrives any more, and the sender is not notified: it sees its output grow. */
   swallow(): void {
     this.#swallows = true;
     this.#unread.length = 0;

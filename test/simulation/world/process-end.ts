@@ -1,4 +1,4 @@
-/** What the network tells of a process's peers, as inputs of its broker. */
+/** The network's events about a process's peers, as inputs of its broker. */
 import type { Broker } from '../../../src/broker/broker.js';
 import { Frames } from '../../../src/core/frames.js';
 import type { Delivered, Sent } from '../model/intent.js';
@@ -14,13 +14,13 @@ export interface Connected {
   readonly links: (Link | null)[];
 }
 
-/** Whose processes they are. */
+/** The owner of the processes. */
 export interface ProcessHost {
-  /** `null`: nobody is there, or nobody can reach it. */
+  /** `null`: no process runs, or none can be reached. */
   reached(): Connected | null;
-  /** Carries a part out in the process that runs now, at once or when it turns again. */
+  /** Runs an action in the process that runs now, at once or when it next takes a turn. */
   enter(part: (process: Connected) => void): void;
-  /** There is an input: a turn follows. */
+  /** Input has arrived: a turn follows. */
   wake(): void;
   note(peer: number, what: string, frames: readonly Uint8Array[]): void;
 }

@@ -1,4 +1,4 @@
-/** Randomness from a seed, the only source of chance in a simulated world. */
+/** Seeded randomness, the only source of chance in a simulated world. */
 
 const GOLDEN = 0x9e3779b9;
 
@@ -19,7 +19,9 @@ export class SimRandom {
     this.#state = this.#seed;
   }
 
-  /** A source of its own, whatever was drawn from this one: taking one actor out changes no other. */
+  /**
+   * An independent source, whatever was drawn from this one: removing one actor changes no other.
+   */
   fork(label: number): SimRandom {
     return new SimRandom(this.#seed ^ Math.imul(label + 1, GOLDEN));
   }

@@ -1,4 +1,4 @@
-/** Runs seeds, and tells of one that fails what is needed to understand it. */
+/** Runs seeds, and reports what is needed to understand one that fails. */
 import { MajordomoError, messageOf } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
 import { type Cut, WHOLE, World } from './world.js';
@@ -39,7 +39,7 @@ function explain(seed: number, cut: Cut, wrong: string): string {
   ].join('\n');
 }
 
-/** Leaves out every actor without whom it fails as well. */
+/** Leaves out every actor without which it still fails. */
 function shrink(seed: number, cut: Cut): Cut {
   let without = new Set(cut.without);
   const { people } = new World(seed, cut, false);

@@ -1,6 +1,6 @@
 /**
- * The script of a run: who did what when. Kept only when a failed seed is run again, so it costs
- * nothing otherwise.
+ * The script of a run: every actor's actions with their times. Recorded only when a failed seed is
+ * run again, so otherwise it costs nothing.
  */
 import { escapeName } from '../../../src/core/escape.js';
 

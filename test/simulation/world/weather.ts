@@ -1,4 +1,4 @@
-/** What kind of world a seed makes: the broker's configuration, the network, the shell. */
+/** The kind of world that a seed makes: the broker's configuration, the network, the shell. */
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { ShellHabits } from './broker-node.js';
 import type { NetworkOptions } from './network.js';
@@ -13,7 +13,7 @@ export interface Weather {
   readonly shell: ShellHabits;
   readonly services: readonly [string, ...string[]];
   readonly durationMs: number;
-  /** The broker drains before the end; and may then stop without waiting for those at work. */
+  /** The broker drains before the end, and may then stop without waiting for busy workers. */
   readonly drains: boolean;
   readonly stopsEarly: boolean;
 }
@@ -37,7 +37,7 @@ export function weatherOf(random: SimRandom): Weather {
   const tight = (values: readonly [number, ...number[]]): number =>
     !isFair && random.chance(0.15) ? random.pick(values) : PLENTY;
   const liveness = isFair ? 3 : random.int(2, 4);
-  // Longer than silence needs to tell: what a shorter one would mean, D5 leaves open.
+  // Longer than the detection of silence: D5 does not define what a shorter one means.
   const busyTimeoutMs = interval * (liveness + random.pick([2, 7, 40]));
   const options: BrokerOptions = {
     heartbeatIntervalMs: interval,

@@ -1,4 +1,4 @@
-/** What a simulated broker sends, put together to whole messages, as a transport would. */
+/** Assembles what a simulated broker sends into whole messages, like a transport. */
 import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
@@ -13,7 +13,7 @@ import type { Delivered } from '../model/intent.js';
 
 /** Where the messages go. */
 export interface Outlet {
-  /** Comes before every effect that matters to somebody; its process may end in it. */
+  /** Called before every effect that has consequences; the process may end in it. */
   effect(): void;
   sent(peer: number, frames: Delivered, bytes: number): void;
   closed(peer: number): void;
@@ -27,7 +27,7 @@ export class WholeMessages implements Output {
     this.#outlet = outlet;
   }
 
-  /** Each effect a function of its own, so that a test can put another in its place. */
+  /** Each effect is its own function, so that a test can replace one. */
   get sink(): BrokerSink {
     const outlet = this.#outlet;
     return {
@@ -67,7 +67,7 @@ export class WholeMessages implements Output {
     this.write(peer, bytes, start, end, more);
   }
 
-  /** Forgets a message that was begun: its process has ended. */
+  /** Discards a message that was begun: its process has ended. */
   clear(): void {
     this.#message.clear();
   }

@@ -1,4 +1,4 @@
-/** One world from one seed: its people live, leave, and nothing is left behind. */
+/** One world from one seed: its actors live and leave, and nothing is left behind. */
 import type { SimClient } from '../actors/client.js';
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
@@ -11,7 +11,7 @@ import { SimRandom } from './random.js';
 import { Trace } from './trace.js';
 import { type Weather, weatherOf } from './weather.js';
 
-/** Which part of a seed's world to play: for shrinking a failure. */
+/** Which part of a seed's world to run: for shrinking a failure. */
 export interface Cut {
   /** Numbers of actors to leave out. */
   readonly without: ReadonlySet<number>;
@@ -20,7 +20,7 @@ export interface Cut {
 export const WHOLE: Cut = { without: new Set() };
 
 const SETTLE_INTERVALS = 100;
-/** In which everyone who can be served is. */
+/** During which everyone who can be served is served. */
 const SERVED_INTERVALS = 1000;
 const STEP_INTERVALS = 4;
 const ROOMY_BYTES = 600;
@@ -31,7 +31,7 @@ const FIRST_HEALER = 1000;
 export class World {
   readonly tally = new Tally();
   readonly trace: Trace;
-  /** Actors that the seed makes, also those left out. */
+  /** Number of actors that the seed makes, including those left out. */
   readonly people: number;
   readonly #clock = new SimClock();
   readonly #random: SimRandom;
@@ -106,7 +106,7 @@ export class World {
     this.#serve(clients, 'though nothing ever went wrong');
   }
 
-  /** After whatever happened, new workers and clients are served as if nothing were. */
+  /** Whatever happened, new workers and clients are served normally. */
   #healed(): void {
     if (!isRoomy(this.#weather)) return;
     const before = this.#cast.clients.length;
@@ -144,14 +144,14 @@ export class World {
     const { load } = this.#broker;
     const { drains, stopsEarly } = this.#weather;
     for (const [what, count] of Object.entries(load)) {
-      // Of a broker that stopped at once, what waited ends with the process.
+      // When a broker stops at once, waiting requests end with the process.
       if (drains && stopsEarly && !ENDED_BY_STOP.includes(what)) continue;
       hold(count === 0, `${what} are ${String(count)} when all is over`);
     }
   }
 }
 
-/** True if its limits let in those who come alone. */
+/** True if its limits admit clients and workers when no others are there. */
 function isRoomy({ options, services, network }: Weather): boolean {
   const { limits } = options;
   return (
