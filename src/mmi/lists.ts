@@ -1,13 +1,13 @@
 /**
- * Pages of `mmi.services` and `mmi.workers` (D74): what the asking identity may ask or offer. A list
- * of over a thousand entries is built at most once a second (D76), so that a question of a few bytes
- * costs no more than its page.
+ * Pages of `mmi.services` and `mmi.workers` (D74): what the asking identity may request or offer. A
+ * list of more than a thousand entries is built at most once a second (D76), so that a request of a
+ * few bytes costs no more than its page.
  */
 import type { Asker, Listed } from '../broker/ports.js';
 
 export interface PageOptions {
   readonly limit: number;
-  /** Where the page before ended: `Page.next`. */
+  /** Where the previous page ended: `Page.next`. */
   readonly cursor: Position | null;
 }
 
@@ -22,28 +22,28 @@ export interface Page {
   readonly next: string | null;
 }
 
-/** The most entries of one page, and of a list that is built anew for each question. */
+/** Maximum number of entries on a page, and in a list that is built anew for each request. */
 const PAGE_MAX = 1000;
 const FRESH_MS = 1000;
 const OPTIONS_BYTES_MAX = 256;
-/** What the pages of one snapshot may take that are kept for those who ask for the same. */
+/** Memory limit for the pages of one snapshot that are kept for others who ask for the same. */
 const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 
-/** One list as it was at a time, and what of it is shown to whom. */
+/** One list at a point in time, and the parts that each scope may see. */
 interface Snapshot {
   readonly at: number;
   readonly all: readonly Listed[];
-  /** By the askers' scope, and the service that was named. */
+  /** Keyed by the askers' scope and the named service. */
   readonly shown: Map<string, Shown>;
   readonly room: KeptRoom;
 }
 
-/** What is left for the pages of a snapshot. */
+/** Memory left for the pages of a snapshot. */
 interface KeptRoom {
   bytes: number;
 }
 
-/** What an asker may see of a list, page by page. */
+/** The entries of a list that an asker may see, page by page. */
 class Shown {
   readonly #all: readonly Listed[];
   readonly #pages = new Map<string, Page>();
@@ -75,12 +75,12 @@ export class PagedList {
   readonly #build: () => readonly Listed[];
   readonly #count: () => number;
   #snapshot: Snapshot | null = null;
-  /** Of the snapshot, once somebody has asked for one service. */
+  /** Index of the snapshot, made when somebody first asks for one service. */
   #byName: Map<string, Listed[]> | null = null;
 
   /**
-   * @param count how many there are now, in constant time
-   * @param build all of them, sorted
+   * @param count the current number of entries, in constant time
+   * @param build all entries, sorted
    */
   constructor(count: () => number, build: () => readonly Listed[]) {
     this.#count = count;
@@ -88,8 +88,8 @@ export class PagedList {
   }
 
   /**
-   * @param service only what belongs to this service; `null`: all
-   * @returns what the asker may see of it, in order
+   * @param service only entries of this service; `null`: all
+   * @returns the entries that the asker may see, in order
    */
   shownTo(asker: Asker, service: Buffer | null, now: number): Shown {
     const { all, shown, room } = this.#present(now);
@@ -102,7 +102,7 @@ export class PagedList {
     return found;
   }
 
-  /** Those of one service, which stand together. */
+  /** The entries of one service, which are adjacent. */
   #of(service: Buffer, all: readonly Listed[]): readonly Listed[] {
     const isKept = this.#snapshot?.all === all;
     if (!isKept) return all.filter(({ name }) => name.equals(service));
@@ -136,7 +136,7 @@ function visible(all: readonly Listed[], asker: Asker): readonly Listed[] {
   let last: Buffer | null = null;
   let isShown = false;
   return all.filter(({ name }) => {
-    // Workers of one service stand together.
+    // Workers of one service are adjacent.
     if (last !== name) isShown = asker.mayRequest(name) || asker.mayServe(name);
     last = name;
     return isShown;
@@ -158,7 +158,7 @@ function pageOf(shown: readonly Listed[], { limit, cursor }: PageOptions): Page 
   };
 }
 
-/** The index of the first that stands behind a position. */
+/** The index of the first entry after a position. */
 function after(shown: readonly Listed[], position: Position): number {
   let low = 0;
   let high = shown.length;
@@ -175,7 +175,7 @@ function after(shown: readonly Listed[], position: Position): number {
   return low;
 }
 
-/** @returns `null` if the frame is not options as they must be */
+/** @returns `null` if the frame does not contain valid options */
 export function readPageOptions(frame: Buffer | null): PageOptions | null {
   if (frame === null) return { limit: PAGE_MAX, cursor: null };
   if (frame.length > OPTIONS_BYTES_MAX) return null;

@@ -20,9 +20,9 @@ const UNKNOWN = Buffer.from('501');
 
 const NAMES: readonly string[] = [MMI_SERVICE, MMI_SERVICES, MMI_WORKERS, MMI_BROKER, MMI_HELLO];
 
-/** What is told where peers are strangers. */
+/** The `mmi.*` names answered where peers are strangers. */
 const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO];
-/** An answer of so many bytes is always sent. */
+/** An answer up to this size is always sent. */
 const SMALL_BYTES = 4096;
 
 export class Mmi implements InternalService {
@@ -33,7 +33,7 @@ export class Mmi implements InternalService {
   #workerList: PagedList | null = null;
   #now = 0;
 
-  /** @param brokerStatus what `mmi.broker` tells; `now` is monotonic milliseconds */
+  /** @param brokerStatus the content of `mmi.broker`; `now` is monotonic milliseconds */
   constructor(brokerStatus: (now: number) => BrokerStatus) {
     this.#brokerStatus = brokerStatus;
   }
@@ -45,7 +45,7 @@ export class Mmi implements InternalService {
   request(request: InternalRequest, host: BrokerHost, now: number): void {
     this.#now = now;
     const answer = this.#answer(request, host, now);
-    // What its peer would not read is not kept for it (D76).
+    // An answer that its peer would not read is not kept for it (D76).
     const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
     if (bytes > SMALL_BYTES && bytes > request.asker.outputLeft()) {
       host.refuse(request.id, 'limit', 'earlier answers are unread');
@@ -79,7 +79,7 @@ export class Mmi implements InternalService {
   }
 
   /**
-   * @param service what the first frame names: of one service if it is named, of all if not. A
+   * @param service the name in the first frame: lists that service; `null` or empty: lists all. A
    *   service without workers is not found.
    */
   #list(list: PagedList, service: Buffer | null, request: InternalRequest, now: number): Buffer[] {

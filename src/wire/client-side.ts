@@ -1,4 +1,6 @@
-/** A client's half of MDP: what it sends, and what it receives from a broker. Total on input. */
+/**
+ * A client's half of MDP: what it sends, and what it receives from a broker. Any input is accepted.
+ */
 import type { Frames } from '../core/frames.js';
 import {
   CLIENT_01,
@@ -13,11 +15,11 @@ import {
   SERVICE_NAME_BYTES_MAX,
 } from './mdp.js';
 
-/** A reply as a client reads it; the indexes point into the frames that it was read from. */
+/** A reply as a client reads it. The indexes refer to the frames that it was read from. */
 export interface ClientReply {
   readonly kind: 'partial' | 'final';
   readonly version: MdpVersion;
-  /** Number of envelope frames before the delimiter; -1 where there is no delimiter. */
+  /** Number of envelope frames before the delimiter; -1 if there is no delimiter. */
   readonly envelopeFrames: number;
   readonly service: number;
   readonly body: number;

@@ -1,6 +1,6 @@
 /**
- * What a worker says of a request that it tried and could not answer: FAIL (D60, D62). Total on input:
- * a failure that is wrong reads as one that says so.
+ * What a worker reports about a request that it tried and could not answer: FAIL (D60, D62). Any
+ * input is accepted: a malformed failure is read as a failure that says so.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 
@@ -26,13 +26,13 @@ export interface Failure {
 
 export const FAILURE_TEXT_BYTES_MAX = 1024;
 export const FAILURE_DETAIL_BYTES_MAX: number = 64 * 1024;
-/** Frames of detail; each costs beside its bytes. */
+/** Maximum number of detail frames, because each costs more than its bytes. */
 export const FAILURE_DETAIL_FRAMES_MAX = 64;
-/** The prefix of codes that only brokers use. */
+/** The prefix of codes reserved for brokers. */
 const RESERVED_CODES = 'mdp.';
-/** D60: what a FAIL that is wrong counts as. */
+/** D60: how a malformed FAIL is counted. */
 const INVALID_FAILURE = 'mdp.invalid-failure';
-/** D63: a stored request that is dead without any worker having said why. */
+/** D63: a stored request that is dead although no worker reported why. */
 export const NO_REPLY = 'mdp.no-reply';
 
 /** The longest kind, and the longest code. */
@@ -40,17 +40,17 @@ const KIND_BYTES_MAX = 5;
 const CODE_BYTES_MAX = 64;
 const CODE = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** Whether a worker may say this code. */
+/** Whether a worker may use this code. */
 export function isFailureCode(code: string): boolean {
   return isToldCode(code) && !code.startsWith(RESERVED_CODES);
 }
 
-/** Whether it may be a worker's code, or one of a broker's own. */
+/** Whether it can be a worker's code, or one of a broker's own. */
 export function isToldCode(code: string): boolean {
   return CODE.test(code);
 }
 
-/** `CODE: TEXT`, as refusals and dead requests say it; `CODE:` if there is no text. */
+/** `CODE: TEXT`, as in refusals and dead requests; `CODE:` if there is no text. */
 export function failureLine({ code, text }: Pick<Failure, 'code' | 'text'>): string {
   return text === '' ? `${code}:` : `${code}: ${text}`;
 }
@@ -58,7 +58,7 @@ export function failureLine({ code, text }: Pick<Failure, 'code' | 'text'>): str
 /**
  * Reads `kind, code, text, detail*`.
  * @param from index of the kind
- * @returns its detail are views of the frames
+ * @returns a failure whose detail are views of the frames
  */
 export function readFailure(frames: Frames, from: number): Failure {
   if (frames.count < from + 3) return invalid('a FAIL without kind, code and text');
@@ -90,20 +90,20 @@ function asciiOf(frames: Frames, index: number, bytesMax: number): string {
   return frames.buffer(index).toString('latin1', frames.start(index), frames.end(index));
 }
 
-/** Bytes as text of at most 1 KiB: what is not UTF-8 is replaced, what is more is cut. */
+/** Bytes as text of at most 1 KiB: invalid UTF-8 is replaced, and the rest is cut off. */
 export function failureText(bytes: Uint8Array): string {
   const given = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (given.length <= FAILURE_TEXT_BYTES_MAX && isAscii(given)) return given.toString('latin1');
-  // A character that the cut runs through is left out whole.
+  // A character that the cut would split is left out.
   const cut = given.subarray(0, characterEnd(given, FAILURE_TEXT_BYTES_MAX));
   const text = cut.toString('utf8');
   if (isUtf8(cut)) return text;
-  // Each replacement is three bytes where one was.
+  // Each replacement is three bytes in place of one.
   const replaced = Buffer.from(text);
   return replaced.toString('utf8', 0, characterEnd(replaced, FAILURE_TEXT_BYTES_MAX));
 }
 
-/** The last end of a character that is not beyond `most` bytes. */
+/** The last position up to `most` bytes at which a character ends. */
 function characterEnd(bytes: Buffer, most: number): number {
   if (bytes.length <= most) return bytes.length;
   let end = most;
@@ -112,12 +112,12 @@ function characterEnd(bytes: Buffer, most: number): number {
   return ((bytes[end] ?? 0) & 0xc0) === 0x80 ? most : end;
 }
 
-/** The frames that a client is told of a failure (D62): service, code, text, detail. */
+/** The frames that tell a client of a failure (D62): service, code, text, detail. */
 export function failedFrames(service: Buffer, { code, text, detail }: Failure): Frames {
   return Frames.of(service, code, text, ...detail);
 }
 
-/** The failure that a client was told; `null` if the frames are none. */
+/** The failure that a client was told of; `null` if the frames are not one. */
 export interface ClientFailure {
   readonly service: Buffer;
   readonly code: string;
@@ -125,7 +125,7 @@ export interface ClientFailure {
   readonly detail: Buffer[];
 }
 
-/** Reads `service, code, text, detail*`, as a client was told. */
+/** Reads `service, code, text, detail*`, as sent to a client. */
 export function readTold([
   service,
   code,
@@ -141,13 +141,15 @@ export function readTold([
 /** D63: the status frame of a dead request, after `500`: `dead CODE: TEXT`. */
 const DEAD = /^dead ([A-Za-z0-9._-]{1,64}):(?: (.*))?$/s;
 
-/** `dead CODE: TEXT`, from a reason that is `CODE: TEXT`; any other is the broker's own word. */
+/**
+ * `dead CODE: TEXT`, from a reason that is `CODE: TEXT`; any other reason is the broker's own text.
+ */
 export function deadStatus(reason: string): string {
   const status = `dead ${reason}`;
   return DEAD.test(status) ? status : `dead ${NO_REPLY}: ${reason.replace(/^dead /, '')}`;
 }
 
-/** What a dead request's status says; `null` if it is another 500. */
+/** The failure in a dead request's status; `null` if it is another 500. */
 export function readDeadStatus(text: string): Pick<Failure, 'code' | 'text'> | null {
   const match = DEAD.exec(text);
   return match === null ? null : { code: match[1] ?? '', text: match[2] ?? '' };

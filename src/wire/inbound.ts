@@ -1,6 +1,6 @@
 /**
- * What a broker receives: frames → typed message. Total: any list of frames gives a message or
- * `malformed` with its reason, nothing throws, and no body is copied.
+ * What a broker receives: frames → typed message. Any list of frames gives a message, or
+ * `malformed` with its reason; nothing throws, and no body is copied.
  */
 import { Frames } from '../core/frames.js';
 import {
@@ -27,26 +27,28 @@ export type InboundKind =
   | 'malformed'
   | 'request'
   | 'ready'
-  /** A worker's REPLY (0.1) or FINAL (0.2): the whole answer or its end. */
+  /** A worker's REPLY (0.1) or FINAL (0.2): the whole answer, or its last part. */
   | 'final'
   | 'partial'
   | 'heartbeat'
   | 'disconnect'
   | 'return'
-  /** What stands from `body` on is for `readFailure`, which is total. */
+  /** The frames from `body` on are for `readFailure`, which accepts any input. */
   | 'fail';
 
 /** Label of `messages_malformed_total`. */
 export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_large';
 
-/** One received message. Reused: the fields that `kind` does not name keep old values. */
+/**
+ * One received message. The object is reused: fields that do not belong to `kind` keep old values.
+ */
 export class Inbound {
   kind: InboundKind = 'malformed';
   frames: Frames = new Frames();
   version: MdpVersion = 1;
   /** request: frames `[0, envelopeFrames)` are the ids before the empty delimiter. */
   envelopeFrames = 0;
-  /** request: an empty delimiter stands before the header (always so in 0.1; D2). */
+  /** request: an empty delimiter precedes the header (always so in 0.1; D2). */
   enveloped = false;
   /** request, ready: index of the service name. */
   service = 0;
@@ -54,11 +56,11 @@ export class Inbound {
   client = 0;
   /** request, final, partial: index of the first body frame. return: of the reason, if any. fail: of the kind. */
   body = 0;
-  /** ready: the credit that it declares (D23), or 1. */
+  /** ready: the declared credit (D23), or 1. */
   credit = 1;
-  /** ready: the credit frame is there. */
+  /** ready: there is a credit frame. */
   declaresCredit = false;
-  /** ready: what the worker calls itself (D67), or `null`. */
+  /** ready: the name that the worker gives itself (D67), or `null`. */
   workerName: string | null = null;
   malformed: MalformedKind = 'envelope';
   reason = '';
@@ -69,7 +71,7 @@ export class Inbound {
     this.reason = reason;
   };
 
-  /** Reads one message, given without its routing id. */
+  /** Reads one message, passed without its routing id. */
   read(frames: Frames): void {
     this.frames = frames;
     const first = headerAt(frames, 0);
@@ -147,7 +149,7 @@ export class Inbound {
         }
         return;
       case 'fail':
-        // D60: a slip in what follows must not cost the worker its other requests.
+        // D60: an error in the rest must not cost the worker its other requests.
         this.#readToken(kind, at + 1);
         return;
       case 'heartbeat':
@@ -179,7 +181,7 @@ export class Inbound {
     }
   }
 
-  /** D67: what stands after the credit. */
+  /** D67: what follows the credit. */
   #readOptions(frame: Buffer): void {
     const options = readReadyOptions(frame);
     if (options !== null) this.workerName = options.name;
@@ -230,7 +232,9 @@ type Header = 'client01' | 'client02' | 'worker01' | 'worker02' | null;
 const [LETTER_M, LETTER_D, LETTER_P, LETTER_C, LETTER_W] = [0x4d, 0x44, 0x50, 0x43, 0x57];
 const [DIGIT_0, DIGIT_1, DIGIT_2, DIGIT_9] = [0x30, 0x31, 0x32, 0x39];
 
-/** `MDPC01`, `MDPC02`, `MDPW01`, `MDPW02`: letter by letter, for it is read in every message. */
+/**
+ * `MDPC01`, `MDPC02`, `MDPW01`, `MDPW02`: compared byte by byte, because every message is checked.
+ */
 function headerAt(frames: Frames, index: number): Header {
   if (frames.size(index) !== HEADER_BYTES) return null;
   const buffer = frames.buffer(index);

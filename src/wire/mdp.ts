@@ -1,7 +1,7 @@
 /**
  * The constants of 7/MDP (0.1) and 18/MDP (0.2).
  *
- * The trap: PARTIAL and FINAL are 0x02 and 0x03 towards clients, 0x03 and 0x04 from workers.
+ * Note: PARTIAL and FINAL are 0x02 and 0x03 when sent to clients, but 0x03 and 0x04 from workers.
  */
 
 /** Protocol version of a message: `MDP/0.1` or `MDP/0.2`. */
@@ -32,7 +32,7 @@ export const WORKER_02_HEARTBEAT = 0x05;
 export const WORKER_02_DISCONNECT = 0x06;
 /** D25, either version: gives one request back; only from a worker with credit. */
 export const WORKER_RETURN = 0x07;
-/** D60, either version: the request was tried, and failed. */
+/** D60, either version: the request was tried and failed. */
 export const WORKER_FAIL = 0x08;
 
 /** D1: identity and correlation frames that may stand before the empty delimiter. */

@@ -4,28 +4,28 @@ export const MMI_SERVICES = 'mmi.services';
 export const MMI_WORKERS = 'mmi.workers';
 export const MMI_BROKER = 'mmi.broker';
 export const MMI_HELLO = 'mmi.hello';
-/** D11: the service frame of a refusal, sent only to clients that said `mmi.hello`. */
+/** D11: the service frame of a refusal, sent only to clients that sent `mmi.hello`. */
 export const MMI_REFUSED = 'mmi.refused';
 
-/** D62: the service frame of a failure, sent only to clients that said that they understand it. */
+/** D62: the service frame of a failure, sent only to clients that said they understand it. */
 export const MMI_FAILED = 'mmi.failed';
 
 /** The status frame of a refusal (D11). */
 export type RefusalStatus = '403' | '404' | '408' | '429' | '502' | '503';
 
-/** What a client says of itself by `mmi.hello`. */
+/** What a client says about itself with `mmi.hello`. */
 export interface Hello {
-  /** Rather than wait for a worker it is refused, where nobody serves what it asks for (D65). */
+  /** If no worker serves the service, the client is refused instead of waiting for one (D65). */
   readonly refusesToWait: boolean;
   /** It understands `mmi.failed` (D62). */
   readonly hearsFailures: boolean;
 }
 
-/** Larger than this no frame of `mmi.hello` may be. */
+/** Maximum size of the frame of `mmi.hello`. */
 const HELLO_BYTES_MAX = 4096;
 const NO_OPTIONS: Hello = { refusesToWait: false, hearsFailures: false };
 
-/** @returns `null` if the frame is neither empty nor a JSON object of options as they must be */
+/** @returns `null` if the frame is neither empty nor a JSON object of valid options */
 export function readHello(frame: Buffer): Hello | null {
   if (frame.length === 0) return NO_OPTIONS;
   if (frame.length > HELLO_BYTES_MAX) return null;
@@ -36,14 +36,14 @@ export function readHello(frame: Buffer): Hello | null {
     return null;
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
-  // Other keys are for later versions.
+  // Unknown keys belong to later versions.
   const { noWorker = 'wait', failures = false }: { noWorker?: unknown; failures?: unknown } = given;
   if (noWorker !== 'wait' && noWorker !== 'refuse') return null;
   if (typeof failures !== 'boolean') return null;
   return { refusesToWait: noWorker === 'refuse', hearsFailures: failures };
 }
 
-/** The frame of `mmi.hello` that says so. */
+/** The frame of `mmi.hello` with these options. */
 export function helloFrame({ refusesToWait, hearsFailures }: Hello): Buffer {
   const options = {
     ...(refusesToWait ? { noWorker: 'refuse' } : {}),
@@ -58,31 +58,31 @@ export interface ServiceStatus {
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;
-  /** `null`: it shares its label of metrics with others, and is not counted by itself. */
+  /** `null`: it shares its metrics label with others, and is not counted separately. */
   readonly plain: PlainFigures | null;
-  /** `null`: it has no stored requests, or none are stored here. */
+  /** `null`: it has no stored requests, or this node stores none. */
   readonly durable: DurableFigures | null;
 }
 
-/** What a service has beside its workers and queue. */
+/** Figures about a service besides its workers and queue. */
 export type ServiceFigures = Pick<ServiceStatus, 'plain' | 'durable'>;
 
 /** Plain requests of one service in the last seconds. */
 export interface PlainFigures {
   readonly requestsPerSecond: number;
   readonly repliesPerSecond: number;
-  /** Failed as their worker said; expired, refused, abandoned, dropped. */
+  /** Failed as reported by their worker; expired, refused, abandoned, dropped. */
   readonly failuresPerSecond: number;
-  /** Given back or lost with their worker, and put into the queue again. */
+  /** Given back by their worker or lost with it, and queued again. */
   readonly redeliveriesPerSecond: number;
-  /** From request to reply; `null`: nothing was replied to. */
+  /** From request to reply; `null`: there were no replies. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
 }
 
 /** Stored requests of one service now. */
 export interface DurableCounts {
-  /** Not with a worker; those `delayed` and `retrying` are among them. */
+  /** Not with a worker; includes those `delayed` and `retrying`. */
   readonly pending: number;
   readonly dispatched: number;
   /** Not due yet. `null`: only the active node of a pair knows. */
@@ -91,20 +91,23 @@ export interface DurableCounts {
   readonly retrying: number;
   readonly replied: number;
   readonly dead: number;
-  /** How long the oldest pending one has waited; `null`: there is none, or this node is not active. */
+  /**
+   * How long the oldest pending request has waited; `null`: there is none, or this node is not
+   * active.
+   */
   readonly oldestMs: number | null;
 }
 
 /**
- * What became of stored requests of one service in the last seconds; all is `null` where it is not
- * counted by itself.
+ * What happened to stored requests of one service in the last seconds. All is `null` if the service
+ * is not counted separately.
  */
 export interface DurableRates {
   readonly acceptedPerSecond: number | null;
   readonly repliesPerSecond: number | null;
   readonly failedAttemptsPerSecond: number | null;
   readonly deathsPerSecond: number | null;
-  /** From acceptance to reply; `null` also if nothing was replied to. */
+  /** From acceptance to reply; `null` also if there were no replies. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
 }
@@ -121,9 +124,12 @@ export interface WorkerStatus {
   readonly credit: number;
   /** Milliseconds since it registered. */
   readonly sinceMs: number;
-  /** The name of its key; null: it came in by none, or by libzmq, which does not tell. */
+  /**
+   * The name of its key; null: it connected without one, or through libzmq, which does not report
+   * it.
+   */
   readonly key: string | null;
-  /** What it calls itself (D67), percent-escaped; null: nothing. */
+  /** The name that it gives itself (D67), percent-escaped; null: none. */
   readonly name: string | null;
 }
 
@@ -137,32 +143,36 @@ export interface BrokerStatus {
   readonly epoch: number;
   readonly limits: Readonly<Record<string, number>>;
   /**
-   * What a peer may use: `credit` (D23), `ready-options` (D67), `hello` (D11), `submit` and `wait`
-   * (D16) as offered.
+   * The extensions that a peer may use: `credit` (D23), `ready-options` (D67), `hello` (D11),
+   * `submit` and `wait` (D16), as offered.
    */
   readonly extensions: readonly string[];
   readonly pairHeartbeatMs: number;
   /**
-   * Where it answers HTTP: `http://HOST:PORT`, `https://…`, `unix:PATH`. A HOST of `*` or `[::]` is
-   * every address of the node: that by which it was reached. `null`: it answers none.
+   * Where it answers HTTP: `http://HOST:PORT`, `https://…`, `unix:PATH`. A HOST of `*` or `[::]`
+   * stands for every address of the node: use the one by which it was reached. `null`: it does not
+   * serve HTTP.
    */
   readonly http: string | null;
   /** `http.publicUrl`. */
   readonly publicUrl: string | null;
 }
 
-/** What an asker is told where peers are strangers (D74): nothing of other ways into the node. */
+/**
+ * The answer for listeners on which peers are strangers (D74). It shows no other ways to reach the
+ * node.
+ */
 export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl'>;
 
-/** A listener of the broker, as `/api/v1/status` tells of it. */
+/** A listener of the broker, as shown in `/api/v1/status`. */
 export interface EndpointStatus {
-  /** As in `http` of `BrokerStatus`, `tcp://*:PORT` is every address of the node. */
+  /** As in `http` of `BrokerStatus`, `tcp://*:PORT` stands for every address of the node. */
   readonly endpoint: string;
-  /** Clients may ask for services there. */
+  /** Clients may request services there. */
   readonly client: boolean;
   /** Workers may offer services there. */
   readonly worker: boolean;
-  /** It wants keys. */
+  /** It requires keys. */
   readonly curve: boolean;
 }
 

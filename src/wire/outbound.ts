@@ -30,12 +30,12 @@ export interface FrameWriter {
   writeLasting(peer: number, bytes: Buffer, start: number, end: number, more: boolean): void;
 }
 
-/** How a reply finds its way: the envelope of its request, unchanged and in order (D1). */
+/** The return path of a reply: the envelope of its request, unchanged and in order (D1). */
 export interface ReturnPath {
   version: MdpVersion;
-  /** D2: the reply has the form of its request. */
+  /** D2: the reply has the same form as its request. */
   enveloped: boolean;
-  /** The id frames of the envelope, packed, every one marked as followed by more. */
+  /** The id frames of the envelope, packed, each marked as followed by more. */
   envelope: Buffer;
   envelopeStart: number;
   envelopeEnd: number;
@@ -54,16 +54,19 @@ function workerHeader(out: FrameWriter, peer: number, version: MdpVersion): void
   whole(out, peer, version === 1 ? WORKER_01 : WORKER_02, true);
 }
 
-/** For a service's name, or a token (which is shorter), and an empty frame; with their heads. */
+/**
+ * Room for the name of a service, or a token (which is shorter), and an empty frame, with their
+ * heads.
+ */
 const ROOM_BYTES = 2 + SERVICE_NAME_BYTES_MAX + 2;
 
-// What stands before a body is laid out packed, once for each form, and only what differs is filled
-// in: one write instead of four to six, which took a sixth of the broker's time.
+// The frames before a body are laid out packed, once for each form, and only the variable parts are
+// filled in: one write instead of four to six, which took a sixth of the broker's time.
 
-/** Frames that are the same in every message of a form, packed; then comes what is filled in. */
+/** The frames that are the same in every message of a form, packed; the variable frames follow. */
 class Head {
   readonly buffer: Buffer;
-  /** Where that goes. */
+  /** Where the variable frames begin. */
   readonly fixedBytes: number;
 
   constructor(...fixed: readonly Buffer[]) {
@@ -136,7 +139,10 @@ export function writeWorkerDisconnect(out: FrameWriter, peer: number, version: M
   command(out, peer, version === 1 ? WORKER_01_DISCONNECT : WORKER_02_DISCONNECT, false);
 }
 
-/** A reply to a client: body frames from `from` on. A 0.1 client is only ever sent a whole one. */
+/**
+ * A reply to a client: the body is the frames starting at `from`. A 0.1 client only gets whole
+ * replies.
+ */
 export function writeClientReply(
   out: FrameWriter,
   peer: number,

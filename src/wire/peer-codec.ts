@@ -1,11 +1,12 @@
 /**
- * The frames of a pair's link ↔ typed messages (docs/peer-protocol.md). One message is a head frame
- * and, for some kinds, one frame of opaque bytes. Total: whatever comes is a message, or `null`.
+ * The frames of a pair's link ↔ typed messages (docs/peer-protocol.md). A message is a head frame
+ * and, for some kinds, one frame of opaque bytes. Any input is accepted: the result is a message,
+ * or `null`.
  *
  * The head: `MJP`, the version, the kind, the sender's incarnation and the number of the message on
- * this connection (D18), then the fields of the kind: in version 1 one behind the other, in version 2
- * each with its number and length, so that those of a later program are passed over. Numbers are
- * big-endian; 8 bytes hold integers up to 2^53.
+ * this connection (D18), then the fields of the kind. In version 1 they follow each other without
+ * marks. In version 2 each has its number and length, so that fields of a later program are
+ * skipped. Numbers are big-endian; 8 bytes hold integers up to 2^53.
  */
 import type { Frames } from '../core/frames.js';
 import {
@@ -24,9 +25,9 @@ import {
 } from './peer.js';
 
 const MAGIC = 'MJP';
-/** Before the fields. */
+/** Size of the head before the fields. */
 const HEAD_BYTES = 21;
-/** Of a name, and of a reason for people. */
+/** Maximum length of a name, and of a reason for display. */
 const TEXT_BYTES_MAX = 1024;
 
 // ---------------------------------------------------------------- values
@@ -43,7 +44,7 @@ class Writer {
     this.number(sequence);
   }
 
-  /** A field of version 2: its number, the length of what `put` writes, and that. */
+  /** A field of version 2: its number, the length of what `put` writes, and the value itself. */
   numbered(number: number, put: () => void): void {
     this.byte(number);
     const at = this.#at;
@@ -87,7 +88,7 @@ class Writer {
   }
 }
 
-/** What is wrong with it is of no interest: it is thrown and caught here. */
+/** Thrown and caught in this file; the exact error does not matter. */
 class Malformed extends Error {}
 
 class Reader {
@@ -174,7 +175,7 @@ class Reader {
 interface Form<Value> {
   readonly put: (to: Writer, value: Value) => void;
   readonly take: (from: Reader) => Value;
-  /** Not in version 1; then, and where the sender has none, it is `null`. */
+  /** Not in version 1. There, and if the sender has no value, it is `null`. */
   readonly isNew?: true;
 }
 
@@ -246,12 +247,12 @@ function added<Value>({ put, take }: Form<Value>): Form<Value | null> {
 
 type MessageOf<Kind extends PeerKind> = Extract<PeerMessage, { readonly kind: Kind }>;
 
-/** What the second frame is. */
+/** The content of the second frame. */
 type Blob = 'records' | 'batch';
 
 /**
- * The fields of each kind, in the order of version 1; their places, from 1, are the numbers of version
- * 2. So new ones stand at the end, and none is ever taken away.
+ * The fields of each kind, in the order of version 1. Their positions, counted from 1, are their
+ * numbers in version 2. So new fields are added at the end, and none is ever removed.
  */
 type Layout<Kind extends PeerKind> = {
   readonly [Name in Exclude<keyof MessageOf<Kind>, 'kind' | Blob>]: Form<MessageOf<Kind>[Name]>;
@@ -288,7 +289,7 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
   probed: { epoch: NUMBER, number: NUMBER },
 };
 
-/** Their places are their numbers on the wire. */
+/** Their positions are their numbers on the wire. */
 const KINDS = Object.keys(LAYOUTS) as readonly PeerKind[];
 
 type Named = readonly [name: string, form: Form<unknown>];
@@ -308,7 +309,7 @@ function blobOf(kind: PeerKind): Blob | null {
 
 const head = new Writer();
 
-/** The frames of a message. The second one, where there is one, is the caller's memory. */
+/** The frames of a message. The second one, if any, is the caller's memory. */
 export function writePeer(
   message: PeerMessage,
   stamp: PeerStamp,
@@ -336,14 +337,14 @@ export type ReadPeer =
   | {
       readonly version: PeerVersion;
       readonly stamp: PeerStamp;
-      /** `null`: of a kind that only later programs know. */
+      /** `null`: a kind that only later programs know. */
       readonly message: PeerMessage | null;
     }
-  /** Whoever it is speaks a version that this program does not. */
+  /** The sender uses a version that this program does not know. */
   | { readonly otherVersion: number }
   | null;
 
-/** Reads a message; `null` for what is none. Opaque bytes are copied. */
+/** Reads a message; `null` if it is not one. Opaque bytes are copied. */
 export function readPeer(frames: Frames): ReadPeer {
   if (frames.count < 1 || frames.count > 2) return null;
   const bytes = frames.copy(0);
@@ -369,7 +370,7 @@ function readBody(version: PeerVersion, from: Reader, frames: Frames): ReadPeer 
   const blob = blobOf(kind);
   if ((blob !== null) !== (frames.count === 2)) return null;
   if (blob !== null) values[blob] = frames.copy(1);
-  // The layouts are made of the type.
+  // The layouts are derived from the type.
   const message: unknown = values;
   return { version, stamp, message: message as PeerMessage };
 }

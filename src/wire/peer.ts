@@ -1,9 +1,11 @@
 /**
- * What the two nodes of a pair say to each other (docs/peer-protocol.md). How it lies in frames is in
- * peer-codec.ts.
+ * The messages between the two nodes of a pair (docs/peer-protocol.md). peer-codec.ts defines their
+ * frames.
  */
 
-/** The highest version that this program speaks; two nodes speak the lower of their highest ones. */
+/**
+ * The highest version that this program knows; two nodes use the lower of their highest versions.
+ */
 export const PEER_VERSION = 2;
 /** Without numbered fields: every program up to that which demands keys off loopback. */
 export type PeerVersion = 1 | typeof PEER_VERSION;
@@ -15,14 +17,14 @@ export const PEER_STATES = ['waiting', 'passive', 'joining', 'active'] as const;
 export const PEER_ROLES = ['primary', 'backup'] as const;
 export const REPLICATIONS = ['off', 'async', 'sync', 'strict'] as const;
 
-/** What a node holds of the other's store: every change up to there, and bodies. */
+/** What a node holds of the other's store: every change up to this transaction, and bodies. */
 export interface PeerHolding {
   readonly storeId: Buffer;
   readonly upTo: number;
   readonly bodiesUpTo: number;
 }
 
-/** The first word of both: who is there. */
+/** The first message of both nodes: who they are. */
 export interface Hello {
   readonly kind: 'hello';
   readonly pair: string;
@@ -30,22 +32,24 @@ export interface Hello {
   readonly replication: (typeof REPLICATIONS)[number];
   readonly heartbeatIntervalMs: number;
   readonly node: string;
-  /** `null`: it keeps nothing that could be replicated. */
+  /** `null`: it stores nothing that could be replicated. */
   readonly storeId: Buffer | null;
-  /** To be given back, so that each knows that the other one lives. */
+  /** The other node returns it, so that each knows that the other is alive. */
   readonly nonce: Buffer;
-  /** The highest that it has taken or followed; `null`: it speaks version 1, and says so later. */
+  /**
+   * The highest epoch that it has taken or followed; `null`: it uses version 1, and says so later.
+   */
   readonly epoch: number | null;
-  /** The nonce that it was given on its connection before; nobody else knows it. */
+  /** The nonce that it was given on its previous connection; no other node knows it. */
   readonly resumes: Buffer | null;
-  /** Where people reach its page, not checked; `null`: it does not say. */
+  /** The URL of its page, unchecked; `null`: it does not say. */
   readonly publicUrl: string | null;
 }
 
 export type PeerMessage =
   | Hello
   | { readonly kind: 'proof'; readonly nonce: Buffer }
-  /** Why the sender wants nothing to do with the other. */
+  /** Why the sender rejects the other node. */
   | { readonly kind: 'refuse'; readonly reason: string }
   | {
       readonly kind: 'status';
@@ -53,21 +57,23 @@ export type PeerMessage =
       readonly epoch: number;
       readonly offers: boolean;
       readonly holds: PeerHolding | null;
-      /** Of the keys that it lets in, and their rights; `null`: there are none, or it does not say. */
+      /**
+       * Of the keys that it accepts, and their rights; `null`: there are none, or it does not say.
+       */
       readonly keys: Buffer | null;
     }
   | { readonly kind: 'join'; readonly epoch: number; readonly holds: PeerHolding | null }
-  /** Some of what the receiver lacks; with the last one it has it all. */
+  /** Part of what the receiver lacks; after the last chunk it has everything. */
   | {
       readonly kind: 'records';
       readonly epoch: number;
       readonly index: number;
       readonly isLast: boolean;
-      /** What the receiver holds once it has them. */
+      /** What the receiver holds after it has merged them. */
       readonly holds: PeerHolding;
       readonly records: Buffer;
     }
-  /** They are on the receiver's disk, as its transaction `number`. */
+  /** The records are on the receiver's disk, as its transaction `number`. */
   | {
       readonly kind: 'taken';
       readonly epoch: number;
@@ -81,7 +87,7 @@ export type PeerMessage =
       readonly kind: 'update';
       readonly epoch: number;
       readonly number: number;
-      /** The receiver's changes up to it are on the sender's disk. */
+      /** The receiver's changes up to this one are on the sender's disk. */
       readonly holdsUpTo: number;
       readonly batch: Buffer;
     }
@@ -89,16 +95,16 @@ export type PeerMessage =
       readonly kind: 'confirm';
       readonly epoch: number;
       readonly number: number;
-      /** The receiver's own transaction that it became. */
+      /** The receiver's own transaction that it repeats. */
       readonly became: number;
     }
-  /** Is there nobody but me? */
+  /** A probe: asks whether the sender of this epoch is the only active node. */
   | { readonly kind: 'probe'; readonly epoch: number; readonly number: number }
   | { readonly kind: 'probed'; readonly epoch: number; readonly number: number };
 
 export type PeerKind = PeerMessage['kind'];
 
-/** Who sent a message, and which one it was on its connection. */
+/** Who sent a message, and its number on the connection. */
 export interface PeerStamp {
   readonly incarnation: number;
   readonly sequence: number;

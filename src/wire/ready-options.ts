@@ -1,16 +1,16 @@
-/** READY's options frame (D67): what a worker says of itself beside its service and credit. */
+/** READY's options frame (D67): what a worker says about itself besides its service and credit. */
 
-/** Larger than this the frame may not be. */
+/** Maximum size of the frame. */
 const OPTIONS_BYTES_MAX = 1024;
-/** Of a worker's name, in code points; what is beyond is cut off. */
+/** Maximum length of a worker's name, in code points; the rest is cut off. */
 export const NAME_CHARACTERS_MAX = 64;
 
 export interface ReadyOptions {
-  /** By which people find it, as the worker said it: to be escaped where it is shown. */
+  /** The name shown to people, as the worker sent it: escape it before display. */
   readonly name: string | null;
 }
 
-/** @returns `null` if the frame is no JSON object of options as they must be */
+/** @returns `null` if the frame is not a JSON object of valid options */
 export function readReadyOptions(frame: Buffer): ReadyOptions | null {
   if (frame.length > OPTIONS_BYTES_MAX) return null;
   let given: unknown;
@@ -20,13 +20,13 @@ export function readReadyOptions(frame: Buffer): ReadyOptions | null {
     return null;
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
-  // Other keys are for later versions.
+  // Unknown keys belong to later versions.
   const { name = '' }: { readonly name?: unknown } = given;
   if (typeof name !== 'string') return null;
   return { name: name === '' ? null : cutName(name) };
 }
 
-/** The frame that says so; `null` if there is nothing to say. */
+/** The frame for these options; `null` if there are none. */
 export function readyOptionsFrame({ name }: ReadyOptions): Buffer | null {
   return name === null ? null : Buffer.from(JSON.stringify({ name }));
 }

@@ -1,6 +1,6 @@
 /**
  * 9/TSP and this project's extensions (docs/protocol.md, D12, D16): request bodies → typed values.
- * Total: whatever frames come, the result is a value or a fault with a text that helps.
+ * Any frames are accepted: the result is a value, or a fault with a helpful text.
  */
 import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
@@ -29,20 +29,20 @@ const KEY_BYTES_MAX = 255;
 const ONCE_KEY_BYTES = 37;
 export const PRIORITY_MAX = 100;
 export const ATTEMPTS_MAX = 1000;
-/** A hundred years: what a time of ours can be ahead. */
+/** A hundred years: the furthest into the future that a time here can be. */
 const AHEAD_MS_MAX = 100 * 365 * 86_400_000;
 
-/** A key that a client makes up for the copies of one submit, from 16 random bytes. */
+/** A key that a client generates for the copies of one submit, from 16 random bytes. */
 export function onceKey(random: Buffer): string {
   return `once-${random.toString('hex')}`;
 }
 
-/** Nobody can mean another request by it later, so it is forgotten with its request (D16). */
+/** No client can use it later for another request, so it is forgotten with its request (D16). */
 export function isOnceKey(key: Buffer): boolean {
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
 }
 
-/** What was asked cannot be understood: status 400 with this text. */
+/** The request cannot be understood: status 400 with this text. */
 export interface TspFault {
   readonly fault: string;
 }
@@ -54,7 +54,7 @@ export interface SubmitOptions {
   readonly delayMs: number | null;
   readonly ttlMs: number | null;
   readonly maxAttempts: number | null;
-  /** D71: open to everybody who has the uuid. */
+  /** D71: open to everybody who knows the uuid. */
   readonly shared: boolean | null;
 }
 
@@ -133,7 +133,7 @@ function setOption(
       if (key === null || key.length === 0 || key.length > KEY_BYTES_MAX) {
         return 'key is a string of 1 to 255 bytes';
       }
-      // Halves of surrogate pairs all have the same bytes, and are not the same key.
+      // Unpaired surrogates all become the same bytes, but are different keys.
       if (key.toString('utf8') !== value) return 'key is not Unicode';
       options.key = key;
       return null;
@@ -165,7 +165,9 @@ function integer(value: unknown, min: number, max: number): number | null {
   return value < min || value > max ? null : value;
 }
 
-/** The 16 bytes of a uuid, or a fault. `titanic.reply` and `titanic.close` take it and no more. */
+/**
+ * The 16 bytes of a uuid, or a fault. The body of `titanic.reply` and `titanic.close` is only this.
+ */
 export function readTspUuid(frames: Frames, from: number): Buffer | TspFault {
   if (frames.count > from + 1) return { fault: 'frames too many' };
   return uuidAt(frames, from) ?? { fault: 'a uuid is 32 hexadecimal characters' };
@@ -193,7 +195,7 @@ function uuidAt(frames: Frames, index: number): Buffer | null {
   return /^[0-9A-Fa-f]{32}$/.test(text) ? Buffer.from(text, 'hex') : null;
 }
 
-/** As it is sent: 32 upper-case hexadecimal characters. */
+/** As sent: 32 upper-case hexadecimal characters. */
 export function uuidText(uuid: Buffer): string {
   return uuid.toString('hex').toUpperCase();
 }

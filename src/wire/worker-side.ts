@@ -1,4 +1,6 @@
-/** A worker's half of MDP: what it sends, and what it receives from a broker. Total on input. */
+/**
+ * A worker's half of MDP: what it sends, and what it receives from a broker. Any input is accepted.
+ */
 import type { Frames } from '../core/frames.js';
 import type { MalformedReply } from './client-side.js';
 import type { Failure } from './failure.js';
@@ -33,7 +35,7 @@ export interface WorkerSignal {
   readonly kind: 'heartbeat' | 'disconnect';
 }
 
-/** Not worker traffic: perhaps a reply to something that this peer asked as a client (D23). */
+/** Not worker traffic: perhaps a reply to a request that this peer sent as a client (D23). */
 export interface OtherTraffic {
   readonly kind: 'other';
 }
@@ -46,7 +48,7 @@ function message(version: MdpVersion, command: number, rest: readonly Uint8Array
 }
 
 /**
- * @param credit D23: only for a broker that is known to understand it; else `null`
+ * @param credit D23: only for a broker that is known to understand it; otherwise `null`
  * @param options D67: the same
  */
 export function workerReady(
@@ -57,7 +59,7 @@ export function workerReady(
 ): Uint8Array[] {
   const rest: Uint8Array[] = [service];
   const said = readyOptionsFrame(options);
-  // Who has options states its credit, too: they stand behind it.
+  // The options follow the credit, so a worker with options states its credit, too.
   if (credit !== null || said !== null) rest.push(Buffer.from(String(credit ?? 1)));
   if (said !== null) rest.push(said);
   return message(version, WORKER_READY, rest);
@@ -85,12 +87,12 @@ export function workerDisconnect(version: MdpVersion): Uint8Array[] {
   return message(version, version === 1 ? WORKER_01_DISCONNECT : WORKER_02_DISCONNECT, []);
 }
 
-/** D25: gives one request back; only towards a broker that knows credit. */
+/** D25: gives one request back; only to a broker that knows credit. */
 export function workerReturn(version: MdpVersion, client: Buffer, reason: string): Uint8Array[] {
   return message(version, WORKER_RETURN, [client, EMPTY, Buffer.from(reason)]);
 }
 
-/** D60: the request was tried, and failed; only towards a broker that lists `fail`. */
+/** D60: the request was tried and failed; only to a broker that lists `fail`. */
 export function workerFail(
   version: MdpVersion,
   client: Buffer,
@@ -104,7 +106,7 @@ function nonEmpty(body: readonly Uint8Array[]): readonly Uint8Array[] {
   return body.length === 0 ? [EMPTY] : body;
 }
 
-/** Reads what came from the broker, by the version that this worker speaks. */
+/** Reads a message from the broker, in the version that this worker uses. */
 export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerInbound {
   const header = version === 1 ? 1 : 0;
   if (version === 1 && (frames.count < 2 || frames.size(0) !== 0)) return { kind: 'other' };
@@ -128,7 +130,7 @@ export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerIn
   return malformed('no command that a broker sends');
 }
 
-/** D24: frames too many are malformed. */
+/** D24: surplus frames make a message malformed. */
 function signal(
   kind: WorkerSignal['kind'],
   frames: Frames,
