@@ -1,4 +1,4 @@
-/** The simulation is only worth what it finds: pairs whose glue is broken on purpose. */
+/** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { packBatch } from '../../src/titanic/batch-codec.js';
@@ -10,13 +10,13 @@ import { PairWorld } from './pair/world.js';
 const SEEDS_MAX = 150;
 const NOTHING = packBatch({ tombstones: 'none', changes: [] }, FORMAT);
 
-/** So many cuts and crashes, and nothing else that is done to the pair. */
+/** This many cuts and crashes, and no other faults of the pair. */
 function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {
   const others = { returns: 0, pauses: 0, isolations: 0, switchovers: 0, promotions: 0 };
   return { ...weather, events: { ...others, cuts, crashes } };
 }
 
-/** Prompt disks and short absences: an answer is soon followed by a question at the other node. */
+/** Fast disks and short absences: an answer is soon followed by a query at the other node. */
 function prompt(weather: PairWorldWeather): PairWorldWeather {
   const { config } = weather;
   return {
@@ -34,7 +34,7 @@ function prompt(weather: PairWorldWeather): PairWorldWeather {
   };
 }
 
-/** The first thing that is found wrong. */
+/** The first failure that was found. */
 function found(sabotage: PairSabotage): string {
   for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {

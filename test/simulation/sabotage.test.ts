@@ -6,10 +6,10 @@ import type { Sabotage } from './world/broker-node.js';
 import { WHOLE, World } from './world/world.js';
 
 const SEEDS_MAX = 200;
-/** A fault shows itself at this call and every further one of as many. */
+/** The fault occurs once per this many calls. */
 const EVERY = 7;
 
-/** The first thing that is found wrong. */
+/** The first failure that was found. */
 function found(sabotage: Sabotage): string {
   for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {

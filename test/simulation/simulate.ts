@@ -17,7 +17,7 @@ const { values } = parseArgs({
     stored: { type: 'boolean', default: false },
     /** Worlds of two nodes and their clients. */
     pair: { type: 'boolean', default: false },
-    /** Nothing is wrong with the two nodes: 600 seeds are an hour of their time. */
+    /** The two nodes have no faults: 600 seeds are an hour of their time. */
     calm: { type: 'boolean', default: false },
   },
 });

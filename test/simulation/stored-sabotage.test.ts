@@ -8,10 +8,10 @@ import type { StoredSabotage } from './stored/node.js';
 import { StoredWorld } from './stored/world.js';
 
 const SEEDS_MAX = 150;
-/** A fault shows itself at this change and every further one of as many. */
+/** The fault occurs once per this many changes. */
 const EVERY = 5;
 
-/** The first thing that is found wrong. */
+/** The first failure that was found. */
 function found(sabotage: StoredSabotage): string {
   for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {
@@ -45,7 +45,7 @@ function writes(write: Write): StoredSabotage {
   return { store: ({ disk }) => new BrokenStore(disk, write) };
 }
 
-/** Says that it is done, and at times did nothing. */
+/** Reports success, and sometimes did nothing. */
 function forgets(kind: Change['kind']): StoredSabotage {
   return writes((disk, change, isTime) =>
     change.kind === kind && isTime ? { kind: 'done' } : disk.apply(change),

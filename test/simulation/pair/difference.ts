@@ -1,15 +1,17 @@
-/** Whether two stores hold the same, whatever the numbers of their own are. */
+/** Whether two stores have the same content, apart from each store's own numbers. */
 import type { StoreContent } from '../../support/memory-tables.js';
 import { digestOf } from '../../support/store-digest.js';
 
 type Plain = Record<string, unknown>;
 
-/** A store's own: of its transactions, of its requests, and of attempts when a clock was set back. */
+/**
+ * A store's own numbers: of transactions, of requests, and of attempts when a clock was set back.
+ */
 const NUMBERS = ['changed', 'born', 'number', 'ordinal'];
 
 function withoutNumbers(row: object): Plain {
   const rest = Object.entries(row).filter(([name]) => !NUMBERS.includes(name));
-  // Where a field stands in an object says nothing.
+  // The order of fields in an object does not matter.
   rest.sort(([one], [two]) => (one < two ? -1 : 1));
   return Object.fromEntries(rest.map(([name, value]) => [name, plainPart(name, value)]));
 }

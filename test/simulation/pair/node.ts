@@ -1,7 +1,6 @@
 /**
- * One node of a simulated pair: broker, Titanic, store, epoch and link, wired and turned as the daemon
- * wires and turns them. Its process can end between any two effects, and stand still; its disks
- * outlive it.
+ * One node of a simulated pair: broker, Titanic, store, epoch and link, wired and run as in the
+ * daemon. Its process can end between any two effects, and can be paused; its disks survive it.
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { Companion } from '../../../src/broker/io/loop.js';
@@ -38,27 +37,27 @@ export interface PairWeather {
   readonly commitMaxMs: number;
   readonly readMaxMs: number;
   readonly epochMaxMs: number;
-  /** Effects from the start of a process to its crash, at most; Infinity for none. */
+  /** Maximum number of effects from the start of a process to its crash; Infinity: no crash. */
   readonly crashAfterMax: number;
   readonly failureChance: number;
   readonly fatalChance: number;
   readonly downMaxMs: number;
-  /** How far the clock on the wall is set back or forth at times. */
+  /** How far the wall clock is set back or forward at times. */
   readonly wallJumpMs: number;
 }
 
-/** Breaks the glue of a good node, to see that it is found out. */
+/** Breaks the wiring of a correct node, to verify that the simulation detects it. */
 export interface PairSabotage {
-  /** The weather in which it shows itself soon. */
+  /** The weather in which the fault shows soon. */
   weather?(weather: PairWorldWeather): PairWorldWeather;
   pair?(node: PairNode): void;
   store?(store: PairStore): void;
   disk?(store: Store): Store;
-  /** What is on the disk of the epoch when it was to be written. */
+  /** The content of the epoch's disk when a write began. */
   epoch?(before: Persisted, next: Persisted): Persisted;
 }
 
-/** What a node lives in. */
+/** What a node depends on. */
 export interface NodeSurroundings {
   readonly role: Role;
   readonly weather: PairWeather;
@@ -69,13 +68,13 @@ export interface NodeSurroundings {
   readonly wire: PeerWire;
   readonly witness: Witness;
   readonly sabotage: PairSabotage;
-  /** What the pair says of itself. */
+  /** The events of the pair. */
   readonly told: (node: SimPairNode, event: PairEvent) => void;
 }
 
 const WALL_MS = 1_795_132_800_000;
 const TURNS_AT_ONCE_MAX = 2000;
-/** What a disk takes when all is well. */
+/** The duration of a disk write without faults. */
 const HEALED_MS_MAX = 10;
 
 /** Thrown at an effect: the process ends there. */
@@ -104,9 +103,9 @@ export class SimPairNode {
   #effectsLeft = Infinity;
   #isHealed = false;
   #isPaused = false;
-  /** Reached by nobody, and without knowing it. */
+  /** Nothing reaches it, and it is not notified. */
   #isIsolated = false;
-  /** What comes while it stands still. */
+  /** Input that arrives while it is paused. */
   #waiting: { readonly process: Process; readonly part: () => void }[] = [];
   #isTurnDue = false;
   #now = 0;
@@ -149,7 +148,7 @@ export class SimPairNode {
     return WALL_MS + this.#clock.now + this.#wallOffset;
   }
 
-  /** The earliest that the time on the wall may be now, wherever the clock is set. */
+  /** The earliest possible wall time now, however the clock is set. */
   get wallLeast(): number {
     return WALL_MS + this.#clock.now - this.#weather.wallJumpMs;
   }
@@ -189,7 +188,7 @@ export class SimPairNode {
 
   // ---------------------------------------------------------------- life and death
 
-  /** A process starts on the disks, if none runs. */
+  /** Starts a process on the disks, if none runs. */
   start(): void {
     if (this.#process !== null) return;
     const { weather, wire, sabotage } = this.#in;
@@ -343,7 +342,7 @@ export class SimPairNode {
     this.#messages.clear();
     this.#note('ends');
     this.disk.crash();
-    // What was being written is on the disk, or is not.
+    // Whether the write in progress reached the disk is random.
     if (this.#persisting !== null && this.#random.chance(0.5)) this.#persist(this.#persisting);
     this.#persisting = null;
     for (const link of process.links) link?.end();
@@ -353,7 +352,7 @@ export class SimPairNode {
     });
   }
 
-  /** It stands still: with it what it has in other threads, or not. */
+  /** Pauses it, with or without its other threads. */
   pause(): void {
     if (!this.isAwake || this.#isHealed) return;
     this.#in.tally.fault('node stands still');
@@ -373,7 +372,7 @@ export class SimPairNode {
     });
   }
 
-  /** Carries something out in a process: at once, or when it turns again. */
+  /** Runs an action in a process: at once, or when it next takes a turn. */
   #enter(process: Process, part: () => void): void {
     if (this.#process !== process) return;
     if (this.#isPaused) this.#waiting.push({ process, part });
@@ -407,7 +406,7 @@ export class SimPairNode {
     });
   }
 
-  /** What is kept of each service is right whenever the store has told what it committed. */
+  /** The counts of each service are right whenever the store has reported its commits. */
   #checked(told: StoreEventRouter): StoreEvents {
     const check = (): void => {
       if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
@@ -475,7 +474,7 @@ export class SimPairNode {
     );
     const delay = call === 'told' ? 0 : this.#random.int(0, most);
     this.#clock.after(delay, () => {
-      // A thread of its own may write while the loop stands still.
+      // The disk's thread may write while the loop is paused.
       const isOnItsOwn = isWrite && this.#isPaused && this.#process === process;
       if (isOnItsOwn) run();
       else if (process !== null) this.#enter(process, run);
@@ -499,7 +498,7 @@ export class SimPairNode {
 
   // ---------------------------------------------------------------- from the network
 
-  /** Clients and workers reach it no more, and it learns nothing of that. */
+  /** Clients and workers no longer reach it, and it is not notified. */
   isolate(isIsolated: boolean): void {
     this.#isIsolated = isIsolated;
     if (!isIsolated) return;
@@ -509,7 +508,7 @@ export class SimPairNode {
 
   // ---------------------------------------------------------------- operators
 
-  /** Does something to the node that runs, if one turns. */
+  /** Gives the node a command, if its process runs and is not paused. */
   order(give: (pair: PairNode) => void): void {
     const process = this.#process;
     if (process === null || this.#isPaused) return;

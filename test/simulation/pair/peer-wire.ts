@@ -1,6 +1,7 @@
 /**
- * The peer link of a simulated pair: one connection at a time that the backup dials, over a network
- * that can stall either way, break with notice, and delivers what a dead sender sent before its end.
+ * The peer link of a simulated pair: one connection at a time, which the backup dials, over a
+ * network that can stall in either direction, break with notice, and deliver what a dead sender
+ * sent before its end.
  */
 import { Frames } from '../../../src/core/frames.js';
 import type { Role } from '../../../src/bstar/facts.js';
@@ -19,7 +20,7 @@ export interface WireProcess {
   readonly events: PeerLinkEvents;
   /** False while it does not read. */
   isAwake(): boolean;
-  /** Carries it out in the process, as soon as that turns. */
+  /** Runs an action in the process, as soon as that takes a turn. */
   enter(part: () => void): void;
 }
 
@@ -27,9 +28,9 @@ export interface WireOptions extends PipeOptions {
   readonly heartbeatIntervalMs: number;
 }
 
-/** Late frames of older ones are lost. */
+/** Late frames of older connections are lost. */
 const CONNECTIONS_MAX = 8;
-/** What the receiver has not read at most: more is never out. */
+/** The maximum that the receiver has not read: no more is in flight. */
 const BYTES_MAX = 64 * 1024 * 1024;
 
 class WireConnection {
@@ -63,34 +64,36 @@ export class PeerWire {
     this.#dial();
   }
 
-  /** A process takes its end. */
+  /** A process takes its end of the link. */
   open(role: Role, process: WireProcess): WireEnd {
     const end = new WireEnd(this, role, process);
     this.#ends[role] = end;
     return end;
   }
 
-  /** The process is gone: what it sent still arrives, then its end. */
+  /** The process has ended: what it sent still arrives, then the end of the connection. */
   leave(role: Role): void {
     this.#ends[role]?.disconnect();
     this.#ends[role] = null;
   }
 
-  /** Nothing arrives at that node any more, nor is known to be lost. */
+  /** Nothing more arrives at that node, and no loss is reported. */
   stall(to: Role): void {
     this.#stalled[to] = true;
     this.#stalledSince = Math.min(this.#stalledSince, this.clock.now);
     for (const connection of this.#connections) connection.to[to].stop();
   }
 
-  /** What waited arrives. */
+  /** Delivers what waited. */
   resume(to: Role): void {
     this.#stalled[to] = false;
     if (!this.#stalled[other(to)]) this.#stalledSince = Infinity;
     for (const connection of this.#connections) connection.to[to].resume();
   }
 
-  /** Both ends learn that the connection is gone, sooner or later, and what is under way is lost. */
+  /**
+   * Both ends are notified, sooner or later, that the connection is gone; data in flight is lost.
+   */
   breakOff(): void {
     for (const connection of this.#connections) {
       for (const role of ['primary', 'backup'] as const) {
@@ -120,7 +123,7 @@ export class PeerWire {
     backup.pending.to.primary.send('proof', 0);
   }
 
-  /** The one that dials asks for signs of life by itself, and dials anew. */
+  /** The dialling side sends its own PINGs, and reconnects. */
   #notice(backup: WireEnd): void {
     const { heartbeatIntervalMs } = this.#options;
     const patienceMs = this.random.int(heartbeatIntervalMs / 2, heartbeatIntervalMs * 4);
@@ -210,7 +213,7 @@ export class WireEnd implements PeerLink {
         connection.to.backup.send('end', 0);
         return;
       }
-      // The newer one takes the place of one whose end was not noticed.
+      // The new connection replaces one whose end was not noticed.
       const before = this.connection;
       this.connection = null;
       before?.to.backup.send('end', 0);
@@ -233,7 +236,7 @@ export class WireEnd implements PeerLink {
     this.#process.events.message(read.message);
   }
 
-  /** Learns that it is gone. */
+  /** Notifies it that the connection is gone. */
   lost(connection: WireConnection): void {
     this.#process.enter(() => {
       this.lostNow(connection);
@@ -255,7 +258,7 @@ export class WireEnd implements PeerLink {
   }
 
   flush(): void {
-    // A message is under way once it is sent.
+    // A message is in flight once it is sent.
   }
 
   disconnect(): void {
@@ -267,7 +270,7 @@ export class WireEnd implements PeerLink {
   }
 
   revoke(): void {
-    // Everybody has the right key here.
+    // All nodes have the right key here.
   }
 
   holdOff(ms: number): void {

@@ -1,4 +1,4 @@
-/** Runs worlds of a pair; one that fails is told by its seed and the end of its script. */
+/** Runs worlds of a pair; reports a failing one by its seed and the end of its script. */
 import { codeOf, MajordomoError, messageOf } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
 import type { PairSabotage } from './node.js';
@@ -7,7 +7,7 @@ import { PairWorld } from './world.js';
 
 const SCRIPT_LINES = 120;
 
-/** @param isCalm nothing is wrong with the nodes: none may take over */
+/** @param isCalm the nodes have no faults: neither may take over */
 export function runPairSeed(seed: number, tally: Tally, isCalm = false): void {
   const changes: PairSabotage = isCalm ? { weather: calmed } : {};
   const world = new PairWorld(seed, false, changes);
@@ -19,7 +19,7 @@ export function runPairSeed(seed: number, tally: Tally, isCalm = false): void {
   tally.add(world.tally);
 }
 
-/** Of an assertion, where it is. */
+/** For an assertion, its location. */
 function stackOf(error: unknown): string {
   const text = messageOf(error);
   const isFound = codeOf(error) === 'ERR_SIMULATION';
@@ -32,7 +32,7 @@ function explain(seed: number, error: unknown, changes: PairSabotage): string {
   try {
     world.run();
   } catch {
-    // The same again; only its script is wanted.
+    // The same run again, to record its script.
   }
   return [
     `seed ${seed}: ${stackOf(error)}`,

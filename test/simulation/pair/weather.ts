@@ -1,4 +1,4 @@
-/** What kind of pair and of world a seed makes. */
+/** The kind of pair and world that a seed makes. */
 import type { Replication } from '../../../src/bstar/facts.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
@@ -7,10 +7,10 @@ import type { PairWeather } from './node.js';
 
 const BASE = loadConfig({ hostName: 'simulated', environment: {} }).config;
 
-/** What is done to the pair, a few times each, and how often in a world. */
+/** The faults of the pair: a few times each, and how often in a world. */
 export interface Events {
   readonly crashes: number;
-  /** The one that does not serve crashes, and returns. */
+  /** The node that does not serve crashes, and returns. */
   readonly returns: number;
   readonly pauses: number;
   readonly cuts: number;
@@ -75,13 +75,13 @@ const NO_EVENTS: Events = {
   promotions: 0,
 };
 
-/** Nothing is wrong with either node, though disks and links are slow and one is away at times. */
+/** Neither node has faults, although disks and links are slow and a node is away at times. */
 export function calmed(weather: PairWorldWeather): PairWorldWeather {
   const events = { ...NO_EVENTS, returns: 2 };
   return { ...weather, events, crashAfterMax: Infinity, failureChance: 0, fatalChance: 0 };
 }
 
-/** Nobody has a reason to take over. */
+/** Neither node has a reason to take over. */
 export function isCalm(weather: PairWorldWeather): boolean {
   const { events, crashAfterMax, failureChance, fatalChance } = weather;
   const { returns, ...others } = events;

@@ -1,5 +1,5 @@
 /**
- * What an answer is worth: what was confirmed by both disks is seen by everybody for ever; what a
+ * What an answer guarantees: what both disks confirmed stays visible to everybody for ever; what a
  * node showed while it was alone, from the next merge on (D14, D17, D21).
  */
 import type { Replication } from '../../../src/bstar/facts.js';
@@ -22,7 +22,7 @@ export class Witness {
     this.#replication = replication;
   }
 
-  /** A node sends this. */
+  /** A node sends this answer. */
   sent(frames: Delivered, isInSync: boolean, isPromoted: boolean): void {
     this.#marks.set(frames, { isInSync, isPromoted, merges: this.merges });
   }
@@ -32,7 +32,7 @@ export class Witness {
     return mark ?? { isInSync: true, isPromoted: false, merges: this.merges };
   }
 
-  /** No answer may take it back, nor say something else of the same step. */
+  /** No answer may contradict it, nor report something else for the same step. */
   isFixed(mark: Mark | null): boolean {
     if (mark === null || mark.isPromoted) return mark === null;
     return this.#replication !== 'async' && mark.isInSync;
@@ -43,13 +43,13 @@ export class Witness {
     return this.#replication === 'strict' || this.isSafe(mark);
   }
 
-  /** No answer may take it back, though what ran on both sides may have ended in two ways. */
+  /** No answer may contradict it, although what ran on both sides may have ended in two ways. */
   isSafe(mark: Mark | null): boolean {
     return this.isFixed(mark) || (mark !== null && mark.merges < this.merges);
   }
 }
 
-/** Of a node without a peer: everything that it says is for ever. */
+/** For a node without a peer: everything that it reports is final. */
 export const CERTAIN: Pick<Witness, 'markOf' | 'isFixed' | 'isSafe' | 'isKept' | 'merges'> = {
   merges: 0,
   markOf: () => ({ isInSync: true, isPromoted: false, merges: 0 }),

@@ -1,6 +1,6 @@
 /**
- * A pair with its clients and workers from one seed: everything goes wrong until it heals; then one
- * node leads, both stores are equal, and every promise was kept.
+ * A pair with its clients and workers from one seed: faults occur until it heals; then one node is
+ * active, both stores are equal, and every promise was kept.
  */
 import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Role } from '../../../src/bstar/facts.js';
@@ -35,7 +35,7 @@ import { Witness } from './witness.js';
 const DURATION_MS = 6000;
 const HEALED_MS = 30_000;
 const STEP_MS = 250;
-/** After a fault of the link or a pause, two may serve for so long. */
+/** After a link fault or a pause, both nodes may serve for this long. */
 const SPLIT_MS_MAX = 10 * INTERVAL_MS;
 const MISCHIEF: WorkersHere['mischief'] = [
   'returns',
@@ -47,7 +47,7 @@ const MISCHIEF: WorkersHere['mischief'] = [
   'never answers',
   'sends garbage',
 ];
-/** Of mischief, at each occasion. */
+/** Probability of each fault, at each occasion. */
 const CHANCES: WorkersHere['chances'] = [0, 0.1, 0.4];
 const ROLES: readonly [Role, Role] = ['primary', 'backup'];
 
@@ -66,9 +66,9 @@ export class PairWorld {
   readonly #spies: readonly Spy[];
   readonly #workers: Actor[] = [];
   readonly #services: Services;
-  /** Epochs that were led with. */
+  /** Epochs in which a node was active. */
   readonly #epochs = new Set<number>();
-  /** Until when something parts them, or stands still. */
+  /** Until when a fault separates or pauses the nodes. */
   #disturbedUntil = -Infinity;
   #disturbances = 0;
 
@@ -122,7 +122,7 @@ export class PairWorld {
     this.#watch();
   }
 
-  /** At each node, one with another key and one without. */
+  /** At each node, one with another key and one without a key. */
   #addSpies(): readonly Spy[] {
     return ROLES.flatMap((role, place) =>
       ['bob', null].map((key, at) => {
@@ -136,7 +136,7 @@ export class PairWorld {
     );
   }
 
-  /** Everything happens, everything heals, and every promise was kept. */
+  /** Runs the faults and the healing, and checks that every promise was kept. */
   run(): void {
     this.#clock.runUntil(DURATION_MS);
     for (const role of ROLES) this.#wire.resume(role);
@@ -157,7 +157,7 @@ export class PairWorld {
     this.#checkPromises();
   }
 
-  /** What is still to come after everything has healed; `null` for nothing. */
+  /** What has not completed yet after all faults have healed; `null` for nothing. */
   #open(): string | null {
     const { primary, backup } = this.#nodes;
     for (const client of this.#clients) {
@@ -233,7 +233,10 @@ export class PairWorld {
     } else if (reason.includes('hands over')) count(this.tally, 'hand-overs');
   }
 
-  /** Two serve at once only after a cut, stall or pause, and not for long once they can talk. */
+  /**
+   * Both serve at once only after a cut, stall or pause, and not for long once they can
+   * communicate.
+   */
   #watch(): void {
     this.#clock.after(INTERVAL_MS / 10, () => {
       this.#watch();

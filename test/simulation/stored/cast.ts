@@ -1,4 +1,4 @@
-/** Who takes part in a world of stored requests, of one node or of a pair. */
+/** The participants of a world of stored requests, of one node or of a pair. */
 import { identityOf } from '../../../src/transport/identity.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
@@ -11,10 +11,10 @@ import type { DurableHabits } from './durable-client.js';
 
 export type Services = readonly [string, ...string[]];
 
-/** The last of them nobody serves before all is well. */
+/** The last service has no workers before all faults have ended. */
 export const CASTS: readonly [Services, Services] = [['echo'], ['echo', 'sum', 'never']];
 
-/** @param patienceMs one of these */
+/** @param patienceMs one of these is chosen */
 export function clientHabits(
   random: SimRandom,
   services: Services,
@@ -34,7 +34,7 @@ export function clientHabits(
   };
 }
 
-/** What is stored is its owner's: that of the client, or the spy, that its body names (D70). */
+/** A stored request belongs to the client, or the spy, that its body names (D70). */
 export function checkOwners(
   rows: readonly { readonly request: StoredRequest; readonly body: Buffer }[],
 ): void {
@@ -48,7 +48,7 @@ export function checkOwners(
   }
 }
 
-/** What is kept of each service is what there is, counted. */
+/** The counts kept for each service equal what exists. */
 export function checkServices(
   kept: Iterable<ServiceCount>,
   rows: readonly { readonly request: StoredRequest }[],
@@ -69,7 +69,7 @@ export interface WorkersHere {
   readonly chances: readonly [number, number, number];
 }
 
-/** @param only the service of a good worker, by which all comes to its end */
+/** @param only the service of a good worker, with which everything completes */
 export function workerHabits(random: SimRandom, here: WorkersHere, only?: string): WorkerHabits {
   const serviceNames = here.services.filter((service) => service !== 'never');
   const isGood = only !== undefined;
@@ -87,10 +87,10 @@ export function workerHabits(random: SimRandom, here: WorkersHere, only?: string
   };
 }
 
-/** Every world has both keys; some come without one. */
+/** Every world has both keys; some peers have none. */
 export const KEYS: readonly (string | null)[] = ['alice', 'bob', null];
 
-/** @param key by which it comes in */
+/** @param key the key that it uses */
 export function dialled(name: string, key: string | null = null): Dialled {
   return {
     listener: 0,

@@ -1,6 +1,6 @@
 /**
- * A client of `titanic.*`: hands over requests, asks for their replies, closes them, and checks that
- * no promise that it was given is ever broken, without any knowledge of the machine or the disk.
+ * A client of `titanic.*`: submits requests, asks for their replies, closes them, and checks that
+ * no promise made to it is ever broken, without any knowledge of the machine or the disk.
  */
 import { Frames } from '../../../src/core/frames.js';
 import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
@@ -23,24 +23,24 @@ export interface DurableHabits {
   readonly delayMaxMs: number;
 }
 
-/** One handing over; a job has several if it was tried again without a key. */
+/** One submission; a job has several if it was retried without a key. */
 export interface Job {
   readonly name: string;
   readonly service: string;
   readonly options: Record<string, unknown>;
   readonly key: string | null;
   tries: number;
-  /** Merges of the pair before it was first handed over. */
+  /** Number of merges of the pair before it was first submitted. */
   readonly merges: number;
-  /** What a 200 said. */
+  /** The content of a 200. */
   uuid: string | null;
-  /** Before it was handed over, by the clock on the wall. */
+  /** Wall time before it was submitted. */
   readonly sentAt: number;
   shown: 'nothing' | 'reply' | 'dead' | 'gone';
   reply: string;
   closeAsked: boolean;
   closed: boolean;
-  /** What the node that said it could promise: that it is stored, what is shown of it, its close. */
+  /** What the answering node could promise: that it is stored, what is shown of it, its close. */
   storedMark: Mark | null;
   shownMark: Mark | null;
   closedMark: Mark | null;
@@ -51,13 +51,13 @@ interface Question {
   readonly job: Job;
   readonly body: string;
   over: boolean;
-  /** The connection that it went over. */
+  /** The connection that it was sent over. */
   dial: number;
-  /** Merges of the pair until it was asked. */
+  /** Number of merges of the pair until it was asked. */
   merges: number;
 }
 
-/** What it may ask of the world: only the time. */
+/** What it needs from the world: only the time. */
 export interface WallClock {
   readonly wallLeast: number;
   readonly wallMax: number;
@@ -68,7 +68,7 @@ export interface Pairing {
   readonly witness: Pick<Witness, 'markOf' | 'isFixed' | 'isSafe' | 'isKept' | 'merges'>;
   /** The next connection goes to the other node. */
   turnElsewhere(): void;
-  /** It says `mmi.hello`, so that it is told where it is not served. */
+  /** It sends `mmi.hello`, so that it is told where it is not served. */
   readonly saysHello: boolean;
 }
 
@@ -77,7 +77,7 @@ const STANDALONE: Pairing = { witness: CERTAIN, turnElsewhere: () => {}, saysHel
 export class DurableClient implements Actor {
   readonly name: string;
   readonly jobs: Job[] = [];
-  /** Bodies of requests that were answered 500: nothing may be kept of them. */
+  /** Bodies of requests that were answered 500: nothing of them may be kept. */
   readonly refused = new Set<string>();
   readonly #habits: DurableHabits;
   readonly #around: Surroundings;
@@ -137,7 +137,7 @@ export class DurableClient implements Actor {
     }
   }
 
-  /** Asks no more for what is settled. */
+  /** Stops asking about requests that are settled. */
   rest(): void {
     this.#rests = true;
   }
@@ -265,7 +265,7 @@ export class DurableClient implements Actor {
     });
   }
 
-  // ---------------------------------------------------------------- being answered
+  // ---------------------------------------------------------------- answers
 
   #received(delivered: Delivered): void {
     if (this.#left) return;
@@ -273,7 +273,7 @@ export class DurableClient implements Actor {
     const reply = readClientReply(frames);
     if (reply.kind === 'malformed') violated(`${this.name} cannot read a reply`);
     const id = frames.view(0).toString();
-    // An answer to `mmi.hello`, which goes without a correlation id (D11).
+    // An answer to `mmi.hello`, which is sent without a correlation id (D11).
     if (this.#pairing.saysHello && !id.startsWith(`${this.name}#`)) return;
     const question = this.#questions.get(id);
     hold(question !== undefined, `${this.name} gets an answer to nothing: ${id}`);
@@ -308,12 +308,12 @@ export class DurableClient implements Actor {
       return;
     }
     hold(/^[0-9A-F]{32}$/.test(uuid), `${job.name} gets no uuid: ${uuid}`);
-    // Without a key each try is a request of its own; the first that is heard of is followed.
+    // Without a key each try is a separate request; it follows the first one that it hears of.
     const isFirst = job.uuid === null;
     job.uuid ??= uuid;
     if (isFirst) job.storedMark = mark;
     const isOne = job.key === null || job.uuid === uuid;
-    // Of two that a split made of one, the key leads to one (D17).
+    // If a split made two of one request, the key leads to one of them (D17).
     const wasSplit = mark.merges > job.merges;
     hold(isOne || wasSplit, `${job.name} is stored twice under one key (D16)`);
   }
@@ -325,16 +325,18 @@ export class DurableClient implements Actor {
     job.closed = true;
   }
 
-  /** What was shown stays shown: the answer `now` takes no promise back. */
+  /** What was shown remains true: the answer `now` contradicts no promise. */
   #stays(job: Job, now: 'pending' | 'reply' | 'dead'): void {
     const { witness } = this.#pairing;
     const { name, shown } = job;
-    // Who could not ask its peer, perhaps when the wait began, says 300 of what it does not know.
+    // A node that could not ask its peer, perhaps when the wait began, answers 300 if it does not
+    // know.
     const mayBeUnknown = now === 'pending' && this.#pairing !== STANDALONE;
     if (mayBeUnknown && (job.closeAsked || this.isOver(job))) return;
     hold(!job.closed || !witness.isKept(job.closedMark), `${name} was closed and is ${now}`);
     if (shown === 'nothing' || shown === now) return;
-    // A reply counts before a death, and what one node alone has shown may end the other way.
+    // A reply takes precedence over a death, and what one node alone has shown may end the other
+    // way.
     const mayChange = shown === 'dead' && now === 'reply' && !witness.isFixed(job.shownMark);
     const again = now === 'pending' ? ' again' : '';
     const isOpen = !witness.isSafe(job.shownMark);
@@ -347,7 +349,7 @@ export class DurableClient implements Actor {
     body: readonly string[],
     mark: Mark,
   ): void {
-    // An answer that was overtaken tells what was, not what is.
+    // An answer that was overtaken reports an earlier state.
     if (over) return;
     const { witness } = this.#pairing;
     const { name } = job;
@@ -365,7 +367,7 @@ export class DurableClient implements Actor {
       this.#shows(job, 'reply', mark);
     } else if (status.startsWith('500 dead')) {
       this.#stays(job, 'dead');
-      // D63: of a worker that said why it is told that, and not that of another.
+      // D63: if a worker gave a reason, this reason is reported and not another worker's.
       const [, code, text] = /^500 dead ([^:]+): (.*)$/.exec(status) ?? [];
       const isOwn = code?.startsWith('f-') !== true || text?.startsWith(`${name}.`) === true;
       hold(code !== undefined && isOwn, `${name} is dead of what it did not: ${status}`);
@@ -373,14 +375,15 @@ export class DurableClient implements Actor {
     } else {
       hold(status === '400 unknown', `${name} is answered ${status}`);
       const mayBeGone = job.closeAsked || this.isOver(job);
-      // Who promotes a node says that what only the other one has is lost, until they merge (D21).
+      // An operator who promotes a node accepts the loss of what only the other one has, until they
+      // merge (D21).
       const isPromoted = mark.isPromoted && !witness.isFixed(job.storedMark);
       hold(mayBeGone || isPromoted, `${name} is unknown before its time`);
       if (mayBeGone) this.#shows(job, 'gone', mark);
     }
   }
 
-  /** The strongest promise of the same counts. */
+  /** The strongest promise for the same counts. */
   #shows(job: Job, shown: Job['shown'], mark: Mark): void {
     const isStronger = job.shown !== shown || !this.#pairing.witness.isFixed(job.shownMark);
     if (isStronger) job.shownMark = mark;
@@ -395,12 +398,12 @@ export class DurableClient implements Actor {
     hold(body.at(-1) === `f${body.length / 2 - 1}`, `the reply to ${job.name} is not whole`);
   }
 
-  /** Its time to live may be over: by what it said, or by what is configured. */
+  /** Its time to live may be over: the one that it stated, or the configured one. */
   isOver({ options, sentAt }: Job): boolean {
     const ttlMs = typeof options['ttlMs'] === 'number' ? options['ttlMs'] : this.ttlMs;
     return this.#wall.wallMax >= sentAt + Math.min(ttlMs, this.ttlMs);
   }
 
-  /** The shortest time to live that is configured. */
+  /** The shortest configured time to live. */
   ttlMs = Infinity;
 }

@@ -1,6 +1,6 @@
 /**
- * A daemon process on a disk: broker, Titanic and store, wired as the daemon wires them. It can end
- * between any two effects; what was not committed is lost, and another process starts on the disk.
+ * A daemon process on a disk: broker, Titanic and store, wired as in the daemon. It can end between
+ * any two effects; what was not committed is lost, and another process starts on the disk.
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
@@ -28,17 +28,17 @@ export interface StoredWeather {
   readonly turnDelayMaxMs: number;
   readonly commitMaxMs: number;
   readonly readMaxMs: number;
-  /** Effects from the start of a process to its crash, at most; Infinity for none. */
+  /** Maximum number of effects from the start of a process to its crash; Infinity: no crash. */
   readonly crashAfterMax: number;
   readonly failureChance: number;
   readonly readFailureChance: number;
   readonly fatalChance: number;
   readonly downMaxMs: number;
-  /** How far the clock on the wall is set back or forth at times. */
+  /** How far the wall clock is set back or forward at times. */
   readonly wallJumpMs: number;
 }
 
-/** Breaks a good store or machine, to see that it is found out. */
+/** Breaks a correct store or machine, to verify that the simulation detects it. */
 export interface StoredSabotage {
   store?(store: StageStore): StageStore;
   titanic?(titanic: Titanic): void;
@@ -61,7 +61,7 @@ interface Process extends Connected {
 export class StoredNode {
   readonly end: ProcessEnd;
   readonly disk = new StageDisk();
-  /** The latest time on the wall that was ever seen. */
+  /** The latest wall time ever seen. */
   wallMax = WALL_MS;
   /** Deliveries by the first frame of the body. */
   readonly deliveries = new Map<string, number>();
@@ -114,7 +114,7 @@ export class StoredNode {
     return WALL_MS + this.#clock.now + this.#wallOffset;
   }
 
-  /** The earliest that the time on the wall may be now, wherever the clock is set. */
+  /** The earliest possible wall time now, however the clock is set. */
   get wallLeast(): number {
     return WALL_MS + this.#clock.now - this.#weather.wallJumpMs;
   }
@@ -197,7 +197,7 @@ export class StoredNode {
     this.#process = null;
     this.#messages.clear();
     this.#trace.note(this.#clock.now, 'node', 'ends');
-    // What was being committed is on the disk, or is not.
+    // Whether the commit in progress reached the disk is random.
     for (const asked of store.asked) {
       if (asked.kind === 'commit' && this.#random.chance(0.5)) store.write(asked);
     }
@@ -316,7 +316,7 @@ export class StoredNode {
     for (const { request, reply, attempts } of this.disk.rows) {
       hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
       const isDead = request.state === 'dead';
-      // D63: of its present generation.
+      // D63: of the request's current generation.
       const last = request.attempts > 0 ? (attempts.at(-1)?.failure ?? null) : null;
       const isFinal = unpackFailure(last)?.kind === 'final';
       const isOver = isFinal || request.attempts === request.maxAttempts;

@@ -1,4 +1,4 @@
-/** Runs worlds of stored requests; one that fails is told by its seed and the end of its script. */
+/** Runs worlds of stored requests; reports a failing one by its seed and the end of its script. */
 import { MajordomoError, messageOf } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
 import { StoredWorld } from './world.js';
@@ -20,7 +20,7 @@ function explain(seed: number, error: unknown): string {
   try {
     world.run();
   } catch {
-    // The same again; only its script is wanted.
+    // The same run again, to record its script.
   }
   return [
     `seed ${seed}: ${messageOf(error)}`,

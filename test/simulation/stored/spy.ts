@@ -1,7 +1,7 @@
 /**
- * Somebody with a key of their own who has the uuids, and the idempotency keys, of what another key
- * stored: asks for it, waits for it, closes it, submits under its key, and must get nothing of it and
- * end nothing (D70, D71).
+ * A client with its own key that knows the uuids and idempotency keys of what another key stored.
+ * It asks for it, waits for it, closes it and submits under its idempotency keys; it must obtain
+ * nothing and end nothing (D70, D71).
  */
 import { Frames } from '../../../src/core/frames.js';
 import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
@@ -35,7 +35,7 @@ export class Spy implements Actor {
   #asked = 0;
   #left = false;
 
-  /** @param victims clients with another key; more may come */
+  /** @param victims clients with another key; more may be added */
   constructor(
     name: string,
     around: Surroundings,
@@ -108,7 +108,7 @@ export class Spy implements Actor {
       const isOwn = this.#victims.every(({ jobs }) => jobs.every(({ uuid }) => uuid !== body[0]));
       hold(isOwn, `${this.name} is given the uuid of ${job.name}, which is another's`);
     } else if (what === 'close') {
-      // What is gone, or unknown to this node, is closed for everybody.
+      // To everybody, a request that is gone, or unknown to this node, is closed.
       hold(/^(200|400 unknown)$/.test(status), `${this.name} closes ${job.name}: ${status}`);
     } else {
       const isNothing = status === '400 unknown' || (this.#isPaired && status === '300');

@@ -1,4 +1,4 @@
-/** What kind of world of stored requests a seed makes. */
+/** The kind of world of stored requests that a seed makes. */
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { TitanicOptions } from '../../../src/titanic/options.js';
 import type { SimRandom } from '../world/random.js';
@@ -8,7 +8,7 @@ import { rules } from '../../support/rights.js';
 export const PLENTY = 1_000_000_000;
 export const INTERVAL_MS = 100;
 
-/** A broker none of whose limits is ever met. */
+/** A broker whose limits are never reached. */
 export function roomyBroker(random: SimRandom): BrokerOptions {
   return {
     heartbeatIntervalMs: INTERVAL_MS,
@@ -29,7 +29,7 @@ export function roomyBroker(random: SimRandom): BrokerOptions {
   };
 }
 
-/** @param isShort whether a time to live is, at each call */
+/** @param isShort called for each time to live: whether to make it short */
 export function roomyTitanic(random: SimRandom, isShort: () => boolean): TitanicOptions {
   return {
     maxAttempts: random.int(1, 4),

@@ -24,7 +24,7 @@ import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 const DURATION_MS = 4000;
 const HEALED_MS = 60_000;
 const STEP_MS = 500;
-/** Of mischief, at each occasion. */
+/** Probability of a fault, at each occasion. */
 const CHANCES: WorkersHere['chances'] = [0, 0.2, 0.6];
 
 export class StoredWorld {
@@ -77,7 +77,7 @@ export class StoredWorld {
     return spies;
   }
 
-  /** Everything happens, everything heals, and every promise was kept. */
+  /** Runs the faults and the healing, and checks that every promise was kept. */
   run(): void {
     this.#clock.runUntil(DURATION_MS);
     this.#node.heal();
@@ -99,7 +99,7 @@ export class StoredWorld {
 
   #isOver(): boolean {
     const { maxOpen, maxBytes } = this.#weather.titanic;
-    // Who found no room may still be refused when all is well.
+    // A client that found no room may still be refused after the faults have ended.
     const isRoomy = maxOpen === PLENTY && maxBytes === PLENTY;
     const { titanic, disk } = this.#node;
     if (titanic === null || disk.counts.pending > 0) return false;
