@@ -98,7 +98,7 @@ describe('two nodes that are no pair', () => {
   });
 
   it.each([
-    ['pair', 'bstar.pair=other', /of the pair/],
+    ['pair', 'bstar.pair=other', /belongs to the pair/],
     ['replication', 'titanic.replication=async', /titanic\.replication/],
     ['heartbeat', 'bstar.heartbeatIntervalMs=700', /bstar\.heartbeatIntervalMs/],
   ])('another %s is refused by both, in their logs and on their pages', async (_, set, why) => {

@@ -74,6 +74,8 @@ interface Node {
   readonly user: StoreUser;
   /** What it holds of the other one. */
   holds: Holding | null;
+  /** Its own transactions up to this one are at the other node. */
+  confirmed: number;
 }
 
 export class StorePair {
@@ -84,8 +86,8 @@ export class StorePair {
 
   constructor(a: StoreUser, b: StoreUser) {
     this.nodes = [
-      { user: a, holds: null },
-      { user: b, holds: null },
+      { user: a, holds: null, confirmed: 0 },
+      { user: b, holds: null, confirmed: 0 },
     ];
   }
 
@@ -133,7 +135,7 @@ export class StorePair {
   ): Promise<readonly [readonly ChangeResult[], readonly ChangeResult[]]> {
     const [active, passive] = [this.node(this.#active), this.node(1 - this.#active)];
     const results = await active.user.commitSo(
-      { tombstones: 'known', holds: active.holds, peerHolds: this.#confirmed },
+      { tombstones: 'known', holds: active.holds, peerHolds: active.confirmed },
       ...changes,
     );
     const upTo = active.user.transaction;
@@ -145,9 +147,7 @@ export class StorePair {
     );
     const { transaction, recovered } = passive.user;
     active.holds = { storeId: recovered.storeId, upTo: transaction, bodiesUpTo: transaction };
-    this.#confirmed = upTo;
+    active.confirmed = upTo;
     return [results, theirs];
   }
-
-  #confirmed = 0;
 }
