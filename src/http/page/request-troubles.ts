@@ -30,11 +30,9 @@ export class RequestTroubles {
     const [first] = this.#unserved;
     if (first !== undefined && ready) {
       const more = this.#unserved.length - 1;
-      const services = more === 1 ? 'service' : 'services';
+      const services = more === 1 ? 'service also has' : 'services also have';
       const others =
-        more === 0
-          ? ''
-          : ` ${count(more)} other ${services} also have waiting requests and no worker.`;
+        more === 0 ? '' : ` ${count(more)} other ${services} waiting requests and no worker.`;
       const text = `Requests are waiting for ${first}, which has no worker.${others}`;
       const link = linkTo('services', first);
       found.push({ grade: 'bad', title: 'No worker', text, link: [link, 'Show the service'] });
