@@ -62,6 +62,8 @@ function compareMachines(): void {
     then.push(machineCosts(root));
   }
   for (const title of now[0]?.keys() ?? []) {
+    // The earlier version may not have this row.
+    if (then[0]?.has(title) !== true) continue;
     const of = (costs: typeof now): number[] => costs.map((each) => each.get(title) ?? Number.NaN);
     const ratio = ratioOf(of(now), of(then));
     print(`machine: ${title}`, 'ns/request', ratio, ratio.median <= BOUND);

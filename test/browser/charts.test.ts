@@ -79,12 +79,12 @@ describe('charts (issue 12.6)', () => {
   itWithTool('chromium', 'have tops that people like, whatever they show', async () => {
     const seen = await look(await Stand.open());
     const tops = await seen.page.evaluate<string[]>(`(async () => {
-      const { COUNT, DURATION } = await import('/scales.js');
+      const { COUNTS, LATENCIES } = await import('/scales.js');
       const written = ({ top, words }, values) =>
         values.map((value) => words(top(value) / 2) + ', ' + words(top(value)));
       return [
-        ...written(COUNT, [0.3, 4, 51, 1001, 1e9]),
-        ...written(DURATION, [0.3, 1, 300, 501, 1000, 4000, 31000, 70000, 3e6, 4e6, 1e9]),
+        ...written(COUNTS.scale, [0.3, 4, 51, 1001, 1e9]),
+        ...written(LATENCIES.scale, [0.3, 1, 300, 501, 1000, 4000, 31000, 70000, 3e6, 4e6, 1e9]),
       ];
     })()`);
     expect(tops).toEqual([

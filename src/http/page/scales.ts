@@ -1,5 +1,5 @@
 /** The scales of charts: how high one is, and how its numbers are written. */
-import { compact, perSecond, short } from './format.js';
+import { compact, millis, perSecond, short } from './format.js';
 
 export interface Scale {
   /** At least so high, and a number that people like, as is its half. */
@@ -36,6 +36,18 @@ function duration(value: number): string {
   return value < HOUR ? `${short(value / MINUTE)} min` : `${compact(value / HOUR)} h`;
 }
 
-export const COUNT: Scale = { top: decimalTop, words: compact };
-export const PER_SECOND: Scale = { top: decimalTop, words: perSecond };
-export const DURATION: Scale = { top: durationTop, words: duration };
+const COUNT: Scale = { top: decimalTop, words: compact };
+const PER_SECOND: Scale = { top: decimalTop, words: perSecond };
+const DURATION: Scale = { top: durationTop, words: duration };
+
+interface Axis {
+  readonly format: (value: number | null) => string;
+  readonly scale: Scale;
+  /** The chart shows at least this much, so that noise does not fill it. */
+  readonly leastTop: number;
+}
+
+/** How charts of the three kinds of figures are drawn. */
+export const RATES: Axis = { format: compact, scale: PER_SECOND, leastTop: 10 };
+export const LATENCIES: Axis = { format: millis, scale: DURATION, leastTop: 1 };
+export const COUNTS: Axis = { format: compact, scale: COUNT, leastTop: 10 };

@@ -2,9 +2,8 @@
 import { get, withQuery } from './api.js';
 import { Chart } from './chart.js';
 import { el } from './dom.js';
-import { compact, millis } from './format.js';
 import { Samples } from './samples.js';
-import { COUNT, DURATION, PER_SECOND } from './scales.js';
+import { COUNTS, LATENCIES, RATES } from './scales.js';
 import type { SampleBlock } from './shapes.js';
 
 /** As many as the node keeps of a service, and how far they are apart. */
@@ -21,9 +20,7 @@ function plainCharts(): Chart[] {
         { column: 'failed', label: 'failed', style: 'red' },
         { column: 'redelivered', label: 'redelivered', style: 'amber' },
       ],
-      format: compact,
-      scale: PER_SECOND,
-      leastTop: 10,
+      ...RATES,
       everyMs: EVERY_MS,
     }),
     new Chart({
@@ -32,9 +29,7 @@ function plainCharts(): Chart[] {
         { column: 'p99Ms', label: 'p99', style: 'amber' },
         { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
       ],
-      format: millis,
-      scale: DURATION,
-      leastTop: 1,
+      ...LATENCIES,
       everyMs: EVERY_MS,
     }),
     new Chart({
@@ -43,9 +38,7 @@ function plainCharts(): Chart[] {
         { column: 'queued', label: 'queued', style: 'amber', isArea: true },
         { column: 'inFlight', label: 'in flight', style: 'blue' },
       ],
-      format: compact,
-      scale: COUNT,
-      leastTop: 10,
+      ...COUNTS,
       everyMs: EVERY_MS,
     }),
     new Chart({
@@ -54,8 +47,7 @@ function plainCharts(): Chart[] {
         { column: 'workersWaiting', label: 'idle', style: 'green', isArea: true },
         { column: 'workersBusy', label: 'busy', style: 'blue' },
       ],
-      format: compact,
-      scale: COUNT,
+      ...COUNTS,
       leastTop: 4,
       everyMs: EVERY_MS,
     }),
@@ -72,9 +64,7 @@ function durableCharts(): Chart[] {
         { column: 'failedAttempts', label: 'failed attempts', style: 'amber' },
         { column: 'deaths', label: 'deaths', style: 'red' },
       ],
-      format: compact,
-      scale: PER_SECOND,
-      leastTop: 10,
+      ...RATES,
       everyMs: EVERY_MS,
     }),
     new Chart({
@@ -83,9 +73,7 @@ function durableCharts(): Chart[] {
         { column: 'toReplyP99Ms', label: 'p99', style: 'amber' },
         { column: 'toReplyP50Ms', label: 'p50', style: 'green', isArea: true },
       ],
-      format: millis,
-      scale: DURATION,
-      leastTop: 1,
+      ...LATENCIES,
       everyMs: EVERY_MS,
     }),
     new Chart({
@@ -94,9 +82,7 @@ function durableCharts(): Chart[] {
         { column: 'open', label: 'not replied yet', style: 'blue', isArea: true },
         { column: 'dead', label: 'dead', style: 'red' },
       ],
-      format: compact,
-      scale: COUNT,
-      leastTop: 10,
+      ...COUNTS,
       everyMs: EVERY_MS,
     }),
   ];

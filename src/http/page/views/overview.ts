@@ -1,11 +1,11 @@
-/** The node in pictures. */
+/** The charts, services and events of the node. */
 import { Chart } from '../chart.js';
 import { DataTable } from '../data-table.js';
 import { el, KeyedList, text } from '../dom.js';
 import { type EventGroup, grouped } from '../event-groups.js';
 import { eventRow } from '../event-row.js';
-import { bytes, compact, count, millis } from '../format.js';
-import { COUNT, DURATION, PER_SECOND } from '../scales.js';
+import { bytes, count } from '../format.js';
+import { COUNTS, LATENCIES, RATES } from '../scales.js';
 import { BUSY, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
 import { type Listed, ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
@@ -14,7 +14,7 @@ import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
 const EVENTS_SHOWN = 8;
 const SERVICES_SHOWN = 8;
-/** Seldomer than the list of services. */
+/** Less often than in the list of services. */
 const SERVICES_EVERY = 2;
 
 function charts(): Chart[] {
@@ -26,9 +26,7 @@ function charts(): Chart[] {
         { column: 'replied', label: 'replied', style: 'green' },
         { column: 'failed', label: 'failed', style: 'red' },
       ],
-      format: compact,
-      scale: PER_SECOND,
-      leastTop: 10,
+      ...RATES,
     }),
     new Chart({
       title: 'Latency',
@@ -36,25 +34,19 @@ function charts(): Chart[] {
         { column: 'p99Ms', label: 'p99', style: 'amber' },
         { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
       ],
-      format: millis,
-      scale: DURATION,
-      leastTop: 1,
+      ...LATENCIES,
     }),
     new Chart({
       title: 'Queued',
       series: [{ column: 'queued', label: 'waiting for a worker', style: 'amber', isArea: true }],
-      format: compact,
-      scale: COUNT,
-      leastTop: 10,
+      ...COUNTS,
       isSmall: true,
       href: linkTo('services'),
     }),
     new Chart({
       title: 'In flight',
       series: [{ column: 'inFlight', label: 'at workers', style: 'blue', isArea: true }],
-      format: compact,
-      scale: COUNT,
-      leastTop: 10,
+      ...COUNTS,
       isSmall: true,
     }),
     new Chart({
@@ -63,8 +55,7 @@ function charts(): Chart[] {
         { column: 'workersWaiting', label: 'idle', style: 'green', isArea: true },
         { column: 'workersBusy', label: 'busy', style: 'blue' },
       ],
-      format: compact,
-      scale: COUNT,
+      ...COUNTS,
       leastTop: 4,
       isSmall: true,
       href: linkTo('services'),
@@ -72,8 +63,7 @@ function charts(): Chart[] {
     new Chart({
       title: 'Event loop',
       series: [{ column: 'loopLagMs', label: 'worst loop delay', style: 'violet', isArea: true }],
-      format: millis,
-      scale: DURATION,
+      ...LATENCIES,
       leastTop: 20,
       isSmall: true,
     }),
@@ -85,17 +75,14 @@ function storedCharts(): Chart[] {
     new Chart({
       title: 'Durable open',
       series: [{ column: 'open', label: 'not replied yet', style: 'blue', isArea: true }],
-      format: compact,
-      scale: COUNT,
-      leastTop: 10,
+      ...COUNTS,
       isSmall: true,
       href: linkTo('durable'),
     }),
     new Chart({
       title: 'Durable dead',
       series: [{ column: 'dead', label: 'needs attention', style: 'red', isArea: true }],
-      format: compact,
-      scale: COUNT,
+      ...COUNTS,
       leastTop: 4,
       isSmall: true,
       href: linkTo('durable', undefined, { state: 'dead' }),
@@ -106,9 +93,7 @@ function storedCharts(): Chart[] {
         { column: 'accepted', label: 'accepted', style: 'blue', isArea: true },
         { column: 'completed', label: 'replied', style: 'green' },
       ],
-      format: compact,
-      scale: PER_SECOND,
-      leastTop: 10,
+      ...RATES,
       isSmall: true,
       href: linkTo('durable'),
     }),
