@@ -1,6 +1,6 @@
 /** Waiting requests and workers, by the label of the service. Counted on demand. */
 import { type ByLabel, byLabel } from '../core/labels.js';
-import type { Service } from './state.js';
+import type { Service } from './state/entities.js';
 
 export interface ServiceGauges {
   /** Requests of clients that wait for a worker. */

@@ -14,13 +14,13 @@ import { EMPTY } from '../wire/mdp.js';
 import { type Failure, failedFrames, failureLine } from '../wire/failure.js';
 import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../wire/mmi.js';
 import type { ReturnPath } from '../wire/outbound.js';
-import type { Clients } from './clients.js';
+import type { Clients } from './state/clients.js';
 import type { BrokerCounters, DroppedReply, RequestRefusal } from './counters.js';
 import type { BrokerEvents } from './events.js';
-import type { Following, RequestStep } from './following.js';
-import { type Identities, type Identity, overQuota } from './identities.js';
+import type { Following, RequestStep } from './request-trace.js';
+import { type Identities, type Identity, overQuota } from './state/identities.js';
 import type { BrokerLimits } from './options.js';
-import { Reported } from './reported.js';
+import { Reported } from './state/reported-failures.js';
 import {
   ARRIVED_AT,
   BODY_BYTES,
@@ -42,11 +42,11 @@ import {
   STORED,
   TELLS,
   VERSION_02,
-} from './requests.js';
-import type { ServiceTable } from './service-table.js';
+} from './state/request-table.js';
+import type { ServiceTable } from './state/service-table.js';
 import type { BrokerSink } from './sink.js';
-import type { Client, Peer, Service } from './state.js';
-import type { Tokens } from './tokens.js';
+import type { Client, Peer, Service } from './state/entities.js';
+import type { Tokens } from './state/tokens.js';
 
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
 const FAILED_NAME = Buffer.from(MMI_FAILED);

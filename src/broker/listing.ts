@@ -5,8 +5,8 @@
  */
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { Listed } from './ports.js';
-import type { ServiceTable } from './service-table.js';
-import type { Service, Worker } from './state.js';
+import type { ServiceTable } from './state/service-table.js';
+import type { Service, Worker } from './state/entities.js';
 
 /** Maximum number of entries examined for one page, even if few of them match. */
 const LOOKED_AT_MAX = 10_000;

@@ -4,7 +4,7 @@
  * debug alone, are not.
  */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
-import type { RequestStep } from '../broker/following.js';
+import type { RequestStep } from '../broker/request-trace.js';
 import { failureWords } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/events.js';

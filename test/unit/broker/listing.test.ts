@@ -2,11 +2,11 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { Labels } from '../../../src/core/labels.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
-import { RequestTable } from '../../../src/broker/requests.js';
-import { ServiceTable } from '../../../src/broker/service-table.js';
-import { Peer, type Service, Worker } from '../../../src/broker/state.js';
-import { Access } from '../../../src/broker/access.js';
-import { Identities, Identity } from '../../../src/broker/identities.js';
+import { RequestTable } from '../../../src/broker/state/request-table.js';
+import { ServiceTable } from '../../../src/broker/state/service-table.js';
+import { Peer, type Service, Worker } from '../../../src/broker/state/entities.js';
+import { Access } from '../../../src/broker/admission/access.js';
+import { Identities, Identity } from '../../../src/broker/state/identities.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { EVERYTHING } from '../../../src/broker/rights.js';
 import { Holdings } from '../../../src/core/holdings.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { LoadIndex } from '../../../src/broker/load-index.js';
+import { LoadIndex } from '../../../src/broker/state/load-index.js';
 import { ChainLink } from '../../../src/core/chain.js';
 
 describe('the index of workers by load', () => {

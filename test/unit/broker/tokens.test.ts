@@ -5,8 +5,8 @@ import {
   QUEUED,
   type RequestId,
   RequestTable,
-} from '../../../src/broker/requests.js';
-import { deliveryBit, Tokens } from '../../../src/broker/tokens.js';
+} from '../../../src/broker/state/request-table.js';
+import { deliveryBit, Tokens } from '../../../src/broker/state/tokens.js';
 import { Frames } from '../../../src/core/frames.js';
 import { seededRandom } from '../../support/stage-random.js';
 

@@ -166,7 +166,7 @@ describe('docs/logs.md', () => {
 
   it('has the steps of requests with their fields, and no others', () => {
     const steps = [
-      { of: eventsOf('src/broker/following.ts', 'RequestStep'), id: 'request' },
+      { of: eventsOf('src/broker/request-trace.ts', 'RequestStep'), id: 'request' },
       { of: eventsOf('src/titanic/events.ts', 'TitanicStep'), id: 'uuid' },
     ];
     const told = new Map(

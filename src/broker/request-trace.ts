@@ -2,7 +2,7 @@
  * Traces single requests of clients for the log at level debug, with one call for each step of a
  * request. While tracing is off, a step costs one check of a boolean.
  */
-import type { RequestId } from './requests.js';
+import type { RequestId } from './state/request-table.js';
 
 /** How a request that was accepted ended. */
 export type RequestEnd = 'replied' | 'failed' | 'expired' | 'abandoned' | 'dropped' | 'refused';

@@ -3,11 +3,11 @@
  * in a queue of their own beside that of plain requests, have no time to live here, and are
  * delivered once. If a worker is lost, the keeper decides what happens next.
  */
-import { assert } from '../core/assert.js';
-import type { Frames } from '../core/frames.js';
-import type { Failure } from '../wire/failure.js';
-import type { Ledger } from './ledger.js';
-import type { InternalClient } from './ports.js';
+import { assert } from '../../core/assert.js';
+import type { Frames } from '../../core/frames.js';
+import type { Failure } from '../../wire/failure.js';
+import type { Ledger } from '../ledger.js';
+import type { InternalClient } from '../ports.js';
 import {
   ANSWERED,
   GIVEN_UP,
@@ -17,10 +17,10 @@ import {
   type RequestId,
   type RequestTable,
   SERVICE,
-} from './requests.js';
-import type { ServiceTable } from './service-table.js';
-import type { Service, Worker } from './state.js';
-import type { Workers } from './workers.js';
+} from '../state/request-table.js';
+import type { ServiceTable } from '../state/service-table.js';
+import type { Service, Worker } from '../state/entities.js';
+import type { Workers } from '../state/workers.js';
 
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;

@@ -2,8 +2,8 @@
  * The envelopes whose owners sent `mmi.hello` over one connection and therefore get refusals (D11),
  * with what each said about itself.
  */
-import { PackedCursor, readPacked } from '../core/packed.js';
-import type { Hello } from '../wire/mmi.js';
+import { PackedCursor, readPacked } from '../../core/packed.js';
+import type { Hello } from '../../wire/mmi.js';
 
 export class Hellos {
   /** Keyed by the packed envelope, one character per byte. */

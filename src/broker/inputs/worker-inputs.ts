@@ -2,15 +2,15 @@
  * Handles what workers send: READY, replies, HEARTBEAT, RETURN, and invalid messages; and the loss
  * of a worker. (docs/protocol.md, Workers.)
  */
-import { escapeName } from '../core/escape.js';
-import { readFailure } from '../wire/failure.js';
-import type { Inbound, MalformedKind } from '../wire/inbound.js';
-import { EMPTY, type MdpVersion } from '../wire/mdp.js';
-import type { LostReason, WorkerRefusal } from './counters.js';
+import { escapeName } from '../../core/escape.js';
+import { readFailure } from '../../wire/failure.js';
+import type { Inbound, MalformedKind } from '../../wire/inbound.js';
+import { EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import type { LostReason, WorkerRefusal } from '../counters.js';
 import type { EmbeddedServices } from './embedded-services.js';
-import type { DeliveryEnd, Lifecycle, LifecycleDeps } from './lifecycle.js';
-import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from './requests.js';
-import { type Peer, Worker } from './state.js';
+import type { DeliveryEnd, Lifecycle, LifecycleDeps } from '../lifecycle/lifecycle.js';
+import { DISPATCHED_AT, LOST, NONE, OUT, type RequestId, WORKER } from '../state/request-table.js';
+import { type Peer, Worker } from '../state/entities.js';
 
 /** Maximum length of a RETURN's reason that is shown. */
 const RETURN_REASON_BYTES_MAX = 255;

@@ -1,5 +1,5 @@
-import { Client, type Peer } from './state.js';
-import type { RequestTable } from './requests.js';
+import { Client, type Peer } from './entities.js';
+import type { RequestTable } from './request-table.js';
 
 /**
  * The clients that the broker owes replies. An unnamed client ends with its connection. A client

@@ -3,9 +3,9 @@
  * told if no worker answers. Only the text is kept, not the detail; it counts as held by the
  * identity that sent it.
  */
-import type { Holder } from '../core/holdings.js';
-import type { Failure } from '../wire/failure.js';
-import type { RequestId } from './requests.js';
+import type { Holder } from '../../core/holdings.js';
+import type { Failure } from '../../wire/failure.js';
+import type { RequestId } from './request-table.js';
 
 interface Kept {
   readonly failure: Failure;

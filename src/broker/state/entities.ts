@@ -1,15 +1,15 @@
 /** The data that the broker keeps: peers, clients, workers, services. No behaviour. */
-import { ChainLink } from '../core/chain.js';
-import { escapeName } from '../core/escape.js';
-import { type Label, OTHERS } from '../core/labels.js';
-import type { Inbound } from '../wire/inbound.js';
-import type { MdpVersion } from '../wire/mdp.js';
-import type { Access } from './access.js';
+import { ChainLink } from '../../core/chain.js';
+import { escapeName } from '../../core/escape.js';
+import { type Label, OTHERS } from '../../core/labels.js';
+import type { Inbound } from '../../wire/inbound.js';
+import type { MdpVersion } from '../../wire/mdp.js';
+import type { Access } from '../admission/access.js';
 import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
 import { LoadIndex } from './load-index.js';
-import type { Asker } from './ports.js';
-import { RequestList, type RequestTable } from './requests.js';
+import type { Asker } from '../ports.js';
+import { RequestList, type RequestTable } from './request-table.js';
 
 /** One connection. */
 export class Peer {

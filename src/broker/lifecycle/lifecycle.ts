@@ -2,18 +2,18 @@
  * The life of a request: accepted → queued → out at a worker → answered; or requeued, expired,
  * abandoned, dropped, refused. (For internal services: accepted → answered.)
  */
-import { assert, present } from '../core/assert.js';
-import { Frames } from '../core/frames.js';
-import { escapeName, oneLine } from '../core/escape.js';
-import { type Failure, failureLine } from '../wire/failure.js';
-import type { Inbound } from '../wire/inbound.js';
-import { EMPTY } from '../wire/mdp.js';
-import type { Absence } from './absence.js';
-import type { RequestRefusal } from './counters.js';
-import type { RequestEnd } from './following.js';
-import { type Closure, type Admission, NOT_ACTIVE } from './admission.js';
-import type { Ledger, LedgerDeps, RefusalReply } from './ledger.js';
-import type { BrokerOptions } from './options.js';
+import { assert, present } from '../../core/assert.js';
+import { Frames } from '../../core/frames.js';
+import { escapeName, oneLine } from '../../core/escape.js';
+import { type Failure, failureLine } from '../../wire/failure.js';
+import type { Inbound } from '../../wire/inbound.js';
+import { EMPTY } from '../../wire/mdp.js';
+import type { Absence } from '../admission/absence.js';
+import type { RequestRefusal } from '../counters.js';
+import type { RequestEnd } from '../request-trace.js';
+import { type Closure, type Admission, NOT_ACTIVE } from '../admission/admission.js';
+import type { Ledger, LedgerDeps, RefusalReply } from '../ledger.js';
+import type { BrokerOptions } from '../options.js';
 import {
   ANSWERED,
   ARRIVED_AT,
@@ -36,11 +36,11 @@ import {
   STREAMED,
   VERSION_02,
   WORKER,
-} from './requests.js';
-import type { Client, Peer, Service, Worker } from './state.js';
+} from '../state/request-table.js';
+import type { Client, Peer, Service, Worker } from '../state/entities.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
-import { deliveryBit } from './tokens.js';
-import type { Workers } from './workers.js';
+import { deliveryBit } from '../state/tokens.js';
+import type { Workers } from '../state/workers.js';
 
 /** What the lifecycle works on. All of it belongs to one `Broker`. */
 export interface LifecycleDeps extends LedgerDeps {

@@ -7,12 +7,12 @@
  * requests for workers wait in their queues. Requests for internal services wait here, because
  * those services are not running yet.
  */
-import type { Frames } from '../core/frames.js';
-import { pack, packedBytes } from '../core/packed.js';
-import type { Inbound } from '../wire/inbound.js';
-import type { RequestRefusal } from './counters.js';
-import type { Ledger, RefusalReply } from './ledger.js';
-import type { Peer } from './state.js';
+import type { Frames } from '../../core/frames.js';
+import { pack, packedBytes } from '../../core/packed.js';
+import type { Inbound } from '../../wire/inbound.js';
+import type { RequestRefusal } from '../counters.js';
+import type { Ledger, RefusalReply } from '../ledger.js';
+import type { Peer } from '../state/entities.js';
 
 export type AdmissionState = 'serving' | 'refusing' | 'holding';
 

@@ -1,9 +1,9 @@
-import { present } from '../core/assert.js';
-import { ByteTable } from '../core/byte-table.js';
-import type { Labels } from '../core/labels.js';
+import { present } from '../../core/assert.js';
+import { ByteTable } from '../../core/byte-table.js';
+import type { Labels } from '../../core/labels.js';
 import type { Identities, Identity } from './identities.js';
-import type { RequestTable } from './requests.js';
-import { Service } from './state.js';
+import type { RequestTable } from './request-table.js';
+import { Service } from './entities.js';
 
 /** A service that was active within this time is still listed. */
 const REMEMBERED_MS = 600_000;

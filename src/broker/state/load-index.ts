@@ -3,7 +3,7 @@
  * (D23). Each load has a chain in order of use, and a bitmap shows which loads have a worker, so
  * that joining, leaving and finding cost the same for one worker and for thousands.
  */
-import { Chain, type ChainLink } from '../core/chain.js';
+import { Chain, type ChainLink } from '../../core/chain.js';
 
 export class LoadIndex<T> {
   readonly #chains: Chain<T>[] = [];

@@ -11,7 +11,7 @@ import {
   type RequestId,
   RequestList,
   RequestTable,
-} from '../../../src/broker/requests.js';
+} from '../../../src/broker/state/request-table.js';
 
 function all(list: RequestList): RequestId[] {
   const found: RequestId[] = [];

@@ -1,6 +1,6 @@
 /** Identities of the peers, and how much of the shared resources each uses (D70, D75). */
-import type { Holder, Holdings } from '../core/holdings.js';
-import { type QuotaName, type Quotas, NO_QUOTAS } from './quotas.js';
+import type { Holder, Holdings } from '../../core/holdings.js';
+import { type QuotaName, type Quotas, NO_QUOTAS } from '../quotas.js';
 
 /**
  * Held output is counted by the memory that it takes, which is more than its bytes. With this

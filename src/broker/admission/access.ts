@@ -1,6 +1,6 @@
 /** What one connection may do: its key and its listener must both allow it (D72). */
-import type { Frames } from '../core/frames.js';
-import type { KeyRights, ListenerRules } from './rights.js';
+import type { Frames } from '../../core/frames.js';
+import type { KeyRights, ListenerRules } from '../rights.js';
 
 export class Access {
   /** `null`: it connected without a key. */

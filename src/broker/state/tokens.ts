@@ -2,9 +2,9 @@
  * The `client` frame that a worker is given (D7): the number of the request, that of the delivery,
  * and 64 random bits of the request. It is opaque to the worker and cannot be guessed.
  */
-import { int32At, putInt32 } from '../core/bytes.js';
-import type { Frames } from '../core/frames.js';
-import type { RandomFill } from '../core/random.js';
+import { int32At, putInt32 } from '../../core/bytes.js';
+import type { Frames } from '../../core/frames.js';
+import type { RandomFill } from '../../core/random.js';
 import {
   DELIVERIES,
   LOST,
@@ -13,7 +13,7 @@ import {
   recordAt,
   type RequestId,
   type RequestTable,
-} from './requests.js';
+} from './request-table.js';
 
 const TOKEN_BYTES = 13;
 const DELIVERY_MASK = 0xff;

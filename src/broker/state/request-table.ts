@@ -69,7 +69,7 @@ export const GIVEN_UP: number = 1 << 9;
  * between two deliveries.
  */
 export const STORED: number = 1 << 10;
-/** A worker failed on it, and the report is kept for its client: see `reported.ts`. */
+/** A worker failed on it, and the report is kept for its client: see `reported-failures.ts`. */
 export const REPORTED: number = 1 << 11;
 
 const NO_PAGE = new Int32Array(0);

@@ -1,8 +1,8 @@
-import { Chain } from '../core/chain.js';
-import type { BrokerOptions } from './options.js';
+import { Chain } from '../../core/chain.js';
+import type { BrokerOptions } from '../options.js';
 import type { ServiceTable } from './service-table.js';
-import type { BrokerSink } from './sink.js';
-import type { Service, Worker } from './state.js';
+import type { BrokerSink } from '../sink.js';
+import type { Service, Worker } from './entities.js';
 
 /**
  * The registered workers: which are available, whose silence is timed, which need a heartbeat.

@@ -1,21 +1,21 @@
 /**
  * The interface of the broker for the parts that run in its process: internal services and Titanic.
  */
-import type { Frames } from '../core/frames.js';
-import type { Holder } from '../core/holdings.js';
-import type { Hello, WorkerStatus } from '../wire/mmi.js';
-import type { Admission } from './admission.js';
-import type { Ledger } from './ledger.js';
-import type { Lifecycle } from './lifecycle.js';
-import { type Figures, ListedLazily, serviceStatus, workerStatus } from './listing.js';
-import type { BrokerOptions } from './options.js';
-import type { Asker, EmbeddedServiceApi, BrokerHost, InternalService, Listed } from './ports.js';
-import type { Quotas } from './quotas.js';
-import { NONE, type RequestId } from './requests.js';
-import type { ServiceTable } from './service-table.js';
-import type { Peer } from './state.js';
-import type { StoredDeliveries } from './stored-deliveries.js';
-import type { Workers } from './workers.js';
+import type { Frames } from '../../core/frames.js';
+import type { Holder } from '../../core/holdings.js';
+import type { Hello, WorkerStatus } from '../../wire/mmi.js';
+import type { Admission } from '../admission/admission.js';
+import type { Ledger } from '../ledger.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import { type Figures, ListedLazily, serviceStatus, workerStatus } from '../listing.js';
+import type { BrokerOptions } from '../options.js';
+import type { Asker, EmbeddedServiceApi, BrokerHost, InternalService, Listed } from '../ports.js';
+import type { Quotas } from '../quotas.js';
+import { NONE, type RequestId } from '../state/request-table.js';
+import type { ServiceTable } from '../state/service-table.js';
+import type { Peer } from '../state/entities.js';
+import type { StoredDeliveries } from '../lifecycle/stored-deliveries.js';
+import type { Workers } from '../state/workers.js';
 
 /**
  * Limit for all their envelopes together: enough for ids as libzmq makes them, over any number of
