@@ -14,6 +14,7 @@ const ROOMS = [
   'config',
   'observe',
   'http',
+  'page',
   'daemon',
   'sdk',
   'cli',
@@ -67,7 +68,7 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
   ];
 }
 
-const PAGE = '^src/http/page/';
+const PAGE = '^src/page/';
 const PORTS = '^src/broker/ports\\.ts$';
 const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
 
@@ -181,15 +182,14 @@ const rooms = [
     name: 'page-alone',
     severity: 'error',
     comment:
-      'http/page runs in browsers, which are given its own files and no others. Copy the type, or ask the API.',
+      'page runs in browsers, which are given its own files and no others. Copy the type, or ask the API.',
     from: { path: PAGE },
     to: { path: '^src/', pathNot: PAGE },
   },
   {
     name: 'page-is-not-imported',
     severity: 'error',
-    comment:
-      'http/page is compiled for browsers and served as it is. Put what both need into http.',
+    comment: 'page is compiled for browsers and served as it is. Put what both need into http.',
     from: { path: '^src/', pathNot: PAGE },
     to: { path: PAGE },
   },

@@ -2,7 +2,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const TYPED = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
-const PAGE = ['src/http/page/**/*.ts'];
+const PAGE = ['src/page/**/*.ts'];
 const UNTYPED = ['**/*.js', '**/*.mjs', '**/*.cjs'];
 
 /** Rooms that are pure: time and randomness come to them as arguments, effects leave by a sink. */

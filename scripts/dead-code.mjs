@@ -127,7 +127,7 @@ function deadExports(project, folders) {
 function checkExports(problems) {
   const inSrc = new Map([
     ...deadExports('tsconfig.json', ['src']),
-    ...deadExports('tsconfig.page.json', ['src/http/page']),
+    ...deadExports('tsconfig.page.json', ['src/page']),
   ]);
   const anywhere = deadExports('tsconfig.test.json', ['src', 'test', 'bench', 'examples']);
   for (const [key, { path, name, line }] of inSrc) {

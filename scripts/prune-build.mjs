@@ -6,14 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const build = join(root, 'build');
-const PAGE = join('src', 'http', 'page', 'public');
 
 /** The file that this one was compiled or copied from. */
 function sourceOf(path) {
-  const compiled = /\.js(\.map)?$/;
-  if (!compiled.test(path)) return path;
-  const inPage = path.startsWith(PAGE) ? path.replace(PAGE, join('src', 'http', 'page')) : path;
-  return inPage.replace(compiled, '.ts');
+  return path.replace(/\.js(\.map)?$/, '.ts');
 }
 
 if (existsSync(build)) {

@@ -6,7 +6,7 @@ import { codeOf } from '../../core/errors.js';
 import type { PageFile } from '../page-routes.js';
 
 /** Where the build puts the page. */
-const FOLDER = fileURLToPath(new URL('../page/public/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../page/', import.meta.url));
 
 /** All files of the page; none where it was not built. */
 export function readPage(): PageFile[] {

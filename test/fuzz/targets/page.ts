@@ -5,7 +5,7 @@
 import { escapeName, unescapeName } from '../../../src/core/escape.js';
 import { check, Script, type Target } from '../target.js';
 
-const PAGE = new URL('../../../src/http/page/public/', import.meta.url);
+const PAGE = new URL('../../../src/page/', import.meta.url);
 
 /** As much of an element as the page's makers of rows use. */
 class FakeElement {
