@@ -9,8 +9,8 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
-import { Alone } from '../src/titanic/replica.js';
-import type { Change, Store, StoreEvents } from '../src/titanic/store.js';
+import { Alone } from '../src/titanic/machine/replica.js';
+import type { Change, Store, StoreEvents } from '../src/titanic/store/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 
 const ROUNDS = 5;

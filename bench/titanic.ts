@@ -11,9 +11,9 @@ import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
 import type { EmbeddedServiceApi, BrokerHost } from '../src/broker/ports.js';
-import { Alone } from '../src/titanic/replica.js';
-import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store.js';
-import { Titanic } from '../src/titanic/titanic.js';
+import { Alone } from '../src/titanic/machine/replica.js';
+import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store/store.js';
+import { Titanic } from '../src/titanic/machine/titanic.js';
 import { asker } from '../test/support/asker.js';
 
 const OPEN = Number(process.argv[2] ?? 1_000_000);

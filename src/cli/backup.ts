@@ -47,7 +47,7 @@ export function defineBackup(command: Command, done: Done): void {
     .action(async (file: string, options: BackupOptions) => {
       const store = storeFile(options.store, options);
       await checkStore(options.store, store);
-      const { backupStore } = await import('../titanic/io/backup.js');
+      const { backupStore } = await import('../titanic/io/file/backup.js');
       const progress = new Progress(`backup of ${store}`);
       try {
         await backupStore(store, file, (copied, all) => {

@@ -41,7 +41,7 @@ export function defineVerify(command: Command, done: Done): void {
     .action(async (path: string | undefined, options: VerifyOptions) => {
       const file = storeFile(path, options);
       await checkStore(path, file);
-      const { verifyStore } = await import('../titanic/io/verify.js');
+      const { verifyStore } = await import('../titanic/io/file/verify.js');
       const progress = new Progress(`verify ${file}`);
       let report: ReturnType<typeof verifyStore>;
       try {

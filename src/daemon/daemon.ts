@@ -24,7 +24,7 @@ import type { Log, LogLevel } from '../observe/log.js';
 import { Refusals } from '../observe/refusals.js';
 import { tee, type EventSink } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
-import type { TitanicEvent } from '../titanic/events.js';
+import type { TitanicEvent } from '../titanic/machine/events.js';
 import type { PairEvent } from '../bstar/events.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
 import type {

@@ -1,6 +1,6 @@
 import type { Health, Reason } from '../http/ports.js';
 import type { PairView } from './pair-view.js';
-import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 
 type Phase = 'starting' | 'serving' | 'draining';
 

@@ -1,8 +1,8 @@
 /** Operators' queries and commands to the machine, made outside its turns, as promises. */
 import type { BrokerLoop } from '../broker/io/loop.js';
-import type { OperatorResult, OperatorApi } from '../titanic/operator-api.js';
-import type { Operator } from '../titanic/operator.js';
-import type { Reading } from '../titanic/reading.js';
+import type { OperatorResult, OperatorApi } from '../titanic/operator/operator-api.js';
+import type { Operator } from '../titanic/operator/operator.js';
+import type { Reading } from '../titanic/operator/queries.js';
 
 /** Answers go into the machine, which acts on them in the turn that this wrapper causes. */
 export function awake(reading: Reading, loop: BrokerLoop): Reading {

@@ -5,8 +5,8 @@
 import { present } from '../core/assert.js';
 import type { PairEvents } from '../bstar/events.js';
 import type { PairMachine } from '../bstar/pair.js';
-import { packBatch, unpackBatch } from '../titanic/batch-codec.js';
-import type { Replica } from '../titanic/replica.js';
+import { packBatch, unpackBatch } from '../titanic/store/batch-codec.js';
+import type { Replica } from '../titanic/machine/replica.js';
 import {
   type Change,
   type Chunk,
@@ -23,8 +23,8 @@ import {
   type StoreFailure,
   type Tombstones,
   type Transaction,
-} from '../titanic/store.js';
-import type { Titanic } from '../titanic/titanic.js';
+} from '../titanic/store/store.js';
+import type { Titanic } from '../titanic/machine/titanic.js';
 
 /**
  * Size of a chunk of records: reading one takes no longer than a commit, since commits wait

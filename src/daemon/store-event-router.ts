@@ -1,8 +1,8 @@
 /** Routes the store's events: those of the pair to the pair, all others to Titanic. */
 import { present } from '../core/assert.js';
 import { MajordomoError } from '../core/errors.js';
-import type { MergeFailure, StoreEvents, StoreFailure } from '../titanic/store.js';
-import type { Titanic } from '../titanic/titanic.js';
+import type { MergeFailure, StoreEvents, StoreFailure } from '../titanic/store/store.js';
+import type { Titanic } from '../titanic/machine/titanic.js';
 import type { PairStore } from './pair-store.js';
 import type { Time } from './turns.js';
 

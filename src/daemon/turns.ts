@@ -2,7 +2,7 @@
 import type { Broker } from '../broker/broker.js';
 import type { Companion } from '../broker/io/loop.js';
 import { monotonicMs } from '../core/clock.js';
-import type { Titanic } from '../titanic/titanic.js';
+import type { Titanic } from '../titanic/machine/titanic.js';
 import type { PairNode } from './pair.js';
 
 /** The source of time. */

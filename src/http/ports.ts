@@ -2,7 +2,7 @@
  * What HTTP sees of the rest of a node. Types alone: the daemon hands the objects in, so that this
  * room knows neither the broker nor the store, nor the pair.
  */
-import type { OperatorApi } from '../titanic/operator-api.js';
+import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import type { REPLICATIONS } from '../wire/peer.js';
 import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from '../observe/refusals.js';

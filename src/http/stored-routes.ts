@@ -7,9 +7,9 @@ import type {
   ShownState,
   ShownHistory,
   OperatorApi,
-} from '../titanic/operator-api.js';
-import type { ShownBody } from '../titanic/bodies.js';
-import type { Owner } from '../titanic/store.js';
+} from '../titanic/operator/operator-api.js';
+import type { ShownBody } from '../titanic/operator/bodies.js';
+import type { Owner } from '../titanic/store/store.js';
 import { type Answer, json } from './answer.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import { Fields } from './fields.js';

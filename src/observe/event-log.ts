@@ -7,7 +7,7 @@ import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { RequestStep } from '../broker/request-trace.js';
 import { failureWords } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
-import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/events.js';
+import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/machine/events.js';
 import type { Log } from './log.js';
 import type { Throttle } from './throttle.js';
 

@@ -1,7 +1,7 @@
 /** How fast requests go: differences of what is counted. */
 import type { RequestCounters } from '../broker/request-counters.js';
 import type { Histograms } from '../core/histogram.js';
-import type { TitanicCounters } from '../titanic/counters.js';
+import type { TitanicCounters } from '../titanic/machine/counters.js';
 import type { DurableRates, PlainFigures } from '../wire/mmi.js';
 
 /** What was counted at one moment, of one service or of all. */

@@ -2,7 +2,7 @@
 import { oneLine } from '../core/escape.js';
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
-import type { TitanicEvent, TitanicEvents } from '../titanic/events.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 
 export interface RefusalRecord {
   /** Counted from the start of the process. */

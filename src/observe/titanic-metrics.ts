@@ -1,8 +1,8 @@
 import { OTHERS } from '../core/labels.js';
-import type { Commits } from '../titanic/commits.js';
-import type { TitanicCounters } from '../titanic/counters.js';
-import type { StoredGauges } from '../titanic/gauges.js';
-import type { StoreCounts } from '../titanic/store.js';
+import type { Commits } from '../titanic/machine/commits.js';
+import type { TitanicCounters } from '../titanic/machine/counters.js';
+import type { StoredGauges } from '../titanic/machine/gauges.js';
+import type { StoreCounts } from '../titanic/store/store.js';
 import type { DurableCounts } from '../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';

@@ -4,9 +4,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
-import { backupStore } from '../../src/titanic/io/backup.js';
-import { readMigrations } from '../../src/titanic/io/schema.js';
-import { verifyStore } from '../../src/titanic/io/verify.js';
+import { backupStore } from '../../src/titanic/io/file/backup.js';
+import { readMigrations } from '../../src/titanic/io/file/schema.js';
+import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { accept, attempt, close, dead, reply } from '../support/store-changes.js';
 import { digestOf } from '../support/store-digest.js';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type Database from 'better-sqlite3';
 
-import { openForService } from '../../src/titanic/io/database.js';
-import { KnownStore } from '../../src/titanic/io/known-store.js';
-import { READER_SQL } from '../../src/titanic/io/reader-statements.js';
-import { prepareStatements } from '../../src/titanic/io/statements.js';
+import { openForService } from '../../src/titanic/io/file/database.js';
+import { KnownStore } from '../../src/titanic/io/file/known-store.js';
+import { READER_SQL } from '../../src/titanic/io/queries/query-statements.js';
+import { prepareStatements } from '../../src/titanic/io/tables/statements.js';
 import { StoreDirectory } from '../support/store-directory.js';
 
 /** Every index that the schema makes, and a statement that needs it. */

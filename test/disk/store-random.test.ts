@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { verifyStore } from '../../src/titanic/io/verify.js';
+import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import {
   ATTEMPTS_KEPT,
   type Belonging,
   type Change,
   type Owner,
   type ServiceCount,
-} from '../../src/titanic/store.js';
+} from '../../src/titanic/store/store.js';
 import { Labels } from '../../src/core/labels.js';
-import { TitanicCounters } from '../../src/titanic/counters.js';
-import { StoredServices } from '../../src/titanic/stored-services.js';
+import { TitanicCounters } from '../../src/titanic/machine/counters.js';
+import { StoredServices } from '../../src/titanic/machine/stored-services.js';
 import { MemoryDisk } from '../support/memory-store.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import {

@@ -1,10 +1,10 @@
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { openForService } from '../../src/titanic/io/database.js';
-import { KnownStore } from '../../src/titanic/io/known-store.js';
-import { verifyStore } from '../../src/titanic/io/verify.js';
-import type { Change } from '../../src/titanic/store.js';
+import { openForService } from '../../src/titanic/io/file/database.js';
+import { KnownStore } from '../../src/titanic/io/file/known-store.js';
+import { verifyStore } from '../../src/titanic/io/file/verify.js';
+import type { Change } from '../../src/titanic/store/store.js';
 import { MemoryTables } from '../support/memory-tables.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { seededRandom } from '../support/stage-random.js';

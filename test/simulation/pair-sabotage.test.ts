@@ -1,8 +1,8 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
-import { packBatch } from '../../src/titanic/batch-codec.js';
-import { FORMAT } from '../../src/titanic/store.js';
+import { packBatch } from '../../src/titanic/store/batch-codec.js';
+import { FORMAT } from '../../src/titanic/store/store.js';
 import type { PairSabotage } from './pair/node.js';
 import type { PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';

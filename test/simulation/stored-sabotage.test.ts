@@ -1,7 +1,7 @@
 /** The simulation is only worth what it finds: stores and machines that are broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import { codeOf, messageOf } from '../../src/core/errors.js';
-import type { Change, ChangeResult } from '../../src/titanic/store.js';
+import type { Change, ChangeResult } from '../../src/titanic/store/store.js';
 import { asker } from '../support/asker.js';
 import { type Asked, type StageDisk, StageStore } from '../support/stage-store.js';
 import type { StoredSabotage } from './stored/node.js';

@@ -15,7 +15,7 @@ import type {
   StoreEvents,
   StoreFailure,
   Transaction,
-} from '../../src/titanic/store.js';
+} from '../../src/titanic/store/store.js';
 import { MemoryTables, type StoreContent } from './memory-tables.js';
 
 /** Called after each `commit`: what it reports was on disk before. */

@@ -3,18 +3,18 @@
  * possible.
  */
 import { present } from '../../src/core/assert.js';
-import { unpackFailure } from '../../src/titanic/failures.js';
-import { joinExtra } from '../../src/titanic/fields.js';
+import { unpackFailure } from '../../src/titanic/store/failure-codec.js';
+import { joinExtra } from '../../src/titanic/store/fields.js';
 import { failureLine } from '../../src/wire/failure.js';
 import { isOnceKey } from '../../src/wire/tsp.js';
-import { merge, type MergeTables } from '../../src/titanic/merge.js';
+import { merge, type MergeTables } from '../../src/titanic/store/merge.js';
 import {
   type RequestRecord,
   RecordWriter,
   type StoredDeath,
   type StoredReply,
   unpackRecords,
-} from '../../src/titanic/record-codec.js';
+} from '../../src/titanic/store/record-codec.js';
 import {
   type Attempt,
   ATTEMPTS_KEPT,
@@ -39,7 +39,7 @@ import {
   type StoredRequest,
   type Tombstone as TombstoneFacts,
   type Transaction,
-} from '../../src/titanic/store.js';
+} from '../../src/titanic/store/store.js';
 
 export interface Entry {
   readonly request: StoredRequest;

@@ -1,8 +1,8 @@
 /** Parses a page of metrics, and renders that of a `Stage`. */
 import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
-import { Commits } from '../../src/titanic/commits.js';
+import { Commits } from '../../src/titanic/machine/commits.js';
 import { byLabel } from '../../src/core/labels.js';
-import { TitanicCounters } from '../../src/titanic/counters.js';
+import { TitanicCounters } from '../../src/titanic/machine/counters.js';
 import type { Broker } from '../../src/broker/broker.js';
 
 export interface Family {

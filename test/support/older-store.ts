@@ -1,7 +1,7 @@
 /** Store files of earlier versions, made with their own SQL statements. */
 import Database from 'better-sqlite3';
 
-import { APPLICATION_ID, readMigrations } from '../../src/titanic/io/schema.js';
+import { APPLICATION_ID, readMigrations } from '../../src/titanic/io/file/schema.js';
 import { NOON, uuidOf } from './store-changes.js';
 import { packed } from './store-pair.js';
 

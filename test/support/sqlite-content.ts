@@ -1,7 +1,7 @@
 /** The content of a store file in the form of the store in memory, for comparison. */
 import Database from 'better-sqlite3';
 
-import type { Owner, StoredState } from '../../src/titanic/store.js';
+import type { Owner, StoredState } from '../../src/titanic/store/store.js';
 import type { StoreContent } from './memory-tables.js';
 
 const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];

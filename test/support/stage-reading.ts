@@ -1,6 +1,6 @@
 /** The reading port on a stage's disk, as simple as possible; answers when the stage says so. */
-import { type Bodies, shownBody } from '../../src/titanic/bodies.js';
-import { unpackFailure } from '../../src/titanic/failures.js';
+import { type Bodies, shownBody } from '../../src/titanic/operator/bodies.js';
+import { unpackFailure } from '../../src/titanic/store/failure-codec.js';
 import {
   type PageQuestion,
   type ReadPage,
@@ -8,8 +8,8 @@ import {
   REASON_CHARACTERS_MAX,
   type RequestHistory,
   type ListedRequest,
-} from '../../src/titanic/reading.js';
-import type { RequestUuid, StoreFailure } from '../../src/titanic/store.js';
+} from '../../src/titanic/operator/queries.js';
+import type { RequestUuid, StoreFailure } from '../../src/titanic/store/store.js';
 import type { Entry } from './memory-tables.js';
 import type { StageDisk } from './stage-store.js';
 

@@ -1,6 +1,6 @@
 /** The pair around Titanic on a stage: a peer that confirms at once, or when the script says so. */
-import type { Replica } from '../../src/titanic/replica.js';
-import type { Change, Tombstones, Transaction } from '../../src/titanic/store.js';
+import type { Replica } from '../../src/titanic/machine/replica.js';
+import type { Change, Tombstones, Transaction } from '../../src/titanic/store/store.js';
 
 /** A batch that was sent to the peer. */
 interface Shipped {

@@ -13,9 +13,9 @@ import type {
   StoredRequest,
   StoreFailure,
   Transaction,
-} from '../../src/titanic/store.js';
-import type { TitanicStore } from '../../src/titanic/context.js';
-import type { TitanicStoreEvents } from '../../src/titanic/titanic.js';
+} from '../../src/titanic/store/store.js';
+import type { TitanicStore } from '../../src/titanic/machine/context.js';
+import type { TitanicStoreEvents } from '../../src/titanic/machine/titanic.js';
 import { type Entry, MemoryTables } from './memory-tables.js';
 
 /** The number of pending requests reported at once. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { type Change, type Owner, readFrom } from '../../src/titanic/store.js';
+import { type Change, type Owner, readFrom } from '../../src/titanic/store/store.js';
 import { accept, attempt, close, dead, DAY_MS, NOON, reply, uuidOf } from './store-changes.js';
 import type { Subject } from './store-contract.js';
 import { chunksFrom, contentOf, mergeInto, packed, StorePair } from './store-pair.js';

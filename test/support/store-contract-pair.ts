@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 
-import { type Holding, readFrom, type Tombstones } from '../../src/titanic/store.js';
+import { type Holding, readFrom, type Tombstones } from '../../src/titanic/store/store.js';
 import {
   accept,
   attempt,

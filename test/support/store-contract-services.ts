@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
 
 import { Labels } from '../../src/core/labels.js';
-import { TitanicCounters } from '../../src/titanic/counters.js';
-import { StoredServices } from '../../src/titanic/stored-services.js';
-import type { Change, ServiceCount, StoreCounts } from '../../src/titanic/store.js';
+import { TitanicCounters } from '../../src/titanic/machine/counters.js';
+import { StoredServices } from '../../src/titanic/machine/stored-services.js';
+import type { Change, ServiceCount, StoreCounts } from '../../src/titanic/store/store.js';
 import {
   accept,
   attempt,

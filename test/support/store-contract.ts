@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import type { OpenStore } from '../../src/titanic/store.js';
+import type { OpenStore } from '../../src/titanic/store/store.js';
 import { describeStoreSteps } from './store-contract-steps.js';
 import { describeStoreKeys } from './store-contract-keys.js';
 import { describeStoreOwners } from './store-contract-owners.js';
@@ -24,7 +24,7 @@ export interface Subject {
   other(): Promise<StoreUser>;
 }
 
-/** What every store behind `src/titanic/store.ts` promises. */
+/** What every store behind `src/titanic/store/store.ts` promises. */
 export function describeStoreContract(name: string, make: () => Promise<StorePlace>): void {
   describe(`${name} as a store`, () => {
     let place: StorePlace;

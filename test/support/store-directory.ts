@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { StoreNews } from '../../src/titanic/io/known-store.js';
+import type { StoreNews } from '../../src/titanic/io/file/known-store.js';
 import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
 import { StoreUser } from './store-user.js';
 

@@ -1,6 +1,6 @@
 /** Two stores that exchange their content like the nodes of a pair, without the nodes. */
 import { present } from '../../src/core/assert.js';
-import { type StoreRecord, unpackRecords } from '../../src/titanic/record-codec.js';
+import { type StoreRecord, unpackRecords } from '../../src/titanic/store/record-codec.js';
 import {
   type Change,
   type ChangeResult,
@@ -9,7 +9,7 @@ import {
   type Merged,
   readFrom,
   type ReadPlace,
-} from '../../src/titanic/store.js';
+} from '../../src/titanic/store/store.js';
 import type { StoreUser } from './store-user.js';
 
 /** Packed frames: one frame. */

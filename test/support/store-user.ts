@@ -20,7 +20,7 @@ import {
   type StoreEvents,
   type StoreFailure,
   type Transaction,
-} from '../../src/titanic/store.js';
+} from '../../src/titanic/store/store.js';
 
 /** The outcome of a batch. */
 export type Outcome =

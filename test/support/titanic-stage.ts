@@ -2,14 +2,14 @@
  * A `Stage` whose broker hosts Titanic, wired as in the daemon, with a store that answers between
  * turns, or when the script says so.
  */
-import type { TitanicEvent } from '../../src/titanic/events.js';
-import type { TitanicOptions } from '../../src/titanic/options.js';
-import type { OperatorResult } from '../../src/titanic/operator-api.js';
-import type { Operator } from '../../src/titanic/operator.js';
+import type { TitanicEvent } from '../../src/titanic/machine/events.js';
+import type { TitanicOptions } from '../../src/titanic/machine/options.js';
+import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
+import type { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
-import { Alone } from '../../src/titanic/replica.js';
-import { readFrom } from '../../src/titanic/store.js';
-import { Titanic } from '../../src/titanic/titanic.js';
+import { Alone } from '../../src/titanic/machine/replica.js';
+import { readFrom } from '../../src/titanic/store/store.js';
+import { Titanic } from '../../src/titanic/machine/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';
 import { seededRandom } from './stage-random.js';

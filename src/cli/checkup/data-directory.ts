@@ -82,7 +82,7 @@ function locked(path: string, error: unknown, served: boolean): Finding {
 
 /** Whether the store is the one that the data directory remembers. */
 export async function store(path: string): Promise<Finding> {
-  const { checkOwnStore } = await import('../../titanic/io/database.js');
+  const { checkOwnStore } = await import('../../titanic/io/file/database.js');
   try {
     checkOwnStore(path);
   } catch (error) {

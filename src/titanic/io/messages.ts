@@ -1,6 +1,6 @@
 /** The messages between the main thread and the store's thread, packed. */
 import { assert, present } from '../../core/assert.js';
-import type { PackReader, PackWriter } from '../packing.js';
+import type { PackReader, PackWriter } from '../store/packing.js';
 import {
   type ChangeResult,
   type Chunk,
@@ -22,7 +22,7 @@ import {
   type StoreFailure,
   type Tombstones,
   type Transaction,
-} from '../store.js';
+} from '../store/store.js';
 
 /** To the thread: several in one message, carried out in order. */
 export const DO_COMMIT = 1;

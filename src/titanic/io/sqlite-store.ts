@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads';
 
 import { assert } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
-import { changesBytes, packChanges } from '../batch-codec.js';
-import { PackReader, PackWriter } from '../packing.js';
+import { changesBytes, packChanges } from '../store/batch-codec.js';
+import { PackReader, PackWriter } from '../store/packing.js';
 import type {
   Change,
   Format,
@@ -16,8 +16,8 @@ import type {
   StoreEvents,
   StoreFailure,
   Transaction,
-} from '../store.js';
-import type { StoreNews } from './known-store.js';
+} from '../store/store.js';
+import type { StoreNews } from './file/known-store.js';
 import {
   BATCH_FAILED,
   CLOSED,

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert, present } from '../../core/assert.js';
-import { unpackChanges } from '../batch-codec.js';
-import { PackReader, PackWriter } from '../packing.js';
-import { unpackRecords } from '../record-codec.js';
-import type { MergeFailure, StoreFailure, Transaction } from '../store.js';
-import { assertDurable, openForService, openWithoutFile } from './database.js';
-import { failureOf, openError } from './failures.js';
-import { FileIdentity } from './file-identity.js';
-import { KnownStore } from './known-store.js';
+import { unpackChanges } from '../store/batch-codec.js';
+import { PackReader, PackWriter } from '../store/packing.js';
+import { unpackRecords } from '../store/record-codec.js';
+import type { MergeFailure, StoreFailure, Transaction } from '../store/store.js';
+import { assertDurable, openForService, openWithoutFile } from './file/database.js';
+import { failureOf, openError } from './file/sqlite-errors.js';
+import { FileIdentity } from './file/file-identity.js';
+import { KnownStore } from './file/known-store.js';
 import {
   BATCH_FAILED,
   CLOSED,
@@ -49,7 +49,7 @@ import {
   unpackTransaction,
   unpackUuids,
 } from './messages.js';
-import { Tables } from './tables.js';
+import { Tables } from './tables/tables.js';
 
 const ANSWER_BYTES = 4096;
 /** Number of pending requests reported at once. */

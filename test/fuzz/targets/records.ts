@@ -1,7 +1,7 @@
 /** What the two stores of a pair tell each other: records and batches, and their merge. */
-import { packBatch, unpackBatch } from '../../../src/titanic/batch-codec.js';
-import { RecordWriter, unpackRecords } from '../../../src/titanic/record-codec.js';
-import type { Format, Transaction } from '../../../src/titanic/store.js';
+import { packBatch, unpackBatch } from '../../../src/titanic/store/batch-codec.js';
+import { RecordWriter, unpackRecords } from '../../../src/titanic/store/record-codec.js';
+import type { Format, Transaction } from '../../../src/titanic/store/store.js';
 import { MemoryTables } from '../../support/memory-tables.js';
 import { accept, close, reply } from '../../support/store-changes.js';
 import { check, type Target } from '../target.js';

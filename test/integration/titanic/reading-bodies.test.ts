@@ -2,9 +2,12 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import type { Bodies } from '../../../src/titanic/bodies.js';
-import { openSqliteReading, type SqliteReading } from '../../../src/titanic/io/sqlite-reading.js';
-import type { StoreFailure } from '../../../src/titanic/store.js';
+import type { Bodies } from '../../../src/titanic/operator/bodies.js';
+import {
+  openSqliteReading,
+  type SqliteReading,
+} from '../../../src/titanic/io/queries/sqlite-queries.js';
+import type { StoreFailure } from '../../../src/titanic/store/store.js';
 import { accept, close, reply, uuidOf } from '../../support/store-changes.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import type { StoreUser } from '../../support/store-user.js';

@@ -4,11 +4,18 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import Database from 'better-sqlite3';
 
-import { openForReading } from '../../../src/titanic/io/database.js';
-import { Reader } from '../../../src/titanic/io/reader.js';
-import { openSqliteReading, type SqliteReading } from '../../../src/titanic/io/sqlite-reading.js';
-import type { PageQuestion, ReadPage, RequestHistory } from '../../../src/titanic/reading.js';
-import type { StoreFailure } from '../../../src/titanic/store.js';
+import { openForReading } from '../../../src/titanic/io/file/database.js';
+import { Reader } from '../../../src/titanic/io/queries/query-runner.js';
+import {
+  openSqliteReading,
+  type SqliteReading,
+} from '../../../src/titanic/io/queries/sqlite-queries.js';
+import type {
+  PageQuestion,
+  ReadPage,
+  RequestHistory,
+} from '../../../src/titanic/operator/queries.js';
+import type { StoreFailure } from '../../../src/titanic/store/store.js';
 import {
   accept,
   attempt,

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { PairStore } from '../../../src/daemon/pair-store.js';
-import type { Holding, ReadPlace, StoreCounts } from '../../../src/titanic/store.js';
+import type { Holding, ReadPlace, StoreCounts } from '../../../src/titanic/store/store.js';
 import { close } from '../../support/store-changes.js';
 
 const OWN = Buffer.alloc(16, 1);

@@ -5,8 +5,8 @@ import type {
   OperatorResult,
   PurgeFilter,
   ShownHistory,
-} from '../../../src/titanic/operator-api.js';
-import type { StoreFailure } from '../../../src/titanic/store.js';
+} from '../../../src/titanic/operator/operator-api.js';
+import type { StoreFailure } from '../../../src/titanic/store/store.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);

@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
-import { Answers } from '../../../src/titanic/answers.js';
-import type { Found, RequestUuid } from '../../../src/titanic/store.js';
+import { Answers } from '../../../src/titanic/machine/answers.js';
+import type { Found, RequestUuid } from '../../../src/titanic/store/store.js';
 import { asker } from '../../support/asker.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { StageReplica } from '../../support/stage-replica.js';

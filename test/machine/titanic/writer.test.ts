@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { Change, ChangeResult } from '../../../src/titanic/store.js';
-import { type Handed, type Intent, Writer } from '../../../src/titanic/writer.js';
-import { Commits } from '../../../src/titanic/commits.js';
+import type { Change, ChangeResult } from '../../../src/titanic/store/store.js';
+import { type Handed, type Intent, Writer } from '../../../src/titanic/machine/writer.js';
+import { Commits } from '../../../src/titanic/machine/commits.js';
 import { close } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };

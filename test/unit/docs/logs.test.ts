@@ -4,7 +4,7 @@ import ts from 'typescript';
 import type { BrokerEvent } from '../../../src/broker/events.js';
 import type { PairEvent } from '../../../src/bstar/events.js';
 import { EventLog } from '../../../src/observe/event-log.js';
-import type { TitanicEvent } from '../../../src/titanic/events.js';
+import type { TitanicEvent } from '../../../src/titanic/machine/events.js';
 import type { Log } from '../../../src/observe/log.js';
 import { Throttle } from '../../../src/observe/throttle.js';
 import { literalsOf, literals, membersOf, sourceFile, sourceFiles, walk } from './declared.js';
@@ -148,7 +148,7 @@ describe('docs/logs.md', () => {
 
   it('has the events of stored requests with their levels and fields, and no others', () => {
     const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/titanic/events.ts', 'TitanicEvent')) {
+    for (const [name, members] of eventsOf('src/titanic/machine/events.ts', 'TitanicEvent')) {
       told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
     }
     expect(told.size).toBeGreaterThan(0);
@@ -167,7 +167,7 @@ describe('docs/logs.md', () => {
   it('has the steps of requests with their fields, and no others', () => {
     const steps = [
       { of: eventsOf('src/broker/request-trace.ts', 'RequestStep'), id: 'request' },
-      { of: eventsOf('src/titanic/events.ts', 'TitanicStep'), id: 'uuid' },
+      { of: eventsOf('src/titanic/machine/events.ts', 'TitanicStep'), id: 'uuid' },
     ];
     const told = new Map(
       steps.flatMap(({ of, id }) =>
@@ -185,7 +185,7 @@ describe('docs/logs.md', () => {
     const told = new Map([['connection.rejected kind', rejectionKinds()]]);
     const events = [
       ...eventsOf('src/broker/events.ts', 'BrokerEvent'),
-      ...eventsOf('src/titanic/events.ts', 'TitanicEvent'),
+      ...eventsOf('src/titanic/machine/events.ts', 'TitanicEvent'),
     ];
     for (const [name, members] of events) {
       for (const [field, type] of members) {

@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { packBatch, unpackBatch } from '../../../src/titanic/batch-codec.js';
+import { packBatch, unpackBatch } from '../../../src/titanic/store/batch-codec.js';
 import {
   RecordWriter,
   type StoreRecord,
   unpackRecords,
-} from '../../../src/titanic/record-codec.js';
-import { packFailure } from '../../../src/titanic/failures.js';
-import { joinExtra } from '../../../src/titanic/fields.js';
-import { type Change, type Format, FORMAT } from '../../../src/titanic/store.js';
+} from '../../../src/titanic/store/record-codec.js';
+import { packFailure } from '../../../src/titanic/store/failure-codec.js';
+import { joinExtra } from '../../../src/titanic/store/fields.js';
+import { type Change, type Format, FORMAT } from '../../../src/titanic/store/store.js';
 import {
   accept,
   attempt,

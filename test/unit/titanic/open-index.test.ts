@@ -8,9 +8,9 @@ import {
   PLACE,
   PRIORITY,
   STATE,
-} from '../../../src/titanic/open-index.js';
-import { Uuids } from '../../../src/titanic/uuid.js';
-import { UuidTable } from '../../../src/titanic/uuid-table.js';
+} from '../../../src/titanic/machine/open-index.js';
+import { Uuids } from '../../../src/titanic/machine/uuid.js';
+import { UuidTable } from '../../../src/titanic/machine/uuid-table.js';
 import { seededRandom } from '../../support/stage-random.js';
 
 const MANY = 200_000;

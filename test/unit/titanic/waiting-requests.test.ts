@@ -9,7 +9,7 @@ import {
   type WaitingNumber,
   type WaitingRequest,
   WaitingRequests,
-} from '../../../src/titanic/waiting-requests.js';
+} from '../../../src/titanic/machine/waiting-requests.js';
 
 const holdings = new Holdings();
 const ALICE: Sender = { party: 'key:alice', owner: 'key:alice', holder: holdings.use('alice') };

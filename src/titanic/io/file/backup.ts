@@ -1,0 +1,100 @@
+/** Copies a store, even while the broker uses it. */
+import { chmodSync, closeSync, existsSync, linkSync, openSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import Database from 'better-sqlite3';
+
+import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { openForReading } from './database.js';
+import { copyError, openError } from './sqlite-errors.js';
+import { PRIVATE_MODE, syncPath } from './files.js';
+import { ORIGIN_BYTES } from './known-store.js';
+
+/** Pages copied before the event loop gets its turn: about 4 MB. */
+const STEP_PAGES = 1024;
+
+/**
+ * Copies the store at `path`, as of one moment, into a file `target` that must not exist (mode
+ * 0600). The copy is complete and on disk when the promise resolves. A copy that failed leaves
+ * nothing behind.
+ * @param onProgress pages copied, of how many
+ * @throws ERR_TITANIC_TARGET if `target` exists, otherwise the errors of opening a store, also if
+ * the copy cannot be written
+ */
+export async function backupStore(
+  path: string,
+  target: string,
+  onProgress: (done: number, all: number) => void,
+): Promise<void> {
+  if (existsSync(target)) throw occupied(target);
+  const db = opened(path);
+  const making = `${target}.partial`;
+  try {
+    try {
+      await copy(db, making, onProgress);
+    } finally {
+      db.close();
+    }
+    complete(making);
+    // Unlike a rename, it does not replace a file that was created meanwhile.
+    linkSync(making, target);
+    rmSync(making);
+    syncPath(dirname(target));
+  } catch (error) {
+    rmSync(making, { force: true });
+    if (codeOf(error) === 'EEXIST') throw occupied(target);
+    throw copyError(path, target, error);
+  }
+}
+
+function opened(path: string): Database.Database {
+  try {
+    return openForReading(path);
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
+
+async function copy(
+  db: Database.Database,
+  making: string,
+  onProgress: (done: number, all: number) => void,
+): Promise<void> {
+  for (const suffix of ['', '-journal']) rmSync(`${making}${suffix}`, { force: true });
+  closeSync(openSync(making, 'wx', PRIVATE_MODE));
+  // One snapshot for all steps. Otherwise each commit of the broker would restart the copy.
+  db.exec('BEGIN');
+  db.prepare('SELECT next_number FROM ledger').get();
+  await db.backup(making, {
+    progress: ({ totalPages, remainingPages }) => {
+      onProgress(totalPages - remainingPages, totalPages);
+      return STEP_PAGES;
+    },
+  });
+  chmodSync(making, PRIVATE_MODE);
+}
+
+/** Makes the copied pages a store of their own, in one file, on disk. */
+function complete(making: string): void {
+  // The copy is one file, readable even where nothing can be written.
+  const copied = new Database(making, { fileMustExist: true });
+  // The copy gets its own id half, because its later changes are not those of the original; the
+  // common half still shows where it comes from. (A store of the first version gets its id when it
+  // is opened for service.)
+  if (Number(copied.pragma('user_version', { simple: true })) > 1) {
+    copied.exec(
+      `UPDATE ledger SET store_id = CAST(
+        substr(store_id, 1, ${ORIGIN_BYTES}) || randomblob(${ORIGIN_BYTES}) AS BLOB)`,
+    );
+  }
+  copied.pragma('journal_mode = DELETE');
+  copied.close();
+  syncPath(making);
+}
+
+function occupied(target: string): MajordomoError {
+  return new MajordomoError(
+    'ERR_TITANIC_TARGET',
+    `${target} exists already: a backup overwrites no file`,
+  );
+}

@@ -1,0 +1,221 @@
+/** Opens a store file: creates it, refuses files that are not stores, updates its schema. */
+import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import Database from 'better-sqlite3';
+
+import { MajordomoError } from '../../../core/errors.js';
+import { PRIVATE_MODE, syncPath } from './files.js';
+import { type Standing, standingAt } from './header.js';
+import { checkKnown, type KnownStore, notAStore } from './known-store.js';
+import { addStepFunctions, APPLICATION_ID, type Migration, readMigrations } from './schema.js';
+
+/** How long this thread waits for a lock that another program holds. */
+const BUSY_MS = 1000;
+/** Size to which the log is cut after a larger batch. */
+const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+
+/** With an older version, a reset of the log could lose committed data. */
+const SQLITE_MIN = [3, 51, 3] as const;
+
+/** `synchronous` = FULL. */
+const SYNCHRONOUS_FULL = 2;
+
+/**
+ * Opens a store file for its only writer, and creates it (mode 0600) if it is absent.
+ * @param known what the directory remembers of it; `null`: this process has opened it before, and
+ * may have it open
+ * @param isAlone nobody else can read it meanwhile, but opening it needs no room on the disk
+ * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
+ * it is not a store, ERR_TITANIC_VERSION if it is of a newer program
+ */
+export function openForService(
+  path: string,
+  known: KnownStore | null,
+  isAlone: boolean,
+): Database.Database {
+  if (known === null) return openThere(path, isAlone);
+  const standing = standingAt(path);
+  if (standing.kind === 'store') {
+    checkVersion(path, standing.version);
+    const db = open(path, isAlone);
+    const unreadable = closingOnError(db, () => known.recognize(db));
+    if (unreadable === null) return prepared(db, path);
+    db.close();
+    known.makeWay({ kind: 'foreign', why: unreadable });
+  } else {
+    known.makeWay(standing);
+  }
+  create(path);
+  return openThere(path, isAlone);
+}
+
+function openThere(path: string, isAlone: boolean): Database.Database {
+  return prepared(open(path, isAlone), path);
+}
+
+function open(path: string, isAlone: boolean): Database.Database {
+  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
+  // The index of the log is then in memory, not in a file that several processes can share.
+  if (isAlone) closingOnError(db, () => db.pragma('locking_mode = EXCLUSIVE'));
+  return db;
+}
+
+function prepared(db: Database.Database, path: string): Database.Database {
+  closingOnError(db, () => {
+    prepareForService(db, path);
+  });
+  return db;
+}
+
+function closingOnError<Result>(db: Database.Database, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** An empty store without a file, for reads while the disk has no room to create one. */
+export function openWithoutFile(): Database.Database {
+  const db = new Database(':memory:');
+  migrate(db, readMigrations(), 0);
+  return db;
+}
+
+/**
+ * Opens for reading a store file that other processes may be using. Throws like `openForService`.
+ */
+export function openForReading(path: string): Database.Database {
+  checkStanding(path, standingAt(path));
+  return openBesideService(path);
+}
+
+/**
+ * Checks, for readers, that the store is the one that its directory remembers.
+ * @throws ERR_TITANIC_LOST if it is not
+ */
+export function checkOwnStore(path: string): void {
+  checkKnown(path, standingAt(path), () => openForReading(path));
+}
+
+/** Like `openForReading`, for a file that this process already has open for service. */
+export function openBesideService(path: string): Database.Database {
+  if (!existsSync(path)) throw absent(path);
+  const db = new Database(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
+  closingOnError(db, () => {
+    checkVersion(path, Number(db.pragma('user_version', { simple: true })));
+  });
+  return db;
+}
+
+function prepareForService(db: Database.Database, path: string): void {
+  checkSqlite(db);
+  db.pragma('trusted_schema = OFF');
+  db.pragma('cell_size_check = ON');
+  db.pragma('temp_store = MEMORY');
+  db.pragma('journal_mode = WAL');
+  // Not the build's default for WAL, which loses unsynced data in a power failure.
+  db.pragma('synchronous = FULL');
+  // Checkpoints run explicitly, after results were reported: SQLite hides errors of automatic ones.
+  db.pragma('wal_autocheckpoint = 0');
+  db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
+  const version = Number(db.pragma('user_version', { simple: true }));
+  const migrations = readMigrations();
+  checkVersion(path, version);
+  migrate(db, migrations, version);
+}
+
+/**
+ * Asserts that commits reach the disk. Call it after a write: before that, it always reads FULL.
+ */
+export function assertDurable(db: Database.Database): void {
+  const synchronous = db.pragma('synchronous', { simple: true });
+  if (synchronous !== SYNCHRONOUS_FULL) {
+    throw new MajordomoError('ERR_INTERNAL', `synchronous is ${String(synchronous)}, not FULL`);
+  }
+}
+
+function checkSqlite(db: Database.Database): void {
+  const text = String(db.prepare('SELECT sqlite_version()').pluck().get());
+  const parts = text.split('.').map(Number);
+  for (const [place, least] of SQLITE_MIN.entries()) {
+    const part = parts[place] ?? 0;
+    if (part > least) return;
+    if (part < least) {
+      throw new MajordomoError(
+        'ERR_INTERNAL',
+        `SQLite ${text} can lose data; ${SQLITE_MIN.join('.')} or newer is needed`,
+      );
+    }
+  }
+}
+
+/** Written completely or not at all: first under another name. */
+function create(path: string): void {
+  const making = `${path}.new`;
+  removeDraft(making);
+  try {
+    make(making);
+  } catch (error) {
+    // A partial file would take room from others on a full disk.
+    removeDraft(making);
+    throw error;
+  }
+  syncPath(making);
+  renameSync(making, path);
+  syncPath(dirname(path));
+}
+
+function removeDraft(making: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+    rmSync(`${making}${suffix}`, { force: true });
+  }
+}
+
+function make(making: string): void {
+  closeSync(openSync(making, 'wx', PRIVATE_MODE));
+  const db = new Database(making, { fileMustExist: true });
+  try {
+    db.pragma('auto_vacuum = INCREMENTAL');
+    db.pragma('synchronous = FULL');
+    db.pragma(`application_id = ${APPLICATION_ID}`);
+    migrate(db, readMigrations(), 0);
+    db.pragma('journal_mode = WAL');
+  } finally {
+    db.close();
+  }
+}
+
+function migrate(db: Database.Database, migrations: readonly Migration[], from: number): void {
+  const missing = migrations.filter(({ version }) => version > from);
+  if (missing.length > 0) addStepFunctions(db);
+  for (const { version, sql } of missing) {
+    db.transaction(() => {
+      db.exec(sql);
+      db.pragma(`user_version = ${version}`);
+    }).immediate();
+  }
+}
+
+function checkStanding(path: string, standing: Standing): void {
+  if (standing.kind === 'missing') throw absent(path);
+  if (standing.kind !== 'store') throw notAStore(path, standing.why);
+  checkVersion(path, standing.version);
+}
+
+function absent(path: string): MajordomoError {
+  return new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
+}
+
+function checkVersion(path: string, version: number): void {
+  const known = readMigrations().at(-1)?.version ?? 0;
+  if (version <= known) return;
+  throw new MajordomoError(
+    'ERR_TITANIC_VERSION',
+    `store ${path} has version ${version}, this program supports ${known}: use a newer program, ` +
+      'or restore the backup from before the upgrade',
+    { details: { version, known } },
+  );
+}

@@ -1,0 +1,254 @@
+/** Checks whether a store file is intact, and whether its contents can be true. */
+import type Database from 'better-sqlite3';
+
+import { codeOf, messageOf } from '../../../core/errors.js';
+import { ATTEMPTS_KEPT } from '../../store/store.js';
+import { openForReading } from './database.js';
+import { openError } from './sqlite-errors.js';
+import { DEAD, PENDING, REPLIED } from './schema.js';
+
+export interface StoreReport {
+  readonly version: number;
+  /** Size of the file in bytes, and how much of it waits to be reused. */
+  readonly bytes: number;
+  readonly freeBytes: number;
+  readonly pending: number;
+  readonly replied: number;
+  readonly dead: number;
+  /** Number of idempotency keys that are remembered. */
+  readonly keys: number;
+  /** The problems, in words; empty if there are none. */
+  readonly problems: readonly string[];
+}
+
+/** Maximum number of reports from SQLite's own check that are shown. */
+const REPORTS_MAX = 100;
+
+/** Inconsistencies: a text, and the requests (`number`) that have it. */
+const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
+  [
+    'in an unknown state',
+    `SELECT number FROM requests WHERE state NOT IN (${PENDING}, ${REPLIED}, ${DEAD})`,
+  ],
+  ['with an invalid uuid', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
+  ['without a service', 'SELECT number FROM requests WHERE length(service) = 0'],
+  [
+    'with values out of range',
+    `SELECT number FROM requests WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0
+      OR attempts < 0 OR attempts_ever < 0 OR max_attempts < 1`,
+  ],
+  [
+    'with a number that is not assigned yet',
+    'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
+  ],
+  [
+    'without a body, or with one of another size',
+    `SELECT number FROM requests LEFT JOIN bodies USING (number)
+      WHERE body IS NULL OR length(body) <> body_bytes`,
+  ],
+  ['missing, but with a body', orphans('bodies')],
+  [
+    'replied, but without a reply',
+    `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
+  ],
+  ['not replied, but with a reply', orphans('replies', REPLIED)],
+  [
+    'dead, but without a reason',
+    `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
+  ],
+  ['not dead, but with a reason', orphans('deaths', DEAD)],
+  ['missing, but with attempts', orphans('attempts')],
+  [
+    'with a wrong number of attempts',
+    `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
+      FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
+      WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
+  ],
+];
+
+/** Before version 4. */
+const KEY_INVARIANTS: typeof INVARIANTS = [
+  [
+    'whose key belongs to another request',
+    `SELECT number FROM requests LEFT JOIN keys USING (service, key)
+      WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
+  ],
+];
+
+/** Since version 4. */
+const OWNER_INVARIANTS: typeof INVARIANTS = [
+  [
+    'whose key belongs to another request',
+    `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
+      WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
+  ],
+  [
+    'with an invalid owner',
+    `SELECT number FROM requests
+      WHERE owner NOT IN ('', 'anonymous') AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
+  ],
+];
+
+/** Since version 2. */
+const PAIR_INVARIANTS: typeof INVARIANTS = [
+  [
+    'changed by a future transaction, or before their body was stored',
+    `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
+  ],
+  [
+    'that are closed but still stored',
+    'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
+  ],
+];
+
+/**
+ * Reads all of a store, whether the broker runs or not, and changes nothing.
+ * @param onProgress called before each step: what is checked, and how many steps are done, of how
+ * many
+ * @returns the contents and the problems
+ * @throws the errors of opening a store
+ */
+export function verifyStore(
+  path: string,
+  onProgress: (what: string, done: number, all: number) => void,
+): StoreReport {
+  try {
+    const db = openForReading(path);
+    try {
+      return verify(db, onProgress);
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
+
+function verify(
+  db: Database.Database,
+  onProgress: (what: string, done: number, all: number) => void,
+): StoreReport {
+  const problems: string[] = [];
+  const facts = { pending: 0, replied: 0, dead: 0, keys: 0 };
+  const version = pragma(db, 'user_version');
+  const invariants = [
+    ...INVARIANTS,
+    ...(version < 4 ? KEY_INVARIANTS : OWNER_INVARIANTS),
+    ...(version < 2 ? [] : PAIR_INVARIANTS),
+  ];
+  const all = invariants.length + 3;
+  let done = 0;
+  const step = (what: string, look: () => void): void => {
+    onProgress(what, done++, all);
+    try {
+      look();
+    } catch (error) {
+      // A damaged page ends one query, not the others.
+      if (!(codeOf(error) ?? '').startsWith('SQLITE_')) throw error;
+      problems.push(`${what}: ${messageOf(error)}`);
+    }
+  };
+  step('pages and indexes', () => {
+    const reports = db.pragma(`integrity_check(${REPORTS_MAX})`) as { integrity_check: string }[];
+    const texts = reports.map(({ integrity_check: text }) => text);
+    if (texts.join() !== 'ok') problems.push(...texts);
+  });
+  // Everything that follows concerns one moment.
+  db.exec('BEGIN');
+  step('counts', () => {
+    Object.assign(facts, count(db, problems));
+    if (version >= 2) countTombstones(db, problems);
+    if (version >= 4) countOwners(db, problems);
+    if (version >= 5) countServices(db, problems);
+  });
+  step('keys', () => {
+    facts.keys = scalar(db, 'SELECT count(*) FROM keys');
+    const lost = scalar(
+      db,
+      'SELECT count(*) FROM keys WHERE until IS NULL AND uuid NOT IN (SELECT uuid FROM requests)',
+    );
+    if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
+  });
+  for (const [problem, query] of invariants) {
+    step(`requests ${problem}`, () => {
+      const found = scalar(db, `SELECT count(DISTINCT number) FROM (${query})`);
+      if (found === 0) return;
+      const first = scalar(db, `SELECT min(number) FROM (${query})`);
+      problems.push(`${found} requests ${problem}, the first is number ${first}`);
+    });
+  }
+  const pageBytes = pragma(db, 'page_size');
+  return {
+    version,
+    bytes: pragma(db, 'page_count') * pageBytes,
+    freeBytes: pragma(db, 'freelist_count') * pageBytes,
+    ...facts,
+    problems,
+  };
+}
+
+function count(
+  db: Database.Database,
+  problems: string[],
+): Pick<StoreReport, 'pending' | 'replied' | 'dead'> {
+  const of = (state: number): number =>
+    scalar(db, `SELECT count(*) FROM requests WHERE state = ${state}`);
+  const counted = { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
+  const ledgers = db.prepare('SELECT pending, replied, dead FROM ledger').all();
+  if (ledgers.length !== 1 || JSON.stringify(ledgers[0]) !== JSON.stringify(counted)) {
+    problems.push(
+      `the ledger says ${JSON.stringify(ledgers)}, but there are ${JSON.stringify(counted)}`,
+    );
+  }
+  return counted;
+}
+
+function countTombstones(db: Database.Database, problems: string[]): void {
+  const counted = scalar(db, 'SELECT count(*) FROM tombstones');
+  const said = scalar(db, 'SELECT sum(tombstones) FROM ledger');
+  if (said !== counted) {
+    problems.push(`the ledger says ${said} tombstones, but there are ${counted}`);
+  }
+  const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
+  if (ids !== 1) problems.push('the ledger has no id of the store');
+}
+
+function countOwners(db: Database.Database, problems: string[]): void {
+  const wrong = scalar(
+    db,
+    `SELECT count(*) FROM
+      (SELECT owner, count(*) AS stored, sum(body_bytes + coalesce(length(reply), 0)) AS bytes
+        FROM requests LEFT JOIN replies USING (number) GROUP BY owner) AS counted
+      FULL JOIN owners USING (owner)
+      WHERE counted.stored IS NOT owners.stored OR counted.bytes IS NOT owners.bytes`,
+  );
+  if (wrong > 0) problems.push(`the request counts of ${wrong} owners are wrong`);
+}
+
+function countServices(db: Database.Database, problems: string[]): void {
+  const wrong = scalar(
+    db,
+    `SELECT count(*) FROM
+      (SELECT service, sum(state = ${PENDING}) AS pending,
+        sum(state = ${PENDING} AND attempts > 0) AS retrying,
+        sum(state = ${REPLIED}) AS replied, sum(state = ${DEAD}) AS dead
+        FROM requests GROUP BY service) AS counted
+      FULL JOIN services USING (service)
+      WHERE (counted.pending, counted.retrying, counted.replied, counted.dead)
+        IS NOT (services.pending, services.retrying, services.replied, services.dead)`,
+  );
+  if (wrong > 0) problems.push(`the request counts of ${wrong} services are wrong`);
+}
+
+function orphans(table: string, state?: number): string {
+  const which = state === undefined ? '' : ` WHERE state = ${state}`;
+  return `SELECT number FROM ${table} WHERE number NOT IN (SELECT number FROM requests${which})`;
+}
+
+function scalar(db: Database.Database, sql: string): number {
+  return Number(db.prepare(sql).pluck().get());
+}
+
+function pragma(db: Database.Database, name: string): number {
+  return Number(db.pragma(name, { simple: true }));
+}

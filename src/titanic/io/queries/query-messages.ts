@@ -1,0 +1,67 @@
+/**
+ * The messages between the main thread and the reading thread: plain values, bytes as hexadecimal
+ * digits.
+ */
+import type { StoreFailure } from '../../store/store.js';
+import type { RequestHistory, HistoryAttempt } from '../../operator/queries.js';
+
+/** A `PageQuestion` as sent. */
+export interface WireQuestion {
+  readonly service: string | null;
+  /** As in the schema. */
+  readonly state: number | null;
+  readonly acceptedBefore: number | null;
+  readonly after: string | null;
+  readonly limit: number;
+  readonly only: string | null;
+  readonly except: string | null;
+}
+
+/** The fields of a stored request in the order of the statements, bytes as hexadecimal digits. */
+export type ListedRow = readonly [
+  uuid: string,
+  service: string,
+  owner: string,
+  ...facts: number[],
+  reason: string | null,
+];
+
+export interface WirePage {
+  readonly rows: readonly ListedRow[];
+  readonly next: string | null;
+}
+
+/** The fields of one attempt. */
+export type AttemptRow = Omit<HistoryAttempt, 'failure'> & {
+  /** Empty: its worker reported nothing. */
+  readonly failure: string;
+};
+
+export interface HistoryRows {
+  readonly row: ListedRow;
+  readonly hasKey: boolean;
+  readonly attemptsEver: number;
+  readonly attempts: readonly AttemptRow[];
+  readonly reply: RequestHistory['reply'];
+  readonly death: RequestHistory['death'];
+}
+
+/** Beginnings of bodies as hexadecimal digits; the total size is `null` if there is none. */
+export interface BodyRows {
+  readonly body: string;
+  readonly bodyBytes: number | null;
+  readonly reply: string;
+  readonly replyBytes: number | null;
+}
+
+export type ReadOrder =
+  | { readonly id: number; readonly kind: 'page'; readonly question: WireQuestion }
+  | { readonly id: number; readonly kind: 'history' | 'bodies'; readonly uuid: string }
+  | { readonly id: number; readonly kind: 'close' };
+
+export interface ReadAnswer {
+  readonly id: number;
+  readonly failure: StoreFailure | null;
+  /** A result, whose type depends on the kind of the order. */
+  readonly value: unknown;
+}

@@ -1,0 +1,343 @@
+/**
+ * The answers to `titanic.*`: those sent at the end of a turn, look-ups in the store, and clients
+ * that wait for something to happen (`titanic.wait`).
+ */
+import type { Asker, BrokerHost } from '../../broker/ports.js';
+import { Frames } from '../../core/frames.js';
+import { unpack } from '../../core/packed.js';
+import { deadStatus } from '../../wire/failure.js';
+import { isCertainFor, mayAsk } from './belonging.js';
+import { unpackFailure } from '../store/failure-codec.js';
+import { Reads, SMALL_BYTES } from './lookups.js';
+import { Room } from './room.js';
+import type { Found, Owner, RequestUuid } from '../store/store.js';
+import { type Asking, Waiters } from './waiters.js';
+
+export const STATUS_OK: Buffer = Buffer.from('200');
+const STATUS_PENDING = Buffer.from('300');
+const STATUS_UNKNOWN = Buffer.from('400 unknown');
+
+/** Maximum number of answers sent in one turn, and of waits that end in one. */
+const TURN_ANSWERS_MAX = 4096;
+/**
+ * Bytes of answers that one turn hands over; the first may be of any size. Other work goes on
+ * between turns.
+ */
+const TURN_BYTES_MAX = 1024 * 1024;
+
+/**
+ * How long a large reply is kept for others that ask for it, because each read makes its own copy.
+ */
+const KEPT_MS = 100;
+const TOO_MANY = 'the quota waits is reached: earlier replies are unread';
+const GONE = 'the connection of the request was closed';
+const NO_ROOM = 'the reply does not fit beside the unread output of this connection';
+
+/** The large reply that was read last. */
+interface Kept {
+  readonly uuid: RequestUuid;
+  readonly bytes: number;
+  readonly frames: readonly Buffer[];
+  /** Monotonic milliseconds. */
+  readonly until: number;
+}
+
+/** An answer ready to be sent. */
+interface Ready {
+  readonly id: number;
+  /** The answer, or why it is refused. */
+  readonly body: readonly Buffer[] | { readonly reason: 'quota' | 'limit'; readonly text: string };
+  /** For a reply, who asked: if the connection has no room for it, it waits and is read again. */
+  readonly asking: Asking | null;
+}
+
+export class Answers {
+  /** See `Replica.probe`. */
+  readonly #probe: () => number | null;
+  /** Whether the end of the request is being committed on both disks: see `withhold`. */
+  readonly #isWithheld: (uuid: RequestUuid) => boolean;
+  readonly #tellDenied: (asker: Asker, uuid: RequestUuid) => void;
+  /**
+   * Look-ups whose uuid is in no row, each with the probe that tells whether the uuid is unknown.
+   */
+  #probing: { readonly probe: number; readonly asking: Asking }[] = [];
+  readonly #reads: Reads;
+  readonly #waiters = new Waiters();
+  /** Uuids that somebody waits for and that are in no row here, but may be in the peer's store. */
+  readonly #unknown = new Map<string, RequestUuid>();
+  readonly #room = new Room();
+  #kept: Kept | null = null;
+  #ready: Ready[] = [];
+  /** Stored data may be lost: none of it is shown to anybody any more, and the process ends. */
+  isUntrusted = false;
+
+  constructor(
+    askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void,
+    probe: () => number | null,
+    isWithheld: (uuid: RequestUuid) => boolean,
+    tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
+  ) {
+    this.#reads = new Reads(askStore);
+    this.#probe = probe;
+    this.#isWithheld = isWithheld;
+    this.#tellDenied = tellDenied;
+  }
+
+  /** True if answers are ready to be sent. */
+  get areDue(): boolean {
+    return this.#ready.length > 0;
+  }
+
+  /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    const keptUntil = this.#kept?.until ?? Infinity;
+    return Math.min(this.#waiters.dueAt, this.#reads.dueAt, this.#room.dueAt, keptUntil);
+  }
+
+  answer(id: number, ...body: readonly Buffer[]): void {
+    this.#ready.push({ id, body, asking: null });
+  }
+
+  unknown(id: number): void {
+    this.answer(id, STATUS_UNKNOWN);
+  }
+
+  /**
+   * The request belongs to another owner: the asker gets the answer for an unknown one, but an
+   * event reports it.
+   */
+  denied({ id, asker, uuid }: Asking): void {
+    this.#tellDenied(asker, uuid);
+    this.unknown(id);
+  }
+
+  #refuse({ id }: Asking, reason: 'quota' | 'limit', text: string): void {
+    this.#ready.push({ id, body: { reason, text }, asking: null });
+  }
+
+  #reply(asking: Asking, reply: readonly Buffer[]): void {
+    this.#ready.push({ id: asking.id, body: [STATUS_OK, ...reply], asking });
+  }
+
+  /**
+   * The request is pending: answers at once, or waits until something happens or the patience ends.
+   */
+  pending(asking: Asking, now: number): void {
+    if (this.isUntrusted) return;
+    const { id, asker, until } = asking;
+    // D75: above the quota, it does not wait.
+    const mayWait = this.#waiters.countOf(asker.identity) < asker.quotas.waits;
+    if (until > now && mayWait) this.#waiters.add(asking);
+    else this.answer(id, STATUS_PENDING);
+  }
+
+  /** Its end is being committed, so it can no longer be called pending. */
+  withhold(asking: Asking): void {
+    if (!this.isUntrusted) this.#waiters.add({ ...asking, until: Infinity });
+  }
+
+  /** Looks the request up in the store. */
+  lookUp(asking: Asking): void {
+    if (!this.isUntrusted) this.#reads.ask(asking);
+  }
+
+  /** The result of this look-up is told later. */
+  keepBack(look: number): void {
+    this.#reads.seal(look);
+  }
+
+  found(look: number, found: Found, now: number): void {
+    const asked = this.#reads.found(look);
+    if (this.isUntrusted || asked.length === 0) return;
+    let reply: Buffer[] | null = null;
+    if (found.state === 'replied' && found.reply !== null) {
+      reply = unpacked(found.reply);
+      this.#keep(asked, found.replyBytes, reply, now);
+    }
+    for (const asking of asked) this.#tell(asking, found, reply, now);
+  }
+
+  #keep([first]: readonly Asking[], bytes: number, frames: Buffer[], now: number): void {
+    if (first === undefined || bytes <= SMALL_BYTES) return;
+    this.#kept = { uuid: first.uuid, bytes, frames, until: now + KEPT_MS };
+  }
+
+  #tell(asking: Asking, found: Found, reply: readonly Buffer[] | null, now: number): void {
+    const { id, asker } = asking;
+    if (found.state === 'absent') {
+      this.#absent(asking, now);
+    } else if (found.state === 'closed') {
+      // D17: a request remembered as closed is known as such, whatever the peer has.
+      if (isCertainFor(asker, found.by)) this.unknown(id);
+      else this.#absent(asking, now);
+    } else if (!mayAsk(asker, found)) {
+      this.denied(asking);
+    } else if (found.state === 'pending') {
+      this.pending(asking, now);
+    } else if (found.state === 'dead') {
+      const detail = unpackFailure(found.failure)?.detail ?? [];
+      this.answer(id, deadStatusFrame(found.reason), ...detail);
+    } else if (reply !== null) {
+      this.#reply(asking, reply);
+    } else {
+      this.#large(asking, found.replyBytes, now);
+    }
+  }
+
+  /** D76: a reply is not read while the connection of its asker has no room for it. */
+  #large(asking: Asking, bytes: number, now: number): void {
+    if (asking.asker.outputLeft() < bytes) {
+      if (!this.#room.wait(asking, bytes, now)) this.#refuse(asking, 'quota', TOO_MANY);
+      return;
+    }
+    const kept = this.#kept;
+    if (kept?.bytes === bytes && kept.uuid.equals(asking.uuid)) this.#reply(asking, kept.frames);
+    else this.#reads.askLarge(asking, bytes);
+  }
+
+  #absent(asking: Asking, now: number): void {
+    const probe = this.#probe();
+    if (probe === null) this.#pendingUnknown(asking, now);
+    else if (probe === 0) this.unknown(asking.id);
+    else this.#probing.push({ probe, asking });
+  }
+
+  /** Whatever was absent before this probe, or before an earlier one, is unknown. */
+  probed(number: number): void {
+    const known = this.#probing.filter(({ probe }) => probe <= number);
+    this.#probing = this.#probing.filter(({ probe }) => probe > number);
+    for (const { asking } of known) this.unknown(asking.id);
+  }
+
+  /** The open probes will not be answered: the peer may have what was asked for. */
+  unprobed(now: number): void {
+    const open = this.#probing;
+    this.#probing = [];
+    for (const { asking } of open) this.#pendingUnknown(asking, now);
+  }
+
+  /** The peer may have it: those who wait are told when it has arrived here (D17). */
+  #pendingUnknown(asking: Asking, now: number): void {
+    this.pending(asking, now);
+    const { uuid } = asking;
+    if (this.#waiters.has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
+  }
+
+  /** More of the peer's requests have arrived: looks again for those that were not found. */
+  merged(): void {
+    const unknown = [...this.#unknown.values()];
+    this.#unknown.clear();
+    for (const uuid of unknown) {
+      for (const asking of this.#waiters.takeOf(uuid)) this.lookUp(asking);
+    }
+  }
+
+  /**
+   * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
+   */
+  lookFailed(look: number, now: number): void {
+    this.#reads.failed(look, now);
+  }
+
+  /** Sends the reply to those who wait for this request. */
+  tellReply(uuid: RequestUuid, reply: Buffer): void {
+    const waiting = this.#takeOf(uuid);
+    if (waiting.length === 0) return;
+    const frames = unpacked(reply);
+    for (const asking of waiting) this.#reply(asking, frames);
+  }
+
+  /** Sends this answer to those who wait for this request. */
+  tell(uuid: RequestUuid, ...answer: readonly Buffer[]): void {
+    for (const { id } of this.#takeOf(uuid)) this.answer(id, ...answer);
+  }
+
+  /** Tells those who wait for this request that it is unknown. */
+  tellUnknown(uuid: RequestUuid): void {
+    this.tell(uuid, STATUS_UNKNOWN);
+  }
+
+  /**
+   * The request was closed by somebody who may not be its owner. For the others, the store is
+   * asked.
+   */
+  tellClosed(uuid: RequestUuid, by: Owner): void {
+    for (const asking of this.#takeOf(uuid)) {
+      if (isCertainFor(asking.asker, [by])) this.unknown(asking.id);
+      else this.lookUp(asking);
+    }
+  }
+
+  /** Looks the request up, and answers those who wait for it, without further waiting. */
+  tellByLookUp(uuid: RequestUuid): void {
+    for (const asking of this.#takeOf(uuid)) this.lookUp({ ...asking, until: -Infinity });
+  }
+
+  #takeOf(uuid: RequestUuid): Asking[] {
+    this.#unknown.delete(uuid.toString('latin1'));
+    return this.#waiters.takeOf(uuid);
+  }
+
+  /**
+   * Handles patience that has ended, look-ups to try again, and replies for which there may be room
+   * now.
+   */
+  run(now: number): void {
+    for (const asking of this.#waiters.takeDue(now, TURN_ANSWERS_MAX)) {
+      const { id, uuid } = asking;
+      if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
+      if (this.#isWithheld(uuid)) this.withhold(asking);
+      else this.answer(id, STATUS_PENDING);
+    }
+    for (const asking of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
+      this.#refuse(asking, 'limit', asking.asker.isGone ? GONE : NO_ROOM);
+    }
+    for (const asking of this.#room.take(now)) this.lookUp(asking);
+    this.#reads.run(now);
+    if (this.#kept !== null && this.#kept.until <= now) this.#kept = null;
+  }
+
+  /** Sends the ready answers, as many as fit into a turn. */
+  give(host: BrokerHost, now: number): void {
+    let given = 0;
+    let handedOver = 0;
+    for (const { id, body, asking } of this.#ready) {
+      if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
+      given++;
+      if ('reason' in body) {
+        host.refuse(id, body.reason, body.text);
+        continue;
+      }
+      const bytes = asking === null ? 0 : bytesOf(body);
+      // If the connection has ended, its peer may have returned on another one, which has its own
+      // room.
+      if (asking !== null && !asking.asker.isGone && asking.asker.outputLeft() < bytes) {
+        if (!this.#room.wait(asking, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
+      } else {
+        host.answer(id, body);
+        handedOver += bytes;
+      }
+    }
+    this.#ready.splice(0, given);
+  }
+}
+
+function bytesOf(body: readonly Buffer[]): number {
+  return body.reduce((bytes, frame) => bytes + frame.length, 0);
+}
+
+export function status(code: 400 | 500, text: string): Buffer {
+  return Buffer.from(`${code} ${text}`);
+}
+
+/** D63: the status frame of a dead request. @param reason as it is stored */
+export function deadStatusFrame(reason: string): Buffer {
+  return status(500, deadStatus(reason));
+}
+
+/** The frames of a packed reply, as views. */
+function unpacked(reply: Buffer): Buffer[] {
+  const frames = new Frames();
+  unpack(reply, 0, reply.length, frames);
+  return Array.from({ length: frames.count }, (_, index) => frames.view(index));
+}

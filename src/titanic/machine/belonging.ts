@@ -1,0 +1,31 @@
+/**
+ * Who may ask for a stored request and close it, in terms of the askers that the broker knows (D70,
+ * D71).
+ */
+import type { Asker } from '../../broker/ports.js';
+import { ANONYMOUS, isOpenTo, NO_OWNER, type Owner, type Whose } from '../store/store.js';
+
+/** The owner of what a peer stores. */
+export function ownerOf(asker: Asker): Owner {
+  return asker.owner === null ? ANONYMOUS : `key:${asker.owner}`;
+}
+
+/** The owner as whom a peer closes a uuid. An operator closes it whoever owns it. */
+export function closerOf(asker: Asker): Owner {
+  return asker.isOperator ? NO_OWNER : ownerOf(asker);
+}
+
+export function mayAsk(asker: Asker, whose: Whose): boolean {
+  if (asker.isOperator || isOpenTo(ownerOf(asker), whose)) return true;
+  // D70: a request stored before owners existed is open to those who may request its service.
+  return whose.owner === NO_OWNER && asker.mayRequest(whose.service);
+}
+
+/**
+ * Whether tombstones prove that there is nothing for this asker. Others may have closed a uuid that
+ * is unknown here; a request of the same uuid on the other node then stays if it is not theirs.
+ */
+export function isCertainFor(asker: Asker, closers: readonly Owner[]): boolean {
+  const owner = ownerOf(asker);
+  return owner === ANONYMOUS || closers.includes(NO_OWNER) || closers.includes(owner);
+}

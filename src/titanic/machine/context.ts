@@ -1,0 +1,99 @@
+/** The context that all parts of the Titanic machine share, and that outlives an activation. */
+import type { Asker } from '../../broker/ports.js';
+import type { Label, Labels } from '../../core/labels.js';
+import { uuidText } from '../../wire/tsp.js';
+import { Commits } from './commits.js';
+import { TitanicCounters } from './counters.js';
+import type { TitanicEnd, TitanicEvents, TitanicTrace } from './events.js';
+import type { TitanicOptions } from './options.js';
+import type { Replica } from './replica.js';
+import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from '../store/store.js';
+import { StoredServices } from './stored-services.js';
+
+/** The part of the store that Titanic uses; the rest is for the pair. */
+export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
+
+const NOTHING: StoreCounts = {
+  pending: 0,
+  replied: 0,
+  dead: 0,
+  bytes: 0,
+  nextNumber: 1,
+  owners: [],
+  services: [],
+};
+
+export class TitanicContext {
+  readonly options: TitanicOptions;
+  readonly store: TitanicStore;
+  readonly replica: Replica;
+  readonly events: TitanicEvents;
+  readonly counters: TitanicCounters;
+  readonly commits: Commits = new Commits();
+  /** True while it serves. Otherwise it is inactive and knows no requests. */
+  isActive = false;
+  /** The contents of the store, as last reported. */
+  counts: StoreCounts = NOTHING;
+  /** What the store holds for each owner. */
+  readonly #owners = new Map<Owner, OwnerCount>();
+  /** What the store holds for each service. */
+  readonly services: StoredServices;
+  /** The number of the next request that is accepted. */
+  nextNumber = 1;
+  trace: TitanicTrace | null = null;
+  /** Time of this turn: monotonic milliseconds. */
+  now = 0;
+  /** Time of this turn: whole milliseconds since 1970. */
+  wall = 0;
+
+  constructor(
+    options: TitanicOptions,
+    store: TitanicStore,
+    replica: Replica,
+    events: TitanicEvents,
+    labels: Labels,
+  ) {
+    this.options = options;
+    this.store = store;
+    this.replica = replica;
+    this.events = events;
+    this.counters = new TitanicCounters(labels);
+    this.services = new StoredServices(this.counters);
+  }
+
+  counted(counts: StoreCounts): void {
+    this.counts = counts;
+    this.services.told(counts.services);
+    for (const count of counts.owners) {
+      if (count.stored === 0) this.#owners.delete(count.owner);
+      else this.#owners.set(count.owner, count);
+    }
+  }
+
+  storedOf(owner: Owner): OwnerCount {
+    return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
+  }
+
+  /**
+   * The label under which the outcomes of a service's requests are counted. @param shown
+   * percent-escaped
+   */
+  labelOf(shown: string): Label {
+    return this.counters.labels.of(shown);
+  }
+
+  /** A peer asked for a request that another one stored (D71). */
+  denied({ owner, address }: Asker, uuid: RequestUuid, wanted: 'reply' | 'close'): void {
+    const who = { key: owner, address };
+    this.events.emit({ name: 'titanic.denied', wanted, uuid: beginning(uuid), ...who });
+  }
+
+  traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {
+    this.trace?.({ name: 'titanic.ended', uuid: beginning(uuid), outcome });
+  }
+}
+
+/** The part of it that may be shown: the time and twelve of its random bits. */
+export function beginning(uuid: RequestUuid): string {
+  return uuidText(uuid).slice(0, 16);
+}

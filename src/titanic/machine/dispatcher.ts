@@ -1,0 +1,536 @@
+/**
+ * Decides which stored request is sent when: per service by highest priority, then in order of
+ * acceptance; as many as its workers take, and at most `maxInFlight` in total. A service without
+ * workers costs nothing and delays no other.
+ */
+import { present } from '../../core/assert.js';
+import { escapeName } from '../../core/escape.js';
+import { type HeapOrder, IndexedHeap } from '../../core/indexed-heap.js';
+import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import {
+  AGE_PLACE,
+  ATTEMPTS,
+  ATTEMPTS_MAX,
+  BODY_BYTES,
+  BROKER_ID,
+  DELAYED,
+  ENDING,
+  EXPIRES_AT,
+  EXPIRY_PLACE,
+  GENERATION,
+  LOADING,
+  NO_SLOT,
+  NOT_BEFORE,
+  NUMBER,
+  OpenIndex,
+  ORIGIN,
+  OUT,
+  PLACE,
+  PRIORITY,
+  READY,
+  SERVICE,
+  SINCE,
+  type Slot,
+  STATE,
+} from './open-index.js';
+import { Origins } from './origins.js';
+import type { RequestUuid, StoredRequest, Whose } from '../store/store.js';
+
+/** A service that has open requests. */
+interface StoredService {
+  readonly number: number;
+  readonly name: Buffer;
+  /** Its name in printable form (D3). */
+  readonly shown: string;
+  /** Requests that could be sent now. */
+  readonly ready: IndexedHeap;
+  /** Requests that are not with a worker, longest wait first. */
+  readonly oldest: IndexedHeap;
+  /** Number of open requests. */
+  open: number;
+  /** Number of requests that are DELAYED. */
+  delayed: number;
+  /** Number of requests that are with a worker. */
+  out: number;
+  /** Number of requests that are LOADING: the broker does not know them yet. */
+  loading: number;
+  /** It is in the list of services to ask for room. */
+  hasDemand: boolean;
+}
+
+/** A body that was read for a request that was LOADING in that load. */
+interface LoadedBody {
+  readonly slot: Slot;
+  readonly load: number;
+  readonly body: Buffer | null;
+}
+
+/** The open requests of one service. */
+export interface OpenFigures {
+  /** Requests with a worker. */
+  readonly out: number;
+  /** Requests that are to be tried later. */
+  readonly delayed: number;
+  /**
+   * When the longest wait of a request that is not with a worker began: wall milliseconds; `null`:
+   * there is none.
+   */
+  readonly since: number | null;
+}
+
+const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
+
+/** A delivery in progress. */
+export interface Delivery {
+  readonly worker: number;
+  /** Wall milliseconds. */
+  readonly startedAt: number;
+}
+
+/** Maximum for bodies being read and for those with the broker. The first may be of any size. */
+const LOAD_REQUESTS_MAX = 256;
+const LOAD_BYTES_MAX = 8 * 1024 * 1024;
+const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
+/** Maximum number of requests handled in one turn because they are due. */
+const TURN_REQUESTS_MAX = 4096;
+
+export class Dispatcher {
+  readonly index: OpenIndex = new OpenIndex();
+  readonly #origins = new Origins();
+  readonly #maxInFlight: number;
+  readonly #load: (load: number, uuids: readonly RequestUuid[]) => void;
+  readonly #services = new Map<string, StoredService>();
+  readonly #byNumber: (StoredService | null)[] = [];
+  readonly #freeNumbers: number[] = [];
+  readonly #byUrgency: HeapOrder;
+  readonly #byAge: HeapOrder;
+  #withDemand: StoredService[] = [];
+  readonly #delayed: IndexedHeap;
+  readonly #expiring: IndexedHeap;
+  readonly #loads = new Map<number, Slot[]>();
+  #lastLoad = 0;
+  #loaded: LoadedBody[] = [];
+  readonly #deliveries = new Map<Slot, Delivery>();
+  /** The broker's numbers of requests to withdraw in the next turn, by slot. */
+  readonly #withdrawals = new Map<Slot, number>();
+  /** Requests that are LOADING or OUT. */
+  #inFlight = 0;
+  #inFlightBytes = 0;
+
+  constructor(maxInFlight: number, load: (load: number, uuids: readonly RequestUuid[]) => void) {
+    this.#maxInFlight = maxInFlight;
+    this.#load = load;
+    const { index } = this;
+    this.#byUrgency = {
+      before: (a, b) => {
+        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
+        if (byPriority !== 0) return byPriority < 0;
+        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
+      },
+      moved: (slot, place) => {
+        index.set(slot, PLACE, place);
+      },
+    };
+    this.#byAge = {
+      before: (a, b) => index.getDouble(a, SINCE) < index.getDouble(b, SINCE),
+      moved: (slot, place) => {
+        index.set(slot, AGE_PLACE, place);
+      },
+    };
+    this.#delayed = new IndexedHeap({
+      before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),
+      moved: (slot, place) => {
+        index.set(slot, PLACE, place);
+      },
+    });
+    this.#expiring = new IndexedHeap({
+      before: (a, b) => index.getDouble(a, EXPIRES_AT) < index.getDouble(b, EXPIRES_AT),
+      moved: (slot, place) => {
+        index.set(slot, EXPIRY_PLACE, place);
+      },
+    });
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Requests at workers. */
+  get delivered(): number {
+    return this.#deliveries.size;
+  }
+
+  // ---------------------------------------------------------------- requests come and go
+
+  /**
+   * Adds an open request.
+   * @param party see `Origin`
+   */
+  open(request: StoredRequest, now: number, wall: number, party: string): Slot {
+    const { index } = this;
+    const slot = index.add(request.uuid);
+    const service = this.#service(request.service);
+    index.set(slot, SERVICE, service.number);
+    index.set(slot, PRIORITY, request.priority);
+    index.set(slot, ATTEMPTS, request.attempts);
+    index.set(slot, ATTEMPTS_MAX, request.maxAttempts);
+    index.set(slot, GENERATION, request.generation);
+    index.set(slot, BODY_BYTES, request.bodyBytes);
+    index.set(slot, ORIGIN, this.#origins.use(request.owner, request.isShared, party));
+    index.setDouble(slot, NUMBER, request.number);
+    index.setDouble(slot, EXPIRES_AT, request.expiresAt);
+    this.#expiring.push(slot);
+    const { attempts, acceptedAt, notBefore, generation } = request;
+    // After attempts, it is no longer known when a delay, or the wait before a retry, ended.
+    const isAcceptance = attempts > 0 && generation === 0;
+    index.setDouble(slot, SINCE, isAcceptance ? acceptedAt : notBefore);
+    service.open++;
+    // Another node's clock may have set the times: it waits no longer than intended at acceptance.
+    const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
+    this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
+    return slot;
+  }
+
+  /** Makes it wait until that time, which may be past. Monotonic milliseconds. */
+  wait(slot: Slot, notBefore: number, now: number): void {
+    const { index } = this;
+    index.setDouble(slot, NOT_BEFORE, notBefore);
+    this.#age(slot);
+    if (notBefore > now) {
+      index.set(slot, STATE, DELAYED);
+      this.serviceOf(slot).delayed++;
+      this.#delayed.push(slot);
+    } else {
+      this.#makeReady(slot);
+    }
+  }
+
+  /** Stops sending the request, which stays open. */
+  hold(slot: Slot, state: number): void {
+    const { index } = this;
+    const place = index.get(slot, PLACE);
+    const before = index.get(slot, STATE);
+    if (before === READY) this.serviceOf(slot).ready.removeAt(place);
+    else if (before === DELAYED) {
+      this.#delayed.removeAt(place);
+      this.serviceOf(slot).delayed--;
+    } else if (before === LOADING || before === OUT) this.#landed(slot);
+    index.set(slot, STATE, state);
+  }
+
+  /** The end that it was held for failed: it continues where it was. */
+  resume(slot: Slot, now: number): void {
+    const { index } = this;
+    // Its time to live may have ended meanwhile.
+    if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
+    this.wait(slot, index.getDouble(slot, NOT_BEFORE), now);
+  }
+
+  /**
+   * Withdraws it from the broker in the next turn; what the broker reports about it until then is
+   * ignored.
+   */
+  withdraw(slot: Slot): void {
+    const id = this.index.getDouble(slot, BROKER_ID);
+    if (id < 0) return;
+    this.index.setDouble(slot, BROKER_ID, -1);
+    this.#withdrawals.set(slot, id);
+  }
+
+  /** False if the request was withdrawn, so that the broker's reports about it are ignored. */
+  isWithBroker(slot: Slot): boolean {
+    return this.index.get(slot, STATE) !== 0 && this.index.getDouble(slot, BROKER_ID) >= 0;
+  }
+
+  /** The broker has already forgotten it. */
+  forgotten(slot: Slot): void {
+    this.index.setDouble(slot, BROKER_ID, -1);
+    this.#withdrawals.delete(slot);
+  }
+
+  /** The broker's numbers of all requests that are with it or to be withdrawn, by slot. */
+  get withBroker(): Map<Slot, number> {
+    const numbers = new Map(this.#withdrawals);
+    for (let slot = 0; slot < this.index.end; slot++) {
+      if (this.isWithBroker(slot)) numbers.set(slot, this.index.getDouble(slot, BROKER_ID));
+    }
+    return numbers;
+  }
+
+  /** The request is no longer open. */
+  close(slot: Slot): void {
+    this.withdraw(slot);
+    this.hold(slot, ENDING);
+    const expiryPlace = this.index.get(slot, EXPIRY_PLACE);
+    if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
+    const service = this.serviceOf(slot);
+    this.#origins.release(this.index.get(slot, ORIGIN));
+    service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
+    this.index.remove(slot);
+    if (--service.open > 0) return;
+    this.#services.delete(service.name.toString('latin1'));
+    this.#byNumber[service.number] = null;
+    this.#freeNumbers.push(service.number);
+  }
+
+  serviceOf(slot: Slot): StoredService {
+    return present(this.#byNumber[this.index.get(slot, SERVICE)], 'an open request has a service');
+  }
+
+  whoseOf(slot: Slot): Whose {
+    const { owner, isShared } = this.#origins.of(this.index.get(slot, ORIGIN));
+    return { owner, isShared, service: this.serviceOf(slot).name };
+  }
+
+  /** See `Origin`. */
+  partyOf(slot: Slot): string {
+    return this.#origins.of(this.index.get(slot, ORIGIN)).party;
+  }
+
+  /** Takes the next expired request off its heap; or returns `NO_SLOT`. */
+  nextExpired(wall: number): Slot {
+    const slot = this.#expiring.peek();
+    if (slot < 0 || this.index.getDouble(slot, EXPIRES_AT) > wall) return NO_SLOT;
+    return this.#expiring.pop();
+  }
+
+  /** When the next request expires, in wall milliseconds; Infinity for never. */
+  get expiryAt(): number {
+    const expiring = this.#expiring.peek();
+    return expiring < 0 ? Infinity : this.index.getDouble(expiring, EXPIRES_AT);
+  }
+
+  /** When the next wait ends, in monotonic milliseconds; Infinity for never. */
+  get dueAt(): number {
+    if (this.#withdrawals.size > 0) return -Infinity;
+    const delayed = this.#delayed.peek();
+    return delayed < 0 ? Infinity : this.index.getDouble(delayed, NOT_BEFORE);
+  }
+
+  // ---------------------------------------------------------------- what the broker tells
+
+  roomAt(name: Buffer): void {
+    const service = this.#services.get(name.toString('latin1'));
+    if (service !== undefined && service.ready.size > 0) this.#feed(service);
+  }
+
+  dispatched(slot: Slot, worker: number, wall: number): void {
+    const service = this.serviceOf(slot);
+    if (!this.#deliveries.has(slot)) service.out++;
+    service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
+    this.#deliveries.set(slot, { worker, startedAt: wall });
+  }
+
+  /** The delivery that has just ended; worker 0 if it never began. */
+  delivery(slot: Slot, wall: number): Delivery {
+    return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall };
+  }
+
+  /** The delivery of a request that is with a worker now. */
+  deliveryOf(slot: Slot): Delivery | null {
+    return this.#deliveries.get(slot) ?? null;
+  }
+
+  /** The uuids of the requests that are with a worker, concatenated. */
+  get out(): Buffer {
+    return Buffer.concat([...this.#deliveries.keys()].map((slot) => this.index.uuid(slot)));
+  }
+
+  /** Figures about the open requests of one service. */
+  figuresOf(name: Buffer): OpenFigures {
+    const service = this.#services.get(name.toString('latin1'));
+    if (service === undefined) return NONE_OPEN;
+    const { out, delayed, oldest } = service;
+    const first = oldest.peek();
+    return { out, delayed, since: first < 0 ? null : this.index.getDouble(first, SINCE) };
+  }
+
+  /** The request comes back undelivered. */
+  handedBack(slot: Slot): void {
+    this.#landed(slot);
+    this.#age(slot);
+    this.#makeReady(slot);
+  }
+
+  // ---------------------------------------------------------------- what the store tells
+
+  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+    const slots = this.#loads.get(load) ?? [];
+    this.#loads.delete(load);
+    for (const [place, slot] of slots.entries()) {
+      this.#loaded.push({ slot, load, body: bodies[place] ?? null });
+    }
+  }
+
+  /** The read failed: the requests are tried again after `retryMs`. */
+  loadFailed(load: number, now: number, retryMs: number): void {
+    const slots = this.#loads.get(load) ?? [];
+    this.#loads.delete(load);
+    for (const slot of slots) {
+      if (!this.#isLoading(slot, load)) continue;
+      this.#landed(slot);
+      this.wait(slot, now + retryMs, now);
+    }
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /**
+   * @param mayLoad more requests may be sent
+   * @returns requests whose body is no longer in the store, which means that they are not open
+   */
+  run(embedded: EmbeddedServiceApi, now: number, mayLoad: boolean): Slot[] {
+    for (const id of this.#withdrawals.values()) embedded.withdraw(id);
+    this.#withdrawals.clear();
+    for (let left = TURN_REQUESTS_MAX; left > 0; left--) {
+      const slot = this.#delayed.peek();
+      if (slot < 0 || this.index.getDouble(slot, NOT_BEFORE) > now) break;
+      this.#delayed.pop();
+      this.serviceOf(slot).delayed--;
+      this.#makeReady(slot);
+    }
+    const missing = this.#submitLoaded(embedded);
+    if (mayLoad) this.#loadMore(embedded);
+    return missing;
+  }
+
+  #submitLoaded(embedded: EmbeddedServiceApi): Slot[] {
+    const missing: Slot[] = [];
+    const { index } = this;
+    const loaded = this.#loaded;
+    this.#loaded = [];
+    for (const { slot, load, body } of loaded) {
+      if (!this.#isLoading(slot, load)) continue;
+      if (body === null) {
+        missing.push(slot);
+        continue;
+      }
+      const known = index.getDouble(slot, BROKER_ID);
+      const name = this.serviceOf(slot).name;
+      const id = embedded.submit(name, slot, body, known < 0 ? null : known);
+      if (id === null) {
+        this.handedBack(slot);
+      } else {
+        this.serviceOf(slot).loading--;
+        index.setDouble(slot, BROKER_ID, id);
+        index.set(slot, STATE, OUT);
+      }
+    }
+    return missing;
+  }
+
+  /**
+   * Asks for the room of every service that has requests to send, and reads as many as fit.
+   * Services that got some go last next time.
+   */
+  #loadMore(embedded: EmbeddedServiceApi): void {
+    const hungry = this.#withDemand;
+    const served: StoredService[] = [];
+    this.#withDemand = [];
+    for (const service of hungry) {
+      service.hasDemand = false;
+      if (this.#byNumber[service.number] !== service) continue;
+      if (this.#isAtLimit()) {
+        this.#feed(service);
+        continue;
+      }
+      const room = embedded.room(service.name) - service.loading;
+      const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
+      const hasMore = service.ready.size > 0;
+      embedded.setBacklog(service.name, hasMore);
+      if (hasMore && taken < room) served.push(service);
+    }
+    for (const service of served) this.#feed(service);
+  }
+
+  #take(service: StoredService, room: number): number {
+    const { index } = this;
+    const slots: Slot[] = [];
+    let bytes = 0;
+    while (slots.length < room && service.ready.size > 0 && !this.#isAtLimit()) {
+      if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
+      const slot = service.ready.pop();
+      slots.push(slot);
+      bytes += index.get(slot, BODY_BYTES);
+      this.#inFlight++;
+      this.#inFlightBytes += index.get(slot, BODY_BYTES);
+      index.set(slot, STATE, LOADING);
+      index.set(slot, PLACE, this.#lastLoad + 1);
+    }
+    if (slots.length === 0) return 0;
+    service.loading += slots.length;
+    const load = ++this.#lastLoad;
+    this.#loads.set(load, slots);
+    this.#load(
+      load,
+      slots.map((slot) => index.uuid(slot)),
+    );
+    return slots.length;
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  #isAtLimit(): boolean {
+    return this.#inFlight >= this.#maxInFlight || this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX;
+  }
+
+  #isLoading(slot: Slot, load: number): boolean {
+    return this.index.get(slot, STATE) === LOADING && this.index.get(slot, PLACE) === load;
+  }
+
+  #landed(slot: Slot): void {
+    this.#inFlight--;
+    this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
+    const service = this.serviceOf(slot);
+    if (this.#deliveries.delete(slot)) service.out--;
+    if (this.index.get(slot, STATE) === LOADING) service.loading--;
+    // There is now room for another.
+    if (service.ready.size > 0) this.#feed(service);
+  }
+
+  /** It is not, or no longer, with a worker. */
+  #age(slot: Slot): void {
+    if (this.index.get(slot, AGE_PLACE) < 0) this.serviceOf(slot).oldest.push(slot);
+  }
+
+  #makeReady(slot: Slot): void {
+    this.index.set(slot, STATE, READY);
+    const service = this.serviceOf(slot);
+    service.ready.push(slot);
+    this.#feed(service);
+  }
+
+  #feed(service: StoredService): void {
+    if (service.hasDemand) return;
+    service.hasDemand = true;
+    this.#withDemand.push(service);
+  }
+
+  /** True if the room of some service is to be asked for in the next turn. */
+  get isHungry(): boolean {
+    return this.#withDemand.length > 0 && !this.#isAtLimit();
+  }
+
+  #service(name: Buffer): StoredService {
+    const key = name.toString('latin1');
+    const known = this.#services.get(key);
+    if (known !== undefined) return known;
+    const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
+    const kept = Buffer.from(name);
+    const service: StoredService = {
+      number,
+      name: kept,
+      shown: escapeName(kept),
+      ready: new IndexedHeap(this.#byUrgency),
+      oldest: new IndexedHeap(this.#byAge),
+      open: 0,
+      delayed: 0,
+      out: 0,
+      loading: 0,
+      hasDemand: false,
+    };
+    this.#services.set(key, service);
+    this.#byNumber[number] = service;
+    return service;
+  }
+}

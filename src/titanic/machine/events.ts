@@ -1,0 +1,99 @@
+import type { StoredState } from '../store/store.js';
+
+/** Events of stored requests, for monitoring. Names are percent-escaped (D3). */
+export type TitanicEvent =
+  | {
+      readonly name: 'titanic.recovered';
+      readonly pending: number;
+      readonly replied: number;
+      readonly dead: number;
+      readonly tookMs: number;
+    }
+  | { readonly name: 'titanic.retried'; readonly service: string; readonly reason: string }
+  | {
+      readonly name: 'titanic.died';
+      readonly service: string;
+      readonly attempts: number;
+      readonly reason: string;
+    }
+  | { readonly name: 'titanic.expired'; readonly service: string }
+  /** Done by an operator. */
+  | { readonly name: 'titanic.cancelled'; readonly service: string }
+  /** An operator had dead requests tried again; `null`: those of all services. */
+  | {
+      readonly name: 'titanic.reopened';
+      readonly service: string | null;
+      readonly count: number;
+    }
+  /**
+   * An operator had requests deleted; `null`: those of all services, or both dead and replied ones.
+   */
+  | {
+      readonly name: 'titanic.purged';
+      readonly service: string | null;
+      readonly state: StoredState | null;
+      readonly count: number;
+    }
+  | {
+      readonly name: 'titanic.refused';
+      readonly reason: 'store' | 'limit' | 'peer';
+      readonly text: string;
+    }
+  /**
+   * A peer asked for, or tried to close, a request that another one stored (D71); the answer was
+   * 400.
+   */
+  | {
+      readonly name: 'titanic.denied';
+      readonly wanted: 'reply' | 'close';
+      /** The beginning of the uuid. */
+      readonly uuid: string;
+      /** Who asked: the name of the key, and the source address. */
+      readonly key: string | null;
+      readonly address: string;
+    }
+  /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */
+  | { readonly name: 'titanic.malformed'; readonly reason: string }
+  /** Emitted once; new requests are answered 500 until `store.healed`. */
+  | {
+      readonly name: 'store.failed';
+      readonly kind: 'full' | 'busy' | 'fatal';
+      readonly text: string;
+    }
+  | { readonly name: 'store.healed' }
+  /** The data directory had no record of it: it is its first store, or older than such records. */
+  | {
+      readonly name: 'store.known';
+      readonly how: 'made' | 'found';
+      readonly id: string;
+    }
+  /** It is another store, as ordered by `--new-store`. */
+  | {
+      readonly name: 'store.renewed';
+      readonly id: string;
+      /** Where the previous store is now; `null`: nothing was moved. */
+      readonly aside: string | null;
+    }
+  /** `--new-store` was not needed. */
+  | { readonly name: 'store.kept'; readonly id: string };
+
+/** How a stored request ended; a dead one may still be retried. */
+export type TitanicEnd = 'replied' | 'dead' | 'closed' | 'expired';
+
+/**
+ * One step of a stored request, for the log at level debug. `uuid` is only its beginning (time and
+ * twelve random bits), because the whole uuid is the credential for the reply.
+ */
+export type TitanicStep = { readonly uuid: string } & (
+  | { readonly name: 'titanic.accepted'; readonly service: string }
+  | { readonly name: 'titanic.dispatched'; readonly worker: number }
+  | { readonly name: 'titanic.failed'; readonly attempts: number; readonly reason: string }
+  | { readonly name: 'titanic.ended'; readonly outcome: TitanicEnd }
+);
+
+/** Called from within the machine, so it only records what it is told. */
+export type TitanicTrace = (step: TitanicStep) => void;
+
+export interface TitanicEvents {
+  emit(event: TitanicEvent): void;
+}

@@ -1,0 +1,143 @@
+/** Handles the broker's reports about stored requests, and the attempts that result. */
+import { oneLine } from '../../core/escape.js';
+import type { Frames } from '../../core/frames.js';
+import { increment } from '../../core/labels.js';
+import { pack, packedBytes } from '../../core/packed.js';
+import type { RandomFill } from '../../core/random.js';
+import type { Failure } from '../../wire/failure.js';
+import { beginning, type TitanicContext } from './context.js';
+import type { Dispatcher } from './dispatcher.js';
+import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, SINCE, type Slot } from './open-index.js';
+import { packFailure } from '../store/failure-codec.js';
+import type { OpenRequests } from './open-requests.js';
+import type { Change } from '../store/store.js';
+
+export class Execution {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  readonly #dispatcher: Dispatcher;
+  readonly #random: RandomFill;
+
+  constructor(context: TitanicContext, requests: OpenRequests, random: RandomFill) {
+    this.#context = context;
+    this.#requests = requests;
+    this.#dispatcher = requests.dispatcher;
+    this.#random = random;
+  }
+
+  dispatched(slot: Slot, worker: number): void {
+    if (!this.#dispatcher.isWithBroker(slot)) return;
+    this.#dispatcher.dispatched(slot, worker, this.#context.wall);
+    this.#context.trace?.({
+      name: 'titanic.dispatched',
+      uuid: beginning(this.#dispatcher.index.uuid(slot)),
+      worker,
+    });
+  }
+
+  replied(slot: Slot, frames: Frames, from: number): void {
+    const { index } = this.#dispatcher;
+    const isWanted = this.#dispatcher.isWithBroker(slot);
+    this.#dispatcher.forgotten(slot);
+    if (!isWanted) return;
+    const uuid = index.uuid(slot);
+    const reply = Buffer.allocUnsafeSlow(packedBytes(frames, from, frames.count));
+    pack(frames, from, frames.count, reply, 0, false);
+    const { counters, options, wall } = this.#context;
+    const { shown } = this.#dispatcher.serviceOf(slot);
+    const since = index.getDouble(slot, SINCE);
+    const { worker } = this.#dispatcher.delivery(slot, wall);
+    this.#dispatcher.hold(slot, SETTLING);
+    const change: Change = {
+      kind: 'reply',
+      uuid,
+      generation: index.get(slot, GENERATION),
+      reply,
+      worker: String(worker),
+      at: wall,
+      expiresAt: wall + options.replyTtlMs,
+    };
+    this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
+      committed: ({ kind }) => {
+        if (kind === 'done') {
+          const label = this.#context.labelOf(shown);
+          increment(counters.services.completed, label);
+          counters.services.acceptToReply.observe(label, Math.max(0, this.#context.wall - since));
+          this.#context.traceEnd(uuid, 'replied');
+        }
+        if (this.#requests.settled(uuid, kind)) this.#requests.answers.tellReply(uuid, reply);
+      },
+      doubtful: () => {
+        this.#requests.gone(uuid);
+      },
+      failed: () => true,
+    });
+  }
+
+  /** @param failure what its worker reported */
+  failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
+    const { index } = this.#dispatcher;
+    const { counters, events, now, wall } = this.#context;
+    const { worker, startedAt } = this.#dispatcher.delivery(slot, wall);
+    const isWanted = this.#dispatcher.isWithBroker(slot);
+    if (!isKnown) this.#dispatcher.forgotten(slot);
+    if (!isWanted) return;
+    const attempts = index.get(slot, ATTEMPTS) + 1;
+    index.set(slot, ATTEMPTS, attempts);
+    const uuid = index.uuid(slot);
+    const generation = index.get(slot, GENERATION);
+    const harmless = oneLine(reason);
+    this.#context.trace?.({
+      name: 'titanic.failed',
+      uuid: beginning(uuid),
+      attempts,
+      reason: harmless,
+    });
+    const { shown } = this.#dispatcher.serviceOf(slot);
+    const label = this.#context.labelOf(shown);
+    increment(counters.services.attemptsFailed[failure?.kind ?? 'lost'], label);
+    const isLast = failure?.kind === 'final' || attempts >= index.get(slot, ATTEMPTS_MAX);
+    const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
+    const change: Extract<Change, { kind: 'attempt' }> = {
+      kind: 'attempt',
+      uuid,
+      generation,
+      attempts,
+      attempt: {
+        worker: String(worker),
+        startedAt,
+        endedAt: wall,
+        reason,
+        failure: failure === null ? null : packFailure(failure),
+        extra: null,
+      },
+      notBefore: wall + pauseMs,
+    };
+    if (isLast) {
+      this.#requests.die(slot, attempts, reason, { attempt: change, failure });
+      return;
+    }
+    const bytes = change.attempt.failure?.length ?? 0;
+    this.#requests.intend(this.#dispatcher.partyOf(slot), change, bytes, {
+      committed: () => undefined,
+      failed: () => true,
+    });
+    this.#dispatcher.hold(slot, SETTLING);
+    increment(counters.services.retried, label);
+    events.emit({ name: 'titanic.retried', service: shown, reason: harmless });
+    this.#dispatcher.wait(slot, now + pauseMs, now);
+  }
+
+  handedBack(slot: Slot): void {
+    if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.handedBack(slot);
+  }
+
+  /** Exponential with jitter: between half of the value and all of it. */
+  #pauseMs(attempts: number): number {
+    const { retryBaseMs, retryMaxMs } = this.#context.options;
+    const whole = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempts - 1, 40));
+    const bytes = Buffer.alloc(4);
+    this.#random(bytes);
+    return Math.round(whole * (0.5 + bytes.readUInt32BE() / 2 ** 33));
+  }
+}

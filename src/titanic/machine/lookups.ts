@@ -1,0 +1,145 @@
+/**
+ * Look-ups in the store, for those who ask for stored requests. Several who ask for the same uuid
+ * share one look-up. It returns small replies; of a large one it returns only the size. A large
+ * reply is read when there is room for it: a limited number of bytes at a time in total, with the
+ * identities taking turns (D75, D76).
+ */
+import { FairQueue } from './fair-queue.js';
+import type { RequestUuid } from '../store/store.js';
+import type { Asking } from './waiters.js';
+
+/** The look-up returns replies up to this size. */
+export const SMALL_BYTES = 4096;
+/** Maximum number of look-ups in progress. */
+const LOOKS_MAX = 4096;
+/** Maximum bytes of large replies being read at once; the first may be of any size. */
+const LARGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Delay after a look-up that failed. */
+const LOOK_AGAIN_MS = 1000;
+
+/** A look-up, and those who get its result. */
+interface Look {
+  readonly uuid: RequestUuid;
+  readonly key: string;
+  /** Bytes of the reply that it reads; 0: of a small one, or only its size. */
+  readonly bytes: number;
+  readonly asked: Asking[];
+}
+
+export class Reads {
+  readonly #askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void;
+  readonly #looks = new Map<number, Look>();
+  /** Look-ups that wait or are in progress, by uuid, which others may join. */
+  readonly #small = new Map<string, Look>();
+  readonly #large = new Map<string, Look>();
+  readonly #waiting = new FairQueue<Look>();
+  readonly #waitingLarge = new FairQueue<Look>();
+  #largeBytes = 0;
+  #last = 0;
+  /** Look-ups that failed, and when they are tried again. */
+  #again: Look[] = [];
+  #againAt = Infinity;
+
+  constructor(askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void) {
+    this.#askStore = askStore;
+  }
+
+  /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    return this.#againAt;
+  }
+
+  /** Looks up what the store knows about a uuid. */
+  ask(asking: Asking): void {
+    this.#join(this.#small, this.#waiting, asking, 0);
+  }
+
+  /** Reads its reply, which has this many bytes. */
+  askLarge(asking: Asking, bytes: number): void {
+    this.#join(this.#large, this.#waitingLarge, asking, bytes);
+  }
+
+  #join(known: Map<string, Look>, queue: FairQueue<Look>, asking: Asking, bytes: number): void {
+    const { uuid, asker } = asking;
+    const key = uuid.toString('latin1');
+    const same = known.get(key);
+    if (same !== undefined) {
+      same.asked.push(asking);
+      return;
+    }
+    const look = { uuid, key, bytes, asked: [asking] };
+    known.set(key, look);
+    queue.push(asker.identity, look, bytes);
+    this.#start();
+  }
+
+  #start(): void {
+    while (this.#waiting.size > 0 && this.#looks.size < LOOKS_MAX) {
+      this.#begin(this.#waiting.shift(), SMALL_BYTES);
+    }
+    while (this.#waitingLarge.size > 0) {
+      const bytes = this.#largeBytes + this.#waitingLarge.nextBytes;
+      if (this.#largeBytes > 0 && bytes > LARGE_BYTES_MAX) return;
+      this.#largeBytes = bytes;
+      this.#begin(this.#waitingLarge.shift(), Infinity);
+    }
+  }
+
+  #begin(look: Look | undefined, replyBytesMax: number): void {
+    if (look === undefined) return;
+    this.#looks.set(++this.#last, look);
+    this.#askStore(this.#last, look.uuid, replyBytesMax);
+  }
+
+  /** @returns those who get the result; none if nobody asked */
+  found(number: number): readonly Asking[] {
+    const look = this.#end(number);
+    if (look === null) return [];
+    this.#forget(look);
+    this.#start();
+    return look.asked;
+  }
+
+  /**
+   * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
+   */
+  failed(number: number, now: number): void {
+    const look = this.#end(number);
+    if (look === null) return;
+    if (this.#again.length === 0) this.#againAt = now + LOOK_AGAIN_MS;
+    this.#again.push(look);
+    this.#start();
+  }
+
+  #end(number: number): Look | null {
+    const look = this.#looks.get(number);
+    if (look === undefined) return null;
+    this.#looks.delete(number);
+    this.#largeBytes -= look.bytes;
+    return look;
+  }
+
+  /** The result shows the state now but is told later, so nobody may join this look-up any more. */
+  seal(number: number): void {
+    const look = this.#looks.get(number);
+    if (look !== undefined) this.#forget(look);
+  }
+
+  #forget(look: Look): void {
+    const known = look.bytes === 0 ? this.#small : this.#large;
+    if (known.get(look.key) === look) known.delete(look.key);
+  }
+
+  /** Retries look-ups that failed. */
+  run(now: number): void {
+    if (this.#againAt > now) return;
+    const again = this.#again;
+    this.#again = [];
+    this.#againAt = Infinity;
+    for (const look of again) {
+      const identity = look.asked[0]?.asker.identity ?? '';
+      (look.bytes === 0 ? this.#waiting : this.#waitingLarge).push(identity, look, look.bytes);
+    }
+    this.#start();
+  }
+}

@@ -1,0 +1,501 @@
+/**
+ * The open requests of one activation, and how they end: closed, dead, expired or by a merge. An
+ * end is decided here, committed by the writer, and reported to those who wait once it may be shown
+ * (D14).
+ */
+import type { Asker } from '../../broker/ports.js';
+import { oneLine } from '../../core/escape.js';
+import { increment } from '../../core/labels.js';
+import type { Failure } from '../../wire/failure.js';
+import { Answers, deadStatusFrame } from './answers.js';
+import { closerOf, mayAsk } from './belonging.js';
+import type { Decided } from '../operator/bulk.js';
+import type { TitanicContext } from './context.js';
+import { Dispatcher } from './dispatcher.js';
+import { keptDetail } from '../store/failure-codec.js';
+import { ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
+import {
+  type Change,
+  type ChangeResult,
+  type Found,
+  NO_OWNER,
+  type Owner,
+  type RequestUuid,
+  type StoredRequest,
+  type StoreFailure,
+} from '../store/store.js';
+import { type Handed, type Intent, type IntentNumber, Writer } from './writer.js';
+
+const OUTCOME_UNKNOWN = 'outcome unknown';
+/** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
+export const DOUBTFUL: StoreFailure = {
+  kind: 'busy',
+  message: `${OUTCOME_UNKNOWN}: the peer was lost during the operation`,
+};
+/** The result of changes in progress when a node steps down. */
+const STEPPED_DOWN: StoreFailure = {
+  kind: 'busy',
+  message: `${OUTCOME_UNKNOWN}: this node is no longer active`,
+};
+const NOT_ACTIVE = 'this node is not active';
+
+/** What to do when a change is committed or fails: see `Intent`. */
+interface CommitCallbacks {
+  readonly before?: Change;
+  readonly begins?: () => void;
+  readonly committed: (result: ChangeResult) => void;
+  readonly doubtful?: (result: ChangeResult) => void;
+  readonly failed: (failure: StoreFailure) => boolean;
+}
+
+/** The last attempt of a request, after which it is dead. */
+interface LastAttempt {
+  readonly attempt: Extract<Change, { readonly kind: 'attempt' }>;
+  /** What its worker reported. */
+  readonly failure: Failure | null;
+}
+
+export class OpenRequests {
+  readonly dispatcher: Dispatcher;
+  readonly writer: Writer;
+  readonly answers: Answers;
+  readonly #context: TitanicContext;
+  /**
+   * Look-up results withheld because they may come from a batch that the peer has not confirmed.
+   */
+  #withheld: { readonly look: number; readonly found: Found }[] = [];
+  /** Requests that a merge made pending while their end was being committed. */
+  readonly #reopening = new Map<string, StoredRequest>();
+  /** `strict`: the store contains changes that the peer did not confirm before it was lost. */
+  #isDoubtful = false;
+  #trouble: StoreFailure | null = null;
+
+  /**
+   * @param firstRead reads of the store are numbered above this
+   * @param made makes the intent of a request that was given to `intendNumber`
+   */
+  constructor(context: TitanicContext, firstRead: number, made: (number: IntentNumber) => Intent) {
+    this.#context = context;
+    const { options, store, replica, commits } = context;
+    this.answers = new Answers(
+      (look, uuid, replyBytesMax) => {
+        store.lookUp(firstRead + look, uuid, replyBytesMax);
+      },
+      () => replica.probe(),
+      (uuid) => this.isWithheld(uuid),
+      (asker, uuid) => {
+        context.denied(asker, uuid, 'reply');
+      },
+    );
+    this.dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
+      store.load(firstRead + load, uuids);
+    });
+    const commit = (changes: readonly Change[]): Handed => {
+      const transaction = replica.begin();
+      const awaits = replica.shipped(transaction, changes);
+      store.commit(transaction, changes);
+      return { number: transaction.number, awaits };
+    };
+    // D21: `strict` shows no step that is on one disk alone, so it makes none either.
+    this.writer = new Writer(commit, () => replica.refusal === null, commits, made);
+  }
+
+  /** The node steps down: operators get an answer; pending answers to clients are dropped. */
+  abandon(): void {
+    this.writer.abandon(STEPPED_DOWN);
+  }
+
+  /** @param party whose turn the change takes; empty: no asker's */
+  intend(party: string, change: Change, bytes: number, outcome: CommitCallbacks): void {
+    this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
+  }
+
+  /** Like `intend`, for a request that waits under a number. */
+  intendNumber(party: string, number: IntentNumber, bytes: number): void {
+    this.writer.addNumber(party, number, bytes, this.#context.now);
+  }
+
+  // ---------------------------------------------------------------- what can be done now
+
+  /** Why nothing can be stored at present, or `null`. */
+  get trouble(): StoreFailure | null {
+    return this.#trouble;
+  }
+
+  /** False while results could not be stored: then no new work is begun. */
+  get mayWork(): boolean {
+    const { refusal } = this.#context.replica;
+    return this.#trouble === null && !this.writer.isFull && refusal === null;
+  }
+
+  /**
+   * Why the store accepts no change from a client now, or `null`. After it has been in trouble for
+   * a while, the next change is let through to find out whether it still is.
+   * @param party who makes the change; empty: an operator
+   */
+  obstacle(party = ''): string | null {
+    const { isActive, replica, events, now } = this.#context;
+    if (!isActive) return NOT_ACTIVE;
+    const { refusal } = replica;
+    if (refusal !== null) {
+      events.emit({ name: 'titanic.refused', reason: 'peer', text: refusal });
+      return refusal;
+    }
+    const text =
+      this.#trouble !== null && !this.writer.isWilling(now)
+        ? this.#trouble.message
+        : this.writer.isFullFor(party)
+          ? 'the store is overloaded'
+          : null;
+    if (text !== null) events.emit({ name: 'titanic.refused', reason: 'store', text });
+    return text;
+  }
+
+  // ---------------------------------------------------------------- what may be shown (D14)
+
+  /**
+   * A reply, or the fact that it is dead, is being committed on both disks: it is no longer called
+   * pending.
+   */
+  isWithheld(uuid: RequestUuid): boolean {
+    const { index } = this.dispatcher;
+    const slot = index.find(uuid);
+    return (
+      this.#context.replica.isPaired && slot !== NO_SLOT && index.get(slot, STATE) === SETTLING
+    );
+  }
+
+  /** True if the store contains changes that the peer may lack, which nobody may see. */
+  get #mayContainUnsafe(): boolean {
+    const isDoubtful = this.#isDoubtful && this.#context.replica.refusal !== null;
+    return this.writer.isUnconfirmed || isDoubtful;
+  }
+
+  found(look: number, found: Found): void {
+    if (this.#mayContainUnsafe) {
+      this.#withheld.push({ look, found });
+      this.answers.keepBack(look);
+    } else this.answers.found(look, found, this.#context.now);
+  }
+
+  #showWithheld(): void {
+    if (this.#withheld.length === 0 || this.#mayContainUnsafe) return;
+    const withheld = this.#withheld;
+    this.#withheld = [];
+    for (const { look, found } of withheld) this.answers.found(look, found, this.#context.now);
+  }
+
+  /** Called in each turn: the peer may have returned since the last one. */
+  show(): void {
+    const { replica, now } = this.#context;
+    if (replica.refusal === null) this.#isDoubtful = false;
+    this.#showWithheld();
+    this.answers.run(now);
+  }
+
+  // ---------------------------------------------------------------- the store and the peer tell
+
+  committed(batch: number, results: readonly ChangeResult[]): void {
+    const { events, now } = this.#context;
+    if (!this.writer.committed(batch, results, now)) return;
+    this.#showWithheld();
+    if (this.#trouble === null) return;
+    this.#trouble = null;
+    events.emit({ name: 'store.healed' });
+  }
+
+  batchFailed(batch: number, failure: StoreFailure): void {
+    const { events, now } = this.#context;
+    const { kind, message } = failure;
+    if (!this.writer.failed(batch, failure, now) && kind !== 'fatal') return;
+    if (this.#trouble === null) events.emit({ name: 'store.failed', kind, text: message });
+    this.#trouble = failure;
+    // Earlier changes may be lost: from now on nothing is acknowledged or shown.
+    if (kind === 'fatal') this.answers.isUntrusted = true;
+  }
+
+  /** The peer also has this transaction. */
+  confirmed(number: number): void {
+    this.writer.released(number, false, this.#context.now);
+    this.#showWithheld();
+  }
+
+  /** The peer was lost before it confirmed this transaction, which is committed here alone. */
+  unconfirmed(number: number): void {
+    const isDoubtful = this.#context.replica.refusal !== null;
+    this.#isDoubtful ||= isDoubtful;
+    this.writer.released(number, isDoubtful, this.#context.now);
+    // With `strict`, later changes are not written, so their clients need not wait.
+    if (isDoubtful) this.writer.refuse(DOUBTFUL);
+    this.#showWithheld();
+  }
+
+  /** See `Titanic.merged`. */
+  merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
+    const { index } = this.dispatcher;
+    for (const request of opened) {
+      const slot = index.find(request.uuid);
+      if (slot !== NO_SLOT && this.#isSettling(slot)) {
+        this.#reopening.set(request.uuid.toString('latin1'), request);
+        continue;
+      }
+      if (slot !== NO_SLOT) this.dispatcher.close(slot);
+      this.restore(request);
+    }
+    for (const uuid of ended) {
+      const slot = index.find(uuid);
+      if (slot !== NO_SLOT && !this.#isSettling(slot)) this.gone(uuid);
+    }
+    this.answers.merged();
+  }
+
+  /** Its end is being committed, and the consequences follow from that. */
+  #isSettling(slot: Slot): boolean {
+    const state = this.dispatcher.index.get(slot, STATE);
+    return state === SETTLING || state === ENDING;
+  }
+
+  // ---------------------------------------------------------------- pending
+
+  #open(request: StoredRequest, party: string = request.owner): Slot {
+    return this.dispatcher.open(request, this.#context.now, this.#context.wall, party);
+  }
+
+  /**
+   * A list of pending requests may include it before its commit is reported, which waits for the
+   * peer.
+   */
+  openOnce(request: StoredRequest, party?: string): Slot {
+    const known = this.dispatcher.index.find(request.uuid);
+    return known === NO_SLOT ? this.#open(request, party) : known;
+  }
+
+  /** The request is pending in the store. */
+  restore(request: StoredRequest): void {
+    const slot = this.#open(request);
+    // The process ended between the last attempt and the commit of its end.
+    if (request.attempts < request.maxAttempts) return;
+    this.die(slot, request.attempts, 'the broker stopped', null);
+  }
+
+  /** A dead request is pending again. */
+  reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+    const at = this.#context.wall;
+    const expiresAt = at + this.#context.options.requestTtlMs;
+    this.intend('', { kind: 'retry', uuid, generation, at, expiresAt }, 0, {
+      committed: (result) => {
+        const isDone = result.kind === 'retried';
+        if (isDone) this.openOnce(result.request);
+        decided(isDone ? 'done' : 'passed');
+      },
+      failed: (failure) => {
+        decided(failure);
+        return false;
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- ends
+
+  /** Closes a request, whatever its state and owner. */
+  close(uuid: RequestUuid, decided: Decided): void {
+    this.#close(uuid, { by: NO_OWNER, party: '' }, decided, () => {
+      decided('passed');
+    });
+  }
+
+  /** The same for an asker: another owner's request stays (D71). */
+  closeFor(asker: Asker, uuid: RequestUuid, decided: Decided, denied: () => void): void {
+    const party = asker.identity;
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) {
+      if (mayAsk(asker, this.dispatcher.whoseOf(slot))) {
+        this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
+      } else {
+        denied();
+      }
+      return;
+    }
+    this.#close(uuid, { by: closerOf(asker), party }, decided, (whose) => {
+      // A request without an owner is open to those who may request its service, which the store
+      // cannot know.
+      const isOpen = whose.owner === NO_OWNER && asker.mayRequest(whose.service);
+      if (isOpen) this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
+      else denied();
+    });
+  }
+
+  #close(
+    uuid: RequestUuid,
+    { by, party }: { readonly by: Owner; readonly party: string },
+    decided: Decided,
+    denied: (whose: Extract<ChangeResult, { readonly kind: 'denied' }>) => void,
+  ): void {
+    const slot = this.dispatcher.index.find(uuid);
+    const before = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, STATE);
+    if (slot !== NO_SLOT && before !== ENDING) {
+      this.dispatcher.withdraw(slot);
+      this.dispatcher.hold(slot, ENDING);
+    }
+    const at = this.#context.wall;
+    const keyUntil = at + this.#context.options.keyTtlMs;
+    const tell = once(decided);
+    this.intend(party, { kind: 'close', uuid, at, keyUntil, by }, 0, {
+      committed: (result) => {
+        const { kind } = result;
+        if (kind === 'denied') {
+          // An asker who was told of a failure is not told again.
+          if (!tell.isTold()) denied(result);
+          return;
+        }
+        this.#context.traceEnd(uuid, 'closed');
+        // It may have been accepted while its close was being committed.
+        const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
+        if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
+        else if (kind === 'done') this.answers.tellClosed(uuid, by);
+        tell(kind === 'done' ? 'done' : 'passed');
+      },
+      doubtful: () => {
+        this.gone(uuid);
+        tell(DOUBTFUL);
+      },
+      failed: (failure) => {
+        tell(failure);
+        // The peer may have closed it, so it is not shown again.
+        const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
+        if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
+        return goesOn;
+      },
+    });
+  }
+
+  /** Continues as if there had been no close. A request that was at a worker starts again. */
+  #resume(uuid: RequestUuid, before: number): void {
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) !== ENDING) return;
+    // Its reply, or the fact that it is dead, is still to be committed.
+    if (before === SETTLING) this.dispatcher.hold(slot, SETTLING);
+    else this.dispatcher.resume(slot, this.#context.now);
+  }
+
+  /** The text for a client whose request could not be stored. */
+  lossOf(failure: StoreFailure): string {
+    const { message } = failure;
+    // It may have been sent to the peer. It is not revoked: if this node were cut off meanwhile,
+    // the peer could have acknowledged it to a client that sent the same key again.
+    const isSaid = failure === DOUBTFUL || failure === STEPPED_DOWN;
+    return isSaid || !this.#context.replica.isPaired ? message : `${OUTCOME_UNKNOWN}: ${message}`;
+  }
+
+  /**
+   * Makes the request dead: no attempt follows.
+   * @param reason of the last attempt
+   * @param last the attempt that is stored together with the end, so that no crash separates the
+   * two (D63), and what its worker reported
+   */
+  die(slot: Slot, attempts: number, reason: string, last: LastAttempt | null): void {
+    const { index } = this.dispatcher;
+    const uuid = index.uuid(slot);
+    const party = this.dispatcher.partyOf(slot);
+    const generation = index.get(slot, GENERATION);
+    const { shown } = this.dispatcher.serviceOf(slot);
+    this.dispatcher.withdraw(slot);
+    this.dispatcher.hold(slot, SETTLING);
+    const { counters, events, options, wall: at } = this.#context;
+    const failure = last?.failure ?? null;
+    const detail =
+      failure === null ? [] : keptDetail(failure.detail).map((frame) => Buffer.from(frame));
+    const text = failure === null ? `dead after ${attempts} attempts, the last: ${reason}` : reason;
+    const expiresAt = at + options.replyTtlMs;
+    const change: Change = { kind: 'dead', uuid, generation, reason: text, at, expiresAt };
+    const bytes = last?.attempt.attempt.failure?.length ?? 0;
+    const outcome: CommitCallbacks = {
+      ...(last === null ? {} : { before: last.attempt }),
+      committed: ({ kind }) => {
+        if (kind === 'done') {
+          increment(counters.services.dead, this.#context.labelOf(shown));
+          this.#context.traceEnd(uuid, 'dead');
+          events.emit({ name: 'titanic.died', service: shown, attempts, reason: oneLine(reason) });
+        }
+        if (this.settled(uuid, kind)) this.answers.tell(uuid, deadStatusFrame(text), ...detail);
+      },
+      doubtful: () => {
+        this.gone(uuid);
+      },
+      failed: () => true,
+    };
+    this.intend(party, change, bytes, outcome);
+  }
+
+  /** Ends the request because its time to live is over. */
+  expire(slot: Slot): void {
+    const uuid = this.dispatcher.index.uuid(slot);
+    const party = this.dispatcher.partyOf(slot);
+    const { shown } = this.dispatcher.serviceOf(slot);
+    this.dispatcher.withdraw(slot);
+    this.dispatcher.hold(slot, ENDING);
+    const { counters, events, options, wall: at } = this.#context;
+    const keyUntil = at + options.keyTtlMs;
+    this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: NO_OWNER }, 0, {
+      committed: ({ kind }) => {
+        if (kind !== 'done') {
+          this.gone(uuid);
+          return;
+        }
+        increment(counters.services.expired, this.#context.labelOf(shown));
+        this.#context.traceEnd(uuid, 'expired');
+        events.emit({ name: 'titanic.expired', service: shown });
+        this.#ended(uuid);
+      },
+      doubtful: () => {
+        this.gone(uuid);
+      },
+      failed: () => true,
+    });
+  }
+
+  /**
+   * The request was replied or dead, and is no longer open.
+   * @returns true if those who wait can be answered
+   */
+  settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
+    if (result !== 'done') {
+      this.gone(uuid);
+      return false;
+    }
+    this.#drop(uuid);
+    return true;
+  }
+
+  /**
+   * No longer open, but not because of this machine: those who wait are answered from the store.
+   */
+  gone(uuid: RequestUuid): void {
+    this.#drop(uuid);
+    const key = uuid.toString('latin1');
+    const request = this.#reopening.get(key);
+    if (this.#reopening.delete(key) && request !== undefined) this.restore(request);
+    this.answers.tellByLookUp(uuid);
+  }
+
+  /** Closed or expired: unknown from now on. */
+  #ended(uuid: RequestUuid): void {
+    this.#drop(uuid);
+    this.answers.tellUnknown(uuid);
+  }
+
+  #drop(uuid: RequestUuid): void {
+    const slot = this.dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) this.dispatcher.close(slot);
+  }
+}
+
+/** Passes on only the first result that it is given. */
+function once(decided: Decided): Decided & { isTold(): boolean } {
+  let isTold = false;
+  const tell: Decided = (result) => {
+    if (!isTold) decided(result);
+    isTold = true;
+  };
+  return Object.assign(tell, { isTold: () => isTold });
+}

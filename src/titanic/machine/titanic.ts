@@ -1,0 +1,461 @@
+/**
+ * The Titanic machine (9/TSP; D12, D16): requests that outlive their client, their workers and this
+ * process. `titanic.*` are internal services of the broker, and stored requests are dispatched
+ * through it as those of its internal client. No I/O: it works on a store, which commits in
+ * batches.
+ *
+ * It uses two clocks: `now` is monotonic milliseconds (patience), `wall` is milliseconds since 1970
+ * (everything that is stored). The broker and the store report to it at any time; it acts on their
+ * reports in `run`.
+ */
+import type { Frames } from '../../core/frames.js';
+import type { Labels } from '../../core/labels.js';
+import type { RandomFill } from '../../core/random.js';
+import type {
+  EmbeddedServiceApi,
+  BrokerHost,
+  InternalClient,
+  InternalRequest,
+  InternalService,
+} from '../../broker/ports.js';
+import type { Failure } from '../../wire/failure.js';
+import type { DurableCounts } from '../../wire/mmi.js';
+import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../../wire/tsp.js';
+import type { Commits } from './commits.js';
+import { TitanicContext, type TitanicStore } from './context.js';
+import type { TitanicCounters } from './counters.js';
+import type { Dispatcher, OpenFigures } from './dispatcher.js';
+import type { TitanicEvents, TitanicTrace } from './events.js';
+import { Execution } from './execution.js';
+import { NO_SLOT, type Slot } from './open-index.js';
+import { OpenRequests } from './open-requests.js';
+import { Operator } from '../operator/operator.js';
+import type { TitanicOptions } from './options.js';
+import { type StoredGauges, storedGauges } from './gauges.js';
+import type { Reading } from '../operator/queries.js';
+import type { Replica } from './replica.js';
+import { TitanicServices } from './services.js';
+import type {
+  ChangeResult,
+  Found,
+  RequestUuid,
+  StoreCounts,
+  StoredRequest,
+  StoreEvents,
+  StoreFailure,
+} from '../store/store.js';
+import type { StoredServices } from './stored-services.js';
+import { Upkeep } from './upkeep.js';
+import { Uuids } from './uuid.js';
+
+/** How many reads one activation can request, because their numbers are consecutive. */
+const LIFE_READS = 2 ** 40;
+/** Delay after a read that failed. */
+const READ_RETRY_MS = 1000;
+
+export type TitanicStoreEvents = Omit<
+  StoreEvents,
+  'merged' | 'mergeFailed' | 'chunk' | 'readFailed'
+>;
+
+/** The list number while nothing is being listed. */
+const NO_LIST = 0;
+
+/** The state of one activation, which is only in memory. */
+interface Activation {
+  readonly requests: OpenRequests;
+  readonly services: TitanicServices;
+  readonly execution: Execution;
+  readonly upkeep: Upkeep;
+}
+
+export class Titanic implements InternalService, InternalClient, TitanicStoreEvents {
+  readonly prefix: Buffer = TITANIC_PREFIX;
+  readonly #context: TitanicContext;
+  readonly #uuids: Uuids;
+  readonly #random: RandomFill;
+  #activation: Activation;
+  /** Counts activations: the store's reports for an earlier one are ignored. */
+  #lives = 0;
+  /** The broker's numbers of requests from the previous activation, to be withdrawn. */
+  #leftBehind = new Map<Slot, number>();
+  #lastList = NO_LIST;
+  /**
+   * The listing of pending requests from the store in progress: which list, after which number,
+   * since when.
+   */
+  #listing = { list: NO_LIST, after: 0, since: 0 };
+  /** When a list that failed is requested again. */
+  #listAgainAt = Infinity;
+
+  /** @param labels labels of services in the metrics, shared with the broker */
+  constructor(
+    options: TitanicOptions,
+    store: TitanicStore,
+    replica: Replica,
+    events: TitanicEvents,
+    random: RandomFill,
+    labels: Labels,
+  ) {
+    this.#context = new TitanicContext(options, store, replica, events, labels);
+    this.#uuids = new Uuids(random);
+    this.#random = random;
+    this.#activation = this.#newActivation();
+  }
+
+  #newActivation(): Activation {
+    const requests: OpenRequests = new OpenRequests(
+      this.#context,
+      this.#lives * LIFE_READS,
+      (number) => services.accepting(number),
+    );
+    const services = new TitanicServices(this.#context, requests, this.#uuids);
+    return {
+      requests,
+      services,
+      execution: new Execution(this.#context, requests, this.#random),
+      upkeep: new Upkeep(this.#context, requests),
+    };
+  }
+
+  get #requests(): OpenRequests {
+    return this.#activation.requests;
+  }
+
+  get #dispatcher(): Dispatcher {
+    return this.#activation.requests.dispatcher;
+  }
+
+  // ---------------------------------------------------------------- start and end
+
+  /**
+   * Sets the time of what follows, in milliseconds. Called at the start of each turn, before its
+   * inputs.
+   * @param now monotonic
+   * @param wall since 1970, whole
+   */
+  setTime(now: number, wall: number): void {
+    this.#context.now = now;
+    this.#context.wall = wall;
+  }
+
+  /**
+   * Starts to serve from what is in its store. Pending requests are loaded in parts, while new
+   * requests, look-ups and closes are served at once.
+   * @param counts the store's counts now
+   */
+  activate(counts: StoreCounts): void {
+    this.#context.isActive = true;
+    this.#context.counted(counts);
+    this.#context.nextNumber = counts.nextNumber;
+    this.#listing.since = this.#context.now;
+    this.#listAfter(0);
+  }
+
+  /**
+   * Stops serving: everything that is only in memory is forgotten, nobody is answered any more, and
+   * requests with the broker are withdrawn in the next turn. Changes already on their way to the
+   * store are still written.
+   */
+  deactivate(): void {
+    this.#context.isActive = false;
+    this.#leftBehind = new Map([...this.#leftBehind, ...this.#dispatcher.withBroker]);
+    this.#requests.abandon();
+    this.#lives++;
+    this.#activation = this.#newActivation();
+    this.#listing.list = NO_LIST;
+    this.#listAgainAt = Infinity;
+  }
+
+  /** False while some of the pending requests are not loaded yet. */
+  get isRestored(): boolean {
+    return this.#listing.list === NO_LIST;
+  }
+
+  #listAfter(after: number): void {
+    this.#listing.list = ++this.#lastList;
+    this.#listing.after = after;
+    this.#context.store.list(this.#lastList, after);
+  }
+
+  listed(list: number, requests: readonly StoredRequest[]): void {
+    if (list !== this.#listing.list) return;
+    const last = requests.at(-1);
+    if (last === undefined) {
+      this.#listing.list = NO_LIST;
+      const { events, now, counts } = this.#context;
+      const { pending, replied, dead } = counts;
+      const tookMs = Math.round(now - this.#listing.since);
+      events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+      return;
+    }
+    // The store reads the next ones meanwhile.
+    this.#listAfter(last.number);
+    const { index } = this.#dispatcher;
+    for (const request of requests) {
+      if (index.find(request.uuid) === NO_SLOT) this.#requests.restore(request);
+    }
+  }
+
+  listFailed(list: number): void {
+    if (list === this.#listing.list) this.#listAgainAt = this.#context.now + READ_RETRY_MS;
+  }
+
+  // ---------------------------------------------------------------- what it says of itself
+
+  get counters(): TitanicCounters {
+    return this.#context.counters;
+  }
+
+  get commits(): Commits {
+    return this.#context.commits;
+  }
+
+  get counts(): StoreCounts {
+    return this.#context.counts;
+  }
+
+  /** What the store holds for each service, as far as it is kept by name. */
+  get services(): StoredServices {
+    return this.#context.services;
+  }
+
+  /** What is stored now, by label. @param wall milliseconds since 1970 */
+  gauges(wall: number): StoredGauges {
+    return storedGauges(this, wall);
+  }
+
+  /** What is stored for one service; `null`: nothing. @param wall milliseconds since 1970 */
+  durableOf(service: Buffer, wall: number): DurableCounts | null {
+    const counts = this.services.of(service);
+    if (counts === null) return null;
+    const { retrying, replied, dead } = counts;
+    const { out: dispatched, delayed, since } = this.openOf(service);
+    const { isActive } = this.#context;
+    return {
+      pending: Math.max(0, counts.pending - dispatched),
+      dispatched,
+      delayed: isActive ? delayed : null,
+      retrying,
+      replied,
+      dead,
+      oldestMs: since === null ? null : Math.max(0, wall - since),
+    };
+  }
+
+  /** Open requests of one service: none while it is inactive. */
+  openOf(service: Buffer): OpenFigures {
+    return this.#dispatcher.figuresOf(service);
+  }
+
+  /** Stored requests with the broker. */
+  get inFlight(): number {
+    return this.#dispatcher.inFlight;
+  }
+
+  /** Stored requests at workers. */
+  get delivered(): number {
+    return this.#dispatcher.delivered;
+  }
+
+  /** Why nothing can be stored at present, or `null`. */
+  get trouble(): StoreFailure | null {
+    return this.#requests.trouble;
+  }
+
+  /** Everything that was decided is committed. */
+  get isSettled(): boolean {
+    return this.#requests.writer.isIdle && !this.#requests.answers.areDue;
+  }
+
+  /** Reports every step of every stored request from now on; `null` stops it. */
+  follow(trace: TitanicTrace | null): void {
+    this.#context.trace = trace;
+  }
+
+  // ---------------------------------------------------------------- titanic.*
+
+  offers(service: Buffer): boolean {
+    return TITANIC_SERVICES.includes(service.toString('latin1'));
+  }
+
+  onlyAsks(service: Buffer): boolean {
+    const name = service.toString('latin1');
+    return name === TITANIC_REPLY || name === TITANIC_WAIT;
+  }
+
+  request(request: InternalRequest, host: BrokerHost): void {
+    this.#activation.services.request(request, host);
+  }
+
+  /** @param reading the source of lists of what is stored */
+  operator(reading: Reading): Operator {
+    const present = (): OpenRequests => this.#requests;
+    return new Operator(
+      {
+        // These parts are replaced with each activation.
+        get dispatcher() {
+          return present().dispatcher;
+        },
+        counts: () => this.#context.counts,
+        services: () => this.#context.services.all(),
+        wall: () => this.#context.wall,
+        now: () => this.#context.now,
+        obstacle: () => present().obstacle(),
+        close: (uuid, decided) => {
+          present().close(uuid, decided);
+        },
+        reopen: (uuid, generation, decided) => {
+          present().reopen(uuid, generation, decided);
+        },
+      },
+      reading,
+      this.#context.events,
+    );
+  }
+
+  // ---------------------------------------------------------------- the broker tells
+
+  /** The broker's report may concern an activation that has ended. */
+  get #isStale(): boolean {
+    return !this.#context.isActive || this.#leftBehind.size > 0;
+  }
+
+  roomAt(service: Buffer): void {
+    this.#dispatcher.roomAt(service);
+  }
+
+  dispatched(slot: Slot, worker: number): void {
+    if (!this.#isStale) this.#activation.execution.dispatched(slot, worker);
+  }
+
+  replied(slot: Slot, frames: Frames, from: number): void {
+    // The broker has already forgotten it: its number may be reused by the next turn.
+    if (this.#isStale) this.#leftBehind.delete(slot);
+    else this.#activation.execution.replied(slot, frames, from);
+  }
+
+  failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
+    if (!this.#isStale) this.#activation.execution.failed(slot, reason, isKnown, failure);
+    else if (!isKnown) this.#leftBehind.delete(slot);
+  }
+
+  handedBack(slot: Slot): void {
+    if (!this.#isStale) this.#activation.execution.handedBack(slot);
+  }
+
+  // ---------------------------------------------------------------- the store tells
+
+  committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+    this.#context.counted(counts);
+    this.#requests.committed(batch, results);
+  }
+
+  batchFailed(batch: number, failure: StoreFailure): void {
+    this.#requests.batchFailed(batch, failure);
+  }
+
+  /** The number of a read as requested in this activation, or `null`. */
+  #ofThisLife(read: number): number | null {
+    const first = this.#lives * LIFE_READS;
+    return read > first && read < first + LIFE_READS ? read - first : null;
+  }
+
+  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+    const asked = this.#ofThisLife(load);
+    if (asked !== null) this.#dispatcher.loaded(asked, bodies);
+  }
+
+  loadFailed(load: number): void {
+    const asked = this.#ofThisLife(load);
+    if (asked !== null) this.#dispatcher.loadFailed(asked, this.#context.now, READ_RETRY_MS);
+  }
+
+  found(look: number, found: Found): void {
+    const asked = this.#ofThisLife(look);
+    if (asked !== null) this.#requests.found(asked, found);
+  }
+
+  lookFailed(look: number): void {
+    const asked = this.#ofThisLife(look);
+    if (asked !== null) this.#requests.answers.lookFailed(asked, this.#context.now);
+  }
+
+  // ---------------------------------------------------------------- the pair tells
+
+  /** Something other than this machine changed its store. */
+  counted(counts: StoreCounts): void {
+    this.#context.counted(counts);
+    this.#context.nextNumber = Math.max(this.#context.nextNumber, counts.nextNumber);
+  }
+
+  /** The peer also has this transaction. */
+  confirmed(number: number): void {
+    this.#requests.confirmed(number);
+  }
+
+  /** The peer was lost before it confirmed this transaction, which is committed here alone. */
+  unconfirmed(number: number): void {
+    this.#requests.unconfirmed(number);
+  }
+
+  /** See `Replica.probe`. */
+  probed(number: number): void {
+    this.#requests.answers.probed(number);
+  }
+
+  unprobed(): void {
+    this.#requests.answers.unprobed(this.#context.now);
+  }
+
+  /**
+   * Records from the peer's store were merged into this one.
+   * @param opened pending now, and not before, or with other facts
+   * @param ended pending before, and not now
+   */
+  merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
+    this.#requests.merged(opened, ended);
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /**
+   * Does everything that is due. `host` and `embedded` are the broker, which is not handling an
+   * input now.
+   */
+  run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
+    this.setTime(now, wall);
+    for (const { service, hasStored } of this.services.takeNews()) {
+      embedded.setStored(service, hasStored);
+    }
+    for (const id of this.#leftBehind.values()) embedded.withdraw(id);
+    this.#leftBehind.clear();
+    if (!this.#context.isActive) return;
+    const { requests, upkeep } = this.#activation;
+    const { answers, dispatcher, writer } = requests;
+    requests.show();
+    if (now >= this.#listAgainAt) {
+      this.#listAgainAt = Infinity;
+      this.#listAfter(this.#listing.after);
+    }
+    const areExpired = upkeep.expire();
+    upkeep.sweep();
+    for (const slot of dispatcher.run(embedded, now, areExpired && requests.mayWork)) {
+      requests.gone(dispatcher.index.uuid(slot));
+    }
+    writer.run(now);
+    answers.give(host, now);
+  }
+
+  /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
+  dueInMs(now: number, wall: number): number {
+    if (!this.#context.isActive) return this.#leftBehind.size > 0 ? 0 : Infinity;
+    const { requests, upkeep } = this.#activation;
+    const { answers, dispatcher, writer, mayWork } = requests;
+    if (answers.areDue || (mayWork && dispatcher.isHungry)) return 0;
+    const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, this.#listAgainAt];
+    const patienceMs = Math.min(...dueAts) - now;
+    const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
+    return Math.max(0, Math.min(patienceMs, expiryMs));
+  }
+}

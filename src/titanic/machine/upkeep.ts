@@ -1,0 +1,72 @@
+/** What ends by time: open requests that expire, and entries in the store whose time is over. */
+import { escapeName } from '../../core/escape.js';
+import { increment } from '../../core/labels.js';
+import type { TitanicContext } from './context.js';
+import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
+import type { OpenRequests } from './open-requests.js';
+
+/** How often entries whose time is over (unclosed replies, dead requests, keys) are dropped. */
+const SWEEP_MS = 10_000;
+const SWEEP_REQUESTS_MAX = 1000;
+/** Maximum number of expired requests that are ended in one turn. */
+const TURN_EXPIRIES_MAX = 4096;
+
+export class Upkeep {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  #sweepAt = -Infinity;
+  #isSweeping = false;
+
+  constructor(context: TitanicContext, requests: OpenRequests) {
+    this.#context = context;
+    this.#requests = requests;
+  }
+
+  /** When `sweep` is next due; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    return this.#maySweep ? this.#sweepAt : Infinity;
+  }
+
+  get #maySweep(): boolean {
+    const { isUntrusted } = this.#requests.answers;
+    return !this.#isSweeping && !isUntrusted && this.#context.replica.refusal === null;
+  }
+
+  /** @returns true if no expired request is left */
+  expire(): boolean {
+    const { dispatcher } = this.#requests;
+    for (let left = TURN_EXPIRIES_MAX; this.#requests.mayWork; left--) {
+      if (left === 0) return false;
+      const slot = dispatcher.nextExpired(this.#context.wall);
+      if (slot === NO_SLOT) return true;
+      const state = dispatcher.index.get(slot, STATE);
+      // A request that is just being answered, closed or found dead does not expire.
+      if (state !== SETTLING && state !== ENDING) this.#requests.expire(slot);
+    }
+    return false;
+  }
+
+  /** Drops replies that nobody closed, and dead requests, when their time is over. */
+  sweep(): void {
+    const { now, wall, options, counters } = this.#context;
+    if (now < this.dueAt) return;
+    this.#sweepAt = now + SWEEP_MS;
+    this.#isSweeping = true;
+    const keyUntil = wall + options.keyTtlMs;
+    this.#requests.intend('', { kind: 'sweep', now: wall, keyUntil, most: SWEEP_REQUESTS_MAX }, 0, {
+      committed: (result) => {
+        this.#isSweeping = false;
+        if (result.kind !== 'swept') return;
+        for (const { service, count } of result.services) {
+          const label = this.#context.labelOf(escapeName(service));
+          increment(counters.services.expired, label, count);
+        }
+        if (result.more) this.#sweepAt = -Infinity;
+      },
+      failed: () => {
+        this.#isSweeping = false;
+        return false;
+      },
+    });
+  }
+}

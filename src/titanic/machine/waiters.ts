@@ -1,0 +1,99 @@
+/** Clients that wait for an answer by `titanic.wait`, by uuid and by the end of their patience. */
+import type { Asker } from '../../broker/ports.js';
+import { IndexedHeap } from '../../core/indexed-heap.js';
+import type { RequestUuid } from '../store/store.js';
+
+/** A question for a stored request. */
+export interface Asking {
+  /** The broker's number of the request that is to be answered. */
+  readonly id: number;
+  readonly asker: Asker;
+  readonly uuid: RequestUuid;
+  /** Until when it waits for a pending request: monotonic milliseconds. */
+  readonly until: number;
+}
+
+interface Waiter {
+  readonly asking: Asking;
+  readonly key: string;
+  place: number;
+}
+
+export class Waiters {
+  readonly #waiters: (Waiter | null)[] = [];
+  readonly #free: number[] = [];
+  readonly #byKey = new Map<string, Set<number>>();
+  /** How many wait for each identity. */
+  readonly #counts = new Map<string, number>();
+  readonly #byTime = new IndexedHeap({
+    before: (a, b) => this.#untilOf(a) < this.#untilOf(b),
+    moved: (item, place) => {
+      const waiter = this.#waiters[item];
+      if (waiter) waiter.place = place;
+    },
+  });
+
+  #untilOf(number: number): number {
+    return this.#waiters[number]?.asking.until ?? Infinity;
+  }
+
+  /** When the next one runs out of patience; Infinity for never. */
+  get dueAt(): number {
+    return this.#untilOf(this.#byTime.peek());
+  }
+
+  countOf(identity: string): number {
+    return this.#counts.get(identity) ?? 0;
+  }
+
+  add(asking: Asking): void {
+    const key = asking.uuid.toString('latin1');
+    const number = this.#free.pop() ?? this.#waiters.length;
+    this.#waiters[number] = { asking, key, place: -1 };
+    this.#byTime.push(number);
+    const { identity } = asking.asker;
+    this.#counts.set(identity, this.countOf(identity) + 1);
+    const others = this.#byKey.get(key);
+    if (others === undefined) this.#byKey.set(key, new Set([number]));
+    else others.add(number);
+  }
+
+  /** Takes out all that wait for a uuid. */
+  takeOf(uuid: Buffer): Asking[] {
+    if (this.#byKey.size === 0) return [];
+    const key = uuid.toString('latin1');
+    const numbers = [...(this.#byKey.get(key) ?? [])];
+    return numbers.flatMap((number) => this.#remove(number) ?? []);
+  }
+
+  has(uuid: Buffer): boolean {
+    return this.#byKey.has(uuid.toString('latin1'));
+  }
+
+  /** Takes out those whose patience has ended, up to a maximum. */
+  takeDue(now: number, most: number): Asking[] {
+    const due: Asking[] = [];
+    while (due.length < most && this.dueAt <= now) {
+      const asking = this.#remove(this.#byTime.peek());
+      if (asking !== null) due.push(asking);
+    }
+    return due;
+  }
+
+  #remove(number: number): Asking | null {
+    const waiter = this.#waiters[number];
+    if (!waiter) return null;
+    const { key, asking } = waiter;
+    this.#byTime.removeAt(waiter.place);
+    this.#waiters[number] = null;
+    this.#free.push(number);
+    const others = this.#byKey.get(key);
+    others?.delete(number);
+    if (others?.size === 0) this.#byKey.delete(key);
+    const { identity } = asking.asker;
+    const left = this.countOf(identity) - 1;
+    if (left > 0) this.#counts.set(identity, left);
+    else this.#counts.delete(identity);
+    return asking;
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * Requests that wait for their batch, in an arena. Many may wait for a store that cannot keep up.
+ * As objects they would take several times the memory, and the garbage collector would copy them
+ * again and again. Each becomes objects when its batch is sent to the store.
+ */
+import { present } from '../../core/assert.js';
+import { Arena, type ArenaHandle } from '../../core/arena.js';
+import { copyBytes } from '../../core/bytes.js';
+import type { Frames } from '../../core/frames.js';
+import type { Holder } from '../../core/holdings.js';
+import { pack } from '../../core/packed.js';
+import type { Owner } from '../store/store.js';
+
+/** The number of a waiting request, from `add` to `take`. */
+export type WaitingNumber = ArenaHandle;
+
+/** Who sent it. */
+export interface Sender {
+  /** The party whose turn it takes. */
+  readonly party: string;
+  readonly owner: Owner;
+  readonly holder: Holder;
+}
+
+/** What is known about it besides its bytes. */
+export interface WaitingFacts {
+  /** The broker's number of the request that is to be answered. */
+  readonly id: number;
+  readonly priority: number;
+  readonly acceptedAt: number;
+  readonly notBefore: number;
+  readonly expiresAt: number;
+  readonly maxAttempts: number;
+  readonly isShared: boolean;
+  /** At most 255 bytes. */
+  readonly key: Buffer | null;
+}
+
+export interface WaitingRequest extends WaitingFacts, Sender {
+  readonly service: Buffer;
+  /** Packed. */
+  readonly body: Buffer;
+}
+
+/** Doubles. */
+const ID = 0;
+const ACCEPTED_AT = 8;
+const NOT_BEFORE = 16;
+const EXPIRES_AT = 24;
+/** 32 bits. */
+const SENDER = 32;
+const BODY_BYTES = 36;
+const MAX_ATTEMPTS = 40;
+/** Bytes. */
+const PRIORITY = 44;
+const SHARED = 45;
+const SERVICE_BYTES = 46;
+/** 0: it has none. */
+const KEY_BYTES = 47;
+const BYTES = 48;
+
+interface KnownSender {
+  readonly number: number;
+  readonly sender: Sender;
+  /** How many requests of this sender wait. */
+  waiting: number;
+}
+
+export class WaitingRequests {
+  readonly #arena = new Arena();
+  readonly #byHolder = new Map<Holder, KnownSender>();
+  readonly #senders: (KnownSender | null)[] = [];
+  readonly #freeNumbers: number[] = [];
+
+  /**
+   * @param service index of the frame that names it, at most 255 bytes
+   * @param body index of its first frame; it includes all frames after that
+   * @param bodyBytes its size when packed
+   */
+  add(
+    sender: Sender,
+    facts: WaitingFacts,
+    frames: Frames,
+    service: number,
+    body: number,
+    bodyBytes: number,
+  ): WaitingNumber {
+    const { key } = facts;
+    const keyBytes = key === null ? 0 : key.length;
+    const serviceBytes = frames.size(service);
+    const number = this.#arena.allocate(BYTES + serviceBytes + keyBytes + bodyBytes);
+    const to = this.#arena.buffer(number);
+    const start = this.#arena.offset(number);
+    to.writeDoubleLE(facts.id, start + ID);
+    to.writeDoubleLE(facts.acceptedAt, start + ACCEPTED_AT);
+    to.writeDoubleLE(facts.notBefore, start + NOT_BEFORE);
+    to.writeDoubleLE(facts.expiresAt, start + EXPIRES_AT);
+    to.writeInt32LE(this.#use(sender), start + SENDER);
+    to.writeUInt32LE(bodyBytes, start + BODY_BYTES);
+    to.writeInt32LE(facts.maxAttempts, start + MAX_ATTEMPTS);
+    to.writeInt8(facts.priority, start + PRIORITY);
+    to.writeUInt8(facts.isShared ? 1 : 0, start + SHARED);
+    to.writeUInt8(serviceBytes, start + SERVICE_BYTES);
+    to.writeUInt8(keyBytes, start + KEY_BYTES);
+    let at = start + BYTES;
+    copyBytes(frames.buffer(service), frames.start(service), frames.end(service), to, at);
+    at += serviceBytes;
+    if (key !== null) copyBytes(key, 0, keyBytes, to, at);
+    pack(frames, body, frames.count, to, at + keyBytes, false);
+    return number;
+  }
+
+  /** Takes one out. */
+  take(number: WaitingNumber): WaitingRequest {
+    const from = this.#arena.buffer(number);
+    const start = this.#arena.offset(number);
+    const serviceBytes = from.readUInt8(start + SERVICE_BYTES);
+    const keyBytes = from.readUInt8(start + KEY_BYTES);
+    const bodyBytes = from.readUInt32LE(start + BODY_BYTES);
+    const key = BYTES + serviceBytes;
+    const body = key + keyBytes;
+    const { party, owner, holder } = this.#release(from.readInt32LE(start + SENDER));
+    const run = this.#arena.take(number, body + bodyBytes);
+    // Field by field: spreading an object with doubles costs several microseconds.
+    return {
+      id: run.readDoubleLE(ID),
+      acceptedAt: run.readDoubleLE(ACCEPTED_AT),
+      notBefore: run.readDoubleLE(NOT_BEFORE),
+      expiresAt: run.readDoubleLE(EXPIRES_AT),
+      maxAttempts: run.readInt32LE(MAX_ATTEMPTS),
+      priority: run.readInt8(PRIORITY),
+      isShared: run.readUInt8(SHARED) === 1,
+      party,
+      owner,
+      holder,
+      service: run.subarray(BYTES, key),
+      key: keyBytes === 0 ? null : run.subarray(key, body),
+      body: run.subarray(body),
+    };
+  }
+
+  #use(sender: Sender): number {
+    const { party, owner, holder } = sender;
+    let known = this.#byHolder.get(holder);
+    if (known?.sender.owner !== owner || known.sender.party !== party) {
+      const number = this.#freeNumbers.pop() ?? this.#senders.length;
+      known = { number, sender: { party, owner, holder }, waiting: 0 };
+      this.#senders[number] = known;
+      this.#byHolder.set(holder, known);
+    }
+    known.waiting++;
+    return known.number;
+  }
+
+  #release(number: number): Sender {
+    const known = present(this.#senders[number], 'a request that waits has a sender');
+    const { sender } = known;
+    if (--known.waiting > 0) return sender;
+    this.#senders[number] = null;
+    this.#freeNumbers.push(number);
+    if (this.#byHolder.get(sender.holder) === known) this.#byHolder.delete(sender.holder);
+    return sender;
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * One command for many requests. It works page by page and commits each page before it reads the
+ * next, so that a million requests do not block other work. It visits each request once.
+ */
+import type { BulkResult, OperatorResult } from './operator-api.js';
+import type { PageQuestion, ReadPage, Reading } from './queries.js';
+import type { RequestUuid, StoredRequest, StoreFailure } from '../store/store.js';
+
+/** The result of a change: made; not a step up; not on disk. */
+export type Decided = (result: 'done' | 'passed' | StoreFailure) => void;
+
+export interface BulkJob {
+  /** Which requests; the lists are processed one after the other. */
+  readonly lists: readonly Omit<PageQuestion, 'after' | 'limit'>[];
+  /** Maximum number of requests. */
+  readonly limit: number;
+  /** Why nothing can be changed now, or `null`. */
+  obstacle(): string | null;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Begins the change of one request; false: it stays as it is. */
+  begin(request: StoredRequest, decided: Decided): boolean;
+  /** @param count requests changed, even if the run ended with an error */
+  end(outcome: OperatorResult<BulkResult>, count: number): void;
+}
+
+/** Changed in one commit, which takes the store some milliseconds. */
+const SLICE_REQUESTS = 200;
+/** The run stops after this time: the operator need not wait longer, and can repeat the command. */
+const RUN_MS_MAX = 20_000;
+
+export class BulkRun {
+  readonly #job: BulkJob;
+  readonly #reading: Reading;
+  #list = 0;
+  #after: RequestUuid | null = null;
+  #count = 0;
+  #undecided = 0;
+  #trouble: string | null = null;
+  readonly #endAt: number;
+
+  constructor(job: BulkJob, reading: Reading) {
+    this.#job = job;
+    this.#endAt = job.now() + RUN_MS_MAX;
+    this.#reading = reading;
+  }
+
+  /** Ends the run after the page in progress. */
+  stop(why: string): void {
+    this.#trouble ??= why;
+  }
+
+  /** Continues with the next page. */
+  run(): void {
+    const { limit, lists } = this.#job;
+    const list = lists[this.#list];
+    this.#trouble ??= this.#job.obstacle();
+    if (this.#trouble !== null) {
+      const text =
+        this.#count === 0 ? this.#trouble : `${this.#trouble} (after ${this.#count} requests)`;
+      this.#job.end({ kind: 'trouble', text }, this.#count);
+    } else if (list === undefined || this.#count >= limit || this.#job.now() >= this.#endAt) {
+      const value = { count: this.#count, more: list !== undefined };
+      this.#job.end({ kind: 'done', value }, this.#count);
+    } else {
+      const most = Math.min(SLICE_REQUESTS, limit - this.#count);
+      this.#reading.page({ ...list, after: this.#after, limit: most }, (page) => {
+        this.#change(page);
+      });
+    }
+  }
+
+  #change(page: ReadPage | StoreFailure): void {
+    if ('kind' in page) {
+      this.#trouble ??= page.message;
+      this.run();
+      return;
+    }
+    this.#after = page.next;
+    if (page.next === null) this.#list++;
+    // Counted as one of them, so that the run continues even if there is none.
+    this.#undecided = 1;
+    for (const request of page.requests) {
+      if (this.#trouble !== null) break;
+      this.#undecided++;
+      if (!this.#job.begin(request, this.#decided)) this.#undecided--;
+    }
+    this.#decided('passed');
+  }
+
+  readonly #decided: Decided = (result) => {
+    if (result === 'done') this.#count++;
+    else if (result !== 'passed') this.#trouble ??= result.message;
+    if (--this.#undecided === 0) this.run();
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * The stored requests as operators see them, and the commands that they have: the port for pages
+ * and commands.
+ */
+import type { Bodies } from './bodies.js';
+import type { ReadPage, RequestHistory, ListedRequest } from './queries.js';
+import type { RequestUuid, StoredState } from '../store/store.js';
+
+/**
+ * `dispatched`: pending, and with a worker now. (Closed and expired requests are not in the store.)
+ */
+export type ShownState = StoredState | 'dispatched';
+
+export interface ShownRequest extends Omit<ListedRequest, 'state'> {
+  readonly state: ShownState;
+}
+
+/** Selects requests. */
+export interface BulkFilter {
+  readonly service: Buffer | null;
+  /** Accepted longer ago than this. */
+  readonly olderThanMs: number | null;
+}
+
+/** Requests with a worker are not purged; they can be cancelled. */
+export interface PurgeFilter extends BulkFilter {
+  /** `null`: dead requests and those that have a reply. */
+  readonly state: StoredState | null;
+}
+
+export interface ListQuery extends BulkFilter {
+  readonly state: ShownState | null;
+  /** `next` of the page before; `null`: starts with the newest. */
+  readonly after: RequestUuid | null;
+  readonly limit: number;
+}
+
+/**
+ * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
+ * of null marks the end.
+ */
+export interface ShownPage extends Omit<ReadPage, 'requests'> {
+  readonly requests: readonly ShownRequest[];
+}
+
+export interface ShownHistory extends Omit<RequestHistory, 'request'> {
+  readonly request: ShownRequest;
+  /** The attempt in progress: the worker's number, as in the log; milliseconds since 1970. */
+  readonly delivery: { readonly worker: number; readonly startedAt: number } | null;
+}
+
+/** Requests of one service by state. */
+export interface ServiceCounts {
+  readonly service: Buffer;
+  readonly pending: number;
+  readonly dispatched: number;
+  readonly replied: number;
+  readonly dead: number;
+}
+
+export interface ShownCounts {
+  readonly pending: number;
+  readonly dispatched: number;
+  readonly replied: number;
+  readonly dead: number;
+  /** Size of the store. */
+  readonly bytes: number;
+  /** In order of their names, the first thousand. */
+  readonly services: readonly ServiceCounts[];
+}
+
+/**
+ * How many were changed. `more`: it stopped at the limit or after 20 s, and there may be others.
+ */
+export interface BulkResult {
+  readonly count: number;
+  readonly more: boolean;
+}
+
+/** Why it was not done; `text` is for display. */
+export type OperatorRefusal =
+  /** No such request. */
+  | { readonly kind: 'unknown'; readonly text: string }
+  /** Its state does not allow this. */
+  | { readonly kind: 'state'; readonly text: string }
+  /** The store cannot read or write now. */
+  | { readonly kind: 'trouble'; readonly text: string };
+
+export type OperatorResult<Value> =
+  { readonly kind: 'done'; readonly value: Value } | OperatorRefusal;
+
+/** Changes are on disk when they are answered. */
+export interface OperatorApi {
+  list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
+  history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
+  /** The beginnings of the request body and of the reply. */
+  bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
+  counts(): ShownCounts;
+  /** Makes a dead request pending again and resets its attempts. */
+  retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
+  /** Closes a request that is pending, dispatched or dead. */
+  cancel(uuid: RequestUuid): Promise<OperatorResult<null>>;
+  /** Retries dead requests. @param limit maximum number */
+  retryDead(filter: BulkFilter, limit: number): Promise<OperatorResult<BulkResult>>;
+  /** Closes requests of one state; `null`: replied and dead ones. @param limit maximum number */
+  purge(filter: PurgeFilter, limit: number): Promise<OperatorResult<BulkResult>>;
+}

@@ -1,0 +1,330 @@
+/**
+ * Operators' queries and commands, as inputs of the machine. Queries read the store without going
+ * through the writer; changes go through it like any other change. Each is answered once.
+ */
+import { escapeName } from '../../core/escape.js';
+import type { Bodies } from './bodies.js';
+import { type BulkJob, BulkRun, type Decided } from './bulk.js';
+import type { Delivery, Dispatcher } from '../machine/dispatcher.js';
+import type { TitanicEvents } from '../machine/events.js';
+import type {
+  BulkFilter,
+  BulkResult,
+  ListQuery,
+  OperatorRefusal,
+  OperatorResult,
+  PurgeFilter,
+  ServiceCounts,
+  ShownCounts,
+  ShownPage,
+  ShownState,
+  ShownHistory,
+} from './operator-api.js';
+import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
+import type { Reading } from './queries.js';
+import type {
+  RequestUuid,
+  ServiceCount,
+  StoreCounts,
+  StoredRequest,
+  StoredState,
+  StoreFailure,
+} from '../store/store.js';
+
+/** What the operator commands need from the machine. */
+export interface OperatorHost {
+  /** The current one. */
+  readonly dispatcher: Dispatcher;
+  counts(): StoreCounts;
+  /** Services that have something in the store. */
+  services(): Iterable<ServiceCount>;
+  /** Milliseconds since 1970. */
+  wall(): number;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Why the store accepts no change now, or `null`. */
+  obstacle(): string | null;
+  close(uuid: RequestUuid, decided: Decided): void;
+  reopen(uuid: RequestUuid, generation: number, decided: Decided): void;
+}
+
+type Answer<Value> = (outcome: OperatorResult<Value>) => void;
+
+const SERVICES_MAX = 1000;
+
+const UNKNOWN = {
+  kind: 'unknown',
+  text: 'no such stored request: closed, expired, or never stored',
+} as const;
+const CHANGED = { kind: 'state', text: 'the request has just changed: try again' } as const;
+
+export class Operator {
+  readonly #host: OperatorHost;
+  readonly #reading: Reading;
+  readonly #events: TitanicEvents;
+  readonly #runs = new Set<BulkRun>();
+  /** Uuids of dead requests whose retry is being committed. */
+  readonly #reopening = new Set<string>();
+
+  constructor(host: OperatorHost, reading: Reading, events: TitanicEvents) {
+    this.#host = host;
+    this.#reading = reading;
+    this.#events = events;
+  }
+
+  /** Ends commands for many requests, because the process is about to end. */
+  stop(): void {
+    for (const run of this.#runs) run.stop('the broker is shutting down');
+  }
+
+  // ---------------------------------------------------------------- what is there
+
+  list(query: ListQuery, answer: Answer<ShownPage>): void {
+    const { state } = query;
+    const out = state === 'dispatched' || state === 'pending' ? this.#host.dispatcher.out : null;
+    const question = {
+      service: query.service,
+      state: storedState(state),
+      acceptedBefore: this.#acceptedBefore(query),
+      after: query.after,
+      limit: query.limit,
+      only: state === 'dispatched' ? out : null,
+      except: state === 'pending' ? out : null,
+    };
+    this.#reading.page(question, (page) => {
+      if ('kind' in page) {
+        answer(trouble(page));
+        return;
+      }
+      // The state may have changed meanwhile, but a list shows the moment when it was requested.
+      const requests = page.requests.map((request) => ({
+        ...request,
+        state: state ?? this.#stateOf(request),
+      }));
+      answer({ kind: 'done', value: { requests, next: page.next } });
+    });
+  }
+
+  history(uuid: RequestUuid, answer: Answer<ShownHistory>): void {
+    this.#reading.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
+      else {
+        const delivery = history.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
+        const state: ShownState = delivery === null ? history.request.state : 'dispatched';
+        const request = { ...history.request, state };
+        answer({ kind: 'done', value: { ...history, request, delivery } });
+      }
+    });
+  }
+
+  bodies(uuid: RequestUuid, answer: Answer<Bodies>): void {
+    this.#reading.bodies(uuid, (bodies) => {
+      if (bodies === null) answer(UNKNOWN);
+      else if ('kind' in bodies) answer(trouble(bodies));
+      else answer({ kind: 'done', value: bodies });
+    });
+  }
+
+  counts(): ShownCounts {
+    const { pending, replied, dead, bytes } = this.#host.counts();
+    const dispatched = this.#host.dispatcher.delivered;
+    const states = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
+    return { ...states, bytes, services: this.#byService() };
+  }
+
+  #byService(): ServiceCounts[] {
+    const { dispatcher } = this.#host;
+    return [...this.#host.services()]
+      .sort((a, b) => a.service.compare(b.service))
+      .slice(0, SERVICES_MAX)
+      .map(({ service, pending, replied, dead }) => {
+        const { out: dispatched } = dispatcher.figuresOf(service);
+        return { service, pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
+      });
+  }
+
+  // ---------------------------------------------------------------- one request
+
+  retry(uuid: RequestUuid, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    const slot = this.#host.dispatcher.index.find(uuid);
+    if (slot !== NO_SLOT) {
+      const isOut = this.#host.dispatcher.deliveryOf(slot) !== null;
+      answer(wrongState(isOut ? 'dispatched' : 'pending', 'retried'));
+      return;
+    }
+    this.#reading.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
+      else if (history.request.state !== 'dead') {
+        answer(wrongState(history.request.state, 'retried'));
+      } else if (!this.#isRefused(answer)) {
+        const { service, generation } = history.request;
+        this.#reopen(uuid, generation + 1, (result) => {
+          if (result === 'done') this.#tellReopened(service, 1);
+          answer(result === 'passed' ? CHANGED : outcomeOf(result));
+        });
+      }
+    });
+  }
+
+  /**
+   * Cancelling is closing (D17), of a request without a reply; a replied one is its client's to
+   * close.
+   */
+  cancel(uuid: RequestUuid, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    if (this.#cancelOpen(uuid, answer)) return;
+    this.#reading.history(uuid, (history) => {
+      if (history === null) answer(UNKNOWN);
+      else if ('kind' in history) answer(trouble(history));
+      else if (history.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
+      else if (this.#isRefused(answer) || this.#cancelOpen(uuid, answer)) return;
+      else this.#close(uuid, history.request.service, answer);
+    });
+  }
+
+  /** @returns false if the request is not open */
+  #cancelOpen(uuid: RequestUuid, answer: Answer<null>): boolean {
+    const { dispatcher } = this.#host;
+    const slot = dispatcher.index.find(uuid);
+    if (slot === NO_SLOT) return false;
+    if (dispatcher.index.get(slot, STATE) === SETTLING) answer(CHANGED);
+    else this.#close(uuid, dispatcher.serviceOf(slot).name, answer);
+    return true;
+  }
+
+  #close(uuid: RequestUuid, service: Buffer, answer: Answer<null>): void {
+    this.#host.close(uuid, (result) => {
+      if (result === 'done') {
+        this.#events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
+      }
+      answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
+    });
+  }
+
+  // ---------------------------------------------------------------- many requests
+
+  retryDead(filter: BulkFilter, limit: number, answer: Answer<BulkResult>): void {
+    const lists = [this.#question(filter, 'dead')];
+    const begin: BulkJob['begin'] = ({ uuid, generation }, decided) => {
+      this.#reopen(uuid, generation + 1, decided);
+      return true;
+    };
+    this.#run({ lists, limit, begin }, answer, (count) => {
+      this.#tellReopened(filter.service, count);
+    });
+  }
+
+  purge(filter: PurgeFilter, limit: number, answer: Answer<BulkResult>): void {
+    const { state, service } = filter;
+    const states: readonly StoredState[] = state === null ? ['dead', 'replied'] : [state];
+    const lists = states.map((each) => this.#question(filter, each));
+    const begin: BulkJob['begin'] = (request, decided) => {
+      if (!this.#mayPurge(request)) return false;
+      this.#host.close(request.uuid, decided);
+      return true;
+    };
+    this.#run({ lists, limit, begin }, answer, (count) => {
+      const shown = service === null ? null : escapeName(service);
+      if (count > 0) this.#events.emit({ name: 'titanic.purged', service: shown, state, count });
+    });
+  }
+
+  #run(
+    job: Pick<BulkJob, 'lists' | 'limit' | 'begin'>,
+    answer: Answer<BulkResult>,
+    changed: (count: number) => void,
+  ): void {
+    const run: BulkRun = new BulkRun(
+      {
+        ...job,
+        obstacle: () => this.#host.obstacle(),
+        now: () => this.#host.now(),
+        end: (outcome, count) => {
+          this.#runs.delete(run);
+          changed(count);
+          answer(outcome);
+        },
+      },
+      this.#reading,
+    );
+    this.#runs.add(run);
+    run.run();
+  }
+
+  #question(filter: BulkFilter, state: StoredState): BulkJob['lists'][number] {
+    const except = state === 'pending' ? this.#host.dispatcher.out : null;
+    const acceptedBefore = this.#acceptedBefore(filter);
+    return { service: filter.service, state, acceptedBefore, only: null, except };
+  }
+
+  /** Checks again, because the request was read a while ago. */
+  #mayPurge({ uuid, state }: StoredRequest): boolean {
+    const { dispatcher } = this.#host;
+    const slot = dispatcher.index.find(uuid);
+    if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(keyOf(uuid));
+    if (slot === NO_SLOT || dispatcher.deliveryOf(slot) !== null) return false;
+    const present = dispatcher.index.get(slot, STATE);
+    return present !== SETTLING && present !== ENDING;
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  /** @returns true if it answered that the store cannot change anything now */
+  #isRefused(answer: Answer<never>): boolean {
+    const text = this.#host.obstacle();
+    if (text !== null) answer({ kind: 'trouble', text });
+    return text !== null;
+  }
+
+  #reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+    const key = keyOf(uuid);
+    this.#reopening.add(key);
+    this.#host.reopen(uuid, generation, (result) => {
+      this.#reopening.delete(key);
+      decided(result);
+    });
+  }
+
+  #tellReopened(service: Buffer | null, count: number): void {
+    const shown = service === null ? null : escapeName(service);
+    if (count > 0) this.#events.emit({ name: 'titanic.reopened', service: shown, count });
+  }
+
+  #acceptedBefore({ olderThanMs }: { readonly olderThanMs: number | null }): number | null {
+    return olderThanMs === null ? null : this.#host.wall() - olderThanMs;
+  }
+
+  #stateOf({ uuid, state }: StoredRequest): ShownState {
+    return state === 'pending' && this.#deliveryOf(uuid) !== null ? 'dispatched' : state;
+  }
+
+  #deliveryOf(uuid: RequestUuid): Delivery | null {
+    const { dispatcher } = this.#host;
+    const slot = dispatcher.index.find(uuid);
+    return slot === NO_SLOT ? null : dispatcher.deliveryOf(slot);
+  }
+}
+
+function keyOf(uuid: RequestUuid): string {
+  return uuid.toString('latin1');
+}
+
+function storedState(state: ShownState | null): StoredState | null {
+  return state === 'dispatched' ? 'pending' : state;
+}
+
+function trouble({ message }: StoreFailure): OperatorRefusal {
+  return { kind: 'trouble', text: message };
+}
+
+function wrongState(state: ShownState, what: 'retried' | 'cancelled'): OperatorRefusal {
+  const wanted = what === 'retried' ? 'only a dead one' : 'only one without a reply';
+  return { kind: 'state', text: `it is ${state}: ${wanted} can be ${what}` };
+}
+
+function outcomeOf(result: 'done' | StoreFailure): OperatorResult<null> {
+  return result === 'done' ? { kind: 'done', value: null } : trouble(result);
+}
