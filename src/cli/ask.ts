@@ -20,7 +20,7 @@ export interface AskOptions extends EndpointOptions {
 
 export function addAskOptions(command: Command): Command {
   return addOutputOption(addEndpointOption(command)).addOption(
-    timeoutOption('how long to wait for each endpoint to answer', 2500),
+    timeoutOption('how long to wait for each endpoint to answer'),
   );
 }
 

@@ -1,10 +1,11 @@
 /** Where the broker is, for the commands that speak MDP. */
 import { parseDialEndpoint } from '../config/endpoint.js';
+import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
 import { placeGiven } from './admin-place.js';
 import { givenToken } from './admin-token.js';
 import { NODE_URL, nodeUrl } from './node-url.js';
-import { DEFAULT_ENDPOINT, type EndpointOptions } from './options.js';
+import type { EndpointOptions } from './options.js';
 
 /** What the endpoints are wanted for. */
 export type Role = 'client' | 'worker' | 'both';
@@ -24,7 +25,7 @@ export async function endpointsOf(
   const written = checkEndpoints(options);
   if (written !== null) return written;
   const places = (nodeUrl()?.addresses ?? []).map((text) => placeGiven(text, NODE_URL, undefined));
-  if (places.length === 0) return [DEFAULT_ENDPOINT];
+  if (places.length === 0) return [BROKER_ENDPOINT];
   const want = {
     client: role !== 'worker',
     worker: role !== 'client',

@@ -1,6 +1,7 @@
 /** The `majordomo` command: one file a command, loaded when it is called. */
 import { Command } from 'commander';
 
+import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
@@ -96,7 +97,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
 };
 
 const EXAMPLES = [
-  ['majordomo serve', 'run a broker on tcp://127.0.0.1:5555'],
+  ['majordomo serve', `run a broker on ${BROKER_ENDPOINT}`],
   ['majordomo worker upper -- tr a-z A-Z', 'offer a shell command as a service'],
   ['majordomo request upper hello', 'print HELLO'],
   ['majordomo services', 'list services and their load'],

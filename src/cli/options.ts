@@ -1,8 +1,10 @@
 /** Options that several commands have, read and checked the same way everywhere. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
+import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
 import type { ExitStatus } from '../core/exit.js';
+import { CLIENT_DEFAULTS } from '../sdk/defaults.js';
 
 /** Tells how the command ended; without it, well. */
 export type Done = (status: ExitStatus) => void;
@@ -18,8 +20,6 @@ export interface EndpointOptions extends CurveOptions {
 }
 
 export type OutputFormat = 'text' | 'json';
-
-export const DEFAULT_ENDPOINT = 'tcp://127.0.0.1:5555';
 
 /** Longer command lines do not push the second column to the right. */
 const EXAMPLE_WIDTH_MAX = 56;
@@ -38,7 +38,7 @@ export function addEndpointOption(command: Command): Command {
     command.addOption(
       new Option(
         '--endpoint <endpoint>',
-        `address of the broker; repeat it for the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, which may also be the HTTP address; else ${DEFAULT_ENDPOINT})`,
+        `address of the broker; repeat it for the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, which may also be the HTTP address; else ${BROKER_ENDPOINT})`,
       ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
     ),
   );
@@ -74,8 +74,11 @@ export function integerOption(flags: string, about: string, min: number, max: nu
 
 const DAY_MS = 86_400_000;
 
-/** `--timeout-ms`. */
-export function timeoutOption(about: string, defaultMs: number): Option {
+/** `--timeout-ms`, by default as the SDK's. */
+export function timeoutOption(
+  about: string,
+  defaultMs: number = CLIENT_DEFAULTS.timeoutMs,
+): Option {
   return integerOption('--timeout-ms <ms>', about, 1, DAY_MS).default(defaultMs);
 }
 

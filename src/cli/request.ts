@@ -5,6 +5,7 @@ import { escapeName, harmlessJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import { frameJson } from '../core/frame-json.js';
 import type { Client } from '../sdk/client.js';
+import { CLIENT_DEFAULTS } from '../sdk/defaults.js';
 import { curveOf, withKeyHint } from './curve.js';
 import { checkEndpoints, endpointsOf } from './endpoints.js';
 import { bodyOf, printFrames, STDIN } from './frames.js';
@@ -75,8 +76,12 @@ export function defineRequest(command: Command, done: Done): void {
     .option('--wait', 'wait for a worker if none serves the service now')
     .option('--detail', 'if the service fails, print the detail frames of the failure')
     .option('--stream', 'print the parts of the reply as they come (0.2)')
-    .addOption(timeoutOption('how long to wait for a reply before sending again', 2500))
-    .addOption(integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(3))
+    .addOption(timeoutOption('how long to wait for a reply before sending again'))
+    .addOption(
+      integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(
+        CLIENT_DEFAULTS.retries,
+      ),
+    )
     .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
     );

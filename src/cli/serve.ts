@@ -5,11 +5,12 @@ import type { Command } from 'commander';
 
 import type { Config } from '../config/config.js';
 import { refuseExposed } from '../config/io/exposure.js';
+import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../core/defaults.js';
 import { load } from './config-options.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
 
 const EXAMPLES = [
-  ['majordomo serve', 'the defaults: tcp://127.0.0.1:5555, data in ./data'],
+  ['majordomo serve', `the defaults: ${BROKER_ENDPOINT}, data in ./data`],
   ['majordomo serve -c /etc/majordomo.yaml', 'a configuration file'],
   ['majordomo serve --set broker.listen=tcp://127.0.0.1:6555', 'one key; overrides the file'],
   ["majordomo serve --set 'broker.listen=[tcp://[::1]:5555, ipc:///run/mdp]'", 'values are YAML'],
@@ -73,10 +74,10 @@ function inlineMore(): void {
 /** For the first start, without a configuration file: three things to try. */
 function whatNext(endpoints: readonly string[], http: string | null): string {
   const endpoint = endpoints[0] ?? '';
-  const isDefault = endpoint === 'tcp://127.0.0.1:5555';
+  const isDefault = endpoint === BROKER_ENDPOINT;
   const where = [...endpoints, ...(http === null ? [] : [http])];
   // `services` asks over HTTP, where it is by default.
-  const look = http === 'http://127.0.0.1:5580' ? '' : ` --endpoint ${endpoint}`;
+  const look = http === `http://${HTTP_ADDRESS}` ? '' : ` --endpoint ${endpoint}`;
   const at = isDefault ? '' : ` --endpoint ${endpoint}`;
   return [
     '',

@@ -6,6 +6,7 @@ import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
 import { failureWords } from '../core/failure-words.js';
+import { CLOSE_DEFAULTS } from '../sdk/defaults.js';
 import { failureOf } from '../sdk/failure-of.js';
 import { FailureReport } from '../sdk/failure-report.js';
 import type { Worker } from '../sdk/worker.js';
@@ -85,7 +86,9 @@ export function defineWorker(command: Command, done: Done): void {
         .default(OUTPUT_BYTES, formatSize(OUTPUT_BYTES)),
     )
     .addOption(
-      integerOption('--grace-ms <ms>', 'how long draining may take', 0, DAY_MS).default(10_000),
+      integerOption('--grace-ms <ms>', 'how long draining may take', 0, DAY_MS).default(
+        CLOSE_DEFAULTS.graceMs,
+      ),
     );
   addEndpointOption(command)
     .addHelpText('after', AFTER)

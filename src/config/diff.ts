@@ -1,9 +1,9 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
 import type { Config } from './config.js';
 import { shown } from './explain.js';
-import { SECTIONS } from './schema.js';
+import { type Row, SECTIONS } from './schema.js';
 
-/** One key whose value is another one now; secrets are masked. */
+/** One key whose value has changed; secrets are masked. */
 export interface Change {
   readonly key: string;
   readonly from: unknown;
@@ -16,9 +16,11 @@ export interface Difference {
   readonly restart: readonly Change[];
 }
 
+type Values = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 /**
- * True if the listeners differ in nothing but files of secret keys, which are exchanged while it
- * runs (by the engine `zmtp`).
+ * True if the listeners differ only in files of secret keys, which the transport `zmtp` can replace
+ * while it runs.
  */
 export function onlyKeysDiffer(from: Config, to: Config): boolean {
   const withoutKeys = ({ broker }: Config): string =>
@@ -34,8 +36,8 @@ export function onlyKeysDiffer(from: Config, to: Config): boolean {
 
 /** Compares two effective configurations, key by key. */
 export function diff(from: Config, to: Config): Difference {
-  const before: Readonly<Record<string, Readonly<Record<string, unknown>>>> = from;
-  const after: Readonly<Record<string, Readonly<Record<string, unknown>>>> = to;
+  const before: Values = from;
+  const after: Values = to;
   const live: Change[] = [];
   const restart: Change[] = [];
   for (const [section, { keys }] of Object.entries(SECTIONS)) {
@@ -47,9 +49,28 @@ export function diff(from: Config, to: Config): Difference {
         from: shown(section, key, old),
         to: shown(section, key, now),
       };
-      const isLive = row.live === true || (row.kind === 'listeners' && onlyKeysDiffer(from, to));
-      (isLive ? live : restart).push(change);
+      (isLive(row, from, to) ? live : restart).push(change);
     }
   }
   return { live, restart };
+}
+
+/** The configuration after a reread: `to` for the keys that can change while running, else `from`. */
+export function withLiveKeys(from: Config, to: Config): Config {
+  const before: Values = from;
+  const after: Values = to;
+  const sections = Object.entries(SECTIONS).map(([section, { keys }]) => [
+    section,
+    Object.fromEntries(
+      Object.entries(keys).map(([key, row]) => [
+        key,
+        (isLive(row, from, to) ? after : before)[section]?.[key],
+      ]),
+    ),
+  ]);
+  return Object.fromEntries(sections) as Config;
+}
+
+function isLive({ live }: Row, from: Config, to: Config): boolean {
+  return live === 'secretKeys' ? onlyKeysDiffer(from, to) : live === true;
 }

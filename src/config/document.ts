@@ -23,12 +23,17 @@ function defaultText(row: Row): string {
   return `${text} (${count} ${unit[1]}${count === 1 ? '' : 's'})`;
 }
 
+function changeNeeds({ live }: Row): string {
+  if (live === 'secretKeys') return 'a restart, except `secretKeyFile` with `zmtp`: SIGHUP';
+  return live === true ? 'SIGHUP' : 'a restart';
+}
+
 function rowText(section: string, key: string, row: Row): string {
   const facts = [
     `- default: ${defaultText(row)}`,
     `- value: ${expectation(row)}`,
     `- variable: \`${variableName([section, key])}\``,
-    `- a change needs: ${row.live === true ? 'SIGHUP' : 'a restart'}`,
+    `- a change needs: ${changeNeeds(row)}`,
   ];
   return [`### \`${section}.${key}\``, '', row.about, '', ...facts].join('\n');
 }

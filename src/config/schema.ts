@@ -7,6 +7,13 @@
  * alone (`isolatedDeclarations`); `validate.ts` makes the zod schema of them.
  */
 
+import {
+  BROKER_ENDPOINT,
+  HEARTBEAT_INTERVAL_MS,
+  HEARTBEAT_LIVENESS,
+  HTTP_ADDRESS,
+} from '../core/defaults.js';
+
 /** What a key may hold. `size` takes an integer (bytes) or text such as `16MiB`. */
 export type RowKind =
   | 'text'
@@ -39,8 +46,11 @@ export interface Row {
   readonly options?: readonly string[];
   /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`, `url`. */
   readonly form?: 'name' | 'path' | 'file' | 'secret' | 'url';
-  /** SIGHUP applies a change without a restart. */
-  readonly live?: true;
+  /**
+   * SIGHUP applies a change without a restart. `secretKeys`: only if nothing but the files of
+   * secret keys of listeners with the transport `zmtp` changes.
+   */
+  readonly live?: true | 'secretKeys';
   readonly about: string;
 }
 
@@ -80,7 +90,8 @@ export const SCHEMA = {
     keys: {
       listen: {
         kind: 'listeners',
-        default: 'tcp://127.0.0.1:5555',
+        default: BROKER_ENDPOINT as string,
+        live: 'secretKeys',
         about:
           'An endpoint, a list of endpoints, or a list of `{endpoint, allow, client, worker, mmi, insecure, transport, curve}`; see Listeners. Off loopback a listener needs `curve`, or `insecure: true`.',
       },
@@ -92,14 +103,14 @@ export const SCHEMA = {
       },
       heartbeatIntervalMs: {
         kind: 'durationMs',
-        default: 2500,
+        default: HEARTBEAT_INTERVAL_MS as number,
         min: 10,
         max: 3_600_000,
         about: 'Time between heartbeats, to and from workers.',
       },
       heartbeatLiveness: {
         kind: 'count',
-        default: 3,
+        default: HEARTBEAT_LIVENESS as number,
         min: 2,
         max: 100,
         about: 'Heartbeat intervals without a message from a worker after which it is lost.',
@@ -388,7 +399,7 @@ export const SCHEMA = {
     keys: {
       listen: {
         kind: 'address',
-        default: '127.0.0.1:5580',
+        default: HTTP_ADDRESS as string,
         about:
           '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. Off loopback, `http.tls` or `http.insecure` is required.',
       },

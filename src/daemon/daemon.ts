@@ -6,7 +6,7 @@ import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
 import type { Config, ListenerConfig, TransportName } from '../config/config.js';
-import { diff, onlyKeysDiffer } from '../config/diff.js';
+import { diff, onlyKeysDiffer, withLiveKeys } from '../config/diff.js';
 import { quotasOf } from '../config/quotas.js';
 import { listenersInFull } from '../config/io/exposure.js';
 import { monotonicMs } from '../core/clock.js';
@@ -233,14 +233,16 @@ async function startIn(
     http: http?.url ?? null,
     reconfigure: (next) => {
       const before = current;
-      current = { ...current, limits: next.limits, log: next.log };
-      reconfigure(before, next, broker, log);
-      holdings.limit = next.limits.memoryBytes;
-      followAt(next.log.level);
-      transport.setLimits(routerLimits(next, keys));
-      keys.reread(next);
-      if (onlyKeysDiffer(before, next) && renewSecretKeys(keys, next, transport, log)) {
-        current = { ...current, broker: { ...current.broker, listen: next.broker.listen } };
+      current = withLiveKeys(before, next);
+      broker.setLimits(brokerLimits(current));
+      holdings.limit = current.limits.memoryBytes;
+      log.setLevel(current.log.level);
+      logChanges(before, next, log);
+      followAt(current.log.level);
+      transport.setLimits(routerLimits(current, keys));
+      keys.reread(current);
+      if (onlyKeysDiffer(before, next) && !renewSecretKeys(keys, current, transport, log)) {
+        current = { ...current, broker: before.broker };
       }
       renewTls(http, log);
     },
@@ -287,10 +289,8 @@ async function drain(
   await transport.close(LINGER_MS);
 }
 
-function reconfigure(current: Config, next: Config, broker: Broker, log: Log): void {
+function logChanges(current: Config, next: Config, log: Log): void {
   const { live, restart } = diff(current, next);
-  broker.setLimits(brokerLimits(next));
-  log.setLevel(next.log.level);
   log.info(
     { event: 'config.reloaded', applied: live, needRestart: restart },
     `configuration reloaded: ${live.length} changes applied, ${restart.length} need a restart`,

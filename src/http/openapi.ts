@@ -2,6 +2,7 @@
  * The description of the API (OpenAPI 3.1), served at `/api/v1/openapi.json`; docs/openapi.json is
  * written from it by `npm run docs`. A test compares it with the table of routes, both ways.
  */
+import { HTTP_ADDRESS } from '../core/defaults.js';
 import { packageVersion } from '../core/version.js';
 import {
   answer,
@@ -173,7 +174,7 @@ export function openApi(version: string): Json {
         'Errors are `{"error": {"code", "message"}}`. Lists are `{"items", "next"}`; a page may have ' +
         'fewer items than `limit`, and the list ends when `next` is null.',
     },
-    servers: [{ url: 'http://127.0.0.1:5580' }],
+    servers: [{ url: `http://${HTTP_ADDRESS}` }],
     paths: PATHS,
     components: {
       schemas: { ...SCHEMAS, ...STORED_SCHEMAS },

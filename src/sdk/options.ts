@@ -6,6 +6,7 @@ import { CREDIT_MAX, type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp
 import { NAME_CHARACTERS_MAX } from '../wire/ready-options.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
 import type { CurveClientKeys } from '../transport/zmtp/link.js';
+import { CLIENT_DEFAULTS, CLOSE_DEFAULTS, WORKER_DEFAULTS } from './defaults.js';
 import { dialOf, type TransportName } from './dials.js';
 import { sdkError } from './errors.js';
 
@@ -151,17 +152,28 @@ export function clientSettings(given: unknown): ClientSettings {
   const options = new Options('Client', given);
   const settings: ClientSettings = {
     endpoints: options.endpoints(),
-    timeoutMs: options.integer('timeoutMs', 2500, 1, DAY_MS),
-    retries: options.integer('retries', 3, 0, 1000),
-    maxOutstanding: options.integer('maxOutstanding', 100_000, 1, 10_000_000),
-    failsWithoutWorker: options.oneOf('ifNoWorker', ['wait', 'fail'], 'wait') === 'fail',
-    streamBufferBytes: options.integer('streamBufferBytes', 64 * MIB, 1, 4096 * MIB),
-    version: options.version(),
-    envelope: options.boolean('envelope', true),
-    maxLinks: options.integer('maxLinks', 64, 1, 10_000),
-    retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
-    retryMaxMs: options.integer('retryMaxMs', 2000, 1, DAY_MS),
-    dial: options.dial(),
+    timeoutMs: options.integer('timeoutMs', CLIENT_DEFAULTS.timeoutMs, 1, DAY_MS),
+    retries: options.integer('retries', CLIENT_DEFAULTS.retries, 0, 1000),
+    maxOutstanding: options.integer(
+      'maxOutstanding',
+      CLIENT_DEFAULTS.maxOutstanding,
+      1,
+      10_000_000,
+    ),
+    failsWithoutWorker:
+      options.oneOf('ifNoWorker', ['wait', 'fail'], CLIENT_DEFAULTS.ifNoWorker) === 'fail',
+    streamBufferBytes: options.integer(
+      'streamBufferBytes',
+      CLIENT_DEFAULTS.streamBufferBytes,
+      1,
+      4096 * MIB,
+    ),
+    version: options.version(CLIENT_DEFAULTS.protocol),
+    envelope: options.boolean('envelope', CLIENT_DEFAULTS.envelope),
+    maxLinks: options.integer('maxLinks', CLIENT_DEFAULTS.maxLinks, 1, 10_000),
+    retryBaseMs: options.integer('retryBaseMs', CLIENT_DEFAULTS.retryBaseMs, 1, DAY_MS),
+    retryMaxMs: options.integer('retryMaxMs', CLIENT_DEFAULTS.retryMaxMs, 1, DAY_MS),
+    dial: options.dial(CLIENT_DEFAULTS.transport),
   };
   if (settings.failsWithoutWorker && !settings.envelope) {
     throw wrong(
@@ -182,15 +194,25 @@ export function workerSettings(given: unknown): WorkerSettings {
     service: service.toString('utf8'),
     serviceName: service,
     name: workerName(options.take('name')),
-    concurrency: options.integer('concurrency', 1, 1, CREDIT_MAX),
-    version: options.version(),
-    heartbeatIntervalMs: options.integer('heartbeatIntervalMs', 2500, 10, DAY_MS),
-    heartbeatLiveness: options.integer('heartbeatLiveness', 3, 1, 1000),
-    retryBaseMs: options.integer('retryBaseMs', 100, 1, DAY_MS),
-    retryMaxMs: options.integer('retryMaxMs', 5000, 1, DAY_MS),
-    exposeErrors: options.boolean('exposeErrors', true),
+    concurrency: options.integer('concurrency', WORKER_DEFAULTS.concurrency, 1, CREDIT_MAX),
+    version: options.version(WORKER_DEFAULTS.protocol),
+    heartbeatIntervalMs: options.integer(
+      'heartbeatIntervalMs',
+      WORKER_DEFAULTS.heartbeatIntervalMs,
+      10,
+      DAY_MS,
+    ),
+    heartbeatLiveness: options.integer(
+      'heartbeatLiveness',
+      WORKER_DEFAULTS.heartbeatLiveness,
+      1,
+      1000,
+    ),
+    retryBaseMs: options.integer('retryBaseMs', WORKER_DEFAULTS.retryBaseMs, 1, DAY_MS),
+    retryMaxMs: options.integer('retryMaxMs', WORKER_DEFAULTS.retryMaxMs, 1, DAY_MS),
+    exposeErrors: options.boolean('exposeErrors', WORKER_DEFAULTS.exposeErrors),
     onError: options.optional('onError', isErrorHook, 'a function'),
-    dial: options.dial(),
+    dial: options.dial(WORKER_DEFAULTS.transport),
   };
   options.end();
   return settings;
@@ -214,7 +236,7 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
 /** @returns milliseconds @throws ERR_MDP_OPTION */
 export function closeGraceMs(given: unknown): number {
   const options = new Options('close', given);
-  const graceMs = options.integer('graceMs', 10_000, 0, DAY_MS);
+  const graceMs = options.integer('graceMs', CLOSE_DEFAULTS.graceMs, 0, DAY_MS);
   options.end();
   return graceMs;
 }
@@ -307,12 +329,12 @@ export class Options {
     };
   }
 
-  version(): MdpVersion {
-    return this.oneOf('protocol', ['0.1', '0.2'], '0.2') === '0.1' ? 1 : 2;
+  version(fallback: Protocol): MdpVersion {
+    return this.oneOf('protocol', ['0.1', '0.2'], fallback) === '0.1' ? 1 : 2;
   }
 
-  dial(): Dial {
-    const transport = this.oneOf('transport', ['zmtp', 'libzmq'], 'zmtp');
+  dial(fallback: TransportName): Dial {
+    const transport = this.oneOf('transport', ['zmtp', 'libzmq'], fallback);
     const dial = this.optional('dial', isDial, 'a function');
     const curve = this.#curve();
     if (dial !== undefined) {

@@ -32,7 +32,7 @@ export class Traffic {
       ({ frames }) => frames,
     );
     void this.#worker.run();
-    this.#client = new Client({ endpoints, timeoutMs: 2500, retries: 20 });
+    this.#client = new Client({ endpoints, retries: 20 });
     this.#lanes = Array.from({ length: LANES }, (_, lane) =>
       lane % 2 === 0 ? this.#ask(lane) : this.#store(lane),
     );

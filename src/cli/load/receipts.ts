@@ -1,6 +1,7 @@
 /** Stored requests as a load: a receipt for each, and none of them left behind. */
 import { MajordomoError } from '../../core/errors.js';
 import type { Client } from '../../sdk/client.js';
+import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
 import { readAnswer, type TitanicAnswer } from '../../sdk/titanic-answer.js';
 
 const TITANIC_REQUEST = 'titanic.request';
@@ -8,8 +9,9 @@ const TITANIC_CLOSE = 'titanic.close';
 /** Receipts kept at once: what is stored and not closed yet is disk at the broker. */
 const KEPT_MAX = 1_000_000;
 const CLOSING_AT_ONCE = 256;
-/** Whether a broker is there is told sooner than whether a busy one still answers. */
-const FIRST = { timeoutMs: 2500, retries: 3 };
+/** Of the first question, which needs no patience with a busy broker. */
+const { timeoutMs, retries } = CLIENT_DEFAULTS;
+const FIRST = { timeoutMs, retries };
 
 export class Receipts {
   readonly #service: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { diff } from '../../../src/config/diff.js';
+import { diff, withLiveKeys } from '../../../src/config/diff.js';
 import { explain } from '../../../src/config/explain.js';
 import { SECTIONS } from '../../../src/config/schema.js';
 import { load, OPEN } from './support.js';
@@ -72,6 +72,37 @@ describe('diff, for SIGHUP', () => {
     ]);
     expect(restart.map(({ key }) => key)).toEqual(['broker.listen', 'log.format']);
     expect(diff(before, load({}).config)).toEqual({ live: [], restart: [] });
+  });
+
+  it('applies the live keys only: any other keeps its value, also beside a live one', () => {
+    const before = load({}).config;
+    const after = load({
+      sets: ['log.level=debug', 'limits.workers=5', 'log.format=json', 'broker.listen=tcp://*:1'],
+    }).config;
+    const applied = withLiveKeys(before, after);
+    expect(diff(before, applied).restart).toEqual([]);
+    expect(diff(before, applied).live).toEqual(diff(before, after).live);
+    expect(diff(applied, after)).toEqual({ live: [], restart: diff(before, after).restart });
+    expect(withLiveKeys(before, load({}).config)).toEqual(before);
+  });
+
+  it('exchanges files of secret keys of zmtp while it runs, and nothing else of a listener', () => {
+    const listener = (key: string, more = ''): string =>
+      `broker.listen=[{endpoint: "tcp://*:1", curve: {secretKeyFile: ${key}, keysFile: k}${more}}]`;
+    const changed = (from: string, to: string): string[][] => {
+      const [before, after] = [load({ sets: [from] }).config, load({ sets: [to] }).config];
+      const { live, restart } = diff(before, after);
+      const applied = withLiveKeys(before, after).broker.listen;
+      expect(applied).toEqual((restart.length > 0 ? before : after).broker.listen);
+      return [live, restart].map((changes) => changes.map(({ key }) => key));
+    };
+    expect(changed(listener('/a'), listener('/b'))).toEqual([['broker.listen'], []]);
+    const [libzmq, minimal] = [', transport: libzmq', ', mmi: minimal'];
+    expect(changed(listener('/a', libzmq), listener('/b', libzmq))).toEqual([
+      [],
+      ['broker.listen'],
+    ]);
+    expect(changed(listener('/a'), listener('/b', minimal))).toEqual([[], ['broker.listen']]);
   });
 
   it('has every limit among the live ones, and masks secrets', () => {

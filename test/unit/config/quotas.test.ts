@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { QUOTA_ROWS, quotasOf, type Quotas } from '../../../src/config/quotas.js';
+import { SCHEMA } from '../../../src/config/schema.js';
 import { load, problemsOf } from './support.js';
 
 function resolved(yaml: string, name: string | null = null): Quotas {
@@ -25,6 +26,11 @@ describe('the quotas of one identity (D75)', () => {
       hellos: 1000,
       services: 8750,
     });
+  });
+
+  it('have the share that docs/configuration.md gives as the default of limits.perPeer', () => {
+    const { none } = SCHEMA.limits.keys.perPeer;
+    expect(none).toBe(`\`{share: ${QUOTA_ROWS.share.default}}\``);
   });
 
   it('go with the limits, and leave at least one place to others', () => {

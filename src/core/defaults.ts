@@ -1,0 +1,13 @@
+/** Defaults that the broker shares with its clients and workers. */
+
+/** Time between heartbeats of broker and workers. */
+export const HEARTBEAT_INTERVAL_MS = 2500;
+
+/** Silent intervals after which either treats the other as lost. */
+export const HEARTBEAT_LIVENESS = 3;
+
+/** Where a broker listens, and where commands and examples look for it. */
+export const BROKER_ENDPOINT = 'tcp://127.0.0.1:5555';
+
+/** Where its HTTP server listens, as `host:port`. */
+export const HTTP_ADDRESS = '127.0.0.1:5580';

@@ -1,0 +1,33 @@
+/** Defaults of the SDK's options. docs/sdk.md and the docstrings of options.ts are compared with them. */
+import { HEARTBEAT_INTERVAL_MS, HEARTBEAT_LIVENESS } from '../core/defaults.js';
+
+/** Of `ClientOptions`. */
+export const CLIENT_DEFAULTS = {
+  timeoutMs: 2500,
+  retries: 3,
+  maxOutstanding: 100_000,
+  ifNoWorker: 'wait',
+  /** 64 MiB. */
+  streamBufferBytes: 67_108_864,
+  protocol: '0.2',
+  envelope: true,
+  maxLinks: 64,
+  retryBaseMs: 100,
+  retryMaxMs: 2000,
+  transport: 'zmtp',
+} as const;
+
+/** Of `WorkerOptions`. */
+export const WORKER_DEFAULTS = {
+  concurrency: 1,
+  protocol: '0.2',
+  heartbeatIntervalMs: HEARTBEAT_INTERVAL_MS as number,
+  heartbeatLiveness: HEARTBEAT_LIVENESS as number,
+  retryBaseMs: 100,
+  retryMaxMs: 5000,
+  exposeErrors: true,
+  transport: 'zmtp',
+} as const;
+
+/** Of `CloseOptions`. */
+export const CLOSE_DEFAULTS = { graceMs: 10_000 } as const;
