@@ -1,11 +1,14 @@
 // Removes files from build/ whose sources no longer exist, so that a renamed or deleted test does
-// not run again. The compiler overwrites the other files.
+// not run again. The compiler overwrites the other files when their sources have changed.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const build = join(root, 'build');
+
+/** What the compiler remembers of its last run. */
+const COMPILED = 'compiled.tsbuildinfo';
 
 /** The file that this one was compiled or copied from. */
 function sourceOf(path) {
@@ -14,7 +17,7 @@ function sourceOf(path) {
 
 if (existsSync(build)) {
   for (const entry of readdirSync(build, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
+    if (!entry.isFile() || entry.name === COMPILED) continue;
     const path = join(entry.parentPath, entry.name);
     const source = sourceOf(path.slice(build.length + 1));
     if (!existsSync(join(root, source))) rmSync(path);
