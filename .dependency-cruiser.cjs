@@ -72,6 +72,71 @@ const PAGE = '^src/page/';
 const PORTS = '^src/broker/ports\\.ts$';
 const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
 
+const folder = (...names) => `^src/broker/(${names.join('|')})/`;
+/** The files of broker/ itself that the folders inside share: interfaces, and what is counted. */
+const BROKER_SHARED =
+  '^src/broker/(counters|events|options|ports|quotas|request-counters|request-trace|rights|sink)\\.ts$';
+
+/** A folder of broker/ imports, of the room, its own files, `allowed`, and what all folders share. */
+function brokerFolder(name, allowed, comment) {
+  return {
+    name: `broker-${name}-imports`,
+    severity: 'error',
+    comment,
+    from: { path: folder(name) },
+    to: { path: '^src/broker/', pathNot: [folder(name, ...allowed), BROKER_SHARED] },
+  };
+}
+
+const brokerFolders = [
+  {
+    name: 'broker-shared-imports',
+    severity: 'error',
+    comment:
+      'The interfaces of broker/ (options, ports, sink, events, counters …) import no folder of it. Move the type into one of them, or the code into a folder.',
+    from: { path: BROKER_SHARED },
+    to: { path: '^src/broker/', pathNot: BROKER_SHARED },
+  },
+  brokerFolder(
+    'state',
+    [],
+    'broker/state holds data and decides nothing. Move the decision to admission or lifecycle, which may read the state.',
+  ),
+  {
+    name: 'broker-state-has-no-sink',
+    severity: 'error',
+    comment: 'broker/state sends nothing. Return what is due, and let lifecycle call the sink.',
+    from: { path: folder('state') },
+    to: { path: '^src/broker/(sink|events|counters|request-counters)\\.ts$' },
+  },
+  brokerFolder(
+    'admission',
+    ['state'],
+    'broker/admission decides and sends nothing. Return the refusal, and let the caller in inputs or lifecycle send it.',
+  ),
+  brokerFolder(
+    'lifecycle',
+    ['state', 'admission'],
+    'broker/lifecycle does not know where a call came from. Pass in what it needs as an argument from inputs.',
+  ),
+  {
+    name: 'broker-inputs-imports',
+    severity: 'error',
+    comment:
+      'broker/inputs is called by broker.ts and does not know it. Give the class what it needs as a field.',
+    from: { path: folder('inputs') },
+    to: { path: '^src/broker/broker\\.ts$' },
+  },
+  {
+    name: 'broker-folders-are-private',
+    severity: 'error',
+    comment:
+      'Other rooms import the files of broker/ itself and broker/io. Move the type to options.ts or ports.ts, or add a method to Broker.',
+    from: { path: '^src/', pathNot: room('broker') },
+    to: { path: folder('state', 'admission', 'lifecycle', 'inputs') },
+  },
+];
+
 const rooms = [
   mayImport(
     'core',
@@ -357,7 +422,7 @@ const graph = [
 ];
 
 module.exports = {
-  forbidden: [...rooms, ...packages, ...machines, ...graph],
+  forbidden: [...rooms, ...brokerFolders, ...packages, ...machines, ...graph],
   options: {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,

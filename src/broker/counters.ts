@@ -4,8 +4,8 @@ import { RequestCounters } from './request-counters.js';
 
 export type LostReason =
   'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
-export type WorkerRefusal = 'reserved' | 'limit' | 'rights' | 'draining';
-export type RequestRefusal = 'limit' | 'quota' | 'rights' | 'no_worker' | 'not_active' | 'draining';
+export type WorkerRefusalReason = 'reserved' | 'limit' | 'rights' | 'draining';
+export type RefusalReason = 'limit' | 'quota' | 'rights' | 'no_worker' | 'not_active' | 'draining';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
 /** Counters since the start. Plain numbers, read on demand. */
@@ -20,7 +20,7 @@ export class BrokerCounters {
     rights: 0,
     drained: 0,
   };
-  readonly workersRefused: Record<WorkerRefusal, number> = {
+  readonly workersRefused: Record<WorkerRefusalReason, number> = {
     reserved: 0,
     limit: 0,
     rights: 0,
@@ -79,7 +79,7 @@ export class BrokerCounters {
     };
   }
 
-  get requestsRefused(): Record<RequestRefusal, number> {
+  get requestsRefused(): Record<RefusalReason, number> {
     const { requests } = this;
     const { limit, quota, rights, no_worker, not_active, draining } = requests.refused;
     return {

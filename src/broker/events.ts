@@ -4,7 +4,7 @@
  */
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import type { DroppedReply, LostReason, RequestRefusal, WorkerRefusal } from './counters.js';
+import type { DroppedReply, LostReason, RefusalReason, WorkerRefusalReason } from './counters.js';
 
 /** Service names are percent-escaped (D3). */
 export type BrokerEvent =
@@ -34,7 +34,7 @@ export type BrokerEvent =
   | {
       readonly name: 'worker.refused';
       readonly service: string;
-      readonly reason: WorkerRefusal;
+      readonly reason: WorkerRefusalReason;
       /** The name of its key, and its source address. */
       readonly key: string | null;
       readonly address: string;
@@ -52,7 +52,7 @@ export type BrokerEvent =
   | {
       readonly name: 'request.refused';
       readonly service: string;
-      readonly reason: RequestRefusal;
+      readonly reason: RefusalReason;
       readonly text: string;
       /** For its client: the name of the key, and the source address. */
       readonly key: string | null;

@@ -146,16 +146,16 @@ export class Listing {
     const items: WorkerSeen[] = [];
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
-      let told = service.id === from.service ? from.worker : 0;
+      let last = service.id === from.service ? from.worker : 0;
       // Services without workers count as examined, too.
       lookedAt++;
       for (const worker of service.workers) {
-        if (worker.number <= told) continue;
+        if (worker.number <= last) continue;
         if (items.length >= limit || lookedAt >= LOOKED_AT_MAX) {
-          return { items, next: { service: service.id, worker: told } };
+          return { items, next: { service: service.id, worker: last } };
         }
         lookedAt++;
-        told = worker.number;
+        last = worker.number;
         const status = workerStatus(worker, now);
         if (isWanted(status)) items.push({ ...status, address: worker.peer.address });
       }

@@ -34,6 +34,20 @@ export interface BrokerOptions {
   readonly limits: BrokerLimits;
 }
 
+/** Who connected; as in the transport's port. */
+export interface PeerIdentity {
+  readonly listener: number;
+  readonly routingId: Buffer;
+  readonly ownRoutingId: boolean;
+  readonly key: string | null;
+  readonly publicKey?: string | null;
+  readonly address: string;
+  readonly identity: string;
+}
+
+/** Whether clients are served: see `admission/admission.ts`. */
+export type AdmissionState = 'serving' | 'refusing' | 'holding';
+
 export interface BrokerLimits {
   /**
    * Limit for names with workers and, counted separately, for names that only have waiting

@@ -9,7 +9,7 @@ import {
   Labels,
 } from '../core/labels.js';
 import type { FailureKind } from '../wire/failure.js';
-import type { RequestRefusal } from './counters.js';
+import type { RefusalReason } from './counters.js';
 
 /** From half a millisecond, roughly the time of a request here, to five minutes. */
 const BOUNDS_MS = [
@@ -29,7 +29,7 @@ export class RequestCounters {
   readonly abandoned: ByLabel = byLabel();
   /** Waiting requests whose client went away (D26). */
   readonly dropped: ByLabel = byLabel();
-  readonly refused: Readonly<Record<RequestRefusal, ByLabel>> = {
+  readonly refused: Readonly<Record<RefusalReason, ByLabel>> = {
     limit: byLabel(),
     quota: byLabel(),
     rights: byLabel(),
@@ -66,7 +66,7 @@ export class RequestCounters {
     increment(this.received, label);
   }
 
-  countRefused(label: Label, reason: RequestRefusal): void {
+  countRefused(label: Label, reason: RefusalReason): void {
     increment(this.refused[reason], label);
   }
 

@@ -2,7 +2,6 @@
  * Traces single requests of clients for the log at level debug, with one call for each step of a
  * request. While tracing is off, a step costs one check of a boolean.
  */
-import type { RequestId } from './state/request-table.js';
 
 /** How a request that was accepted ended. */
 export type RequestEnd = 'replied' | 'failed' | 'expired' | 'abandoned' | 'dropped' | 'refused';
@@ -18,32 +17,35 @@ export type RequestStep =
 /** @param request a number that is unique to the request; record numbers are reused */
 export type RequestTrace = (request: number, step: RequestStep) => void;
 
-export class Following {
+export class RequestTracer {
   isOn = false;
   #trace: RequestTrace | null = null;
-  /** For requests that are held. */
-  readonly #numbers = new Map<RequestId, number>();
+  /** For requests that are held, by the number of their record. */
+  readonly #numbers = new Map<number, number>();
   #last = 0;
 
   /** @param trace `null` turns tracing off */
-  follow(trace: RequestTrace | null): void {
+  start(trace: RequestTrace | null): void {
     this.#trace = trace;
     this.isOn = trace !== null;
     this.#numbers.clear();
   }
 
-  /** A request that arrived before tracing was turned on gets its number at its next step. */
-  tell(id: RequestId, step: RequestStep): void {
-    let number = this.#numbers.get(id);
+  /**
+   * A request that arrived before tracing was turned on gets its number at its next step.
+   * @param record the number of its record
+   */
+  step(record: number, step: RequestStep): void {
+    let number = this.#numbers.get(record);
     if (number === undefined) {
       number = ++this.#last;
-      this.#numbers.set(id, number);
+      this.#numbers.set(record, number);
     }
     this.#trace?.(number, step);
   }
 
   /** Its record will be reused for another request. */
-  forget(id: RequestId): void {
-    this.#numbers.delete(id);
+  forget(record: number): void {
+    this.#numbers.delete(record);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Holdings } from '../../src/core/holdings.js';
 import { Broker } from '../../src/broker/broker.js';
-import type { AdmissionState } from '../../src/broker/admission/admission.js';
+import type { AdmissionState } from '../../src/broker/options.js';
 import { BrokerLoop } from '../../src/broker/io/loop.js';
 import { TransportSink } from '../../src/broker/io/sink.js';
 import type { InternalService } from '../../src/broker/ports.js';

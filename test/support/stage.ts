@@ -4,9 +4,9 @@
  *
  * Each input is its own turn (the input, then `run` until nothing more is due), except in `batch`.
  */
-import { Broker, type BrokerLoad, type PeerIdentity } from '../../src/broker/broker.js';
+import { Broker, type BrokerLoad } from '../../src/broker/broker.js';
 import type { BrokerEvent } from '../../src/broker/events.js';
-import type { BrokerLimits, BrokerOptions } from '../../src/broker/options.js';
+import type { BrokerLimits, BrokerOptions, PeerIdentity } from '../../src/broker/options.js';
 import type { InternalService } from '../../src/broker/ports.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { Frames } from '../../src/core/frames.js';

@@ -1,20 +1,16 @@
 /**
  * The interface of the broker for the parts that run in its process: internal services and Titanic.
  */
-import type { Frames } from '../../core/frames.js';
-import type { Holder } from '../../core/holdings.js';
 import type { Hello, WorkerStatus } from '../../wire/mmi.js';
 import type { Admission } from '../admission/admission.js';
-import type { Ledger } from '../ledger.js';
-import type { Lifecycle } from '../lifecycle/lifecycle.js';
-import { type Figures, ListedLazily, serviceStatus, workerStatus } from '../listing.js';
-import type { BrokerOptions } from '../options.js';
-import type { Asker, EmbeddedServiceApi, BrokerHost, InternalService, Listed } from '../ports.js';
-import type { Quotas } from '../quotas.js';
-import { NONE, type RequestId } from '../state/request-table.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Peer } from '../state/entities.js';
+import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { StoredDeliveries } from '../lifecycle/stored-deliveries.js';
+import { type Figures, ListedLazily, serviceStatus, workerStatus } from '../listing.js';
+import type { BrokerHost, EmbeddedServiceApi, InternalService, Listed } from '../ports.js';
+import type { InternalServices } from '../state/internal-services.js';
+import { NONE } from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
 
 /**
@@ -23,82 +19,62 @@ import type { Workers } from '../state/workers.js';
  */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
 
-/** Record numbers are below this. */
-const GENERATION_STEP = 2 ** 31;
-
-/** What the embedded services work on. All of it belongs to one `Broker`. */
 export interface EmbeddedServicesDeps {
-  readonly options: BrokerOptions;
+  readonly figures: Figures;
+  readonly internals: InternalServices;
   readonly services: ServiceTable;
   readonly workers: Workers;
-  readonly ledger: Ledger;
+  readonly requests: RequestStore;
   readonly admission: Admission;
-  readonly lifecycle: Lifecycle;
+  readonly internalRequests: InternalRequests;
   readonly stored: StoredDeliveries;
-  readonly figures: Figures;
 }
 
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
-  readonly #deps: EmbeddedServicesDeps;
-  readonly #internals: InternalService[] = [];
-  /** Generation of the numbers by which internal services know requests: see `dropInternal`. */
-  #generation = 0;
+  readonly #figures: Figures;
+  readonly #internals: InternalServices;
+  readonly #services: ServiceTable;
+  readonly #workers: Workers;
+  readonly #requests: RequestStore;
+  readonly #admission: Admission;
+  readonly #internalRequests: InternalRequests;
+  readonly #stored: StoredDeliveries;
 
   constructor(deps: EmbeddedServicesDeps) {
-    this.#deps = deps;
+    this.#figures = deps.figures;
+    this.#internals = deps.internals;
+    this.#services = deps.services;
+    this.#workers = deps.workers;
+    this.#requests = deps.requests;
+    this.#admission = deps.admission;
+    this.#internalRequests = deps.internalRequests;
+    this.#stored = deps.stored;
   }
 
-  // ---------------------------------------------------------------- internal services
+  // ---------------------------------------------------------------- for internal services
 
-  host(service: InternalService): void {
-    this.#internals.push(service);
+  answer(id: number, body: readonly Buffer[]): void {
+    this.#internalRequests.answer(id, body);
   }
 
-  /** The internal service that a name belongs to, or `null`. */
-  internalFor(frames: Frames, index: number): InternalService | null {
-    const buffer = frames.buffer(index);
-    const start = frames.start(index);
-    for (const internal of this.#internals) {
-      const { prefix } = internal;
-      if (frames.size(index) < prefix.length) continue;
-      let at = 0;
-      while (at < prefix.length && buffer[start + at] === prefix[at]) at++;
-      if (at === prefix.length) return internal;
-    }
-    return null;
-  }
-
-  /** The number that an internal service uses to answer a request. */
-  numberOf(id: RequestId): number {
-    return this.#generation * GENERATION_STEP + id;
-  }
-
-  #requestOf(number: number): RequestId {
-    const isPresent = Math.floor(number / GENERATION_STEP) === this.#generation;
-    return isPresent ? number % GENERATION_STEP : NONE;
-  }
-
-  answer(number: number, body: readonly Buffer[]): void {
-    const id = this.#requestOf(number);
-    if (id !== NONE) this.#deps.lifecycle.answerInternal(id, body);
+  refuse(id: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
+    const status = reason === 'rights' ? '403' : '429';
+    this.#internalRequests.refuse(id, { reason, status, text });
   }
 
   /** Forgets what internal services have not answered, and ignores their later answers. */
   dropInternal(): void {
-    this.#generation++;
-    this.#deps.lifecycle.dropInternal((service) => {
-      const owner = this.#internals.find(({ prefix }) => startsWith(service, prefix));
-      return owner?.onlyAsks?.(service) === true;
-    });
+    this.#internalRequests.endAll(
+      (service) => this.#internalOf(service)?.onlyAsks?.(service) === true,
+    );
   }
 
   hear(number: number, hello: Hello): boolean {
-    const { ledger } = this.#deps;
-    const id = this.#requestOf(number);
-    const peer = ledger.clientOf(id)?.peer;
+    const id = this.#internalRequests.of(number);
+    const peer = id === NONE ? null : this.#requests.clientOf(id)?.peer;
     if (!peer) return true;
     const { hellos, identity } = peer;
-    const envelope = ledger.envelope(id);
+    const envelope = this.#requests.envelope(id);
     if (!hellos.has(envelope)) {
       if (identity.hellos >= identity.quotas.hellos) return false;
       if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
@@ -108,44 +84,33 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return true;
   }
 
-  askerOf(peer: Peer): Asker {
-    peer.asker ??= new PeerAsker(peer, this.#deps.options.outputLeft ?? (() => Infinity));
-    return peer.asker;
-  }
-
-  refuse(number: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
-    const id = this.#requestOf(number);
-    if (id === NONE) return;
-    this.#deps.lifecycle.refuseInternal(id, reason, {
-      status: reason === 'rights' ? '403' : '429',
-      text,
-    });
-  }
-
   isServed(service: Buffer): boolean {
-    const internal = this.#internals.find(({ prefix }) => startsWith(service, prefix));
-    if (internal !== undefined) return internal.offers(service);
-    const found = this.#deps.services.find(service, 0, service.length);
+    const internal = this.#internalOf(service);
+    if (internal !== null) return internal.offers(service);
+    const found = this.#services.find(service, 0, service.length);
     return found !== null && found.workers.size > 0;
   }
 
+  #internalOf(service: Buffer): InternalService | null {
+    return this.#internals.find(service, 0, service.length);
+  }
+
   get counts(): { readonly services: number; readonly workers: number } {
-    const { services, workers } = this.#deps;
-    return { services: services.listed, workers: workers.count };
+    return { services: this.#services.listed, workers: this.#workers.count };
   }
 
   services(now: number): Listed[] {
-    const { services, figures } = this.#deps;
-    services.forget(now);
+    const figures = this.#figures;
+    this.#services.forget(now);
     return Array.from(
-      services.all(),
+      this.#services.all(),
       (service) => new ListedLazily(service, 0, () => serviceStatus(service, figures)),
     );
   }
 
   workers(now: number): Listed[] {
     const found: Listed[] = [];
-    for (const service of this.#deps.services.all()) {
+    for (const service of this.#services.all()) {
       for (const worker of service.workers) {
         const status = (): WorkerStatus => workerStatus(worker, now);
         found.push(new ListedLazily(service, worker.number, status));
@@ -154,95 +119,26 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return found;
   }
 
-  // ---------------------------------------------------------------- the keeper of stored requests
+  // ---------------------------------------------------------------- for the internal client
 
   room(service: Buffer): number {
-    return this.#deps.admission.isOpen ? this.#deps.stored.room(service) : 0;
+    return this.#admission.isOpen ? this.#stored.room(service) : 0;
   }
 
   setBacklog(service: Buffer, has: boolean): void {
-    this.#deps.stored.setBacklog(service, has);
+    this.#stored.setBacklog(service, has);
   }
 
   submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
-    if (!this.#deps.admission.isOpen) return null;
-    return this.#deps.stored.submit(service, reference, body, again);
+    if (!this.#admission.isOpen) return null;
+    return this.#stored.submit(service, reference, body, again);
   }
 
   setStored(service: Buffer, hasStored: boolean): void {
-    this.#deps.services.setStored(service, hasStored);
+    this.#services.setStored(service, hasStored);
   }
 
   withdraw(id: number): void {
-    this.#deps.stored.withdraw(id);
-  }
-}
-
-function startsWith(service: Buffer, prefix: Buffer): boolean {
-  return service.subarray(0, prefix.length).equals(prefix);
-}
-
-/** A connection, as internal services see it. */
-class PeerAsker implements Asker {
-  readonly #peer: Peer;
-  readonly #outputLeft: (peer: number) => number;
-
-  constructor(peer: Peer, outputLeft: (peer: number) => number) {
-    this.#peer = peer;
-    this.#outputLeft = outputLeft;
-  }
-
-  get identity(): string {
-    return this.#peer.identity.name;
-  }
-
-  get scope(): string {
-    return `${this.#peer.listener} ${this.#peer.key ?? ''}`;
-  }
-
-  get owner(): string | null {
-    return this.#peer.key;
-  }
-
-  get address(): string {
-    return this.#peer.address;
-  }
-
-  get isOperator(): boolean {
-    return this.#peer.access.isOperator;
-  }
-
-  get isMmiMinimal(): boolean {
-    return this.#peer.access.rules.mmi === 'minimal';
-  }
-
-  get quotas(): Quotas {
-    return this.#peer.identity.quotas;
-  }
-
-  get holder(): Holder {
-    return this.#peer.identity.holder;
-  }
-
-  get isGone(): boolean {
-    return this.#peer.isGone || this.#peer.closing;
-  }
-
-  mayRequest(service: Buffer): boolean {
-    return this.#peer.access.allows('client', service);
-  }
-
-  mayServe(service: Buffer): boolean {
-    return this.#peer.access.allows('worker', service);
-  }
-
-  outputLeft(): number {
-    if (this.isGone) return 0;
-    return Math.min(this.#outputLeft(this.#peer.id), this.identityOutputLeft());
-  }
-
-  identityOutputLeft(): number {
-    const { quotas, holder } = this.#peer.identity;
-    return quotas.outputBytes - holder.output;
+    this.#stored.withdraw(id);
   }
 }

@@ -6,8 +6,8 @@
 import { assert } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
 import type { Failure } from '../../wire/failure.js';
-import type { Ledger } from '../ledger.js';
 import type { InternalClient } from '../ports.js';
+import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
   GIVEN_UP,
@@ -18,26 +18,30 @@ import {
   type RequestTable,
   SERVICE,
 } from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
-import type { Service, Worker } from '../state/entities.js';
 import type { Workers } from '../state/workers.js';
 
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
 
-export interface StoredDeliveriesDeps {
-  readonly table: RequestTable;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly ledger: Ledger;
-}
-
 export class StoredDeliveries {
-  readonly #deps: StoredDeliveriesDeps;
+  readonly #table: RequestTable;
+  readonly #services: ServiceTable;
+  readonly #workers: Workers;
+  readonly #requests: RequestStore;
   #client: InternalClient | null = null;
 
-  constructor(deps: StoredDeliveriesDeps) {
-    this.#deps = deps;
+  constructor(
+    table: RequestTable,
+    services: ServiceTable,
+    workers: Workers,
+    requests: RequestStore,
+  ) {
+    this.#table = table;
+    this.#services = services;
+    this.#workers = workers;
+    this.#requests = requests;
   }
 
   attach(client: InternalClient): void {
@@ -45,54 +49,56 @@ export class StoredDeliveries {
     this.#client = client;
   }
 
-  // ---------------------------------------------------------------- what the client asks
+  // ---------------------------------------------------------------- calls of the client
 
   /** How many more requests of this service are wanted, so that no worker has to wait. */
   room(name: Buffer): number {
-    const service = this.#deps.services.find(name, 0, name.length);
-    if (service === null || !this.#deps.ledger.hasRoom) return 0;
+    const service = this.#services.find(name, 0, name.length);
+    if (service === null || !this.#requests.hasRoom) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - service.stored.count);
   }
 
   setBacklog(name: Buffer, has: boolean): void {
-    const service = this.#deps.services.find(name, 0, name.length);
+    const service = this.#services.find(name, 0, name.length);
     if (service !== null) service.hasBacklog = has;
   }
 
   /** @returns `null` if the service has no workers, or nothing more can be held */
   submit(name: Buffer, reference: number, body: Buffer, again: RequestId | null): RequestId | null {
-    const { table, services, workers, ledger } = this.#deps;
-    const service = services.find(name, 0, name.length);
-    if (service === null || service.workers.size === 0 || !ledger.hasRoom) return null;
-    const id = again ?? ledger.addStored();
-    ledger.setBody(id, body);
+    const table = this.#table;
+    const requests = this.#requests;
+    const service = this.#services.find(name, 0, name.length);
+    if (service === null || service.workers.size === 0 || !requests.hasRoom) return null;
+    const id = again ?? requests.addStored();
+    requests.setBody(id, body);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
     table.raise(id, QUEUED);
     service.stored.pushBack(id);
-    workers.schedule(service);
+    this.#workers.schedule(service);
     return id;
   }
 
   /** The client no longer wants a reply. */
   withdraw(id: RequestId): void {
-    const { table, ledger, services } = this.#deps;
+    const table = this.#table;
+    const requests = this.#requests;
     if (table.is(id, OUT)) {
       table.raise(id, GIVEN_UP);
-      ledger.dropPartials(id);
+      requests.partials.drop(id);
       return;
     }
     if (table.is(id, QUEUED)) {
-      const service = ledger.serviceOf(id);
+      const service = requests.serviceOf(id);
       service.stored.remove(id);
-      ledger.release(id, 'too_late');
-      services.releaseIfUnused(service);
+      requests.release(id, 'too_late');
+      this.#services.releaseIfUnused(service);
     } else {
-      ledger.release(id, 'too_late');
+      requests.release(id, 'too_late');
     }
   }
 
-  // ---------------------------------------------------------------- what the client is told
+  // ---------------------------------------------------------------- reports to the client
 
   /** A worker registered. */
   workerCame(service: Service): void {
@@ -117,27 +123,27 @@ export class StoredDeliveries {
    * again.
    */
   failed(id: RequestId, reason: string, failure: Failure | null): void {
-    const { table, ledger } = this.#deps;
+    const table = this.#table;
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
     table.lower(id, OUT | QUEUED | GIVEN_UP);
-    ledger.dropBody(id);
+    this.#requests.dropBody(id);
     this.#client?.failed(this.#reference(id), reason, true, failure);
   }
 
   /** Its worker can no longer send a usable reply, but still has the request. */
-  spoilt(id: RequestId, reason: string): void {
+  spoiled(id: RequestId, reason: string): void {
     this.#client?.failed(this.#reference(id), reason, false, null);
   }
 
   /** It was out when the broker stopped, which does not count as an attempt. */
   interrupted(id: RequestId): void {
-    this.#deps.table.lower(id, OUT);
+    this.#table.lower(id, OUT);
     this.#putBack(id);
   }
 
   /** The service no longer has workers, or the broker is draining. */
   handBack(service: Service): void {
-    const { table } = this.#deps;
+    const table = this.#table;
     while (service.stored.count > 0) {
       const id = service.stored.head;
       service.stored.remove(id);
@@ -147,11 +153,11 @@ export class StoredDeliveries {
   }
 
   #putBack(id: RequestId): void {
-    this.#deps.ledger.dropBody(id);
+    this.#requests.dropBody(id);
     this.#client?.handedBack(this.#reference(id));
   }
 
   #reference(id: RequestId): number {
-    return this.#deps.table.getTime(id, REFERENCE);
+    return this.#table.getTime(id, REFERENCE);
   }
 }

@@ -48,7 +48,7 @@ export class Clients {
     this.#away.delete(peer.name);
     client.peer = peer;
     client.address = peer.address;
-    client.access = peer.access;
+    client.grants = peer.grants;
     client.slow = false;
     peer.client = client;
   }

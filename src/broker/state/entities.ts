@@ -4,12 +4,29 @@ import { escapeName } from '../../core/escape.js';
 import { type Label, OTHERS } from '../../core/labels.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { MdpVersion } from '../../wire/mdp.js';
-import type { Access } from '../admission/access.js';
 import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
 import { LoadIndex } from './load-index.js';
 import type { Asker } from '../ports.js';
+import type { KeyRights, ListenerRules } from '../rights.js';
 import { RequestList, type RequestTable } from './request-table.js';
+
+/** What a connection was granted: see `admission/access.ts`. */
+export class Grants {
+  readonly rules: ListenerRules;
+  /** `null`: it connected without a key. */
+  readonly rights: KeyRights | null;
+  /**
+   * The last service it was allowed to request, cached because the next request is usually for the
+   * same one.
+   */
+  lastAllowed: Buffer | null = null;
+
+  constructor(rules: ListenerRules, rights: KeyRights | null) {
+    this.rules = rules;
+    this.rights = rights;
+  }
+}
 
 /** One connection. */
 export class Peer {
@@ -34,7 +51,7 @@ export class Peer {
   readonly identity: Identity;
   /** Its source address, for display. */
   readonly address: string;
-  readonly access: Access;
+  readonly grants: Grants;
   /** The key that it authenticated with, in hexadecimal. */
   publicKey: string | null = null;
 
@@ -44,14 +61,14 @@ export class Peer {
     name: string | null,
     identity: Identity,
     address: string,
-    access: Access,
+    grants: Grants,
   ) {
     this.id = id;
     this.listener = listener;
     this.name = name;
     this.identity = identity;
     this.address = address;
-    this.access = access;
+    this.grants = grants;
   }
 
   /** The name of the key that it authenticated with. */
@@ -70,8 +87,8 @@ export class Client {
   readonly requests: RequestList;
   /** Its last source address, for display. */
   address: string;
-  /** What it may do: the rights of its last connection. */
-  access: Access;
+  /** Those of its last connection. */
+  grants: Grants;
   /** The broker closed it because it did not read. */
   slow = false;
   /** It will not return: its waiting requests are being dropped (D26). */
@@ -90,7 +107,7 @@ export class Client {
     this.name = peer.name;
     this.identity = peer.identity;
     this.address = peer.address;
-    this.access = peer.access;
+    this.grants = peer.grants;
     this.requests = RequestList.ofClient(table);
   }
 }

@@ -2,7 +2,8 @@
  * The envelopes whose owners sent `mmi.hello` over one connection and therefore get refusals (D11),
  * with what each said about itself.
  */
-import { PackedCursor, readPacked } from '../../core/packed.js';
+import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.js';
+import type { Inbound } from '../../wire/inbound.js';
 import type { Hello } from '../../wire/mmi.js';
 
 export class Hellos {
@@ -46,4 +47,11 @@ export class Hellos {
     }
     return found;
   }
+}
+
+/** The packed envelope of a request that has just arrived. */
+export function packedEnvelope({ frames, envelopeFrames }: Inbound): Buffer {
+  const envelope = Buffer.allocUnsafe(packedBytes(frames, 0, envelopeFrames));
+  pack(frames, 0, envelopeFrames, envelope, 0, true);
+  return envelope;
 }

@@ -1,6 +1,6 @@
 /** Identities of the peers, and how much of the shared resources each uses (D70, D75). */
 import type { Holder, Holdings } from '../../core/holdings.js';
-import { type QuotaName, type Quotas, NO_QUOTAS } from '../quotas.js';
+import { type Quotas, NO_QUOTAS } from '../quotas.js';
 
 /**
  * Held output is counted by the memory that it takes, which is more than its bytes. With this
@@ -25,9 +25,9 @@ export class Identity {
   hellos = 0;
   /** Services that the broker knows because this identity named them. */
   services = 0;
-  /** Held while the node is about to serve (state holding). */
-  gateMessages = 0;
-  gateBytes = 0;
+  /** Held while it is not yet decided whether this node serves (`admission/held-messages.ts`). */
+  heldMessages = 0;
+  heldMessageBytes = 0;
   /** Requests that it may send now, and when this number was computed. */
   #allowance = 0;
   #countedAt = -Infinity;
@@ -53,7 +53,7 @@ export class Identity {
   }
 
   get isUnused(): boolean {
-    return this.peers + this.outstanding + this.services + this.gateMessages === 0;
+    return this.peers + this.outstanding + this.services + this.heldMessages === 0;
   }
 }
 
@@ -113,9 +113,4 @@ export class Identities {
   all(): IterableIterator<Identity> {
     return this.#byName.values();
   }
-}
-
-/** The refusal for a client whose identity has used up a quota. */
-export function overQuota(name: QuotaName): string {
-  return `the quota ${name} of this identity is reached`;
 }

@@ -1,11 +1,11 @@
 /**
- * What workers last reported about requests that now wait for another worker (D61). The client is
- * told if no worker answers. Only the text is kept, not the detail; it counts as held by the
+ * What workers last reported about requests that now wait for another worker (D61). The client gets
+ * the report if no worker answers. Only the text is kept, not the detail; it counts as held by the
  * identity that sent it.
  */
 import type { Holder } from '../../core/holdings.js';
 import type { Failure } from '../../wire/failure.js';
-import type { RequestId } from './request-table.js';
+import { REPORTED, type RequestId, type RequestTable } from './request-table.js';
 
 interface Kept {
   readonly failure: Failure;
@@ -16,30 +16,34 @@ interface Kept {
 /** Memory that an entry takes besides its text. */
 const KEPT_BYTES = 200;
 
-export class Reported {
+export class ReportedFailures {
+  readonly #table: RequestTable;
   readonly #kept = new Map<RequestId, Kept>();
 
-  /**
-   * Keeps the failure. If its sender may hold no more, an earlier one stays.
-   * @returns false if none is kept
-   */
-  keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): boolean {
+  constructor(table: RequestTable) {
+    this.#table = table;
+  }
+
+  /** Keeps the failure. If its sender may hold no more, an earlier one stays. */
+  keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): void {
     const bytes = KEPT_BYTES + code.length + 2 * text.length;
-    if (!holder.mayHold(bytes)) return this.#kept.has(id);
+    if (!holder.mayHold(bytes)) return;
     this.drop(id);
     holder.add('requests', bytes);
     this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, holder });
-    return true;
+    this.#table.raise(id, REPORTED);
   }
 
   of(id: RequestId): Failure | null {
-    return this.#kept.get(id)?.failure ?? null;
+    return this.#table.is(id, REPORTED) ? (this.#kept.get(id)?.failure ?? null) : null;
   }
 
   drop(id: RequestId): void {
+    if (!this.#table.is(id, REPORTED)) return;
     const kept = this.#kept.get(id);
     if (kept === undefined) return;
     kept.holder.add('requests', -kept.bytes);
     this.#kept.delete(id);
+    this.#table.lower(id, REPORTED);
   }
 }

@@ -55,7 +55,7 @@ export const INTERNAL: number = 1 << 2;
 export const VERSION_02: number = 1 << 3;
 export const ENVELOPED: number = 1 << 4;
 /** Its client sent `mmi.hello` and gets refusals (D11). */
-export const TELLS: number = 1 << 5;
+export const UNDERSTANDS_REFUSALS: number = 1 << 5;
 /** A PARTIAL of the current delivery was sent to the client: no second delivery (D6). */
 export const STREAMED: number = 1 << 6;
 /** PARTIALs are held for a 0.1 client (D10). */
@@ -65,7 +65,7 @@ export const ANSWERED: number = 1 << 8;
 /** Given up while still out at a worker. */
 export const GIVEN_UP: number = 1 << 9;
 /**
- * Belongs to the internal client: see `stored-deliveries.ts`. If neither queued nor out, it is
+ * Belongs to the internal client: see `lifecycle/stored-deliveries.ts`. If neither queued nor out, it is
  * between two deliveries.
  */
 export const STORED: number = 1 << 10;

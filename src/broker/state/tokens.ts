@@ -17,18 +17,21 @@ import {
 
 const TOKEN_BYTES = 13;
 const DELIVERY_MASK = 0xff;
-/** How many past deliveries are told apart: as many as the fields LOST and SPOILED have bits. */
+/** How many past deliveries are distinguished: as many as the fields LOST and SPOILED have bits. */
 const DELIVERIES_REMEMBERED = 32;
 const RANDOM_POOL_BYTES = 8192;
 /**
- * How many finished requests with lost tokens are remembered, to tell late replies from forged
- * ones.
+ * How many finished requests with lost tokens are remembered, to distinguish late replies from
+ * forged ones.
  */
 const OUTLIVED_MAX = 10_000;
 
+/** How a request ended, for a reply that may still arrive. */
+export type LateReplyReason = 'answered' | 'too_late';
+
 /** What is remembered of a request that ended while a lost worker might still answer it. */
 interface Outlived {
-  readonly outcome: 'answered' | 'too_late';
+  readonly outcome: LateReplyReason;
   /** The field LOST. */
   readonly lost: number;
 }
@@ -97,7 +100,7 @@ export class Tokens {
   }
 
   /** The request ended, but a worker lost in silence may still answer it. */
-  outlive(id: RequestId, outcome: 'answered' | 'too_late'): void {
+  outlive(id: RequestId, outcome: LateReplyReason): void {
     if (this.#outlived.size >= OUTLIVED_MAX) {
       for (const oldest of this.#outlived.keys()) {
         this.#outlived.delete(oldest);
@@ -111,7 +114,7 @@ export class Tokens {
   /**
    * How the request ended, if this is the token of a worker that was lost in silence with it (D8).
    */
-  outlived(frames: Frames, index: number): Outlived['outcome'] | null {
+  outlived(frames: Frames, index: number): LateReplyReason | null {
     if (this.#outlived.size === 0 || frames.size(index) !== TOKEN_BYTES) return null;
     const known = this.#outlived.get(frames.view(index).toString('latin1', 5));
     if (known === undefined) return null;

@@ -1,7 +1,6 @@
 import { Chain } from '../../core/chain.js';
 import type { BrokerOptions } from '../options.js';
 import type { ServiceTable } from './service-table.js';
-import type { BrokerSink } from '../sink.js';
 import type { Service, Worker } from './entities.js';
 
 /**
@@ -11,7 +10,6 @@ import type { Service, Worker } from './entities.js';
 export class Workers {
   readonly #options: BrokerOptions;
   readonly #services: ServiceTable;
-  readonly #sink: BrokerSink;
   /** Workers whose silence counts, in order of `lastSeenAt` (D5). */
   readonly #silence = new Chain<Worker>();
   /** All workers, in order of `lastSentAt`. */
@@ -20,10 +18,9 @@ export class Workers {
   #due: Service[] = [];
   #count = 0;
 
-  constructor(options: BrokerOptions, services: ServiceTable, sink: BrokerSink) {
+  constructor(options: BrokerOptions, services: ServiceTable) {
     this.#options = options;
     this.#services = services;
-    this.#sink = sink;
   }
 
   get count(): number {
@@ -143,17 +140,11 @@ export class Workers {
     return head !== null && this.isSilent(head.owner, now) ? head.owner : null;
   }
 
-  /**
-   * Sends HEARTBEAT to every worker that was sent nothing for an interval (18/MDP §Heartbeating).
-   */
-  sendHeartbeats(now: number): void {
-    const interval = this.#options.heartbeatIntervalMs;
-    for (let head = this.#quiet.head; head !== null; head = this.#quiet.head) {
-      const worker = head.owner;
-      if (worker.lastSentAt + interval > now) return;
-      if (!worker.peer.full) this.#sink.heartbeat(worker.peer.id, worker.version);
-      this.sent(worker, now);
-    }
+  /** The next worker that was sent nothing for an interval (18/MDP §Heartbeating), or `null`. */
+  nextUnsent(now: number): Worker | null {
+    const worker = this.#quiet.head?.owner ?? null;
+    if (worker === null) return null;
+    return worker.lastSentAt + this.#options.heartbeatIntervalMs > now ? null : worker;
   }
 
   /** When something is next due, in monotonic milliseconds; Infinity for never. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { AdmissionState } from '../../../src/broker/admission/admission.js';
+import type { AdmissionState } from '../../../src/broker/options.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
 import { Keeper } from '../../support/stage-keeper.js';

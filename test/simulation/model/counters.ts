@@ -1,8 +1,8 @@
 import type {
   DroppedReply,
   LostReason,
-  RequestRefusal,
-  WorkerRefusal,
+  RefusalReason,
+  WorkerRefusalReason,
 } from '../../../src/broker/counters.js';
 import type { FailureKind } from '../../../src/wire/failure.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
@@ -17,7 +17,7 @@ export class ModelCounters {
   requestsDropped = 0;
   unexpected = 0;
   readonly requestsFailed: Record<FailureKind, number> = { error: 0, final: 0, retry: 0 };
-  readonly requestsRefused: Record<RequestRefusal, number> = {
+  readonly requestsRefused: Record<RefusalReason, number> = {
     limit: 0,
     quota: 0,
     rights: 0,
@@ -33,7 +33,7 @@ export class ModelCounters {
     rights: 0,
     drained: 0,
   };
-  readonly workersRefused: Record<WorkerRefusal, number> = {
+  readonly workersRefused: Record<WorkerRefusalReason, number> = {
     reserved: 0,
     limit: 0,
     rights: 0,

@@ -4,8 +4,8 @@ import { Labels } from '../../../src/core/labels.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
 import { ServiceTable } from '../../../src/broker/state/service-table.js';
-import { Peer, type Service, Worker } from '../../../src/broker/state/entities.js';
-import { Access } from '../../../src/broker/admission/access.js';
+import { Grants, Peer, type Service, Worker } from '../../../src/broker/state/entities.js';
+
 import { Identities, Identity } from '../../../src/broker/state/identities.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { EVERYTHING } from '../../../src/broker/rights.js';
@@ -33,7 +33,7 @@ describe('pages of what is registered', () => {
 
   function serve(service: Service, count: number): void {
     for (let n = 0; n < count; n++) {
-      const peer = new Peer(++workers, 0, null, somebody, 'ipc', new Access(EVERYTHING, null));
+      const peer = new Peer(++workers, 0, null, somebody, 'ipc', new Grants(EVERYTHING, null));
       service.workers.add(new Worker(peer, service, workers, READY, table, 0));
     }
   }

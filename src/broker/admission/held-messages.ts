@@ -1,0 +1,55 @@
+/** Clients' requests that wait until it is decided whether this node serves, in order of arrival. */
+import type { Frames } from '../../core/frames.js';
+import { pack, packedBytes } from '../../core/packed.js';
+import type { Peer } from '../state/entities.js';
+
+export interface HeldMessage {
+  readonly peer: Peer;
+  /** All its frames. */
+  readonly packed: Buffer;
+}
+
+/** Limits on what is held here. The first request is held whatever its size. */
+const HELD_MESSAGES_MAX = 10_000;
+const HELD_BYTES_MAX = 64 * 1024 * 1024;
+/** The share of it that one identity may use, so that some is left for others (D75). */
+const ONE_IDENTITY = 0.875;
+
+export class HeldMessages {
+  #held: HeldMessage[] = [];
+  #bytes = 0;
+
+  /** @returns false if no more may be held */
+  add(frames: Frames, peer: Peer): boolean {
+    const bytes = packedBytes(frames, 0, frames.count);
+    const { identity } = peer;
+    const isFull = this.#held.length >= HELD_MESSAGES_MAX || this.#bytes + bytes > HELD_BYTES_MAX;
+    const isShareUsed =
+      identity.heldMessages >= HELD_MESSAGES_MAX * ONE_IDENTITY ||
+      identity.heldMessageBytes + bytes > HELD_BYTES_MAX * ONE_IDENTITY;
+    const isFirst = this.#held.length === 0;
+    if (((isFull || isShareUsed) && !isFirst) || !identity.holder.mayHold(bytes)) return false;
+    identity.heldMessages++;
+    identity.heldMessageBytes += bytes;
+    identity.holder.add('requests', bytes);
+    const packed = Buffer.allocUnsafeSlow(bytes);
+    pack(frames, 0, frames.count, packed, 0, false);
+    this.#held.push({ peer, packed });
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Removes and returns all. */
+  take(): HeldMessage[] {
+    const held = this.#held;
+    for (const { peer, packed } of held) {
+      const { identity } = peer;
+      identity.heldMessages--;
+      identity.heldMessageBytes -= packed.length;
+      identity.holder.add('requests', -packed.length);
+    }
+    this.#held = [];
+    this.#bytes = 0;
+    return held;
+  }
+}

@@ -1,0 +1,111 @@
+/** What the broker and each identity may hold, and what exceeds it (D9, D75, D77). */
+import type { Frames } from '../../core/frames.js';
+import type { Holder } from '../../core/holdings.js';
+import { packedBytes } from '../../core/packed.js';
+import type { Inbound } from '../../wire/inbound.js';
+import type { BrokerLimits } from '../options.js';
+import type { Service } from '../state/entities.js';
+import type { Identity } from '../state/identities.js';
+import type { RequestId } from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+import type { ServiceTable } from '../state/service-table.js';
+import type { Workers } from '../state/workers.js';
+import { overLimit, overQuota, type Refusal } from './refusal.js';
+
+export class Limits {
+  /** Can be replaced while running. What is already held stays. */
+  values: BrokerLimits;
+  readonly #requests: RequestStore;
+  readonly #services: ServiceTable;
+  readonly #workers: Workers;
+
+  constructor(
+    values: BrokerLimits,
+    requests: RequestStore,
+    services: ServiceTable,
+    workers: Workers,
+  ) {
+    this.values = values;
+    this.#requests = requests;
+    this.#services = services;
+    this.#workers = workers;
+  }
+
+  /** The refusal of one more request of `identity` for `service`, or `null`. */
+  ofRequest(service: Service | null, inbound: Inbound, identity: Identity): Refusal | null {
+    const limits = this.values;
+    const requests = this.#requests;
+    const { frames } = inbound;
+    const bytes =
+      packedBytes(frames, 0, inbound.envelopeFrames) +
+      packedBytes(frames, inbound.body, frames.count);
+    if (requests.held >= limits.queuedRequests) {
+      return overLimit('limits.queuedRequests is reached');
+    }
+    if (requests.heldBytes + bytes > limits.queuedBytes) {
+      return overLimit('limits.queuedBytes is reached');
+    }
+    if (!requests.hasRoom) return overLimit("the broker's memory arena is full");
+    if (service !== null && service.namedBy !== null) {
+      if (service.queue.count >= limits.queuedRequestsPerService) {
+        return overLimit('limits.queuedRequestsPerService is reached');
+      }
+      return ofIdentity(identity, bytes);
+    }
+    const services = this.#services;
+    if (services.count - services.withWorkers >= limits.services) {
+      return overLimit('limits.services is reached by services without workers');
+    }
+    if (identity.services >= identity.quotas.services) return overQuota('services');
+    return ofIdentity(identity, bytes);
+  }
+
+  /**
+   * The refusal of one more request for an internal service; these have their own limits.
+   * @param identity `null`: none of its quotas count
+   */
+  ofInternal(inbound: Inbound, identity: Identity | null): Refusal | null {
+    const { queuedRequests, queuedBytes } = this.values;
+    const { internal, internalBytes, hasRoom } = this.#requests;
+    const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
+    if (internal >= queuedRequests || internalBytes + bytes > queuedBytes || !hasRoom) {
+      return overLimit('too many requests are waiting for internal services');
+    }
+    return identity === null ? null : ofIdentity(identity, bytes);
+  }
+
+  /** True if one more worker may not register. @param service `null`: it is unknown */
+  isOverByWorker(service: Service | null, identity: Identity): boolean {
+    const { workers, services } = this.values;
+    const { quotas } = identity;
+    if (this.#workers.count >= workers || identity.workers >= quotas.workers) return true;
+    const isUsed = service !== null && service.namedBy !== null;
+    if (!isUsed && identity.services >= quotas.services) return true;
+    const isNew = service === null || service.workers.size === 0;
+    return isNew && this.#services.withWorkers >= services;
+  }
+
+  /** True if one more PARTIAL may not be held for a request (D10). @param sender of the PARTIAL */
+  isOverByPartial(id: RequestId, frames: Frames, from: number, sender: Holder): boolean {
+    const { messageBytes, frames: framesMax, queuedBytes } = this.values;
+    const bytes = packedBytes(frames, from, frames.count);
+    const held = this.#requests.partials.of(id);
+    if (!(held?.holder ?? sender).mayHold(bytes)) return true;
+    if (this.#requests.heldBytes + bytes > queuedBytes) return true;
+    const count = frames.count - from;
+    return (held?.bytes ?? 0) + bytes > messageBytes || (held?.frames ?? 0) + count > framesMax;
+  }
+
+  /** True if a reply joined from PARTIALs exceeds the maximum size of a message (D10). */
+  isTooLarge(joined: Frames): boolean {
+    const { messageBytes, frames } = this.values;
+    return joined.count > frames || packedBytes(joined, 0, joined.count) > messageBytes;
+  }
+}
+
+/** The refusal of one more request with `bytes` by what its identity may use (D75, D77). */
+function ofIdentity({ quotas, outstanding, holder }: Identity, bytes: number): Refusal | null {
+  if (outstanding >= quotas.outstanding) return overQuota('outstanding');
+  if (holder.requests + bytes > quotas.queuedBytes) return overQuota('queuedBytes');
+  return holder.mayHold(bytes) ? null : overLimit('limits.memoryBytes is reached');
+}

@@ -1,0 +1,160 @@
+/**
+ * Handles the requests of clients: checks quota, rights, whether this node serves and the limits,
+ * in this order, and refuses or accepts the request.
+ */
+import { Frames } from '../../core/frames.js';
+import { unpack } from '../../core/packed.js';
+import { Inbound } from '../../wire/inbound.js';
+import { mayBeClient, mayRequest } from '../admission/access.js';
+import type { Absence } from '../admission/absence.js';
+import type { Admission } from '../admission/admission.js';
+import type { Limits } from '../admission/limits.js';
+import { NO_RIGHT, NO_WORKER, TOO_FAST } from '../admission/refusal.js';
+import type { InternalRequests } from '../lifecycle/internal-requests.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type { Replies } from '../lifecycle/replies.js';
+import type { BrokerHost, InternalRequest, InternalService } from '../ports.js';
+import type { Peer } from '../state/entities.js';
+import { packedEnvelope } from '../state/hellos.js';
+import type { Identities } from '../state/identities.js';
+import type { InternalServices } from '../state/internal-services.js';
+import type { Peers } from '../state/peers.js';
+import type { ServiceTable } from '../state/service-table.js';
+import { PeerAsker } from './peer-asker.js';
+
+export interface ClientRequestsDeps {
+  readonly outputLeft: (peer: number) => number;
+  readonly peers: Peers;
+  readonly identities: Identities;
+  readonly services: ServiceTable;
+  readonly internals: InternalServices;
+  readonly admission: Admission;
+  readonly absence: Absence;
+  readonly limits: Limits;
+  readonly replies: Replies;
+  readonly lifecycle: Lifecycle;
+  readonly internalRequests: InternalRequests;
+  /** What internal services can call. */
+  readonly host: BrokerHost;
+}
+
+export class ClientRequests {
+  readonly #outputLeft: (peer: number) => number;
+  readonly #peers: Peers;
+  readonly #identities: Identities;
+  readonly #services: ServiceTable;
+  readonly #internals: InternalServices;
+  readonly #admission: Admission;
+  readonly #absence: Absence;
+  readonly #limits: Limits;
+  readonly #replies: Replies;
+  readonly #lifecycle: Lifecycle;
+  readonly #internalRequests: InternalRequests;
+  readonly #host: BrokerHost;
+
+  constructor(deps: ClientRequestsDeps) {
+    this.#outputLeft = deps.outputLeft;
+    this.#peers = deps.peers;
+    this.#identities = deps.identities;
+    this.#services = deps.services;
+    this.#internals = deps.internals;
+    this.#admission = deps.admission;
+    this.#absence = deps.absence;
+    this.#limits = deps.limits;
+    this.#replies = deps.replies;
+    this.#lifecycle = deps.lifecycle;
+    this.#internalRequests = deps.internalRequests;
+    this.#host = deps.host;
+  }
+
+  request(peer: Peer, inbound: Inbound, now: number): void {
+    const internal = this.#internals.of(inbound.frames, inbound.service);
+    if (!peer.identity.takesRequest(now)) {
+      this.#replies.refuse(inbound, peer, TOO_FAST, internal !== null);
+      return;
+    }
+    // `mmi.*` is answered on every listener, for every peer, in every state.
+    if (internal?.isForAll === true || this.#isAdmitted(peer, inbound, internal)) {
+      if (internal === null) this.#toWorkers(peer, inbound, now);
+      else this.#toInternal(internal, peer, inbound, now);
+    }
+  }
+
+  /** If not, the request was refused or is held. */
+  #isAdmitted(peer: Peer, inbound: Inbound, internal: InternalService | null): boolean {
+    const isInternal = internal !== null;
+    const isAllowed = isInternal
+      ? mayBeClient(peer.grants)
+      : mayRequest(peer.grants, inbound.frames, inbound.service);
+    if (!isAllowed) {
+      this.#replies.refuse(inbound, peer, NO_RIGHT, isInternal);
+      return false;
+    }
+    if (this.#admission.isOpen) return true;
+    const decision = this.#admission.decide(inbound, peer, isInternal);
+    if (decision === 'admitted') return true;
+    if (decision !== 'held') this.#replies.refuse(inbound, peer, decision, isInternal);
+    return false;
+  }
+
+  #toWorkers(peer: Peer, inbound: Inbound, now: number): void {
+    const { frames, service: at } = inbound;
+    const services = this.#services;
+    let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    if ((service === null || service.workers.size === 0) && this.#isUnserved(inbound, peer, now)) {
+      this.#replies.refuse(inbound, peer, NO_WORKER, false);
+      return;
+    }
+    const refusal = this.#limits.ofRequest(service, inbound, peer.identity);
+    if (refusal !== null) {
+      this.#replies.refuse(inbound, peer, refusal, false);
+      return;
+    }
+    if (service === null) service = services.add(frames.copy(at), peer.identity);
+    else if (service.namedBy === null) services.use(service, peer.identity);
+    this.#lifecycle.accept(inbound, peer, service, now);
+  }
+
+  /** The service has no worker, and the client does not want to wait for one (D65). */
+  #isUnserved(inbound: Inbound, { hellos }: Peer, now: number): boolean {
+    if (hellos.count === 0) return false;
+    const envelope = packedEnvelope(inbound);
+    const hello = hellos.of(envelope, 0, envelope.length);
+    if (hello?.refusesToWait !== true) return false;
+    return this.#absence.isCertain(inbound.frames.view(inbound.service), now);
+  }
+
+  #toInternal(internal: InternalService, peer: Peer, inbound: Inbound, now: number): void {
+    const { frames, service, body } = inbound;
+    // What is for all is answered at once, even if its sender has used up its quota.
+    const identity = internal.isForAll === true ? null : peer.identity;
+    const refusal = this.#limits.ofInternal(inbound, identity);
+    if (refusal !== null) {
+      this.#replies.refuse(inbound, peer, refusal, true);
+      return;
+    }
+    const id = this.#internalRequests.accept(inbound, peer);
+    peer.asker ??= new PeerAsker(peer, this.#outputLeft);
+    const name = frames.view(service);
+    const request: InternalRequest = { id, service: name, frames, body, asker: peer.asker };
+    internal.request(request, this.#host, now);
+  }
+
+  /** Processes the held requests as if they had just arrived, or refuses them. */
+  releaseHeld(now: number): void {
+    // A separate object, because the request that is asking for a vote may be using the other one.
+    const inbound = new Inbound();
+    const frames = new Frames();
+    for (const { peer, packed } of this.#admission.held.take()) {
+      this.#identities.settled(peer.identity);
+      // The peer disconnected, and its held requests end with it.
+      if (!this.#peers.has(peer) || peer.closing) continue;
+      frames.clear();
+      unpack(packed, 0, packed.length, frames);
+      inbound.read(frames);
+      const { closure } = this.#admission;
+      if (closure === null) this.request(peer, inbound, now);
+      else this.#replies.refuse(inbound, peer, closure, true);
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Ends waiting requests of single clients: if the client will not return, they are dropped (D26); if
+ * it has lost the right to send them, they are refused (D73). Requests at workers continue. A scan
+ * of a client's requests is spread over as many turns as it takes.
+ */
+import { allows } from '../admission/access.js';
+import { RIGHT_WITHDRAWN } from '../admission/refusal.js';
+import type { Clients } from '../state/clients.js';
+import type { Client } from '../state/entities.js';
+import { NONE, QUEUED, type RequestId, type RequestTable } from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+import type { RequestEnds } from './request-ends.js';
+
+export type ScanReason = 'departed' | 'rights_changed';
+
+interface Scan {
+  readonly client: Client;
+  readonly reason: ScanReason;
+  /** Requests not yet examined. */
+  left: number;
+}
+
+export class ClientScans {
+  readonly #table: RequestTable;
+  readonly #clients: Clients;
+  readonly #requests: RequestStore;
+  readonly #ends: RequestEnds;
+  readonly #scans: Scan[] = [];
+
+  constructor(table: RequestTable, clients: Clients, requests: RequestStore, ends: RequestEnds) {
+    this.#table = table;
+    this.#clients = clients;
+    this.#requests = requests;
+    this.#ends = ends;
+  }
+
+  start(client: Client, reason: ScanReason): void {
+    this.#scans.push({ client, reason, left: client.requests.count });
+  }
+
+  /**
+   * @param budget maximum number of requests to examine
+   * @returns false if there is more to do
+   */
+  run(budget: number): boolean {
+    let left = budget;
+    for (let scan = this.#scans.at(-1); scan; scan = this.#scans.at(-1)) {
+      const before = scan.left;
+      this.#continue(scan, left);
+      left -= before - scan.left;
+      if (scan.left > 0) return false;
+      this.#scans.pop();
+      this.#clients.forget(scan.client);
+    }
+    return true;
+  }
+
+  #continue(scan: Scan, budget: number): void {
+    const { client, reason } = scan;
+    const { requests } = client;
+    for (let spent = 0; scan.left > 0 && spent < budget && requests.head !== NONE; spent++) {
+      const id = requests.head;
+      // Moves it to the back, so that the next turn continues with the requests not yet examined.
+      requests.remove(id);
+      requests.pushBack(id);
+      if (this.#table.is(id, QUEUED)) this.#examine(id, client, reason);
+      scan.left--;
+    }
+    if (requests.count === 0) scan.left = 0;
+  }
+
+  #examine(id: RequestId, client: Client, reason: ScanReason): void {
+    if (reason === 'departed') {
+      this.#ends.dropQueued(id);
+    } else if (!allows(client.grants, 'client', this.#requests.serviceOf(id).name)) {
+      this.#ends.refuseQueued(id, RIGHT_WITHDRAWN);
+    }
+  }
+}

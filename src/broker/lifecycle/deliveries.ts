@@ -1,0 +1,154 @@
+/** The requests that are out at workers. */
+import { present } from '../../core/assert.js';
+import type { BrokerCounters } from '../counters.js';
+import type { BrokerOptions } from '../options.js';
+import type { RequestTracer } from '../request-trace.js';
+import type { BrokerSink } from '../sink.js';
+import type { Worker } from '../state/entities.js';
+import type { Peers } from '../state/peers.js';
+import {
+  ARRIVED_AT,
+  DELIVERIES,
+  DISPATCHED_AT,
+  FLAGS,
+  LOST,
+  NONE,
+  OUT,
+  QUEUED,
+  recordAt,
+  type RequestId,
+  RequestList,
+  type RequestTable,
+  SPOILED,
+  STORED,
+  WORKER,
+} from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+import { deliveryBit, type Tokens } from '../state/tokens.js';
+import type { Workers } from '../state/workers.js';
+
+export interface DeliveriesDeps {
+  readonly options: BrokerOptions;
+  readonly sink: BrokerSink;
+  readonly counters: BrokerCounters;
+  readonly tracer: RequestTracer;
+  readonly peers: Peers;
+  readonly table: RequestTable;
+  readonly tokens: Tokens;
+  readonly workers: Workers;
+  readonly requests: RequestStore;
+}
+
+export class Deliveries {
+  readonly #busyTimeoutMs: number;
+  readonly #heartbeatIntervalMs: number;
+  readonly #sink: BrokerSink;
+  readonly #counters: BrokerCounters;
+  readonly #tracer: RequestTracer;
+  readonly #peers: Peers;
+  readonly #table: RequestTable;
+  readonly #tokens: Tokens;
+  readonly #workers: Workers;
+  readonly #requests: RequestStore;
+  /** Requests that have been out for less than `busyTimeoutMs`, in order of dispatch (D5). */
+  readonly #byDispatch: RequestList;
+  #out = 0;
+
+  constructor(deps: DeliveriesDeps) {
+    this.#busyTimeoutMs = deps.options.busyTimeoutMs;
+    this.#heartbeatIntervalMs = deps.options.heartbeatIntervalMs;
+    this.#sink = deps.sink;
+    this.#counters = deps.counters;
+    this.#tracer = deps.tracer;
+    this.#peers = deps.peers;
+    this.#table = deps.table;
+    this.#tokens = deps.tokens;
+    this.#workers = deps.workers;
+    this.#requests = deps.requests;
+    this.#byDispatch = RequestList.byDispatch(deps.table);
+  }
+
+  /** Requests out at workers. */
+  get out(): number {
+    return this.#out;
+  }
+
+  /** Sends a request, which must be in no queue, to a worker. */
+  deliver(id: RequestId, worker: Worker, now: number): void {
+    const table = this.#table;
+    const { service } = worker;
+    const page = table.page(id);
+    const at = recordAt(id);
+    const delivery = (page[at + DELIVERIES] ?? 0) + 1;
+    if (delivery === 1) {
+      this.#tokens.assign(id);
+    } else {
+      const othersOnly = ~deliveryBit(delivery);
+      page[at + LOST] = (page[at + LOST] ?? 0) & othersOnly;
+      page[at + SPOILED] = (page[at + SPOILED] ?? 0) & othersOnly;
+    }
+    page[at + DELIVERIES] = delivery;
+    const flags = page[at + FLAGS] ?? 0;
+    page[at + FLAGS] = (flags & ~QUEUED) | OUT;
+    page[at + WORKER] = worker.peer.id;
+    table.setTime(id, DISPATCHED_AT, now);
+    if ((flags & STORED) !== 0) {
+      service.storedOut++;
+    } else {
+      if (delivery === 1) {
+        this.#counters.requests.countWait(service.label, now - table.getTime(id, ARRIVED_AT));
+      }
+      if (this.#tracer.isOn) {
+        this.#tracer.step(id, { name: 'request.dispatched', worker: worker.number, delivery });
+      }
+    }
+    this.#byDispatch.pushBack(id);
+    this.#out++;
+    worker.held.pushBack(id);
+    const requests = this.#requests;
+    requests.locateBody(id);
+    const { buffer, start, end } = requests.body;
+    this.#sink.request(worker.peer.id, worker.version, this.#tokens.encode(id), buffer, start, end);
+    this.#workers.took(worker, now);
+  }
+
+  /** The worker no longer has the request. */
+  takeBack(id: RequestId, worker: Worker): void {
+    worker.held.remove(id);
+    if (this.#byDispatch.has(id)) this.#byDispatch.remove(id);
+    this.#out--;
+    if (this.#table.is(id, STORED)) worker.service.storedOut--;
+    if (worker.peer.worker !== worker) return;
+    const oldest = worker.held.head;
+    this.#workers.gave(worker, oldest !== NONE && !this.#byDispatch.has(oldest));
+  }
+
+  /**
+   * A worker that has held a request for too long without heartbeats while busy (D5), or `null`.
+   */
+  nextOverdue(now: number): Worker | null {
+    const table = this.#table;
+    for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
+      const dispatchedAt = table.getTime(id, DISPATCHED_AT);
+      if (dispatchedAt + this.#busyTimeoutMs > now) return null;
+      const holder = this.#peers.find(table.get(id, WORKER))?.worker;
+      const worker = present(holder, 'a request is out at a registered worker');
+      // A message within one interval of the dispatch may have crossed it, so it proves nothing.
+      const isUnheard = worker.lastSeenAt <= dispatchedAt + this.#heartbeatIntervalMs;
+      if (!worker.heartbeatsWhileBusy && (isUnheard || this.#workers.isSilent(worker, now))) {
+        return worker;
+      }
+      // From now on its silence decides.
+      this.#workers.timeSilence(worker);
+      this.#byDispatch.remove(id);
+    }
+    return null;
+  }
+
+  /** When `nextOverdue` may next find one; Infinity for never. */
+  nextDueAt(): number {
+    const id = this.#byDispatch.head;
+    if (id === NONE) return Infinity;
+    return this.#table.getTime(id, DISPATCHED_AT) + this.#busyTimeoutMs;
+  }
+}

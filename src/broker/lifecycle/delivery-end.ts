@@ -1,0 +1,35 @@
+import type { LostReason } from '../counters.js';
+
+/** How a delivery ended without a reply that counts. */
+export interface DeliveryEnd {
+  /** The worker was lost, gave the request back, or failed on it. */
+  readonly cause: LostReason | 'returned' | 'failed';
+  /** The worker did not announce it, and may still send its reply (D8). */
+  readonly mayStillReply: boolean;
+  /** For the history of a stored request. */
+  readonly text: string;
+}
+
+function lost(cause: LostReason, mayStillReply: boolean): DeliveryEnd {
+  return { cause, mayStillReply, text: cause };
+}
+
+export const LOST_WITH_WORKER: Readonly<Record<LostReason, DeliveryEnd>> = {
+  expired: lost('expired', true),
+  connection: lost('connection', true),
+  disconnected: lost('disconnected', false),
+  protocol: lost('protocol', false),
+  rights: lost('rights', false),
+  drained: lost('drained', false),
+};
+
+/** The worker declined it. @param reason printable; may be empty */
+export function returned(reason: string): DeliveryEnd {
+  const text = reason === '' ? 'given back' : `given back: ${reason}`;
+  return { cause: 'returned', mayStillReply: false, text };
+}
+
+/** @param text what the worker reported */
+export function failed(text: string): DeliveryEnd {
+  return { cause: 'failed', mayStillReply: false, text };
+}

@@ -1,0 +1,104 @@
+/** Hands waiting requests to available workers. */
+import type { Service } from '../state/entities.js';
+import { NONE, type RequestId, type RequestTable, STORED } from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+import type { ServiceTable } from '../state/service-table.js';
+import type { Workers } from '../state/workers.js';
+import type { Deliveries } from './deliveries.js';
+import type { RequestEnds } from './request-ends.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
+
+export interface DispatcherDeps {
+  readonly table: RequestTable;
+  readonly services: ServiceTable;
+  readonly workers: Workers;
+  readonly requests: RequestStore;
+  readonly ends: RequestEnds;
+  readonly deliveries: Deliveries;
+  readonly stored: StoredDeliveries;
+}
+
+export class Dispatcher {
+  readonly #table: RequestTable;
+  readonly #services: ServiceTable;
+  readonly #workers: Workers;
+  readonly #requests: RequestStore;
+  readonly #ends: RequestEnds;
+  readonly #deliveries: Deliveries;
+  readonly #stored: StoredDeliveries;
+
+  constructor(deps: DispatcherDeps) {
+    this.#table = deps.table;
+    this.#services = deps.services;
+    this.#workers = deps.workers;
+    this.#requests = deps.requests;
+    this.#ends = deps.ends;
+    this.#deliveries = deps.deliveries;
+    this.#stored = deps.stored;
+  }
+
+  /**
+   * Dispatches for all services with a waiting request and an available worker, oldest requests
+   * first.
+   * @param budget maximum number of requests to handle
+   * @returns what is left of the budget
+   */
+  dispatch(now: number, budget: number): number {
+    const workers = this.#workers;
+    let left = budget;
+    let last: Service | null = null;
+    for (const service of workers.takeDue()) {
+      service.due = false;
+      const before = left;
+      left = this.#dispatchFor(service, now, left);
+      // The service that used up the budget goes last in the next turn.
+      if (before > 0 && left === 0) last = service;
+      else if (service.available.first() !== null) workers.schedule(service);
+      this.#services.releaseIfUnused(service);
+    }
+    if (last !== null && last.available.first() !== null) workers.schedule(last);
+    return left;
+  }
+
+  /** Clients are not served: nothing is dispatched. */
+  dispatchNothing(): void {
+    for (const service of this.#workers.takeDue()) {
+      service.due = false;
+      this.#services.releaseIfUnused(service);
+    }
+  }
+
+  #dispatchFor(service: Service, now: number, budget: number): number {
+    const table = this.#table;
+    let left = budget;
+    for (; left > 0; left--) {
+      const id = nextOf(service);
+      const worker = service.available.first();
+      if (id === NONE || worker === null) break;
+      if (table.is(id, STORED)) {
+        service.stored.remove(id);
+        service.isStoredsTurn = false;
+        this.#deliveries.deliver(id, worker, now);
+        this.#stored.dispatched(id, worker);
+      } else if (this.#requests.isClientGone(id)) {
+        this.#ends.dropQueued(id);
+      } else if (this.#ends.isExpired(id, now)) {
+        // Overdue: this happens when more requests expire than one turn handles.
+        service.queue.remove(id);
+        this.#ends.expire(id, now);
+      } else {
+        service.queue.remove(id);
+        service.isStoredsTurn = true;
+        this.#deliveries.deliver(id, worker, now);
+      }
+    }
+    return left;
+  }
+}
+
+/** The next request for the service. While both stored and plain ones wait, they take turns. */
+function nextOf(service: Service): RequestId {
+  const { queue, stored } = service;
+  const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredsTurn);
+  return takesStored ? stored.head : queue.head;
+}

@@ -1,0 +1,163 @@
+/** The registrations of workers, from READY to the loss of the worker (docs/protocol.md, Workers). */
+import type { Inbound } from '../../wire/inbound.js';
+import type { Absence } from '../admission/absence.js';
+import type { Admission } from '../admission/admission.js';
+import type { BrokerCounters, LostReason } from '../counters.js';
+import type { BrokerEvents } from '../events.js';
+import type { BrokerSink } from '../sink.js';
+import { type Peer, type Service, Worker } from '../state/entities.js';
+import { NONE, type RequestTable } from '../state/request-table.js';
+import type { ServiceTable } from '../state/service-table.js';
+import type { Workers } from '../state/workers.js';
+import type { Deliveries } from './deliveries.js';
+import { LOST_WITH_WORKER } from './delivery-end.js';
+import type { Lifecycle } from './lifecycle.js';
+import type { StoredDeliveries } from './stored-deliveries.js';
+
+export interface RegistrationsDeps {
+  readonly sink: BrokerSink;
+  readonly events: BrokerEvents;
+  readonly counters: BrokerCounters;
+  readonly table: RequestTable;
+  readonly services: ServiceTable;
+  readonly workers: Workers;
+  readonly admission: Admission;
+  readonly absence: Absence;
+  readonly lifecycle: Lifecycle;
+  readonly deliveries: Deliveries;
+  readonly stored: StoredDeliveries;
+}
+
+export class Registrations {
+  readonly #sink: BrokerSink;
+  readonly #events: BrokerEvents;
+  readonly #counters: BrokerCounters;
+  readonly #table: RequestTable;
+  readonly #services: ServiceTable;
+  readonly #workers: Workers;
+  readonly #admission: Admission;
+  readonly #absence: Absence;
+  readonly #lifecycle: Lifecycle;
+  readonly #deliveries: Deliveries;
+  readonly #stored: StoredDeliveries;
+  #lastWorker = 0;
+
+  constructor(deps: RegistrationsDeps) {
+    this.#sink = deps.sink;
+    this.#events = deps.events;
+    this.#counters = deps.counters;
+    this.#table = deps.table;
+    this.#services = deps.services;
+    this.#workers = deps.workers;
+    this.#admission = deps.admission;
+    this.#absence = deps.absence;
+    this.#lifecycle = deps.lifecycle;
+    this.#deliveries = deps.deliveries;
+    this.#stored = deps.stored;
+  }
+
+  /** Registers a worker, which was found to be admissible. @param known the service, if known */
+  register(peer: Peer, inbound: Inbound, known: Service | null, now: number): void {
+    const { frames, service: at } = inbound;
+    const service = known ?? this.#services.add(frames.copy(at), peer.identity);
+    if (service.namedBy === null) this.#services.use(service, peer.identity);
+    const number = ++this.#lastWorker;
+    const worker = new Worker(peer, service, number, inbound, this.#table, now);
+    this.#services.label(service);
+    this.#workers.add(worker);
+    peer.identity.workers++;
+    this.#stored.workerCame(service);
+    this.#events.emit({
+      name: 'worker.registered',
+      service: service.shown,
+      worker: number,
+      workerName: worker.name,
+      credit: worker.credit,
+      key: peer.key,
+    });
+  }
+
+  /**
+   * Forgets a worker. The requests that it held go back to the front of the queue, in their order
+   * (D6).
+   */
+  lose(worker: Worker, reason: LostReason, now: number): void {
+    const { held, service } = worker;
+    this.#counters.workersLost[reason]++;
+    this.#events.emit({
+      name: 'worker.lost',
+      service: service.shown,
+      worker: worker.number,
+      workerName: worker.name,
+      reason,
+      inFlight: held.count,
+      key: worker.peer.key,
+      address: worker.peer.address,
+    });
+    this.#workers.remove(worker);
+    worker.peer.identity.workers--;
+    const end = LOST_WITH_WORKER[reason];
+    while (held.tail !== NONE) this.#lifecycle.giveBack(held.tail, worker, end, now);
+    if (service.workers.size === 0) {
+      this.#absence.lost(service.name, now);
+      this.#stored.handBack(service);
+    }
+    this.#services.releaseIfUnused(service);
+  }
+
+  /** Sends DISCONNECT and forgets the worker. */
+  expel(worker: Worker, reason: LostReason, now: number): void {
+    this.#sink.disconnect(worker.peer.id, worker.version);
+    this.lose(worker, reason, now);
+  }
+
+  /** While draining, a worker is expelled as soon as it holds no request. */
+  expelIfDrained(worker: Worker, now: number): void {
+    if (!this.#admission.isDraining || worker.held.count > 0) return;
+    this.expel(worker, 'drained', now);
+  }
+
+  // ---------------------------------------------------------------- time
+
+  /**
+   * Loses the workers that were silent for too long.
+   * @param budget maximum number of requests that they may hold together
+   * @returns false if there is more to do
+   */
+  expire(now: number, budget: number): boolean {
+    // The requests of one worker are handled together.
+    for (let left = budget; left > 0;) {
+      const due = this.#workers.nextSilent(now) ?? this.#deliveries.nextOverdue(now);
+      if (due === null) return true;
+      left -= 1 + due.held.count;
+      this.lose(due, 'expired', now);
+    }
+    return false;
+  }
+
+  /** Sends HEARTBEAT to every worker that was sent nothing for an interval. */
+  sendHeartbeats(now: number): void {
+    const workers = this.#workers;
+    for (let due = workers.nextUnsent(now); due !== null; due = workers.nextUnsent(now)) {
+      if (!due.peer.full) this.#sink.heartbeat(due.peer.id, due.version);
+      workers.sent(due, now);
+    }
+  }
+
+  // ---------------------------------------------------------------- shutting down
+
+  /** Expels idle workers, and returns what was prepared for them to the internal client. */
+  drain(now: number): void {
+    for (const service of [...this.#services.all()]) {
+      this.#stored.handBack(service);
+      for (const worker of [...service.workers]) this.expelIfDrained(worker, now);
+    }
+  }
+
+  /** Expels all that are left. */
+  stop(now: number): void {
+    for (const service of [...this.#services.all()]) {
+      for (const worker of [...service.workers]) this.expel(worker, 'drained', now);
+    }
+  }
+}

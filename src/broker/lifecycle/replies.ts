@@ -1,0 +1,183 @@
+/** What is sent to clients: replies, and why there will be none. */
+import { escapeName } from '../../core/escape.js';
+import { Frames } from '../../core/frames.js';
+import type { Label } from '../../core/labels.js';
+import { type Failure, failedFrames, failureLine } from '../../wire/failure.js';
+import type { Inbound } from '../../wire/inbound.js';
+import { EMPTY } from '../../wire/mdp.js';
+import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';
+import type { ReturnPath } from '../../wire/outbound.js';
+import type { Refusal } from '../admission/refusal.js';
+import type { BrokerCounters, DroppedReply } from '../counters.js';
+import type { BrokerEvents } from '../events.js';
+import type { RequestStep, RequestTracer } from '../request-trace.js';
+import type { BrokerSink } from '../sink.js';
+import type { Client, Peer } from '../state/entities.js';
+import { packedEnvelope } from '../state/hellos.js';
+import {
+  ARRIVED_AT,
+  INTERNAL,
+  type RequestId,
+  type RequestTable,
+  UNDERSTANDS_REFUSALS,
+} from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+
+const REFUSED_NAME = Buffer.from(MMI_REFUSED);
+const FAILED_NAME = Buffer.from(MMI_FAILED);
+
+const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
+const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
+const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
+
+export interface RepliesDeps {
+  readonly sink: BrokerSink;
+  readonly events: BrokerEvents;
+  readonly counters: BrokerCounters;
+  readonly tracer: RequestTracer;
+  readonly table: RequestTable;
+  readonly requests: RequestStore;
+}
+
+export class Replies {
+  readonly #sink: BrokerSink;
+  readonly #events: BrokerEvents;
+  readonly #counters: BrokerCounters;
+  readonly #tracer: RequestTracer;
+  readonly #table: RequestTable;
+  readonly #requests: RequestStore;
+  /** Of a request that was not accepted. */
+  readonly #path: ReturnPath = {
+    version: 1,
+    enveloped: false,
+    envelope: EMPTY,
+    envelopeStart: 0,
+    envelopeEnd: 0,
+  };
+
+  constructor(deps: RepliesDeps) {
+    this.#sink = deps.sink;
+    this.#events = deps.events;
+    this.#counters = deps.counters;
+    this.#tracer = deps.tracer;
+    this.#table = deps.table;
+    this.#requests = deps.requests;
+  }
+
+  // ---------------------------------------------------------------- replies
+
+  /** Sends the reply if the client is connected; otherwise counts it as dropped. */
+  reply(id: RequestId, frames: Frames, from: number, now: number): void {
+    const requests = this.#requests;
+    const client = requests.clientOf(id);
+    if (!isReachable(client)) {
+      if (this.#tracer.isOn) this.#tracer.step(id, DROPPED);
+      this.countDropped(client?.slow === true ? 'slow_client' : 'client_gone');
+      return;
+    }
+    const { name, label } = requests.serviceOf(id);
+    this.#counters.requests.countReplied(label, now - this.#table.getTime(id, ARRIVED_AT));
+    this.#sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
+    if (this.#tracer.isOn) this.#tracer.step(id, REPLIED);
+  }
+
+  /**
+   * Sends a part of the reply if the client is connected.
+   * @returns false if it is not
+   */
+  partial(id: RequestId, frames: Frames, from: number): boolean {
+    const requests = this.#requests;
+    const client = requests.clientOf(id);
+    if (!isReachable(client)) return false;
+    const { name } = requests.serviceOf(id);
+    this.#sink.reply(client.peer.id, requests.returnPath(id), false, name, frames, from);
+    if (this.#tracer.isOn) this.#tracer.step(id, PARTIAL_SENT);
+    return true;
+  }
+
+  /** Sends the reply of an internal service. */
+  replyInternal(id: RequestId, frames: Frames): void {
+    const requests = this.#requests;
+    const client = requests.clientOf(id);
+    if (!isReachable(client)) return;
+    const name = requests.internalName(id);
+    this.#sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
+  }
+
+  countDropped(reason: DroppedReply): void {
+    this.#counters.repliesDropped[reason]++;
+    this.#events.emit({ name: 'reply.dropped', reason });
+  }
+
+  // ---------------------------------------------------------------- why there will be none
+
+  /** Sends the client of an accepted request a refusal, if it understands refusals (D11). */
+  sendRefusal(id: RequestId, status: RefusalStatus, text: string): void {
+    const requests = this.#requests;
+    const client = requests.clientOf(id);
+    if (!this.#table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
+    const isInternal = this.#table.is(id, INTERNAL);
+    const name = isInternal ? requests.internalName(id) : requests.serviceOf(id).name;
+    const body = Frames.of(status, name, text);
+    this.#sink.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
+  }
+
+  /** Sends the client what a worker reported, if it understands failures (D62). */
+  sendFailure(id: RequestId, failure: Failure): void {
+    const requests = this.#requests;
+    const client = requests.clientOf(id);
+    if (!this.#table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
+    const path = requests.returnPath(id);
+    const { envelope, envelopeStart, envelopeEnd } = path;
+    const hello = client.peer.hellos.of(envelope, envelopeStart, envelopeEnd);
+    if (hello?.hearsFailures !== true) {
+      this.sendRefusal(id, '502', failureLine(failure));
+      return;
+    }
+    const body = failedFrames(requests.serviceOf(id).name, failure);
+    this.#sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
+  }
+
+  /**
+   * Refuses a request that was not accepted: with silence, or with a refusal (D11).
+   * @param isInternal for a service of this process: the refusal then appears only in the log
+   */
+  refuse(inbound: Inbound, peer: Peer, refusal: Refusal, isInternal: boolean): void {
+    const { frames } = inbound;
+    const { requests } = this.#counters;
+    const shown = escapeName(frames.view(inbound.service));
+    const label = isInternal ? null : requests.labels.of(shown);
+    if (label !== null) requests.countReceived(label);
+    this.countRefused(refusal, shown, label, peer);
+    if (peer.hellos.count === 0) return;
+    const envelope = packedEnvelope(inbound);
+    if (peer.hellos.of(envelope, 0, envelope.length) === null) return;
+    const path = this.#path;
+    path.version = inbound.version;
+    path.enveloped = inbound.enveloped;
+    path.envelope = envelope;
+    path.envelopeStart = 0;
+    path.envelopeEnd = envelope.length;
+    const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
+    this.#sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+  }
+
+  /**
+   * @param shown the name of the service, percent-escaped
+   * @param label `null` for a request that no metric counts
+   */
+  countRefused(
+    { reason, text }: Refusal,
+    shown: string,
+    label: Label | null,
+    { key, address }: { readonly key: string | null; readonly address: string },
+  ): void {
+    if (label !== null) this.#counters.requests.countRefused(label, reason);
+    this.#events.emit({ name: 'request.refused', service: shown, reason, text, key, address });
+  }
+}
+
+/** Whether what is sent to the client now can arrive. */
+function isReachable(client: Client | null): client is Client & { readonly peer: Peer } {
+  return client?.peer?.closing === false;
+}

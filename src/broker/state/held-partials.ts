@@ -1,0 +1,69 @@
+/** PARTIALs held back for 0.1 clients, which understand only whole replies (D10). */
+import { Frames } from '../../core/frames.js';
+import type { Holder } from '../../core/holdings.js';
+import { pack, packedBytes, unpack } from '../../core/packed.js';
+import { EMPTY } from '../../wire/mdp.js';
+import { HELD, type RequestId, type RequestTable } from './request-table.js';
+
+/** The PARTIALs of one request, packed one after the other: the first `bytes` of a growing buffer. */
+export interface PartialsOfRequest {
+  buffer: Buffer;
+  bytes: number;
+  frames: number;
+  /** The identity that sent them, and so is charged for them. */
+  readonly holder: Holder;
+}
+
+export class HeldPartials {
+  /** Bytes of all of them. */
+  bytes = 0;
+  readonly #table: RequestTable;
+  readonly #byRequest = new Map<RequestId, PartialsOfRequest>();
+
+  constructor(table: RequestTable) {
+    this.#table = table;
+  }
+
+  of(id: RequestId): PartialsOfRequest | null {
+    return this.#table.is(id, HELD) ? (this.#byRequest.get(id) ?? null) : null;
+  }
+
+  /** @param holder of the worker that sent it */
+  add(id: RequestId, frames: Frames, from: number, holder: Holder): void {
+    const bytes = packedBytes(frames, from, frames.count);
+    const held = this.of(id) ?? { buffer: EMPTY, bytes: 0, frames: 0, holder };
+    if (held.bytes + bytes > held.buffer.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(held.bytes + bytes, held.buffer.length * 2));
+      held.buffer.copy(grown, 0, 0, held.bytes);
+      held.buffer = grown;
+    }
+    pack(frames, from, frames.count, held.buffer, held.bytes, false);
+    held.bytes += bytes;
+    held.frames += frames.count - from;
+    held.holder.add('requests', bytes);
+    this.bytes += bytes;
+    this.#byRequest.set(id, held);
+    this.#table.raise(id, HELD);
+  }
+
+  /** The frames of all PARTIALs held for the request, then those of `frames`; `null` if none are. */
+  joined(id: RequestId, frames: Frames, from: number): Frames | null {
+    const held = this.of(id);
+    if (held === null) return null;
+    const joined = new Frames();
+    unpack(held.buffer, 0, held.bytes, joined);
+    for (let index = from; index < frames.count; index++) {
+      joined.push(frames.buffer(index), frames.start(index), frames.end(index));
+    }
+    return joined;
+  }
+
+  drop(id: RequestId): void {
+    const held = this.of(id);
+    if (held === null) return;
+    this.bytes -= held.bytes;
+    held.holder.add('requests', -held.bytes);
+    this.#byRequest.delete(id);
+    this.#table.lower(id, HELD);
+  }
+}

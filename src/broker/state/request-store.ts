@@ -1,0 +1,315 @@
+/**
+ * What the broker holds for requests: their records, the bytes of envelope and body, and what is
+ * kept from their deliveries.
+ */
+import { Arena } from '../../core/arena.js';
+import { copyBytes } from '../../core/bytes.js';
+import { Frames } from '../../core/frames.js';
+import type { Holder, Holdings } from '../../core/holdings.js';
+import { pack, packedBytes, unpack } from '../../core/packed.js';
+import type { Inbound } from '../../wire/inbound.js';
+import { EMPTY } from '../../wire/mdp.js';
+import type { ReturnPath } from '../../wire/outbound.js';
+import type { RequestTracer } from '../request-trace.js';
+import type { Clients } from './clients.js';
+import type { Client, Peer, Service } from './entities.js';
+import { HeldPartials } from './held-partials.js';
+import type { Identities } from './identities.js';
+import { ReportedFailures } from './reported-failures.js';
+import {
+  ARRIVED_AT,
+  BODY_BYTES,
+  BYTES,
+  CLIENT,
+  ENVELOPE_BYTES,
+  ENVELOPED,
+  FLAGS,
+  HELD,
+  INTERNAL,
+  LOST,
+  NONE,
+  recordAt,
+  REPORTED,
+  type RequestId,
+  RequestList,
+  type RequestTable,
+  SERVICE,
+  STORED,
+  UNDERSTANDS_REFUSALS,
+  VERSION_02,
+} from './request-table.js';
+import type { ServiceTable } from './service-table.js';
+import type { LateReplyReason, Tokens } from './tokens.js';
+
+/**
+ * Memory that a request takes besides its envelope and body: its record, and the unused part of its
+ * slots.
+ */
+const RECORD_BYTES = 128;
+/**
+ * Bodies of stored requests that are at workers. They are charged to the keeper, not to an
+ * identity.
+ */
+const KEEPER = 'titanic';
+
+export interface RequestStoreDeps {
+  readonly table: RequestTable;
+  readonly clients: Clients;
+  readonly services: ServiceTable;
+  readonly identities: Identities;
+  readonly tokens: Tokens;
+  readonly tracer: RequestTracer;
+  readonly holdings: Holdings;
+}
+
+/** Packed frames at `[start, end)` of a buffer. */
+export interface PackedRange {
+  buffer: Buffer;
+  start: number;
+  end: number;
+}
+
+export class RequestStore {
+  /** All requests with a time to live, in order of arrival. */
+  readonly byArrival: RequestList;
+  readonly partials: HeldPartials;
+  readonly failures: ReportedFailures;
+  /** Set by `locateBody`, and reused. */
+  readonly body: PackedRange = { buffer: EMPTY, start: 0, end: 0 };
+  readonly #table: RequestTable;
+  readonly #clients: Clients;
+  readonly #services: ServiceTable;
+  readonly #identities: Identities;
+  readonly #tokens: Tokens;
+  readonly #tracer: RequestTracer;
+  readonly #keeper: Holder;
+  readonly #arena = new Arena();
+  readonly #path: ReturnPath = {
+    version: 1,
+    enveloped: false,
+    envelope: EMPTY,
+    envelopeStart: 0,
+    envelopeEnd: 0,
+  };
+  /** Envelopes and bodies. */
+  #bytes = 0;
+  #internal = 0;
+  #internalBytes = 0;
+  #stored = 0;
+
+  constructor(deps: RequestStoreDeps) {
+    this.#table = deps.table;
+    this.#clients = deps.clients;
+    this.#services = deps.services;
+    this.#identities = deps.identities;
+    this.#tokens = deps.tokens;
+    this.#tracer = deps.tracer;
+    this.#keeper = deps.holdings.use(KEEPER);
+    this.byArrival = RequestList.byArrival(deps.table);
+    this.partials = new HeldPartials(deps.table);
+    this.failures = new ReportedFailures(deps.table);
+  }
+
+  /** Requests of clients held for worker services. */
+  get held(): number {
+    return this.#table.count - this.#internal - this.#stored;
+  }
+
+  /** Bytes held: envelopes, bodies and PARTIALs. */
+  get heldBytes(): number {
+    return this.#bytes + this.partials.bytes;
+  }
+
+  /** Requests that internal services have not answered. */
+  get internal(): number {
+    return this.#internal;
+  }
+
+  /** Their envelopes. Some wait for as long as their clients like (`titanic.wait`). */
+  get internalBytes(): number {
+    return this.#internalBytes;
+  }
+
+  /** False if no request of any size can be held. */
+  get hasRoom(): boolean {
+    return this.#arena.hasRoom;
+  }
+
+  // ---------------------------------------------------------------- adding
+
+  /** Copies a request for a worker service. This is the only copy of its body. */
+  add(inbound: Inbound, peer: Peer, now: number): RequestId {
+    const { frames, body } = inbound;
+    const id = this.#store(inbound, peer, frames, body, frames.count);
+    this.#table.setTime(id, ARRIVED_AT, now);
+    this.byArrival.pushBack(id);
+    return id;
+  }
+
+  /** Keeps envelope and name of a request that an internal service answers. */
+  addInternal(inbound: Inbound, peer: Peer): RequestId {
+    const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
+    this.#table.raise(id, INTERNAL);
+    this.#internal++;
+    this.#internalBytes += this.#table.get(id, ENVELOPE_BYTES);
+    return id;
+  }
+
+  /** Makes a record for a request of the internal client. The caller then calls `setBody`. */
+  addStored(): RequestId {
+    const table = this.#table;
+    const id = table.allocate();
+    table.set(id, FLAGS, STORED);
+    table.set(id, CLIENT, NONE);
+    table.set(id, BYTES, NONE);
+    this.#stored++;
+    return id;
+  }
+
+  /** Copies the packed body of a stored request that has none at present. */
+  setBody(id: RequestId, body: Buffer): void {
+    const table = this.#table;
+    const handle = this.#arena.allocate(body.length);
+    copyBytes(body, 0, body.length, this.#arena.buffer(handle), this.#arena.offset(handle));
+    table.set(id, BYTES, handle);
+    table.set(id, BODY_BYTES, body.length);
+    this.#bytes += body.length;
+    this.#keeper.add('requests', body.length);
+  }
+
+  /** Drops the body: between two deliveries only the keeper has it. */
+  dropBody(id: RequestId): void {
+    const table = this.#table;
+    const handle = table.get(id, BYTES);
+    if (handle === NONE) return;
+    const bytes = table.get(id, BODY_BYTES);
+    this.#bytes -= bytes;
+    if (table.is(id, STORED)) this.#keeper.add('requests', -bytes);
+    this.#arena.free(handle);
+    table.set(id, BYTES, NONE);
+    table.set(id, BODY_BYTES, 0);
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  /** Sets `body` to the body of a request. (For an internal service: to its name.) */
+  locateBody(id: RequestId): void {
+    const table = this.#table;
+    const handle = table.get(id, BYTES);
+    const { body } = this;
+    body.buffer = this.#arena.buffer(handle);
+    body.start = this.#arena.offset(handle) + table.get(id, ENVELOPE_BYTES);
+    body.end = body.start + table.get(id, BODY_BYTES);
+  }
+
+  /** The packed envelope of a request, as a copy. */
+  envelope(id: RequestId): Buffer {
+    const path = this.returnPath(id);
+    return Buffer.from(path.envelope.subarray(path.envelopeStart, path.envelopeEnd));
+  }
+
+  /** The way back to the client; the object is reused. */
+  returnPath(id: RequestId): ReturnPath {
+    const table = this.#table;
+    const handle = table.get(id, BYTES);
+    const path = this.#path;
+    path.version = table.is(id, VERSION_02) ? 2 : 1;
+    path.enveloped = table.is(id, ENVELOPED);
+    path.envelope = this.#arena.buffer(handle);
+    path.envelopeStart = this.#arena.offset(handle);
+    path.envelopeEnd = path.envelopeStart + table.get(id, ENVELOPE_BYTES);
+    return path;
+  }
+
+  clientOf(id: RequestId): Client | null {
+    return this.#clients.byId(this.#table.get(id, CLIENT));
+  }
+
+  serviceOf(id: RequestId): Service {
+    return this.#services.byId(this.#table.get(id, SERVICE));
+  }
+
+  /** The name of the internal service that a request is for; valid while the request is held. */
+  internalName(id: RequestId): Buffer {
+    const name = new Frames();
+    this.locateBody(id);
+    unpack(this.body.buffer, this.body.start, this.body.end, name);
+    return name.view(0);
+  }
+
+  /** True if the reply can be sent to nobody, now or later. */
+  isClientGone(id: RequestId): boolean {
+    if (this.#table.is(id, STORED)) return false;
+    return this.clientOf(id)?.departed ?? true;
+  }
+
+  /** True if the client chose its own routing id and may reconnect under it (D26). */
+  mayReturn(id: RequestId): boolean {
+    return (this.clientOf(id)?.name ?? null) !== null;
+  }
+
+  // ---------------------------------------------------------------- releasing
+
+  /** Forgets the request, which must be in no queue and at no worker. */
+  release(id: RequestId, outcome: LateReplyReason): void {
+    const table = this.#table;
+    if (this.#tracer.isOn) this.#tracer.forget(id);
+    if (table.is(id, HELD | REPORTED)) this.#dropKept(id);
+    if (table.get(id, LOST) !== 0) this.#tokens.outlive(id, outcome);
+    const client = this.clientOf(id);
+    if (client !== null) {
+      const { identity } = client;
+      const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES) + RECORD_BYTES;
+      identity.holder.add('requests', -bytes);
+      identity.outstanding--;
+      client.requests.remove(id);
+      this.#clients.settled(client);
+      this.#identities.settled(identity);
+    }
+    if (this.byArrival.has(id)) this.byArrival.remove(id);
+    if (table.is(id, INTERNAL)) {
+      this.#internal--;
+      this.#internalBytes -= table.get(id, ENVELOPE_BYTES);
+    }
+    this.#bytes -= table.get(id, ENVELOPE_BYTES);
+    this.dropBody(id);
+    if (table.is(id, STORED)) this.#stored--;
+    table.free(id);
+  }
+
+  /** Drops what was kept from its deliveries. */
+  #dropKept(id: RequestId): void {
+    this.partials.drop(id);
+    this.failures.drop(id);
+  }
+
+  /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
+  #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {
+    const table = this.#table;
+    const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
+    const bodyBytes = packedBytes(frames, from, to);
+    const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
+    const buffer = this.#arena.buffer(handle);
+    const offset = this.#arena.offset(handle);
+    const bodyAt = pack(frames, 0, inbound.envelopeFrames, buffer, offset, true);
+    pack(frames, from, to, buffer, bodyAt, false);
+    let flags = 0;
+    if (inbound.version === 2) flags |= VERSION_02;
+    if (inbound.enveloped) flags |= ENVELOPED;
+    if (peer.hellos.of(buffer, offset, bodyAt) !== null) flags |= UNDERSTANDS_REFUSALS;
+    const id = table.allocate();
+    const client = this.#clients.of(peer);
+    const page = table.page(id);
+    const at = recordAt(id);
+    page[at + FLAGS] = flags;
+    page[at + BYTES] = handle;
+    page[at + ENVELOPE_BYTES] = envelopeBytes;
+    page[at + BODY_BYTES] = bodyBytes;
+    page[at + CLIENT] = client.id;
+    client.requests.pushBack(id);
+    peer.identity.outstanding++;
+    peer.identity.holder.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
+    this.#bytes += envelopeBytes + bodyBytes;
+    return id;
+  }
+}
