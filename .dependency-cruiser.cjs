@@ -70,6 +70,8 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
 
 const PAGE = '^src/page/';
 const PORTS = '^src/broker/ports\\.ts$';
+/** Folders of titanic. */
+const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
 
 const folder = (...names) => `^src/broker/(${names.join('|')})/`;
@@ -170,6 +172,38 @@ const rooms = [
     [PORTS],
     'titanic imports core, wire and the types of broker/ports.ts. Put what it must ask of the broker into broker/ports.ts and `import type` it; the daemon plugs the two together.',
   ),
+  {
+    name: 'titanic-store-imports',
+    severity: 'error',
+    comment:
+      'titanic/store is the port of the store and its formats: of titanic it imports nothing else. Move what the store needs into titanic/store, or pass it in as an argument.',
+    from: { path: TITANIC('store') },
+    to: { path: room('titanic'), pathNot: TITANIC('store') },
+  },
+  {
+    name: 'titanic-machine-imports',
+    severity: 'error',
+    comment:
+      'titanic/machine imports titanic/store only: it commits through the store port and does not know who lists or retries requests. Offer what operators need in machine/operator-host.ts.',
+    from: { path: TITANIC('machine') },
+    to: { path: room('titanic'), pathNot: TITANIC('machine', 'store') },
+  },
+  {
+    name: 'titanic-io-without-machine',
+    severity: 'error',
+    comment:
+      'titanic/io carries out two ports, titanic/store and operator/queries.ts, and does not know the machine. Put what both need into the port.',
+    from: { path: shell('titanic') },
+    to: { path: TITANIC('machine') },
+  },
+  {
+    name: 'titanic-subject',
+    severity: 'error',
+    comment:
+      'This file is in no folder of titanic. Move it into machine, store, operator or io, by its subject.',
+    from: { path: room('titanic'), pathNot: TITANIC('machine', 'store', 'operator', 'io') },
+    to: {},
+  },
   mayImport(
     'bstar',
     [room('core', 'wire')],

@@ -2,10 +2,10 @@
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { OperatorResult, OperatorApi } from '../titanic/operator/operator-api.js';
 import type { Operator } from '../titanic/operator/operator.js';
-import type { Reading } from '../titanic/operator/queries.js';
+import type { StoreQueries } from '../titanic/operator/queries.js';
 
 /** Answers go into the machine, which acts on them in the turn that this wrapper causes. */
-export function awake(reading: Reading, loop: BrokerLoop): Reading {
+export function awake(queries: StoreQueries, loop: BrokerLoop): StoreQueries {
   const waking =
     <Value>(answer: (value: Value) => void) =>
     (value: Value): void => {
@@ -13,14 +13,14 @@ export function awake(reading: Reading, loop: BrokerLoop): Reading {
       answer(value);
     };
   return {
-    page: (question, answer) => {
-      reading.page(question, waking(answer));
+    page: (query, answer) => {
+      queries.page(query, waking(answer));
     },
     history: (uuid, answer) => {
-      reading.history(uuid, waking(answer));
+      queries.history(uuid, waking(answer));
     },
     bodies: (uuid, answer) => {
-      reading.bodies(uuid, waking(answer));
+      queries.bodies(uuid, waking(answer));
     },
   };
 }

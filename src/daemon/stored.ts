@@ -8,10 +8,11 @@ import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
 import type { StoreNews } from '../titanic/io/file/known-store.js';
-import { openSqliteReading } from '../titanic/io/queries/sqlite-queries.js';
+import { openSqliteQueries } from '../titanic/io/queries/sqlite-queries.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
+import { Operator } from '../titanic/operator/operator.js';
 import { Alone } from '../titanic/machine/replica.js';
 import type { Store, StoreCounts } from '../titanic/store/store.js';
 import { Titanic } from '../titanic/machine/titanic.js';
@@ -83,8 +84,8 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<T
   broker.keep(titanic);
   if (pairStore === null) await restore(titanic, told, recovered.counts, store);
   else titanic.counted(recovered.counts);
-  const reading = openSqliteReading(file);
-  const operator = titanic.operator(awake(reading, loop));
+  const queries = openSqliteQueries(file);
+  const operator = new Operator(titanic.operatorHost(), awake(queries, loop));
   return {
     titanic,
     pairStore,
@@ -93,7 +94,7 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<T
       operator.stop();
     },
     close: async () => {
-      await reading.close();
+      await queries.close();
       await store.close();
     },
   };

@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3';
 
 import { openForService } from '../../src/titanic/io/file/database.js';
 import { KnownStore } from '../../src/titanic/io/file/known-store.js';
-import { READER_SQL } from '../../src/titanic/io/queries/query-statements.js';
+import { QUERY_SQL } from '../../src/titanic/io/queries/query-statements.js';
 import { prepareStatements } from '../../src/titanic/io/tables/statements.js';
 import { StoreDirectory } from '../support/store-directory.js';
 
@@ -54,18 +54,18 @@ describe('how SQLite carries out the statements of a store', () => {
   });
 
   it('each for people goes over one slice of an index, and sorts nothing', () => {
-    for (const [name, sql] of Object.entries(READER_SQL)) {
+    for (const [name, sql] of Object.entries(QUERY_SQL)) {
       const plan = planOf(sql).join('\n');
       expect({ name, plan }).toEqual({ name, plan: expect.stringMatching(/SEARCH/) });
       expect({ name, plan }).not.toEqual({ name, plan: expect.stringMatching(/SCAN|TEMP B-TREE/) });
     }
-    expect(planOf(READER_SQL.end)).toEqual([
+    expect(planOf(QUERY_SQL.end)).toEqual([
       'SEARCH requests USING COVERING INDEX requests_by_uuid (uuid<?)',
     ]);
-    expect(planOf(READER_SQL.endOfDead)).toEqual([
+    expect(planOf(QUERY_SQL.endOfDead)).toEqual([
       'SEARCH requests USING COVERING INDEX requests_dead (uuid<?)',
     ]);
-    expect(planOf(READER_SQL.slice)).toEqual([
+    expect(planOf(QUERY_SQL.slice)).toEqual([
       'SEARCH requests USING INDEX requests_by_uuid (uuid>? AND uuid<?)',
       // The reason, of the rows of a page.
       'CORRELATED SCALAR SUBQUERY 1',
@@ -84,7 +84,7 @@ describe('how SQLite carries out the statements of a store', () => {
     const statements = prepareStatements(db);
     for (const [index, name] of Object.entries(INDEXES)) {
       const sql =
-        name in READER_SQL ? READER_SQL[name as 'sliceOfDead'] : statements[name as 'over'].source;
+        name in QUERY_SQL ? QUERY_SQL[name as 'sliceOfDead'] : statements[name as 'over'].source;
       expect(planOf(sql).join('\n')).toMatch(new RegExp(`USING (COVERING )?INDEX ${index} `));
     }
   });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import {
   ATTEMPTS_KEPT,
-  type Belonging,
+  type Ownership,
   type Change,
   type Owner,
   type ServiceCount,
@@ -41,7 +41,7 @@ const service = fc.constantFrom('echo', 'upper').map((name) => Buffer.from(name)
 const owner = fc.constantFrom<Owner>('', 'anonymous', 'key:alice', 'key:bob');
 
 /** The same request has the same owner, whenever it is accepted. */
-function whose(n: number): Belonging {
+function whose(n: number): Ownership {
   const owners: readonly Owner[] = ['', 'anonymous', 'key:alice', 'key:bob'];
   return { owner: owners[n % owners.length] ?? '', isShared: n === 2 };
 }
@@ -105,7 +105,7 @@ describe('SQLite against memory, any changes in any order', () => {
         for (const changes of all) {
           const [ours, theirs] = [await sqlite.tryCommit(changes), await memory.tryCommit(changes)];
           expect(withoutBytes(ours)).toEqual(withoutBytes(theirs));
-          if ('counts' in ours) kept.told(ours.counts.services);
+          if ('counts' in ours) kept.update(ours.counts.services);
           expect(keptIn(kept)).toEqual(disk.content().services);
         }
         await sqlite.close();

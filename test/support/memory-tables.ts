@@ -243,7 +243,7 @@ export class MemoryTables {
     for (const { uuid, by } of over.slice(0, TOMBSTONES_DROPPED)) {
       const rest = this.#tombstonesOf(uuid).filter((each) => each.by !== by);
       if (rest.length > 0) this.#tombstones.set(nameOf(uuid), rest);
-      else this.#unbury(uuid);
+      else this.#dropTombstones(uuid);
     }
     this.#last = number;
   }
@@ -342,7 +342,9 @@ export class MemoryTables {
         const { owner, service } = entry.request;
         if (!isOpenTo(change.by, entry.request)) return { kind: 'denied', owner, service };
         this.#remove(entry, change.keyUntil);
-        if (this.#transaction.tombstones !== 'none') this.#bury(change.uuid, change.keyUntil);
+        if (this.#transaction.tombstones !== 'none') {
+          this.#leaveTombstone(change.uuid, change.keyUntil);
+        }
         return { kind: 'done' };
       }
       case 'retry': {
@@ -365,8 +367,8 @@ export class MemoryTables {
     if (!isEnd || this.#transaction.tombstones !== 'all') return { kind: 'passed' };
     const known = this.#tombstonesOf(change.uuid);
     if (known.some(({ by }) => by === NO_OWNER || by === change.by)) return { kind: 'passed' };
-    if (change.by === NO_OWNER) this.#unbury(change.uuid);
-    this.#bury(change.uuid, change.keyUntil, change.by);
+    if (change.by === NO_OWNER) this.#dropTombstones(change.uuid);
+    this.#leaveTombstone(change.uuid, change.keyUntil, change.by);
     return { kind: 'done' };
   }
 
@@ -379,7 +381,7 @@ export class MemoryTables {
     if (this.#tombstonesOf(request.uuid).some(({ by }) => isEndedBy(by, request))) {
       return { kind: 'passed' };
     }
-    this.#unbury(request.uuid);
+    this.#dropTombstones(request.uuid);
     const number = Math.max(this.#nextNumber, request.number);
     this.#nextNumber = Math.max(this.#nextNumber, request.number + 1);
     const { number: changed } = this.#transaction;
@@ -420,7 +422,7 @@ export class MemoryTables {
     const { tombstones } = this.#transaction;
     for (const entry of swept) {
       this.#remove(entry, keyUntil);
-      if (tombstones !== 'none') this.#bury(entry.request.uuid, keyUntil);
+      if (tombstones !== 'none') this.#leaveTombstone(entry.request.uuid, keyUntil);
     }
     const forgettable = [...this.#keys.values()]
       .filter(({ until }) => tombstones !== 'all' && until !== null && until <= now)
@@ -452,7 +454,7 @@ export class MemoryTables {
     this.#entries.set(nameOf(entry.request.uuid), { ...entry, changed });
   }
 
-  #bury(uuid: RequestUuid, keyUntil: number, by: Owner = NO_OWNER): void {
+  #leaveTombstone(uuid: RequestUuid, keyUntil: number, by: Owner = NO_OWNER): void {
     this.#putTombstone(uuid, { keyUntil, by, extra: null });
   }
 
@@ -464,7 +466,7 @@ export class MemoryTables {
     this.#tombstones.set(nameOf(uuid), all);
   }
 
-  #unbury(uuid: RequestUuid): void {
+  #dropTombstones(uuid: RequestUuid): void {
     this.#tombstones.delete(nameOf(uuid));
   }
 
@@ -482,7 +484,7 @@ export class MemoryTables {
         this.#putTombstone(uuid, { keyUntil, by, extra });
       },
       dropTombstones: (uuid) => {
-        this.#unbury(uuid);
+        this.#dropTombstones(uuid);
       },
       request: (uuid) => {
         const entry = this.#entries.get(nameOf(uuid));

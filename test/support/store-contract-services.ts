@@ -43,7 +43,7 @@ export function describeStoreServices(subject: Subject): void {
     const after = async (...changes: readonly Change[]): Promise<string[]> => {
       const outcome = await subject.user.tryCommit(changes);
       const told: StoreCounts['services'] = 'counts' in outcome ? outcome.counts.services : [];
-      kept.told(told);
+      kept.update(told);
       const { recovered } = await subject.reopen();
       const known = textsOf(recovered.counts.services);
       expect(textsOf(kept.all())).toEqual(known);

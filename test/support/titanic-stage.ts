@@ -5,7 +5,7 @@
 import type { TitanicEvent } from '../../src/titanic/machine/events.js';
 import type { TitanicOptions } from '../../src/titanic/machine/options.js';
 import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
-import type { Operator } from '../../src/titanic/operator/operator.js';
+import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
 import { Alone } from '../../src/titanic/machine/replica.js';
 import { readFrom } from '../../src/titanic/store/store.js';
@@ -13,7 +13,7 @@ import { Titanic } from '../../src/titanic/machine/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';
 import { seededRandom } from './stage-random.js';
-import { StageReading } from './stage-reading.js';
+import { StageQueries } from './stage-queries.js';
 import type { StageReplica } from './stage-replica.js';
 import { type Asked, StageDisk, StageStore } from './stage-store.js';
 
@@ -61,7 +61,7 @@ export function endTitanicStages(): void {
 export class TitanicStage extends Stage {
   readonly titanic: Titanic;
   readonly operator: Operator;
-  readonly reading: StageReading;
+  readonly queries: StageQueries;
   readonly store: StageStore;
   /** The store answers only when told to. */
   isHeld = false;
@@ -97,8 +97,8 @@ export class TitanicStage extends Stage {
     this.titanic.setTime(this.now, this.wall);
     if (options.isDormant !== true) this.titanic.activate(disk.counts);
     this.#answerAll();
-    this.reading = new StageReading(disk);
-    this.operator = this.titanic.operator(this.reading);
+    this.queries = new StageQueries(disk);
+    this.operator = new Operator(this.titanic.operatorHost(), this.queries);
     this.broker.host(this.titanic);
     this.broker.keep(this.titanic);
     this.#client = this.client('the one who asks');
@@ -123,7 +123,7 @@ export class TitanicStage extends Stage {
       super.turn();
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
       else if (!this.isPeerHeld && this.#confirmNext()) continue;
-      else if (!this.isReadingHeld && this.reading.asked.length > 0) this.#readAll();
+      else if (!this.isReadingHeld && this.queries.asked.length > 0) this.#readAll();
       else if (this.titanic.dueInMs(this.now, this.wall) > 0) break;
     }
   }
@@ -267,7 +267,7 @@ export class TitanicStage extends Stage {
 
   #readAll(): void {
     this.titanic.setTime(this.now, this.wall);
-    for (const answer of this.reading.asked.splice(0)) answer();
+    for (const answer of this.queries.asked.splice(0)) answer();
   }
 
   #answerAll(): void {
@@ -328,7 +328,7 @@ export class TitanicStage extends Stage {
     this.store.readFailure = null;
     this.isPeerHeld = false;
     if (this.#replica !== null) this.findsPeer();
-    this.reading.failure = null;
+    this.queries.failure = null;
     this.isReadingHeld = false;
     this.freesStore();
     super.end();

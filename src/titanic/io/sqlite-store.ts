@@ -96,7 +96,7 @@ class SqliteStore implements Store {
   readonly #batches = new Set<number>();
   readonly #merges = new Set<number>();
   readonly #loads = new Set<number>();
-  readonly #looks = new Set<number>();
+  readonly #lookUps = new Set<number>();
   readonly #lists = new Set<number>();
   readonly #reads = new Set<number>();
   #isOpen = false;
@@ -177,7 +177,7 @@ class SqliteStore implements Store {
   }
 
   lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
-    this.#looks.add(look);
+    this.#lookUps.add(look);
     const order = this.#order(DO_LOOK_UP, look, UUID_BYTES);
     order.bytes(uuid);
     order.number(replyBytesMax);
@@ -233,11 +233,11 @@ class SqliteStore implements Store {
           this.#events.loadFailed(id, unpackFailure(message));
           break;
         case FOUND:
-          this.#looks.delete(id);
+          this.#lookUps.delete(id);
           this.#events.found(id, unpackFound(message));
           break;
         case LOOK_FAILED:
-          this.#looks.delete(id);
+          this.#lookUps.delete(id);
           this.#events.lookFailed(id, unpackFailure(message));
           break;
         case MERGED:
@@ -301,7 +301,7 @@ class SqliteStore implements Store {
       [this.#batches, (id) => events.batchFailed(id, failure)],
       [this.#merges, (id) => events.mergeFailed(id, failure)],
       [this.#loads, (id) => events.loadFailed(id, failure)],
-      [this.#looks, (id) => events.lookFailed(id, failure)],
+      [this.#lookUps, (id) => events.lookFailed(id, failure)],
       [this.#lists, (id) => events.listFailed(id, failure)],
       [this.#reads, (id) => events.readFailed(id, failure)],
     ];

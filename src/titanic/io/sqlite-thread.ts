@@ -68,7 +68,7 @@ interface Connection {
   /** `null`: the disk has no room for one yet, and nothing can be written. */
   readonly file: FileIdentity | null;
   /** Opened on a full disk. */
-  readonly isAlone: boolean;
+  readonly isExclusive: boolean;
   /** It was seen to write through to the disk. */
   isDurable: boolean;
 }
@@ -79,32 +79,32 @@ interface Connection {
  */
 function connect(path: string, known: KnownStore, earlier: Tables | null): Connection {
   try {
-    return connectSo(path, known, earlier, false);
+    return connectFile(path, known, earlier, false);
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
     // The contents of the store can still be read.
-    return existsSync(path) ? connectSo(path, known, earlier, true) : connectToNone(path);
+    return existsSync(path) ? connectFile(path, known, earlier, true) : connectWithoutFile(path);
   }
 }
 
-function connectToNone(path: string): Connection {
+function connectWithoutFile(path: string): Connection {
   const db = openWithoutFile();
   const tables = new Tables(path, db, null);
-  return { db, tables, file: null, isAlone: false, isDurable: false };
+  return { db, tables, file: null, isExclusive: false, isDurable: false };
 }
 
-function connectSo(
+function connectFile(
   path: string,
   known: KnownStore,
   earlier: Tables | null,
-  isAlone: boolean,
+  isExclusive: boolean,
 ): Connection {
-  const db = openForService(path, earlier === null ? known : null, isAlone);
+  const db = openForService(path, earlier === null ? known : null, isExclusive);
   try {
     const tables = new Tables(path, db, earlier);
     // On a full disk, this also waits for the first commit.
-    if (!isAlone) known.remember(tables.recovered.storeId);
-    return { db, tables, file: new FileIdentity(path), isAlone, isDurable: false };
+    if (!isExclusive) known.remember(tables.recovered.storeId);
+    return { db, tables, file: new FileIdentity(path), isExclusive, isDurable: false };
   } catch (error) {
     db.close();
     throw error;
@@ -129,7 +129,7 @@ class StoreThread {
     });
     this.#connection = connect(path, this.#known, null);
     this.#idle = setTimeout(() => {
-      this.#lookAfter();
+      this.#maintain();
     }, IDLE_MS).unref();
     port.on('message', (message: Uint8Array) => {
       this.#receive(new PackReader(message));
@@ -222,11 +222,11 @@ class StoreThread {
   #writable(): Connection {
     const before = this.#connection;
     if (before.file !== null) {
-      if (before.isAlone) this.#known.remember(before.tables.recovered.storeId);
+      if (before.isExclusive) this.#known.remember(before.tables.recovered.storeId);
       return before;
     }
     // It starts with the same numbers as the store that it replaces.
-    this.#connection = connectSo(this.#path, this.#known, null, false);
+    this.#connection = connectFile(this.#path, this.#known, null, false);
     before.db.close();
     return this.#connection;
   }
@@ -237,7 +237,7 @@ class StoreThread {
     // Emptying the log may free all the room that is missing.
     const frames = failure?.kind === 'full' ? 1 : undefined;
     this.#upkeep(() => this.#connection.tables.checkpoint(frames));
-    if (failure === null && this.#connection.isAlone) this.#upkeep(() => this.#reconnect());
+    if (failure === null && this.#connection.isExclusive) this.#upkeep(() => this.#reconnect());
   }
 
   /** The disk was full when the store was opened, and has room now. */
@@ -294,7 +294,7 @@ class StoreThread {
   }
 
   /** Runs while there are no orders. */
-  #lookAfter(): void {
+  #maintain(): void {
     this.#upkeep(() => {
       const { tables } = this.#connection;
       if (tables.shrink()) this.#idle.refresh();

@@ -6,12 +6,12 @@ import type { Asker, BrokerHost } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
 import { unpack } from '../../core/packed.js';
 import { deadStatus } from '../../wire/failure.js';
-import { isCertainFor, mayAsk } from './belonging.js';
+import { isCertainFor, mayAccess } from './ownership.js';
 import { unpackFailure } from '../store/failure-codec.js';
-import { Reads, SMALL_BYTES } from './lookups.js';
-import { Room } from './room.js';
+import { LookUps, SMALL_BYTES } from './lookups.js';
+import { OutputWaiters } from './output-waiters.js';
 import type { Found, Owner, RequestUuid } from '../store/store.js';
-import { type Asking, Waiters } from './waiters.js';
+import { type ReplyQuery, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');
 const STATUS_PENDING = Buffer.from('300');
@@ -28,13 +28,13 @@ const TURN_BYTES_MAX = 1024 * 1024;
 /**
  * How long a large reply is kept for others that ask for it, because each read makes its own copy.
  */
-const KEPT_MS = 100;
+const CACHED_MS = 100;
 const TOO_MANY = 'the quota waits is reached: earlier replies are unread';
 const GONE = 'the connection of the request was closed';
 const NO_ROOM = 'the reply does not fit beside the unread output of this connection';
 
 /** The large reply that was read last. */
-interface Kept {
+interface CachedReply {
   readonly uuid: RequestUuid;
   readonly bytes: number;
   readonly frames: readonly Buffer[];
@@ -48,7 +48,7 @@ interface Ready {
   /** The answer, or why it is refused. */
   readonly body: readonly Buffer[] | { readonly reason: 'quota' | 'limit'; readonly text: string };
   /** For a reply, who asked: if the connection has no room for it, it waits and is read again. */
-  readonly asking: Asking | null;
+  readonly query: ReplyQuery | null;
 }
 
 export class Answers {
@@ -56,17 +56,17 @@ export class Answers {
   readonly #probe: () => number | null;
   /** Whether the end of the request is being committed on both disks: see `withhold`. */
   readonly #isWithheld: (uuid: RequestUuid) => boolean;
-  readonly #tellDenied: (asker: Asker, uuid: RequestUuid) => void;
+  readonly #onDenied: (asker: Asker, uuid: RequestUuid) => void;
   /**
    * Look-ups whose uuid is in no row, each with the probe that tells whether the uuid is unknown.
    */
-  #probing: { readonly probe: number; readonly asking: Asking }[] = [];
-  readonly #reads: Reads;
+  #probing: { readonly probe: number; readonly query: ReplyQuery }[] = [];
+  readonly #lookUps: LookUps;
   readonly #waiters = new Waiters();
   /** Uuids that somebody waits for and that are in no row here, but may be in the peer's store. */
   readonly #unknown = new Map<string, RequestUuid>();
-  readonly #room = new Room();
-  #kept: Kept | null = null;
+  readonly #room = new OutputWaiters();
+  #cached: CachedReply | null = null;
   #ready: Ready[] = [];
   /** Stored data may be lost: none of it is shown to anybody any more, and the process ends. */
   isUntrusted = false;
@@ -77,10 +77,10 @@ export class Answers {
     isWithheld: (uuid: RequestUuid) => boolean,
     tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
   ) {
-    this.#reads = new Reads(askStore);
+    this.#lookUps = new LookUps(askStore);
     this.#probe = probe;
     this.#isWithheld = isWithheld;
-    this.#tellDenied = tellDenied;
+    this.#onDenied = tellDenied;
   }
 
   /** True if answers are ready to be sent. */
@@ -90,12 +90,12 @@ export class Answers {
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    const keptUntil = this.#kept?.until ?? Infinity;
-    return Math.min(this.#waiters.dueAt, this.#reads.dueAt, this.#room.dueAt, keptUntil);
+    const keptUntil = this.#cached?.until ?? Infinity;
+    return Math.min(this.#waiters.dueAt, this.#lookUps.dueAt, this.#room.dueAt, keptUntil);
   }
 
   answer(id: number, ...body: readonly Buffer[]): void {
-    this.#ready.push({ id, body, asking: null });
+    this.#ready.push({ id, body, query: null });
   }
 
   unknown(id: number): void {
@@ -106,120 +106,125 @@ export class Answers {
    * The request belongs to another owner: the asker gets the answer for an unknown one, but an
    * event reports it.
    */
-  denied({ id, asker, uuid }: Asking): void {
-    this.#tellDenied(asker, uuid);
+  denied({ id, asker, uuid }: ReplyQuery): void {
+    this.#onDenied(asker, uuid);
     this.unknown(id);
   }
 
-  #refuse({ id }: Asking, reason: 'quota' | 'limit', text: string): void {
-    this.#ready.push({ id, body: { reason, text }, asking: null });
+  #refuse({ id }: ReplyQuery, reason: 'quota' | 'limit', text: string): void {
+    this.#ready.push({ id, body: { reason, text }, query: null });
   }
 
-  #reply(asking: Asking, reply: readonly Buffer[]): void {
-    this.#ready.push({ id: asking.id, body: [STATUS_OK, ...reply], asking });
+  #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
+    this.#ready.push({ id: query.id, body: [STATUS_OK, ...reply], query });
   }
 
   /**
    * The request is pending: answers at once, or waits until something happens or the patience ends.
    */
-  pending(asking: Asking, now: number): void {
+  pending(query: ReplyQuery, now: number): void {
     if (this.isUntrusted) return;
-    const { id, asker, until } = asking;
+    const { id, asker, until } = query;
     // D75: above the quota, it does not wait.
     const mayWait = this.#waiters.countOf(asker.identity) < asker.quotas.waits;
-    if (until > now && mayWait) this.#waiters.add(asking);
+    if (until > now && mayWait) this.#waiters.add(query);
     else this.answer(id, STATUS_PENDING);
   }
 
   /** Its end is being committed, so it can no longer be called pending. */
-  withhold(asking: Asking): void {
-    if (!this.isUntrusted) this.#waiters.add({ ...asking, until: Infinity });
+  withhold(query: ReplyQuery): void {
+    if (!this.isUntrusted) this.#waiters.add({ ...query, until: Infinity });
   }
 
   /** Looks the request up in the store. */
-  lookUp(asking: Asking): void {
-    if (!this.isUntrusted) this.#reads.ask(asking);
+  lookUp(query: ReplyQuery): void {
+    if (!this.isUntrusted) this.#lookUps.ask(query);
   }
 
   /** The result of this look-up is told later. */
-  keepBack(look: number): void {
-    this.#reads.seal(look);
+  withholdResult(look: number): void {
+    this.#lookUps.stopSharing(look);
   }
 
   found(look: number, found: Found, now: number): void {
-    const asked = this.#reads.found(look);
+    const asked = this.#lookUps.found(look);
     if (this.isUntrusted || asked.length === 0) return;
     let reply: Buffer[] | null = null;
     if (found.state === 'replied' && found.reply !== null) {
       reply = unpacked(found.reply);
-      this.#keep(asked, found.replyBytes, reply, now);
+      this.#cache(asked, found.replyBytes, reply, now);
     }
-    for (const asking of asked) this.#tell(asking, found, reply, now);
+    for (const query of asked) this.#answerFound(query, found, reply, now);
   }
 
-  #keep([first]: readonly Asking[], bytes: number, frames: Buffer[], now: number): void {
+  #cache([first]: readonly ReplyQuery[], bytes: number, frames: Buffer[], now: number): void {
     if (first === undefined || bytes <= SMALL_BYTES) return;
-    this.#kept = { uuid: first.uuid, bytes, frames, until: now + KEPT_MS };
+    this.#cached = { uuid: first.uuid, bytes, frames, until: now + CACHED_MS };
   }
 
-  #tell(asking: Asking, found: Found, reply: readonly Buffer[] | null, now: number): void {
-    const { id, asker } = asking;
+  #answerFound(
+    query: ReplyQuery,
+    found: Found,
+    reply: readonly Buffer[] | null,
+    now: number,
+  ): void {
+    const { id, asker } = query;
     if (found.state === 'absent') {
-      this.#absent(asking, now);
+      this.#absent(query, now);
     } else if (found.state === 'closed') {
       // D17: a request remembered as closed is known as such, whatever the peer has.
       if (isCertainFor(asker, found.by)) this.unknown(id);
-      else this.#absent(asking, now);
-    } else if (!mayAsk(asker, found)) {
-      this.denied(asking);
+      else this.#absent(query, now);
+    } else if (!mayAccess(asker, found)) {
+      this.denied(query);
     } else if (found.state === 'pending') {
-      this.pending(asking, now);
+      this.pending(query, now);
     } else if (found.state === 'dead') {
       const detail = unpackFailure(found.failure)?.detail ?? [];
       this.answer(id, deadStatusFrame(found.reason), ...detail);
     } else if (reply !== null) {
-      this.#reply(asking, reply);
+      this.#reply(query, reply);
     } else {
-      this.#large(asking, found.replyBytes, now);
+      this.#large(query, found.replyBytes, now);
     }
   }
 
   /** D76: a reply is not read while the connection of its asker has no room for it. */
-  #large(asking: Asking, bytes: number, now: number): void {
-    if (asking.asker.outputLeft() < bytes) {
-      if (!this.#room.wait(asking, bytes, now)) this.#refuse(asking, 'quota', TOO_MANY);
+  #large(query: ReplyQuery, bytes: number, now: number): void {
+    if (query.asker.outputLeft() < bytes) {
+      if (!this.#room.wait(query, bytes, now)) this.#refuse(query, 'quota', TOO_MANY);
       return;
     }
-    const kept = this.#kept;
-    if (kept?.bytes === bytes && kept.uuid.equals(asking.uuid)) this.#reply(asking, kept.frames);
-    else this.#reads.askLarge(asking, bytes);
+    const kept = this.#cached;
+    if (kept?.bytes === bytes && kept.uuid.equals(query.uuid)) this.#reply(query, kept.frames);
+    else this.#lookUps.askLarge(query, bytes);
   }
 
-  #absent(asking: Asking, now: number): void {
+  #absent(query: ReplyQuery, now: number): void {
     const probe = this.#probe();
-    if (probe === null) this.#pendingUnknown(asking, now);
-    else if (probe === 0) this.unknown(asking.id);
-    else this.#probing.push({ probe, asking });
+    if (probe === null) this.#pendingUnknown(query, now);
+    else if (probe === 0) this.unknown(query.id);
+    else this.#probing.push({ probe, query });
   }
 
   /** Whatever was absent before this probe, or before an earlier one, is unknown. */
   probed(number: number): void {
     const known = this.#probing.filter(({ probe }) => probe <= number);
     this.#probing = this.#probing.filter(({ probe }) => probe > number);
-    for (const { asking } of known) this.unknown(asking.id);
+    for (const { query } of known) this.unknown(query.id);
   }
 
   /** The open probes will not be answered: the peer may have what was asked for. */
   unprobed(now: number): void {
     const open = this.#probing;
     this.#probing = [];
-    for (const { asking } of open) this.#pendingUnknown(asking, now);
+    for (const { query } of open) this.#pendingUnknown(query, now);
   }
 
   /** The peer may have it: those who wait are told when it has arrived here (D17). */
-  #pendingUnknown(asking: Asking, now: number): void {
-    this.pending(asking, now);
-    const { uuid } = asking;
+  #pendingUnknown(query: ReplyQuery, now: number): void {
+    this.pending(query, now);
+    const { uuid } = query;
     if (this.#waiters.has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
   }
 
@@ -228,7 +233,7 @@ export class Answers {
     const unknown = [...this.#unknown.values()];
     this.#unknown.clear();
     for (const uuid of unknown) {
-      for (const asking of this.#waiters.takeOf(uuid)) this.lookUp(asking);
+      for (const query of this.#waiters.takeOf(uuid)) this.lookUp(query);
     }
   }
 
@@ -236,44 +241,44 @@ export class Answers {
    * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
    */
   lookFailed(look: number, now: number): void {
-    this.#reads.failed(look, now);
+    this.#lookUps.failed(look, now);
   }
 
   /** Sends the reply to those who wait for this request. */
-  tellReply(uuid: RequestUuid, reply: Buffer): void {
+  sendReplyToWaiters(uuid: RequestUuid, reply: Buffer): void {
     const waiting = this.#takeOf(uuid);
     if (waiting.length === 0) return;
     const frames = unpacked(reply);
-    for (const asking of waiting) this.#reply(asking, frames);
+    for (const query of waiting) this.#reply(query, frames);
   }
 
   /** Sends this answer to those who wait for this request. */
-  tell(uuid: RequestUuid, ...answer: readonly Buffer[]): void {
+  answerWaiters(uuid: RequestUuid, ...answer: readonly Buffer[]): void {
     for (const { id } of this.#takeOf(uuid)) this.answer(id, ...answer);
   }
 
   /** Tells those who wait for this request that it is unknown. */
-  tellUnknown(uuid: RequestUuid): void {
-    this.tell(uuid, STATUS_UNKNOWN);
+  answerWaitersUnknown(uuid: RequestUuid): void {
+    this.answerWaiters(uuid, STATUS_UNKNOWN);
   }
 
   /**
    * The request was closed by somebody who may not be its owner. For the others, the store is
    * asked.
    */
-  tellClosed(uuid: RequestUuid, by: Owner): void {
-    for (const asking of this.#takeOf(uuid)) {
-      if (isCertainFor(asking.asker, [by])) this.unknown(asking.id);
-      else this.lookUp(asking);
+  answerWaitersClosed(uuid: RequestUuid, by: Owner): void {
+    for (const query of this.#takeOf(uuid)) {
+      if (isCertainFor(query.asker, [by])) this.unknown(query.id);
+      else this.lookUp(query);
     }
   }
 
   /** Looks the request up, and answers those who wait for it, without further waiting. */
-  tellByLookUp(uuid: RequestUuid): void {
-    for (const asking of this.#takeOf(uuid)) this.lookUp({ ...asking, until: -Infinity });
+  lookUpForWaiters(uuid: RequestUuid): void {
+    for (const query of this.#takeOf(uuid)) this.lookUp({ ...query, until: -Infinity });
   }
 
-  #takeOf(uuid: RequestUuid): Asking[] {
+  #takeOf(uuid: RequestUuid): ReplyQuery[] {
     this.#unknown.delete(uuid.toString('latin1'));
     return this.#waiters.takeOf(uuid);
   }
@@ -283,36 +288,36 @@ export class Answers {
    * now.
    */
   run(now: number): void {
-    for (const asking of this.#waiters.takeDue(now, TURN_ANSWERS_MAX)) {
-      const { id, uuid } = asking;
+    for (const query of this.#waiters.takeDue(now, TURN_ANSWERS_MAX)) {
+      const { id, uuid } = query;
       if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
-      if (this.#isWithheld(uuid)) this.withhold(asking);
+      if (this.#isWithheld(uuid)) this.withhold(query);
       else this.answer(id, STATUS_PENDING);
     }
-    for (const asking of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
-      this.#refuse(asking, 'limit', asking.asker.isGone ? GONE : NO_ROOM);
+    for (const query of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
+      this.#refuse(query, 'limit', query.asker.isGone ? GONE : NO_ROOM);
     }
-    for (const asking of this.#room.take(now)) this.lookUp(asking);
-    this.#reads.run(now);
-    if (this.#kept !== null && this.#kept.until <= now) this.#kept = null;
+    for (const query of this.#room.take(now)) this.lookUp(query);
+    this.#lookUps.run(now);
+    if (this.#cached !== null && this.#cached.until <= now) this.#cached = null;
   }
 
   /** Sends the ready answers, as many as fit into a turn. */
-  give(host: BrokerHost, now: number): void {
+  send(host: BrokerHost, now: number): void {
     let given = 0;
     let handedOver = 0;
-    for (const { id, body, asking } of this.#ready) {
+    for (const { id, body, query } of this.#ready) {
       if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
       given++;
       if ('reason' in body) {
         host.refuse(id, body.reason, body.text);
         continue;
       }
-      const bytes = asking === null ? 0 : bytesOf(body);
+      const bytes = query === null ? 0 : bytesOf(body);
       // If the connection has ended, its peer may have returned on another one, which has its own
       // room.
-      if (asking !== null && !asking.asker.isGone && asking.asker.outputLeft() < bytes) {
-        if (!this.#room.wait(asking, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
+      if (query !== null && !query.asker.isGone && query.asker.outputLeft() < bytes) {
+        if (!this.#room.wait(query, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
       } else {
         host.answer(id, body);
         handedOver += bytes;

@@ -63,7 +63,7 @@ export class TitanicContext {
 
   counted(counts: StoreCounts): void {
     this.counts = counts;
-    this.services.told(counts.services);
+    this.services.update(counts.services);
     for (const count of counts.owners) {
       if (count.stored === 0) this.#owners.delete(count.owner);
       else this.#owners.set(count.owner, count);
@@ -85,15 +85,15 @@ export class TitanicContext {
   /** A peer asked for a request that another one stored (D71). */
   denied({ owner, address }: Asker, uuid: RequestUuid, wanted: 'reply' | 'close'): void {
     const who = { key: owner, address };
-    this.events.emit({ name: 'titanic.denied', wanted, uuid: beginning(uuid), ...who });
+    this.events.emit({ name: 'titanic.denied', wanted, uuid: uuidPrefix(uuid), ...who });
   }
 
   traceEnd(uuid: RequestUuid, outcome: TitanicEnd): void {
-    this.trace?.({ name: 'titanic.ended', uuid: beginning(uuid), outcome });
+    this.trace?.({ name: 'titanic.ended', uuid: uuidPrefix(uuid), outcome });
   }
 }
 
 /** The part of it that may be shown: the time and twelve of its random bits. */
-export function beginning(uuid: RequestUuid): string {
+export function uuidPrefix(uuid: RequestUuid): string {
   return uuidText(uuid).slice(0, 16);
 }

@@ -34,7 +34,7 @@ import {
   STATE,
 } from './open-index.js';
 import { Origins } from './origins.js';
-import type { RequestUuid, StoredRequest, Whose } from '../store/store.js';
+import type { RequestUuid, StoredRequest, AccessFacts } from '../store/store.js';
 
 /** A service that has open requests. */
 interface StoredService {
@@ -195,7 +195,7 @@ export class Dispatcher {
   wait(slot: Slot, notBefore: number, now: number): void {
     const { index } = this;
     index.setDouble(slot, NOT_BEFORE, notBefore);
-    this.#age(slot);
+    this.#startAging(slot);
     if (notBefore > now) {
       index.set(slot, STATE, DELAYED);
       this.serviceOf(slot).delayed++;
@@ -214,7 +214,7 @@ export class Dispatcher {
     else if (before === DELAYED) {
       this.#delayed.removeAt(place);
       this.serviceOf(slot).delayed--;
-    } else if (before === LOADING || before === OUT) this.#landed(slot);
+    } else if (before === LOADING || before === OUT) this.#leftBroker(slot);
     index.set(slot, STATE, state);
   }
 
@@ -277,7 +277,7 @@ export class Dispatcher {
     return present(this.#byNumber[this.index.get(slot, SERVICE)], 'an open request has a service');
   }
 
-  whoseOf(slot: Slot): Whose {
+  accessFactsOf(slot: Slot): AccessFacts {
     const { owner, isShared } = this.#origins.of(this.index.get(slot, ORIGIN));
     return { owner, isShared, service: this.serviceOf(slot).name };
   }
@@ -311,7 +311,7 @@ export class Dispatcher {
 
   roomAt(name: Buffer): void {
     const service = this.#services.get(name.toString('latin1'));
-    if (service !== undefined && service.ready.size > 0) this.#feed(service);
+    if (service !== undefined && service.ready.size > 0) this.#addDemand(service);
   }
 
   dispatched(slot: Slot, worker: number, wall: number): void {
@@ -347,8 +347,8 @@ export class Dispatcher {
 
   /** The request comes back undelivered. */
   handedBack(slot: Slot): void {
-    this.#landed(slot);
-    this.#age(slot);
+    this.#leftBroker(slot);
+    this.#startAging(slot);
     this.#makeReady(slot);
   }
 
@@ -368,7 +368,7 @@ export class Dispatcher {
     this.#loads.delete(load);
     for (const slot of slots) {
       if (!this.#isLoading(slot, load)) continue;
-      this.#landed(slot);
+      this.#leftBroker(slot);
       this.wait(slot, now + retryMs, now);
     }
   }
@@ -431,7 +431,7 @@ export class Dispatcher {
       service.hasDemand = false;
       if (this.#byNumber[service.number] !== service) continue;
       if (this.#isAtLimit()) {
-        this.#feed(service);
+        this.#addDemand(service);
         continue;
       }
       const room = embedded.room(service.name) - service.loading;
@@ -440,7 +440,7 @@ export class Dispatcher {
       embedded.setBacklog(service.name, hasMore);
       if (hasMore && taken < room) served.push(service);
     }
-    for (const service of served) this.#feed(service);
+    for (const service of served) this.#addDemand(service);
   }
 
   #take(service: StoredService, room: number): number {
@@ -478,18 +478,18 @@ export class Dispatcher {
     return this.index.get(slot, STATE) === LOADING && this.index.get(slot, PLACE) === load;
   }
 
-  #landed(slot: Slot): void {
+  #leftBroker(slot: Slot): void {
     this.#inFlight--;
     this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
     const service = this.serviceOf(slot);
     if (this.#deliveries.delete(slot)) service.out--;
     if (this.index.get(slot, STATE) === LOADING) service.loading--;
     // There is now room for another.
-    if (service.ready.size > 0) this.#feed(service);
+    if (service.ready.size > 0) this.#addDemand(service);
   }
 
   /** It is not, or no longer, with a worker. */
-  #age(slot: Slot): void {
+  #startAging(slot: Slot): void {
     if (this.index.get(slot, AGE_PLACE) < 0) this.serviceOf(slot).oldest.push(slot);
   }
 
@@ -497,17 +497,17 @@ export class Dispatcher {
     this.index.set(slot, STATE, READY);
     const service = this.serviceOf(slot);
     service.ready.push(slot);
-    this.#feed(service);
+    this.#addDemand(service);
   }
 
-  #feed(service: StoredService): void {
+  #addDemand(service: StoredService): void {
     if (service.hasDemand) return;
     service.hasDemand = true;
     this.#withDemand.push(service);
   }
 
   /** True if the room of some service is to be asked for in the next turn. */
-  get isHungry(): boolean {
+  get hasDemand(): boolean {
     return this.#withDemand.length > 0 && !this.#isAtLimit();
   }
 

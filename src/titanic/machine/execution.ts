@@ -5,7 +5,7 @@ import { increment } from '../../core/labels.js';
 import { pack, packedBytes } from '../../core/packed.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Failure } from '../../wire/failure.js';
-import { beginning, type TitanicContext } from './context.js';
+import { uuidPrefix, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, SINCE, type Slot } from './open-index.js';
 import { packFailure } from '../store/failure-codec.js';
@@ -30,7 +30,7 @@ export class Execution {
     this.#dispatcher.dispatched(slot, worker, this.#context.wall);
     this.#context.trace?.({
       name: 'titanic.dispatched',
-      uuid: beginning(this.#dispatcher.index.uuid(slot)),
+      uuid: uuidPrefix(this.#dispatcher.index.uuid(slot)),
       worker,
     });
   }
@@ -65,7 +65,9 @@ export class Execution {
           counters.services.acceptToReply.observe(label, Math.max(0, this.#context.wall - since));
           this.#context.traceEnd(uuid, 'replied');
         }
-        if (this.#requests.settled(uuid, kind)) this.#requests.answers.tellReply(uuid, reply);
+        if (this.#requests.settled(uuid, kind)) {
+          this.#requests.answers.sendReplyToWaiters(uuid, reply);
+        }
       },
       doubtful: () => {
         this.#requests.gone(uuid);
@@ -89,7 +91,7 @@ export class Execution {
     const harmless = oneLine(reason);
     this.#context.trace?.({
       name: 'titanic.failed',
-      uuid: beginning(uuid),
+      uuid: uuidPrefix(uuid),
       attempts,
       reason: harmless,
     });
@@ -114,7 +116,7 @@ export class Execution {
       notBefore: wall + pauseMs,
     };
     if (isLast) {
-      this.#requests.die(slot, attempts, reason, { attempt: change, failure });
+      this.#requests.makeDead(slot, attempts, reason, { attempt: change, failure });
       return;
     }
     const bytes = change.attempt.failure?.length ?? 0;

@@ -6,39 +6,39 @@
  */
 import { FairQueue } from './fair-queue.js';
 import type { RequestUuid } from '../store/store.js';
-import type { Asking } from './waiters.js';
+import type { ReplyQuery } from './waiters.js';
 
 /** The look-up returns replies up to this size. */
 export const SMALL_BYTES = 4096;
 /** Maximum number of look-ups in progress. */
-const LOOKS_MAX = 4096;
+const LOOK_UPS_MAX = 4096;
 /** Maximum bytes of large replies being read at once; the first may be of any size. */
 const LARGE_BYTES_MAX = 16 * 1024 * 1024;
 /** Delay after a look-up that failed. */
-const LOOK_AGAIN_MS = 1000;
+const RETRY_MS = 1000;
 
 /** A look-up, and those who get its result. */
-interface Look {
+interface LookUp {
   readonly uuid: RequestUuid;
   readonly key: string;
   /** Bytes of the reply that it reads; 0: of a small one, or only its size. */
   readonly bytes: number;
-  readonly asked: Asking[];
+  readonly asked: ReplyQuery[];
 }
 
-export class Reads {
+export class LookUps {
   readonly #askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void;
-  readonly #looks = new Map<number, Look>();
+  readonly #inProgress = new Map<number, LookUp>();
   /** Look-ups that wait or are in progress, by uuid, which others may join. */
-  readonly #small = new Map<string, Look>();
-  readonly #large = new Map<string, Look>();
-  readonly #waiting = new FairQueue<Look>();
-  readonly #waitingLarge = new FairQueue<Look>();
+  readonly #small = new Map<string, LookUp>();
+  readonly #large = new Map<string, LookUp>();
+  readonly #waiting = new FairQueue<LookUp>();
+  readonly #waitingLarge = new FairQueue<LookUp>();
   #largeBytes = 0;
   #last = 0;
   /** Look-ups that failed, and when they are tried again. */
-  #again: Look[] = [];
-  #againAt = Infinity;
+  #failed: LookUp[] = [];
+  #retryAt = Infinity;
 
   constructor(askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void) {
     this.#askStore = askStore;
@@ -46,35 +46,40 @@ export class Reads {
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    return this.#againAt;
+    return this.#retryAt;
   }
 
   /** Looks up what the store knows about a uuid. */
-  ask(asking: Asking): void {
-    this.#join(this.#small, this.#waiting, asking, 0);
+  ask(query: ReplyQuery): void {
+    this.#join(this.#small, this.#waiting, query, 0);
   }
 
   /** Reads its reply, which has this many bytes. */
-  askLarge(asking: Asking, bytes: number): void {
-    this.#join(this.#large, this.#waitingLarge, asking, bytes);
+  askLarge(query: ReplyQuery, bytes: number): void {
+    this.#join(this.#large, this.#waitingLarge, query, bytes);
   }
 
-  #join(known: Map<string, Look>, queue: FairQueue<Look>, asking: Asking, bytes: number): void {
-    const { uuid, asker } = asking;
+  #join(
+    known: Map<string, LookUp>,
+    queue: FairQueue<LookUp>,
+    query: ReplyQuery,
+    bytes: number,
+  ): void {
+    const { uuid, asker } = query;
     const key = uuid.toString('latin1');
     const same = known.get(key);
     if (same !== undefined) {
-      same.asked.push(asking);
+      same.asked.push(query);
       return;
     }
-    const look = { uuid, key, bytes, asked: [asking] };
+    const look = { uuid, key, bytes, asked: [query] };
     known.set(key, look);
     queue.push(asker.identity, look, bytes);
     this.#start();
   }
 
   #start(): void {
-    while (this.#waiting.size > 0 && this.#looks.size < LOOKS_MAX) {
+    while (this.#waiting.size > 0 && this.#inProgress.size < LOOK_UPS_MAX) {
       this.#begin(this.#waiting.shift(), SMALL_BYTES);
     }
     while (this.#waitingLarge.size > 0) {
@@ -85,14 +90,14 @@ export class Reads {
     }
   }
 
-  #begin(look: Look | undefined, replyBytesMax: number): void {
+  #begin(look: LookUp | undefined, replyBytesMax: number): void {
     if (look === undefined) return;
-    this.#looks.set(++this.#last, look);
+    this.#inProgress.set(++this.#last, look);
     this.#askStore(this.#last, look.uuid, replyBytesMax);
   }
 
   /** @returns those who get the result; none if nobody asked */
-  found(number: number): readonly Asking[] {
+  found(number: number): readonly ReplyQuery[] {
     const look = this.#end(number);
     if (look === null) return [];
     this.#forget(look);
@@ -106,36 +111,36 @@ export class Reads {
   failed(number: number, now: number): void {
     const look = this.#end(number);
     if (look === null) return;
-    if (this.#again.length === 0) this.#againAt = now + LOOK_AGAIN_MS;
-    this.#again.push(look);
+    if (this.#failed.length === 0) this.#retryAt = now + RETRY_MS;
+    this.#failed.push(look);
     this.#start();
   }
 
-  #end(number: number): Look | null {
-    const look = this.#looks.get(number);
+  #end(number: number): LookUp | null {
+    const look = this.#inProgress.get(number);
     if (look === undefined) return null;
-    this.#looks.delete(number);
+    this.#inProgress.delete(number);
     this.#largeBytes -= look.bytes;
     return look;
   }
 
   /** The result shows the state now but is told later, so nobody may join this look-up any more. */
-  seal(number: number): void {
-    const look = this.#looks.get(number);
+  stopSharing(number: number): void {
+    const look = this.#inProgress.get(number);
     if (look !== undefined) this.#forget(look);
   }
 
-  #forget(look: Look): void {
+  #forget(look: LookUp): void {
     const known = look.bytes === 0 ? this.#small : this.#large;
     if (known.get(look.key) === look) known.delete(look.key);
   }
 
   /** Retries look-ups that failed. */
   run(now: number): void {
-    if (this.#againAt > now) return;
-    const again = this.#again;
-    this.#again = [];
-    this.#againAt = Infinity;
+    if (this.#retryAt > now) return;
+    const again = this.#failed;
+    this.#failed = [];
+    this.#retryAt = Infinity;
     for (const look of again) {
       const identity = look.asked[0]?.asker.identity ?? '';
       (look.bytes === 0 ? this.#waiting : this.#waitingLarge).push(identity, look, look.bytes);

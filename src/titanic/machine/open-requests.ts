@@ -8,8 +8,7 @@ import { oneLine } from '../../core/escape.js';
 import { increment } from '../../core/labels.js';
 import type { Failure } from '../../wire/failure.js';
 import { Answers, deadStatusFrame } from './answers.js';
-import { closerOf, mayAsk } from './belonging.js';
-import type { Decided } from '../operator/bulk.js';
+import { closerOf, mayAccess } from './ownership.js';
 import type { TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
 import { keptDetail } from '../store/failure-codec.js';
@@ -24,7 +23,7 @@ import {
   type StoredRequest,
   type StoreFailure,
 } from '../store/store.js';
-import { type Handed, type Intent, type IntentNumber, Writer } from './writer.js';
+import { type SubmittedBatch, type Intent, type IntentNumber, Writer } from './writer.js';
 
 const OUTCOME_UNKNOWN = 'outcome unknown';
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -38,6 +37,9 @@ const STEPPED_DOWN: StoreFailure = {
   message: `${OUTCOME_UNKNOWN}: this node is no longer active`,
 };
 const NOT_ACTIVE = 'this node is not active';
+
+/** Takes the result of a change: made; not a step up, so nothing changed; not on disk. */
+export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;
 
 /** What to do when a change is committed or fails: see `Intent`. */
 interface CommitCallbacks {
@@ -90,7 +92,7 @@ export class OpenRequests {
     this.dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
       store.load(firstRead + load, uuids);
     });
-    const commit = (changes: readonly Change[]): Handed => {
+    const commit = (changes: readonly Change[]): SubmittedBatch => {
       const transaction = replica.begin();
       const awaits = replica.shipped(transaction, changes);
       store.commit(transaction, changes);
@@ -142,7 +144,7 @@ export class OpenRequests {
       return refusal;
     }
     const text =
-      this.#trouble !== null && !this.writer.isWilling(now)
+      this.#trouble !== null && !this.writer.mayRetry(now)
         ? this.#trouble.message
         : this.writer.isFullFor(party)
           ? 'the store is overloaded'
@@ -174,7 +176,7 @@ export class OpenRequests {
   found(look: number, found: Found): void {
     if (this.#mayContainUnsafe) {
       this.#withheld.push({ look, found });
-      this.answers.keepBack(look);
+      this.answers.withholdResult(look);
     } else this.answers.found(look, found, this.#context.now);
   }
 
@@ -275,11 +277,11 @@ export class OpenRequests {
     const slot = this.#open(request);
     // The process ended between the last attempt and the commit of its end.
     if (request.attempts < request.maxAttempts) return;
-    this.die(slot, request.attempts, 'the broker stopped', null);
+    this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
   /** A dead request is pending again. */
-  reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+  reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void {
     const at = this.#context.wall;
     const expiresAt = at + this.#context.options.requestTtlMs;
     this.intend('', { kind: 'retry', uuid, generation, at, expiresAt }, 0, {
@@ -298,18 +300,18 @@ export class OpenRequests {
   // ---------------------------------------------------------------- ends
 
   /** Closes a request, whatever its state and owner. */
-  close(uuid: RequestUuid, decided: Decided): void {
+  close(uuid: RequestUuid, decided: ChangeCallback): void {
     this.#close(uuid, { by: NO_OWNER, party: '' }, decided, () => {
       decided('passed');
     });
   }
 
   /** The same for an asker: another owner's request stays (D71). */
-  closeFor(asker: Asker, uuid: RequestUuid, decided: Decided, denied: () => void): void {
+  closeFor(asker: Asker, uuid: RequestUuid, decided: ChangeCallback, denied: () => void): void {
     const party = asker.identity;
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) {
-      if (mayAsk(asker, this.dispatcher.whoseOf(slot))) {
+      if (mayAccess(asker, this.dispatcher.accessFactsOf(slot))) {
         this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
       } else {
         denied();
@@ -328,7 +330,7 @@ export class OpenRequests {
   #close(
     uuid: RequestUuid,
     { by, party }: { readonly by: Owner; readonly party: string },
-    decided: Decided,
+    decided: ChangeCallback,
     denied: (whose: Extract<ChangeResult, { readonly kind: 'denied' }>) => void,
   ): void {
     const slot = this.dispatcher.index.find(uuid);
@@ -339,7 +341,7 @@ export class OpenRequests {
     }
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
-    const tell = once(decided);
+    const tell = onlyOnce(decided);
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by }, 0, {
       committed: (result) => {
         const { kind } = result;
@@ -352,7 +354,7 @@ export class OpenRequests {
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
         if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
-        else if (kind === 'done') this.answers.tellClosed(uuid, by);
+        else if (kind === 'done') this.answers.answerWaitersClosed(uuid, by);
         tell(kind === 'done' ? 'done' : 'passed');
       },
       doubtful: () => {
@@ -379,12 +381,14 @@ export class OpenRequests {
   }
 
   /** The text for a client whose request could not be stored. */
-  lossOf(failure: StoreFailure): string {
+  failureText(failure: StoreFailure): string {
     const { message } = failure;
     // It may have been sent to the peer. It is not revoked: if this node were cut off meanwhile,
     // the peer could have acknowledged it to a client that sent the same key again.
-    const isSaid = failure === DOUBTFUL || failure === STEPPED_DOWN;
-    return isSaid || !this.#context.replica.isPaired ? message : `${OUTCOME_UNKNOWN}: ${message}`;
+    const saysUnknown = failure === DOUBTFUL || failure === STEPPED_DOWN;
+    return saysUnknown || !this.#context.replica.isPaired
+      ? message
+      : `${OUTCOME_UNKNOWN}: ${message}`;
   }
 
   /**
@@ -393,7 +397,7 @@ export class OpenRequests {
    * @param last the attempt that is stored together with the end, so that no crash separates the
    * two (D63), and what its worker reported
    */
-  die(slot: Slot, attempts: number, reason: string, last: LastAttempt | null): void {
+  makeDead(slot: Slot, attempts: number, reason: string, last: LastAttempt | null): void {
     const { index } = this.dispatcher;
     const uuid = index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
@@ -417,7 +421,9 @@ export class OpenRequests {
           this.#context.traceEnd(uuid, 'dead');
           events.emit({ name: 'titanic.died', service: shown, attempts, reason: oneLine(reason) });
         }
-        if (this.settled(uuid, kind)) this.answers.tell(uuid, deadStatusFrame(text), ...detail);
+        if (this.settled(uuid, kind)) {
+          this.answers.answerWaiters(uuid, deadStatusFrame(text), ...detail);
+        }
       },
       doubtful: () => {
         this.gone(uuid);
@@ -475,13 +481,13 @@ export class OpenRequests {
     const key = uuid.toString('latin1');
     const request = this.#reopening.get(key);
     if (this.#reopening.delete(key) && request !== undefined) this.restore(request);
-    this.answers.tellByLookUp(uuid);
+    this.answers.lookUpForWaiters(uuid);
   }
 
   /** Closed or expired: unknown from now on. */
   #ended(uuid: RequestUuid): void {
     this.#drop(uuid);
-    this.answers.tellUnknown(uuid);
+    this.answers.answerWaitersUnknown(uuid);
   }
 
   #drop(uuid: RequestUuid): void {
@@ -491,9 +497,9 @@ export class OpenRequests {
 }
 
 /** Passes on only the first result that it is given. */
-function once(decided: Decided): Decided & { isTold(): boolean } {
+function onlyOnce(decided: ChangeCallback): ChangeCallback & { isTold(): boolean } {
   let isTold = false;
-  const tell: Decided = (result) => {
+  const tell: ChangeCallback = (result) => {
     if (!isTold) decided(result);
     isTold = true;
   };

@@ -1,8 +1,8 @@
 /** Owners and senders of open requests, as small numbers that fit into the index. */
 import { present } from '../../core/assert.js';
-import type { Belonging, Owner } from '../store/store.js';
+import type { Ownership, Owner } from '../store/store.js';
 
-export interface Origin extends Belonging {
+export interface Origin extends Ownership {
   /**
    * The party whose turn its changes take: the identity that stored it, or its owner if it was
    * stored before this process began.

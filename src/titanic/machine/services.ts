@@ -19,11 +19,10 @@ import {
   uuidText,
 } from '../../wire/tsp.js';
 import { status, STATUS_OK } from './answers.js';
-import type { Decided } from '../operator/bulk.js';
-import { mayAsk, ownerOf } from './belonging.js';
-import { beginning, type TitanicContext } from './context.js';
+import { mayAccess, ownerOf } from './ownership.js';
+import { uuidPrefix, type TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
-import { DOUBTFUL, type OpenRequests } from './open-requests.js';
+import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import type { ChangeResult, Owner, RequestUuid, StoredRequest } from '../store/store.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
@@ -41,7 +40,7 @@ export class TitanicServices {
   readonly #waiting = new WaitingRequests();
   /** Requests accepted but not committed: for each owner, and in total. */
   readonly #acceptingOf = new Map<Owner, { stored: number; bytes: number }>();
-  #accepting = 0;
+  #acceptIntent = 0;
 
   constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids) {
     this.#context = context;
@@ -129,7 +128,7 @@ export class TitanicServices {
     };
     const sender = { party, owner, holder };
     const number = this.#waiting.add(sender, facts, frames, read.service, read.body, bodyBytes);
-    this.#begin(owner, bodyBytes, holder, 1);
+    this.#countAccepting(owner, bodyBytes, holder, 1);
     this.#requests.intendNumber(party, number, bodyBytes);
   }
 
@@ -139,7 +138,7 @@ export class TitanicServices {
     const { id, party, owner, holder, body, key } = waiting;
     const request = this.#newRequest(waiting);
     const decided = (): void => {
-      this.#begin(owner, body.length, holder, -1);
+      this.#countAccepting(owner, body.length, holder, -1);
     };
     return {
       change: { kind: 'accept', request, body, key },
@@ -161,15 +160,17 @@ export class TitanicServices {
         decided();
         // After a fatal failure it is uncertain what is on disk: there is no answer, and the
         // process ends.
-        if (failure.kind !== 'fatal') this.#answer(id, status(500, this.#requests.lossOf(failure)));
+        if (failure.kind !== 'fatal') {
+          this.#answer(id, status(500, this.#requests.failureText(failure)));
+        }
         return false;
       },
     };
   }
 
   /** @param change 1: it is being accepted; -1: it is committed or given up */
-  #begin(owner: Owner, bodyBytes: number, holder: Holder, change: 1 | -1): void {
-    this.#accepting += change;
+  #countAccepting(owner: Owner, bodyBytes: number, holder: Holder, change: 1 | -1): void {
+    this.#acceptIntent += change;
     holder.add('stored', change * (bodyBytes + WAITING_BYTES));
     const count = this.#acceptingOf.get(owner) ?? { stored: 0, bytes: 0 };
     count.stored += change;
@@ -210,7 +211,7 @@ export class TitanicServices {
     increment(counters.services.accepted, this.#context.labelOf(shown));
     this.#context.trace?.({
       name: 'titanic.accepted',
-      uuid: beginning(request.uuid),
+      uuid: uuidPrefix(request.uuid),
       service: shown,
     });
     return Buffer.from(uuidText(request.uuid));
@@ -221,7 +222,7 @@ export class TitanicServices {
     const { options, counts, events } = this.#context;
     const { pending, replied, dead, bytes } = counts;
     const text =
-      pending + replied + dead + this.#accepting >= options.maxOpen
+      pending + replied + dead + this.#acceptIntent >= options.maxOpen
         ? 'titanic.maxOpen is reached'
         : bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
@@ -246,12 +247,12 @@ export class TitanicServices {
   #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {
     const { answers, dispatcher } = this.#requests;
     const { now } = this.#context;
-    const asking = { id, asker, uuid, until: now + waitMs };
+    const query = { id, asker, uuid, until: now + waitMs };
     const slot = dispatcher.index.find(uuid);
-    if (slot === NO_SLOT) answers.lookUp(asking);
-    else if (!mayAsk(asker, dispatcher.whoseOf(slot))) answers.denied(asking);
-    else if (this.#requests.isWithheld(uuid)) answers.withhold(asking);
-    else answers.pending(asking, now);
+    if (slot === NO_SLOT) answers.lookUp(query);
+    else if (!mayAccess(asker, dispatcher.accessFactsOf(slot))) answers.denied(query);
+    else if (this.#requests.isWithheld(uuid)) answers.withhold(query);
+    else answers.pending(query, now);
   }
 
   #close(id: number, asker: Asker, uuid: RequestUuid): void {
@@ -260,7 +261,7 @@ export class TitanicServices {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const decided: Decided = (result) => {
+    const decided: ChangeCallback = (result) => {
       if (result === 'done' || result === 'passed') this.#answer(id, STATUS_OK);
       else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
     };

@@ -20,19 +20,19 @@ export class StoredServices {
   /** Keyed by name, one character per byte. */
   readonly #services = new Map<string, StoredService>();
   /** Names of services that came or went since they were last taken. */
-  readonly #news = new Set<string>();
+  readonly #changed = new Set<string>();
 
   constructor(counters: TitanicCounters) {
     this.#counters = counters;
   }
 
   /** If there are more services than are kept, only those with a label of their own are known. */
-  told(counts: readonly ServiceCount[]): void {
+  update(counts: readonly ServiceCount[]): void {
     const { labels, stored } = this.#counters;
     for (const count of counts) {
       const name = count.service.toString('latin1');
       if (count.pending + count.replied + count.dead === 0) {
-        if (this.#services.delete(name)) this.#news.add(name);
+        if (this.#services.delete(name)) this.#changed.add(name);
         continue;
       }
       const known = this.#services.get(name);
@@ -41,7 +41,7 @@ export class StoredServices {
       stored.add(label);
       const hasPlace = this.#services.size < SERVICES_KEPT_MAX || label !== OTHERS;
       if (known === undefined && !hasPlace) continue;
-      if (known === undefined) this.#news.add(name);
+      if (known === undefined) this.#changed.add(name);
       // The store reports views of a larger piece of memory, so they are copied.
       const service = known?.service ?? Buffer.from(count.service);
       this.#services.set(name, { ...count, service, shown });
@@ -54,12 +54,12 @@ export class StoredServices {
   }
 
   /** Services that came or went since the last call. */
-  takeNews(): { readonly service: Buffer; readonly hasStored: boolean }[] {
-    const news = [...this.#news].map((name) => ({
+  takeChanges(): { readonly service: Buffer; readonly hasStored: boolean }[] {
+    const news = [...this.#changed].map((name) => ({
       service: Buffer.from(name, 'latin1'),
       hasStored: this.#services.has(name),
     }));
-    this.#news.clear();
+    this.#changed.clear();
     return news;
   }
 

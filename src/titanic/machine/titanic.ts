@@ -29,10 +29,9 @@ import type { TitanicEvents, TitanicTrace } from './events.js';
 import { Execution } from './execution.js';
 import { NO_SLOT, type Slot } from './open-index.js';
 import { OpenRequests } from './open-requests.js';
-import { Operator } from '../operator/operator.js';
+import type { OperatorHost } from './operator-host.js';
 import type { TitanicOptions } from './options.js';
 import { type StoredGauges, storedGauges } from './gauges.js';
-import type { Reading } from '../operator/queries.js';
 import type { Replica } from './replica.js';
 import { TitanicServices } from './services.js';
 import type {
@@ -49,7 +48,7 @@ import { Upkeep } from './upkeep.js';
 import { Uuids } from './uuid.js';
 
 /** How many reads one activation can request, because their numbers are consecutive. */
-const LIFE_READS = 2 ** 40;
+const ACTIVATION_READS = 2 ** 40;
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
 
@@ -76,9 +75,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   readonly #random: RandomFill;
   #activation: Activation;
   /** Counts activations: the store's reports for an earlier one are ignored. */
-  #lives = 0;
+  #activations = 0;
   /** The broker's numbers of requests from the previous activation, to be withdrawn. */
-  #leftBehind = new Map<Slot, number>();
+  #toWithdraw = new Map<Slot, number>();
   #lastList = NO_LIST;
   /**
    * The listing of pending requests from the store in progress: which list, after which number,
@@ -106,7 +105,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   #newActivation(): Activation {
     const requests: OpenRequests = new OpenRequests(
       this.#context,
-      this.#lives * LIFE_READS,
+      this.#activations * ACTIVATION_READS,
       (number) => services.accepting(number),
     );
     const services = new TitanicServices(this.#context, requests, this.#uuids);
@@ -159,9 +158,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
    */
   deactivate(): void {
     this.#context.isActive = false;
-    this.#leftBehind = new Map([...this.#leftBehind, ...this.#dispatcher.withBroker]);
+    this.#toWithdraw = new Map([...this.#toWithdraw, ...this.#dispatcher.withBroker]);
     this.#requests.abandon();
-    this.#lives++;
+    this.#activations++;
     this.#activation = this.#newActivation();
     this.#listing.list = NO_LIST;
     this.#listAgainAt = Infinity;
@@ -288,37 +287,34 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#activation.services.request(request, host);
   }
 
-  /** @param reading the source of lists of what is stored */
-  operator(reading: Reading): Operator {
+  /** For an `Operator`. */
+  operatorHost(): OperatorHost {
     const present = (): OpenRequests => this.#requests;
-    return new Operator(
-      {
-        // These parts are replaced with each activation.
-        get dispatcher() {
-          return present().dispatcher;
-        },
-        counts: () => this.#context.counts,
-        services: () => this.#context.services.all(),
-        wall: () => this.#context.wall,
-        now: () => this.#context.now,
-        obstacle: () => present().obstacle(),
-        close: (uuid, decided) => {
-          present().close(uuid, decided);
-        },
-        reopen: (uuid, generation, decided) => {
-          present().reopen(uuid, generation, decided);
-        },
+    return {
+      // These parts are replaced with each activation.
+      get dispatcher() {
+        return present().dispatcher;
       },
-      reading,
-      this.#context.events,
-    );
+      events: this.#context.events,
+      counts: () => this.#context.counts,
+      services: () => this.#context.services.all(),
+      wall: () => this.#context.wall,
+      now: () => this.#context.now,
+      obstacle: () => present().obstacle(),
+      close: (uuid, decided) => {
+        present().close(uuid, decided);
+      },
+      reopen: (uuid, generation, decided) => {
+        present().reopen(uuid, generation, decided);
+      },
+    };
   }
 
   // ---------------------------------------------------------------- the broker tells
 
   /** The broker's report may concern an activation that has ended. */
   get #isStale(): boolean {
-    return !this.#context.isActive || this.#leftBehind.size > 0;
+    return !this.#context.isActive || this.#toWithdraw.size > 0;
   }
 
   roomAt(service: Buffer): void {
@@ -331,13 +327,13 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   replied(slot: Slot, frames: Frames, from: number): void {
     // The broker has already forgotten it: its number may be reused by the next turn.
-    if (this.#isStale) this.#leftBehind.delete(slot);
+    if (this.#isStale) this.#toWithdraw.delete(slot);
     else this.#activation.execution.replied(slot, frames, from);
   }
 
   failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
     if (!this.#isStale) this.#activation.execution.failed(slot, reason, isKnown, failure);
-    else if (!isKnown) this.#leftBehind.delete(slot);
+    else if (!isKnown) this.#toWithdraw.delete(slot);
   }
 
   handedBack(slot: Slot): void {
@@ -356,28 +352,28 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   }
 
   /** The number of a read as requested in this activation, or `null`. */
-  #ofThisLife(read: number): number | null {
-    const first = this.#lives * LIFE_READS;
-    return read > first && read < first + LIFE_READS ? read - first : null;
+  #ofThisActivation(read: number): number | null {
+    const first = this.#activations * ACTIVATION_READS;
+    return read > first && read < first + ACTIVATION_READS ? read - first : null;
   }
 
   loaded(load: number, bodies: readonly (Buffer | null)[]): void {
-    const asked = this.#ofThisLife(load);
+    const asked = this.#ofThisActivation(load);
     if (asked !== null) this.#dispatcher.loaded(asked, bodies);
   }
 
   loadFailed(load: number): void {
-    const asked = this.#ofThisLife(load);
+    const asked = this.#ofThisActivation(load);
     if (asked !== null) this.#dispatcher.loadFailed(asked, this.#context.now, READ_RETRY_MS);
   }
 
   found(look: number, found: Found): void {
-    const asked = this.#ofThisLife(look);
+    const asked = this.#ofThisActivation(look);
     if (asked !== null) this.#requests.found(asked, found);
   }
 
   lookFailed(look: number): void {
-    const asked = this.#ofThisLife(look);
+    const asked = this.#ofThisActivation(look);
     if (asked !== null) this.#requests.answers.lookFailed(asked, this.#context.now);
   }
 
@@ -425,11 +421,11 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
    */
   run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
     this.setTime(now, wall);
-    for (const { service, hasStored } of this.services.takeNews()) {
+    for (const { service, hasStored } of this.services.takeChanges()) {
       embedded.setStored(service, hasStored);
     }
-    for (const id of this.#leftBehind.values()) embedded.withdraw(id);
-    this.#leftBehind.clear();
+    for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
+    this.#toWithdraw.clear();
     if (!this.#context.isActive) return;
     const { requests, upkeep } = this.#activation;
     const { answers, dispatcher, writer } = requests;
@@ -444,15 +440,15 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       requests.gone(dispatcher.index.uuid(slot));
     }
     writer.run(now);
-    answers.give(host, now);
+    answers.send(host, now);
   }
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (!this.#context.isActive) return this.#leftBehind.size > 0 ? 0 : Infinity;
+    if (!this.#context.isActive) return this.#toWithdraw.size > 0 ? 0 : Infinity;
     const { requests, upkeep } = this.#activation;
     const { answers, dispatcher, writer, mayWork } = requests;
-    if (answers.areDue || (mayWork && dispatcher.isHungry)) return 0;
+    if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
     const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, this.#listAgainAt];
     const patienceMs = Math.min(...dueAts) - now;
     const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;

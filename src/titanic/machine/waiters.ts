@@ -4,7 +4,7 @@ import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { RequestUuid } from '../store/store.js';
 
 /** A question for a stored request. */
-export interface Asking {
+export interface ReplyQuery {
   /** The broker's number of the request that is to be answered. */
   readonly id: number;
   readonly asker: Asker;
@@ -14,7 +14,7 @@ export interface Asking {
 }
 
 interface Waiter {
-  readonly asking: Asking;
+  readonly query: ReplyQuery;
   readonly key: string;
   place: number;
 }
@@ -34,7 +34,7 @@ export class Waiters {
   });
 
   #untilOf(number: number): number {
-    return this.#waiters[number]?.asking.until ?? Infinity;
+    return this.#waiters[number]?.query.until ?? Infinity;
   }
 
   /** When the next one runs out of patience; Infinity for never. */
@@ -46,12 +46,12 @@ export class Waiters {
     return this.#counts.get(identity) ?? 0;
   }
 
-  add(asking: Asking): void {
-    const key = asking.uuid.toString('latin1');
+  add(query: ReplyQuery): void {
+    const key = query.uuid.toString('latin1');
     const number = this.#free.pop() ?? this.#waiters.length;
-    this.#waiters[number] = { asking, key, place: -1 };
+    this.#waiters[number] = { query, key, place: -1 };
     this.#byTime.push(number);
-    const { identity } = asking.asker;
+    const { identity } = query.asker;
     this.#counts.set(identity, this.countOf(identity) + 1);
     const others = this.#byKey.get(key);
     if (others === undefined) this.#byKey.set(key, new Set([number]));
@@ -59,7 +59,7 @@ export class Waiters {
   }
 
   /** Takes out all that wait for a uuid. */
-  takeOf(uuid: Buffer): Asking[] {
+  takeOf(uuid: Buffer): ReplyQuery[] {
     if (this.#byKey.size === 0) return [];
     const key = uuid.toString('latin1');
     const numbers = [...(this.#byKey.get(key) ?? [])];
@@ -71,29 +71,29 @@ export class Waiters {
   }
 
   /** Takes out those whose patience has ended, up to a maximum. */
-  takeDue(now: number, most: number): Asking[] {
-    const due: Asking[] = [];
+  takeDue(now: number, most: number): ReplyQuery[] {
+    const due: ReplyQuery[] = [];
     while (due.length < most && this.dueAt <= now) {
-      const asking = this.#remove(this.#byTime.peek());
-      if (asking !== null) due.push(asking);
+      const query = this.#remove(this.#byTime.peek());
+      if (query !== null) due.push(query);
     }
     return due;
   }
 
-  #remove(number: number): Asking | null {
+  #remove(number: number): ReplyQuery | null {
     const waiter = this.#waiters[number];
     if (!waiter) return null;
-    const { key, asking } = waiter;
+    const { key, query } = waiter;
     this.#byTime.removeAt(waiter.place);
     this.#waiters[number] = null;
     this.#free.push(number);
     const others = this.#byKey.get(key);
     others?.delete(number);
     if (others?.size === 0) this.#byKey.delete(key);
-    const { identity } = asking.asker;
+    const { identity } = query.asker;
     const left = this.countOf(identity) - 1;
     if (left > 0) this.#counts.set(identity, left);
     else this.#counts.delete(identity);
-    return asking;
+    return query;
   }
 }

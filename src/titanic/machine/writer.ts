@@ -35,14 +35,14 @@ export interface Intent {
 export type IntentNumber = number;
 
 /** The result of handing a batch over. */
-export interface Handed {
+export interface SubmittedBatch {
   /** The number of its transaction. */
   readonly number: number;
   /** Its consequences wait for the peer. */
   readonly awaits: boolean;
 }
 
-interface Flight {
+interface BatchInProgress {
   readonly number: number;
   readonly intents: readonly Intent[];
   awaits: boolean;
@@ -70,15 +70,15 @@ const PARTY_SHARE = 0.875;
 const RETRY_MS = 1000;
 
 export class Writer {
-  readonly #commit: (changes: readonly Change[]) => Handed;
+  readonly #commit: (changes: readonly Change[]) => SubmittedBatch;
   /** False while nothing may be written, so that changes wait. */
   readonly #mayWrite: () => boolean;
   readonly #commits: Commits;
   /** Makes the intent for a number. Called once for each. */
-  readonly #made: (number: IntentNumber) => Intent;
+  readonly #makeIntent: (number: IntentNumber) => Intent;
   readonly #waiting = new FairQueue<Intent | IntentNumber>();
-  #flying: Flight | null = null;
-  #flyingBytes = 0;
+  #batch: BatchInProgress | null = null;
+  #batchBytes = 0;
   /** How many changes the last two batches had. */
   #lastChanges = 0;
   #changesBefore = 0;
@@ -86,12 +86,12 @@ export class Writer {
   #retryAt = -Infinity;
 
   constructor(
-    commit: (changes: readonly Change[]) => Handed,
+    commit: (changes: readonly Change[]) => SubmittedBatch,
     mayWrite: () => boolean,
     commits: Commits,
     made: (number: IntentNumber) => Intent,
   ) {
-    this.#made = made;
+    this.#makeIntent = made;
     this.#commit = commit;
     this.#mayWrite = mayWrite;
     this.#commits = commits;
@@ -114,26 +114,26 @@ export class Writer {
 
   /** The store has committed a batch that the peer has not confirmed: none of it may be shown. */
   get isUnconfirmed(): boolean {
-    return this.#flying !== null && this.#flying.results !== null;
+    return this.#batch !== null && this.#batch.results !== null;
   }
 
   get isIdle(): boolean {
-    return this.#flying === null && this.#waiting.size === 0;
+    return this.#batch === null && this.#waiting.size === 0;
   }
 
   /** Bytes on their way to the store. */
   get bytes(): number {
-    return this.#waiting.bytes + this.#flyingBytes;
+    return this.#waiting.bytes + this.#batchBytes;
   }
 
   /** False for a while after a failure, when another attempt is not worthwhile. */
-  isWilling(now: number): boolean {
+  mayRetry(now: number): boolean {
     return now >= this.#retryAt;
   }
 
   /** When `run` is next due if no input arrives; Infinity for never. */
   get dueAt(): number {
-    if (this.#flying !== null || this.#waiting.size === 0 || !this.#mayWrite()) return Infinity;
+    if (this.#batch !== null || this.#waiting.size === 0 || !this.#mayWrite()) return Infinity;
     return this.#retryAt;
   }
 
@@ -159,7 +159,7 @@ export class Writer {
 
   /** Starts the next batch if there are changes to commit and no batch is in progress. */
   run(now: number): void {
-    if (this.#flying !== null || this.#waiting.size === 0 || now < this.#retryAt) return;
+    if (this.#batch !== null || this.#waiting.size === 0 || now < this.#retryAt) return;
     if (!this.#mayWrite()) return;
     const intents = this.#nextBatch();
     for (const intent of intents) intent.begins?.();
@@ -167,7 +167,7 @@ export class Writer {
     this.#lastChanges = intents.length;
     this.#commits.began(intents.length, now);
     const handed = this.#commit(intents.flatMap(changesOf));
-    this.#flying = { ...handed, intents, isDoubtful: false, results: null };
+    this.#batch = { ...handed, intents, isDoubtful: false, results: null };
   }
 
   #nextBatch(): Intent[] {
@@ -180,23 +180,23 @@ export class Writer {
       if (next === undefined) break;
       const intent = this.#intentOf(next);
       intents.push(intent);
-      this.#flyingBytes += intent.bytes;
+      this.#batchBytes += intent.bytes;
     }
     return intents;
   }
 
   #intentOf(waiting: Intent | IntentNumber): Intent {
-    return typeof waiting === 'number' ? this.#made(waiting) : waiting;
+    return typeof waiting === 'number' ? this.#makeIntent(waiting) : waiting;
   }
 
   /** Returns false if the transaction is not this writer's. */
   committed(number: number, results: readonly ChangeResult[], now: number): boolean {
-    const flight = this.#flying;
+    const flight = this.#batch;
     if (flight?.number !== number) return false;
     this.#commits.done(now);
     this.#retryAt = -Infinity;
     flight.results = results;
-    if (!flight.awaits) this.#land(flight, results, now);
+    if (!flight.awaits) this.#complete(flight, results, now);
     return true;
   }
 
@@ -205,17 +205,21 @@ export class Writer {
    * @param isDoubtful it was lost, and the changes were promised to both disks
    */
   released(number: number, isDoubtful: boolean, now: number): void {
-    const flight = this.#flying;
+    const flight = this.#batch;
     if (flight?.number !== number) return;
     flight.awaits = false;
     flight.isDoubtful = isDoubtful;
-    if (flight.results !== null) this.#land(flight, flight.results, now);
+    if (flight.results !== null) this.#complete(flight, flight.results, now);
   }
 
   /** Starts the next batch before it reports the results of this one. */
-  #land({ intents, isDoubtful }: Flight, results: readonly ChangeResult[], now: number): void {
-    this.#flying = null;
-    this.#flyingBytes = 0;
+  #complete(
+    { intents, isDoubtful }: BatchInProgress,
+    results: readonly ChangeResult[],
+    now: number,
+  ): void {
+    this.#batch = null;
+    this.#batchBytes = 0;
     this.run(now);
     let at = -1;
     for (const intent of intents) {
@@ -238,19 +242,19 @@ export class Writer {
   /** Gives up all changes, both waiting and with the store, and ignores later results. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
-    const flying = this.#flying?.intents ?? [];
+    const flying = this.#batch?.intents ?? [];
     const waiting = this.#waiting.drain();
-    this.#flying = null;
+    this.#batch = null;
     for (const intent of flying) intent.failed(failure);
     for (const { item } of waiting) this.#intentOf(item).failed(failure);
   }
 
   /** Returns false if the transaction is not this writer's. */
   failed(number: number, failure: StoreFailure, now: number): boolean {
-    const flight = this.#flying;
+    const flight = this.#batch;
     if (flight?.number !== number) return false;
-    this.#flying = null;
-    this.#flyingBytes = 0;
+    this.#batch = null;
+    this.#batchBytes = 0;
     // After a fatal failure, the store is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     const again = flight.intents.filter((intent) => intent.failed(failure));

@@ -3,15 +3,13 @@
  * next, so that a million requests do not block other work. It visits each request once.
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';
-import type { PageQuestion, ReadPage, Reading } from './queries.js';
+import type { PageQuery, RequestPage, StoreQueries } from './queries.js';
+import type { ChangeCallback } from '../machine/open-requests.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from '../store/store.js';
-
-/** The result of a change: made; not a step up; not on disk. */
-export type Decided = (result: 'done' | 'passed' | StoreFailure) => void;
 
 export interface BulkJob {
   /** Which requests; the lists are processed one after the other. */
-  readonly lists: readonly Omit<PageQuestion, 'after' | 'limit'>[];
+  readonly lists: readonly Omit<PageQuery, 'after' | 'limit'>[];
   /** Maximum number of requests. */
   readonly limit: number;
   /** Why nothing can be changed now, or `null`. */
@@ -19,7 +17,7 @@ export interface BulkJob {
   /** Monotonic milliseconds. */
   now(): number;
   /** Begins the change of one request; false: it stays as it is. */
-  begin(request: StoredRequest, decided: Decided): boolean;
+  begin(request: StoredRequest, decided: ChangeCallback): boolean;
   /** @param count requests changed, even if the run ended with an error */
   end(outcome: OperatorResult<BulkResult>, count: number): void;
 }
@@ -31,7 +29,7 @@ const RUN_MS_MAX = 20_000;
 
 export class BulkRun {
   readonly #job: BulkJob;
-  readonly #reading: Reading;
+  readonly #queries: StoreQueries;
   #list = 0;
   #after: RequestUuid | null = null;
   #count = 0;
@@ -39,10 +37,10 @@ export class BulkRun {
   #trouble: string | null = null;
   readonly #endAt: number;
 
-  constructor(job: BulkJob, reading: Reading) {
+  constructor(job: BulkJob, queries: StoreQueries) {
     this.#job = job;
     this.#endAt = job.now() + RUN_MS_MAX;
-    this.#reading = reading;
+    this.#queries = queries;
   }
 
   /** Ends the run after the page in progress. */
@@ -64,13 +62,13 @@ export class BulkRun {
       this.#job.end({ kind: 'done', value }, this.#count);
     } else {
       const most = Math.min(SLICE_REQUESTS, limit - this.#count);
-      this.#reading.page({ ...list, after: this.#after, limit: most }, (page) => {
+      this.#queries.page({ ...list, after: this.#after, limit: most }, (page) => {
         this.#change(page);
       });
     }
   }
 
-  #change(page: ReadPage | StoreFailure): void {
+  #change(page: RequestPage | StoreFailure): void {
     if ('kind' in page) {
       this.#trouble ??= page.message;
       this.run();
@@ -88,7 +86,7 @@ export class BulkRun {
     this.#decided('passed');
   }
 
-  readonly #decided: Decided = (result) => {
+  readonly #decided: ChangeCallback = (result) => {
     if (result === 'done') this.#count++;
     else if (result !== 'passed') this.#trouble ??= result.message;
     if (--this.#undecided === 0) this.run();

@@ -3,7 +3,7 @@
  * and commands.
  */
 import type { Bodies } from './bodies.js';
-import type { ReadPage, RequestHistory, ListedRequest } from './queries.js';
+import type { RequestPage, RequestHistory, ListedRequest } from './queries.js';
 import type { RequestUuid, StoredState } from '../store/store.js';
 
 /**
@@ -39,7 +39,7 @@ export interface ListQuery extends BulkFilter {
  * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
  * of null marks the end.
  */
-export interface ShownPage extends Omit<ReadPage, 'requests'> {
+export interface ShownPage extends Omit<RequestPage, 'requests'> {
   readonly requests: readonly ShownRequest[];
 }
 

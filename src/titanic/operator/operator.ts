@@ -4,9 +4,10 @@
  */
 import { escapeName } from '../../core/escape.js';
 import type { Bodies } from './bodies.js';
-import { type BulkJob, BulkRun, type Decided } from './bulk.js';
-import type { Delivery, Dispatcher } from '../machine/dispatcher.js';
-import type { TitanicEvents } from '../machine/events.js';
+import { type BulkJob, BulkRun } from './bulk.js';
+import type { Delivery } from '../machine/dispatcher.js';
+import type { ChangeCallback } from '../machine/open-requests.js';
+import type { OperatorHost } from '../machine/operator-host.js';
 import type {
   BulkFilter,
   BulkResult,
@@ -21,32 +22,8 @@ import type {
   ShownHistory,
 } from './operator-api.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
-import type { Reading } from './queries.js';
-import type {
-  RequestUuid,
-  ServiceCount,
-  StoreCounts,
-  StoredRequest,
-  StoredState,
-  StoreFailure,
-} from '../store/store.js';
-
-/** What the operator commands need from the machine. */
-export interface OperatorHost {
-  /** The current one. */
-  readonly dispatcher: Dispatcher;
-  counts(): StoreCounts;
-  /** Services that have something in the store. */
-  services(): Iterable<ServiceCount>;
-  /** Milliseconds since 1970. */
-  wall(): number;
-  /** Monotonic milliseconds. */
-  now(): number;
-  /** Why the store accepts no change now, or `null`. */
-  obstacle(): string | null;
-  close(uuid: RequestUuid, decided: Decided): void;
-  reopen(uuid: RequestUuid, generation: number, decided: Decided): void;
-}
+import type { StoreQueries } from './queries.js';
+import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../store/store.js';
 
 type Answer<Value> = (outcome: OperatorResult<Value>) => void;
 
@@ -60,16 +37,14 @@ const CHANGED = { kind: 'state', text: 'the request has just changed: try again'
 
 export class Operator {
   readonly #host: OperatorHost;
-  readonly #reading: Reading;
-  readonly #events: TitanicEvents;
+  readonly #queries: StoreQueries;
   readonly #runs = new Set<BulkRun>();
   /** Uuids of dead requests whose retry is being committed. */
   readonly #reopening = new Set<string>();
 
-  constructor(host: OperatorHost, reading: Reading, events: TitanicEvents) {
+  constructor(host: OperatorHost, queries: StoreQueries) {
     this.#host = host;
-    this.#reading = reading;
-    this.#events = events;
+    this.#queries = queries;
   }
 
   /** Ends commands for many requests, because the process is about to end. */
@@ -82,7 +57,7 @@ export class Operator {
   list(query: ListQuery, answer: Answer<ShownPage>): void {
     const { state } = query;
     const out = state === 'dispatched' || state === 'pending' ? this.#host.dispatcher.out : null;
-    const question = {
+    const pageQuery = {
       service: query.service,
       state: storedState(state),
       acceptedBefore: this.#acceptedBefore(query),
@@ -91,7 +66,7 @@ export class Operator {
       only: state === 'dispatched' ? out : null,
       except: state === 'pending' ? out : null,
     };
-    this.#reading.page(question, (page) => {
+    this.#queries.page(pageQuery, (page) => {
       if ('kind' in page) {
         answer(trouble(page));
         return;
@@ -106,7 +81,7 @@ export class Operator {
   }
 
   history(uuid: RequestUuid, answer: Answer<ShownHistory>): void {
-    this.#reading.history(uuid, (history) => {
+    this.#queries.history(uuid, (history) => {
       if (history === null) answer(UNKNOWN);
       else if ('kind' in history) answer(trouble(history));
       else {
@@ -119,7 +94,7 @@ export class Operator {
   }
 
   bodies(uuid: RequestUuid, answer: Answer<Bodies>): void {
-    this.#reading.bodies(uuid, (bodies) => {
+    this.#queries.bodies(uuid, (bodies) => {
       if (bodies === null) answer(UNKNOWN);
       else if ('kind' in bodies) answer(trouble(bodies));
       else answer({ kind: 'done', value: bodies });
@@ -154,7 +129,7 @@ export class Operator {
       answer(wrongState(isOut ? 'dispatched' : 'pending', 'retried'));
       return;
     }
-    this.#reading.history(uuid, (history) => {
+    this.#queries.history(uuid, (history) => {
       if (history === null) answer(UNKNOWN);
       else if ('kind' in history) answer(trouble(history));
       else if (history.request.state !== 'dead') {
@@ -162,7 +137,7 @@ export class Operator {
       } else if (!this.#isRefused(answer)) {
         const { service, generation } = history.request;
         this.#reopen(uuid, generation + 1, (result) => {
-          if (result === 'done') this.#tellReopened(service, 1);
+          if (result === 'done') this.#reportReopened(service, 1);
           answer(result === 'passed' ? CHANGED : outcomeOf(result));
         });
       }
@@ -176,7 +151,7 @@ export class Operator {
   cancel(uuid: RequestUuid, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
     if (this.#cancelOpen(uuid, answer)) return;
-    this.#reading.history(uuid, (history) => {
+    this.#queries.history(uuid, (history) => {
       if (history === null) answer(UNKNOWN);
       else if ('kind' in history) answer(trouble(history));
       else if (history.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
@@ -198,7 +173,7 @@ export class Operator {
   #close(uuid: RequestUuid, service: Buffer, answer: Answer<null>): void {
     this.#host.close(uuid, (result) => {
       if (result === 'done') {
-        this.#events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
+        this.#host.events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
       }
       answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
     });
@@ -207,20 +182,20 @@ export class Operator {
   // ---------------------------------------------------------------- many requests
 
   retryDead(filter: BulkFilter, limit: number, answer: Answer<BulkResult>): void {
-    const lists = [this.#question(filter, 'dead')];
+    const lists = [this.#pageQuery(filter, 'dead')];
     const begin: BulkJob['begin'] = ({ uuid, generation }, decided) => {
       this.#reopen(uuid, generation + 1, decided);
       return true;
     };
     this.#run({ lists, limit, begin }, answer, (count) => {
-      this.#tellReopened(filter.service, count);
+      this.#reportReopened(filter.service, count);
     });
   }
 
   purge(filter: PurgeFilter, limit: number, answer: Answer<BulkResult>): void {
     const { state, service } = filter;
     const states: readonly StoredState[] = state === null ? ['dead', 'replied'] : [state];
-    const lists = states.map((each) => this.#question(filter, each));
+    const lists = states.map((each) => this.#pageQuery(filter, each));
     const begin: BulkJob['begin'] = (request, decided) => {
       if (!this.#mayPurge(request)) return false;
       this.#host.close(request.uuid, decided);
@@ -228,7 +203,9 @@ export class Operator {
     };
     this.#run({ lists, limit, begin }, answer, (count) => {
       const shown = service === null ? null : escapeName(service);
-      if (count > 0) this.#events.emit({ name: 'titanic.purged', service: shown, state, count });
+      if (count > 0) {
+        this.#host.events.emit({ name: 'titanic.purged', service: shown, state, count });
+      }
     });
   }
 
@@ -248,13 +225,13 @@ export class Operator {
           answer(outcome);
         },
       },
-      this.#reading,
+      this.#queries,
     );
     this.#runs.add(run);
     run.run();
   }
 
-  #question(filter: BulkFilter, state: StoredState): BulkJob['lists'][number] {
+  #pageQuery(filter: BulkFilter, state: StoredState): BulkJob['lists'][number] {
     const except = state === 'pending' ? this.#host.dispatcher.out : null;
     const acceptedBefore = this.#acceptedBefore(filter);
     return { service: filter.service, state, acceptedBefore, only: null, except };
@@ -279,7 +256,7 @@ export class Operator {
     return text !== null;
   }
 
-  #reopen(uuid: RequestUuid, generation: number, decided: Decided): void {
+  #reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void {
     const key = keyOf(uuid);
     this.#reopening.add(key);
     this.#host.reopen(uuid, generation, (result) => {
@@ -288,9 +265,9 @@ export class Operator {
     });
   }
 
-  #tellReopened(service: Buffer | null, count: number): void {
+  #reportReopened(service: Buffer | null, count: number): void {
     const shown = service === null ? null : escapeName(service);
-    if (count > 0) this.#events.emit({ name: 'titanic.reopened', service: shown, count });
+    if (count > 0) this.#host.events.emit({ name: 'titanic.reopened', service: shown, count });
   }
 
   #acceptedBefore({ olderThanMs }: { readonly olderThanMs: number | null }): number | null {

@@ -1,5 +1,5 @@
 /**
- * The reading port: lists and histories for display, read in parallel with the store's own work and
+ * The query port: lists and histories for display, read in parallel with the store's own work and
  * without delaying it. They show what is committed; only the machine knows which requests are with
  * a worker.
  */
@@ -14,7 +14,7 @@ import type {
 } from '../store/store.js';
 
 /** A page of a list, newest first. */
-export interface PageQuestion {
+export interface PageQuery {
   readonly service: Buffer | null;
   readonly state: StoredState | null;
   /** Milliseconds since 1970. */
@@ -44,7 +44,7 @@ export interface ListedRequest extends StoredRequest {
  * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
  * of null marks the end.
  */
-export interface ReadPage {
+export interface RequestPage {
   readonly requests: readonly ListedRequest[];
   /** `after` of the next page. */
   readonly next: RequestUuid | null;
@@ -71,9 +71,9 @@ export interface RequestHistory {
   readonly death: { readonly reason: string; readonly at: number } | null;
 }
 
-/** Each question is answered once, never within the call. */
-export interface Reading {
-  page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void;
+/** Each query is answered once, never within the call. */
+export interface StoreQueries {
+  page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void;
   /** `null`: not in the store. */
   history(uuid: RequestUuid, answer: (history: RequestHistory | null | StoreFailure) => void): void;
   /** The beginnings of body and reply. `null`: not in the store. */

@@ -4,7 +4,7 @@ import type { RequestRecord } from './record-codec.js';
 import {
   ATTEMPTS_KEPT,
   type Attempt,
-  type Belonging,
+  type Ownership,
   NO_OWNER,
   type StoredRequest,
   type StoredState,
@@ -43,8 +43,8 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boo
       ...ours.request,
       state,
       generation,
-      ...patience(ours.request, theirs.request, top.request),
-      ...belonging(ours.request, theirs.request),
+      ...joinTimes(ours.request, theirs.request, top.request),
+      ...joinOwnership(ours.request, theirs.request),
     },
     attemptsEver: Math.max(ours.attemptsEver, theirs.attemptsEver, attempts.length),
     attempts,
@@ -85,7 +85,7 @@ function isSameEnd(a: RequestState, b: RequestState): boolean {
 }
 
 /** A known owner wins over none: data from or through a version without owners has none. */
-function belonging(ours: StoredRequest, theirs: StoredRequest): Belonging {
+function joinOwnership(ours: StoredRequest, theirs: StoredRequest): Ownership {
   const { owner, isShared } = ours.owner === NO_OWNER ? theirs : ours;
   return { owner, isShared };
 }
@@ -97,7 +97,7 @@ function isMissing(ours: RequestState, theirs: RequestState): boolean {
 }
 
 /** Attempts of a generation, the rest of the wait after them, and the time to live. */
-function patience(
+function joinTimes(
   a: StoredRequest,
   b: StoredRequest,
   top: StoredRequest,

@@ -90,7 +90,7 @@ class Merging {
   readonly #opened = new Map<string, StoredRequest>();
   readonly #ended = new Map<string, RequestUuid>();
   /** By uuid: requests whose number is taken here by another. */
-  readonly #unnumbered = new Map<string, NewRequest>();
+  readonly #withoutNumber = new Map<string, NewRequest>();
 
   constructor(tables: MergeTables, isFromActive: boolean) {
     this.#tables = tables;
@@ -110,7 +110,7 @@ class Merging {
     const { uuid, keyUntil, by, extra } = record;
     const before = this.#tables.request(uuid);
     if (before === null) {
-      this.#bury(uuid, record);
+      this.#recordTombstone(uuid, record);
       return;
     }
     // D71: a close of a uuid that was unknown there concerned another owner's request.
@@ -125,7 +125,7 @@ class Merging {
   }
 
   /** Records the tombstone of a request that is not in this store. */
-  #bury(uuid: RequestUuid, { by, ...record }: Tombstone): void {
+  #recordTombstone(uuid: RequestUuid, { by, ...record }: Tombstone): void {
     const known = this.#tables.tombstones(uuid);
     // A tombstone of a request that existed also covers those by others.
     const isCertain = by === NO_OWNER || known.some((each) => each.by === NO_OWNER);
@@ -157,13 +157,13 @@ class Merging {
     if (tombstones.length > 0) this.#tables.dropTombstones(uuid);
     if (before !== null) this.#join(before, record);
     else if (body !== null && this.#tables.isFree(number)) this.#insert({ record, body }, number);
-    else if (body !== null) this.#unnumbered.set(nameOf(uuid), { record, body });
+    else if (body !== null) this.#withoutNumber.set(nameOf(uuid), { record, body });
     return true;
   }
 
   /** Requests whose number is taken here are placed after all others. */
   number(): void {
-    const requests = [...this.#unnumbered.values()].sort(
+    const requests = [...this.#withoutNumber.values()].sort(
       ({ record: { request: a } }, { record: { request: b } }) =>
         a.acceptedAt - b.acceptedAt || a.uuid.compare(b.uuid),
     );
@@ -175,7 +175,7 @@ class Merging {
     this.#tables.insert(record, body, number);
     this.#joined++;
     if (request.state === 'pending') this.#open({ ...request, number });
-    if (key !== null) this.#lead(request, key);
+    if (key !== null) this.#pointKeyHere(request, key);
   }
 
   #join(before: RequestHere, record: RequestRecord): void {
@@ -191,11 +191,13 @@ class Merging {
       this.#tables.touch(request.uuid);
     }
     const isOwnerNews = before.request.owner !== request.owner;
-    if (isOwnerNews && before.key !== null) this.#passOn(before.request, request, before.key);
-    if (record.key !== null) this.#lead(request, record.key);
+    if (isOwnerNews && before.key !== null) {
+      this.#moveKeyToOwner(before.request, request, before.key);
+    }
+    if (record.key !== null) this.#pointKeyHere(request, record.key);
     // If the other node knows no owner, a missing key may belong to another owner's request there.
     else if (before.key !== null && record.request.owner === request.owner) {
-      this.#leadNowhere(request, before.key);
+      this.#dropKeyOf(request, before.key);
     }
   }
 
@@ -204,7 +206,7 @@ class Merging {
   }
 
   /** Moves the key of a request whose owner has become known to that owner. */
-  #passOn(before: StoredRequest, after: StoredRequest, key: Buffer): void {
+  #moveKeyToOwner(before: StoredRequest, after: StoredRequest, key: Buffer): void {
     const { service, owner, uuid } = after;
     const extra = this.#keyOf(service, key, before.owner)?.extra ?? null;
     this.#tables.dropKey(service, key, before.owner);
@@ -213,7 +215,7 @@ class Merging {
   }
 
   /** On the other side, the key leads to this request, which is also in this store. */
-  #lead({ service, uuid, owner }: StoredRequest, key: Buffer): void {
+  #pointKeyHere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
     const known = this.#keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true && known.until === null) return;
     // A key whose request has ended yields to one whose request is in the store.
@@ -221,13 +223,13 @@ class Merging {
       this.#tables.touch(known.uuid);
       return;
     }
-    this.#unlead(known);
+    this.#releaseKey(known);
     this.#tables.putKey(service, key, { owner, uuid, until: null, extra: known?.extra ?? null });
     this.#tables.setKeyOf(uuid, key);
   }
 
   /** Here, the key leads to this request; on the other side, it leads or led to another. */
-  #leadNowhere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
+  #dropKeyOf({ service, uuid, owner }: StoredRequest, key: Buffer): void {
     if (!this.#isFromActive) {
       this.#tables.touch(uuid);
       return;
@@ -263,7 +265,7 @@ class Merging {
       else this.#tables.putKey(service, key, known);
       return;
     }
-    this.#unlead(known);
+    this.#releaseKey(known);
     const until = Math.max(record.until, ownerless?.until ?? 0);
     this.#tables.putKey(service, key, { ...record, until });
   }
@@ -278,7 +280,7 @@ class Merging {
     this.#tables.putKey(service, key, { ...known, until: longer, extra: joined });
   }
 
-  #unlead(known: KnownKey | null): void {
+  #releaseKey(known: KnownKey | null): void {
     if (known?.until === null) this.#tables.setKeyOf(known.uuid, null);
   }
 

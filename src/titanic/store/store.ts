@@ -29,7 +29,7 @@ export const NO_OWNER = '';
 export const ANONYMOUS = 'anonymous';
 
 /** What decides who may ask for a request, and close it. */
-export interface Belonging {
+export interface Ownership {
   readonly owner: Owner;
   /** D71: everybody who knows its uuid may. */
   readonly isShared: boolean;
@@ -39,12 +39,12 @@ export interface Belonging {
  * Whether somebody may ask for a request, or close it, by ownership alone (D71). A request without
  * an owner is open to those who may request its service, which a store does not know.
  */
-export function isOpenTo(by: Owner, { owner, isShared }: Belonging): boolean {
+export function isOpenTo(by: Owner, { owner, isShared }: Ownership): boolean {
   return by === NO_OWNER || by === owner || isShared || owner === ANONYMOUS;
 }
 
 /** Whether a tombstone by this owner ends this request. */
-export function isEndedBy(by: Owner, request: Belonging): boolean {
+export function isEndedBy(by: Owner, request: Ownership): boolean {
   return isOpenTo(by, request) || request.owner === NO_OWNER;
 }
 
@@ -70,7 +70,7 @@ export interface Attempt {
 export const ATTEMPTS_KEPT = 20;
 
 /** A request without its body. Wall times in milliseconds since 1970. */
-export interface StoredRequest extends Belonging {
+export interface StoredRequest extends Ownership {
   readonly uuid: RequestUuid;
   /**
    * Order of acceptance in this store. A number that is not above all that were given before is
@@ -343,18 +343,22 @@ export type Found =
   | { readonly state: 'absent' }
   /** The `by` of its tombstones. */
   | { readonly state: 'closed'; readonly by: readonly Owner[] }
-  | (Whose & { readonly state: 'pending' })
+  | (AccessFacts & { readonly state: 'pending' })
   /** `reply` is `null` if it is larger than the limit of the question. */
-  | (Whose & {
+  | (AccessFacts & {
       readonly state: 'replied';
       readonly reply: Buffer | null;
       readonly replyBytes: number;
     })
   /** `failure`: what the worker of its last attempt reported, if that is why it is dead. */
-  | (Whose & { readonly state: 'dead'; readonly reason: string; readonly failure: Buffer | null });
+  | (AccessFacts & {
+      readonly state: 'dead';
+      readonly reason: string;
+      readonly failure: Buffer | null;
+    });
 
 /** Who may know about a request. */
-export interface Whose extends Belonging {
+export interface AccessFacts extends Ownership {
   readonly service: Buffer;
 }
 

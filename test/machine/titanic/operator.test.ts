@@ -186,7 +186,7 @@ describe('an operator who retries', () => {
     expect(cancels(s, uuid)()).toEqual({ kind: 'trouble', text: FULL.message });
     s.store.failure = null;
     s.after(20_000);
-    s.reading.failure = { kind: 'busy', message: 'it is locked' };
+    s.queries.failure = { kind: 'busy', message: 'it is locked' };
     expect(retries(s, uuid)()).toEqual({ kind: 'trouble', text: 'it is locked' });
     expect(history(s, uuid)).toEqual({ kind: 'trouble', text: 'it is locked' });
     expect(s.stands(uuid)).toBe('dead');
@@ -298,7 +298,7 @@ describe('an operator who retries the dead of a service', () => {
   it('comes to each once, also if it dies again meanwhile, and takes pages of any size', () => {
     const s = titanicStage();
     for (let n = 0; n < 7; n++) dies(s);
-    s.reading.pageMax = 2;
+    s.queries.pageMax = 2;
     s.isReadingHeld = true;
     const answer = retriesDead(s, {});
     for (let reads = 0; answer() === null; reads++) {

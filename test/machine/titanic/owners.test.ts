@@ -336,7 +336,7 @@ describe('replies that are large (D76)', () => {
     };
     const turn = (now: number): void => {
       answers.run(now);
-      answers.give(host, now);
+      answers.send(host, now);
     };
     return { answers, asked, sent, turn };
   }

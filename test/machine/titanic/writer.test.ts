@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { Change, ChangeResult } from '../../../src/titanic/store/store.js';
-import { type Handed, type Intent, Writer } from '../../../src/titanic/machine/writer.js';
+import { type SubmittedBatch, type Intent, Writer } from '../../../src/titanic/machine/writer.js';
 import { Commits } from '../../../src/titanic/machine/commits.js';
 import { close } from '../../support/store-changes.js';
 
@@ -16,7 +16,7 @@ describe('group commit in a strict pair', () => {
     const peer = { isThere: true };
     const told: string[] = [];
     const writer = new Writer(
-      (): Handed => ({ number: 1, awaits: true }),
+      (): SubmittedBatch => ({ number: 1, awaits: true }),
       () => peer.isThere,
       new Commits(),
       noNumbers,
@@ -53,7 +53,7 @@ describe('group commit in a strict pair', () => {
 describe('group commit', () => {
   function stage(): { readonly writer: Writer; readonly batches: number[]; commit(): void } {
     const batches: number[] = [];
-    const handed = (changes: readonly Change[]): Handed => {
+    const handed = (changes: readonly Change[]): SubmittedBatch => {
       batches.push(changes.length);
       return { number: batches.length, awaits: false };
     };

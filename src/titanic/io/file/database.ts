@@ -25,20 +25,20 @@ const SYNCHRONOUS_FULL = 2;
  * Opens a store file for its only writer, and creates it (mode 0600) if it is absent.
  * @param known what the directory remembers of it; `null`: this process has opened it before, and
  * may have it open
- * @param isAlone nobody else can read it meanwhile, but opening it needs no room on the disk
+ * @param isExclusive nobody else can read it meanwhile, but opening it needs no room on the disk
  * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
  * it is not a store, ERR_TITANIC_VERSION if it is of a newer program
  */
 export function openForService(
   path: string,
   known: KnownStore | null,
-  isAlone: boolean,
+  isExclusive: boolean,
 ): Database.Database {
-  if (known === null) return openThere(path, isAlone);
+  if (known === null) return openThere(path, isExclusive);
   const standing = standingAt(path);
   if (standing.kind === 'store') {
     checkVersion(path, standing.version);
-    const db = open(path, isAlone);
+    const db = open(path, isExclusive);
     const unreadable = closingOnError(db, () => known.recognize(db));
     if (unreadable === null) return prepared(db, path);
     db.close();
@@ -47,17 +47,17 @@ export function openForService(
     known.makeWay(standing);
   }
   create(path);
-  return openThere(path, isAlone);
+  return openThere(path, isExclusive);
 }
 
-function openThere(path: string, isAlone: boolean): Database.Database {
-  return prepared(open(path, isAlone), path);
+function openThere(path: string, isExclusive: boolean): Database.Database {
+  return prepared(open(path, isExclusive), path);
 }
 
-function open(path: string, isAlone: boolean): Database.Database {
+function open(path: string, isExclusive: boolean): Database.Database {
   const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
   // The index of the log is then in memory, not in a file that several processes can share.
-  if (isAlone) closingOnError(db, () => db.pragma('locking_mode = EXCLUSIVE'));
+  if (isExclusive) closingOnError(db, () => db.pragma('locking_mode = EXCLUSIVE'));
   return db;
 }
 

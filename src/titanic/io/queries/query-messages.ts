@@ -1,12 +1,12 @@
 /**
- * The messages between the main thread and the reading thread: plain values, bytes as hexadecimal
+ * The messages between the main thread and the query thread: plain values, bytes as hexadecimal
  * digits.
  */
 import type { StoreFailure } from '../../store/store.js';
 import type { RequestHistory, HistoryAttempt } from '../../operator/queries.js';
 
 /** A `PageQuestion` as sent. */
-export interface WireQuestion {
+export interface PackedPageQuery {
   readonly service: string | null;
   /** As in the schema. */
   readonly state: number | null;
@@ -26,7 +26,7 @@ export type ListedRow = readonly [
   reason: string | null,
 ];
 
-export interface WirePage {
+export interface PackedPage {
   readonly rows: readonly ListedRow[];
   readonly next: string | null;
 }
@@ -54,12 +54,12 @@ export interface BodyRows {
   readonly replyBytes: number | null;
 }
 
-export type ReadOrder =
-  | { readonly id: number; readonly kind: 'page'; readonly question: WireQuestion }
+export type QueryOrder =
+  | { readonly id: number; readonly kind: 'page'; readonly query: PackedPageQuery }
   | { readonly id: number; readonly kind: 'history' | 'bodies'; readonly uuid: string }
   | { readonly id: number; readonly kind: 'close' };
 
-export interface ReadAnswer {
+export interface QueryAnswer {
   readonly id: number;
   readonly failure: StoreFailure | null;
   /** A result, whose type depends on the kind of the order. */

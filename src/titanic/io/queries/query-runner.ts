@@ -1,8 +1,14 @@
-/** Reads lists for display from a store file. Each statement is a short transaction of its own. */
+/** Answers queries for display from a store file. Each statement is a short transaction of its own. */
 import type Database from 'better-sqlite3';
 
-import type { BodyRows, HistoryRows, ListedRow, WirePage, WireQuestion } from './query-messages.js';
-import { READER_SQL } from './query-statements.js';
+import type {
+  BodyRows,
+  HistoryRows,
+  ListedRow,
+  PackedPage,
+  PackedPageQuery,
+} from './query-messages.js';
+import { QUERY_SQL } from './query-statements.js';
 import { DEAD } from '../file/schema.js';
 
 /** Maximum number of rows that one statement examines. */
@@ -18,9 +24,9 @@ const TIME_DIGITS = 12;
 const TIME_MAX = 2 ** 48 - 1;
 const UUID_DIGITS = 32;
 
-type Prepared = Readonly<Record<keyof typeof READER_SQL, Database.Statement>>;
+type Prepared = Readonly<Record<keyof typeof QUERY_SQL, Database.Statement>>;
 
-export class Reader {
+export class QueryRunner {
   readonly #db: Database.Database;
   readonly #sql: Prepared;
   readonly #pageRowsMax: number;
@@ -29,32 +35,32 @@ export class Reader {
   constructor(db: Database.Database, pageRowsMax: number = PAGE_ROWS_MAX) {
     this.#db = db;
     this.#pageRowsMax = pageRowsMax;
-    const prepared = Object.entries(READER_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
+    const prepared = Object.entries(QUERY_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#sql = Object.fromEntries(prepared) as Prepared;
     for (const name of ['slice', 'sliceOfDead', 'one'] as const) this.#sql[name].raw();
     for (const name of ['end', 'endOfDead'] as const) this.#sql[name].pluck();
   }
 
-  page(question: WireQuestion): WirePage {
-    const { after, acceptedBefore, only } = question;
+  page(query: PackedPageQuery): PackedPage {
+    const { after, acceptedBefore, only } = query;
     const start = after ?? ABOVE_ALL;
     const bound = acceptedBefore === null ? ABOVE_ALL : firstOf(acceptedBefore);
     const from = start < bound ? start : bound;
-    return only === null ? this.#walk(question, from) : this.#those(question, from, only);
+    return only === null ? this.#walk(query, from) : this.#listed(query, from, only);
   }
 
   /** Reads slice by slice, newest first, until the page is full or has cost enough. */
-  #walk(question: WireQuestion, start: string): WirePage {
-    const { limit, state } = question;
+  #walk(query: PackedPageQuery, start: string): PackedPage {
+    const { limit, state } = query;
     const endOf = state === DEAD ? this.#sql.endOfDead : this.#sql.end;
-    const except = new Set(uuidsOf(question.except));
+    const except = new Set(uuidsOf(query.except));
     const rows: ListedRow[] = [];
     let from = start;
     for (let walked = 0; walked < this.#pageRowsMax; walked += SLICE_ROWS) {
       const end = endOf.get(bytesOf(from), SLICE_ROWS - 1) as string | undefined;
       // Rows that are left out must be read, too; one more shows whether there is another page.
       const most = limit + 1 - rows.length + except.size;
-      for (const row of this.#slice(question, from, end ?? BELOW_ALL, most)) {
+      for (const row of this.#slice(query, from, end ?? BELOW_ALL, most)) {
         if (except.has(row[0])) continue;
         if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
         rows.push(row);
@@ -65,7 +71,7 @@ export class Reader {
     return { rows, next: from };
   }
 
-  #slice({ service, state }: WireQuestion, from: string, to: string, most: number): ListedRow[] {
+  #slice({ service, state }: PackedPageQuery, from: string, to: string, most: number): ListedRow[] {
     const bounds = { from: bytesOf(from), to: bytesOf(to), most };
     const name = service === null ? null : bytesOf(service);
     const rows =
@@ -76,7 +82,7 @@ export class Reader {
   }
 
   /** The newest of these. */
-  #those({ service, state, limit }: WireQuestion, from: string, only: string): WirePage {
+  #listed({ service, state, limit }: PackedPageQuery, from: string, only: string): PackedPage {
     const rows: ListedRow[] = [];
     const uuids = uuidsOf(only).filter((uuid) => uuid < from);
     uuids.sort().reverse();

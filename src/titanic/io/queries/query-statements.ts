@@ -9,7 +9,7 @@ const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE substr(coalesce(
     (SELECT reason FROM attempts WHERE attempts.number = requests.number ORDER BY ordinal DESC LIMIT 1)
   ), 1, ${REASON_CHARACTERS_MAX}) END`;
 
-/** In the order of `ToldRow`, with bytes as text, which is read into JavaScript much faster. */
+/** In the order of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
 const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, accepted_at, not_before,
   expires_at, max_attempts, attempts, generation, body_bytes, shared, ${REASON}`;
 
@@ -17,7 +17,7 @@ const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, ac
 const NEWEST = 'ORDER BY uuid DESC';
 const OF_SERVICE = '(:service IS NULL OR service = :service)';
 
-export const READER_SQL = {
+export const QUERY_SQL = {
   /** The last row of a slice. */
   end: `SELECT hex(uuid) FROM requests WHERE uuid < ? ${NEWEST} LIMIT 1 OFFSET ?`,
   slice: `SELECT ${COLUMNS} FROM requests WHERE uuid < :from AND uuid >= :to

@@ -1,57 +1,57 @@
-/** The thread that reads lists for display, over its own connection, which cannot write. */
+/** The thread that answers queries, over its own connection, which cannot write. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../../core/assert.js';
 import { openBesideService } from '../file/database.js';
 import { failureOf } from '../file/sqlite-errors.js';
-import { Reader } from './query-runner.js';
-import type { ReadAnswer, ReadOrder } from './query-messages.js';
+import { QueryRunner } from './query-runner.js';
+import type { QueryAnswer, QueryOrder } from './query-messages.js';
 
 type Database = ReturnType<typeof openBesideService>;
 
-class ReadingThread {
+class QueryThread {
   readonly #path: string;
   readonly #port: MessagePort;
   #db: Database | null = null;
-  #reader: Reader | null = null;
+  #runner: QueryRunner | null = null;
 
   constructor(path: string, port: MessagePort) {
     this.#path = path;
     this.#port = port;
-    port.on('message', (order: ReadOrder) => {
+    port.on('message', (order: QueryOrder) => {
       if (order.kind === 'close') this.#close();
       else this.#carryOut(order);
     });
   }
 
-  #carryOut(order: Exclude<ReadOrder, { kind: 'close' }>): void {
-    let answer: ReadAnswer;
+  #carryOut(order: Exclude<QueryOrder, { kind: 'close' }>): void {
+    let answer: QueryAnswer;
     try {
       answer = { id: order.id, failure: null, value: this.#read(order) };
     } catch (error) {
       const failure = failureOf(this.#path, error);
       answer = { id: order.id, failure, value: null };
-      // The next question opens a new connection.
+      // The next query opens a new connection.
       this.#disconnect();
     }
     this.#port.postMessage(answer);
   }
 
-  #read(order: Exclude<ReadOrder, { kind: 'close' }>): unknown {
+  #read(order: Exclude<QueryOrder, { kind: 'close' }>): unknown {
     this.#db ??= openBesideService(this.#path);
-    this.#reader ??= new Reader(this.#db);
+    this.#runner ??= new QueryRunner(this.#db);
     switch (order.kind) {
       case 'page':
-        return this.#reader.page(order.question);
+        return this.#runner.page(order.query);
       case 'history':
-        return this.#reader.history(order.uuid);
+        return this.#runner.history(order.uuid);
       case 'bodies':
-        return this.#reader.bodies(order.uuid);
+        return this.#runner.bodies(order.uuid);
     }
   }
 
   #disconnect(): void {
-    this.#reader = null;
+    this.#runner = null;
     this.#db?.close();
     this.#db = null;
   }
@@ -62,4 +62,4 @@ class ReadingThread {
   }
 }
 
-new ReadingThread(String(workerData), present(parentPort, 'this runs in a thread'));
+new QueryThread(String(workerData), present(parentPort, 'this runs in a thread'));

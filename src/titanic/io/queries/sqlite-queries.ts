@@ -1,6 +1,5 @@
 /**
- * The reading port for an SQLite file: the main thread's side. The thread starts with the first
- * question.
+ * The query port for an SQLite file: the main thread's side. The thread starts with the first query.
  */
 import { Worker } from 'node:worker_threads';
 
@@ -8,9 +7,9 @@ import { messageOf } from '../../../core/errors.js';
 import { type Bodies, type ShownBody, shownBody } from '../../operator/bodies.js';
 import { unpackFailure } from '../../store/failure-codec.js';
 import type {
-  PageQuestion,
-  ReadPage,
-  Reading,
+  PageQuery,
+  RequestPage,
+  StoreQueries,
   RequestHistory,
   HistoryAttempt,
   ListedRequest,
@@ -25,21 +24,21 @@ import {
 import type {
   AttemptRow,
   BodyRows,
-  ReadAnswer,
-  ReadOrder,
+  QueryAnswer,
+  QueryOrder,
   HistoryRows,
   ListedRow,
-  WirePage,
-  WireQuestion,
+  PackedPage,
+  PackedPageQuery,
 } from './query-messages.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
-/** Maximum number of questions that wait for an answer; more are refused. */
-const QUESTIONS_MAX = 64;
+/** Maximum number of queries that wait for an answer; more are refused. */
+const QUERIES_MAX = 64;
 
 const TOO_MANY: StoreFailure = {
   kind: 'busy',
-  message: 'too many readers of stored requests at the same time: try again',
+  message: 'too many queries of stored requests at the same time: try again',
 };
 
 const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
@@ -48,34 +47,34 @@ const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
   dead: DEAD,
 };
 
-type Question = Exclude<ReadOrder, { kind: 'close' }>;
-/** The questions, without their numbers. */
+type Query = Exclude<QueryOrder, { kind: 'close' }>;
+/** The queries, without their numbers. */
 type Unnumbered<Each> = Each extends Each ? Omit<Each, 'id'> : never;
 
-export interface SqliteReading extends Reading {
+export interface SqliteQueries extends StoreQueries {
   /** Must be closed before the store, which empties its log when it is the last to close it. */
   close(): Promise<void>;
 }
 
-export function openSqliteReading(path: string): SqliteReading {
-  return new ReadingInThread(path);
+export function openSqliteQueries(path: string): SqliteQueries {
+  return new ThreadQueries(path);
 }
 
-class ReadingInThread implements SqliteReading {
+class ThreadQueries implements SqliteQueries {
   readonly #path: string;
   #thread: Worker | null = null;
   #ended: Promise<void> = Promise.resolve();
   #last = 0;
-  readonly #asked = new Map<number, (answer: ReadAnswer) => void>();
+  readonly #pending = new Map<number, (answer: QueryAnswer) => void>();
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void {
-    const order = { kind: 'page', question: wireQuestion(question) } as const;
-    this.#ask(order, answer, (value) => {
-      const { rows, next } = value as WirePage;
+  page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
+    const order = { kind: 'page', query: packedQuery(query) } as const;
+    this.#query(order, answer, (value) => {
+      const { rows, next } = value as PackedPage;
       const uuid = next === null ? null : Buffer.from(next, 'hex');
       return { requests: rows.map(requestOf), next: uuid };
     });
@@ -85,7 +84,7 @@ class ReadingInThread implements SqliteReading {
     uuid: RequestUuid,
     answer: (history: RequestHistory | null | StoreFailure) => void,
   ): void {
-    this.#ask({ kind: 'history', uuid: hex(uuid) }, answer, (value) => {
+    this.#query({ kind: 'history', uuid: hex(uuid) }, answer, (value) => {
       if (value === null) return null;
       const { row, attempts, ...rest } = value as HistoryRows;
       return { request: requestOf(row), attempts: attempts.map(attemptOf), ...rest };
@@ -93,7 +92,7 @@ class ReadingInThread implements SqliteReading {
   }
 
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
-    this.#ask({ kind: 'bodies', uuid: hex(uuid) }, answer, (value) => {
+    this.#query({ kind: 'bodies', uuid: hex(uuid) }, answer, (value) => {
       if (value === null) return null;
       const { body, bodyBytes, reply, replyBytes } = value as BodyRows;
       return { body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
@@ -101,47 +100,47 @@ class ReadingInThread implements SqliteReading {
   }
 
   async close(): Promise<void> {
-    const close: ReadOrder = { id: 0, kind: 'close' };
+    const close: QueryOrder = { id: 0, kind: 'close' };
     this.#thread?.postMessage(close);
     await this.#ended;
   }
 
-  #ask<Value>(
-    question: Unnumbered<Question>,
+  #query<Value>(
+    query: Unnumbered<Query>,
     answer: (value: Value | StoreFailure) => void,
     read: (value: unknown) => Value,
   ): void {
-    if (this.#asked.size >= QUESTIONS_MAX) {
+    if (this.#pending.size >= QUERIES_MAX) {
       queueMicrotask(() => {
         answer(TOO_MANY);
       });
       return;
     }
     const id = ++this.#last;
-    this.#asked.set(id, ({ failure, value }) => {
+    this.#pending.set(id, ({ failure, value }) => {
       answer(failure ?? read(value));
     });
     this.#thread ??= this.#start();
-    this.#thread.postMessage({ id, ...question });
+    this.#thread.postMessage({ id, ...query });
   }
 
   #start(): Worker {
     const thread = new Worker(new URL('./query-thread.js', import.meta.url), {
       workerData: this.#path,
-      name: 'reading',
+      name: 'queries',
     });
-    thread.on('message', (answer: ReadAnswer) => {
-      const tell = this.#asked.get(answer.id);
-      this.#asked.delete(answer.id);
-      tell?.(answer);
+    thread.on('message', (answer: QueryAnswer) => {
+      const answered = this.#pending.get(answer.id);
+      this.#pending.delete(answer.id);
+      answered?.(answer);
     });
-    let why = 'the reading thread ended';
+    let why = 'the query thread ended';
     thread.on('error', (error) => {
       why = messageOf(error);
     });
     this.#ended = new Promise((resolve) => {
       thread.on('exit', () => {
-        // The next question starts another one.
+        // The next query starts another thread.
         this.#thread = null;
         this.#failAll({ kind: 'busy', message: `store ${this.#path}: ${why}; try again` });
         resolve();
@@ -151,16 +150,16 @@ class ReadingInThread implements SqliteReading {
   }
 
   #failAll(failure: StoreFailure): void {
-    const asked = [...this.#asked];
-    this.#asked.clear();
-    for (const [id, tell] of asked) tell({ id, failure, value: null });
+    const all = [...this.#pending];
+    this.#pending.clear();
+    for (const [id, answered] of all) answered({ id, failure, value: null });
   }
 }
 
-function wireQuestion(question: PageQuestion): WireQuestion {
-  const { service, state, after, only, except } = question;
+function packedQuery(query: PageQuery): PackedPageQuery {
+  const { service, state, after, only, except } = query;
   return {
-    ...question,
+    ...query,
     service: service === null ? null : hex(service),
     state: state === null ? null : STATE_NUMBERS[state],
     after: after === null ? null : hex(after),

@@ -74,7 +74,7 @@ export class Tables {
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
   /** The last batch failed: the next one writes something in any case, to show whether it can. */
-  #hasToProve = false;
+  #mustWrite = false;
   /** The current transaction. */
   #transaction: Transaction = NO_TRANSACTION;
   /** The last committed transaction. */
@@ -113,7 +113,7 @@ export class Tables {
     } catch (error) {
       this.#rollBack();
       if (failureOf(path, error).kind !== 'full') throw error;
-      this.#hasToProve = true;
+      this.#mustWrite = true;
       return false;
     }
   }
@@ -171,30 +171,30 @@ export class Tables {
         this.#rollBack();
         return null;
       }
-      this.#hear(transaction);
+      this.#applyPairData(transaction);
       // A number that is never used does no harm.
-      if (this.#hasToProve) this.#tally.nextNumber++;
+      if (this.#mustWrite) this.#tally.nextNumber++;
       if (!isSameTally(this.#tally, before)) this.#writeTally();
       const counts = this.#count(this.#owners.write(), this.#services.write());
       this.#sql.commit.run();
       this.#owners.committed();
       this.#services.ended();
       this.#counts = counts;
-      this.#hasToProve = false;
+      this.#mustWrite = false;
       this.#last = transaction.number;
       return result;
     } catch (error) {
       this.#tally = before;
       this.#owners.rolledBack();
       this.#services.ended();
-      this.#hasToProve = true;
+      this.#mustWrite = true;
       this.#rollBack();
       throw error;
     }
   }
 
   /** The pair's own data in a transaction. */
-  #hear({ holds, peerHolds }: Transaction): void {
+  #applyPairData({ holds, peerHolds }: Transaction): void {
     if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
     this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
     if (this.#peerHolds === 0 || this.#tally.tombstones === 0) return;
@@ -313,7 +313,7 @@ export class Tables {
       case 'reply':
         return this.#reply(change);
       case 'dead':
-        return this.#die(change);
+        return this.#dead(change);
       case 'close':
       case 'expire':
         return this.#end(change);
@@ -328,7 +328,7 @@ export class Tables {
     const { request, body, key } = change;
     const closers = this.#closers(request.uuid);
     if (closers.some((by) => isEndedBy(by, request))) return PASSED;
-    if (closers.length > 0) this.#unbury(request.uuid);
+    if (closers.length > 0) this.#dropTombstones(request.uuid);
     const isNumbered = request.number >= this.#tally.nextNumber;
     if (isNumbered) this.#tally.nextNumber = request.number + 1;
     const number = isNumbered ? request.number : this.#tally.nextNumber;
@@ -422,7 +422,7 @@ export class Tables {
     return DONE;
   }
 
-  #die(change: ChangeOf<'dead'>): ChangeResult {
+  #dead(change: ChangeOf<'dead'>): ChangeResult {
     const { uuid, generation, reason, at, expiresAt } = change;
     const standing = this.#sql.standing.get(uuid);
     if (standing === undefined || generation < standing.generation) return PASSED;
@@ -445,14 +445,14 @@ export class Tables {
         return { kind: 'denied', owner, service };
       }
       this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
+      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, NO_OWNER);
       return DONE;
     }
     if (tombstones !== 'all') return PASSED;
     const closers = this.#closers(uuid);
     if (closers.includes(NO_OWNER) || closers.includes(by)) return PASSED;
-    if (by === NO_OWNER && closers.length > 0) this.#unbury(uuid);
-    this.#bury(uuid, keyUntil, by);
+    if (by === NO_OWNER && closers.length > 0) this.#dropTombstones(uuid);
+    this.#putTombstone(uuid, keyUntil, by);
     return DONE;
   }
 
@@ -479,7 +479,7 @@ export class Tables {
       const name = standing.service.toString('latin1');
       swept.set(name, (swept.get(name) ?? 0) + 1);
       this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#bury(uuid, keyUntil, NO_OWNER);
+      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, NO_OWNER);
     }
     // The other store may still have them, and would refuse a request that this one accepts.
     const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
@@ -516,12 +516,12 @@ export class Tables {
     return this.#sql.tombstonesOf.all(uuid).map(({ by }) => by);
   }
 
-  #bury(uuid: RequestUuid, keyUntil: number, by: Owner): void {
+  #putTombstone(uuid: RequestUuid, keyUntil: number, by: Owner): void {
     this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
     this.#tally.tombstones++;
   }
 
-  #unbury(uuid: RequestUuid): void {
+  #dropTombstones(uuid: RequestUuid): void {
     this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
   }
 

@@ -4,50 +4,50 @@
  * is kept.
  */
 import type { Asker } from '../../broker/ports.js';
-import type { Asking } from './waiters.js';
+import type { ReplyQuery } from './waiters.js';
 
 /**
  * How often to check whether a client has read, or is gone. The reply that it waits for is then
  * read again.
  */
-const LOOK_MS = 100;
+const CHECK_MS = 100;
 /** A client that has made no room for this long counts as not reading. */
-const PATIENCE_MS = 60_000;
+const WAIT_MS_MAX = 60_000;
 
 interface Waiting {
-  readonly asking: Asking;
+  readonly query: ReplyQuery;
   readonly bytes: number;
   readonly since: number;
 }
 
-export class Room {
+export class OutputWaiters {
   /** By connection, each in the order of the questions. */
   readonly #waiting = new Map<Asker, Waiting[]>();
   /** How many wait for each identity. */
   readonly #counts = new Map<string, number>();
-  #lookAt = Infinity;
+  #checkAt = Infinity;
 
   /** When `take` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    return this.#lookAt;
+    return this.#checkAt;
   }
 
   /** @returns false if too many of its identity wait (D75): then this one does not */
-  wait(asking: Asking, bytes: number, now: number): boolean {
-    const { identity, quotas } = asking.asker;
+  wait(query: ReplyQuery, bytes: number, now: number): boolean {
+    const { identity, quotas } = query.asker;
     const count = this.#counts.get(identity) ?? 0;
     if (count >= quotas.waits) return false;
     this.#counts.set(identity, count + 1);
-    const waiting = this.#waiting.get(asking.asker);
-    const item = { asking, bytes, since: now };
-    if (waiting === undefined) this.#waiting.set(asking.asker, [item]);
+    const waiting = this.#waiting.get(query.asker);
+    const item = { query, bytes, since: now };
+    if (waiting === undefined) this.#waiting.set(query.asker, [item]);
     else waiting.push(item);
-    if (this.#lookAt === Infinity) this.#lookAt = now + LOOK_MS;
+    if (this.#checkAt === Infinity) this.#checkAt = now + CHECK_MS;
     return true;
   }
 
   /** Removes the first `count` of those that wait at a connection. */
-  #leave(asker: Asker, waiting: Waiting[], count: number): Waiting[] {
+  #remove(asker: Asker, waiting: Waiting[], count: number): Waiting[] {
     const left = waiting.splice(0, count);
     if (waiting.length === 0) this.#waiting.delete(asker);
     const others = (this.#counts.get(asker.identity) ?? 0) - left.length;
@@ -57,9 +57,9 @@ export class Room {
   }
 
   /** Takes those for whom there is room now. */
-  take(now: number): Asking[] {
-    if (now < this.#lookAt) return [];
-    const roomy: Asking[] = [];
+  take(now: number): ReplyQuery[] {
+    if (now < this.#checkAt) return [];
+    const roomy: ReplyQuery[] = [];
     /**
      * What is left for each identity that was given something in this call; its connections share
      * it.
@@ -78,9 +78,9 @@ export class Room {
       }
       if (count === 0) continue;
       leftOf.set(asker.identity, leftOfAll);
-      for (const { asking } of this.#leave(asker, waiting, count)) roomy.push(asking);
+      for (const { query } of this.#remove(asker, waiting, count)) roomy.push(query);
     }
-    this.#lookAt = this.#waiting.size === 0 ? Infinity : now + LOOK_MS;
+    this.#checkAt = this.#waiting.size === 0 ? Infinity : now + CHECK_MS;
     return roomy;
   }
 
@@ -88,14 +88,14 @@ export class Room {
    * Takes at most `most` of those that do not read, or are gone. Call it before `take`, which is
    * due at the same time.
    */
-  overdue(now: number, most: number): Asking[] {
-    const overdue: Asking[] = [];
-    if (now < this.#lookAt) return overdue;
+  overdue(now: number, most: number): ReplyQuery[] {
+    const overdue: ReplyQuery[] = [];
+    if (now < this.#checkAt) return overdue;
     for (const [asker, waiting] of this.#waiting) {
-      const first = waiting.findIndex(({ since }) => since + PATIENCE_MS > now);
+      const first = waiting.findIndex(({ since }) => since + WAIT_MS_MAX > now);
       const count = asker.isGone || first < 0 ? waiting.length : first;
-      const late = this.#leave(asker, waiting, Math.min(count, most - overdue.length));
-      for (const { asking } of late) overdue.push(asking);
+      const late = this.#remove(asker, waiting, Math.min(count, most - overdue.length));
+      for (const { query } of late) overdue.push(query);
       if (overdue.length === most) break;
     }
     return overdue;

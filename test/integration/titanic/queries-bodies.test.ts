@@ -4,8 +4,8 @@ import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import type { Bodies } from '../../../src/titanic/operator/bodies.js';
 import {
-  openSqliteReading,
-  type SqliteReading,
+  openSqliteQueries,
+  type SqliteQueries,
 } from '../../../src/titanic/io/queries/sqlite-queries.js';
 import type { StoreFailure } from '../../../src/titanic/store/store.js';
 import { accept, close, reply, uuidOf } from '../../support/store-changes.js';
@@ -17,21 +17,21 @@ const MIB = 1024 * 1024;
 
 let directory: StoreDirectory;
 let user: StoreUser;
-let reading: SqliteReading;
+let queries: SqliteQueries;
 
 beforeEach(async () => {
   directory = new StoreDirectory();
   user = await directory.open();
-  reading = openSqliteReading(directory.file);
+  queries = openSqliteQueries(directory.file);
 });
 afterEach(async () => {
-  await reading.close();
+  await queries.close();
   await directory.remove();
 });
 
 function bodies(n: number): Promise<Bodies | null | StoreFailure> {
   return new Promise((resolve) => {
-    reading.bodies(uuidOf(n), resolve);
+    queries.bodies(uuidOf(n), resolve);
   });
 }
 

@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { openForReading } from '../../../src/titanic/io/file/database.js';
-import { Reader } from '../../../src/titanic/io/queries/query-runner.js';
+import { QueryRunner } from '../../../src/titanic/io/queries/query-runner.js';
 import {
-  openSqliteReading,
-  type SqliteReading,
+  openSqliteQueries,
+  type SqliteQueries,
 } from '../../../src/titanic/io/queries/sqlite-queries.js';
 import type {
-  PageQuestion,
-  ReadPage,
+  PageQuery,
+  RequestPage,
   RequestHistory,
 } from '../../../src/titanic/operator/queries.js';
 import type { StoreFailure } from '../../../src/titanic/store/store.js';
@@ -31,7 +31,7 @@ import { makeOlderStore } from '../../support/older-store.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import type { StoreUser } from '../../support/store-user.js';
 
-const ALL: PageQuestion = {
+const ALL: PageQuery = {
   service: null,
   state: null,
   acceptedBefore: null,
@@ -43,15 +43,15 @@ const ALL: PageQuestion = {
 
 let directory: StoreDirectory;
 let user: StoreUser;
-let reading: SqliteReading;
+let queries: SqliteQueries;
 
 beforeEach(async () => {
   directory = new StoreDirectory();
   user = await directory.open();
-  reading = openSqliteReading(directory.file);
+  queries = openSqliteQueries(directory.file);
 });
 afterEach(async () => {
-  await reading.close();
+  await queries.close();
   await directory.remove();
 });
 
@@ -61,15 +61,15 @@ function good<Value extends object | null>(value: Value | StoreFailure): Value {
   return value;
 }
 
-function page(question: Partial<PageQuestion> = {}): Promise<ReadPage> {
-  return new Promise<ReadPage | StoreFailure>((resolve) => {
-    reading.page({ ...ALL, ...question }, resolve);
+function page(query: Partial<PageQuery> = {}): Promise<RequestPage> {
+  return new Promise<RequestPage | StoreFailure>((resolve) => {
+    queries.page({ ...ALL, ...query }, resolve);
   }).then(good);
 }
 
 function history(n: number): Promise<RequestHistory | null> {
   return new Promise<RequestHistory | null | StoreFailure>((resolve) => {
-    reading.history(uuidOf(n), resolve);
+    queries.history(uuidOf(n), resolve);
   }).then(good);
 }
 
@@ -82,16 +82,16 @@ function locksOn(file: string): string[] {
   return locks.filter((lock) => lock.includes(inode)).map((lock) => lock.replace(/^\d+: /, ''));
 }
 
-function numbersOf({ requests }: ReadPage): number[] {
+function numbersOf({ requests }: RequestPage): number[] {
   return requests.map(({ number }) => number);
 }
 
 /** Numbers of all pages, one list a page. */
-async function pages(question: Partial<PageQuestion>): Promise<number[][]> {
+async function pages(query: Partial<PageQuery>): Promise<number[][]> {
   const all: number[][] = [];
   let after: Buffer | null = null;
   do {
-    const { requests, next }: ReadPage = await page({ ...question, after });
+    const { requests, next }: RequestPage = await page({ ...query, after });
     all.push(requests.map(({ number }) => number));
     after = next;
   } while (after !== null);
@@ -127,8 +127,8 @@ describe('a list of stored requests', () => {
     await user.commit(attempt(1, 1), ...[2, 3].map((n) => attempt(n, 1)));
     const text = '\u20ac'.repeat(1000);
     await user.commit({ ...long, attempt: { ...long.attempt, reason: text } }, dead(2), reply(3));
-    const reasons = async (question: Partial<PageQuestion>): Promise<unknown[]> =>
-      (await page(question)).requests.map(({ reason }) => reason);
+    const reasons = async (query: Partial<PageQuery>): Promise<unknown[]> =>
+      (await page(query)).requests.map(({ reason }) => reason);
     expect(await reasons({})).toEqual([null, null, 'dead 2', '\u20ac'.repeat(256)]);
     expect(await reasons({ state: 'dead' })).toEqual(['dead 2']);
     expect(await reasons({ only: uuidOf(2) })).toEqual(['dead 2']);
@@ -142,8 +142,8 @@ describe('a list of stored requests', () => {
     const file = directory.apart('older');
     makeOlderStore(file, 2);
     await directory.open(file);
-    const older = openSqliteReading(file);
-    const found = await new Promise<ReadPage | StoreFailure>((resolve) => {
+    const older = openSqliteQueries(file);
+    const found = await new Promise<RequestPage | StoreFailure>((resolve) => {
       older.page({ ...ALL, state: 'dead' }, resolve);
     });
     await older.close();
@@ -229,13 +229,13 @@ describe('a list of stored requests', () => {
       ...upTo(many).map((n) => accept(n, n <= 2 ? { service: Buffer.from('old') } : {})),
     );
     const db = openForReading(directory.file);
-    const reader = new Reader(db, 4000);
+    const reader = new QueryRunner(db, 4000);
     const service = Buffer.from('old').toString('hex').toUpperCase();
-    const question = { ...ALL, service, after: null, state: null, only: null, except: null };
-    const first = reader.page(question);
+    const query = { ...ALL, service, after: null, state: null, only: null, except: null };
+    const first = reader.page(query);
     expect(first.rows).toEqual([]);
     expect(first.next).not.toBeNull();
-    const second = reader.page({ ...question, after: first.next });
+    const second = reader.page({ ...query, after: first.next });
     expect(second).toMatchObject({ next: null });
     expect(second.rows.map((row) => row[3])).toEqual([2, 1]);
     db.close();
@@ -306,10 +306,10 @@ describe('the thread that reads', () => {
     expect(locksOn(directory.file)).toEqual(before);
   });
 
-  it('tells what hinders it, and begins anew with the next question', async () => {
+  it('tells what hinders it, and begins anew with the next query', async () => {
     const file = directory.apart('later');
-    const later = openSqliteReading(file);
-    const ask = (): Promise<ReadPage | StoreFailure> =>
+    const later = openSqliteQueries(file);
+    const ask = (): Promise<RequestPage | StoreFailure> =>
       new Promise((resolve) => {
         later.page(ALL, resolve);
       });

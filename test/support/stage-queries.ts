@@ -1,10 +1,10 @@
-/** The reading port on a stage's disk, as simple as possible; answers when the stage says so. */
+/** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
 import { type Bodies, shownBody } from '../../src/titanic/operator/bodies.js';
 import { unpackFailure } from '../../src/titanic/store/failure-codec.js';
 import {
-  type PageQuestion,
-  type ReadPage,
-  type Reading,
+  type PageQuery,
+  type RequestPage,
+  type StoreQueries,
   REASON_CHARACTERS_MAX,
   type RequestHistory,
   type ListedRequest,
@@ -15,7 +15,7 @@ import type { StageDisk } from './stage-store.js';
 
 const UUID_BYTES = 16;
 
-export class StageReading implements Reading {
+export class StageQueries implements StoreQueries {
   readonly #disk: StageDisk;
   /** Queries and their answers that wait, in order. */
   readonly asked: (() => void)[] = [];
@@ -28,8 +28,8 @@ export class StageReading implements Reading {
     this.#disk = disk;
   }
 
-  page(question: PageQuestion, answer: (page: ReadPage | StoreFailure) => void): void {
-    this.#ask(answer, () => this.#page(question));
+  page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
+    this.#ask(answer, () => this.#page(query));
   }
 
   history(
@@ -49,9 +49,9 @@ export class StageReading implements Reading {
     });
   }
 
-  #page({ service, state, acceptedBefore, after, limit, only, except }: PageQuestion): ReadPage {
+  #page({ service, state, acceptedBefore, after, limit, only, except }: PageQuery): RequestPage {
     const found = this.#disk.rows
-      .map(told)
+      .map(listed)
       .filter((request) => state === null || request.state === state)
       .filter((request) => service === null || request.service.equals(service))
       .filter(({ acceptedAt }) => acceptedBefore === null || acceptedAt < acceptedBefore)
@@ -69,7 +69,7 @@ export class StageReading implements Reading {
     if (row === undefined) return null;
     const { key, attempts, attemptsEver, reply, death } = row;
     return {
-      request: told(row),
+      request: listed(row),
       hasKey: key !== null,
       attemptsEver,
       attempts: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
@@ -93,7 +93,7 @@ export class StageReading implements Reading {
   }
 }
 
-function told({ request, attempts, reply, death }: Entry): ListedRequest {
+function listed({ request, attempts, reply, death }: Entry): ListedRequest {
   const reason = death?.reason ?? attempts.at(-1)?.reason ?? null;
   const shown = reply === null ? (reason?.slice(0, REASON_CHARACTERS_MAX) ?? null) : null;
   return { ...request, reason: shown };

@@ -3,7 +3,7 @@
  * D71).
  */
 import type { Asker } from '../../broker/ports.js';
-import { ANONYMOUS, isOpenTo, NO_OWNER, type Owner, type Whose } from '../store/store.js';
+import { ANONYMOUS, isOpenTo, NO_OWNER, type Owner, type AccessFacts } from '../store/store.js';
 
 /** The owner of what a peer stores. */
 export function ownerOf(asker: Asker): Owner {
@@ -15,7 +15,7 @@ export function closerOf(asker: Asker): Owner {
   return asker.isOperator ? NO_OWNER : ownerOf(asker);
 }
 
-export function mayAsk(asker: Asker, whose: Whose): boolean {
+export function mayAccess(asker: Asker, whose: AccessFacts): boolean {
   if (asker.isOperator || isOpenTo(ownerOf(asker), whose)) return true;
   // D70: a request stored before owners existed is open to those who may request its service.
   return whose.owner === NO_OWNER && asker.mayRequest(whose.service);

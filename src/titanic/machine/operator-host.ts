@@ -1,0 +1,22 @@
+import type { ServiceCount, RequestUuid, StoreCounts } from '../store/store.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { TitanicEvents } from './events.js';
+import type { ChangeCallback } from './open-requests.js';
+
+/** What the commands of operators (operator/operator.ts) use of the machine. */
+export interface OperatorHost {
+  /** The current one. */
+  readonly dispatcher: Dispatcher;
+  readonly events: TitanicEvents;
+  counts(): StoreCounts;
+  /** Services that have something in the store. */
+  services(): Iterable<ServiceCount>;
+  /** Milliseconds since 1970. */
+  wall(): number;
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Why the store accepts no change now, or `null`. */
+  obstacle(): string | null;
+  close(uuid: RequestUuid, decided: ChangeCallback): void;
+  reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void;
+}
