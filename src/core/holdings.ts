@@ -1,9 +1,10 @@
 /**
- * The memory that this process holds for its peers: one total for the node, one for each identity
- * (D77). Each component that keeps bytes for a peer counts them here: transports count output that
- * the peer has not read (`output`) and incomplete messages (`input`), the broker its requests
+ * The memory that this process holds for its peers: one total for the node, one for each identity.
+ * Each component that keeps bytes for a peer counts them here: transports count output that the
+ * peer has not read (`output`) and incomplete messages (`input`), the broker its requests
  * (`requests`), Titanic what is on its way to the store (`stored`).
  */
+// D77
 
 export type HeldKind = 'requests' | 'output' | 'input' | 'stored';
 

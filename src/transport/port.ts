@@ -19,16 +19,16 @@ export interface PeerInfo {
   readonly listener: number;
   /** The routing id by which the ROUTER knows it. */
   readonly routingId: Buffer;
-  /** True if the peer chose its routing id itself: it can then reconnect under it (D26). */
-  readonly ownRoutingId: boolean;
+  /** True if the peer chose its routing id itself: it can then reconnect under it. */
+  readonly ownRoutingId: boolean; // D26
   /** The name of the key with which it authenticated; `null`: none, or unknown. */
   readonly key: string | null;
   /** That key, in hexadecimal. A name may have two keys while one is being replaced. */
   readonly publicKey?: string | null;
   /** Its source address, for people; `ipc` over a socket file. See `shownAddress`. */
   readonly address: string;
-  /** The identity that owns what this peer holds: see `identityOf` (D70). */
-  readonly identity: string;
+  /** The identity that owns what this peer holds: see `identityOf`. */
+  readonly identity: string; // D70
 }
 
 /**
@@ -54,10 +54,10 @@ export interface TransportEvents {
    */
   receiving?(peer: PeerId, bytes: number): void;
   /**
-   * Data from the peer waits for its turn to be read (D76): the peer is alive, even if the broker
-   * has not seen a message. Not every engine reports this.
+   * Data from the peer waits for its turn to be read: the peer is alive, even if the broker has not
+   * seen a message. Not every engine reports this.
    */
-  waiting?(peer: PeerId): void;
+  waiting?(peer: PeerId): void; // D76
   /**
    * A connection was ended because its data was not valid ZMTP or broke a rule, or before that
    * because there were too many. (`disconnected` follows if it was a peer.)
@@ -107,11 +107,11 @@ export interface Transport extends Output {
   /** Bytes of output waiting for the peer; 0 for one that is gone. */
   waitingBytes(peer: PeerId): number;
   /**
-   * Ends the connection of an identity that holds most (D77). `disconnected` follows, never within
-   * the call.
+   * Ends the connection of an identity that holds most. `disconnected` follows, never within the
+   * call.
    * @returns false if none of them holds anything
    */
-  closeLargest(identity: string): boolean;
+  closeLargest(identity: string): boolean; // D77
   /**
    * Replaces a listener's keys, see `ListenerCurve.secretKeys`; connections stay. (libzmq keeps its
    * key.)

@@ -1,7 +1,8 @@
 /**
- * What a worker reports about a request that it tried and could not answer: FAIL (D60, D62). Any
- * input is accepted: a malformed failure is read as a failure that says so.
+ * What a worker reports about a request that it tried and could not answer: FAIL. Any input
+ * is accepted: a malformed failure is read as a failure that says so.
  */
+// D60, D62
 import { isAscii, isUtf8 } from 'node:buffer';
 
 import { Frames } from '../core/frames.js';
@@ -32,8 +33,8 @@ export const FAILURE_DETAIL_FRAMES_MAX = 64;
 const RESERVED_CODES = 'mdp.';
 /** D60: how a malformed FAIL is counted. */
 const INVALID_FAILURE = 'mdp.invalid-failure';
-/** D63: a stored request that is dead although no worker reported why. */
-export const NO_REPLY = 'mdp.no-reply';
+/** A stored request that is dead although no worker reported why. */
+export const NO_REPLY = 'mdp.no-reply'; // D63
 
 /** The longest kind, and the longest code. */
 const KIND_BYTES_MAX = 5;
@@ -112,7 +113,7 @@ function characterEnd(bytes: Buffer, most: number): number {
   return ((bytes[end] ?? 0) & 0xc0) === 0x80 ? most : end;
 }
 
-/** The frames that tell a client of a failure (D62): service, code, text, detail. */
+/** The frames that report a failure to a client: service, code, text, detail. */
 export function failedFrames(service: Buffer, { code, text, detail }: Failure): Frames {
   return Frames.of(service, code, text, ...detail);
 }

@@ -30,19 +30,19 @@ export const WORKER_02_PARTIAL = 0x03;
 export const WORKER_02_FINAL = 0x04;
 export const WORKER_02_HEARTBEAT = 0x05;
 export const WORKER_02_DISCONNECT = 0x06;
-/** D25, either version: gives one request back; only from a worker with credit. */
-export const WORKER_RETURN = 0x07;
-/** D60, either version: the request was tried and failed. */
-export const WORKER_FAIL = 0x08;
+/** Either version: gives one request back; only from a worker with credit. */
+export const WORKER_RETURN = 0x07; // D25
+/** Either version: the request was tried and failed. */
+export const WORKER_FAIL = 0x08; // D60
 
-/** D1: identity and correlation frames that may stand before the empty delimiter. */
-export const ENVELOPE_FRAMES_MAX = 8;
+/** Identity and correlation frames that may stand before the empty delimiter. */
+export const ENVELOPE_FRAMES_MAX = 8; // D1
 export const SERVICE_NAME_BYTES_MAX = 255;
-/** D23 */
-export const CREDIT_MAX = 10_000;
+/** The most requests that a worker can take at once. */
+export const CREDIT_MAX = 10_000; // D23
 
-/** Namespaces that no worker may offer: `mmi.*` always, `titanic.*` while it is hosted (D4). */
-export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
+/** Names with this prefix belong to the broker: no worker may offer them. */
+export const MMI_PREFIX: Buffer = Buffer.from('mmi.'); // D4
 
 /** A one-byte frame for each command, made once. */
 export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 9 }, (_, command) =>
