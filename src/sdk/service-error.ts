@@ -1,5 +1,5 @@
 import { MajordomoError } from '../core/errors.js';
-import type { ClientFailure } from '../wire/failure.js';
+import { type ClientFailure, isFailureCode } from '../wire/failure.js';
 import { sdkError } from './errors.js';
 
 /** Options of `ServiceError`. */
@@ -15,8 +15,6 @@ export interface ServiceErrorOptions {
   readonly cause?: unknown;
 }
 
-const CODE = /^[A-Za-z0-9._-]{1,64}$/;
-
 /**
  * A failure of a service. A handler throws it, and the client's `request`, `stream` or `job.result()`
  * rejects with an equal error:
@@ -27,7 +25,7 @@ const CODE = /^[A-Za-z0-9._-]{1,64}$/;
  */
 export class ServiceError extends MajordomoError {
   override readonly name = 'ServiceError';
-  /** The error code of the service: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
+  /** The error code of the service: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. Codes that begin with `mdp.` are the broker's. */
   readonly serviceCode: string;
   /** The service that failed; empty in a handler. */
   readonly service: string = '';
@@ -39,8 +37,10 @@ export class ServiceError extends MajordomoError {
   constructor(serviceCode: string, message: string, options: ServiceErrorOptions = {}) {
     const { retry = true, details = {}, cause } = options;
     super('ERR_SERVICE_FAILED', message, cause === undefined ? { details } : { details, cause });
-    if (typeof serviceCode !== 'string' || !CODE.test(serviceCode)) {
-      const text = 'the code of a ServiceError must be 1 to 64 characters of A-Z a-z 0-9 . _ -';
+    if (typeof serviceCode !== 'string' || !isFailureCode(serviceCode)) {
+      const text =
+        'the code of a ServiceError must be 1 to 64 characters of A-Z a-z 0-9 . _ -, ' +
+        'and must not begin with mdp.';
       throw sdkError('ERR_MDP_OPTION', text, { details: { option: 'serviceCode' } });
     }
     if (retry !== 'elsewhere' && typeof retry !== 'boolean') {
@@ -52,19 +52,20 @@ export class ServiceError extends MajordomoError {
   }
 }
 
-/** The error of a failure that a client was told. */
+const RECEIVED = 'received';
+
+/** The error for a failure that the broker sent to a client. */
 export function serviceError(
   service: string,
   { code, text, detail }: Omit<ClientFailure, 'service'>,
 ): ServiceError {
   const details = detailsOf(detail);
-  const error = new ServiceError(code, text === '' ? code : text, {
-    details,
-  });
-  return Object.assign(error, { service, detail });
+  const error = new ServiceError(RECEIVED, text === '' ? code : text, { details });
+  // The broker's own codes, which a handler cannot give, are among them.
+  return Object.assign(error, { service, serviceCode: code, detail });
 }
 
-/** Of one frame that is a JSON object, its keys; else none. */
+/** The keys of a single frame that is a JSON object; otherwise none. */
 function detailsOf(detail: readonly Buffer[]): Readonly<Record<string, unknown>> {
   const [frame] = detail;
   if (frame?.[0] !== BRACE || detail.length > 1) return {};

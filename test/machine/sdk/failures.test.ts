@@ -80,9 +80,16 @@ describe('what a worker says of an error', () => {
 
 describe('a ServiceError', () => {
   it('has a code that can be sent', () => {
-    for (const code of ['', 'a b', 'x'.repeat(65), 'é']) {
+    for (const code of ['', 'a b', 'x'.repeat(65), 'é', 'mdp.', 'mdp.no-reply']) {
       expect(() => new ServiceError(code, 'm')).toThrow(/code of a ServiceError/);
     }
+    expect(new ServiceError('mdp', 'm').serviceCode).toBe('mdp');
+  });
+
+  it('that a client gets may have a code of the broker, which a handler cannot give', () => {
+    const received = serviceError('pay', { code: 'mdp.no-reply', text: 't', detail: [] });
+    expect(received).toMatchObject({ service: 'pay', serviceCode: 'mdp.no-reply', message: 't' });
+    expect(failureOf(received, true).code).toBe('Error');
   });
 
   it('that a client is told has the details of a handler, or the frames of anybody', () => {
