@@ -160,26 +160,50 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   tell(event: AuthoriserEvent): void {
-    const { log, throttle, service } = this.#deps;
-    const { kind, key, ...fields } = event;
-    const told = { event: `authoriser.${kind}`, service, key, ...fields };
-    const isTrouble = kind === 'unanswered';
     const write = (leftOut: number): void => {
-      const fields = leftOut > 0 ? { ...told, leftOut } : told;
-      if (isTrouble) log.warn(fields, textOf(event, service));
-      else log.info(fields, textOf(event, service));
+      this.#write(event, leftOut);
     };
-    throttle.write(told.event, write, null);
+    this.#deps.throttle.write(`authoriser.${event.kind}`, write, null);
+  }
+
+  #write(event: AuthoriserEvent, leftOut: number): void {
+    const { service } = this.#deps;
+    const { key } = event;
+    const log = counting(this.#deps.log, leftOut);
+    switch (event.kind) {
+      case 'allowed': {
+        const { name, client, worker, quota, ttlMs } = event;
+        log.info(
+          { event: 'authoriser.allowed', service, key, name, client, worker, quota, ttlMs },
+          `${service} allowed the key ${key}… as ${name}`,
+        );
+        return;
+      }
+      case 'refused': {
+        const { ttlMs } = event;
+        const text = `${service} refused the key ${key}…`;
+        log.info({ event: 'authoriser.refused', service, key, ttlMs }, text);
+        return;
+      }
+      case 'unanswered': {
+        const { why } = event;
+        const text = `${service} did not decide about the key ${key}…: ${why}`;
+        log.warn({ event: 'authoriser.unanswered', service, key, why }, text);
+        return;
+      }
+    }
   }
 }
 
-function textOf(event: AuthoriserEvent, service: string): string {
-  switch (event.kind) {
-    case 'allowed':
-      return `${service} allowed the key ${event.key}… as ${event.name}`;
-    case 'refused':
-      return `${service} refused the key ${event.key}…`;
-    case 'unanswered':
-      return `${service} did not decide about the key ${event.key}…: ${event.why}`;
-  }
+/** The log; its lines say how many the throttle left out before them. */
+function counting(log: Log, leftOut: number): Pick<Log, 'info' | 'warn'> {
+  if (leftOut === 0) return log;
+  return {
+    info: (fields, text) => {
+      log.info({ ...fields, leftOut }, text);
+    },
+    warn: (fields, text) => {
+      log.warn({ ...fields, leftOut }, text);
+    },
+  };
 }
