@@ -26,7 +26,7 @@ interface Row {
   readonly waiting: number;
   readonly busy: number;
   readonly queued: number;
-  /** Requests and replies a second; `null`: not known. */
+  /** Requests and replies a second, since the sight before or as the node says; `null`: not known. */
   readonly inRate: number | null;
   readonly outRate: number | null;
   /** Failures a second, as the node says. */
@@ -95,7 +95,9 @@ function nodeLines({ status, health, counts, before, at }: Sight, rows: readonly
   const [pending, dead] = [sum((row) => numberOf(row.pending)), sum((row) => numberOf(row.dead))];
   const stored = pending + dead === 0 ? '' : `, ${pending} pending, ${dead} dead`;
   const total = rateOf(totalOf(counts), totalOf(before?.counts ?? null), at, before?.at);
-  const speed = total.replied === null ? '' : `, ${rateText(total.replied)} replies/s`;
+  const known = rows.some(({ outRate }) => outRate !== null);
+  const replied = total.replied ?? (known ? sum(({ outRate }) => outRate ?? 0) : null);
+  const speed = replied === null ? '' : `, ${rateText(replied)} replies/s`;
   return [
     `${node}, up ${up}, ${ready}`,
     ...hurt,
@@ -116,18 +118,25 @@ function rowOf(facts: Facts, { counts, before, at }: Sight): Row {
     return typeof value === 'number' ? value : 0;
   };
   const durable = partOf(facts, 'durable');
+  const plain = partOf(facts, 'plain');
   const rates = rateOf(counts?.get(service), before?.counts?.get(service), at, before?.at);
   return {
     service,
     waiting: number('workersWaiting'),
     busy: number('workersBusy'),
     queued: number('queued'),
-    inRate: rates.received,
-    outRate: rates.replied,
-    failRate: partOf(facts, 'plain')['failuresPerSecond'],
+    inRate: rates.received ?? rateIn(plain, 'requestsPerSecond'),
+    outRate: rates.replied ?? rateIn(plain, 'repliesPerSecond'),
+    failRate: plain['failuresPerSecond'],
     pending: durable['pending'],
     dead: durable['dead'],
   };
+}
+
+/** A rate of the last seconds, as the node reports it. */
+function rateIn(plain: Facts, name: string): number | null {
+  const value = plain[name];
+  return typeof value === 'number' ? value : null;
 }
 
 /** A second, between two moments; a daemon that started anew in between has counted less. */

@@ -54,7 +54,7 @@ describe('what top shows', () => {
   it('is what is stored of a service, too, also without workers', () => {
     const pay = {
       ...service('pay', 0, 0, 0),
-      plain: { failuresPerSecond: 12.34, repliesPerSecond: 1 },
+      plain: { failuresPerSecond: 12.34 },
       durable: { pending: 41, dead: 3 },
     };
     expect(lines({ ...SIGHT, services: [pay] }, 80).slice(2)).toEqual([
@@ -98,6 +98,23 @@ describe('what top shows', () => {
     ]) {
       expect(picture(sight, { columns: 80, rows: 50 })).not.toContain('replies/s');
     }
+  });
+
+  it('shows the rates of the node where it has no own ones, as when it is printed once', () => {
+    const plain = { requestsPerSecond: 3.25, repliesPerSecond: 2.5, failuresPerSecond: 0 };
+    const swift = { ...service('swift', 0, 2, 0), plain };
+    const sight = { ...SIGHT, services: [swift, service('slow', 0, 1, 5)], before: null };
+    expect(lines(sight, 100).slice(2)).toEqual([
+      '2 services, 3 workers (3 busy), 5 queued, 2.5 replies/s',
+      '',
+      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
+      'slow           5        1        0        -        -        -        -        -',
+      'swift          0        2        0        -        -      2.5      0.0      3.3',
+      '',
+    ]);
+    expect(lines({ ...sight, before: SIGHT.before }, 100).slice(2)).toContainEqual(
+      'swift          0        2        0        -        -      5.0      0.0       15',
+    );
   });
 
   it('shows no negative rate when the daemon began to count anew', () => {
