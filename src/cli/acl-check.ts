@@ -24,7 +24,7 @@ interface CheckOptions extends ConfigOptions {
   readonly output: OutputFormat;
 }
 
-/** What holds for one role at one listener. */
+/** The decision for one role at one listener. */
 interface Verdict {
   readonly allowed: boolean;
   /** The rule that decides, for people. */
@@ -34,7 +34,9 @@ interface Verdict {
 interface AtListener extends Readonly<Record<Role, Verdict>> {
   readonly endpoint: string;
   readonly keysFile: string | null;
-  /** The name of the entry; null: the key is not let in there, or none is asked for. */
+  /**
+   * The name of the key's entry; null: the listener does not admit the key, or no key was given.
+   */
   readonly entry: string | null;
 }
 
@@ -108,7 +110,10 @@ function verdicts(config: Config, key: string, service: Buffer): readonly AtList
   });
 }
 
-/** Who offers the service that authorises keys has to be named for it; only the broker asks it. */
+/**
+ * A worker of the service that authorises keys must be named for it; only the broker may request
+ * it.
+ */
 function namesIt(granted: Grants, role: Role, service: Buffer): boolean {
   return role === 'worker' && GlobSet.of(granted.worker).names(service);
 }

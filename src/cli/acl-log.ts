@@ -1,4 +1,4 @@
-/** `majordomo acl log`: who was refused lately, and why. */
+/** `majordomo acl log`: the latest refusals and their reasons. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
@@ -73,14 +73,14 @@ export function defineAclLog(command: Command, done: Done): void {
     });
 }
 
-/** The newest last, as in a log. */
+/** Newest last, as in a log. */
 async function asked(client: AdminClient, limit: number): Promise<readonly Facts[]> {
   const { items } = adminFacts(PATH, await client.get(PATH, { limit: String(limit) }));
   const list: readonly unknown[] = Array.isArray(items) ? items : [];
   return list.map((item): Facts => ({ ...(typeof item === 'object' ? item : {}) })).reverse();
 }
 
-/** Each as it comes, and again when it has come again; until the command is ended. */
+/** Prints each refusal when it happens and when it happens again, until the command is ended. */
 async function watch(
   client: AdminClient,
   { output }: LogOptions,

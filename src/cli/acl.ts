@@ -1,4 +1,4 @@
-/** `majordomo acl`: who may do what, and who was refused. */
+/** `majordomo acl`: rights and refusals. */
 import type { Command } from 'commander';
 
 import { defineAclCheck } from './acl-check.js';

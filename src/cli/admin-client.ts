@@ -1,4 +1,4 @@
-/** One request over HTTP at a time, JSON both ways. */
+/** One HTTP request at a time, with JSON in both directions. */
 import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
 
@@ -8,16 +8,16 @@ import type { FoundToken } from './admin-token.js';
 
 export interface AdminAnswer {
   readonly status: number;
-  /** The JSON that was answered, or text that is none. */
+  /** The JSON of the answer, or its text if it is not JSON. */
   readonly value: unknown;
 }
 
 const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface AskedFor {
-  /** The most that an answer may have. */
+  /** The largest answer that is read. */
   readonly bytesMax?: number;
-  /** By what a command is told of certificates. */
+  /** What to do about a certificate that is not trusted, for errors. */
   readonly caRemedy?: string;
 }
 
@@ -52,7 +52,7 @@ export class AdminClient {
     return this.#well('POST', path, JSON.stringify(body));
   }
 
-  /** Whatever is answered, errors too. @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER */
+  /** Returns any answer, also an error. @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER */
   any(path: string): Promise<AdminAnswer> {
     return this.#ask('GET', path, null);
   }
@@ -129,7 +129,7 @@ function collect(response: IncomingMessage, name: string, bytesMax: number): Pro
   });
 }
 
-/** A certificate that is pinned vouches for itself, whatever name it is for. */
+/** A pinned certificate is trusted whatever name it is for. */
 async function trusting(trust: Trust): Promise<RequestOptions> {
   const { ca, pinned } = trust;
   if (ca !== undefined) return { ca };
@@ -155,7 +155,7 @@ function jsonOrText(text: string): unknown {
   }
 }
 
-/** What helps where the token is missing or wrong. */
+/** What to do if the token is missing or wrong. */
 function tokenHint({ why, remedy }: FoundToken): string {
   if (remedy !== undefined) return remedy;
   return `--token-file, or MAJORDOMO_TOKEN${why === null ? '' : `; ${why}`}`;

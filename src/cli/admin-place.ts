@@ -1,4 +1,4 @@
-/** Where a daemon answers HTTP, and whom it has to be there. */
+/** Where a daemon answers HTTP, and which certificate it must show. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -7,33 +7,33 @@ import { parseHttpListen } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 
 export interface AdminPlace {
-  /** Of a socket: `http://localhost`. */
+  /** For a socket: `http://localhost`. */
   readonly url: URL;
   readonly socketPath: string | null;
-  /** As it was given: for messages. */
+  /** As it was given, for messages. */
   readonly name: string;
   readonly trust: Trust;
 }
 
-/** Which certificates are taken; nothing of it: those of the system's and Node's own. */
+/** Which certificates are trusted; without either key: those of the system and of Node. */
 export interface Trust {
-  /** PEM: instead of all others. */
+  /** PEM; instead of all others. */
   readonly ca?: string;
-  /** PEM: this very one is taken, whatever name it has. */
+  /** PEM; only this certificate is trusted, whatever name it is for. */
   readonly pinned?: string;
 }
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 const DOES = 'expected http://HOST:PORT, https://HOST:PORT or unix:PATH';
 
-/** True for text that is no endpoint of MDP, but meant for HTTP. */
+/** True for an HTTP address, which is not an MDP endpoint. */
 export function isAdminUrl(text: string): boolean {
   return /^(https?|unix):/.test(text);
 }
 
 /**
- * @param option that it was given by
- * @param caFile of `--admin-ca`
+ * @param option that gave it
+ * @param caFile from `--admin-ca`
  * @throws ERR_USAGE
  */
 export function placeGiven(text: string, option: string, caFile: string | undefined): AdminPlace {
@@ -41,7 +41,7 @@ export function placeGiven(text: string, option: string, caFile: string | undefi
   if (socket?.ok === true && socket.value?.scheme === 'ipc') return ofSocket(socket.value.path);
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.username !== '' || url.password !== '')) {
-    // It is not shown: others may see the terminal, or the log of a script.
+    // Not shown, because others may see the terminal or a script's log.
     throw new MajordomoError(
       'ERR_USAGE',
       `${option}: must not contain a user or password; ${DOES}`,
@@ -54,7 +54,7 @@ export function placeGiven(text: string, option: string, caFile: string | undefi
   return { url, socketPath: null, name: url.origin, trust: trustOf(caFile) };
 }
 
-/** Where a daemon of this configuration answers, as seen from this machine. @throws ERR_USAGE */
+/** Where a daemon with this configuration answers on this machine. @throws ERR_USAGE */
 export function placeOf({ http }: Config, caFile: string | undefined): AdminPlace {
   const listen = parseHttpListen(http.listen);
   const place = listen.ok ? listen.value : null;
@@ -67,28 +67,28 @@ export function placeOf({ http }: Config, caFile: string | undefined): AdminPlac
   const from = host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host === '[::]' ? '[::1]' : host;
   const { tls } = http;
   const url = new URL(`${tls === null ? 'http' : 'https'}://${from}:${port}`);
-  // Its certificate is for the name that others know it by.
+  // The certificate is for the daemon's public name.
   const pinned = tls === null || caFile !== undefined ? null : textOf(tls.certFile);
   const trust = pinned === null ? trustOf(caFile) : { pinned };
   return { url, socketPath: null, name: url.origin, trust };
 }
 
-/** Only this machine can be there. */
+/** True if only this machine can answer there. */
 export function isLocal({ url, socketPath }: AdminPlace): boolean {
   return socketPath !== null || isLoopbackHost(url.hostname);
 }
 
-/** The option by which it is given. */
+/** The option that gives it. */
 export function adminLine({ url, socketPath, name }: AdminPlace): string {
   return `--admin ${socketPath === null ? url.href.replace(/\/$/, '') : name}`;
 }
 
-/** @param host as URLs have it: IPv6 in brackets */
+/** @param host as in a URL: IPv6 in brackets */
 export function isLoopbackHost(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
-/** True for the certificate that is pinned. */
+/** True for the pinned certificate. */
 export function isPinned({ pinned }: Trust, raw: Buffer): boolean {
   return pinned !== undefined && new X509Certificate(pinned).raw.equals(raw);
 }
@@ -112,7 +112,7 @@ function trustOf(caFile: string | undefined): Trust {
   }
 }
 
-/** `null` where this user may not read it, or it is none: then others have to vouch for it. */
+/** `null` if this user cannot read it or it is not a certificate: then a CA must vouch for it. */
 function textOf(certFile: string): string | null {
   try {
     const pem = readFileSync(certFile, 'latin1');

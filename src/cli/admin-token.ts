@@ -1,4 +1,4 @@
-/** The token for a daemon: given, or that of a node of this machine. */
+/** The token for a daemon: given, or read from a node of this machine. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -8,16 +8,16 @@ import { TOKEN_FILE } from '../core/private-file.js';
 
 export interface FoundToken {
   readonly token: string | null;
-  /** Why there is none, for those who are refused without one. */
+  /** Why there is no token, for the error when the daemon asks for one. */
   readonly why: string | null;
-  /** What helps who is refused, where it is not the options of commands for operators. */
+  /** What to do after a refusal, for commands without the options of operators. */
   readonly remedy?: string;
 }
 
 const TOKEN = /^[\x21-\x7e]+$/;
 
 /**
- * The one of the command line or the environment.
+ * The token from the command line or the environment.
  * @throws ERR_USAGE
  */
 export function givenToken(options: {
@@ -47,7 +47,10 @@ function checked(token: string, place: string): string {
   throw new MajordomoError('ERR_USAGE', `${place}: a token is printable ASCII without spaces`);
 }
 
-/** Of the configuration or its data directory; who may not read that can still look at loopback. */
+/**
+ * From the configuration or its data directory. A user who cannot read that can still read over
+ * loopback.
+ */
 export function localToken({ http, node }: Config): FoundToken {
   if (http.token !== null) return { token: http.token, why: null };
   const file = join(node.dataDir, TOKEN_FILE);

@@ -1,4 +1,4 @@
-/** The operator's side of a daemon: its HTTP API, for the commands that look at one or change it. */
+/** The daemon's HTTP API, for the commands of operators. */
 import { type Command, Option } from 'commander';
 
 import type { Config } from '../config/config.js';
@@ -28,15 +28,15 @@ export interface AdminOptions extends ConfigOptions, CurveOptions {
 }
 
 const TIMEOUT_MS = 5000;
-/** Items asked for at once: the most that a page has. */
+/** Items per request: the largest page. */
 const PAGE_ITEMS = 1000;
 
-/** `--admin`, the token, and what tells both: the configuration, or a broker with its keys. */
+/** Adds `--admin`, the token, and the options from which both can be found. */
 export function addAdminOptions(command: Command): Command {
   return addCurveOptions(addAdminOnly(command));
 }
 
-/** As `addAdminOptions`, for commands that have the keys already. */
+/** As `addAdminOptions`, for commands that already have the options for keys. */
 export function addAdminOnly(command: Command): Command {
   return addConfigOptions(command)
     .option(
@@ -59,7 +59,7 @@ export function addAdminOnly(command: Command): Command {
     );
 }
 
-/** And how long to wait. */
+/** Adds `--timeout-ms`. */
 export function addAdminTimeout(command: Command): Command {
   return command.addOption(timeoutOption('how long to wait for an answer', TIMEOUT_MS));
 }
@@ -86,7 +86,7 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
 }
 
 /**
- * The one of whom the endpoints in `MAJORDOMO_URL` tell, if it answers; `null`: ask by MDP.
+ * The daemon that the endpoints in `MAJORDOMO_URL` name, if it answers; `null`: ask by MDP.
  * @throws ERR_USAGE; what asking over MDP throws
  */
 export async function learntAdmin(options: AdminOptions): Promise<AdminClient | null> {
@@ -94,7 +94,7 @@ export async function learntAdmin(options: AdminOptions): Promise<AdminClient | 
     const where = await whereOf(options);
     if (where.told?.isTrusted !== true) return null;
     const found = await tokenFor(where, options);
-    // Off this machine nothing is told without it, and a firewall may swallow the question.
+    // Another machine answers nothing without a token, and a firewall may drop the question.
     if (found.token === null && !isLocal(where.place)) return null;
     const client = new AdminClient(where.place, found, options.timeoutMs);
     await client.get('/api/v1/status');
@@ -112,20 +112,23 @@ const LEARNT_IN_VAIN: ReadonlySet<string> = new Set([
   'ERR_REQUEST_FAILED',
 ]);
 
-/** True if the options say which node it is by its configuration. */
+/** True if the options name the node by its configuration. */
 export function namesNode({ config, set }: ConfigOptions): boolean {
   return config !== undefined || set?.some((each) => each.startsWith('http.listen=')) === true;
 }
 
 interface Where {
   readonly place: AdminPlace;
-  /** The configuration says it, so its token is for that. */
+  /** The address comes from the configuration, so the configuration's token is for it. */
   readonly isOurs: boolean;
-  /** Who told it; `null`: it was given. */
+  /** The node that reported it; `null`: it was given. */
   readonly told: LearntAddress | null;
 }
 
-/** `--admin`, else the configuration that is named, else `MAJORDOMO_URL`, else the configuration. */
+/**
+ * `--admin`, else the configuration that is named, else `MAJORDOMO_URL`, else the default
+ * configuration.
+ */
 async function whereOf(options: AdminOptions): Promise<Where> {
   const { admin, adminCa } = options;
   const hasConfig = options.config !== undefined || options.set !== undefined;
@@ -150,7 +153,7 @@ async function whereOf(options: AdminOptions): Promise<Where> {
 async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promise<FoundToken> {
   const given = givenToken(options);
   if (given !== null) return { token: given, why: null };
-  // To nobody else: what another host is sent has to be given.
+  // The token of this machine is not sent to another host: give that host's token.
   return isOurs || isLocal(place) ? localToken(await configOf(options)) : NO_TOKEN;
 }
 
@@ -161,7 +164,7 @@ async function configOf(options: ConfigOptions): Promise<Config> {
 
 const NO_TOKEN: FoundToken = { token: null, why: null };
 
-/** All items of a list, page after page. @throws ERR_REQUEST_FAILED, and what asking throws */
+/** All items of a list, page by page. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function allOf(
   client: AdminClient,
   path: string,
@@ -176,7 +179,7 @@ export async function allOf(
   }
 }
 
-/** A page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
+/** One page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function pageOf(
   client: AdminClient,
   path: string,
@@ -185,7 +188,7 @@ export async function pageOf(
 ): Promise<{ readonly items: readonly Facts[]; readonly next: string | null }> {
   const { value } = await client.get(path, cursor === null ? query : { ...query, cursor });
   const { items, next } = factsIn(path, value);
-  // One that does not go on would never end.
+  // A cursor that does not advance would never end.
   if (!Array.isArray(items) || (cursor !== null && next === cursor)) throw strange(path);
   return {
     items: items.map((item) => factsIn(path, item)),
@@ -193,7 +196,7 @@ export async function pageOf(
   };
 }
 
-/** The object that was answered. @throws ERR_REQUEST_FAILED */
+/** The object in the answer. @throws ERR_REQUEST_FAILED */
 export function adminFacts(path: string, { value }: AdminAnswer): Facts {
   return factsIn(path, value);
 }

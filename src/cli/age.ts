@@ -9,7 +9,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 };
 const AGE_MS_MAX = 1e14;
 
-/** `90s`, `15m`, `2h`, `7d`, `500ms` in milliseconds: an option's value. */
+/** Reads `90s`, `15m`, `2h`, `7d` or `500ms` as milliseconds, for an option. */
 export function readAge(text: string): number {
   const [, digits = '', unit = ''] = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text) ?? [];
   const ms = Number(digits) * (UNIT_MS[unit] ?? NaN);

@@ -1,4 +1,4 @@
-/** Questions to a broker by MMI, for the commands that show what is going on. */
+/** Asks a broker by MMI, for the commands that show its state. */
 import type { Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
@@ -33,7 +33,7 @@ export interface Answer {
   readonly value: unknown;
 }
 
-/** Runs `use` with a client of these endpoints, each of which gets one chance to answer. */
+/** Runs `use` with a client of these endpoints; each endpoint gets one chance to answer. */
 export async function withClient<T>(
   options: EndpointOptions & { readonly timeoutMs: number },
   use: (client: Client) => Promise<T>,
@@ -51,7 +51,7 @@ export async function withClient<T>(
 }
 
 /**
- * Asks one MMI service. A list that comes in pages is asked for page by page, and is one again.
+ * Asks one MMI service. The pages of a list are fetched one by one and joined.
  * @throws whatever `Client.request` rejects with; ERR_REQUEST_FAILED
  */
 export async function ask(client: Client, service: string, argument = ''): Promise<Answer> {
@@ -82,7 +82,7 @@ function readAnswer(service: string, frames: readonly Buffer[]): Answer {
   }
 }
 
-/** The error for an answer that is not what this command needs. */
+/** The error for an answer that this command cannot use. */
 function notUnderstood(service: string, what: string): MajordomoError {
   const text =
     what === '501'
@@ -91,7 +91,7 @@ function notUnderstood(service: string, what: string): MajordomoError {
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }
 
-/** The list that a broker answered. @throws ERR_REQUEST_FAILED */
+/** The list in the answer. @throws ERR_REQUEST_FAILED */
 export function listOf(service: string, { status, value }: Answer): readonly Facts[] {
   if (status !== '200') throw notUnderstood(service, status);
   if (!Array.isArray(value)) throw notUnderstood(service, 'not a list');
@@ -99,7 +99,7 @@ export function listOf(service: string, { status, value }: Answer): readonly Fac
   return list.map((item) => factsOf(service, { status, value: item }));
 }
 
-/** The object that a broker answered. @throws ERR_REQUEST_FAILED */
+/** The object in the answer. @throws ERR_REQUEST_FAILED */
 export function factsOf(service: string, { status, value }: Answer): Facts {
   if (status !== '200') throw notUnderstood(service, status);
   if (typeof value !== 'object' || value === null) throw notUnderstood(service, 'not an object');

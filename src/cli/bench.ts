@@ -1,6 +1,6 @@
 /**
- * `majordomo bench`: how fast a broker is from here. Clients and workers are processes of their own,
- * under a service name of their own, so that nothing else is measured.
+ * `majordomo bench`: measures a broker from here. Clients and workers run in processes of their own
+ * and use a service name of their own, so that nothing else is measured.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -136,7 +136,7 @@ function start(part: 'clients' | 'workers', plan: LoadPlan): ChildProcess {
   return fork(file, [JSON.stringify(plan)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 
-/** The part's message of that kind; its failure is thrown, its progress shown. */
+/** Waits for the process's message of that kind; throws if it failed, shows its progress. */
 function heard<Kind extends FromPart['kind']>(
   part: ChildProcess,
   kind: Kind,

@@ -1,4 +1,4 @@
-/** `majordomo check`: validates a configuration, and shows what is in effect and why. */
+/** `majordomo check`: validates a configuration, and shows each effective value and its source. */
 import type { Command } from 'commander';
 
 import { explain } from '../config/explain.js';

@@ -1,15 +1,15 @@
-/** What the clients of `majordomo worker` are told of a command that failed. */
+/** The failure that clients of `majordomo worker` get if its command fails. */
 import { ServiceError } from '../sdk/service-error.js';
 
-/** sysexits.h: its input or its arguments are wrong, so another attempt would end the same. */
+/** sysexits.h: its input or arguments are wrong, so another attempt would fail, too. */
 const EX_USAGE = 64;
 const EX_DATAERR = 65;
-/** sysexits.h: it may do better elsewhere, or later. */
+/** sysexits.h: it may succeed elsewhere or later. */
 const EX_TEMPFAIL = 75;
-/** Of its standard error so much is kept. */
+/** How much of a command's standard error is kept. */
 const TAIL_BYTES = 4096;
 
-/** The end of a standard error. */
+/** The end of a command's standard error. */
 export class StderrTail {
   #tail: Buffer = Buffer.alloc(0);
 
@@ -22,19 +22,19 @@ export class StderrTail {
 
   get bytes(): Buffer {
     let start = 0;
-    // A character that the cut runs through is left out whole: at most three bytes continue one.
+    // Drops a character that the cut has split: at most three bytes continue one.
     while (start < 3 && ((this.#tail[start] ?? 0) & 0xc0) === 0x80) start++;
     return Buffer.from(this.#tail.subarray(start));
   }
 
-  /** The last line that says something; empty if none does. */
+  /** The last line that is not blank; empty if there is none. */
   get lastLine(): string {
     const lines = this.bytes.toString('utf8').split(/[\r\n]+/);
     return lines.map((line) => line.trim()).findLast((line) => line !== '') ?? '';
   }
 }
 
-/** A command ended by itself. @param status of its exit; `null`: by that signal */
+/** The command ended by itself. @param status its exit status; `null`: a signal ended it */
 export function commandFailure(
   status: number | null,
   signal: NodeJS.Signals | null,
@@ -45,7 +45,7 @@ export function commandFailure(
   return withDetail(new ServiceError(code, stderr.lastLine, { retry }), stderr);
 }
 
-/** It was not let go on, or could not begin. */
+/** The worker stopped the command, or could not start it. */
 export function endedFailure(
   code: 'timeout' | 'output-too-large' | 'not-started' | 'stopped',
   text: string,

@@ -1,4 +1,4 @@
-/** `majordomo completion`: what a shell needs to complete a command line, made from the commands. */
+/** `majordomo completion`: completion scripts for shells, generated from the commands. */
 import { Argument, type Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
@@ -13,11 +13,11 @@ const EXAMPLES = [
 
 type Shell = 'bash' | 'zsh' | 'fish';
 
-/** A word that can stand in a place of the command line. */
+/** A word that can stand at a position of the command line. */
 interface Word {
   readonly word: string;
   readonly about: string;
-  /** An option's: what may follow it; nothing: a file, or what nobody can guess. */
+  /** Of an option: possible values; empty: a file, or anything. */
   readonly values: readonly string[];
   readonly takesValue: boolean;
 }
@@ -29,7 +29,7 @@ interface Place {
   readonly words: readonly Word[];
 }
 
-/** Beside commands. */
+/** What can stand beside commands. */
 const FIRST: readonly Word[] = (
   [
     ['help', 'show help for a command'],
@@ -59,7 +59,7 @@ function nameOf(command: Command): Word {
   return { word: command.name(), about: command.summary(), values: [], takesValue: false };
 }
 
-/** A command and those below it. */
+/** A command and its subcommands. */
 function placesOf(command: Command, path: string): Place[] {
   const options = command.options.flatMap(({ long, short, description, argChoices, required }) =>
     [long, short].flatMap((word): Word[] => {
@@ -80,12 +80,12 @@ function placesOf(command: Command, path: string): Place[] {
 
 const SCRIPTS: Readonly<Record<Shell, (places: readonly Place[]) => string>> = { bash, zsh, fish };
 
-/** In single quotes, for any of the three. */
+/** In single quotes, which all three shells understand. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
-/** Patterns of `path:option`, and what may follow it. */
+/** Patterns of `path:option`, and the possible values. */
 function valueCases(places: readonly Place[]): string {
   return places
     .flatMap(({ path, words }) =>
@@ -99,7 +99,10 @@ function valueCases(places: readonly Place[]): string {
     .join('\n');
 }
 
-/** The words of the line that make up the command, as `place` (`path` is zsh's own), for both. */
+/**
+ * The words of the line that make up the command, as `place` (zsh uses `path` itself), for bash and
+ * zsh.
+ */
 function pathLoop(places: readonly Place[], words: string): string {
   const known = places.map(({ path }) => path).filter((path) => path !== '');
   return `  local place='' word next

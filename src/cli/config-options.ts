@@ -1,4 +1,7 @@
-/** Reads the configuration that the options name: apart, since most commands load no YAML. */
+/**
+ * Reads the configuration that the options name. A file of its own, since most commands need no
+ * YAML.
+ */
 import { type Loaded, loadConfig } from '../config/io/load.js';
 import type { ConfigOptions } from './options.js';
 

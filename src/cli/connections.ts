@@ -3,17 +3,17 @@ import type { CurveClientKeys } from '../sdk/dials.js';
 import { keyHint, keyRemedy } from './curve.js';
 import { printable, say } from './output.js';
 
-/** Without a connection for so long, it says so. */
+/** Reports a missing connection after this time. */
 const PATIENCE_MS = 3000;
 
 /**
- * A dial that tells people of connections that come, go, or do not come: a worker without a broker
- * looks just like an idle one.
- * @param curve its keys; `undefined`: it has none
+ * A dial that reports when connections are made, lost or refused: a worker without a broker looks
+ * just like an idle one.
+ * @param curve its keys; `undefined`: none
  */
 export function noting(dial: Dial, service: string, curve: CurveClientKeys | undefined): Dial {
   const name = printable(service);
-  /** Connections by endpoint: a worker may have several to one. */
+  /** Connections by endpoint: a worker may have several to one endpoint. */
   const connections = new Map<string, number>();
   const change = (endpoint: string, by: number): void => {
     const before = connections.get(endpoint) ?? 0;
@@ -32,7 +32,7 @@ export function noting(dial: Dial, service: string, curve: CurveClientKeys | und
     }, PATIENCE_MS);
     timer.unref();
   };
-  /** Endpoints whose brokers do not let the key in: each is told of once. */
+  /** Endpoints whose brokers refuse the key: each is reported once. */
   const refusing = new Set<string>();
   const refused = (endpoint: string): void => {
     if (curve === undefined || refusing.has(endpoint)) return;
@@ -72,7 +72,7 @@ export function noting(dial: Dial, service: string, curve: CurveClientKeys | und
         link.write(bytes, start, end, more);
       },
       close: (lingerMs) => {
-        // Our own doing, at the end or to dial anew: nothing to tell.
+        // Closed by this program, at the end or to dial again: nothing to report.
         closed = true;
         set(false);
         return link.close(lingerMs);

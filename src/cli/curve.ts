@@ -6,7 +6,7 @@ import type { CurveClientKeys } from '../sdk/dials.js';
 import type { CurveOptions } from './options.js';
 
 /**
- * The SDK's option, or nothing where none of the two was given.
+ * The SDK's option, or nothing if neither option was given.
  * @throws ERR_USAGE, ERR_CONFIG_FILE
  */
 export async function curveOf(
@@ -31,8 +31,8 @@ export async function curveOf(
 }
 
 /**
- * What to do where a broker does not let the key in.
- * @param right what the entry has to give
+ * What to do if a broker does not admit the key.
+ * @param right that the key's entry must give
  */
 export function keyRemedy(curve: CurveClientKeys, right: 'client' | 'worker'): string {
   const key = encodeZ85(Buffer.from(curve.publicKey));
@@ -42,12 +42,12 @@ export function keyRemedy(curve: CurveClientKeys, right: 'client' | 'worker'): s
   );
 }
 
-/** What else it may be where nobody answers. */
+/** Another possible reason if no broker answers. */
 export function keyHint(curve: CurveClientKeys | undefined): string {
   return curve === undefined ? '' : " (or --curve-server-key is not that broker's)";
 }
 
-/** Runs `use`; an error that may be for the keys says so. */
+/** Runs `use`; errors that the keys may have caused say so. */
 export async function withKeyHint<T>(
   curve: CurveClientKeys | undefined,
   use: () => Promise<T>,

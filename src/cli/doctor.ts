@@ -1,4 +1,4 @@
-/** `majordomo doctor`: checks this machine and configuration for what usually goes wrong. */
+/** `majordomo doctor`: checks this machine and configuration for common problems. */
 import { join } from 'node:path';
 
 import type { Command } from 'commander';

@@ -1,4 +1,4 @@
-/** Where the broker is, for the commands that speak MDP. */
+/** Finds the broker, for the commands that speak MDP. */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
@@ -7,15 +7,15 @@ import { givenToken } from './admin-token.js';
 import { NODE_URL, nodeUrl } from './node-url.js';
 import type { EndpointOptions } from './options.js';
 
-/** What the endpoints are wanted for. */
+/** What the endpoints are for. */
 export type Role = 'client' | 'worker' | 'both';
 
 const ENDPOINTS_MAX = 64;
 const LEARN_MS = 5000;
 
 /**
- * Options, else the environment, else this machine. Where `MAJORDOMO_URL` leads to HTTP, the node is
- * asked there.
+ * From the options, else the environment, else the default. If `MAJORDOMO_URL` is an HTTP address,
+ * asks the node there.
  * @throws ERR_USAGE if one cannot be dialled; what learning throws
  */
 export async function endpointsOf(
@@ -38,8 +38,8 @@ export async function endpointsOf(
 }
 
 /**
- * Those that are written down in options or environment; `null`: there are none.
- * @throws ERR_USAGE if one cannot be dialled, or `MAJORDOMO_URL` is no address
+ * The endpoints given by options or environment; `null`: none.
+ * @throws ERR_USAGE if one cannot be dialled, or `MAJORDOMO_URL` is not an address
  */
 export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly string[] | null {
   if (given !== undefined) return checked(given, '--endpoint');

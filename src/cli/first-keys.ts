@@ -1,4 +1,4 @@
-/** `serve --init`: makes the files of keys that the listeners name and that are not there yet. */
+/** `serve --init`: creates the missing key files that the listeners name. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
@@ -11,13 +11,13 @@ import {
 import type { CurveCrypto } from '../zmtp/curve/crypto.js';
 import { madeOrFound, makeDirectory, SECRET_MODE, write } from './key-files.js';
 
-/** Of the first client, beside the keys file that lets it in. */
+/** Name of the first client's key, beside the keys file that admits it. */
 const CLIENT = 'client';
 
 /**
- * Makes the key of each listener with CURVE, and its keys file with one client in it. What is there
- * stays as it is, so this may be done at every start.
- * @returns what to tell people of what was made, secrets apart; none if nothing was
+ * Creates the key of each listener with CURVE, and its keys file with one client in it. Existing
+ * files stay as they are, so this can be done at every start.
+ * @returns lines that say what was created, without secrets; none if nothing was
  * @throws ERR_OUTPUT, ERR_CONFIG_FILE
  */
 export function makeFirstKeys({ broker }: Config, crypto: CurveCrypto): readonly string[] {
@@ -33,7 +33,7 @@ export function makeFirstKeys({ broker }: Config, crypto: CurveCrypto): readonly
   return told;
 }
 
-/** The public key by which clients know the listener. */
+/** The public key by which clients recognise the listener. */
 function serverKeyOf(curve: ListenerCurveConfig, crypto: CurveCrypto): string {
   const [first = ''] = secretKeyFilesOf(curve).map((file) => {
     makeDirectory(dirname(file));

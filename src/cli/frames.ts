@@ -1,4 +1,4 @@
-/** Bodies of requests and replies as people and programs type and read them. */
+/** Bodies of requests and replies in the form in which people and programs type and read them. */
 import { MajordomoError } from '../core/errors.js';
 import { print } from './output.js';
 
@@ -8,7 +8,7 @@ export const STDIN = '-';
 const STDIN_BYTES_MAX = 1024 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** Each frame and, as text, a newline after it, unless it has one. */
+/** Prints each frame; as text, with a newline after it unless it ends with one. */
 export async function printFrames(
   frames: readonly Buffer[],
   output: 'text' | 'raw',
@@ -19,7 +19,7 @@ export async function printFrames(
   }
 }
 
-/** The body that arguments are; one of them may be standard input. @throws ERR_USAGE */
+/** The body given by arguments, one of which may be standard input. @throws ERR_USAGE */
 export async function bodyOf(args: readonly string[]): Promise<readonly (string | Uint8Array)[]> {
   const inputs = args.filter((arg) => arg === STDIN).length;
   if (inputs > 1) {

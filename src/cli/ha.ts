@@ -1,4 +1,4 @@
-/** `majordomo ha`: the pair, and the operator's orders to it. */
+/** `majordomo ha`: shows the pair and changes which node is active. */
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
@@ -32,7 +32,7 @@ requests that only the peer has stay unknown until it returns.
 Exit status 1, with the reason, if the node cannot do it now.
 `;
 
-/** Name, what it does, and whether it is an order. */
+/** Name, purpose, and whether it changes the pair. */
 const ACTIONS: readonly (readonly [name: string, about: string, path: string | null])[] = [
   [
     'status',
@@ -92,7 +92,7 @@ const NODES = [
 ] as const;
 const CHANGES = [{ head: 'AT' }, { head: 'FROM' }, { head: 'TO' }, { head: 'WHY' }] as const;
 
-/** This node, and its peer if it has one. */
+/** This node and its peer, if it has one. */
 function nodes(status: Facts): readonly (readonly string[])[] {
   const { node, role, state, epoch } = status;
   const own = [...[node, role, state, epoch].map(printable), 'itself'];

@@ -1,4 +1,4 @@
-/** Runs of the command of `majordomo worker`: one process a request. */
+/** Runs the command of `majordomo worker`: one process per request. */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { accessSync, constants, createWriteStream, statSync, type WriteStream } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -12,12 +12,12 @@ export interface JobOptions {
   readonly service: string;
   readonly program: string;
   readonly args: readonly string[];
-  /** Longest run, in milliseconds; null for any. */
+  /** Longest run, in milliseconds; null: no limit. */
   readonly timeoutMs: number | null;
   readonly outputBytesMax: number;
 }
 
-/** True if the program is there and may be run: as a path, or in one of the folders of PATH. */
+/** True if the program exists and can be run: as a path, or in a folder of PATH. */
 export function isRunnable(program: string): boolean {
   if (program === '' || program.includes('\0')) return false;
   if (program.includes('/')) return isExecutable(program);
@@ -34,7 +34,10 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Tokens and addresses of the broker are for this process: a command that is tricked has none to tell. */
+/**
+ * The broker's tokens and addresses are for this process: a command that is tricked cannot reveal
+ * them.
+ */
 const OWN_ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith('MAJORDOMO_')),
 );
@@ -56,7 +59,8 @@ export class Jobs {
     return new Promise((resolve, reject) => {
       const { program, args, service, timeoutMs, outputBytesMax } = this.#options;
       const child = spawn(program, args, {
-        // A group of its own: Ctrl-C is for the worker, which drains, and killing takes all of it.
+        // In a process group of its own: Ctrl-C reaches the worker only, which drains; killing
+        // reaches the whole group.
         detached: true,
         env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
         stdio: ['pipe', 'pipe', 'pipe'],
@@ -111,7 +115,7 @@ export class Jobs {
         if (status !== 0) why ??= commandFailure(status, signal, stderr);
         settle();
       });
-      // A command need not read its input to its end.
+      // A command need not read its whole input.
       child.stdin.on('error', () => undefined);
       for (const frame of frames) child.stdin.write(frame);
       child.stdin.end();
@@ -119,7 +123,7 @@ export class Jobs {
     });
   }
 
-  /** Ends all that runs, and whatever that has started. */
+  /** Ends all running commands and what they started. */
   killAll(): void {
     for (const child of this.#running) killGroup(child);
   }
@@ -128,14 +132,14 @@ export class Jobs {
 let passedOn: WriteStream | null = null;
 
 /**
- * Where the standard errors of commands go on. Written by another thread: who does not read it holds up
- * the commands that write, not the heartbeats of this worker.
+ * Where the standard error of commands goes. Another thread writes it: a reader that stalls holds
+ * up the commands, not this worker's heartbeats.
  */
 function ownStderr(): WriteStream {
   if (passedOn !== null) return passedOn;
   const stream = createWriteStream('', { fd: process.stderr.fd, autoClose: false });
   stream.setMaxListeners(0);
-  // Nobody reads it any more: the next command finds out anew.
+  // The reader is gone: the next command will notice.
   stream.on('error', () => {
     passedOn = null;
   });

@@ -1,4 +1,4 @@
-/** What the keys files of a configuration mean, and what one identity may use: for `check`. */
+/** What the keys files of a configuration allow, and what one identity may use, for `check`. */
 import type { Config } from '../config/config.js';
 import { type KeyEntry, readKeysFile } from '../config/io/keys-file.js';
 import type { Problem } from '../config/problem.js';
@@ -6,7 +6,7 @@ import { QUOTA_KEYS, type QuotaKey, quotasOf } from '../config/quotas.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { printable, table } from './output.js';
 
-/** What stands for the link of the pair among the endpoints that use a keys file. */
+/** Stands for the pair's link among the endpoints that use a keys file. */
 export const PAIR = 'bstar.curve';
 
 /** A keys file, and what uses it. */
@@ -19,7 +19,7 @@ export interface KeysInEffect {
 
 /**
  * Reads every keys file.
- * @param absent told of those that are not there
+ * @param absent called for each that is missing
  * @throws ERR_CONFIG_INVALID if one is wrong
  */
 export function keysInEffect(
@@ -47,8 +47,8 @@ export function keysInEffect(
 }
 
 /**
- * Entries that mean something else than they did before `services` restricted anything, each with
- * what keeps their old meaning.
+ * Entries whose meaning changed when `services` began to restrict rights, each with what keeps its
+ * old meaning.
  */
 export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
   return entries.flatMap(({ name, form, client, worker, place }) => {
@@ -61,13 +61,13 @@ export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
   });
 }
 
-/** One entry as JSON; keys are left out. */
+/** One entry as JSON, without its keys. */
 export function entryShown(entry: KeyEntry): Readonly<Record<string, unknown>> {
   const { name, publicKeys, client, worker, peer, operator, quota } = entry;
   return { name, keys: publicKeys.length, client, worker, peer, operator, quota };
 }
 
-/** What each entry means, as a table. */
+/** The rights of each entry, as a table. */
 export function keysTable({ file, usedBy, entries }: KeysInEffect): string {
   const rows = entries.map(({ name, client, worker, peer, operator, quota }) => [
     name,
@@ -86,14 +86,14 @@ function globsShown(globs: readonly string[]): string {
   return globs.includes('*') ? 'everything' : globs.join(', ');
 }
 
-/** By the name of the quota; that of everybody else is `perPeer`. */
+/** By the name of the quota; `perPeer` is the one for everybody else. */
 export function quotasShown(config: Config): Readonly<Record<string, unknown>> {
   const names = Object.keys(config.limits.quotas);
   const shown = [null, ...names].map((name) => [name ?? 'perPeer', numbersOf(config, name)]);
   return Object.fromEntries(shown) as Readonly<Record<string, unknown>>;
 }
 
-/** `null` for what has no bound. */
+/** `null` for no limit. */
 function numbersOf(config: Config, name: string | null): Readonly<Record<string, number | null>> {
   const quotas = Object.entries(quotasOf(config, name));
   return Object.fromEntries(

@@ -17,18 +17,18 @@ import {
 
 const STATUS = '/api/v1/status';
 const MMI_BROKER = 'mmi.broker';
-/** A larger answer is not what a node says of itself. */
+/** A larger answer is not a node's status. */
 const ANSWER_BYTES_MAX = 256 * 1024;
 
 interface Asking {
   readonly timeoutMs: number;
   readonly curve: CurveClientKeys | undefined;
-  /** Of `--admin-ca`. */
+  /** From `--admin-ca`. */
   readonly caFile: string | undefined;
 }
 
 /**
- * Where the node at these endpoints answers HTTP; of a pair the active one.
+ * Where the node at these endpoints answers HTTP; of a pair, the active node.
  * @throws ERR_NOT_LEARNT; what `Client.request` rejects with, if none answers
  */
 export async function learnPlace(
@@ -55,7 +55,7 @@ export async function learnPlace(
 }
 
 /**
- * Which of the nodes is active, if there are several.
+ * Which of several nodes is active.
  * @throws what asking throws, if none answers
  */
 export async function activePlace(
@@ -144,7 +144,7 @@ function objectIn(json: string, endpoint: string): Facts {
   try {
     value = JSON.parse(json);
   } catch {
-    // As any other that is no object.
+    // Handled like any answer that is not an object.
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw notLearnt(`unexpected answer of ${endpoint} to ${MMI_BROKER}: not a JSON object`);
@@ -165,7 +165,7 @@ interface Answered<T> {
 }
 
 /**
- * Of the first active node as soon as it answers; where none is, of the first that answered.
+ * The first active node that answers; if none is active, the first that answered.
  * @throws why there is none
  */
 async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
@@ -183,10 +183,10 @@ async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
   throw failed?.status === 'rejected' ? failed.reason : notLearnt('no address given');
 }
 
-/** The same error, which says what it was asked for, and what makes that unnecessary. */
+/** The same error, with the purpose of the question and what makes it unnecessary. */
 function explained(error: unknown, what: string, option: string): MajordomoError {
   const known = codeOf(error) ?? 'ERR_INTERNAL';
-  // An answer came, and is of no use.
+  // An answer came but is of no use.
   const code = known === 'ERR_REQUEST_FAILED' ? 'ERR_NOT_LEARNT' : known;
   const text = known === 'ERR_NOT_LEARNT' ? messageOf(error) : `${what}: ${messageOf(error)}`;
   const instead = text.includes(option) ? '' : `; give ${option}`;

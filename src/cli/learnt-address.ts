@@ -1,7 +1,7 @@
 /**
- * The addresses that a node tells of itself: HTTP by `mmi.broker`, endpoints by `/api/v1/status`.
- * Whoever answers may be a stranger, so what is told is taken only if it is an address in form, and
- * one that whoever was asked can have; the token goes there only if it is the very host that was named.
+ * Addresses that a node reports of itself: HTTP by `mmi.broker`, endpoints by `/api/v1/status`. The
+ * node that answers may be a stranger. So an address counts only if it is well-formed and possible
+ * for the node that was asked, and the token goes only to the host that the user named.
  */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
@@ -9,16 +9,16 @@ import { type AdminPlace, isLocal, isLoopbackHost, placeGiven } from './admin-pl
 import type { Facts } from './ask.js';
 import { printable } from './output.js';
 
-/** An address of HTTP that was told. */
+/** An HTTP address that a node reported. */
 export interface LearntAddress {
   readonly place: AdminPlace;
-  /** Who told it. */
+  /** The node that reported it. */
   readonly by: string;
   /** The token may be sent there. */
   readonly isTrusted: boolean;
 }
 
-/** What an endpoint is wanted for. */
+/** What an endpoint is for. */
 export interface Want {
   readonly client: boolean;
   readonly worker: boolean;
@@ -29,7 +29,7 @@ export interface Want {
 const ADDRESS_LETTERS_MAX = 1024;
 const ENDPOINTS_MAX = 64;
 const SHOWN_LETTERS_MAX = 80;
-/** A listener on every address: of IPv4, of all. */
+/** A listener on all addresses: of IPv4, of both. */
 const EVERY = /^([a-z]+:\/\/)(\*|0\.0\.0\.0|\[::\])(?=[:/]|$)/;
 
 export function notLearnt(text: string): MajordomoError {
@@ -38,7 +38,7 @@ export function notLearnt(text: string): MajordomoError {
 
 /**
  * Where the broker at `endpoint` answers HTTP.
- * @param isSealed it was asked by CURVE, so it is who it should be, and nobody changed its answer
+ * @param isSealed it was asked over CURVE, so it is the right broker and its answer is unchanged
  * @throws ERR_NOT_LEARNT
  */
 export function learntHttpAddress(
@@ -75,7 +75,7 @@ export function learntHttpAddress(
 }
 
 /**
- * The endpoint of the node at `place` that suits best.
+ * The most suitable endpoint of the node at `place`.
  * @throws ERR_NOT_LEARNT
  */
 export function learntEndpoint(status: Facts, place: AdminPlace, want: Want): string {
@@ -115,16 +115,16 @@ function roleOf({ client }: Want): string {
 
 // ---------------------------------------------------------------- HTTP
 
-/** The host of an endpoint as URLs have it; `null`: a socket of this machine. */
+/** The host of an endpoint in the form of URLs; `null`: a socket of this machine. */
 function hostOfEndpoint(endpoint: string): string | null {
   const parsed = parseDialEndpoint(endpoint);
   if (!parsed.ok || parsed.value.scheme === 'ipc') return null;
   const url = `http://${parsed.value.host}/`;
-  // With a zone, which no URL has.
+  // It has a zone, which a URL cannot have.
   return URL.canParse(url) ? plain(new URL(url).hostname) : parsed.value.host;
 }
 
-/** `null`: an address that only those on another machine can use. */
+/** `null`: an address that only programs on the other machine can use. */
 function placeIn(
   told: unknown,
   asked: string | null,
@@ -154,7 +154,9 @@ function placeIn(
   return placeGiven(text, 'http', caFile);
 }
 
-/** The token is for whom the user named; over a network, only where nobody else can read it. */
+/**
+ * The token is for the node that the user named; over a network, only if nobody else can read it.
+ */
 function isSame(place: AdminPlace, asked: string | null, isSealed: boolean): boolean {
   if (asked === null || isLoopbackHost(asked)) return isLocal(place);
   const { url } = place;
@@ -170,7 +172,7 @@ interface Listener {
   readonly curve: boolean;
 }
 
-/** `null`: one that only those on another machine can use. */
+/** `null`: an endpoint that only programs on the other machine can use. */
 function listenerIn(item: unknown, place: AdminPlace): Listener | null {
   const refused = (why: string): MajordomoError =>
     notLearnt(`an endpoint that ${place.name} reports is not accepted (${why}): ${shown(item)}`);
@@ -198,7 +200,7 @@ function listenerIn(item: unknown, place: AdminPlace): Listener | null {
 // ---------------------------------------------------------------- both
 
 /**
- * With the host by which the node was reached, where it listens on every address.
+ * For a listener on all addresses, takes the host by which the node was reached.
  * @param asked `null`: over a socket of this machine
  */
 function reachedBy(told: string, asked: string | null): string {
@@ -209,7 +211,7 @@ function reachedBy(told: string, asked: string | null): string {
   });
 }
 
-/** Whoever connects to it reaches the machine that he is on, whatever was meant. */
+/** A program that connects to it reaches its own machine, whatever was meant. */
 function leadsHere(host: string): boolean {
   const url = `http://${host}/`;
   const name = URL.canParse(url) ? plain(new URL(url).hostname) : host;
@@ -218,14 +220,14 @@ function leadsHere(host: string): boolean {
   );
 }
 
-/** A host as it is compared. */
+/** A host in the form in which hosts are compared. */
 function plain(host: string): string {
   return host.toLowerCase().replace(/\.$/, '');
 }
 
 function shown(told: unknown): string {
   const text = printable(told);
-  // A stranger's password is none of the terminal's business either.
+  // A password in a stranger's answer must not reach the terminal either.
   const safe = text.replace(/\/\/[^/]*@/, '//…@');
   return safe.length > SHOWN_LETTERS_MAX ? `${safe.slice(0, SHOWN_LETTERS_MAX)}…` : safe;
 }

@@ -1,4 +1,4 @@
-/** The commands that look at a broker: by MMI, as any client could, or by HTTP; the same answers. */
+/** Asks a broker for its state by MMI, as any client can, or by HTTP; the answers are the same. */
 import type { Command } from 'commander';
 
 import { escapeName } from '../core/escape.js';
@@ -26,7 +26,7 @@ import { nodeUrl } from './node-url.js';
 
 export type LookOptions = AskOptions & AdminOptions;
 
-/** Where both come from. */
+/** Adds the options of both ways to ask. */
 export function addLookOptions(command: Command): Command {
   return addAdminOnly(addAskOptions(command));
 }
@@ -43,9 +43,11 @@ export interface Looked {
   status(): Promise<Facts>;
   /** The items of mmi.services. */
   services(): Promise<readonly Facts[]>;
-  /** The items of mmi.workers, of all services or of one; by HTTP, with a token, their addresses. */
+  /**
+   * The items of mmi.workers, of all services or of one; by HTTP with a token also their addresses.
+   */
   workers(service?: string): Promise<readonly Facts[]>;
-  /** What only HTTP tells: whether it is ready, and what is hurt. */
+  /** Only by HTTP: whether it is ready, and what is degraded. */
   health(): Promise<Facts | null>;
 }
 
@@ -69,7 +71,7 @@ export async function look<T>(
       workers: async (service) => {
         const answer = await ask(client, 'mmi.workers', service);
         if (answer.status === '404') return [];
-        // The same keys as by HTTP: older brokers know no names, and MMI tells no addresses.
+        // With the same keys as by HTTP: older brokers report no names, and MMI no addresses.
         const unknown = { name: null, address: null };
         return listOf('mmi.workers', answer).map((worker) => ({ ...unknown, ...worker }));
       },
@@ -78,7 +80,7 @@ export async function look<T>(
   );
 }
 
-/** `learnt`: by HTTP if the endpoints of `MAJORDOMO_URL` tell where that is, else by MMI. */
+/** `learnt`: by HTTP if the endpoints of `MAJORDOMO_URL` report an HTTP address, else by MMI. */
 function wayOf(options: LookOptions): 'mmi' | 'http' | 'learnt' {
   if (options.endpoint !== undefined) return 'mmi';
   if (options.admin !== undefined || namesNode(options)) return 'http';
@@ -91,7 +93,8 @@ export function byHttp(client: AdminClient): Looked {
   const path = '/api/v1/status';
   return {
     status: async () => {
-      // Endpoints are for those who learn them: what is shown is the same, however it was asked.
+      // Endpoints are only for learning addresses: what is shown does not depend on how it was
+      // asked.
       const { endpoints: _endpoints, ...status } = adminFacts(path, await client.get(path));
       return status;
     },

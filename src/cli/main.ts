@@ -1,4 +1,4 @@
-/** The `majordomo` command: one file a command, loaded when it is called. */
+/** The `majordomo` command: one file per command, loaded when it is called. */
 import { Command } from 'commander';
 
 import { BROKER_ENDPOINT } from '../core/defaults.js';
@@ -8,7 +8,7 @@ import { packageVersion } from '../core/version.js';
 import { type Done, examples } from './options.js';
 import { guardOutput, harmless } from './output.js';
 
-/** Adds arguments, options, examples and the action to a command that has its name. */
+/** Adds arguments, options, examples and the action to a command that already has its name. */
 type Define = (command: Command, done: Done) => void;
 
 interface Entry {
@@ -121,7 +121,7 @@ ENVIRONMENT
 export async function main(args: readonly string[]): Promise<number> {
   guardOutput();
   const [first, ...rest] = args;
-  // `help X` is `X --help`, so that a wrong X is answered like any other wrong command.
+  // `help X` is `X --help`, so that a wrong X gets the same error as any other wrong command.
   const asked = first === 'help' && rest[0] !== undefined ? [rest[0], '--help'] : args;
   const name = asked[0] ?? '';
   const known = Object.hasOwn(COMMANDS, name);
@@ -162,7 +162,7 @@ async function buildProgram(called: string, done: Done): Promise<Command> {
   return program;
 }
 
-/** All commands with all that they take, loaded. */
+/** All commands with their arguments and options, loaded. */
 async function describeAll(): Promise<readonly Command[]> {
   return await Promise.all(
     Object.entries(COMMANDS).map(async ([name, { summary, load }]) => {
@@ -173,19 +173,19 @@ async function describeAll(): Promise<readonly Command[]> {
   );
 }
 
-/** Says what went wrong, once; a stack only for bugs. */
+/** Reports an error, once; a stack only for bugs. */
 function failed(error: unknown): ExitStatus {
   const code = codeOf(error) ?? '';
   if (code.startsWith('commander.')) return isHelp(error, code) ? EXIT.done : EXIT.usage;
   const status = exitStatusOf(error);
   if (status === EXIT.internal) return bug(error);
-  // One line a problem: the places come first, so that editors find them.
+  // One line per problem, position first, so that editors find it.
   const text = code === 'ERR_CONFIG_INVALID' ? messageOf(error) : `majordomo: ${messageOf(error)}`;
   process.stderr.write(`${harmless(text)}\n`);
   return status;
 }
 
-/** Commander throws also when it has done what was asked: help, version. */
+/** Commander also throws after it has printed help or the version. */
 function isHelp(error: unknown, code: string): boolean {
   if (code === 'commander.helpDisplayed' || code === 'commander.version') return true;
   return (

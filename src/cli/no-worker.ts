@@ -1,17 +1,20 @@
-/** What is said of a service that nobody serves. */
+/** Messages about a service without workers. */
 import { nearestName } from '../config/nearest.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import type { Client } from '../sdk/client.js';
 import { ask } from './ask.js';
 
-/** ERR_MDP_NO_WORKER, with the name that was perhaps meant; any other error as it is. */
+/** ERR_MDP_NO_WORKER, with the name that was possibly meant; any other error unchanged. */
 export async function explained(client: Client, service: string, error: unknown): Promise<unknown> {
   if (codeOf(error) !== 'ERR_MDP_NO_WORKER') return error;
   return new MajordomoError('ERR_MDP_NO_WORKER', await noWorker(client, service), { cause: error });
 }
 
-/** A sentence about a service that nobody serves now; `null` if somebody does, or nobody knows. */
+/**
+ * A sentence about a service that has no worker now; `null` if it has one, or the broker does not
+ * say.
+ */
 export async function unserved(client: Client, service: string): Promise<string | null> {
   try {
     const { status } = await ask(client, 'mmi.service', service);
@@ -29,7 +32,7 @@ async function noWorker(client: Client, service: string): Promise<string> {
   return `no worker serves "${shown}"${nearest === null ? '' : `; did you mean "${nearest}"?`}`;
 }
 
-/** As far as the broker tells. */
+/** As far as the broker reports them. */
 async function servedNames(client: Client): Promise<string[]> {
   try {
     const { value } = await ask(client, 'mmi.services');

@@ -1,4 +1,4 @@
-/** `MAJORDOMO_URL`: a node, or those of a pair, by where they answer MDP or by where they answer HTTP. */
+/** `MAJORDOMO_URL`: a node or the nodes of a pair, by their MDP or HTTP addresses. */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
 import { isAdminUrl, placeGiven } from './admin-place.js';
@@ -15,14 +15,14 @@ export const NODE_URL = 'MAJORDOMO_URL';
 const PARTS_MAX = 64;
 const EXPECTED =
   'expected tcp://HOST:PORT, ipc://PATH, http://HOST:PORT, https://HOST:PORT or unix:PATH';
-/** Before the next address of a list: a path may have blanks and commas. */
+/** Separates the addresses of a list: a path may contain spaces and commas. */
 const BETWEEN = /[\s,]+(?=(?:tcp|ipc|https?|unix):)/;
-/** Names of sockets may have an `@`. */
+/** Names of sockets may contain `@`. */
 const WITH_USER = /^(?!ipc:|unix:)([a-z]+:\/\/)?[^/]*@/i;
 
 /**
- * What the variable says; `null`: it is not set.
- * @throws ERR_USAGE if a part of it is no address
+ * The value of the variable; `null`: it is not set.
+ * @throws ERR_USAGE if a part of it is not an address
  */
 export function nodeUrl(
   environment: Readonly<Record<string, string | undefined>> = process.env,
@@ -39,7 +39,7 @@ export function nodeUrl(
 }
 
 function check(part: string): void {
-  // It is not shown: others may see the terminal, or the log of a script.
+  // Not shown, because others may see the terminal or a script's log.
   if (WITH_USER.test(part)) throw usage(`must not contain a user or password; ${EXPECTED}`);
   if (isAdminUrl(part)) {
     placeGiven(part, NODE_URL, undefined);

@@ -1,4 +1,4 @@
-/** Options that several commands have, read and checked the same way everywhere. */
+/** Options that several commands share, read and checked the same way everywhere. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { BROKER_ENDPOINT } from '../core/defaults.js';
@@ -6,7 +6,7 @@ import { MajordomoError } from '../core/errors.js';
 import type { ExitStatus } from '../core/exit.js';
 import { CLIENT_DEFAULTS } from '../sdk/defaults.js';
 
-/** Tells how the command ended; without it, well. */
+/** Reports how the command ended; if it is not called, the command succeeded. */
 export type Done = (status: ExitStatus) => void;
 
 /** See `curveOf`. */
@@ -32,7 +32,7 @@ export function examples(lines: readonly (readonly [line: string, does: string])
   return `\nEXAMPLES\n${rows.join('\n')}\n`;
 }
 
-/** `--endpoint`, repeatable, and the keys for it. */
+/** Adds `--endpoint`, repeatable, and the options for its keys. */
 export function addEndpointOption(command: Command): Command {
   return addCurveOptions(
     command.addOption(
@@ -63,7 +63,7 @@ export function addOutputOption(command: Command, formats: readonly string[] = [
   );
 }
 
-/** An option that is a whole number within bounds. */
+/** An option whose value is a whole number within bounds. */
 export function integerOption(flags: string, about: string, min: number, max: number): Option {
   return new Option(flags, about).argParser((text: string): number => {
     const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
@@ -74,7 +74,7 @@ export function integerOption(flags: string, about: string, min: number, max: nu
 
 const DAY_MS = 86_400_000;
 
-/** `--timeout-ms`, by default as the SDK's. */
+/** `--timeout-ms`; by default as in the SDK. */
 export function timeoutOption(
   about: string,
   defaultMs: number = CLIENT_DEFAULTS.timeoutMs,
@@ -83,7 +83,7 @@ export function timeoutOption(
 }
 
 /**
- * The bytes of a service name as they are shown and typed.
+ * Checks the bytes of a service name.
  * @throws ERR_USAGE unless they are 1 to 255
  */
 export function checkService(service: string): void {

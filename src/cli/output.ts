@@ -1,4 +1,4 @@
-/** Printing: standard output as a command's result, tables for people, colours where they are wanted. */
+/** Printing: results on standard output, tables, and colours where they are wanted. */
 import { once } from 'node:events';
 
 import { codeOf, messageOf } from '../core/errors.js';
@@ -6,8 +6,8 @@ import { harmlessJson, oneLine } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 
 /**
- * A reader that went away (`| head`) ends the command in silence; a full disk is an error. Messages
- * for which nobody is left are dropped.
+ * A reader that went away (`| head`) ends the command without a message; a full disk is an error.
+ * Messages that nobody can read are dropped.
  */
 export function guardOutput(): void {
   process.stdout.on('error', (error) => {
@@ -18,12 +18,12 @@ export function guardOutput(): void {
   process.stderr.on('error', () => undefined);
 }
 
-/** Writes to standard output, waiting for a reader that is slow. */
+/** Writes to standard output, and waits for a slow reader. */
 export async function print(bytes: string | Uint8Array): Promise<void> {
   if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
 }
 
-/** One JSON value, indented for a terminal, else on one line. */
+/** One JSON value, indented on a terminal, else on one line. */
 export async function printJson(value: unknown): Promise<void> {
   const indent = process.stdout.isTTY ? 2 : 0;
   await print(`${harmlessJson(value, indent)}\n`);
@@ -33,21 +33,21 @@ export type Style = 'bold' | 'green' | 'yellow' | 'red';
 
 const STYLES: Readonly<Record<Style, string>> = { bold: '1', green: '32', yellow: '33', red: '31' };
 
-/** Styled for a terminal, unless NO_COLOR or TERM says otherwise; else as it is. */
+/** Styled for a terminal, unless NO_COLOR or TERM says otherwise; else unchanged. */
 export function styled(text: string, style: Style): string {
   const { NO_COLOR: refused = '', TERM: terminal } = process.env;
   const wanted = process.stdout.isTTY && refused === '' && terminal !== 'dumb';
   return wanted ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
 }
 
-/** Text of another program's on one line, without anything that a terminal would act on. */
+/** Another program's text on one line, without anything that a terminal would act on. */
 export function printable(value: unknown): string {
   if (value === undefined) return '-';
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   return oneLine(text);
 }
 
-/** Text that may be another program's, on any number of lines, for a terminal to show. */
+/** Text that may come from another program, on any number of lines, safe for a terminal. */
 export function harmless(text: string): string {
   return text.replaceAll(/[^\P{C}\n]/gu, '\uFFFD');
 }

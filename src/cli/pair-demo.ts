@@ -1,4 +1,4 @@
-/** `majordomo pair-demo`: a pair on this machine whose active is killed again and again. */
+/** `majordomo pair-demo`: runs a pair on this machine and kills its active node again and again. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,7 +95,7 @@ async function rest(ms: number, signal: AbortSignal): Promise<void> {
   await pause(ms, undefined, { signal }).catch(() => undefined);
 }
 
-/** The active, once it has its peer in sync; `null` if it is to end before. */
+/** The active node, once its peer is in sync; `null` if the demonstration ends before. */
 async function inSync(nodes: readonly Node[], signal: AbortSignal): Promise<Node | null> {
   const until = performance.now() + START_MS_MAX;
   while (!signal.aborted) {

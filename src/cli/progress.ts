@@ -2,7 +2,7 @@
 
 const BAR_CHARACTERS = 24;
 
-/** One line on standard error that changes as things go on; nothing where that is no terminal. */
+/** One line on standard error that changes; nothing if that is not a terminal. */
 export class Progress {
   readonly #what: string;
   #shown = '';
@@ -11,7 +11,7 @@ export class Progress {
     this.#what = what;
   }
 
-  /** A bar, and how much of it. */
+  /** A bar with a percentage. */
   show(done: number, all: number): void {
     const share = all === 0 ? 1 : Math.min(done / all, 1);
     const filled = Math.floor(share * BAR_CHARACTERS);
@@ -19,7 +19,7 @@ export class Progress {
     this.#write(`${this.#what} [${bar}] ${Math.floor(100 * share)} %`);
   }
 
-  /** Of work of which nobody knows how much it is. */
+  /** For work of unknown size. */
   count(done: number): void {
     this.#write(`${this.#what}: ${done}`);
   }

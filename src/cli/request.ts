@@ -1,4 +1,4 @@
-/** `majordomo request`: one request, its reply on standard output. */
+/** `majordomo request`: sends one request, prints its reply. */
 import { type Command, Option } from 'commander';
 
 import { escapeName, harmlessJson } from '../core/escape.js';
@@ -127,7 +127,7 @@ export function defineRequest(command: Command, done: Done): void {
     );
 }
 
-/** How long a request may take in all, and whether that was said or is the default. */
+/** How long a request may take in all, and whether that was given or is the default. */
 function patienceOf(
   command: Command,
   { timeoutMs, retries }: RequestCommandOptions,
@@ -143,7 +143,7 @@ async function withBody(
   args: readonly string[],
   use: (client: Client, body: readonly (string | Uint8Array)[]) => Promise<void>,
 ): Promise<void> {
-  // Before standard input is read, so that a mistake is answered at once.
+  // Checked before standard input is read, so that mistakes are reported at once.
   checkEndpoints(options);
   const body = await bodyOf(args);
   await withClient(options, (client) => use(client, body));
@@ -185,7 +185,7 @@ async function stream(
 ): Promise<void> {
   for await (const { frames, final } of client.stream(service, body)) {
     if (output === 'json') {
-      // One object a line, also on a terminal: each part is there as soon as it came.
+      // One object per line, also on a terminal: each part is printed when it arrives.
       const part = { service: shownName(service), final, frames: frames.map(frameJson) };
       await print(`${harmlessJson(part)}\n`);
     } else {

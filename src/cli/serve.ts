@@ -46,7 +46,7 @@ export function defineServe(command: Command, done: Done): void {
       const { serve } = await import('../daemon/serve.js');
       const isNewStore = options.newStore === true;
       const status = await serve({ loaded, reload, isNewStore }, (daemon) => {
-        // Where nobody looks (a service manager, a container, a file) the log says it all.
+        // Without a terminal (a service manager, a container, a file) the log is enough.
         if (options.config !== undefined || !process.stderr.isTTY) return;
         process.stderr.write(whatNext(daemon.endpoints, daemon.http));
       });
@@ -62,21 +62,21 @@ async function tellOfFirstKeys(config: Config): Promise<void> {
 }
 
 /**
- * A message passes through some fifty small functions. V8 compiles so much of them into one as these
- * limits allow; with four times its defaults a request takes 0.83 of the CPU time where peers batch.
- * Before the daemon is loaded, so that all of it is compiled under them. (docs/adr/0002)
+ * A message passes through about fifty small functions. V8 inlines them up to these limits; with
+ * four times the default limits a request takes 0.83 of the CPU time if peers batch. Set before the
+ * daemon is loaded, so that all of it is compiled with them. (docs/adr/0002)
  */
 function inlineMore(): void {
   setFlagsFromString('--max-inlined-bytecode-size=2000');
   setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
 }
 
-/** For the first start, without a configuration file: three things to try. */
+/** For the first start, without a configuration file: three commands to try. */
 function whatNext(endpoints: readonly string[], http: string | null): string {
   const endpoint = endpoints[0] ?? '';
   const isDefault = endpoint === BROKER_ENDPOINT;
   const where = [...endpoints, ...(http === null ? [] : [http])];
-  // `services` asks over HTTP, where it is by default.
+  // `services` asks over HTTP, at the default address.
   const look = http === `http://${HTTP_ADDRESS}` ? '' : ` --endpoint ${endpoint}`;
   const at = isDefault ? '' : ` --endpoint ${endpoint}`;
   return [

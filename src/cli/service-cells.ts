@@ -1,8 +1,8 @@
-/** Numbers of a service as people read them; `-` where there is none. */
+/** Figures of a service for people; `-` if there is none. */
 import type { Facts } from './ask.js';
 import { duration } from './output.js';
 
-/** `plain` or `durable` of a service; nothing where the node does not tell it. */
+/** `plain` or `durable` of a service; empty if the node does not report it. */
 export function partOf(service: Facts, name: 'plain' | 'durable'): Facts {
   const part = service[name];
   return typeof part === 'object' && part !== null ? { ...part } : {};
@@ -17,7 +17,7 @@ export function rateText(perSecond: unknown): string {
   return perSecond >= 10 ? String(Math.round(perSecond)) : perSecond.toFixed(1);
 }
 
-/** A time under ten seconds in milliseconds, else rounded. */
+/** A time below ten seconds in milliseconds, else rounded. */
 export function msText(ms: unknown): string {
   if (typeof ms !== 'number') return '-';
   return ms < 10_000 ? `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms` : duration(ms);

@@ -1,4 +1,7 @@
-/** What `majordomo request` says when the service failed: its words on standard error, all of it as JSON. */
+/**
+ * How `majordomo request` reports a failed service: its message on standard error, the rest as
+ * JSON.
+ */
 import { MajordomoError } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { failureWords } from '../core/failure-words.js';
@@ -9,14 +12,14 @@ import { harmless, printable, printJson } from './output.js';
 
 export interface FailureOutput {
   readonly output: OutputFormat | 'raw';
-  /** Print what came with the failure. */
+  /** Print the detail of the failure. */
   readonly detail?: boolean;
 }
 
 /**
- * Prints what goes beside the message.
- * @param facts to stand in the JSON
- * @returns ERR_SERVICE_FAILED with the message; any other error as it is
+ * Prints the detail of a failure.
+ * @param facts to put into the JSON
+ * @returns ERR_SERVICE_FAILED with the message; any other error unchanged
  */
 export async function explainedFailure(
   error: unknown,
@@ -25,7 +28,7 @@ export async function explainedFailure(
 ): Promise<unknown> {
   if (!isServiceError(error)) return error;
   const { serviceCode: code, message, detail } = error;
-  // Without a text it is the code.
+  // A failure without a text has its code as message.
   const text = message === code ? '' : message;
   if (output === 'json') {
     await printJson({ ...facts, failed: true, code, text, detail: detail.map(frameJson) });

@@ -1,4 +1,4 @@
-/** `majordomo services`: what a broker serves, and how busy it is. */
+/** `majordomo services`: the services of a broker and their load. */
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
@@ -24,7 +24,7 @@ requests, P99 is about plain ones. Bytes of a name that are not printable ASCII 
 is listed while it has workers, queued or stored requests, and for ten minutes after.
 ${WHERE_TEXT}`;
 
-/** What a column shows of a service. */
+/** The cell of each column. */
 const CELLS: readonly (readonly [head: string, cell: (service: Facts) => string])[] = [
   ['IDLE', (service) => printable(service['workersWaiting'])],
   ['BUSY', (service) => printable(service['workersBusy'])],

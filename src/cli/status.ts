@@ -1,4 +1,4 @@
-/** `majordomo status`: what a broker says of itself. */
+/** `majordomo status`: a broker's own report. */
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';

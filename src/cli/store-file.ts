@@ -1,4 +1,4 @@
-/** What `backup` and `verify` share: which file is the store, and whether it is the right one. */
+/** For `backup` and `verify`: which file is the store, and whether it is the right one. */
 import { join } from 'node:path';
 
 import { MajordomoError } from '../core/errors.js';
@@ -19,8 +19,8 @@ export function storeFile(path: string | undefined, options: ConfigOptions): str
 }
 
 /**
- * A store of the configuration has to be the one that its data directory remembers; of one that was
- * named by its path nobody knows.
+ * A store of the configuration must be the one that its data directory records; a store given by
+ * its path cannot be checked.
  * @throws ERR_TITANIC_LOST, and as opening a store does
  */
 export async function checkStore(path: string | undefined, file: string): Promise<void> {

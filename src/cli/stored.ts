@@ -26,11 +26,11 @@ export interface StoredCommandOptions {
   readonly priority?: number;
 }
 
-/** Only these go with `--durable`. */
+/** Options that go only with `--durable`. */
 const OF_DURABLE = ['--no-wait', '--key', '--delay-ms', '--priority'] as const;
 const DELAY_MS_MAX = 36_500 * 86_400_000;
 const RESULT_MS_MAX = 365 * 86_400_000;
-/** Who waits for longer is told of the uuid: it is lost with the terminal otherwise. */
+/** A wait longer than this prints the uuid first: otherwise it is lost with the terminal. */
 const QUIET_MS = 1000;
 
 export function addStoredOptions(command: Command): Command {
@@ -65,7 +65,7 @@ export function addStoredOptions(command: Command): Command {
     );
 }
 
-/** @throws ERR_USAGE if what was given does not go together */
+/** @throws ERR_USAGE if the options do not go together */
 export function checkStoredOptions(
   service: string | undefined,
   options: StoredCommandOptions,
@@ -92,7 +92,7 @@ export function checkStoredOptions(
 }
 
 /**
- * Stores a request, and unless told otherwise waits for its reply, prints it and closes it.
+ * Stores a request; by default also waits for its reply, prints it and closes the request.
  * @param resultMs how long to wait, in milliseconds; `null`: until there is an answer
  */
 export async function askDurably(
@@ -124,7 +124,7 @@ export async function askDurably(
   });
 }
 
-/** A stored request waits for a worker: people are told that there is none. */
+/** A stored request waits for a worker: say so if there is none. */
 async function tellUnserved(client: Client, service: string): Promise<void> {
   const obstacle = await unserved(client, service);
   if (obstacle !== null) say(`${obstacle} The request is stored and waits for a worker`);
@@ -179,7 +179,7 @@ const STATES: ReadonlyMap<string, string> = new Map([
   ['ERR_TITANIC_UNKNOWN', 'unknown'],
 ]);
 
-/** Deletes a stored request: also one that is unknown, since that is what was wanted. */
+/** Deletes a stored request; an unknown one counts as deleted. */
 export async function closeStored(
   client: Client,
   uuid: string,

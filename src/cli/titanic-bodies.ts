@@ -1,11 +1,14 @@
-/** Bodies of stored requests as people read them. */
+/** Shows bodies of stored requests. */
 import type { Facts } from './ask.js';
 import { harmless } from './output.js';
 import { shownSize } from './store-file.js';
 
 const HEX_ROW_BYTES = 16;
 
-/** @param bodies as the broker told them: what peers sent, which must do nothing to a terminal */
+/**
+ * @param bodies as the broker sent them: bytes of peers, which must not reach the terminal
+ * unescaped
+ */
 export function bodiesText(bodies: Facts): string {
   return bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply']);
 }
@@ -26,7 +29,7 @@ function frameText({ bytes, encoding, data }: Facts, index: number): string {
   return `frame ${index + 1}, ${sizeOf(bytes)}\n${shown}${end}`;
 }
 
-/** Offset, sixteen bytes, and those of them that are printable ASCII. */
+/** Offset, sixteen bytes, and the printable ASCII among them. */
 function hexRows(bytes: Buffer): string {
   let rows = '';
   for (let at = 0; at < bytes.length; at += HEX_ROW_BYTES) {

@@ -1,4 +1,4 @@
-/** Stored requests as people read them. */
+/** Shows stored requests. */
 import type { Facts } from './ask.js';
 import { duration, harmless, printable, type Style, styled, table } from './output.js';
 import { shownSize } from './store-file.js';
@@ -15,7 +15,7 @@ const COLUMNS = [
 ] as const;
 
 const REASON = 'REASON';
-/** On a narrower terminal lines are wrapped: less of a reason says nothing. */
+/** On a narrower terminal lines wrap: a shorter reason would say nothing. */
 const REASON_WIDTH_MIN = 24;
 const GAP = 2;
 
@@ -27,7 +27,7 @@ const STYLES: Readonly<Record<string, Style>> = {
 
 /**
  * @param now milliseconds since 1970
- * @param columns of the terminal; `Infinity` where there is none
+ * @param columns of the terminal; `Infinity` without one
  */
 export function listText(items: readonly Facts[], now: number, columns: number): string {
   const rows = items.map((item) => [
@@ -108,7 +108,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
   ];
 }
 
-/** What came with the last failure that had something with it: at most 4 KiB, another program's. */
+/** The detail of the last failure that had one: at most 4 KiB, from another program. */
 function detailOf(history: Facts): string {
   const list: readonly unknown[] = Array.isArray(history['deliveries'])
     ? history['deliveries']
@@ -164,7 +164,7 @@ function ageOf(time: unknown, now: number): string {
   return Number.isNaN(ms) ? '-' : duration(Math.max(0, now - ms));
 }
 
-/** A time, and how far from now it is. */
+/** A time, and its distance from now. */
 function timeOf(time: unknown, now: number): string {
   const ms = Date.parse(String(time));
   if (Number.isNaN(ms)) return '-';

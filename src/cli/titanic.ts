@@ -1,4 +1,4 @@
-/** `majordomo titanic`: stored requests, seen and handled by an operator. */
+/** `majordomo titanic`: lists, shows, retries, cancels and purges stored requests. */
 import { type Command, Option } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
@@ -44,13 +44,13 @@ interface BulkOptions extends FilterOptions {
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
 const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
 const TITANIC = '/api/v1/titanic';
-/** A slice of a long order takes a second, on a slow disk some. */
+/** A slice of a long order takes a second, on a slow disk several. */
 const TIMEOUT_MS = 30_000;
 const SHORTENED = 'uuids are shortened unless you give a token (--token-file or MAJORDOMO_TOKEN)';
 const LIST_DEFAULT = 100;
 const LIST_MAX = 1_000_000;
 const PAGE_MAX = 1000;
-/** Requests of one call of a long order: about a second. */
+/** Requests per call of a long order: about a second of work. */
 const SLICE_REQUESTS = 5000;
 
 const EXAMPLES = [
@@ -200,7 +200,7 @@ function defineList(command: Command, done: Done): void {
     });
 }
 
-/** Page by page, of which each may hold fewer than were asked for. */
+/** Page by page; a page may have fewer items than requested. */
 async function listOf(
   options: ListOptions,
 ): Promise<{ readonly items: readonly Facts[]; readonly next: string | null }> {
@@ -239,7 +239,9 @@ function definePurge(command: Command, done: Done): void {
 
 const YES: Option = new Option('-y, --yes', 'do not ask for confirmation');
 
-/** An order about many, slice by slice, so that one sees how it goes on and can stop it. */
+/**
+ * An order about many requests, slice by slice, so that it shows its progress and can be stopped.
+ */
 async function handleMany(
   options: BulkOptions,
   what: 'retry' | 'purge',
@@ -284,7 +286,7 @@ function ageText({ olderThan }: FilterOptions): string {
   return olderThan === undefined ? '' : ` older than ${duration(olderThan)}`;
 }
 
-/** How many there are about; `null`: nobody knows without counting. */
+/** About how many there are; `null`: unknown without counting. */
 async function expected(
   admin: AdminClient,
   { service, olderThan }: FilterOptions,
@@ -305,7 +307,7 @@ async function expected(
   return all;
 }
 
-// ---------------------------------------------------------------- parts
+// ---------------------------------------------------------------- helpers
 
 function queryOf({ service, state, olderThan }: FilterOptions): Readonly<Record<string, string>> {
   return {

@@ -1,4 +1,4 @@
-/** `majordomo top`: services and their load, again and again. */
+/** `majordomo top`: services and their load, refreshed. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 
@@ -49,13 +49,13 @@ Lists the busiest services first; with SERVICE also its workers, the busiest fir
 give a token. If standard output is not a terminal, prints once and exits.
 `;
 
-/** Errors that the next look may not meet. */
+/** Errors after which `top` goes on trying. */
 const PASSING: ReadonlySet<string> = new Set(['ERR_HTTP_NO_ANSWER', 'ERR_HTTP_UNREACHABLE']);
 const RETRY_MS = 500;
-/** Of the service that is named. */
+/** Workers of the named service. */
 const WORKERS_MAX = 1000;
 
-/** Looks, with rates since the sight before. */
+/** Asks the node; rates count from `before`. */
 type See = (before: Sight | null) => Promise<Sight>;
 
 export function defineTop(command: Command, done: Done): void {
@@ -76,7 +76,7 @@ export function defineTop(command: Command, done: Done): void {
     });
 }
 
-/** What is there to see now; rates since `before`. */
+/** The node's state now, with rates since `before`. */
 async function sight(
   client: AdminClient,
   service: string | null,
@@ -100,7 +100,7 @@ async function sight(
   };
 }
 
-/** One page of them: more than a terminal shows. */
+/** One page of them: more than fits on a terminal. */
 async function workersOf(client: AdminClient, name: string): Promise<Named> {
   const service = escapeName(Buffer.from(name));
   const query = { service, limit: String(WORKERS_MAX) };
@@ -108,7 +108,7 @@ async function workersOf(client: AdminClient, name: string): Promise<Named> {
   return { service, workers: items, isCut: next !== null };
 }
 
-/** By its metrics; `null` where it has none. */
+/** From the node's metrics; `null` if it has none. */
 async function countedBy(client: AdminClient): Promise<Counted | null> {
   const { status, value } = await client.any('/metrics');
   return status === 200 && typeof value === 'string' ? counted(value) : null;
@@ -125,9 +125,9 @@ function jsonOf({ status, health, services, named }: Sight): Readonly<Record<str
   };
 }
 
-/** Until somebody says q, Ctrl-C, or a signal comes. */
+/** Until the user presses q or Ctrl-C, or a signal arrives. */
 async function watch(see: See, intervalMs: number): Promise<void> {
-  // Before the screen is taken: what is wrong from the start ends it.
+  // Asked before the screen is taken, so that an error ends the command.
   let last = await see(null);
   const screen = new Screen();
   try {
@@ -142,7 +142,7 @@ async function watch(see: See, intervalMs: number): Promise<void> {
   }
 }
 
-/** A daemon that restarts, or is slow, is seen again when it is there. */
+/** Waits for a daemon that restarts or is slow. */
 async function next(see: See, last: Sight, screen: Screen): Promise<Sight> {
   let before: Sight | null = last;
   for (;;) {

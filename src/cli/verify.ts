@@ -1,4 +1,4 @@
-/** `majordomo verify`: whether a store file is whole, and what it says can be true. */
+/** `majordomo verify`: checks whether a store file is intact and its content consistent. */
 import type { Command } from 'commander';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
@@ -69,7 +69,7 @@ export function defineVerify(command: Command, done: Done): void {
     });
 }
 
-/** A file that is no store is a wrong configuration to who starts on it, and damage to who asks. */
+/** A file that is not a store is a configuration error at a start, and damage here. */
 function damaged(error: unknown): unknown {
   if (codeOf(error) !== 'ERR_TITANIC_FILE') return error;
   return new MajordomoError('ERR_TITANIC_DISK', messageOf(error), { cause: error });

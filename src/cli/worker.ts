@@ -150,7 +150,7 @@ async function serve(
   failures.flush();
 }
 
-/** The first signal drains; the second one does not wait. */
+/** The first signal drains; the second exits at once. */
 function drainWhenTold(worker: Worker, jobs: Jobs, graceMs: number): void {
   let told = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

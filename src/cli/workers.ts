@@ -1,4 +1,4 @@
-/** `majordomo workers`: who is registered. */
+/** `majordomo workers`: the registered workers. */
 import type { Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';

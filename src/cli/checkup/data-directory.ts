@@ -1,4 +1,4 @@
-/** Whether the data directory can be used, without making it. */
+/** Whether the data directory can be used; does not create it. */
 import { accessSync, constants, existsSync, statfsSync, statSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
@@ -10,7 +10,7 @@ import { approximately } from './sizes.js';
 const DATA_DIRECTORY = 'data directory';
 const LOCK_FILE = 'lock';
 
-/** @param served whether a Majordomo serves where this configuration listens */
+/** @param served whether a Majordomo answers at this configuration's endpoints */
 export async function dataDirectory(directory: string, served: boolean): Promise<Finding> {
   const path = resolve(directory);
   let stats: Stats;
@@ -55,12 +55,12 @@ function deniedAt(path: string): string | null {
   }
 }
 
-/** Whether a running broker has it. */
+/** Whether a running broker uses it. */
 export async function isInUse(directory: string): Promise<boolean> {
   return codeOf(await lockError(resolve(directory))) === 'ERR_DATA_DIR_IN_USE';
 }
 
-/** Null if it is free. Takes the lock for a moment: asking is trying. */
+/** Null if it is free. Takes the lock for a moment, because that is the only way to find out. */
 async function lockError(path: string): Promise<unknown> {
   if (!existsSync(join(path, LOCK_FILE))) return null;
   const { openDataDir } = await import('../../daemon/io/data-dir.js');
@@ -80,7 +80,7 @@ function locked(path: string, error: unknown, served: boolean): Finding {
   return warning(DATA_DIRECTORY, text, remedy);
 }
 
-/** Whether the store is the one that the data directory remembers. */
+/** Whether the store is the one that the data directory records. */
 export async function store(path: string): Promise<Finding> {
   const { checkOwnStore } = await import('../../titanic/io/file/database.js');
   try {
@@ -90,7 +90,7 @@ export async function store(path: string): Promise<Finding> {
       const { why, remedy } = (error as MajordomoError).details;
       return problem('store', String(why), String(remedy));
     }
-    // A running broker may hold it alone.
+    // A running broker may have locked it.
     if ((codeOf(error) ?? '').startsWith('SQLITE_BUSY')) return ok('store', `${path} is in use`);
     return problem('store', `${path}: ${messageOf(error)}`, 'run majordomo verify for details');
   }

@@ -1,4 +1,6 @@
-/** What is open to strangers: what `serve` refuses for it, and what every user of this machine may do. */
+/**
+ * What is open to strangers: what makes `serve` refuse to start, and what every local user can do.
+ */
 import { exposures } from '../../config/io/exposure.js';
 import type { Loaded } from '../../config/io/load.js';
 import { problemLine } from '../../config/problem.js';

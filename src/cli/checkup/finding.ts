@@ -1,12 +1,12 @@
 export type State = 'ok' | 'warning' | 'problem';
 
-/** What one check of `majordomo doctor` found; its JSON has these keys. */
+/** One result of `majordomo doctor`; its JSON has these keys. */
 export interface Finding {
-  /** Of the check, stable. */
+  /** Stable name of the check. */
   readonly name: string;
   readonly state: State;
   readonly text: string;
-  /** What to do about it; null if nothing. */
+  /** What to do; null if nothing. */
   readonly remedy: string | null;
 }
 
@@ -14,12 +14,12 @@ export function ok(name: string, text: string): Finding {
   return { name, state: 'ok', text, remedy: null };
 }
 
-/** It works, but not as it should, or not for long. */
+/** It works, but badly or not for long. */
 export function warning(name: string, text: string, remedy: string): Finding {
   return { name, state: 'warning', text, remedy };
 }
 
-/** The broker would not start, or not serve. */
+/** The broker would not start or not serve. */
 export function problem(name: string, text: string, remedy: string): Finding {
   return { name, state: 'problem', text, remedy };
 }

@@ -1,4 +1,4 @@
-/** Whether HTTP can be answered: its address, its certificate, its tokens; and to whom it is open. */
+/** Whether HTTP can work: its address, certificate and tokens; and who can reach it. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ import { ANSWER_MS, portFinding } from './port.js';
 const DAY_MS = 86_400_000;
 const SOON_DAYS = 14;
 
-/** @param served whether a Majordomo serves where this configuration listens */
+/** @param served whether a Majordomo answers at this configuration's endpoints */
 export async function http(config: Config, served: boolean): Promise<readonly Finding[]> {
   const { listen, token, tls } = config.http;
   const name = `http ${listen}`;
@@ -40,7 +40,7 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
   ];
 }
 
-/** What strangers can do over it; what `serve` refuses is told elsewhere. */
+/** What strangers can do over HTTP; what `serve` refuses is reported elsewhere. */
 function openness({ http: { tls, insecure, requireToken } }: Config, isLocal: boolean): Finding[] {
   const name = 'open over http';
   const nothing = 'without a token, only /livez, /readyz and the files of the page';
@@ -69,7 +69,7 @@ function certificate(file: string): Finding {
   }
 }
 
-/** The Majordomo that answers there, if one does. */
+/** The Majordomo that answers there, if any. */
 async function occupant(name: string, place: AdminPlace, served: boolean): Promise<Finding | null> {
   try {
     const client = new AdminClient(place, { token: null, why: null }, ANSWER_MS);
@@ -85,13 +85,13 @@ async function occupant(name: string, place: AdminPlace, served: boolean): Promi
   }
 }
 
-/** One that others may read ends the start. */
+/** A key file that others can read prevents the start. */
 function tokenFile(dataDir: string): readonly Finding[] {
   const file = join(dataDir, TOKEN_FILE);
   try {
     if (!mayOthersUse(statSync(file).mode)) return [];
   } catch {
-    // It will be made, or the check of the directory tells why not.
+    // It will be created, or the check of the data directory reports why not.
     return [];
   }
   return [problem('http token', `other users can read ${file}`, `chmod 600 ${file}`)];

@@ -1,4 +1,4 @@
-/** Whether the files of CURVE keys can be used, and whose keys come in. */
+/** Whether the files of CURVE keys can be used, and which keys they admit. */
 import { statSync } from 'node:fs';
 
 import { type Config, secretKeyFilesOf } from '../../config/config.js';
@@ -12,7 +12,10 @@ import { type Finding, ok, problem, warning } from './finding.js';
 
 const NAMES_SHOWN_MAX = 10;
 
-/** Two for each listener with CURVE, the link of the pair too: its own key, the list of the others. */
+/**
+ * Two for each listener with CURVE and for the pair's link: its own key, and the keys that it
+ * admits.
+ */
 export function curveKeys({ broker, bstar, limits }: Config): readonly Finding[] {
   const quotas = Object.keys(limits.quotas);
   const { role, listen, curve: ofPair } = bstar;

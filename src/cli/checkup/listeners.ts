@@ -1,4 +1,4 @@
-/** Whether the endpoints of broker and pair are free, and who has them if not. */
+/** Whether the endpoints of broker and pair are free, and if not, which process uses them. */
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -12,16 +12,16 @@ import { type Finding, ok, problem } from './finding.js';
 import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
 
 const SERVED = 'a Majordomo';
-/** It tells nobody who it is but those whose keys it knows. */
+/** It answers only keys that it knows. */
 const SEALED = 'in use by a listener with CURVE; a broker uses the data directory';
 
-/** What was found at each endpoint, and whether a Majordomo serves at any. */
+/** The finding for each endpoint, and whether a Majordomo answers at any of them. */
 export interface Listeners {
   readonly findings: readonly Finding[];
   readonly served: boolean;
 }
 
-/** Who has an endpoint that is in use, if that can be told; `null`: a stranger. */
+/** What uses an endpoint, if that can be found out; `null`: another program. */
 type Identify = (endpoint: string) => Promise<Finding | null>;
 
 /** @param running whether a broker uses the data directory */
@@ -65,8 +65,8 @@ async function tcp(name: string, address: Address, identify: Identify): Promise<
 }
 
 /**
- * Where the primary of a pair listens for the backup, which dials.
- * @param served whether a Majordomo serves where this configuration listens
+ * Where the primary of a pair listens for the backup.
+ * @param served whether a Majordomo answers at this configuration's endpoints
  */
 export async function peerListener(
   { role, listen }: Config['bstar'],
@@ -108,7 +108,7 @@ function accepts(path: string): Promise<boolean> {
   });
 }
 
-/** The Majordomo that answers there, if one does. */
+/** The Majordomo that answers there, if any. */
 async function majordomo(
   name: string,
   endpoint: string,

@@ -1,4 +1,4 @@
-/** What the machine gives: Node, time, descriptors, memory. */
+/** What the machine provides: Node, clock, descriptors, memory. */
 import { existsSync, readFileSync } from 'node:fs';
 
 import { allowedMemory } from '../../config/io/memory.js';
@@ -6,7 +6,7 @@ import { type Finding, ok, problem, warning } from './finding.js';
 import { atLeast } from './native.js';
 import { approximately } from './sizes.js';
 
-/** As `engines` of package.json. */
+/** As `engines` in package.json. */
 const NODE_MIN = '20.17';
 
 export function nodeVersion(): Finding {
@@ -17,11 +17,11 @@ export function nodeVersion(): Finding {
     : problem(name, `Node ${node} is too old`, `install Node ${NODE_MIN} or later`);
 }
 
-/** No release of this program is older: a clock before it is wrong. */
+/** This program was released later: an earlier clock is wrong. */
 const EARLIEST_MS = Date.UTC(2026, 0, 1);
 const TIMESYNC = '/run/systemd/timesync';
 
-/** Liveness goes by a clock that nobody sets; logs and what is stored go by this one. */
+/** Heartbeats use the monotonic clock; logs and the store use this one. */
 export function clock(): Finding {
   const name = 'clock';
   const now = new Date();
@@ -34,7 +34,7 @@ export function clock(): Finding {
   return ok(name, text);
 }
 
-/** What the process needs beside its connections: files, threads, its own sockets. */
+/** Descriptors for files, threads and its own sockets, beside connections. */
 const DESCRIPTORS_OWN = 100;
 const DESCRIPTORS_MIN = 256;
 

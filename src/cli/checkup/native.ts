@@ -1,6 +1,6 @@
 /**
- * Whether the native modules load. In a process of their own: one that was built for another Node
- * may end it without a word.
+ * Whether the native modules load. The check runs in a child process: a module that was built for
+ * another Node may end its process without a message.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { type Finding, ok, problem, warning } from './finding.js';
 const require = createRequire(import.meta.url);
 
 const PROBE_MS = 20_000;
-/** An earlier one can lose data when its write-ahead log is reset. */
+/** Earlier versions can lose data when they reset the write-ahead log. */
 const SQLITE_MIN = '3.51.3';
 const REBUILD = 'run npm ci again with this Node version; a build needs python3, make and g++';
 
@@ -24,7 +24,9 @@ const PROBES = {
     'process.stdout.write(db.prepare("SELECT sqlite_version() AS v").get().v)',
 } as const;
 
-/** @param needed whether a listener uses the transport `libzmq`; ours needs no native module */
+/**
+ * @param needed whether a listener uses the transport `libzmq`; the other needs no native module
+ */
 export async function zeromq(needed: boolean): Promise<Finding> {
   const name = 'zeromq';
   const probed = await probe(name);
@@ -76,7 +78,7 @@ function firstLine(text: string): string {
   return text.split('\n')[0] ?? '';
 }
 
-/** Compares dotted numbers. */
+/** Compares dotted version numbers. */
 export function atLeast(version: string, least: string): boolean {
   const [given, wanted] = [numbers(version), numbers(least)];
   for (let index = 0; index < wanted.length; index++) {

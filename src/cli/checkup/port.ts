@@ -1,11 +1,11 @@
-/** Whether an address can be listened on, and what to do if not. */
+/** Whether the broker can listen at an address, and what to do if not. */
 import { createServer } from 'node:net';
 
 import { codeOf, messageOf } from '../../core/errors.js';
 import { type Finding, ok, problem } from './finding.js';
 
 const PRIVILEGED_PORT_MAX = 1023;
-/** So long it is waited for an answer: one that is busy is not to be taken for a stranger. */
+/** How long to wait for an answer before the program there counts as another one. */
 export const ANSWER_MS = 3000;
 
 export interface Address {
@@ -15,7 +15,7 @@ export interface Address {
 
 /**
  * @param key of the configuration that names it
- * @param who tells who has it; `null`: nobody that is known
+ * @param who finds out what uses it; `null`: another program
  */
 export async function portFinding(
   name: string,
@@ -50,12 +50,12 @@ export async function portFinding(
   }
 }
 
-/** Where one of this machine dials what listens on `host`. */
+/** Where a program on this machine connects to what listens on `host`. */
 export function dialHost(host: string): string {
   return host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host;
 }
 
-/** Null if the address could be bound; it is free again then. */
+/** Null if the address could be bound; it is free again afterwards. */
 function bindError(host: string, port: number): Promise<unknown> {
   return new Promise((resolve) => {
     const server = createServer();

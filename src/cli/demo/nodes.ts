@@ -1,11 +1,11 @@
-/** The two nodes of the demonstration: processes that are started, asked over HTTP, and killed. */
+/** The two nodes of the demonstration: starts them, asks them over HTTP, and kills them. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 export type Role = 'primary' | 'backup';
 
-/** Ports of this machine that are free now. */
+/** Ports that are free on this machine now. */
 async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from(
@@ -28,7 +28,7 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** What `/api/v1/ha` says, as far as the demonstration needs it. */
+/** The part of `/api/v1/ha` that the demonstration uses. */
 interface Seen {
   readonly state: string;
   readonly inSync: boolean;
@@ -63,7 +63,7 @@ export class Node {
   start(): void {
     const args = this.#sets.flatMap((set) => ['--set', set]);
     this.#process = spawn(process.execPath, [this.#program, 'serve', ...args], {
-      // Of its log, what is fatal.
+      // The fatal lines of its log.
       stdio: ['ignore', 'inherit', 'ignore'],
     });
   }

@@ -1,4 +1,4 @@
-/** A client and a worker of the demonstration, and what became of every request. */
+/** A client and a worker of the demonstration, and the outcome of every request. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { codeOf } from '../../core/errors.js';
@@ -13,9 +13,9 @@ export interface Tally {
   answered: number;
   unanswered: number;
   receipts: number;
-  /** Receipts of requests that nobody knows any more, or that got another one's reply. */
+  /** Receipts of requests that the pair no longer knows, or that got another request's reply. */
   lost: number;
-  /** The longest time that a request took. Milliseconds. */
+  /** The longest time that a request took, in milliseconds. */
   longestMs: number;
 }
 
@@ -61,7 +61,7 @@ export class Traffic {
     }
   }
 
-  /** Stored, fetched, closed: the receipt is a promise from the moment it came. */
+  /** Stores, fetches, closes. From the moment the receipt arrives it must be kept. */
   async #store(lane: number): Promise<void> {
     for (let number = 0; !this.#isOver; number++) {
       const text = `${lane} ${number}`;

@@ -1,4 +1,4 @@
-/** The clients of `majordomo bench`, in a process of their own; the plan comes as its argument. */
+/** The clients of `majordomo bench`, in a process of their own; the plan is its argument. */
 import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
 import process from 'node:process';
 
@@ -9,17 +9,17 @@ import { Receipts } from './receipts.js';
 
 /** Nanoseconds: up to ten minutes, three digits. */
 const HISTOGRAM = { lowest: 1, highest: 600e9, figures: 3 } as const;
-/** How often the open loop looks what is due. */
+/** How often the open loop checks which requests are due. */
 const TICK_MS = 1;
 const TIMEOUT_MS = 60_000;
-/** How often it looks whether the last ones are answered. */
+/** How often it checks whether the last requests are answered. */
 const LAST_MS = 10;
 
 class Load {
   readonly #plan: LoadPlan;
   readonly #clients: Client[];
   readonly #body: Buffer;
-  /** `null`: replies of workers are measured, nothing is stored. */
+  /** `null`: measures workers' replies and stores nothing. */
   readonly #receipts: Receipts | null;
   readonly #latency: RecordableHistogram = createHistogram(HISTOGRAM);
   #next = 0;
@@ -43,7 +43,7 @@ class Load {
 
   async run(): Promise<void> {
     const { warmUpMs, measureMs, rate, outstanding } = this.#plan;
-    // What fails here fails the whole, with its reason: no broker, no worker, no Titanic.
+    // A failure here ends the whole run, with its reason: no broker, no worker, no Titanic.
     const [first] = this.#clients;
     if (first !== undefined) await this.#receipts?.check(first);
     await Promise.all(this.#clients.map((client) => this.#ask(client)));
@@ -84,7 +84,7 @@ class Load {
     };
   }
 
-  /** What was stored goes, with what is stored yet by requests that are on their way. */
+  /** Removes what was stored, also by requests that are still on their way. */
   async #leave(): Promise<void> {
     if (this.#receipts === null) return;
     while (this.#outstanding > 0) await wait(LAST_MS);
@@ -97,8 +97,8 @@ class Load {
   }
 
   /**
-   * Requests at the times of a plan, whether or not those before are answered. Latency counts from
-   * the planned time: a stall is seen by all that should have been sent during it (coordinated
+   * Sends requests at planned times, whether or not earlier ones are answered. Latency counts from
+   * the planned time, so a stall counts for all requests that were due during it (coordinated
    * omission).
    */
   #openLoop(start: number, rate: number): void {

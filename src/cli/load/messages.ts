@@ -1,13 +1,13 @@
-/** What the parts of `majordomo bench` tell each other: they are processes of their own. */
+/** Messages between the processes of `majordomo bench`. */
 
-/** What is measured: replies of workers, or receipts for what Titanic stored. */
+/** What is measured: replies of workers, or Titanic's receipts. */
 export type LoadKind = 'echo' | 'durable';
 
-/** How to load a broker; both parts are given it. */
+/** How to load a broker; both processes get it. */
 export interface LoadPlan {
   readonly kind: LoadKind;
   readonly endpoints: readonly string[];
-  /** A name that nobody else has, so that only the bench's own workers answer. */
+  /** A unique name, so that only the bench's own workers answer. */
   readonly service: string;
   /** None for receipts. */
   readonly workers: number;
@@ -38,7 +38,7 @@ export interface LoadResult {
   readonly seconds: number;
   /** Microseconds. */
   readonly latencyUs: Readonly<Record<'p50' | 'p99' | 'p99.9' | 'max', number>>;
-  /** CPU seconds of the client process in the measured time. */
+  /** CPU seconds that the client process used in the measured time. */
   readonly cpuSeconds: number;
 }
 
@@ -47,7 +47,7 @@ export interface LoadReady {
   readonly kind: 'ready';
 }
 
-/** The part cannot go on. */
+/** The process cannot continue. */
 export interface LoadFailed {
   readonly kind: 'failed';
   readonly code: string;

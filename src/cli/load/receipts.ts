@@ -1,4 +1,4 @@
-/** Stored requests as a load: a receipt for each, and none of them left behind. */
+/** Stored requests as a load: takes a receipt for each, and closes all of them. */
 import { MajordomoError } from '../../core/errors.js';
 import type { Client } from '../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
@@ -6,10 +6,10 @@ import { readAnswer, type TitanicAnswer } from '../../sdk/titanic-answer.js';
 
 const TITANIC_REQUEST = 'titanic.request';
 const TITANIC_CLOSE = 'titanic.close';
-/** Receipts kept at once: what is stored and not closed yet is disk at the broker. */
+/** The most receipts kept: what is stored and not yet closed takes disk space at the broker. */
 const KEPT_MAX = 1_000_000;
 const CLOSING_AT_ONCE = 256;
-/** Of the first question, which needs no patience with a busy broker. */
+/** For the first question, which need not wait long for a busy broker. */
 const { timeoutMs, retries } = CLIENT_DEFAULTS;
 const FIRST = { timeoutMs, retries };
 
@@ -23,7 +23,9 @@ export class Receipts {
     this.#body = body;
   }
 
-  /** Rejects with ERR_TITANIC_UNSUPPORTED if nothing is stored there, or as `Client.request` does. */
+  /**
+   * Rejects with ERR_TITANIC_UNSUPPORTED if the broker stores nothing, or as `Client.request` does.
+   */
   async check(client: Client): Promise<void> {
     const reply = await client.request('mmi.service', TITANIC_REQUEST, FIRST);
     if (readAnswer(reply.frames).status === 200) return;
@@ -33,14 +35,17 @@ export class Receipts {
     );
   }
 
-  /** Ends with the receipt. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */
+  /**
+   * Resolves when the receipt has arrived. Rejects as `Client.request` does, and with
+   * ERR_TITANIC_REFUSED.
+   */
   async take(client: Client): Promise<void> {
     const reply = await client.request(TITANIC_REQUEST, [this.#service, this.#body]);
     const answer = readAnswer(reply.frames);
     const [uuid] = answer.frames;
     if (answer.status !== 200 || uuid === undefined) throw refused('stored', answer);
     this.#uuids.push(uuid);
-    // A long run pays for its closes while it runs.
+    // A long run closes requests while it runs.
     if (this.#uuids.length > KEPT_MAX) await this.#closeOne(client);
   }
 

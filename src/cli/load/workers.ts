@@ -1,4 +1,4 @@
-/** The workers of `majordomo bench`, in a process of their own; the plan comes as its argument. */
+/** The workers of `majordomo bench`, in a process of their own; the plan is its argument. */
 import process from 'node:process';
 
 import { codeOf, messageOf } from '../../core/errors.js';
@@ -31,7 +31,7 @@ async function allRegistered({ endpoints, service, workers }: LoadPlan): Promise
     for (;;) {
       const answer = await client.request('mmi.workers', service);
       const [status, list] = answer.frames;
-      // A broker without that extension cannot be asked; its workers are there by now.
+      // A broker without that extension cannot be asked; by now its workers are registered.
       if (status?.toString() === '501') return;
       const found: unknown = list === undefined ? [] : JSON.parse(list.toString());
       if (Array.isArray(found) && found.length >= workers) return;

@@ -1,4 +1,4 @@
-/** What a daemon's metrics have counted of requests, by service. */
+/** Numbers of requests by service, from a daemon's metrics. */
 
 export interface Count {
   readonly received: number;
@@ -10,7 +10,7 @@ export type Counted = ReadonlyMap<string, Count>;
 const LINE =
   /^majordomo_requests_(received|replied)_total\{service="((?:[^"\\]|\\.)*)"\} ([\d.e+]+)$/gm;
 
-/** Reads the text format of Prometheus, of which it wants two metrics. */
+/** Reads two metrics from the text format of Prometheus. */
 export function counted(text: string): Counted {
   const found = new Map<string, { received: number; replied: number }>();
   for (const [, what, label = '', value] of text.matchAll(LINE)) {

@@ -1,4 +1,4 @@
-/** The room that `top` has, and what fits into it. */
+/** The size of the screen, and text cut to fit it. */
 
 export interface Size {
   readonly columns: number;

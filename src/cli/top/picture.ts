@@ -1,4 +1,4 @@
-/** What `top` shows: the node in two lines, and its services, the busiest first, in the room there is. */
+/** What `top` shows: the node in two lines, then as many services as fit, the busiest first. */
 import type { Facts } from '../ask.js';
 import { duration, printable, table } from '../output.js';
 import { countText, partOf, rateText } from '../service-cells.js';
@@ -6,18 +6,18 @@ import type { Count, Counted } from './counted.js';
 import { clipped, type Size } from './fit.js';
 import { type Named, workerLines } from './workers.js';
 
-/** All that was seen at one moment. */
+/** The node's state at one moment. */
 export interface Sight {
   /** Monotonic milliseconds. */
   readonly at: number;
   readonly status: Facts;
   readonly health: Facts | null;
   readonly services: readonly Facts[];
-  /** `null`: it counts nothing. */
+  /** `null`: the node has no metrics. */
   readonly counts: Counted | null;
-  /** The service that alone is shown, with its workers; `null`: all are. */
+  /** The only service to show, with its workers; `null`: all services. */
   readonly named: Named | null;
-  /** The moment that rates begin at. */
+  /** The moment from which rates count. */
   readonly before: { readonly at: number; readonly counts: Counted | null } | null;
 }
 
@@ -26,19 +26,22 @@ interface Row {
   readonly waiting: number;
   readonly busy: number;
   readonly queued: number;
-  /** Requests and replies a second, since the sight before or as the node says; `null`: not known. */
+  /**
+   * Requests and replies per second, measured by `top` or else as the node reports; `null`:
+   * unknown.
+   */
   readonly inRate: number | null;
   readonly outRate: number | null;
-  /** Failures a second, as the node says. */
+  /** Failures per second, as the node reports. */
   readonly failRate: unknown;
-  /** Stored requests; `undefined`: there are none. */
+  /** Stored requests; `undefined`: none. */
   readonly pending: unknown;
   readonly dead: unknown;
 }
 
 const NAME_WIDTH_MIN = 10;
 const NUMBER_WIDTH = 9;
-/** By what they tell: the last ones go first where it is narrow. */
+/** By importance: a narrow terminal shows only the first. */
 const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] = [
   ['QUEUED', ({ queued }) => String(queued)],
   ['BUSY', ({ busy }) => String(busy)],
@@ -59,7 +62,7 @@ export function picture(sight: Sight, { columns, rows }: Size): string {
   const shown = listed.slice(0, room);
   const above = `${head.join('\n')}\n${services(shown, columns)}`;
   if (named !== null) {
-    // The service's row stands below its head, and above a line that is empty.
+    // The service's row stands below the column heads and above an empty line.
     const left = Math.max(0, room - shown.length - 1);
     return `${above}\n${workerLines(named, { columns, rows: left })}`;
   }
@@ -139,7 +142,7 @@ function rateIn(plain: Facts, name: string): number | null {
   return typeof value === 'number' ? value : null;
 }
 
-/** A second, between two moments; a daemon that started anew in between has counted less. */
+/** Rates between two moments; a daemon that restarted in between has counted less. */
 function rateOf(
   now: Count | undefined,
   before: Count | undefined,

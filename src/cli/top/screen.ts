@@ -1,4 +1,4 @@
-/** The terminal while `top` has it: a screen of its own, and the keys that end it. */
+/** The terminal during `top`: its alternate screen, and the keys that end it. */
 import type { Size } from './fit.js';
 
 const ENTER = '\u001b[?1049h\u001b[?25l';
@@ -24,7 +24,7 @@ export class Screen {
     }
   }
 
-  /** Aborted when somebody wants to leave. */
+  /** Aborted when the user wants to leave. */
   get left(): AbortSignal {
     return this.#left.signal;
   }
@@ -35,7 +35,7 @@ export class Screen {
     this.#redraw();
   }
 
-  /** Gives the terminal back as it was. */
+  /** Restores the terminal. */
   close(): void {
     process.stdout.off('resize', this.#redraw);
     process.stdin.off('data', this.#key);
@@ -54,11 +54,11 @@ export class Screen {
   };
 
   readonly #redraw = (): void => {
-    // A serial line, or a container's terminal, says 0.
+    // A serial line or a container's terminal reports 0.
     const columns = process.stdout.columns || COLUMNS;
     const rows = process.stdout.rows || ROWS;
     const lines = (this.#draw?.({ columns, rows }) ?? '').split('\n').slice(0, rows);
-    // Line by line over what was there: clearing all of it first would flicker.
+    // Overwrites line by line: clearing the screen first would flicker.
     const text = lines.map((line) => line + CLEAR_LINE).join('\r\n');
     process.stdout.write(HOME + text + CLEAR_BELOW);
   };

@@ -1,9 +1,9 @@
-/** What `top SERVICE` shows beside the service: its workers by name, the busiest first. */
+/** What `top SERVICE` shows below the service: its workers, the busiest first. */
 import type { Facts } from '../ask.js';
 import { duration, printable, table } from '../output.js';
 import { clipped, type Size } from './fit.js';
 
-/** The service that was named, as it is shown, and its workers. */
+/** The service that was named, in its shown form, and its workers. */
 export interface Named {
   readonly service: string;
   readonly workers: readonly Facts[];
@@ -19,7 +19,7 @@ interface Column {
 
 const NAME_WIDTH_MIN = 10;
 const GAP = 2;
-/** By what they tell: the last ones go first where it is narrow. */
+/** By importance: a narrow terminal shows only the first. */
 const COLUMNS: readonly Column[] = [
   { head: 'STATE', cell: ({ state }) => printable(state) },
   { head: 'IN FLIGHT', cell: ({ inFlight }) => printable(inFlight), right: true },
@@ -28,7 +28,7 @@ const COLUMNS: readonly Column[] = [
   { head: 'CREDIT', cell: ({ credit }) => printable(credit), right: true },
 ];
 
-/** @param rows that there is room for */
+/** @param rows how many fit */
 export function workerLines({ workers, isCut }: Named, { columns, rows }: Size): string {
   if (workers.length === 0) return clipped('no workers', columns);
   const room = Math.max(0, rows - 2);
