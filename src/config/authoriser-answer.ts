@@ -1,13 +1,13 @@
-/** What a service that authorises keys is asked, and what it answers (docs/operating.md). */
+/** The question to a service that authorises keys, and its answer (docs/operating.md). */
 import { z } from 'zod';
 
 import { GLOB_CHARACTERS_MAX, GLOBS_MAX } from './grants.js';
 import { isGlob } from '../core/glob.js';
 import { encodeZ85 } from '../core/z85.js';
 
-/** How long an answer holds that does not say so. */
+/** How long an answer without a time holds. */
 const TTL_MS = 60_000;
-/** A client that is told nothing yet tries again within that: see `Authoriser`. */
+/** A client that is not admitted yet tries again within this time: see `Authoriser`. */
 const TTL_MS_MIN = 10_000;
 const TTL_MS_MAX = 86_400_000;
 const NAME = /^[\x21-\x7e]{1,64}$/;
@@ -22,7 +22,7 @@ export type KeyAnswer =
       readonly ttlMs: number;
     }
   | { readonly kind: 'refused'; readonly ttlMs: number }
-  /** It cannot be used. */
+  /** The answer is not usable. */
   | { readonly kind: 'unusable'; readonly why: string };
 
 const ttlMs = z.int().min(TTL_MS_MIN).max(TTL_MS_MAX).default(TTL_MS);
@@ -30,7 +30,7 @@ const globs = z
   .array(z.string().max(GLOB_CHARACTERS_MAX).refine(isGlob, 'not a service name or pattern'))
   .max(GLOBS_MAX)
   .default([]);
-/** A field that is not known is an error: a misspelt one must not grant or refuse anything. */
+/** An unknown field is an error: a misspelt one must not grant or refuse anything. */
 const ALLOWED = z.strictObject({
   name: z.string().regex(NAME, 'expected 1 to 64 printable characters without spaces'),
   client: globs,

@@ -1,32 +1,32 @@
 import type { PerPeerConfig, QuotaConfig } from './quotas.js';
 import type { Row, SCHEMA, Section } from './schema.js';
 
-/** Who may come in through a listener. */
+/** What a listener or a key may be used for. */
 export type Role = 'client' | 'worker';
 
 /** Every role, in the order in which they are shown. */
 export const ROLES: readonly [Role, Role] = ['client', 'worker'];
 
-/** Files of the pair's CURVE keys; `serverKey` (Z85) is for the side that dials. */
+/** Files of the pair's CURVE keys; the side that dials has `serverKey` (Z85). */
 export interface CurveConfig {
   readonly secretKeyFile: string;
   readonly keysFile: string;
   readonly serverKey?: string;
 }
 
-/** Files (PEM) of the certificate that HTTP shows, and of its key. */
+/** Files (PEM) of the HTTP server's certificate and its key. */
 export interface TlsConfig {
   readonly certFile: string;
   readonly keyFile: string;
 }
 
-/** Files of a listener's CURVE keys; of two secret ones, clients may know the server by either. */
+/** Files of a listener's CURVE keys; with two secret keys, clients may use either public key. */
 export interface ListenerCurveConfig {
   readonly secretKeyFile: string | readonly string[];
   readonly keysFile: string;
 }
 
-/** The files, the present key's first. */
+/** The files, the current key's first. */
 export function secretKeyFilesOf({ secretKeyFile }: ListenerCurveConfig): readonly string[] {
   return typeof secretKeyFile === 'string' ? [secretKeyFile] : secretKeyFile;
 }
@@ -34,20 +34,20 @@ export function secretKeyFilesOf({ secretKeyFile }: ListenerCurveConfig): readon
 /** How much of `mmi.*` a listener answers (D74). */
 export type MmiExtent = 'full' | 'minimal';
 
-/** An engine that this version has. */
+/** A transport of this version. */
 export type TransportName = (typeof SCHEMA)['broker']['keys']['transport']['options'][number];
 
 /** One listener, in full. */
 export interface ListenerConfig {
   /** `tcp://host:port` or `ipc://path`. */
   readonly endpoint: string;
-  /** Globs over the services that may be asked for there; none: no clients come in. */
+  /** Globs over the services that clients may request there; empty: no clients. */
   readonly client: readonly string[];
-  /** Globs over the services that may be offered there; none: no workers come in. */
+  /** Globs over the services that workers may offer there; empty: no workers. */
   readonly worker: readonly string[];
   /** `null`: `minimal` without CURVE off loopback, else `full`. */
   readonly mmi: MmiExtent | null;
-  /** Open to a network without CURVE, on purpose. */
+  /** Open to a network without CURVE on purpose. */
   readonly insecure: boolean;
   readonly transport: TransportName;
   readonly curve?: ListenerCurveConfig;
@@ -87,7 +87,7 @@ type SectionValues<S extends Section> = {
 
 /**
  * The effective configuration: every key of every section, sizes in bytes, durations in
- * milliseconds, `broker.listen` as a list of listeners; what is optional and absent is null.
+ * milliseconds, `broker.listen` as a list of listeners; absent optional keys are null.
  */
 export type Config = {
   readonly [Name in keyof typeof SCHEMA]: SectionValues<(typeof SCHEMA)[Name]>;

@@ -1,4 +1,4 @@
-/** What is written about the configuration, made from the rows. */
+/** The generated documents about the configuration. */
 import { z } from 'zod';
 
 import { QUOTA_ROWS } from './quotas.js';
@@ -12,7 +12,7 @@ const UNITS: readonly (readonly [number, string])[] = [
   [60_000, 'minute'],
 ];
 
-/** `604800000` and what it is in days, for durations that nobody can read. */
+/** Adds days, hours or minutes to a duration that is hard to read, such as `604800000`. */
 function defaultText(row: Row): string {
   if (row.default === null) return row.none ?? '–';
   const text = `\`${String(row.default)}\``;
@@ -169,11 +169,11 @@ export function referencePage(): string {
   return `${[INTRODUCTION.trimEnd(), quotasText(), ...sections].join('\n\n')}\n`;
 }
 
-/** config/majordomo.schema.json: what may be written, for editors. */
+/** config/majordomo.schema.json, for editors. */
 export function jsonSchema(): string {
   const schema = z.toJSONSchema(CONFIG_SCHEMA, { io: 'input', unrepresentable: 'any' });
   const text = JSON.stringify({ title: 'Majordomo', ...schema }, null, 2);
-  // Lists of words on one line, as the formatter of this repository has them.
+  // Puts lists of words on one line, as this repository's formatter does.
   return `${text.replace(/\[\s+("[^[\]{}]*")\s+\]/g, onOneLine)}\n`;
 }
 
@@ -203,8 +203,8 @@ function exampleRow(key: string, row: Row): string[] {
 }
 
 /**
- * config/majordomo.yaml: every key in a comment. A line that begins with `#` and a letter, without a
- * blank between, is a setting at its default: taking the `#` away changes nothing.
+ * config/majordomo.yaml: every key in a comment. A line that begins with `#` and a letter is a
+ * setting at its default: removing the `#` changes nothing.
  */
 export function exampleFile(): string {
   const head = [

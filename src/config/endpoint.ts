@@ -1,9 +1,9 @@
-/** An endpoint in its parts; `port` 0 lets the operating system choose. */
+/** The parts of an endpoint; with `port` 0 the operating system chooses. */
 export type Endpoint =
   | { readonly scheme: 'tcp'; readonly host: string; readonly port: number }
   | { readonly scheme: 'ipc'; readonly path: string };
 
-/** What parsing gave: a value, or what is wrong with the text. */
+/** The result of parsing: a value, or what is wrong with the text. */
 export type Parsed<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly why: string };
 
@@ -27,7 +27,7 @@ function isHost(host: string): boolean {
   return ONLY_NUMBERS.test(host) ? IPV4.test(host) : NAME.test(host);
 }
 
-/** `host:port`, as it stands in `tcp://` endpoints and in `http.listen`. */
+/** `host:port`, as in `tcp://` endpoints and `http.listen`. */
 function parseAddress(text: string): Parsed<{ host: string; port: number }> {
   const match = /^(\[[^\]]*\]|[^:]*):([^:]*)$/.exec(text);
   if (match === null) {
@@ -45,7 +45,7 @@ function parseAddress(text: string): Parsed<{ host: string; port: number }> {
   return { ok: true, value: { host, port: Number(port) } };
 }
 
-/** An endpoint that can be listened on: `tcp://host:port` (port 0 or `*`: any), `ipc://path`. */
+/** An endpoint to listen on: `tcp://host:port` (port 0 or `*`: any), `ipc://path`. */
 export function parseEndpoint(text: string): Parsed<Endpoint> {
   const match = /^([a-z]+):\/\/(.*)$/s.exec(text);
   if (match === null) {
@@ -69,14 +69,14 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
 /** `http.listen`: an address, `unix:PATH`, or `off`, which is null. */
 export function parseHttpListen(text: string): Parsed<Endpoint | null> {
   if (text === 'off') return { ok: true, value: null };
-  // Also with two slashes before an absolute path, as gRPC and Docker write it.
+  // Two slashes before an absolute path are also accepted, as in gRPC and Docker.
   const path = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(text)?.[1];
   if (path !== undefined) return parseEndpoint(`ipc://${path}`);
   const address = parseAddress(text);
   return address.ok ? { ok: true, value: { scheme: 'tcp', ...address.value } } : address;
 }
 
-/** An endpoint that can be dialled: a certain host, a certain port. */
+/** An endpoint to connect to: one host, one port. */
 export function parseDialEndpoint(text: string): Parsed<Endpoint> {
   const parsed = parseEndpoint(text);
   if (!parsed.ok || parsed.value.scheme !== 'tcp') return parsed;
@@ -87,7 +87,7 @@ export function parseDialEndpoint(text: string): Parsed<Endpoint> {
 
 const EVERY_INTERFACE: readonly string[] = ['*', '0.0.0.0'];
 
-/** True if both cannot be bound at once by one machine, as far as their text tells. */
+/** True if their text shows that one machine cannot bind both at once. */
 export function collide(left: Endpoint, right: Endpoint): boolean {
   if (left.scheme === 'ipc' || right.scheme === 'ipc') {
     return left.scheme === 'ipc' && right.scheme === 'ipc' && left.path === right.path;

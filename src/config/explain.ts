@@ -1,4 +1,4 @@
-/** Where each effective value came from: what `majordomo check` prints. */
+/** The source of each effective value, for `majordomo check`. */
 import type { Config } from './config.js';
 import { SECTIONS } from './schema.js';
 import { treeAt, type SourceKind, type Tree } from './tree.js';
@@ -17,13 +17,13 @@ export interface Explained {
 /** Stands for a secret. */
 const MASK = '********';
 
-/** The value of a key as it may be shown. */
+/** The value of a key, with secrets masked. */
 export function shown(section: string, key: string, value: unknown): unknown {
   const secret = SECTIONS[section]?.keys[key]?.form === 'secret';
   return secret && value !== null ? MASK : value;
 }
 
-/** Every key with its value and where that came from, in the order of the reference page. */
+/** Every key with its value and its source, in the order of the reference page. */
 export function explain(loaded: { readonly config: Config; readonly written: Tree }): Explained[] {
   const config: Readonly<Record<string, Readonly<Record<string, unknown>>>> = loaded.config;
   return Object.entries(SECTIONS).flatMap(([section, { keys }]) =>

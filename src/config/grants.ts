@@ -1,6 +1,6 @@
 /**
- * For which services a key or a listener may be used, as it is written: `client` and `worker` with
- * globs, or the short form of both, `allow` with `services` (D72).
+ * The services for which a key or a listener may be used, as written: `client` and `worker` with
+ * globs, or their short form, `allow` with `services` (D72).
  */
 import { ROLES, type Role } from './config.js';
 
@@ -10,7 +10,7 @@ const ALL: readonly string[] = ['*'];
 export const GLOBS_MAX = 1000;
 export const GLOB_CHARACTERS_MAX = 255;
 
-/** What was written; a field that is undefined was not. */
+/** The fields as written; undefined: absent. */
 export interface WrittenGrants {
   readonly allow?: readonly string[] | undefined;
   readonly services?: readonly string[] | undefined;
@@ -18,10 +18,10 @@ export interface WrittenGrants {
   readonly worker?: readonly string[] | undefined;
 }
 
-/** Globs over names of services, by role; none: nothing. */
+/** Globs over service names, by role; empty: none. */
 export type Grants = Readonly<Record<Role, readonly string[]>>;
 
-/** What is granted: everything if nothing is named, else only what is named. */
+/** What the fields grant: everything if all are absent, else only what they name. */
 export function grantsOf(written: WrittenGrants): Grants {
   const { allow, services = ALL } = written;
   const namesNone = ROLES.every((role) => written[role] === undefined) && allow === undefined;
@@ -32,12 +32,12 @@ export function grantsOf(written: WrittenGrants): Grants {
   return { client: granted('client'), worker: granted('worker') };
 }
 
-/** The roles that are given in both forms: which of the two holds would be a guess. */
+/** Roles given in both forms: the broker would have to guess which one holds. */
 export function givenTwice({ allow, ...long }: WrittenGrants): readonly Role[] {
   return ROLES.filter((role) => long[role] !== undefined && allow?.includes(role) === true);
 }
 
-/** What is wrong where a role is given in both forms. */
+/** The error for a role given in both forms. */
 export function twiceMessage(role: Role): string {
   return `is also in allow: remove ${role} from allow, or use only allow and services`;
 }

@@ -25,8 +25,8 @@ function editDistance(left: string, right: string): number {
 }
 
 /**
- * The name that was probably meant, or null: at most a third of the letters differ, case apart. A
- * name whose begin or end was left out (`heartbeatMs`, `ttl`) is found by its words.
+ * The name that was probably meant, or null: at most a third of the letters differ, apart from
+ * case. A name without its beginning or end (`heartbeatMs`, `ttl`) is found by its words.
  */
 export function nearestName(name: string, known: readonly string[]): string | null {
   if (name.length === 0 || name.length > NAME_CHARACTERS_MAX) return null;

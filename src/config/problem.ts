@@ -1,8 +1,8 @@
-/** One thing that is wrong in a configuration. */
+/** One problem of a configuration. */
 export interface Problem {
   /** `FILE:LINE:COL`, `environment MAJORDOMO_…` or `--set #1`. */
   readonly place: string;
-  /** `broker.heartbeatIntervalMs`, `broker.listen[0].endpoint`; empty if it is no key's. */
+  /** `broker.heartbeatIntervalMs`, `broker.listen[0].endpoint`; empty if no key is concerned. */
   readonly path: string;
   readonly message: string;
 }

@@ -1,4 +1,4 @@
-/** Quotas of one identity: what each may be, and what one resolves to. */
+/** Quotas of one identity: possible values, and the values in effect. */
 import type { Config } from './config.js';
 
 /** The keys of `limits.perPeer` and of each `limits.quotas.NAME`. */
@@ -102,13 +102,13 @@ export type QuotaKey = keyof typeof QUOTA_ROWS;
 /** Every key, in the order in which they are shown. */
 export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(QUOTA_ROWS) as QuotaKey[];
 
-/** What was written for `limits.quotas.NAME`, sizes in bytes. */
+/** The content of `limits.quotas.NAME`, sizes in bytes. */
 export type QuotaConfig = Readonly<Partial<Record<QuotaKey, number>>>;
 
-/** `limits.perPeer` in full: its share is always there. */
+/** The content of `limits.perPeer`; it always has a share. */
 export type PerPeerConfig = QuotaConfig & { readonly share: number };
 
-/** What one identity may use at most (D75); sizes in bytes, Infinity for no bound. */
+/** What one identity may use at most (D75); sizes in bytes, Infinity for no limit. */
 export type Quotas = Readonly<Record<Exclude<QuotaKey, 'share'>, number>>;
 
 /**
@@ -135,7 +135,7 @@ export function quotasOf(config: Pick<Config, 'limits' | 'titanic'>, name: strin
   };
 }
 
-/** A share of a limit that leaves at least one place for others; of a limit of one, that one. */
+/** A share of a limit, leaving at least one place for others; a limit of one is not shared. */
 function shared(limit: number, share: number): number {
   if (share >= 1) return limit;
   return Math.max(1, Math.min(limit - 1, Math.floor(limit * share)));

@@ -1,4 +1,4 @@
-/** What must hold between keys. What must hold for one key is in its row. */
+/** Rules between keys. A rule for one key is in its row. */
 import type { Config } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { formatSize } from './size.js';
@@ -6,13 +6,13 @@ import type { Path } from './tree.js';
 
 const SERVICE_BYTES_MAX = 255;
 
-/** A rule that is broken; `path` is the key to be changed first. */
+/** A violation; `path` is the key to change first. */
 export interface Broken {
   readonly path: Path;
   readonly message: string;
 }
 
-/** One rule over the keys `about`. It is not asked if one of them is wrong by itself. */
+/** One rule over the keys `about`. It is not checked if one of them is invalid. */
 export interface Rule {
   readonly about: readonly string[];
   readonly check: (config: Config) => readonly Broken[];
@@ -44,7 +44,7 @@ function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
   return broken;
 }
 
-/** What other parts of the daemon bind must be free of the broker's listeners. */
+/** Other listeners of the daemon must not use the broker's addresses. */
 function besideListeners(config: Config, path: Path, text: string | null): readonly Broken[] {
   if (text === null) return [];
   const parsed = path[0] === 'http' ? parseHttpListen(text) : parseEndpoint(text);
@@ -59,7 +59,7 @@ function besideListeners(config: Config, path: Path, text: string | null): reado
   return [];
 }
 
-/** libzmq asks nobody who may come in over ipc. */
+/** libzmq does not authenticate over ipc. */
 function sealedByLibzmq({ broker }: Config): readonly Broken[] {
   return broker.listen.flatMap(({ endpoint, transport, curve }, index) =>
     curve !== undefined && transport === 'libzmq' && !endpoint.startsWith('tcp://')
@@ -73,7 +73,7 @@ function sealedByLibzmq({ broker }: Config): readonly Broken[] {
   );
 }
 
-/** Of two keys of its own libzmq can be known by one only. */
+/** libzmq can have only one secret key per listener. */
 function oneKeyOfLibzmq({ broker }: Config): readonly Broken[] {
   return broker.listen.flatMap(({ transport, curve }, index) =>
     transport === 'libzmq' && Array.isArray(curve?.secretKeyFile) && curve.secretKeyFile.length > 1
@@ -100,7 +100,10 @@ function sealedAndOpen({ broker }: Config): readonly Broken[] {
   );
 }
 
-/** Keys are asked about where there are some; and not of what answers without a worker. */
+/**
+ * The broker asks the service about keys only on listeners with CURVE, and a worker has to offer
+ * it.
+ */
 function authorised({ broker, security }: Config): readonly Broken[] {
   const service = security.authorize;
   if (service === null) return [];

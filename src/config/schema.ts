@@ -1,10 +1,10 @@
 /**
- * The configuration, one row a key. Everything else is made from these rows: the type `Config`,
+ * The configuration, one row per key. Everything else is made from these rows: the type `Config`,
  * validation, defaults, docs/configuration.md, config/majordomo.schema.json and
  * config/majordomo.yaml.
  *
- * The rows are plain data, not calls of zod, because a declaration file can be written from data
- * alone (`isolatedDeclarations`); `validate.ts` makes the zod schema of them.
+ * The rows are plain data, not zod calls, because `isolatedDeclarations` can only write
+ * declarations of data; `zod.ts` makes the zod schema from them.
  */
 
 import {
@@ -36,9 +36,9 @@ export type RowKind =
 export interface Row {
   readonly kind: RowKind;
   readonly default: string | number | boolean | null;
-  /** What holds when the key is absent, for keys whose default is not a constant. */
+  /** The value of an absent key, if its default is not a constant. */
   readonly none?: string;
-  /** The key may stay without a value. */
+  /** The key may have no value. */
   readonly optional?: true;
   /** Smallest and largest value; for `text` the number of characters. */
   readonly min?: number | string;
@@ -47,8 +47,8 @@ export interface Row {
   /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`, `url`. */
   readonly form?: 'name' | 'path' | 'file' | 'secret' | 'url';
   /**
-   * SIGHUP applies a change without a restart. `secretKeys`: only if nothing but the files of
-   * secret keys of listeners with the transport `zmtp` changes.
+   * SIGHUP applies a change without a restart. `secretKeys`: only if nothing changes but the secret
+   * key files of listeners with the transport `zmtp`.
    */
   readonly live?: true | 'secretKeys';
   readonly about: string;
@@ -60,7 +60,7 @@ export interface Section {
   readonly keys: Readonly<Record<string, Row>>;
 }
 
-/** The rows. Sizes are written as a person would write them. */
+/** The rows. Sizes are written for people. */
 export const SCHEMA = {
   node: {
     about: 'This process.',
@@ -506,5 +506,5 @@ export const SCHEMA = {
   },
 } as const;
 
-/** The rows again, as what code that walks over them sees. */
+/** The rows, typed for code that iterates over them. */
 export const SECTIONS: Readonly<Record<string, Section>> = SCHEMA;

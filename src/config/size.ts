@@ -7,10 +7,10 @@ const UNITS: Readonly<Record<string, number>> = {
   TiB: 2 ** 40,
 };
 
-/** What a size given as text looks like: for the JSON Schema. */
+/** The form of a size given as text, for the JSON Schema. */
 export const SIZE_PATTERN: string = SIZE.source;
 
-/** `16MiB`, `4096` or 4096 as bytes; null if it is no size. */
+/** `16MiB`, `4096` or 4096 as bytes; null if it is not a size. */
 export function parseSize(value: number | string): number | null {
   if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : null;
   const match = SIZE.exec(value);

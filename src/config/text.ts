@@ -1,9 +1,9 @@
-/** Rows in words: for messages and for the reference page. */
+/** Describes rows in words, for messages and the reference page. */
 import { QUOTA_ROWS } from './quotas.js';
 import { SECTIONS, type Row } from './schema.js';
 import type { Path } from './tree.js';
 
-/** The row of `section.key`, also of a path below it. */
+/** The row of `section.key`, also for a path below it. */
 export function rowAt(path: Path): Row | null {
   const [section, key] = path;
   if (typeof section !== 'string' || typeof key !== 'string') return null;
@@ -77,10 +77,10 @@ export function expectation(row: Row): string {
   }
 }
 
-/** What variables of the environment that are configuration begin with. */
+/** The prefix of environment variables that are configuration. */
 export const PREFIX = 'MAJORDOMO_';
 
-/** What stands between the levels of a path in the name of a variable. */
+/** Separates the levels of a path in the name of a variable. */
 export const LEVEL = '__';
 
 /** `['broker', 'heartbeatIntervalMs']` → `MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS`. */

@@ -1,10 +1,10 @@
 /**
- * Configuration as it was written, each node with its place: what the readers in io/ make of a file,
- * the environment and `--set`, and what a message or `check` points back to.
+ * The configuration as written, each node with its place. The readers in io/ make it from a file,
+ * the environment and `--set`; messages and `check` point back to it.
  */
 import type { Problem } from './problem.js';
 
-/** Kind of source that a value came from. */
+/** The kind of source of a value. */
 export type SourceKind = 'file' | 'environment' | 'set';
 
 /** Where something was written. */
@@ -35,7 +35,7 @@ export interface MapTree {
   readonly entries: ReadonlyMap<string, Entry>;
 }
 
-/** A key of a map: its own place, its value. */
+/** A key of a map: its place and its value. */
 export interface Entry {
   readonly key: Origin;
   readonly value: Tree;
@@ -44,14 +44,14 @@ export interface Entry {
 /** Steps from the root: keys and indices. */
 export type Path = readonly (string | number)[];
 
-/** What one source gave. */
+/** The content of one source. */
 export interface Source {
-  /** Null if nothing was written, or nothing of it could be read. */
+  /** Null if nothing was written, or nothing could be read. */
   readonly tree: MapTree | null;
   readonly problems: readonly Problem[];
 }
 
-/** `['broker', 'listen', 0]` → `broker.listen[0]`. Keys that are no plain words are quoted. */
+/** `['broker', 'listen', 0]` → `broker.listen[0]`. Keys that are not plain words are quoted. */
 export function pathText(path: Path): string {
   let text = '';
   for (const step of path) {
@@ -80,7 +80,7 @@ export function show(value: unknown): string {
   return `a ${typeof value}`;
 }
 
-/** Lays `over` on `under`: maps key by key, anything else is replaced. */
+/** Merges `over` into `under`: maps key by key, anything else is replaced. */
 export function merge(under: Tree, over: Tree): Tree {
   if (under.kind !== 'map' || over.kind !== 'map') return over;
   const entries = new Map(under.entries);
@@ -106,7 +106,7 @@ export function treeAt(tree: Tree, path: Path): Tree | undefined {
   return node;
 }
 
-/** The node at a path, or the nearest one above it. */
+/** The node at a path, or its nearest ancestor. */
 export function nearestAt(tree: Tree, path: Path): Tree {
   for (let length = path.length; length > 0; length--) {
     const node = treeAt(tree, path.slice(0, length));
@@ -115,7 +115,7 @@ export function nearestAt(tree: Tree, path: Path): Tree {
   return tree;
 }
 
-/** The plain value of a tree. Its maps have no prototype: no key of a file can reach one. */
+/** The plain value of a tree. Its maps have no prototype, so no key of a file can reach one. */
 export function plain(tree: Tree): unknown {
   switch (tree.kind) {
     case 'scalar':

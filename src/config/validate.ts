@@ -1,4 +1,6 @@
-/** From what was written to the effective configuration, or to everything that is wrong with it. */
+/**
+ * Turns what was written into the effective configuration, or a list of everything that is wrong.
+ */
 import type { z } from 'zod';
 
 import { ROLES, type Config, type ListenerConfig } from './config.js';
@@ -12,14 +14,14 @@ import { expectation, quotaRowAt, rowAt } from './text.js';
 import { nearestAt, pathText, plain, show, treeAt, type Path, type Tree } from './tree.js';
 import { CONFIG_SCHEMA, LISTENERS, MAP_KEYS, type WrittenListener } from './zod.js';
 
-/** What validation found. `config` is null if a value is wrong. */
+/** The result of validation. `config` is null if a value is invalid. */
 export interface Validated {
   readonly config: Config | null;
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
 }
 
-/** Defaults that this machine gives. */
+/** Defaults that depend on this machine. */
 export interface Machine {
   /** `node.name`. */
   readonly hostName: string;
@@ -45,7 +47,7 @@ export function validate(written: Tree, machine: Machine): Validated {
   const found = parsed.error.issues.flatMap((issue) => translate(written, issue, []));
   const wrong = new Set(found.map(({ path }) => path.slice(0, 2).join('.')));
   const problems = withoutRepeats(found.map(({ problem }) => problem));
-  // What is right is still checked against what else is right: everything in one run.
+  // Valid values are still checked against each other, so that one run reports everything.
   const rest = CONFIG_SCHEMA.safeParse(without(input, wrong));
   if (rest.success) {
     problems.push(...crossProblems(written, complete(rest.data, machine), wrong));
@@ -53,7 +55,7 @@ export function validate(written: Tree, machine: Machine): Validated {
   return { config: null, problems, warnings: [] };
 }
 
-/** A section without a value (all its keys commented out) is an empty one. */
+/** A section without a value (all its keys commented out) is empty. */
 function sectionsOf(value: unknown): Record<string, unknown> {
   const sections: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   if (typeof value !== 'object' || value === null) return sections;
@@ -63,7 +65,7 @@ function sectionsOf(value: unknown): Record<string, unknown> {
   return sections;
 }
 
-/** The input without the keys `section` and `section.key` that are wrong. */
+/** The input without the invalid keys `section` and `section.key`. */
 function without(
   input: Readonly<Record<string, unknown>>,
   wrong: ReadonlySet<string>,
@@ -108,7 +110,7 @@ function translate(written: Tree, issue: Issue, base: Path): Found[] {
   return [{ path, problem: { place, path: pathText(path), message } }];
 }
 
-/** Kinds whose zod schema says what is wrong better than the row can. */
+/** Kinds for which zod's message is better than one made from the row. */
 const OWN_MESSAGES: readonly string[] = [
   'listeners',
   'endpoint',
@@ -181,7 +183,7 @@ function withoutRepeats(problems: readonly Problem[]): Problem[] {
   });
 }
 
-/** Fills in what has no constant default, and puts the listeners in full. */
+/** Fills in defaults that are not constants, and completes the listeners. */
 function complete(
   parsed: Readonly<Record<string, Readonly<Record<string, unknown>> | null>>,
   machine: Machine,
@@ -205,7 +207,7 @@ function complete(
   });
   const transport = broker?.['transport'] as ListenerConfig['transport'];
   Object.assign(filled['broker'] ?? {}, { listen: listeners(broker?.['listen'], transport) });
-  // The rows are what both the zod schema and the type `Config` are made of.
+  // Both the zod schema and the type `Config` are made from the rows.
   const whole: unknown = filled;
   return whole as Config;
 }
@@ -238,7 +240,7 @@ function crossProblems(written: Tree, config: Config, wrong: ReadonlySet<string>
   }));
 }
 
-/** The place of the first of these paths that was written at all. */
+/** The place of the first of these paths that was written. */
 function placeOf(written: Tree, paths: readonly Path[]): string {
   for (const path of paths) {
     const node = treeAt(written, path) ?? treeAt(written, path.slice(0, 2));
@@ -247,7 +249,7 @@ function placeOf(written: Tree, paths: readonly Path[]): string {
   return written.origin.place;
 }
 
-/** What was written and has no effect, because of something else that was, or was not. */
+/** Keys that were set but have no effect because of other keys. */
 function idleWarnings(written: Tree, config: Config): Problem[] {
   if (config.bstar.role !== 'standalone') return [];
   return Object.keys(SECTIONS['bstar']?.keys ?? {}).flatMap((key) => {

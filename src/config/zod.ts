@@ -1,4 +1,4 @@
-/** The zod schema that the rows describe: it checks, and the JSON Schema is made of it. */
+/** The zod schema, made from the rows. It validates, and the JSON Schema is made from it. */
 import { z } from 'zod';
 
 import { parseDialEndpoint, parseEndpoint, parseHttpListen, type Parsed } from './endpoint.js';
@@ -12,10 +12,10 @@ import { parseSize, SIZE_PATTERN } from './size.js';
 
 const PATH_CHARACTERS_MAX = 4096;
 const LISTENERS_MAX = 64;
-/** Of a quota: as the names of keys, printable without blanks. */
+/** The name of a quota: printable, without spaces, as the names of keys. */
 const NAME = /^[\x21-\x7e]{1,64}$/;
 
-/** Text that a parser understands; what it says becomes the message. */
+/** Text that a parser accepts; the parser's reason becomes the message. */
 function parsedText(
   what: string,
   pattern: string,
@@ -123,7 +123,7 @@ const listener = z
   });
 const LISTENERS_ERROR = `expected an endpoint, a list of endpoints, or a list of ${LISTENER}`;
 
-/** A listener as it may be written. */
+/** A listener in any form in which it may be written. */
 export type WrittenListener = Pick<ListenerConfig, 'endpoint'> & {
   readonly [Key in 'client' | 'worker' | 'mmi' | 'insecure' | 'transport' | 'curve']?:
     ListenerConfig[Key] | undefined;
@@ -151,7 +151,7 @@ export const MAP_KEYS: Readonly<
   tls: Object.keys(tls.shape),
 };
 
-/** A bound of a row as a number: sizes are written as text there. */
+/** A bound of a row as a number; bounds of sizes are written as text. */
 function bound(value: number | string | undefined): number {
   return value === undefined ? 0 : (parseSize(value) ?? 0);
 }
@@ -190,7 +190,7 @@ function size(row: Row): z.ZodType {
 const QUOTA_ERROR = 'expected a map of quotas';
 const QUOTAS_MAX = 1000;
 
-/** All of them may be absent. */
+/** All keys may be absent. */
 function quota(): z.ZodType {
   const rows = Object.entries(QUOTA_ROWS);
   const keys = rows.map(([key, row]) => [key, kindSchema(row).optional()] as const);
@@ -248,7 +248,7 @@ function rowSchema(row: Row): z.ZodType {
   return absent.meta({ description: row.about });
 }
 
-/** The whole configuration. What is absent and has no constant default stays absent. */
+/** The whole configuration. Absent keys without a constant default stay absent. */
 export const CONFIG_SCHEMA: z.ZodType<Record<string, Record<string, unknown> | null>> =
   z.strictObject(
     Object.fromEntries(

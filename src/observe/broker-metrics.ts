@@ -4,13 +4,15 @@ import { histogramsOf, labelled, perService, perServiceBy } from './by-service.j
 import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';
 
-/** What is read of a broker. */
+/** What the metrics read from a broker. */
 export interface BrokerSource {
   readonly counters: BrokerCounters;
   readonly gauges: ServiceGauges;
 }
 
-/** @param malformedTitanic malformed requests for `titanic.*`, which the broker does not read */
+/**
+ * @param malformedTitanic malformed requests for `titanic.*`, whose bodies the broker does not read
+ */
 export function brokerMetrics(
   out: Exposition,
   { counters, gauges }: BrokerSource,
@@ -42,7 +44,7 @@ export function brokerMetrics(
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);
 }
 
-/** One sample for each value of the one label, in the order of the table. */
+/** One sample for each value of the only label, in the order of the table. */
 export function by(
   out: Exposition,
   name: MetricName,

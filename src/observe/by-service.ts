@@ -4,7 +4,7 @@ import type { ByLabel, Label, Labels } from '../core/labels.js';
 import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';
 
-/** Services with the text of their label. */
+/** Services and their label text. */
 export type LabelledServices = readonly (readonly [label: Label, text: string])[];
 
 export function labelled(labels: Labels, isWanted: (label: Label) => boolean): LabelledServices {
@@ -13,7 +13,7 @@ export function labelled(labels: Labels, isWanted: (label: Label) => boolean): L
     .map(([label, name]) => [label, labelText('service', name)]);
 }
 
-/** @param scale how many of the units of the values make a base unit */
+/** @param scale how many of the values' units make a base unit */
 export function perService(
   out: Exposition,
   name: MetricName,

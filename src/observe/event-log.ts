@@ -1,7 +1,7 @@
 /**
- * The one place where what happens becomes a line of the log (docs/logs.md, which also says what
- * counts it). What peers can provoke is throttled; the steps of requests, which are told at level
- * debug alone, are not.
+ * The only place where events become log lines (docs/logs.md also says which metric counts each).
+ * Lines that peers can provoke are throttled; the steps of requests, which only the level debug
+ * shows, are not.
  */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { RequestStep } from '../broker/request-trace.js';
@@ -15,10 +15,10 @@ type Level = 'info' | 'warn' | 'error';
 
 interface Line {
   readonly level: Level;
-  /** Lines of one kind are at most one a second. */
+  /** The log writes at most one line of a kind per second. */
   readonly kind: string;
   readonly text: string;
-  /** Who provoked it: lines of one kind are told apart by it. */
+  /** Who provoked it: lines of a kind are limited for each of them. */
   readonly who?: string;
 }
 
@@ -54,7 +54,7 @@ export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   };
 }
 
-/** The level of its line in the log. */
+/** The level of an event's line. */
 export function levelOf(event: Event): Level {
   return lineOf(event).level;
 }
@@ -167,7 +167,7 @@ function lineOfPair(event: PairEvent): Line {
   switch (event.name) {
     case 'ha.changed': {
       const { from, to, epoch, reason } = event;
-      // Each of them is told: they are few, and the story of the pair.
+      // Every one is logged: there are few, and together they are the history of the pair.
       return of('warn', `${name} ${epoch} ${to}`, `${from} → ${to}, epoch ${epoch}: ${reason}`);
     }
     case 'ha.connected':
@@ -229,7 +229,9 @@ function expelled({
   return { ...of('warn', `${name} rights`, text), who };
 }
 
-/** Clients that look for the active node of a pair, or do not wait for a worker, do nothing wrong. */
+/**
+ * Clients that look for a pair's active node, or that do not wait for a worker, do nothing wrong.
+ */
 const USUAL: readonly string[] = ['not_active', 'draining', 'no_worker'];
 
 function refused(event: Refused, said: string): Line {

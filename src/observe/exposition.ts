@@ -1,4 +1,4 @@
-/** The text format of Prometheus (0.0.4), written by hand: see `metrics.ts` for why. */
+/** Writes the text format of Prometheus (0.0.4); `metrics.ts` says why without a library. */
 import type { Histograms } from '../core/histogram.js';
 import { type Metric, METRIC_PREFIX, type MetricName, METRICS } from './metric-table.js';
 
@@ -22,7 +22,7 @@ export class Exposition {
 
   /**
    * One series of a histogram.
-   * @param scale how many of the units it was observed in make a base unit: 1000 for milliseconds
+   * @param scale how many observed units make a base unit: 1000 for milliseconds
    */
   histogram(labels: string, histograms: Histograms, series: number, scale: number): void {
     const name = this.#name;
@@ -41,7 +41,7 @@ export class Exposition {
       `${name}_sum${suffix} ${histograms.sum(series) / scale}\n${name}_count${suffix} ${count}\n`;
   }
 
-  /** Takes the text. */
+  /** Returns the text and starts a new one. */
   take(): string {
     const text = this.#text;
     this.#text = '';

@@ -1,5 +1,5 @@
 /**
- * The log: one JSON object a line on standard output, or lines for people on a terminal
+ * The log: one JSON object per line on standard output, or readable lines on a terminal
  * (docs/logs.md: the keys `time`, `level`, `event`, `msg`, and fields).
  */
 import { destination, type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
@@ -20,27 +20,25 @@ export interface Log {
   fatal(fields: LogFields, text: string): void;
   setLevel(level: LogLevel): void;
   /**
-   * The last thing before the process ends: writes out what is buffered. A reader that stalls is
-   * waited for `FLUSH_MS_MAX`; what it has not taken then is dropped.
+   * Writes out the buffer before the process ends. Waits `FLUSH_MS_MAX` for a reader that stalls,
+   * then drops the rest.
    */
   flush(): void;
 }
 
-/** Lines waiting for a reader of standard output that stalls; beyond it they are dropped. */
+/** The most output kept for a reader of standard output that stalls; more is dropped. */
 const BUFFERED_BYTES_MAX = 16 * 1024 * 1024;
-/** How long a reader of standard output that stalls may put off the end of the process. */
+/** How long a stalled reader of standard output may delay the exit. */
 const FLUSH_MS_MAX = 1000;
 
-/**
- * @param isTerminal whether standard output is one: what `auto` goes by
- */
+/** @param isTerminal whether standard output is a terminal, for `auto` */
 export async function createLog(
   level: LogLevel,
   format: LogFormat,
   isTerminal: boolean,
 ): Promise<Log> {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
-  /** A full pipe is tried again until then. */
+  /** Retries a full pipe until then. */
   let patientUntil = Infinity;
   const out = destination({
     dest: 1,
@@ -48,7 +46,7 @@ export async function createLog(
     maxLength: BUFFERED_BYTES_MAX,
     retryEAGAIN: () => monotonicMs() < patientUntil,
   });
-  // A reader that went away must not take the broker down.
+  // A reader that goes away must not end the broker.
   out.on('error', () => undefined);
   const stream = isPretty ? await prettyTo(out, isTerminal) : out;
   const logger: Logger = pino(
@@ -84,7 +82,7 @@ export async function createLog(
       try {
         out.flushSync();
       } catch {
-        // Standard output is gone, or nobody reads it. Nothing may try again when the process exits.
+        // Standard output is gone or not read: nothing must retry when the process exits.
         logger.level = 'silent';
         out.destroy();
       }
@@ -92,7 +90,7 @@ export async function createLog(
   };
 }
 
-/** For people; a daemon whose log is for programs does not load it. */
+/** For people; a daemon that logs JSON does not load it. */
 async function prettyTo(out: DestinationStream, isTerminal: boolean): Promise<DestinationStream> {
   const { default: pretty } = await import('pino-pretty');
   return pretty({ destination: out, colorize: isTerminal, ignore: 'event', hideObject: false });

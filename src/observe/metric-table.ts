@@ -1,6 +1,6 @@
 /**
- * Every metric of this program: what `/metrics` serves and docs/metrics.md describes. The names are
- * without their prefix; a name is stable.
+ * Every metric of this program: `/metrics` serves them and docs/metrics.md describes them. Names
+ * stand here without their prefix and are stable.
  */
 export const METRIC_PREFIX = 'majordomo_';
 
@@ -8,9 +8,9 @@ export interface Metric {
   readonly type: 'counter' | 'gauge' | 'histogram';
   /** In this order: label → its values, or `null` for any. */
   readonly labels: Readonly<Record<string, readonly string[] | null>>;
-  /** One sentence, served with the metric. */
+  /** One sentence, also served with the metric. */
   readonly help: string;
-  /** What it tells an operator, for the page. */
+  /** What it means for an operator, for the page. */
   readonly meaning: string;
 }
 
@@ -298,10 +298,10 @@ const TABLE = {
 
 export type MetricName = keyof typeof TABLE;
 
-/** The rows again, as what code that walks over them sees. */
+/** The rows, typed for code that iterates over them. */
 export const METRICS: Readonly<Record<MetricName, Metric>> = TABLE;
 
-/** Metrics of the process, under the names that prom-client gives them on every platform. */
+/** Metrics of the process, under prom-client's names on every platform. */
 export const PROCESS_METRICS: Readonly<Record<ProcessMetricName, Omit<Metric, 'labels'>>> = {
   process_cpu_user_seconds_total: {
     type: 'counter',

@@ -1,4 +1,4 @@
-/** docs/metrics.md, made from the table. */
+/** docs/metrics.md, generated from the table. */
 import {
   type Metric,
   METRIC_PREFIX,

@@ -1,7 +1,7 @@
 /**
  * The page of metrics. The machines count in plain numbers, and the text is written from those when
- * someone asks. prom-client, which has the metrics of the process, would take half a microsecond for
- * each count, where a request takes one in all, and seven times as long for the text
+ * it is requested. prom-client, which provides the metrics of the process, would take half a
+ * microsecond per count, while a whole request takes one, and seven times as long for the text
  * (`npm run bench:metrics`).
  */
 import { performance } from 'node:perf_hooks';
@@ -13,7 +13,7 @@ import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
 import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
 
-/** Where the numbers are. They are read only while a text is made. */
+/** Where the numbers are; read only while a text is written. */
 export interface MetricSources {
   /** `node.name`. */
   readonly node: string;
@@ -22,18 +22,18 @@ export interface MetricSources {
   /** Milliseconds since 1970. */
   wall(): number;
   isReady(): boolean;
-  /** The codes of what is hurt. */
+  /** The codes of `degraded`. */
   degraded(): readonly string[];
   loopLagMs(): number;
   readonly broker: BrokerSource;
-  /** `null` where no requests are stored. */
+  /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
   pair(): PairFacts;
 }
 
 /**
- * A text is made at most so often that it takes this share of the loop's time: who asks sooner
- * waits, and shares it with all who do.
+ * The share of the loop's time that writing texts may take. A request that comes sooner waits, and
+ * shares the next text with all that wait.
  */
 const LOOP_SHARE = 0.1;
 
@@ -41,9 +41,9 @@ export class Metrics {
   readonly contentType: string;
   readonly #sources: MetricSources;
   readonly #process = new ProcessMetrics();
-  /** The text that everyone is given who asks before it is begun. */
+  /** The next text, for all requests that arrive before it is begun. */
   #next: Promise<string> | null = null;
-  /** Before this none is begun. Monotonic milliseconds. */
+  /** The next text is not begun before this. Monotonic milliseconds. */
   #notBefore = -Infinity;
 
   constructor(sources: MetricSources) {
@@ -51,7 +51,7 @@ export class Metrics {
     this.contentType = this.#process.contentType;
   }
 
-  /** The text, of numbers read after this call. */
+  /** The text, made from numbers read after this call. */
   render(): Promise<string> {
     this.#next ??= this.#begin();
     return this.#next;

@@ -4,7 +4,7 @@ import type { Exposition } from './exposition.js';
 export type PairRole = 'standalone' | 'primary' | 'backup';
 export type PairState = 'waiting' | 'passive' | 'joining' | 'active';
 
-/** What is counted of a pair, or of a node that is in none. */
+/** Counters of a pair, or of a standalone node. */
 export interface PairFacts {
   readonly role: PairRole;
   readonly state: PairState;
@@ -13,9 +13,9 @@ export interface PairFacts {
   readonly isInSync: boolean;
   /** Age of the oldest change that the peer has not confirmed; 0 if there is none. */
   readonly replicationLagMs: number;
-  /** Changes of the state since the start, by the new one. */
+  /** Changes of the state since the start, by new state. */
   readonly transitions: Readonly<Record<PairState, number>>;
-  /** Times that both nodes were found active. */
+  /** How often both nodes were found active. */
   readonly splitBrains: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * `process_*`, by prom-client. Not by its `collectDefaultMetrics`, which also keeps a timer of 10 ms
- * and an observer of collections running, and has names that `promtool` finds fault with. What
- * cannot be read, as when the descriptors have run out, stays what it was.
+ * `process_*`, by prom-client. Not by its `collectDefaultMetrics`, which also keeps a timer of 10
+ * ms and a garbage collection observer, and uses names that `promtool` complains about. A value
+ * that cannot be read, as when descriptors run out, stays as it was.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { Counter, Gauge, Registry } from 'prom-client';
@@ -48,7 +48,7 @@ export class ProcessMetrics {
   }
 }
 
-/** How each metric is set, by name. */
+/** Sets each metric, by name. */
 function meters(registry: Registry): Meters {
   const registers = [registry];
   const made = Object.entries(PROCESS_METRICS).map(([name, { type, help }]) => {
@@ -66,7 +66,7 @@ function meters(registry: Registry): Meters {
   return Object.fromEntries(made) as Meters;
 }
 
-/** What can be read, or `null`. */
+/** The content if it can be read, or `null`. */
 function readable<Value>(read: () => Value): Value | null {
   try {
     return read();

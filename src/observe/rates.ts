@@ -1,28 +1,28 @@
-/** How fast requests go: differences of what is counted. */
+/** Rates of requests: differences of counters. */
 import type { RequestCounters } from '../broker/request-counters.js';
 import type { Histograms } from '../core/histogram.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
 import type { DurableRates, PlainFigures } from '../wire/mmi.js';
 
-/** What was counted at one moment, of one service or of all. */
+/** The counters at one moment, of one service or of all. */
 export interface Tally {
   received: number;
   replied: number;
-  /** As its worker said; expired, refused, abandoned, dropped. */
+  /** Failed as reported by the worker; expired, refused, abandoned, dropped. */
   failed: number;
-  /** Put into the queue again. */
+  /** Queued again after a lost delivery. */
   redelivered: number;
-  /** Durations by bucket; the last is above all bounds. */
+  /** Durations by bucket; the last one is above all bounds. */
   readonly durations: Float64Array;
 }
 
-/** Between two moments. */
+/** Rates between two moments. */
 export interface Rates {
   readonly receivedPerSecond: number;
   readonly repliedPerSecond: number;
   readonly failedPerSecond: number;
   readonly redeliveredPerSecond: number;
-  /** Of requests replied to in that time; `null`: there were none. */
+  /** Of requests answered in that time; `null`: none. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
 }
@@ -40,7 +40,7 @@ export function talliesOf(requests: RequestCounters): Tally[] {
     return {
       received: of(received),
       replied,
-      // `retry` ends no request.
+      // `retry` does not end a request.
       failed:
         of(failed.error) +
         of(failed.final) +
@@ -54,7 +54,7 @@ export function talliesOf(requests: RequestCounters): Tally[] {
   });
 }
 
-/** What was counted of stored requests, of one service. */
+/** Counters of one service's stored requests. */
 export interface StoredTally {
   readonly accepted: number;
   readonly replied: number;
@@ -101,7 +101,7 @@ function roundedMs(ms: number | null): number | null {
   return ms === null ? null : rounded(ms);
 }
 
-/** As lists have them. */
+/** The form for lists. */
 export function plainFigures(rates: Rates): PlainFigures {
   return {
     requestsPerSecond: rounded(rates.receivedPerSecond),
@@ -113,7 +113,7 @@ export function plainFigures(rates: Rates): PlainFigures {
   };
 }
 
-/** Two digits behind the point are more than anybody reads. */
+/** Nobody reads more than two decimals. */
 export function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
@@ -164,7 +164,7 @@ export function ratesBetween(
   };
 }
 
-/** Within its bucket as if the values were spread evenly in it, as Prometheus has it. */
+/** Interpolates within a bucket, as Prometheus does. */
 function quantile(boundsMs: Float64Array, counts: Float64Array, share: number): number | null {
   let rank = share * counts.reduce((sum, count) => sum + count, 0);
   if (rank === 0) return null;

@@ -1,4 +1,4 @@
-/** Who was refused lately, and why: what `majordomo acl log` shows. */
+/** The latest refusals and their reasons, for `majordomo acl log`. */
 import { oneLine } from '../core/escape.js';
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
@@ -7,24 +7,24 @@ import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 export interface RefusalRecord {
   /** Counted from the start of the process. */
   readonly number: number;
-  /** Milliseconds since 1970: of the first and the last of those that are one entry. */
+  /** Milliseconds since 1970: the first and the last refusal of this entry. */
   readonly firstAt: number;
   readonly lastAt: number;
-  /** Equal ones. */
+  /** The number of equal refusals. */
   readonly count: number;
   readonly what: 'request' | 'worker' | 'connection';
-  /** The name of the key, or the beginning of one that has none; `null`: no key, or not known. */
+  /** The name of the key, or the beginning of a key without a name; `null`: no key, or unknown. */
   readonly key: string | null;
   readonly address: string | null;
-  /** Percent-escaped (D3); `null`: it came to none. */
+  /** Percent-escaped (D3); `null`: the refusal came before a service was known. */
   readonly service: string | null;
   readonly reason: string;
 }
 
 const KEPT_MAX = 1000;
-/** Of one key, and of one address: nobody makes those of all others be forgotten. */
+/** The most entries of one key and of one address, so that none displaces the others' entries. */
 const KEPT_OF_ONE_MAX = 250;
-/** Of each text. Those are one line here, whoever wrote them. */
+/** The longest text. Each text is one line here, whoever wrote it. */
 const CHARACTERS_MAX = 256;
 
 const ANOTHERS = 'the stored request belongs to another identity';
@@ -32,12 +32,12 @@ const ANOTHERS = 'the stored request belongs to another identity';
 type Facts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
 type Event = BrokerEvent | TitanicEvent | PairEvent;
 
-/** The last thousand; a stranger who tries again and again is one entry with a count. */
+/** Keeps the last thousand; repeated refusals of a stranger are one entry with a count. */
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #wall: () => number;
-  /** By what they say, in the order in which they came last. */
+  /** By content, in the order of their latest refusal. */
   readonly #kept = new Map<string, RefusalRecord>();
-  /** The same of each key or address. */
+  /** The entries of each key or address. */
   readonly #keptOf = new Map<string, Set<string>>();
   #total = 0;
 
@@ -62,7 +62,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
     else own.add(id);
   }
 
-  /** The newest first. */
+  /** Newest first. */
   list(limit: number): readonly RefusalRecord[] {
     return [...this.#kept.values()].reverse().slice(0, limit);
   }
@@ -85,7 +85,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   }
 }
 
-/** A connection that is refused has shown a key of its own choice: it counts for its address. */
+/** The key of a refused connection was its own choice, so the refusal counts for the address. */
 function whoseOf({ what, key, address }: Facts): string {
   return what === 'connection' || key === null ? `from ${address}` : `key ${key}`;
 }
@@ -111,7 +111,7 @@ function factsOf(event: Event): Facts | null {
     case 'ha.rejected':
       return facts('connection', event, null, event.reason);
     case 'ha.refused':
-      // Else this node has dialled, or was refused itself.
+      // Otherwise this node dialled, or was refused itself.
       return event.address === null ? null : facts('connection', event, null, event.text);
     default:
       return null;

@@ -1,14 +1,14 @@
-/** What lists tell of a service beside its workers: how fast it is, and what is stored of it. */
+/** The figures of a service in lists, beside its workers: rates and stored requests. */
 import type { FigureSource } from '../broker/listing.js';
 import type { Label } from '../core/labels.js';
 import type { DurableCounts, DurableFigures, DurableRates, ServiceFigures } from '../wire/mmi.js';
 import type { TimeSeries } from './time-series.js';
 
-/** Where it is known. */
+/** The sources of the figures, where there are any. */
 export interface FigureDeps {
   readonly labels: { of(shown: string): Label };
   readonly timeSeries: Pick<TimeSeries, 'ratesOf'>;
-  /** `null`: nothing is stored here. */
+  /** `null`: this node stores nothing. */
   readonly stored: (service: Buffer) => DurableCounts | null;
 }
 
@@ -38,9 +38,9 @@ export function serviceFigures({ labels, timeSeries, stored }: FigureDeps): Figu
 }
 
 /**
- * Field by field: a list has one of these for each of thousands of services, and to spread two objects
- * into a third takes fifty times as long.
- * @param rates `null`: it is not counted by itself
+ * Written field by field: a list has one of these for each of thousands of services, and spreading
+ * two objects into a third takes fifty times as long.
+ * @param rates `null`: the service has no counters of its own
  */
 function durableFigures(counts: DurableCounts, rates: DurableRates | null): DurableFigures {
   const { pending, dispatched, delayed, retrying, replied, dead, oldestMs } = counts;

@@ -1,6 +1,6 @@
 /**
- * What each service was like in the last ten minutes, for the charts of its own page. Only services
- * with a label of their own are kept, so that memory is bounded: 11 KiB a label, 201 labels.
+ * The last ten minutes of each service, for the charts of its page. Only services with a label of
+ * their own are kept, which bounds the memory: 11 KiB per label, 201 labels.
  */
 import { type Label, LABELS_MAX } from '../core/labels.js';
 import type { SampleBlock } from '../http/ports.js';
@@ -32,13 +32,16 @@ const VALUES = [
 
 const COLUMNS = ['at', ...VALUES] as const;
 
-/** One service between two samples. `null`: there was nothing to measure. */
+/** One service between two samples. `null`: nothing to measure. */
 export type ServiceSample = Readonly<Record<(typeof VALUES)[number], number | null>>;
 
 export class ServiceHistory {
   /** When each sample was taken. Number `n` is at `n % SAMPLES_MAX`, here and in the rows. */
   readonly #at = new Float64Array(SAMPLES_MAX);
-  /** By label, the values of all its samples; NaN for `null`. Made when the service first does something. */
+  /**
+   * By label, the values of all its samples; NaN for `null`. Created when the service is first
+   * used.
+   */
   readonly #rows: (Float32Array | undefined)[] = new Array<undefined>(LABELS_MAX);
   /** The number of the next sample. */
   #next = 0;
@@ -59,13 +62,13 @@ export class ServiceHistory {
     }
   }
 
-  /** Those of one service from number `since` on, of those that are kept. */
+  /** The samples of one service from number `since` on that are still kept. */
   of(label: Label, since: number): SampleBlock {
     const row = this.#rows[label];
     const next = this.#next;
     if (row === undefined) return { columns: COLUMNS, samples: [], next };
     const first = Math.max(0, next - SAMPLES_MAX);
-    // A number above is of an earlier process: its reader has none of these.
+    // A higher number comes from an earlier process: its reader has none of these.
     const from = since > next ? first : Math.max(first, since);
     const samples = Array.from({ length: next - from }, (_, index) => {
       const slot = (from + index) % SAMPLES_MAX;

@@ -1,9 +1,9 @@
-/** Who is told what happens. */
+/** Passes events to several sinks. */
 export interface EventSink<Event> {
   emit(event: Event): void;
 }
 
-/** Tells each of them, in their order. */
+/** Calls each sink, in order. */
 export function tee<Event>(...told: readonly EventSink<Event>[]): EventSink<Event> {
   return {
     emit: (event) => {

@@ -1,6 +1,7 @@
 /**
- * At most one line a second for each kind of thing that a peer can provoke (where it matters who did,
- * for each identity), with the number of those left out. The last of them is told when its second is over, so that no count stays unsaid.
+ * Limits lines that a peer can provoke to one per second for each kind (for some kinds: each kind
+ * and identity), and counts those left out. The last one left out is written when its second is
+ * over, so that every count appears.
  */
 /** Writes the line. @param leftOut lines of its kind that were left out before it */
 type Write = (leftOut: number) => void;
@@ -13,17 +14,17 @@ interface Kind {
 }
 
 const SILENT_MS = 1000;
-/** Kinds told apart at once; the rest share one. */
+/** Kinds counted separately; the rest share one. */
 const KINDS_MAX = 256;
 const OTHERS = '(others)';
-/** Identities told apart at once, of all kinds together. */
+/** Identities counted separately, over all kinds. */
 const IDENTITIES_MAX = 20;
 
 export class Throttle {
   readonly #kinds = new Map<string, Kind>();
   readonly #now: () => number;
   #timer: NodeJS.Timeout | null = null;
-  /** The last one that was asked for: what comes by the ten thousand is mostly of one kind. */
+  /** The last one used: tens of thousands of events in a row are usually of one kind. */
   #last: { readonly kind: string; readonly who: string | null; readonly found: Kind } | null = null;
 
   /** @param now monotonic milliseconds */
@@ -32,8 +33,10 @@ export class Throttle {
   }
 
   /**
-   * @param write makes the line when it is called, which may be later: of those left out all but one never are
-   * @param who identities that provoke the same are told apart, up to `IDENTITIES_MAX` at once
+   * @param write writes the line when called, which may be later; of the lines left out only the
+   * last is ever written
+   * @param who the identity, for kinds that are limited for each of up to `IDENTITIES_MAX`
+   * identities
    */
   write(kind: string, write: Write, who: string | null): void {
     const now = this.#now();
@@ -46,7 +49,7 @@ export class Throttle {
     this.#say(known, now, write);
   }
 
-  /** Tells all that was left out. */
+  /** Writes what was left out. */
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -64,7 +67,7 @@ export class Throttle {
     return found;
   }
 
-  /** That of one identity, if there is room for one more; else that of all others. */
+  /** The entry of one identity if there is room, else that of all others. */
   #of(kind: string, own: string, now: number): Kind {
     if (own === kind) return this.#add(kind, now);
     let others = 0;
@@ -88,7 +91,7 @@ export class Throttle {
     kind.last = null;
   }
 
-  /** The line that is written is one of those left out, so it counts one less. */
+  /** The line to write is one of those left out, so the count is one less. */
   #sayLast(kind: Kind, now: number): void {
     const { last } = kind;
     if (last === null) return;

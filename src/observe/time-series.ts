@@ -1,7 +1,7 @@
 /**
- * What a node was like in the last ten minutes, second by second, kept here so that who opens the
- * page at three in the night sees how it came to that. It costs the loop some microseconds a second
- * and no more for those who look.
+ * The last ten minutes of a node, second by second, kept in the broker so that the page shows at
+ * once what led to the present state. It costs the loop some microseconds a second, and no more for
+ * each page that is open.
  */
 import { unescapeName } from '../core/escape.js';
 import { type Label, OTHERS } from '../core/labels.js';
@@ -25,7 +25,7 @@ import type { TitanicSource } from './titanic-metrics.js';
 
 export const SAMPLE_EVERY_MS = 1000;
 const SAMPLES_MAX = 600;
-/** How often single services are sampled. Their rates in lists are of the last one to two of these. */
+/** How often single services are sampled. Rates in lists are from the last one to two of these. */
 const MARK_EVERY_MS = 4000;
 
 const COLUMNS = [
@@ -51,12 +51,12 @@ type Sample = readonly (number | null)[];
 /** Where the numbers are. */
 export interface TimeSeriesSources {
   readonly broker: BrokerSource;
-  /** `null` where no requests are stored. */
+  /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
   loopLagMs(): number;
 }
 
-/** What was counted at one moment. */
+/** The counters at one moment. */
 interface Mark {
   /** Monotonic milliseconds. */
   readonly at: number;
@@ -64,7 +64,7 @@ interface Mark {
   readonly stored: readonly StoredTally[];
 }
 
-/** What one service does: of the last seconds before a sample. */
+/** The rates of one service in the last seconds before a sample. */
 interface LabelRates {
   readonly plain: PlainFigures;
   /** `null`: it had no stored requests. */
@@ -79,10 +79,10 @@ export class TimeSeries {
   #before: Mark;
   #accepted = 0;
   #completed = 0;
-  /** For the rates of single services: the older one is at least one interval old. */
+  /** For the rates of single services; the older one is at least one interval old. */
   #older: Mark;
   #newer: Mark;
-  /** By label, from the older one to the last sample: made when somebody asks. */
+  /** Rates by label, from the older to the last sample: computed on demand. */
   #figures: LabelRates[] = [];
   readonly #history = new ServiceHistory();
 
@@ -110,16 +110,17 @@ export class TimeSeries {
     this.#newer = mark;
   }
 
-  /** Those from number `since` on, of those that are kept. */
+  /** The samples from number `since` on that are still kept. */
   samples(since: number): SampleBlock {
     const first = this.#next - this.#samples.length;
-    // A number above is of an earlier process: its reader has none of these.
+    // A higher number comes from an earlier process: its reader has none of these.
     const from = since > this.#next ? 0 : Math.max(0, since - first);
     return { columns: COLUMNS, samples: this.#samples.slice(from), next: this.#next };
   }
 
   /**
-   * Samples of one service from number `since` on; none if it shares its label or did nothing yet.
+   * Samples of one service from number `since` on; none if it has no label of its own or was not
+   * used yet.
    * @param shown its name, percent-escaped
    */
   historyOf(shown: string, since: number): SampleBlock {
@@ -139,7 +140,7 @@ export class TimeSeries {
     });
   }
 
-  /** What one service does, as of the last sample; `null`: it is not counted by itself. */
+  /** Rates of one service at the last sample; `null`: the service has no counters of its own. */
   ratesOf(label: Label): LabelRates | null {
     return label === OTHERS ? null : (this.#figures[label] ??= this.#ratesOf(label));
   }

@@ -7,7 +7,7 @@ import type { DurableCounts } from '../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';
 
-/** What is read of Titanic. */
+/** What the metrics read from Titanic. */
 export interface TitanicSource {
   readonly counters: TitanicCounters;
   readonly counts: Pick<StoreCounts, 'pending' | 'replied' | 'dead' | 'bytes'>;
@@ -16,7 +16,7 @@ export interface TitanicSource {
   readonly commits: Commits;
   /** @param wall milliseconds since 1970 */
   gauges(wall: number): StoredGauges;
-  /** What is stored of one service; `null`: nothing. */
+  /** The stored requests of one service; `null`: none. */
   durableOf(service: Buffer, wall: number): DurableCounts | null;
 }
 
@@ -25,7 +25,7 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   const { counters, counts, commits } = source;
   const { requests, oldestMs } = source.gauges(wall);
   const { labels, stored, services: counted } = counters;
-  // Of services without stored requests there would only be zeros.
+  // Services without stored requests would only add zeros.
   const services = labelled(labels, (label) => label === OTHERS || stored.has(label));
   perServiceBy(out, 'titanic_requests', services, 'state', requests);
   perService(out, 'titanic_oldest_pending_seconds', services, oldestMs, 1000);

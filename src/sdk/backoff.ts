@@ -1,8 +1,8 @@
-/** How pauses grow. */
+/** Pauses that grow. */
 export interface BackoffOptions {
   /** The first pause, in milliseconds, before jitter. */
   readonly retryBaseMs: number;
-  /** No pause is longer. */
+  /** The longest pause. */
   readonly retryMaxMs: number;
 }
 
@@ -12,8 +12,8 @@ export type Random = () => number;
 const DOUBLINGS_MAX = 20;
 
 /**
- * The pause before try `failures + 1`, in milliseconds: doubled with each failure in a row up to the
- * largest, of which a random half is taken off so that those who failed together do not come back
+ * The pause before try `failures + 1`, in milliseconds: it doubles with each failure in a row, up
+ * to the maximum. A random half is taken off, so that clients that failed together do not return
  * together.
  */
 export function backoffMs(options: BackoffOptions, failures: number, random: Random): number {

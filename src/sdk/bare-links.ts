@@ -1,8 +1,8 @@
 /**
- * The client over brokers that return no envelope, such as the Guide's: nothing in a reply says which
- * request it answers, so each request has a link to itself while it is out (Lazy Pirate as in the
- * Guide). A link whose request was given up is closed, since a late reply would be taken for the next
- * one's. No `mmi.hello` is said: these brokers know no refusals.
+ * The client for brokers that return no envelope, such as the Guide's. Nothing in a reply says
+ * which request it answers, so each request has its own link while it is out (Lazy Pirate as in the
+ * Guide). When a request is given up its link is closed, because a late reply would be taken for
+ * the next one's. The client sends no `mmi.hello`: these brokers send no refusals.
  */
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
@@ -14,9 +14,9 @@ import { sdkError } from './errors.js';
 export interface BareLinksOptions {
   /** Number of endpoints. */
   readonly endpoints: number;
-  /** Links at once; further requests wait for one. */
+  /** The most links; further requests wait for one. */
   readonly maxLinks: number;
-  /** How long an endpoint may be without a connection before the next is tried, in milliseconds. */
+  /** How long an endpoint may have no connection before the next is tried, in milliseconds. */
   readonly connectMs: number;
 }
 
@@ -34,11 +34,11 @@ export class BareLinks implements DeliveryStrategy {
   readonly #sink: DeliverySink;
   readonly #lines = new Map<number, Line>();
   readonly #idle: Line[] = [];
-  /** Calls for which there was no link, in order of arrival. */
+  /** Calls that wait for a link, in order of arrival. */
   readonly #queue = new Set<Call>();
   readonly #deadlines = new Deadlines<Call>();
   #links = 0;
-  /** The endpoint that answered last, or the one after it that did not. */
+  /** The endpoint that answered last, or the next one after it failed. */
   #endpoint = 0;
 
   constructor(options: BareLinksOptions, sink: DeliverySink) {
@@ -46,7 +46,7 @@ export class BareLinks implements DeliveryStrategy {
     this.#sink = sink;
   }
 
-  /** The first link is opened at once, so that a wrong endpoint is known at once. */
+  /** Opens the first link at once, so that a wrong endpoint is reported early. */
   start(): void {
     this.#idle.push(this.#open(this.#endpoint));
   }
@@ -78,24 +78,24 @@ export class BareLinks implements DeliveryStrategy {
     } else if (call.mayBeSent) {
       this.#carry(this.#open(line.endpoint), call, now);
     } else {
-      // Its last send is lost, and its time runs out.
+      // Its last send is lost, and its time-out runs on.
       call.link = 0;
     }
   }
 
   unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void {
-    // Else each request waits for its link for as long as `connectMs` says.
+    // Otherwise each request waits for its link for `connectMs`.
     const line = this.#lines.get(link);
     if (line === undefined || !isKeyRefused || ++line.keyRefusals < KEY_REFUSALS) return;
     if (line.call !== null) this.#fail(line.call, line.call.keyError(), now);
   }
 
   heard(): void {
-    // Each link carries one request: what it hears is that one's answer.
+    // A link carries one request: what arrives is its answer.
   }
 
   learnt(): void {
-    // Never asked here.
+    // Not asked of these brokers.
   }
 
   refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
@@ -163,7 +163,7 @@ export class BareLinks implements DeliveryStrategy {
     else this.#await(call, now);
   }
 
-  /** Waits for the call's link to be connected. */
+  /** Waits until the call's link is connected. */
   #await(call: Call, now: MonotonicMs): void {
     call.state = 'waiting';
     const remaining = remainingMs(call, now);
@@ -227,7 +227,7 @@ export class BareLinks implements DeliveryStrategy {
   }
 }
 
-/** Until the call has had its whole time: `(1 + retries) × timeoutMs`. */
+/** The time left until `(1 + retries) × timeoutMs` is over. */
 function remainingMs(call: Call, now: MonotonicMs): number {
   return call.startedMs + call.timeoutMs * (1 + call.retries) - now;
 }

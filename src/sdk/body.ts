@@ -4,8 +4,8 @@ import { sdkError } from './errors.js';
 export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /**
- * The frames of a body. Bytes are not copied: they must not change until the call has settled.
- * An empty array is one empty frame, since every MDP body has at least one.
+ * The frames of a body. Bytes are not copied: they must not change until the call has settled. An
+ * empty array becomes one empty frame, because every MDP body has at least one.
  * @throws ERR_MDP_BODY
  */
 export function bodyFrames(body: unknown): Uint8Array[] {
@@ -16,7 +16,7 @@ export function bodyFrames(body: unknown): Uint8Array[] {
 
 function bodyFrame(part: unknown): Uint8Array {
   if (typeof part === 'string') return Buffer.from(part, 'utf8');
-  // `ArrayBuffer.isView` and not `instanceof`: the array may come from another realm.
+  // `ArrayBuffer.isView`, because an array from another realm is not an `instanceof`.
   if (ArrayBuffer.isView(part)) {
     return Buffer.from(part.buffer, part.byteOffset, part.byteLength);
   }
@@ -24,7 +24,7 @@ function bodyFrame(part: unknown): Uint8Array {
   throw sdkError('ERR_MDP_BODY', `a body must be a string, bytes, or an array of these, not ${is}`);
 }
 
-/** Bytes that frames take, with something for each, so that empty frames are not free. */
+/** The bytes of frames, plus some for each frame, so that empty frames also count. */
 export function bodyCost(frames: readonly Uint8Array[]): number {
   let bytes = 0;
   for (const frame of frames) bytes += frame.length + FRAME_OVERHEAD_BYTES;

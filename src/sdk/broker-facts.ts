@@ -1,12 +1,12 @@
-/** What the SDK wants to know from the JSON of `mmi.broker`. Total: brokers may answer anything. */
+/** What the SDK reads from the JSON of `mmi.broker`. Accepts any answer. */
 import type { Frames } from '../core/frames.js';
 
-/** A larger one is not believed: it would raise every time-out. */
+/** A longer one is ignored, because it would raise every time-out. */
 const PAIR_HEARTBEAT_MS_MAX = 60_000;
 
 /**
- * The pair's heartbeat in milliseconds, 0 for a broker that is no pair or does not know the question,
- * `null` if there is no status.
+ * The pair's heartbeat in milliseconds; 0 for a broker that is not in a pair or does not know the
+ * question; `null` if there is no status.
  * @param at index of the status frame
  */
 export function pairHeartbeatMs(frames: Frames, at: number): number | null {
@@ -16,7 +16,7 @@ export function pairHeartbeatMs(frames: Frames, at: number): number | null {
   return typeof value === 'number' && value >= 0 && value <= PAIR_HEARTBEAT_MS_MAX ? value : 0;
 }
 
-/** Extensions that a worker makes use of. */
+/** Extensions that a worker uses. */
 export interface WorkerOffers {
   /** Workers may register with a credit. */
   readonly credit: boolean;
@@ -38,14 +38,14 @@ export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
   return { credit, options: credit && has('ready-options'), fail: has('fail') };
 }
 
-/** Extensions that a client makes use of: stored requests with options, waiting for replies, failures. */
+/** Extensions that a client uses: stored requests with options, waiting for replies, failures. */
 export interface Offers {
   readonly submit: boolean;
   readonly wait: boolean;
   readonly fail: boolean;
 }
 
-/** What a broker offers; nothing if it does not know the question. */
+/** The broker's extensions; none if it does not know the question. */
 export function offersOf(frames: Frames, at: number): Offers {
   const has = extensionsOf(frames, at);
   return { submit: has('submit'), wait: has('wait'), fail: has('fail') };

@@ -4,7 +4,7 @@ import type { Timed } from './deadlines.js';
 import { sdkError } from './errors.js';
 import type { RequestSettings } from './options.js';
 
-/** Whoever waits for what becomes of a request; exactly one of `done` and `fail` is called, once. */
+/** Gets the outcome of a request: one call of either `done` or `fail`. */
 export interface CallOwner {
   /** A PARTIAL, in order. */
   part(call: Call, frames: Buffer[]): void;
@@ -12,15 +12,15 @@ export interface CallOwner {
   fail(call: Call, error: MajordomoError): void;
 }
 
-/** What a broker said by `mmi.refused`. */
+/** A refusal, from `mmi.refused`. */
 export interface BrokerRefusal {
   readonly status: string;
   readonly reason: string;
 }
 
 /**
- * Where a request is. *waiting*: for a connection; *sent*: for its answer; *resting*: for the end of
- * a pause after a refusal; *settled*: nothing more happens to it.
+ * The state of a request. *waiting*: for a connection; *sent*: for its answer; *resting*: for the
+ * end of a pause after a refusal; *settled*: nothing more happens.
  */
 export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
 
@@ -36,18 +36,18 @@ export class Call implements Timed {
   readonly owner: CallOwner;
   readonly timeoutMs: number;
   readonly retries: number;
-  /** PARTIALs go to the user as they come, so it is never sent again after the first. */
+  /** The user gets PARTIALs as they arrive, so the request is never sent again after the first. */
   readonly streams: boolean;
   startedMs: MonotonicMs = 0;
 
   state: CallState = 'waiting';
-  /** Number of the link that it was sent on last; 0 when that link is gone, or none was. */
+  /** Number of the link of its last send; 0 when that link is gone, or before the first send. */
   link = 0;
   /** Every send has a number, which comes back in the envelope. */
   attempt = 0;
-  /** Sends that a worker may have seen: those that were not refused. */
+  /** Sends that a worker may have got: those that were not refused. */
   sends = 0;
-  /** How many messages the link had brought when it was sent. */
+  /** How many messages the link had received when it was sent. */
   heardAtSend = 0;
   refusals = 0;
   refusal: BrokerRefusal | null = null;
@@ -55,10 +55,10 @@ export class Call implements Timed {
   /** Takes the listener off the request's AbortSignal. */
   unlisten: (() => void) | null = null;
 
-  /** A PARTIAL has come of `partsOf`; parts of another attempt are not mixed with it. */
+  /** A PARTIAL of `partsOf` has arrived; parts of different attempts are not mixed. */
   hasParts = false;
   partsOf = 0;
-  /** Answers to earlier attempts are incomplete: their PARTIALs were thrown away. */
+  /** Answers to earlier attempts are incomplete: their PARTIALs were dropped. */
   oldestAttempt = 0;
 
   constructor(
@@ -84,7 +84,7 @@ export class Call implements Timed {
     return this.sends <= this.retries && !(this.streams && this.hasParts);
   }
 
-  /** To be called at each send. */
+  /** Called at each send. */
   sent(link: number, heard: number): void {
     this.state = 'sent';
     this.link = link;
@@ -97,7 +97,9 @@ export class Call implements Timed {
     this.oldestAttempt = this.attempt;
   }
 
-  /** True if an answer to `attempt` (modulo `modulus`) is one to use; notes whose parts these are. */
+  /**
+   * True if an answer to `attempt` (modulo `modulus`) can be used; records whose parts these are.
+   */
   accepts(attemptModulo: number, modulus: number, final: boolean): boolean {
     const attempt =
       this.attempt - ((((this.attempt - attemptModulo) % modulus) + modulus) % modulus);
@@ -110,7 +112,7 @@ export class Call implements Timed {
     return true;
   }
 
-  /** The error of a request whose time is up. */
+  /** The error of a request whose time is over. */
   timeoutError(): MajordomoError {
     const { service, sends } = this;
     if (this.refusal !== null) return this.refusedError(this.refusal);
@@ -123,7 +125,7 @@ export class Call implements Timed {
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
-  /** The broker does not let its client's key in. */
+  /** The broker does not admit its client's key. */
   keyError(): MajordomoError {
     const { service } = this;
     const what = this.attempt === 0 ? 'was not sent' : 'was sent before and has no answer';

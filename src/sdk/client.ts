@@ -69,7 +69,7 @@ export interface ClientCounters {
   reopened: number;
 }
 
-/** An endpoint without a connection for so long is passed over, if there is another. */
+/** How long an endpoint may have no connection before the next is used, if there is one. */
 const CONNECT_MS = 1000;
 const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
@@ -80,21 +80,21 @@ export class Client {
   readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
   readonly #settings: ClientSettings;
   readonly #dial: Dial;
-  /** What it says of itself to each broker. */
+  /** The name that it sends to each broker. */
   readonly #hello: Buffer;
   readonly #defaults: RequestSettings;
   readonly #strategy: DeliveryStrategy;
-  /** With `envelope: false`, the same strategy: it knows which call a link carries. */
+  /** With `envelope: false`, the same object: it knows which call a link carries. */
   readonly #bare: BareLinks | null;
   readonly #links = new Map<number, Link>();
   readonly #calls = new Map<number, Call>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #jobs: Jobs;
-  /** What the broker offers; `null`: not known yet. */
+  /** The broker's extensions; `null`: unknown yet. */
   #offers: Offers | null = null;
   #lastId = 0;
-  /** The service that was asked last, and its bytes: most clients ask one. */
+  /** The last service and its bytes: most clients use one. */
   #service = '';
   #name: Buffer = EMPTY;
   #closed = false;
@@ -198,7 +198,7 @@ export class Client {
     await Promise.all(this.#closing);
   }
 
-  /** `null` if it could not even begin, and was rejected. */
+  /** `null` if the request could not begin and was rejected. */
   #ask(
     service: string,
     body: Body,
@@ -320,7 +320,7 @@ export class Client {
         this.#closeLink(link);
       },
       greet: (link) => {
-        // Without a correlation id, so that it holds for every request over this connection (D11).
+        // Without a correlation id, so that it applies to every request on this connection (D11).
         this.#write(link, clientRequest(this.#settings.version, null, HELLO, [this.#hello]));
         this.#probe(link);
       },
@@ -370,7 +370,10 @@ export class Client {
     }
   }
 
-  /** Too many open files, say: tried again after a pause, or when a request's time-out has run. */
+  /**
+   * For example too many open files: tried again after a pause, or when a request's time-out is
+   * over.
+   */
   #notOpened(link: number): void {
     if (this.#bare !== null) return;
     queueMicrotask(() => {
@@ -417,7 +420,7 @@ export class Client {
       else this.#answer(call, call.attempt, frames, reply);
       return;
     }
-    // Without an envelope it is the answer to `mmi.hello`, whatever that was.
+    // Without an envelope it is the answer to `mmi.hello`, whatever it says.
     if (reply.envelopeFrames <= 0) return;
     if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
       this.counters.malformed++;
@@ -443,7 +446,7 @@ export class Client {
     if (!frames.equals(reply.service, call.serviceName)) {
       if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, attempt, frames, reply);
       else if (!frames.equals(reply.service, REFUSED)) this.counters.malformed++;
-      // One that is about an earlier send says nothing of the later.
+      // A refusal of an earlier send says nothing about the later one.
       else if (attempt === call.attempt % ATTEMPT_MODULUS) this.#refuse(call, frames, reply);
       else this.counters.late++;
       return;
@@ -457,7 +460,7 @@ export class Client {
     if (final) {
       this.#release(call);
       this.#strategy.answered(call, monotonicMs());
-      // A link is free for one that waited; with an envelope there is nothing new to wait for.
+      // A waiting call may get a link; with an envelope there is nothing new.
       if (this.#bare !== null) this.#wake();
       call.owner.done(call, body);
     } else {
@@ -473,7 +476,7 @@ export class Client {
     this.#wake();
   }
 
-  /** The service says that it failed (D62): that is the answer. */
+  /** The service reports a failure (D62): that is the answer. */
   #serviceFailed(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
     const told = readTold(frames.copyFrom(reply.body));
     if (told?.service.equals(call.serviceName) !== true) {

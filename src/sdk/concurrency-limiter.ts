@@ -1,10 +1,10 @@
-/** Who waits for a place. */
+/** A session that waits for a slot. */
 export interface SlotTaker {
-  /** There is one: take it, or let it be. */
+  /** A slot is free: take it, or leave it. */
   slotIsFree(): void;
 }
 
-/** What a worker may run at once, shared by its registrations at all endpoints. */
+/** How many requests a worker may run at once, shared by its registrations at all endpoints. */
 export class ConcurrencyLimiter {
   #free: number;
   /** In order. */
@@ -14,7 +14,7 @@ export class ConcurrencyLimiter {
     this.#free = count;
   }
 
-  /** @returns false if there is none now: `placeIsFree` tells when there is */
+  /** @returns false if no slot is free: `placeIsFree` is called when one is */
   take(taker: SlotTaker): boolean {
     if (this.#free === 0) {
       this.#waiting.add(taker);
@@ -26,7 +26,7 @@ export class ConcurrencyLimiter {
 
   free(): void {
     this.#free++;
-    // Who still wants one after its turn stands at the end again.
+    // A session that wants another slot after its turn goes to the end of the queue.
     for (const taker of this.#waiting) {
       if (this.#free === 0) return;
       this.#waiting.delete(taker);

@@ -1,6 +1,6 @@
-/** The frame by which a client knows its requests again: the only one of their envelope. */
+/** The only frame of a request's envelope, by which the client recognises replies. */
 
-/** The correlation frame: the request's number, then that of its send, modulo 256. */
+/** The correlation frame: the number of the request, then that of its send modulo 256. */
 export const CORRELATION_BYTES = 5;
 export const ATTEMPT_MODULUS = 256;
 export const ID_MAX = 0xffff_ffff;

@@ -1,20 +1,19 @@
 import type { MonotonicMs } from '../core/clock.js';
 
-/** What can have a deadline. */
+/** Something that can have a deadline. */
 export interface Timed {
   dueMs: MonotonicMs;
-  /** The duration whose queue it stands in; 0 for none. Belongs to `Deadlines`. */
+  /** The duration whose queue it is in; 0 for none. Belongs to `Deadlines`. */
   dueQueue: number;
 }
 
-/** Beyond so many different durations they are rounded up, by at most a sixteenth. */
+/** With more different durations than this, durations are rounded up, by at most a sixteenth. */
 const EXACT_QUEUES_MAX = 64;
 const STEPS_PER_OCTAVE = 16;
 
 /**
- * One deadline for each of many things: first in, first out for each duration. All of a client's
- * requests usually have the same time-out, so that setting and clearing one is setting and clearing
- * an entry of one ordered set.
+ * One deadline for each item, in one first-in-first-out queue per duration. A client's requests
+ * usually share one time-out, so setting or clearing a deadline is one operation on an ordered set.
  */
 export class Deadlines<T extends Timed> {
   readonly #queues = new Map<number, Set<T>>();
@@ -49,7 +48,7 @@ export class Deadlines<T extends Timed> {
     return next;
   }
 
-  /** Takes out one that is due, or gives `undefined`. */
+  /** Removes and returns one that is due, or `undefined`. */
   takeDue(now: MonotonicMs): T | undefined {
     for (const queue of this.#queues.values()) {
       for (const first of queue) {

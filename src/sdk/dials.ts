@@ -1,4 +1,4 @@
-/** How the SDK connects: on this package's own ZMTP engine, or on libzmq. */
+/** How the SDK connects: with this package's own ZMTP engine, or with libzmq. */
 import type { Dial, Link, LinkEvents, TransportLimits } from '../transport/port.js';
 import { checkDialled } from '../transport/endpoints.js';
 import { Outbox } from '../transport/outbox.js';
@@ -11,22 +11,22 @@ export type TransportName = 'zmtp' | 'libzmq';
 
 const MIB = 1_048_576;
 
-/** What an SDK's connection holds at most; brokers have their own, smaller bounds. */
+/** The limits of an SDK connection; brokers have their own, smaller ones. */
 const LINK_LIMITS = {
   messageBytesMax: 256 * MIB,
   framesMax: 65_536,
   outputBytesMax: 256 * MIB,
 } as const;
 
-/** What every link is opened with. */
+/** Options of every link. */
 interface SdkLinkOptions {
   readonly limits: TransportLimits;
   readonly curve?: CurveClientKeys;
 }
 
 /**
- * The dial of an engine. libzmq's native module is loaded at its first link, libsodium at the first
- * that has keys.
+ * The dial of an engine. It loads libzmq's native module at its first link, libsodium at its first
+ * link with keys.
  */
 export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial {
   const limits = LINK_LIMITS;
@@ -38,7 +38,7 @@ export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial 
   };
 }
 
-/** A link on libzmq, whose module is still being loaded: what is written meanwhile waits. */
+/** A link on libzmq while its module is loading: what is written meanwhile waits. */
 class LateLink implements Link {
   readonly #waiting = new Outbox([], LINK_LIMITS.outputBytesMax);
   #link: Link | null = null;

@@ -1,4 +1,4 @@
-/** What a worker says of an error that a handler threw. */
+/** What a worker reports about an error that a handler threw. */
 import { codeOf, messageOf } from '../core/errors.js';
 import {
   type Failure,
@@ -11,13 +11,13 @@ import {
 } from '../wire/failure.js';
 import { isServiceError, type ServiceError } from './service-error.js';
 
-/** Of what says nothing that could be one. */
+/** The code of an error without a usable one. */
 const ANY_CODE = 'Error';
 
 /**
- * A `ServiceError` is told as it is. Of any other error: its `code` if that is a short identifier, else the
- * name of its class, and its message.
- * @param exposeErrors false: of any other error only the code is told
+ * A `ServiceError` is reported unchanged. Of any other error: its `code` if that is a short
+ * identifier, else the name of its class, and its message.
+ * @param exposeErrors false: of any other error only the code
  */
 export function failureOf(error: unknown, exposeErrors: boolean): Failure {
   try {
@@ -25,7 +25,7 @@ export function failureOf(error: unknown, exposeErrors: boolean): Failure {
     const text = exposeErrors ? cut(messageOf(error)) : '';
     return { kind: 'error', code: codeFor(error), text, detail: [] };
   } catch {
-    // What was thrown throws itself when it is looked at.
+    // The thrown value throws itself when it is read.
     return { kind: 'error', code: ANY_CODE, text: '', detail: [] };
   }
 }
@@ -41,9 +41,12 @@ function kindOf({ retry }: Pick<ServiceError, 'retry'>): FailureKind {
   return !retry ? 'final' : 'error';
 }
 
-/** Details that cannot be sent must not cost the failure its code and kind: they say so instead. */
+/**
+ * Details that cannot be sent must not lose the failure's code and kind; the detail says what was
+ * wrong.
+ */
 function detailOf({ details, detail }: Partial<ServiceError>): readonly Buffer[] {
-  // One that was told this worker by another service goes on as it came.
+  // Detail that another service sent to this worker is passed on unchanged.
   if (Array.isArray(detail) && detail.length > 0) {
     return whole(detail.filter((frame) => Buffer.isBuffer(frame)));
   }
@@ -76,7 +79,7 @@ function codeFor(error: unknown): string {
   return typeof name === 'string' && isFailureCode(name) ? name : ANY_CODE;
 }
 
-/** The first KiB: no character of a string takes less than a byte. */
+/** The first KiB: every character takes at least a byte. */
 function cut(text: string): string {
   return failureText(Buffer.from(text.slice(0, FAILURE_TEXT_BYTES_MAX)));
 }

@@ -1,6 +1,6 @@
 /**
- * Tells people of failures: each code at most once a second, with the number of those left out. The last
- * of these is told when its second is over, so that no count stays unsaid.
+ * Reports failures to people: each code at most once a second, with the number of those left out.
+ * The last of these is reported when its second is over, so that every count appears.
  */
 interface ReportedFailure {
   /** Until when the code is silent; monotonic milliseconds. */
@@ -10,7 +10,7 @@ interface ReportedFailure {
 }
 
 const SILENT_MS = 1000;
-/** Codes told apart at once; the rest share one. */
+/** Codes counted separately; the rest share one. */
 const CODES_MAX = 100;
 const OTHERS = '';
 
@@ -38,7 +38,7 @@ export class FailureReport {
     this.#say(known, line, told?.leftOut ?? 0, now);
   }
 
-  /** Says all that was left out. */
+  /** Reports what was left out. */
   flush(): void {
     this.#sayDue(Infinity);
     this.#told.clear();
@@ -62,7 +62,7 @@ export class FailureReport {
     for (const [code, { until, leftOut, line }] of this.#told) {
       if (until > now) continue;
       this.#told.delete(code);
-      // The line that is printed is one of those left out.
+      // The line to print is one of those left out.
       if (leftOut > 0) this.#say(code, line, leftOut - 1, now);
     }
   }

@@ -30,11 +30,11 @@ export class TaskContext implements HandlerContext {
   readonly #version: MdpVersion;
   readonly #send: (frames: readonly Uint8Array[]) => boolean;
   readonly #kept: Uint8Array[] = [];
-  /** Made when it is asked for: most handlers never do. */
+  /** Created on demand: most handlers do not use it. */
   #controller: AbortController | null = null;
   #over = false;
 
-  /** @param send sends a PARTIAL; false if that cannot be any more */
+  /** @param send sends a PARTIAL; false if that is no longer possible */
   constructor(version: MdpVersion, send: (frames: readonly Uint8Array[]) => boolean) {
     this.#version = version;
     this.#send = send;
@@ -48,7 +48,7 @@ export class TaskContext implements HandlerContext {
     return this.#controller.signal;
   }
 
-  /** A property, so that handlers may take it out of the context. */
+  /** A property, so that handlers can destructure the context. */
   readonly partial = (body: Body): void => {
     const frames = bodyFrames(body);
     if (!this.#over && this.#version === 1) {
@@ -66,7 +66,9 @@ export class TaskContext implements HandlerContext {
     this.#controller?.abort(closedError());
   }
 
-  /** Runs the handler to its end. @returns the frames of the answer @throws what it throws */
+  /**
+   * Runs the handler to its end. @returns the frames of the answer @throws what the handler throws
+   */
   async run(handler: Handler, request: Message): Promise<Uint8Array[]> {
     const given: unknown = handler(request, this);
     const answer = isGenerator(given) ? await this.#drive(given) : await given;

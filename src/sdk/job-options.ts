@@ -35,7 +35,7 @@ export interface ResultOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `SubmitOptions` as sent over the wire; the broker has defaults for absent ones. */
+/** `SubmitOptions` as sent to the broker, which has defaults for absent ones. */
 export interface StoredOptions {
   readonly key: string | undefined;
   readonly priority: number | undefined;
@@ -70,7 +70,7 @@ export function submitSettings(given: unknown, client: ClientSettings): SubmitSe
       delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
       ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),
       maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
-      // Left out when it is false: brokers that know no owners refuse options that they do not know.
+      // Omitted when false: brokers without owners refuse options that they do not know.
       shared: options.optional('shared', isBoolean, 'true or false') === true ? true : undefined,
     },
     request: options.request(client),
@@ -90,7 +90,7 @@ export function resultSettings(given: unknown): ResultSettings {
   return settings;
 }
 
-/** True of 32 hexadecimal characters. */
+/** True for 32 hexadecimal characters. */
 export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
 }
@@ -108,7 +108,7 @@ function isBoolean(value: unknown): value is boolean {
 function isKey(value: unknown): value is string {
   if (typeof value !== 'string') return false;
   const bytes = Buffer.from(value, 'utf8');
-  // Halves of surrogate pairs all have the same bytes, and are not the same key.
+  // Unpaired surrogates all encode to the same bytes, but are different keys.
   if (bytes.toString('utf8') !== value) return false;
   return bytes.length > 0 && bytes.length <= KEY_BYTES_MAX;
 }

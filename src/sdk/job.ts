@@ -13,7 +13,7 @@ export type JobState =
   | { readonly state: 'dead'; readonly reason: string; readonly code: string | null }
   | { readonly state: 'unknown' };
 
-/** What a job asks its client to do. */
+/** What a job needs of its client. */
 export interface JobClient {
   result(job: Job, options: ResultOptions | undefined): Promise<Message>;
   state(job: Job, options: RequestOptions | undefined): Promise<JobState>;

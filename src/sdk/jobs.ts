@@ -1,4 +1,4 @@
-/** Stored requests of one client: 9/TSP, and `titanic.submit` where the broker offers it. */
+/** Stored requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
 import { codeOf, type MajordomoError } from '../core/errors.js';
 import { Frames } from '../core/frames.js';
 import { secureRandom } from '../core/random.js';
@@ -40,14 +40,14 @@ import {
   type TitanicAnswer,
 } from './titanic-answer.js';
 
-/** What is needed of the client. */
+/** What it needs of the client. */
 export interface Asker {
   readonly settings: ClientSettings;
-  /** What the broker offers; `null`: not known yet. */
+  /** The broker's extensions; `null`: unknown yet. */
   readonly offers: Offers | null;
   learn(offers: Offers): void;
   request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
-  /** As `request`, with settings that were checked; `null` if it has failed already. */
+  /** As `request`, with settings already checked; `null` if it has failed already. */
   ask(
     service: string,
     body: Body,
@@ -109,7 +109,7 @@ export class Jobs implements JobClient {
       case 500: {
         const death = deathOf(answer);
         if (death !== null) return { state: 'dead', reason: death.text, code: death.code };
-        // D63: where deaths are told as such, any other 500 is trouble.
+        // D63: from brokers that report deaths as such, any other 500 is a passing error.
         if (this.#asker.offers?.fail === true) break;
         return { state: 'dead', reason: answer.text, code: null };
       }
@@ -132,7 +132,10 @@ export class Jobs implements JobClient {
     for (const wait of [...this.#waits]) wait.stop(error);
   }
 
-  /** @throws ERR_TITANIC_UNSUPPORTED if an option needs `titanic.submit`, and it is not offered */
+  /**
+   * @throws ERR_TITANIC_UNSUPPORTED if an option needs `titanic.submit`, which the broker does not
+   * offer
+   */
   async #canSubmit(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
     const asked = Object.values(stored).some((value) => value !== undefined);
     try {
@@ -141,7 +144,7 @@ export class Jobs implements JobClient {
         this.#asker.learn(offersOf(Frames.of(...frames), 0));
       }
     } catch (error) {
-      // 8/MMI is optional: who is silent to it may still know 9/TSP.
+      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
       if (asked || !isTimeout(error)) throw error;
       return false;
     }
@@ -161,12 +164,12 @@ export class Jobs implements JobClient {
   }
 }
 
-/** Sent once: a second could be stored, too. It waits for as long as all its sends would. */
+/** Sent once: a second send could be stored as well. It waits as long as all sends would. */
 function onceIn({ timeoutMs, retries, signal }: RequestSettings): RequestOptions {
   return { timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0, signal };
 }
 
-/** A key for whatever may be sent twice: one whose answer was lost is not stored again (D16). */
+/** A key for anything that may be sent twice: after a lost answer it is not stored again (D16). */
 function optionsFrame(stored: StoredOptions, { retries }: RequestSettings): Buffer {
   const key = stored.key ?? (retries > 0 ? randomKey() : undefined);
   return Buffer.from(JSON.stringify({ ...stored, key }));

@@ -23,11 +23,11 @@ import { Deadlines } from './deadlines.js';
 import { type Leaving, Turns, type TurnsOptions } from './turns.js';
 
 export interface LazyPirateOptions extends TurnsOptions {
-  /** How long an endpoint may be without a connection before the next is tried, in milliseconds. */
+  /** How long an endpoint may have no connection before the next is tried, in milliseconds. */
   readonly connectMs: number;
 }
 
-/** docs/sdk.md: a client's time-out towards a pair, in heartbeats of the pair. */
+/** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk.md). */
 export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
 
 /** One connection to one endpoint. */
@@ -35,19 +35,21 @@ interface Line {
   readonly link: number;
   readonly endpoint: number;
   connected: boolean;
-  /** Since when there is no connection. */
+  /** When it lost its connection. */
   offlineMs: MonotonicMs;
-  /** Messages that it has brought. */
+  /** Number of messages received. */
   heard: number;
-  /** Whether it may be asked for a sign of life: it has answered `mmi.broker` on this connection. */
+  /**
+   * Whether it may be asked for a sign of life: it has answered `mmi.broker` on this connection.
+   */
   answersProbes: boolean;
   /** Calls out on it. */
   out: number;
-  /** Nobody listens there. */
+  /** Nothing listens there. */
   unreachable: boolean;
-  /** What `heard` was when the node was last looked after. */
+  /** The value of `heard` at the last check of the node. */
   heardAtWatch: number;
-  /** It was then asked for a sign of life. */
+  /** That check asked it for a sign of life. */
   asked: boolean;
 }
 
@@ -60,7 +62,7 @@ export class LazyPirate implements DeliveryStrategy {
   readonly #deadlines = new Deadlines<Call>();
   /** Where new requests go; null in the pause before the next endpoint. */
   #line: Line | null = null;
-  /** Lines that refused: they bring the answers to what is still out on them, then close. */
+  /** Lines that refused: they still bring the answers to their requests, then close. */
   readonly #retired = new Map<number, Line>();
   #links = 0;
   #endpoint = 0;
@@ -69,9 +71,9 @@ export class LazyPirate implements DeliveryStrategy {
   #watchMs: MonotonicMs = Infinity;
   /** Connections lost in a row without an answer to any request. */
   #failures = 0;
-  /** Handshakes that brokers refused for this client's key, since one was let in. */
+  /** Handshakes refused because of this client's key, since one was accepted. */
   #keyRefusals = 0;
-  /** Endpoints whose last word was that. */
+  /** Endpoints whose last handshake was refused so. */
   readonly #refusing = new Set<number>();
   readonly #turns: Turns;
 
@@ -90,7 +92,7 @@ export class LazyPirate implements DeliveryStrategy {
     call.startedMs = now;
     this.#calls.add(call);
     const line = this.#line;
-    // Patience with an endpoint counts from when somebody needs it.
+    // The patience with an endpoint counts from the first request that needs it.
     if (line !== null && !line.connected && this.#waiting.size === 0) line.offlineMs = now;
     this.#dispatch(call, now);
     this.#leaveUnreachable(now);
@@ -113,7 +115,8 @@ export class LazyPirate implements DeliveryStrategy {
     if (retired !== undefined) this.#close(retired, now);
     const line = this.#line;
     if (line?.link !== link) return;
-    // A new link, not the old one's next connection: its unsent output would come before the hello.
+    // A new link, not the next connection of the old one: that would send its buffered output
+    // before the hello.
     this.#line = null;
     this.#probeMs = Infinity;
     this.#watchMs = Infinity;
@@ -154,7 +157,7 @@ export class LazyPirate implements DeliveryStrategy {
     if (line === this.#line && line.out > 0) this.#beginWatch(line, now);
   }
 
-  /** Those that are out were sent with a time-out that may be too small for a pair. */
+  /** Requests that are out may have a time-out that is too short for a pair. */
   #renewDeadlines(now: MonotonicMs): void {
     for (const call of this.#calls) {
       if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
@@ -192,7 +195,7 @@ export class LazyPirate implements DeliveryStrategy {
   /** @returns false if the same endpoint is to be asked again, after a pause */
   #leaveRefusing(line: Line | undefined, now: MonotonicMs): boolean {
     if (this.#options.endpoints === 1) return false;
-    // It was left already.
+    // Left already.
     if (line === undefined || line !== this.#line) return true;
     if (!this.#turns.refused(line.endpoint, now)) return false;
     this.#moveOn(line, now, 'refused');
@@ -203,7 +206,7 @@ export class LazyPirate implements DeliveryStrategy {
     call.state = 'resting';
     call.refusals++;
     const restMs = backoffMs(this.#options, call.refusals, this.#random);
-    // Nodes of a pair may change their minds within heartbeats.
+    // Nodes of a pair may change roles within heartbeats.
     const mostMs = this.#turns.pairHeartbeatMs > 0 ? this.#turns.pairHeartbeatMs / 2 : Infinity;
     this.#deadlines.set(call, now, Math.min(restMs, mostMs, this.#remainingMs(call, now)));
   }
@@ -241,7 +244,7 @@ export class LazyPirate implements DeliveryStrategy {
     return this.#line?.link === link ? this.#line : this.#retired.get(link);
   }
 
-  /** When the endpoint is given up for want of a connection: only if somebody waits for it. */
+  /** When the endpoint is given up because it has no connection; only if a request waits for it. */
   #giveUpMs(): MonotonicMs {
     const line = this.#line;
     if (line === null || line.connected || this.#waiting.size === 0) return Infinity;
@@ -285,7 +288,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#sink.send(line.link, call);
   }
 
-  /** Looks after a node of a pair, where there is another to go to. */
+  /** Checks a node of a pair, if there is another one. */
   #beginWatch(line: Line, now: MonotonicMs): void {
     const isPair = this.#turns.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
     if (!isPair || this.#watchMs < Infinity) return;
@@ -323,18 +326,18 @@ export class LazyPirate implements DeliveryStrategy {
     else this.#dispatch(call, now);
   }
 
-  /** No endpoint lets this client's key in. */
+  /** No endpoint admits this client's key. */
   get #isShutOut(): boolean {
     return this.#keyRefusals >= KEY_REFUSALS && this.#refusing.size === this.#options.endpoints;
   }
 
-  /** Why it had no answer in time. */
+  /** Why no answer came in time. */
   #errorOf(call: Call): MajordomoError {
     const isKeyRefused = this.#refusing.size > 0 && call.attempt === 0;
     return isKeyRefused ? call.keyError() : call.timeoutError();
   }
 
-  /** The call no longer waits for an answer over its link. */
+  /** The call no longer waits for an answer on its link. */
   #takeOff(call: Call, now: MonotonicMs): void {
     const line = this.#lineOf(call.link);
     call.link = 0;
@@ -366,7 +369,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#sink.open(this.#links, this.#endpoint);
   }
 
-  /** Leaves the present endpoint for the next, or dials the only one anew. */
+  /** Leaves the current endpoint for the next, or dials the only one again. */
   #moveOn(line: Line, now: MonotonicMs, why: Leaving): void {
     this.#line = null;
     this.#probeMs = Infinity;
@@ -388,7 +391,7 @@ export class LazyPirate implements DeliveryStrategy {
     if (this.#options.endpoints > 1) this.#moveOn(line, now, 'unreachable');
   }
 
-  /** What is out on a line that was left, and may be sent again. */
+  /** The requests of a line that was left that may be sent again. */
   #sendElsewhere(line: Line, now: MonotonicMs): void {
     for (const call of this.#calls) {
       if (call.link !== line.link || !call.mayBeSent) continue;
@@ -403,7 +406,9 @@ export class LazyPirate implements DeliveryStrategy {
     this.#release(line, now);
   }
 
-  /** What was out on a line whose connection has ended goes to the next; its answer is lost. */
+  /**
+   * The requests of a line whose connection has ended go to the next line; their answers are lost.
+   */
   #release(line: Line, now: MonotonicMs): void {
     if (line.out === 0) return;
     line.out = 0;
@@ -415,7 +420,7 @@ export class LazyPirate implements DeliveryStrategy {
       } else if (call.mayBeSent) {
         this.#dispatch(call, now);
       }
-      // Else its last send is lost, and its time runs out.
+      // Otherwise its last send is lost, and its time-out runs on.
     }
   }
 }

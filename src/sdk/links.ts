@@ -11,7 +11,7 @@ export function writeMessage(link: Link, frames: readonly Uint8Array[]): void {
   }
 }
 
-/** What a failed `Dial` throws, as one of the SDK's own errors. */
+/** The error of a failed `Dial`, as one of the SDK's own. */
 export function endpointError(endpoint: string, error: unknown): Error {
   return sdkError('ERR_MDP_ENDPOINT', `cannot connect to ${endpoint}: ${messageOf(error)}`, {
     cause: error,

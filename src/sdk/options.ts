@@ -1,4 +1,4 @@
-/** The SDK's options: types, defaults, ranges. Whatever is wrong is an error that names the option. */
+/** The SDK's options: types, defaults, ranges. Every error names its option. */
 import { hostname } from 'node:os';
 
 import type { Dial } from '../transport/port.js';
@@ -129,7 +129,7 @@ export interface WorkerSettings {
   readonly endpoints: readonly string[];
   readonly service: string;
   readonly serviceName: Buffer;
-  /** `null`: it tells none. */
+  /** `null`: none is sent. */
   readonly name: string | null;
   readonly concurrency: number;
   readonly version: MdpVersion;
@@ -218,7 +218,7 @@ export function workerSettings(given: unknown): WorkerSettings {
   return settings;
 }
 
-/** `RequestOptions` with the client's values where none are given. */
+/** `RequestOptions`, with the client's values as defaults. */
 export interface RequestSettings {
   readonly timeoutMs: number;
   readonly retries: number;
@@ -261,7 +261,7 @@ function workerName(given: unknown): string | null {
   return given === '' ? null : given;
 }
 
-/** The host name is cut, if need be, and the process id is not. */
+/** Cuts the host name if necessary, never the process id. */
 function nameOfProcess(): string {
   const suffix = `:${process.pid}`;
   return hostname().slice(0, NAME_CHARACTERS_MAX - suffix.length) + suffix;
@@ -272,7 +272,7 @@ export function wrong(option: string, what: string): Error {
   return sdkError('ERR_MDP_OPTION', `${option} ${what}`, { details: { option } });
 }
 
-/** Reads an object of options one by one; what is left over at the end is unknown. */
+/** Reads the options of an object one by one; `end` rejects unknown ones. */
 export class Options {
   readonly #what: string;
   readonly #given: Readonly<Record<string, unknown>>;
@@ -394,7 +394,7 @@ export class Options {
   }
 }
 
-/** A copy of the key: what was given may be wiped. */
+/** A copy of the key, because the caller may wipe its own. */
 function curveKey(name: string, value: unknown): Buffer {
   if (typeof value === 'string') {
     const key = decodeCurveKey(value);

@@ -3,7 +3,7 @@ import { bodyCost } from './body.js';
 import type { Call, CallOwner } from './call.js';
 import { Message } from './message.js';
 
-/** The promise of one reply, to be settled. A service that streams has its parts joined. */
+/** The promise of one reply. The parts of a stream are joined. */
 export class PendingReply implements CallOwner {
   readonly #resolve: (reply: Message) => void;
   readonly #reject: (error: MajordomoError) => void;
@@ -13,7 +13,7 @@ export class PendingReply implements CallOwner {
   #partsOf = 0;
   #bytes = 0;
 
-  /** @param overflow told when the parts pass `bufferBytes` */
+  /** @param overflow called when the parts exceed `bufferBytes` */
   constructor(
     resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,

@@ -14,7 +14,7 @@ export interface StreamSource {
   abandon(call: Call): void;
 }
 
-/** Parts that were taken are let go at the latest after so many. */
+/** Parts that were read are released after at most this many. */
 const TAKEN_MAX = 1024;
 
 /** A `next()` that waits for a part. */
@@ -24,15 +24,15 @@ interface Taker {
 }
 
 /**
- * The parts of one streamed reply. The request is sent at the first `next()`; leaving the loop early
- * gives it up. Parts that come faster than they are taken wait, up to `bufferBytes`; beyond that the
+ * The parts of one streamed reply. The first `next()` sends the request; leaving the loop early
+ * cancels it. Parts that arrive faster than they are read wait, up to `bufferBytes`; above that the
  * stream fails with ERR_MDP_LIMIT after the parts that were kept.
  */
 export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>, CallOwner {
   readonly #source: StreamSource;
   readonly #bufferBytes: number;
   #parts: StreamPart[] = [];
-  /** How many of `#parts` were taken. */
+  /** How many of `#parts` were read. */
   #taken = 0;
   readonly #takers: Taker[] = [];
   #waitingBytes = 0;
@@ -64,7 +64,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
     });
   }
 
-  /** Gives the stream up: what still comes is ignored. */
+  /** Cancels the stream: what still arrives is ignored. */
   return(): Promise<IteratorResult<StreamPart, undefined>> {
     this.#abandon();
     this.#taken = this.#parts.length;
@@ -137,7 +137,7 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
     }
   }
 
-  /** An error is thrown once, as generators do; after it the stream is simply over. */
+  /** An error is thrown once, as by generators; after that the stream is over. */
   #end(): Promise<IteratorResult<StreamPart, undefined>> {
     const error = this.#error;
     this.#error = null;

@@ -14,7 +14,7 @@ import type { RequestSettings } from './options.js';
 import { type Question, ResultWait } from './result-wait.js';
 import { Ticker } from './ticker.js';
 
-/** A wait is idempotent: sent again as often as connections are lost. */
+/** A wait is idempotent: it is sent again whenever a connection is lost. */
 const WAIT_RETRIES = 1000;
 
 export class ResultRun {
@@ -122,7 +122,7 @@ export class ResultRun {
         this.#send(TITANIC_REPLY, [this.#uuid], usual);
         return;
       case 'wait': {
-        // Longer than the broker waits, or each of them would be sent twice.
+        // Longer than the broker waits, or each wait would be sent twice.
         const patient = { ...usual, timeoutMs: waitMs + timeoutMs, retries: WAIT_RETRIES };
         this.#send(TITANIC_WAIT, [this.#uuid, String(waitMs)], patient);
       }

@@ -1,10 +1,10 @@
 /**
  * The wait for the reply of a stored request: pure, with time as an argument.
  *
- * One question is out at a time: `titanic.wait` where the broker offers it, for at most
- * `WAIT_MS` each; else `titanic.reply`, with pauses that grow. Questions that fail because brokers
- * are silent, away or refuse are asked again, until the time is up. A broker that answers a wait at
- * once with 300 is asked again after such a pause, too: nothing here polls without rest.
+ * One question is out at a time: `titanic.wait` if the broker offers it, for at most `WAIT_MS`
+ * each; else `titanic.reply`, with growing pauses. Questions that fail because brokers are silent,
+ * away or refuse are asked again until the time is over. A broker that answers a wait at once with
+ * 300 is also asked again only after such a pause, so nothing polls without a pause.
  */
 import type { MonotonicMs } from '../core/clock.js';
 import { codeOf, type MajordomoError } from '../core/errors.js';
@@ -18,13 +18,13 @@ import {
   type TitanicAnswer,
 } from './titanic-answer.js';
 
-/** What the broker is asked: what it offers, `titanic.wait`, or `titanic.reply`. */
+/** The question to the broker: its extensions, `titanic.wait`, or `titanic.reply`. */
 export type Question = 'offers' | 'wait' | 'reply';
 
 export interface ResultWaitSink {
-  /** Ask once, and tell `answered` or `failed`. `waitMs` is the broker's part of a `wait`. */
+  /** Ask once, and call `answered` or `failed`. `waitMs` is the broker's part of a `wait`. */
   ask(question: Question, waitMs: number): void;
-  /** Forget the question that is out, and tell `failed` how it stood. */
+  /** Drop the question that is out, and pass its state to `failed`. */
   giveUp(): void;
   done(frames: Buffer[]): void;
   fail(error: MajordomoError): void;
@@ -32,20 +32,20 @@ export interface ResultWaitSink {
 
 export interface ResultWaitOptions extends BackoffOptions {
   readonly uuid: string;
-  /** That was asked, as far as that is known. */
+  /** The requested service, as far as it is known. */
   readonly service: string;
   /** `Infinity`: no limit. */
   readonly timeoutMs: number;
-  /** Whether the broker offers `wait`; `null`: not known yet. */
+  /** Whether the broker offers `wait`; `null`: unknown yet. */
   readonly offersWait: () => boolean | null;
-  /** Whether the broker is known to tell of failures. */
+  /** Whether the broker is known to report failures. */
   readonly offersFail: () => boolean;
 }
 
-/** One wait at a broker is no longer; the broker's own bound is a minute. */
+/** The longest wait at a broker; the broker's own limit is a minute. */
 const WAIT_MS = 30_000;
 
-/** What ends a question, but not the wait for the reply. */
+/** What ends a question but not the wait for the reply. */
 const PASSING = new Set(['ERR_MDP_TIMEOUT', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED']);
 
 export class ResultWait {
@@ -58,9 +58,9 @@ export class ResultWait {
   #waitMs = 0;
   /** When the next question is due. */
   #askMs: MonotonicMs = Infinity;
-  /** Answers and failures in a row that came without any waiting at the broker. */
+  /** Answers and failures in a row without any waiting at the broker. */
   #pauses = 0;
-  /** A broker did not say what it offers, or offers `wait` and does not know it. */
+  /** A broker did not list its extensions, or lists `wait` and does not know it. */
   #onlyReply = false;
   #isAnswered = false;
   #isOver = false;
@@ -76,7 +76,7 @@ export class ResultWait {
     this.#ask(now);
   }
 
-  /** The question that is out was answered. */
+  /** The open question was answered. */
   answered(frames: readonly Buffer[], now: MonotonicMs): void {
     const question = this.#question;
     this.#question = null;
@@ -105,12 +105,12 @@ export class ResultWait {
     const { uuid, service, offersFail } = this.#options;
     const death = deathOf(answer);
     if (death !== null) this.#fail(deathError(service, uuid, death, answer));
-    // D63: where deaths are told as such, any other 500 is trouble that may pass.
+    // D63: from brokers that report deaths as such, any other 500 is an error that may pass.
     else if (answer.status === 500 && offersFail()) this.#pause(now);
     else this.#fail(replyError(answer, uuid));
   }
 
-  /** The question that is out failed. */
+  /** The open question failed. */
   failed(error: MajordomoError, now: MonotonicMs): void {
     const question = this.#question;
     this.#question = null;
@@ -118,7 +118,7 @@ export class ResultWait {
     if (!PASSING.has(error.code)) this.#fail(error);
     else if (now >= this.#deadlineMs) this.#timeUp(error);
     else {
-      // 8/MMI is optional: who is silent to it may still know 9/TSP.
+      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
       if (question === 'offers' && error.code === 'ERR_MDP_TIMEOUT') this.#onlyReply = true;
       this.#pause(now);
     }
@@ -134,7 +134,7 @@ export class ResultWait {
     }
   }
 
-  /** When `tick` is wanted next; `Infinity` for never. */
+  /** When `tick` should be called next; `Infinity`: never. */
   nextMs(): MonotonicMs {
     return this.#isOver ? Infinity : Math.min(this.#askMs, this.#deadlineMs);
   }
@@ -172,7 +172,7 @@ export class ResultWait {
 
   #timeUp(error: MajordomoError | null): void {
     const code = codeOf(error);
-    // Nobody has said anything about the request: the reason is of more use than `pending`.
+    // No broker has answered about the request: the reason is more useful than `pending`.
     const isTold = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
     if (error !== null && isTold && !this.#isAnswered) {
       this.#fail(error);

@@ -1,8 +1,8 @@
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 
 /**
- * One timer for a whole machine. A tick comes after everything that could be read was read, so that
- * a program that was busy for a while does not take answers that wait in the socket for silence.
+ * One timer for a whole machine. A tick comes after everything readable was read, so that a program
+ * that was busy does not mistake answers waiting in the socket for silence.
  */
 export class Ticker {
   readonly #tick: (now: MonotonicMs) => MonotonicMs;
@@ -10,12 +10,12 @@ export class Ticker {
   #immediate: NodeJS.Immediate | null = null;
   #atMs: MonotonicMs = Infinity;
 
-  /** @param tick does what is due, and says when it wants to be called next */
+  /** @param tick does what is due, and returns when it wants to be called next */
   constructor(tick: (now: MonotonicMs) => MonotonicMs) {
     this.#tick = tick;
   }
 
-  /** The machine wants a tick at `atMs`; `Infinity` for none. A tick too early does no harm. */
+  /** The machine wants a tick at `atMs`; `Infinity`: none. An early tick does no harm. */
   want(atMs: MonotonicMs): void {
     if (atMs >= this.#atMs || atMs === Infinity) return;
     this.stop();

@@ -1,4 +1,4 @@
-/** Answers of `titanic.*` (9/TSP): a status frame, and what follows. Total: brokers may say anything. */
+/** Answers of `titanic.*` (9/TSP): a status frame, and what follows. Accepts any answer. */
 import type { MajordomoError } from '../core/errors.js';
 import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
 import { TITANIC_REPLY } from '../wire/tsp.js';
@@ -8,12 +8,12 @@ import { serviceError } from './service-error.js';
 export interface TitanicAnswer {
   /** Three digits; `0` if there are none. */
   readonly status: number;
-  /** What follows the digits: for people. */
+  /** The text after the digits, for people. */
   readonly text: string;
   readonly frames: Buffer[];
 }
 
-/** More than a failure's code and text. */
+/** More than the code and text of a failure. */
 const TEXT_MAX = 2000;
 
 export function readAnswer([status, ...frames]: readonly Buffer[]): TitanicAnswer {
@@ -23,7 +23,7 @@ export function readAnswer([status, ...frames]: readonly Buffer[]): TitanicAnswe
   return { status: Number(match[1]), text: match[2] ?? '', frames };
 }
 
-/** The error of `status` and `text`, about the stored request `uuid` if there is one. */
+/** The error for `status` and `text`, about the stored request `uuid` if there is one. */
 export function answerError(
   code: SdkErrorCode,
   what: string,
@@ -35,9 +35,9 @@ export function answerError(
   return sdkError(code, `${what}: ${status}${why}`, { details });
 }
 
-/** What a dead request died of. */
+/** Why a request is dead. */
 export interface Death {
-  /** The service's own; `null`: no worker said why. */
+  /** The service's code; `null`: no worker reported one. */
   readonly code: string | null;
   readonly text: string;
 }
@@ -49,20 +49,20 @@ export function deathOf({ status, text }: TitanicAnswer): Death | null {
   return { code: told.code === NO_REPLY ? null : told.code, text: told.text };
 }
 
-/** The error that a death is to who waits for the reply. */
+/** The error for a caller that waits for the reply of a dead request. */
 export function deathError(
   service: string,
   uuid: string,
   { code, text }: Death,
   answer: TitanicAnswer,
 ): MajordomoError {
-  // A job that was made from its uuid does not know it.
+  // A job that was made from its uuid does not know its service.
   const known = service === TITANIC_REPLY ? '' : service;
   if (code !== null) return serviceError(known, { code, text, detail: answer.frames });
   return answerError('ERR_TITANIC_DEAD', `the stored request ${uuid} failed`, answer, uuid);
 }
 
-/** The error that the answer to a question for a reply is, if it is neither one nor pending. */
+/** The error for an answer that is neither a reply nor pending. */
 export function replyError(answer: TitanicAnswer, uuid: string): MajordomoError {
   if (answer.status === 400) {
     return answerError('ERR_TITANIC_UNKNOWN', `unknown stored request ${uuid}`, answer, uuid);

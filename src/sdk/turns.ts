@@ -1,13 +1,14 @@
-/** Which endpoint is asked next, and when: the manners towards a pair (docs/sdk.md). */
+/** Which endpoint is asked next, and when, so that a pair is not hurried (docs/sdk.md). */
 import type { MonotonicMs } from '../core/clock.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
 
-/** Away from an endpoint that was left, before it is asked again, in heartbeats of the pair. */
+/** How long a left endpoint is not asked again, in heartbeats of the pair. */
 const AWAY_HEARTBEATS = 2;
 
 /**
- * Why an endpoint is left. *silent*: taken for dead; *quiet*: it may be, and what it still brings is
- * welcome; *refused*: it lives, but serves nobody; *unreachable*: it has no connection.
+ * Why an endpoint is left. *silent*: it counts as dead; *quiet*: it may be dead, but its late
+ * answers are used; *refused*: it is alive, but does not serve; *unreachable*: it has no
+ * connection.
  */
 export type Leaving = 'silent' | 'quiet' | 'refused' | 'unreachable';
 
@@ -17,12 +18,12 @@ export interface TurnsOptions extends BackoffOptions {
 }
 
 export class Turns {
-  /** 0: not known, or no pair. */
+  /** 0: unknown, or not a pair. */
   pairHeartbeatMs = 0;
   readonly #options: TurnsOptions;
   readonly #random: Random;
   #leftFirstMs: MonotonicMs = -Infinity;
-  /** Until when it is of no use to ask each endpoint, if there is another. */
+  /** Until when asking each endpoint is of no use, if there is another. */
   readonly #uselessUntilMs: MonotonicMs[];
   /** Endpoints in a row that refused or had no connection. */
   #moves = 0;
@@ -44,7 +45,7 @@ export class Turns {
 
   /**
    * The endpoint has refused.
-   * @returns whether the next is to be asked now: not if that is of no use, too
+   * @returns whether to ask the next at once: not if that is of no use, too
    */
   refused(endpoint: number, now: MonotonicMs): boolean {
     this.#uselessUntilMs[endpoint] = now + this.#awayMs;
@@ -70,7 +71,10 @@ export class Turns {
     return isReturn ? this.#leftFirstMs + this.#awayMs : -Infinity;
   }
 
-  /** Silence was pause enough. What comes at once needs one when every endpoint has had its turn. */
+  /**
+   * The silence was pause enough. An immediate failure needs a pause once every endpoint had its
+   * turn.
+   */
   #pauseMs(why: Leaving): number {
     if (why === 'silent' || why === 'quiet') return 0;
     this.#moves++;

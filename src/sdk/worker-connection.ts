@@ -32,15 +32,15 @@ export interface ConnectionOwner {
   readonly settings: WorkerSettings;
   readonly dial: Dial;
   readonly limiter: ConcurrencyLimiter;
-  /** Let the handler have the task; its end is told to the session. */
+  /** Give the task to the handler; report its end to the session. */
   run(session: WorkerSession, task: Task): void;
-  /** A link is closing; the worker waits for it at its end. */
+  /** A link is closing; the worker waits for it before it ends. */
   closing(promise: Promise<void>): void;
-  /** A message that no broker should send. */
+  /** A message that a broker should not send. */
   malformed(): void;
   /** A connection was given up for a new one. */
   reconnecting(): void;
-  /** A machine has something new to wait for. */
+  /** A machine has a new deadline. */
   wake(): void;
   /** The endpoint cannot be dialled at all. */
   failed(error: Error): void;
@@ -49,19 +49,19 @@ export interface ConnectionOwner {
 }
 
 const BROKER = Buffer.from(MMI_BROKER);
-/** What a last DISCONNECT or a late reply is given to leave, in milliseconds. */
+/** How long a last DISCONNECT or a late reply may take to leave, in milliseconds. */
 const LINGER_MS = 1000;
 
 /**
- * A worker at one endpoint: a session with all its credit where the broker knows that, else
- * as many sessions as it has limiter, each on a link of its own.
+ * A worker at one endpoint: one session with its whole credit if the broker supports credit, else
+ * one session per concurrent request, each on its own link.
  */
 export class WorkerConnection {
   readonly #endpoint: string;
   readonly #owner: ConnectionOwner;
   readonly #registrations = new Set<Registration>();
   #closing = false;
-  /** For replies whose registration has ended: opened when needed, closed when quiet. */
+  /** For replies whose registration has ended: opened on demand, closed when quiet. */
   #late: Link | null = null;
   #lateMs: MonotonicMs = Infinity;
 
@@ -116,7 +116,7 @@ export class WorkerConnection {
     registration.session.start(now);
   }
 
-  /** Only the first session asks for credit; what it learns decides about the others. */
+  /** Only the first session asks about credit; the answer decides about the others. */
   #fill(creditOffered: boolean): void {
     if (this.#closing) return;
     const others = [...this.#registrations].filter(({ asksForCredit }) => !asksForCredit);
@@ -127,7 +127,7 @@ export class WorkerConnection {
     const now = monotonicMs();
     const open = others.filter(({ session }) => !session.closing).length;
     const { concurrency } = this.#owner.settings;
-    // A broker without credit knows neither names nor failures: they need not ask.
+    // A broker without credit knows neither names nor failures, so they need not ask.
     const wants = { credit: 1, hasName: false, asks: false };
     for (let count = open + 1; count < concurrency; count++) this.#add(wants, now);
   }
@@ -141,13 +141,14 @@ export class WorkerConnection {
 
   #sendLate(frames: readonly Uint8Array[]): void {
     if (this.#late === null) {
-      // A broker that takes the reply says DISCONNECT all the same: there is nothing to hear.
+      // A broker that takes the reply sends DISCONNECT all the same: there is nothing to wait for.
       const nothing = (): void => undefined;
       const deaf = { connected: nothing, disconnected: nothing, message: nothing };
       try {
         this.#late = this.#owner.dial(this.#endpoint, deaf);
       } catch {
-        // Too many open files, say: the broker has given the request to another by now.
+        // For example too many open files: by now the broker has given the request to another
+        // worker.
         return;
       }
     }
@@ -164,7 +165,7 @@ export class WorkerConnection {
   }
 }
 
-/** What a session's effects mean for its connection. */
+/** Carries out a session's effects on its connection. */
 interface ConnectionHooks {
   learnt(creditOffered: boolean): void;
   late(frames: readonly Uint8Array[]): void;
@@ -221,7 +222,7 @@ class Registration implements SessionSink {
     }
   }
 
-  /** A wrong endpoint is the end; anything else, such as too many open files, may pass. */
+  /** A wrong endpoint ends the worker; anything else, such as too many open files, may pass. */
   #notOpened(error: unknown): void {
     if (codeOf(error) === 'ERR_MDP_ENDPOINT') {
       this.#owner.failed(endpointError(this.#endpoint, error));

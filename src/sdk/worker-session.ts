@@ -22,26 +22,26 @@ export interface SessionOptions extends BackoffOptions {
   readonly heartbeatLiveness: number;
   /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
   readonly credit: number;
-  /** It has a name to tell. */
+  /** It has a name to send. */
   readonly hasName: boolean;
-  /** The broker is asked at all. */
+  /** Whether the broker is asked at all. */
   readonly asks: boolean;
 }
 
 /**
- * For a name alone an answer is waited for so long at most, and only until one did not come: a
- * broker that knows no MMI is not to be without its worker for long. In milliseconds.
+ * The longest wait for an answer that only a name needs, until one failed to come: a broker without
+ * MMI must not miss its worker for long. In milliseconds.
  */
 const NAME_PATIENCE_MS = 1000;
 
-/** One request that this worker was given. */
+/** One request that this worker got. */
 export class Task {
   /** The broker's token. */
   readonly client: Buffer;
   readonly frames: Buffer[];
   /** The registration that it belongs to. */
   readonly registration: number;
-  /** PARTIALs have left: the answer cannot be given as a whole any more. */
+  /** PARTIALs were sent, so the answer can no longer be sent as a whole. */
   streamed = false;
 
   constructor(client: Buffer, frames: Buffer[], registration: number) {
@@ -61,19 +61,19 @@ export interface SessionSink {
   ready(credit: number | null, tellsName: boolean): void;
   heartbeat(): void;
   disconnect(): void;
-  /** Let the handler have it. */
+  /** Give it to the handler. */
   begin(task: Task): void;
   partial(task: Task, frames: readonly Uint8Array[]): void;
   final(task: Task, frames: readonly Uint8Array[]): void;
-  /** The whole answer, over a connection of its own. */
+  /** Send the whole answer, over a connection of its own. */
   late(task: Task, frames: readonly Uint8Array[]): void;
-  /** FAIL. */
+  /** Send FAIL. */
   fail(task: Task, failure: Failure): void;
-  /** RETURN. */
+  /** Send RETURN. */
   giveBack(task: Task): void;
-  /** Whether the broker offers the credit that was asked for is known. */
+  /** It is now known whether the broker offers the credit. */
   learnt(credit: boolean): void;
-  /** Nothing more will come of this session. */
+  /** This session has ended. */
   ended(): void;
 }
 
@@ -94,22 +94,22 @@ export class WorkerSession implements SlotTaker {
   /** When the present state's pause or question ends; `Infinity` if it has none. */
   #untilMs: MonotonicMs = Infinity;
   #beatMs: MonotonicMs = Infinity;
-  /** The interval brought a HEARTBEAT of ours since the broker's last one. */
+  /** The current interval brought our HEARTBEAT since the broker's last one. */
   #beatSinceHeard = false;
   #heardMs: MonotonicMs = 0;
   #tickMs: MonotonicMs = 0;
   #failures = 0;
   #registration = 0;
-  /** What the broker of this connection offers, as far as it was asked. */
+  /** The extensions of the broker on this connection, as far as it was asked. */
   #offers: WorkerOffers = NO_WORKER_OFFERS;
-  /** The last question was not answered in time. */
+  /** The last question got no answer in time. */
   #isMute = false;
   /** The credit that this registration declared. */
   #declared: number | null = null;
   #closing = false;
-  /** Begun, of whatever registration. */
+  /** Requests that have begun, of any registration. */
   readonly #running = new Set<Task>();
-  /** Given by the broker, but not begun: others hold every place. */
+  /** Requests of the broker that have not begun, because all slots are taken. */
   #held: Task[] = [];
 
   constructor(
@@ -154,12 +154,15 @@ export class WorkerSession implements SlotTaker {
     this.#untilMs = now + Math.min(heartbeatIntervalMs, patienceMs);
   }
 
-  /** The connection is gone. A new link follows: the old one's unsent output would come first. */
+  /**
+   * The connection is lost. A new link follows, because the old one would first send its buffered
+   * output.
+   */
   disconnected(now: MonotonicMs): void {
     if (this.#state !== 'ended' && this.#state !== 'away') this.#leave(now);
   }
 
-  /** The broker has answered what it offers. */
+  /** The broker's answer about its extensions has arrived. */
   offers(offers: WorkerOffers, now: MonotonicMs): void {
     this.#heardMs = now;
     this.#isMute = false;
@@ -171,7 +174,7 @@ export class WorkerSession implements SlotTaker {
     this.#heardMs = now;
     if (this.#state !== 'registered') return;
     this.#failures = 0;
-    // 18/MDP §Heartbeating: of one interval on both sides. A shorter one of the broker's shows here.
+    // 18/MDP §Heartbeating: both sides have the same interval. The broker's shorter one shows here.
     if (this.#beatSinceHeard) this.#beatSinceHeard = false;
     else this.#beat(now);
   }
@@ -184,16 +187,16 @@ export class WorkerSession implements SlotTaker {
 
   request(client: Buffer, frames: Buffer[], now: MonotonicMs): void {
     this.#heardMs = now;
-    // One that crossed our DISCONNECT: the broker has taken it back.
+    // It crossed our DISCONNECT: the broker has taken it back.
     if (this.#state !== 'registered') return;
     this.#failures = 0;
-    // More than it was promised: 18/MDP allows one at a time, D23 the credit.
+    // More than the broker may send: one at a time in 18/MDP, the credit in D23.
     if (this.#held.length >= this.#credit) return;
     this.#held.push(new Task(client, frames, this.#registration));
     this.#beginHeld();
   }
 
-  /** A part of the answer. @returns false if it could not be sent any more */
+  /** Sends a part of the answer. @returns false if it can no longer be sent */
   partial(task: Task, frames: readonly Uint8Array[]): boolean {
     task.streamed = true;
     if (!this.#running.has(task) || !this.#isPresent(task)) return false;
@@ -212,8 +215,8 @@ export class WorkerSession implements SlotTaker {
   }
 
   /**
-   * The handler has thrown: the broker is told what went wrong. One that does not know failures is
-   * given the request back: a made-up body would be taken for an answer.
+   * The handler has thrown: reports the failure to the broker. A broker that does not support
+   * failures gets the request back, because a made-up body would count as an answer.
    */
   failed(task: Task, failure: Failure, now: MonotonicMs): void {
     if (!this.#running.delete(task)) return;
@@ -235,8 +238,8 @@ export class WorkerSession implements SlotTaker {
   }
 
   /**
-   * Drains: what has begun may end. What comes now is held, not returned: with nobody else free the
-   * broker would send it straight back, until `maxDeliveries` has abandoned it. The DISCONNECT
+   * Drains: what has begun may end. What arrives now is kept, not returned: if no other worker is
+   * free, the broker would send it straight back until `maxDeliveries` abandons it. The DISCONNECT
    * at the end gives it back, once.
    */
   close(): void {
@@ -245,14 +248,14 @@ export class WorkerSession implements SlotTaker {
     if (this.#running.size === 0) this.#end();
   }
 
-  /** Ends at once; the DISCONNECT gives back whatever is out. */
+  /** Ends at once; the DISCONNECT gives back everything that is out. */
   abort(): void {
     if (this.#state !== 'ended') this.#end();
   }
 
   tick(now: MonotonicMs): void {
     if (this.#state === 'ended') return;
-    // A pause of our own is no silence of the broker's: what it sent may not be read yet.
+    // Our own pause is not the broker's silence: what it sent may still be unread.
     if (now - this.#tickMs > this.#options.heartbeatIntervalMs * 2) this.#heardMs = now;
     this.#tickMs = now;
     if (this.#state === 'registered') {
@@ -313,7 +316,7 @@ export class WorkerSession implements SlotTaker {
     this.#offers = offers;
     // D67: a worker with options always states its credit.
     this.#declared = offers.credit && (credit > 1 || tellsName) ? credit : null;
-    // Handlers of an earlier registration still run: offering their slots would be a lie.
+    // Handlers of an earlier registration still run, so their slots are not free.
     if (this.#running.size >= this.#credit) {
       this.#state = 'full';
       return;
@@ -339,13 +342,13 @@ export class WorkerSession implements SlotTaker {
     this.#lose('away', now + backoffMs(this.#options, this.#failures, this.#random));
   }
 
-  /** This registration is over, by the broker's will or ours; a new one follows after a pause. */
+  /** This registration is over, ended by the broker or by us; a new one follows after a pause. */
   #rest(now: MonotonicMs): void {
     this.#failures++;
     this.#lose('resting', now + backoffMs(this.#options, this.#failures, this.#random));
   }
 
-  /** What was given and has not begun is not ours any more. */
+  /** Requests that have not begun no longer belong to this worker. */
   #lose(next: SessionState, untilMs: MonotonicMs): void {
     this.#state = next;
     this.#untilMs = untilMs;
@@ -363,9 +366,9 @@ export class WorkerSession implements SlotTaker {
     }
   }
 
-  /** One that has begun has ended. */
+  /** A request that had begun has ended. */
   #over(now: MonotonicMs): void {
-    // Others may have waited for longer.
+    // Others may have waited longer.
     this.#limiter.free();
     if (this.#state === 'ended') return;
     if (this.#closing) {

@@ -9,7 +9,7 @@ const PATHS: ReadonlyMap<string, readonly string[]> = new Map(
 /** Reads the variables `MAJORDOMO_…__…`; others are not configuration. */
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source {
   const assignments: Assignment[] = [];
-  // Sorted: a variable for a whole map comes before those for its keys, wherever they stand.
+  // Sorted: a variable for a whole map comes before those for its keys, whatever their order.
   for (const name of Object.keys(environment).sort()) {
     const text = environment[name];
     if (text === undefined || !name.startsWith(PREFIX) || !name.includes(LEVEL)) continue;
@@ -20,7 +20,7 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
   return assign(assignments, variableName);
 }
 
-/** What an unknown variable would name, for the message. */
+/** The key that an unknown variable would set, for the message. */
 function camelPath(name: string): string[] {
   return name
     .slice(PREFIX.length)

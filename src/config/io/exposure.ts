@@ -1,4 +1,4 @@
-/** What is open to a network without what that demands (D78): only the system can tell where a name leads. */
+/** Finds what is open to a network without protection (D78). Only the system can resolve names. */
 import type { Config, ListenerConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
@@ -6,15 +6,15 @@ import { nearestAt, pathText, type MapTree, type Path } from '../tree.js';
 import { invalid, type Loaded } from './load.js';
 import { isLoopback } from './loopback.js';
 
-/** An endpoint that is open, and what closes it. */
+/** An open endpoint, and the setting that closes it. */
 interface Open {
   readonly path: Path;
   readonly message: string;
 }
 
 /**
- * Everything in a configuration that others can reach, and should not as it is.
- * @returns each with its place and the line that mends it
+ * Everything in a configuration that is open to a network and must not be.
+ * @returns each with its place and the line that corrects it
  */
 export async function exposures({ config, written }: Loaded): Promise<readonly Problem[]> {
   const open = [
@@ -25,7 +25,7 @@ export async function exposures({ config, written }: Loaded): Promise<readonly P
   return open.map(({ path, message }) => problemAt(written, path, message));
 }
 
-/** @throws ERR_CONFIG_INVALID, as `loadConfig` does, if anything is open that should not be */
+/** @throws ERR_CONFIG_INVALID, as `loadConfig` does, if something is open that must not be */
 export async function refuseExposed(loaded: Loaded): Promise<void> {
   const problems = await exposures(loaded);
   if (problems.length > 0) throw invalid(problems);
@@ -35,9 +35,7 @@ function problemAt(written: MapTree, path: Path, message: string): Problem {
   return { place: nearestAt(written, path).origin.place, path: pathText(path), message };
 }
 
-/**
- * The listeners with what each tells by MMI: where anybody comes in over a network, the least.
- */
+/** The listeners with their `mmi`: `minimal` where anyone can connect over a network. */
 export async function listenersInFull({
   broker,
 }: Pick<Config, 'broker'>): Promise<readonly ListenerConfig[]> {
@@ -51,7 +49,9 @@ export async function listenersInFull({
   );
 }
 
-/** Whoever reaches a listener without keys may ask and offer what it allows, under any name. */
+/**
+ * Anyone who reaches a listener without keys may request and offer what it allows, under any name.
+ */
 async function ofListeners({ broker }: Config): Promise<readonly Open[]> {
   const open: Open[] = [];
   for (const [index, { endpoint, curve, insecure }] of broker.listen.entries()) {
@@ -63,7 +63,7 @@ async function ofListeners({ broker }: Config): Promise<readonly Open[]> {
 }
 
 function mendsListener(endpoint: string, isOnly: boolean): string {
-  // In `broker.listen: tcp://…` there is no list yet that the entry could stand in.
+  // `broker.listen: tcp://…` is not a list yet, so the entry has to be written in full.
   const written = (more: string): string =>
     isOnly ? `listen: [{endpoint: '${endpoint}', ${more}}]` : `{endpoint: '${endpoint}', ${more}}`;
   return (
@@ -75,7 +75,7 @@ function mendsListener(endpoint: string, isOnly: boolean): string {
 
 const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
 
-/** Whoever speaks on the link of a pair reads every body and can end the peer's part. */
+/** Anyone on the link of a pair can read every body and stop the peer from serving. */
 async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
   const { role, curve } = bstar;
   if (role === 'standalone' || curve !== null) return [];
@@ -86,11 +86,11 @@ async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
     const message = `${text} is not on loopback, so the link of the pair needs keys: ${MENDS_PAIR[role]}`;
     open.push({ path: ['bstar', key], message });
   }
-  // One remedy for both.
+  // One correction for both.
   return open.slice(0, 1);
 }
 
-/** Tokens and uuids must not cross a network in the open. */
+/** Tokens and uuids must not cross a network unencrypted. */
 async function ofHttp({ http }: Config): Promise<readonly Open[]> {
   const { listen, tls, insecure } = http;
   const parsed = parseHttpListen(listen);

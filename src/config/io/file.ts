@@ -6,12 +6,12 @@ import { codeOf, MajordomoError } from '../../core/errors.js';
 import { show, plain, type Origin, type Source } from '../tree.js';
 import { readYaml, type YamlRead } from './yaml.js';
 
-/** Larger files are no configuration. */
+/** A larger file is not a configuration. */
 const FILE_BYTES_MAX = 1_048_576;
 
 /**
  * Reads a YAML file.
- * @throws ERR_CONFIG_FILE if it is missing, unreadable, no plain file, or over 1 MiB
+ * @throws ERR_CONFIG_FILE if it is missing, unreadable, not a plain file, or over 1 MiB
  */
 export function readFile(file: string): Source {
   const { tree, problems } = readTree(file);
@@ -23,8 +23,8 @@ export function readFile(file: string): Source {
 }
 
 /**
- * Reads a YAML file of any form.
- * @param nodesMax values in it, if not the bound of a configuration
+ * Reads any YAML file.
+ * @param nodesMax the most values, if not as many as in a configuration
  * @throws as `readFile`
  */
 export function readTree(file: string, nodesMax?: number): YamlRead {
@@ -46,7 +46,7 @@ function readBytes(file: string): Uint8Array {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(file, 'r');
-    // A pipe (`-c <(…)`) has no size: what comes is read, up to the bound.
+    // A pipe (`-c <(…)`) has no size: reads what comes, up to the limit.
     if (fstatSync(descriptor).isDirectory()) throw refused(file, 'is a directory');
     const buffer = Buffer.alloc(FILE_BYTES_MAX + 1);
     let length = 0;

@@ -1,4 +1,7 @@
-/** `keysFile` of a listener with CURVE: whose keys come in, and what they may do (docs/configuration.md). */
+/**
+ * `keysFile` of a listener with CURVE: which keys may connect, and their rights
+ * (docs/configuration.md).
+ */
 import { statSync } from 'node:fs';
 
 import { MajordomoError } from '../../core/errors.js';
@@ -19,24 +22,24 @@ import { type MapTree, type Path, pathText, plain, show, type Tree } from '../tr
 import { readTree } from './file.js';
 
 const EVERYBODY_WRITES = 0o002;
-/** What `allow` may name. */
+/** The values of `allow`. */
 const KEY_ROLES = ['client', 'worker', 'peer'] as const;
 
-/** Who may come in, and what for. */
+/** One entry: keys and their rights. */
 export interface KeyEntry extends Grants {
-  /** To whom belongs what comes in by these keys. */
+  /** The identity that owns what these keys store. */
   readonly name: string;
   /** One; two while the key is being replaced. */
   readonly publicKeys: readonly Buffer[];
-  /** May be the other node of the pair. */
+  /** May connect as the other node of the pair. */
   readonly peer: boolean;
   /** May read and close what other keys stored. */
   readonly operator: boolean;
-  /** Its name in `limits.quotas`. */
+  /** The name of its quota in `limits.quotas`. */
   readonly quota: string | null;
-  /** As it is written: naming no role, by `allow`, or by `client` and `worker`. */
+  /** How the rights are written: not at all, by `allow`, or by `client` and `worker`. */
   readonly form: 'open' | 'short' | 'long';
-  /** Where it is written. */
+  /** Its place in the file. */
   readonly place: string;
 }
 
@@ -54,13 +57,13 @@ const FIELDS = [
 const ENTRY = '{name, publicKey, client, worker, peer, operator, quota}';
 const NAME = /^[\x21-\x7e]{1,64}$/;
 const PUBLIC_KEYS_MAX = 2;
-/** About twenty a key. */
+/** About twenty per key. */
 const NODES_MAX = 200_000;
 const PROBLEMS_SHOWN_MAX = 100;
 
 /**
- * Reads a keys file. An empty one lets nobody in.
- * @param quotas the names in `limits.quotas`; `null`: any is taken
+ * Reads a keys file. An empty one admits nobody.
+ * @param quotas the names in `limits.quotas`; `null`: any name is accepted
  * @throws ERR_CONFIG_INVALID with everything that is wrong, one line each; ERR_CONFIG_FILE
  */
 export function readKeysFile(
@@ -80,7 +83,7 @@ export function readKeysFile(
   });
 }
 
-/** Its group may be the operators'; whoever writes to it lets himself in. */
+/** Operators may share its group; anyone who can write to it can admit himself. */
 function refuseIfOpen(file: string): void {
   if ((statSync(file).mode & EVERYBODY_WRITES) === 0) return;
   const why = `every user of this machine can write to it and add keys: chmod o-w ${file}`;
@@ -187,7 +190,7 @@ class Reader {
     const text = textOf(tree);
     const key = text === null ? null : decodeCurveKey(text);
     if (text === null || key === null) {
-      // Not what was given: it may be a secret key in the wrong place.
+      // Does not show the value: it may be a secret key in the wrong place.
       const want = `expected a public key: ${CURVE_KEY_BYTES} bytes in Z85, 40 characters in quotes`;
       this.#wrong(tree, path, want);
       return null;

@@ -16,17 +16,17 @@ import { readFile } from './file.js';
 import { memoryDefault } from './memory.js';
 import { readSets } from './sets.js';
 
-/** Where configuration comes from; all of it is optional. */
+/** The sources of the configuration; all are optional. */
 export interface LoadOptions {
-  /** A YAML file. Without one nothing is read from the disk. */
+  /** A YAML file; without it no file is read. */
   readonly file?: string;
-  /** Usually `process.env`; only `MAJORDOMO_…__…` is looked at. */
+  /** Usually `process.env`; only `MAJORDOMO_…__…` is read. */
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** The `KEY=VALUE` of every `--set`, in order. */
   readonly sets?: readonly string[];
-  /** The default of `node.name`; that of the operating system unless given. */
+  /** The default of `node.name`; if absent, the operating system's host name. */
   readonly hostName?: string;
-  /** The default of `limits.memoryBytes`; made from what this machine allows unless given. */
+  /** The default of `limits.memoryBytes`; if absent, computed from this machine's memory. */
   readonly memoryBytes?: number;
 }
 
@@ -35,16 +35,17 @@ export interface Loaded {
   readonly config: Config;
   /** The file that was read. */
   readonly file: string | null;
-  /** What was set, as it was written: where each value came from. */
+  /** The values as written, with their sources. */
   readonly written: MapTree;
-  /** Keys that were set and have no effect. */
+  /** Keys that are set but have no effect. */
   readonly warnings: readonly Problem[];
 }
 
 /**
  * Reads and checks everything.
- * @throws ERR_CONFIG_INVALID with `details.problems` (`Problem[]`); its text is one line a problem
- * @throws ERR_CONFIG_FILE if the file is missing, unreadable or no file
+ * @throws ERR_CONFIG_INVALID with `details.problems` (`Problem[]`); its text has one line per
+ * problem
+ * @throws ERR_CONFIG_FILE if the file is missing, unreadable or not a file
  */
 export function loadConfig(options: LoadOptions = {}): Loaded {
   const sources: Source[] = [
@@ -71,7 +72,10 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
   return { config, file: options.file ?? null, written, warnings };
 }
 
-/** Those of the file first, from its top to its end; the others as they were found. */
+/**
+ * First those of the file, from top to bottom; then the others in the order in which they were
+ * found.
+ */
 function inOrder(problems: readonly Problem[], file: string): Problem[] {
   const place = /:(\d+):(\d+)$/;
   const position = (problem: Problem): readonly [number, number] => {
@@ -89,7 +93,7 @@ function inOrder(problems: readonly Problem[], file: string): Problem[] {
 
 const PROBLEMS_SHOWN_MAX = 100;
 
-/** One error that names them all. */
+/** One error for all problems. */
 export function invalid(problems: readonly Problem[]): MajordomoError {
   const lines = problems.slice(0, PROBLEMS_SHOWN_MAX).map(problemLine);
   if (problems.length > lines.length) lines.push(`… and ${problems.length - lines.length} more`);

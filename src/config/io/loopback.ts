@@ -1,17 +1,17 @@
 /**
- * Whether an endpoint is on loopback: every address of its host lies in 127/8 or is ::1 (D78). A
- * socket in the file system is, too: nobody reaches it over a network.
+ * Whether an endpoint is on loopback: every address of its host is in 127/8 or is ::1 (D78). So is
+ * a socket in the file system, because no network leads to it.
  */
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
 import type { Endpoint } from '../endpoint.js';
 
-/** The addresses of a name; none if it is not known. */
+/** The addresses of a name; empty if it is unknown. */
 export type Resolve = (name: string) => Promise<readonly string[]>;
 
 const LOOPBACK = new BlockList();
-// Holds for IPv4 addresses that are written as IPv6, too.
+// Also matches IPv4 addresses written as IPv6.
 LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 
@@ -21,8 +21,8 @@ function isLoopbackAddress(address: string): boolean {
 }
 
 /**
- * `*` and a name that is not known are not: nobody can say who reaches them.
- * @param resolve the system's own, unless a test has another
+ * `*` and unknown names are not on loopback: it is unknown who can reach them.
+ * @param resolve the system's resolver, unless a test passes another
  */
 export async function isLoopback(
   endpoint: Endpoint,

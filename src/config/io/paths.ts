@@ -1,4 +1,4 @@
-/** The paths that a variable or a `--set` can name, and how one value becomes a tree. */
+/** The keys that a variable or `--set` can name, and how one value becomes a tree. */
 import { nearestName } from '../nearest.js';
 import type { Problem } from '../problem.js';
 import { QUOTA_KEYS } from '../quotas.js';
@@ -8,7 +8,7 @@ import { merge, pathText, type MapTree, type Origin, type Source, type Tree } fr
 import { MAP_KEYS } from '../zod.js';
 import { readYaml } from './yaml.js';
 
-/** Every key that can be set by itself, as steps. */
+/** Every key that can be set alone, as a list of steps. */
 export const SETTABLE: readonly (readonly string[])[] = Object.entries(SECTIONS).flatMap(
   ([section, { keys }]) =>
     Object.entries(keys).flatMap(([key, row]) => {
@@ -32,7 +32,7 @@ export interface Assignment {
 }
 
 /**
- * Lays assignments over each other, the last on top.
+ * Merges assignments; the last one wins.
  * @param nameOf how a path is written in this kind of source
  */
 export function assign(
@@ -71,7 +71,7 @@ function asMap(tree: Tree | null): MapTree | null {
   return tree?.kind === 'map' ? tree : null;
 }
 
-/** The parser quotes what it did not understand: not for a secret. */
+/** The parser quotes what it does not understand, which must not happen to a secret. */
 function explained(problem: Problem, path: readonly string[]): Problem {
   const secret = rowAt(path)?.form === 'secret';
   const why = secret ? '' : `: ${problem.message}`;

@@ -1,23 +1,26 @@
-/** Files of CURVE keys, as `majordomo keygen` writes them: FILE has the secret key, FILE.pub the public one. */
+/**
+ * Files of CURVE keys, as `majordomo keygen` writes them: the secret key in FILE, the public one in
+ * FILE.pub.
+ */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { mayOthersUse } from '../../core/private-file.js';
 import { decodeCurveKey } from '../../core/z85.js';
 
-/** Everybody but the owner. */
+/** Everybody except the owner. */
 const FILE_BYTES_MAX = 256;
 
 /**
  * Reads a secret key: 40 characters of Z85.
  * @returns its 32 bytes
- * @throws ERR_CONFIG_FILE if it is absent, no key, or others may read it
+ * @throws ERR_CONFIG_FILE if it is absent or not a key, or others can read it
  */
 export function readSecretKey(file: string): Buffer {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(file, 'r');
-    // Asked of what is open, so that nobody can put another file there in between.
+    // Checks the open file, so that nobody can exchange the file in between.
     const { mode } = fstatSync(descriptor);
     if (mayOthersUse(mode)) {
       const now = (mode & 0o777).toString(8).padStart(4, '0');

@@ -2,7 +2,7 @@ import type { Problem } from '../problem.js';
 import type { Source } from '../tree.js';
 import { assign, type Assignment } from './paths.js';
 
-/** Reads the `KEY=VALUE` of `--set`, the first being number 1. */
+/** Reads the `KEY=VALUE` of every `--set`; the first is number 1. */
 export function readSets(sets: readonly string[]): Source {
   const assignments: Assignment[] = [];
   const problems: Problem[] = [];

@@ -1,11 +1,14 @@
-/** Names that several keys files give to different keys: an identity is a name, whatever the listener. */
+/**
+ * Finds names that several keys files give to different keys: an identity is a name, on every
+ * listener.
+ */
 import type { KeyEntry } from './keys-file.js';
 import type { Problem } from '../problem.js';
 
 /**
- * A name that is another's key in another file is mostly a mistake: both are one client.
+ * A name with another key in another file is usually a mistake: both keys are one client.
  * @param lists the entries of the keys files of all listeners
- * @returns one for each entry that has no key in common with those of its name before it
+ * @returns one problem for each entry that shares no key with an earlier entry of the same name
  */
 export function sharedNames(lists: readonly (readonly KeyEntry[])[]): readonly Problem[] {
   const known = new Map<string, { readonly place: string; readonly keys: Set<string> }>();

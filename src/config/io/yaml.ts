@@ -1,4 +1,4 @@
-/** YAML text to a tree with places. Whatever the text, it ends soon and throws nothing. */
+/** Turns YAML text into a tree with places. Any text ends soon and throws nothing. */
 import {
   isAlias,
   isMap,
@@ -15,16 +15,16 @@ import { codeOf } from '../../core/errors.js';
 import type { Problem } from '../problem.js';
 import { pathText, type Entry, type Origin, type Path, type Tree } from '../tree.js';
 
-/** Bounds on what a text may make of itself, aliases counted as often as they are used. */
+/** Limits on the size of the tree; aliases count each time they are used. */
 const DEPTH_MAX = 32;
 const NODES_MAX = 10_000;
-/** A text that is no configuration at all need not be told everything that is wrong with it. */
+/** A text that is not a configuration at all does not need all its problems listed. */
 const PROBLEMS_MAX = 100;
 const MESSAGE_CHARACTERS_MAX = 200;
-/** Deepest nesting that is given to the parser: it recurses, and can end the process. */
+/** Deepest nesting passed to the parser: it recurses, and could end the process. */
 const NESTING_MAX = 200;
 
-/** A tree, or null for an empty text; and what is wrong with the text. */
+/** A tree, or null for an empty text; and the problems of the text. */
 export interface YamlRead {
   readonly tree: Tree | null;
   readonly problems: readonly Problem[];
@@ -71,8 +71,8 @@ export function readYaml(text: string, placer: Placer, nodesMax: number = NODES_
 }
 
 /**
- * The offset where the text nests deeper than `NESTING_MAX`, or null. It overestimates: brackets in
- * strings count. A level of block style needs a column of its own or an indicator on its line.
+ * The offset at which the text nests deeper than `NESTING_MAX`, or null. It overestimates: brackets
+ * in strings count. In block style a level needs a column of its own or an indicator on its line.
  */
 function tooDeep(text: string): number | null {
   let brackets = 0;
