@@ -9,7 +9,7 @@ import { destroySockets, RawSocket } from '../support/raw-socket.js';
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';
 import { Attacker } from '../support/attacker.js';
 import { startDaemon } from '../support/daemon.js';
-import { until } from '../support/transport-peers.js';
+import { until } from '../support/until.js';
 import { greetingOf, HANDSHAKE } from '../unit/zmtp/wire.js';
 
 const ASKED = 200;

@@ -11,9 +11,11 @@ import { TRANSPORTS } from '../interop/support/transports.js';
 import { itWithTool } from '../support/tools.js';
 import { Siege } from './siege.js';
 import { cleanUp } from '../process/broker/support.js';
+import { until } from '../support/until.js';
 
 const TOOL = 'python3-zmq';
 const IDLE_WANTED = 1200;
+const TRIES_MAX = 100;
 
 const sockets: Socket[] = [];
 
@@ -77,7 +79,7 @@ async function shakeHands(
 
 /** One that has shaken hands: where this machine was too slow for it, another connection. */
 async function greeted(endpoint: string): Promise<Socket> {
-  for (;;) {
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
     const socket = await dial(endpoint);
     const isDone = await shakeHands(socket).then(
       () => true,
@@ -85,6 +87,7 @@ async function greeted(endpoint: string): Promise<Socket> {
     );
     if (isDone) return socket;
   }
+  throw new Error(`none of ${TRIES_MAX} connections got through its handshake`);
 }
 
 const GARBAGE: readonly Buffer[] = [
@@ -205,7 +208,10 @@ describe.each(TRANSPORTS)(
       expect((await client.ask('id', 'mmi.service', 'steady')).at(-1)).toBe('200');
       expect(siege.openDescriptors()).toBeGreaterThanOrEqual(before + count);
       for (const socket of opened) socket.resetAndDestroy();
-      while (siege.openDescriptors() > before + 50) await siege.served();
+      await until(async () => {
+        await siege.served();
+        return siege.openDescriptors() <= before + 50;
+      }, 'the descriptors are closed');
       await siege.end();
     });
   },

@@ -8,6 +8,7 @@ import { expect } from '@jest/globals';
 
 import { type Program, python } from '../interop/support/program.js';
 import { type Daemon, type LogLine, startDaemon } from '../support/daemon.js';
+import { until } from '../support/until.js';
 
 /** A service that only the well-behaved use. */
 const SERVICE = 'steady';
@@ -39,7 +40,10 @@ export class Siege {
   /** Waits until the well-behaved client was answered several times more. */
   async served(): Promise<void> {
     const before = await this.#answered();
-    while ((await this.#answered()) < before + ANSWERS);
+    await until(
+      async () => (await this.#answered()) >= before + ANSWERS,
+      'the well-behaved client is answered',
+    );
   }
 
   /** Memory of the process, in bytes. */

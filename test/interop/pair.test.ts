@@ -3,7 +3,7 @@ import { afterEach, describe, expect } from '@jest/globals';
 import { monotonicMs } from '../../src/core/clock.js';
 import { endPairs, PAIR_HEARTBEAT_MS, type PairNode, startPair } from '../support/pair-nodes.js';
 import { itWithTool } from '../support/tools.js';
-import { until } from '../support/transport-peers.js';
+import { until } from '../support/until.js';
 import { killPrograms, type Program, python } from './support/program.js';
 
 const TOOL = 'python3-zmq';

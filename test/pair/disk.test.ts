@@ -16,6 +16,7 @@ import { PairLoad } from '../support/pair-load.js';
 import { expectNothingLost } from '../support/pair-proof.js';
 import { removeSmallDisks, SmallDisk } from '../support/small-disk.js';
 import { itWithTool } from '../support/tools.js';
+import { until } from '../support/until.js';
 
 const TOOL = 'root';
 
@@ -80,14 +81,19 @@ describe('a disk of a pair that is full', () => {
       // What its log has room for still goes in.
       const said = async (): Promise<unknown[]> =>
         Promise.all([degraded(pair, role), degraded(pair, otherOf(role))]);
-      while (!isDeepStrictEqual(await said(), [['store_failed'], ['not_in_sync']])) {
+      await until(async () => {
+        if (isDeepStrictEqual(await said(), [['store_failed'], ['not_in_sync']])) return true;
         expect(await store(client)).toBe('200');
-      }
+        return false;
+      }, 'both nodes say why');
       await pair.node(role).waitFor('ha.failed');
       await pair.until(otherOf(role), 'active', ({ state }) => state === 'active');
       disk.free();
       expect(await pair.inSync()).toBe(otherOf(role));
-      while ((await degraded(pair, role)).length > 0) await pair.look(role);
+      await until(
+        async () => (await degraded(pair, role)).length === 0,
+        'the passive node is well',
+      );
       await expectNothingLost(pair, load);
     },
   );
@@ -99,13 +105,16 @@ describe('a disk of a pair that is full', () => {
       const { pair, client, load, disk, role } = await smallDiskOf('active');
       disk.fill();
       let said = '200';
-      while (said === '200') said = await store(client);
+      await until(async () => {
+        said = await store(client);
+        return said !== '200';
+      }, 'a durable request is refused');
       expect(said).toMatch(/^500 .*free space/);
       expect(await degraded(pair, role)).toContain('store_full');
       await pair.until(role, 'active', ({ state }) => state === 'active');
       expect(pair.logged('ha.split')).toEqual([]);
       disk.free();
-      while ((await store(client)) !== '200') await pair.look(role);
+      await until(async () => (await store(client)) === '200', 'a durable request is accepted');
       expect(await pair.inSync()).toBe(role);
       await expectNothingLost(pair, load);
     },

@@ -1,5 +1,4 @@
 import { afterEach, describe, expect } from '@jest/globals';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import { ask as askHttp } from '../support/http.js';
 import {
@@ -11,6 +10,7 @@ import {
 } from '../support/pair-daemons.js';
 import { itWithTool } from '../support/tools.js';
 import { killPrograms, type Program, python } from '../interop/support/program.js';
+import { until } from '../support/until.js';
 
 const TOOL = 'python3-zmq';
 
@@ -82,7 +82,10 @@ describe('programs in Python and a pair of processes (§7)', () => {
       await pair.node(active).kill();
       // Whoever asks after that is a vote.
       const ready = `${pair.httpOf(other)}/readyz`;
-      while (!(await askHttp(ready)).text.includes('the peer is dead')) await pause(25);
+      await until(
+        async () => (await askHttp(ready)).text.includes('the peer is dead'),
+        'the passive node takes its peer for dead',
+      );
       const plain = python('req_client', pair.endpointOf(other), 'echo', 'hi', '--bare-body');
       expect(await plain.finished()).toMatchObject([{ event: 'reply', frames: ['hi'] }]);
     },
@@ -94,8 +97,11 @@ describe('programs in Python and a pair of processes (§7)', () => {
     expect(status).toBe('200');
     await pair.node(await pair.inSync()).kill();
     const fetching = lazyPirate(pair, 'titanic.reply', '0.1');
-    let reply = await ask(fetching, String(uuid));
-    while (reply[0] === '300') reply = await ask(fetching, String(uuid));
+    let reply: readonly unknown[] = [];
+    await until(async () => {
+      reply = await ask(fetching, String(uuid));
+      return reply[0] !== '300';
+    }, 'the reply is there');
     expect(reply).toEqual(['200', 'keep']);
   });
 });

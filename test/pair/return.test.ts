@@ -2,7 +2,6 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import { Client } from '../../src/sdk/client.js';
 import { temporaryDirectory } from '../support/daemon.js';
@@ -14,6 +13,7 @@ import {
   ROLES,
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
+import { until } from '../support/until.js';
 
 /** Long: a hand-over does not fail because the machine is busy. */
 const HEARTBEAT_MS = 2000;
@@ -129,7 +129,7 @@ describe('SIGTERM', () => {
     await store(pair, 10_000, 10);
     for (let times = 0; times < 5; times++) {
       const node = await pair.start(passive);
-      while (bytesOfStore(pair, passive) < 500_000) await pause(1);
+      await until(() => bytesOfStore(pair, passive) >= 500_000, 'half a megabyte is stored');
       expect(await node.stop()).toMatchObject({ status: 0 });
       // All that it took is sent again.
       if (times < 4) removeStore(pair, passive);

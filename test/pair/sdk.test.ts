@@ -12,6 +12,7 @@ import {
   ROLES,
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
+import { until } from '../support/until.js';
 
 /** Longer than a case may last: whoever waits for it has not moved by a 503. */
 const NEVER_MS = 300_000;
@@ -88,7 +89,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     const asking = client(pair, active);
     const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
     const replies = Promise.all(asked.map((body) => asking.request('echo', body)));
-    while (quick.counters.answered === 0) await pause(5);
+    await until(() => quick.counters.answered > 0, 'the quick worker answers');
     isSlow = false;
     await pair.node(active).kill();
     expect((await replies).map((reply) => reply.text())).toEqual(asked);

@@ -18,6 +18,7 @@ import {
   MORE,
   Recorded,
 } from '../unit/zmtp/wire.js';
+import { until } from './until.js';
 
 const MESSAGE_LIMITS = { messageBytesMax: 1 << 24, framesMax: 256 } as const;
 const REDIAL_MS = 500;
@@ -183,7 +184,10 @@ function worker(site: Site, service: string, answer: (peer: Peer, token: string)
 }
 
 async function untilServed(site: Site, service: string): Promise<void> {
-  while ((await ask(site, 'mmi.service', service))[0] !== '200') await delay(REDIAL_MS / 10);
+  await until(
+    async () => (await ask(site, 'mmi.service', service))[0] === '200',
+    `a worker of ${service}`,
+  );
 }
 
 /**
@@ -280,7 +284,7 @@ export const ATTACKS = {
         cursor = next;
       }
     };
-    while ((await named()) < NAMES) await delay(REDIAL_MS);
+    await until(async () => (await named()) >= NAMES, `${NAMES} services`);
     const messages = 200;
     const batch = repeated(message('', 'MDPC01', 'mmi.services', ''), messages);
     return () => flood(site, { connections: site.count, batch, messages });
@@ -302,7 +306,10 @@ export const ATTACKS = {
     });
     await untilServed(site, 'large');
     const uuid = await stored(site, 'large', 'x');
-    while ((await ask(site, 'titanic.wait', uuid, '1000'))[0] !== '200');
+    await until(
+      async () => (await ask(site, 'titanic.wait', uuid, '1000'))[0] === '200',
+      'the stored reply',
+    );
     const messages = 240;
     const batch = repeated(request('titanic.reply', uuid), messages);
     const half = { connections: site.count / 2, batch, messages };

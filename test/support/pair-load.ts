@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
+import { until } from './until.js';
 
 const SERVICE = 'upper';
 const STORED_LANES = 4;
@@ -44,9 +45,10 @@ export class PairLoad {
   /** Resolves once this many more requests of either kind were answered. */
   async progress(more = 40): Promise<void> {
     const enough = this.answered + this.closed.size + more;
-    while (this.answered + this.closed.size < enough && this.errors.length === 0) {
-      await pause(PAUSE_MS);
-    }
+    await until(
+      () => this.answered + this.closed.size >= enough || this.errors.length > 0,
+      `${more} more requests are answered`,
+    );
   }
 
   /** Starts nothing new; resolves when all requests in progress are answered. */

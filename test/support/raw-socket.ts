@@ -1,7 +1,7 @@
 /** Connections without any ZeroMQ library. Call `destroySockets` in `afterEach`. */
 import { connect, type NetConnectOpts, type Socket } from 'node:net';
 
-import { until } from './transport-peers.js';
+import { until } from './until.js';
 import { HANDSHAKE } from '../unit/zmtp/wire.js';
 
 const sockets = new Set<RawSocket>();

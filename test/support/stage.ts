@@ -224,7 +224,8 @@ export class Stage {
    */
   after(ms: number): void {
     const until = this.now + ms;
-    for (;;) {
+    for (let turns = 0; ; turns++) {
+      if (turns > TURNS_MAX) throw new Error(`a turn is always due at ${this.now} ms`);
       const beat = this.#beats.reduce((first, each) => Math.min(first, each.at), Infinity);
       const next = Math.min(beat, this.dueAt());
       if (next > until) break;

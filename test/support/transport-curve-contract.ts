@@ -16,7 +16,8 @@ import {
   type TransportFactory,
   writeAll,
 } from './transport-fixture.js';
-import { BytePeer, DealerPeer, until } from './transport-peers.js';
+import { BytePeer, DealerPeer } from './transport-peers.js';
+import { until } from './until.js';
 
 const context = new Context({ blocky: false });
 /** By then a refused peer would have connected, if it had been allowed. */

@@ -16,7 +16,7 @@ import type {
   TransportLimits,
 } from '../../src/transport/port.js';
 import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
-import { until } from './transport-peers.js';
+import { until } from './until.js';
 
 export interface LinkOptions {
   readonly limits: TransportLimits;

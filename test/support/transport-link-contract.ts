@@ -3,7 +3,7 @@ import { codeOf } from '../../src/core/errors.js';
 import type { Link } from '../../src/transport/port.js';
 import { LIMITS, LinkRecord, Server, writeAll } from './transport-fixture.js';
 import type { LinkOptions, TransportFactory } from './transport-fixture.js';
-import { until } from './transport-peers.js';
+import { until } from './until.js';
 
 /** The DEALER side. */
 export function describeLink(factory: TransportFactory): void {

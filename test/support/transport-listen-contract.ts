@@ -9,7 +9,8 @@ import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
-import { DealerPeer, until } from './transport-peers.js';
+import { DealerPeer } from './transport-peers.js';
+import { until } from './until.js';
 
 /**
  * Number of 64-KiB messages: more than the kernel takes, less than libzmq and the kernel together.

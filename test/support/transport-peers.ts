@@ -1,23 +1,12 @@
 /** Peers of a transport that use none of its code: libzmq's sockets, and bytes written by hand. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { Context, Dealer, Request } from 'zeromq';
 import type { SocketOptions } from 'zeromq';
 
 const DEADLINE_MS = 60_000;
-const LOOK_INTERVAL_MS = 2;
 
 const context = new Context({ blocky: false });
-
-/** Waits for an external event; `what` is the message if it does not come. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`did not happen in time: ${what}`);
-    await delay(LOOK_INTERVAL_MS);
-  }
-}
 
 /** A libzmq DEALER that records what it reads, once it was told to read. */
 export class DealerPeer {

@@ -6,7 +6,8 @@ import { PeerNumbers } from '../../src/transport/peer-numbers.js';
 import type { RouterLimits } from '../../src/transport/port.js';
 import { LIMITS, Server } from './transport-fixture.js';
 import type { TransportFactory } from './transport-fixture.js';
-import { BytePeer, DealerPeer, requestPeer, until } from './transport-peers.js';
+import { BytePeer, DealerPeer, requestPeer } from './transport-peers.js';
+import { until } from './until.js';
 
 const CHUNK = Buffer.alloc(64 << 10, 'x');
 /** More than a pipe, the kernel's buffers and `outputBytesMax` can hold together. */
@@ -343,7 +344,10 @@ export function describeRouter(factory: TransportFactory): void {
       let filled = await fill(server, id);
       await expectServed(server, 'meanwhile');
       // Slower threads may still have made room.
-      while (!isFull(server, id)) filled = await fill(server, id, filled);
+      await until(async () => {
+        if (!isFull(server, id)) filled = await fill(server, id, filled);
+        return isFull(server, id);
+      }, 'the peer stays full');
       const told = server.count('full');
       for (let more = 0; more < 100; more++) server.send(id, 'lost', CHUNK);
       server.transport.flush();

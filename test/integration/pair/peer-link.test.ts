@@ -9,6 +9,7 @@ import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import type { PeerMessage } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
+import { freePorts } from '../../support/free-ports.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
 const PRIMARY: Introduction = {
@@ -93,7 +94,6 @@ const MIB = 1024 * 1024;
 const PIECE = Buffer.alloc(MIB / 4);
 
 let open: PeerLink[] = [];
-let lastPort = 27_000 + (process.pid % 100) * 5;
 
 afterEach(async () => {
   await Promise.all(open.map((link) => link.close()));
@@ -102,21 +102,16 @@ afterEach(async () => {
 });
 
 async function listening(events: Told, introduction = PRIMARY): Promise<string> {
-  for (;;) {
-    const endpoint = `tcp://127.0.0.1:${++lastPort}`;
-    try {
-      const options = {
-        introduction: () => introduction,
-        incarnation: 1000,
-        heartbeatIntervalMs: 200,
-        events,
-      };
-      open.push(await listenForPeer(endpoint, undefined, options));
-      return endpoint;
-    } catch {
-      // Somebody else has that port.
-    }
-  }
+  const [port = 0] = await freePorts(1);
+  const endpoint = `tcp://127.0.0.1:${port}`;
+  const options = {
+    introduction: () => introduction,
+    incarnation: 1000,
+    heartbeatIntervalMs: 200,
+    events,
+  };
+  open.push(await listenForPeer(endpoint, undefined, options));
+  return endpoint;
 }
 
 function dialling(

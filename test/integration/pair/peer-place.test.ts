@@ -17,9 +17,9 @@ import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { freePorts } from '../../support/free-ports.js';
 import { RawPeer, type RawPeerOptions } from '../../support/raw-peer.js';
+import { until } from '../../support/until.js';
 
 const HEARTBEAT_MS = 200;
-const DEADLINE_MS = 20_000;
 
 const PRIMARY: Introduction = {
   pair: 'test',
@@ -80,15 +80,7 @@ class Told implements PeerLinkEvents {
   }
 
   async until(word: string): Promise<void> {
-    await eventually(word, () => this.words.some((each) => each.startsWith(word)));
-  }
-}
-
-async function eventually(what: string, is: () => boolean): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!is()) {
-    if (performance.now() > deadline) throw new Error(`not yet: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => this.words.some((each) => each.startsWith(word)), word);
   }
 }
 
@@ -140,7 +132,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     talks(first);
     const stranger = peer(endpoint, HELLO, { incarnation: 2 ** 52 });
     await told.until('refused taken');
-    await eventually('told', () => stranger.heard.some(({ kind }) => kind === 'refuse'));
+    await until(() => stranger.heard.some(({ kind }) => kind === 'refuse'), 'told');
     expect(told.words.filter((word) => word.includes('connected'))).toEqual([
       'connected b by version 2',
     ]);
@@ -205,7 +197,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     const { endpoint } = await listening(told);
     const stranger = peer(endpoint, { ...HELLO, epoch: 2 ** 53 - 2 });
     await told.until('refused epoch');
-    await eventually('told', () => stranger.heard.some(({ kind }) => kind === 'refuse'));
+    await until(() => stranger.heard.some(({ kind }) => kind === 'refuse'), 'told');
     expect(told.words.filter((word) => word.startsWith('connected'))).toEqual([]);
     expect(stranger.heard.map(({ kind }) => kind)).not.toContain('proof');
   });
@@ -214,7 +206,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     const told = new Told();
     const { endpoint } = await listening(told);
     const stranger = peer(endpoint, HELLO, { version: 1 });
-    await eventually('proof', () => stranger.heard.some(({ kind }) => kind === 'proof'));
+    await until(() => stranger.heard.some(({ kind }) => kind === 'proof'), 'proof');
     stranger.say(status(2 ** 53 - 2));
     await told.until('refused epoch');
     expect(told.words.filter((word) => word.startsWith('connected'))).toEqual([]);
@@ -251,7 +243,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     // They dial again and again; meanwhile the peer is heard.
     for (let words = 1; words <= 5; words++) {
       first.say(status());
-      await eventually('heard', () => told.words.length > words);
+      await until(() => told.words.length > words, 'heard');
     }
     expect(strangers.flatMap(({ heard }) => heard)).toEqual([]);
     const heard = told.words.slice(1).filter((word) => !word.startsWith('rejected'));
@@ -320,7 +312,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(told.words).toEqual(['connected b by version 2']);
     link.revoke('backup');
     expect(told.words.slice(1)).toEqual(['refused key', 'disconnected']);
-    await eventually('ended', () => first.ended > 0);
+    await until(() => first.ended > 0, 'ended');
   });
 });
 
@@ -329,13 +321,13 @@ describe('versions of the link', () => {
     const told = new Told();
     const { endpoint, link } = await listening(told);
     const old = peer(endpoint, HELLO, { version: 1 });
-    await eventually('proof', () => old.heard.some(({ kind }) => kind === 'proof'));
+    await until(() => old.heard.some(({ kind }) => kind === 'proof'), 'proof');
     old.say(status(4));
     await told.until('connected b by version 1');
     await told.until('status');
     link.send(status(2));
     link.flush();
-    await eventually('status', () => old.heard.some(({ kind }) => kind === 'status'));
+    await until(() => old.heard.some(({ kind }) => kind === 'status'), 'status');
   });
 
   it('a node that dials one of version 1 is refused, and then speaks as that one does', async () => {
@@ -353,7 +345,7 @@ describe('versions of the link', () => {
     await told.until('connected p by version 1');
     await told.until('status');
     dialler.send(status(3));
-    await eventually('status', () => old.includes('1 status'));
+    await until(() => old.includes('1 status'), 'status');
     expect(old).toEqual(['2 hello', '1 hello', '1 proof', '1 status']);
     expect(told.words).toEqual(['connected p by version 1', 'status']);
   });

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { soughtOtherPrimary } from '../../../src/bstar/io/role-check.js';
 import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
 import { freePorts } from '../../support/free-ports.js';
+import { linkEvents } from '../../support/link-events.js';
 
 const LINK: PeerLink = {
   send: () => undefined,
@@ -25,19 +26,10 @@ const OPTIONS: PeerLinkOptions = {
   }),
   incarnation: 1,
   heartbeatIntervalMs: 1000,
-  events: {
-    connected: () => undefined,
-    objectionTo: () => null,
-    message: () => undefined,
-    receiving: () => undefined,
-    disconnected: () => undefined,
-    refused: () => undefined,
-    rejected: () => undefined,
-    refusedByPeer: () => undefined,
-  },
+  events: linkEvents(),
 };
 
-describe('a primary that asks at its start whether the other one is a primary, too', () => {
+describe('a primary that starts and asks whether its peer is a primary, too', () => {
   let endpoint: string;
 
   beforeEach(async () => {
@@ -56,11 +48,11 @@ describe('a primary that asks at its start whether the other one is a primary, t
     await (await sought).close();
   });
 
-  it('does not wait once its backup has come: that one, and clients, need it now', async () => {
+  it('does not wait once its backup has connected: the backup and clients need it now', async () => {
     const began = Date.now();
     const sought = soughtOtherPrimary(LINK, endpoint, undefined, OPTIONS, Promise.resolve());
     await (await sought).close();
-    // Of the test's own time nothing has passed.
+    // The fake clock has not advanced.
     expect(Date.now()).toBe(began);
   });
 });

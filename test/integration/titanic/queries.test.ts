@@ -94,7 +94,7 @@ async function pages(query: Partial<PageQuery>): Promise<number[][]> {
     const { requests, next }: RequestPage = await page({ ...query, after });
     all.push(requests.map(({ number }) => number));
     after = next;
-  } while (after !== null);
+  } while (after !== null && all.length < 1000);
   return all;
 }
 

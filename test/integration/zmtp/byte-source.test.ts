@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { ByteSource } from '../../../src/zmtp/io/byte-source.js';
+import { until } from '../../support/until.js';
 
 let server: Server;
 let dialler: Socket;
@@ -24,10 +25,6 @@ async function pair(): Promise<void> {
 function hideHandle(): void {
   const handle: unknown = Reflect.get(accepted, '_handle');
   Object.defineProperty(handle, 'useUserBuffer', { value: undefined });
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await nextTurn();
 }
 
 describe('An accepted socket', () => {
@@ -57,7 +54,10 @@ describe('An accepted socket', () => {
       hasEnded = true;
     });
     dialler.write('early ');
-    await until(() => dialler.bytesWritten === 6 && source.socket.bytesRead === 6);
+    await until(
+      () => dialler.bytesWritten === 6 && source.socket.bytesRead === 6,
+      'all bytes are read',
+    );
     dialler.write('and ');
     await nextTurn();
     source.read((bytes, size) => {
@@ -65,14 +65,14 @@ describe('An accepted socket', () => {
       return true;
     });
     expect(text).toBe('');
-    await until(() => text === 'early and ');
+    await until(() => text === 'early and ', 'the early bytes');
     const answers = once(dialler, 'data') as Promise<[Buffer]>;
     source.socket.write('answer');
     const [answer] = await answers;
     expect(answer.toString()).toBe('answer');
     dialler.end('late');
-    await until(() => hasEnded);
+    await until(() => hasEnded, 'the end');
     expect(text).toBe('early and late');
-    await until(() => source.socket.destroyed);
+    await until(() => source.socket.destroyed, 'the socket is closed');
   });
 });

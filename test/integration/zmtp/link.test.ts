@@ -7,7 +7,7 @@ import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
-import { until } from '../../support/transport-peers.js';
+import { until } from '../../support/until.js';
 
 const FACTORY = { open: openZmtpRouter, dial: dialZmtp };
 const NOBODY: TransportEvents = {

@@ -7,7 +7,7 @@ import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { LIMITS, LinkRecord, Server } from '../../support/transport-fixture.js';
-import { until } from '../../support/transport-peers.js';
+import { until } from '../../support/until.js';
 import { frame } from '../../unit/zmtp/wire.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 

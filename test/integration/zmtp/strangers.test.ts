@@ -6,7 +6,8 @@ import type { RouterLimits } from '../../../src/transport/port.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
 import { Server } from '../../support/transport-fixture.js';
-import { DealerPeer, until } from '../../support/transport-peers.js';
+import { DealerPeer } from '../../support/transport-peers.js';
+import { until } from '../../support/until.js';
 import {
   commandFrame,
   frame,

@@ -68,13 +68,15 @@ export class RawPeer {
 
   /** The next message that is no HEARTBEAT to a worker. */
   async receiveCommand(): Promise<readonly string[]> {
-    for (;;) {
+    const deadline = performance.now() + DEADLINE_MS;
+    while (performance.now() < deadline) {
       const message = await this.receive();
       const isHeartbeat =
         (message.length === 3 && message[1] === 'MDPW01' && message[2] === '\x04') ||
         (message.length === 2 && message[0] === 'MDPW02' && message[1] === '\x05');
       if (!isHeartbeat) return message;
     }
+    throw new Error('only heartbeats came');
   }
 
   /** A 0.2 request, answered or not by whatever comes first; `id` is its envelope. */

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions, type SubmitOptions } from '../../../src/sdk/client.js';
 import { FakeNet } from './fake-dial.js';
+import { until } from '../../support/until.js';
 
 const UUID = '0123456789ABCDEF0123456789ABCDEF';
 const clients: Client[] = [];
@@ -103,7 +104,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
     const first = stage.client.submit('render', 'a');
     const before = await stage.request();
     stage.net.link.events.disconnected();
-    while (stage.net.links.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => stage.net.links.length === 2, 'a second connection');
     stage.net.link.events.connected();
     const again = stage.requests().find(({ service }) => service === 'titanic.submit');
     expect(again?.body).toEqual(before.body);
@@ -219,7 +220,7 @@ describe('a job', () => {
     const result = stage.client.job(UUID).result();
     await stage.request();
     stage.net.link.events.disconnected();
-    while (stage.net.links.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => stage.net.links.length === 2, 'a second connection');
     stage.net.link.events.connected();
     stage
       .requests()

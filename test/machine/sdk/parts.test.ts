@@ -38,7 +38,7 @@ describe('deadlines', () => {
     }
     expect(wrong).toEqual([]);
     let taken = 0;
-    while (deadlines.takeDue(Infinity) !== undefined) taken++;
+    while (deadlines.takeDue(Infinity) !== undefined && taken <= 20_000) taken++;
     expect(taken).toBe(20_000);
   });
 });

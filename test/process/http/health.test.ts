@@ -5,6 +5,7 @@ import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf } from '../../support/http.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
+import { until } from '../../support/until.js';
 
 afterEach(cleanUp);
 
@@ -77,14 +78,15 @@ describe('a node of a pair whose peer was never there', () => {
       peer: { up: false, state: null, heardMsAgo: null },
     });
     let said = '';
-    while (!said.includes('the peer is dead')) {
+    await until(async () => {
       const { status, json } = await ask(`${url}/readyz`);
       expect({ status, json }).toMatchObject({
         status: 503,
         json: { reason: { code: 'waiting' } },
       });
       said = (json as { readonly reason: { readonly text: string } }).reason.text;
-    }
+      return said.includes('the peer is dead');
+    }, 'it takes the peer for dead');
     expect(said).toContain(outlook);
   });
 });

@@ -1,5 +1,3 @@
-import { setImmediate as turn } from 'node:timers/promises';
-
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { httpError } from '../../../src/http/errors.js';
@@ -7,6 +5,7 @@ import { type HttpServer, openHttpServer } from '../../../src/http/io/server.js'
 import { pageRoutes } from '../../../src/http/page-routes.js';
 import type { Route } from '../../../src/http/route.js';
 import { ask, RawHttp } from '../../support/http.js';
+import { until } from '../../support/until.js';
 
 const servers: HttpServer[] = [];
 const failures: unknown[] = [];
@@ -207,8 +206,8 @@ describe('an answer that goes on', () => {
     const stalled = new RawHttp(url);
     stalled.socket.pause();
     stalled.send('GET /flood HTTP/1.1', 'Host: localhost', '');
-    while (open < 2) await turn();
-    while (open > 1) await turn();
+    await until(() => open === 2, 'both readers are served');
+    await until(() => open === 1, 'the reader that stalls is cut off');
     isFlooding = false;
     await reading.until('the end');
     reading.socket.destroy();
@@ -236,7 +235,7 @@ describe('an answer that goes on', () => {
     }
     expect(open).toBe(2);
     readers[0]?.socket.destroy();
-    while (open > 1) await turn();
+    await until(() => open === 1, 'the reader that left is gone');
     await servers.splice(0)[0]?.close();
     await readers[1]?.closed;
     expect(open).toBe(0);

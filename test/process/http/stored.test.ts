@@ -7,6 +7,7 @@ import { killAll } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp, type Reply, tokenOf } from '../../support/http.js';
 import { PORTS } from '../../support/http-ports.js';
+import { until } from '../../support/until.js';
 
 const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
@@ -91,11 +92,12 @@ class Stand {
 
   /** Waits until so many of a service are in that state. */
   async until(state: string, service: string, count: number): Promise<string[]> {
-    for (;;) {
-      const found = await this.uuids(`?state=${state}&service=${encodeURIComponent(service)}`);
-      if (found.length === count) return found;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    let found: string[] = [];
+    await until(async () => {
+      found = await this.uuids(`?state=${state}&service=${encodeURIComponent(service)}`);
+      return found.length === count;
+    }, `${count} requests are ${state}`);
+    return found;
   }
 
   /** Stores so many, of each of which the only attempt fails. */
@@ -107,7 +109,10 @@ class Stand {
     await worker.close({ graceMs: 0 });
     // What is tried again is not for a worker that leaves.
     const workers = `${httpOf(this.daemon)}/api/v1/workers?service=${encodeURIComponent(service)}`;
-    while (((await ask(workers)).json as List).items.length > 0);
+    await until(
+      async () => ((await ask(workers)).json as List).items.length === 0,
+      'the worker is gone',
+    );
     return uuids.sort();
   }
 }

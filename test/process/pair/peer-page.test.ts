@@ -1,36 +1,36 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
-import type { PeerLink } from '../../../src/bstar/io/peer-link.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf } from '../../support/http.js';
+import { linkEvents } from '../../support/link-events.js';
 
 const HEARTBEAT_MS = 500;
 
-const links: PeerLink[] = [];
+let peerListener: string;
+let daemon: Daemon;
 
-afterEach(async () => {
-  await Promise.all(links.splice(0).map((link) => link.close()));
-  await removeDaemons();
+beforeAll(async () => {
+  const [own, peer] = await freePorts(2);
+  peerListener = `tcp://127.0.0.1:${own}`;
+  const sets = [
+    'http.listen=127.0.0.1:0',
+    'bstar.role=primary',
+    `bstar.heartbeatIntervalMs=${HEARTBEAT_MS}`,
+    `bstar.listen=${peerListener}`,
+    `bstar.peer=tcp://127.0.0.1:${peer}`,
+  ];
+  daemon = await startDaemon({ sets });
 });
+
+afterAll(removeDaemons);
 
 interface Ha {
   readonly peer: { readonly up: boolean; readonly publicUrl: string | null };
 }
 
-async function primary(own: number, peer: number): Promise<Daemon> {
-  const sets = [
-    'http.listen=127.0.0.1:0',
-    'bstar.role=primary',
-    `bstar.heartbeatIntervalMs=${HEARTBEAT_MS}`,
-    `bstar.listen=tcp://127.0.0.1:${own}`,
-    `bstar.peer=tcp://127.0.0.1:${peer}`,
-  ];
-  return await startDaemon({ sets });
-}
-
-describe('where people reach the page of the peer (issue 12.6)', () => {
+describe("the address of the peer's page (issue 12.6)", () => {
   it.each([
     [null, null],
     ['https://right.example/majordomo/', 'https://right.example/majordomo/'],
@@ -38,14 +38,9 @@ describe('where people reach the page of the peer (issue 12.6)', () => {
     ['javascript:alert(1)', null],
     ['https://user:secret@right.example', null],
     ['\u0000\u001b[31m\ufffd', null],
-  ])('is told as it is checked, if the peer says %j', async (said, shown) => {
-    const [own = 0, peer = 0] = await freePorts(2);
-    const daemon = await primary(own, peer);
-    let stands = (): void => undefined;
-    const stood = new Promise<void>((resolve) => {
-      stands = resolve;
-    });
-    const link = dialPeer(`tcp://127.0.0.1:${own}`, undefined, {
+  ])('is shown after validation if the peer says %j', async (said, shown) => {
+    const before = daemon.logged('ha.connected').length;
+    const link = dialPeer(peerListener, undefined, {
       introduction: () => ({
         pair: 'default',
         role: 'backup',
@@ -58,23 +53,17 @@ describe('where people reach the page of the peer (issue 12.6)', () => {
       }),
       incarnation: 1,
       heartbeatIntervalMs: HEARTBEAT_MS,
-      events: {
-        connected: stands,
-        objectionTo: () => null,
-        message: () => undefined,
-        receiving: () => undefined,
-        disconnected: () => undefined,
-        refused: () => undefined,
-        rejected: () => undefined,
-        refusedByPeer: () => undefined,
-      },
+      events: linkEvents(),
     });
-    links.push(link);
-    await stood;
-    await daemon.waitFor('ha.connected');
-    const { peer: seen } = (await ask(`${httpOf(daemon)}/api/v1/ha`)).json as Ha;
-    expect(seen.publicUrl).toBe(shown);
-    const overview = (await ask(`${httpOf(daemon)}/api/v1/overview`)).json as Ha;
-    expect(overview.peer.publicUrl).toBe(shown);
+    try {
+      await daemon.waitFor('ha.connected', before + 1);
+      const { peer: seen } = (await ask(`${httpOf(daemon)}/api/v1/ha`)).json as Ha;
+      expect(seen.publicUrl).toBe(shown);
+      const overview = (await ask(`${httpOf(daemon)}/api/v1/overview`)).json as Ha;
+      expect(overview.peer.publicUrl).toBe(shown);
+    } finally {
+      await link.close();
+      await daemon.waitFor('ha.disconnected', before + 1);
+    }
   });
 });

@@ -6,6 +6,7 @@ import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/handler.js';
 import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { until } from '../../support/until.js';
 
 /** Long enough that a busy machine does not expire the living. */
 const HEARTBEAT_MS = 500;
@@ -37,23 +38,14 @@ function worker(endpoint: string, options: Partial<WorkerOptions>, handler: Hand
 
 const echo: Handler = (request) => request.frames;
 
-async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 /** Waits until so many workers are registered. */
 async function registered(asking: Client, count: number): Promise<void> {
-  let found = -1;
-  while (found !== count) {
+  await until(async () => {
     // 404, and no JSON, while there is none.
     const [, json] = (await asking.request('mmi.workers', 'echo')).frames;
     const list: unknown = JSON.parse(json === undefined ? '[]' : String(json));
-    found = Array.isArray(list) ? list.length : -1;
-  }
+    return Array.isArray(list) && list.length === count;
+  }, `${count} workers`);
 }
 
 /** A promise that is settled by hand. */

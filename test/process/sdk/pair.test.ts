@@ -9,7 +9,7 @@ import type { Handler } from '../../../src/sdk/handler.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Child, killAll, run } from '../../support/child.js';
 import { endPairs, PAIR_HEARTBEAT_MS, type PairNode, startPair } from '../../support/pair-nodes.js';
-import { until } from '../../support/transport-peers.js';
+import { until } from '../../support/until.js';
 
 const closing: (() => Promise<void>)[] = [];
 

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { closePeers, RawPeer } from '../../interop/support/raw-peer.js';
 import { Child, killAll } from '../../support/child.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
-import { until } from '../../support/transport-peers.js';
+import { until } from '../../support/until.js';
 import { HANDSHAKE } from '../../unit/zmtp/wire.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 

@@ -11,7 +11,8 @@ import { execute, killPrograms, Program } from '../../interop/support/program.js
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
-import { DealerPeer, requestPeer, until } from '../../support/transport-peers.js';
+import { DealerPeer, requestPeer } from '../../support/transport-peers.js';
+import { until } from '../../support/until.js';
 
 const PROGRAMS = join(process.cwd(), 'test', 'process', 'zmtp', 'programs');
 const FACTORY = { open: openZmtpRouter, dial: dialZmtp };

@@ -13,6 +13,7 @@ import {
 import type { Metadata } from '../../../../src/zmtp/commands.js';
 import type { Mechanism } from '../../../../src/zmtp/mechanism.js';
 
+const ROUNDS_MAX = 1000;
 const LIMITS = { messageBytesMax: 1 << 20, framesMax: 16 } as const;
 
 /** One end, and all that it told. */
@@ -101,13 +102,14 @@ export function clientEnd(keys: Keys, others: Partial<CurveClientKeys> = {}): En
 
 /** Carries bytes both ways until nobody has any more to say. */
 export function settle(one: End, other: End): void {
-  for (;;) {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
     const there = one.output();
     const back = other.output();
     if (there.length === 0 && back.length === 0) return;
     other.hear(there);
     one.hear(back);
   }
+  throw new Error(`they still talk after ${ROUNDS_MAX} rounds`);
 }
 
 /** Both ends after their handshake. */
