@@ -28,7 +28,7 @@ int fsync(int file) { return bent("fsync", file); }
 
 const PROGRAM = fileURLToPath(new URL('../support/store-on-bad-disk.js', import.meta.url));
 
-describe('a disk that does not do as it is told', () => {
+describe('a disk that misbehaves', () => {
   let directory: StoreDirectory;
 
   beforeEach(() => {

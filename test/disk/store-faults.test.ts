@@ -42,7 +42,7 @@ async function errorOf(opening: Promise<unknown>): Promise<MajordomoError> {
   return outcome as MajordomoError;
 }
 
-describe('a file that is not ours', () => {
+describe('a file that is not a store of this broker', () => {
   const FOREIGN: Readonly<Record<string, (file: string) => void>> = {
     'that is not SQLite': (file) => writeFileSync(file, 'Dear diary,\n'.repeat(1000)),
     'that is a directory': (file) => mkdirSync(file),
@@ -66,7 +66,7 @@ describe('a file that is not ours', () => {
     });
   }
 
-  it('of a newer program is refused with 78, both versions are told, and it is left as it is', async () => {
+  it('of a newer program is refused with 78, which names both versions, and left unchanged', async () => {
     const db = new Database(directory.file);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma('user_version = 4711');
@@ -84,7 +84,7 @@ describe('a file that is not ours', () => {
     expect(exitStatusOf(error)).toBe(EXIT.disk);
   });
 
-  it('whose log alone is left is not replaced by a new one: what is in the log would be lost', async () => {
+  it('of which only the log is left is not replaced: the log’s content would be lost', async () => {
     writeFileSync(`${directory.file}-wal`, 'x');
     const error = await errorOf(directory.open());
     expect(exitStatusOf(error)).toBe(EXIT.disk);
@@ -102,7 +102,7 @@ it('a new store is for its owner only: file and log have mode 0600', async () =>
   }
 });
 
-describe('what the disk does to a store in use', () => {
+describe('a store in use when its disk fails', () => {
   const THEFTS: Readonly<Record<string, (file: string) => void>> = {
     'the file is removed': (file) => rmSync(file),
     'its log is removed': (file) => rmSync(`${file}-wal`),
@@ -140,7 +140,7 @@ describe('what the disk does to a store in use', () => {
     expect(failureIn(await user.tryCommit([accept(201)])).kind).toBe('fatal');
   });
 
-  it('a damaged page that the start needs ends it with 74', async () => {
+  it('a damaged page that is needed at the start ends it with 74', async () => {
     const before = await directory.open();
     await before.commit(accept(1, { service: Buffer.alloc(100, 0xbb) }));
     await before.close();
@@ -184,7 +184,7 @@ describe('what the disk does to a store in use', () => {
 });
 
 describe('a store that is closed', () => {
-  it('commits what is under way; what is asked of it later is not done, and no fault of the disk', async () => {
+  it('commits what is in progress; later calls are refused, but not as disk failures', async () => {
     const user = await directory.open();
     const underWay = user.commit(accept(1));
     const closed = user.close();

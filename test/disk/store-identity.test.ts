@@ -131,7 +131,7 @@ const LOSSES: Readonly<Record<string, readonly [RegExp, () => Promise<void> | vo
   ],
 };
 
-describe('a store that the data directory remembers otherwise', () => {
+describe('a store other than the one that the data directory remembers', () => {
   for (const [title, [said, lose]] of Object.entries(LOSSES)) {
     it(`${title}: exits with 74, says which, how to restore and how to start with a new store, and changes nothing`, async () => {
       const id = await withStore();
@@ -202,7 +202,7 @@ describe('a store that the data directory remembers otherwise', () => {
     expect(user.pending).toHaveLength(3);
   });
 
-  it('put back is taken as if nothing had been', async () => {
+  it('put back is used as before', async () => {
     await withStore();
     renameSync(directory.file, `${directory.file}.elsewhere`);
     await errorOf(directory.open());
@@ -212,8 +212,8 @@ describe('a store that the data directory remembers otherwise', () => {
   });
 });
 
-describe('a backup of the store in its place', () => {
-  it('is the store at an earlier time: it is taken, and a backup of it, too', async () => {
+describe('a backup restored in place of the store', () => {
+  it('is an earlier state of the same store: it is accepted, and so is a backup of it', async () => {
     await withStore();
     const copy = pathOf('copy.db');
     const second = pathOf('copy-of-copy.db');
@@ -227,7 +227,7 @@ describe('a backup of the store in its place', () => {
     expect(directory.news.map(({ how }) => how)).toEqual(['made']);
   });
 
-  it('has numbers of its own: its id is another one all the same (D20)', async () => {
+  it('gets a new id, because it numbers requests on its own (D20)', async () => {
     const id = await withStore();
     await backupStore(directory.file, pathOf('copy.db'), () => {});
     renameSync(pathOf('copy.db'), directory.file);
@@ -238,7 +238,7 @@ describe('a backup of the store in its place', () => {
   });
 });
 
-describe('a directory without memory', () => {
+describe('a directory that remembers no store', () => {
   it('that is empty gets a store, and remembers it', async () => {
     const id = await withStore();
     expect(directory.news).toEqual([{ how: 'made', id, aside: null }]);
@@ -251,7 +251,7 @@ describe('a directory without memory', () => {
     expect(directory.news).toHaveLength(1);
   });
 
-  it('that has a store, of before there was a memory, adopts it', async () => {
+  it('that has a store from before directories remembered it adopts the store', async () => {
     const id = await withStore();
     rmSync(pathOf(MEMORY));
     checkOwnStore(directory.file);
@@ -273,7 +273,7 @@ describe('a directory without memory', () => {
     });
   }
 
-  it('with the file of another program at its place: left alone, by --new-store, too', async () => {
+  it('with another program’s file at the store’s path: left alone, even with --new-store', async () => {
     writeFileSync(directory.file, 'Dear diary,\n'.repeat(100));
     for (const isNewStore of [false, true]) {
       const error = await errorOf(directory.open(directory.file, isNewStore));

@@ -34,7 +34,7 @@ afterEach(async () => {
 const silent = (): void => {};
 
 describe('verify', () => {
-  it('tells what is in a store, while the broker uses it', () => {
+  it('reports what is in a store while the broker uses it', () => {
     const steps: string[] = [];
     const report = verifyStore(directory.file, (what, done, all) => {
       steps.push(what);
@@ -101,7 +101,7 @@ describe('verify', () => {
     expect(problems.length).toBeGreaterThan(0);
   });
 
-  it('says that a file which is not there is not there: 74', () => {
+  it('says that a file is missing: 74', () => {
     let error: unknown = null;
     try {
       verifyStore(target, silent);
@@ -177,7 +177,7 @@ describe('backup', () => {
     expect(readFileSync(target, 'utf8')).toBe('precious');
   });
 
-  it('leaves nothing where it cannot be made: 74', async () => {
+  it('leaves nothing behind if it cannot be made: 74', async () => {
     const nowhere = join(directory.path, 'none', 'backup.db');
     const error = await backupStore(directory.file, nowhere, silent).catch(
       (thrown: unknown) => thrown,

@@ -226,7 +226,7 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
     );
   });
 
-  it('whichever ships first, all of it: equal after both have', async () => {
+  it('whichever node sends all of its content first: equal after both have', async () => {
     await fc.assert(
       fc.asyncProperty(history, place, async (events, first) => {
         const [a, b] = [await memory(), await memory()];

@@ -53,7 +53,7 @@ describe('how SQLite carries out the statements of a store', () => {
     expect(count).toBeGreaterThan(25);
   });
 
-  it('each for people goes over one slice of an index, and sorts nothing', () => {
+  it('each list for operators reads one slice of an index, and sorts nothing', () => {
     for (const [name, sql] of Object.entries(QUERY_SQL)) {
       const plan = planOf(sql).join('\n');
       expect({ name, plan }).toEqual({ name, plan: expect.stringMatching(/SEARCH/) });

@@ -93,7 +93,7 @@ describe('SQLite against memory, any changes in any order', () => {
     await directory.remove();
   });
 
-  it('they tell the same of every batch, and have the same in the end (D16, D17)', async () => {
+  it('they answer every batch alike, and have the same content in the end (D16, D17)', async () => {
     let run = 0;
     await fc.assert(
       fc.asyncProperty(batches, async (all) => {
@@ -116,7 +116,7 @@ describe('SQLite against memory, any changes in any order', () => {
     );
   });
 
-  it('of many attempts both keep the last ones', async () => {
+  it('both keep only the last of many attempts', async () => {
     const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
     const sqlite = await directory.open();
     const memory = await StoreUser.open(disk.openStore);

@@ -79,7 +79,7 @@ describe('a log that is torn by a power cut', () => {
     expect(verifyStore(`${torn}-again`, () => {}).problems).toEqual([]);
   });
 
-  it('at any page, or overwritten from there: what was committed before the cut is there, whole', () => {
+  it('at any page, or overwritten from there: everything committed before the cut is intact', () => {
     let cuts = 0;
     for (let cut = LOG_HEADER_BYTES; cut < log.length; cut += FRAME_BYTES) {
       expectAllBefore(cut);
@@ -88,7 +88,7 @@ describe('a log that is torn by a power cut', () => {
     expect(cuts).toBeGreaterThan(BATCHES);
   });
 
-  it('at any byte, or overwritten from there: what was committed before the cut is there, whole', () => {
+  it('at any byte, or overwritten from there: everything committed before the cut is intact', () => {
     const random = seededRandom(4);
     const bytes = Buffer.alloc(4);
     for (let cut = 0; cut < RANDOM_CUTS; cut++) {

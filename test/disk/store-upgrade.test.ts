@@ -32,7 +32,7 @@ describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
     await directory.remove();
   });
 
-  it('is read, and copied, as it is: its file stays of that version', async () => {
+  it('is read and copied without an upgrade: its file keeps that version', async () => {
     const counts = { version: from, pending: 1, replied: 1, dead: 1, keys: 2, problems: [] };
     expect(verifyStore(directory.file, silent)).toMatchObject(counts);
     const copy = `${directory.file}-copy`;
@@ -43,7 +43,7 @@ describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
     expect(user.pending).toHaveLength(1);
   });
 
-  it('has all that it had when it was opened, is whole, and goes on', async () => {
+  it('keeps all its content when it is opened, is intact, and accepts more', async () => {
     const user = await directory.open();
     expect(user.recovered.counts).toMatchObject({ pending: 1, replied: 1, dead: 1, nextNumber: 9 });
     const services = [
@@ -69,7 +69,7 @@ describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
     expect({ version, problems, keys }).toEqual({ version: newest, problems: [], keys: 2 });
   });
 
-  it('keeps what workers say of failed attempts from then on, and tells the other node', async () => {
+  it('keeps what workers say about failed attempts from then on, and sends it to the other node', async () => {
     const user = await directory.open();
     const failure = packFailure({ kind: 'error', code: 'E', text: 'no', detail: [] });
     const failed = attempt(1, 2);
@@ -91,7 +91,7 @@ describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
     expect(await restored.lookUp(uuidOf(1))).toMatchObject({ reason: 'E: no', failure });
   });
 
-  it('can be one of a pair: what was there goes to the other, in pieces, and once', async () => {
+  it('can join a pair: its content goes to the other node in pieces, once', async () => {
     const user = await directory.open();
     const other = await directory.open(directory.apart('other'));
     const chunks = await chunksFrom(user, readFrom(null), 1);
@@ -143,25 +143,25 @@ describe('a store of the last version without failures, whose peer was newer', (
     return records.flatMap((record) => ('attempts' in record ? record.attempts : []));
   }
 
-  it('has the failures that it was told and did not know', async () => {
+  it('has the failures that it received but did not understand', async () => {
     keep([FAILURE, failure]);
     expect(await attempts()).toMatchObject([{ reason: 'lost', failure, extra: null }]);
   });
 
-  it('goes on keeping what this version does not know either', async () => {
+  it('keeps what this version does not understand either', async () => {
     const later = Buffer.from('later');
     keep([FAILURE, failure], [LATER, later]);
     expect(await attempts()).toMatchObject([{ failure, extra: extraOf([LATER, later]) }]);
     expect(verifyStore(directory.file, silent).problems).toEqual([]);
   });
 
-  it('leaves alone what has none', async () => {
+  it('leaves attempts without a failure alone', async () => {
     const extra = extraOf([LATER, Buffer.from('later')]);
     keep([LATER, Buffer.from('later')]);
     expect(await attempts()).toMatchObject([{ failure: null, extra }]);
   });
 
-  it('has none for what is no failure: another node would refuse it', async () => {
+  it('has no failure for an attempt that did not fail: another node would refuse it', async () => {
     keep([FAILURE, Buffer.alloc(9000, 1)]);
     expect(await attempts()).toMatchObject([{ failure: null, extra: null }]);
   });
@@ -178,7 +178,7 @@ describe('a store that the last version without owners wrote', () => {
     await directory.remove();
   });
 
-  it('has all that it had, without owners, counted', async () => {
+  it('keeps all its content, without owners, and counts it', async () => {
     const user = await directory.open();
     const { counts } = user.recovered;
     expect(counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
@@ -194,7 +194,7 @@ describe('a store that the last version without owners wrote', () => {
     expect(verifyStore(directory.file, silent)).toMatchObject({ version, problems: [] });
   });
 
-  it('its keys lead to their requests whoever asks: of a key of his own each has one (D70)', async () => {
+  it('its keys lead to their requests for any client; a client’s own keys come first (D70)', async () => {
     const user = await directory.open();
     const known = { kind: 'known', uuid: uuidOf(1) };
     const asks = (n: number, key: string, owner: Owner) => accept(n, { key, owner });
@@ -206,7 +206,7 @@ describe('a store that the last version without owners wrote', () => {
     expect((await user.commit(...fresh)).map(({ kind }) => kind)).toEqual(['done', 'done']);
   });
 
-  it('asks the other node for all requests again, without their bodies: it has owners to tell', async () => {
+  it('asks the other node for all requests again, without bodies, to learn their owners', async () => {
     const user = await directory.open();
     const storeId = Buffer.alloc(16, 9);
     expect(user.recovered.holds).toEqual({ storeId, upTo: 0, bodiesUpTo: 66 });
@@ -214,7 +214,7 @@ describe('a store that the last version without owners wrote', () => {
 });
 
 describe('a backup', () => {
-  it('is another store: its id is its own', async () => {
+  it('is another store: it has a new id', async () => {
     const directory = new StoreDirectory();
     const user = await directory.open();
     await user.commit(accept(1));

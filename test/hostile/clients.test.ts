@@ -23,59 +23,67 @@ function untilOnlySteady(watcher: RawPeer): Promise<unknown> {
 describe('a client', () => {
   afterEach(cleanUp);
 
-  itWithTool(TOOL, 'that vanishes, and the fifty after it, leave nothing (D26)', async () => {
-    const siege = await Siege.begin();
-    const watcher = new RawPeer(siege.endpoint);
-    const round = async (rounds: number): Promise<void> => {
-      const clients = Array.from({ length: 50 }, () => new RawPeer(siege.endpoint));
-      for (const [number, client] of clients.entries()) {
-        for (let sent = 0; sent < 10; sent++) {
-          await client.send('MDPC02', '\x01', `none-${number % 7}`, Buffer.alloc(KIB));
+  itWithTool(
+    TOOL,
+    'that vanishes leaves nothing behind, and neither do fifty more (D26)',
+    async () => {
+      const siege = await Siege.begin();
+      const watcher = new RawPeer(siege.endpoint);
+      const round = async (rounds: number): Promise<void> => {
+        const clients = Array.from({ length: 50 }, () => new RawPeer(siege.endpoint));
+        for (const [number, client] of clients.entries()) {
+          for (let sent = 0; sent < 10; sent++) {
+            await client.send('MDPC02', '\x01', `none-${number % 7}`, Buffer.alloc(KIB));
+          }
+          await client.send('', 'MDPW01', '\x01', `gone-${number % 7}`);
         }
-        await client.send('', 'MDPW01', '\x01', `gone-${number % 7}`);
-      }
-      for (const client of clients) {
-        await client.settle();
-        client.close();
-      }
-      await untilOnlySteady(watcher);
-      await untilLogged(siege.daemon, 'request.dropped', {}, 500 * rounds);
-    };
-    await round(1);
-    const before = siege.residentBytes();
-    const descriptors = siege.openDescriptors();
-    for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
-    siege.expectBounded(before);
-    expect(siege.openDescriptors()).toBeLessThan(descriptors + 50);
-    await siege.end();
-  });
-
-  itWithTool(TOOL, 'that floods one service: the others are served, the rest refused', async () => {
-    const siege = await Siege.begin('limits.queuedRequestsPerService=1000');
-    const peer = new RawPeer(siege.endpoint);
-    const watcher = new RawPeer(siege.endpoint);
-    const body = Buffer.alloc(KIB);
-    const flood = async (): Promise<void> => {
-      for (let sent = 0; sent < 10_000; sent++) await peer.send('MDPC02', '\x01', 'none', body);
-      await peer.settle();
-    };
-    await flood();
-    const seen = await watcher.untilMmi<ServiceSeen[]>('mmi.services', () => true);
-    expect(seen.find(({ service }) => service === 'none')?.queued).toBe(1000);
-    const before = siege.residentBytes();
-    await flood();
-    await flood();
-    siege.expectBounded(before);
-    await siege.served();
-    peer.close();
-    await untilOnlySteady(watcher);
-    await siege.end();
-    expect(occurrences(siege.daemon, 'request.refused', { reason: 'limit' })).toBe(29_000);
-  });
+        for (const client of clients) {
+          await client.settle();
+          client.close();
+        }
+        await untilOnlySteady(watcher);
+        await untilLogged(siege.daemon, 'request.dropped', {}, 500 * rounds);
+      };
+      await round(1);
+      const before = siege.residentBytes();
+      const descriptors = siege.openDescriptors();
+      for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
+      siege.expectBounded(before);
+      expect(siege.openDescriptors()).toBeLessThan(descriptors + 50);
+      await siege.end();
+    },
+  );
 
   itWithTool(
     TOOL,
-    'that asks for ever new services: names are bounded, and forgotten',
+    'that floods one service is refused beyond the limit; others are served',
+    async () => {
+      const siege = await Siege.begin('limits.queuedRequestsPerService=1000');
+      const peer = new RawPeer(siege.endpoint);
+      const watcher = new RawPeer(siege.endpoint);
+      const body = Buffer.alloc(KIB);
+      const flood = async (): Promise<void> => {
+        for (let sent = 0; sent < 10_000; sent++) await peer.send('MDPC02', '\x01', 'none', body);
+        await peer.settle();
+      };
+      await flood();
+      const seen = await watcher.untilMmi<ServiceSeen[]>('mmi.services', () => true);
+      expect(seen.find(({ service }) => service === 'none')?.queued).toBe(1000);
+      const before = siege.residentBytes();
+      await flood();
+      await flood();
+      siege.expectBounded(before);
+      await siege.served();
+      peer.close();
+      await untilOnlySteady(watcher);
+      await siege.end();
+      expect(occurrences(siege.daemon, 'request.refused', { reason: 'limit' })).toBe(29_000);
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'that keeps asking for new services: the names are bounded and forgotten',
     async () => {
       const [each, most] = [5000, 500];
       const siege = await Siege.begin(`limits.services=${most}`, 'broker.requestTtlMs=1000');

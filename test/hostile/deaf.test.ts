@@ -88,7 +88,7 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
     },
   );
 
-  itWithTool(TOOL, 'nor one that asks mmi.* for much', async () => {
+  itWithTool(TOOL, 'a client that does not read large mmi.* answers is closed', async () => {
     const siege = await begin();
     const idle = await Promise.all(
       Array.from({ length: 50 }, (_, number) =>

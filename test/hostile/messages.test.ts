@@ -70,24 +70,28 @@ describe('a well-behaved client is served while another sends', () => {
     expect(occurrences(daemon, 'message.malformed')).toBe(MALFORMED.length * 9);
   });
 
-  itWithTool(TOOL, 'the same as a registered worker: DISCONNECT each time', async () => {
-    const siege = await Siege.begin();
-    for (const version of ['0.1', '0.2']) {
-      const peer = new RawPeer(siege.endpoint);
-      for (const message of MALFORMED) {
-        await peer.send(...(READY[version] ?? []));
-        await peer.send(...message);
+  itWithTool(
+    TOOL,
+    'every malformed message from a registered worker: DISCONNECT each time',
+    async () => {
+      const siege = await Siege.begin();
+      for (const version of ['0.1', '0.2']) {
+        const peer = new RawPeer(siege.endpoint);
+        for (const message of MALFORMED) {
+          await peer.send(...(READY[version] ?? []));
+          await peer.send(...message);
+        }
+        const answers = await peer.settle();
+        expect(answers).toEqual(MALFORMED.map(() => DISCONNECT[version]));
       }
-      const answers = await peer.settle();
-      expect(answers).toEqual(MALFORMED.map(() => DISCONNECT[version]));
-    }
-    await siege.end();
-    expect(occurrences(siege.daemon, 'worker.lost', { service: 'work', reason: 'protocol' })).toBe(
-      MALFORMED.length * 2,
-    );
-  });
+      await siege.end();
+      expect(
+        occurrences(siege.daemon, 'worker.lost', { service: 'work', reason: 'protocol' }),
+      ).toBe(MALFORMED.length * 2);
+    },
+  );
 
-  itWithTool(TOOL, 'what is valid, but not now: DISCONNECT (protocols §3)', async () => {
+  itWithTool(TOOL, 'a valid message at the wrong time: DISCONNECT (protocols §3)', async () => {
     const siege = await Siege.begin();
     for (const version of ['0.1', '0.2']) {
       const prefix = version === '0.1' ? ['', 'MDPW01'] : ['MDPW02'];
@@ -116,27 +120,31 @@ describe('a well-behaved client is served while another sends', () => {
     await siege.end();
   });
 
-  itWithTool(TOOL, 'names of any bytes up to 255: compared and shown as bytes (D3)', async () => {
-    const siege = await Siege.begin();
-    const names = ['\xff\xfe\x00', '%', '\xc3\x28\n"\\', 'n'.repeat(255), ' ', '\x00', '%00'];
-    const client = new RawPeer(siege.endpoint);
-    for (const name of names) {
-      const worker = await rawWorker(siege.endpoint, name);
-      const asked = client.ask('id', name, 'x');
-      const token = tokenOf(await worker.receiveCommand());
-      await worker.send('MDPW02', '\x04', token, '', 'y');
-      expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', name, 'y']);
-      expect((await client.ask('id', 'mmi.service', name)).at(-1)).toBe('200');
-    }
-    const shown = (await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true)).map(
-      ({ service }) => service,
-    );
-    const escaped = ['%FF%FE%00', '%25', '%C3(%0A"\\', 'n'.repeat(255), ' ', '%00', '%2500'];
-    expect(shown.sort()).toEqual([...escaped, 'steady'].sort());
-    await siege.end();
-  });
+  itWithTool(
+    TOOL,
+    'names of any bytes, up to 255 of them, are compared and shown as bytes (D3)',
+    async () => {
+      const siege = await Siege.begin();
+      const names = ['\xff\xfe\x00', '%', '\xc3\x28\n"\\', 'n'.repeat(255), ' ', '\x00', '%00'];
+      const client = new RawPeer(siege.endpoint);
+      for (const name of names) {
+        const worker = await rawWorker(siege.endpoint, name);
+        const asked = client.ask('id', name, 'x');
+        const token = tokenOf(await worker.receiveCommand());
+        await worker.send('MDPW02', '\x04', token, '', 'y');
+        expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', name, 'y']);
+        expect((await client.ask('id', 'mmi.service', name)).at(-1)).toBe('200');
+      }
+      const shown = (await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true)).map(
+        ({ service }) => service,
+      );
+      const escaped = ['%FF%FE%00', '%25', '%C3(%0A"\\', 'n'.repeat(255), ' ', '%00', '%2500'];
+      expect(shown.sort()).toEqual([...escaped, 'steady'].sort());
+      await siege.end();
+    },
+  );
 
-  itWithTool(TOOL, 'messages thrown together of what has a meaning', async () => {
+  itWithTool(TOOL, 'random combinations of meaningful frames', async () => {
     const siege = await Siege.begin('broker.requestTtlMs=500');
     const pick = numbersFrom(20_260_731);
     const peers = Array.from({ length: 4 }, () => new RawPeer(siege.endpoint));
@@ -169,7 +177,7 @@ describe.each(TRANSPORTS)(
   (transport) => {
     afterEach(cleanUp);
 
-    itWithTool(TOOL, 'messages of 10,000 frames, of any header', async () => {
+    itWithTool(TOOL, 'messages of 10,000 frames, with any header', async () => {
       const siege = await Siege.begin(`broker.transport=${transport}`);
       const many = Array.from({ length: 10_000 }, (_, number) => (number % 2 === 0 ? '' : 'x'));
       const begins: Message[] = [

@@ -132,7 +132,7 @@ describe.each(TRANSPORTS)(
       await cleanUp();
     });
 
-    itWithTool(TOOL, 'bytes that are no ZeroMQ', async () => {
+    itWithTool(TOOL, 'bytes that are not ZeroMQ', async () => {
       const siege = await Siege.begin(`broker.transport=${transport}`);
       const round = async (): Promise<void> => {
         const opened = await Promise.all(GARBAGE.map(() => dial(siege.endpoint)));
@@ -166,7 +166,7 @@ describe.each(TRANSPORTS)(
       await siege.end();
     });
 
-    itWithTool(TOOL, 'a message byte by byte, and a half one that never ends', async () => {
+    itWithTool(TOOL, 'a message byte by byte, and one that is never completed', async () => {
       const siege = await Siege.begin(`broker.transport=${transport}`);
       const [slow, half] = await Promise.all([dial(siege.endpoint), dial(siege.endpoint)]);
       const frames = ['', 'MDPC01', 'mmi.service', 'steady'];
@@ -217,7 +217,7 @@ describe.each(TRANSPORTS)(
   },
 );
 
-describe('over zmtp, whoever finds no room is closed, and others come in later (contract §3)', () => {
+describe('over zmtp, a connection over the limit is closed, and later ones get in (contract §3)', () => {
   afterEach(async () => {
     for (const socket of sockets.splice(0)) socket.destroy();
     await cleanUp();

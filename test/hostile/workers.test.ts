@@ -19,7 +19,7 @@ const KIB = 1024;
 describe('a worker', () => {
   afterEach(cleanUp);
 
-  itWithTool(TOOL, 'that replies for someone else reaches nobody (D7)', async () => {
+  itWithTool(TOOL, 'that replies to a request of another worker reaches nobody (D7)', async () => {
     const siege = await Siege.begin();
     const { endpoint } = siege;
     const client = new RawPeer(endpoint);
@@ -51,7 +51,7 @@ describe('a worker', () => {
     await siege.end();
   });
 
-  itWithTool(TOOL, 'that replies twice is heard once', async () => {
+  itWithTool(TOOL, 'that replies twice: the second reply is ignored', async () => {
     const siege = await Siege.begin();
     const client = new RawPeer(siege.endpoint);
     const worker = await rawWorker(siege.endpoint, 'work');
@@ -72,7 +72,7 @@ describe('a worker', () => {
     await siege.end();
   });
 
-  itWithTool(TOOL, 'that registers, leaves and comes back all the time', async () => {
+  itWithTool(TOOL, 'that registers and leaves again and again', async () => {
     const siege = await Siege.begin();
     const peer = new RawPeer(siege.endpoint);
     const round = async (): Promise<void> => {
@@ -92,27 +92,31 @@ describe('a worker', () => {
     expect(occurrences(siege.daemon, 'worker.lost', { reason: 'disconnected' })).toBe(5000);
   });
 
-  itWithTool(TOOL, 'that sends PARTIALs without end to a 0.1 client: given up (D10)', async () => {
-    const siege = await Siege.begin('limits.messageBytes=256KiB');
-    const client = new RawPeer(siege.endpoint);
-    await client.hello();
-    const worker = await rawWorker(siege.endpoint, 'work');
-    await client.send('id', '', 'MDPC01', 'work', 'x');
-    const token = tokenOf(await worker.receiveCommand());
-    const part = Buffer.alloc(64 * KIB);
-    const round = async (): Promise<void> => {
-      for (let sent = 0; sent < 200; sent++) await worker.send('MDPW02', '\x03', token, '', part);
+  itWithTool(
+    TOOL,
+    'that sends endless PARTIALs to a 0.1 client: the request is given up (D10)',
+    async () => {
+      const siege = await Siege.begin('limits.messageBytes=256KiB');
+      const client = new RawPeer(siege.endpoint);
+      await client.hello();
+      const worker = await rawWorker(siege.endpoint, 'work');
+      await client.send('id', '', 'MDPC01', 'work', 'x');
+      const token = tokenOf(await worker.receiveCommand());
+      const part = Buffer.alloc(64 * KIB);
+      const round = async (): Promise<void> => {
+        for (let sent = 0; sent < 200; sent++) await worker.send('MDPW02', '\x03', token, '', part);
+        await worker.settle();
+      };
+      await round();
+      expect((await client.receive()).slice(3, 5)).toEqual(['mmi.refused', '502']);
+      const before = siege.residentBytes();
+      for (let rounds = 0; rounds < 3; rounds++) await round();
+      siege.expectBounded(before);
+      await worker.send('MDPW02', '\x04', token, '', 'end');
       await worker.settle();
-    };
-    await round();
-    expect((await client.receive()).slice(3, 5)).toEqual(['mmi.refused', '502']);
-    const before = siege.residentBytes();
-    for (let rounds = 0; rounds < 3; rounds++) await round();
-    siege.expectBounded(before);
-    await worker.send('MDPW02', '\x04', token, '', 'end');
-    await worker.settle();
-    expect(await client.settle()).toEqual([]);
-    expect(await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true)).toHaveLength(2);
-    await siege.end();
-  });
+      expect(await client.settle()).toEqual([]);
+      expect(await client.untilMmi<WorkerSeen[]>('mmi.workers', () => true)).toHaveLength(2);
+      await siege.end();
+    },
+  );
 });

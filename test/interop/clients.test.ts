@@ -138,7 +138,7 @@ describe.each(TRANSPORTS)('clients on pyzmq alone, over %s', (transport) => {
     expect(sorted).toEqual(names.map((name) => numbered(30, name)));
   });
 
-  itWithTool(TOOL, 'a Lazy Pirate client is served when a worker comes at last', async () => {
+  itWithTool(TOOL, 'a Lazy Pirate client is served once a worker registers', async () => {
     const client = python(...['lazy_pirate', daemon.endpoint, 'echo', '--timeout-ms', '200']);
     client.tell('late');
     await client.waitFor('retry', 2);
@@ -146,14 +146,18 @@ describe.each(TRANSPORTS)('clients on pyzmq alone, over %s', (transport) => {
     expect((await client.waitFor('reply'))['frames']).toEqual(['late']);
   });
 
-  itWithTool(TOOL, 'mmi.service and the unknown are answered by status (8/MMI)', async () => {
-    await echoWorker();
-    const mmi = async (service: string, name: string): Promise<unknown[]> => {
-      const client = python('req_client', daemon.endpoint, service, name, '--bare-body');
-      return repliesOf(await client.finished());
-    };
-    expect(await mmi('mmi.service', 'echo')).toEqual([['200']]);
-    expect(await mmi('mmi.service', 'nobody')).toEqual([['404']]);
-    expect(await mmi('mmi.nothing', 'x')).toEqual([['501']]);
-  });
+  itWithTool(
+    TOOL,
+    'mmi.service and unknown mmi.* names are answered with a status (8/MMI)',
+    async () => {
+      await echoWorker();
+      const mmi = async (service: string, name: string): Promise<unknown[]> => {
+        const client = python('req_client', daemon.endpoint, service, name, '--bare-body');
+        return repliesOf(await client.finished());
+      };
+      expect(await mmi('mmi.service', 'echo')).toEqual([['200']]);
+      expect(await mmi('mmi.service', 'nobody')).toEqual([['404']]);
+      expect(await mmi('mmi.nothing', 'x')).toEqual([['501']]);
+    },
+  );
 });

@@ -25,7 +25,7 @@ function lazyPirate(nodes: readonly PairNode[], version: string): Program {
 }
 
 describe.each(['0.1', '0.2'])('the Guide’s Lazy Pirate over a pair (%s, §7)', (version) => {
-  itWithTool(TOOL, 'finds the node that serves by the silence of the other', async () => {
+  itWithTool(TOOL, 'finds the serving node because the other is silent', async () => {
     const [active, passive] = await startPair();
     await echoWorkers([active, passive]);
     const client = lazyPirate([passive, active], version);

@@ -79,7 +79,7 @@ async function curvePair(): Promise<{
   };
 }
 
-describe('two nodes that are no pair', () => {
+describe('two nodes that do not form a pair', () => {
   it('both configured as primary: the second one ends with 78 and says so', async () => {
     const pair = await pairOfDaemons({ setsOf: { backup: ['bstar.role=primary'] } });
     await pair.start('primary');
@@ -89,7 +89,7 @@ describe('two nodes that are no pair', () => {
     await pair.until('primary', 'waiting', ({ state }) => state === 'waiting');
   });
 
-  it('a peer that is the node itself is a wrong configuration: 78', async () => {
+  it('a node configured as its own peer ends with 78', async () => {
     const pair = await pairOfDaemons();
     const own = `tcp://127.0.0.1:${pair.peerPortOf('primary')}`;
     const { status, stderr } = await pair.launch('primary', [`bstar.peer=${own}`]).finished();
@@ -111,7 +111,7 @@ describe('two nodes that are no pair', () => {
     }
   });
 
-  it('a key that is taken out of the keys file loses the link at once, and comes back with it (D73)', async () => {
+  it('removing a key from the keys file closes the link at once; adding it restores the link (D73)', async () => {
     const curve = await curvePair();
     const pair = await startPairOfDaemons({ setsOf: curve });
     const both = readFileSync(curve.keys, 'utf8');
@@ -124,7 +124,7 @@ describe('two nodes that are no pair', () => {
     await pair.inSync();
   });
 
-  it('keys files that differ are told by both, in their logs and by ha status', async () => {
+  it('keys files that differ are reported by both nodes, in the log and by ha status', async () => {
     const curve = await curvePair();
     const other = join(temporaryDirectory(), 'keys.yaml');
     const both = readFileSync(curve.keys, 'utf8');
@@ -139,7 +139,7 @@ describe('two nodes that are no pair', () => {
     await pair.until('primary', 'content', ({ keysDiffer }) => keysDiffer === false);
   });
 
-  it('a store that was copied from the other node is refused, and stays as it is (D20)', async () => {
+  it('a store copied from the other node is refused and left unchanged (D20)', async () => {
     const pair = await startPairOfDaemons();
     await (await expectServed(pair)).close();
     await pair.rest();
@@ -155,8 +155,8 @@ describe('two nodes that are no pair', () => {
   });
 });
 
-describe('an epoch file that is torn (D13)', () => {
-  it('in one of its places: the node starts, with what the other place says', async () => {
+describe('a torn epoch file (D13)', () => {
+  it('in one of its two slots: the node starts from the other slot', async () => {
     const pair = await startPairOfDaemons();
     const active = await pair.inSync();
     const { epoch } = await pair.until(active, 'active', ({ state }) => state === 'active');
@@ -175,7 +175,7 @@ describe('an epoch file that is torn (D13)', () => {
     expect(after.epoch).toBeGreaterThan(epoch);
   });
 
-  it('in both: exit 78, and the file stays as it is', async () => {
+  it('in both slots: exit 78, and the file is left unchanged', async () => {
     const pair = await pairOfDaemons();
     const path = join(pair.dataDirOf('primary'), 'bstar.epoch');
     mkdirSync(pair.dataDirOf('primary'), { recursive: true });
@@ -209,7 +209,7 @@ describe('strangers at the peer’s port', () => {
     for (const socket of sockets) socket.destroy();
   });
 
-  it('what the backup once said, word for word, makes nobody its peer (D18)', async () => {
+  it('replaying what the backup once sent does not make a stranger its peer (D18)', async () => {
     const pair = await startPairOfDaemons();
     const said: Buffer[] = [];
     pair.link.tap = {
@@ -231,7 +231,7 @@ describe('strangers at the peer’s port', () => {
     await pair.until('primary', 'alone', isAlone());
   });
 
-  it('a peer that accepts and never answers is none: a client is served by the node alone', async () => {
+  it('a peer that accepts but never answers does not count: the node serves alone', async () => {
     const pair = await pairOfDaemons();
     const [mute = 0] = await freePorts(1);
     const server = createServer((socket) => socket.on('error', () => undefined));
@@ -257,7 +257,7 @@ function stranger(port: number, bytes: Buffer): Socket {
 }
 
 describe('CURVE between the nodes', () => {
-  it('the pair comes in sync with its keys, and over a sealed link only', async () => {
+  it('the pair gets in sync with its keys, only over an encrypted link', async () => {
     const { primary, backup } = await curvePair();
     const pair = await startPairOfDaemons({ setsOf: { primary, backup } });
     await expectServed(pair);
@@ -265,7 +265,7 @@ describe('CURVE between the nodes', () => {
     await pair.inSync();
   });
 
-  it('another key stays out', async () => {
+  it('a node with another key is kept out', async () => {
     const { primary, backup, stranger: file } = await curvePair();
     const wrong = [...backup, `bstar.curve.secretKeyFile=${file}`];
     const pair = await pairOfDaemons({ setsOf: { primary, backup: wrong } });
@@ -275,7 +275,7 @@ describe('CURVE between the nodes', () => {
     await pair.until('primary', 'active and alone', isAlone('active'));
   });
 
-  it('a node without keys stays out', async () => {
+  it('a node without keys is kept out', async () => {
     const { primary } = await curvePair();
     const pair = await pairOfDaemons({ setsOf: { primary } });
     await Promise.all(ROLES.map((role) => pair.start(role)));

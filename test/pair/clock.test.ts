@@ -16,7 +16,7 @@ afterEach(async () => {
   await removePairs();
 });
 
-describe('wall clocks of a pair that are set (D19)', () => {
+describe('a pair whose wall clocks are changed (D19)', () => {
   itWithTool(
     'gcc and libzmq3-dev',
     'forward and back by hours, one node after the other: nobody fails over, nothing is lost',
@@ -58,7 +58,7 @@ describe('wall clocks of a pair that are set (D19)', () => {
 });
 
 describe('a start (D19)', () => {
-  it('of a primary without its backup is no pause, though it takes longer than a heartbeat', async () => {
+  it('of a primary without its backup is not taken for a stall, though it takes longer than a heartbeat', async () => {
     // A busy machine alone makes it stand still for so long now and then, but not at each start.
     let pauses = 1;
     for (let starts = 0; pauses > 0 && starts < 5; starts++) {

@@ -71,7 +71,7 @@ async function store(client: Client): Promise<string> {
   return String(frames[0]);
 }
 
-describe('a disk of a pair that is full', () => {
+describe('a full disk in a pair', () => {
   itWithTool(
     TOOL,
     'the passive one’s: the active stores alone, both say why, and it catches up with room',

@@ -62,7 +62,7 @@ describe('a pair of processes (§6)', () => {
     await expectNothingLost(pair, load);
   });
 
-  it('an active that is stopped for ten heartbeats comes back as the passive one (D19)', async () => {
+  it('an active node that is stopped for ten heartbeats comes back as the passive node (D19)', async () => {
     const { pair, load } = await loadedPair();
     const active = await pair.inSync();
     const other = otherOf(active);
@@ -104,7 +104,7 @@ describe('a pair of processes (§6)', () => {
     },
   );
 
-  it('a switchover and the one back cost no error at a client', async () => {
+  it('a switchover and a second one back cause no error at a client', async () => {
     const { pair, load } = await loadedPair(PATIENT, { retries: 3 });
     const first = await pair.inSync();
     await pair.switchedOver(first);
@@ -130,7 +130,7 @@ describe('a pair of processes (§6)', () => {
     await expectNothingLost(pair, load);
   });
 
-  it('a rolling upgrade by switchover: each restarted while it is passive, without an error', async () => {
+  it('a rolling upgrade by switchover: each node restarts while passive, without an error at a client', async () => {
     const { pair, load } = await loadedPair(PATIENT, { retries: 3 });
     for (let turn = 0; turn < 2; turn++) {
       const active = await pair.inSync();

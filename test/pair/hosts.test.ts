@@ -63,7 +63,7 @@ async function serveBoth({ pair, load, active }: Scene): Promise<void> {
 describe('two nodes and their clients on three hosts (§6)', () => {
   itWithTool(
     TOOL,
-    'the way between the nodes is cut, clients reach both: both serve, then one, with both histories',
+    'the link is cut and clients reach both nodes: both serve, then one, with both histories',
     async () => {
       const scene = await threeHosts();
       scene.hosts.parts();
@@ -77,7 +77,7 @@ describe('two nodes and their clients on three hosts (§6)', () => {
 
   itWithTool(
     TOOL,
-    'the passive one finds the active silent, no client comes to it: it never serves (the vote)',
+    'the active node is silent to the passive one, but no client votes: the passive node never serves',
     async () => {
       const { hosts, pair, load, active } = await threeHosts();
       hosts.parts();
@@ -94,7 +94,7 @@ describe('two nodes and their clients on three hosts (§6)', () => {
 
   itWithTool(
     TOOL,
-    'the active one’s cable is pulled: the other serves, and it comes back as the passive one',
+    'the active node loses its network: the other serves, and it comes back as the passive node',
     async () => {
       const { hosts, pair, load, active } = await threeHosts();
       hosts.unplugs(active);
@@ -109,7 +109,7 @@ describe('two nodes and their clients on three hosts (§6)', () => {
 
   itWithTool(
     TOOL,
-    'the passive one’s cable is pulled: the active carries on alone, and takes it back',
+    'the passive node loses its network: the active node carries on alone, and takes it back',
     async () => {
       const { hosts, pair, load, active } = await threeHosts();
       hosts.unplugs(otherOf(active));

@@ -71,7 +71,7 @@ describe('programs in Python and a pair of processes (§7)', () => {
 
   itWithTool(
     TOOL,
-    'a REQ client that knows nothing of pairs is served by the survivor from its first request on',
+    'a REQ client that does not know about pairs is served by the survivor from its first request',
     async () => {
       const pair = await pairWithWorkers();
       const active = await pair.inSync();
@@ -91,7 +91,7 @@ describe('programs in Python and a pair of processes (§7)', () => {
     },
   );
 
-  itWithTool(TOOL, 'a receipt of the node that was killed is good at the other one', async () => {
+  itWithTool(TOOL, 'a receipt of the killed node is valid at the other node', async () => {
     const pair = await pairWithWorkers();
     const [status, uuid] = await ask(lazyPirate(pair, 'titanic.request', '0.1'), 'echo\tkeep');
     expect(status).toBe('200');

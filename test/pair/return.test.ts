@@ -66,7 +66,7 @@ async function bytesOfReturn(pair: PairOfDaemons, role: PairRole): Promise<numbe
   return bytes;
 }
 
-describe('a link on which a request takes longer than two heartbeats', () => {
+describe('a link that takes longer than two heartbeats to carry one request', () => {
   it.each(ROLES)('brings the other one back in sync, the %s being active (§6)', async (role) => {
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: 1000 });
     if ((await pair.inSync()) !== role) {
@@ -96,7 +96,7 @@ describe('a link on which a request takes longer than two heartbeats', () => {
 });
 
 describe('limits.messageBytes', () => {
-  it('raised by SIGHUP: what only the new limit allows is on both disks', async () => {
+  it('raised by SIGHUP: a message that only the new limit allows is on both disks', async () => {
     const file = join(temporaryDirectory(), 'majordomo.yaml');
     writeFileSync(file, 'limits: { messageBytes: 1MiB }\n');
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS, file });
@@ -120,7 +120,7 @@ describe('limits.messageBytes', () => {
 });
 
 describe('SIGTERM', () => {
-  it('of a node that catches up ends it with 0: what was still to be stored comes again', async () => {
+  it('ends a node that is catching up with 0: it catches up again after its restart', async () => {
     const pair = await startPairOfDaemons();
     const active = await pair.inSync();
     const passive = otherOf(active);
@@ -141,7 +141,7 @@ describe('SIGTERM', () => {
 });
 
 describe('a peer that returns (D20)', () => {
-  it('after it handed over in sync, no stored body travels', async () => {
+  it('after it handed over in sync, no stored body is sent', async () => {
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
     await store(pair);
     const active = await pair.inSync();
@@ -150,7 +150,7 @@ describe('a peer that returns (D20)', () => {
     expect(await bytesOfReturn(pair, active)).toBeLessThan(BODY_BYTES / 2);
   });
 
-  it('what it caught up with before, it has: nothing of that travels again', async () => {
+  it('after it caught up, no stored body is sent again', async () => {
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
     const active = await pair.inSync();
     const passive = otherOf(active);

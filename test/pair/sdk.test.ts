@@ -54,7 +54,7 @@ async function worker(pair: PairOfDaemons, handler: Handler, concurrency = 1): P
 const PATIENT = { heartbeatIntervalMs: 2000 };
 
 describe('client and worker of the SDK with two daemons (§7)', () => {
-  it('a client that asks the passive node first moves at once by its 503 (D11)', async () => {
+  it('a client that asks the passive node first moves on at once after its 503 (D11)', async () => {
     const pair = await startPairOfDaemons(PATIENT);
     await worker(pair, echo);
     const passive = otherOf(await pair.inSync());
@@ -63,7 +63,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     await pair.node(passive).waitFor('request.refused');
   });
 
-  it('a client that is at the active moves with it at a switchover, by the 503 alone', async () => {
+  it('a client of the active node moves to the other at a switchover, by the 503 alone', async () => {
     const pair = await startPairOfDaemons(PATIENT);
     await worker(pair, echo);
     const active = await pair.inSync();
@@ -76,7 +76,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     }
   });
 
-  it('1,000 outstanding requests survive kill -9 of the active', async () => {
+  it('1,000 outstanding requests survive kill -9 of the active node', async () => {
     const pair = await startPairOfDaemons();
     let isSlow = true;
     // What the active one has handed out is never answered there.
@@ -98,7 +98,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     expect(pair.node(otherOf(active)).logged('worker.lost')).toEqual([]);
   });
 
-  it('a stored request: its result is waited for over the death of the active', async () => {
+  it('waiting for a stored result continues when the active node is killed', async () => {
     const pair = await startPairOfDaemons();
     const active = await pair.inSync();
     const asking = client(pair, active);

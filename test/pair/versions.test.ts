@@ -55,7 +55,7 @@ async function upgrade(pair: PairOfDaemons, role: PairRole): Promise<void> {
   expect(await pair.inSync()).toBe(otherOf(role));
 }
 
-describe('a pair is upgraded node by node, from the program that spoke version 1', () => {
+describe('a pair is upgraded node by node from a program that speaks version 1', () => {
   // The backup dials: the first to be upgraded is once the one that dials, once the one that listens.
   for (const first of ROLES) {
     itWithTool(

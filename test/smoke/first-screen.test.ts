@@ -32,7 +32,7 @@ async function startWorker(daemon: Daemon, command: readonly string[] = UPPER): 
 }
 
 describe('the first screen of README.md', () => {
-  it('any shell command is a service, and any shell a client', async () => {
+  it('turns any shell command into a service, and any shell into a client', async () => {
     const daemon = await startDaemon({ sets: HEARTBEATS });
     await startWorker(daemon);
     expect(await run(['request', 'upper', 'hello', '--endpoint', daemon.endpoint])).toMatchObject({
@@ -46,7 +46,7 @@ describe('the first screen of README.md', () => {
     expect(await daemon.stop()).toMatchObject({ status: 0 });
   });
 
-  it('a second worker gets the request over which the first one was killed', async () => {
+  it('gives the request of a killed worker to a second worker', async () => {
     const daemon = await startDaemon({ sets: HEARTBEATS });
     const slow = await startWorker(daemon, ['--', 'sleep', '60']);
     const answer = clientOf(daemon.endpoint).request('upper', 'hello');
@@ -56,7 +56,7 @@ describe('the first screen of README.md', () => {
     expect((await answer).text()).toBe('HELLO');
   });
 
-  it('workers and clients carry on when the broker was killed and has started again', async () => {
+  it('lets workers and clients carry on after the broker was killed and restarted', async () => {
     const daemon = await startDaemon({ sets: HEARTBEATS });
     await startWorker(daemon);
     const client = clientOf(daemon.endpoint);
@@ -68,7 +68,7 @@ describe('the first screen of README.md', () => {
     await again.stop();
   });
 
-  it('a durable request survives a broker that is killed, and its reply is kept', async () => {
+  it('keeps a durable request and its reply when the broker is killed', async () => {
     const daemon = await startDaemon({ sets: HEARTBEATS });
     const job = await clientOf(daemon.endpoint).submit('upper', 'kept');
     await daemon.kill();
@@ -79,7 +79,7 @@ describe('the first screen of README.md', () => {
     await again.stop();
   });
 
-  it('a pair: the passive node serves when the active one was killed, and has its receipts', async () => {
+  it('runs a pair: the passive node takes over from a killed active node, with all receipts', async () => {
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: 300 });
     const active = await pair.inSync();
     const client = clientOf(...pair.endpoints);

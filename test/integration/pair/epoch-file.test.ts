@@ -38,7 +38,7 @@ function writeUnbounded(epoch: number): void {
 }
 
 describe('the epochs of the file are below 2^24 (D79)', () => {
-  it('every one that can be written can be read', async () => {
+  it('every epoch that can be written can be read', async () => {
     const epochs = fc.oneof(fc.nat(EPOCH_END - 1), fc.constantFrom(0, EPOCH_END - 1));
     await fc.assert(
       fc.asyncProperty(epochs, fc.boolean(), async (epoch, wasActive) => {
@@ -82,13 +82,13 @@ describe('the epoch file (D13)', () => {
     await file.close();
   });
 
-  it('is whole or not there: what a crash left of its making does no harm', async () => {
+  it('is whole or absent: remains of a crash while it was made do no harm', async () => {
     writeFileSync(`${path}.new`, '');
     await written(2);
     expect(readdirSync(directory)).toEqual(['bstar.epoch']);
   });
 
-  it('gives an incarnation above all before, also when the clock has gone back (D18)', async () => {
+  it('gives an incarnation above all earlier ones, even if the clock went back (D18)', async () => {
     const incarnations: number[] = [];
     for (const wallMs of [5000, 6000, 10, 20]) {
       const file = await EpochFile.open(path, wallMs);
@@ -98,7 +98,7 @@ describe('the epoch file (D13)', () => {
     expect(incarnations).toEqual([5000, 6000, 6001, 6002]);
   });
 
-  it('a write that tore at any byte leaves what was written before', async () => {
+  it('keeps the previous record when a write is torn at any byte', async () => {
     await written(2, 2);
     const before = readFileSync(path);
     await written(4);
@@ -113,7 +113,7 @@ describe('the epoch file (D13)', () => {
     }
   });
 
-  it('is refused when both places are damaged, and left as it is', async () => {
+  it('is refused and left unchanged when both slots are damaged', async () => {
     await written(2);
     const garbage = Buffer.alloc(2 * PLACE_BYTES, 'x');
     writeFileSync(path, garbage);
@@ -121,7 +121,7 @@ describe('the epoch file (D13)', () => {
     expect(readFileSync(path)).toEqual(garbage);
   });
 
-  it('takes no more room than it has, so that a full disk does not stop it', async () => {
+  it('never grows, so that a full disk cannot stop a write', async () => {
     await written();
     const { size } = statSync(path);
     await written(2, 4, 6, 8, 10);

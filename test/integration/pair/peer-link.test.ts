@@ -132,7 +132,7 @@ function dialling(
 }
 
 describe('the link of a pair (docs/peer-protocol.md)', () => {
-  it('stands once both have proved that they live; words go both ways', async () => {
+  it('is connected once both have proved that they are alive; messages go both ways', async () => {
     const [primary, backup] = [new Told(), new Told()];
     const endpoint = await listening(primary);
     const link = dialling(endpoint, backup);
@@ -144,7 +144,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     await backup.until('probed');
   });
 
-  it('is made anew after each end, from either side (D20)', async () => {
+  it('is opened again after each end, from either side (D20)', async () => {
     const [primary, backup] = [new Told(), new Told()];
     const endpoint = await listening(primary);
     const link = dialling(endpoint, backup);
@@ -176,7 +176,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     },
   );
 
-  it('refuses itself', async () => {
+  it('refuses a node that connects to itself', async () => {
     const told = new Told();
     const endpoint = await listening(told);
     const self = new Told();
@@ -184,14 +184,14 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     await told.until('refused self');
   });
 
-  it('two nodes that were started within one millisecond are a pair', async () => {
+  it('connects two nodes that were started within one millisecond', async () => {
     const [primary, backup] = [new Told(), new Told()];
     const endpoint = await listening(primary);
     dialling(endpoint, backup, BACKUP, 1000);
     await Promise.all([primary.until('connected'), backup.until('connected')]);
   });
 
-  it('somebody else at the port, garbage and replayed words change nothing (D18)', async () => {
+  it('ignores strangers, garbage and replayed messages (D18)', async () => {
     const [primary, backup] = [new Told(), new Told()];
     const endpoint = await listening(primary);
     dialling(endpoint, backup);
@@ -233,7 +233,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     expect(backup.words).toEqual(['connected p']);
   });
 
-  it('who has not proved himself says nothing long: the memory for it is not spent', async () => {
+  it('reads no long message before the proof, so that a stranger cannot take memory', async () => {
     const primary = new Told();
     const endpoint = await listening(primary);
     const stranger = await new RawSocket(endpoint).shakeHands();

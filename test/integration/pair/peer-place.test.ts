@@ -124,7 +124,7 @@ function talks(made: RawPeer): void {
 }
 
 describe('who takes the place of a peer that is connected, without keys', () => {
-  it('nobody, as long as it answers: who says all that the peer says is refused', async () => {
+  it('nobody, as long as the peer answers: one that sends the same greeting is refused', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     const first = peer(endpoint);
@@ -140,7 +140,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     expect(first.ended).toBe(0);
   });
 
-  it('one that was started anew, once the old connection is silent (D22)', async () => {
+  it('a restarted peer, once the old connection is silent (D22)', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     peer(endpoint);
@@ -154,7 +154,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     ]);
   });
 
-  it('one that was started anew, at once when the old connection ends', async () => {
+  it('a restarted peer, at once when the old connection ends', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     const first = peer(endpoint);
@@ -164,7 +164,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     await told.until('connected c');
   });
 
-  it('the same process at once, though the old connection speaks: it knows what it was told there', async () => {
+  it('the same process, at once, though the old connection is alive: it knows what was sent there', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     const first = peer(endpoint);
@@ -176,7 +176,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     expect(told.words).not.toContain('refused taken');
   });
 
-  it('nobody keeps the peer away by connections over which he says nothing', async () => {
+  it('silent connections do not keep the peer out', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     const dial = dialZmtp({ limits: LIMITS });
@@ -192,7 +192,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     await told.until('connected b');
   });
 
-  it('nobody by an epoch that no peer can have: the place is not even asked for (D79)', async () => {
+  it('nobody with an epoch that no peer can have: it is refused before its peer is checked (D79)', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     const stranger = peer(endpoint, { ...HELLO, epoch: 2 ** 53 - 2 });
@@ -202,7 +202,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     expect(stranger.heard.map(({ kind }) => kind)).not.toContain('proof');
   });
 
-  it('nobody by such an epoch in version 1, where it comes with the first status (D79)', async () => {
+  it('nobody with such an epoch in version 1, where the first status carries it (D79)', async () => {
     const told = new Told();
     const { endpoint } = await listening(told);
     const stranger = peer(endpoint, HELLO, { version: 1 });
@@ -235,7 +235,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     return { told, endpoint, link, withKey: options(own), withOther: options(other) };
   }
 
-  it('nobody without the right key: such a node is not heard at all', async () => {
+  it('nobody without the right key: nothing of such a node is read', async () => {
     const { told, endpoint, withKey, withOther } = await sealed();
     const first = peer(endpoint, HELLO, withKey);
     await told.until('connected b');
@@ -251,7 +251,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(first.ended).toBe(0);
   });
 
-  it('no connection that sends nothing, or nonsense, keeps the peer away', async () => {
+  it('connections that send nothing, or nonsense, do not keep the peer out', async () => {
     const { told, endpoint, withKey } = await sealed();
     const { port } = new URL(endpoint);
     // As often as they are closed, from the peer's own address.
@@ -286,7 +286,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     await told.until('rejected mechanism from 127.0.0.1');
   });
 
-  it('a newer process of the peer, at once, though the old connection speaks', async () => {
+  it('a newer process of the peer, at once, though the old connection is alive', async () => {
     const { told, endpoint, withKey } = await sealed();
     talks(peer(endpoint, HELLO, { ...withKey, incarnation: 3000 }));
     await told.until('connected b');
@@ -304,7 +304,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     expect(told.words).not.toContain('disconnected');
   });
 
-  it('a withdrawn key loses its link (D73)', async () => {
+  it('a key that is withdrawn closes its link (D73)', async () => {
     const { told, endpoint, link, withKey } = await sealed();
     const first = peer(endpoint, HELLO, withKey);
     await told.until('connected b');
@@ -330,7 +330,7 @@ describe('versions of the link', () => {
     await until(() => old.heard.some(({ kind }) => kind === 'status'), 'status');
   });
 
-  it('a node that dials one of version 1 is refused, and then speaks as that one does', async () => {
+  it('a node that dials one of version 1 is refused, and then uses version 1', async () => {
     const [port] = await freePorts(1);
     const endpoint = `tcp://127.0.0.1:${port}`;
     const old = await listeningOfVersion1(endpoint);

@@ -43,7 +43,7 @@ function packed(...frames: readonly (string | Uint8Array)[]): Buffer {
 }
 
 describe('bodies of a stored request', () => {
-  it('are its frames and those of its reply, of which there may be none', async () => {
+  it('are the frames of the request and those of its reply, if there is one', async () => {
     const body = packed('one', '', Buffer.from([0, 255]));
     await user.commit(accept(1, { body }));
     const frames = [
@@ -64,7 +64,7 @@ describe('bodies of a stored request', () => {
     expect(await bodies(2)).toMatchObject({ body: { bytes: 0, isCut: false, frames: [] } });
   });
 
-  it('of 16 MiB are cut to 64 KiB, which they say', async () => {
+  it('of 16 MiB are cut to 64 KiB, and marked as cut', async () => {
     const body = packed('head', Buffer.alloc(16 * MIB, 0x80), 'tail');
     await user.commit(accept(1, { body }), reply(1, { reply: body }));
     const found = await bodies(1);
@@ -92,7 +92,7 @@ describe('bodies of a stored request', () => {
     });
   });
 
-  it('that are text stay text where they are cut, and have at most 256 frames', async () => {
+  it('of text are cut between characters, and have at most 256 frames', async () => {
     const many = packed(...Array.from({ length: 300 }, (_, n) => String(n)));
     const text = '\u20ac'.repeat(MAX);
     await user.commit(

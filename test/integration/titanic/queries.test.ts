@@ -103,7 +103,7 @@ function upTo(count: number): number[] {
 }
 
 describe('a list of stored requests', () => {
-  it('has all of each, the newest first, as they were committed', async () => {
+  it('has every field of each request, newest first', async () => {
     expect(await page()).toEqual({ requests: [], next: null });
     await user.commit(accept(1), accept(2, { priority: -5 }), accept(3), dead(1), reply(3));
     const { requests, next } = await page();
@@ -138,7 +138,7 @@ describe('a list of stored requests', () => {
     expect((await history(1))?.attempts.at(-1)?.reason).toBe(text);
   });
 
-  it('has the dead of a store that an older version made', async () => {
+  it('has the dead requests of a store that an older version wrote', async () => {
     const file = directory.apart('older');
     makeOlderStore(file, 2);
     await directory.open(file);
@@ -150,7 +150,7 @@ describe('a list of stored requests', () => {
     expect(found).toMatchObject({ requests: [{ uuid: uuidOf(7), owner: '' }] });
   });
 
-  it('comes in pages that fit together, also when requests come and go between them', async () => {
+  it('comes in pages without gaps, even when requests are added and removed between them', async () => {
     await user.commit(...upTo(10).map((n) => accept(n)));
     expect(await pages({ limit: 4 })).toEqual([
       [10, 9, 8, 7],
@@ -166,7 +166,7 @@ describe('a list of stored requests', () => {
     expect(numbersOf(await page({ limit: 4, after: first.next }))).toEqual([5, 4, 3, 2]);
   });
 
-  it('is filtered by state, service (bytes) and age, and by all of them', async () => {
+  it('is filtered by state, service (bytes), age, and all of them together', async () => {
     const hostile = Buffer.from([0xff, 0x00, 0x27]);
     await user.commit(
       ...upTo(12).map((n) => accept(n, n % 2 === 0 ? {} : { service: hostile })),
@@ -189,7 +189,7 @@ describe('a list of stored requests', () => {
     expect(await pages({ acceptedBefore: 2 ** 52, limit: 12 })).toHaveLength(1);
   });
 
-  it('has those that it is given, or leaves them out, and says of each page where it goes on', async () => {
+  it('lists only certain requests, or all but those, with a cursor for the next page', async () => {
     await user.commit(
       ...upTo(9).map((n) => accept(n)),
       dead(3),
@@ -223,7 +223,7 @@ describe('a list of stored requests', () => {
     ]);
   });
 
-  it('goes over so many rows for one page and no more: then the page ends early, and says so', async () => {
+  it('reads a limited number of rows for one page, then ends the page early and says so', async () => {
     const many = 4500;
     await user.commit(
       ...upTo(many).map((n) => accept(n, n <= 2 ? { service: Buffer.from('old') } : {})),
@@ -243,7 +243,7 @@ describe('a list of stored requests', () => {
 });
 
 describe('the history of a stored request', () => {
-  it('is that it is unknown, or all that is stored but body, reply and key', async () => {
+  it('says that it is unknown, or has all that is stored but body, reply and key', async () => {
     expect(await history(1)).toBeNull();
     await user.commit(accept(1, { key: 'order-17' }), attempt(1, 1));
     const { extra: _extra, ...told } = attempt(1, 1).attempt;
@@ -271,7 +271,7 @@ describe('the history of a stored request', () => {
     expect(await history(1)).toBeNull();
   });
 
-  it('has the last 20 attempts, the oldest of them first, and how many there were', async () => {
+  it('has the last 20 attempts, oldest first, and their total number', async () => {
     await user.commit(accept(1), ...upTo(25).map((n) => attempt(1, n)));
     const told = await history(1);
     expect(told).toMatchObject({ attemptsEver: 25, hasKey: false });
@@ -280,7 +280,7 @@ describe('the history of a stored request', () => {
 });
 
 describe('the thread that reads', () => {
-  it('refuses questions beyond what may wait, and answers the others', async () => {
+  it('refuses queries beyond its queue limit, and answers the others', async () => {
     const answers = await Promise.allSettled(upTo(70).map(() => page()));
     const refused = answers.filter(({ status }) => status === 'rejected');
     expect(refused).toHaveLength(6);
@@ -288,7 +288,7 @@ describe('the thread that reads', () => {
     expect(await page()).toEqual({ requests: [], next: null });
   });
 
-  it('has no transaction open between questions: the log can be emptied', async () => {
+  it('has no transaction open between queries, so that the log can be emptied', async () => {
     await user.commit(...upTo(100).map((n) => accept(n)), dead(1));
     await Promise.all([page({ limit: 10 }), page({ state: 'dead' }), history(1)]);
     await user.commit(...upTo(50).map((n) => close(n)));
@@ -299,7 +299,7 @@ describe('the thread that reads', () => {
   });
 
   // Where Linux tells them; without them the next program that closes the file takes its log away.
-  it('leaves the store the locks that it has on its file', async () => {
+  it('leaves the store’s locks on its file alone', async () => {
     await user.commit(accept(1));
     const before = locksOn(directory.file);
     await page();

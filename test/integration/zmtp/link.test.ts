@@ -109,7 +109,7 @@ describe('a link', () => {
     for (const close of open.splice(0)) await close();
   });
 
-  it('leaves a broker that answers no PING, or never greets, and finds the next (37/ZMTP)', async () => {
+  it('leaves a broker that answers no PING or never greets, and connects to the next (37/ZMTP)', async () => {
     const server = await serve();
     const relay = await Relay.to(server.endpoint);
     const [blackholed, healthy, ungreeted] = [new LinkRecord(), new LinkRecord(), new LinkRecord()];
@@ -134,7 +134,7 @@ describe('a link', () => {
     expect(healthy.told).toEqual(['connected']);
   });
 
-  it('dials later and later, by chance, a broker that turns it away', async () => {
+  it('backs off, with random pauses, from a broker that refuses it', async () => {
     const waits: number[][] = [[], []];
     await Promise.all(
       waits.map(async (own) => {
@@ -156,7 +156,7 @@ describe('a link', () => {
     expect(waits[0]?.map(Math.round)).not.toEqual(waits[1]?.map(Math.round));
   });
 
-  it('that is refused after the handshake does not dial without pause', async () => {
+  it('that is refused after the handshake pauses before it dials again', async () => {
     const server = await serve();
     const [owner, second] = [new LinkRecord(), new LinkRecord()];
     dial(server.endpoint, owner, 'same');
@@ -171,7 +171,7 @@ describe('a link', () => {
     expect(owner.told).toEqual(['connected']);
   });
 
-  it('is not shaken by what no ROUTER says, and dials again', async () => {
+  it('survives what no ROUTER would send, and dials again', async () => {
     let count = 0;
     const { endpoint } = await listen((socket) => {
       socket.write(
@@ -193,7 +193,7 @@ describe('a link', () => {
     }
   });
 
-  it('sends a message that was begun before the connection stood, after those before it', async () => {
+  it('sends a message begun before the connection was up, in order', async () => {
     const server = await serve();
     const record = new LinkRecord();
     const link = dial(server.endpoint, record);
@@ -212,7 +212,7 @@ describe('a link', () => {
     ]);
   });
 
-  it('tells at each try that nobody listens, and of a connection when somebody does', async () => {
+  it('reports at each try that nobody listens, and the connection once somebody does', async () => {
     const { endpoint, server } = await listen(() => undefined);
     server.close();
     const told: string[] = [];
@@ -242,7 +242,7 @@ describe('a link', () => {
     expect(told.at(-1)).toBe('connected');
   });
 
-  it('dials from the address that its endpoint names', async () => {
+  it('dials from the source address in its endpoint', async () => {
     const sources: (string | undefined)[] = [];
     const { endpoint } = await listen((socket) => {
       sources.push(socket.remoteAddress);

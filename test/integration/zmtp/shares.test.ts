@@ -29,7 +29,7 @@ async function serve(options: Parameters<typeof Server.open>[2]): Promise<Server
 }
 
 describe('with CURVE', () => {
-  it('800 silent connections a second keep no honest one out at its first try', async () => {
+  it('800 silent connections a second do not keep an honest one out at its first try', async () => {
     const crypto = await loadSodium();
     const [own, alice] = [crypto.keyPair(), crypto.keyPair()];
     const authorise = () => ({ kind: 'allowed', name: 'alice' }) as const;
@@ -58,7 +58,7 @@ describe('with CURVE', () => {
   });
 });
 
-describe('what connections hold is counted by identity (D77):', () => {
+describe('memory held for connections is counted by identity (D77):', () => {
   const KIB = 1024;
 
   it('output that is not read, until its connection is closed for it', async () => {

@@ -173,7 +173,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('that said in a PING how long they are ever silent are ended when they are for longer', async () => {
+  it('that are silent for longer than the TTL of their PING are ended', async () => {
     const hosts = await Hosts.invite();
     const stranger = await hosts.stranger().shakeHands();
     stranger.write(commandFrame('PING', '\0\x01'));
@@ -209,7 +209,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('that are half closed are over, whatever they leave unread', async () => {
+  it('that are half closed are ended, whatever they leave unread', async () => {
     const hosts = await Hosts.invite();
     const stranger = new RawSocket(hosts.server.endpoint, { allowHalfOpen: true });
     await stranger.shakeHands();
@@ -223,7 +223,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('that take a routing id which is taken are ended; it is free again after its owner', async () => {
+  it('that claim a routing id in use are ended; it is free again once its owner leaves', async () => {
     const hosts = await Hosts.invite();
     const named = Buffer.concat([
       greetingOf(),
@@ -253,7 +253,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('over the limit are accepted and closed at once, until one of those there has left', async () => {
+  it('over the limit are accepted and closed at once, until another one leaves', async () => {
     const hosts = await Hosts.invite({ connectionsMax: 4 });
     const there = [];
     for (let count = 0; count < 3; count++) there.push(await hosts.stranger().shakeHands());
@@ -279,7 +279,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('that idle through the handshake by the thousand keep nobody out', async () => {
+  it('that idle in the handshake by the thousand keep nobody out', async () => {
     const hosts = await Hosts.invite({ connectionsMax: 5000, connectionsPerIdentityMax: 5000 });
     for (let count = 0; count < 1500; count++) hosts.stranger();
     // A libzmq peer dials again after a refusal, as all of them do.
@@ -292,7 +292,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await hosts.unharmed();
   });
 
-  it('that come by the thousand and stay silent keep nobody out', async () => {
+  it('that connect by the thousand and stay silent keep nobody out', async () => {
     const hosts = await Hosts.invite({ connectionsMax: 5000, connectionsPerIdentityMax: 5000 });
     for (let count = 0; count < 2500; count++) hosts.stranger();
     await hosts.stranger().shakeHands();

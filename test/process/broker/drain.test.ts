@@ -28,7 +28,7 @@ describe('SIGTERM', () => {
     expect(daemon.logged('broker.stopped')).toHaveLength(1);
   });
 
-  it('tells workers that wait DISCONNECT at once, in their version', async () => {
+  it('sends idle workers DISCONNECT at once, in their version', async () => {
     const daemon = await startDaemon({ sets: ['shutdown.graceMs=60000'] });
     const busy = await rawWorker(daemon.endpoint, 'busy');
     const client = new RawPeer(daemon.endpoint);
@@ -48,7 +48,7 @@ describe('SIGTERM', () => {
     expect(await daemon.finished()).toMatchObject({ status: 0 });
   });
 
-  it('refuses what waits and what comes: 503 to those that said mmi.hello (D11)', async () => {
+  it('refuses queued and new requests: 503 to clients that said mmi.hello (D11)', async () => {
     const daemon = await startDaemon({ sets: ['shutdown.graceMs=60000'] });
     const client = new RawPeer(daemon.endpoint);
     const quiet = new RawPeer(daemon.endpoint);

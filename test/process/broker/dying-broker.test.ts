@@ -22,7 +22,7 @@ function startAgain(daemon: Daemon): Promise<Daemon> {
 describe('a broker that is killed and started again on its port', () => {
   afterEach(cleanUp);
 
-  itWithTool('python3-zmq', 'is found again by a Lazy Pirate and a worker', async () => {
+  itWithTool('python3-zmq', 'gets its Lazy Pirate clients and workers back', async () => {
     for (const version of ['0.1', '0.2']) {
       const daemon = await startDaemon({ sets: SETS });
       const speaks = ['--version', version];
@@ -46,7 +46,7 @@ describe('a broker that is killed and started again on its port', () => {
     }
   });
 
-  it('is found again by a client and a worker of the SDK', async () => {
+  it('gets its clients and workers of the SDK back', async () => {
     const daemon = await startDaemon({ sets: SETS });
     const endpoints = [daemon.endpoint];
     const heartbeatIntervalMs = 300;

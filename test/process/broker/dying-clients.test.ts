@@ -43,22 +43,26 @@ describe('a client that is killed', () => {
     expect(occurrences(daemon, 'request.dropped')).toBe(20);
   });
 
-  itWithTool(TOOL, 'whose request is at a worker: it runs on, the reply is dropped', async () => {
-    const daemon = await startDaemon();
-    const worker = await registeredWorker(daemon, 1, '--mode', 'hold');
-    const client = python('dealer_client', daemon.endpoint, 'work', 'x');
-    await worker.waitFor('request');
-    await client.kill();
-    const watcher = new RawPeer(daemon.endpoint);
-    worker.tell('release');
-    await worker.waitFor('released');
-    await watcher.untilMmi<WorkerSeen[]>('mmi.workers', ([seen]) => seen?.state === 'waiting');
-    expect(worker.said('disconnect')).toEqual([]);
-    const asked = watcher.ask('id', 'work', 'next');
-    await worker.waitFor('request', 2);
-    worker.tell('release');
-    expect((await asked).at(-1)).toBe('next');
-  });
+  itWithTool(
+    TOOL,
+    'while a worker has its request: the worker finishes, and the reply is dropped',
+    async () => {
+      const daemon = await startDaemon();
+      const worker = await registeredWorker(daemon, 1, '--mode', 'hold');
+      const client = python('dealer_client', daemon.endpoint, 'work', 'x');
+      await worker.waitFor('request');
+      await client.kill();
+      const watcher = new RawPeer(daemon.endpoint);
+      worker.tell('release');
+      await worker.waitFor('released');
+      await watcher.untilMmi<WorkerSeen[]>('mmi.workers', ([seen]) => seen?.state === 'waiting');
+      expect(worker.said('disconnect')).toEqual([]);
+      const asked = watcher.ask('id', 'work', 'next');
+      await worker.waitFor('request', 2);
+      worker.tell('release');
+      expect((await asked).at(-1)).toBe('next');
+    },
+  );
 
   itWithTool(TOOL, 'and comes back under its own routing id gets its replies (D26)', async () => {
     const daemon = await startDaemon();

@@ -111,7 +111,7 @@ describe('a worker that dies', () => {
 
   itWithTool(
     TOOL,
-    'not at all: one that cannot heartbeat while busy is left alone (D5)',
+    'or seems to: one that cannot heartbeat while busy is left alone (D5)',
     async () => {
       const heartbeatMs = 300;
       const sets = [`broker.heartbeatIntervalMs=${heartbeatMs}`];
@@ -143,7 +143,7 @@ describe('a worker that dies', () => {
     expect(occurrences(daemon, 'worker.lost', { reason: 'expired' })).toBe(1);
   });
 
-  it('with each worker it is given to: the request is given up after maxDeliveries (D6)', async () => {
+  it('each time it gets the same request: the request is given up after maxDeliveries (D6)', async () => {
     const daemon = await startDaemon({ sets: ['broker.maxDeliveries=3'] });
     const client = new RawPeer(daemon.endpoint);
     await client.hello();
@@ -159,7 +159,7 @@ describe('a worker that dies', () => {
     expect(await survivor.settle()).toEqual([]);
   });
 
-  it('after a PARTIAL: its request is not tried again (D6)', async () => {
+  it('after a PARTIAL: its request is not delivered again (D6)', async () => {
     const daemon = await startDaemon();
     const client = new RawPeer(daemon.endpoint);
     await client.hello();

@@ -58,7 +58,7 @@ let daemon: Daemon;
 describe('a broker with several listeners', () => {
   afterEach(cleanUp);
 
-  it('joins clients of one with workers of another', async () => {
+  it('connects clients of one listener with workers of another', async () => {
     const { clients, workers } = await split();
     const worker = await rawWorker(workers, 'work');
     const client = new RawPeer(clients);
@@ -68,7 +68,7 @@ describe('a broker with several listeners', () => {
     expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'y']);
   });
 
-  it('sends a worker away from one for clients, in its version', async () => {
+  it('refuses a worker at a listener for clients, in its version', async () => {
     const { clients } = await split();
     const peer = await rawWorker(clients, 'work');
     expect(await peer.receive()).toEqual(['MDPW02', '\x06']);
@@ -78,7 +78,7 @@ describe('a broker with several listeners', () => {
     await untilLogged(daemon, 'worker.refused', { reason: 'rights' }, 2);
   });
 
-  it('meets a client with silence on one for workers, but answers mmi.* (8/MMI)', async () => {
+  it('ignores a client at a listener for workers, but answers mmi.* (8/MMI)', async () => {
     const { workers } = await split();
     await rawWorker(workers, 'work');
     const peer = new RawPeer(workers);
@@ -89,7 +89,7 @@ describe('a broker with several listeners', () => {
     await untilLogged(daemon, 'request.refused', { reason: 'rights' }, 2);
   });
 
-  it('serves an ipc socket beside tcp, and takes its path away at the end', async () => {
+  it('serves an ipc socket beside tcp, and removes its path at the end', async () => {
     const path = join(temporaryDirectory(), 'socket');
     daemon = await startDaemon({ sets: [`broker.listen=["ipc://${path}", "${ANYWHERE}"]`] });
     expect(daemon.endpoints[0]).toBe(`ipc://${path}`);
@@ -103,7 +103,7 @@ describe('a broker with several listeners', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('answers clients that come while one of them is still to be opened', async () => {
+  it('answers clients that connect while one of the listeners is not open yet', async () => {
     const directory = temporaryDirectory();
     const secretKeyFile = join(directory, 'key');
     const keysFile = join(directory, 'keys.yaml');

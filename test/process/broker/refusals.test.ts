@@ -19,7 +19,7 @@ function refusal(id: string, status: string, service: string): string[] {
   return [id, '', 'MDPC02', '\x03', 'mmi.refused', status, service];
 }
 
-describe('a client that has said mmi.hello is told instead of met with silence (D11)', () => {
+describe('a client that said mmi.hello gets a status instead of silence (D11)', () => {
   afterEach(cleanUp);
 
   it('408 when no worker took its request in time', async () => {
@@ -71,7 +71,7 @@ describe('a client that has said mmi.hello is told instead of met with silence (
     expect((await asked).slice(0, 7)).toEqual(refusal('id', '502', 'work'));
   });
 
-  itWithTool('python3-zmq', 'behind a proxy: the one that said it, not its neighbour', async () => {
+  itWithTool('python3-zmq', 'behind a proxy: only the client that said it', async () => {
     const broker = await brokerWith('broker.requestTtlMs=200');
     const { endpoint } = await python('proxy', broker).waitFor('listening');
     const client = new RawPeer(String(endpoint));
@@ -85,7 +85,7 @@ describe('a client that has said mmi.hello is told instead of met with silence (
     await untilLogged(daemon, 'request.expired', {}, 2);
   });
 
-  it('not one that has not said it: silence (D9)', async () => {
+  it('a client that did not say it: silence (D9)', async () => {
     const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
     await client.send('id', '', 'MDPC02', '\x01', 'none', 'x');
     await untilLogged(daemon, 'request.expired');

@@ -30,7 +30,7 @@ function configuration(): string {
 }
 
 describe('majordomo acl check (D72)', () => {
-  it('tells for each listener what a key may do, and by which rule', async () => {
+  it('shows for each listener what a key may do, and by which rule', async () => {
     const file = configuration();
     const line = (who: string, service: string): string[] => ['acl', 'check', who, service];
     const each = await runEach(
@@ -87,7 +87,7 @@ describe('majordomo acl check (D72)', () => {
     expect((await run(['acl', 'check', 'alice', 'mail', ...set])).status).toBe(1);
   });
 
-  it('knows who may offer the service that authorises keys, and that it is asked', async () => {
+  it('shows who may offer the service that authorises keys, and that it is asked', async () => {
     const file = configuration();
     const asks = ['-c', file, '--set', 'security.authorize=mail', '-o', 'json'];
     const [offers, stranger] = await runEach(
@@ -99,7 +99,7 @@ describe('majordomo acl check (D72)', () => {
     expect(stranger?.stdout).toContain('the service mail decides');
   });
 
-  it('sends who asks for a service of the broker to the one that counts', async () => {
+  it('points from a service of the broker to the one whose rules apply', async () => {
     const { status, stderr } = await run(['acl', 'check', 'alice', 'titanic.request']);
     expect(status).toBe(64);
     expect(stderr).toContain('name that service');

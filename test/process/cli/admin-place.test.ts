@@ -12,7 +12,7 @@ import { itWithTool } from '../../support/tools.js';
 
 afterEach(removeDaemons);
 
-describe('where the commands for operators ask', () => {
+describe('the address that operator commands use', () => {
   it('a socket: by --admin, by MAJORDOMO_URL, by the configuration', async () => {
     const path = join(temporaryDirectory(), 'http.sock');
     const listen = `http.listen=unix:${path}`;
@@ -91,7 +91,7 @@ describe('the token', () => {
     expect(await run(at, { environment })).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('that cannot be found or read is told by whoever is refused for it', async () => {
+  it('that cannot be found or read is named when a command is refused for lack of it', async () => {
     const daemon = await startDaemon({
       sets: ['http.listen=127.0.0.1:0', 'http.requireToken=true'],
     });

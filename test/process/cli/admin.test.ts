@@ -69,7 +69,7 @@ describe('status, services, workers (contract §2)', () => {
     }
   });
 
-  it('ask where http.listen of the configuration says, unless told otherwise', async () => {
+  it('ask at http.listen of the configuration by default', async () => {
     const daemon = await startWithHttp('node.name=left');
     const listen = httpOf(daemon).replace('http://', '');
     const file = join(temporaryDirectory(), 'majordomo.yaml');
@@ -99,7 +99,7 @@ describe('status, services, workers (contract §2)', () => {
     expect(JSON.parse(stdout)).toHaveLength(1501);
   });
 
-  it('end with 69 where nobody listens, 75 where nobody answers, 1 at another server', async () => {
+  it('end with 69 if nobody listens, 75 if nobody answers, 1 at another server', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     servers.push(silent);
     await new Promise((resolve) => silent.once('listening', resolve));
@@ -126,7 +126,7 @@ describe('status, services, workers (contract §2)', () => {
     }
   });
 
-  it('end with 75 where the answer stops in the middle', async () => {
+  it('end with 75 if the answer stops in the middle', async () => {
     const commands = ['services', 'titanic ls', 'status', 'ha status', 'top'];
     const { url } = await otherServer(200, '{"items": [', 100);
     const stderr = `majordomo: ${url} closed the connection before its answer was complete\n`;
@@ -135,7 +135,7 @@ describe('status, services, workers (contract §2)', () => {
     ).toEqual(commands.map(() => ({ status: 75, stdout: '', stderr })));
   });
 
-  it('end with 1 where a list leads in a circle', async () => {
+  it('end with 1 if the cursors of a list form a circle', async () => {
     const { url } = await otherServer(200, '{"items": [], "next": "1.0"}');
     const lists = [['services'], ['titanic', 'ls']];
     for (const said of await runEach(lists.map((list) => [...list, '--admin', url]))) {
@@ -143,14 +143,14 @@ describe('status, services, workers (contract §2)', () => {
     }
   });
 
-  it('show no control characters of an error of another server to a terminal', async () => {
+  it('show no control characters from another server’s error on a terminal', async () => {
     const message = '\u001b[2J\u0007\u202ered';
     const { url } = await otherServer(409, JSON.stringify({ error: { code: 'x', message } }));
     const { stderr } = await run(['services', '--admin', url]);
     expect(stderr).toBe('majordomo: \uFFFD[2J\uFFFD\uFFFDred\n');
   });
 
-  it('end with 64 for a place or a token that cannot be one', async () => {
+  it('end with 64 for an invalid address or token', async () => {
     const wrong = [
       ['--admin', 'http://h:1', '--endpoint', 'tcp://h:1'],
       ['--admin', 'h:1'],
@@ -186,7 +186,7 @@ describe('the token', () => {
     expect((await run(order, { environment })).stderr).toBe(good);
   });
 
-  it('of the data directory goes to no host that is not named by the configuration', async () => {
+  it('of the data directory is sent only to hosts that the configuration names', async () => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, 'http.token'), 'sixteen-letters-or-more\n', { mode: 0o600 });
     const { url, authorizations } = await otherServer(200, '{"items": [], "next": null}');
@@ -203,7 +203,7 @@ describe('the token', () => {
 });
 
 describe('majordomo ha', () => {
-  it('shows the node, and refuses orders to a standalone one with 1 and the reason', async () => {
+  it('shows the node; commands to a standalone node end with 1 and the reason', async () => {
     const daemon = await startWithHttp('node.name=left');
     const at = ['--admin', httpOf(daemon), '--token', tokenOf(daemon)];
     const { status, stdout } = await run(['ha', 'status', ...at]);
@@ -220,7 +220,7 @@ describe('majordomo ha', () => {
     }
   });
 
-  it('shows both nodes and the story of a pair, and nothing that a terminal would act on', async () => {
+  it('shows both nodes and the history of a pair, without control characters', async () => {
     const change = { at: '2026-01-02T03:04:05.006Z', from: 'passive', to: 'active' };
     const { url } = await otherServer(
       200,

@@ -51,7 +51,7 @@ describe('majordomo bench', () => {
     });
   });
 
-  it('measures an open loop at the rate that it was asked for', async () => {
+  it('measures an open loop at the requested rate', async () => {
     const at = ['--endpoint', daemon.endpoint, '--rate', '200', '--seconds', '1'];
     const ended = await run(['bench', ...at, '-o', 'json']);
     expect(ended.status).toBe(0);
@@ -85,7 +85,7 @@ describe('majordomo bench durable', () => {
     expect(result['requests']).toBeGreaterThan(10);
   });
 
-  it('measures receipts at a rate, and says what they are', async () => {
+  it('measures receipts at a requested rate, and explains the figures', async () => {
     const at = ['--endpoint', daemon.endpoint, '--rate', '100', '--seconds', '1'];
     const ended = await run(['bench', 'durable', ...at]);
     expect(ended.status).toBe(0);

@@ -46,7 +46,7 @@ describe('majordomo check', () => {
     }
   });
 
-  it('warns of keys that this version does not serve, on standard error', async () => {
+  it('warns on standard error of keys that have no effect in this version', async () => {
     const { status, stderr } = await run(['check', '--set', 'bstar.pair=left']);
     expect(status).toBe(0);
     expect(stderr).toMatch(/^warning: --set #1: bstar\.pair: /);
@@ -116,7 +116,7 @@ describe('majordomo check', () => {
     expect((await run(['check', ...sets])).stderr).toContain(`${keysFile}: no such file`);
   });
 
-  it('warns of a name that two keys files give to different keys: both are one client', async () => {
+  it('warns if two keys files give one name to different keys: both are one client', async () => {
     const folder = temporaryDirectory();
     const key = (byte: number): string => encodeZ85(Buffer.alloc(32, byte));
     const listeners = ['left', 'right'].map((side, index) => {
@@ -163,7 +163,7 @@ describe('majordomo check', () => {
     });
   });
 
-  it('tells all that is wrong at once, with places, and ends with 78', async () => {
+  it('reports all errors at once, with their positions, and ends with 78', async () => {
     const file = fileWith('brokr:\n  x: 1\nlimits:\n  frames: lots\n');
     const args = ['check', '-c', file, '--set', 'log.level=loud'];
     const { status, stdout, stderr } = await run(args);
@@ -175,7 +175,7 @@ describe('majordomo check', () => {
     expect(lines).toHaveLength(3);
   });
 
-  it('tells programs what is wrong, too', async () => {
+  it('reports errors as JSON, too', async () => {
     const { status, stdout, stderr } = await run(['check', '-o', 'json', '--set', 'log.level=1']);
     expect(status).toBe(78);
     expect(stderr).toContain('log.level');

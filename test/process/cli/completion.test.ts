@@ -54,7 +54,7 @@ describe('majordomo completion', () => {
     for (const name of known) expect(scripts.get(shell)).toContain(`'${name}'`);
   });
 
-  it('ends with 64 for a shell that it does not know', async () => {
+  it('ends with 64 for an unknown shell', async () => {
     expect(await run(['completion', 'tcsh'])).toMatchObject({ status: 64, stdout: '' });
   });
 });

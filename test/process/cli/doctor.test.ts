@@ -50,7 +50,7 @@ function examined({ status, stdout }: Said): Examined {
 }
 
 describe('majordomo doctor', () => {
-  it('finds nothing wrong where the broker runs, and tells what it looked at', async () => {
+  it('finds nothing wrong on a healthy machine, and lists its checks', async () => {
     const { checks, status } = await examine([]);
     expect(status).toBe(0);
     expect(checks.map(({ name }) => name)).toEqual([
@@ -71,7 +71,7 @@ describe('majordomo doctor', () => {
     expect(checks.find(({ name }) => name === 'better-sqlite3')?.text).toMatch(/SQLite 3\.\d+/);
   });
 
-  it('prints a line for each, and a sum', async () => {
+  it('prints a line for each check, and a summary', async () => {
     const directory = join(temporaryDirectory(), 'data');
     const sets = [
       `node.dataDir=${directory}`,
@@ -86,7 +86,7 @@ describe('majordomo doctor', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
-  it('reports a wrong configuration whole, with a remedy, and goes on', async () => {
+  it('reports every error of the configuration, with a remedy, and goes on', async () => {
     const { status, check } = await examine(['limits.frames=0', 'log.level=loud']);
     expect(status).toBe(1);
     expect(check('configuration')).toMatchObject({ state: 'problem' });
@@ -101,7 +101,7 @@ describe('majordomo doctor', () => {
     expect(check('configuration')).toMatchObject({ state: 'warning' });
   });
 
-  it('knows a Majordomo that serves at the endpoint, and its data directory', async () => {
+  it('recognizes a Majordomo that serves at the endpoint, and its data directory', async () => {
     const { endpoint, dataDir } = await startDaemon({ sets: ['node.name=left'] });
     const { status, check } = await examine([
       `broker.listen=${endpoint}`,
@@ -115,7 +115,7 @@ describe('majordomo doctor', () => {
     expect(check('data directory')).toMatchObject({ state: 'ok' });
   });
 
-  it('knows a node of a pair, and says nothing else than that', async () => {
+  it('recognizes a node of a pair, and says only that', async () => {
     const pair = [
       'bstar.role=primary',
       'bstar.listen=tcp://127.0.0.1:0',
@@ -131,7 +131,7 @@ describe('majordomo doctor', () => {
     expect(stderr).toBe('');
   });
 
-  it('takes a listener with CURVE for that of the broker which uses the data directory', async () => {
+  it('takes a listener with CURVE for the broker that uses the data directory', async () => {
     const directory = temporaryDirectory();
     const [secretKeyFile, keysFile] = ['broker.key', 'keys.yaml'].map((name) =>
       join(directory, name),
@@ -155,7 +155,7 @@ describe('majordomo doctor', () => {
     expect(other?.check('listener')).toMatchObject({ state: 'problem' });
   });
 
-  it('finds that the keys of the link of a pair are not there', async () => {
+  it('finds that the keys of the pair’s link are missing', async () => {
     const curve = 'bstar.curve={secretKeyFile: /nonexistent/key, keysFile: /nonexistent/keys.yaml}';
     const link = ['bstar.listen=tcp://127.0.0.1:0', 'bstar.peer=tcp://127.0.0.1:1'];
     const { status, check } = await examine(['bstar.role=primary', ...link, curve]);
@@ -164,7 +164,7 @@ describe('majordomo doctor', () => {
     expect(check('keys of tcp://127.0.0.1:0')).toMatchObject({ state: 'problem' });
   });
 
-  it('says that the link of a pair is open: to a network, or to the users of this machine', async () => {
+  it('says that the pair’s link is open to a network, or to the users of this machine', async () => {
     const link = ['bstar.role=primary', 'bstar.peer=tcp://127.0.0.1:1'];
     const [open, local] = await examineEach(
       [...link, 'bstar.listen=tcp://0.0.0.0:0'],
@@ -219,7 +219,7 @@ describe('majordomo doctor', () => {
     expect(check('data directory')?.text).toContain('in use by a running broker');
   });
 
-  it('finds the stranger at a port, with the way to find out who it is', async () => {
+  it('finds another program at a port, and says how to identify it', async () => {
     const stranger = createServer();
     await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
     const address = stranger.address();
@@ -242,7 +242,7 @@ describe('majordomo doctor', () => {
     stranger.close();
   });
 
-  it('knows a Majordomo that answers at http.listen: the one that serves, or another', async () => {
+  it('recognizes the Majordomo at http.listen: the one that serves, or another', async () => {
     const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
     const listen = `http.listen=${new URL(httpOf(daemon)).host}`;
     const serves = [`broker.listen=${daemon.endpoint}`, `node.dataDir=${daemon.dataDir}`, listen];
@@ -264,7 +264,7 @@ describe('majordomo doctor', () => {
     expect(check('http token')).toMatchObject({ state: 'problem', remedy: `chmod 600 ${file}` });
   });
 
-  it('finds addresses that are not of this machine, and ipc folders that are absent', async () => {
+  it('finds addresses that this machine does not have, and missing ipc directories', async () => {
     const listen = 'broker.listen=[tcp://192.0.2.1:5555, ipc:///no-such-folder/mdp]';
     const { checks } = await examine([listen]);
     expect(checks.filter(({ name }) => name.startsWith('listener'))).toMatchObject([
@@ -277,7 +277,7 @@ describe('majordomo doctor', () => {
     ]);
   });
 
-  it('finds who serves an ipc endpoint, and takes a stale socket for free', async () => {
+  it('finds who serves an ipc endpoint, and treats a stale socket as free', async () => {
     const path = join(temporaryDirectory(), 'mdp');
     const daemon = await startDaemon({ endpoint: `ipc://${path}` });
     const listen = `broker.listen=ipc://${path}`;
@@ -286,7 +286,7 @@ describe('majordomo doctor', () => {
     expect((await examine([listen])).check('listener')?.text).toBe('free');
   });
 
-  it('finds a data directory that cannot be one, or is open to others', async () => {
+  it('finds a data directory that is unusable, or open to other users', async () => {
     const folder = temporaryDirectory();
     writeFileSync(join(folder, 'file'), '');
     mkdirSync(join(folder, 'open'));
@@ -302,7 +302,7 @@ describe('majordomo doctor', () => {
     });
   });
 
-  it('makes nothing', async () => {
+  it('creates nothing', async () => {
     const folder = temporaryDirectory();
     await examineEach([`node.dataDir=${join(folder, 'data')}`], [`node.dataDir=${folder}`]);
     expect(readdirSync(folder)).toEqual([]);
@@ -321,7 +321,7 @@ describe('majordomo doctor', () => {
     expect(tooFew.check('descriptors')).toMatchObject({ state: 'problem' });
   });
 
-  it('tells what is open over HTTP', async () => {
+  it('reports what is open over HTTP', async () => {
     const anywhere = 'http.listen=0.0.0.0:0';
     const [near, closed, plain, refused, tls] = await examineEach(
       ['http.listen=127.0.0.1:0'],

@@ -56,7 +56,7 @@ async function helpOf(command: string): Promise<string> {
 }
 
 describe('the documents', () => {
-  it('name only commands and options that there are', async () => {
+  it('name only existing commands and options', async () => {
     const { stdout } = await run(['--help']);
     const commands = Array.from(stdout.matchAll(/^ {2}([a-z][a-z-]+) {2,}/gm), ([, name]) => name);
     const lines = BLOCKS.filter(({ language }) => language === 'sh' || language === '').flatMap(
@@ -87,7 +87,7 @@ describe('the documents', () => {
     expect(unknown).toEqual([]);
   });
 
-  it('name only scripts of npm that there are', () => {
+  it('name only existing npm scripts', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       readonly scripts: Readonly<Record<string, string>>;
     };
@@ -102,7 +102,7 @@ describe('the documents', () => {
     expect(named.filter((name) => !Object.hasOwn(scripts, name))).toEqual([]);
   });
 
-  it('show only configurations that are right', async () => {
+  it('show only valid configurations', async () => {
     const shown = BLOCKS.filter(({ language }) => language === 'yaml');
     const configurations = shown.filter(({ text }) => !Array.isArray(parse(text)));
     expect(configurations.length).toBeGreaterThanOrEqual(3);

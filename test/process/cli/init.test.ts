@@ -27,7 +27,7 @@ function read(keys: string, name: string): string {
 }
 
 describe('majordomo serve --init', () => {
-  it('makes the keys that listeners name, and one for a client, who is then served', async () => {
+  it('creates the keys that listeners name and a client key, with which a client is served', async () => {
     const keys = join(temporaryDirectory(), 'below', 'keys');
     const daemon = await serveInit(keys);
     expect(readdirSync(keys).sort()).toEqual([
@@ -56,7 +56,7 @@ describe('majordomo serve --init', () => {
     expect(answer).toMatchObject({ status: 0, stdout: '404\n' });
   });
 
-  it('leaves what is there as it is, and makes what is not', async () => {
+  it('keeps existing files, and creates missing ones', async () => {
     const keys = join(temporaryDirectory(), 'keys');
     await (await serveInit(keys)).stop();
     const made = readdirSync(keys).map((name) => [name, read(keys, name)]);
@@ -69,7 +69,7 @@ describe('majordomo serve --init', () => {
     expect(readdirSync(keys).map((name) => [name, read(keys, name)])).toEqual(made);
   });
 
-  it('is what serve names, with 78, where a file of keys is missing', async () => {
+  it('is suggested by serve, which ends with 78, if a key file is missing', async () => {
     const keys = join(temporaryDirectory(), 'keys');
     for (const name of ['broker.key', 'keys.yaml']) {
       const file = join(keys, name);
@@ -83,7 +83,7 @@ describe('majordomo serve --init', () => {
     }
   });
 
-  it('is not what makes the keys of a pair', async () => {
+  it('does not create the keys of a pair', async () => {
     const file = join(temporaryDirectory(), 'primary.key');
     const curve = `{secretKeyFile: ${file}, keysFile: ${file}.yaml, serverKey: '${'0'.repeat(40)}'}`;
     const sets = ['role=primary', 'listen=tcp://127.0.0.1:1', 'peer=tcp://127.0.0.1:2'];

@@ -22,7 +22,7 @@ function contentOf(directory: string): Record<string, string> {
 }
 
 describe('majordomo keygen --pair', () => {
-  it('makes all keys of a pair, prints the lines that mend its nodes, and no secret', async () => {
+  it('creates all keys of a pair, prints the configuration lines, and no secret', async () => {
     const directory = join(temporaryDirectory(), 'new', 'keys');
     const { status, stdout, stderr } = await run(['keygen', '--pair', directory]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -53,7 +53,7 @@ describe('majordomo keygen --pair', () => {
     expect((await run(['keygen'])).status).toBe(64);
   });
 
-  it('makes what is missing, and overwrites nothing', async () => {
+  it('creates missing files, and overwrites nothing', async () => {
     const directory = temporaryDirectory();
     const crypto = await loadSodium();
     makePairKeys(directory, crypto);

@@ -70,7 +70,7 @@ describe('majordomo services', () => {
     });
   });
 
-  it('is a head without rows, and an empty list, when nothing is served', async () => {
+  it('prints a header without rows, or an empty list, when nothing is served', async () => {
     const at = ['--endpoint', idle.endpoint];
     expect((await run(['services', ...at])).stdout).toMatch(
       /^SERVICE  IDLE  BUSY  QUEUED  .*OLDEST\n$/,
@@ -114,7 +114,7 @@ describe('majordomo workers', () => {
     ]);
   });
 
-  it('names each by what it was told with --name, and over HTTP its address (D67)', async () => {
+  it('shows the name given with --name, and over HTTP the address (D67)', async () => {
     const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
     await offer(daemon, 'one', '--name', 'left\u001b[2J\n<b>');
     const at = ['workers', '--admin', httpOf(daemon)];
@@ -143,7 +143,7 @@ describe('majordomo workers', () => {
 });
 
 describe('majordomo status', () => {
-  it('shows the broker and its sums, and the JSON of mmi.broker', async () => {
+  it('shows the broker and its totals, and the JSON of mmi.broker', async () => {
     const daemon = await startDaemon({ sets: ['node.name=left'] });
     await offer(daemon, 'echo');
     const at = ['--endpoint', daemon.endpoint];
@@ -195,7 +195,7 @@ describe(`majordomo ${COMMANDS.join(', ')}`, () => {
     }
   });
 
-  it('show no control characters of another broker’s to a terminal', async () => {
+  it('show no control characters from another broker on a terminal', async () => {
     const evil = { service: '\u001b[2Jevil', state: '\u0007', node: 'a\nb', name: '\u001b[1m' };
     const endpoint = await strangeBroker((service) => [
       '200',

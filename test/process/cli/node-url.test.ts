@@ -78,7 +78,7 @@ async function serve(daemon: Daemon, url: string): Promise<void> {
 const portOf = (url: string): string => /:(\d+)$/.exec(url)?.[1] ?? '';
 
 describe('MAJORDOMO_URL with an endpoint', () => {
-  it('reaches the node for all commands, also by a socket', async () => {
+  it('reaches the node for all commands, also over a Unix socket', async () => {
     const directory = temporaryDirectory();
     const listen = `[${[`ipc://${directory}/mdp.sock`, 'tcp://127.0.0.1:0'].join()}]`;
     for (const http of ['http.listen=127.0.0.1:0', `http.listen=unix:${directory}/http.sock`]) {
@@ -95,7 +95,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     }
   });
 
-  it('carries orders with the token, also that of the data directory', async () => {
+  it('sends operator commands with the token, also that of the data directory', async () => {
     const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
     const args = ['titanic', 'cancel', DEAD, '--set', `node.dataDir=${daemon.dataDir}`];
     const environment = { MAJORDOMO_URL: daemon.endpoint };
@@ -109,7 +109,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     expect(unknown.stderr).toContain('token');
   });
 
-  it('finds HTTP that listens on every address at the host that was dialled', async () => {
+  it('reaches HTTP on a wildcard address at the host that was dialled', async () => {
     const [port = 0] = await freePorts(1);
     const listen = `[{endpoint: 'tcp://*:${port}', insecure: true, mmi: full}]`;
     const daemon = await startDaemon({
@@ -128,7 +128,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     expect(JSON.parse(looked.stdout)).toMatchObject({ node: 'left' });
   });
 
-  it('says what is missing on a listener for strangers: mmi: minimal', async () => {
+  it('says what is missing on a listener with mmi: minimal', async () => {
     const [port = 0] = await freePorts(1);
     await startDaemon({
       endpoint: `[{endpoint: 'tcp://*:${port}', insecure: true}]`,
@@ -143,7 +143,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     expect(stdout).not.toMatch(/"http"|publicUrl|5580/);
   });
 
-  it('of a node without HTTP, of an older broker, of nobody: 69, and what mends it', async () => {
+  it('of a node without HTTP, an older broker or nobody: 69, with a remedy', async () => {
     const daemon = await startDaemon();
     const [dead = 0] = await freePorts(1);
     const older = await brokerTelling({ version: '0.0.1', state: 'active', node: 'old' });
@@ -166,7 +166,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
 });
 
 describe('MAJORDOMO_URL with an HTTP address', () => {
-  it('reaches the broker for clients and workers, also by a socket and on every address', async () => {
+  it('reaches the broker for clients and workers, also over a Unix socket and at a wildcard address', async () => {
     const [port = 0] = await freePorts(1);
     const path = join(temporaryDirectory(), 'http.sock');
     for (const http of ['http.listen=127.0.0.1:0', `http.listen=unix:${path}`]) {
@@ -185,7 +185,7 @@ describe('MAJORDOMO_URL with an HTTP address', () => {
     }
   });
 
-  it('is told what is missing: 69, and the option that mends it', async () => {
+  it('that cannot be used: 69, and the option that helps', async () => {
     const sealed = await startDaemon({ sets: [...HTTP, 'http.requireToken=true'] });
     const older = await strangeHttp(200, '{"node": "old"}');
     const other = await strangeHttp(404, 'not here');
@@ -211,7 +211,7 @@ describe('MAJORDOMO_URL with an HTTP address', () => {
 });
 
 describe('MAJORDOMO_URL with CURVE', () => {
-  it('is asked with the keys, which are given and never learnt', async () => {
+  it('uses only keys that were given, and learns none', async () => {
     const directory = temporaryDirectory();
     const [broker, client] = ['broker.key', 'client.key'].map((name) => join(directory, name));
     const keys = await Promise.all(
@@ -238,7 +238,7 @@ describe('MAJORDOMO_URL with CURVE', () => {
 });
 
 describe('MAJORDOMO_URL with both nodes of a pair', () => {
-  it('leads operators to the active one, by either protocol, and clients to both', async () => {
+  it('leads operators to the active node, by either protocol, and clients to both', async () => {
     const pair = await startPairOfDaemons({ direct: true });
     const nodes = (['primary', 'backup'] as const).map((role) => pair.node(role));
     const endpoints = nodes.flatMap((node) => {
@@ -275,7 +275,7 @@ describe('MAJORDOMO_URL with both nodes of a pair', () => {
 });
 
 describe('the token', () => {
-  it('is sent to the host that the user named, and to no other that a broker names', async () => {
+  it('is sent to the host that the user named, and to no other host that a broker names', async () => {
     const page = await strangeHttp(200, '{"node": "x", "role": "standalone", "state": "active"}');
     const told = async (host: string): Promise<Finished> => {
       page.asked.length = 0;
@@ -295,7 +295,7 @@ describe('the token', () => {
     expect(another.stderr).not.toContain(TOKEN);
   });
 
-  it('goes nowhere from a command that only looks', async () => {
+  it('is not sent by a command that only reads', async () => {
     const page = await strangeHttp(200, '{"node": "evil"}');
     const http = `http://${ANOTHER}:${page.port}`;
     const endpoint = await brokerTelling({ node: 'x', http, publicUrl: null });
@@ -303,7 +303,7 @@ describe('the token', () => {
     expect(page.asked).toEqual([]);
   });
 
-  it('that is refused there says so', async () => {
+  it('that is refused is reported', async () => {
     const page = await strangeHttp(401, '{"error": {"code": "x", "message": "a token is needed"}}');
     const http = `http://${ANOTHER}:${page.port}`;
     const endpoint = await brokerTelling({ state: 'active', http, publicUrl: null });
@@ -313,7 +313,7 @@ describe('the token', () => {
   });
 });
 
-describe('what a hostile broker tells', () => {
+describe('the answer of a hostile broker', () => {
   it.each([
     ['10 MB of JSON', JSON.stringify({ http: 'x'.repeat(10_000_000) }), 'bytes'],
     ['no JSON', '{', 'unexpected answer'],
@@ -321,7 +321,7 @@ describe('what a hostile broker tells', () => {
     ['a script', '{"http": "javascript:alert(1)"}', 'neither http:// nor https://'],
     ['a password', '{"http": "http://me:secret@127.0.0.1:1"}', 'a user or password'],
     ['control characters', '{"http": "http://\\u001b[2J\\n:1"}', 'control characters'],
-  ])('is not taken: %s', async (_what, json, says) => {
+  ])('is rejected: %s', async (_what, json, says) => {
     const said = await at(await brokerTelling(json), ['ha', 'status']);
     expect([said.status, said.stdout]).toEqual([69, '']);
     expect(said.stderr).toContain(says);
@@ -331,8 +331,8 @@ describe('what a hostile broker tells', () => {
   });
 });
 
-describe('what is said otherwise', () => {
-  it('comes before MAJORDOMO_URL, which is then not even read', async () => {
+describe('an explicit option', () => {
+  it('takes precedence over MAJORDOMO_URL, which is then not even read', async () => {
     const daemon = await startDaemon({ sets: HTTP });
     const [endpoint, admin] = [daemon.endpoint, httpOf(daemon)];
     const lines = [
@@ -353,7 +353,7 @@ describe('what is said otherwise', () => {
     expect((await at('nonsense', ['status'], variable)).status).toBe(0);
   });
 
-  it('is needed where MAJORDOMO_URL is nonsense: 64, by every command', async () => {
+  it('is needed if MAJORDOMO_URL is invalid: 64, by every command', async () => {
     const clients = [['request', 'a', 'b'], ['worker', 'a', '--', 'cat'], ['bench']];
     for (const [line, said] of await eachAt('mq.example:5555', [...LOOKS, ...clients])) {
       expect([line, said.status, said.stdout]).toEqual([line, 64, '']);

@@ -59,7 +59,7 @@ describe('majordomo request prints', () => {
     expect(await run(['request', 'echo', ...at, '--', '-5'])).toMatchObject({ stdout: '-5\n' });
   });
 
-  it('JSON in which every frame says how it is encoded', async () => {
+  it('JSON in which every frame names its encoding', async () => {
     const args = ['request', 'echo', 'grün', '-', '-o', 'json', '--endpoint', endpoint];
     const { status, stdout } = await run(args, { input: Buffer.from([0x00, 0xff, 0x0a]) });
     expect(status).toBe(0);
@@ -80,7 +80,7 @@ describe('majordomo request prints', () => {
     expect(child.stdoutBytes.equals(input)).toBe(true);
   });
 
-  it('names in JSON percent-escaped, as the lists of services have them (D3)', async () => {
+  it('names in JSON percent-escaped, as in lists of services (D3)', async () => {
     await offer(daemon, 'größe', () => 'x');
     const at = ['-o', 'json', '--endpoint', daemon.endpoint];
     const [asked, listed] = [
@@ -92,7 +92,7 @@ describe('majordomo request prints', () => {
     expect(JSON.parse(listed.stdout)).toContainEqual(expect.objectContaining({ service }));
   });
 
-  it('parts as they come with --stream, before the last is there', async () => {
+  it('parts as they arrive with --stream, before the last one', async () => {
     let release = (): void => undefined;
     const released = new Promise<void>((resolve) => (release = resolve));
     await offer(daemon, 'count', async function* count() {
@@ -120,7 +120,7 @@ describe('majordomo request prints', () => {
     ]);
   });
 
-  it('nothing more once its reader is gone (| head), and without a word', async () => {
+  it('nothing more once its reader is gone (| head), and no error', async () => {
     await offer(daemon, 'flood', async function* flood() {
       const line = 'x'.repeat(65_536);
       for (let part = 0; part < 200; part++) yield line;
@@ -159,7 +159,7 @@ describe('majordomo request speaks', () => {
     },
   );
 
-  it('with a broker that comes while it waits', async () => {
+  it('with a broker that starts while it waits', async () => {
     const late = await deadEndpoint();
     const child = new Child(['request', 'echo', 'hi', '--retries', '20', '--endpoint', late]);
     child.input('');
@@ -205,7 +205,7 @@ describe('majordomo request ends (contract §2)', () => {
     expect(stderr).toContain("the broker refused the request to 'nobody': 408");
   });
 
-  describe('with 1 where nobody serves the service', () => {
+  describe('with 1 if no worker serves the service', () => {
     // Their workers count as on their way for so long after the start.
     const sets = ['broker.heartbeatIntervalMs=500', 'broker.heartbeatLiveness=4'];
     const lively = { heartbeatIntervalMs: 100, heartbeatLiveness: 1000 };
@@ -226,12 +226,12 @@ describe('majordomo request ends (contract §2)', () => {
       expect(Date.now() - began).toBeLessThan(10_000);
     });
 
-    it('and says nothing of other services where none is like it', async () => {
+    it('and suggests no other service if none has a similar name', async () => {
       const { stderr } = await run(['request', 'caf\u00e9\u001b[2J', 'hi', ...at]);
       expect(stderr).toBe('majordomo: no worker serves "caf%C3%A9%1B[2J"\n');
     });
 
-    it('but not a stored one: that is said, and it waits', async () => {
+    it('but not for a durable request: that waits, and says so', async () => {
       const { status, stdout, stderr } = await run([
         ...['request', '--durable', '--no-wait', 'serach', 'hi', ...at],
       ]);

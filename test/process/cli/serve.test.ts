@@ -49,7 +49,7 @@ async function status(daemon: Daemon): Promise<unknown> {
 }
 
 describe('majordomo serve', () => {
-  it('says where it listens and on which node when clients are served (contract §6)', async () => {
+  it('prints its addresses and its node once clients are served (contract §6)', async () => {
     const daemon = await startDaemon({ sets: ['node.name=left'] });
     expect(daemon.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]\d+$/);
     expect(daemon.logged('broker.ready')[0]).toMatchObject({ level: 'info', node: 'left' });
@@ -82,7 +82,7 @@ describe('majordomo serve', () => {
     expect(await endBusy(worker)).toMatchObject({ status: 143 });
   });
 
-  it('ends with 0 though SIGHUP comes again and again when it has stopped', async () => {
+  it('ends with 0 even if SIGHUP keeps coming after it has stopped', async () => {
     const daemon = await startDaemon();
     daemon.signal('SIGTERM');
     await daemon.waitFor('broker.stopped');
@@ -107,7 +107,7 @@ describe('majordomo serve', () => {
     expect(daemon.logged('config.reloaded')).toHaveLength(1);
   });
 
-  it.each(['json', 'pretty'])('ends with 0 though nobody reads its log (%s)', async (format) => {
+  it.each(['json', 'pretty'])('ends with 0 even if nobody reads its log (%s)', async (format) => {
     const [port = 0] = await freePorts(1);
     const endpoint = `tcp://127.0.0.1:${port}`;
     const daemon = new Daemon({ endpoint, sets: ['log.level=debug', `log.format=${format}`] });
@@ -161,21 +161,21 @@ describe('majordomo serve', () => {
     expect(second.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_DATA_DIR_IN_USE' });
   });
 
-  it('has its data directory again after kill -9: the kernel lets the lock go', async () => {
+  it('gets its data directory back after kill -9: the kernel releases the lock', async () => {
     const first = await startDaemon();
     await first.kill();
     const again = await startDaemon({ dataDir: first.dataDir, endpoint: first.endpoint });
     expect(again.endpoint).toBe(first.endpoint);
   });
 
-  it('refuses a port that is taken, with 69, and names the endpoint', async () => {
+  it('refuses a port in use, with 69, and names the endpoint', async () => {
     const { endpoint } = await startDaemon();
     const ended = await new Daemon({ endpoint }).finished();
     expect(ended.status).toBe(69);
     expect(ended.stderr).toContain(endpoint);
   });
 
-  it('refuses a port that a stranger has, with 69, and leaves nothing open', async () => {
+  it('refuses a port that another program uses, with 69, and leaves nothing open', async () => {
     const stranger = createServer();
     await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
     const address = stranger.address();
@@ -187,7 +187,7 @@ describe('majordomo serve', () => {
     expect(ended.stderr).toContain(taken);
   });
 
-  it('reports every mistake of a configuration at once, with 78', async () => {
+  it('reports every error of a configuration at once, with 78', async () => {
     const ended = await new Daemon({
       sets: ['broker.heartbeatLivenes=3', 'limits.frames=-1', 'log.level=loud'],
     }).finished();
@@ -199,13 +199,13 @@ describe('majordomo serve', () => {
     expect(ended.stderr).not.toContain('    at ');
   });
 
-  it('ends with 78 for a configuration file that is not there', async () => {
+  it('ends with 78 if the configuration file is missing', async () => {
     const ended = await run(['serve', '-c', join(temporaryDirectory(), 'absent.yaml')]);
     expect(ended).toMatchObject({ status: 78, stdout: '' });
     expect(ended.stderr).toContain('absent.yaml');
   });
 
-  it('ends with 74 for a data directory that cannot be one', async () => {
+  it('ends with 74 for an unusable data directory', async () => {
     const file = join(temporaryDirectory(), 'file');
     writeFileSync(file, '');
     const ended = await new Daemon({ dataDir: join(file, 'data') }).finished();
@@ -213,20 +213,20 @@ describe('majordomo serve', () => {
     expect(ended.stderr).toContain('node.dataDir');
   });
 
-  it('ends with 74 where the file system makes no directories', async () => {
+  it('ends with 74 if the file system cannot create directories', async () => {
     const ended = await new Daemon({ dataDir: '/proc/majordomo/data' }).finished();
     expect(ended.status).toBe(74);
     expect(ended.stderr).toContain('node.dataDir /proc/majordomo/data');
   });
 
-  it('makes a data directory, and what is missing above it, for itself alone', async () => {
+  it('creates a data directory and its missing parents, for its own user only', async () => {
     const above = join(temporaryDirectory(), 'above');
     await startDaemon({ dataDir: join(above, 'data') });
     const modes = [above, join(above, 'data')].map((path) => statSync(path).mode & 0o777);
     expect(modes).toEqual([0o700, 0o700]);
   });
 
-  it('applies at SIGHUP what can change, and says what needs a restart', async () => {
+  it('applies changes at SIGHUP, and says which need a restart', async () => {
     const directory = temporaryDirectory();
     const file = join(directory, 'majordomo.yaml');
     writeFileSync(file, 'limits:\n  frames: 32\n');
@@ -242,7 +242,7 @@ describe('majordomo serve', () => {
     expect(await status(daemon)).toMatchObject({ limits: { frames: 64 } });
   });
 
-  it('keeps what it has when the configuration is wrong at SIGHUP', async () => {
+  it('keeps its configuration if the new one is wrong at SIGHUP', async () => {
     const directory = temporaryDirectory();
     const file = join(directory, 'majordomo.yaml');
     writeFileSync(file, 'limits:\n  frames: 32\n');
@@ -255,7 +255,7 @@ describe('majordomo serve', () => {
     expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
   });
 
-  it('reads the environment, over which --set wins', async () => {
+  it('reads the environment; --set takes precedence', async () => {
     const daemon = await startDaemon({
       environment: { MAJORDOMO_NODE__NAME: 'env', MAJORDOMO_LIMITS__FRAMES: '32' },
       sets: ['node.name=set'],
@@ -263,7 +263,7 @@ describe('majordomo serve', () => {
     expect(await status(daemon)).toMatchObject({ node: 'set', limits: { frames: 32 } });
   });
 
-  it('goes on when nobody reads its log any more', async () => {
+  it('keeps running when nobody reads its log any more', async () => {
     const daemon = await startDaemon();
     daemon.process.stdout.destroy();
     daemon.process.stderr.destroy();
@@ -274,7 +274,7 @@ describe('majordomo serve', () => {
 });
 
 describe('two listeners', () => {
-  it('serve a client by one of what a worker offers by the other', async () => {
+  it('connect a client at one with a worker at the other', async () => {
     const directory = temporaryDirectory();
     mkdirSync(join(directory, 'run'));
     chmodSync(join(directory, 'run'), 0o700);

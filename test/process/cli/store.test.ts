@@ -52,7 +52,7 @@ function damage(path: string): void {
 }
 
 describe('majordomo backup', () => {
-  it('copies the store of a broker that runs and takes requests; the copy is whole', async () => {
+  it('copies the store of a running broker under load; the copy is intact', async () => {
     const daemon = await withRequests(500);
     const client = clientOf(daemon);
     const done = new AbortController();
@@ -82,7 +82,7 @@ describe('majordomo backup', () => {
     expect((await restored.waitFor('titanic.recovered'))['pending']).toBe(report.pending);
   });
 
-  it('never overwrites: 64, and what was there stays', async () => {
+  it('never overwrites a file: 64, and the file is left unchanged', async () => {
     const daemon = await withRequests(1);
     const copy = join(temporaryDirectory(), 'copy.db');
     writeFileSync(copy, 'mine');
@@ -91,7 +91,7 @@ describe('majordomo backup', () => {
     expect(readFileSync(copy, 'utf8')).toBe('mine');
   });
 
-  it('ends with 74 where there is no store or no directory, and leaves nothing', async () => {
+  it('ends with 74 if there is no store or no directory, and leaves nothing behind', async () => {
     const directory = temporaryDirectory();
     const copy = join(directory, 'copy.db');
     const none = await run(['backup', '--store', join(directory, 'none.db'), copy]);
@@ -107,7 +107,7 @@ describe('majordomo backup', () => {
 });
 
 describe('majordomo verify', () => {
-  it('counts what is in a store that is used, and in one that is not', async () => {
+  it('counts the content of a store, in use or not', async () => {
     const daemon = await withRequests(3);
     const whole = `${storeOf(daemon)}: whole\n3 pending, 0 replied, 0 dead, 3 keys\nversion ${readMigrations().length}, `;
     const used = await run(['verify', storeOf(daemon)]);
@@ -117,7 +117,7 @@ describe('majordomo verify', () => {
     expect(await run(args)).toMatchObject({ status: 0, stdout: expect.stringContaining(whole) });
   });
 
-  it('ends with 74 and says what is wrong with damaged pages', async () => {
+  it('ends with 74 for damaged pages, and describes the damage', async () => {
     const daemon = await withRequests(500);
     await daemon.stop();
     damage(storeOf(daemon));
@@ -129,7 +129,7 @@ describe('majordomo verify', () => {
     expect(problems.length).toBeGreaterThan(0);
   });
 
-  it('ends with 74 and says what cannot be true', async () => {
+  it('ends with 74 for contradictory content, and names the contradiction', async () => {
     const daemon = await withRequests(3);
     await daemon.stop();
     const file = new Database(storeOf(daemon));
@@ -153,7 +153,7 @@ describe('majordomo verify', () => {
     expect(readFileSync(path, 'utf8')).toBe(content);
   });
 
-  it('ends with 74 for a file that is not there', async () => {
+  it('ends with 74 for a missing file', async () => {
     const path = join(temporaryDirectory(), 'none.db');
     const { status, stderr } = await run(['verify', path]);
     expect(status).toBe(74);
@@ -163,7 +163,7 @@ describe('majordomo verify', () => {
 });
 
 describe('a store that is lost', () => {
-  it('serve, verify, backup and doctor say so alike; --new-store begins anew, and the log says it', async () => {
+  it('is reported alike by serve, verify, backup and doctor; --new-store starts with a new one and logs it', async () => {
     const { dataDir } = await withRequests(2).then(async (daemon) => {
       await daemon.stop();
       return daemon;

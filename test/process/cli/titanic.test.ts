@@ -80,7 +80,7 @@ interface Item {
 }
 
 describe('majordomo titanic ls', () => {
-  it('shows a table, by filters, and JSON; names do nothing to the terminal', async () => {
+  it('shows a filtered table, and JSON; names do nothing to the terminal', async () => {
     const post = await Post.open();
     const [pending = ''] = await post.submits(HOSTILE, 1, { priority: 5 });
     const dead = await post.dead('work', 2);
@@ -98,7 +98,7 @@ describe('majordomo titanic ls', () => {
     expect((await post.listed('--state', 'replied')).items).toEqual([]);
   });
 
-  it('stops at --limit, says so, and goes on by --cursor', async () => {
+  it('stops at --limit, says so, and continues with --cursor', async () => {
     const post = await Post.open();
     await post.submits('work', 5);
     const first = await post.listed('--limit', '3');
@@ -113,7 +113,7 @@ describe('majordomo titanic ls', () => {
 });
 
 describe('majordomo titanic show', () => {
-  it('tells the whole story of one request', async () => {
+  it('shows the whole history of one request', async () => {
     const post = await Post.open();
     const [uuid = ''] = await post.dead('work', 1);
     const text = await post.done('show', uuid.toLowerCase());
@@ -137,7 +137,7 @@ describe('majordomo titanic show', () => {
     });
   });
 
-  it('with --body has its bodies, which do nothing to the terminal; JSON has them by frames', async () => {
+  it('with --body shows the bodies, which do nothing to the terminal; JSON has their frames', async () => {
     const post = await Post.open('titanic.showBodies=true');
     const binary = Buffer.from([...Buffer.from('PNG'), 0xff, 0x1b]);
     const { uuid } = await post.client.submit('work', ['red \u001b[31m\nline 2', binary, '']);
@@ -168,7 +168,7 @@ describe('majordomo titanic show', () => {
     expect(cut.length).toBeLessThan(70_000);
   });
 
-  it('with --body says why there are no bodies to see, and ends with 1', async () => {
+  it('with --body says why no bodies are shown, and ends with 1', async () => {
     const post = await Post.open();
     const [uuid = ''] = await post.submits('work', 1);
     expect(await post.titanic('show', uuid, '--body')).toMatchObject({
@@ -178,7 +178,7 @@ describe('majordomo titanic show', () => {
     });
   });
 
-  it('of an unknown one ends with 1', async () => {
+  it('of an unknown request ends with 1', async () => {
     const post = await Post.open();
     expect(await post.titanic('show', NEVER)).toMatchObject({
       status: 1,
@@ -204,7 +204,7 @@ describe('majordomo titanic retry, cancel, purge', () => {
     expect((await post.titanic('cancel', uuid)).status).toBe(1);
   });
 
-  it('all the dead of a service, and nothing else', async () => {
+  it('all dead requests of a service, and no others', async () => {
     const post = await Post.open();
     const dead = await post.dead('work', 3);
     const others = await post.dead('other', 2);
@@ -233,7 +233,7 @@ describe('majordomo titanic retry, cancel, purge', () => {
     });
   });
 
-  it('ends with 69 where nobody listens', async () => {
+  it('ends with 69 if nobody listens', async () => {
     const { daemon } = await Post.open();
     const at = httpOf(daemon);
     await daemon.stop();

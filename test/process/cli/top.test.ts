@@ -35,7 +35,7 @@ function topInTerminal(daemon: Daemon, columns: number, rows = 20): ReturnType<t
 }
 
 describe('majordomo top', () => {
-  it('prints one picture where there is no terminal, and JSON once', async () => {
+  it('prints one screen without a terminal, and JSON once', async () => {
     const daemon = await startWithWorker();
     const at = ['--admin', httpOf(daemon)];
     const { status, stdout } = await run(['top', ...at]);
@@ -51,7 +51,7 @@ describe('majordomo top', () => {
     });
   });
 
-  it('of one service shows its workers, and with the token where they are (D67)', async () => {
+  it('of one service shows its workers, and with the token their addresses (D67)', async () => {
     const daemon = await startWithWorker();
     const peer = await rawWorker(daemon.endpoint, 'other');
     await daemon.waitFor('worker.registered', 2);
@@ -76,7 +76,7 @@ describe('majordomo top', () => {
     named.close();
   });
 
-  it('ends with 69 where nobody listens', async () => {
+  it('ends with 69 if nobody listens', async () => {
     const daemon = await startWithWorker();
     await daemon.stop();
     expect(await run(['top', '--admin', httpOf(daemon)])).toMatchObject({ status: 69, stdout: '' });

@@ -104,7 +104,7 @@ describe('help', () => {
     expect(manifest).toMatchObject({ version: stdout.trim() });
   });
 
-  it('goes to standard error, with 64, when nothing was asked', async () => {
+  it('goes to standard error, with 64, if there is no command', async () => {
     expect(await run([])).toMatchObject({
       status: 64,
       stdout: '',
@@ -113,7 +113,7 @@ describe('help', () => {
   });
 });
 
-describe('wrong usage ends with 64 and says what would be right', () => {
+describe('wrong usage ends with 64 and a hint', () => {
   it.each(WRONG)('$args', ({ args, says }) => {
     const line = ended.get(args.join(' '));
     expect(line).toMatchObject({ status: 64, stdout: '' });
@@ -128,7 +128,7 @@ describe('wrong usage ends with 64 and says what would be right', () => {
     expect(stderr).toContain('Did you mean request?');
   });
 
-  it('names the variable when the endpoint came from there', async () => {
+  it('names the variable if the endpoint came from it', async () => {
     const environment = { MAJORDOMO_ENDPOINT: 'tcp://127.0.0.1:5555, here' };
     const { status, stderr } = await run(['services'], { environment });
     expect(status).toBe(64);
@@ -137,14 +137,14 @@ describe('wrong usage ends with 64 and says what would be right', () => {
 });
 
 describe('standard output', () => {
-  it('may go away: the command ends in silence', async () => {
+  it('may be closed: the command ends without an error message', async () => {
     const child = new Child(['help', 'request']);
     child.process.stdout.destroy();
     child.input('');
     expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('has no colours where it is no terminal', async () => {
+  it('has no colours without a terminal', async () => {
     const { stdout } = await run(['doctor'], { environment: { FORCE_COLOR: '1' } });
     expect(stdout).not.toContain('\u001b');
   });

@@ -59,14 +59,14 @@ describe('majordomo worker makes a command a service', () => {
     expect(await request(daemon, 'upper')).toMatchObject({ stdout: '\n' });
   });
 
-  it('that learns the name of the service, and whose errors pass through', async () => {
+  it('that gets the name of the service, and whose standard error passes through', async () => {
     const script = 'printf "%s" "$MAJORDOMO_SERVICE"; echo careful >&2';
     const worker = await offer(daemon, 'who', ['sh', '-c', script]);
     expect(await request(daemon, 'who', 'x')).toMatchObject({ stdout: 'who\n' });
     await says(worker, 'careful\n');
   });
 
-  it('that is told no secret of the worker: of MAJORDOMO_… only the name of the service', async () => {
+  it('that gets no secret of the worker: of MAJORDOMO_… only the name of the service', async () => {
     const environment = { MAJORDOMO_TOKEN: 'hush', MAJORDOMO_HTTP__TOKEN: 'hush', OTHER: 'seen' };
     const script = 'env | grep -E "^(MAJORDOMO_|OTHER)" | sort';
     const line = ['worker', 'told', '--endpoint', daemon.endpoint, '--', 'sh', '-c', script];
@@ -77,7 +77,7 @@ describe('majordomo worker makes a command a service', () => {
     });
   });
 
-  it('that need not read its input', async () => {
+  it('that does not read its input', async () => {
     await offer(daemon, 'true', ['true']);
     const input = Buffer.alloc(1024 * 1024);
     const args = ['request', 'true', '-', '-o', 'json', '--endpoint', daemon.endpoint];
@@ -111,7 +111,7 @@ describe('majordomo worker makes a command a service', () => {
     expect(JSON.parse(stdout)).toMatchObject([{ service, version: protocol }]);
   });
 
-  it('that comes back after kill -9 and restart of the broker', async () => {
+  it('that registers again after kill -9 and restart of the broker', async () => {
     const first = await startDaemon();
     const worker = await offer(first, 'upper', ['tr', 'a-z', 'A-Z']);
     await first.kill();
@@ -123,7 +123,7 @@ describe('majordomo worker makes a command a service', () => {
 });
 
 describe('a command that fails', () => {
-  it('tells its client the status and the last line of its standard error, by a status of its own', async () => {
+  it('gives its client the exit status and the last line of its standard error', async () => {
     const line = ['sh', '-c', 'echo "on its way" >&2; echo "card declined" >&2; echo >&2; exit 3'];
     const bad = await offer(daemon, 'pay', line);
     const { status, stdout, stderr } = await request(daemon, 'pay', 'x');
@@ -156,7 +156,7 @@ describe('a command that fails', () => {
     expect(registered.filter((line) => line['service'] === service)).toHaveLength(1);
   });
 
-  it('with 75 has another worker try; with 64 and 65 a stored request is not tried again', async () => {
+  it('with 75 is retried at another worker; with 64 and 65 a stored request is not retried', async () => {
     await offer(daemon, 'elsewhere', ['sh', '-c', 'exit 75']);
     await offer(daemon, 'elsewhere', ['echo', 'done']);
     for (let at = 0; at < 3; at++) {
@@ -194,7 +194,7 @@ describe('a command that fails', () => {
     await says(worker, `${how} failed: ${told}\n`);
   });
 
-  it('and is gone by then is tried elsewhere, and told if there is nobody else', async () => {
+  it('and whose worker is gone is retried elsewhere, and fails if there is no other worker', async () => {
     const program = join(temporaryDirectory(), 'job');
     writeFileSync(program, '#!/bin/sh\necho x\n');
     chmodSync(program, 0o755);
@@ -205,7 +205,7 @@ describe('a command that fails', () => {
     expect(stderr).toContain('could not be started');
   });
 
-  it('shows its words harmlessly, and no more of them than 1 KiB and 4 KiB', async () => {
+  it('has its text shown harmlessly, cut to 1 KiB and 4 KiB', async () => {
     const script = `printf '\\033[31mred\\007<b>\\n' >&2; exit 1`;
     await offer(daemon, 'escapes', ['sh', '-c', script]);
     const { stderr } = await request(daemon, '--detail', 'escapes', 'x');
@@ -219,7 +219,7 @@ describe('a command that fails', () => {
     expect(told.detail.map(({ data }) => data.length)).toEqual([4096]);
   });
 
-  it('is not waited for longer because what it has started holds its standard error open', async () => {
+  it('is done when it ends, even if a process that it started keeps its standard error open', async () => {
     const worker = await offer(daemon, 'leaves', ['sh', '-c', 'sleep 600 > /dev/null & echo done']);
     expect(await request(daemon, 'leaves', 'x')).toMatchObject({ stdout: 'done\n' });
     worker.signal('SIGTERM');
@@ -265,7 +265,7 @@ describe('a signal', () => {
     expect(await worker.finished()).toMatchObject({ status: given.expected });
   });
 
-  it('ends a worker that is idle, or has never had a broker, with 0', async () => {
+  it('ends a worker that is idle, or never reached a broker, with 0', async () => {
     const idle = await offer(daemon, 'echo', ['cat']);
     idle.signal('SIGTERM');
     expect(await idle.finished()).toMatchObject({ status: 0 });
@@ -277,7 +277,7 @@ describe('a signal', () => {
     expect(await lonely.finished()).toMatchObject({ status: 0 });
   });
 
-  it('ends a drain that takes too long, and the request is given back', async () => {
+  it('ends a drain that takes too long, and the request is returned', async () => {
     const script = 'echo begun >&2; sleep 600 & wait';
     const worker = await offer(daemon, 'long', ['sh', '-c', script], ['--grace-ms', '100']);
     const asked = request(daemon, 'long', '--timeout-ms', '15000', 'x');

@@ -135,7 +135,7 @@ describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transpo
     }
   });
 
-  it('reads the keys file again when it changes, and at SIGHUP', async () => {
+  it('rereads the keys file when it changes, and at SIGHUP', async () => {
     allow({ name: 'bob' });
     const daemon = await start(transport);
     work(daemon, 'bob');
@@ -174,7 +174,7 @@ describe('rights by key', () => {
     expect(await daemon.waitFor('request.refused')).toMatchObject({ reason: 'rights' });
   });
 
-  it('are by service, and end what they allowed when they are withdrawn (D72, D73)', async () => {
+  it('are given by service; withdrawing one ends what it allowed (D72, D73)', async () => {
     const entry = (name: Name, rights: string): string =>
       `- {name: ${name}, publicKey: '${encodeZ85(pairs[name].publicKey)}', ${rights}}\n`;
     const keys = (alice: string, bob: string): void => {
@@ -196,7 +196,7 @@ describe('rights by key', () => {
     expect(await daemon.waitFor('worker.refused')).toMatchObject({ reason: 'rights', key: 'bob' });
   });
 
-  it('are no wider than those of the listener', async () => {
+  it('are never wider than those of the listener', async () => {
     allow({ name: 'alice' }, { name: 'bob' });
     const only = listen('zmtp').replace('curve:', 'client: [other], worker: [echo], curve:');
     const daemon = await startDaemon({ sets: [only] });
@@ -204,7 +204,7 @@ describe('rights by key', () => {
     await untilOutcome(client(daemon, 'alice'), 'ERR_MDP_FORBIDDEN');
   });
 
-  it('says at the start, and when a file changes, which names two files give to different keys', async () => {
+  it('reports names that two files give to different keys, at the start and when a file changes', async () => {
     const other = join(folder, 'other.yaml');
     const write = (file: string, name: string, of: Name): void => {
       const entry = `- {name: ${name}, publicKey: '${encodeZ85(pairs[of].publicKey)}'}\n`;
@@ -231,7 +231,7 @@ describe('rights by key', () => {
     expect(daemon.logged('keys.shared')).toHaveLength(2);
   });
 
-  it('include whether it comes in: the command line names a key that is refused', async () => {
+  it('include the right to connect: the command line names a key that is refused', async () => {
     allow({ name: 'alice' });
     const daemon = await start();
     const { publicKey, secretKey, serverKey } = curveOf('bob');
@@ -260,7 +260,7 @@ describe('rights by key', () => {
     expect(await worker.finished()).toMatchObject({ status: 0 });
   });
 
-  it('replaces a key under its name: connections made with the other key stay (D73)', async () => {
+  it('replaces a key under its name: connections made with the old key stay (D73)', async () => {
     const both = ['alice', 'mallory'] as const;
     const keyOf = (name: Name): string => `'${encodeZ85(pairs[name].publicKey)}'`;
     const name = (...keys: readonly Name[]): void => {
@@ -289,7 +289,7 @@ describe('rights by key', () => {
     expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
   });
 
-  it('exchanges the key of the server while it runs: clients may know either (SIGHUP)', async () => {
+  it('changes the server key while it runs: clients may use either (SIGHUP)', async () => {
     allow({ name: 'alice' }, { name: 'bob' });
     const next = (await loadSodium()).keyPair();
     writeFileSync(join(folder, 'next.key'), encodeZ85(next.secretKey), { mode: 0o600 });
@@ -338,7 +338,7 @@ describe('rights by key', () => {
     expect(await daemon.waitFor('connection.rejected')).toMatchObject({ kind: 'key' });
   });
 
-  it('with libzmq lets in only who may do all that the listener allows', async () => {
+  it('with libzmq admits only keys with all the rights of the listener', async () => {
     allow({ name: 'alice', allow: ['client'] }, { name: 'bob' });
     const daemon = await start('libzmq');
     work(daemon, 'bob');
@@ -348,7 +348,7 @@ describe('rights by key', () => {
 });
 
 describe('files of keys', () => {
-  it('that are wrong stop the start with 78, and say where', async () => {
+  it('that are invalid end the start with 78 and the position of the error', async () => {
     const serve = ['serve', '--set', `node.dataDir=${folder}`, '--set', listen('zmtp')];
     expect(await run(serve)).toMatchObject({ status: 78 });
     writeFileSync(keysFile, '- {name: x, publicKey: y}');
@@ -362,7 +362,7 @@ describe('files of keys', () => {
     expect(loose.stderr).toContain('other users can read this secret key (mode 0640)');
   });
 
-  it('are made by keygen, never over others', async () => {
+  it('are created by keygen, which never overwrites others', async () => {
     const file = join(folder, 'carol.key');
     const made = await run(['keygen', file]);
     expect(made).toMatchObject({ status: 0, stderr: '' });
@@ -376,7 +376,7 @@ describe('files of keys', () => {
     expect(readFileSync(file, 'utf8')).toBe(before);
   });
 
-  it('are told as JSON, the secret one by its file only', async () => {
+  it('are printed as JSON, the secret key only as its file', async () => {
     const file = join(folder, 'dave.key');
     const { status, stdout } = await run(['keygen', file, '-o', 'json']);
     expect(status).toBe(0);
@@ -387,7 +387,7 @@ describe('files of keys', () => {
     });
   });
 
-  it('serve the commands', async () => {
+  it('are used by all commands', async () => {
     allow({ name: 'alice' });
     const daemon = await start();
     work(daemon, 'alice');
@@ -411,7 +411,7 @@ describe('files of keys', () => {
 });
 
 describe('majordomo doctor', () => {
-  it('says whose keys come in, and what is wrong with the files', async () => {
+  it('says whose keys are admitted, and what is wrong with the files', async () => {
     const doctor = ['doctor', '-o', 'json', '--set', `node.dataDir=${folder}`];
     allow({ name: 'alice' }, { name: 'bob' });
     const good = await run([...doctor, '--set', listen('zmtp')]);
@@ -452,7 +452,7 @@ describe('the SDK', () => {
 });
 
 describe('the quota that an entry names', () => {
-  it('bounds the connections of its key, and of no other', async () => {
+  it('limits the connections of its key, and of no other', async () => {
     const entries = (['alice', 'bob'] as const).map((name) => {
       const publicKey = encodeZ85(pairs[name].publicKey);
       return `- {name: ${name}, publicKey: '${publicKey}'${name === 'alice' ? ', quota: one' : ''}}\n`;
@@ -510,7 +510,7 @@ describe('a service that authorises keys', () => {
     };
   });
 
-  it('lets in whom it says, for what it says, and keeps the others out', async () => {
+  it('admits the keys that it accepts, with the rights that it gives, and keeps others out', async () => {
     const daemon = await startAsking();
     answer(daemon);
     const alice = client(daemon, 'alice');
@@ -527,7 +527,7 @@ describe('a service that authorises keys', () => {
     expect(new Set(asked.map(({ publicKey }) => publicKey)).size).toBe(2);
   });
 
-  it('asks again when an answer has expired: a refusal ends the connections that it allowed', async () => {
+  it('is asked again when its answer has expired: a refusal ends the connections that it allowed', async () => {
     const daemon = await startAsking();
     answer(daemon);
     const alice = client(daemon, 'alice');
@@ -537,7 +537,7 @@ describe('a service that authorises keys', () => {
     expect(asked.length).toBeGreaterThan(1);
   });
 
-  it('keeps everybody out who is in no file while nobody offers it, and says so', async () => {
+  it('without a worker keeps out every key that is in no file, and says so', async () => {
     const daemon = await startAsking();
     expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_UNREACHABLE');
     expect((await daemon.waitFor('authoriser.unanswered'))['msg']).toContain('no worker offers it');

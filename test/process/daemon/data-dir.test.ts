@@ -32,7 +32,7 @@ function codeOfOpening(directory: string): string | undefined {
 describe('a data directory', () => {
   afterEach(removeDaemons);
 
-  it('that somebody else has only for a moment, as doctor does, is waited for', async () => {
+  it('that another process locks for a moment, as doctor does, is waited for', async () => {
     const directory = temporaryDirectory();
     openDataDir(directory).release();
     // The thread lets it go too late where a busy machine holds it up: not each of five times.
@@ -55,7 +55,7 @@ describe('a data directory', () => {
     first.release();
   });
   it.each([0o770, 0o702, 0o1777])(
-    'that others can write (%o) is refused, with the line',
+    'that others can write (%o) is refused, with the command to fix it',
     (mode) => {
       const directory = temporaryDirectory();
       chmodSync(directory, mode);

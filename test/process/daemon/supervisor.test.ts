@@ -85,7 +85,7 @@ function childrenOf({ pid }: Daemon): number[] {
 const TOOL = 'systemd-notify and python3';
 
 describe('a daemon under systemd', () => {
-  itWithTool(TOOL, 'tells READY, RELOADING and READY, STOPPING, in this order', async () => {
+  itWithTool(TOOL, 'reports READY, RELOADING and READY, STOPPING, in this order', async () => {
     const { path, lines } = await listen();
     const daemon = await startDaemon({ environment: { NOTIFY_SOCKET: path } });
     await lines.waitFor(says('READY=1 STATUS=workers: 0; requests: 0 waiting, 0 at workers'));
@@ -97,7 +97,7 @@ describe('a daemon under systemd', () => {
     expect(lines.kinds).toEqual(['READY=1', 'RELOADING=1', 'READY=1', 'STOPPING=1']);
   });
 
-  itWithTool(TOOL, 'feeds the watchdog for as long as its loop turns', async () => {
+  itWithTool(TOOL, 'feeds the watchdog as long as its loop turns', async () => {
     const { path, lines } = await listen();
     const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '100000' };
     const daemon = await startDaemon({ environment });
@@ -105,7 +105,7 @@ describe('a daemon under systemd', () => {
     await daemon.stop();
   });
 
-  itWithTool(TOOL, 'replaces the helper by which it tells, and says so', async () => {
+  itWithTool(TOOL, 'restarts its notification helper when it dies, and says so', async () => {
     const { path, lines } = await listen();
     const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '100000' };
     const daemon = await startDaemon({ environment });
@@ -117,12 +117,12 @@ describe('a daemon under systemd', () => {
     await lines.waitFor(says('WATCHDOG=1'), before + 1);
   });
 
-  it('starts nothing where nobody is to be told', async () => {
+  it('starts no helper if nobody is to be notified', async () => {
     const daemon = await startDaemon({ environment: { WATCHDOG_USEC: '100000' } });
     expect(childrenOf(daemon)).toEqual([]);
   });
 
-  it('serves all the same where systemd-notify is missing, and says so', async () => {
+  it('serves without systemd-notify, and says so', async () => {
     const directory = temporaryDirectory();
     const environment = { NOTIFY_SOCKET: join(directory, 'notify'), PATH: directory };
     const daemon = await startDaemon({ environment });
@@ -174,7 +174,7 @@ function supervise(environment: Record<string, string>): Supervisor {
 }
 
 describe('the watchdog', () => {
-  it('is not fed by a timer alone: a turn of the loop must have ended', async () => {
+  it('does not feed the watchdog from a timer alone: a turn of the loop must have ended', async () => {
     const { environment, lines } = fakeNotify();
     const supervisor = supervise({ ...environment, WATCHDOG_USEC: '2000' });
     const turns: (() => void)[] = [];
@@ -194,7 +194,7 @@ describe('the watchdog', () => {
     await lines.waitFor(says('WATCHDOG=1 STATUS=busy'));
   });
 
-  it("is not fed where the time is another process's", async () => {
+  it('does not feed the watchdog of another process', async () => {
     const { environment, lines } = fakeNotify();
     const supervisor = supervise({ ...environment, WATCHDOG_USEC: '2000', WATCHDOG_PID: '1' });
     let turns = 0;
@@ -206,7 +206,7 @@ describe('the watchdog', () => {
     expect(turns).toBe(0);
   });
 
-  it('tells one line, whatever the text: no assignment can come in by it', async () => {
+  it('sends one line, whatever the text: it cannot contain another assignment', async () => {
     const { environment, lines } = fakeNotify();
     const summary = (): string => `a\tSTOPPING=1\nREADY=0 * ${'x'.repeat(300)}`;
     supervise(environment).ready({ afterTurn: () => undefined, summary });

@@ -58,7 +58,7 @@ async function health(port: number): Promise<number | null> {
 }
 
 describe('the image', () => {
-  it('is built with every configuration of the compiler that the build names', () => {
+  it('is built with every compiler configuration that the build names', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
       readonly scripts: { readonly build: string };
     };
@@ -67,7 +67,7 @@ describe('the image', () => {
     expect(sources()).toEqual(expect.arrayContaining(named));
   });
 
-  it('is made of files that there are, and that the builder is given', () => {
+  it('copies only existing files that the builder gets', () => {
     expect(sources()).toContain('package-lock.json');
     for (const source of sources()) {
       expect([source, existsSync(source)]).toEqual([source, true]);
@@ -78,7 +78,7 @@ describe('the image', () => {
     }
   });
 
-  it('is given nothing else: no data directory, no key, no modules of this machine', () => {
+  it('gets nothing else: no data directory, no key, no modules of this machine', () => {
     const firstRule = IGNORED.find((line) => line !== '' && !line.startsWith('#'));
     expect(firstRule).toBe('*');
     const given = IGNORED.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
@@ -88,7 +88,7 @@ describe('the image', () => {
     expect(given.filter((path) => !isUsed(path))).toEqual([]);
   });
 
-  it('starts with a configuration whose ports it exposes, and whose data is in its volume', () => {
+  it('starts with a configuration that uses its exposed ports and its volume', () => {
     const [, file = ''] = /"-c", "([^"]*)"/.exec(instruction('CMD')) ?? [];
     expect(DOCKERFILE).toContain(`COPY --chmod=0644 deploy/container/majordomo.yaml ${file}\n`);
     const { config, warnings } = loadConfig({ file: 'deploy/container/majordomo.yaml' });
@@ -99,7 +99,7 @@ describe('the image', () => {
     expect(instruction('EXPOSE').split(' ')).toEqual(expect.arrayContaining(ports));
   });
 
-  it('lets nobody in over a network without a key, and keeps its keys in the volume (D78)', () => {
+  it('admits nobody over a network without a key, and keeps its keys in the volume (D78)', () => {
     const { config } = loadConfig({ file: 'deploy/container/majordomo.yaml' });
     const [open, own] = config.broker.listen;
     expect(open?.endpoint).toBe('tcp://0.0.0.0:5555');
@@ -119,7 +119,7 @@ describe('the image', () => {
     expect(await health(await listen(200))).toBe(0);
   });
 
-  it('is not healthy when it answers something else, or nobody does', async () => {
+  it('is not healthy when /livez answers anything else, or nothing', async () => {
     const port = await listen(503);
     expect(await health(port)).toBe(1);
     for (const server of servers.splice(0)) await new Promise((done) => server.close(done));

@@ -76,13 +76,13 @@ function promtool(...args: readonly string[]): { readonly status: number | null;
 
 describe('the alert rules', () => {
   it.each(ALERTS.map((alert) => [alert.alert, alert] as const))(
-    '%s asks only for metrics and labels that there are',
+    '%s uses only existing metrics and labels',
     (_, { expr }) => {
       expect(badIn(expr)).toEqual([]);
     },
   );
 
-  it('say how grave they are, what is wrong, and where to read on', () => {
+  it('have a severity, a description and a link to the documentation', () => {
     for (const { alert, labels, annotations } of ALERTS) {
       expect(labels.severity).toMatch(/^(critical|warning)$/);
       expect(annotations.summary).not.toBe('');
@@ -90,7 +90,7 @@ describe('the alert rules', () => {
     }
   });
 
-  it('name the service that has failed, and the command or the log event to look at', () => {
+  it('name the failing service, and the command or log event to look at', () => {
     const told = ALERTS.filter(({ annotations }) => annotations.description !== undefined);
     expect(told.map(({ alert }) => alert)).toEqual(BY_SERVICE);
     for (const { annotations } of told) {
@@ -99,20 +99,20 @@ describe('the alert rules', () => {
     }
   });
 
-  it('give no name of a service to a shell unquoted', () => {
+  it('quote the name of a service in shell commands', () => {
     const told = ALERTS.map(({ annotations }) => annotations.description ?? '');
     const options = told.flatMap((description) => description.split(/--service\b/).slice(1));
     expect(options).toHaveLength(4);
     for (const option of options) expect(option.startsWith(QUOTED)).toBe(true);
   });
 
-  it('are all explained in docs/operating.md, and no others are', () => {
+  it('are exactly those explained in docs/operating.md', () => {
     const headings = [...page('operating.md').matchAll(/^### (Majordomo\w+)$/gm)];
     const names = headings.map(([, name = '']) => name).sort();
     expect(names).toEqual(ALERTS.map(({ alert }) => alert).sort());
   });
 
-  it('are each tested where they fire and where they do not', () => {
+  it('are each tested both firing and not firing', () => {
     const tested = TESTS.flatMap((test) => test.alert_rule_test);
     const names = (fires: boolean): string[] =>
       tested
@@ -123,7 +123,7 @@ describe('the alert rules', () => {
     expect([...new Set(names(false))].sort()).toEqual(alerts);
   });
 
-  it('are tested with metrics and labels that there are', () => {
+  it('are tested with existing metrics and labels', () => {
     for (const { series } of TESTS.flatMap(({ input_series }) => input_series)) {
       expect([series, badIn(series)]).toEqual([series, []]);
     }
@@ -150,18 +150,18 @@ describe('the dashboard', () => {
     all.map((target) => [title, target] as const),
   );
 
-  it('has something to show', () => {
+  it('has panels', () => {
     expect(targets.length).toBeGreaterThan(30);
   });
 
-  it.each(targets)('%s asks only for metrics and labels that there are', (_, target) => {
+  it.each(targets)('%s uses only existing metrics and labels', (_, target) => {
     expect(badIn(target.expr)).toEqual([]);
     for (const [, label = ''] of target.legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
       expect(['instance', ...labelsNamed(target.expr)]).toContain(label);
     }
   });
 
-  it('has a row for each service, in a table and as charts that are asked for when it is opened', () => {
+  it('has a table row for each service, and charts that are queried when opened', () => {
     const table = panels.find(({ type }) => type === 'table');
     expect(table?.targets?.every(({ expr }) => expr.includes(' by (service) '))).toBe(true);
     const row = panels.find(({ repeat }) => repeat === 'service');
@@ -171,7 +171,7 @@ describe('the dashboard', () => {
     for (const { expr } of asked) expect(expr).toContain('service=~"$service"');
   });
 
-  it('counts what both nodes of a pair have stored once', () => {
+  it('counts requests stored on both nodes of a pair once', () => {
     const stored = targets.filter(([, { expr }]) => expr.includes('majordomo_titanic_requests{'));
     expect(stored.length).toBeGreaterThan(3);
     for (const [, { expr }] of stored) {
@@ -179,13 +179,13 @@ describe('the dashboard', () => {
     }
   });
 
-  it('has no two panels of one id, and none over another', () => {
+  it('has no two panels with one id, and none that overlap', () => {
     const places = DASHBOARD.panels.map(({ gridPos: { x, y } }) => `${x} ${y}`);
     expect(new Set(places).size).toBe(places.length);
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
   });
 
-  it('fills its menus and marks from metrics and labels that there are', () => {
+  it('fills its menus and annotations from existing metrics and labels', () => {
     const menus = DASHBOARD.templating.list.flatMap(({ definition = '' }) => {
       const [, series, label] = /^label_values\((.*), (\w+)\)$/.exec(definition) ?? [];
       return series === undefined ? [] : [`sum by (${label ?? ''}) (${series})`];

@@ -42,7 +42,7 @@ function withoutRole(text: string): { readonly config: Config; readonly role: st
 describe('the pair of config/', () => {
   const [primary, backup] = ['primary', 'backup'].map((role) => read(`config/pair-${role}.yaml`));
 
-  it('is a primary and a backup that belong together, and share no port or directory', () => {
+  it('is a primary and a backup of one pair that share no port or directory', () => {
     const one = withoutRole(primary ?? '');
     const other = withoutRole(backup ?? '');
     expect([one.role, other.role]).toEqual(['primary', 'backup']);
@@ -101,7 +101,7 @@ describe('the pair of deploy/compose.yaml', () => {
     ]);
   });
 
-  it('has the keys that its first service makes, each node its own', () => {
+  it('gets its keys from its first service, each node its own', () => {
     for (const name of ['primary', 'backup']) {
       expect(nodeOf(name).bstar.curve).toEqual({
         secretKeyFile: `/run/majordomo/pair/${name}.key`,
@@ -120,7 +120,7 @@ describe('the pair of deploy/compose.yaml', () => {
     });
   });
 
-  it('has no token of its own: the one of the environment is needed', () => {
+  it('has no token: the environment must provide one', () => {
     const token = services['primary']?.environment['MAJORDOMO_HTTP__TOKEN'];
     expect(token).toMatch(/^\$\{MAJORDOMO_TOKEN:\?/);
   });
@@ -203,7 +203,7 @@ describe('the pair of deploy/kubernetes', () => {
     expect(backup.config.bstar.peer).toBe('tcp://majordomo-0.majordomo:5590');
   });
 
-  it('has its ports and data where the configuration has them', () => {
+  it('uses the ports and the data directory of the configuration', () => {
     const { config } = nodeOf('majordomo-0');
     const [listener] = config.broker.listen;
     expect(
@@ -218,7 +218,7 @@ describe('the pair of deploy/kubernetes', () => {
     expect(container?.env.map(({ name }) => name)).toContain('MAJORDOMO_HTTP__TOKEN');
   });
 
-  it('can be reached on both nodes, passive or not: without a client that asks, none takes over', () => {
+  it('can be reached on both nodes, passive or not: takeover needs a client that asks', () => {
     expect(all.get('Service majordomo')).toMatchObject({
       spec: { clusterIP: 'None', publishNotReadyAddresses: true, selector: pod.metadata.labels },
     });
@@ -233,7 +233,7 @@ describe('the pair of deploy/kubernetes', () => {
     });
   });
 
-  it('is given longer to end than shutdown.graceMs', () => {
+  it('gets longer to end than shutdown.graceMs', () => {
     const { terminationGracePeriodSeconds: seconds } = pod.spec;
     expect(seconds * 1000).toBeGreaterThan(2 * SCHEMA.shutdown.keys.graceMs.default);
   });

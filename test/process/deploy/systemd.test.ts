@@ -33,14 +33,14 @@ function runnableUnit(): string {
 }
 
 describe('the systemd unit', () => {
-  itWithTool('systemd-analyze', 'passes systemd-analyze verify without a word', () => {
+  itWithTool('systemd-analyze', 'passes systemd-analyze verify without a warning', () => {
     const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', runnableUnit()], {
       encoding: 'utf8',
     });
     expect({ status, said: stdout + stderr }).toEqual({ status: 0, said: '' });
   });
 
-  itWithTool('systemd-analyze', 'is exposed less than 3.0 by systemd-analyze security', () => {
+  itWithTool('systemd-analyze', 'has an exposure below 3.0 in systemd-analyze security', () => {
     const { status, stdout } = spawnSync(
       'systemd-analyze',
       ['security', '--offline=true', '--threshold=29', runnableUnit()],
@@ -55,11 +55,11 @@ describe('the systemd unit', () => {
     expect(config.node.dataDir).toBe(`/var/lib/${setting('StateDirectory')}`);
   });
 
-  it('does not try again what would end the same way (contract §2)', () => {
+  it('does not restart the daemon after errors that would recur (contract §2)', () => {
     expect(setting('RestartPreventExitStatus')).toBe(`${EXIT.usage} ${EXIT.config}`);
   });
 
-  it('waits longer for the end than shutdown.graceMs', () => {
+  it('gets longer to stop than shutdown.graceMs', () => {
     const seconds = Number(/^(\d+)s$/.exec(setting('TimeoutStopSec'))?.[1]);
     expect(seconds * 1000).toBeGreaterThan(2 * SCHEMA.shutdown.keys.graceMs.default);
   });
@@ -69,7 +69,7 @@ describe('the systemd unit', () => {
     expect(Number(setting('LimitNOFILE'))).toBeGreaterThan(2 * connections.default);
   });
 
-  it('lets the helper of the watchdog speak, and live until the broker has ended', () => {
+  it('lets the notification helper send, and run until the broker has ended', () => {
     expect([setting('Type'), setting('NotifyAccess'), setting('KillMode')]).toEqual([
       'notify',
       'all',

@@ -32,7 +32,7 @@ function openUrl(): string {
 }
 
 describe('the token (contract §4)', () => {
-  it('is made at the first start, mode 0600, and kept', async () => {
+  it('is created at the first start with mode 0600, and kept', async () => {
     const first = await startDaemon({ sets: [LOOPBACK] });
     const file = join(first.dataDir, 'http.token');
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -43,7 +43,7 @@ describe('the token (contract §4)', () => {
     expect(readFileSync(file, 'latin1')).toBe(token);
   });
 
-  it('is that of the configuration where it has one, and then none is made', async () => {
+  it('is that of the configuration if there is one, and then none is created', async () => {
     const token = 'a-token-of-the-configuration';
     const daemon = await startDaemon({ sets: [LOOPBACK, `http.token=${token}`] });
     expect(() => tokenOf(daemon)).toThrow('ENOENT');
@@ -65,7 +65,7 @@ describe('the token (contract §4)', () => {
     expect(daemon.stderr).toContain('http.token');
   });
 
-  it('that cannot be written costs clients nothing: it is unknown to users', async () => {
+  it('that cannot be written does not affect clients', async () => {
     const dataDir = temporaryDirectory();
     // Whoever runs the test, root too, cannot write this file.
     mkdirSync(join(dataDir, 'http.token.new'));
@@ -93,12 +93,12 @@ describe('the token (contract §4)', () => {
     expect((await ask(url, { method: 'POST', headers })).status).toBe(409);
   });
 
-  it('is not taken out of the target of a request, where logs of proxies would have it', async () => {
+  it('is not accepted in a request target, which proxies would log', async () => {
     const url = `${httpOf(near)}/api/v1/ha/switchover?token=${tokenOf(near)}`;
     expect((await ask(url, { method: 'POST' })).status).toBe(401);
   });
 
-  it('is needed for reading where the server is not on loopback, but for /livez, /readyz', async () => {
+  it('is needed for reading off loopback, except for /livez and /readyz', async () => {
     const url = openUrl();
     const paths = ['/healthz', '/api/v1/status', '/api/v1/services', '/api/v1/workers'];
     for (const path of [...paths, '/api/v1/ha', '/api/v1/events']) {
@@ -119,7 +119,7 @@ describe('the token (contract §4)', () => {
 });
 
 describe('the Host header (contract §4: no DNS rebinding)', () => {
-  it('must name loopback where the server listens on loopback', async () => {
+  it('must name loopback if the server listens on loopback', async () => {
     const url = `${httpOf(near)}/api/v1/status`;
     const statusOf = async (host: string): Promise<number> =>
       (await ask(url, { headers: { host } })).status;
@@ -156,7 +156,7 @@ describe('http.listen', () => {
     expect((await ask(`${httpOf(daemon)}/api/v1/status`)).status).toBe(200);
   });
 
-  it('taken by another: exit status 69, and says which (contract §2)', async () => {
+  it('in use: exit status 69, which names the address (contract §2)', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const address = other.address();

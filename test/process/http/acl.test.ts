@@ -8,7 +8,7 @@ import { cleanUp, rawWorker } from '../broker/support.js';
 
 afterEach(cleanUp);
 
-it('shows token holders who was refused: over HTTP, and with majordomo acl log', async () => {
+it('shows refusals to token holders, over HTTP and with majordomo acl log', async () => {
   const [port = 0] = await freePorts(1);
   const endpoint = `tcp://127.0.0.1:${port}`;
   const daemon = await startDaemon({

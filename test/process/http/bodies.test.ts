@@ -77,7 +77,7 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
     expect(told.text + daemon.stdout + daemon.stderr).not.toMatch(/secret|an answer/);
   });
 
-  it('are not shown unless titanic.showBodies says so: 404, which says it', async () => {
+  it('are not shown unless titanic.showBodies allows it: 404, which names the key', async () => {
     const [daemon, client] = await open();
     const { uuid } = await client.submit('echo', 'a secret word');
     expect(await bodies(daemon, uuid, tokenOf(daemon))).toMatchObject({
@@ -90,7 +90,7 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
     expect((await ask(story)).json).toMatchObject({ showsBodies: false });
   });
 
-  it('of megabytes are cut to 64 KiB, and say so', async () => {
+  it('of megabytes are cut to 64 KiB, and marked as cut', async () => {
     const [daemon, client] = await open('titanic.showBodies=true');
     const { uuid } = await client.submit('echo', Buffer.alloc(15 * MIB, 0xff));
     const { status, json } = await bodies(daemon, uuid, tokenOf(daemon));

@@ -34,7 +34,7 @@ describe('/livez, /readyz, /healthz (contract §4)', () => {
     });
   });
 
-  it('say that it drains, with 503, while it lives on', async () => {
+  it('say with 503 that it drains, while it stays alive', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const url = httpOf(daemon);
     await keepBusy(daemon);
@@ -48,7 +48,7 @@ describe('/livez, /readyz, /healthz (contract §4)', () => {
     expect((await ask(`${url}/healthz`)).json).toMatchObject({ health: 'not_ready' });
   });
 
-  it('answer HEAD without a body, and have headers that no browser can misuse', async () => {
+  it('answer HEAD without a body, and have security headers', async () => {
     const url = httpOf(await startDaemon({ sets: [HTTP] }));
     const head = await ask(`${url}/readyz`, { method: 'HEAD' });
     expect(head).toMatchObject({ status: 200, text: '' });
@@ -92,7 +92,7 @@ describe('a node of a pair whose peer was never there', () => {
 });
 
 describe('the pair’s routes on a standalone node', () => {
-  it('tell that there is none, and refuse orders with 409 and the reason', async () => {
+  it('say that there is no pair, and refuse commands with 409 and the reason', async () => {
     const daemon = await startDaemon({ sets: [HTTP, 'http.token=sixteen-letters-or-more'] });
     const url = `${httpOf(daemon)}/api/v1/ha`;
     expect((await ask(url)).json).toMatchObject({ role: 'standalone', peer: null, history: [] });

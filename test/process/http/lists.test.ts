@@ -29,7 +29,7 @@ async function list<Item>(url: string): Promise<List<Item>> {
 }
 
 describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
-  it('tell what mmi.services and mmi.workers tell', async () => {
+  it('return what mmi.services and mmi.workers return', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const url = `${httpOf(daemon)}/api/v1`;
     const peer = new RawPeer(daemon.endpoint);
@@ -48,7 +48,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     });
   });
 
-  it('tell what a worker calls itself, and to holders of a token where it came from (D67)', async () => {
+  it('have the name of a worker, and for token holders its address (D67)', async () => {
     const daemon = await startDaemon({ sets: [HTTP, 'http.readToken=watcher-1234567890'] });
     const url = `${httpOf(daemon)}/api/v1/workers`;
     const peer = new RawPeer(daemon.endpoint);
@@ -63,7 +63,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     }
   });
 
-  it('have the last minutes of a service, named as lists show it', async () => {
+  it('have the last minutes of a service, by its name as lists show it', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const url = `${httpOf(daemon)}/api/v1/services/history`;
     await rawWorker(daemon.endpoint, 'a b%');
@@ -85,7 +85,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     }
   });
 
-  it('are filtered by service, as its name is shown, and by state', async () => {
+  it('are filtered by service name, as it is shown, and by state', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const url = `${httpOf(daemon)}/api/v1`;
     const peer = new RawPeer(daemon.endpoint);
@@ -105,7 +105,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     expect(await names('/workers?service=none')).toEqual([]);
   });
 
-  it('page through 10,000 services, each told once, while requests are answered', async () => {
+  it('page through 10,000 services, each once, while requests are answered', async () => {
     const daemon = await startDaemon({ sets: [HTTP, 'limits.perPeer.services=10000'] });
     const peer = new RawPeer(daemon.endpoint);
     for (let n = 0; n < 9_999; n++) await peer.send('id', '', 'MDPC02', '\x01', `s${n}`, 'x');
@@ -133,7 +133,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
 });
 
 describe('/api/v1/events', () => {
-  it('tells what happens, as it happens', async () => {
+  it('streams events as they happen', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const reader = new RawHttp(httpOf(daemon));
     reader.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
@@ -148,7 +148,7 @@ describe('/api/v1/events', () => {
     await reader.closed;
   });
 
-  it('tells those who come later what is kept, and to those without a token not who it was', async () => {
+  it('replays kept events to later readers, without identities for those without a token', async () => {
     const token = 'a-token-of-somebody';
     const daemon = await startDaemon({ sets: [HTTP, `http.token=${token}`] });
     const worker = await rawWorker(daemon.endpoint, 'echo');
@@ -176,7 +176,7 @@ describe('/api/v1/events', () => {
     expect(rest).not.toContain('worker.registered');
   });
 
-  it('has 24 readers without a token at most, room for those with one, and again when one leaves', async () => {
+  it('has at most 24 readers without a token; token holders still get in, others when one leaves', async () => {
     const url = httpOf(await startDaemon({ sets: [HTTP, 'http.token=a-token-of-somebody'] }));
     const readers = Array.from({ length: 24 }, () => new RawHttp(url));
     for (const reader of readers) {

@@ -27,7 +27,7 @@ function statusOf(answer: string): string {
   return /^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? '';
 }
 
-describe('a wrong request is told what is wrong (contract §4)', () => {
+describe('a wrong request gets a status that says what is wrong (contract §4)', () => {
   it('404 for an unknown path', async () => {
     for (const path of [
       '/nothing',
@@ -45,7 +45,7 @@ describe('a wrong request is told what is wrong (contract §4)', () => {
     });
   });
 
-  it('405 for a wrong method, with those that are right', async () => {
+  it('405 for a wrong method, with the allowed ones', async () => {
     const reading = await ask(`${url}/livez`, { method: 'DELETE' });
     expect(reading).toMatchObject({ status: 405, json: { error: { code: 'ERR_HTTP_METHOD' } } });
     expect(reading.headers.allow).toBe('GET, HEAD');
@@ -92,7 +92,7 @@ describe('a wrong request is told what is wrong (contract §4)', () => {
     expect(largest.status).toBe(409);
   });
 
-  it('413 before a body is sent that waits to be asked for, and closes', async () => {
+  it('413 instead of 100 Continue for a body that is too large, and closes', async () => {
     const answer = await raw(
       ...[ORDER, HOST, BEARER, 'Content-Length: 70000', 'Expect: 100-continue', ''],
     );
@@ -100,7 +100,7 @@ describe('a wrong request is told what is wrong (contract §4)', () => {
     expect(answer).not.toContain('100 Continue');
   });
 
-  it('asks for a body that waits to be asked for, and may come', async () => {
+  it('100 Continue for a body that is allowed', async () => {
     const connection = new RawHttp(url);
     connection.send(ORDER, HOST, BEARER, 'Content-Length: 2', 'Expect: 100-continue', '');
     await connection.until('100 Continue');
@@ -114,7 +114,7 @@ describe('a wrong request is told what is wrong (contract §4)', () => {
     expect(statusOf(answer)).toBe('401');
   });
 
-  it('431 for headers over 16 KiB, and 417 for expectations that nobody knows', async () => {
+  it('431 for headers over 16 KiB, and 417 for unknown expectations', async () => {
     expect(statusOf(await raw('GET /livez HTTP/1.1', HOST, `X: ${'x'.repeat(20_000)}`, ''))).toBe(
       '431',
     );
@@ -122,7 +122,7 @@ describe('a wrong request is told what is wrong (contract §4)', () => {
   });
 });
 
-describe('what could be read in two ways is refused, and the connection closed (smuggling)', () => {
+describe('an ambiguous request is refused, and the connection closed (smuggling)', () => {
   const SMUGGLED = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n';
   it.each([
     ['a length and chunks', ['Content-Length: 5', 'Transfer-Encoding: chunked', '', '0', '']],
@@ -147,7 +147,7 @@ describe('what could be read in two ways is refused, and the connection closed (
     expect(answer).not.toContain('200 OK');
   });
 
-  it('a chunk whose size is none', async () => {
+  it('a chunk with an invalid size', async () => {
     const answer = await raw(
       ...[ORDER, HOST, BEARER, 'Transfer-Encoding: chunked', '', '0x1', '{', '0', '', SMUGGLED],
     );
@@ -179,7 +179,7 @@ describe('what could be read in two ways is refused, and the connection closed (
     expect(await connection.rest()).not.toContain('200 OK');
   });
 
-  it('the body of a GET is read and forgotten, not taken for a request', async () => {
+  it('the body of a GET is read and discarded, not taken for a request', async () => {
     const connection = new RawHttp(url);
     connection.send('GET /livez HTTP/1.1', HOST, `Content-Length: ${SMUGGLED.length}`, '');
     connection.socket.write(SMUGGLED);
@@ -189,14 +189,14 @@ describe('what could be read in two ways is refused, and the connection closed (
     expect(statuses).toEqual(['HTTP/1.1 200', 'HTTP/1.1 404']);
   });
 
-  it('403 without a Host that says anything', async () => {
+  it('403 without a usable Host', async () => {
     const connection = new RawHttp(url);
     connection.send('GET /livez HTTP/1.1', 'Host:', '');
     await connection.until('403 Forbidden');
     connection.socket.destroy();
   });
 
-  it('one connection serves many requests, also when they come at once', async () => {
+  it('one connection serves many requests, also pipelined ones', async () => {
     const connection = new RawHttp(url);
     const get = ['GET /livez HTTP/1.1', HOST, ''];
     connection.send(...get, ...get, 'GET /nothing HTTP/1.1', HOST, 'Connection: close', '');

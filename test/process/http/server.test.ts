@@ -45,7 +45,7 @@ const MAX = 80;
 const HEAD = ['GET /hello HTTP/1.1', 'Host: localhost'] as const;
 
 describe('connections that waste time are closed (slow-loris)', () => {
-  it('one that says nothing, one that never ends its head, one that never sends its body', async () => {
+  it('one that sends nothing, one that never ends its head, one that never sends its body', async () => {
     const post: Route = { ...HELLO, method: 'POST' };
     const url = await serve(HELLO, post);
     const silent = new RawHttp(url);
@@ -101,7 +101,7 @@ describe('connections are bounded, and a new one is always let in', () => {
     end(held);
   });
 
-  it('one that is being answered stays while others stand still', async () => {
+  it('one that is being answered stays while idle ones are closed', async () => {
     let answer = (): void => undefined;
     const slow = get('/slow', async () => {
       await new Promise<void>((resolve) => {
@@ -117,7 +117,7 @@ describe('connections are bounded, and a new one is always let in', () => {
     end([...held, ...(first === undefined ? [] : [first])]);
   });
 
-  it('64 with unread answers: the oldest is closed for a new one', async () => {
+  it('of 64 with unread answers, the oldest is closed for a new one', async () => {
     const large = get('/large', () => ({
       status: 200,
       type: 'text/plain',
@@ -131,7 +131,7 @@ describe('connections are bounded, and a new one is always let in', () => {
     end(held);
   });
 
-  it('in all: the address that holds most pays, and others keep theirs', async () => {
+  it('over the total: the address with the most loses one, and others keep theirs', async () => {
     const url = await serve(HELLO);
     const few = await hold(url, 10, '127.0.0.2', ...HEAD);
     const many = await hold(url, 64, '127.0.0.3', ...HEAD);
@@ -144,7 +144,7 @@ describe('connections are bounded, and a new one is always let in', () => {
 });
 
 describe('requests that are sent at once over one connection', () => {
-  it('are answered one after the other: an answer that nobody reads is the only one', async () => {
+  it('are answered one after the other: while an answer is unread, the next one waits', async () => {
     let made = 0;
     const answer = { status: 200, type: 'text/plain', body: 'x'.repeat(8_000_000), headers: {} };
     const large = get('/large', () => {
@@ -161,7 +161,7 @@ describe('requests that are sent at once over one connection', () => {
     await greedy.closed;
   });
 
-  it('and are more than a hundred, end it', async () => {
+  it('over a hundred of them close the connection', async () => {
     const url = await serve(
       get('/never', () => new Promise(() => undefined)),
       HELLO,
@@ -174,8 +174,8 @@ describe('requests that are sent at once over one connection', () => {
   });
 });
 
-describe('an answer that goes on', () => {
-  it('is ended for a reader that stalls, and for no other', async () => {
+describe('a streamed answer', () => {
+  it('is ended for a reader that stalls, and only for that one', async () => {
     let open = 0;
     let isFlooding = true;
     const flood = get('/flood', () => ({
@@ -243,7 +243,7 @@ describe('an answer that goes on', () => {
 });
 
 describe('a handler that fails', () => {
-  it('by an error for the one who asked: that is the answer', async () => {
+  it('with an error for the client: the client gets it', async () => {
     const url = await serve(
       get('/busy', () => {
         throw httpError('ERR_HTTP_BUSY', 'not now');
@@ -256,7 +256,7 @@ describe('a handler that fails', () => {
     expect(failures).toEqual([]);
   });
 
-  it('by another: 500 that tells nothing of it, the log is told, and the next is served', async () => {
+  it('with any other error: 500 without detail, a log line, and the next request is served', async () => {
     const url = await serve(
       HELLO,
       get('/bug', () => Promise.reject(new TypeError('secret'))),
@@ -274,7 +274,7 @@ describe('the page', () => {
     { path: 'assets/app.js', bytes: Buffer.from('1') },
   ];
 
-  it('is served with a strict policy, and asked for again only when it has changed', async () => {
+  it('is served with a strict policy, and with an ETag', async () => {
     const url = await serve(...pageRoutes(files));
     const page = await ask(`${url}/`);
     expect(page).toMatchObject({ status: 200, text: '<!doctype html>' });
@@ -293,7 +293,7 @@ describe('the page', () => {
     });
   });
 
-  it('is the files that it has, and no others', async () => {
+  it('consists of its own files and no others', async () => {
     const url = await serve(...pageRoutes(files));
     const others = ['/assets', '/assets/', '/../package.json', '/assets/..%2f..%2fpackage.json'];
     for (const path of others) {

@@ -89,7 +89,7 @@ interface List {
 }
 
 describe(`${MANY} stored requests`, () => {
-  it('are paged through and purged whole, and the broker goes on answering (issue: page)', async () => {
+  it('are listed page by page and purged while the broker keeps answering (issue: page)', async () => {
     const daemon = await startDaemon({
       dataDir: await prepared(),
       sets: ['http.listen=127.0.0.1:0'],

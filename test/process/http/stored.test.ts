@@ -215,7 +215,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
     expect(seen).toEqual(uuids.sort().reverse());
   });
 
-  it('tells one request’s story, with the delivery that is under way', async () => {
+  it('shows the history of one request, with the delivery in progress', async () => {
     const stand = await Stand.open();
     const uuid = await stand.submits('slow', { idempotencyKey: 'order-17' });
     let answer: (text: string) => void = () => {};
@@ -281,7 +281,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
     }
   });
 
-  it('is not there where titanic is not enabled', async () => {
+  it('is absent if Titanic is disabled', async () => {
     const stand = await Stand.open('titanic.enabled=false');
     const json = refusal('ERR_HTTP_NOT_FOUND', 'titanic.enabled');
     expect(await stand.get('/requests')).toMatchObject({ status: 404, json });
@@ -289,8 +289,8 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
   });
 });
 
-describe('orders of an operator over HTTP (contract §4)', () => {
-  it('retry: a dead one runs again; another state is 409', async () => {
+describe('operator commands over HTTP (contract §4)', () => {
+  it('retry: a dead request runs again; in another state 409', async () => {
     const stand = await Stand.open();
     const [uuid = ''] = await stand.dead('work', 1);
     const path = `/requests/${uuid}/retry`;
@@ -305,7 +305,7 @@ describe('orders of an operator over HTTP (contract §4)', () => {
     expect((await stand.get(`/requests/${uuid}`)).json).toMatchObject({ generation: 1 });
   });
 
-  it('cancel: one that waits is gone; what has a reply is its client’s', async () => {
+  it('cancel: a waiting request is removed; one with a reply is kept for its client', async () => {
     const stand = await Stand.open();
     const uuid = await stand.submits('work');
     expect(await stand.post(`/requests/${uuid}/cancel`)).toMatchObject({
@@ -320,7 +320,7 @@ describe('orders of an operator over HTTP (contract §4)', () => {
     expect((await stand.post(`/requests/${other}/cancel`)).status).toBe(409);
   });
 
-  it('titanic/retry and titanic/purge: all the dead of a service, answered with their count', async () => {
+  it('titanic/retry and titanic/purge: all dead requests of a service, with their count', async () => {
     const stand = await Stand.open();
     const dead = await stand.dead('work', 5);
     const others = await stand.dead('other', 2);
@@ -382,7 +382,7 @@ describe('orders of an operator over HTTP (contract §4)', () => {
     });
   });
 
-  it('what was ordered outlives the broker’s kill -9', async () => {
+  it('the effect of a command survives kill -9 of the broker', async () => {
     const stand = await Stand.open();
     const [retried = '', cancelled = ''] = await stand.dead('work', 2);
     expect((await stand.post(`/requests/${retried}/retry`)).status).toBe(200);

@@ -16,7 +16,7 @@ const LOOPBACK = 'http.listen=127.0.0.1:0';
 const READ = 'a-token-that-only-reads';
 
 describe('http.readToken', () => {
-  it('reads, and changes nothing: the 403 names the token that can', async () => {
+  it('allows reading only: the 403 for a change names the token that is needed', async () => {
     const sets = [LOOPBACK, `http.readToken=${READ}`, 'http.requireToken=true'];
     const daemon = await startDaemon({ sets });
     const url = httpOf(daemon);
@@ -38,14 +38,14 @@ describe('http.readToken', () => {
     expect((await ask(promote, { method: 'POST', token: tokenOf(daemon) })).status).toBe(409);
   });
 
-  it('a wrong token is refused on loopback, too, where none is needed', async () => {
+  it('a wrong token is refused even on loopback, where none is needed', async () => {
     const daemon = await startDaemon({ sets: [LOOPBACK] });
     const url = `${httpOf(daemon)}/api/v1/status`;
     expect((await ask(url)).status).toBe(200);
     expect((await ask(url, { token: 'wrong' })).status).toBe(401);
   });
 
-  it('that is http.token ends the start with 78, also where that is in its file', async () => {
+  it('that equals http.token ends the start with 78, also if that one is in its file', async () => {
     const both = new Daemon({ sets: [LOOPBACK, `http.token=${READ}`, `http.readToken=${READ}`] });
     expect(await both.finished()).toMatchObject({ status: 78 });
     expect(both.stderr).toContain('http.readToken');
@@ -71,7 +71,7 @@ describe('off loopback', () => {
 });
 
 describe('http.tls', () => {
-  itWithTool('openssl', 'speaks https alone, and renews its certificate at SIGHUP', async () => {
+  itWithTool('openssl', 'serves https only, and renews its certificate at SIGHUP', async () => {
     const directory = temporaryDirectory();
     const first = makeCertificate(directory, 'first.example');
     const second = makeCertificate(directory, 'second.example');
@@ -97,7 +97,7 @@ describe('http.tls', () => {
     expect((await ask(`${url}/livez`, { ca: second.pem })).text).toBe('ok\n');
   });
 
-  itWithTool('openssl', 'ends the start with 78 for a key that others may use', async () => {
+  itWithTool('openssl', 'ends the start with 78 for a key that others may read', async () => {
     const directory = temporaryDirectory();
     const { certFile, keyFile } = makeCertificate(directory, 'mq.example');
     chmodSync(keyFile, 0o604);
@@ -122,7 +122,7 @@ function nameShown(url: string): Promise<string> {
 }
 
 describe('http.listen: unix:PATH', () => {
-  it('is for the user and the group, reads without a token, and takes over a stale socket', async () => {
+  it('is for the user and the group, allows reading without a token, and replaces a stale socket', async () => {
     const path = join(temporaryDirectory(), 'http.sock');
     const sets = [`http.listen=unix:${path}`];
     const daemon = await startDaemon({ sets });
@@ -143,7 +143,7 @@ describe('http.listen: unix:PATH', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('never removes what is no socket', async () => {
+  it('never removes a file that is not a socket', async () => {
     const path = join(temporaryDirectory(), 'precious');
     writeFileSync(path, 'data');
     const daemon = new Daemon({ sets: [`http.listen=unix:${path}`] });
@@ -152,7 +152,7 @@ describe('http.listen: unix:PATH', () => {
     expect(statSync(path).size).toBe(4);
   });
 
-  it('is the same with two slashes before the path, and cannot be another listener, too', async () => {
+  it('is the same with two slashes before the path, and is refused if another listener uses it', async () => {
     const path = join(temporaryDirectory(), 'sock');
     const { status, stderr } = await run([
       'check',

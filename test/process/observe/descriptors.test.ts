@@ -18,7 +18,7 @@ process.stdout.write(full + '\\n' + text);
 `;
 
 describe('the metrics of the process', () => {
-  it('are served, as they were last known, when the descriptors have run out', () => {
+  it('are served with their last values when the descriptors have run out', () => {
     const module = pathToFileURL(join(process.cwd(), 'build/src/observe/process-metrics.js')).href;
     const { stdout, stderr } = spawnSync(
       '/bin/sh',

@@ -9,7 +9,7 @@ import { itWithTool } from '../../support/tools.js';
 afterEach(endStages);
 
 describe('promtool check metrics', () => {
-  itWithTool('promtool', 'finds nothing wrong, hostile names of services included', async () => {
+  itWithTool('promtool', 'finds nothing wrong, even with hostile service names', async () => {
     const s = stage();
     const names = [
       'a"} 1\nx',

@@ -20,7 +20,7 @@ async function scrapeOver(daemon: Daemon): Promise<MetricsPage> {
 }
 
 describe('a running broker', () => {
-  it('serves every metric, with what was asked of it counted (contract §5)', async () => {
+  it('serves every metric, and counts its requests (contract §5)', async () => {
     const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0', 'node.name=n1'] });
     const endpoints = [daemon.endpoint];
     const worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);

@@ -86,7 +86,7 @@ describe("a worker's name (D67)", () => {
     expect((await asking.request('echo', 'hi')).text()).toBe('hi');
   });
 
-  it('is told anew by the registration that follows a lost one', async () => {
+  it('is sent again when the worker registers again', async () => {
     const daemon = await brokerAt();
     worker(daemon.endpoint, { name: 'w1', concurrency: 2 }, echo);
     await daemon.waitFor('worker.registered');
@@ -139,7 +139,7 @@ describe('client and worker with the broker', () => {
     },
   );
 
-  it('a killed and restarted broker is found again by both, and no request is lost', async () => {
+  it('a broker that is killed and restarted gets both back, and no request is lost', async () => {
     const first = await brokerAt();
     const { endpoint } = first;
     worker(endpoint, { concurrency: 4 }, echo);
@@ -157,7 +157,7 @@ describe('client and worker with the broker', () => {
     );
   });
 
-  it('a stopped broker is left in silence, and found again when it goes on', async () => {
+  it('a broker that is stopped and continued gets both back', async () => {
     const broker = await brokerAt();
     worker(broker.endpoint, {}, echo);
     const asking = client(broker.endpoint, { timeoutMs: 300, retries: 30 });
@@ -201,7 +201,7 @@ describe('client and worker with the broker', () => {
     },
   );
 
-  it('a ServiceError says what a client and the broker are to know', async () => {
+  it('a ServiceError reaches the client and the broker', async () => {
     const { endpoint } = await brokerAt();
     const card = { card: '4242', tries: [1, 2] };
     worker(endpoint, { onError: () => undefined }, async function* (request) {
@@ -232,7 +232,7 @@ describe('client and worker with the broker', () => {
     });
   });
 
-  it('with exposeErrors: false, clients are told the code of an error and not its message', async () => {
+  it('with exposeErrors: false, clients get the code of an error and not its message', async () => {
     const { endpoint } = await brokerAt();
     worker(endpoint, { exposeErrors: false, onError: () => undefined }, () => {
       throw Object.assign(new Error('the password is 1234'), { code: 'ENOENT' });
@@ -243,7 +243,7 @@ describe('client and worker with the broker', () => {
     });
   });
 
-  it('an expired request is refused with 408 where the broker knows hello (D11)', async () => {
+  it('an expired request is refused with 408 if the broker supports mmi.hello (D11)', async () => {
     const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=100'] });
     const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
     await expect(asking.request('nobody', 'hi')).rejects.toMatchObject({
@@ -252,7 +252,7 @@ describe('client and worker with the broker', () => {
     });
   });
 
-  it('close() lets what has begun end, and gives the rest to others', async () => {
+  it('close() lets running handlers end, and returns other requests', async () => {
     const { endpoint } = await brokerAt();
     const { opened, open } = gate();
     const slow = worker(endpoint, { concurrency: 2 }, async (request) => {
@@ -271,7 +271,7 @@ describe('client and worker with the broker', () => {
     await closed;
   });
 
-  it('after the grace the signal aborts, and the request goes to another worker', async () => {
+  it('after the grace period the signal aborts, and the request goes to another worker', async () => {
     const { endpoint } = await brokerAt();
     let aborted = false;
     const stuck = worker(endpoint, {}, async (_request, { signal }) => {
@@ -290,7 +290,7 @@ describe('client and worker with the broker', () => {
     expect(aborted).toBe(true);
   });
 
-  it('a reply that is late for its registration is still used (D8)', async () => {
+  it('a reply after its registration was lost is still used (D8)', async () => {
     const broker = await brokerAt();
     const { opened, open } = gate();
     const slow = worker(broker.endpoint, {}, async () => {

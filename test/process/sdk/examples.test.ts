@@ -99,7 +99,7 @@ describe('the examples, as a user runs them', () => {
     expect(await end(worker, 'SIGINT')).toContain('closed');
   });
 
-  it('shell.sh makes a service of a command, and asks it', async () => {
+  it('shell.sh turns a command into a service, and calls it', async () => {
     const script = join(process.cwd(), 'examples', 'shell.sh');
     const main = join(BUILD, 'src', 'main.js');
     const child = spawn('sh', [script, endpoint], {
@@ -115,7 +115,7 @@ describe('the examples, as a user runs them', () => {
     expect(output).toBe('HELLO\n');
   });
 
-  it('durable-client leaves a request with the broker, and fetches its reply later', async () => {
+  it('durable-client submits a request, and fetches its reply later', async () => {
     const durable = (...args: string[]): Promise<string> => {
       return outputOf('durable-client.js', startWith('durable-client.js', ...args));
     };
@@ -132,7 +132,7 @@ describe('the examples, as a user runs them', () => {
     expect(await run('abort.js')).toBe('ERR_MDP_ABORTED\n');
   });
 
-  it('are all run here', () => {
+  it('are all covered here', () => {
     const programs = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
     expect([...ran].sort()).toEqual(programs.sort());
   });

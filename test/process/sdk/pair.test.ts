@@ -77,7 +77,7 @@ describe('client and worker with a pair', () => {
     expect(passive.broker.counters.workersLost).toMatchObject({ expired: 0, disconnected: 0 });
   });
 
-  it('a switchover costs no error, and what is at workers is answered by the old node', async () => {
+  it('a switchover causes no error, and requests at workers are answered by the old node', async () => {
     const nodes = await startPair();
     const [first, second] = nodes;
     worker(nodes, async (request) => {
@@ -146,7 +146,7 @@ describe('client and worker with a pair', () => {
     }
   });
 
-  it('a worker serves at the node that lives while the other is away', async () => {
+  it('a worker serves at one node while the other is down', async () => {
     const nodes = await startPair();
     const [active, passive] = nodes;
     worker(nodes, echo);
@@ -198,7 +198,7 @@ class SharedStore implements InternalService {
 }
 
 describe('stored requests of a pair', () => {
-  it('a submit whose answer was lost with its node is stored once', async () => {
+  it('a submit whose answer was lost with its node is stored only once', async () => {
     const store = new SharedStore();
     const nodes = await startPair([store]);
     const [active, passive] = nodes;
@@ -229,7 +229,7 @@ describe('stored requests of a pair', () => {
     expect((await result).text()).toBe('done');
   });
 
-  it('300 while a node is not certain is waited through', async () => {
+  it('waiting continues while a node that is not certain answers 300', async () => {
     const store = new SharedStore();
     const nodes = await startPair([store]);
     const [active, passive] = nodes;
@@ -259,7 +259,7 @@ describe('majordomo … --endpoint … --endpoint …', () => {
     expect(JSON.parse(services.stdout)).toMatchObject([{ service: 'upper', workersWaiting: 1 }]);
   });
 
-  it('a request that both refuse exits with 1 and says so', async () => {
+  it('a request that both nodes refuse exits with 1 and says so', async () => {
     const nodes = await startPair();
     nodes[0].admission('refusing');
     const at = nodes.flatMap(({ endpoint }) => ['--endpoint', endpoint]);

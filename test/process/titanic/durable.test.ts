@@ -88,7 +88,7 @@ function rows(daemon: Daemon): Record<string, number> {
 }
 
 describe('a durable request (issue: done when)', () => {
-  it('outlives the broker’s kill -9, is answered, fetched, closed and gone from the file', async () => {
+  it('survives kill -9 of the broker, is answered, fetched, closed and removed from the file', async () => {
     const first = await startDaemon();
     const uuid = await stored(first, 'upper', 'hello');
     const { waitedMs, ...early } = await inVain(first, 'no reply to', '--result', uuid);
@@ -138,7 +138,7 @@ describe('majordomo request', () => {
     expect(await request(shared, '--result', uuid)).toMatchObject({ status: 1 });
   });
 
-  it('--durable waits on when the broker is killed and started', async () => {
+  it('--durable keeps waiting when the broker is killed and restarted', async () => {
     const first = await startDaemon();
     const child = new Child(['request', '--durable', '--endpoint', first.endpoint, 'upper', 'hi']);
     child.input('');
@@ -148,7 +148,7 @@ describe('majordomo request', () => {
     expect(await child.finished()).toMatchObject({ status: 0, stdout: 'HI\n' });
   });
 
-  it('--durable ends with 75 and the uuid, if its time was said and is up', async () => {
+  it('--durable ends with 75 and the uuid when its timeout expires', async () => {
     const { status, stderr } = await inVain(shared, WAITS, '--durable', 'upper', 'hi');
     expect(status).toBe(75);
     expect(stderr).toMatch(
@@ -162,7 +162,7 @@ describe('majordomo request', () => {
     expect(await stored(shared, '--key', 'order-17', 'lower', 'a')).not.toBe(first);
   });
 
-  it('--priority goes before, --delay-ms waits', async () => {
+  it('--priority 100 runs first, --delay-ms later', async () => {
     const order: string[] = [];
     await stored(shared, 'log', 'second');
     await stored(shared, '--delay-ms', '600000', 'log', 'much later');
@@ -193,7 +193,7 @@ describe('majordomo request', () => {
     expect(await json('--result', uuid)).toEqual({ uuid, state: 'unknown' });
   });
 
-  it('ends with 2 for one that a worker failed, with why, and with 1 for what cannot be stored', async () => {
+  it('ends with 2 and the reason if a worker failed, and with 1 for what cannot be stored', async () => {
     const daemon = await startDaemon({ sets: ['titanic.maxAttempts=1'] });
     const uuid = await stored(daemon, 'bad', 'x');
     new Child(['worker', 'bad', '--endpoint', daemon.endpoint, '--', 'false']);
@@ -206,14 +206,14 @@ describe('majordomo request', () => {
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('400 mmi.*') });
   });
 
-  it('--close of one that never was is done; --result of it is unknown', async () => {
+  it('--close of an unknown request succeeds; --result of it says that it is unknown', async () => {
     expect(await request(shared, '--close', NEVER)).toMatchObject({ status: 0 });
     expect(await request(shared, '--result', NEVER)).toMatchObject({ status: 1 });
   });
 });
 
 describe('the SDK with the daemon', () => {
-  it('a result that is waited for is there as soon as it is stored, over a kill -9', async () => {
+  it('waiting for a result ends as soon as it is stored, even after kill -9', async () => {
     const first = await startDaemon();
     const client = clientOf(first);
     const jobs = await Promise.all(
@@ -231,7 +231,7 @@ describe('the SDK with the daemon', () => {
     expect(new Set(states.map(({ state }) => state))).toEqual(new Set(['unknown']));
   });
 
-  it('a submit that is sent again over a kill -9 is stored once', async () => {
+  it('a submit that is sent again after kill -9 is stored once', async () => {
     const first = await startDaemon();
     const client = clientOf(first);
     await client.request('mmi.broker', '');

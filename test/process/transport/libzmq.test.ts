@@ -8,7 +8,7 @@ import { LateEvents, LIMITS } from '../../support/transport-fixture.js';
 
 describeTransportContract('libzmq', { open: openLibzmqRouter, dial: dialLibzmq }, false);
 
-it('says whether this libzmq reports the end of a connection at once (D15)', async () => {
+it('knows whether this libzmq reports the end of a connection at once (D15)', async () => {
   const opened = await openLibzmqRouter({
     listeners: [{ endpoint: 'tcp://127.0.0.1:0', index: 0 }],
     limits: LIMITS,

@@ -119,7 +119,7 @@ describe('a broker that may open a thousand descriptors', () => {
     await removeDaemons();
   });
 
-  it('serves whom it has while thousands dial, calmly, and takes them as others leave', async () => {
+  it('keeps serving at little CPU while thousands dial, and admits them as others leave', async () => {
     const broker = await Confined.start();
     const client = new RawPeer(broker.endpoint);
     await served(client);
@@ -154,7 +154,7 @@ describe('a broker that may open a thousand descriptors', () => {
     expect(await broker.finished()).toMatchObject({ status: 0, signal: null });
   });
 
-  it('ends a thousand connections of garbage, each counted, and remembers nothing', async () => {
+  it('ends a thousand connections that send garbage, counts each, and keeps nothing', async () => {
     const began = performance.now();
     const broker = await Confined.start();
     const client = new RawPeer(broker.endpoint);
@@ -183,7 +183,7 @@ describe('a broker that may open a thousand descriptors', () => {
     expect(told.length).toBeLessThan(new Set(told).size * (seconds + 2));
   });
 
-  it('keeps limits.connections; of each address a share, and an idle connection costs little', async () => {
+  it('keeps to limits.connections and a share for each address; an idle connection costs little', async () => {
     const broker = await Confined.start('limits.connections=700');
     const client = new RawPeer(broker.endpoint);
     await served(client);
@@ -201,7 +201,7 @@ describe('a broker that may open a thousand descriptors', () => {
     await other.shakeHands();
   });
 
-  it('leaves descriptors to others, whatever one address takes', async () => {
+  it('leaves descriptors for others, whatever one address takes', async () => {
     const broker = await Confined.start();
     const count = DESCRIPTORS + 200;
     for (let index = 0; index < count; index++) idlers.push(new Idler(broker.endpoint));

@@ -84,7 +84,7 @@ describe('a ROUTER of ours and libzmq', () => {
     expect((await router.receive()).map(String)).toEqual(['broker', '', 'c']);
   });
 
-  it.each([16, 50])('carry a message of %d MiB each way, of frames of all sizes', async (mib) => {
+  it.each([16, 50])('carry a message of %d MiB each way, with frames of all sizes', async (mib) => {
     const server = await echo(BIG);
     const dealer = new DealerPeer(server.endpoint).read();
     open.push(() => {
@@ -147,7 +147,7 @@ describe('a ROUTER of ours and libzmq', () => {
     });
   }
 
-  itWithTool('python3-zmq', 'carry messages inside of which libzmq puts a PING', async () => {
+  itWithTool('python3-zmq', 'carry messages between whose frames libzmq sends a PING', async () => {
     const server = await echo({ outputBytesMax: 512 * MIB });
     const program = python('trickle', server.endpoint, 6, 20_000);
     expect(await program.waitFor('done')).toMatchObject({ ends: 0 });
