@@ -11,6 +11,7 @@ const ROOMS = [
   'mmi',
   'titanic',
   'bstar',
+  'replication',
   'config',
   'observe',
   'http',
@@ -72,6 +73,8 @@ const PAGE = '^src/page/';
 const PORTS = '^src/broker/ports\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
+const FACTS = '^src/bstar/facts\\.ts$';
+const STORE_PORT = ['^src/titanic/store/store\\.ts$', '^src/titanic/store/batch-codec\\.ts$'];
 const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
 
 const folder = (...names) => `^src/broker/(${names.join('|')})/`;
@@ -207,7 +210,13 @@ const rooms = [
   mayImport(
     'bstar',
     [room('core', 'wire')],
-    "bstar imports core and wire only: it replicates opaque records. Ladder and merge are titanic's; the daemon plugs the two together.",
+    'bstar imports core and wire only: it decides which node serves. What it asks of replication is in bstar/ports.ts; the daemon plugs the two together.',
+  ),
+  ...mayImportTypes(
+    'replication',
+    [room('core', 'wire'), FACTS, ...STORE_PORT],
+    [room('bstar', 'titanic')],
+    'replication imports core, wire, bstar/facts.ts, the port and the batches of the store, and types of bstar and titanic. Which node serves belongs to bstar, what a change does to titanic/store.',
   ),
   mayImport(
     'broker',
@@ -392,7 +401,7 @@ const packages = [
   },
 ];
 
-const MACHINES = ['core', 'wire', 'broker', 'mmi', 'titanic', 'bstar'];
+const MACHINES = ['core', 'wire', 'broker', 'mmi', 'titanic', 'bstar', 'replication'];
 const IO_BUILT_INS = [
   'child_process',
   'cluster',

@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
-import { Alone } from '../src/titanic/machine/replica.js';
+import { Standalone } from '../src/titanic/machine/replica.js';
 import type { Change, Store, StoreEvents } from '../src/titanic/store/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 
@@ -42,7 +42,7 @@ const SILENT: StoreEvents = {
 async function open(
   path: string,
   committed: () => void,
-): Promise<{ readonly store: Store; readonly pending: number; readonly alone: Alone }> {
+): Promise<{ readonly store: Store; readonly pending: number; readonly committer: Standalone }> {
   let pending = 0;
   let listed: (last: number | undefined) => void = () => {};
   const { store, recovered } = await openSqliteStore(path)({
@@ -60,19 +60,19 @@ async function open(
     };
     store.list(0, 0);
   });
-  return { store, pending, alone: new Alone(recovered.firstTransaction) };
+  return { store, pending, committer: new Standalone(store, recovered.firstTransaction) };
 }
 
 const ours: Contender = async (directory, outstanding) => {
   let told: () => void = () => {};
-  const { store, alone } = await open(join(directory, 'ours.db'), () => told());
+  const { store, committer } = await open(join(directory, 'ours.db'), () => told());
   let number = 0;
   const began = performance.now();
   await new Promise<void>((resolve) => {
     const next = (): void => {
       const changes: Change[] = [];
       while (changes.length < outstanding) changes.push(acceptOf(++number));
-      store.commit(alone.begin(), changes);
+      committer.commit(changes);
     };
     told = () => (performance.now() - began < SECONDS * 1000 ? next() : resolve());
     next();
@@ -150,13 +150,13 @@ async function start(path: string, state: string): Promise<void> {
 
 async function inBatches(path: string, count: number, change: (number: number) => Change) {
   let told: () => void = () => {};
-  const { store, alone } = await open(path, () => told());
+  const { store, committer } = await open(path, () => told());
   for (let first = 1; first <= count; first += MILLION_BATCH) {
     const size = Math.min(MILLION_BATCH, count - first + 1);
     const changes = Array.from({ length: size }, (_, at) => change(first + at));
     await new Promise<void>((resolve) => {
       told = resolve;
-      store.commit(alone.begin(), changes);
+      committer.commit(changes);
     });
   }
   await store.close();

@@ -11,7 +11,7 @@ import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
 import type { EmbeddedServiceApi, BrokerHost } from '../src/broker/ports.js';
-import { Alone } from '../src/titanic/machine/replica.js';
+import { Standalone } from '../src/titanic/machine/replica.js';
 import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store/store.js';
 import { Titanic } from '../src/titanic/machine/titanic.js';
 import { asker } from '../test/support/asker.js';
@@ -96,7 +96,7 @@ const titanic = new Titanic(
     maxBytes: 1e15,
   },
   store,
-  new Alone(1),
+  new Standalone(store, 1),
   { emit: () => undefined },
   secureRandom,
   new Labels(),

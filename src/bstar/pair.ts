@@ -1,25 +1,16 @@
 /**
- * One node of a pair: the state machine (`fsm.ts`), the frames of the connection, replication over
- * it, and timing (docs/protocol.md §6, D13 to D22). No I/O: every input carries monotonic
- * milliseconds, and effects go to a sink.
+ * One node of a pair: the state machine (`fsm.ts`), what is said over the connection, and timing
+ * (docs/protocol.md §6, D13 to D22). It says when replication begins and ends, and carries its
+ * messages. No I/O: every input carries monotonic milliseconds, and effects go to a sink.
  */
-import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import type { PeerMessage, PeerVersion } from '../wire/peer.js';
 import { epochObjection } from './epochs.js';
-import {
-  type Facts,
-  isFollowed,
-  isLed,
-  type Persisted,
-  type Replication,
-  type Role,
-} from './facts.js';
+import { type Facts, isLed, type Persisted, type Role } from './facts.js';
 import { Fsm, type FsmSink, type OrderRefusal, type Service } from './fsm.js';
-import type { Objection, PairSink } from './ports.js';
-import { Shipping } from './shipping.js';
+import type { Objection, Pair, PairSink, Replicator } from './ports.js';
 
 export interface PairOptions {
   readonly role: Role;
-  readonly replication: Replication;
   readonly heartbeatIntervalMs: number;
   /** Only a node with the peer's key can be the peer. */
   readonly isSealed: boolean;
@@ -42,19 +33,11 @@ const STOPPING_MS_MAX = 10_000;
 
 type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readonly kind: Kind }>;
 
-type Incoming = MessageOf<'records'> | MessageOf<'update'>;
-
 export class PairMachine {
   readonly #options: PairOptions;
   readonly #sink: PairSink;
   readonly #fsm: Fsm;
-  readonly #shipping: Shipping;
-  /** Data from the peer for the store: one item at a time, in order. */
-  #incoming: Incoming[] = [];
-  /** The item that the store has; `null` if its connection has ended meanwhile. */
-  #storing: Incoming | null = null;
-  #isStoring = false;
-  #lastProbe = 0;
+  readonly #replication: Replicator;
   #service: Service = 'refusing';
   #isActivated = false;
   #now: number;
@@ -70,11 +53,19 @@ export class PairMachine {
   #joinAfter = -Infinity;
   #isJoinDue = false;
 
-  constructor(options: PairOptions, persisted: Persisted, sink: PairSink, now: number) {
+  constructor(
+    options: PairOptions,
+    persisted: Persisted,
+    sink: PairSink,
+    replication: Replicator,
+    now: number,
+  ) {
     this.#options = options;
     this.#sink = sink;
+    this.#replication = replication;
     this.#fsm = new Fsm(options.role, persisted, this.#fsmSink());
-    this.#shipping = new Shipping(options.replication, this.#fsm, sink);
+    replication.attach(this.#forReplication());
+    replication.setTime(now);
     this.#now = now;
     this.#seenAt = now;
     // The start counts as a sign of life.
@@ -110,7 +101,7 @@ export class PairMachine {
   lagMs(now: number): number | null {
     const { progress } = this.facts;
     if (progress !== 'holding' && progress !== 'in sync') return null;
-    return this.#shipping.isConfirmed ? 0 : Math.max(0, now - this.#shipping.oldest);
+    return this.#replication.isConfirmed ? 0 : Math.max(0, now - this.#replication.oldest);
   }
 
   // ---------------------------------------------------------------- time
@@ -124,6 +115,7 @@ export class PairMachine {
     const stoodMs = now - this.#seenAt;
     this.#now = now;
     this.#seenAt = now;
+    this.#replication.setTime(now);
     if (stoodMs <= this.#options.heartbeatIntervalMs) return 0;
     this.#heardAt = now;
     this.#fsm.paused();
@@ -141,7 +133,7 @@ export class PairMachine {
     if (this.#overdueAt(patienceMs) <= now) this.#fsm.overdue();
     if (this.#declinedAt(patienceMs) <= now) this.#fsm.declined();
     if (this.#isJoinDue && this.#joinAfter <= now) this.#joinAgain();
-    this.#shipping.run(now);
+    this.#replication.run();
     if (this.#beatAt <= now) {
       this.#beatAt = now + this.#options.heartbeatIntervalMs;
       if (this.facts.link) this.#tell();
@@ -159,7 +151,7 @@ export class PairMachine {
       this.#overdueAt(patienceMs),
       this.#declinedAt(patienceMs),
       this.#isJoinDue ? this.#joinAfter : Infinity,
-      this.#shipping.dueAt,
+      this.#replication.dueAt,
       this.#beatAt,
     );
   }
@@ -167,7 +159,7 @@ export class PairMachine {
   #overdueAt(patienceMs: number): number {
     const { progress, doubt } = this.facts;
     if (progress === 'holding' || progress === 'in sync') {
-      return this.#shipping.oldest + patienceMs;
+      return this.#replication.oldest + patienceMs;
     }
     return doubt ? this.#doubtSince + patienceMs : Infinity;
   }
@@ -180,9 +172,11 @@ export class PairMachine {
 
   // ---------------------------------------------------------------- the link
 
-  connected(): void {
+  /** @param version of the peer protocol that both nodes use */
+  connected(version: PeerVersion): void {
     this.#heardAt = this.#now;
     this.#forgetConnection();
+    this.#replication.connected(version);
     this.#fsm.connected();
     this.#settle();
   }
@@ -229,24 +223,12 @@ export class PairMachine {
         this.#peerJoins(message);
         return;
       case 'records':
-        this.#recordsCame(message);
-        return;
       case 'taken':
-        this.#shipping.taken(message, this.#now);
-        return;
       case 'update':
-        this.#updateCame(message);
-        return;
       case 'confirm':
-        this.#shipping.confirmed(message);
-        return;
       case 'probe':
-        if (this.#fsm.follows(message.epoch)) this.#sink.send({ ...message, kind: 'probed' });
-        return;
       case 'probed':
-        if (isLed(this.facts, message.epoch) && this.#fsm.isInSync) {
-          this.#sink.probed(message.number);
-        }
+        this.#replication.message(message);
         return;
       default:
       // Handshake messages are handled by the link.
@@ -258,15 +240,15 @@ export class PairMachine {
     const before = facts.epoch;
     const isNews = facts.peer?.state !== state || facts.peer.epoch !== epoch;
     const isSplit = facts.state === 'active' && state === 'active' && isNews;
-    this.#shipping.peerHolds = holds;
+    this.#replication.peerHolds(holds);
     this.#fsm.said({ state, epoch, offers });
     if (isSplit) this.#sink.split(before, epoch);
   }
 
   #join(): void {
     const { joined: epoch } = this.facts;
-    this.#sink.send({ kind: 'join', epoch, holds: this.#sink.holds });
-    this.#shipping.start(epoch);
+    this.#sink.send({ kind: 'join', epoch, holds: this.#replication.holds });
+    this.#replication.start(epoch);
   }
 
   /** After a failure of a store, both nodes try again; the following node does so by its JOIN. */
@@ -284,15 +266,13 @@ export class PairMachine {
 
   #forgetConnection(): void {
     this.#isJoinDue = false;
-    this.#incoming = [];
-    this.#storing = null;
-    this.#shipping.forgetConnection(this.#now);
-    this.#sink.unprobed();
+    this.#replication.connectionEnded();
   }
 
   #tell(): void {
     const { state, epoch } = this.facts;
-    const { holds, keys } = this.#sink;
+    const { keys } = this.#sink;
+    const { holds } = this.#replication;
     this.#toldAt = this.#now;
     this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds, keys });
   }
@@ -305,83 +285,34 @@ export class PairMachine {
       return;
     }
     if (!this.#fsm.joinBegins(epoch)) return;
-    this.#shipping.joins(holds);
-    if (this.#shipping.isOff) this.#fsm.merged();
+    this.#replication.peerJoined(holds);
   }
 
-  #recordsCame(message: MessageOf<'records'>): void {
-    const isWanted = isLed(this.facts, message.epoch)
-      ? this.facts.progress === 'merging'
-      : isFollowed(this.facts, message.epoch);
-    if (isWanted) this.#store(message);
+  // ---------------------------------------------------------------- replication
+
+  #forReplication(): Pair {
+    return {
+      state: this.#fsm,
+      send: (message) => {
+        this.#sink.send(message);
+      },
+      stored: () => {
+        this.#storeFailures = 0;
+      },
+      storeFailed: () => {
+        this.#tryLater();
+      },
+      reconnect: () => {
+        this.#sink.closeLink();
+        this.closed();
+      },
+      settle: () => {
+        this.#settle();
+      },
+    };
   }
 
-  #updateCame(message: MessageOf<'update'>): void {
-    if (isFollowed(this.facts, message.epoch)) this.#store(message);
-  }
-
-  #store(message: Incoming): void {
-    this.#incoming.push(message);
-    this.#storeNext();
-  }
-
-  #storeNext(): void {
-    if (this.#isStoring) return;
-    const next = this.#incoming.shift();
-    if (next === undefined) return;
-    this.#isStoring = true;
-    this.#storing = next;
-    if (next.kind === 'records') {
-      this.#sink.merge(next.records, next.holds, !isLed(this.facts, next.epoch));
-      return;
-    }
-    if (next.holdsUpTo > 0) this.#sink.peerHolds(next.holdsUpTo);
-    this.#sink.apply(next.batch, next.number);
-  }
-
-  /**
-   * Data from the peer is on disk, as this node's transaction `number`.
-   * @param joined number of requests that it changed
-   * @param ranTwice how many of these have two different replies
-   */
-  stored(number: number, joined: number, ranTwice: number): void {
-    const done = this.#storing;
-    this.#storing = null;
-    this.#isStoring = false;
-    this.#storeFailures = 0;
-    if (done?.kind === 'records') this.#recordsMerged(done, number, joined, ranTwice);
-    else if (done !== null) {
-      this.#sink.send({ kind: 'confirm', epoch: done.epoch, number: done.number, became: number });
-    }
-    this.#storeNext();
-    this.#settle();
-  }
-
-  #recordsMerged(
-    { epoch, index, isLast }: MessageOf<'records'>,
-    number: number,
-    joined: number,
-    ranTwice: number,
-  ): void {
-    this.#sink.send({ kind: 'taken', epoch, index, number, joined, ranTwice });
-    if (!isLed(this.facts, epoch)) return;
-    this.#shipping.came(joined, ranTwice);
-    if (isLast) this.#fsm.merged();
-  }
-
-  /** Data from the peer could not be stored: it has to be sent again later. */
-  storeFailed(): void {
-    this.#isStoring = false;
-    this.#tryLater();
-  }
-
-  /**
-   * What the peer lacks could not be read. Data from the peer may still be on its way to the disk.
-   */
-  readFailed(): void {
-    this.#tryLater();
-  }
-
+  /** Data from the peer could not be stored, or what it lacks not be read. */
   #tryLater(): void {
     const beats = PATIENCE_BEATS * 2 ** this.#storeFailures++;
     const waitMs = Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX);
@@ -405,34 +336,6 @@ export class PairMachine {
     this.#heardAt = this.#now + offMs;
   }
 
-  // ---------------------------------------------------------------- what the other one lacks
-
-  /** What was to be read has been read. */
-  chunk(records: Buffer, holds: PeerHolding, isLast: boolean): void {
-    this.#shipping.chunk(records, holds, isLast, this.#now);
-    this.#settle();
-  }
-
-  /**
-   * The store is given a batch of this node's own changes.
-   * @param pack returns its bytes; called only if they are to be sent
-   * @returns true if its outcome waits for `confirmed` or `unconfirmed`
-   */
-  begin(number: number, pack: () => Buffer): boolean {
-    return this.#shipping.begin(number, pack, this.#now);
-  }
-
-  /**
-   * The store could not keep a batch of this node's own. If it was sent to the peer, the peer joins
-   * again.
-   */
-  rolledBack(number: number): void {
-    this.#shipping.rolledBack(number);
-    if (!this.#shipping.isLive) return;
-    this.#sink.closeLink();
-    this.closed();
-  }
-
   // ---------------------------------------------------------------- what clients see
 
   /**
@@ -443,19 +346,6 @@ export class PairMachine {
     const isHeld = this.#fsm.vote();
     this.#settle();
     return isHeld || this.#service === 'holding';
-  }
-
-  /**
-   * Whether an unknown uuid is certainly unknown: at once (0), once this probe is answered, or not
-   * (`null`).
-   */
-  probe(): number | null {
-    const { state, promoted, epoch } = this.facts;
-    if (state !== 'active') return null;
-    if (promoted || this.#shipping.isOff) return 0;
-    if (!this.#fsm.isInSync) return null;
-    this.#sink.send({ kind: 'probe', epoch, number: ++this.#lastProbe });
-    return this.#lastProbe;
   }
 
   // ---------------------------------------------------------------- operators
@@ -475,7 +365,7 @@ export class PairMachine {
 
   /** While a hand-over stops: everything that was decided here is committed. */
   settled(): void {
-    if (this.facts.handover !== 'stopping' || !this.#shipping.isConfirmed) return;
+    if (this.facts.handover !== 'stopping' || !this.#replication.isConfirmed) return;
     this.#handoverSince = this.#now;
     this.#fsm.quiet();
     this.#settle();
@@ -505,13 +395,10 @@ export class PairMachine {
         this.#forgetConnection();
       },
       release: () => {
-        this.#shipping.release();
+        this.#replication.release();
       },
       drop: () => {
-        this.#shipping.drop();
-        this.#incoming = [];
-        this.#storing = null;
-        this.#sink.unprobed();
+        this.#replication.drop();
       },
       changed: (from, to, reason) => {
         this.#sink.changed(from, to, reason);
@@ -533,8 +420,8 @@ export class PairMachine {
       else this.#sink.deactivate();
     }
     if (service !== this.#service) this.#setService(service);
-    if (isActive && progress === 'shipping' && this.#shipping.isIdle) {
-      this.#shipping.start(this.facts.epoch);
+    if (isActive && progress === 'shipping' && !this.#replication.isSending) {
+      this.#replication.start(this.facts.epoch);
     }
   }
 

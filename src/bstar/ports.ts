@@ -1,8 +1,6 @@
-/**
- * What the pair needs from the rest of its node. It passes records and batches on as opaque bytes.
- */
-import type { PeerHolding, PeerMessage } from '../wire/peer.js';
-import type { Persisted, State } from './facts.js';
+/** What the pair needs from the rest of its node. */
+import type { PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
+import type { Facts, Persisted, State } from './facts.js';
 import type { Service } from './fsm.js';
 
 /** Why the other node is not this node's peer. `code` is stable. */
@@ -30,10 +28,82 @@ export interface JoinFigures {
   readonly ranTwice: number;
 }
 
-/** The effects of the pair. Nothing returns a value; results arrive as inputs. */
-export interface PairSink {
+/** Messages between the two nodes that concern replication alone. */
+export type ReplicationMessage = Extract<
+  PeerMessage,
+  { readonly kind: 'records' | 'taken' | 'update' | 'confirm' | 'probe' | 'probed' }
+>;
+
+/** Keeps the two stores alike. The pair says when, and carries its messages. */
+export interface Replicator {
+  /** `null`: this node stores nothing. */
+  readonly storeId: Buffer | null;
   /** What this node's store holds of the peer's; sent with every status. */
   readonly holds: PeerHolding | null;
+  /** The peer has everything that was sent to it. */
+  readonly isConfirmed: boolean;
+  /** What the peer lacks is being sent. */
+  readonly isSending: boolean;
+  /** When the oldest batch that waits for the peer was given to the store; Infinity: none waits. */
+  readonly oldest: number;
+  /** When `run` is next due if no input arrives. */
+  readonly dueAt: number;
+  /** Called once, before anything else. */
+  attach(pair: Pair): void;
+  /** Sets the time of the inputs that follow. */
+  setTime(now: number): void;
+  run(): void;
+  /** @param version of the peer protocol, which decides how data is encoded */
+  connected(version: PeerVersion): void;
+  /** What was sent and not confirmed is sent again after the next join. */
+  connectionEnded(): void;
+  /** What the peer says it holds of this store. */
+  peerHolds(holds: PeerHolding | null): void;
+  /** The peer joins this node, which leads. */
+  peerJoined(holds: PeerHolding | null): void;
+  /** Sends what the peer lacks: on the active node once the peer's data is merged, else at once. */
+  start(epoch: number): void;
+  message(message: ReplicationMessage): void;
+  /** Nothing waits for the peer any more. */
+  release(): void;
+  /** This node no longer leads: nobody needs the outcome of its batches. */
+  drop(): void;
+}
+
+/** What is known about the pair, and what replication adds to that. */
+export interface PairState {
+  readonly facts: Readonly<Facts>;
+  readonly isInSync: boolean;
+  /** True if commits are acknowledged only once the peer has them, or is known to be dead. */
+  readonly holdsBack: boolean;
+  /** True if this node follows the active node of that epoch, and that is on its disk. */
+  follows(epoch: number): boolean;
+  /** Everything that the peer had is committed here. */
+  merged(): void;
+  /** The last of what the peer lacks has been sent. */
+  shipped(): void;
+  /** The peer has confirmed everything. */
+  confirmed(): void;
+  /** More waits to be sent than is allowed: it is read from the store again. */
+  fellBehind(): void;
+}
+
+/** The pair, as a replicator calls it. */
+export interface Pair {
+  readonly state: PairState;
+  send(message: PeerMessage): void;
+  /** The store took data from the peer. */
+  stored(): void;
+  /** The store failed: the nodes join again later. */
+  storeFailed(): void;
+  /** The peer may have a batch that is not on this disk: the nodes join again at once. */
+  reconnect(): void;
+  /** Last in each input from the store: the pair acts on what has changed in its state. */
+  settle(): void;
+}
+
+/** The effects of the pair. Nothing returns a value; results arrive as inputs. */
+export interface PairSink {
   /** Of the keys that this node accepts, and their rights; sent with every status. */
   readonly keys: Buffer | null;
   /** Write this to disk and sync it; `persisted` follows. */
@@ -48,36 +118,7 @@ export interface PairSink {
   /** From now on, this node has the stored requests, or no longer has them. */
   activate(): void;
   deactivate(): void;
-
-  /** Read what is above this position in the store; `chunk` follows. `null`: everything. */
-  read(from: PeerHolding | null): void;
-  /** Read on after the last chunk; `chunk` follows. */
-  readOn(): void;
-  /** Merge the peer's records into the store; `stored` or `storeFailed` follows. */
-  merge(records: Buffer, holds: PeerHolding, isFromActive: boolean): void;
-  /**
-   * Repeat the active node's changes, as its transaction `number`; `stored` or `storeFailed`
-   * follows.
-   */
-  apply(batch: Buffer, number: number): void;
-  /**
-   * The peer's transaction `number` is on its disk, and contains only data from this node.
-   * @param of this node's transaction that it repeats, which may not be on this disk yet; 0: none
-   */
-  peerBecame(number: number, of: number): void;
-  /** The peer's disk has the changes of this node up to this one. */
-  peerHolds(number: number): void;
-
-  /** For a batch that waited for the peer: the peer has it, or it need not wait any longer. */
-  confirmed(number: number): void;
-  unconfirmed(number: number): void;
-  /** No other node can have acknowledged anything before the probe of this number. */
-  probed(number: number): void;
-  /** The open probes will not be answered. */
-  unprobed(): void;
-
   changed(from: State, to: State, reason: string): void;
-  joined(figures: JoinFigures): void;
   /** Both nodes are active: the one with the lower epoch steps down now. */
   split(epoch: number, peerEpoch: number): void;
 }

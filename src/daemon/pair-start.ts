@@ -19,7 +19,7 @@ import type { Log } from '../observe/log.js';
 import type { CurveClientKeys } from '../transport/zmtp/link.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { Keys } from './io/keys.js';
-import { type EpochKeeper, PairNode } from './pair.js';
+import { type EpochKeeper, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
@@ -65,12 +65,11 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
       loop.wake();
     },
     epochs: keeper(file, deps.fatal),
-    store: stored?.pairStore ?? null,
+    stored: pairedOf(stored),
     keys: () => deps.keys.digest,
     events,
     now: monotonicMs(),
   });
-  if (stored !== null) stored.pairStore?.attach(node.machine, stored.titanic);
   view.attach(node);
   const close = async (): Promise<void> => {
     await node.close();
@@ -94,11 +93,17 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
   return { node, leave: () => leave(node, stored, log), close };
 }
 
+function pairedOf(stored: TitanicHost | null): PairedTitanic | null {
+  if (stored === null) return null;
+  const { titanic, replication } = stored;
+  return { titanic, replication: present(replication, 'the store of a pair is replicated') };
+}
+
 async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Promise<void> {
   if (!node.machine.isInSync) return;
-  const why = await node.switchover();
+  const why = await node.commands.switchover();
   if (why === null) {
-    stored?.pairStore?.keep();
+    stored?.replication?.writeHoldings();
     return;
   }
   log.warn({ event: 'ha.kept', reason: why }, `stopping without a handover: ${why}`);

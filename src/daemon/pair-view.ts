@@ -91,11 +91,11 @@ export class PairView implements PairEvents, Pair {
   }
 
   async switchover(): Promise<HaOrder> {
-    return order(await this.#node?.switchover());
+    return order(await this.#node?.commands.switchover());
   }
 
   async promote(): Promise<HaOrder> {
-    return order(await this.#node?.promote());
+    return order(await this.#node?.commands.promote());
   }
 
   // ---------------------------------------------------------------- for metrics and health

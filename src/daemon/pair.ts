@@ -1,21 +1,24 @@
 /**
- * One node of a pair: connects the `bstar` machine, its epoch file and its link with the broker and
- * Titanic. Only this file knows all of them.
+ * One node of a pair: connects the `bstar` machine, replication, the epoch file and the link with
+ * the broker and Titanic. Only this file knows all of them.
  */
 import type { Broker } from '../broker/broker.js';
+import { Commands } from '../bstar/commands.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
-import type { Facts, Persisted, State } from '../bstar/facts.js';
+import type { Persisted, State } from '../bstar/facts.js';
 import type { Service } from '../bstar/fsm.js';
 import type { Introduction } from '../bstar/io/handshake.js';
 import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
 import { PairMachine } from '../bstar/pair.js';
-import type { JoinFigures, Objection, PairSink } from '../bstar/ports.js';
+import type { Objection, PairSink } from '../bstar/ports.js';
 import type { Config } from '../config/config.js';
 import { webAddress } from '../core/web-address.js';
+import { NoReplication } from '../replication/off.js';
+import type { Replication } from '../replication/replication.js';
+import type { Titanic } from '../titanic/machine/titanic.js';
 import type { Rejected } from '../transport/port.js';
-import type { Hello, PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
+import type { Hello, PeerMessage, PeerVersion } from '../wire/peer.js';
 import { KeysCompared } from './pair-keys.js';
-import type { PairStore } from './pair-store.js';
 
 /** Stores the epoch: in a file, or in the simulator. */
 export interface EpochKeeper {
@@ -24,8 +27,14 @@ export interface EpochKeeper {
   persist(state: Persisted, done: () => void): void;
 }
 
+/** The stored requests of a node of a pair. */
+export interface PairedTitanic {
+  readonly titanic: Titanic;
+  readonly replication: Replication;
+}
+
 /** What a node of a pair depends on. */
-export interface PairSurroundings {
+export interface PairNodeDeps {
   readonly config: Config;
   readonly broker: Broker;
   /** Input arrived: a turn is due. */
@@ -33,23 +42,16 @@ export interface PairSurroundings {
   readonly epochs: EpochKeeper;
   /** Digest of the keys that this node allows, and their rights. */
   readonly keys: () => Buffer;
-  /** `null`: nothing is replicated. */
-  readonly store: PairStore | null;
+  /** `null`: nothing is stored, so nothing is replicated. */
+  readonly stored: PairedTitanic | null;
   readonly events: PairEvents;
   /** Monotonic milliseconds. */
   readonly now: number;
 }
 
-/** An operator's command that waits for its outcome. */
-interface Wish {
-  readonly isMet: (facts: Readonly<Facts>) => boolean;
-  /** Why it can no longer succeed, or `null`. */
-  readonly obstacle: (facts: Readonly<Facts>) => string | null;
-  readonly settle: (reason: string | null) => void;
-}
-
 export class PairNode implements PairSink, PeerLinkEvents {
   readonly machine: PairMachine;
+  readonly commands: Commands;
   /** Resolves once the peer has connected. */
   readonly met: Promise<void>;
   readonly #config: Config;
@@ -57,24 +59,22 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #wake: () => void;
   readonly #epochs: EpochKeeper;
   readonly #keys: KeysCompared;
-  readonly #store: PairStore | null;
+  readonly #stored: PairedTitanic | null;
   readonly #events: PairEvents;
   #link: PeerLink | null = null;
   #meet: () => void = () => undefined;
-  #wishes: Wish[] = [];
   #wasInSync = false;
   #isAsking = false;
   #peerPage: string | null = null;
   #now: number;
 
-  constructor(surroundings: PairSurroundings) {
-    const { config, broker, wake, epochs, keys, store, events, now } = surroundings;
+  constructor({ config, broker, wake, epochs, keys, stored, events, now }: PairNodeDeps) {
     this.#config = config;
     this.#broker = broker;
     this.#wake = wake;
     this.#epochs = epochs;
     this.#keys = new KeysCompared(keys);
-    this.#store = store;
+    this.#stored = stored;
     this.#events = events;
     this.#now = now;
     this.met = new Promise((resolve) => {
@@ -83,11 +83,12 @@ export class PairNode implements PairSink, PeerLinkEvents {
     const { role, heartbeatIntervalMs } = config.bstar;
     const options = {
       role: role === 'backup' ? ('backup' as const) : ('primary' as const),
-      replication: store === null ? ('off' as const) : config.titanic.replication,
       heartbeatIntervalMs,
       isSealed: config.bstar.curve !== null,
     };
-    this.machine = new PairMachine(options, epochs.persisted, this, now);
+    const replication = stored?.replication ?? new NoReplication();
+    this.machine = new PairMachine(options, epochs.persisted, this, replication, now);
+    this.commands = new Commands(this.machine, wake);
     // Clients are served only once this node knows that it is to serve them.
     broker.setAdmission('refusing', now);
   }
@@ -102,10 +103,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return {
       pair: bstar.pair,
       role: bstar.role === 'backup' ? 'backup' : 'primary',
-      replication: this.#store === null ? 'off' : titanic.replication,
+      replication: this.#stored === null ? 'off' : titanic.replication,
       heartbeatIntervalMs: bstar.heartbeatIntervalMs,
       node: node.name,
-      storeId: this.#store?.storeId ?? null,
+      storeId: this.#stored?.replication.storeId ?? null,
       epoch: this.machine.facts.epoch,
       publicUrl: this.#config.http.publicUrl,
     };
@@ -131,8 +132,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
   /** Called first in a turn. */
   look(now: number): void {
     this.#now = now;
-    const stoodMs = Math.round(this.machine.look(now));
-    if (stoodMs > 0) this.#emit({ name: 'ha.paused', stoodMs });
+    const stalledMs = Math.round(this.machine.look(now));
+    if (stalledMs > 0) this.#emit({ name: 'ha.paused', stoodMs: stalledMs });
   }
 
   /** True while nothing may be shown or acknowledged (D19). */
@@ -144,7 +145,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
   run(now: number, isSettled: boolean): void {
     this.machine.run(now);
     if (isSettled) this.machine.settled();
-    this.#notice();
+    this.#report();
+    this.commands.run();
     this.#link?.flush();
   }
 
@@ -152,26 +154,13 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return Math.max(0, this.machine.dueAt - now);
   }
 
-  /** Completes operators' commands, and updates what is shown of the pair. */
-  #notice(): void {
-    const { facts } = this.machine;
-    const { state } = facts;
+  #report(): void {
     const isInSync = this.machine.isInSync;
-    if (this.#wasInSync && !isInSync && state === 'active') this.#emit({ name: 'ha.unsynced' });
+    const isActive = this.machine.facts.state === 'active';
+    if (this.#wasInSync && !isInSync && isActive) this.#emit({ name: 'ha.unsynced' });
     this.#wasInSync = isInSync;
     if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
-    if (this.#wishes.length === 0) return;
-    const open: Wish[] = [];
-    for (const wish of this.#wishes) {
-      const isMet = wish.isMet(facts);
-      const why = isMet ? null : wish.obstacle(facts);
-      if (isMet || why !== null) wish.settle(why);
-      else open.push(wish);
-    }
-    this.#wishes = open;
   }
-
-  // ---------------------------------------------------------------- clients and operators
 
   /** A client sent a request to a node that does not serve. Returns whether to hold the request. */
   readonly vote = (): boolean => {
@@ -181,35 +170,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return isHeld;
   };
 
-  /** Resolves with the reason for a refusal, or `null` once this node is active. */
-  promote(): Promise<string | null> {
-    return this.#wish(this.machine.promote(), {
-      isMet: ({ state }) => state === 'active',
-      obstacle: ({ writing }) => (writing === null ? 'the peer came back' : null),
-    });
-  }
-
-  /** Resolves with the reason for a refusal, or `null` once the peer is active. */
-  switchover(): Promise<string | null> {
-    // The peer becomes active only after it has this node's data; losing the peer ends the attempt.
-    return this.#wish(this.machine.switchover(), {
-      isMet: ({ state, peer, link }) => state !== 'active' && (!link || peer?.state === 'active'),
-      obstacle: ({ state, handover }) =>
-        state === 'active' && handover === 'none' ? 'the peer did not take over' : null,
-    });
-  }
-
-  #wish(refusal: string | null, wish: Omit<Wish, 'settle'>): Promise<string | null> {
-    this.#wake();
-    if (refusal !== null) return Promise.resolve(refusal);
-    return new Promise((resolve) => {
-      this.#wishes.push({ ...wish, settle: resolve });
-    });
-  }
-
   async close(): Promise<void> {
-    for (const { settle } of this.#wishes) settle('this node is stopping');
-    this.#wishes = [];
+    this.commands.close();
     // No more data from the peer goes to the store, which is closed next.
     this.machine.closed();
     await this.#link?.close();
@@ -222,9 +184,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
     // A link goes wherever its address says: anything but a valid web address is ignored.
     this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);
     this.#emit({ name: 'ha.connected', peer: node, version });
-    if (this.#store !== null) this.#store.format = version;
     this.#meet();
-    this.machine.connected();
+    this.machine.connected(version);
   }
 
   objectionTo(message: PeerMessage): Objection | null {
@@ -269,10 +230,6 @@ export class PairNode implements PairSink, PeerLinkEvents {
     return this.#keys.own;
   }
 
-  get holds(): PeerHolding | null {
-    return this.#store?.holds ?? null;
-  }
-
   persist(state: Persisted): void {
     this.#epochs.persist(state, () => {
       this.#wake();
@@ -300,62 +257,17 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   activate(): void {
-    this.#store?.activate();
+    this.#stored?.titanic.activate();
   }
 
   deactivate(): void {
-    this.#store?.deactivate();
+    this.#stored?.titanic.deactivate();
     // Nobody will answer them any more.
     this.#broker.dropInternal();
   }
 
-  read(from: PeerHolding | null): void {
-    this.#store?.read(from);
-  }
-
-  readOn(): void {
-    this.#store?.readOn();
-  }
-
-  merge(records: Buffer, holds: PeerHolding, isFromActive: boolean): void {
-    this.#store?.merge(records, holds, isFromActive);
-  }
-
-  apply(batch: Buffer, number: number): void {
-    this.#store?.apply(batch, number);
-  }
-
-  peerBecame(number: number, of: number): void {
-    this.#store?.peerBecame(number, of);
-  }
-
-  peerHolds(number: number): void {
-    this.#store?.peerHolds(number);
-  }
-
-  confirmed(number: number): void {
-    this.#store?.confirmed(number);
-  }
-
-  unconfirmed(number: number): void {
-    this.#store?.unconfirmed(number);
-  }
-
-  probed(number: number): void {
-    this.#store?.probed(number);
-  }
-
-  unprobed(): void {
-    this.#store?.unprobed();
-  }
-
   changed(from: State, to: State, reason: string): void {
     this.#emit({ name: 'ha.changed', from, to, epoch: this.machine.facts.epoch, reason });
-  }
-
-  joined(figures: JoinFigures): void {
-    this.#store?.keep();
-    this.#emit({ name: 'ha.merged', ...figures });
   }
 
   split(epoch: number, peerEpoch: number): void {

@@ -1,9 +1,13 @@
-/** Routes the store's events: those of the pair to the pair, all others to Titanic. */
+/**
+ * Passes the store's results to those who wait for them: reads to Titanic, what replication read or
+ * merged to replication. Commits go to whoever numbers transactions: replication on a node of a
+ * pair, otherwise Titanic.
+ */
 import { present } from '../core/assert.js';
 import { MajordomoError } from '../core/errors.js';
+import type { Replication } from '../replication/replication.js';
 import type { MergeFailure, StoreEvents, StoreFailure } from '../titanic/store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
-import type { PairStore } from './pair-store.js';
 import type { Time } from './turns.js';
 
 /** Error codes of a start that could not read the pending requests. */
@@ -13,26 +17,34 @@ const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
   fatal: 'ERR_TITANIC_DISK',
 };
 
-/** Passes the store's events to the machine, which acts on them in the turn that `wake` causes. */
 export class StoreEventRouter implements StoreEvents {
   readonly #wake: () => void;
   readonly #time: Time;
   readonly #fatal: (error: MajordomoError) => void;
   /** Set when the store is open; before that the store has nothing to report. */
   #titanic: Titanic | null = null;
-  #pairStore: PairStore | null = null;
+  #replication: Replication | null = null;
   #restored: { done(): void; failed(error: MajordomoError): void } | null = null;
 
-  /** @param wake an event arrived: a turn is due */
+  /** @param wake a result arrived: the machine acts on it in the turn that this causes */
   constructor(wake: () => void, time: Time, fatal: (error: MajordomoError) => void) {
     this.#wake = wake;
     this.#time = time;
     this.#fatal = fatal;
   }
 
-  begin(titanic: Titanic, pairStore: PairStore | null): void {
+  begin(titanic: Titanic, replication: Replication | null): void {
     this.#titanic = titanic;
-    this.#pairStore = pairStore;
+    this.#replication = replication;
+  }
+
+  get #reads(): Titanic {
+    this.#wake();
+    return present(this.#titanic, 'a store that was asked something');
+  }
+
+  get #commits(): Titanic | Replication {
+    return this.#replication ?? this.#reads;
   }
 
   /** Resolves when the machine knows all pending requests; rejects if they cannot be read. */
@@ -42,82 +54,75 @@ export class StoreEventRouter implements StoreEvents {
     });
   }
 
-  committed(...told: Parameters<StoreEvents['committed']>): void {
-    const [number, , counts] = told;
+  committed(...result: Parameters<StoreEvents['committed']>): void {
     this.#wake();
-    if (this.#pairStore?.committed(number, counts) !== true) this.#machine.committed(...told);
+    this.#commits.committed(...result);
   }
 
   batchFailed(transaction: number, failure: StoreFailure): void {
     this.#wake();
-    if (this.#pairStore?.batchFailed(transaction, failure) !== true) {
-      this.#machine.batchFailed(transaction, failure);
-    }
-    this.#end(failure);
+    this.#commits.batchFailed(transaction, failure);
+    this.#endIfFatal(failure);
   }
 
-  loaded(...told: Parameters<StoreEvents['loaded']>): void {
-    this.#machine.loaded(...told);
+  loaded(...result: Parameters<StoreEvents['loaded']>): void {
+    this.#reads.loaded(...result);
   }
 
-  found(...told: Parameters<StoreEvents['found']>): void {
-    this.#machine.found(...told);
+  found(...result: Parameters<StoreEvents['found']>): void {
+    this.#reads.found(...result);
   }
 
-  listed(...told: Parameters<StoreEvents['listed']>): void {
-    const machine = this.#machine;
-    machine.setTime(this.#time.now(), this.#time.wall());
-    machine.listed(...told);
-    if (!machine.isRestored) return;
+  listed(...result: Parameters<StoreEvents['listed']>): void {
+    const titanic = this.#reads;
+    titanic.setTime(this.#time.now(), this.#time.wall());
+    titanic.listed(...result);
+    if (!titanic.isRestored) return;
     this.#restored?.done();
     this.#restored = null;
   }
 
   loadFailed(load: number, failure: StoreFailure): void {
-    this.#machine.loadFailed(load);
-    this.#end(failure);
+    this.#reads.loadFailed(load);
+    this.#endIfFatal(failure);
   }
 
   lookFailed(look: number, failure: StoreFailure): void {
-    this.#machine.lookFailed(look);
-    this.#end(failure);
+    this.#reads.lookFailed(look);
+    this.#endIfFatal(failure);
   }
 
   listFailed(list: number, failure: StoreFailure): void {
-    this.#machine.listFailed(list);
-    if (this.#restored === null) this.#end(failure);
+    this.#reads.listFailed(list);
+    if (this.#restored === null) this.#endIfFatal(failure);
     else this.#restored.failed(new MajordomoError(LIST_CODES[failure.kind], failure.message));
     this.#restored = null;
   }
 
-  merged(...told: Parameters<StoreEvents['merged']>): void {
+  merged(...result: Parameters<StoreEvents['merged']>): void {
     this.#wake();
-    this.#pairStore?.merged(...told);
+    this.#replication?.merged(...result);
   }
 
   mergeFailed(transaction: number, failure: MergeFailure): void {
     this.#wake();
-    this.#pairStore?.mergeFailed(transaction, failure);
-    if (failure.kind !== 'malformed') this.#end({ ...failure, kind: failure.kind });
+    this.#replication?.mergeFailed(transaction, failure);
+    if (failure.kind !== 'malformed') this.#endIfFatal({ ...failure, kind: failure.kind });
   }
 
-  chunk(...told: Parameters<StoreEvents['chunk']>): void {
+  chunk(...result: Parameters<StoreEvents['chunk']>): void {
     this.#wake();
-    this.#pairStore?.chunk(...told);
+    this.#replication?.chunk(...result);
   }
 
   readFailed(read: number, failure: StoreFailure): void {
     this.#wake();
-    this.#pairStore?.readFailed(read, failure);
-    this.#end(failure);
+    this.#replication?.readFailed(read, failure);
+    this.#endIfFatal(failure);
   }
 
-  get #machine(): Titanic {
-    this.#wake();
-    return present(this.#titanic, 'a store tells nothing that it was not asked');
-  }
-
-  #end(failure: StoreFailure): void {
+  /** A store that cannot be trusted any more ends the process. */
+  #endIfFatal(failure: StoreFailure): void {
     if (failure.kind !== 'fatal') return;
     this.#fatal(new MajordomoError('ERR_TITANIC_DISK', failure.message));
   }

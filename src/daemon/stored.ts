@@ -13,18 +13,18 @@ import { openSqliteStore } from '../titanic/io/sqlite-store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import { Operator } from '../titanic/operator/operator.js';
-import { Alone } from '../titanic/machine/replica.js';
-import type { Store, StoreCounts } from '../titanic/store/store.js';
+import { Replication } from '../replication/replication.js';
+import { Standalone } from '../titanic/machine/replica.js';
+import type { Store } from '../titanic/store/store.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import { awake, operatorApiOf } from './operator-api.js';
-import { PairStore } from './pair-store.js';
 import { StoreEventRouter } from './store-event-router.js';
 import { SYSTEM_TIME } from './turns.js';
 
 export interface TitanicHost {
   readonly titanic: Titanic;
   /** `null`: the store belongs to no pair. */
-  readonly pairStore: PairStore | null;
+  readonly replication: Replication | null;
   /** The API for operators. */
   readonly operatorApi: OperatorApi;
   /** Called before the broker drains: bulk commands stop. */
@@ -34,7 +34,7 @@ export interface TitanicHost {
 }
 
 /** What Titanic depends on. */
-export interface Surroundings {
+export interface TitanicDeps {
   readonly config: Config;
   readonly dataDir: string;
   /** Allows a store other than the one that the directory remembers. */
@@ -53,12 +53,12 @@ export interface Surroundings {
  * in a pair Titanic is inactive until the pair activates it.
  * @throws the store's errors
  */
-export async function startStoredRequests(surroundings: Surroundings): Promise<TitanicHost> {
-  const { config, dataDir, isNewStore, broker, loop, events, pairEvents, fatal } = surroundings;
+export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHost> {
+  const { config, dataDir, isNewStore, broker, loop, events, pairEvents, fatal } = deps;
   const wake = (): void => {
     loop.wake();
   };
-  const told = new StoreEventRouter(wake, SYSTEM_TIME, fatal);
+  const router = new StoreEventRouter(wake, SYSTEM_TIME, fatal);
   const file = join(dataDir, config.titanic.file);
   const open = openSqliteStore(file, {
     isNewStore,
@@ -66,29 +66,31 @@ export async function startStoredRequests(surroundings: Surroundings): Promise<T
       events.emit(eventOf(news));
     },
   });
-  const { store, recovered } = await open(told);
+  const { store, recovered } = await open(router);
   if (pairEvents !== null && !recovered.isNumbered) {
     await store.close();
     const text = 'the disk is full: a node of a pair that cannot write does not start';
     throw new MajordomoError('ERR_TITANIC_FULL', `store ${file}: ${text}`);
   }
-  const isStrict = config.titanic.replication === 'strict';
-  const pairStore =
-    pairEvents === null ? null : new PairStore(store, recovered, isStrict, pairEvents);
-  const replica = pairStore ?? new Alone(recovered.firstTransaction);
+  const replication =
+    pairEvents === null
+      ? null
+      : new Replication(config.titanic.replication, store, recovered, pairEvents);
+  const replica = replication ?? new Standalone(store, recovered.firstTransaction);
   const { labels } = broker.counters.requests;
   const titanic = new Titanic(config.titanic, store, replica, events, secureRandom, labels);
-  told.begin(titanic, pairStore);
+  replication?.serve(titanic);
+  router.begin(titanic, replication);
+  titanic.counted(recovered.counts);
   titanic.setTime(SYSTEM_TIME.now(), SYSTEM_TIME.wall());
   broker.host(titanic);
   broker.keep(titanic);
-  if (pairStore === null) await restore(titanic, told, recovered.counts, store);
-  else titanic.counted(recovered.counts);
+  if (replication === null) await restore(titanic, router, store);
   const queries = openSqliteQueries(file);
   const operator = new Operator(titanic.operatorHost(), awake(queries, loop));
   return {
     titanic,
-    pairStore,
+    replication,
     operatorApi: operatorApiOf(operator, loop),
     quiesce: () => {
       operator.stop();
@@ -112,14 +114,9 @@ function eventOf({ how, id, aside }: StoreNews): TitanicEvent {
   }
 }
 
-async function restore(
-  titanic: Titanic,
-  told: StoreEventRouter,
-  counts: StoreCounts,
-  store: Store,
-): Promise<void> {
-  const restored = told.restored();
-  titanic.activate(counts);
+async function restore(titanic: Titanic, router: StoreEventRouter, store: Store): Promise<void> {
+  const restored = router.restored();
+  titanic.activate();
   try {
     await restored;
   } catch (error) {

@@ -54,9 +54,9 @@ describe('the simulation of the pair finds', () => {
       /pending again|before its time|was closed|in two ways|answered once/,
       {
         weather: prompt,
-        store: (store) => {
-          const shipped = store.shipped.bind(store);
-          store.shipped = (...args) => shipped(...args) && false;
+        replication: (replication) => {
+          const commit = replication.commit.bind(replication);
+          replication.commit = (changes) => ({ ...commit(changes), awaitsPeer: false });
         },
       },
     ],
@@ -76,9 +76,12 @@ describe('the simulation of the pair finds', () => {
       'closes of a node that is alone which leave no tombstone (D17)',
       /was closed|differ|not in sync/,
       {
-        store: (store) => {
-          const begin = store.begin.bind(store);
-          store.begin = () => ({ ...begin(), tombstones: 'none' });
+        disk: (disk) => {
+          const commit = disk.commit.bind(disk);
+          disk.commit = (transaction, changes) => {
+            commit({ ...transaction, tombstones: 'none' }, changes);
+          };
+          return disk;
         },
       },
     ],
@@ -87,8 +90,8 @@ describe('the simulation of the pair finds', () => {
       /before its time/,
       {
         weather: (weather) => restless(weather, 8, 2),
-        store: (store) => {
-          store.probe = () => 0;
+        replication: (replication) => {
+          replication.probe = () => 0;
         },
       },
     ],
@@ -97,11 +100,12 @@ describe('the simulation of the pair finds', () => {
       'a batch that is lost on its way to the peer (D14)',
       /differ|before its time|pending again/,
       {
-        store: (store) => {
-          const apply = store.apply.bind(store);
+        replication: (replication) => {
+          const message = replication.message.bind(replication);
           let count = 0;
-          store.apply = (bytes, number) => {
-            apply(++count % 5 === 0 ? NOTHING : bytes, number);
+          replication.message = (what) => {
+            const isLost = what.kind === 'update' && ++count % 5 === 0;
+            message(isLost ? { ...what, batch: NOTHING } : what);
           };
         },
       },

@@ -1,20 +1,25 @@
 /**
- * Two nodes of a pair on a stage, in virtual time: the real machines, a store of words, and a link
- * that takes a millisecond and can be cut.
+ * Two nodes of a pair on a stage, in virtual time: the real machines of the pair and of
+ * replication, a store of words, and a link that takes a millisecond and can be cut.
  */
-import type { Persisted, Replication, State } from '../../src/bstar/facts.js';
+import type { PairEvent } from '../../src/bstar/events.js';
+import type { Persisted, Replication as Mode, State } from '../../src/bstar/facts.js';
+import type { Service } from '../../src/bstar/fsm.js';
 import { PairMachine, type PairOptions } from '../../src/bstar/pair.js';
 import type { JoinFigures, PairSink } from '../../src/bstar/ports.js';
-import type { Service } from '../../src/bstar/fsm.js';
-import type { PeerHolding, PeerMessage } from '../../src/wire/peer.js';
+import { present } from '../../src/core/assert.js';
+import { NoReplication } from '../../src/replication/off.js';
+import { Replication } from '../../src/replication/replication.js';
+import { PEER_VERSION, type PeerMessage } from '../../src/wire/peer.js';
+import { type WordChange, wordChange, wordsIn, WordStore } from './word-store.js';
 
 const LINK_MS = 1;
 const DISK_MS = 2;
 const DIAL_MS = 5;
-const CHUNK_WORDS = 2;
-const CHUNK_BYTES = 1024 * 1024;
 /** How often a receiver is told that part of a long message has arrived. */
 const PIECE_MS = 50;
+
+const TURNS_MAX = 1_000_000;
 
 interface Due {
   readonly at: number;
@@ -22,19 +27,14 @@ interface Due {
   readonly run: () => void;
 }
 
-/** A word, and the transaction that stored it. */
-type Words = Map<string, number>;
-
 export interface StageOptions {
   readonly heartbeatIntervalMs?: number;
-  readonly replication?: Replication;
+  readonly replication?: Mode;
   /** Bytes per millisecond that the link carries in each direction. */
   readonly bytesPerMs?: number;
   /** Only the owner of the peer's key can be the peer. */
   readonly isSealed?: boolean;
 }
-
-const TURNS_MAX = 1_000_000;
 
 export class PairStage {
   now = 1000;
@@ -55,9 +55,9 @@ export class PairStage {
     isSealed = false,
   }: StageOptions = {}) {
     this.bytesPerMs = bytesPerMs;
-    const options = { heartbeatIntervalMs, replication, isSealed };
-    this.primary = new StageNode(this, { ...options, role: 'primary' });
-    this.backup = new StageNode(this, { ...options, role: 'backup' });
+    const options = { heartbeatIntervalMs, isSealed };
+    this.primary = new StageNode(this, { ...options, role: 'primary' }, replication);
+    this.backup = new StageNode(this, { ...options, role: 'backup' }, replication);
     this.#dial();
   }
 
@@ -131,27 +131,28 @@ export class PairStage {
 class StageNode implements PairSink {
   readonly #stage: PairStage;
   readonly #options: PairOptions;
+  readonly #mode: Mode;
   #machine: PairMachine | null = null;
+  /** `null`: nothing is replicated. */
+  #replication: Replication | null = null;
   /** The content of its epoch file. */
   disk: Persisted = { epoch: 0, wasActive: false };
-  /** Effects of an ended process are ignored. */
-  #life = 0;
+  /** Counts its processes: effects of one that has ended are ignored. */
+  #process = 0;
   #stoppedAt: number | null = null;
   #connection = 0;
   #heldOffUntil = -Infinity;
-  // The store survives the process.
-  readonly #words: Words = new Map();
-  readonly #storeId = Buffer.alloc(16);
-  #transaction = 0;
-  holds: PeerHolding | null = null;
-  #readTo = 0;
-  isDiskFull = false;
-  /** The disk's delay for data from the peer. */
-  takesMs = DISK_MS;
+  /** The store survives the process. */
+  readonly #store: WordStore;
+  /** Words by the transaction that stores them. */
+  readonly #wordOf = new Map<number, string>();
+  /** Transactions that are not acknowledged yet. */
   readonly waiting = new Set<number>();
+  /** Of those, the ones that wait for the peer, and those that are on this disk. */
+  readonly #awaitingPeer = new Set<number>();
+  readonly #committed = new Set<number>();
   readonly acknowledged: string[] = [];
   readonly dropped: string[] = [];
-  readonly #wordOf = new Map<number, string>();
   service: Service = 'refusing';
   isActivated = false;
   readonly changes: string[] = [];
@@ -162,24 +163,66 @@ class StageNode implements PairSink {
   recordsGot = 0;
   readonly probes: number[] = [];
 
-  constructor(stage: PairStage, options: PairOptions) {
+  constructor(stage: PairStage, options: PairOptions, mode: Mode) {
     this.#stage = stage;
     this.#options = options;
-    this.#storeId.fill(options.role === 'primary' ? 1 : 2);
+    this.#mode = mode;
+    this.#store = new WordStore(options.role === 'primary' ? 1 : 2, (ms, run) => {
+      this.#later(ms, run);
+    });
   }
 
   // ---------------------------------------------------------------- its life
 
   start(): void {
-    this.#life++;
+    this.#process++;
     this.service = 'refusing';
     this.isActivated = false;
-    this.#machine = new PairMachine(this.#options, this.disk, this, this.#stage.now);
+    this.#replication = this.#mode === 'off' ? null : this.#replicate();
+    const replication = this.#replication ?? new NoReplication();
+    this.#machine = new PairMachine(this.#options, this.disk, this, replication, this.#stage.now);
+  }
+
+  #replicate(): Replication {
+    const replication = new Replication(this.#mode, this.#store, this.#store.recovered, {
+      emit: (event: PairEvent) => {
+        if (event.name !== 'ha.merged') return;
+        const { fromPeer, toPeer, ranTwice } = event;
+        this.joins.push({ fromPeer, toPeer, ranTwice });
+      },
+    });
+    this.#store.reportTo(replication);
+    replication.serve({
+      committed: (number) => {
+        this.#stored(number);
+      },
+      batchFailed: (number) => {
+        this.waiting.delete(number);
+      },
+      confirmed: (number) => {
+        this.#confirmed(number);
+      },
+      unconfirmed: (number) => {
+        this.#confirmed(number);
+      },
+      probed: (number) => {
+        this.probes.push(number);
+      },
+      unprobed: () => {
+        this.probes.push(-1);
+      },
+      counted: () => undefined,
+      merged: () => undefined,
+    });
+    return replication;
   }
 
   crash(): void {
-    this.#life++;
+    this.#process++;
     this.#machine = null;
+    this.#replication = null;
+    this.#awaitingPeer.clear();
+    this.#committed.clear();
     this.waiting.clear();
     const other = this.#stage.other(this);
     if (!this.isConnected) return;
@@ -215,8 +258,25 @@ class StageNode implements PairSink {
   }
 
   get machine(): PairMachine {
-    if (this.#machine === null) throw new Error('this node is down');
-    return this.#machine;
+    return present(this.#machine, 'a node that is up');
+  }
+
+  get replication(): Replication {
+    return present(this.#replication, 'a node that replicates');
+  }
+
+  set isDiskFull(isFull: boolean) {
+    this.#store.isFull = isFull;
+  }
+
+  /** The disk's delay for data from the peer. */
+  set takesMs(ms: number) {
+    this.#store.takesMs = ms;
+  }
+
+  /** What it reads of its store from now on cannot be read. */
+  failReading(): void {
+    this.#store.failReading();
   }
 
   get state(): State {
@@ -224,7 +284,7 @@ class StageNode implements PairSink {
   }
 
   get words(): string[] {
-    return [...this.#words.keys()].sort();
+    return this.#store.words;
   }
 
   get dueAt(): number {
@@ -252,27 +312,29 @@ class StageNode implements PairSink {
 
   /** Stores a word, which is acknowledged when the pair allows it. */
   store(word: string): void {
-    const number = this.#stage.now * 1000 + ++this.#transaction;
-    this.waiting.add(number);
+    const { number, awaitsPeer } = this.#commit([wordChange(word)]);
     this.#wordOf.set(number, word);
-    const isHeld = this.machine.begin(number, () => Buffer.from(word));
-    if (isHeld) this.#held.add(number);
-    this.#later(DISK_MS, () => {
-      if (this.isDiskFull) {
-        this.waiting.delete(number);
-        this.machine.rolledBack(number);
-        return;
-      }
-      this.#words.set(word, number);
-      this.#last = number;
-      if (!isHeld || !this.#held.has(number)) this.#acknowledge(number);
-      else this.#committed.add(number);
-    });
+    this.waiting.add(number);
+    if (awaitsPeer) this.#awaitingPeer.add(number);
   }
 
-  readonly #held = new Set<number>();
-  readonly #committed = new Set<number>();
-  #last = 0;
+  #commit(changes: readonly WordChange[]): { number: number; awaitsPeer: boolean } {
+    if (this.#replication !== null) return this.#replication.commit(changes);
+    const number = this.#store.commitAlone(changes, () => {
+      this.#stored(number);
+    });
+    return { number, awaitsPeer: false };
+  }
+
+  #stored(number: number): void {
+    if (this.#awaitingPeer.has(number)) this.#committed.add(number);
+    else this.#acknowledge(number);
+  }
+
+  #confirmed(number: number): void {
+    this.#awaitingPeer.delete(number);
+    if (this.#committed.delete(number)) this.#acknowledge(number);
+  }
 
   #acknowledge(number: number): void {
     if (!this.waiting.delete(number)) return;
@@ -283,7 +345,7 @@ class StageNode implements PairSink {
 
   connected(): void {
     this.#connection = this.#stage.connection;
-    this.machine.connected();
+    this.machine.connected(PEER_VERSION);
   }
 
   disconnected(): void {
@@ -337,9 +399,9 @@ class StageNode implements PairSink {
   // ---------------------------------------------------------------- effects
 
   #later(ms: number, run: () => void): void {
-    const life = this.#life;
+    const process = this.#process;
     this.#stage.after(ms, () => {
-      if (life === this.#life) run();
+      if (process === this.#process) run();
     });
   }
 
@@ -365,80 +427,8 @@ class StageNode implements PairSink {
     this.waiting.clear();
   }
 
-  read(from: PeerHolding | null): void {
-    this.#readTo = from?.storeId.equals(this.#storeId) === true ? from.upTo : 0;
-    this.readOn();
-  }
-
-  readOn(): void {
-    this.#later(DISK_MS, () => {
-      const above = [...this.#words].filter(([, number]) => number > this.#readTo);
-      above.sort(([, a], [, b]) => a - b);
-      const chunk = above.slice(0, CHUNK_WORDS);
-      const records = Buffer.from(chunk.map(([word]) => word).join(' '));
-      const isLast = above.length <= CHUNK_WORDS && records.length < CHUNK_BYTES;
-      this.#readTo = isLast ? Math.max(this.#last, this.#readTo) : (chunk.at(-1)?.[1] ?? 0);
-      const holds = { storeId: this.#storeId, upTo: this.#readTo, bodiesUpTo: this.#readTo };
-      this.machine.chunk(records, holds, isLast);
-    });
-  }
-
-  merge(records: Buffer, holds: PeerHolding): void {
-    this.#take(wordsIn(records), holds);
-  }
-
-  apply(batch: Buffer, number: number): void {
-    const storeId = this.#stage.other(this).#storeId;
-    this.#take(wordsIn(batch), { storeId, upTo: number, bodiesUpTo: number });
-  }
-
-  #take(words: readonly string[], holds: PeerHolding): void {
-    this.#later(this.takesMs, () => {
-      if (this.isDiskFull) {
-        this.machine.storeFailed();
-        return;
-      }
-      const number = this.#stage.now * 1000 + ++this.#transaction;
-      const fresh = words.filter((word) => !this.#words.has(word));
-      for (const word of fresh) this.#words.set(word, number);
-      this.#last = number;
-      this.holds = holds;
-      this.machine.stored(number, fresh.length, 0);
-    });
-  }
-
-  peerBecame(number: number): void {
-    if (this.holds === null || number <= this.holds.upTo) return;
-    this.holds = { ...this.holds, upTo: number, bodiesUpTo: number };
-  }
-
-  peerHolds(): void {
-    // This store keeps no tombstones.
-  }
-
-  confirmed(number: number): void {
-    this.#held.delete(number);
-    if (this.#committed.delete(number)) this.#acknowledge(number);
-  }
-
-  unconfirmed(number: number): void {
-    this.confirmed(number);
-  }
-
-  probed(number: number): void {
-    this.probes.push(number);
-  }
-
-  unprobed(): void {
-    this.probes.push(-1);
-  }
-
   changed(from: State, to: State, reason: string): void {
     this.changes.push(`${from} → ${to}: ${reason}`);
-  }
-
-  joined(figures: JoinFigures): void {
-    this.joins.push(figures);
   }
 
   split(): void {
@@ -449,8 +439,4 @@ class StageNode implements PairSink {
 function bytesOf(message: PeerMessage): number {
   if (message.kind === 'records') return message.records.length;
   return message.kind === 'update' ? message.batch.length : 0;
-}
-
-function wordsIn(bytes: Buffer): string[] {
-  return bytes.length === 0 ? [] : bytes.toString().split(' ');
 }

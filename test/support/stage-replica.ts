@@ -1,6 +1,7 @@
 /** The pair around Titanic on a stage: a peer that confirms at once, or when the script says so. */
-import type { Replica } from '../../src/titanic/machine/replica.js';
-import type { Change, Tombstones, Transaction } from '../../src/titanic/store/store.js';
+import { present } from '../../src/core/assert.js';
+import type { SubmittedBatch, Replica } from '../../src/titanic/machine/replica.js';
+import type { Change, Store, Transaction } from '../../src/titanic/store/store.js';
 
 /** A batch that was sent to the peer. */
 interface Shipped {
@@ -17,26 +18,33 @@ export class StageReplica implements Replica {
   readonly shippings: Shipped[] = [];
   /** Numbers of the batches that the peer has not confirmed yet. */
   readonly unconfirmed: number[] = [];
+  #store: Pick<Store, 'commit'> | null = null;
   #number = 0;
   #probes = 0;
   /** Probes that the peer has not answered yet. */
   readonly probing: number[] = [];
 
-  /** The store's, once it is open. */
-  opened(firstTransaction: number): void {
+  /** The store is open. */
+  opened(store: Pick<Store, 'commit'>, firstTransaction: number): void {
+    this.#store = store;
     this.#number = firstTransaction;
   }
 
-  begin(): Transaction {
-    const tombstones: Tombstones = this.isInSync ? 'known' : 'all';
-    return { number: this.#number++, tombstones, holds: null, peerHolds: 0 };
+  /** The number of the next transaction. */
+  next(): number {
+    return this.#number++;
   }
 
-  shipped(transaction: Transaction, changes: readonly Change[]): boolean {
-    if (!this.isInSync) return false;
-    this.shippings.push({ transaction, changes });
-    this.unconfirmed.push(transaction.number);
-    return true;
+  commit(changes: readonly Change[]): SubmittedBatch {
+    const number = this.next();
+    const tombstones = this.isInSync ? ('known' as const) : ('all' as const);
+    const transaction = { number, tombstones, holds: null, peerHolds: 0 };
+    if (this.isInSync) {
+      this.shippings.push({ transaction, changes });
+      this.unconfirmed.push(number);
+    }
+    present(this.#store, 'a store that is open').commit(transaction, changes);
+    return { number, awaitsPeer: this.isInSync };
   }
 
   probe(): number | null {

@@ -9,12 +9,13 @@ import type {
   Found,
   Recovered,
   RequestUuid,
+  Store,
   StoreCounts,
   StoredRequest,
   StoreFailure,
   Transaction,
 } from '../../src/titanic/store/store.js';
-import type { TitanicStore } from '../../src/titanic/machine/context.js';
+import type { TitanicReads } from '../../src/titanic/machine/context.js';
 import type { TitanicStoreEvents } from '../../src/titanic/machine/titanic.js';
 import { type Entry, MemoryTables } from './memory-tables.js';
 
@@ -75,7 +76,7 @@ export type Asked =
       readonly replyBytesMax: number;
     };
 
-export class StageStore implements TitanicStore {
+export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
   readonly disk: StageDisk;
   /** Calls that wait for an answer, in order. */
   readonly asked: Asked[] = [];

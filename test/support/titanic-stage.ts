@@ -7,7 +7,7 @@ import type { TitanicOptions } from '../../src/titanic/machine/options.js';
 import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
 import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
-import { Alone } from '../../src/titanic/machine/replica.js';
+import { Standalone } from '../../src/titanic/machine/replica.js';
 import { readFrom } from '../../src/titanic/store/store.js';
 import { Titanic } from '../../src/titanic/machine/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
@@ -89,13 +89,14 @@ export class TitanicStage extends Stage {
     const { disk } = this.store;
     const { firstTransaction } = disk.recovered;
     this.#replica = options.replica ?? null;
-    this.#replica?.opened(firstTransaction);
-    const replica = this.#replica ?? new Alone(firstTransaction);
+    this.#replica?.opened(this.store, firstTransaction);
+    const replica = this.#replica ?? new Standalone(this.store, firstTransaction);
     const titanicOptions = { ...TITANIC, ...options.titanic };
     const { labels } = this.broker.counters.requests;
     this.titanic = new Titanic(titanicOptions, this.store, replica, events, random, labels);
     this.titanic.setTime(this.now, this.wall);
-    if (options.isDormant !== true) this.titanic.activate(disk.counts);
+    this.titanic.counted(disk.counts);
+    if (options.isDormant !== true) this.titanic.activate();
     this.#answerAll();
     this.queries = new StageQueries(disk);
     this.operator = new Operator(this.titanic.operatorHost(), this.queries);
@@ -212,7 +213,7 @@ export class TitanicStage extends Stage {
   merges(other: StageDisk): this {
     const { disk } = this.store;
     const { records } = other.tables.read(readFrom(null), 1000, 1_000_000);
-    const { number } = present(this.#replica, 'a pair').begin();
+    const number = present(this.#replica, 'a pair').next();
     const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
     const merged = present(disk.tables.merge(transaction, records, false), 'records');
     this.titanic.setTime(this.now, this.wall);
@@ -236,7 +237,8 @@ export class TitanicStage extends Stage {
 
   activates(): this {
     this.titanic.setTime(this.now, this.wall);
-    this.titanic.activate(this.store.disk.counts);
+    this.titanic.counted(this.store.disk.counts);
+    this.titanic.activate();
     this.turn();
     return this;
   }

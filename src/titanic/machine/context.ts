@@ -10,8 +10,8 @@ import type { Replica } from './replica.js';
 import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from '../store/store.js';
 import { StoredServices } from './stored-services.js';
 
-/** The part of the store that Titanic uses; the rest is for the pair. */
-export type TitanicStore = Pick<Store, 'commit' | 'list' | 'load' | 'lookUp'>;
+/** What Titanic reads of the store. It commits through its replica. */
+export type TitanicReads = Pick<Store, 'list' | 'load' | 'lookUp'>;
 
 const NOTHING: StoreCounts = {
   pending: 0,
@@ -25,7 +25,7 @@ const NOTHING: StoreCounts = {
 
 export class TitanicContext {
   readonly options: TitanicOptions;
-  readonly store: TitanicStore;
+  readonly store: TitanicReads;
   readonly replica: Replica;
   readonly events: TitanicEvents;
   readonly counters: TitanicCounters;
@@ -48,7 +48,7 @@ export class TitanicContext {
 
   constructor(
     options: TitanicOptions,
-    store: TitanicStore,
+    store: TitanicReads,
     replica: Replica,
     events: TitanicEvents,
     labels: Labels,

@@ -23,7 +23,7 @@ import {
   type StoredRequest,
   type StoreFailure,
 } from '../store/store.js';
-import { type SubmittedBatch, type Intent, type IntentNumber, Writer } from './writer.js';
+import { type Intent, type IntentNumber, Writer } from './writer.js';
 
 const OUTCOME_UNKNOWN = 'outcome unknown';
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -92,14 +92,7 @@ export class OpenRequests {
     this.dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
       store.load(firstRead + load, uuids);
     });
-    const commit = (changes: readonly Change[]): SubmittedBatch => {
-      const transaction = replica.begin();
-      const awaits = replica.shipped(transaction, changes);
-      store.commit(transaction, changes);
-      return { number: transaction.number, awaits };
-    };
-    // D21: `strict` shows no step that is on one disk alone, so it makes none either.
-    this.writer = new Writer(commit, () => replica.refusal === null, commits, made);
+    this.writer = new Writer(replica, commits, made);
   }
 
   /** The node steps down: operators get an answer; pending answers to clients are dropped. */

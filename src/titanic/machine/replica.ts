@@ -1,21 +1,27 @@
 /**
- * The replica port: what Titanic knows about the pair that its store belongs to. The pair itself,
- * and what it sends, are implemented elsewhere.
+ * The replica port: how Titanic commits its changes. In a pair, another store holds them as well;
+ * how they get there is not Titanic's business.
  */
-import type { Change, Transaction } from '../store/store.js';
+import type { Change, Store } from '../store/store.js';
+
+/** A batch that was given to the store. */
+export interface SubmittedBatch {
+  /** The number of its transaction. */
+  readonly number: number;
+  /** Its consequences wait for `Titanic.confirmed` or `unconfirmed`. */
+  readonly awaitsPeer: boolean;
+}
 
 export interface Replica {
   /** True if another store may hold what this one does not. */
   readonly isPaired: boolean;
   /** Why clients may not change anything now (`strict` without a peer in sync), or `null`. */
   readonly refusal: string | null;
-  /** Titanic's next transaction, with the pair's own data in it. */
-  begin(): Transaction;
   /**
-   * The store is given this transaction now.
-   * @returns true if its consequences wait for `Titanic.confirmed` or `unconfirmed`
+   * Gives the changes to the store, as one transaction. `Titanic.committed` or `batchFailed`
+   * follows.
    */
-  shipped(transaction: Transaction, changes: readonly Change[]): boolean;
+  commit(changes: readonly Change[]): SubmittedBatch;
   /**
    * Whether a uuid that is in no row here is unknown (400). 0: it is unknown. `null`: this cannot
    * be known now (300). Otherwise the number of a probe: it is unknown once `Titanic.probed` is
@@ -25,22 +31,22 @@ export interface Replica {
 }
 
 /** For a store that belongs to no pair. */
-export class Alone implements Replica {
+export class Standalone implements Replica {
   readonly isPaired = false;
   readonly refusal = null;
+  readonly #store: Pick<Store, 'commit'>;
   #number: number;
 
   /** @param firstTransaction number of the store's first transaction */
-  constructor(firstTransaction: number) {
+  constructor(store: Pick<Store, 'commit'>, firstTransaction: number) {
+    this.#store = store;
     this.#number = firstTransaction;
   }
 
-  begin(): Transaction {
-    return { number: this.#number++, tombstones: 'none', holds: null, peerHolds: 0 };
-  }
-
-  shipped(): boolean {
-    return false;
+  commit(changes: readonly Change[]): SubmittedBatch {
+    const number = this.#number++;
+    this.#store.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, changes);
+    return { number, awaitsPeer: false };
   }
 
   probe(): number {

@@ -22,7 +22,7 @@ import type { Failure } from '../../wire/failure.js';
 import type { DurableCounts } from '../../wire/mmi.js';
 import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../../wire/tsp.js';
 import type { Commits } from './commits.js';
-import { TitanicContext, type TitanicStore } from './context.js';
+import { TitanicContext, type TitanicReads } from './context.js';
 import type { TitanicCounters } from './counters.js';
 import type { Dispatcher, OpenFigures } from './dispatcher.js';
 import type { TitanicEvents, TitanicTrace } from './events.js';
@@ -90,7 +90,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   /** @param labels labels of services in the metrics, shared with the broker */
   constructor(
     options: TitanicOptions,
-    store: TitanicStore,
+    store: TitanicReads,
     replica: Replica,
     events: TitanicEvents,
     random: RandomFill,
@@ -140,13 +140,11 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   /**
    * Starts to serve from what is in its store. Pending requests are loaded in parts, while new
-   * requests, look-ups and closes are served at once.
-   * @param counts the store's counts now
+   * requests, look-ups and closes are served at once. `counted` was called before.
    */
-  activate(counts: StoreCounts): void {
+  activate(): void {
     this.#context.isActive = true;
-    this.#context.counted(counts);
-    this.#context.nextNumber = counts.nextNumber;
+    this.#context.nextNumber = this.#context.counts.nextNumber;
     this.#listing.since = this.#context.now;
     this.#listAfter(0);
   }

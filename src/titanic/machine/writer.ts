@@ -5,6 +5,7 @@
  */
 import type { Commits } from './commits.js';
 import { FairQueue } from './fair-queue.js';
+import type { Replica } from './replica.js';
 import type { Change, ChangeResult, StoreFailure } from '../store/store.js';
 
 /** A change, and what to do once it is committed or has failed. */
@@ -34,18 +35,11 @@ export interface Intent {
 /** Stands for an intent while it waits, and takes less memory. */
 export type IntentNumber = number;
 
-/** The result of handing a batch over. */
-export interface SubmittedBatch {
-  /** The number of its transaction. */
-  readonly number: number;
-  /** Its consequences wait for the peer. */
-  readonly awaits: boolean;
-}
-
 interface BatchInProgress {
   readonly number: number;
   readonly intents: readonly Intent[];
-  awaits: boolean;
+  /** The peer has not confirmed it yet. */
+  awaitsPeer: boolean;
   isDoubtful: boolean;
   /** The store's results; `null`: none yet. */
   results: readonly ChangeResult[] | null;
@@ -70,9 +64,7 @@ const PARTY_SHARE = 0.875;
 const RETRY_MS = 1000;
 
 export class Writer {
-  readonly #commit: (changes: readonly Change[]) => SubmittedBatch;
-  /** False while nothing may be written, so that changes wait. */
-  readonly #mayWrite: () => boolean;
+  readonly #replica: Replica;
   readonly #commits: Commits;
   /** Makes the intent for a number. Called once for each. */
   readonly #makeIntent: (number: IntentNumber) => Intent;
@@ -85,16 +77,15 @@ export class Writer {
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(
-    commit: (changes: readonly Change[]) => SubmittedBatch,
-    mayWrite: () => boolean,
-    commits: Commits,
-    made: (number: IntentNumber) => Intent,
-  ) {
-    this.#makeIntent = made;
-    this.#commit = commit;
-    this.#mayWrite = mayWrite;
+  constructor(replica: Replica, commits: Commits, made: (number: IntentNumber) => Intent) {
+    this.#replica = replica;
     this.#commits = commits;
+    this.#makeIntent = made;
+  }
+
+  /** D21: `strict` shows no step that is on one disk alone, so it makes none either. */
+  get #mayWrite(): boolean {
+    return this.#replica.refusal === null;
   }
 
   /** True if the store cannot keep up: no more may be accepted. */
@@ -133,7 +124,7 @@ export class Writer {
 
   /** When `run` is next due if no input arrives; Infinity for never. */
   get dueAt(): number {
-    if (this.#batch !== null || this.#waiting.size === 0 || !this.#mayWrite()) return Infinity;
+    if (this.#batch !== null || this.#waiting.size === 0 || !this.#mayWrite) return Infinity;
     return this.#retryAt;
   }
 
@@ -160,14 +151,14 @@ export class Writer {
   /** Starts the next batch if there are changes to commit and no batch is in progress. */
   run(now: number): void {
     if (this.#batch !== null || this.#waiting.size === 0 || now < this.#retryAt) return;
-    if (!this.#mayWrite()) return;
+    if (!this.#mayWrite) return;
     const intents = this.#nextBatch();
     for (const intent of intents) intent.begins?.();
     this.#changesBefore = this.#lastChanges;
     this.#lastChanges = intents.length;
     this.#commits.began(intents.length, now);
-    const handed = this.#commit(intents.flatMap(changesOf));
-    this.#batch = { ...handed, intents, isDoubtful: false, results: null };
+    const submitted = this.#replica.commit(intents.flatMap(changesOf));
+    this.#batch = { ...submitted, intents, isDoubtful: false, results: null };
   }
 
   #nextBatch(): Intent[] {
@@ -196,7 +187,7 @@ export class Writer {
     this.#commits.done(now);
     this.#retryAt = -Infinity;
     flight.results = results;
-    if (!flight.awaits) this.#complete(flight, results, now);
+    if (!flight.awaitsPeer) this.#complete(flight, results, now);
     return true;
   }
 
@@ -207,7 +198,7 @@ export class Writer {
   released(number: number, isDoubtful: boolean, now: number): void {
     const flight = this.#batch;
     if (flight?.number !== number) return;
-    flight.awaits = false;
+    flight.awaitsPeer = false;
     flight.isDoubtful = isDoubtful;
     if (flight.results !== null) this.#complete(flight, flight.results, now);
   }
@@ -242,10 +233,10 @@ export class Writer {
   /** Gives up all changes, both waiting and with the store, and ignores later results. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
-    const flying = this.#batch?.intents ?? [];
+    const inProgress = this.#batch?.intents ?? [];
     const waiting = this.#waiting.drain();
     this.#batch = null;
-    for (const intent of flying) intent.failed(failure);
+    for (const intent of inProgress) intent.failed(failure);
     for (const { item } of waiting) this.#intentOf(item).failed(failure);
   }
 

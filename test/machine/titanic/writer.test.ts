@@ -1,11 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 
+import type { SubmittedBatch, Replica } from '../../../src/titanic/machine/replica.js';
 import type { Change, ChangeResult } from '../../../src/titanic/store/store.js';
-import { type SubmittedBatch, type Intent, Writer } from '../../../src/titanic/machine/writer.js';
+import { type Intent, Writer } from '../../../src/titanic/machine/writer.js';
 import { Commits } from '../../../src/titanic/machine/commits.js';
 import { close } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };
+
+/** A replica that commits by this function. */
+function replicaOf(commit: (changes: readonly Change[]) => SubmittedBatch): Replica {
+  return { isPaired: false, refusal: null, commit, probe: () => 0 };
+}
 
 function noNumbers(): Intent {
   throw new Error('no intent waits as a number');
@@ -13,14 +19,12 @@ function noNumbers(): Intent {
 
 describe('group commit in a strict pair', () => {
   it('a change that was taken in before the peer was lost is given up, not done (D14)', () => {
-    const peer = { isThere: true };
+    const peer = {
+      ...{ isPaired: true, refusal: null as string | null, probe: () => 0 },
+      commit: () => ({ number: 1, awaitsPeer: true }),
+    };
     const told: string[] = [];
-    const writer = new Writer(
-      (): SubmittedBatch => ({ number: 1, awaits: true }),
-      () => peer.isThere,
-      new Commits(),
-      noNumbers,
-    );
+    const writer = new Writer(peer, new Commits(), noNumbers);
     const intent = (name: string, change: Change): Intent => ({
       change,
       party: 'one',
@@ -42,7 +46,7 @@ describe('group commit in a strict pair', () => {
     writer.committed(1, [DONE], 1);
     expect(told).toEqual([]);
     // The peer is gone: nobody waits for it any more, and nothing is written without it.
-    peer.isThere = false;
+    peer.refusal = 'the peer is gone';
     writer.released(1, true, 2);
     writer.refuse({ kind: 'busy', message: 'the peer was lost' });
     expect(told).toEqual(['first doubtful', 'second failed']);
@@ -53,11 +57,11 @@ describe('group commit in a strict pair', () => {
 describe('group commit', () => {
   function stage(): { readonly writer: Writer; readonly batches: number[]; commit(): void } {
     const batches: number[] = [];
-    const handed = (changes: readonly Change[]): SubmittedBatch => {
+    const replica = replicaOf((changes) => {
       batches.push(changes.length);
-      return { number: batches.length, awaits: false };
-    };
-    const writer = new Writer(handed, () => true, new Commits(), noNumbers);
+      return { number: batches.length, awaitsPeer: false };
+    });
+    const writer = new Writer(replica, new Commits(), noNumbers);
     const commit = (): void => {
       const results = Array.from({ length: batches.at(-1) ?? 0 }, () => DONE);
       writer.committed(batches.length, results, 0);
@@ -99,12 +103,8 @@ describe('group commit', () => {
   function parties(): { readonly writer: Writer; readonly begun: string[]; next(): string[] } {
     const begun: string[] = [];
     let number = 0;
-    const writer = new Writer(
-      (changes) => ({ number: ++number, awaits: changes.length < 0 }),
-      () => true,
-      new Commits(),
-      noNumbers,
-    );
+    const replica = replicaOf(() => ({ number: ++number, awaitsPeer: false }));
+    const writer = new Writer(replica, new Commits(), noNumbers);
     const next = (): string[] => {
       begun.length = 0;
       writer.committed(number, [], 0);
@@ -154,8 +154,7 @@ describe('group commit', () => {
     const events: string[] = [];
     let number = 0;
     const writer = new Writer(
-      () => ({ number: ++number, awaits: false }),
-      () => true,
+      replicaOf(() => ({ number: ++number, awaitsPeer: false })),
       new Commits(),
       (made) => {
         const note = (what: string): void => void events.push(`${what} ${made}`);

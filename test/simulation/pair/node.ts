@@ -10,10 +10,10 @@ import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
 import { PairNode } from '../../../src/daemon/pair.js';
-import { PairStore } from '../../../src/daemon/pair-store.js';
 import { StoreEventRouter } from '../../../src/daemon/store-event-router.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
+import { Replication } from '../../../src/replication/replication.js';
 import type { Store, StoreEvents, StoreFailure } from '../../../src/titanic/store/store.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
@@ -51,7 +51,7 @@ export interface PairSabotage {
   /** The weather in which the fault shows soon. */
   weather?(weather: PairWorldWeather): PairWorldWeather;
   pair?(node: PairNode): void;
-  store?(store: PairStore): void;
+  replication?(replication: Replication): void;
   disk?(store: Store): Store;
   /** The content of the epoch's disk when a write began. */
   epoch?(before: Persisted, next: Persisted): Persisted;
@@ -216,20 +216,22 @@ export class SimPairNode {
         if (this.#process === process) this.crash();
       });
     };
-    const told = new StoreEventRouter(wake, time, fatal);
-    const opened = this.disk.openNow(this.#checked(told));
+    const router = new StoreEventRouter(wake, time, fatal);
+    const opened = this.disk.openNow(this.#checked(router));
     const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
     const events = {
       emit: (event: PairEvent) => {
         this.#in.told(this, event);
       },
     };
-    const isStrict = config.titanic.replication === 'strict';
-    const pairStore = new PairStore(store, opened.recovered, isStrict, events);
+    const mode = config.titanic.replication;
+    const replication = new Replication(mode, store, opened.recovered, events);
+    sabotage.replication?.(replication);
     const { labels } = broker.counters.requests;
     const quiet = { emit: () => {} };
-    const titanic = new Titanic(config.titanic, store, pairStore, quiet, random, labels);
-    told.begin(titanic, pairStore);
+    const titanic = new Titanic(config.titanic, store, replication, quiet, random, labels);
+    replication.serve(titanic);
+    router.begin(titanic, replication);
     this.#now = this.#clock.now;
     titanic.setTime(this.#now, this.#wall);
     broker.host(new Mmi(() => this.#status()));
@@ -242,13 +244,11 @@ export class SimPairNode {
       wake,
       epochs: this.#epochs(),
       keys: () => Buffer.alloc(16),
-      store: pairStore,
+      stored: { titanic, replication },
       events,
       now: this.#now,
     });
     sabotage.pair?.(pair);
-    sabotage.store?.(pairStore);
-    pairStore.attach(pair.machine, titanic);
     const turns = turnsOf(broker, titanic, pair, time);
     const link = wire.open(this.role, {
       events: pair,
@@ -407,12 +407,12 @@ export class SimPairNode {
   }
 
   /** The counts of each service are right whenever the store has reported its commits. */
-  #checked(told: StoreEventRouter): StoreEvents {
+  #checked(router: StoreEventRouter): StoreEvents {
     const check = (): void => {
       if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
     };
-    const [committed, merged] = [told.committed.bind(told), told.merged.bind(told)];
-    return Object.assign(told, {
+    const [committed, merged] = [router.committed.bind(router), router.merged.bind(router)];
+    return Object.assign(router, {
       committed: (...what: Parameters<StoreEvents['committed']>) => {
         committed(...what);
         check();

@@ -283,13 +283,13 @@ export class PairWorld {
     });
     some(events.switchovers, () => {
       for (const each of ROLES) {
-        this.#nodes[each].order((pair) => void pair.switchover());
+        this.#nodes[each].order((pair) => void pair.commands.switchover());
       }
     });
     some(events.promotions, () => {
       const [node, peer] = random.chance(0.5) ? ROLES : [ROLES[1], ROLES[0]];
       if (this.#nodes[peer].isUp) return;
-      this.#nodes[node].order((pair) => void pair.promote());
+      this.#nodes[node].order((pair) => void pair.commands.promote());
     });
   }
 

@@ -3,12 +3,12 @@
  * by batch. It also decides which of this node's batches wait until the other node has them (D14,
  * D20).
  */
+import { type Facts, isFollowed, isLed, type Replication as Mode } from '../bstar/facts.js';
+import type { JoinFigures, PairState } from '../bstar/ports.js';
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import { Acks } from './acks.js';
-import { type Facts, isFollowed, isLed, type Replication } from './facts.js';
-import type { Fsm } from './fsm.js';
-import type { PairSink } from './ports.js';
 import { Stream } from './stream.js';
+import type { Transactions } from './transactions.js';
 
 /** `async`: how much may be sent and not confirmed before it is read from the store instead. */
 const UNCONFIRMED_BYTES_MAX = 16 * 1024 * 1024;
@@ -21,10 +21,27 @@ interface Batch {
   readonly bytes: Buffer;
 }
 
-export class Shipping {
-  readonly #replication: Replication;
-  readonly #fsm: Fsm;
-  readonly #sink: PairSink;
+/** The effects of `Outgoing`. */
+export interface OutgoingSink {
+  send(message: PeerMessage): void;
+  /** Reads what is above this position in the store; `chunk` follows. `null`: everything. */
+  read(from: PeerHolding | null): void;
+  /** Reads on after the last chunk; `chunk` follows. */
+  readOn(): void;
+  /** A batch whose outcome waited for the peer: the peer has it. */
+  confirmed(number: number): void;
+  /** A batch whose outcome waited for the peer: it need not wait any longer. */
+  unconfirmed(number: number): void;
+  /** Both stores have the same content. */
+  joined(figures: JoinFigures): void;
+}
+
+export class Outgoing {
+  /** True if outcomes wait for the peer. */
+  readonly #waits: boolean;
+  readonly #state: PairState;
+  readonly #transactions: Transactions;
+  readonly #sink: OutgoingSink;
   readonly #acks = new Acks();
   #stream: Stream | null = null;
   /** The number of the last chunk that was sent; none is reused on a connection. */
@@ -36,28 +53,20 @@ export class Shipping {
   #fromPeer = 0;
   #ranTwice = 0;
 
-  constructor(replication: Replication, fsm: Fsm, sink: PairSink) {
-    this.#replication = replication;
-    this.#fsm = fsm;
+  constructor(mode: Mode, state: PairState, transactions: Transactions, sink: OutgoingSink) {
+    this.#waits = mode !== 'async';
+    this.#state = state;
+    this.#transactions = transactions;
     this.#sink = sink;
   }
 
   get #facts(): Readonly<Facts> {
-    return this.#fsm.facts;
+    return this.#state.facts;
   }
 
-  get isOff(): boolean {
-    return this.#replication === 'off';
-  }
-
-  /** True if outcomes wait for the peer. */
-  get #waits(): boolean {
-    return this.#replication === 'sync' || this.#replication === 'strict';
-  }
-
-  /** True if nothing that the peer lacks is being sent. */
-  get isIdle(): boolean {
-    return this.#stream === null;
+  /** True while what the peer lacks is being sent. */
+  get isSending(): boolean {
+    return this.#stream !== null;
   }
 
   /** True if the peer has everything that was sent, or nothing waits for it. */
@@ -68,7 +77,7 @@ export class Shipping {
   /** True if the peer has, or was sent, everything so far. */
   get isLive(): boolean {
     const { progress } = this.#facts;
-    return !this.isOff && (progress === 'holding' || progress === 'in sync');
+    return progress === 'holding' || progress === 'in sync';
   }
 
   /** When the longest wait of a batch began; Infinity if none waits. */
@@ -88,7 +97,7 @@ export class Shipping {
   // ---------------------------------------------------------------- begin and end
 
   /** The peer has joined, and said what it holds. */
-  joins(holds: PeerHolding | null): void {
+  peerJoined(holds: PeerHolding | null): void {
     this.peerHolds = holds;
     this.#stream = null;
     this.#fromPeer = 0;
@@ -106,12 +115,6 @@ export class Shipping {
    */
   start(epoch: number): void {
     this.#forgetSinceRead();
-    if (this.isOff) {
-      if (!isLed(this.#facts, epoch)) return;
-      this.#fsm.shipped();
-      this.#fsm.confirmed();
-      return;
-    }
     this.#stream = new Stream(
       {
         read: (from) => {
@@ -132,7 +135,7 @@ export class Shipping {
   }
 
   /** The connection ended. */
-  forgetConnection(now: number): void {
+  connectionEnded(now: number): void {
     this.#stream = null;
     this.#forgetSinceRead();
     this.peerHolds = null;
@@ -166,7 +169,7 @@ export class Shipping {
   /** From here on, changes are sent batch by batch, and commits wait for the peer. */
   #catchUpEnds(upTo: number, now: number): void {
     this.#acks.add(upTo, 0, false, now);
-    this.#fsm.shipped();
+    this.#state.shipped();
     const since = this.#sinceRead;
     this.#sinceRead = [];
     for (const { number, bytes } of since) this.#update(number, bytes, now);
@@ -179,12 +182,12 @@ export class Shipping {
     const chunk = stream.taken(index, joined, ranTwice, now);
     if (chunk === null) return;
     this.peerHolds = chunk.holds;
-    this.#sink.peerHolds(chunk.holds.upTo);
+    this.#transactions.peerHasUpTo(chunk.holds.upTo);
     if (!isMine) return;
-    this.#sink.peerBecame(number, 0);
+    this.#transactions.peerMade(number, 0);
     if (!chunk.isLast) return;
     const isFirst = this.#facts.progress === 'holding';
-    this.#fsm.confirmed();
+    this.#state.confirmed();
     for (const held of this.#acks.takeUpTo(chunk.holds.upTo)) this.#sink.confirmed(held);
     if (!isFirst) return;
     this.#sink.joined({
@@ -203,7 +206,7 @@ export class Shipping {
   #forgetSinceRead(): void {
     const since = this.#sinceRead;
     this.#sinceRead = [];
-    if (this.#fsm.holdsBack) return;
+    if (this.#state.holdsBack) return;
     for (const { number } of since) {
       if (this.#acks.take(number)) this.#sink.unconfirmed(number);
     }
@@ -211,11 +214,15 @@ export class Shipping {
 
   // ---------------------------------------------------------------- batch by batch
 
-  /** See `PairMachine.begin`. */
+  /**
+   * The store is given a batch of this node's own changes.
+   * @param pack returns its bytes; called only if they are to be sent
+   * @returns true if its outcome waits for `confirmed` or `unconfirmed`
+   */
   begin(number: number, pack: () => Buffer, now: number): boolean {
     this.#stream?.serves(number);
     const isLive = this.isLive;
-    const isHeld = this.#waits && (this.#fsm.holdsBack || this.#isCatchingUp);
+    const isHeld = this.#waits && (this.#state.holdsBack || this.#isCatchingUp);
     if (isHeld) this.#acks.add(number, 0, true, now);
     if (isLive) this.#update(number, pack(), now);
     else if (this.#isCatchingUp) this.#sinceRead.push({ number, bytes: pack() });
@@ -225,12 +232,12 @@ export class Shipping {
   #update(number: number, batch: Buffer, now: number): void {
     const { epoch } = this.#facts;
     this.#acks.add(number, batch.length, false, now);
-    const holdsUpTo = this.#sink.holds?.upTo ?? 0;
+    const holdsUpTo = this.#transactions.holds?.upTo ?? 0;
     this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
     if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;
     this.#acks.takeAll();
     this.#stream = null;
-    this.#fsm.fellBehind();
+    this.#state.fellBehind();
   }
 
   /** The store could not keep this batch. */
@@ -239,10 +246,11 @@ export class Shipping {
     this.#acks.take(number);
   }
 
-  confirmed({ epoch, number, became }: MessageOf<'confirm'>): void {
+  /** The peer has this batch, and all before it. */
+  confirmedByPeer({ epoch, number, became }: MessageOf<'confirm'>): void {
     if (!isLed(this.#facts, epoch)) return;
-    this.#sink.peerHolds(number);
-    this.#sink.peerBecame(became, number);
+    this.#transactions.peerHasUpTo(number);
+    this.#transactions.peerMade(became, number);
     if (this.peerHolds !== null) {
       this.peerHolds = { ...this.peerHolds, upTo: number, bodiesUpTo: number };
     }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { Stream } from '../../../src/bstar/stream.js';
+import { Stream } from '../../../src/replication/stream.js';
 
 const HOLDS = { storeId: Buffer.alloc(16, 1), upTo: 10, bodiesUpTo: 10 };
 

@@ -1,0 +1,117 @@
+/**
+ * Data from the peer: records that this store lacks, and the active node's batches. They go into
+ * the store one at a time, in order, and each is confirmed once it is on this disk (D14, D20).
+ */
+import { isFollowed, isLed } from '../bstar/facts.js';
+import type { Pair } from '../bstar/ports.js';
+import { unpackBatch } from '../titanic/store/batch-codec.js';
+import type { PeerMessage } from '../wire/peer.js';
+import type { ReplicatedStore } from './ports.js';
+import type { Transactions } from './transactions.js';
+
+type MessageOf<Kind extends PeerMessage['kind']> = Extract<PeerMessage, { readonly kind: Kind }>;
+
+type Item = MessageOf<'records'> | MessageOf<'update'>;
+
+export interface IncomingDeps {
+  readonly pair: Pair;
+  readonly store: ReplicatedStore;
+  readonly transactions: Transactions;
+  /** Records from the peer are committed: how many changed, and how many have two replies. */
+  readonly came: (joined: number, ranTwice: number) => void;
+  /** Data from the peer cannot be stored. */
+  readonly failed: (why: string) => void;
+}
+
+export class Incoming {
+  readonly #deps: IncomingDeps;
+  #queue: Item[] = [];
+  /** The item that the store has; `null` if its connection has ended meanwhile. */
+  #storing: Item | null = null;
+  #isStoring = false;
+
+  constructor(deps: IncomingDeps) {
+    this.#deps = deps;
+  }
+
+  records(message: MessageOf<'records'>): void {
+    const { facts } = this.#deps.pair.state;
+    const isWanted = isLed(facts, message.epoch)
+      ? facts.progress === 'merging'
+      : isFollowed(facts, message.epoch);
+    if (isWanted) this.#add(message);
+  }
+
+  update(message: MessageOf<'update'>): void {
+    if (isFollowed(this.#deps.pair.state.facts, message.epoch)) this.#add(message);
+  }
+
+  /** The connection ended: the peer sends again whatever is not confirmed. */
+  clear(): void {
+    this.#queue = [];
+    this.#storing = null;
+  }
+
+  #add(item: Item): void {
+    this.#queue.push(item);
+    this.#storeNext();
+  }
+
+  #storeNext(): void {
+    if (this.#isStoring) return;
+    const next = this.#queue.shift();
+    if (next === undefined) return;
+    this.#isStoring = true;
+    this.#storing = next;
+    if (next.kind === 'records') this.#merge(next);
+    else this.#apply(next);
+  }
+
+  #merge({ epoch, records, holds }: MessageOf<'records'>): void {
+    const { pair, store, transactions } = this.#deps;
+    const isFromActive = !isLed(pair.state.facts, epoch);
+    store.merge(transactions.ofPeer('all', holds), records, isFromActive);
+  }
+
+  #apply({ number, holdsUpTo, batch: bytes }: MessageOf<'update'>): void {
+    const { store, transactions, failed } = this.#deps;
+    if (holdsUpTo > 0) transactions.peerHasUpTo(holdsUpTo);
+    const batch = unpackBatch(bytes);
+    const holds = transactions.holdsAfter(number);
+    if (batch === null || holds === null) {
+      failed('malformed bytes');
+      return;
+    }
+    store.commit(transactions.ofPeer(batch.tombstones, holds), batch.changes);
+  }
+
+  /**
+   * The item is on disk.
+   * @param number of this store's transaction
+   * @param joined number of requests that it changed
+   * @param ranTwice how many of these have two different replies
+   */
+  stored(number: number, joined: number, ranTwice: number): void {
+    const { pair, came } = this.#deps;
+    const done = this.#storing;
+    this.#storing = null;
+    this.#isStoring = false;
+    pair.stored();
+    if (done?.kind === 'update') {
+      pair.send({ kind: 'confirm', epoch: done.epoch, number: done.number, became: number });
+    } else if (done?.kind === 'records') {
+      const { epoch, index, isLast } = done;
+      pair.send({ kind: 'taken', epoch, index, number, joined, ranTwice });
+      if (isLed(pair.state.facts, epoch)) {
+        came(joined, ranTwice);
+        if (isLast) pair.state.merged();
+      }
+    }
+    this.#storeNext();
+  }
+
+  /** The item could not be stored. */
+  failed(): void {
+    this.#isStoring = false;
+  }
+}

@@ -1,0 +1,334 @@
+/**
+ * Keeps the two stores of a pair alike. Every transaction of this node's store begins here, both
+ * Titanic's and those with data from the peer; Titanic's are sent to the peer as well, and their
+ * outcome waits until the peer has them (docs/protocol.md §6: D14, D17, D20). To the pair, which
+ * carries records and batches over the link, they are bytes.
+ */
+import type { PairEvents } from '../bstar/events.js';
+import { isLed, type Replication as Mode } from '../bstar/facts.js';
+import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../bstar/ports.js';
+import { present } from '../core/assert.js';
+import { packBatch } from '../titanic/store/batch-codec.js';
+import type { SubmittedBatch, Replica } from '../titanic/machine/replica.js';
+import {
+  type Change,
+  type ChangeResult,
+  type Chunk,
+  type Format,
+  FORMAT,
+  type Holding,
+  type Merged,
+  type MergeFailure,
+  readFrom,
+  type ReadPlace,
+  type Recovered,
+  type StoreCounts,
+  type StoreEvents,
+  type StoreFailure,
+} from '../titanic/store/store.js';
+import type { PeerHolding, PeerMessage } from '../wire/peer.js';
+import { Incoming } from './incoming.js';
+import { Outgoing, type OutgoingSink } from './outgoing.js';
+import type { ReplicatedStore, ReplicatedTitanic } from './ports.js';
+import { Transactions } from './transactions.js';
+
+/**
+ * Size of a chunk of records: reading one takes no longer than a commit, since commits wait
+ * meanwhile.
+ */
+const CHUNK_REQUESTS = 250;
+const CHUNK_BYTES = 256 * 1024;
+
+const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
+
+/** The events of the store that concern replication. */
+export type ReplicationStoreEvents = Pick<
+  StoreEvents,
+  'batchFailed' | 'chunk' | 'committed' | 'mergeFailed' | 'merged' | 'readFailed'
+>;
+
+export class Replication implements Replica, Replicator, ReplicationStoreEvents, OutgoingSink {
+  readonly isPaired = true;
+  readonly storeId: Buffer;
+  readonly #mode: Mode;
+  readonly #store: ReplicatedStore;
+  readonly #events: PairEvents;
+  readonly #transactions: Transactions;
+  #titanic: ReplicatedTitanic | null = null;
+  #pair: Pair | null = null;
+  #outgoing: Outgoing | null = null;
+  #incoming: Incoming | null = null;
+  /** The format of the peer's version of the peer protocol. */
+  #format: Format = FORMAT;
+  /** Where reading what the peer lacks continues. */
+  #place: ReadPlace | null = null;
+  #lastRead = 0;
+  #lastProbe = 0;
+  /** Time of this turn: monotonic milliseconds. */
+  #now = 0;
+
+  /** @param mode `titanic.replication` */
+  constructor(mode: Mode, store: ReplicatedStore, recovered: Recovered, events: PairEvents) {
+    const { storeId, firstTransaction, holds } = recovered;
+    this.#mode = mode;
+    this.#store = store;
+    this.#events = events;
+    this.storeId = storeId;
+    this.#transactions = new Transactions(storeId, firstTransaction, holds);
+  }
+
+  /** The Titanic machine whose changes are copied. */
+  serve(titanic: ReplicatedTitanic): void {
+    this.#titanic = titanic;
+  }
+
+  attach(pair: Pair): void {
+    const transactions = this.#transactions;
+    const outgoing = new Outgoing(this.#mode, pair.state, transactions, this);
+    this.#pair = pair;
+    this.#outgoing = outgoing;
+    this.#incoming = new Incoming({
+      pair,
+      store: this.#store,
+      transactions,
+      came: (joined, ranTwice) => {
+        outgoing.came(joined, ranTwice);
+      },
+      failed: (why) => {
+        this.#incomingFailed(why);
+      },
+    });
+  }
+
+  get #ofPair(): Pair {
+    return present(this.#pair, 'replication belongs to a pair');
+  }
+
+  get #ofTitanic(): ReplicatedTitanic {
+    return present(this.#titanic, 'replication belongs to a Titanic');
+  }
+
+  get #out(): Outgoing {
+    return present(this.#outgoing, 'replication belongs to a pair');
+  }
+
+  get #in(): Incoming {
+    return present(this.#incoming, 'replication belongs to a pair');
+  }
+
+  // ---------------------------------------------------------------- Titanic's changes
+
+  get refusal(): string | null {
+    return this.#mode === 'strict' && !this.#ofPair.state.isInSync ? STRICT_REFUSAL : null;
+  }
+
+  commit(changes: readonly Change[]): SubmittedBatch {
+    const tombstones = this.#ofPair.state.isInSync ? 'known' : 'all';
+    const transaction = this.#transactions.ofTitanic(tombstones);
+    const { number } = transaction;
+    const pack = (): Buffer => packBatch({ tombstones, changes }, this.#format);
+    const awaitsPeer = this.#out.begin(number, pack, this.#now);
+    this.#store.commit(transaction, changes);
+    return { number, awaitsPeer };
+  }
+
+  probe(): number | null {
+    const { state } = this.#ofPair;
+    const { facts } = state;
+    if (facts.state !== 'active') return null;
+    if (facts.promoted) return 0;
+    if (!state.isInSync) return null;
+    this.send({ kind: 'probe', epoch: facts.epoch, number: ++this.#lastProbe });
+    return this.#lastProbe;
+  }
+
+  // ---------------------------------------------------------------- the store's results
+
+  committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+    const { kind } = this.#transactions.committed(number);
+    if (kind === 'titanic') {
+      this.#ofTitanic.committed(number, results, counts);
+      return;
+    }
+    this.#ofTitanic.counted(counts);
+    if (kind === 'holding') return;
+    this.#in.stored(number, 0, 0);
+    this.#ofPair.settle();
+  }
+
+  batchFailed(number: number, failure: StoreFailure): void {
+    const { kind } = this.#transactions.failed(number);
+    if (kind === 'titanic') {
+      this.#rolledBack(number);
+      this.#ofTitanic.batchFailed(number, failure);
+    } else if (kind === 'peer') {
+      this.#incomingFailed(failure.message);
+    }
+    // `holding`: at worst the peer sends something again.
+  }
+
+  /** Titanic's batch is not in this store, but may be on its way to the peer. */
+  #rolledBack(number: number): void {
+    this.#out.rolledBack(number);
+    if (this.#out.isLive) this.#ofPair.reconnect();
+  }
+
+  merged(number: number, { joined, ranTwice, opened, ended }: Merged, counts: StoreCounts): void {
+    this.#transactions.committed(number);
+    this.#ofTitanic.counted(counts);
+    if (this.#ofPair.state.facts.state === 'active') this.#ofTitanic.merged(opened, ended);
+    this.#in.stored(number, joined, ranTwice);
+    this.#ofPair.settle();
+  }
+
+  mergeFailed(number: number, { kind, message }: MergeFailure): void {
+    this.#transactions.failed(number);
+    // The record may have come without a body that this store lacks.
+    if (kind === 'malformed') this.#transactions.forgetHolds();
+    this.#incomingFailed(message);
+  }
+
+  #incomingFailed(text: string): void {
+    this.#in.failed();
+    this.#failed(text);
+  }
+
+  #failed(text: string): void {
+    this.#events.emit({ name: 'ha.failed', text });
+    this.#ofPair.storeFailed();
+  }
+
+  chunk(read: number, { records, holds, next }: Chunk): void {
+    if (read !== this.#lastRead) return;
+    this.#place = next;
+    this.#out.chunk(records, holds, next === null, this.#now);
+    this.#ofPair.settle();
+  }
+
+  /** Data from the peer may still be on its way to the disk. */
+  readFailed(read: number, { message }: StoreFailure): void {
+    if (read === this.#lastRead) this.#failed(message);
+  }
+
+  // ---------------------------------------------------------------- the pair's inputs
+
+  get holds(): Holding | null {
+    return this.#transactions.holds;
+  }
+
+  get isConfirmed(): boolean {
+    return this.#out.isConfirmed;
+  }
+
+  get isSending(): boolean {
+    return this.#out.isSending;
+  }
+
+  get oldest(): number {
+    return this.#out.oldest;
+  }
+
+  get dueAt(): number {
+    return this.#out.dueAt;
+  }
+
+  setTime(now: number): void {
+    this.#now = now;
+  }
+
+  run(): void {
+    this.#out.run(this.#now);
+  }
+
+  connected(format: Format): void {
+    this.#format = format;
+  }
+
+  connectionEnded(): void {
+    this.#in.clear();
+    this.#out.connectionEnded(this.#now);
+    this.#ofTitanic.unprobed();
+  }
+
+  peerHolds(holds: PeerHolding | null): void {
+    this.#out.peerHolds = holds;
+  }
+
+  peerJoined(holds: PeerHolding | null): void {
+    this.#out.peerJoined(holds);
+  }
+
+  start(epoch: number): void {
+    this.#out.start(epoch);
+  }
+
+  release(): void {
+    this.#out.release();
+  }
+
+  drop(): void {
+    this.#out.drop();
+    this.#in.clear();
+    this.#ofTitanic.unprobed();
+  }
+
+  message(message: ReplicationMessage): void {
+    const { state } = this.#ofPair;
+    switch (message.kind) {
+      case 'records':
+        this.#in.records(message);
+        return;
+      case 'taken':
+        this.#out.taken(message, this.#now);
+        return;
+      case 'update':
+        this.#in.update(message);
+        return;
+      case 'confirm':
+        this.#out.confirmedByPeer(message);
+        return;
+      case 'probe':
+        if (state.follows(message.epoch)) this.send({ ...message, kind: 'probed' });
+        return;
+      case 'probed':
+        if (isLed(state.facts, message.epoch) && state.isInSync) {
+          this.#ofTitanic.probed(message.number);
+        }
+    }
+  }
+
+  /** If nothing else is committed, `holds` is lost, and the peer sends its data again (D20). */
+  writeHoldings(): void {
+    const transaction = this.#transactions.ofHolding();
+    if (transaction !== null) this.#store.commit(transaction, []);
+  }
+
+  // ---------------------------------------------------------------- effects of `Outgoing`
+
+  send(message: PeerMessage): void {
+    this.#ofPair.send(message);
+  }
+
+  read(from: PeerHolding | null): void {
+    this.#place = readFrom(this.#transactions.readFrom(from));
+    this.readOn();
+  }
+
+  readOn(): void {
+    if (this.#place === null) return;
+    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES, this.#format);
+  }
+
+  confirmed(number: number): void {
+    this.#ofTitanic.confirmed(number);
+  }
+
+  unconfirmed(number: number): void {
+    this.#ofTitanic.unconfirmed(number);
+  }
+
+  joined(figures: JoinFigures): void {
+    this.writeHoldings();
+    this.#events.emit({ name: 'ha.merged', ...figures });
+  }
+}
