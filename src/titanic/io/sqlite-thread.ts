@@ -59,7 +59,7 @@ const IDLE_MS = 50;
 
 const MALFORMED: MergeFailure = {
   kind: 'malformed',
-  message: 'these records are not what a store of this version has to tell this one',
+  message: 'these records are not in the format that a store of this version sends',
 };
 
 interface Connection {

@@ -141,7 +141,7 @@ export class Answers {
     if (!this.isUntrusted) this.#lookUps.ask(query);
   }
 
-  /** The result of this look-up is told later. */
+  /** The result of this look-up is delivered later, so nobody may join it any more. */
   withholdResult(look: number): void {
     this.#lookUps.stopSharing(look);
   }
@@ -221,7 +221,7 @@ export class Answers {
     for (const { query } of open) this.#pendingUnknown(query, now);
   }
 
-  /** The peer may have it: those who wait are told when it has arrived here (D17). */
+  /** The peer may have it: waiting clients are answered when it has arrived here (D17). */
   #pendingUnknown(query: ReplyQuery, now: number): void {
     this.pending(query, now);
     const { uuid } = query;
@@ -244,7 +244,7 @@ export class Answers {
     this.#lookUps.failed(look, now);
   }
 
-  /** Sends the reply to those who wait for this request. */
+  /** Sends the reply to the clients that wait for this request. */
   sendReplyToWaiters(uuid: RequestUuid, reply: Buffer): void {
     const waiting = this.#takeOf(uuid);
     if (waiting.length === 0) return;
@@ -252,12 +252,12 @@ export class Answers {
     for (const query of waiting) this.#reply(query, frames);
   }
 
-  /** Sends this answer to those who wait for this request. */
+  /** Sends this answer to the clients that wait for this request. */
   answerWaiters(uuid: RequestUuid, ...answer: readonly Buffer[]): void {
     for (const { id } of this.#takeOf(uuid)) this.answer(id, ...answer);
   }
 
-  /** Tells those who wait for this request that it is unknown. */
+  /** Answers the clients that wait for this request that it is unknown. */
   answerWaitersUnknown(uuid: RequestUuid): void {
     this.answerWaiters(uuid, STATUS_UNKNOWN);
   }

@@ -3,9 +3,7 @@
  * acceptance; as many as its workers take, and at most `maxInFlight` in total. A service without
  * workers costs nothing and delays no other.
  */
-import { present } from '../../core/assert.js';
-import { escapeName } from '../../core/escape.js';
-import { type HeapOrder, IndexedHeap } from '../../core/indexed-heap.js';
+import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import {
   AGE_PLACE,
@@ -33,30 +31,9 @@ import {
   type Slot,
   STATE,
 } from './open-index.js';
+import { type OpenService, OpenServices } from './open-services.js';
 import { Origins } from './origins.js';
 import type { RequestUuid, StoredRequest, AccessFacts } from '../store/store.js';
-
-/** A service that has open requests. */
-interface StoredService {
-  readonly number: number;
-  readonly name: Buffer;
-  /** Its name in printable form (D3). */
-  readonly shown: string;
-  /** Requests that could be sent now. */
-  readonly ready: IndexedHeap;
-  /** Requests that are not with a worker, longest wait first. */
-  readonly oldest: IndexedHeap;
-  /** Number of open requests. */
-  open: number;
-  /** Number of requests that are DELAYED. */
-  delayed: number;
-  /** Number of requests that are with a worker. */
-  out: number;
-  /** Number of requests that are LOADING: the broker does not know them yet. */
-  loading: number;
-  /** It is in the list of services to ask for room. */
-  hasDemand: boolean;
-}
 
 /** A body that was read for a request that was LOADING in that load. */
 interface LoadedBody {
@@ -99,12 +76,8 @@ export class Dispatcher {
   readonly #origins = new Origins();
   readonly #maxInFlight: number;
   readonly #load: (load: number, uuids: readonly RequestUuid[]) => void;
-  readonly #services = new Map<string, StoredService>();
-  readonly #byNumber: (StoredService | null)[] = [];
-  readonly #freeNumbers: number[] = [];
-  readonly #byUrgency: HeapOrder;
-  readonly #byAge: HeapOrder;
-  #withDemand: StoredService[] = [];
+  readonly #services: OpenServices;
+  #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
   readonly #loads = new Map<number, Slot[]>();
@@ -121,22 +94,7 @@ export class Dispatcher {
     this.#maxInFlight = maxInFlight;
     this.#load = load;
     const { index } = this;
-    this.#byUrgency = {
-      before: (a, b) => {
-        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
-        if (byPriority !== 0) return byPriority < 0;
-        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
-      },
-      moved: (slot, place) => {
-        index.set(slot, PLACE, place);
-      },
-    };
-    this.#byAge = {
-      before: (a, b) => index.getDouble(a, SINCE) < index.getDouble(b, SINCE),
-      moved: (slot, place) => {
-        index.set(slot, AGE_PLACE, place);
-      },
-    };
+    this.#services = new OpenServices(index);
     this.#delayed = new IndexedHeap({
       before: (a, b) => index.getDouble(a, NOT_BEFORE) < index.getDouble(b, NOT_BEFORE),
       moved: (slot, place) => {
@@ -169,7 +127,7 @@ export class Dispatcher {
   open(request: StoredRequest, now: number, wall: number, party: string): Slot {
     const { index } = this;
     const slot = index.add(request.uuid);
-    const service = this.#service(request.service);
+    const service = this.#services.findOrAdd(request.service);
     index.set(slot, SERVICE, service.number);
     index.set(slot, PRIORITY, request.priority);
     index.set(slot, ATTEMPTS, request.attempts);
@@ -267,14 +225,11 @@ export class Dispatcher {
     this.#origins.release(this.index.get(slot, ORIGIN));
     service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
     this.index.remove(slot);
-    if (--service.open > 0) return;
-    this.#services.delete(service.name.toString('latin1'));
-    this.#byNumber[service.number] = null;
-    this.#freeNumbers.push(service.number);
+    if (--service.open === 0) this.#services.remove(service);
   }
 
-  serviceOf(slot: Slot): StoredService {
-    return present(this.#byNumber[this.index.get(slot, SERVICE)], 'an open request has a service');
+  serviceOf(slot: Slot): OpenService {
+    return this.#services.of(this.index.get(slot, SERVICE));
   }
 
   accessFactsOf(slot: Slot): AccessFacts {
@@ -307,10 +262,10 @@ export class Dispatcher {
     return delayed < 0 ? Infinity : this.index.getDouble(delayed, NOT_BEFORE);
   }
 
-  // ---------------------------------------------------------------- what the broker tells
+  // ---------------------------------------------------------------- reports of the broker
 
   roomAt(name: Buffer): void {
-    const service = this.#services.get(name.toString('latin1'));
+    const service = this.#services.find(name);
     if (service !== undefined && service.ready.size > 0) this.#addDemand(service);
   }
 
@@ -338,7 +293,7 @@ export class Dispatcher {
 
   /** Figures about the open requests of one service. */
   figuresOf(name: Buffer): OpenFigures {
-    const service = this.#services.get(name.toString('latin1'));
+    const service = this.#services.find(name);
     if (service === undefined) return NONE_OPEN;
     const { out, delayed, oldest } = service;
     const first = oldest.peek();
@@ -352,7 +307,7 @@ export class Dispatcher {
     this.#makeReady(slot);
   }
 
-  // ---------------------------------------------------------------- what the store tells
+  // ---------------------------------------------------------------- reports of the store
 
   loaded(load: number, bodies: readonly (Buffer | null)[]): void {
     const slots = this.#loads.get(load) ?? [];
@@ -424,12 +379,12 @@ export class Dispatcher {
    * Services that got some go last next time.
    */
   #loadMore(embedded: EmbeddedServiceApi): void {
-    const hungry = this.#withDemand;
-    const served: StoredService[] = [];
+    const waiting = this.#withDemand;
+    const served: OpenService[] = [];
     this.#withDemand = [];
-    for (const service of hungry) {
+    for (const service of waiting) {
       service.hasDemand = false;
-      if (this.#byNumber[service.number] !== service) continue;
+      if (!this.#services.has(service)) continue;
       if (this.#isAtLimit()) {
         this.#addDemand(service);
         continue;
@@ -443,7 +398,7 @@ export class Dispatcher {
     for (const service of served) this.#addDemand(service);
   }
 
-  #take(service: StoredService, room: number): number {
+  #take(service: OpenService, room: number): number {
     const { index } = this;
     const slots: Slot[] = [];
     let bytes = 0;
@@ -500,37 +455,14 @@ export class Dispatcher {
     this.#addDemand(service);
   }
 
-  #addDemand(service: StoredService): void {
+  #addDemand(service: OpenService): void {
     if (service.hasDemand) return;
     service.hasDemand = true;
     this.#withDemand.push(service);
   }
 
-  /** True if the room of some service is to be asked for in the next turn. */
+  /** True if some service has requests to send that its workers may have room for. */
   get hasDemand(): boolean {
     return this.#withDemand.length > 0 && !this.#isAtLimit();
-  }
-
-  #service(name: Buffer): StoredService {
-    const key = name.toString('latin1');
-    const known = this.#services.get(key);
-    if (known !== undefined) return known;
-    const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
-    const kept = Buffer.from(name);
-    const service: StoredService = {
-      number,
-      name: kept,
-      shown: escapeName(kept),
-      ready: new IndexedHeap(this.#byUrgency),
-      oldest: new IndexedHeap(this.#byAge),
-      open: 0,
-      delayed: 0,
-      out: 0,
-      loading: 0,
-      hasDemand: false,
-    };
-    this.#services.set(key, service);
-    this.#byNumber[number] = service;
-    return service;
   }
 }

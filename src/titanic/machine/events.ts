@@ -91,7 +91,7 @@ export type TitanicStep = { readonly uuid: string } & (
   | { readonly name: 'titanic.ended'; readonly outcome: TitanicEnd }
 );
 
-/** Called from within the machine, so it only records what it is told. */
+/** Called within the machine's turn, so it may only record the step. */
 export type TitanicTrace = (step: TitanicStep) => void;
 
 export interface TitanicEvents {

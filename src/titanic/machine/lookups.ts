@@ -1,6 +1,5 @@
 /**
- * Look-ups in the store, for those who ask for stored requests. Several who ask for the same uuid
- * share one look-up. It returns small replies; of a large one it returns only the size. A large
+ * Look-ups of stored requests. Queries for the same uuid share one look-up. It returns small replies; of a large one it returns only the size. A large
  * reply is read when there is room for it: a limited number of bytes at a time in total, with the
  * identities taking turns (D75, D76).
  */
@@ -124,7 +123,7 @@ export class LookUps {
     return look;
   }
 
-  /** The result shows the state now but is told later, so nobody may join this look-up any more. */
+  /** The result shows the state now but is delivered later, so nobody may join it any more. */
   stopSharing(number: number): void {
     const look = this.#inProgress.get(number);
     if (look !== undefined) this.#forget(look);

@@ -188,7 +188,7 @@ export class OpenRequests {
     this.answers.run(now);
   }
 
-  // ---------------------------------------------------------------- the store and the peer tell
+  // ---------------------------------------------------------------- reports of the store and the peer
 
   committed(batch: number, results: readonly ChangeResult[]): void {
     const { events, now } = this.#context;
@@ -334,13 +334,13 @@ export class OpenRequests {
     }
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
-    const tell = onlyOnce(decided);
+    const report = onlyOnce(decided);
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by }, 0, {
       committed: (result) => {
         const { kind } = result;
         if (kind === 'denied') {
-          // An asker who was told of a failure is not told again.
-          if (!tell.isTold()) denied(result);
+          // An asker that got a failure gets no second answer.
+          if (!report.isCalled()) denied(result);
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
@@ -348,14 +348,14 @@ export class OpenRequests {
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
         if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
         else if (kind === 'done') this.answers.answerWaitersClosed(uuid, by);
-        tell(kind === 'done' ? 'done' : 'passed');
+        report(kind === 'done' ? 'done' : 'passed');
       },
       doubtful: () => {
         this.gone(uuid);
-        tell(DOUBTFUL);
+        report(DOUBTFUL);
       },
       failed: (failure) => {
-        tell(failure);
+        report(failure);
         // The peer may have closed it, so it is not shown again.
         const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
         if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
@@ -490,11 +490,11 @@ export class OpenRequests {
 }
 
 /** Passes on only the first result that it is given. */
-function onlyOnce(decided: ChangeCallback): ChangeCallback & { isTold(): boolean } {
-  let isTold = false;
-  const tell: ChangeCallback = (result) => {
-    if (!isTold) decided(result);
-    isTold = true;
+function onlyOnce(decided: ChangeCallback): ChangeCallback & { isCalled(): boolean } {
+  let isCalled = false;
+  const report: ChangeCallback = (result) => {
+    if (!isCalled) decided(result);
+    isCalled = true;
   };
-  return Object.assign(tell, { isTold: () => isTold });
+  return Object.assign(report, { isCalled: () => isCalled });
 }

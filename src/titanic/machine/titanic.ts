@@ -198,7 +198,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (list === this.#listing.list) this.#listAgainAt = this.#context.now + READ_RETRY_MS;
   }
 
-  // ---------------------------------------------------------------- what it says of itself
+  // ---------------------------------------------------------------- figures
 
   get counters(): TitanicCounters {
     return this.#context.counters;
@@ -308,7 +308,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     };
   }
 
-  // ---------------------------------------------------------------- the broker tells
+  // ---------------------------------------------------------------- reports of the broker
 
   /** The broker's report may concern an activation that has ended. */
   get #isStale(): boolean {
@@ -338,7 +338,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (!this.#isStale) this.#activation.execution.handedBack(slot);
   }
 
-  // ---------------------------------------------------------------- the store tells
+  // ---------------------------------------------------------------- reports of the store
 
   committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
     this.#context.counted(counts);
@@ -375,7 +375,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (asked !== null) this.#requests.answers.lookFailed(asked, this.#context.now);
   }
 
-  // ---------------------------------------------------------------- the pair tells
+  // ---------------------------------------------------------------- reports of the pair
 
   /** Something other than this machine changed its store. */
   counted(counts: StoreCounts): void {

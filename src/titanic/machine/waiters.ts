@@ -1,9 +1,9 @@
-/** Clients that wait for an answer by `titanic.wait`, by uuid and by the end of their patience. */
+/** Clients that wait for an answer by `titanic.wait`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { RequestUuid } from '../store/store.js';
 
-/** A question for a stored request. */
+/** A client's query for the reply to a stored request. */
 export interface ReplyQuery {
   /** The broker's number of the request that is to be answered. */
   readonly id: number;
@@ -37,7 +37,7 @@ export class Waiters {
     return this.#waiters[number]?.query.until ?? Infinity;
   }
 
-  /** When the next one runs out of patience; Infinity for never. */
+  /** When the next wait ends; Infinity for never. */
   get dueAt(): number {
     return this.#untilOf(this.#byTime.peek());
   }
@@ -70,7 +70,7 @@ export class Waiters {
     return this.#byKey.has(uuid.toString('latin1'));
   }
 
-  /** Takes out those whose patience has ended, up to a maximum. */
+  /** Takes out those whose wait has ended, up to a maximum. */
   takeDue(now: number, most: number): ReplyQuery[] {
     const due: ReplyQuery[] = [];
     while (due.length < most && this.dueAt <= now) {

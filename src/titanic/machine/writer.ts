@@ -1,6 +1,6 @@
 /**
  * Group commit: while one batch of changes is with the store, later changes collect for the next.
- * Nobody is told of a change before its batch is committed. Parties take turns: a party that stores
+ * No change is reported before its batch is committed. Parties take turns: a party that stores
  * little gets into the next batch, however much others store (D75).
  */
 import type { Commits } from './commits.js';

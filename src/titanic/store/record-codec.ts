@@ -1,5 +1,5 @@
 /**
- * Records: what one store of a pair tells the other about its contents, as bytes that only stores
+ * Records: what one store of a pair sends to the other about its contents, as bytes that only stores
  * read.
  *
  * A chunk is a byte for its format, then records until its end. Format 2: each is a kind byte and

@@ -24,11 +24,11 @@ export type RequestUuid = Buffer;
  */
 export type Owner = '' | 'anonymous' | `key:${string}`;
 
-/** Stored by a version that had no owners. For the one who acts: any owner. */
+/** As the owner: stored by a version that had no owners. As the actor: any owner. */
 export const NO_OWNER = '';
 export const ANONYMOUS = 'anonymous';
 
-/** What decides who may ask for a request, and close it. */
+/** Who owns a request, and whether only its owner may access it. */
 export interface Ownership {
   readonly owner: Owner;
   /** D71: everybody who knows its uuid may. */
@@ -60,7 +60,7 @@ export interface Attempt {
   readonly startedAt: number;
   readonly endedAt: number;
   readonly reason: string;
-  /** What its worker reported (D63), see failures.ts; `null`: nothing. */
+  /** What its worker reported (D63), see failure-codec.ts; `null`: nothing. */
   readonly failure: Buffer | null;
   /** Fields of a later version, as they came; see fields.ts. */
   readonly extra: Buffer | null;
@@ -357,7 +357,7 @@ export type Found =
       readonly failure: Buffer | null;
     });
 
-/** Who may know about a request. */
+/** What decides who may access a request. */
 export interface AccessFacts extends Ownership {
   readonly service: Buffer;
 }

@@ -3,31 +3,25 @@ import type { RequestState } from '../../store/join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../../store/merge.js';
 import type { RequestRecord } from '../../store/record-codec.js';
 import type { Owner, RequestUuid, Tombstone } from '../../store/store.js';
+import type { KeptCounts } from './change-rows.js';
 import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './changed-records.js';
 import type { ServiceCounts } from './service-counts.js';
-import { insertAttempt, STATE_NUMBERS, type Statements, type Tally } from './statements.js';
+import { insertAttempt, STATE_NUMBERS, type Statements } from './statements.js';
 
 /** Ends a request that is in the store. */
 type Remove = (uuid: RequestUuid, keyUntil: number) => void;
 
-/** The counts that every change updates. */
-interface Kept {
-  readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
-  readonly owners: OwnerCounts;
-  readonly services: ServiceCounts;
-}
-
 export class MergeRows implements MergeTables {
   readonly #sql: Statements;
-  readonly #tally: Kept['tally'];
+  readonly #tally: KeptCounts['tally'];
   /** The number of the transaction. */
   readonly #changed: number;
   readonly #remove: Remove;
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
 
-  constructor(sql: Statements, kept: Kept, changed: number, remove: Remove) {
+  constructor(sql: Statements, kept: KeptCounts, changed: number, remove: Remove) {
     this.#owners = kept.owners;
     this.#services = kept.services;
     this.#sql = sql;

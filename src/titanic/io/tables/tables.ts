@@ -1,48 +1,36 @@
-/** The changes of the store port on SQLite's tables, within a transaction that the caller began. */
+/**
+ * The store port on SQLite's tables: transactions with their counts, reads, and upkeep of the file.
+ * change-rows.ts has the changes.
+ */
 import type Database from 'better-sqlite3';
 
 import { present } from '../../../core/assert.js';
 import { failureLine } from '../../../wire/failure.js';
-import { isOnceKey } from '../../../wire/tsp.js';
 import { unpackFailure } from '../../store/failure-codec.js';
-import { joinExtra } from '../../store/fields.js';
 import { merge } from '../../store/merge.js';
 import type { StoreRecord } from '../../store/record-codec.js';
-import {
-  ATTEMPTS_KEPT,
-  type Change,
-  type ChangeResult,
-  type Chunk,
-  type Format,
-  type Found,
-  isEndedBy,
-  isOpenTo,
-  type Merged,
-  NO_OWNER,
-  type Owner,
-  type ReadPlace,
-  type Recovered,
-  type RequestUuid,
-  type StoreCounts,
-  type StoredState,
-  type Transaction,
+import type {
+  Change,
+  ChangeResult,
+  Chunk,
+  Format,
+  Found,
+  Merged,
+  ReadPlace,
+  Recovered,
+  RequestUuid,
+  StoreCounts,
+  Transaction,
 } from '../../store/store.js';
 import { failureOf } from '../file/sqlite-errors.js';
+import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
 import { MergeRows } from './merge-rows.js';
-import { DONE, PASSED, type PendingRow } from '../messages.js';
+import type { PendingRow } from '../messages.js';
 import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
-import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+import { DEAD, REPLIED } from '../file/schema.js';
 import { ServiceCounts } from './service-counts.js';
-import {
-  insertAttempt,
-  prepareStatements,
-  type Standing,
-  STATE_NAMES,
-  type Statements,
-  storedRequest,
-  type Tally,
-} from './statements.js';
+import { prepareStatements, type Statements, type Tally } from './statements.js';
 
 /**
  * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
@@ -60,23 +48,17 @@ const TOMBSTONES_DROPPED = 1000;
 /** Transactions of the n-th opening of a store have numbers above n times this. */
 const OPENING_TRANSACTIONS = 2 ** 32;
 
-export type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
-
-type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
-
 export class Tables {
   readonly #db: Database.Database;
   readonly #sql: Statements;
   readonly #pageBytes: number;
   /** As of the changes so far in the current transaction. */
-  #tally: Mutable<Tally>;
+  #tally: KeptCounts['tally'];
   #counts: StoreCounts;
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
   /** The last batch failed: the next one writes something in any case, to show whether it can. */
   #mustWrite = false;
-  /** The current transaction. */
-  #transaction: Transaction = NO_TRANSACTION;
   /** The last committed transaction. */
   #last: number;
   /** The peer's disk has this store up to this transaction. */
@@ -136,7 +118,9 @@ export class Tables {
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. */
   commit(transaction: Transaction, changes: readonly Change[]): ChangeResult[] {
-    const results = this.#transact(transaction, () => changes.map((change) => this.#apply(change)));
+    const results = this.#transact(transaction, (rows) =>
+      changes.map((change) => rows.apply(change)),
+    );
     return present(results, 'changes end a transaction');
   }
 
@@ -146,24 +130,24 @@ export class Tables {
     records: readonly StoreRecord[],
     isFromActive: boolean,
   ): Merged | null {
-    return this.#transact(transaction, () => {
-      const { number } = transaction;
-      const remove = (uuid: RequestUuid, keyUntil: number): void => {
-        this.#remove(present(this.#sql.standing.get(uuid), 'a request to end'), uuid, keyUntil);
-      };
-      const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
-      const rows = new MergeRows(this.#sql, kept, number, remove);
+    return this.#transact(transaction, (changes, counts) => {
+      const rows = new MergeRows(this.#sql, counts, transaction.number, (uuid, keyUntil) => {
+        changes.remove(uuid, keyUntil);
+      });
       return merge(rows, records, isFromActive);
     });
   }
 
-  #transact<Result>(transaction: Transaction, work: () => Result | null): Result | null {
+  #transact<Result>(
+    transaction: Transaction,
+    work: (rows: ChangeRows, counts: KeptCounts) => Result | null,
+  ): Result | null {
     const before = this.#tally;
     this.#tally = { ...before };
-    this.#transaction = transaction;
+    const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
     try {
       this.#sql.begin.run();
-      const result = work();
+      const result = work(new ChangeRows(this.#sql, kept, transaction), kept);
       if (result === null) {
         this.#tally = before;
         this.#owners.rolledBack();
@@ -257,7 +241,7 @@ export class Tables {
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
     const standing = this.#sql.standing.get(uuid);
     if (standing === undefined) {
-      const by = this.#closers(uuid);
+      const by = closersOf(this.#sql, this.#tally, uuid);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
     const { number, owner, shared, service, state } = standing;
@@ -290,259 +274,6 @@ export class Tables {
   pending(after: number, most: number): PendingRow[] {
     return this.#sql.pending.all(after, most);
   }
-
-  // ---------------------------------------------------------------- changes
-
-  #apply(change: Change): ChangeResult {
-    const result = this.#step(change);
-    const { extra } = change;
-    const isStep = result.kind === 'done' || result.kind === 'retried';
-    if (extra !== undefined && 'uuid' in change && isStep) {
-      const known = this.#sql.standing.get(change.uuid)?.extra ?? null;
-      this.#sql.setExtra.run(joinExtra(extra, known), change.uuid);
-    }
-    return result;
-  }
-
-  #step(change: Change): ChangeResult {
-    switch (change.kind) {
-      case 'accept':
-        return this.#accept(change);
-      case 'attempt':
-        return this.#attempt(change);
-      case 'reply':
-        return this.#reply(change);
-      case 'dead':
-        return this.#dead(change);
-      case 'close':
-      case 'expire':
-        return this.#end(change);
-      case 'retry':
-        return this.#retry(change);
-      case 'sweep':
-        return this.#sweep(change);
-    }
-  }
-
-  #accept(change: ChangeOf<'accept'>): ChangeResult {
-    const { request, body, key } = change;
-    const closers = this.#closers(request.uuid);
-    if (closers.some((by) => isEndedBy(by, request))) return PASSED;
-    if (closers.length > 0) this.#dropTombstones(request.uuid);
-    const isNumbered = request.number >= this.#tally.nextNumber;
-    if (isNumbered) this.#tally.nextNumber = request.number + 1;
-    const number = isNumbered ? request.number : this.#tally.nextNumber;
-    const { number: changed } = this.#transaction;
-    if (key !== null) {
-      const standing = this.#sql.standing.get(request.uuid);
-      if (standing !== undefined) return this.#acceptAgain(standing, change);
-      // D16
-      const { service, owner, acceptedAt } = request;
-      const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
-      if (known !== undefined) return { kind: 'known', uuid: known };
-      this.#sql.setKey.run(service, key, owner, request.uuid, null, changed, null);
-    }
-    const { changes } = this.#sql.insertRequest.run(
-      number,
-      request.uuid,
-      request.service,
-      key,
-      PENDING,
-      request.generation,
-      request.priority,
-      request.acceptedAt,
-      request.notBefore,
-      request.expiresAt,
-      request.maxAttempts,
-      request.attempts,
-      0,
-      request.bodyBytes,
-      changed,
-      changed,
-      request.owner,
-      request.isShared ? 1 : 0,
-      change.extra ?? null,
-    );
-    if (changes === 0) {
-      const standing = present(this.#sql.standing.get(request.uuid), 'the request of this uuid');
-      return this.#acceptAgain(standing, change);
-    }
-    if (!isNumbered) this.#tally.nextNumber++;
-    this.#sql.insertBody.run(number, body);
-    this.#enterState(request.service, 'pending', request.attempts);
-    this.#owners.add(request.owner, 1, request.bodyBytes);
-    return DONE;
-  }
-
-  /** The request is in the store: only a higher generation counts (D17). */
-  #acceptAgain(standing: Standing, { request }: ChangeOf<'accept'>): ChangeResult {
-    if (request.generation <= standing.generation) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'pending', request.attempts);
-    this.#sql.reopen.run(
-      request.generation,
-      request.notBefore,
-      request.expiresAt,
-      request.attempts,
-      this.#transaction.number,
-      standing.number,
-    );
-    return DONE;
-  }
-
-  #attempt(change: ChangeOf<'attempt'>): ChangeResult {
-    const { uuid, generation, attempts, attempt, notBefore } = change;
-    const standing = this.#sql.standing.get(uuid);
-    if (standing === undefined || generation < standing.generation) return PASSED;
-    const isAbove = standing.state === PENDING && attempts > standing.attempts;
-    if (generation === standing.generation && !isAbove) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'pending', attempts);
-    const { number } = standing;
-    const ordinal = standing.attemptsEver + 1;
-    const { number: changed } = this.#transaction;
-    this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
-    insertAttempt(this.#sql, number, ordinal, attempt);
-    if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
-    return DONE;
-  }
-
-  #reply(change: ChangeOf<'reply'>): ChangeResult {
-    const { uuid, generation, reply, worker, at, expiresAt } = change;
-    const standing = this.#sql.standing.get(uuid);
-    if (standing === undefined || generation < standing.generation) return PASSED;
-    // D17: replied before dead, so a reply wins over a death.
-    if (generation === standing.generation && standing.state === REPLIED) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'replied', 0);
-    const { number: changed } = this.#transaction;
-    this.#sql.settle.run(REPLIED, generation, expiresAt, changed, standing.number);
-    this.#sql.insertReply.run(standing.number, reply, worker, at);
-    this.#owners.add(standing.owner, 0, reply.length);
-    return DONE;
-  }
-
-  #dead(change: ChangeOf<'dead'>): ChangeResult {
-    const { uuid, generation, reason, at, expiresAt } = change;
-    const standing = this.#sql.standing.get(uuid);
-    if (standing === undefined || generation < standing.generation) return PASSED;
-    if (generation === standing.generation && standing.state !== PENDING) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'dead', 0);
-    const { number: changed } = this.#transaction;
-    this.#sql.settle.run(DEAD, generation, expiresAt, changed, standing.number);
-    this.#sql.insertDeath.run(standing.number, reason, at);
-    return DONE;
-  }
-
-  #end({ uuid, keyUntil, by }: ChangeOf<'close' | 'expire'>): ChangeResult {
-    const standing = this.#sql.standing.get(uuid);
-    const { tombstones } = this.#transaction;
-    if (standing !== undefined) {
-      const { owner, shared, service } = standing;
-      // D71
-      if (!isOpenTo(by, { owner, isShared: shared === 1 })) {
-        return { kind: 'denied', owner, service };
-      }
-      this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, NO_OWNER);
-      return DONE;
-    }
-    if (tombstones !== 'all') return PASSED;
-    const closers = this.#closers(uuid);
-    if (closers.includes(NO_OWNER) || closers.includes(by)) return PASSED;
-    if (by === NO_OWNER && closers.length > 0) this.#dropTombstones(uuid);
-    this.#putTombstone(uuid, keyUntil, by);
-    return DONE;
-  }
-
-  #retry({ uuid, generation, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
-    const standing = this.#sql.standing.get(uuid);
-    if (standing === undefined || generation <= standing.generation) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'pending', 0);
-    const { number: changed } = this.#transaction;
-    this.#sql.reopen.run(generation, at, expiresAt, 0, changed, standing.number);
-    const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
-    return { kind: 'retried', request: storedRequest(row) };
-  }
-
-  #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {
-    const over = this.#sql.over.all(now, most + 1);
-    const { tombstones } = this.#transaction;
-    let replied = 0;
-    let dead = 0;
-    const swept = new Map<string, number>();
-    for (const { uuid, ...standing } of over.slice(0, most)) {
-      if (standing.state === REPLIED) replied++;
-      else dead++;
-      const name = standing.service.toString('latin1');
-      swept.set(name, (swept.get(name) ?? 0) + 1);
-      this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, NO_OWNER);
-    }
-    // The other store may still have them, and would refuse a request that this one accepts.
-    const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
-    for (const { service, key, owner } of forgotten.slice(0, most)) {
-      this.#sql.deleteKey.run(service, key, owner);
-    }
-    const more = over.length > most || forgotten.length > most;
-    const services = [...swept].map(([name, count]) => ({
-      service: Buffer.from(name, 'latin1'),
-      count,
-    }));
-    return { kind: 'swept', replied, dead, services, more };
-  }
-
-  // ---------------------------------------------------------------- parts
-
-  #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {
-    this.#leaveState(standing);
-    const { number, service, key, owner } = standing;
-    this.#owners.add(owner, -1, -standing.bodyBytes);
-    if (key !== null) {
-      const { number: changed } = this.#transaction;
-      if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, owner, uuid);
-      else this.#sql.rememberKey.run(keyUntil, changed, service, key, owner, uuid);
-    }
-    if (standing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
-    this.#sql.deleteBody.run(number);
-    this.#sql.deleteRequest.run(number);
-  }
-
-  /** Who closed it, according to its tombstones. */
-  #closers(uuid: RequestUuid): readonly Owner[] {
-    if (this.#tally.tombstones === 0) return [];
-    return this.#sql.tombstonesOf.all(uuid).map(({ by }) => by);
-  }
-
-  #putTombstone(uuid: RequestUuid, keyUntil: number, by: Owner): void {
-    this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
-    this.#tally.tombstones++;
-  }
-
-  #dropTombstones(uuid: RequestUuid): void {
-    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
-  }
-
-  /** A request of the service enters this state. */
-  #enterState(service: Buffer, state: StoredState, attempts: number): void {
-    this.#tally[state]++;
-    this.#services.add(service, state, attempts, 1);
-  }
-
-  /** Removes what belongs only to its current state. */
-  #leaveState({ state, number, owner, service, attempts }: Standing): void {
-    const name = STATE_NAMES[state] ?? 'pending';
-    this.#tally[name]--;
-    this.#services.add(service, name, attempts, -1);
-    if (state === REPLIED) {
-      this.#owners.add(owner, 0, -(this.#sql.replyBytes.get(number) ?? 0));
-      this.#sql.deleteReply.run(number);
-    } else if (state === DEAD) {
-      this.#sql.deleteDeath.run(number);
-    }
-  }
 }
 
 function isSameTally(a: Tally, b: Tally): boolean {
@@ -554,5 +285,3 @@ function isSameTally(a: Tally, b: Tally): boolean {
     a.tombstones === b.tombstones
   );
 }
-
-const NO_TRANSACTION: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };

@@ -1,4 +1,4 @@
--- One row: what is known without counting.
+-- One row: counts that are kept with every change.
 CREATE TABLE ledger (
   id INTEGER PRIMARY KEY,
   next_number INTEGER NOT NULL, -- above every number that was ever given
@@ -32,7 +32,7 @@ CREATE UNIQUE INDEX requests_by_uuid ON requests (uuid);
 CREATE INDEX requests_pending ON requests (number) WHERE state = 1;
 CREATE INDEX requests_settled ON requests (expires_at) WHERE state > 1;
 
--- Apart from their requests, so that a start does not read them.
+-- In a table of their own, because recovery reads all pending requests but no bodies.
 CREATE TABLE bodies (
   number INTEGER PRIMARY KEY,
   body BLOB NOT NULL
@@ -51,7 +51,7 @@ CREATE TABLE deaths (
   died_at INTEGER NOT NULL
 ) STRICT;
 
--- The last ones of each request; the ordinal counts all of them.
+-- The last attempts of each request; the ordinal counts all of them.
 CREATE TABLE attempts (
   number INTEGER NOT NULL,
   ordinal INTEGER NOT NULL,
@@ -62,7 +62,7 @@ CREATE TABLE attempts (
   PRIMARY KEY (number, ordinal)
 ) STRICT, WITHOUT ROWID;
 
--- Idempotency keys: of a request that is in the store, or remembered for a time.
+-- Idempotency keys. A key is kept while its request is in the store, and for a time after that.
 CREATE TABLE keys (
   service BLOB NOT NULL,
   key BLOB NOT NULL,

@@ -1,2 +1,2 @@
--- The dead, the newest last: what operators look for, retry and purge. (Deaths are rare.)
+-- Dead requests, the newest last: operators list, retry and purge them. (Deaths are rare.)
 CREATE INDEX requests_dead ON requests (uuid, service) WHERE state = 3;

@@ -1,12 +1,12 @@
--- Whose a request is: 'key:' and the name of a CURVE key; 'anonymous': stored without one; '': stored by
--- a version that kept no owners. And fields of later versions, as they came from the other node of a pair.
+-- The owner of a request: 'key:' and the name of a CURVE key; 'anonymous': stored without a key; '': stored by
+-- a version without owners. `extra`: fields of later versions, as they came from the other node of a pair.
 ALTER TABLE requests ADD COLUMN owner TEXT NOT NULL DEFAULT '';
 ALTER TABLE requests ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE requests ADD COLUMN extra BLOB;
 ALTER TABLE attempts ADD COLUMN extra BLOB;
 
--- '': the request was here when it was closed, and no other row has its uuid; else who closed a uuid
--- that was unknown here, one row each.
+-- closed_by: '' if the request was here when it was closed; then no other row has its uuid. Otherwise who
+-- closed a uuid that was unknown here, one row for each.
 ALTER TABLE tombstones RENAME TO tombstones_before;
 DROP INDEX tombstones_by_change;
 
@@ -24,7 +24,7 @@ DROP TABLE tombstones_before;
 
 CREATE INDEX tombstones_by_change ON tombstones (changed);
 
--- A key is its owner's.
+-- Each owner has its own keys.
 ALTER TABLE keys RENAME TO keys_before;
 DROP INDEX keys_remembered;
 DROP INDEX keys_by_change;
@@ -46,7 +46,7 @@ DROP TABLE keys_before;
 CREATE INDEX keys_remembered ON keys (until) WHERE until IS NOT NULL;
 CREATE INDEX keys_by_change ON keys (changed) WHERE until IS NOT NULL;
 
--- What is in the store of each owner: requests, and the bytes of their bodies and replies.
+-- Counts for each owner: stored requests, and the bytes of their bodies and replies.
 CREATE TABLE owners (
   owner TEXT PRIMARY KEY,
   stored INTEGER NOT NULL,
@@ -58,6 +58,6 @@ INSERT INTO owners
   FROM requests LEFT JOIN replies USING (number)
   HAVING count(*) > 0;
 
--- While this node was of the version before, the other one could not tell it owners: it tells all of
--- its requests again, without their bodies.
+-- The previous version of this node could not receive owners. Therefore the other node sends all of its
+-- requests again, without their bodies.
 UPDATE peer SET up_to = 0;

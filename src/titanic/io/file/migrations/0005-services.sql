@@ -1,5 +1,5 @@
--- What is in the store of each service, kept with every change: requests by state, and those of the pending
--- ones that have failed attempts behind them.
+-- Counts for each service, kept with every change: requests by state. `retrying`: pending requests whose last
+-- attempt failed.
 CREATE TABLE services (
   service BLOB PRIMARY KEY,
   pending INTEGER NOT NULL,

@@ -1,0 +1,98 @@
+/** The services that have open requests, each with its requests in the order of dispatch and of age. */
+import { present } from '../../core/assert.js';
+import { escapeName } from '../../core/escape.js';
+import { type HeapOrder, IndexedHeap } from '../../core/indexed-heap.js';
+import { AGE_PLACE, NUMBER, type OpenIndex, PLACE, PRIORITY, SINCE } from './open-index.js';
+
+/** A service that has open requests. */
+export interface OpenService {
+  readonly number: number;
+  readonly name: Buffer;
+  /** Its name in printable form (D3). */
+  readonly shown: string;
+  /** Requests that could be sent now. */
+  readonly ready: IndexedHeap;
+  /** Requests that are not with a worker, longest wait first. */
+  readonly oldest: IndexedHeap;
+  /** Number of open requests. */
+  open: number;
+  /** Number of requests that are DELAYED. */
+  delayed: number;
+  /** Number of requests that are with a worker. */
+  out: number;
+  /** Number of requests that are LOADING: the broker does not know them yet. */
+  loading: number;
+  /** It is in the dispatcher's list of services that have requests to send. */
+  hasDemand: boolean;
+}
+
+export class OpenServices {
+  readonly #byName = new Map<string, OpenService>();
+  readonly #byNumber: (OpenService | null)[] = [];
+  readonly #freeNumbers: number[] = [];
+  readonly #byUrgency: HeapOrder;
+  readonly #byAge: HeapOrder;
+
+  /** @param index the open requests, which hold their places in the heaps */
+  constructor(index: OpenIndex) {
+    this.#byUrgency = {
+      before: (a, b) => {
+        const byPriority = index.get(b, PRIORITY) - index.get(a, PRIORITY);
+        if (byPriority !== 0) return byPriority < 0;
+        return index.getDouble(a, NUMBER) < index.getDouble(b, NUMBER);
+      },
+      moved: (slot, place) => {
+        index.set(slot, PLACE, place);
+      },
+    };
+    this.#byAge = {
+      before: (a, b) => index.getDouble(a, SINCE) < index.getDouble(b, SINCE),
+      moved: (slot, place) => {
+        index.set(slot, AGE_PLACE, place);
+      },
+    };
+  }
+
+  /** @param number of a service that has an open request */
+  of(number: number): OpenService {
+    return present(this.#byNumber[number], 'an open request has a service');
+  }
+
+  find(name: Buffer): OpenService | undefined {
+    return this.#byName.get(name.toString('latin1'));
+  }
+
+  /** False if it was removed; another service may have its number now. */
+  has(service: OpenService): boolean {
+    return this.#byNumber[service.number] === service;
+  }
+
+  findOrAdd(name: Buffer): OpenService {
+    const known = this.find(name);
+    if (known !== undefined) return known;
+    const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
+    const kept = Buffer.from(name);
+    const service: OpenService = {
+      number,
+      name: kept,
+      shown: escapeName(kept),
+      ready: new IndexedHeap(this.#byUrgency),
+      oldest: new IndexedHeap(this.#byAge),
+      open: 0,
+      delayed: 0,
+      out: 0,
+      loading: 0,
+      hasDemand: false,
+    };
+    this.#byName.set(name.toString('latin1'), service);
+    this.#byNumber[number] = service;
+    return service;
+  }
+
+  /** Its last open request has ended. */
+  remove({ name, number }: OpenService): void {
+    this.#byName.delete(name.toString('latin1'));
+    this.#byNumber[number] = null;
+    this.#freeNumbers.push(number);
+  }
+}
