@@ -1,5 +1,5 @@
 /**
- * Daemons that are hurt at random moments, under load, and what became of every receipt.
+ * Injects faults into daemons at random moments, under load, and checks every receipt.
  *
  *     npm run chaos -- --cycles 50               # kill -9 of one daemon
  *     npm run chaos -- --failing --cycles 50     # workers that fail and are killed

@@ -2,8 +2,8 @@
  * A fifth of the handlers throw, a fifth of the commands exit with 3, and workers are killed.
  *
  * Every plain request ends with its own reply or with what the service said; every stored one is
- * answered in the end. The broker has lost the workers that were killed, and no other: a failure is
- * never told as a lost worker.
+ * answered in the end. The broker loses only the workers that were killed: a failure is
+ * never reported as a lost worker.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -25,7 +25,7 @@ const DEADLINE_MS = 60_000;
 
 const SETS = ['titanic.maxAttempts=1000', 'titanic.retryBaseMs=10', 'titanic.retryMaxMs=100'];
 
-/** A fifth of the runs fails: which, the kernel's random numbers say. */
+/** A fifth of the runs fail, chosen by the kernel's random numbers. */
 const SCRIPT =
   'r=$(od -An -N2 -tu2 /dev/urandom); ' +
   'if [ $((r % 5)) -eq 0 ]; then echo "as it happens" >&2; exit 3; fi; tr a-z A-Z';
@@ -75,7 +75,7 @@ class Failing {
     this.#commands.push(worker);
   }
 
-  /** kill -9 of the worker that has been there longest, and another comes. */
+  /** Kills the oldest worker with SIGKILL, and starts another. */
   async kill(): Promise<void> {
     await pause(this.#random.int(0, KILL_MS_MAX));
     this.kills++;
@@ -144,7 +144,7 @@ export async function failWorkers(cycles: number, random: SimRandom): Promise<st
   const killing = (async (): Promise<void> => {
     for (let done = 0; done < cycles; done++) await failing.kill();
   })();
-  // A lane that fails ends it at once.
+  // A lane that fails ends the run at once.
   await Promise.race([killing, all]);
   failing.isOver = true;
   await all;

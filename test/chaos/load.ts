@@ -1,4 +1,4 @@
-/** Clients that submit, fetch and close, all at once, until they are told to stop. */
+/** Clients that submit, fetch and close concurrently until they are stopped. */
 import { codeOf } from '../../src/core/errors.js';
 import { Client } from '../../src/sdk/client.js';
 import type { SimRandom } from '../simulation/world/random.js';
@@ -9,13 +9,13 @@ const CLIENTS = 2;
 const LANES = 24;
 /** Requests that a lane submits at once. */
 const BURST_MAX = 16;
-/** So many open ones are enough. */
+/** This many open requests are enough. */
 const OPEN_MAX = 3000;
 const CHECK_MS = 60_000;
 
 export class Load {
   readonly receipts: Receipts;
-  /** What was not answered, by its code: never what was acknowledged before. */
+  /** Requests without an answer, by error code. Acknowledged requests are never among them. */
   readonly failures = new Map<string, number>();
   readonly #clients: Client[];
   readonly #random: SimRandom;
@@ -39,7 +39,7 @@ export class Load {
     }
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when nothing is in progress. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#lanes);

@@ -13,10 +13,10 @@ import { Workers } from './workers.js';
 const HEARTBEAT_MS = 1000;
 const PROGRESS_MS = 60_000;
 const LAG = 'majordomo_event_loop_lag_seconds';
-/** Told, not failed upon: a machine that is busy with something else delays heartbeats, too. */
+/** Reported, but not a failure: a busy machine delays heartbeats, too. */
 const SIGNS = ['ha.paused', 'ha.disconnected', 'ha.unsynced'] as const;
 
-/** Of a loop's lateness, what the node's own metrics say at the end. */
+/** The event loop's delay, from the node's own metrics at the end. */
 async function lagOf(pair: PairOfDaemons): Promise<string> {
   const said = await Promise.all(
     ROLES.map(async (role) => {

@@ -34,7 +34,7 @@ const LONG_STOP_MS = 10_000;
 /** Between faults. */
 const STEPS_MAX = 600;
 const PATIENCE_MS = 3000;
-/** All that was hurt heals, and catches up. */
+/** All faults end, and the nodes catch up. */
 const HEALING_MS = 60_000;
 const PROGRESS_EVERY_CYCLES = 10;
 
@@ -51,7 +51,7 @@ interface Fault {
   readonly run: (hurt: Hurt) => Promise<void>;
 }
 
-/** What faults do to a pair. */
+/** The faults of a pair. */
 class Hurt {
   readonly pair: PairOfDaemons;
   readonly random: SimRandom;
@@ -64,7 +64,7 @@ class Hurt {
     this.random = random;
   }
 
-  /** The one that serves, as far as that can be told; else any. */
+  /** The active node if it is known, or else any node. */
   async active(): Promise<PairRole> {
     for (const role of ROLES) {
       const seen = await this.pair.look(role);
@@ -75,7 +75,7 @@ class Hurt {
 
   async kill(...roles: readonly PairRole[]): Promise<void> {
     await Promise.all(roles.map((role) => this.pair.node(role).kill()));
-    // Some never notice that one was away.
+    // Some clients never notice that a node was away.
     await this.away();
     await Promise.all(roles.map((role) => this.#start(role)));
   }
@@ -127,7 +127,7 @@ class Hurt {
   }
 
   async #start(role: PairRole): Promise<void> {
-    // Now and then it ends again before it was ready.
+    // Sometimes it ends again before it is ready.
     if (this.random.chance(0.1)) {
       const early = this.pair.launch(role);
       await pause(this.random.int(0, 700));

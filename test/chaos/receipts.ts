@@ -7,7 +7,7 @@ import { settledState } from '../support/pair-load.js';
 import type { SimRandom } from '../simulation/world/random.js';
 
 const BODY_BYTES_MAX = 4000;
-/** There was no answer yet, or there was nobody to give one. */
+/** There was no answer yet, or no node to give one. */
 const LATE = new Set(['ERR_TITANIC_PENDING', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED']);
 
 export interface Receipt {
@@ -17,11 +17,11 @@ export interface Receipt {
   state: 'open' | 'closing' | 'closed';
   /** Its reply was seen, so it can never be pending again. */
   isReplied: boolean;
-  /** Its place among those that are open; -1 if it is not. */
+  /** Its index among the open requests; -1 if it is closed. */
   place: number;
 }
 
-/** What the service `service` answers to a body. */
+/** The reply of the service `service` to a body. */
 export function replyTo(service: string, frames: readonly Uint8Array[]): string {
   const hash = createHash('sha256').update(service);
   for (const frame of frames) hash.update(`${frame.length}:`).update(frame);
@@ -48,7 +48,7 @@ export class Receipts {
     return this.#checked;
   }
 
-  /** All that there ever were. */
+  /** All receipts so far. */
   get count(): number {
     return this.#uuids.size;
   }
@@ -57,7 +57,7 @@ export class Receipts {
     return this.#open.length;
   }
 
-  /** A line for people. */
+  /** A line for the report. */
   get told(): string {
     return `${this.#uuids.size} receipts, ${this.#open.length} open, ${this.#checked} checked`;
   }
@@ -66,7 +66,7 @@ export class Receipts {
     return [...this.#open];
   }
 
-  /** One that is open, if there is any. */
+  /** An open one, if there is any. */
   any(random: SimRandom): Receipt | undefined {
     return this.#open[random.int(0, Math.max(0, this.#open.length - 1))];
   }
@@ -105,7 +105,7 @@ export class Receipts {
       const code = codeOf(error);
       // Another lane has closed it meanwhile, and only then may it be unknown.
       if (code === 'ERR_TITANIC_UNKNOWN' && wasClosed(receipt)) return false;
-      // Those who have a minute for it would have got it.
+      // A client that waits a minute would have got it.
       if (!LATE.has(code ?? '') || timeoutMs >= 60_000) {
         this.#wrong.push(`${uuid}: ${messageOf(error)}`);
       }
@@ -145,7 +145,7 @@ export class Receipts {
     if (state !== 'unknown') this.#wrong.push(`${uuid} was closed, and is ${state}`);
   }
 
-  /** What the disks of a pair have, both the same. Returns how many nobody has a receipt of. */
+  /** Checks that both disks of a pair have the same content. Returns the number of requests without a receipt. */
   compare(stored: ReadonlySet<string>): number {
     for (const { uuid } of this.#open) {
       if (!stored.has(uuid)) this.#wrong.push(`${uuid} is not on the disks`);

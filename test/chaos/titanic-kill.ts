@@ -15,12 +15,12 @@ import type { SimRandom } from '../simulation/world/random.js';
 import { Load, SERVICES } from './load.js';
 import { Workers } from './workers.js';
 
-/** A daemon is killed after at most so many acknowledgements and executions, and a moment. */
+/** A daemon is killed after at most this many acknowledgements and executions, and a short pause. */
 const STEPS_MAX = 1500;
 const MOMENT_MS = 30;
-/** Now and then it is killed at the latest so long after its start, ready or not. */
+/** Sometimes it is killed within this time after its start, ready or not. */
 const START_MS = 700;
-/** Clients and workers that were cut off often come back late; it is not waited for longer. */
+/** Clients and workers that were cut off often return late; the test waits no longer than this. */
 const PATIENCE_MS = 4000;
 const PROGRESS_EVERY_CYCLES = 10;
 

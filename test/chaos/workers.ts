@@ -35,7 +35,7 @@ export class Workers {
     this.#coming = this.#comeAndGo();
   }
 
-  /** One for each service, and none fails any more. */
+  /** One worker for each service; none fails any more. */
   async settle(): Promise<void> {
     this.#isStopped = true;
     this.#isSteady = true;
@@ -56,7 +56,7 @@ export class Workers {
       const worker = this.#present.get(service);
       this.#present.delete(service);
       if (worker === undefined) this.#come(service);
-      // What runs there is given back.
+      // Running requests are returned.
       else await worker.close({ graceMs: 0 });
     }
   }

@@ -25,7 +25,7 @@ async function dial(endpoint: string): Promise<Socket> {
   const socket = connect({ host: hostname, port: Number(port) });
   sockets.push(socket);
   socket.on('error', () => undefined);
-  // What comes is thrown away; without a reader the end would not be seen.
+  // Received bytes are discarded; without a reader, the end would not be noticed.
   socket.resume();
   await once(socket, 'connect');
   return socket;
@@ -77,7 +77,7 @@ async function shakeHands(
   await write(readyOfDealer());
 }
 
-/** One that has shaken hands: where this machine was too slow for it, another connection. */
+/** A connection after its handshake; dials again if this machine was too slow for it. */
 async function greeted(endpoint: string): Promise<Socket> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const socket = await dial(endpoint);
@@ -97,7 +97,7 @@ const GARBAGE: readonly Buffer[] = [
   Buffer.alloc(100_000, 0xff),
   Buffer.alloc(100_000),
   Buffer.alloc(0),
-  // A ZMTP 1.0 frame of a length that nobody has.
+  // A ZMTP 1.0 frame of an impossible length.
   Buffer.from('ff7fffffffffffffff00', 'hex'),
   greeting(),
   greeting().subarray(0, 11),
@@ -108,16 +108,16 @@ const GARBAGE: readonly Buffer[] = [
 /** Sent after the handshake. */
 const NO_FRAMES: readonly Buffer[] = [
   randomBytes(1000),
-  // Frames said to have 2^62 and 2^63 bytes, an unknown command, a flag that is none.
+  // Frames that announce 2^62 and 2^63 bytes, an unknown command, an undefined flag.
   Buffer.from('024000000000000000', 'hex'),
   Buffer.from('028000000000000000', 'hex'),
   Buffer.from('0403024e4f', 'hex'),
   Buffer.from('f00178', 'hex'),
-  // Frames without end: each says that one more follows.
+  // Endless frames: each has the MORE flag.
   Buffer.from('010178'.repeat(20_000), 'hex'),
 ];
 
-/** How many connections this process may open beside what it needs itself. */
+/** How many connections this process may open, beyond its own needs. */
 function idleConnections(): number {
   const limits = readFileSync('/proc/self/limits', 'utf8');
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Infinity);
@@ -143,7 +143,7 @@ describe.each(TRANSPORTS)(
           opened.push(socket);
         }
         await siege.served();
-        // Some were closed by the broker; the others leave, by a reset or by an end.
+        // The broker closed some of them; the others are closed here, by RST or FIN.
         for (const [index, socket] of opened.entries()) {
           if (index % 2 === 0) socket.resetAndDestroy();
           else socket.end();

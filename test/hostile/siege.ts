@@ -10,7 +10,7 @@ import { type Program, python } from '../interop/support/program.js';
 import { type Daemon, type LogLine, startDaemon } from '../support/daemon.js';
 import { until } from '../support/until.js';
 
-/** A service that only the well-behaved use. */
+/** A service that only the well-behaved client and worker use. */
 const SERVICE = 'steady';
 /** What counts as being served. */
 const ANSWERS = 20;
@@ -52,7 +52,7 @@ export class Siege {
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
   }
 
-  /** Grown by what passes through, for collection comes when it will; not by what is kept. */
+  /** Memory may grow by garbage that is not collected yet, but not by what is kept. */
   expectBounded(beforeBytes: number): void {
     expect(this.residentBytes()).toBeLessThan(beforeBytes * 2 + SLACK_BYTES);
   }

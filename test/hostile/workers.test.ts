@@ -32,7 +32,7 @@ describe('a worker', () => {
       bytes[at] = (bytes[at] ?? 0) ^ 1;
       return bytes.toString('latin1');
     });
-    // Also with the token itself, should it ever have leaked: it is another's.
+    // Even with a leaked token of another worker.
     const forged = ['', 'id', token, ...flipped, token.slice(1), `${token}x`, 'x'.repeat(5000)];
     for (const guess of forged) {
       for (const command of ['\x03', '\x04']) {
@@ -62,7 +62,7 @@ describe('a worker', () => {
         await worker.send('MDPW02', command, token, '', `reply ${turn}`);
       }
       expect((await asked).at(-1)).toBe(`reply ${turn}`);
-      // The first is its reply; each of the others is one while no request is out.
+      // The first is its reply; the others arrive while it has no request.
       const away = ['MDPW02', '\x06'];
       expect(await worker.settle()).toEqual([away, away, away, away]);
       await worker.send('MDPW02', '\x01', 'work');

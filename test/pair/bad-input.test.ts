@@ -28,7 +28,7 @@ afterEach(async () => {
   await removePairs();
 });
 
-/** What a node says of itself that has no peer. */
+/** The introduction of a node without a peer. */
 function isAlone(inState?: HaSeen['state']): (seen: HaSeen) => boolean {
   return ({ state, peer }) => peer?.up === false && (inState ?? state) === state;
 }
@@ -143,7 +143,7 @@ describe('two nodes that do not form a pair', () => {
     const pair = await startPairOfDaemons();
     await (await expectServed(pair)).close();
     await pair.rest();
-    // With the memory of it: a store alone would not be this directory's, and not even be opened.
+    // Together with the record of the store: the store alone would not be opened in this directory.
     for (const file of ['titanic.db', 'store.json']) {
       const [from, to] = ROLES.map((role) => join(pair.dataDirOf(role), file));
       copyFileSync(from ?? '', to ?? '');
@@ -190,7 +190,7 @@ describe('a torn epoch file (D13)', () => {
 
 describe('strangers at the peer’s port', () => {
   it('garbage, half a greeting and silence change nothing', async () => {
-    // Long: a busy machine alone does not part them.
+    // Long, so that a busy machine alone does not separate them.
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: 3000 });
     const active = await pair.inSync();
     const port = pair.peerPortOf('primary');

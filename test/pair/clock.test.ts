@@ -43,7 +43,7 @@ describe('a pair whose wall clocks are changed (D19)', () => {
       expect(await pair.inSync()).toBe(active);
       expect(pair.logged('ha.changed')).toHaveLength(changes);
       expect(pair.logged('ha.paused')).toEqual([]);
-      // They were wrong indeed: the history is told by them.
+      // The clocks really were wrong: the history shows their times.
       clocks[0]?.set(12 * HOUR);
       const node = pair.node('primary');
       const told = node.logged('ha.changed').length;
@@ -59,7 +59,7 @@ describe('a pair whose wall clocks are changed (D19)', () => {
 
 describe('a start (D19)', () => {
   it('of a primary without its backup is not taken for a stall, though it takes longer than a heartbeat', async () => {
-    // A busy machine alone makes it stand still for so long now and then, but not at each start.
+    // A busy machine alone may stall it for that long, but not at each start.
     let pauses = 1;
     for (let starts = 0; pauses > 0 && starts < 5; starts++) {
       const pair = await pairOfDaemons({ heartbeatIntervalMs: 450 });

@@ -35,11 +35,11 @@ interface Scene {
   readonly pair: PairOfDaemons;
   readonly client: Client;
   readonly load: PairLoad;
-  /** Of the one that was asked for. */
+  /** Of the requested node. */
   readonly disk: SmallDisk;
 }
 
-/** A pair in sync of which one has a small disk; that one leads, or follows. */
+/** A pair in sync, in which the active or the passive node has a small disk. */
 async function smallDiskOf(which: 'active' | 'passive'): Promise<Scene & { role: PairRole }> {
   const pair = await pairOfDaemons({ heartbeatIntervalMs: 1000 });
   const role: PairRole = 'backup';
@@ -78,7 +78,7 @@ describe('a full disk in a pair', () => {
     async () => {
       const { pair, client, load, disk, role } = await smallDiskOf('passive');
       disk.fill();
-      // What its log has room for still goes in.
+      // Its log still has some room.
       const said = async (): Promise<unknown[]> =>
         Promise.all([degraded(pair, role), degraded(pair, otherOf(role))]);
       await until(async () => {

@@ -84,7 +84,7 @@ describe('a pair of processes (§6)', () => {
       const { pair, load } = await loadedPair();
       const active = await pair.inSync();
       const other = otherOf(active);
-      // Somebody who reaches only the passive one makes it serve.
+      // A client that reaches only the passive node makes it serve.
       const stray = new PairLoad([pair.endpointOf(other)]);
       loads.push(stray);
       pair.link.set(cut);

@@ -46,7 +46,7 @@ async function threeHosts(): Promise<Scene> {
   return { hosts, pair, load, active: await pair.inSync() };
 }
 
-/** A client that knows one node only asks there until that one serves, too. */
+/** A client that knows one node keeps asking there until that node serves. */
 async function serveBoth({ pair, load, active }: Scene): Promise<void> {
   const other = otherOf(active);
   await pair.until(active, 'alone', ({ inSync }) => !inSync);

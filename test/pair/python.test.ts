@@ -19,7 +19,7 @@ afterEach(async () => {
   await removePairs();
 });
 
-/** Two processes of the broker, and at each a worker of the Guide's kind, which knows one broker. */
+/** Two broker processes, each with a worker that knows one broker, as in the Guide. */
 async function pairWithWorkers(): Promise<PairOfDaemons> {
   const pair = await startPairOfDaemons();
   for (const role of ROLES) {
@@ -29,7 +29,7 @@ async function pairWithWorkers(): Promise<PairOfDaemons> {
   return pair;
 }
 
-/** Two and a half heartbeats of the pair, as everybody who is no SDK has to set it (§7). */
+/** Two and a half heartbeats of the pair, as clients without the SDK have to set it (§7). */
 function lazyPirate(pair: PairOfDaemons, service: string, version: string): Program {
   const timeoutMs = 2.5 * pair.heartbeatIntervalMs;
   const endpoints = pair.endpoints.join(',');
@@ -57,7 +57,7 @@ describe('programs in Python and a pair of processes (§7)', () => {
         expect(await ask(client, 'two')).toEqual(['two']);
         expect(client.said('retry')).not.toEqual([]);
         await pair.until(otherOf(active), 'active', ({ state }) => state === 'active');
-        // Its worker finds it again by itself.
+        // Its worker reconnects by itself.
         const back = await pair.start(active);
         expect(await pair.inSync()).toBe(otherOf(active));
         await back.waitFor('worker.registered');
@@ -76,11 +76,11 @@ describe('programs in Python and a pair of processes (§7)', () => {
       const pair = await pairWithWorkers();
       const active = await pair.inSync();
       const other = otherOf(active);
-      // It does not serve, and MDP has no word for that.
+      // It does not serve, and MDP has no reply that says so.
       const early = python('req_client', pair.endpointOf(other), 'echo', '--timeout-ms', 300);
       expect(await early.finished()).toMatchObject([{ event: 'silence' }]);
       await pair.node(active).kill();
-      // Whoever asks after that is a vote.
+      // After that, a request counts as a vote.
       const ready = `${pair.httpOf(other)}/readyz`;
       await until(
         async () => (await askHttp(ready)).text.includes('the peer is dead'),

@@ -47,14 +47,14 @@ function bytesOfStore(pair: PairOfDaemons, role: PairRole): number {
   return Math.max(...paths.map((path) => statSync(path, { throwIfNoEntry: false })?.size ?? 0));
 }
 
-/** As a lost disk: with all that remembers it. */
+/** Like a lost disk: with everything that remembers it. */
 function removeStore(pair: PairOfDaemons, role: PairRole): void {
   for (const file of ['titanic.db', 'titanic.db-wal', 'titanic.db-shm', 'store.json']) {
     rmSync(join(pair.dataDirOf(role), file), { force: true });
   }
 }
 
-/** What passes on the link until a node that was stopped is back and in sync. Bytes. */
+/** Bytes on the link until a node that was stopped is in sync again. */
 async function bytesOfReturn(pair: PairOfDaemons, role: PairRole): Promise<number> {
   let bytes = 0;
   const count = (chunk: Buffer): void => {
@@ -77,7 +77,7 @@ describe('a link that takes longer than two heartbeats to carry one request', ()
     const client = new Client({ endpoints: pair.endpoints, retries: 30 });
     clients.push(client);
     let givenUp = 1;
-    // A busy machine alone keeps the link silent for half a heartbeat now and then, but not each time.
+    // A busy machine alone may silence the link for half a heartbeat, but not every time.
     for (let tries = 1; givenUp > 0 && tries <= 3; tries++) {
       const ended = node.logged('ha.disconnected').length;
       await pair.node(otherOf(role)).kill();
@@ -110,7 +110,7 @@ describe('limits.messageBytes', () => {
     const { differences, uuids } = await pair.rest();
     expect(differences).toEqual([]);
     expect(uuids.size).toBe(1);
-    // Nor does a limit that is lower again keep what is stored from the peer.
+    // Lowering the limit again does not keep stored requests from the peer, either.
     writeFileSync(file, 'limits: { messageBytes: 1MiB }\n');
     for (const file of ['titanic.db', 'store.json']) rmSync(join(pair.dataDirOf('backup'), file));
     await Promise.all(ROLES.map((role) => pair.start(role)));
@@ -125,13 +125,13 @@ describe('SIGTERM', () => {
     const active = await pair.inSync();
     const passive = otherOf(active);
     await pair.node(passive).kill();
-    // So small that a chunk of them takes the disk longer than the link.
+    // Small requests: a chunk of them takes the disk longer than the link.
     await store(pair, 10_000, 10);
     for (let times = 0; times < 5; times++) {
       const node = await pair.start(passive);
       await until(() => bytesOfStore(pair, passive) >= 500_000, 'half a megabyte is stored');
       expect(await node.stop()).toMatchObject({ status: 0 });
-      // All that it took is sent again.
+      // Everything that it received is sent again.
       if (times < 4) removeStore(pair, passive);
     }
     await pair.start(passive);

@@ -14,7 +14,7 @@ import {
 } from '../support/pair-daemons.js';
 import { until } from '../support/until.js';
 
-/** Longer than a case may last: whoever waits for it has not moved by a 503. */
+/** Longer than a case may last: a client that waits this long did not move by a 503. */
 const NEVER_MS = 300_000;
 
 const closing: (() => Promise<void>)[] = [];
@@ -37,7 +37,7 @@ function client(
 
 const echo: Handler = (request) => request.frames;
 
-/** A worker, once both nodes have it. */
+/** A worker, once both nodes know it. */
 async function worker(pair: PairOfDaemons, handler: Handler, concurrency = 1): Promise<Worker> {
   const before = ROLES.map((role) => pair.node(role).logged('worker.registered').length);
   const { endpoints } = pair;
@@ -79,7 +79,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
   it('1,000 outstanding requests survive kill -9 of the active node', async () => {
     const pair = await startPairOfDaemons();
     let isSlow = true;
-    // What the active one has handed out is never answered there.
+    // Requests that the active node dispatched are never answered there.
     await worker(pair, async ({ frames }) => {
       if (isSlow) await pause(NEVER_MS, undefined, { ref: false });
       return frames;
@@ -94,7 +94,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     await pair.node(active).kill();
     expect((await replies).map((reply) => reply.text())).toEqual(asked);
     await pair.until(otherOf(active), 'active', ({ state }) => state === 'active');
-    // Nobody had to register for it (D15).
+    // No worker had to register again for it (D15).
     expect(pair.node(otherOf(active)).logged('worker.lost')).toEqual([]);
   });
 
@@ -105,7 +105,7 @@ describe('client and worker of the SDK with two daemons (§7)', () => {
     const job = await asking.submit('echo', 'hi', { idempotencyKey: 'order-17' });
     const result = job.result({ timeoutMs: NEVER_MS });
     await pair.node(active).kill();
-    // Nobody serves it before.
+    // No worker serves it before.
     await pair.start(active);
     await worker(pair, echo);
     expect((await result).text()).toBe('hi');

@@ -14,7 +14,7 @@ import { PairLoad } from '../support/pair-load.js';
 import { expectNothingLost } from '../support/pair-proof.js';
 import { itWithTool, toolAvailable } from '../support/tools.js';
 
-/** The last one that spoke version 1 of the peer protocol alone. */
+/** The last release that speaks only version 1 of the peer protocol. */
 const COMMIT = '86a78c1';
 const TOOL = 'the history of this repository';
 const BUILD_MS_MAX = 180_000;
@@ -33,7 +33,7 @@ afterEach(async () => {
 
 afterAll(removeDaemons);
 
-/** Two nodes of the old program, in sync, and clients and workers that go on all the time. */
+/** Two nodes of the old program, in sync, under continuous load. */
 async function oldPair(): Promise<{ readonly pair: PairOfDaemons; readonly load: PairLoad }> {
   const pair = await pairOfDaemons({ direct: true });
   for (const role of ROLES) pair.programs.set(role, old);
@@ -56,7 +56,7 @@ async function upgrade(pair: PairOfDaemons, role: PairRole): Promise<void> {
 }
 
 describe('a pair is upgraded node by node from a program that speaks version 1', () => {
-  // The backup dials: the first to be upgraded is once the one that dials, once the one that listens.
+  // The backup dials. Each case upgrades the other node first.
   for (const first of ROLES) {
     itWithTool(
       TOOL,

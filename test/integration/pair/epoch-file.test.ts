@@ -30,7 +30,7 @@ async function written(...epochs: readonly number[]): Promise<void> {
   await file.close();
 }
 
-/** A file of one place, as a program wrote it that knew no bound. */
+/** A file with one slot, as written by a program that knew no bound. */
 function writeUnbounded(epoch: number): void {
   const text = `majordomo-epoch 1 3 ${epoch} 1 1000 `;
   const line = `${text}${crc32(text).toString(16).padStart(8, '0')}\n`;
@@ -103,7 +103,7 @@ describe('the epoch file (D13)', () => {
     const before = readFileSync(path);
     await written(4);
     const after = readFileSync(path);
-    // One write at a time: the other place is always whole.
+    // One write at a time: the other slot is always intact.
     for (let torn = 0; torn < 2 * PLACE_BYTES; torn += 7) {
       const mixed = Buffer.concat([after.subarray(0, torn), before.subarray(torn)]);
       writeFileSync(path, mixed);

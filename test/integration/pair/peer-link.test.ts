@@ -29,7 +29,7 @@ const BACKUP: Introduction = {
   storeId: Buffer.alloc(16, 2),
 };
 
-/** What an end of the link was told, and a promise for what is still to come. */
+/** The events of one end of the link, and a promise for the next ones. */
 class Told implements PeerLinkEvents {
   readonly words: string[] = [];
   receivings = 0;
@@ -201,7 +201,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     socket.resume();
     socket.end('GET / HTTP/1.0\r\n\r\n');
     await new Promise((resolve) => socket.once('close', resolve));
-    // A HELLO and a status of a process that is gone, word for word.
+    // A HELLO and a status of a process that has ended, byte for byte.
     let ended = 0;
     const link = dialZmtp({
       limits: { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 },
@@ -241,7 +241,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     head[0] = 2;
     head.writeBigUInt64BE(2n ** 30n, 1);
     stranger.write(head);
-    // More than a system keeps between two sockets.
+    // More than the kernel buffers between two sockets.
     const most = 64 * MIB;
     let taken = 0;
     for (let isTaken = true; isTaken && taken < most; taken += PIECE.length) {
@@ -291,7 +291,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     link.holdOff(300);
     link.disconnect();
     await primary.until('connected', 2);
-    // Not how soon it is: that it is not sooner.
+    // Only the lower bound is tested.
     expect(Number(process.hrtime.bigint() - heldAt) / 1e6).toBeGreaterThan(290);
   });
 });

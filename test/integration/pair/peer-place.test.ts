@@ -60,7 +60,7 @@ class Told implements PeerLinkEvents {
   }
 
   receiving(): void {
-    // Nothing long comes.
+    // No long message comes.
   }
 
   disconnected(): void {
@@ -112,7 +112,7 @@ function peer(endpoint: string, hello: Hello = HELLO, options: RawPeerOptions = 
   return made;
 }
 
-/** Says that it is there, again and again, as a peer does. */
+/** Sends heartbeats, as a peer does. */
 function talks(made: RawPeer): void {
   const timer = setInterval(() => {
     if (made.heard.some(({ kind }) => kind === 'proof')) made.say(status());
@@ -240,7 +240,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     const first = peer(endpoint, HELLO, withKey);
     await told.until('connected b');
     const strangers = [peer(endpoint, HELLO, withOther), peer(endpoint)];
-    // They dial again and again; meanwhile the peer is heard.
+    // They keep dialling; meanwhile the peer's messages arrive.
     for (let words = 1; words <= 5; words++) {
       first.say(status());
       await until(() => told.words.length > words, 'heard');
@@ -350,7 +350,7 @@ describe('versions of the link', () => {
     expect(told.words).toEqual(['connected p by version 1', 'status']);
   });
 
-  /** What it hears: every version but its own is refused, in its own words. */
+  /** Refuses every version but its own, with its own message. */
   async function listeningOfVersion1(endpoint: string): Promise<string[]> {
     const heard: string[] = [];
     const nonces: Buffer[] = [];

@@ -14,9 +14,9 @@ export class GuideBroker {
   readonly endpoint: string;
   /** READY messages so far. */
   registrations = 0;
-  /** Most workers that were busy at once. */
+  /** The largest number of workers that were busy at once. */
   busiest = 0;
-  /** Requests that did not come in the plain form. */
+  /** Requests that were not in the plain form. */
   strange = 0;
   readonly #router: Router;
   readonly #idle: Buffer[] = [];

@@ -55,7 +55,7 @@ afterEach(async () => {
   await directory.remove();
 });
 
-/** @throws what was answered in place of it */
+/** @throws the failure that was returned instead */
 function good<Value extends object | null>(value: Value | StoreFailure): Value {
   if (value !== null && 'message' in value) throw new Error(value.message);
   return value;
@@ -132,7 +132,7 @@ describe('a list of stored requests', () => {
     expect(await reasons({})).toEqual([null, null, 'dead 2', '\u20ac'.repeat(256)]);
     expect(await reasons({ state: 'dead' })).toEqual(['dead 2']);
     expect(await reasons({ only: uuidOf(2) })).toEqual(['dead 2']);
-    // It is tried again: what its last attempt said is still the last that is known.
+    // It is retried: the reason of its last attempt is still the latest one.
     await user.commit(retry(2));
     expect(await reasons({ only: uuidOf(2) })).toEqual(['lost']);
     expect((await history(1))?.attempts.at(-1)?.reason).toBe(text);
@@ -298,7 +298,7 @@ describe('the thread that reads', () => {
     expect(numbersOf(await page({ limit: 1 }))).toEqual([100]);
   });
 
-  // Where Linux tells them; without them the next program that closes the file takes its log away.
+  // Linux lists them. Without these locks, the next program that closes the file removes its log.
   it('leaves the store’s locks on its file alone', async () => {
     await user.commit(accept(1));
     const before = locksOn(directory.file);

@@ -21,7 +21,7 @@ async function pair(): Promise<void> {
   accepted = await comes.then(([socket]) => socket as Socket);
 }
 
-/** As a Node would look whose sockets are made in another way. */
+/** As in a version of Node with other sockets. */
 function hideHandle(): void {
   const handle: unknown = Reflect.get(accepted, '_handle');
   Object.defineProperty(handle, 'useUserBuffer', { value: undefined });

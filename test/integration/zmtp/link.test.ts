@@ -64,7 +64,7 @@ function listen(accept: (socket: Socket) => void): Promise<Listening> {
   });
 }
 
-/** Passes everything on between who dials it and `target`, until it swallows everything. */
+/** Relays all bytes between its clients and `target`, until it swallows them. */
 class Relay {
   endpoint = '';
   swallows = false;
@@ -130,7 +130,7 @@ describe('a link', () => {
     await blackholed.untilTold('connected', 2);
     ask(link, 'again');
     await blackholed.untilTold('message again');
-    // One that is silent, too, but answers PINGs stayed.
+    // A silent connection that answers PINGs stayed.
     expect(healthy.told).toEqual(['connected']);
   });
 

@@ -71,7 +71,7 @@ class Hosts {
     );
   }
 
-  /** The honest one was there all the time. */
+  /** The honest peer was connected throughout. */
   async unharmed(): Promise<void> {
     await this.served();
     expect(this.server.told.filter((line) => line === 'disconnected 0')).toEqual([]);
@@ -282,7 +282,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
   it('that idle in the handshake by the thousand keep nobody out', async () => {
     const hosts = await Hosts.invite({ connectionsMax: 5000, connectionsPerIdentityMax: 5000 });
     for (let count = 0; count < 1500; count++) hosts.stranger();
-    // A libzmq peer dials again after a refusal, as all of them do.
+    // Like every libzmq peer, it dials again after a refusal.
     const late = new DealerPeer(hosts.server.endpoint).read();
     open.push(() => {
       late.close();

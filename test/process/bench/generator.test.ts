@@ -35,7 +35,7 @@ describe('the load generator', () => {
       expect(result.loadCpuSeconds).toBeGreaterThan(0);
       expect(result.brokerCpuSeconds).toBeGreaterThan(0);
       expect(result.brokerResidentBytes).toBeGreaterThan(2 ** 20);
-      // Many services, single writes, an open loop, idle connections and a queue beside.
+      // With many services, single writes, an open loop, idle connections and a queue.
       const more: Load = {
         ...LOAD,
         workers: 6,

@@ -73,7 +73,7 @@ describe('a client that is killed', () => {
     const again = python(
       ...['dealer_client', daemon.endpoint, 'work', ...identity, '--listen-only', 20],
     );
-    // The reply to what it says first: the broker knows it again.
+    // Its first message gets a reply: the broker has recognized it.
     await again.waitFor('reply');
     expect(occurrences(daemon, 'request.dropped')).toBe(0);
     await watcher.untilMmi<ServiceSeen[]>('mmi.services', queued(20));

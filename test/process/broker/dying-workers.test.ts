@@ -14,7 +14,7 @@ import {
 } from './support.js';
 
 const TOOL = 'python3-zmq';
-/** Long enough that a busy machine does not expire the living. */
+/** Long enough that a busy machine does not expire live peers. */
 const HEARTBEAT_MS = 1000;
 const HEARTBEAT = ['--heartbeat-ms', HEARTBEAT_MS] as const;
 
@@ -83,7 +83,7 @@ describe('a worker that dies', () => {
         'mmi.workers',
         (workers) => workers.length === 1 && workers[0]?.state === 'waiting',
       );
-      // The request was withdrawn from the queue: nobody has it a second time.
+      // The request was removed from the queue: no worker gets it again.
       expect(await client.settle()).toEqual([]);
       expect(worker.said('request')).toHaveLength(1);
     },
@@ -117,13 +117,13 @@ describe('a worker that dies', () => {
       const sets = [`broker.heartbeatIntervalMs=${heartbeatMs}`];
       const daemon = await startDaemon({ sets });
       const client = new RawPeer(daemon.endpoint);
-      // It leaves the broker only when it is told to, however long that is silent.
+      // It leaves the broker only on command, however long the broker is silent.
       const args = ['--mode', 'mute', '--heartbeat-ms', heartbeatMs, '--liveness', 1000];
       const mute = await registeredWorker(daemon, 1, ...args);
       const asked = client.ask('id', 'work', 'x');
       await mute.waitFor('request');
       const registrations = mute.said('ready-sent').length;
-      // As many intervals as expire anyone else, and twice as many more.
+      // Three times as long as it takes to expire any other worker.
       await mute.waitFor('heartbeat-received', mute.said('heartbeat-received').length + 10);
       mute.tell('release');
       expect((await asked).at(-1)).toBe('x');

@@ -27,7 +27,7 @@ async function split(...sets: string[]): Promise<{ clients: string; workers: str
   return { clients, workers };
 }
 
-/** A link that dials every few milliseconds, and asks something as soon as it is connected. */
+/** A link that dials every few milliseconds, and sends a request once it is connected. */
 function impatient(endpoint: string): { link: Link; answered: Promise<void> } {
   const patience = {
     reconnectMsMin: 2,

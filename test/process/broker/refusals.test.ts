@@ -80,7 +80,7 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
     await neighbour.send('n', '', 'MDPC02', '\x01', 'none', 'x');
     await neighbour.settle();
     expect((await client.ask('id', 'none', 'x'))[5]).toBe('408');
-    // Its own was older, and is over, too.
+    // Its own request was older, and has expired, too.
     expect(await neighbour.settle()).toEqual([]);
     await untilLogged(daemon, 'request.expired', {}, 2);
   });
@@ -100,9 +100,9 @@ describe('limits', () => {
     const endpoint = await brokerWith(
       'limits.workers=2',
       'limits.services=1',
-      // All of them come from one address, which may have all the places.
+      // All of them come from one address, whose share is the whole limit.
       'limits.perPeer.workers=2',
-      // Silence is waited for, and no heartbeat comes in between.
+      // The test waits for silence, without heartbeats in between.
       'broker.heartbeatIntervalMs=60000',
     );
     const first = await rawWorker(endpoint, 'one');
@@ -113,7 +113,7 @@ describe('limits', () => {
     expect(await second.settle()).toEqual([]);
     const third = await rawWorker(endpoint, 'one');
     expect(await third.receiveCommand()).toEqual(['MDPW02', '\x06']);
-    // A place that becomes free is taken: READY after DISCONNECT registers anew.
+    // When there is room again, READY after DISCONNECT registers the worker.
     await first.send('MDPW02', '\x06');
     await first.settle();
     await third.send('MDPW02', '\x01', 'one');

@@ -9,7 +9,7 @@ export async function cleanUp(): Promise<void> {
   await removeDaemons();
 }
 
-/** How often it happened, also what the log left out because a second was not over. */
+/** How often it happened, including what the log left out within a second. */
 export function occurrences(
   daemon: Daemon,
   event: string,
@@ -21,7 +21,7 @@ export function occurrences(
     .reduce((sum, line) => sum + 1 + Number(line['leftOut'] ?? 0), 0);
 }
 
-/** Waits until the log tells of `count` occurrences. */
+/** Waits until the log reports `count` occurrences. */
 export function untilLogged(
   daemon: Daemon,
   event: string,
@@ -49,7 +49,7 @@ export interface ServiceSeen {
   readonly queued: number;
 }
 
-/** It has workers, or requests that wait; others are only remembered for a while. */
+/** It has workers or queued requests; other services are only remembered for a while. */
 export function isInUse({ workersWaiting, workersBusy, queued }: ServiceSeen): boolean {
   return workersWaiting + workersBusy + queued > 0;
 }

@@ -36,7 +36,7 @@ describe('the address that operator commands use', () => {
 
   itWithTool('openssl', 'https: the certificate of the configuration, or --admin-ca', async () => {
     const directory = temporaryDirectory();
-    // For another name than that by which the node is reached.
+    // Its name differs from the one by which the node is reached.
     const { certFile, keyFile } = makeCertificate(directory, 'mq.example', []);
     const stranger = makeCertificate(directory, 'stranger.example');
     const [port = 0] = await freePorts(1);
@@ -59,7 +59,7 @@ describe('the address that operator commands use', () => {
     expect(unknown.status).toBe(69);
     expect(unknown.stderr).toContain('--admin-ca FILE');
     const another = await run([...given, '--admin-ca', certFile]);
-    // It vouches for itself, but it is for another name.
+    // It is its own authority, but for another name.
     expect(another.status).toBe(69);
     expect(another.stderr).toContain('mq.example');
     expect((await run([...given, '--admin-ca', stranger.certFile])).status).toBe(69);
@@ -100,7 +100,7 @@ describe('the token', () => {
     const absent = await run(at);
     expect(absent.status).toBe(1);
     expect(absent.stderr).toContain(`${empty}/http.token does not exist`);
-    // Also root cannot read this.
+    // Not even root can read this.
     mkdirSync(join(empty, 'http.token'));
     const unreadable = await run(at);
     expect(unreadable.stderr).toContain(`this user cannot read ${empty}/http.token`);

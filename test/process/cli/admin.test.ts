@@ -22,8 +22,8 @@ async function startWithHttp(...sets: string[]): Promise<Daemon> {
   return await startDaemon({ sets: ['http.listen=127.0.0.1:0', ...sets] });
 }
 
-/** Another server, which answers everything by `body`, and what it was sent. */
-/** @param missing bytes that it promises and does not send: it goes away instead */
+/** Another server, which answers everything with `body` and records its requests. */
+/** @param missing bytes that it announces and does not send: it closes the connection instead */
 async function otherServer(
   status: number,
   body: string,
@@ -54,7 +54,7 @@ function still(stdout: string): unknown {
 
 describe('status, services, workers (contract §2)', () => {
   it('give the same JSON by HTTP and by MMI', async () => {
-    // Its workers send no heartbeats, and are to be there for as long as a busy machine takes.
+    // Its workers send no heartbeats; it must not expire them, even on a busy machine.
     const daemon = await startWithHttp('broker.heartbeatIntervalMs=60000');
     await rawWorker(daemon.endpoint, 'a b%');
     await rawWorker(daemon.endpoint, 'other');

@@ -121,7 +121,7 @@ describe('majordomo check', () => {
     const key = (byte: number): string => encodeZ85(Buffer.alloc(32, byte));
     const listeners = ['left', 'right'].map((side, index) => {
       const keysFile = join(folder, `${side}.yaml`);
-      // carol has both of hers while one is being replaced; dave has the same key here and there.
+      // carol has two keys while one is being replaced; dave has the same key in both files.
       const carol = index === 0 ? `'${key(5)}'` : `['${key(5)}', '${key(6)}']`;
       writeFileSync(
         keysFile,

@@ -1,4 +1,4 @@
-/** What the documents tell people to type, against the commands that there are. */
+/** Compares the command lines in the documents with the existing commands. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const BLOCKS: readonly Block[] = PAGES.flatMap((page) => {
   return Array.from(fences, ([, language = '', text = '']) => ({ page, language, text }));
 });
 
-/** Those that have commands of their own. */
+/** Commands with subcommands. */
 const GROUPS = ['ha', 'titanic'];
 
 interface Typed {
@@ -38,7 +38,7 @@ interface Typed {
   readonly from: string;
 }
 
-/** The command in a line of shell, and its options; what a worker runs is not its own. */
+/** The command in a line of shell and its options, without those of what a worker runs. */
 function typed(page: string, line: string, commands: readonly string[]): Typed | null {
   const called = new RegExp(
     `(?:majordomo|node dist/main\\.js) ((?:${commands.join('|')})\\b(?: .*)?)$`,
@@ -110,7 +110,7 @@ describe('the documents', () => {
     for (const { page, text } of configurations) {
       writeFileSync(file, text);
       const { status, stderr } = await run(['check', '-c', file]);
-      // Files of keys that a page names are not here.
+      // The key files that a page names do not exist here.
       const said = stderr
         .split('\n')
         .filter((line) => !line.endsWith(': no such file; serve needs it'));

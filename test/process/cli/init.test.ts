@@ -14,7 +14,7 @@ function listenerOf(keys: string): string {
   return `[{endpoint: "tcp://127.0.0.1:0", curve: ${curve}}]`;
 }
 
-/** `serve --init`, ready; what it said is in its standard error. */
+/** `serve --init`, ready; its messages are in its standard error. */
 async function serveInit(keys: string): Promise<Daemon> {
   const daemon = new Daemon({ endpoint: listenerOf(keys), flags: ['--init'] });
   const { endpoints } = await daemon.waitFor('broker.ready');

@@ -8,7 +8,7 @@ import { removeStrangers, strangeBroker } from '../../support/strangers.js';
 
 const COMMANDS = ['status', 'services', 'workers'] as const;
 
-/** One at which nothing is served. */
+/** A daemon without services. */
 let idle: Daemon;
 
 beforeAll(async () => {
@@ -22,7 +22,7 @@ afterEach(async () => {
 
 afterAll(removeDaemons);
 
-/** An endpoint at which nobody listens. */
+/** An endpoint where nobody listens. */
 async function deadEndpoint(): Promise<string> {
   const [port = 0] = await freePorts(1);
   return `tcp://127.0.0.1:${port}`;

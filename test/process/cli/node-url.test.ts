@@ -24,10 +24,10 @@ const TOKEN = 'sixteen-letters-1';
 const HTTP = ['http.listen=127.0.0.1:0', `http.token=${TOKEN}`, 'node.name=left'];
 const NO_TOKEN = { MAJORDOMO_TOKEN: '' };
 const DEAD = '0'.repeat(32);
-/** This machine by an address that is not loopback's own: as another host to the command. */
+/** This machine by an address that the command does not take for loopback. */
 const ANOTHER = '[::ffff:127.0.0.1]';
 
-/** The commands for operators, each with what it prints of a node. */
+/** The operator commands that read from a node. */
 const LOOKS: readonly (readonly string[])[] = [
   ['status', '-o', 'json'],
   ['services', '-o', 'json'],
@@ -49,7 +49,7 @@ function at(url: string, args: readonly string[], more: object = {}): Promise<Fi
   return run(args, { environment });
 }
 
-/** Each of several command lines, with how it ended, in one process: that starts faster. */
+/** Runs several command lines in one process, which starts faster, and pairs each with its result. */
 async function eachAt(
   url: string,
   lines: readonly (readonly string[])[],
@@ -60,7 +60,7 @@ async function eachAt(
   return said.map((each, at) => [(lines[at] ?? []).join(' '), each]);
 }
 
-/** What all of them do that reach a node. */
+/** Expects each operator command to succeed at this URL. */
 async function reachesAll(url: string): Promise<void> {
   for (const [line, { stdout, stderr, status }] of await eachAt(url, LOOKS)) {
     expect([url, line, stderr, status]).toEqual([url, line, '', 0]);
@@ -85,7 +85,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
       const daemon = await startDaemon({ sets: [...HTTP, http, `broker.listen=${listen}`] });
       for (const url of daemon.endpoints) {
         await reachesAll(url);
-        // It asks by HTTP, which tells more.
+        // It uses HTTP, which has more to report.
         const { stdout } = await at(url, ['status']);
         expect(stdout).toMatch(/^ready +serving clients$/m);
         await serve(daemon, url);
@@ -100,7 +100,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     const args = ['titanic', 'cancel', DEAD, '--set', `node.dataDir=${daemon.dataDir}`];
     const environment = { MAJORDOMO_URL: daemon.endpoint };
     const known = await run(args, { environment });
-    // It got in: 404, not 401.
+    // The token was accepted: 404, not 401.
     expect(known.stderr).not.toContain('token');
     expect(known.status).toBe(1);
     const file = { ...environment, MAJORDOMO_TOKEN_FILE: join(daemon.dataDir, 'http.token') };
@@ -118,12 +118,12 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     });
     expect(httpOf(daemon)).toContain('0.0.0.0');
     await reachesAll(`tcp://127.0.0.1:${port}`);
-    // Over a network anybody on the way could have told it, and read the token.
+    // On a network, anyone on the path could have sent this address, and would get the token.
     const away = await at(`tcp://${ANOTHER}:${port}`, ['ha', 'status']);
     expect(away.status).toBe(1);
     expect(away.stderr).toContain('the token is not sent to http://[::ffff:7f00:1]');
     expect(away.stderr).toContain(`--admin http://[::ffff:7f00:1]:${portOf(httpOf(daemon))}`);
-    // What needs no token is asked over MDP.
+    // What needs no token uses MDP.
     const looked = await at(`tcp://${ANOTHER}:${port}`, ['status', '-o', 'json']);
     expect(JSON.parse(looked.stdout)).toMatchObject({ node: 'left' });
   });
@@ -263,7 +263,7 @@ describe('MAJORDOMO_URL with both nodes of a pair', () => {
       const asked = await at(url, ['request', 'mmi.service', 'titanic.request'], NO_TOKEN);
       expect(asked).toMatchObject({ status: 0, stdout: '200\n' });
     }
-    // And to the one that is left.
+    // And to the surviving node.
     await pair.inSync();
     await pair.node(active).kill();
     for (const url of urls) {

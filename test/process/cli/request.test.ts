@@ -6,7 +6,7 @@ import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 
-/** Of the whole file, with `echo`; other services are of one case each. */
+/** For the whole file, with `echo`; other services belong to one case each. */
 let daemon: Daemon;
 let endpoint: string;
 const workers: Worker[] = [];
@@ -41,7 +41,7 @@ async function offer(
   await client.close();
 }
 
-/** An endpoint at which nobody listens. */
+/** An endpoint where nobody listens. */
 async function deadEndpoint(): Promise<string> {
   const [port = 0] = await freePorts(1);
   return `tcp://127.0.0.1:${port}`;
@@ -186,7 +186,7 @@ describe('majordomo request ends (contract §2)', () => {
       return run(['request', 'nobody', 'hi', '--wait', ...times, '--endpoint', endpoint]);
     };
     let ended = await inVain(1000);
-    // Not connected: not in so short a time on this machine.
+    // It could not connect in that short time on this machine.
     if (ended.status === 69) ended = await inVain(20_000);
     expect(ended).toMatchObject({ status: 75, stdout: '' });
     expect(ended.stderr).toBe("majordomo: no answer from 'nobody' (sent 1 times)\n");
@@ -206,7 +206,7 @@ describe('majordomo request ends (contract §2)', () => {
   });
 
   describe('with 1 if no worker serves the service', () => {
-    // Their workers count as on their way for so long after the start.
+    // For that long after the start, the broker expects their workers to come back.
     const sets = ['broker.heartbeatIntervalMs=500', 'broker.heartbeatLiveness=4'];
     const lively = { heartbeatIntervalMs: 100, heartbeatLiveness: 1000 };
     let at: readonly string[];

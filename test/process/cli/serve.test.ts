@@ -13,9 +13,9 @@ import { freePorts } from '../../support/free-ports.js';
 import { itWithTool } from '../../support/tools.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
-/** A daemon that stops has ended long before so many were sent. */
+/** A daemon that stops has ended long before this many signals were sent. */
 const SIGNALS_MAX = 5000;
-/** A reader that stalls puts the end off for a second. */
+/** A reader that stalls delays the end by a second. */
 const STALLED_MS_MAX = 20_000;
 
 afterEach(removeDaemons);
@@ -34,7 +34,7 @@ async function keepBusy(daemon: Daemon): Promise<Child> {
   return worker;
 }
 
-/** Ends that worker together with its command, which a SIGKILL would leave behind. */
+/** Ends that worker and its command; SIGKILL would leave the command behind. */
 async function endBusy(worker: Child): Promise<Finished> {
   worker.signal('SIGTERM');
   await worker.until(({ stderr }) => stderr.includes('draining'), 'the drain');
@@ -42,7 +42,7 @@ async function endBusy(worker: Child): Promise<Finished> {
   return await worker.finished();
 }
 
-/** What it says of itself. */
+/** Its own description. */
 async function status(daemon: Daemon): Promise<unknown> {
   const { stdout } = await run(['status', '-o', 'json', '--endpoint', daemon.endpoint]);
   return JSON.parse(stdout);
@@ -143,7 +143,7 @@ describe('majordomo serve', () => {
       for await (const chunk of terminal.stdout) {
         said.push(String(chunk));
         if (isTold || !said.join('').includes('request upper hello --endpoint')) continue;
-        // As the key Ctrl-C does.
+        // As Ctrl-C does.
         terminal.stdin.write('\x03');
         isTold = true;
       }

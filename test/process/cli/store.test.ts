@@ -27,7 +27,7 @@ function clientOf({ endpoint }: Daemon): Client {
   return client;
 }
 
-/** A broker with so many pending requests. */
+/** A broker with this many pending requests. */
 async function withRequests(count: number): Promise<Daemon> {
   const daemon = await startDaemon();
   const client = clientOf(daemon);
@@ -44,7 +44,7 @@ function json(text: string): unknown {
   return JSON.parse(text);
 }
 
-/** Other bytes in the middle of the file. */
+/** Overwrites bytes in the middle of the file. */
 function damage(path: string): void {
   const bytes = readFileSync(path);
   bytes.fill(0xff, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 20_000);
@@ -75,7 +75,7 @@ describe('majordomo backup', () => {
     const report = json(verified.stdout) as { pending: number };
     expect(report).toMatchObject({ file: copy, problems: [] });
     expect(report.pending).toBeGreaterThanOrEqual(500);
-    // A broker that starts on it has all of it.
+    // A broker that is started on it finds all requests.
     const dataDir = temporaryDirectory();
     copyFileSync(copy, join(dataDir, 'titanic.db'));
     const restored = await startDaemon({ dataDir });

@@ -32,7 +32,7 @@ class Post {
     return new Post(await startDaemon({ sets: [HTTP, ...sets] }));
   }
 
-  /** The command, told where the daemon is, and the token. */
+  /** Runs the command with the daemon's address and the token. */
   titanic(...args: readonly string[]): Promise<Finished> {
     const environment = { MAJORDOMO_TOKEN: tokenOf(this.daemon) };
     return run(['titanic', ...args, '--admin', httpOf(this.daemon)], { environment });
@@ -56,7 +56,7 @@ class Post {
     return (await Promise.all(jobs)).map(({ uuid }) => uuid).sort();
   }
 
-  /** Stores so many, of each of which the only attempt fails. */
+  /** Stores this many requests whose only attempt fails. */
   async dead(service: string, count: number): Promise<string[]> {
     const uuids = await this.submits(service, count, { maxAttempts: 1 });
     const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, () =>
@@ -225,7 +225,7 @@ describe('majordomo titanic retry, cancel, purge', () => {
     const wrong = await run(['titanic', 'purge', '--state', 'dead', '--token', 'wrong', ...at]);
     expect(wrong).toMatchObject({ status: 1, stdout: '' });
     expect(wrong.stderr).toContain('the token is wrong');
-    // The data directory has it, and the configuration says where that is.
+    // The token is in the data directory that the configuration names.
     const set = ['--set', `node.dataDir=${daemon.dataDir}`];
     expect(await run(['titanic', 'purge', '--state', 'dead', ...set, ...at])).toMatchObject({
       status: 0,

@@ -17,7 +17,7 @@ afterEach(cleanUp);
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 
 async function startWithWorker(...sets: string[]): Promise<Daemon> {
-  // Its worker sends no heartbeats, and is to be there for as long as a busy machine takes.
+  // Its worker sends no heartbeats; it must not be expired, even on a busy machine.
   const patient = 'broker.heartbeatIntervalMs=60000';
   const daemon = await startDaemon({
     sets: ['http.listen=127.0.0.1:0', 'node.name=left', patient, ...sets],
@@ -27,7 +27,7 @@ async function startWithWorker(...sets: string[]): Promise<Daemon> {
   return daemon;
 }
 
-/** `top` in a terminal of so many columns; what is typed goes to it. */
+/** `top` in a terminal with this many columns; `input` of the process is what is typed. */
 function topInTerminal(daemon: Daemon, columns: number, rows = 20): ReturnType<typeof spawn> {
   const command = `${process.execPath} ${MAIN} top --interval-ms 100 --admin ${httpOf(daemon)}`;
   const inTerminal = `stty cols ${columns} rows ${rows}; exec ${command}`;

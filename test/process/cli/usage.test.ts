@@ -63,7 +63,7 @@ const WRONG = [
   { args: ['titanic', 'purge', '--state', 'dispatched'], says: 'Allowed choices are dead' },
 ];
 
-/** How each of several lines ended that one process ran. */
+/** The results of several command lines in one process. */
 const ended = new Map<string, Said>();
 
 beforeAll(async () => {

@@ -12,9 +12,9 @@ import {
 } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 
-/** Of the whole file: each case has services of its own. */
+/** For the whole file: each case has its own services. */
 let daemon: Daemon;
-/** The same, where a request is given to one worker and to no other. */
+/** The same, with a single delivery for each request. */
 let once: Daemon;
 
 beforeAll(async () => {
@@ -28,7 +28,7 @@ afterEach(() => killAll(daemon, once));
 
 afterAll(removeDaemons);
 
-/** Starts `majordomo worker` and waits until it is connected; READY is the first that it sends. */
+/** Starts `majordomo worker` and waits until it is connected; its first message is READY. */
 async function offer(
   daemon: Daemon,
   service: string,
@@ -45,7 +45,7 @@ function request(daemon: Daemon, ...args: readonly string[]): ReturnType<typeof 
   return run(['request', '--endpoint', daemon.endpoint, ...args]);
 }
 
-/** Resolves when it has said that on its standard error, which is read beside all else. */
+/** Resolves when it has written that to its standard error. */
 function says(worker: Child, text: string): Promise<void> {
   return worker.until(({ stderr }) => stderr.includes(text), text);
 }
@@ -54,7 +54,7 @@ describe('majordomo worker makes a command a service', () => {
   it('whose input is the body and whose output is the reply', async () => {
     await offer(daemon, 'upper', ['tr', 'a-z', 'A-Z']);
     expect(await request(daemon, 'upper', 'hello')).toMatchObject({ status: 0, stdout: 'HELLO\n' });
-    // Several frames come one after the other.
+    // Several frames are concatenated.
     expect(await request(daemon, 'upper', 'a', '', 'b')).toMatchObject({ stdout: 'AB\n' });
     expect(await request(daemon, 'upper')).toMatchObject({ stdout: '\n' });
   });
@@ -95,7 +95,7 @@ describe('majordomo worker makes a command a service', () => {
   });
 
   it('that runs several times at once with --concurrency (D23)', async () => {
-    // Each run waits until the other is there: one at a time they would wait for ever.
+    // Each run waits for the other: one at a time, they would wait for ever.
     const folder = temporaryDirectory();
     const script = `touch ${folder}/$$; until [ "$(ls ${folder} | wc -l)" -ge 2 ]; do sleep 0.02; done`;
     await offer(daemon, 'meet', ['sh', '-c', script], ['--concurrency', '2']);
@@ -261,7 +261,7 @@ describe('a signal', () => {
     worker.signal('SIGTERM');
     await says(worker, 'draining');
     worker.signal(given.signal);
-    // Finished is when its standard error is closed, which all that it had started share.
+    // `finished` waits until standard error is closed, which all its children share.
     expect(await worker.finished()).toMatchObject({ status: given.expected });
   });
 

@@ -107,7 +107,7 @@ async function outcome(from: Client, text = 'hi'): Promise<string> {
   }
 }
 
-/** Asks until it is answered so: whoever cannot connect in time is told that it is not reached. */
+/** Asks until it gets this answer: a client that cannot connect in time gets another error. */
 async function untilOutcome(from: Client, wanted: string): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   for (let got = ''; got !== wanted;) {
@@ -249,7 +249,7 @@ describe('rights by key', () => {
     const worker = new Child(['worker', 'echo', ...options, '--', 'cat']);
     const said = `the broker at ${daemon.endpoint} ${remedy}`;
     await worker.until(({ stderr }) => stderr.includes(said), said);
-    // It tries on, and says it once.
+    // It keeps trying, and says so once.
     allow({ name: 'alice' }, { name: 'bob' });
     daemon.signal('SIGHUP');
     const connected = `connected to ${daemon.endpoint}`;
@@ -277,7 +277,7 @@ describe('rights by key', () => {
     work(daemon, 'mallory', 'zmtp', 'kept');
     expect(await daemon.waitFor('worker.registered', 2)).toMatchObject({ key: 'one' });
     name('mallory');
-    // That of alice's client; the worker of the same name is not lost.
+    // alice's client was closed; the worker of the same name is not lost.
     expect(await daemon.waitFor('connection.rejected')).toMatchObject({
       kind: 'key',
       key: 'one',
@@ -319,7 +319,7 @@ describe('rights by key', () => {
     expect(await daemon.waitFor('config.reloaded', 2)).toMatchObject({ needRestart: [] });
     await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
     expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_UNREACHABLE');
-    // Nobody who was there has lost a connection.
+    // No existing connection was closed.
     await untilOutcome(first, 'hi');
     expect(daemon.logged('worker.lost')).toEqual([]);
     known('/nonexistent');

@@ -9,7 +9,7 @@ import { codeOf } from '../../../src/core/errors.js';
 import { exitStatusOf } from '../../../src/core/exit.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 
-/** Takes the lock, and lets it go a moment after it is told to. */
+/** Takes the lock, and releases it a moment after it is asked to. */
 const HOLDER = `
 const { parentPort, workerData } = require('node:worker_threads');
 const Database = require('better-sqlite3');
@@ -19,7 +19,7 @@ parentPort.once('message', () => setTimeout(() => lock.close(), 20));
 parentPort.postMessage('held');
 `;
 
-/** Why it cannot be had; `undefined`: it can. */
+/** Why it cannot be used; `undefined` if it can. */
 function codeOfOpening(directory: string): string | undefined {
   try {
     openDataDir(directory).release();
@@ -35,7 +35,7 @@ describe('a data directory', () => {
   it('that another process locks for a moment, as doctor does, is waited for', async () => {
     const directory = temporaryDirectory();
     openDataDir(directory).release();
-    // The thread lets it go too late where a busy machine holds it up: not each of five times.
+    // On a busy machine the thread may release it too late, but not five times in a row.
     let refusals = 1;
     for (let tries = 0; refusals > 0 && tries < 5; tries++) {
       const holder = new Worker(HOLDER, { eval: true, workerData: join(directory, 'lock') });

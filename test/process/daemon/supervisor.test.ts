@@ -14,7 +14,7 @@ import {
 } from '../../support/daemon.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';
 
-/** What systemd does: reads datagrams. One message a line, its assignments parted by spaces. */
+/** Reads datagrams, as systemd does. One message a line, assignments separated by spaces. */
 const RECEIVER = `
 import socket, sys
 notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -33,7 +33,7 @@ afterEach(async () => {
   await removeDaemons();
 });
 
-/** Lines that a process has said; `waitFor` resolves when there is one for which `test` holds. */
+/** Lines that a process has printed; `waitFor` resolves when `test` is true of one. */
 class Lines {
   all: string[] = [];
   #look: () => void = () => undefined;
@@ -43,7 +43,7 @@ class Lines {
     listener.stdout?.on('data', (chunk: Buffer) => {
       const lines = (rest + chunk.toString()).split('\n');
       rest = lines.pop() ?? '';
-      // systemd-notify asks with it to be told that its message was read.
+      // With it, systemd-notify asks for a confirmation that its message was read.
       this.all.push(...lines.filter((line) => line !== 'BARRIER=1'));
       this.#look();
     });
@@ -148,7 +148,7 @@ function fakeNotify(): { readonly environment: Record<string, string>; readonly 
   return { environment, lines: new Lines(tail) };
 }
 
-/** A log that keeps its warnings. */
+/** A log that collects its warnings. */
 function silentLog(): Log & { readonly warnings: LogFields[] } {
   const warnings: LogFields[] = [];
   const ignore = (): void => undefined;

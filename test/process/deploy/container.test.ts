@@ -17,13 +17,13 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-/** What stands behind the last line that begins with this word. */
+/** The rest of the last line that begins with this word. */
 function instruction(word: string): string {
   const lines = [...DOCKERFILE.matchAll(new RegExp(`^\\s*${word} +(.*)$`, 'gm'))];
   return lines.at(-1)?.[1]?.trim() ?? '';
 }
 
-/** The paths of this repository that the image is made of. */
+/** The paths of this repository that the image copies. */
 function sources(): string[] {
   return Array.from(DOCKERFILE.matchAll(/^COPY +(.*)$/gm), ([, words = '']) => words)
     .filter((words) => !words.includes('--from='))
@@ -46,7 +46,7 @@ async function listen(status: number): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** Runs the health check of the image, at another port than it has there. */
+/** Runs the image's health check, at another port. */
 async function health(port: number): Promise<number | null> {
   const command = /HEALTHCHECK .*CMD (\[.*\])/.exec(DOCKERFILE)?.[1] ?? '[]';
   const [program = '', ...args] = JSON.parse(command) as string[];

@@ -12,7 +12,7 @@ const FOLDER = 'deploy/prometheus';
 const RULES = `${FOLDER}/majordomo.rules.yml`;
 const RULE_TESTS = `${FOLDER}/majordomo.rules.test.yml`;
 
-/** Those whose failure a person mends at one service. */
+/** Alerts that an operator resolves at one service. */
 const BY_SERVICE = [
   'MajordomoServiceFailing',
   'MajordomoStoredRequestsWithoutWorkers',
@@ -49,10 +49,10 @@ interface Panel {
   readonly title: string;
   readonly type: string;
   readonly gridPos: { readonly x: number; readonly y: number };
-  /** Of a row: for each value of this menu once. */
+  /** A row is repeated for each value of this menu. */
   readonly repeat?: string;
   readonly collapsed?: boolean;
-  /** Of a row that is collapsed. */
+  /** The panels of a collapsed row. */
   readonly panels?: readonly Panel[];
   readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
 }

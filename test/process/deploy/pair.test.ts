@@ -23,7 +23,7 @@ afterEach(() => {
 const read = (file: string): string => readFileSync(file, 'utf8');
 const portOf = (endpoint: string | null): string => endpoint?.split(':').at(-1) ?? '';
 
-/** What two nodes must have in common, or one of the other. */
+/** Keys whose values must agree between two nodes. */
 function expectPair(primary: Config, backup: Config): void {
   expect(primary.bstar.pair).toBe(backup.bstar.pair);
   expect(primary.bstar.heartbeatIntervalMs).toBe(backup.bstar.heartbeatIntervalMs);
@@ -33,7 +33,7 @@ function expectPair(primary: Config, backup: Config): void {
   expect(primary.node.name).not.toBe(backup.node.name);
 }
 
-/** A configuration without its role, and that role: what the role brings is not asked for here. */
+/** A configuration without its role, and that role. */
 function withoutRole(text: string): { readonly config: Config; readonly role: string } {
   const role = /^ {2}role: (.*)\n/m.exec(text)?.[1] ?? '';
   return { config: load({ text: text.replace(/^ {2}role: .*\n/m, '') }).config, role };
@@ -165,7 +165,7 @@ describe('the pair of deploy/kubernetes', () => {
   const pod = set.spec.template;
   const [container] = pod.spec.containers;
 
-  /** What the command of a pod gives the broker. */
+  /** The arguments of the broker in the command of a pod. */
   function nodeOf(podName: string): { readonly config: Config; readonly role: string } {
     const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
     directories.push(directory);

@@ -1,4 +1,4 @@
-/** Finds in PromQL what this program does not have: metrics, labels, values of labels. */
+/** Finds metrics, labels and label values in PromQL that this program does not have. */
 import {
   type Metric,
   METRIC_PREFIX,
@@ -33,7 +33,7 @@ const ALL_LABELS = new Set([...OF_THE_TARGET, ...Array.from(SERIES.values()).fla
 const SELECTOR = /([a-z_]\w*)\{([^}]*)\}/gi;
 const MATCHER = /(\w+)(=~|!~|!=|=)"([^"]*)"/g;
 
-/** One text for each thing that is wrong. */
+/** One message for each error. */
 export function badIn(expr: string): string[] {
   return [...badSelectors(expr), ...badNames(expr), ...badGroupings(expr)];
 }
@@ -56,7 +56,7 @@ function badSelectors(expr: string): string[] {
   return bad;
 }
 
-/** Whatever is left of the words of an expression must be series. */
+/** All remaining words of an expression must be series. */
 function badNames(expr: string): string[] {
   const bare = expr
     .replaceAll(/\{[^}]*\}/g, ' ')

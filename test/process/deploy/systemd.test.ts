@@ -23,7 +23,7 @@ function setting(name: string): string {
   return new RegExp(`^${name}=(.*)$`, 'm').exec(UNIT)?.[1] ?? '';
 }
 
-/** The unit, with a command in its place that every machine has. */
+/** The unit, with a command that every machine has. */
 function runnableUnit(): string {
   const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
   directories.push(directory);

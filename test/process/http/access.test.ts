@@ -11,7 +11,7 @@ import { ask, httpOf, tokenOf } from '../../support/http.js';
 const LOOPBACK = 'http.listen=127.0.0.1:0';
 const ANYWHERE = 'http.listen=0.0.0.0:0';
 
-/** Of the whole file: one that listens on loopback, one that listens everywhere. */
+/** For the whole file: one listens on loopback, one on every address. */
 let near: Daemon;
 let open: Daemon;
 
@@ -26,7 +26,7 @@ afterEach(() => killAll(near, open));
 
 afterAll(removeDaemons);
 
-/** The one that listens everywhere, reached by loopback. */
+/** The one that listens on every address, reached over loopback. */
 function openUrl(): string {
   return httpOf(open).replace('0.0.0.0', '127.0.0.1');
 }
@@ -67,7 +67,7 @@ describe('the token (contract §4)', () => {
 
   it('that cannot be written does not affect clients', async () => {
     const dataDir = temporaryDirectory();
-    // Whoever runs the test, root too, cannot write this file.
+    // Not even root can write this file.
     mkdirSync(join(dataDir, 'http.token.new'));
     const daemon = await startDaemon({ dataDir, sets: [LOOPBACK] });
     expect(daemon.logged('http.token_unsaved')).toHaveLength(1);

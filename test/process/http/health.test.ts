@@ -11,7 +11,7 @@ afterEach(cleanUp);
 
 const HTTP = 'http.listen=127.0.0.1:0';
 
-/** A request that is out at a worker for as long as the test takes. */
+/** A request that stays at a worker for the whole test. */
 async function keepBusy(daemon: Daemon): Promise<void> {
   const worker = await rawWorker(daemon.endpoint, 'slow');
   const client = new RawPeer(daemon.endpoint);

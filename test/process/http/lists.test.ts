@@ -89,7 +89,7 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     const daemon = await startDaemon({ sets: [HTTP] });
     const url = `${httpOf(daemon)}/api/v1`;
     const peer = new RawPeer(daemon.endpoint);
-    // One after the other: they are listed as they came.
+    // One after the other, because lists keep the order of registration.
     await (await rawWorker(daemon.endpoint, '100%')).settle();
     await rawWorker(daemon.endpoint, 'echo');
     await daemon.waitFor('worker.registered', 2);

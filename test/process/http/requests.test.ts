@@ -16,7 +16,7 @@ const HOST = 'Host: localhost';
 const ORDER = 'POST /api/v1/ha/promote HTTP/1.1';
 const BEARER = `Authorization: Bearer ${TOKEN}`;
 
-/** Sends bytes, and gives all that came back until the other side closed. */
+/** Sends bytes, and returns all bytes received until the other side closes. */
 async function raw(...lines: readonly string[]): Promise<string> {
   const connection = new RawHttp(url);
   connection.send(...lines);

@@ -40,7 +40,7 @@ const HELLO = get('/hello', () => ({
   body: 'hello',
   headers: {},
 }));
-/** Connections at once; 64 of one address. */
+/** Connections at once, at most 64 of one address. */
 const MAX = 80;
 const HEAD = ['GET /hello HTTP/1.1', 'Host: localhost'] as const;
 
@@ -53,7 +53,7 @@ describe('connections that waste time are closed (slow-loris)', () => {
     head.send(...HEAD);
     const body = new RawHttp(url);
     body.send('POST /hello HTTP/1.1', 'Host: localhost', 'Content-Length: 10', '');
-    // A line now and then does not help.
+    // Sending a line now and then does not help.
     const drip = setInterval(() => {
       head.send('X: y');
       body.socket.write(' ');

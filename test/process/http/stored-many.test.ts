@@ -17,11 +17,11 @@ import { StoreUser } from '../../support/store-user.js';
 
 const MANY = 60_000;
 const BATCH = 4000;
-/** One in so many is dead. */
+/** One request in this many is dead. */
 const DEAD_EVERY = 100;
-/** An idle broker is asked at the same time, by the same machine: how many times as often it may answer. */
+/** An idle broker on the same machine may answer at most this many times as often. */
 const SLOWER_MAX = 8;
-/** Between two round trips: enough of them to know, and not so many that they take a core. */
+/** Between two round trips: enough round trips to measure, without using a whole core. */
 const PAUSE_MS = 5;
 const closing: (() => Promise<void>)[] = [];
 
@@ -30,7 +30,7 @@ afterEach(async () => {
   await removeDaemons();
 });
 
-/** A data directory with so many stored requests, most of them pending. */
+/** A data directory with many stored requests, most of them pending. */
 async function prepared(): Promise<string> {
   const dataDir = temporaryDirectory();
   const user = await StoreUser.open(openSqliteStore(join(dataDir, 'titanic.db')));
@@ -52,7 +52,7 @@ function clientOf({ endpoint }: Daemon): Client {
   return client;
 }
 
-/** Each client asks its broker, one time after the other, while `work` goes on: how often it was answered. */
+/** Each client sends its broker requests, one at a time, during `work`. Returns the number of replies of each. */
 async function meanWhile(
   clients: readonly Client[],
   work: () => Promise<void>,
@@ -123,7 +123,7 @@ describe(`${MANY} stored requests`, () => {
     await expectAnswersDuring(clients, async () => {
       all = await list('');
       expect(await list('&state=dead')).toHaveLength(MANY / DEAD_EVERY);
-      // Found by nobody: all of them are gone over.
+      // No request matches, so all rows are read.
       expect(await list('&service=other')).toEqual([]);
     });
     expect(new Set(all).size).toBe(MANY);

@@ -14,7 +14,7 @@ const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 const HOSTILE = '<img src=x onerror=alert(1)>\u0000\u001b[31m%';
 const closing: (() => Promise<void>)[] = [];
 
-/** For those who store nothing. */
+/** For cases that store nothing. */
 let empty: Stand;
 
 beforeAll(async () => {
@@ -90,7 +90,7 @@ class Stand {
     return worker;
   }
 
-  /** Waits until so many of a service are in that state. */
+  /** Waits until this many requests of a service are in that state. */
   async until(state: string, service: string, count: number): Promise<string[]> {
     let found: string[] = [];
     await until(async () => {
@@ -100,14 +100,14 @@ class Stand {
     return found;
   }
 
-  /** Stores so many, of each of which the only attempt fails. */
+  /** Stores this many requests whose only attempt fails. */
   async dead(service: string, count: number): Promise<string[]> {
     const stored = Array.from({ length: count }, () => this.submits(service, { maxAttempts: 1 }));
     const uuids = await Promise.all(stored);
     const worker = this.worker(service, () => Promise.reject(new Error('it fails')));
     await this.until('dead', service, count);
     await worker.close({ graceMs: 0 });
-    // What is tried again is not for a worker that leaves.
+    // A retried request must not go to a worker that is leaving.
     const workers = `${httpOf(this.daemon)}/api/v1/workers?service=${encodeURIComponent(service)}`;
     await until(
       async () => ((await ask(workers)).json as List).items.length === 0,
@@ -148,7 +148,7 @@ describe('without a token (contract §4: uuids are credentials)', () => {
     }
     const shown = await ask(url + story);
     expect(shown.json).toMatchObject({ uuid: `${all[0]?.slice(0, 16) ?? ''}…` });
-    // Page by page it has all of them, in the order of the list that the token shows.
+    // The pages have all of them, in the same order as the list for token holders.
     const whole = (await stand.list()).items.map(({ uuid }) => `${uuid.slice(0, 16)}…`);
     const found: string[] = [];
     let cursor = '';

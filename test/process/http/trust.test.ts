@@ -85,7 +85,7 @@ describe('http.tls', () => {
     expect((await ask(`${url}/api/v1/status`, { ca })).status).toBe(401);
     await expect(ask(`${url.replace('https', 'http')}/livez`)).rejects.toThrow();
     await expect(ask(`${url}/livez`)).rejects.toThrow(/self[- ]signed/);
-    // Files that do not belong together change nothing.
+    // A key and a certificate that do not match change nothing.
     copyFileSync(second.certFile, first.certFile);
     daemon.signal('SIGHUP');
     expect(await daemon.waitFor('http.tls_refused')).toMatchObject({ code: 'ERR_CONFIG_FILE' });
@@ -108,7 +108,7 @@ describe('http.tls', () => {
   });
 });
 
-/** The common name of the certificate that is shown there. */
+/** The common name of the certificate that the server presents. */
 function nameShown(url: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const { hostname: host, port } = new URL(url);

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { MetricsPage } from '../../support/metrics.js';
 
-/** Takes every descriptor that is left, and asks for the metrics of the process then. */
+/** Takes every free descriptor, then asks for the metrics of the process. */
 const PROGRAM = `
 import { openSync } from 'node:fs';
 const { ProcessMetrics } = await import(process.argv[1]);

@@ -8,7 +8,7 @@ import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worke
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { until } from '../../support/until.js';
 
-/** Long enough that a busy machine does not expire the living. */
+/** Long enough that a busy machine does not expire live peers. */
 const HEARTBEAT_MS = 500;
 const DEADLINE_MS = 60_000;
 const closing: (() => Promise<void>)[] = [];
@@ -38,7 +38,7 @@ function worker(endpoint: string, options: Partial<WorkerOptions>, handler: Hand
 
 const echo: Handler = (request) => request.frames;
 
-/** Waits until so many workers are registered. */
+/** Waits until this many workers are registered. */
 async function registered(asking: Client, count: number): Promise<void> {
   await until(async () => {
     // 404, and no JSON, while there is none.
@@ -48,7 +48,7 @@ async function registered(asking: Client, count: number): Promise<void> {
   }, `${count} workers`);
 }
 
-/** A promise that is settled by hand. */
+/** A promise that the test settles. */
 function gate(): { opened: Promise<void>; open: () => void } {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => {
