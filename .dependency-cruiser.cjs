@@ -70,6 +70,8 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
 }
 
 const PAGE = '^src/page/';
+/** The schemas of what the API answers. */
+const ANSWERS = '^src/http/api/(words|node-answers|stored-answers)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
@@ -290,9 +292,16 @@ const rooms = [
     name: 'page-alone',
     severity: 'error',
     comment:
-      'page runs in browsers, which are given its own files and no others. Copy the type, or ask the API.',
+      'page runs in browsers, which are given its own files and no others. `import type` what http/api says of answers, or ask the API.',
     from: { path: PAGE },
-    to: { path: '^src/', pathNot: PAGE },
+    to: { path: '^src/', pathNot: [PAGE, ANSWERS] },
+  },
+  {
+    name: 'page-imports-types',
+    severity: 'error',
+    comment: 'page runs in browsers, which do not get the schemas of the API. Use `import type`.',
+    from: { path: PAGE },
+    to: { path: ANSWERS, dependencyTypesNot: TYPES_ONLY },
   },
   {
     name: 'page-is-not-imported',
@@ -355,8 +364,8 @@ const packages = [
   ),
   packageOnlyIn(
     'zod',
-    [room('config')],
-    'Only config imports zod: there is one schema. Import the configuration type.',
+    [room('config', 'http')],
+    'Only config and http import zod: for the schema of the configuration, and that of the API. Import the type that is made from it.',
   ),
   packageOnlyIn(
     'yaml',

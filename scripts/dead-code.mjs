@@ -124,10 +124,23 @@ function deadExports(project, folders) {
   return dead;
 }
 
+/** The files of the program, relative to the root, with those that they import. */
+function programFiles(project) {
+  const config = ts.getParsedCommandLineOfConfigFile(join(ROOT, project), {}, ts.sys);
+  const program = ts.createProgram(config.fileNames, config.options);
+  return program.getSourceFiles().map(({ fileName }) => pathOf(fileName));
+}
+
 function checkExports(problems) {
+  const page = deadExports('tsconfig.page.json', ['src/page']);
+  const inPage = new Set(programFiles('tsconfig.page.json'));
+  // The page also uses types of http/api: they are dead if both programs do not use them.
+  const rest = [...deadExports('tsconfig.json', ['src'])].filter(
+    ([key, { path }]) => !inPage.has(path) || page.has(key),
+  );
   const inSrc = new Map([
-    ...deadExports('tsconfig.json', ['src']),
-    ...deadExports('tsconfig.page.json', ['src/page']),
+    ...rest,
+    ...[...page].filter(([, { path }]) => path.startsWith('src/page/')),
   ]);
   const anywhere = deadExports('tsconfig.test.json', ['src', 'test', 'bench', 'examples']);
   for (const [key, { path, name, line }] of inSrc) {

@@ -3,8 +3,8 @@
  * validation, defaults, docs/configuration.md, config/majordomo.schema.json and
  * config/majordomo.yaml.
  *
- * The rows are plain data, not zod calls, because `isolatedDeclarations` can only write
- * declarations of data; `zod.ts` makes the zod schema from them.
+ * The rows are plain data, not zod calls, because documents, variables and messages are made from
+ * them, too; `zod.ts` makes the zod schema from them.
  */
 
 import {

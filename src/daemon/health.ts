@@ -1,4 +1,5 @@
-import type { Health, Reason } from '../http/ports.js';
+import type { Reason } from '../http/api/node-answers.js';
+import type { Health } from '../http/ports.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 

@@ -3,7 +3,8 @@ import type { Broker } from '../broker/broker.js';
 import { type ListPage, type Position, START } from '../broker/listing.js';
 import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
-import type { NodeView, Page } from '../http/ports.js';
+import type { Page } from '../http/api/words.js';
+import type { NodeView } from '../http/ports.js';
 import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
 import type { NodeHealth } from './health.js';
 

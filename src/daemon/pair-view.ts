@@ -4,7 +4,8 @@ import type { Facts } from '../bstar/facts.js';
 import { mayServeAlone } from '../bstar/fsm.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
-import type { HaChange, HaOrder, HaStatus, Pair, Reason } from '../http/ports.js';
+import type { HaChange, HaStatus, Reason } from '../http/api/node-answers.js';
+import type { HaOrder, Pair } from '../http/ports.js';
 import type { PairFacts } from '../observe/pair-metrics.js';
 import type { PairNode } from './pair.js';
 

@@ -4,12 +4,8 @@ import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
 import type { Labels } from '../core/labels.js';
-import type {
-  TimeSeries as PicturesPort,
-  Present,
-  SampleBlock,
-  ServiceFigures,
-} from '../http/ports.js';
+import type { ServiceFigures } from '../http/api/node-answers.js';
+import type { SampleBlock, TimeSeries as TimeSeriesPort } from '../http/ports.js';
 import { TimeSeries, type TimeSeriesSources, SAMPLE_EVERY_MS } from '../observe/time-series.js';
 import { serviceFigures } from '../observe/service-figures.js';
 
@@ -17,7 +13,7 @@ interface NodeSources extends TimeSeriesSources {
   services(): number;
 }
 
-export class NodeTimeSeries implements PicturesPort {
+export class NodeTimeSeries implements TimeSeriesPort {
   readonly startedAt: string = new Date().toISOString();
   readonly peerEndpoint: string | null;
   readonly #sources: NodeSources;
@@ -33,7 +29,7 @@ export class NodeTimeSeries implements PicturesPort {
     }, SAMPLE_EVERY_MS).unref();
   }
 
-  present(): Present {
+  present(): ReturnType<TimeSeriesPort['present']> {
     const titanic = this.#sources.titanic();
     const services = this.#sources.services();
     if (titanic === null) return { services, stored: null };

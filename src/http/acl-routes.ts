@@ -1,26 +1,20 @@
-import { json } from './answer.js';
+import { OPERATIONS } from './api/operations.js';
 import type { Ports } from './ports.js';
-import type { Route } from './route.js';
+import { jsonRoute, type Route } from './route.js';
 
-const KEPT_MAX = 1000;
-
-/** Who was refused: names of keys and addresses, so nobody without a token, not on loopback either. */
+/**
+ * Recent refusals. They name keys and addresses, so nobody sees them without a token, not even on
+ * loopback.
+ */
 export function aclRoutes({ refusals }: Ports): Route[] {
   return [
-    {
-      method: 'GET',
-      path: '/api/v1/acl/log',
-      access: 'holder',
-      parameters: ['limit'],
-      handle: ({ query }) => {
-        const kept = refusals.list(query.integer('limit', 1, KEPT_MAX) ?? KEPT_MAX);
-        const items = kept.map(({ firstAt, lastAt, ...facts }) => ({
-          ...facts,
-          firstAt: new Date(firstAt).toISOString(),
-          lastAt: new Date(lastAt).toISOString(),
-        }));
-        return json({ items });
-      },
-    },
+    jsonRoute(OPERATIONS.refusals, ({ query }) => {
+      const items = refusals.list(query.limit).map(({ firstAt, lastAt, ...facts }) => ({
+        ...facts,
+        firstAt: new Date(firstAt).toISOString(),
+        lastAt: new Date(lastAt).toISOString(),
+      }));
+      return { items };
+    }),
   ];
 }

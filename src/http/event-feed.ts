@@ -3,6 +3,7 @@
  * log has. The last ones are kept for those who come later. However many happen and however many
  * watch, it costs the loop a bounded time.
  */
+import type { NodeEvent } from './api/node-answers.js';
 import { httpError } from './errors.js';
 import { EventHistory, type KeptEvent } from './event-history.js';
 
@@ -13,7 +14,7 @@ export interface DomainEvent {
 }
 
 /** As of its line in the log. */
-export type Severity = 'info' | 'warn' | 'error';
+export type Severity = NodeEvent['severity'];
 
 /** Who it was: as in `/api/v1/acl/log`, for those alone who gave a token. */
 const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
@@ -160,7 +161,8 @@ function rendered(
   { event: { name, ...fields }, severity, at }: Noted,
   id: string | null,
 ): Pick<KeptEvent, 'whole' | 'open'> {
-  const data = { time: new Date(at).toISOString(), event: name, severity, ...fields };
+  const time = new Date(at).toISOString();
+  const data: NodeEvent = { time, event: name, severity, ...fields };
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
   const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
   if (!Object.keys(fields).some((field) => WITHHELD.has(field))) return { whole, open: whole };

@@ -1,8 +1,8 @@
 /** From the head of a request to the route that answers it: everything before its body is read. */
 import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
+import { queryParameters } from './check.js';
 import type { Guard } from './guard.js';
-import { Query } from './query.js';
 import type { Route, Standing } from './route.js';
 import type { Router } from './router.js';
 import { messageOf } from '../core/errors.js';
@@ -20,7 +20,7 @@ export interface Head {
 export interface Admitted {
   readonly route: Route;
   readonly parts: Readonly<Record<string, string>>;
-  readonly query: Query;
+  readonly query: ReadonlyMap<string, string>;
   readonly standing: Standing;
 }
 
@@ -63,7 +63,7 @@ export class Front {
     }
     const { route, parts } = match;
     const standing = this.#guard.admit(route.access, authorization);
-    const query = new Query(search, route.parameters);
+    const query = queryParameters(search, route.parameters);
     return { kind: 'admitted', admitted: { route, parts, query, standing } };
   }
 }

@@ -1,16 +1,11 @@
 import { packageVersion } from '../core/version.js';
-import { json } from './answer.js';
+import { type Answer, json } from './answer.js';
+import { OPERATIONS } from './api/operations.js';
 import { openApi } from './openapi.js';
-import type { Route } from './route.js';
+import { route, type Route } from './route.js';
 
-/** The description of all this. */
+/** The description of the API, made when it is first requested. */
 export function openApiRoute(): Route {
-  const answer = json(openApi(packageVersion()));
-  return {
-    method: 'GET',
-    path: '/api/v1/openapi.json',
-    access: 'reader',
-    parameters: [],
-    handle: () => answer,
-  };
+  let answer: Answer | null = null;
+  return route(OPERATIONS.openApi, () => (answer ??= json(openApi(packageVersion()))));
 }

@@ -1,166 +1,149 @@
 /**
- * The description of the API (OpenAPI 3.1), served at `/api/v1/openapi.json`; docs/openapi.json is
- * written from it by `npm run docs`. A test compares it with the table of routes, both ways.
+ * The description of the API (OpenAPI 3.1), served at `/api/v1/openapi.json`; `npm run docs` writes
+ * docs/openapi.json. Made from the operations and their schemas.
  */
+import { z } from 'zod';
+
 import { HTTP_ADDRESS } from '../core/defaults.js';
 import { packageVersion } from '../core/version.js';
-import {
-  answer,
-  changing,
-  error,
-  holding,
-  inQuery,
-  listParameters,
-  open,
-  plain,
-  reading,
-} from './openapi-operations.js';
-import { SCHEMAS } from './openapi-schemas.js';
-import { STORED_PATHS, STORED_SCHEMAS } from './openapi-stored.js';
-import { type Json, page, ref } from './openapi-words.js';
+import type { Described, Operation } from './api/operation.js';
+import { OPERATIONS, SCHEMAS } from './api/operations.js';
+import type { Access } from './route.js';
 
-const orderAnswers: Json = {
-  '200': answer('Done; the new state of the pair.', ref('Ha')),
-  '409': error('Not possible in the current state of the pair; the message says why.'),
+type Json = Readonly<Record<string, unknown>>;
+
+const REFERENCE = '#/components/schemas/';
+const NAMES = new Map<z.ZodType, string>(
+  Object.entries(SCHEMAS).map(([name, schema]) => [schema, name]),
+);
+
+interface Written {
+  readonly zodSchema: z.core.$ZodTypes;
+  readonly jsonSchema: z.core.JSONSchema.BaseSchema;
+}
+
+/** Adds the defaults of parameters, which zod leaves out, and removes what it adds needlessly. */
+function override({ zodSchema, jsonSchema: schema }: Written): void {
+  const { def } = zodSchema._zod;
+  if (def.type === 'default') schema.default = def.defaultValue;
+  if (schema.format === 'date-time') delete schema.pattern;
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  delete schema.propertyNames;
+}
+
+function components(): Json {
+  const registry = z.registry<{ id: string }>();
+  for (const [schema, id] of NAMES) registry.add(schema, { id });
+  const { schemas } = z.toJSONSchema(registry, { override, uri: (id) => `${REFERENCE}${id}` });
+  return Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, bare(schema)]));
+}
+
+/** What a client may send. */
+function inputOf(schema: z.ZodType): Json {
+  return bare(z.toJSONSchema(schema, { override, io: 'input' }));
+}
+
+function bare({ $schema, $id, ...schema }: z.core.JSONSchema.BaseSchema): Json {
+  return schema;
+}
+
+// ---------------------------------------------------------------- answers
+
+const SECURITY: Readonly<Record<Access, readonly Json[]>> = {
+  open: [],
+  reader: [{}, { readToken: [] }, { token: [] }],
+  holder: [{ readToken: [] }, { token: [] }],
+  changer: [{ token: [] }],
 };
 
-const PATHS: Readonly<Record<string, Json>> = {
-  '/livez': {
-    get: open('Check that the process works', { '200': plain('The process works.', 'text/plain') }),
-  },
-  '/readyz': {
-    get: open('Check whether this node serves clients', {
-      '200': answer('The node serves clients; `degraded` lists problems.', ref('Ready')),
-      '503': answer('The node does not serve clients; `reason` says why.', ref('NotReady')),
-    }),
-  },
-  '/healthz': {
-    get: reading('Show the health of the node', {
-      '200': answer('Health and state of the node.', ref('Health')),
-    }),
-  },
-  '/metrics': {
-    get: reading('Get the metrics', {
-      '200': plain('Metrics in the Prometheus text format.', 'text/plain'),
-    }),
-  },
-  '/api/v1/status': {
-    get: reading('Show the state and limits of the broker', {
-      '200': answer('The state of the broker.', ref('Status')),
-    }),
-  },
-  '/api/v1/services': {
-    get: reading(
-      'List services that have workers or requests, or were active in the last ten minutes',
-      { '200': answer('A page of services.', page(ref('Service'))) },
-      listParameters('served', 'unserved'),
-    ),
-  },
-  '/api/v1/workers': {
-    get: reading(
-      'List registered workers',
-      { '200': answer('A page of workers.', page(ref('Worker'))) },
-      listParameters('waiting', 'busy'),
-    ),
-  },
-  '/api/v1/overview': {
-    get: reading(
-      'Show what the page shows: the node now, and its last ten minutes second by second',
-      {
-        '200': answer(
-          'The state of the node, and the requested samples that are kept.',
-          ref('Overview'),
-        ),
-      },
-      [
-        inQuery('since', '`next` of the previous answer: only newer samples.', {
-          type: 'integer',
-          minimum: 0,
-        }),
-      ],
-    ),
-  },
-  '/api/v1/overview/services': {
-    get: reading('Show rates and latencies of services in the last seconds', {
-      '200': answer('The figures, by metrics label.', ref('ServiceFigures')),
-    }),
-  },
-  '/api/v1/services/history': {
-    get: reading(
-      'Show the last ten minutes of one service, a sample every four seconds',
-      {
-        '200': answer(
-          'The requested samples that are kept. Empty if the service was not ' +
-            'active yet, or has no metrics label of its own.',
-          ref('ServiceHistory'),
-        ),
-      },
-      [
-        {
-          ...inQuery('service', 'Name of the service, as in lists.', { type: 'string' }),
-          required: true,
-        },
-        inQuery('since', '`next` of the previous answer: only newer samples.', {
-          type: 'integer',
-          minimum: 0,
-        }),
-      ],
-    ),
-  },
-  '/api/v1/ha': {
-    get: reading('Show the pair', { '200': answer('The pair, as this node sees it.', ref('Ha')) }),
-  },
-  '/api/v1/ha/switchover': {
-    post: changing(
-      'Hand over from the active node to its peer, which must be in sync',
-      orderAnswers,
-    ),
-  },
-  '/api/v1/ha/promote': {
-    post: changing('Make a node active whose peer is dead', orderAnswers),
-  },
-  ...STORED_PATHS,
-  '/api/v1/events': {
-    get: reading(
-      'Stream recent and new events as server-sent events',
-      {
-        '200': plain(
-          'First the recent events, at most 1000, oldest first; then each new event as it ' +
-            'happens. `data` is a JSON object with `time`, `event`, `severity` (`info`, `warn`, ' +
-            '`error`) and the fields of the event; `key` and `address` only with a token.',
-          'text/event-stream',
-        ),
-        '503': error('Too many clients read the events at the same time.'),
-      },
-      [
-        {
-          name: 'Last-Event-ID',
-          in: 'header',
-          description: '`id` of the last event that the client has: only later ones are sent.',
-          schema: { type: 'string' },
-        },
-      ],
-    ),
-  },
-  '/api/v1/acl/log': {
-    get: holding(
-      'List recent refusals and their reasons, at most 1000, newest first',
-      { '200': answer('The refusals; repeated ones are one item.', ref('Refusals')) },
-      [
-        inQuery('limit', 'Maximum number of items.', {
-          type: 'integer',
-          minimum: 1,
-          maximum: 1000,
-        }),
-      ],
-    ),
-  },
-  '/api/v1/openapi.json': {
-    get: reading('Get this API description', {
-      '200': answer('The OpenAPI description.', { type: 'object' }),
-    }),
-  },
-};
+function answer(described: Described): Json {
+  const { description } = described;
+  if ('json' in described) {
+    return { description, content: { 'application/json': { schema: schemaOf(described.json) } } };
+  }
+  const { type, data } = described;
+  const more = data === undefined ? {} : { 'x-data': schemaOf(data) };
+  return { description, content: { [type]: { schema: { type: 'string' }, ...more } } };
+}
+
+function schemaOf(schema: z.ZodType): Json {
+  const name = NAMES.get(schema);
+  return name === undefined ? bare(z.toJSONSchema(schema)) : { $ref: `${REFERENCE}${name}` };
+}
+
+function error(description: string): Json {
+  return answer({ description, json: SCHEMAS.Error });
+}
+
+function responses({ method, access, answer: good, others = {} }: Operation): Json {
+  const found: Record<string, Json> = { '200': answer(good) };
+  for (const [status, other] of Object.entries(others)) {
+    found[status] = typeof other === 'string' ? error(other) : answer(other);
+  }
+  const isChange = method === 'POST';
+  if (access !== 'open') {
+    found['400'] = error(
+      isChange
+        ? 'A parameter or the body is invalid; the message says why.'
+        : 'A parameter is unknown or invalid; the message names it.',
+    );
+    found['401'] = error('The token is missing or wrong.');
+  }
+  if (access === 'changer') found['403'] = error('The token is read-only.');
+  if (isChange) found['413'] = error('The body is over 64 KiB.');
+  // A missing Host header, a method that the path does not have, a bug …
+  found['default'] = error('Any other error.');
+  return found;
+}
+
+// ---------------------------------------------------------------- requests
+
+function parametersIn(place: 'path' | 'query', schema: z.ZodObject): Json[] {
+  const { properties, required } = inputOf(schema) as {
+    readonly properties: Readonly<Record<string, Json>>;
+    readonly required?: readonly string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    ...(required?.includes(name) === true ? { required: true } : {}),
+    description,
+    schema: rest,
+  }));
+}
+
+function described(operation: Operation): Json {
+  const { access, summary, parts, query, headers = {}, body } = operation;
+  const parameters = [
+    ...(parts === undefined ? [] : parametersIn('path', parts)),
+    ...(query === undefined ? [] : parametersIn('query', query)),
+    ...Object.entries(headers).map(([name, description]) => ({
+      name,
+      in: 'header',
+      description,
+      schema: { type: 'string' },
+    })),
+  ];
+  return {
+    summary,
+    security: SECURITY[access],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { content: { 'application/json': { schema: inputOf(body) } } } }),
+    responses: responses(operation),
+  };
+}
+
+function paths(): Json {
+  const found: Record<string, Record<string, Json>> = {};
+  for (const operation of Object.values<Operation>(OPERATIONS)) {
+    const { method, path } = operation;
+    found[path] = { ...found[path], [method.toLowerCase()]: described(operation) };
+  }
+  return found;
+}
 
 /** @param version of the package */
 export function openApi(version: string): Json {
@@ -175,9 +158,9 @@ export function openApi(version: string): Json {
         'fewer items than `limit`, and the list ends when `next` is null.',
     },
     servers: [{ url: `http://${HTTP_ADDRESS}` }],
-    paths: PATHS,
+    paths: paths(),
     components: {
-      schemas: { ...SCHEMAS, ...STORED_SCHEMAS },
+      schemas: components(),
       securitySchemes: {
         readToken: {
           type: 'http',

@@ -1,162 +1,101 @@
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
+import type { ShownBody } from '../titanic/operator/bodies.js';
 import type {
+  OperatorApi,
   OperatorResult,
-  PurgeFilter,
+  ShownHistory,
   ShownRequest,
   ShownState,
-  ShownHistory,
-  OperatorApi,
 } from '../titanic/operator/operator-api.js';
-import type { ShownBody } from '../titanic/operator/bodies.js';
 import type { Owner } from '../titanic/store/store.js';
 import { type Answer, json } from './answer.js';
+import { OPERATIONS } from './api/operations.js';
+import { NO_CURSOR } from './api/parameters.js';
+import type { RequestHistory, StoredBody, StoredRequest } from './api/stored-answers.js';
+import type { Page } from './api/words.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
-import { Fields } from './fields.js';
 import type { Pace } from './pace.js';
 import type { Ports } from './ports.js';
-import { LIST_PARAMETERS } from './query.js';
-import type { HttpRequest, Route, Standing } from './route.js';
-import { type Cursors, shownUuid, uuidBytes } from './uuids.js';
+import { type CheckedRequest, jsonRoute, route, type Route, type Standing } from './route.js';
+import { type Cursors, shownUuid } from './uuids.js';
 
-/** The states that the store has; what is closed or expired is not there any more. */
+/** The states of requests that are in the store: not closed or expired. */
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
-const GONE = ['closed', 'expired'] as const;
-const PURGED_STATES = ['dead', 'replied', 'pending'] as const;
-const AGE_MS_MAX = 1e14;
-const BULK_MAX = 1e9;
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
-/** What a `Date` can be. */
+/** The latest time that a `Date` can have. */
 const TIME_MS_MAX = 8.64e15;
 
 /**
- * Stored requests (Titanic): what there is, and operators' orders about it.
+ * Stored requests (Titanic), and what operators can do with them.
  * @param pace of all lists
  */
-export function storedRoutes(
-  { operatorApi, showsBodies }: Ports,
-  pace: Pace,
-  cursors: Cursors,
-): Route[] {
+export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[] {
+  const { showsBodies } = ports;
+  const operatorApi = (): OperatorApi => present(ports.operatorApi());
   return [
-    {
-      method: 'GET',
-      path: '/api/v1/titanic/requests',
-      access: 'reader',
-      parameters: [...LIST_PARAMETERS, 'olderThanMs'],
-      handle: async (request) => await listed(there(operatorApi()), request, pace, cursors),
-    },
-    {
-      method: 'GET',
-      path: '/api/v1/titanic/requests/{uuid}',
-      access: 'reader',
-      parameters: [],
-      handle: async ({ parts, standing }) => {
-        const uuid = uuidOf(parts);
-        const history = done(await there(operatorApi()).history(uuid));
-        return json({ ...historyOf(history, standing), showsBodies });
-      },
-    },
-    {
-      method: 'GET',
-      path: '/api/v1/titanic/requests/{uuid}/bodies',
-      access: 'changer',
-      parameters: [],
-      handle: async ({ parts, standing }) => {
-        const uuid = uuidOf(parts);
-        if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
-        const { body, reply } = done(await there(operatorApi()).bodies(uuid));
-        return json({
-          uuid: shownUuid(uuid, standing),
-          body: body === null ? null : bodyOf(body),
-          reply: reply === null ? null : bodyOf(reply),
-        });
-      },
-    },
-    {
-      method: 'GET',
-      path: '/api/v1/titanic/counts',
-      access: 'reader',
-      parameters: [],
-      handle: () => {
-        const { services, ...states } = there(operatorApi()).counts();
-        const shown = services.map(({ service, ...counts }) => ({
-          service: escapeName(service),
-          ...counts,
-        }));
-        return json({ ...states, services: shown });
-      },
-    },
-    order(operatorApi, 'retry', 'pending', (api, uuid) => api.retry(uuid)),
-    order(operatorApi, 'cancel', 'closed', (api, uuid) => api.cancel(uuid)),
-    {
-      method: 'POST',
-      path: '/api/v1/titanic/retry',
-      access: 'changer',
-      parameters: [],
-      handle: async ({ body }) => {
-        const { filter, limit } = bulkOf(body, ['dead']);
-        return json(done(await there(operatorApi()).retryDead(filter, limit)));
-      },
-    },
-    {
-      method: 'POST',
-      path: '/api/v1/titanic/purge',
-      access: 'changer',
-      parameters: [],
-      handle: async ({ body }) => {
-        const { filter, limit } = bulkOf(body, PURGED_STATES);
-        return json(done(await there(operatorApi()).purge(filter, limit)));
-      },
-    },
+    route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
+    jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, standing }) => {
+      const history = done(await operatorApi().history(uuid));
+      return { ...historyOf(history, standing), showsBodies };
+    }),
+    jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, standing }) => {
+      if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
+      const { body, reply } = done(await operatorApi().bodies(uuid));
+      return {
+        uuid: shownUuid(uuid, standing),
+        body: body === null ? null : bodyOf(body),
+        reply: reply === null ? null : bodyOf(reply),
+      };
+    }),
+    jsonRoute(OPERATIONS.storedCounts, () => {
+      const { services, ...counts } = operatorApi().counts();
+      const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
+      return { ...counts, services: shown };
+    }),
+    jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, standing }) => {
+      done(await operatorApi().retry(uuid));
+      return { uuid: shownUuid(uuid, standing), state: 'pending' as const };
+    }),
+    jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, standing }) => {
+      done(await operatorApi().cancel(uuid));
+      return { uuid: shownUuid(uuid, standing), state: 'closed' as const };
+    }),
+    jsonRoute(OPERATIONS.retryDead, async ({ body: { limit, ...filter } }) =>
+      done(await operatorApi().retryDead(filter, limit)),
+    ),
+    jsonRoute(OPERATIONS.purge, async ({ body: { limit, ...filter } }) =>
+      done(await operatorApi().purge(filter, limit)),
+    ),
   ];
-}
-
-/** An order about one request. @param state what it is in when that is done */
-function order(
-  operatorApi: Ports['operatorApi'],
-  what: string,
-  state: string,
-  give: (api: OperatorApi, uuid: Buffer) => Promise<OperatorResult<null>>,
-): Route {
-  return {
-    method: 'POST',
-    path: `/api/v1/titanic/requests/{uuid}/${what}`,
-    access: 'changer',
-    parameters: [],
-    handle: async ({ parts, body, standing }): Promise<Answer> => {
-      new Fields(body, []);
-      const uuid = uuidOf(parts);
-      done(await give(there(operatorApi()), uuid));
-      return json({ uuid: shownUuid(uuid, standing), state });
-    },
-  };
 }
 
 async function listed(
   operatorApi: OperatorApi,
-  { query, standing }: HttpRequest,
+  { query, standing }: CheckedRequest<typeof OPERATIONS.storedRequests>,
   pace: Pace,
   cursors: Cursors,
 ): Promise<Answer> {
-  const { cursor, limit, service, state } = query.list([...STATES, ...GONE]);
+  const { cursor, limit, service, state, olderThanMs } = query;
   const after = cursor === null ? null : cursors.read(cursor, standing);
-  if (cursor !== null && after === null) throw wrongParameter('cursor', 'not a cursor from a list');
-  const olderThanMs = query.integer('olderThanMs', 0, AGE_MS_MAX);
+  if (cursor !== null && after === null) throw wrongParameter('cursor', NO_CURSOR);
   const known = STATES.find((each) => each === state) ?? null;
-  if (state !== null && known === null) return json({ items: [], next: null });
+  const nothing: Page<StoredRequest> = { items: [], next: null };
+  if (state !== null && known === null) return json(nothing);
   const filter = { service, state: known, olderThanMs };
   const page = done(await operatorApi.list({ ...filter, after, limit }));
   return await pace.run(() => {
-    const items = page.requests.map((request) => itemOf(request, standing));
-    const next = page.next === null ? null : cursors.shown(page.next, standing);
-    return json({ items, next });
+    const shown: Page<StoredRequest> = {
+      items: page.requests.map((request) => itemOf(request, standing)),
+      next: page.next === null ? null : cursors.shown(page.next, standing),
+    };
+    return json(shown);
   });
 }
 
-// ---------------------------------------------------------------- what is shown
+// ---------------------------------------------------------------- answers
 
-function itemOf(request: ShownRequest, standing: Standing): object {
+function itemOf(request: ShownRequest, standing: Standing): StoredRequest {
   const { uuid, service, state, priority, attempts, maxAttempts, generation } = request;
   return {
     uuid: shownUuid(uuid, standing),
@@ -184,7 +123,7 @@ function keyNameOf(owner: Owner): string | null {
 function historyOf(
   { request, attempts, reply, death, delivery, ...facts }: ShownHistory,
   standing: Standing,
-): object {
+): Omit<RequestHistory, 'showsBodies'> {
   return {
     ...itemOf(request, standing),
     hasKey: facts.hasKey,
@@ -208,7 +147,7 @@ function historyOf(
   };
 }
 
-function bodyOf({ bytes, isCut, frames }: ShownBody): object {
+function bodyOf({ bytes, isCut, frames }: ShownBody): StoredBody {
   return {
     bytes,
     cut: isCut,
@@ -216,42 +155,15 @@ function bodyOf({ bytes, isCut, frames }: ShownBody): object {
   };
 }
 
-/** ISO 8601; `null` for what is none. */
-function timeOf(wallMs: number): string | null {
-  return Math.abs(wallMs) <= TIME_MS_MAX ? new Date(wallMs).toISOString() : null;
+/** ISO 8601. A peer's record may have any number. */
+function timeOf(wallMs: number): string {
+  return new Date(Math.min(wallMs, TIME_MS_MAX)).toISOString();
 }
 
-// ---------------------------------------------------------------- what is asked
-
-function uuidOf({ uuid = '' }: HttpRequest['parts']): Buffer {
-  const bytes = uuidBytes(uuid);
-  if (bytes !== null) return bytes;
-  const why = 'must be 32 hexadecimal characters (lists show full uuids only with a token)';
-  throw wrongParameter('uuid', why);
-}
-
-function bulkOf<State extends string>(
-  body: HttpRequest['body'],
-  states: readonly State[],
-): {
-  filter: Omit<PurgeFilter, 'state'> & { readonly state: State | null };
-  limit: number;
-} {
-  const fields = new Fields(body, ['service', 'state', 'olderThanMs', 'limit']);
-  return {
-    filter: {
-      service: fields.service(),
-      state: fields.choice('state', states),
-      olderThanMs: fields.integer('olderThanMs', 0, AGE_MS_MAX),
-    },
-    limit: fields.integer('limit', 1, BULK_MAX) ?? BULK_MAX,
-  };
-}
-
-// ---------------------------------------------------------------- what comes of it
+// ---------------------------------------------------------------- outcomes
 
 /** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
-function there(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
+function present(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
   switch (operatorApi) {
     case 'off':
       throw httpError(

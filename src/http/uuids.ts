@@ -19,7 +19,7 @@ export function shownUuid(uuid: Buffer, standing: Standing): string {
 }
 
 /** The bytes of a whole uuid as it is typed. */
-export function uuidBytes(text: string): Buffer | null {
+function uuidBytes(text: string): Buffer | null {
   return /^[\da-f]{32}$/i.test(text) ? Buffer.from(text, 'hex') : null;
 }
 

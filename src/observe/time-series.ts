@@ -5,7 +5,8 @@
  */
 import { unescapeName } from '../core/escape.js';
 import { type Label, OTHERS } from '../core/labels.js';
-import type { ServiceFigures, SampleBlock } from '../http/ports.js';
+import type { ServiceFigures } from '../http/api/node-answers.js';
+import type { SampleBlock } from '../http/ports.js';
 import type { DurableRates, PlainFigures } from '../wire/mmi.js';
 import type { BrokerSource } from './broker-metrics.js';
 import {

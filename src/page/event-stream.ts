@@ -2,8 +2,8 @@
  * The node's events: those that it has kept, and then as they happen. Not by EventSource: that cannot
  * send the token.
  */
+import type { NodeEvent } from '../http/api/node-answers.js';
 import { authorization, messageOf, refusedBy, statusOf, token } from './api.js';
-import type { NodeEvent } from './shapes.js';
 
 const RETRY_MS = 3000;
 /** The node says something every 15 s; a connection that says nothing for longer is dead. */

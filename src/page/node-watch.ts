@@ -1,8 +1,8 @@
 /** Asks the node how it is once a second while somebody looks, and keeps the samples that it gives. */
+import type { Overview } from '../http/api/node-answers.js';
 import { get, messageOf, statusOf, token } from './api.js';
 import { askToken } from './dialogs.js';
 import { type Sample, Samples } from './samples.js';
-import type { Overview } from './shapes.js';
 
 const EVERY_MS = 1000;
 const RETRY_MS_MAX = 5000;

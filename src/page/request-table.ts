@@ -1,9 +1,9 @@
 /** Tables of stored requests. */
+import type { StoredRequest } from '../http/api/stored-answers.js';
 import { type Column, DataTable } from './data-table.js';
 import { askToken, attempt } from './dialogs.js';
 import { attribute, button, el, text } from './dom.js';
 import { about, bytes, line, moment, since } from './format.js';
-import type { StoredRequest } from './shapes.js';
 import { serviceLink, statePill } from './status-line.js';
 import { linkTo } from './view.js';
 

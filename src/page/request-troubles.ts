@@ -1,7 +1,8 @@
 /** What the banner says of requests: that some are dead, or wait where nobody serves. */
+import type { Overview, Service } from '../http/api/node-answers.js';
+import type { Page } from '../http/api/words.js';
 import { get } from './api.js';
 import { count } from './format.js';
-import type { Overview, Page, Service } from './shapes.js';
 import type { Trouble } from './status-line.js';
 import { isUnserved } from './unserved.js';
 import { linkTo, repeatedly } from './view.js';

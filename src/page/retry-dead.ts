@@ -1,8 +1,8 @@
 /** The order to try the dead requests of a service again, asked for on more than one view. */
+import type { BulkResult } from '../http/api/stored-answers.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { el } from './dom.js';
 import { count } from './format.js';
-import type { BulkResult } from './shapes.js';
 
 /**
  * All the dead of one service, in as many orders as it takes, when a person has said that they are sure.

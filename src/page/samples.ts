@@ -1,5 +1,5 @@
 /** Samples of a node or of one of its services, as far as the page has asked for them. */
-import type { SampleBlock } from './shapes.js';
+import type { ServiceHistory } from '../http/api/node-answers.js';
 
 /** One of them, by the names of the columns. */
 export type Sample = Readonly<Record<string, number | null>>;
@@ -29,7 +29,7 @@ export class Samples {
    * @returns false if the node has started again: its samples are counted from 0, so that what was
    *   asked for may be too much or too little; all are forgotten, and have to be asked for anew
    */
-  take({ startedAt, columns, samples, next }: SampleBlock): boolean {
+  take({ startedAt, columns, samples, next }: ServiceHistory): boolean {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;
     if (isRestarted) {
       this.#all = [];

@@ -1,10 +1,10 @@
 /** The last ten minutes of one service. */
+import type { ServiceHistory } from '../http/api/node-answers.js';
 import { get, withQuery } from './api.js';
 import { Chart } from './chart.js';
 import { el } from './dom.js';
 import { Samples } from './samples.js';
 import { COUNTS, LATENCIES, RATES } from './scales.js';
-import type { SampleBlock } from './shapes.js';
 
 /** As many as the node keeps of a service, and how far they are apart. */
 const SAMPLES_MAX = 150;
@@ -115,7 +115,7 @@ export class ServiceCharts {
   async load(nowMs: () => number): Promise<void> {
     const since = String(this.#samples.next);
     const query = { service: this.#service, since };
-    const block = await get<SampleBlock>(withQuery('/api/v1/services/history', query));
+    const block = await get<ServiceHistory>(withQuery('/api/v1/services/history', query));
     if (!this.#samples.take(block)) {
       await this.load(nowMs);
       return;

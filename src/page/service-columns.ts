@@ -1,9 +1,9 @@
 /** What tables of services show. */
+import type { ServiceFigures } from '../http/api/node-answers.js';
 import type { Column } from './data-table.js';
 import { text } from './dom.js';
 import { compact, count, millis, perSecond } from './format.js';
 import type { Listed } from './service-list.js';
-import type { ServiceFigures } from './shapes.js';
 import { serviceLink } from './status-line.js';
 import { isUnserved } from './unserved.js';
 

@@ -1,6 +1,7 @@
 /** The services of the node, all of them, and how fast each is. */
+import type { Service, ServiceFigures, ServiceFiguresList } from '../http/api/node-answers.js';
+import type { Page } from '../http/api/words.js';
 import { get } from './api.js';
-import type { Page, Service, ServiceFigures, ServiceFiguresAnswer } from './shapes.js';
 
 const EVERY_MS = 2000;
 /** Of one answer of the API. */
@@ -28,7 +29,7 @@ export class ServiceList {
 
 /** @throws ApiError */
 export async function loadFigures(): Promise<ReadonlyMap<string, ServiceFigures>> {
-  const { items } = await get<ServiceFiguresAnswer>('/api/v1/overview/services');
+  const { items } = await get<ServiceFiguresList>('/api/v1/overview/services');
   return new Map(items.map((item) => [item.service, item]));
 }
 

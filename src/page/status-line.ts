@@ -1,9 +1,9 @@
 /** The header's words about the node, and the banner that says what is wrong with it. */
+import type { Overview } from '../http/api/node-answers.js';
 import { attribute, button, byId, el, fill, outerLink, text } from './dom.js';
 import { span } from './format.js';
 import type { NodeWatch, Watched } from './node-watch.js';
 import { RequestTroubles } from './request-troubles.js';
-import type { Overview } from './shapes.js';
 import { linkTo } from './view.js';
 
 type Grade = 'good' | 'warn' | 'bad' | 'quiet';

@@ -1,10 +1,10 @@
 /** What was sent and what was answered, asked for when a person opens it: it may be confidential. */
+import type { Bodies, BodyFrame, StoredBody } from '../http/api/stored-answers.js';
 import { hexRows, prettyJson } from './body-text.js';
 import { choice } from './choice.js';
 import { attempt, read } from './dialogs.js';
 import { button, el, fill } from './dom.js';
 import { bytes, lines } from './format.js';
-import type { Bodies, BodyFrame, StoredBody } from './shapes.js';
 
 type Way = 'text' | 'json' | 'hex';
 

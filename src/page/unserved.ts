@@ -1,4 +1,4 @@
-import type { Service } from './shapes.js';
+import type { Service } from '../http/api/node-answers.js';
 
 /** Requests wait, plain or stored, and nobody takes them. Those that are not due yet wait for their time. */
 export function isUnserved({ workersWaiting, workersBusy, queued, durable }: Service): boolean {

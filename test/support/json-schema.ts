@@ -23,8 +23,9 @@ export function violations(schema: Schema, value: unknown, root: Schema, at = '$
   if (Array.isArray(options) && !options.includes(value)) {
     return [`${at}: not in ${shown(options)}`];
   }
-  if (typeof type === 'string' && !isOf(type, value)) {
-    return [`${at}: ${shown(value)} is no ${type}`];
+  const types = typeof type === 'string' ? [type] : (type as readonly string[] | undefined);
+  if (types !== undefined && !types.some((each) => isOf(each, value))) {
+    return [`${at}: ${shown(value)} is no ${types.join(' or ')}`];
   }
   if (typeof value === 'number') return ofNumber(schema, value, at);
   if (typeof value === 'string') return ofText(schema, value, at);

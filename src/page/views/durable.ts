@@ -1,11 +1,13 @@
 /** Stored requests: found by uuid, service, state and age. */
+import type { Overview } from '../../http/api/node-answers.js';
+import type { StoredRequest } from '../../http/api/stored-answers.js';
+import type { Page } from '../../http/api/words.js';
 import { get, messageOf, withQuery } from '../api.js';
 import { choice } from '../choice.js';
 import type { DataTable } from '../data-table.js';
 import { attempt } from '../dialogs.js';
 import { button, el, text } from '../dom.js';
 import { count } from '../format.js';
-import type { Page, StoredCounts, StoredRequest } from '../shapes.js';
 import { retryDead } from '../retry-dead.js';
 import { requestTable, type Row, rowOf, SERVICE, STATE, UUID } from '../request-table.js';
 import { empty } from '../status-line.js';
@@ -119,7 +121,7 @@ export function durableView({ watch }: Context, { query }: Place): View {
   };
 }
 
-function showCounts(place: HTMLElement, stored: StoredCounts): void {
+function showCounts(place: HTMLElement, stored: NonNullable<Overview['stored']>): void {
   const said = STATES.map((state) => `${count(stored[state])} ${state}`);
   if (place.dataset['said'] === said.join()) return;
   place.dataset['said'] = said.join();

@@ -1,6 +1,6 @@
 /** In place of the pictures of a node that serves nobody: where they are. */
+import type { Overview } from '../../http/api/node-answers.js';
 import { type Child, el, fill, outerLink } from '../dom.js';
-import type { Overview } from '../shapes.js';
 import { type Context, linkTo, type View } from '../view.js';
 
 /** Clients and workers are at the other node, so this one has nothing of them to show. */

@@ -1,9 +1,9 @@
 /** The pair: both nodes, what is between them, what happened, and an operator's two orders. */
+import type { HaStatus } from '../../http/api/node-answers.js';
 import { get, messageOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el, fill, outerLink, text } from '../dom.js';
 import { millis, moment, NONE } from '../format.js';
-import type { Ha } from '../shapes.js';
 import { empty, statePill } from '../status-line.js';
 import { type Context, repeatedly, type View } from '../view.js';
 
@@ -45,7 +45,7 @@ function node(
   );
 }
 
-function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
+function picture(ha: HaStatus, endpoint: string | null): HTMLElement[] {
   const { peer } = ha;
   if (peer === null) return [];
   const number = (value: number | null): string | null => (value === null ? null : String(value));
@@ -84,7 +84,7 @@ function picture(ha: Ha, endpoint: string | null): HTMLElement[] {
   return [mine, link, other];
 }
 
-function historyTable(ha: Ha): HTMLElement {
+function historyTable(ha: HaStatus): HTMLElement {
   const rows = ha.history.map(({ at, from, to, reason }) =>
     el(
       'tr',
@@ -125,7 +125,7 @@ export function pairView({ watch }: Context): View {
   let shown = '';
   const load = async (): Promise<void> => {
     try {
-      const ha = await get<Ha>('/api/v1/ha');
+      const ha = await get<HaStatus>('/api/v1/ha');
       text(status, '');
       const isPair = ha.role !== 'standalone';
       alone.hidden = isPair;

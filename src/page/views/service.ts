@@ -1,4 +1,7 @@
 /** One service: its figures, its last minutes, its failures, its dead requests, its workers. */
+import type { Service, Worker } from '../../http/api/node-answers.js';
+import type { StoredRequest } from '../../http/api/stored-answers.js';
+import type { Page } from '../../http/api/words.js';
 import { get, messageOf, withQuery } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { attempt } from '../dialogs.js';
@@ -10,7 +13,6 @@ import { retryDead } from '../retry-dead.js';
 import { ServiceCharts } from '../service-charts.js';
 import { repliedRate } from '../service-columns.js';
 import { loadFigures } from '../service-list.js';
-import type { Page, Service, ServiceDurable, StoredRequest, Worker } from '../shapes.js';
 import { empty, statePill } from '../status-line.js';
 import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
@@ -197,7 +199,7 @@ export function serviceView({ stream, watch }: Context, service: string): View {
   };
 }
 
-function showStored(service: string, durable: ServiceDurable | null, place: HTMLElement): void {
+function showStored(service: string, durable: Service['durable'], place: HTMLElement): void {
   place.hidden = durable === null;
   if (durable === null) return;
   const states = ['pending', 'dispatched', 'replied', 'dead'] as const;

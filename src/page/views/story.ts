@@ -1,9 +1,9 @@
 /** One stored request: what became of it, step by step, and what an operator can do. */
+import type { RequestHistory, WorkerFailure } from '../../http/api/stored-answers.js';
 import { get, messageOf, statusOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el } from '../dom.js';
 import { bytes, line, lines, millis, moment, since, span } from '../format.js';
-import type { Failure, Story } from '../shapes.js';
 import { storedBodies } from '../stored-bodies.js';
 import { empty, serviceLink, statePill } from '../status-line.js';
 import { linkTo, repeatedly, type View } from '../view.js';
@@ -18,7 +18,7 @@ interface Step {
 }
 
 /** The words of a worker, as it wrote them but for what cannot be seen. */
-function wordsOf({ kind, code, text, detail }: Failure): Child[] {
+function wordsOf({ kind, code, text, detail }: WorkerFailure): Child[] {
   const again = kind === 'final' ? ' Final: the broker does not retry it.' : '';
   const said = detail.map(({ encoding, data }) =>
     encoding === 'base64' ? `(not text; base64) ${data}` : lines(data),
@@ -30,7 +30,7 @@ function wordsOf({ kind, code, text, detail }: Failure): Child[] {
   ];
 }
 
-function stepsOf(story: Story): Step[] {
+function stepsOf(story: RequestHistory): Step[] {
   const { service, acceptedAt, bodyBytes, generation, deliveries, delivery, reply, death } = story;
   const accepted = `${bytes(bodyBytes)} for ${service}, on disk`;
   const steps: Step[] = [{ at: acceptedAt, grade: 'good', title: 'Accepted', more: [accepted] }];
@@ -48,10 +48,8 @@ function stepsOf(story: Story): Step[] {
       more: ['not kept: only the last deliveries are'],
     });
   }
-  for (const { worker, startedAt, endedAt = null, reason = '', failure = null } of deliveries) {
-    const took =
-      endedAt === null || startedAt === null ? null : Date.parse(endedAt) - Date.parse(startedAt);
-    const after = took === null ? '' : ` after ${millis(took)}`;
+  for (const { worker, startedAt, endedAt, reason, failure } of deliveries) {
+    const after = ` after ${millis(Date.parse(endedAt) - Date.parse(startedAt))}`;
     const more =
       failure === null ? [line(reason), after] : [`Failed${after}: `, ...wordsOf(failure)];
     steps.push({ at: startedAt, grade: 'warn', title: `Delivered to worker ${worker}`, more });
@@ -75,14 +73,14 @@ function stepsOf(story: Story): Step[] {
   }
   if (story.state === 'pending') {
     const { notBefore } = story;
-    const isLater = notBefore !== null && Date.parse(notBefore) > Date.now();
+    const isLater = Date.parse(notBefore) > Date.now();
     const more = isLater ? [`not before ${moment(notBefore)}`] : ['for an idle worker'];
     steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
   }
   return steps;
 }
 
-function timeline(story: Story): HTMLElement {
+function timeline(story: RequestHistory): HTMLElement {
   const items = stepsOf(story).map(({ at, grade, title, more }) =>
     el(
       'li',
@@ -95,7 +93,7 @@ function timeline(story: Story): HTMLElement {
   return el('ol', { class: 'timeline', 'aria-label': 'History' }, ...items);
 }
 
-function facts(story: Story): HTMLElement {
+function facts(story: RequestHistory): HTMLElement {
   const { attempts, maxAttempts, priority, hasKey, expiresAt } = story;
   const rows: readonly (readonly [string, Child])[] = [
     ['Service', serviceLink(story.service)],
@@ -115,7 +113,11 @@ function facts(story: Story): HTMLElement {
  * What can be done in the state that it is in.
  * @param uuid whole, which the story tells only those who gave a token
  */
-function actions(uuid: string, { state }: Story, changed: () => Promise<void>): HTMLElement {
+function actions(
+  uuid: string,
+  { state }: RequestHistory,
+  changed: () => Promise<void>,
+): HTMLElement {
   const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
   const give = async (what: string, said: string): Promise<void> => {
     if ((await order(`${path}/${what}`)) === null) return;
@@ -163,7 +165,9 @@ export function storyView(uuid: string): View {
   let hasReply = false;
   const load = async (): Promise<void> => {
     try {
-      const story = await get<Story>(`/api/v1/titanic/requests/${encodeURIComponent(uuid)}`);
+      const story = await get<RequestHistory>(
+        `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`,
+      );
       const now = JSON.stringify(story);
       // The same story is left alone: a button keeps its focus.
       if (now === shown) return;

@@ -1,4 +1,7 @@
 /** The head of a request over HTTP: any method, target, host and authorization. */
+import type { Operation } from '../../../src/http/api/operation.js';
+import { OPERATIONS } from '../../../src/http/api/operations.js';
+import { checked } from '../../../src/http/check.js';
 import { Front } from '../../../src/http/front.js';
 import { Guard } from '../../../src/http/guard.js';
 import { Router } from '../../../src/http/router.js';
@@ -41,12 +44,13 @@ function run(input: Buffer): void {
   if (route.access === 'changer') check(isToken === true, `${route.path} is changed without token`);
   if (route.access === 'reader' && !readsOpenly) check(given !== undefined, 'read without token');
   check(route.method === (method === 'HEAD' ? 'GET' : method), 'the route of another method');
+  const operation = Object.values<Operation>(OPERATIONS).find(({ path }) => path === route.path);
+  if (operation?.query === undefined) return;
   try {
-    if (route.parameters.includes('cursor')) {
-      const { limit } = query.list(['pending', 'replied', 'dead']);
-      check(Number.isInteger(limit) && limit >= 1 && limit <= 1000, 'a page without bound');
-    }
-    query.service();
+    const { limit = 1, service = null } = checked(operation.query, Object.fromEntries(query));
+    check(Number.isInteger(limit) && Number(limit) >= 1 && Number(limit) <= 1000, 'no bound');
+    const isName = Buffer.isBuffer(service) && service.length >= 1 && service.length <= 255;
+    check(service === null || isName, 'a service name without bound');
   } catch (error) {
     check(String((error as { code?: unknown }).code).startsWith('ERR_HTTP_'), String(error));
   }

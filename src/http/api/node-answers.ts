@@ -1,0 +1,285 @@
+/** The JSON about a node: its health, its broker, its pair, its last minutes. */
+import { z } from 'zod';
+
+import {
+  amount,
+  count,
+  flag,
+  type Json,
+  listOf,
+  moment,
+  object,
+  orNull,
+  SERVICE_NAME,
+  text,
+} from './words.js';
+
+const errorFields = object({
+  code: text('Stable code, for programs.'),
+  message: text('Text for people.'),
+});
+
+export const Failure = object({ error: errorFields });
+
+export const Reason = object({
+  code: text('Stable code, for programs.'),
+  text: text('Text for people.'),
+});
+export type Reason = Json<typeof Reason>;
+
+const degraded = listOf(Reason, 'Reasons why the node is degraded.');
+
+export const Ready = object({ ready: z.literal(true), reason: z.null(), degraded });
+
+export const NotReady = object({
+  ready: z.literal(false),
+  reason: Reason,
+  degraded,
+  error: errorFields,
+});
+
+/** The place of a node in its pair. */
+const standing = {
+  role: z.enum(['standalone', 'primary', 'backup']),
+  state: text('State of the node in its pair; `active` on a standalone node.'),
+  epoch: count(),
+};
+const publicUrl = orNull(text(), '`http.publicUrl`: URL of the page of this node.');
+const peerUrl = orNull(text(), '`http.publicUrl` of the peer; null until it is known.');
+
+export const Health = object({
+  health: z.enum(['ok', 'degraded', 'not_ready']),
+  ready: flag(),
+  reason: orNull(Reason),
+  degraded,
+  node: text(),
+  version: text(),
+  uptimeMs: count(),
+  ...standing,
+  publicUrl,
+});
+
+// ---------------------------------------------------------------- the broker
+
+export const Status = object(
+  {
+    version: text(),
+    uptimeMs: count(),
+    node: text(),
+    ...standing,
+    limits: z.record(z.string(), z.int()),
+    extensions: listOf(text()),
+    pairHeartbeatMs: count('Heartbeat interval of the pair; 0 on a standalone node.'),
+    http: orNull(
+      text(),
+      'HTTP address of the node. A host of `*` or `[::]` means every address of the node.',
+    ),
+    publicUrl,
+    endpoints: listOf(
+      object({
+        endpoint: text(
+          'Endpoint that the broker listens on. A host of `*` or `[::]` as in `http`.',
+        ),
+        client: flag('Whether clients may send requests there.'),
+        worker: flag('Whether workers may register there.'),
+        curve: flag('Whether the listener requires CURVE keys.'),
+      }),
+    ),
+  },
+  'The JSON of mmi.broker, with the endpoints of the broker.',
+);
+
+const plain = object({
+  requestsPerSecond: amount(),
+  repliesPerSecond: amount(),
+  failuresPerSecond: amount(),
+  redeliveriesPerSecond: amount(),
+  p50Ms: orNull(amount()),
+  p99Ms: orNull(amount()),
+});
+
+const durable = object({
+  pending: count('Requests that wait for a worker or for a retry.'),
+  dispatched: count('Requests at a worker.'),
+  delayed: orNull(
+    count(),
+    'Pending requests that are not due yet; null on a node that is not active.',
+  ),
+  retrying: count('Requests whose last attempt failed.'),
+  replied: count(),
+  dead: count(),
+  oldestMs: orNull(count(), 'How long the oldest pending request has waited.'),
+  acceptedPerSecond: orNull(amount()),
+  repliesPerSecond: orNull(amount()),
+  failedAttemptsPerSecond: orNull(amount()),
+  deathsPerSecond: orNull(amount()),
+  p50Ms: orNull(amount()),
+  p99Ms: orNull(amount()),
+});
+
+export const Service = object(
+  {
+    service: text(SERVICE_NAME),
+    workersWaiting: count(),
+    workersBusy: count(),
+    queued: count(),
+    plain: orNull(
+      plain,
+      'Rates of plain requests in the last seconds; null: the service has no metrics label of its own.',
+    ),
+    durable: orNull(
+      durable,
+      'Counts of stored requests, and rates in the last seconds; null: there are none. p50Ms and p99Ms are times from acceptance to reply.',
+    ),
+  },
+  'A service, as in mmi.services.',
+);
+export type Service = Json<typeof Service>;
+
+export const Worker = object(
+  {
+    service: text(),
+    state: z.enum(['waiting', 'busy']),
+    version: z.enum(['0.1', '0.2']),
+    inFlight: count(),
+    credit: count(),
+    sinceMs: count('Milliseconds since the worker registered.'),
+    key: orNull(text(), 'Name of the CURVE key of the worker.'),
+    name: orNull(text(), 'Name that the worker gives itself, percent-escaped; null: none.'),
+    address: orNull(text(), 'Source address; null without a token.'),
+  },
+  'A worker, as in mmi.workers, with its address.',
+);
+export type Worker = Json<typeof Worker>;
+
+export const Refusals = object({
+  items: listOf(
+    object({
+      number: count('Sequence number since the start of the process.'),
+      firstAt: moment(),
+      lastAt: moment('Time of the last of the repeated refusals.'),
+      count: count('Number of repeated refusals in this item.'),
+      what: z.enum(['request', 'worker', 'connection']),
+      key: orNull(text(), 'Name of the key, or the beginning of a key without a name.'),
+      address: orNull(text(), 'Source address.'),
+      service: orNull(text(), SERVICE_NAME),
+      reason: text(),
+    }),
+  ),
+});
+
+// ---------------------------------------------------------------- the pair
+
+export const HaChange = object({ at: moment(), from: text(), to: text(), reason: text() });
+export type HaChange = Json<typeof HaChange>;
+
+export const HaStatus = object(
+  {
+    node: text(),
+    ...standing,
+    inSync: flag('Whether the peer has everything that this node acknowledged.'),
+    replication: z.enum(['off', 'async', 'sync', 'strict']),
+    lagMs: orNull(
+      amount(),
+      'How long the oldest change that the peer has not confirmed has waited; null: not known.',
+    ),
+    keysDiffer: orNull(
+      flag(),
+      'Whether the keys files of the two nodes differ in keys or rights; null: there is no peer to ask.',
+    ),
+    peer: orNull(
+      object({
+        up: flag(),
+        state: orNull(text(), 'As the peer last reported; null: nothing was heard yet.'),
+        epoch: orNull(count()),
+        heardMsAgo: orNull(amount()),
+        publicUrl: peerUrl,
+      }),
+      'Null on a standalone node.',
+    ),
+    lastChange: orNull(HaChange),
+    history: listOf(HaChange, 'Changes of state, newest first.'),
+  },
+  'The pair, as this node sees it.',
+);
+export type HaStatus = Json<typeof HaStatus>;
+
+// ---------------------------------------------------------------- the last minutes
+
+const startedAt = moment('Start of the process; a new value means a restart.');
+
+/** Samples that were asked for, of those that the node keeps. */
+const block = {
+  columns: listOf(text(), 'Names of the values in a sample. `at` is in milliseconds since 1970.'),
+  samples: listOf(listOf(orNull(z.number()), 'The values; null: nothing to measure.')),
+  next: count('Number of the next sample, for `since`.'),
+};
+
+export const Overview = object(
+  {
+    node: text(),
+    version: text(),
+    startedAt,
+    uptimeMs: count(),
+    ...standing,
+    ready: flag(),
+    reason: orNull(Reason),
+    degraded,
+    peer: orNull(
+      object({
+        endpoint: orNull(text(), 'Endpoint of the peer: `bstar.peer`.'),
+        up: flag(),
+        state: orNull(text()),
+        publicUrl: peerUrl,
+        inSync: flag(),
+      }),
+    ),
+    services: count(),
+    stored: orNull(
+      object({
+        pending: count(),
+        dispatched: count(),
+        replied: count(),
+        dead: count(),
+        bytes: count('Size of the store, in bytes.'),
+      }),
+      'Null: this node stores no requests.',
+    ),
+    ...block,
+  },
+  'Data of the overview page. Rates are per second.',
+);
+export type Overview = Json<typeof Overview>;
+
+export const ServiceHistory = object(
+  { startedAt, ...block },
+  'Rates are per second, since the previous sample. `failed`, p50Ms and p99Ms are about plain requests; ' +
+    '`accepted` and all columns after it are about stored requests, and null if there were none.',
+);
+export type ServiceHistory = Json<typeof ServiceHistory>;
+
+export const ServiceFigures = object({
+  service: text(
+    'Name of the service; `__other__`: all services without a metrics label of their own.',
+  ),
+  receivedPerSecond: amount(),
+  repliedPerSecond: amount(),
+  failedPerSecond: amount('Expired, refused, abandoned or dropped.'),
+  p50Ms: orNull(amount(), 'Null: there was no reply in the last seconds.'),
+  p99Ms: orNull(amount()),
+  inFlight: z.number(),
+});
+export type ServiceFigures = Json<typeof ServiceFigures>;
+
+export const ServiceFiguresList = object({ items: listOf(ServiceFigures) });
+export type ServiceFiguresList = Json<typeof ServiceFiguresList>;
+
+/** `data` of a server-sent event. */
+export const NodeEvent = z
+  .looseObject({
+    time: moment(),
+    event: text('`noun.participle`, as in the log.'),
+    severity: z.enum(['info', 'warn', 'error']),
+  })
+  .describe('An event, with its own fields beside these; `key` and `address` only with a token.');
+export type NodeEvent = Json<typeof NodeEvent>;

@@ -1,0 +1,284 @@
+/**
+ * The operations of the API: docs/openapi.json is made from this table, and every route is the
+ * operation of its path with a handler (`jsonRoute`, `route`).
+ */
+import { z } from 'zod';
+
+import * as node from './node-answers.js';
+import type { Operation } from './operation.js';
+import {
+  HistoryQuery,
+  PurgeBody,
+  RefusalQuery,
+  RetryBody,
+  ServiceQuery,
+  SinceQuery,
+  StoredQuery,
+  UuidPart,
+  WorkerQuery,
+} from './parameters.js';
+import * as stored from './stored-answers.js';
+import { pageOf } from './words.js';
+
+const UNKNOWN = 'There is no such request: closed, expired, or never stored.';
+const TROUBLE = 'The store cannot be read or written; the message says why.';
+const PAIR_STATE = 'Not possible in the current state of the pair; the message says why.';
+const REQUEST_STATE = 'Not possible in the current state of the request; the message says why.';
+
+/** Not described here: it follows OpenAPI's own schema. */
+const AnyObject = z.looseObject({});
+const ServicePage = pageOf(node.Service);
+const WorkerPage = pageOf(node.Worker);
+const StoredRequestPage = pageOf(stored.StoredRequest);
+
+/** The schemas that the document has by name. */
+export const SCHEMAS = {
+  Error: node.Failure,
+  Reason: node.Reason,
+  Ready: node.Ready,
+  NotReady: node.NotReady,
+  Refusals: node.Refusals,
+  Health: node.Health,
+  Status: node.Status,
+  Service: node.Service,
+  ServicePage,
+  Worker: node.Worker,
+  WorkerPage,
+  HaChange: node.HaChange,
+  Ha: node.HaStatus,
+  Overview: node.Overview,
+  ServiceHistory: node.ServiceHistory,
+  ServiceFigures: node.ServiceFigures,
+  ServiceFiguresList: node.ServiceFiguresList,
+  NodeEvent: node.NodeEvent,
+  StoredRequest: stored.StoredRequest,
+  StoredRequestPage,
+  RequestHistory: stored.RequestHistory,
+  Bodies: stored.Bodies,
+  StoredCounts: stored.StoredCounts,
+  Changed: stored.Changed,
+  BulkResult: stored.BulkResult,
+};
+
+export const OPERATIONS = {
+  livez: {
+    method: 'GET',
+    path: '/livez',
+    access: 'open',
+    summary: 'Check that the process works',
+    answer: { description: 'The process works.', type: 'text/plain' },
+  },
+  readyz: {
+    method: 'GET',
+    path: '/readyz',
+    access: 'open',
+    summary: 'Check whether this node serves clients',
+    answer: {
+      description: 'The node serves clients; `degraded` lists problems.',
+      json: node.Ready,
+    },
+    others: {
+      503: {
+        description: 'The node does not serve clients; `reason` says why.',
+        json: node.NotReady,
+      },
+    },
+  },
+  healthz: {
+    method: 'GET',
+    path: '/healthz',
+    access: 'reader',
+    summary: 'Show the health of the node',
+    answer: { description: 'Health and state of the node.', json: node.Health },
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    access: 'reader',
+    summary: 'Get the metrics',
+    answer: { description: 'Metrics in the Prometheus text format.', type: 'text/plain' },
+  },
+  status: {
+    method: 'GET',
+    path: '/api/v1/status',
+    access: 'reader',
+    summary: 'Show the state and limits of the broker',
+    answer: { description: 'The state of the broker.', json: node.Status },
+  },
+  services: {
+    method: 'GET',
+    path: '/api/v1/services',
+    access: 'reader',
+    summary: 'List services that have workers or requests, or were active in the last ten minutes',
+    query: ServiceQuery,
+    answer: { description: 'A page of services.', json: ServicePage },
+  },
+  workers: {
+    method: 'GET',
+    path: '/api/v1/workers',
+    access: 'reader',
+    summary: 'List registered workers',
+    query: WorkerQuery,
+    answer: { description: 'A page of workers.', json: WorkerPage },
+  },
+  overview: {
+    method: 'GET',
+    path: '/api/v1/overview',
+    access: 'reader',
+    summary: 'Show what the page shows: the node now, and its last ten minutes second by second',
+    query: SinceQuery,
+    answer: {
+      description: 'The state of the node, and the requested samples that are kept.',
+      json: node.Overview,
+    },
+  },
+  serviceFigures: {
+    method: 'GET',
+    path: '/api/v1/overview/services',
+    access: 'reader',
+    summary: 'Show rates and latencies of services in the last seconds',
+    answer: { description: 'The figures, by metrics label.', json: node.ServiceFiguresList },
+  },
+  serviceHistory: {
+    method: 'GET',
+    path: '/api/v1/services/history',
+    access: 'reader',
+    summary: 'Show the last ten minutes of one service, a sample every four seconds',
+    query: HistoryQuery,
+    answer: {
+      description:
+        'The requested samples that are kept. Empty if the service was not ' +
+        'active yet, or has no metrics label of its own.',
+      json: node.ServiceHistory,
+    },
+  },
+  ha: {
+    method: 'GET',
+    path: '/api/v1/ha',
+    access: 'reader',
+    summary: 'Show the pair',
+    answer: { description: 'The pair, as this node sees it.', json: node.HaStatus },
+  },
+  switchover: {
+    method: 'POST',
+    path: '/api/v1/ha/switchover',
+    access: 'changer',
+    summary: 'Hand over from the active node to its peer, which must be in sync',
+    answer: { description: 'Done; the new state of the pair.', json: node.HaStatus },
+    others: { 409: PAIR_STATE },
+  },
+  promote: {
+    method: 'POST',
+    path: '/api/v1/ha/promote',
+    access: 'changer',
+    summary: 'Make a node active whose peer is dead',
+    answer: { description: 'Done; the new state of the pair.', json: node.HaStatus },
+    others: { 409: PAIR_STATE },
+  },
+  storedRequests: {
+    method: 'GET',
+    path: '/api/v1/titanic/requests',
+    access: 'reader',
+    summary: 'List stored requests, newest first',
+    query: StoredQuery,
+    answer: { description: 'A page of stored requests.', json: StoredRequestPage },
+    others: { 503: TROUBLE },
+  },
+  requestHistory: {
+    method: 'GET',
+    path: '/api/v1/titanic/requests/{uuid}',
+    access: 'reader',
+    summary: 'Show the history of one stored request',
+    parts: UuidPart,
+    answer: { description: 'The request and its history.', json: stored.RequestHistory },
+    others: { 404: UNKNOWN, 503: TROUBLE },
+  },
+  bodies: {
+    method: 'GET',
+    path: '/api/v1/titanic/requests/{uuid}/bodies',
+    access: 'changer',
+    summary: 'Show the body and the reply of one stored request, the first 64 KiB of each',
+    parts: UuidPart,
+    answer: { description: 'The bodies; null: there is none.', json: stored.Bodies },
+    others: {
+      404: '`titanic.showBodies` is false, or there is no such request: closed, expired, or never stored.',
+      503: TROUBLE,
+    },
+  },
+  retry: {
+    method: 'POST',
+    path: '/api/v1/titanic/requests/{uuid}/retry',
+    access: 'changer',
+    summary: 'Retry a dead request',
+    parts: UuidPart,
+    answer: { description: 'Done; the change is on disk.', json: stored.Changed },
+    others: { 404: UNKNOWN, 409: REQUEST_STATE, 503: TROUBLE },
+  },
+  cancel: {
+    method: 'POST',
+    path: '/api/v1/titanic/requests/{uuid}/cancel',
+    access: 'changer',
+    summary: 'Cancel a request that has no reply',
+    parts: UuidPart,
+    answer: { description: 'Done; the change is on disk.', json: stored.Changed },
+    others: { 404: UNKNOWN, 409: REQUEST_STATE, 503: TROUBLE },
+  },
+  storedCounts: {
+    method: 'GET',
+    path: '/api/v1/titanic/counts',
+    access: 'reader',
+    summary: 'Count stored requests by state and service',
+    answer: { description: 'The current counts.', json: stored.StoredCounts },
+    others: { 503: TROUBLE },
+  },
+  retryDead: {
+    method: 'POST',
+    path: '/api/v1/titanic/retry',
+    access: 'changer',
+    summary: 'Retry dead requests',
+    body: RetryBody,
+    answer: { description: 'How many requests were changed.', json: stored.BulkResult },
+    others: { 503: TROUBLE },
+  },
+  purge: {
+    method: 'POST',
+    path: '/api/v1/titanic/purge',
+    access: 'changer',
+    summary: 'Delete stored requests; without `state`, dead and replied ones',
+    body: PurgeBody,
+    answer: { description: 'How many requests were changed.', json: stored.BulkResult },
+    others: { 503: TROUBLE },
+  },
+  events: {
+    method: 'GET',
+    path: '/api/v1/events',
+    access: 'reader',
+    summary: 'Stream recent and new events as server-sent events',
+    headers: {
+      'Last-Event-ID': '`id` of the last event that the client has: only later ones are sent.',
+    },
+    answer: {
+      description:
+        'First the recent events, at most 1000, oldest first; then each new event as it ' +
+        'happens. `data` is JSON, as `x-data` says.',
+      type: 'text/event-stream',
+      data: node.NodeEvent,
+    },
+    others: { 503: 'Too many clients read the events at the same time.' },
+  },
+  refusals: {
+    method: 'GET',
+    path: '/api/v1/acl/log',
+    access: 'holder',
+    summary: 'List recent refusals and their reasons, at most 1000, newest first',
+    query: RefusalQuery,
+    answer: { description: 'The refusals; repeated ones are one item.', json: node.Refusals },
+  },
+  openApi: {
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    access: 'reader',
+    summary: 'Get this API description',
+    answer: { description: 'The OpenAPI description.', json: AnyObject },
+  },
+} as const satisfies Record<string, Operation>;

@@ -1,0 +1,119 @@
+/** The JSON about stored requests. */
+import { z } from 'zod';
+
+import {
+  count,
+  flag,
+  type Json,
+  listOf,
+  moment,
+  object,
+  orNull,
+  SERVICE_NAME,
+  text,
+} from './words.js';
+
+const uuid = z
+  .string()
+  .regex(/^([0-9A-F]{32}|[0-9A-F]{16}…)$/)
+  .describe(
+    'UUID of the request, which is the credential for its reply. Only the first half without a token.',
+  );
+const worker = text('Number of the worker, as in the log.');
+const encoding = z.enum(['utf8', 'base64']);
+
+const item = {
+  uuid,
+  service: text(SERVICE_NAME),
+  state: z.enum(['pending', 'dispatched', 'replied', 'dead']),
+  priority: z.int(),
+  attempts: count('Deliveries that ended without a reply since the last retry by an operator.'),
+  maxAttempts: count(),
+  generation: count('How many times an operator retried the request.'),
+  acceptedAt: moment(),
+  notBefore: moment('The broker does not dispatch the request before this time.'),
+  expiresAt: moment('When the request expires if it is not served or its reply not closed.'),
+  reason: orNull(
+    text(),
+    'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +
+      'failed, or there is a reply.',
+  ),
+  bodyBytes: count('Size as stored: the frames, each with its length.'),
+  owner: orNull(
+    text(),
+    'Name of the CURVE key that stored the request; null: stored without a key or by an old version ' +
+      'that kept no owners, or read without a token.',
+  ),
+  shared: flag('Whether every holder of the uuid may use the request.'),
+};
+
+export const StoredRequest = object(item);
+export type StoredRequest = Json<typeof StoredRequest>;
+
+const workerFailure = object({
+  kind: z.enum(['error', 'final', 'retry']),
+  code: text(),
+  text: text('Error message of the worker, at most 1 KiB.'),
+  detail: listOf(
+    object({ encoding, data: text() }),
+    'The first 4 KiB of the detail frames of the failure.',
+  ),
+});
+export type WorkerFailure = Json<typeof workerFailure>;
+
+export const RequestHistory = object({
+  ...item,
+  hasKey: flag('Whether the request has an idempotency key.'),
+  attemptsEver: count('Attempts in total, including those before retries by an operator.'),
+  deliveries: listOf(
+    object({
+      worker,
+      startedAt: moment(),
+      endedAt: moment(),
+      reason: text(),
+      failure: orNull(workerFailure, 'What the worker reported; null: nothing.'),
+    }),
+    'The last 20 deliveries that ended without a reply, oldest first.',
+  ),
+  delivery: orNull(
+    object({ worker, startedAt: moment() }),
+    'The delivery in progress; null: there is none.',
+  ),
+  reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
+  death: orNull(object({ reason: text(), diedAt: moment() })),
+  showsBodies: flag('`titanic.showBodies`: whether holders of `http.token` can read bodies.'),
+});
+export type RequestHistory = Json<typeof RequestHistory>;
+
+const bodyFrame = object({
+  bytes: count('Size of the whole frame; `data` of a truncated frame has only its beginning.'),
+  encoding,
+  data: text(),
+});
+export type BodyFrame = Json<typeof bodyFrame>;
+
+const storedBody = object({
+  bytes: count('Size of the whole body as stored: the frames, each with its length.'),
+  cut: flag('Whether the body is truncated: `frames` has at most 64 KiB and 256 frames.'),
+  frames: listOf(bodyFrame),
+});
+export type StoredBody = Json<typeof storedBody>;
+
+export const Bodies = object({ uuid, body: orNull(storedBody), reply: orNull(storedBody) });
+export type Bodies = Json<typeof Bodies>;
+
+const states = { pending: count(), dispatched: count(), replied: count(), dead: count() };
+
+export const StoredCounts = object({
+  ...states,
+  bytes: count('Size of the store, in bytes.'),
+  services: listOf(object({ service: text(), ...states }), 'The first thousand services, by name.'),
+});
+
+export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
+
+export const BulkResult = object({
+  count: count('Number of changed requests; the change is on disk.'),
+  more: flag('Whether more requests may match: the operation stopped at `limit` or after 20 s.'),
+});
+export type BulkResult = Json<typeof BulkResult>;

@@ -1,0 +1,63 @@
+/** Words that the schemas of the API are written with. */
+import { z } from 'zod';
+
+type Frozen<T> = T extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T;
+
+/** What a schema describes, read-only. */
+export type Json<Schema extends z.ZodType> = Frozen<z.output<Schema>>;
+
+function described<Schema extends z.ZodType>(schema: Schema, description?: string): Schema {
+  return description === undefined ? schema : schema.describe(description);
+}
+
+export const text = (description?: string): z.ZodString => described(z.string(), description);
+
+export const flag = (description?: string): z.ZodBoolean => described(z.boolean(), description);
+
+/** A whole number from 0. */
+export const count = (description?: string): z.ZodInt => described(z.int().min(0), description);
+
+/** A number from 0. */
+export const amount = (description?: string): z.ZodNumber =>
+  described(z.number().min(0), description);
+
+/** A time in ISO 8601, in UTC, with milliseconds. */
+export const moment = (description?: string): z.ZodISODateTime =>
+  described(z.iso.datetime(), description);
+
+export const orNull = <Schema extends z.ZodType>(
+  schema: Schema,
+  description?: string,
+): z.ZodNullable<Schema> => described(schema.nullable(), description);
+
+export const listOf = <Item extends z.ZodType>(
+  item: Item,
+  description?: string,
+): z.ZodArray<Item> => described(z.array(item), description);
+
+/** An object with all of these fields and no others. */
+export const object = <Shape extends z.core.$ZodLooseShape>(
+  shape: Shape,
+  description?: string,
+): z.ZodObject<Shape, z.core.$strict> => described(z.strictObject(shape), description);
+
+export const SERVICE_NAME =
+  'Name of the service. Bytes that are not printable ASCII are percent-escaped.';
+
+/** A page of a list. It may have fewer items than requested; the list ends when `next` is null. */
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly next: string | null;
+}
+
+export const pageOf = <Item extends z.ZodType>(
+  item: Item,
+): z.ZodObject<{ items: z.ZodArray<Item>; next: z.ZodNullable<z.ZodString> }, z.core.$strict> =>
+  object({
+    items: listOf(item),
+    next: orNull(text(), 'Cursor of the next page; null on the last page.'),
+  });

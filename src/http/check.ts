@@ -1,0 +1,52 @@
+/** Checks what a client sends: first the names, then the values, by the schemas of `api/`. */
+import type { z } from 'zod';
+
+import { httpError, wrongParameter } from './errors.js';
+
+/**
+ * The parameters of a query, each known and given once.
+ * @param search the target behind its `?`
+ * @throws ERR_HTTP_PARAMETER
+ */
+export function queryParameters(
+  search: string,
+  known: readonly string[],
+): ReadonlyMap<string, string> {
+  const values = new Map<string, string>();
+  for (const [name, value] of new URLSearchParams(search)) {
+    if (!known.includes(name)) {
+      throw wrongParameter(name, `unknown parameter; ${list(known, 'parameters')}`);
+    }
+    if (values.has(name)) throw wrongParameter(name, 'given more than once');
+    values.set(name, value);
+  }
+  return values;
+}
+
+/** @throws ERR_HTTP_BODY */
+export function checkFields(
+  body: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+): void {
+  const stranger = Object.keys(body).find((name) => !known.includes(name));
+  if (stranger === undefined) return;
+  throw httpError('ERR_HTTP_BODY', `${stranger}: unknown field; ${list(known, 'fields')}`);
+}
+
+function list(known: readonly string[], what: string): string {
+  return known.length === 0 ? `no ${what} are allowed here` : `known: ${known.join(', ')}`;
+}
+
+/**
+ * The values as the route uses them.
+ * @throws ERR_HTTP_PARAMETER
+ */
+export function checked<Schema extends z.ZodType>(
+  schema: Schema,
+  values: Readonly<Record<string, unknown>>,
+): z.output<Schema> {
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw wrongParameter(String(issue?.path[0]), issue?.message ?? 'is wrong');
+}
