@@ -13,9 +13,9 @@ import { elsewhereView, isElsewhere } from './views/elsewhere.js';
 import { eventsView } from './views/events.js';
 import { overviewView } from './views/overview.js';
 import { pairView } from './views/pair.js';
+import { requestHistoryView } from './views/request-history.js';
 import { serviceView } from './views/service.js';
 import { servicesView } from './views/services.js';
-import { storyView } from './views/story.js';
 
 const HOME = 'overview';
 /** The pair's stands last: a node that stands alone has none. */
@@ -33,7 +33,7 @@ function viewOf(name: string, context: Context, place: Place): View {
     case 'services':
       return detail === null ? servicesView() : serviceView(context, detail);
     case 'durable':
-      return detail === null ? durableView(context, place) : storyView(detail);
+      return detail === null ? durableView(context, place) : requestHistoryView(detail);
     case 'pair':
       return pairView(context);
     case 'events':

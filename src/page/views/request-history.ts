@@ -30,15 +30,16 @@ function wordsOf({ kind, code, text, detail }: WorkerFailure): Child[] {
   ];
 }
 
-function stepsOf(story: RequestHistory): Step[] {
-  const { service, acceptedAt, bodyBytes, generation, deliveries, delivery, reply, death } = story;
+function stepsOf(history: RequestHistory): Step[] {
+  const { service, acceptedAt, bodyBytes, generation, deliveries, delivery, reply, death } =
+    history;
   const accepted = `${bytes(bodyBytes)} for ${service}, on disk`;
   const steps: Step[] = [{ at: acceptedAt, grade: 'good', title: 'Accepted', more: [accepted] }];
   if (generation > 0) {
     const times = generation === 1 ? 'once' : `${generation} times`;
     steps.push({ at: null, grade: 'quiet', title: `Retried by an operator ${times}`, more: [] });
   }
-  const hidden = story.attemptsEver - deliveries.length;
+  const hidden = history.attemptsEver - deliveries.length;
   if (hidden > 0) {
     const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
     steps.push({
@@ -71,8 +72,8 @@ function stepsOf(story: RequestHistory): Step[] {
   if (death !== null) {
     steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: [line(death.reason)] });
   }
-  if (story.state === 'pending') {
-    const { notBefore } = story;
+  if (history.state === 'pending') {
+    const { notBefore } = history;
     const isLater = Date.parse(notBefore) > Date.now();
     const more = isLater ? [`not before ${moment(notBefore)}`] : ['for an idle worker'];
     steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
@@ -80,8 +81,8 @@ function stepsOf(story: RequestHistory): Step[] {
   return steps;
 }
 
-function timeline(story: RequestHistory): HTMLElement {
-  const items = stepsOf(story).map(({ at, grade, title, more }) =>
+function timeline(history: RequestHistory): HTMLElement {
+  const items = stepsOf(history).map(({ at, grade, title, more }) =>
     el(
       'li',
       { class: grade },
@@ -93,10 +94,10 @@ function timeline(story: RequestHistory): HTMLElement {
   return el('ol', { class: 'timeline', 'aria-label': 'History' }, ...items);
 }
 
-function facts(story: RequestHistory): HTMLElement {
-  const { attempts, maxAttempts, priority, hasKey, expiresAt } = story;
+function facts(history: RequestHistory): HTMLElement {
+  const { attempts, maxAttempts, priority, hasKey, expiresAt } = history;
   const rows: readonly (readonly [string, Child])[] = [
-    ['Service', serviceLink(story.service)],
+    ['Service', serviceLink(history.service)],
     ['Failed attempts', `${attempts} of ${maxAttempts}`],
     ['Priority', priority],
     ['Idempotency key', hasKey ? 'yes' : 'no'],
@@ -111,7 +112,7 @@ function facts(story: RequestHistory): HTMLElement {
 
 /**
  * What can be done in the state that it is in.
- * @param uuid whole, which the story tells only those who gave a token
+ * @param uuid whole, which the API shows only to holders of a token
  */
 function actions(
   uuid: string,
@@ -158,28 +159,28 @@ function actions(
   return el('div', { class: 'actions' }, copy, retry, cancel);
 }
 
-export function storyView(uuid: string): View {
+export function requestHistoryView(uuid: string): View {
   const body = el('div', { class: 'story', 'aria-live': 'polite' });
   let shown = '';
   let bodies: HTMLElement | null = null;
   let hasReply = false;
   const load = async (): Promise<void> => {
     try {
-      const story = await get<RequestHistory>(
+      const history = await get<RequestHistory>(
         `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`,
       );
-      const now = JSON.stringify(story);
-      // The same story is left alone: a button keeps its focus.
+      const now = JSON.stringify(history);
+      // An unchanged history is not drawn again, so that a button keeps its focus.
       if (now === shown) return;
       shown = now;
       // What is open stays open, unless there is more to be seen now.
-      if (hasReply !== (story.reply !== null)) bodies = null;
-      hasReply = story.reply !== null;
-      bodies ??= story.showsBodies ? storedBodies(uuid) : null;
+      if (hasReply !== (history.reply !== null)) bodies = null;
+      hasReply = history.reply !== null;
+      bodies ??= history.showsBodies ? storedBodies(uuid) : null;
       body.replaceChildren(
-        el('div', { class: 'bar' }, statePill(story.state), actions(uuid, story, load)),
-        facts(story),
-        timeline(story),
+        el('div', { class: 'bar' }, statePill(history.state), actions(uuid, history, load)),
+        facts(history),
+        timeline(history),
         ...(bodies === null ? [] : [bodies]),
       );
     } catch (error) {
