@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
-import { harmlessJson } from '../core/escape.js';
+import { terminalSafeJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { AdminClient } from './admin-client.js';
 import {
@@ -86,13 +86,13 @@ async function watch(
   { output }: LogOptions,
   first: readonly Facts[],
 ): Promise<never> {
-  const told = new Map<unknown, unknown>();
+  const shown = new Map<unknown, unknown>();
   for (let items = first; ; items = await asked(client, KEPT_MAX)) {
-    const fresh = items.filter(({ number, count }) => told.get(number) !== count);
-    told.clear();
-    for (const { number, count } of items) told.set(number, count);
+    const fresh = items.filter(({ number, count }) => shown.get(number) !== count);
+    shown.clear();
+    for (const { number, count } of items) shown.set(number, count);
     for (const item of fresh) {
-      await print(`${output === 'json' ? harmlessJson(item) : row(item).join('  ')}\n`);
+      await print(`${output === 'json' ? terminalSafeJson(item) : row(item).join('  ')}\n`);
     }
     await delay(EVERY_MS);
   }

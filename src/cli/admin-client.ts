@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
-import { type AdminPlace, isPinned, type Trust } from './admin-place.js';
+import { type AdminAddress, isPinned, type Trust } from './admin-address.js';
 import type { FoundToken } from './admin-token.js';
 
 export interface AdminAnswer {
@@ -22,14 +22,14 @@ export interface AskedFor {
 }
 
 export class AdminClient {
-  readonly #place: AdminPlace;
+  readonly #place: AdminAddress;
   readonly #token: FoundToken;
   readonly #timeoutMs: number;
   readonly #bytesMax: number;
   readonly #caRemedy: string;
 
   constructor(
-    place: AdminPlace,
+    place: AdminAddress,
     token: FoundToken,
     timeoutMs: number,
     { bytesMax = ANSWER_BYTES_MAX, caRemedy = '--admin-ca FILE' }: AskedFor = {},

@@ -4,7 +4,13 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../config/config.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { type AdminAnswer, AdminClient } from './admin-client.js';
-import { adminLine, type AdminPlace, isLocal, placeGiven, placeOf } from './admin-place.js';
+import {
+  adminLine,
+  type AdminAddress,
+  isLocal,
+  parseAdminAddress,
+  adminAddressOf,
+} from './admin-address.js';
 import { type FoundToken, givenToken, localToken } from './admin-token.js';
 import type { Facts } from './ask.js';
 import { curveOf } from './curve.js';
@@ -71,10 +77,10 @@ export function addAdminTimeout(command: Command): Command {
 export async function adminClient(options: AdminOptions): Promise<AdminClient> {
   const where = await whereOf(options);
   const found = await tokenFor(where, options);
-  if (where.told === null || where.told.isTrusted) {
+  if (where.learnt === null || where.learnt.isTrusted) {
     return new AdminClient(where.place, found, options.timeoutMs);
   }
-  const { by } = where.told;
+  const { by } = where.learnt;
   const line = adminLine(where.place);
   if (found.token !== null) {
     say(
@@ -92,7 +98,7 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
 export async function learntAdmin(options: AdminOptions): Promise<AdminClient | null> {
   try {
     const where = await whereOf(options);
-    if (where.told?.isTrusted !== true) return null;
+    if (where.learnt?.isTrusted !== true) return null;
     const found = await tokenFor(where, options);
     // Another machine answers nothing without a token, and a firewall may drop the question.
     if (found.token === null && !isLocal(where.place)) return null;
@@ -100,12 +106,12 @@ export async function learntAdmin(options: AdminOptions): Promise<AdminClient | 
     await client.get('/api/v1/status');
     return client;
   } catch (error) {
-    if (LEARNT_IN_VAIN.has(codeOf(error) ?? '')) return null;
+    if (NOT_LEARNT.has(codeOf(error) ?? '')) return null;
     throw error;
   }
 }
 
-const LEARNT_IN_VAIN: ReadonlySet<string> = new Set([
+const NOT_LEARNT: ReadonlySet<string> = new Set([
   'ERR_HTTP_NO_ANSWER',
   'ERR_HTTP_UNREACHABLE',
   'ERR_NOT_LEARNT',
@@ -118,11 +124,11 @@ export function namesNode({ config, set }: ConfigOptions): boolean {
 }
 
 interface Where {
-  readonly place: AdminPlace;
+  readonly place: AdminAddress;
   /** The address comes from the configuration, so the configuration's token is for it. */
   readonly isOurs: boolean;
   /** The node that reported it; `null`: it was given. */
-  readonly told: LearntAddress | null;
+  readonly learnt: LearntAddress | null;
 }
 
 /**
@@ -132,22 +138,22 @@ interface Where {
 async function whereOf(options: AdminOptions): Promise<Where> {
   const { admin, adminCa } = options;
   const hasConfig = options.config !== undefined || options.set !== undefined;
-  const given = (place: AdminPlace): Where => ({ place, isOurs: hasConfig, told: null });
-  if (admin !== undefined) return given(placeGiven(admin, '--admin', adminCa));
+  const given = (place: AdminAddress): Where => ({ place, isOurs: hasConfig, learnt: null });
+  if (admin !== undefined) return given(parseAdminAddress(admin, '--admin', adminCa));
   const url = namesNode(options) ? null : nodeUrl();
   if (url === null) {
-    return { place: placeOf(await configOf(options), adminCa), isOurs: true, told: null };
+    return { place: adminAddressOf(await configOf(options), adminCa), isOurs: true, learnt: null };
   }
   const { activePlace, learnPlace } = await import('./learning.js');
   const { timeoutMs } = options;
   if (url.addresses.length > 0) {
-    const places = url.addresses.map((text) => placeGiven(text, NODE_URL, adminCa));
-    const ask = (place: AdminPlace): Promise<FoundToken> => tokenFor(given(place), options);
+    const places = url.addresses.map((text) => parseAdminAddress(text, NODE_URL, adminCa));
+    const ask = (place: AdminAddress): Promise<FoundToken> => tokenFor(given(place), options);
     return given(await activePlace(places, ask, timeoutMs));
   }
   const { curve } = await curveOf(options);
-  const told = await learnPlace(url.endpoints, { timeoutMs, curve, caFile: adminCa });
-  return { place: told.place, isOurs: hasConfig, told };
+  const learnt = await learnPlace(url.endpoints, { timeoutMs, curve, caFile: adminCa });
+  return { place: learnt.place, isOurs: hasConfig, learnt };
 }
 
 async function tokenFor({ place, isOurs }: Where, options: AdminOptions): Promise<FoundToken> {
@@ -189,7 +195,7 @@ export async function pageOf(
   const { value } = await client.get(path, cursor === null ? query : { ...query, cursor });
   const { items, next } = factsIn(path, value);
   // A cursor that does not advance would never end.
-  if (!Array.isArray(items) || (cursor !== null && next === cursor)) throw strange(path);
+  if (!Array.isArray(items) || (cursor !== null && next === cursor)) throw unexpectedAnswer(path);
   return {
     items: items.map((item) => factsIn(path, item)),
     next: typeof next === 'string' ? next : null,
@@ -202,10 +208,12 @@ export function adminFacts(path: string, { value }: AdminAnswer): Facts {
 }
 
 function factsIn(path: string, value: unknown): Facts {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw strange(path);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw unexpectedAnswer(path);
+  }
   return { ...value };
 }
 
-function strange(path: string): MajordomoError {
+function unexpectedAnswer(path: string): MajordomoError {
   return new MajordomoError('ERR_REQUEST_FAILED', `unexpected answer to ${path}`);
 }

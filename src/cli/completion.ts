@@ -23,7 +23,7 @@ interface Word {
 }
 
 /** A command, by its words: `ha status`. */
-interface Place {
+interface CommandPath {
   readonly path: string;
   readonly about: string;
   readonly words: readonly Word[];
@@ -48,8 +48,8 @@ export function defineCompletion(
     .addHelpText('after', examples(EXAMPLES))
     .action(async (shell: Shell) => {
       const all = await commands();
-      const places = all.flatMap((each) => placesOf(each, each.name()));
-      const first: Place = { path: '', about: '', words: [...all.map(nameOf), ...FIRST] };
+      const places = all.flatMap((each) => commandPathsOf(each, each.name()));
+      const first: CommandPath = { path: '', about: '', words: [...all.map(nameOf), ...FIRST] };
       await print(SCRIPTS[shell]([first, ...places]));
       done(EXIT.done);
     });
@@ -60,7 +60,7 @@ function nameOf(command: Command): Word {
 }
 
 /** A command and its subcommands. */
-function placesOf(command: Command, path: string): Place[] {
+function commandPathsOf(command: Command, path: string): CommandPath[] {
   const options = command.options.flatMap(({ long, short, description, argChoices, required }) =>
     [long, short].flatMap((word): Word[] => {
       if (typeof word !== 'string') return [];
@@ -74,11 +74,15 @@ function placesOf(command: Command, path: string): Place[] {
     ...options,
     { word: '--help', about: 'show help', values: [], takesValue: false },
   ];
-  const below = command.commands.flatMap((each) => placesOf(each, `${path} ${each.name()}`));
+  const below = command.commands.flatMap((each) => commandPathsOf(each, `${path} ${each.name()}`));
   return [{ path, about: command.summary(), words }, ...below];
 }
 
-const SCRIPTS: Readonly<Record<Shell, (places: readonly Place[]) => string>> = { bash, zsh, fish };
+const SCRIPTS: Readonly<Record<Shell, (places: readonly CommandPath[]) => string>> = {
+  bash,
+  zsh,
+  fish,
+};
 
 /** In single quotes, which all three shells understand. */
 function quoted(text: string): string {
@@ -86,7 +90,7 @@ function quoted(text: string): string {
 }
 
 /** Patterns of `path:option`, and the possible values. */
-function valueCases(places: readonly Place[]): string {
+function valueCases(places: readonly CommandPath[]): string {
   return places
     .flatMap(({ path, words }) =>
       words
@@ -103,7 +107,7 @@ function valueCases(places: readonly Place[]): string {
  * The words of the line that make up the command, as `place` (zsh uses `path` itself), for bash and
  * zsh.
  */
-function pathLoop(places: readonly Place[], words: string): string {
+function pathLoop(places: readonly CommandPath[], words: string): string {
   const known = places.map(({ path }) => path).filter((path) => path !== '');
   return `  local place='' word next
   for word in ${words}; do
@@ -115,7 +119,7 @@ function pathLoop(places: readonly Place[], words: string): string {
   done`;
 }
 
-function bash(places: readonly Place[]): string {
+function bash(places: readonly CommandPath[]): string {
   const cases = places.map(
     ({ path, words }) =>
       `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`,
@@ -142,7 +146,7 @@ complete -o filenames -F _majordomo majordomo
 `;
 }
 
-function zsh(places: readonly Place[]): string {
+function zsh(places: readonly CommandPath[]): string {
   const described = ({ word, about }: Word): string =>
     quoted(`${word.replaceAll(':', String.raw`\:`)}:${about.replaceAll(':', String.raw`\:`)}`);
   const cases = places.map(
@@ -170,7 +174,7 @@ if [[ "\${funcstack[1]}" == _majordomo ]]; then _majordomo "$@"; else compdef _m
 `;
 }
 
-function fish(places: readonly Place[]): string {
+function fish(places: readonly CommandPath[]): string {
   const lines = places.flatMap(({ path, words }) =>
     words.map(({ word, about, values, takesValue }) => {
       const flags = word.startsWith('--')

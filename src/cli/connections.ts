@@ -11,7 +11,11 @@ const PATIENCE_MS = 3000;
  * just like an idle one.
  * @param curve its keys; `undefined`: none
  */
-export function noting(dial: Dial, service: string, curve: CurveClientKeys | undefined): Dial {
+export function reportingDial(
+  dial: Dial,
+  service: string,
+  curve: CurveClientKeys | undefined,
+): Dial {
   const name = printable(service);
   /** Connections by endpoint: a worker may have several to one endpoint. */
   const connections = new Map<string, number>();

@@ -2,7 +2,7 @@
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
-import { placeGiven } from './admin-place.js';
+import { parseAdminAddress } from './admin-address.js';
 import { givenToken } from './admin-token.js';
 import { NODE_URL, nodeUrl } from './node-url.js';
 import type { EndpointOptions } from './options.js';
@@ -24,7 +24,9 @@ export async function endpointsOf(
 ): Promise<readonly string[]> {
   const written = checkEndpoints(options);
   if (written !== null) return written;
-  const places = (nodeUrl()?.addresses ?? []).map((text) => placeGiven(text, NODE_URL, undefined));
+  const places = (nodeUrl()?.addresses ?? []).map((text) =>
+    parseAdminAddress(text, NODE_URL, undefined),
+  );
   if (places.length === 0) return [BROKER_ENDPOINT];
   const want = {
     client: role !== 'worker',

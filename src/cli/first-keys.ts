@@ -21,16 +21,16 @@ const CLIENT = 'client';
  * @throws ERR_OUTPUT, ERR_CONFIG_FILE
  */
 export function makeFirstKeys({ broker }: Config, crypto: CurveCrypto): readonly string[] {
-  const told: string[] = [];
+  const lines: string[] = [];
   for (const listener of broker.listen) {
     if (listener.curve === undefined) continue;
     const isNew = !existsSync(listener.curve.keysFile);
     const serverKey = serverKeyOf(listener.curve, crypto);
     if (!isNew) continue;
-    const clientKeyFile = letInOne(listener.curve.keysFile, crypto);
-    told.push(...introduction(listener, listener.curve, serverKey, clientKeyFile));
+    const clientKeyFile = addFirstClient(listener.curve.keysFile, crypto);
+    lines.push(...introduction(listener, listener.curve, serverKey, clientKeyFile));
   }
-  return told;
+  return lines;
 }
 
 /** The public key by which clients recognise the listener. */
@@ -42,7 +42,7 @@ function serverKeyOf(curve: ListenerCurveConfig, crypto: CurveCrypto): string {
   return first;
 }
 
-function letInOne(keysFile: string, crypto: CurveCrypto): string {
+function addFirstClient(keysFile: string, crypto: CurveCrypto): string {
   makeDirectory(dirname(keysFile));
   const clientKeyFile = join(dirname(keysFile), `${CLIENT}.key`);
   const publicKey = madeOrFound(clientKeyFile, crypto);

@@ -2,7 +2,7 @@
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
 import { AdminClient } from './admin-client.js';
-import type { AdminPlace } from './admin-place.js';
+import type { AdminAddress } from './admin-address.js';
 import type { FoundToken } from './admin-token.js';
 import type { Facts } from './ask.js';
 import { withKeyHint } from './curve.js';
@@ -43,7 +43,7 @@ export async function learnPlace(
         const status = await statusByMmi(endpoint, asking, ended.signal);
         return {
           isActive: status['state'] === 'active',
-          told: () => learntHttpAddress(status, endpoint, curve !== undefined, caFile),
+          read: () => learntHttpAddress(status, endpoint, curve !== undefined, caFile),
         };
       }),
     );
@@ -59,16 +59,16 @@ export async function learnPlace(
  * @throws what asking throws, if none answers
  */
 export async function activePlace(
-  places: readonly AdminPlace[],
-  tokenFor: (place: AdminPlace) => Promise<FoundToken>,
+  places: readonly AdminAddress[],
+  tokenFor: (place: AdminAddress) => Promise<FoundToken>,
   timeoutMs: number,
-): Promise<AdminPlace> {
+): Promise<AdminAddress> {
   const [only] = places;
   if (only !== undefined && places.length === 1) return only;
   return await activeOf(
     places.map(async (place) => {
       const status = await statusByHttp(place, await tokenFor(place), timeoutMs, '--admin-ca FILE');
-      return { isActive: status['state'] === 'active', told: () => place };
+      return { isActive: status['state'] === 'active', read: () => place };
     }),
   );
 }
@@ -78,7 +78,7 @@ export async function activePlace(
  * @throws ERR_NOT_LEARNT; what asking throws, if none answers
  */
 export async function learnEndpoints(
-  places: readonly AdminPlace[],
+  places: readonly AdminAddress[],
   token: FoundToken,
   want: Want,
   timeoutMs: number,
@@ -127,7 +127,7 @@ async function statusByMmi(
 }
 
 async function statusByHttp(
-  place: AdminPlace,
+  place: AdminAddress,
   token: FoundToken,
   timeoutMs: number,
   caRemedy: string,
@@ -161,7 +161,7 @@ function tooLarge(endpoint: string, bytes: number): MajordomoError {
 interface Answered<T> {
   readonly isActive: boolean;
   /** @throws ERR_NOT_LEARNT */
-  readonly told: () => T;
+  readonly read: () => T;
 }
 
 /**
@@ -175,8 +175,8 @@ async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
     return answered;
   });
   const first = await Promise.any(active).catch(() => null);
-  if (first !== null) return first.told();
-  const answers = await Promise.allSettled(asked.map(async (each) => (await each).told()));
+  if (first !== null) return first.read();
+  const answers = await Promise.allSettled(asked.map(async (each) => (await each).read()));
   const found = answers.find((each) => each.status === 'fulfilled');
   if (found !== undefined) return found.value;
   const [failed] = answers;

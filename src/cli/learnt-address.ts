@@ -5,13 +5,13 @@
  */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
-import { type AdminPlace, isLocal, isLoopbackHost, placeGiven } from './admin-place.js';
+import { type AdminAddress, isLocal, isLoopbackHost, parseAdminAddress } from './admin-address.js';
 import type { Facts } from './ask.js';
 import { printable } from './output.js';
 
 /** An HTTP address that a node reported. */
 export interface LearntAddress {
-  readonly place: AdminPlace;
+  readonly place: AdminAddress;
   /** The node that reported it. */
   readonly by: string;
   /** The token may be sent there. */
@@ -59,12 +59,12 @@ export function learntHttpAddress(
     );
   }
   const asked = hostOfEndpoint(endpoint);
-  const told = [publicUrl, http].flatMap((text) => {
+  const reported = [publicUrl, http].flatMap((text) => {
     if (text === null) return [];
     const place = placeIn(text, asked, endpoint, caFile);
     return place === null ? [] : [place];
   });
-  const places = told.map((place): LearntAddress => {
+  const places = reported.map((place): LearntAddress => {
     return { place, by: endpoint, isTrusted: isSame(place, asked, isSealed) };
   });
   const best = places.find(({ isTrusted }) => isTrusted) ?? places[0];
@@ -78,7 +78,7 @@ export function learntHttpAddress(
  * The most suitable endpoint of the node at `place`.
  * @throws ERR_NOT_LEARNT
  */
-export function learntEndpoint(status: Facts, place: AdminPlace, want: Want): string {
+export function learntEndpoint(status: Facts, place: AdminAddress, want: Want): string {
   const { endpoints } = status;
   const { name } = place;
   if (endpoints === undefined) {
@@ -126,38 +126,39 @@ function hostOfEndpoint(endpoint: string): string | null {
 
 /** `null`: an address that only programs on the other machine can use. */
 function placeIn(
-  told: unknown,
+  reported: unknown,
   asked: string | null,
   endpoint: string,
   caFile: string | undefined,
-): AdminPlace | null {
+): AdminAddress | null {
   const refused = (why: string): MajordomoError =>
     notLearnt(
-      `the HTTP address that ${endpoint} reports is not accepted (${why}): ${shown(told)}; give --admin`,
+      `the HTTP address that ${endpoint} reports is not accepted (${why}): ${shown(reported)}; give --admin`,
     );
-  if (typeof told !== 'string') throw refused('not a string');
-  if (told.length > ADDRESS_LETTERS_MAX) throw refused(`over ${ADDRESS_LETTERS_MAX} characters`);
-  if (/\p{C}/u.test(told)) throw refused('control characters');
+  if (typeof reported !== 'string') throw refused('not a string');
+  if (reported.length > ADDRESS_LETTERS_MAX)
+    throw refused(`over ${ADDRESS_LETTERS_MAX} characters`);
+  if (/\p{C}/u.test(reported)) throw refused('control characters');
   const isHere = asked === null || isLoopbackHost(asked);
-  if (told.startsWith('unix:')) {
-    if (!/^unix:[/@]/.test(told)) throw refused('not an absolute path');
-    return isHere ? placeGiven(told, 'http', caFile) : null;
+  if (reported.startsWith('unix:')) {
+    if (!/^unix:[/@]/.test(reported)) throw refused('not an absolute path');
+    return isHere ? parseAdminAddress(reported, 'http', caFile) : null;
   }
-  if (!/^https?:\/\//.test(told)) throw refused('neither http:// nor https://');
-  const text = reachedBy(told, asked);
+  if (!/^https?:\/\//.test(reported)) throw refused('neither http:// nor https://');
+  const text = reachedBy(reported, asked);
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null) throw refused('not a URL');
   if (url.username !== '' || url.password !== '') throw refused('contains a user or password');
   if (url.search !== '' || url.hash !== '') throw refused('contains a query');
   const isAsked = plain(url.hostname) === asked;
   if (leadsHere(url.hostname) && !isHere && !isAsked) return null;
-  return placeGiven(text, 'http', caFile);
+  return parseAdminAddress(text, 'http', caFile);
 }
 
 /**
  * The token is for the node that the user named; over a network, only if nobody else can read it.
  */
-function isSame(place: AdminPlace, asked: string | null, isSealed: boolean): boolean {
+function isSame(place: AdminAddress, asked: string | null, isSealed: boolean): boolean {
   if (asked === null || isLoopbackHost(asked)) return isLocal(place);
   const { url } = place;
   return plain(url.hostname) === asked && (url.protocol === 'https:' || isSealed);
@@ -173,7 +174,7 @@ interface Listener {
 }
 
 /** `null`: an endpoint that only programs on the other machine can use. */
-function listenerIn(item: unknown, place: AdminPlace): Listener | null {
+function listenerIn(item: unknown, place: AdminAddress): Listener | null {
   const refused = (why: string): MajordomoError =>
     notLearnt(`an endpoint that ${place.name} reports is not accepted (${why}): ${shown(item)}`);
   if (typeof item !== 'object' || item === null) throw refused('not an object');
@@ -203,8 +204,8 @@ function listenerIn(item: unknown, place: AdminPlace): Listener | null {
  * For a listener on all addresses, takes the host by which the node was reached.
  * @param asked `null`: over a socket of this machine
  */
-function reachedBy(told: string, asked: string | null): string {
-  return told.replace(EVERY, (_all, scheme: string, every: string) => {
+function reachedBy(reported: string, asked: string | null): string {
+  return reported.replace(EVERY, (_all, scheme: string, every: string) => {
     const isOfIpv6 = every === '[::]';
     if (asked === null) return scheme + (isOfIpv6 ? '[::1]' : '127.0.0.1');
     return scheme + (asked === '[::1]' && !isOfIpv6 ? '127.0.0.1' : asked);
@@ -225,8 +226,8 @@ function plain(host: string): string {
   return host.toLowerCase().replace(/\.$/, '');
 }
 
-function shown(told: unknown): string {
-  const text = printable(told);
+function shown(reported: unknown): string {
+  const text = printable(reported);
   // A password in a stranger's answer must not reach the terminal either.
   const safe = text.replace(/\/\/[^/]*@/, '//…@');
   return safe.length > SHOWN_LETTERS_MAX ? `${safe.slice(0, SHOWN_LETTERS_MAX)}…` : safe;

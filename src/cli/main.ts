@@ -6,7 +6,7 @@ import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
 import { type Done, examples } from './options.js';
-import { guardOutput, harmless } from './output.js';
+import { guardOutput, terminalSafe } from './output.js';
 
 /** Adds arguments, options, examples and the action to a command that already has its name. */
 type Define = (command: Command, done: Done) => void;
@@ -181,7 +181,7 @@ function failed(error: unknown): ExitStatus {
   if (status === EXIT.internal) return bug(error);
   // One line per problem, position first, so that editors find it.
   const text = code === 'ERR_CONFIG_INVALID' ? messageOf(error) : `majordomo: ${messageOf(error)}`;
-  process.stderr.write(`${harmless(text)}\n`);
+  process.stderr.write(`${terminalSafe(text)}\n`);
   return status;
 }
 

@@ -1,7 +1,7 @@
 /** `MAJORDOMO_URL`: a node or the nodes of a pair, by their MDP or HTTP addresses. */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
-import { isAdminUrl, placeGiven } from './admin-place.js';
+import { isAdminUrl, parseAdminAddress } from './admin-address.js';
 
 export interface NodeUrl {
   /** `tcp://…`, `ipc://…` */
@@ -42,7 +42,7 @@ function check(part: string): void {
   // Not shown, because others may see the terminal or a script's log.
   if (WITH_USER.test(part)) throw usage(`must not contain a user or password; ${EXPECTED}`);
   if (isAdminUrl(part)) {
-    placeGiven(part, NODE_URL, undefined);
+    parseAdminAddress(part, NODE_URL, undefined);
     return;
   }
   const parsed = parseDialEndpoint(part);

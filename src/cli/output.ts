@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 
 import { codeOf, messageOf } from '../core/errors.js';
-import { harmlessJson, oneLine } from '../core/escape.js';
+import { terminalSafeJson, oneLine } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 
 /**
@@ -26,7 +26,7 @@ export async function print(bytes: string | Uint8Array): Promise<void> {
 /** One JSON value, indented on a terminal, else on one line. */
 export async function printJson(value: unknown): Promise<void> {
   const indent = process.stdout.isTTY ? 2 : 0;
-  await print(`${harmlessJson(value, indent)}\n`);
+  await print(`${terminalSafeJson(value, indent)}\n`);
 }
 
 export type Style = 'bold' | 'green' | 'yellow' | 'red';
@@ -48,7 +48,7 @@ export function printable(value: unknown): string {
 }
 
 /** Text that may come from another program, on any number of lines, safe for a terminal. */
-export function harmless(text: string): string {
+export function terminalSafe(text: string): string {
   return text.replaceAll(/[^\P{C}\n]/gu, '\uFFFD');
 }
 
@@ -87,5 +87,5 @@ export function duration(ms: number): string {
 
 /** A message for people, on standard error. */
 export function say(text: string): void {
-  process.stderr.write(`majordomo: ${harmless(text)}\n`);
+  process.stderr.write(`majordomo: ${terminalSafe(text)}\n`);
 }

@@ -1,7 +1,7 @@
 /** `majordomo request`: sends one request, prints its reply. */
 import { type Command, Option } from 'commander';
 
-import { escapeName, harmlessJson } from '../core/escape.js';
+import { escapeName, terminalSafeJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import { frameJson } from '../core/frame-json.js';
 import type { Client } from '../sdk/client.js';
@@ -187,7 +187,7 @@ async function stream(
     if (output === 'json') {
       // One object per line, also on a terminal: each part is printed when it arrives.
       const part = { service: shownName(service), final, frames: frames.map(frameJson) };
-      await print(`${harmlessJson(part)}\n`);
+      await print(`${terminalSafeJson(part)}\n`);
     } else {
       await printFrames(frames, output);
     }

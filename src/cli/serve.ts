@@ -41,7 +41,7 @@ export function defineServe(command: Command, done: Done): void {
       const reload = (): ReturnType<typeof load> => load(options);
       const loaded = reload();
       await refuseExposed(loaded);
-      if (options.init === true) await tellOfFirstKeys(loaded.config);
+      if (options.init === true) await reportFirstKeys(loaded.config);
       inlineMore();
       const { serve } = await import('../daemon/serve.js');
       const isNewStore = options.newStore === true;
@@ -54,7 +54,7 @@ export function defineServe(command: Command, done: Done): void {
     });
 }
 
-async function tellOfFirstKeys(config: Config): Promise<void> {
+async function reportFirstKeys(config: Config): Promise<void> {
   const { makeFirstKeys } = await import('./first-keys.js');
   const { loadSodium } = await import('../zmtp/curve/sodium.js');
   const lines = makeFirstKeys(config, await loadSodium());

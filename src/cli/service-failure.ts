@@ -8,7 +8,7 @@ import { failureWords } from '../core/failure-words.js';
 import { frameJson } from '../core/frame-json.js';
 import { isServiceError } from '../sdk/service-error.js';
 import type { OutputFormat } from './options.js';
-import { harmless, printable, printJson } from './output.js';
+import { terminalSafe, printable, printJson } from './output.js';
 
 export interface FailureOutput {
   readonly output: OutputFormat | 'raw';
@@ -36,7 +36,7 @@ export async function explainedFailure(
   const who = error.service === '' ? 'the stored request' : escapeName(Buffer.from(error.service));
   const lines = [printable(`${who} failed: ${failureWords({ code, text })}`)];
   if (isDetailWanted === true && output !== 'json') {
-    lines.push(...detail.map((frame) => harmless(frame.toString('utf8')).trimEnd()));
+    lines.push(...detail.map((frame) => terminalSafe(frame.toString('utf8')).trimEnd()));
   }
   return new MajordomoError('ERR_SERVICE_FAILED', lines.join('\n'), { cause: error });
 }

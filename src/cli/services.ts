@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
-import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './broker-state.js';
 import type { Facts } from './ask.js';
 import { type Done, examples } from './options.js';
 import { print, printable, printJson, table } from './output.js';

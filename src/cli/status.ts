@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
 import type { Facts } from './ask.js';
-import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './broker-state.js';
 import { type Done, examples } from './options.js';
 import { duration, print, printable, printJson, styled } from './output.js';
 

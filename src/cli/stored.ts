@@ -106,12 +106,12 @@ export async function askDurably(
   if (options.wait === false) {
     if (options.output === 'json') await printJson({ uuid: job.uuid });
     else await print(`${job.uuid}\n`);
-    await tellUnserved(client, service);
+    await reportNoWorker(client, service);
     return;
   }
-  void tellUnserved(client, service);
+  void reportNoWorker(client, service);
   const shown = escapeName(Buffer.from(service));
-  const { frames } = await patiently(job, resultMs).catch(async (error: unknown) => {
+  const { frames } = await resultOf(job, resultMs).catch(async (error: unknown) => {
     throw await explainedFailure(error, options, { uuid: job.uuid, service: shown });
   });
   if (options.output === 'json') {
@@ -125,21 +125,21 @@ export async function askDurably(
 }
 
 /** A stored request waits for a worker: say so if there is none. */
-async function tellUnserved(client: Client, service: string): Promise<void> {
+async function reportNoWorker(client: Client, service: string): Promise<void> {
   const obstacle = await unserved(client, service);
   if (obstacle !== null) say(`${obstacle} The request is stored and waits for a worker`);
 }
 
-async function patiently(job: Job, resultMs: number | null): Promise<Reply> {
-  const told = { isTrue: false };
+async function resultOf(job: Job, resultMs: number | null): Promise<Reply> {
+  const reported = { isTrue: false };
   const timer = setTimeout(() => {
-    told.isTrue = true;
+    reported.isTrue = true;
     say(`stored as ${job.uuid}; waiting for its reply`);
   }, QUIET_MS);
   try {
     return await job.result(resultMs === null ? {} : { timeoutMs: within(resultMs) });
   } catch (error) {
-    if (!told.isTrue) say(`stored as ${job.uuid}`);
+    if (!reported.isTrue) say(`stored as ${job.uuid}`);
     throw error;
   } finally {
     clearTimeout(timer);

@@ -1,6 +1,6 @@
 /** Shows bodies of stored requests. */
 import type { Facts } from './ask.js';
-import { harmless } from './output.js';
+import { terminalSafe } from './output.js';
 import { shownSize } from './store-file.js';
 
 const HEX_ROW_BYTES = 16;
@@ -13,8 +13,8 @@ export function bodiesText(bodies: Facts): string {
   return bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply']);
 }
 
-function bodyText(name: string, told: unknown): string {
-  const body = factsOf(told);
+function bodyText(name: string, given: unknown): string {
+  const body = factsOf(given);
   if (body === null) return `\n${name}: none\n`;
   const frames: readonly unknown[] = Array.isArray(body['frames']) ? body['frames'] : [];
   const cut = body['cut'] === true ? ', truncated' : '';
@@ -24,7 +24,7 @@ function bodyText(name: string, told: unknown): string {
 
 function frameText({ bytes, encoding, data }: Facts, index: number): string {
   const text = typeof data === 'string' ? data : '';
-  const shown = encoding === 'base64' ? hexRows(Buffer.from(text, 'base64')) : harmless(text);
+  const shown = encoding === 'base64' ? hexRows(Buffer.from(text, 'base64')) : terminalSafe(text);
   const end = shown === '' || shown.endsWith('\n') ? '' : '\n';
   return `frame ${index + 1}, ${sizeOf(bytes)}\n${shown}${end}`;
 }

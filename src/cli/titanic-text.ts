@@ -1,6 +1,6 @@
 /** Shows stored requests. */
 import type { Facts } from './ask.js';
-import { duration, harmless, printable, type Style, styled, table } from './output.js';
+import { duration, terminalSafe, printable, type Style, styled, table } from './output.js';
 import { shownSize } from './store-file.js';
 import { clipped } from './top/fit.js';
 
@@ -120,7 +120,7 @@ function detailOf(history: Facts): string {
   const texts = frames.map((each) => {
     const { encoding, data } = objectOf(each) ?? {};
     const text = typeof data === 'string' ? data : '';
-    return encoding === 'base64' ? `${text} (base64)` : harmless(text).trimEnd();
+    return encoding === 'base64' ? `${text} (base64)` : terminalSafe(text).trimEnd();
   });
   return `\ndetail of the last failure\n${texts.join('\n')}\n`;
 }

@@ -13,7 +13,7 @@ import {
   type AdminOptions,
   pageOf,
 } from './admin.js';
-import { byHttp } from './looking.js';
+import { byHttp } from './broker-state.js';
 import {
   addOutputOption,
   checkService,
@@ -25,8 +25,8 @@ import {
 import { print, printable, printJson } from './output.js';
 import { Screen } from './top/screen.js';
 import { clipped } from './top/fit.js';
-import { picture, type Sight } from './top/picture.js';
-import type { Named } from './top/workers.js';
+import { render, type Snapshot } from './top/render.js';
+import type { NamedService } from './top/workers.js';
 import { counted, type Counted } from './top/counted.js';
 
 interface TopOptions extends AdminOptions {
@@ -56,7 +56,7 @@ const RETRY_MS = 500;
 const WORKERS_MAX = 1000;
 
 /** Asks the node; rates count from `before`. */
-type See = (before: Sight | null) => Promise<Sight>;
+type TakeSnapshot = (before: Snapshot | null) => Promise<Snapshot>;
 
 export function defineTop(command: Command, done: Done): void {
   const named = command.argument('[service]', 'show only this service and its workers');
@@ -68,20 +68,20 @@ export function defineTop(command: Command, done: Done): void {
     .action(async (service: string | undefined, options: TopOptions) => {
       if (service !== undefined) checkService(service);
       const client = await adminClient(options);
-      const see: See = (before) => sight(client, service ?? null, before);
+      const see: TakeSnapshot = (before) => takeSnapshot(client, service ?? null, before);
       if (options.output === 'json') await printJson(jsonOf(await see(null)));
       else if (process.stdout.isTTY) await watch(see, options.intervalMs);
-      else await print(picture(await see(null), { columns: 100, rows: Infinity }));
+      else await print(render(await see(null), { columns: 100, rows: Infinity }));
       done(EXIT.done);
     });
 }
 
 /** The node's state now, with rates since `before`. */
-async function sight(
+async function takeSnapshot(
   client: AdminClient,
   service: string | null,
-  before: Sight | null,
-): Promise<Sight> {
+  before: Snapshot | null,
+): Promise<Snapshot> {
   const broker = byHttp(client);
   const at = performance.now();
   const status = await broker.status();
@@ -101,7 +101,7 @@ async function sight(
 }
 
 /** One page of them: more than fits on a terminal. */
-async function workersOf(client: AdminClient, name: string): Promise<Named> {
+async function workersOf(client: AdminClient, name: string): Promise<NamedService> {
   const service = escapeName(Buffer.from(name));
   const query = { service, limit: String(WORKERS_MAX) };
   const { items, next } = await pageOf(client, '/api/v1/workers', query, null);
@@ -114,7 +114,7 @@ async function countedBy(client: AdminClient): Promise<Counted | null> {
   return status === 200 && typeof value === 'string' ? counted(value) : null;
 }
 
-function jsonOf({ status, health, services, named }: Sight): Readonly<Record<string, unknown>> {
+function jsonOf({ status, health, services, named }: Snapshot): Readonly<Record<string, unknown>> {
   if (named === null) return { status, health, services };
   const { service, workers } = named;
   return {
@@ -126,14 +126,14 @@ function jsonOf({ status, health, services, named }: Sight): Readonly<Record<str
 }
 
 /** Until the user presses q or Ctrl-C, or a signal arrives. */
-async function watch(see: See, intervalMs: number): Promise<void> {
+async function watch(see: TakeSnapshot, intervalMs: number): Promise<void> {
   // Asked before the screen is taken, so that an error ends the command.
   let last = await see(null);
   const screen = new Screen();
   try {
     while (!screen.left.aborted) {
       const seen = last;
-      screen.show((size) => picture(seen, size));
+      screen.show((size) => render(seen, size));
       await delay(intervalMs, undefined, { signal: screen.left }).catch(() => undefined);
       last = await next(see, last, screen);
     }
@@ -143,8 +143,8 @@ async function watch(see: See, intervalMs: number): Promise<void> {
 }
 
 /** Waits for a daemon that restarts or is slow. */
-async function next(see: See, last: Sight, screen: Screen): Promise<Sight> {
-  let before: Sight | null = last;
+async function next(see: TakeSnapshot, last: Snapshot, screen: Screen): Promise<Snapshot> {
+  let before: Snapshot | null = last;
   for (;;) {
     if (screen.left.aborted) return last;
     try {

@@ -22,7 +22,7 @@ import {
   integerOption,
 } from './options.js';
 import { printable, say } from './output.js';
-import { noting } from './connections.js';
+import { reportingDial } from './connections.js';
 
 interface WorkerCommandOptions extends EndpointOptions {
   readonly concurrency: number;
@@ -136,30 +136,30 @@ async function serve(
       concurrency,
       protocol,
       ...(name === undefined ? {} : { name }),
-      dial: noting(dialOf('zmtp', curve), service, curve),
+      dial: reportingDial(dialOf('zmtp', curve), service, curve),
       onError: (error) => {
         const failure = failureOf(error, true);
         const said = `${printable(service)} failed: ${printable(failureWords(failure))}`;
-        failures.tell(failure.code, said);
+        failures.report(failure.code, said);
       },
     },
     (request, { signal }) => jobs.run(request.frames, signal),
   );
-  drainWhenTold(worker, jobs, options.graceMs);
+  drainOnSignal(worker, jobs, options.graceMs);
   await worker.run();
   failures.flush();
 }
 
 /** The first signal drains; the second exits at once. */
-function drainWhenTold(worker: Worker, jobs: Jobs, graceMs: number): void {
-  let told = false;
+function drainOnSignal(worker: Worker, jobs: Jobs, graceMs: number): void {
+  let isDraining = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (told) {
+      if (isDraining) {
         jobs.killAll();
         process.exit(EXIT_SIGNALLED[signal]);
       }
-      told = true;
+      isDraining = true;
       const { running } = worker;
       if (running > 0) say(`draining: ${running} running; signal again to end at once`);
       void worker.close({ graceMs });

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import type { Facts } from './ask.js';
-import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './looking.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './broker-state.js';
 import { checkService, type Done, examples } from './options.js';
 import { duration, print, printable, printJson, table } from './output.js';
 

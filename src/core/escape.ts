@@ -43,7 +43,7 @@ const UNSEEN =
  * JSON that is safe to print on a terminal, whatever text it contains: JSON itself escapes no
  * control character above U+001F, and U+009B alone begins a terminal escape sequence.
  */
-export function harmlessJson(value: unknown, indent = 0): string {
+export function terminalSafeJson(value: unknown, indent = 0): string {
   return JSON.stringify(value, null, indent).replace(
     UNSEEN,
     (unseen) => `\\u${unseen.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -107,7 +107,7 @@ export class Holdings {
    * Over the limit, the holder that is to lose a connection: the largest of those that hold more
    * than an equal share and hold something that a closed connection releases; `null`: none.
    */
-  payer(): Holder | null {
+  largest(): Holder | null {
     if (!this.isOver) return null;
     const part = this.limit / this.#holders.size;
     let payer: Holder | null = null;

@@ -1,4 +1,4 @@
-import { harmlessJson } from '../core/escape.js';
+import { terminalSafeJson } from '../core/escape.js';
 import { HTTP_ERRORS, type HttpErrorCode } from './errors.js';
 
 export type Headers = Readonly<Record<string, string>>;
@@ -35,7 +35,7 @@ export const COMMON_HEADERS: Headers = {
 };
 
 export function json(value: unknown, status = 200, headers: Headers = {}): Answer {
-  return { status, type: JSON_TYPE, body: `${harmlessJson(value)}\n`, headers };
+  return { status, type: JSON_TYPE, body: `${terminalSafeJson(value)}\n`, headers };
 }
 
 export function text(body: string, type: string, headers: Headers = {}): Answer {

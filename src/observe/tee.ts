@@ -4,10 +4,10 @@ export interface EventSink<Event> {
 }
 
 /** Calls each sink, in order. */
-export function tee<Event>(...told: readonly EventSink<Event>[]): EventSink<Event> {
+export function tee<Event>(...sinks: readonly EventSink<Event>[]): EventSink<Event> {
   return {
     emit: (event) => {
-      for (const each of told) each.emit(event);
+      for (const each of sinks) each.emit(event);
     },
   };
 }

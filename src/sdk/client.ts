@@ -8,7 +8,7 @@ import type { Frames } from '../core/frames.js';
 import type { Dial, Link } from '../transport/port.js';
 import { clientRequest, type ClientReply, readClientReply } from '../wire/client-side.js';
 import { EMPTY } from '../wire/mdp.js';
-import { readTold } from '../wire/failure.js';
+import { readClientFailure } from '../wire/failure.js';
 import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { BareLinks } from './bare-links.js';
 import { type Body, bodyFrames } from './body.js';
@@ -478,8 +478,8 @@ export class Client {
 
   /** The service reports a failure (D62): that is the answer. */
   #serviceFailed(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
-    const told = readTold(frames.copyFrom(reply.body));
-    if (told?.service.equals(call.serviceName) !== true) {
+    const failure = readClientFailure(frames.copyFrom(reply.body));
+    if (failure?.service.equals(call.serviceName) !== true) {
       this.counters.malformed++;
     } else if (!call.accepts(attempt, ATTEMPT_MODULUS, true)) {
       this.counters.late++;
@@ -487,7 +487,7 @@ export class Client {
       this.#release(call);
       this.#strategy.answered(call, monotonicMs());
       this.#wake();
-      call.owner.fail(call, serviceError(call.service, told));
+      call.owner.fail(call, serviceError(call.service, failure));
     }
   }
 

@@ -21,7 +21,7 @@ const ANY_CODE = 'Error';
  */
 export function failureOf(error: unknown, exposeErrors: boolean): Failure {
   try {
-    if (isServiceError(error)) return toldBy(error);
+    if (isServiceError(error)) return failureOfServiceError(error);
     const text = exposeErrors ? cut(messageOf(error)) : '';
     return { kind: 'error', code: codeFor(error), text, detail: [] };
   } catch {
@@ -30,7 +30,7 @@ export function failureOf(error: unknown, exposeErrors: boolean): Failure {
   }
 }
 
-function toldBy(error: ServiceError): Failure {
+function failureOfServiceError(error: ServiceError): Failure {
   const { serviceCode, message } = error;
   const code = isFailureCode(serviceCode) ? serviceCode : ANY_CODE;
   return { kind: kindOf(error), code, text: cut(message), detail: detailOf(error) };

@@ -17,7 +17,7 @@ const OTHERS = '';
 export class FailureReport {
   readonly #print: (line: string) => void;
   readonly #now: () => number;
-  readonly #told = new Map<string, ReportedFailure>();
+  readonly #reports = new Map<string, ReportedFailure>();
   #timer: NodeJS.Timeout | null = null;
 
   /** @param now monotonic milliseconds */
@@ -26,42 +26,42 @@ export class FailureReport {
     this.#now = now;
   }
 
-  tell(code: string, line: string): void {
+  report(code: string, line: string): void {
     const now = this.#now();
-    const known = this.#told.has(code) || this.#told.size < CODES_MAX ? code : OTHERS;
-    const told = this.#told.get(known);
-    if (told !== undefined && told.until > now) {
-      told.leftOut++;
-      told.line = line;
+    const known = this.#reports.has(code) || this.#reports.size < CODES_MAX ? code : OTHERS;
+    const earlier = this.#reports.get(known);
+    if (earlier !== undefined && earlier.until > now) {
+      earlier.leftOut++;
+      earlier.line = line;
       return;
     }
-    this.#say(known, line, told?.leftOut ?? 0, now);
+    this.#say(known, line, earlier?.leftOut ?? 0, now);
   }
 
   /** Reports what was left out. */
   flush(): void {
     this.#sayDue(Infinity);
-    this.#told.clear();
+    this.#reports.clear();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
   }
 
   #say(code: string, line: string, leftOut: number, now: number): void {
     this.#print(leftOut === 0 ? line : `${line} (${leftOut} more with this code were not printed)`);
-    this.#told.set(code, { until: now + SILENT_MS, leftOut: 0, line });
+    this.#reports.set(code, { until: now + SILENT_MS, leftOut: 0, line });
     this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
   }
 
   readonly #tick = (): void => {
     this.#timer = null;
     this.#sayDue(this.#now());
-    if (this.#told.size > 0) this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
+    if (this.#reports.size > 0) this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
   };
 
   #sayDue(now: number): void {
-    for (const [code, { until, leftOut, line }] of this.#told) {
+    for (const [code, { until, leftOut, line }] of this.#reports) {
       if (until > now) continue;
-      this.#told.delete(code);
+      this.#reports.delete(code);
       // The line to print is one of those left out.
       if (leftOut > 0) this.#say(code, line, leftOut - 1, now);
     }

@@ -44,9 +44,9 @@ export interface Death {
 
 /** @returns `null` unless the answer says that the request is dead */
 export function deathOf({ status, text }: TitanicAnswer): Death | null {
-  const told = status === 500 ? readDeadStatus(text) : null;
-  if (told === null) return null;
-  return { code: told.code === NO_REPLY ? null : told.code, text: told.text };
+  const death = status === 500 ? readDeadStatus(text) : null;
+  if (death === null) return null;
+  return { code: death.code === NO_REPLY ? null : death.code, text: death.text };
 }
 
 /** The error for a caller that waits for the reply of a dead request. */

@@ -103,7 +103,7 @@ export class WorkerSession implements SlotTaker {
   /** The extensions of the broker on this connection, as far as it was asked. */
   #offers: WorkerOffers = NO_WORKER_OFFERS;
   /** The last question got no answer in time. */
-  #isMute = false;
+  #missedAnswer = false;
   /** The credit that this registration declared. */
   #declared: number | null = null;
   #closing = false;
@@ -145,7 +145,7 @@ export class WorkerSession implements SlotTaker {
     const { asks, credit, hasName, heartbeatIntervalMs } = this.#options;
     const isForNameAlone = credit === 1;
     if (asks) this.#sink.ask();
-    if (!asks || (isForNameAlone && (!hasName || this.#isMute))) {
+    if (!asks || (isForNameAlone && (!hasName || this.#missedAnswer))) {
       this.#register(now, NO_WORKER_OFFERS);
       return;
     }
@@ -165,7 +165,7 @@ export class WorkerSession implements SlotTaker {
   /** The broker's answer about its extensions has arrived. */
   offers(offers: WorkerOffers, now: MonotonicMs): void {
     this.#heardMs = now;
-    this.#isMute = false;
+    this.#missedAnswer = false;
     if (this.#state === 'asking') this.#learn(offers, now);
     else this.#offers = { ...this.#offers, fail: offers.fail };
   }
@@ -300,7 +300,7 @@ export class WorkerSession implements SlotTaker {
   }
 
   #missAnswer(now: MonotonicMs): void {
-    this.#isMute = true;
+    this.#missedAnswer = true;
     this.#learn(NO_WORKER_OFFERS, now);
   }
 

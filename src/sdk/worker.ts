@@ -214,6 +214,6 @@ export class Worker {
     }
     const failure = failureOf(error, true);
     const said = oneLine(failureWords(failure));
-    this.#failures.tell(failure.code, `a handler of '${request.service}' failed: ${said}`);
+    this.#failures.report(failure.code, `a handler of '${request.service}' failed: ${said}`);
   }
 }

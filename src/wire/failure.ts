@@ -43,11 +43,11 @@ const CODE = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** Whether a worker may use this code. */
 export function isFailureCode(code: string): boolean {
-  return isToldCode(code) && !code.startsWith(RESERVED_CODES);
+  return isCode(code) && !code.startsWith(RESERVED_CODES);
 }
 
 /** Whether it can be a worker's code, or one of a broker's own. */
-export function isToldCode(code: string): boolean {
+export function isCode(code: string): boolean {
   return CODE.test(code);
 }
 
@@ -127,7 +127,7 @@ export interface ClientFailure {
 }
 
 /** Reads `service, code, text, detail*`, as sent to a client. */
-export function readTold([
+export function readClientFailure([
   service,
   code,
   text,

@@ -205,7 +205,7 @@ export class BrokerLoop implements TransportEvents {
       }
     }
     for (let closed = 0; closed < CLOSED_PER_TURN_MAX && holdings.isOver; closed++) {
-      const payer = holdings.payer();
+      const payer = holdings.largest();
       if (payer === null || !transport.closeLargest(payer.identity)) return;
     }
   }

@@ -9,7 +9,7 @@ import { isLoopback } from '../../config/io/loopback.js';
 import { messageOf } from '../../core/errors.js';
 import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
-import { type AdminPlace, placeOf } from '../admin-place.js';
+import { type AdminAddress, adminAddressOf } from '../admin-address.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 import { ANSWER_MS, portFinding } from './port.js';
 
@@ -26,10 +26,10 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
   if (place === null) return [ok(name, 'off: no metrics, page or administration over HTTP')];
   const reached =
     place.scheme === 'ipc'
-      ? ((await occupant(name, placeOf(config, undefined), served)) ??
+      ? ((await occupant(name, adminAddressOf(config, undefined), served)) ??
         ok(name, 'a socket for the user and the group of the broker'))
       : await portFinding(name, 'http.listen', place, () =>
-          occupant(name, placeOf(config, undefined), served),
+          occupant(name, adminAddressOf(config, undefined), served),
         );
   const isLocal = await isLoopback(place);
   return [
@@ -70,7 +70,11 @@ function certificate(file: string): Finding {
 }
 
 /** The Majordomo that answers there, if any. */
-async function occupant(name: string, place: AdminPlace, served: boolean): Promise<Finding | null> {
+async function occupant(
+  name: string,
+  place: AdminAddress,
+  served: boolean,
+): Promise<Finding | null> {
   try {
     const client = new AdminClient(place, { token: null, why: null }, ANSWER_MS);
     const { value } = await client.any('/readyz');

@@ -50,7 +50,7 @@ class Load {
     if (rate > 0) this.#openLoop(performance.now(), rate);
     else for (let index = 0; index < outstanding; index++) void this.#closedLoop();
     const progress = setInterval(() => {
-      this.#tellProgress();
+      this.#sendProgress();
     }, 1000);
     await wait(warmUpMs);
     this.#isMeasuring = true;
@@ -64,7 +64,7 @@ class Load {
     this.#isOver = true;
     const result = this.#result(seconds, (user + system) / 1e6);
     await this.#leave();
-    tell(result);
+    send(result);
     await Promise.all(this.#clients.map((client) => client.close()));
   }
 
@@ -137,8 +137,8 @@ class Load {
     else await this.#receipts.take(client);
   }
 
-  #tellProgress(): void {
-    tell({
+  #sendProgress(): void {
+    send({
       kind: 'progress',
       repliesPerSecond: this.#replies,
       outstanding: this.#outstanding,
@@ -151,13 +151,13 @@ function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function tell(message: FromPart): void {
+function send(message: FromPart): void {
   process.send?.(message);
 }
 
 try {
   await new Load(JSON.parse(process.argv[2] ?? '{}') as LoadPlan).run();
 } catch (error) {
-  tell({ kind: 'failed', code: codeOf(error) ?? 'ERR_INTERNAL', message: messageOf(error) });
+  send({ kind: 'failed', code: codeOf(error) ?? 'ERR_INTERNAL', message: messageOf(error) });
 }
 process.disconnect();

@@ -17,7 +17,7 @@ async function run(plan: LoadPlan): Promise<void> {
   const runs = Promise.all(workers.map((worker) => worker.run()));
   const registered = allRegistered(plan);
   await Promise.race([registered, runs]);
-  tell({ kind: 'ready' });
+  send({ kind: 'ready' });
   process.once('disconnect', () => {
     for (const worker of workers) void worker.close({ graceMs: 0 });
   });
@@ -42,13 +42,13 @@ async function allRegistered({ endpoints, service, workers }: LoadPlan): Promise
   }
 }
 
-function tell(message: FromPart): void {
+function send(message: FromPart): void {
   process.send?.(message);
 }
 
 try {
   await run(JSON.parse(process.argv[2] ?? '{}') as LoadPlan);
 } catch (error) {
-  tell({ kind: 'failed', code: codeOf(error) ?? 'ERR_INTERNAL', message: messageOf(error) });
+  send({ kind: 'failed', code: codeOf(error) ?? 'ERR_INTERNAL', message: messageOf(error) });
   process.disconnect();
 }

@@ -4,7 +4,7 @@ import { duration, printable, table } from '../output.js';
 import { clipped, type Size } from './fit.js';
 
 /** The service that was named, in its shown form, and its workers. */
-export interface Named {
+export interface NamedService {
   readonly service: string;
   readonly workers: readonly Facts[];
   /** There are more of them. */
@@ -29,7 +29,7 @@ const COLUMNS: readonly Column[] = [
 ];
 
 /** @param rows how many fit */
-export function workerLines({ workers, isCut }: Named, { columns, rows }: Size): string {
+export function workerLines({ workers, isCut }: NamedService, { columns, rows }: Size): string {
   if (workers.length === 0) return clipped('no workers', columns);
   const room = Math.max(0, rows - 2);
   const shown = [...workers].sort((left, right) => inFlight(right) - inFlight(left)).slice(0, room);

@@ -206,7 +206,7 @@ export class Keys {
   /** The last digest and its input. */
   #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
-  #sharedTold: ReadonlySet<string> = new Set();
+  #sharedReported: ReadonlySet<string> = new Set();
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
   constructor({ broker, bstar, limits }: Config, log: Log) {
@@ -215,7 +215,7 @@ export class Keys {
     for (const [index, listener] of broker.listen.entries()) {
       if (listener.curve === undefined) continue;
       const { curve } = listener;
-      const { keys, secretKeys } = orHowToMake(MAKES.listener, () => ({
+      const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
         secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
         keys: this.#file(curve.keysFile, quotas),
       }));
@@ -226,13 +226,13 @@ export class Keys {
           const name = keys.find(publicKey)?.name;
           const verdict = name === undefined ? this.#ask(publicKey, address) : allowed(name);
           if (verdict.kind !== 'allowed') return verdict;
-          const isIn = mayComeIn(this.rightsOf(index, verdict.name), listener);
+          const isIn = isAdmitted(this.rightsOf(index, verdict.name), listener);
           return isIn ? verdict : { kind: 'refused' };
         },
       };
     }
     this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
-    this.#tellSharedNames();
+    this.#warnOfSharedNames();
   }
 
   #ask(publicKey: Buffer, address: string): Verdict {
@@ -240,17 +240,19 @@ export class Keys {
   }
 
   /** Each is reported once, until it is corrected. */
-  #tellSharedNames(): void {
+  #warnOfSharedNames(): void {
     const files = new Set(this.#ofListener.filter((keys) => keys !== undefined));
     const problems = sharedNames([...files].map(({ entries }) => entries));
-    const told = new Set<string>();
+    const reported = new Set<string>();
     for (const problem of problems) {
       const { place, path: name } = problem;
       const line = problemLine(problem);
-      told.add(line);
-      if (!this.#sharedTold.has(line)) this.#log.warn({ event: 'keys.shared', name, place }, line);
+      reported.add(line);
+      if (!this.#sharedReported.has(line)) {
+        this.#log.warn({ event: 'keys.shared', name, place }, line);
+      }
     }
-    this.#sharedTold = told;
+    this.#sharedReported = reported;
   }
 
   /** Whether a keys file has an entry with that name. */
@@ -265,7 +267,7 @@ export class Keys {
   }
 
   #ofPair({ secretKeyFile, keysFile }: CurveConfig, quotas: readonly string[]): ListenerCurve {
-    const { keys, secretKey } = orHowToMake(MAKES.pair, () => ({
+    const { keys, secretKey } = withRemedy(MAKES.pair, () => ({
       secretKey: readSecretKey(secretKeyFile),
       keys: this.#file(keysFile, quotas),
     }));
@@ -330,7 +332,7 @@ export class Keys {
   reread({ limits }: Config): void {
     const quotas = Object.keys(limits.quotas);
     for (const keys of this.#files.values()) keys.reread(quotas);
-    this.#tellSharedNames();
+    this.#warnOfSharedNames();
   }
 
   /**
@@ -352,7 +354,7 @@ export class Keys {
 
   readonly #look = (): void => {
     void Promise.all([...this.#files.values()].map((keys) => keys.look())).then((read) => {
-      if (read.includes(true)) this.#tellSharedNames();
+      if (read.includes(true)) this.#warnOfSharedNames();
       if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
     });
   };
@@ -364,7 +366,7 @@ const MAKES = {
 } as const;
 
 /** Adds to the error about a missing file the command that makes it. */
-function orHowToMake<T>(how: string, read: () => T): T {
+function withRemedy<T>(how: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
@@ -380,7 +382,7 @@ function allowed(name: string): Verdict {
 }
 
 /** libzmq does not report who sent a message: every allowed key has all rights of the listener. */
-function mayComeIn(rights: Rights, listener: ListenerConfig): boolean {
+function isAdmitted(rights: Rights, listener: ListenerConfig): boolean {
   if (listener.transport !== 'libzmq') return true;
   return ROLES.every(
     (role) =>

@@ -129,12 +129,12 @@ describe('the report of failures', () => {
 
   it('has a line a second for each code, and counts those left out', () => {
     const { report, lines } = reporting();
-    for (const line of ['a1', 'a2', 'a3']) report.tell('A', line);
-    report.tell('B', 'b1');
+    for (const line of ['a1', 'a2', 'a3']) report.report('A', line);
+    report.report('B', 'b1');
     expect(lines).toEqual(['a1', 'b1']);
     jest.advanceTimersByTime(1000);
     expect(lines).toEqual(['a1', 'b1', 'a3 (1 more with this code were not printed)']);
-    report.tell('A', 'a4');
+    report.report('A', 'a4');
     report.flush();
     expect(lines.slice(3)).toEqual(['a4']);
     expect(jest.getTimerCount()).toBe(0);
@@ -142,7 +142,7 @@ describe('the report of failures', () => {
 
   it('has a bound on codes: the rest share one', () => {
     const { report, lines } = reporting();
-    for (let code = 0; code < 1000; code++) report.tell(`C${code}`, `c${code}`);
+    for (let code = 0; code < 1000; code++) report.report(`C${code}`, `c${code}`);
     expect(lines).toHaveLength(101);
     report.flush();
     expect(lines).toHaveLength(102);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { placeGiven } from '../../../src/cli/admin-place.js';
+import { parseAdminAddress } from '../../../src/cli/admin-address.js';
 import {
   learntEndpoint,
   learntHttpAddress,
@@ -143,7 +143,7 @@ describe('endpoints that a node tells', () => {
   const CLIENT: Want = { client: true, worker: false, curve: false };
   const WORKER: Want = { client: false, worker: true, curve: false };
   const from = (url: string, endpoints: unknown, want = CLIENT): string =>
-    learntEndpoint({ endpoints }, placeGiven(url, '--admin', undefined), want);
+    learntEndpoint({ endpoints }, parseAdminAddress(url, '--admin', undefined), want);
   const AWAY = 'http://mq.example:5580';
   const NEAR = 'http://127.0.0.1:5580';
 

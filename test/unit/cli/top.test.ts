@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { counted } from '../../../src/cli/top/counted.js';
-import { picture, type Sight } from '../../../src/cli/top/picture.js';
+import { render, type Snapshot } from '../../../src/cli/top/render.js';
 
-function service(name: string, waiting: number, busy: number, queued: number): Sight['status'] {
+function service(name: string, waiting: number, busy: number, queued: number): Snapshot['status'] {
   return { service: name, workersWaiting: waiting, workersBusy: busy, queued };
 }
 
-const SIGHT: Sight = {
+const SIGHT: Snapshot = {
   at: 3000,
   status: { node: 'left', role: 'primary', state: 'active', uptimeMs: 65_000 },
   health: { ready: true, reason: null, degraded: [{ code: 'store_full', text: 'disk full' }] },
@@ -21,7 +21,7 @@ function worker(
   name: string | null,
   inFlight: number,
   address: string | null = null,
-): Sight['status'] {
+): Snapshot['status'] {
   return {
     name,
     state: inFlight > 0 ? 'busy' : 'waiting',
@@ -32,8 +32,8 @@ function worker(
   };
 }
 
-function lines(sight: Sight, columns: number, rows = 50): string[] {
-  return picture(sight, { columns, rows }).split('\n');
+function lines(sight: Snapshot, columns: number, rows = 50): string[] {
+  return render(sight, { columns, rows }).split('\n');
 }
 
 describe('what top shows', () => {
@@ -96,7 +96,7 @@ describe('what top shows', () => {
       { ...SIGHT, before: null },
       { ...SIGHT, counts: null },
     ]) {
-      expect(picture(sight, { columns: 80, rows: 50 })).not.toContain('replies/s');
+      expect(render(sight, { columns: 80, rows: 50 })).not.toContain('replies/s');
     }
   });
 
@@ -119,7 +119,7 @@ describe('what top shows', () => {
 
   it('shows no negative rate when the daemon began to count anew', () => {
     const counts = new Map([['swift', { received: 1, replied: 1 }]]);
-    expect(picture({ ...SIGHT, counts }, { columns: 80, rows: 50 })).toContain('0.0 replies/s');
+    expect(render({ ...SIGHT, counts }, { columns: 80, rows: 50 })).toContain('0.0 replies/s');
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { escapeName, harmlessJson } from '../../../src/core/escape.js';
+import { escapeName, terminalSafeJson } from '../../../src/core/escape.js';
 
 describe('A service name that is shown', () => {
   it.each([
@@ -44,16 +44,16 @@ describe('A service name that is shown', () => {
 describe('JSON for a terminal', () => {
   it('has no character that a terminal acts on, and means the same', () => {
     const value = { text: 'a\u001b[2J\u009b2J\u007f\u202ertl\u2028\ufeffé€😀 <b>' };
-    expect(harmlessJson(value)).toBe(
+    expect(terminalSafeJson(value)).toBe(
       String.raw`{"text":"a\u001b[2J\u009b2J\u007f\u202ertl\u2028\ufeffé€😀 <b>"}`,
     );
-    expect(harmlessJson(value, 2)).toMatch(/^\{\n {2}"text"/u);
+    expect(terminalSafeJson(value, 2)).toMatch(/^\{\n {2}"text"/u);
   });
 
   it('is read back as what was written, whatever text is in it', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
-        const shown = harmlessJson([text]);
+        const shown = terminalSafeJson([text]);
         expect(shown).not.toMatch(/[\p{Cc}\u2028-\u202e]/u);
         expect(JSON.parse(shown)).toEqual([text]);
       }),

@@ -48,14 +48,14 @@ describe('what peers make a node hold (D77)', () => {
     const modest = all.use('modest');
     queues.add('requests', 600);
     modest.add('output', 10);
-    expect([all.isOver, all.payer()]).toEqual([false, null]);
+    expect([all.isOver, all.largest()]).toEqual([false, null]);
     deaf.add('output', 500);
-    expect(all.payer()).toBe(deaf);
+    expect(all.largest()).toBe(deaf);
     deaf.add('output', -500);
     queues.add('requests', 500);
-    expect([all.isOver, all.payer()]).toEqual([true, null]);
+    expect([all.isOver, all.largest()]).toEqual([true, null]);
     queues.add('input', 1);
-    expect(all.payer()).toBe(queues);
+    expect(all.largest()).toBe(queues);
   });
 
   it('whose output is over its quota for a second does not read', () => {

@@ -38,7 +38,7 @@ and the HTTP address is unknown or unusable), the configuration of this machine 
 `;
 
 /** A broker that can be asked. */
-export interface Looked {
+export interface StateSource {
   /** The JSON of mmi.broker. */
   status(): Promise<Facts>;
   /** The items of mmi.services. */
@@ -54,7 +54,7 @@ export interface Looked {
 /** @throws ERR_USAGE, and whatever asking throws */
 export async function look<T>(
   options: LookOptions,
-  use: (broker: Looked) => Promise<T>,
+  use: (broker: StateSource) => Promise<T>,
 ): Promise<T> {
   const { admin, endpoint } = options;
   if (admin !== undefined && endpoint !== undefined) {
@@ -89,7 +89,7 @@ function wayOf(options: LookOptions): 'mmi' | 'http' | 'learnt' {
   return url === null || url.addresses.length > 0 ? 'http' : 'learnt';
 }
 
-export function byHttp(client: AdminClient): Looked {
+export function byHttp(client: AdminClient): StateSource {
   const path = '/api/v1/status';
   return {
     status: async () => {

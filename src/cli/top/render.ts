@@ -4,10 +4,10 @@ import { duration, printable, table } from '../output.js';
 import { countText, partOf, rateText } from '../service-cells.js';
 import type { Count, Counted } from './counted.js';
 import { clipped, type Size } from './fit.js';
-import { type Named, workerLines } from './workers.js';
+import { type NamedService, workerLines } from './workers.js';
 
 /** The node's state at one moment. */
-export interface Sight {
+export interface Snapshot {
   /** Monotonic milliseconds. */
   readonly at: number;
   readonly status: Facts;
@@ -16,7 +16,7 @@ export interface Sight {
   /** `null`: the node has no metrics. */
   readonly counts: Counted | null;
   /** The only service to show, with its workers; `null`: all services. */
-  readonly named: Named | null;
+  readonly named: NamedService | null;
   /** The moment from which rates count. */
   readonly before: { readonly at: number; readonly counts: Counted | null } | null;
 }
@@ -53,7 +53,7 @@ const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] 
   ['IN/S', ({ inRate }) => rateText(inRate)],
 ];
 
-export function picture(sight: Sight, { columns, rows }: Size): string {
+export function render(sight: Snapshot, { columns, rows }: Size): string {
   const all = sight.services.map((service) => rowOf(service, sight)).sort(byLoad);
   const head = [...nodeLines(sight, all).map((line) => clipped(line, columns)), ''];
   const room = Math.max(0, rows - head.length - 2);
@@ -85,7 +85,10 @@ function services(rows: readonly Row[], columns: number): string {
   return table(heads, cells);
 }
 
-function nodeLines({ status, health, counts, before, at }: Sight, rows: readonly Row[]): string[] {
+function nodeLines(
+  { status, health, counts, before, at }: Snapshot,
+  rows: readonly Row[],
+): string[] {
   const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
   const { uptimeMs } = status;
   const up = typeof uptimeMs === 'number' ? duration(uptimeMs) : '-';
@@ -114,7 +117,7 @@ function textOf(reason: unknown): string {
     : '-';
 }
 
-function rowOf(facts: Facts, { counts, before, at }: Sight): Row {
+function rowOf(facts: Facts, { counts, before, at }: Snapshot): Row {
   const service = printable(facts['service']);
   const number = (name: string): number => {
     const value = facts[name];

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 
-export interface AdminPlace {
+export interface AdminAddress {
   /** For a socket: `http://localhost`. */
   readonly url: URL;
   readonly socketPath: string | null;
@@ -36,7 +36,11 @@ export function isAdminUrl(text: string): boolean {
  * @param caFile from `--admin-ca`
  * @throws ERR_USAGE
  */
-export function placeGiven(text: string, option: string, caFile: string | undefined): AdminPlace {
+export function parseAdminAddress(
+  text: string,
+  option: string,
+  caFile: string | undefined,
+): AdminAddress {
   const socket = text.startsWith('unix:') ? parseHttpListen(text) : null;
   if (socket?.ok === true && socket.value?.scheme === 'ipc') return ofSocket(socket.value.path);
   const url = URL.canParse(text) ? new URL(text) : null;
@@ -55,7 +59,7 @@ export function placeGiven(text: string, option: string, caFile: string | undefi
 }
 
 /** Where a daemon with this configuration answers on this machine. @throws ERR_USAGE */
-export function placeOf({ http }: Config, caFile: string | undefined): AdminPlace {
+export function adminAddressOf({ http }: Config, caFile: string | undefined): AdminAddress {
   const listen = parseHttpListen(http.listen);
   const place = listen.ok ? listen.value : null;
   if (place?.scheme === 'ipc') return ofSocket(place.path);
@@ -74,12 +78,12 @@ export function placeOf({ http }: Config, caFile: string | undefined): AdminPlac
 }
 
 /** True if only this machine can answer there. */
-export function isLocal({ url, socketPath }: AdminPlace): boolean {
+export function isLocal({ url, socketPath }: AdminAddress): boolean {
   return socketPath !== null || isLoopbackHost(url.hostname);
 }
 
 /** The option that gives it. */
-export function adminLine({ url, socketPath, name }: AdminPlace): string {
+export function adminLine({ url, socketPath, name }: AdminAddress): string {
   return `--admin ${socketPath === null ? url.href.replace(/\/$/, '') : name}`;
 }
 
@@ -93,7 +97,7 @@ export function isPinned({ pinned }: Trust, raw: Buffer): boolean {
   return pinned !== undefined && new X509Certificate(pinned).raw.equals(raw);
 }
 
-function ofSocket(path: string): AdminPlace {
+function ofSocket(path: string): AdminAddress {
   return {
     url: new URL('http://localhost'),
     socketPath: path,
