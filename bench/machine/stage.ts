@@ -53,6 +53,10 @@ class TokenSink implements BrokerSink {
   close(): void {
     throw new Error('a client was closed');
   }
+
+  vote(): void {
+    throw new Error('a broker that serves asked for a vote');
+  }
 }
 
 export interface Setting {

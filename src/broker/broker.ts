@@ -121,7 +121,7 @@ export class Broker {
 
     // Admission.
     const limits = new Limits(options.limits, requests, services, workers);
-    const admission = new Admission(options.vote ?? (() => false));
+    const admission = new Admission(sink);
     const absence = new Absence(options.heartbeatIntervalMs * options.heartbeatLiveness);
     this.#limits = limits;
     this.#admission = admission;
@@ -326,14 +326,14 @@ export class Broker {
   }
 
   /**
-   * Sets whether clients are served, refused, or held until one of these is decided. Requests at
-   * workers continue in any case, and their replies are delivered.
+   * Sets whether clients are served, refused, or held until one of these is decided: see
+   * `Admission`. Requests at workers continue in any case, and their replies are delivered.
    */
   setAdmission(state: AdmissionState, now: number): void {
     if (state === 'serving' && this.#admission.state !== 'serving') this.#absence.begin(now);
     this.#admission.set(state);
     if (this.#admission.isOpen) this.#reopen();
-    if (state !== 'holding') this.#fromClients.releaseHeld(now);
+    this.#fromClients.releaseHeld(now);
   }
 
   /**

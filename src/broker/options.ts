@@ -26,11 +26,6 @@ export interface BrokerOptions {
   readonly holdings?: Holdings;
   /** How many bytes of output a peer may still be sent before it counts as not reading. */
   readonly outputLeft?: (peer: number) => number;
-  /**
-   * Called when a client's request arrives while this node refuses clients. If it returns true,
-   * that request and those after it are held. Default: never.
-   */
-  readonly vote?: () => boolean;
   readonly limits: BrokerLimits;
 }
 
@@ -46,7 +41,7 @@ export interface PeerIdentity {
 }
 
 /** Whether clients are served: see `admission/admission.ts`. */
-export type AdmissionState = 'serving' | 'refusing' | 'holding';
+export type AdmissionState = 'serving' | 'voting' | 'holding' | 'refusing';
 
 export interface BrokerLimits {
   /**

@@ -30,4 +30,9 @@ export interface BrokerSink {
   ): void;
   /** Ends the peer's connection. */
   close(peer: number): void;
+  /**
+   * While voting, a client's request asks this node to serve. It is held until `setAdmission` sets
+   * another state, which must be in this turn.
+   */
+  vote(): void;
 }

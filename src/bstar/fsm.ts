@@ -34,8 +34,9 @@ import {
 
 /**
  * Who is served. `holding` keeps requests until it is decided whether they are served or refused.
+ * `voting` refuses, unless a client's request comes: it is enough for this node to serve.
  */
-export type Service = 'serving' | 'holding' | 'refusing';
+export type Service = 'serving' | 'voting' | 'holding' | 'refusing';
 
 /** The effects of the machine, in order. Calls return nothing; their results arrive as inputs. */
 export interface FsmSink {
@@ -179,6 +180,7 @@ export class Fsm {
   get service(): Service {
     const { state, fenced, handover, writing } = this.#facts;
     if (writing?.goal === 'serve' || writing?.goal === 'promote') return 'holding';
+    if (writing === null && mayServeAlone(this.#facts, this.role)) return 'voting';
     if (state !== 'active') return 'refusing';
     return fenced || handover !== 'none' ? 'holding' : 'serving';
   }
@@ -351,16 +353,9 @@ export class Fsm {
 
   // ---------------------------------------------------------------- clients and operators
 
-  /**
-   * A client requested a service that is not served here.
-   * @returns true if this node is about to serve, so that the request is to be held
-   */
-  vote(): boolean {
-    const facts = this.#facts;
-    if (facts.writing !== null) return this.service === 'holding';
-    if (!mayServeAlone(facts, this.role)) return false;
-    this.write('serve', this.nextEpoch(), true);
-    return true;
+  /** A client sent a request while voting; without effect if that is over. */
+  vote(): void {
+    if (this.service === 'voting') this.write('serve', this.nextEpoch(), true);
   }
 
   /** An operator declares the peer lost. Returns why this is refused, or `null`. */

@@ -338,14 +338,10 @@ export class PairMachine {
 
   // ---------------------------------------------------------------- what clients see
 
-  /**
-   * A client requested a service while this node does not serve.
-   * @returns true if the request is to be held, because the decision is near
-   */
-  vote(): boolean {
-    const isHeld = this.#fsm.vote();
+  /** A client sent a request while voting. Call it after `run`. */
+  vote(): void {
+    this.#fsm.vote();
     this.#settle();
-    return isHeld || this.#service === 'holding';
   }
 
   // ---------------------------------------------------------------- operators

@@ -114,12 +114,11 @@ async function startIn(
   const view = config.bstar.role === 'standalone' ? null : new PairView(config);
   let pair: StartedPair | null = null;
   const holdings = new Holdings(config.limits.memoryBytes);
-  const vote = (): boolean => pair?.node.vote() ?? false;
   let current = config;
   const authorising = authorisingOf(config, keys, log, throttle);
   const rules = listeners.map(rulesOf);
   const options: BrokerOptions = {
-    ...brokerOptions(config, keys, vote),
+    ...brokerOptions(config, keys),
     listeners: authorising?.rulesOf(rules) ?? rules,
     quotasOf: (name) => quotasOf(current, name),
     holdings,
@@ -178,7 +177,7 @@ async function startIn(
     } else {
       const directory = dataDir.path;
       const parts = { config, dataDir: directory, broker, loop, stored, keys, view, log, fatal };
-      pair = await startPair({ ...parts, events: pairEvents });
+      pair = await startPair({ ...parts, sink, events: pairEvents });
     }
     // Waiting clients connect as soon as the first listener is open.
     authorising?.attach(broker, loop);
@@ -402,10 +401,8 @@ function brokerLimits(config: Config): BrokerLimits {
 function brokerOptions(
   config: Config,
   { rightsOf }: Keys,
-  vote: () => boolean,
 ): Omit<BrokerOptions, 'quotasOf' | 'listeners'> {
   return {
-    vote,
     heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
     heartbeatLiveness: config.broker.heartbeatLiveness,
     requestTtlMs: config.broker.requestTtlMs,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop } from '../broker/io/loop.js';
+import type { TransportSink } from '../broker/io/sink.js';
 import type { PairEvents } from '../bstar/events.js';
 import { EpochFile } from '../bstar/io/epoch-file.js';
 import { dialPeer } from '../bstar/io/peer-dialler.js';
@@ -44,6 +45,7 @@ export interface PairDeps {
   readonly dataDir: string;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
+  readonly sink: TransportSink;
   /** `null`: nothing is stored, so nothing is replicated. */
   readonly stored: TitanicHost | null;
   readonly keys: Keys;
@@ -71,6 +73,9 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     now: monotonicMs(),
   });
   view.attach(node);
+  deps.sink.onVote(() => {
+    node.voted();
+  });
   const close = async (): Promise<void> => {
     await node.close();
     await file.close();

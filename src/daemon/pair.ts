@@ -64,7 +64,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #link: PeerLink | null = null;
   #meet: () => void = () => undefined;
   #wasInSync = false;
-  #isAsking = false;
+  #isVoteDue = false;
   #peerPage: string | null = null;
   #now: number;
 
@@ -144,6 +144,10 @@ export class PairNode implements PairSink, PeerLinkEvents {
   /** Called after all available input was read. */
   run(now: number, isSettled: boolean): void {
     this.machine.run(now);
+    if (this.#isVoteDue) {
+      this.#isVoteDue = false;
+      this.machine.vote();
+    }
     if (isSettled) this.machine.settled();
     this.#report();
     this.commands.run();
@@ -162,13 +166,14 @@ export class PairNode implements PairSink, PeerLinkEvents {
     if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
   }
 
-  /** A client sent a request to a node that does not serve. Returns whether to hold the request. */
-  readonly vote = (): boolean => {
-    this.#isAsking = true;
-    const isHeld = this.machine.vote();
-    this.#isAsking = false;
-    return isHeld;
-  };
+  /**
+   * A client's request asks this node to serve, and the broker holds it. It counts at the end of
+   * the turn: by then everything readable was read, and the peer may have turned out to be alive.
+   */
+  voted(): void {
+    this.#isVoteDue = true;
+    this.#wake();
+  }
 
   async close(): Promise<void> {
     this.commands.close();
@@ -250,8 +255,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
   }
 
   serve(service: Service): void {
-    // The broker is inside the request that asked: it holds that request by itself.
-    if (this.#isAsking && service === 'holding') return;
+    // The broker decides again about the requests that it holds, and asks again if need be.
+    this.#isVoteDue = false;
     this.#broker.setAdmission(service, this.#now);
     this.#wake();
   }

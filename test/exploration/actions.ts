@@ -84,12 +84,11 @@ function dueAt(world: World, side: Side, found: Action[]): void {
   if (facts.fenced && facts.peerDead) throw new Error('fenced, though it knows its peer');
 }
 
-/** A client's request that may count as a vote, at a node that does not serve. */
+/** A client's request at a node that does not serve, but would for a vote. */
 export function votes(world: World): Action[] {
   return ([0, 1] as const).flatMap((side): Action[] => {
-    const { standing, facts } = world.state.nodes[side];
-    if (standing !== 'up' || facts.writing !== null) return [];
-    if (world.fsms[side].service === 'serving') return [];
+    if (world.state.nodes[side].standing !== 'up') return [];
+    if (world.fsms[side].service !== 'voting') return [];
     return [
       {
         name: `${NAMES[side]}: a client votes`,

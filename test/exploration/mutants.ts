@@ -103,20 +103,26 @@ class OneParity extends Fsm {
 }
 
 class VotesForTheLiving extends Fsm {
-  override vote(): boolean {
+  override get service(): Service {
     const facts = open(this);
     const isDead = facts.peerDead;
     facts.peerDead = true;
-    const held = super.vote();
-    if (!held) facts.peerDead = isDead;
-    return held;
+    const service = super.service;
+    facts.peerDead = isDead;
+    return service;
+  }
+
+  override vote(): void {
+    const facts = open(this);
+    const isDead = facts.peerDead;
+    facts.peerDead = true;
+    super.vote();
+    if (facts.writing === null) facts.peerDead = isDead;
   }
 }
 
 class NeverVotes extends Fsm {
-  override vote(): boolean {
-    return false;
-  }
+  override vote(): void {}
 }
 
 class SilenceKeepsTheLink extends Fsm {

@@ -1,6 +1,5 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { monotonicMs } from '../../src/core/clock.js';
 import { endPairs, PAIR_HEARTBEAT_MS, type PairNode, startPair } from '../support/pair-nodes.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
@@ -45,8 +44,7 @@ describe.each(['0.1', '0.2'])('the Guide’s Lazy Pirate over a pair (%s, §7)',
       const client = lazyPirate([active, passive], version);
       client.tell('one');
       await client.waitFor('reply');
-      const knownAt = monotonicMs() + 2 * PAIR_HEARTBEAT_MS;
-      passive.votes = () => monotonicMs() >= knownAt;
+      passive.votesIn(2 * PAIR_HEARTBEAT_MS);
       await active.kill();
       expect(passive.broker.admission).toBe('refusing');
       client.tell('two');

@@ -95,6 +95,15 @@ describe('the simulation of the pair finds', () => {
         },
       },
     ],
+    [
+      'votes that are not counted (§6)',
+      /a vote is decided within its turn/,
+      {
+        pair: (node) => {
+          node.voted = () => undefined;
+        },
+      },
+    ],
     ['an epoch that is not on the disk (D13)', /is led with twice/, { epoch: (before) => before }],
     [
       'a batch that is lost on its way to the peer (D14)',

@@ -1,6 +1,6 @@
 /**
  * Two real brokers in this process, on sockets, as the nodes of a pair. The test decides which one
- * serves: it sets their gates, and whether a request to a refusing node counts as a vote.
+ * serves: it sets their states of admission. While a node is voting, a request lets it serve.
  */
 import { Holdings } from '../../src/core/holdings.js';
 import { Broker } from '../../src/broker/broker.js';
@@ -45,8 +45,6 @@ const open: PairNode[] = [];
 export class PairNode {
   readonly broker: Broker;
   endpoint = '';
-  /** Whether its peer is known to be dead. */
-  votes: () => boolean = () => false;
   readonly #loop: BrokerLoop;
   readonly #sink = new TransportSink();
   #transport: Transport | null = null;
@@ -59,9 +57,11 @@ export class PairNode {
       busyTimeoutMs: 600_000,
       maxDeliveries: 3,
       listeners: [rules(true, true)],
-      vote: () => this.#vote(),
       limits: LIMITS,
     };
+    this.#sink.onVote(() => {
+      this.#vote();
+    });
     this.broker = new Broker(options, this.#sink, { emit: () => undefined }, secureRandom);
     const extensions = ['credit', 'hello', ...(hosts.length > 0 ? ['submit', 'wait'] : [])];
     this.broker.host(
@@ -105,13 +105,21 @@ export class PairNode {
     await transport?.close(0);
   }
 
+  /** It is voting once it knows that its peer is dead. */
+  votesIn(ms: number): void {
+    setTimeout(() => {
+      this.admission('voting');
+    }, ms);
+  }
+
   /** Its writes to the disk take a moment. */
-  #vote(): boolean {
-    if (!this.votes()) return false;
+  #vote(): void {
+    setImmediate(() => {
+      this.admission('holding');
+    });
     setTimeout(() => {
       this.admission('serving');
     }, 5);
-    return true;
   }
 }
 

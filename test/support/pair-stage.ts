@@ -306,8 +306,9 @@ class StageNode implements PairSink {
   /** A client's request for some service. Returns its outcome. */
   ask(): 'served' | 'held' | 'refused' {
     if (!this.isUp) return 'refused';
-    if (this.service === 'serving') return 'served';
-    return this.machine.vote() ? 'held' : 'refused';
+    if (this.machine.service === 'serving') return 'served';
+    if (this.machine.service === 'voting') this.machine.vote();
+    return this.machine.service === 'holding' ? 'held' : 'refused';
   }
 
   /** Stores a word, which is acknowledged when the pair allows it. */

@@ -75,10 +75,9 @@ const NOTHING: BrokerLoad = {
 
 /** Settings for which a broker has defaults. */
 function optional(options: StageOptions): Partial<BrokerOptions> {
-  const { rightsOf, vote, quotasOf, holdings, outputLeft } = options;
+  const { rightsOf, quotasOf, holdings, outputLeft } = options;
   return {
     ...(rightsOf === undefined ? {} : { rightsOf }),
-    ...(vote === undefined ? {} : { vote }),
     ...(quotasOf === undefined ? {} : { quotasOf }),
     ...(holdings === undefined ? {} : { holdings }),
     ...(outputLeft === undefined ? {} : { outputLeft }),
@@ -106,6 +105,8 @@ export class Stage {
   readonly broker: Broker;
   readonly options: BrokerOptions;
   now: number = START_MS;
+  /** How often the broker asked for one. */
+  votes = 0;
   readonly #events: BrokerEvent[] = [];
   readonly #connections: (Connection | null)[] = [];
   readonly #recorder = new Recorder();
@@ -300,6 +301,9 @@ export class Stage {
         const connection = this.#connections[peer];
         if (!connection) throw new Error('the broker closes a connection that is gone');
         connection.closedByBroker = true;
+      },
+      vote: () => {
+        this.votes++;
       },
     };
   }

@@ -2,13 +2,17 @@
  * Decides whether this node serves clients (docs/protocol.md, the pair). Workers and `mmi.*`
  * requests are served in every state.
  *
- * *serving*: clients are served. *refusing*: the other node serves, or neither does. *holding*:
- * this node is about to serve, but has not yet written that decision to disk. While holding,
- * requests for workers wait in their queues. Requests for internal services wait here, because
- * those services are not running yet.
+ * - *serving*: clients are served.
+ * - *refusing*: the other node serves, or neither does.
+ * - *voting*: neither does, and a client's request is enough for this node to serve. The requests
+ *   are held here until the end of the turn, when the pair's machine has counted the vote.
+ * - *holding*: this node is about to serve, but has not yet written that decision to disk. Requests
+ *   for workers wait in their queues. Requests for internal services are held here, because those
+ *   services are not running yet.
  */
 import type { Inbound } from '../../wire/inbound.js';
 import type { AdmissionState } from '../options.js';
+import type { BrokerSink } from '../sink.js';
 import type { Peer } from '../state/entities.js';
 import { HeldMessages } from './held-messages.js';
 import { DRAINING, NOT_ACTIVE, type Refusal } from './refusal.js';
@@ -17,20 +21,21 @@ export class Admission {
   /** Serving and not draining; the usual request needs no other check. */
   isOpen = true;
   /**
-   * Why new requests are refused, and why waiting ones and those returned by lost workers end;
-   * `null` while serving or holding.
+   * Why requests that wait in queues, and those that lost workers had, are refused; `null` while
+   * serving or holding.
    */
   closure: Refusal | null = null;
   /** The node stopped serving while requests waited, and some of them still wait. */
   isClearing = false;
   readonly held: HeldMessages = new HeldMessages();
-  /** See `BrokerOptions.vote`. */
-  readonly #vote: () => boolean;
+  readonly #sink: Pick<BrokerSink, 'vote'>;
   #state: AdmissionState = 'serving';
   #isDraining = false;
+  /** Since the state was set. */
+  #hasVoted = false;
 
-  constructor(vote: () => boolean) {
-    this.#vote = vote;
+  constructor(sink: Pick<BrokerSink, 'vote'>) {
+    this.#sink = sink;
   }
 
   get state(): AdmissionState {
@@ -43,6 +48,7 @@ export class Admission {
 
   set(state: AdmissionState): void {
     this.#state = state;
+    this.#hasVoted = false;
     this.#settle();
   }
 
@@ -54,7 +60,7 @@ export class Admission {
 
   #settle(): void {
     const before = this.closure;
-    const closed = this.#state === 'refusing' ? NOT_ACTIVE : null;
+    const closed = this.#state === 'refusing' || this.#state === 'voting' ? NOT_ACTIVE : null;
     this.closure = this.#isDraining ? DRAINING : closed;
     this.isOpen = this.closure === null && this.#state === 'serving';
     if (this.closure === null) this.isClearing = false;
@@ -67,12 +73,15 @@ export class Admission {
    * @param isInternal for a service of this process
    */
   decide(inbound: Inbound, peer: Peer, isInternal: boolean): 'admitted' | 'held' | Refusal {
-    // The vote: the request passed the checks of the wire and the listener, and no node serves it.
-    if (this.closure === NOT_ACTIVE && this.#vote() && this.#state === 'refusing') {
-      this.set('holding');
+    const state = this.#state;
+    if (this.#isDraining) return DRAINING;
+    if (state === 'refusing') return NOT_ACTIVE;
+    if (state === 'serving' || (state === 'holding' && !isInternal)) return 'admitted';
+    // The request passed the checks of the wire, the listener and the key, so it is a vote.
+    if (state === 'voting' && !this.#hasVoted) {
+      this.#hasVoted = true;
+      this.#sink.vote();
     }
-    if (this.closure !== null) return this.closure;
-    if (this.isOpen || !isInternal) return 'admitted';
     return this.held.add(inbound.frames, peer) ? 'held' : NOT_ACTIVE;
   }
 }

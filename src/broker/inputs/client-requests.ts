@@ -73,11 +73,14 @@ export class ClientRequests {
       this.#replies.refuse(inbound, peer, TOO_FAST, internal !== null);
       return;
     }
+    this.#afterQuota(peer, inbound, internal, now);
+  }
+
+  #afterQuota(peer: Peer, inbound: Inbound, internal: InternalService | null, now: number): void {
     // `mmi.*` is answered on every listener, for every peer, in every state.
-    if (internal?.isForAll === true || this.#isAdmitted(peer, inbound, internal)) {
-      if (internal === null) this.#toWorkers(peer, inbound, now);
-      else this.#toInternal(internal, peer, inbound, now);
-    }
+    if (internal?.isForAll !== true && !this.#isAdmitted(peer, inbound, internal)) return;
+    if (internal === null) this.#toWorkers(peer, inbound, now);
+    else this.#toInternal(internal, peer, inbound, now);
   }
 
   /** If not, the request was refused or is held. */
@@ -140,9 +143,8 @@ export class ClientRequests {
     internal.request(request, this.#host, now);
   }
 
-  /** Processes the held requests as if they had just arrived, or refuses them. */
+  /** Decides again about the requests that are held, after the state of admission was set. */
   releaseHeld(now: number): void {
-    // A separate object, because the request that is asking for a vote may be using the other one.
     const inbound = new Inbound();
     const frames = new Frames();
     for (const { peer, packed } of this.#admission.held.take()) {
@@ -152,9 +154,8 @@ export class ClientRequests {
       frames.clear();
       unpack(packed, 0, packed.length, frames);
       inbound.read(frames);
-      const { closure } = this.#admission;
-      if (closure === null) this.request(peer, inbound, now);
-      else this.#replies.refuse(inbound, peer, closure, true);
+      const internal = this.#internals.of(frames, inbound.service);
+      this.#afterQuota(peer, inbound, internal, now);
     }
   }
 }

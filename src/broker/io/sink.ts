@@ -13,10 +13,16 @@ import type { BrokerSink } from '../sink.js';
 /** Carries out the broker's effects by writing directly into the peers' output. */
 export class TransportSink implements BrokerSink {
   #transport: Transport | null = null;
+  #voted: () => void = () => undefined;
 
   /** Before this call, and after `detach`, effects are discarded. */
   attach(transport: Transport): void {
     this.#transport = transport;
+  }
+
+  /** @param voted called when a client's request asks this node to serve */
+  onVote(voted: () => void): void {
+    this.#voted = voted;
   }
 
   request(
@@ -53,5 +59,9 @@ export class TransportSink implements BrokerSink {
 
   close(peer: number): void {
     this.#transport?.disconnect(peer);
+  }
+
+  vote(): void {
+    this.#voted();
   }
 }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { AdmissionState } from '../../../src/broker/options.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
+import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
 import { Keeper } from '../../support/stage-keeper.js';
 import { rules } from '../../support/rights.js';
@@ -43,6 +44,12 @@ function gateIs(s: Stage, state: AdmissionState): void {
 function refusing(options: StageOptions = {}): Stage {
   const s = stage(options);
   gateIs(s, 'refusing');
+  return s;
+}
+
+function voting(options: StageOptions = {}): Stage {
+  const s = stage(options);
+  gateIs(s, 'voting');
   return s;
 }
 
@@ -121,84 +128,152 @@ describe('a node that does not serve', () => {
   });
 
   it('while draining refuses for that reason, and asks for no vote', () => {
-    let votes = 0;
-    const s = refusing({
-      vote: () => {
-        votes++;
-        return true;
-      },
-    });
+    const s = voting();
     s.input((broker, now) => {
       broker.drain(now);
     });
     s.client('c1').request('echo', 'hi');
-    expect(votes).toBe(0);
+    expect(s.votes).toBe(0);
     expect(s.broker.counters.requestsRefused).toMatchObject({ draining: 1, not_active: 0 });
   });
 });
 
 describe('the vote (§6)', () => {
-  function voting(answer: boolean, options: StageOptions = {}): { s: Stage; votes: () => number } {
-    let votes = 0;
-    const vote = (): boolean => {
-      votes++;
-      return answer;
-    };
-    return { s: refusing({ vote, ...options }), votes: () => votes };
-  }
-
   it('is every well-formed request for a service, also an internal one', () => {
-    const { s, votes } = voting(false, { hosts: [new Slow()] });
-    const c1 = s.client('c1').request('echo', 'hi').request('titanic.close', 'x');
-    expect(votes()).toBe(2);
-    expect(c1.inbox()).toEqual([]);
-    expect(s.events('request.refused')).toHaveLength(2);
-    expect(s.broker.counters.requestsRefused.not_active).toBe(1);
+    for (const service of ['echo', 'titanic.close']) {
+      const s = voting({ hosts: [new Slow()] });
+      s.client('c1').request(service, 'hi');
+      expect(s.votes).toBe(1);
+      gateIs(s, 'refusing');
+    }
   });
 
   it('is not mmi.*, a worker, what is malformed, or a client where none may be', () => {
-    const { s, votes } = voting(true, {
-      listeners: [rules(true, true), rules(false, true)],
-    });
+    const s = voting({ listeners: [rules(true, true), rules(false, true)] });
     s.client('c1').request('mmi.service', 'echo').request('mmi.hello', '');
     s.worker('w1').ready('echo').heartbeat().saysDisconnect();
     s.connection('odd').sends('MDPC02', '\x01', 'echo');
     s.connection('odd2').sends('', 'MDPC01', '', 'hi');
     s.client('c2', { listener: 1 }).request('echo', 'hi');
-    expect(votes()).toBe(0);
+    expect(s.votes).toBe(0);
     expect(s.broker.counters.requestsRefused).toMatchObject({ rights: 1, not_active: 0 });
   });
 
-  it('if it counts, is held with all that follow, and asks no more', () => {
-    const { s, votes } = voting(true);
+  it('is asked for once, and the request is held with all that follow', () => {
+    const s = voting({ hosts: [new Slow()] });
     const w1 = s.worker('w1').ready('echo');
-    const c1 = s.client('c1').hello().request('echo', '1').request('echo', '2');
-    expect(s.broker.admission).toBe('holding');
-    expect([votes(), w1.inbox(), c1.inbox()]).toEqual([1, [], []]);
+    const c1 = s.client('c1').hello();
+    c1.request('echo', '1').request('titanic.close', 'x').request('echo', '2');
+    expect([s.votes, s.broker.admission]).toEqual([1, 'voting']);
+    expect([w1.inbox(), c1.inbox()]).toEqual([[], []]);
+    expect(s.broker.load.requests).toBe(0);
+    gateIs(s, 'refusing');
+  });
+
+  it('that counts lets what is held in, in order', () => {
+    const slow = new Slow();
+    const s = voting({ hosts: [slow] });
+    const w1 = s.worker('w1').ready('echo', { credit: 2 });
+    const c1 = s.client('c1').hello().request('echo', '1').request('titanic.close', 'x');
+    const c2 = s.client('c2').request('titanic.close', 'y').request('echo', '2');
+    // Until the decision is on disk, requests for workers wait in their queues.
+    gateIs(s, 'holding');
+    expect([w1.inbox(), slow.asked(), s.broker.load.requests]).toEqual([[], [], 2]);
+    c1.request('echo', '3').request('titanic.close', 'z');
     gateIs(s, 'serving');
-    expect(w1.inbox()).toEqual(['REQUEST 1']);
-    w1.final('one').final('two');
-    expect(c1.inbox()).toEqual(['FINAL echo one', 'FINAL echo two']);
+    expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 2']);
+    expect(slow.asked()).toEqual(['titanic.close x', 'titanic.close y', 'titanic.close z']);
+    w1.final('one').final('two').final('three');
+    slow.answers();
+    expect(s.votes).toBe(1);
+    expect(c1.inbox()).toContain('FINAL echo one');
+    expect(c2.inbox()).toContain('FINAL echo two');
     expect(s.broker.counters).toMatchObject({
-      requestsReceived: 2,
+      requestsReceived: 3,
       requestsRefused: { not_active: 0 },
     });
   });
 
   it('may be answered by serving at once', () => {
-    const broker: { current: Stage | null } = { current: null };
-    const s = refusing({
-      vote: () => {
-        const made = broker.current;
-        made?.broker.setAdmission('serving', made.now);
-        return true;
-      },
-    });
-    broker.current = s;
+    const s = voting();
     const w1 = s.worker('w1').ready('echo');
     s.client('c1').request('echo', 'hi');
+    gateIs(s, 'serving');
     expect([s.broker.admission, w1.inbox()]).toEqual(['serving', ['REQUEST hi']]);
     w1.final('HI');
+  });
+
+  it('is void if the peer is back in the same turn: what is held is refused, in order', () => {
+    const slow = new Slow();
+    const s = voting({ hosts: [slow] });
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1').hello();
+    s.batch(() => {
+      c1.request('echo', '1').request('titanic.close', 'x');
+      gateIs(s, 'refusing');
+    });
+    expect(c1.inbox()).toEqual([
+      expect.stringMatching(REFUSED),
+      expect.stringMatching(/^FINAL mmi\.refused 503\|titanic\.close\|/),
+    ]);
+    expect([w1.inbox(), slow.asked()]).toEqual([[], []]);
+    // As if it had been refused at once.
+    expect(s.broker.counters).toMatchObject({
+      requestsReceived: 1,
+      requestsRefused: { not_active: 1 },
+    });
+    c1.request('echo', '2');
+    expect(s.votes).toBe(1);
+  });
+
+  it('is asked for again if the peer is lost again', () => {
+    const s = voting();
+    s.client('c1').request('echo', '1');
+    gateIs(s, 'refusing');
+    gateIs(s, 'voting');
+    expect(s.votes).toBe(1);
+    s.client('c2').request('echo', '2');
+    expect(s.votes).toBe(2);
+    gateIs(s, 'refusing');
+  });
+
+  it('costs no second unit of the quota requestsPerSecond (D75)', () => {
+    const s = voting({ quotasOf: () => ({ ...NO_QUOTAS, requestsPerSecond: 2 }) });
+    const w1 = s.worker('w1').ready('echo', { credit: 5 });
+    s.client('c1').request('echo', '1').request('echo', '2').request('echo', '3');
+    gateIs(s, 'holding');
+    gateIs(s, 'serving');
+    expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 2']);
+    expect(s.broker.counters.requestsRefused.quota).toBe(1);
+    w1.final('one').final('two');
+  });
+
+  it('does not let more in than is held, and the first whatever its size', () => {
+    const s = voting();
+    const large = Buffer.alloc(33 * 1024 * 1024);
+    const c1 = s.client('c1').hello();
+    for (const body of [large, large, Buffer.from('small')]) c1.request('echo', body);
+    expect([s.votes, c1.inbox()]).toEqual([1, [expect.stringMatching(REFUSED)]]);
+    gateIs(s, 'serving');
+    expect(s.broker.load.requests).toBe(2);
+  });
+
+  it('leaves nothing behind of a client that leaves', () => {
+    const s = voting();
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1').request('echo', 'gone').disconnect();
+    gateIs(s, 'serving');
+    expect([s.votes, w1.inbox()]).toEqual([1, []]);
+  });
+
+  it('what lost workers give back is refused meanwhile (D6)', () => {
+    const s = stage();
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1').hello().request('echo', '1');
+    gateIs(s, 'voting');
+    w1.disconnect();
+    expect(c1.inbox()).toEqual([expect.stringMatching(REFUSED)]);
+    expect(s.votes).toBe(0);
   });
 });
 
@@ -234,20 +309,6 @@ describe('while requests are held', () => {
     expect(s.events('request.refused')).toHaveLength(2);
     expect(s.broker.counters.requestsRefused.not_active).toBe(1);
     expect(slow.asked()).toEqual([]);
-  });
-
-  it('what is held is refused without another vote', () => {
-    let votes = 0;
-    const vote = (): boolean => {
-      votes++;
-      return true;
-    };
-    const s = refusing({ vote, hosts: [new Slow()] });
-    const c1 = s.client('c1').hello().request('titanic.close', 'x');
-    gateIs(s, 'refusing');
-    expect(votes).toBe(1);
-    expect(s.broker.admission).toBe('refusing');
-    expect(c1.inbox()).toHaveLength(1);
   });
 
   it('a client that leaves takes its own along, one that may return keeps them (D26)', () => {

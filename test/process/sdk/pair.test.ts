@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
-import { monotonicMs } from '../../../src/core/clock.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/handler.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
@@ -48,8 +47,7 @@ async function registered(nodes: readonly PairNode[], count: number): Promise<vo
 
 /** The other node knows of the death after two heartbeats, and waits for a request. */
 async function kill(active: PairNode, passive: PairNode): Promise<void> {
-  const knownAt = monotonicMs() + 2 * PAIR_HEARTBEAT_MS;
-  passive.votes = () => monotonicMs() >= knownAt;
+  passive.votesIn(2 * PAIR_HEARTBEAT_MS);
   await active.kill();
 }
 

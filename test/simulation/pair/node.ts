@@ -108,6 +108,8 @@ export class SimPairNode {
   /** Input that arrives while it is paused. */
   #waiting: { readonly process: Process; readonly part: () => void }[] = [];
   #isTurnDue = false;
+  /** The broker asked for a vote since its last turn. */
+  #isVoteOut = false;
   #now = 0;
   #timerAt = Infinity;
   #turnsAt = { time: -1, count: 0 };
@@ -197,16 +199,18 @@ export class SimPairNode {
       this.#random.fill(target);
     };
     let pair: PairNode | null = null;
-    const vote = (): boolean => pair?.vote() ?? false;
+    const sink = {
+      ...this.#messages.sink,
+      vote: () => {
+        this.#isVoteOut = true;
+        pair?.voted();
+      },
+    };
     this.#effectsLeft = Infinity;
     this.#isTurnDue = false;
+    this.#isVoteOut = false;
     this.#timerAt = Infinity;
-    const broker = new Broker(
-      { ...weather.broker, vote },
-      this.#messages.sink,
-      { emit: () => {} },
-      random,
-    );
+    const broker = new Broker(weather.broker, sink, { emit: () => {} }, random);
     const wake = (): void => {
       this.#wake();
     };
@@ -434,6 +438,8 @@ export class SimPairNode {
     let more = broker.run(this.#now);
     turns.run(this.#now);
     if (broker.run(this.#now)) more = true;
+    hold(!this.#isVoteOut || broker.admission !== 'voting', 'a vote is decided within its turn');
+    this.#isVoteOut = false;
     const dueInMs = turns.dueInMs(this.#now);
     hold(titanic.inFlight <= this.#weather.config.titanic.maxInFlight, 'too many are out');
     if (more || dueInMs === 0) this.#wake();

@@ -49,6 +49,10 @@ export class WholeMessages implements Output {
       close: (peer) => {
         outlet.closed(peer);
       },
+      // Only a node of a pair is ever voting.
+      vote: () => {
+        throw new Error('a vote for a node without a peer');
+      },
     };
   }
 
