@@ -29,7 +29,7 @@ export const HANDOVERS = ['none', 'stopping', 'offered'] as const;
 export type Handover = (typeof HANDOVERS)[number];
 
 /** What the peer said about itself. */
-export interface PeerSaid {
+export interface PeerReport {
   readonly state: State;
   readonly epoch: number;
   /** It is active, has stopped serving, and asks this node to take over. */
@@ -56,7 +56,7 @@ export interface Facts {
   /** There is no connection, and nothing arrived for two heartbeats. */
   peerDead: boolean;
   /** What the peer said on this connection; `null` before its first message. */
-  peer: PeerSaid | null;
+  peer: PeerReport | null;
   /** The highest epoch ever heard of; the next one is above it. */
   seenEpoch: number;
   /** The epoch of the active node that this node has joined on this connection; 0 for none. */

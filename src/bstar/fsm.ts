@@ -26,7 +26,7 @@ import {
   type Facts,
   factsAtStart,
   type Goal,
-  type PeerSaid,
+  type PeerReport,
   type Persisted,
   type Role,
   type State,
@@ -43,7 +43,7 @@ export interface FsmSink {
   /** Write this to disk; `persisted` follows. */
   persist(state: Persisted): void;
   /** Tell the peer the current state, epoch and offer. */
-  tell(): void;
+  sendStatus(): void;
   /** Send JOIN, and the data that the peer lacks. */
   join(): void;
   /** End the connection; `closed` is not called. */
@@ -63,7 +63,7 @@ interface Rule {
   readonly then: Action;
 }
 
-function leads(peer: PeerSaid | null): peer is PeerSaid {
+function leads(peer: PeerReport | null): peer is PeerReport {
   return peer !== null && (peer.state === 'active' || peer.state === 'joining');
 }
 
@@ -72,7 +72,7 @@ function isLeading({ state }: Facts): boolean {
 }
 
 /** Of two passive nodes, the one with the higher epoch leads; if they are equal, the primary. */
-function isAbove({ epoch }: Facts, peer: PeerSaid, role: Role): boolean {
+function isAbove({ epoch }: Facts, peer: PeerReport, role: Role): boolean {
   return epoch > peer.epoch || (epoch === peer.epoch && role === 'primary');
 }
 
@@ -133,7 +133,7 @@ export const RULES: readonly Rule[] = [
     when: ({ state, peerDead }) => state === 'joining' && peerDead,
     then: (fsm) => {
       fsm.enter('passive', 'the peer was lost before it joined');
-      fsm.sink.tell();
+      fsm.sink.sendStatus();
     },
   },
   {
@@ -221,7 +221,7 @@ export class Fsm {
     facts.peerDead = false;
     facts.promoted = false;
     this.#forgetPeer();
-    this.sink.tell();
+    this.sink.sendStatus();
     this.#run();
   }
 
@@ -233,12 +233,12 @@ export class Fsm {
   }
 
   /** The peer reports its state. */
-  said(peer: PeerSaid): void {
+  peerReported(peer: PeerReport): void {
     const facts = this.#facts;
     facts.peer = peer;
     facts.peerDead = false;
     facts.seenEpoch = Math.max(facts.seenEpoch, peer.epoch);
-    this.#unhush();
+    this.#endFence();
   }
 
   /** Nothing arrived for two heartbeats, although everything that could be read was read. */
@@ -246,7 +246,7 @@ export class Fsm {
     const facts = this.#facts;
     facts.peerDead = true;
     this.#cut();
-    this.#unhush();
+    this.#endFence();
   }
 
   /** This node was stalled for longer than a heartbeat (D19). */
@@ -305,7 +305,7 @@ export class Fsm {
     if (facts.progress !== 'holding') return;
     facts.progress = 'in sync';
     facts.doubt = false;
-    this.sink.tell();
+    this.sink.sendStatus();
   }
 
   /** A confirmation has been missing for two heartbeats. */
@@ -338,11 +338,11 @@ export class Fsm {
     } else if (goal === 'lead' && mayLead(facts, this.role)) {
       this.enter('joining', reasonToLead(facts));
       facts.joined = 0;
-      this.sink.tell();
+      this.sink.sendStatus();
     } else if (goal === 'activate' && facts.progress === 'merged') {
       facts.progress = 'shipping';
       this.enter('active', 'the peer has joined');
-      this.sink.tell();
+      this.sink.sendStatus();
     } else if (goal === 'serve' && mayServeAlone(facts, this.role)) {
       this.#serveAlone('the peer is dead, and a client sent a request');
     } else if (goal === 'promote' && facts.peerDead && !isLeading(facts)) {
@@ -388,7 +388,7 @@ export class Fsm {
   quiet(): void {
     if (this.#facts.handover !== 'stopping' || !this.isInSync) return;
     this.#facts.handover = 'offered';
-    this.sink.tell();
+    this.sink.sendStatus();
   }
 
   /** The peer did not take over within two heartbeats: this node continues to serve. */
@@ -396,7 +396,7 @@ export class Fsm {
     const facts = this.#facts;
     if (facts.handover === 'none') return;
     facts.handover = 'none';
-    if (facts.link) this.sink.tell();
+    if (facts.link) this.sink.sendStatus();
     this.#run();
   }
 
@@ -460,7 +460,7 @@ export class Fsm {
     const facts = this.#facts;
     if (!facts.link || !leads(facts.peer) || facts.state !== 'passive') return;
     facts.joined = facts.peer.epoch;
-    this.sink.tell();
+    this.sink.sendStatus();
     this.sink.join();
   }
 
@@ -481,7 +481,7 @@ export class Fsm {
   }
 
   /** The fate of the peer is known: what was held back only for that is released. */
-  #unhush(): void {
+  #endFence(): void {
     const facts = this.#facts;
     const wasFenced = facts.fenced;
     facts.fenced = false;

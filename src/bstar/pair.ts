@@ -25,7 +25,7 @@ const PATIENCE_BEATS = 2;
  */
 const LOOKS_PER_BEAT = 4;
 /** While a long message arrives, this node tells the peer more often that it is alive. */
-const WORDS_PER_BEAT = 8;
+const STATUSES_PER_BEAT = 8;
 /** Pause after the store could not take data from the peer; it grows each time. */
 const HOLD_OFF_MS_MAX = 60_000;
 /** How long a hand-over waits for changes in progress to be stored. */
@@ -44,7 +44,7 @@ export class PairMachine {
   /** When this node last looked at the clock. */
   #seenAt: number;
   #heardAt: number;
-  #toldAt = -Infinity;
+  #statusSentAt = -Infinity;
   #beatAt: number;
   #doubtSince = Infinity;
   #handoverSince = Infinity;
@@ -136,7 +136,7 @@ export class PairMachine {
     this.#replication.run();
     if (this.#beatAt <= now) {
       this.#beatAt = now + this.#options.heartbeatIntervalMs;
-      if (this.facts.link) this.#tell();
+      if (this.facts.link) this.#sendStatus();
     }
     this.#settle();
   }
@@ -210,14 +210,16 @@ export class PairMachine {
   receiving(): void {
     if (!this.facts.link) return;
     this.#heardAt = this.#now;
-    if (this.#now - this.#toldAt < this.#options.heartbeatIntervalMs / WORDS_PER_BEAT) return;
-    this.#tell();
+    if (this.#now - this.#statusSentAt < this.#options.heartbeatIntervalMs / STATUSES_PER_BEAT) {
+      return;
+    }
+    this.#sendStatus();
   }
 
   #receive(message: PeerMessage): void {
     switch (message.kind) {
       case 'status':
-        this.#said(message);
+        this.#statusReceived(message);
         return;
       case 'join':
         this.#peerJoins(message);
@@ -235,13 +237,13 @@ export class PairMachine {
     }
   }
 
-  #said({ state, epoch, offers, holds }: MessageOf<'status'>): void {
+  #statusReceived({ state, epoch, offers, holds }: MessageOf<'status'>): void {
     const { facts } = this;
     const before = facts.epoch;
     const isNews = facts.peer?.state !== state || facts.peer.epoch !== epoch;
     const isSplit = facts.state === 'active' && state === 'active' && isNews;
     this.#replication.peerHolds(holds);
-    this.#fsm.said({ state, epoch, offers });
+    this.#fsm.peerReported({ state, epoch, offers });
     if (isSplit) this.#sink.split(before, epoch);
   }
 
@@ -269,11 +271,11 @@ export class PairMachine {
     this.#replication.connectionEnded();
   }
 
-  #tell(): void {
+  #sendStatus(): void {
     const { state, epoch } = this.facts;
     const { keys } = this.#sink;
     const { holds } = this.#replication;
-    this.#toldAt = this.#now;
+    this.#statusSentAt = this.#now;
     this.#sink.send({ kind: 'status', state, epoch, offers: this.#fsm.offers, holds, keys });
   }
 
@@ -318,7 +320,7 @@ export class PairMachine {
     const waitMs = Math.min(beats * this.#options.heartbeatIntervalMs, HOLD_OFF_MS_MAX);
     // The serving and the following node keep hearing each other: a full disk does not make a peer
     // dead.
-    if (this.facts.state === 'joining') this.#letPeerLead(waitMs);
+    if (this.facts.state === 'joining') this.#pauseForPeer(waitMs);
     else this.#joinAfter = this.#now + waitMs;
     if (this.facts.link) this.#sink.closeLink();
     this.closed();
@@ -328,7 +330,7 @@ export class PairMachine {
    * No node serves yet. The peer may do so once it considers this node dead; then this node may
    * not.
    */
-  #letPeerLead(waitMs: number): void {
+  #pauseForPeer(waitMs: number): void {
     const most = 2 * PATIENCE_BEATS * this.#options.heartbeatIntervalMs;
     const offMs = Math.min(waitMs, most);
     this.#sink.holdOff(offMs);
@@ -379,8 +381,8 @@ export class PairMachine {
       persist: (state) => {
         this.#sink.persist(state);
       },
-      tell: () => {
-        this.#tell();
+      sendStatus: () => {
+        this.#sendStatus();
       },
       join: () => {
         if (this.#now < this.#joinAfter) this.#isJoinDue = true;

@@ -50,7 +50,7 @@ export interface AuthoriserHost {
   changed(name: string): void;
   /** A key, in hexadecimal, is no longer allowed. */
   revoked(publicKey: string): void;
-  tell(event: AuthoriserEvent): void;
+  report(event: AuthoriserEvent): void;
 }
 
 interface Asked {
@@ -128,10 +128,10 @@ export class Authoriser {
     const key = keyShown(publicKey);
     if (answer.kind === 'refused') {
       this.#keep(id, { isRefused: true, until: now + answer.ttlMs });
-      this.#host.tell({ kind: 'refused', key, ttlMs: answer.ttlMs });
+      this.#host.report({ kind: 'refused', key, ttlMs: answer.ttlMs });
     } else {
       this.#keep(id, { isRefused: false, until: now + SILENT_MS });
-      this.#host.tell({ kind: 'unanswered', key, why: why ?? '' });
+      this.#host.report({ kind: 'unanswered', key, why: why ?? '' });
     }
   }
 
@@ -195,7 +195,7 @@ export class Authoriser {
     if (isChanged) this.#host.changed(name);
     if (!isNew && !isChanged) return;
     const key = keyShown(publicKey);
-    this.#host.tell({ kind: 'allowed', key, name, client, worker, quota, ttlMs });
+    this.#host.report({ kind: 'allowed', key, name, client, worker, quota, ttlMs });
   }
 
   #keep(id: string, kept: Kept): void {

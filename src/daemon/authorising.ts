@@ -159,7 +159,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
     this.#authoriser.answered(publicKey, answer, monotonicMs());
   }
 
-  tell(event: AuthoriserEvent): void {
+  report(event: AuthoriserEvent): void {
     const write = (leftOut: number): void => {
       this.#write(event, leftOut);
     };

@@ -124,9 +124,14 @@ async function startIn(
     holdings,
     outputLeft: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
   };
-  const told = new EventLog(log, throttle);
+  const eventLog = new EventLog(log, throttle);
   const refusals = new Refusals(Date.now);
-  const broker = new Broker(options, sink, tee<BrokerEvent>(told, watched, refusals), secureRandom);
+  const broker = new Broker(
+    options,
+    sink,
+    tee<BrokerEvent>(eventLog, watched, refusals),
+    secureRandom,
+  );
   let listening: readonly EndpointStatus[] = [];
   const status = (now: number): BrokerStatus => ({
     ...brokerStatus(current, now - startedAt, view),
@@ -150,7 +155,7 @@ async function startIn(
     showsBodies: config.titanic.showBodies,
     timeSeries: metrics.timeSeries,
   };
-  const pairEvents = tee<PairEvent>(told, watched, refusals, ...(view === null ? [] : [view]));
+  const pairEvents = tee<PairEvent>(eventLog, watched, refusals, ...(view === null ? [] : [view]));
   health.pair = view;
   let http: HttpServer | null = null;
   let opened: OpenedRouter;
@@ -166,7 +171,7 @@ async function startIn(
         isNewStore,
         broker,
         loop,
-        events: tee<TitanicEvent>(told, health, watched, refusals),
+        events: tee<TitanicEvent>(eventLog, health, watched, refusals),
         pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
       });
@@ -199,8 +204,8 @@ async function startIn(
   listening = endpointsTold(endpoints, listeners);
   const followAt = (level: LogLevel): void => {
     const isFollowed = level === 'debug' || level === 'trace';
-    broker.follow(isFollowed ? told.step : null);
-    stored?.titanic.follow(isFollowed ? told.storedStep : null);
+    broker.follow(isFollowed ? eventLog.step : null);
+    stored?.titanic.follow(isFollowed ? eventLog.storedStep : null);
   };
   followAt(config.log.level);
   keys.watch({

@@ -9,7 +9,7 @@ import { EpochFile } from '../bstar/io/epoch-file.js';
 import { dialPeer } from '../bstar/io/peer-dialler.js';
 import type { PeerLinkOptions } from '../bstar/io/peer-link.js';
 import { listenForPeer } from '../bstar/io/peer-listener.js';
-import { soughtOtherPrimary } from '../bstar/io/role-check.js';
+import { linkUnlessPrimary } from '../bstar/io/role-check.js';
 import type { Config } from '../config/config.js';
 import { readSecretKey } from '../config/io/secret-key.js';
 import { present } from '../core/assert.js';
@@ -155,7 +155,7 @@ async function openPeerLink(
   node.attach(link);
   // Without the peer's key there would be no answer.
   if (config.bstar.curve !== null && curve === null) return;
-  node.attach(await soughtOtherPrimary(link, itsEndpoint, curve ?? undefined, options, node.met));
+  node.attach(await linkUnlessPrimary(link, itsEndpoint, curve ?? undefined, options, node.met));
 }
 
 /**

@@ -1,4 +1,4 @@
-/** The life of the `majordomo serve` process: signals, exit statuses, the last messages. */
+/** The `majordomo serve` process: signals, exit statuses, and the message about a failure. */
 import type { Loaded } from '../config/io/load.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
@@ -16,7 +16,7 @@ export interface ServeOrder {
 }
 
 /**
- * Runs the daemon until it is told to stop.
+ * Runs the daemon until SIGTERM or SIGINT.
  * @param ready called once clients are served
  * @returns the exit status
  */
@@ -30,7 +30,7 @@ export async function serve(
   warnOf(loaded, log);
   // Set up before the start: a signal during it ends the process as at any other time.
   const stop = { isDue: false };
-  const told = toldToStop(log, stop);
+  const stopped = stopRequested(log, stop);
   const supervisor = superviseBy(process.env, log);
   let daemon: Daemon | null = null;
   const rereads = { due: false };
@@ -44,15 +44,15 @@ export async function serve(
   try {
     daemon = await startDaemon(loaded.config, isNewStore, log, (error) => {
       // Nothing more may be acknowledged, so the process ends at once.
-      process.exit(lastWords(error, log));
+      process.exit(reportFailure(error, log));
     });
   } catch (error) {
-    return lastWords(error, log);
+    return reportFailure(error, log);
   }
   ready(daemon);
   supervisor.ready(daemon);
   if (rereads.due && !stop.isDue) reread(daemon, reload, supervisor, log);
-  await told;
+  await stopped;
   supervisor.stopping();
   await daemon.stop();
   log.flush();
@@ -62,7 +62,7 @@ export async function serve(
 }
 
 /** Logs why the process ends. Returns its exit status. */
-function lastWords(error: unknown, log: Log): ExitStatus {
+function reportFailure(error: unknown, log: Log): ExitStatus {
   const code = codeOf(error) ?? 'ERR_INTERNAL';
   log.fatal({ event: 'broker.failed', code }, messageOf(error));
   log.flush();
@@ -71,7 +71,7 @@ function lastWords(error: unknown, log: Log): ExitStatus {
 }
 
 /** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
-function toldToStop(log: Log, stop: { isDue: boolean }): Promise<void> {
+function stopRequested(log: Log, stop: { isDue: boolean }): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {

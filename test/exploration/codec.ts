@@ -4,7 +4,7 @@ import {
   factsAtStart,
   GOALS,
   HANDOVERS,
-  type PeerSaid,
+  type PeerReport,
   PROGRESS,
 } from '../../src/bstar/facts.js';
 import { PEER_STATES } from '../../src/wire/peer.js';
@@ -228,7 +228,7 @@ export class Codec {
     return times(this.#requests, () => bits.take(2));
   }
 
-  #putSaid({ state, epoch, offers }: PeerSaid): void {
+  #putSaid({ state, epoch, offers }: PeerReport): void {
     this.#bits.put(PEER_STATES.indexOf(state), 2);
     this.#bits.put(epoch, EPOCH_BITS);
     this.#putFlag(offers);
@@ -256,7 +256,7 @@ function takeFacts(bits: Bits): Facts {
   };
 }
 
-function takeSaid(bits: Bits): PeerSaid {
+function takeSaid(bits: Bits): PeerReport {
   return {
     state: at(PEER_STATES, bits.take(2)),
     epoch: bits.take(EPOCH_BITS),

@@ -6,7 +6,7 @@
  * one change is under way at a time. The link is two queues of frames; a stalled direction delivers
  * nothing until it is healed, and what its receiver has closed is never read.
  */
-import type { Facts, PeerSaid, Persisted } from '../../src/bstar/facts.js';
+import type { Facts, PeerReport, Persisted } from '../../src/bstar/facts.js';
 import type { Fsm, FsmSink } from '../../src/bstar/fsm.js';
 
 /** Steps of a request. */
@@ -20,7 +20,7 @@ export const STANDINGS: readonly Standing[] = ['up', 'down', 'stopped'];
 
 /** A frame of the link. */
 export type Frame =
-  | { readonly kind: 'status'; readonly said: PeerSaid }
+  | { readonly kind: 'status'; readonly said: PeerReport }
   | { readonly kind: 'join'; readonly epoch: number; readonly steps: readonly number[] }
   | { readonly kind: 'snapshot'; readonly steps: readonly number[] }
   | { readonly kind: 'update'; readonly request: number; readonly step: number }
@@ -129,7 +129,7 @@ export class World {
     return {
       // On disk only once the action `persisted` comes; a crash decides for itself.
       persist: () => undefined,
-      tell: () => {
+      sendStatus: () => {
         const { facts } = this.state.nodes[side];
         const { offers } = this.fsms[side];
         this.#send(side, {
@@ -208,7 +208,7 @@ export class World {
     const fsm = this.fsms[side];
     switch (frame.kind) {
       case 'status':
-        fsm.said(frame.said);
+        fsm.peerReported(frame.said);
         return;
       case 'join':
         if (fsm.joinBegins(frame.epoch)) node.merging = frame.steps;

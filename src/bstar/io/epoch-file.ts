@@ -10,12 +10,12 @@ import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { EPOCH_END } from '../epochs.js';
 import type { Persisted } from '../facts.js';
 
-const PLACE_BYTES = 512;
-const PLACES = 2;
+const SLOT_BYTES = 512;
+const SLOTS = 2;
 // Epochs of 16 digits come from versions in which epochs had no limit.
 const FORM = /^majordomo-epoch 1 (\d{1,15}) (\d{1,16}) ([01]) (\d{1,15}) ([0-9a-f]{8})\n/;
 
-interface Place extends Persisted {
+interface Slot extends Persisted {
   /** The slot with the higher one is newer. */
   readonly version: number;
   /** The last incarnation that this node started with (D18). */
@@ -25,10 +25,10 @@ interface Place extends Persisted {
 export class EpochFile {
   readonly #path: string;
   readonly #file: FileHandle;
-  #last: Place;
+  #last: Slot;
   #writing: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, file: FileHandle, last: Place) {
+  private constructor(path: string, file: FileHandle, last: Slot) {
     this.#path = path;
     this.#file = file;
     this.#last = last;
@@ -83,21 +83,21 @@ export class EpochFile {
     await this.#file.close();
   }
 
-  async #write(change: Partial<Place>): Promise<void> {
+  async #write(change: Partial<Slot>): Promise<void> {
     const next = { ...this.#last, ...change, version: this.#last.version + 1 };
-    await this.#file.write(packed(next), 0, PLACE_BYTES, (next.version % PLACES) * PLACE_BYTES);
+    await this.#file.write(packed(next), 0, SLOT_BYTES, (next.version % SLOTS) * SLOT_BYTES);
     await this.#file.datasync();
     this.#last = next;
   }
 }
 
-function packed({ version, epoch, wasActive, incarnation }: Place): Buffer {
+function packed({ version, epoch, wasActive, incarnation }: Slot): Buffer {
   const text = `majordomo-epoch 1 ${version} ${epoch} ${wasActive ? 1 : 0} ${incarnation} `;
   const sum = crc32(text).toString(16).padStart(8, '0');
-  return Buffer.from(`${text}${sum}\n`.padEnd(PLACE_BYTES, ' '), 'latin1');
+  return Buffer.from(`${text}${sum}\n`.padEnd(SLOT_BYTES, ' '), 'latin1');
 }
 
-function unpacked(bytes: Buffer): Place | null {
+function unpacked(bytes: Buffer): Slot | null {
   const text = bytes.toString('latin1');
   const found = FORM.exec(text);
   if (found === null) return null;
@@ -122,7 +122,7 @@ async function openOrMake(path: string): Promise<FileHandle> {
   const making = `${path}.new`;
   await rm(making, { force: true });
   const file = await open(making, 'wx+', 0o600);
-  const first: Place = { version: 0, epoch: 0, wasActive: false, incarnation: 0 };
+  const first: Slot = { version: 0, epoch: 0, wasActive: false, incarnation: 0 };
   const all = Buffer.concat([packed(first), packed({ ...first, version: 1 })]);
   await file.write(all, 0, all.length, 0);
   await file.sync();
@@ -141,11 +141,11 @@ async function syncDirectoryOf(path: string): Promise<void> {
 }
 
 /** The newer of the two slots; one of them may be torn. */
-async function read(path: string, file: FileHandle): Promise<Place> {
-  const bytes = Buffer.alloc(PLACES * PLACE_BYTES);
+async function read(path: string, file: FileHandle): Promise<Slot> {
+  const bytes = Buffer.alloc(SLOTS * SLOT_BYTES);
   await file.read(bytes, 0, bytes.length, 0);
-  const places = Array.from({ length: PLACES }, (_, index) =>
-    unpacked(bytes.subarray(index * PLACE_BYTES, (index + 1) * PLACE_BYTES)),
+  const places = Array.from({ length: SLOTS }, (_, index) =>
+    unpacked(bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES)),
   ).filter((place) => place !== null);
   const newest = places.toSorted((a, b) => b.version - a.version)[0];
   if (newest !== undefined && newest.epoch < EPOCH_END) return newest;

@@ -90,7 +90,7 @@ export class Handshake {
    * @returns its meaning: 'hello', 'proof' (the connection is established), an objection, or
    * `null`: invalid
    */
-  hear(message: PeerMessage, incarnation: number): 'hello' | 'proof' | Objection | null {
+  receive(message: PeerMessage, incarnation: number): 'hello' | 'proof' | Objection | null {
     if (message.kind === 'hello' && this.#its === null) {
       this.incarnation = incarnation;
       const objection = objectionTo(this.#mine, message, incarnation === this.#ownIncarnation);

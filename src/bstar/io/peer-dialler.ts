@@ -5,7 +5,7 @@ import type { Link } from '../../transport/port.js';
 import { type CurveClientKeys, dialZmtp } from '../../transport/zmtp/link.js';
 import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
 import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
-import { Talk } from './talk.js';
+import { PeerConnection } from './peer-connection.js';
 
 /**
  * A dead connection is detected, and replaced, within half a heartbeat (D22), but without haste.
@@ -26,7 +26,7 @@ class PeerDialler implements PeerLink {
   readonly #options: PeerLinkOptions;
   readonly #dial: ReturnType<typeof dialZmtp>;
   #link: Link | null = null;
-  #talk: Talk | null = null;
+  #connection: PeerConnection | null = null;
   #isKnown = false;
   /**
    * The version that the next connection starts with: the highest, except after an answer in an
@@ -65,7 +65,7 @@ class PeerDialler implements PeerLink {
         if (link === this.#link) this.#greet(link);
       },
       message: (frames) => {
-        if (link === this.#link) this.#hear(frames);
+        if (link === this.#link) this.#receive(frames);
       },
       receiving: (bytes) => {
         if (link !== this.#link) return;
@@ -81,53 +81,53 @@ class PeerDialler implements PeerLink {
 
   #greet(link: Link): void {
     const opening = { version: this.#version, resumes: this.#resumes };
-    this.#talk = new Talk(this.#options, opening, null, (frames) => {
+    this.#connection = new PeerConnection(this.#options, opening, null, (frames) => {
       const last = frames.length - 1;
       for (const [index, frame] of frames.entries()) {
         link.write(frame, 0, frame.length, index < last);
       }
     });
-    this.#talk.say(this.#talk.handshake.hello);
+    this.#connection.send(this.#connection.handshake.hello);
   }
 
-  #hear(frames: Frames): void {
-    const talk = this.#talk;
-    if (talk === null) return;
-    const heard = talk.hear(frames);
-    if (heard === null) return;
-    if (heard === 'hello') {
-      talk.say(talk.handshake.proof);
-    } else if (heard === 'proved') {
-      if (talk.standsByProof) this.#stand(talk);
-    } else if (heard === 'older') {
+  #receive(frames: Frames): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    const received = connection.receive(frames);
+    if (received === null) return;
+    if (received === 'hello') {
+      connection.send(connection.handshake.proof);
+    } else if (received === 'proved') {
+      if (connection.standsByProof) this.#establish(connection);
+    } else if (received === 'older') {
       // The peer has the previous version, which refuses this one: dials again, using that version.
       this.disconnect();
       this.#version = 1;
-    } else if (heard === 'nonsense') {
+    } else if (received === 'malformed') {
       this.#again();
-    } else if ('code' in heard) {
-      this.#options.events.refused(heard, this.#endpoint, null);
+    } else if ('code' in received) {
+      this.#options.events.refused(received, this.#endpoint, null);
       this.#again();
-    } else if (heard.kind === 'refuse') {
-      this.#options.events.refusedByPeer(heard.reason);
+    } else if (received.kind === 'refuse') {
+      this.#options.events.refusedByPeer(received.reason);
       this.#again();
     } else {
       if (!this.#isKnown) {
-        if (heard.kind !== 'status') return;
-        this.#stand(talk);
+        if (received.kind !== 'status') return;
+        this.#establish(connection);
       }
-      this.#options.events.message(heard);
+      this.#options.events.message(received);
     }
   }
 
-  #stand(talk: Talk): void {
+  #establish(connection: PeerConnection): void {
     this.#isKnown = true;
-    this.#resumes = talk.handshake.its?.nonce ?? null;
-    this.#options.events.connected(talk.peer, talk.version);
+    this.#resumes = connection.handshake.its?.nonce ?? null;
+    this.#options.events.connected(connection.peer, connection.version);
   }
 
   #lost(): void {
-    this.#talk = null;
+    this.#connection = null;
     this.#version = PEER_VERSION;
     if (!this.#isKnown) return;
     this.#isKnown = false;
@@ -146,7 +146,7 @@ class PeerDialler implements PeerLink {
   }
 
   send(message: PeerMessage): void {
-    if (this.#isKnown) this.#talk?.say(message);
+    if (this.#isKnown) this.#connection?.send(message);
   }
 
   flush(): void {
@@ -156,7 +156,7 @@ class PeerDialler implements PeerLink {
   disconnect(): void {
     const link = this.#link;
     this.#link = null;
-    this.#talk = null;
+    this.#connection = null;
     this.#isKnown = false;
     this.#version = PEER_VERSION;
     void link?.close(0);

@@ -22,7 +22,7 @@ import {
   STRANGER_BYTES_MAX,
   TALKS_MAX,
 } from './peer-link.js';
-import { Talk } from './talk.js';
+import { PeerConnection } from './peer-connection.js';
 
 /** A connection that has not identified itself by then is closed. */
 const HANDSHAKE_MS_MAX = 3000;
@@ -62,7 +62,7 @@ class PeerListener implements PeerLink, TransportEvents {
   readonly #options: PeerLinkOptions;
   /** Only a node with the peer's key is let in. */
   readonly #isSealed: boolean;
-  readonly #talks = new Map<PeerId, Talk>();
+  readonly #connections = new Map<PeerId, PeerConnection>();
   /** A connection that claims to be the peer while the peer is connected, or seems to be. */
   readonly #contenders = new Map<PeerId, NodeJS.Timeout>();
   #transport: Transport | null = null;
@@ -81,11 +81,11 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   connected(peer: PeerId, { key, address }: PeerInfo): void {
-    const talk = new Talk(this.#options, null, { key, address }, (frames) => {
+    const connection = new PeerConnection(this.#options, null, { key, address }, (frames) => {
       if (this.#transport !== null) write(this.#transport, peer, frames);
     });
-    if (this.#talks.size >= TALKS_MAX) this.#makeRoom();
-    this.#talks.set(peer, talk);
+    if (this.#connections.size >= TALKS_MAX) this.#makeRoom();
+    this.#connections.set(peer, connection);
     if (monotonicMs() < this.#closedUntil) this.#transport?.disconnect(peer);
   }
 
@@ -93,38 +93,38 @@ class PeerListener implements PeerLink, TransportEvents {
    * Closes the oldest of those that have sent nothing, otherwise of those that are not the peer.
    */
   #makeRoom(): void {
-    const others = [...this.#talks].filter(([peer]) => peer !== this.#peer);
+    const others = [...this.#connections].filter(([peer]) => peer !== this.#peer);
     const [oldest] = others.find(([, { handshake }]) => handshake.its === null) ?? others[0] ?? [];
     if (oldest !== undefined) this.#transport?.disconnect(oldest);
   }
 
   message(peer: PeerId, frames: Frames): void {
-    const talk = this.#talks.get(peer);
-    if (talk === undefined) return;
-    const heard = talk.hear(frames);
-    if (heard === null) return;
-    if (heard === 'hello') {
+    const connection = this.#connections.get(peer);
+    if (connection === undefined) return;
+    const received = connection.receive(frames);
+    if (received === null) return;
+    if (received === 'hello') {
       // The node that dials speaks first, and is first to prove that it is alive.
-      talk.say(talk.handshake.hello);
+      connection.send(connection.handshake.hello);
       this.#transport?.flush();
-    } else if (heard === 'proved') {
-      this.#claims(peer, talk);
-    } else if (heard === 'nonsense' || heard === 'older') {
+    } else if (received === 'proved') {
+      this.#claims(peer, connection);
+    } else if (received === 'malformed' || received === 'older') {
       this.#transport?.disconnect(peer);
-    } else if ('code' in heard) {
-      this.#refuse(peer, talk, heard);
-    } else if (heard.kind === 'refuse') {
-      this.#options.events.refusedByPeer(heard.reason);
+    } else if ('code' in received) {
+      this.#refuse(peer, connection, received);
+    } else if (received.kind === 'refuse') {
+      this.#options.events.refusedByPeer(received.reason);
       this.#transport?.disconnect(peer);
     } else {
-      this.#hear(peer, talk, heard);
+      this.#receive(peer, connection, received);
     }
   }
 
-  #hear(peer: PeerId, talk: Talk, message: PeerMessage): void {
+  #receive(peer: PeerId, connection: PeerConnection, message: PeerMessage): void {
     if (peer !== this.#peer) {
-      if (!talk.isAdmitted || message.kind !== 'status') return;
-      this.#takePlace(peer, talk);
+      if (!connection.isAdmitted || message.kind !== 'status') return;
+      this.#takePlace(peer, connection);
     }
     this.#options.events.message(message);
     for (const contender of [...this.#contenders.keys()]) {
@@ -135,55 +135,58 @@ class PeerListener implements PeerLink, TransportEvents {
   // ---------------------------------------------------------------- who is the peer
 
   /** A connection has said everything that the peer would say, and proved that it is alive. */
-  #claims(peer: PeerId, talk: Talk): void {
-    const present = this.#peer === null ? undefined : this.#talks.get(this.#peer);
-    if (present === undefined || this.#maySucceed(talk, present)) {
-      this.#admit(peer, talk);
+  #claims(peer: PeerId, connection: PeerConnection): void {
+    const present = this.#peer === null ? undefined : this.#connections.get(this.#peer);
+    if (present === undefined || this.#maySucceed(connection, present)) {
+      this.#admit(peer, connection);
     } else if (this.#isSealed) {
-      this.#refuse(peer, talk, { code: 'taken', text: 'a newer process of the peer is connected' });
+      this.#refuse(peer, connection, {
+        code: 'taken',
+        text: 'a newer process of the peer is connected',
+      });
     } else {
       // A restarted process cannot prove that it is the successor: its old connection is silent
       // from now on. If that connection is not silent, the new one is a stranger's.
       const waitMs = CONTEST_BEATS * this.#options.heartbeatIntervalMs;
       const timer = setTimeout(() => {
         this.#contenders.delete(peer);
-        this.#admit(peer, talk);
+        this.#admit(peer, connection);
       }, waitMs);
       this.#contenders.set(peer, timer.unref());
     }
   }
 
   /** Whether it is certain that the currently connected peer has made a new connection (D18). */
-  #maySucceed({ handshake }: Talk, { handshake: present }: Talk): boolean {
+  #maySucceed({ handshake }: PeerConnection, { handshake: present }: PeerConnection): boolean {
     if (this.#isSealed) return handshake.incarnation >= present.incarnation;
     return handshake.its?.resumes?.equals(present.nonce) === true;
   }
 
-  #admit(peer: PeerId, talk: Talk): void {
-    talk.isAdmitted = true;
-    talk.say(talk.handshake.proof);
-    if (talk.standsByProof) this.#takePlace(peer, talk);
+  #admit(peer: PeerId, connection: PeerConnection): void {
+    connection.isAdmitted = true;
+    connection.send(connection.handshake.proof);
+    if (connection.standsByProof) this.#takePlace(peer, connection);
     this.#transport?.flush();
   }
 
-  #takePlace(peer: PeerId, talk: Talk): void {
+  #takePlace(peer: PeerId, connection: PeerConnection): void {
     const before = this.#peer;
     this.#peer = peer;
     if (before !== null) {
       this.#transport?.disconnect(before);
       this.#options.events.disconnected();
     }
-    this.#options.events.connected(talk.peer, talk.version);
+    this.#options.events.connected(connection.peer, connection.version);
   }
 
   #noPeer(): void {
     this.#peer = null;
     this.#options.events.disconnected();
     const [next] = this.#contenders.keys();
-    const talk = next === undefined ? undefined : this.#talks.get(next);
-    if (next === undefined || talk === undefined) return;
+    const connection = next === undefined ? undefined : this.#connections.get(next);
+    if (next === undefined || connection === undefined) return;
     this.#forgetContender(next);
-    this.#admit(next, talk);
+    this.#admit(next, connection);
   }
 
   #forgetContender(peer: PeerId): void {
@@ -192,9 +195,9 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   revoke(key: string): void {
-    for (const [peer, talk] of this.#talks) {
-      if (talk.came?.key !== key || talk.isOver) continue;
-      this.#refuse(peer, talk, { code: 'key', text: `its key ${key} is no longer allowed` });
+    for (const [peer, connection] of this.#connections) {
+      if (connection.origin?.key !== key || connection.isOver) continue;
+      this.#refuse(peer, connection, { code: 'key', text: `its key ${key} is no longer allowed` });
     }
   }
 
@@ -206,7 +209,7 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   disconnected(peer: PeerId): void {
-    this.#talks.delete(peer);
+    this.#connections.delete(peer);
     this.#forgetContender(peer);
     if (peer === this.#peer) this.#noPeer();
   }
@@ -229,7 +232,7 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   send(message: PeerMessage): void {
-    if (this.#peer !== null) this.#talks.get(this.#peer)?.say(message);
+    if (this.#peer !== null) this.#connections.get(this.#peer)?.send(message);
   }
 
   flush(): void {
@@ -254,27 +257,27 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   #refuseAt(peer: PeerId, objection: Objection): void {
-    const talk = this.#talks.get(peer);
-    if (talk !== undefined) this.#refuse(peer, talk, objection);
+    const connection = this.#connections.get(peer);
+    if (connection !== undefined) this.#refuse(peer, connection, objection);
   }
 
-  #refuse(peer: PeerId, talk: Talk, objection: Objection): void {
-    talk.isOver = true;
-    const from = talk.handshake.its?.node ?? 'unknown';
-    this.#options.events.refused(objection, from, talk.came);
+  #refuse(peer: PeerId, connection: PeerConnection, objection: Objection): void {
+    connection.isOver = true;
+    const from = connection.handshake.its?.node ?? 'unknown';
+    this.#options.events.refused(objection, from, connection.origin);
     this.#forgetContender(peer);
     if (peer === this.#peer) this.#noPeer();
-    talk.say({ kind: 'refuse', reason: objection.text });
+    connection.send({ kind: 'refuse', reason: objection.text });
     this.#transport?.flush();
     // Its output is sent first; the sweep closes what remains.
     setTimeout(() => {
-      if (this.#talks.get(peer) === talk) this.#transport?.disconnect(peer);
+      if (this.#connections.get(peer) === connection) this.#transport?.disconnect(peer);
     }, 100).unref();
   }
 
   readonly #sendIdlersAway = (): void => {
     const now = monotonicMs();
-    for (const [peer, { handshake, startedAt }] of this.#talks) {
+    for (const [peer, { handshake, startedAt }] of this.#connections) {
       const isLate = now - startedAt > HANDSHAKE_MS_MAX;
       if (isLate && (!handshake.isDone || peer !== this.#peer)) this.#transport?.disconnect(peer);
     }

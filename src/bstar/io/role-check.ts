@@ -18,7 +18,7 @@ const AGAIN_MS = 30_000;
  * @returns the link, which looks for another primary until it is closed
  * @throws ERR_BSTAR_ROLE if one answers now
  */
-export async function soughtOtherPrimary(
+export async function linkUnlessPrimary(
   link: PeerLink,
   endpoint: string,
   curve: CurveClientKeys | undefined,

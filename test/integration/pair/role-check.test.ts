@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { soughtOtherPrimary } from '../../../src/bstar/io/role-check.js';
+import { linkUnlessPrimary } from '../../../src/bstar/io/role-check.js';
 import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
 import { freePorts } from '../../support/free-ports.js';
 import { linkEvents } from '../../support/link-events.js';
@@ -43,14 +43,14 @@ describe('a primary that starts and asks whether its peer is a primary, too', ()
 
   it('waits for an answer, and goes on without one', async () => {
     const never = new Promise<void>(() => undefined);
-    const sought = soughtOtherPrimary(LINK, endpoint, undefined, OPTIONS, never);
+    const sought = linkUnlessPrimary(LINK, endpoint, undefined, OPTIONS, never);
     await jest.advanceTimersByTimeAsync(1000);
     await (await sought).close();
   });
 
   it('does not wait once its backup has connected: the backup and clients need it now', async () => {
     const began = Date.now();
-    const sought = soughtOtherPrimary(LINK, endpoint, undefined, OPTIONS, Promise.resolve());
+    const sought = linkUnlessPrimary(LINK, endpoint, undefined, OPTIONS, Promise.resolve());
     await (await sought).close();
     // The fake clock has not advanced.
     expect(Date.now()).toBe(began);

@@ -49,7 +49,7 @@ class Node implements AuthoriserHost {
     this.revokedKeys.push(publicKey);
   }
 
-  tell(event: AuthoriserEvent): void {
+  report(event: AuthoriserEvent): void {
     this.told.push(event);
   }
 }

@@ -13,7 +13,7 @@ import type { Objection } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
 import type { PeerLinkEvents, PeerLinkOptions } from './peer-link.js';
 
-type Say = (frames: readonly Buffer[]) => void;
+type Send = (frames: readonly Buffer[]) => void;
 
 /** How the node that dials begins. */
 interface Opening {
@@ -26,45 +26,45 @@ interface Opening {
  * What was received: a message of the peer; 'hello' and 'proved' during the handshake; 'older': the
  * other node uses a lower version; `null`: nothing new; or why the connection ends.
  */
-type Heard = PeerMessage | 'hello' | 'proved' | 'older' | 'nonsense' | Objection | null;
+type Received = PeerMessage | 'hello' | 'proved' | 'older' | 'malformed' | Objection | null;
 
-export class Talk {
+export class PeerConnection {
   readonly handshake: Handshake;
   readonly startedAt: number = monotonicMs();
   /** Who opened the connection, its key by its name; `null`: this node dialled. */
-  readonly came: Rejected | null;
+  readonly origin: Rejected | null;
   readonly #isDialled: boolean;
   readonly #incarnation: number;
-  readonly #say: Say;
+  readonly #send: Send;
   readonly #events: PeerLinkEvents;
   #version: PeerVersion;
-  #said = 0;
-  #heard = 0;
+  #sent = 0;
+  #received = 0;
   /** Later messages are ignored. */
   isOver = false;
-  /** It was told that it is accepted as the peer. */
+  /** This node has accepted it as the peer. */
   isAdmitted = false;
 
   /** @param opening `null`: the other node dialled, and chooses the version */
   constructor(
     { introduction, incarnation, events }: PeerLinkOptions,
     opening: Opening | null,
-    came: Rejected | null,
-    say: Say,
+    origin: Rejected | null,
+    send: Send,
   ) {
     const resumes = opening?.resumes ?? null;
     this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
-    this.came = came;
+    this.origin = origin;
     this.#isDialled = opening === null;
     this.#version = opening?.version ?? PEER_VERSION;
     this.#incarnation = incarnation;
     this.#events = events;
-    this.#say = say;
+    this.#send = send;
   }
 
   /** What the other node said about itself, once it has proved to be the peer. */
   get peer(): Hello {
-    return present(this.handshake.its, 'who has proved himself has said who he is');
+    return present(this.handshake.its, 'a peer that proved itself said hello');
   }
 
   get version(): PeerVersion {
@@ -79,40 +79,40 @@ export class Talk {
     return this.#version > 1;
   }
 
-  say(message: PeerMessage): void {
-    this.#said++;
-    const stamp = { incarnation: this.#incarnation, sequence: this.#said };
-    this.#say(writePeer(message, stamp, this.#version));
+  send(message: PeerMessage): void {
+    this.#sent++;
+    const stamp = { incarnation: this.#incarnation, sequence: this.#sent };
+    this.#send(writePeer(message, stamp, this.#version));
   }
 
-  hear(frames: Frames): Heard {
+  receive(frames: Frames): Received {
     if (this.isOver) return null;
     const read = readPeer(frames);
-    if (read === null) return 'nonsense';
+    if (read === null) return 'malformed';
     if ('otherVersion' in read) return versionObjection(read.otherVersion);
     const { version, stamp, message } = read;
-    if (this.#isDialled && this.#heard === 0) this.#version = version;
-    if (version < this.#version && this.#heard === 0) return 'older';
-    if (version !== this.#version) return 'nonsense';
+    if (this.#isDialled && this.#received === 0) this.#version = version;
+    if (version < this.#version && this.#received === 0) return 'older';
+    if (version !== this.#version) return 'malformed';
     if (message?.kind === 'refuse') return message;
     // D18
-    if (stamp.sequence <= this.#heard) return null;
-    this.#heard = stamp.sequence;
+    if (stamp.sequence <= this.#received) return null;
+    this.#received = stamp.sequence;
     if (message === null) return null;
     return this.handshake.isDone
-      ? this.#hearPeer(message, stamp.incarnation)
-      : this.#hearStranger(message, stamp.incarnation);
+      ? this.#fromPeer(message, stamp.incarnation)
+      : this.#fromUnproven(message, stamp.incarnation);
   }
 
-  #hearPeer(message: PeerMessage, incarnation: number): Heard {
+  #fromPeer(message: PeerMessage, incarnation: number): Received {
     if (incarnation !== this.handshake.incarnation) return null;
     return this.#events.objectionTo(message) ?? message;
   }
 
-  #hearStranger(message: PeerMessage, incarnation: number): Heard {
-    const heard = this.handshake.hear(message, incarnation);
-    if (heard === null) return 'nonsense';
-    if (heard === 'hello') return this.#events.objectionTo(message) ?? 'hello';
-    return heard === 'proof' ? 'proved' : heard;
+  #fromUnproven(message: PeerMessage, incarnation: number): Received {
+    const received = this.handshake.receive(message, incarnation);
+    if (received === null) return 'malformed';
+    if (received === 'hello') return this.#events.objectionTo(message) ?? 'hello';
+    return received === 'proof' ? 'proved' : received;
   }
 }
