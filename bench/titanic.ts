@@ -70,7 +70,7 @@ const host: BrokerHost = {
     answered++;
   },
   refuse: () => undefined,
-  hear: () => true,
+  recordHello: () => true,
   isServed: () => true,
   counts: { services: 0, workers: 0 },
   services: () => [],

@@ -344,7 +344,7 @@ export class Broker {
     for (const service of this.#services.all()) {
       if (service.workers.size === 0) continue;
       this.#workers.schedule(service);
-      this.#stored.workerCame(service);
+      this.#stored.offerRoom(service);
     }
   }
 

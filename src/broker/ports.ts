@@ -142,7 +142,7 @@ export interface BrokerHost {
    * for requests on its connection whose envelope begins with this request's envelope (D11).
    * @returns false if too many have done so on this connection
    */
-  hear(id: number, hello: Hello): boolean;
+  recordHello(id: number, hello: Hello): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
   /** How many services and workers are in the lists. */

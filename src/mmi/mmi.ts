@@ -97,7 +97,7 @@ export class Mmi implements InternalService {
 
   #isHeard({ id, frames, body }: InternalRequest, host: BrokerHost): boolean {
     const hello = readHello(frames.view(body));
-    return hello !== null && host.hear(id, hello);
+    return hello !== null && host.recordHello(id, hello);
   }
 
   #services(host: BrokerHost): PagedList {

@@ -148,7 +148,7 @@ export class ClientRequests {
     const inbound = new Inbound();
     const frames = new Frames();
     for (const { peer, packed } of this.#admission.held.take()) {
-      this.#identities.settled(peer.identity);
+      this.#identities.releaseIfUnused(peer.identity);
       // The peer disconnected, and its held requests end with it.
       if (!this.#peers.has(peer) || peer.closing) continue;
       frames.clear();

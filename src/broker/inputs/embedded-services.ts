@@ -69,7 +69,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     );
   }
 
-  hear(number: number, hello: Hello): boolean {
+  recordHello(number: number, hello: Hello): boolean {
     const id = this.#internalRequests.of(number);
     const peer = id === NONE ? null : this.#requests.clientOf(id)?.peer;
     if (!peer) return true;

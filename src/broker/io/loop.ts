@@ -205,8 +205,8 @@ export class BrokerLoop implements TransportEvents {
       }
     }
     for (let closed = 0; closed < CLOSED_PER_TURN_MAX && holdings.isOver; closed++) {
-      const payer = holdings.largest();
-      if (payer === null || !transport.closeLargest(payer.identity)) return;
+      const holder = holdings.largest();
+      if (holder === null || !transport.closeLargest(holder.identity)) return;
     }
   }
 

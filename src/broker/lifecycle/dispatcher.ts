@@ -77,7 +77,7 @@ export class Dispatcher {
       if (id === NONE || worker === null) break;
       if (table.is(id, STORED)) {
         service.stored.remove(id);
-        service.isStoredsTurn = false;
+        service.isStoredNext = false;
         this.#deliveries.deliver(id, worker, now);
         this.#stored.dispatched(id, worker);
       } else if (this.#requests.isClientGone(id)) {
@@ -88,7 +88,7 @@ export class Dispatcher {
         this.#ends.expire(id, now);
       } else {
         service.queue.remove(id);
-        service.isStoredsTurn = true;
+        service.isStoredNext = true;
         this.#deliveries.deliver(id, worker, now);
       }
     }
@@ -99,6 +99,6 @@ export class Dispatcher {
 /** The next request for the service. While both stored and plain ones wait, they take turns. */
 function nextOf(service: Service): RequestId {
   const { queue, stored } = service;
-  const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredsTurn);
+  const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredNext);
   return takesStored ? stored.head : queue.head;
 }

@@ -222,7 +222,7 @@ export class Lifecycle {
       this.giveBack(id, worker, failed(failureLine(failure)), now);
     } else {
       this.#deliveries.takeBack(id, worker);
-      this.#traceFailed(id, worker, failureLine(failure));
+      if (this.#tracer.isOn) this.#traceFailed(id, worker, failureLine(failure));
       if (failure.kind === 'retry') {
         this.#ends.abandon(id, 'its worker failed after a PARTIAL', failure);
         this.#requests.release(id, 'too_late');
@@ -249,7 +249,6 @@ export class Lifecycle {
   }
 
   #traceFailed(id: RequestId, worker: Worker, text: string): void {
-    if (!this.#tracer.isOn) return;
     const reason = oneLine(text);
     this.#tracer.step(id, { name: 'delivery.failed', worker: worker.number, reason });
   }
@@ -262,7 +261,7 @@ export class Lifecycle {
     const requests = this.#requests;
     const isStored = table.is(id, STORED);
     this.#deliveries.takeBack(id, worker);
-    if (!isStored) this.#traceFailed(id, worker, end.text);
+    if (this.#tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
     const delivery = table.get(id, DELIVERIES);
     if (end.mayStillReply) {
       const bit = deliveryBit(delivery);

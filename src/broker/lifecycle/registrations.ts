@@ -66,7 +66,7 @@ export class Registrations {
     this.#services.label(service);
     this.#workers.add(worker);
     peer.identity.workers++;
-    this.#stored.workerCame(service);
+    this.#stored.offerRoom(service);
     this.#events.emit({
       name: 'worker.registered',
       service: service.shown,

@@ -100,8 +100,8 @@ export class StoredDeliveries {
 
   // ---------------------------------------------------------------- reports to the client
 
-  /** A worker registered. */
-  workerCame(service: Service): void {
+  /** A worker registered, or clients are served again. */
+  offerRoom(service: Service): void {
     this.#client?.roomAt(service.name);
   }
 

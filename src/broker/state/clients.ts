@@ -82,7 +82,7 @@ export class Clients {
   }
 
   /** A request of this client ended. */
-  settled(client: Client): void {
+  requestEnded(client: Client): void {
     this.#releasedIfDone(client);
   }
 

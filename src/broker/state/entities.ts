@@ -134,7 +134,7 @@ export class Service {
   /** The internal client has more requests for it. */
   hasBacklog = false;
   /** The next request comes from the queue of stored ones: while both wait, they take turns. */
-  isStoredsTurn = false;
+  isStoredNext = false;
   /** For all its workers together. */
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();

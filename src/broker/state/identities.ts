@@ -89,11 +89,11 @@ export class Identities {
 
   leave(identity: Identity): void {
     identity.peers--;
-    this.settled(identity);
+    this.releaseIfUnused(identity);
   }
 
   /** Something that the identity used was released. */
-  settled(identity: Identity): void {
+  releaseIfUnused(identity: Identity): void {
     if (!identity.isUnused || this.#byName.get(identity.name) !== identity) return;
     this.#byName.delete(identity.name);
     this.#holdings.release(identity.holder);

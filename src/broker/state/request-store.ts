@@ -263,8 +263,8 @@ export class RequestStore {
       identity.holder.add('requests', -bytes);
       identity.outstanding--;
       client.requests.remove(id);
-      this.#clients.settled(client);
-      this.#identities.settled(identity);
+      this.#clients.requestEnded(client);
+      this.#identities.releaseIfUnused(identity);
     }
     if (this.byArrival.has(id)) this.byArrival.remove(id);
     if (table.is(id, INTERNAL)) {

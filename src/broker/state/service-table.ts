@@ -135,7 +135,7 @@ export class ServiceTable {
     service.namedBy = null;
     namedBy.services--;
     this.#inUse--;
-    this.#identities.settled(namedBy);
+    this.#identities.releaseIfUnused(namedBy);
     if (!service.hasStored) this.#ended.push(service);
   }
 

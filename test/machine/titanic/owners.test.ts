@@ -325,7 +325,7 @@ describe('replies that are large (D76)', () => {
         counts: { services: 0, workers: 0 },
         services: () => [],
         workers: () => [],
-        hear: () => true,
+        recordHello: () => true,
       },
       answer: (id: number): void => {
         sent.push(id);
