@@ -1,11 +1,12 @@
 /** Quotas of one identity: possible values, and the values in effect. */
+import { IDENTITY_SHARE } from '../core/defaults.js';
 import type { Config } from './config.js';
 
 /** The keys of `limits.perPeer` and of each `limits.quotas.NAME`. */
 export const QUOTA_ROWS = {
   share: {
     kind: 'share',
-    default: 0.875,
+    default: IDENTITY_SHARE,
     about: 'Fraction of each limit that one identity may use, unless a key below sets a number.',
   },
   connections: {

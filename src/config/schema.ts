@@ -12,6 +12,7 @@ import {
   HEARTBEAT_INTERVAL_MS,
   HEARTBEAT_LIVENESS,
   HTTP_ADDRESS,
+  IDENTITY_SHARE,
 } from '../core/defaults.js';
 
 /** What a key may hold. `size` takes an integer (bytes) or text such as `16MiB`. */
@@ -232,7 +233,7 @@ export const SCHEMA = {
       perPeer: {
         kind: 'quota',
         default: null,
-        none: '`{share: 0.875}`',
+        none: `\`{share: ${IDENTITY_SHARE}}\``,
         live: true,
         about: 'Limits of one identity; see Quotas.',
       },

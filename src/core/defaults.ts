@@ -1,4 +1,4 @@
-/** Defaults that the broker shares with its clients and workers. */
+/** Defaults that more than one room needs. */
 
 /** Time between heartbeats of broker and workers. */
 export const HEARTBEAT_INTERVAL_MS = 2500;
@@ -11,3 +11,6 @@ export const BROKER_ENDPOINT = 'tcp://127.0.0.1:5555';
 
 /** Where its HTTP server listens, as `host:port`. */
 export const HTTP_ADDRESS = '127.0.0.1:5580';
+
+/** The share of what is there for all that one identity may use, so that some is left for others. */
+export const IDENTITY_SHARE = 0.875;

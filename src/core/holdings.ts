@@ -110,12 +110,12 @@ export class Holdings {
   largest(): Holder | null {
     if (!this.isOver) return null;
     const part = this.limit / this.#holders.size;
-    let payer: Holder | null = null;
+    let largest: Holder | null = null;
     for (const holder of this.#holders.values()) {
       if (holder.bytes <= part || holder.output + holder.input <= 0) continue;
-      if (payer === null || holder.bytes > payer.bytes) payer = holder;
+      if (largest === null || holder.bytes > largest.bytes) largest = holder;
     }
-    return payer;
+    return largest;
   }
 
   /**

@@ -1,4 +1,5 @@
 /** Clients' requests that wait until it is decided whether this node serves, in order of arrival. */
+import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
 import { pack, packedBytes } from '../../core/packed.js';
 import type { Peer } from '../state/entities.js';
@@ -12,8 +13,6 @@ export interface HeldMessage {
 /** Limits on what is held here. The first request is held whatever its size. */
 const HELD_MESSAGES_MAX = 10_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
-/** The share of it that one identity may use, so that some is left for others (D75). */
-const ONE_IDENTITY = 0.875;
 
 export class HeldMessages {
   #held: HeldMessage[] = [];
@@ -25,8 +24,8 @@ export class HeldMessages {
     const { identity } = peer;
     const isFull = this.#held.length >= HELD_MESSAGES_MAX || this.#bytes + bytes > HELD_BYTES_MAX;
     const isShareUsed =
-      identity.heldMessages >= HELD_MESSAGES_MAX * ONE_IDENTITY ||
-      identity.heldMessageBytes + bytes > HELD_BYTES_MAX * ONE_IDENTITY;
+      identity.heldMessages >= HELD_MESSAGES_MAX * IDENTITY_SHARE ||
+      identity.heldMessageBytes + bytes > HELD_BYTES_MAX * IDENTITY_SHARE;
     const isFirst = this.#held.length === 0;
     if (((isFull || isShareUsed) && !isFirst) || !identity.holder.mayHold(bytes)) return false;
     identity.heldMessages++;

@@ -3,6 +3,7 @@
  * No change is reported before its batch is committed. Parties take turns: a party that stores
  * little gets into the next batch, however much others store (D75).
  */
+import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Commits } from './commits.js';
 import { FairQueue } from './fair-queue.js';
 import type { Replica } from './replica.js';
@@ -59,8 +60,6 @@ const EARLY_CHANGES_MIN = 8;
 /** Maximum that waits for the store, above which more is refused. */
 const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
-/** The share of it that one party may use, so that some is left for others. */
-const PARTY_SHARE = 0.875;
 const RETRY_MS = 1000;
 
 export class Writer {
@@ -98,8 +97,8 @@ export class Writer {
   isFullFor(party: string): boolean {
     return (
       this.isFull ||
-      this.#waiting.sizeOf(party) >= WAITING_CHANGES_MAX * PARTY_SHARE ||
-      this.#waiting.bytesOf(party) >= WAITING_BYTES_MAX * PARTY_SHARE
+      this.#waiting.sizeOf(party) >= WAITING_CHANGES_MAX * IDENTITY_SHARE ||
+      this.#waiting.bytesOf(party) >= WAITING_BYTES_MAX * IDENTITY_SHARE
     );
   }
 

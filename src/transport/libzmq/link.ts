@@ -69,7 +69,7 @@ class LibzmqLink implements Link {
   #sending = false;
   #sentInTurn = 0;
   #pumpAwaited = false;
-  #toldFull = false;
+  #isFullReported = false;
   #retryMs = RETRY_MS_MIN;
   #timer: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
@@ -108,8 +108,8 @@ class LibzmqLink implements Link {
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
     if (this.#closing !== undefined) return;
     this.#outbox.write(bytes, start, end, more);
-    if (this.#outbox.full && !this.#toldFull) {
-      this.#toldFull = true;
+    if (this.#outbox.full && !this.#isFullReported) {
+      this.#isFullReported = true;
       const dropping = this.#dropping;
       if (dropping !== undefined) queueMicrotask(dropping);
     }
@@ -206,7 +206,7 @@ class LibzmqLink implements Link {
     const message = this.#outbox.peek();
     if (message === undefined) {
       this.#outbox.reopen();
-      this.#toldFull = false;
+      this.#isFullReported = false;
       return;
     }
     if (this.#sentInTurn++ === MESSAGES_PER_TURN) {

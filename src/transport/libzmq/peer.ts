@@ -34,7 +34,7 @@ export class RouterPeer {
   blocked = false;
   gone = false;
   /** `full` was reported, `drained` not yet. */
-  toldFull = false;
+  isFullReported = false;
   // Made once, so that sending allocates no closure per message.
   readonly #sent: () => void;
   readonly #failed: (error: unknown) => void;

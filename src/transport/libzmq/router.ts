@@ -316,17 +316,17 @@ class LibzmqRouter implements Transport {
   #wrote(peer: RouterPeer): void {
     peer.countOutput();
     this.#sender.wrote(peer);
-    if (!peer.outbox.full || peer.toldFull) return;
-    peer.toldFull = true;
-    this.#tell(() => {
+    if (!peer.outbox.full || peer.isFullReported) return;
+    peer.isFullReported = true;
+    this.#report(() => {
       if (!peer.gone) this.#events.full(peer.id);
     });
   }
 
   #drained(peer: RouterPeer): void {
     peer.outbox.reopen();
-    peer.toldFull = false;
-    this.#tell(() => {
+    peer.isFullReported = false;
+    this.#report(() => {
       if (!peer.gone) this.#events.drained(peer.id);
     });
   }
@@ -340,7 +340,7 @@ class LibzmqRouter implements Transport {
     this.#sender.forget(peer);
     peer.listening.known.delete(peer.key);
     this.#peers[peer.id] = undefined;
-    this.#tell(() => {
+    this.#report(() => {
       // Only now: until `disconnected` is reported, this number means the old peer to the machine.
       this.#numbers.release(peer.id);
       this.#events.disconnected(peer.id);
@@ -348,7 +348,7 @@ class LibzmqRouter implements Transport {
   }
 
   /** Defers an event until the machine's call that we may be in has returned. */
-  #tell(event: () => void): void {
+  #report(event: () => void): void {
     this.#later.push(event);
     if (this.#later.length > 1) return;
     queueMicrotask(() => {

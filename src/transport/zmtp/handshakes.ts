@@ -40,7 +40,7 @@ export interface Shaking<T> {
   /** Answers its HELLO now. */
   grant(): void;
   /** Its handshake took too long. */
-  tire(): void;
+  timeOut(): void;
   /** It is closed to make room for another one. */
   evict(): void;
 }
@@ -168,7 +168,7 @@ export class Handshakes<T extends Shaking<T>> {
       const waitedMs = now - owner.acceptedAt;
       if (waitedMs < GREETING_WAIT_MS) break;
       if (waitedMs < HANDSHAKE_MS_MAX) owner.showGreeting();
-      else owner.tire();
+      else owner.timeOut();
       link = next;
     }
     if (this.#all.head !== null) this.#timer = setTimeout(this.#check, CHECK_MS);

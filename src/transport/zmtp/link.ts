@@ -103,7 +103,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   /** While closing: waiting output may be sent until then. */
   #lingersUntil = Infinity;
   #lingerTimer: NodeJS.Timeout | null = null;
-  #toldDropping = false;
+  #isDroppingReported = false;
 
   constructor(endpoint: string, options: ZmtpLinkOptions, events: LinkEvents) {
     this.#endpoint = endpoint;
@@ -121,8 +121,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#closing !== null) return;
     if (this.#route === 'none') this.#route = this.#chooseRoute();
     if (this.#route === 'out') this.#shell?.connection.write(bytes, start, end, more);
-    else if (this.#route === 'dropped') this.#tellDropping();
-    else if (!this.#waiting.write(bytes, start, end, more)) this.#tellDropping();
+    else if (this.#route === 'dropped') this.#reportDropping();
+    else if (!this.#waiting.write(bytes, start, end, more)) this.#reportDropping();
     if (more) return;
     if (this.#route === 'out') this.#flushSoon();
     // The connection may have come up while the message was being written.
@@ -264,7 +264,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   written(): void {
-    if (this.#isReady && this.#shell?.waitingBytes === 0) this.#toldDropping = false;
+    if (this.#isReady && this.#shell?.waitingBytes === 0) this.#isDroppingReported = false;
   }
 
   closed(): void {
@@ -296,10 +296,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     return this.#shell.waitingBytes > this.#options.limits.outputBytesMax ? 'dropped' : 'out';
   }
 
-  #tellDropping(): void {
+  #reportDropping(): void {
     const { dropping } = this.#options;
-    if (this.#toldDropping || dropping === undefined) return;
-    this.#toldDropping = true;
+    if (this.#isDroppingReported || dropping === undefined) return;
+    this.#isDroppingReported = true;
     queueMicrotask(dropping);
   }
 

@@ -125,7 +125,7 @@ export class RouterPeer
     this.shell.grant();
   }
 
-  tire(): void {
+  timeOut(): void {
     this.failed('handshake', 'the handshake took too long');
   }
 

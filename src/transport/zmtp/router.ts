@@ -4,6 +4,7 @@
  * A peer exists from the end of its handshake to the end of its socket. Bad data on a connection
  * ends at worst that connection.
  */
+import { IDENTITY_SHARE } from '../../core/defaults.js';
 import { lstat, unlink } from 'node:fs/promises';
 
 import { monotonicMs } from '../../core/clock.js';
@@ -46,10 +47,8 @@ import { type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-pee
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids assigned here: a zero byte and a number, as libzmq assigns them. */
 const MADE_ROUTING_ID_BYTES = 5;
-/** The share of the file descriptors for connections that one address may use. */
-const DESCRIPTORS_SHARE = 0.875;
 /** Above this share of `connectionsMax`, connections that were refused are closed early. */
-const LEAVERS_FROM = 0.75;
+const LINGERING_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
 const TOO_MANY_OF_KEY = 'the quota connections of its key is reached';
 /** All routers of this process share the turns for reading and writing. */
@@ -230,7 +229,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     const count = this.#accounts.connectionsOf(identityOf(shownAddress(from), null));
     if (count >= this.limits.connectionsPerIdentityMax) {
       this.#turnAway(listener, 'connections', TOO_MANY, from);
-    } else if (!this.#hasReserve && count >= acceptable * DESCRIPTORS_SHARE) {
+    } else if (!this.#hasReserve && count >= acceptable * IDENTITY_SHARE) {
       this.#turnAway(
         listener,
         'accept',
@@ -257,12 +256,12 @@ class ZmtpRouter implements Transport, PeerOwner {
     const peer = new RouterPeer(this, source, { listener, address, account }, mechanism);
     this.#connections.add(peer);
     this.#handshakes.add(peer);
-    if (this.#hasReserve) this.#hurryLeavers();
+    if (this.#hasReserve) this.#destroyLingering();
   }
 
   /** Where few connections are allowed, closes those that were refused and linger. */
-  #hurryLeavers(): void {
-    if (this.#connections.size <= this.limits.connectionsMax * LEAVERS_FROM) return;
+  #destroyLingering(): void {
+    if (this.#connections.size <= this.limits.connectionsMax * LINGERING_FROM) return;
     for (const { isGone, shell } of this.#connections) if (isGone) shell.destroy();
   }
 

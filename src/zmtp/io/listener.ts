@@ -141,10 +141,10 @@ class Listener implements Listening {
 function refuseEarly(server: Server, admits: (address: string) => boolean): void {
   const handle: unknown = Reflect.get(server, '_handle');
   if (!isListeningHandle(handle)) return;
-  const tell = handle.onconnection;
+  const pass = handle.onconnection;
   handle.onconnection = function (this: unknown, status, connection): void {
     if (connection === undefined || admits(addressOf(connection))) {
-      tell.call(this, status, connection);
+      pass.call(this, status, connection);
     } else {
       connection.close();
     }

@@ -34,7 +34,7 @@ describe('handshakes, before anybody has shown a key,', () => {
       granted.push(this.name);
     }
 
-    tire(): void {
+    timeOut(): void {
       this.evict();
     }
 
