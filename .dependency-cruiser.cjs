@@ -119,7 +119,7 @@ const brokerFolders = [
   brokerFolder(
     'admission',
     ['state'],
-    'broker/admission decides and sends nothing. Return the refusal, and let the caller in inputs or lifecycle send it.',
+    'broker/admission decides, and sends clients nothing; its only effect is a vote. Return the refusal, and let the caller in inputs or lifecycle send it.',
   ),
   brokerFolder(
     'lifecycle',
