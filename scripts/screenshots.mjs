@@ -173,7 +173,7 @@ try {
   await take(browser, left.http, 'services', '#/services', { height: 560 });
   await take(browser, left.http, 'service', '#/services/mail.send', { height: 1180 });
   await take(browser, left.http, 'durable', '#/durable', { height: 560 });
-  await take(browser, left.http, 'story', `#/durable/${uuid}`, { height: 700 });
+  await take(browser, left.http, 'request-history', `#/durable/${uuid}`, { height: 700 });
   await take(browser, left.http, 'pair', '#/pair', { height: 560, colorScheme: 'dark' });
   await take(browser, left.http, 'phone', '', { width: 390, height: 844, colorScheme: 'dark' });
   over.abort();

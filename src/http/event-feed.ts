@@ -39,7 +39,7 @@ const GREETING = 'retry: 2000\n: recent events of this node, then new ones as th
 /** Takes text to send; whether it can is its own matter. */
 export type Write = (text: string) => void;
 
-interface Noted {
+interface PendingEvent {
   readonly event: DomainEvent;
   readonly severity: Severity;
   readonly at: number;
@@ -52,8 +52,8 @@ export class EventFeed {
   readonly #history = new EventHistory();
   /** Begins the ids of this process: those of another one say nothing of what a reader has of this. */
   readonly #process: string;
-  #noted: Noted[] = [];
-  readonly #notedOf = new Map<string, number>();
+  #pending: PendingEvent[] = [];
+  readonly #pendingByName = new Map<string, number>();
   #leftOut = 0;
   #total = 0;
   #pace: NodeJS.Timeout | null = null;
@@ -67,15 +67,15 @@ export class EventFeed {
 
   /** @param severityOf is asked for those alone that are told */
   emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
-    const before = this.#notedOf.get(event.name) ?? 0;
-    if (this.#noted.length >= AT_ONCE_MAX || before >= AT_ONCE_OF_ONE_MAX) {
+    const before = this.#pendingByName.get(event.name) ?? 0;
+    if (this.#pending.length >= AT_ONCE_MAX || before >= AT_ONCE_OF_ONE_MAX) {
       this.#leftOut++;
       return;
     }
-    this.#notedOf.set(event.name, before + 1);
-    this.#noted.push({ event, severity: severityOf(event), at: this.#wall() });
+    this.#pendingByName.set(event.name, before + 1);
+    this.#pending.push({ event, severity: severityOf(event), at: this.#wall() });
     // Nobody waits for it: it does not keep the process.
-    this.#pace ??= setTimeout(this.#tell, PACE_MS).unref();
+    this.#pace ??= setTimeout(this.#flush, PACE_MS).unref();
   }
 
   /**
@@ -125,14 +125,14 @@ export class EventFeed {
     for (const write of [...this.#readers.keys()]) write(HEARTBEAT);
   };
 
-  readonly #tell = (): void => {
+  readonly #flush = (): void => {
     this.#pace = null;
-    const noted = this.#noted;
-    if (this.#leftOut > 0) noted.push(this.#leftOutEvent(this.#leftOut));
-    this.#noted = [];
-    this.#notedOf.clear();
+    const pending = this.#pending;
+    if (this.#leftOut > 0) pending.push(this.#leftOutEvent(this.#leftOut));
+    this.#pending = [];
+    this.#pendingByName.clear();
     this.#leftOut = 0;
-    const kept = noted.map((each): KeptEvent => {
+    const kept = pending.map((each): KeptEvent => {
       const number = ++this.#total;
       const { name } = each.event;
       return { number, name, ...rendered(each, `${this.#process}.${number}`) };
@@ -143,7 +143,7 @@ export class EventFeed {
     }
   };
 
-  #leftOutEvent(count: number): Noted {
+  #leftOutEvent(count: number): PendingEvent {
     const event: DomainEvent & { readonly count: number } = { name: 'events.left_out', count };
     return { event, severity: 'warn', at: this.#wall() };
   }
@@ -158,7 +158,7 @@ function textFor({ whole, open }: KeptEvent, isStranger: boolean): string {
  * @param id `null`: it is not kept, and counts for nothing
  */
 function rendered(
-  { event: { name, ...fields }, severity, at }: Noted,
+  { event: { name, ...fields }, severity, at }: PendingEvent,
   id: string | null,
 ): Pick<KeptEvent, 'whole' | 'open'> {
   const time = new Date(at).toISOString();
@@ -166,8 +166,8 @@ function rendered(
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
   const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
   if (!Object.keys(fields).some((field) => WITHHELD.has(field))) return { whole, open: whole };
-  const told = Object.fromEntries(Object.entries(data).filter(([field]) => !WITHHELD.has(field)));
-  return { whole, open: `${head}${JSON.stringify(told, cut)}\n\n` };
+  const shown = Object.fromEntries(Object.entries(data).filter(([field]) => !WITHHELD.has(field)));
+  return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
 }
 
 function cut(_field: string, value: unknown): unknown {

@@ -1,15 +1,15 @@
 /** Events that repeat are one row: the same thing, of the same service. */
-import type { Told } from './event-stream.js';
+import type { ReceivedEvent } from './event-stream.js';
 
 export interface EventGroup {
   readonly key: string;
-  readonly latest: Told;
+  readonly latest: ReceivedEvent;
   /** Those before it, the newest first. */
-  readonly earlier: readonly Told[];
+  readonly earlier: readonly ReceivedEvent[];
 }
 
 /** The service that an event is about; the empty text: about none. */
-export function serviceOf({ service }: Told): string {
+export function serviceOf({ service }: ReceivedEvent): string {
   return typeof service === 'string' ? service : '';
 }
 
@@ -17,14 +17,14 @@ export function serviceOf({ service }: Told): string {
  * @param events the newest first
  * @returns the group that was heard of last first
  */
-export function grouped(events: readonly Told[]): EventGroup[] {
-  const groups = new Map<string, { latest: Told; earlier: Told[] }>();
-  for (const told of events) {
+export function grouped(events: readonly ReceivedEvent[]): EventGroup[] {
+  const groups = new Map<string, { latest: ReceivedEvent; earlier: ReceivedEvent[] }>();
+  for (const received of events) {
     // Names of events have no spaces.
-    const key = `${told.event} ${serviceOf(told)}`;
+    const key = `${received.event} ${serviceOf(received)}`;
     const group = groups.get(key);
-    if (group === undefined) groups.set(key, { latest: told, earlier: [] });
-    else group.earlier.push(told);
+    if (group === undefined) groups.set(key, { latest: received, earlier: [] });
+    else group.earlier.push(received);
   }
   return Array.from(groups, ([key, group]) => ({ key, ...group }));
 }

@@ -1,6 +1,6 @@
 import { attribute, el, fill, type Kept, text } from './dom.js';
 import type { EventGroup } from './event-groups.js';
-import type { Told } from './event-stream.js';
+import type { ReceivedEvent } from './event-stream.js';
 import { count, line, moment } from './format.js';
 
 /** What is no trouble is told apart by its name: it ended well, or is neither. */
@@ -8,7 +8,7 @@ const GOOD = /\.(registered|healed|recovered|connected|merged|changed)$/;
 /** Of a group, so many before the last one are listed. */
 const EARLIER_SHOWN = 20;
 
-function gradeOf({ severity, event }: Told): string {
+function gradeOf({ severity, event }: ReceivedEvent): string {
   if (severity === 'error') return 'bad';
   if (severity === 'warn') return 'warn';
   return GOOD.test(event) ? 'good' : 'quiet';
@@ -21,7 +21,7 @@ export function fieldsOf({
   event: _event,
   severity: _severity,
   ...fields
-}: Told): string {
+}: ReceivedEvent): string {
   const said = Object.entries(fields)
     .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`)
@@ -44,8 +44,14 @@ export function eventRow(first: EventGroup): Kept<EventGroup> {
     const left = group.earlier.length - shown.length;
     fill(
       list,
-      ...shown.map((told) =>
-        el('li', {}, el('time', { datetime: told.time }, moment(told.time)), ' ', fieldsOf(told)),
+      ...shown.map((event) =>
+        el(
+          'li',
+          {},
+          el('time', { datetime: event.time }, moment(event.time)),
+          ' ',
+          fieldsOf(event),
+        ),
       ),
       earlier.open && left > 0 ? el('li', {}, `and ${count(left)} earlier`) : null,
     );

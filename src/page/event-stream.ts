@@ -12,13 +12,13 @@ const SILENCE_MS = 40_000;
 const KEPT_MAX = 1000;
 
 /** `arrival` counts them: it tells two apart that say the same. No event has such a field. */
-export interface Told extends NodeEvent {
+export interface ReceivedEvent extends NodeEvent {
   readonly arrival: number;
 }
 
 export class EventStream {
-  readonly #looks = new Set<() => void>();
-  #events: Told[] = [];
+  readonly #listeners = new Set<() => void>();
+  #events: ReceivedEvent[] = [];
   #isOpen = false;
   #why = '';
   #arrivals = 1;
@@ -38,7 +38,7 @@ export class EventStream {
   }
 
   /** The newest first. */
-  get events(): readonly Told[] {
+  get events(): readonly ReceivedEvent[] {
     return this.#events;
   }
 
@@ -51,11 +51,11 @@ export class EventStream {
   }
 
   /** @returns what ends it */
-  watch(look: () => void): () => void {
-    this.#looks.add(look);
-    look();
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    listener();
     return () => {
-      this.#looks.delete(look);
+      this.#listeners.delete(listener);
     };
   }
 
@@ -139,16 +139,16 @@ export class EventStream {
       this.#events.unshift({ ...event, arrival: this.#arrivals++ });
     }
     this.#events.splice(KEPT_MAX);
-    this.#tell();
+    this.#notify();
   }
 
   #set(isOpen: boolean): void {
     this.#isOpen = isOpen;
     if (isOpen) this.#why = '';
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
-    for (const look of [...this.#looks]) look();
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -1,7 +1,7 @@
 /** What workers of one service said when they failed, by code: of the events that the page has. */
 import { DataTable } from './data-table.js';
 import { text } from './dom.js';
-import type { Told } from './event-stream.js';
+import type { ReceivedEvent } from './event-stream.js';
 import { count, line, moment } from './format.js';
 import { empty } from './status-line.js';
 
@@ -14,14 +14,14 @@ export interface CodeGroup {
 }
 
 /** @param events the newest first */
-export function failuresByCode(events: readonly Told[], service: string): CodeGroup[] {
+export function failuresByCode(events: readonly ReceivedEvent[], service: string): CodeGroup[] {
   const groups = new Map<string, CodeGroup>();
-  for (const told of events) {
-    if (told.event !== 'request.failed' || told['service'] !== service) continue;
-    const code = String(told['code']);
+  for (const received of events) {
+    if (received.event !== 'request.failed' || received['service'] !== service) continue;
+    const code = String(received['code']);
     const known = groups.get(code);
     if (known === undefined) {
-      groups.set(code, { code, count: 1, said: String(told['text']), time: told.time });
+      groups.set(code, { code, count: 1, said: String(received['text']), time: received.time });
     } else {
       groups.set(code, { ...known, count: known.count + 1 });
     }

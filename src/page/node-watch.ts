@@ -23,10 +23,10 @@ export interface Watched {
   readonly why: string;
 }
 
-type Look = (watched: Watched) => void;
+type Listener = (watched: Watched) => void;
 
 export class NodeWatch {
-  readonly #looks = new Set<Look>();
+  readonly #listeners = new Set<Listener>();
   readonly #restarted: () => void;
   #overview: Overview | null = null;
   readonly #samples = new Samples(SAMPLES_MAX);
@@ -59,11 +59,11 @@ export class NodeWatch {
   }
 
   /** @returns what ends it */
-  watch(look: Look): () => void {
-    this.#looks.add(look);
-    look(this.now);
+  watch(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    listener(this.now);
     return () => {
-      this.#looks.delete(look);
+      this.#listeners.delete(listener);
     };
   }
 
@@ -75,7 +75,7 @@ export class NodeWatch {
     this.#isAsking = true;
     void this.#ask().finally(() => {
       this.#isAsking = false;
-      this.#tell();
+      this.#notify();
       if (this.#isGivenUp) return;
       const retryMs = Math.min(RETRY_MS_MAX, EVERY_MS * this.#failures);
       this.#timer = setTimeout(
@@ -106,7 +106,7 @@ export class NodeWatch {
     const wasWrong = token.get() !== null;
     token.forget();
     this.#contact = 'locked';
-    this.#tell();
+    this.#notify();
     const why = 'This node asks for a token for reading, too.';
     // Who does not give it is asked again by the button of the banner.
     this.#isGivenUp = !(await askToken(wasWrong ? 'Wrong token.' : why));
@@ -123,8 +123,8 @@ export class NodeWatch {
     this.#settle();
   }
 
-  #tell(): void {
-    for (const look of [...this.#looks]) look(this.now);
+  #notify(): void {
+    for (const listener of [...this.#listeners]) listener(this.now);
   }
 
   #settle(): void {

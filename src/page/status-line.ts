@@ -97,7 +97,7 @@ export function showStatus(watch: NodeWatch): void {
     const ofRequests = contact === 'good' && overview !== null ? requests.of(overview) : [];
     const troubles = [...troublesOf(watched), ...ofRequests];
     // The seconds that go by are no news to who hears the page read.
-    const now = JSON.stringify(troubles.map(({ grade: _grade, ...told }) => told));
+    const now = JSON.stringify(troubles.map(({ grade: _grade, ...shown }) => shown));
     if (now === said) return;
     said = now;
     attribute(banner, 'hidden', troubles.length === 0);

@@ -77,7 +77,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     const harmless = '<img src=x onerror=alert(1)>\ufffd[31m\ufffd';
     await seen.page.route('**/api/v1/titanic/requests**', async (route) => {
       const response = await route.fetch();
-      const told = (await response.json()) as {
+      const answer = (await response.json()) as {
         readonly items?: readonly object[];
         readonly deliveries?: readonly object[];
       };
@@ -87,9 +87,9 @@ describe('durable requests on the page (issue 6.2)', () => {
       ];
       const failure = { kind: 'final', code: 'card_declined', text: hostile, detail };
       const json =
-        told.items === undefined
-          ? { ...told, deliveries: told.deliveries?.map((each) => ({ ...each, failure })) }
-          : { ...told, items: told.items.map((each) => ({ ...each, reason: hostile })) };
+        answer.items === undefined
+          ? { ...answer, deliveries: answer.deliveries?.map((each) => ({ ...each, failure })) }
+          : { ...answer, items: answer.items.map((each) => ({ ...each, reason: hostile })) };
       await route.fulfill({ response, json });
     });
     await seen.goes('#/durable');
@@ -154,7 +154,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('heading', { name: uuid }));
   });
 
-  itWithTool('chromium', 'are told step by step, and retried with the token', async () => {
+  itWithTool('chromium', 'are answer step by step, and retried with the token', async () => {
     const stand = await Stand.open();
     const work = await fragile(stand);
     const [uuid = ''] = await stand.submitsDead('work', 1);

@@ -3,7 +3,7 @@ import { choice, offer } from '../choice.js';
 import { attribute, button, el, KeyedList, text } from '../dom.js';
 import { type EventGroup, grouped, serviceOf } from '../event-groups.js';
 import { eventRow, fieldsOf } from '../event-row.js';
-import type { Told } from '../event-stream.js';
+import type { ReceivedEvent } from '../event-stream.js';
 import { count } from '../format.js';
 import { empty } from '../status-line.js';
 import { type Context, linkTo, type Place, type View } from '../view.js';
@@ -28,14 +28,17 @@ interface Filter {
   readonly text: string;
 }
 
-function matches(told: Told, { severity, service, text: wanted }: Filter): boolean {
-  if (severity !== '' && PASSES[severity]?.includes(told.severity) !== true) return false;
-  if (service !== '' && serviceOf(told) !== service) return false;
-  return wanted === '' || `${told.event} ${fieldsOf(told)}`.toLowerCase().includes(wanted);
+function matches(received: ReceivedEvent, { severity, service, text: wanted }: Filter): boolean {
+  if (severity !== '' && PASSES[severity]?.includes(received.severity) !== true) return false;
+  if (service !== '' && serviceOf(received) !== service) return false;
+  return wanted === '' || `${received.event} ${fieldsOf(received)}`.toLowerCase().includes(wanted);
 }
 
 /** The services of the events, and the one that is looked for. */
-function servicesOf(events: readonly Told[], chosen: string): (readonly [string, string])[] {
+function servicesOf(
+  events: readonly ReceivedEvent[],
+  chosen: string,
+): (readonly [string, string])[] {
   const names = new Set([...events.map(serviceOf), chosen]);
   names.delete('');
   return [['', 'Any service'], ...[...names].sort().map((name) => [name, name] as const)];
@@ -59,7 +62,7 @@ export function eventsView({ stream }: Context, { query }: Place): View {
     'No events',
     'Workers that register or leave are events, and so are errors. Requests that succeed are not.',
   );
-  let held: readonly Told[] | null = null;
+  let held: readonly ReceivedEvent[] | null = null;
   const pause = button('Pause', 'button', () => {
     held = held === null ? [...stream.events] : null;
     text(pause, held === null ? 'Pause' : 'Resume');
@@ -74,7 +77,7 @@ export function eventsView({ stream }: Context, { query }: Place): View {
       service: service.value,
       text: search.value.trim().toLowerCase(),
     };
-    const found = all.filter((told) => matches(told, filter));
+    const found = all.filter((received) => matches(received, filter));
     rows.show(grouped(found).slice(0, SHOWN_MAX));
     nothing.hidden = found.length > 0;
     const live = stream.isOpen ? 'live' : 'not connected, retrying';

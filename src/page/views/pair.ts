@@ -109,7 +109,7 @@ function historyTable(ha: HaStatus): HTMLElement {
 
 export function pairView({ watch }: Context): View {
   const body = el('div', { class: 'pair', hidden: true });
-  const story = el('div', {});
+  const history = el('div', {});
   const status = el('span', { class: 'quiet', role: 'status' });
   const alone = empty(
     'This node has no peer',
@@ -138,7 +138,10 @@ export function pairView({ watch }: Context): View {
       const now = JSON.stringify(ha.history);
       if (now === shown) return;
       shown = now;
-      fill(story, ...(ha.history.length === 0 ? [] : [el('h2', {}, 'Changes'), historyTable(ha)]));
+      fill(
+        history,
+        ...(ha.history.length === 0 ? [] : [el('h2', {}, 'Changes'), historyTable(ha)]),
+      );
     } catch (error) {
       text(status, messageOf(error));
     }
@@ -175,7 +178,7 @@ export function pairView({ watch }: Context): View {
       ),
       alone,
       body,
-      story,
+      history,
     ),
     close: repeatedly(load, () => EVERY_MS),
   };

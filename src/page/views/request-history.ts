@@ -160,7 +160,7 @@ function actions(
 }
 
 export function requestHistoryView(uuid: string): View {
-  const body = el('div', { class: 'story', 'aria-live': 'polite' });
+  const body = el('div', { class: 'request-history', 'aria-live': 'polite' });
   let shown = '';
   let bodies: HTMLElement | null = null;
   let hasReply = false;

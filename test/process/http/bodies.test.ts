@@ -71,10 +71,10 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
       json: refusal('ERR_HTTP_NOT_FOUND', 'no such stored request'),
     });
     expect((await bodies(daemon, '123', tokenOf(daemon))).status).toBe(400);
-    const story = `${httpOf(daemon)}/api/v1/titanic/requests/${job.uuid}`;
-    const told = await ask(story, { token: tokenOf(daemon) });
-    expect(told.json).toMatchObject({ showsBodies: true });
-    expect(told.text + daemon.stdout + daemon.stderr).not.toMatch(/secret|an answer/);
+    const history = `${httpOf(daemon)}/api/v1/titanic/requests/${job.uuid}`;
+    const answer = await ask(history, { token: tokenOf(daemon) });
+    expect(answer.json).toMatchObject({ showsBodies: true });
+    expect(answer.text + daemon.stdout + daemon.stderr).not.toMatch(/secret|an answer/);
   });
 
   it('are not shown unless titanic.showBodies allows it: 404, which names the key', async () => {
@@ -86,8 +86,8 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
     });
     expect((await bodies(daemon, uuid)).status).toBe(401);
     expect((await bodies(daemon, uuid, READ)).status).toBe(403);
-    const story = `${httpOf(daemon)}/api/v1/titanic/requests/${uuid}`;
-    expect((await ask(story)).json).toMatchObject({ showsBodies: false });
+    const history = `${httpOf(daemon)}/api/v1/titanic/requests/${uuid}`;
+    expect((await ask(history)).json).toMatchObject({ showsBodies: false });
   });
 
   it('of megabytes are cut to 64 KiB, and marked as cut', async () => {

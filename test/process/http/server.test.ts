@@ -262,7 +262,7 @@ describe('a handler that fails', () => {
       get('/bug', () => Promise.reject(new TypeError('secret'))),
     );
     const { status, text } = await ask(`${url}/bug`);
-    expect({ status, isTold: text.includes('secret') }).toEqual({ status: 500, isTold: false });
+    expect({ status, isLeaked: text.includes('secret') }).toEqual({ status: 500, isLeaked: false });
     expect(failures).toHaveLength(1);
     expect((await ask(`${url}/hello`)).status).toBe(200);
   });

@@ -128,7 +128,7 @@ describe('without a token (contract §4: uuids are credentials)', () => {
     const dead = await stand.dead('work', 1);
     const all = [...uuids, ...dead];
     const url = httpOf(stand.daemon);
-    const story = `/api/v1/titanic/requests/${all[0] ?? ''}`;
+    const history = `/api/v1/titanic/requests/${all[0] ?? ''}`;
     const paths = routesOf(PORTS).filter(({ method }) => method === 'GET');
     expect(paths.length).toBeGreaterThan(10);
     const events = new RawHttp(url);
@@ -141,12 +141,12 @@ describe('without a token (contract §4: uuids are credentials)', () => {
     const said = [events.received];
     for (const { path } of paths) {
       if (path === '/api/v1/events') continue;
-      said.push((await ask(url + path.replace('/api/v1/titanic/requests/{uuid}', story))).text);
+      said.push((await ask(url + path.replace('/api/v1/titanic/requests/{uuid}', history))).text);
     }
     for (const text of said) {
       for (const uuid of all) expect(text.toUpperCase()).not.toContain(uuid);
     }
-    const shown = await ask(url + story);
+    const shown = await ask(url + history);
     expect(shown.json).toMatchObject({ uuid: `${all[0]?.slice(0, 16) ?? ''}…` });
     // The pages have all of them, in the same order as the list for token holders.
     const whole = (await stand.list()).items.map(({ uuid }) => `${uuid.slice(0, 16)}…`);

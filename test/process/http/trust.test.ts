@@ -159,9 +159,9 @@ describe('http.listen: unix:PATH', () => {
       ...['--set', `http.listen=unix://${path}`],
       ...['--set', `broker.listen=ipc://${path}`],
     ]);
-    expect({ status, isTold: stderr.includes('cannot be bound beside') }).toEqual({
+    expect({ status, isReported: stderr.includes('cannot be bound beside') }).toEqual({
       status: 78,
-      isTold: true,
+      isReported: true,
     });
   });
 });

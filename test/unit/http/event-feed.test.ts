@@ -4,7 +4,7 @@ import { type DomainEvent, EventFeed, type Severity } from '../../../src/http/ev
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
 
-interface Told {
+interface SentEvent {
   readonly id: string | undefined;
   readonly time: string;
   readonly event: string;
@@ -14,16 +14,16 @@ interface Told {
 }
 
 /** The events in a stream of server-sent events. */
-function told(text: string): Told[] {
+function eventsIn(text: string): SentEvent[] {
   const blocks = text.matchAll(/^(?:id: (.+)\n)?event: (.+)\ndata: (.+)\n\n/gm);
   return Array.from(blocks, ([, id, name, data = '']) => {
-    const value = JSON.parse(data) as Told;
+    const value = JSON.parse(data) as SentEvent;
     expect(value.event).toBe(name);
     return { ...value, id };
   });
 }
 
-const services = (text: string): unknown[] => told(text).map(({ service }) => service);
+const services = (text: string): unknown[] => eventsIn(text).map(({ service }) => service);
 
 describe('the feed of events', () => {
   let feed: EventFeed;
@@ -70,7 +70,7 @@ describe('the feed of events', () => {
     feed.emit({ name: 'store.failed' }, () => 'error');
     jest.advanceTimersByTime(100);
     const time = '2026-01-02T03:04:05.006Z';
-    expect(told(first.text)).toMatchObject([
+    expect(eventsIn(first.text)).toMatchObject([
       { time, event: 'worker.registered', severity: 'info', service: 'a' },
       { time, event: 'store.failed', severity: 'error' },
     ]);
@@ -91,7 +91,7 @@ describe('the feed of events', () => {
   it('tells who comes back what it has missed (Last-Event-ID)', () => {
     emit(registered('a'));
     jest.advanceTimersByTime(100);
-    const lastId = told(reader().text)[0]?.id ?? null;
+    const lastId = eventsIn(reader().text)[0]?.id ?? null;
     expect(lastId).not.toBeNull();
     emit(registered('b'));
     jest.advanceTimersByTime(100);
@@ -110,7 +110,7 @@ describe('the feed of events', () => {
   it('takes ids of the process before for none', () => {
     emit(registered('old'));
     jest.advanceTimersByTime(100);
-    const lastId = told(reader().text)[0]?.id ?? null;
+    const lastId = eventsIn(reader().text)[0]?.id ?? null;
     now++;
     feed = new EventFeed(() => now);
     emit(registered('new'));
@@ -121,15 +121,15 @@ describe('the feed of events', () => {
   it('keeps the last 1,000, and says how many of those that were missed are gone', () => {
     emit(registered('first'));
     jest.advanceTimersByTime(100);
-    const lastId = told(reader().text)[0]?.id ?? null;
+    const lastId = eventsIn(reader().text)[0]?.id ?? null;
     for (let n = 0; n < 1500; n++) {
       emit(registered(`s${n}`));
       jest.advanceTimersByTime(100);
     }
-    const fresh = told(reader().text);
+    const fresh = eventsIn(reader().text);
     expect(fresh).toHaveLength(1000);
     expect(fresh[0]?.service).toBe('s500');
-    const back = told(reader({ lastId }).text);
+    const back = eventsIn(reader({ lastId }).text);
     expect(back[0]).toMatchObject({ event: 'events.left_out', count: 500, id: undefined });
     expect(back.slice(1)).toEqual(fresh);
   });
@@ -140,7 +140,7 @@ describe('the feed of events', () => {
       emit({ name: 'request.refused', service: `s${n}` });
       jest.advanceTimersByTime(100);
     }
-    expect(told(reader().text).slice(0, 2)).toMatchObject([
+    expect(eventsIn(reader().text).slice(0, 2)).toMatchObject([
       { event: 'titanic.died', service: 'pay' },
       { event: 'request.refused', service: 's2001' },
     ]);
@@ -169,7 +169,7 @@ describe('the feed of events', () => {
       expect(seen.text).toContain('"service":"pay"');
       expect(seen.text).not.toMatch(/billing|10\.0\.0\.7|"key"|"address"/);
     }
-    for (const seen of [holder, reader()]) expect(told(seen.text)).toMatchObject([who]);
+    for (const seen of [holder, reader()]) expect(eventsIn(seen.text)).toMatchObject([who]);
   });
 
   it('tells of a flood the first, what else happens, and how many more there were', () => {
@@ -178,7 +178,7 @@ describe('the feed of events', () => {
     for (let n = 0; n < 10_000; n++) emit(registered(`s${n}`));
     for (let n = 0; n < 100; n++) emit({ name: 'worker.lost', service: `s${n}` });
     jest.advanceTimersByTime(100);
-    const all = told(seen.text.slice(greeting.length));
+    const all = eventsIn(seen.text.slice(greeting.length));
     expect(all).toHaveLength(257);
     expect(all.slice(191, 193)).toMatchObject([
       { event: 'worker.registered', service: 's191' },
@@ -188,7 +188,7 @@ describe('the feed of events', () => {
     expect(all.at(256)).toMatchObject(leftOut);
     emit(registered('later'));
     jest.advanceTimersByTime(100);
-    expect(told(seen.text).at(-1)?.service).toBe('later');
+    expect(eventsIn(seen.text).at(-1)?.service).toBe('later');
   });
 
   it('sends a comment while nothing happens', () => {
@@ -212,8 +212,8 @@ describe('the feed of events', () => {
     const seen = reader();
     emit(registered('x\n\nevent: ha.changed\ndata: {}\n\n'));
     jest.advanceTimersByTime(100);
-    expect(told(seen.text)).toHaveLength(1);
-    expect(told(seen.text)[0]?.service).toContain('\n');
+    expect(eventsIn(seen.text)).toHaveLength(1);
+    expect(eventsIn(seen.text)[0]?.service).toContain('\n');
   });
 
   it('has room for 32 readers', () => {
