@@ -3,7 +3,7 @@ import { HTTP_ERRORS, type HttpErrorCode } from './errors.js';
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** A whole answer. */
+/** A complete answer. */
 export interface Answer {
   readonly status: number;
   readonly type: string;
@@ -11,20 +11,20 @@ export interface Answer {
   readonly headers: Headers;
 }
 
-/** An answer that goes on until one of both ends it. */
+/** An answer that continues until the reader or the server ends it. */
 export interface Stream {
   readonly type: string;
   readonly headers: Headers;
   /**
-   * @param write takes text to send
-   * @returns what is called when the reader is gone
+   * @param write sends text
+   * @returns a function that is called when the reader is gone
    */
   readonly open: (write: (text: string) => void) => () => void;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
-/** On everything; a header of the answer's own wins. */
+/** The headers of every answer. The answer's own headers override them. */
 export const COMMON_HEADERS: Headers = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
@@ -42,7 +42,7 @@ export function text(body: string, type: string, headers: Headers = {}): Answer 
   return { status: 200, type, body, headers };
 }
 
-/** @param more fields beside `error` */
+/** @param more fields besides `error` */
 export function failure(
   code: HttpErrorCode,
   message: string,

@@ -38,7 +38,7 @@ function list(known: readonly string[], what: string): string {
 }
 
 /**
- * The values as the route uses them.
+ * Converts the values for the route.
  * @throws ERR_HTTP_PARAMETER
  */
 export function checked<Schema extends z.ZodType>(

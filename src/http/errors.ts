@@ -19,7 +19,7 @@ export type HttpErrorCode =
   | 'ERR_HTTP_STORE'
   | 'ERR_HTTP_NOT_READY';
 
-/** What is answered for an error, in the one place that has it; docs/errors.md has the same rows. */
+/** The status and description of each error. docs/errors.md has the same rows. */
 export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: number, when: string]>> =
   {
     ERR_HTTP_REQUEST: [400, 'The request is not valid HTTP.'],
@@ -44,19 +44,19 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_NOT_READY: [503, 'This node does not serve clients now; the message says why.'],
   };
 
-/** An error that the one who asked is told. */
+/** An error that is sent to the client. */
 export function httpError(code: HttpErrorCode, message: string): MajordomoError {
   return new MajordomoError(code, message);
 }
 
-/** Something is wrong with a parameter, which is named. */
+/** A parameter is wrong; the message names it. */
 export function wrongParameter(name: string, why: string): MajordomoError {
   return new MajordomoError('ERR_HTTP_PARAMETER', `${name}: ${why}`, {
     details: { parameter: name },
   });
 }
 
-/** The code to answer with; `null` for errors that were not thrown for the one who asked. */
+/** The code to answer with; `null` for errors that are not of `httpError`. */
 export function httpCodeOf(error: unknown): HttpErrorCode | null {
   const code = codeOf(error) ?? '';
   return isHttpCode(code) ? code : null;

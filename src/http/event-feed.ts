@@ -1,42 +1,42 @@
 /**
- * What happens on this node, for those who watch over HTTP (server-sent events): the events that the
- * log has. The last ones are kept for those who come later. However many happen and however many
- * watch, it costs the loop a bounded time.
+ * Streams the events of this node over HTTP (server-sent events). They are the events of the log.
+ * The feed keeps the latest ones for new readers. The time that it takes from the event loop is
+ * bounded, however many events and readers there are.
  */
 import type { NodeEvent } from './api/node-answers.js';
 import { httpError } from './errors.js';
 import { EventHistory, type KeptEvent } from './event-history.js';
 
-/** Something that happened; all its fields are told, but for those of `WITHHELD`. */
+/** Readers get all fields of an event; those in `WITHHELD` only with a token. */
 export interface DomainEvent {
   /** `noun.participle`, as in the log. */
   readonly name: string;
 }
 
-/** As of its line in the log. */
+/** The level of the line in the log. */
 export type Severity = NodeEvent['severity'];
 
-/** Who it was: as in `/api/v1/acl/log`, for those alone who gave a token. */
+/** They identify a peer: only readers with a token get them, as in `/api/v1/acl/log`. */
 const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
 
 const READERS_MAX = 32;
-/** Of them without a token: who has one finds room. */
+/** Readers without a token. The rest of the places are for readers with one. */
 const STRANGERS_MAX = 24;
-/** Events are told together, once in so many milliseconds. */
+/** Events are sent in batches, one per interval. */
 const PACE_MS = 100;
-/** So many of them; how many more there were is told in their place. */
+/** Events in a batch. One `events.left_out` with their number replaces the rest. */
 const AT_ONCE_MAX = 256;
-/** Of them of one name: whoever provokes one thing again and again hides no other. */
+/** Events of one name in a batch, so that a repeated event does not crowd out the others. */
 const AT_ONCE_OF_ONE_MAX = 192;
-/** Characters of each text; what is over them is cut. */
+/** Characters of a text field. Longer texts are cut. */
 const TEXT_MAX = 1024;
-/** A comment, by which a reader knows that the connection lives, and we that it reads. */
+/** How often a comment is sent. It shows the reader a live connection, and us a live reader. */
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ': heartbeat\n\n';
-/** How soon a browser comes back, in milliseconds. */
+/** `retry` is how soon a browser reconnects, in milliseconds. */
 const GREETING = 'retry: 2000\n: recent events of this node, then new ones as they happen\n\n';
 
-/** Takes text to send; whether it can is its own matter. */
+/** Sends text to one reader. It handles a slow or lost connection itself. */
 export type Write = (text: string) => void;
 
 interface PendingEvent {
@@ -46,11 +46,11 @@ interface PendingEvent {
 }
 
 export class EventFeed {
-  /** Whoever reads, and whether without a token. */
+  /** For each reader: true if it gave no token. */
   readonly #readers = new Map<Write, boolean>();
   readonly #wall: () => number;
   readonly #history = new EventHistory();
-  /** Begins the ids of this process: those of another one say nothing of what a reader has of this. */
+  /** Prefix of this process's event ids: an id of another process says nothing about our events. */
   readonly #process: string;
   #pending: PendingEvent[] = [];
   readonly #pendingByName = new Map<string, number>();
@@ -65,7 +65,7 @@ export class EventFeed {
     this.#process = wall().toString(36);
   }
 
-  /** @param severityOf is asked for those alone that are told */
+  /** @param severityOf called only for events that are not left out */
   emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
     const before = this.#pendingByName.get(event.name) ?? 0;
     if (this.#pending.length >= AT_ONCE_MAX || before >= AT_ONCE_OF_ONE_MAX) {
@@ -74,13 +74,13 @@ export class EventFeed {
     }
     this.#pendingByName.set(event.name, before + 1);
     this.#pending.push({ event, severity: severityOf(event), at: this.#wall() });
-    // Nobody waits for it: it does not keep the process.
+    // The timer must not keep the process alive.
     this.#pace ??= setTimeout(this.#flush, PACE_MS).unref();
   }
 
   /**
-   * @param isStranger who reads has given no token
-   * @throws ERR_HTTP_BUSY if as many watch as may
+   * @param isStranger the reader gave no token
+   * @throws ERR_HTTP_BUSY if there are too many readers
    */
   checkRoom(isStranger: boolean): void {
     if (this.#readers.size >= READERS_MAX) {
@@ -93,9 +93,9 @@ export class EventFeed {
   }
 
   /**
-   * Sends what is kept, and then what happens.
+   * Sends the kept events, then new ones as they happen.
    * @param lastId the `id` of the last event that the reader has; `null`: it has none
-   * @returns what ends it
+   * @returns a function that ends the subscription
    */
   subscribe(write: Write, isStranger: boolean, lastId: string | null): () => void {
     write(GREETING + this.#missing(isStranger, lastId));
@@ -116,7 +116,7 @@ export class EventFeed {
     const kept = this.#history.after(from);
     const texts = kept.map((event) => textFor(event, isStranger));
     const forgotten = this.#total - from - kept.length;
-    // Who was there before is told what it has missed for good.
+    // A reader that reconnects learns how many events it missed for good.
     if (isOurs && forgotten > 0) texts.unshift(rendered(this.#leftOutEvent(forgotten), null).whole);
     return texts.join('');
   }
@@ -154,8 +154,8 @@ function textFor({ whole, open }: KeptEvent, isStranger: boolean): string {
 }
 
 /**
- * JSON has no line breaks, and names of events are ours: nothing can begin a line of its own.
- * @param id `null`: it is not kept, and counts for nothing
+ * JSON has no line breaks and event names are ours, so no text of a peer can start a new line.
+ * @param id `null`: the event is not kept and not counted
  */
 function rendered(
   { event: { name, ...fields }, severity, at }: PendingEvent,

@@ -1,15 +1,15 @@
 /**
- * The last events of this node, for those who come after them. Bounded in their number and bytes. Where
- * there are too many, the kind of which there is most loses its oldest one: who provokes one thing
- * again and again does not make the others be forgotten.
+ * The latest events of this node, for new readers. Their number and bytes are bounded. If there are
+ * too many, the event name with the most bytes loses its oldest event, so that a repeated event
+ * does not push out the others.
  */
 
-/** An event as it is sent. */
+/** An event as readers get it. */
 export interface KeptEvent {
   /** Counted from the start of the process. */
   readonly number: number;
   readonly name: string;
-  /** For who gave a token, and for who gave none: often the same. */
+  /** The text for readers with a token (`whole`) and without (`open`). They are often the same. */
   readonly whole: string;
   readonly open: string;
 }
@@ -38,7 +38,7 @@ export class EventHistory {
     while (this.#count > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) this.#forgetOne();
   }
 
-  /** Those after number `after` that are kept, in their order. */
+  /** The kept events with a higher number than `after`, in order. */
   after(after: number): readonly KeptEvent[] {
     const found = [...this.#byName.values()].flatMap(({ events }) =>
       events.filter(({ number }) => number > after),
@@ -61,7 +61,7 @@ export class EventHistory {
   }
 }
 
-/** What a reader is sent of it at most. */
+/** The bytes that a reader gets at most. */
 function sizeOf({ whole }: KeptEvent): number {
   return Buffer.byteLength(whole);
 }

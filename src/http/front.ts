@@ -1,4 +1,4 @@
-/** From the head of a request to the route that answers it: everything before its body is read. */
+/** Finds the route for the head of a request, and admits or refuses it before its body is read. */
 import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import { queryParameters } from './check.js';
@@ -16,7 +16,7 @@ export interface Head {
   readonly authorization: string | undefined;
 }
 
-/** A request that is let in. */
+/** A request that is admitted. */
 export interface Admitted {
   readonly route: Route;
   readonly parts: Readonly<Record<string, string>>;
@@ -24,7 +24,7 @@ export interface Admitted {
   readonly standing: Standing;
 }
 
-/** What comes of a head. */
+/** The decision about a head. */
 export type Reception =
   | { readonly kind: 'admitted'; readonly admitted: Admitted }
   | { readonly kind: 'refused'; readonly answer: Answer };
@@ -48,7 +48,7 @@ export class Front {
 
   #receive({ method, target, host, authorization }: Head): Reception {
     this.#guard.checkHost(host);
-    // Also `*` and whole URLs: this is no proxy.
+    // This also refuses `*` and whole URLs: this is not a proxy.
     if (!target.startsWith('/')) {
       throw httpError('ERR_HTTP_REQUEST', 'the request target is not a path');
     }
@@ -71,8 +71,8 @@ export class Front {
 const CHALLENGE: Headers = { 'www-authenticate': 'Bearer realm="majordomo"' };
 
 /**
- * The answer to an error that was thrown for the one who asked.
- * @throws the error itself, if it is another one
+ * The answer to an error of `httpError`.
+ * @throws any other error again
  */
 export function refusal(error: unknown): Answer {
   const code = httpCodeOf(error);

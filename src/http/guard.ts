@@ -5,7 +5,7 @@ import type { Access, Standing } from './route.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 const LOOPBACK_V4 = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
-/** A name, an IPv4 address or [IPv6], and any port: a tunnel may lead here from another one. */
+/** A name, an IPv4 address or [IPv6], and any port: a tunnel may use another port than ours. */
 const HOST = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
 
 /** True for an address that only this machine can reach. */
@@ -16,15 +16,15 @@ export function isLoopbackAddress(address: string): boolean {
 
 export interface Trust {
   readonly token: string;
-  /** One that only reads; `null`: there is none. */
+  /** `http.readToken`; `null`: not set. */
   readonly readToken: string | null;
-  /** Who gives no token may read. */
+  /** Reading needs no token. */
   readonly readsOpenly: boolean;
   /** The Host header has to name loopback. */
   readonly checksHost: boolean;
 }
 
-/** Who is let in, and as whom. */
+/** Decides which requests are admitted, and with which rights. */
 export class Guard {
   readonly #token: Buffer;
   readonly #readToken: Buffer | null;
@@ -40,14 +40,14 @@ export class Guard {
 
   /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY */
   admit(access: Access, authorization: string | undefined): Standing {
-    // A probe or a page that sends something strange is answered all the same.
+    // Probes and the files of the page are served even with a wrong token.
     if (access === 'open') return 'anyone';
     const given = BEARER.exec(authorization ?? '')?.[1];
     if (given === undefined) {
       if (access === 'reader' && this.#readsOpenly) return 'anyone';
       throw wrongToken('a token is needed');
     }
-    // Of digests, which are of one length: how long it takes tells nothing of the token.
+    // Digests have equal length, so the time of the comparison reveals nothing about the token.
     const bytes = digest(given);
     if (timingSafeEqual(bytes, this.#token)) return 'changer';
     if (this.#readToken === null || !timingSafeEqual(bytes, this.#readToken)) {
@@ -61,7 +61,7 @@ export class Guard {
   }
 
   /**
-   * A page of another site whose name was made to lead here (DNS rebinding) gives itself away by it.
+   * Refuses web pages of other sites whose host name resolves to loopback (DNS rebinding).
    * @throws ERR_HTTP_HOST
    */
   checkHost(host: string | undefined): void {

@@ -1,7 +1,7 @@
 import { text } from './answer.js';
 import type { Route } from './route.js';
 
-/** `/` where the page was not built: what else there is. */
+/** `/` if the page was not built: a list of the other paths. */
 export function indexRoute(routes: readonly Route[]): Route {
   const lines = routes.map(({ method, path }) => `${method.padEnd(4)} ${path}\n`);
   return {

@@ -6,7 +6,7 @@ import { jsonRoute, pacedRoute, type Route } from './route.js';
 /**
  * The status, services and workers, as in `mmi.broker`, `mmi.services` and `mmi.workers`, and where
  * the workers are.
- * @param pace of all lists
+ * @param pace shared by all lists
  */
 export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
   return [

@@ -177,7 +177,7 @@ export function openApi(version: string): Json {
   };
 }
 
-/** As docs/openapi.json has it. */
+/** The text of docs/openapi.json. */
 export function openApiFile(): string {
   return `${JSON.stringify(openApi(packageVersion()), null, 2)}\n`;
 }

@@ -8,7 +8,7 @@ import { pacedRoute, type Route } from './route.js';
 /** What the page requests every second: cheap, however many pages are open. */
 export function overviewRoutes(ports: Ports): Route[] {
   const { timeSeries } = ports;
-  // Separate from that of the lists: the page goes on, however many lists are requested.
+  // Not shared with the lists: the page keeps working however many lists are requested.
   const pace = new Pace(monotonicMs);
   return [
     pacedRoute(OPERATIONS.overview, pace, ({ query }) => overview(ports, query.since)),

@@ -1,13 +1,13 @@
 import { httpError } from './errors.js';
 
-/** After a piece of work it rests for so many times as long as that took: a fifth of the loop. */
+/** A rest is this many times as long as the work before it, which uses a fifth of the loop. */
 const RESTS = 4;
-/** Pieces that wait at most, also of those who have gone since they asked. */
+/** Waiting pieces of work, including those of clients that have left since. */
 const WAITING_MAX = 100;
 
 /**
- * Work for people on the broker's loop: a piece after the other, with rests, so that however many
- * ask for however much, most of the loop's time is left for messages.
+ * Runs work for operators on the broker's event loop, one piece at a time and with rests between,
+ * so that most of the loop's time is left for messages, however much is requested.
  */
 export class Pace {
   readonly #now: () => number;
@@ -20,8 +20,8 @@ export class Pace {
   }
 
   /**
-   * Resolves with what the work gives, when its turn has come.
-   * @throws ERR_HTTP_BUSY if too many wait already
+   * Runs the work when its turn comes, and resolves with its result.
+   * @throws ERR_HTTP_BUSY if too many pieces are waiting
    */
   run<Result>(work: () => Result): Promise<Result> {
     if (this.#waiting >= WAITING_MAX) {

@@ -1,4 +1,4 @@
-/** The page: the files of one folder, read at the start and kept. */
+/** Serves the page: the files of one folder, read at the start and kept in memory. */
 import { createHash } from 'node:crypto';
 
 import type { Answer, Headers } from './answer.js';
@@ -6,7 +6,7 @@ import type { Route } from './route.js';
 
 /** A file of the page. */
 export interface PageFile {
-  /** Below the folder, parted by `/`. */
+  /** Relative to the folder, with `/`. */
   readonly path: string;
   readonly bytes: Buffer;
 }
@@ -24,7 +24,7 @@ const TYPES: Readonly<Record<string, string>> = {
   woff2: 'font/woff2',
 };
 
-/** Of its own server, and nothing else: no inline script, no frame, no form, no other site. */
+/** Only files of this server: no inline script, no frame, no form, no other site. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -36,14 +36,14 @@ const POLICY = [
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",
-  // No text becomes HTML or a script, also by mistake.
+  // No text can become HTML or a script, even by mistake.
   "require-trusted-types-for 'script'",
   "trusted-types 'none'",
 ].join('; ');
 
 /**
- * A route for each file, and `/`. Open to everybody: there is nothing of the node in them, and a
- * browser can send its token only when it has them.
+ * A route for each file, and `/`. They need no token: they contain nothing about the node, and a
+ * browser cannot send a token before it has loaded them.
  */
 export function pageRoutes(files: readonly PageFile[]): Route[] {
   return files.flatMap(({ path, bytes }) => {
@@ -62,7 +62,7 @@ export function pageRoutes(files: readonly PageFile[]): Route[] {
 function fileAnswer(path: string, bytes: Buffer): Answer {
   const ending = path.slice(path.lastIndexOf('.') + 1);
   const headers: Headers = {
-    // Kept and asked about: after an upgrade no browser runs the files of the version before.
+    // Browsers revalidate their copy, so that none runs old files after an upgrade.
     'cache-control': 'no-cache',
     'content-security-policy': POLICY,
     etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"`,

@@ -1,6 +1,6 @@
 /**
- * What HTTP sees of the rest of a node. Types alone: the daemon hands the objects in, so that this
- * room knows neither the broker nor the store, nor the pair.
+ * The interfaces through which HTTP uses the rest of the node. The daemon passes in the objects, so
+ * this room imports neither the broker, nor the store, nor the pair.
  */
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
@@ -15,37 +15,37 @@ import type {
 import type { Page } from './api/words.js';
 import type { EventFeed } from './event-feed.js';
 
-/** The samples that were asked for, of those that are kept. */
+/** The requested samples, as far as they are kept. */
 export type SampleBlock = Omit<ServiceHistory, 'startedAt'>;
 
-/** Whether clients are served here, and what is hurt although they are. */
+/** Whether this node serves clients, and what does not work although it does. */
 export interface Health {
-  /** Why they are not: starting, draining, passive …; `null`: they are. */
+  /** Why it does not serve: starting, draining, passive …; `null`: it serves. */
   readonly notReady: Reason | null;
   readonly degraded: readonly Reason[];
 }
 
-/** What a list is asked for. */
+/** The parameters of a list. */
 export interface ListQuery {
-  /** Where to go on: `next` of the page before; `null`: from the start. */
+  /** `next` of the previous page; `null`: from the start. */
   readonly cursor: string | null;
-  /** At most so many items. */
+  /** Maximum number of items. */
   readonly limit: number;
-  /** Only of this service: the bytes of its name. */
+  /** Only this service: the bytes of its name. */
   readonly service: Buffer | null;
   readonly state: string | null;
 }
 
-/** A worker, with what is only for those who gave a token. */
+/** A worker, with the field that only token holders get. */
 export interface WorkerSeen extends WorkerStatus {
-  /** Where it came from. */
+  /** Its source address. */
   readonly address: string;
 }
 
-/** The node, as `mmi.*` tells of it. */
+/** The node, as `mmi.*` shows it. */
 export interface NodeView {
   health(): Health;
-  /** And where the broker listens. */
+  /** Includes where the broker listens. */
   status(): NodeStatus;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   services(query: ListQuery): Page<ServiceStatus>;
@@ -59,30 +59,30 @@ export interface Metrics {
   render(): Promise<string>;
 }
 
-/** What became of an operator's order; `reason` for people: why it cannot be done now. */
+/** The result of an operator's command; `reason` says why it is not possible now. */
 export type HaOrder = { readonly done: true } | { readonly done: false; readonly reason: string };
 
-/** The pair, and what an operator can tell it. */
+/** The pair, and an operator's commands to it. */
 export interface Pair {
   status(): HaStatus;
   switchover(): Promise<HaOrder>;
   promote(): Promise<HaOrder>;
 }
 
-/** Whose orders about stored requests are taken: `off`: they are not hosted here. */
+/** Takes commands about stored requests. `off`: this node stores no requests. */
 export type OperatorPort = OperatorApi | 'off' | 'not_ready';
 
-/** The last minutes of this node in numbers. */
+/** The figures of the last minutes of this node. */
 export interface TimeSeries {
-  /** ISO 8601: by it a reader tells one process from the next. */
+  /** Start of the process (ISO 8601). It changes with every restart. */
   readonly startedAt: string;
-  /** Where the other node of the pair is. */
+  /** Endpoint of the other node of the pair. */
   readonly peerEndpoint: string | null;
-  /** Counts of now. */
+  /** Current counts. */
   present(): Pick<Overview, 'services' | 'stored'>;
-  /** Those from number `since` on, of those that are kept. */
+  /** The kept samples from number `since` on. */
   samples(since: number): SampleBlock;
-  /** The same of one service, every four seconds; none if it has no label of metrics of its own. */
+  /** The same for one service, every four seconds; none if it has no metrics label of its own. */
   historyOf(service: Buffer, since: number): SampleBlock;
   services(): readonly ServiceFigures[];
 }
@@ -91,15 +91,15 @@ export interface TimeSeries {
 export interface Ports {
   readonly node: NodeView;
   readonly pair: Pair;
-  /** What happens, told by whoever it happens to. */
+  /** The machines emit their events here. */
   readonly feed: EventFeed;
   readonly operatorApi: () => OperatorPort;
-  /** Bodies of stored requests may be shown, to who may change. */
+  /** Holders of `http.token` may read the bodies of stored requests. */
   readonly showsBodies: boolean;
   readonly metrics: Metrics;
   readonly timeSeries: TimeSeries;
-  /** Who was refused lately. */
+  /** Recent refusals. */
   readonly refusals: { list(limit: number): readonly RefusalRecord[] };
-  /** Where people reach the page of this node, if somebody has said so. */
+  /** `http.publicUrl`: URL of the page of this node; `null`: not configured. */
   readonly publicUrl: string | null;
 }

@@ -22,9 +22,9 @@ interface Sender {
 
 /** A request that was let in. */
 export interface HttpRequest extends Sender {
-  /** What stands in the place of `{name}` in the path. */
+  /** The values of each `{name}` in the path. */
   readonly parts: Readonly<Record<string, string>>;
-  /** Of the names in `parameters`. */
+  /** Its keys are names from `parameters`. */
   readonly query: ReadonlyMap<string, string>;
   /** The JSON object of a POST; without a body an empty one. */
   readonly body: Readonly<Record<string, unknown>>;
@@ -42,7 +42,7 @@ export interface Route {
   readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer>;
 }
 
-/** A valid request: what its operation has no schema for is undefined. */
+/** A valid request. A part that its operation has no schema for is undefined. */
 export interface CheckedRequest<Of extends Operation> extends Sender {
   readonly parts: PartsOf<Of>;
   readonly query: QueryOf<Of>;
@@ -72,7 +72,7 @@ export function jsonRoute<Of extends Operation>(
   return route(operation, async (request) => json(await handle(request)));
 }
 
-/** As `jsonRoute`; the answer is made, and written as JSON, when its turn comes. */
+/** Like `jsonRoute`, but builds and serializes the answer when its turn in `pace` comes. */
 export function pacedRoute<Of extends Operation>(
   operation: Of,
   pace: Pace,

@@ -1,15 +1,15 @@
 import { httpError } from './errors.js';
 import type { Route } from './route.js';
 
-/** The route of a path and method, and what its `{…}` stand for. */
+/** The route of a path and method, and the values of its `{…}`. */
 export interface Match {
   readonly route: Route;
   readonly parts: Readonly<Record<string, string>>;
 }
 
-/** What a path has. */
+/** The result for a path. */
 export interface Found {
-  /** Of this method, if it has it. */
+  /** `null`: the path does not have this method. */
   readonly match: Match | null;
   /** For the `Allow` header. */
   readonly methods: readonly string[];
@@ -31,7 +31,7 @@ export class Router {
   }
 
   /**
-   * @param method HEAD is looked for as GET
+   * @param method HEAD counts as GET
    * @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_REQUEST
    */
   find(method: string, path: string): Found {

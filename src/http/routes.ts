@@ -13,7 +13,7 @@ import type { Route } from './route.js';
 import { storedRoutes } from './stored-routes.js';
 import { Cursors } from './uuids.js';
 
-/** The table of all that is answered: a file of routes for each part of the node. */
+/** The table of all routes. Each part of the node has its own file. */
 export function routesOf(ports: Ports): Route[] {
   const lists = new Pace(monotonicMs);
   return [

@@ -28,7 +28,7 @@ const TIME_MS_MAX = 8.64e15;
 
 /**
  * Stored requests (Titanic), and what operators can do with them.
- * @param pace of all lists
+ * @param pace shared by all lists
  */
 export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[] {
   const { showsBodies } = ports;

@@ -1,12 +1,12 @@
 /**
- * Uuids of stored requests as they are shown: the whole is the credential for the reply, so it is
- * for those alone who gave a token.
+ * Uuids of stored requests as answers show them. A whole uuid is the credential for the reply, so
+ * only requests with a token get it.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 
 import type { Standing } from './route.js';
 
-/** As in the log: the time, and twelve bits that tell neighbours apart. */
+/** Hex digits, as in the log: the time, and twelve bits that distinguish neighbours. */
 const SHOWN = 16;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
@@ -18,20 +18,21 @@ export function shownUuid(uuid: Buffer, standing: Standing): string {
   return standing === 'anyone' ? `${whole.slice(0, SHOWN)}…` : whole;
 }
 
-/** The bytes of a whole uuid as it is typed. */
+/** Parses a whole uuid in hex. */
 function uuidBytes(text: string): Buffer | null {
   return /^[\da-f]{32}$/i.test(text) ? Buffer.from(text, 'hex') : null;
 }
 
 /**
- * Where lists go on. A cursor is the uuid of a request; without a token it is sealed, and only such
- * a one is taken, or whoever halves the list again and again would find whole uuids.
+ * The cursors of lists. A cursor is the uuid of a request. Requests without a token get encrypted
+ * cursors and may use no others: with a cursor of its choice, a client could find whole uuids by
+ * bisecting the list.
  */
 export class Cursors {
   readonly #random: (bytes: Buffer) => void;
   readonly #key = Buffer.alloc(32);
 
-  /** @param random fills a buffer */
+  /** @param random fills a buffer with random bytes */
   constructor(random: (bytes: Buffer) => void) {
     this.#random = random;
     random(this.#key);
@@ -46,7 +47,7 @@ export class Cursors {
     return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
   }
 
-  /** @returns `null` for one that this process did not give to such a reader */
+  /** @returns `null` if this process did not issue the cursor for that standing */
   read(cursor: string, standing: Standing): Buffer | null {
     const plain = standing === 'anyone' ? null : uuidBytes(cursor);
     if (plain !== null) return plain;

@@ -208,7 +208,7 @@ export type HaStatus = Json<typeof HaStatus>;
 
 const startedAt = moment('Start of the process; a new value means a restart.');
 
-/** Samples that were asked for, of those that the node keeps. */
+/** The requested samples, as far as the node keeps them. */
 const block = {
   columns: listOf(text(), 'Names of the values in a sample. `at` is in milliseconds since 1970.'),
   samples: listOf(listOf(orNull(z.number()), 'The values; null: nothing to measure.')),

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Access } from '../route.js';
 import type { Json } from './words.js';
 
-/** An answer that is JSON, or text of a media type; `data`: the JSON in each server-sent event. */
+/** An answer: JSON, or text of a media type. `data`: the JSON in each server-sent event. */
 export type Described =
   | { readonly description: string; readonly json: z.ZodType }
   | { readonly description: string; readonly type: string; readonly data?: z.ZodType };

@@ -1,6 +1,6 @@
 /**
- * Parameters of paths and queries, and fields of bodies. A schema takes what a client sends, and its
- * output is what a route works with; its errors are the messages of ERR_HTTP_PARAMETER.
+ * Parameters of paths and queries, and fields of bodies. A schema takes what a client sends. Its
+ * output is what the route uses; its errors are the messages of ERR_HTTP_PARAMETER.
  */
 import { z } from 'zod';
 
@@ -68,7 +68,7 @@ export const UuidPart = object({
 
 // ---------------------------------------------------------------- queries
 
-/** What all lists take. */
+/** The parameters of all lists. */
 function listShape<const States extends readonly [string, ...string[]]>(states: States) {
   return {
     limit: digits(1, LIMIT_MAX)
@@ -95,7 +95,7 @@ export const ServiceQuery = object(listShape(['served', 'unserved']));
 
 export const WorkerQuery = object(listShape(['waiting', 'busy']));
 
-/** Closed and expired requests are not in the store any more: their lists are empty. */
+/** The store no longer has closed and expired requests: their lists are empty. */
 export const StoredQuery = object({
   ...listShape(['pending', 'dispatched', 'replied', 'dead', 'closed', 'expired']),
   olderThanMs: digits(0, AGE_MS_MAX).optional().describe(OLDER).transform(orAbsent),

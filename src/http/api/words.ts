@@ -7,7 +7,7 @@ type Frozen<T> = T extends readonly (infer Item)[]
     ? { readonly [Key in keyof T]: Frozen<T[Key]> }
     : T;
 
-/** What a schema describes, read-only. */
+/** The type of a schema, read-only. */
 export type Json<Schema extends z.ZodType> = Frozen<z.output<Schema>>;
 
 function described<Schema extends z.ZodType>(schema: Schema, description?: string): Schema {

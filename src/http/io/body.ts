@@ -3,12 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { httpError } from '../errors.js';
 
 const BODY_BYTES_MAX = 65_536;
-/** So much of what nobody wants is read, so that the answer arrives; then the connection ends. */
+/** Reading this much of an unwanted body lets the answer arrive; then the connection is closed. */
 const DISCARDED_BYTES_MAX = 1_048_576;
 
 /**
- * Reads the body: a JSON object, or nothing, which is an empty one.
- * @param goOn asks a client for its body that waits to be asked
+ * Reads the body: a JSON object. An empty body counts as an empty object.
+ * @param goOn sends 100 Continue to a client that waits for it
  * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
  */
 export async function readBody(
@@ -53,19 +53,19 @@ function collect(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-/** More than its head comes of it. */
+/** True if a body follows the head. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
 }
 
 /**
- * Reads what nobody wants.
- * @returns false if it is too much: then the connection has to end
+ * Reads and discards the body.
+ * @returns false if it is too large: then the connection has to be closed
  */
 export function discardBody(request: IncomingMessage): Promise<boolean> {
   const { headers } = request;
   const has = hasBody(request);
-  // One that waits to be asked for it has been told no by the answer.
+  // A client that waits for 100 Continue sends no body after an answer that refuses it.
   if (!has || headers.expect !== undefined) return Promise.resolve(!has);
   if (Number(headers['content-length'] ?? 0) > DISCARDED_BYTES_MAX) return Promise.resolve(false);
   return new Promise((resolve) => {

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 
-/** Open at once, of one address. */
+/** Open connections of one address. */
 const OF_ADDRESS_MAX = 64;
 
-/** What a connection does: nothing or half a request; being answered; an answer that goes on. */
+/** Idle or with half a request; being answered; getting a streamed answer. */
 type Stage = 'waiting' | 'answered' | 'streaming';
 const STAGES: readonly Stage[] = ['waiting', 'answered', 'streaming'];
 
-/** What tells a connection from others. Over TLS requests have another socket than was accepted. */
+/** Identifies a connection. Over TLS, requests have another socket than the accepted one. */
 type Key = string | Socket;
 
 interface Held {
@@ -17,13 +17,13 @@ interface Held {
   stage: Stage;
 }
 
-/** The connections of one address by what they do, each in the order in which they began it. */
+/** The connections of one address by stage, in the order in which they entered it. */
 type Group = Readonly<Record<Stage, Set<Held>>>;
 
 /**
- * Bounds connections. A new one is always let in: where there are too many, the one goes that has
- * stood still for longest, or has sent half a request for longest; only where all are being answered,
- * the oldest of those. So nobody who holds connections keeps `/livez` from others.
+ * Bounds the number of connections. A new one is always accepted, so that nobody can block `/livez`
+ * by holding connections. If there are too many, the one that has been idle or in half a request
+ * for longest is closed; if all are being answered, the oldest of those.
  */
 export class Connections {
   readonly #max: number;
@@ -31,12 +31,12 @@ export class Connections {
   readonly #held = new Map<Key, Held>();
   #count = 0;
 
-  /** @param max open at once, of all addresses */
+  /** @param max open connections of all addresses */
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** @param socket as it was accepted, also where TLS is spoken over it */
+  /** @param socket the accepted one, even if TLS runs over it */
   admit(socket: Socket): void {
     socket.on('error', () => undefined);
     const address = socket.remoteAddress ?? '';
@@ -53,7 +53,7 @@ export class Connections {
     });
   }
 
-  /** What it does now. An evicted one does nothing any more. */
+  /** Notes the new stage of a connection. Ignores evicted ones. */
   moved(socket: Socket, stage: Stage): void {
     const held = this.#held.get(keyOf(socket));
     if (held === undefined) return;
@@ -75,7 +75,7 @@ export class Connections {
   }
 
   #forget(held: Held, address: string): void {
-    // One that was evicted is not counted any more.
+    // An evicted connection is no longer counted.
     if (held.group[held.stage].delete(held)) {
       this.#held.delete(held.key);
       this.#count--;
@@ -99,7 +99,7 @@ function sizeOf({ waiting, answered, streaming }: Group): number {
   return waiting.size + answered.size + streaming.size;
 }
 
-/** Whoever holds most pays: addresses with few connections keep them. */
+/** The address with the most connections loses one: addresses with few keep theirs. */
 function largest(groups: ReadonlyMap<string, Group>): Group {
   let found = emptyGroup();
   for (const group of groups.values()) if (sizeOf(group) > sizeOf(found)) found = group;

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 
-/** Node takes the first of several; what stands before us may take the last. */
+/** Node takes the first of several; a proxy before us may take the last. */
 const ONCE: readonly string[] = ['host', 'authorization', 'content-length', 'transfer-encoding'];
 const VERSIONS: readonly string[] = ['1.0', '1.1'];
 
-/** Why a request that Node could read is not taken, since others may read it in another way. */
+/** Why a request that Node could parse is refused: a proxy may parse it differently. */
 export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): string | null {
   const names = rawHeaders.filter((_, index) => index % 2 === 0).map((name) => name.toLowerCase());
   if (ONCE.some((name) => names.indexOf(name) !== names.lastIndexOf(name))) {
@@ -15,6 +15,6 @@ export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): 
   const coding = headers['transfer-encoding'];
   if (coding === undefined) return null;
   if (httpVersion === '1.0') return 'HTTP/1.0 does not allow Transfer-Encoding';
-  // What does not end so Node refuses by itself.
+  // Node itself refuses a coding that does not end with chunked.
   return /[\s,]chunked$/i.test(coding) ? 'Transfer-Encoding must be chunked alone' : null;
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** Requests of one connection that wait while another one is answered. */
+/** Requests of one connection that may wait while another one is answered. */
 const WAITING_MAX = 100;
 
 interface Waiting {
@@ -15,13 +15,13 @@ interface Line {
 }
 
 /**
- * The requests of a connection, one after the other, each when the answer before has gone out: who
- * sends a thousand at once and reads nothing makes one answer of ours, not a thousand.
+ * Answers the requests of a connection one at a time, each when the answer before it has gone out.
+ * A client that sends a thousand at once and reads nothing makes us hold one answer.
  */
 export class InTurn {
   readonly #lines = new WeakMap<Socket, Line>();
 
-  /** Begins with a request now, or in its turn; a connection that has too many waiting is ended. */
+  /** Begins a request now or in its turn. Closes a connection with too many waiting requests. */
   enter(socket: Socket, response: ServerResponse, begin: () => void): void {
     const line = this.#lines.get(socket) ?? { waiting: [], isAnswering: false };
     this.#lines.set(socket, line);

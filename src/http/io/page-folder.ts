@@ -8,7 +8,7 @@ import type { PageFile } from '../page-routes.js';
 /** Where the build puts the page. */
 const FOLDER = fileURLToPath(new URL('../../page/', import.meta.url));
 
-/** All files of the page; none where it was not built. */
+/** All files of the page; none if it was not built. */
 export function readPage(): PageFile[] {
   try {
     return readdirSync(FOLDER, { recursive: true, withFileTypes: true })

@@ -1,4 +1,4 @@
-/** Where HTTP is listened on: an address, or a socket in the file system. */
+/** Listens for HTTP on an address, or on a socket in the file system. */
 import { lstatSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
@@ -9,15 +9,15 @@ import { isLoopbackAddress } from '../guard.js';
 export type Place = { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface Listening {
-  /** `http://HOST:PORT`, the port filled in; `https://…`; `unix:PATH`. */
+  /** `http://HOST:PORT` with the actual port; `https://…`; `unix:PATH`. */
   readonly url: string;
   /** Only this machine can reach it. */
   readonly isLocal: boolean;
-  /** It has an address, which a web page can be made to lead to. */
+  /** It has a network address, which the host name of a web page can resolve to. */
   readonly hasAddress: boolean;
 }
 
-/** A socket is for its owner and group: read and write. */
+/** Owner and group may read and write the socket. */
 const SOCKET_UMASK = 0o117;
 
 /** @throws ERR_HTTP_LISTEN */
@@ -50,7 +50,7 @@ function bound(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    // The file is made within the call: nobody finds it with a looser mode.
+    // The call creates the file, so it never has a looser mode.
     const before = 'path' in where ? process.umask(SOCKET_UMASK) : null;
     server.listen(where, () => {
       server.removeAllListeners('error');
@@ -68,7 +68,7 @@ async function takeOver(path: string): Promise<void> {
     if (codeOf(error) === 'ENOENT') return;
     throw error;
   }
-  // Else listening fails, and says so.
+  // If a process answers, listening fails with the right error.
   if (!(await answers(path))) unlinkSync(path);
 }
 
@@ -81,7 +81,7 @@ function answers(path: string): Promise<boolean> {
     socket.once('error', (error) => {
       const code = codeOf(error);
       if (code === 'ECONNREFUSED' || code === 'ENOENT') resolve(false);
-      // Its queue is full: somebody is there.
+      // Its queue is full, so a process listens.
       else if (code === 'EAGAIN') resolve(true);
       else reject(error);
     });

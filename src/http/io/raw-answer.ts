@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { COMMON_HEADERS, failure } from '../answer.js';
 import type { HttpErrorCode } from '../errors.js';
 
-/** Answers what Node could not read as a request, and closes. */
+/** Answers bytes that Node could not parse as a request, and closes the connection. */
 export function writeFailure(socket: Socket, code: HttpErrorCode, message: string): void {
   const { status, type, body } = failure(code, message);
   const headers = {

@@ -2,12 +2,12 @@ import type { ServerResponse } from 'node:http';
 
 import { COMMON_HEADERS, type Stream } from '../answer.js';
 
-/** What waits for one reader, beside what it was sent at first; one that is further behind is dropped. */
+/** Unsent bytes of one reader, besides its first text. A reader further behind is dropped. */
 const WAITING_BYTES_MAX = 262_144;
-/** So long may nothing of it go out. */
+/** How long a reader may read nothing. */
 const STALL_MS = 30_000;
 
-/** Answers that go on until the reader leaves, stalls, or the server closes. */
+/** Answers that continue until the reader leaves or stalls, or the server closes. */
 export class Streams {
   readonly #open = new Set<ServerResponse>();
 
@@ -26,7 +26,7 @@ export class Streams {
     const close = open((text) => {
       const waiting = response.writableLength;
       if (waiting === 0) flowedAt = now();
-      // Not ended: what waits would keep the connection.
+      // Ending it instead would keep the connection open until the unsent bytes are read.
       if (waiting > waitingMax || now() - flowedAt > STALL_MS) response.destroy();
       else response.write(text);
     });

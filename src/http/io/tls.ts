@@ -1,4 +1,4 @@
-/** The certificate of this server, and its key. */
+/** Reads the certificate of this server and its key. */
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 
@@ -19,7 +19,7 @@ const GROUP = 0o070;
 const FILE_BYTES_MAX = 1_048_576;
 
 /**
- * Reads both, and sees that they belong together.
+ * Reads both files, and checks that they belong together.
  * @throws ERR_CONFIG_FILE
  */
 export function readTls({ certFile, keyFile }: TlsFiles): TlsSecrets {
@@ -38,9 +38,9 @@ function fileOf(name: string, file: string, isSecret: boolean): Buffer {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(file, 'r');
-    // Asked of what is open, so that nobody can put another file there in between.
+    // Asks about the open file, so that nobody can replace it in between.
     const { mode, uid, size } = fstatSync(descriptor);
-    // As PostgreSQL has it: keys that root keeps for a group of services are usual.
+    // As in PostgreSQL: keys are often owned by root and readable for a group of services.
     const loose = uid === 0 ? EVERYBODY : EVERYBODY | GROUP;
     if (isSecret && (mode & loose) !== 0) {
       throw refused(name, file, `other users can read it: chmod 600 ${file}`);

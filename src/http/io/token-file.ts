@@ -14,19 +14,19 @@ import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
 
 const PRIVATE_MODE = 0o600;
-/** As the configuration has it for `http.token`. */
+/** The same rule as for `http.token` in the configuration. */
 const TOKEN = /^[\x21-\x7e]{16,512}$/;
 
 export interface KeptToken {
   readonly token: string;
-  /** Why it could not be written down; `null`: it is. */
+  /** Why it could not be written to the file; `null`: it is there. */
   readonly unsaved: string | null;
 }
 
 /**
- * The token of a data directory, made if it has none.
- * @param fresh makes one
- * @throws ERR_CONFIG_FILE if the file holds none, or others may read it
+ * Returns the token of a data directory, and creates one if there is none.
+ * @param fresh makes a token
+ * @throws ERR_CONFIG_FILE if the file contains no token, or others may read it
  */
 export function keptToken(dataDir: string, fresh: () => string): KeptToken {
   const file = join(dataDir, TOKEN_FILE);
@@ -37,7 +37,7 @@ export function keptToken(dataDir: string, fresh: () => string): KeptToken {
     write(file, token);
     return { token, unsaved: null };
   } catch (error) {
-    // A full disk must not keep the broker from its clients.
+    // A full disk must not keep the broker from starting.
     return { token, unsaved: messageOf(error) };
   }
 }
@@ -46,7 +46,7 @@ function read(file: string): string | null {
   let descriptor: number | null = null;
   try {
     descriptor = openSync(file, 'r');
-    // Asked of what is open, so that nobody can put another file there in between.
+    // Asks about the open file, so that nobody can replace it in between.
     const { mode } = fstatSync(descriptor);
     if (mayOthersUse(mode)) throw refused(file, `other users can read it: chmod 600 ${file}`);
     const token = readFileSync(descriptor, 'latin1').trim();
@@ -62,7 +62,7 @@ function read(file: string): string | null {
   }
 }
 
-/** Whole or not at all, whenever it is interrupted. */
+/** Writes the file completely or not at all, even if interrupted. */
 function write(file: string, token: string): void {
   const draft = `${file}.new`;
   const descriptor = openSync(draft, 'w', PRIVATE_MODE);
@@ -72,7 +72,7 @@ function write(file: string, token: string): void {
   } finally {
     closeSync(descriptor);
   }
-  // Whatever the umask has taken away, or an older draft had.
+  // The umask or an older draft may have given it another mode.
   chmodSync(draft, PRIVATE_MODE);
   renameSync(draft, file);
 }
