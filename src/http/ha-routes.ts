@@ -3,7 +3,7 @@ import { httpError } from './errors.js';
 import type { HaOrder, Ports } from './ports.js';
 import { jsonRoute, type Route } from './route.js';
 
-/** The pair, and an operator's orders to it. */
+/** The pair, and an operator's commands to it. */
 export function haRoutes({ pair }: Ports): Route[] {
   const order = (
     operation: typeof OPERATIONS.switchover | typeof OPERATIONS.promote,

@@ -91,7 +91,7 @@ export interface TimeSeries {
 export interface Ports {
   readonly node: NodeView;
   readonly pair: Pair;
-  /** The machines emit their events here. */
+  /** Takes the events of this node. */
   readonly feed: EventFeed;
   readonly operatorApi: () => OperatorPort;
   /** Holders of `http.token` may read the bodies of stored requests. */

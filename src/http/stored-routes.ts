@@ -27,7 +27,7 @@ const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 const TIME_MS_MAX = 8.64e15;
 
 /**
- * Stored requests (Titanic), and what operators can do with them.
+ * Stored requests (Titanic), and operator commands for them.
  * @param pace shared by all lists
  */
 export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[] {

@@ -1,6 +1,6 @@
 /** The API of the node that served this page. */
 
-/** Why a request came to nothing; `status` 0: there was no answer. */
+/** Why a request failed; `status` 0: there was no answer. */
 class ApiError extends Error {
   readonly status: number;
 
@@ -12,10 +12,10 @@ class ApiError extends Error {
 
 const KEY = 'majordomo.token';
 const TIMEOUT_MS = 8000;
-/** A bulk order ends by itself after 20 s. */
+/** The daemon ends a bulk operation after 20 s. */
 const ORDER_TIMEOUT_MS = 40_000;
 
-/** The token, kept while this tab lives and nowhere else. */
+/** The token. It is kept only in this tab, until the tab is closed. */
 export const token = {
   get: (): string | null => sessionStorage.getItem(KEY),
   set: (value: string): void => {
@@ -57,7 +57,7 @@ async function send<Answer>(path: string, init: RequestInit, timeoutMs: number):
   return body as Answer;
 }
 
-/** What the daemon said of a request that it did not do. */
+/** The error of a request that the daemon refused. */
 export function refusedBy(status: number, body: unknown): ApiError {
   const { error } = (body ?? {}) as { readonly error?: { readonly message?: unknown } };
   const message = typeof error?.message === 'string' ? error.message : `HTTP status ${status}`;
@@ -74,7 +74,7 @@ export function messageOf(error: unknown): string {
   return typeof message === 'string' ? message : String(error);
 }
 
-/** A path with parameters, of which those that are empty are left out. */
+/** A path with query parameters. Empty ones are left out. */
 export function withQuery(path: string, parameters: Readonly<Record<string, string>>): string {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ''));
   const text = query.toString();

@@ -1,4 +1,4 @@
-/** The page: puts header, views and keys together. */
+/** The page: wires up the header, the views and the shortcuts. */
 import { token } from './api.js';
 import { askToken, toast } from './dialogs.js';
 import { attribute, byId, fill } from './dom.js';
@@ -18,10 +18,10 @@ import { serviceView } from './views/service.js';
 import { servicesView } from './views/services.js';
 
 const HOME = 'overview';
-/** The pair's stands last: a node that stands alone has none. */
+/** The pair comes last: a standalone node has no such view. */
 const VIEWS = [HOME, 'services', 'durable', 'events', 'pair'] as const;
 
-/** What a passive node has something to show in. */
+/** The views that have content on a passive node. */
 const VIEWS_OF_PASSIVE: readonly string[] = ['durable', 'events', 'pair'];
 
 function viewOf(name: string, context: Context, place: Place): View {
@@ -51,7 +51,7 @@ function read(hash: string): { readonly name: string; readonly place: Place } {
   try {
     decoded = detail === '' ? null : decodeURIComponent(detail);
   } catch {
-    // An address that somebody has cut: the list is the nearest to it.
+    // A truncated address: show the list.
   }
   return { name, place: { detail: decoded, query: new URLSearchParams(search) } };
 }
@@ -74,7 +74,7 @@ function showViews(context: Context): void {
   };
   addEventListener('hashchange', () => {
     show();
-    // Who hears the page read goes on in what is new.
+    // A screen reader continues in the new view.
     main.focus({ preventScroll: true });
   });
   byId('skip').addEventListener('click', (event) => {
@@ -154,7 +154,7 @@ function tokenButton(watch: NodeWatch): void {
       show();
     }
   });
-  // It is also entered and found wrong elsewhere.
+  // The token is also entered, and found to be wrong, in other places.
   watch.watch(show);
 }
 

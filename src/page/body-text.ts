@@ -1,10 +1,10 @@
-/** Bytes and JSON as people read them. */
+/** Bytes and JSON in readable form. */
 
 const HEX_ROW_BYTES = 16;
-/** Deeper levels are indented no further, or nesting alone would make text without end. */
+/** Deeper levels are indented no further: deep nesting would make a huge text. */
 const INDENTED_LEVELS = 40;
 
-/** Offset, sixteen bytes, and those of them that are printable ASCII. */
+/** Rows of offset, sixteen bytes in hex, and the same bytes as ASCII. */
 export function hexRows(bytes: Uint8Array): string {
   const rows: string[] = [];
   for (let at = 0; at < bytes.length; at += HEX_ROW_BYTES) {
@@ -21,9 +21,9 @@ export function hexRows(bytes: Uint8Array): string {
 const TOKENS = /"(?:[^"\\]|\\.)*"|[[\]{},:]|\s+|[^\s"[\]{},:]+/g;
 
 /**
- * JSON on several lines, its numbers and strings written as they were: read and written anew, large
- * numbers would be others.
- * @returns `null` if it is none
+ * Breaks JSON into lines, and keeps its numbers and strings as they are: parsing and printing it
+ * would change large numbers.
+ * @returns `null` if the text is not JSON
  */
 export function prettyJson(text: string): string | null {
   try {

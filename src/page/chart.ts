@@ -1,4 +1,4 @@
-/** A picture of the last minutes: lines over time with scales, which a pointer or a finger can read off. */
+/** A line chart of the last minutes. Pointing at it shows the values of that moment. */
 import { attribute, el, svg, text } from './dom.js';
 import { NONE } from './format.js';
 import type { Sample } from './samples.js';
@@ -8,9 +8,9 @@ export interface Series {
   /** The column of the samples. */
   readonly column: string;
   readonly label: string;
-  /** A class that gives its colour. */
+  /** The class that sets its colour. */
   readonly style: string;
-  /** Filled below; series that are filled are drawn on each other, not stacked. */
+  /** Filled below the line. Areas overlap; they are not stacked. */
   readonly isArea?: boolean;
 }
 
@@ -19,33 +19,33 @@ interface ChartOptions {
   readonly series: readonly Series[];
   readonly format: (value: number | null) => string;
   readonly scale: Scale;
-  /** The picture is at least so high in what it shows, so that noise is not a mountain. */
+  /** The smallest maximum of the scale, so that noise does not fill the chart. */
   readonly leastTop: number;
-  /** Between two samples; without it, a second. */
+  /** Interval of the samples; default: one second. */
   readonly everyMs?: number;
-  /** Small ones have a scale of two numbers. */
+  /** A small chart has two numbers on its scale. */
   readonly isSmall?: boolean;
-  /** Where a click leads. */
+  /** Target of the link in the title. */
   readonly href?: string;
 }
 
 const WIDTH = 600;
 const HEIGHT = 100;
 const EVERY_MS = 1000;
-/** So many samples may be missing before the line has a gap. */
+/** Missing samples before the line has a gap. */
 const MISSING_MAX = 3;
-/** What is shown at least and at most; between them it grows with what is there, step by step. */
+/** The shown time span grows in steps with the samples, between these limits. */
 const WINDOW_MS_MIN = 120_000;
 const WINDOW_MS_MAX = 600_000;
 const WINDOW_STEP_MS = 30_000;
 const MINUTE_MS = 60_000;
-/** Longer windows have a number every other minute. */
+/** Windows of more minutes have a label every other minute. */
 const STEPS_MAX = 4;
 
 export class Chart {
   readonly element: HTMLElement;
   readonly #options: ChartOptions;
-  /** More than this between two samples is a gap. */
+  /** A longer time between two samples is a gap. */
   readonly #gapMs: number;
   readonly #paths: { readonly line: SVGPathElement; readonly area: SVGPathElement | null }[] = [];
   readonly #values: HTMLElement[] = [];
@@ -57,7 +57,7 @@ export class Chart {
   #samples: readonly Sample[] = [];
   #untilMs = 0;
   #windowMs = WINDOW_MS_MIN;
-  /** Where the pointer is, 0 to 1; `null`: elsewhere. */
+  /** Position of the pointer, 0 to 1; `null`: not on the chart. */
   #pointed: number | null = null;
 
   constructor(options: ChartOptions) {
@@ -143,7 +143,7 @@ export class Chart {
     const top = scale.top(Math.max(leastTop, ...values));
     for (const [index, { column }] of series.entries()) {
       const { line, area } = this.#paths[index] ?? {};
-      // A line along the bottom says nothing, and covers others.
+      // A line along the bottom shows nothing, and covers other lines.
       const isFlat = !this.#samples.some((one) => (one[column] ?? 0) > 0);
       const runs = isFlat ? [] : this.#runs(column, top);
       if (line !== undefined) attribute(line, 'd', runs.map(lineOf).join(''));
@@ -157,7 +157,7 @@ export class Chart {
     this.#read();
   }
 
-  /** Points without a gap between them. */
+  /** Runs of points without a gap between them. */
   #runs(column: string, top: number): [x: number, y: number][][] {
     const runs: [number, number][][] = [];
     let before = -Infinity;
@@ -173,7 +173,7 @@ export class Chart {
     return runs;
   }
 
-  /** The numbers: of the moment that is pointed at, or of now. */
+  /** Shows the values at the pointer, or the latest ones. */
   #read(): void {
     const pointed = this.#pointed;
     const at = this.#untilMs - this.#windowMs * (1 - (pointed ?? 1));
@@ -188,7 +188,7 @@ export class Chart {
     text(this.#at, pointed === null ? '' : when);
   }
 
-  /** What is long ago is not now. */
+  /** The latest sample, unless it is too old. */
   #newest(): Sample | undefined {
     const newest = this.#samples.at(-1);
     return this.#untilMs - (newest?.['at'] ?? 0) > this.#gapMs ? undefined : newest;
@@ -208,7 +208,7 @@ export class Chart {
   }
 }
 
-/** Minutes back from now, under the picture. */
+/** The labels below the chart: minutes before now. */
 class TimeScale {
   readonly element: HTMLElement = el('div', { class: 'times-back', 'aria-hidden': 'true' });
   readonly #picture: SVGElement;
@@ -232,7 +232,7 @@ class TimeScale {
     for (let back = 0; back <= minutes; back += step) {
       const share = 1 - back / minutes;
       const label = el('span', {}, back === 0 ? 'now' : `−${back} min`);
-      // In the middle below its line; those at the ends stay within.
+      // Centered below its line, except at the ends, where it must not stick out.
       label.style.left = `${share * 100}%`;
       label.style.transform = `translateX(-${edge(share) * 100}%)`;
       labels.push(label);
@@ -246,13 +246,13 @@ class TimeScale {
   }
 }
 
-/** What share of a label stands left of its place. */
+/** The share of a label that is left of its position. */
 function edge(share: number): number {
   if (share < 0.1) return 0;
   return share > 0.9 ? 1 : 0.5;
 }
 
-/** Where a share of the top is drawn, from above. */
+/** The y coordinate of a share of the maximum. */
 function heightOf(share: number): number {
   return HEIGHT - (HEIGHT - 2) * share - 1;
 }

@@ -1,9 +1,9 @@
-/** A field that takes one of some values. */
+/** A select field. */
 import { el } from './dom.js';
 
 export type Options = readonly (readonly [value: string, label: string])[];
 
-/** @param value of those; any other one counts as the empty one */
+/** @param value one of the options; any other value counts as the empty one */
 export function choice(label: string, options: Options, value: string): HTMLSelectElement {
   const made = el('select', { 'aria-label': label });
   offer(made, options);
@@ -11,7 +11,7 @@ export function choice(label: string, options: Options, value: string): HTMLSele
   return made;
 }
 
-/** Other options, and the same value if it is still there. Writes only what differs. */
+/** Replaces the options if they changed, and keeps the value if it is still among them. */
 export function offer(select: HTMLSelectElement, options: Options): void {
   const said = JSON.stringify(options);
   if (select.dataset['offered'] === said) return;

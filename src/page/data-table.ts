@@ -1,18 +1,18 @@
-/** A table whose columns sort, whose rows keep their place in the document, and that has pages. */
+/** A table with sortable columns and pages. An update keeps the elements of its rows. */
 import { attribute, button, el, fill, KeyedList, text } from './dom.js';
 import { count } from './format.js';
 
 export interface Column<Item> {
   readonly head: string;
-  /** Makes what a cell holds, once; `show` changes it. */
+  /** Makes the content of a cell once; `show` updates it. */
   readonly make?: (item: Item) => HTMLElement;
   readonly show?: (item: Item, cell: HTMLElement) => void;
-  /** What it is sorted by; without it the column cannot be. */
+  /** The value to sort by; without it the column cannot be sorted. */
   readonly by?: (item: Item) => string | number;
   readonly isNumber?: boolean;
-  /** Left out on a phone. */
+  /** Hidden on a phone. */
   readonly isMinor?: boolean;
-  /** Sorted from large to small at first. */
+  /** The first sort is from large to small. */
   readonly isLargeFirst?: boolean;
 }
 
@@ -20,9 +20,9 @@ export interface TableOptions<Item> {
   readonly label: string;
   readonly columns: readonly Column<Item>[];
   readonly key: (item: Item) => string;
-  /** The column that it is sorted by at first; `null`: as it comes, and nobody sorts it. */
+  /** The initial sort column; `null`: rows keep their order, and the table cannot be sorted. */
   readonly sortedBy: number | null;
-  /** Rows of a page; `null`: all. */
+  /** Rows per page; `null`: all. */
   readonly pageRows: number | null;
   readonly whenEmpty: HTMLElement;
 }
@@ -73,7 +73,7 @@ export class DataTable<Item> {
     this.#draw();
   }
 
-  /** Back to the first page: other items are asked for. */
+  /** Returns to the first page, because other items follow. */
   rewind(): void {
     this.#page = 0;
   }

@@ -1,4 +1,4 @@
-/** Questions to the one who looks: a native dialog, which keeps the focus and closes on Escape. */
+/** Dialogs and toasts. The dialogs are native: they keep the focus and close on Escape. */
 import { get, messageOf, post, statusOf, token } from './api.js';
 import { button, type Child, el, text } from './dom.js';
 
@@ -7,13 +7,13 @@ interface Question {
   readonly body: readonly Child[];
   readonly confirm: string;
   readonly isDangerous?: boolean;
-  /** There is nothing to decide: one button closes it. */
+  /** Nothing to decide: the dialog has only a button to close it. */
   readonly isNotice?: boolean;
-  /** Asked before it closes: what is wrong with what was entered; `null`: nothing. */
+  /** Called before it closes. Returns what is wrong with the input; `null`: nothing. */
   readonly check?: () => string | null;
 }
 
-/** Shows it; true if it was confirmed. */
+/** Shows the dialog. Resolves with true if it was confirmed. */
 export function askPerson(question: Question): Promise<boolean> {
   const { title, body, confirm, check } = question;
   const wrong = el('p', { class: 'wrong', role: 'alert' });
@@ -54,7 +54,7 @@ export function askPerson(question: Question): Promise<boolean> {
 
 let asking: Promise<boolean> | null = null;
 
-/** Asks for the token; whoever asks meanwhile shares the answer. True if one was given. */
+/** Asks for the token; simultaneous calls share one dialog. True if one was entered. */
 export function askToken(why: string): Promise<boolean> {
   asking ??= askTokenNow(why).finally(() => {
     asking = null;
@@ -84,7 +84,7 @@ async function askTokenNow(why: string): Promise<boolean> {
       ),
     ],
     confirm: 'Use this token',
-    // What a header cannot carry would be refused by the browser, not by the daemon.
+    // The browser would refuse to send other characters in a header.
     check: () =>
       /^[\x21-\x7e]+$/.test(input.value.trim())
         ? null
@@ -95,8 +95,8 @@ async function askTokenNow(why: string): Promise<boolean> {
 }
 
 /**
- * Gives an order, and asks for the token as often as it is needed.
- * @returns `null` if the person gave up
+ * Sends a command, and asks for the token until it is accepted.
+ * @returns `null` if the user cancelled
  * @throws ApiError, other than for the token
  */
 export async function order<Answer>(path: string, body: object = {}): Promise<Answer | null> {
@@ -104,9 +104,9 @@ export async function order<Answer>(path: string, body: object = {}): Promise<An
 }
 
 /**
- * Reads what only holders of the token may see.
- * @param what that is, in the plural, as a sentence begins
- * @returns `null` if the person gave up
+ * Reads something that only holders of the token may see.
+ * @param what its name, in the plural and capitalized
+ * @returns `null` if the user cancelled
  * @throws ApiError, other than for the token
  */
 export async function read<Answer>(path: string, what: string): Promise<Answer | null> {
@@ -122,7 +122,7 @@ async function withToken<Answer>(what: string, run: () => Promise<Answer>): Prom
     } catch (error) {
       const status = statusOf(error);
       if (status === 403) {
-        // The one that reads stays if no other one is given.
+        // If the user enters no other token, the read-only one stays.
         if (!(await askToken(`This token is read-only: ${what.toLowerCase()} need http.token.`))) {
           return null;
         }
@@ -138,7 +138,7 @@ async function withToken<Answer>(what: string, run: () => Promise<Answer>): Prom
 const toasts = new Map<HTMLElement, number>();
 const TOAST_MS = 7000;
 
-/** Says what came of something, for a while. */
+/** Shows a result for a few seconds. */
 export function toast(message: string, kind: 'good' | 'bad'): void {
   const place = document.getElementById('toasts');
   if (place === null) return;
@@ -157,7 +157,7 @@ export function toast(message: string, kind: 'good' | 'bad'): void {
   }
 }
 
-/** Runs what a button asks for, and says if it failed. */
+/** Runs the action of a button, and shows its error. */
 export function attempt(run: () => Promise<void>): void {
   run().catch((error: unknown) => {
     toast(messageOf(error), 'bad');

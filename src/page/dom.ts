@@ -1,6 +1,6 @@
 /**
- * Elements, made of text that is never read as HTML: names of services, reasons and keys are what
- * peers chose.
+ * Makes elements from text that is never parsed as HTML: peers choose the names of services,
+ * reasons and keys.
  */
 
 export type Child = Node | string | number | null;
@@ -9,7 +9,7 @@ export type Attributes = Readonly<Record<string, Value>>;
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** @param attributes `null` and `false` leave one out, `true` sets it empty */
+/** @param attributes `null` and `false` omit an attribute, `true` sets it to the empty string */
 export function el<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   attributes: Attributes = {},
@@ -32,7 +32,7 @@ export function svg<Tag extends keyof SVGElementTagNameMap>(
   return element;
 }
 
-/** A link to another place, which the other node of the pair has named; `null`: it is no such place. */
+/** A link to a URL that the other node of the pair reported; `null` if it is not an HTTP URL. */
 export function outerLink(href: string | null, label: string, style: string): Child {
   if (href === null || !/^https?:\/\//.test(href)) return null;
   return el('a', { href, class: style, rel: 'noreferrer' }, label);
@@ -48,7 +48,7 @@ function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) attribute(element, name, value);
 }
 
-/** Writes only what differs: what stands still costs no layout. */
+/** Writes only a changed value, so that an unchanged one costs no layout. */
 export function attribute(element: Element, name: string, value: Value): void {
   if (value === null || value === false) {
     if (element.hasAttribute(name)) element.removeAttribute(name);
@@ -82,13 +82,13 @@ export function byId(id: string): HTMLElement {
   return found;
 }
 
-/** One row of a list that is kept and changed in place, so that focus and selection stay. */
+/** A row of a list. It is updated in place, so that focus and selection stay. */
 export interface Kept<Item> {
   readonly element: HTMLElement;
   update(item: Item): void;
 }
 
-/** Shows a list of items, keeping the element of each that was there before. */
+/** Shows a list of items, and reuses the elements of those that it already shows. */
 export class KeyedList<Item> {
   readonly #parent: Element;
   readonly #key: (item: Item) => string;

@@ -1,21 +1,21 @@
-/** Events that repeat are one row: the same thing, of the same service. */
+/** Groups events of the same name and service, so that repeated ones share a row. */
 import type { ReceivedEvent } from './event-stream.js';
 
 export interface EventGroup {
   readonly key: string;
   readonly latest: ReceivedEvent;
-  /** Those before it, the newest first. */
+  /** The earlier ones, newest first. */
   readonly earlier: readonly ReceivedEvent[];
 }
 
-/** The service that an event is about; the empty text: about none. */
+/** The service of an event; empty if it has none. */
 export function serviceOf({ service }: ReceivedEvent): string {
   return typeof service === 'string' ? service : '';
 }
 
 /**
- * @param events the newest first
- * @returns the group that was heard of last first
+ * @param events newest first
+ * @returns the group with the latest event first
  */
 export function grouped(events: readonly ReceivedEvent[]): EventGroup[] {
   const groups = new Map<string, { latest: ReceivedEvent; earlier: ReceivedEvent[] }>();

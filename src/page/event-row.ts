@@ -3,9 +3,9 @@ import type { EventGroup } from './event-groups.js';
 import type { ReceivedEvent } from './event-stream.js';
 import { count, line, moment } from './format.js';
 
-/** What is no trouble is told apart by its name: it ended well, or is neither. */
+/** Names of events of severity info that are good news. */
 const GOOD = /\.(registered|healed|recovered|connected|merged|changed)$/;
-/** Of a group, so many before the last one are listed. */
+/** Earlier events of a group that are listed. */
 const EARLIER_SHOWN = 20;
 
 function gradeOf({ severity, event }: ReceivedEvent): string {
@@ -14,7 +14,7 @@ function gradeOf({ severity, event }: ReceivedEvent): string {
   return GOOD.test(event) ? 'good' : 'quiet';
 }
 
-/** `field value`, of all fields but time, name and severity; in one line, whoever wrote them. */
+/** All fields but time, name and severity, as `field value`, always in one line. */
 export function fieldsOf({
   arrival: _arrival,
   time: _time,
@@ -29,7 +29,7 @@ export function fieldsOf({
   return line(said);
 }
 
-/** The last of a group, how often there were such ones, and those before it on demand. */
+/** The latest event of a group, the size of the group, and the earlier events on demand. */
 export function eventRow(first: EventGroup): Kept<EventGroup> {
   let group = first;
   const time = el('time', {});

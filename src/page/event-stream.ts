@@ -1,17 +1,17 @@
 /**
- * The node's events: those that it has kept, and then as they happen. Not by EventSource: that cannot
- * send the token.
+ * Reads the events of the node: first those that it has kept, then new ones as they happen. It does
+ * not use EventSource, which cannot send the token.
  */
 import type { NodeEvent } from '../http/api/node-answers.js';
 import { authorization, messageOf, refusedBy, statusOf, token } from './api.js';
 
 const RETRY_MS = 3000;
-/** The node says something every 15 s; a connection that says nothing for longer is dead. */
+/** The node sends something every 15 s; a connection that is silent for this long is dead. */
 const SILENCE_MS = 40_000;
 /** As many as the node keeps. */
 const KEPT_MAX = 1000;
 
-/** `arrival` counts them: it tells two apart that say the same. No event has such a field. */
+/** `arrival` numbers the events, to distinguish equal ones. No event has such a field itself. */
 export interface ReceivedEvent extends NodeEvent {
   readonly arrival: number;
 }
@@ -22,22 +22,22 @@ export class EventStream {
   #isOpen = false;
   #why = '';
   #arrivals = 1;
-  /** The node's name for the last one that came: it tells the later ones alone. */
+  /** Id of the last received event. On reconnecting, the node sends only later ones. */
   #lastId: string | null = null;
-  /** By which they were asked for: what they have in them depends on it. */
+  /** The token of the last connection. The fields of the events depend on it. */
   #token: string | null = null;
   #abort: AbortController | null = null;
   #timer: number | undefined;
 
   constructor() {
     document.addEventListener('visibilitychange', () => {
-      // A hidden page takes no place among the readers, of which there is a limit.
+      // The number of readers is limited, so a hidden page disconnects.
       if (document.hidden) this.#abort?.abort();
       else this.open();
     });
   }
 
-  /** The newest first. */
+  /** Newest first. */
   get events(): readonly ReceivedEvent[] {
     return this.#events;
   }
@@ -50,7 +50,7 @@ export class EventStream {
     return this.#why;
   }
 
-  /** @returns what ends it */
+  /** @returns a function that removes the listener */
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     listener();
@@ -59,14 +59,14 @@ export class EventStream {
     };
   }
 
-  /** A token was entered or forgotten: they are all asked for again. */
+  /** If the token was entered or forgotten, reconnects and requests all events again. */
   followToken(): void {
     if (token.get() === this.#token) return;
     if (this.#abort === null) this.open();
     else this.#abort.abort();
   }
 
-  /** Reads until the page is hidden, and comes back by itself; does nothing while it reads. */
+  /** Reads until the page is hidden, and reconnects by itself. Does nothing while connected. */
   open(): void {
     if (this.#abort !== null || document.hidden) return;
     const abort = new AbortController();
@@ -83,13 +83,13 @@ export class EventStream {
     });
   }
 
-  /** @returns whether another try may go better: without the token none does */
+  /** @returns whether to try again: without the token it is pointless */
   async #read(abort: AbortController): Promise<boolean> {
     try {
       await this.#follow(abort);
       return true;
     } catch (error) {
-      // Most often the connection has ended, which the banner tells.
+      // Usually the connection was lost, and the banner shows that.
       this.#why = statusOf(error) === 0 ? '' : messageOf(error);
       return statusOf(error) !== 401;
     }

@@ -1,4 +1,4 @@
-/** What workers of one service said when they failed, by code: of the events that the page has. */
+/** The failures that workers of one service reported, by code, from the events of the page. */
 import { DataTable } from './data-table.js';
 import { text } from './dom.js';
 import type { ReceivedEvent } from './event-stream.js';
@@ -8,12 +8,12 @@ import { empty } from './status-line.js';
 export interface CodeGroup {
   readonly code: string;
   readonly count: number;
-  /** Of the last one. */
+  /** The message of the latest one. */
   readonly said: string;
   readonly time: string;
 }
 
-/** @param events the newest first */
+/** @param events newest first */
 export function failuresByCode(events: readonly ReceivedEvent[], service: string): CodeGroup[] {
   const groups = new Map<string, CodeGroup>();
   for (const received of events) {

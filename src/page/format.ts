@@ -1,4 +1,4 @@
-/** Numbers as people read them. What is not known is a dash. */
+/** Formats numbers and times. An unknown one is a dash. */
 
 export const NONE = '–';
 
@@ -76,7 +76,7 @@ export function bytes(value: number | null): string {
 const clockFormat = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 const dayFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' });
 
-/** 03:12:45, and the day before it if that is not today. */
+/** 03:12:45, with the date in front if it is not today. */
 export function moment(iso: string | null): string {
   if (iso === null) return NONE;
   const date = new Date(iso);
@@ -86,18 +86,18 @@ export function moment(iso: string | null): string {
   return day === dayFormat.format(new Date()) ? clock : `${day}, ${clock}`;
 }
 
-/** How long ago that is in milliseconds; `null`: nobody knows. */
+/** Milliseconds since a time; `null`: not known. */
 export function since(iso: string | null): number | null {
   const ms = Date.now() - Date.parse(iso ?? '');
   return Number.isNaN(ms) ? null : ms;
 }
 
-/** What peers wrote, line by line: without other characters that cannot be seen. */
+/** Text of a peer, with its lines. Invisible characters are replaced. */
 export function lines(written: string): string {
   return written.split(/\r?\n/).map(line).join('\n');
 }
 
-/** What peers wrote, in one line: without characters that cannot be seen or that turn others round. */
+/** Text of a peer, in one line. Invisible characters and those that reverse text are replaced. */
 export function line(written: string): string {
   return written.replaceAll(/(?!\t)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }

@@ -1,4 +1,4 @@
-/** Asks the node how it is once a second while somebody looks, and keeps the samples that it gives. */
+/** Polls the state of the node once per second while the page is visible, and keeps the samples. */
 import type { Overview } from '../http/api/node-answers.js';
 import { get, messageOf, statusOf, token } from './api.js';
 import { askToken } from './dialogs.js';
@@ -9,16 +9,16 @@ const RETRY_MS_MAX = 5000;
 /** As many as the node keeps. */
 const SAMPLES_MAX = 600;
 
-/** How the connection to the node is. */
+/** The state of the connection to the node. */
 export type Contact = 'first' | 'good' | 'lost' | 'locked';
 
 export interface Watched {
   readonly overview: Overview | null;
   readonly samples: readonly Sample[];
   readonly contact: Contact;
-  /** By the node's clock, which need not be this machine's. Milliseconds since 1970. */
+  /** Time of the node's clock, which may differ from this machine's. Milliseconds since 1970. */
   readonly nowMs: number;
-  /** When it was lost. Milliseconds since 1970. */
+  /** When the connection was lost. Milliseconds since 1970. */
   readonly lostAt: number | null;
   readonly why: string;
 }
@@ -39,7 +39,7 @@ export class NodeWatch {
   #timer: number | undefined;
   #isAsking = false;
 
-  /** @param restarted the node has come back as another process */
+  /** @param restarted called when the node was restarted */
   constructor(restarted: () => void) {
     this.#restarted = restarted;
     document.addEventListener('visibilitychange', () => {
@@ -58,7 +58,7 @@ export class NodeWatch {
     };
   }
 
-  /** @returns what ends it */
+  /** @returns a function that removes the listener */
   watch(listener: Listener): () => void {
     this.#listeners.add(listener);
     listener(this.now);
@@ -67,7 +67,7 @@ export class NodeWatch {
     };
   }
 
-  /** Asks at once, unless nobody looks: then it costs the node nothing. */
+  /** Asks at once, unless the page is hidden: a hidden page costs the node nothing. */
   askNow(): void {
     clearTimeout(this.#timer);
     if (document.hidden || this.#isAsking) return;
@@ -108,7 +108,7 @@ export class NodeWatch {
     this.#contact = 'locked';
     this.#notify();
     const why = 'This node asks for a token for reading, too.';
-    // Who does not give it is asked again by the button of the banner.
+    // If the user cancels, a button of the banner asks again.
     this.#isGivenUp = !(await askToken(wasWrong ? 'Wrong token.' : why));
   }
 

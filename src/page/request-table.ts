@@ -9,7 +9,7 @@ import { linkTo } from './view.js';
 
 export const UUID = /^[\da-f]{32}$/i;
 
-/** A request in the list. Without the token two may be shown by the same half of their uuids. */
+/** A request in the list. Without a token, two may show the same half of their uuids. */
 export interface Row extends StoredRequest {
   readonly key: string;
 }
@@ -66,9 +66,9 @@ const BODY: Column<Row> = {
 
 interface RequestTable {
   readonly label: string;
-  /** Behind the uuid. */
+  /** The columns after the uuid. */
   readonly columns: readonly Column<Row>[];
-  /** Somebody has given the token, without which no uuid is whole. */
+  /** Called when the token was entered, to load whole uuids. */
   readonly reload: () => Promise<void>;
   readonly whenEmpty: HTMLElement;
 }
@@ -99,13 +99,13 @@ function uuidLink(uuid: string): HTMLElement {
   return el(
     'a',
     { href: linkTo('durable', uuid), class: 'uuid', title: uuid },
-    // It begins with the time: what differs is its end.
+    // A uuid begins with the time, so its end is what differs.
     el('span', { class: 'rest' }, uuid.slice(0, -8)),
     uuid.slice(-8),
   );
 }
 
-/** The whole is the credential for the reply, so it takes the token to come further. */
+/** A whole uuid is the credential for the reply, so the history needs the token. */
 function uuidLocked(uuid: string, unlock: () => void): HTMLElement {
   const made = button('', 'uuid', unlock);
   made.title = 'The history of this request needs a token of this node';

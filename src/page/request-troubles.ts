@@ -1,4 +1,4 @@
-/** What the banner says of requests: that some are dead, or wait where nobody serves. */
+/** Problems with requests, for the banner: dead ones, and ones that wait without a worker. */
 import type { Overview, Service } from '../http/api/node-answers.js';
 import type { Page } from '../http/api/words.js';
 import { get } from './api.js';
@@ -11,10 +11,10 @@ const EVERY_MS = 5000;
 const ASKED = 1000;
 
 export class RequestTroubles {
-  /** Services with waiting requests that nobody serves, of the first page of them. */
+  /** Services with waiting requests and no worker, from the first page of them. */
   #unserved: readonly string[] = [];
 
-  /** @param changed they are others now */
+  /** @param changed called when the problems changed */
   constructor(changed: () => void) {
     repeatedly(
       async () => {
@@ -51,7 +51,7 @@ export class RequestTroubles {
   }
 }
 
-/** None while the node does not answer: the banner says that by itself. */
+/** Empty while the node does not answer: the banner shows that anyway. */
 async function unservedServices(): Promise<string[]> {
   try {
     const path = `/api/v1/services?state=unserved&limit=${ASKED}`;

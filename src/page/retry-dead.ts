@@ -1,12 +1,12 @@
-/** The order to try the dead requests of a service again, asked for on more than one view. */
+/** Retries the dead requests of a service. More than one view offers it. */
 import type { BulkResult } from '../http/api/stored-answers.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { el } from './dom.js';
 import { count } from './format.js';
 
 /**
- * All the dead of one service, in as many orders as it takes, when a person has said that they are sure.
- * @param age of those that are meant, in words; `null`: of any
+ * Retries all dead requests of one service after a confirmation, in as many calls as it takes.
+ * @param age which of them, in words; `null`: all
  */
 export async function retryDead(
   service: string,

@@ -1,7 +1,7 @@
-/** Samples of a node or of one of its services, as far as the page has asked for them. */
+/** The samples of a node or of one of its services that the page has loaded. */
 import type { ServiceHistory } from '../http/api/node-answers.js';
 
-/** One of them, by the names of the columns. */
+/** A sample, by column name. */
 export type Sample = Readonly<Record<string, number | null>>;
 
 export class Samples {
@@ -10,24 +10,24 @@ export class Samples {
   #next = 0;
   #startedAt: string | null = null;
 
-  /** @param max as many as the node keeps */
+  /** @param max number of samples that the node keeps */
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** The oldest first. */
+  /** Oldest first. */
   get all(): readonly Sample[] {
     return this.#all;
   }
 
-  /** The number of the first that is missing. */
+  /** The number of the first missing sample. */
   get next(): number {
     return this.#next;
   }
 
   /**
-   * @returns false if the node has started again: its samples are counted from 0, so that what was
-   *   asked for may be too much or too little; all are forgotten, and have to be asked for anew
+   * @returns false if the node was restarted: it numbers its samples from 0 again, so this block
+   *   may have too many or too few; all samples are dropped, and the caller must load them again
    */
   take({ startedAt, columns, samples, next }: ServiceHistory): boolean {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;

@@ -1,8 +1,8 @@
-/** The scales of charts: how high one is, and how its numbers are written. */
+/** The scales of charts: their maximum, and the format of their numbers. */
 import { compact, millis, perSecond, short } from './format.js';
 
 export interface Scale {
-  /** At least so high, and a number that people like, as is its half. */
+  /** A round maximum that is at least `value`. Its half is round, too. */
   readonly top: (value: number) => number;
   readonly words: (value: number) => string;
 }
@@ -11,7 +11,7 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** Above those of milliseconds, which are decimal. */
+/** Maxima above half a second. Smaller ones are decimal. */
 const LONG_TOPS: readonly number[] = [
   ...[1, 2, 5, 10, 20, 30].map((seconds) => seconds * SECOND),
   ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * MINUTE),
@@ -29,7 +29,7 @@ function durationTop(value: number): number {
   return LONG_TOPS.find((top) => top >= value) ?? HOUR * decimalTop(value / HOUR);
 }
 
-/** 0.5 ms, 2.5 s, 15 min, 100 h: one unit, so that it is short. */
+/** 0.5 ms, 2.5 s, 15 min, 100 h: a single unit, to be short. */
 function duration(value: number): string {
   if (value < SECOND) return `${short(value)} ms`;
   if (value < MINUTE) return `${short(value / SECOND)} s`;
@@ -47,7 +47,7 @@ interface Axis {
   readonly leastTop: number;
 }
 
-/** How charts of the three kinds of figures are drawn. */
+/** The axes of the three kinds of charts. */
 export const RATES: Axis = { format: compact, scale: PER_SECOND, leastTop: 10 };
 export const LATENCIES: Axis = { format: millis, scale: DURATION, leastTop: 1 };
 export const COUNTS: Axis = { format: compact, scale: COUNT, leastTop: 10 };

@@ -1,4 +1,4 @@
-/** The last ten minutes of one service. */
+/** The charts of the last ten minutes of one service. */
 import type { ServiceHistory } from '../http/api/node-answers.js';
 import { get, withQuery } from './api.js';
 import { Chart } from './chart.js';
@@ -6,7 +6,7 @@ import { el } from './dom.js';
 import { Samples } from './samples.js';
 import { COUNTS, LATENCIES, RATES } from './scales.js';
 
-/** As many as the node keeps of a service, and how far they are apart. */
+/** The number and interval of the samples that the node keeps of a service. */
 const SAMPLES_MAX = 150;
 const EVERY_MS = 4000;
 
@@ -108,7 +108,7 @@ export class ServiceCharts {
   }
 
   /**
-   * Asks the node for what is new, and draws it.
+   * Loads new samples and draws them.
    * @param nowMs the right end: milliseconds since 1970, by the node's clock
    * @throws ApiError
    */
@@ -121,7 +121,7 @@ export class ServiceCharts {
       return;
     }
     const { all } = this.#samples;
-    // Of services beyond the first 200 the node keeps nothing by name.
+    // The node keeps samples only of the first 200 services.
     this.element.hidden = all.length === 0;
     this.#durableRow.hidden = !all.some((sample) => (sample['open'] ?? null) !== null);
     for (const chart of [...this.#plain, ...this.#durable]) chart.show(all, nowMs());

@@ -1,4 +1,4 @@
-/** What tables of services show. */
+/** The columns of tables of services. */
 import type { ServiceFigures } from '../http/api/node-answers.js';
 import type { Column } from './data-table.js';
 import { text } from './dom.js';
@@ -40,7 +40,7 @@ export const WAITING: Column<Listed> = number(
   ({ workersWaiting }) => count(workersWaiting),
   true,
 );
-/** All of them, for a phone as well: none is marked where requests wait. */
+/** Idle and busy workers, also on a phone. Marked if requests wait and there is no worker. */
 export const WORKERS: Column<Listed> = {
   ...number(
     'Workers',
@@ -93,7 +93,7 @@ export const FAILURES: Column<Listed> = number(
   ({ plain }) => plain?.failuresPerSecond ?? -1,
   ({ plain }) => perSecond(plain?.failuresPerSecond ?? null),
 );
-/** Attempts at stored requests that failed. */
+/** Failed attempts of stored requests. */
 export const FAILED_ATTEMPTS: Column<Listed> = number(
   'Failed attempts',
   ({ durable }) => durable?.failedAttemptsPerSecond ?? -1,

@@ -1,23 +1,23 @@
-/** The services of the node, all of them, and how fast each is. */
+/** All services of the node, with their figures. */
 import type { Service, ServiceFigures, ServiceFiguresList } from '../http/api/node-answers.js';
 import type { Page } from '../http/api/words.js';
 import { get } from './api.js';
 
 const EVERY_MS = 2000;
-/** Of one answer of the API. */
+/** Items in one answer of the API. */
 const ASKED = 1000;
-/** As many as a node can have, unless its limits were raised. */
+/** Enough for all services of a node whose limits were not raised. */
 const PAGES_MAX = 10;
 
 export interface Listed extends Service {
-  /** `null`: it is one of those that are not counted by themselves. */
+  /** `null`: the service has no metrics label of its own. */
   readonly figures: ServiceFigures | null;
 }
 
 export class ServiceList {
   services: readonly Listed[] = [];
 
-  /** Many are asked for less often, so that a page costs the node no more for them. */
+  /** Longer if there are many services, so that they do not cost the node more. */
   readonly delayMs = (): number => EVERY_MS * Math.max(1, Math.ceil(this.services.length / 500));
 
   /** @throws ApiError */
@@ -33,7 +33,7 @@ export async function loadFigures(): Promise<ReadonlyMap<string, ServiceFigures>
   return new Map(items.map((item) => [item.service, item]));
 }
 
-/** A page of the API after the other. */
+/** Loads all pages of the list. */
 async function allServices(): Promise<Service[]> {
   const all: Service[] = [];
   let cursor: string | null = null;

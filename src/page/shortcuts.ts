@@ -1,4 +1,4 @@
-/** What the keyboard does, and the list of it. */
+/** Keyboard shortcuts, and the list of them. */
 import { askPerson } from './dialogs.js';
 import { el } from './dom.js';
 
@@ -12,7 +12,7 @@ export interface Shortcut {
 
 const isOffered = ({ isOffered: asked }: Shortcut): boolean => asked?.() ?? true;
 
-/** Keys that are typed into a field are text. */
+/** Keys typed into a field are not shortcuts. */
 function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches('input, select, textarea');
 }
@@ -23,7 +23,7 @@ export function listenTo(shortcuts: readonly Shortcut[]): void {
     if (document.querySelector('dialog[open]') !== null) return;
     if (isTyping(event.target)) {
       if (event.key === 'Escape' && event.target instanceof HTMLElement) {
-        // The browser would empty a search field now, and its list would follow at the next reading.
+        // The browser would clear a search field, and the list would follow.
         event.preventDefault();
         event.target.blur();
       }
@@ -49,7 +49,7 @@ export function showHelp(shortcuts: readonly Shortcut[]): void {
   void askPerson({ title: 'Keyboard', body: [list], confirm: 'Close', isNotice: true });
 }
 
-/** To the next link of the table, or the one before. */
+/** Focuses the link of the next or previous row. */
 export function stepThroughRows(step: 1 | -1): void {
   const links = [...document.querySelectorAll<HTMLElement>('main tbody a')].filter(
     (link) => link.offsetParent !== null,

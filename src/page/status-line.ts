@@ -1,4 +1,4 @@
-/** The header's words about the node, and the banner that says what is wrong with it. */
+/** The header, which shows the state of the node, and the banner, which shows its problems. */
 import type { Overview } from '../http/api/node-answers.js';
 import { attribute, button, byId, el, fill, outerLink, text } from './dom.js';
 import { span } from './format.js';
@@ -12,13 +12,13 @@ export interface Trouble {
   readonly grade: Grade;
   readonly title: string;
   readonly text: string;
-  /** Where it is better, if somebody has said so. */
+  /** URL of the page of the other node, which serves; `null`: not known. */
   readonly elsewhere?: string | null;
-  /** Where this page tells more of it, and what the link says. */
+  /** Target and label of a link to more about it on this page. */
   readonly link?: readonly [href: string, label: string];
 }
 
-/** Reasons that the node gives for not serving, and how bad each is; others are bad. */
+/** Severity and title of each reason for not serving. Unknown reasons are bad. */
 const NOT_READY: Readonly<Record<string, readonly [Grade, string]>> = {
   starting: ['quiet', 'Starting'],
   draining: ['warn', 'Draining'],
@@ -37,7 +37,7 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   peer_refused: ['bad', 'Peer refused'],
 };
 
-/** All that people should know at once, the worst first. */
+/** All problems, worst first. */
 function troublesOf({ overview, contact, lostAt, why }: Watched): Trouble[] {
   if (contact === 'locked') {
     return [{ grade: 'warn', title: 'Locked', text: 'This node needs a token for reading.' }];
@@ -59,13 +59,13 @@ function troublesOfNode(overview: Overview): Trouble[] {
   }
   if (reason !== null) {
     const [usual, title] = NOT_READY[reason.code] ?? ['bad', 'Not serving'];
-    // Then nobody serves.
+    // Then neither node serves.
     const grade = state !== 'active' && peer?.up === false ? 'bad' : usual;
     const other = state === 'passive' && peer?.up === true ? peer : null;
     const elsewhere = other?.publicUrl ?? null;
     const at = other?.endpoint ?? null;
     const where = elsewhere === null && at !== null ? ` The other node is at ${at}.` : '';
-    // The code is said by the title.
+    // The title replaces the code.
     const prefix = `${reason.code}: `;
     const said = reason.text.startsWith(prefix) ? reason.text.slice(prefix.length) : reason.text;
     found.push({ grade, title, text: sentence(said) + where, elsewhere });
@@ -83,7 +83,7 @@ function sentence(said: string): string {
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
-/** Shows header and banner, as long as the page lives. */
+/** Shows and updates header and banner. */
 export function showStatus(watch: NodeWatch): void {
   const banner = byId('banner');
   let said = '';
@@ -96,7 +96,7 @@ export function showStatus(watch: NodeWatch): void {
     const { contact, overview } = watched;
     const ofRequests = contact === 'good' && overview !== null ? requests.of(overview) : [];
     const troubles = [...troublesOf(watched), ...ofRequests];
-    // The seconds that go by are no news to who hears the page read.
+    // Redrawn only if a text changed: a screen reader reads the banner again.
     const now = JSON.stringify(troubles.map(({ grade: _grade, ...shown }) => shown));
     if (now === said) return;
     said = now;
@@ -150,7 +150,7 @@ function header(watched: Watched): void {
   document.title = `${contact === 'good' && worst === undefined ? '' : '⚠ '}${node} – Majordomo`;
 }
 
-/** What stands in place of a view's content when there is none. */
+/** The text for a view without content. */
 export function empty(title: string, ...more: readonly (Node | string)[]): HTMLElement {
   return el('div', { class: 'empty' }, el('strong', {}, title), el('p', {}, ...more));
 }
@@ -163,7 +163,7 @@ const GRADES: ReadonlyMap<string, string> = new Map([
   ['replied', 'good'],
 ]);
 
-/** A state as a coloured word. */
+/** A state as a coloured label. */
 export function statePill(state: string): HTMLElement {
   const grade = GRADES.get(state) ?? 'quiet';
   return el('span', { class: `pill ${grade}` }, state);

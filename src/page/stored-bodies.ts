@@ -1,4 +1,4 @@
-/** What was sent and what was answered, asked for when a person opens it: it may be confidential. */
+/** The bodies of request and reply. They may be confidential, so they are loaded only on demand. */
 import type { Bodies, BodyFrame, StoredBody } from '../http/api/stored-answers.js';
 import { hexRows, prettyJson } from './body-text.js';
 import { choice } from './choice.js';
@@ -21,7 +21,7 @@ function bytesOf({ encoding, data }: BodyFrame): Uint8Array {
   return Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
 }
 
-/** One way for all of them: that of which each frame is. */
+/** The best format that fits all frames. */
 function bestWay(frames: readonly BodyFrame[]): Way {
   if (frames.some(({ encoding }) => encoding !== 'utf8')) return 'hex';
   const isJson = frames.some(({ data }) => /^\s*[[{]/.test(data) && prettyJson(data) !== null);
@@ -55,7 +55,7 @@ function sectionOf(name: string, body: StoredBody | null, way: Way): HTMLElement
   );
 }
 
-/** @param uuid whole */
+/** @param uuid the whole uuid */
 export function storedBodies(uuid: string): HTMLElement {
   const place = el('div', { class: 'bodies' });
   const show = ({ body, reply }: Bodies): void => {

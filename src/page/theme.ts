@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it. */
+/** Light, dark, or the theme of the system. */
 import { attribute, text } from './dom.js';
 
 const KEY = 'majordomo.theme';
@@ -14,7 +14,7 @@ function apply(theme: Theme): void {
   attribute(document.documentElement, 'data-theme', theme === 'auto' ? null : theme);
 }
 
-/** @returns what goes to the next one */
+/** @returns a function that switches to the next theme */
 export function themeSwitch(button: HTMLElement): () => void {
   const show = (): void => {
     const theme = stored();

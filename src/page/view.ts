@@ -1,23 +1,23 @@
 import type { EventStream } from './event-stream.js';
 import type { NodeWatch } from './node-watch.js';
 
-/** What all views are made from. */
+/** Shared by all views. */
 export interface Context {
   readonly watch: NodeWatch;
   readonly stream: EventStream;
 }
 
-/** Where the page is: `#/durable/UUID?state=dead`. */
+/** The address within the page: `#/durable/UUID?state=dead`. */
 export interface Place {
-  /** Behind the view's name, decoded. */
+  /** The part after the view's name, decoded. */
   readonly detail: string | null;
   readonly query: URLSearchParams;
 }
 
-/** What stands in the middle of the page. */
+/** The content of the page. */
 export interface View {
   readonly element: HTMLElement;
-  /** It is not shown any more. */
+  /** Called when the view is no longer shown. */
   close(): void;
 }
 
@@ -28,9 +28,8 @@ export function linkTo(view: string, detail?: string, query: Record<string, stri
 }
 
 /**
- * Runs `load` now and again some time after each end, while the page is seen; `delayMs` is asked
- * each time.
- * @returns what ends it
+ * Runs `load` now, and again `delayMs()` after each run, while the page is visible.
+ * @returns a function that stops it
  */
 export function repeatedly(load: () => Promise<void>, delayMs: () => number): () => void {
   let timer: number | undefined;

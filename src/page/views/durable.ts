@@ -1,4 +1,4 @@
-/** Stored requests: found by uuid, service, state and age. */
+/** The list of stored requests, with filters by uuid, service, state and age. */
 import type { Overview } from '../../http/api/node-answers.js';
 import type { StoredRequest } from '../../http/api/stored-answers.js';
 import type { Page } from '../../http/api/words.js';
@@ -15,7 +15,7 @@ import { type Context, linkTo, type Place, repeatedly, type View } from '../view
 
 const EVERY_MS = 5000;
 const PAGE_ROWS = 50;
-/** A page of the API may be empty although there are more: so often the next one is asked for. */
+/** A page of the API may be empty though more follow: the view loads up to this many more. */
 const TRIES_MAX = 10;
 
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
@@ -27,7 +27,7 @@ const AGES: readonly (readonly [ms: string, label: string])[] = [
   ['86400000', 'Older than 1 d'],
   ['604800000', 'Older than 7 d'],
 ];
-/** A page of the list that has something, or the last one. */
+/** Loads pages of the API until one page of the view is full, or the list ends. */
 async function loadPage(
   parameters: Readonly<Record<string, string>>,
 ): Promise<Page<StoredRequest>> {
@@ -78,7 +78,7 @@ export function durableView({ watch }: Context, { query }: Place): View {
       return;
     }
     const chosen = Object.fromEntries(Object.entries(filter()).filter(([, value]) => value !== ''));
-    // In the address, so that it can be sent to somebody; a step back leaves the view.
+    // The filter is in the address, to be shared; going back leaves the view.
     history.replaceState(null, '', linkTo('durable', undefined, chosen));
     retry.hidden = chosen['service'] === undefined;
     list.find(chosen);
@@ -132,7 +132,7 @@ function showCounts(place: HTMLElement, stored: NonNullable<Overview['stored']>)
   place.replaceChildren('All: ', ...links);
 }
 
-/** The pages of one search. */
+/** The pages of one list. */
 class Listing {
   readonly pager: HTMLElement;
   readonly #table: DataTable<Row>;
@@ -169,7 +169,7 @@ class Listing {
     const asked = ++this.#asked;
     try {
       const page = await loadPage({ ...this.#filter, cursor: this.#cursors.at(-1) ?? '' });
-      // Another page was asked for meanwhile.
+      // Another page was requested meanwhile.
       if (asked !== this.#asked) return;
       this.#next = page.next;
       this.#table.show(page.items.map(rowOf));

@@ -1,9 +1,9 @@
-/** In place of the pictures of a node that serves nobody: where they are. */
+/** The view of a passive node: a link to the other node instead of charts. */
 import type { Overview } from '../../http/api/node-answers.js';
 import { type Child, el, fill, outerLink } from '../dom.js';
 import { type Context, linkTo, type View } from '../view.js';
 
-/** Clients and workers are at the other node, so this one has nothing of them to show. */
+/** True if clients and workers use the other node, so that this one has no figures. */
 export function isElsewhere(overview: Overview | null): boolean {
   return overview?.state === 'passive';
 }

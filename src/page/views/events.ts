@@ -1,4 +1,4 @@
-/** What has happened lately, as far as the node has kept it, and what happens. */
+/** Recent events that the node has kept, and new ones. */
 import { choice, offer } from '../choice.js';
 import { attribute, button, el, KeyedList, text } from '../dom.js';
 import { type EventGroup, grouped, serviceOf } from '../event-groups.js';
@@ -16,7 +16,7 @@ const SEVERITIES = [
   ['error', 'Errors'],
 ] as const;
 
-/** Which severities each choice lets through. */
+/** The severities that each choice shows. */
 const PASSES: Readonly<Record<string, readonly string[]>> = {
   warn: ['warn', 'error'],
   error: ['error'],
@@ -34,7 +34,7 @@ function matches(received: ReceivedEvent, { severity, service, text: wanted }: F
   return wanted === '' || `${received.event} ${fieldsOf(received)}`.toLowerCase().includes(wanted);
 }
 
-/** The services of the events, and the one that is looked for. */
+/** The services of the events, and the chosen one. */
 function servicesOf(
   events: readonly ReceivedEvent[],
   chosen: string,
@@ -89,7 +89,7 @@ export function eventsView({ stream }: Context, { query }: Place): View {
   const apply = (): void => {
     const chosen = { severity: severity.value, service: service.value, text: search.value.trim() };
     const given = Object.entries(chosen).filter(([, value]) => value !== '');
-    // In the address, so that it can be sent to somebody; a step back leaves the view.
+    // The filter is in the address, to be shared; going back leaves the view.
     history.replaceState(null, '', linkTo('events', undefined, Object.fromEntries(given)));
     show();
   };

@@ -14,7 +14,7 @@ import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
 const EVENTS_SHOWN = 8;
 const SERVICES_SHOWN = 8;
-/** Less often than in the list of services. */
+/** The list of services is loaded this many times less often than on its own view. */
 const SERVICES_EVERY = 2;
 
 function charts(): Chart[] {
@@ -189,12 +189,12 @@ function figure(value: HTMLElement, label: string): HTMLElement {
   return el('div', { class: 'figure' }, value, el('span', { class: 'label' }, label));
 }
 
-/** Those that nobody serves come first, then the fastest. */
+/** Services with waiting requests and no worker come first, then the fastest. */
 async function showBusiest(all: ServiceList, table: DataTable<Listed>): Promise<void> {
   try {
     await all.load();
   } catch {
-    // The banner says what is wrong.
+    // The banner shows the error.
     return;
   }
   const weight = (one: Listed): number =>

@@ -1,4 +1,4 @@
-/** The pair: both nodes, what is between them, what happened, and an operator's two orders. */
+/** The pair: both nodes, their link, the changes of state, and the two operator commands. */
 import type { HaStatus } from '../../http/api/node-answers.js';
 import { get, messageOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
@@ -67,7 +67,7 @@ function picture(ha: HaStatus, endpoint: string | null): HTMLElement[] {
     ],
     peer.up ? peer.state : 'not heard',
   );
-  // Whether the other one has everything is known to the active node alone.
+  // Only the active node knows whether the other one has everything.
   const isActive = ha.state === 'active';
   const isFine = ha.inSync || !isActive;
   const grade = !peer.up ? 'bad' : isFine ? 'good' : 'warn';
@@ -131,7 +131,7 @@ export function pairView({ watch }: Context): View {
       alone.hidden = isPair;
       body.hidden = !isPair;
       const isPeerUp = ha.peer?.up === true;
-      // Each only where the node would follow it.
+      // Each button appears only if the node would accept the command.
       switchover.hidden = !(ha.state === 'active' && isPeerUp && ha.inSync);
       promote.hidden = !isPair || ha.state === 'active' || ha.state === 'joining' || isPeerUp;
       fill(body, ...picture(ha, watch.now.overview?.peer?.endpoint ?? null));

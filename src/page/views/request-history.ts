@@ -1,4 +1,4 @@
-/** One stored request: what became of it, step by step, and what an operator can do. */
+/** One stored request: its history step by step, and the operator commands. */
 import type { RequestHistory, WorkerFailure } from '../../http/api/stored-answers.js';
 import { get, messageOf, statusOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
@@ -17,7 +17,7 @@ interface Step {
   readonly more: readonly Child[];
 }
 
-/** The words of a worker, as it wrote them but for what cannot be seen. */
+/** The failure that a worker reported, with invisible characters replaced. */
 function wordsOf({ kind, code, text, detail }: WorkerFailure): Child[] {
   const again = kind === 'final' ? ' Final: the broker does not retry it.' : '';
   const said = detail.map(({ encoding, data }) =>
@@ -111,8 +111,8 @@ function facts(history: RequestHistory): HTMLElement {
 }
 
 /**
- * What can be done in the state that it is in.
- * @param uuid whole, which the API shows only to holders of a token
+ * The commands that the state of the request allows.
+ * @param uuid the whole uuid, which the API shows only to holders of a token
  */
 function actions(
   uuid: string,
@@ -131,7 +131,7 @@ function actions(
       toast('Copied', 'good');
     });
   });
-  // Only where the page came over a secure way, or from loopback.
+  // The clipboard works only on pages loaded over TLS or from loopback.
   copy.hidden = !isSecureContext;
   const retry = button('Retry', 'button primary', () => {
     attempt(() => give('retry', 'The request is pending again, with its attempt count reset.'));
@@ -170,10 +170,10 @@ export function requestHistoryView(uuid: string): View {
         `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`,
       );
       const now = JSON.stringify(history);
-      // An unchanged history is not drawn again, so that a button keeps its focus.
+      // Redrawing an unchanged history would take the focus from a button.
       if (now === shown) return;
       shown = now;
-      // What is open stays open, unless there is more to be seen now.
+      // Open bodies stay open, unless there is a reply to add.
       if (hasReply !== (history.reply !== null)) bodies = null;
       hasReply = history.reply !== null;
       bodies ??= history.showsBodies ? storedBodies(uuid) : null;

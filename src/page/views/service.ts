@@ -1,4 +1,4 @@
-/** One service: its figures, its last minutes, its failures, its dead requests, its workers. */
+/** One service: figures, charts, failures, dead requests and workers. */
 import type { Service, Worker } from '../../http/api/node-answers.js';
 import type { StoredRequest } from '../../http/api/stored-answers.js';
 import type { Page } from '../../http/api/words.js';
@@ -17,7 +17,7 @@ import { empty, statePill } from '../status-line.js';
 import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
 const EVERY_MS = 2000;
-/** The dead requests are asked for less often than the figures. */
+/** Dead requests are loaded less often than figures. */
 const DEAD_EVERY = 5;
 const DEAD_SHOWN = 20;
 const WORKERS_SHOWN = 200;
@@ -81,7 +81,7 @@ function workerTable(): DataTable<Listed> {
 
 const FIGURES = ['Idle', 'Busy', 'Queued', 'In flight', 'Rate', 'p50', 'p99'] as const;
 
-/** The dead requests of one service, and the order to try all of them again. */
+/** The dead requests of one service, and the button to retry all of them. */
 class DeadRequests {
   readonly element: HTMLElement;
   readonly #service: string;

@@ -1,4 +1,4 @@
-/** All services: who waits, who works, how fast. */
+/** The list of services: workers, queues, rates. */
 import { messageOf } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { el, text } from '../dom.js';
@@ -34,7 +34,7 @@ export function servicesView(): View {
   const state = el('span', { class: 'quiet', role: 'status' });
   const table = new DataTable<Listed>({
     label: 'Services',
-    // A phone has room for three numbers: who serves it, what fails, what is dead.
+    // A phone has room for three numbers: workers, failures, dead requests.
     columns: [
       SERVICE,
       WORKERS,
