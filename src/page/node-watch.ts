@@ -107,7 +107,7 @@ export class NodeWatch {
     token.forget();
     this.#contact = 'locked';
     this.#notify();
-    const why = 'This node asks for a token for reading, too.';
+    const why = 'This node needs a token for reading.';
     // If the user cancels, a button of the banner asks again.
     this.#isGivenUp = !(await askToken(wasWrong ? 'Wrong token.' : why));
   }

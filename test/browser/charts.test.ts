@@ -7,7 +7,7 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-/** The scales of one chart: from the bottom to the top, from now back. */
+/** The labels of both scales of a chart: values from the bottom up, times from now back. */
 async function scales(seen: Look, chart: string): Promise<readonly string[][]> {
   const card = seen.page.getByLabel(chart, { exact: true });
   return [
@@ -16,7 +16,7 @@ async function scales(seen: Look, chart: string): Promise<readonly string[][]> {
   ];
 }
 
-/** By WCAG: of a number of a scale on its card; 4.5 and more can be read. */
+/** Contrast of a scale label on its card, by WCAG. 4.5 or more is readable. */
 async function contrast(seen: Look): Promise<number> {
   return await seen.page.evaluate<number>(`(() => {
     const rgb = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
@@ -36,7 +36,7 @@ async function contrast(seen: Look): Promise<number> {
   })()`);
 }
 
-/** Pairs of numbers that stand on each other, and numbers that stand out of their card. */
+/** Labels that overlap another one, or stick out of their card. */
 async function collisions(seen: Look): Promise<readonly string[]> {
   return await seen.page.evaluate<string[]>(`(() => {
     const found = [];
@@ -60,7 +60,7 @@ async function collisions(seen: Look): Promise<readonly string[]> {
 }
 
 describe('charts (issue 12.6)', () => {
-  itWithTool('chromium', 'have scales with units and few numbers', async () => {
+  itWithTool('chromium', 'have scales with units and few labels', async () => {
     const seen = await look(await Stand.open());
     await seen.sees(seen.page.getByText('10/s', { exact: true }));
     const times = ['now', '−1 min', '−2 min'];
@@ -76,7 +76,7 @@ describe('charts (issue 12.6)', () => {
     ]);
   });
 
-  itWithTool('chromium', 'have tops that people like, whatever they show', async () => {
+  itWithTool('chromium', 'have round maxima with round halves', async () => {
     const seen = await look(await Stand.open());
     const tops = await seen.page.evaluate<string[]>(`(async () => {
       const { COUNTS, LATENCIES } = await import('/scales.js');
@@ -94,7 +94,7 @@ describe('charts (issue 12.6)', () => {
     ]);
   });
 
-  itWithTool('chromium', 'can be read, light and dark, on a desk and on a phone', async () => {
+  itWithTool('chromium', 'are readable in both themes, on a desktop and on a phone', async () => {
     const stand = await Stand.open();
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of [360, 800, 1280]) {
@@ -106,7 +106,7 @@ describe('charts (issue 12.6)', () => {
     }
   });
 
-  itWithTool('chromium', 'grow with what is there, and their scales with them', async () => {
+  itWithTool('chromium', 'adapt their time span and scales to the samples', async () => {
     const stand = await Stand.open();
     const seen = await look(stand);
     await seen.sees(seen.page.locator('#state', { hasText: 'active' }));

@@ -1,6 +1,6 @@
 /**
- * Names of the browser's types that the declarations of playwright-core mention. These tests hold
- * no element in their hands, so none of them needs more than its name.
+ * Names of browser types that the declarations of playwright-core mention. These tests handle no
+ * elements themselves, so the names are enough.
  */
 interface Node {
   readonly __browser?: 'Node';

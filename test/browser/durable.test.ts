@@ -8,7 +8,7 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-/** A worker of `work` that fails as long as `isBroken`. */
+/** A worker for `work` that fails while `isBroken` is true. */
 async function fragile(stand: Stand): Promise<{ isBroken: boolean }> {
   const state = { isBroken: true };
   await stand.works('work', ({ frames }) => {
@@ -50,7 +50,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     expect(pill?.width).toBeLessThan(120);
   });
 
-  itWithTool('chromium', 'say why they failed, in the list and in their story', async () => {
+  itWithTool('chromium', 'show why they failed, in the list and in their history', async () => {
     const stand = await Stand.open();
     await fragile(stand);
     const [uuid = ''] = await stand.submitsDead('work', 1);
@@ -67,7 +67,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.page.locator('.timeline .bad', { hasText: reason }));
   });
 
-  itWithTool('chromium', 'show the words of workers as the text that they are', async () => {
+  itWithTool('chromium', 'show texts of workers as plain text', async () => {
     const stand = await Stand.open();
     await fragile(stand);
     const [uuid = ''] = await stand.submitsDead('work', 1);
@@ -128,7 +128,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     expect(await seen.page.locator('main img').count()).toBe(0);
     await seen.button('Hide bodies').click();
     await seen.counts(frames, 0);
-    // What is binary begins as hex, and what is large says that it is cut.
+    // A binary body is shown as hex at first, and a large one is marked as truncated.
     const { uuid: large } = await stand.client.submit('later', Buffer.alloc(200_000, 0xff));
     await seen.goes(`#/durable/${large}`);
     await seen.button('Show bodies').click();
@@ -136,7 +136,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     expect(await frames.first().textContent()).toMatch(/^00000000 {2}(ff ){16} \.{16}\n/);
   });
 
-  itWithTool('chromium', 'show no bodies unless the configuration says so', async () => {
+  itWithTool('chromium', 'show no bodies unless titanic.showBodies is true', async () => {
     const stand = await Stand.open();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, `#/durable/${uuid}`);
@@ -144,7 +144,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.counts(seen.button('Show bodies'), 0);
   });
 
-  itWithTool('chromium', 'have whole uuids and stories only with a token', async () => {
+  itWithTool('chromium', 'show whole uuids and histories only with a token', async () => {
     const stand = await Stand.open();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, '#/durable');
@@ -154,7 +154,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('heading', { name: uuid }));
   });
 
-  itWithTool('chromium', 'are answer step by step, and retried with the token', async () => {
+  itWithTool('chromium', 'have a history, and are retried with the token', async () => {
     const stand = await Stand.open();
     const work = await fragile(stand);
     const [uuid = ''] = await stand.submitsDead('work', 1);
@@ -170,11 +170,11 @@ describe('durable requests on the page (issue 6.2)', () => {
     await enterToken(seen, stand.token);
     await seen.seesText(/Replied/);
     await seen.sees(seen.page.locator('main .pill', { hasText: 'replied' }));
-    // In the tab alone: neither another one nor the next day has it.
+    // Only this tab has the token.
     const other = await look(stand);
     await other.sees(other.button('Enter the token'));
     await seen.sees(seen.button('Forget the token'));
-    // The daemon's 401 is an error on the browser's console, whoever asked.
+    // The browser logs the expected 401 as an error on its console.
     seen.mayLose = true;
   });
 
@@ -193,7 +193,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.seesText('No requests');
   });
 
-  itWithTool('chromium', 'are cancelled after a question', async () => {
+  itWithTool('chromium', 'are cancelled after a confirmation', async () => {
     const stand = await Stand.open();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, `#/durable/${uuid}`);
@@ -208,7 +208,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     await seen.seesText('Not found');
   });
 
-  itWithTool('chromium', 'have pages of the older ones', async () => {
+  itWithTool('chromium', 'are listed in pages, newest first', async () => {
     const stand = await Stand.open();
     for (let index = 0; index < 55; index++) await stand.client.submit('later', 'x');
     const seen = await look(stand, '#/durable');

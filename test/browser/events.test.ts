@@ -17,7 +17,7 @@ function event(seen: Look, name: string, service: string): Locator {
     .filter({ hasText: `service ${service}` });
 }
 
-/** A worker that comes and goes, so often. */
+/** Connects and disconnects a worker this many times. */
 async function comesAndGoes(stand: Stand, service: string, times: number): Promise<void> {
   for (let time = 0; time < times; time++) {
     const before = stand.daemon.logged('worker.registered').length;
@@ -30,7 +30,7 @@ async function comesAndGoes(stand: Stand, service: string, times: number): Promi
 describe('events on the page (issue 12.6)', () => {
   itWithTool(
     'chromium',
-    'that happened before it was opened are there, one row each kind',
+    'include those before it was opened, grouped by name and service',
     async () => {
       const stand = await Stand.open();
       await comesAndGoes(stand, 'flappy', 3);
@@ -45,7 +45,7 @@ describe('events on the page (issue 12.6)', () => {
       expect(await event(seen, 'worker.registered', 'steady').locator('.times').textContent()).toBe(
         '',
       );
-      // Those before it can be read, and stay open when the next one comes.
+      // Earlier events can be opened, and stay open when the next one arrives.
       await flappy.locator('summary').click();
       await seen.counts(flappy.locator('li'), 2);
       await comesAndGoes(stand, 'flappy', 1);
@@ -58,7 +58,7 @@ describe('events on the page (issue 12.6)', () => {
 
   itWithTool(
     'chromium',
-    'are found by severity, service and text, which the address keeps',
+    'are filtered by severity, service and text, which the address keeps',
     async () => {
       const stand = await Stand.open();
       await stand.works('good');
@@ -94,7 +94,7 @@ describe('events on the page (issue 12.6)', () => {
 
   itWithTool(
     'chromium',
-    'come in whole when the token is entered, and after a reconnect once',
+    'have all fields once the token is entered, and appear only once after a reconnect',
     async () => {
       const stand = await Stand.open();
       await comesAndGoes(stand, 'echo', 1);
@@ -107,9 +107,9 @@ describe('events on the page (issue 12.6)', () => {
       await seen.page.getByLabel('Token', { exact: true }).fill(stand.token);
       await seen.page.keyboard.press('Enter');
       await seen.sees(lost.filter({ hasText: 'address 127.0.0.1' }));
-      // The other two are those of the store at the start.
+      // The store emitted the other two at the start.
       await seen.counts(seen.page.locator('.event'), 4);
-      // A page that is hidden and shown again comes back with what it has.
+      // A page that was hidden keeps its events and gets the missed ones.
       await seen.page.evaluate(`
       Object.defineProperty(document, 'hidden', { value: true, configurable: true });
       document.dispatchEvent(new Event('visibilitychange'));`);
@@ -124,7 +124,7 @@ describe('events on the page (issue 12.6)', () => {
     },
   );
 
-  itWithTool('chromium', 'show what peers wrote in one harmless line', async () => {
+  itWithTool('chromium', 'show texts of peers in one harmless line', async () => {
     const stand = await Stand.open();
     await stand.works('echo');
     const hostile = '<img src=x onerror=alert(1)>\u001b[31mred\u202eder\nevent: fake\n\ndata: {}';

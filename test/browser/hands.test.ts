@@ -14,14 +14,14 @@ async function ground(seen: Look): Promise<string> {
   return await seen.page.evaluate<string>('getComputedStyle(document.body).backgroundColor');
 }
 
-/** How bright a `rgb(…)` is: 0 to 255. */
+/** Brightness of an `rgb(…)` colour, 0 to 255. */
 function brightness(colour: string): number {
   const parts = Array.from(colour.matchAll(/\d+/g), ([digits]) => Number(digits)).slice(0, 3);
   return parts.reduce((sum, part) => sum + part, 0) / 3;
 }
 
-describe('the page in people’s hands (issue 6.2)', () => {
-  itWithTool('chromium', 'is dark or light as the system is, and as its switch says', async () => {
+describe('the page on screens and keyboards (issue 6.2)', () => {
+  itWithTool('chromium', 'follows the theme of the system, and its own switch', async () => {
     const stand = await Stand.open();
     const light = await look(stand, '', { colorScheme: 'light' });
     const dark = await look(stand, '', { colorScheme: 'dark' });
@@ -46,7 +46,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
       const width = await seen.page.evaluate<number>('document.documentElement.scrollWidth');
       expect([view, width]).toEqual([view, viewport.width]);
     }
-    // Nor are the two tables that one looks at first.
+    // Neither are the two main tables.
     for (const [view, name] of [
       ['services', 'a-service'],
       ['durable', 'later'],
@@ -74,7 +74,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
     await keyboard.type('bet');
     await seen.gone(seen.row('alpha'));
     await keyboard.press('Escape');
-    // Leaving the field leaves what was searched for: the list stays as it is read.
+    // Leaving the field keeps the filter.
     expect(await seen.page.locator('[data-search]').inputValue()).toBe('bet');
     await keyboard.press('j');
     await seen.sees(seen.page.locator('a:focus-visible', { hasText: 'beta' }));
@@ -88,7 +88,7 @@ describe('the page in people’s hands (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('heading', { name: 'Events' }));
   });
 
-  itWithTool('chromium', 'can be walked through by Tab, and shows where it is', async () => {
+  itWithTool('chromium', 'can be navigated by Tab, with visible focus', async () => {
     const seen = await look(await Stand.open());
     await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
     const walked: string[] = [];
@@ -112,30 +112,26 @@ describe('the page in people’s hands (issue 6.2)', () => {
     ]);
   });
 
-  itWithTool(
-    'chromium',
-    'asks for the token where reading needs it, too (contract §4)',
-    async () => {
-      const sets = ['http.listen=0.0.0.0:0', 'http.insecure=true', `http.token=${TOKEN}`];
-      const stand = await Stand.open({ sets });
-      const seen = await look({ url: stand.url.replace('0.0.0.0', '127.0.0.1') });
-      seen.mayLose = true;
-      await seen.sees(seen.page.getByRole('dialog', { name: 'Token needed' }));
-      await seen.page.getByLabel('Token', { exact: true }).fill('this-is-not-the-one');
-      await seen.page.keyboard.press('Enter');
-      await seen.seesText('Wrong token.');
-      await seen.page.keyboard.press('Escape');
-      await seen.sees(seen.page.locator('#banner', { hasText: 'Locked' }));
-      await seen.page.locator('#banner').getByRole('button', { name: 'Enter the token' }).click();
-      await seen.page.getByLabel('Token', { exact: true }).fill(TOKEN);
-      await seen.page.keyboard.press('Enter');
-      await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
-      await seen.seesText('titanic.recovered');
-      await stand.works('echo');
-      await seen.seesText('worker.registered');
-      await seen.sees(seen.row('echo'));
-    },
-  );
+  itWithTool('chromium', 'asks for the token if reading needs it (contract §4)', async () => {
+    const sets = ['http.listen=0.0.0.0:0', 'http.insecure=true', `http.token=${TOKEN}`];
+    const stand = await Stand.open({ sets });
+    const seen = await look({ url: stand.url.replace('0.0.0.0', '127.0.0.1') });
+    seen.mayLose = true;
+    await seen.sees(seen.page.getByRole('dialog', { name: 'Token needed' }));
+    await seen.page.getByLabel('Token', { exact: true }).fill('this-is-not-the-one');
+    await seen.page.keyboard.press('Enter');
+    await seen.seesText('Wrong token.');
+    await seen.page.keyboard.press('Escape');
+    await seen.sees(seen.page.locator('#banner', { hasText: 'Locked' }));
+    await seen.page.locator('#banner').getByRole('button', { name: 'Enter the token' }).click();
+    await seen.page.getByLabel('Token', { exact: true }).fill(TOKEN);
+    await seen.page.keyboard.press('Enter');
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    await seen.seesText('titanic.recovered');
+    await stand.works('echo');
+    await seen.seesText('worker.registered');
+    await seen.sees(seen.row('echo'));
+  });
 
   itWithTool('chromium', 'weighs less than 200 KiB', async () => {
     const stand = await Stand.open();

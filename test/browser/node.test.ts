@@ -14,7 +14,7 @@ afterAll(closeBrowser);
 const HOSTILE = '<img src=x onerror=alert(1)>';
 
 describe('the page (issue 6.2)', () => {
-  itWithTool('chromium', 'shows the node, and what happens while it is open', async () => {
+  itWithTool('chromium', 'shows the node, and new events as they happen', async () => {
     const stand = await Stand.open();
     await stand.works('echo');
     const seen = await look(stand);
@@ -56,44 +56,52 @@ describe('the page (issue 6.2)', () => {
     await second.page.locator('path.line.green[d^="M"]').first().waitFor({ state: 'attached' });
   });
 
-  itWithTool('chromium', 'lists services, finds, sorts, and shows the workers of one', async () => {
-    const stand = await Stand.open();
-    for (const service of ['alpha', 'beta', 'gamma']) await stand.works(service);
-    await stand.works('beta');
-    const seen = await look(stand, '#/services');
-    const names = seen.page.locator('tbody .name');
-    await seen.sees(seen.row('gamma'));
-    await seen.reads(names, ['alpha', 'beta', 'gamma']);
-    await seen.button('Idle').click();
-    await seen.reads(names.first(), ['beta']);
-    await seen.page.getByRole('searchbox').fill('GAM');
-    await seen.gone(seen.row('alpha'));
-    await seen.reads(names, ['gamma']);
-    await seen.page.getByRole('searchbox').fill('');
-    await seen.link('beta').click();
-    await seen.sees(seen.page.getByRole('heading', { name: 'beta' }));
-    await seen.sees(seen.page.getByRole('table', { name: 'Workers' }));
-    await seen.counts(seen.page.locator('tbody tr'), 2);
-  });
+  itWithTool(
+    'chromium',
+    'lists, filters and sorts services, and shows the workers of one',
+    async () => {
+      const stand = await Stand.open();
+      for (const service of ['alpha', 'beta', 'gamma']) await stand.works(service);
+      await stand.works('beta');
+      const seen = await look(stand, '#/services');
+      const names = seen.page.locator('tbody .name');
+      await seen.sees(seen.row('gamma'));
+      await seen.reads(names, ['alpha', 'beta', 'gamma']);
+      await seen.button('Idle').click();
+      await seen.reads(names.first(), ['beta']);
+      await seen.page.getByRole('searchbox').fill('GAM');
+      await seen.gone(seen.row('alpha'));
+      await seen.reads(names, ['gamma']);
+      await seen.page.getByRole('searchbox').fill('');
+      await seen.link('beta').click();
+      await seen.sees(seen.page.getByRole('heading', { name: 'beta' }));
+      await seen.sees(seen.page.getByRole('table', { name: 'Workers' }));
+      await seen.counts(seen.page.locator('tbody tr'), 2);
+    },
+  );
 
-  itWithTool('chromium', 'names workers, and tells who has the token where they are', async () => {
-    const stand = await Stand.open();
-    await stand.works('pay', undefined, `${HOSTILE}\x1b[2J\n`);
-    await stand.works('pay', undefined, '');
-    const seen = await look(stand, '#/services/pay');
-    const workers = seen.page.getByRole('table', { name: 'Workers' });
-    const names = workers.locator('tbody tr td:first-child');
-    await seen.counts(names, 2);
-    expect((await names.allTextContents()).sort()).toEqual([`${HOSTILE}%1B[2J%0A`, '–']);
-    expect(await seen.page.locator('main img').count()).toBe(0);
-    expect(await workers.textContent()).not.toContain('127.0.0.1');
-    await seen.button('Enter the token').click();
-    await seen.page.getByLabel('Token', { exact: true }).fill(stand.token);
-    await seen.page.keyboard.press('Enter');
-    await seen.counts(workers.locator('tbody td', { hasText: '127.0.0.1' }), 2);
-  });
+  itWithTool(
+    'chromium',
+    'shows names of workers, and to token holders their addresses',
+    async () => {
+      const stand = await Stand.open();
+      await stand.works('pay', undefined, `${HOSTILE}\x1b[2J\n`);
+      await stand.works('pay', undefined, '');
+      const seen = await look(stand, '#/services/pay');
+      const workers = seen.page.getByRole('table', { name: 'Workers' });
+      const names = workers.locator('tbody tr td:first-child');
+      await seen.counts(names, 2);
+      expect((await names.allTextContents()).sort()).toEqual([`${HOSTILE}%1B[2J%0A`, '–']);
+      expect(await seen.page.locator('main img').count()).toBe(0);
+      expect(await workers.textContent()).not.toContain('127.0.0.1');
+      await seen.button('Enter the token').click();
+      await seen.page.getByLabel('Token', { exact: true }).fill(stand.token);
+      await seen.page.keyboard.press('Enter');
+      await seen.counts(workers.locator('tbody td', { hasText: '127.0.0.1' }), 2);
+    },
+  );
 
-  itWithTool('chromium', 'says which service nobody serves', async () => {
+  itWithTool('chromium', 'shows which service has waiting requests and no worker', async () => {
     const stand = await Stand.open();
     const waiting = stand.client.request('nobody', 'x', { timeoutMs: 20_000 }).catch(() => null);
     const seen = await look(stand, '#/services');
@@ -107,7 +115,7 @@ describe('the page (issue 6.2)', () => {
     await seen.gone(banner);
   });
 
-  itWithTool('chromium', 'lists what is stored and dead of each service', async () => {
+  itWithTool('chromium', 'counts the stored and dead requests of each service', async () => {
     const stand = await Stand.open();
     await stand.works('pay', () => {
       throw new Error(HOSTILE);
@@ -123,12 +131,12 @@ describe('the page (issue 6.2)', () => {
     await seen.sees(seen.row('pay').locator('td.bad', { hasText: '2' }));
     await seen.reads(cells('later', 9), ['1']);
     await seen.reads(cells('later', 10), ['0']);
-    // Nobody serves what is stored for it; of the other one nothing waits.
+    // `later` has a due request and no worker; `pay` has no waiting request.
     await seen.reads(seen.row('later').locator('td.bad'), ['0']);
     await seen.reads(cells('pay', 1), ['1']);
     const dead = seen.page.locator('#banner', { hasText: '2 stored requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
-    // A service's own page: what its workers said, by code, and its dead are tried again.
+    // The view of one service: failures by code, and dead requests to retry.
     await seen.goes('#/services/pay');
     const failure = seen.page.getByRole('table', { name: 'Failures by code' }).locator('tbody tr');
     await seen.reads(failure.locator('td').nth(0), ['Error']);
@@ -137,7 +145,7 @@ describe('the page (issue 6.2)', () => {
     await seen.counts(deadOnes, 2);
     await seen.counts(deadOnes.filter({ hasText: HOSTILE }), 2);
     await seen.sees(seen.page.getByRole('button', { name: 'Retry all dead' }));
-    // Its charts: the node takes a sample every four seconds.
+    // The node samples single services every four seconds.
     const chart = seen.page.getByLabel('Durable open', { exact: true });
     await seen.reads(chart.locator('.figure .value'), ['0', '2']);
     await seen.goes('#/services/later');
@@ -156,11 +164,11 @@ describe('the page (issue 6.2)', () => {
       seen.page.getByLabel('Worker states', { exact: true }).locator('.figure .value'),
       ['1', '0'],
     );
-    // What it never had is not drawn.
+    // Charts without data are hidden.
     await seen.gone(seen.page.getByLabel('Durable open', { exact: true }));
   });
 
-  itWithTool('chromium', 'shows names and reasons of peers as the text that they are', async () => {
+  itWithTool('chromium', 'shows names and reasons of peers as plain text', async () => {
     const stand = await Stand.open();
     const fails = (): never => {
       throw new Error(HOSTILE);
@@ -182,7 +190,7 @@ describe('the page (issue 6.2)', () => {
     expect(await seen.page.locator('main img').count()).toBe(0);
   });
 
-  itWithTool('chromium', 'says that it has lost the daemon, and comes back by itself', async () => {
+  itWithTool('chromium', 'says that the connection is lost, and reconnects by itself', async () => {
     const [port = 0] = await freePorts(1);
     const sets = [`http.listen=127.0.0.1:${port}`, 'node.name=left'];
     const stand = await Stand.open({ sets });
@@ -224,33 +232,29 @@ describe('the page (issue 6.2)', () => {
     await reply;
   });
 
-  itWithTool(
-    'chromium',
-    'says above everything that the disk is full, or the pair split',
-    async () => {
-      const seen = await look(await Stand.open());
-      await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
-      // What no test can do to a machine is put into what the node says of itself.
-      const says = async (change: object): Promise<void> => {
-        await seen.page.route('**/api/v1/overview?*', async (route) => {
-          const response = await route.fetch();
-          const overview = (await response.json()) as object;
-          await route.fulfill({ response, json: { ...overview, ...change } });
-        });
-      };
-      const text = `durable requests are refused (500): ${HOSTILE}`;
-      await says({ degraded: [{ code: 'store_full', text }] });
-      const banner = seen.page.locator('#banner .trouble.bad');
-      await seen.sees(banner.filter({ hasText: 'Disk full' }).filter({ hasText: HOSTILE }));
-      const peer = { endpoint: null, up: true, state: 'active', inSync: false };
-      await says({ role: 'primary', peer });
-      await seen.sees(banner.filter({ hasText: 'Both nodes of the pair are active' }));
-      await seen.page.unrouteAll({ behavior: 'wait' });
-      await seen.gone(seen.page.locator('#banner'));
-    },
-  );
+  itWithTool('chromium', 'shows a full disk or a split pair in the banner', async () => {
+    const seen = await look(await Stand.open());
+    await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+    // These states are hard to cause, so the test changes the answer of the node.
+    const says = async (change: object): Promise<void> => {
+      await seen.page.route('**/api/v1/overview?*', async (route) => {
+        const response = await route.fetch();
+        const overview = (await response.json()) as object;
+        await route.fulfill({ response, json: { ...overview, ...change } });
+      });
+    };
+    const text = `durable requests are refused (500): ${HOSTILE}`;
+    await says({ degraded: [{ code: 'store_full', text }] });
+    const banner = seen.page.locator('#banner .trouble.bad');
+    await seen.sees(banner.filter({ hasText: 'Disk full' }).filter({ hasText: HOSTILE }));
+    const peer = { endpoint: null, up: true, state: 'active', inSync: false };
+    await says({ role: 'primary', peer });
+    await seen.sees(banner.filter({ hasText: 'Both nodes of the pair are active' }));
+    await seen.page.unrouteAll({ behavior: 'wait' });
+    await seen.gone(seen.page.locator('#banner'));
+  });
 
-  itWithTool('chromium', 'has no tab and no key for the pair where there is none', async () => {
+  itWithTool('chromium', 'has no tab and no key for the pair on a standalone node', async () => {
     const seen = await look(await Stand.open());
     await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
     expect(await seen.page.locator('#views a:visible').allTextContents()).toEqual([
@@ -267,7 +271,7 @@ describe('the page (issue 6.2)', () => {
     await seen.sees(seen.page.getByRole('dialog', { name: 'Keyboard' }));
     expect(await seen.page.getByText('show pair').count()).toBe(0);
     await seen.page.keyboard.press('Escape');
-    // Who was sent the address is told what is missing.
+    // The address itself works, and says what is missing.
     await seen.goes('#/pair');
     await seen.seesText('This node has no peer');
     expect(await seen.button('Switch over').isVisible()).toBe(false);

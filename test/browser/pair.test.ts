@@ -8,7 +8,7 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-/** @param page gives each node its `http.publicUrl` by its name */
+/** @param page the `http.publicUrl` of a node, by its name */
 async function openPair(
   page: ((name: string) => string) | null = null,
 ): Promise<readonly [Stand, Stand]> {
@@ -34,7 +34,7 @@ describe('a pair on the page (issue 6.2)', () => {
     const [left, right] = await openPair();
     const active = await look(left, '#/pair');
     const passive = await look(right, '#/pair');
-    // The daemon's 401 and 409 are errors on the browser's console, whoever asked.
+    // The browser logs the expected 401 and 409 as errors on its console.
     active.mayLose = true;
     await active.sees(active.page.locator('.link', { hasText: 'in sync' }));
     await passive.sees(passive.page.locator('#state', { hasText: 'passive' }));
@@ -54,19 +54,15 @@ describe('a pair on the page (issue 6.2)', () => {
     expect(await active.button('Switch over').isVisible()).toBe(false);
   });
 
-  itWithTool(
-    'chromium',
-    'offers promotion where the other node is gone, and only there',
-    async () => {
-      const [left, right] = await openPair();
-      const seen = await look(right, '#/pair');
-      await seen.sees(seen.page.locator('.link', { hasText: 'connected' }));
-      expect(await seen.button('Promote').isVisible()).toBe(false);
-      await left.daemon.kill();
-      await seen.sees(seen.button('Promote'));
-      expect(await seen.button('Switch over').isVisible()).toBe(false);
-    },
-  );
+  itWithTool('chromium', 'offers promotion only while the other node is gone', async () => {
+    const [left, right] = await openPair();
+    const seen = await look(right, '#/pair');
+    await seen.sees(seen.page.locator('.link', { hasText: 'connected' }));
+    expect(await seen.button('Promote').isVisible()).toBe(false);
+    await left.daemon.kill();
+    await seen.sees(seen.button('Promote'));
+    expect(await seen.button('Switch over').isVisible()).toBe(false);
+  });
 
   itWithTool('chromium', 'leads from the passive node to the page of the active one', async () => {
     const [left, right] = await openPair((name) => `https://${name}.example/page/`);
@@ -86,21 +82,21 @@ describe('a pair on the page (issue 6.2)', () => {
     await active.sees(active.page.locator('.chart'));
     expect(await active.link('Open the page of the other node').count()).toBe(0);
     active.mayLose = true;
-    // It shows what it has once it serves.
+    // Once it serves, it shows its own charts.
     await passive.goes('');
     await passive.sees(passive.link('Open the page of the other node'));
     await left.daemon.stop();
     await passive.sees(passive.page.locator('.chart'));
   });
 
-  itWithTool('chromium', 'says what leads there where nobody has said where it is', async () => {
+  itWithTool('chromium', 'says how to get a link if http.publicUrl is not set', async () => {
     const [, right] = await openPair();
     const seen = await look(right);
     await seen.seesText('http.publicUrl');
     expect(await seen.link('Open the page of the other node').count()).toBe(0);
   });
 
-  itWithTool('chromium', 'links to nothing that is no address of the web', async () => {
+  itWithTool('chromium', 'does not link to a URL that is not HTTP', async () => {
     const [, right] = await openPair();
     const seen = await look(right);
     await seen.sees(seen.page.locator('#state', { hasText: 'passive' }));
@@ -115,7 +111,7 @@ describe('a pair on the page (issue 6.2)', () => {
     await seen.page.unrouteAll({ behavior: 'wait' });
   });
 
-  itWithTool('chromium', 'whose other node dies is told to stand alone', async () => {
+  itWithTool('chromium', 'shows that the other node died', async () => {
     const [left, right] = await openPair();
     const seen = await look(left, '#/pair');
     await seen.sees(seen.page.locator('.link', { hasText: 'in sync' }));
@@ -123,7 +119,7 @@ describe('a pair on the page (issue 6.2)', () => {
     await right.daemon.kill();
     await seen.sees(seen.page.locator('#banner', { hasText: 'Not in sync' }));
     await seen.sees(seen.page.locator('.link', { hasText: 'no connection' }));
-    // There is nobody to take over.
+    // No node could take over.
     await seen.gone(seen.button('Switch over'));
     expect(await seen.button('Promote').isVisible()).toBe(false);
   });

@@ -1,6 +1,6 @@
 /**
- * Real Chromium on a real daemon. Whatever a page says on its console as an error, throws, or asks of
- * another place than the daemon is found by `Look.faults`, and every test ends by looking there.
+ * Real Chromium on a real daemon. `Look.faults` collects console errors of a page, exceptions, and
+ * requests to other hosts. Every test checks at its end that there are none.
  */
 import { expect } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -28,7 +28,7 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-/** A patient one: other tests may run beside. */
+/** Long, because other tests may run at the same time. */
 const WAIT_MS = 60_000;
 
 let browser: Browser | null = null;
@@ -36,7 +36,7 @@ const contexts: BrowserContext[] = [];
 const looks: Look[] = [];
 const closing: (() => Promise<void>)[] = [];
 
-/** For `beforeAll`: nothing, where Chromium is absent and all cases are skipped. */
+/** For `beforeAll`. Does nothing without Chromium: then all cases are skipped. */
 export async function openBrowser(): Promise<void> {
   if (!toolAvailable('chromium')) return;
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS });
@@ -48,7 +48,7 @@ export async function closeBrowser(): Promise<void> {
   browser = null;
 }
 
-/** For `afterEach`: no page may have complained. */
+/** For `afterEach`. Fails if a page had faults. */
 export async function cleanUp(): Promise<void> {
   const faults = looks.splice(0).flatMap((look) => look.faults);
   await Promise.all(contexts.splice(0).map((context) => context.close()));
@@ -57,7 +57,7 @@ export async function cleanUp(): Promise<void> {
   expect(faults).toEqual([]);
 }
 
-/** A daemon with HTTP, and workers and a client for it. */
+/** A daemon with HTTP, its workers and a client. */
 export class Stand {
   readonly daemon: Daemon;
   readonly url: string;
@@ -79,7 +79,7 @@ export class Stand {
     return tokenOf(this.daemon);
   }
 
-  /** A worker, and `handler` what it does; it is registered when the daemon says so. */
+  /** Starts a worker with `handler`, and waits until it is registered. */
   async works(
     service: string,
     handler: Handler = ({ frames }) => frames,
@@ -93,7 +93,7 @@ export class Stand {
     await this.daemon.waitFor('worker.registered', before + 1);
   }
 
-  /** Stored requests whose every attempt fails. */
+  /** Submits requests with a single attempt, which the worker makes fail. */
   async submitsDead(service: string, count: number): Promise<readonly string[]> {
     const uuids: string[] = [];
     for (let index = 0; index < count; index++) {
@@ -103,12 +103,12 @@ export class Stand {
   }
 }
 
-/** One page, as somebody sees it. */
+/** One open page. */
 export class Look {
   readonly page: Page;
   readonly url: string;
   readonly #faults: string[] = [];
-  /** A daemon that is away is no fault of the page. */
+  /** Ignores failed requests, for tests in which the daemon is away or refuses. */
   mayLose = false;
 
   constructor(page: Page, url: string) {
@@ -141,13 +141,13 @@ export class Look {
     await this.page.goto(`${this.url}/${place}`);
   }
 
-  /** Waits until it is there to be seen. */
+  /** Waits until it is visible. */
   async sees(locator: Locator): Promise<void> {
     await locator.first().waitFor({ state: 'visible' });
   }
 
   async seesText(text: string | RegExp): Promise<void> {
-    // An option of a closed list is not to be seen, and would be found first.
+    // An option of a closed list is invisible, and would be found first.
     await this.sees(this.page.getByText(text).and(this.page.locator(':visible')));
   }
 
@@ -155,13 +155,13 @@ export class Look {
     await locator.first().waitFor({ state: 'hidden' });
   }
 
-  /** The page draws again by itself: it is given the time to come to these texts, and no others. */
+  /** Waits until exactly these texts are there: the page redraws itself. */
   async reads(locator: Locator, texts: readonly string[]): Promise<void> {
     const read = (): Promise<string[]> => locator.allTextContents();
     expect(await settled(read, (now) => now.join('\0') === texts.join('\0'))).toEqual(texts);
   }
 
-  /** The same, where only how many there are counts. */
+  /** Waits until there are this many elements. */
   async counts(locator: Locator, count: number): Promise<void> {
     expect(
       await settled(
@@ -184,7 +184,7 @@ export class Look {
   }
 }
 
-/** What `read` gives once it is as wanted, or what it gave last. */
+/** Calls `read` until its result is as wanted, and returns the last result. */
 async function settled<T>(read: () => Promise<T>, isWanted: (now: T) => boolean): Promise<T> {
   const until = performance.now() + WAIT_MS;
   for (;;) {

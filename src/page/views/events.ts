@@ -60,7 +60,7 @@ export function eventsView({ stream }: Context, { query }: Place): View {
   const state = el('span', { class: 'quiet', role: 'status' });
   const nothing = empty(
     'No events',
-    'Workers that register or leave are events, and so are errors. Requests that succeed are not.',
+    'Events are workers that register or leave, and errors. Successful requests are not events.',
   );
   let held: readonly ReceivedEvent[] | null = null;
   const pause = button('Pause', 'button', () => {

@@ -108,7 +108,7 @@ export function overviewView({ watch, stream }: Context): View {
   const replied = el('strong', { class: 'value' });
   store.append(
     el('header', {}, el('h2', {}, el('a', { href: linkTo('durable') }, 'Store'))),
-    el('div', { class: 'figures' }, figure(size, 'on the disk')),
+    el('div', { class: 'figures' }, figure(size, 'on disk')),
     el('div', { class: 'figures' }, figure(replied, 'replies not closed yet')),
   );
   const all = new ServiceList();

@@ -46,7 +46,7 @@ function stepsOf(history: RequestHistory): Step[] {
       at: null,
       grade: 'quiet',
       title,
-      more: ['not kept: only the last deliveries are'],
+      more: ['only the latest deliveries are kept'],
     });
   }
   for (const { worker, startedAt, endedAt, reason, failure } of deliveries) {
@@ -145,7 +145,7 @@ function actions(
           el(
             'p',
             {},
-            'The broker deletes the request. A client that asks for it is told that it is unknown.',
+            'The broker deletes the request. A client that asks for it gets 400 (unknown request).',
           ),
         ],
         confirm: 'Cancel the request',

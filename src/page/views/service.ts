@@ -93,7 +93,7 @@ class DeadRequests {
       label: 'Dead requests',
       columns: [],
       reload: () => this.load(),
-      whenEmpty: empty('No dead requests', 'None is stored.'),
+      whenEmpty: empty('No dead requests', 'No stored request of this service is dead.'),
     });
     const all = el('a', { href: linkTo('durable', undefined, { service, state: 'dead' }) }, 'All');
     const retry = button('Retry all dead', 'button small', () => {

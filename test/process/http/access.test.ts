@@ -55,7 +55,7 @@ describe('the token (contract §4)', () => {
   it.each([
     ['others may read', 'a-token-of-sixteen-letters', 0o644],
     ['is empty', '', 0o600],
-    ['holds what no header can carry', 'sixteen letters or more', 0o600],
+    ['contains characters that no header can carry', 'sixteen letters or more', 0o600],
   ])('ends the start with 78 if its file %s', async (_what, token, mode) => {
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, 'http.token'), token);

@@ -66,8 +66,8 @@ describe('connections that waste time are closed (slow-loris)', () => {
   });
 });
 
-describe('connections are bounded, and a new one is always let in', () => {
-  /** Connections of one address, each when `sent` of the one before has come. */
+describe('connections are bounded, and a new one is always accepted', () => {
+  /** Opens connections from one address, one after the other, and sends the lines over each. */
   async function hold(
     url: string,
     count: number,
@@ -91,7 +91,7 @@ describe('connections are bounded, and a new one is always let in', () => {
   it.each([
     ['half-sent heads', ['GET /hello HTTP/1.1', 'Host: localhost']],
     ['half-sent bodies', ['POST /hello HTTP/1.1', 'Host: localhost', 'Content-Length: 9', '', 'x']],
-    ['connections of a proxy that stand still', [...HEAD, '']],
+    ['idle connections of a proxy', [...HEAD, '']],
   ])('64 %s of one address: the oldest makes room', async (_what, lines) => {
     const url = await serve(HELLO, { ...HELLO, method: 'POST' });
     const held = await hold(url, 64, '127.0.0.1', ...lines);

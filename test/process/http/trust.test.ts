@@ -59,7 +59,7 @@ describe('http.readToken', () => {
 
 describe('off loopback', () => {
   it.each(['serve', 'check'])(
-    '%s without TLS ends with 78 and the line that mends it',
+    '%s without TLS ends with 78 and the line that fixes it',
     async (command) => {
       const sets = ['http.listen=0.0.0.0:0', `node.dataDir=${temporaryDirectory()}`];
       const ended = await run([command, ...sets.flatMap((set) => ['--set', set])]);

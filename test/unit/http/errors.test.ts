@@ -4,7 +4,7 @@ import { HTTP_ERRORS } from '../../../src/http/errors.js';
 import { page, rowsBelow, words } from '../docs/page.js';
 
 describe('docs/errors.md', () => {
-  it('has exactly the codes of HTTP, each with its status and the words of the code', () => {
+  it('has exactly the HTTP codes, each with the status and text of the code', () => {
     const rows = rowsBelow(page('errors.md'), '## HTTP');
     const documented = rows.map(([code, status, when]) => [words(code)[0], [Number(status), when]]);
     expect(new Map(documented as [string, unknown][])).toEqual(

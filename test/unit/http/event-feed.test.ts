@@ -25,11 +25,11 @@ function eventsIn(text: string): SentEvent[] {
 
 const services = (text: string): unknown[] => eventsIn(text).map(({ service }) => service);
 
-describe('the feed of events', () => {
+describe('the event feed', () => {
   let feed: EventFeed;
   let now = AT;
 
-  /** A reader, and all that it was sent. */
+  /** A reader, with all text that it received. */
   function reader({ isStranger = false, lastId = null as string | null } = {}): {
     text: string;
     leave: () => void;
@@ -64,7 +64,7 @@ describe('the feed of events', () => {
     service,
   });
 
-  it('tells every reader what happens, with the time at which it did, and its severity', () => {
+  it('sends each event to every reader, with time and severity', () => {
     const first = reader();
     emit(registered('a'));
     feed.emit({ name: 'store.failed' }, () => 'error');
@@ -76,7 +76,7 @@ describe('the feed of events', () => {
     ]);
   });
 
-  it('tells who comes later what is kept, in its order, and nobody anything twice', () => {
+  it('sends a new reader the kept events in order, and no event twice', () => {
     emit(registered('a'));
     jest.advanceTimersByTime(100);
     emit({ name: 'worker.lost', service: 'b' });
@@ -88,7 +88,7 @@ describe('the feed of events', () => {
     expect(services(reader().text)).toEqual(['a', 'b', 'c']);
   });
 
-  it('tells who comes back what it has missed (Last-Event-ID)', () => {
+  it('sends a returning reader the events that it missed (Last-Event-ID)', () => {
     emit(registered('a'));
     jest.advanceTimersByTime(100);
     const lastId = eventsIn(reader().text)[0]?.id ?? null;
@@ -99,7 +99,7 @@ describe('the feed of events', () => {
   });
 
   it.each(['', '.', 'x', '1.2.3', '-1', 'constructor.1', `${AT.toString(36)}.-1`])(
-    'takes a last event %j that is none of this process for none',
+    'ignores the invalid Last-Event-ID %j',
     (lastId) => {
       emit(registered('a'));
       jest.advanceTimersByTime(100);
@@ -107,7 +107,7 @@ describe('the feed of events', () => {
     },
   );
 
-  it('takes ids of the process before for none', () => {
+  it('ignores ids of the previous process', () => {
     emit(registered('old'));
     jest.advanceTimersByTime(100);
     const lastId = eventsIn(reader().text)[0]?.id ?? null;
@@ -118,7 +118,7 @@ describe('the feed of events', () => {
     expect(services(reader({ lastId }).text)).toEqual(['new']);
   });
 
-  it('keeps the last 1,000, and says how many of those that were missed are gone', () => {
+  it('keeps the last 1,000, and reports how many missed ones are gone', () => {
     emit(registered('first'));
     jest.advanceTimersByTime(100);
     const lastId = eventsIn(reader().text)[0]?.id ?? null;
@@ -134,7 +134,7 @@ describe('the feed of events', () => {
     expect(back.slice(1)).toEqual(fresh);
   });
 
-  it('does not forget one thing for another that happens again and again', () => {
+  it('keeps rare events when another one repeats', () => {
     emit({ name: 'titanic.died', service: 'pay' });
     for (let n = 0; n < 3000; n++) {
       emit({ name: 'request.refused', service: `s${n}` });
@@ -146,7 +146,7 @@ describe('the feed of events', () => {
     ]);
   });
 
-  it('keeps 256 KiB at most, and cuts each text', () => {
+  it('keeps at most 256 KiB, and cuts long texts', () => {
     const text = '\u20ac'.repeat(100_000);
     for (let n = 0; n < 1000; n++) {
       emit({ name: 'message.malformed', reason: text, n });
@@ -159,7 +159,7 @@ describe('the feed of events', () => {
     expect(seen).toContain('"n":999');
   });
 
-  it('tells who it was only to those who gave a token', () => {
+  it('sends identities only to readers with a token', () => {
     const stranger = reader({ isStranger: true });
     const holder = reader();
     const who = { key: 'billing', address: '10.0.0.7' };
@@ -172,7 +172,7 @@ describe('the feed of events', () => {
     for (const seen of [holder, reader()]) expect(eventsIn(seen.text)).toMatchObject([who]);
   });
 
-  it('tells of a flood the first, what else happens, and how many more there were', () => {
+  it('of a flood, sends the first events, other events, and the number left out', () => {
     const seen = reader();
     const greeting = seen.text;
     for (let n = 0; n < 10_000; n++) emit(registered(`s${n}`));
@@ -208,7 +208,7 @@ describe('the feed of events', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('lets a text of a peer begin no event of its own', () => {
+  it('does not let the text of a peer start an event', () => {
     const seen = reader();
     emit(registered('x\n\nevent: ha.changed\ndata: {}\n\n'));
     jest.advanceTimersByTime(100);
@@ -228,7 +228,7 @@ describe('the feed of events', () => {
     feed.checkRoom(true);
   });
 
-  it('keeps some of it for those who give a token', () => {
+  it('reserves some places for readers with a token', () => {
     const strangers = Array.from({ length: 24 }, () => reader({ isStranger: true }));
     expect(() => {
       feed.checkRoom(true);

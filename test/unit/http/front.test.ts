@@ -37,7 +37,7 @@ function receive(head: Partial<Head>, isLoopback = true): Reception {
   return front.receive({ method: 'GET', target: '/', host, authorization: undefined, ...head });
 }
 
-/** The path and the parts of what was admitted, or the status. */
+/** The path and the parts of an admitted request, or the status of a refused one. */
 function found(head: Partial<Head>, isLoopback = true): unknown {
   const reception = receive(head, isLoopback);
   if (reception.kind === 'refused') return reception.answer.status;
@@ -45,7 +45,7 @@ function found(head: Partial<Head>, isLoopback = true): unknown {
 }
 
 describe('the front of the server', () => {
-  it('finds a route by its method and path, and what stands in the place of a name', () => {
+  it('finds a route by method and path, with the values of its names', () => {
     expect(found({ target: '/things/7' })).toEqual(['/things/{id}', { id: '7' }]);
     expect(found({ target: '/things/a%2Fb' })).toEqual(['/things/{id}', { id: 'a/b' }]);
     const post = { method: 'POST', target: '/things/7/retry' };
@@ -55,7 +55,7 @@ describe('the front of the server', () => {
     expect(found({ target: '/things/%ff' })).toBe(400);
   });
 
-  it('takes HEAD for GET, and names the methods of a path', () => {
+  it('handles HEAD as GET, and lists the methods of a path', () => {
     expect(found({ method: 'HEAD', target: '/both' })).toEqual(['/both', {}]);
     const reception = receive({ method: 'PUT', target: '/both' });
     expect(reception).toMatchObject({
@@ -64,7 +64,7 @@ describe('the front of the server', () => {
     expect(found({ method: 'get', target: '/both' })).toBe(405);
   });
 
-  it('asks for the token before it looks at parameters, and says nothing of them without', () => {
+  it('checks the token before the parameters, and says nothing about them without it', () => {
     expect(found({ method: 'POST', target: '/change?x=1' })).toBe(401);
     const authorization = `Bearer ${TOKEN}`;
     expect(found({ method: 'POST', target: '/change?x=1', authorization })).toBe(400);
@@ -74,7 +74,7 @@ describe('the front of the server', () => {
     expect(found({ target: '/both' }, false)).toEqual(['/both', {}]);
   });
 
-  it('knows who asks: a wrong token is refused wherever tokens count, one that reads at changes', () => {
+  it('refuses a wrong token wherever tokens count, and a read-only one for changes', () => {
     const standing = (target: string, token: string | null, method = 'GET'): unknown => {
       const authorization = token === null ? undefined : `Bearer ${token}`;
       const reception = receive({ method, target, authorization });
@@ -98,13 +98,13 @@ describe('the front of the server', () => {
   });
 });
 
-describe('names of services, as they are shown and given back (D3)', () => {
-  it('lead to the same bytes', () => {
+describe('service names in URLs (D3)', () => {
+  it('decode to the same bytes', () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n));
     expect(unescapeName(escapeName(bytes))).toEqual(bytes);
   });
 
-  it('may be typed as what they mean, but for a %', () => {
+  it('need no escapes, except for %', () => {
     expect(unescapeName('grün')).toEqual(Buffer.from('grün'));
     expect(unescapeName('gr%c3%BCn')).toEqual(Buffer.from('grün'));
     for (const wrong of ['100%', '%4', '%zz', 'a%%20']) expect(unescapeName(wrong)).toBeNull();

@@ -17,7 +17,7 @@ const SECURITY: Readonly<Record<Access, readonly Schema[]>> = {
   changer: [{ token: [] }],
 };
 
-/** What both sides say of a route. */
+/** The properties of a route that are compared. */
 interface Row {
   readonly key: string;
   readonly parameters: readonly string[];
@@ -51,7 +51,7 @@ function ofOperation(path: string, method: string, operation: Operation): Row {
 const byKey = (left: Row, right: Row): number => (left.key < right.key ? -1 : 1);
 
 describe('the description of the API', () => {
-  it('has every route with its parameters and who may, and no others', () => {
+  it('has exactly the routes, with their parameters and access', () => {
     const described = Object.entries(OPERATIONS).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ofOperation(path, method, operation)),
     );
@@ -59,12 +59,12 @@ describe('the description of the API', () => {
     expect(described.sort(byKey)).toEqual(served.sort(byKey));
   });
 
-  it('is docs/openapi.json (else: npm run docs)', () => {
+  it('equals docs/openapi.json (if not: npm run docs)', () => {
     const file = readFileSync(join(process.cwd(), 'docs', 'openapi.json'), 'utf8');
     expect(file).toBe(openApiFile());
   });
 
-  it('has no reference that leads nowhere, and no schema that nothing uses', () => {
+  it('has no dangling reference and no unused schema', () => {
     const document = openApi('0.0.0') as { components: { schemas: object } };
     const text = JSON.stringify(document);
     const used = Array.from(text.matchAll(/"#\/components\/schemas\/(\w+)"/g), ([, name]) => name);
@@ -72,11 +72,11 @@ describe('the description of the API', () => {
   });
 });
 
-describe('the check of answers against it, which all tests over HTTP go through', () => {
+describe('the check of answers against it, which all tests over HTTP use', () => {
   const get = (path: string, status: number, json: unknown): string[] =>
     undescribed({ method: 'GET', path, status, type: 'application/json; charset=utf-8', json });
 
-  it('finds what is missing, not described, of another type, or of another status', () => {
+  it('finds fields that are missing or unknown, and wrong types and statuses', () => {
     const ready = { ready: true, reason: null, degraded: [] };
     expect(get('/readyz', 200, ready)).toEqual([]);
     expect(get('/readyz', 200, { ...ready, ready: false })).toHaveLength(1);
@@ -88,7 +88,7 @@ describe('the check of answers against it, which all tests over HTTP go through'
     expect(get('/nothing', 404, { error: { code: 'E', message: 'gone' } })).toEqual([]);
   });
 
-  it('finds values that no choice, bound or time has', () => {
+  it('finds values outside of choices and bounds, and invalid times', () => {
     const holds = (schema: Schema, value: unknown): boolean =>
       violations(schema, value, {}).length === 0;
     expect(holds({ type: 'integer', minimum: 0 }, -1)).toBe(false);

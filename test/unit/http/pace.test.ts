@@ -2,12 +2,12 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 
 import { Pace } from '../../../src/http/pace.js';
 
-describe('the pace of work for people', () => {
+describe('the pace of work for operators', () => {
   let now = 0;
   let pace: Pace;
   const done: string[] = [];
 
-  /** Takes so many milliseconds of the loop. */
+  /** Uses the event loop for this many milliseconds. */
   const work = (name: string, ms: number) => (): string => {
     now += ms;
     done.push(name);
@@ -25,7 +25,7 @@ describe('the pace of work for people', () => {
     jest.useRealTimers();
   });
 
-  it('leaves four times as long after each piece, and keeps the order', async () => {
+  it('rests four times as long as each piece took, and keeps the order', async () => {
     const results = ['a', 'b', 'c'].map((name) => pace.run(work(name, 5)));
     await jest.advanceTimersByTimeAsync(0);
     expect(done).toEqual(['a']);
@@ -37,13 +37,13 @@ describe('the pace of work for people', () => {
     expect(await Promise.all(results)).toEqual(['a', 'b', 'c']);
   });
 
-  it('does not wait for a rest that is over', async () => {
+  it('does not wait if the rest is over', async () => {
     await pace.run(work('a', 5));
     await jest.advanceTimersByTimeAsync(20);
     expect(await pace.run(work('b', 5))).toBe('b');
   });
 
-  it('goes on after a piece that failed', async () => {
+  it('continues after a piece that failed', async () => {
     const failed = pace.run(() => {
       throw new Error('no');
     });
@@ -52,7 +52,7 @@ describe('the pace of work for people', () => {
     expect(await pace.run(work('b', 1))).toBe('b');
   });
 
-  it('turns away who would be the 101st to wait, and takes the next when one was served', async () => {
+  it('refuses the 101st waiting piece, and accepts the next when one is done', async () => {
     const results = Array.from({ length: 100 }, () => pace.run(work('a', 1)));
     expect(() => pace.run(work('b', 1))).toThrow(
       expect.objectContaining({ code: 'ERR_HTTP_BUSY' }),

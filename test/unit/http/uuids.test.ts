@@ -7,7 +7,7 @@ const UUID = Buffer.from('0193F0C0A1B27000812345678900ABCD', 'hex');
 const HEX = UUID.toString('hex').toUpperCase();
 
 describe('uuids of stored requests', () => {
-  it('are whole for those who gave a token, and for others half', () => {
+  it('are whole with a token, and cut in half without', () => {
     expect(shownUuid(UUID, 'reader')).toBe(HEX);
     expect(shownUuid(UUID, 'changer')).toBe(HEX);
     expect(shownUuid(UUID, 'anyone')).toBe('0193F0C0A1B27000…');
@@ -17,18 +17,18 @@ describe('uuids of stored requests', () => {
 describe('cursors of lists', () => {
   const cursors = new Cursors(secureRandom);
 
-  it('lead back, and tell nobody without a token where they lead', () => {
+  it('can be read back, and reveal no uuid without a token', () => {
     const sealed = cursors.shown(UUID, 'anyone');
     expect(Buffer.from(sealed, 'base64url').includes(UUID)).toBe(false);
     expect(sealed.toUpperCase()).not.toContain(HEX);
     expect(cursors.read(sealed, 'anyone')).toEqual(UUID);
     expect(cursors.shown(UUID, 'reader')).toBe(HEX);
     expect(cursors.read(HEX, 'reader')).toEqual(UUID);
-    // Of a list that was begun before the token was given.
+    // A list may begin before the token is entered.
     expect(cursors.read(sealed, 'changer')).toEqual(UUID);
   });
 
-  it('are not taken from those without a token if they chose them: nobody can search for a uuid', () => {
+  it('chosen by a client without a token are refused, so that it cannot search for a uuid', () => {
     expect(cursors.read(HEX, 'anyone')).toBeNull();
     const bytes = Buffer.from(cursors.shown(UUID, 'anyone'), 'base64url');
     for (let index = 0; index < bytes.length; index++) {
