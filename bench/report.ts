@@ -128,21 +128,21 @@ function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): st
   return [
     '## How to read this',
     [
-      `- Each figure is the median of ${rounds} runs of ${seconds} s each, after a warm-up. All brokers of a table run, and`,
-      '  are measured in turns (A B C A B C …), so that other load on the machine affects all of them.',
+      `- Each figure is the median of ${rounds} runs of ${seconds} s each, after a warm-up. All brokers of a table run at`,
+      '  the same time and are measured in turn (A B C A B C …), so that other load on the machine affects all of them.',
       '- A ratio is the median of the ratios of neighbouring runs, followed by the lowest and the highest.',
       '  If that range is wide, the machine was busy with something else: trust the order, not the digits.',
       `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after the whole run. ${pinned}`,
       '- CPU per request is the user and system time of the broker’s process with all its threads, as the',
       '  kernel counts it, divided by the requests answered in the window. It varies less: on a',
-      '  busy machine requests/s shows how much of a core was left.',
+      '  busy machine requests/s mostly shows how much of a core was free.',
       '- _generator_ is the CPU time that the load generator itself used per request, as client and worker.',
       '- Closed loop: each reply is followed by the next request, so latencies are those with that many',
       '  requests outstanding. _Peers batch_: a peer sends all messages of one turn of its loop in one',
       '  write, as the SDK does; _single writes_: it sends each message in a write of its own.',
       '- The C broker (`bench/peers/broker.c`) belongs to this project. It represents brokers written as the',
-      '  ZeroMQ Guide describes: one ROUTER, a poll before each message, no limits, nothing kept for a second',
-      '  delivery. It copies less than the Guide’s own.',
+      '  ZeroMQ Guide describes: one ROUTER, a poll before each message, no limits, no copy kept for a second',
+      '  delivery. It copies less than the Guide’s own broker.',
     ].join('\n'),
   ];
 }

@@ -113,10 +113,10 @@ function slowText(slow: SlowDisk): string {
 
 function reading({ rounds, seconds, loadBefore, loadAfter }: DurableReport): string {
   return [
-    `- Each figure is the median of ${rounds} runs of ${seconds} s, after a warm-up. All stores run, and are measured in turns. A ratio is the`,
+    `- Each figure is the median of ${rounds} runs of ${seconds} s, after a warm-up. All stores run at the same time and are measured in turn. A ratio is the`,
     '  median of the ratios of neighbouring runs.',
-    '- One load generator (`bench/load`, in C) sends requests to all of them in the same way: over one connection, the requests of a',
-    '  turn in one write. It sleeps until the next request is due. `Client` is the SDK of this package, in a process of its own.',
+    '- One load generator (`bench/load`, in C) sends requests to all of them in the same way: over one connection, with all',
+    '  requests of one turn of its loop in one write. It sleeps until the next request is due. `Client` is the SDK of this package, in a process of its own.',
     '- The stores start empty, and nothing is removed during the run.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after. Generator, stores and everything else shared the cores.`,
     ...(loadBefore < BUSY_LOAD

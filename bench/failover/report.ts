@@ -161,10 +161,10 @@ function targetTable({ kills, switchovers, replication }: FailoverReport): strin
 function reading({ loadBefore, loadAfter, switchovers, replication }: FailoverReport): string {
   const errors = [...new Set(switchovers.errors)].join(', ');
   return [
-    '- Kills: one client sends a request as soon as the process has ended; detection takes two heartbeats by definition.\n  The worker is registered at both nodes, and reconnects by itself to one that has just started. With fewer than 100\n  samples the p99 is the longest.',
+    '- Kills: one client sends a request as soon as the process has ended; detection takes two heartbeats by design.\n  The worker is registered at both nodes, and reconnects by itself to one that has just started. With fewer than 100\n  samples the p99 is the longest.',
     '- Switchovers: eight requests are always outstanding; the figure is the longest time without any reply.',
-    `- Receipts: medians of ${replication.single.length} rounds, the node alone and the pair in turns; ratios compare neighbouring runs. Both nodes\n  write to the same disk here, and share the cores with the client.`,
-    '- The rate while a peer catches up is measured in the seconds after its start; it may have been in sync before they were over.',
+    `- Receipts: medians of ${replication.single.length} rounds that alternate between the single node and the pair; ratios compare neighbouring runs. Both nodes\n  write to the same disk here, and share the cores with the client.`,
+    '- The rate while a peer catches up is measured in the seconds after its start; the peer may have been in sync before the end of that time.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
     ...(errors === '' ? [] : [`- Errors: ${errors}.`]),
     ...(loadBefore < BUSY_LOAD

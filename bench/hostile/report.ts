@@ -27,9 +27,9 @@ export function renderHostile(report: HostileReport): string {
     '<!-- Written by `npm run bench:hostile -- --write`: run that instead of editing this. -->',
     'One peer without a key attacks from one address while others send and serve requests. This page shows how long\nthese wait, compared with the same broker at rest just before, and what resources the attack costs the broker.',
     report.facts.map((fact) => `- ${fact}`).join('\n'),
-    '## How long the others wait',
+    '## How long other peers wait',
     waitTable(report),
-    '## What it costs the broker, and who is lost',
+    '## What it costs the broker, and which peers it loses',
     costTable(report),
     '## How to read this',
     reading(report),
@@ -112,9 +112,9 @@ function costTable({ measured, memoryBytes }: HostileReport): string {
 
 function reading({ seconds, memoryBytes, loadBefore, loadAfter }: HostileReport): string {
   return [
-    `- Each attack lasts ${seconds} s and has a broker of its own, started for it, with \`limits.memoryBytes\` ${mebi(memoryBytes)}\n  and otherwise defaults. Just before it, the same is measured at rest for as long.`,
-    '- The attacker is a separate process with the address 127.0.0.2; it reconnects when it is closed. The others are one process at 127.0.0.1:\n  five workers of the SDK, a client that sends one of them a request every 20 ms, whether answered or not, and a new client twice a second.',
-    '- Client: from the request to the reply. Worker: from the request to its arrival at the worker. Storing client: from the request\n  to the receipt. Failed requests count with the time that they took.',
+    `- Each attack lasts ${seconds} s and has its own broker, with \`limits.memoryBytes\` ${mebi(memoryBytes)} and defaults\n  otherwise. Before the attack, the same figures are measured at rest for the same time.`,
+    '- The attacker is a separate process with the address 127.0.0.2; it reconnects when the broker closes its connection. The other peers are one process at 127.0.0.1:\n  five SDK workers, a client that sends one of them a request every 20 ms without waiting for answers, and a new client twice a second.',
+    '- Client: from the request to the reply. Worker: from the request to its arrival at the worker. Storing client: from the request\n  to the receipt. A failed request counts with the time until it failed.',
     '- Attacker, broker and the others share the cores. The row without an attack shows how the figures change\n  when one core is busy; it is not judged.',
     '- Memory is the resident memory of the process, sampled every 50 ms.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,

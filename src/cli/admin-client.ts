@@ -143,7 +143,7 @@ async function trusting(trust: Trust): Promise<RequestOptions> {
 }
 
 function tooLarge(name: string, bytesMax: number): MajordomoError {
-  const text = `the answer of ${name} is larger than ${bytesMax} bytes`;
+  const text = `the answer from ${name} is larger than ${bytesMax} bytes`;
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }
 

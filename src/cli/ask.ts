@@ -87,7 +87,7 @@ function notUnderstood(service: string, what: string): MajordomoError {
   const text =
     what === '501'
       ? `the broker does not answer ${service} here (501): the listener has \`mmi: minimal\`, the default off loopback without keys, or this is not a Majordomo broker; use --admin`
-      : `unexpected answer of the broker to ${service}: ${what}`;
+      : `unexpected answer from the broker to ${service}: ${what}`;
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }
 

@@ -31,7 +31,7 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-The copy is a consistent snapshot, also while the broker runs, and is on disk when the command ends. An
+The copy is a consistent snapshot even if the broker runs, and is on disk when the command ends. An
 existing FILE is never overwritten. To restore: stop the broker, move the store and its -wal and -shm files
 away, put the copy in its place, start the broker (docs/operating.md).
 

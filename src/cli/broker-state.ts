@@ -58,7 +58,7 @@ export async function look<T>(
 ): Promise<T> {
   const { admin, endpoint } = options;
   if (admin !== undefined && endpoint !== undefined) {
-    throw new MajordomoError('ERR_USAGE', '--endpoint and --admin exclude each other');
+    throw new MajordomoError('ERR_USAGE', 'give either --endpoint or --admin, not both');
   }
   const way = wayOf(options);
   if (way === 'http') return await use(byHttp(await adminClient(options)));

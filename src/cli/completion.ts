@@ -8,7 +8,10 @@ import { print } from './output.js';
 const EXAMPLES = [
   ['source <(majordomo completion bash)', 'for this bash; in ~/.bashrc: for every bash'],
   ['majordomo completion zsh > ~/.zfunc/_majordomo', 'with ~/.zfunc in fpath, before compinit'],
-  ['majordomo completion fish > ~/.config/fish/completions/majordomo.fish', ''],
+  [
+    'majordomo completion fish > ~/.config/fish/completions/majordomo.fish',
+    'fish loads it by itself',
+  ],
 ] as const;
 
 type Shell = 'bash' | 'zsh' | 'fish';

@@ -136,7 +136,7 @@ async function statusByHttp(
   const client = new AdminClient(place, token, timeoutMs, asked);
   const { value } = await client.get(STATUS);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw notLearnt(`unexpected answer of ${place.name}: is it a Majordomo broker?`);
+  throw notLearnt(`unexpected answer from ${place.name}: is it a Majordomo broker?`);
 }
 
 function objectIn(json: string, endpoint: string): Facts {
@@ -147,12 +147,12 @@ function objectIn(json: string, endpoint: string): Facts {
     // Handled like any answer that is not an object.
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
-  throw notLearnt(`unexpected answer of ${endpoint} to ${MMI_BROKER}: not a JSON object`);
+  throw notLearnt(`unexpected answer from ${endpoint} to ${MMI_BROKER}: not a JSON object`);
 }
 
 function tooLarge(endpoint: string, bytes: number): MajordomoError {
   return notLearnt(
-    `the answer of ${endpoint} to ${MMI_BROKER} is too large: ${bytes} bytes, at most ${ANSWER_BYTES_MAX} are allowed`,
+    `the answer from ${endpoint} to ${MMI_BROKER} is too large: ${bytes} bytes, at most ${ANSWER_BYTES_MAX} are allowed`,
   );
 }
 

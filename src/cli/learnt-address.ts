@@ -85,7 +85,7 @@ export function learntEndpoint(status: Facts, place: AdminAddress, want: Want): 
     throw notLearnt(`the node at ${name} does not report its endpoints: it is an older version`);
   }
   if (!Array.isArray(endpoints) || endpoints.length > ENDPOINTS_MAX) {
-    throw notLearnt(`unexpected answer of ${name}: its endpoints`);
+    throw notLearnt(`unexpected answer from ${name}: its list of endpoints is invalid`);
   }
   const all = endpoints.map((item: unknown) => listenerIn(item, place));
   const listening = all.filter((each) => each !== null);
@@ -136,8 +136,9 @@ function placeIn(
       `the HTTP address that ${endpoint} reports is not accepted (${why}): ${shown(reported)}; give --admin`,
     );
   if (typeof reported !== 'string') throw refused('not a string');
-  if (reported.length > ADDRESS_LETTERS_MAX)
+  if (reported.length > ADDRESS_LETTERS_MAX) {
     throw refused(`over ${ADDRESS_LETTERS_MAX} characters`);
+  }
   if (/\p{C}/u.test(reported)) throw refused('control characters');
   const isHere = asked === null || isLoopbackHost(asked);
   if (reported.startsWith('unix:')) {

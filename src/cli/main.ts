@@ -58,7 +58,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./ha.js')).defineHa,
   },
   backup: {
-    summary: 'copy the store, also while the broker runs',
+    summary: 'copy the store; the broker may be running',
     load: async () => (await import('./backup.js')).defineBackup,
   },
   verify: {

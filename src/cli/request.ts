@@ -42,7 +42,7 @@ const EXAMPLES = [
   ['majordomo request add 2 3', 'two frames'],
   ['majordomo request thumbnail - -o raw < photo.jpg > small.jpg', 'standard input as a frame'],
   ['majordomo request -o json mmi.service upper', 'frames with their encoding, for scripts'],
-  ['majordomo request --stream render scene', 'the parts of the reply as they come'],
+  ['majordomo request --stream render scene', 'the parts of the reply as they arrive'],
   ['majordomo request --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper hello', 'a pair'],
   ['majordomo request calc -- -5', 'a frame that begins with a dash'],
   ['majordomo request --durable upper hello', 'stored on disk until answered; survives crashes'],
@@ -60,7 +60,8 @@ A request may run more than once (--retries), so services must be idempotent.
 
 --durable waits for the reply without limit, or with --timeout-ms or --retries for (1 + retries) × timeout;
 then it prints the reply and closes the stored request. --result waits for (1 + retries) × timeout
-and does not close the request. The uuid is the only credential for the reply.
+and does not close the request. Without a CURVE key, the uuid is the only
+credential for the reply.
 
 If the service fails, its error message goes to standard error. --detail also prints the detail frames
 of the failure; -o json prints everything on standard output.
@@ -75,7 +76,7 @@ export function defineRequest(command: Command, done: Done): void {
     .argument('[frame...]', `frames of the body; ${STDIN} is standard input`)
     .option('--wait', 'wait for a worker if none serves the service now')
     .option('--detail', 'if the service fails, print the detail frames of the failure')
-    .option('--stream', 'print the parts of the reply as they come (0.2)')
+    .option('--stream', 'print the parts of the reply as they arrive (MDP 0.2)')
     .addOption(timeoutOption('how long to wait for a reply before sending again'))
     .addOption(
       integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(

@@ -34,7 +34,7 @@ empty one; an unreadable store is moved aside and nothing is deleted. It applies
 
 export function defineServe(command: Command, done: Done): void {
   addConfigOptions(command)
-    .option('--init', 'create the missing key files of curve, with a key for a first client')
+    .option('--init', 'create missing key files that curve names, and a key for a first client')
     .option('--new-store', 'accept a store other than the one that the data directory records')
     .addHelpText('after', AFTER)
     .action(async (options: ServeOptions) => {

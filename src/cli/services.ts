@@ -19,8 +19,8 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST are about stored
-requests, P99 is about plain ones. Bytes of a name that are not printable ASCII are percent-escaped. A service
+IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
+requests, P99 describes plain ones. Bytes of a name that are not printable ASCII are percent-escaped. A service
 is listed while it has workers, queued or stored requests, and for ten minutes after.
 ${WHERE_TEXT}`;
 

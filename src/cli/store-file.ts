@@ -15,7 +15,7 @@ export function storeFile(path: string | undefined, options: ConfigOptions): str
     return join(config.node.dataDir, config.titanic.file);
   }
   if (options.config === undefined && options.set === undefined) return path;
-  throw new MajordomoError('ERR_USAGE', 'the path of a store excludes -c and --set');
+  throw new MajordomoError('ERR_USAGE', 'give either the path of a store, or -c and --set');
 }
 
 /**

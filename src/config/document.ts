@@ -51,7 +51,7 @@ variables, and \`--set KEY=VALUE\` on the command line, where the last one wins.
   Quote text that YAML would read as something else: \`--set 'http.listen="*:5580"'\`.
 - Durations are integers in milliseconds. Sizes are integers in bytes, or an integer with one of
   the units \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\`: \`16MiB\`.
-- An unknown key is an error, also in a variable. All errors are reported in one run, as
+- An unknown key is an error, even in a variable. All errors are reported in one run, as
   \`FILE:LINE:COL: path: problem; did you mean …\`; the exit status is 78.
 - A file has at most 1 MiB. YAML aliases work, merge keys (\`<<\`) do not.
 
@@ -74,14 +74,14 @@ broker:
 - \`endpoint\` (required): \`tcp://host:port\` (host: \`*\`, a name, IPv4 or \`[IPv6]\`; port \`*\` or 0: any
   free one) or \`ipc://path\`
 - \`client\`, \`worker\`: lists of the services that clients may request and workers may offer there; \`*\`
-  matches any characters, \`?\` one, \`%2A\` a byte (here a star), \`%25\` a percent sign
+  matches any characters, \`?\` one character, \`%2A\` the byte 2A (a star), \`%25\` a percent sign
 - \`allow\`: the short form, a list of \`client\`, \`worker\`, each for all services. A listener with
   none of \`client\`, \`worker\`, \`allow\` allows everything; a listener with some allows only those
-- \`mmi\`: \`full\`, or \`minimal\`, which answers only \`mmi.service\`, \`mmi.hello\` and \`mmi.broker\` of
-  \`mmi.*\`; default: \`minimal\` without \`curve\` off loopback, else \`full\`
+- \`mmi\`: \`full\`, or \`minimal\`, which answers only \`mmi.service\`, \`mmi.hello\` and \`mmi.broker\`;
+  default: \`minimal\` on a listener off loopback without \`curve\`, else \`full\`
 - \`transport\`: the socket engine; default \`broker.transport\`
 - \`curve\`: \`{secretKeyFile, keysFile}\`; default none. Encrypts the connection (25/ZMTP-CURVE),
-  and only keys in \`keysFile\` may connect. With \`transport: libzmq\` on \`tcp://\` only.
+  and only keys in \`keysFile\` may connect. With \`transport: libzmq\` only on \`tcp://\`.
   \`secretKeyFile\` may be a list of two files while you replace the key of the broker: clients that
   have either public key can connect
 - \`insecure: true\`: anyone who can reach the listener may connect. A listener off loopback needs
@@ -105,7 +105,7 @@ connect:
 \`\`\`
 
 - \`client\`, \`worker\`: as for a listener; a key has the rights that both its entry and its listener
-  give. You need not list \`mmi.*\` and \`titanic.*\`: for stored requests the requested service counts
+  give. You need not list \`mmi.*\` and \`titanic.*\`: a stored request needs the right to the service that it is for
 - \`allow: [client, worker, peer]\`, \`services\`: the short form of both; without \`services\`, all services.
   A role in both forms is an error
 - \`peer: true\`: may connect as the other node of the pair (in the keys file of \`bstar.curve\`)
@@ -125,9 +125,9 @@ it does not close its connections. How to replace keys: [operating.md](operating
 const QUOTAS_HEAD = `## Quotas
 
 An identity is the name of a CURVE key or, without CURVE, the source address of the connection:
-one IPv4 address, one /64 of IPv6, or the user at the other end of an \`ipc://\` socket. \`limits.perPeer\`
+one IPv4 address or one /64 of IPv6. All peers on \`ipc://\` sockets are one identity. \`limits.perPeer\`
 limits each identity. \`limits.quotas.NAME\` limits the identities whose key entry has \`quota: NAME\`;
-keys that it leaves out are as in \`limits.perPeer\`. The default share leaves one eighth of every
+a key that it leaves out has the value in \`limits.perPeer\`. The default share leaves one eighth of every
 limit to other identities. Limits per service are not divided among identities.
 
 \`\`\`yaml

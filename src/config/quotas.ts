@@ -7,7 +7,8 @@ export const QUOTA_ROWS = {
   share: {
     kind: 'share',
     default: IDENTITY_SHARE,
-    about: 'Fraction of each limit that one identity may use, unless a key below sets a number.',
+    about:
+      'Fraction of each limit that one identity may use, unless one of the keys below sets a number.',
   },
   connections: {
     kind: 'count',
@@ -15,7 +16,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.connections`',
     min: 1,
     max: 1_000_000,
-    about: 'Connections at one listener; more are closed.',
+    about: 'Connections at one listener; the broker closes further ones.',
   },
   outstanding: {
     kind: 'count',
@@ -39,7 +40,7 @@ export const QUOTA_ROWS = {
     none: '`limits.outputBytes`',
     min: '1KiB',
     max: '16GiB',
-    about: 'Output that waits for the identity to read it, over all its connections.',
+    about: 'Bytes of output that the identity has not read, over all its connections.',
   },
   requestsPerSecond: {
     kind: 'count',

@@ -114,7 +114,7 @@ export const SCHEMA = {
         default: HEARTBEAT_LIVENESS as number,
         min: 2,
         max: 100,
-        about: 'Heartbeat intervals without a message from a worker after which it is lost.',
+        about: 'A worker is lost after this many heartbeat intervals without a message from it.',
       },
       requestTtlMs: {
         kind: 'durationMs',
@@ -129,7 +129,7 @@ export const SCHEMA = {
         min: 1,
         max: 2_147_483_647,
         about:
-          'How long a worker that sends no heartbeats while it works may take for a request before it is lost.',
+          'How long one request may take at a worker that sends no heartbeats while it works; after that the worker is lost.',
       },
       maxDeliveries: {
         kind: 'count',
@@ -137,7 +137,7 @@ export const SCHEMA = {
         min: 1,
         max: 1000,
         about:
-          'How many times a request is delivered, each time because its worker was lost, before the broker abandons it.',
+          'How many times the broker delivers a request before it gives it up. It delivers a request again if a worker is lost or gives it back.',
       },
     },
   },
@@ -200,7 +200,7 @@ export const SCHEMA = {
         min: '1KiB',
         max: '16GiB',
         live: true,
-        about: 'Output that waits for one peer to read it.',
+        about: 'Bytes of output that may wait for one peer to read them.',
       },
       connections: {
         kind: 'count',
@@ -209,7 +209,7 @@ export const SCHEMA = {
         max: 1_000_000,
         live: true,
         about:
-          'Connections per listener; more are closed at once, also when file descriptors run out. One address, and one CURVE key, may have seven eighths of them, over all listeners.',
+          'Connections per listener. The broker closes further ones at once, as it does when file descriptors run out. One address, or one CURVE key, may have at most seven eighths of this number over all listeners.',
       },
       queuedRequestsPerService: {
         kind: 'count',
@@ -218,7 +218,7 @@ export const SCHEMA = {
         max: 16_000_000,
         live: true,
         about:
-          'Requests that the broker holds for one service, so that it cannot starve the others.',
+          'Requests that the broker holds for one service; above this it refuses new ones, so that one service cannot starve the others.',
       },
       memoryBytes: {
         kind: 'size',
@@ -268,7 +268,7 @@ export const SCHEMA = {
         default: null,
         none: '`sync` in a pair, else `off`',
         about:
-          '`sync` waits for the peer, but goes on alone if the peer is gone; `strict` refuses requests in that case; `async` does not wait.',
+          '`sync` waits for the peer, but continues alone if the peer is gone; `strict` refuses durable requests in that case; `async` does not wait; `off` does not replicate.',
       },
       maxAttempts: {
         kind: 'count',
@@ -283,7 +283,7 @@ export const SCHEMA = {
         min: 1,
         max: 86_400_000,
         about:
-          'Pause after the first failed attempt; it doubles with each further one, with jitter.',
+          'Pause after the first failed attempt; it doubles after each further one, with jitter.',
       },
       retryMaxMs: {
         kind: 'durationMs',
@@ -298,21 +298,22 @@ export const SCHEMA = {
         min: 1000,
         max: 315_360_000_000,
         about:
-          'How long a reply is kept if its client does not close it; then it is dropped and counted.',
+          'How long the broker keeps a dead request, or a reply that its client does not close; then it deletes and counts it.',
       },
       requestTtlMs: {
         kind: 'durationMs',
         default: 604_800_000,
         min: 1000,
         max: 315_360_000_000,
-        about: 'How long an unserved or dead request is kept; then it is dropped and counted.',
+        about:
+          'How long the broker keeps a request that no worker has answered; then it deletes and counts it.',
       },
       keyTtlMs: {
         kind: 'durationMs',
         default: 86_400_000,
         min: 0,
         max: 315_360_000_000,
-        about: 'How long an idempotency key is remembered after its request was closed.',
+        about: 'How long the broker remembers an idempotency key after its request was closed.',
       },
       maxInFlight: {
         kind: 'count',

@@ -52,7 +52,7 @@ const TABLE = {
     type: 'counter',
     labels: { service: null },
     help: 'Requests whose complete reply was sent to the client.',
-    meaning: 'The rate of this is the throughput.',
+    meaning: 'Its rate is the throughput.',
   },
   requests_failed_total: {
     type: 'counter',
@@ -146,7 +146,7 @@ const TABLE = {
     labels: { kind: ['envelope', 'client', 'worker', 'titanic', 'too_large'] },
     help: 'Malformed messages.',
     meaning:
-      'By the malformed part: the frames before the command, the command of a client or a worker, a request for `titanic.*` (answered with 400), the size. A peer may use another protocol.',
+      '`kind` is the malformed part: the frames before the command, the command of a client or a worker, a request for `titanic.*` (answered with 400), or the size. The peer may speak another protocol.',
   },
   messages_unexpected_total: {
     type: 'counter',

@@ -12,7 +12,7 @@ const INTRODUCTION = `# Metrics
 <!-- Made from src/observe/metric-table.ts by scripts/generate-docs.mjs: change it there. -->
 
 \`GET /metrics\` answers in the Prometheus text format (0.0.4). Simultaneous scrapes share one
-result, and producing it takes at most a tenth of the event loop's time, however often it is requested.
+result. However often it is scraped, the broker spends at most a tenth of the event loop's time on it.
 
 - Names, labels and label values are stable. Units are seconds and bytes. Counters end in \`_total\`, start
   at 0 with the process, and only rise.

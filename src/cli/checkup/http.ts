@@ -45,7 +45,7 @@ function openness({ http: { tls, insecure, requireToken } }: Config, isLocal: bo
   const name = 'open over http';
   const nothing = 'without a token, only /livez, /readyz and the files of the page';
   if (isLocal && !requireToken) {
-    const who = 'every user of this machine who can connect reads without a token';
+    const who = 'every user of this machine who can connect can read without a token';
     return [ok(name, `${who}, with uuids shortened; http.requireToken prevents it`)];
   }
   if (isLocal || tls !== null) return [ok(name, nothing)];
@@ -82,7 +82,7 @@ async function occupant(
     if (!isOurs) return null;
     const text = 'a Majordomo broker answers there';
     if (served) return ok(name, text);
-    const remedy = 'its listeners are others: a second broker needs its own http.listen';
+    const remedy = 'that broker has other listeners: a second broker needs its own http.listen';
     return problem(name, text, remedy);
   } catch {
     return null;

@@ -50,8 +50,11 @@ const WRONG = [
   { args: ['worker', 'a', '--output-bytes', '5GB', '--', 'cat'], says: 'a size from 1 to 1GiB' },
   { args: ['workers', 'a', 'b'], says: 'too many arguments' },
   { args: ['backup'], says: "missing required argument 'file'" },
-  { args: ['backup', 'a', '--store', 'b', '--set', 'x=y'], says: 'the path of a store excludes' },
-  { args: ['verify', 'a', '-c', 'b'], says: 'the path of a store excludes' },
+  {
+    args: ['backup', 'a', '--store', 'b', '--set', 'x=y'],
+    says: 'give either the path of a store',
+  },
+  { args: ['verify', 'a', '-c', 'b'], says: 'give either the path of a store' },
   { args: ['status', 'now'], says: 'too many arguments' },
   { args: ['titanic', 'lst'], says: 'Did you mean ls?' },
   { args: ['titanic', 'ls', '--state', 'gone'], says: 'Allowed choices are pending' },
