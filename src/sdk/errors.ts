@@ -17,7 +17,7 @@ export const SDK_ERRORS = {
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL was delivered and before FINAL.',
   ERR_MDP_TIMEOUT:
-    'No answer arrived in time; `details.sends` says how often the request was sent.',
+    'No answer arrived in time; `details.sends` says how many times the request was sent.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time; nothing was sent.',
   ERR_SERVICE_FAILED:
     'The service reported a failure: a `ServiceError` with `service`, `serviceCode`, `message` and `details`.',
