@@ -39,12 +39,16 @@ async function freePort() {
   return port;
 }
 
+/** Without it, uuids are shortened and a request's history is not shown. */
+const TOKEN = 'token-of-the-screenshots';
+
 function node(name, role, directory, [own, peer]) {
   const sets = [
     `node.name=${name}`,
     `node.dataDir=${join(directory, name)}`,
     'broker.listen=tcp://127.0.0.1:0',
     'http.listen=127.0.0.1:0',
+    `http.token=${TOKEN}`,
     'log.format=json',
     `bstar.role=${role}`,
     `bstar.listen=tcp://127.0.0.1:${own}`,
@@ -130,6 +134,10 @@ async function take(browser, url, name, place, options = {}) {
     colorScheme,
     isMobile: width < 600,
   });
+  // As entered in the page's dialog.
+  await context.addInitScript((token) => {
+    sessionStorage.setItem('majordomo.token', token);
+  }, TOKEN);
   const page = await context.newPage();
   await page.goto(`${url}/${place}`);
   await sleep(4000);
@@ -167,7 +175,9 @@ try {
     executablePath: '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--hide-scrollbars'],
   });
-  const dead = await fetch(`${left.http}/api/v1/titanic/requests?state=dead&limit=1`);
+  const dead = await fetch(`${left.http}/api/v1/titanic/requests?state=dead&limit=1`, {
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
   const [{ uuid }] = (await dead.json()).items;
   await take(browser, left.http, 'overview', '', { colorScheme: 'dark', height: 820 });
   await take(browser, left.http, 'services', '#/services', { height: 560 });
