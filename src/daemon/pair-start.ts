@@ -46,7 +46,7 @@ export interface PairDeps {
   readonly broker: Broker;
   readonly loop: BrokerLoop;
   readonly sink: TransportSink;
-  /** `null`: nothing is stored, so nothing is replicated. */
+  /** `null`: nothing is stored. */
   readonly stored: TitanicHost | null;
   readonly keys: Keys;
   readonly view: PairView;
@@ -98,10 +98,11 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
   return { node, leave: () => leave(node, stored, log), close };
 }
 
+/** `null`: nothing is replicated, because nothing is stored or `titanic.replication` is off. */
 function pairedOf(stored: TitanicHost | null): PairedTitanic | null {
-  if (stored === null) return null;
+  if (!stored?.replication) return null;
   const { titanic, replication } = stored;
-  return { titanic, replication: present(replication, 'the store of a pair is replicated') };
+  return { titanic, replication };
 }
 
 async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Promise<void> {

@@ -27,7 +27,7 @@ export interface EpochKeeper {
   persist(state: Persisted, done: () => void): void;
 }
 
-/** The stored requests of a node of a pair. */
+/** The stored requests of a node of a pair, which the other node has as well. */
 export interface PairedTitanic {
   readonly titanic: Titanic;
   readonly replication: Replication;
@@ -42,7 +42,7 @@ export interface PairNodeDeps {
   readonly epochs: EpochKeeper;
   /** Digest of the keys that this node allows, and their rights. */
   readonly keys: () => Buffer;
-  /** `null`: nothing is stored, so nothing is replicated. */
+  /** `null`: nothing is replicated. */
   readonly stored: PairedTitanic | null;
   readonly events: PairEvents;
   /** Monotonic milliseconds. */

@@ -1,4 +1,4 @@
-/** A pair that stores nothing has nothing to replicate: each join is complete at once. */
+/** A pair that replicates nothing: each join is complete at once. */
 import { isLed } from '../bstar/facts.js';
 import type { Pair, Replicator } from '../bstar/ports.js';
 
