@@ -4,7 +4,8 @@ import type { Peer } from './entities.js';
 
 export class Peers {
   count = 0;
-  readonly #byId: (Peer | null)[] = [];
+  /** With gaps: a transport may skip numbers. */
+  readonly #byId: (Peer | null | undefined)[] = [];
 
   /** The peer that an input is of. */
   of(id: number): Peer {
@@ -33,6 +34,6 @@ export class Peers {
   }
 
   *all(): IterableIterator<Peer> {
-    for (const peer of this.#byId) if (peer !== null) yield peer;
+    for (const peer of this.#byId) if (peer) yield peer;
   }
 }
