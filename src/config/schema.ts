@@ -151,7 +151,7 @@ export const SCHEMA = {
         max: '1GiB',
         live: true,
         about:
-          'Size of one message, all frames together; the broker closes the connection that sends a larger one. With `libzmq` the limit is per frame, and the broker drops the message.',
+          'Size of one message, all frames together; the broker closes the connection that sends a larger one. With `libzmq` it closes the connection only if one frame is larger than this, and drops a message that is larger in all.',
       },
       frames: {
         kind: 'count',

@@ -101,7 +101,8 @@ const TABLE = {
     type: 'histogram',
     labels: { service: null },
     help: 'Time from the arrival of a request to its reply, for requests with a reply.',
-    meaning: 'What a client waits, without the network. It includes the wait for a worker.',
+    meaning:
+      'This is how long a client waits, without the network. It includes the wait for a worker.',
   },
   request_wait_seconds: {
     type: 'histogram',
