@@ -34,7 +34,7 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_NOT_FOUND: [404, 'There is nothing at this path, or no request with this uuid.'],
     ERR_HTTP_METHOD: [405, 'The path does not have this method; `Allow` lists the methods it has.'],
     ERR_HTTP_TIMEOUT: [408, 'The request did not arrive in time.'],
-    ERR_HTTP_STATE: [409, 'This is not possible in the present state; the message says why.'],
+    ERR_HTTP_STATE: [409, 'This is not possible in the current state; the message says why.'],
     ERR_HTTP_TOO_LARGE: [413, 'The body is over 64 KiB.'],
     ERR_HTTP_EXPECTATION: [417, 'The Expect header asks for something unknown.'],
     ERR_HTTP_HEADERS: [431, 'The headers are over 16 KiB.'],
