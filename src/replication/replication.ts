@@ -146,12 +146,11 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
 
   committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
     const { kind } = this.#transactions.committed(number);
-    if (kind === 'titanic') {
-      this.#ofTitanic.committed(number, results, counts);
-      return;
-    }
+    // Of Titanic's own batches, too: after a failure the store skips a number, which the next
+    // request may not get, so that both stores give it the same one.
     this.#ofTitanic.counted(counts);
-    if (kind === 'holding') return;
+    if (kind === 'titanic') this.#ofTitanic.committed(number, results, counts);
+    if (kind !== 'peer') return;
     this.#in.stored(number, 0, 0);
     this.#ofPair.settle();
   }

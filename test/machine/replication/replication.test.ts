@@ -108,6 +108,15 @@ describe("a batch of this node's", () => {
   });
 });
 
+describe('the counts of the store', () => {
+  it('reach Titanic after its own batches, too: a store that had failed has skipped a number', () => {
+    const { number } = replication.commit([close(1)]);
+    const counts = { ...COUNTS, nextNumber: 12 };
+    replication.committed(number, [], counts);
+    expect(counted).toEqual([counts]);
+  });
+});
+
 describe('what this node holds of its peer (D20)', () => {
   it('includes what the peer made of a batch only once it is on this disk, too', () => {
     const { number } = replication.commit([close(1)]);
