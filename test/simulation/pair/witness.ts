@@ -38,14 +38,20 @@ export class Witness {
     return this.#replication !== 'async' && mark.isInSync;
   }
 
-  /** A close that was answered counts: `strict` answers none that is not on both disks. */
-  isKept(mark: Mark | null): boolean {
-    return this.#replication === 'strict' || this.isSafe(mark);
+  /**
+   * A close that was answered counts: `strict` answers none that is not on both disks.
+   * @param later the mark of an answer that came after it
+   */
+  isKept(mark: Mark | null, later: Mark): boolean {
+    return this.#replication === 'strict' || this.isSafe(mark, later);
   }
 
-  /** No answer may contradict it, although what ran on both sides may have ended in two ways. */
-  isSafe(mark: Mark | null): boolean {
-    return this.isFixed(mark) || (mark !== null && mark.merges < this.merges);
+  /**
+   * The later answer may not contradict it, although what ran on both sides may have ended in two
+   * ways. An answer that was on its way while the nodes merged was given before.
+   */
+  isSafe(mark: Mark | null, later: Mark): boolean {
+    return this.isFixed(mark) || (mark !== null && mark.merges < later.merges);
   }
 }
 

@@ -325,21 +325,21 @@ export class DurableClient implements Actor {
     job.closed = true;
   }
 
-  /** What was shown remains true: the answer `now` contradicts no promise. */
-  #stays(job: Job, now: 'pending' | 'reply' | 'dead'): void {
+  /** What was shown remains true: the answer `now` contradicts no promise. @param mark of it */
+  #stays(job: Job, now: 'pending' | 'reply' | 'dead', mark: Mark): void {
     const { witness } = this.#pairing;
     const { name, shown } = job;
     // A node that could not ask its peer, perhaps when the wait began, answers 300 if it does not
     // know.
     const mayBeUnknown = now === 'pending' && this.#pairing !== STANDALONE;
     if (mayBeUnknown && (job.closeAsked || this.isOver(job))) return;
-    hold(!job.closed || !witness.isKept(job.closedMark), `${name} was closed and is ${now}`);
+    hold(!job.closed || !witness.isKept(job.closedMark, mark), `${name} was closed and is ${now}`);
     if (shown === 'nothing' || shown === now) return;
     // A reply takes precedence over a death, and what one node alone has shown may end the other
     // way.
     const mayChange = shown === 'dead' && now === 'reply' && !witness.isFixed(job.shownMark);
     const again = now === 'pending' ? ' again' : '';
-    const isOpen = !witness.isSafe(job.shownMark);
+    const isOpen = !witness.isSafe(job.shownMark, mark);
     hold(mayChange || isOpen, `${name} was ${shown}, and is ${now}${again}`);
   }
 
@@ -355,9 +355,9 @@ export class DurableClient implements Actor {
     const { name } = job;
     if (status === '300') {
       // A wait that began before a merge may end with what was known then.
-      if (merges === mark.merges) this.#stays(job, 'pending');
+      if (merges === mark.merges) this.#stays(job, 'pending', mark);
     } else if (status === '200') {
-      this.#stays(job, 'reply');
+      this.#stays(job, 'reply', mark);
       this.#isOwn(job, body);
       const reply = body.join('|');
       const isSame = job.shown !== 'reply' || job.reply === reply;
@@ -366,7 +366,7 @@ export class DurableClient implements Actor {
       job.reply = reply;
       this.#shows(job, 'reply', mark);
     } else if (status.startsWith('500 dead')) {
-      this.#stays(job, 'dead');
+      this.#stays(job, 'dead', mark);
       // D63: if a worker gave a reason, this reason is reported and not another worker's.
       const [, code, text] = /^500 dead ([^:]+): (.*)$/.exec(status) ?? [];
       const isOwn = code?.startsWith('f-') !== true || text?.startsWith(`${name}.`) === true;
