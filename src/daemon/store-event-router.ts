@@ -39,7 +39,6 @@ export class StoreEventRouter implements StoreEvents {
   }
 
   get #reads(): Titanic {
-    this.#wake();
     return present(this.#titanic, 'a store that was asked something');
   }
 
@@ -66,14 +65,17 @@ export class StoreEventRouter implements StoreEvents {
   }
 
   loaded(...result: Parameters<StoreEvents['loaded']>): void {
+    this.#wake();
     this.#reads.loaded(...result);
   }
 
   found(...result: Parameters<StoreEvents['found']>): void {
+    this.#wake();
     this.#reads.found(...result);
   }
 
   listed(...result: Parameters<StoreEvents['listed']>): void {
+    this.#wake();
     const titanic = this.#reads;
     titanic.setTime(this.#time.now(), this.#time.wall());
     titanic.listed(...result);
@@ -83,16 +85,19 @@ export class StoreEventRouter implements StoreEvents {
   }
 
   loadFailed(load: number, failure: StoreFailure): void {
+    this.#wake();
     this.#reads.loadFailed(load);
     this.#endIfFatal(failure);
   }
 
   lookFailed(look: number, failure: StoreFailure): void {
+    this.#wake();
     this.#reads.lookFailed(look);
     this.#endIfFatal(failure);
   }
 
   listFailed(list: number, failure: StoreFailure): void {
+    this.#wake();
     this.#reads.listFailed(list);
     if (this.#restored === null) this.#endIfFatal(failure);
     else this.#restored.failed(new MajordomoError(LIST_CODES[failure.kind], failure.message));
