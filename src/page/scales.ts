@@ -50,4 +50,13 @@ interface Axis {
 /** The axes of the three kinds of charts. */
 export const RATES: Axis = { format: compact, scale: PER_SECOND, leastTop: 10 };
 export const LATENCIES: Axis = { format: millis, scale: DURATION, leastTop: 1 };
+/** The latency of a node or of a service. */
+export const LATENCY = {
+  title: 'Latency',
+  series: [
+    { column: 'p99Ms', label: 'p99', style: 'amber' },
+    { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
+  ],
+  ...LATENCIES,
+} as const;
 export const COUNTS: Axis = { format: compact, scale: COUNT, leastTop: 10 };

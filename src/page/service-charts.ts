@@ -4,7 +4,7 @@ import { get, withQuery } from './api.js';
 import { Chart } from './chart.js';
 import { el } from './dom.js';
 import { Samples } from './samples.js';
-import { COUNTS, LATENCIES, RATES } from './scales.js';
+import { COUNTS, LATENCIES, LATENCY, RATES } from './scales.js';
 
 /** The number and interval of the samples that the node keeps of a service. */
 const SAMPLES_MAX = 150;
@@ -23,15 +23,7 @@ function plainCharts(): Chart[] {
       ...RATES,
       everyMs: EVERY_MS,
     }),
-    new Chart({
-      title: 'Latency',
-      series: [
-        { column: 'p99Ms', label: 'p99', style: 'amber' },
-        { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
-      ],
-      ...LATENCIES,
-      everyMs: EVERY_MS,
-    }),
+    new Chart({ ...LATENCY, everyMs: EVERY_MS }),
     new Chart({
       title: 'Queue',
       series: [

@@ -5,7 +5,7 @@ import { el, KeyedList, text } from '../dom.js';
 import { type EventGroup, grouped } from '../event-groups.js';
 import { eventRow } from '../event-row.js';
 import { bytes, count } from '../format.js';
-import { COUNTS, LATENCIES, RATES } from '../scales.js';
+import { COUNTS, LATENCIES, LATENCY, RATES } from '../scales.js';
 import { BUSY, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
 import { type Listed, ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
@@ -28,14 +28,7 @@ function charts(): Chart[] {
       ],
       ...RATES,
     }),
-    new Chart({
-      title: 'Latency',
-      series: [
-        { column: 'p99Ms', label: 'p99', style: 'amber' },
-        { column: 'p50Ms', label: 'p50', style: 'green', isArea: true },
-      ],
-      ...LATENCIES,
-    }),
+    new Chart(LATENCY),
     new Chart({
       title: 'Queued',
       series: [{ column: 'queued', label: 'waiting for a worker', style: 'amber', isArea: true }],
