@@ -68,7 +68,7 @@ function introduction(
   return [
     `Created keys for ${endpoint}:`,
     `  ${serverKeyFile}   the secret key of this broker; keep it here`,
-    `  ${curve.keysFile}   the keys that may connect: for now, the first client's`,
+    `  ${curve.keysFile}   the keys that may connect; so far only the first client's`,
     `  ${clientKeyFile}   the secret key of that client; copy it to the client's machine`,
     'On the client, run:',
     `  majordomo request SERVICE --endpoint ${dialled} --curve-key-file ${CLIENT}.key --curve-server-key '${serverKey}'`,

@@ -118,7 +118,7 @@ export function failedFrames(service: Buffer, { code, text, detail }: Failure): 
   return Frames.of(service, code, text, ...detail);
 }
 
-/** The failure that a client was told of; `null` if the frames are not one. */
+/** The failure that a client received; `null` if the frames are not one. */
 export interface ClientFailure {
   readonly service: Buffer;
   readonly code: string;

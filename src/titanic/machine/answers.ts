@@ -238,7 +238,7 @@ export class Answers {
   }
 
   /**
-   * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
+   * The look-up failed, so it is uncertain whether the request is unknown or still pending.
    */
   lookFailed(look: number, now: number): void {
     this.#lookUps.failed(look, now);

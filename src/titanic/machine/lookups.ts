@@ -105,7 +105,7 @@ export class LookUps {
   }
 
   /**
-   * The look-up failed: for now it is uncertain whether the request is unknown or still pending.
+   * The look-up failed, so it is uncertain whether the request is unknown or still pending.
    */
   failed(number: number, now: number): void {
     const look = this.#end(number);
