@@ -7,6 +7,8 @@ import { Call } from '../../../src/sdk/call.js';
 import type { DeliverySink } from '../../../src/sdk/delivery-strategy.js';
 import { LazyPirate } from '../../../src/sdk/lazy-pirate.js';
 
+const TURNS_MAX = 1_000_000;
+
 /** *passive* refuses (503), *stopped* takes everything and says nothing, *dead* has no listener. */
 type Standing = 'active' | 'passive' | 'stopped' | 'dead';
 
@@ -113,7 +115,9 @@ export class PairStage {
 
   pass(ms: number): this {
     const until = this.now + ms;
-    for (;;) {
+    for (let turns = 0; ; turns++) {
+      // Jest cannot end an endless loop.
+      if (turns === TURNS_MAX) throw new Error(`${turns} turns in ${ms} ms`);
       this.#events.sort((a, b) => a.at - b.at || a.order - b.order);
       const event = this.#events[0];
       const tickMs = this.pirate.nextMs();
