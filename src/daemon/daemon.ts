@@ -237,17 +237,17 @@ async function startIn(
     http: http?.url ?? null,
     reconfigure: (next) => {
       const before = current;
-      current = withLiveKeys(before, next);
+      log.setLevel(next.log.level);
+      const isRefused =
+        onlyKeysDiffer(before, next) && !renewSecretKeys(keys, next, transport, log);
+      const accepted = isRefused ? withListenersOf(before, next) : next;
+      current = withLiveKeys(before, accepted);
       broker.setLimits(brokerLimits(current));
       holdings.limit = current.limits.memoryBytes;
-      log.setLevel(current.log.level);
-      logChanges(before, next, log);
+      logChanges(before, accepted, log);
       followAt(current.log.level);
       transport.setLimits(routerLimits(current, keys));
       keys.reread(current);
-      if (onlyKeysDiffer(before, next) && !renewSecretKeys(keys, current, transport, log)) {
-        current = { ...current, broker: before.broker };
-      }
       renewTls(http, log);
     },
     afterTurn: (then) => {
@@ -291,6 +291,11 @@ async function drain(
   );
   await loop.drain(config.shutdown.graceMs);
   await transport.close(LINGER_MS);
+}
+
+/** The configuration that was read, but with the current listeners, whose new keys were refused. */
+function withListenersOf(current: Config, next: Config): Config {
+  return { ...next, broker: { ...next.broker, listen: current.broker.listen } };
 }
 
 function logChanges(current: Config, next: Config, log: Log): void {

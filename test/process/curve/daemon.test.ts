@@ -325,6 +325,11 @@ describe('rights by key', () => {
     known('/nonexistent');
     daemon.signal('SIGHUP');
     await daemon.waitFor('keys.refused');
+    // Refused keys are not reported as applied.
+    expect(await daemon.waitFor('config.reloaded', 3)).toMatchObject({
+      applied: [],
+      needRestart: [],
+    });
     await untilOutcome(client(daemon, 'alice', 'zmtp', bySecond), 'hi');
   });
 
