@@ -86,7 +86,7 @@ function readAnswer(service: string, frames: readonly Buffer[]): Answer {
 function notUnderstood(service: string, what: string): MajordomoError {
   const text =
     what === '501'
-      ? `the broker does not answer ${service} here (501): the listener has \`mmi: minimal\`, the default off loopback without keys, or this is not a Majordomo broker; use --admin`
+      ? `the broker does not answer ${service} here (501): the listener has \`mmi: minimal\`, the default on a network address without keys, or this is not a Majordomo broker; use --admin`
       : `unexpected answer from the broker to ${service}: ${what}`;
   return new MajordomoError('ERR_REQUEST_FAILED', text);
 }

@@ -32,8 +32,8 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 The copy is a consistent snapshot even if the broker runs, and is on disk when the command ends. An
-existing FILE is never overwritten. To restore: stop the broker, move the store and its -wal and -shm files
-away, put the copy in its place, start the broker (docs/operating.md).
+existing FILE is never overwritten. To restore a copy, follow docs/operating.md: Backup and
+restore, or for a pair, Backup and restore of a pair.
 
 Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or is
 not the one that the data directory expects · 78 configuration, or no store.

@@ -50,7 +50,7 @@ export function learntHttpAddress(
   const { http, publicUrl = null } = status;
   if (http === undefined) {
     throw notLearnt(
-      `the broker at ${endpoint} does not report its HTTP address: it is an older version, or its listener has \`mmi: minimal\`, the default off loopback without keys; give --admin`,
+      `the broker at ${endpoint} does not report its HTTP address: it is an older version, or its listener has \`mmi: minimal\`, the default on a network address without keys; give --admin`,
     );
   }
   if (http === null) {

@@ -45,7 +45,7 @@ export interface ListenerConfig {
   readonly client: readonly string[];
   /** Globs over the services that workers may offer there; empty: no workers. */
   readonly worker: readonly string[];
-  /** `null`: `minimal` without CURVE off loopback, else `full`. */
+  /** `null`: `minimal` on a listener that is not on loopback and has no CURVE, else `full`. */
   readonly mmi: MmiExtent | null;
   /** Open to a network without CURVE on purpose. */
   readonly insecure: boolean;

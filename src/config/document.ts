@@ -78,14 +78,14 @@ broker:
 - \`allow\`: the short form, a list of \`client\`, \`worker\`, each for all services. A listener with
   none of \`client\`, \`worker\`, \`allow\` allows everything; a listener with some allows only those
 - \`mmi\`: \`full\`, or \`minimal\`, which answers only \`mmi.service\`, \`mmi.hello\` and \`mmi.broker\`;
-  default: \`minimal\` on a listener off loopback without \`curve\`, else \`full\`
+  default: \`minimal\` on a listener that is not on loopback and has no \`curve\`, else \`full\`
 - \`transport\`: the socket engine; default \`broker.transport\`
 - \`curve\`: \`{secretKeyFile, keysFile}\`; default none. Encrypts the connection (25/ZMTP-CURVE),
   and only keys in \`keysFile\` may connect. With \`transport: libzmq\` only on \`tcp://\`.
   \`secretKeyFile\` may be a list of two files while you replace the key of the broker: clients that
   have either public key can connect
-- \`insecure: true\`: anyone who can reach the listener may connect. A listener off loopback needs
-  \`curve\` or this key; otherwise \`serve\` and \`check\` exit with 78. Loopback is 127.0.0.0/8, \`::1\`,
+- \`insecure: true\`: anyone who can reach the listener may connect. A listener that is not on
+  loopback needs \`curve\` or this key; otherwise \`serve\` and \`check\` exit with 78. Loopback is 127.0.0.0/8, \`::1\`,
   a name that resolves only to such addresses, and \`ipc://\`
 
 \`majordomo keygen FILE\` creates the two files of a key pair: the secret key FILE, which must not have
@@ -127,8 +127,8 @@ const QUOTAS_HEAD = `## Quotas
 An identity is the name of a CURVE key or, without CURVE, the source address of the connection:
 one IPv4 address or one /64 of IPv6. All peers on \`ipc://\` sockets are one identity. \`limits.perPeer\`
 limits each identity. \`limits.quotas.NAME\` limits the identities whose key entry has \`quota: NAME\`;
-a key that it leaves out has the value in \`limits.perPeer\`. The default share leaves one eighth of every
-limit to other identities. Limits per service are not divided among identities.
+a quota that NAME does not set has the value from \`limits.perPeer\`. The default share leaves one eighth of
+every limit to other identities. Limits per service are not divided among identities.
 
 \`\`\`yaml
 limits:

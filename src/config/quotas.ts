@@ -80,7 +80,7 @@ export const QUOTA_ROWS = {
     min: 1,
     max: 16_000_000,
     about:
-      'Calls of `titanic.wait` that wait at once; and as many again that wait to read large replies.',
+      '`titanic.wait` calls that may wait at the same time; the same number may also wait for a large reply.',
   },
   hellos: {
     kind: 'count',

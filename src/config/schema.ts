@@ -94,7 +94,7 @@ export const SCHEMA = {
         default: BROKER_ENDPOINT as string,
         live: 'secretKeys',
         about:
-          'An endpoint, a list of endpoints, or a list of `{endpoint, allow, client, worker, mmi, insecure, transport, curve}`; see Listeners. Off loopback a listener needs `curve`, or `insecure: true`.',
+          'An endpoint, a list of endpoints, or a list of `{endpoint, allow, client, worker, mmi, insecure, transport, curve}`; see Listeners. A listener that is not on loopback needs `curve`, or `insecure: true`.',
       },
       transport: {
         kind: 'choice',
@@ -228,7 +228,7 @@ export const SCHEMA = {
         max: '16TiB',
         live: true,
         about:
-          'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, data on its way to the store. Above this, the broker closes connections, first those of the identity that uses most.',
+          'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone. It also closes connections of the identity that holds most.',
       },
       perPeer: {
         kind: 'quota',
@@ -403,7 +403,7 @@ export const SCHEMA = {
         kind: 'address',
         default: HTTP_ADDRESS as string,
         about:
-          '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. Off loopback, `http.tls` or `http.insecure` is required.',
+          '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. If it is not on loopback, `http.tls` or `http.insecure` is required.',
       },
       token: {
         kind: 'text',
@@ -445,7 +445,7 @@ export const SCHEMA = {
         kind: 'flag',
         default: false,
         about:
-          'Allows plain HTTP off loopback, for a node behind a proxy with TLS or in a trusted network.',
+          'Allows plain HTTP on an address that is not on loopback, for a node behind a proxy with TLS or in a trusted network.',
       },
       publicUrl: {
         kind: 'text',
@@ -490,7 +490,7 @@ export const SCHEMA = {
         min: 1,
         max: 255,
         about:
-          'Service that decides about keys that are in no keys file; see docs/operating.md, Keys by a service.',
+          'Service that decides about keys that are in no keys file; see docs/operating.md, Keys admitted by a service.',
       },
     },
   },
