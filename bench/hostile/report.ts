@@ -103,7 +103,11 @@ function costTable({ measured, memoryBytes }: HostileReport): string {
         judged(mebi(grownBytes), grownBytes <= bytesMax, isControl),
         judged(String(workersLost), workersLost === 0, isControl),
         judged(failed, failures.length === 0, isControl),
-        judged(`${millis(longest)} of ${newcomer.length}`, longest <= NEWCOMER_MS_MAX, isControl),
+        judged(
+          `${millis(longest)} (${newcomer.length} clients)`,
+          longest <= NEWCOMER_MS_MAX,
+          isControl,
+        ),
         gone === null ? '' : `**missed**: ${gone}`,
       ];
     }),
