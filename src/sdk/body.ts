@@ -1,21 +1,30 @@
+import { EMPTY } from '../wire/mdp.js';
 import { sdkError } from './errors.js';
 
 /** The body of a request or reply: text (sent as UTF-8), bytes, or an array of frames of either. */
 export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
+
+/** One or more frames: most bodies are one frame, which needs no array. */
+export type BodyFrames = Uint8Array | readonly Uint8Array[];
 
 /**
  * The frames of a body. Bytes are not copied: they must not change until the call has settled. An
  * empty array becomes one empty frame, because every MDP body has at least one.
  * @throws ERR_MDP_BODY
  */
-export function bodyFrames(body: unknown): Uint8Array[] {
-  if (!Array.isArray(body)) return [bodyFrame(body)];
+export function bodyFrames(body: unknown): BodyFrames {
+  if (!Array.isArray(body)) return bodyFrame(body);
   const parts: readonly unknown[] = body;
-  return parts.length === 0 ? [Buffer.alloc(0)] : parts.map(bodyFrame);
+  return parts.length === 0 ? EMPTY : parts.map(bodyFrame);
+}
+
+export function frameList(body: BodyFrames): readonly Uint8Array[] {
+  return body instanceof Uint8Array ? [body] : body;
 }
 
 function bodyFrame(part: unknown): Uint8Array {
   if (typeof part === 'string') return Buffer.from(part, 'utf8');
+  if (part instanceof Uint8Array) return part;
   // `ArrayBuffer.isView`, because an array from another realm is not an `instanceof`.
   if (ArrayBuffer.isView(part)) {
     return Buffer.from(part.buffer, part.byteOffset, part.byteLength);

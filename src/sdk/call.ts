@@ -1,15 +1,34 @@
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
-import type { Timed } from './deadlines.js';
+import type { BodyFrames } from './body.js';
+import type { DueQueue, Timed } from './deadlines.js';
 import { sdkError } from './errors.js';
+import type { Message } from './message.js';
 import type { RequestSettings } from './options.js';
 
 /** Gets the outcome of a request: one call of either `done` or `fail`. */
 export interface CallOwner {
   /** A PARTIAL, in order. */
-  part(call: Call, frames: Buffer[]): void;
-  done(call: Call, frames: Buffer[]): void;
+  part(call: Call, part: Message): void;
+  done(call: Call, reply: Message): void;
   fail(call: Call, error: MajordomoError): void;
+}
+
+/** Where requests go: made once, shared by the calls for one service. */
+export interface Target {
+  readonly service: string;
+  /** The bytes of `service`. */
+  readonly name: Buffer;
+  /** The frames before the body, packed; each send writes its correlation into them. */
+  readonly head: Buffer;
+}
+
+/** The parts of a streamed reply that `request` joins. */
+export interface JoinedParts {
+  /** The attempt that they answer. */
+  readonly attempt: number;
+  readonly frames: Buffer[];
+  bytes: number;
 }
 
 /** A refusal, from `mmi.refused`. */
@@ -24,20 +43,28 @@ export interface BrokerRefusal {
  */
 export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
 
-/** One request and all its sends. */
-export class Call implements Timed {
-  dueMs: MonotonicMs = Infinity;
-  dueQueue = 0;
+/**
+ * One request and all its sends.
+ *
+ * With many requests outstanding, the garbage collector's time goes into what each of them keeps
+ * alive, so that is one object: times are whole milliseconds, which need no memory of their own,
+ * and what few requests need is made on demand.
+ */
+export class Call implements Timed<Call> {
+  dueMs: MonotonicMs = 0;
+  dueQueue: DueQueue<Call> | null = null;
+  dueBefore: Call | null = null;
+  dueAfter: Call | null = null;
 
   readonly id: number;
-  readonly service: string;
-  readonly serviceName: Buffer;
-  readonly body: readonly Uint8Array[];
+  readonly target: Target;
+  readonly body: BodyFrames;
   readonly owner: CallOwner;
   readonly timeoutMs: number;
   readonly retries: number;
   /** The user gets PARTIALs as they arrive, so the request is never sent again after the first. */
   readonly streams: boolean;
+  /** Rounded up. */
   startedMs: MonotonicMs = 0;
 
   state: CallState = 'waiting';
@@ -60,24 +87,34 @@ export class Call implements Timed {
   partsOf = 0;
   /** Answers to earlier attempts are incomplete: their PARTIALs were dropped. */
   oldestAttempt = 0;
+  joined: JoinedParts | null = null;
+  /** Settle the promise of a request; a stream settles its own. */
+  readonly resolve: (reply: Message) => void;
+  readonly reject: (error: MajordomoError) => void;
 
   constructor(
     id: number,
-    service: string,
-    serviceName: Buffer,
-    body: readonly Uint8Array[],
+    target: Target,
+    body: BodyFrames,
     streams: boolean,
     settings: RequestSettings,
     owner: CallOwner,
+    resolve: (reply: Message) => void = ignore,
+    reject: (error: MajordomoError) => void = ignore,
   ) {
     this.id = id;
-    this.service = service;
-    this.serviceName = serviceName;
+    this.target = target;
     this.body = body;
     this.streams = streams;
     this.timeoutMs = settings.timeoutMs;
     this.retries = settings.retries;
     this.owner = owner;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  get service(): string {
+    return this.target.service;
   }
 
   get mayBeSent(): boolean {
@@ -149,4 +186,13 @@ export class Call implements Timed {
     const text = `the stream of '${this.service}' broke off: ${why}`;
     return sdkError('ERR_MDP_STREAM_BROKEN', text, { details: { service: this.service } });
   }
+}
+
+function ignore(): void {
+  // A stream has no promise for the whole reply.
+}
+
+/** Orders calls by their ids, which go from the largest number to the smallest. */
+export function byAge(a: Call, b: Call): number {
+  return (a.id - b.id) | 0;
 }

@@ -6,20 +6,28 @@ import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import type { Frames } from '../core/frames.js';
 import type { Dial, Link } from '../transport/port.js';
-import { clientRequest, type ClientReply, readClientReply } from '../wire/client-side.js';
+import {
+  clientRequest,
+  clientRequestHead,
+  type ClientReply,
+  readClientReply,
+} from '../wire/client-side.js';
 import { EMPTY } from '../wire/mdp.js';
 import { readClientFailure } from '../wire/failure.js';
 import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { BareLinks } from './bare-links.js';
-import { type Body, bodyFrames } from './body.js';
+import { int32At } from '../core/bytes.js';
+import { type Body, type BodyFrames, bodyFrames } from './body.js';
 import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
-import { Call, type CallOwner } from './call.js';
+import { Call, type CallOwner, type Target } from './call.js';
+import { CallTable } from './call-table.js';
 import {
   ATTEMPT_MODULUS,
   correlation,
   CORRELATION_BYTES,
-  ID_MAX,
+  HEAD_CORRELATION_AT,
   PROBE_ID,
+  putCorrelation,
 } from './correlation.js';
 import type { DeliveryStrategy, DeliverySink } from './delivery-strategy.js';
 import { sdkError } from './errors.js';
@@ -27,8 +35,8 @@ import type { Job } from './job.js';
 import type { SubmitOptions } from './job-options.js';
 import { type Asker, Jobs } from './jobs.js';
 import { LazyPirate } from './lazy-pirate.js';
-import { endpointError, writeMessage } from './links.js';
-import type { Message, StreamPart } from './message.js';
+import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
+import { Message, type StreamPart } from './message.js';
 import {
   type ClientOptions,
   type ClientSettings,
@@ -38,7 +46,7 @@ import {
   requestSettings,
   serviceName,
 } from './options.js';
-import { PendingReply } from './pending-reply.js';
+import { PendingReplies } from './pending-replies.js';
 import { ReplyStream } from './reply-stream.js';
 import { serviceError } from './service-error.js';
 import { Ticker } from './ticker.js';
@@ -75,6 +83,8 @@ const HELLO = Buffer.from(MMI_HELLO);
 const BROKER = Buffer.from(MMI_BROKER);
 const REFUSED = Buffer.from(MMI_REFUSED);
 const FAILED = Buffer.from(MMI_FAILED);
+/** Services whose targets are kept. */
+const TARGETS_MAX = 256;
 
 export class Client {
   readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
@@ -87,16 +97,14 @@ export class Client {
   /** With `envelope: false`, the same object: it knows which call a link carries. */
   readonly #bare: BareLinks | null;
   readonly #links = new Map<number, Link>();
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new CallTable();
+  readonly #replies: PendingReplies;
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #jobs: Jobs;
   /** The broker's extensions; `null`: unknown yet. */
   #offers: Offers | null = null;
-  #lastId = 0;
-  /** The last service and its bytes: most clients use one. */
-  #service = '';
-  #name: Buffer = EMPTY;
+  readonly #targets = new Map<string, Target>();
   #closed = false;
   #warned = false;
 
@@ -114,6 +122,9 @@ export class Client {
     const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
     this.#bare = settings.envelope ? null : new BareLinks(machine, sink);
     this.#strategy = this.#bare ?? new LazyPirate(machine, sink, Math.random);
+    this.#replies = new PendingReplies(settings.streamBufferBytes, (call) => {
+      this.#overflow(call);
+    });
     this.#ticker = new Ticker((now) => {
       this.#strategy.tick(now);
       return this.#strategy.nextMs();
@@ -136,10 +147,15 @@ export class Client {
    * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_OPTION or ERR_MDP_BODY.
    */
   request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
-    return new Promise((resolve, reject) => {
+    const promise = new Promise<Reply>(takeSettlers);
+    const { resolve, reject } = settlers;
+    try {
       const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
       this.#ask(service, body, settings, resolve, reject);
-    });
+    } catch (error) {
+      reject(error);
+    }
+    return promise;
   }
 
   /**
@@ -172,12 +188,12 @@ export class Client {
     body: Body,
     options?: RequestOptions,
   ): AsyncIterableIterator<Part, undefined> {
-    const name = serviceName(service);
+    const target = this.#targetOf(service);
     const frames = bodyFrames(body);
     const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
     const source = {
       obstacle: () => this.#obstacle(settings),
-      begin: (owner: CallOwner) => this.#begin(service, name, frames, true, settings, owner),
+      begin: (owner: CallOwner) => this.#begin(target, frames, true, settings, owner),
       abandon: (call: Call) => {
         this.#abandon(call);
       },
@@ -190,7 +206,7 @@ export class Client {
     this.#closed = true;
     this.#ticker.stop();
     this.#jobs.close(sdkError('ERR_MDP_CLOSED', 'the client was closed'));
-    for (const call of [...this.#calls.values()]) {
+    for (const call of this.#calls.all()) {
       this.#release(call);
       call.owner.fail(call, sdkError('ERR_MDP_CLOSED', 'the client was closed'));
     }
@@ -206,18 +222,22 @@ export class Client {
     resolve: (reply: Reply) => void,
     reject: (error: MajordomoError) => void,
   ): Call | null {
-    const bufferBytes = this.#settings.streamBufferBytes;
-    const pending = new PendingReply(resolve, reject, bufferBytes, (call) => {
-      const text = `the parts of the reply exceed ${bufferBytes} bytes (streamBufferBytes)`;
-      this.#abandon(call);
-      call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details: { service } }));
-    });
-    const name = this.#nameOf(service);
+    const target = this.#targetOf(service);
     const frames = bodyFrames(body);
     const obstacle = this.#obstacle(settings);
-    if (obstacle === null) return this.#begin(service, name, frames, false, settings, pending);
+    if (obstacle === null) {
+      return this.#begin(target, frames, false, settings, this.#replies, resolve, reject);
+    }
     reject(obstacle);
     return null;
+  }
+
+  /** The parts of a reply are too large. */
+  #overflow(call: Call): void {
+    const text = `the parts of the reply exceed ${this.#settings.streamBufferBytes} bytes (streamBufferBytes)`;
+    this.#abandon(call);
+    const details = { service: call.service };
+    call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details }));
   }
 
   #asker(): Asker {
@@ -239,11 +259,17 @@ export class Client {
     };
   }
 
-  #nameOf(service: string): Buffer {
-    if (service === this.#service && service !== '') return this.#name;
-    this.#name = serviceName(service);
-    this.#service = service;
-    return this.#name;
+  #targetOf(service: string): Target {
+    return this.#targets.get(service) ?? this.#newTarget(service);
+  }
+
+  #newTarget(service: string): Target {
+    const name = serviceName(service);
+    const id = this.#bare === null ? correlation(PROBE_ID, 0) : null;
+    const target = { service, name, head: clientRequestHead(this.#settings.version, id, name) };
+    if (this.#targets.size === TARGETS_MAX) this.#targets.clear();
+    this.#targets.set(service, target);
+    return target;
   }
 
   /** Why no request can be sent now. */
@@ -262,26 +288,22 @@ export class Client {
   }
 
   #begin(
-    service: string,
-    name: Buffer,
-    body: readonly Uint8Array[],
+    target: Target,
+    body: BodyFrames,
     streams: boolean,
     settings: RequestSettings,
     owner: CallOwner,
+    resolve?: (reply: Reply) => void,
+    reject?: (error: MajordomoError) => void,
   ): Call {
     const { signal } = settings;
-    const call = new Call(this.#nextId(), service, name, body, streams, settings, owner);
+    const id = this.#calls.nextId();
+    const call = new Call(id, target, body, streams, settings, owner, resolve, reject);
     if (signal !== undefined) this.#heed(signal, call);
-    this.#calls.set(call.id, call);
+    this.#calls.add(call);
     this.#strategy.add(call, monotonicMs());
     this.#wake();
     return call;
-  }
-
-  #nextId(): number {
-    do this.#lastId = this.#lastId === ID_MAX ? 1 : this.#lastId + 1;
-    while (this.#calls.has(this.#lastId));
-    return this.#lastId;
   }
 
   #heed(signal: AbortSignal, call: Call): void {
@@ -303,7 +325,7 @@ export class Client {
   }
 
   #release(call: Call): void {
-    this.#calls.delete(call.id);
+    this.#calls.delete(call);
     call.unlisten?.();
   }
 
@@ -403,8 +425,12 @@ export class Client {
 
   #send(link: number, call: Call): void {
     if (call.attempt > 1) this.counters.resends++;
-    const id = this.#bare === null ? correlation(call.id, call.attempt) : null;
-    this.#write(link, clientRequest(this.#settings.version, id, call.serviceName, call.body));
+    const found = this.#links.get(link);
+    if (found === undefined) return;
+    const { head } = call.target;
+    if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
+    writeHead(found, head, 0, head.length);
+    writeBody(found, call.body);
   }
 
   #receive(link: number, frames: Frames): void {
@@ -427,7 +453,7 @@ export class Client {
       return;
     }
     const buffer = frames.buffer(0);
-    const id = buffer.readUInt32BE(frames.start(0));
+    const id = int32At(buffer, frames.start(0));
     const call = this.#calls.get(id);
     if (call !== undefined) {
       this.#answer(call, buffer[frames.start(0) + 4] ?? 0, frames, reply);
@@ -443,7 +469,7 @@ export class Client {
   }
 
   #answer(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
-    if (!frames.equals(reply.service, call.serviceName)) {
+    if (!frames.equals(reply.service, call.target.name)) {
       if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, attempt, frames, reply);
       else if (!frames.equals(reply.service, REFUSED)) this.counters.malformed++;
       // A refusal of an earlier send says nothing about the later one.
@@ -456,16 +482,16 @@ export class Client {
       this.counters.late++;
       return;
     }
-    const body = frames.copyFrom(reply.body);
+    const message = Message.copied(call.service, frames, reply.body);
     if (final) {
       this.#release(call);
       this.#strategy.answered(call, monotonicMs());
       // A waiting call may get a link; with an envelope there is nothing new.
       if (this.#bare !== null) this.#wake();
-      call.owner.done(call, body);
+      call.owner.done(call, message);
     } else {
       this.#strategy.progressed(call, monotonicMs());
-      call.owner.part(call, body);
+      call.owner.part(call, message);
     }
   }
 
@@ -479,7 +505,7 @@ export class Client {
   /** The service reports a failure (D62): that is the answer. */
   #serviceFailed(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
     const failure = readClientFailure(frames.copyFrom(reply.body));
-    if (failure?.service.equals(call.serviceName) !== true) {
+    if (failure?.service.equals(call.target.name) !== true) {
       this.counters.malformed++;
     } else if (!call.accepts(attempt, ATTEMPT_MODULUS, true)) {
       this.counters.late++;
@@ -497,6 +523,17 @@ export class Client {
     const text = `timeoutMs ${fromMs} is raised to ${toMs}, which is 2.5 heartbeats of the broker's pair`;
     process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
   }
+}
+
+/** What settles the promise that was made last: one function for all, not one for each promise. */
+const settlers: { resolve: (reply: Reply) => void; reject: (error: unknown) => void } = {
+  resolve: () => undefined,
+  reject: () => undefined,
+};
+
+function takeSettlers(resolve: (reply: Reply) => void, reject: (error: unknown) => void): void {
+  settlers.resolve = resolve;
+  settlers.reject = reject;
 }
 
 function abortedError(signal: AbortSignal): MajordomoError {

@@ -26,6 +26,7 @@ export class ConcurrencyLimiter {
 
   free(): void {
     this.#free++;
+    if (this.#waiting.size === 0) return;
     // A session that wants another slot after its turn goes to the end of the queue.
     for (const taker of this.#waiting) {
       if (this.#free === 0) return;

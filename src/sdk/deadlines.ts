@@ -1,10 +1,20 @@
 import type { MonotonicMs } from '../core/clock.js';
 
-/** Something that can have a deadline. */
-export interface Timed {
+/** Something that can have a deadline. The fields belong to `Deadlines`. */
+export interface Timed<T> {
+  /** A whole number, which V8 stores without allocating; valid while it is in a queue. */
   dueMs: MonotonicMs;
-  /** The duration whose queue it is in; 0 for none. Belongs to `Deadlines`. */
-  dueQueue: number;
+  /** The queue it is in, and its neighbours there. */
+  dueQueue: DueQueue<T> | null;
+  dueBefore: T | null;
+  dueAfter: T | null;
+}
+
+/** The items whose deadlines have the same duration, in order of time. */
+export interface DueQueue<T> {
+  readonly duration: number;
+  first: T | null;
+  last: T | null;
 }
 
 /** With more different durations than this, durations are rounded up, by at most a sixteenth. */
@@ -13,56 +23,81 @@ const STEPS_PER_OCTAVE = 16;
 
 /**
  * One deadline for each item, in one first-in-first-out queue per duration. A client's requests
- * usually share one time-out, so setting or clearing a deadline is one operation on an ordered set.
+ * usually share one time-out, so setting or clearing a deadline changes the end or the middle of
+ * one list, whose links are in the items.
  */
-export class Deadlines<T extends Timed> {
-  readonly #queues = new Map<number, Set<T>>();
+export class Deadlines<T extends Timed<T>> {
+  readonly #queues = new Map<number, DueQueue<T>>();
+  #lastQueue: DueQueue<T> | null = null;
 
   /** Sets or moves the deadline of `item`, to the next whole millisecond of the duration. */
   set(item: T, now: MonotonicMs, durationMs: number): void {
     this.clear(item);
-    const duration = this.#queueFor(Math.max(1, Math.ceil(durationMs)));
-    item.dueMs = now + duration;
-    item.dueQueue = duration;
-    const queue = this.#queues.get(duration);
-    if (queue === undefined) this.#queues.set(duration, new Set([item]));
-    else queue.add(item);
+    const queue = this.#queueFor(Math.max(1, Math.ceil(durationMs)));
+    item.dueMs = Math.ceil(now + queue.duration);
+    item.dueQueue = queue;
+    item.dueBefore = queue.last;
+    if (queue.last === null) queue.first = item;
+    else queue.last.dueAfter = item;
+    queue.last = item;
   }
 
   clear(item: T): void {
-    if (item.dueQueue === 0) return;
-    this.#queues.get(item.dueQueue)?.delete(item);
-    item.dueQueue = 0;
-    item.dueMs = Infinity;
+    const queue = item.dueQueue;
+    if (queue === null) return;
+    const { dueBefore, dueAfter } = item;
+    if (dueBefore === null) queue.first = dueAfter;
+    else dueBefore.dueAfter = dueAfter;
+    if (dueAfter === null) queue.last = dueBefore;
+    else dueAfter.dueBefore = dueBefore;
+    item.dueQueue = null;
+    item.dueBefore = null;
+    item.dueAfter = null;
   }
 
   /** When the next deadline is; `Infinity` if there is none. */
   nextMs(): MonotonicMs {
     let next = Infinity;
-    for (const queue of this.#queues.values()) {
-      for (const first of queue) {
-        if (first.dueMs < next) next = first.dueMs;
-        break;
-      }
+    for (const { first } of this.#queues.values()) {
+      if (first !== null && first.dueMs < next) next = first.dueMs;
     }
     return next;
   }
 
   /** Removes and returns one that is due, or `undefined`. */
   takeDue(now: MonotonicMs): T | undefined {
-    for (const queue of this.#queues.values()) {
-      for (const first of queue) {
-        if (first.dueMs > now) break;
-        this.clear(first);
-        return first;
-      }
+    for (const { first } of this.#queues.values()) {
+      if (first === null || first.dueMs > now) continue;
+      this.clear(first);
+      return first;
     }
     return undefined;
   }
 
-  #queueFor(duration: number): number {
+  /** All items that have a deadline, in no particular order. */
+  all(): T[] {
+    const items: T[] = [];
+    for (const { first } of this.#queues.values()) {
+      for (let item = first; item !== null; item = item.dueAfter) items.push(item);
+    }
+    return items;
+  }
+
+  #queueFor(exact: number): DueQueue<T> {
+    if (this.#lastQueue?.duration === exact) return this.#lastQueue;
+    const duration = this.#durationFor(exact);
+    let queue = this.#queues.get(duration);
+    if (queue === undefined) {
+      queue = { duration, first: null, last: null };
+      this.#queues.set(duration, queue);
+    }
+    this.#lastQueue = queue;
+    return queue;
+  }
+
+  #durationFor(duration: number): number {
     if (this.#queues.size < EXACT_QUEUES_MAX || this.#queues.has(duration)) return duration;
-    for (const [other, queue] of this.#queues) if (queue.size === 0) this.#queues.delete(other);
+    for (const [other, { first }] of this.#queues) if (first === null) this.#queues.delete(other);
     if (this.#queues.size < EXACT_QUEUES_MAX) return duration;
     const step = Math.max(1, 2 ** Math.floor(Math.log2(duration)) / STEPS_PER_OCTAVE);
     return Math.ceil(duration / step) * step;

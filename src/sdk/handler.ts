@@ -1,7 +1,8 @@
-import type { MdpVersion } from '../wire/mdp.js';
-import { type Body, bodyFrames } from './body.js';
+import { EMPTY, type MdpVersion } from '../wire/mdp.js';
+import { type Body, type BodyFrames, bodyFrames, frameList } from './body.js';
 import { sdkError } from './errors.js';
 import type { Message } from './message.js';
+import type { Task } from './worker-session.js';
 
 /** The second argument of a handler. */
 export interface HandlerContext {
@@ -25,19 +26,31 @@ export type Handler = (
   context: HandlerContext,
 ) => Body | Promise<Body> | AsyncGenerator<Body, Body, unknown>;
 
+/** Where the parts of an answer go. */
+export interface PartSink {
+  /** Sends a PARTIAL. @returns false if that is no longer possible */
+  partial(task: Task, body: BodyFrames): boolean;
+}
+
 /** The context of one request. */
-export class TaskContext implements HandlerContext {
+export class TaskContext<S extends PartSink = PartSink> implements HandlerContext {
+  readonly task: Task;
+  readonly session: S;
+  /** Its index in the worker's list of running requests. */
+  place = 0;
+  /** The answer, while it waits to be sent. */
+  answer: BodyFrames = EMPTY;
   readonly #version: MdpVersion;
-  readonly #send: (frames: readonly Uint8Array[]) => boolean;
-  readonly #kept: Uint8Array[] = [];
-  /** Created on demand: most handlers do not use it. */
+  #kept: Uint8Array[] | null = null;
+  /** Created on demand, as `#partial`: most handlers use neither. */
   #controller: AbortController | null = null;
+  #partial: ((body: Body) => void) | null = null;
   #over = false;
 
-  /** @param send sends a PARTIAL; false if that is no longer possible */
-  constructor(version: MdpVersion, send: (frames: readonly Uint8Array[]) => boolean) {
+  constructor(version: MdpVersion, session: S, task: Task) {
     this.#version = version;
-    this.#send = send;
+    this.session = session;
+    this.task = task;
   }
 
   get signal(): AbortSignal {
@@ -48,17 +61,24 @@ export class TaskContext implements HandlerContext {
     return this.#controller.signal;
   }
 
-  /** A property, so that handlers can destructure the context. */
-  readonly partial = (body: Body): void => {
-    const frames = bodyFrames(body);
+  /** A function of its own, so that handlers can destructure the context. */
+  get partial(): (body: Body) => void {
+    this.#partial ??= (body) => {
+      this.#send(bodyFrames(body));
+    };
+    return this.#partial;
+  }
+
+  #send(body: BodyFrames): void {
     if (!this.#over && this.#version === 1) {
-      this.#kept.push(...frames);
+      this.#kept ??= [];
+      this.#kept.push(...frameList(body));
       return;
     }
-    if (this.#over || !this.#send(frames)) {
+    if (this.#over || !this.session.partial(this.task, body)) {
       throw sdkError('ERR_MDP_STREAM_BROKEN', 'the broker took the request away from this worker');
     }
-  };
+  }
 
   /** The request was given back. */
   abort(): void {
@@ -67,13 +87,27 @@ export class TaskContext implements HandlerContext {
   }
 
   /**
-   * Runs the handler to its end. @returns the frames of the answer @throws what the handler throws
+   * Runs the handler.
+   * @returns the answer, if the handler returns a body; otherwise a promise of it, which rejects
+   * with what the handler throws
    */
-  async run(handler: Handler, request: Message): Promise<Uint8Array[]> {
-    const given: unknown = handler(request, this);
-    const answer = isGenerator(given) ? await this.#drive(given) : await given;
-    const frames = bodyFrames(answer);
-    return this.#kept.length === 0 ? frames : [...this.#kept, ...frames];
+  run(handler: Handler, request: Message): BodyFrames | Promise<BodyFrames> {
+    try {
+      const given: unknown = handler(request, this);
+      return isBody(given) ? this.#answer(given) : this.#await(given);
+    } catch (error) {
+      const thrown = error as Error;
+      return Promise.reject(thrown);
+    }
+  }
+
+  async #await(given: unknown): Promise<BodyFrames> {
+    return this.#answer(isGenerator(given) ? await this.#drive(given) : await given);
+  }
+
+  #answer(body: unknown): BodyFrames {
+    const frames = bodyFrames(body);
+    return this.#kept === null ? frames : [...this.#kept, ...frameList(frames)];
   }
 
   async #drive(parts: AsyncGenerator<Body, Body, unknown>): Promise<Body> {
@@ -92,6 +126,10 @@ export class TaskContext implements HandlerContext {
 
 function closedError(): Error {
   return sdkError('ERR_MDP_CLOSED', 'the worker was closed');
+}
+
+function isBody(value: unknown): boolean {
+  return typeof value === 'string' || Array.isArray(value) || ArrayBuffer.isView(value);
 }
 
 function isGenerator(value: unknown): value is AsyncGenerator<Body, Body, unknown> {

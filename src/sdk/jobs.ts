@@ -10,7 +10,7 @@ import {
   TITANIC_REQUEST,
   TITANIC_SUBMIT,
 } from '../wire/tsp.js';
-import { type Body, bodyFrames } from './body.js';
+import { type Body, bodyFrames, frameList } from './body.js';
 import { type Offers, offersOf } from './broker-facts.js';
 import type { Call } from './call.js';
 import { sdkError } from './errors.js';
@@ -72,7 +72,7 @@ export class Jobs implements JobClient {
   async submit(service: string, body: Body, options: unknown): Promise<Job> {
     const { stored, request } = submitSettings(options, this.#asker.settings);
     const name = serviceName(service);
-    const frames = bodyFrames(body);
+    const frames = frameList(bodyFrames(body));
     const canSubmit = await this.#canSubmit(stored, request);
     const answer = canSubmit
       ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], request)

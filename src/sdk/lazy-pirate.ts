@@ -17,7 +17,7 @@
 import type { MonotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import { backoffMs, type Random } from './backoff.js';
-import type { Call, BrokerRefusal } from './call.js';
+import { byAge, type Call, type BrokerRefusal } from './call.js';
 import { type DeliveryStrategy, type DeliverySink, KEY_REFUSALS } from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, Turns, type TurnsOptions } from './turns.js';
@@ -57,8 +57,8 @@ export class LazyPirate implements DeliveryStrategy {
   readonly #options: LazyPirateOptions;
   readonly #sink: DeliverySink;
   readonly #random: Random;
-  readonly #calls = new Set<Call>();
   readonly #waiting = new Set<Call>();
+  /** Every call that has not settled has a deadline. */
   readonly #deadlines = new Deadlines<Call>();
   /** Where new requests go; null in the pause before the next endpoint. */
   #line: Line | null = null;
@@ -89,8 +89,7 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   add(call: Call, now: MonotonicMs): void {
-    call.startedMs = now;
-    this.#calls.add(call);
+    call.startedMs = Math.ceil(now);
     const line = this.#line;
     // The patience with an endpoint counts from the first request that needs it.
     if (line !== null && !line.connected && this.#waiting.size === 0) line.offlineMs = now;
@@ -159,7 +158,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** Requests that are out may have a time-out that is too short for a pair. */
   #renewDeadlines(now: MonotonicMs): void {
-    for (const call of this.#calls) {
+    for (const call of this.#calls()) {
       if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
       this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), this.#remainingMs(call, now)));
     }
@@ -212,9 +211,9 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   forget(call: Call, now: MonotonicMs): void {
-    if (!this.#calls.delete(call)) return;
+    if (call.state === 'settled') return;
     this.#deadlines.clear(call);
-    this.#waiting.delete(call);
+    if (call.state === 'waiting') this.#waiting.delete(call);
     this.#takeOff(call, now);
     call.state = 'settled';
   }
@@ -238,6 +237,11 @@ export class LazyPirate implements DeliveryStrategy {
   nextMs(): MonotonicMs {
     const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs);
     return Math.min(this.#deadlines.nextMs(), this.#openMs, lineMs);
+  }
+
+  /** The calls that have not settled, in order of arrival. */
+  #calls(): Call[] {
+    return this.#deadlines.all().sort(byAge);
   }
 
   #lineOf(link: number): Line | undefined {
@@ -393,7 +397,7 @@ export class LazyPirate implements DeliveryStrategy {
 
   /** The requests of a line that was left that may be sent again. */
   #sendElsewhere(line: Line, now: MonotonicMs): void {
-    for (const call of this.#calls) {
+    for (const call of this.#calls()) {
       if (call.link !== line.link || !call.mayBeSent) continue;
       this.#takeOff(call, now);
       this.#dispatch(call, now);
@@ -412,7 +416,7 @@ export class LazyPirate implements DeliveryStrategy {
   #release(line: Line, now: MonotonicMs): void {
     if (line.out === 0) return;
     line.out = 0;
-    for (const call of this.#calls) {
+    for (const call of this.#calls()) {
       if (call.link !== line.link) continue;
       call.link = 0;
       if (call.streams && call.hasParts) {

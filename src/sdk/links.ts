@@ -1,6 +1,10 @@
 import { messageOf } from '../core/errors.js';
+import { PackedCursor, readPacked } from '../core/packed.js';
 import type { Link } from '../transport/port.js';
+import type { BodyFrames } from './body.js';
 import { sdkError } from './errors.js';
+
+const cursor = new PackedCursor();
 
 /** Writes one message to a link. */
 export function writeMessage(link: Link, frames: readonly Uint8Array[]): void {
@@ -9,6 +13,24 @@ export function writeMessage(link: Link, frames: readonly Uint8Array[]): void {
     const frame = frames[index];
     if (frame !== undefined) link.write(frame, 0, frame.length, index < last);
   }
+}
+
+/** Writes the first frames of a message: packed, and each with MORE. A body must follow. */
+export function writeHead(link: Link, packed: Buffer, start: number, end: number): void {
+  if (link.writeHead !== undefined) {
+    link.writeHead(packed, start, end);
+    return;
+  }
+  for (let at = start; at < end; at = cursor.end) {
+    readPacked(packed, at, cursor);
+    link.write(packed, cursor.start, cursor.end, true);
+  }
+}
+
+/** Writes the last frames of a message. */
+export function writeBody(link: Link, body: BodyFrames): void {
+  if (body instanceof Uint8Array) link.write(body, 0, body.length, false);
+  else writeMessage(link, body);
 }
 
 /** The error of a failed `Dial`, as one of the SDK's own. */

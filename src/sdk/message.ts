@@ -1,23 +1,56 @@
+import { inspect } from 'node:util';
+
+import { copyBytes } from '../core/bytes.js';
 import { messageOf } from '../core/errors.js';
+import type { Frames } from '../core/frames.js';
+import { EMPTY } from '../wire/mdp.js';
 import { sdkError } from './errors.js';
+import { Slab, SLAB_COPY_BYTES_MAX } from './slab.js';
+
+const slab = new Slab();
 
 /** A received message: a request at a worker, or a reply at a client. */
 export class Message {
   /** The requested service. */
   readonly service: string;
-  /** The frames of the body, at least one. The receiver owns them. */
-  readonly frames: Buffer[];
+  /** `null`: the one frame is `[start, end)` of `bytes`, and nobody has asked for it yet. */
+  #frames: Buffer[] | null;
+  readonly #bytes: Buffer;
+  readonly #start: number;
+  readonly #end: number;
 
-  constructor(service: string, frames: Buffer[]) {
+  constructor(service: string, frames: Buffer[] | null, bytes = EMPTY, start = 0, end = 0) {
     this.service = service;
-    this.frames = frames;
+    this.#frames = frames;
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** Copies the body that is the frames from index `from` on. */
+  static copied(service: string, frames: Frames, from: number): Message {
+    const size = frames.size(from);
+    if (frames.count !== from + 1 || size > SLAB_COPY_BYTES_MAX) {
+      return new Message(service, frames.copyFrom(from));
+    }
+    const at = slab.reserve(size);
+    copyBytes(frames.buffer(from), frames.start(from), frames.end(from), slab.bytes, at);
+    return new Message(service, null, slab.bytes, at, at + size);
+  }
+
+  /** The frames of the body, at least one. The receiver owns them. */
+  get frames(): Buffer[] {
+    this.#frames ??= [this.#bytes.subarray(this.#start, this.#end)];
+    return this.#frames;
   }
 
   /** All frames, concatenated, as UTF-8. */
   text(): string {
-    const [first] = this.frames;
-    if (this.frames.length === 1 && first !== undefined) return first.toString('utf8');
-    return Buffer.concat(this.frames).toString('utf8');
+    const frames = this.#frames;
+    if (frames === null) return this.#bytes.toString('utf8', this.#start, this.#end);
+    const [first] = frames;
+    if (frames.length === 1 && first !== undefined) return first.toString('utf8');
+    return Buffer.concat(frames).toString('utf8');
   }
 
   /**
@@ -31,6 +64,15 @@ export class Message {
       throw sdkError('ERR_MDP_BODY', `the body is not JSON: ${messageOf(error)}`, { cause: error });
     }
   }
+
+  /** What `JSON.stringify` writes. */
+  toJSON(): object {
+    return { service: this.service, frames: this.frames };
+  }
+
+  [inspect.custom](): object {
+    return this.toJSON();
+  }
 }
 
 /** One part of a streamed reply; `final` marks the last. */
@@ -40,5 +82,9 @@ export class StreamPart extends Message {
   constructor(service: string, frames: Buffer[], final: boolean) {
     super(service, frames);
     this.final = final;
+  }
+
+  override toJSON(): object {
+    return { ...super.toJSON(), final: this.final };
   }
 }

@@ -8,24 +8,22 @@ import { MMI_BROKER } from '../wire/mmi.js';
 import type { Failure } from '../wire/failure.js';
 import {
   readWorkerInbound,
+  workerAnswerHead,
   workerDisconnect,
   workerFail,
   workerFinal,
   workerHeartbeat,
-  workerPartial,
   workerReady,
+  type WorkerRequest,
   workerReturn,
 } from '../wire/worker-side.js';
 import { workerOffersOf } from './broker-facts.js';
-import { endpointError, writeMessage } from './links.js';
+import { type BodyFrames, frameList } from './body.js';
+import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
+import { Message } from './message.js';
 import type { WorkerSettings } from './options.js';
 import type { ConcurrencyLimiter } from './concurrency-limiter.js';
-import {
-  type SessionOptions,
-  type SessionSink,
-  type Task,
-  WorkerSession,
-} from './worker-session.js';
+import { type SessionOptions, type SessionSink, Task, WorkerSession } from './worker-session.js';
 
 /** What a connection needs of its worker. */
 export interface ConnectionOwner {
@@ -49,6 +47,8 @@ export interface ConnectionOwner {
 }
 
 const BROKER = Buffer.from(MMI_BROKER);
+const PARTIAL_HEAD = workerAnswerHead(2, false);
+const FINAL_HEADS = { 1: workerAnswerHead(1, true), 2: workerAnswerHead(2, true) } as const;
 /** How long a last DISCONNECT or a late reply may take to leave, in milliseconds. */
 const LINGER_MS = 1000;
 
@@ -264,16 +264,17 @@ class Registration implements SessionSink {
     this.#owner.run(this.session, task);
   }
 
-  partial(task: Task, frames: readonly Uint8Array[]): void {
-    this.#write(workerPartial(task.client, frames));
+  partial(task: Task, body: BodyFrames): void {
+    this.#answer(PARTIAL_HEAD, task, body);
   }
 
-  final(task: Task, frames: readonly Uint8Array[]): void {
-    this.#write(workerFinal(this.#owner.settings.version, task.client, frames));
+  final(task: Task, body: BodyFrames): void {
+    this.#answer(FINAL_HEADS[this.#owner.settings.version], task, body);
   }
 
-  late(task: Task, frames: readonly Uint8Array[]): void {
-    this.#hooks.late(workerFinal(this.#owner.settings.version, task.client, frames));
+  late(task: Task, body: BodyFrames): void {
+    const { version } = this.#owner.settings;
+    this.#hooks.late(workerFinal(version, task.client, frameList(body)));
   }
 
   fail(task: Task, failure: Failure): void {
@@ -292,6 +293,14 @@ class Registration implements SessionSink {
     this.#hooks.ended();
   }
 
+  #answer(head: Buffer, task: Task, body: BodyFrames): void {
+    const link = this.#link;
+    if (link === null) return;
+    writeHead(link, head, 0, head.length);
+    writeHead(link, task.bytes, task.start, task.end);
+    writeBody(link, body);
+  }
+
   #write(frames: readonly Uint8Array[]): void {
     if (this.#link !== null) writeMessage(this.#link, frames);
   }
@@ -301,7 +310,7 @@ class Registration implements SessionSink {
     const message = readWorkerInbound(this.#owner.settings.version, frames);
     switch (message.kind) {
       case 'request':
-        this.session.request(frames.copy(message.client), frames.copyFrom(message.body), now);
+        this.#request(frames, message, now);
         return;
       case 'heartbeat':
         this.session.heartbeat(now);
@@ -316,6 +325,11 @@ class Registration implements SessionSink {
       case 'malformed':
         this.#owner.malformed();
     }
+  }
+
+  #request(frames: Frames, { client, body }: WorkerRequest, now: MonotonicMs): void {
+    const request = Message.copied(this.#owner.settings.service, frames, body);
+    this.session.request(new Task(frames, client, request), now);
   }
 
   #readAnswer(frames: Frames, now: MonotonicMs): void {

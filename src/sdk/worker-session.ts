@@ -12,10 +12,15 @@
  * - What it is given begins when the worker has a place, which it shares with its other registrations.
  */
 import type { MonotonicMs } from '../core/clock.js';
+import type { Frames } from '../core/frames.js';
+import { pack, packedBytes, PackedCursor, readPacked } from '../core/packed.js';
 import type { Failure } from '../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from './backoff.js';
+import type { BodyFrames } from './body.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from './broker-facts.js';
 import type { ConcurrencyLimiter, SlotTaker } from './concurrency-limiter.js';
+import type { Message } from './message.js';
+import { Slab } from './slab.js';
 
 export interface SessionOptions extends BackoffOptions {
   readonly heartbeatIntervalMs: number;
@@ -33,21 +38,39 @@ export interface SessionOptions extends BackoffOptions {
  * MMI must not miss its worker for long. In milliseconds.
  */
 const NAME_PATIENCE_MS = 1000;
+const TOKEN_AND_EMPTY = 2;
+const cursor = new PackedCursor();
+
+const slab = new Slab();
 
 /** One request that this worker got. */
 export class Task {
-  /** The broker's token. */
-  readonly client: Buffer;
-  readonly frames: Buffer[];
+  readonly request: Message;
+  /** `[start, end)` are the broker's token and the empty frame after it, packed, for the answer. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
   /** The registration that it belongs to. */
-  readonly registration: number;
+  registration = 0;
+  /** It has begun and has not ended. */
+  isRunning = false;
   /** PARTIALs were sent, so the answer can no longer be sent as a whole. */
   streamed = false;
 
-  constructor(client: Buffer, frames: Buffer[], registration: number) {
-    this.client = client;
-    this.frames = frames;
-    this.registration = registration;
+  /** @param client index of the token in `frames`, which are copied */
+  constructor(frames: Frames, client: number, request: Message) {
+    const bytes = packedBytes(frames, client, client + TOKEN_AND_EMPTY);
+    this.request = request;
+    this.start = slab.reserve(bytes);
+    this.end = this.start + bytes;
+    this.bytes = slab.bytes;
+    pack(frames, client, client + TOKEN_AND_EMPTY, this.bytes, this.start, true);
+  }
+
+  /** The broker's token. */
+  get client(): Buffer {
+    readPacked(this.bytes, this.start, cursor);
+    return this.bytes.subarray(cursor.start, cursor.end);
   }
 }
 
@@ -63,10 +86,10 @@ export interface SessionSink {
   disconnect(): void;
   /** Give it to the handler. */
   begin(task: Task): void;
-  partial(task: Task, frames: readonly Uint8Array[]): void;
-  final(task: Task, frames: readonly Uint8Array[]): void;
+  partial(task: Task, body: BodyFrames): void;
+  final(task: Task, body: BodyFrames): void;
   /** Send the whole answer, over a connection of its own. */
-  late(task: Task, frames: readonly Uint8Array[]): void;
+  late(task: Task, body: BodyFrames): void;
   /** Send FAIL. */
   fail(task: Task, failure: Failure): void;
   /** Send RETURN. */
@@ -107,8 +130,8 @@ export class WorkerSession implements SlotTaker {
   /** The credit that this registration declared. */
   #declared: number | null = null;
   #closing = false;
-  /** Requests that have begun, of any registration. */
-  readonly #running = new Set<Task>();
+  /** Number of requests that have begun, of any registration. */
+  #running = 0;
   /** Requests of the broker that have not begun, because all slots are taken. */
   #held: Task[] = [];
 
@@ -185,31 +208,32 @@ export class WorkerSession implements SlotTaker {
     if (this.#state === 'registered') this.#rest(now);
   }
 
-  request(client: Buffer, frames: Buffer[], now: MonotonicMs): void {
+  request(task: Task, now: MonotonicMs): void {
     this.#heardMs = now;
     // It crossed our DISCONNECT: the broker has taken it back.
     if (this.#state !== 'registered') return;
     this.#failures = 0;
     // More than the broker may send: one at a time in 18/MDP, the credit in D23.
     if (this.#held.length >= this.#credit) return;
-    this.#held.push(new Task(client, frames, this.#registration));
-    this.#beginHeld();
+    task.registration = this.#registration;
+    if (this.#held.length === 0 && this.#takesSlot()) this.#begin(task);
+    else this.#held.push(task);
   }
 
   /** Sends a part of the answer. @returns false if it can no longer be sent */
-  partial(task: Task, frames: readonly Uint8Array[]): boolean {
+  partial(task: Task, body: BodyFrames): boolean {
     task.streamed = true;
-    if (!this.#running.has(task) || !this.#isPresent(task)) return false;
-    this.#sink.partial(task, frames);
+    if (!task.isRunning || !this.#isPresent(task)) return false;
+    this.#sink.partial(task, body);
     return true;
   }
 
   /** The handler has answered. */
-  finished(task: Task, frames: readonly Uint8Array[], now: MonotonicMs): void {
-    if (!this.#running.delete(task)) return;
+  finished(task: Task, body: BodyFrames, now: MonotonicMs): void {
+    if (!this.#ends(task)) return;
     if (this.#state !== 'ended') {
-      if (this.#isPresent(task)) this.#sink.final(task, frames);
-      else if (!task.streamed) this.#sink.late(task, frames);
+      if (this.#isPresent(task)) this.#sink.final(task, body);
+      else if (!task.streamed) this.#sink.late(task, body);
     }
     this.#over(now);
   }
@@ -219,7 +243,7 @@ export class WorkerSession implements SlotTaker {
    * failures gets the request back, because a made-up body would count as an answer.
    */
   failed(task: Task, failure: Failure, now: MonotonicMs): void {
-    if (!this.#running.delete(task)) return;
+    if (!this.#ends(task)) return;
     if (this.#isPresent(task)) {
       if (this.#offers.fail) {
         this.#sink.fail(task, failure);
@@ -245,7 +269,7 @@ export class WorkerSession implements SlotTaker {
   close(): void {
     if (this.#state === 'ended') return;
     this.#closing = true;
-    if (this.#running.size === 0) this.#end();
+    if (this.#running === 0) this.#end();
   }
 
   /** Ends at once; the DISCONNECT gives back everything that is out. */
@@ -317,7 +341,7 @@ export class WorkerSession implements SlotTaker {
     // D67: a worker with options always states its credit.
     this.#declared = offers.credit && (credit > 1 || tellsName) ? credit : null;
     // Handlers of an earlier registration still run, so their slots are not free.
-    if (this.#running.size >= this.#credit) {
+    if (this.#running >= this.#credit) {
       this.#state = 'full';
       return;
     }
@@ -353,17 +377,33 @@ export class WorkerSession implements SlotTaker {
     this.#state = next;
     this.#untilMs = untilMs;
     this.#held = [];
-    if (this.#closing && this.#running.size === 0) this.#end();
+    if (this.#closing && this.#running === 0) this.#end();
   }
 
   #beginHeld(): void {
-    while (!this.#closing && this.#running.size < this.#credit) {
-      const [task] = this.#held;
-      if (task === undefined || !this.#limiter.take(this)) return;
-      this.#held.shift();
-      this.#running.add(task);
-      this.#sink.begin(task);
+    while (this.#held.length > 0 && this.#takesSlot()) {
+      const task = this.#held.shift();
+      if (task !== undefined) this.#begin(task);
     }
+  }
+
+  /** @returns false if none may begin: `slotIsFree` follows if all slots are taken */
+  #takesSlot(): boolean {
+    return !this.#closing && this.#running < this.#credit && this.#limiter.take(this);
+  }
+
+  #begin(task: Task): void {
+    task.isRunning = true;
+    this.#running++;
+    this.#sink.begin(task);
+  }
+
+  /** @returns false if it has ended before */
+  #ends(task: Task): boolean {
+    if (!task.isRunning) return false;
+    task.isRunning = false;
+    this.#running--;
+    return true;
   }
 
   /** A request that had begun has ended. */
@@ -372,7 +412,7 @@ export class WorkerSession implements SlotTaker {
     this.#limiter.free();
     if (this.#state === 'ended') return;
     if (this.#closing) {
-      if (this.#running.size === 0) this.#end();
+      if (this.#running === 0) this.#end();
       return;
     }
     if (this.#state === 'full') this.#register(now, this.#offers);

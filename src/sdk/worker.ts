@@ -5,12 +5,12 @@
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
 import { failureWords } from '../core/failure-words.js';
-import type { Failure } from '../wire/failure.js';
+import type { BodyFrames } from './body.js';
 import { sdkError } from './errors.js';
 import { failureOf } from './failure-of.js';
 import { FailureReport } from './failure-report.js';
 import { type Handler, TaskContext } from './handler.js';
-import { Message } from './message.js';
+import type { Message } from './message.js';
 import { type CloseOptions, closeGraceMs, type WorkerOptions, workerSettings } from './options.js';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import { Ticker } from './ticker.js';
@@ -46,7 +46,10 @@ export class Worker {
   readonly #owner: ConnectionOwner;
   readonly #onError: WorkerOptions['onError'];
   readonly #connections = new Set<WorkerConnection>();
-  readonly #running = new Set<TaskContext>();
+  /** In no particular order: each knows its place. */
+  readonly #running: TaskContext<WorkerSession>[] = [];
+  /** Requests whose handlers have returned a body; their answers are sent in one microtask. */
+  #answered: TaskContext<WorkerSession>[] = [];
   readonly #closings = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   #run: Promise<void> | null = null;
@@ -74,7 +77,7 @@ export class Worker {
       dial: settings.dial,
       limiter: new ConcurrencyLimiter(settings.concurrency),
       run: (session, task) => {
-        void this.#answer(session, task);
+        this.#begin(session, task);
       },
       closing: (promise) => {
         const tracked = promise.finally(() => this.#closings.delete(tracked));
@@ -104,7 +107,7 @@ export class Worker {
 
   /** The number of requests that handlers are working on. */
   get running(): number {
-    return this.#running.size;
+    return this.#running.length;
   }
 
   /**
@@ -153,7 +156,7 @@ export class Worker {
 
   #abort(): void {
     this.#closed = true;
-    for (const context of this.#running) context.abort();
+    for (const context of [...this.#running]) context.abort();
     for (const connection of [...this.#connections]) connection.abort();
     if (this.#error !== null) this.#finish?.();
   }
@@ -178,28 +181,60 @@ export class Worker {
     this.#ticker.want(this.#nextMs());
   }
 
-  async #answer(session: WorkerSession, task: Task): Promise<void> {
-    const { version, service } = this.#owner.settings;
-    const context = new TaskContext(version, (frames) => session.partial(task, frames));
-    const request = new Message(service, task.frames);
-    this.#running.add(context);
-    let frames: Uint8Array[] | null = null;
-    let failure: Failure | null = null;
+  #begin(session: WorkerSession, task: Task): void {
+    const context = new TaskContext(this.#owner.settings.version, session, task);
+    context.place = this.#running.push(context) - 1;
+    const answer = context.run(this.#handler, task.request);
+    if (answer instanceof Promise) {
+      void this.#await(context, answer);
+      return;
+    }
+    // Not at once: the end of one request may begin others, and theirs more.
+    context.answer = answer;
+    if (this.#answered.push(context) === 1) queueMicrotask(this.#sendAnswered);
+  }
+
+  readonly #sendAnswered = (): void => {
+    const answered = this.#answered;
+    this.#answered = [];
+    const now = monotonicMs();
+    for (const context of answered) this.#finished(context, context.answer, now);
+  };
+
+  async #await(context: TaskContext<WorkerSession>, answer: Promise<BodyFrames>): Promise<void> {
+    let body: BodyFrames;
     try {
-      frames = await context.run(this.#handler, request);
+      body = await answer;
     } catch (error) {
-      failure = failureOf(error, this.#owner.settings.exposeErrors);
-      this.#report(error, request);
+      this.#failed(context, error);
+      return;
     }
-    this.#running.delete(context);
-    if (frames !== null) {
-      this.counters.answered++;
-      session.finished(task, frames, monotonicMs());
-    } else if (failure !== null) {
-      this.counters.failed++;
-      session.failed(task, failure, monotonicMs());
-    }
+    this.#finished(context, body, monotonicMs());
+  }
+
+  #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
+    const { session, task } = context;
+    this.#remove(context);
+    this.counters.answered++;
+    session.finished(task, body, now);
     this.#ticker.want(session.nextMs());
+  }
+
+  #failed(context: TaskContext<WorkerSession>, error: unknown): void {
+    const { session, task } = context;
+    const failure = failureOf(error, this.#owner.settings.exposeErrors);
+    this.#report(error, task.request);
+    this.#remove(context);
+    this.counters.failed++;
+    session.failed(task, failure, monotonicMs());
+    this.#ticker.want(session.nextMs());
+  }
+
+  #remove(context: TaskContext<WorkerSession>): void {
+    const last = this.#running.pop();
+    if (last === undefined || last === context) return;
+    this.#running[context.place] = last;
+    last.place = context.place;
   }
 
   #report(error: unknown, request: Message): void {

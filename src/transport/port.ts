@@ -213,6 +213,11 @@ export interface LinkEvents {
 export interface Link {
   /** See `Output.write`. Without a connection output waits, up to `outputBytesMax`. */
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void;
+  /**
+   * Writes the next frames of a message that goes on after them: packed (see `core/packed`), and each
+   * with MORE. Without this method they are written one by one.
+   */
+  writeHead?(packed: Buffer, start: number, end: number): void;
   /** Ends the connection; waiting output has `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }

@@ -2,6 +2,7 @@
  * A client's half of MDP: what it sends, and what it receives from a broker. Any input is accepted.
  */
 import type { Frames } from '../core/frames.js';
+import { packedHead } from '../core/packed-head.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -48,6 +49,18 @@ export function clientRequest(
   if (version === 2) frames.push(COMMAND_FRAMES[CLIENT_REQUEST] ?? EMPTY);
   frames.push(service, ...(body.length === 0 ? [EMPTY] : body));
   return frames;
+}
+
+/**
+ * The frames of a request before its body, packed, and each with MORE. A correlation frame is the
+ * first of them.
+ */
+export function clientRequestHead(
+  version: MdpVersion,
+  correlation: Buffer | null,
+  service: Buffer,
+): Buffer {
+  return packedHead(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
 }
 
 export function readClientReply(frames: Frames): ClientReply | MalformedReply {

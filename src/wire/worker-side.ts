@@ -2,6 +2,7 @@
  * A worker's half of MDP: what it sends, and what it receives from a broker. Any input is accepted.
  */
 import type { Frames } from '../core/frames.js';
+import { packedHead } from '../core/packed-head.js';
 import type { MalformedReply } from './client-side.js';
 import type { Failure } from './failure.js';
 import {
@@ -41,6 +42,9 @@ export interface OtherTraffic {
 }
 
 export type WorkerInbound = WorkerRequest | WorkerSignal | OtherTraffic | MalformedReply;
+
+/** The frames of an answer after its command: token, empty frame, body. */
+const TOKEN_EMPTY_BODY = 3;
 
 function message(version: MdpVersion, command: number, rest: readonly Uint8Array[]): Uint8Array[] {
   const frame = COMMAND_FRAMES[command] ?? EMPTY;
@@ -100,6 +104,12 @@ export function workerFail(
 ): Uint8Array[] {
   const words = [kind, code, text].map((word) => Buffer.from(word));
   return message(version, WORKER_FAIL, [client, EMPTY, ...words, ...detail]);
+}
+
+/** The frames of a part or answer before its token, packed, and each with MORE. */
+export function workerAnswerHead(version: MdpVersion, isFinal: boolean): Buffer {
+  const answer = isFinal ? workerFinal(version, EMPTY, []) : workerPartial(EMPTY, []);
+  return packedHead(answer.slice(0, -TOKEN_EMPTY_BODY));
 }
 
 function nonEmpty(body: readonly Uint8Array[]): readonly Uint8Array[] {

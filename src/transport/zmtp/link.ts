@@ -123,7 +123,18 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#route === 'out') this.#shell?.connection.write(bytes, start, end, more);
     else if (this.#route === 'dropped') this.#reportDropping();
     else if (!this.#waiting.write(bytes, start, end, more)) this.#reportDropping();
-    if (more) return;
+    if (!more) this.#endMessage();
+  }
+
+  writeHead(packed: Buffer, start: number, end: number): void {
+    if (this.#closing !== null) return;
+    if (this.#route === 'none') this.#route = this.#chooseRoute();
+    if (this.#route === 'out') this.#shell?.connection.writePacked(packed, start, end);
+    else if (this.#route === 'dropped') this.#reportDropping();
+    else if (!this.#waiting.writePacked(packed, start, end)) this.#reportDropping();
+  }
+
+  #endMessage(): void {
     if (this.#route === 'out') this.#flushSoon();
     // The connection may have come up while the message was being written.
     else if (this.#route === 'waiting' && this.#isReady) this.#sendWaiting();

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { codeOf } from '../../../src/core/errors.js';
 import {
@@ -114,6 +116,46 @@ describe('what a client makes of answers', () => {
     net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'again');
     expect((await reply).text()).toBe('right');
     expect(client.counters).toEqual({ malformed: 4, late: 1, resends: 0, reopened: 0 });
+  });
+
+  it('counts a late answer as late, whatever request now has the slot of its own', async () => {
+    const { client, net } = connected();
+    const controller = new AbortController();
+    const gone = codeFrom(client.request('echo', 'gone', { signal: controller.signal }));
+    const late = correlation(net);
+    controller.abort();
+    expect(await gone).toBe('ERR_MDP_ABORTED');
+    const texts: string[] = [];
+    for (let count = 1; count <= 300; count++) {
+      const reply = client.request('echo', `${count}`);
+      const id = correlation(net);
+      net.link.says(late, '', 'MDPC02', '\x03', 'echo', 'late');
+      net.link.says(id, '', 'MDPC02', '\x03', 'echo', `${count}`);
+      texts.push((await reply).text());
+    }
+    expect(texts).toEqual(Array.from({ length: 300 }, (_, index) => `${index + 1}`));
+    expect(client.counters).toMatchObject({ late: 300, malformed: 0 });
+  });
+
+  it('keeps each of many replies, though they share memory, as frames, text and JSON', async () => {
+    const { client, net } = connected();
+    const bodies = Array.from({ length: 500 }, (_, index) => `"${'x'.repeat(index * 10)}"`);
+    const asked = bodies.map((body) => client.request('echo', body));
+    for (const [index, [id = '']] of net.link.written().entries()) {
+      net.link.says(id, '', 'MDPC02', '\x03', 'echo', bodies[index] ?? '');
+    }
+    const replies = await Promise.all(asked);
+    expect(replies.map((reply) => JSON.stringify(reply.json()))).toEqual(bodies);
+    expect(replies.map((reply) => reply.text())).toEqual(bodies);
+    expect(replies.map(({ frames }) => frames.join())).toEqual(bodies);
+    // So that numbers in them can be read with typed arrays, as from Node's own pool.
+    expect(replies.every(({ frames }) => (frames[0]?.byteOffset ?? 1) % 8 === 0)).toBe(true);
+    const [first, second] = replies;
+    first?.frames[0]?.fill('!');
+    expect([first?.text(), second?.text()]).toEqual(['!!', bodies[1]]);
+    const shown = { service: 'echo', frames: [Buffer.from(bodies[1] ?? '')] };
+    expect(JSON.stringify(second)).toBe(JSON.stringify(shown));
+    expect(inspect(second)).toBe(inspect(shown));
   });
 
   it('rejects with what mmi.refused says (D11)', async () => {

@@ -78,8 +78,8 @@ export class PairStage {
         signal: undefined,
       };
       const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
-      const name = Buffer.from('echo');
-      const call = new Call(number, 'echo', name, [], false, settings, owner);
+      const target = { service: 'echo', name: Buffer.from('echo'), head: Buffer.alloc(0) };
+      const call = new Call(number, target, [], false, settings, owner);
       this.#calls.push(call);
       this.pirate.add(call, this.now);
     }

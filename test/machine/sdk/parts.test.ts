@@ -1,14 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
+import { Frames } from '../../../src/core/frames.js';
 import { backoffMs } from '../../../src/sdk/backoff.js';
-import { Deadlines, type Timed } from '../../../src/sdk/deadlines.js';
+import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/deadlines.js';
 import { type Handler, TaskContext } from '../../../src/sdk/handler.js';
+import { type BodyFrames, frameList } from '../../../src/sdk/body.js';
 import { Message } from '../../../src/sdk/message.js';
 import { workerSettings } from '../../../src/sdk/options.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { Task } from '../../../src/sdk/worker-session.js';
 
-class Item implements Timed {
-  dueMs = Infinity;
-  dueQueue = 0;
+class Item implements Timed<Item> {
+  dueMs = 0;
+  dueQueue: DueQueue<Item> | null = null;
+  dueBefore: Item | null = null;
+  dueAfter: Item | null = null;
 }
 
 describe('deadlines', () => {
@@ -52,14 +57,24 @@ describe('pauses', () => {
   });
 });
 
+function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): TaskContext {
+  const task = new Task(Frames.of('token', '', 'in'), 0, new Message('s', []));
+  return new TaskContext(version, { partial: (_task, body) => partial(body) }, task);
+}
+
 async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
   const said: string[] = [];
-  const context = new TaskContext(version, (frames) => {
-    said.push(`PARTIAL ${frames.join()}`);
+  const context = contextOf(version, (body) => {
+    said.push(`PARTIAL ${frameList(body).join()}`);
     return true;
   });
-  const frames = await context.run(handler as Handler, new Message('s', [Buffer.from('in')]));
-  return [...said, `FINAL ${frames.map((frame) => frame.toString()).join()}`];
+  const body = await context.run(handler as Handler, new Message('s', [Buffer.from('in')]));
+  return [
+    ...said,
+    `FINAL ${frameList(body)
+      .map((frame) => frame.toString())
+      .join()}`,
+  ];
 }
 
 describe('handlers', () => {
@@ -82,7 +97,7 @@ describe('handlers', () => {
   );
 
   it('cannot send parts of a request that is no longer theirs', async () => {
-    const context = new TaskContext(2, () => false);
+    const context = contextOf(2, () => false);
     const handler: Handler = (_request, { partial }) => {
       partial('x');
       return '';
@@ -93,11 +108,11 @@ describe('handlers', () => {
   });
 
   it('have their signal aborted when the request was given back', () => {
-    const context = new TaskContext(2, () => true);
+    const context = contextOf(2, () => true);
     const { signal } = context;
     context.abort();
     expect(signal.aborted).toBe(true);
-    expect(new TaskContext(2, () => true).signal.aborted).toBe(false);
+    expect(contextOf(2, () => true).signal.aborted).toBe(false);
   });
 });
 

@@ -60,15 +60,8 @@ export class PirateScript {
     };
     const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
     const streams = options.streams === true;
-    const call = new Call(
-      this.#calls.size + 1,
-      name,
-      Buffer.from(name),
-      [],
-      streams,
-      settings,
-      owner,
-    );
+    const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0) };
+    const call = new Call(this.#calls.size + 1, target, [], streams, settings, owner);
     this.#calls.set(name, call);
     this.strategy.add(call, this.now);
     return this;

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConcurrencyLimiter } from '../../../src/sdk/concurrency-limiter.js';
-import { type SessionSink, type Task, WorkerSession } from '../../../src/sdk/worker-session.js';
+import { Frames } from '../../../src/core/frames.js';
+import { Message } from '../../../src/sdk/message.js';
+import { type SessionSink, Task, WorkerSession } from '../../../src/sdk/worker-session.js';
 
 const OPTIONS = {
   heartbeatIntervalMs: 1000,
@@ -10,6 +12,10 @@ const OPTIONS = {
 };
 
 const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
+
+function taskOf(token: string): Task {
+  return new Task(Frames.of(token, '', 'body'), 0, new Message('s', []));
+}
 
 /** A session in virtual time: inputs go in, effects come out as lines; tasks go by their token. */
 class SessionScript {
@@ -60,7 +66,7 @@ class SessionScript {
   }
 
   request(...tokens: string[]): this {
-    for (const token of tokens) this.session.request(Buffer.from(token), [], this.now);
+    for (const token of tokens) this.session.request(taskOf(token), this.now);
     return this;
   }
 

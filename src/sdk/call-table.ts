@@ -1,0 +1,73 @@
+import { byAge, type Call } from './call.js';
+import { PROBE_ID } from './correlation.js';
+
+const SLOTS_MIN = 64;
+/** A table with more slots is released when it is empty. */
+const SLOTS_KEPT = 4096;
+
+/**
+ * The outstanding requests, by the id in their correlation frame.
+ *
+ * Ids are given in order. The low bits of an id are its slot, the high bits the slot's generation:
+ * an answer to an earlier request in the same slot has another id, so it is never mistaken for the
+ * answer to the present one. An id is used again only after all others. Ids are signed 32-bit
+ * integers, because V8 allocates memory for larger ones.
+ */
+export class CallTable {
+  #slots: (Call | null)[] = emptySlots(SLOTS_MIN);
+  #size = 0;
+  #lastId: number;
+
+  /** @param lastId the id before the first one */
+  constructor(lastId = PROBE_ID) {
+    this.#lastId = lastId;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** An id whose slot is free. The next call that is added must have it. */
+  nextId(): number {
+    if (this.#size * 2 >= this.#slots.length) this.#grow();
+    const mask = this.#slots.length - 1;
+    let id = this.#lastId;
+    do id = (id + 1) | 0;
+    while (id === PROBE_ID || this.#slots[id & mask] !== null);
+    this.#lastId = id;
+    return id;
+  }
+
+  add(call: Call): void {
+    this.#slots[call.id & (this.#slots.length - 1)] = call;
+    this.#size++;
+  }
+
+  get(id: number): Call | undefined {
+    const call = this.#slots[id & (this.#slots.length - 1)];
+    return call?.id === id ? call : undefined;
+  }
+
+  delete(call: Call): void {
+    if (this.get(call.id) !== call) return;
+    this.#slots[call.id & (this.#slots.length - 1)] = null;
+    this.#size--;
+    if (this.#size === 0 && this.#slots.length > SLOTS_KEPT) this.#slots = emptySlots(SLOTS_MIN);
+  }
+
+  /** All calls, in the order in which their ids were given. */
+  all(): Call[] {
+    return this.#slots.filter((call) => call !== null).sort(byAge);
+  }
+
+  /** Calls in different slots are in different slots of a larger table, too. */
+  #grow(): void {
+    const slots = emptySlots(this.#slots.length * 2);
+    for (const call of this.#slots) if (call !== null) slots[call.id & (slots.length - 1)] = call;
+    this.#slots = slots;
+  }
+}
+
+function emptySlots(count: number): (Call | null)[] {
+  return Array.from({ length: count }, () => null);
+}

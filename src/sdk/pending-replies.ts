@@ -1,0 +1,36 @@
+import type { MajordomoError } from '../core/errors.js';
+import { bodyCost } from './body.js';
+import type { Call, CallOwner } from './call.js';
+import { Message } from './message.js';
+
+/** Settles the promises of a client's requests. The parts of a stream are joined. */
+export class PendingReplies implements CallOwner {
+  readonly #bufferBytes: number;
+  readonly #overflow: (call: Call) => void;
+
+  /** @param overflow called when the parts of one reply exceed `bufferBytes` */
+  constructor(bufferBytes: number, overflow: (call: Call) => void) {
+    this.#bufferBytes = bufferBytes;
+    this.#overflow = overflow;
+  }
+
+  part(call: Call, { frames }: Message): void {
+    if (call.joined?.attempt !== call.partsOf) {
+      call.joined = { attempt: call.partsOf, frames: [], bytes: 0 };
+    }
+    const { joined } = call;
+    joined.bytes += bodyCost(frames);
+    if (joined.bytes > this.#bufferBytes) this.#overflow(call);
+    else joined.frames.push(...frames);
+  }
+
+  done(call: Call, reply: Message): void {
+    const { joined } = call;
+    if (joined === null || !call.hasParts) call.resolve(reply);
+    else call.resolve(new Message(call.service, [...joined.frames, ...reply.frames]));
+  }
+
+  fail(call: Call, error: MajordomoError): void {
+    call.reject(error);
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Room for copies of small things that were received, one behind the other in buffers of 8 KiB. As in
+ * Node's own pool, a copy keeps its buffer in memory; unlike there, it is no object.
+ */
+const SLAB_BYTES = 8192;
+/** Larger things should have a buffer of their own. */
+export const SLAB_COPY_BYTES_MAX: number = SLAB_BYTES / 2;
+/** As in Node's pool, so that a copy can be viewed as an array of numbers. */
+const ALIGNMENT = 8;
+
+export class Slab {
+  /** The buffer in which room was reserved last. */
+  bytes: Buffer = Buffer.alloc(0);
+  #at = 0;
+
+  /** Reserves `size` bytes in `bytes`. @returns their offset */
+  reserve(size: number): number {
+    if (this.#at + size > this.bytes.length) {
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size));
+      this.#at = 0;
+    }
+    const at = this.#at;
+    this.#at = (at + size + ALIGNMENT - 1) & -ALIGNMENT;
+    return at;
+  }
+}
