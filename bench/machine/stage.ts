@@ -3,6 +3,7 @@ import { Broker } from '../../src/broker/broker.js';
 import type { BrokerEvents } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
+import type { Words } from '../../src/core/bytes.js';
 import { Frames } from '../../src/core/frames.js';
 import { secureRandom } from '../../src/core/random.js';
 import { rules } from '../../test/support/rights.js';
@@ -32,9 +33,9 @@ class TokenSink implements BrokerSink {
   count = 0;
   replies = 0;
 
-  request(peer: number, _version: 1 | 2, token: Buffer): void {
-    const slot = (this.tokens[this.count] ??= Buffer.alloc(token.length));
-    token.copy(slot);
+  request(peer: number, _version: 1 | 2, { bytes }: Words): void {
+    const slot = (this.tokens[this.count] ??= Buffer.alloc(bytes.length));
+    bytes.copy(slot);
     this.peers[this.count++] = peer;
   }
 

@@ -7,6 +7,7 @@
  * In each turn, the shell passes the inputs in order of arrival, then calls `run` once. `now` is in
  * monotonic milliseconds and never goes back.
  */
+import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { Holdings } from '../core/holdings.js';
 import type { RandomFill } from '../core/random.js';
@@ -19,6 +20,7 @@ import type { BrokerEvents } from './events.js';
 import { gaugesOf, type ServiceGauges } from './gauges.js';
 import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';
+import { FastPath } from './inputs/fast-path.js';
 import { EmbeddedServices } from './inputs/embedded-services.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
 import { ClientScans } from './lifecycle/client-scans.js';
@@ -84,6 +86,7 @@ export class Broker {
   readonly #registrations: Registrations;
   readonly #scans: ClientScans;
   readonly #connections: Connections;
+  readonly #fastPath: FastPath;
   readonly #fromClients: ClientRequests;
   readonly #fromWorkers: WorkerInputs;
   /** The functions that internal services and the keeper of stored requests can call. */
@@ -165,11 +168,15 @@ export class Broker {
     this.#fromClients = new ClientRequests({
       outputLeft: options.outputLeft ?? (() => Infinity),
       ...{ peers, identities, services, internals, admission, absence, limits },
-      ...{ replies, lifecycle, internalRequests, host: this.embedded },
+      ...{ requests, replies, lifecycle, internalRequests, host: this.embedded },
     });
     this.#fromWorkers = new WorkerInputs({
       ...{ sink, events, counters, table, tokens, services, workers, internals },
       ...{ admission, limits, replies, lifecycle, registrations },
+    });
+    this.#fastPath = new FastPath({
+      ...{ tracer, table, tokens, workers, requests, admission, limits, replies, lifecycle },
+      ...{ deliveries },
     });
     this.#connections = new Connections({
       ...{ options, sink, events, counters, peers, identities, clients, workers },
@@ -284,6 +291,16 @@ export class Broker {
   }
 
   // ---------------------------------------------------------------- inputs: messages
+
+  /**
+   * Bytes from a peer, a message at `[from, …)` first, before they are taken apart. What can be
+   * handled so has the same effect as `message`, and costs half.
+   * @param end one past the bytes that have arrived
+   * @returns where the message ends; 0: nothing was done, take it apart and call `message`
+   */
+  packed(id: number, words: Words, from: number, end: number, now: number): number {
+    return this.#fastPath.take(this.#peers.of(id), words, from, end, now);
+  }
 
   /** @param frames without the routing id; valid until this returns */
   message(id: number, frames: Frames, now: number): void {

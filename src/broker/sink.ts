@@ -2,6 +2,7 @@
  * The effects of the broker machine, carried out by its shell and recorded by tests. The calls
  * return nothing; their results arrive as inputs. Buffers are only valid during the call.
  */
+import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { MdpVersion } from '../wire/mdp.js';
 import type { ReturnPath } from '../wire/outbound.js';
@@ -11,8 +12,8 @@ export interface BrokerSink {
   request(
     peer: number,
     version: MdpVersion,
-    token: Buffer,
-    body: Buffer,
+    token: Words,
+    body: Words,
     bodyStart: number,
     bodyEnd: number,
   ): void;

@@ -4,6 +4,7 @@
  * free. Runs above `SHARED_BYTES_MAX` get a page of their own.
  */
 import { assert, present } from './assert.js';
+import { Words } from './bytes.js';
 
 /** A run of bytes: valid from `allocate` to `free`. */
 export type ArenaHandle = number;
@@ -18,7 +19,7 @@ const PAGES_MAX = 1 << (32 - SLOT_BITS);
 const NO_SLOT = -1;
 
 interface Page {
-  readonly buffer: Buffer;
+  readonly words: Words;
   readonly number: number;
   /** Index into the size classes, or -1 for a page with a single large run. */
   readonly sizeClass: number;
@@ -91,7 +92,7 @@ export class Arena {
     }
     let slot = page.freed;
     if (slot === NO_SLOT) slot = page.fresh++;
-    else page.freed = page.buffer.readInt32LE(slot * page.slotBytes);
+    else page.freed = page.words.view.getInt32(slot * page.slotBytes);
     page.used++;
     if (page.used === page.slots) {
       room.pop();
@@ -109,7 +110,7 @@ export class Arena {
       return;
     }
     const slot = handle & SLOT_MASK;
-    page.buffer.writeInt32LE(page.freed, slot * page.slotBytes);
+    page.words.view.setInt32(slot * page.slotBytes, page.freed);
     page.freed = slot;
     const room = present(this.#withRoom[page.sizeClass], 'size class');
     if (page.roomIndex < 0) {
@@ -134,7 +135,10 @@ export class Arena {
    * @param bytes how many
    */
   take(handle: ArenaHandle, bytes: number): Buffer {
-    const { buffer, sizeClass } = this.#page(handle);
+    const {
+      words: { bytes: buffer },
+      sizeClass,
+    } = this.#page(handle);
     const start = this.offset(handle);
     const run = buffer.subarray(start, start + bytes);
     const taken = sizeClass < 0 ? run : Buffer.from(run);
@@ -144,7 +148,12 @@ export class Arena {
 
   /** The buffer that contains a run; the run begins at `offset`. */
   buffer(handle: ArenaHandle): Buffer {
-    return this.#page(handle).buffer;
+    return this.#page(handle).words.bytes;
+  }
+
+  /** The same with its words. */
+  words(handle: ArenaHandle): Words {
+    return this.#page(handle).words;
   }
 
   offset(handle: ArenaHandle): number {
@@ -159,7 +168,7 @@ export class Arena {
     assert(this.hasRoom, 'arena: a page can be numbered');
     const number = this.#freePageNumbers.pop() ?? this.#pages.length;
     const page: Page = {
-      buffer: Buffer.allocUnsafeSlow(slotBytes * slots),
+      words: new Words(Buffer.allocUnsafeSlow(slotBytes * slots)),
       number,
       sizeClass,
       slotBytes,
@@ -170,13 +179,13 @@ export class Arena {
       roomIndex: -1,
     };
     this.#pages[number] = page;
-    this.#pageBytes += page.buffer.length;
+    this.#pageBytes += page.words.bytes.length;
     return page;
   }
 
   #release(page: Page): void {
     this.#pages[page.number] = null;
     this.#freePageNumbers.push(page.number);
-    this.#pageBytes -= page.buffer.length;
+    this.#pageBytes -= page.words.bytes.length;
   }
 }

@@ -33,3 +33,67 @@ export function putInt32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 2] = value >> 8;
   bytes[at + 3] = value;
 }
+
+/**
+ * Bytes that are also read and written in words of 32 bits, which costs a fifth of reading them one
+ * by one.
+ */
+export class Words {
+  readonly bytes: Buffer;
+  readonly view: DataView;
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+}
+
+let latest = new Words(Buffer.alloc(0));
+
+/** The words of a buffer that is usually the one of the call before. */
+export function wordsOf(bytes: Buffer): Words {
+  if (latest.bytes !== bytes) latest = new Words(bytes);
+  return latest;
+}
+
+/** Above this many bytes the call into native code is faster than a loop over words (measured). */
+const WORDS_BYTES_MAX = 160;
+const WORD = 4;
+
+/** Copies the bytes `[start, end)` of `source` to `offset` of `target`, another buffer. */
+export function copyWords(
+  source: Words,
+  start: number,
+  end: number,
+  target: Words,
+  offset: number,
+): void {
+  const size = end - start;
+  if (size > WORDS_BYTES_MAX) {
+    target.bytes.set(source.bytes.subarray(start, end), offset);
+    return;
+  }
+  const from = source.view;
+  const to = target.view;
+  if (size < WORD) {
+    for (let at = 0; at < size; at++) to.setUint8(offset + at, from.getUint8(start + at));
+    return;
+  }
+  const last = size - WORD;
+  for (let at = 0; at < last; at += WORD) {
+    to.setInt32(offset + at, from.getInt32(start + at, true), true);
+  }
+  // It may overlap the word before it.
+  to.setInt32(offset + last, from.getInt32(start + last, true), true);
+}
+
+/** Whether all bytes of `expected`, at least four, are at `at` of `words`, which has that many. */
+export function sameWords(words: Words, at: number, expected: Words): boolean {
+  const { view } = words;
+  const other = expected.view;
+  const last = expected.bytes.length - WORD;
+  for (let index = 0; index < last; index += WORD) {
+    if (view.getInt32(at + index, true) !== other.getInt32(index, true)) return false;
+  }
+  return view.getInt32(at + last, true) === other.getInt32(last, true);
+}

@@ -5,7 +5,7 @@
  * The broker stores messages in this form, so that a transport that speaks ZMTP can forward them
  * with one copy.
  */
-import { copyBytes } from './bytes.js';
+import { copyBytes, type Words } from './bytes.js';
 import type { Frames } from './frames.js';
 
 const MORE = 0x01;
@@ -20,6 +20,13 @@ export class PackedCursor {
   /** One past the last byte of the frame's body, and where the next frame begins. */
   end = 0;
   more = false;
+}
+
+/** Room that was reserved for a message. The object is reused for the next one. */
+export interface Room {
+  readonly words: Words;
+  /** Where the message begins. */
+  readonly at: number;
 }
 
 /** Bytes that a frame of `size` bytes takes when packed. */

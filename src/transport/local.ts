@@ -61,6 +61,10 @@ export class LocalPeer implements Transport {
     return peer;
   }
 
+  room(): null {
+    return null;
+  }
+
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
     if (peer !== this.#id) return;
     this.#frames.push(Buffer.from(bytes.subarray(start, end)));

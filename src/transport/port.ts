@@ -4,8 +4,10 @@
  * It has three implementations: libzmq (through zeromq.js), this project's own ZMTP engine, and the
  * simulator. Nothing here names sockets or promises of one of them.
  */
+import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { Holdings } from '../core/holdings.js';
+import type { Room } from '../core/packed.js';
 import type { Authorise } from '../zmtp/curve/server.js';
 import type { PeerNumbers } from './peer-numbers.js';
 import type { HandshakeLimits } from './zmtp/handshakes.js';
@@ -39,6 +41,13 @@ export interface TransportEvents {
   connected(peer: PeerId, info: PeerInfo): void;
   /** One message, without its routing id; the frames are valid until this returns. */
   message(peer: PeerId, frames: Frames): void;
+  /**
+   * Bytes arrived that begin with a message, in the layout of `core/packed`: an engine that has them
+   * so offers each message here first. The words are valid until this returns.
+   * @param end one past the bytes that may belong to it
+   * @returns where the message that was handled ends; 0: it was not, and goes to `message`
+   */
+  packed?(peer: PeerId, words: Words, from: number, end: number): number;
   /** A message over `messageBytesMax` or `framesMax` was received and dropped. */
   oversized(peer: PeerId): void;
   /**
@@ -79,6 +88,12 @@ export interface Rejected {
 /** Where the frames of outgoing messages go. Bytes are copied at once (but see `writeLasting`),
  * nothing waits or throws. */
 export interface Output {
+  /**
+   * Reserves room for a whole message of `bytes` bytes in the layout of `core/packed`, which the
+   * caller fills before any other call. `null`: this transport cannot, or the peer is full or gone;
+   * the message is then to be written by the methods below.
+   */
+  room(peer: PeerId, bytes: number): Room | null;
   /**
    * Writes the next frame of the message for `peer`: the bytes `[start, end)`. A frame with `more`
    * false completes the message. Output for a peer that is gone is dropped.

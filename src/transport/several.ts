@@ -1,3 +1,5 @@
+import type { Words } from '../core/bytes.js';
+import type { Room } from '../core/packed.js';
 import type {
   ListenerOptions,
   OpenedRouter,
@@ -74,6 +76,10 @@ class Owner implements TransportEvents {
     this.#events.message(...message);
   }
 
+  packed(peer: PeerId, words: Words, from: number, end: number): number {
+    return this.#events.packed?.(peer, words, from, end) ?? 0;
+  }
+
   oversized(peer: PeerId): void {
     this.#events.oversized(peer);
   }
@@ -113,6 +119,10 @@ class Together implements Transport {
     const owner = new Owner(this.#owners, this.#events);
     this.#all.push(owner);
     return owner;
+  }
+
+  room(peer: PeerId, bytes: number): Room | null {
+    return this.#owners[peer]?.transport?.room(peer, bytes) ?? null;
   }
 
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {

@@ -2,9 +2,16 @@
  * What a broker sends: typed message → frames, written straight into a peer's output.
  * (7/MDP, 18/MDP; docs/protocol.md.)
  */
-import { copyBytes } from '../core/bytes.js';
+import { copyBytes, copyWords, Words, wordsOf } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
-import { isLargeAlone, pack, packHead, packedBytes, packedStart } from '../core/packed.js';
+import {
+  isLargeAlone,
+  pack,
+  packHead,
+  packedBytes,
+  packedStart,
+  type Room,
+} from '../core/packed.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -25,6 +32,11 @@ import {
 
 /** The sending half of the transport port, as far as the codec needs it. */
 export interface FrameWriter {
+  /**
+   * Reserves room for a whole message of `bytes` bytes in the layout of `core/packed`, which the
+   * caller then fills. `null`: the message has to be written by the methods below, frame by frame.
+   */
+  room(peer: number, bytes: number): Room | null;
   write(peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void;
   writePacked(peer: number, packed: Buffer, start: number, end: number, more: boolean): void;
   writeLasting(peer: number, bytes: Buffer, start: number, end: number, more: boolean): void;
@@ -36,7 +48,7 @@ export interface ReturnPath {
   /** D2: the reply has the same form as its request. */
   enveloped: boolean;
   /** The id frames of the envelope, packed, each marked as followed by more. */
-  envelope: Buffer;
+  envelope: Words;
   envelopeStart: number;
   envelopeEnd: number;
 }
@@ -60,28 +72,45 @@ function workerHeader(out: FrameWriter, peer: number, version: MdpVersion): void
  */
 const ROOM_BYTES = 2 + SERVICE_NAME_BYTES_MAX + 2;
 
+/** Larger messages are written in parts: they would leave much of a chunk of output unused. */
+const WHOLE_BYTES_MAX = 8192;
+
 // The frames before a body are laid out packed, once for each form, and only the variable parts are
 // filled in: one write instead of four to six, which took a sixth of the broker's time.
 
 /** The frames that are the same in every message of a form, packed; the variable frames follow. */
 class Head {
-  readonly buffer: Buffer;
+  readonly words: Words;
   /** Where the variable frames begin. */
   readonly fixedBytes: number;
+  /** The frame that was filled in last, and where it ends: usually it is the next one, too. */
+  #filled: Uint8Array = EMPTY;
+  #end = 0;
 
   constructor(...fixed: readonly Buffer[]) {
     const frames = Frames.of(...fixed);
     this.fixedBytes = packedBytes(frames, 0, frames.count);
-    this.buffer = Buffer.alloc(this.fixedBytes + ROOM_BYTES);
-    pack(frames, 0, frames.count, this.buffer, 0, true);
+    this.words = new Words(Buffer.alloc(this.fixedBytes + ROOM_BYTES));
+    pack(frames, 0, frames.count, this.words.bytes, 0, true);
   }
 
-  /** Fills in a frame. Returns where it ends. */
+  /** Fills in a frame whose bytes never change. Returns where it ends. */
   fill(frame: Uint8Array): number {
+    if (frame === this.#filled) return this.#end;
     const { length } = frame;
-    const at = packHead(this.buffer, this.fixedBytes, length, true);
-    copyBytes(frame, 0, length, this.buffer, at);
-    return at + length;
+    const at = packHead(this.words.bytes, this.fixedBytes, length, true);
+    copyBytes(frame, 0, length, this.words.bytes, at);
+    this.#filled = frame;
+    this.#end = at + length;
+    return this.#end;
+  }
+
+  /** Fills in a token and the empty frame that follows it. Returns where they end. */
+  fillToken(token: Words): number {
+    const { length } = token.bytes;
+    const at = packHead(this.words.bytes, this.fixedBytes, length, true);
+    copyWords(token, 0, length, this.words, at);
+    return packHead(this.words.bytes, at + length, 0, true);
   }
 }
 
@@ -118,15 +147,22 @@ export function writeWorkerRequest(
   out: FrameWriter,
   peer: number,
   version: MdpVersion,
-  token: Uint8Array,
-  body: Buffer,
+  token: Words,
+  body: Words,
   bodyStart: number,
   bodyEnd: number,
 ): void {
   const head = REQUEST_HEADS[version];
-  const end = packHead(head.buffer, head.fill(token), 0, true);
-  out.writePacked(peer, head.buffer, 0, end, true);
-  out.writePacked(peer, body, bodyStart, bodyEnd, false);
+  const headEnd = head.fillToken(token);
+  const bytes = headEnd + bodyEnd - bodyStart;
+  const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
+  if (room === null) {
+    out.writePacked(peer, head.words.bytes, 0, headEnd, true);
+    out.writePacked(peer, body.bytes, bodyStart, bodyEnd, false);
+    return;
+  }
+  copyWords(head.words, 0, headEnd, room.words, room.at);
+  copyWords(body, bodyStart, bodyEnd, room.words, room.at + headEnd);
 }
 
 export function writeWorkerHeartbeat(out: FrameWriter, peer: number, version: MdpVersion): void {
@@ -152,14 +188,14 @@ export function writeClientReply(
   frames: Frames,
   from: number,
 ): void {
-  if (path.enveloped) {
-    if (path.envelopeEnd > path.envelopeStart) {
-      out.writePacked(peer, path.envelope, path.envelopeStart, path.envelopeEnd, true);
-    }
-  }
   const heads = path.enveloped ? ENVELOPED_HEADS : BARE_HEADS;
   const head = path.version === 1 ? heads.whole : final ? heads.final : heads.partial;
-  out.writePacked(peer, head.buffer, 0, head.fill(service), true);
+  const headEnd = head.fill(service);
+  if (frames.isPacked && writeWhole(out, peer, path, head.words, headEnd, frames, from)) return;
+  if (path.enveloped && path.envelopeEnd > path.envelopeStart) {
+    out.writePacked(peer, path.envelope.bytes, path.envelopeStart, path.envelopeEnd, true);
+  }
+  out.writePacked(peer, head.words.bytes, 0, headEnd, true);
   if (frames.isLasting && hasLargeAlone(frames, from)) {
     writeLasting(out, peer, frames, from);
     return;
@@ -173,6 +209,31 @@ export function writeClientReply(
   for (let index = from; index <= last; index++) {
     out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
   }
+}
+
+/** @returns false if it has to be written frame by frame; nothing was written then */
+function writeWhole(
+  out: FrameWriter,
+  peer: number,
+  path: ReturnPath,
+  head: Words,
+  headEnd: number,
+  frames: Frames,
+  from: number,
+): boolean {
+  const bodyStart = packedStart(frames, from);
+  const bodyEnd = frames.end(frames.count - 1);
+  const envelopeBytes = path.enveloped ? path.envelopeEnd - path.envelopeStart : 0;
+  const bytes = envelopeBytes + headEnd + bodyEnd - bodyStart;
+  if (bytes > WHOLE_BYTES_MAX) return false;
+  const room = out.room(peer, bytes);
+  if (room === null) return false;
+  const { words, at } = room;
+  const headAt = at + envelopeBytes;
+  copyWords(path.envelope, path.envelopeStart, path.envelopeStart + envelopeBytes, words, at);
+  copyWords(head, 0, headEnd, words, headAt);
+  copyWords(wordsOf(frames.buffer(from)), bodyStart, bodyEnd, words, headAt + headEnd);
+  return true;
 }
 
 function hasLargeAlone(frames: Frames, from: number): boolean {

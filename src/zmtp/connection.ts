@@ -2,9 +2,9 @@
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
  * (23/ZMTP 3.0, 37/ZMTP 3.1.) It never throws because of a peer's bytes, however they are split.
  */
-import { copyBytes } from '../core/bytes.js';
+import { copyBytes, Words, wordsOf } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
-import { isLargeAlone, PackedCursor, readPacked } from '../core/packed.js';
+import { isLargeAlone, PackedCursor, readPacked, type Room } from '../core/packed.js';
 import { command, commandName, type Metadata, printable } from './commands.js';
 import {
   greeting,
@@ -55,6 +55,10 @@ export const ITEMS_TIMED = 32;
 const ANSWERS_BYTES_MAX = 128 * 1024;
 /** Overhead of a frame that is kept. */
 const KEPT_FRAME_BYTES = 128;
+/** Messages are offered packed up to this size; handling a larger one costs mostly the copy. */
+const OFFERED_BYTES_MAX = 16 * 1024;
+/** A message that is handled packed has no more frames than this. */
+const OFFERED_FRAMES_MAX = 6;
 /** A carry buffer up to this size stays with its connection when it is empty. */
 const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
@@ -66,6 +70,8 @@ export type FaultKind =
 export interface ConnectionEvents {
   /** Messages may flow. `key`: the name of the peer's key, if it has authenticated. */
   ready(metadata: Metadata, key: string | null): void;
+  /** See `TransportEvents.packed`; messages of a sealed connection are not offered. */
+  packed?(words: Words, from: number, end: number): number;
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
   /** The connection is over: close it after writing its output. Nothing more is read. */
@@ -92,6 +98,8 @@ const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Shared by all connections: it is used up before anything else is opened. */
 const openedFrame = new OpenedFrame();
 const cursor = new PackedCursor();
+/** The same for all connections. */
+const room = { words: new Words(NO_BYTES), at: 0 };
 
 export class Connection {
   readonly output: OutputQueue = new OutputQueue();
@@ -125,6 +133,8 @@ export class Connection {
   #isGranted: boolean;
   #awaitsGrant = false;
   readonly #frames: Frames;
+  /** Longer messages are not offered. */
+  readonly #offeredBytesMax: number;
   /** Frames of an incomplete sealed message, from earlier segments. */
   #pending: Frames | null = null;
   #isMidMessage = false;
@@ -137,6 +147,8 @@ export class Connection {
     this.#options = options;
     this.#events = events;
     this.#frames = frames;
+    const isOffering = events.packed !== undefined && options.framesMax >= OFFERED_FRAMES_MAX;
+    this.#offeredBytesMax = isOffering ? Math.min(options.messageBytesMax, OFFERED_BYTES_MAX) : 0;
     this.lastHeardAt = now;
     this.#isGranted = options.waitsForGrant !== true;
     this.#sendGreeting(options.waitsForGreeting ? GREETING_HEAD_BYTES : GREETING_BYTES);
@@ -172,6 +184,18 @@ export class Connection {
 
   // ---------------------------------------------------------------- output
 
+  /**
+   * Reserves room for a whole message of `bytes` bytes, laid out as packed frames. `null`: its
+   * frames have to be sealed one by one.
+   */
+  room(bytes: number): Room | null {
+    if (this.#cipher !== null) return null;
+    const at = this.output.reserve(bytes);
+    room.words = this.output.chunk;
+    room.at = at;
+    return room;
+  }
+
   /** The next frame of a message: the bytes `[start, end)`. Only when ready. */
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void {
     this.#frame(more ? FLAG_MORE : 0, bytes, start, end);
@@ -188,7 +212,7 @@ export class Connection {
       return;
     }
     const at = this.output.reserve(LONG_HEAD_BYTES);
-    writeLongHead(this.output.chunk, at, more ? FLAG_MORE : 0, size);
+    writeLongHead(this.output.chunk.bytes, at, more ? FLAG_MORE : 0, size);
     this.output.share(bytes, start, end);
   }
 
@@ -246,7 +270,7 @@ export class Connection {
     const sealed = cipher === null ? size : cipher.sealedBytes(size);
     const head = sealed > SHORT_BYTES_MAX ? LONG_HEAD_BYTES : SHORT_HEAD_BYTES;
     let at = output.reserve(head + sealed);
-    const { chunk } = output;
+    const chunk = output.chunk.bytes;
     // A sealed frame does not show its flags outside (25/ZMTP-CURVE §MESSAGE).
     const shown = cipher === null ? flags : 0;
     if (head === LONG_HEAD_BYTES) {
@@ -403,7 +427,7 @@ export class Connection {
       if (this.#phase === 'traffic') {
         next =
           this.#cipher === null
-            ? this.#readMessage(bytes, at, end, now)
+            ? this.#offer(bytes, at, end) || this.#readMessage(bytes, at, end, now)
             : this.#readSealed(bytes, at, end, now, this.#cipher);
       } else if (this.#phase === 'handshake') {
         next = this.#readHandshake(bytes, at, end);
@@ -475,6 +499,14 @@ export class Connection {
       this.#events.ready(step.metadata, step.key);
     }
     return next;
+  }
+
+  /** @returns where the message ends that was handled without taking it apart, or 0 */
+  #offer(bytes: Buffer, from: number, end: number): number {
+    const most = this.#offeredBytesMax;
+    if (most === 0) return 0;
+    const until = end - from > most ? from + most : end;
+    return this.#events.packed?.(wordsOf(bytes), from, until) ?? 0;
   }
 
   /** Reads plain frames in place up to the end of a message, or one command. */

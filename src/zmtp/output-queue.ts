@@ -2,7 +2,7 @@
  * Bytes waiting to be written to one connection, in chunks from a shared pool. A frame is copied
  * once; an idle connection holds no chunk.
  */
-import { copyBytes } from '../core/bytes.js';
+import { copyBytes, Words } from '../core/bytes.js';
 
 /** Chunk sizes: small for a heartbeat, large for a batch of replies. */
 const CHUNK_BYTES = [1024, 64 * 1024] as const;
@@ -10,18 +10,19 @@ const CHUNK_BYTES = [1024, 64 * 1024] as const;
 const CHUNK_COST_BYTES = 256;
 const POOLED_MAX = [4096, 256] as const;
 
-const pools: readonly Buffer[][] = [[], []];
+const pools: readonly Words[][] = [[], []];
 
-function takeChunk(size: 0 | 1): Buffer {
-  return pools[size]?.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES[size]);
+function takeChunk(size: 0 | 1): Words {
+  return pools[size]?.pop() ?? new Words(Buffer.allocUnsafeSlow(CHUNK_BYTES[size]));
 }
 
 /** Returns chunks to the pool once the kernel has their bytes. */
-export function recycle(chunks: readonly Buffer[]): void {
+export function recycle(chunks: readonly Words[]): void {
   for (const chunk of chunks) {
-    const size = chunk.length === CHUNK_BYTES[0] ? 0 : 1;
+    const { length } = chunk.bytes;
+    const size = length === CHUNK_BYTES[0] ? 0 : 1;
     const pool = pools[size];
-    if (pool === undefined || chunk.length !== CHUNK_BYTES[size]) continue;
+    if (pool === undefined || length !== CHUNK_BYTES[size]) continue;
     if (pool.length < POOLED_MAX[size]) pool.push(chunk);
   }
 }
@@ -31,7 +32,7 @@ export function recycle(chunks: readonly Buffer[]): void {
  * included with the last of its bytes.
  */
 export interface Taken {
-  readonly chunks: readonly Buffer[];
+  readonly chunks: readonly Words[];
   readonly views: readonly Buffer[];
   readonly bytes: number;
   /** Memory of the chunks. */
@@ -40,12 +41,12 @@ export interface Taken {
 
 export class OutputQueue {
   /** The chunk being filled: `reserve` returns an offset into it. */
-  chunk: Buffer = NO_CHUNK;
+  chunk: Words = NO_CHUNK;
   #at = 0;
   #bytes = 0;
   #roomBytes = 0;
   #lastTakenBytes = 0;
-  #chunks: Buffer[] = [];
+  #chunks: Words[] = [];
   #views: Buffer[] = [];
   /** Memory of each chunk. */
   #rooms: number[] = [];
@@ -62,7 +63,7 @@ export class OutputQueue {
 
   /** Reserves `bytes` contiguous bytes in `chunk`. Returns their offset. */
   reserve(bytes: number): number {
-    if (this.#at + bytes > this.chunk.length) this.#nextChunk(bytes);
+    if (this.#at + bytes > this.chunk.bytes.length) this.#nextChunk(bytes);
     const at = this.#at;
     this.#at = at + bytes;
     this.#bytes += bytes;
@@ -72,7 +73,7 @@ export class OutputQueue {
   /** Appends a copy of the bytes. */
   append(source: Uint8Array, start: number, end: number): void {
     const at = this.reserve(end - start);
-    copyBytes(source, start, end, this.chunk, at);
+    copyBytes(source, start, end, this.chunk.bytes, at);
   }
 
   /**
@@ -111,7 +112,7 @@ export class OutputQueue {
     let whole = 0;
     let roomBytes = 0;
     for (let left = bytes; left > 0;) {
-      const view = this.#views[whole] ?? NO_CHUNK;
+      const view = this.#views[whole] ?? NO_CHUNK.bytes;
       if (view.length > left) {
         views.push(view.subarray(0, left));
         this.#views[whole] = view.subarray(left);
@@ -133,25 +134,27 @@ export class OutputQueue {
   #nextChunk(bytes: number): void {
     const size = Math.max(bytes, this.#bytes, this.#lastTakenBytes) > CHUNK_BYTES[0] ? 1 : 0;
     this.#closeChunk();
-    this.chunk = bytes > CHUNK_BYTES[1] ? Buffer.allocUnsafeSlow(bytes) : takeChunk(size);
-    this.#roomBytes += this.chunk.length + CHUNK_COST_BYTES;
+    this.chunk =
+      bytes > CHUNK_BYTES[1] ? new Words(Buffer.allocUnsafeSlow(bytes)) : takeChunk(size);
+    this.#roomBytes += this.chunk.bytes.length + CHUNK_COST_BYTES;
   }
 
   #closeChunk(): void {
     const { chunk } = this;
-    if (chunk.length > 0) {
-      this.#push(chunk, chunk.subarray(0, this.#at), chunk.length + CHUNK_COST_BYTES);
+    const { bytes } = chunk;
+    if (bytes.length > 0) {
+      this.#push(chunk, bytes.subarray(0, this.#at), bytes.length + CHUNK_COST_BYTES);
     }
     this.chunk = NO_CHUNK;
     this.#at = 0;
   }
 
-  #push(chunk: Buffer, view: Buffer, roomBytes: number): void {
+  #push(chunk: Words, view: Buffer, roomBytes: number): void {
     this.#chunks.push(chunk);
     this.#views.push(view);
     this.#rooms.push(roomBytes);
   }
 }
 
-const NO_CHUNK: Buffer = Buffer.alloc(0);
+const NO_CHUNK: Words = new Words(Buffer.alloc(0));
 const UNBOUNDED = Infinity;

@@ -88,7 +88,8 @@ describe('the simulation finds a broker that', () => {
       /token is given twice/,
       broken((good) => ({
         request: (peer, version, token, ...effect) => {
-          good.request(peer, version, token.fill(0x41), ...effect);
+          token.bytes.fill(0x41);
+          good.request(peer, version, token, ...effect);
         },
       })),
     ],

@@ -11,6 +11,7 @@ export class Keeper implements InternalClient {
 
   constructor(made: Stage) {
     this.stage = made;
+    made.alone();
     made.broker.keep(this);
   }
 

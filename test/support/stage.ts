@@ -3,6 +3,7 @@
  * all events. The language of the scripts in test/machine.
  *
  * Each input is its own turn (the input, then `run` until nothing more is due), except in `batch`.
+ * The broker takes messages packed where it can; a second one that never does must do the same.
  */
 import { Broker, type BrokerLoad } from '../../src/broker/broker.js';
 import type { BrokerEvent } from '../../src/broker/events.js';
@@ -20,6 +21,8 @@ import {
   writeWorkerRequest,
 } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
+import { givePacked } from './packed-frames.js';
+import { EffectLog, Shadow } from './shadow.js';
 import {
   ClientActor,
   type ClientOptions,
@@ -109,7 +112,11 @@ export class Stage {
   votes = 0;
   readonly #events: BrokerEvent[] = [];
   readonly #connections: (Connection | null)[] = [];
+  /** Messages that were handled packed. */
+  packed = 0;
   readonly #recorder = new Recorder();
+  readonly #log = new EffectLog();
+  #shadow: Shadow | null = null;
   readonly #beats: { readonly worker: WorkerActor; readonly everyMs: number; at: number }[] = [];
   #effects = 0;
   protected isBatch = false;
@@ -129,10 +136,17 @@ export class Stage {
       emit: (event: BrokerEvent): void => {
         this.#effects++;
         this.#events.push(event);
+        this.#log.emitted(event);
       },
     };
-    this.broker = new Broker(this.options, this.#sink(), events, seededRandom(options.seed ?? 1));
+    const seed = options.seed ?? 1;
+    const sink = this.#log.noted(this.#sink());
+    this.broker = new Broker(this.options, sink, events, seededRandom(seed));
     this.broker.host(new Mmi(() => STAGE_STATUS));
+    if (options.hosts === undefined) {
+      this.#shadow = new Shadow(this.options, seed, this.#log);
+      this.#shadow.broker.host(new Mmi(() => STAGE_STATUS));
+    }
     for (const service of options.hosts ?? []) this.broker.host(service);
   }
 
@@ -155,7 +169,13 @@ export class Stage {
 
   input(give: (broker: Broker, now: number) => void): void {
     give(this.broker, this.now);
+    if (this.#shadow !== null) give(this.#shadow.broker, this.now);
     if (!this.isBatch) this.turn();
+  }
+
+  /** There is no second broker: what acts on the first one would have to act on it, too. */
+  alone(): void {
+    this.#shadow = null;
   }
 
   /** All inputs of `give` in one turn. */
@@ -190,15 +210,16 @@ export class Stage {
 
   /** The frames are overwritten afterwards, like those of a transport. */
   message(peer: number, message: readonly Buffer[]): void {
-    const frames = new Frames();
-    const bytes = Buffer.concat(message);
-    let at = 0;
-    for (const frame of message) {
-      frames.push(bytes, at, at + frame.length);
-      at += frame.length;
-    }
     this.input((broker, now) => {
-      broker.message(peer, frames, now);
+      const frames = new Frames();
+      const bytes = Buffer.concat(message);
+      let at = 0;
+      for (const frame of message) {
+        frames.push(bytes, at, at + frame.length);
+        at += frame.length;
+      }
+      if (broker !== this.broker) broker.message(peer, frames, now);
+      else if (givePacked(broker, peer, frames, now)) this.packed++;
       bytes.fill(0xee);
       frames.clear();
     });
@@ -217,6 +238,12 @@ export class Stage {
   runOnce(): RunReport {
     this.#effects = 0;
     const more = this.broker.run(this.now);
+    if (this.#shadow !== null) {
+      if (this.#shadow.broker.run(this.now) !== more) throw new Error('the shadow runs otherwise');
+      this.#shadow.compare(this.broker);
+    } else {
+      this.#log.take();
+    }
     return { more, effects: this.#effects };
   }
 
@@ -275,6 +302,7 @@ export class Stage {
     const load = JSON.stringify(this.broker.load);
     if (load !== JSON.stringify(NOTHING)) throw new Error(`the broker still holds ${load}`);
     if (this.broker.nextRunAt() !== Infinity) throw new Error('something is still due');
+    this.#shadow?.compareCounters(this.broker);
   }
 
   #sink(): BrokerSink {

@@ -100,6 +100,7 @@ export class TitanicStage extends Stage {
     this.#answerAll();
     this.queries = new StageQueries(disk);
     this.operator = new Operator(this.titanic.operatorHost(), this.queries);
+    this.alone();
     this.broker.host(this.titanic);
     this.broker.keep(this.titanic);
     this.#client = this.client('the one who asks');

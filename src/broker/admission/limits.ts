@@ -31,14 +31,13 @@ export class Limits {
     this.#workers = workers;
   }
 
-  /** The refusal of one more request of `identity` for `service`, or `null`. */
-  ofRequest(service: Service | null, inbound: Inbound, identity: Identity): Refusal | null {
+  /**
+   * The refusal of one more request of `identity` for `service`, or `null`.
+   * @param bytes of its envelope and body, packed
+   */
+  ofRequest(service: Service | null, bytes: number, identity: Identity): Refusal | null {
     const limits = this.values;
     const requests = this.#requests;
-    const { frames } = inbound;
-    const bytes =
-      packedBytes(frames, 0, inbound.envelopeFrames) +
-      packedBytes(frames, inbound.body, frames.count);
     if (requests.held >= limits.queuedRequests) {
       return overLimit('limits.queuedRequests is reached');
     }

@@ -3,7 +3,7 @@
  * in this order, and refuses or accepts the request.
  */
 import { Frames } from '../../core/frames.js';
-import { unpack } from '../../core/packed.js';
+import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
 import { mayBeClient, mayRequest } from '../admission/access.js';
 import type { Absence } from '../admission/absence.js';
@@ -19,6 +19,7 @@ import { packedEnvelope } from '../state/hellos.js';
 import type { Identities } from '../state/identities.js';
 import type { InternalServices } from '../state/internal-services.js';
 import type { Peers } from '../state/peers.js';
+import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
 import { PeerAsker } from './peer-asker.js';
 
@@ -31,6 +32,7 @@ export interface ClientRequestsDeps {
   readonly admission: Admission;
   readonly absence: Absence;
   readonly limits: Limits;
+  readonly requests: RequestStore;
   readonly replies: Replies;
   readonly lifecycle: Lifecycle;
   readonly internalRequests: InternalRequests;
@@ -47,6 +49,7 @@ export class ClientRequests {
   readonly #admission: Admission;
   readonly #absence: Absence;
   readonly #limits: Limits;
+  readonly #requests: RequestStore;
   readonly #replies: Replies;
   readonly #lifecycle: Lifecycle;
   readonly #internalRequests: InternalRequests;
@@ -61,6 +64,7 @@ export class ClientRequests {
     this.#admission = deps.admission;
     this.#absence = deps.absence;
     this.#limits = deps.limits;
+    this.#requests = deps.requests;
     this.#replies = deps.replies;
     this.#lifecycle = deps.lifecycle;
     this.#internalRequests = deps.internalRequests;
@@ -108,14 +112,22 @@ export class ClientRequests {
       this.#replies.refuse(inbound, peer, NO_WORKER, false);
       return;
     }
-    const refusal = this.#limits.ofRequest(service, inbound, peer.identity);
+    const bytes =
+      packedBytes(frames, 0, inbound.envelopeFrames) +
+      packedBytes(frames, inbound.body, frames.count);
+    const refusal = this.#limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
       this.#replies.refuse(inbound, peer, refusal, false);
       return;
     }
     if (service === null) service = services.add(frames.copy(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
-    this.#lifecycle.accept(inbound, peer, service, now);
+    this.#lifecycle.accept(this.#requests.add(inbound, peer, now), service);
+    if (frames.isPacked && inbound.envelopeFrames <= 1) {
+      const { version, enveloped, envelopeFrames } = inbound;
+      peer.lastForm = service.form(version, enveloped, envelopeFrames);
+      peer.lastService = service;
+    }
   }
 
   /** The service has no worker, and the client does not want to wait for one (D65). */

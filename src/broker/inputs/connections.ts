@@ -124,6 +124,7 @@ export class Connections {
       if (peer.key !== key) continue;
       const { grants, worker, identity } = peer;
       grants.lastAllowed = null;
+      peer.lastForm = null;
       const quota = grants.rights?.quota ?? null;
       if (quota !== identity.quota) this.#identities.refresh(identity, quota);
       if (worker === null || allows(grants, 'worker', worker.service.name)) continue;

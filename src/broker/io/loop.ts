@@ -4,6 +4,7 @@
  * per connection.
  */
 import { monotonicMs } from '../../core/clock.js';
+import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
 import type { PeerId, PeerInfo, Transport, TransportEvents } from '../../transport/port.js';
@@ -92,6 +93,11 @@ export class BrokerLoop implements TransportEvents {
   message(peer: PeerId, frames: Frames): void {
     this.#schedule();
     this.#broker.message(peer, frames, this.#now);
+  }
+
+  packed(peer: PeerId, words: Words, from: number, end: number): number {
+    this.#schedule();
+    return this.#broker.packed(peer, words, from, end, this.#now);
   }
 
   oversized(peer: PeerId): void {

@@ -1,3 +1,4 @@
+import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Transport } from '../../transport/port.js';
 import type { MdpVersion } from '../../wire/mdp.js';
@@ -28,8 +29,8 @@ export class TransportSink implements BrokerSink {
   request(
     peer: number,
     version: MdpVersion,
-    token: Buffer,
-    body: Buffer,
+    token: Words,
+    body: Words,
     bodyStart: number,
     bodyEnd: number,
   ): void {

@@ -107,8 +107,8 @@ export class Deliveries {
     worker.held.pushBack(id);
     const requests = this.#requests;
     requests.locateBody(id);
-    const { buffer, start, end } = requests.body;
-    this.#sink.request(worker.peer.id, worker.version, this.#tokens.encode(id), buffer, start, end);
+    const { words, start, end } = requests.body;
+    this.#sink.request(worker.peer.id, worker.version, this.#tokens.encode(id), words, start, end);
     this.#workers.took(worker, now);
   }
 

@@ -11,7 +11,7 @@ import type { Limits } from '../admission/limits.js';
 import type { BrokerCounters } from '../counters.js';
 import type { BrokerEvents } from '../events.js';
 import type { RequestTracer } from '../request-trace.js';
-import type { Peer, Service, Worker } from '../state/entities.js';
+import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
   DELIVERIES,
@@ -89,10 +89,9 @@ export class Lifecycle {
   }
 
   /** Queues a client's request that was admitted. */
-  accept(inbound: Inbound, peer: Peer, service: Service, now: number): void {
+  accept(id: RequestId, service: Service): void {
     const table = this.#table;
     this.#counters.requests.countReceived(service.label);
-    const id = this.#requests.add(inbound, peer, now);
     table.raise(id, QUEUED);
     table.set(id, SERVICE, service.id);
     if (this.#tracer.isOn) {

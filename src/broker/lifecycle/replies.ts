@@ -1,4 +1,5 @@
 /** What is sent to clients: replies, and why there will be none. */
+import { Words } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Label } from '../../core/labels.js';
@@ -23,6 +24,7 @@ import {
 } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
 
+const NO_WORDS = new Words(EMPTY);
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
 const FAILED_NAME = Buffer.from(MMI_FAILED);
 
@@ -50,7 +52,7 @@ export class Replies {
   readonly #path: ReturnPath = {
     version: 1,
     enveloped: false,
-    envelope: EMPTY,
+    envelope: NO_WORDS,
     envelopeStart: 0,
     envelopeEnd: 0,
   };
@@ -129,7 +131,7 @@ export class Replies {
     if (!this.#table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
     const path = requests.returnPath(id);
     const { envelope, envelopeStart, envelopeEnd } = path;
-    const hello = client.peer.hellos.of(envelope, envelopeStart, envelopeEnd);
+    const hello = client.peer.hellos.of(envelope.bytes, envelopeStart, envelopeEnd);
     if (hello?.hearsFailures !== true) {
       this.sendRefusal(id, '502', failureLine(failure));
       return;
@@ -155,7 +157,7 @@ export class Replies {
     const path = this.#path;
     path.version = inbound.version;
     path.enveloped = inbound.enveloped;
-    path.envelope = envelope;
+    path.envelope = new Words(envelope);
     path.envelopeStart = 0;
     path.envelopeEnd = envelope.length;
     const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);

@@ -4,6 +4,7 @@ import { escapeName } from '../../core/escape.js';
 import { type Label, OTHERS } from '../../core/labels.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { MdpVersion } from '../../wire/mdp.js';
+import { RequestForm } from '../../wire/packed-forms.js';
 import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
 import { LoadIndex } from './load-index.js';
@@ -36,6 +37,9 @@ export class Peer {
   readonly name: string | null;
   client: Client | null = null;
   worker: Worker | null = null;
+  /** The service that it last requested and may request, and the form of that request. */
+  lastService: Service | null = null;
+  lastForm: RequestForm | null = null;
   /** Envelopes whose owners sent `mmi.hello` on this connection (D11). */
   readonly hellos: Hellos = new Hellos();
   /** The peer as internal services see it; made at the first request to one. */
@@ -144,6 +148,8 @@ export class Service {
   storedOut = 0;
   /** Listed for the next dispatch. */
   due = false;
+  /** The forms of requests for it, made when they are first seen. */
+  readonly #forms: (RequestForm | undefined)[] = [];
 
   constructor(id: number, name: Buffer, table: RequestTable) {
     this.id = id;
@@ -151,6 +157,12 @@ export class Service {
     this.shown = escapeName(name);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);
+  }
+
+  /** @param envelopeFrames 0 or 1 */
+  form(version: MdpVersion, enveloped: boolean, envelopeFrames: number): RequestForm {
+    const index = version * 3 + (enveloped ? 1 + envelopeFrames : 0);
+    return (this.#forms[index] ??= new RequestForm(this.name, version, enveloped, envelopeFrames));
   }
 }
 

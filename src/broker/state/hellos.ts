@@ -9,6 +9,8 @@ import type { Hello } from '../../wire/mmi.js';
 export class Hellos {
   /** Keyed by the packed envelope, one character per byte. */
   readonly #known = new Map<string, Hello>();
+  /** What the owner of the empty envelope, with which all others begin, says about itself. */
+  #forAll: Hello | null = null;
   /** Length of the longest envelope. */
   #bytesMax = 0;
   /** Length of all envelopes together. */
@@ -27,6 +29,7 @@ export class Hellos {
     const key = envelope.toString('latin1');
     if (!this.#known.has(key)) this.bytes += envelope.length;
     this.#known.set(key, hello);
+    if (envelope.length === 0) this.#forAll = hello;
     this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
   }
 
@@ -37,6 +40,7 @@ export class Hellos {
    */
   of(buffer: Buffer, start: number, end: number): Hello | null {
     if (this.#known.size === 0) return null;
+    if (this.#bytesMax === 0) return this.#forAll;
     const cursor = new PackedCursor();
     cursor.end = start;
     let found: Hello | null = null;

@@ -2,14 +2,15 @@
  * What the broker holds for requests: their records, the bytes of envelope and body, and what is
  * kept from their deliveries.
  */
-import { Arena } from '../../core/arena.js';
-import { copyBytes } from '../../core/bytes.js';
+import { Arena, type ArenaHandle } from '../../core/arena.js';
+import { copyBytes, copyWords, Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import type { Holder, Holdings } from '../../core/holdings.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import type { ReturnPath } from '../../wire/outbound.js';
+import type { RequestForm } from '../../wire/packed-forms.js';
 import type { RequestTracer } from '../request-trace.js';
 import type { Clients } from './clients.js';
 import type { Client, Peer, Service } from './entities.js';
@@ -62,9 +63,11 @@ export interface RequestStoreDeps {
   readonly holdings: Holdings;
 }
 
+const NO_WORDS = new Words(EMPTY);
+
 /** Packed frames at `[start, end)` of a buffer. */
 export interface PackedRange {
-  buffer: Buffer;
+  words: Words;
   start: number;
   end: number;
 }
@@ -75,7 +78,7 @@ export class RequestStore {
   readonly partials: HeldPartials;
   readonly failures: ReportedFailures;
   /** Set by `locateBody`, and reused. */
-  readonly body: PackedRange = { buffer: EMPTY, start: 0, end: 0 };
+  readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #table: RequestTable;
   readonly #clients: Clients;
   readonly #services: ServiceTable;
@@ -87,7 +90,7 @@ export class RequestStore {
   readonly #path: ReturnPath = {
     version: 1,
     enveloped: false,
-    envelope: EMPTY,
+    envelope: NO_WORDS,
     envelopeStart: 0,
     envelopeEnd: 0,
   };
@@ -140,7 +143,22 @@ export class RequestStore {
   /** Copies a request for a worker service. This is the only copy of its body. */
   add(inbound: Inbound, peer: Peer, now: number): RequestId {
     const { frames, body } = inbound;
-    const id = this.#store(inbound, peer, frames, body, frames.count);
+    return this.#arrived(this.#store(inbound, peer, frames, body, frames.count), now);
+  }
+
+  /** The same for a request that is still packed: its frames were found by `form`. */
+  addPacked(words: Words, from: number, form: RequestForm, peer: Peer, now: number): RequestId {
+    const envelopeBytes = form.envelopeEnd - from;
+    const bodyBytes = form.end - form.bodyStart;
+    const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
+    const to = this.#arena.words(handle);
+    const offset = this.#arena.offset(handle);
+    copyWords(words, from, form.envelopeEnd, to, offset);
+    copyWords(words, form.bodyStart, form.end, to, offset + envelopeBytes);
+    return this.#arrived(this.#record(form, peer, handle, envelopeBytes, bodyBytes), now);
+  }
+
+  #arrived(id: RequestId, now: number): RequestId {
     this.#table.setTime(id, ARRIVED_AT, now);
     this.byArrival.pushBack(id);
     return id;
@@ -197,7 +215,7 @@ export class RequestStore {
     const table = this.#table;
     const handle = table.get(id, BYTES);
     const { body } = this;
-    body.buffer = this.#arena.buffer(handle);
+    body.words = this.#arena.words(handle);
     body.start = this.#arena.offset(handle) + table.get(id, ENVELOPE_BYTES);
     body.end = body.start + table.get(id, BODY_BYTES);
   }
@@ -205,7 +223,7 @@ export class RequestStore {
   /** The packed envelope of a request, as a copy. */
   envelope(id: RequestId): Buffer {
     const path = this.returnPath(id);
-    return Buffer.from(path.envelope.subarray(path.envelopeStart, path.envelopeEnd));
+    return Buffer.from(path.envelope.bytes.subarray(path.envelopeStart, path.envelopeEnd));
   }
 
   /** The way back to the client; the object is reused. */
@@ -215,7 +233,7 @@ export class RequestStore {
     const path = this.#path;
     path.version = table.is(id, VERSION_02) ? 2 : 1;
     path.enveloped = table.is(id, ENVELOPED);
-    path.envelope = this.#arena.buffer(handle);
+    path.envelope = this.#arena.words(handle);
     path.envelopeStart = this.#arena.offset(handle);
     path.envelopeEnd = path.envelopeStart + table.get(id, ENVELOPE_BYTES);
     return path;
@@ -233,7 +251,7 @@ export class RequestStore {
   internalName(id: RequestId): Buffer {
     const name = new Frames();
     this.locateBody(id);
-    unpack(this.body.buffer, this.body.start, this.body.end, name);
+    unpack(this.body.words.bytes, this.body.start, this.body.end, name);
     return name.view(0);
   }
 
@@ -285,18 +303,31 @@ export class RequestStore {
 
   /** Makes the record, with the envelope and the frames `[from, to)` as its body. */
   #store(inbound: Inbound, peer: Peer, frames: Frames, from: number, to: number): RequestId {
-    const table = this.#table;
     const envelopeBytes = packedBytes(frames, 0, inbound.envelopeFrames);
     const bodyBytes = packedBytes(frames, from, to);
     const handle = this.#arena.allocate(envelopeBytes + bodyBytes);
-    const buffer = this.#arena.buffer(handle);
+    const { bytes } = this.#arena.words(handle);
     const offset = this.#arena.offset(handle);
-    const bodyAt = pack(frames, 0, inbound.envelopeFrames, buffer, offset, true);
-    pack(frames, from, to, buffer, bodyAt, false);
+    const bodyAt = pack(frames, 0, inbound.envelopeFrames, bytes, offset, true);
+    pack(frames, from, to, bytes, bodyAt, false);
+    return this.#record(inbound, peer, handle, envelopeBytes, bodyBytes);
+  }
+
+  /** @param handle the packed envelope, followed by the packed body */
+  #record(
+    { version, enveloped }: Pick<RequestForm, 'version' | 'enveloped'>,
+    peer: Peer,
+    handle: ArenaHandle,
+    envelopeBytes: number,
+    bodyBytes: number,
+  ): RequestId {
+    const table = this.#table;
+    const offset = this.#arena.offset(handle);
     let flags = 0;
-    if (inbound.version === 2) flags |= VERSION_02;
-    if (inbound.enveloped) flags |= ENVELOPED;
-    if (peer.hellos.of(buffer, offset, bodyAt) !== null) flags |= UNDERSTANDS_REFUSALS;
+    if (version === 2) flags |= VERSION_02;
+    if (enveloped) flags |= ENVELOPED;
+    const hello = peer.hellos.of(this.#arena.buffer(handle), offset, offset + envelopeBytes);
+    if (hello !== null) flags |= UNDERSTANDS_REFUSALS;
     const id = table.allocate();
     const client = this.#clients.of(peer);
     const page = table.page(id);

@@ -2,7 +2,7 @@
  * The `client` frame that a worker is given (D7): the number of the request, that of the delivery,
  * and 64 random bits of the request. It is opaque to the worker and cannot be guessed.
  */
-import { int32At, putInt32 } from '../../core/bytes.js';
+import { Words, wordsOf } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { RandomFill } from '../../core/random.js';
 import {
@@ -15,7 +15,7 @@ import {
   type RequestTable,
 } from './request-table.js';
 
-const TOKEN_BYTES = 13;
+export const TOKEN_BYTES = 13;
 const DELIVERY_MASK = 0xff;
 /** How many past deliveries are distinguished: as many as the fields LOST and SPOILED have bits. */
 const DELIVERIES_REMEMBERED = 32;
@@ -39,9 +39,9 @@ interface Outlived {
 export class Tokens {
   readonly #table: RequestTable;
   readonly #random: RandomFill;
-  readonly #pool = Buffer.alloc(RANDOM_POOL_BYTES);
+  readonly #pool = new Words(Buffer.alloc(RANDOM_POOL_BYTES));
   #poolAt = RANDOM_POOL_BYTES;
-  readonly #token = Buffer.alloc(TOKEN_BYTES);
+  readonly #token = new Words(Buffer.alloc(TOKEN_BYTES));
   /** Keyed by the random bits of a request that ended while a lost worker might still answer it. */
   readonly #outlived = new Map<string, Outlived>();
 
@@ -53,45 +53,55 @@ export class Tokens {
   /** Gives the request its random bits. Called once per request. */
   assign(id: RequestId): void {
     if (this.#poolAt === RANDOM_POOL_BYTES) {
-      this.#random(this.#pool);
+      this.#random(this.#pool.bytes);
       this.#poolAt = 0;
     }
     const page = this.#table.page(id);
     const at = recordAt(id);
-    page[at + RANDOM_HIGH] = int32At(this.#pool, this.#poolAt);
-    page[at + RANDOM_LOW] = int32At(this.#pool, this.#poolAt + 4);
+    const { view } = this.#pool;
+    page[at + RANDOM_HIGH] = view.getInt32(this.#poolAt);
+    page[at + RANDOM_LOW] = view.getInt32(this.#poolAt + 4);
     this.#poolAt += 8;
   }
 
   /** The token of the current delivery; the buffer is reused. */
-  encode(id: RequestId): Buffer {
-    const token = this.#token;
+  encode(id: RequestId): Words {
+    const { view } = this.#token;
     const page = this.#table.page(id);
     const at = recordAt(id);
-    token[0] = (page[at + DELIVERIES] ?? 0) & DELIVERY_MASK;
-    putInt32(token, 1, id);
-    putInt32(token, 5, page[at + RANDOM_HIGH] ?? 0);
-    putInt32(token, 9, page[at + RANDOM_LOW] ?? 0);
-    return token;
+    view.setUint8(0, (page[at + DELIVERIES] ?? 0) & DELIVERY_MASK);
+    view.setInt32(1, id);
+    view.setInt32(5, page[at + RANDOM_HIGH] ?? 0);
+    view.setInt32(9, page[at + RANDOM_LOW] ?? 0);
+    return this.#token;
   }
 
   /** The request that the token in this frame belongs to, or -1. */
   request(frames: Frames, index: number): number {
     if (frames.size(index) !== TOKEN_BYTES) return -1;
-    const buffer = frames.buffer(index);
-    const start = frames.start(index);
-    const id = int32At(buffer, start + 1);
+    return this.requestAt(wordsOf(frames.buffer(index)), frames.start(index));
+  }
+
+  /** The request that the token at `start` belongs to, or -1. */
+  requestAt({ view }: Words, start: number): number {
+    const id = view.getInt32(start + 1);
     if (!this.#table.has(id)) return -1;
     const page = this.#table.page(id);
     const at = recordAt(id);
-    if (page[at + RANDOM_HIGH] !== int32At(buffer, start + 5)) return -1;
-    if (page[at + RANDOM_LOW] !== int32At(buffer, start + 9)) return -1;
-    return this.#deliveriesBack(frames, index, id) < DELIVERIES_REMEMBERED ? id : -1;
+    if (page[at + RANDOM_HIGH] !== view.getInt32(start + 5)) return -1;
+    if (page[at + RANDOM_LOW] !== view.getInt32(start + 9)) return -1;
+    const back = ((page[at + DELIVERIES] ?? 0) - view.getUint8(start)) & DELIVERY_MASK;
+    return back < DELIVERIES_REMEMBERED ? id : -1;
   }
 
   /** True if the token is that of the request's current (or last) delivery. */
   isLatest(frames: Frames, index: number, id: RequestId): boolean {
-    return this.#deliveriesBack(frames, index, id) === 0;
+    return this.isLatestAt(wordsOf(frames.buffer(index)), frames.start(index), id);
+  }
+
+  /** The same of the token at `start`. */
+  isLatestAt({ view }: Words, start: number, id: RequestId): boolean {
+    return ((this.#table.get(id, DELIVERIES) - view.getUint8(start)) & DELIVERY_MASK) === 0;
   }
 
   /** The bit of the token's delivery in the fields LOST and SPOILED. */
@@ -108,7 +118,7 @@ export class Tokens {
       }
     }
     const lost = this.#table.get(id, LOST);
-    this.#outlived.set(this.encode(id).toString('latin1', 5), { outcome, lost });
+    this.#outlived.set(this.encode(id).bytes.toString('latin1', 5), { outcome, lost });
   }
 
   /**
@@ -119,11 +129,6 @@ export class Tokens {
     const known = this.#outlived.get(frames.view(index).toString('latin1', 5));
     if (known === undefined) return null;
     return (known.lost & this.deliveryBit(frames, index)) === 0 ? null : known.outcome;
-  }
-
-  #deliveriesBack(frames: Frames, index: number, id: RequestId): number {
-    const delivery = frames.buffer(index)[frames.start(index)] ?? 0;
-    return (this.#table.get(id, DELIVERIES) - delivery) & DELIVERY_MASK;
   }
 }
 

@@ -185,6 +185,10 @@ class LibzmqRouter implements Transport {
     socket.useCurve(present(secretKey, 'a listener with CURVE has a key'), domain);
   }
 
+  room(): null {
+    return null;
+  }
+
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
     const to = this.#peers[peer];
     if (to === undefined) return;

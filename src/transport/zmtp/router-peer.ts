@@ -1,5 +1,6 @@
 /** One connection of the ROUTER, from its greeting to the end of its socket. */
 import { ChainLink } from '../../core/chain.js';
+import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import type { Metadata } from '../../zmtp/commands.js';
@@ -155,6 +156,11 @@ export class RouterPeer
     return !this.#isDropping && !this.isGone;
   }
 
+  /** A whole message can be written now. */
+  get isOpen(): boolean {
+    return !this.isFull && !this.isGone && !this.#isMidMessage;
+  }
+
   /** The broker has closed this peer. */
   abandon(): void {
     this.isGone = true;
@@ -191,6 +197,10 @@ export class RouterPeer
     this.#router.settled(this);
     const refusal = this.#router.register(this, metadata.identity);
     if (refusal !== null) this.failed(refusal.kind, refusal.reason);
+  }
+
+  packed(words: Words, from: number, end: number): number {
+    return this.#router.events.packed?.(this.id, words, from, end) ?? 0;
   }
 
   message(frames: Frames): void {

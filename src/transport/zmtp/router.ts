@@ -10,6 +10,7 @@ import { lstat, unlink } from 'node:fs/promises';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { Holdings } from '../../core/holdings.js';
+import type { Room } from '../../core/packed.js';
 import { secureRandom } from '../../core/random.js';
 import { CurveServer } from '../../zmtp/curve/server.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
@@ -140,6 +141,14 @@ class ZmtpRouter implements Transport, PeerOwner {
   setLimits(limits: RouterLimits): void {
     this.limits = limits;
     for (const listening of this.#listening) listening.setConnectionsMax(limits.connectionsMax);
+  }
+
+  room(peer: PeerId, bytes: number): Room | null {
+    const to = this.#peers[peer];
+    if (to?.isOpen !== true) return null;
+    const room = to.shell.connection.room(bytes);
+    if (room !== null && !to.isDirty) this.#markDirty(to);
+    return room;
   }
 
   write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {

@@ -1,4 +1,5 @@
 /** MDP's codec, both sides: total, the same however the frames lie, and its own inverse. */
+import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { clientRequest } from '../../../src/wire/client-side.js';
@@ -89,10 +90,10 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   }
   const packed = Buffer.alloc(packedBytes(frames, body, frames.count));
   pack(frames, body, frames.count, packed, 0, false);
-  const token = Buffer.alloc(8, 7);
+  const token = new Words(Buffer.alloc(8, 7));
   for (const to of [1, 2] as const) {
     const recorder = new Recorder();
-    writeWorkerRequest(recorder, 3, to, token, packed, 0, packed.length);
+    writeWorkerRequest(recorder, 3, to, token, new Words(packed), 0, packed.length);
     const told = atWorker(to, recorder.only(3)) as { kind: string; body?: unknown };
     check(told.kind === 'request', 'a REQUEST is none to its worker');
     same(told.body, bodies.map(textOf), 'a body is another');
@@ -102,7 +103,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   const path = {
     version,
     enveloped,
-    envelope,
+    envelope: new Words(envelope),
     envelopeStart: 0,
     envelopeEnd: envelope.length,
   } as const;

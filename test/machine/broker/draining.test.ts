@@ -46,6 +46,7 @@ describe('while the broker drains', () => {
 
   it('requests of its own services are refused, too, but for mmi.* (docs/protocol.md)', () => {
     const s = stage();
+    s.alone();
     let asked = 0;
     s.input((broker) => {
       broker.host({
@@ -92,7 +93,9 @@ describe('while the broker drains', () => {
     c1.request('echo', 'out');
     s.batch(() => {
       c1.request('echo', 'waits');
-      s.broker.drain(s.now);
+      s.input((broker, now) => {
+        broker.drain(now);
+      });
     });
     expect(w1.inbox()).toEqual(['REQUEST out']);
     expect(s.broker.counters.requestsRefused.draining).toBe(5001);

@@ -6,6 +6,7 @@ afterEach(endStages);
 /** A stage whose requests are followed: the steps as `NUMBER name fields`. */
 function followed(options: StageOptions = {}): { s: Stage; steps: string[] } {
   const s = stage(options);
+  s.alone();
   const steps: string[] = [];
   s.broker.follow((request, { name, ...rest }) => {
     steps.push([request, name, ...Object.values(rest)].join(' '));

@@ -67,13 +67,17 @@ describe('a client that does not want to wait for a worker (D65)', () => {
 
   it('waits for as long after the start of the broker, and after its step to active', () => {
     const s = begun();
-    s.broker.begin(s.now);
+    s.input((broker, now) => {
+      broker.begin(now);
+    });
     const c1 = impatient(s).request('echo', 'hi');
     expect(c1.inbox()).toEqual([]);
     s.after(GRACE_MS);
     expect(c1.request('echo', 'hi').inbox()).toEqual(NO_WORKER);
-    s.broker.setAdmission('refusing', s.now);
-    s.broker.setAdmission('serving', s.now);
+    s.input((broker, now) => {
+      broker.setAdmission('refusing', now);
+      broker.setAdmission('serving', now);
+    });
     expect(c1.request('echo', 'hi').inbox()).toEqual([]);
     s.after(GRACE_MS);
     expect(c1.request('echo', 'hi').inbox()).toEqual(NO_WORKER);

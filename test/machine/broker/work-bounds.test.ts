@@ -11,6 +11,7 @@ const BUDGET = 2048;
 
 /** So many requests of one client, without the trouble of a codec for each. */
 function queued(s: Stage, count: number, service = 'echo'): ClientActor {
+  s.alone();
   const client = s.client(`floods ${service}`);
   const before = s.broker.load.requests;
   const frames = Frames.of('MDPC02', '\x01', service, 'x');

@@ -340,7 +340,7 @@ export class StoredNode {
         sink.request(...effect);
         const [, , , body, start, end] = effect;
         const frames = new Frames();
-        unpack(body, start, end, frames);
+        unpack(body.bytes, start, end, frames);
         const key = frames.view(0).toString('latin1');
         this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
       },

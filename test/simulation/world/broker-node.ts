@@ -9,7 +9,7 @@ import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
-import { asRead } from '../../support/packed-frames.js';
+import { asRead, givePacked } from '../../support/packed-frames.js';
 import type { Tally } from '../actors/tally.js';
 import { checkAgreement } from '../model/agreement.js';
 import type { Delivered, Sent } from '../model/intent.js';
@@ -247,8 +247,10 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     }
     this.#model.message(peer, intent, now);
     const message = Frames.of(...frames);
-    // Both ways in which transports deliver messages.
-    this.#broker.message(peer, peer % 2 === 0 ? message : asRead(message), now);
+    // All ways in which transports deliver messages.
+    if (peer % 3 === 0) this.#broker.message(peer, message, now);
+    else if (peer % 3 === 1) this.#broker.message(peer, asRead(message), now);
+    else givePacked(this.#broker, peer, message, now);
   }
 
   #run(now: number): void {

@@ -1,7 +1,8 @@
 /** Assembles what a simulated broker sends into whole messages, like a transport. */
 import type { BrokerSink } from '../../../src/broker/sink.js';
+import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
-import { unpack } from '../../../src/core/packed.js';
+import { type Room, unpack } from '../../../src/core/packed.js';
 import type { Output } from '../../../src/transport/port.js';
 import {
   writeClientReply,
@@ -22,6 +23,8 @@ export interface Outlet {
 export class WholeMessages implements Output {
   readonly #outlet: Outlet;
   readonly #message = new Frames();
+  #rooms = 0;
+  #reserved: { readonly peer: number; readonly words: Words } | null = null;
 
   constructor(outlet: Outlet) {
     this.#outlet = outlet;
@@ -34,6 +37,7 @@ export class WholeMessages implements Output {
       request: (...effect) => {
         outlet.effect();
         writeWorkerRequest(this, ...effect);
+        this.#read();
       },
       heartbeat: (...effect) => {
         writeWorkerHeartbeat(this, ...effect);
@@ -45,6 +49,7 @@ export class WholeMessages implements Output {
       reply: (...effect) => {
         outlet.effect();
         writeClientReply(this, ...effect);
+        this.#read();
       },
       close: (peer) => {
         outlet.closed(peer);
@@ -54,6 +59,16 @@ export class WholeMessages implements Output {
         throw new Error('a vote for a node without a peer');
       },
     };
+  }
+
+  /** Every other message is written whole, like by our own engine. */
+  room(peer: number, bytes: number): Room | null {
+    this.#read();
+    this.#rooms++;
+    if (this.#rooms % 2 === 0) return null;
+    const words = new Words(Buffer.alloc(bytes));
+    this.#reserved = { peer, words };
+    return { words, at: 0 };
   }
 
   write(peer: number, bytes: Uint8Array, start: number, end: number, more: boolean): void {
@@ -69,6 +84,14 @@ export class WholeMessages implements Output {
 
   writeLasting(peer: number, bytes: Buffer, start: number, end: number, more: boolean): void {
     this.write(peer, bytes, start, end, more);
+  }
+
+  #read(): void {
+    const reserved = this.#reserved;
+    if (reserved === null) return;
+    this.#reserved = null;
+    const { bytes } = reserved.words;
+    this.writePacked(reserved.peer, bytes, 0, bytes.length, false);
   }
 
   /** Discards a message that was begun: its process has ended. */

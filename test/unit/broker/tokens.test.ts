@@ -28,7 +28,7 @@ function out({ table, tokens }: Scene, delivery: number): [RequestId, Frames] {
   table.raise(id, QUEUED);
   tokens.assign(id);
   table.set(id, DELIVERIES, delivery);
-  return [id, framed(tokens.encode(id))];
+  return [id, framed(tokens.encode(id).bytes)];
 }
 
 function framed(token: Buffer): Frames {
@@ -87,7 +87,7 @@ describe('the end of a request that a lost worker may still answer', () => {
     const [id, first] = out(s, 1);
     s.table.set(id, LOST, deliveryBit(1));
     s.table.set(id, DELIVERIES, 2);
-    const second = framed(s.tokens.encode(id));
+    const second = framed(s.tokens.encode(id).bytes);
     expect(s.tokens.outlived(first, 0)).toBeNull();
     s.tokens.outlive(id, 'too_late');
     s.table.free(id);

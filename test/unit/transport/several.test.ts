@@ -20,6 +20,7 @@ const EVENTS = {
 function part(index: number, peer: number, written: number[]): TransportPart {
   const endpoint = `tcp://127.0.0.1:${index + 1}`;
   const transport: Transport = {
+    room: () => null,
     write: (to) => {
       written.push(to);
     },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import {
@@ -29,7 +30,7 @@ function pathOf(version: 1 | 2, envelope: FrameText[] | null): ReturnPath {
   return {
     version,
     enveloped: envelope !== null,
-    envelope: bytes,
+    envelope: new Words(bytes),
     envelopeStart: start,
     envelopeEnd: end,
   };
@@ -52,7 +53,15 @@ describe('What a broker sends to a worker', () => {
     (version, sent) => {
       const { bytes, start, end } = packedInside(['a', '', long], false);
       const out = new Recorder();
-      writeWorkerRequest(out, PEER, version, bytesOf('token'), bytes, start, end);
+      writeWorkerRequest(
+        out,
+        PEER,
+        version,
+        new Words(bytesOf('token')),
+        new Words(bytes),
+        start,
+        end,
+      );
       expect(textsOf(out.only(PEER))).toEqual(sent);
     },
   );
@@ -123,6 +132,7 @@ describe('What a broker sends to a client', () => {
   it('writes the body from the buffers that it came in, without a copy', () => {
     const buffers: Uint8Array[] = [];
     const out = {
+      room: () => null,
       write: (_peer: number, bytes: Uint8Array): void => {
         buffers.push(bytes);
       },

@@ -1,3 +1,4 @@
+import { Words } from '../../../src/core/bytes.js';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
@@ -154,7 +155,15 @@ describe('From a broker to a worker', () => {
       fc.property(version, token, body, (v, client, frames) => {
         const out = new Recorder();
         const packed = kept(scattered(frames), 0, frames.length, false);
-        writeWorkerRequest(out, PEER, v, bytesOf(client), packed, 0, packed.length);
+        writeWorkerRequest(
+          out,
+          PEER,
+          v,
+          new Words(bytesOf(client)),
+          new Words(packed),
+          0,
+          packed.length,
+        );
         expect(atWorker(v, out.only(PEER))).toEqual({ kind: 'request', client, body: frames });
       }),
     );
@@ -196,7 +205,7 @@ describe('From a client to a broker, to a worker and back', () => {
           const path = {
             version: inbound.version,
             enveloped: inbound.enveloped,
-            envelope: ids,
+            envelope: new Words(ids),
             envelopeStart: 0,
             envelopeEnd: ids.length,
           };
@@ -204,7 +213,15 @@ describe('From a client to a broker, to a worker and back', () => {
 
           const toWorker = new Recorder();
           const { version: v, client } = worker;
-          writeWorkerRequest(toWorker, PEER, v, bytesOf(client), packed, 0, packed.length);
+          writeWorkerRequest(
+            toWorker,
+            PEER,
+            v,
+            new Words(bytesOf(client)),
+            new Words(packed),
+            0,
+            packed.length,
+          );
           const seen = atWorker(v, toWorker.only(PEER));
           expect(seen).toEqual({ kind: 'request', client, body: asked });
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import type { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import { OutputQueue, recycle, type Taken } from '../../../src/zmtp/output-queue.js';
@@ -63,7 +64,7 @@ describe('the output queue of a connection', () => {
           expect(taken.filter(({ bytes }) => bytes > most)).toEqual([]);
           expect(taken.reduce((sum, piece) => sum + piece.roomBytes, 0)).toBe(roomBytes);
           expect(queue.roomBytes).toBe(0);
-          const chunks = taken.flatMap((piece) => piece.chunks).filter(({ length }) => length > 0);
+          const chunks = taken.flatMap((piece) => piece.chunks).filter(({ bytes }) => bytes.length > 0);
           expect(new Set(chunks).size).toBe(chunks.length);
         },
       ),
@@ -87,8 +88,8 @@ describe('the output queue of a connection', () => {
     for (const bytes of SIZES.filter((one) => one > 0)) {
       const queue = new OutputQueue();
       const at = queue.reserve(bytes);
-      expect(queue.chunk.length).toBeGreaterThanOrEqual(at + bytes);
-      queue.chunk.fill(1, at, at + bytes);
+      expect(queue.chunk.bytes.length).toBeGreaterThanOrEqual(at + bytes);
+      queue.chunk.bytes.fill(1, at, at + bytes);
       const taken = queue.take();
       expect(taken.chunks).toHaveLength(1);
       expect(bytesOf(taken).equals(Buffer.alloc(bytes, 1))).toBe(true);
@@ -104,7 +105,7 @@ describe('the output queue of a connection', () => {
     fc.assert(
       fc.property(fc.array(chunk, { maxLength: 60 }), (steps) => {
         const queues = Array.from({ length: 4 }, () => new OutputQueue());
-        const out = new Set<Buffer>();
+        const out = new Set<Words>();
         for (const { owner, bytes, back } of steps) {
           queues[owner]?.append(Buffer.alloc(bytes), 0, bytes);
           const taken = queues[owner]?.take().chunks ?? [];
@@ -127,14 +128,14 @@ describe('the output queue of a connection', () => {
     for (let frame = 0; frame < 10; frame++) queue.append(Buffer.alloc(40_000), 0, 40_000);
     expect(queue.roomBytes).toBeGreaterThanOrEqual(10 * 65_536);
     const { roomBytes, chunks } = queue.take();
-    expect(roomBytes).toBeGreaterThan(chunks.reduce((sum, { length }) => sum + length, 0));
+    expect(roomBytes).toBeGreaterThan(chunks.reduce((sum, { bytes }) => sum + bytes.length, 0));
   });
 
   it('holds no chunk once all was taken', () => {
     const queue = new OutputQueue();
     queue.append(Buffer.alloc(10), 0, 10);
     queue.take();
-    expect(queue.chunk).toHaveLength(0);
+    expect(queue.chunk.bytes).toHaveLength(0);
     expect(queue.take()).toEqual({ chunks: [], views: [], bytes: 0, roomBytes: 0 });
     expect(queue.roomBytes).toBe(0);
   });

@@ -1,0 +1,116 @@
+/**
+ * Handles the two messages that make up nearly all of the traffic without taking them apart: a
+ * client's request for the service that it requested last, and a worker's final reply to a request
+ * that it holds. Only what needs no decision is handled here, and by the same operations as in
+ * `ClientRequests` and `WorkerInputs`; everything else is left to them, unchanged. So the effects of
+ * both ways are equal (test/support/stage.ts compares them in every script).
+ */
+import type { Words } from '../../core/bytes.js';
+import { Frames } from '../../core/frames.js';
+import { ReplyForm } from '../../wire/packed-forms.js';
+import type { Admission } from '../admission/admission.js';
+import type { Limits } from '../admission/limits.js';
+import type { Deliveries } from '../lifecycle/deliveries.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type { Replies } from '../lifecycle/replies.js';
+import type { RequestTracer } from '../request-trace.js';
+import type { Peer, Worker } from '../state/entities.js';
+import {
+  ANSWERED,
+  FLAGS,
+  GIVEN_UP,
+  HELD,
+  NONE,
+  OUT,
+  type RequestTable,
+  STORED,
+  WORKER,
+} from '../state/request-table.js';
+import type { RequestStore } from '../state/request-store.js';
+import { TOKEN_BYTES, type Tokens } from '../state/tokens.js';
+import type { Workers } from '../state/workers.js';
+
+export interface FastPathDeps {
+  readonly tracer: RequestTracer;
+  readonly table: RequestTable;
+  readonly tokens: Tokens;
+  readonly workers: Workers;
+  readonly requests: RequestStore;
+  readonly admission: Admission;
+  readonly limits: Limits;
+  readonly replies: Replies;
+  readonly lifecycle: Lifecycle;
+  readonly deliveries: Deliveries;
+}
+
+/** Flags of a request whose reply is more than a reply to a client. */
+const SPECIAL = ANSWERED | GIVEN_UP | HELD | STORED;
+const REPLY_01 = new ReplyForm(1, TOKEN_BYTES);
+const REPLY_02 = new ReplyForm(2, TOKEN_BYTES);
+
+export class FastPath {
+  readonly #tracer: RequestTracer;
+  readonly #table: RequestTable;
+  readonly #tokens: Tokens;
+  readonly #workers: Workers;
+  readonly #requests: RequestStore;
+  readonly #admission: Admission;
+  readonly #limits: Limits;
+  readonly #replies: Replies;
+  readonly #lifecycle: Lifecycle;
+  readonly #deliveries: Deliveries;
+  /** The body of a reply. */
+  readonly #body = new Frames();
+
+  constructor(deps: FastPathDeps) {
+    this.#tracer = deps.tracer;
+    this.#table = deps.table;
+    this.#tokens = deps.tokens;
+    this.#workers = deps.workers;
+    this.#requests = deps.requests;
+    this.#admission = deps.admission;
+    this.#limits = deps.limits;
+    this.#replies = deps.replies;
+    this.#lifecycle = deps.lifecycle;
+    this.#deliveries = deps.deliveries;
+  }
+
+  /** See `Broker.packed`. */
+  take(peer: Peer, words: Words, from: number, end: number, now: number): number {
+    if (peer.closing || !this.#admission.isOpen || this.#tracer.isOn) return 0;
+    const { worker } = peer;
+    return worker === null
+      ? this.#request(peer, words, from, end, now)
+      : this.#reply(peer, worker, words, from, end, now);
+  }
+
+  #request(peer: Peer, words: Words, from: number, end: number, now: number): number {
+    const { lastForm: form, lastService: service, identity } = peer;
+    if (form === null || service === null || !form.finds(words, from, end)) return 0;
+    // Without a worker, the client may want a refusal (D65).
+    if (service.workers.size === 0 || identity.quotas.requestsPerSecond !== Infinity) return 0;
+    const bytes = form.envelopeEnd - from + form.end - form.bodyStart;
+    if (this.#limits.ofRequest(service, bytes, identity) !== null) return 0;
+    this.#lifecycle.accept(this.#requests.addPacked(words, from, form, peer, now), service);
+    return form.end;
+  }
+
+  #reply(peer: Peer, worker: Worker, words: Words, from: number, end: number, now: number): number {
+    const form = worker.version === 1 ? REPLY_01 : REPLY_02;
+    if (!form.finds(words, from, end)) return 0;
+    const table = this.#table;
+    const id = this.#tokens.requestAt(words, form.tokenStart);
+    if (id === NONE || (table.get(id, FLAGS) & (OUT | SPECIAL)) !== OUT) return 0;
+    if (table.get(id, WORKER) !== peer.id) return 0;
+    if (!this.#tokens.isLatestAt(words, form.tokenStart, id)) return 0;
+    const body = this.#body;
+    body.clear();
+    body.push(words.bytes, form.end - form.bodyBytes, form.end);
+    body.isPacked = true;
+    this.#workers.touch(worker, now);
+    this.#replies.reply(id, body, 0, now);
+    this.#deliveries.takeBack(id, worker);
+    this.#requests.release(id, 'answered');
+    return form.end;
+  }
+}

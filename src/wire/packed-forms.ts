@@ -1,0 +1,142 @@
+/**
+ * Messages recognised in the bytes that arrived, without taking them apart: a request like the one
+ * before it, and the reply of a worker. Both have one body frame and the layout of `core/packed`. A
+ * message that is not recognised may still be valid: `Inbound` decides.
+ */
+import { sameWords, Words } from '../core/bytes.js';
+import { Frames } from '../core/frames.js';
+import { pack, packedBytes } from '../core/packed.js';
+import {
+  CLIENT_01,
+  CLIENT_02,
+  CLIENT_REQUEST,
+  COMMAND_FRAMES,
+  EMPTY,
+  HEADER_BYTES,
+  type MdpVersion,
+  WORKER_01,
+  WORKER_01_REPLY,
+  WORKER_02,
+  WORKER_02_FINAL,
+} from './mdp.js';
+
+const MORE = 0x01;
+const LONG = 0x02;
+const SHORT_BYTES_MAX = 255;
+const SHORT_HEAD_BYTES = 2;
+const LONG_HEAD_BYTES = 9;
+/** An empty frame that is followed by others, read as 16 bits in network order. */
+const EMPTY_MORE = MORE << 8;
+
+/** Packs frames that others follow. */
+function packedHead(...frames: readonly Buffer[]): Words {
+  const head = Frames.of(...frames);
+  const bytes = Buffer.alloc(packedBytes(head, 0, head.count));
+  pack(head, 0, head.count, bytes, 0, true);
+  return new Words(bytes);
+}
+
+function commandFrame(code: number): Buffer {
+  return COMMAND_FRAMES[code] ?? EMPTY;
+}
+
+/**
+ * Where the frame at `at` ends, if it is the last of its message, is in its shortest form and ends
+ * before `end`; else 0.
+ */
+function lastFrameEnd({ view }: Words, at: number, end: number): number {
+  if (at + SHORT_HEAD_BYTES > end) return 0;
+  const flags = view.getUint8(at);
+  let next = 0;
+  if (flags === 0) {
+    next = at + SHORT_HEAD_BYTES + view.getUint8(at + 1);
+  } else if (flags === LONG && at + LONG_HEAD_BYTES <= end && view.getUint32(at + 1) === 0) {
+    const size = view.getUint32(at + 5);
+    if (size > SHORT_BYTES_MAX) next = at + LONG_HEAD_BYTES + size;
+  }
+  return next > end ? 0 : next;
+}
+
+/** Requests for one service in one version, with or without an envelope of at most one frame. */
+export class RequestForm {
+  readonly version: MdpVersion;
+  readonly enveloped: boolean;
+  /** Of the request that was found last: one past the envelope, which begins with the request. */
+  envelopeEnd = 0;
+  bodyStart = 0;
+  end = 0;
+  readonly #envelopeFrames: number;
+  /** The frames between envelope and body. */
+  readonly #head: Words;
+
+  /** @param envelopeFrames 0 or 1: frames before the empty delimiter */
+  constructor(service: Buffer, version: MdpVersion, enveloped: boolean, envelopeFrames: number) {
+    this.version = version;
+    this.enveloped = enveloped;
+    this.#envelopeFrames = envelopeFrames;
+    this.#head = packedHead(
+      ...(enveloped ? [EMPTY] : []),
+      ...(version === 1 ? [CLIENT_01] : [CLIENT_02, commandFrame(CLIENT_REQUEST)]),
+      service,
+    );
+  }
+
+  /** Whether a request of this form, complete and with one body frame, is at `[from, end)`. */
+  finds(words: Words, from: number, end: number): boolean {
+    const head = this.#head;
+    let at = from;
+    if (this.#envelopeFrames === 1) {
+      if (at + SHORT_HEAD_BYTES > end || words.view.getUint8(at) !== MORE) return false;
+      const size = words.view.getUint8(at + 1);
+      // An empty frame would be the delimiter, and one of this size might be a header (D24).
+      if (size === 0 || size === HEADER_BYTES) return false;
+      at += SHORT_HEAD_BYTES + size;
+    }
+    const bodyStart = at + head.bytes.length;
+    if (bodyStart > end || !sameWords(words, at, head)) return false;
+    const next = lastFrameEnd(words, bodyStart, end);
+    if (next === 0) return false;
+    this.envelopeEnd = at;
+    this.bodyStart = bodyStart;
+    this.end = next;
+    return true;
+  }
+}
+
+/** The final replies of workers in one version. */
+export class ReplyForm {
+  /** Of the reply that was found last. */
+  tokenStart = 0;
+  /** Size of the body, without the head of its frame. */
+  bodyBytes = 0;
+  end = 0;
+  /** The frames before the token, and the head of its frame. */
+  readonly #head: Words;
+  readonly #tokenBytes: number;
+
+  constructor(version: MdpVersion, tokenBytes: number) {
+    const frames =
+      version === 1
+        ? [EMPTY, WORKER_01, commandFrame(WORKER_01_REPLY)]
+        : [WORKER_02, commandFrame(WORKER_02_FINAL)];
+    const head = packedHead(...frames, Buffer.alloc(tokenBytes)).bytes;
+    this.#head = new Words(head.subarray(0, head.length - tokenBytes));
+    this.#tokenBytes = tokenBytes;
+  }
+
+  /** Whether a reply, complete and with one body frame, is at `[from, end)`. */
+  finds(words: Words, from: number, end: number): boolean {
+    const tokenStart = from + this.#head.bytes.length;
+    const emptyAt = tokenStart + this.#tokenBytes;
+    const bodyStart = emptyAt + SHORT_HEAD_BYTES;
+    if (bodyStart > end || !sameWords(words, from, this.#head)) return false;
+    if (words.view.getUint16(emptyAt) !== EMPTY_MORE) return false;
+    const next = lastFrameEnd(words, bodyStart, end);
+    if (next === 0) return false;
+    this.tokenStart = tokenStart;
+    const headBytes = words.view.getUint8(bodyStart) === LONG ? LONG_HEAD_BYTES : SHORT_HEAD_BYTES;
+    this.bodyBytes = next - bodyStart - headBytes;
+    this.end = next;
+    return true;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * A second broker that gets the inputs of a stage's broker, but never a packed message: what both do
+ * must be equal. (The stage's own broker takes packed messages where it can.)
+ */
+import { expect } from '@jest/globals';
+
+import { Broker } from '../../src/broker/broker.js';
+import type { BrokerEvent } from '../../src/broker/events.js';
+import type { BrokerOptions } from '../../src/broker/options.js';
+import type { BrokerSink } from '../../src/broker/sink.js';
+import { Holdings } from '../../src/core/holdings.js';
+import {
+  writeClientReply,
+  writeWorkerDisconnect,
+  writeWorkerHeartbeat,
+  writeWorkerRequest,
+} from '../../src/wire/outbound.js';
+import { Recorder } from '../unit/wire/recorder.js';
+import { seededRandom } from './stage-random.js';
+
+/** The effects of a broker, in order, as text. */
+export class EffectLog {
+  readonly #effects: string[] = [];
+
+  /** The sink that carries effects out, preceded by a note of each. */
+  noted(sink: BrokerSink): BrokerSink {
+    return {
+      request: (...effect) => {
+        this.#sent((out) => {
+          writeWorkerRequest(out, ...effect);
+        });
+        sink.request(...effect);
+      },
+      heartbeat: (...effect) => {
+        this.#sent((out) => {
+          writeWorkerHeartbeat(out, ...effect);
+        });
+        sink.heartbeat(...effect);
+      },
+      disconnect: (...effect) => {
+        this.#sent((out) => {
+          writeWorkerDisconnect(out, ...effect);
+        });
+        sink.disconnect(...effect);
+      },
+      reply: (...effect) => {
+        this.#sent((out) => {
+          writeClientReply(out, ...effect);
+        });
+        sink.reply(...effect);
+      },
+      close: (peer) => {
+        this.#effects.push(`close ${peer}`);
+        sink.close(peer);
+      },
+      vote: () => {
+        this.#effects.push('vote');
+        sink.vote();
+      },
+    };
+  }
+
+  emitted(event: BrokerEvent): void {
+    this.#effects.push(JSON.stringify(event));
+  }
+
+  take(): string[] {
+    return this.#effects.splice(0);
+  }
+
+  #sent(write: (out: Recorder) => void): void {
+    const out = new Recorder();
+    write(out);
+    for (const { peer, frames } of out.messages) {
+      const texts = frames.copyFrom(0).map((frame) => frame.toString('hex'));
+      this.#effects.push(`${peer} < ${texts.join(' ')}`);
+    }
+  }
+}
+
+const NOWHERE: BrokerSink = {
+  request: () => undefined,
+  heartbeat: () => undefined,
+  disconnect: () => undefined,
+  reply: () => undefined,
+  close: () => undefined,
+  vote: () => undefined,
+};
+
+export class Shadow {
+  readonly broker: Broker;
+  readonly #log = new EffectLog();
+  readonly #others: EffectLog;
+
+  /** @param others the effects of the stage's broker */
+  constructor(options: BrokerOptions, seed: number, others: EffectLog) {
+    this.#others = others;
+    const { holdings } = options;
+    const own = holdings === undefined ? {} : { holdings: new Holdings(holdings.limit) };
+    const events = {
+      emit: (event: BrokerEvent): void => {
+        this.#log.emitted(event);
+      },
+    };
+    this.broker = new Broker(
+      { ...options, ...own },
+      this.#log.noted(NOWHERE),
+      events,
+      seededRandom(seed),
+    );
+  }
+
+  /** Both have done the same since the last call, and hold the same. */
+  compare(broker: Broker): void {
+    const [own, others] = [this.#log.take(), this.#others.take()].map((log) => log.join('\n'));
+    // (Jest's own comparison is slow, and there are very many.)
+    if (own !== others) expect(others).toBe(own);
+    const [ownLoad, load] = [this.broker, broker].map((each) => JSON.stringify(each.load));
+    if (ownLoad !== load) expect(load).toBe(ownLoad);
+    const [ownDueAt, dueAt] = [this.broker, broker].map((each) => each.nextRunAt());
+    if (ownDueAt !== dueAt) expect(dueAt).toBe(ownDueAt);
+  }
+
+  /** Both have counted the same. */
+  compareCounters(broker: Broker): void {
+    expect(broker.counters).toEqual(this.broker.counters);
+  }
+}
