@@ -4,6 +4,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Connection } from '../connection.js';
 import { type OutputQueue, recycle, type Taken } from '../output-queue.js';
 import type { ByteSource } from './byte-source.js';
+import { HandleWriter } from './handle-writer.js';
 import { costOf, READ_MS_MAX, type Reading, type ReadTurns, TurnsOfOne } from './read-turns.js';
 import { Silences, type Watched } from './silences.js';
 import { SMALL_BYTES, type Writing, type WriteTurns } from './write-turns.js';
@@ -66,6 +67,7 @@ export class SocketShell implements Reading, Writing, Watched {
   readonly turns: TurnsOfOne = new TurnsOfOne();
   readonly #source: ByteSource;
   readonly #socket: Socket;
+  readonly #writer: HandleWriter;
   readonly #events: ShellEvents;
   readonly #writeTurns: WriteTurns | null;
   #writing: Taken | null = null;
@@ -85,6 +87,7 @@ export class SocketShell implements Reading, Writing, Watched {
     const { socket } = source;
     this.#source = source;
     this.#socket = socket;
+    this.#writer = new HandleWriter(socket);
     this.connection = connection;
     this.#events = events;
     this.#writeTurns = turns?.writing ?? null;
@@ -201,6 +204,17 @@ export class SocketShell implements Reading, Writing, Watched {
   #write(taken: Taken): void {
     this.#writing = taken;
     const { views } = taken;
+    const [first] = views;
+    const written =
+      views.length === 1 && first !== undefined
+        ? this.#writer.write(first, this.#pendingEnded)
+        : 'unsupported';
+    if (written === 'taken') this.#written();
+    else if (written === 'failed') this.#pendingEnded(true);
+    else if (written === 'unsupported') this.#writeStream(views);
+  }
+
+  #writeStream(views: readonly Buffer[]): void {
     const last = views.length - 1;
     if (last > 0) this.#socket.cork();
     for (let index = 0; index < last; index++) {
@@ -231,6 +245,11 @@ export class SocketShell implements Reading, Writing, Watched {
     this.connection.close();
     this.#socket.destroy();
   }
+
+  readonly #pendingEnded = (isFailed: boolean): void => {
+    if (isFailed) this.#socket.destroy();
+    this.#written();
+  };
 
   readonly #written = (): void => {
     if (this.#writing !== null) recycle(this.#writing.chunks);
