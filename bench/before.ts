@@ -14,9 +14,10 @@ import { findBefore } from './brokers.js';
 import { compileGenerator } from './generator.js';
 import { machineFacts, pins } from './machine-facts.js';
 import { type Bench, measureRow, ratioOf, type Ratio } from './measure.js';
-import { BEFORE_ROWS } from './rows.js';
+import { beforeRows } from './rows.js';
 
 const BOUND = 1.05;
+const WHAT = { rate: 'requests/s', cpu: 'CPU', load: 'client CPU', p50: 'p50' } as const;
 const LINE = /^(.+?) {2,}([0-9]+) ns\/request/gm;
 
 const { values, positionals } = parseArgs({
@@ -80,12 +81,12 @@ async function compareBrokers(directory: string): Promise<void> {
     pins: pins(),
     progress: () => undefined,
   };
-  for (const row of BEFORE_ROWS) {
+  for (const row of beforeRows(join(root, 'build', 'bench'))) {
     const title = `${row.section}: ${row.title}`;
     if (only?.test(title) === false) continue;
     const result = await measureRow(bench, row);
     for (const { quantity, ratio, met } of result?.verdicts ?? []) {
-      print(title, quantity === 'rate' ? 'requests/s' : 'CPU', ratio, met);
+      print(title, WHAT[quantity], ratio, met);
     }
   }
 }

@@ -33,6 +33,9 @@ export interface Figures {
   readonly requestsPerSecond: number;
   readonly cpuUs: number;
   readonly loadCpuUs: number;
+  /** Shares of one core. */
+  readonly busy: number;
+  readonly loadBusy: number;
   readonly p50Us: number;
   readonly p99Us: number;
   readonly p999Us: number;
@@ -45,7 +48,7 @@ export interface Ratio {
   readonly high: number;
 }
 
-export type Quantity = 'rate' | 'cpu' | 'p50';
+export type Quantity = 'rate' | 'cpu' | 'load' | 'p50';
 
 /** One target and its measured ratio. */
 export interface Verdict {
@@ -100,7 +103,8 @@ async function drive(bench: Bench, how: Drive, broker: RunningBroker): Promise<L
     return await runLoad(bench.generator, how.load, broker, bench.window, cpu);
   }
   const endpoint = `tcp://127.0.0.1:${broker.port}`;
-  const script = (name: string): string => join(import.meta.dirname, 'sdk', `${name}.js`);
+  const directory = how.directory ?? import.meta.dirname;
+  const script = (name: string): string => join(directory, 'sdk', `${name}.js`);
   const worker = spawn(
     process.execPath,
     [script('worker'), endpoint, how.transport, String(how.concurrency)],
@@ -126,13 +130,19 @@ function cpuUs({ brokerCpuSeconds, requests }: LoadResult): number {
   return (brokerCpuSeconds * 1e6) / requests;
 }
 
+function loadCpuUs({ loadCpuSeconds, requests }: LoadResult): number {
+  return (loadCpuSeconds * 1e6) / requests;
+}
+
 function figuresOf({ runner, results }: Standing): Figures {
   const of = (value: (result: LoadResult) => number): number => median(results.map(value));
   return {
     title: runner.title,
     requestsPerSecond: of(requestsPerSecond),
     cpuUs: of(cpuUs),
-    loadCpuUs: of(({ loadCpuSeconds, requests }) => (loadCpuSeconds * 1e6) / requests),
+    loadCpuUs: of(loadCpuUs),
+    busy: of(({ brokerCpuSeconds, seconds }) => brokerCpuSeconds / seconds),
+    loadBusy: of(({ loadCpuSeconds, seconds }) => loadCpuSeconds / seconds),
     p50Us: of(({ p50Us }) => p50Us),
     p99Us: of(({ p99Us }) => p99Us),
     p999Us: of(({ p999Us }) => p999Us),
@@ -142,7 +152,7 @@ function figuresOf({ runner, results }: Standing): Figures {
 function verdictsOf(targets: readonly Target[], standing: readonly Standing[]): Verdict[] {
   const [subject] = standing;
   if (subject === undefined) return [];
-  return targets.flatMap(({ against, rateMin, cpuMax, p50Max }) => {
+  return targets.flatMap(({ against, rateMin, cpuMax, loadMax, p50Max }) => {
     const other = standing.find(({ runner }) => runner.title === against);
     if (other === undefined) return [];
     const verdict = (
@@ -158,6 +168,7 @@ function verdictsOf(targets: readonly Target[], standing: readonly Standing[]): 
     return [
       ...verdict('rate', requestsPerSecond, rateMin),
       ...verdict('cpu', cpuUs, cpuMax),
+      ...verdict('load', loadCpuUs, loadMax),
       ...verdict('p50', ({ p50Us }) => p50Us, p50Max),
     ];
   });

@@ -15,8 +15,8 @@ export interface Report {
   readonly rounds: number;
   readonly seconds: number;
   readonly pinned: string;
-  readonly loadBefore: number;
-  readonly loadAfter: number;
+  /** What other processes used. */
+  readonly others: string;
   readonly rows: readonly RowResult[];
   readonly memory: Memory | null;
 }
@@ -43,9 +43,12 @@ const HEADINGS: Readonly<Record<Section, readonly [string, string]>> = {
 const QUANTITIES: Readonly<Record<Quantity, string>> = {
   rate: 'requests/s',
   cpu: 'CPU per request',
+  load: 'generator’s CPU',
   p50: 'p50',
 };
 
+/** A generator that is busy for this share of a core limits requests/s itself. */
+const BOTTLENECK = 0.95;
 const RESIDENT_MAX_BYTES = 100 * 2 ** 20;
 const CONNECTION_MAX_BYTES = 6 * 2 ** 10;
 
@@ -76,15 +79,20 @@ function introduction(report: Report): string[] {
 }
 
 function renderRow({ row, figures, verdicts }: RowResult): string {
-  const head = ['broker', 'requests/s', 'CPU per request', 'p50', 'p99', 'p99.9', 'generator'];
+  const head = [
+    ...['broker', 'requests/s', 'CPU per request', 'busy', 'p50', 'p99', 'p99.9'],
+    ...['generator', 'busy'],
+  ];
   const lines = figures.map((each) => [
     each.title,
     Math.round(each.requestsPerSecond).toLocaleString('en'),
     micro(each.cpuUs),
+    percent(each.busy),
     micro(each.p50Us),
     micro(each.p99Us),
     micro(each.p999Us),
     micro(each.loadCpuUs),
+    `${percent(each.loadBusy)}${each.loadBusy >= BOTTLENECK ? ' (bottleneck)' : ''}`,
   ]);
   const parts = [`### ${row.title}`, table(head, lines)];
   if (verdicts.length > 0) parts.push(renderVerdicts(figures, verdicts));
@@ -124,7 +132,7 @@ function renderMemory({ idleBytes, connections, bytesPerConnection }: Memory): s
   );
 }
 
-function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): string[] {
+function reading({ rounds, seconds, pinned, others }: Report): string[] {
   return [
     '## How to read this',
     [
@@ -132,11 +140,13 @@ function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): st
       '  the same time and are measured in turn (A B C A B C …), so that other load on the machine affects all of them.',
       '- A ratio is the median of the ratios of neighbouring runs, followed by the lowest and the highest.',
       '  If that range is wide, the machine was busy with something else: trust the order, not the digits.',
-      `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after the whole run. ${pinned}`,
+      `- ${others} ${pinned}`,
       '- CPU per request is the user and system time of the broker’s process with all its threads, as the',
       '  kernel counts it, divided by the requests answered in the window. It varies less: on a',
       '  busy machine requests/s mostly shows how much of a core was free.',
       '- _generator_ is the CPU time that the load generator itself used per request, as client and worker.',
+      '  _busy_ is the share of one core that the broker, or the generator, used. Where the generator is the',
+      '  bottleneck, requests/s say nothing about the broker: compare the CPU per request.',
       '- Closed loop: each reply is followed by the next request, so latencies are those with that many',
       '  requests outstanding. _Peers batch_: a peer sends all messages of one turn of its loop in one',
       '  write, as the SDK does; _single writes_: it sends each message in a write of its own.',
@@ -145,6 +155,10 @@ function reading({ rounds, seconds, pinned, loadBefore, loadAfter }: Report): st
       '  delivery. It copies less than the Guide’s own broker.',
     ].join('\n'),
   ];
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
 }
 
 function micro(us: number): string {

@@ -5,6 +5,8 @@
  *     npm run bench -- --quick             # one short run each; prints, writes nothing
  *     npm run bench -- --only PATTERN      # rows whose title matches; prints, writes nothing
  *     npm run bench -- --rounds 9 --seconds 3 --warmup 1 --write
+ *
+ * It does not write if the machine was busy with something else, and then ends with 1.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +16,8 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../src/core/errors.js';
 import { BROKER_TITLES, findBrokers } from './brokers.js';
 import { compileGenerator } from './generator.js';
-import { loadAverage, machineFacts, pins } from './machine-facts.js';
+import { machineFacts, pins } from './machine-facts.js';
+import { busyText, countOthers, othersText } from './others.js';
 import { lowerPriority, raisePriority } from './priority.js';
 import { type Bench, measureRow, type RowResult } from './measure.js';
 import { measureMemory, type Memory } from './memory.js';
@@ -58,7 +61,7 @@ try {
     progress,
   };
   const only = values.only === undefined ? null : new RegExp(values.only, 'i');
-  const loadBefore = loadAverage();
+  const othersUntilNow = countOthers();
   const rows: RowResult[] = [];
   for (const row of ROWS) {
     if (only?.test(`${row.section}: ${row.title}`) === false) continue;
@@ -78,6 +81,7 @@ try {
     }
   }
   progress('');
+  const others = othersUntilNow();
   const report = renderReport({
     date: new Date().toISOString().slice(0, 10),
     machine: machineFacts(),
@@ -89,13 +93,19 @@ try {
     rounds: bench.rounds,
     seconds: bench.window.seconds,
     pinned: pinnedText(placed, raised),
-    loadBefore,
-    loadAfter: loadAverage(),
+    others: othersText(others),
     rows,
     memory,
   });
-  if (values.write || (!values.quick && only === null)) writeFileSync(DOCUMENT, report);
   process.stdout.write(report);
+  if (values.write || (!values.quick && only === null)) {
+    if (others.isBusy) {
+      process.stderr.write(busyText(others));
+      process.exitCode = 1;
+    } else {
+      writeFileSync(DOCUMENT, report);
+    }
+  }
 } finally {
   lowerPriority();
   rmSync(directory, { recursive: true, force: true });
