@@ -2,6 +2,7 @@ import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { packedHead } from '../../../src/core/packed-head.js';
 import type { Link, TransportEvents } from '../../../src/transport/port.js';
 import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
@@ -107,6 +108,28 @@ function ask(link: Link, text: string): void {
 describe('a link', () => {
   afterEach(async () => {
     for (const close of open.splice(0)) await close();
+  });
+
+  it('sends packed heads as the frames that they are, before it is connected and after', async () => {
+    const server = await serve();
+    const record = new LinkRecord();
+    const link = dial(server.endpoint, record);
+    const head = packedHead([Buffer.from('id'), Buffer.alloc(0), Buffer.alloc(300, 'h')]);
+    const send = (text: string): void => {
+      link.writeHead?.(head, 0, head.length);
+      ask(link, text);
+    };
+    send('waiting');
+    const long = 'h'.repeat(300);
+    await record.untilTold(`message id||${long}|waiting`);
+    send('sent');
+    await record.untilTold(`message id||${long}|sent`);
+    // The link has its own copy: the head of the next message may be written over it.
+    send('first');
+    head.write('no', 2);
+    send('second');
+    await record.untilTold(`message no||${long}|second`);
+    expect(record.told).toContain(`message id||${long}|first`);
   });
 
   it('leaves a broker that answers no PING or never greets, and connects to the next (37/ZMTP)', async () => {
