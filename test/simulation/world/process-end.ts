@@ -1,6 +1,7 @@
 /** The network's events about a process's peers, as inputs of its broker. */
 import type { Broker } from '../../../src/broker/broker.js';
 import { Frames } from '../../../src/core/frames.js';
+import { givePacked } from '../../support/packed-frames.js';
 import type { Delivered, Sent } from '../model/intent.js';
 import type { SimClock } from './clock.js';
 import type { Connection, ServerEnd } from './network.js';
@@ -55,7 +56,10 @@ export class ProcessEnd implements ServerEnd<Sent, Delivered> {
       if (intent.kind === 'malformed' && intent.as === 'too_large') {
         broker.oversized(peer, this.#clock.now);
       } else {
-        broker.message(peer, Frames.of(...frames), this.#clock.now);
+        const message = Frames.of(...frames);
+        // Both ways in which transports deliver messages.
+        if (peer % 2 === 0) broker.message(peer, message, this.#clock.now);
+        else givePacked(broker, peer, message, this.#clock.now);
       }
     });
   }
