@@ -17,7 +17,7 @@ export interface Load {
   readonly workers: number;
   /** Requests outstanding, over all clients together. */
   readonly outstanding: number;
-  /** Worker credit (D23), MDP only. Default 1. */
+  /** Worker credit (D23), MDP and Titanic only. Default 1. */
   readonly credit?: number;
   /** Size of a body in bytes. Default 16. */
   readonly size?: number;
@@ -38,6 +38,11 @@ export interface Load {
   readonly idle?: number;
   /** Number of requests that wait throughout for a service without workers. */
   readonly queued?: number;
+  /**
+   * Stores only: a request counts when a worker has executed it and it is closed. Otherwise it
+   * counts when it is stored.
+   */
+  readonly life?: boolean;
   /** Default 2500. */
   readonly heartbeatMs?: number;
 }
@@ -175,7 +180,7 @@ function loadArguments(load: Load, target: LoadTarget, window: Window): string[]
     busy: load.busy,
     rate: load.rate,
     idle: load.idle,
-    credit: isMdp ? load.credit : undefined,
+    credit: isMdp || target.protocol === 'titanic' ? load.credit : undefined,
     queued: isMdp ? load.queued : undefined,
     'heartbeat-ms': load.heartbeatMs,
     seconds: window.seconds,
@@ -186,5 +191,6 @@ function loadArguments(load: Load, target: LoadTarget, window: Window): string[]
   const args = Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [`--${name}`, String(value)],
   );
-  return [...args, load.single === true ? '--single' : '--batch'];
+  const flags = [load.single === true ? '--single' : '--batch', ...(load.life ? ['--life'] : [])];
+  return [...args, ...flags];
 }

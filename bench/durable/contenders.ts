@@ -14,6 +14,8 @@ export type ContenderName = 'titanic' | 'beanstalkd' | 'redis';
 export interface Contender {
   readonly name: ContenderName;
   readonly title: string;
+  /** What a request goes through from its beginning to its end. */
+  readonly lifeTitle: string;
   readonly version: string;
   command(port: number, directory: string): readonly [string, ...string[]];
 }
@@ -49,6 +51,7 @@ export function findContenders(): { found: readonly Contender[]; absent: readonl
 const TITANIC: Contender = {
   name: 'titanic',
   title: 'Majordomo',
+  lifeTitle: 'Majordomo: submit, worker, reply, fetch, close',
   version: packageVersion(),
   command: (port, directory) => [
     process.execPath,
@@ -66,6 +69,7 @@ const TITANIC: Contender = {
 const BEANSTALKD: Contender = {
   name: 'beanstalkd',
   title: 'beanstalkd `-f 0`',
+  lifeTitle: 'beanstalkd `-f 0`: `put`, `reserve`, `delete`',
   version: '',
   command: (port, directory) => [
     ...(['beanstalkd', '-l', HOST, '-p', String(port)] as const),
@@ -76,6 +80,7 @@ const BEANSTALKD: Contender = {
 const REDIS: Contender = {
   name: 'redis',
   title: 'Redis `RPUSH`, `appendfsync always`',
+  lifeTitle: 'Redis reliable queue: `RPUSH`, `BLMOVE`, `LREM`',
   version: '',
   command: (port, directory) => [
     ...(['redis-server', '--bind', HOST, '--port', String(port), '--dir', directory] as const),

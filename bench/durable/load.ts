@@ -33,6 +33,30 @@ export async function closedLoop(
   return requests / seconds;
 }
 
+/** Eight workers for each store; the credit is ours, because one of theirs takes one job at a time. */
+const WORKERS = 8;
+const CREDIT = 100;
+
+/**
+ * Requests per second that were stored, executed by a worker and are gone again. For us: submitted,
+ * replied, fetched, closed; for the others put or pushed, reserved, deleted.
+ */
+export async function wholeLives(
+  generator: Generator,
+  { contender, port, pid }: Running,
+  outstanding: number,
+  window: Window,
+): Promise<number> {
+  const { requests, seconds } = await runLoad(
+    generator,
+    { clients: 1, workers: WORKERS, credit: CREDIT, outstanding, size: BODY_BYTES, life: true },
+    { protocol: contender.name, port, pid },
+    window,
+    null,
+  );
+  return requests / seconds;
+}
+
 /** Latency counts from the planned time: every request that was due during a stall shows it. */
 export async function openLoop(
   generator: Generator,

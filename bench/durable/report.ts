@@ -26,6 +26,8 @@ export interface DurableReport {
   readonly seconds: number;
   readonly openRate: number;
   readonly rates: readonly Rates[];
+  /** Requests that were stored, executed and closed. */
+  readonly lives: readonly Rates[];
   readonly verdicts: readonly Verdict[];
   readonly open: Latencies;
   readonly bare: Latencies;
@@ -47,7 +49,10 @@ export function renderDurable(report: DurableReport): string {
     'Receipts per second for requests of 1 KB. A receipt means that the request is on disk: `titanic.request` was\nanswered 200. Compare the ratios of one run: the absolute figures hold only for the machine and disk below.',
     lines.map((line) => `- ${line}`).join('\n'),
     '## Receipts',
-    ratesTable(report.rates),
+    ratesTable(report.rates, 'receipts/s'),
+    '## Whole life',
+    livesText(report.lives),
+    '## Targets',
     verdictTable(report),
     `## Latency at ${report.openRate.toLocaleString('en')} a second`,
     latencyTable(report),
@@ -58,9 +63,9 @@ export function renderDurable(report: DurableReport): string {
   ].join('\n\n')}\n`;
 }
 
-function ratesTable(rates: readonly Rates[]): string {
+function ratesTable(rates: readonly Rates[], what: string): string {
   return table(
-    ['store', 'outstanding', 'receipts/s', 'range'],
+    ['store', 'outstanding', what, 'range'],
     rates.map(({ title, outstanding, perSecond }) => [
       title,
       outstanding.toLocaleString('en'),
@@ -68,6 +73,13 @@ function ratesTable(rates: readonly Rates[]): string {
       `${whole(Math.min(...perSecond))} – ${whole(Math.max(...perSecond))}`,
     ]),
   );
+}
+
+function livesText(lives: readonly Rates[]): string {
+  return [
+    'A request of 1 KB counts when it is gone again: stored, executed by one of eight workers, closed. Our worker\nreplies 4 bytes, which the client fetches before it closes the request; the other stores keep no replies.',
+    ratesTable(lives, 'lives/s'),
+  ].join('\n\n');
 }
 
 function verdictTable({ verdicts, loadBefore }: DurableReport): string {
@@ -117,7 +129,7 @@ function reading({ rounds, seconds, loadBefore, loadAfter }: DurableReport): str
     '  median of the ratios of neighbouring runs.',
     '- One load generator (`bench/load`, in C) sends requests to all of them in the same way: over one connection, with all',
     '  requests of one turn of its loop in one write. It sleeps until the next request is due. `Client` is the SDK of this package, in a process of its own.',
-    '- The stores start empty, and nothing is removed during the run.',
+    '- The stores start empty, those of the whole lives, too. Receipts: nothing is removed during the run.',
     `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after. Generator, stores and everything else shared the cores.`,
     ...(loadBefore < BUSY_LOAD
       ? []

@@ -8,7 +8,8 @@
  *   mdp.c        MDP 0.2 over zmtp.c (ZMTP 3.0; CURVE in curve.c), with worker credit
  *   nats.c       NATS request-reply: inboxes with a wildcard, a queue group of responders
  *   gearman.c    gearman's binary protocol
- *   stores.c     beanstalkd's put and Redis' RPUSH; Titanic's request is in mdp.c
+ *   stores.c     beanstalkd's put and Redis' RPUSH, with --life until a worker deleted the job;
+ *                Titanic's requests are in mdp.c
  */
 #ifndef LOAD_H
 #define LOAD_H
@@ -55,6 +56,8 @@ struct options {
     unsigned port, clients, workers, services, busy, credit, outstanding, size, idle, queued;
     unsigned heartbeat_ms;
     bool single;
+    /* A stored request counts when it is gone again: executed by a worker, fetched, closed. */
+    bool life;
     double seconds, warmup, rate;
     /* Process id of the broker, whose CPU time is read at both ends of the window; 0 for none. */
     long pid;

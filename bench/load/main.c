@@ -238,7 +238,7 @@ static const struct option names_of_options[] = {
     {"size", 1, NULL, 'z'},         {"seconds", 1, NULL, 't'},    {"warmup", 1, NULL, 'u'},
     {"rate", 1, NULL, 'r'},         {"batch", 0, NULL, 'B'},      {"single", 0, NULL, 'S'},
     {"pid", 1, NULL, 'i'},          {"idle", 1, NULL, 'I'},       {"queued", 1, NULL, 'q'},
-    {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'}, {"secret-key", 1, NULL, 'K'},
+    {"life", 0, NULL, 'L'},         {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'}, {"secret-key", 1, NULL, 'K'},
     {NULL, 0, NULL, 0},
 };
 
@@ -311,6 +311,7 @@ static void read_options(int count, char **arguments)
         case 'i': options.pid = whole(optarg); break;
         case 'I': options.idle = whole(optarg); break;
         case 'q': options.queued = whole(optarg); break;
+        case 'L': options.life = true; break;
         case 'H': options.heartbeat_ms = whole(optarg); break;
         case 'k': options.server_key = key(optarg); break;
         case 'K': options.secret_key = key(optarg); break;
@@ -323,8 +324,14 @@ static void read_options(int count, char **arguments)
         options.busy = options.services;
     if ((options.server_key != NULL) != (options.secret_key != NULL))
         die("--server-key and --secret-key go together");
-    if (options.protocol != &mdp && (options.queued > 0 || options.credit > 1))
-        die("--queued and --credit are MDP's");
+    bool is_stored = options.protocol == &titanic || options.protocol == &beanstalkd
+        || options.protocol == &redis;
+    if (options.life && (!is_stored || options.clients == 0 || options.rate > 0 || options.size < 8))
+        die("--life is for stores: with clients, without --rate, with bodies of at least 8 bytes");
+    if (options.protocol != &mdp && options.queued > 0)
+        die("--queued is MDP's");
+    if (options.protocol != &mdp && options.protocol != &titanic && options.credit > 1)
+        die("--credit is MDP's");
 }
 
 static void prepare(void)

@@ -9,6 +9,9 @@
 
 #define NOBODY "nobody"
 #define SLOT_NONE UINT32_MAX
+#define UUID_SIZE 32
+/* A worker's reply to a stored request. */
+#define DONE "done"
 
 static void head_of_worker(struct connection *c, const char *command_byte)
 {
@@ -36,17 +39,67 @@ static void mdp_request(struct connection *c, uint32_t slot)
     request_to(c, slot, name, size, body, options.size);
 }
 
-/* 9/TSP: for a service without workers, so that the broker only stores it. */
-static void titanic_request(struct connection *c, uint32_t slot)
+static void titanic_head(struct connection *c, uint32_t slot, const char *service)
 {
     zmtp_frame(c, &slot, sizeof slot, true);
     zmtp_frame(c, "", 0, true);
     zmtp_frame(c, "MDPC02", 6, true);
     zmtp_frame(c, "\1", 1, true);
-    zmtp_frame(c, "titanic.request", 15, true);
-    zmtp_frame(c, NOBODY, strlen(NOBODY), true);
+    zmtp_frame(c, service, strlen(service), true);
+}
+
+/* What the request in a slot waits for, with --life. */
+static struct life {
+    enum { RECEIPT, RESULT, CLOSED } until;
+    char uuid[UUID_SIZE];
+} *lives;
+
+/* 9/TSP. Without --life it is for a service without workers, so that the broker only stores it. */
+static void titanic_request(struct connection *c, uint32_t slot)
+{
+    size_t size = strlen(NOBODY);
+    const char *name = options.life ? service_name(next_service(), &size) : NOBODY;
+
+    if (lives == NULL)
+        lives = calloc(options.outstanding, sizeof *lives);
+    if (lives == NULL)
+        die("out of memory");
+    if (options.life)
+        lives[slot].until = RECEIPT;
+    titanic_head(c, slot, "titanic.request");
+    zmtp_frame(c, name, size, true);
     zmtp_frame(c, body, options.size, false);
     message_end(c);
+}
+
+/* The answer to the last step of the request in a slot: begins the next one. */
+static void titanic_step(struct connection *c, uint32_t slot, const struct frame *frames,
+                         unsigned count)
+{
+    struct life *life = &lives[slot];
+
+    switch (life->until) {
+    case RECEIPT:
+        if (count != 7 || frames[6].size != UUID_SIZE)
+            die("a receipt of %u frames", count);
+        memcpy(life->uuid, frames[6].at, UUID_SIZE);
+        life->until = RESULT;
+        titanic_head(c, slot, "titanic.wait");
+        zmtp_frame(c, life->uuid, UUID_SIZE, true);
+        zmtp_frame(c, "60000", 5, false);
+        message_end(c);
+        return;
+    case RESULT:
+        if (count != 7 || frames[6].size != strlen(DONE))
+            die("a result of %u frames", count);
+        life->until = CLOSED;
+        titanic_head(c, slot, "titanic.close");
+        zmtp_frame(c, life->uuid, UUID_SIZE, false);
+        message_end(c);
+        return;
+    case CLOSED:
+        answered(slot);
+    }
 }
 
 static void mdp_heartbeat(struct connection *c)
@@ -89,8 +142,12 @@ static void to_client(struct connection *c, const struct frame *frames, unsigned
         return;
     }
     if (options.protocol == &titanic) {
-        if (count != 7 || frames[5].size != 3 || memcmp(frames[5].at, "200", 3) != 0)
+        if (frames[5].size != 3 || memcmp(frames[5].at, "200", 3) != 0)
             die("no receipt: %.*s", (int) frames[5].size, (const char *) frames[5].at);
+        if (options.life) {
+            titanic_step(c, slot, frames, count);
+            return;
+        }
     } else if (count != 6 || frames[5].size != options.size) {
         die("a reply of %u frames, its body of %zu bytes", count, frames[5].size);
     }
@@ -113,7 +170,10 @@ void mdp_message(struct connection *c, const struct frame *frames, unsigned coun
     head_of_worker(c, "\4");
     zmtp_frame(c, frames[2].at, frames[2].size, true);
     zmtp_frame(c, "", 0, true);
-    zmtp_frame(c, frames[4].at, frames[4].size, false);
+    if (options.life)
+        zmtp_frame(c, DONE, strlen(DONE), false);
+    else
+        zmtp_frame(c, frames[4].at, frames[4].size, false);
     message_end(c);
 }
 
@@ -130,4 +190,5 @@ const struct protocol titanic = {
     .opened = zmtp_opened,
     .consume = zmtp_consume,
     .request = titanic_request,
+    .heartbeat = mdp_heartbeat,
 };
