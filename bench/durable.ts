@@ -6,7 +6,7 @@
  *     npm run bench:durable -- --write           # writes docs/performance-durable.md, too
  *     npm run bench:durable -- --rounds 1 --seconds 0.5
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -29,7 +29,8 @@ import {
 import { type Rates, renderDurable, type Verdict } from './durable/report.js';
 import { slowDisk } from './durable/slow-disk.js';
 import { compileGenerator, type Generator } from './generator.js';
-import { loadAverage, machineFacts } from './machine-facts.js';
+import { machineFacts } from './machine-facts.js';
+import { countOthers, type Others, publish } from './others.js';
 
 interface Target {
   readonly against: ContenderName;
@@ -169,10 +170,12 @@ function medians(all: readonly Latencies[]): Latencies {
   return { p50: of(({ p50 }) => p50), p99: of(({ p99 }) => p99) };
 }
 
-async function run(directory: string): Promise<string> {
+async function run(
+  directory: string,
+): Promise<{ readonly report: string; readonly others: Others }> {
   const { found, absent } = findContenders();
   const generator = compileGenerator(directory);
-  const loadBefore = loadAverage();
+  const othersUntilNow = countOthers();
   const standing: Running[] = [];
   const rates: Rates[] = [];
   const judged: Verdict[] = [];
@@ -199,7 +202,8 @@ async function run(directory: string): Promise<string> {
     judged.push(
       ...verdicts([LIFE_TARGET], `whole lives/s at ${LIVES_OUTSTANDING} outstanding`, lives),
     );
-    return renderDurable({
+    const others = othersUntilNow();
+    const report = renderDurable({
       facts: [
         `measured ${new Date().toISOString().slice(0, 10)}`,
         ...machineFacts(),
@@ -219,9 +223,9 @@ async function run(directory: string): Promise<string> {
       open: medians(pairs.map(([open]) => open)),
       bare: medians(pairs.map(([, bare]) => bare)),
       slow,
-      loadBefore,
-      loadAfter: loadAverage(),
+      others,
     });
+    return { report, others };
   } finally {
     await Promise.all(standing.map((each) => each.stop()));
   }
@@ -229,9 +233,8 @@ async function run(directory: string): Promise<string> {
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-durable-'));
 try {
-  const report = await run(directory);
-  if (values.write) writeFileSync(DOCUMENT, report);
-  process.stdout.write(report);
+  const { report, others } = await run(directory);
+  publish(report, values.write ? DOCUMENT : null, others);
 } finally {
   rmSync(directory, { recursive: true, force: true });
 }

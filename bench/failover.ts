@@ -5,7 +5,6 @@
  *     npm run bench:failover -- --write          # writes docs/performance-pair.md, too
  *     npm run bench:failover -- --rounds 5 --seconds 1 --behind 10000
  */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -14,7 +13,8 @@ import { removePairs } from '../test/support/pair-daemons.js';
 import { kills, switchovers } from './failover/changes.js';
 import { replication } from './failover/replication.js';
 import { type Kills, renderFailover } from './failover/report.js';
-import { loadAverage, machineFacts } from './machine-facts.js';
+import { machineFacts } from './machine-facts.js';
+import { countOthers, type Others, publish } from './others.js';
 
 const DOCUMENT = join(process.cwd(), 'docs', 'performance-pair.md');
 const TARGETS = [
@@ -38,9 +38,9 @@ function progress(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-async function measure(): Promise<string> {
+async function measure(): Promise<{ readonly report: string; readonly others: Others }> {
   const count = rounds ?? NaN;
-  const loadBefore = loadAverage();
+  const othersUntilNow = countOthers();
   const killed: Kills[] = [];
   for (const target of TARGETS) {
     const took = await kills(target.heartbeatIntervalMs, count, progress);
@@ -57,7 +57,9 @@ async function measure(): Promise<string> {
     },
     progress,
   );
-  return renderFailover({
+  await removePairs();
+  const others = othersUntilNow();
+  const report = renderFailover({
     facts: [
       `measured ${new Date().toISOString().slice(0, 10)}`,
       `\`npm run bench:failover -- --rounds ${count} --seconds ${seconds} --behind ${behind}\``,
@@ -67,15 +69,14 @@ async function measure(): Promise<string> {
     kills: killed,
     switchovers: handed,
     replication: replicated,
-    loadBefore,
-    loadAfter: loadAverage(),
+    others,
   });
+  return { report, others };
 }
 
 try {
-  const report = await measure();
-  if (values.write) writeFileSync(DOCUMENT, report);
-  process.stdout.write(report);
+  const { report, others } = await measure();
+  publish(report, values.write ? DOCUMENT : null, others);
 } finally {
   await removePairs();
 }

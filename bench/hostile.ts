@@ -6,7 +6,6 @@
  *     npm run bench:hostile -- --seconds 3 --only flood-50 --only waits
  *     npm run bench:hostile -- --only services --profile DIR   # and a CPU profile of the broker
  */
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -15,7 +14,8 @@ import { removeDaemons } from '../test/support/daemon.js';
 import { measure, type Measured } from './hostile/measure.js';
 import { renderHostile } from './hostile/report.js';
 import { SCENES } from './hostile/scenes.js';
-import { loadAverage, machineFacts } from './machine-facts.js';
+import { machineFacts } from './machine-facts.js';
+import { countOthers, publish } from './others.js';
 
 const DOCUMENT = join(process.cwd(), 'docs', 'performance-hostile.md');
 /** Small, so that memory beyond it is noticed. */
@@ -38,7 +38,7 @@ if (unknown.length > 0) {
 if (values.write && values.only.length > 0) throw new Error('--write wants all attacks');
 
 try {
-  const loadBefore = loadAverage();
+  const othersUntilNow = countOthers();
   const measured: Measured[] = [];
   for (const scene of SCENES) {
     if (values.only.length > 0 && !values.only.includes(scene.name)) continue;
@@ -46,6 +46,8 @@ try {
     const profiles = values.profile ?? null;
     measured.push(await measure(scene, { seconds, memoryBytes: MEMORY_BYTES, profiles }));
   }
+  await removeDaemons();
+  const others = othersUntilNow();
   const report = renderHostile({
     facts: [
       `measured ${new Date().toISOString().slice(0, 10)}`,
@@ -56,11 +58,9 @@ try {
     measured,
     seconds,
     memoryBytes: MEMORY_BYTES,
-    loadBefore,
-    loadAfter: loadAverage(),
+    others,
   });
-  if (values.write) writeFileSync(DOCUMENT, report);
-  process.stdout.write(report);
+  publish(report, values.write ? DOCUMENT : null, others);
 } finally {
   await removeDaemons();
 }

@@ -1,7 +1,7 @@
 /** The machine and the cores of a measurement. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, loadavg, release, totalmem, type } from 'node:os';
+import { cpus, release, totalmem, type } from 'node:os';
 
 import type { Pins } from './measure.js';
 
@@ -17,11 +17,6 @@ export function machineFacts(): readonly string[] {
     `Node.js ${process.versions.node}`,
     spawnSync('gcc', ['--version'], { encoding: 'utf8' }).stdout.split('\n')[0] ?? 'gcc',
   ];
-}
-
-/** Average number of processes that wanted to run in the last minute. */
-export function loadAverage(): number {
-  return loadavg()[0] ?? 0;
 }
 
 /** The generator gets the last core that this process may use, the brokers the others. */

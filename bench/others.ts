@@ -2,7 +2,7 @@
  * How much of the machine's CPU time other processes used while a benchmark ran: figures of a busy
  * machine are not written into documents.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 
 /** Above this share of all cores, the machine was busy with something else. */
@@ -58,7 +58,20 @@ export function othersText({ used, stolen }: Others): string {
   return `Of the CPU time of all ${cores} cores, other processes used ${percent(used)} during the run, and the hypervisor took ${percent(stolen)}.`;
 }
 
-/** Why the document is not written. */
-export function busyText(others: Others): string {
-  return `not written: the machine was busy with something else. ${othersText(others)} At most ${OTHERS_MAX * 100} % together are allowed.\n`;
+/**
+ * Prints a report, and writes it to its document, unless the machine was busy: then it says so, and
+ * the process will end with 1.
+ * @param document `null`: only print
+ */
+export function publish(report: string, document: string | null, others: Others): void {
+  process.stdout.write(report);
+  if (document === null) return;
+  if (!others.isBusy) {
+    writeFileSync(document, report);
+    return;
+  }
+  process.exitCode = 1;
+  process.stderr.write(
+    `${document} was not written, because the machine was busy with something else: at most ${OTHERS_MAX * 100} % are allowed. ${othersText(others)}\n`,
+  );
 }

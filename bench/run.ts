@@ -8,7 +8,7 @@
  *
  * It does not write if the machine was busy with something else, and then ends with 1.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,7 @@ import { messageOf } from '../src/core/errors.js';
 import { BROKER_TITLES, findBrokers } from './brokers.js';
 import { compileGenerator } from './generator.js';
 import { machineFacts, pins } from './machine-facts.js';
-import { busyText, countOthers, othersText } from './others.js';
+import { countOthers, othersText, publish } from './others.js';
 import { lowerPriority, raisePriority } from './priority.js';
 import { type Bench, measureRow, type RowResult } from './measure.js';
 import { measureMemory, type Memory } from './memory.js';
@@ -97,15 +97,8 @@ try {
     rows,
     memory,
   });
-  process.stdout.write(report);
-  if (values.write || (!values.quick && only === null)) {
-    if (others.isBusy) {
-      process.stderr.write(busyText(others));
-      process.exitCode = 1;
-    } else {
-      writeFileSync(DOCUMENT, report);
-    }
-  }
+  const isWritten = values.write || (!values.quick && only === null);
+  publish(report, isWritten ? DOCUMENT : null, others);
 } finally {
   lowerPriority();
   rmSync(directory, { recursive: true, force: true });

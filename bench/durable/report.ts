@@ -1,4 +1,5 @@
 /** The figures of receipts as Markdown; generates docs/performance-durable.md. */
+import { type Others, othersText } from '../others.js';
 import { table, times, whole } from '../markdown.js';
 import { median } from '../measure.js';
 import type { Latencies } from './load.js';
@@ -32,13 +33,11 @@ export interface DurableReport {
   readonly open: Latencies;
   readonly bare: Latencies;
   readonly slow: SlowDisk;
-  readonly loadBefore: number;
-  readonly loadAfter: number;
+  /** What other processes used. */
+  readonly others: Others;
 }
 
 const P99_MS_MAX = 4;
-/** From this load average on, other processes competed for the cores. */
-const BUSY_LOAD = 1;
 
 export function renderDurable(report: DurableReport): string {
   const { facts, absent } = report;
@@ -82,7 +81,7 @@ function livesText(lives: readonly Rates[]): string {
   ].join('\n\n');
 }
 
-function verdictTable({ verdicts, loadBefore }: DurableReport): string {
+function verdictTable({ verdicts, others }: DurableReport): string {
   return table(
     ['Majordomo to …', 'ratio (range)', 'target', ''],
     verdicts.map(({ about, ratios, bound, isMost }) => {
@@ -90,7 +89,7 @@ function verdictTable({ verdicts, loadBefore }: DurableReport): string {
       const met = isMost ? ratio <= bound : ratio >= bound;
       const range = `${times(Math.min(...ratios))} – ${times(Math.max(...ratios))}`;
       const target = `${isMost ? '≤' : '≥'} ${times(bound)}`;
-      const verdict = loadBefore >= BUSY_LOAD ? 'not judged' : met ? 'met' : '**missed**';
+      const verdict = others.isBusy ? 'not judged' : met ? 'met' : '**missed**';
       return [about, `${times(ratio)} (${range})`, target, verdict];
     }),
   );
@@ -123,15 +122,15 @@ function slowText(slow: SlowDisk): string {
   ].join('\n\n');
 }
 
-function reading({ rounds, seconds, loadBefore, loadAfter }: DurableReport): string {
+function reading({ rounds, seconds, others }: DurableReport): string {
   return [
     `- Each figure is the median of ${rounds} runs of ${seconds} s, after a warm-up. All stores run at the same time and are measured in turn. A ratio is the`,
     '  median of the ratios of neighbouring runs.',
     '- One load generator (`bench/load`, in C) sends requests to all of them in the same way: over one connection, with all',
     '  requests of one turn of its loop in one write. It sleeps until the next request is due. `Client` is the SDK of this package, in a process of its own.',
     '- The stores start empty, those of the whole lives, too. Receipts: nothing is removed during the run.',
-    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after. Generator, stores and everything else shared the cores.`,
-    ...(loadBefore < BUSY_LOAD
+    `- ${othersText(others)} Generator, stores and everything else shared the cores.`,
+    ...(!others.isBusy
       ? []
       : [
           '- **Other work kept the machine busy from before the start**: latencies are too long and rates too low, and if',

@@ -1,4 +1,5 @@
 /** The figures of a pair as Markdown; generates docs/performance-pair.md. */
+import { type Others, othersText } from '../others.js';
 import { table, times, whole } from '../markdown.js';
 import type { Switchovers } from './changes.js';
 import { quantile } from './load.js';
@@ -15,16 +16,14 @@ export interface FailoverReport {
   readonly kills: readonly Kills[];
   readonly switchovers: Switchovers;
   readonly replication: Replication;
-  readonly loadBefore: number;
-  readonly loadAfter: number;
+  /** What other processes used. */
+  readonly others: Others;
 }
 
 const SWITCHOVER_MS_MAX = 500;
 const SYNC_RATE_MIN = 0.5;
 const SYNC_P99_TIMES_MAX = 3;
 const CATCH_UP_RATE_MIN = 0.5;
-/** From this load average on, other processes competed for the cores. */
-const BUSY_LOAD = 1;
 
 export function renderFailover(report: FailoverReport): string {
   const { facts, replication } = report;
@@ -158,16 +157,16 @@ function targetTable({ kills, switchovers, replication }: FailoverReport): strin
   );
 }
 
-function reading({ loadBefore, loadAfter, switchovers, replication }: FailoverReport): string {
+function reading({ others, switchovers, replication }: FailoverReport): string {
   const errors = [...new Set(switchovers.errors)].join(', ');
   return [
     '- Kills: one client sends a request as soon as the process has ended; detection takes two heartbeats by design.\n  The worker is registered at both nodes, and reconnects by itself to one that has just started. With fewer than 100\n  samples the p99 is the longest.',
     '- Switchovers: eight requests are always outstanding; the figure is the longest time without any reply.',
     `- Receipts: medians of ${replication.single.length} rounds that alternate between the single node and the pair; ratios compare neighbouring runs. Both nodes\n  write to the same disk here, and share the cores with the client.`,
     '- The rate while a peer catches up is measured in the seconds after its start; the peer may have been in sync before the end of that time.',
-    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
+    `- ${othersText(others)}`,
     ...(errors === '' ? [] : [`- Errors: ${errors}.`]),
-    ...(loadBefore < BUSY_LOAD
+    ...(!others.isBusy
       ? []
       : [
           '- **Other work kept the machine busy from before the start**: times are too long. Run it on a quiet machine.',

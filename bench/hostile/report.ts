@@ -1,4 +1,5 @@
 /** The figures of attacks as Markdown; generates docs/performance-hostile.md. */
+import { type Others, othersText } from '../others.js';
 import { quantile } from '../failover/load.js';
 import { table, times, whole } from '../markdown.js';
 import type { Measured } from './measure.js';
@@ -8,8 +9,8 @@ export interface HostileReport {
   readonly measured: readonly Measured[];
   readonly seconds: number;
   readonly memoryBytes: number;
-  readonly loadBefore: number;
-  readonly loadAfter: number;
+  /** What other processes used. */
+  readonly others: Others;
 }
 
 const LONGEST_MS_MAX = 250;
@@ -18,8 +19,6 @@ const NEWCOMER_MS_MAX = 1000;
 const MEMORY_TIMES_MAX = 1.25;
 const MIB = 2 ** 20;
 const MEMORY_SLACK_BYTES = 64 * MIB;
-/** From this load average on, other processes competed for the cores. */
-const BUSY_LOAD = 1;
 
 export function renderHostile(report: HostileReport): string {
   return `${[
@@ -114,15 +113,15 @@ function costTable({ measured, memoryBytes }: HostileReport): string {
   );
 }
 
-function reading({ seconds, memoryBytes, loadBefore, loadAfter }: HostileReport): string {
+function reading({ seconds, memoryBytes, others }: HostileReport): string {
   return [
     `- Each attack lasts ${seconds} s and has its own broker, with \`limits.memoryBytes\` ${mebi(memoryBytes)} and defaults\n  otherwise. Before the attack, the same figures are measured at rest for the same time.`,
     '- The attacker is a separate process with the address 127.0.0.2; it reconnects when the broker closes its connection. The other peers are one process at 127.0.0.1:\n  five SDK workers, a client that sends one of them a request every 20 ms without waiting for answers, and a new client twice a second.',
     '- Client: from the request to the reply. Worker: from the request to its arrival at the worker. Storing client: from the request\n  to the receipt. A failed request counts with the time until it failed.',
     '- Attacker, broker and the others share the cores. The row without an attack shows how the figures change\n  when one core is busy; it is not judged.',
     '- Memory is the resident memory of the process, sampled every 50 ms.',
-    `- The load average was ${loadBefore.toFixed(1)} before and ${loadAfter.toFixed(1)} after.`,
-    ...(loadBefore < BUSY_LOAD
+    `- ${othersText(others)}`,
+    ...(!others.isBusy
       ? []
       : [
           '- **Other work kept the machine busy from before the start**: waits are too long. Run it on a quiet machine.',
