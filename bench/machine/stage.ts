@@ -3,8 +3,9 @@ import { Broker } from '../../src/broker/broker.js';
 import type { BrokerEvents } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
-import type { Words } from '../../src/core/bytes.js';
+import { Words } from '../../src/core/bytes.js';
 import { Frames } from '../../src/core/frames.js';
+import { pack, packedBytes, packedStart, unpack } from '../../src/core/packed.js';
 import { secureRandom } from '../../src/core/random.js';
 import { rules } from '../../test/support/rights.js';
 
@@ -68,6 +69,8 @@ export interface Setting {
   readonly queued: number;
   /** Workers answer with FAIL, and every client said that it understands that. */
   readonly fails?: boolean;
+  /** Messages are given packed, as our own engine gives them. */
+  readonly packed?: boolean;
   /** Who is told what happens; without it, nobody. */
   readonly events?: BrokerEvents;
 }
@@ -79,6 +82,22 @@ export const CLIENTS = 32;
 export const BODY = Buffer.alloc(16, 'x');
 
 const REPLY = Frames.of('MDPW02', Buffer.from([4]), '', '', BODY);
+/** The same frames as they lie in a read buffer. */
+function asRead(message: Frames): Frames {
+  const bytes = Buffer.alloc(packedBytes(message, 0, message.count));
+  pack(message, 0, message.count, bytes, 0, false);
+  const frames = new Frames();
+  unpack(bytes, 0, bytes.length, frames);
+  frames.isPacked = true;
+  return frames;
+}
+
+const TOKEN_BYTES = 13;
+const PACKED_REPLY = asRead(
+  Frames.of('MDPW02', Buffer.from([4]), Buffer.alloc(TOKEN_BYTES), '', BODY),
+);
+const PACKED_REPLY_WORDS = new Words(PACKED_REPLY.buffer(0));
+
 const FAIL = Frames.of(
   'MDPW02',
   Buffer.from([8]),
@@ -94,6 +113,8 @@ export class Stage {
   readonly sink = new TokenSink();
   readonly broker: Broker;
   readonly #requests: Frames[];
+  /** The same, packed; empty if messages are not given so. */
+  readonly #packed: Words[];
   readonly #answer: Frames;
   #now = 0;
   #sent = 0;
@@ -125,27 +146,48 @@ export class Stage {
       this.broker.message(index % CLIENTS, waiting, 0);
     }
     this.#requests = Array.from({ length: setting.services }, (_, index) =>
-      Frames.of('id', '', 'MDPC02', Buffer.from([1]), `service-${index}`, BODY),
+      asRead(Frames.of('id', '', 'MDPC02', Buffer.from([1]), `service-${index}`, BODY)),
     );
+    const isPacked = setting.packed === true;
+    this.#packed = isPacked ? this.#requests.map((frames) => new Words(frames.buffer(0))) : [];
   }
 
   /** One batch of requests, dispatched and answered. Returns how many were answered. */
   turn(): number {
     this.#now += 0.5;
     for (let index = 0; index < BATCH; index++) {
-      const request = this.#requests[this.#sent++ % this.#requests.length];
-      if (request !== undefined) this.broker.message(index % CLIENTS, request, this.#now);
+      this.#request(index % CLIENTS, this.#sent++ % this.#requests.length);
     }
     this.broker.run(this.#now);
     const answered = this.sink.count;
     for (let index = 0; index < answered; index++) {
       const token = this.sink.tokens[index];
       if (token === undefined) break;
-      this.#answer.buffers[2] = token;
-      this.#answer.ends[2] = token.length;
-      this.broker.message(this.sink.peers[index] ?? 0, this.#answer, this.#now);
+      this.#reply(this.sink.peers[index] ?? 0, token);
     }
     this.sink.count = 0;
     return answered;
+  }
+
+  #request(peer: number, service: number): void {
+    const words = this.#packed[service];
+    if (words !== undefined) {
+      const taken = this.broker.packed(peer, words, 0, words.bytes.length, this.#now);
+      if (taken > 0) return;
+    }
+    const request = this.#requests[service];
+    if (request !== undefined) this.broker.message(peer, request, this.#now);
+  }
+
+  #reply(peer: number, token: Buffer): void {
+    if (this.#packed.length > 0) {
+      const words = PACKED_REPLY_WORDS;
+      token.copy(words.bytes, packedStart(PACKED_REPLY, 2) + 2);
+      this.broker.packed(peer, words, 0, words.bytes.length, this.#now);
+      return;
+    }
+    this.#answer.buffers[2] = token;
+    this.#answer.ends[2] = token.length;
+    this.broker.message(peer, this.#answer, this.#now);
   }
 }
