@@ -1,17 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
-import {
-  cleanUp,
-  occurrences,
-  rawWorker,
-  registeredWorker,
-  tokenOf,
-  untilLogged,
-  type WorkerSeen,
-} from './support.js';
+import { cleanUp, occurrences, registeredWorker, untilLogged, type WorkerSeen } from './support.js';
 
 const TOOL = 'python3-zmq';
 /** Long enough that a busy machine does not expire live peers. */
@@ -141,36 +133,5 @@ describe('a worker that dies', () => {
     expect((await asked).at(-1)).toBe('second');
     await untilLogged(daemon, 'worker.lost', { reason: 'expired' });
     expect(occurrences(daemon, 'worker.lost', { reason: 'expired' })).toBe(1);
-  });
-
-  it('each time it gets the same request: the request is given up after maxDeliveries (D6)', async () => {
-    const daemon = await startDaemon({ sets: ['broker.maxDeliveries=3'] });
-    const client = new RawPeer(daemon.endpoint);
-    await client.hello();
-    const asked = client.ask('id', 'deadly', 'x');
-    for (let delivery = 1; delivery <= 3; delivery++) {
-      const worker = await rawWorker(daemon.endpoint, 'deadly');
-      tokenOf(await worker.receiveCommand());
-      worker.close();
-    }
-    expect((await asked).slice(2, 7)).toEqual(['MDPC02', '\x03', 'mmi.refused', '502', 'deadly']);
-    expect(await daemon.waitFor('request.abandoned')).toMatchObject({ deliveries: 3 });
-    const survivor = await rawWorker(daemon.endpoint, 'deadly');
-    expect(await survivor.settle()).toEqual([]);
-  });
-
-  it('after a PARTIAL: its request is not delivered again (D6)', async () => {
-    const daemon = await startDaemon();
-    const client = new RawPeer(daemon.endpoint);
-    await client.hello();
-    const worker = await rawWorker(daemon.endpoint, 'work');
-    const part = client.ask('id', 'work', 'x');
-    const token = tokenOf(await worker.receiveCommand());
-    await worker.send('MDPW02', '\x03', token, '', 'half');
-    expect(await part).toEqual(['id', '', 'MDPC02', '\x02', 'work', 'half']);
-    const second = await rawWorker(daemon.endpoint, 'work');
-    worker.close();
-    expect((await client.receive()).slice(4, 6)).toEqual(['mmi.refused', '502']);
-    expect(await second.settle()).toEqual([]);
   });
 });

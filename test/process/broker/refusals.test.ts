@@ -5,7 +5,7 @@ import { RawPeer } from '../../interop/support/raw-peer.js';
 import { TRANSPORTS } from '../../interop/support/transports.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
-import { cleanUp, rawWorker, tokenOf, untilLogged, type WorkerSeen } from './support.js';
+import { cleanUp, rawWorker, tokenOf, untilLogged } from './support.js';
 
 let daemon: Daemon;
 
@@ -29,16 +29,6 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
     expect(await daemon.waitFor('request.expired')).toMatchObject({ service: 'none' });
   });
 
-  it('408 in the form of a 0.1 request, without envelope', async () => {
-    const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
-    await client.hello();
-    await client.send('', 'MDPC01', 'none', 'x');
-    const [empty, header, service, status, name] = await client.receive();
-    expect([empty, header, service, status, name]).toEqual([
-      ...['', 'MDPC01', 'mmi.refused', '408', 'none'],
-    ]);
-  });
-
   it('429 over a limit; what was accepted before stays', async () => {
     const endpoint = await brokerWith('limits.queuedRequestsPerService=2');
     const client = new RawPeer(endpoint);
@@ -60,17 +50,6 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
     await untilLogged(daemon, 'request.refused', { reason: 'limit' }, 2);
   });
 
-  it('502 when it is abandoned after its last delivery', async () => {
-    const endpoint = await brokerWith('broker.maxDeliveries=1');
-    const client = new RawPeer(endpoint);
-    await client.hello();
-    const worker = await rawWorker(endpoint, 'work');
-    const asked = client.ask('id', 'work', 'x');
-    tokenOf(await worker.receiveCommand());
-    await worker.send('MDPW02', '\x06');
-    expect((await asked).slice(0, 7)).toEqual(refusal('id', '502', 'work'));
-  });
-
   itWithTool('python3-zmq', 'behind a proxy: only the client that said it', async () => {
     const broker = await brokerWith('broker.requestTtlMs=200');
     const { endpoint } = await python('proxy', broker).waitFor('listening');
@@ -83,48 +62,6 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
     // Its own request was older, and has expired, too.
     expect(await neighbour.settle()).toEqual([]);
     await untilLogged(daemon, 'request.expired', {}, 2);
-  });
-
-  it('a client that did not say it: silence (D9)', async () => {
-    const client = new RawPeer(await brokerWith('broker.requestTtlMs=100'));
-    await client.send('id', '', 'MDPC02', '\x01', 'none', 'x');
-    await untilLogged(daemon, 'request.expired');
-    expect(await client.settle()).toEqual([]);
-  });
-});
-
-describe('limits', () => {
-  afterEach(cleanUp);
-
-  it('a worker over limits.workers or limits.services is sent DISCONNECT', async () => {
-    const endpoint = await brokerWith(
-      'limits.workers=2',
-      'limits.services=1',
-      // All of them come from one address, whose share is the whole limit.
-      'limits.perPeer.workers=2',
-      // The test waits for silence, without heartbeats in between.
-      'broker.heartbeatIntervalMs=60000',
-    );
-    const first = await rawWorker(endpoint, 'one');
-    await first.settle();
-    const other = await rawWorker(endpoint, 'two');
-    expect(await other.receiveCommand()).toEqual(['MDPW02', '\x06']);
-    const second = await rawWorker(endpoint, 'one');
-    expect(await second.settle()).toEqual([]);
-    const third = await rawWorker(endpoint, 'one');
-    expect(await third.receiveCommand()).toEqual(['MDPW02', '\x06']);
-    // When there is room again, READY after DISCONNECT registers the worker.
-    await first.send('MDPW02', '\x06');
-    await first.settle();
-    await third.send('MDPW02', '\x01', 'one');
-    expect(await third.settle()).toEqual([]);
-    await third.untilMmi<WorkerSeen[]>('mmi.workers', (workers) => workers.length === 2);
-  });
-
-  it('a worker of a reserved name is sent DISCONNECT, and is no service (D4)', async () => {
-    const worker = await rawWorker(await brokerWith(), 'mmi.mine');
-    expect(await worker.receiveCommand()).toEqual(['MDPW02', '\x06']);
-    expect((await worker.ask('id', 'mmi.mine', 'x')).at(-1)).toBe('501');
   });
 });
 
