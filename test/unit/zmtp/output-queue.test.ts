@@ -64,7 +64,9 @@ describe('the output queue of a connection', () => {
           expect(taken.filter(({ bytes }) => bytes > most)).toEqual([]);
           expect(taken.reduce((sum, piece) => sum + piece.roomBytes, 0)).toBe(roomBytes);
           expect(queue.roomBytes).toBe(0);
-          const chunks = taken.flatMap((piece) => piece.chunks).filter(({ bytes }) => bytes.length > 0);
+          const chunks = taken
+            .flatMap((piece) => piece.chunks)
+            .filter(({ bytes }) => bytes.length > 0);
           expect(new Set(chunks).size).toBe(chunks.length);
         },
       ),
