@@ -18,13 +18,18 @@ export function bodyFrames(body: unknown): BodyFrames {
   return parts.length === 0 ? EMPTY : parts.map(bodyFrame);
 }
 
+/** Not by `instanceof`: with Jest's jsdom, a Buffer is none of the global `Uint8Array`. */
+export function isFrame(body: BodyFrames): body is Uint8Array {
+  return !Array.isArray(body);
+}
+
 export function frameList(body: BodyFrames): readonly Uint8Array[] {
-  return body instanceof Uint8Array ? [body] : body;
+  return isFrame(body) ? [body] : body;
 }
 
 function bodyFrame(part: unknown): Uint8Array {
   if (typeof part === 'string') return Buffer.from(part, 'utf8');
-  if (part instanceof Uint8Array) return part;
+  if (Buffer.isBuffer(part)) return part;
   // `ArrayBuffer.isView`, because an array from another realm is not an `instanceof`.
   if (ArrayBuffer.isView(part)) {
     return Buffer.from(part.buffer, part.byteOffset, part.byteLength);

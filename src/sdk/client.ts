@@ -36,7 +36,7 @@ import type { SubmitOptions } from './job-options.js';
 import { type Asker, Jobs } from './jobs.js';
 import { LazyPirate } from './lazy-pirate.js';
 import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
-import { Message, type StreamPart } from './message.js';
+import { type Message, ReceivedMessage, type StreamPart } from './message.js';
 import {
   type ClientOptions,
   type ClientSettings,
@@ -149,6 +149,8 @@ export class Client {
   request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
     const promise = new Promise<Reply>(takeSettlers);
     const { resolve, reject } = settlers;
+    // They would keep the promise, and its reply, in memory.
+    takeSettlers(ignore, ignore);
     try {
       const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
       this.#ask(service, body, settings, resolve, reject);
@@ -482,7 +484,7 @@ export class Client {
       this.counters.late++;
       return;
     }
-    const message = Message.copied(call.service, frames, reply.body);
+    const message = ReceivedMessage.copied(call.service, frames, reply.body);
     if (final) {
       this.#release(call);
       this.#strategy.answered(call, monotonicMs());
@@ -527,9 +529,13 @@ export class Client {
 
 /** What settles the promise that was made last: one function for all, not one for each promise. */
 const settlers: { resolve: (reply: Reply) => void; reject: (error: unknown) => void } = {
-  resolve: () => undefined,
-  reject: () => undefined,
+  resolve: ignore,
+  reject: ignore,
 };
+
+function ignore(): void {
+  // Between two requests.
+}
 
 function takeSettlers(resolve: (reply: Reply) => void, reject: (error: unknown) => void): void {
   settlers.resolve = resolve;

@@ -23,7 +23,7 @@ import {
   type StoredOptions,
   submitSettings,
 } from './job-options.js';
-import { Message } from './message.js';
+import { type Message, ReceivedMessage } from './message.js';
 import {
   type ClientSettings,
   DAY_MS,
@@ -101,7 +101,7 @@ export class Jobs implements JobClient {
     const answer = readAnswer(reply.frames);
     switch (answer.status) {
       case 200:
-        return { state: 'replied', reply: new Message(job.service, answer.frames) };
+        return { state: 'replied', reply: new ReceivedMessage(job.service, answer.frames) };
       case 300:
         return { state: 'pending' };
       case 400:

@@ -213,7 +213,7 @@ export class LazyPirate implements DeliveryStrategy {
   forget(call: Call, now: MonotonicMs): void {
     if (call.state === 'settled') return;
     this.#deadlines.clear(call);
-    if (call.state === 'waiting') this.#waiting.delete(call);
+    this.#waiting.delete(call);
     this.#takeOff(call, now);
     call.state = 'settled';
   }

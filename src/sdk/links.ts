@@ -1,7 +1,7 @@
 import { messageOf } from '../core/errors.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
 import type { Link } from '../transport/port.js';
-import type { BodyFrames } from './body.js';
+import { type BodyFrames, isFrame } from './body.js';
 import { sdkError } from './errors.js';
 
 const cursor = new PackedCursor();
@@ -29,7 +29,7 @@ export function writeHead(link: Link, packed: Buffer, start: number, end: number
 
 /** Writes the last frames of a message. */
 export function writeBody(link: Link, body: BodyFrames): void {
-  if (body instanceof Uint8Array) link.write(body, 0, body.length, false);
+  if (isFrame(body)) link.write(body, 0, body.length, false);
   else writeMessage(link, body);
 }
 

@@ -10,8 +10,27 @@ import { Slab, SLAB_COPY_BYTES_MAX } from './slab.js';
 const slab = new Slab();
 
 /** A received message: a request at a worker, or a reply at a client. */
-export class Message {
+export interface Message {
   /** The requested service. */
+  readonly service: string;
+  /** The frames of the body, at least one. The receiver owns them. */
+  readonly frames: Buffer[];
+  /** All frames, concatenated, as UTF-8. */
+  text(): string;
+  /**
+   * All frames, concatenated and parsed as JSON.
+   * @throws ERR_MDP_BODY if they are not JSON
+   */
+  json(): unknown;
+}
+
+/** One part of a streamed reply; `final` marks the last. */
+export interface StreamPart extends Message {
+  readonly final: boolean;
+}
+
+/** A message whose frames are made when they are first read. */
+export class ReceivedMessage implements Message {
   readonly service: string;
   /** `null`: the one frame is `[start, end)` of `bytes`, and nobody has asked for it yet. */
   #frames: Buffer[] | null;
@@ -28,23 +47,21 @@ export class Message {
   }
 
   /** Copies the body that is the frames from index `from` on. */
-  static copied(service: string, frames: Frames, from: number): Message {
+  static copied(service: string, frames: Frames, from: number): ReceivedMessage {
     const size = frames.size(from);
     if (frames.count !== from + 1 || size > SLAB_COPY_BYTES_MAX) {
-      return new Message(service, frames.copyFrom(from));
+      return new ReceivedMessage(service, frames.copyFrom(from));
     }
     const at = slab.reserve(size);
     copyBytes(frames.buffer(from), frames.start(from), frames.end(from), slab.bytes, at);
-    return new Message(service, null, slab.bytes, at, at + size);
+    return new ReceivedMessage(service, null, slab.bytes, at, at + size);
   }
 
-  /** The frames of the body, at least one. The receiver owns them. */
   get frames(): Buffer[] {
     this.#frames ??= [this.#bytes.subarray(this.#start, this.#end)];
     return this.#frames;
   }
 
-  /** All frames, concatenated, as UTF-8. */
   text(): string {
     const frames = this.#frames;
     if (frames === null) return this.#bytes.toString('utf8', this.#start, this.#end);
@@ -53,10 +70,6 @@ export class Message {
     return Buffer.concat(frames).toString('utf8');
   }
 
-  /**
-   * All frames, concatenated and parsed as JSON.
-   * @throws ERR_MDP_BODY if they are not JSON
-   */
   json(): unknown {
     try {
       return JSON.parse(this.text());
@@ -75,8 +88,7 @@ export class Message {
   }
 }
 
-/** One part of a streamed reply; `final` marks the last. */
-export class StreamPart extends Message {
+export class ReceivedPart extends ReceivedMessage implements StreamPart {
   readonly final: boolean;
 
   constructor(service: string, frames: Buffer[], final: boolean) {

@@ -1,7 +1,7 @@
 import type { MajordomoError } from '../core/errors.js';
 import { bodyCost } from './body.js';
 import type { Call, CallOwner } from './call.js';
-import { Message } from './message.js';
+import { type Message, ReceivedMessage } from './message.js';
 
 /** Settles the promises of a client's requests. The parts of a stream are joined. */
 export class PendingReplies implements CallOwner {
@@ -27,7 +27,7 @@ export class PendingReplies implements CallOwner {
   done(call: Call, reply: Message): void {
     const { joined } = call;
     if (joined === null || !call.hasParts) call.resolve(reply);
-    else call.resolve(new Message(call.service, [...joined.frames, ...reply.frames]));
+    else call.resolve(new ReceivedMessage(call.service, [...joined.frames, ...reply.frames]));
   }
 
   fail(call: Call, error: MajordomoError): void {

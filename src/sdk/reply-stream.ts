@@ -2,7 +2,7 @@ import type { MajordomoError } from '../core/errors.js';
 import { bodyCost } from './body.js';
 import type { Call, CallOwner } from './call.js';
 import { sdkError } from './errors.js';
-import { type Message, StreamPart } from './message.js';
+import { type Message, ReceivedPart, type StreamPart } from './message.js';
 
 /** What a stream needs of its client. */
 export interface StreamSource {
@@ -75,11 +75,11 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
   }
 
   part(call: Call, { frames }: Message): void {
-    this.#give(new StreamPart(call.service, frames, false));
+    this.#give(new ReceivedPart(call.service, frames, false));
   }
 
   done(call: Call, { frames }: Message): void {
-    this.#give(new StreamPart(call.service, frames, true));
+    this.#give(new ReceivedPart(call.service, frames, true));
     if (this.#state === 'open') this.#finish(null);
   }
 

@@ -9,7 +9,7 @@ import type { Call } from './call.js';
 import { sdkError } from './errors.js';
 import type { ResultSettings } from './job-options.js';
 import type { Asker } from './jobs.js';
-import { Message } from './message.js';
+import { type Message, ReceivedMessage } from './message.js';
 import type { RequestSettings } from './options.js';
 import { type Question, ResultWait } from './result-wait.js';
 import { Ticker } from './ticker.js';
@@ -62,7 +62,7 @@ export class ResultRun {
         },
         done: (frames) => {
           this.#end();
-          this.#resolve(new Message(this.#service, frames));
+          this.#resolve(new ReceivedMessage(this.#service, frames));
         },
         fail: (error) => {
           this.#end();

@@ -1,3 +1,5 @@
+import { markAsUntransferable } from 'node:worker_threads';
+
 /**
  * Room for copies of small things that were received, one behind the other in buffers of 8 KiB. As in
  * Node's own pool, a copy keeps its buffer in memory; unlike there, it is no object.
@@ -17,6 +19,8 @@ export class Slab {
   reserve(size: number): number {
     if (this.#at + size > this.bytes.length) {
       this.bytes = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size));
+      // A program that transfers one copy to a thread would take all others with it.
+      markAsUntransferable(this.bytes.buffer);
       this.#at = 0;
     }
     const at = this.#at;

@@ -20,7 +20,7 @@ import {
 import { workerOffersOf } from './broker-facts.js';
 import { type BodyFrames, frameList } from './body.js';
 import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
-import { Message } from './message.js';
+import { ReceivedMessage } from './message.js';
 import type { WorkerSettings } from './options.js';
 import type { ConcurrencyLimiter } from './concurrency-limiter.js';
 import { type SessionOptions, type SessionSink, Task, WorkerSession } from './worker-session.js';
@@ -328,7 +328,7 @@ class Registration implements SessionSink {
   }
 
   #request(frames: Frames, { client, body }: WorkerRequest, now: MonotonicMs): void {
-    const request = Message.copied(this.#owner.settings.service, frames, body);
+    const request = ReceivedMessage.copied(this.#owner.settings.service, frames, body);
     this.session.request(new Task(frames, client, request), now);
   }
 

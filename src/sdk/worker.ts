@@ -185,7 +185,7 @@ export class Worker {
     const context = new TaskContext(this.#owner.settings.version, session, task);
     context.place = this.#running.push(context) - 1;
     const answer = context.run(this.#handler, task.request);
-    if (answer instanceof Promise) {
+    if ('then' in answer) {
       void this.#await(context, answer);
       return;
     }

@@ -4,7 +4,7 @@ import { backoffMs } from '../../../src/sdk/backoff.js';
 import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/deadlines.js';
 import { type Handler, TaskContext } from '../../../src/sdk/handler.js';
 import { type BodyFrames, frameList } from '../../../src/sdk/body.js';
-import { Message } from '../../../src/sdk/message.js';
+import { ReceivedMessage } from '../../../src/sdk/message.js';
 import { workerSettings } from '../../../src/sdk/options.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Task } from '../../../src/sdk/worker-session.js';
@@ -58,7 +58,7 @@ describe('pauses', () => {
 });
 
 function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): TaskContext {
-  const task = new Task(Frames.of('token', '', 'in'), 0, new Message('s', []));
+  const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedMessage('s', []));
   return new TaskContext(version, { partial: (_task, body) => partial(body) }, task);
 }
 
@@ -68,7 +68,7 @@ async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
     said.push(`PARTIAL ${frameList(body).join()}`);
     return true;
   });
-  const body = await context.run(handler as Handler, new Message('s', [Buffer.from('in')]));
+  const body = await context.run(handler as Handler, new ReceivedMessage('s', [Buffer.from('in')]));
   return [
     ...said,
     `FINAL ${frameList(body)
@@ -79,7 +79,7 @@ async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
 
 describe('handlers', () => {
   it('answer by a body, a promise of one, or parts and a last one', async () => {
-    expect(await run((request: Message) => request.frames)).toEqual(['FINAL in']);
+    expect(await run((request: ReceivedMessage) => request.frames)).toEqual(['FINAL in']);
     expect(await run(() => Promise.resolve(['a', 'b']))).toEqual(['FINAL a,b']);
     const parts = async function* (): AsyncGenerator<string, string> {
       yield await Promise.resolve('1');
@@ -102,7 +102,7 @@ describe('handlers', () => {
       partial('x');
       return '';
     };
-    await expect(context.run(handler, new Message('s', []))).rejects.toMatchObject({
+    await expect(context.run(handler, new ReceivedMessage('s', []))).rejects.toMatchObject({
       code: 'ERR_MDP_STREAM_BROKEN',
     });
   });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConcurrencyLimiter } from '../../../src/sdk/concurrency-limiter.js';
 import { Frames } from '../../../src/core/frames.js';
-import { Message } from '../../../src/sdk/message.js';
+import { ReceivedMessage } from '../../../src/sdk/message.js';
 import { type SessionSink, Task, WorkerSession } from '../../../src/sdk/worker-session.js';
 
 const OPTIONS = {
@@ -14,7 +14,7 @@ const OPTIONS = {
 const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
 
 function taskOf(token: string): Task {
-  return new Task(Frames.of(token, '', 'body'), 0, new Message('s', []));
+  return new Task(Frames.of(token, '', 'body'), 0, new ReceivedMessage('s', []));
 }
 
 /** A session in virtual time: inputs go in, effects come out as lines; tasks go by their token. */
