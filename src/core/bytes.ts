@@ -48,12 +48,18 @@ export class Words {
   }
 }
 
-let latest = new Words(Buffer.alloc(0));
+const NO_WORDS = new Words(Buffer.alloc(0));
+let latest = NO_WORDS;
 
 /** The words of a buffer that is usually the one of the call before. */
 export function wordsOf(bytes: Buffer): Words {
   if (latest.bytes !== bytes) latest = new Words(bytes);
   return latest;
+}
+
+/** The buffer of the last call is to be freed. */
+export function forgetWords(): void {
+  latest = NO_WORDS;
 }
 
 /** Above this many bytes the call into native code is faster than a loop over words (measured). */

@@ -84,7 +84,7 @@ class Head {
   /** Where the variable frames begin. */
   readonly fixedBytes: number;
   /** The frame that was filled in last, and where it ends: usually it is the next one, too. */
-  #filled: Uint8Array = EMPTY;
+  #filled: Uint8Array | null = null;
   #end = 0;
 
   constructor(...fixed: readonly Buffer[]) {

@@ -2,7 +2,7 @@
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
  * (23/ZMTP 3.0, 37/ZMTP 3.1.) It never throws because of a peer's bytes, however they are split.
  */
-import { copyBytes, Words, wordsOf } from '../core/bytes.js';
+import { copyBytes, forgetWords, Words, wordsOf } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
 import { isLargeAlone, PackedCursor, readPacked, type Room } from '../core/packed.js';
 import { command, commandName, type Metadata, printable } from './commands.js';
@@ -344,6 +344,7 @@ export class Connection {
     if (carriedMuch || this.#carry.length > CARRY_BYTES_KEPT) {
       this.#frames.clear();
       this.#frames.buffers.fill(NO_BYTES);
+      forgetWords();
     }
   }
 

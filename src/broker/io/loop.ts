@@ -96,8 +96,11 @@ export class BrokerLoop implements TransportEvents {
   }
 
   packed(peer: PeerId, words: Words, from: number, end: number): number {
-    this.#schedule();
-    return this.#broker.packed(peer, words, from, end, this.#now);
+    // A message that is incomplete, or not taken, is no reason for a turn.
+    const now = this.#turnDue ? this.#now : monotonicMs();
+    const next = this.#broker.packed(peer, words, from, end, now);
+    if (next > 0) this.#schedule();
+    return next;
   }
 
   oversized(peer: PeerId): void {

@@ -9,6 +9,8 @@ import type { Socket } from 'node:net';
 
 /** Node's object for a write that the kernel did not take at once. */
 interface WriteRequest {
+  /** Negative until Node has begun to use it. */
+  getAsyncId(): number;
   oncomplete: ((status: number) => void) | null;
   /** Keeps the bytes in memory until then. */
   buffer: Uint8Array | null;
@@ -17,11 +19,9 @@ interface WriteRequest {
 interface Handle {
   /** @returns a negative number if it failed */
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
-  /** Bytes that the kernel has not taken. */
-  readonly writeQueueSize: number;
 }
 
-/** The class of Node's write requests; `null`: no socket has written yet. */
+/** The class of Node's write requests; `null`: not known, or not as expected. */
 let RequestClass: (new () => WriteRequest) | null = null;
 /** A request that was not used up: the kernel took its bytes at once. */
 let spare: WriteRequest | null = null;
@@ -51,7 +51,9 @@ export class HandleWriter {
     const request = spare ?? new RequestClass();
     spare = null;
     if (handle.writeBuffer(request, bytes) < 0) return 'failed';
-    if (handle.writeQueueSize === 0) {
+    // (Not by `handle.writeQueueSize`: the rest of a write may have left meanwhile, and yet Node
+    // uses the request until its next poll. To use it for another write aborts the process.)
+    if (request.getAsyncId() < 0) {
       spare = request;
       return 'taken';
     }
@@ -74,8 +76,7 @@ function isHandle(handle: unknown): handle is Handle {
   return (
     typeof handle === 'object' &&
     handle !== null &&
-    typeof Reflect.get(handle, 'writeBuffer') === 'function' &&
-    typeof Reflect.get(handle, 'writeQueueSize') === 'number'
+    typeof Reflect.get(handle, 'writeBuffer') === 'function'
   );
 }
 
@@ -83,11 +84,9 @@ function isHandle(handle: unknown): handle is Handle {
 function learnRequestClass(handle: Handle): void {
   handle.writeBuffer = (request, bytes) => {
     Reflect.deleteProperty(handle, 'writeBuffer');
-    RequestClass = classOf(request);
+    if (typeof Reflect.get(request, 'getAsyncId') === 'function') {
+      RequestClass = request.constructor as new () => WriteRequest;
+    }
     return handle.writeBuffer(request, bytes);
   };
-}
-
-function classOf(request: WriteRequest): new () => WriteRequest {
-  return request.constructor as new () => WriteRequest;
 }

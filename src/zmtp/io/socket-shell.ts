@@ -186,7 +186,7 @@ export class SocketShell implements Reading, Writing, Watched {
     if (this.#writing !== null || output.bytes === 0 || this.#socket.destroyed) return;
     if (this.#waitsToWrite) return;
     if (this.#writeTurns === null || output.bytes <= SMALL_BYTES) {
-      this.#write(output.take());
+      this.#write(output.take(), false);
     } else {
       this.#waitsToWrite = true;
       this.#writeTurns.ask(this);
@@ -197,11 +197,12 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#waitsToWrite = false;
     if (this.#socket.destroyed) return 0;
     const taken = this.connection.output.take(bytesMax);
-    if (taken.bytes > 0) this.#write(taken);
+    if (taken.bytes > 0) this.#write(taken, true);
     return taken.bytes;
   }
 
-  #write(taken: Taken): void {
+  /** @param isPiece more may follow, but not within this call: others have a turn, too */
+  #write(taken: Taken, isPiece: boolean): void {
     this.#writing = taken;
     const { views } = taken;
     const [first] = views;
@@ -209,7 +210,8 @@ export class SocketShell implements Reading, Writing, Watched {
       views.length === 1 && first !== undefined
         ? this.#writer.write(first, this.#pendingEnded)
         : 'unsupported';
-    if (written === 'taken') this.#written();
+    if (written === 'taken' && isPiece) process.nextTick(this.#written);
+    else if (written === 'taken') this.#written();
     else if (written === 'failed') this.#pendingEnded(true);
     else if (written === 'unsupported') this.#writeStream(views);
   }

@@ -26,17 +26,22 @@ export interface Writing extends Waiting {
 export class WriteTurns {
   #left = TURN_BYTES;
   #isEndDue = false;
+  /** What is asked for now has to wait: the piece that is being written is not counted yet. */
+  #isWriting = false;
   readonly #line = new Line<Writing>();
 
   /** Writes one piece, now or when its turn comes; a connection with more output asks again. */
   ask(writing: Writing): void {
-    if (this.#left > 0 && this.#line.isEmpty) this.#write(writing);
+    if (this.#left > 0 && this.#line.isEmpty && !this.#isWriting) this.#write(writing);
     else this.#line.append(writing);
     this.#endSoon();
   }
 
   #write(writing: Writing): void {
-    this.#left -= writing.writePiece(Math.min(PIECE_BYTES, this.#left));
+    this.#isWriting = true;
+    const bytes = writing.writePiece(Math.min(PIECE_BYTES, this.#left));
+    this.#isWriting = false;
+    this.#left -= bytes;
   }
 
   #endSoon(): void {

@@ -96,6 +96,27 @@ describe('A write through the handle', () => {
     expect(bytes).toBeGreaterThan(MUCH_BYTES);
   });
 
+  it('uses a request again only if Node has not begun to use it', async () => {
+    const writer = new HandleWriter(socket);
+    await shown(writer);
+    const real: unknown = Reflect.get(socket, '_handle');
+    const seen: object[] = [];
+    // The rest of a write may have left, so that nothing is queued, while Node uses its request.
+    const handle = {
+      writeBuffer: (request: { getAsyncId: () => number }) => {
+        if (seen.push(request) === 2) request.getAsyncId = () => 7;
+        return 0;
+      },
+    };
+    Reflect.set(socket, '_handle', handle);
+    const raced = new HandleWriter(socket);
+    const write = (): Written => raced.write(Buffer.from('x'), () => undefined);
+    expect([write(), write(), write()]).toEqual(['taken', 'pending', 'taken']);
+    expect(seen[1]).toBe(seen[0]);
+    expect(seen[2]).not.toBe(seen[1]);
+    Reflect.set(socket, '_handle', real);
+  });
+
   it('that is pending when the socket is destroyed has failed', async () => {
     const writer = new HandleWriter(socket);
     await shown(writer);
@@ -126,7 +147,7 @@ describe('A write through the handle', () => {
     expect(new HandleWriter(early).write(Buffer.from('x'), () => undefined)).toBe('unsupported');
     early.destroy();
     const handle: unknown = Reflect.get(socket, '_handle');
-    Object.defineProperty(handle, 'writeQueueSize', { value: undefined });
+    Object.defineProperty(handle, 'writeBuffer', { value: undefined });
     expect(new HandleWriter(socket).write(Buffer.from('x'), () => undefined)).toBe('unsupported');
   });
 });

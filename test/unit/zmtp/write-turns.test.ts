@@ -48,6 +48,23 @@ describe('what a turn of the loop hands to the kernel (D76)', () => {
     expect(all()).toBe(10 * PIECE);
   });
 
+  it('is so much also if a connection asks again before its piece is counted', async () => {
+    class Hasty extends Peer {
+      override writePiece(bytesMax: number): number {
+        const bytes = Math.min(bytesMax, this.waiting);
+        this.waiting -= bytes;
+        this.written += bytes;
+        if (this.waiting > 0) turns.ask(this);
+        return bytes;
+      }
+    }
+    const hasty = Array.from({ length: 4 }, (_, n) => new Hasty(`${n}`, 2 * PIECE));
+    for (const peer of hasty) turns.ask(peer);
+    expect(hasty.reduce((sum, { written }) => sum + written, 0)).toBeLessThanOrEqual(TURN);
+    await nextTurn();
+    expect(hasty.reduce((sum, { written }) => sum + written, 0)).toBeLessThanOrEqual(2 * TURN);
+  });
+
   it('is all of it for one alone: its pieces follow one another', async () => {
     const alone = new Peer('a', 3 * TURN);
     turns.ask(alone);
