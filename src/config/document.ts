@@ -211,8 +211,9 @@ export function exampleFile(): string {
     '# yaml-language-server: $schema=majordomo.schema.json',
     '#',
     '# Every configuration key with its default. To change a key, remove the "#" before it, and the space',
-    '# after the "#" if there is one: a key with that space has no default value. Listeners and Quotas are',
-    '# chapters of docs/configuration.md.',
+    '# after the "#" if there is one: for a key with that space you have to write a value yourself; the',
+    '# comment above it says what applies without one. Listeners and Quotas are chapters of',
+    '# docs/configuration.md.',
     '# Made from src/config by scripts/generate-docs.mjs.',
   ];
   const sections = Object.entries(SECTIONS).map(([name, section]) =>

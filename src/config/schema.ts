@@ -439,7 +439,7 @@ export const SCHEMA = {
         optional: true,
         none: 'none: plain HTTP',
         about:
-          'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. SIGHUP reloads the files. Only its owner may have access to the key file; if that is root, also its group.',
+          'HTTPS: `{certFile, keyFile}`, both PEM, the certificate with its chain. SIGHUP reloads the files. Only its owner may read the key file (mode 0600); if it belongs to root, its group may, too (0640).',
       },
       insecure: {
         kind: 'flag',

@@ -293,7 +293,7 @@ const TABLE = {
     labels: {},
     help: 'Worst event loop delay in the last 15 to 30 seconds.',
     meaning:
-      'Every message waits this long in addition. Near a heartbeat interval, workers are lost.',
+      'Every message waits this long in addition. Near `broker.heartbeatIntervalMs` × `broker.heartbeatLiveness`, the broker loses healthy workers.',
   },
 } as const;
 
