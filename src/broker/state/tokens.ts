@@ -2,7 +2,7 @@
  * The `client` frame that a worker is given (D7): the number of the request, that of the delivery,
  * and 64 random bits of the request. It is opaque to the worker and cannot be guessed.
  */
-import { Words, wordsOf } from '../../core/bytes.js';
+import { int32At, Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { RandomFill } from '../../core/random.js';
 import {
@@ -79,29 +79,42 @@ export class Tokens {
   /** The request that the token in this frame belongs to, or -1. */
   request(frames: Frames, index: number): number {
     if (frames.size(index) !== TOKEN_BYTES) return -1;
-    return this.requestAt(wordsOf(frames.buffer(index)), frames.start(index));
+    const buffer = frames.buffer(index);
+    const start = frames.start(index);
+    // (Frames may each have a buffer of their own; a view for each would cost more than this.)
+    const high = int32At(buffer, start + 5);
+    const low = int32At(buffer, start + 9);
+    return this.#known(int32At(buffer, start + 1), high, low, buffer[start] ?? 0);
   }
 
   /** The request that the token at `start` belongs to, or -1. */
   requestAt({ view }: Words, start: number): number {
-    const id = view.getInt32(start + 1);
+    const high = view.getInt32(start + 5);
+    const low = view.getInt32(start + 9);
+    return this.#known(view.getInt32(start + 1), high, low, view.getUint8(start));
+  }
+
+  #known(id: number, high: number, low: number, delivery: number): number {
     if (!this.#table.has(id)) return -1;
     const page = this.#table.page(id);
     const at = recordAt(id);
-    if (page[at + RANDOM_HIGH] !== view.getInt32(start + 5)) return -1;
-    if (page[at + RANDOM_LOW] !== view.getInt32(start + 9)) return -1;
-    const back = ((page[at + DELIVERIES] ?? 0) - view.getUint8(start)) & DELIVERY_MASK;
+    if (page[at + RANDOM_HIGH] !== high || page[at + RANDOM_LOW] !== low) return -1;
+    const back = ((page[at + DELIVERIES] ?? 0) - delivery) & DELIVERY_MASK;
     return back < DELIVERIES_REMEMBERED ? id : -1;
   }
 
   /** True if the token is that of the request's current (or last) delivery. */
   isLatest(frames: Frames, index: number, id: RequestId): boolean {
-    return this.isLatestAt(wordsOf(frames.buffer(index)), frames.start(index), id);
+    return this.#isLatest(frames.buffer(index)[frames.start(index)] ?? 0, id);
   }
 
   /** The same of the token at `start`. */
   isLatestAt({ view }: Words, start: number, id: RequestId): boolean {
-    return ((this.#table.get(id, DELIVERIES) - view.getUint8(start)) & DELIVERY_MASK) === 0;
+    return this.#isLatest(view.getUint8(start), id);
+  }
+
+  #isLatest(delivery: number, id: RequestId): boolean {
+    return ((this.#table.get(id, DELIVERIES) - delivery) & DELIVERY_MASK) === 0;
   }
 
   /** The bit of the token's delivery in the fields LOST and SPOILED. */
