@@ -294,7 +294,7 @@ export class Broker {
 
   /**
    * Bytes from a peer, a message at `[from, …)` first, before they are taken apart. What can be
-   * handled so has the same effect as `message`, and costs half.
+   * handled so has the same effect as `message`, and costs less.
    * @param end one past the bytes that have arrived
    * @returns where the message ends; 0: nothing was done, take it apart and call `message`
    */
