@@ -3,10 +3,12 @@ import { Broker } from '../../src/broker/broker.js';
 import type { BrokerEvents } from '../../src/broker/events.js';
 import type { BrokerOptions } from '../../src/broker/options.js';
 import type { BrokerSink } from '../../src/broker/sink.js';
+import { TOKEN_BYTES } from '../../src/broker/state/tokens.js';
 import { Words } from '../../src/core/bytes.js';
 import { Frames } from '../../src/core/frames.js';
-import { pack, packedBytes, packedStart, unpack } from '../../src/core/packed.js';
+import { packedStart } from '../../src/core/packed.js';
 import { secureRandom } from '../../src/core/random.js';
+import { asRead } from '../../test/support/packed-frames.js';
 import { rules } from '../../test/support/rights.js';
 
 const options: BrokerOptions = {
@@ -82,17 +84,6 @@ export const CLIENTS = 32;
 export const BODY = Buffer.alloc(16, 'x');
 
 const REPLY = Frames.of('MDPW02', Buffer.from([4]), '', '', BODY);
-/** The same frames as they lie in a read buffer. */
-function asRead(message: Frames): Frames {
-  const bytes = Buffer.alloc(packedBytes(message, 0, message.count));
-  pack(message, 0, message.count, bytes, 0, false);
-  const frames = new Frames();
-  unpack(bytes, 0, bytes.length, frames);
-  frames.isPacked = true;
-  return frames;
-}
-
-const TOKEN_BYTES = 13;
 const PACKED_REPLY = asRead(
   Frames.of('MDPW02', Buffer.from([4]), Buffer.alloc(TOKEN_BYTES), '', BODY),
 );
@@ -170,21 +161,22 @@ export class Stage {
   }
 
   #request(peer: number, service: number): void {
-    const words = this.#packed[service];
-    if (words !== undefined) {
-      const taken = this.broker.packed(peer, words, 0, words.bytes.length, this.#now);
-      if (taken > 0) return;
-    }
     const request = this.#requests[service];
-    if (request !== undefined) this.broker.message(peer, request, this.#now);
+    if (request === undefined || this.#isTaken(peer, request, this.#packed[service])) return;
+    this.broker.message(peer, request, this.#now);
+  }
+
+  #isTaken(peer: number, message: Frames, words: Words | undefined): boolean {
+    if (words === undefined) return false;
+    const end = message.end(message.count - 1);
+    return this.broker.packed(peer, words, packedStart(message, 0), end, this.#now) > 0;
   }
 
   #reply(peer: number, token: Buffer): void {
     if (this.#packed.length > 0) {
-      const words = PACKED_REPLY_WORDS;
-      token.copy(words.bytes, packedStart(PACKED_REPLY, 2) + 2);
-      this.broker.packed(peer, words, 0, words.bytes.length, this.#now);
-      return;
+      token.copy(PACKED_REPLY_WORDS.bytes, PACKED_REPLY.start(2));
+      if (this.#isTaken(peer, PACKED_REPLY, PACKED_REPLY_WORDS)) return;
+      throw new Error('a reply was not taken packed');
     }
     this.#answer.buffers[2] = token;
     this.#answer.ends[2] = token.length;

@@ -35,8 +35,7 @@ export function putInt32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 /**
- * Bytes that are also read and written in words of 32 bits, which costs a fifth of reading them one
- * by one.
+ * Bytes that are also read and written in words of 32 bits, which is faster than one by one.
  */
 export class Words {
   readonly bytes: Buffer;
@@ -62,7 +61,7 @@ export function forgetWords(): void {
   latest = NO_WORDS;
 }
 
-/** Above this many bytes the call into native code is faster than a loop over words (measured). */
+/** Longer runs are copied by native code, whose call costs more than a short loop over words. */
 const WORDS_BYTES_MAX = 160;
 const WORD = 4;
 

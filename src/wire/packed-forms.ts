@@ -4,8 +4,7 @@
  * message that is not recognised may still be valid: `Inbound` decides.
  */
 import { sameWords, Words } from '../core/bytes.js';
-import { Frames } from '../core/frames.js';
-import { pack, packedBytes } from '../core/packed.js';
+import { packedHead } from '../core/packed-head.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -27,14 +26,6 @@ const SHORT_HEAD_BYTES = 2;
 const LONG_HEAD_BYTES = 9;
 /** An empty frame that is followed by others, read as 16 bits in network order. */
 const EMPTY_MORE = MORE << 8;
-
-/** Packs frames that others follow. */
-function packedHead(...frames: readonly Buffer[]): Words {
-  const head = Frames.of(...frames);
-  const bytes = Buffer.alloc(packedBytes(head, 0, head.count));
-  pack(head, 0, head.count, bytes, 0, true);
-  return new Words(bytes);
-}
 
 function commandFrame(code: number): Buffer {
   return COMMAND_FRAMES[code] ?? EMPTY;
@@ -74,11 +65,8 @@ export class RequestForm {
     this.version = version;
     this.enveloped = enveloped;
     this.#envelopeFrames = envelopeFrames;
-    this.#head = packedHead(
-      ...(enveloped ? [EMPTY] : []),
-      ...(version === 1 ? [CLIENT_01] : [CLIENT_02, commandFrame(CLIENT_REQUEST)]),
-      service,
-    );
+    const header = version === 1 ? [CLIENT_01] : [CLIENT_02, commandFrame(CLIENT_REQUEST)];
+    this.#head = new Words(packedHead([...(enveloped ? [EMPTY] : []), ...header, service]));
   }
 
   /** Whether a request of this form, complete and with one body frame, is at `[from, end)`. */
@@ -119,7 +107,7 @@ export class ReplyForm {
       version === 1
         ? [EMPTY, WORKER_01, commandFrame(WORKER_01_REPLY)]
         : [WORKER_02, commandFrame(WORKER_02_FINAL)];
-    const head = packedHead(...frames, Buffer.alloc(tokenBytes)).bytes;
+    const head = packedHead([...frames, Buffer.alloc(tokenBytes)]);
     this.#head = new Words(head.subarray(0, head.length - tokenBytes));
     this.#tokenBytes = tokenBytes;
   }

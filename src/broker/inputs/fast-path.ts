@@ -3,7 +3,7 @@
  * client's request for the service that it requested last, and a worker's final reply to a request
  * that it holds. Only what needs no decision is handled here, and by the same operations as in
  * `ClientRequests` and `WorkerInputs`; everything else is left to them, unchanged. So the effects of
- * both ways are equal (test/support/stage.ts compares them in every script).
+ * both ways are equal (test/support/shadow.ts compares them).
  */
 import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';

@@ -1,6 +1,6 @@
 /**
- * Writes to a socket through its handle. Node's stream around it takes a third of the time of a
- * small write, for what is not needed here.
+ * Writes to a socket through its handle. Node's stream around it spends time on each write for what
+ * is not needed here.
  *
  * Node does not document the handle (docs/adr/0002). Where it is not as expected, `write` says so,
  * and the caller uses the stream. Both may be mixed: a write that has begun stays before later ones.

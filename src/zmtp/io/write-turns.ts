@@ -26,7 +26,7 @@ export interface Writing extends Waiting {
 export class WriteTurns {
   #left = TURN_BYTES;
   #isEndDue = false;
-  /** What is asked for now has to wait: the piece that is being written is not counted yet. */
+  /** A piece is being written and not yet counted: others wait in the line. */
   #isWriting = false;
   readonly #line = new Line<Writing>();
 
