@@ -33,14 +33,10 @@ describe('the page (issue 6.2)', () => {
     const seen = await look(stand);
     const rate = seen.page.getByLabel('Requests per second').locator('.value').first();
     await seen.sees(rate.filter({ hasText: /^0$/ }));
-    const over = new AbortController();
-    const load = (async (): Promise<void> => {
-      while (!over.signal.aborted) await stand.client.request('echo', 'x');
-    })();
-    await seen.sees(rate.filter({ hasText: /^[1-9]/ }));
-    await seen.page.locator('path.line.blue[d*="L"]').first().waitFor({ state: 'attached' });
-    over.abort();
-    await load;
+    await stand.whileAsking('echo', async () => {
+      await seen.sees(rate.filter({ hasText: /^[1-9]/ }));
+      await seen.page.locator('path.line.blue[d*="L"]').first().waitFor({ state: 'attached' });
+    });
   });
 
   itWithTool('chromium', 'shows the minutes before it was opened', async () => {
@@ -48,8 +44,10 @@ describe('the page (issue 6.2)', () => {
     await stand.works('echo');
     const first = await look(stand);
     await first.sees(first.page.locator('#state', { hasText: 'active' }));
-    await stand.client.request('echo', 'x');
-    await first.sees(first.page.getByLabel('Latency').locator('.value', { hasText: /ms$/ }));
+    // The tile shows the latest second only.
+    await stand.whileAsking('echo', async () => {
+      await first.sees(first.page.getByLabel('Latency').locator('.value', { hasText: /ms$/ }));
+    });
     const second = await look(stand);
     await second.sees(second.page.locator('#state', { hasText: 'active' }));
     await second.sees(second.row('echo'));
@@ -200,9 +198,12 @@ describe('the page (issue 6.2)', () => {
     await stand.daemon.kill();
     await seen.seesText('No connection to the daemon');
     const { dataDir, endpoint } = stand.daemon;
-    const again = await startDaemon({ dataDir, endpoint, sets });
+    // The page says so for a few seconds only.
+    const [again] = await Promise.all([
+      startDaemon({ dataDir, endpoint, sets }),
+      seen.seesText('The daemon was restarted'),
+    ]);
     expect(httpOf(again)).toBe(stand.url);
-    await seen.seesText('The daemon was restarted');
     await seen.gone(seen.page.getByText('No connection to the daemon'));
     await seen.goes('#/events');
     await seen.seesText(/^live/);
@@ -213,7 +214,7 @@ describe('the page (issue 6.2)', () => {
   });
 
   itWithTool('chromium', 'says that the node drains', async () => {
-    const stand = await Stand.open();
+    const stand = await Stand.open({ sets: ['shutdown.graceMs=60000'] });
     let finish = (): void => undefined;
     await stand.works('slow', ({ frames }) => {
       return new Promise((resolve) => {

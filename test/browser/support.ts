@@ -93,6 +93,20 @@ export class Stand {
     await this.daemon.waitFor('worker.registered', before + 1);
   }
 
+  /** Sends requests, one after another, until `work` is done. */
+  async whileAsking(service: string, work: () => Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const load = (async (): Promise<void> => {
+      while (!over.signal.aborted) await this.client.request(service, 'x');
+    })();
+    try {
+      await work();
+    } finally {
+      over.abort();
+      await load;
+    }
+  }
+
   /** Submits requests with a single attempt, which the worker makes fail. */
   async submitsDead(service: string, count: number): Promise<readonly string[]> {
     const uuids: string[] = [];
