@@ -36,7 +36,7 @@ existing FILE is never overwritten. To restore a copy, follow docs/operating.md:
 restore, or for a pair, Backup and restore of a pair.
 
 Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or is
-not the one that the data directory expects · 78 configuration, or no store.
+not the one that the data directory expects · 78 configuration, or the file is not a Majordomo store.
 `;
 
 export function defineBackup(command: Command, done: Done): void {

@@ -55,7 +55,7 @@ export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
     const lists = [client, worker].filter((globs) => globs.length > 0);
     const isAll = lists.every((globs) => globs.includes('*'));
     if (form === 'long' || isAll) return [];
-    const now = `services is enforced since this version: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
+    const now = `\`services\` now restricts rights: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
     const message = `${now}. Remove services to allow all services, as before`;
     return [{ place, path: name, message }];
   });

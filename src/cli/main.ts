@@ -106,8 +106,9 @@ const EXAMPLES = [
 
 const EXIT_STATUSES = `
 EXIT STATUS
-  0 done · 1 the request failed · 64 wrong usage · 69 unavailable · 70 internal error · 74 disk
-  75 connected, but no reply in time · 78 configuration · 130, 143 second SIGINT, SIGTERM
+  0 done · 1 the request failed · 2 the service failed · 64 wrong usage · 69 unavailable
+  70 internal error · 74 disk · 75 connected, but no reply in time · 78 configuration
+  130, 143 second SIGINT, SIGTERM
 `;
 
 const ENVIRONMENT = `

@@ -30,8 +30,9 @@ const AFTER = `${examples(EXAMPLES)}
 Reads every page and every request and changes nothing; the broker may be running. Problems go to
 standard error, one per line.
 
-Exit status: 0 undamaged · 64 usage · 69 locked · 74 damaged, no store, missing, not readable, or not the
-one that the data directory records (without a path) · 78 configuration, or a store of a newer version.
+Exit status: 0 undamaged · 64 usage · 69 locked · 74 damaged, not a Majordomo store, missing, not readable,
+or not the one that the data directory records (without a path) · 78 configuration, or a store of a newer
+version.
 `;
 
 export function defineVerify(command: Command, done: Done): void {

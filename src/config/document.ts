@@ -81,7 +81,8 @@ broker:
   default: \`minimal\` on a listener that is not on loopback and has no \`curve\`, else \`full\`
 - \`transport\`: the socket engine; default \`broker.transport\`
 - \`curve\`: \`{secretKeyFile, keysFile}\`; default none. Encrypts the connection (25/ZMTP-CURVE),
-  and only keys in \`keysFile\` may connect. With \`transport: libzmq\` only on \`tcp://\`.
+  and only keys in \`keysFile\`, or admitted by the service in \`security.authorize\`, may connect.
+  With \`transport: libzmq\` only on \`tcp://\`.
   \`secretKeyFile\` may be a list of two files while you replace the key of the broker: clients that
   have either public key can connect
 - \`insecure: true\`: anyone who can reach the listener may connect. A listener that is not on
@@ -125,8 +126,8 @@ it does not close its connections. How to replace keys: [operating.md](operating
 const QUOTAS_HEAD = `## Quotas
 
 An identity is the name of a CURVE key or, without CURVE, the source address of the connection:
-one IPv4 address or one /64 of IPv6. All peers on \`ipc://\` sockets are one identity. \`limits.perPeer\`
-limits each identity. \`limits.quotas.NAME\` limits the identities whose key entry has \`quota: NAME\`;
+one IPv4 address or one /64 of IPv6. All peers without a key on \`ipc://\` sockets are one identity.
+\`limits.perPeer\` limits each identity. \`limits.quotas.NAME\` limits the identities whose key entry has \`quota: NAME\`;
 a quota that NAME does not set has the value from \`limits.perPeer\`. The default share leaves one eighth of
 every limit to other identities. Limits per service are not divided among identities.
 
@@ -210,10 +211,9 @@ export function exampleFile(): string {
   const head = [
     '# yaml-language-server: $schema=majordomo.schema.json',
     '#',
-    '# Every configuration key with its default. To change a key, remove the "#" before it, and the space',
-    '# after the "#" if there is one: for a key with that space you have to write a value yourself; the',
-    '# comment above it says what applies without one. Listeners and Quotas are chapters of',
-    '# docs/configuration.md.',
+    '# Every configuration key. `#key: value` shows the default: remove the "#" and change the value.',
+    '# `# key:` has no default that can be written: remove "# " and write a value; its comment says what',
+    '# applies without one. Listeners and Quotas are chapters of docs/configuration.md.',
     '# Made from src/config by scripts/generate-docs.mjs.',
   ];
   const sections = Object.entries(SECTIONS).map(([name, section]) =>

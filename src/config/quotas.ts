@@ -16,7 +16,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.connections`',
     min: 1,
     max: 1_000_000,
-    about: 'Connections at one listener; the broker closes further ones.',
+    about: 'Connections of the identity, over all listeners; the broker closes further ones.',
   },
   outstanding: {
     kind: 'count',

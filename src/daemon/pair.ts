@@ -222,7 +222,8 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   refusedByPeer(reason: string): void {
     const who = { from: 'the peer', key: null, address: null };
-    this.#emit({ name: 'ha.refused', code: 'by_peer', text: reason, ...who });
+    const text = `the peer refused to pair with this node; it says: ${reason}`;
+    this.#emit({ name: 'ha.refused', code: 'by_peer', text, ...who });
   }
 
   rejected(kind: string, reason: string, { address, key }: Rejected): void {

@@ -182,7 +182,7 @@ function lineOfPair(event: PairEvent): Line {
       return of(
         'error',
         `${name} ${event.code}`,
-        `refused to pair with ${event.from}: ${event.text}`,
+        event.code === 'by_peer' ? event.text : `refused to pair with ${event.from}: ${event.text}`,
       );
     case 'ha.rejected':
       return rejected(event, 'a connection to bstar.listen');
@@ -224,9 +224,9 @@ function expelled({
   key,
   address,
 }: Extract<BrokerEvent, { name: 'worker.lost' }>): Line {
-  const who = key ?? address;
-  const text = `a worker was expelled, its right was withdrawn: rights (${service}, by ${who})`;
-  return { ...of('warn', `${name} rights`, text), who };
+  const whose = key === null ? `address ${address}` : `key ${key}`;
+  const text = `a worker of ${service} was expelled, because its right was withdrawn (${whose})`;
+  return { ...of('warn', `${name} rights`, text), who: key ?? address };
 }
 
 /**
@@ -239,8 +239,8 @@ function refused(event: Refused, said: string): Line {
   const isUsual = name === 'request.refused' && USUAL.includes(reason);
   const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
   if (reason !== 'rights') return line;
-  const who = key ?? address;
-  return { ...line, text: `${said} (${event.service}, by ${who})`, who };
+  const whose = key === null ? `address ${address}` : `key ${key}`;
+  return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
 }
 
 type Ended =

@@ -37,9 +37,9 @@ const TABLE = {
     type: 'gauge',
     // The codes of `degraded` in the answer of /readyz.
     labels: { reason: ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'] },
-    help: '1 while the node is degraded for this reason, else 0; same as /readyz.',
+    help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which only /readyz and the log have.',
     meaning:
-      'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500. With the others it serves all requests, but a failover would fail or lose stored requests.',
+      'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
   },
   requests_received_total: {
     type: 'counter',
@@ -272,8 +272,9 @@ const TABLE = {
   ha_in_sync: {
     type: 'gauge',
     labels: {},
-    help: '1 if the other node has confirmed all changes on this connection; 0 for a standalone node.',
-    meaning: '0 in a pair: a failover now could lose changes that only this node has.',
+    help: '1 on the active node if the other node has confirmed all changes; always 0 on a node that is not active, and on a standalone node.',
+    meaning:
+      '0 on the active node of a pair: a failover now could lose changes that only this node has.',
   },
   ha_transitions_total: {
     type: 'counter',

@@ -69,7 +69,7 @@ function durableCharts(): Chart[] {
       everyMs: EVERY_MS,
     }),
     new Chart({
-      title: 'Durable open',
+      title: 'Durable unanswered',
       series: [
         { column: 'open', label: 'not replied yet', style: 'blue', isArea: true },
         { column: 'dead', label: 'dead', style: 'red' },

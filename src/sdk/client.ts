@@ -172,7 +172,8 @@ export class Client {
   }
 
   /**
-   * Returns the stored request with this uuid, which any client may ask for. Sends nothing yet.
+   * Returns the stored request with this uuid. If it was stored with a CURVE key, only that key or an
+   * operator's may read it, unless it is `shared`. Sends nothing yet.
    * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters
    */
   job(uuid: string): Job {

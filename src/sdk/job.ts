@@ -3,8 +3,9 @@ import type { Message } from './message.js';
 import type { RequestOptions } from './options.js';
 
 /**
- * The state of a stored request. *pending*: it waits, or is at a worker. *dead*: all attempts failed,
- * and the broker makes no more. *unknown*: closed, expired, or never stored.
+ * The state of a stored request. *pending*: it waits, or is at a worker. *dead*: its last attempt failed,
+ * or a worker said that trying again would fail; the broker makes no more attempts. *unknown*: closed,
+ * expired, or never stored.
  */
 export type JobState =
   | { readonly state: 'pending' }
@@ -22,7 +23,10 @@ export interface JobClient {
 
 /** A stored request. To find it again you need only its uuid: `client.job(uuid)`. */
 export class Job {
-  /** The only credential for the reply: keep it, and keep it secret. */
+  /**
+   * What you need to find the request again; without a CURVE key, the only credential for its reply:
+   * keep it secret.
+   */
   readonly uuid: string;
   /** The requested service; `titanic.reply` if the job was created from its uuid. */
   readonly service: string;

@@ -44,7 +44,7 @@ export interface ClientOptions {
   readonly envelope?: boolean;
   /** Maximum number of connections with `envelope: false`; more requests wait. Default 64. */
   readonly maxLinks?: number;
-  /** Shortest and longest pause after a refusal, in milliseconds. Defaults 100 and 2000. */
+  /** First and longest pause after a refusal, before jitter, in milliseconds. Defaults 100 and 2000. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
   /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
@@ -82,7 +82,10 @@ export interface WorkerOptions {
   readonly heartbeatIntervalMs?: number;
   /** Number of silent intervals after which the worker treats the broker as dead. Default 3. */
   readonly heartbeatLiveness?: number;
-  /** Shortest and longest pause before registering again, in milliseconds. Defaults 100 and 5000. */
+  /**
+   * First and longest pause before registering again, before jitter, in milliseconds.
+   * Defaults 100 and 5000.
+   */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
   /**

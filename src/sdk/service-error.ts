@@ -6,8 +6,8 @@ import { sdkError } from './errors.js';
 export interface ServiceErrorOptions {
   /**
    * Whether the broker retries a stored request: `true`, the default: after a pause; `false`: never, the
-   * request is dead. `'elsewhere'`: another worker gets the request at once, also a plain one, because the
-   * request did not cause the failure.
+   * request is dead. `'elsewhere'`, for failures that the request did not cause: a plain request goes to
+   * another worker at once; a stored one is retried after a pause, as with `true`.
    */
   readonly retry?: boolean | 'elsewhere';
   /** Details for the client program, sent as JSON: at most 64 KiB. */

@@ -144,7 +144,7 @@ describe('the page (issue 6.2)', () => {
     await seen.counts(deadOnes.filter({ hasText: HOSTILE }), 2);
     await seen.sees(seen.page.getByRole('button', { name: 'Retry all dead' }));
     // The node samples single services every four seconds.
-    const chart = seen.page.getByLabel('Durable open', { exact: true });
+    const chart = seen.page.getByLabel('Durable unanswered', { exact: true });
     await seen.reads(chart.locator('.figure .value'), ['0', '2']);
     await seen.goes('#/services/later');
     await seen.reads(chart.locator('.figure .value'), ['1', '0']);
@@ -163,7 +163,7 @@ describe('the page (issue 6.2)', () => {
       ['1', '0'],
     );
     // Charts without data are hidden.
-    await seen.gone(seen.page.getByLabel('Durable open', { exact: true }));
+    await seen.gone(seen.page.getByLabel('Durable unanswered', { exact: true }));
   });
 
   itWithTool('chromium', 'shows names and reasons of peers as plain text', async () => {

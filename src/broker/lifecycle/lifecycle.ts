@@ -280,8 +280,10 @@ export class Lifecycle {
       requests.release(id, 'too_late');
     } else if (delivery >= this.#maxDeliveries) {
       const reported = requests.failures.of(id);
-      const how = reported === null ? 'given back or lost' : 'failed, given back or lost';
-      this.#ends.abandon(id, `it was ${how} with its worker ${delivery} times`, reported);
+      const how =
+        reported === null ? 'gave it back or was lost' : 'failed, gave it back or was lost';
+      const text = `it was delivered ${delivery} times; each time its worker ${how}`;
+      this.#ends.abandon(id, text, reported);
       requests.release(id, 'too_late');
     } else if (this.#ends.isExpired(id, now)) {
       this.#ends.expire(id, now);

@@ -13,7 +13,9 @@ import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
 
 const SERVED = 'a Majordomo';
 /** It answers only keys that it knows. */
-const SEALED = 'in use by a listener with CURVE; a running broker uses the data directory';
+const SEALED =
+  'in use, presumably by the running broker that uses the data directory ' +
+  '(a listener with CURVE cannot be asked without a key)';
 
 /** The finding for each endpoint, and whether a Majordomo answers at any of them. */
 export interface Listeners {

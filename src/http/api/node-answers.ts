@@ -177,7 +177,9 @@ export const HaStatus = object(
   {
     node: text(),
     ...standing,
-    inSync: flag('Whether the peer has everything that this node acknowledged.'),
+    inSync: flag(
+      'Whether this node is active and the peer has everything that this node acknowledged.',
+    ),
     replication: z.enum(['off', 'async', 'sync', 'strict']),
     lagMs: orNull(
       amount(),

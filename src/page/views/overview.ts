@@ -66,7 +66,7 @@ function charts(): Chart[] {
 function storedCharts(): Chart[] {
   return [
     new Chart({
-      title: 'Durable open',
+      title: 'Durable unanswered',
       series: [{ column: 'open', label: 'not replied yet', style: 'blue', isArea: true }],
       ...COUNTS,
       isSmall: true,

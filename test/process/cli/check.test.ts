@@ -97,7 +97,7 @@ describe('majordomo check', () => {
     expect(stdout).toMatch(/^bob +nothing +echo +- +-$/m);
     expect(stdout).toMatch(/^carol +everything +everything +- +-$/m);
     expect(stderr).toBe(
-      `warning: ${keysFile}:2:3: bob: services is enforced since this version: bob may use only ` +
+      `warning: ${keysFile}:2:3: bob: \`services\` now restricts rights: bob may use only ` +
         'echo. Remove services to allow all services, as before\n',
     );
     const json = JSON.parse((await run(['check', '-o', 'json', ...sets])).stdout) as unknown;

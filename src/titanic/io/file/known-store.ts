@@ -196,7 +196,8 @@ function lost(path: string, memory: Memory | null, why: string, isUsedUp: boolea
   const moved =
     memory === null || memory.file === name ? '' : `set titanic.file back to ${memory.file}, `;
   const once = isUsedUp
-    ? ' (--new-store applies once, and the last start used it: first start without it)'
+    ? ' (--new-store applies once, and the last start used it: start once without it, which fails ' +
+      'again, and then with it)'
     : '';
   const remedy =
     `${moved === '' ? '' : `${moved}or `}put the store back, or restore a backup of it ` +
