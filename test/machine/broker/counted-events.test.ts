@@ -44,6 +44,7 @@ function turmoil(): Stage {
   const stranger = s.connection('stranger');
   stranger.sends('nonsense');
   stranger.sends('', 'MDPC01');
+  s.worker('not ready').heartbeat();
   s.after(60_000);
   const last = s.worker('last').ready('other');
   s.client('told').request('other', 'fails');
