@@ -115,11 +115,13 @@ export class PairNode {
   /** Its writes to the disk take a moment. */
   #vote(): void {
     setImmediate(() => {
+      // Several requests of one turn are one vote.
+      if (this.broker.admission !== 'voting') return;
       this.admission('holding');
+      setTimeout(() => {
+        this.admission('serving');
+      }, 5);
     });
-    setTimeout(() => {
-      this.admission('serving');
-    }, 5);
   }
 }
 
