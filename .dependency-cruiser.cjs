@@ -25,7 +25,7 @@ const ROOMS = [
 const PACKAGES = [
   'better-sqlite3',
   'commander',
-  'libsodium-wrappers',
+  'libsodium-wrappers-sumo',
   'pino',
   'pino-pretty',
   'prom-client',
@@ -343,7 +343,7 @@ const packages = [
     'SQLite is a native library: only an io/ folder imports better-sqlite3. Describe a store as a port and carry it out there.',
   ),
   packageOnlyIn(
-    'libsodium-wrappers',
+    'libsodium-wrappers-sumo',
     ['^src/zmtp/curve/sodium\\.ts$'],
     'Only zmtp/curve/sodium.ts imports libsodium. Use CurveCrypto (zmtp/curve/crypto.ts), and load it only where CURVE is asked for.',
   ),

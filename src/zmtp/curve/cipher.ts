@@ -37,7 +37,8 @@ const PREFIX: Readonly<Record<CurveSide, string>> = {
 
 export class CurveCipher implements FrameCipher {
   readonly #crypto: CurveCrypto;
-  readonly #key: Buffer;
+  readonly #ownKey: Buffer;
+  readonly #peerKey: Buffer;
   readonly #ownNonce: Buffer;
   readonly #peerNonce: Buffer;
   /**
@@ -51,15 +52,17 @@ export class CurveCipher implements FrameCipher {
   #heardLow: number;
 
   /**
-   * @param key of the two short-term keys; erased by `close`
+   * @param key of the two short-term keys; erased at once, for the two frame keys made from it
    * @param sent the last counter that this side used
    * @param heard the eight bytes of the last counter that the peer used
    */
   constructor(crypto: CurveCrypto, side: CurveSide, key: Buffer, sent: number, heard: Buffer) {
     this.#crypto = crypto;
-    this.#key = key;
     this.#ownNonce = nonceOf(PREFIX[side]);
     this.#peerNonce = nonceOf(PREFIX[side === 'server' ? 'client' : 'server']);
+    this.#ownKey = crypto.frameKey(key, this.#ownNonce);
+    this.#peerKey = crypto.frameKey(key, this.#peerNonce);
+    wipe(key);
     this.#sentLow = sent;
     this.#heardHigh = heard.readUInt32BE(0);
     this.#heardLow = heard.readUInt32BE(4);
@@ -94,7 +97,7 @@ export class CurveCipher implements FrameCipher {
       ((flags & FLAG_MORE) === 0 ? 0 : SEALED_MORE) |
       ((flags & FLAG_COMMAND) === 0 ? 0 : SEALED_COMMAND);
     copyBytes(source, start, end, memory, room + 1);
-    crypto.seal(size, nonce, this.#key, target, offset + MESSAGE_BOX_AT);
+    crypto.seal(size, nonce, this.#ownKey, target, offset + MESSAGE_BOX_AT);
   }
 
   open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean {
@@ -107,7 +110,7 @@ export class CurveCipher implements FrameCipher {
     const nonce = this.#peerNonce;
     copyBytes(body, start + MESSAGE_NONCE_AT, start + MESSAGE_BOX_AT, nonce, NONCE_COUNTER_AT);
     const crypto = this.#crypto;
-    const plain = crypto.open(body, start + MESSAGE_BOX_AT, end, nonce, this.#key);
+    const plain = crypto.open(body, start + MESSAGE_BOX_AT, end, nonce, this.#peerKey);
     if (plain < 0) return false;
     this.#heardHigh = high;
     this.#heardLow = low;
@@ -124,7 +127,7 @@ export class CurveCipher implements FrameCipher {
   }
 
   close(): void {
-    wipe(this.#key);
+    wipe(this.#ownKey, this.#peerKey);
   }
 }
 

@@ -152,7 +152,7 @@ export class CurveClientMechanism implements Mechanism {
     const fault = metadataFault(socketType, read);
     if (fault !== null) return failed(fault);
     this.#cipher = new CurveCipher(crypto, 'client', shared, INITIATE_COUNTER, counter);
-    // The cipher owns it from now on.
+    // The cipher has erased it.
     this.#shared = null;
     wipe(this.#own.secretKey);
     // The only possible key.

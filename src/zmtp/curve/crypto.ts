@@ -1,4 +1,4 @@
-/** The six primitives of 26/CurveZMQ, as an interface that makes the library replaceable. */
+/** The primitives of 26/CurveZMQ, as an interface that makes the library replaceable. */
 
 export const KEY_BYTES = 32;
 export const NONCE_BYTES = 24;
@@ -14,8 +14,8 @@ export interface KeyPair {
  * Curve25519, XSalsa20 and Poly1305, as NaCl's `box` and `secretbox` combine them. Sealing and
  * opening use a room in the library's own memory; bytes are copied into and out of it once.
  *
- * A caller that passes the same two buffers as nonce and key again may have changed only the last
- * eight bytes of the nonce: `seal` and `open` reuse the rest of what they copied before.
+ * A frame key is of a shared key and the first 16 bytes of a nonce, and sealing and opening take it
+ * with any nonce that begins like that. Nobody may change the bytes of a frame key that is in use.
  */
 export interface CurveCrypto {
   /** The library's memory; after a call of `room` it may be a different buffer. */
@@ -24,16 +24,18 @@ export interface CurveCrypto {
   publicKeyOf(secretKey: Buffer): Buffer;
   /** The key for the messages of both sides. `null` for a public key of low order. */
   sharedKey(publicKey: Buffer, secretKey: Buffer): Buffer | null;
+  /** The key for frames whose nonces have the same first 16 bytes as this one. */
+  frameKey(sharedKey: Buffer, nonce: Buffer): Buffer;
   /** Returns where in `memory` to put the `size` bytes before `seal`. */
   room(size: number): number;
   /** Seals the `size` bytes in the room into `size + MAC_BYTES` bytes at `offset` of `target`. */
-  seal(size: number, nonce: Buffer, key: Buffer, target: Buffer, offset: number): void;
+  seal(size: number, nonce: Buffer, frameKey: Buffer, target: Buffer, offset: number): void;
   /**
    * Opens `[start, end)` of `sealed`.
    * @returns where in `memory` its `end - start - MAC_BYTES` bytes are, until the next call; -1 if
    *   it was not sealed with this key and nonce
    */
-  open(sealed: Buffer, start: number, end: number, nonce: Buffer, key: Buffer): number;
+  open(sealed: Buffer, start: number, end: number, nonce: Buffer, frameKey: Buffer): number;
 }
 
 /** Overwrites secrets, as far as JavaScript allows. */

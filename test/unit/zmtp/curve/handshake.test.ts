@@ -155,6 +155,7 @@ describe('the CURVE handshake (25/ZMTP-CURVE, 26/CurveZMQ)', () => {
       keyPair: () => crypto.keyPair(),
       publicKeyOf: (secretKey) => crypto.publicKeyOf(secretKey),
       sharedKey: (publicKey, secretKey) => crypto.sharedKey(publicKey, secretKey),
+      frameKey: (sharedKey, nonce) => crypto.frameKey(sharedKey, nonce),
       room: (size) => (room = crypto.room(size)),
       seal: (size, ...rest) => {
         // The first is the signature of HELLO, the second the vouch.
