@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { keepAwake } from './awake.js';
 import { findBefore } from './brokers.js';
 import { compileGenerator } from './generator.js';
 import { machineFacts, pins } from './machine-facts.js';
@@ -73,6 +74,7 @@ function compareMachines(): void {
 
 async function compareBrokers(directory: string): Promise<void> {
   const generator = compileGenerator(directory);
+  const sleepAgain = keepAwake(generator);
   const bench: Bench = {
     generator,
     brokers: findBefore(directory, root, generator.hasCurve),
@@ -89,6 +91,7 @@ async function compareBrokers(directory: string): Promise<void> {
       print(title, WHAT[quantity], ratio, met);
     }
   }
+  await sleepAgain();
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-before-'));

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { keepAwake } from './awake.js';
 import { bareDisk } from './durable/bare-disk.js';
 import {
   type Contender,
@@ -176,6 +177,7 @@ async function run(
   const { found, absent } = findContenders();
   const generator = compileGenerator(directory);
   const othersUntilNow = countOthers();
+  const sleepAgain = keepAwake(generator);
   const standing: Running[] = [];
   const rates: Rates[] = [];
   const judged: Verdict[] = [];
@@ -202,6 +204,7 @@ async function run(
     judged.push(
       ...verdicts([LIFE_TARGET], `whole lives/s at ${LIVES_OUTSTANDING} outstanding`, lives),
     );
+    await sleepAgain();
     const others = othersUntilNow();
     const report = renderDurable({
       facts: [
@@ -227,7 +230,7 @@ async function run(
     });
     return { report, others };
   } finally {
-    await Promise.all(standing.map((each) => each.stop()));
+    await Promise.all([sleepAgain(), ...standing.map((each) => each.stop())]);
   }
 }
 

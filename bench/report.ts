@@ -1,4 +1,5 @@
 /** The figures as Markdown; only this generates docs/performance.md. */
+import { AWAKE_TEXT } from './awake.js';
 import { table, times } from './markdown.js';
 import type { Memory } from './memory.js';
 import type { Figures, Quantity, RowResult, Verdict } from './measure.js';
@@ -147,6 +148,7 @@ function reading({ rounds, seconds, pinned, others }: Report): string[] {
       '- _generator_ is the CPU time that the load generator itself used per request, as client and worker.',
       '  _busy_ is the share of one core that the broker, or the generator, used. Where the generator is the',
       '  bottleneck, requests/s say nothing about the broker: compare the CPU per request.',
+      `- ${AWAKE_TEXT}`,
       '- Closed loop: each reply is followed by the next request, so latencies are those with that many',
       '  requests outstanding. _Peers batch_: a peer sends all messages of one turn of its loop in one',
       '  write, as the SDK does; _single writes_: it sends each message in a write of its own.',

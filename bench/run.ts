@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { messageOf } from '../src/core/errors.js';
+import { keepAwake } from './awake.js';
 import { BROKER_TITLES, findBrokers } from './brokers.js';
 import { compileGenerator } from './generator.js';
 import { machineFacts, pins } from './machine-facts.js';
@@ -62,6 +63,7 @@ try {
   };
   const only = values.only === undefined ? null : new RegExp(values.only, 'i');
   const othersUntilNow = countOthers();
+  const sleepAgain = keepAwake(generator);
   const rows: RowResult[] = [];
   for (const row of ROWS) {
     if (only?.test(`${row.section}: ${row.title}`) === false) continue;
@@ -81,6 +83,7 @@ try {
     }
   }
   progress('');
+  await sleepAgain();
   const others = othersUntilNow();
   const report = renderReport({
     date: new Date().toISOString().slice(0, 10),

@@ -1,4 +1,5 @@
 /** The figures of receipts as Markdown; generates docs/performance-durable.md. */
+import { AWAKE_TEXT } from '../awake.js';
 import { type Others, othersText } from '../others.js';
 import { table, times, whole } from '../markdown.js';
 import { median } from '../measure.js';
@@ -130,6 +131,7 @@ function reading({ rounds, seconds, others }: DurableReport): string {
     '  requests of one turn of its loop in one write. It sleeps until the next request is due. `Client` is the SDK of this package, in a process of its own.',
     '- The stores start empty, those of the whole lives, too. Receipts: nothing is removed during the run.',
     `- ${othersText(others)} Generator, stores and everything else shared the cores.`,
+    `- ${AWAKE_TEXT}`,
     ...(!others.isBusy
       ? []
       : [

@@ -5,6 +5,7 @@
  *   main.c       options, the measured window, the result as one line of JSON
  *   net.c        connections, their buffers, the epoll loop
  *   histogram.c  latencies, to 0.8 %
+ *   awake.c      no load: keeps a core from sleeping
  *   mdp.c        MDP 0.2 over zmtp.c (ZMTP 3.0; CURVE in curve.c), with worker credit
  *   nats.c       NATS request-reply: inboxes with a wildcard, a queue group of responders
  *   gearman.c    gearman's binary protocol
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #define FRAMES_MAX 16
+#define SLOT_NONE UINT32_MAX
 
 enum role { CLIENT, WORKER, IDLE, FILLER };
 
@@ -95,6 +97,9 @@ struct connection *client(unsigned index);
 struct connection *worker(unsigned index);
 /* When the last bytes were read; accurate enough as their time of arrival. */
 extern uint64_t now_ns;
+
+/* awake.c */
+__attribute__((noreturn)) void keep_awake(int core);
 
 /* histogram.c */
 void histogram_reset(void);

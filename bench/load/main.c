@@ -238,8 +238,8 @@ static const struct option names_of_options[] = {
     {"size", 1, NULL, 'z'},         {"seconds", 1, NULL, 't'},    {"warmup", 1, NULL, 'u'},
     {"rate", 1, NULL, 'r'},         {"batch", 0, NULL, 'B'},      {"single", 0, NULL, 'S'},
     {"pid", 1, NULL, 'i'},          {"idle", 1, NULL, 'I'},       {"queued", 1, NULL, 'q'},
-    {"life", 0, NULL, 'L'},         {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'}, {"secret-key", 1, NULL, 'K'},
-    {NULL, 0, NULL, 0},
+    {"life", 0, NULL, 'L'},         {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'},
+    {"secret-key", 1, NULL, 'K'},   {"keep-awake", 1, NULL, 'A'},   {NULL, 0, NULL, 0},
 };
 
 static unsigned whole(const char *text)
@@ -312,6 +312,7 @@ static void read_options(int count, char **arguments)
         case 'I': options.idle = whole(optarg); break;
         case 'q': options.queued = whole(optarg); break;
         case 'L': options.life = true; break;
+        case 'A': keep_awake((int) whole(optarg));
         case 'H': options.heartbeat_ms = whole(optarg); break;
         case 'k': options.server_key = key(optarg); break;
         case 'K': options.secret_key = key(optarg); break;
@@ -326,8 +327,8 @@ static void read_options(int count, char **arguments)
         die("--server-key and --secret-key go together");
     bool is_stored = options.protocol == &titanic || options.protocol == &beanstalkd
         || options.protocol == &redis;
-    if (options.life && (!is_stored || options.clients == 0 || options.rate > 0 || options.size < 8))
-        die("--life is for stores: with clients, without --rate, with bodies of at least 8 bytes");
+    if (options.life && (!is_stored || options.clients == 0 || options.rate > 0 || options.size < 16))
+        die("--life is for stores: with clients, without --rate, with bodies of at least 16 bytes");
     if (options.protocol != &mdp && options.queued > 0)
         die("--queued is MDP's");
     if (options.protocol != &mdp && options.protocol != &titanic && options.credit > 1)

@@ -8,7 +8,6 @@
 #include "load.h"
 
 #define NOBODY "nobody"
-#define SLOT_NONE UINT32_MAX
 #define UUID_SIZE 32
 /* A worker's reply to a stored request. */
 #define DONE "done"

@@ -1,16 +1,18 @@
 /*
  * Stores that answer each request with a line, in order: beanstalkd and Redis. With --life, workers
- * reserve the jobs and delete them; then the first bytes of a job are its slot.
+ * reserve the jobs and delete them; then a job begins with its slot and the process that put it: a
+ * run may get jobs that the run before it left behind.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "load.h"
 
 /* A power of two. */
 #define WAITING_MAX (1U << 18)
-#define SLOT_DIGITS 8
+#define LABEL_DIGITS 8
 
 /* The slots of a connection whose lines have not arrived yet. */
 struct waiting {
@@ -51,25 +53,39 @@ static void text(struct connection *c, const char *line)
 
 static void store(struct connection *c, uint32_t slot, const char *head, size_t head_size)
 {
-    char digits[SLOT_DIGITS + 1];
+    char labels[2 * LABEL_DIGITS + 1];
 
     push(c, slot);
     append(c, head, head_size);
     if (options.life) {
-        sprintf(digits, "%08x", slot);
-        memcpy(body, digits, SLOT_DIGITS);
+        sprintf(labels, "%08x%08x", slot, (unsigned) getpid());
+        memcpy(body, labels, 2 * LABEL_DIGITS);
     }
     append(c, body, options.size);
     append(c, "\r\n", 2);
     message_end(c);
 }
 
+static unsigned label_of(const char *job, unsigned index)
+{
+    char digits[LABEL_DIGITS + 1] = {0};
+
+    memcpy(digits, job + index * LABEL_DIGITS, LABEL_DIGITS);
+    return (unsigned) strtoul(digits, NULL, 16);
+}
+
+/* SLOT_NONE for a job of an earlier run. */
 static uint32_t slot_of(const char *job)
 {
-    char digits[SLOT_DIGITS + 1] = {0};
+    return label_of(job, 1) == (unsigned) getpid() ? label_of(job, 0) : SLOT_NONE;
+}
 
-    memcpy(digits, job, SLOT_DIGITS);
-    return (uint32_t) strtoul(digits, NULL, 16);
+static void deleted(struct connection *c)
+{
+    uint32_t slot = pop(c);
+
+    if (slot != SLOT_NONE)
+        answered(slot);
 }
 
 /* The size of a line with its end; 0 if it is incomplete. */
@@ -127,7 +143,7 @@ static size_t beanstalkd_work(struct connection *c, const uint8_t *bytes, size_t
 
         if (start[0] == 'D') {
             expect(start, line, "DELETED");
-            answered(pop(c));
+            deleted(c);
             at += line;
             continue;
         }
@@ -185,7 +201,7 @@ static size_t redis_work(struct connection *c, const uint8_t *bytes, size_t size
 
         if (start[0] == ':') {
             expect(start, line, ":1\r\n");
-            answered(pop(c));
+            deleted(c);
             at += line;
             continue;
         }
