@@ -45,7 +45,11 @@ async function open(
 ): Promise<{ readonly store: Store; readonly pending: number; readonly committer: Standalone }> {
   let pending = 0;
   let listed: (last: number | undefined) => void = () => {};
-  const { store, recovered } = await openSqliteStore(path)({
+  const { store, recovered } = await openSqliteStore(path, {
+    isNewStore: false,
+    isPaired: false,
+    news: () => {},
+  })({
     ...SILENT,
     committed,
     listed: (_list, requests) => {

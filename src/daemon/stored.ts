@@ -62,6 +62,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
   const file = join(dataDir, config.titanic.file);
   const open = openSqliteStore(file, {
     isNewStore,
+    isPaired: pairEvents !== null,
     news: (news) => {
       events.emit(eventOf(news));
     },

@@ -65,9 +65,7 @@ describe('verify', () => {
     "UPDATE requests SET service = x'' WHERE number = 1": 'without a service',
     'UPDATE requests SET priority = 101 WHERE number = 1': 'with values out of range',
     'UPDATE ledger SET next_number = 2': '2 requests with a number that is not assigned yet',
-    'UPDATE ledger SET pending = 7': 'the ledger says',
-    'DELETE FROM ledger': 'the ledger says',
-    'UPDATE ledger SET tombstones = 3': 'the ledger says 3 tombstones, but there are 0',
+    'DELETE FROM ledger': 'the ledger has no id of the store',
     "UPDATE ledger SET store_id = x''": 'the ledger has no id of the store',
     'UPDATE requests SET changed = changed << 1 WHERE number = 1':
       'changed by a future transaction',
@@ -163,7 +161,8 @@ describe('backup', () => {
     await backupStore(directory.file, target, silent);
     const user = await directory.open(target);
     expect(user.recovered.counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
-    expect(user.recovered.counts.nextNumber).toBe(5);
+    // A running store has reserved some numbers above those that it gave.
+    expect(user.recovered.counts.nextNumber).toBeGreaterThanOrEqual(5);
     await user.commit(accept(5));
   });
 

@@ -218,8 +218,11 @@ describe('two stores with any histories, apart, joined and in sync (D17, D20)', 
         await run(a, b, events);
         await a.close();
         await b.close();
-        for (const file of files) {
+        for (const [at, file] of files.entries()) {
           expect(verifyStore(fileOf(file), () => {}).problems).toEqual([]);
+          const again = await directory.open(fileOf(file));
+          expect(again.reported).toEqual((at === 0 ? a : b).reported);
+          await again.close();
         }
       }),
       { numRuns: RUNS.sqlite },

@@ -111,6 +111,9 @@ describe('SQLite against memory, any changes in any order', () => {
         await sqlite.close();
         expect(sqliteContent(file)).toEqual(disk.content());
         expect(verifyStore(file, () => {}).problems).toEqual([]);
+        const again = await directory.open(file);
+        expect(again.reported).toEqual(sqlite.reported);
+        await again.close();
       }),
       { numRuns: RUNS },
     );

@@ -5,7 +5,7 @@ import { openForService } from '../../src/titanic/io/file/database.js';
 import { KnownStore } from '../../src/titanic/io/file/known-store.js';
 import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import type { Change } from '../../src/titanic/store/store.js';
-import { MemoryTables } from '../support/memory-tables.js';
+import { MemoryTables, type StoreContent } from '../support/memory-tables.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { seededRandom } from '../support/stage-random.js';
 import { accept, attempt, close, dead, reply, retry } from '../support/store-changes.js';
@@ -22,8 +22,14 @@ const FRAME_BYTES = 24 + 4096;
 /** What was told as committed, and where the log ended then. */
 interface Committed {
   readonly logBytes: number;
-  /** Of everything in the store. */
+  /** Of everything in the store but its next number. */
   readonly digest: string;
+  /** Above every number that was given. */
+  readonly nextNumber: number;
+}
+
+function committedAt(logBytes: number, { nextNumber, ...content }: StoreContent): Committed {
+  return { logBytes, digest: digestOf(content), nextNumber };
 }
 
 describe('a log that is torn by a power cut', () => {
@@ -35,14 +41,14 @@ describe('a log that is torn by a power cut', () => {
   beforeAll(async () => {
     const tables = new MemoryTables();
     const user = await directory.open();
-    committed.push({ logBytes: 0, digest: digestOf(tables.content()) });
+    committed.push(committedAt(0, tables.content()));
     for (let batch = 0; batch < BATCHES; batch++) {
       const changes = changesOf(batch);
       await user.commit(...changes);
       const number = user.transaction;
       tables.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, changes);
       const logBytes = statSync(`${directory.file}-wal`).size;
-      committed.push({ logBytes, digest: digestOf(tables.content()) });
+      committed.push(committedAt(logBytes, tables.content()));
     }
     // As a process that is killed leaves it.
     log = readFileSync(`${directory.file}-wal`);
@@ -59,8 +65,11 @@ describe('a log that is torn by a power cut', () => {
     writeFileSync(`${torn}-again-wal`, content);
     const again = `${torn}-again`;
     openForService(again, new KnownStore(again, false, () => {}), false).close();
-    const digest = digestOf(sqliteContent(`${torn}-again`));
-    return committed.findIndex((each) => each.digest === digest);
+    const { digest, nextNumber } = committedAt(0, sqliteContent(again));
+    const batch = committed.findIndex((each) => each.digest === digest);
+    // Numbers are reserved before they are given, so that none is given twice.
+    expect(nextNumber).toBeGreaterThanOrEqual(committed[batch]?.nextNumber ?? 0);
+    return batch;
   };
 
   const batchesBefore = (cut: number): number =>

@@ -19,9 +19,11 @@ import { chunksFrom, contentOf, mergeInto, packed, recordsIn } from '../support/
 
 /** Written by the program of the commit 86a78c1, the last one without owners. */
 const THIRD = fileURLToPath(new URL('../../../test/disk/stores/version-3.db.gz', import.meta.url));
+/** Written by the program of the commit 1c6e109, the last one that kept counts in the file. */
+const SIXTH = fileURLToPath(new URL('../../../test/disk/stores/version-6.db.gz', import.meta.url));
 const silent = (): void => {};
 
-describe.each([1, 2, 3, 4, 5])('a store of version %i', (from) => {
+describe.each([1, 2, 3, 4, 5, 6, 7])('a store of version %i', (from) => {
   let directory: StoreDirectory;
 
   beforeEach(() => {
@@ -210,6 +212,59 @@ describe('a store that the last version without owners wrote', () => {
     const user = await directory.open();
     const storeId = Buffer.alloc(16, 9);
     expect(user.recovered.holds).toEqual({ storeId, upTo: 0, bodiesUpTo: 66 });
+  });
+});
+
+describe('a store that the last version with counts in the file wrote', () => {
+  const echo = Buffer.from('echo');
+  let directory: StoreDirectory;
+
+  beforeEach(() => {
+    directory = new StoreDirectory();
+    writeFileSync(directory.file, gunzipSync(readFileSync(SIXTH)));
+  });
+  afterEach(async () => {
+    await directory.remove();
+  });
+
+  it('is read as it is, with the counts that it has', () => {
+    const counts = { version: 6, pending: 2, replied: 1, dead: 1, keys: 2, problems: [] };
+    expect(verifyStore(directory.file, silent)).toMatchObject(counts);
+    const db = new Database(directory.file);
+    db.exec('UPDATE ledger SET pending = 7');
+    db.close();
+    expect(verifyStore(directory.file, silent).problems.join()).toContain('the ledger says');
+  });
+
+  it.each([true, false])('keeps all its content; in a pair: %p', async (isPaired) => {
+    const user = await directory.open(directory.file, false, isPaired);
+    const { counts } = user.recovered;
+    expect(counts).toMatchObject({ pending: 2, replied: 1, dead: 1, nextNumber: 10 });
+    expect([...counts.owners].sort((a, b) => (a.owner < b.owner ? -1 : 1))).toEqual([
+      { owner: 'anonymous', stored: 2, bytes: 5 + 5 + 7 },
+      { owner: 'key:alice', stored: 1, bytes: 5 },
+      { owner: 'key:bob', stored: 1, bytes: 6 },
+    ]);
+    expect(counts.services).toEqual([
+      { service: echo, pending: 1, retrying: 1, replied: 1, dead: 1 },
+      { service: Buffer.from('other'), pending: 1, retrying: 0, replied: 0, dead: 0 },
+    ]);
+    expect(user.pending).toMatchObject([
+      { uuid: uuidOf(1), owner: 'key:alice', attempts: 1 },
+      { uuid: uuidOf(5), owner: 'key:bob', isShared: true },
+    ]);
+    expect(await user.load(uuidOf(1), uuidOf(5))).toEqual([packed('one'), packed('five')]);
+    expect(await user.lookUp(uuidOf(2))).toMatchObject({ state: 'replied', reply: packed('yes') });
+    const again = accept(20, { key: 'k', owner: 'key:alice' });
+    expect(await user.commit(again)).toEqual([{ kind: 'known', uuid: uuidOf(1) }]);
+    const other = await directory.open(directory.apart('other'));
+    for (const chunk of await chunksFrom(user, readFrom(null), 1)) {
+      await mergeInto(other, chunk, true);
+    }
+    expect(await contentOf(other)).toEqual(await contentOf(user));
+    await user.close();
+    const version = readMigrations().length;
+    expect(verifyStore(directory.file, silent)).toMatchObject({ version, problems: [] });
   });
 });
 

@@ -1,7 +1,11 @@
 /** Store files of earlier versions, made with their own SQL statements. */
 import Database from 'better-sqlite3';
 
-import { APPLICATION_ID, readMigrations } from '../../src/titanic/io/file/schema.js';
+import {
+  addStepFunctions,
+  APPLICATION_ID,
+  readMigrations,
+} from '../../src/titanic/io/file/schema.js';
 import { NOON, uuidOf } from './store-changes.js';
 import { packed } from './store-pair.js';
 
@@ -13,6 +17,7 @@ export function makeOlderStore(path: string, to: number): void {
   const db = new Database(path);
   db.pragma('auto_vacuum = INCREMENTAL');
   db.pragma(`application_id = ${APPLICATION_ID}`);
+  addStepFunctions(db);
   const [first, ...steps] = readMigrations();
   db.exec(first?.sql ?? '');
   db.pragma('user_version = 1');

@@ -52,12 +52,15 @@ export function sqliteContent(path: string): StoreContent {
         .all(),
       owners: db
         .prepare<[], StoreContent['owners'][number]>(
-          'SELECT owner, stored, bytes FROM owners ORDER BY owner',
+          `SELECT owner, count(*) AS stored, sum(body_bytes + coalesce(length(reply), 0)) AS bytes
+            FROM requests LEFT JOIN replies USING (number) GROUP BY owner ORDER BY owner`,
         )
         .all(),
       services: db
         .prepare<[], StoreContent['services'][number]>(
-          'SELECT service, pending, retrying, replied, dead FROM services ORDER BY service',
+          `SELECT service, sum(state = 1) AS pending, sum(state = 1 AND attempts > 0) AS retrying,
+            sum(state = 2) AS replied, sum(state = 3) AS dead
+            FROM requests GROUP BY service ORDER BY service`,
         )
         .all(),
       holds:

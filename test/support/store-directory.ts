@@ -22,10 +22,13 @@ export class StoreDirectory {
     return join(directory, 'titanic.db');
   }
 
-  /** @param isNewStore like `serve --new-store` */
-  async open(file: string = this.file, isNewStore = false): Promise<StoreUser> {
+  /**
+   * @param isNewStore like `serve --new-store`
+   * @param isPaired as on a node of a pair
+   */
+  async open(file: string = this.file, isNewStore = false, isPaired = true): Promise<StoreUser> {
     const news = (each: StoreNews): number => this.news.push(each);
-    const user = await StoreUser.open(openSqliteStore(file, { isNewStore, news }));
+    const user = await StoreUser.open(openSqliteStore(file, { isNewStore, isPaired, news }));
     this.#users.push(user);
     return user;
   }

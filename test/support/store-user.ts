@@ -47,6 +47,9 @@ export class StoreUser implements StoreEvents {
     holds: null,
     isNumbered: true,
   };
+  /** By owner, and by service. */
+  readonly #counts = new Map<string, object>();
+  #states: object = {};
   #nextTransaction = 0;
   #store: Store | null = null;
   #isInCall = false;
@@ -58,6 +61,7 @@ export class StoreUser implements StoreEvents {
     const { store, recovered } = await open(user);
     user.#store = store;
     user.recovered = recovered;
+    user.#count(recovered.counts);
     user.#nextTransaction = recovered.firstTransaction;
     for (;;) {
       const piece = await user.list(user.pending.at(-1)?.number ?? 0);
@@ -78,6 +82,26 @@ export class StoreUser implements StoreEvents {
 
   async close(): Promise<void> {
     await this.store.close();
+  }
+
+  /** All counts as reported so far: those of a store that is opened again are the same. */
+  get reported(): object {
+    return { states: this.#states, counts: [...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)) };
+  }
+
+  #count({ pending, replied, dead, owners, services }: StoreCounts): void {
+    this.#states = { pending, replied, dead };
+    const count = (name: string, counts: object, isEmpty: boolean): void => {
+      if (isEmpty) this.#counts.delete(name);
+      else this.#counts.set(name, counts);
+    };
+    for (const { owner, stored, bytes } of owners) {
+      count(`owner ${owner}`, { stored, bytes }, stored === 0);
+    }
+    for (const { service, ...states } of services) {
+      const isEmpty = states.pending + states.replied + states.dead === 0;
+      count(`service ${service.toString('latin1')}`, states, isEmpty);
+    }
   }
 
   // ---------------------------------------------------------------- calls
@@ -169,6 +193,7 @@ export class StoreUser implements StoreEvents {
   // ---------------------------------------------------------------- events of the store
 
   committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+    this.#count(counts);
     this.#tell(`transaction ${number}`, { results, counts });
   }
 
@@ -176,7 +201,8 @@ export class StoreUser implements StoreEvents {
     this.#tell(`transaction ${number}`, { failure });
   }
 
-  merged(number: number, merged: Merged): void {
+  merged(number: number, merged: Merged, counts: StoreCounts): void {
+    this.#count(counts);
     this.#tell(`transaction ${number}`, merged);
   }
 

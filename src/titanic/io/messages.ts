@@ -55,6 +55,8 @@ export interface OpenOrder {
   readonly path: string;
   /** Another store may replace the one that the directory remembers. */
   readonly isNewStore: boolean;
+  /** The node is one of a pair. */
+  readonly isPaired: boolean;
 }
 
 /** Why a store could not be opened, as a plain object. */

@@ -65,11 +65,13 @@ const UUID_BYTES = 20;
 export interface SqliteStoreOptions {
   /** Another store may replace the one that the directory remembers. */
   readonly isNewStore: boolean;
+  /** The node is one of a pair: the other one reads changes, which needs an index. */
+  readonly isPaired: boolean;
   /** Called before the store is opened; on a full disk, when there is room. */
   readonly news: (news: StoreNews) => void;
 }
 
-const NO_NEWS: SqliteStoreOptions = { isNewStore: false, news: () => undefined };
+const IN_A_PAIR: SqliteStoreOptions = { isNewStore: false, isPaired: true, news: () => undefined };
 
 /**
  * A store in the SQLite file at `path`, which is created with mode 0600 if it is absent. Opening
@@ -78,7 +80,7 @@ const NO_NEWS: SqliteStoreOptions = { isNewStore: false, news: () => undefined }
  * ERR_TITANIC_BUSY if another process has locked it, and ERR_TITANIC_FULL or ERR_TITANIC_DISK for
  * errors of the disk. What it reports (bodies, replies, uuids) are views of one message's memory.
  */
-export function openSqliteStore(path: string, options: SqliteStoreOptions = NO_NEWS): OpenStore {
+export function openSqliteStore(path: string, options: SqliteStoreOptions = IN_A_PAIR): OpenStore {
   return async (events) => {
     const store = new SqliteStore(path, options, events);
     const recovered = await store.opened;
@@ -106,14 +108,15 @@ class SqliteStore implements Store {
   #lost: StoreFailure | null = null;
   readonly #ended: Promise<void>;
 
-  constructor(path: string, { isNewStore, news }: SqliteStoreOptions, events: StoreEvents) {
+  constructor(path: string, options: SqliteStoreOptions, events: StoreEvents) {
+    const { isNewStore, isPaired, news } = options;
     this.#path = path;
     this.#events = events;
     this.opened = new Promise((resolve, reject) => {
       this.#settleOpening = { done: resolve, failed: reject };
     });
     this.#thread = new Worker(new URL('./sqlite-thread.js', import.meta.url), {
-      workerData: { path, isNewStore } satisfies OpenOrder,
+      workerData: { path, isNewStore, isPaired } satisfies OpenOrder,
       name: 'store',
     });
     this.#thread.on('message', (message: Uint8Array | OpenFailure | StoreNews) => {

@@ -11,6 +11,7 @@ import { assertDurable, openForService, openWithoutFile } from './file/database.
 import { failureOf, openError } from './file/sqlite-errors.js';
 import { FileIdentity } from './file/file-identity.js';
 import { KnownStore } from './file/known-store.js';
+import { fitPairIndex } from './file/pair-index.js';
 import {
   BATCH_FAILED,
   CLOSED,
@@ -77,13 +78,14 @@ interface Connection {
  * @param known what the directory remembers of it
  * @param earlier the tables of the same opening, over another connection
  */
-function connect(path: string, known: KnownStore, earlier: Tables | null): Connection {
+function connect(order: OpenOrder, known: KnownStore, earlier: Tables | null): Connection {
+  const { path } = order;
   try {
-    return connectFile(path, known, earlier, false);
+    return connectFile(order, known, earlier, false);
   } catch (error) {
     if (failureOf(path, error).kind !== 'full') throw error;
     // The contents of the store can still be read.
-    return existsSync(path) ? connectFile(path, known, earlier, true) : connectWithoutFile(path);
+    return existsSync(path) ? connectFile(order, known, earlier, true) : connectWithoutFile(path);
   }
 }
 
@@ -94,13 +96,14 @@ function connectWithoutFile(path: string): Connection {
 }
 
 function connectFile(
-  path: string,
+  { path, isPaired }: OpenOrder,
   known: KnownStore,
   earlier: Tables | null,
   isExclusive: boolean,
 ): Connection {
   const db = openForService(path, earlier === null ? known : null, isExclusive);
   try {
+    fitPairIndex(db, path, isPaired);
     const tables = new Tables(path, db, earlier);
     // On a full disk, this also waits for the first commit.
     if (!isExclusive) known.remember(tables.recovered.storeId);
@@ -112,22 +115,26 @@ function connectFile(
 }
 
 class StoreThread {
+  readonly #order: OpenOrder;
   readonly #path: string;
   readonly #port: MessagePort;
   readonly #known: KnownStore;
   #connection: Connection;
   readonly #idle: NodeJS.Timeout;
   #answers = new PackWriter(ANSWER_BYTES);
+  #isClosed = false;
   /** What was written can no longer be trusted: nothing more is done. */
   #fatal: StoreFailure | null = null;
 
-  constructor({ path, isNewStore }: OpenOrder, port: MessagePort) {
+  constructor(order: OpenOrder, port: MessagePort) {
+    const { path, isNewStore } = order;
+    this.#order = order;
     this.#path = path;
     this.#port = port;
     this.#known = new KnownStore(path, isNewStore, (news) => {
       port.postMessage(news);
     });
-    this.#connection = connect(path, this.#known, null);
+    this.#connection = connect(order, this.#known, null);
     this.#idle = setTimeout(() => {
       this.#maintain();
     }, IDLE_MS).unref();
@@ -226,7 +233,7 @@ class StoreThread {
       return before;
     }
     // It starts with the same numbers as the store that it replaces.
-    this.#connection = connectFile(this.#path, this.#known, null, false);
+    this.#connection = connectFile(this.#order, this.#known, null, false);
     before.db.close();
     return this.#connection;
   }
@@ -243,7 +250,7 @@ class StoreThread {
   /** The disk was full when the store was opened, and has room now. */
   #reconnect(): void {
     this.#connection.db.close();
-    this.#connection = connect(this.#path, this.#known, this.#connection.tables);
+    this.#connection = connect(this.#order, this.#known, this.#connection.tables);
   }
 
   #load(load: number, message: PackReader): void {
@@ -269,14 +276,27 @@ class StoreThread {
     if (failure !== null) this.#fail(LOOK_FAILED, look, failure);
   }
 
+  /** Orders that arrive meanwhile are carried out before it reads on. */
   #list(list: number, after: number): void {
     const failure = this.#try(() => {
-      const requests = this.#connection.tables.pending(after, LISTED_REQUESTS);
+      const { requests, next } = this.#connection.tables.pending(after, LISTED_REQUESTS);
+      if (next !== null) {
+        setImmediate(() => {
+          this.#listOn(list, next);
+        });
+        return;
+      }
       this.#answers.byte(LISTED);
       this.#answers.number(list);
       packPending(this.#answers, requests);
     });
     if (failure !== null) this.#fail(LIST_FAILED, list, failure);
+  }
+
+  #listOn(list: number, after: number): void {
+    if (this.#isClosed) return;
+    this.#list(list, after);
+    this.#send();
   }
 
   #read(read: number, message: PackReader): void {
@@ -334,8 +354,10 @@ class StoreThread {
 
   #close(): void {
     clearTimeout(this.#idle);
+    this.#isClosed = true;
     // The last connection to close empties the log; what cannot be copied now is copied at the next
     // start.
+    this.#upkeep(() => this.#connection.tables.close());
     this.#upkeep(() => this.#connection.db.close());
     this.#answers.byte(CLOSED);
     this.#answers.number(0);

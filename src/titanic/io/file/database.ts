@@ -182,6 +182,8 @@ function make(making: string): void {
     db.pragma('synchronous = FULL');
     db.pragma(`application_id = ${APPLICATION_ID}`);
     migrate(db, readMigrations(), 0);
+    // Some steps drop what earlier ones made.
+    db.pragma('incremental_vacuum');
     db.pragma('journal_mode = WAL');
   } finally {
     db.close();

@@ -89,6 +89,9 @@ const OWNER_INVARIANTS: typeof INVARIANTS = [
   ],
 ];
 
+/** Since this version, counts are not in the file. */
+const COUNTED_AT_START = 8;
+
 /** Since version 2. */
 const PAIR_INVARIANTS: typeof INVARIANTS = [
   [
@@ -156,10 +159,13 @@ function verify(
   // Everything that follows concerns one moment.
   db.exec('BEGIN');
   step('counts', () => {
-    Object.assign(facts, count(db, problems));
-    if (version >= 2) countTombstones(db, problems);
-    if (version >= 4) countOwners(db, problems);
-    if (version >= 5) countServices(db, problems);
+    Object.assign(facts, count(db));
+    if (version >= 2) checkStoreId(db, problems);
+    if (version >= COUNTED_AT_START) return;
+    checkStates(db, facts, problems);
+    if (version >= 2) checkTombstones(db, problems);
+    if (version >= 4) checkOwners(db, problems);
+    if (version >= 5) checkServices(db, problems);
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
@@ -187,33 +193,42 @@ function verify(
   };
 }
 
-function count(
-  db: Database.Database,
-  problems: string[],
-): Pick<StoreReport, 'pending' | 'replied' | 'dead'> {
+type States = Pick<StoreReport, 'pending' | 'replied' | 'dead'>;
+
+function count(db: Database.Database): States {
   const of = (state: number): number =>
     scalar(db, `SELECT count(*) FROM requests WHERE state = ${state}`);
-  const counted = { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
+  return { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
+}
+
+function checkStoreId(db: Database.Database, problems: string[]): void {
+  const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
+  if (ids !== 1) problems.push('the ledger has no id of the store');
+}
+
+function checkStates(
+  db: Database.Database,
+  { pending, replied, dead }: States,
+  problems: string[],
+): void {
+  const counted = { pending, replied, dead };
   const ledgers = db.prepare('SELECT pending, replied, dead FROM ledger').all();
   if (ledgers.length !== 1 || JSON.stringify(ledgers[0]) !== JSON.stringify(counted)) {
     problems.push(
       `the ledger says ${JSON.stringify(ledgers)}, but there are ${JSON.stringify(counted)}`,
     );
   }
-  return counted;
 }
 
-function countTombstones(db: Database.Database, problems: string[]): void {
+function checkTombstones(db: Database.Database, problems: string[]): void {
   const counted = scalar(db, 'SELECT count(*) FROM tombstones');
   const said = scalar(db, 'SELECT sum(tombstones) FROM ledger');
   if (said !== counted) {
     problems.push(`the ledger says ${said} tombstones, but there are ${counted}`);
   }
-  const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
-  if (ids !== 1) problems.push('the ledger has no id of the store');
 }
 
-function countOwners(db: Database.Database, problems: string[]): void {
+function checkOwners(db: Database.Database, problems: string[]): void {
   const wrong = scalar(
     db,
     `SELECT count(*) FROM
@@ -225,7 +240,7 @@ function countOwners(db: Database.Database, problems: string[]): void {
   if (wrong > 0) problems.push(`the request counts of ${wrong} owners are wrong`);
 }
 
-function countServices(db: Database.Database, problems: string[]): void {
+function checkServices(db: Database.Database, problems: string[]): void {
   const wrong = scalar(
     db,
     `SELECT count(*) FROM

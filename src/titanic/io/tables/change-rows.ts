@@ -29,7 +29,7 @@ import {
 
 type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 
-/** The counts that every change updates. */
+/** The counts that every change updates, in memory. */
 export interface KeptCounts {
   readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
   readonly owners: OwnerCounts;

@@ -1,22 +1,22 @@
-/**
- * What a store file holds for each owner. Updated with every change, so that no start has to count.
- */
+/** What a store file holds for each owner. */
 import type { Owner, OwnerCount } from '../../store/store.js';
-import type { Statements } from './statements.js';
 
 export class OwnerCounts {
-  readonly #sql: Statements;
-  readonly #counts = new Map<Owner, OwnerCount>();
+  readonly #counts: Map<Owner, OwnerCount>;
   /** The counts before the current transaction, for owners that it changed. */
   readonly #before = new Map<Owner, OwnerCount>();
 
-  constructor(sql: Statements) {
-    this.#sql = sql;
-    for (const count of sql.owners.all()) this.#counts.set(count.owner, count);
+  constructor(counts: readonly OwnerCount[]) {
+    this.#counts = new Map(counts.map((count) => [count.owner, count]));
   }
 
   get all(): readonly OwnerCount[] {
     return [...this.#counts.values()];
+  }
+
+  /** The counts that the current transaction changed. */
+  get changed(): readonly OwnerCount[] {
+    return [...this.#before.keys()].map((owner) => this.#of(owner));
   }
 
   add(owner: Owner, stored: number, bytes: number): void {
@@ -28,16 +28,6 @@ export class OwnerCounts {
 
   #of(owner: Owner): OwnerCount {
     return this.#counts.get(owner) ?? { owner, stored: 0, bytes: 0 };
-  }
-
-  /** Called before the transaction is committed. @returns the counts that it changed */
-  write(): readonly OwnerCount[] {
-    const changed = [...this.#before.keys()].map((owner) => this.#of(owner));
-    for (const { owner, stored, bytes } of changed) {
-      if (stored === 0) this.#sql.deleteOwner.run(owner);
-      else this.#sql.setOwner.run(owner, stored, bytes);
-    }
-    return changed;
   }
 
   committed(): void {

@@ -1,8 +1,4 @@
-/**
- * What a store file holds for each service, updated with every change. Only the changes of the
- * current transaction are in memory, because anybody who may store requests can name any number of
- * services.
- */
+/** What a store file holds for each service: a temporary table, which rolls back with the others. */
 import { present } from '../../../core/assert.js';
 import { SERVICES_KEPT_MAX, type ServiceCount, type StoredState } from '../../store/store.js';
 import type { Statements } from './statements.js';

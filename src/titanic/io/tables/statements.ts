@@ -12,7 +12,6 @@ import type {
   Attempt,
   Holding,
   Owner,
-  OwnerCount,
   ServiceCount,
   StoredRequest,
   StoredState,
@@ -21,13 +20,19 @@ import type {
 import type { PendingRow } from '../messages.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
-/** What the store knows about itself without counting. */
+/** What is counted when the store is opened, and updated with every change. */
 export interface Tally {
   readonly nextNumber: number;
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
   readonly tombstones: number;
+}
+
+/** What the store records about itself. */
+export interface Ledger {
+  /** Not below any number that was ever given. */
+  readonly nextNumber: number;
   /** How often the store was opened for service. */
   readonly openings: number;
 }
@@ -91,10 +96,8 @@ const SQL = {
   commit: 'COMMIT',
   rollback: 'ROLLBACK',
 
-  tally: `SELECT next_number AS nextNumber, pending, replied, dead, tombstones, openings
-    FROM ledger WHERE id = 1`,
-  setTally: `UPDATE ledger SET next_number = ?, pending = ?, replied = ?, dead = ?, tombstones = ?,
-    openings = ? WHERE id = 1`,
+  ledger: 'SELECT next_number AS nextNumber, openings FROM ledger WHERE id = 1',
+  setLedger: 'UPDATE ledger SET next_number = ?, openings = ? WHERE id = 1',
   storeId: 'SELECT store_id FROM ledger WHERE id = 1',
   peer: `SELECT store_id AS storeId, up_to AS upTo, bodies_up_to AS bodiesUpTo
     FROM peer WHERE id = 1`,
@@ -115,10 +118,12 @@ const SQL = {
   changedRequests: `SELECT ${RECORD} FROM requests WHERE (changed, number) > (?, ?)
     ORDER BY changed, number LIMIT ?`,
   isTaken: 'SELECT 1 FROM requests WHERE number = ?',
+  /** The last row of a slice. */
+  endOfSlice: 'SELECT number FROM requests WHERE number > ? ORDER BY number LIMIT 1 OFFSET ?',
   // Text is read into JavaScript much faster than blobs.
   pending: `SELECT hex(uuid), hex(service), owner, number, 0, priority, accepted_at, not_before, expires_at,
     max_attempts, attempts, generation, body_bytes, shared FROM requests WHERE state = ${PENDING} AND number > ?
-    ORDER BY number LIMIT ?`,
+    AND number <= ? ORDER BY number LIMIT ?`,
   body: `SELECT body FROM requests JOIN bodies USING (number) WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
@@ -180,11 +185,6 @@ const SQL = {
   changedKeys: `SELECT service, key, owner, uuid, until, extra, changed FROM keys
     WHERE until IS NOT NULL AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
 
-  owners: 'SELECT owner, stored, bytes FROM owners',
-  setOwner: `INSERT INTO owners (owner, stored, bytes) VALUES (?, ?, ?)
-    ON CONFLICT (owner) DO UPDATE SET stored = excluded.stored, bytes = excluded.bytes`,
-  deleteOwner: 'DELETE FROM owners WHERE owner = ?',
-
   services: `SELECT service, pending, retrying, replied, dead FROM services
     ORDER BY pending + replied + dead DESC, service LIMIT ?`,
   addToService: `INSERT INTO services (service, pending, retrying, replied, dead)
@@ -211,7 +211,7 @@ type Name = keyof typeof SQL;
 
 /** The rows that the reading statements return. */
 interface Rows {
-  readonly tally: Tally;
+  readonly ledger: Ledger;
   readonly pageCount: number;
   readonly freePages: number;
   readonly pageBytes: number;
@@ -222,6 +222,7 @@ interface Rows {
   };
   readonly standing: Standing;
   readonly request: RequestRow;
+  readonly endOfSlice: number;
   readonly pending: PendingRow;
   readonly body: Buffer;
   readonly reply: Buffer;
@@ -231,7 +232,6 @@ interface Rows {
   readonly knownKey: Buffer;
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
   readonly replyBytes: number;
-  readonly owners: OwnerCount;
   readonly services: ServiceCount;
   readonly addToService: Omit<ServiceCount, 'service'>;
   readonly storeId: Buffer;
@@ -254,6 +254,7 @@ const SCALARS: readonly string[] = [
   'pageCount',
   'freePages',
   'pageBytes',
+  'endOfSlice',
   'body',
   'reply',
   'reason',

@@ -24,13 +24,14 @@ import type {
 } from '../../store/store.js';
 import { failureOf } from '../file/sqlite-errors.js';
 import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
+import { countContent } from './content-counts.js';
 import { MergeRows } from './merge-rows.js';
 import type { PendingRow } from '../messages.js';
 import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 import { ServiceCounts } from './service-counts.js';
-import { prepareStatements, type Statements, type Tally } from './statements.js';
+import { type Ledger, prepareStatements, type Statements } from './statements.js';
 
 /**
  * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
@@ -43,10 +44,20 @@ const FREE_SHARE_KEPT = 1 / 8;
 /** Pages released at once, which takes a few milliseconds. */
 const SHRINK_PAGES = 128;
 
+/** Numbers of requests recorded as given before they are, so that few commits write the ledger. */
+const NUMBERS_RESERVED = 4096;
+
 /** Maximum number of tombstones that are dropped in one transaction. */
 const TOMBSTONES_DROPPED = 1000;
+/** Number of requests that are examined at once for pending ones: a few milliseconds. */
+const SLICE_REQUESTS = 16_384;
 /** Transactions of the n-th opening of a store have numbers above n times this. */
 const OPENING_TRANSACTIONS = 2 ** 32;
+
+interface Listing {
+  readonly requests: readonly PendingRow[];
+  readonly next: number | null;
+}
 
 export class Tables {
   readonly #db: Database.Database;
@@ -54,6 +65,8 @@ export class Tables {
   readonly #pageBytes: number;
   /** As of the changes so far in the current transaction. */
   #tally: KeptCounts['tally'];
+  /** As the file has it after the changes so far. */
+  #ledger: Ledger;
   #counts: StoreCounts;
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
@@ -68,15 +81,18 @@ export class Tables {
   /** @param earlier the tables of the same opening, over another connection */
   constructor(path: string, db: Database.Database, earlier: Tables | null) {
     this.#db = db;
+    const { owners, ...counted } = countContent(db);
     this.#sql = prepareStatements(db);
     this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
-    this.#tally = present(this.#sql.tally.get(), 'a ledger');
-    this.#owners = new OwnerCounts(this.#sql);
+    this.#ledger = present(this.#sql.ledger.get(), 'a ledger');
+    const { nextNumber } = earlier === null ? this.#ledger : earlier.#tally;
+    this.#tally = { ...counted, nextNumber };
+    this.#owners = new OwnerCounts(owners);
     this.#services = new ServiceCounts(this.#sql);
     this.#counts = this.#count(this.#owners.all, this.#services.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
-      this.#last = this.#tally.openings * OPENING_TRANSACTIONS;
+      this.#last = this.#ledger.openings * OPENING_TRANSACTIONS;
     } else {
       this.#isNumbered = earlier.#isNumbered;
       this.#last = earlier.#last;
@@ -86,13 +102,15 @@ export class Tables {
 
   /** @returns false if there is no room to record it; the first commit then does */
   #countOpening(path: string): boolean {
-    this.#tally.openings++;
+    const before = this.#ledger;
+    this.#ledger = { ...before, openings: before.openings + 1 };
     try {
       this.#sql.begin.run();
-      this.#writeTally();
+      this.#writeLedger(NUMBERS_RESERVED);
       this.#sql.commit.run();
       return true;
     } catch (error) {
+      this.#ledger = { ...this.#ledger, nextNumber: before.nextNumber };
       this.#rollBack();
       if (failureOf(path, error).kind !== 'full') throw error;
       this.#mustWrite = true;
@@ -143,6 +161,7 @@ export class Tables {
     work: (rows: ChangeRows, counts: KeptCounts) => Result | null,
   ): Result | null {
     const before = this.#tally;
+    const ledger = this.#ledger;
     this.#tally = { ...before };
     const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
     try {
@@ -158,8 +177,10 @@ export class Tables {
       this.#applyPairData(transaction);
       // A number that is never used does no harm.
       if (this.#mustWrite) this.#tally.nextNumber++;
-      if (!isSameTally(this.#tally, before)) this.#writeTally();
-      const counts = this.#count(this.#owners.write(), this.#services.write());
+      if (this.#mustWrite || this.#tally.nextNumber > this.#ledger.nextNumber) {
+        this.#writeLedger(NUMBERS_RESERVED);
+      }
+      const counts = this.#count(this.#owners.changed, this.#services.write());
       this.#sql.commit.run();
       this.#owners.committed();
       this.#services.ended();
@@ -169,6 +190,7 @@ export class Tables {
       return result;
     } catch (error) {
       this.#tally = before;
+      this.#ledger = ledger;
       this.#owners.rolledBack();
       this.#services.ended();
       this.#mustWrite = true;
@@ -186,9 +208,11 @@ export class Tables {
     this.#tally.tombstones -= changes;
   }
 
-  #writeTally(): void {
-    const { nextNumber, pending, replied, dead, tombstones, openings } = this.#tally;
-    this.#sql.setTally.run(nextNumber, pending, replied, dead, tombstones, openings);
+  #writeLedger(reserved: number): void {
+    const { openings } = this.#ledger;
+    const nextNumber = this.#tally.nextNumber + reserved;
+    this.#sql.setLedger.run(nextNumber, openings);
+    this.#ledger = { nextNumber, openings };
   }
 
   #rollBack(): void {
@@ -204,6 +228,11 @@ export class Tables {
   }
 
   // ---------------------------------------------------------------- upkeep
+
+  /** Called before the file is closed: after a crash, the numbers that were reserved are skipped. */
+  close(): void {
+    if (!this.#mustWrite) this.#writeLedger(0);
+  }
 
   /** Copies the log into the file if it is long enough; the log is then written from its start. */
   checkpoint(frames: number = CHECKPOINT_FRAMES): void {
@@ -270,18 +299,14 @@ export class Tables {
     return readChunk(this.#sql, this.#last, place, requestsMax, bytesMax, format);
   }
 
-  /** Pending requests in order of their numbers. */
-  pending(after: number, most: number): PendingRow[] {
-    return this.#sql.pending.all(after, most);
+  /**
+   * Pending requests in order of their numbers, found in one slice of all requests: no index has
+   * them, because every receipt would write it.
+   * @returns in `next` where to continue if the slice has none
+   */
+  pending(after: number, most: number): Listing {
+    const end = this.#sql.endOfSlice.get(after, SLICE_REQUESTS - 1);
+    const requests = this.#sql.pending.all(after, end ?? Number.MAX_SAFE_INTEGER, most);
+    return { requests, next: requests.length === 0 ? (end ?? null) : null };
   }
-}
-
-function isSameTally(a: Tally, b: Tally): boolean {
-  return (
-    a.nextNumber === b.nextNumber &&
-    a.pending === b.pending &&
-    a.replied === b.replied &&
-    a.dead === b.dead &&
-    a.tombstones === b.tombstones
-  );
 }

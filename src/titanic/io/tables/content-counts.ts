@@ -1,0 +1,56 @@
+/**
+ * What a store file contains, counted when it is opened. From then on the counts are in memory:
+ * writing them with every receipt cost three of its pages.
+ */
+import type Database from 'better-sqlite3';
+
+import type { Owner, OwnerCount } from '../../store/store.js';
+import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+
+export interface ContentCounts {
+  readonly pending: number;
+  readonly replied: number;
+  readonly dead: number;
+  readonly tombstones: number;
+  readonly owners: readonly OwnerCount[];
+}
+
+/**
+ * Temporary tables are in memory, and roll back with their transaction. `services` has the requests
+ * of each service by state; `retrying`: pending requests whose last attempt failed.
+ */
+const COUNT = `
+  CREATE TEMP TABLE counted AS
+    SELECT service, owner, state, state = ${PENDING} AND attempts > 0 AS is_retrying,
+      count(*) AS requests, sum(body_bytes) AS bytes
+    FROM requests GROUP BY service, owner, state, is_retrying;
+
+  CREATE TEMP TABLE services (
+    service BLOB PRIMARY KEY,
+    pending INTEGER NOT NULL,
+    retrying INTEGER NOT NULL,
+    replied INTEGER NOT NULL,
+    dead INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  INSERT INTO services
+    SELECT service, sum(iif(state = ${PENDING}, requests, 0)), sum(iif(is_retrying, requests, 0)),
+      sum(iif(state = ${REPLIED}, requests, 0)), sum(iif(state = ${DEAD}, requests, 0))
+    FROM counted GROUP BY service;`;
+
+const STATES = `SELECT coalesce(sum(pending), 0) AS pending, coalesce(sum(replied), 0) AS replied,
+  coalesce(sum(dead), 0) AS dead, (SELECT count(*) FROM tombstones) AS tombstones FROM services`;
+
+const OWNERS = `SELECT owner, stored, bytes + coalesce(reply_bytes, 0) AS bytes FROM
+  (SELECT owner, sum(requests) AS stored, sum(bytes) AS bytes FROM counted GROUP BY owner) LEFT JOIN
+  (SELECT owner, sum(length(reply)) AS reply_bytes FROM replies JOIN requests USING (number)
+    GROUP BY owner) USING (owner)`;
+
+/** Reads all requests once, without their bodies. */
+export function countContent(db: Database.Database): ContentCounts {
+  db.exec(COUNT);
+  const states = db.prepare<[], Omit<ContentCounts, 'owners'>>(STATES).get();
+  const owners = db.prepare<[], { owner: Owner; stored: number; bytes: number }>(OWNERS).all();
+  db.exec('DROP TABLE temp.counted');
+  return { pending: 0, replied: 0, dead: 0, tombstones: 0, ...states, owners };
+}
