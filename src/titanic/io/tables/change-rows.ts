@@ -20,7 +20,9 @@ import type { OwnerCounts } from './owner-counts.js';
 import type { ServiceCounts } from './service-counts.js';
 import {
   insertAttempt,
+  overdue,
   type Standing,
+  standingOf,
   STATE_NAMES,
   type Statements,
   storedRequest,
@@ -56,7 +58,7 @@ export class ChangeRows {
     const { extra } = change;
     const isStep = result.kind === 'done' || result.kind === 'retried';
     if (extra !== undefined && 'uuid' in change && isStep) {
-      const known = this.#sql.standing.get(change.uuid)?.extra ?? null;
+      const known = standingOf(this.#sql, change.uuid)?.extra ?? null;
       this.#sql.setExtra.run(joinExtra(extra, known), change.uuid);
     }
     return result;
@@ -92,7 +94,7 @@ export class ChangeRows {
     const number = isNumbered ? request.number : this.#tally.nextNumber;
     const { number: changed } = this.#transaction;
     if (key !== null) {
-      const standing = this.#sql.standing.get(request.uuid);
+      const standing = standingOf(this.#sql, request.uuid);
       if (standing !== undefined) return this.#acceptAgain(standing, change);
       // D16
       const { service, owner, acceptedAt } = request;
@@ -122,7 +124,7 @@ export class ChangeRows {
       change.extra ?? null,
     );
     if (changes === 0) {
-      const standing = present(this.#sql.standing.get(request.uuid), 'the request of this uuid');
+      const standing = present(standingOf(this.#sql, request.uuid), 'the request of this uuid');
       return this.#acceptAgain(standing, change);
     }
     if (!isNumbered) this.#tally.nextNumber++;
@@ -150,7 +152,7 @@ export class ChangeRows {
 
   #attempt(change: ChangeOf<'attempt'>): ChangeResult {
     const { uuid, generation, attempts, attempt, notBefore } = change;
-    const standing = this.#sql.standing.get(uuid);
+    const standing = standingOf(this.#sql, uuid);
     if (standing === undefined || generation < standing.generation) return PASSED;
     const isAbove = standing.state === PENDING && attempts > standing.attempts;
     if (generation === standing.generation && !isAbove) return PASSED;
@@ -167,7 +169,7 @@ export class ChangeRows {
 
   #reply(change: ChangeOf<'reply'>): ChangeResult {
     const { uuid, generation, reply, worker, at, expiresAt } = change;
-    const standing = this.#sql.standing.get(uuid);
+    const standing = standingOf(this.#sql, uuid);
     if (standing === undefined || generation < standing.generation) return PASSED;
     // D17: replied before dead, so a reply wins over a death.
     if (generation === standing.generation && standing.state === REPLIED) return PASSED;
@@ -182,7 +184,7 @@ export class ChangeRows {
 
   #dead(change: ChangeOf<'dead'>): ChangeResult {
     const { uuid, generation, reason, at, expiresAt } = change;
-    const standing = this.#sql.standing.get(uuid);
+    const standing = standingOf(this.#sql, uuid);
     if (standing === undefined || generation < standing.generation) return PASSED;
     if (generation === standing.generation && standing.state !== PENDING) return PASSED;
     this.#leaveState(standing);
@@ -194,7 +196,7 @@ export class ChangeRows {
   }
 
   #end({ uuid, keyUntil, by }: ChangeOf<'close' | 'expire'>): ChangeResult {
-    const standing = this.#sql.standing.get(uuid);
+    const standing = standingOf(this.#sql, uuid);
     const { tombstones } = this.#transaction;
     if (standing !== undefined) {
       const { owner, shared, service } = standing;
@@ -215,7 +217,7 @@ export class ChangeRows {
   }
 
   #retry({ uuid, generation, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
-    const standing = this.#sql.standing.get(uuid);
+    const standing = standingOf(this.#sql, uuid);
     if (standing === undefined || generation <= standing.generation) return PASSED;
     this.#leaveState(standing);
     this.#enterState(standing.service, 'pending', 0);
@@ -226,7 +228,7 @@ export class ChangeRows {
   }
 
   #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {
-    const over = this.#sql.over.all(now, most + 1);
+    const over = overdue(this.#sql, now, most + 1);
     const { tombstones } = this.#transaction;
     let replied = 0;
     let dead = 0;
@@ -256,7 +258,7 @@ export class ChangeRows {
 
   /** Ends a request that is in the store, for a merge. */
   remove(uuid: RequestUuid, keyUntil: number): void {
-    this.#remove(present(this.#sql.standing.get(uuid), 'a request to end'), uuid, keyUntil);
+    this.#remove(present(standingOf(this.#sql, uuid), 'a request to end'), uuid, keyUntil);
   }
 
   #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {

@@ -12,6 +12,7 @@ import type {
   Attempt,
   Holding,
   Owner,
+  RequestUuid,
   ServiceCount,
   StoredRequest,
   StoredState,
@@ -82,8 +83,54 @@ export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
   dead: DEAD,
 };
 
-const STANDING = `number, state, generation, attempts, attempts_ever AS attemptsEver, service, key,
-  owner, shared, body_bytes AS bodyBytes, extra`;
+const STANDING = `number, state, generation, attempts, attempts_ever, service, key, owner, shared,
+  body_bytes, extra`;
+
+/** The columns of STANDING. Every step of a request reads them, and naming each takes time. */
+type StandingRow = readonly [
+  number: number,
+  state: number,
+  generation: number,
+  attempts: number,
+  attemptsEver: number,
+  service: Buffer,
+  key: Buffer | null,
+  owner: Owner,
+  shared: number,
+  bodyBytes: number,
+  extra: Buffer | null,
+];
+
+/** @returns undefined if no request has this uuid */
+export function standingOf(sql: Statements, uuid: RequestUuid): Standing | undefined {
+  const row = sql.standing.get(uuid);
+  return row === undefined ? undefined : standing(row);
+}
+
+/** The settled requests that have expired, in the same order in both stores of a pair. */
+export function overdue(
+  sql: Statements,
+  now: number,
+  most: number,
+): (Standing & { readonly uuid: RequestUuid })[] {
+  return sql.over.all(now, most).map(([uuid, ...row]) => ({ uuid, ...standing(row) }));
+}
+
+function standing(row: StandingRow): Standing {
+  return {
+    number: row[0],
+    state: row[1],
+    generation: row[2],
+    attempts: row[3],
+    attemptsEver: row[4],
+    service: row[5],
+    key: row[6],
+    owner: row[7],
+    shared: row[8],
+    bodyBytes: row[9],
+    extra: row[10],
+  };
+}
 
 const REQUEST = `uuid, number, service, state, priority, accepted_at AS acceptedAt,
   not_before AS notBefore, expires_at AS expiresAt, max_attempts AS maxAttempts, attempts,
@@ -135,7 +182,7 @@ const SQL = {
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
   attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, failure, extra
     FROM attempts WHERE number = ? ORDER BY ordinal`,
-  over: `SELECT ${STANDING}, uuid FROM requests WHERE state > ${PENDING} AND expires_at <= ?
+  over: `SELECT uuid, ${STANDING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
     ORDER BY expires_at, uuid LIMIT ?`,
 
   insertRequest: `INSERT INTO requests (number, uuid, service, key, state, generation, priority,
@@ -220,7 +267,7 @@ interface Rows {
     readonly log: number;
     readonly checkpointed: number;
   };
-  readonly standing: Standing;
+  readonly standing: StandingRow;
   readonly request: RequestRow;
   readonly endOfSlice: number;
   readonly pending: PendingRow;
@@ -228,7 +275,7 @@ interface Rows {
   readonly reply: Buffer;
   readonly reason: string;
   readonly lastFailure: Buffer | null;
-  readonly over: Standing & { readonly uuid: Buffer };
+  readonly over: readonly [uuid: Buffer, ...StandingRow];
   readonly knownKey: Buffer;
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
   readonly replyBytes: number;
@@ -266,6 +313,9 @@ const SCALARS: readonly string[] = [
   'replyBytes',
 ] satisfies Name[];
 
+/** Statements whose rows are arrays. */
+const ARRAYS: readonly string[] = ['standing', 'over', 'pending'] satisfies Name[];
+
 export type Statements = {
   readonly [Each in Name]: Database.Statement<
     Value[],
@@ -276,8 +326,9 @@ export type Statements = {
 export function prepareStatements(db: Database.Database): Statements {
   const prepared = Object.entries(SQL).map(([name, sql]) => {
     const statement = db.prepare<Value[], never>(sql);
-    if (name === 'pending') statement.raw();
-    return [name, SCALARS.includes(name) ? statement.pluck() : statement];
+    if (ARRAYS.includes(name)) statement.raw();
+    if (SCALARS.includes(name)) statement.pluck();
+    return [name, statement];
   });
   return Object.fromEntries(prepared) as Statements;
 }

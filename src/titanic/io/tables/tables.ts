@@ -31,7 +31,7 @@ import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 import { ServiceCounts } from './service-counts.js';
-import { type Ledger, prepareStatements, type Statements } from './statements.js';
+import { type Ledger, prepareStatements, standingOf, type Statements } from './statements.js';
 
 /**
  * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
@@ -268,7 +268,7 @@ export class Tables {
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
-    const standing = this.#sql.standing.get(uuid);
+    const standing = standingOf(this.#sql, uuid);
     if (standing === undefined) {
       const by = closersOf(this.#sql, this.#tally, uuid);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
