@@ -175,7 +175,9 @@ for (const mechanism of ['NULL', 'CURVE'] as const) {
     row(mechanism, perRead, one.main, ring.main, ring.thread, ring.wall, main, thread, wall);
   }
 }
-process.stdout.write('\none message at a time, the next when it was taken\n');
+process.stdout.write(
+  '\none message at a time: the next is sent when the previous one has been taken\n',
+);
 const load: Load = { mechanism: 'NULL', messages: ONE_BY_ONE_MESSAGES, perRead: 1 };
 const ring = await median(() => handedOver(load, 'ring', true));
 const post = await median(() => handedOver(load, 'post', true));

@@ -111,6 +111,6 @@ function pinnedText(placed: Bench['pins'], raised: boolean): string {
   const cores =
     placed === null
       ? 'Nothing was pinned to cores.'
-      : `Brokers had core ${placed.broker.join(', ')}, the generator core ${placed.load}; the SDK’s processes all of them.`;
+      : `Brokers ran on core ${placed.broker.join(', ')} and the generator on core ${placed.load}; the SDK’s processes could use all cores.`;
   return raised ? `${cores} All ran with a raised priority.` : cores;
 }

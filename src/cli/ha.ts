@@ -27,8 +27,8 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Send switchover to the active node of a healthy pair. Send promote to a node whose peer is lost:
-requests that only the peer has stay unknown until it returns.
+Send switchover to the active node of a healthy pair. Send promote to a node whose peer is lost;
+until the peer returns, this node does not know the requests that only the peer stored.
 Exit status 1, with the reason, if the node cannot do it now.
 `;
 

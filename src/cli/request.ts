@@ -58,9 +58,9 @@ If no worker serves the service, the command fails at once; --wait waits for a w
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
 A request may run more than once (--retries), so services must be idempotent.
 
---durable waits for the reply without limit, or with --timeout-ms or --retries for (1 + retries) × timeout;
-then it prints the reply and closes the stored request. --result waits for (1 + retries) × timeout
-and does not close the request. Without a CURVE key, the uuid is the only
+--durable waits for the reply, prints it and closes the stored request. It waits without limit; if
+--timeout-ms or --retries is given, it waits for (1 + retries) × timeout. --result waits for
+(1 + retries) × timeout and does not close the request. Without a CURVE key, the uuid is the only
 credential for the reply.
 
 If the service fails, its error message goes to standard error. --detail also prints the detail frames

@@ -31,8 +31,8 @@ Reads every page and every request and changes nothing; the broker may be runnin
 standard error, one per line.
 
 Exit status: 0 undamaged · 64 usage · 69 locked · 74 damaged, not a Majordomo store, missing, not readable,
-or not the one that the data directory records (without a path) · 78 configuration, or a store of a newer
-version.
+or, if no FILE is given, not the store that the data directory records · 78 configuration, or a store of a
+newer version.
 `;
 
 export function defineVerify(command: Command, done: Done): void {

@@ -81,7 +81,9 @@ export function parseDialEndpoint(text: string): Parsed<Endpoint> {
   const parsed = parseEndpoint(text);
   if (!parsed.ok || parsed.value.scheme !== 'tcp') return parsed;
   if (parsed.value.host === '*') return bad('cannot connect to *: give the host');
-  if (parsed.value.port === 0) return bad('cannot connect to any port: give the port');
+  if (parsed.value.port === 0) {
+    return bad('port 0 or * (any free port) is only for listening: give the port to connect to');
+  }
   return parsed;
 }
 

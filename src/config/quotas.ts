@@ -87,7 +87,7 @@ export const QUOTA_ROWS = {
     default: 1000,
     min: 1,
     max: 1_000_000,
-    about: 'Clients that sent `mmi.hello`, over all its connections.',
+    about: 'Clients of the identity that sent `mmi.hello`, over all its connections.',
   },
   services: {
     kind: 'count',
@@ -95,7 +95,7 @@ export const QUOTA_ROWS = {
     none: 'the share of `limits.services`',
     min: 1,
     max: 1_000_000,
-    about: 'Services that the broker knows because of its requests and workers.',
+    about: "Services that the broker knows because of the identity's requests and workers.",
   },
 } as const;
 

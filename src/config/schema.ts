@@ -361,7 +361,7 @@ export const SCHEMA = {
         min: 1,
         max: 255,
         about:
-          'Name of the pair. Both nodes must have the same name, `titanic.replication` and `bstar.heartbeatIntervalMs`.',
+          'Name of the pair. `bstar.pair`, `titanic.replication` and `bstar.heartbeatIntervalMs` must be the same on both nodes.',
       },
       listen: {
         kind: 'endpoint',

@@ -249,7 +249,7 @@ const TABLE = {
     type: 'gauge',
     labels: { state: ['waiting', 'passive', 'joining', 'active'] },
     help: '1 for the current state of this node, 0 for the others.',
-    meaning: 'In a pair exactly one node is active. A standalone node is always active.',
+    meaning: 'In a healthy pair exactly one node is active. A standalone node is always active.',
   },
   ha_epoch: {
     type: 'gauge',

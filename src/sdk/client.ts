@@ -161,7 +161,8 @@ export class Client {
   }
 
   /**
-   * Stores a request with Titanic, which keeps it until it is closed. Resolves when it is on disk.
+   * Stores a request with Titanic, which keeps the reply until it is closed or `titanic.replyTtlMs`
+   * (7 days) has passed. Resolves when the request is on disk.
    * The client may send it again, but it is stored once: without `idempotencyKey` the client uses a
    * random one. To a broker without `titanic.submit` the client sends it only once.
    *
@@ -183,7 +184,8 @@ export class Client {
   /**
    * Sends a request to `service` and yields the parts of its reply as they arrive; the last one has
    * `final: true`. The request is sent at the first `next()`. After the first part it is never sent
-   * again; a failure is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait for each part.
+   * again; a lost or silent connection is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait
+   * for each part.
    * @throws ERR_MDP_OPTION, ERR_MDP_BODY; the iterator throws what `request` rejects with
    */
   stream(

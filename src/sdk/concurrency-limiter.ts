@@ -14,7 +14,7 @@ export class ConcurrencyLimiter {
     this.#free = count;
   }
 
-  /** @returns false if no slot is free: `placeIsFree` is called when one is */
+  /** @returns false if no slot is free: `slotIsFree` is called when one is */
   take(taker: SlotTaker): boolean {
     if (this.#free === 0) {
       this.#waiting.add(taker);

@@ -40,7 +40,7 @@ export class Job {
 
   /**
    * Waits for the reply, across broker restarts and lost connections. The reply stays stored until
-   * `close`.
+   * `close`, or until `titanic.replyTtlMs` (7 days) has passed.
    *
    * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the request is dead and a worker reported why, and
    * with ERR_TITANIC_PENDING, ERR_TITANIC_DEAD, ERR_TITANIC_UNKNOWN, ERR_TITANIC_REFUSED,

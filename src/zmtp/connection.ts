@@ -302,7 +302,7 @@ export class Connection {
     if (this.#phase === 'failed') return 0;
     this.lastHeardAt = now;
     if (this.#awaitsGrant) {
-      this.#fail('handshake', 'it went on before it was answered');
+      this.#fail('handshake', 'it sent more before it got an answer');
       return 0;
     }
     return this.#handle(chunk, size, now, itemsMax, isSpent);
@@ -486,7 +486,7 @@ export class Connection {
     const { mechanism } = this.#options;
     const body = bytes.subarray(start, next);
     if (!this.#isGranted && mechanism.isCostly(body)) {
-      if (next < end) return this.#fail('handshake', 'it went on before it was answered');
+      if (next < end) return this.#fail('handshake', 'it sent more before it got an answer');
       this.#awaitsGrant = true;
       this.#handshakeCommands--;
       return this.#lack(1);

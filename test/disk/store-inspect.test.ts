@@ -53,13 +53,15 @@ describe('verify', () => {
   const DAMAGES: Readonly<Record<string, string>> = {
     'DELETE FROM bodies WHERE number = 1': 'without a body',
     "UPDATE bodies SET body = x'00' WHERE number = 1": 'of another size',
-    "INSERT INTO bodies VALUES (77, x'00')": 'missing, but with a body, the first is number 77',
-    'DELETE FROM replies': 'replied, but without a reply, the first is number 2',
+    "INSERT INTO bodies VALUES (77, x'00')":
+      '1 bodies belong to no request; the first is number 77',
+    'DELETE FROM replies': 'replied, but without a reply; the first is number 2',
     "INSERT INTO replies VALUES (1, x'', '', 0)": 'not replied, but with a reply',
-    'DELETE FROM deaths': 'dead, but without a reason, the first is number 3',
+    'DELETE FROM deaths': 'dead, but without a reason; the first is number 3',
     "INSERT INTO deaths VALUES (1, '', 0)": 'not dead, but with a reason',
-    'DELETE FROM attempts': 'with a wrong number of attempts, the first is number 1',
-    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL, NULL)": 'missing, but with attempts',
+    'DELETE FROM attempts': 'with a wrong number of attempts; the first is number 1',
+    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL, NULL)":
+      '1 attempts belong to no request',
     'UPDATE requests SET state = 4 WHERE number = 1': 'in an unknown state',
     "UPDATE requests SET uuid = x'00' WHERE number = 1": 'with an invalid uuid',
     "UPDATE requests SET service = x'' WHERE number = 1": 'without a service',

@@ -42,7 +42,8 @@ export function overLimit(text: string): Refusal {
 
 /** The identity has used up a quota. */
 export function overQuota(name: QuotaName): Refusal {
-  return { reason: 'quota', status: '429', text: `the quota ${name} of this identity is reached` };
+  const text = `the quota \`${name}\` of this identity is used up`;
+  return { reason: 'quota', status: '429', text };
 }
 
 export const TOO_FAST: Refusal = overQuota('requestsPerSecond');

@@ -157,7 +157,8 @@ class Reader {
     }
     const { allow, services, client, worker } = written;
     if (services !== undefined && allow === undefined && (client ?? worker) !== undefined) {
-      const why = 'has no effect without allow: use client and worker alone';
+      const why =
+        'has no effect without allow: remove services; client and worker already list services';
       this.#wrong(of('services') ?? entry, [...path, 'services'], why);
     }
     return written;

@@ -32,7 +32,9 @@ const item = {
   generation: count('How many times an operator retried the request.'),
   acceptedAt: moment(),
   notBefore: moment('The broker does not dispatch the request before this time.'),
-  expiresAt: moment('When the request expires if it is not served or its reply not closed.'),
+  expiresAt: moment(
+    'When the request expires, unless it is answered, or its reply is closed, before that.',
+  ),
   reason: orNull(
     text(),
     'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +

@@ -29,7 +29,7 @@ const TURN_BYTES_MAX = 1024 * 1024;
  * How long a large reply is kept for others that ask for it, because each read makes its own copy.
  */
 const CACHED_MS = 100;
-const TOO_MANY = 'the quota waits is reached: earlier replies are unread';
+const TOO_MANY = 'the quota `waits` is used up: earlier replies are unread';
 const GONE = 'the connection of the request was closed';
 const NO_ROOM = 'the reply does not fit beside the unread output of this connection';
 

@@ -239,9 +239,9 @@ export class TitanicServices {
     const { quotas } = asker;
     const { stored, bytes } = this.#context.storedOf(owner);
     const accepting = this.#acceptingOf.get(owner);
-    if (stored + (accepting?.stored ?? 0) >= quotas.stored) return 'the quota stored is reached';
+    if (stored + (accepting?.stored ?? 0) >= quotas.stored) return 'the quota `stored` is used up';
     const taken = bytes + (accepting?.bytes ?? 0) + bodyBytes;
-    return taken > quotas.storedBytes ? 'the quota storedBytes is reached' : null;
+    return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
   }
 
   #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {

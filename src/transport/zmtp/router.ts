@@ -51,7 +51,7 @@ const MADE_ROUTING_ID_BYTES = 5;
 /** Above this share of `connectionsMax`, connections that were refused are closed early. */
 const LINGERING_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
-const TOO_MANY_OF_KEY = 'the quota connections of its key is reached';
+const TOO_MANY_OF_KEY = 'the quota `connections` of its key is used up';
 /** All routers of this process share the turns for reading and writing. */
 const turns: Turns = { reading: new ReadTurns(), writing: new WriteTurns() };
 

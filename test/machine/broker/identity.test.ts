@@ -182,7 +182,7 @@ describe('quotas of one identity (D75)', () => {
     return stage({ quotasOf: () => ({ ...NO_QUOTAS, ...quotas }) });
   }
   const refused = (name: string): string =>
-    `FINAL mmi.refused 429|echo|the quota ${name} of this identity is reached`;
+    `FINAL mmi.refused 429|echo|the quota \`${name}\` of this identity is used up`;
 
   it('of outstanding requests count over all its connections, and no other’s', () => {
     const s = limited({ outstanding: 2 });

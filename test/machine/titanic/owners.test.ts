@@ -207,11 +207,11 @@ describe('rights and quotas', () => {
   it('one identity stores so many, the others go on; what it closes makes room (D75)', () => {
     const { alice, bob } = scene(quotas({ stored: 2 }));
     const [first] = [submits(alice), submits(alice)];
-    expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota stored is reached');
+    expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota `stored` is used up');
     submits(bob);
     expect(asks(alice, 'close', first)).toBe('200');
     submits(alice);
-    expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota stored is reached');
+    expect(asks(alice, 'request', 'echo', 'x')).toBe('500 the quota `stored` is used up');
   });
 
   it('and so many bytes, replies too; also what is on its way to the store counts', () => {
@@ -219,11 +219,11 @@ describe('rights and quotas', () => {
     const large = 'x'.repeat(30);
     s.holdsStore();
     alice.request('titanic.request', 'echo', large);
-    expect(asks(alice, 'request', 'echo', large)).toBe('500 the quota storedBytes is reached');
+    expect(asks(alice, 'request', 'echo', large)).toBe('500 the quota `storedBytes` is used up');
     s.freesStore();
     expect(heard(alice)).toMatch(/^200/);
     s.worker('w1').ready('echo').final('done and done');
-    expect(asks(alice, 'request', 'echo', '')).toBe('500 the quota storedBytes is reached');
+    expect(asks(alice, 'request', 'echo', '')).toBe('500 the quota `storedBytes` is used up');
   });
 
   it('what is on its way to the store is held in memory, and bounded with the rest (D77)', () => {

@@ -469,7 +469,7 @@ describe('the quota that an entry names', () => {
     await untilOutcome(client(daemon, 'alice'), 'hi');
     expect(await outcome(client(daemon, 'alice'))).not.toBe('hi');
     expect((await daemon.waitFor('connection.rejected'))['reason']).toBe(
-      'the quota connections of its key is reached',
+      'the quota `connections` of its key is used up',
     );
     for (const other of [client(daemon, 'bob'), client(daemon, 'bob')]) {
       await untilOutcome(other, 'hi');

@@ -138,7 +138,7 @@ describe('keysFile (docs/configuration.md)', () => {
       '1:110: [0].peer: is also in allow',
     ]);
     expect(problems(`${entry}, services: [b], worker: [c]}`)).toEqual([
-      '1:78: [0].services: has no effect without allow: use client and worker alone',
+      '1:78: [0].services: has no effect without allow: remove services; client and worker already list services',
     ]);
   });
 

@@ -201,8 +201,8 @@ function lost(path: string, memory: Memory | null, why: string, isUsedUp: boolea
     : '';
   const remedy =
     `${moved === '' ? '' : `${moved}or `}put the store back, or restore a backup of it ` +
-    '(from `majordomo backup`). To start with an empty store, or if the peer has all requests and ' +
-    `serves: \`majordomo serve --new-store\`${once}. See docs/operating.md, A lost store`;
+    '(from `majordomo backup`). To start with an empty store, or if the peer is serving and has all ' +
+    `requests: \`majordomo serve --new-store\`${once}. See docs/operating.md, A lost store`;
   return new MajordomoError(
     'ERR_TITANIC_LOST',
     `store ${path}: ${why}${was}. Nothing was changed. To continue: ${remedy}`,

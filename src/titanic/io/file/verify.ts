@@ -27,39 +27,39 @@ const REPORTS_MAX = 100;
 /** Inconsistencies: a text, and the requests (`number`) that have it. */
 const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   [
-    'in an unknown state',
+    'requests in an unknown state',
     `SELECT number FROM requests WHERE state NOT IN (${PENDING}, ${REPLIED}, ${DEAD})`,
   ],
-  ['with an invalid uuid', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
-  ['without a service', 'SELECT number FROM requests WHERE length(service) = 0'],
+  ['requests with an invalid uuid', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
+  ['requests without a service', 'SELECT number FROM requests WHERE length(service) = 0'],
   [
-    'with values out of range',
+    'requests with values out of range',
     `SELECT number FROM requests WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0
       OR attempts < 0 OR attempts_ever < 0 OR max_attempts < 1`,
   ],
   [
-    'with a number that is not assigned yet',
+    'requests with a number that is not assigned yet',
     'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
   ],
   [
-    'without a body, or with one of another size',
+    'requests without a body, or with one of another size',
     `SELECT number FROM requests LEFT JOIN bodies USING (number)
       WHERE body IS NULL OR length(body) <> body_bytes`,
   ],
-  ['missing, but with a body', orphans('bodies')],
+  ['bodies belong to no request', orphans('bodies')],
   [
-    'replied, but without a reply',
+    'requests replied, but without a reply',
     `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
   ],
-  ['not replied, but with a reply', orphans('replies', REPLIED)],
+  ['requests not replied, but with a reply', orphans('replies', REPLIED)],
   [
-    'dead, but without a reason',
+    'requests dead, but without a reason',
     `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
   ],
-  ['not dead, but with a reason', orphans('deaths', DEAD)],
-  ['missing, but with attempts', orphans('attempts')],
+  ['requests not dead, but with a reason', orphans('deaths', DEAD)],
+  ['attempts belong to no request', orphans('attempts')],
   [
-    'with a wrong number of attempts',
+    'requests with a wrong number of attempts',
     `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
       FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
       WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
@@ -69,7 +69,7 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
 /** Before version 4. */
 const KEY_INVARIANTS: typeof INVARIANTS = [
   [
-    'whose key belongs to another request',
+    'requests whose key belongs to another request',
     `SELECT number FROM requests LEFT JOIN keys USING (service, key)
       WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
   ],
@@ -78,12 +78,12 @@ const KEY_INVARIANTS: typeof INVARIANTS = [
 /** Since version 4. */
 const OWNER_INVARIANTS: typeof INVARIANTS = [
   [
-    'whose key belongs to another request',
+    'requests whose key belongs to another request',
     `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
       WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
   ],
   [
-    'with an invalid owner',
+    'requests with an invalid owner',
     `SELECT number FROM requests
       WHERE owner NOT IN ('', 'anonymous') AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
   ],
@@ -95,11 +95,11 @@ const COUNTED_AT_START = 8;
 /** Since version 2. */
 const PAIR_INVARIANTS: typeof INVARIANTS = [
   [
-    'changed by a future transaction, or before their body was stored',
+    'requests changed by a future transaction, or before their body was stored',
     `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
   ],
   [
-    'that are closed but still stored',
+    'requests that are closed but still stored',
     'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
   ],
 ];
@@ -176,11 +176,11 @@ function verify(
     if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
   for (const [problem, query] of invariants) {
-    step(`requests ${problem}`, () => {
+    step(problem, () => {
       const found = scalar(db, `SELECT count(DISTINCT number) FROM (${query})`);
       if (found === 0) return;
       const first = scalar(db, `SELECT min(number) FROM (${query})`);
-      problems.push(`${found} requests ${problem}, the first is number ${first}`);
+      problems.push(`${found} ${problem}; the first is number ${first}`);
     });
   }
   const pageBytes = pragma(db, 'page_size');
