@@ -274,7 +274,7 @@ async function handleMany(
     }
   } catch (error) {
     progress.end();
-    if (count > 0) say(`${count} were ${past} before`);
+    if (count > 0) say(`${count} were ${past} before the following error; these changes stay`);
     throw error;
   }
   progress.end();

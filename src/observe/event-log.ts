@@ -126,7 +126,8 @@ function lineOf(event: Event): Line {
       return of('warn', name, `a request was not stored: ${event.text}`);
     case 'titanic.denied': {
       const who = event.key ?? event.address;
-      const text = `${event.wanted} of a stored request was refused: it does not belong to ${who}`;
+      const wanted = event.wanted === 'close' ? 'to close' : 'for the reply of';
+      const text = `${who} asked ${wanted} a stored request of another client: refused`;
       return { ...of('warn', name, text), who };
     }
     case 'titanic.malformed':

@@ -37,7 +37,7 @@ const TABLE = {
     type: 'gauge',
     // The codes of `degraded` in the answer of /readyz.
     labels: { reason: ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'] },
-    help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which only /readyz and the log have.',
+    help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which has no metric (see /readyz, `ha status` and the log).',
     meaning:
       'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
   },

@@ -65,7 +65,11 @@ export function submitSettings(given: unknown, client: ClientSettings): SubmitSe
   const options = new Options('submit', given);
   const settings: SubmitSettings = {
     stored: {
-      key: options.optional('idempotencyKey', isKey, `Unicode of 1 to ${KEY_BYTES_MAX} bytes`),
+      key: options.optional(
+        'idempotencyKey',
+        isKey,
+        `a string of valid Unicode, 1 to ${KEY_BYTES_MAX} bytes in UTF-8`,
+      ),
       priority: maybe(options, 'priority', -PRIORITY_MAX, PRIORITY_MAX),
       delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
       ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),

@@ -26,7 +26,7 @@ export interface ClientOptions {
   readonly endpoints: readonly string[];
   /** How long to wait for a reply before sending again, in milliseconds. Default 2500. */
   readonly timeoutMs?: number;
-  /** How many times a request may be sent again; 0: never. Default 3. */
+  /** How many times a request may be sent again; 0: only after a refusal. Default 3. */
   readonly retries?: number;
   /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
   readonly maxOutstanding?: number;

@@ -76,7 +76,8 @@ function locked(path: string, error: unknown, served: boolean): Finding {
   if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') return unusable(path, messageOf(error));
   const text = `${path} is in use by a running broker`;
   if (served) return ok(DATA_DIRECTORY, text);
-  const remedy = 'that broker has other listeners: a second broker needs its own node.dataDir';
+  const remedy =
+    'it does not listen on broker.listen of this configuration, so it is another broker: give this one another node.dataDir';
   return warning(DATA_DIRECTORY, text, remedy);
 }
 

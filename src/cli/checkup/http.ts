@@ -82,7 +82,8 @@ async function occupant(
     if (!isOurs) return null;
     const text = 'a Majordomo broker answers there';
     if (served) return ok(name, text);
-    const remedy = 'that broker has other listeners: a second broker needs its own http.listen';
+    const remedy =
+      'it does not listen on broker.listen of this configuration, so it is another broker: give this one another http.listen';
     return problem(name, text, remedy);
   } catch {
     return null;

@@ -252,7 +252,7 @@ describe('majordomo doctor', () => {
       text: 'a Majordomo broker answers there',
     });
     expect(other?.check('http')).toMatchObject({ state: 'problem' });
-    expect(other?.check('http')?.remedy).toContain('its own http.listen');
+    expect(other?.check('http')?.remedy).toContain('another http.listen');
   });
 
   it('finds a token that others may read, which serve refuses', async () => {

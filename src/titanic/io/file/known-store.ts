@@ -114,7 +114,7 @@ export class KnownStore {
     }
     const known = this.#memory?.id ?? null;
     if (known === null || hasSameOrigin(id, known)) return null;
-    if (!this.#isOrdered) throw this.#lost(`it is another store, with the id ${id}`);
+    if (!this.#isOrdered) throw this.#lost(`it is another store, with the id ${id}`, true);
     this.#isAnew = true;
     return null;
   }
@@ -146,13 +146,14 @@ export class KnownStore {
     this.#memory = memory;
   }
 
-  #lost(why: string): MajordomoError {
+  /** @param isOther there is a store, but not that of this node */
+  #lost(why: string, isOther = false): MajordomoError {
     const memory = this.#memory;
     const isUsedUp = this.#isNewStoreGiven && memory?.newStoreGiven === true;
     if (memory?.newStoreGiven === true && !this.#isNewStoreGiven) {
       this.#write({ ...memory, newStoreGiven: false });
     }
-    return lost(this.#path, memory, why, isUsedUp);
+    return lost(this.#path, memory, why, { isUsedUp, isOther });
   }
 }
 
@@ -166,15 +167,15 @@ export function checkKnown(path: string, standing: Standing, db: () => Database.
   const memory = read(path);
   const known = memory?.id ?? null;
   if (known === null) return;
-  if (standing.kind !== 'store') throw lost(path, memory, standing.why, false);
+  if (standing.kind !== 'store') throw lost(path, memory, standing.why);
   const opened = db();
   try {
     const id = idOf(opened);
     if (hasSameOrigin(id, known)) return;
-    throw lost(path, memory, `it is another store, with the id ${id}`, false);
+    throw lost(path, memory, `it is another store, with the id ${id}`, { isOther: true });
   } catch (error) {
     if (!isDamage(error)) throw error;
-    throw lost(path, memory, `its first pages are damaged: ${messageOf(error)}`, false);
+    throw lost(path, memory, `its first pages are damaged: ${messageOf(error)}`);
   } finally {
     opened.close();
   }
@@ -189,7 +190,15 @@ export function notAStore(path: string, why: string): MajordomoError {
   );
 }
 
-function lost(path: string, memory: Memory | null, why: string, isUsedUp: boolean): MajordomoError {
+function lost(
+  path: string,
+  memory: Memory | null,
+  why: string,
+  {
+    isUsedUp = false,
+    isOther = false,
+  }: { readonly isUsedUp?: boolean; readonly isOther?: boolean } = {},
+): MajordomoError {
   const name = basename(path);
   const known = memory?.id ?? null;
   const was = known === null ? '' : `; the store of this node is ${known}`;
@@ -199,10 +208,13 @@ function lost(path: string, memory: Memory | null, why: string, isUsedUp: boolea
     ? ' (--new-store applies once, and the last start used it: start once without it, which fails ' +
       'again, and then with it)'
     : '';
+  const anew = '`majordomo serve --new-store`';
+  const instead = isOther ? ` To use the store that is there instead: ${anew}.` : '';
+  const first = isOther ? 'first move that store away (with its -wal and -shm), then ' : '';
   const remedy =
     `${moved === '' ? '' : `${moved}or `}put the store back, or restore a backup of it ` +
-    '(from `majordomo backup`). To start with an empty store, or if the peer is serving and has all ' +
-    `requests: \`majordomo serve --new-store\`${once}. See docs/operating.md, A lost store`;
+    `(from \`majordomo backup\`).${instead} To start with an empty store, or if the peer is serving ` +
+    `and has all requests: ${first}${anew}${once}. See docs/operating.md, A lost store`;
   return new MajordomoError(
     'ERR_TITANIC_LOST',
     `store ${path}: ${why}${was}. Nothing was changed. To continue: ${remedy}`,
