@@ -1,7 +1,7 @@
 /**
  * Keeps all cores awake while a benchmark runs. A virtual machine gives an idle core back to its
- * host; waking it then costs tens of microseconds, and its caches are cold. That would be counted
- * as work of the broker, the more the less it has to do.
+ * host. Waking it again takes time, and its caches are cold: that would be counted as work of the
+ * broker, and the less a row asks of the broker, the larger would be the share.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,4 +29,4 @@ export function keepAwake({ file }: Generator): () => Promise<void> {
 /** One sentence for the documents. */
 export const AWAKE_TEXT =
   'A process of idle priority kept each core awake. Without it, an idle core of a virtual machine\n' +
-  '  goes back to its host, and waking it again costs tens of microseconds, which count as the broker’s.';
+  '  goes back to its host, and waking it again takes time, which counts as the broker’s.';

@@ -53,27 +53,25 @@ describe('verify', () => {
   const DAMAGES: Readonly<Record<string, string>> = {
     'DELETE FROM bodies WHERE number = 1': 'without a body',
     "UPDATE bodies SET body = x'00' WHERE number = 1": 'of another size',
-    "INSERT INTO bodies VALUES (77, x'00')":
-      '1 bodies belong to no request; the first is number 77',
-    'DELETE FROM replies': 'replied, but without a reply; the first is number 2',
+    "INSERT INTO bodies VALUES (77, x'00')": 'bodies of no request: 1; the first is number 77',
+    'DELETE FROM replies': 'replied, but without a reply: 1; the first is number 2',
     "INSERT INTO replies VALUES (1, x'', '', 0)": 'not replied, but with a reply',
-    'DELETE FROM deaths': 'dead, but without a reason; the first is number 3',
+    'DELETE FROM deaths': 'dead, but without a reason: 1; the first is number 3',
     "INSERT INTO deaths VALUES (1, '', 0)": 'not dead, but with a reason',
-    'DELETE FROM attempts': 'with a wrong number of attempts; the first is number 1',
-    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL, NULL)":
-      '1 attempts belong to no request',
+    'DELETE FROM attempts': 'with a wrong number of attempts: 1; the first is number 1',
+    "INSERT INTO attempts VALUES (77, 1, '', 0, 0, '', NULL, NULL)": 'attempts of no request: 1',
     'UPDATE requests SET state = 4 WHERE number = 1': 'in an unknown state',
     "UPDATE requests SET uuid = x'00' WHERE number = 1": 'with an invalid uuid',
     "UPDATE requests SET service = x'' WHERE number = 1": 'without a service',
     'UPDATE requests SET priority = 101 WHERE number = 1': 'with values out of range',
-    'UPDATE ledger SET next_number = 2': '2 requests with a number that is not assigned yet',
+    'UPDATE ledger SET next_number = 2': 'requests with a number that is not assigned yet: 2;',
     'DELETE FROM ledger': 'the ledger has no id of the store',
     "UPDATE ledger SET store_id = x''": 'the ledger has no id of the store',
     'UPDATE requests SET changed = changed << 1 WHERE number = 1':
       'changed by a future transaction',
     'UPDATE requests SET born = changed + 1 WHERE number = 1': 'before their body was stored',
     "INSERT INTO tombstones SELECT uuid, '', 0, changed, NULL FROM requests":
-      '3 requests that are closed but still stored',
+      'requests that are closed but still stored: 3;',
     'DELETE FROM keys': 'whose key belongs to another request',
     'UPDATE keys SET until = 1': 'whose key belongs to another request',
     "INSERT INTO keys VALUES (x'00', x'00', '', x'00', NULL, 0, NULL)":

@@ -282,7 +282,8 @@ export class Lifecycle {
       const reported = requests.failures.of(id);
       const how =
         reported === null ? 'gave it back or was lost' : 'failed, gave it back or was lost';
-      const text = `it was delivered ${delivery} times; each time its worker ${how}`;
+      const often = delivery === 1 ? 'once, and' : `${delivery} times; each time`;
+      const text = `it was delivered ${often} its worker ${how}`;
       this.#ends.abandon(id, text, reported);
       requests.release(id, 'too_late');
     } else if (this.#ends.isExpired(id, now)) {

@@ -46,7 +46,7 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
     `SELECT number FROM requests LEFT JOIN bodies USING (number)
       WHERE body IS NULL OR length(body) <> body_bytes`,
   ],
-  ['bodies belong to no request', orphans('bodies')],
+  ['bodies of no request', orphans('bodies')],
   [
     'requests replied, but without a reply',
     `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
@@ -57,7 +57,7 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
     `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
   ],
   ['requests not dead, but with a reason', orphans('deaths', DEAD)],
-  ['attempts belong to no request', orphans('attempts')],
+  ['attempts of no request', orphans('attempts')],
   [
     'requests with a wrong number of attempts',
     `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
@@ -180,7 +180,7 @@ function verify(
       const found = scalar(db, `SELECT count(DISTINCT number) FROM (${query})`);
       if (found === 0) return;
       const first = scalar(db, `SELECT min(number) FROM (${query})`);
-      problems.push(`${found} ${problem}; the first is number ${first}`);
+      problems.push(`${problem}: ${found}; the first is number ${first}`);
     });
   }
   const pageBytes = pragma(db, 'page_size');

@@ -1,6 +1,6 @@
 /**
- * What a store file contains, counted when it is opened. From then on the counts are in memory:
- * writing them with every receipt cost three of its pages.
+ * What a store file contains, counted when it is opened. From then on the counts are in memory: in
+ * the file, they would be three more tables that every receipt writes.
  */
 import type Database from 'better-sqlite3';
 
